@@ -1,0 +1,1 @@
+namespace chainrule { namespace CHAINRULE_ISA { int placeholder = 0; } }

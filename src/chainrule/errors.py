@@ -1,0 +1,33 @@
+"""What a user is told when something is wrong: one class a cause, one clear sentence each."""
+
+
+class InputError(ValueError):
+    """The user's data or options can't be used; the message names the culprit and the way out."""
+
+
+class ChainruleWarning(UserWarning):
+    """Base of all warnings: the answer stands, and there is something to know about it."""
+
+
+class LearningRateWarning(ChainruleWarning):
+    """The learning rate is above the largest stable one."""
+
+
+class DivergenceWarning(ChainruleWarning):
+    """The loss rose far above its start, so training was stopped."""
+
+
+class OscillationWarning(ChainruleWarning):
+    """The loss went up and down while training."""
+
+
+class NotConvergedWarning(ChainruleWarning):
+    """Training ended before it reached `tol`."""
+
+
+class ThinnedTraceWarning(ChainruleWarning):
+    """The trace would have outgrown its memory, so only every k-th epoch was kept."""
+
+
+class TableWarning(ChainruleWarning):
+    """Something in a table was left out, filled in or not known to the model."""
