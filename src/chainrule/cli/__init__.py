@@ -1,0 +1,26 @@
+"""The command line: `chainrule demo | fit | predict | evaluate | explain`.
+
+Exit codes: 0 done, perhaps with warnings; 2 the user's mistake, told in one sentence; 3 under `--strict`, stopped
+before `tol` or done with a warning; 130 stopped by Ctrl-C.
+
+Each command is parsed with typer and rich alone, and the parsed command is run afterwards: what computes or draws is
+imported only by the command that needs it.
+"""
+
+from collections.abc import Sequence
+
+DONE = 0
+MISTAKE = 2
+NOT_STRICT = 3
+INTERRUPTED = 130
+
+__all__ = ["DONE", "INTERRUPTED", "MISTAKE", "NOT_STRICT", "main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `argv` defaults to the process's own arguments."""
+    try:
+        from chainrule.cli.running import run
+    except KeyboardInterrupt:  # Ctrl-C while the first modules load
+        return INTERRUPTED
+    return run(argv)

@@ -1,0 +1,199 @@
+"""The commands and their options. A command function only gathers what was asked; what it returns does the work."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chainrule import __version__
+from chainrule.cli import options as opt
+
+Job = Callable[[], int]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to stdout.")]
+
+app = typer.Typer(
+    name="chainrule",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"chainrule {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def chainrule(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Logistic regression as the smallest neural network: every gradient visible, every step explained.
+
+    Results go to stdout; progress and notes to stderr. Exit codes: 0 done, perhaps with warnings; 2 a mistake in the
+    data or the options; 3 under --strict, stopped early or warned; 130 stopped by Ctrl-C.
+    """
+
+
+@app.command()
+def demo(
+    out_dir: Annotated[
+        Path, typer.Option("--out-dir", metavar="DIR", help="Folder of the model, its trace, the report and the data.")
+    ] = Path("demo"),
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> Job:
+    """Train on 344 penguins, male or female? and see everything: the quickest way in."""
+
+    def job() -> int:
+        from chainrule.cli.demo import run_demo
+
+        return run_demo(out_dir, as_json=json, quiet=quiet)
+
+    return job
+
+
+@app.command()
+def fit(
+    table: opt.Table,
+    target: Annotated[str, typer.Option("--target", metavar="COLUMN", help="Column to learn; two labels.")],
+    positive: Annotated[
+        str | None,
+        typer.Option("--positive", metavar="LABEL", help="Label whose probability is learned. [default: second in sorted order]"),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option("--features", metavar="NAMES", help="Columns to use: comma separated, or repeat. [default: all others]"),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", metavar="NAMES", help="Columns to leave out: comma separated, or repeat."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="COLUMN", help="Column of row weights. [default: all 1]")
+    ] = None,
+    na: opt.Missing = None,
+    method: Annotated[
+        str, typer.Option("--method", metavar="METHOD", help="How to train: gradient-descent.")
+    ] = "gradient-descent",
+    learning_rate: Annotated[
+        str,
+        typer.Option("--learning-rate", metavar="R", help="A positive number; auto takes half the largest stable one."),
+    ] = "auto",
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", help="Updates at most; each reads all rows.")] = 1000,
+    alpha: Annotated[
+        float, typer.Option("--alpha", metavar="A", help="Penalty: alpha/2 w.w is added to the mean loss.")
+    ] = 0.0,
+    standardize: Annotated[
+        bool | None,
+        typer.Option(
+            "--standardize/--no-standardize",
+            help="Train on numbers with mean 0, deviation 1. [default: on for gradient descent]",
+        ),
+    ] = None,
+    test_size: Annotated[
+        float, typer.Option("--test-size", metavar="F", help="Part of the rows to hold out, stratified.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Seed of the hold-out split.")] = 0,
+    threads: opt.Threads = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="MODEL", help="Write the model here, and its trace beside it (suffix .trace)."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a report here: one HTML file.")
+    ] = None,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 after an early stop or a warning.")] = False,
+) -> Job:
+    """Train on a table: gradient descent, every epoch kept.
+
+    A missing target sets its row aside; it is predicted in the report.
+    """
+    rate = opt.learning_rate(learning_rate)
+    opt.at_least("--epochs", epochs, 1, "whole number")
+    opt.at_least("--alpha", alpha, 0)
+    opt.at_least("--seed", seed, 0, "whole number")
+    opt.fraction("--test-size", test_size)
+
+    def job() -> int:
+        from chainrule.cli.fit import FitRequest, run_fit
+        from chainrule.training import Descent
+
+        descent = Descent(method, rate, epochs, alpha, standardize, opt.thread_count(threads))
+        request = FitRequest(
+            table=table, target=target, positive=positive, features=features, drop=drop, weights=weights, na=na or [],
+            test_size=test_size, seed=seed, descent=descent, out=out, report=report,
+        )  # fmt: skip
+        return run_fit(request, as_json=json, quiet=quiet, strict=strict)
+
+    return job
+
+
+@app.command()
+def predict(
+    model: opt.ModelFile,
+    table: opt.Table,
+    out: Out = None,
+    na: opt.Missing = None,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> Job:
+    """Predict each row of a table: row, probability of the positive label, class."""
+
+    def job() -> int:
+        from chainrule.cli.predict import run_predict
+
+        return run_predict(model, table, na or [], out, as_json=json, quiet=quiet)
+
+    return job
+
+
+@app.command()
+def evaluate(
+    model: opt.ModelFile,
+    table: opt.Table,
+    na: opt.Missing = None,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> Job:
+    """Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts."""
+
+    def job() -> int:
+        from chainrule.cli.evaluate import run_evaluate
+
+        return run_evaluate(model, table, na or [], as_json=json, quiet=quiet)
+
+    return job
+
+
+@app.command()
+def explain(
+    model: opt.ModelFile,
+    table: opt.Table,
+    row: Annotated[int, typer.Option("--row", metavar="K", help="The row to explain, from 1.")],
+    epoch: Annotated[
+        int | None,
+        typer.Option("--epoch", metavar="E", help="As it was after E epochs, from the trace. [default: the end]"),
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Also draw the graph with the row's numbers.")
+    ] = None,
+    na: opt.Missing = None,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> Job:
+    """Explain one row step by step: its forward pass, and the chain rule with its numbers."""
+
+    def job() -> int:
+        from chainrule.cli.explain import run_explain
+
+        return run_explain(model, table, na or [], row=row, epoch=epoch, svg=svg, as_json=json, quiet=quiet)
+
+    return job

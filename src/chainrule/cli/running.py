@@ -1,0 +1,87 @@
+"""One command from its arguments to its exit code: mistakes, warnings and Ctrl-C become one sentence on stderr."""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+import typer
+
+from chainrule.cli import DONE, INTERRUPTED, MISTAKE
+from chainrule.errors import ChainruleWarning, InputError
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Parse `argv`, run the command, return the exit code (see `chainrule.cli`)."""
+    from chainrule.cli.app import app
+
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a label that the terminal can't show must not stop the command
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        parsed = typer.main.get_command(app).main(arguments, prog_name="chainrule", standalone_mode=False)
+        code: int = parsed() if callable(parsed) else int(parsed or DONE)
+        sys.stdout.flush()
+        return code
+    except InputError as mistake:
+        return _mistake(str(mistake))
+    except BrokenPipeError:
+        # the reader of our output has left (`| head`): nothing is wrong, and Python must not flush into the void
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        say("chainrule: interrupted; nothing was written")
+        return INTERRUPTED
+    except Exception as error:
+        # typer keeps its usage errors in a private copy of click, older versions in click: known by what they can do
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            return _mistake(_usage(error.format_message(), arguments))
+        raise
+
+
+def say(text: str) -> None:
+    """Write one line to stderr, as it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def notes_on_stderr(note: Callable[[str], None]) -> Iterator[list[str]]:
+    """Hand each of Chainrule's warnings to `note`, once; the list that is given collects them all."""
+    seen: list[str] = []
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, ChainruleWarning):
+            say(warnings.formatwarning(message, category, filename, lineno, line))
+        elif str(message) not in seen:
+            seen.append(str(message))
+            note(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ChainruleWarning)
+        warnings.showwarning = show
+        yield seen
+
+
+def _mistake(sentence: str) -> int:
+    say(f"chainrule: {' '.join(sentence.split())}")
+    return MISTAKE
+
+
+def _usage(sentence: str, arguments: list[str]) -> str:
+    """Typer's own sentence, and where to read on."""
+    command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
+    text = sentence.rstrip(".") if sentence else "a command is missing"
+    known = command in ("demo", "fit", "predict", "evaluate", "explain")
+    return f"{text}; see chainrule {command + ' ' if known else ''}--help"

@@ -1,0 +1,338 @@
+"""A table in, a trained model out: the workflow of `chainrule fit` and `chainrule demo`.
+
+    prepare   labels, rows set aside, hold-out split, schema from the training rows alone, design
+    train     gradient descent on the training rows, watched on the held-out ones; figures of both parts
+    explain   one row of a table, forward and backward, and its share of the whole gradient
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import InputError
+from chainrule.explain import RowExplanation, explain_row
+from chainrule.fitting import HeldOut, fit
+from chainrule.metrics import accuracy, auc, log_loss
+from chainrule.model import Model
+from chainrule.result import Result
+from chainrule.tables import Design, Schema, encode, target_labels
+from chainrule.trace import Trace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+METHODS = ("gradient-descent",)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How to train: the options of `chainrule.fit` that a table's user chooses.
+
+    standardize: None takes the method's default, which for gradient descent is True.
+    """
+
+    method: str = "gradient-descent"
+    learning_rate: float | Literal["auto"] = "auto"
+    epochs: int = 1000
+    alpha: float = 0.0
+    standardize: bool | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"--method {self.method!r} is not known; choose {' or '.join(METHODS)}")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table ready to train on; `train`, `test` and `unknown` are row indices from 0 into the design."""
+
+    schema: Schema
+    design: Design
+    train: Rows
+    test: Rows
+    unknown: Rows
+    test_size: float
+    seed: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training gave: the model, what was recorded, the figures of both parts, the rows of unknown target."""
+
+    prepared: Prepared
+    result: Result
+    model: Model
+    train_figures: dict[str, Any]
+    test_figures: dict[str, Any] | None
+    predictions: list[dict[str, Any]]
+
+
+def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Rows, Rows]:
+    """Split the rows of known class into a training and a held-out part with equal shares of both classes.
+
+    ceil(test_size m) rows are held out; each class gives its share, the odd row comes from the class with the largest
+    remainder. Inside a class the rows with the smallest random keys are taken (PCG64 of `seed`, one key a row).
+
+    y: (m,) float64 of 0, 1 or NaN (unknown; in neither part). Returns the two parts' indices, ascending.
+    Raises InputError where a class would be missing from the training part.
+    """
+    known = np.flatnonzero(np.isfinite(y))
+    keys = np.random.Generator(np.random.PCG64(seed)).random(len(y))
+    # 0.1 * 30 is 3.0000000000000004: a rounding error must not hold out a fourth row
+    wanted = math.ceil(test_size * len(known) * (1 - 1e-12)) if test_size else 0
+    members = [known[y[known] == label] for label in (0.0, 1.0)]
+    shares = [wanted * len(rows) / max(len(known), 1) for rows in members]
+    counts = [math.floor(share) for share in shares]
+    if sum(counts) < wanted:
+        counts[int(shares[1] - counts[1] > shares[0] - counts[0])] += 1
+    if any(count >= len(rows) for count, rows in zip(counts, members, strict=True)):
+        raise InputError(
+            f"--test-size {test_size:g} leaves no training row of one label "
+            f"({len(members[0])} and {len(members[1])} rows in all); hold out less"
+        )
+    held_out = [rows[np.argsort(keys[rows], kind="stable")[:count]] for rows, count in zip(members, counts, strict=True)]
+    test = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(known, test, assume_unique=True), test
+
+
+def prepare(
+    table: "pa.Table",
+    target: str,
+    *,
+    positive: str | None = None,
+    features: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    weights: str | None = None,
+    test_size: float = 0.0,
+    seed: int = 0,
+) -> Prepared:
+    """Read labels and columns off a table; means and levels are learned from the training rows alone.
+
+    table: pyarrow.Table. target, features, drop, weights: column names. Raises InputError for what can't be used.
+    """
+    _, _, y = target_labels(table, target, positive)
+    train, test = stratified_split(y, test_size, seed)
+    schema = Schema.learn(
+        table, target, positive=positive, features=features, drop=drop, weights=weights, rows=train
+    )  # fmt: skip
+    design = encode(schema, table, need_target=True)
+    unknown = np.flatnonzero(~np.isfinite(y))
+    return Prepared(schema, design, train, test, unknown, test_size, seed, (*schema.notes, *design.notes))
+
+
+def train(
+    prepared: Prepared, descent: Descent | None = None, *, progress: Callable[[Any, Mapping[str, float]], None] | None = None
+) -> Training:
+    """Train on the training rows.
+
+    progress(step, held_out): called once an epoch with the fit's step and the held-out figures of that epoch.
+    Raises KeyboardInterrupt with attribute `.training`, the state so far, when Ctrl-C stopped the fit.
+    """
+    how = descent or Descent()
+    design, rows = prepared.design, prepared.train
+    standardize = True if how.standardize is None else how.standardize
+    held_out = None
+    if len(prepared.test):
+        held_out = HeldOut(design.X[prepared.test], _y(design)[prepared.test], _part(design.weights, prepared.test))
+
+    def watch(step: Any) -> Mapping[str, float] | None:
+        figures = held_out(step) if held_out is not None else None
+        if progress is not None:
+            progress(step, figures or {})
+        return figures
+
+    try:
+        result = fit(
+            design.X[rows],
+            _y(design)[rows],
+            sample_weight=_part(design.weights, rows),
+            alpha=how.alpha,
+            method=how.method,
+            max_reads=how.epochs,
+            learning_rate=how.learning_rate,
+            standardize=np.asarray(prepared.schema.numeric) if standardize else False,
+            feature_names=prepared.schema.feature_names,
+            n_threads=how.threads,
+            callbacks=(watch,),
+        )
+    except KeyboardInterrupt as stop:
+        if hasattr(stop, "result"):
+            stop.training = finish(prepared, stop.result)  # type: ignore[attr-defined]
+        raise
+    return finish(prepared, result)
+
+
+def finish(prepared: Prepared, result: Result) -> Training:
+    """Make the model of a fit, and measure it on both parts."""
+    info = result.to_dict(timings=False)
+    # with these a later look at the same table finds the training rows again
+    info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed}
+    model = Model(
+        schema=prepared.schema,
+        w=result.w,
+        b=result.b,
+        w_fit=result.w_fit,
+        b_fit=result.b_fit,
+        center=result.center,
+        scale=result.scale,
+        info=info,
+    )
+    design = prepared.design
+    z = model.decision(design.X)
+    return Training(
+        prepared=prepared,
+        result=result,
+        model=model,
+        train_figures=figures(z[prepared.train], _y(design)[prepared.train], _part(design.weights, prepared.train)),
+        test_figures=(
+            figures(z[prepared.test], _y(design)[prepared.test], _part(design.weights, prepared.test))
+            if len(prepared.test)
+            else None
+        ),
+        predictions=predictions(model, design, prepared.unknown),
+    )
+
+
+def predictions(model: Model, design: Design, rows: Rows | None = None) -> list[dict[str, Any]]:
+    """Row number, probability of the positive label and class of each row; a tie at 0.5 is the negative label."""
+    chosen = np.arange(len(design.row_numbers)) if rows is None else rows
+    probability = model.probability(design.X[chosen])
+    labels = (model.schema.negative, model.schema.positive)
+    return [
+        {"row": int(number), "probability": float(p), "class": labels[p > 0.5]}
+        for number, p in zip(design.row_numbers[chosen], probability, strict=True)
+    ]
+
+
+def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, Any]:
+    """How well log-odds z predict y: loss, accuracy, AUC, and the same for always predicting the base rate.
+
+    z, y: (m,), y of 0 and 1. base_rate: the share of positives among these rows (weighted), base_loss and
+    base_accuracy: of predicting that share for every row. confusion counts rows, not weights.
+    """
+    s = np.ones_like(y) if weights is None else weights
+    rate = float(s @ y / s.sum())
+    base_z = np.full_like(z, math.log(rate / (1 - rate))) if 0 < rate < 1 else None
+    told, true = z > 0, y > 0
+    return {
+        "rows": len(y),
+        "loss": float(log_loss(z, y, weights)),
+        "accuracy": float(accuracy(z, y, weights)),
+        "auc": float(auc(z, y, weights)) if 0 < rate < 1 else None,
+        "base_rate": rate,
+        "base_loss": 0.0 if base_z is None else float(log_loss(base_z, y, weights)),
+        "base_accuracy": max(rate, 1 - rate),
+        "confusion": {
+            "true_positive": int(np.sum(told & true)),
+            "false_positive": int(np.sum(told & ~true)),
+            "true_negative": int(np.sum(~told & ~true)),
+            "false_negative": int(np.sum(~told & true)),
+        },
+    }
+
+
+@dataclass(frozen=True)
+class WholeGradient:
+    """The gradient of the mean log-loss over some rows (the penalty is not in it), in the units of the fit."""
+
+    dL_dw: Floats
+    dL_db: float
+    sum_weights: float
+    rows: int
+    of_training: bool
+
+
+def whole_gradient(model: Model, design: Design, w: Floats, b: float) -> WholeGradient | None:
+    """dL_dw = (1/S) sum s dL_dz x and dL_db at (w, b), over the training rows where the table has them.
+
+    The split is made again; that these are the training rows is known from their loss, which must be the model's.
+    Else every row of known label is taken. None without any.
+    """
+    if design.y is None or not np.isfinite(design.y).any():
+        return None
+    rows = _training_rows(model, design)
+    of_training = rows is not None
+    rows = np.flatnonzero(np.isfinite(design.y)) if rows is None else rows
+    X = (design.X[rows] - model.center) / model.scale
+    s = np.ones(len(rows)) if design.weights is None else design.weights[rows]
+    S = float(s.sum())
+    weighted = s * residuals(X @ w + b, design.y[rows])
+    return WholeGradient(X.T @ weighted / S, float(weighted.sum() / S), S, len(rows), of_training)
+
+
+def residuals(z: Floats, y: Floats) -> Floats:
+    """dL_dz of each row, (1 - 2y) sigmoid((1 - 2y) z): all digits kept where the model is sure and right."""
+    sign = 1 - 2 * y
+    with np.errstate(over="ignore"):
+        return sign / (1 + np.exp(-sign * z))
+
+
+def _training_rows(model: Model, design: Design) -> Rows | None:
+    split = model.info.get("split")
+    if not split or design.y is None:
+        return None
+    try:
+        rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
+    except InputError:
+        return None
+    if len(rows) != model.info["n_rows"]:
+        return None
+    loss = float(log_loss(model.decision(design.X[rows]), design.y[rows], _part(design.weights, rows)))
+    return rows if math.isclose(loss, model.info["loss"], rel_tol=1e-9, abs_tol=1e-12) else None
+
+
+def explain(
+    model: Model, design: Design, row: int, *, trace: Trace | None = None, epoch: int | None = None
+) -> tuple[RowExplanation, WholeGradient | None]:
+    """Explain one row of a table, at the end of training or as it was after `epoch` (from the trace).
+
+    row: counts from 1 without the header. Returns the explanation, and the whole gradient that its shares relate to.
+    Raises InputError for a row that is not there or an epoch that was not kept.
+    """
+    count = len(design.row_numbers)
+    if not 1 <= row <= count:
+        raise InputError(f"row {row} is not in the table: its rows are 1 to {count}, counted without the header")
+    i = row - 1
+    w, b = model.w_fit, model.b_fit
+    if epoch is not None:
+        if trace is None:
+            raise InputError(f"epoch {epoch} needs the trace of the training, and there is none")
+        w, b = trace.at(epoch)
+    whole = whole_gradient(model, design, w, b)
+    y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
+    explanation = explain_row(
+        (design.X[i] - model.center) / model.scale,
+        y,
+        w,
+        b,
+        feature_names=model.schema.feature_names,
+        row=row,
+        epoch=epoch,
+        weight=1.0 if design.weights is None else float(design.weights[i]),
+        sum_weights=whole.sum_weights if whole else float(model.info["sum_weights"]),
+        alpha=float(model.info["alpha"]),
+        gradient=(whole.dL_dw, whole.dL_db) if whole else None,
+        label=None if y is None else (model.schema.negative, model.schema.positive)[int(y)],
+        center=model.center,
+        scale=model.scale,
+    )
+    return explanation, whole
+
+
+def _y(design: Design) -> Floats:
+    if design.y is None:
+        raise InputError("the target column is not in the table")
+    return design.y
+
+
+def _part(weights: Floats | None, rows: Rows) -> Floats | None:
+    return None if weights is None else weights[rows]
