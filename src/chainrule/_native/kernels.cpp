@@ -1,1 +1,332 @@
-namespace chainrule { namespace CHAINRULE_ISA { int placeholder = 0; } }
+// One fused read of a block of dense rows: z, loss, gradient, Hessian or its product, moments. Compiled once per instruction set.
+//
+// Eight rows make a tile. Their dot products with w are made in registers, their z become one vector for the loss, and the
+// tile, still in the first cache, is added to the gradient. Nothing from the standard library's templates is used here: a
+// function compiled for one instruction set must not be shared with another's.
+#include "job.hpp"
+
+namespace chainrule {
+namespace CHAINRULE_ISA {
+
+#include "lanes.hpp"
+#include "losses.hpp"
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kRowsAtOnce = 8;  // dot products that share a load of w
+constexpr int kWide = 3;        // vectors of the Hessian's register tile: 8 rows by 24 columns
+#else
+constexpr int kRowsAtOnce = 4;
+constexpr int kWide = 1;
+#endif
+constexpr std::int64_t kPanelRows = 128;  // rows of the Hessian's packed panel
+
+inline std::int64_t chunks_of(std::int64_t n) { return (n + 7) / 8; }
+inline std::int64_t padded(std::int64_t n) { return n < 8 ? 8 : n; }
+// The last chunk of eight columns overlaps the one before it, so that no load leaves a row.
+inline std::int64_t offset_of(std::int64_t chunk, std::int64_t n) {
+  const std::int64_t offset = 8 * chunk;
+  return (n >= 8 && offset + 8 > n) ? n - 8 : offset;
+}
+
+// A vector over columns in chunks of eight, zero where the last chunk repeats a column.
+void to_chunks(const double* x, std::int64_t n, double* chunks) {
+  for (std::int64_t c = 0; c < chunks_of(n); ++c)
+    for (std::int64_t k = 0; k < 8; ++k) {
+      const std::int64_t j = offset_of(c, n) + k;
+      chunks[8 * c + k] = (j < n && j >= 8 * c) ? x[j] : 0.0;
+    }
+}
+
+// A block's scratch memory, carved from one allocation.
+struct Scratch {
+  double *zero_row, *tile, *w, *v, *p, *cp, *gradient, *panel;
+
+  Scratch(const Job& job, double* memory) {
+    const std::int64_t chunked = 8 * chunks_of(job.n);
+    zero_row = memory;
+    tile = zero_row + chunked;
+    w = tile + 8 * chunked;
+    v = w + chunked;
+    p = v + chunked;
+    cp = p + chunked;
+    gradient = cp + chunked;
+    panel = gradient + chunked;
+  }
+};
+
+std::int64_t scratch_doubles(const Job& job) {
+  const std::int64_t panel = (job.what & kHessian) ? kPanelRows * Layout(job).ld : 0;
+  return 14 * 8 * chunks_of(job.n) + panel;
+}
+
+template <bool Shift>
+inline Lanes element(const double* row, std::int64_t offset, const Scratch& scratch) {
+  const Lanes x = load(row + offset);
+  return Shift ? x * load(scratch.p + offset) - load(scratch.cp + offset) : x;
+}
+
+// Eight rows as pointers to doubles: where they lie, or in the scratch tile. Rows past the end and rows of weight 0 become
+// a row of zeros, so that what stands in them does no harm.
+struct Tile {
+  const double* row[8];
+  double sign[8];
+  double s[8];
+  std::int64_t rows;
+};
+
+template <typename T>
+inline void gather(const Job& job, std::int64_t i, double* out) {
+  const char* x = job.data + i * job.row_stride;
+  for (std::int64_t j = 0; j < job.n; ++j, x += job.col_stride) out[j] = static_cast<double>(*reinterpret_cast<const T*>(x));
+}
+
+inline void fill_tile(const Job& job, const Scratch& scratch, bool direct, std::int64_t first, std::int64_t end, Tile& tile) {
+  const std::int64_t width = 8 * chunks_of(job.n);
+  tile.rows = end - first < 8 ? end - first : 8;
+  for (std::int64_t k = 0; k < 8; ++k) {
+    const std::int64_t i = first + k;
+    const double s = k >= tile.rows ? 0.0 : job.s ? job.s[i] : 1.0;
+    tile.s[k] = s;
+    tile.sign[k] = (k < tile.rows && job.y && job.y[i]) ? -1.0 : 1.0;
+    if (k >= tile.rows || s == 0.0) {
+      tile.row[k] = scratch.zero_row;
+    } else if (direct) {
+      tile.row[k] = reinterpret_cast<const double*>(job.data + i * job.row_stride);
+    } else {
+      double* out = scratch.tile + k * width;
+      if (job.is_float32)
+        gather<float>(job, i, out);
+      else
+        gather<double>(job, i, out);
+      tile.row[k] = out;
+    }
+  }
+}
+
+// x.w of the tile's eight rows.
+template <bool Shift>
+inline Lanes dot(const Tile& tile, std::int64_t n, const double* w, const Scratch& scratch) {
+  const std::int64_t chunks = chunks_of(n);
+  Lanes sums[8];
+  for (int first = 0; first < 8; first += kRowsAtOnce) {
+    Lanes a[kRowsAtOnce] = {};
+    for (std::int64_t c = 0; c < chunks; ++c) {
+      const std::int64_t offset = offset_of(c, n);
+      const Lanes wc = load(w + 8 * c);
+#pragma GCC unroll 8
+      for (int k = 0; k < kRowsAtOnce; ++k) a[k] += element<Shift>(tile.row[first + k], offset, scratch) * wc;
+    }
+    for (int k = 0; k < kRowsAtOnce; ++k) sums[first + k] = a[k];
+  }
+  return sum_lanes(sums);
+}
+
+// gradient += sum over the tile of r x.
+template <bool Shift>
+inline void add_rows(const Tile& tile, std::int64_t n, Lanes r, double* gradient, const Scratch& scratch) {
+  const std::int64_t chunks = chunks_of(n);
+  Lanes rk[8];
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; ++k) rk[k] = splat(r[k]);
+  for (std::int64_t c = 0; c < chunks; ++c) {
+    const std::int64_t offset = offset_of(c, n);
+    Lanes a = rk[0] * element<Shift>(tile.row[0], offset, scratch);
+    Lanes b = rk[4] * element<Shift>(tile.row[4], offset, scratch);
+#pragma GCC unroll 3
+    for (int k = 1; k < 4; ++k) {
+      a += rk[k] * element<Shift>(tile.row[k], offset, scratch);
+      b += rk[k + 4] * element<Shift>(tile.row[k + 4], offset, scratch);
+    }
+    store(gradient + 8 * c, load(gradient + 8 * c) + (a + b));
+  }
+}
+
+// Rows of the panel: sqrt(h) x~, in strips of eight columns; strip c holds its rows one after the other.
+template <bool Shift>
+inline void pack_rows(const Job& job, const Tile& tile, const double* root, std::int64_t at, const Scratch& scratch) {
+  const std::int64_t n = job.n, whole = n / 8;
+  for (int k = 0; k < 8; ++k) {
+    double* out = scratch.panel + 8 * (at + k);
+    for (std::int64_t c = 0; c < whole; ++c) store(out + 8 * kPanelRows * c, splat(root[k]) * element<Shift>(tile.row[k], 8 * c, scratch));
+    double* last = out + 8 * kPanelRows * whole;
+    for (std::int64_t j = 8 * whole; j < n; ++j)
+      last[j - 8 * whole] = root[k] * (Shift ? tile.row[k][j] * scratch.p[j] - scratch.cp[j] : tile.row[k][j]);
+    last[n - 8 * whole] = root[k];
+    for (std::int64_t j = n - 8 * whole + 1; j < 8; ++j) last[j] = 0.0;
+  }
+}
+
+template <int Wide>
+inline void outer_tile(const double* panel, std::int64_t rows, std::int64_t strip_i, std::int64_t strip_j, double* matrix,
+                       std::int64_t ld) {
+  const double* a = panel + 8 * kPanelRows * strip_i;
+  const double* b = panel + 8 * kPanelRows * strip_j;
+  Lanes acc[8][Wide] = {};
+  for (std::int64_t k = 0; k < rows; ++k) {
+    Lanes bk[Wide];
+#pragma GCC unroll 3
+    for (int q = 0; q < Wide; ++q) bk[q] = load(b + 8 * kPanelRows * q + 8 * k);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const Lanes ak = splat(a[8 * k + i]);
+#pragma GCC unroll 3
+      for (int q = 0; q < Wide; ++q) acc[i][q] += ak * bk[q];
+    }
+  }
+  for (int i = 0; i < 8; ++i)
+    for (int q = 0; q < Wide; ++q) {
+      double* out = matrix + (8 * strip_i + i) * ld + 8 * (strip_j + q);
+      store(out, load(out) + acc[i][q]);
+    }
+}
+
+// matrix += panel' panel, its upper triangle in strips of eight.
+void add_panel(const double* panel, std::int64_t rows, double* matrix, std::int64_t ld) {
+  const std::int64_t strips = ld / 8;
+  for (std::int64_t j = 0; j < strips; j += kWide) {
+    const std::int64_t wide = strips - j < kWide ? strips - j : kWide;
+    for (std::int64_t i = 0; i < j + wide; ++i) {
+      if (wide == kWide)
+        outer_tile<kWide>(panel, rows, i, j, matrix, ld);
+      else if (wide == 2)
+        outer_tile<2>(panel, rows, i, j, matrix, ld);
+      else
+        outer_tile<1>(panel, rows, i, j, matrix, ld);
+    }
+  }
+}
+
+// Smallest and largest element of each column, as -min and max, in chunks.
+template <bool Shift>
+inline void add_extremes(const Tile& tile, std::int64_t n, double* extremes, const Scratch& scratch) {
+  (void)scratch;
+  for (std::int64_t k = 0; k < tile.rows; ++k) {
+    if (tile.s[k] == 0.0) continue;
+    for (std::int64_t j = 0; j < n; ++j) {
+      const double x = tile.row[k][j];
+      extremes[j] = -x > extremes[j] ? -x : extremes[j];
+      extremes[n + j] = x > extremes[n + j] ? x : extremes[n + j];
+    }
+  }
+}
+
+// sum s x and sum s x^2 of the view's columns: the diagonal and the last row of the matrix of moments.
+template <bool Shift>
+inline void add_squares(const Job& job, const Tile& tile, double* sums, std::int64_t ld, const Scratch& scratch) {
+  for (int k = 0; k < 8; ++k) {
+    if (tile.s[k] == 0.0) continue;
+    for (std::int64_t j = 0; j < job.n; ++j) {
+      const double x = Shift ? tile.row[k][j] * scratch.p[j] - scratch.cp[j] : tile.row[k][j];
+      sums[j] += tile.s[k] * x * x;
+      sums[ld + j] += tile.s[k] * x;
+    }
+  }
+}
+
+template <bool Shift>
+void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sums, double* memory) {
+  const Scratch scratch(job, memory);
+  const Layout layout(job);
+  const std::int64_t n = job.n, chunked = 8 * chunks_of(n);
+  const bool direct = !job.is_float32 && job.col_stride == sizeof(double) && n >= 8 && job.row_stride % 8 == 0;
+  for (std::int64_t j = 0; j < 9 * chunked; ++j) scratch.zero_row[j] = 0.0;  // the row of zeros and the tile's padding
+  for (std::int64_t j = 0; j < chunked; ++j) {
+    const bool in = j < n;
+    scratch.p[j] = (in && Shift) ? job.p[j] : 1.0;
+    scratch.cp[j] = (in && Shift) ? job.cp[j] : 0.0;
+    if (in && Shift) scratch.zero_row[j] = job.center[j];
+    scratch.gradient[j] = 0.0;
+  }
+  if (job.w) to_chunks(job.w, n, scratch.w);
+  if (job.what & kProduct) to_chunks(job.v, n, scratch.v);
+  for (std::int64_t j = 0; j < layout.size; ++j) sums[j] = 0.0;
+  for (std::int64_t j = layout.extremes; j < layout.size; ++j) sums[j] = -__builtin_inf();
+
+  Lanes loss = {}, correct = {}, weight = {}, bias = {};
+  std::int64_t in_panel = 0;
+  Tile tile;
+  for (std::int64_t i = first; i < end; i += 8) {
+    fill_tile(job, scratch, direct, i, end, tile);
+    const Lanes s = load(tile.s);
+    weight += s;
+    Lanes curvature = s;  // moments: every row counts with its weight
+    if (job.what & kLoss) {
+      const Lanes z = dot<Shift>(tile, n, scratch.w, scratch) + splat(job.b);
+      if (job.z)
+        for (std::int64_t k = 0; k < tile.rows; ++k) job.z[i + k] = z[k];
+      if (job.y) {
+        const Lanes sign = load(tile.sign);
+        const Pointwise at = Logistic::at(z, sign);
+        const auto right = (sign < splat(0.0)) ? z > splat(0.0) : z <= splat(0.0);
+        loss += s * at.loss;
+        correct += right ? s : splat(0.0);
+        curvature = s * at.curvature;
+        Lanes r = s * at.residual;
+        if (job.what & kProduct) r = curvature * (dot<Shift>(tile, n, scratch.v, scratch) + splat(job.v[n]));
+        if (job.what & (kGradient | kProduct)) {
+          bias += r;
+          add_rows<Shift>(tile, n, r, scratch.gradient, scratch);
+        }
+      }
+    }
+    if (job.what & kHessian) {
+      double root[8];
+      for (int k = 0; k < 8; ++k) root[k] = __builtin_sqrt(curvature[k]);
+      pack_rows<Shift>(job, tile, root, in_panel, scratch);
+      in_panel += 8;
+      if (in_panel == kPanelRows || i + 8 >= end) {
+        add_panel(scratch.panel, in_panel, sums + layout.matrix, layout.ld);
+        in_panel = 0;
+      }
+    } else if (job.what & kMoments) {
+      add_squares<Shift>(job, tile, sums + layout.matrix, layout.ld, scratch);
+    }
+    if (job.what & kMoments) add_extremes<Shift>(tile, n, sums + layout.extremes, scratch);
+  }
+  sums[layout.loss] = sum(loss);
+  sums[layout.correct] = sum(correct);
+  sums[layout.weight] = sum(weight);
+  sums[layout.bias] = sum(bias);
+  for (std::int64_t c = 0; c < chunks_of(n); ++c)
+    for (std::int64_t k = 0; k < 8; ++k) {
+      const std::int64_t j = offset_of(c, n) + k;
+      if (j < n && j >= 8 * c) sums[layout.gradient + j] = scratch.gradient[8 * c + k];
+    }
+}
+
+void block(const Job& job, std::int64_t first, std::int64_t end, double* sums, double* memory) {
+  if (job.p)
+    run_block<true>(job, first, end, sums, memory);
+  else
+    run_block<false>(job, first, end, sums, memory);
+}
+
+void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature) {
+  for (std::int64_t i = 0; i < m; i += 8) {
+    const std::int64_t rows = m - i < 8 ? m - i : 8;
+    double zs[8] = {}, sign[8];
+    for (std::int64_t k = 0; k < 8; ++k) {
+      if (k < rows) zs[k] = z[i + k];
+      sign[k] = (k < rows && y[i + k]) ? -1.0 : 1.0;
+    }
+    const Pointwise at = Logistic::at(load(zs), load(sign));
+    for (std::int64_t k = 0; k < rows; ++k) {
+      loss[i + k] = at.loss[k];
+      residual[i + k] = at.residual[k];
+      curvature[i + k] = at.curvature[k];
+    }
+  }
+}
+
+#define CHAINRULE_TEXT(x) #x
+#define CHAINRULE_NAME(x) CHAINRULE_TEXT(x)
+
+}  // namespace
+
+extern const Kernels kernels;
+const Kernels kernels = {CHAINRULE_NAME(CHAINRULE_ISA), scratch_doubles, block, pointwise};
+
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule

@@ -1,2 +1,103 @@
+// The Python face of the core: arrays in, one array of sums out. Checks of shape are in kernels.py.
 #include <nanobind/nanobind.h>
-NB_MODULE(_core, m) { m.attr("built") = true; }
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "driver.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using Array = nb::ndarray<nb::ro, nb::device::cpu>;
+using Vector = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+nb::object owned_array(std::vector<double> values) {
+  auto* kept = new std::vector<double>(std::move(values));
+  const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
+}
+
+const chainrule::Kernels& kernels_named(const std::optional<std::string>& name) {
+  const chainrule::Kernels* kernels = chainrule::choose_kernels(name ? name->c_str() : nullptr);
+  if (!kernels) throw std::invalid_argument("no kernels called '" + *name + "' for this processor");
+  return *kernels;
+}
+
+nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w, double b,
+                     std::optional<Vector> v, std::optional<Output> z, std::optional<Vector> center, std::optional<Vector> p,
+                     std::optional<Vector> cp, int threads, std::optional<std::string> kernel) {
+  const bool is_float32 = X.dtype() == nb::dtype<float>();
+  if (X.ndim() != 2 || !(is_float32 || X.dtype() == nb::dtype<double>())) throw std::invalid_argument("X must be 2-D, float64 or float32");
+  const std::ptrdiff_t size = is_float32 ? 4 : 8;
+  chainrule::Job job{};
+  job.data = static_cast<const char*>(X.data());
+  job.row_stride = X.stride(0) * size;
+  job.col_stride = X.stride(1) * size;
+  job.is_float32 = is_float32;
+  job.m = static_cast<std::int64_t>(X.shape(0));
+  job.n = static_cast<std::int64_t>(X.shape(1));
+  const auto length = [](const auto& given, std::int64_t expected, const char* name) {
+    if (given && static_cast<std::int64_t>(given->shape(0)) != expected)
+      throw std::invalid_argument(std::string(name) + " must have " + std::to_string(expected) + " elements");
+    return given ? given->data() : nullptr;
+  };
+  job.y = length(y, job.m, "y");
+  job.s = length(s, job.m, "s");
+  job.z = length(z, job.m, "z");
+  job.w = length(w, job.n, "w");
+  job.v = length(v, job.n + 1, "v");
+  job.center = length(center, job.n, "center");
+  job.p = length(p, job.n, "p");
+  job.cp = length(cp, job.n, "cp");
+  job.b = b;
+  job.what = what;
+  if ((what & chainrule::kLoss) && !job.w) throw std::invalid_argument("a loss needs w");
+  if ((what & chainrule::kProduct) && !job.v) throw std::invalid_argument("a Hessian product needs v");
+  if (job.m < 1 || job.n < 1) throw std::invalid_argument("X must have a row and a column");
+  if ((job.p != nullptr) != (job.cp != nullptr) || (job.p != nullptr) != (job.center != nullptr))
+    throw std::invalid_argument("center, p and cp go together");
+
+  const chainrule::Kernels& kernels = kernels_named(kernel);
+  bool signalled = false;
+  std::vector<double> sums;
+  {
+    const nb::gil_scoped_release release;
+    sums = chainrule::read_rows(kernels, job, threads, [&signalled] {
+      const nb::gil_scoped_acquire acquire;
+      signalled = PyErr_CheckSignals() != 0;
+      return signalled;
+    });
+  }
+  if (signalled) throw nb::python_error();
+  const chainrule::Layout layout(job);
+  return nb::make_tuple(owned_array(std::move(sums)), layout.gradient, layout.matrix, layout.ld, layout.extremes);
+}
+
+void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output& residual, const Output& curvature,
+               std::optional<std::string> kernel) {
+  const std::size_t m = z.shape(0);
+  if (y.shape(0) != m || loss.shape(0) != m || residual.shape(0) != m || curvature.shape(0) != m)
+    throw std::invalid_argument("z, y and the outputs must have one length");
+  kernels_named(kernel).pointwise(static_cast<std::int64_t>(m), z.data(), y.data(), loss.data(), residual.data(), curvature.data());
+}
+
+}  // namespace
+
+NB_MODULE(_core, module) {
+  module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
+             "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(), "threads"_a = 1,
+             "kernel"_a = nb::none());
+  module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a, "residual"_a, "curvature"_a, "kernel"_a = nb::none());
+  module.def(
+      "kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = nb::none());
+  module.attr("BLOCK_ROWS") = chainrule::kBlockRows;
+}

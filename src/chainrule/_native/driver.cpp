@@ -1,0 +1,140 @@
+#include "driver.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+namespace chainrule {
+namespace {
+
+using Sums = std::vector<double>;
+
+// A binary tree over the blocks: node i of a level is the sum of nodes 2i and 2i + 1 below it, and a last node without a sibling
+// moves up as it is. Whichever thread brings the second of two siblings adds them, so few nodes wait at a time.
+class Tree {
+ public:
+  Tree(const Job& job, std::int64_t blocks) : layout_(job), blocks_(blocks) {}
+
+  Sums take_buffer() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (spare_.empty()) return Sums(static_cast<std::size_t>(layout_.size));
+    Sums buffer = std::move(spare_.back());
+    spare_.pop_back();
+    return buffer;
+  }
+
+  void add(std::int64_t block, Sums sums) {
+    std::int64_t index = block, count = blocks_;
+    for (std::uint64_t level = 0; count > 1; ++level, index /= 2, count = (count + 1) / 2) {
+      const std::int64_t sibling = index ^ 1;
+      if (sibling >= count) continue;
+      Sums other;
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = waiting_.find(key(level, sibling));
+        if (found == waiting_.end()) {
+          waiting_.emplace(key(level, index), std::move(sums));
+          return;
+        }
+        other = std::move(found->second);
+        waiting_.erase(found);
+      }
+      combine(sums, other);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      spare_.push_back(std::move(other));
+    }
+    root_ = std::move(sums);
+  }
+
+  Sums root() { return std::move(root_); }
+
+ private:
+  static std::uint64_t key(std::uint64_t level, std::int64_t index) { return level << 56 | static_cast<std::uint64_t>(index); }
+
+  void combine(Sums& sums, const Sums& other) const {
+    const auto extremes = static_cast<std::size_t>(layout_.extremes);
+    for (std::size_t j = 0; j < extremes; ++j) sums[j] += other[j];
+    for (std::size_t j = extremes; j < sums.size(); ++j) sums[j] = other[j] > sums[j] ? other[j] : sums[j];
+  }
+
+  const Layout layout_;
+  const std::int64_t blocks_;
+  std::mutex mutex_;
+  std::unordered_map<std::uint64_t, Sums> waiting_;
+  std::vector<Sums> spare_;
+  Sums root_;
+};
+
+}  // namespace
+
+std::vector<double> read_rows(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted) {
+  const std::int64_t blocks = (job.m + kBlockRows - 1) / kBlockRows;
+  Tree tree(job, blocks);
+  std::atomic<std::int64_t> next{0};
+  std::atomic<bool> stop{false};
+  std::exception_ptr failure;
+  std::mutex failure_mutex;
+
+  const auto work = [&](bool asks) {
+    try {
+      std::vector<double> scratch(static_cast<std::size_t>(kernels.scratch_doubles(job)));
+      auto asked = std::chrono::steady_clock::now();
+      while (!stop) {
+        const std::int64_t block = next++;
+        if (block >= blocks) return;
+        const std::int64_t first = block * kBlockRows;
+        const std::int64_t end = first + kBlockRows < job.m ? first + kBlockRows : job.m;
+        Sums sums = tree.take_buffer();
+        kernels.block(job, first, end, sums.data(), scratch.data());
+        tree.add(block, std::move(sums));
+        if (!asks) continue;
+        const auto now = std::chrono::steady_clock::now();
+        if (now - asked < std::chrono::milliseconds(50)) continue;
+        asked = now;
+        if (interrupted()) stop = true;
+      }
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(failure_mutex);
+      failure = std::current_exception();
+      stop = true;
+    }
+  };
+
+  std::vector<std::thread> others;
+  const std::int64_t useful = threads < blocks ? threads : blocks;
+  try {
+    for (std::int64_t k = 1; k < useful; ++k) others.emplace_back(work, false);
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that there are do the work, with the same bits.
+  }
+  work(true);
+  for (std::thread& other : others) other.join();
+  if (failure) std::rethrow_exception(failure);
+  return tree.root();
+}
+
+const Kernels* choose_kernels(const char* name) {
+  struct Candidate {
+    const Kernels* kernels;
+    bool runs;
+  };
+  const Candidate candidates[] = {
+#ifdef CHAINRULE_HAS_AVX512
+      {&avx512::kernels, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                             __builtin_cpu_supports("fma")},
+#endif
+#ifdef CHAINRULE_HAS_AVX2
+      {&avx2::kernels, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+#endif
+      {&baseline::kernels, true},
+  };
+  for (const Candidate& candidate : candidates)
+    if (candidate.runs && (!name || std::strcmp(name, candidate.kernels->name) == 0)) return candidate.kernels;
+  return nullptr;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,76 @@
+// What passes between the threads' driver and the kernels of one instruction set. Plain data: no vector crosses this border.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace chainrule {
+
+// Rows of one logical block: the unit of summing. Part of the bits: changing it changes results in the last digit.
+constexpr std::int64_t kBlockRows = 1024;
+
+// What a read of the rows collects.
+enum What : unsigned {
+  kLoss = 1,      // z, the loss, the weight of the rows that are classified rightly
+  kGradient = 2,  // sum s dL_dz x, sum s dL_dz
+  kHessian = 4,   // sum s g (1-g) x~ x~'
+  kProduct = 8,   // sum s g (1-g) (x~.v) x~, in the gradient's place
+  kMoments = 16,  // sum s x~ x~' (with kHessian) or its diagonal and last row alone; smallest and largest x
+};
+
+// Dense rows as they lie, and the point at which they are read.
+struct Job {
+  const char* data;  // element (i, j) at data + i row_stride + j col_stride, in bytes
+  std::ptrdiff_t row_stride;
+  std::ptrdiff_t col_stride;
+  bool is_float32;
+  std::int64_t m;
+  std::int64_t n;
+  const double* center;  // the view x p - c p of each column, or null; p are powers of two
+  const double* p;
+  const double* cp;
+  const std::uint8_t* y;  // 0 or 1; null where only z or moments are asked for
+  const double* s;        // weights, or null for ones
+  const double* w;
+  double b;
+  const double* v;  // direction of a Hessian product (n + 1)
+  double* z;        // z of every row, or null
+  unsigned what;
+};
+
+// Offsets of the parts of a block's sums, in doubles.
+struct Layout {
+  std::int64_t loss, correct, weight, bias, gradient, matrix, extremes, size;
+  std::int64_t ld;  // leading dimension of the matrix: n + 1 rounded up to eight
+
+  explicit Layout(const Job& job) {
+    const std::int64_t n = job.n;
+    ld = (n + 1 + 7) / 8 * 8;
+    loss = 0;
+    correct = 1;
+    weight = 2;
+    bias = 3;
+    gradient = 4;
+    matrix = (gradient + n + 7) / 8 * 8;
+    extremes = matrix + ((job.what & kHessian) ? ld * ld : (job.what & kMoments) ? 2 * ld : 0);
+    size = extremes + ((job.what & kMoments) ? 2 * n : 0);  // -min, then max: both are combined by max
+  }
+};
+
+// One instruction set's kernels.
+struct Kernels {
+  const char* name;
+  std::int64_t (*scratch_doubles)(const Job&);
+  void (*block)(const Job&, std::int64_t first_row, std::int64_t end_row, double* sums, double* scratch);
+  void (*pointwise)(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature);
+};
+
+#define CHAINRULE_DECLARE(isa)  \
+  namespace isa {               \
+  extern const Kernels kernels; \
+  }
+CHAINRULE_DECLARE(avx512)
+CHAINRULE_DECLARE(avx2)
+CHAINRULE_DECLARE(baseline)
+#undef CHAINRULE_DECLARE
+
+}  // namespace chainrule
