@@ -1,0 +1,23 @@
+"""The native core; `chainrule.kernels` is its documented face."""
+
+from typing import Any
+
+BLOCK_ROWS: int
+
+def read_rows(
+    X: Any,
+    what: int,
+    y: Any = None,
+    s: Any = None,
+    w: Any = None,
+    b: float = 0.0,
+    v: Any = None,
+    z: Any = None,
+    center: Any = None,
+    p: Any = None,
+    cp: Any = None,
+    threads: int = 1,
+    kernel: str | None = None,
+) -> tuple[Any, int, int, int, int]: ...
+def pointwise(z: Any, y: Any, loss: Any, residual: Any, curvature: Any, kernel: str | None = None) -> None: ...
+def kernel_name(kernel: str | None = None) -> str: ...

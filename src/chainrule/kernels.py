@@ -1,0 +1,181 @@
+"""One function per hot loop: a thin typed wrapper over the native core.
+
+A read goes once over the rows, in logical blocks of `BLOCK_ROWS`, and adds the blocks' sums in a fixed binary tree:
+the number of threads can't change a bit.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import _core
+from chainrule.errors import InputError
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+BLOCK_ROWS: int = _core.BLOCK_ROWS
+
+
+class What(IntFlag):
+    """What a read collects beside the loss."""
+
+    LOSS = 1
+    GRADIENT = 2
+    HESSIAN = 4
+    PRODUCT = 8
+    MOMENTS = 16
+
+
+@dataclass(frozen=True)
+class View:
+    """Columns seen as ``x * p - center * p`` with `p` powers of two: exact scaling, one rounding for the centre."""
+
+    center: Vector
+    p: Vector
+
+    @property
+    def center_times_p(self) -> Vector:
+        """Centre times p, exactly."""
+        return self.center * self.p
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the rows (not means), in the units of the view.
+
+    Attributes
+    ----------
+    loss : float
+        sum s l, in nats.
+    correct : float
+        Weight of the rows whose class is that of z (class 1 where z > 0).
+    weight : float
+        S = sum s.
+    gradient, bias
+        sum s dL_dz x, shape (n,), and sum s dL_dz. For a Hessian product: the product's two parts.
+    matrix
+        sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or 1 for moments. None if not asked for.
+    squares
+        sum s x^2, shape (n,), for moments without the matrix.
+    low, high
+        Smallest and largest x of each column over rows of positive weight, as given (not viewed). None if not asked for.
+    """
+
+    loss: float
+    correct: float
+    weight: float
+    gradient: Vector
+    bias: float
+    matrix: Matrix | None = None
+    squares: Vector | None = None
+    sums: Vector | None = None
+    low: Vector | None = None
+    high: Vector | None = None
+
+
+def kernel_name() -> str:
+    """Name of the instruction set whose kernels run: CHAINRULE_KERNEL, or the best that the processor has."""
+    try:
+        return str(_core.kernel_name(_kernel_asked()))
+    except ValueError as error:
+        raise InputError(f"CHAINRULE_KERNEL: {error}; unset it to take the best there is") from None
+
+
+def _kernel_asked() -> str | None:
+    return os.environ.get("CHAINRULE_KERNEL") or None
+
+
+def thread_count(n_threads: int | None = None) -> int:
+    """Threads of a read: `n_threads`, or CHAINRULE_THREADS, or the processors that this process may use."""
+    asked: object = n_threads
+    name = "n_threads"
+    if asked is None:
+        asked, name = os.environ.get("CHAINRULE_THREADS") or None, "CHAINRULE_THREADS"
+    if asked is None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        count = int(str(asked))
+    except ValueError:
+        count = 0
+    if count < 1 or isinstance(asked, bool):
+        raise InputError(f"{name} must be a whole number from 1, not {asked!r}")
+    return count
+
+
+def read_rows(
+    X: NDArray[np.floating],
+    what: What,
+    *,
+    y: NDArray[np.uint8] | None = None,
+    s: Vector | None = None,
+    w: Vector | None = None,
+    b: float = 0.0,
+    v: Vector | None = None,
+    z: Vector | None = None,
+    view: View | None = None,
+    threads: int = 1,
+) -> Sums:
+    """Read all rows once.
+
+    Parameters
+    ----------
+    X : (m, n) float64 or float32
+        Any strides; never copied.
+    what : What
+        LOSS needs `w`; with `y` None it fills `z` alone. PRODUCT needs `v` and excludes GRADIENT.
+    y : (m,) uint8, 0 or 1
+    s : (m,) float64, optional
+        Weights; a row of weight 0 is not looked at.
+    w, b
+        The point, in the view's units: (n,) and a number.
+    v : (n + 1,)
+        Direction of the Hessian product, the bias last.
+    z : (m,), optional
+        Filled with every row's z.
+    view : View, optional
+        Centred and scaled columns.
+    threads : int
+        Changes no bit of the result.
+    """
+    # Fewer rows than one thread's start-up is worth are read by one.
+    threads = 1 if X.size < 100_000 else threads
+    center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
+    raw, gradient_at, matrix_at, ld, extremes_at = _core.read_rows(
+        X, int(what), y, s, w, b, v, z, center, p, cp, threads, _kernel_asked()
+    )
+    n = X.shape[1]
+    matrix = squares = sums = low = high = None
+    if what & What.HESSIAN:
+        upper = np.triu(raw[matrix_at : matrix_at + ld * ld].reshape(ld, ld)[: n + 1, : n + 1])
+        matrix = upper + np.triu(upper, 1).T
+    elif what & What.MOMENTS:
+        squares, sums = raw[matrix_at : matrix_at + n], raw[matrix_at + ld : matrix_at + ld + n]
+    if what & What.MOMENTS:
+        low, high = -raw[extremes_at : extremes_at + n], raw[extremes_at + n : extremes_at + 2 * n]
+    return Sums(
+        loss=float(raw[0]),
+        correct=float(raw[1]),
+        weight=float(raw[2]),
+        gradient=raw[gradient_at : gradient_at + n],
+        bias=float(raw[3]),
+        matrix=matrix,
+        squares=squares,
+        sums=sums,
+        low=low,
+        high=high,
+    )
+
+
+def pointwise(z: Vector, y: NDArray[np.uint8]) -> tuple[Vector, Vector, Vector]:
+    """Loss, dL_dz and d2L_dz2 of single rows by the kernels' own arithmetic: three arrays (m,)."""
+    z = np.ascontiguousarray(z, dtype=np.float64)
+    loss, residual, curvature = (np.empty_like(z) for _ in range(3))
+    _core.pointwise(z, np.ascontiguousarray(y, dtype=np.uint8), loss, residual, curvature, _kernel_asked())
+    return loss, residual, curvature
