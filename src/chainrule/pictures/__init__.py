@@ -1,0 +1,1 @@
+"""Pictures as SVG text: charts of a fit and the computation graph of one row. matplotlib loads when one is drawn."""

@@ -1,0 +1,411 @@
+"""Charts of a fit as SVG text: what training did, odds ratios, probabilities, and the loss as a function of g.
+
+Each is for inlining in a page that has `style.palette_css()`. None draws a mark a row: a million rows are binned.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.pictures.style import Drawing, colour, drawing
+from chainrule.pictures.text import cells, clean, exp_number, number, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+WIDTH = 440.0
+SHOWN_FEATURES = 30
+
+
+class TraceLike(Protocol):
+    """What the curves need of a trace: its columns."""
+
+    @property
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Arrays of one length: "epoch", "loss", "accuracy", and maybe "held_out_loss" and "held_out_accuracy"."""
+        ...
+
+
+def loss_curves(trace: TraceLike, *, base_loss: float | None = None, standalone: bool = False) -> str:
+    """Draw the log-loss over the epochs, on the training rows and, where the trace has them, on held-out rows.
+
+    Parameters
+    ----------
+    trace : TraceLike
+        Columns "epoch" and "loss" (nats per unit of weight), optionally "held_out_loss".
+    base_loss : float, optional
+        Log-loss of the base rate alone, drawn as a level to beat.
+    standalone : bool
+        With its own colours, to be a file of its own.
+
+    Returns
+    -------
+    str
+        SVG text.
+    """
+    series = _series(trace, "loss", "held_out_loss")
+    return _curves("loss", "log-loss, nats per row", series, base_loss, "base rate alone", standalone)
+
+
+def accuracy_curves(trace: TraceLike, *, base_accuracy: float | None = None, standalone: bool = False) -> str:
+    """Draw the accuracy (share of rows on the right side of g = 1/2) over the epochs; arguments as `loss_curves`."""
+    series = _series(trace, "accuracy", "held_out_accuracy")
+    return _curves("accuracy", "accuracy, share of rows", series, base_accuracy, "larger class alone", standalone)
+
+
+def _series(trace: TraceLike, training: str, held_out: str) -> list[tuple[str, str, Floats, Floats]]:
+    epoch = np.asarray(trace.columns["epoch"], dtype=np.float64)
+    found = []
+    for column, label, role in ((training, "training", "training"), (held_out, "held out", "held-out")):
+        if column in trace.columns:
+            values = np.asarray(trace.columns[column], dtype=np.float64)
+            keep = np.isfinite(values)
+            if keep.any():
+                found.append((label, role, epoch[keep], values[keep]))
+    return found
+
+
+def _thin(x: Floats, y: Floats, bins: int = 300) -> tuple[Floats, Floats]:
+    """Keep the first, last, lowest and highest point of each bin of x: a swing of the curve is never lost."""
+    if len(x) <= 4 * bins or x[-1] <= x[0]:
+        return x, y
+    place = np.minimum(((x - x[0]) / (x[-1] - x[0]) * bins).astype(np.int64), bins - 1)
+    starts = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
+    ends = np.r_[starts[1:], len(x)]
+    keep = {0, len(x) - 1}
+    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
+        keep |= {a, b - 1, a + int(np.argmin(y[a:b])), a + int(np.argmax(y[a:b]))}
+    index = np.array(sorted(keep))
+    return x[index], y[index]
+
+
+def _curves(
+    kind: str, unit: str, series: list[tuple[str, str, Floats, Floats]], base: float | None, base_label: str,
+    standalone: bool,
+) -> str:  # fmt: skip
+    last = max((float(s[2][-1]) for s in series), default=1.0)
+    stretched = last >= 30  # the first epochs do most of the work, so long runs are shown by orders of magnitude
+
+    def across(epoch: Floats) -> Floats:
+        return np.log10(1 + epoch) if stretched else epoch
+
+    with drawing(WIDTH, 270) as d:
+        ax = d.axes(46, 34, WIDTH - 46 - 116, 190)
+        ax.set_xlim(0, float(across(np.array([max(last, 1.0)]))[0]))
+        values = [v for s in series for v in (float(s[3].min()), float(s[3].max()))]
+        known = [*values, base] if base is not None and math.isfinite(base) else values
+        _levels(ax, known or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
+        ticks = [e for e in (0, 1, 10, 100, 1000, 10**4, 10**5, 10**6, 10**7) if e <= last] if stretched else None
+        _epochs(ax, ticks, last, across)
+        d.text(8, 18, unit, role="muted", size=12)
+        d.text(46 + (WIDTH - 162) / 2, 266, "epoch", role="muted", size=12, anchor="middle" if False else "center")
+        ends: list[tuple[float, str, str, bool]] = []
+        if base is not None and math.isfinite(base):
+            ax.axhline(base, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
+            ends.append((_pixel(ax, d, 0, base)[1], f"{base_label}\n{number(base, 3)}", "muted", False))
+        for label, role, epoch, value in series:
+            x, y = _thin(across(epoch), value)
+            style: Any = "-" if role == "training" else (0, (5, 2.5))
+            ax.plot(x, y, color=colour(role), linewidth=2.2, linestyle=style, clip_on=False, zorder=3)
+            ends.append((_pixel(ax, d, 0, float(value[-1]))[1], f"{label}\n{number(float(value[-1]), 4)}", role, True))
+        _end_labels(d, ends, WIDTH - 108, 34, 228)
+    says = [
+        f"{label}: {number(float(v[0]), 5)} at epoch {number(float(e[0]))}, lowest {number(float(v.min()), 5)}, "
+        f"highest {number(float(v.max()), 5)}, {number(float(v[-1]), 5)} at epoch {number(float(e[-1]))}."
+        for label, _, e, v in series
+    ]
+    says += [f"{base_label}: {number(base, 5)}."] if base is not None and math.isfinite(base) else []
+    title = f"{'Log-loss' if kind == 'loss' else 'Accuracy'} over the epochs of training"
+    return d.svg(kind, title, " ".join(says) or "No finite value was recorded.", standalone=standalone)
+
+
+def _epochs(ax: "Axes", ticks: list[int] | None, last: float, across: Any) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if ticks is None:
+        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(0, max(last, 1)) if t <= max(last, 1)]
+    elif last > 1.6 * ticks[-1]:
+        ticks = [*ticks, int(last)]
+    labels = [f"{t:,}" if t < 10**6 else number(float(t), 2) for t in ticks]
+    ax.set_xticks([float(across(np.array([float(t)]))[0]) for t in ticks], labels)
+
+
+def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -> None:
+    """Set the range of y around values, in powers where they span more than a factor of 50, and draw the level lines."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    low, high = min(values), max(values)
+    if low > 0 and high > 50 * low:
+        ax.set_yscale("log")
+        low, high = low / 1.3, high * 1.3
+        ticks = [t for t in LogLocator(numticks=6).tick_values(low, high) if low <= t <= high]
+        labels = [number(float(t), 1) for t in ticks]
+    else:
+        pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
+        low, high = low - pad, high + pad
+        if ceiling is not None:
+            high = min(high, ceiling + 1e-9)
+        ticks = [t for t in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
+        step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+        places = max(0, -math.floor(math.log10(step) + 1e-9))
+        places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
+        labels = [
+            f"{t:.{places}f}".replace("-", "−") if places < 8 and abs(t) < 1e6 else number(float(t), 3) for t in ticks
+        ]
+    ax.set_ylim(low, high)
+    ax.set_yticks(ticks, labels)
+    ax.minorticks_off()
+    ax.grid(axis="y", color=colour("faint"), linewidth=1)
+    ax.set_axisbelow(True)
+
+
+def _pixel(ax: "Axes", d: Drawing, x: float, y: float) -> tuple[float, float]:
+    at = ax.transData.transform((x, y))
+    return float(at[0]), d.height - float(at[1])
+
+
+def _end_labels(d: Drawing, ends: list[tuple[float, str, str, bool]], x: float, top: float, bottom: float) -> None:
+    """Write two-line labels at the right of the curves' ends, moved apart where they would touch."""
+    ends = sorted(ends, key=lambda e: e[0])
+    gap, at = 36.0, []
+    for wanted, *_ in ends:
+        at.append(max(wanted, at[-1] + gap) if at else max(wanted, top + 4))
+    limit = bottom - 16
+    for k in range(len(at) - 1, -1, -1):
+        at[k] = min(at[k], limit)
+        limit = at[k] - gap
+    for y, (wanted, words, role, bold) in zip(at, ends, strict=True):
+        name, value = words.split("\n")
+        if abs(y - wanted) > 3:
+            d.line([(x - 8, wanted), (x - 1, y)], role=role, width=0.8)
+        d.text(x + 2, y - 1, name, role=role, size=12, bold=bold)
+        d.text(x + 2, y + 13, value, role=role, size=12)
+
+
+def odds_forest(
+    names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike | None = None, limit: int = SHOWN_FEATURES,
+    standalone: bool = False,
+) -> str:  # fmt: skip
+    """Draw odds ratios exp(w_j) on a log axis, from the largest to the smallest, with 1 (no effect) marked.
+
+    Parameters
+    ----------
+    names : sequence of str, length n
+        Names of the design's columns.
+    log_odds : array_like (n,), float64
+        Log of the odds ratios: w_j times the standard deviation where `per_sd`, else w_j of one unit or of a level.
+    per_sd : array_like (n,), bool, optional
+        Where the ratio is for one standard deviation (a round mark); elsewhere it is for one unit, or for the level
+        against its reference (a diamond).
+    limit : int
+        Of more features the strongest so many are drawn, and the picture says how many are left out.
+    standalone : bool
+        With its own colours, to be a file of its own.
+
+    Returns
+    -------
+    str
+        SVG text.
+    """
+    w = np.asarray(log_odds, dtype=np.float64)
+    by_sd = np.zeros(len(w), dtype=bool) if per_sd is None else np.asarray(per_sd, dtype=bool)
+    finite = np.flatnonzero(np.isfinite(w))
+    strongest = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:limit]]
+    order = strongest[np.argsort(-w[strongest], kind="stable")]
+    left_out = len(w) - len(order)
+    row, top, left, right = 24, 14, 168, 66
+    width = 480.0
+    bottom = top + row * max(len(order), 1)
+    with drawing(width, bottom + (78 if left_out else 58)) as d:
+        ax = d.axes(left, top, width - left - right, bottom - top)
+        ax.set_ylim(max(len(order), 1) - 0.5, -0.5)
+        ax.set_yticks([])
+        _odds_axis(ax, w[order])
+        ax.axvline(0, color=colour("line"), linewidth=1.4, zorder=2)
+        for k, j in enumerate(order.tolist()):
+            role = "one" if w[j] > 0 else "zero" if w[j] < 0 else "line"
+            ax.plot([0, w[j]], [k, k], color=colour(role), linewidth=2.4, zorder=3, solid_capstyle="butt")
+            ax.plot([w[j]], [k], color=colour(role), marker="o" if by_sd[j] else "D", markersize=8 if by_sd[j] else 7,
+                    zorder=4, clip_on=False)  # fmt: skip
+            y = top + row * (k + 0.5) + 4
+            d.text(left - 12, y, shorten(names[j], 21), size=12.5, anchor="right", tip=clean(names[j]))
+            d.text(width - right + 14, y, exp_number(float(w[j]), 3), size=12.5)
+        _odds_key(d, bottom, left, bool(by_sd[order].any()), bool((~by_sd[order]).any()), left_out)
+    rest = f" {left_out} weaker features are not drawn." if left_out else ""
+    says = "; ".join(f"{clean(names[j])}: {exp_number(float(w[j]), 4)}" for j in order.tolist())
+    return d.svg("odds", f"Odds ratios of {len(order)} features on a logarithmic axis", f"{says}.{rest}",
+                 standalone=standalone)  # fmt: skip
+
+
+def _odds_axis(ax: "Axes", w: Floats) -> None:
+    """Put ticks at odds ratios that people say, over a range that includes 1; the axis itself is in log-odds."""
+    low, high = min(0.0, float(w.min(initial=0.0))), max(0.0, float(w.max(initial=0.0)))
+    if high - low < 0.2:
+        low, high = min(low, -0.1), max(high, 0.1)
+    pad = 0.04 * (high - low)
+    ax.set_xlim(low - pad, high + pad)
+    decades = (high - low) / math.log(10)
+    if decades > 3.2:
+        step = math.ceil(decades / 5)
+        first, last = math.ceil((low - pad) / math.log(10) / step), math.floor((high + pad) / math.log(10) / step)
+        exponents = [step * k for k in range(first, last + 1)]
+        ticks = [(k * math.log(10), exp_number(k * math.log(10), 1)) for k in exponents]
+    else:
+        ladder = [0.5, 1, 2, 5] if decades > 1.6 else [0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 3, 5] if decades > 0.5 else []
+        ratios = sorted({round(r * s, 6) for r in ladder for s in (0.001, 0.01, 0.1, 1, 10, 100, 1000)})
+        if not ratios:
+            ratios = sorted({round(1 + k * s, 6) for k in range(-4, 5) for s in (0.05 if high - low < 0.5 else 0.1,)})
+        ticks = [(math.log(r), number(r, 3).rstrip("0").rstrip(".") if "." in number(r, 3) else number(r, 3))
+                 for r in ratios if r > 0]  # fmt: skip
+    inside = [t for t in ticks if low - pad <= t[0] <= high + pad]
+    kept, room = [], (high - low + 2 * pad) / 246
+    for at, label in sorted(inside, key=lambda t: abs(t[0])):  # 1 first, then outwards, while the labels don't touch
+        if all(abs(at - other) > room * 7 * (cells(label) + cells(text) + 2) / 2 for other, text in kept):
+            kept.append((at, label))
+    kept.sort()
+    ax.set_xticks([t[0] for t in kept], [t[1] for t in kept])
+    ax.grid(axis="x", color=colour("faint"), linewidth=1)
+    ax.set_axisbelow(True)
+
+
+def _odds_key(d: Drawing, bottom: float, left: float, some_sd: bool, some_unit: bool, left_out: int) -> None:
+    y = bottom + 46
+    words = ["●  per standard deviation"] * some_sd + ["◆  per level, or per unit"] * some_unit
+    d.text(8, y, "odds ratio", role="muted", size=12)
+    for k, w in enumerate(words):
+        d.text(left - 60 + 190 * k, y, w, role="muted", size=12)
+    if left_out:
+        d.text(8, y + 20, f"{left_out:,} weaker features are not drawn", role="muted", size=12)
+
+
+def probability_histogram(
+    g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1"), bins: int = 20, standalone: bool = False
+) -> str:
+    """Draw how the probabilities g of both classes are spread: y = 1 upwards, y = 0 downwards, each as shares.
+
+    Parameters
+    ----------
+    g : array_like (m,), float64
+        Probabilities P(y = 1).
+    y : array_like (m,), float64
+        Classes, 0 or 1; rows of unknown class (NaN) are left out.
+    classes : (str, str)
+        Names of classes 0 and 1.
+    bins : int
+        Bins of equal width; an even number puts a border at 1/2.
+    standalone : bool
+        With its own colours, to be a file of its own.
+
+    Returns
+    -------
+    str
+        SVG text.
+    """
+    p, labels = np.asarray(g, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    edges = np.linspace(0, 1, bins + 1)
+    counts = [np.histogram(p[labels == c], bins=edges)[0] for c in (0.0, 1.0)]
+    shares = [c / max(int(c.sum()), 1) for c in counts]
+    top = max(float(s.max()) for s in shares) * 1.08 or 1.0
+    names = [shorten(c, 24) for c in classes]
+    with drawing(WIDTH, 290) as d:
+        ax = d.axes(46, 34, WIDTH - 62, 206)
+        ax.set_xlim(0, 1)
+        ax.set_ylim(-top, top)
+        wide = edges[1] - edges[0]
+        ax.bar(edges[:-1] + wide / 2, shares[1], width=wide * 0.86, color=colour("one"), zorder=3)
+        ax.bar(edges[:-1] + wide / 2, -shares[0], width=wide * 0.86, color=colour("zero"), zorder=3)
+        _mirror_axis(ax, top)
+        y0 = 34 + 103
+        d.line([(46, y0), (WIDTH - 16, y0)], role="line", width=1.2)
+        middle = 46 + (WIDTH - 62) / 2
+        d.line([(middle, 34), (middle, 240)], role="line", width=1.2, dashes="--")
+        d.text(8, 18, "share of the class", role="muted", size=12)
+        d.text(WIDTH - 16, 18, "predicted 1  →", role="muted", size=12, anchor="right")
+        d.text(middle, 284, "probability g of class 1", role="muted", size=12, anchor="center")
+        d.text(60, 58, f"{names[1]} (y = 1)", role="one", size=13, bold=True, tip=clean(classes[1]))
+        d.text(WIDTH - 24, 230, f"{names[0]} (y = 0)", role="zero-text", size=13, bold=True, anchor="right",
+               tip=clean(classes[0]))  # fmt: skip
+    half = bins // 2
+    says = (
+        f"Of {counts[1].sum():,} rows of class {clean(classes[1])} (y = 1), {counts[1][half:].sum():,} have g of at least "
+        f"0.5; of {counts[0].sum():,} rows of class {clean(classes[0])} (y = 0), {counts[0][:half].sum():,} have g below 0.5."
+        f" Counts in {bins} bins from 0 to 1: y = 1: {', '.join(map(str, counts[1].tolist()))}; "
+        f"y = 0: {', '.join(map(str, counts[0].tolist()))}."
+    )
+    return d.svg("probabilities", "Probabilities of both classes", says, standalone=standalone)
+
+
+def _mirror_axis(ax: "Axes", top: float) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = [t for t in MaxNLocator(3).tick_values(0, top) if 0 < t <= top]
+    both = [-t for t in reversed(ticks)] + [0.0, *ticks]
+    ax.set_yticks(both, [f"{abs(t) * 100:g}%" for t in both])
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+    ax.grid(axis="y", color=colour("faint"), linewidth=1)
+    ax.set_axisbelow(True)
+    ax.spines["bottom"].set_visible(False)
+
+
+def loss_of_g(
+    g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1"), standalone: bool = False
+) -> str:
+    """Draw the loss of one row as a function of g, -log g for y = 1 and -log(1-g) for y = 0, with the rows as a rug.
+
+    Parameters
+    ----------
+    g, y, classes, standalone
+        As for `probability_histogram`. The rug has at most 120 strokes a class, darker where more rows are.
+
+    Returns
+    -------
+    str
+        SVG text.
+    """
+    p, labels = np.asarray(g, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    counts = [np.histogram(p[labels == c], bins=120, range=(0, 1))[0] for c in (0.0, 1.0)]
+    with drawing(WIDTH, 290) as d:
+        ax = d.axes(46, 34, WIDTH - 62, 164)
+        ax.set_xlim(0, 1)
+        ax.set_ylim(0, 4.6)
+        ax.set_yticks([0, 1, 2, 3, 4], ["0", "1", "2", "3", "4"])
+        ax.set_xticks([])
+        ax.grid(axis="y", color=colour("faint"), linewidth=1)
+        ax.set_axisbelow(True)
+        grid = np.linspace(0.01, 1, 199)
+        ax.plot(grid, -np.log(grid), color=colour("one"), linewidth=2.4, zorder=3)
+        ax.plot(1 - grid, -np.log(grid), color=colour("zero"), linewidth=2.4, linestyle=(0, (6, 2)), zorder=3)
+        d.text(8, 18, "loss of one row, nats", role="muted", size=12)
+        for c, top, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
+            _rug(d, counts[c], 46, WIDTH - 62, top, role)
+            d.text(38, top + 14, f"y = {c}", role=ink, size=12, bold=True, anchor="right")
+        for at, label in ((0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1, "1")):
+            d.text(46 + at * (WIDTH - 62), 268, label, role="muted", size=12, anchor="center")
+        d.text(46 + (WIDTH - 62) / 2, 286, "probability g of class 1", role="muted", size=12, anchor="center")
+        d.math(46 + 0.135 * (WIDTH - 62), 96, r"-\log\, g", role="one", size=16)
+        d.math(46 + 0.865 * (WIDTH - 62), 96, r"-\log(1-g)", role="zero-text", size=16, anchor="right")
+    says = (
+        f"y = 1 ({clean(classes[1])}): the loss falls from infinity at g = 0 to 0 at g = 1, and is 0.6931 at g = 0.5. "
+        f"y = 0 ({clean(classes[0])}): it rises from 0 at g = 0 to infinity at g = 1. "
+        f"Below: {counts[1].sum():,} rows of y = 1 and {counts[0].sum():,} rows of y = 0 at their g."
+    )
+    return d.svg("loss-of-g", "The loss of one row as a function of the probability g", says, standalone=standalone)
+
+
+def _rug(d: Drawing, counts: NDArray[np.int64], left: float, width: float, top: float, role: str) -> None:
+    """Draw strokes where rows are; a bin's darkness has five steps by the root of its count."""
+    from matplotlib.collections import LineCollection
+
+    most = max(int(counts.max(initial=0)), 1)
+    step = np.ceil(5 * np.sqrt(counts / most)).astype(int)
+    x = left + (np.arange(len(counts)) + 0.5) / len(counts) * width
+    for level in range(1, 6):
+        strokes = [[(float(a), top), (float(a), top + 18)] for a in x[step == level]]
+        if strokes:
+            d.figure.add_artist(
+                LineCollection(strokes, colors=colour(role), alpha=0.2 * level, linewidths=2, transform=d.pixels)
+            )

@@ -1,0 +1,94 @@
+"""How numbers and names are written in pictures and reports: the same everywhere, and never a surprise in XML."""
+
+import math
+import unicodedata
+from xml.sax.saxutils import escape as _escape
+
+MINUS = "\N{MINUS SIGN}"
+MISSING = "\N{EN DASH}"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_of_ten(exponent: int) -> str:
+    """10 to an integer power, as text with raised digits."""
+    return "10" + str(exponent).translate(_SUPERSCRIPTS)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a number with `digits` significant digits and a true minus sign.
+
+    An integer below a million is written as one, so that an exact 0 or 1 can be told from a rounded one. What is
+    smaller than 1e-4 or has more than six digits before the point is written with a power of ten.
+
+    Parameters
+    ----------
+    value : float or None
+        None and not-a-number become a dash: there is no number to show.
+    digits : int
+        Significant digits, at least 1.
+
+    Returns
+    -------
+    str
+    """
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else MINUS + "∞"
+    sign, size = (MINUS if value < 0 else ""), abs(value)
+    if size == int(size) and size < 1e6:
+        return f"{sign}{int(size):,}"
+    mantissa, exponent_text = f"{size:.{digits - 1}e}".split("e")
+    exponent = int(exponent_text)
+    if -5 < exponent < 6:
+        return f"{sign}{size:,.{max(0, digits - 1 - exponent)}f}"
+    return f"{sign}{mantissa} × {power_of_ten(exponent)}"
+
+
+def exp_number(log_value: float, digits: int = 4) -> str:
+    """Write exp(log_value), also where the value itself is outside the range of float64."""
+    if math.isnan(log_value) or math.isinf(log_value) or abs(log_value) < 700:
+        return number(math.exp(log_value) if log_value < 700 else log_value, digits)
+    exponent = math.floor(log_value / math.log(10))
+    mantissa = math.exp(log_value - exponent * math.log(10))
+    return f"{mantissa:.{digits - 1}f} × {power_of_ten(exponent)}"
+
+
+def clean(name: object) -> str:
+    """Text as XML can hold it on one line: control characters and lone surrogates become a replacement mark."""
+    out = []
+    for c in str(name):
+        kind = unicodedata.category(c)
+        out.append(" " if c in "\t\n\r" else "\N{REPLACEMENT CHARACTER}" if kind in ("Cc", "Cs") or c in "￾￿" else c)
+    return "".join(out)
+
+
+def escape(text: object) -> str:
+    """Clean text, escaped for XML and HTML, in content and in attributes."""
+    return _escape(clean(text), {'"': "&quot;", "'": "&#39;"})
+
+
+def cells(text: str) -> float:
+    """Width of a text in cells of a digit's width: wide (East Asian) signs count two, combining ones none."""
+    total = 0.0
+    for c in text:
+        if unicodedata.combining(c) or unicodedata.category(c) == "Cf":
+            continue
+        total += 2.0 if unicodedata.east_asian_width(c) in ("W", "F") else 1.3 if c in "MWmw@%" else 1.0
+    return total
+
+
+def shorten(name: object, width: float) -> str:
+    """Shorten a name to `width` cells with an ellipsis in its middle: names of levels differ at their end."""
+    text = clean(name)
+    if cells(text) <= width:
+        return text
+    head, tail = text, ""
+    room = width - 1
+    while head and cells(head) > room * 0.55:
+        head = head[:-1]
+    for c in reversed(text[len(head) :]):
+        if cells(c + tail) > room - cells(head):
+            break
+        tail = c + tail
+    return head + "…" + tail
