@@ -1,0 +1,357 @@
+"""Nodes, forward and backward: the chain rule on a graph, with everything kept to be looked at.
+
+    dL/dx = sum over the results u that x enters of  dL/du du/dx
+
+A node keeps its operation, its arguments in order, its value, its local derivatives and its gradient. Nothing here
+knows an operation by name: values, derivatives and how they multiply come from the rows of `operations.OPERATIONS`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule.errors import InputError
+from chainrule.graph.operations import OPERATIONS, Operation
+from chainrule.graph.pullbacks import Array, Pullback
+
+Operand: TypeAlias = "Node | npt.ArrayLike"
+
+
+class Node:
+    """A value in the graph; made by `variable`, `constant`, `apply` and the operators + - * / @.
+
+    Attributes
+    ----------
+    value : ndarray of float64
+        Read-only.
+    operation : Operation or None
+        The row of the table that made it; None for a variable or a constant.
+    arguments : tuple of Node
+        In order; x * x has two.
+    name : str
+        Free text, "" for none.
+    is_constant : bool
+        True for constants and what is made of constants alone: they get no gradient.
+    gradient : ndarray of float64 or None
+        The derivative of the output of the last `backward` with respect to this value, in this value's shape;
+        None means not yet computed.
+    """
+
+    __slots__ = ("__weakref__", "_local", "arguments", "gradient", "is_constant", "name", "operation", "value")
+    __array_ufunc__ = None  # so that ndarray * node asks the node
+
+    def __init__(
+        self,
+        value: Array,
+        operation: Operation | None = None,
+        arguments: "tuple[Node, ...]" = (),
+        *,
+        is_constant: bool = False,
+        name: str = "",
+    ) -> None:
+        self.value = value
+        self.operation = operation
+        self.arguments = arguments
+        self.is_constant = is_constant
+        self.name = name
+        self.gradient: Array | None = None
+        self._local: dict[int, Array] = {}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self.value.shape
+
+    def local_derivative(self, index: int) -> Array:
+        """Return the local derivative with respect to the argument at this place, computed once.
+
+        Parameters
+        ----------
+        index : int
+            The argument's place, from 0.
+
+        Returns
+        -------
+        ndarray of float64
+            As the table's formula gives it: inf or NaN where the formula divides by zero.
+        """
+        if index not in self._local:
+            if self.operation is None:
+                raise InputError("a variable or constant has no arguments and so no local derivatives")
+            derivative = self.operation.derivatives[index].value
+            with np.errstate(all="ignore"):
+                self._local[index] = _frozen(derivative(self.value, *(node.value for node in self.arguments)))
+        return self._local[index]
+
+    @property
+    def local_derivatives(self) -> tuple[Array, ...]:
+        """The local derivatives, one for each argument in order."""
+        return tuple(self.local_derivative(index) for index in range(len(self.arguments)))
+
+    def backward(self, seed: npt.ArrayLike | None = None) -> None:
+        """Set `gradient` of this node and of everything it was made of, constants left out.
+
+        Earlier gradients are replaced, so that calling it twice doubles nothing.
+
+        Parameters
+        ----------
+        seed : array_like of float64, optional
+            The gradient of this node itself, in its shape; 1 for a single number.
+
+        Raises
+        ------
+        InputError
+            The node is not a single number and there is no seed, or the seed has another shape or is not finite.
+        """
+        for node, gradient in gradients(self, seed).items():
+            node.gradient = gradient
+
+    def __add__(self, other: Operand) -> "Node":
+        return apply("add", self, other)
+
+    def __radd__(self, other: Operand) -> "Node":
+        return apply("add", other, self)
+
+    def __sub__(self, other: Operand) -> "Node":
+        return apply("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> "Node":
+        return apply("sub", other, self)
+
+    def __mul__(self, other: Operand) -> "Node":
+        return apply("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> "Node":
+        return apply("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> "Node":
+        return apply("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> "Node":
+        return apply("div", other, self)
+
+    def __matmul__(self, other: Operand) -> "Node":
+        return apply("matmul", self, other)
+
+    def __rmatmul__(self, other: Operand) -> "Node":
+        return apply("matmul", other, self)
+
+    def __neg__(self) -> "Node":
+        return apply("neg", self)
+
+    def __repr__(self) -> str:
+        made_by = self.operation.name if self.operation else "constant" if self.is_constant else "variable"
+        if self.is_constant:
+            gradient = "none, it is constant"
+        else:
+            gradient = "not yet computed" if self.gradient is None else _short(self.gradient)
+        return f"Node({self.name or '-'}: {made_by}, value {_short(self.value)}, gradient {gradient})"
+
+
+def _short(values: Array) -> str:
+    return np.array2string(values, precision=6, threshold=6, edgeitems=2)
+
+
+def _frozen(values: Any) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def _leaf(value: npt.ArrayLike, name: str, is_constant: bool) -> Node:
+    called = f"{name!r}" if name else "a value of the graph"
+    try:
+        array = np.array(value)
+    except ValueError:
+        raise InputError(f"{called} is not an array of numbers: its rows have different lengths") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{called} is not an array of real numbers: its type is {array.dtype}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise InputError(f"{called} has a NaN or an infinite number; fill in or leave out missing values first")
+    return Node(_frozen(array), is_constant=is_constant, name=name)
+
+
+def variable(value: npt.ArrayLike, name: str = "") -> Node:
+    """Return a node with a gradient of its own: a parameter.
+
+    Parameters
+    ----------
+    value : array_like
+        Finite real numbers; copied, float64 from then on.
+    name : str
+        What to call it.
+
+    Returns
+    -------
+    Node
+
+    Raises
+    ------
+    InputError
+        The value is not numbers, or has a NaN or an infinite one.
+    """
+    return _leaf(value, name, False)
+
+
+def constant(value: npt.ArrayLike, name: str = "") -> Node:
+    """Return a node that gets no gradient: data. Parameters, returns and raises as for `variable`."""
+    return _leaf(value, name, True)
+
+
+def apply(operation: str | Operation, *arguments: Operand, name: str = "") -> Node:
+    """Apply an operation: look up its row, compute its value, keep what it was made of.
+
+    Parameters
+    ----------
+    operation : str or Operation
+        A name in `OPERATIONS`, or a row of one's own.
+    *arguments : Node or array_like
+        In order; what is not a node becomes a constant.
+    name : str
+        What to call the result.
+
+    Returns
+    -------
+    Node
+        Its value may be infinite, as log(0) is, but is never NaN.
+
+    Raises
+    ------
+    InputError
+        No such operation, not its number of arguments, shapes that don't fit, or a result that is not a number.
+    """
+    row = OPERATIONS.get(operation) if isinstance(operation, str) else operation
+    if row is None:
+        raise InputError(f"there is no operation {operation!r}; the table has {', '.join(OPERATIONS)}")
+    if len(arguments) != len(row.arguments):
+        raise InputError(f"{row.name} takes {len(row.arguments)} arguments ({', '.join(row.arguments)})")
+    nodes = tuple(each if isinstance(each, Node) else constant(each) for each in arguments)
+    shapes = ", ".join(f"{called} {node.shape}" for called, node in zip(row.arguments, nodes, strict=True))
+    try:
+        value = _frozen(_forward(row, [node.value for node in nodes]))
+    except ValueError:
+        raise InputError(f"the shapes of the arguments of {row.name} don't fit: {shapes}") from None
+    if np.isnan(value).any():
+        raise InputError(f"{row.name} of these arguments is not a number ({row.formula}; shapes {shapes})")
+    return Node(value, row, nodes, is_constant=all(node.is_constant for node in nodes), name=name)
+
+
+def _forward(row: Operation, values: Iterable[Any]) -> Any:
+    with np.errstate(all="ignore"):  # infinities are values here: the article's loss is one when g rounds to 0
+        return row.forward(*values)
+
+
+def topological_order(output: Node) -> list[Node]:
+    """Return a node and all it was made of, each once and after its arguments.
+
+    Parameters
+    ----------
+    output : Node
+        The last node of the order.
+
+    Returns
+    -------
+    list of Node
+        Found without recursion: the depth of the graph has no limit.
+    """
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack: list[tuple[Node, bool]] = [(output, False)]
+    while stack:
+        node, is_complete = stack.pop()
+        if is_complete:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((argument, False) for argument in reversed(node.arguments) if id(argument) not in seen)
+    return order
+
+
+def evaluate(order: Iterable[Node], replaced: Mapping[Node, Any]) -> dict[Node, Any]:
+    """Compute values again, with some replaced; nothing is stored in the nodes.
+
+    Parameters
+    ----------
+    order : iterable of Node
+        Nodes after their arguments; arguments outside it count with the value they have.
+    replaced : mapping of Node to ndarray
+        New values, complex ones too.
+
+    Returns
+    -------
+    dict of Node to ndarray
+        The value of every node of the order.
+    """
+    values: dict[Node, Any] = dict(replaced)
+    for node in order:
+        if node not in values:
+            known = (values.get(argument, argument.value) for argument in node.arguments)
+            values[node] = node.value if node.operation is None else _forward(node.operation, known)
+    return values
+
+
+def gradients(output: Node, seed: npt.ArrayLike | None = None) -> dict[Node, Array]:
+    """Return the gradient of every node that the output was made of, constants left out; nothing is stored.
+
+    Parameters and raises as for `Node.backward`.
+
+    Returns
+    -------
+    dict of Node to ndarray
+        Each in the shape of its node's value, read-only.
+    """
+    return accumulate(output, _seed(output, seed), _contribution)
+
+
+def accumulate(
+    output: Node, seed: Array, contribution: Callable[[Pullback, Array, Array, tuple[int, ...]], Array]
+) -> dict[Node, Array]:
+    """Walk back from the output and add up, for each node, what its uses contribute.
+
+    Parameters
+    ----------
+    output : Node
+        Where to start.
+    seed : ndarray
+        What the output itself has.
+    contribution : callable
+        ``contribution(pullback, gradient of the result, local derivative, shape of the argument) -> ndarray``.
+
+    Returns
+    -------
+    dict of Node to ndarray
+    """
+    sums: dict[Node, Array] = {output: seed}
+    for node in reversed(topological_order(output)):
+        if node.operation is None or node not in sums:
+            continue
+        for index, (argument, row) in enumerate(zip(node.arguments, node.operation.derivatives, strict=True)):
+            if argument.is_constant:
+                continue
+            with np.errstate(all="ignore"):  # the article's product of inf and 0 is shown, not hidden
+                part = contribution(row.pullback, sums[node], node.local_derivative(index), argument.shape)
+                sums[argument] = _frozen(sums[argument] + part if argument in sums else part)
+    return sums
+
+
+def _contribution(pullback: Pullback, gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
+    return pullback.apply(gradient, local, shape)
+
+
+def _seed(output: Node, seed: npt.ArrayLike | None) -> Array:
+    if seed is None:
+        if output.value.size != 1:
+            raise InputError(
+                f"the output has shape {output.shape}: give a seed of that shape, or take its sum or mean first"
+            )
+        return _frozen(np.ones(output.shape))
+    array = _leaf(seed, "seed", True).value
+    if array.shape != output.shape:
+        raise InputError(f"the seed has shape {array.shape}, the output {output.shape}: they must be the same")
+    return array

@@ -1,0 +1,228 @@
+"""The article's graph, x, w, b -> z -> g -> L, with every value and derivative of it.
+
+    z = x.w + b      g = sigmoid(z)      l = -(y log g + (1 - y) log(1 - g))      L = (1/S) sum of s l
+
+The loss stands in the graph twice, above the same z. The article's way goes through g and divides by zero when g
+rounds to 0 or 1. The stable way goes from z to l at once; L and all gradients are taken from it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule.errors import InputError
+from chainrule.graph.engine import Node, apply, constant, gradients, variable
+from chainrule.graph.pullbacks import Array
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticGraph:
+    """The nodes of the graph, and its derivatives by the article's names.
+
+    One row given as a vector has shape () where m rows have (m,). Derivatives of a row are those of its own loss l,
+    without its weight and without 1/S; dL_dw and dL_db are the averages over the rows, the gradient of L.
+
+    Attributes
+    ----------
+    X, y, w, b : Node
+        Rows (m, n), classes (m,), weights (n,), bias ().
+    sample_weight : Node or None
+        s (m,); None counts every row once.
+    z, g : Node
+        Log-odds and probabilities (m,).
+    loss, article_loss : Node
+        The log-loss of each row (m,), from z and, as the article has it, from g.
+    L, article_L : Node
+        Their weighted means: single numbers. Nothing is penalised; with a penalty the objective is one more node,
+        ``F = graph.L + alpha / 2 * (graph.w @ graph.w)``.
+    """
+
+    X: Node
+    y: Node
+    w: Node
+    b: Node
+    sample_weight: Node | None
+    z: Node
+    g: Node
+    loss: Node
+    article_loss: Node
+    L: Node
+    article_L: Node
+
+    def backward(self) -> "LogisticGraph":
+        """Set `gradient` in every node.
+
+        z, w and b get theirs on the stable way, g and `article_loss` on the article's.
+
+        Returns
+        -------
+        LogisticGraph
+            Itself.
+        """
+        self.article_L.backward()
+        self.L.backward()
+        return self
+
+    @property
+    def dL_dg(self) -> Array:
+        """(1 - y)/(1 - g) - y/g of each row; infinite where g has rounded to the wrong class."""
+        return self.article_loss.local_derivative(0)
+
+    @property
+    def dg_dz(self) -> Array:
+        """The slope g (1 - g) of each row, with full relative accuracy."""
+        return self.g.local_derivative(0)
+
+    @property
+    def dz_dw(self) -> Array:
+        """The rows X themselves."""
+        return self.z.local_derivative(1)
+
+    @property
+    def dz_db(self) -> Array:
+        """Ones."""
+        return self.z.local_derivative(2)
+
+    @property
+    def dL_dz(self) -> Array:
+        """(1 - 2y) sigmoid((1 - 2y) z) of each row, which is g - y, with full relative accuracy."""
+        return self.loss.local_derivative(0)
+
+    @property
+    def article_product(self) -> Array:
+        """dL/dg dg/dz of each row as the article multiplies it, from the rounded g: NaN where g is 0 or 1."""
+        g, y = self.g.value, self.y.value
+        with np.errstate(all="ignore"):
+            return np.asarray(((1.0 - y) / (1.0 - g) - y / g) * (g * (1.0 - g)))
+
+    @property
+    def is_saturated(self) -> npt.NDArray[np.bool_]:
+        """True for each row whose g has rounded to 0 or 1."""
+        return np.asarray((self.g.value == 0.0) | (self.g.value == 1.0))
+
+    @property
+    def dL_dw(self) -> Array:
+        """(1/S) sum of s dL_dz dz_dw over the rows, (n,)."""
+        return self._gradients[self.w]
+
+    @property
+    def dL_db(self) -> Array:
+        """(1/S) sum of s dL_dz dz_db over the rows, ()."""
+        return self._gradients[self.b]
+
+    @cached_property
+    def _gradients(self) -> dict[Node, Array]:
+        return gradients(self.L)
+
+
+def logistic_graph(
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+) -> LogisticGraph:
+    """Build the article's graph for one row or for m rows and run it forward.
+
+    Parameters
+    ----------
+    X : array_like (m, n) or (n,)
+        Rows, or one row; finite.
+    y : array_like (m,) or number
+        Classes, 0 or 1.
+    w : array_like (n,)
+        Weights.
+    b : number
+        Bias.
+    sample_weight : array_like (m,) or number, optional
+        s >= 0, not all zero. An integer weight is the same as repeating the row.
+
+    Returns
+    -------
+    LogisticGraph
+
+    Raises
+    ------
+    InputError
+        Shapes that don't fit, NaN or infinite numbers, classes other than 0 and 1, weights negative or all zero.
+    """
+    rows, classes = constant(X, "X"), constant(y, "y")
+    weights, bias = variable(w, "w"), variable(b, "b")
+    _check_shapes(rows, classes, weights, bias)
+    if not np.isin(classes.value, (0.0, 1.0)).all():
+        wrong = classes.value[~np.isin(classes.value, (0.0, 1.0))].flat[0]
+        raise InputError(f"'y' has the class {wrong:g}; classes are 0 and 1 here")
+    s = None if sample_weight is None else _weights(sample_weight, classes)
+    z = apply("affine", rows, weights, bias, name="z")
+    if not np.isfinite(z.value).all():
+        raise InputError("z = x.w + b is too large for a float64; scale the columns of 'X'")
+    g = apply("sigmoid", z, name="g")
+    loss = apply("bce_logits", z, classes, name="loss")
+    article_loss = apply("bce", g, classes, name="article_loss")
+    return LogisticGraph(
+        X=rows,
+        y=classes,
+        w=weights,
+        b=bias,
+        sample_weight=s,
+        z=z,
+        g=g,
+        loss=loss,
+        article_loss=article_loss,
+        L=_average(loss, s, "L"),
+        article_L=_average(article_loss, s, "article_L"),
+    )
+
+
+def row_factors(graph: LogisticGraph) -> Array:
+    """Return s dL_dz / S of each row: what its x is multiplied with to give its share of the gradient.
+
+    Parameters
+    ----------
+    graph : LogisticGraph
+        Of m rows.
+
+    Returns
+    -------
+    ndarray (m,)
+        r, with dL_dw = r @ X and dL_db = sum of r; the share of row i in dL_dw is r[i] X[i].
+    """
+    if graph.sample_weight is None:
+        return graph.dL_dz / max(1, graph.z.value.size)
+    s = graph.sample_weight.value
+    return np.asarray(s * graph.dL_dz / s.sum())
+
+
+def _average(losses: Node, s: Node | None, name: str) -> Node:
+    if s is None:
+        return apply("mean", losses, name=name)
+    return apply("div", apply("sum", s * losses), constant(s.value.sum(), "S"), name=name)
+
+
+def _check_shapes(X: Node, y: Node, w: Node, b: Node) -> None:
+    if len(X.shape) not in (1, 2):
+        raise InputError(f"'X' has shape {X.shape}; give m rows as (m, n) or one row as (n,)")
+    if X.value.ndim == 2 and X.shape[0] == 0:
+        raise InputError("'X' has no rows")
+    if w.shape != X.shape[-1:]:
+        raise InputError(f"'w' has shape {w.shape}; the {X.shape[-1]} features of 'X' need ({X.shape[-1]},)")
+    if b.shape != ():
+        raise InputError(f"'b' has shape {b.shape}; it is a single number")
+    if y.shape != X.shape[:-1]:
+        needed = "a single class, for 'X' is one row" if X.value.ndim == 1 else f"one class a row, ({X.shape[0]},)"
+        raise InputError(f"'y' has shape {y.shape}; give {needed}")
+
+
+def _weights(sample_weight: npt.ArrayLike, y: Node) -> Node:
+    s = constant(sample_weight, "sample_weight")
+    if s.shape != y.shape:
+        raise InputError(f"'sample_weight' has shape {s.shape}; give one weight a row, {y.shape}")
+    if (s.value < 0).any():
+        raise InputError(f"'sample_weight' has the negative weight {s.value.min():g}; weights are 0 or more")
+    with np.errstate(over="ignore"):
+        total = s.value.sum()
+    if total == 0 or not np.isfinite(total):
+        raise InputError(f"'sample_weight' adds up to {total:g}; the sum must be positive and finite")
+    return s
