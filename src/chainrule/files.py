@@ -1,0 +1,86 @@
+"""Files that are there whole or not at all."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from chainrule.errors import InputError
+
+
+def check_writable(path: str | Path) -> Path:
+    """Say early that a file can't be written, before anything long is computed for it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file that will be written.
+
+    Returns
+    -------
+    Path
+        The same path; links are followed, so that the file a link points to is replaced and not the link.
+
+    Raises
+    ------
+    InputError
+        The path is a folder, its folder is missing or may not be written, or the file may not be.
+    """
+    try:
+        real = Path(os.path.realpath(path))
+        if real.is_dir():
+            raise InputError(f"can't write {path}: it is a folder; name a file in it")
+        if not real.parent.is_dir():
+            raise InputError(f"can't write {path}: the folder {real.parent} does not exist; make it first")
+        allowed = os.access(real if real.exists() else real.parent, os.W_OK)
+    except (OSError, ValueError) as error:  # a name that is too long, or has a zero byte in it
+        raise InputError(f"can't write {path!s}: {_reason(error)}; choose another name") from error
+    if not allowed:
+        raise InputError(f"can't write {path}: permission denied; choose another place")
+    return real
+
+
+def write_atomically(path: str | Path, data: bytes | str) -> None:
+    """Write a file through a temporary one in the same folder, so that nothing half-written stays.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; an old one is replaced at the end, in one step. Something that is no regular file (/dev/stdout,
+        a pipe) is written to directly.
+    data : bytes or str
+        The content; text is written as UTF-8, its line ends as they are.
+
+    Raises
+    ------
+    InputError
+        The file can't be written.
+    """
+    real = check_writable(path)
+    content = data.encode() if isinstance(data, str) else data
+    try:
+        if real.exists() and not stat.S_ISREG(real.stat().st_mode):
+            real.write_bytes(content)
+        else:
+            _replace(real, content)
+    except OSError as error:
+        raise InputError(f"can't write {path}: {_reason(error)}; choose another place") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.parent / f".chainrule-{secrets.token_hex(8)}.tmp"
+    try:
+        # opened like this the file gets the permissions that the user's umask gives, and never an existing file
+        with open(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), "wb"
+        ) as f:
+            f.write(content)
+        os.replace(temporary, path)
+    except BaseException:  # Ctrl-C too
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,10 @@
+"""Tables: CSV and Parquet files in, a design of numbers out, and the schema that remembers how."""
+
+from chainrule.tables.encoding import Design as Design
+from chainrule.tables.encoding import encode as encode
+from chainrule.tables.labels import target_labels as target_labels
+from chainrule.tables.reading import read_table as read_table
+from chainrule.tables.schema import Column as Column
+from chainrule.tables.schema import Schema as Schema
+
+__all__ = ["Column", "Design", "Schema", "encode", "read_table", "target_labels"]

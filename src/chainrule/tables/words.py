@@ -1,0 +1,48 @@
+"""How messages spell names, counts and lists."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from chainrule.errors import InputError
+
+
+def shown(word: str, limit: int = 60) -> str:
+    """Spell a name or a cell: as it is where it reads well, else quoted with escapes; long ones are cut."""
+    if len(word) > limit:
+        word = word[: limit - 3] + "..."
+    plain = word.isprintable() and word == word.strip() and word != ""
+    return word if plain else repr(word)
+
+
+def some(words: Iterable[str], limit: int = 5) -> str:
+    """List the first words and count the rest: 'a, b, c and 12 more'."""
+    every = list(words)
+    listed = ", ".join(shown(word) for word in every[:limit])
+    return listed if len(every) <= limit else f"{listed} and {len(every) - limit:,} more"
+
+
+def counted(number: int, noun: str) -> str:
+    """Spell a number with its noun: '1 row', '1,200 rows'."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def near(name: str, names: Sequence[str]) -> str:
+    """Name the columns that a wrong name may have meant, or list what there is."""
+    lower = {other.lower().strip(): other for other in reversed(names)}
+    close = [lower[key] for key in get_close_matches(name.lower().strip(), list(lower), n=3, cutoff=0.6)]
+    return f"did you mean {some(close)}?" if close else f"its columns are {some(names, 10)}"
+
+
+def check_name(name: str, names: Sequence[str], role: str = "column") -> None:
+    """Refuse a name that the table does not have, or has twice.
+
+    Raises
+    ------
+    InputError
+        With near names.
+    """
+    times = names.count(name)
+    if times == 0:
+        raise InputError(f"the table has no {role} {shown(name)}: {near(name, names)}")
+    if times > 1:
+        raise InputError(f"the table has {times} columns called {shown(name)}: give each its own name")
