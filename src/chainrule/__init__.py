@@ -10,16 +10,36 @@ if TYPE_CHECKING:
     from chainrule import graph as graph
     from chainrule.errors import ChainruleWarning as ChainruleWarning
     from chainrule.errors import InputError as InputError
+    from chainrule.estimator import LogisticRegression as LogisticRegression
+    from chainrule.fitting import HeldOut as HeldOut
+    from chainrule.fitting import fit as fit
+    from chainrule.result import Result as Result
+    from chainrule.trace import Trace as Trace
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ChainruleWarning": "chainrule.errors",
+    "HeldOut": "chainrule.fitting",
     "InputError": "chainrule.errors",
+    "LogisticRegression": "chainrule.estimator",
+    "Result": "chainrule.result",
+    "Trace": "chainrule.trace",
+    "fit": "chainrule.fitting",
 }
 _MODULES = ("graph",)
 
-__all__ = ["ChainruleWarning", "InputError", "__version__", "graph"]
+__all__ = [
+    "ChainruleWarning",
+    "HeldOut",
+    "InputError",
+    "LogisticRegression",
+    "Result",
+    "Trace",
+    "__version__",
+    "fit",
+    "graph",
+]
 
 
 def __getattr__(name: str) -> Any:

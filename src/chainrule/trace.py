@@ -90,9 +90,15 @@ class TraceRecorder:
             self._keep(*self._last)
         names = sorted({name for line in self._lines for name in line})
         columns = {
-            name: np.array([line.get(name, np.nan) for line in self._lines], dtype=np.int64 if name == "epoch" else np.float64)
+            name: np.array(
+                [line.get(name, np.nan) for line in self._lines], dtype=np.int64 if name == "epoch" else np.float64
+            )
             for name in names
         }
-        note = "" if self.stride == 1 else f"the trace keeps one epoch in {self.stride}, and the last: more would not fit in {self.max_bytes >> 20} MB"
+        note = (
+            ""
+            if self.stride == 1
+            else f"the trace keeps one epoch in {self.stride}, and the last: more would not fit in {self.max_bytes >> 20} MB"
+        )
         w = np.array([w for w, _ in self._points])
         return Trace(columns, w, np.array([b for _, b in self._points]), self.stride, note)  # fmt: skip

@@ -1,0 +1,116 @@
+"""scikit-learn's shell over `chainrule.fit`: thin."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from chainrule.errors import InputError
+from chainrule.fitting import fit
+from chainrule.losses import sigmoid
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Logistic regression as a scikit-learn classifier: F = (1/S) sum s l + (alpha/2) w.w, b never penalised.
+
+    Parameters
+    ----------
+    alpha : float, optional
+        Strength of the L2 penalty; None and 0 are no penalty.
+    C : float, optional
+        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
+    tol, method, fit_intercept, max_reads, learning_rate, standardize, n_threads
+        As in `chainrule.fit`.
+    class_weight : dict or "balanced", optional
+        Multiplies the rows' weights by their class's.
+
+    Attributes
+    ----------
+    coef_ : (1, n); intercept_ : (1,); classes_ : (2,); n_iter_ : (1,)
+    n_features_in_, feature_names_in_
+    result_ : Result
+        Everything that is known about the fit.
+    """
+
+    def __init__(
+        self,
+        alpha: float | None = None,
+        C: float | None = None,
+        *,
+        tol: float | None = None,
+        method: str = "auto",
+        fit_intercept: bool = True,
+        class_weight: dict[Any, float] | str | None = None,
+        max_reads: int | None = None,
+        learning_rate: float | str = "auto",
+        standardize: bool = False,
+        n_threads: int | None = None,
+    ) -> None:
+        self.alpha = alpha
+        self.C = C
+        self.tol = tol
+        self.method = method
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.max_reads = max_reads
+        self.learning_rate = learning_rate
+        self.standardize = standardize
+        self.n_threads = n_threads
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit on X (m, n) and y (m,), two labels; returns self."""
+        # Finite values are checked in the native read, which skips rows of weight 0.
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2)
+        s = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        if self.class_weight is not None:
+            by_class = compute_sample_weight(self.class_weight, y)
+            s = by_class if s is None else s * by_class
+        self.result_ = fit(
+            X,
+            y,
+            sample_weight=s,
+            alpha=self._alpha(len(y) if s is None else float(s.sum())),
+            fit_intercept=self.fit_intercept,
+            method=self.method,
+            tol=self.tol,
+            max_reads=self.max_reads,
+            learning_rate=self.learning_rate,
+            standardize=self.standardize,
+            feature_names=getattr(self, "feature_names_in_", None),
+            n_threads=self.n_threads,
+        )
+        self.classes_ = np.unique(y)
+        self.coef_ = self.result_.w.reshape(1, -1)
+        self.intercept_ = np.array([self.result_.b])
+        self.n_iter_ = np.array([self.result_.n_epochs])
+        return self
+
+    def _alpha(self, sum_weights: float) -> float:
+        if self.C is None:
+            return 0.0 if self.alpha is None else self.alpha
+        if self.alpha is not None:
+            raise InputError("give alpha or C, not both: alpha = 1/(C S), S the sum of the weights")
+        if not isinstance(self.C, int | float | np.number) or not self.C > 0:
+            raise InputError(f"C must be a positive number, not {self.C!r}")
+        return 0.0 if np.isinf(self.C) else 1.0 / (float(self.C) * sum_weights)
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Log-odds z = x.w + b of each row, (m,)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probabilities of classes_[0] and classes_[1], (m, 2), each with full relative accuracy."""
+        z = self.decision_function(X)
+        return np.column_stack([sigmoid(-z), sigmoid(z)])
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Class of each row, (m,): classes_[1] where z > 0."""
+        z = self.decision_function(X)
+        return np.asarray(self.classes_[(z > 0).astype(np.intp)])

@@ -1,0 +1,343 @@
+"""`chainrule.fit`: arrays in, a result out."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.diagnosis import largest_curvature
+from chainrule.errors import (
+    ChainruleWarning,
+    DivergenceWarning,
+    InputError,
+    LearningRateWarning,
+    NotConvergedWarning,
+    OscillationWarning,
+    ThinnedTraceWarning,
+)
+from chainrule.inputs import check_start, check_weights, encode_labels, matrix, number, standardized_columns
+from chainrule.kernels import What, kernel_name, read_rows, thread_count
+from chainrule.objective import Objective
+from chainrule.result import Result
+from chainrule.rows import DenseRows
+from chainrule.solvers import SOLVERS, Callback, Outcome, Run, Step
+
+Vector = NDArray[np.float64]
+
+DEFAULT_EPOCHS = 1000
+
+
+def fit(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    alpha: float = 0.0,
+    fit_intercept: bool = True,
+    method: str = "auto",
+    tol: float | None = None,
+    max_reads: int | None = None,
+    learning_rate: float | str = "auto",
+    standardize: bool | ArrayLike = False,
+    w0: ArrayLike | None = None,
+    b0: float | None = None,
+    feature_names: Sequence[str] | None = None,
+    n_threads: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Fit a logistic regression: minimise F(w, b) = (1/S) sum s_i l(z_i, y_i) + (alpha/2) w.w over z = x.w + b.
+
+    Parameters
+    ----------
+    X : (m, n) array
+        Float64 and float32 are used where they lie, in any memory order; anything else is converted, and the copy counted.
+    y : (m,) array
+        Two labels of any kind; y = 1 is the second in sorted order.
+    sample_weight : (m,) array, optional
+        Weights s, finite and not negative; S is their sum. Weight 2 is the row twice, weight 0 the row not there.
+    alpha : float
+        Strength of the L2 penalty, never on b. scikit-learn's C is 1/(alpha S).
+    fit_intercept : bool
+        False keeps b = 0.
+    method : str
+        "auto" or "gradient-descent".
+    tol : float, optional
+        Stop when the largest |dF/dw_j|, |dF/db| is at most this; the default is the smaller of 1e-8 and 1e-6/m.
+    max_reads : int, optional
+        Epochs at most, 1000 by default: an epoch is an update and a read of all rows. Two reads more, of the columns' moments
+        and of the loss at the start, come before the first update.
+    learning_rate : float or "auto"
+        "auto" is 1/L_max, half the largest stable rate.
+    standardize : bool or (n,) mask
+        Fit on (x - mean) / sd of these columns: penalty, rate, trace and gradients are then in those units.
+    w0, b0
+        The start, in the user's units; zeros by default.
+    feature_names : sequence of str, optional
+        Default: the frame's columns, or x1, x2, ...
+    n_threads : int, optional
+        Default: CHAINRULE_THREADS, or the processors that this process may use. Changes no bit of the answer.
+    callbacks : sequence of callables
+        Each is called with a `Step` after each epoch and may return numbers by name, which the trace records.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used; the message names the way out.
+    KeyboardInterrupt
+        On Ctrl-C, with the best state so far as its attribute `result`.
+
+    Examples
+    --------
+    >>> import chainrule
+    >>> result = chainrule.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], tol=1e-8)
+    >>> result.reason
+    'converged'
+    """
+    started = time.perf_counter()
+    X, names, copies = matrix(X, feature_names)
+    codes, classes = encode_labels(y, len(X))
+    s = check_weights(sample_weight, codes)
+    options = _Options(
+        alpha=number("alpha", alpha, low=0.0),
+        fit_intercept=bool(fit_intercept),
+        method=_method(method),
+        tol=min(1e-8, 1e-6 / len(X)) if tol is None else number("tol", tol, low=0.0),
+        max_reads=_epochs(max_reads),
+        learning_rate=_learning_rate(learning_rate),
+    )
+    start = check_start(w0, b0, X.shape[1], options.fit_intercept)
+    columns = standardized_columns(standardize, X.shape[1], options.fit_intercept)
+    rows = DenseRows(X, codes, s, names, n_threads)
+    rows.moments()
+    if columns.any():
+        rows.standardize(columns)
+    job = _Job(rows, options, classes, copies, started)
+    result, interrupted = job.run(start, callbacks)
+    if interrupted:
+        stop = KeyboardInterrupt(result.message)
+        stop.result = result  # type: ignore[attr-defined]
+        raise stop
+    return result
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A callback that records loss and accuracy on rows kept out of training: held_out_loss, held_out_accuracy.
+
+    Parameters
+    ----------
+    X : (m, n) array, in the user's units
+    y : (m,) array of 0 and 1
+    sample_weight : (m,) array, optional
+    n_threads : int, optional
+    """
+
+    X: NDArray[np.floating]
+    y: ArrayLike
+    sample_weight: ArrayLike | None = None
+    n_threads: int | None = None
+
+    def __call__(self, step: Step) -> dict[str, float]:
+        """Loss and accuracy at the step's point: one read of the held-out rows."""
+        w, b = step.units.to_user(step.w, step.b)
+        y = np.ascontiguousarray(self.y, dtype=np.uint8)
+        s = None if self.sample_weight is None else np.ascontiguousarray(self.sample_weight, dtype=np.float64)
+        threads = thread_count(self.n_threads)
+        sums = read_rows(self.X, What.LOSS, y=y, s=s, w=w, b=b, threads=threads)
+        return {"held_out_loss": sums.loss / sums.weight, "held_out_accuracy": sums.correct / sums.weight}
+
+
+@dataclass(frozen=True)
+class _Options:
+    alpha: float
+    fit_intercept: bool
+    method: str
+    tol: float
+    max_reads: int
+    learning_rate: float | None  # None: automatic
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One fit, after its input was checked."""
+
+    rows: DenseRows
+    options: _Options
+    classes: tuple[Any, Any]
+    copies: int
+    started: float
+
+    def run(self, start: tuple[Vector, float], callbacks: Sequence[Callback]) -> tuple[Result, bool]:
+        rows, options = self.rows, self.options
+        objective = Objective(rows, options.alpha, options.fit_intercept)
+        curvature = largest_curvature(rows.moments(), rows.units, options.alpha, options.fit_intercept)
+        limit = 2.0 / curvature if curvature > 0 else float("inf")
+        rate = options.learning_rate
+        if rate is None:
+            rate = 1.0 / curvature if curvature > 0 else 1.0
+        if rate == 0.0 or not np.isfinite(curvature):
+            raise InputError(
+                "the columns are too large for any learning rate: standardize them (standardize=True) or rescale the largest"
+            )
+        said: list[tuple[type[ChainruleWarning], str]] = []
+        if rate > limit:
+            said.append(
+                (
+                    LearningRateWarning,
+                    f"learning_rate {rate:.6g} is above the stable limit {floor_digits(limit)}: the loss may rise or oscillate",
+                )
+            )
+        w, b = rows.units.to_fit(*start)
+        solver = SOLVERS[options.method](w, b if options.fit_intercept else 0.0, rate)
+        run = Run(objective, solver, tol=options.tol, max_reads=options.max_reads, callbacks=callbacks)
+        try:
+            outcome = run.run()
+        except FloatingPointError:
+            raise InputError(
+                "the objective is not finite at the start: take a smaller w0, or standardize the columns (standardize=True)"
+            ) from None
+        message = _message(outcome, options, limit)
+        said += _findings(outcome, message, limit)
+        for kind, text in said:
+            warnings.warn(text, kind, stacklevel=4)
+        result = self._result(outcome, message, rate, limit, tuple(text for _, text in said))
+        return result, outcome.reason == "interrupted"
+
+    def _result(self, outcome: Outcome, message: str, rate: float, limit: float, said: tuple[str, ...]) -> Result:
+        rows, options, state = self.rows, self.options, outcome.state
+        w, b = rows.units.to_user(state.w, state.b)
+        return Result(
+            w=w,
+            b=b,
+            w_fit=state.w,
+            b_fit=state.b,
+            center=rows.units.center,
+            scale=rows.units.scale,
+            feature_names=rows.feature_names,
+            classes=self.classes,
+            method=options.method,
+            reason=outcome.reason,
+            message=message,
+            objective=state.evaluation.objective,
+            loss=state.evaluation.loss,
+            objective_line=self._objective_line(),
+            accuracy=state.evaluation.accuracy,
+            grad_norm=state.evaluation.grad_norm,
+            alpha=options.alpha,
+            fit_intercept=options.fit_intercept,
+            tol=options.tol,
+            learning_rate=rate,
+            learning_rate_limit=limit,
+            epoch=outcome.epoch,
+            n_epochs=outcome.n_epochs,
+            n_rows=rows.n_rows,
+            sum_weights=rows.moments().weight,
+            trace=outcome.trace,
+            reads=rows.reads,
+            seconds=time.perf_counter() - self.started,
+            kernel=kernel_name(),
+            storage=rows.storage,
+            threads=rows.threads,
+            copies=self.copies,
+            warnings=said,
+        )
+
+    def _objective_line(self) -> str:
+        rows, options = self.rows, self.options
+        loss = f"(1/{rows.n_rows}) sum l(z, y)"
+        if rows.s is not None:
+            loss = f"(1/{rows.moments().weight:.10g}) sum s l(z, y)"
+        penalty = f" + ({options.alpha:.6g}/2) w.w" if options.alpha else ""
+        bias = "z = x.w + b, b not penalised" if options.fit_intercept else "z = x.w, no intercept"
+        if not options.alpha:
+            bias = bias.replace(", b not penalised", "")
+        standardized = int((rows.units.scale != 1.0).sum()) or int((rows.units.center != 0.0).sum())
+        units = "the user's units"
+        if standardized:
+            which = "all columns" if standardized == rows.n_features else f"{standardized} of {rows.n_features} columns"
+            units = f"units of (x - mean)/sd for {which}"
+        return f"F(w, b) = {loss}{penalty}, {bias}; {units}"
+
+
+def floor_digits(x: float, digits: int = 4) -> str:
+    """Format x to `digits` significant digits, rounded down, so that a rate below what is shown is below the limit."""
+    if not np.isfinite(x) or x <= 0:
+        return f"{x:g}"
+    step = 10.0 ** (np.floor(np.log10(x)) - digits + 1)
+    return f"{np.floor(x / step) * step:.{digits}g}"
+
+
+def _method(method: str) -> str:
+    chosen = "gradient-descent" if method == "auto" else method
+    if chosen not in SOLVERS:
+        raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, SOLVERS))}, not {method!r}")
+    return chosen
+
+
+def _epochs(max_reads: int | None) -> int:
+    if max_reads is None:
+        return DEFAULT_EPOCHS
+    if isinstance(max_reads, bool) or not isinstance(max_reads, int | np.integer) or max_reads < 0:
+        raise InputError(f"max_reads must be a whole number from 0, not {max_reads!r}")
+    return int(max_reads)
+
+
+def _learning_rate(learning_rate: float | str) -> float | None:
+    if isinstance(learning_rate, str) and learning_rate == "auto":
+        return None
+    try:
+        return number("learning_rate", learning_rate, above=0.0)
+    except InputError:
+        raise InputError(f"learning_rate must be a positive number or 'auto', not {learning_rate!r}") from None
+
+
+def _message(outcome: Outcome, options: _Options, limit: float) -> str:
+    norm, epochs = outcome.state.evaluation.grad_norm, f"{outcome.n_epochs:,} epochs"
+    smaller = f"take a learning_rate below {floor_digits(limit)}, or 'auto'"
+    best = f"the best point, of epoch {outcome.epoch:,}, is returned"
+    if outcome.reason == "converged":
+        return f"converged after {epochs}: the largest gradient component is {norm:.2g}, at most tol {options.tol:.2g}"
+    if outcome.reason == "diverged":
+        return f"diverged: the loss grew without end over {epochs}; {best}; {smaller}"
+    if outcome.reason == "non_finite":
+        return f"stopped after {epochs}: the objective was not finite any more; {best}; {smaller}"
+    if outcome.reason == "interrupted":
+        return f"interrupted after {epochs}; {best}"
+    text = f"stopped after {epochs}, before tol {options.tol:.2g}: the largest gradient component is {norm:.2g}"
+    if outcome.status == "oscillating":
+        return f"{text} and the loss oscillated; {smaller}"
+    if np.isfinite(outcome.epochs_needed):
+        return f"{text}; at the rate seen about {_rounded(outcome.epochs_needed)} more epochs are needed"
+    return f"{text}, and at the rate seen it would not get there"
+
+
+def _findings(outcome: Outcome, message: str, limit: float) -> list[tuple[type[ChainruleWarning], str]]:
+    found: list[tuple[type[ChainruleWarning], str]] = []
+    if outcome.status == "oscillating" and outcome.reason != "max_reads":
+        text = f"the loss oscillated while training; take a learning_rate below {floor_digits(limit)}, or 'auto'"
+        found.append((OscillationWarning, text))
+    if outcome.reason in ("diverged", "non_finite"):
+        found.append((DivergenceWarning, message))
+    if outcome.reason == "max_reads":
+        found.append((OscillationWarning if outcome.status else NotConvergedWarning, message))
+    if outcome.trace.note:
+        found.append((ThinnedTraceWarning, outcome.trace.note))
+    return found
+
+
+def _rounded(epochs: float) -> str:
+    """Two significant digits, upwards: an estimate should not look exact."""
+    epochs = max(1.0, epochs)
+    step = 10.0 ** max(0.0, np.floor(np.log10(epochs)) - 1)
+    rounded = np.ceil(epochs / step) * step
+    return f"{rounded:,.0f}" if rounded < 1e9 else f"{rounded:.1e}"

@@ -1,0 +1,140 @@
+"""Checks of what a user hands to `fit`: each returns what the core can use, or raises a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import InputError
+
+Vector = NDArray[np.float64]
+
+
+def matrix(X: ArrayLike, feature_names: Sequence[str] | None) -> tuple[NDArray[np.floating], tuple[str, ...], int]:
+    """X as a 2-D float64 or float32 array, its columns' names, and how many copies that took (0 or 1)."""
+    columns = getattr(X, "columns", None)
+    if hasattr(X, "toarray"):
+        raise InputError("X is sparse: hand over a dense array (X.toarray()) for now")
+    try:
+        array = np.asarray(X)
+        copies = 0 if isinstance(X, np.ndarray) or not array.flags.owndata else 1
+        usable = array.dtype in (np.float64, np.float32) and array.flags.aligned and array.dtype.isnative
+        whole = all(stride % array.dtype.itemsize == 0 for stride in array.strides)
+        if not (usable and whole):
+            if array.dtype.kind not in "biufO" or array.dtype.kind == "c":
+                raise ValueError
+            array, copies = array.astype(np.float64), 1
+    except (ValueError, TypeError):
+        raise InputError(
+            "X must be numbers: encode text and category columns first, or fit the table by file"
+        ) from None
+    if array.ndim != 2:
+        way = "X.reshape(-1, 1) makes one column of it" if array.ndim == 1 else "give one row a line"
+        raise InputError(f"X must have two dimensions, rows and columns, not {array.ndim}: {way}")
+    m, n = array.shape
+    if m < 2 or n < 1:
+        raise InputError(f"X has {m} rows and {n} columns: a fit needs two rows and one column at least")
+    return array, _names(feature_names if feature_names is not None else columns, n), copies
+
+
+def _names(given: Any, n: int) -> tuple[str, ...]:
+    if given is None:
+        return tuple(f"x{j + 1}" for j in range(n))
+    names = tuple(str(name) for name in given)
+    if len(names) != n:
+        raise InputError(f"feature_names has {len(names)} names, X has {n} columns: give one a column")
+    return names
+
+
+def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, Any]]:
+    """Y as 0 and 1, (m,) uint8, and the two labels in sorted order."""
+    array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 or len(array) != m:
+        raise InputError(f"y must have one label a row, {m} of them, not the shape {array.shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise InputError(f"y has {array[row]} in row {row + 1}: drop the rows without a label")
+    try:
+        labels = np.unique(array)
+    except TypeError:
+        raise InputError("y mixes kinds of labels: make all of them numbers or all of them text") from None
+    if len(labels) != 2:
+        shown = ", ".join(repr(label.item() if isinstance(label, np.generic) else label) for label in labels[:5])
+        more = ", ..." if len(labels) > 5 else ""
+        raise InputError(
+            f"y has {len(labels)} labels ({shown}{more}): a fit needs two; give rows of both classes and no more"
+        )
+    first, second = (label.item() if isinstance(label, np.generic) else label for label in labels)
+    return np.ascontiguousarray(array == labels[1], dtype=np.uint8), (first, second)
+
+
+def check_weights(sample_weight: ArrayLike | None, codes: NDArray[np.uint8]) -> Vector | None:
+    """Weights as (m,) float64, or None."""
+    if sample_weight is None:
+        return None
+    try:
+        s = np.ascontiguousarray(sample_weight, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise InputError("sample_weight must be numbers, one a row") from None
+    if s.shape != codes.shape:
+        raise InputError(f"sample_weight must have one number a row, {len(codes)} of them, not the shape {s.shape}")
+    bad = ~np.isfinite(s) | (s < 0)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"sample_weight is {s[row]} in row {row + 1}: weights are finite and not negative")
+    if not s.any():
+        raise InputError("all weights are 0: give some rows a positive weight")
+    for label in (0, 1):
+        if not s[codes == label].any():
+            raise InputError("all rows of one class have weight 0: a fit needs rows of both classes")
+    return s
+
+
+def check_start(w0: ArrayLike | None, b0: float | None, n: int, fit_intercept: bool) -> tuple[Vector, float]:
+    """Check the start (w0, b0) in the user's units; zeros where it isn't given."""
+    w = np.zeros(n)
+    if w0 is not None:
+        try:
+            w = np.array(w0, dtype=np.float64).reshape(-1)
+        except (ValueError, TypeError):
+            raise InputError("w0 must be numbers, one a column") from None
+        if w.shape != (n,) or not np.isfinite(w).all():
+            raise InputError(f"w0 must have one finite number a column, {n} of them")
+    b = 0.0 if b0 is None else number("b0", b0)
+    if b and not fit_intercept:
+        raise InputError("b0 is given but fit_intercept is False: leave one of them out")
+    return w, b
+
+
+def standardized_columns(standardize: bool | ArrayLike, n: int, fit_intercept: bool) -> NDArray[np.bool_]:
+    """Mask of the columns to standardise, (n,)."""
+    if isinstance(standardize, bool | np.bool_):
+        mask = np.full(n, bool(standardize))
+    else:
+        mask = np.asarray(standardize)
+        if mask.dtype != np.bool_ or mask.shape != (n,):
+            raise InputError(f"standardize must be True, False or a mask of {n} booleans, one a column")
+    if mask.any() and not fit_intercept:
+        raise InputError(
+            "standardize needs an intercept, since centring moves it: leave out fit_intercept=False or standardize"
+        )
+    return mask
+
+
+def number(name: str, value: object, *, low: float | None = None, above: float | None = None) -> float:
+    """`value` as a finite float, at least `low` or above `above`."""
+    try:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError
+        x = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be a number, not {value!r}") from None
+    if not np.isfinite(x) or (low is not None and x < low) or (above is not None and x <= above):
+        bound = f" from {low:g}" if low is not None else f" above {above:g}" if above is not None else ""
+        raise InputError(f"{name} must be a finite number{bound}, not {value!r}")
+    return x

@@ -1,0 +1,117 @@
+"""What a fit returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.trace import Trace
+
+Vector = NDArray[np.float64]
+
+SCHEMA_VERSION = 1
+
+REASONS = {
+    "converged": "the gradient is at most tol",
+    "max_reads": "the limit of epochs was reached before tol",
+    "diverged": "the loss grew without end; the best point seen is returned",
+    "non_finite": "the objective was not finite any more; the best point seen is returned",
+    "interrupted": "Ctrl-C; the best point seen is returned",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A fitted logistic regression and all that is known about it. Frozen and picklable.
+
+    Attributes
+    ----------
+    w, b
+        Weights (n,) and bias, in the user's units.
+    w_fit, b_fit
+        The same in the fit's units: x there is ``(x - center) / scale``. Penalty, learning rate, trace and gradients are in them.
+    classes : tuple
+        Labels of y = 0 and y = 1.
+    reason : str
+        One of `REASONS`; `message` is a sentence with the numbers.
+    objective, loss : float
+        F at the returned point, and the mean log-loss in it, in nats.
+    objective_line : str
+        The objective with its numbers put in.
+    learning_rate, learning_rate_limit : float
+        The rate used, and 2/L_max, below which the objective never rises.
+    grad_norm : float
+        Largest |dF/dw_j|, |dF/db| at the returned point.
+    epoch, n_epochs : int
+        The epoch whose point is returned, and the last one run.
+    certificate
+        None: gradient descent carries no bound yet.
+    reads : float
+        How often each row was read.
+    kernel, storage, threads, copies
+        Which instruction set ran, how the data lay, on how many threads, and how often X had to be copied.
+    """
+
+    w: Vector
+    b: float
+    w_fit: Vector
+    b_fit: float
+    center: Vector
+    scale: Vector
+    feature_names: tuple[str, ...]
+    classes: tuple[Any, Any]
+    method: str
+    reason: str
+    message: str
+    objective: float
+    loss: float
+    objective_line: str
+    accuracy: float
+    grad_norm: float
+    alpha: float
+    fit_intercept: bool
+    tol: float
+    learning_rate: float
+    learning_rate_limit: float
+    epoch: int
+    n_epochs: int
+    n_rows: int
+    sum_weights: float
+    trace: Trace
+    reads: float
+    seconds: float
+    kernel: str
+    storage: str
+    threads: int
+    copies: int
+    warnings: tuple[str, ...] = ()
+    certificate: None = field(default=None)
+
+    def to_dict(self, timings: bool = True) -> dict[str, Any]:
+        """Everything but the trace as what JSON can hold, with a `schema_version`; numbers that aren't finite as None.
+
+        Parameters
+        ----------
+        timings : bool
+            False leaves out seconds and threads, which differ between runs that agree in every other bit.
+        """
+        document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        for name in self.__dataclass_fields__:
+            if name == "trace" or (not timings and name in ("seconds", "threads")):
+                continue
+            document[name] = _plain(getattr(self, name))
+        document["trace"] = {"epochs_kept": len(self.trace), "stride": self.trace.stride, "note": self.trace.note}
+        return document
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

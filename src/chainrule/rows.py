@@ -1,0 +1,225 @@
+"""Data as rows: everything that a solver needs is a sum over rows, and where the rows live is the storage's affair alone.
+
+One class a storage. Here: dense float64 and float32, any strides, read where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import InputError
+from chainrule.kernels import Sums, View, What, read_rows, thread_count
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+# Up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations.
+MAX_MATRIX_COLUMNS = 2048
+SAMPLE_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Units:
+    """The fit's columns are ``(x - center) / scale`` of the user's: zeros and ones where a column stays as it is."""
+
+    center: Vector
+    scale: Vector
+
+    @classmethod
+    def of_user(cls, n: int) -> Units:
+        """The user's own units of n columns."""
+        return cls(np.zeros(n), np.ones(n))
+
+    def to_user(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """Weights and bias for x in the user's units: w / scale, b - center.(w / scale)."""
+        w_user = w / self.scale
+        return w_user, b - float(self.center @ w_user)
+
+    def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """Weights and bias for x in the fit's units: the inverse of `to_user`."""
+        return w * self.scale, b + float(self.center @ w)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted moments of the columns in the user's units, from one read.
+
+    mean, sd (population: divided by S), low, high: (n,); covariance (n, n), None for more than `MAX_MATRIX_COLUMNS`
+    columns; weight = S.
+    """
+
+    mean: Vector
+    sd: Vector
+    low: Vector
+    high: Vector
+    covariance: Matrix | None
+    weight: float
+
+
+def power_of_two(size: Vector) -> Vector:
+    """For each positive size the power of two p with size p in [1, 2); 1 for 0; p itself stays a normal number."""
+    exponent = np.clip(np.frexp(size)[1] - 1, -1000, 1000)
+    return np.where(size > 0, np.ldexp(1.0, -exponent), 1.0)
+
+
+class DenseRows:
+    """Rows of a dense matrix, never copied.
+
+    Parameters
+    ----------
+    X : (m, n) float64 or float32
+        Any strides, memory order and writability.
+    y : (m,) uint8, 0 or 1
+    s : (m,) float64, optional
+        Weights, finite and not negative; a row of weight 0 is not looked at.
+    feature_names : sequence of str
+        Name the column in an error.
+    n_threads : int, optional
+        Changes no bit of any sum.
+    """
+
+    def __init__(
+        self,
+        X: NDArray[np.floating],
+        y: NDArray[np.uint8],
+        s: Vector | None,
+        feature_names: Sequence[str],
+        n_threads: int | None = None,
+    ) -> None:
+        self.X, self.y, self.s = X, y, s
+        self.feature_names = tuple(feature_names)
+        self.threads = thread_count(n_threads)
+        self.n_rows, self.n_features = X.shape
+        self.units = Units.of_user(self.n_features)
+        self.reads = 0.0
+        self._view: View | None = None
+        self._ratio = np.ones(self.n_features)
+        self._moments: Moments | None = None
+
+    @property
+    def storage(self) -> str:
+        """How the data lie, in words."""
+        flags = self.X.flags
+        order = "C order" if flags.c_contiguous else "Fortran order" if flags.f_contiguous else "strided"
+        return f"dense {self.X.dtype.name}, {order}"
+
+    def moments(self) -> Moments:
+        """Means, deviations, extremes and covariance: one read, the first time (two where the columns defeat the guess)."""
+        if self._moments is None:
+            self._moments = self._read_moments()
+            if max(np.abs(self._moments.low).max(), np.abs(self._moments.high).max()) > 1e150:
+                self._look_through(self.units, self._moments)
+        return self._moments
+
+    def standardize(self, columns: NDArray[np.bool_]) -> None:
+        """From here on, see the columns of the mask as (x - mean) / sd; a constant column is centred alone."""
+        moments = self.moments()
+        center = np.where(columns, moments.mean, 0.0)
+        scale = np.where(columns & (moments.sd > 0), moments.sd, 1.0)
+        self._look_through(Units(center, scale), moments)
+
+    def _look_through(self, units: Units, moments: Moments) -> None:
+        size = np.maximum(np.abs(moments.low - units.center), np.abs(moments.high - units.center))
+        plain = (units.scale == 1.0) & (size < 1e150)
+        p = power_of_two(np.where(plain, 1.0, np.where(units.scale == 1.0, size, units.scale)))
+        self.units = units
+        self._view = View(units.center, p)
+        self._ratio = units.scale * p
+
+    def reduce(self, what: What, w: Vector, b: float, v: Vector | None = None) -> Sums:
+        """Sums over all rows at (w, b), in the fit's units; one read.
+
+        Parameters
+        ----------
+        what : What
+            LOSS and, as asked, GRADIENT or PRODUCT, HESSIAN.
+        w, b
+            (n,) and a number, in the fit's units.
+        v : (n + 1,), optional
+            Direction of a Hessian product, in the fit's units, the bias last.
+        """
+        self.reads += 1
+        ratio = self._ratio
+        if v is not None:
+            v = np.append(v[:-1] / ratio, v[-1])
+        sums = read_rows(
+            self.X, what | What.LOSS, y=self.y, s=self.s, w=w / ratio, b=b, v=v, view=self._view, threads=self.threads
+        )
+        matrix = sums.matrix
+        if matrix is not None:
+            outer = np.append(ratio, 1.0)
+            matrix = matrix / outer / outer[:, None]
+        return Sums(sums.loss, sums.correct, sums.weight, sums.gradient / ratio, sums.bias, matrix)
+
+    def scores(self, w: Vector, b: float) -> Vector:
+        """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read."""
+        self.reads += 1
+        z = np.empty(self.n_rows)
+        read_rows(self.X, What.LOSS, w=w / self._ratio, b=b, z=z, view=self._view, threads=self.threads)
+        return z
+
+    def _read_moments(self) -> Moments:
+        view = self._guess_view()
+        what = What.MOMENTS | (What.HESSIAN if self.n_features <= MAX_MATRIX_COLUMNS else What(0))
+        for attempt in range(3):
+            self.reads += 1
+            sums = read_rows(self.X, what, s=self.s, view=view, threads=self.threads)
+            assert sums.low is not None and sums.high is not None
+            low, high = sums.low, sums.high
+            self._refuse_non_finite(sums, low, high)
+            if sums.matrix is not None:
+                total, squares, cross = sums.matrix[-1, :-1], np.diag(sums.matrix)[:-1], sums.matrix[:-1, :-1]
+            else:
+                assert sums.sums is not None and sums.squares is not None
+                total, squares, cross = sums.sums, sums.squares, None
+            shift = total / sums.weight
+            variance = np.where(low == high, 0.0, np.maximum(squares / sums.weight - shift**2, 0.0))
+            mean = np.clip(view.center + shift / view.p, low, high)
+            # Far from the mean the squares cancel; overflow shows as inf or NaN. Both are mended by what this read found.
+            good = np.isfinite(variance) & ((shift**2 <= 1e6 * variance) | (low == high))
+            if good.all() or attempt == 2:
+                break
+            middle = np.where(np.isfinite(mean), mean, low / 2 + high / 2)
+            view = View(middle, power_of_two(np.maximum(np.abs(low), np.abs(high))))
+        sd = np.sqrt(variance) / view.p
+        covariance = None
+        if cross is not None:
+            covariance = (cross / sums.weight - np.outer(shift, shift)) / view.p / view.p[:, None]
+            covariance[low == high] = 0.0
+            covariance[:, low == high] = 0.0
+            np.fill_diagonal(covariance, sd**2)
+        return Moments(mean, sd, low, high, covariance, sums.weight)
+
+    def _guess_view(self) -> View:
+        """Centre and scale of a few rows spread over the data: near enough for the squares not to cancel or overflow."""
+        rows = np.unique(np.linspace(0, self.n_rows - 1, SAMPLE_ROWS).astype(np.int64))
+        if self.s is not None:
+            rows = rows[self.s[rows] > 0]
+        if not len(rows):
+            return View(np.zeros(self.n_features), np.ones(self.n_features))
+        sample = np.array(self.X[rows], dtype=np.float64)
+        sample[~np.isfinite(sample)] = 0.0
+        size = np.abs(sample).max(axis=0)
+        p = power_of_two(size)
+        center = np.mean(sample * p, axis=0) / p
+        return View(center, p)
+
+    def _refuse_non_finite(self, sums: Sums, low: Vector, high: Vector) -> None:
+        marks = [low, high, np.diag(sums.matrix)[:-1] if sums.matrix is not None else sums.squares]
+        if all(np.isfinite(mark).all() for mark in marks if mark is not None):
+            return
+        step = max(1, 4_000_000 // self.n_features)
+        for first in range(0, self.n_rows, step):
+            bad = ~np.isfinite(self.X[first : first + step])
+            if self.s is not None:
+                bad &= (self.s[first : first + step] > 0)[:, None]
+            if bad.any():
+                row, column = np.argwhere(bad)[0]
+                raise InputError(
+                    f"X has {self.X[first + row, column]} in row {first + row + 1}, column {self.feature_names[column]!r}: "
+                    "fill it in, drop the row, or give the row weight 0"
+                )
