@@ -1,13 +1,14 @@
 """A table in, a trained model out: the workflow of `chainrule fit` and `chainrule demo`.
 
-    prepare   labels, rows set aside, hold-out split, schema from the training rows alone, design
-    train     gradient descent on the training rows, watched on the held-out ones; figures of both parts
-    explain   one row of a table, forward and backward, and its share of the whole gradient
+prepare   labels, rows set aside, hold-out split, schema from the training rows alone, design
+train     gradient descent on the training rows, watched on the held-out ones; figures of both parts
+explain   one row of a table, forward and backward, and its share of the whole gradient
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, explain_row
 from chainrule.fitting import HeldOut, fit
+from chainrule.losses import LOSSES
 from chainrule.metrics import accuracy, auc, log_loss
 from chainrule.model import Model
 from chainrule.result import Result
-from chainrule.tables import Design, Schema, encode, target_labels
+from chainrule.tables import Design, Schema, encode, read_table, target_labels
 from chainrule.trace import Trace
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Prepared:
     unknown: Rows
     test_size: float
     seed: int
+    na: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -99,7 +102,9 @@ def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Rows, Rows
             f"--test-size {test_size:g} leaves no training row of one label "
             f"({len(members[0])} and {len(members[1])} rows in all); hold out less"
         )
-    held_out = [rows[np.argsort(keys[rows], kind="stable")[:count]] for rows, count in zip(members, counts, strict=True)]
+    held_out = [
+        rows[np.argsort(keys[rows], kind="stable")[:count]] for rows, count in zip(members, counts, strict=True)
+    ]
     test = np.sort(np.concatenate(held_out))
     return np.setdiff1d(known, test, assume_unique=True), test
 
@@ -114,10 +119,12 @@ def prepare(
     weights: str | None = None,
     test_size: float = 0.0,
     seed: int = 0,
+    na: Sequence[str] = (),
 ) -> Prepared:
     """Read labels and columns off a table; means and levels are learned from the training rows alone.
 
-    table: pyarrow.Table. target, features, drop, weights: column names. Raises InputError for what can't be used.
+    table: pyarrow.Table. target, features, drop, weights: column names. na: the cells that were read as missing beside
+    the usual ones; the model remembers them. Raises InputError for what can't be used.
     """
     _, _, y = target_labels(table, target, positive)
     train, test = stratified_split(y, test_size, seed)
@@ -126,11 +133,20 @@ def prepare(
     )  # fmt: skip
     design = encode(schema, table, need_target=True)
     unknown = np.flatnonzero(~np.isfinite(y))
-    return Prepared(schema, design, train, test, unknown, test_size, seed, (*schema.notes, *design.notes))
+    notes = (*schema.notes, *design.notes)
+    return Prepared(schema, design, train, test, unknown, test_size, seed, tuple(na), notes)
+
+
+def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> "pa.Table":
+    """Read a table as the model's training table was read: the same cells are missing, its categories are text."""
+    return read_table(path, na=(*model.info.get("na", ()), *na), text=model.schema.text_columns)
 
 
 def train(
-    prepared: Prepared, descent: Descent | None = None, *, progress: Callable[[Any, Mapping[str, float]], None] | None = None
+    prepared: Prepared,
+    descent: Descent | None = None,
+    *,
+    progress: Callable[[Any, Mapping[str, float]], None] | None = None,
 ) -> Training:
     """Train on the training rows.
 
@@ -176,6 +192,7 @@ def finish(prepared: Prepared, result: Result) -> Training:
     info = result.to_dict(timings=False)
     # with these a later look at the same table finds the training rows again
     info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed}
+    info["na"] = list(prepared.na)
     model = Model(
         schema=prepared.schema,
         w=result.w,
@@ -265,15 +282,8 @@ def whole_gradient(model: Model, design: Design, w: Floats, b: float) -> WholeGr
     X = (design.X[rows] - model.center) / model.scale
     s = np.ones(len(rows)) if design.weights is None else design.weights[rows]
     S = float(s.sum())
-    weighted = s * residuals(X @ w + b, design.y[rows])
+    weighted = s * LOSSES["logistic"].derivative(X @ w + b, design.y[rows])
     return WholeGradient(X.T @ weighted / S, float(weighted.sum() / S), S, len(rows), of_training)
-
-
-def residuals(z: Floats, y: Floats) -> Floats:
-    """dL_dz of each row, (1 - 2y) sigmoid((1 - 2y) z): all digits kept where the model is sure and right."""
-    sign = 1 - 2 * y
-    with np.errstate(over="ignore"):
-        return sign / (1 + np.exp(-sign * z))
 
 
 def _training_rows(model: Model, design: Design) -> Rows | None:
@@ -317,7 +327,7 @@ def explain(
         feature_names=model.schema.feature_names,
         row=row,
         epoch=epoch,
-        weight=1.0 if design.weights is None else float(design.weights[i]),
+        weight=1.0 if design.weights is None or y is None else float(design.weights[i]),
         sum_weights=whole.sum_weights if whole else float(model.info["sum_weights"]),
         alpha=float(model.info["alpha"]),
         gradient=(whole.dL_dw, whole.dL_db) if whole else None,

@@ -61,56 +61,25 @@ def demo(
 @app.command()
 def fit(
     table: opt.Table,
-    target: Annotated[str, typer.Option("--target", metavar="COLUMN", help="Column to learn; two labels.")],
-    positive: Annotated[
-        str | None,
-        typer.Option("--positive", metavar="LABEL", help="Label whose probability is learned. [default: second in sorted order]"),
-    ] = None,
-    features: Annotated[
-        list[str] | None,
-        typer.Option("--features", metavar="NAMES", help="Columns to use: comma separated, or repeat. [default: all others]"),
-    ] = None,
-    drop: Annotated[
-        list[str] | None,
-        typer.Option("--drop", metavar="NAMES", help="Columns to leave out: comma separated, or repeat."),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="COLUMN", help="Column of row weights. [default: all 1]")
-    ] = None,
+    target: opt.Target,
+    positive: opt.Positive = None,
+    features: opt.Features = None,
+    drop: opt.Drop = None,
+    weights: opt.Weights = None,
     na: opt.Missing = None,
-    method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="How to train: gradient-descent.")
-    ] = "gradient-descent",
-    learning_rate: Annotated[
-        str,
-        typer.Option("--learning-rate", metavar="R", help="A positive number; auto takes half the largest stable one."),
-    ] = "auto",
-    epochs: Annotated[int, typer.Option("--epochs", metavar="N", help="Updates at most; each reads all rows.")] = 1000,
-    alpha: Annotated[
-        float, typer.Option("--alpha", metavar="A", help="Penalty: alpha/2 w.w is added to the mean loss.")
-    ] = 0.0,
-    standardize: Annotated[
-        bool | None,
-        typer.Option(
-            "--standardize/--no-standardize",
-            help="Train on numbers with mean 0, deviation 1. [default: on for gradient descent]",
-        ),
-    ] = None,
-    test_size: Annotated[
-        float, typer.Option("--test-size", metavar="F", help="Part of the rows to hold out, stratified.")
-    ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Seed of the hold-out split.")] = 0,
+    test_size: opt.TestSize = 0.0,
+    seed: opt.Seed = 0,
+    method: opt.Method = "gradient-descent",
+    learning_rate: opt.LearningRate = "auto",
+    epochs: opt.Epochs = 1000,
+    alpha: opt.Alpha = 0.0,
+    standardize: opt.Standardize = None,
     threads: opt.Threads = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="MODEL", help="Write the model here, and its trace beside it (suffix .trace)."),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write a report here: one HTML file.")
-    ] = None,
+    out: opt.ModelOut = None,
+    report: opt.ReportOut = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 after an early stop or a warning.")] = False,
+    strict: opt.Strict = False,
 ) -> Job:
     """Train on a table: gradient descent, every epoch kept.
 
@@ -180,7 +149,7 @@ def explain(
     row: Annotated[int, typer.Option("--row", metavar="K", help="The row to explain, from 1.")],
     epoch: Annotated[
         int | None,
-        typer.Option("--epoch", metavar="E", help="As it was after E epochs, from the trace. [default: the end]"),
+        typer.Option("--epoch", metavar="E", help="As it was after E epochs, from the trace. Else the end."),
     ] = None,
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Also draw the graph with the row's numbers.")

@@ -9,21 +9,123 @@ import typer
 
 from chainrule.errors import InputError
 
+# headings under which the help groups options
+DATA = "Data"
+TRAINING = "Training"
+OUTPUT = "Output"
+
 Table = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet file; data rows count from 1.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file written by chainrule fit.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.", rich_help_panel=OUTPUT)
+]
 Missing = Annotated[
     list[str] | None,
-    typer.Option("--na", metavar="TEXT", help="A cell that also means missing; repeat for more. [always: empty, NA, N/A, NaN, null]"),
+    typer.Option(
+        "--na",
+        metavar="TEXT",
+        help="Also means missing, as empty, NA, N/A, NaN and null do; may repeat.",
+        rich_help_panel=DATA,
+    ),
+]
+Target = Annotated[
+    str, typer.Option("--target", metavar="COLUMN", help="Column to learn; two labels.", rich_help_panel=DATA)
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        "--positive",
+        metavar="LABEL",
+        help="Label whose probability is learned. Else the second in sorted order.",
+        rich_help_panel=DATA,
+    ),
+]
+Features = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--features",
+        metavar="NAMES",
+        help="Columns to use: comma separated, or repeat. Else all others.",
+        rich_help_panel=DATA,
+    ),
+]
+Drop = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drop",
+        metavar="NAMES",
+        help="Columns to leave out: comma separated, or repeat.",
+        rich_help_panel=DATA,
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="COLUMN", help="Column of row weights.", rich_help_panel=DATA),
+]
+TestSize = Annotated[
+    float,
+    typer.Option("--test-size", metavar="F", help="Part of the rows to hold out, stratified.", rich_help_panel=DATA),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of the hold-out split.", rich_help_panel=DATA)]
+Method = Annotated[str, typer.Option("--method", metavar="METHOD", help="How to train.", rich_help_panel=TRAINING)]
+LearningRate = Annotated[
+    str,
+    typer.Option(
+        "--learning-rate",
+        metavar="R",
+        help="A positive number; auto takes half the largest stable one.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Epochs = Annotated[
+    int,
+    typer.Option("--epochs", metavar="N", help="Updates at most; each reads all rows.", rich_help_panel=TRAINING),
+]
+Alpha = Annotated[
+    float,
+    typer.Option(
+        "--alpha", metavar="A", help="Penalty: alpha/2 w.w is added to the mean loss.", rich_help_panel=TRAINING
+    ),
+]
+Standardize = Annotated[
+    bool | None,
+    typer.Option(
+        "--standardize/--no-standardize",
+        help="Train on numbers with mean 0, deviation 1. On unless refused.",
+        rich_help_panel=TRAINING,
+    ),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="T", help="Threads of the kernel. [default: all this process may use]")
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="T",
+        help="Threads of the kernel; no bit of the model changes.",
+        rich_help_panel=TRAINING,
+    ),
+]
+ModelOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="MODEL",
+        help="Write the model here, and its trace beside it (suffix .trace).",
+        rich_help_panel=OUTPUT,
+    ),
+]
+ReportOut = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write a report here: one HTML file.", rich_help_panel=OUTPUT),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit code 3 after an early stop or a warning.", rich_help_panel=OUTPUT),
 ]
 
 
 def learning_rate(text: str) -> float | Literal["auto"]:
-    """The learning rate that `text` gives: "auto" or a positive, finite number."""
+    """Read a learning rate off `text`: "auto" or a positive, finite number."""
     if text.strip().lower() == "auto":
         return "auto"
     try:
@@ -61,7 +163,7 @@ def column_names(given: Sequence[str] | None, known: Sequence[str]) -> list[str]
 
 
 def thread_count(given: int | None) -> int | None:
-    """The number of threads, or None for the kernel's own choice."""
+    """Check the number of threads; None is the kernel's own choice."""
     if given is not None:
         at_least("--threads", given, 1, "whole number")
     return given

@@ -1,0 +1,66 @@
+"""`chainrule explain`: one row forward and backward, with its numbers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from chainrule import terminal
+from chainrule.cli import DONE
+from chainrule.cli.documents import SCHEMA_VERSION, gradient_document
+from chainrule.cli.outputs import check_outputs, plain, print_json
+from chainrule.cli.running import notes_on_stderr
+from chainrule.errors import InputError
+from chainrule.files import write_atomically
+from chainrule.model import load_model, load_trace, trace_path
+from chainrule.tables import encode
+from chainrule.training import explain, read_for
+
+
+def run_explain(
+    model_path: Path,
+    table_path: Path,
+    na: Sequence[str],
+    *,
+    row: int,
+    epoch: int | None,
+    svg: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Explain one row; with an epoch, as it was then."""
+    check_outputs({"--svg": svg}, [model_path, table_path])
+    messages = terminal.messages(quiet=quiet)
+    with notes_on_stderr(lambda text: terminal.note(messages, text)):
+        model = load_model(model_path)
+        trace = None
+        if epoch is not None:
+            beside = trace_path(model_path)
+            if not beside.exists():
+                raise InputError(
+                    f"--epoch needs {beside}, which chainrule fit writes beside the model; it is not there"
+                )
+            trace = load_trace(beside)
+        design = encode(model.schema, read_for(model, table_path, na))
+        explanation, whole = explain(model, design, row, trace=trace, epoch=epoch)
+        told = plain(explanation.to_dict())
+        if svg is not None:
+            from chainrule.pictures.graph_picture import row_graph_svg
+
+            write_atomically(svg, row_graph_svg(told))
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "command": "explain",
+        "model": str(model_path),
+        "table": str(table_path),
+        "target": model.schema.target,
+        "positive": model.schema.positive,
+        "negative": model.schema.negative,
+        "epochs": model.info["n_epochs"],
+        "whole_gradient": gradient_document(whole),
+        "explanation": told,
+        "svg": None if svg is None else str(svg),
+    }
+    if as_json:
+        print_json(document)
+    else:
+        terminal.print_explanation(terminal.results(), document)
+    return DONE

@@ -1,0 +1,52 @@
+"""Files and documents that a command gives: checked before the work, written whole or not at all."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chainrule.errors import InputError
+from chainrule.files import check_writable
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()) -> None:
+    """Refuse paths that can't be written, that are given twice, or that would replace an input; write nothing.
+
+    outputs: option -> path, as the user gave it (None: not asked for).
+    """
+    taken = {path.resolve(): f"the input {path}" for path in inputs}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        real = check_writable(path)
+        if real in taken:
+            raise InputError(f"{option} {path} would overwrite {taken[real]}; choose another path")
+        taken[real] = f"what {option} writes"
+
+
+def make_folder(option: str, path: Path) -> None:
+    """Make a folder, with its parents, where it is missing."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{option} {path} can't be made a folder: {error.strerror or error}") from None
+
+
+def plain(value: Any) -> Any:
+    """Make a value JSON-able: NumPy's numbers and arrays become Python's, what is not finite becomes None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON document on stdout, and nothing else."""
+    sys.stdout.write(json.dumps(plain(document), indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,60 @@
+"""`chainrule predict`: row, probability of the positive label and class, as CSV or JSON."""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chainrule import terminal
+from chainrule.cli import DONE
+from chainrule.cli.documents import SCHEMA_VERSION
+from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.cli.running import notes_on_stderr
+from chainrule.files import write_atomically
+from chainrule.model import load_model
+from chainrule.tables import encode
+from chainrule.training import predictions, read_for
+
+
+def run_predict(
+    model_path: Path, table_path: Path, na: Sequence[str], out: Path | None, *, as_json: bool, quiet: bool
+) -> int:
+    """Predict every row; the probability keeps all its digits."""
+    check_outputs({"--out": out}, [model_path, table_path])
+    messages = terminal.messages(quiet=quiet)
+    with notes_on_stderr(lambda text: terminal.note(messages, text)):
+        model = load_model(model_path)
+        design = encode(model.schema, read_for(model, table_path, na))
+        for text in design.notes:
+            terminal.note(messages, text)
+        rows = predictions(model, design)
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "command": "predict",
+        "model": str(model_path),
+        "table": str(table_path),
+        "target": model.schema.target,
+        "positive": model.schema.positive,
+        "negative": model.schema.negative,
+        "notes": list(design.notes),
+        "predictions": rows,
+    }
+    if out is not None:
+        write_atomically(out, as_csv(rows))
+        terminal.note(messages, f"wrote {len(rows):,} predictions to {out}")
+    if as_json:
+        print_json(document)
+    elif out is None:
+        sys.stdout.write(as_csv(rows))
+    return DONE
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Write predictions as CSV with a header; numbers so that they read back to the same bits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "probability", "class"])
+    writer.writerows([entry["row"], repr(entry["probability"]), entry["class"]] for entry in rows)
+    return text.getvalue()
