@@ -138,8 +138,8 @@ def refuse_infinite(name: str, values: Floats, row_numbers: Codes | None = None)
     if bad.any():
         row = first_row(bad) if row_numbers is None else int(row_numbers[first_row(bad) - 1])
         raise InputError(
-            f"column {shown(name)} has an infinite number in row {row}: mend the cell, leave it empty if it is not known, or "
-            f"leave the column out with --drop {shown(name)}"
+            f"column {shown(name)} has an infinite number in row {row}: mend the cell, leave it empty if it is not "
+            f"known, or leave the column out with --drop {shown(name)}"
         )
 
 

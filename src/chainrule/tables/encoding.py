@@ -156,8 +156,8 @@ def _refuse_text(column: Column, cells: Any) -> None:
         row = first_row(strange)
         cell = shown(levels[codes[row - 1]])
         raise InputError(
-            f"column {shown(column.name)} held numbers in training and has {cell} in row {row}: mend the cell, or name it "
-            f"with --na {cell} if it means missing"
+            f"column {shown(column.name)} held numbers in training and has {cell} in row {row}: mend the cell, or "
+            f"name it with --na {cell} if it means missing"
         )
     raise InputError(f"column {shown(column.name)} held numbers in training and holds text here: write it as numbers")
 
@@ -205,8 +205,8 @@ def _target(schema: Schema, table: pa.Table, need: bool, notes: list[str]) -> Fl
     y, strange = known_labels(table, schema.target, schema.negative, schema.positive, strict=need)
     if strange:
         notes.append(
-            f"column {shown(schema.target)}: {counted(strange, 'row')} with a label that is neither {shown(schema.negative)} "
-            f"nor {shown(schema.positive)}: taken as not known"
+            f"column {shown(schema.target)}: {counted(strange, 'row')} with a label that is neither "
+            f"{shown(schema.negative)} nor {shown(schema.positive)}: taken as not known"
         )
     return y
 

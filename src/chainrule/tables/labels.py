@@ -50,8 +50,8 @@ def target_labels(table: pa.Table, target: str, positive: str | None = None) -> 
         raise InputError(f"column {name} has one label, {shown(levels[0])}: two are needed to train")
     if len(levels) > 2:
         raise InputError(
-            f"column {name} has {len(levels):,} labels ({some(levels, 8)}): exactly two are needed; keep the rows of two, "
-            "or make a column that joins them to two"
+            f"column {name} has {len(levels):,} labels ({some(levels, 8)}): exactly two are needed; keep the rows of "
+            "two, or make a column that joins them to two"
         )
     place = _place_of(positive, levels, name)
     y = np.where(codes < 0, np.nan, (codes == place).astype(np.float64))

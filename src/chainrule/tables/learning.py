@@ -130,8 +130,8 @@ def _check_classes(y: Floats, target: str, negative: str, positive: str) -> None
     for value, label, other in ((0.0, negative, positive), (1.0, positive, negative)):
         if not np.any(y == value):
             raise InputError(
-                f"the training rows have no label {shown(label)} in column {shown(target)}, only {shown(other)}: rows of "
-                "both labels, with weights above 0, are needed"
+                f"the training rows have no label {shown(label)} in column {shown(target)}, only {shown(other)}: rows "
+                "of both labels, with weights above 0, are needed"
             )
 
 
@@ -197,8 +197,8 @@ def _refuse_text_among_numbers(name: str, codes: Codes, levels: tuple[str, ...])
         cell = levels[codes[row]]
         raise InputError(
             f"column {shown(name)} holds numbers but for {counted(known - n_numbers, 'cell')}, the first in row "
-            f"{row + 1}: {shown(cell)}; mend the cell, name it with --na {shown(cell)} if it means missing, or leave the "
-            f"column out with --drop {shown(name)}"
+            f"{row + 1}: {shown(cell)}; mend the cell, name it with --na {shown(cell)} if it means missing, or leave "
+            f"the column out with --drop {shown(name)}"
         )
 
 

@@ -59,7 +59,7 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
     known = bool(ending) and (ending[0] in _TEXT_ENDINGS or (ending[0] == ".parquet" and not zipped))
     if not known:
         raise InputError(
-            f"{place}: a table's name ends in .csv, .tsv, .txt (or these with .gz) or .parquet; rename or convert the file"
+            f"{place}: a table's name ends in .csv, .tsv, .txt (or these with .gz) or .parquet; rename or convert it"
         )
     try:
         if place.is_dir():
@@ -149,8 +149,8 @@ def _parse_for_message(path: Path, zipped: bool, options: dict[str, Any]) -> pa.
         if ragged:
             row, expected, got = (int(digits) for digits in ragged.groups())
             raise InputError(
-                f"{path}: row {row - 1} has {got} cells and the header {expected}: mend the row (a cell with a comma in "
-                "it needs quotes)"
+                f"{path}: row {row - 1} has {got} cells and the header {expected}: mend the row (a cell with a comma "
+                "in it needs quotes)"
             ) from error
         raise InputError(f"can't read {path} as CSV: {_first_line(error)}") from error
 
