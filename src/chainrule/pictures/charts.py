@@ -102,7 +102,7 @@ def _curves(
         ticks = [e for e in (0, 1, 10, 100, 1000, 10**4, 10**5, 10**6, 10**7) if e <= last] if stretched else None
         _epochs(ax, ticks, last, across)
         d.text(8, 18, unit, role="muted", size=12)
-        d.text(46 + (WIDTH - 162) / 2, 266, "epoch", role="muted", size=12, anchor="middle" if False else "center")
+        d.text(46 + (WIDTH - 162) / 2, 266, "epoch", role="muted", size=12, anchor="center")
         ends: list[tuple[float, str, str, bool]] = []
         if base is not None and math.isfinite(base):
             ax.axhline(base, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
@@ -149,7 +149,7 @@ def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -
         low, high = low - pad, high + pad
         if ceiling is not None:
             high = min(high, ceiling + 1e-9)
-        ticks = [t for t in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
+        ticks = [t for t in MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
         step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
         places = max(0, -math.floor(math.log10(step) + 1e-9))
         places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
@@ -351,9 +351,7 @@ def _mirror_axis(ax: "Axes", top: float) -> None:
     ax.spines["bottom"].set_visible(False)
 
 
-def loss_of_g(
-    g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1"), standalone: bool = False
-) -> str:
+def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1"), standalone: bool = False) -> str:
     """Draw the loss of one row as a function of g, -log g for y = 1 and -log(1-g) for y = 0, with the rows as a rug.
 
     Parameters

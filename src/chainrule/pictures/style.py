@@ -76,7 +76,19 @@ def _settings() -> dict[str, Any]:
         "path.simplify": False,
         "text.usetex": False,
     }
-    prefixes = ("font.", "mathtext.", "svg.", "path.", "text.", "lines.", "patch.", "axes.", "xtick.", "ytick.", "grid.")
+    prefixes = (
+        "font.",
+        "mathtext.",
+        "svg.",
+        "path.",
+        "text.",
+        "lines.",
+        "patch.",
+        "axes.",
+        "xtick.",
+        "ytick.",
+        "grid.",
+    )
     own = {k: v for k, v in mpl.rcParamsDefault.items() if k.startswith((*prefixes, "figure.", "hatch."))}
     return {**own, **ours}
 
@@ -124,9 +136,7 @@ class Drawing:
         )  # fmt: skip
         self.figure.add_artist(artist)
 
-    def math(
-        self, x: float, y: float, tex: str, *, role: str = "ink", size: float = 15, anchor: str = "left"
-    ) -> None:
+    def math(self, x: float, y: float, tex: str, *, role: str = "ink", size: float = 15, anchor: str = "left") -> None:
         """Set one of our own formulas (never a name from the data) in outlines, its baseline at y."""
         artist = _outlined(
             x, y, f"${tex}$", color=colour(role), fontsize=size, horizontalalignment=anchor,
@@ -155,8 +165,13 @@ class Drawing:
         codes = [Path.MOVETO] + ([Path.CURVE4] * 3 if len(points) == 4 else [Path.LINETO] * (len(points) - 1))
         self.figure.add_artist(
             PathPatch(
-                Path(points, codes), fill=False, edgecolor=colour(role), linewidth=width, linestyle=dashes,
-                alpha=alpha, transform=self.pixels,
+                Path(points, codes),
+                fill=False,
+                edgecolor=colour(role),
+                linewidth=width,
+                linestyle=dashes,
+                alpha=alpha,
+                transform=self.pixels,
             )  # fmt: skip
         )
         if arrow:
@@ -181,8 +196,13 @@ class Drawing:
 
         self.figure.add_artist(
             FancyBboxPatch(
-                (x, y), width, height, boxstyle=f"round,pad=0,rounding_size={radius}", linewidth=thick if edge else 0,
-                facecolor=colour(fill) if fill else "none", edgecolor=colour(edge) if edge else "none",
+                (x, y),
+                width,
+                height,
+                boxstyle=f"round,pad=0,rounding_size={radius}",
+                linewidth=thick if edge else 0,
+                facecolor=colour(fill) if fill else "none",
+                edgecolor=colour(edge) if edge else "none",
                 transform=self.pixels,
             )  # fmt: skip
         )

@@ -92,3 +92,15 @@ def shorten(name: object, width: float) -> str:
             break
         tail = c + tail
     return head + "…" + tail
+
+
+def tex_number(value: float | None, digits: int = 4, *, factor: bool = False) -> str:
+    """Write a number for a formula; as a factor of a product a negative one gets parentheses."""
+    text = number(value, digits)
+    sign = "-" if text.startswith(MINUS) else ""
+    text = text.removeprefix(MINUS).replace(",", "{,}").replace("∞", r"\infty").replace(MISSING, "?")
+    if " × 10" in text:
+        mantissa, exponent = text.split(" × 10")
+        plain = "".join("-0123456789"["⁻⁰¹²³⁴⁵⁶⁷⁸⁹".index(c)] for c in exponent)
+        text = rf"{mantissa}\times 10^{{{plain}}}"
+    return rf"({sign}{text})" if sign and factor else f"{sign}{text}"
