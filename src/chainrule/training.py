@@ -7,7 +7,7 @@ explain   one row of a table, forward and backward, and its share of the whole g
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, explain_row
 from chainrule.fitting import HeldOut, fit
-from chainrule.losses import LOSSES
-from chainrule.metrics import accuracy, auc, log_loss
+from chainrule.losses import LOSSES, sigmoid
+from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
 from chainrule.model import Model
 from chainrule.result import Result
 from chainrule.tables import Design, Schema, encode, read_table, target_labels
@@ -158,7 +158,9 @@ def train(
     standardize = True if how.standardize is None else how.standardize
     held_out = None
     if len(prepared.test):
-        held_out = HeldOut(design.X[prepared.test], _y(design)[prepared.test], _part(design.weights, prepared.test))
+        held_out = HeldOut(
+            design.X[prepared.test], _y(design)[prepared.test], _part(design.weights, prepared.test), how.threads
+        )
 
     def watch(step: Any) -> Mapping[str, float] | None:
         figures = held_out(step) if held_out is not None else None
@@ -189,6 +191,8 @@ def train(
 
 def finish(prepared: Prepared, result: Result) -> Training:
     """Make the model of a fit, and measure it on both parts."""
+    # the fit saw the classes as 0 and 1
+    result = replace(result, classes=(prepared.schema.negative, prepared.schema.positive))
     info = result.to_dict(timings=False)
     # with these a later look at the same table finds the training rows again
     info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed}
@@ -220,13 +224,13 @@ def finish(prepared: Prepared, result: Result) -> Training:
 
 
 def predictions(model: Model, design: Design, rows: Rows | None = None) -> list[dict[str, Any]]:
-    """Row number, probability of the positive label and class of each row; a tie at 0.5 is the negative label."""
+    """Row number, probability of the positive label and class of each row; at z = 0 it is the negative label."""
     chosen = np.arange(len(design.row_numbers)) if rows is None else rows
-    probability = model.probability(design.X[chosen])
+    z = model.decision(design.X[chosen])
     labels = (model.schema.negative, model.schema.positive)
     return [
-        {"row": int(number), "probability": float(p), "class": labels[p > 0.5]}
-        for number, p in zip(design.row_numbers[chosen], probability, strict=True)
+        {"row": int(number), "probability": float(g), "class": labels[int(log_odds > 0)]}
+        for number, log_odds, g in zip(design.row_numbers[chosen], z, sigmoid(z), strict=True)
     ]
 
 
@@ -238,15 +242,14 @@ def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, An
     """
     s = np.ones_like(y) if weights is None else weights
     rate = float(s @ y / s.sum())
-    base_z = np.full_like(z, math.log(rate / (1 - rate))) if 0 < rate < 1 else None
     told, true = z > 0, y > 0
     return {
         "rows": len(y),
-        "loss": float(log_loss(z, y, weights)),
-        "accuracy": float(accuracy(z, y, weights)),
-        "auc": float(auc(z, y, weights)) if 0 < rate < 1 else None,
+        "loss": log_loss(z, y, weights),
+        "accuracy": accuracy(z, y, weights),
+        "auc": auc(z, y, weights),
         "base_rate": rate,
-        "base_loss": 0.0 if base_z is None else float(log_loss(base_z, y, weights)),
+        "base_loss": base_rate_log_loss(y, weights),
         "base_accuracy": max(rate, 1 - rate),
         "confusion": {
             "true_positive": int(np.sum(told & true)),
@@ -296,7 +299,7 @@ def _training_rows(model: Model, design: Design) -> Rows | None:
         return None
     if len(rows) != model.info["n_rows"]:
         return None
-    loss = float(log_loss(model.decision(design.X[rows]), design.y[rows], _part(design.weights, rows)))
+    loss = log_loss(model.decision(design.X[rows]), design.y[rows], _part(design.weights, rows))
     return rows if math.isclose(loss, model.info["loss"], rel_tol=1e-9, abs_tol=1e-12) else None
 
 

@@ -10,9 +10,7 @@ from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli.documents import fit_document
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.cli.reporting import write_report
 from chainrule.cli.running import notes_on_stderr
-from chainrule.errors import InputError
 from chainrule.model import save_model, save_trace, trace_path
 from chainrule.tables import read_table
 from chainrule.training import Descent, Prepared, Training, prepare, train
@@ -94,10 +92,10 @@ def write_files(training: Training, out: Path | None, report: Path | None, sourc
     """Write what was asked for, each file whole or not at all; return name -> path."""
     trace = None if out is None else trace_path(out)
     if out is not None and trace is not None:
-        if training.result.reason == "non_finite":
-            raise InputError(f"the model has numbers that are not finite, so {out} was not written")
         save_model(out, training.model)
         save_trace(trace, training.result.trace)
     if report is not None:
+        from chainrule.cli.reporting import write_report
+
         write_report(report, training, source)
     return {"model": out, "trace": trace, "report": report}
