@@ -16,8 +16,9 @@ def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_in
     """L_max = lambda_max of (1/(4S)) X~'SX~ + alpha diag(1, .., 1, 0), never too small.
 
     Since g (1 - g) <= 1/4 this bounds the Hessian everywhere, so w <- w - rate dF/dw with a rate below 2/L_max never
-    raises F (Nesterov 2004, Introductory Lectures on Convex Optimization, theorem 2.1.14). All eigenvalues are computed, because power
-    iteration approaches from below and proves nothing; above `rows.MAX_MATRIX_COLUMNS` columns the trace bounds them.
+    raises F (Nesterov 2004, Introductory Lectures on Convex Optimization, theorem 2.1.14). All eigenvalues are computed,
+    because power iteration approaches from below and proves nothing; above `rows.MAX_MATRIX_COLUMNS` columns the trace
+    bounds them.
 
     Parameters
     ----------
@@ -27,13 +28,14 @@ def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_in
         The fit's columns, for which the bound holds.
     """
     mean = (moments.mean - units.center) / units.scale
-    if moments.covariance is None:
-        square = (moments.sd / units.scale) ** 2 + mean**2
+    sd = moments.sd / units.scale
+    if moments.correlation is None:
+        square = sd**2 + mean**2
         bound = 0.25 * (float(square.sum()) + (1.0 if fit_intercept else 0.0)) + alpha
     else:
         n = len(mean)
         matrix = np.zeros((n + 1, n + 1))
-        matrix[:n, :n] = 0.25 * (moments.covariance / units.scale / units.scale[:, None] + np.outer(mean, mean))
+        matrix[:n, :n] = 0.25 * (moments.correlation * np.outer(sd, sd) + np.outer(mean, mean))
         matrix[np.diag_indices(n)] += alpha
         if fit_intercept:
             matrix[n, :n] = matrix[:n, n] = 0.25 * mean
@@ -80,8 +82,8 @@ class RunMonitor:
     """Watches a run's objective, epoch by epoch, and names what it does: "", "oscillating" or "diverging".
 
     Diverging: the largest objective of the last ten epochs is twice that of the ten before, three times in a row, and
-    twice the start's; or the objective is no longer finite. Oscillating: it rose in five of the last twenty epochs by more
-    than rounding.
+    twice the start's; or the objective is no longer finite. Oscillating: it rose in five of the last twenty epochs by
+    more than rounding.
     """
 
     objectives: list[float] = field(default_factory=list)

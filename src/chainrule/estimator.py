@@ -74,7 +74,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X,
             y,
             sample_weight=s,
-            alpha=self._alpha(len(y) if s is None else float(s.sum())),
+            alpha=self._alpha(np.size(y) if s is None else float(s.sum())),
             fit_intercept=self.fit_intercept,
             method=self.method,
             tol=self.tol,

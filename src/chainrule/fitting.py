@@ -5,28 +5,21 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.diagnosis import largest_curvature
-from chainrule.errors import (
-    ChainruleWarning,
-    DivergenceWarning,
-    InputError,
-    LearningRateWarning,
-    NotConvergedWarning,
-    OscillationWarning,
-    ThinnedTraceWarning,
-)
+from chainrule.errors import InputError, LearningRateWarning
 from chainrule.inputs import check_start, check_weights, encode_labels, matrix, number, standardized_columns
 from chainrule.kernels import What, kernel_name, read_rows, thread_count
 from chainrule.objective import Objective
 from chainrule.result import Result
 from chainrule.rows import DenseRows
 from chainrule.solvers import SOLVERS, Callback, Outcome, Run, Step
+from chainrule.verdict import findings, floor_digits, message
 
 Vector = NDArray[np.float64]
 
@@ -56,7 +49,7 @@ def fit(
     Parameters
     ----------
     X : (m, n) array
-        Float64 and float32 are used where they lie, in any memory order; anything else is converted, and the copy counted.
+        Float64 and float32 are used where they lie, in any memory order; others are converted, and the copy counted.
     y : (m,) array
         Two labels of any kind; y = 1 is the second in sorted order.
     sample_weight : (m,) array, optional
@@ -70,8 +63,8 @@ def fit(
     tol : float, optional
         Stop when the largest |dF/dw_j|, |dF/db| is at most this; the default is the smaller of 1e-8 and 1e-6/m.
     max_reads : int, optional
-        Epochs at most, 1000 by default: an epoch is an update and a read of all rows. Two reads more, of the columns' moments
-        and of the loss at the start, come before the first update.
+        Epochs at most, 1000 by default: an epoch is an update and a read of all rows. Two reads more, of the columns'
+        moments and of the loss at the start, come before the first update.
     learning_rate : float or "auto"
         "auto" is 1/L_max, half the largest stable rate.
     standardize : bool or (n,) mask
@@ -187,16 +180,13 @@ class _Job:
             rate = 1.0 / curvature if curvature > 0 else 1.0
         if rate == 0.0 or not np.isfinite(curvature):
             raise InputError(
-                "the columns are too large for any learning rate: standardize them (standardize=True) or rescale the largest"
+                "the columns are too large for any learning rate: standardize them (standardize=True), or rescale"
             )
-        said: list[tuple[type[ChainruleWarning], str]] = []
+        said: list[str] = []
         if rate > limit:
-            said.append(
-                (
-                    LearningRateWarning,
-                    f"learning_rate {rate:.6g} is above the stable limit {floor_digits(limit)}: the loss may rise or oscillate",
-                )
-            )
+            above = f"learning_rate {rate:.6g} is above the stable limit {floor_digits(limit)}"
+            said.append(f"{above}: the loss may rise or oscillate")
+            warnings.warn(said[-1], LearningRateWarning, stacklevel=3)
         w, b = rows.units.to_fit(*start)
         solver = SOLVERS[options.method](w, b if options.fit_intercept else 0.0, rate)
         run = Run(objective, solver, tol=options.tol, max_reads=options.max_reads, callbacks=callbacks)
@@ -204,16 +194,16 @@ class _Job:
             outcome = run.run()
         except FloatingPointError:
             raise InputError(
-                "the objective is not finite at the start: take a smaller w0, or standardize the columns (standardize=True)"
+                "the objective is not finite at the start: take a smaller w0, or standardize=True"
             ) from None
-        message = _message(outcome, options, limit)
-        said += _findings(outcome, message, limit)
-        for kind, text in said:
-            warnings.warn(text, kind, stacklevel=4)
-        result = self._result(outcome, message, rate, limit, tuple(text for _, text in said))
+        sentence = message(outcome, options.tol, limit)
+        for kind, text in findings(outcome, sentence, limit):
+            said.append(text)
+            warnings.warn(text, kind, stacklevel=3)
+        result = self._result(outcome, sentence, rate, limit, tuple(said))
         return result, outcome.reason == "interrupted"
 
-    def _result(self, outcome: Outcome, message: str, rate: float, limit: float, said: tuple[str, ...]) -> Result:
+    def _result(self, outcome: Outcome, sentence: str, rate: float, limit: float, said: tuple[str, ...]) -> Result:
         rows, options, state = self.rows, self.options, outcome.state
         w, b = rows.units.to_user(state.w, state.b)
         return Result(
@@ -227,7 +217,7 @@ class _Job:
             classes=self.classes,
             method=options.method,
             reason=outcome.reason,
-            message=message,
+            message=sentence,
             objective=state.evaluation.objective,
             loss=state.evaluation.loss,
             objective_line=self._objective_line(),
@@ -269,14 +259,6 @@ class _Job:
         return f"F(w, b) = {loss}{penalty}, {bias}; {units}"
 
 
-def floor_digits(x: float, digits: int = 4) -> str:
-    """Format x to `digits` significant digits, rounded down, so that a rate below what is shown is below the limit."""
-    if not np.isfinite(x) or x <= 0:
-        return f"{x:g}"
-    step = 10.0 ** (np.floor(np.log10(x)) - digits + 1)
-    return f"{np.floor(x / step) * step:.{digits}g}"
-
-
 def _method(method: str) -> str:
     chosen = "gradient-descent" if method == "auto" else method
     if chosen not in SOLVERS:
@@ -299,45 +281,3 @@ def _learning_rate(learning_rate: float | str) -> float | None:
         return number("learning_rate", learning_rate, above=0.0)
     except InputError:
         raise InputError(f"learning_rate must be a positive number or 'auto', not {learning_rate!r}") from None
-
-
-def _message(outcome: Outcome, options: _Options, limit: float) -> str:
-    norm, epochs = outcome.state.evaluation.grad_norm, f"{outcome.n_epochs:,} epochs"
-    smaller = f"take a learning_rate below {floor_digits(limit)}, or 'auto'"
-    best = f"the best point, of epoch {outcome.epoch:,}, is returned"
-    if outcome.reason == "converged":
-        return f"converged after {epochs}: the largest gradient component is {norm:.2g}, at most tol {options.tol:.2g}"
-    if outcome.reason == "diverged":
-        return f"diverged: the loss grew without end over {epochs}; {best}; {smaller}"
-    if outcome.reason == "non_finite":
-        return f"stopped after {epochs}: the objective was not finite any more; {best}; {smaller}"
-    if outcome.reason == "interrupted":
-        return f"interrupted after {epochs}; {best}"
-    text = f"stopped after {epochs}, before tol {options.tol:.2g}: the largest gradient component is {norm:.2g}"
-    if outcome.status == "oscillating":
-        return f"{text} and the loss oscillated; {smaller}"
-    if np.isfinite(outcome.epochs_needed):
-        return f"{text}; at the rate seen about {_rounded(outcome.epochs_needed)} more epochs are needed"
-    return f"{text}, and at the rate seen it would not get there"
-
-
-def _findings(outcome: Outcome, message: str, limit: float) -> list[tuple[type[ChainruleWarning], str]]:
-    found: list[tuple[type[ChainruleWarning], str]] = []
-    if outcome.status == "oscillating" and outcome.reason != "max_reads":
-        text = f"the loss oscillated while training; take a learning_rate below {floor_digits(limit)}, or 'auto'"
-        found.append((OscillationWarning, text))
-    if outcome.reason in ("diverged", "non_finite"):
-        found.append((DivergenceWarning, message))
-    if outcome.reason == "max_reads":
-        found.append((OscillationWarning if outcome.status else NotConvergedWarning, message))
-    if outcome.trace.note:
-        found.append((ThinnedTraceWarning, outcome.trace.note))
-    return found
-
-
-def _rounded(epochs: float) -> str:
-    """Two significant digits, upwards: an estimate should not look exact."""
-    epochs = max(1.0, epochs)
-    step = 10.0 ** max(0.0, np.floor(np.log10(epochs)) - 1)
-    rounded = np.ceil(epochs / step) * step
-    return f"{rounded:,.0f}" if rounded < 1e9 else f"{rounded:.1e}"

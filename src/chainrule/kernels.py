@@ -58,13 +58,13 @@ class Sums:
     weight : float
         S = sum s.
     gradient, bias
-        sum s dL_dz x, shape (n,), and sum s dL_dz. For a Hessian product: the product's two parts.
+        sum s dL_dz x, shape (n,), and sum s dL_dz; of a Hessian product, its two parts.
     matrix
-        sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or 1 for moments. None if not asked for.
-    squares
-        sum s x^2, shape (n,), for moments without the matrix.
+        sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or 1 for moments. Or None.
+    squares, sums
+        sum s x^2 and sum s x, shape (n,), for moments without the matrix.
     low, high
-        Smallest and largest x of each column over rows of positive weight, as given (not viewed). None if not asked for.
+        Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
     """
 
     loss: float

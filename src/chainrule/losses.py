@@ -1,7 +1,7 @@
 """The loss of one row as a function of z: value, first and second derivative.
 
-The native core has each loss as a struct of its own (`_native/losses.hpp`); this is the same in NumPy, for few rows, for
-predictions and for the tests. A new loss is one entry here and one struct there.
+The native core has each loss as a struct of its own (`_native/losses.hpp`); this is the same in NumPy, for few rows,
+for predictions and for the tests. A new loss is one entry here and one struct there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Vector = NDArray[np.float64]
 
 
 def sigmoid(z: Vector) -> Vector:
-    """g = 1 / (1 + e^-z), with full relative accuracy on both sides; never overflows."""
+    """Give g = 1 / (1 + e^-z), with full relative accuracy on both sides; never overflows."""
     z = np.asarray(z, dtype=np.float64)
     e = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0, e) / (1.0 + e)

@@ -69,7 +69,7 @@ class Objective:
     @property
     def n_features(self) -> int:
         """Length of w."""
-        return self.rows.n_features
+        return int(self.rows.n_features)
 
     @property
     def reads(self) -> float:

@@ -25,11 +25,11 @@ class L2:
         return alpha * w
 
     def prox(self, w: Vector, alpha: float, step: float) -> Vector:
-        """argmin over u of |u - w|^2 / 2 + step (alpha / 2) u.u = w / (1 + step alpha)."""
+        """Minimise over u: |u - w|^2 / 2 + step (alpha / 2) u.u = w / (1 + step alpha)."""
         return w / (1.0 + step * alpha)
 
     def subdifferential_distance(self, w: Vector, gradient: Vector, alpha: float) -> Vector:
-        """|-gradient_j - alpha w_j|: distance of the loss's negative gradient to the penalty's one slope, shape (n,)."""
+        """|-gradient_j - alpha w_j|: the loss's negative gradient against the penalty's one slope, shape (n,)."""
         return np.abs(gradient + alpha * w)
 
 

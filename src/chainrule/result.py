@@ -32,7 +32,7 @@ class Result:
     w, b
         Weights (n,) and bias, in the user's units.
     w_fit, b_fit
-        The same in the fit's units: x there is ``(x - center) / scale``. Penalty, learning rate, trace and gradients are in them.
+        The same in the fit's units, where x is ``(x - center) / scale``: those of penalty, learning rate, trace, gradients.
     classes : tuple
         Labels of y = 0 and y = 1.
     reason : str

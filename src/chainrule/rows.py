@@ -1,4 +1,4 @@
-"""Data as rows: everything that a solver needs is a sum over rows, and where the rows live is the storage's affair alone.
+"""Data as rows: all that a solver needs is a sum over rows; where the rows live is the storage's affair alone.
 
 One class a storage. Here: dense float64 and float32, any strides, read where they lie.
 """
@@ -31,7 +31,7 @@ class Units:
 
     @classmethod
     def of_user(cls, n: int) -> Units:
-        """The user's own units of n columns."""
+        """Keep the user's own units of n columns."""
         return cls(np.zeros(n), np.ones(n))
 
     def to_user(self, w: Vector, b: float) -> tuple[Vector, float]:
@@ -48,15 +48,15 @@ class Units:
 class Moments:
     """Weighted moments of the columns in the user's units, from one read.
 
-    mean, sd (population: divided by S), low, high: (n,); covariance (n, n), None for more than `MAX_MATRIX_COLUMNS`
-    columns; weight = S.
+    mean, sd (population: divided by S), low, high: (n,); correlation (n, n), 0 where a column is constant, None for more
+    than `MAX_MATRIX_COLUMNS` columns; weight = S.
     """
 
     mean: Vector
     sd: Vector
     low: Vector
     high: Vector
-    covariance: Matrix | None
+    correlation: Matrix | None
     weight: float
 
 
@@ -108,7 +108,7 @@ class DenseRows:
         return f"dense {self.X.dtype.name}, {order}"
 
     def moments(self) -> Moments:
-        """Means, deviations, extremes and covariance: one read, the first time (two where the columns defeat the guess)."""
+        """Means, deviations, extremes, correlations: one read, the first time (more where the columns defeat the guess)."""
         if self._moments is None:
             self._moments = self._read_moments()
             if max(np.abs(self._moments.low).max(), np.abs(self._moments.high).max()) > 1e150:
@@ -131,7 +131,7 @@ class DenseRows:
         self._ratio = units.scale * p
 
     def reduce(self, what: What, w: Vector, b: float, v: Vector | None = None) -> Sums:
-        """Sums over all rows at (w, b), in the fit's units; one read.
+        """Add over all rows at (w, b), in the fit's units; one read.
 
         Parameters
         ----------
@@ -168,13 +168,15 @@ class DenseRows:
         for attempt in range(3):
             self.reads += 1
             sums = read_rows(self.X, what, s=self.s, view=view, threads=self.threads)
-            assert sums.low is not None and sums.high is not None
+            assert sums.low is not None
+            assert sums.high is not None
             low, high = sums.low, sums.high
             self._refuse_non_finite(sums, low, high)
             if sums.matrix is not None:
                 total, squares, cross = sums.matrix[-1, :-1], np.diag(sums.matrix)[:-1], sums.matrix[:-1, :-1]
             else:
-                assert sums.sums is not None and sums.squares is not None
+                assert sums.sums is not None
+                assert sums.squares is not None
                 total, squares, cross = sums.sums, sums.squares, None
             shift = total / sums.weight
             variance = np.where(low == high, 0.0, np.maximum(squares / sums.weight - shift**2, 0.0))
@@ -186,13 +188,13 @@ class DenseRows:
             middle = np.where(np.isfinite(mean), mean, low / 2 + high / 2)
             view = View(middle, power_of_two(np.maximum(np.abs(low), np.abs(high))))
         sd = np.sqrt(variance) / view.p
-        covariance = None
+        correlation = None
         if cross is not None:
-            covariance = (cross / sums.weight - np.outer(shift, shift)) / view.p / view.p[:, None]
-            covariance[low == high] = 0.0
-            covariance[:, low == high] = 0.0
-            np.fill_diagonal(covariance, sd**2)
-        return Moments(mean, sd, low, high, covariance, sums.weight)
+            root = np.sqrt(variance)
+            inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
+            correlation = (cross / sums.weight - np.outer(shift, shift)) * inverse * inverse[:, None]
+            np.fill_diagonal(correlation, np.where(root > 0, 1.0, 0.0))
+        return Moments(mean, sd, low, high, correlation, sums.weight)
 
     def _guess_view(self) -> View:
         """Centre and scale of a few rows spread over the data: near enough for the squares not to cancel or overflow."""

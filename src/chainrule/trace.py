@@ -29,7 +29,7 @@ class Trace:
         Says so where the trace was thinned.
     """
 
-    columns: dict[str, NDArray[np.generic]]
+    columns: dict[str, NDArray[np.float64 | np.int64]]
     w: NDArray[np.float64]
     b: NDArray[np.float64]
     stride: int = 1
@@ -89,7 +89,7 @@ class TraceRecorder:
         if self._last is not None and (not self._lines or self._lines[-1]["epoch"] != self._last[0]["epoch"]):
             self._keep(*self._last)
         names = sorted({name for line in self._lines for name in line})
-        columns = {
+        columns: dict[str, NDArray[np.float64 | np.int64]] = {
             name: np.array(
                 [line.get(name, np.nan) for line in self._lines], dtype=np.int64 if name == "epoch" else np.float64
             )

@@ -85,7 +85,7 @@ class Step:
 
     @property
     def epochs_needed(self) -> float:
-        """Estimate of the epochs still needed until the gradient is at most `tol`, from the rate seen; inf if unknown."""
+        """Estimate of the epochs still needed to `tol`, from the rate seen; inf if unknown."""
         return epochs_needed(np.array(self.monitor.grad_norms), self.tol)
 
 
