@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from chainrule.errors import InputError
 from chainrule.tables.cells import is_text, kind_of, looks_like_number
-from chainrule.tables.words import shown, some
+from chainrule.tables.words import counted, shown, some
 
 MISSING = ("", "NA", "N/A", "NaN", "null")
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
@@ -68,20 +68,18 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
             raise InputError(f"there is no file {place}: check the name and the folder")
         if place.stat().st_size == 0:
             raise InputError(f"{place} is empty: a table needs a header and rows")
-        table = (
-            _read_parquet(place)
-            if ending == [".parquet"]
-            else _read_csv(place, ending[0], zipped, (*MISSING, *na), text)
-        )
+        if ending == [".parquet"]:
+            table = _mark_missing(_checked(place, _read_parquet(place)), na)
+        else:
+            table = _checked(place, _read_csv(place, ending[0], zipped, (*MISSING, *na), text))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{place} is not UTF-8 text (its header): save it as UTF-8") from error
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
             f"can't read {place}: {_first_line(error)}; check that the file is whole and may be read"
         ) from error
-    _check_header(place, table)
-    if ending == [".parquet"]:
-        table = _mark_missing(table, na)
     return table
 
 
@@ -99,9 +97,9 @@ def _read_parquet(path: Path) -> pa.Table:
 def _read_csv(path: Path, ending: str, zipped: bool, missing: Sequence[str], text: Sequence[str]) -> pa.Table:
     header = _header_line(path, zipped)
     delimiter = "\t" if ending == ".tsv" or (ending == ".txt" and "\t" in header) else ","
-    other = next((mark for mark in ";\t|" if mark != delimiter and header.count(mark) > 0), None)
+    other = next((mark for mark in ";\t|," if mark != delimiter and header.count(mark) > 0), None)
     if other and delimiter not in header:
-        name = {";": "semicolons", "\t": "tabs", "|": "bars"}[other]
+        name = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}[other]
         wanted = "tabs" if delimiter == "\t" else "commas"
         raise InputError(f"{path} seems to be separated by {name}, not by {wanted}: write it again with {wanted}")
     options: dict[str, Any] = {
@@ -117,8 +115,6 @@ def _read_csv(path: Path, ending: str, zipped: bool, missing: Sequence[str], tex
     }
     try:
         table = _parse(path, zipped, options, threads=True)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (its header): save it as UTF-8") from error
     except pa.ArrowInvalid:
         table = _parse_for_message(path, zipped, options)
     if table.num_rows == 0:
@@ -149,7 +145,7 @@ def _parse_for_message(path: Path, zipped: bool, options: dict[str, Any]) -> pa.
         if ragged:
             row, expected, got = (int(digits) for digits in ragged.groups())
             raise InputError(
-                f"{path}: row {row - 1} has {got} cells and the header {expected}: mend the row (a cell with a comma "
+                f"{path}: row {row - 1} has {counted(got, 'cell')} and the header {expected}: mend the row (a cell with a comma "
                 "in it needs quotes)"
             ) from error
         raise InputError(f"can't read {path} as CSV: {_first_line(error)}") from error
@@ -166,7 +162,7 @@ def _header_line(path: Path, zipped: bool) -> str:
     )
 
 
-def _check_header(path: Path, table: pa.Table) -> None:
+def _checked(path: Path, table: pa.Table) -> pa.Table:
     # a column without a name is no feature anyway, so several of them do no harm
     twice = [name for name, times in Counter(table.column_names).items() if times > 1 and name != ""]
     if twice:
@@ -175,6 +171,7 @@ def _check_header(path: Path, table: pa.Table) -> None:
         raise InputError(f"{path} has no named columns: its first line must be a header")
     if table.num_rows == 0:
         raise InputError(f"{path} has a header and no rows")
+    return table
 
 
 def _check_utf8(path: Path, table: pa.Table) -> None:

@@ -1,0 +1,190 @@
+"""Files -> tables: what is read, what means missing, and one sentence for what can't be read."""
+
+import gzip
+import re
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from chainrule import InputError
+from chainrule.tables import read_table
+
+
+def write(folder, content, name="t.csv"):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def rows(table):
+    return table.to_pylist()
+
+
+def test_types_and_missing_cells(tmp_path):
+    path = write(
+        tmp_path,
+        "n,x,flag,word,empty\n1,2.5,true,a,\nNA,NaN,False,N/A,NA\n3,,TRUE,null,null\n-4,1e3,,NA,NaN\n",
+    )
+    table = read_table(path)
+    assert [str(t) for t in table.schema.types] == ["int64", "double", "bool", "string", "null"]
+    assert table["n"].to_pylist() == [1, None, 3, -4]
+    assert table["x"].to_pylist() == [2.5, None, None, 1000.0]
+    assert table["flag"].to_pylist() == [True, False, True, None]
+    assert table["word"].to_pylist() == ["a", None, None, None]
+    assert table["empty"].null_count == 4
+
+
+def test_only_the_named_cells_are_missing(tmp_path):
+    # pyarrow's own list has more: #N/A, NULL, n/a, nan
+    path = write(tmp_path, "word,k\n#N/A,1\nNULL,2\nn/a,3\nna,4\n")
+    assert read_table(path)["word"].to_pylist() == ["#N/A", "NULL", "n/a", "na"]
+
+
+def test_na_adds_missing_cells(tmp_path):
+    path = write(tmp_path, "x,word\n-999,?\n2,b\n,NA\n")
+    table = read_table(path, na=["-999", "?"])
+    assert table["x"].to_pylist() == [None, 2, None]
+    assert table["word"].to_pylist() == [None, "b", None]
+
+
+def test_one_beside_true_is_no_boolean(tmp_path):
+    table = read_table(write(tmp_path, "flag,k\n1,1\ntrue,2\n"))
+    assert table["flag"].to_pylist() == ["1", "true"]
+
+
+def test_text_keeps_cells_as_written(tmp_path):
+    table = read_table(write(tmp_path, "zip,k\n01234,1\n00501,2\n"), text=["zip", "not there"])
+    assert table["zip"].to_pylist() == ["01234", "00501"]
+    assert table.column_names == ["zip", "k"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", b"a,b\n1,x\n"),
+        ("t.CSV", b"a,b\r\n1,x\r\n"),
+        ("t.csv", b"\xef\xbb\xbfa,b\n1,x\n"),
+        ("t.csv", b"\n\na,b\n\n1,x\n\n"),
+        ("t.tsv", b"a\tb\n1\tx\n"),
+        ("t.txt", b"a\tb\n1\tx\n"),
+        ("t.txt", b"a,b\n1,x\n"),
+        ("t.csv.gz", gzip.compress(b"a,b\n1,x\n")),
+        ("t.tsv.gz", gzip.compress(b"a\tb\n1\tx\n")),
+        ("t.v2.csv", b'"a",b\n1,"x"\n'),
+    ],
+)
+def test_the_same_table_in_every_dress(tmp_path, name, content):
+    assert rows(read_table(write(tmp_path, content, name))) == [{"a": 1, "b": "x"}]
+
+
+def test_quotes_hold_commas_line_ends_and_quotes(tmp_path):
+    table = read_table(write(tmp_path, 'a,b\n"x, ""y""",1\n"two\nlines",2\n'))
+    assert table["a"].to_pylist() == ['x, "y"', "two\nlines"]
+
+
+def test_parquet_has_the_missing_cells_of_csv(tmp_path):
+    columns = {
+        "x": pa.array([1.0, float("nan"), None, -9.0]),
+        "k": pa.array([1, 2, -9, None]),
+        "word": pa.array(["a", "", "NA", "?"]),
+        "level": pa.array(["u", "NA", "v", None]).dictionary_encode(),
+        "d": pa.array([Decimal("1.25"), None, Decimal("2.5"), Decimal(3)], pa.decimal128(6, 2)),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet", na=["?", "-9"])
+    assert table["word"].to_pylist() == ["a", None, None, None]
+    assert table["level"].to_pylist() == ["u", None, "v", None]
+    assert table["k"].to_pylist() == [1, 2, None, None]
+    assert table["x"].null_count == 2
+    assert table["d"].to_pylist() == [Decimal("1.25"), None, Decimal("2.50"), Decimal("3.00")]
+
+
+def test_a_folder_name_makes_no_column(tmp_path):
+    folder = tmp_path / "year=2024"
+    folder.mkdir()
+    pq.write_table(pa.table({"a": [1, 2]}), folder / "t.parquet")
+    assert read_table(folder / "t.parquet").column_names == ["a"]
+
+
+def test_blocks_do_not_matter(tmp_path):
+    # well over pyarrow's block of 1 MB, with a line end inside quotes in every row
+    m = 60_000
+    lines = "".join(f'{k},"line\nend {k % 7}"\n' for k in range(m))
+    table = read_table(write(tmp_path, "k,word\n" + lines))
+    assert table["k"].to_pylist() == list(range(m))
+    assert table["word"][m - 1].as_py() == f"line\nend {(m - 1) % 7}"
+
+
+ERRORS = [
+    ("t.csv", "", "is empty"),
+    ("t.csv", "\n\n", "has no header"),
+    ("t.csv", "a,b\n", "has a header and no rows"),
+    ("t.csv", "a,b", "no rows"),
+    ("t.csv", "a,b,a\n1,2,3\n", "more than one column called a"),
+    ("t.csv", "a,b\n1,2\n\n3,4\n5\n", "row 3 has 1 cell and the header 2"),
+    ("t.csv", "a,b\n1,2,3\n", "row 1 has 3 cells and the header 2"),
+    ("t.csv", b"a,b\n1,x\n2,caf\xe9\n", r"not UTF-8 text \(column b, row 2\): save it as UTF-8"),
+    ("t.csv", b"caf\xe9,b\n1,x\n", "not UTF-8"),
+    ("t.csv", "a,b\n1,x\n".encode("utf-16"), "UTF-16 text.*save it as UTF-8"),
+    ("t.csv", "a;b\n1;2\n", "separated by semicolons, not by commas"),
+    ("t.csv", "a\tb\n1\t2\n", "separated by tabs"),
+    ("t.tsv", "a,b\n1,2\n", "separated by commas, not by tabs"),
+    ("t.csv", b"PAR1abcd", "is a Parquet file, although it is called .csv"),
+    ("t.csv", b"PK\x03\x04abcd", "spreadsheet or a zip"),
+    ("t.csv", gzip.compress(b"a,b\n1,2\n"), "call it .csv.gz"),
+    ("t.csv.gz", b"a,b\n1,2\n", "can't read"),
+    ("t.csv.gz", gzip.compress(b"a,b\n1,2\n" * 5000)[:60], "can't read"),
+    ("t.csv", 'a,b\n1,x\n2,"y\n3,z\n', "row 2 opens a quote that is never closed"),
+    ("t.csv", ",\n1,2\n", "no named columns"),
+    ("t.parquet", "a,b\n1,2\n", "is not a Parquet file"),
+    ("t.parquet", "", "is empty"),
+    ("t.xlsx", "a,b\n1,2\n", "ends in .csv, .tsv, .txt"),
+    ("t", "a,b\n1,2\n", "ends in .csv, .tsv, .txt"),
+    ("t.parquet.gz", "a,b\n1,2\n", "ends in .csv, .tsv, .txt"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), ERRORS)
+def test_one_sentence_names_the_file_and_what_is_wrong(tmp_path, name, content, words):
+    path = write(tmp_path, content, name)
+    with pytest.raises(InputError, match=words) as caught:
+        read_table(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_ragged_row_far_down_is_named(tmp_path):
+    lines = ["1,abcdefghij"] * 300_000
+    lines[250_000] = "1,2,3"
+    path = write(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="row 250001 has 3 cells"):
+        read_table(path)
+
+
+def test_no_such_file_and_a_folder(tmp_path):
+    with pytest.raises(InputError, match=re.escape(f"there is no file {tmp_path / 'no.csv'}")):
+        read_table(tmp_path / "no.csv")
+    (tmp_path / "f.csv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        read_table(tmp_path / "f.csv")
+
+
+def test_parquet_duplicates_and_no_rows(tmp_path):
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    pq.write_table(twice, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="more than one column called a"):
+        read_table(tmp_path / "t.parquet")
+    pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "e.parquet")
+    with pytest.raises(InputError, match="no rows"):
+        read_table(tmp_path / "e.parquet")
+
+
+def test_a_cut_parquet_file(tmp_path):
+    pq.write_table(pa.table({"a": np.arange(1000)}), tmp_path / "t.parquet")
+    data = (tmp_path / "t.parquet").read_bytes()
+    for size in (4, len(data) // 2, len(data) - 1):
+        with pytest.raises(InputError, match="not a Parquet file, or a damaged one"):
+            read_table(write(tmp_path, data[:size], "cut.parquet"))
