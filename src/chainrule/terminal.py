@@ -3,12 +3,14 @@
 Every name that comes from the data is put in as plain text: a column called `[red]` is shown, not obeyed.
 """
 
+import io
 import math
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self, TextIO, cast
 
 from rich import box
 from rich.console import Console
@@ -21,12 +23,28 @@ Document = Mapping[str, Any]
 
 HEADING = "bold"
 DIM = "dim"
+TINY = 1e-12  # below this a number of the fit's units is the rounding of a 0
 SHOWN = 30  # features in a table; --json gives all
 
 
 def results() -> Console:
     """Make the console of the results: stdout."""
-    return Console(file=sys.stdout, highlight=False, emoji=False)
+    file = sys.stdout if sys.stdout.isatty() else cast(IO[str], _NoPadding(sys.stdout))
+    return Console(file=file, highlight=False, emoji=False)
+
+
+class _NoPadding(io.TextIOBase):
+    """A file that leaves out the spaces with which tables fill their lines."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        self._file.write(re.sub(r" +\n", "\n", text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def messages(*, quiet: bool = False) -> Console:
@@ -40,15 +58,32 @@ def note(console: Console, text: str) -> None:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a number with `digits` significant digits; what is not there or not finite says so."""
+    """Write a number with `digits` significant digits; what is not there is a dash."""
     if value is None or math.isnan(value):
         return "-"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     text = f"{value:.{digits}g}"
-    if "e" in text or value == 0:
-        return text
+    if value == 0 or "e" in text:
+        return "0" if value == 0 else text
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+
+
+def aligned(value: float | None) -> str:
+    """Write a number of the fit's units with three decimals, so that columns line up; very large or small ones as powers.
+
+    A column's mean comes back from the fit's units as 1e-16 or so: that is shown as the 0 it stands for.
+    """
+    if value is None or not math.isfinite(value):
+        return number(value)
+    if abs(value) < TINY:
+        return "0"
+    return f"{value:.3f}" if 5e-4 <= abs(value) < 1e5 else f"{value:.2e}"
+
+
+def power(value: float | None) -> str:
+    """Write a number with a power of ten, so that numbers of very different size can be compared."""
+    return number(value) if not value or not math.isfinite(value) else f"{value:.2e}"
 
 
 def fixed(value: float | None, places: int = 4) -> str:
@@ -61,16 +96,21 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, rule: bool = True) -> Padding:
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Padding:
     """Make a calm table: one rule below the heading, the first `left` columns flush left, numbers flush right."""
-    table = Table(box=box.SIMPLE_HEAD if rule else None, pad_edge=False, show_edge=False, header_style=HEADING)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style=HEADING)
     for index, name in enumerate(columns):
+        names = index < left
         table.add_column(
-            Text(name), justify="left" if index < left else "right", overflow="fold", no_wrap=index >= left
+            Text(name),
+            justify="left" if names else "right",
+            overflow="fold",
+            no_wrap=not names,
+            min_width=min(18, max((len(row[index]) for row in rows if len(row) > index), default=0)) if names else None,
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    return Padding(table, (0, 0, 0, 2))
+    return Padding(table, (0, 0, 0, 2), expand=False)
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> Padding:
@@ -80,7 +120,7 @@ def facts(pairs: Sequence[tuple[str, str]]) -> Padding:
     table.add_column(overflow="fold")
     for name, text in pairs:
         table.add_row(Text(name), Text(text))
-    return Padding(table, (0, 0, 0, 2))
+    return Padding(table, (0, 0, 0, 2), expand=False)
 
 
 def heading(console: Console, text: str) -> None:
@@ -171,8 +211,12 @@ def print_fit(console: Console, document: Document) -> None:
 
 def _rate(result: Document) -> str:
     rate, limit = result["learning_rate"], result["learning_rate_limit"]
-    text = f"{number(rate)}; up to {number(limit)} the loss can't rise"
-    return text if rate is None or limit is None or rate <= limit else f"{text}: it may rise or oscillate"
+    if limit is None:
+        return f"{number(rate)}; any rate is stable here"
+    auto = " (auto)" if rate == limit / 2 else ""
+    return f"{number(rate)}{auto}, the largest stable one is {number(limit)}" + (
+        ": above it the loss may rise or oscillate" if rate > limit else ""
+    )
 
 
 def _figures_table(document: Document) -> Padding:
@@ -185,7 +229,7 @@ def _figures_table(document: Document) -> Padding:
 def figures_grid(parts: Sequence[tuple[str, Document]]) -> Padding:
     """Make the table of loss, accuracy and AUC, with the base rate's own loss and accuracy beside them."""
     return grid(
-        ["rows", "number", "log-loss", "base rate's", "accuracy", "base rate's", "AUC"],
+        ["", "rows", "log-loss", "(base rate)", "accuracy", "(base rate)", "AUC"],
         [
             [
                 name,
@@ -204,7 +248,7 @@ def figures_grid(parts: Sequence[tuple[str, Document]]) -> Padding:
 def _coefficients_table(document: Document) -> Padding:
     shown, rest = most_important(document["coefficients"], "w_fit")
     standardized = any(entry["scale"] != 1 or entry["center"] != 0 for entry in shown)
-    columns = ["feature", "w, one unit", "odds x"] + (["w, one deviation", "odds x"] if standardized else [])
+    columns = ["feature", "w per unit", "odds ratio"] + (["w per SD", "odds ratio"] if standardized else [])
     rows = [["b", number(document["intercept"]["b"]), ""] + (["", ""] if standardized else [])]
     for entry in shown:
         row = [entry["name"], number(entry["w"]), number(entry["odds_ratio"])]
@@ -217,7 +261,7 @@ def _coefficients_table(document: Document) -> Padding:
 
 def _outcome(document: Document) -> list[tuple[str, str]]:
     result = document["result"]
-    pairs = [("training", f"{result['method']}, {result['n_epochs']:,} epochs: {result['message']}")]
+    pairs = [("training", f"{result['method'].replace('-', ' ')} {result['message']}")]
     pairs += [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
     return pairs
 
@@ -240,13 +284,14 @@ def print_evaluation(console: Console, document: Document) -> None:
     console.print(
         facts(
             [
-                ("model", f"{document['model']}: probability that {document['target']} is {positive}"),
+                ("model", f"{document['model']}: the probability that {document['target']} is {positive}"),
+                ("table", document["table"]),
                 ("base rate", f"{percent(part['base_rate'])} of these rows are {positive}"),
             ]
         )
     )
     heading(console, "How well it does")
-    console.print(figures_grid([(document["table"], part)]))
+    console.print(figures_grid([("this table", part)]))
     heading(console, "Counts")
     counts = part["confusion"]
     console.print(
@@ -270,92 +315,90 @@ def print_explanation(console: Console, document: Document) -> None:
         when = f"after epoch {told['epoch']:,}" if told["epoch"] else "at the start, before the first epoch"
     known = f"{target} unknown" if told["y"] is None else f"{target} is {told['label']}, y = {told['y']:g}"
     heading(console, f"Row {told['row']} ({known}) {when}")
-    console.print(Text("  forward: x, w, b -> z -> g" + ("" if told["y"] is None else " -> L"), style=DIM))
+    forward = "forward: x, w, b -> z -> g" + ("" if told["y"] is None else " -> L")
+    console.print(Text(f"  {forward}", style=DIM))
     console.print(_forward_table(told))
-    lines = [
-        ("z", f"{number(told['z'])}, the sum of b and every x w: log-odds of {positive}"),
-        ("g", f"{number(told['g'])} = sigmoid(z), the probability of {positive}"),
-    ]
+    _equations(console, [f"z = x · w + b = {number(told['z'], 6)}, the log-odds of {positive}", told["chain"]["g"]])
     if told["y"] is None:
-        console.print(facts([*lines, ("L", "not there: without a label there is no loss, and nothing goes backward")]))
+        console.print(Text("  Without a label there is no loss, and nothing goes backward.", style=DIM))
         return
-    side = "-log g" if told["y"] == 1 else "-log(1 - g)"
-    console.print(facts([*lines, ("L", f"{number(told['loss'])} = {side}, the row's log-loss")]))
+    _equations(console, [told["chain"]["L"]])
     console.print()
-    console.print(Text("  backward: the chain rule with its numbers", style=DIM))
-    console.print(facts(_chain_lines(told)))
-    console.print()
-    console.print(_backward_table(told))
+    console.print(Text("  backward: L -> g -> z -> w, b", style=DIM))
+    _equations(console, [told["chain"][key] for key in ("dL_dg", "dg_dz", "dL_dz", "dL_db")])
+    console.print(_backward_table(document))
     console.print(facts(_share_lines(document)))
 
 
+def _equations(console: Console, lines: Sequence[str]) -> None:
+    for line in lines:
+        console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
+
+
+def _in_order(told: Document) -> tuple[list[Document], list[list[str]]]:
+    """Sort features as the path goes, the largest contribution first; the second part counts those not shown."""
+    place = {name: at for at, (name, _) in enumerate(told["path"])}
+    features = sorted(told["features"], key=lambda entry: place[entry["name"]])
+    left = len(features) - SHOWN
+    return features[:SHOWN], [[f"and {left:,} smaller ones (--json gives all)"]] if left > 0 else []
+
+
 def _forward_table(told: Document) -> Padding:
-    shown, rest = most_important(told["features"], "contribution")
-    scaled = any(entry["x_user"] is not None and entry["x_user"] != entry["x"] for entry in shown)
-    columns = ["feature", *(["in the table"] if scaled else []), "x", "w", "x w", "odds x", "g so far"]
-    rows = [
-        ["b", *([""] if scaled else []), "", "", number(told["b"]), number(_exp(told["b"])), fixed(_sigmoid(told["b"]))]
-    ]
+    shown, rest = _in_order(told)
+    so_far = dict(told["path"])
+    scaled = any(entry["x_user"] != entry["x"] for entry in shown)
+    rows = [["b", *([""] if scaled else []), "", aligned(told["b"]), aligned(told["b"]), "", fixed(told["path"][0][1])]]
     for entry in shown:
-        user = [number(entry["x_user"], 5)] if scaled else []
         rows.append(
             [
                 entry["name"],
-                *user,
-                *(number(entry[key]) for key in ("x", "w", "contribution", "odds_factor")),
-                fixed(entry["probability_step"]),
+                *([f"{entry['x_user']:.6g}"] if scaled else []),
+                *(aligned(entry[key]) for key in ("x", "w", "contribution")),
+                "1" if abs(entry["contribution"]) < TINY else number(entry["odds_factor"], 3),
+                fixed(so_far[entry["name"]]),
             ]
         )
-    return grid(columns, rows + [[text] for text in rest])
+    return grid(["feature", *(["value"] if scaled else []), "x", "w", "x w", "odds times", "g so far"], rows + rest)
 
 
-def _chain_lines(told: Document) -> list[tuple[str, str]]:
-    lines = [
-        ("dL_dg", f"{number(told['dL_dg'])} = (1 - y)/(1 - g) - y/g"),
-        ("dg_dz", f"{number(told['dg_dz'])} = g (1 - g)"),
-        ("dL_dz", str(told["chain"]["dL_dz"])),
-        ("dL_db", str(told["chain"]["dL_db"])),
-    ]
-    if told["saturated"]:
-        lines.insert(
-            3, ("stable", f"{number(told['stable'])} = g - y without rounding; the product above can't be formed")
-        )
-    return lines
-
-
-def _backward_table(told: Document) -> Padding:
-    shown, rest = most_important(told["features"], "dL_dw")
-    rows = [["b", "1", number(told["dL_db"]), number(told["share_b"]), percent(told["share_b_of_gradient"])]]
+def _backward_table(document: Document) -> Padding:
+    told, whole = document["explanation"], document["whole_gradient"]
+    shown, rest = _in_order(told)
+    place = {entry["name"]: at for at, entry in enumerate(told["features"])}
+    penalty = told["alpha"] > 0
+    columns = ["dL_dw = dL_dz dz_dw", "dz_dw", "dL_dw", "share"]
+    rows = [["b", "1", aligned(told["dL_db"]), power(told["share_b"])]]
     rows += [
-        [
-            entry["name"],
-            *(number(entry[key]) for key in ("dz_dw", "dL_dw", "share")),
-            percent(entry["share_of_gradient"]),
-        ]
-        for entry in shown
+        [entry["name"], aligned(entry["dz_dw"]), aligned(entry["dL_dw"]), power(entry["share"])] for entry in shown
     ]
-    return grid(["", "dz_dw = x", "dL_dw = dL_dz x", "share", "of the whole"], rows + [[text] for text in rest])
+    if whole is not None:
+        columns.append("all rows")
+        rows[0].append(power(whole["dL_db"]))
+        for row, entry in zip(rows[1:], shown, strict=True):
+            row.append(power(whole["dL_dw"][place[entry["name"]]]))
+    if penalty:
+        columns.append("alpha w")
+        for row, entry in zip(rows[1:], shown, strict=True):
+            row.append(power(entry["penalty_gradient"]))
+    return grid(columns, rows + rest)
 
 
 def _share_lines(document: Document) -> list[tuple[str, str]]:
-    whole, check = document["whole_gradient"], document["explanation"]["check"]
+    told, whole = document["explanation"], document["whole_gradient"]
     lines = []
     if whole is not None:
-        which = "trained on" if whole["training_rows"] else "of known label in this table, not the training rows"
+        which = "trained on" if whole["training_rows"] else "with a label here (they are not those trained on)"
         lines.append(
-            ("share", f"dL_dw / {number(whole['sum_weights'], 6)}: what the row adds to the whole gradient, "
-                      f"the mean over {whole['rows']:,} rows {which}")
-        )  # fmt: skip
-    lines.append(("checked", f"against {check['method']}: largest relative error {number(check['max_error'], 2)}"))
+            ("share", f"{number(told['weight'])}/{whole['sum_weights']:g} of dL_dw: what this row adds to the gradient")
+        )
+        lines.append(("all rows", f"the sum of the shares of the {whole['rows']:,} rows {which}"))
+    if told["alpha"] > 0:
+        lines.append(("alpha w", "the penalty's part; at the optimum it and the rows' part cancel"))
+    check = told["check"]
+    lines.append(
+        ("checked", f"against {check['method']}: the largest relative error is {number(check['max_error'], 2)}")
+    )
     return lines
-
-
-def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
-
-
-def _sigmoid(value: float) -> float:
-    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0
 
 
 def print_demo(console: Console, document: Document) -> None:

@@ -9,7 +9,6 @@ from chainrule import terminal
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.outputs import print_json
-from chainrule.cli.running import notes_on_stderr
 from chainrule.errors import InputError
 from chainrule.model import load_model
 from chainrule.tables import encode
@@ -19,23 +18,18 @@ from chainrule.training import figures, read_for
 def run_evaluate(model_path: Path, table_path: Path, na: Sequence[str], *, as_json: bool, quiet: bool) -> int:
     """Measure the model on the rows of known label; the others are counted and said."""
     messages = terminal.messages(quiet=quiet)
-    with notes_on_stderr(lambda text: terminal.note(messages, text)):
-        model = load_model(model_path)
-        design = encode(model.schema, read_for(model, table_path, na), need_target=True)
-        y = design.y
-        known = np.flatnonzero(np.isfinite(y)) if y is not None else np.array([], dtype=np.intp)
-        if y is None or not len(known):
-            raise InputError(
-                f"{table_path} has no row with a known {model.schema.target}, so there is nothing to compare"
-            )
-        notes = list(design.notes)
-        if len(known) < len(y):
-            notes.append(f"{len(y) - len(known):,} rows without {model.schema.target} left out")
-        for text in notes:
-            terminal.note(messages, text)
-        part = figures(
-            model.decision(design.X[known]), y[known], None if design.weights is None else design.weights[known]
-        )
+    model = load_model(model_path)
+    design = encode(model.schema, read_for(model, table_path, na), need_target=True)
+    y = design.y
+    known = np.flatnonzero(np.isfinite(y)) if y is not None else np.array([], dtype=np.intp)
+    if y is None or not len(known):
+        raise InputError(f"{table_path} has no row with a known {model.schema.target}, so there is nothing to compare")
+    notes = list(design.notes)
+    if len(known) < len(y):
+        notes.append(f"{len(y) - len(known):,} rows without {model.schema.target} left out")
+    for text in notes:
+        terminal.note(messages, text)
+    part = figures(model.decision(design.X[known]), y[known], None if design.weights is None else design.weights[known])
     document = {
         "schema_version": SCHEMA_VERSION,
         "command": "evaluate",

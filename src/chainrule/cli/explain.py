@@ -7,10 +7,9 @@ from chainrule import terminal
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION, gradient_document
 from chainrule.cli.outputs import check_outputs, plain, print_json
-from chainrule.cli.running import notes_on_stderr
 from chainrule.errors import InputError
 from chainrule.files import write_atomically
-from chainrule.model import load_model, load_trace, trace_path
+from chainrule.model import load_model, load_trace, trace_belongs, trace_path
 from chainrule.tables import encode
 from chainrule.training import explain, read_for
 
@@ -29,23 +28,24 @@ def run_explain(
     """Explain one row; with an epoch, as it was then."""
     check_outputs({"--svg": svg}, [model_path, table_path])
     messages = terminal.messages(quiet=quiet)
-    with notes_on_stderr(lambda text: terminal.note(messages, text)):
-        model = load_model(model_path)
-        trace = None
-        if epoch is not None:
-            beside = trace_path(model_path)
-            if not beside.exists():
-                raise InputError(
-                    f"--epoch needs {beside}, which chainrule fit writes beside the model; it is not there"
-                )
-            trace = load_trace(beside)
-        design = encode(model.schema, read_for(model, table_path, na))
-        explanation, whole = explain(model, design, row, trace=trace, epoch=epoch)
-        told = plain(explanation.to_dict())
-        if svg is not None:
-            from chainrule.pictures.graph_picture import row_graph_svg
+    model = load_model(model_path)
+    trace = None
+    if epoch is not None:
+        beside = trace_path(model_path)
+        if not beside.exists():
+            raise InputError(f"--epoch needs {beside}, which chainrule fit writes beside the model; it is not there")
+        trace = load_trace(beside)
+        if not trace_belongs(model, trace):
+            raise InputError(f"{beside} is not the trace of {model_path}: train again, so that both are of one run")
+    table = read_for(model, table_path, na)
+    explanation, whole = explain(model, encode(model.schema, table), row, trace=trace, epoch=epoch)
+    for text in encode(model.schema, table.slice(row - 1, 1)).notes:  # of this row alone
+        terminal.note(messages, text)
+    told = plain(explanation.to_dict())
+    if svg is not None:
+        from chainrule.pictures.graph_picture import row_graph_svg
 
-            write_atomically(svg, row_graph_svg(told))
+        write_atomically(svg, row_graph_svg(told))
     document = {
         "schema_version": SCHEMA_VERSION,
         "command": "explain",

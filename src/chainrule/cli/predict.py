@@ -11,7 +11,6 @@ from chainrule import terminal
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.cli.running import notes_on_stderr
 from chainrule.files import write_atomically
 from chainrule.model import load_model
 from chainrule.tables import encode
@@ -24,12 +23,11 @@ def run_predict(
     """Predict every row; the probability keeps all its digits."""
     check_outputs({"--out": out}, [model_path, table_path])
     messages = terminal.messages(quiet=quiet)
-    with notes_on_stderr(lambda text: terminal.note(messages, text)):
-        model = load_model(model_path)
-        design = encode(model.schema, read_for(model, table_path, na))
-        for text in design.notes:
-            terminal.note(messages, text)
-        rows = predictions(model, design)
+    model = load_model(model_path)
+    design = encode(model.schema, read_for(model, table_path, na))
+    for text in design.notes:
+        terminal.note(messages, text)
+    rows = predictions(model, design)
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "command": "predict",

@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -50,11 +50,11 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def notes_on_stderr(note: Callable[[str], None]) -> Iterator[list[str]]:
-    """Hand each of Chainrule's warnings to `note`, once; the list that is given collects them all."""
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect Chainrule's warnings, each once, in place of printing them; others are printed as ever."""
     seen: list[str] = []
 
-    def show(
+    def collect(
         message: Warning | str,
         category: type[Warning],
         filename: str,
@@ -66,11 +66,10 @@ def notes_on_stderr(note: Callable[[str], None]) -> Iterator[list[str]]:
             say(warnings.formatwarning(message, category, filename, lineno, line))
         elif str(message) not in seen:
             seen.append(str(message))
-            note(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", ChainruleWarning)
-        warnings.showwarning = show
+        warnings.showwarning = collect
         yield seen
 
 
