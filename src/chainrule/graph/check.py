@@ -185,13 +185,14 @@ def _by_differences(output: Node, parameter: Node, path: list[Node], entry: int)
 
 
 def _first_step(output: Node, parameter: Node, path: list[Node], entry: int) -> float:
-    """Find a power of two that moves no value on the path by more than about an eighth.
+    """Find a power of two that moves no value behind the parameter by more than about an eighth.
 
     A step that is too large for a value inside the graph can agree with its successor on a wrong slope.
     """
-    trial = 2.0**-20 * max(1.0, abs(float(parameter.value.reshape(-1)[entry])))
+    size = max(1.0, abs(float(parameter.value.reshape(-1)[entry])))
+    trial = 2.0**-20 * size
     moved = _moved(output, parameter, path, entry, trial)
     with np.errstate(all="ignore"):
-        shifts = [np.max(np.abs(moved[node] - node.value), initial=0.0) for node in path]
-    largest = max(1.0, *(float(shift) / trial for shift in shifts if np.isfinite(shift)))
+        shifts = [np.max(np.abs(moved[node] - node.value), initial=0.0) for node in path[1:]]
+    largest = max([1.0 / size, *(float(shift) / trial for shift in shifts if np.isfinite(shift))])
     return float(2.0 ** np.floor(-3.0 - np.log2(largest)))

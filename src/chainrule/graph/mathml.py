@@ -62,9 +62,9 @@ def _operator(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    if len(text) == 2 and text[0] == "d":
-        return _row("<mo>∂</mo>", f"<mi>{escape(text[1])}</mi>")
-    if "_" in text.strip("_"):
+    if re.fullmatch(r"d[^\W\d](_\w+)?", text):
+        return _row("<mo>∂</mo>", _name(text[1:]))
+    if "_" in text:
         symbol, index = text.split("_", 1)
         return f"<msub><mi>{escape(symbol)}</mi><mi>{escape(index)}</mi></msub>"
     return f"<mi>{escape(_NAMES.get(text, text))}</mi>"
@@ -99,7 +99,7 @@ class _Parser:
         parts = [self.sum()]
         while self.text in ("=", ">", ",") and self.kind == "mark":
             parts += [_operator(self.take()), self.sum()]
-        return _row(*parts)
+        return parts[0] if len(parts) == 1 else _row(*parts)
 
     def sum(self) -> str:
         parts = [_operator(self.take())] if self.text in ("-", "+") else []
