@@ -145,8 +145,8 @@ def _parse_for_message(path: Path, zipped: bool, options: dict[str, Any]) -> pa.
         if ragged:
             row, expected, got = (int(digits) for digits in ragged.groups())
             raise InputError(
-                f"{path}: row {row - 1} has {counted(got, 'cell')} and the header {expected}: mend the row (a cell with a comma "
-                "in it needs quotes)"
+                f"{path}: row {row - 1} has {counted(got, 'cell')} and the header {expected}: mend the row (a cell with a "
+                "comma in it needs quotes)"
             ) from error
         raise InputError(f"can't read {path} as CSV: {_first_line(error)}") from error
 
