@@ -1,14 +1,17 @@
 """What the tests of the command line share."""
 
-import shutil
+import sysconfig
 from collections.abc import Callable
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from chainrule.cli import main
+
+COMMAND = str(Path(sysconfig.get_path("scripts")) / "chainrule")
+FIT = ("--target", "sex", "--drop", "year")
 
 
 class Outcome(NamedTuple):
@@ -20,9 +23,17 @@ class Outcome(NamedTuple):
 Run = Callable[..., Outcome]
 
 
+def copy_penguins(folder: Path) -> Path:
+    """Write the embedded penguins into a folder."""
+    path = folder / "penguins.csv"
+    path.write_bytes((files("chainrule") / "data" / "penguins.csv").read_bytes())
+    return path
+
+
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in this process and return exit code, stdout and stderr."""
+    monkeypatch.setenv("COLUMNS", "80")
 
     def run_it(*argv: object) -> Outcome:
         capfd.readouterr()
@@ -35,9 +46,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def penguins(tmp_path: Path) -> Path:
-    """Copy the embedded penguins into the test's folder."""
-    with as_file(files("chainrule") / "data" / "penguins.csv") as source:
-        return Path(shutil.copy(source, tmp_path / "penguins.csv"))
+    return copy_penguins(tmp_path)
 
 
 def assert_mistake(outcome: Outcome, *parts: str) -> None:

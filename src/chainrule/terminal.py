@@ -389,7 +389,7 @@ def _share_lines(document: Document) -> list[tuple[str, str]]:
     if whole is not None:
         which = "trained on" if whole["training_rows"] else "with a label here (they are not those trained on)"
         lines.append(
-            ("share", f"{number(told['weight'])}/{whole['sum_weights']:g} of dL_dw: what this row adds to the gradient")
+            ("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: what this row adds to the gradient")
         )
         lines.append(("all rows", f"the sum of the shares of the {whole['rows']:,} rows {which}"))
     if told["alpha"] > 0:

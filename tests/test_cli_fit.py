@@ -1,0 +1,217 @@
+"""`chainrule fit`: what it prints, writes and returns."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from chainrule.model import load_model, load_trace
+from cli_tools import FIT, penguins, run
+
+__all__ = ["penguins", "run"]
+
+
+def test_text_says_what_matters_within_80_columns(run, penguins):
+    outcome = run("fit", penguins, *FIT, "--test-size", "0.25", "--alpha", "0.004", "--epochs", "20000")
+    assert outcome.code == 0
+    text = outcome.out
+    assert "male is y = 1, female is y = 0" in text
+    assert "249 to train on, 84 held out, 11 set aside, sex unknown" in text
+    assert "F(w, b) = (1/249) sum l(z, y) + (0.004/2) w.w" in text
+    assert "(auto), the largest stable one is" in text
+    for word in ("training", "held out", "log-loss", "accuracy", "AUC", "(base rate)", "odds ratio", "species=Gentoo"):
+        assert word in text
+    assert "converged after" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert not any(line.endswith(" ") for line in text.splitlines())
+
+
+def test_json_is_one_document_and_stdout_has_nothing_else(run, penguins, tmp_path):
+    model = tmp_path / "m.safetensors"
+    outcome = run("fit", penguins, *FIT, "--test-size", "0.25", "--out", model, "--json")
+    assert outcome.code == 0
+    told = json.loads(outcome.out)
+    assert told["schema_version"] == 1
+    assert (told["positive"], told["negative"]) == ("male", "female")
+    assert told["rows"] == {"training": 249, "held_out": 84, "set_aside": 11}
+    assert told["result"]["classes"] == ["female", "male"]
+    assert told["files"]["model"] == str(model)
+    assert [entry["row"] for entry in told["predictions"]][:2] == [4, 9]
+    assert told["training"]["loss"] == pytest.approx(told["result"]["loss"], rel=1e-12)
+    names = [entry["name"] for entry in told["coefficients"]]
+    assert names == list(load_model(model).schema.feature_names)
+    for entry in told["coefficients"]:
+        assert entry["odds_ratio"] == pytest.approx(math.exp(entry["w"]), rel=1e-12)
+        assert entry["w"] == pytest.approx(entry["w_fit"] / entry["scale"], rel=1e-12)
+    # the note of the early stop is on stderr, since no text repeats it
+    assert "before tol" in outcome.err
+
+
+def test_model_and_trace_are_written_and_agree(run, penguins, tmp_path):
+    assert run("fit", penguins, *FIT, "--out", tmp_path / "m.safetensors", "--epochs", "30").code == 0
+    model, trace = load_model(tmp_path / "m.safetensors"), load_trace(tmp_path / "m.trace")
+    assert trace.columns["epoch"].tolist() == list(range(31))
+    w, b = trace.at(30)
+    assert np.array_equal(w, model.w_fit)
+    assert b == model.b_fit
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.safetensors", "m.trace", "penguins.csv"]
+
+
+def test_held_out_figures_are_in_the_trace(run, penguins, tmp_path):
+    out = run("fit", penguins, *FIT, "--out", tmp_path / "m.st", "--epochs", "30", "--test-size", "0.2", "--json").out
+    trace = load_trace(tmp_path / "m.trace")
+    told = json.loads(out)
+    assert trace.columns["held_out_loss"][-1] == pytest.approx(told["held_out"]["loss"], rel=1e-12)
+    assert trace.columns["held_out_accuracy"][-1] == pytest.approx(told["held_out"]["accuracy"], rel=1e-12)
+
+
+def test_same_command_gives_the_same_bytes_and_threads_change_none(run, penguins, tmp_path):
+    files = []
+    for name, threads in (("a", "1"), ("b", "1"), ("c", "2")):
+        path = tmp_path / f"{name}.safetensors"
+        run("fit", penguins, *FIT, "--epochs", "50", "--test-size", "0.3", "--threads", threads, "--out", path)
+        files.append(path.read_bytes())
+    assert files[0] == files[1] == files[2]
+
+
+def test_positive_label_can_be_chosen(run, penguins):
+    male = json.loads(run("fit", penguins, *FIT, "--json").out)
+    female = json.loads(run("fit", penguins, *FIT, "--positive", "female", "--json").out)
+    assert (female["positive"], female["negative"]) == ("female", "male")
+    for one, other in zip(male["coefficients"], female["coefficients"], strict=True):
+        assert one["w"] == pytest.approx(-other["w"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--features", "bill_length_mm,bill_depth_mm"),
+        ("--features", "bill_length_mm", "--features", "bill_depth_mm"),
+        ("--drop", "species,island,flipper_length_mm", "--drop", "body_mass_g", "--drop", "year"),
+    ],
+)
+def test_columns_are_comma_separated_or_repeated(run, penguins, words):
+    told = json.loads(run("fit", penguins, "--target", "sex", *words, "--json").out)
+    assert [entry["name"] for entry in told["coefficients"]] == ["bill_length_mm", "bill_depth_mm"]
+
+
+def test_a_column_with_a_comma_in_its_name_is_given_alone(run, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text('"a,b",c,y\n1,5,no\n2,4,yes\n3,4,no\n4,1,yes\n')
+    told = json.loads(run("fit", table, "--target", "y", "--features", "a,b", "--json").out)
+    assert [entry["name"] for entry in told["coefficients"]] == ["a,b"]
+
+
+def test_standardising_is_the_default_and_can_be_refused(run, penguins):
+    columns = ("--features", "bill_depth_mm", "--target", "sex", "--json")
+    on, off = (json.loads(run("fit", penguins, *columns, *more).out) for more in ((), ("--no-standardize",)))
+    assert on["coefficients"][0]["scale"] == pytest.approx(1.97, abs=0.01)
+    assert off["coefficients"][0]["scale"] == 1
+    assert "(x - mean)/sd" in on["result"]["objective_line"]
+    assert "(x - mean)/sd" not in off["result"]["objective_line"]
+
+
+def test_learning_rate_above_the_limit_is_said(run, penguins):
+    columns = ("--target", "sex", "--features", "bill_depth_mm,bill_length_mm", "--epochs", "20000")
+    limit = json.loads(run("fit", penguins, *columns, "--json").out)["result"]["learning_rate_limit"]
+    # the bound on the curvature holds everywhere; at the optimum the curvature is smaller, so this still converges
+    outcome = run("fit", penguins, *columns, "--learning-rate", 1.05 * limit)
+    assert outcome.code == 0
+    assert "is above the stable limit" in outcome.err
+    assert "above it the loss may rise or oscillate" in " ".join(outcome.out.split())
+    assert run("fit", penguins, *columns, "--learning-rate", 1.05 * limit, "--strict").code == 3
+    assert run("fit", penguins, *columns, "--learning-rate", 0.5 * limit, "--strict").code == 0
+
+
+def test_strict_gives_3_after_an_early_stop_and_still_writes(run, penguins, tmp_path):
+    words = ("fit", penguins, *FIT, "--epochs", "5", "--out", tmp_path / "m.safetensors")
+    assert run(*words).code == 0
+    outcome = run(*words, "--strict")
+    assert outcome.code == 3
+    assert "stopped after 5 epochs" in outcome.out
+    assert len(load_model(tmp_path / "m.safetensors").w) == 8
+
+
+def test_diverging_run_ends_and_names_the_way_out(run, penguins):
+    outcome = run("fit", penguins, *FIT, "--no-standardize", "--learning-rate", "1000", "--epochs", "100000", "--json")
+    assert outcome.code == 0
+    told = json.loads(outcome.out)
+    assert told["result"]["reason"] != "converged"
+    assert "take a learning_rate below" in outcome.err
+
+
+def test_quiet_silences_stderr_only(run, penguins):
+    loud, quiet = run("fit", penguins, *FIT, "--epochs", "5"), run("fit", penguins, *FIT, "--epochs", "5", "--quiet")
+    assert "note:" in loud.err
+    assert quiet.err == ""
+    assert quiet.out == loud.out
+
+
+def test_no_progress_bar_where_stderr_is_no_terminal(run, penguins):
+    outcome = run("fit", penguins, *FIT)
+    assert "epoch 1" not in outcome.err
+    assert "\x1b" not in outcome.err + outcome.out
+
+
+def test_other_missing_words_and_the_model_remembers_them(run, tmp_path):
+    table = tmp_path / "t.csv"
+    rows = [f"{i % 7},{'yes' if i % 3 else 'no'}" for i in range(40)]
+    rows[3], rows[5] = "?,yes", "2,-99"
+    table.write_text("x,y\n" + "\n".join(rows) + "\n")
+    model = tmp_path / "m.safetensors"
+    told = json.loads(run("fit", table, "--target", "y", "--na", "?", "--na=-99", "--out", model, "--json").out)
+    assert told["rows"]["set_aside"] == 1
+    assert [entry["name"] for entry in told["coefficients"]] == ["x", "x missing"]
+    predicted = run("predict", model, table)
+    assert predicted.code == 0
+    assert len(predicted.out.splitlines()) == 41
+
+
+def test_parquet_gives_the_model_of_the_csv(run, tmp_path):
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=50).round(3), rng.integers(0, 2, 50)
+    level = rng.choice(["a", "b", "c"], 50)
+    pq.write_table(pa.table({"x": x, "level": level, "y": y}), tmp_path / "t.parquet")
+    lines = [f"{a},{b},{c}" for a, b, c in zip(x.tolist(), level, y, strict=True)]
+    (tmp_path / "t.csv").write_text("x,level,y\n" + "\n".join(lines) + "\n")
+    for ending in ("csv", "parquet"):
+        assert run("fit", tmp_path / f"t.{ending}", "--target", "y", "--out", tmp_path / f"{ending}.st").code == 0
+    assert (tmp_path / "csv.st").read_bytes() == (tmp_path / "parquet.st").read_bytes()
+
+
+def test_weights_count_as_repeated_rows(run, tmp_path):
+    lines = [(i % 5, "yes" if (i * 7) % 3 else "no", 1 + i % 3) for i in range(30)]
+    (tmp_path / "w.csv").write_text("x,y,s\n" + "".join(f"{x},{y},{s}\n" for x, y, s in lines))
+    (tmp_path / "r.csv").write_text("x,y\n" + "".join(f"{x},{y}\n" * s for x, y, s in lines))
+    words = ("--target", "y", "--epochs", "5000", "--json")
+    one = json.loads(run("fit", tmp_path / "w.csv", "--weights", "s", *words).out)
+    many = json.loads(run("fit", tmp_path / "r.csv", *words).out)
+    assert one["coefficients"][0]["w"] == pytest.approx(many["coefficients"][0]["w"], rel=1e-9)
+    assert one["training"]["loss"] == pytest.approx(many["training"]["loss"], rel=1e-9)
+    assert one["training"]["accuracy"] == pytest.approx(many["training"]["accuracy"], rel=1e-9)
+
+
+def test_names_from_the_data_are_shown_and_not_obeyed(run, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "[red]x[/red],:smile:,y\n" + "".join(f"{i % 5},{i % 3},{'[b]no' if i % 2 else 'yes'}\n" for i in range(20))
+    )
+    outcome = run("fit", table, "--target", "y")
+    assert outcome.code == 0
+    for text in ("[red]x[/red]", ":smile:", "[b]no is y = 0"):
+        assert text in outcome.out
+
+
+def test_many_features_are_counted_and_not_all_printed(run, tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 50)).round(3), rng.integers(0, 2, 60)
+    head = ",".join(f"column_{j}" for j in range(50))
+    lines = [",".join(map(str, row)) + f",{label}" for row, label in zip(X.tolist(), y, strict=True)]
+    (tmp_path / "t.csv").write_text(f"{head},y\n" + "\n".join(lines) + "\n")
+    outcome = run("fit", tmp_path / "t.csv", "--target", "y", "--alpha", "0.1")
+    assert outcome.out.count("column_") == 30
+    assert "and 20 smaller ones (--json gives all)" in " ".join(outcome.out.split())
+    assert len(json.loads(run("fit", tmp_path / "t.csv", "--target", "y", "--json").out)["coefficients"]) == 50
