@@ -135,7 +135,7 @@ def _epochs(ax: "Axes", ticks: list[int] | None, last: float, across: Any) -> No
 
 
 def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -> None:
-    """Set the range of y around values, in powers where they span more than a factor of 50, and draw the level lines."""
+    """Set the range of y around values, by powers where they span more than a factor of 50, with level lines."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     low, high = min(values), max(values)
@@ -171,7 +171,8 @@ def _pixel(ax: "Axes", d: Drawing, x: float, y: float) -> tuple[float, float]:
 def _end_labels(d: Drawing, ends: list[tuple[float, str, str, bool]], x: float, top: float, bottom: float) -> None:
     """Write two-line labels at the right of the curves' ends, moved apart where they would touch."""
     ends = sorted(ends, key=lambda e: e[0])
-    gap, at = 36.0, []
+    gap = 36.0
+    at: list[float] = []
     for wanted, *_ in ends:
         at.append(max(wanted, at[-1] + gap) if at else max(wanted, top + 4))
     limit = bottom - 16
@@ -262,7 +263,8 @@ def _odds_axis(ax: "Axes", w: Floats) -> None:
         ticks = [(math.log(r), number(r, 3).rstrip("0").rstrip(".") if "." in number(r, 3) else number(r, 3))
                  for r in ratios if r > 0]  # fmt: skip
     inside = [t for t in ticks if low - pad <= t[0] <= high + pad]
-    kept, room = [], (high - low + 2 * pad) / 246
+    kept: list[tuple[float, str]] = []
+    room = (high - low + 2 * pad) / 246
     for at, label in sorted(inside, key=lambda t: abs(t[0])):  # 1 first, then outwards, while the labels don't touch
         if all(abs(at - other) > room * 7 * (cells(label) + cells(text) + 2) / 2 for other, text in kept):
             kept.append((at, label))
@@ -329,11 +331,11 @@ def probability_histogram(
         d.text(60, 58, f"{names[1]} (y = 1)", role="one", size=13, bold=True, tip=clean(classes[1]))
         d.text(WIDTH - 24, 230, f"{names[0]} (y = 0)", role="zero-text", size=13, bold=True, anchor="right",
                tip=clean(classes[0]))  # fmt: skip
-    half = bins // 2
+    right = (counts[0][: bins // 2].sum(), counts[1][bins // 2 :].sum())
     says = (
-        f"Of {counts[1].sum():,} rows of class {clean(classes[1])} (y = 1), {counts[1][half:].sum():,} have g of at least "
-        f"0.5; of {counts[0].sum():,} rows of class {clean(classes[0])} (y = 0), {counts[0][:half].sum():,} have g below 0.5."
-        f" Counts in {bins} bins from 0 to 1: y = 1: {', '.join(map(str, counts[1].tolist()))}; "
+        f"Of {counts[1].sum():,} rows of class {clean(classes[1])} (y = 1), {right[1]:,} have g of at least 0.5; "
+        f"of {counts[0].sum():,} rows of class {clean(classes[0])} (y = 0), {right[0]:,} have g below 0.5. "
+        f"Counts in {bins} bins from 0 to 1: y = 1: {', '.join(map(str, counts[1].tolist()))}; "
         f"y = 0: {', '.join(map(str, counts[0].tolist()))}."
     )
     return d.svg("probabilities", "Probabilities of both classes", says, standalone=standalone)

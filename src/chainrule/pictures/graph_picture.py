@@ -110,7 +110,7 @@ def _number_within(value: float | None, room: float, size: float) -> str:
 
 
 def _products(e: Explanation, shown: list[tuple[int, dict[str, Any]]]) -> list[tuple[str, str]]:
-    """Give the chain rule with its numbers as (formula, role), one line each: the article's form, then the stable one."""
+    """Give the chain rule with its numbers, (formula, role) a line: the article's form, then the stable one."""
     dz = e["stable"]
     if e.get("article_product") is None:
         cause = "0" if e["g"] < 0.5 else "1"

@@ -1,8 +1,8 @@
 """One palette and one look for every picture; matplotlib draws, and its SVG is made fit for a page.
 
-The same input gives the same bytes. Colours are drawn as sentinels and leave as CSS classes, so that a picture in a page
-follows the page's light or dark colours, and a picture on its own carries both. Words are real text in the reader's own
-font (they can be searched and copied, and any script shows); formulas are outlines, since their layout can't bend.
+The same input gives the same bytes. Colours are drawn as sentinels and leave as CSS classes, so that a picture in a
+page follows the page's light or dark colours, and a picture on its own carries both. Words are real text in the reader's
+own font (they can be searched and copied, and any script shows); formulas are outlines, since their layout can't bend.
 """
 
 import hashlib
@@ -11,13 +11,12 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chainrule.pictures.text import cells, escape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.transforms import Affine2D
 
 # role: (light, dark). The classes and the two parts of the data are Okabe and Ito's colours (2008), darkened or
 # lightened until text in them has a contrast of 4.5 on the paper; lines also differ in dashes, marks in shape.
@@ -37,6 +36,8 @@ PALETTE: dict[str, tuple[str, str]] = {
 }
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
 
+Anchor = Literal["left", "center", "right"]
+
 _SENTINELS = {role: f"#c0de{k:02x}" for k, role in enumerate(PALETTE, start=1)}
 _ROLES = {colour: role for role, colour in _SENTINELS.items()}
 _DRAWING = threading.Lock()  # matplotlib's settings are the process's own, so one picture is drawn at a time
@@ -53,7 +54,7 @@ def _classes(mode: int) -> str:
 
 
 def palette_css() -> str:
-    """CSS for a page that holds pictures: a custom property for each role, light and dark, and the pictures' classes."""
+    """CSS for a page that holds pictures: a custom property for each role, light and dark, and the classes."""
     light = ";".join(f"--{role}:{c[0]}" for role, c in PALETTE.items())
     dark = ";".join(f"--{role}:{c[1]}" for role, c in PALETTE.items())
     rules = "\n".join(f".cr-f-{r}{{fill:var(--{r})}} .cr-s-{r}{{stroke:var(--{r})}}" for r in PALETTE)
@@ -63,7 +64,7 @@ def palette_css() -> str:
     )
 
 
-def _settings() -> dict[str, Any]:
+def _settings() -> Any:
     """Give matplotlib's own defaults, so that a user's matplotlibrc changes nothing, with ours over them."""
     import matplotlib as mpl
 
@@ -89,7 +90,8 @@ def _settings() -> dict[str, Any]:
         "ytick.",
         "grid.",
     )
-    own = {k: v for k, v in mpl.rcParamsDefault.items() if k.startswith((*prefixes, "figure.", "hatch."))}
+    defaults: dict[Any, Any] = {**mpl.rcParamsDefault}
+    own = {k: v for k, v in defaults.items() if k.startswith((*prefixes, "figure.", "hatch."))}
     return {**own, **ours}
 
 
@@ -104,7 +106,7 @@ class Drawing:
         # At 72 dots per inch a point, a dot and a unit of the SVG are the same.
         self.figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         self.figure.patch.set_visible(False)
-        self.pixels: Affine2D = Affine2D().scale(1, -1).translate(0, height)
+        self.pixels = Affine2D().scale(1, -1).translate(0, height)
         self._texts: list[tuple[str, str | None]] = []
         self._body = ""
 
@@ -123,7 +125,7 @@ class Drawing:
 
     def text(
         self, x: float, y: float, words: object, *, role: str = "ink", size: float = 13, bold: bool = False,
-        anchor: str = "left", tip: str | None = None,
+        anchor: Anchor = "left", tip: str | None = None,
     ) -> None:  # fmt: skip
         """Write words with their baseline at y. They never pass through matplotlib: no markup, no missing glyphs."""
         from matplotlib.text import Text
@@ -136,7 +138,9 @@ class Drawing:
         )  # fmt: skip
         self.figure.add_artist(artist)
 
-    def math(self, x: float, y: float, tex: str, *, role: str = "ink", size: float = 15, anchor: str = "left") -> None:
+    def math(
+        self, x: float, y: float, tex: str, *, role: str = "ink", size: float = 15, anchor: Anchor = "left"
+    ) -> None:
         """Set one of our own formulas (never a name from the data) in outlines, its baseline at y."""
         artist = _outlined(
             x, y, f"${tex}$", color=colour(role), fontsize=size, horizontalalignment=anchor,
@@ -145,7 +149,7 @@ class Drawing:
         self.figure.add_artist(artist)
 
     def equation(
-        self, x: float, y: float, tex: str, words: str, *, role: str = "ink", size: float = 14, anchor: str = "left"
+        self, x: float, y: float, tex: str, words: str, *, role: str = "ink", size: float = 14, anchor: Anchor = "left"
     ) -> None:
         """Set a formula and, after it, a number as text."""
         gap, formula = 0.3 * size, math_width(tex, size + 1)
@@ -172,7 +176,7 @@ class Drawing:
                 linestyle=dashes,
                 alpha=alpha,
                 transform=self.pixels,
-            )  # fmt: skip
+            )
         )
         if arrow:
             self._arrow_head(points[-2], points[-1], role)
@@ -204,7 +208,7 @@ class Drawing:
                 facecolor=colour(fill) if fill else "none",
                 edgecolor=colour(edge) if edge else "none",
                 transform=self.pixels,
-            )  # fmt: skip
+            )
         )
 
     def render(self) -> None:
@@ -212,7 +216,8 @@ class Drawing:
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
         out = io.StringIO()
-        FigureCanvasSVG(self.figure).print_svg(out, metadata={"Date": None, "Creator": None})
+        canvas: Any = FigureCanvasSVG(self.figure)
+        canvas.print_svg(out, metadata={"Date": None, "Creator": None})
         self._body = _tidy(out.getvalue(), self._texts)
 
     def svg(self, kind: str, title: str, description: str, *, standalone: bool = False) -> str:
@@ -244,8 +249,8 @@ class Drawing:
             )
         w, h = f"{self.width:g}", f"{self.height:g}"
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="cr" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" '
-            f'aria-labelledby="{prefix}-title {prefix}-desc" font-family="{escape(FONT)}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="cr" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
+            f'role="img" aria-labelledby="{prefix}-title {prefix}-desc" font-family="{escape(FONT)}" '
             f'style="font-variant-numeric:tabular-nums;stroke-linejoin:round">{head}{own}{body}</svg>'
         )
 

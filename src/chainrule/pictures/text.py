@@ -74,6 +74,9 @@ def cells(text: str) -> float:
     for c in text:
         if unicodedata.combining(c) or unicodedata.category(c) == "Cf":
             continue
+        if c in "⁻⁰¹²³⁴⁵⁶⁷⁸⁹":
+            total += 0.65
+            continue
         total += 2.0 if unicodedata.east_asian_width(c) in ("W", "F") else 1.3 if c in "MWmw@%" else 1.0
     return total
 

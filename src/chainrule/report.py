@@ -1,0 +1,329 @@
+"""The report of a fit: a pure function from what is known about it to one HTML file.
+
+The page loads nothing and links nowhere, needs no JavaScript, follows the reader's light or dark colours, prints, and
+reads on a phone. Every name from the data is escaped by the template engine and by the pictures.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import InputError
+from chainrule.pictures import charts
+from chainrule.pictures.graph_picture import row_graph_svg
+from chainrule.pictures.style import FONT, palette_css
+from chainrule.pictures.text import clean, exp_number, number
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from chainrule.pictures.charts import TraceLike
+
+Floats = NDArray[np.float64]
+SHOWN_COEFFICIENTS = 200
+SHOWN_LEDGER = 60
+SHOWN_PREDICTIONS = 500
+ARTICLE = "Christoph Winkler, “Neural Networks and Logistic Regression - Backpropagation in Detail”"
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """The fitted weights, for the table and the forest of odds ratios.
+
+    Parameters
+    ----------
+    names : sequence of str, length n
+        Names of the design's columns.
+    w, b : array_like (n,), float
+        In the user's units: log-odds per unit.
+    w_fit : array_like (n,)
+        In the units of the fit.
+    scale : array_like (n,)
+        Standard deviation of each number in the user's units, where it is known; 1 elsewhere.
+    numeric : array_like (n,) of bool, optional
+        Which columns are numbers; the others are marks of a level or of a missing value. If not given, those with
+        another scale than 1.
+    """
+
+    names: Sequence[str]
+    w: ArrayLike
+    b: float
+    w_fit: ArrayLike
+    scale: ArrayLike
+    numeric: ArrayLike | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Training rows or held-out rows.
+
+    Parameters
+    ----------
+    metrics : mapping
+        "rows", "loss", "accuracy", "auc", "base_rate", "base_loss", "base_accuracy"; what is missing or None is not shown.
+    z : array_like (m,)
+        Log-odds of its rows.
+    y : array_like (m,)
+        Their classes, 0 or 1.
+    """
+
+    metrics: Mapping[str, Any]
+    z: ArrayLike
+    y: ArrayLike
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """All that a report shows.
+
+    Parameters
+    ----------
+    title : str
+        Heading of the page.
+    result : mapping
+        `Result.to_dict()`.
+    trace : Trace
+        What training recorded; anything with `columns` will do.
+    coefficients : Coefficients
+    training : Part
+    held_out : Part, optional
+    schema : mapping
+        `Schema.to_dict()`; "target", "negative" and "positive" are read.
+    explanation : mapping, optional
+        `RowExplanation.to_dict()` of the row to show.
+    predictions : sequence of mapping
+        "row", "probability", "class" of the rows asked for.
+    notes : sequence of str
+        What a reader should know about data and fit, one sentence each; the result's warnings are added.
+    sources : sequence of str
+        Where the data come from, as text.
+    """
+
+    title: str
+    result: Mapping[str, Any]
+    trace: "TraceLike"
+    coefficients: Coefficients
+    training: Part
+    held_out: Part | None = None
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    explanation: Mapping[str, Any] | None = None
+    predictions: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
+    sources: Sequence[str] = ()
+
+
+def render_report(inputs: ReportInputs) -> str:
+    """Render the report.
+
+    Parameters
+    ----------
+    inputs : ReportInputs
+
+    Returns
+    -------
+    str
+        One HTML document, the same for the same inputs.
+
+    Raises
+    ------
+    InputError
+        The arrays of the coefficients or of a part differ in length.
+    """
+    _check(inputs)
+    schema = inputs.schema
+    classes = (str(schema.get("negative", "0")), str(schema.get("positive", "1")))
+    coefficients = _coefficients(inputs.coefficients)
+    return _template().render(
+        title=inputs.title,
+        css=palette_css() + _resource("report.css"),
+        font=FONT,
+        lead=_lead(inputs),
+        target=schema.get("target"),
+        classes=classes,
+        result=inputs.result,
+        rate=_rate(inputs.result),
+        trace_note=getattr(inputs.trace, "note", ""),
+        parts=_parts(inputs),
+        charts=_charts(inputs, classes),
+        e=inputs.explanation,
+        graphs=_graphs(inputs.explanation),
+        ledger=_ledger(inputs.explanation),
+        strongest=_strongest(inputs.explanation),
+        coefficients=coefficients[:SHOWN_COEFFICIENTS],
+        coefficients_left_out=max(0, len(coefficients) - SHOWN_COEFFICIENTS),
+        b=inputs.coefficients.b,
+        some_sd=any(c["sd"] is not None for c in coefficients),
+        predictions=inputs.predictions[:SHOWN_PREDICTIONS],
+        predictions_left_out=max(0, len(inputs.predictions) - SHOWN_PREDICTIONS),
+        notes=list(dict.fromkeys([*inputs.notes, *inputs.result.get("warnings", ())])),
+        article=ARTICLE,
+        sources=inputs.sources,
+    )
+
+
+def _check(inputs: ReportInputs) -> None:
+    c = inputs.coefficients
+    lengths = {len(c.names), np.size(c.w), np.size(c.w_fit), np.size(c.scale)}
+    if len(lengths) > 1:
+        raise InputError("the report's coefficients need as many names, w, w_fit and scale as there are features")
+    for part, what in ((inputs.training, "training"), (inputs.held_out, "held-out")):
+        if part is not None and np.size(part.z) != np.size(part.y):
+            raise InputError(
+                f"the report's {what} rows have {np.size(part.z)} z and {np.size(part.y)} y: give one a row"
+            )
+
+
+@cache
+def _resource(name: str) -> str:
+    return (files("chainrule") / "page" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined
+
+    env = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    env.filters["num"] = number
+    env.filters["odds"] = exp_number
+    env.filters["percent"] = _percent
+    env.filters["clean"] = clean
+    return env.from_string(_resource("report.html.jinja"))
+
+
+def _percent(share: float | None, places: int = 1) -> str:
+    return "–" if share is None or not np.isfinite(share) else f"{100 * share:.{places}f} %"
+
+
+def _markup(svg: str) -> Any:
+    """Mark a picture as HTML: the pictures escape what comes from the data themselves."""
+    from markupsafe import Markup
+
+    return Markup(svg)
+
+
+def _lead(inputs: ReportInputs) -> str:
+    """Say the result in one sentence."""
+    part, which = (inputs.held_out, "held-out") if inputs.held_out is not None else (inputs.training, "training")
+    m = part.metrics
+    rows = m.get("rows", np.size(part.y))
+    epochs = inputs.result.get("n_epochs")
+    after = f"After {epochs:,} epochs of training, the" if epochs is not None else "The"
+    says = f"{after} model is right on {_percent(m.get('accuracy'))} of {rows:,} {which} rows"
+    if m.get("base_accuracy") is not None:
+        says += f", where the larger class alone would be right on {_percent(m['base_accuracy'])}"
+    return f"{says}; its log-loss there is {number(m.get('loss'))}."
+
+
+def _rate(result: Mapping[str, Any]) -> dict[str, float | bool] | None:
+    """Place the learning rate and its limit on a common scale, in percent."""
+    rate, limit = result.get("learning_rate"), result.get("learning_rate_limit")
+    if not rate or not limit:
+        return None
+    end = max(rate, limit) * 1.08
+    return {"rate": rate, "limit": limit, "fill": 100 * rate / end, "mark": 100 * limit / end, "above": rate > limit}
+
+
+def _parts(inputs: ReportInputs) -> list[dict[str, Any]]:
+    """Give the lines of the metrics table: a label and the text of each part."""
+    parts = [inputs.training] + ([inputs.held_out] if inputs.held_out is not None else [])
+    lines: list[tuple[str, str, Any]] = [
+        ("rows", "rows", lambda v: f"{int(v):,}"),
+        ("log-loss, nats", "loss", number),
+        ("… of the base rate alone", "base_loss", number),
+        ("accuracy", "accuracy", _percent),
+        ("… of the larger class alone", "base_accuracy", _percent),
+        ("AUC", "auc", number),
+        ("base rate, share of y = 1", "base_rate", _percent),
+    ]
+    table = []
+    for label, key, write in lines:
+        values = [p.metrics.get(key) for p in parts]
+        if any(v is not None for v in values):
+            table.append({"label": label, "minor": label[0] == "…", "values": [
+                "–" if v is None else write(v) for v in values]})  # fmt: skip
+    return table
+
+
+def _sigmoid(z: ArrayLike) -> Floats:
+    log_odds = np.asarray(z, dtype=np.float64)
+    e = np.exp(-np.abs(log_odds))
+    return np.asarray(np.where(log_odds >= 0, 1.0, e) / (1.0 + e), dtype=np.float64)
+
+
+def _charts(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
+    c, m = inputs.coefficients, inputs.training.metrics
+    numeric = _numeric(c)
+    w, w_fit, scale = (np.asarray(v, dtype=np.float64) for v in (c.w, c.w_fit, c.scale))
+    per_sd = numeric & (scale != 1)
+    g, y = _sigmoid(inputs.training.z), inputs.training.y
+    made = {
+        "loss": charts.loss_curves(inputs.trace, base_loss=m.get("base_loss")),
+        "accuracy": charts.accuracy_curves(inputs.trace, base_accuracy=m.get("base_accuracy")),
+        "odds": charts.odds_forest(c.names, np.where(per_sd, w * scale, w), per_sd=per_sd),
+        "probabilities": charts.probability_histogram(g, y, classes=classes),
+        "loss_of_g": charts.loss_of_g(g, y, classes=classes),
+    }
+    if inputs.held_out is not None:
+        held_out = inputs.held_out
+        made["held_out"] = charts.probability_histogram(_sigmoid(held_out.z), held_out.y, classes=classes)
+    return {name: _markup(svg) for name, svg in made.items()}
+
+
+def _graphs(explanation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    if explanation is None:
+        return []
+    return [
+        (name, _markup(row_graph_svg(explanation, narrow=name == "narrow", standalone=False)))
+        for name in ("wide", "narrow")
+    ]
+
+
+def _numeric(c: Coefficients) -> NDArray[np.bool_]:
+    if c.numeric is None:
+        return np.asarray(c.scale, dtype=np.float64) != 1
+    return np.asarray(c.numeric, dtype=bool)
+
+
+def _coefficients(c: Coefficients) -> list[dict[str, Any]]:
+    """Give the lines of the coefficients' table: all in the model's order, or the strongest first where there are many."""
+    numeric = _numeric(c)
+    w, scale = np.asarray(c.w, dtype=np.float64), np.asarray(c.scale, dtype=np.float64)
+    lines = [
+        {
+            "name": name,
+            "numeric": bool(numeric[j]),
+            "w": float(w[j]),
+            "sd": float(scale[j]) if numeric[j] and scale[j] != 1 else None,
+            "strength": abs(float(w[j] * scale[j])),
+        }
+        for j, name in enumerate(c.names)
+    ]
+    return lines if len(lines) <= SHOWN_COEFFICIENTS else sorted(lines, key=lambda line: -line["strength"])
+
+
+def _ledger(explanation: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Give the ledger's features, the largest contributions first, and what is left out."""
+    if explanation is None:
+        return {"features": [], "rest": 0, "rest_sum": 0.0, "units": False}
+    numbered = [{"index": j, **f} for j, f in enumerate(explanation["features"], start=1)]
+    shown = sorted(numbered, key=lambda f: -abs(f["contribution"] or 0.0))
+    rest = shown[SHOWN_LEDGER:]
+    return {
+        "features": shown[:SHOWN_LEDGER],
+        "rest": len(rest),
+        "rest_sum": sum(f["contribution"] or 0.0 for f in rest),
+        "units": any(f.get("x_user") is not None and f["x_user"] != f["x"] for f in numbered),
+    }
+
+
+def _strongest(explanation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Find the feature with the largest derivative, with its number from 1, to write the chain rule out for."""
+    if explanation is None or explanation.get("y") is None or not explanation["features"]:
+        return None
+    numbered = [{"index": j, **f} for j, f in enumerate(explanation["features"], start=1)]
+    return max(numbered, key=lambda f: abs(f["dL_dw"] or 0.0))
