@@ -70,7 +70,7 @@ class RowExplanation:
     label : str or None
         The class by its name.
     saturated : bool
-        g has rounded to 0 or 1.
+        g has rounded to 0 or 1 (or 1/g overflows): the article's product has no finite value.
     weight, sum_weights, alpha : float
         s, S and the L2 penalty.
     features : tuple of FeatureExplanation
@@ -392,14 +392,18 @@ def _chain(
 def _saturated_chain(graph: LogisticGraph) -> dict[str, str]:
     """Write the article's product with the rounded g that it has, and the stable form beside it."""
     g, y, z = float(graph.g.value), float(graph.y.value), float(graph.z.value)
-    fractions = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}"
+    fractions, fault = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}", _fault(g)
     stable = f"{1 - 2 * y:g} · sigmoid({number((1 - 2 * y) * z)}) = {number(float(graph.dL_dz))}"
     return {
-        "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {fractions}: divides by zero",
-        "dL_dz": f"dL/dz = dL/dg · dg/dz = ({fractions}) · {g:g} · {1 - g:g}: divides by zero; "
+        "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {fractions}: {fault}",
+        "dL_dz": f"dL/dz = dL/dg · dg/dz = ({fractions}) · {g:g} · {1 - g:g}: {fault}; "
         f"stable: (1 - 2y) · sigmoid((1 - 2y) z) = {stable}",
         "L": f"L = log(1 + exp((1 - 2y) z)) = {number(float(graph.loss.value))}",
     }
+
+
+def _fault(g: float) -> str:
+    return "divides by zero" if g in (0.0, 1.0) else "overflows"
 
 
 def _note(
@@ -412,10 +416,10 @@ def _note(
     notes = []
     g = float(graph.g.value)
     if graph.is_saturated:
-        notes.append(f"g has rounded to {g:g}.")
+        notes.append(f"g has rounded to {g:g}." if g in (0.0, 1.0) else f"g is {g:g}, and 1/g overflows.")
     if y is not None and graph.is_saturated:
         notes.append(
-            "The article's product dL/dg dg/dz divides by zero here and is not a number;"
+            f"The article's product dL/dg dg/dz {_fault(g)} here and is not finite;"
             f" the stable form gives dL/dz = {number(float(graph.dL_dz))}."
         )
         limit = float(graph.dL_dg)

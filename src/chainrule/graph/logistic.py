@@ -99,8 +99,8 @@ class LogisticGraph:
 
     @property
     def is_saturated(self) -> npt.NDArray[np.bool_]:
-        """True for each row whose g has rounded to 0 or 1."""
-        return np.asarray((self.g.value == 0.0) | (self.g.value == 1.0))
+        """True for each row where the article's product fails: g has rounded to 0 or 1, or 1/g overflows."""
+        return np.asarray(~np.isfinite(self.article_product))
 
     @property
     def dL_dw(self) -> Array:
