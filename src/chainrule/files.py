@@ -28,13 +28,14 @@ def check_writable(path: str | Path) -> Path:
     """
     try:
         real = Path(os.path.realpath(path))
-        if real.is_dir():
-            raise InputError(f"can't write {path}: it is a folder; name a file in it")
-        if not real.parent.is_dir():
-            raise InputError(f"can't write {path}: the folder {real.parent} does not exist; make it first")
+        is_folder, has_folder = real.is_dir(), real.parent.is_dir()
         allowed = os.access(real if real.exists() else real.parent, os.W_OK)
     except (OSError, ValueError) as error:  # a name that is too long, or has a zero byte in it
-        raise InputError(f"can't write {path!s}: {_reason(error)}; choose another name") from error
+        raise InputError(f"can't write {str(path)!r}: {_reason(error)}; choose another name") from error
+    if is_folder:
+        raise InputError(f"can't write {path}: it is a folder; name a file in it")
+    if not has_folder:
+        raise InputError(f"can't write {path}: the folder {real.parent} does not exist; make it first")
     if not allowed:
         raise InputError(f"can't write {path}: permission denied; choose another place")
     return real

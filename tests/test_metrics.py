@@ -1,0 +1,131 @@
+"""Metrics against definitions: sums over rows with many digits, and all pairs for the AUC."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+from chainrule import InputError
+from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
+
+EDGES = [0.0, 1e-320, 18.0, 37.0, 710.0, 745.0, 1e4, 1e308]
+
+
+def pairs_auc(z, y, s):
+    """Every pair of a row of class 1 and one of class 0."""
+    won = weight = 0.0
+    for i in np.flatnonzero(y == 1):
+        for j in np.flatnonzero(y == 0):
+            won += s[i] * s[j] * (1.0 if z[i] > z[j] else 0.5 if z[i] == z[j] else 0.0)
+            weight += s[i] * s[j]
+    return won / weight
+
+
+@pytest.mark.parametrize("size", EDGES)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("y", [0.0, 1.0])
+def test_log_loss_of_one_row_is_right_to_the_last_digits(size, sign, y):
+    z = sign * size
+    with mpmath.workdps(400):
+        exact = (
+            float(mpmath.log1p(mpmath.exp(mpmath.mpf((1 - 2 * y) * z)))) if size < 1e5 else max((1 - 2 * y) * z, 0.0)
+        )
+    assert log_loss([z], [y]) == pytest.approx(exact, rel=4e-16, abs=5e-324)
+
+
+def test_infinite_log_odds_are_0_or_infinite_never_nan():
+    assert log_loss([math.inf, -math.inf], [1, 0]) == 0.0
+    assert log_loss([math.inf], [0]) == math.inf
+    assert log_loss([1.0, math.inf], [1, 0], [1.0, 0.0]) == log_loss([1.0], [1])
+    assert auc([math.inf, -math.inf, 0.0], [1, 0, 0]) == 1.0
+
+
+def test_against_the_definitions_on_random_problems():
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        m = int(rng.integers(2, 60))
+        z = np.round(rng.normal(size=m) * 3, int(rng.integers(0, 4)))
+        y = rng.integers(0, 2, m).astype(float)
+        y[:2] = [0, 1]
+        s = rng.choice([0.0, 0.5, 1.0, 3.0], m) * 10.0 ** rng.integers(-200, 200)
+        s[:2] = s.max() or 1.0
+        g = [mpmath.mpf(1) / (1 + mpmath.exp(-float(v))) for v in z]
+        loss = sum(w * -mpmath.log(p if k else 1 - p) for w, p, k in zip(s, g, y, strict=True)) / mpmath.fsum(s)
+        assert log_loss(z, y, s) == pytest.approx(float(loss), rel=1e-13)
+        assert accuracy(z, y, s) == pytest.approx(s[(z > 0) == (y == 1)].sum() / s.sum(), rel=1e-14)
+        scaled = s / s.max()
+        assert auc(z, y, s) == pytest.approx(pairs_auc(z, y, scaled), rel=1e-13)
+        assert auc(z, y) == pytest.approx(pairs_auc(z, y, np.ones(m)), rel=1e-13)
+        assert auc(-z, y, s) == pytest.approx(1 - auc(z, y, s), rel=1e-12, abs=1e-15)
+
+
+def test_weight_two_is_the_row_twice():
+    rng = np.random.default_rng(4)
+    z, y = rng.normal(size=30), rng.integers(0, 2, 30).astype(float)
+    s = rng.integers(0, 4, 30)
+    k = np.repeat(np.arange(30), s)
+    for metric in (log_loss, accuracy, auc):
+        assert metric(z, y, s) == pytest.approx(metric(z[k], y[k]), rel=1e-14)
+    assert base_rate_log_loss(y, s) == pytest.approx(base_rate_log_loss(y[k]), rel=1e-14)
+
+
+def test_class_one_needs_z_above_zero():
+    assert accuracy([0.0, -0.0, 1e-300, -1e-300], [0, 0, 1, 0]) == 1.0
+    assert accuracy([0.0], [1]) == 0.0
+
+
+def test_auc_by_hand():
+    assert auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1.0
+    assert auc([4, 3, 2, 1], [0, 0, 1, 1]) == 0.0
+    assert auc([1, 1, 1, 1], [0, 1, 0, 1]) == 0.5
+    assert auc([1, 2, 2, 3], [0, 0, 1, 1]) == 0.875
+    # pairs: 2 x 1 won, 1 x 1 lost
+    assert auc([1, 2, 3], [0, 1, 0], [2, 1, 1]) == pytest.approx(2 / 3, rel=1e-15)
+
+
+def test_one_class_has_no_auc():
+    assert auc([1.0, 2.0], [1, 1]) is None
+    assert auc([1.0, 2.0], [0, 0]) is None
+    assert auc([1.0, 2.0], [0, 1], [1.0, 0.0]) is None
+
+
+def test_base_rate():
+    y = np.array([1.0, 0.0, 0.0, 0.0])
+    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    assert base_rate_log_loss(y) == pytest.approx(entropy, rel=1e-15)
+    # it is the loss of the constant log-odds log(p / (1 - p))
+    assert base_rate_log_loss(y) == pytest.approx(log_loss(np.full(4, math.log(1 / 3)), y), rel=1e-15)
+    assert base_rate_log_loss(y, [3, 1, 1, 1]) == pytest.approx(math.log(2), rel=1e-15)
+    assert base_rate_log_loss(y, base_rate=0.5) == pytest.approx(math.log(2), rel=1e-15)
+    assert base_rate_log_loss(np.ones(3)) == 0.0
+    assert base_rate_log_loss(np.zeros(3)) == 0.0
+    assert base_rate_log_loss(np.ones(3), base_rate=1.0) == 0.0
+    assert base_rate_log_loss(y, base_rate=1.0) == math.inf
+    assert base_rate_log_loss(y, base_rate=0.0) == math.inf
+
+
+@pytest.mark.parametrize("metric", [log_loss, accuracy, auc])
+@pytest.mark.parametrize(
+    ("z", "y", "s", "words"),
+    [
+        ([], [], None, "no rows"),
+        ([1.0], [1, 0], None, "one entry a row"),
+        ([1.0, 2.0], [1, 0], [1.0], "one entry a row"),
+        ([1.0, math.nan], [1, 0], None, "z is not a number in row 2"),
+        ([1.0, 2.0], [1, 2], None, "y must be 0 or 1: row 2 has 2"),
+        ([1.0, 2.0], [math.nan, 1], None, "y must be 0 or 1: row 1 has nan"),
+        ([1.0, 2.0], [1, 0], [1.0, -1.0], "weights must be finite, 0 or more: row 2 has -1"),
+        ([1.0, 2.0], [1, 0], [math.nan, 1.0], "row 1 has nan"),
+        ([1.0, 2.0], [1, 0], [0.0, 0.0], "every row has weight 0"),
+    ],
+)
+def test_bad_input(metric, z, y, s, words):
+    with pytest.raises(InputError, match=words):
+        metric(z, y, s)
+
+
+def test_base_rate_must_be_a_probability():
+    for p in (-0.1, 1.5, math.nan):
+        with pytest.raises(InputError, match="from 0 to 1"):
+            base_rate_log_loss([0, 1], base_rate=p)
