@@ -30,12 +30,14 @@ def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_in
     mean = (moments.mean - units.center) / units.scale
     sd = moments.sd / units.scale
     if moments.correlation is None:
-        square = sd**2 + mean**2
+        with np.errstate(over="ignore"):
+            square = sd**2 + mean**2
         bound = 0.25 * (float(square.sum()) + (1.0 if fit_intercept else 0.0)) + alpha
     else:
         n = len(mean)
         matrix = np.zeros((n + 1, n + 1))
-        matrix[:n, :n] = 0.25 * (moments.correlation * np.outer(sd, sd) + np.outer(mean, mean))
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix[:n, :n] = 0.25 * (moments.correlation * np.outer(sd, sd) + np.outer(mean, mean))
         matrix[np.diag_indices(n)] += alpha
         if fit_intercept:
             matrix[n, :n] = matrix[:n, n] = 0.25 * mean

@@ -97,6 +97,7 @@ def fit(
     'converged'
     """
     started = time.perf_counter()
+    kernel = kernel_name()
     X, names, copies = matrix(X, feature_names)
     codes, classes = encode_labels(y, len(X))
     s = check_weights(sample_weight, codes)
@@ -114,7 +115,7 @@ def fit(
     rows.moments()
     if columns.any():
         rows.standardize(columns)
-    job = _Job(rows, options, classes, copies, started)
+    job = _Job(rows, options, classes, copies, kernel, started)
     result, interrupted = job.run(start, callbacks)
     if interrupted:
         stop = KeyboardInterrupt(result.message)
@@ -168,6 +169,7 @@ class _Job:
     options: _Options
     classes: tuple[Any, Any]
     copies: int
+    kernel: str
     started: float
 
     def run(self, start: tuple[Vector, float], callbacks: Sequence[Callback]) -> tuple[Result, bool]:
@@ -235,7 +237,7 @@ class _Job:
             trace=outcome.trace,
             reads=rows.reads,
             seconds=time.perf_counter() - self.started,
-            kernel=kernel_name(),
+            kernel=self.kernel,
             storage=rows.storage,
             threads=rows.threads,
             copies=self.copies,

@@ -203,7 +203,8 @@ class DenseRows:
             rows = rows[self.s[rows] > 0]
         if not len(rows):
             return View(np.zeros(self.n_features), np.ones(self.n_features))
-        sample = np.array(self.X[rows], dtype=np.float64)
+        # In C order whatever X is in: the mean's bits depend on it.
+        sample = np.array(self.X[rows], dtype=np.float64, order="C")
         sample[~np.isfinite(sample)] = 0.0
         size = np.abs(sample).max(axis=0)
         p = power_of_two(size)

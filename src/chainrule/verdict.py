@@ -48,7 +48,7 @@ def message(outcome: Outcome, tol: float, limit: float) -> str:
 def findings(outcome: Outcome, message: str, limit: float) -> list[Finding]:
     """Name what a user is warned of, each with its class."""
     found: list[Finding] = []
-    if outcome.status == "oscillating" and outcome.reason != "max_reads":
+    if outcome.status == "oscillating" and outcome.reason in ("converged", "interrupted"):
         text = f"the loss oscillated while training; take a learning_rate below {floor_digits(limit)}, or 'auto'"
         found.append((OscillationWarning, text))
     if outcome.reason in ("diverged", "non_finite"):

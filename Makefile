@@ -1,0 +1,41 @@
+# Each target makes .venv and installs what it needs when that is missing, and does nothing twice.
+PYTHON ?= python3
+BIN := .venv/bin
+NATIVE := pyproject.toml CMakeLists.txt $(wildcard src/chainrule/_native/*)
+
+.PHONY: demo test test-wheel check bench clean
+
+demo: .venv/installed
+	$(BIN)/chainrule demo --out-dir demo
+
+test: .venv/installed .venv/installed-test
+	$(BIN)/python -m pytest
+
+# The same tests against a wheel, built with warnings as errors, in a clean environment outside the checkout.
+test-wheel:
+	PYTHON="$(PYTHON)" scripts/test-wheel
+
+check: .venv/installed .venv/installed-check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror src/chainrule/_native/*.?pp
+	$(BIN)/python -m pytest -q tests/test_structure.py
+
+bench: .venv/installed .venv/installed-bench
+	$(BIN)/python benchmarks/kernel.py
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chainrule needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: $(NATIVE) | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-%: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf .venv build demo dist .mypy_cache .pytest_cache .ruff_cache

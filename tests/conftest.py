@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng(request):
+    """A generator whose seed is the test's name: each test has its own numbers, and the same ones every time."""
+    return np.random.default_rng(list(request.node.name.encode()))
+
+
+KERNELS = ("avx512", "avx2", "baseline")
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request, monkeypatch):
+    """Each instruction set that this processor has."""
+    from chainrule import InputError
+    from chainrule.kernels import kernel_name
+
+    monkeypatch.setenv("CHAINRULE_KERNEL", request.param)
+    try:
+        assert kernel_name() == request.param
+    except InputError:
+        pytest.skip(f"this processor or build has no {request.param}")
+    return request.param

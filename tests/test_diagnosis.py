@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from chainrule.diagnosis import RunMonitor, epochs_needed, largest_curvature
+from chainrule.objective import Objective
+from chainrule.rows import DenseRows
+
+
+def random_rows(rng):
+    m, n = int(rng.integers(5, 400)), int(rng.integers(1, 9))
+    X = rng.standard_t(3, size=(m, n)) * 10.0 ** rng.uniform(-2, 2, n) + rng.choice([0, 1, 30]) * rng.normal(size=n)
+    y = rng.integers(0, 2, m).astype(np.uint8)
+    s = rng.exponential(size=m) if rng.random() < 0.4 else None
+    rows = DenseRows(X, y, s, [f"x{j}" for j in range(n)])
+    if rng.random() < 0.5:
+        rows.standardize(rng.random(n) < 0.7)
+    return rows, float(rng.choice([0.0, 1e-3, 1.0]))
+
+
+def viewed(rows):
+    return (rows.X - rows.units.center) / rows.units.scale
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_largest_curvature_is_the_largest_eigenvalue_and_never_below_it(seed):
+    rows, alpha = random_rows(np.random.default_rng(seed))
+    found = largest_curvature(rows.moments(), rows.units, alpha)
+    s = np.ones(rows.n_rows) if rows.s is None else rows.s
+    x1 = np.column_stack([viewed(rows), np.ones(rows.n_rows)])
+    matrix = (x1 * s[:, None]).T @ x1 / (4 * s.sum()) + alpha * np.diag([1.0] * rows.n_features + [0.0])
+    exact = np.linalg.eigvalsh(matrix)[-1]
+    assert exact * (1 - 1e-13) <= found <= exact * (1 + 1e-6)
+
+
+def test_largest_curvature_bounds_the_hessian_everywhere(rng):
+    for _ in range(20):
+        rows, alpha = random_rows(rng)
+        objective = Objective(rows, alpha)
+        bound = largest_curvature(rows.moments(), rows.units, alpha)
+        for _ in range(5):
+            w = rng.normal(size=rows.n_features)
+            hessian = objective.evaluate(w, 0.1, hessian=True).hessian
+            assert np.linalg.eigvalsh(hessian)[-1] <= bound
+        zero = np.linalg.eigvalsh(objective.evaluate(np.zeros(rows.n_features), 0.0, hessian=True).hessian)[-1]
+        assert zero == pytest.approx(bound, rel=1e-6)  # at zeros every g (1 - g) is 1/4: the bound is exact
+
+
+def test_trace_bounds_the_curvature_where_the_matrix_is_not_made(rng, monkeypatch):
+    rows, _ = random_rows(rng)
+    exact = largest_curvature(rows.moments(), rows.units, 0.1)
+    monkeypatch.setattr("chainrule.rows.MAX_MATRIX_COLUMNS", 0)
+    again = DenseRows(rows.X, rows.y, rows.s, rows.feature_names)
+    assert exact <= largest_curvature(again.moments(), rows.units, 0.1)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_rate_just_below_the_limit_never_raises_the_loss(seed):
+    rng = np.random.default_rng(seed)
+    rows, alpha = random_rows(rng)
+    objective = Objective(rows, alpha)
+    rate = 0.999 * 2 / largest_curvature(rows.moments(), rows.units, alpha)
+    w, b = rng.normal(size=rows.n_features) * rng.choice([0.0, 1.0]), 0.0
+    before = objective.evaluate(w, b)
+    for _ in range(100):
+        w, b = w - rate * before.grad_w, b - rate * before.grad_b
+        after = objective.evaluate(w, b)
+        assert after.objective <= before.objective * (1 + 1e-12)
+        before = after
+
+
+def test_a_rate_above_the_limit_can_raise_the_loss():
+    rows = DenseRows(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([1, 0, 0, 1], dtype=np.uint8), None, ["x1"])
+    objective = Objective(rows)
+    limit = 2 / largest_curvature(rows.moments(), rows.units)
+    start = np.array([1e-3])  # the optimum is 0
+    evaluation = objective.evaluate(start, 0.0)
+    for factor, rises in ((0.99, False), (1.01, True)):
+        after = objective.evaluate(start - factor * limit * evaluation.grad_w, 0.0)
+        assert (after.objective > evaluation.objective) is rises
+
+
+def test_epochs_needed_extends_a_geometric_rate_and_a_power():
+    k = np.arange(200)
+    norms = 3.0 * 0.97**k
+    needed = epochs_needed(norms, 1e-8)
+    assert needed == pytest.approx(np.log(1e-8 / norms[-1]) / np.log(0.97), rel=1e-6)
+    power = 2.0 / (k + 1.0)
+    assert epochs_needed(power, 1e-4) == pytest.approx(2e4 - 200, rel=1e-3)
+    assert epochs_needed(norms, 1.0) == 0.0
+    assert epochs_needed(np.full(100, 0.1), 1e-8) > 1e15 or np.isinf(epochs_needed(np.full(100, 0.1), 1e-8))
+    assert np.isinf(epochs_needed(norms[:5], 1e-8))
+
+
+def statuses(objectives):
+    monitor = RunMonitor()
+    return [monitor.watch(value, 1.0) for value in objectives]
+
+
+def test_monitor_names_what_a_run_does():
+    k = np.arange(100)
+    assert set(statuses(0.7 * 0.9**k + 0.3)) == {""}
+    assert set(statuses(np.full(100, 0.5) * (1 + 1e-16))) == {""}
+    oscillating = statuses(1 + 0.1 * (-1.0) ** k)
+    assert oscillating[-1] == "oscillating"
+    assert "diverging" not in oscillating
+    assert "diverging" in statuses(0.7 * 1.3**k)
+    assert statuses([0.7, np.inf])[-1] == "diverging"

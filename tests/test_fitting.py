@@ -1,0 +1,351 @@
+import json
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import chainrule
+from chainrule import InputError, fit
+from chainrule.errors import (
+    DivergenceWarning,
+    LearningRateWarning,
+    NotConvergedWarning,
+    OscillationWarning,
+)
+from chainrule.graph import logistic_graph
+from tests_data import challenger, low_birth_weight, spector
+
+
+@pytest.fixture
+def table(rng):
+    X = rng.normal(size=(400, 4)) * [1.0, 0.5, 2.0, 1.0] + [0.5, 0.0, -0.2, 0.1]
+    y = (X @ [1.0, -0.5, 0.2, 0.0] - 0.4 + rng.logistic(size=400) > 0).astype(int)
+    return X, y
+
+
+@pytest.mark.parametrize("data", [challenger, spector, low_birth_weight])
+def test_known_answers_by_gradient_descent_on_standardized_columns(data):
+    X, y, answer = data()
+    result = fit(X, y, standardize=True, max_reads=100_000, tol=1e-12)
+    assert result.reason == "converged"
+    np.testing.assert_allclose(np.append(result.b, result.w), answer, rtol=1e-6)
+
+
+def test_an_epoch_is_the_articles_update(table):
+    X, y = table
+    with pytest.warns(NotConvergedWarning):
+        result = fit(X, y, learning_rate=0.01, max_reads=3)
+    w, b = np.zeros(4), 0.0
+    for epoch in range(4):
+        graph = logistic_graph(X, y.astype(float), w, b)
+        graph.backward()
+        kept_w, kept_b = result.trace.at(epoch)
+        np.testing.assert_allclose(kept_w, w, rtol=1e-13, atol=1e-16)
+        assert kept_b == pytest.approx(b, rel=1e-13)
+        assert result.trace.columns["loss"][epoch] == pytest.approx(float(graph.L.value), rel=1e-13)
+        w, b = w - 0.01 * graph.dL_dw, b - 0.01 * float(graph.dL_db)
+
+
+def test_auto_rate_is_half_the_limit_and_never_raises_the_objective(table):
+    X, y = table
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        result = fit(X, y, alpha=0.1)
+    assert result.learning_rate == result.learning_rate_limit / 2
+    assert np.all(np.diff(result.trace.columns["objective"]) <= 1e-14)
+    assert result.trace.columns["epoch"].tolist() == list(range(result.n_epochs + 1))
+
+
+def test_standardized_fit_is_the_fit_of_standardized_columns(table):
+    X, y = table
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    ours, theirs = fit(X, y, standardize=True, alpha=0.03, tol=1e-12), fit(Z, y, alpha=0.03, tol=1e-12)
+    np.testing.assert_allclose(ours.w_fit, theirs.w, rtol=1e-9)
+    np.testing.assert_allclose(X @ ours.w + ours.b, Z @ theirs.w + theirs.b, atol=1e-9)
+    np.testing.assert_allclose(ours.w, ours.w_fit / X.std(axis=0), rtol=1e-13)
+    mask = np.array([True, False, True, False])
+    some = fit(X, y, standardize=mask, alpha=0.03, tol=1e-10, max_reads=20_000)
+    assert np.array_equal(some.scale != 1.0, mask)
+    assert "2 of 4 columns" in some.objective_line
+
+
+def test_threads_layouts_and_weights_times_a_power_of_two_change_no_bit(rng):
+    X = rng.normal(size=(30_000, 7))
+    y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(int)
+    s = rng.integers(1, 5, len(X)).astype(float)
+
+    def bits(X=X, s=s, threads=1):
+        result = fit(X, y, sample_weight=s, tol=1e-6, n_threads=threads, standardize=True)
+        return result.w.tobytes(), result.b, result.objective, result.trace.w.tobytes()
+
+    expected = bits()
+    assert bits(threads=2) == expected
+    assert bits(threads=5) == expected
+    assert bits(X=np.asfortranarray(X)) == expected
+    assert bits(s=s * 8) == expected
+
+
+def test_weight_is_repetition_and_permutation_does_not_matter(table, rng):
+    X, y = table
+    s = rng.integers(0, 4, len(y))
+    order = rng.permutation(np.repeat(np.arange(len(y)), s))
+    weighted = fit(X, y, sample_weight=s, alpha=0.05, tol=1e-11, max_reads=100_000)
+    repeated = fit(X[order], y[order], alpha=0.05, tol=1e-11, max_reads=100_000)
+    np.testing.assert_allclose(weighted.w, repeated.w, rtol=1e-8)
+    columns = rng.permutation(4)
+    permuted = fit(X[:, columns], y, sample_weight=s, alpha=0.05, tol=1e-11, max_reads=100_000)
+    np.testing.assert_allclose(permuted.w, weighted.w[columns], rtol=1e-8)
+
+
+def fit_for(X, y, epochs, **options):
+    with pytest.warns(NotConvergedWarning):
+        return fit(X, y, max_reads=epochs, tol=0.0, **options)
+
+
+def test_resumed_run_equals_an_unbroken_one(table):
+    X, y = table
+    whole, first = (fit_for(X, y, epochs) for epochs in (50, 30))
+    second = fit_for(X, y, 20, w0=first.w, b0=first.b)
+    assert whole.w.tobytes() == second.w.tobytes()
+    assert whole.b == second.b
+
+
+def test_intercept_alone_gives_the_base_rate(rng):
+    y = (rng.random(500) < 0.3).astype(int)
+    result = fit(np.zeros((500, 1)), y, tol=1e-12)
+    assert result.b == pytest.approx(np.log(y.mean() / (1 - y.mean())), rel=1e-9)
+    assert result.w[0] == 0.0
+
+
+def test_without_intercept_the_bias_stays_zero(table):
+    X, y = table
+    result = fit(X, y, fit_intercept=False, alpha=0.1, tol=1e-10, max_reads=100_000)
+    assert result.b == 0.0
+    gradient = X.T @ (1 / (1 + np.exp(-X @ result.w)) - y) / len(y) + 0.1 * result.w
+    assert np.abs(gradient).max() < 1e-9
+
+
+@pytest.mark.parametrize("labels", [(1, 2), (-1, 1), ("no", "yes"), (False, True), (0.5, 7.5), ("b", "a")])
+def test_any_two_labels_and_the_second_in_sorted_order_is_positive(labels, table):
+    X, y = table
+    expected = fit(X, y, alpha=0.1)
+    first, second = sorted(labels)
+    result = fit(X, np.array([first, second])[y], alpha=0.1)
+    assert result.classes == (first, second)
+    assert result.w.tobytes() == expected.w.tobytes()
+
+
+def test_rate_above_the_limit_is_allowed_and_said(table):
+    X, y = table
+    with (
+        pytest.warns(LearningRateWarning, match=r"learning_rate 5 is above the stable limit 1\.\d+: the loss may rise"),
+        pytest.warns(OscillationWarning, match="take a learning_rate below"),
+    ):
+        result = fit(X, y, learning_rate=5.0)
+    assert result.reason == "max_reads"
+    assert len(result.warnings) == 2
+
+
+def test_diverging_run_is_stopped_and_returns_its_best_point(table):
+    X, y = table
+    with pytest.warns(DivergenceWarning, match="take a learning_rate below"), pytest.warns(LearningRateWarning):
+        result = fit(X, y, learning_rate=5.0, alpha=1.0)
+    assert result.reason == "diverged"
+    assert result.n_epochs < 1000
+    assert result.objective == result.trace.columns["objective"].min()
+    assert np.isfinite(result.w).all()
+
+
+def test_crawling_run_says_how_many_epochs_it_needs(table):
+    X, y = table
+    with pytest.warns(NotConvergedWarning, match=r"about [\d,]+ more epochs are needed") as caught:
+        result = fit(X, y, tol=1e-9, max_reads=60)
+    said = int(str(caught[0].message).split("about ")[1].split(" ")[0].replace(",", ""))
+    more = fit(X, y, tol=1e-9, max_reads=1_000_000)
+    assert 0.5 < said / (more.n_epochs - result.n_epochs) < 2.0
+
+
+def test_held_out_rows_join_the_trace(table):
+    X, y = table
+    held_out = chainrule.HeldOut(X[300:], y[300:])
+    result = fit(X[:300], y[:300], standardize=True, tol=1e-6, callbacks=[held_out])
+    z = X[300:] @ result.w + result.b
+    loss = np.mean(np.logaddexp(0, z) - y[300:] * z)
+    assert result.trace.columns["held_out_loss"][-1] == pytest.approx(loss, rel=1e-12)
+    assert result.trace.columns["held_out_accuracy"][-1] == pytest.approx(np.mean((z > 0) == y[300:]))
+    assert len(result.trace.columns["held_out_loss"]) == len(result.trace)
+
+
+def test_trace_is_thinned_when_it_would_outgrow_its_memory():
+    from chainrule.trace import TraceRecorder
+
+    recorder = TraceRecorder(max_bytes=20_000)
+    for epoch in range(1003):
+        recorder.record({"epoch": epoch, "loss": 1.0 / (epoch + 1)}, np.full(4, float(epoch)), float(epoch))
+    trace = recorder.trace()
+    assert trace.stride > 1
+    assert "one epoch in" in trace.note
+    epochs = trace.columns["epoch"]
+    assert epochs[0] == 0
+    assert epochs[-1] == 1002
+    assert np.all(np.diff(epochs[:-1]) == trace.stride)
+    np.testing.assert_array_equal(trace.b, epochs)
+    assert trace.at(trace.stride)[1] == trace.stride
+    with pytest.raises(InputError, match=r"epoch 1 was not kept .* nearest is 0"):
+        trace.at(1)
+    with pytest.raises(InputError, match="was not run"):
+        trace.at(2000)
+
+
+def test_result_is_picklable_and_json(table):
+    X, y = table
+    result = fit(X, y, alpha=0.1)
+    again = pickle.loads(pickle.dumps(result))
+    assert again.w.tobytes() == result.w.tobytes()
+    document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert document["schema_version"] == 1
+    assert document["w"] == result.w.tolist()
+    assert document["trace"]["epochs_kept"] == len(result.trace)
+    assert "seconds" not in result.to_dict(timings=False)
+    with pytest.raises(AttributeError):
+        result.b = 1.0
+
+
+def test_result_says_what_ran(table):
+    X, y = table
+    result = fit(X, y, alpha=0.1, n_threads=1)
+    assert (result.storage, result.copies, result.threads) == ("dense float64, C order", 0, 1)
+    assert result.reads == result.n_epochs + 2
+    assert fit(X.astype(np.float32), y, alpha=0.1).copies == 0
+    assert fit(np.asfortranarray(X), y, alpha=0.1).storage == "dense float64, Fortran order"
+    assert fit(X.tolist(), y, alpha=0.1).copies == 1
+    assert fit(np.round(X).astype(int), y, alpha=0.1).copies == 1
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    assert fit(frame, y, alpha=0.1).feature_names == ("a", "b", "c", "d")
+
+
+def test_interrupt_carries_the_best_result_so_far(table):
+    X, y = table
+
+    def stop(step):
+        if step.epoch == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit(X, y, callbacks=[stop])
+    result = caught.value.result
+    assert result.reason == "interrupted"
+    assert "interrupted after 7 epochs" in result.message
+    assert result.n_epochs == 7
+
+
+SIGNALLED = """
+import os, signal, threading, time
+import numpy as np, chainrule
+rng = np.random.default_rng(0)
+X = rng.normal(size=(2_000_000, 8)); y = X[:, 0] + rng.logistic(size=len(X)) > 0
+def interrupt(step):
+    if step.epoch == 0:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+start = time.time()
+try:
+    chainrule.fit(X, y, tol=0.0, max_reads=1_000_000, callbacks=[interrupt])
+except KeyboardInterrupt as stop:
+    print(stop.result.reason, stop.result.n_epochs >= 0, time.time() - start < 20)
+"""
+
+
+def test_ctrl_c_ends_a_native_read_and_a_forked_child_and_two_threads_may_fit():
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["interrupted", "True", "True"], done.stderr
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["child", "True", "parent", "True"], done.stderr
+
+
+FORKED = """
+import os, threading
+import numpy as np, chainrule
+rng = np.random.default_rng(0)
+X = rng.normal(size=(40_000, 8)); y = X[:, 0] + rng.logistic(size=len(X)) > 0
+bits = lambda: chainrule.fit(X, y, tol=1e-4, n_threads=2).w.tobytes()
+expected = bits()
+child = os.fork()
+if child == 0:
+    print("child", bits() == expected, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+found = []
+threads = [threading.Thread(target=lambda: found.append(bits())) for _ in range(2)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print("parent", found == [expected] * 2)
+"""
+
+BAD = [
+    (dict(X=[[1.0], [np.nan], [2.0]]), r"X has nan in row 2, column 'x1'"),
+    (dict(X=[[1.0], [np.inf], [2.0]]), r"X has inf in row 2, column 'x1'"),
+    (dict(X=[1.0, 2.0, 3.0]), "two dimensions"),
+    (dict(X=[["a"], ["b"], ["c"]]), "X must be numbers"),
+    (dict(X=[[1.0]], y=[1]), "two rows"),
+    (dict(y=[0, 0, 0]), r"1 labels \(0\)"),
+    (dict(y=[0, 1, 2]), r"3 labels \(0, 1, 2\)"),
+    (dict(y=[0.0, 1.0, np.nan]), "y has nan in row 3"),
+    (dict(y=[0, 1]), "one label a row"),
+    (dict(sample_weight=[1, -1, 1]), "row 2"),
+    (dict(sample_weight=[0, 0, 0]), "all weights are 0"),
+    (dict(sample_weight=[1, 0, 1]), "one class"),
+    (dict(sample_weight=[1, 1]), "one number a row"),
+    (dict(alpha=-1.0), "alpha must be a finite number from 0"),
+    (dict(alpha=np.nan), "alpha"),
+    (dict(learning_rate=0), "learning_rate must be a positive number or 'auto', not 0"),
+    (dict(learning_rate=-0.1), "learning_rate"),
+    (dict(learning_rate="fast"), "'fast'"),
+    (dict(learning_rate=np.nan), "learning_rate"),
+    (dict(tol=-1), "tol"),
+    (dict(max_reads=-1), "max_reads"),
+    (dict(max_reads=1.5), "max_reads"),
+    (dict(method="magic"), "method must be 'auto' or one of 'gradient-descent'"),
+    (dict(w0=[1.0, 2.0]), "w0"),
+    (dict(n_threads=0), "n_threads must be a whole number from 1"),
+    (dict(standardize=[True, False]), "standardize"),
+    (dict(standardize=True, fit_intercept=False), "standardize needs an intercept"),
+    (dict(feature_names=["a", "b"]), "feature_names has 2 names"),
+    (dict(X=[[1e200], [2e200], [-3e200]]), "too large for any learning rate"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), BAD, ids=[match for _, match in BAD])
+def test_bad_input_is_one_sentence_that_names_it(change, sentence):
+    arguments = {"X": [[0.0], [1.0], [2.0]], "y": [0, 1, 0], **change}
+    with pytest.raises(InputError, match=sentence) as caught:
+        fit(arguments.pop("X"), arguments.pop("y"), **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_threads_from_the_environment(monkeypatch, table):
+    X, y = table
+    monkeypatch.setenv("CHAINRULE_THREADS", "3")
+    assert fit(X, y, alpha=0.1).threads == 3
+    monkeypatch.setenv("CHAINRULE_THREADS", "many")
+    with pytest.raises(InputError, match="CHAINRULE_THREADS must be a whole number"):
+        fit(X, y)
+    monkeypatch.delenv("CHAINRULE_THREADS")
+    monkeypatch.setenv("CHAINRULE_KERNEL", "none")
+    with pytest.raises(InputError, match="CHAINRULE_KERNEL"):
+        fit(X, y)
+
+
+def test_import_loads_neither_numpy_nor_sklearn():
+    code = "import sys, chainrule; print([m for m in ('numpy', 'sklearn') if m in sys.modules], dir(chainrule) != [])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[] True", done.stderr
+
+
+def test_every_public_name_loads():
+    for name in chainrule.__all__:
+        assert getattr(chainrule, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        chainrule.nothing  # noqa: B018 - the access is the test

@@ -1,0 +1,265 @@
+"""The native reads against NumPy twins, against 200-bit arithmetic, and against themselves in other layouts."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from chainrule.graph import logistic_graph
+from chainrule.kernels import BLOCK_ROWS, View, What, pointwise, read_rows
+from chainrule.losses import LOSSES
+
+ALL = What.LOSS | What.GRADIENT | What.HESSIAN
+EDGES = [0.0, 18.0, 37.0, 709.0, 710.0, 744.0, 745.0, 746.0, 1e4, 1e-8, 1e-300]
+
+
+def twin(X, y, s, w, b):
+    """The sums in NumPy, each with the sum of its absolute terms."""
+    X, s = np.asarray(X, dtype=float), np.ones(len(X)) if s is None else s
+    kept = s > 0
+    X, y, s = X[kept], y[kept].astype(float), s[kept]
+    z = X @ w + b
+    sign = 1 - 2 * y
+    e = np.exp(-np.abs(z))
+    loss = np.maximum(sign * z, 0) + np.log1p(e)
+    residual = sign * np.where(sign * z >= 0, 1, e) / (1 + e)
+    h = e / (1 + e) ** 2
+    x1 = np.column_stack([X, np.ones(len(X))])
+    # An error of z's own rounding moves each term by at most its derivative times it.
+    slack = np.abs(X) @ np.abs(w) + abs(b)
+    return {
+        "loss": (s @ loss, s @ (loss + np.abs(residual) * slack)),
+        "gradient": (x1.T @ (s * residual), np.abs(x1).T @ (s * (np.abs(residual) + h * slack))),
+        "matrix": ((x1 * (s * h)[:, None]).T @ x1, (np.abs(x1) * (s * h * (1 + slack))[:, None]).T @ np.abs(x1)),
+        "correct": (s @ ((z > 0) == (y == 1)), s.sum()),
+        "weight": (s.sum(), s.sum()),
+    }
+
+
+def assert_same(sums, expected, tolerance=1e-13):
+    found = {
+        "loss": sums.loss,
+        "gradient": np.append(sums.gradient, sums.bias),
+        "matrix": sums.matrix,
+        "correct": sums.correct,
+        "weight": sums.weight,
+    }
+    for name, (value, terms) in expected.items():
+        assert np.all(np.abs(found[name] - value) <= tolerance * terms), name
+
+
+def problem(rng, m=None, n=None):
+    m = int(rng.integers(1, 3000)) if m is None else m
+    n = int(rng.integers(1, 40)) if n is None else n
+    X = rng.normal(size=(m, n)) * 10.0 ** rng.uniform(-3, 3, size=n)
+    w = rng.normal(size=n) / np.abs(X).max(axis=0) * rng.choice([0.1, 1.0, 30.0])
+    y = rng.integers(0, 2, m).astype(np.uint8)
+    s = rng.choice([0.0, 0.3, 1.0, 7.0], size=m) if rng.random() < 0.5 else None
+    return X, y, s, w, float(rng.normal())
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_read_agrees_with_its_numpy_twin_and_the_graph(seed):
+    rng = np.random.default_rng(seed)
+    X, y, s, w, b = problem(rng)
+    sums = read_rows(X, ALL, y=y, s=s, w=w, b=b)
+    expected = twin(X, y, s, w, b)
+    assert_same(sums, expected)
+    if s is not None and not s.any():
+        return
+    graph = logistic_graph(X, y.astype(float), w, b, sample_weight=s)
+    graph.backward()
+    S = sums.weight
+    assert abs(float(graph.L.value) - sums.loss / S) <= 1e-13 * expected["loss"][1] / S
+    gradient = np.append(graph.dL_dw, graph.dL_db)
+    assert np.all(np.abs(gradient * S - expected["gradient"][0]) <= 1e-13 * expected["gradient"][1])
+    assert np.all(np.abs(gradient * S - np.append(sums.gradient, sums.bias)) <= 1e-13 * expected["gradient"][1])
+
+
+def test_every_instruction_set_agrees_with_the_twin(kernel, rng):
+    for _ in range(20):
+        X, y, s, w, b = problem(rng)
+        assert_same(read_rows(X, ALL, y=y, s=s, w=w, b=b), twin(X, y, s, w, b))
+
+
+def test_pointwise_loss_has_full_relative_accuracy(kernel, rng):
+    random = np.concatenate([rng.normal(size=300) * scale for scale in (1e-8, 0.1, 1, 10, 40, 300, 740)])
+    z = np.concatenate([random, EDGES, -np.array(EDGES)])
+    y = rng.integers(0, 2, len(z)).astype(np.uint8)
+    y[-2 * len(EDGES) :: 2] ^= 1
+    found = pointwise(z, y)
+    with mpmath.workprec(200):
+        for i in range(len(z)):
+            t = mpmath.mpf(z[i]) * (1 - 2 * int(y[i]))
+            e = mpmath.exp(-abs(t))
+            loss = max(t, mpmath.mpf(0)) + mpmath.log1p(e)
+            size = 1 / (1 + e) if t >= 0 else e / (1 + e)
+            for value, exact in zip(
+                (v[i] for v in found), (loss, (1 - 2 * int(y[i])) * size, e / (1 + e) ** 2), strict=True
+            ):
+                # Six half units in the last place; below the normal numbers the unit is the smallest one.
+                allowed = max(abs(exact) * mpmath.mpf(2) ** -53 * 6, mpmath.mpf(2) ** -1074 * 2)
+                assert abs(mpmath.mpf(float(value)) - exact) <= allowed, (z[i], y[i])
+
+
+@pytest.mark.parametrize("z", EDGES + [-z for z in EDGES])
+@pytest.mark.parametrize("y", [0, 1])
+def test_pointwise_at_the_edges_agrees_with_the_reference_loss(z, y):
+    loss, residual, curvature = (v[0] for v in pointwise(np.array([z]), np.array([y], dtype=np.uint8)))
+    reference = LOSSES["logistic"]
+    tiny = 2.0**-1073
+    for value, expected in (
+        (loss, reference.value(np.array(z), np.array(y))),
+        (residual, reference.derivative(np.array(z), np.array(y))),
+        (curvature, reference.second_derivative(np.array(z), np.array(y))),
+    ):
+        assert np.isfinite(value)
+        assert abs(value - expected) <= 1e-15 * abs(expected) + tiny
+
+
+def test_infinite_z_is_infinite_loss_or_none():
+    z = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    loss, residual, curvature = pointwise(z, np.array([0, 1, 0, 1], dtype=np.uint8))
+    assert loss.tolist() == [np.inf, 0.0, 0.0, np.inf]
+    assert residual.tolist() == [1.0, 0.0, 0.0, -1.0]
+    assert curvature.tolist() == [0.0] * 4
+
+
+def layouts(X, folder):
+    big = np.zeros((2 * X.shape[0], 3 * X.shape[1]))
+    big[::2, ::3] = X
+    path = folder / "X.npy"
+    np.save(path, X)
+    fixed = X.copy()
+    fixed.flags.writeable = False
+    return {
+        "Fortran": np.asfortranarray(X),
+        "strided": big[::2, ::3],
+        "reversed": np.ascontiguousarray(X[::-1])[::-1],
+        "read-only": fixed,
+        "memory map": np.load(path, mmap_mode="r"),
+    }
+
+
+@pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 28, 33])
+def test_layout_of_float64_changes_no_bit(n, rng, tmp_path):
+    X, y, s, w, b = problem(rng, 2 * BLOCK_ROWS + 37, n)
+    expected = read_rows(X, ALL, y=y, s=s, w=w, b=b)
+    for name, view in layouts(X, tmp_path).items():
+        found = read_rows(view, ALL, y=y, s=s, w=w, b=b)
+        assert found.loss == expected.loss, name
+        np.testing.assert_array_equal(found.gradient, expected.gradient, name)
+        np.testing.assert_array_equal(found.matrix, expected.matrix, name)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_float32_is_summed_in_float64(order, rng):
+    X, y, s, w, b = problem(rng, 3000, 13)
+    X32 = np.array(X, dtype=np.float32, order=order)
+    assert_same(read_rows(X32, ALL, y=y, s=s, w=w, b=b), twin(X32, y, s, w, b))
+
+
+@pytest.mark.parametrize("n", [3, 28, 61])
+def test_threads_change_no_bit(n, rng):
+    X, y, s, w, b = problem(rng, 40 * BLOCK_ROWS + 5, n)
+    one = read_rows(X, ALL, y=y, s=s, w=w, b=b, threads=1)
+    for threads in (2, 3, 7):
+        many = read_rows(X, ALL, y=y, s=s, w=w, b=b, threads=threads)
+        assert many.loss == one.loss
+        assert many.bias == one.bias
+        np.testing.assert_array_equal(many.gradient, one.gradient)
+        np.testing.assert_array_equal(many.matrix, one.matrix)
+
+
+def test_row_of_weight_zero_does_no_harm(rng):
+    X, y, _, w, b = problem(rng, 2500, 12)
+    s = rng.choice([0.0, 1.0, 2.5], size=len(X))
+    expected = read_rows(X, ALL, y=y, s=s, w=w, b=b)
+    X[s == 0] = np.nan
+    found = read_rows(X, ALL, y=y, s=s, w=w, b=b)
+    assert found.loss == expected.loss
+    np.testing.assert_array_equal(found.gradient, expected.gradient)
+    np.testing.assert_array_equal(found.matrix, expected.matrix)
+
+
+def test_weight_two_is_the_row_twice_and_order_of_rows_does_not_matter(rng):
+    X, y, _, w, b = problem(rng, 2000, 9)
+    s = rng.integers(0, 4, len(X)).astype(float)
+    weighted = read_rows(X, ALL, y=y, s=s, w=w, b=b)
+    order = rng.permutation(np.repeat(np.arange(len(X)), s.astype(int)))
+    assert_same(weighted, twin(X[order], y[order], None, w, b), 1e-12)
+
+
+def test_permuted_and_scaled_columns_give_the_same_sums(rng):
+    X, y, s, w, b = problem(rng, 1500, 11)
+    expected = read_rows(X, ALL, y=y, s=s, w=w, b=b)
+    order = rng.permutation(11)
+    scale = 2.0 ** rng.integers(-40, 40, 11)
+    found = read_rows((X * scale)[:, order], ALL, y=y, s=s, w=(w / scale)[order], b=b)
+    terms = twin(X, y, s, w, b)["gradient"][1]
+    assert np.all(np.abs(found.gradient / scale[order] - expected.gradient[order]) <= 1e-13 * terms[:-1][order])
+
+
+def test_view_is_the_centred_and_scaled_matrix(rng):
+    X, y, s, w, b = problem(rng, 2100, 10)
+    X += 1000.0
+    view = View(X.mean(axis=0), 2.0 ** rng.integers(-5, 5, 10))
+    viewed = X * view.p - view.center * view.p
+    w = w / view.p
+    assert_same(read_rows(X, ALL, y=y, s=s, w=w, b=b, view=view), twin(viewed, y, s, w, b))
+
+
+def test_hessian_is_the_derivative_of_the_gradient_and_the_product_is_hessian_times_v(rng):
+    X, y, s, w, b = problem(rng, 1200, 6)
+    sums = read_rows(X, ALL, y=y, s=s, w=w, b=b)
+    v = np.append(rng.normal(size=6) / np.abs(X).max(axis=0), 0.7)
+
+    def gradient(t):
+        at = read_rows(X, What.LOSS | What.GRADIENT, y=y, s=s, w=w + t * v[:-1], b=b + t * v[-1])
+        return np.append(at.gradient, at.bias)
+
+    h = 1e-3
+    differences = (8 * (gradient(h) - gradient(-h)) - (gradient(2 * h) - gradient(-2 * h))) / (12 * h)
+    product = sums.matrix @ v
+    terms = twin(X, y, s, w, b)["matrix"][1] @ np.abs(v)
+    assert np.all(np.abs(differences - product) <= 1e-8 * terms)
+    found = read_rows(X, What.LOSS | What.PRODUCT, y=y, s=s, w=w, b=b, v=v)
+    assert np.all(np.abs(np.append(found.gradient, found.bias) - product) <= 1e-13 * terms)
+
+
+def test_gradient_is_the_derivative_of_the_loss(rng):
+    X, y, s, w, b = problem(rng, 900, 7)
+    sums = read_rows(X, ALL, y=y, s=s, w=w, b=b)
+    for j in range(8):
+        step = np.zeros(8)
+        step[j] = 1e-3 / np.append(np.abs(X).max(axis=0), 1.0)[j]
+
+        def loss(t, step=step):
+            return read_rows(X, What.LOSS, y=y, s=s, w=w + t * step[:-1], b=b + t * step[-1]).loss
+
+        difference = (8 * (loss(1) - loss(-1)) - (loss(2) - loss(-2))) / 12 / step[j]
+        value = np.append(sums.gradient, sums.bias)[j]
+        assert abs(difference - value) <= 1e-8 * twin(X, y, s, w, b)["gradient"][1][j] + 1e-11 * sums.loss / step[j]
+
+
+def test_scores_are_z(rng):
+    X, _, _, w, b = problem(rng, 3001, 17)
+    z = np.empty(len(X))
+    read_rows(X, What.LOSS, w=w, b=b, z=z)
+    assert np.all(np.abs(z - (X @ w + b)) <= 1e-14 * (np.abs(X) @ np.abs(w) + abs(b)))
+
+
+def test_moments(rng):
+    X, _, s, _, _ = problem(rng, 4000, 9)
+    s = np.ones(len(X)) if s is None else s
+    X[s == 0] = np.nan
+    kept = s > 0
+    whole = read_rows(X, What.MOMENTS | What.HESSIAN, s=s)
+    x1 = np.column_stack([X, np.ones(len(X))])[kept]
+    expected = (x1 * s[kept, None]).T @ x1
+    terms = (np.abs(x1) * s[kept, None]).T @ np.abs(x1)
+    assert np.all(np.abs(whole.matrix - expected) <= 1e-13 * terms)
+    np.testing.assert_array_equal(whole.low, X[kept].min(axis=0))
+    np.testing.assert_array_equal(whole.high, X[kept].max(axis=0))
+    short = read_rows(X, What.MOMENTS, s=s)
+    assert np.all(np.abs(short.squares - np.diag(expected)[:-1]) <= 1e-13 * np.diag(terms)[:-1])
+    assert np.all(np.abs(short.sums - expected[-1, :-1]) <= 1e-13 * terms[-1, :-1])

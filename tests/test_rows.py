@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+
+from chainrule import InputError
+from chainrule.kernels import What
+from chainrule.objective import Objective
+from chainrule.rows import DenseRows, Units, power_of_two
+
+
+def dense(X, y=None, s=None, **options):
+    y = np.zeros(len(X), dtype=np.uint8) if y is None else y
+    return DenseRows(X, y, s, [f"x{j}" for j in range(X.shape[1])], **options)
+
+
+def test_moments_on_all_scales_and_far_from_zero(rng):
+    m, n = 3000, 12
+    scale = 10.0 ** np.linspace(-8, 8, n)
+    X = (rng.normal(size=(m, n)) @ rng.normal(size=(n, n)) + 1000.0 * rng.normal(size=n)) * scale
+    s = rng.choice([0.0, 0.5, 3.0], m)
+    rows = dense(X, s=s)
+    moments = rows.moments()
+    mean = np.average(X, axis=0, weights=s)
+    cov = np.cov(X, rowvar=False, aweights=s, ddof=0)
+    sd = np.sqrt(np.diag(cov))
+    np.testing.assert_allclose(moments.mean, mean, rtol=1e-14)
+    np.testing.assert_allclose(moments.sd, sd, rtol=1e-11)
+    np.testing.assert_allclose(moments.correlation, cov / np.outer(sd, sd), rtol=0, atol=1e-11)
+    assert moments.weight == pytest.approx(s.sum(), rel=1e-15)
+    assert rows.reads == 1
+
+
+def test_moments_where_the_guess_is_misled(rng):
+    # The rows that the first guess looks at are alike and far from all others.
+    X = rng.normal(size=(25_501, 2)) * 1e-3 + 5000.0
+    X[np.unique(np.linspace(0, len(X) - 1, 256).astype(int))] = 0.0
+    X[:, 1] = 5000.0 + rng.normal(size=len(X))
+    moments = dense(X).moments()
+    np.testing.assert_allclose(moments.sd, X.std(axis=0), rtol=1e-10)
+    np.testing.assert_allclose(moments.mean, X.mean(axis=0), rtol=1e-13)
+
+
+def test_moments_without_the_matrix_agree_with_it(rng, monkeypatch):
+    X = rng.normal(size=(2000, 5)) * [1, 10, 100, 1e3, 1e4] + 7
+    whole = dense(X).moments()
+    monkeypatch.setattr("chainrule.rows.MAX_MATRIX_COLUMNS", 4)
+    short = dense(X).moments()
+    assert short.correlation is None
+    np.testing.assert_allclose(short.sd, whole.sd, rtol=1e-13)
+    np.testing.assert_allclose(short.mean, whole.mean, rtol=1e-13)
+
+
+def test_constant_column_has_deviation_zero_exactly(rng):
+    X = rng.normal(size=(5000, 3))
+    X[:, 1] = 0.1
+    moments = dense(X).moments()
+    assert moments.sd[1] == 0.0
+    assert moments.mean[1] == 0.1
+    assert not moments.correlation[1].any()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e155, 1e300])
+def test_extreme_columns_are_scaled_not_overflowed(scale, rng):
+    X = rng.normal(size=(4000, 3))
+    X[:, 1] *= scale
+    y = (rng.random(4000) < 0.4).astype(np.uint8)
+    rows = dense(X, y)
+    moments = rows.moments()
+    np.testing.assert_allclose(moments.sd[1] / scale, (X[:, 1] / scale).std(), rtol=1e-12)
+    rows.standardize(np.ones(3, dtype=bool))
+    w = np.array([0.3, -0.2, 0.1])
+    sums = rows.reduce(What.GRADIENT, w, 0.1)
+    assert np.isfinite(sums.gradient).all()
+    Z = X / [1.0, scale, 1.0]
+    Z = (Z - Z.mean(axis=0)) / Z.std(axis=0)
+    z = Z @ w + 0.1
+    expected = Z.T @ (1 / (1 + np.exp(-z)) - y)
+    np.testing.assert_allclose(sums.gradient, expected, rtol=0, atol=1e-9)
+
+
+def test_standardized_view_is_the_standardized_matrix(rng):
+    X = rng.normal(size=(2500, 6)) * [1e-6, 1, 10, 1e3, 1e6, 1] + [1e-3, -5, 0, 1e6, 0, 3]
+    y = (rng.random(2500) < 0.5).astype(np.uint8)
+    mask = np.array([True, True, False, True, True, False])
+    rows = dense(X, y)
+    rows.standardize(mask)
+    Z = X.copy()
+    Z[:, mask] = (X[:, mask] - X[:, mask].mean(axis=0)) / X[:, mask].std(axis=0)
+    w, b = rng.normal(size=6) * 0.1, 0.3
+    found = Objective(rows, alpha=0.2).evaluate(w, b, hessian=True)
+    expected = Objective(dense(np.ascontiguousarray(Z), y), alpha=0.2).evaluate(w, b, hessian=True)
+    assert found.objective == pytest.approx(expected.objective, rel=1e-10)
+    np.testing.assert_allclose(found.grad_w, expected.grad_w, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found.hessian, expected.hessian, rtol=0, atol=1e-10 * np.abs(expected.hessian).max())
+    v = rng.normal(size=7)
+    np.testing.assert_allclose(
+        Objective(rows, alpha=0.2).hessian_product(w, b, v),
+        found.hessian @ v,
+        rtol=0,
+        atol=1e-11 * np.abs(found.hessian).max(),
+    )
+    w_user, b_user = rows.units.to_user(w, b)
+    np.testing.assert_allclose(X @ w_user + b_user, Z @ w + b, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(rows.units.to_fit(w_user, b_user)[0], w, rtol=1e-14)
+
+
+def test_units_are_inverse_to_each_other(rng):
+    units = Units(rng.normal(size=4), 10.0 ** rng.integers(-3, 3, 4))
+    w, b = rng.normal(size=4), 0.7
+    back = units.to_fit(*units.to_user(w, b))
+    np.testing.assert_allclose(back[0], w, rtol=1e-15)
+    assert back[1] == pytest.approx(b, abs=1e-9)
+
+
+def test_power_of_two():
+    sizes = np.array([1.0, 1.9, 2.0, 1e300, 1e-300, 3e-5, 0.0])
+    p = power_of_two(sizes)
+    assert np.all((sizes * p >= 1) & (sizes * p < 2) | (sizes == 0))
+    assert np.all(np.frexp(p)[0] == 0.5)
+    assert p[-1] == 1.0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_element_is_named_by_row_and_column(bad, rng):
+    X = rng.normal(size=(1500, 4))
+    X[1200, 2] = bad
+    with pytest.raises(InputError, match=r"row 1201, column 'x2'"):
+        dense(X).moments()
+
+
+def test_objective_without_intercept_has_no_bias_derivatives(rng):
+    X = rng.normal(size=(300, 3))
+    y = (rng.random(300) < 0.5).astype(np.uint8)
+    objective = Objective(dense(X, y), alpha=0.1, fit_intercept=False)
+    at = objective.evaluate(np.zeros(3), 0.0, hessian=True)
+    assert at.grad_b == 0.0
+    assert not at.hessian[-1].any()
+    assert objective.hessian_product(np.zeros(3), 0.0, np.ones(4))[-1] == 0.0
+    assert objective.reads == 2
