@@ -235,7 +235,7 @@ def test_frozen_and_picklable():
         ({"y": np.nan}, "'y' has a NaN"),
         ({"feature_names": ["bill"]}, "1 feature names for 2 features"),
         ({"weight": -1.0}, "weight -1 must be 0 or more"),
-        ({"sum_weights": 0.0}, "the sum of weights 0 above 0"),
+        ({"sum_weights": 0.0}, "the sum of weights 0 must be above 0"),
         ({"gradient": ([1.0], 0.0)}, "'gradient' has shape"),
         ({"center": [1.0]}, "'center' has shape"),
         ({"scale": [1.0, np.inf]}, "'center' and 'scale' must be finite"),

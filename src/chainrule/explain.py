@@ -182,52 +182,70 @@ def explain_row(
     InputError
         Shapes that don't fit, NaN or infinite numbers, a class other than 0, 1 and None.
     """
-    graph = _row_graph(x, y, w, b)
-    names = tuple(str(name) for name in feature_names)
+    graph, names = _row_graph(x, y, w, b), tuple(str(name) for name in feature_names)
     n = graph.w.value.size
     if len(names) != n:
         raise InputError(f"there are {len(names)} feature names for {n} features")
-    if not (np.isfinite(weight) and weight >= 0 and np.isfinite(sum_weights) and sum_weights > 0):
-        raise InputError(
-            f"the row's weight {weight:g} must be 0 or more and the sum of weights {sum_weights:g} above 0"
-        )
     whole = None if gradient is None else (_vector(gradient[0], n, "gradient"), float(gradient[1]))
-    z, g = float(graph.z.value), float(graph.g.value)
+    fit = _Fit(float(weight), float(sum_weights), float(alpha), whole)
+    about: dict[str, Any] = {"row": row, "epoch": epoch, "label": label}
+    about |= {"weight": fit.weight, "sum_weights": fit.sum_weights, "alpha": fit.alpha}
+    return RowExplanation(**about, **_explained(graph, y, names, fit, _in_user_units(graph.X.value, center, scale)))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What the row is a part of."""
+
+    weight: float
+    sum_weights: float
+    alpha: float
+    gradient: tuple[Array, float] | None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.weight) and self.weight >= 0):
+            raise InputError(f"the row's weight {self.weight:g} must be 0 or more")
+        if not (np.isfinite(self.sum_weights) and self.sum_weights > 0):
+            raise InputError(f"the sum of weights {self.sum_weights:g} must be above 0")
+
+    def share(self, derivative: float | None) -> float | None:
+        """Return (s/S) times a derivative of the row's own loss."""
+        return None if derivative is None else self.weight * derivative / self.sum_weights
+
+
+def _explained(
+    graph: LogisticGraph, y: float | None, names: tuple[str, ...], fit: _Fit, x_user: Array
+) -> dict[str, Any]:
+    """Return the fields of `RowExplanation` that are computed."""
     path, steps = _path(graph, names)
-    with np.errstate(all="ignore"):
-        features = _features(graph, names, steps, y is not None, weight / sum_weights, alpha, whole, center, scale)
-        dL_db = None if y is None else float(graph.dL_db)
-        share_b = None if dL_db is None else weight / sum_weights * dL_db
-        share_b_of_gradient = _ratio(share_b, None if whole is None else whole[1])
     checked = gradient_check(graph.g if y is None else graph.L, max_entries=_CHECKED_ENTRIES)
-    return RowExplanation(
-        row=row,
-        epoch=epoch,
-        y=None if y is None else float(y),
-        label=label,
-        saturated=bool(graph.is_saturated),
-        weight=float(weight),
-        sum_weights=float(sum_weights),
-        alpha=float(alpha),
-        features=features,
-        b=float(graph.b.value),
-        z=z,
-        g=g,
-        loss=_known(y, graph.loss.value),
-        dL_dg=_known(y, graph.dL_dg),
-        dg_dz=float(graph.dg_dz),
-        dz_db=float(graph.dz_db),
-        dL_dz=_known(y, graph.dL_dz),
-        dL_db=dL_db,
-        share_b=share_b,
-        share_b_of_gradient=share_b_of_gradient,
-        article_product=_known(y, graph.article_product),
-        stable=_known(y, graph.dL_dz),
-        path=path,
-        chain=_chain(graph, names, y is not None, weight, sum_weights),
-        check={"max_error": checked.max_error, "method": checked.method, "of": "g" if y is None else "L"},
-        note=_note(graph, y, features, share_b_of_gradient, whole),
-    )
+    dL_db = _known(y, graph.dL_db)
+    with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow: the note says so
+        features = _features(graph, y, names, fit, x_user, steps)
+        share_b = fit.share(dL_db)
+        share_b_of_gradient = _ratio(share_b, fit.gradient and fit.gradient[1])
+    return {
+        "y": None if y is None else float(y),
+        "saturated": bool(graph.is_saturated),
+        "features": features,
+        "b": float(graph.b.value),
+        "z": float(graph.z.value),
+        "g": float(graph.g.value),
+        "loss": _known(y, graph.loss.value),
+        "dL_dg": _known(y, graph.dL_dg),
+        "dg_dz": float(graph.dg_dz),
+        "dz_db": float(graph.dz_db),
+        "dL_dz": _known(y, graph.dL_dz),
+        "dL_db": dL_db,
+        "share_b": share_b,
+        "share_b_of_gradient": share_b_of_gradient,
+        "article_product": _known(y, graph.article_product),
+        "stable": _known(y, graph.dL_dz),
+        "path": path,
+        "chain": _chain(graph, y, names, fit),
+        "check": {"max_error": checked.max_error, "method": checked.method, "of": "g" if y is None else "L"},
+        "note": _note(graph, y, features, share_b_of_gradient, fit),
+    }
 
 
 def _row_graph(x: npt.ArrayLike, y: float | None, w: npt.ArrayLike, b: float) -> LogisticGraph:
@@ -252,37 +270,27 @@ def _ratio(share: float | None, whole: float | None) -> float | None:
 
 
 def _features(
-    graph: LogisticGraph,
-    names: tuple[str, ...],
-    steps: Array,
-    is_known: bool,
-    fraction: float,
-    alpha: float,
-    whole: tuple[Array, float] | None,
-    center: npt.ArrayLike | None,
-    scale: npt.ArrayLike | None,
+    graph: LogisticGraph, y: float | None, names: tuple[str, ...], fit: _Fit, x_user: Array, steps: Array
 ) -> tuple[FeatureExplanation, ...]:
     x, w = graph.X.value, graph.w.value
-    x_user = _in_user_units(x, center, scale)
     features = []
     for j, name in enumerate(names):
-        dL_dw = float(graph.dL_dw[j]) if is_known else None
-        share = None if dL_dw is None else fraction * dL_dw
-        contribution = x[j] * w[j]
+        dL_dw = None if y is None else float(graph.dL_dw[j])
+        share = fit.share(dL_dw)
         features.append(
             FeatureExplanation(
                 name=name,
                 x=float(x[j]),
                 x_user=float(x_user[j]),
                 w=float(w[j]),
-                contribution=float(contribution),
-                odds_factor=float(np.exp(contribution)),
+                contribution=float(x[j] * w[j]),
+                odds_factor=float(np.exp(x[j] * w[j])),
                 probability_step=float(steps[j]),
                 dz_dw=float(graph.dz_dw[j]),
                 dL_dw=dL_dw,
                 share=share,
-                share_of_gradient=_ratio(share, None if whole is None else float(whole[0][j])),
-                penalty_gradient=float(alpha * w[j]),
+                share_of_gradient=_ratio(share, fit.gradient and float(fit.gradient[0][j])),
+                penalty_gradient=float(fit.alpha * w[j]),
             )
         )
     return tuple(features)
@@ -351,10 +359,8 @@ def _product(left: float, right: float) -> str:
     return f"{number(left)} · {_factor(right)}"
 
 
-def _chain(
-    graph: LogisticGraph, names: tuple[str, ...], is_known: bool, weight: float, sum_weights: float
-) -> dict[str, Any]:
-    z, g, y, b = (float(node.value) for node in (graph.z, graph.g, graph.y, graph.b))
+def _chain(graph: LogisticGraph, y: float | None, names: tuple[str, ...], fit: _Fit) -> dict[str, Any]:
+    z, g, b = (float(node.value) for node in (graph.z, graph.g, graph.b))
     x, w, dg_dz = graph.X.value, graph.w.value, float(graph.dg_dz)
     terms = [f"{_factor(float(x[j]))} · {_factor(float(w[j]))}" for j in range(len(names))]
     shown = terms if len(terms) <= 12 else [*terms[:10], f"... ({len(terms) - 10} more)"]
@@ -363,12 +369,12 @@ def _chain(
         "g": f"g = 1/(1 + exp(-z)) = 1/(1 + exp({number(-z)})) = {number(g)}",
         "dg_dz": f"dg/dz = g (1 - g) = {number(g)} · {number(float(sigmoid(-z)))} = {number(dg_dz)}",
     }
-    if not is_known:
+    if y is None:
         return chain
     loss, dL_dg, dL_dz, dL_db = (float(each) for each in (graph.loss.value, graph.dL_dg, graph.dL_dz, graph.dL_db))
     chosen, probability = ("g", g) if y == 1 else ("1 - g", float(sigmoid(-z)))
     fractions = f"{1 - y:g}/{number(float(sigmoid(-z)))} - {y:g}/{number(g)}"
-    fraction = f"{number(weight)}/{number(sum_weights)}"
+    fraction = f"{number(fit.weight)}/{number(fit.sum_weights)}"
     chain |= {
         "L": f"L = -log({chosen}) = -log({number(probability)}) = {number(loss)}",
         "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {fractions} = {number(dL_dg)}",
@@ -380,7 +386,7 @@ def _chain(
         "dL_db": f"dL/db = dL/dz · dz/db = {_product(dL_dz, 1.0)} = {number(dL_db)}",
         "share": [
             f"s/S · dL/dw[{name}] = {fraction} · {_factor(float(graph.dL_dw[j]))}"
-            f" = {number(weight / sum_weights * float(graph.dL_dw[j]))}"
+            f" = {number(fit.weight * float(graph.dL_dw[j]) / fit.sum_weights)}"
             for j, name in enumerate(names)
         ],
     }
@@ -411,7 +417,7 @@ def _note(
     y: float | None,
     features: tuple[FeatureExplanation, ...],
     share_b_of_gradient: float | None,
-    whole: tuple[Array, float] | None,
+    fit: _Fit,
 ) -> str | None:
     notes = []
     g = float(graph.g.value)
@@ -432,7 +438,7 @@ def _note(
     too_large = [each.name for each in features if np.isinf(each.odds_factor)]
     if too_large:
         notes.append(f"The factor on the odds is too large for a float64: {', '.join(too_large)}.")
-    if y is not None and whole is not None:
+    if y is not None and fit.gradient is not None:
         ratios = [(each.name, each.share_of_gradient) for each in features] + [("b", share_b_of_gradient)]
         without = [name for name, ratio in ratios if ratio is None or not np.isfinite(ratio)]
         if without:
