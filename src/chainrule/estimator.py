@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from chainrule.errors import InputError
@@ -68,8 +67,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2)
         s = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if self.class_weight is not None:
-            by_class = compute_sample_weight(self.class_weight, y)
-            s = by_class if s is None else s * by_class
+            s = self._weighted_by_class(y, np.ones(np.size(y)) if s is None else s)
         self.result_ = fit(
             X,
             y,
@@ -89,6 +87,22 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.intercept_ = np.array([self.result_.b])
         self.n_iter_ = np.array([self.result_.n_epochs])
         return self
+
+    def _weighted_by_class(self, y: NDArray[Any], s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Multiply s by the class's weight; "balanced" gives each class half of S (King and Zeng 2001)."""
+        classes, codes = np.unique(y, return_inverse=True)
+        if isinstance(self.class_weight, dict):
+            unknown = [label for label in self.class_weight if label not in classes]
+            if unknown:
+                raise InputError(f"class_weight names {unknown[0]!r}, which is no label of y: take {classes.tolist()}")
+            factors = np.array([self.class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
+        elif isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            factors = s.sum() / (len(classes) * np.bincount(codes, weights=s))
+        else:
+            raise InputError(
+                f"class_weight must be None, 'balanced' or a dict of label to weight, not {self.class_weight!r}"
+            )
+        return np.asarray(s * factors[codes])
 
     def _alpha(self, sum_weights: float) -> float:
         if self.C is None:

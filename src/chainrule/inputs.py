@@ -87,6 +87,9 @@ def check_weights(sample_weight: ArrayLike | None, codes: NDArray[np.uint8]) -> 
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"sample_weight is {s[row]} in row {row + 1}: weights are finite and not negative")
+    with np.errstate(over="ignore"):
+        if np.isinf(s.sum()):
+            raise InputError("sample_weight adds up to more than a float64 holds: divide the weights by a constant")
     if not s.any():
         raise InputError("all weights are 0: give some rows a positive weight")
     for label in (0, 1):

@@ -90,7 +90,10 @@ class DenseRows:
         feature_names: Sequence[str],
         n_threads: int | None = None,
     ) -> None:
-        self.X, self.y, self.s = X, y, s
+        self.X, self.y = X, y
+        # Weights are summed in units of a power of two near their mean, so that their scale changes no bit.
+        self.weight_unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
+        self.s = None if s is None else s / self.weight_unit
         self.feature_names = tuple(feature_names)
         self.threads = thread_count(n_threads)
         self.n_rows, self.n_features = X.shape
@@ -131,7 +134,7 @@ class DenseRows:
         self._ratio = units.scale * p
 
     def reduce(self, what: What, w: Vector, b: float, v: Vector | None = None) -> Sums:
-        """Add over all rows at (w, b), in the fit's units; one read.
+        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read.
 
         Parameters
         ----------
@@ -194,7 +197,7 @@ class DenseRows:
             inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
             correlation = (cross / sums.weight - np.outer(shift, shift)) * inverse * inverse[:, None]
             np.fill_diagonal(correlation, np.where(root > 0, 1.0, 0.0))
-        return Moments(mean, sd, low, high, correlation, sums.weight)
+        return Moments(mean, sd, low, high, correlation, sums.weight * self.weight_unit)
 
     def _guess_view(self) -> View:
         """Centre and scale of a few rows spread over the data: near enough for the squares not to cancel or overflow."""

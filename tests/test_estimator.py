@@ -1,0 +1,94 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression as Peer
+
+from chainrule import InputError, LogisticRegression
+from chainrule.errors import NotConvergedWarning
+
+
+@pytest.fixture
+def table(rng):
+    X = rng.normal(size=(600, 5))
+    y = np.where(X[:, 0] - 0.5 * X[:, 1] + rng.logistic(size=600) > 0.8, "yes", "no")
+    return X, y
+
+
+@pytest.mark.parametrize("C", [0.01, 1.0, 50.0])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {"yes": 3.0, "no": 0.5}])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_C_and_weights_mean_what_they_mean_in_scikit_learn(C, class_weight, weighted, table, rng):
+    X, y = table
+    s = rng.exponential(size=len(y)) if weighted else None
+    ours = LogisticRegression(C=C, class_weight=class_weight, tol=1e-10, max_reads=100_000).fit(X, y, sample_weight=s)
+    peer = Peer(C=C, class_weight=class_weight, tol=1e-12, solver="newton-cholesky").fit(X, y, sample_weight=s)
+    np.testing.assert_allclose(ours.coef_, peer.coef_, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(ours.intercept_, peer.intercept_, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(ours.predict_proba(X), peer.predict_proba(X), atol=1e-6)
+    assert np.mean(ours.predict(X) == peer.predict(X)) > 0.998
+
+
+def test_shapes_and_attributes(table):
+    X, y = table
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    model = LogisticRegression(alpha=0.1).fit(frame, y)
+    assert model.coef_.shape == (1, 5)
+    assert model.intercept_.shape == (1,)
+    assert model.classes_.tolist() == ["no", "yes"]
+    assert model.n_iter_.tolist() == [model.result_.n_epochs]
+    assert model.feature_names_in_.tolist() == list("abcde")
+    assert model.result_.feature_names == tuple("abcde")
+    assert model.result_.alpha == 0.1
+    assert set(model.predict(frame)) <= {"no", "yes"}
+    probabilities = model.predict_proba(frame)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-15)
+    np.testing.assert_allclose(
+        np.log(probabilities[:, 1] / probabilities[:, 0]), model.decision_function(frame), rtol=1e-9
+    )
+
+
+def test_probabilities_keep_their_digits_far_from_zero():
+    model = LogisticRegression(alpha=1.0).fit([[-1.0], [1.0]], [0, 1])
+    model.coef_ = np.array([[1.0]])
+    model.intercept_ = np.array([0.0])
+    probabilities = model.predict_proba([[-700.0], [700.0]])
+    np.testing.assert_allclose(probabilities[[0, 1], [1, 0]], np.exp(-700.0), rtol=1e-13)
+
+
+def test_parameters_are_stored_untouched_and_cloned():
+    parameters = dict(
+        alpha=0.3, tol=1e-5, method="gradient-descent", max_reads=7, learning_rate=0.2, standardize=True, n_threads=2
+    )
+    model = LogisticRegression(**parameters)
+    assert {name: clone(model).get_params()[name] for name in parameters} == parameters
+
+
+def test_default_has_no_penalty(table):
+    X, y = table
+    model = LogisticRegression(tol=1e-9, max_reads=100_000).fit(X, y)
+    peer = Peer(C=np.inf, tol=1e-12, solver="newton-cholesky").fit(X, y)
+    np.testing.assert_allclose(model.coef_, peer.coef_, rtol=1e-5, atol=1e-7)
+    assert LogisticRegression(C=np.inf).fit(X, y).result_.alpha == 0.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        (dict(alpha=0.1, C=1.0), "alpha or C, not both"),
+        (dict(C=0.0), "C must be a positive number"),
+        (dict(C="big"), "C must be a positive number"),
+        (dict(alpha=-1.0), "alpha must be"),
+        (dict(class_weight="even"), "class_weight must be"),
+        (dict(class_weight={"maybe": 2.0}), "class_weight names 'maybe'"),
+        (dict(learning_rate=-1.0), "learning_rate"),
+    ],
+)
+def test_bad_parameters(parameters, sentence, table):
+    with pytest.raises(InputError, match=sentence):
+        LogisticRegression(**parameters).fit(*table)
+
+
+def test_fit_that_stops_early_warns(table):
+    with pytest.warns(NotConvergedWarning):
+        LogisticRegression(max_reads=2).fit(*table)

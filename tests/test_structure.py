@@ -1,0 +1,118 @@
+"""The architecture, read from the source: imports go upward only, and nothing outgrows its budget."""
+
+import ast
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(find_spec("chainrule").submodule_search_locations[0])
+if not list(ROOT.glob("*.py")):  # an editable install may list the built module's folder first
+    ROOT = next(Path(p) for p in find_spec("chainrule").submodule_search_locations if list(Path(p).glob("*.py")))
+
+# From low to high: a module imports only from lines above its own, or its own package.
+LAYERS = [
+    {"errors"},
+    {"losses", "penalties", "trace", "files"},
+    {"metrics", "safefile"},
+    {"kernels"},
+    {"rows"},
+    {"objective"},
+    {"diagnosis"},
+    {"solvers"},
+    {"inputs", "result", "verdict"},
+    {"fitting"},
+    {"tables"},
+    {"model"},
+    {"estimator"},
+    {"explain"},
+    {"training"},
+    {"pictures"},
+    {"report"},
+    {"terminal"},
+    {"cli"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+FREE = {"__init__", "__main__", "_core"}  # the lazy front door, `python -m`, the native core
+ALONE = "graph"  # stands on NumPy alone
+
+MODULES = sorted(p for p in ROOT.rglob("*.py"))
+MAX_MODULE, MAX_FUNCTION, MAX_CONSTRUCTOR = 500, 60, 12
+
+
+def part_of(path):
+    first = path.relative_to(ROOT).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_parts(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "chainrule":
+                names = [f"chainrule.{alias.name}" for alias in node.names]
+            else:
+                names = [node.module or ""]
+        for name in names:
+            yield name.split(".")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_upward_only(path):
+    part = part_of(path)
+    if part in FREE:
+        return
+    for name in imported_parts(path):
+        if name[0] != "chainrule" or len(name) == 1:
+            continue
+        other = name[1]
+        if other == part or other in ("_core", "__version__"):
+            continue
+        if part == ALONE:
+            assert other == "errors", f"{path.name} imports {other}: graph stands alone on NumPy"
+        elif other == ALONE:
+            assert RANK[part] >= RANK["explain"], f"{path.name} imports graph: it only explains"
+        else:
+            assert other in RANK, f"{other} has no place in LAYERS"
+            assert RANK[other] < RANK[part], f"{path.name} imports {other}, which is not below it"
+
+
+def test_graph_needs_numpy_only():
+    outside = {name[0] for path in MODULES if part_of(path) == ALONE for name in imported_parts(path)}
+    stdlib = {
+        "__future__",
+        "collections",
+        "dataclasses",
+        "functools",
+        "typing",
+        "math",
+        "html",
+        "enum",
+        "itertools",
+        "contextlib",
+    }
+    assert outside <= stdlib | {"numpy", "chainrule"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_budgets(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= MAX_MODULE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert lines <= MAX_FUNCTION, f"{node.name} has {lines} lines without its docstring"
+            if node.name == "__init__":
+                arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                assert len(arguments) - 1 <= MAX_CONSTRUCTOR, (
+                    f"{path.name}: a constructor of {len(arguments) - 1} arguments"
+                )
+
+
+def test_every_part_has_its_place():
+    parts = {part_of(path) for path in MODULES} - FREE - {ALONE, "page", "data"}
+    assert parts == set(RANK)
