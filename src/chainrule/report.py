@@ -196,7 +196,7 @@ def _template() -> "Template":
 
 
 def _percent(share: float | None, places: int = 1) -> str:
-    return "–" if share is None or not np.isfinite(share) else f"{100 * share:.{places}f} %"
+    return "–" if share is None or not np.isfinite(share) else f"{100 * share:.{places}f}%"
 
 
 def _markup(svg: str) -> Any:
@@ -258,7 +258,7 @@ def _sigmoid(z: ArrayLike) -> Floats:
 def _charts(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
     c, m = inputs.coefficients, inputs.training.metrics
     numeric = _numeric(c)
-    w, w_fit, scale = (np.asarray(v, dtype=np.float64) for v in (c.w, c.w_fit, c.scale))
+    w, scale = np.asarray(c.w, dtype=np.float64), np.asarray(c.scale, dtype=np.float64)
     per_sd = numeric & (scale != 1)
     g, y = _sigmoid(inputs.training.z), inputs.training.y
     made = {
@@ -284,9 +284,8 @@ def _graphs(explanation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
 
 
 def _numeric(c: Coefficients) -> NDArray[np.bool_]:
-    if c.numeric is None:
-        return np.asarray(c.scale, dtype=np.float64) != 1
-    return np.asarray(c.numeric, dtype=bool)
+    numeric = np.asarray(c.scale, dtype=np.float64) != 1 if c.numeric is None else c.numeric
+    return np.asarray(numeric, dtype=np.bool_)
 
 
 def _coefficients(c: Coefficients) -> list[dict[str, Any]]:

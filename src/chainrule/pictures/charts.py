@@ -128,7 +128,7 @@ def _epochs(ax: "Axes", ticks: list[int] | None, last: float, across: Any) -> No
 
     if ticks is None:
         ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(0, max(last, 1)) if t <= max(last, 1)]
-    elif last > 1.6 * ticks[-1]:
+    elif last > 3.5 * ticks[-1]:  # nearer, the two labels would touch
         ticks = [*ticks, int(last)]
     labels = [f"{t:,}" if t < 10**6 else number(float(t), 2) for t in ticks]
     ax.set_xticks([float(across(np.array([float(t)]))[0]) for t in ticks], labels)
@@ -326,8 +326,8 @@ def probability_histogram(
         middle = 46 + (WIDTH - 62) / 2
         d.line([(middle, 34), (middle, 240)], role="line", width=1.2, dashes="--")
         d.text(8, 18, "share of the class", role="muted", size=12)
-        d.text(WIDTH - 16, 18, "predicted 1  →", role="muted", size=12, anchor="right")
-        d.text(middle, 284, "probability g of class 1", role="muted", size=12, anchor="center")
+        d.text(WIDTH - 16, 18, f"predicted {names[1]}  →", role="muted", size=12, anchor="right")
+        d.text(middle, 284, f"g, probability of {names[1]}", role="muted", size=12, anchor="center")
         d.text(60, 58, f"{names[1]} (y = 1)", role="one", size=13, bold=True, tip=clean(classes[1]))
         d.text(WIDTH - 24, 230, f"{names[0]} (y = 0)", role="zero-text", size=13, bold=True, anchor="right",
                tip=clean(classes[0]))  # fmt: skip
@@ -385,7 +385,14 @@ def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1
             d.text(38, top + 14, f"y = {c}", role=ink, size=12, bold=True, anchor="right")
         for at, label in ((0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1, "1")):
             d.text(46 + at * (WIDTH - 62), 268, label, role="muted", size=12, anchor="center")
-        d.text(46 + (WIDTH - 62) / 2, 286, "probability g of class 1", role="muted", size=12, anchor="center")
+        d.text(
+            46 + (WIDTH - 62) / 2,
+            286,
+            f"g, probability of {shorten(classes[1], 24)}",
+            role="muted",
+            size=12,
+            anchor="center",
+        )
         d.math(46 + 0.135 * (WIDTH - 62), 96, r"-\log\, g", role="one", size=16)
         d.math(46 + 0.865 * (WIDTH - 62), 96, r"-\log(1-g)", role="zero-text", size=16, anchor="right")
     says = (
