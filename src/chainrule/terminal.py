@@ -411,10 +411,10 @@ def print_demo(console: Console, document: Document) -> None:
     model, report = document["files"]["model"], document["files"]["report"]
     row, table = document["explanation"]["row"], document["table"]
     heading(console, "Next")
-    console.print(facts([("look", f"open {report}")]))
+    console.print(Text(f"  open {report}"), soft_wrap=True)
     for command in (
         f"chainrule explain {model} {table} --row {row} --epoch 1",
         f"chainrule predict {model} {table}",
-        f"chainrule fit {table} --target species ...",
+        "chainrule fit YOUR.csv --target COLUMN --test-size 0.25 --report report.html",
     ):
         console.print(Text(f"  {command}"), soft_wrap=True)

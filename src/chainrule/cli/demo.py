@@ -18,6 +18,10 @@ from chainrule.training import Descent, Prepared, Training, explain, prepare
 FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 EPOCHS = 10_000
 TITLE = "Penguins: male or female?"
+SOURCE = (
+    "Data: Gorman, Williams and Fraser (2014), PLoS ONE 9(3) e90081; Palmer Station LTER; from the Python package "
+    "palmerpenguins 0.1.6, CC0"
+)
 
 
 def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
@@ -33,9 +37,11 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     check_outputs({f"--out-dir ({name})": path for name, path in paths.items()})
     messages = terminal.messages(quiet=quiet)
     prepared = prepare_penguins()
+    for text in prepared.notes:
+        terminal.note(messages, text)
     training, interrupted, warned = train_watched(prepared, descent_for(prepared), messages)
     row = closest_call(training)
-    write_files(training, paths, TITLE, row)
+    write_files(training, paths, TITLE, row, (SOURCE,))
     write_atomically(out_dir / "penguins.csv", (files("chainrule") / "data" / "penguins.csv").read_bytes())
     tell_warnings(messages, training, warned, as_json=as_json)
     explanation, whole = explain(training.model, prepared.design, row)

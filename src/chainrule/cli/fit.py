@@ -88,7 +88,13 @@ def train_watched(prepared: Prepared, descent: Descent, messages: Console) -> tu
             return training, True, warned
 
 
-def write_files(training: Training, files: Mapping[str, Path | None], title: str, row: int | None = None) -> None:
+def write_files(
+    training: Training,
+    files: Mapping[str, Path | None],
+    title: str,
+    row: int | None = None,
+    sources: Sequence[str] = (),
+) -> None:
     """Write the files asked for, each whole or not at all."""
     model, trace, report = (files[name] for name in ("model", "trace", "report"))
     if model is not None:
@@ -98,7 +104,7 @@ def write_files(training: Training, files: Mapping[str, Path | None], title: str
     if report is not None:
         from chainrule.cli.reporting import write_report
 
-        write_report(report, training, title, row)
+        write_report(report, training, title, row, sources)
 
 
 def tell_warnings(messages: Console, training: Training, warned: Sequence[str], *, as_json: bool) -> None:
