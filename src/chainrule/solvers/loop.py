@@ -159,9 +159,6 @@ class Run:
         status = self._monitor.watch(evaluation.objective, evaluation.grad_norm)
         if not evaluation.finite:
             return "non_finite" if status != "diverging" or epoch == 0 else "diverged"
-        self._last = (epoch, state)
-        if self._best is None or evaluation.objective < self._best[1].evaluation.objective:
-            self._best = (epoch, state)
         self._oscillated |= status == "oscillating"
         seconds = time.perf_counter() - self._start
         step = Step(epoch, self.max_reads, state, self.objective.rows.units, seconds, status, self.tol, self._monitor)
@@ -176,6 +173,10 @@ class Run:
         for callback in self.callbacks:
             line.update(callback(step) or {})
         self._recorder.record(line, state.w, state.b)
+        # After the trace has it: a Ctrl-C in a callback must not leave a best point that the trace doesn't know.
+        self._last = (epoch, state)
+        if self._best is None or evaluation.objective < self._best[1].evaluation.objective:
+            self._best = (epoch, state)
         if status == "diverging":
             return "diverged"
         return "converged" if evaluation.grad_norm <= self.tol else ""
