@@ -49,6 +49,7 @@ REFERENCE = {
     "add": (lambda a, b: a + b, (lambda a, b: 1, lambda a, b: 1)),
     "sub": (lambda a, b: a - b, (lambda a, b: 1, lambda a, b: -1)),
     "mul": (lambda a, b: a * b, (lambda a, b: b, lambda a, b: a)),
+    "weigh": (lambda s, x: s * x, (lambda s, x: x, lambda s, x: s)),
     "div": (lambda a, b: a / b, (lambda a, b: 1 / b, lambda a, b: -a / b**2)),
     "neg": (lambda x: -x, (lambda x: -1,)),
     "exp": (mpmath.exp, (mpmath.exp,)),

@@ -93,6 +93,7 @@ def test_graph_needs_numpy_only():
         "enum",
         "itertools",
         "contextlib",
+        "re",
     }
     assert outside <= stdlib | {"numpy", "chainrule"}
 

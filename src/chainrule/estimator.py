@@ -67,7 +67,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2)
         s = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if self.class_weight is not None:
-            s = self._weighted_by_class(y, np.ones(np.size(y)) if s is None else s)
+            s = self._weighted_by_class(np.asarray(y), np.ones(np.size(y)) if s is None else s)
         self.result_ = fit(
             X,
             y,
@@ -97,7 +97,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"class_weight names {unknown[0]!r}, which is no label of y: take {classes.tolist()}")
             factors = np.array([self.class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
         elif isinstance(self.class_weight, str) and self.class_weight == "balanced":
-            factors = s.sum() / (len(classes) * np.bincount(codes, weights=s))
+            weight = np.bincount(codes, weights=s)
+            factors = s.sum() / (len(classes) * np.where(weight > 0, weight, 1.0))
         else:
             raise InputError(
                 f"class_weight must be None, 'balanced' or a dict of label to weight, not {self.class_weight!r}"

@@ -196,9 +196,10 @@ def row_factors(graph: LogisticGraph) -> Array:
 
 
 def _average(losses: Node, s: Node | None, name: str) -> Node:
+    # A row of weight 0 does not count, not even where the article's loss is infinite: `weigh`, not `mul`.
     if s is None:
         return apply("mean", losses, name=name)
-    return apply("div", apply("sum", s * losses), constant(s.value.sum(), "S"), name=name)
+    return apply("div", apply("sum", apply("weigh", s, losses)), constant(s.value.sum(), "S"), name=name)
 
 
 def _check_shapes(X: Node, y: Node, w: Node, b: Node) -> None:

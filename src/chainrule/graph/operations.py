@@ -114,6 +114,9 @@ _ROWS = (
     Operation("mul", ("a", "b"), "a · b", lambda a, b: a * b, (
         Derivative("b", lambda out, a, b: b),
         Derivative("a", lambda out, a, b: a))),
+    Operation("weigh", ("s", "x"), "s · x", lambda s, x: np.where(s == 0, 0.0, s * x), (
+        Derivative("x", lambda out, s, x: x),
+        Derivative("s", lambda out, s, x: s))),
     Operation("div", ("a", "b"), "a/b", lambda a, b: a / b, (
         Derivative("1/b", lambda out, a, b: 1.0 / b),
         Derivative("-a/b^2", lambda out, a, b: -out / b))),

@@ -51,7 +51,8 @@ def sum_to_shape(values: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _entries(gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
-    return sum_to_shape(np.asarray(gradient * local), shape)
+    # A gradient of 0 carries nothing on, not even over a slope that is infinite: a row of weight 0 does not count.
+    return sum_to_shape(np.asarray(np.where(gradient == 0, 0.0, gradient * local)), shape)
 
 
 def _as_rows(values: Array, missing: bool) -> Array:
