@@ -269,3 +269,23 @@ def test_without_standardising_the_fit_is_in_the_units_of_the_table(penguins):
         training = train(prepared, Descent(standardize=False, epochs=10))
     assert np.array_equal(training.model.w, training.model.w_fit)
     assert (training.model.scale == 1).all()
+
+
+def test_all_rows_are_trained_on_where_they_lie(monkeypatch):
+    class SeenError(Exception):
+        pass
+
+    def look(X, y, **_more):
+        raise SeenError(X, y)
+
+    monkeypatch.setattr("chainrule.training.fit", look)
+    prepared = prepare(pa.table({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "b", "a", "b"]}), "y")
+    with pytest.raises(SeenError) as seen:
+        train(prepared)
+    assert seen.value.args[0] is prepared.design.X
+    assert seen.value.args[1] is prepared.design.y
+
+
+def test_weights_of_zero_alone_are_refused():
+    with pytest.raises(InputError, match="weight 0"):
+        figures(np.array([1.0, -1.0]), np.array([1.0, 0.0]), np.zeros(2))

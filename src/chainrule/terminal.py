@@ -270,9 +270,8 @@ def print_predictions(console: Console, predictions: Sequence[Document], positiv
     """Print predictions as a table."""
     console.print(
         grid(
-            ["row", f"probability of {positive}", "class"],
-            [[str(entry["row"]), fixed(entry["probability"]), entry["class"]] for entry in predictions],
-            left=0,
+            ["class", "row", f"probability of {positive}"],
+            [[entry["class"], str(entry["row"]), fixed(entry["probability"])] for entry in predictions],
         )
     )
 
@@ -318,6 +317,7 @@ def print_explanation(console: Console, document: Document) -> None:
     forward = "forward: x, w, b -> z -> g" + ("" if told["y"] is None else " -> L")
     console.print(Text(f"  {forward}", style=DIM))
     console.print(_forward_table(told))
+    console.print()
     _equations(console, [f"z = x · w + b = {number(told['z'], 6)}, the log-odds of {positive}", told["chain"]["g"]])
     if told["y"] is None:
         console.print(Text("  Without a label there is no loss, and nothing goes backward.", style=DIM))
@@ -326,7 +326,9 @@ def print_explanation(console: Console, document: Document) -> None:
     console.print()
     console.print(Text("  backward: L -> g -> z -> w, b", style=DIM))
     _equations(console, [told["chain"][key] for key in ("dL_dg", "dg_dz", "dL_dz", "dL_db")])
+    console.print()
     console.print(_backward_table(document))
+    console.print()
     console.print(facts(_share_lines(document)))
 
 
@@ -408,6 +410,7 @@ def print_demo(console: Console, document: Document) -> None:
     print_explanation(console, document)
     heading(console, f"The {len(document['predictions'])} birds of unknown sex")
     print_predictions(console, document["predictions"], document["positive"])
+    console.print(Text("  Rows 4 and 272 have no measure at all: theirs are put at the mean.", style=DIM))
     model, report = document["files"]["model"], document["files"]["report"]
     row, table = document["explanation"]["row"], document["table"]
     heading(console, "Next")

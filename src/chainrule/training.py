@@ -170,8 +170,8 @@ def train(
 
     try:
         result = fit(
-            design.X[rows],
-            _y(design)[rows],
+            _take(design.X, rows),
+            _take(_y(design), rows),
             sample_weight=_part(design.weights, rows),
             alpha=how.alpha,
             method=how.method,
@@ -240,12 +240,13 @@ def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, An
     z, y: (m,), y of 0 and 1. base_rate: the share of positives among these rows (weighted), base_loss and
     base_accuracy: of predicting that share for every row. confusion counts rows, not weights.
     """
+    loss = log_loss(z, y, weights)
     s = np.ones_like(y) if weights is None else weights
     rate = float(s @ y / s.sum())
     told, true = z > 0, y > 0
     return {
         "rows": len(y),
-        "loss": log_loss(z, y, weights),
+        "loss": loss,
         "accuracy": accuracy(z, y, weights),
         "auc": auc(z, y, weights),
         "base_rate": rate,
@@ -348,4 +349,9 @@ def _y(design: Design) -> Floats:
 
 
 def _part(weights: Floats | None, rows: Rows) -> Floats | None:
-    return None if weights is None else weights[rows]
+    return None if weights is None else _take(weights, rows)
+
+
+def _take(array: Floats, rows: Rows) -> Floats:
+    """Take rows, in ascending order; all of them are the array itself and no copy."""
+    return array if len(rows) == len(array) else array[rows]

@@ -35,7 +35,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        say("chainrule: interrupted; nothing was written")
+        say("chainrule: interrupted before the end; no file is half-written")
         return INTERRUPTED
     except Exception as error:
         # typer keeps its usage errors in a private copy of click, older versions in click: known by what they can do
