@@ -140,7 +140,7 @@ def test_diverging_run_ends_and_names_the_way_out(run, penguins):
     assert outcome.code == 0
     told = json.loads(outcome.out)
     assert told["result"]["reason"] != "converged"
-    assert "take a learning_rate below" in outcome.err
+    assert "take a --learning-rate below" in outcome.err
 
 
 def test_quiet_silences_stderr_only(run, penguins):

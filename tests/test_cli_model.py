@@ -232,3 +232,20 @@ def test_outputs_never_replace_inputs(run, trained):
         words = ("explain", trained.model, trained.table, "--row", "1", "--svg", path)
         assert_mistake(run(*words), "--svg", "would overwrite the input")
     assert before == (trained.model.read_bytes(), trained.table.read_bytes())
+
+
+def test_saturated_row_shows_both_forms(run, tmp_path):
+    table, model = tmp_path / "t.csv", tmp_path / "m.safetensors"
+    table.write_text(
+        "x,y\n" + "".join(f"{i},{'b' if i > 5 else 'a'}\n" for i in (1, 2, 3, 4, 5, 6, 7, 8, 9, 90000, 99000))
+    )
+    words = ("--no-standardize", "--learning-rate", "1", "--epochs", "1", "--out", model)
+    assert run("fit", table, "--target", "y", *words).code == 0
+    told = json.loads(run("explain", model, table, "--row", 1, "--epoch", 1, "--json").out)["explanation"]
+    assert told["saturated"]
+    assert told["article_product"] is None
+    assert told["dL_dz"] == 1  # y = 0 and g has rounded to 1: g - y
+    text = run("explain", model, table, "--row", 1, "--epoch", 1).out
+    assert "divides by zero" in text
+    assert "g has rounded to 1" in " ".join(text.split())
+    assert max(len(line) for line in text.splitlines()) <= 80

@@ -23,7 +23,7 @@ Document = Mapping[str, Any]
 
 HEADING = "bold"
 DIM = "dim"
-TINY = 1e-12  # below this a number of the fit's units is the rounding of a 0
+TINY = 1e-12  # a standardised x at its mean may come out as 1e-16: the rounding of a 0
 SHOWN = 30  # features in a table; --json gives all
 
 
@@ -54,7 +54,14 @@ def messages(*, quiet: bool = False) -> Console:
 
 def note(console: Console, text: str) -> None:
     """Print one note on stderr, whole on one line where stderr is a file."""
-    console.print(Text.assemble(("note: ", "yellow"), text), soft_wrap=not console.is_terminal)
+    console.print(Text.assemble(("note: ", "yellow"), as_options(text)), soft_wrap=not console.is_terminal)
+
+
+def as_options(text: str) -> str:
+    """Call what Python's arguments are called in a message by the names of the command line's options."""
+    text = re.sub(r"^learning_rate (?=\d)", "--learning-rate ", text)
+    text = text.replace("take a learning_rate below", "take a --learning-rate below")
+    return text.replace("(standardize=True)", "(--standardize)")
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -69,14 +76,14 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
 
 
-def aligned(value: float | None) -> str:
+def aligned(value: float | None, zero: float = 0.0) -> str:
     """Write a number of the fit's units with three decimals, so that columns line up; very large or small ones as powers.
 
-    A column's mean comes back from the fit's units as 1e-16 or so: that is shown as the 0 it stands for.
+    zero: what is not larger than this is shown as 0.
     """
     if value is None or not math.isfinite(value):
         return number(value)
-    if abs(value) < TINY:
+    if abs(value) <= zero:
         return "0"
     return f"{value:.3f}" if 5e-4 <= abs(value) < 1e5 else f"{value:.2e}"
 
@@ -214,9 +221,15 @@ def _rate(result: Document) -> str:
     if limit is None:
         return f"{number(rate)}; any rate is stable here"
     auto = " (auto)" if rate == limit / 2 else ""
-    return f"{number(rate)}{auto}, the largest stable one is {number(limit)}" + (
+    return f"{number(rate)}{auto}, the largest stable one is {number(_floor(limit))}" + (
         ": above it the loss may rise or oscillate" if rate > limit else ""
     )
+
+
+def _floor(value: float, digits: int = 4) -> float:
+    """Round down, so that a rate below what is shown is below the limit."""
+    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return math.floor(value / step) * step
 
 
 def _figures_table(document: Document) -> Padding:
@@ -261,7 +274,7 @@ def _coefficients_table(document: Document) -> Padding:
 
 def _outcome(document: Document) -> list[tuple[str, str]]:
     result = document["result"]
-    pairs = [("training", f"{result['method'].replace('-', ' ')} {result['message']}")]
+    pairs = [("training", f"{result['method'].replace('-', ' ')} {as_options(result['message'])}")]
     pairs += [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
     return pairs
 
@@ -355,7 +368,9 @@ def _forward_table(told: Document) -> Padding:
             [
                 entry["name"],
                 *([f"{entry['x_user']:.6g}"] if scaled else []),
-                *(aligned(entry[key]) for key in ("x", "w", "contribution")),
+                aligned(entry["x"], TINY),
+                aligned(entry["w"]),
+                aligned(entry["contribution"], TINY),
                 "1" if abs(entry["contribution"]) < TINY else number(entry["odds_factor"], 3),
                 fixed(so_far[entry["name"]]),
             ]
@@ -371,7 +386,8 @@ def _backward_table(document: Document) -> Padding:
     columns = ["dL_dw = dL_dz dz_dw", "dz_dw", "dL_dw", "share"]
     rows = [["b", "1", aligned(told["dL_db"]), power(told["share_b"])]]
     rows += [
-        [entry["name"], aligned(entry["dz_dw"]), aligned(entry["dL_dw"]), power(entry["share"])] for entry in shown
+        [entry["name"], aligned(entry["dz_dw"], TINY), aligned(entry["dL_dw"]), power(entry["share"])]
+        for entry in shown
     ]
     if whole is not None:
         columns.append("all rows")
@@ -396,6 +412,8 @@ def _share_lines(document: Document) -> list[tuple[str, str]]:
         lines.append(("all rows", f"the sum of the shares of the {whole['rows']:,} rows {which}"))
     if told["alpha"] > 0:
         lines.append(("alpha w", "the penalty's part; at the optimum it and the rows' part cancel"))
+    if told["note"]:
+        lines.append(("note", told["note"]))
     check = told["check"]
     lines.append(
         ("checked", f"against {check['method']}: the largest relative error is {number(check['max_error'], 2)}")

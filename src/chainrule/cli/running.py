@@ -16,6 +16,7 @@ from chainrule.errors import ChainruleWarning, InputError
 def run(argv: Sequence[str] | None = None) -> int:
     """Parse `argv`, run the command, return the exit code (see `chainrule.cli`)."""
     from chainrule.cli.app import app
+    from chainrule.terminal import as_options
 
     arguments = sys.argv[1:] if argv is None else list(argv)
     for stream in (sys.stdout, sys.stderr):
@@ -27,7 +28,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except InputError as mistake:
-        return _mistake(str(mistake))
+        return _mistake(as_options(str(mistake)))
     except BrokenPipeError:
         # the reader of our output has left (`| head`): nothing is wrong, and Python must not flush into the void
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
