@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chainrule.pictures.charts import TraceLike
 
 Floats = NDArray[np.float64]
+# What the page reads of a result; what is missing is not shown.
+_READ = ("objective_line", "message", "n_rows", "n_epochs", "objective", "grad_norm", "alpha")
 SHOWN_COEFFICIENTS = 200
 SHOWN_LEDGER = 60
 SHOWN_PREDICTIONS = 500
@@ -86,7 +88,7 @@ class ReportInputs:
     title : str
         Heading of the page.
     result : mapping
-        `Result.to_dict()`.
+        `Result.to_dict()`; what is missing or None is not shown.
     trace : Trace
         What training recorded; anything with `columns` will do.
     coefficients : Coefficients
@@ -145,12 +147,12 @@ def render_report(inputs: ReportInputs) -> str:
         lead=_lead(inputs),
         target=schema.get("target"),
         classes=classes,
-        result=inputs.result,
+        result={**dict.fromkeys(_READ), **inputs.result},
         rate=_rate(inputs.result),
         trace_note=getattr(inputs.trace, "note", ""),
         parts=_parts(inputs),
         charts=_charts(inputs, classes),
-        e=inputs.explanation,
+        e=None if inputs.explanation is None else {"note": None, "check": None, **inputs.explanation},
         graphs=_graphs(inputs.explanation),
         ledger=_ledger(inputs.explanation),
         strongest=_strongest(inputs.explanation),

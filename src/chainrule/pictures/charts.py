@@ -136,14 +136,15 @@ def _epochs(ax: "Axes", ticks: list[int] | None, last: float, across: Any) -> No
 
 def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -> None:
     """Set the range of y around values, by powers where they span more than a factor of 50, with level lines."""
-    from matplotlib.ticker import LogLocator, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     low, high = min(values), max(values)
     if low > 0 and high > 50 * low:
         ax.set_yscale("log")
-        low, high = low / 1.3, high * 1.3
-        ticks = [t for t in LogLocator(numticks=6).tick_values(low, high) if low <= t <= high]
-        labels = [number(float(t), 1) for t in ticks]
+        low, high = low / 1.3, min(high, 1e307) * 1.3
+        first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+        ticks = [10.0**k for k in range(first, last + 1, math.ceil((last - first + 1) / 5))]
+        labels = [number(t, 1) for t in ticks]
     else:
         pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
         low, high = low - pad, high + pad

@@ -125,8 +125,9 @@ def _products(e: Explanation, shown: list[tuple[int, dict[str, Any]]]) -> list[t
              rf"{tex_number(e['article_product'])}", "ink"),
         ]  # fmt: skip
     if e["y"] in (0, 1):
-        form = r"-\,\sigma(-z) = g - 1" if e["y"] == 1 else r"\sigma(z) = g"
-        lines.append((rf"\dfrac{{\partial L}}{{\partial z}} = g - y = {form} = {tex_number(dz)}", "ink"))
+        form = r"-\,\sigma(-z)" if e["y"] == 1 else r"\sigma(z)"
+        note = r"\quad\mathrm{(stable\ form)}" if e.get("saturated") else ""
+        lines.append((rf"\dfrac{{\partial L}}{{\partial z}} = g - y = {form} = {tex_number(dz)}{note}", "ink"))
     if shown:
         j, f = max(shown, key=lambda p: abs(p[1]["dL_dw"] or 0.0))
         lines.append(
@@ -229,8 +230,8 @@ def _wide_chain(d: Drawing, e: Explanation, zy: float, known: bool) -> None:
         d.math(1084, zy - 106, _L_FORMULA, size=15, anchor="right")
         d.text(1084, zy - 83, f"= {number(e['loss'])}", size=14, bold=True, anchor="right")
         d.math(_G + 40, zy + 44, _DL_DG, role="backward", size=15)
-        first = "divides by zero" if e.get("dL_dg") is None else number(e["dL_dg"])
-        d.text(_G + 40, zy + 78, f"= {first}", role="backward", size=14, bold=True)
+        first = "divides by zero" if e.get("dL_dg") is None else f"= {number(e['dL_dg'])}"
+        d.text(_G + 40, zy + 78, first, role="backward", size=14, bold=True)
         d.line([(_L, zy + 98), (_L, zy + 23)], role="ink", arrow=True)
         _value_box(d, _L - 38, zy + 112, 76, "y", e["y"])
         _node(d, _L, zy, "L")
@@ -299,21 +300,21 @@ def _narrow_feature(d: Drawing, top: float, j: int, f: dict[str, Any]) -> None:
 
 def _formula_and_value(d: Drawing, y: float, tex: str, value: str, role: str) -> None:
     d.math(86, y, tex, role=role, size=14)
-    d.text(86 + math_width(tex, 14) + 6, y, f"= {value}", role=role, size=13, bold=True)
+    d.text(86 + math_width(tex, 14) + 6, y, value, role=role, size=13, bold=True)
 
 
 def _narrow_chain(d: Drawing, e: Explanation, z_at: float, g_at: float, l_at: float, known: bool) -> None:
     x = 46.0
-    _formula_and_value(d, z_at - 14, _Z_FORMULA, number(e["z"]), "ink")
+    _formula_and_value(d, z_at - 14, _Z_FORMULA, f"= {number(e['z'])}", "ink")
     d.line([(x - 5, z_at + 22), (x - 5, g_at - 23)], role="ink", arrow=True)
-    _formula_and_value(d, (z_at + g_at) / 2 + 5, _DG_DZ, number(e["dg_dz"]), "backward")
-    _formula_and_value(d, g_at + 5, _G_FORMULA, number(e["g"]), "ink")
+    _formula_and_value(d, (z_at + g_at) / 2 + 5, _DG_DZ, f"= {number(e['dg_dz'])}", "backward")
+    _formula_and_value(d, g_at + 5, _G_FORMULA, f"= {number(e['g'])}", "ink")
     if known:
         d.line([(x + 5, g_at - 22), (x + 5, z_at + 23)], role="backward", arrow=True)
         d.line([(x - 5, g_at + 22), (x - 5, l_at - 23)], role="ink", arrow=True)
         d.line([(x + 5, l_at - 22), (x + 5, g_at + 23)], role="backward", arrow=True)
         middle = (g_at + l_at) / 2
-        first = "divides by zero" if e.get("dL_dg") is None else number(e["dL_dg"])
+        first = "divides by zero" if e.get("dL_dg") is None else f"= {number(e['dL_dg'])}"
         _formula_and_value(d, middle + 5, _DL_DG, first, "backward")
         d.math(86, l_at + 1, _L_FORMULA, size=14)
         d.text(86, l_at + 22, f"= {number(e['loss'])}", size=13, bold=True)

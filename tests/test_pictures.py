@@ -1,0 +1,365 @@
+import re
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from chainrule.explain import explain_row
+from chainrule.pictures import charts, style
+from chainrule.pictures.graph_picture import row_graph_svg
+from chainrule.pictures.text import cells, clean, escape, exp_number, number, shorten, tex_number
+
+NASTY = [
+    "<script>alert(1)</script>",
+    "100% $x_1^2$ \\frac{1}{2} \\notacommand",
+    "体重 العمر 🐧",
+    "a \"quoted\" & 'single' name",
+    "ctrl\x00\x07\ud800",
+    "$",
+]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parsed(svg: str) -> ET.Element:
+    return ET.fromstring(svg)
+
+
+def words(svg: str) -> str:
+    return " ".join("".join(t.itertext()) for t in parsed(svg).iter(f"{SVG}text"))
+
+
+def description(svg: str) -> str:
+    return parsed(svg).find(f"{SVG}desc").text
+
+
+def trace(epochs: int = 200, **more: np.ndarray) -> SimpleNamespace:
+    e = np.arange(epochs + 1)
+    columns = {"epoch": e, "loss": 0.25 + 0.44 * np.exp(-e / 20), "accuracy": 0.9 - 0.4 * np.exp(-e / 5.0)}
+    return SimpleNamespace(columns={**columns, **more})
+
+
+def explanation(x=(0.5, -1.0, 0.0), y=1.0, w=(1.25, 0.75, -3.0), b=0.3, names=("mass", "length", "red"), **more):
+    return explain_row(np.array(x), y, np.array(w), b, feature_names=names, row=17, label="male", **more).to_dict()
+
+
+def all_pictures() -> dict[str, str]:
+    rng = np.random.default_rng(0)
+    g = rng.random(300)
+    y = (rng.random(300) < g) * 1.0
+    held = {"held_out_loss": np.linspace(0.7, 0.3, 201), "held_out_accuracy": np.linspace(0.5, 0.8, 201)}
+    return {
+        "loss": charts.loss_curves(trace(**held), base_loss=0.69),
+        "accuracy": charts.accuracy_curves(trace(**held), base_accuracy=0.52),
+        "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
+        "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
+        "loss_of_g": charts.loss_of_g(g, y, classes=(NASTY[1], NASTY[4])),
+        "graph": row_graph_svg(explanation()),
+        "graph narrow": row_graph_svg(explanation(), narrow=True),
+        "graph nasty": row_graph_svg(
+            explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict()
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"), (1.0, "1"), (-3.0, "−3"), (0.26064, "0.2606"), (-0.5, "−0.5000"), (12345.678, "12,346"),
+        (999999.0, "999,999"), (1e6, "1.000 × 10⁶"), (-2.5e-9, "−2.500 × 10⁻⁹"), (0.00012345, "0.0001234"),
+        (0.99999, "1.000"), (9.99999e-5, "0.0001000"), (float("inf"), "∞"), (float("-inf"), "−∞"), (None, "–"),
+        (float("nan"), "–"),
+    ],
+)  # fmt: skip
+def test_numbers_have_four_digits_and_a_true_minus(value, text):
+    assert number(value) == text
+
+
+def test_exp_number_goes_where_float64_ends():
+    assert exp_number(0.0) == "1"
+    assert exp_number(np.log(2.5)) == "2.500"
+    assert exp_number(1000.0) == "1.970 × 10⁴³⁴"
+    assert exp_number(-1000.0) == "5.076 × 10⁻⁴³⁵"
+    assert exp_number(float("inf")) == "∞"
+
+
+def test_tex_numbers():
+    assert tex_number(-0.25) == "-0.2500"
+    assert tex_number(-0.25, factor=True) == "(-0.2500)"
+    assert tex_number(-1.5e-7) == r"-1.500\times 10^{-7}"
+
+
+def test_names_are_shortened_in_the_middle_and_cleaned():
+    assert shorten("short", 20) == "short"
+    cut = shorten("bill_length_mm_of_the_bird=Gentoo", 20)
+    assert "…" in cut
+    assert cut.startswith("bill_len")
+    assert cut.endswith("=Gentoo")
+    assert cells(cut) <= 20
+    assert cells(shorten("体" * 50, 20)) <= 20
+    assert clean("a\x00b\tc\ud800\ufffe") == "a\ufffdb c\ufffd\ufffd"
+    assert escape("<a href='x'>&\"") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;"
+
+
+PICTURES = all_pictures()
+
+
+@pytest.mark.parametrize("kind", list(PICTURES))
+def test_every_picture_is_sound(kind):
+    svg = PICTURES[kind]
+    root = parsed(svg)
+    assert root.get("role") == "img"
+    title, desc = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert root.get("aria-labelledby") == f"{title.get('id')} {desc.get('id')}"
+    assert title.text
+    assert re.search(r"\d", desc.text)
+    ids = [e.get("id") for e in root.iter() if e.get("id")]
+    assert len(ids) == len(set(ids))
+    for reference in re.findall(r'(?:href="#|url\(#)([^")]+)', svg):
+        assert reference in ids
+    allowed = svg.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert "http" not in allowed
+    assert "<script" not in svg
+    assert "crtext" not in svg, "every placeholder was replaced by its words"
+    assert "#c0de" not in svg, "every colour became a class"
+    assert not re.search(r"(?:fill|stroke): ?#", re.sub(r"<style>.*?</style>", "", svg))
+    assert "metadata" not in svg
+
+
+def test_same_input_same_bytes_and_no_two_pictures_share_an_id():
+    once, again = PICTURES, all_pictures()
+    assert once == again
+    ids = re.findall(r' id="([^"]+)"', "".join(once.values()))
+    assert len(ids) == len(set(ids))
+
+
+def test_users_matplotlib_settings_neither_matter_nor_change():
+    import matplotlib as mpl
+
+    plain = charts.odds_forest(["a", "b"], [0.5, -1.0])
+    with mpl.rc_context({"svg.fonttype": "path", "axes.grid": True, "lines.linewidth": 9, "font.size": 30}):
+        assert charts.odds_forest(["a", "b"], [0.5, -1.0]) == plain
+        assert mpl.rcParams["lines.linewidth"] == 9
+
+
+def test_threads_draw_the_same():
+    expected, got = charts.loss_curves(trace()), []
+    threads = [threading.Thread(target=lambda: got.append(charts.loss_curves(trace()))) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert got == [expected] * 4
+
+
+def test_matplotlib_loads_when_a_picture_is_drawn_and_pyplot_never():
+    code = (
+        "import sys, chainrule.report, chainrule.pictures.charts as c, chainrule.pictures.graph_picture\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "c.odds_forest(['a'], [1.0])\n"
+        "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_from_the_data_are_text_and_whole_in_a_tip():
+    svg = charts.odds_forest(NASTY, np.arange(6.0))
+    for name in NASTY:
+        assert clean(name) in [t.text for t in parsed(svg).iter(f"{SVG}title")] or clean(name) in words(svg)
+    assert "\\frac" in words(svg)
+
+
+def test_standalone_pictures_carry_both_palettes_and_inline_ones_none():
+    svg = row_graph_svg(explanation())
+    light, dark = style.PALETTE["ink"]
+    assert f".cr-f-ink{{fill:{light}}}" in svg
+    assert f".cr-f-ink{{fill:{dark}}}" in svg[svg.index("prefers-color-scheme:dark") :]
+    inline = row_graph_svg(explanation(), standalone=False)
+    assert "<style" not in inline
+    css = style.palette_css()
+    for name in set(re.findall(r"cr-[fs]-[a-z-]+", inline)):
+        assert f".{name}{{" in css
+
+
+def contrast(a: str, b: str) -> float:
+    def luminance(colour: str) -> float:
+        channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+@pytest.mark.parametrize("role", ["ink", "muted", "one", "zero-text", "training", "held-out", "backward"])
+def test_text_can_be_read_on_the_paper(role, mode):
+    assert contrast(style.PALETTE[role][mode], style.PALETTE["paper"][mode]) >= 4.5
+
+
+# ---- the curves ---------------------------------------------------------------------------------------------------
+
+
+def test_loss_curve_says_its_numbers():
+    t = trace(held_out_loss=np.linspace(0.7, 0.3125, 201))
+    says = description(charts.loss_curves(t, base_loss=0.6875))
+    assert "training: 0.69000 at epoch 0" in says
+    assert "0.31250 at epoch 200" in says
+    assert "base rate alone: 0.68750" in says
+    assert "held out" in words(charts.loss_curves(t))
+    assert "held out" not in words(charts.loss_curves(trace()))
+
+
+def test_long_traces_are_thinned_and_no_swing_is_lost():
+    loss = np.full(1_000_001, 0.5)
+    loss[654_321], loss[123] = 0.9375, 0.125
+    svg = charts.loss_curves(SimpleNamespace(columns={"epoch": np.arange(1_000_001), "loss": loss}))
+    assert len(svg) < 120_000
+    epochs, values = charts._thin(np.arange(1_000_001.0), loss)
+    assert 654_321 in epochs
+    assert {0.125, 0.9375} <= set(values)
+    assert len(epochs) < 1300
+
+
+@pytest.mark.parametrize(
+    "loss", [[0.7], [0.7, np.nan], [np.nan, np.inf], [0.7, 1e12, 1e300], [0.0, 0.0], [0.5, 0.5 + 1e-15]]
+)
+def test_curves_of_strange_traces_are_drawn(loss):
+    t = SimpleNamespace(columns={"epoch": np.arange(len(loss)), "loss": np.array(loss)})
+    svg = charts.loss_curves(t)
+    parsed(svg)
+    assert "nan" not in svg
+    assert "inf" not in svg.replace("infin", "")
+    if not np.isfinite(loss).any():
+        assert "No finite value" in svg
+
+
+# ---- odds ratios --------------------------------------------------------------------------------------------------
+
+
+def test_odds_are_sorted_and_written():
+    svg = charts.odds_forest(["down", "up", "flat"], np.log([0.25, 8.0, 1.0]), per_sd=[True, False, False])
+    assert description(svg) == "up: 8.000; flat: 1; down: 0.2500."
+    text = words(svg)
+    assert text.index("up") < text.index("flat") < text.index("down")
+    assert "per standard deviation" in text
+    assert "per level" in text
+
+
+def test_of_many_features_the_strongest_thirty_are_drawn():
+    w = np.linspace(-5, 4.99, 500)
+    svg = charts.odds_forest([f"f{j}" for j in range(500)], w)
+    drawn = [t for t in re.findall(r"\bf\d+\b", words(svg))]
+    assert len(drawn) == 30
+    assert set(drawn) == {f"f{j}" for j in np.argsort(-np.abs(w))[:30]}
+    assert "470 weaker features are not drawn" in words(svg)
+    assert "470 weaker features are not drawn" in description(svg)
+
+
+@pytest.mark.parametrize("w", [[], [0.0], [1e-9], [0.01, -0.02], [0.4], [3.0, -3.0], [900.0, -5.0], [np.nan, 1.0]])
+def test_odds_of_any_size_have_an_axis_with_one(w):
+    svg = charts.odds_forest([f"f{j}" for j in range(len(w))], w)
+    assert "1" in words(svg).split()
+    assert "inf" not in svg
+
+
+# ---- probabilities ------------------------------------------------------------------------------------------------
+
+
+def test_histogram_counts_every_row_once():
+    g = np.array([0.01, 0.49, 0.5, 0.99, 1.0, 0.2])
+    y = np.array([0.0, 1.0, 1.0, 1.0, 1.0, np.nan])
+    says = description(charts.probability_histogram(g, y, classes=("no", "yes"), bins=2))
+    assert "Of 4 rows of class yes (y = 1), 3 have g of at least 0.5" in says
+    assert "of 1 rows of class no (y = 0), 1 have g below 0.5" in says
+    assert "y = 1: 1, 3; y = 0: 1, 0." in says
+
+
+def test_a_million_rows_are_binned():
+    rng = np.random.default_rng(0)
+    g = rng.random(1_000_000)
+    y = (rng.random(1_000_000) < g) * 1.0
+    start = time.perf_counter()
+    both = charts.probability_histogram(g, y), charts.loss_of_g(g, y)
+    assert time.perf_counter() - start < 5
+    assert all(len(svg) < 60_000 for svg in both)
+    assert all(f"{int(y.sum()):,} rows of" in description(svg) for svg in both)
+
+
+@pytest.mark.parametrize("classes", [0.0, 1.0])
+def test_one_class_alone_is_drawn(classes):
+    y = np.full(5, classes)
+    parsed(charts.probability_histogram(np.linspace(0, 1, 5), y))
+    parsed(charts.loss_of_g(np.linspace(0, 1, 5), y))
+
+
+# ---- the graph ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_graph_shows_every_number(narrow):
+    e = explanation()
+    svg = row_graph_svg(e, narrow=narrow)
+    text = words(svg)
+    for key in ("b", "z", "g", "loss", "dL_dg", "dg_dz", "dL_db"):
+        assert number(e[key]) in text, key
+    for f in e["features"]:
+        assert f["name"] in text
+        for key in ("x", "w", "contribution", "dL_dw"):
+            assert number(f[key]) in text, key
+    assert f"dL/dz = {number(e['dL_dz'])}" in description(svg)
+    assert "Row 17, y = 1 (male)" in text
+
+
+def test_graph_of_an_unknown_class_ends_at_g():
+    e = explanation(y=None)
+    svg = row_graph_svg(e)
+    assert "y is unknown" in words(svg)
+    assert number(e["g"]) in words(svg)
+    assert "no loss and no derivative" in description(svg)
+    parsed(row_graph_svg(e, narrow=True))
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_saturated_row_shows_both_forms(narrow):
+    e = explanation(x=(50.0, 0.0, 0.0), y=0.0, w=(2.0, 1.0, 1.0))
+    assert e["g"] == 1.0
+    svg = row_graph_svg(e, narrow=narrow)
+    assert "divides by zero" in words(svg)
+    assert "dL/dz = 1;" in description(svg)
+    assert "not finite" in description(svg)
+
+
+def test_saturated_row_in_the_right_class_keeps_its_digits():
+    e = explanation(x=(50.0, 0.0, 0.0), y=1.0, w=(2.0, 1.0, 1.0))
+    assert e["g"] == 1.0
+    assert e["stable"] == pytest.approx(-np.exp(-100.3), rel=1e-12)
+    assert number(e["stable"]) in description(row_graph_svg(e))
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_of_many_features_the_strongest_and_the_sum_of_the_rest(narrow):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=40), rng.normal(size=40)
+    e = explain_row(x, 1.0, w, 0.0, feature_names=[f"f{j}." for j in range(40)]).to_dict()
+    text = words(row_graph_svg(e, narrow=narrow))
+    order = np.argsort(-np.abs(x * w))
+    assert set(re.findall(r"f\d+\.", text)) == {f"f{j}." for j in order[:12]}
+    assert "+ 28 more features" in text
+    assert number(float(np.sum((x * w)[order[12:]]))) in text
+
+
+def test_long_names_are_whole_in_the_tip():
+    name = "a_very_long_name_of_a_column_that_never_ends_before_its_end"
+    svg = row_graph_svg(explain_row([1.0], 1.0, [1.0], 0.0, feature_names=[name]).to_dict())
+    assert name in [t.text for t in parsed(svg).iter(f"{SVG}title")]
+    assert any("…" in (t.text or "") or "…" in "".join(t.itertext()) for t in parsed(svg).iter(f"{SVG}text"))
+
+
+def test_value_in_the_tables_units_is_shown_beside_the_fits():
+    e = explanation(center=np.array([40.0, 0.0, 0.0]), scale=np.array([5.0, 1.0, 1.0]))
+    assert "42.50 in the table" in words(row_graph_svg(e))

@@ -1,0 +1,257 @@
+import dataclasses
+import re
+import time
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from chainrule.errors import InputError
+from chainrule.explain import explain_row
+from chainrule.pictures.text import clean, number
+from chainrule.report import ARTICLE, Coefficients, Part, ReportInputs, render_report
+from chainrule.trace import Trace
+
+SCRIPT = "<script>alert(1)</script>"
+NAMES = (SCRIPT, "100% $x_1^2$ \\frac{1}{2}", "体重 العمر", "species=A&B \"q\" 'q'")
+VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr", "source", "mspace"}
+
+
+class Page(HTMLParser):
+    """A page's elements, ids, texts; raises where tags don't nest."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.headings: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"{tag} has an attribute twice"
+        self.elements.append((tag, dict(attrs)))
+        if tag == "h2":
+            self.headings.append("")
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.stack:
+            self.text += data
+        if "h2" in self.stack:
+            self.headings[-1] += data
+
+
+def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: float | None = 1.0) -> ReportInputs:
+    rng = np.random.default_rng(seed)
+    n = len(names)
+    w_fit, scale = rng.normal(size=n), np.where(np.arange(n) % 2 == 0, 2.5, 1.0)
+    z = rng.normal(size=m) * 2
+    labels = (rng.random(m) < 1 / (1 + np.exp(-z))) * 1.0
+    metrics = {
+        "rows": m, "loss": 0.4375, "accuracy": 0.8125, "auc": 0.90625, "base_rate": 0.53125, "base_loss": 0.69115,
+        "base_accuracy": 0.53125,
+    }  # fmt: skip
+    k = 40
+    columns = {"epoch": np.arange(k), "loss": np.linspace(0.69, 0.44, k), "accuracy": np.linspace(0.5, 0.8125, k)}
+    if held_out:
+        columns |= {"held_out_loss": np.linspace(0.7, 0.5, k), "held_out_accuracy": np.linspace(0.5, 0.75, k)}
+    explanation = explain_row(
+        rng.normal(size=n), y, w_fit, 0.25, feature_names=names, row=23, epoch=39, label=SCRIPT, sum_weights=m,
+        center=np.full(n, 7.0), scale=scale,
+    )  # fmt: skip
+    return ReportInputs(
+        title=f"A title with {SCRIPT}",
+        result={
+            "objective_line": f"F(w, b) = (1/{m}) sum l(z, y)", "message": "stopped after 39 epochs", "n_rows": m,
+            "n_epochs": 39, "objective": 0.4375, "grad_norm": 1e-3, "alpha": 0.0, "learning_rate": 0.5,
+            "learning_rate_limit": 1.25, "warnings": ["a warning, said once"],
+        },
+        trace=Trace(columns=columns, w=np.zeros((k, n)), b=np.zeros(k), note="every epoch was kept"),
+        coefficients=Coefficients(names, w_fit / scale, 0.125, w_fit, scale),
+        training=Part(metrics, z, labels),
+        held_out=Part({**metrics, "rows": 20, "accuracy": 0.75}, z[:20], labels[:20]) if held_out else None,
+        schema={"target": "out<b>come", "negative": SCRIPT, "positive": "yes & $no_1$"},
+        explanation=explanation.to_dict(),
+        predictions=[{"row": 3, "probability": 0.6875, "class": SCRIPT}, {"row": 1234, "probability": 1.0, "class": "x"}],
+        notes=["a warning, said once", "a note & more"],
+        sources=("Data: somebody <some@where>",),
+    )  # fmt: skip
+
+
+INPUTS = make()
+HTML = render_report(INPUTS)
+PAGE = Page(HTML)
+
+
+def test_same_inputs_same_page():
+    assert render_report(make()) == HTML
+
+
+def test_page_is_one_file_that_leads_nowhere():
+    assert not re.search(r"https?:|//[a-z]", re.sub(r'xmlns="http://www\.w3\.org/[^"]*"', "", HTML))
+    for tag, attrs in PAGE.elements:
+        assert tag not in {"script", "link", "a", "iframe", "img", "object", "embed", "form", "base"}
+        assert not any(name.startswith("on") for name in attrs), "no event handlers"
+        for name in ("href", "src", "xlink:href"):
+            assert (attrs.get(name) or "#").startswith("#")
+    assert "@import" not in HTML
+    assert "url(" not in HTML.replace("url(#", "")
+    assert "default-src 'none'" in HTML
+
+
+def test_ids_are_unique_and_references_resolve():
+    ids = [a["id"] for _, a in PAGE.elements if "id" in a]
+    assert len(ids) > 20
+    assert len(ids) == len(set(ids))
+    references = re.findall(r'(?:href="#|url\(#)([^")]+)', HTML)
+    labelled = [i for _, a in PAGE.elements for i in (a.get("aria-labelledby") or "").split()]
+    assert set(references) | set(labelled) <= set(ids)
+
+
+def test_every_picture_is_well_formed():
+    pictures = re.findall(r"<svg.*?</svg>", HTML, flags=re.S)
+    assert len(pictures) == 8, "loss, accuracy, graph wide and narrow, odds, two histograms, loss of g"
+    for svg in pictures:
+        ET.fromstring(svg)
+
+
+def test_mathematics_is_well_formed():
+    formulas = re.findall(r"<math.*?</math>", HTML, flags=re.S)
+    assert len(formulas) == 6
+    for formula in formulas:
+        ET.fromstring(formula)
+
+
+def test_names_from_the_data_are_text_everywhere():
+    assert "<script" not in HTML
+    for name in NAMES:
+        assert clean(name) in PAGE.text
+    assert f"A title with {SCRIPT}" in PAGE.text
+    assert "out<b>come" in PAGE.text
+    assert "yes & $no_1$" in PAGE.text
+    assert "somebody <some@where>" in PAGE.text
+
+
+def test_order_of_the_contents():
+    assert PAGE.headings == [
+        "The fit", "How it learned", "How well it predicts", "One row, forward and back", "The coefficients",
+        "The probabilities", "Predictions", "Notes", "What the numbers mean", "Sources",
+    ]  # fmt: skip
+
+
+def test_result_sentence_and_objective():
+    assert "right on 75.0% of 20 held-out rows" in PAGE.text
+    assert "After 39 epochs" in PAGE.text
+    assert "F(w, b) = (1/60) sum l(z, y)" in PAGE.text
+    assert "right on 81.2% of 60 training rows" in Page(render_report(make(held_out=False))).text
+
+
+def test_learning_rate_against_its_limit():
+    assert "below the limit" in PAGE.text
+    fill = float(re.search(r'class="fill" style="width:([\d.]+)%"', HTML)[1])
+    mark = float(re.search(r'class="mark" style="left:([\d.]+)%"', HTML)[1])
+    assert fill / mark == pytest.approx(0.5 / 1.25, rel=1e-3)
+    above = render_report(dataclasses.replace(INPUTS, result={**INPUTS.result, "learning_rate": 2.0}))
+    assert "above the limit" in Page(above).text
+    assert "below the limit" not in Page(above).text
+
+
+def test_coefficients_with_their_odds_ratios():
+    c = INPUTS.coefficients
+    for w, scale in zip(c.w, c.scale, strict=True):
+        assert number(float(w)) in PAGE.text
+        assert number(float(np.exp(w))) in PAGE.text
+        if scale != 1:
+            assert number(float(np.exp(w * scale))) in PAGE.text
+
+
+def test_ledger_has_every_number_of_the_row():
+    e = INPUTS.explanation
+    for f in e["features"]:
+        for key in ("x", "x_user", "w", "contribution", "dL_dw"):
+            assert number(f[key]) in PAGE.text, key
+        assert number(f["share"], 3) in PAGE.text
+    for key in ("z", "g", "loss", "dL_dg", "dg_dz", "dL_dz", "dL_db"):
+        assert number(e[key]) in PAGE.text, key
+
+
+def test_notes_are_said_once():
+    assert PAGE.text.count("a warning, said once") == 1
+    assert "a note & more" in PAGE.text
+    assert "every epoch was kept" in PAGE.text
+    assert ARTICLE in PAGE.text
+
+
+def test_predictions():
+    assert "0.6875" in PAGE.text
+    assert "1,234" in PAGE.text
+    none = Page(render_report(dataclasses.replace(INPUTS, predictions=())))
+    assert "Predictions" not in none.headings
+    many = [{"row": k, "probability": 0.5, "class": "a"} for k in range(1, 2001)]
+    assert "1,500 more rows" in Page(render_report(dataclasses.replace(INPUTS, predictions=many))).text
+
+
+def test_row_of_unknown_class_has_no_derivatives():
+    page = Page(render_report(make(y=None)))
+    assert "the graph ends at g" in page.text
+    assert "The chain rule" not in page.text
+    assert "dL_dw" not in page.text[: page.text.index("What the numbers mean")]
+
+
+def test_saturated_row_shows_both_forms():
+    e = explain_row([40.0], 0.0, [3.0], 0.0, feature_names=["a"]).to_dict()
+    page = Page(render_report(dataclasses.replace(INPUTS, explanation=e)))
+    assert "divides by zero, since g has rounded to 1" in page.text
+    assert "(stable form)" in page.text
+
+
+def test_least_report():
+    c = INPUTS.coefficients
+    least = ReportInputs("t", {}, Trace({"epoch": np.array([0]), "loss": np.array([np.nan])}, np.zeros((1, 4)), np.zeros(1)),
+                         c, Part({}, [0.0], [1.0]))  # fmt: skip
+    page = Page(render_report(least))
+    assert "One row, forward and back" not in page.headings
+    assert "Notes" not in page.headings
+
+
+def test_five_hundred_features_and_many_rows():
+    names = [f"feature_{j:03d}" for j in range(500)]
+    inputs = make(names=names, m=200_000)
+    start = time.perf_counter()
+    html = render_report(inputs)
+    assert time.perf_counter() - start < 15
+    assert len(html) < 1_000_000
+    page = Page(html)
+    assert "300 weaker ones are not listed" in page.text
+    assert "440 more features" in page.text
+    strongest = int(np.argmax(np.abs(inputs.coefficients.w_fit)))
+    assert names[strongest] in page.text
+
+
+def test_lengths_that_differ_are_named():
+    with pytest.raises(InputError, match="as many names"):
+        render_report(dataclasses.replace(INPUTS, coefficients=Coefficients(["a"], [1.0, 2.0], 0.0, [1.0], [1.0])))
+    with pytest.raises(InputError, match="training rows have 2 z and 1 y"):
+        render_report(dataclasses.replace(INPUTS, training=Part({}, [1.0, 2.0], [1.0])))
+
+
+def test_style_serves_dark_print_and_phone():
+    css = HTML[HTML.index("<style>") : HTML.index("</style>")]
+    assert "prefers-color-scheme:dark" in css
+    assert "@media print" in css
+    assert "max-width: 560px" in css
+    assert 'name="viewport"' in HTML
+    used = set(re.findall(r"var\(--([a-z-]+)\)", css))
+    assert used <= set(re.findall(r"--([a-z-]+):", css))
