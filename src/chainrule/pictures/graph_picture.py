@@ -100,8 +100,11 @@ def _node(d: Drawing, x: float, y: float, tex: str) -> None:
 
 def _value_box(d: Drawing, left: float, y: float, width: float, tex: str, value: float | None) -> None:
     d.box(left, y - 14, width, 28)
-    words = _number_within(value, width - 10 - math_width(f"{tex} =", 14) - 4, 13)
-    d.equation(left + width / 2, y + 5, f"{tex} =", words, size=13, anchor="center")
+    room, size = width - 12, 13.0
+    words = _number_within(value, room - math_width(f"{tex} =", size + 1) - 0.3 * size, size)
+    needed = math_width(f"{tex} =", size + 1) + (0.3 + 0.64 * cells(words)) * size
+    size = size if needed <= room else size * room / needed
+    d.equation(left + width / 2, y + 5, f"{tex} =", words, size=size, anchor="center")
 
 
 def _number_within(value: float | None, room: float, size: float) -> str:
@@ -204,7 +207,7 @@ def _wide_feature(d: Drawing, y: float, zy: float, j: int, f: dict[str, Any]) ->
     other_unit = f.get("x_user") is not None and f["x_user"] != f["x"]
     d.text(16, y + (-1 if other_unit else 4), shorten(f["name"], 21), size=12.5, tip=clean(f["name"]))
     if other_unit:
-        d.text(16, y + 15, f"{number(f['x_user'])} in the table", role="muted", size=11.5)
+        d.text(16, y + 15, f"value {number(f['x_user'])}", role="muted", size=11.5)
     _value_box(d, _X_BOX, y, _BOX, f"x_{{{j}}}", f["x"])
     _value_box(d, _W_BOX, y, _BOX, f"w_{{{j}}}", f["w"])
     d.line([(_X_BOX + _BOX, y), (_W_BOX, y)], role="line")
