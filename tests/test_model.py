@@ -14,7 +14,7 @@ from chainrule import InputError
 from chainrule.files import check_writable, write_atomically
 from chainrule.model import Model, load_model, load_trace, save_model, save_trace, trace_belongs, trace_path
 from chainrule.safefile import pack, unpack
-from chainrule.tables import Schema
+from chainrule.tables import learn_schema
 from chainrule.trace import Trace
 
 ARRAYS = ("w", "w_fit", "center", "scale")
@@ -27,7 +27,7 @@ def small_model(seed=0, **changes):
         "größe": ["a", "b", "ü", "a"],
         "y": ["no", "yes", "no", "yes"],
     })  # fmt: skip
-    schema = Schema.learn(table, "y")
+    schema = learn_schema(table, "y")
     n = len(schema.feature_names)
     numbers = {
         "w": rng.normal(size=n),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule import InputError
-from chainrule.tables import Column, Schema, encode, read_table, target_labels
+from chainrule.tables import Column, Schema, encode, learn_schema, read_table, target_labels
 
 Y4 = ["no", "yes", "no", "yes"]
 
@@ -103,7 +103,7 @@ def test_numbers_categories_and_booleans():
     table = table_of(
         x=[1.0, 2.0, 4.0, 5.0], k=[1, 2, 3, 6], word=["b", "a", "c", "a"], flag=[True, False, True, True], y=Y4
     )
-    schema = Schema.learn(table, "y")
+    schema = learn_schema(table, "y")
     assert schema.feature_names == ("x", "k", "word=b", "word=c", "flag=true")
     np.testing.assert_array_equal(schema.numeric, [True, True, False, False, False])
     assert schema.columns[0] == Column("x", "number", mean=3.0)
@@ -116,7 +116,7 @@ def test_numbers_categories_and_booleans():
 
 def test_missing_in_training_makes_marks():
     table = table_of(x=[1.0, None, 4.0, float("nan")], word=["b", None, "a", "b"], flag=[True, None, False, True], y=Y4)
-    schema = Schema.learn(table, "y")
+    schema = learn_schema(table, "y")
     assert schema.feature_names == ("x", "x missing", "word=b", "word=(missing)", "flag=true", "flag=(missing)")
     np.testing.assert_array_equal(schema.numeric, [True, False, False, False, False, False])
     assert schema.columns[0].mean == 2.5
@@ -129,46 +129,46 @@ def test_missing_in_training_makes_marks():
 
 def test_only_training_rows_are_learnt_from():
     table = table_of(x=[1.0, 3.0, 50.0, None, 90.0], word=["a", "b", "c", None, "d"], y=["no", "yes", "no", "no", None])
-    schema = Schema.learn(table, "y", rows=[0, 1])
+    schema = learn_schema(table, "y", rows=[0, 1])
     assert schema.columns == (Column("x", "number", mean=2.0), Column("word", "category", levels=("a", "b")))
     # without `rows`: all rows with a label
-    schema = Schema.learn(table, "y")
+    schema = learn_schema(table, "y")
     assert schema.columns[0].mean == 18.0
     assert schema.columns[1].levels == ("a", "b", "c")
     # a row without a label never trains
-    assert Schema.learn(table, "y", rows=[0, 1, 4]).columns[0].mean == 2.0
+    assert learn_schema(table, "y", rows=[0, 1, 4]).columns[0].mean == 2.0
 
 
 def test_dictionary_of_numbers_is_a_category_sorted_by_size():
     table = table_of(k=pa.array([10, 9, 2, 9]).dictionary_encode(), y=Y4)
-    assert Schema.learn(table, "y").feature_names == ("k=9", "k=10")
+    assert learn_schema(table, "y").feature_names == ("k=9", "k=10")
 
 
 def test_constant_columns_are_named_and_left_out():
     table = table_of(
         one=[1, 1, 1, 1], word=["a", "a", "a", "a"], x=[1, 2, 3, 4], part=[7.0, None, 7.0, None], y=["a", "b", "a", "b"]
     )
-    schema = Schema.learn(table, "y")
+    schema = learn_schema(table, "y")
     assert "constant columns left out: one, word" in schema.notes
     assert schema.feature_names == ("x", "part missing")
     np.testing.assert_array_equal(schema.numeric, [True, False])
     # constant on the training rows alone is constant
     table = table_of(x=[1, 1, 9, 9], z=[1, 2, 3, 4], y=["a", "b", "a", "b"])
-    schema = Schema.learn(table, "y", rows=[0, 1])
+    schema = learn_schema(table, "y", rows=[0, 1])
     assert schema.feature_names == ("z",)
     assert schema.notes == ("constant column left out: x",)
 
 
 def test_one_level_and_missing_is_a_mark():
-    schema = Schema.learn(table_of(word=["a", None, "a", None], y=Y4), "y")
+    schema = learn_schema(table_of(word=["a", None, "a", None], y=Y4), "y")
     assert schema.feature_names == ("word=(missing)",)
 
 
 def test_features_drop_and_order():
     table = table_of(a=[1, 2, 3, 4], b=[1, 2, 3, 5], c=[1, 2, 3, 6], y=Y4)
-    assert Schema.learn(table, "y", features=["c", "a", "c"]).feature_names == ("c", "a")
-    assert Schema.learn(table, "y", drop=["b"]).feature_names == ("a", "c")
-    assert Schema.learn(table, "y", features=["c", "a"], drop=["c"]).feature_names == ("a",)
+    assert learn_schema(table, "y", features=["c", "a", "c"]).feature_names == ("c", "a")
+    assert learn_schema(table, "y", drop=["b"]).feature_names == ("a", "c")
+    assert learn_schema(table, "y", features=["c", "a"], drop=["c"]).feature_names == ("a",)
 
 
 def test_a_data_frames_index_is_left_out_and_said():
@@ -176,18 +176,18 @@ def test_a_data_frames_index_is_left_out_and_said():
     table = pa.Table.from_arrays(
         [pa.array([1, 2, 3, 4]), pa.array([4, 2, 3, 4]), pa.array([1, 2, 3, 4]), pa.array(Y4)], names
     )
-    schema = Schema.learn(table, "y")
+    schema = learn_schema(table, "y")
     assert schema.feature_names == ("a",)
     assert schema.notes == (
         "column 1 of the table has no name and is left out",
         "the index of a data frame is left out: __index_level_0__",
     )
-    assert Schema.learn(table, "y", features=["a", "__index_level_0__"]).feature_names == ("a", "__index_level_0__")
+    assert learn_schema(table, "y", features=["a", "__index_level_0__"]).feature_names == ("a", "__index_level_0__")
 
 
 def test_weights_are_no_feature_and_weigh_the_mean():
     table = table_of(x=[1.0, 3.0, 5.0, None], word=["a", "b", "c", "a"], s=[1.0, 2.0, 0.0, 1.0], y=["n", "y", "y", "n"])
-    schema = Schema.learn(table, "y", weights="s")
+    schema = learn_schema(table, "y", weights="s")
     # a row of weight 0 is as good as not there
     assert schema.feature_names == ("x", "x missing", "word=b")
     assert schema.columns[0].mean == pytest.approx(7.0 / 3.0, rel=1e-15)
@@ -205,9 +205,9 @@ def test_weight_two_is_the_row_twice():
         s = rng.integers(0, 4, m)
         s[:2] = 1
         word = rng.choice(["u", "v", "w"], m)
-        weighted = Schema.learn(table_of(x=x, word=word, s=s, y=y), "y", weights="s")
+        weighted = learn_schema(table_of(x=x, word=word, s=s, y=y), "y", weights="s")
         k = np.repeat(np.arange(m), s)
-        repeated = Schema.learn(table_of(x=x[k], word=word[k], y=y[k]), "y")
+        repeated = learn_schema(table_of(x=x[k], word=word[k], y=y[k]), "y")
         assert weighted.feature_names == repeated.feature_names
         for one, other in zip(weighted.columns, repeated.columns, strict=True):
             assert one.levels == other.levels
@@ -219,7 +219,7 @@ def test_weight_two_is_the_row_twice():
 @pytest.mark.parametrize("size", [1e308, 1e-320, 1e-5])
 def test_means_neither_overflow_nor_underflow(size):
     x = np.array([0.5, 1.0, 1.5]) * size
-    schema = Schema.learn(table_of(x=x, s=[1e-300, 2e-300, 1e-300], y=["n", "y", "n"]), "y", weights="s")
+    schema = learn_schema(table_of(x=x, s=[1e-300, 2e-300, 1e-300], y=["n", "y", "n"]), "y", weights="s")
     assert schema.columns[0].mean == pytest.approx(size, rel=1e-3 if size < 1e-310 else 1e-15)
 
 
@@ -237,7 +237,7 @@ def test_names_of_the_design_stay_unique():
             "y": Y4,
         }
     )
-    schema = Schema.learn(table, "y")
+    schema = learn_schema(table, "y")
     assert schema.feature_names == (
         "a=b=c", "a=x", "a=b=c (2)", "x", "x missing", "x missing (2)", "sex=(missing)", "sex=(missing) (2)",
     )  # fmt: skip
@@ -252,7 +252,7 @@ def test_names_of_the_design_stay_unique():
 def test_any_text_is_a_name():
     odd = ["<script>alert(1)</script>", "Größe (cm)", "a\tb\nc", " blank ", "=", "名前", "'quoted\"", "\x1b[31mred"]
     table = pa.table({**{name: [float(k), 1.0, 2.0, 4.0] for k, name in enumerate(odd)}, "y": Y4})
-    schema = Schema.learn(table, "y")
+    schema = learn_schema(table, "y")
     assert schema.feature_names == tuple(odd)
     assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
@@ -260,7 +260,7 @@ def test_any_text_is_a_name():
 def test_messages_show_no_control_characters():
     table = pa.table({"\x1b[31m\nred": [float("inf"), 1.0, 2.0, 4.0], "y": Y4})
     with pytest.raises(InputError) as caught:
-        Schema.learn(table, "y")
+        learn_schema(table, "y")
     assert str(caught.value).isprintable()
     assert r"\x1b[31m\nred" in str(caught.value)
 
@@ -295,15 +295,15 @@ BAD = [
 def test_columns_that_can_not_be_used(columns, words):
     table = pa.table({**columns, "z": [1, 2, 3, 4], "y": Y4})
     with pytest.raises(InputError, match=words):
-        Schema.learn(table, "y")
+        learn_schema(table, "y")
     # left out, it does no harm
-    assert Schema.learn(table, "y", drop=list(columns)).feature_names == ("z",)
+    assert learn_schema(table, "y", drop=list(columns)).feature_names == ("z",)
 
 
 def test_infinite_numbers_are_named_by_their_row_in_the_table():
     table = table_of(x=[float("inf"), 1.0, 2.0, float("inf"), 4.0], y=[None, "a", "b", "a", "b"])
     with pytest.raises(InputError, match="infinite number in row 4"):
-        Schema.learn(table, "y")
+        learn_schema(table, "y")
 
 
 def test_text_among_numbers_names_the_first_row_and_cell():
@@ -311,11 +311,11 @@ def test_text_among_numbers_names_the_first_row_and_cell():
     with pytest.raises(
         InputError, match=r"column x holds numbers but for 1 cell, the first in row 8: 12,5; .*--na 12,5"
     ):
-        Schema.learn(table_of(x=numbers_but("12,5", 7), y=y), "y")
+        learn_schema(table_of(x=numbers_but("12,5", 7), y=y), "y")
     two = numbers_but("unknown", 3)
     two[11] = "?"
     with pytest.raises(InputError, match="but for 2 cells, the first in row 4: unknown"):
-        Schema.learn(table_of(x=two, y=y), "y")
+        learn_schema(table_of(x=two, y=y), "y")
 
 
 def test_ninety_per_cent_of_the_known_cells_is_the_border():
@@ -324,12 +324,12 @@ def test_ninety_per_cent_of_the_known_cells_is_the_border():
         return table_of(x=cells, y=(["a", "b"] * len(cells))[: len(cells)])
 
     with pytest.raises(InputError, match="holds numbers but for 2 cells, the first in row 19"):
-        Schema.learn(text(18, 2, 0), "y")
+        learn_schema(text(18, 2, 0), "y")
     with pytest.raises(InputError, match="holds numbers"):
-        Schema.learn(text(9, 1, 30), "y")
-    assert len(Schema.learn(text(17, 2, 0), "y").feature_names) == 18
+        learn_schema(text(9, 1, 30), "y")
+    assert len(learn_schema(text(17, 2, 0), "y").feature_names) == 18
     # text of numbers alone is meant: a CSV file would have made it numbers
-    assert len(Schema.learn(text(20, 0, 0), "y").feature_names) == 19
+    assert len(learn_schema(text(20, 0, 0), "y").feature_names) == 19
 
 
 def test_a_wrong_cell_in_a_csv_file(tmp_path):
@@ -338,8 +338,8 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
     lines[16] = "n.a.,a"
     path.write_text("x,y\n" + "\n".join(lines) + "\n")
     with pytest.raises(InputError, match=r"column x .* the first in row 17: n.a.; .*--na n.a."):
-        Schema.learn(read_table(path), "y")
-    schema = Schema.learn(read_table(path, na=["n.a."]), "y")
+        learn_schema(read_table(path), "y")
+    schema = learn_schema(read_table(path, na=["n.a."]), "y")
     assert schema.feature_names == ("x", "x missing")
 
 
@@ -348,8 +348,8 @@ def test_a_thousand_levels_and_no_more():
     word = [f"w{k:04d}" for k in range(m)]
     y = ["a", "b"] * 501
     with pytest.raises(InputError, match=r"column word has 1,001 levels, and at most 1,000 can be used: .*--drop word"):
-        Schema.learn(table_of(word=word, y=y[:m]), "y")
-    assert len(Schema.learn(table_of(word=word[:1000], y=y[:1000]), "y").feature_names) == 999
+        learn_schema(table_of(word=word, y=y[:m]), "y")
+    assert len(learn_schema(table_of(word=word[:1000], y=y[:1000]), "y").feature_names) == 999
 
 
 @pytest.mark.parametrize(
@@ -373,18 +373,18 @@ def test_a_thousand_levels_and_no_more():
 def test_options_that_can_not_be(options, words):
     table = table_of(a=[1, 2, 3, 4], b=[1, 2, 3, 5], c=[1, 2, 3, 6], y=Y4)
     with pytest.raises(InputError, match=words):
-        Schema.learn(table, "y", **options)
+        learn_schema(table, "y", **options)
 
 
 def test_all_constant():
     with pytest.raises(InputError, match=r"no column is left to train on: .*constant"):
-        Schema.learn(table_of(a=[1, 1, 1, 1], y=Y4), "y")
+        learn_schema(table_of(a=[1, 1, 1, 1], y=Y4), "y")
 
 
 def test_two_columns_of_one_name():
     table = pa.Table.from_arrays([pa.array([1, 2, 3, 4])] * 2 + [pa.array(Y4)], ["a", "a", "y"])
     with pytest.raises(InputError, match="2 columns called a"):
-        Schema.learn(table, "y")
+        learn_schema(table, "y")
 
 
 @pytest.mark.parametrize(
@@ -402,12 +402,12 @@ def test_two_columns_of_one_name():
 )
 def test_weights_that_can_not_be_used(weights, words):
     with pytest.raises(InputError, match=words):
-        Schema.learn(table_of(x=[1, 2, 3, 4], s=weights, y=Y4), "y", weights="s")
+        learn_schema(table_of(x=[1, 2, 3, 4], s=weights, y=Y4), "y", weights="s")
 
 
 def test_a_row_to_be_predicted_needs_no_weight():
     table = table_of(x=[1, 2, 3, 4], s=[1.0, 2.0, None, -1.0], y=["a", "b", None, None])
-    schema = Schema.learn(table, "y", weights="s")
+    schema = learn_schema(table, "y", weights="s")
     np.testing.assert_array_equal(encode(schema, table, need_target=True).weights, [1.0, 2.0, 0.0, 0.0])
 
 
@@ -437,7 +437,7 @@ def test_json_round_trip_gives_an_equal_schema_and_design():
     rng = np.random.default_rng(11)
     for _ in range(30):
         table = random_table(rng)
-        schema = Schema.learn(table, "y")
+        schema = learn_schema(table, "y")
         again = Schema.from_dict(json.loads(json.dumps(schema.to_dict())))
         assert again == schema
         assert json.dumps(again.to_dict()) == json.dumps(schema.to_dict())
@@ -459,7 +459,7 @@ def test_json_round_trip_gives_an_equal_schema_and_design():
     ],
 )
 def test_json_that_is_no_schema(spoil):
-    plain = Schema.learn(table_of(x=[1, 2, 3, 4], y=Y4), "y").to_dict()
+    plain = learn_schema(table_of(x=[1, 2, 3, 4], y=Y4), "y").to_dict()
     spoil(plain)
     with pytest.raises(InputError, match="no schema"):
         Schema.from_dict(plain)

@@ -9,7 +9,7 @@ from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
 from chainrule.errors import InputError, NotConvergedWarning
-from chainrule.tables import Schema, encode, read_table, target_labels
+from chainrule.tables import encode, learn_schema, read_table, target_labels
 from chainrule.training import (
     Descent,
     Prepared,
@@ -81,7 +81,7 @@ def test_known_figures_of_the_penguins(penguins):
     """
     _, _, y = target_labels(penguins, "sex")
     rows, test = (np.sort(part) for part in train_test_split(np.flatnonzero(np.isfinite(y)), random_state=0))
-    schema = Schema.learn(penguins, "sex", features=FEATURES, rows=rows)
+    schema = learn_schema(penguins, "sex", features=FEATURES, rows=rows)
     unknown = np.flatnonzero(np.isnan(y))
     prepared = Prepared(schema, encode(schema, penguins), rows, test, unknown, 0.25, 0, (), ())
     training = train(prepared, Descent(alpha=1 / 249, epochs=50_000))

@@ -317,7 +317,7 @@ def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str
     contributions = graph.X.value * graph.w.value
     order = np.argsort(-np.abs(contributions), kind="stable")
     points = graph.b.value + np.concatenate(([0.0], np.cumsum(contributions[order])))
-    points[-1] = graph.z.value  # the same sum, in another order
+    points[np.count_nonzero(contributions) :] = graph.z.value  # the same sum, in another order; zeros are at the end
     before, after = points[:-1], points[1:]
     low, high = np.minimum(before, after), np.maximum(before, after)
     # sigmoid(high) - sigmoid(low) without cancellation

@@ -18,6 +18,7 @@ from chainrule.pictures import charts
 from chainrule.pictures.graph_picture import row_graph_svg
 from chainrule.pictures.style import FONT, palette_css
 from chainrule.pictures.text import clean, exp_number, number
+from chainrule.verdict import floor_digits
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -227,7 +228,8 @@ def _rate(result: Mapping[str, Any]) -> dict[str, float | bool] | None:
     if not rate or not limit:
         return None
     end = max(rate, limit) * 1.08
-    return {"rate": rate, "limit": limit, "fill": 100 * rate / end, "mark": 100 * limit / end, "above": rate > limit}
+    fill, mark = 100 * rate / end, 100 * limit / end
+    return {"rate": rate, "shown": floor_digits(limit), "fill": fill, "mark": mark, "above": rate > limit}
 
 
 def _parts(inputs: ReportInputs) -> list[dict[str, Any]]:

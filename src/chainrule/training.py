@@ -21,7 +21,7 @@ from chainrule.losses import LOSSES, sigmoid
 from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
 from chainrule.model import Model
 from chainrule.result import Result
-from chainrule.tables import Design, Schema, encode, read_table, target_labels
+from chainrule.tables import Design, Schema, encode, learn_schema, read_table, target_labels
 from chainrule.trace import Trace
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def prepare(
     """
     _, _, y = target_labels(table, target, positive)
     train, test = stratified_split(y, test_size, seed)
-    schema = Schema.learn(
+    schema = learn_schema(
         table, target, positive=positive, features=features, drop=drop, weights=weights, rows=train
     )  # fmt: skip
     design = encode(schema, table, need_target=True)

@@ -20,7 +20,8 @@ __all__ = ["DONE", "INTERRUPTED", "MISTAKE", "NOT_STRICT", "main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` defaults to the process's own arguments."""
     try:
+        from chainrule.cli.app import app
         from chainrule.cli.running import run
     except KeyboardInterrupt:  # Ctrl-C while the first modules load
         return INTERRUPTED
-    return run(argv)
+    return run(app, argv)

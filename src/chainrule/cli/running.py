@@ -13,9 +13,8 @@ from chainrule.cli import DONE, INTERRUPTED, MISTAKE
 from chainrule.errors import ChainruleWarning, InputError
 
 
-def run(argv: Sequence[str] | None = None) -> int:
-    """Parse `argv`, run the command, return the exit code (see `chainrule.cli`)."""
-    from chainrule.cli.app import app
+def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
+    """Parse `argv`, run the command of `app`, return the exit code (see `chainrule.cli`)."""
     from chainrule.terminal import as_options
 
     arguments = sys.argv[1:] if argv is None else list(argv)

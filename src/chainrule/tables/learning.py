@@ -29,16 +29,40 @@ MAX_LEVELS = 1000
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
-def learn(
+def learn_schema(
     table: pa.Table,
     target: str,
-    positive: str | None,
-    features: Sequence[str] | None,
-    drop: Sequence[str],
-    weights: str | None,
-    rows: npt.ArrayLike | None,
+    *,
+    positive: str | None = None,
+    features: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    weights: str | None = None,
+    rows: npt.ArrayLike | None = None,
 ) -> Schema:
-    """Learn a schema; `Schema.learn` says how."""
+    """Learn the schema from a table's training rows.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        As `read_table` gives it.
+    target : str
+        Column with two labels.
+    positive : str, optional
+        Label of class 1; the second in sorted order if not given.
+    features : sequence of str, optional
+        Columns to use, in this order; all but the target, the weights and unnamed ones if not given.
+    drop : sequence of str
+        Columns to leave out.
+    weights : str, optional
+        Column with weights, each finite and not negative; a row of weight 0 is as good as not there.
+    rows : (k,) int, optional
+        Places, from 0, of the training rows; all if not given. Rows without a label are never training rows.
+
+    Raises
+    ------
+    InputError
+        A column, label, weight or number can't be used; names it.
+    """
     negative, positive, y = target_labels(table, target, positive)
     notes: list[str] = []
     names = _feature_names(table, target, features, drop, weights, notes)

@@ -1,13 +1,11 @@
 """What a model must know of a table: its columns, levels, means and labels, to and from JSON."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from chainrule.errors import InputError
 
@@ -73,46 +71,6 @@ class Schema:
     columns: tuple[Column, ...]
     weights: str | None = None
     notes: tuple[str, ...] = ()
-
-    @classmethod
-    def learn(
-        cls,
-        table: pa.Table,
-        target: str,
-        *,
-        positive: str | None = None,
-        features: Sequence[str] | None = None,
-        drop: Sequence[str] = (),
-        weights: str | None = None,
-        rows: npt.ArrayLike | None = None,
-    ) -> "Schema":
-        """Learn the schema from a table's training rows.
-
-        Parameters
-        ----------
-        table : pyarrow.Table
-            As `read_table` gives it.
-        target : str
-            Column with two labels.
-        positive : str, optional
-            Label of class 1; the second in sorted order if not given.
-        features : sequence of str, optional
-            Columns to use, in this order; all but the target, the weights and unnamed ones if not given.
-        drop : sequence of str
-            Columns to leave out.
-        weights : str, optional
-            Column with weights, each finite and not negative; a row of weight 0 is as good as not there.
-        rows : (k,) int, optional
-            Places, from 0, of the training rows; all if not given. Rows without a label are never training rows.
-
-        Raises
-        ------
-        InputError
-            A column, label, weight or number can't be used; names it.
-        """
-        from chainrule.tables.learning import learn
-
-        return learn(table, target, positive, features, drop, weights, rows)
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
