@@ -99,10 +99,11 @@ def gradient_check(
         entries = _spread(parameter.value.size, max_entries)
         n_checked, n_entries = n_checked + len(entries), n_entries + parameter.value.size
         expected, scale = backpropagated[parameter].reshape(-1)[entries], scales[parameter].reshape(-1)[entries]
-        measured = np.array([_by_differences(output, parameter, path, entry) for entry in entries])
+        steps = {entry: _first_step(output, parameter, path, entry) for entry in entries}
+        measured = np.array([_by_differences(output, parameter, path, entry, steps[entry]) for entry in entries])
         by_differences[name] = _largest_error(measured, expected, scale)
         if all(node.operation is None or node.operation.analytic for node in path):
-            measured = np.array([_by_complex_step(output, parameter, path, entry) for entry in entries])
+            measured = np.array([_by_complex_step(output, parameter, path, entry, steps[entry]) for entry in entries])
             by_complex_step[name] = _largest_error(measured, expected, scale)
     is_analytic = len(by_complex_step) == len(by_differences)
     errors = by_complex_step if is_analytic else by_differences
@@ -165,18 +166,18 @@ def _moved(output: Node, parameter: Node, path: list[Node], entry: int, by: comp
     return evaluate(path, {parameter: value})
 
 
-def _by_complex_step(output: Node, parameter: Node, path: list[Node], entry: int) -> float:
-    moved = _moved(output, parameter, path, entry, complex(0.0, _IMAGINARY))[output]
-    return float(np.imag(moved).reshape(-1)[0] / _IMAGINARY)
+def _by_complex_step(output: Node, parameter: Node, path: list[Node], entry: int, step: float) -> float:
+    imaginary = max(step * _IMAGINARY, _SMALLEST)
+    moved = _moved(output, parameter, path, entry, complex(0.0, imaginary))[output]
+    return float(np.imag(moved).reshape(-1)[0] / imaginary)
 
 
-def _by_differences(output: Node, parameter: Node, path: list[Node], entry: int) -> float:
+def _by_differences(output: Node, parameter: Node, path: list[Node], entry: int, step: float) -> float:
     """Try falling steps and take the estimate on which two steps in a row agree best."""
 
     def f(by: float) -> float:
         return float(_moved(output, parameter, path, entry, by)[output].reshape(-1)[0])
 
-    step = _first_step(output, parameter, path, entry)
     steps = [step / 8.0**k for k in range(6)]
     with np.errstate(all="ignore"):
         estimates = np.array([(8.0 * (f(h) - f(-h)) - (f(2.0 * h) - f(-2.0 * h))) / (12.0 * h) for h in steps])
@@ -185,14 +186,26 @@ def _by_differences(output: Node, parameter: Node, path: list[Node], entry: int)
 
 
 def _first_step(output: Node, parameter: Node, path: list[Node], entry: int) -> float:
-    """Find a power of two that moves no value behind the parameter by more than about an eighth.
+    """Find a power of two that moves no value behind the parameter by more than about an eighth of its size, or of 1.
 
-    A step that is too large for a value inside the graph can agree with its successor on a wrong slope.
+    A step that is too large for a value inside the graph can agree with its successor on a wrong slope. The search starts
+    at the parameter's own size, which may be 1e-20 or 1e20.
     """
-    size = max(1.0, abs(float(parameter.value.reshape(-1)[entry])))
-    trial = 2.0**-20 * size
-    moved = _moved(output, parameter, path, entry, trial)
-    with np.errstate(all="ignore"):
-        shifts = [np.max(np.abs(moved[node] - node.value), initial=0.0) for node in path[1:]]
-    largest = max([1.0 / size, *(float(shift) / trial for shift in shifts if np.isfinite(shift))])
-    return float(2.0 ** np.floor(-3.0 - np.log2(largest)))
+    size = abs(float(parameter.value.reshape(-1)[entry]))
+    trial = 2.0 ** (np.floor(np.log2(size)) - 20) if size > _SMALLEST else 2.0**-20
+    for _ in range(100):
+        moved = _moved(output, parameter, path, entry, trial)
+        with np.errstate(all="ignore"):
+            shifts = [
+                np.max(np.abs(moved[n] - n.value) / np.maximum(1.0, np.abs(n.value)), initial=0.0) for n in path[1:]
+            ]
+        # an infinite value has no shift; one that becomes infinite or NaN has moved too far
+        known = [float(shift) for shift, n in zip(shifts, path[1:], strict=True) if np.isfinite(n.value).all()]
+        largest = max(known, default=0.0)
+        if not largest <= 0.125:
+            trial *= 2.0**-12
+        elif largest < 2.0**-30 and trial < 2.0**60 * max(size, 1.0):
+            trial *= 2.0**12
+        else:
+            break
+    return float(trial * 2.0 ** np.floor(-3.0 - np.log2(largest))) if 0.0 < largest <= 0.125 else float(trial)
