@@ -62,7 +62,7 @@ def test_model_and_trace_are_written_and_agree(run, penguins, tmp_path):
 
 def test_held_out_figures_are_in_the_trace(run, penguins, tmp_path):
     out = run("fit", penguins, *FIT, "--out", tmp_path / "m.st", "--epochs", "30", "--test-size", "0.2", "--json").out
-    trace = load_trace(tmp_path / "m.trace")
+    trace = load_trace(tmp_path / "m.st.trace")
     told = json.loads(out)
     assert trace.columns["held_out_loss"][-1] == pytest.approx(told["held_out"]["loss"], rel=1e-12)
     assert trace.columns["held_out_accuracy"][-1] == pytest.approx(told["held_out"]["accuracy"], rel=1e-12)

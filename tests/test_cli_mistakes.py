@@ -157,3 +157,28 @@ def test_unexpected_errors_are_not_hidden(run, penguins, monkeypatch):
     monkeypatch.setattr("chainrule.training.fit", broken)
     with pytest.raises(RuntimeError, match="a defect of ours"):
         run("fit", penguins, *FIT)
+
+
+@pytest.mark.parametrize("option", ["--out", "--report"])
+@pytest.mark.parametrize("path", [".", "", "..", "/"])
+def test_a_folder_is_no_output(run, penguins, option, path):
+    assert_mistake(run("fit", penguins, *FIT, option, path), "folder", "name a file in it")
+
+
+def test_models_of_different_names_have_different_traces(run, penguins, tmp_path):
+    for name in ("m.v1", "m.v2", "m.safetensors"):
+        assert run("fit", penguins, *FIT, "--epochs", "3", "--out", tmp_path / name, "--quiet").code == 0
+    traces = sorted(path.name for path in tmp_path.glob("*.trace"))
+    assert traces == ["m.trace", "m.v1.trace", "m.v2.trace"]
+
+
+def test_the_trace_is_an_input_too(run, penguins, tmp_path):
+    model, trace = tmp_path / "base.safetensors", tmp_path / "base.trace"
+    assert run("fit", penguins, *FIT, "--epochs", "3", "--out", model, "--quiet").code == 0
+    before = trace.read_bytes()
+    for words in (
+        ("predict", model, penguins, "--out", trace),
+        ("explain", model, penguins, "--row", "1", "--epoch", "2", "--svg", trace),
+    ):
+        assert_mistake(run(*words), "base.trace", "would overwrite the input")
+    assert trace.read_bytes() == before

@@ -158,3 +158,91 @@ def test_ctrl_c_before_training_is_clean(run, monkeypatch, tmp_path):
     outcome = run("fit", copy_penguins(tmp_path), *FIT, "--out", tmp_path / "m.safetensors")
     assert outcome == (130, "", "chainrule: interrupted before the end; no file is half-written\n")
     assert not (tmp_path / "m.safetensors").exists()
+
+
+def shell(text, folder, **more):
+    """Run a line of the shell in a folder, `chainrule` being this environment's; return the finished process."""
+    line = f'set -o pipefail; chainrule() {{ {COMMAND} "$@"; }}; {text}'
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, capture_output=True, text=True, timeout=120,
+        env=os.environ | {"COLUMNS": "80"}, **more,
+    )  # fmt: skip
+
+
+FIT_LINE = "chainrule fit penguins.csv --target sex --drop year --epochs 5"
+
+
+@pytest.mark.parametrize(
+    "pipe", ["2>&1 | true", "| true", "2> >(true)", "2>&1 | head -1 > first", "2>&-", ">&-", ">&- 2>&-"]
+)
+def test_streams_that_nobody_reads_do_not_stop_the_work(tmp_path, pipe):
+    copy_penguins(tmp_path)
+    done = shell(f"{FIT_LINE} --out m.safetensors --report r.html {pipe}", tmp_path)
+    assert done.returncode == 0, done
+    assert "Traceback" not in done.stderr
+    assert "ignored" not in done.stderr
+    assert load_model(tmp_path / "m.safetensors").info["n_epochs"] == 5
+    assert trace_belongs(load_model(tmp_path / "m.safetensors"), load_trace(tmp_path / "m.trace"))
+    assert (tmp_path / "r.html").read_text().endswith("</html>")
+
+
+def test_demo_into_a_pipe_that_closes_writes_its_files(tmp_path):
+    done = shell("chainrule demo 2>&1 | head -1", tmp_path)
+    assert done.returncode == 0, done
+    written = sorted(path.name for path in (tmp_path / "demo").iterdir())
+    assert written == ["model.safetensors", "model.trace", "penguins.csv", "report.html"]
+
+
+def test_notes_never_go_to_stdout_when_stderr_is_closed(tmp_path):
+    copy_penguins(tmp_path)
+    assert shell(f"{FIT_LINE} --out m.st", tmp_path).returncode == 0
+    done = shell("chainrule predict m.st penguins.csv 2>&-", tmp_path)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 345)
+
+
+def test_closed_stdout_is_a_mistake_where_nothing_else_is_written(tmp_path):
+    copy_penguins(tmp_path)
+    assert shell(f"{FIT_LINE} --out m.st", tmp_path).returncode == 0
+    for words in ("predict m.st penguins.csv", "evaluate m.st penguins.csv", "explain m.st penguins.csv --row 1"):
+        done = shell(f"chainrule {words} >&-", tmp_path)
+        assert done.returncode == 2, done
+        assert done.stderr == "chainrule: stdout is closed, so the results can't be printed: open it, or name a file\n"
+    done = shell("chainrule predict m.st penguins.csv --out p.csv >&-", tmp_path)
+    assert done.returncode == 0
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 345
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_full_disk_below_stdout_is_one_sentence(tmp_path):
+    copy_penguins(tmp_path)
+    assert shell(f"{FIT_LINE} --out m.st", tmp_path).returncode == 0
+    done = shell("chainrule predict m.st penguins.csv > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (2, "chainrule: can't write to stdout: no space left on device\n")
+
+
+def test_outputs_that_are_no_files_are_written_straight(tmp_path):
+    copy_penguins(tmp_path)
+    assert shell(f"{FIT_LINE} --out m.st --quiet", tmp_path).returncode == 0
+    plain = shell("chainrule predict m.st penguins.csv", tmp_path).stdout
+    assert shell("chainrule predict m.st penguins.csv --out /dev/stdout --quiet | cat", tmp_path).stdout == plain
+    assert (
+        shell("chainrule predict m.st penguins.csv --out >(cat > copy) --quiet; sleep 1; cat copy", tmp_path).stdout
+        == plain
+    )
+    assert shell("chainrule predict m.st penguins.csv --out /dev/stdout -q >> kept", tmp_path).returncode == 0
+    assert (tmp_path / "kept").read_text() == plain
+    assert shell("chainrule predict m.st penguins.csv --out /dev/stdout -q | true", tmp_path).returncode == 0
+    os.mkfifo(tmp_path / "fifo")
+    done = shell("cat fifo & chainrule predict m.st penguins.csv --out fifo -q; wait", tmp_path)
+    assert (done.returncode, done.stdout) == (0, plain)
+    done = shell(f"{FIT_LINE} --out >(cat > m2.st) --quiet; sleep 1; cmp m.st m2.st", tmp_path)
+    assert done.returncode == 0, done
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "copy",
+        "fifo",
+        "kept",
+        "m.st",
+        "m.st.trace",
+        "m2.st",
+        "penguins.csv",
+    ]

@@ -263,6 +263,10 @@ def test_trace_path(tmp_path):
     assert trace_path("model.safetensors").name == "model.trace"
     assert trace_path(tmp_path / "a.b.safetensors") == tmp_path / "a.b.trace"
     assert trace_path("model").name == "model.trace"
+    assert trace_path("model.v1").name == "model.v1.trace"
+    assert trace_path(".safetensors").name == ".safetensors.trace"
+    with pytest.raises(InputError, match="is a folder"):
+        trace_path("")
     with pytest.raises(InputError, match=r"m\.trace: a model's name can't end in \.trace"):
         trace_path("m.trace")
 
