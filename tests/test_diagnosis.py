@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chainrule.diagnosis import RunMonitor, epochs_needed, largest_curvature
+from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature
 from chainrule.objective import Objective
 from chainrule.rows import DenseRows
 
@@ -79,29 +79,46 @@ def test_a_rate_above_the_limit_can_raise_the_loss():
         assert (after.objective > evaluation.objective) is rises
 
 
-def test_epochs_needed_extends_a_geometric_rate_and_a_power():
-    k = np.arange(200)
+def test_trend_extends_a_geometric_rate_and_a_power():
+    k = np.arange(200.0)
     norms = 3.0 * 0.97**k
-    needed = epochs_needed(norms, 1e-8)
+    needed = epochs_by_trend(k, norms, 1e-8)
     assert needed == pytest.approx(np.log(1e-8 / norms[-1]) / np.log(0.97), rel=1e-6)
-    power = 2.0 / (k + 1.0)
-    assert epochs_needed(power, 1e-4) == pytest.approx(2e4 - 200, rel=1e-3)
-    assert epochs_needed(norms, 1.0) == 0.0
-    assert epochs_needed(np.full(100, 0.1), 1e-8) > 1e15 or np.isinf(epochs_needed(np.full(100, 0.1), 1e-8))
-    assert np.isinf(epochs_needed(norms[:5], 1e-8))
+    assert epochs_by_trend(k, 2.0 / (k + 1.0), 1e-4) == pytest.approx(2e4 - 200, rel=0.01)
+    assert epochs_by_trend(k, norms, 1.0) == 0.0
+    assert np.isinf(epochs_by_trend(k, norms, 0.0))
+    assert np.isinf(epochs_by_trend(k[:3], norms[:3], 1e-8))
 
 
-def statuses(objectives):
-    monitor = RunMonitor()
-    return [monitor.watch(value, 1.0) for value in objectives]
+def test_curvature_foretells_gradient_descent_on_a_quadratic(rng):
+    for _ in range(20):
+        q, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+        curvature = 10.0 ** rng.uniform(-3, 0, 6)
+        hessian, rate = (q * curvature) @ q.T, 1.0 / curvature.max()
+        scale, gradient = 10.0 ** rng.uniform(-1, 1, 6), rng.normal(size=6)
+        tol = 1e-6
+        said = epochs_by_curvature(hessian, gradient, rate, tol, scale)
+        k, at = 0, gradient
+        while np.any(np.abs(at) > tol * scale):
+            at, k = at - rate * hessian @ at, k + 1
+        assert k <= said <= 1.011 * k + 1
+    assert np.isinf(epochs_by_curvature(np.diag([1.0, 0.0]), np.ones(2), 1.0, 1e-6, np.ones(2)))
+
+
+def statuses(objectives, **known):
+    monitor = RunMonitor(**known)
+    return [monitor.watch(value) for value in objectives]
 
 
 def test_monitor_names_what_a_run_does():
     k = np.arange(100)
-    assert set(statuses(0.7 * 0.9**k + 0.3)) == {""}
-    assert set(statuses(np.full(100, 0.5) * (1 + 1e-16))) == {""}
-    oscillating = statuses(1 + 0.1 * (-1.0) ** k)
-    assert oscillating[-1] == "oscillating"
+    for fine in (0.7 * 0.9**k + 0.3, np.full(100, 0.5), 0.5 + 1e-14 * (-1.0) ** k):
+        assert set(statuses(fine)) == {""}
+    assert set(statuses(0.7 * 0.9**k + 0.3, stable=False)) == {""}
+    oscillating = statuses(1 + 0.1 * (-1.0) ** k, stable=False)
+    assert oscillating[5] == "oscillating"
     assert "diverging" not in oscillating
-    assert "diverging" in statuses(0.7 * 1.3**k)
+    assert statuses(np.full(100, 0.5), stable=False)[-1] == "oscillating"  # a cycle of equal loss gets nowhere
+    assert "diverging" in statuses(0.7 * 1.05**k, stable=False, unbounded=True)
+    assert "diverging" not in statuses(0.7 * 1.05**k, stable=False)
     assert statuses([0.7, np.inf])[-1] == "diverging"

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression as Peer
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from chainrule import InputError, LogisticRegression
 from chainrule.errors import NotConvergedWarning
@@ -92,3 +93,9 @@ def test_bad_parameters(parameters, sentence, table):
 def test_fit_that_stops_early_warns(table):
     with pytest.warns(NotConvergedWarning):
         LogisticRegression(max_reads=2).fit(*table)
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.errors.ChainruleWarning")
+@parametrize_with_checks([LogisticRegression(alpha=0.01)])
+def test_every_check_of_scikit_learn(estimator, check):
+    check(estimator)

@@ -285,7 +285,7 @@ print("parent", found == [expected] * 2)
 """
 
 BAD = [
-    (dict(X=[[1.0], [np.nan], [2.0]]), r"X has nan in row 2, column 'x1'"),
+    (dict(X=[[1.0], [np.nan], [2.0]]), r"X has NaN in row 2, column 'x1'"),
     (dict(X=[[1.0], [np.inf], [2.0]]), r"X has inf in row 2, column 'x1'"),
     (dict(X=[1.0, 2.0, 3.0]), "two dimensions"),
     (dict(X=[["a"], ["b"], ["c"]]), "X must be numbers"),
@@ -295,7 +295,7 @@ BAD = [
     (dict(y=[0.0, 1.0, np.nan]), "y has nan in row 3"),
     (dict(y=[0, 1]), "one label a row"),
     (dict(sample_weight=[1, -1, 1]), "row 2"),
-    (dict(sample_weight=[0, 0, 0]), "all weights are 0"),
+    (dict(sample_weight=[0, 0, 0]), "all sample weights are zero"),
     (dict(sample_weight=[1, 0, 1]), "one class"),
     (dict(sample_weight=[1, 1]), "one number a row"),
     (dict(alpha=-1.0), "alpha must be a finite number from 0"),
@@ -314,6 +314,27 @@ BAD = [
     (dict(standardize=True, fit_intercept=False), "standardize needs an intercept"),
     (dict(feature_names=["a", "b"]), "feature_names has 2 names"),
     (dict(X=[[1e200], [2e200], [-3e200]]), "too large for any learning rate"),
+    (dict(X=[[1e-310], [2e-310], [3e-310]], standardize=True), "column 'x1' is too small"),
+    (dict(X=np.array([["1"], ["2"], ["3"]], dtype=object)), "X must be numbers"),
+    (dict(X=np.array([[1.0], [None], [3.0]], dtype=object)), "X (must be numbers|has NaN in row 2)"),
+    (dict(X=np.ma.masked_invalid([[1.0], [np.nan], [3.0]])), "masked"),
+    (dict(X=[[10**400], [1], [2]]), "X must be numbers"),
+    (dict(y=np.array([0, 1, np.nan], dtype=object)), "y has nan in row 3"),
+    (dict(y=np.array(["a", None, "b"], dtype=object)), "y has None in row 2"),
+    (dict(y=np.array(["2020-01-01", "2020-01-02", "NaT"], dtype="datetime64[D]")), "y has NaT in row 3"),
+    (dict(y=[0j, 1j, 0j]), "y must be numbers, text or booleans"),
+    (dict(y=[[0], [1, 2], [1]]), "one label a row"),
+    (dict(y=pd.array([True, None, False], dtype="boolean")), "y has <NA> in row 2"),
+    (dict(alpha=10**400), "alpha must be a number that a float64 holds"),
+    (dict(method=["auto"]), "method must be"),
+    (dict(feature_names=5), "feature_names must be a list"),
+    (dict(callbacks=[5]), "callbacks must be functions"),
+    (dict(fit_intercept="False"), "fit_intercept must be True or False"),
+    (dict(n_threads=10**12), "n_threads must be a whole number from 1 to 1024"),
+    (dict(sample_weight=[1e308, 1e308, 1e308]), "divide the weights"),
+    (dict(callbacks=lambda step: {"loss": 0.0}), "called 'loss': the trace needs another name"),
+    (dict(callbacks=lambda step: {"a": "b"}), "returned 'b' as 'a'"),
+    (dict(callbacks=lambda step: 5), "a callback returned 5"),
 ]
 
 
@@ -325,10 +346,123 @@ def test_bad_input_is_one_sentence_that_names_it(change, sentence):
     assert "\n" not in str(caught.value)
 
 
+def test_dates_may_be_labels(table):
+    X, y = table
+    labels = np.array(["2020-01-01", "2021-06-30"], dtype="datetime64[ns]")[y]
+    result = fit(X, labels, alpha=0.1)
+    assert result.classes == (labels.min(), labels.max())
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_units_of_the_columns_do_not_decide_whether_a_fit_has_converged(table):
+    X, y = table
+    plain = fit(X, y, alpha=0.0, tol=1e-8, max_reads=5000)
+    for unit in (1e-9, 1e-100):
+        with pytest.warns(NotConvergedWarning):
+            fit(X * unit, y, tol=1e-8)
+    ours = fit(X * 1e-9, y, tol=1e-8, standardize=True, max_reads=5000)
+    np.testing.assert_allclose(ours.w * 1e-9, plain.w, rtol=1e-5)
+
+
+def test_column_that_is_zero_in_the_rows_looked_at_first_still_learns(rng):
+    X = rng.normal(size=(5000, 2))
+    X[:, 1] = 0.0
+    looked_at = np.unique(np.linspace(0, 4999, 256).astype(int))
+    others = np.setdiff1d(np.arange(5000), looked_at)[:2000]
+    X[others, 1] = rng.normal(size=2000) * 1e-170
+    y = (X[:, 0] + X[:, 1] * 1e170 + rng.logistic(size=5000) > 0).astype(int)
+    result = fit(X, y, standardize=True, tol=1e-8)
+    assert result.w_fit[1] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (dict(y=[1, 2, 1]), "each 0 or 1"),
+        (dict(y=[0, 1]), "3 classes"),
+        (dict(X=[[1.0], [np.nan], [1.0]]), "missing or infinite"),
+        (dict(sample_weight=[0, 0, 0]), "all sample weights are zero"),
+        (dict(sample_weight=[1, -1, 0]), "row 2"),
+        (dict(X=np.zeros((3, 2))), "2 columns, the fit 1"),
+    ],
+)
+def test_held_out_rows_that_cannot_be_used(changed, sentence):
+    arguments = {"X": [[0.0], [1.0], [2.0]], "y": [0, 1, 0], **changed}
+    with pytest.raises(InputError, match=sentence):
+        fit([[0.0], [1.0], [2.0]], [0, 1, 0], callbacks=[chainrule.HeldOut(**arguments)])
+
+
+def test_held_out_rows_far_off_centre_are_seen_in_the_units_of_the_fit(table):
+    X, y = table
+    far = X + 1e13
+    result = fit(far, y, standardize=True, alpha=0.1, callbacks=chainrule.HeldOut(far, y))
+    np.testing.assert_allclose(result.trace.columns["held_out_loss"], result.trace.columns["loss"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("epochs", [50, 200, 1000])
+def test_epochs_needed_are_right_even_where_many_rates_are_mixed(epochs):
+    from sklearn.datasets import load_breast_cancer
+
+    X, y = load_breast_cancer(return_X_y=True)
+    whole = fit(X, y, standardize=True, alpha=1e-3, max_reads=100_000, tol=1e-8)
+    with pytest.warns(NotConvergedWarning, match="more epochs are needed"):
+        part = fit(X, y, standardize=True, alpha=1e-3, max_reads=epochs, tol=1e-8)
+    said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
+    assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3)
+
+
+@pytest.mark.parametrize(("rate", "epochs"), [(2.02, 1000), (5.0, 38), (1e300, 10)])
+def test_divergence_is_seen_when_slow_and_when_short(rate, epochs, table):
+    X, y = table
+    with pytest.warns(LearningRateWarning), pytest.warns(DivergenceWarning, match="take a learning_rate below"):
+        result = fit(X * 0.01, y, alpha=1.0, learning_rate=rate, max_reads=epochs)
+    assert result.reason == "diverged"
+    assert result.objective < 1.0
+
+
+def test_a_cycle_of_equal_loss_is_an_oscillation():
+    X = np.array([[1.0], [1.0], [-1.0], [-1.0]])
+    with pytest.warns(LearningRateWarning), pytest.warns(OscillationWarning, match="the loss oscillated"):
+        fit(X, [0, 1, 0, 1], fit_intercept=False, w0=[1.0], learning_rate=8.5)
+
+
+def test_callbacks_can_not_change_the_fit(table):
+    X, y = table
+
+    def meddle(step):
+        step.w[:] = 0.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        fit(X, y, callbacks=meddle)
+
+
+def test_copies_are_counted(table):
+    X, y = table
+    mixed = pd.DataFrame({"a": X[:, 0], "b": np.arange(len(y)), "c": X[:, 1].astype(np.float32)})
+    assert fit(mixed, y, standardize=True, alpha=0.1).copies == 1
+    assert fit(pd.DataFrame(X), y, alpha=0.1).copies == 0
+    assert chainrule.LogisticRegression(alpha=0.1).fit(X, y).result_.copies == 0
+    whole = pd.DataFrame(np.round(X).astype(int))
+    assert chainrule.LogisticRegression(alpha=0.1).fit(whole, y).result_.copies == 1
+
+
+def test_interrupt_before_the_first_epoch_has_no_result(table, monkeypatch):
+    X, y = table
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainrule.rows.DenseRows.moments", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit(X, y)
+    assert caught.value.result is None
+
+
 def test_threads_from_the_environment(monkeypatch, table):
     X, y = table
     monkeypatch.setenv("CHAINRULE_THREADS", "3")
-    assert fit(X, y, alpha=0.1).threads == 3
+    assert fit(X, y, alpha=0.1).threads == 1  # too small to be worth more
+    assert fit(np.tile(X, (100, 1)), np.tile(y, 100), alpha=0.1).threads == 3
     monkeypatch.setenv("CHAINRULE_THREADS", "many")
     with pytest.raises(InputError, match="CHAINRULE_THREADS must be a whole number"):
         fit(X, y)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from chainrule.errors import ChainruleWarning as ChainruleWarning
     from chainrule.errors import InputError as InputError
     from chainrule.estimator import LogisticRegression as LogisticRegression
-    from chainrule.fitting import HeldOut as HeldOut
     from chainrule.fitting import fit as fit
+    from chainrule.held_out import HeldOut as HeldOut
     from chainrule.result import Result as Result
     from chainrule.trace import Trace as Trace
 
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ChainruleWarning": "chainrule.errors",
-    "HeldOut": "chainrule.fitting",
+    "HeldOut": "chainrule.held_out",
     "InputError": "chainrule.errors",
     "LogisticRegression": "chainrule.estimator",
     "Result": "chainrule.result",

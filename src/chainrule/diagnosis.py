@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from chainrule.rows import Moments, Units
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 
 def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_intercept: bool = True) -> float:
@@ -52,60 +55,93 @@ def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_in
     return float(np.ldexp(np.ceil(mantissa * 2**24 + 1) / 2**24, exponent))
 
 
-def epochs_needed(grad_norms: Vector, tol: float) -> float:
-    """Estimate epochs still needed until the gradient is at most `tol`, from the rate seen: inf where it doesn't shrink.
+def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: float, scale: Vector) -> float:
+    """Epochs of gradient descent until max |gradient_j| / scale_j <= tol, where the Hessian stays what it is; inf if never.
 
-    Fits log |grad| against k (a geometric rate) and against log k (a power, as on separated data) over the last half
-    of the epochs, takes the better fit and extends it.
+    In the Hessian's eigenvectors q_i a step multiplies the gradient's parts by 1 - rate lambda_i (Nocedal and Wright 2006,
+    Numerical Optimization, section 3.3), so that after k steps it is sum_i q_i (q_i.gradient) (1 - rate lambda_i)^k.
+
+    Parameters
+    ----------
+    hessian, gradient, scale
+        (n, n), (n,) and (n,), in one set of units.
     """
-    done = len(grad_norms)
-    if done < 8 or grad_norms[-1] <= tol:
-        return float(np.inf) if done < 8 else 0.0
-    first = done // 2
-    k = np.arange(first, done, dtype=np.float64)
-    norms = grad_norms[first:]
-    if not (np.isfinite(norms).all() and (norms > 0).all()):
+    curvature, vectors = np.linalg.eigh(hessian)
+    parts = vectors * (vectors.T @ gradient)
+    factor = np.abs(1.0 - rate * curvature)
+
+    def is_reached(k: float) -> bool:
+        return bool(np.all(np.abs(parts @ factor**k) <= tol * scale))
+
+    if not is_reached(1e15):
         return float(np.inf)
-    log_norm = np.log(norms)
+    low, high = 0.0, 1.0
+    while not is_reached(high):
+        low, high = high, 2.0 * high
+    while high - low > 0.01 * high and high - low > 1:
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_reached(middle) else (middle, high)
+    return float(np.ceil(high))
+
+
+def epochs_by_trend(epochs: Vector, grad_norms: Vector, tol: float) -> float:
+    """Epochs still needed until the gradient is at most `tol`, from the rate seen; inf where it doesn't shrink.
+
+    Fits log |grad| against k (a geometric rate) and against log k (a power, as on separated data) over the last half of
+    the epochs, takes the better fit and extends it.
+    """
+    half = epochs >= epochs[-1] / 2
+    k, norms = epochs[half].astype(np.float64), grad_norms[half]
+    if len(k) < 4 or tol <= 0 or not (np.isfinite(norms).all() and (norms > 0).all()):
+        return float(np.inf)
+    if norms[-1] <= tol:
+        return 0.0
+    log_norm, log_ratio = np.log(norms), float(np.log(tol / norms[-1]))
     fits = []
     for x in (k, np.log(k + 1.0)):
         slope, level = np.polyfit(x, log_norm, 1)
         fits.append((float(np.square(log_norm - slope * x - level).sum()), float(slope)))
-    log_ratio = float(np.log(tol / norms[-1])) if tol > 0 else -np.inf
     (error_geometric, rate), (error_power, power) = fits
     if error_geometric <= error_power:
         return log_ratio / rate if rate < 0 else float(np.inf)
     with np.errstate(over="ignore"):
-        return float(done * np.expm1(log_ratio / power)) if power < 0 else float(np.inf)
+        return float(k[-1] * np.expm1(log_ratio / power)) if power < 0 else float(np.inf)
 
 
 @dataclass
 class RunMonitor:
     """Watches a run's objective, epoch by epoch, and names what it does: "", "oscillating" or "diverging".
 
-    Diverging: the largest objective of the last ten epochs is twice that of the ten before, three times in a row, and
-    twice the start's; or the objective is no longer finite. Oscillating: it rose in five of the last twenty epochs by
-    more than rounding.
+    Parameters
+    ----------
+    stable : bool
+        The rate is at most 2/L_max: the objective can't rise by more than rounding, and nothing is named.
+    unbounded : bool
+        The rate times alpha is above 2: each step multiplies w by more than 1, so the run diverges once it is on its way.
+        Else it can't, since the log-loss's gradient is bounded, and only oscillates.
+
+    Diverging: unbounded, and ten times above the start; or not finite. Oscillating: a quarter of the last twenty steps,
+    and two at least, raised the objective; or twenty epochs brought none below the twenty before.
     """
 
-    objectives: list[float] = field(default_factory=list)
-    grad_norms: list[float] = field(default_factory=list)
-    _rises: list[bool] = field(default_factory=list)
-    _doublings: int = 0
+    stable: bool = True
+    unbounded: bool = False
+    _values: deque[float] = field(default_factory=lambda: deque(maxlen=40))
+    _start: float | None = None
 
-    def watch(self, objective: float, grad_norm: float) -> str:
+    def watch(self, objective: float) -> str:
         """Add an epoch; says what the run does now."""
-        previous = self.objectives[-1] if self.objectives else objective
-        self.objectives.append(objective)
-        self.grad_norms.append(grad_norm)
-        self._rises.append(objective > previous + 1e-12 * (1.0 + abs(previous)))
+        if self._start is None:
+            self._start = objective
+        self._values.append(objective)
         if not np.isfinite(objective):
             return "diverging"
-        values = self.objectives
-        if len(values) >= 20 and len(values) % 10 == 0:
-            recent, before = max(values[-10:]), max(values[-20:-10])
-            doubled = recent > 2 * before and recent > 2 * values[0]
-            self._doublings = self._doublings + 1 if doubled else 0
-        if self._doublings >= 3:
+        if self.stable:
+            return ""
+        if self.unbounded and objective > 10.0 * (1.0 + abs(self._start)):
             return "diverging"
-        return "oscillating" if sum(self._rises[-20:]) >= 5 else ""
+        values = list(self._values)
+        recent = values[-21:]
+        rises = sum(after > before + 1e-12 * (1.0 + abs(before)) for before, after in pairwise(recent))
+        stuck = len(values) == 40 and min(values[20:]) >= min(values[:20]) * (1.0 - 1e-9)
+        return "oscillating" if stuck or rises >= max(2, (len(recent) - 1) / 4) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from chainrule.errors import InputError
 from chainrule.fitting import fit
+from chainrule.inputs import check_weights, number, was_copied
 from chainrule.losses import sigmoid
 
 
@@ -64,8 +66,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n) and y (m,), two labels; returns self."""
         # Finite values are checked in the native read, which skips rows of weight 0.
+        given = X
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2)
-        s = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        s = check_weights(sample_weight, np.zeros(np.size(y), dtype=np.uint8), needs_both_classes=False)
         if self.class_weight is not None:
             s = self._weighted_by_class(np.asarray(y), np.ones(np.size(y)) if s is None else s)
         self.result_ = fit(
@@ -82,6 +85,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             feature_names=getattr(self, "feature_names_in_", None),
             n_threads=self.n_threads,
         )
+        if was_copied(given, np.asarray(X)):
+            self.result_ = replace(self.result_, copies=1)
         self.classes_ = np.unique(y)
         self.coef_ = self.result_.w.reshape(1, -1)
         self.intercept_ = np.array([self.result_.b])
@@ -95,7 +100,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             unknown = [label for label in self.class_weight if label not in classes]
             if unknown:
                 raise InputError(f"class_weight names {unknown[0]!r}, which is no label of y: take {classes.tolist()}")
-            factors = np.array([self.class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
+            given = [self.class_weight.get(label, 1.0) for label in classes.tolist()]
+            factors = np.array([number("class_weight", weight, low=0.0) for weight in given])
         elif isinstance(self.class_weight, str) and self.class_weight == "balanced":
             weight = np.bincount(codes, weights=s)
             factors = s.sum() / (len(classes) * np.where(weight > 0, weight, 1.0))
@@ -112,7 +118,12 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError("give alpha or C, not both: alpha = 1/(C S), S the sum of the weights")
         if not isinstance(self.C, int | float | np.number) or not self.C > 0:
             raise InputError(f"C must be a positive number, not {self.C!r}")
-        return 0.0 if np.isinf(self.C) else 1.0 / (float(self.C) * sum_weights)
+        return 0.0 if np.isinf(self.C) else 1.0 / float(self.C) / sum_weights
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Log-odds z = x.w + b of each row, (m,)."""

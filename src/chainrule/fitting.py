@@ -11,19 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.diagnosis import largest_curvature
+from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature
 from chainrule.errors import InputError, LearningRateWarning
-from chainrule.inputs import check_start, check_weights, encode_labels, matrix, number, standardized_columns
-from chainrule.kernels import What, kernel_name, read_rows, thread_count
+from chainrule.inputs import (
+    check_start,
+    check_weights,
+    encode_labels,
+    matrix,
+    number,
+    standardized_columns,
+    switch,
+)
+from chainrule.kernels import kernel_name
 from chainrule.objective import Objective
 from chainrule.result import Result
 from chainrule.rows import DenseRows
-from chainrule.solvers import SOLVERS, Callback, Outcome, Run, Step
-from chainrule.verdict import findings, floor_digits, message
+from chainrule.solvers import SOLVERS, Callback, NotFiniteAtStart, Outcome, Run
+from chainrule.verdict import Finding, above_limit, findings, message
 
 Vector = NDArray[np.float64]
 
 DEFAULT_EPOCHS = 1000
+MAX_EIGEN_COLUMNS = 500  # up to here a run that ended too early is worth an eigendecomposition
 
 
 def fit(
@@ -61,7 +70,8 @@ def fit(
     method : str
         "auto" or "gradient-descent".
     tol : float, optional
-        Stop when the largest |dF/dw_j|, |dF/db| is at most this; the default is the smaller of 1e-8 and 1e-6/m.
+        Stop when the gradient, the largest of |dF/dw_j| per deviation of its column and |dF/db|, is at most this; the
+        default is the smaller of 1e-8 and 1e-6/m.
     max_reads : int, optional
         Epochs at most, 1000 by default: an epoch is an update and a read of all rows. Two reads more, of the columns'
         moments and of the loss at the start, come before the first update.
@@ -75,7 +85,7 @@ def fit(
         Default: the frame's columns, or x1, x2, ...
     n_threads : int, optional
         Default: CHAINRULE_THREADS, or the processors that this process may use. Changes no bit of the answer.
-    callbacks : sequence of callables
+    callbacks : callables
         Each is called with a `Step` after each epoch and may return numbers by name, which the trace records.
 
     Returns
@@ -87,7 +97,7 @@ def fit(
     InputError
         For data or options that can't be used; the message names the way out.
     KeyboardInterrupt
-        On Ctrl-C, with the best state so far as its attribute `result`.
+        On Ctrl-C, with the best state so far as its attribute `result`; None before the first epoch was recorded.
 
     Examples
     --------
@@ -96,59 +106,38 @@ def fit(
     >>> result.reason
     'converged'
     """
-    started = time.perf_counter()
-    kernel = kernel_name()
-    X, names, copies = matrix(X, feature_names)
-    codes, classes = encode_labels(y, len(X))
-    s = check_weights(sample_weight, codes)
-    options = _Options(
-        alpha=number("alpha", alpha, low=0.0),
-        fit_intercept=bool(fit_intercept),
-        method=_method(method),
-        tol=min(1e-8, 1e-6 / len(X)) if tol is None else number("tol", tol, low=0.0),
-        max_reads=_epochs(max_reads),
-        learning_rate=_learning_rate(learning_rate),
-    )
-    start = check_start(w0, b0, X.shape[1], options.fit_intercept)
-    columns = standardized_columns(standardize, X.shape[1], options.fit_intercept)
-    rows = DenseRows(X, codes, s, names, n_threads)
-    rows.moments()
-    if columns.any():
-        rows.standardize(columns)
-    job = _Job(rows, options, classes, copies, kernel, started)
-    result, interrupted = job.run(start, callbacks)
-    if interrupted:
-        stop = KeyboardInterrupt(result.message)
-        stop.result = result  # type: ignore[attr-defined]
-        raise stop
+    try:
+        started = time.perf_counter()
+        kernel = kernel_name()
+        X, names, copies = matrix(X, feature_names)
+        codes, classes = encode_labels(y, len(X))
+        s = check_weights(sample_weight, codes)
+        options = _Options(
+            alpha=number("alpha", alpha, low=0.0),
+            fit_intercept=switch("fit_intercept", fit_intercept),
+            method=_method(method),
+            tol=min(1e-8, 1e-6 / len(X)) if tol is None else number("tol", tol, low=0.0),
+            max_reads=_epochs(max_reads),
+            learning_rate=_learning_rate(learning_rate),
+            callbacks=_callbacks(callbacks),
+        )
+        start = check_start(w0, b0, X.shape[1], options.fit_intercept)
+        columns = standardized_columns(standardize, X.shape[1], options.fit_intercept)
+        rows = DenseRows(X, codes, s, names, n_threads)
+        rows.moments()
+        if columns.any():
+            rows.standardize(columns)
+        result, said = _Job(rows, options, classes, copies, kernel, started).run(start)
+    except KeyboardInterrupt as stop:
+        stop.result = None  # type: ignore[attr-defined]
+        raise
+    for kind, text in said:
+        warnings.warn(text, kind, stacklevel=2)
+    if result.reason == "interrupted":
+        interrupt = KeyboardInterrupt(result.message)
+        interrupt.result = result  # type: ignore[attr-defined]
+        raise interrupt
     return result
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """A callback that records loss and accuracy on rows kept out of training: held_out_loss, held_out_accuracy.
-
-    Parameters
-    ----------
-    X : (m, n) array, in the user's units
-    y : (m,) array of 0 and 1
-    sample_weight : (m,) array, optional
-    n_threads : int, optional
-    """
-
-    X: NDArray[np.floating]
-    y: ArrayLike
-    sample_weight: ArrayLike | None = None
-    n_threads: int | None = None
-
-    def __call__(self, step: Step) -> dict[str, float]:
-        """Loss and accuracy at the step's point: one read of the held-out rows."""
-        w, b = step.units.to_user(step.w, step.b)
-        y = np.ascontiguousarray(self.y, dtype=np.uint8)
-        s = None if self.sample_weight is None else np.ascontiguousarray(self.sample_weight, dtype=np.float64)
-        threads = thread_count(self.n_threads)
-        sums = read_rows(self.X, What.LOSS, y=y, s=s, w=w, b=b, threads=threads)
-        return {"held_out_loss": sums.loss / sums.weight, "held_out_accuracy": sums.correct / sums.weight}
 
 
 @dataclass(frozen=True)
@@ -159,6 +148,7 @@ class _Options:
     tol: float
     max_reads: int
     learning_rate: float | None  # None: automatic
+    callbacks: tuple[Callback, ...]
 
 
 @dataclass(frozen=True)
@@ -172,9 +162,9 @@ class _Job:
     kernel: str
     started: float
 
-    def run(self, start: tuple[Vector, float], callbacks: Sequence[Callback]) -> tuple[Result, bool]:
+    def run(self, start: tuple[Vector, float]) -> tuple[Result, list[Finding]]:
         rows, options = self.rows, self.options
-        objective = Objective(rows, options.alpha, options.fit_intercept)
+        objective = Objective(rows, options.alpha, options.fit_intercept, rows.column_scale())
         curvature = largest_curvature(rows.moments(), rows.units, options.alpha, options.fit_intercept)
         limit = 2.0 / curvature if curvature > 0 else float("inf")
         rate = options.learning_rate
@@ -184,26 +174,48 @@ class _Job:
             raise InputError(
                 "the columns are too large for any learning rate: standardize them (standardize=True), or rescale"
             )
-        said: list[str] = []
+        said: list[Finding] = []
         if rate > limit:
-            above = f"learning_rate {rate:.6g} is above the stable limit {floor_digits(limit)}"
-            said.append(f"{above}: the loss may rise or oscillate")
-            warnings.warn(said[-1], LearningRateWarning, stacklevel=3)
+            is_largest = rows.moments().correlation is not None
+            said.append((LearningRateWarning, above_limit(rate, limit, is_largest)))
         w, b = rows.units.to_fit(*start)
-        solver = SOLVERS[options.method](w, b if options.fit_intercept else 0.0, rate)
-        run = Run(objective, solver, tol=options.tol, max_reads=options.max_reads, callbacks=callbacks)
+        run = Run(
+            objective,
+            SOLVERS[options.method](w, b, rate),
+            tol=options.tol,
+            max_reads=options.max_reads,
+            monitor=RunMonitor(stable=rate <= limit, unbounded=rate * options.alpha > 2.0),
+            callbacks=options.callbacks,
+        )
         try:
             outcome = run.run()
-        except FloatingPointError:
+        except NotFiniteAtStart:
             raise InputError(
                 "the objective is not finite at the start: take a smaller w0, or standardize=True"
             ) from None
-        sentence = message(outcome, options.tol, limit)
-        for kind, text in findings(outcome, sentence, limit):
-            said.append(text)
-            warnings.warn(text, kind, stacklevel=3)
-        result = self._result(outcome, sentence, rate, limit, tuple(said))
-        return result, outcome.reason == "interrupted"
+        needed = self._epochs_needed(objective, outcome, rate)
+        sentence = message(outcome, options.tol, limit, needed)
+        said += findings(outcome, sentence, limit)
+        return self._result(outcome, sentence, rate, limit, tuple(text for _, text in said)), said
+
+    def _epochs_needed(self, objective: Objective, outcome: Outcome, rate: float) -> float:
+        """Estimate the epochs still needed: two reads at most, made only where the run ended too early."""
+        if outcome.reason != "max_reads" or outcome.oscillated:
+            return float("nan")
+        columns, w, b = outcome.trace.columns, outcome.state.w, outcome.state.b
+        scale = np.append(objective.column_scale, 1.0)
+        if objective.n_features <= MAX_EIGEN_COLUMNS:
+            hessian = objective.evaluate(w, b, hessian=True).hessian
+            assert hessian is not None
+            gradient = np.append(outcome.state.evaluation.grad_w, outcome.state.evaluation.grad_b)
+            if self.options.alpha > 0:
+                return epochs_by_curvature(hessian, gradient, rate, self.options.tol, scale)
+            # On separated data the Hessian fades as the run goes on; there Newton's step moves rows by 1 in z and more.
+            step = np.linalg.lstsq(hessian / scale / scale[:, None], gradient / scale, rcond=1e-12)[0] / scale
+            if np.abs(objective.rows.scores(step[:-1], float(step[-1]))).max() <= 1.0:
+                return epochs_by_curvature(hessian, gradient, rate, self.options.tol, scale)
+        epochs, norms = (columns[name].astype(np.float64) for name in ("epoch", "grad_norm"))
+        return epochs_by_trend(epochs, norms, self.options.tol)
 
     def _result(self, outcome: Outcome, sentence: str, rate: float, limit: float, said: tuple[str, ...]) -> Result:
         rows, options, state = self.rows, self.options, outcome.state
@@ -211,7 +223,7 @@ class _Job:
         return Result(
             w=w,
             b=b,
-            w_fit=state.w,
+            w_fit=state.w.copy(),
             b_fit=state.b,
             center=rows.units.center,
             scale=rows.units.scale,
@@ -263,7 +275,7 @@ class _Job:
 
 def _method(method: str) -> str:
     chosen = "gradient-descent" if method == "auto" else method
-    if chosen not in SOLVERS:
+    if not isinstance(chosen, str) or chosen not in SOLVERS:
         raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, SOLVERS))}, not {method!r}")
     return chosen
 
@@ -274,6 +286,16 @@ def _epochs(max_reads: int | None) -> int:
     if isinstance(max_reads, bool) or not isinstance(max_reads, int | np.integer) or max_reads < 0:
         raise InputError(f"max_reads must be a whole number from 0, not {max_reads!r}")
     return int(max_reads)
+
+
+def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callback, ...]:
+    if callbacks is None:
+        return ()
+    given = (callbacks,) if callable(callbacks) else tuple(callbacks)
+    for callback in given:
+        if not callable(callback):
+            raise InputError(f"callbacks must be functions of a Step, not {callback!r}")
+    return given
 
 
 def _learning_rate(learning_rate: float | str) -> float | None:

@@ -13,36 +13,59 @@ from chainrule.errors import InputError
 Vector = NDArray[np.float64]
 
 
-def matrix(X: ArrayLike, feature_names: Sequence[str] | None) -> tuple[NDArray[np.floating], tuple[str, ...], int]:
+def matrix(
+    X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2
+) -> tuple[NDArray[np.floating], tuple[str, ...], int]:
     """X as a 2-D float64 or float32 array, its columns' names, and how many copies that took (0 or 1)."""
     columns = getattr(X, "columns", None)
     if hasattr(X, "toarray"):
         raise InputError("X is sparse: hand over a dense array (X.toarray()) for now")
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise InputError("X has masked elements: fill them in, or drop their rows")
     try:
         array = np.asarray(X)
-        copies = 0 if isinstance(X, np.ndarray) or not array.flags.owndata else 1
+        copies = int(was_copied(X, array))
         usable = array.dtype in (np.float64, np.float32) and array.flags.aligned and array.dtype.isnative
         whole = all(stride % array.dtype.itemsize == 0 for stride in array.strides)
         if not (usable and whole):
-            if array.dtype.kind not in "biufO" or array.dtype.kind == "c":
-                raise ValueError
-            array, copies = array.astype(np.float64), 1
-    except (ValueError, TypeError):
+            array, copies = _as_numbers(array), 1
+    except (ValueError, TypeError, OverflowError):
         raise InputError(
-            "X must be numbers: encode text and category columns first, or fit the table by file"
+            "X must be numbers, none missing as None or NA: encode text and category columns first, or fit the table by file"
         ) from None
     if array.ndim != 2:
         way = "X.reshape(-1, 1) makes one column of it" if array.ndim == 1 else "give one row a line"
         raise InputError(f"X must have two dimensions, rows and columns, not {array.ndim}: {way}")
     m, n = array.shape
-    if m < 2 or n < 1:
+    if m < least_rows or n < 1:
         raise InputError(f"X has {m} rows and {n} columns: a fit needs two rows and one column at least")
     return array, _names(feature_names if feature_names is not None else columns, n), copies
+
+
+def _as_numbers(array: NDArray[Any]) -> NDArray[np.float64]:
+    if array.dtype.kind not in "biufO" or any(isinstance(element, str | bytes) for element in _objects(array)):
+        raise ValueError("text")
+    return array.astype(np.float64)
+
+
+def _objects(array: NDArray[Any]) -> list[Any]:
+    return array.ravel().tolist() if array.dtype.kind == "O" else []
+
+
+def was_copied(given: Any, array: NDArray[Any]) -> bool:
+    """Whether `array` holds its numbers anew, rather than where `given` has them."""
+    if isinstance(given, np.ndarray):
+        return not np.shares_memory(given, array) if given.size else False
+    # A frame of one block gives a view, and so does a part of it; a mixed one a new array each time.
+    rows = getattr(given, "iloc", None)
+    return rows is None or not np.may_share_memory(np.asarray(rows[:1]), array)
 
 
 def _names(given: Any, n: int) -> tuple[str, ...]:
     if given is None:
         return tuple(f"x{j + 1}" for j in range(n))
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        raise InputError("feature_names must be a list of names, one a column")
     names = tuple(str(name) for name in given)
     if len(names) != n:
         raise InputError(f"feature_names has {len(names)} names, X has {n} columns: give one a column")
@@ -51,35 +74,72 @@ def _names(given: Any, n: int) -> tuple[str, ...]:
 
 def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, Any]]:
     """Y as 0 and 1, (m,) uint8, and the two labels in sorted order."""
-    array = np.asarray(y)
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise InputError("y has masked elements: drop the rows without a label")
+    try:
+        array = np.asarray(y)
+    except ValueError:
+        raise InputError(f"y must have one label a row, {m} of them") from None
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or len(array) != m:
         raise InputError(f"y must have one label a row, {m} of them, not the shape {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.flatnonzero(~np.isfinite(array))[0])
+    if array.dtype.kind not in "biufOUSTMm":
+        raise InputError(f"y must be numbers, text or booleans, not {array.dtype}")
+    missing = _missing(array)
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
         raise InputError(f"y has {array[row]} in row {row + 1}: drop the rows without a label")
     try:
         labels = np.unique(array)
     except TypeError:
         raise InputError("y mixes kinds of labels: make all of them numbers or all of them text") from None
+    plain = [_plain(label) for label in labels[:6]]
     if len(labels) != 2:
-        shown = ", ".join(repr(label.item() if isinstance(label, np.generic) else label) for label in labels[:5])
-        more = ", ..." if len(labels) > 5 else ""
+        shown = ", ".join(repr(label) for label in plain[:5]) + (", ..." if len(labels) > 5 else "")
         raise InputError(
-            f"y has {len(labels)} labels ({shown}{more}): a fit needs two; give rows of both classes and no more"
+            f"{_kind(labels)}y has {len(labels)} labels ({shown}) and a fit needs two: give rows of two classes"
         )
-    first, second = (label.item() if isinstance(label, np.generic) else label for label in labels)
-    return np.ascontiguousarray(array == labels[1], dtype=np.uint8), (first, second)
+    return np.ascontiguousarray(array == labels[1], dtype=np.uint8), (plain[0], plain[1])
 
 
-def check_weights(sample_weight: ArrayLike | None, codes: NDArray[np.uint8]) -> Vector | None:
+def _kind(labels: NDArray[Any]) -> str:
+    """What scikit-learn's users know such labels as."""
+    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+        return "Unknown label type: continuous, "
+    return "Only binary classification is supported, " if len(labels) > 2 else ""
+
+
+def _missing(array: NDArray[Any]) -> NDArray[np.bool_]:
+    if array.dtype.kind in "Mm":
+        return np.asarray(np.isnat(array))
+    if array.dtype.kind == "f":
+        return np.asarray(~np.isfinite(array))
+    return np.array([_is_missing(label) for label in _objects(array)] or [False], dtype=np.bool_)
+
+
+def _is_missing(label: Any) -> bool:
+    """None, NaN, NaT and NA: what isn't equal to itself, or can't say."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
+
+
+def _plain(label: Any) -> Any:
+    # Dates in nanoseconds would turn into integers.
+    return label.item() if isinstance(label, np.generic) and label.dtype.kind not in "Mm" else label
+
+
+def check_weights(
+    sample_weight: ArrayLike | None, codes: NDArray[np.uint8], needs_both_classes: bool = True
+) -> Vector | None:
     """Weights as (m,) float64, or None."""
     if sample_weight is None:
         return None
     try:
         s = np.ascontiguousarray(sample_weight, dtype=np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise InputError("sample_weight must be numbers, one a row") from None
     if s.shape != codes.shape:
         raise InputError(f"sample_weight must have one number a row, {len(codes)} of them, not the shape {s.shape}")
@@ -91,8 +151,8 @@ def check_weights(sample_weight: ArrayLike | None, codes: NDArray[np.uint8]) -> 
         if np.isinf(s.sum()):
             raise InputError("sample_weight adds up to more than a float64 holds: divide the weights by a constant")
     if not s.any():
-        raise InputError("all weights are 0: give some rows a positive weight")
-    for label in (0, 1):
+        raise InputError("all sample weights are zero: give some rows a positive weight")
+    for label in (0, 1) if needs_both_classes else ():
         if not s[codes == label].any():
             raise InputError("all rows of one class have weight 0: a fit needs rows of both classes")
     return s
@@ -129,14 +189,21 @@ def standardized_columns(standardize: bool | ArrayLike, n: int, fit_intercept: b
     return mask
 
 
+def switch(name: str, value: object) -> bool:
+    """`value` as a bool, which it must be."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
 def number(name: str, value: object, *, low: float | None = None, above: float | None = None) -> float:
     """`value` as a finite float, at least `low` or above `above`."""
     try:
         if isinstance(value, bool | str | bytes):
             raise TypeError
         x = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number, not {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name} must be a number that a float64 holds, not {str(value)[:40]!r}") from None
     if not np.isfinite(x) or (low is not None and x < low) or (above is not None and x <= above):
         bound = f" from {low:g}" if low is not None else f" above {above:g}" if above is not None else ""
         raise InputError(f"{name} must be a finite number{bound}, not {value!r}")

@@ -20,6 +20,9 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 BLOCK_ROWS: int = _core.BLOCK_ROWS
+MAX_THREADS = 1024
+# Fewer numbers than one thread's start-up is worth are read by one.
+_WORTH_A_THREAD = 100_000
 
 
 class What(IntFlag):
@@ -104,9 +107,15 @@ def thread_count(n_threads: int | None = None) -> int:
         count = int(str(asked))
     except ValueError:
         count = 0
-    if count < 1 or isinstance(asked, bool):
-        raise InputError(f"{name} must be a whole number from 1, not {asked!r}")
+    if not 1 <= count <= MAX_THREADS or isinstance(asked, bool):
+        raise InputError(f"{name} must be a whole number from 1 to {MAX_THREADS}, not {asked!r}")
     return count
+
+
+def useful_threads(shape: tuple[int, ...], threads: int) -> int:
+    """Say how many of `threads` a read of (m, n) numbers uses: no more than blocks, and one where the data are small."""
+    m, n = shape
+    return 1 if m * n < _WORTH_A_THREAD else min(threads, -(-m // BLOCK_ROWS))
 
 
 def read_rows(
@@ -144,8 +153,7 @@ def read_rows(
     threads : int
         Changes no bit of the result.
     """
-    # Fewer rows than one thread's start-up is worth are read by one.
-    threads = 1 if X.size < 100_000 else threads
+    threads = useful_threads(X.shape, threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
     raw, gradient_at, matrix_at, ld, extremes_at = _core.read_rows(
         X, int(what), y, s, w, b, v, z, center, p, cp, threads, _kernel_asked()

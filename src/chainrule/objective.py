@@ -20,7 +20,8 @@ class Evaluation:
     """The objective and its derivatives at one point.
 
     objective = F, loss = mean log-loss (nats), accuracy = share of the weight of the rows whose class is right;
-    grad_w (n,), grad_b; hessian (n + 1, n + 1) with the bias last, or None.
+    grad_w (n,), grad_b; grad_norm: the largest of |grad_w_j| / column_scale_j and |grad_b|; hessian (n + 1, n + 1) with
+    the bias last, or None.
     """
 
     objective: float
@@ -28,12 +29,8 @@ class Evaluation:
     accuracy: float
     grad_w: Vector
     grad_b: float
+    grad_norm: float
     hessian: Matrix | None = None
-
-    @property
-    def grad_norm(self) -> float:
-        """Largest of |dL_dw_j| and |dL_db|."""
-        return max(float(np.abs(self.grad_w).max(initial=0.0)), abs(self.grad_b))
 
     @property
     def finite(self) -> bool:
@@ -58,12 +55,22 @@ class Objective:
     alpha : float
         Strength of the penalty, per unit of weight.
     fit_intercept : bool
+    column_scale : (n,), optional
+        Size of a column's unit, its deviation: grad_norm is then the same whatever the columns' units; ones by default.
     """
 
-    def __init__(self, rows: DenseRows, alpha: float = 0.0, fit_intercept: bool = True, penalty: str = "l2") -> None:
+    def __init__(
+        self,
+        rows: DenseRows,
+        alpha: float = 0.0,
+        fit_intercept: bool = True,
+        column_scale: Vector | None = None,
+        penalty: str = "l2",
+    ) -> None:
         self.rows = rows
         self.alpha = alpha
         self.fit_intercept = fit_intercept
+        self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
         self.penalty = PENALTIES[penalty]
 
     @property
@@ -87,12 +94,15 @@ class Objective:
             matrix[np.diag_indices(self.n_features)] += self.alpha
             if not self.fit_intercept:
                 matrix[-1, :] = matrix[:, -1] = 0.0
+        grad_w = sums.gradient / sums.weight + self.penalty.gradient(w, self.alpha)
+        grad_b = sums.bias / sums.weight if self.fit_intercept else 0.0
         return Evaluation(
             objective=loss + self.penalty.value(w, self.alpha),
             loss=loss,
             accuracy=sums.correct / sums.weight,
-            grad_w=sums.gradient / sums.weight + self.penalty.gradient(w, self.alpha),
-            grad_b=sums.bias / sums.weight if self.fit_intercept else 0.0,
+            grad_w=grad_w,
+            grad_b=grad_b,
+            grad_norm=max(float(np.abs(grad_w / self.column_scale).max(initial=0.0)), abs(grad_b)),
             hessian=matrix,
         )
 

@@ -18,7 +18,8 @@ class L2:
 
     def value(self, w: Vector, alpha: float) -> float:
         """(alpha / 2) w.w."""
-        return 0.5 * alpha * float(w @ w) if alpha else 0.0
+        with np.errstate(over="ignore"):  # a diverging run is named, not warned of
+            return 0.5 * alpha * float(w @ w) if alpha else 0.0
 
     def gradient(self, w: Vector, alpha: float) -> Vector:
         """Alpha w, shape (n,)."""

@@ -23,7 +23,7 @@ REASONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """A fitted logistic regression and all that is known about it. Frozen and picklable.
 
@@ -114,4 +114,4 @@ def _plain(value: Any) -> Any:
         return _plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
-    return value
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels import Sums, View, What, read_rows, thread_count
+from chainrule.kernels import Sums, View, What, read_rows, thread_count, useful_threads
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -38,6 +38,11 @@ class Units:
         """Weights and bias for x in the user's units: w / scale, b - center.(w / scale)."""
         w_user = w / self.scale
         return w_user, b - float(self.center @ w_user)
+
+    def view(self) -> tuple[View, Vector]:
+        """How the kernels see these units: a view, and what is left, so that x_fit = x_view / ratio."""
+        p = power_of_two(self.scale)
+        return View(self.center, p), self.scale * p
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
         """Weights and bias for x in the fit's units: the inverse of `to_user`."""
@@ -95,8 +100,8 @@ class DenseRows:
         self.weight_unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
         self.s = None if s is None else s / self.weight_unit
         self.feature_names = tuple(feature_names)
-        self.threads = thread_count(n_threads)
-        self.n_rows, self.n_features = X.shape
+        self.threads = useful_threads(X.shape, thread_count(n_threads))
+        self.n_rows, self.n_features = int(X.shape[0]), int(X.shape[1])
         self.units = Units.of_user(self.n_features)
         self.reads = 0.0
         self._view: View | None = None
@@ -121,9 +126,19 @@ class DenseRows:
     def standardize(self, columns: NDArray[np.bool_]) -> None:
         """From here on, see the columns of the mask as (x - mean) / sd; a constant column is centred alone."""
         moments = self.moments()
+        tiny = columns & (moments.sd > 0) & (moments.sd < 1e-304)
+        if tiny.any():
+            name = self.feature_names[int(np.flatnonzero(tiny)[0])]
+            raise InputError(f"column {name!r} is too small for its coefficient to be a float64: multiply it by 1e300")
         center = np.where(columns, moments.mean, 0.0)
         scale = np.where(columns & (moments.sd > 0), moments.sd, 1.0)
         self._look_through(Units(center, scale), moments)
+
+    def column_scale(self) -> Vector:
+        """Deviation of each column in the fit's units; of a constant column its size, or 1."""
+        moments = self.moments()
+        sd, size = moments.sd / self.units.scale, np.abs(moments.mean - self.units.center) / self.units.scale
+        return np.where(sd > 0, sd, np.where(size > 0, size, 1.0))
 
     def _look_through(self, units: Units, moments: Moments) -> None:
         size = np.maximum(np.abs(moments.low - units.center), np.abs(moments.high - units.center))
@@ -184,8 +199,9 @@ class DenseRows:
             shift = total / sums.weight
             variance = np.where(low == high, 0.0, np.maximum(squares / sums.weight - shift**2, 0.0))
             mean = np.clip(view.center + shift / view.p, low, high)
-            # Far from the mean the squares cancel; overflow shows as inf or NaN. Both are mended by what this read found.
-            good = np.isfinite(variance) & ((shift**2 <= 1e6 * variance) | (low == high))
+            # Far from the mean the squares cancel or underflow; overflow shows as inf or NaN. What this read found mends both.
+            spread = (variance > 0) & (shift**2 <= 1e6 * variance)
+            good = np.isfinite(variance) & (spread | (low == high))
             if good.all() or attempt == 2:
                 break
             middle = np.where(np.isfinite(mean), mean, low / 2 + high / 2)
@@ -225,7 +241,8 @@ class DenseRows:
                 bad &= (self.s[first : first + step] > 0)[:, None]
             if bad.any():
                 row, column = np.argwhere(bad)[0]
+                value = self.X[first + row, column]
                 raise InputError(
-                    f"X has {self.X[first + row, column]} in row {first + row + 1}, column {self.feature_names[column]!r}: "
+                    f"X has {'NaN' if np.isnan(value) else value} in row {first + row + 1}, column {self.feature_names[column]!r}: "
                     "fill it in, drop the row, or give the row weight 0"
                 )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chainrule.errors import InputError
 
 MAX_BYTES = 64 * 2**20
+_OVERHEAD = 120  # bytes of an array object and its place in a list
 
 
 @dataclass(frozen=True)
@@ -63,42 +64,40 @@ class TraceRecorder:
 
     max_bytes: int = MAX_BYTES
     stride: int = 1
-    _lines: list[dict[str, float]] = field(default_factory=list)
-    _points: list[tuple[NDArray[np.float64], float]] = field(default_factory=list)
-    _last: tuple[dict[str, float], NDArray[np.float64], float] | None = None
+    # An epoch is one array, b, w and the columns' numbers in the order in which their names came, added in one act: Ctrl-C
+    # between two lines of code can't leave half of one.
+    _names: list[str] = field(default_factory=list)
+    _kept: list[NDArray[np.float64]] = field(default_factory=list)
+    _last: NDArray[np.float64] | None = None
+    _n: int = 0
 
     def record(self, line: dict[str, float], w: NDArray[np.float64], b: float) -> None:
         """Add an epoch: `line` has "epoch" and the other columns' numbers."""
-        self._last = (line, w, b)
+        self._n = len(w)
+        self._names += [name for name in line if name not in self._names]
+        self._last = np.array([b, *w, *(line.get(name, np.nan) for name in self._names)])
         if line["epoch"] % self.stride:
             return
-        self._keep(line, w, b)
-        # A line's numbers and its dict weigh about as much as eight numbers each.
-        if len(self._lines) * 8 * (len(w) + 8 * len(line)) > self.max_bytes and len(self._lines) > 2:
+        self._kept.append(self._last)
+        if len(self._kept) * (self._last.nbytes + _OVERHEAD) > self.max_bytes and len(self._kept) > 2:
             self.stride *= 2
-            kept = [i for i, old in enumerate(self._lines) if not old["epoch"] % self.stride]
-            self._lines = [self._lines[i] for i in kept]
-            self._points = [self._points[i] for i in kept]
-
-    def _keep(self, line: dict[str, float], w: NDArray[np.float64], b: float) -> None:
-        self._lines.append(line)
-        self._points.append((w.copy(), b))
+            at = self._n + 1 + self._names.index("epoch")
+            self._kept = [row for row in self._kept if not row[at] % self.stride]
 
     def trace(self) -> Trace:
         """Everything kept, and the last epoch in any case."""
-        if self._last is not None and (not self._lines or self._lines[-1]["epoch"] != self._last[0]["epoch"]):
-            self._keep(*self._last)
-        names = sorted({name for line in self._lines for name in line})
+        rows = list(self._kept)
+        if self._last is not None and (not rows or rows[-1] is not self._last):
+            rows.append(self._last)
+        table = np.full((len(rows), self._n + 1 + len(self._names)), np.nan)
+        for i, row in enumerate(rows):
+            table[i, : len(row)] = row
         columns: dict[str, NDArray[np.float64 | np.int64]] = {
-            name: np.array(
-                [line.get(name, np.nan) for line in self._lines], dtype=np.int64 if name == "epoch" else np.float64
-            )
-            for name in names
+            name: np.ascontiguousarray(table[:, self._n + 1 + k], dtype=np.int64 if name == "epoch" else np.float64)
+            for k, name in enumerate(self._names)
         }
-        note = (
-            ""
-            if self.stride == 1
-            else f"the trace keeps one epoch in {self.stride}, and the last: more would not fit in {self.max_bytes >> 20} MB"
-        )
-        w = np.array([w for w, _ in self._points])
-        return Trace(columns, w, np.array([b for _, b in self._points]), self.stride, note)  # fmt: skip
+        note = ""
+        if self.stride > 1:
+            more = f"more would not fit in {self.max_bytes >> 20} MB"
+            note = f"the trace keeps one epoch in {self.stride}, and the last: {more}"
+        return Trace(columns, np.ascontiguousarray(table[:, 1 : self._n + 1]), table[:, 0].copy(), self.stride, note)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, explain_row
-from chainrule.fitting import HeldOut, fit
+from chainrule.fitting import fit
+from chainrule.held_out import HeldOut
 from chainrule.losses import LOSSES, sigmoid
 from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
 from chainrule.model import Model

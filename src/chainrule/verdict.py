@@ -14,6 +14,8 @@ from chainrule.errors import (
 from chainrule.solvers import Outcome
 
 Finding = tuple[type[ChainruleWarning], str]
+# A gradient in units of the columns' deviations is not known better than this.
+ROUNDING = 1e-15
 
 
 def floor_digits(x: float, digits: int = 4) -> str:
@@ -24,37 +26,57 @@ def floor_digits(x: float, digits: int = 4) -> str:
     return f"{np.floor(x / step) * step:.{digits}g}"
 
 
-def message(outcome: Outcome, tol: float, limit: float) -> str:
-    """One sentence with the numbers: how the run ended, and what to do where it ended badly."""
-    norm, epochs = outcome.state.evaluation.grad_norm, f"{outcome.n_epochs:,} epochs"
+def epochs(n: int) -> str:
+    """N epochs, in words."""
+    return f"{n:,} epoch" if n == 1 else f"{n:,} epochs"
+
+
+def above_limit(rate: float, limit: float, is_largest: bool) -> str:
+    """Say that the rate is above the limit; `is_largest` says that a larger one is known not to be stable."""
+    which = "the stable limit" if is_largest else "the rate that is known to be stable,"
+    return f"learning_rate {rate:.6g} is above {which} {floor_digits(limit)}: the loss may rise or oscillate"
+
+
+def message(outcome: Outcome, tol: float, limit: float, epochs_needed: float) -> str:
+    """One sentence with the numbers: how the run ended, and what to do where it ended badly.
+
+    epochs_needed: estimate of the epochs still needed to `tol`; inf where it would not get there, NaN where unknown.
+    """
+    norm = outcome.state.evaluation.grad_norm
+    component = f"the largest gradient component is {norm:.2g}"
     smaller = f"take a learning_rate below {floor_digits(limit)}, or 'auto'"
-    best = f"the best point, of epoch {outcome.epoch:,}, is returned"
+    returned = f"the best point, of epoch {outcome.epoch:,}, is returned"
     if outcome.reason == "converged":
-        return f"converged after {epochs}: the largest gradient component is {norm:.2g}, at most tol {tol:.2g}"
+        return f"converged after {epochs(outcome.n_epochs)}: {component}, at most tol {tol:.2g}"
     if outcome.reason == "diverged":
-        return f"diverged: the loss grew without end over {epochs}; {best}; {smaller}"
+        return f"diverged: the loss grows without end after epoch {outcome.n_epochs:,}; {returned}; {smaller}"
     if outcome.reason == "non_finite":
-        return f"stopped after {epochs}: the objective was not finite any more; {best}; {smaller}"
+        return f"stopped: the objective is not finite after epoch {outcome.n_epochs:,}; {returned}; {smaller}"
     if outcome.reason == "interrupted":
-        return f"interrupted after {epochs}; {best}"
-    text = f"stopped after {epochs}, before tol {tol:.2g}: the largest gradient component is {norm:.2g}"
-    if outcome.status == "oscillating":
-        return f"{text} and the loss oscillated; {smaller}"
-    if np.isfinite(outcome.epochs_needed):
-        return f"{text}; at the rate seen about {_rounded(outcome.epochs_needed)} more epochs are needed"
-    return f"{text}, and at the rate seen it would not get there"
+        return f"interrupted after {epochs(outcome.n_epochs)}; {returned}"
+    text = f"stopped after {epochs(outcome.n_epochs)}, before tol {tol:.2g}: {component}"
+    if outcome.oscillated:
+        best = f"the lowest objective, {outcome.best_objective:.6g}, was that of epoch {outcome.best_epoch:,}"
+        return f"{text} and the loss oscillated ({best}); {smaller}"
+    if norm <= ROUNDING:
+        return f"{text}, which is rounding: take a tol above {ROUNDING:.0e}"
+    if np.isnan(epochs_needed):
+        return text
+    if np.isinf(epochs_needed):
+        return f"{text}, and at the rate seen it would not get there"
+    return f"{text}; at the rate seen about {_rounded(epochs_needed)} more epochs are needed"
 
 
-def findings(outcome: Outcome, message: str, limit: float) -> list[Finding]:
+def findings(outcome: Outcome, sentence: str, limit: float) -> list[Finding]:
     """Name what a user is warned of, each with its class."""
     found: list[Finding] = []
-    if outcome.status == "oscillating" and outcome.reason in ("converged", "interrupted"):
+    if outcome.oscillated and outcome.reason in ("converged", "interrupted"):
         text = f"the loss oscillated while training; take a learning_rate below {floor_digits(limit)}, or 'auto'"
         found.append((OscillationWarning, text))
     if outcome.reason in ("diverged", "non_finite"):
-        found.append((DivergenceWarning, message))
+        found.append((DivergenceWarning, sentence))
     if outcome.reason == "max_reads":
-        found.append((OscillationWarning if outcome.status else NotConvergedWarning, message))
+        found.append((OscillationWarning if outcome.oscillated else NotConvergedWarning, sentence))
     if outcome.trace.note:
         found.append((ThinnedTraceWarning, outcome.trace.note))
     return found

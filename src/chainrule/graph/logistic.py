@@ -218,6 +218,9 @@ def _check_shapes(X: Node, y: Node, w: Node, b: Node) -> None:
 
 def _weights(sample_weight: npt.ArrayLike, y: Node) -> Node:
     s = constant(sample_weight, "sample_weight")
+    if s.value.size and np.isfinite(s.value).all() and not 1e-200 < s.value.max() < 1e200:
+        # Their scale doesn't matter, but 1/S and sums of s l must be numbers.
+        s = constant(np.ldexp(s.value, -int(np.frexp(s.value.max())[1])), "sample_weight")
     if s.shape != y.shape:
         raise InputError(f"'sample_weight' has shape {s.shape}; give one weight a row, {y.shape}")
     if (s.value < 0).any():

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.diagnosis import RunMonitor, epochs_needed
+from chainrule.diagnosis import RunMonitor
+from chainrule.errors import InputError
 from chainrule.objective import Evaluation, Objective
 from chainrule.rows import Units
 from chainrule.trace import Trace, TraceRecorder
@@ -39,19 +40,18 @@ class Solver(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """What a callback is told after each epoch; w and b in the fit's units.
+    """What a callback is told after each epoch; w and b in the fit's units, not to be changed.
 
-    status : "", "oscillating" or "diverging"; epochs_needed : estimate of the epochs still needed to `tol`, or inf.
+    status : "", "oscillating" or "diverging"; seconds since the run began; max_reads : epochs at most.
     """
 
     epoch: int
     max_reads: int
+    tol: float
     state: State
     units: Units
     seconds: float
     status: str
-    tol: float
-    monitor: RunMonitor
 
     @property
     def w(self) -> Vector:
@@ -80,16 +80,15 @@ class Step:
 
     @property
     def grad_norm(self) -> float:
-        """Largest |dL_dw_j|, |dL_db|."""
+        """Largest of |dF/dw_j| per deviation of its column, and |dF/db|."""
         return self.state.evaluation.grad_norm
-
-    @property
-    def epochs_needed(self) -> float:
-        """Estimate of the epochs still needed to `tol`, from the rate seen; inf if unknown."""
-        return epochs_needed(np.array(self.monitor.grad_norms), self.tol)
 
 
 Callback = Callable[[Step], Mapping[str, float] | None]
+
+
+class NotFiniteAtStart(ArithmeticError):
+    """The objective has no finite value at the start: there is no state to return."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +96,16 @@ class Outcome:
     """How a run ended.
 
     reason : "converged", "max_reads", "diverged", "non_finite" or "interrupted"; epoch : the one whose state it is;
-    status : the last thing seen, or "oscillating" if it ever was; epochs_needed : to `tol`, estimated.
+    best_epoch : the one of the lowest objective; oscillated : whether it ever did.
     """
 
     state: State
     epoch: int
     n_epochs: int
+    best_epoch: int
+    best_objective: float
     reason: str
-    status: str
-    epochs_needed: float
+    oscillated: bool
     trace: Trace
 
 
@@ -115,20 +115,29 @@ class Run:
     Parameters
     ----------
     tol : float
-        The run ends when the largest |dF/dw_j|, |dF/db| is at most this.
+        The run ends when the gradient (`Evaluation.grad_norm`) is at most this.
     max_reads : int
         Epochs at most; an epoch is an update and a read of all rows.
+    monitor : RunMonitor
+        Names what the run does.
     callbacks : sequence of callables
         Each is called with a `Step`; the numbers that it returns, by name, join the trace.
     """
 
     def __init__(
-        self, objective: Objective, solver: Solver, *, tol: float, max_reads: int, callbacks: Sequence[Callback] = ()
+        self,
+        objective: Objective,
+        solver: Solver,
+        *,
+        tol: float,
+        max_reads: int,
+        monitor: RunMonitor,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self.objective, self.solver = objective, solver
         self.tol, self.max_reads, self.callbacks = tol, max_reads, tuple(callbacks)
+        self._monitor = monitor
         self._recorder = TraceRecorder()
-        self._monitor = RunMonitor()
         self._start = time.perf_counter()
         self._best: tuple[int, State] | None = None
         self._last: tuple[int, State] | None = None
@@ -156,12 +165,14 @@ class Run:
     def _observe(self, epoch: int, state: State) -> str:
         """Record an epoch; a reason ends the run."""
         evaluation = state.evaluation
-        status = self._monitor.watch(evaluation.objective, evaluation.grad_norm)
+        for shown in (state.w, evaluation.grad_w):
+            shown.flags.writeable = False
+        status = self._monitor.watch(evaluation.objective)
         if not evaluation.finite:
-            return "non_finite" if status != "diverging" or epoch == 0 else "diverged"
+            return "diverged" if self._monitor.unbounded else "non_finite"
         self._oscillated |= status == "oscillating"
         seconds = time.perf_counter() - self._start
-        step = Step(epoch, self.max_reads, state, self.objective.rows.units, seconds, status, self.tol, self._monitor)
+        step = Step(epoch, self.max_reads, self.tol, state, self.objective.rows.units, seconds, status)
         line = {
             "epoch": epoch,
             "loss": evaluation.loss,
@@ -171,9 +182,9 @@ class Run:
             "seconds": seconds,
         }
         for callback in self.callbacks:
-            line.update(callback(step) or {})
+            line.update(_numbers(callback(step), line))
         self._recorder.record(line, state.w, state.b)
-        # After the trace has it: a Ctrl-C in a callback must not leave a best point that the trace doesn't know.
+        # only now: Ctrl-C before leaves no point that the trace doesn't have
         self._last = (epoch, state)
         if self._best is None or evaluation.objective < self._best[1].evaluation.objective:
             self._best = (epoch, state)
@@ -183,9 +194,30 @@ class Run:
 
     def _outcome(self, reason: str) -> Outcome:
         if self._best is None or self._last is None:
-            raise FloatingPointError("the objective is not finite at the start")
+            raise NotFiniteAtStart
         # A run cut short returns the best point that it saw; one that ended by itself returns its last.
         epoch, state = self._last if reason in ("converged", "max_reads") else self._best
-        needed = epochs_needed(np.array(self._monitor.grad_norms), self.tol)
-        status = "oscillating" if self._oscillated else ""
-        return Outcome(state, epoch, self._last[0], reason, status, needed, self._recorder.trace())
+        return Outcome(
+            state=state,
+            epoch=epoch,
+            n_epochs=self._last[0],
+            best_epoch=self._best[0],
+            best_objective=self._best[1].evaluation.objective,
+            reason=reason,
+            oscillated=self._oscillated,
+            trace=self._recorder.trace(),
+        )
+
+
+def _numbers(given: object, line: Mapping[str, float]) -> dict[str, float]:
+    """Check what a callback returned: new names with a number each."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InputError(f"a callback returned {given!r}: return None, or a dict of numbers by name")
+    for name, value in given.items():
+        if not isinstance(name, str) or name in line:
+            raise InputError(f"a callback returned a number called {name!r}: the trace needs another name for it")
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise InputError(f"a callback returned {value!r} as {name!r}: the trace records numbers")
+    return {name: float(value) for name, value in given.items()}
