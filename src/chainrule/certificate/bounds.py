@@ -1,0 +1,295 @@
+"""How far a point is from the optimum: rigorous bounds from a gradient and a part of the Hessian.
+
+The logistic loss satisfies |l'''| <= l'' (Bach 2010, Self-concordant analysis for logistic regression, Electronic
+Journal of Statistics 4, 384-414, proposition 1; in the terms of Sun and Tran-Dinh 2019, Generalized self-concordant
+functions, Mathematical Programming 178, it is generalised self-concordant of order 2). So along v the Hessian of a set
+T of rows shrinks by exp(-max over T of |x~.v|) at most, and each other row only adds to it.
+
+Units: those of the arithmetic (centred columns times powers of two, the bias last); theta = (w, b), x~ = (x, 1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate.factor import Factor
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
+
+
+def h(r: float) -> float:
+    """h(r) = r + (1 - r) log(1 - r) for 0 <= r <= 1, never too small; 1 at r = 1."""
+    return r * r * h_ratio(r)
+
+
+def h_ratio(r: float) -> float:
+    """h(r)/r^2, never too small: between 1/2 (r = 0) and 1 (r = 1).
+
+    Below 0.01 the direct form cancels: (1/2)(1 + r/3 + r^2/5) is above the series (1/2)(1 + r/3 + r^2/6 + r^3/10 + ..).
+    """
+    if r < 0.01:
+        return 0.5 * (1.0 + r * (1.0 / 3.0 + 0.2 * r)) * (1.0 + OUTWARD)
+    if r >= 1.0:
+        return 1.0
+    return (r + (1.0 - r) * math.log1p(-r)) / (r * r) * (1.0 + OUTWARD)
+
+
+def h_lower_ratio(r: float) -> float:
+    """[(1 + r) log(1 + r) - r]/r^2 for r >= 0, never too large: 1/2 at r = 0, falling.
+
+    Below 0.01 the series (1/2)(1 - r/3 + r^2/6 - r^3/10), which ends below the sum.
+    """
+    if r < 0.01:
+        return 0.5 * (1.0 - r * (1.0 / 3.0 - r * (1.0 / 6.0 - 0.1 * r))) * (1.0 - OUTWARD)
+    if r > 1e150:
+        return 0.0
+    return max(0.0, ((1.0 + r) * math.log1p(r) - r) / (r * r) * (1.0 - OUTWARD))
+
+
+def radius_ratio(r: float) -> float:
+    """-log(1 - r)/r, never too small: 1 at r = 0, inf from r = 1 on."""
+    if r < 1e-8:
+        return (1.0 + r) * (1.0 + OUTWARD)
+    return -math.log1p(-r) / r * (1.0 + OUTWARD) if r < 1.0 else math.inf
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is proven about a point theta.
+
+    Attributes
+    ----------
+    gap : float
+        F(theta) - F* <= gap, nats per unit of weight; inf where nothing is proven (r >= 1).
+    lower : float
+        F(theta) - F* >= lower; 0 unless T is all rows.
+    radius : float
+        |theta - theta*| in B's norm; inf where nothing is proven.
+    coef : (n + 1,)
+        |theta_j - theta*_j| <= coef_j, or |a.(theta - theta*)| for the rows a of `coordinates`.
+    r, nu : float
+        kappa nu/c and (grad' B^-1 grad)^(1/2), rounding added. r < 1 proves that there is exactly one optimum.
+    noise : float
+        The gap that rounding alone would leave: a tolerance below it can't be reached.
+    """
+
+    gap: float
+    lower: float
+    radius: float
+    coef: Vector
+    r: float
+    nu: float
+    noise: float
+
+    @property
+    def proven(self) -> bool:
+        """Whether there is an optimum, unique and within `radius`."""
+        return self.gap < math.inf
+
+
+def _nothing(size: int, r: float = math.inf, nu: float = math.inf) -> Bound:
+    return Bound(math.inf, 0.0, math.inf, np.full(size, np.inf), r, nu, math.inf)
+
+
+def bound(
+    factor: Factor,
+    gradient: Vector,
+    e: Vector,
+    *,
+    kappa: float,
+    delta: float = 0.0,
+    zeta: float = 0.0,
+    eta: float | None = None,
+    all_rows: bool = False,
+    coordinates: Matrix | None = None,
+) -> Bound:
+    """Bound the distance of theta from the optimum by a factored part of the Hessian.
+
+    With nu0 = (grad' B^-1 grad)^(1/2), lambda = lambda_min(D^-1 B D^-1):
+
+        nu  = nu0 + |D^-1 e|/sqrt(lambda - eta),    c = exp(-delta - zeta) (1 - eta/lambda),    r = kappa nu/c
+        F(theta) - F* <= c h(r)/kappa^2 = (nu^2/c) h(r)/r^2,    |theta_j - theta*_j| <= -log(1 - r)/kappa sqrt((B^-1)_jj)
+
+    if r < 1. B_true >= (1 - eta/lambda) B, factor and solves included, so that c takes the rounding of nu0, of kappa and
+    of diag(B^-1) as well. With T all rows, H <= C exp(kappa |v|) B_true for C = exp(delta + zeta), and so
+
+        F(theta) - F* >= (nu1^2/C) [(1 + q) log(1 + q) - q]/q^2,    q = kappa nu1/(C sqrt(1 - eta/lambda)),
+        nu1 = nu0/sqrt(1 + eta/lambda) - |D^-1 e|/sqrt(lambda - eta).
+
+    Bach 2010, proposition 1; derived in the integral form of Taylor's theorem along theta* - theta.
+
+    Parameters
+    ----------
+    factor : Factor
+        Of B = (1/S) sum over T of s g (1 - g) x~ x~' + penalty at theta0: the user's own weights. Rows must not be weighted
+        up for others that were not read: such a B is not below the Hessian and the bound would be wrong.
+    gradient, e : (n + 1,)
+        Gradient of F over all rows at theta, penalty in it, and the bound on its error (`gradient_rounding`).
+    kappa : float
+        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_exact`, `kappa_upper`).
+    delta : float
+        Max over T of |x~.(theta - theta0)| (`delta_between`): how far theta is from where B was taken.
+    zeta : float
+        Error of the z that B was made with (`z_rounding`).
+    eta : float
+        The factor's, unless given.
+    all_rows : bool
+        T is all rows with s > 0: then there is a lower bound too.
+    coordinates : (k, n + 1), optional
+        Bound a.(theta - theta*) for these rows a (the intercept in the user's units, say) instead of each theta_j.
+    """
+    size = len(gradient) if coordinates is None else len(coordinates)
+    eta = factor.eta if eta is None else eta
+    lam = factor.lambda_min
+    if not (factor.factored and lam > eta):
+        return _nothing(size)
+    loss = eta / lam
+    scaled = e * factor.inverse_D
+    eps = math.sqrt(float(scaled @ scaled) / (lam - eta))
+    nu0 = math.sqrt(factor.norm2(gradient))
+    nu = nu0 + eps
+    c = math.exp(-delta - zeta) * (1.0 - loss)
+    r = kappa * nu / c if c > 0.0 else math.inf
+    lower = 0.0
+    if all_rows:
+        up = math.exp(min(delta + zeta, 700.0))
+        nu1 = nu0 / math.sqrt(1.0 + loss) - eps
+        if nu1 > 0.0:
+            lower = nu1 * nu1 / up * h_lower_ratio(kappa * nu1 / (up * math.sqrt(1.0 - loss)))
+    if not r < 1.0:
+        return replace(_nothing(size, r, nu), lower=lower)
+    gap = nu * nu / c * h_ratio(r)
+    noise = eps * eps / c * h_ratio(kappa * eps / c)
+    radius = nu / c * radius_ratio(r)
+    spread = factor.inverse_diagonal if coordinates is None else factor.leverages(coordinates)
+    return Bound(gap, lower, radius, radius * np.sqrt(spread), r, nu, noise)
+
+
+def kappa_upper(factor: Factor, norms2_max: float) -> float:
+    """Bound kappa by sqrt(max over T of |D^-1 x~|^2 / lambda_min): no row is solved for."""
+    lam = factor.lambda_min
+    return math.sqrt(norms2_max / lam) * (1.0 + OUTWARD) if lam > 0.0 else math.inf
+
+
+def kappa_exact(
+    factor: Factor,
+    norms2: Vector,
+    rows: Callable[[int, int], Matrix],
+    *,
+    enough: float = 0.0,
+    batch: int = 32,
+    limit: int | None = None,
+) -> float:
+    """Find kappa = max over T of (x~' B^-1 x~)^(1/2), solving only for the rows that can have it.
+
+    x~' B^-1 x~ <= |D^-1 x~|^2/lambda_min, so the rows are solved from the largest norm down until that falls below the largest
+    value found. Then the value is exact; where `enough` or `limit` ends it before, it is an upper bound.
+
+    Parameters
+    ----------
+    norms2 : (k,)
+        |D^-1 x~|^2 of the rows of T with s > 0, descending.
+    rows : callable
+        rows(start, stop) -> (stop - start, n + 1): the rows x~ at these places of `norms2`.
+    enough : float
+        A kappa that is small enough: the bound hardly depends on it when kappa nu is well below 1.
+    batch : int
+        Rows of the first batch; each next one is twice as large, up to 1024.
+    limit : int, optional
+        Most rows to solve for.
+    """
+    count = len(norms2)
+    if count == 0:
+        return 0.0
+    lam = factor.lambda_min
+    if not lam > 0.0:
+        return math.inf
+    limit = count if limit is None else min(limit, count)
+    done, found = 0, 0.0
+    while True:
+        rest = float(norms2[done]) / lam if done < count else 0.0
+        upper = max(found, rest)
+        if rest <= found or done >= limit or upper <= enough * enough:
+            return math.sqrt(upper) * (1.0 + OUTWARD)
+        stop = min(done + batch, limit)
+        found = max(found, float(factor.leverages(rows(done, stop)).max()))
+        done, batch = stop, min(2 * batch, 1024)
+
+
+def delta_between(factor: Factor, kappa: float, step: Vector, norms2_max: float = math.inf) -> float:
+    """Bound delta = max over T of |x~.step| without a read, for step = theta - theta0.
+
+    |x~.v| <= kappa |v|_B, where factor and solves may be off by eta: times sqrt((1 + eta/lambda)/(1 - eta/lambda)); and
+    |x~.v| <= max |D^-1 x~| |D v|. The smaller of the two; inf where B is not proven to be positive definite.
+    """
+    scaled = factor.D * step
+    plain = math.sqrt(float(scaled @ scaled))
+    by_norm = math.sqrt(norms2_max) * plain if plain > 0.0 else 0.0
+    if not factor.ok:
+        return by_norm * (1.0 + OUTWARD)
+    loss = factor.eta / factor.lambda_min
+    by_kappa = kappa * math.sqrt(factor.length2(step) * (1.0 + loss) / (1.0 - loss))
+    return min(by_norm, by_kappa) * (1.0 + OUTWARD)
+
+
+def best_lower_bound(iterates: Iterable[tuple[float, float]], rounding: float = 0.0) -> float:
+    """F* >= max over all iterates k of F_k - bound_k - rounding.
+
+    iterates: pairs (F_k, gap_k); rounding: the largest error of a computed F (`objective_rounding`). -inf where no bound
+    is finite.
+    """
+    best = -math.inf
+    for objective, gap in iterates:
+        value = objective - gap - rounding
+        if value > best:
+            best = value
+    return best
+
+
+def moved(
+    proven: Bound, shift: Vector, *, gradient: Vector, e: Vector, M: Vector, ridge: Vector | float = 0.0
+) -> Bound:
+    """Say what holds for theta + d, from what holds for theta: w and b rounded to the user's units are such a point.
+
+    F(theta + d) - F(theta) <= sum_j (|grad_j| + e_j) |d_j| + (1/8) (sum_j M_j |d_j|)^2 + (1/2) sum_j ridge_j d_j^2,
+    since g (1 - g) <= 1/4 and the rms of x~.d is at most sum_j M_j |d_j|; by convexity F falls by no more than the first
+    sum. `coef` grows by |d_j| where it belongs to the theta_j.
+
+    Parameters
+    ----------
+    shift : (n + 1,)
+        Bounds on |d_j|.
+    gradient, e, M, ridge
+        As in `bound` and `gradient_rounding`.
+    """
+    d = np.abs(shift)
+    n = len(d) - 1
+    slope = float((np.abs(gradient) + e) @ d)
+    bend = 0.125 * float(M @ d) ** 2 + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
+    coef = proven.coef + d if len(proven.coef) == len(d) else proven.coef
+    return replace(
+        proven,
+        gap=(proven.gap + slope + bend) * (1.0 + OUTWARD),
+        lower=max(0.0, proven.lower - slope * (1.0 + OUTWARD)),
+        coef=coef,
+        noise=proven.noise + bend,
+    )
+
+
+def audit_gap(objective: float, best: float, best_gap: float, rounding: float) -> tuple[float, float]:
+    """Bound the gap of anyone's theta by a fit of our own: (lower, upper).
+
+    F(theta) - F(theta') - e <= F(theta) - F* <= F(theta) - F(theta') + bound(theta') + e
+
+    objective = F(theta), best = F(theta'), best_gap = bound(theta'), rounding = e, the errors of both F added.
+    """
+    difference = objective - best
+    return max(0.0, difference - rounding), max(0.0, difference + rounding) + best_gap

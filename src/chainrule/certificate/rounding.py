@@ -1,0 +1,114 @@
+"""What floating point may have done to z, F, its gradient and its Hessian: bounds on the errors, not estimates.
+
+Everything is in the units of the arithmetic: centred columns times powers of two, x~ = (x, 1). u = 2^-53, the unit roundoff.
+Sums: Higham 2002, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 4.2; Cholesky: theorem 10.3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+UNIT = 2.0**-53
+UNIT32 = 2.0**-24
+
+
+def sum_depth(n_rows: int, block: int = 1024, lanes: int = 8) -> float:
+    """Count the roundings that a term of a sum over m rows goes through: d = K/8 + log2(m/K) + 8, in blocks of K rows.
+
+    The lanes of a block are added one after the other, the blocks in a binary tree; 8 covers the lanes' own sum and the
+    term's products. Higham 2002, section 4.2. The sum of weights S must be right to 2u (`math.fsum`); else add its depth.
+    """
+    blocks = max(1, -(-n_rows // block))
+    return min(block, n_rows) / lanes + math.ceil(math.log2(blocks)) + 8.0
+
+
+def hessian_eta(n: int, depth: float, float32_block: int | None = None) -> float:
+    """Bound the 2-norm of D^-1 (error of B) D^-1, with D = diag(B)^(1/2).
+
+    eta = (n + 1) 4 (n + N + 8) u,   and with float32 blocks of K rows   (n + 1) [(K + 6) 2^-24 + 4 (n + N + 8) u].
+    Covers the sum, the Cholesky factor and the triangular solves: an entry of |B_jk| error is at most the bracket times
+    D_j D_k (Cauchy-Schwarz; Higham 2002, theorems 10.3 and 8.5), and a matrix of such entries has norm (n + 1) times it.
+
+    Parameters
+    ----------
+    n : int
+        Features, without the bias.
+    depth : float
+        N: depth of the sum over the rows (`sum_depth`), or over the float32 blocks.
+    float32_block : int, optional
+        K: the rows are rounded to float32 (after centring and scaling) and multiplied in blocks of K.
+    """
+    eta = 4.0 * (n + depth + 8.0) * UNIT
+    if float32_block is not None:
+        eta += (float32_block + 6.0) * UNIT32
+    return (n + 1) * eta
+
+
+def gradient_rounding(*, M: Vector, d: float, r_rms: float, w: Vector, b: float, ridge: Vector | float = 0.0) -> Vector:
+    """Bound the error of each entry of the computed gradient.
+
+    e_j = u M_j [d r_rms + 4 + (n + 3)/4 (sum_k M_k |w_k| + |b|)] + 4 u ridge_j |w_j|
+
+    d r_rms: the sum; 4: the residual itself, made with its sign (never as g - y); (n + 3)/4: the error of z, since
+    g (1 - g) <= 1/4, summed by Cauchy-Schwarz.
+
+    Parameters
+    ----------
+    M : (n + 1,)
+        M_j = sqrt((1/S) sum s x~_j^2); the bias's is 1. (n,) without an intercept.
+    d : float
+        Depth of the sum (`sum_depth`).
+    r_rms : float
+        sqrt((1/S) sum s (g - y)^2), at most 1.
+    w, b
+        The point, (n,) and float.
+    ridge : (n,)
+        Of the penalty (1/2) sum_j ridge_j w_j^2.
+
+    Returns
+    -------
+    (n + 1,), or (n,) without an intercept
+    """
+    n = len(w)
+    size = float(M[:n] @ np.abs(w)) + abs(b)
+    e: Vector = M * (UNIT * (d * r_rms + 4.0 + 0.25 * (n + 3) * size))
+    e[:n] += (4.0 * UNIT) * np.abs(ridge * w)
+    return e
+
+
+def z_rounding(n: int, reach: float) -> float:
+    """Bound the error of a computed z: zeta = (n + 2) u reach, reach = max over T of |x|.|w| + |b|.
+
+    A z that is off by zeta has its g (1 - g) off by a factor exp(zeta) at most, since |l'''| <= l''. `reach_bound` gives
+    a reach without a read.
+    """
+    return (n + 2) * UNIT * reach
+
+
+def reach_bound(norms2_max: float, D: Vector, theta: Vector) -> float:
+    """Bound max over T of |x|.|w| + |b| by max |D^-1 x~| |D theta| (Cauchy-Schwarz).
+
+    norms2_max = max over T of |D^-1 x~|^2, D (n + 1,), theta = (w, b).
+    """
+    scaled = D * theta
+    return math.sqrt(norms2_max * float(scaled @ scaled)) * (1.0 + 1e-12)
+
+
+def objective_rounding(
+    *, loss: float, d: float, r_rms: float, M: Vector, w: Vector, b: float, ridge: Vector | float = 0.0
+) -> float:
+    """Bound the error of the computed F.
+
+    e_F = u [d F_loss + (n + 3) r_rms (sum_k M_k |w_k| + |b|)] + 4 u sum_j ridge_j w_j^2,
+
+    where the sum in brackets is an upper bound of the rms of |x|.|w| + |b| (Minkowski). A line search accepts a step
+    whose predicted decrease is below it. Arguments as in `gradient_rounding`; loss = F_loss, the mean log-loss.
+    """
+    n = len(w)
+    size = float(M[:n] @ np.abs(w)) + abs(b)
+    return UNIT * (d * loss + (n + 3) * r_rms * size + 4.0 * float(np.sum(ridge * w * w)))

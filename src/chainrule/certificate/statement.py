@@ -1,0 +1,146 @@
+"""The certificate that a result carries: what is proven, in numbers and in a sentence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+KINDS = {
+    "bound": "proven",
+    "estimated": "an estimate, not proven",
+    "ridge": "proven for the objective with a small ridge; the one asked for has no optimum",
+    "reduced": "proven for the model without the named collinear directions",
+    "none": "nothing is proven",
+}
+MOST_DIGITS = 15  # of a float64
+
+
+def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
+    """How many significant digits of each w_j are proven: the largest k with error_j <= 10^-k |w_j| / 2.
+
+    0 to 15; 0 where w_j is 0 or nothing is proven.
+    """
+    w, error = np.abs(w), np.asarray(error)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        digits = np.floor(-np.log10(2.0 * error / w))
+    digits[(w == 0) | ~np.isfinite(error)] = 0
+    digits[(w > 0) & (error == 0)] = MOST_DIGITS
+    return np.asarray(np.clip(np.nan_to_num(digits), 0, MOST_DIGITS), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is proven about a fit. Frozen and picklable.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    gap, lower : float
+        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F is the objective with the ridge.
+    coef, intercept
+        |w_j - w*_j| <= coef_j (n,), |b - b*| <= intercept, in the units of the result's w and b.
+    digits : (n,)
+        Proven significant digits of each w_j.
+    r : float
+        Below 1 the optimum is proven to exist and to be unique.
+    noise : float
+        The gap that rounding alone would leave.
+    hessian_rows : str
+        Which rows the Hessian came from, a sentence.
+    reads, seconds : float
+        What the fit cost when the certificate was made.
+    objective, optimum_at_least : float
+        F at the point, and a lower bound on F*.
+    reason : str
+        For "none", "ridge", "reduced" and "estimated": why.
+    """
+
+    kind: str
+    gap: float
+    lower: float
+    coef: Vector
+    intercept: float
+    digits: NDArray[np.int64]
+    r: float
+    noise: float
+    hessian_rows: str
+    reads: float
+    seconds: float
+    objective: float
+    optimum_at_least: float
+    reason: str = ""
+
+    @property
+    def proven(self) -> bool:
+        """Whether there is a finite, proven bound."""
+        return self.kind in ("bound", "ridge", "reduced") and self.gap < math.inf
+
+    @property
+    def sentence(self) -> str:
+        """One sentence: the bound (rounded up), who it holds for, and the digits of the coefficients."""
+        reason = f": {self.reason.rstrip('.')}" if self.reason else ""
+        if self.kind == "none" or not self.gap < math.inf:
+            return f"No bound on F - F* is proven{reason}."
+        text = f"F - F* <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
+        if self.lower > 0.5 * self.gap:
+            text += f", and at least {downward(self.lower)}"
+        return f"{text}{self._digits_clause()}."
+
+    def _digits_clause(self) -> str:
+        if self.kind == "estimated" or len(self.coef) == 0 or not np.isfinite(self.coef).all():
+            return ""
+        least = int(self.digits.min())
+        if least >= 1:
+            return f": every coefficient is right to {least} digit{'s' if least > 1 else ''} or more"
+        return f": no coefficient is further than {upward(float(self.coef.max()))} from the optimum's"
+
+    def to_dict(self, timings: bool = True) -> dict[str, Any]:
+        """JSON-able: arrays as lists, numbers that are not finite as None. timings=False leaves out the seconds."""
+        out: dict[str, Any] = {
+            "kind": self.kind,
+            "proven": self.proven,
+            "sentence": self.sentence,
+            "gap": _finite(self.gap),
+            "lower": self.lower,
+            "coef": [_finite(float(x)) for x in self.coef],
+            "intercept": _finite(self.intercept),
+            "digits": [int(k) for k in self.digits],
+            "r": _finite(self.r),
+            "noise": _finite(self.noise),
+            "hessian_rows": self.hessian_rows,
+            "reads": self.reads,
+            "objective": _finite(self.objective),
+            "optimum_at_least": _finite(self.optimum_at_least),
+            "reason": self.reason,
+        }
+        if timings:
+            out["seconds"] = self.seconds
+        return out
+
+
+def _finite(x: float) -> float | None:
+    return float(x) if math.isfinite(x) else None
+
+
+def _two_digits(x: float, rounding: str) -> str:
+    if not math.isfinite(x):
+        return "inf"
+    return f"{float(Context(prec=2, rounding=rounding).create_decimal(Decimal(x))):.2g}"
+
+
+def upward(x: float) -> str:
+    """Two digits of x >= 0, rounded up: what is printed as a bound is one."""
+    return _two_digits(x, ROUND_CEILING)
+
+
+def downward(x: float) -> str:
+    """Two digits of x >= 0, rounded down."""
+    return _two_digits(x, ROUND_FLOOR)

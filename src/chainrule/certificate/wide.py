@@ -1,0 +1,136 @@
+"""Bounds where n is too large to factor a matrix, with a penalty alpha > 0 on w."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate.bounds import OUTWARD, Bound, h, radius_ratio
+from chainrule.certificate.rounding import UNIT
+
+Vector = NDArray[np.float64]
+
+
+def bound_by_gradient(
+    grad_w: Vector,
+    grad_b: float,
+    e: Vector,
+    *,
+    alpha: float,
+    h_b: float,
+    reach_c: float,
+    reach: float,
+    center: Vector | float = 0.0,
+    depth: float = 0.0,
+    zeta: float = 0.0,
+) -> Bound:
+    """Bound the distance from the optimum by the gradient alone.
+
+    With r = |grad_b|/h_b < 1, any fixed vector c and R = max over the rows of |x - c|:
+
+        F - F*    <=  (|grad_w - grad_b c| + |grad_b| R)^2/(2 alpha) + h_b h(r)
+        |w - w*|  <=  (|grad_w - grad_b c| + |grad_b| R)/alpha,    |b - b*| <= -log(1 - r) + max|x| |w - w*|
+
+    The first term is strong convexity (Nesterov 2004, theorem 2.1.10) of F minimised over b, whose gradient is not
+    grad_w unless grad_b = 0: |grad_w|^2/(2 alpha) alone is wrong. The second is `bound`'s, in b alone.
+
+    Parameters
+    ----------
+    grad_w, grad_b, e
+        Gradient at the point, (n,) and float, and the bound (n + 1,) on its error.
+    h_b : float
+        (1/S) sum s g (1 - g).
+    reach_c, reach : float
+        R and max over the rows of |x|.
+    center : (n,)
+        c: 0, or the s g (1 - g)-mean of x.
+    depth, zeta : float
+        Depth of the sum h_b, and the error of z: h_b counts for h_b exp(-zeta) (1 - (depth + 8) u).
+    """
+    n = len(grad_w)
+    slope_b = abs(grad_b) + float(e[n])
+    e_w = math.sqrt(float(e[:n] @ e[:n])) + float(e[n]) * _norm(np.broadcast_to(np.asarray(center), (n,)))
+    slope_w = (_norm(grad_w - grad_b * center) + e_w + slope_b * reach_c) * (1.0 + (n + 8) * UNIT)
+    curvature = h_b * math.exp(-zeta) * (1.0 - (depth + 8.0) * UNIT)
+    r = slope_b / curvature if curvature > 0.0 else math.inf
+    if not (r < 1.0 and alpha > 0.0):
+        return Bound(math.inf, 0.0, math.inf, np.full(n + 1, np.inf), r, math.inf, math.inf)
+    gap = slope_w * slope_w / (2.0 * alpha) * (1.0 + OUTWARD) + curvature * h(r)
+    rounding_w = e_w + float(e[n]) * reach_c
+    noise = rounding_w * rounding_w / (2.0 * alpha) + curvature * h(float(e[n]) / curvature)
+    radius = slope_w / alpha * (1.0 + OUTWARD)
+    coef = np.full(n + 1, radius)
+    coef[n] = r * radius_ratio(r) + reach * radius
+    return Bound(gap, 0.0, radius, coef, r, slope_w, noise)
+
+
+def bound_by_dual(
+    rho: Vector,
+    kl: float,
+    *,
+    alpha: float,
+    e_rho: float = 0.0,
+    e_kl: float = 0.0,
+    imbalance: float = 0.0,
+    pull: float = 0.0,
+    loss: float = 0.0,
+) -> Bound:
+    """Bound F - F* by any feasible point p of the dual problem.
+
+    For p in [0, 1]^m with sum s (p - y) = 0, G(p) = (1/S) sum s (p - y) x and rho = alpha w + G(p):
+
+        F(w, b) - F* <= |rho|^2/(2 alpha) + (1/S) sum s KL(p_i || g_i)
+
+    (the Fenchel dual of F; Boyd and Vandenberghe 2004, Convex Optimization, section 5.5). |w - w*| <= sqrt(2 gap/alpha);
+    for b there is no bound.
+
+    Parameters
+    ----------
+    rho : (n,)
+    kl : float
+        (1/S) sum s KL(p || g), see `kl_divergence`.
+    e_rho, e_kl : float
+        Rounding of |rho| and of kl.
+    imbalance : float
+        How far the two classes' sums of s |p - y| are apart, over the larger one. Scaling the larger class by
+        1 - imbalance makes p feasible; it moves rho by imbalance `pull` and, by convexity, kl by imbalance `loss` at most.
+    pull, loss : float
+        (1/S) sum over a class of s |p - y| |x| (at most max |x|), and the mean log-loss.
+    """
+    length = (_norm(rho) + e_rho + imbalance * pull) * (1.0 + (len(rho) + 8) * UNIT)
+    noise_length = e_rho + imbalance * pull
+    size = len(rho) + 1
+    coef = np.full(size, np.inf)
+    if not alpha > 0.0:
+        return Bound(math.inf, 0.0, math.inf, coef, math.inf, math.inf, math.inf)
+    rounding = e_kl + imbalance * loss
+    gap = (length * length / (2.0 * alpha) + kl + rounding) * (1.0 + OUTWARD)
+    radius = math.sqrt(2.0 * gap / alpha) * (1.0 + OUTWARD)
+    coef[:-1] = radius
+    return Bound(gap, 0.0, radius, coef, 0.0, length, noise_length * noise_length / (2.0 * alpha) + rounding)
+
+
+def kl_divergence(difference: Vector, g: Vector, one_minus_g: Vector) -> Vector:
+    """KL(p || g) of two coins from p - g, with nothing large subtracted.
+
+    KL = g k((p - g)/g) + (1 - g) k(-(p - g)/(1 - g)),    k(t) = (1 + t) log(1 + t) - t >= 0:
+    the linear parts of the usual form cancel here on paper. k by its series for |t| < 0.01.
+    """
+    first = np.divide(difference, g, out=np.zeros_like(g), where=g > 0)
+    second = np.divide(-difference, one_minus_g, out=np.zeros_like(g), where=one_minus_g > 0)
+    return np.asarray(g * _entropy(first) + one_minus_g * _entropy(second))
+
+
+def _entropy(t: Vector) -> Vector:
+    """k(t) = (1 + t) log(1 + t) - t for t >= -1: t^2/2 - t^3/6 + t^4/12 - .. near 0."""
+    t = np.maximum(t, -1.0)
+    small = t * t * (1 / 2 - t * (1 / 6 - t * (1 / 12 - t * (1 / 20 - t * (1 / 30 - t * (1 / 42 - t / 56))))))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        direct = np.where(t > -1.0, (1.0 + t) * np.log1p(t) - t, 1.0)
+    return np.asarray(np.where(np.abs(t) < 0.01, small, direct))
+
+
+def _norm(v: Vector) -> float:
+    return math.sqrt(float(v @ v))
