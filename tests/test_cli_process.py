@@ -216,7 +216,7 @@ def test_closed_stdout_is_a_mistake_where_nothing_else_is_written(tmp_path):
 def test_full_disk_below_stdout_is_one_sentence(tmp_path):
     copy_penguins(tmp_path)
     assert shell(f"{FIT_LINE} --out m.st", tmp_path).returncode == 0
-    done = shell("chainrule predict m.st penguins.csv > /dev/full", tmp_path)
+    done = shell("chainrule predict m.st penguins.csv -q > /dev/full", tmp_path)
     assert (done.returncode, done.stderr) == (2, "chainrule: can't write to stdout: no space left on device\n")
 
 

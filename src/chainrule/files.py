@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -19,13 +20,16 @@ def check_writable(path: str | Path) -> Path:
     Returns
     -------
     Path
-        The same path; links are followed, so that the file a link points to is replaced and not the link.
+        The same path; links are followed, so that the file a link points to is replaced and not the link. What is no
+        file (`is_stream`) keeps its name.
 
     Raises
     ------
     InputError
         The path is a folder, its folder is missing or may not be written, or the file may not be.
     """
+    if is_stream(path):
+        return Path(path)
     try:
         real = Path(os.path.realpath(path))
         is_folder, has_folder = real.is_dir(), real.parent.is_dir()
@@ -41,14 +45,25 @@ def check_writable(path: str | Path) -> Path:
     return real
 
 
+def is_stream(path: str | Path) -> bool:
+    """Tell whether a path is no file but a pipe, a device or an open stream such as /dev/stdout."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        kind = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
 def write_atomically(path: str | Path, data: bytes | str) -> None:
     """Write a file through a temporary one in the same folder, so that nothing half-written stays.
 
     Parameters
     ----------
     path : str or Path
-        The file; an old one is replaced at the end, in one step. Something that is no regular file (/dev/stdout,
-        a pipe) is written to directly.
+        The file; an old one is replaced at the end, in one step. A stream (`is_stream`) is written straight, and
+        that its reader leaves early is no error.
     data : bytes or str
         The content; text is written as UTF-8, its line ends as they are.
 
@@ -60,12 +75,28 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
     real = check_writable(path)
     content = data.encode() if isinstance(data, str) else data
     try:
-        if real.exists() and not stat.S_ISREG(real.stat().st_mode):
-            real.write_bytes(content)
+        if is_stream(real):
+            _pour(real, content)
         else:
             _replace(real, content)
     except OSError as error:
         raise InputError(f"can't write {path}: {_reason(error)}; choose another place") from error
+
+
+def _descriptor(path: str | Path) -> int | None:
+    """Give the number of the open stream that a path names; opening its path anew would cut its file off."""
+    name = {"/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}.get(str(path), str(path))
+    found = re.fullmatch(r"(?:/dev|/proc/self)/fd/(\d+)", name)
+    return int(found[1]) if found and os.name == "posix" else None
+
+
+def _pour(path: Path, content: bytes) -> None:
+    number = _descriptor(path)
+    try:
+        with open(path if number is None else os.dup(number), "wb") as file:
+            file.write(content)
+    except BrokenPipeError:
+        pass  # its reader wanted no more
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -205,19 +205,22 @@ def load_trace(path: str | Path) -> "Trace":
 
 
 def trace_path(model_path: str | Path) -> Path:
-    """Say where the trace of a model lies: beside it, its ending replaced by .trace.
+    """Say where the trace of a model lies: beside it, as NAME.trace where the model is NAME.safetensors or NAME.
 
     Raises
     ------
     InputError
-        The model's own name ends in .trace.
+        The model's own name ends in .trace, or is a folder's.
     """
     path = Path(model_path)
+    if not path.name:
+        raise InputError(f"can't write {path}: it is a folder; name a file in it")
     if path.suffix == ".trace":
         raise InputError(
             f"{path}: a model's name can't end in .trace, which its trace's does: call it {path.stem}.safetensors"
         )
-    return path.with_suffix(".trace")
+    name = path.name if path.name == ".safetensors" else path.name.removesuffix(".safetensors")
+    return path.with_name(f"{name}.trace")
 
 
 def trace_belongs(model: Model, trace: "Trace") -> bool:

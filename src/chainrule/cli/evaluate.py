@@ -8,7 +8,7 @@ import numpy as np
 from chainrule import terminal
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
-from chainrule.cli.outputs import print_json
+from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.errors import InputError
 from chainrule.model import load_model
 from chainrule.tables import encode
@@ -17,6 +17,7 @@ from chainrule.training import figures, read_for
 
 def run_evaluate(model_path: Path, table_path: Path, na: Sequence[str], *, as_json: bool, quiet: bool) -> int:
     """Measure the model on the rows of known label; the others are counted and said."""
+    check_outputs({})
     messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
     design = encode(model.schema, read_for(model, table_path, na), need_target=True)

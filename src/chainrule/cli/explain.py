@@ -6,7 +6,7 @@ from pathlib import Path
 from chainrule import terminal
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION, gradient_document
-from chainrule.cli.outputs import check_outputs, plain, print_json
+from chainrule.cli.outputs import check_outputs, inputs_of, plain, print_json
 from chainrule.errors import InputError
 from chainrule.files import write_atomically
 from chainrule.model import load_model, load_trace, trace_belongs, trace_path
@@ -26,7 +26,7 @@ def run_explain(
     quiet: bool,
 ) -> int:
     """Explain one row; with an epoch, as it was then."""
-    check_outputs({"--svg": svg}, [model_path, table_path])
+    check_outputs({"--svg": svg}, inputs_of(model_path, table_path))
     messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
     trace = None

@@ -12,6 +12,7 @@ from chainrule.cli.documents import fit_document
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
+from chainrule.files import is_stream
 from chainrule.model import save_model, save_trace, trace_path
 from chainrule.tables import read_table
 from chainrule.training import Descent, Prepared, Training, prepare, train
@@ -37,7 +38,8 @@ class FitRequest:
 
 def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) -> int:
     """Train, write, print; return the exit code."""
-    trace = None if request.out is None else trace_path(request.out)
+    # a stream has nothing beside it
+    trace = None if request.out is None or is_stream(request.out) else trace_path(request.out)
     check_outputs({"--out": request.out, "--out (its trace)": trace, "--report": request.report}, [request.table])
     messages = terminal.messages(quiet=quiet)
     prepared = read_and_prepare(request)

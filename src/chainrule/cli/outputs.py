@@ -7,23 +7,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chainrule.cli.streams import stdout_is_closed
 from chainrule.errors import InputError
-from chainrule.files import check_writable
+from chainrule.files import check_writable, is_stream
+from chainrule.model import trace_path
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()) -> None:
     """Refuse paths that can't be written, that are given twice, or that would replace an input; write nothing.
 
-    outputs: option -> path, as the user gave it (None: not asked for).
+    outputs: option -> path, as the user gave it (None: not asked for). Without any, stdout must be there.
     """
+    if stdout_is_closed() and not any(outputs.values()):
+        raise InputError("stdout is closed, so the results can't be printed: open it, or name a file")
     taken = {path.resolve(): f"the input {path}" for path in inputs}
     for option, path in outputs.items():
         if path is None:
             continue
         real = check_writable(path)
+        if is_stream(path):
+            continue
         if real in taken:
             raise InputError(f"{option} {path} would overwrite {taken[real]}; choose another path")
         taken[real] = f"what {option} writes"
+
+
+def inputs_of(model: Path, table: Path) -> list[Path]:
+    """List what a command on a model reads: the model, its trace, the table."""
+    return [model, table] if model.suffix == ".trace" or not model.name else [model, trace_path(model), table]
 
 
 def make_folder(option: str, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from chainrule import terminal
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
-from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.cli.outputs import check_outputs, inputs_of, print_json
 from chainrule.files import write_atomically
 from chainrule.model import load_model
 from chainrule.tables import encode
@@ -21,7 +21,7 @@ def run_predict(
     model_path: Path, table_path: Path, na: Sequence[str], out: Path | None, *, as_json: bool, quiet: bool
 ) -> int:
     """Predict every row; the probability keeps all its digits."""
-    check_outputs({"--out": out}, [model_path, table_path])
+    check_outputs({"--out": out}, inputs_of(model_path, table_path))
     messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
     design = encode(model.schema, read_for(model, table_path, na))

@@ -1,6 +1,5 @@
 """One command from its arguments to its exit code: mistakes, warnings and Ctrl-C become one sentence on stderr."""
 
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,17 +9,20 @@ from typing import TextIO
 import typer
 
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE
+from chainrule.cli.streams import patient_streams
 from chainrule.errors import ChainruleWarning, InputError
 
 
 def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
     """Parse `argv`, run the command of `app`, return the exit code (see `chainrule.cli`)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    with patient_streams():
+        return _run(app, arguments)
+
+
+def _run(app: typer.Typer, arguments: list[str]) -> int:
     from chainrule.terminal import as_options
 
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a label that the terminal can't show must not stop the command
-            stream.reconfigure(errors="backslashreplace")
     try:
         parsed = typer.main.get_command(app).main(arguments, prog_name="chainrule", standalone_mode=False)
         code: int = parsed() if callable(parsed) else int(parsed or DONE)
@@ -28,10 +30,6 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
         return code
     except InputError as mistake:
         return _mistake(as_options(str(mistake)))
-    except BrokenPipeError:
-        # the reader of our output has left (`| head`): nothing is wrong, and Python must not flush into the void
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except OSError as error:
         return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
     except KeyboardInterrupt:
