@@ -1,16 +1,17 @@
 """A table -> the design: treatment coding, what fills in, and what a prediction's table may differ in."""
 
 import datetime
+import shlex
 import time
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
+import pyarrow.parquet as pq
 import pytest
 
 from chainrule import InputError
-from chainrule.tables import encode, learn_schema, read_table, target_labels
+from chainrule.tables import Schema, encode, learn_schema, read_table, target_labels
 
 TRAIN = pa.table({
     "x": [1.0, 2.0, 3.0, 6.0],
@@ -186,7 +187,7 @@ def test_leading_zeros_survive_from_training_to_prediction(tmp_path):
 
 def test_csv_and_parquet_give_the_same_design(tmp_path):
     pyarrow.csv.write_csv(TRAIN, tmp_path / "t.csv")
-    pyarrow.parquet.write_table(TRAIN, tmp_path / "t.parquet")
+    pq.write_table(TRAIN, tmp_path / "t.parquet")
     one, other = read_table(tmp_path / "t.csv"), read_table(tmp_path / "t.parquet")
     assert learn_schema(one, "y", weights="s") == learn_schema(other, "y", weights="s") == SCHEMA
     np.testing.assert_array_equal(encode(SCHEMA, one).X, encode(SCHEMA, other).X)
@@ -251,3 +252,76 @@ def test_many_rows_in_seconds():
     assert design.X.shape == (m, 32)
     np.testing.assert_array_equal(design.X[:, 3], numbers["x3"])
     np.testing.assert_array_equal(design.X[:, 14:17].sum(axis=1), np.array(words["c0"].to_pylist()) != "aa")
+
+
+# ---- labels as trained, whatever the file
+
+
+def written(folder, name, column, text=False):
+    """Write x and a target as CSV and as Parquet; give both tables' paths."""
+    lines = "".join(f"{k},{'' if cell is None else cell}\n" for k, cell in enumerate(column))
+    (folder / f"{name}.csv").write_text("x,y\n" + lines)
+    pq.write_table(pa.table({"x": list(range(len(column))), "y": column}), folder / f"{name}.parquet")
+    return folder / f"{name}.csv", folder / f"{name}.parquet"
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "y"),
+    [
+        (["01", "1", "01", "1"], ["1", "01", "01", None], [1, 0, 0, np.nan]),
+        (["01", "M", "01", "M"], ["01", "01", "01", "01"], [0, 0, 0, 0]),
+        (["True", "False", "True", "False"], ["True", "True", "False", None], [1, 1, 0, np.nan]),
+        (["1.0", "1", "1.0", "1"], ["1", "1.0", "1", "1.0"], [0, 1, 0, 1]),
+    ],
+)
+def test_text_labels_stay_text_in_every_file(tmp_path, trained, asked, y):
+    schema = learn_schema(pa.table({"x": [1, 2, 3, 4], "y": trained}), "y")
+    schema = Schema.from_dict(schema.to_dict())
+    assert "y" in schema.text_columns
+    for path in written(tmp_path, "t", asked):
+        found = encode(schema, read_table(path, text=schema.text_columns), need_target=True).y
+        np.testing.assert_array_equal(found, y)
+
+
+def test_number_labels_stay_numbers_in_every_file(tmp_path):
+    schema = learn_schema(pa.table({"x": [1, 2, 3, 4], "y": [0, 1, 0, 1]}), "y")
+    assert "y" not in schema.text_columns
+    for cells in (["0.0", "1.0", "01", " 1"], ["0", "1", "1", "1e0"]):
+        for path in written(tmp_path, "t", cells):
+            found = encode(schema, read_table(path, text=schema.text_columns), need_target=True).y
+            np.testing.assert_array_equal(found, [0, 1, 1, 1])
+
+
+def test_boolean_labels_stay_booleans_in_every_file(tmp_path):
+    schema = learn_schema(pa.table({"x": [1, 2, 3, 4], "y": [True, False, True, False]}), "y")
+    for path in written(tmp_path, "t", ["TRUE", "true", "False", None]):
+        found = encode(schema, read_table(path, text=schema.text_columns), need_target=True).y
+        np.testing.assert_array_equal(found, [1, 1, 0, np.nan])
+
+
+def test_numbers_for_text_labels_that_are_one_number_are_refused():
+    schema = learn_schema(pa.table({"x": [1, 2, 3, 4], "y": ["01", "1", "01", "1"]}), "y")
+    with pytest.raises(
+        InputError, match="column y holds numbers here and the labels 01 and 1 are text: write it as text"
+    ):
+        encode(schema, pa.table({"x": [1, 2], "y": [1, 1]}), need_target=True)
+    design = encode(schema, pa.table({"x": [1, 2], "y": [1, 1]}))
+    assert np.isnan(design.y).all()
+    assert "2 rows with a label that is neither 01 nor 1" in design.notes[0]
+
+
+@pytest.mark.parametrize("name", ["when", "the date", "it's", "a,b", "-t"])
+def test_advice_can_be_followed(name):
+    days = pa.array([1, 2, 3, 4], pa.date32())
+    table = pa.table({"x": [1, 2, 3, 4], "y": ["a", "b", "a", "b"], name: days})
+    with pytest.raises(InputError, match="leave it out with --drop") as caught:
+        learn_schema(table, "y")
+    words = shlex.split(str(caught.value).split("leave it out with ")[1].replace(", or derive", " , or derive"))
+    assert words[0] == f"--drop={name}" if name.startswith("-") else words[:2] == ["--drop", name]
+
+
+@pytest.mark.parametrize("cells", [pa.array([1, 2, 3, 4], pa.date32()), pa.array([b"a", b"b", b"a", b"b"])])
+def test_a_target_that_is_no_label_is_not_to_be_dropped(cells):
+    with pytest.raises(InputError, match="column t holds .*: name a target with two labels") as caught:
+        learn_schema(pa.table({"x": [1, 2, 3, 4], "t": cells}), "t")
+    assert "--drop" not in str(caught.value)
