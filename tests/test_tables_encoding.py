@@ -322,6 +322,6 @@ def test_advice_can_be_followed(name):
 
 @pytest.mark.parametrize("cells", [pa.array([1, 2, 3, 4], pa.date32()), pa.array([b"a", b"b", b"a", b"b"])])
 def test_a_target_that_is_no_label_is_not_to_be_dropped(cells):
-    with pytest.raises(InputError, match="column t holds .*: name a target with two labels") as caught:
+    with pytest.raises(InputError, match=r"column t holds .*: name a target with two labels") as caught:
         learn_schema(pa.table({"x": [1, 2, 3, 4], "t": cells}), "t")
     assert "--drop" not in str(caught.value)

@@ -110,7 +110,7 @@ def test_numbers_categories_and_booleans():
     assert schema.columns[1] == Column("k", "number", mean=3.0)
     assert schema.columns[2] == Column("word", "category", levels=("a", "b", "c"))
     assert schema.columns[3] == Column("flag", "category", levels=("false", "true"))
-    assert schema.text_columns == ("word",)
+    assert schema.text_columns == ("word", "y")
     assert schema.notes == ()
 
 

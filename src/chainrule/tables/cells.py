@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chainrule.errors import InputError
-from chainrule.tables.words import shown
+from chainrule.tables.words import option, shown
 
 Kind = Literal["number", "category", "empty", "other"]
 Floats = npt.NDArray[np.float64]
@@ -41,8 +41,8 @@ def is_text(column: Any) -> bool:
     return bool(_is_text(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
-def refuse_other(name: str, column: Any) -> None:
-    """Refuse a column of dates, times, lists and the like.
+def refuse_other(name: str, column: Any, *, target: bool = False) -> None:
+    """Refuse a column of dates, times, lists and the like, as a feature or as the target.
 
     Raises
     ------
@@ -56,9 +56,10 @@ def refuse_other(name: str, column: Any) -> None:
         held = "times"
     else:
         held = f"values of the type {kind}"
+    way = f"leave it out with {option('--drop', name)}, or derive a number from it"
     raise InputError(
-        f"column {shown(name)} holds {held}, which are neither numbers nor categories: leave it out with "
-        f"--drop {shown(name)}, or derive a number from it"
+        f"column {shown(name)} holds {held}, which are neither numbers nor categories: "
+        f"{'name a target with two labels, or derive one from it' if target else way}"
     )
 
 
@@ -110,6 +111,13 @@ def looks_like_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None
 
 
+def as_number(cell: str) -> str:
+    """Spell a cell of text that is a number as `displayed` spells the number; others stay as they are."""
+    if not looks_like_number(cell):
+        return cell
+    return displayed(float(int(cell, 16)) if "x" in cell.lower() else float(cell))
+
+
 def matched(levels: tuple[str, ...], known: tuple[str, ...]) -> Codes:
     """Find each level's place in `known`, -1 where it isn't there.
 
@@ -139,7 +147,7 @@ def refuse_infinite(name: str, values: Floats, row_numbers: Codes | None = None)
         row = first_row(bad) if row_numbers is None else int(row_numbers[first_row(bad) - 1])
         raise InputError(
             f"column {shown(name)} has an infinite number in row {row}: mend the cell, leave it empty if it is not "
-            f"known, or leave the column out with --drop {shown(name)}"
+            f"known, or leave the column out with {option('--drop', name)}"
         )
 
 

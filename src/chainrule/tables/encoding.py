@@ -22,7 +22,7 @@ from chainrule.tables.cells import (
 )
 from chainrule.tables.labels import known_labels
 from chainrule.tables.schema import Column, Schema
-from chainrule.tables.words import check_name, counted, shown, some
+from chainrule.tables.words import check_name, counted, option, shown, some
 
 # rows whose part of X stays in the cache while its columns are written
 _BLOCK = 4096
@@ -154,10 +154,10 @@ def _refuse_text(column: Column, cells: Any) -> None:
     )[codes]
     if strange.any():
         row = first_row(strange)
-        cell = shown(levels[codes[row - 1]])
+        cell = levels[codes[row - 1]]
         raise InputError(
-            f"column {shown(column.name)} held numbers in training and has {cell} in row {row}: mend the cell, or "
-            f"name it with --na {cell} if it means missing"
+            f"column {shown(column.name)} held numbers in training and has {shown(cell)} in row {row}: mend the cell, "
+            f"or name it with {option('--na', cell)} if it means missing"
         )
     raise InputError(f"column {shown(column.name)} held numbers in training and holds text here: write it as numbers")
 
@@ -202,7 +202,9 @@ def _target(schema: Schema, table: pa.Table, need: bool, notes: list[str]) -> Fl
         check_name(schema.target, table.column_names, "target column")
     else:
         return None
-    y, strange = known_labels(table, schema.target, schema.negative, schema.positive, strict=need)
+    y, strange = known_labels(
+        table, schema.target, schema.negative, schema.positive, kind=schema.label_kind, strict=need
+    )
     if strange:
         notes.append(
             f"column {shown(schema.target)}: {counted(strange, 'row')} with a label that is neither "

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from chainrule.errors import InputError
-from chainrule.tables.cells import Floats, coded, first_row, kind_of, matched, refuse_other
+from chainrule.tables.cells import Floats, as_number, coded, first_row, kind_of, matched, refuse_other
+from chainrule.tables.schema import LabelKind
 from chainrule.tables.words import check_name, counted, shown, some
 
 
@@ -39,7 +40,7 @@ def target_labels(table: pa.Table, target: str, positive: str | None = None) -> 
     name = shown(target)
     kind = kind_of(column)
     if kind == "other":
-        refuse_other(target, column)
+        refuse_other(target, column, target=True)
     codes, levels = (np.full(table.num_rows, -1), ()) if kind == "empty" else coded(column)
     known = int(np.count_nonzero(codes >= 0))
     if known < 2:
@@ -58,8 +59,18 @@ def target_labels(table: pa.Table, target: str, positive: str | None = None) -> 
     return levels[1 - place], levels[place], y
 
 
-def known_labels(table: pa.Table, target: str, negative: str, positive: str, *, strict: bool) -> tuple[Floats, int]:
-    """Read the classes of a table by the two labels of a trained model.
+def label_kind(column: Any) -> LabelKind:
+    """Tell what labels are: numbers, booleans or text. A CSV file's own guess must not change them later."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    return "number" if kind_of(pa.chunked_array([], kind)) == "number" else "text"
+
+
+def known_labels(
+    table: pa.Table, target: str, negative: str, positive: str, *, kind: LabelKind, strict: bool
+) -> tuple[Floats, int]:
+    """Read the classes of a table by the two labels of a trained model, compared as what they were in training.
 
     Returns
     -------
@@ -74,15 +85,25 @@ def known_labels(table: pa.Table, target: str, negative: str, positive: str, *, 
         Strict, and a label is not one of the two: names the first such row.
     """
     column = table.column(target)
-    kind = kind_of(column)
-    if kind in ("empty", "other"):
-        if kind == "other" and strict:
-            refuse_other(target, column)
+    held = kind_of(column)
+    if held in ("empty", "other"):
+        if held == "other" and strict:
+            refuse_other(target, column, target=True)
         known = table.num_rows - column.null_count
         return np.full(table.num_rows, np.nan), known
     codes, levels = coded(column)
+    names: tuple[str, ...] = (negative, positive)
+    if kind == "number":  # 01 is 1, as a CSV file's reader would have it
+        levels = tuple(as_number(level) for level in levels)
+    elif kind == "text" and held == "number" and as_number(negative) == as_number(positive):
+        if strict:
+            raise InputError(
+                f"column {shown(target)} holds numbers here and the labels {shown(negative)} and {shown(positive)} are "
+                "text: write it as text"
+            )
+        names = ()
     # -1 of a missing row picks the last place, which `matched` makes -1
-    places = matched(levels, (negative, positive))[codes]
+    places = matched(levels, names)[codes]
     strange = (places < 0) & (codes >= 0)
     if strict and strange.any():
         row = first_row(strange)

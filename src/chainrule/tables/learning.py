@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,9 @@ from chainrule.tables.cells import (
     refuse_other,
 )
 from chainrule.tables.encoding import read_weights
-from chainrule.tables.labels import target_labels
+from chainrule.tables.labels import label_kind, target_labels
 from chainrule.tables.schema import Column, Schema
-from chainrule.tables.words import check_name, counted, shown, some
+from chainrule.tables.words import check_name, counted, option, shown, some
 
 MAX_LEVELS = 1000
 _INDEX = re.compile(r"__index_level_\d+__")
@@ -87,11 +88,13 @@ def learn_schema(
         raise InputError(
             "no column is left to train on: each is the target, left out, or constant in the training rows"
         )
-    schema = Schema(target, negative, positive, tuple(columns), weights, tuple(notes))
+    schema = Schema(
+        target, negative, positive, tuple(columns), weights, tuple(notes), label_kind(table.column(target))
+    )  # fmt: skip
     renamed = [name for name, plain in zip(schema.feature_names, _plain_names(schema), strict=True) if name != plain]
     if renamed:
         notes.append(f"columns of the design whose names were taken: {some(renamed, 20)}")
-    return Schema(target, negative, positive, tuple(columns), weights, tuple(notes))
+    return replace(schema, notes=tuple(notes))
 
 
 def _plain_names(schema: Schema) -> list[str]:
@@ -177,7 +180,7 @@ def _learn_column(name: str, column: Any, train: Codes, s: Floats | None) -> tup
     if seen.size > MAX_LEVELS:
         raise InputError(
             f"column {shown(name)} has {seen.size:,} levels, and at most {MAX_LEVELS:,} can be used: leave it out with "
-            f"--drop {shown(name)}, or join levels"
+            f"{option('--drop', name)}, or join levels"
         )
     n_missing = int(np.count_nonzero(codes[train] < 0))
     return Column(name, "category", n_missing > 0, levels=tuple(levels[k] for k in seen)), n_missing
@@ -208,7 +211,9 @@ def _mean(x: Floats, s: Floats | None) -> float:
 
 
 def _refuse_empty(name: str) -> None:
-    raise InputError(f"column {shown(name)} has no value in any training row: leave it out with --drop {shown(name)}")
+    raise InputError(
+        f"column {shown(name)} has no value in any training row: leave it out with {option('--drop', name)}"
+    )
 
 
 def _refuse_text_among_numbers(name: str, codes: Codes, levels: tuple[str, ...]) -> None:
@@ -221,8 +226,8 @@ def _refuse_text_among_numbers(name: str, codes: Codes, levels: tuple[str, ...])
         cell = levels[codes[row]]
         raise InputError(
             f"column {shown(name)} holds numbers but for {counted(known - n_numbers, 'cell')}, the first in row "
-            f"{row + 1}: {shown(cell)}; mend the cell, name it with --na {shown(cell)} if it means missing, or leave "
-            f"the column out with --drop {shown(name)}"
+            f"{row + 1}: {shown(cell)}; mend the cell, name it with {option('--na', cell)} if it means missing, or leave "
+            f"the column out with {option('--drop', name)}"
         )
 
 

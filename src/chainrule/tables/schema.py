@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from chainrule.errors import InputError
 
+LabelKind = Literal["number", "boolean", "text"]
 MISSING_LEVEL = "(missing)"
 
 
@@ -63,6 +64,8 @@ class Schema:
         The column with the rows' weights.
     notes : tuple of str
         What was left out or filled in, one sentence each.
+    label_kind : "number", "boolean" or "text"
+        What the labels were in training, and are compared as.
     """
 
     target: str
@@ -71,6 +74,7 @@ class Schema:
     columns: tuple[Column, ...]
     weights: str | None = None
     notes: tuple[str, ...] = ()
+    label_kind: LabelKind = "text"
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -98,8 +102,9 @@ class Schema:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Columns to read as text (`read_table(..., text=...)`): categories that are no booleans."""
-        return tuple(c.name for c in self.columns if c.kind == "category" and not set(c.levels) <= {"false", "true"})
+        """Columns to read as text (`read_table(..., text=...)`): categories that are no booleans, and labels of text."""
+        words = [c.name for c in self.columns if c.kind == "category" and not set(c.levels) <= {"false", "true"}]
+        return (*words, *([self.target] if self.label_kind == "text" else []))
 
     def to_dict(self) -> dict[str, Any]:
         """Give the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
@@ -123,6 +128,8 @@ class Schema:
                     raise TypeError(f"column {c.name!r}")
                 if c.kind == "number" and not isinstance(c.mean, float):
                     raise TypeError(f"the mean of column {c.name!r}")
+            if plain["label_kind"] not in get_args(LabelKind):
+                raise TypeError(f"labels of the kind {plain['label_kind']!r}")
             return cls(**{**plain, "columns": columns, "notes": tuple(plain["notes"])})
         except (TypeError, KeyError) as error:
             raise InputError(f"this is no schema of a table ({error}): train the model again") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from shlex import quote
 
 from chainrule.errors import InputError
 
@@ -12,6 +13,13 @@ def shown(word: str, limit: int = 60) -> str:
         word = word[: limit - 3] + "..."
     plain = word.isprintable() and word == word.strip() and word != ""
     return word if plain else repr(word)
+
+
+def option(name: str, word: str) -> str:
+    """Spell an option as a shell takes it: its word in quotes where it needs them."""
+    if not word.isprintable():  # no shell's quotes would make it readable
+        return f"{name} {shown(word)}"
+    return f"{name}={quote(word)}" if word.startswith("-") else f"{name} {quote(word)}"
 
 
 def some(words: Iterable[str], limit: int = 5) -> str:
