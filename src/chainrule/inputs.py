@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
+from chainrule.kernels import two_labels
 
 Vector = NDArray[np.float64]
 
@@ -86,6 +87,9 @@ def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, A
         raise InputError(f"y must have one label a row, {m} of them, not the shape {array.shape}")
     if array.dtype.kind not in "biufOUSTMm":
         raise InputError(f"y must be numbers, text or booleans, not {array.dtype}")
+    encoded = two_labels(array)
+    if encoded is not None and all(np.isfinite(label) for label in encoded[1:]):
+        return encoded[0], (encoded[1], encoded[2])
     missing = _missing(array)
     if missing.any():
         row = int(np.flatnonzero(missing)[0])

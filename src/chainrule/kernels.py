@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class What(IntFlag):
     HESSIAN = 4
     PRODUCT = 8
     MOMENTS = 16
+    SQUARES = 32
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Sums:
     matrix
         sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or 1 for moments. Or None.
     squares, sums
-        sum s x^2 and sum s x, shape (n,), for moments without the matrix.
+        sum s x^2 and sum s x, shape (n,), for moments without the matrix; squares also beside a gradient, if asked for.
     low, high
         Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
     """
@@ -129,6 +131,7 @@ def read_rows(
     v: Vector | None = None,
     z: Vector | None = None,
     view: View | None = None,
+    index: NDArray[np.int64] | None = None,
     threads: int = 1,
 ) -> Sums:
     """Read all rows once.
@@ -150,21 +153,25 @@ def read_rows(
         Filled with every row's z.
     view : View, optional
         Centred and scaled columns.
+    index : (k,) int64, optional
+        Read these rows alone; y, s and z then have k elements, one a place.
     threads : int
         Changes no bit of the result.
     """
-    threads = useful_threads(X.shape, threads)
-    center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
-    raw, gradient_at, matrix_at, ld, extremes_at = _core.read_rows(
-        X, int(what), y, s, w, b, v, z, center, p, cp, threads, _kernel_asked()
-    )
     n = X.shape[1]
+    threads = useful_threads((len(X) if index is None else len(index), n), threads)
+    center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
+    raw, gradient_at, matrix_at, ld, squares_at, extremes_at = _core.read_rows(
+        X, int(what), y, s, w, b, v, z, center, p, cp, index, threads, _kernel_asked()
+    )
     matrix = squares = sums = low = high = None
     if what & What.HESSIAN:
         upper = np.triu(raw[matrix_at : matrix_at + ld * ld].reshape(ld, ld)[: n + 1, : n + 1])
         matrix = upper + np.triu(upper, 1).T
     elif what & What.MOMENTS:
         squares, sums = raw[matrix_at : matrix_at + n], raw[matrix_at + ld : matrix_at + ld + n]
+    if what & What.SQUARES:
+        squares = raw[squares_at : squares_at + n]
     if what & What.MOMENTS:
         low, high = -raw[extremes_at : extremes_at + n], raw[extremes_at + n : extremes_at + 2 * n]
     return Sums(
@@ -179,6 +186,15 @@ def read_rows(
         low=low,
         high=high,
     )
+
+
+def two_labels(y: NDArray[Any]) -> tuple[NDArray[np.uint8], Any, Any] | None:
+    """Y as 0 and 1 and its two labels, smaller first, in one go over numbers; None where they aren't two, or no numbers."""
+    if y.ndim != 1 or not y.flags.c_contiguous or not len(y) or y.dtype.kind not in "biuf" or not y.dtype.isnative:
+        return None
+    codes = np.empty(len(y), dtype=np.uint8)
+    found = _core.encode_labels(y, codes)
+    return None if found is None else (codes, found[0], found[1])
 
 
 def pointwise(z: Vector, y: NDArray[np.uint8]) -> tuple[Vector, Vector, Vector]:

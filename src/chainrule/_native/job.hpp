@@ -15,6 +15,7 @@ enum What : unsigned {
   kHessian = 4,   // sum s g (1-g) x~ x~'
   kProduct = 8,   // sum s g (1-g) (x~.v) x~, in the gradient's place
   kMoments = 16,  // sum s x~ x~' (with kHessian) or its diagonal and last row alone; smallest and largest x
+  kSquares = 32,  // sum s x^2 of each column, beside a gradient
 };
 
 // Dense rows as they lie, and the point at which they are read.
@@ -23,9 +24,10 @@ struct Job {
   std::ptrdiff_t row_stride;
   std::ptrdiff_t col_stride;
   bool is_float32;
-  std::int64_t m;
+  std::int64_t m;  // rows to read
   std::int64_t n;
-  const double* center;  // the view x p - c p of each column, or null; p are powers of two
+  const std::int64_t* index;  // where they are: row index[i] of the data; null for row i. y, s and z go with i
+  const double* center;       // the view x p - c p of each column, or null; p are powers of two
   const double* p;
   const double* cp;
   const std::uint8_t* y;  // 0 or 1; null where only z or moments are asked for
@@ -39,7 +41,7 @@ struct Job {
 
 // Offsets of the parts of a block's sums, in doubles.
 struct Layout {
-  std::int64_t loss, correct, weight, bias, gradient, matrix, extremes, size;
+  std::int64_t loss, correct, weight, bias, gradient, matrix, squares, extremes, size;
   std::int64_t ld;  // leading dimension of the matrix: n + 1 rounded up to eight
 
   explicit Layout(const Job& job) {
@@ -52,6 +54,8 @@ struct Layout {
     gradient = 4;
     matrix = (gradient + n + 7) / 8 * 8;
     extremes = matrix + ((job.what & kHessian) ? ld * ld : (job.what & kMoments) ? 2 * ld : 0);
+    squares = extremes;
+    if (job.what & kSquares) extremes += ld;
     size = extremes + ((job.what & kMoments) ? 2 * n : 0);  // -min, then max: both are combined by max
   }
 };

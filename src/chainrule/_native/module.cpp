@@ -9,6 +9,7 @@
 #include <string>
 
 #include "driver.hpp"
+#include "labels.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -18,6 +19,7 @@ namespace {
 using Array = nb::ndarray<nb::ro, nb::device::cpu>;
 using Vector = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Places = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 nb::object owned_array(std::vector<double> values) {
@@ -34,7 +36,7 @@ const chainrule::Kernels& kernels_named(const std::optional<std::string>& name) 
 
 nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w, double b,
                      std::optional<Vector> v, std::optional<Output> z, std::optional<Vector> center, std::optional<Vector> p,
-                     std::optional<Vector> cp, int threads, std::optional<std::string> kernel) {
+                     std::optional<Vector> cp, std::optional<Places> index, int threads, std::optional<std::string> kernel) {
   const bool is_float32 = X.dtype() == nb::dtype<float>();
   if (X.ndim() != 2 || !(is_float32 || X.dtype() == nb::dtype<double>())) throw std::invalid_argument("X must be 2-D, float64 or float32");
   const std::ptrdiff_t size = is_float32 ? 4 : 8;
@@ -43,7 +45,11 @@ nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std:
   job.row_stride = X.stride(0) * size;
   job.col_stride = X.stride(1) * size;
   job.is_float32 = is_float32;
-  job.m = static_cast<std::int64_t>(X.shape(0));
+  job.m = static_cast<std::int64_t>(index ? index->shape(0) : X.shape(0));
+  job.index = index ? index->data() : nullptr;
+  for (std::int64_t i = 0; index && i < job.m; ++i)
+    if (job.index[i] < 0 || job.index[i] >= static_cast<std::int64_t>(X.shape(0)))
+      throw std::invalid_argument("index names a row that is not there");
   job.n = static_cast<std::int64_t>(X.shape(1));
   const auto length = [](const auto& given, std::int64_t expected, const char* name) {
     if (given && static_cast<std::int64_t>(given->shape(0)) != expected)
@@ -79,7 +85,28 @@ nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std:
   }
   if (signalled) throw nb::python_error();
   const chainrule::Layout layout(job);
-  return nb::make_tuple(owned_array(std::move(sums)), layout.gradient, layout.matrix, layout.ld, layout.extremes);
+  return nb::make_tuple(owned_array(std::move(sums)), layout.gradient, layout.matrix, layout.ld, layout.squares, layout.extremes);
+}
+
+template <typename T>
+nb::object labels_of(const T* y, std::size_t m, std::uint8_t* codes) {
+  const std::optional<std::pair<T, T>> found = chainrule::two_labels(y, m, codes);
+  return found ? nb::object(nb::make_tuple(found->first, found->second)) : nb::object(nb::none());
+}
+
+nb::object encode_labels(const nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>& y,
+                         const nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& codes) {
+  const std::size_t m = y.shape(0);
+  if (m == 0 || codes.shape(0) != m) throw std::invalid_argument("y and codes must have one length");
+  const nb::dlpack::dtype type = y.dtype();
+  if (type == nb::dtype<double>()) return labels_of(static_cast<const double*>(y.data()), m, codes.data());
+  if (type == nb::dtype<float>()) return labels_of(static_cast<const float*>(y.data()), m, codes.data());
+  if (type == nb::dtype<std::int64_t>()) return labels_of(static_cast<const std::int64_t*>(y.data()), m, codes.data());
+  if (type == nb::dtype<std::int32_t>()) return labels_of(static_cast<const std::int32_t*>(y.data()), m, codes.data());
+  if (type == nb::dtype<std::int8_t>()) return labels_of(static_cast<const std::int8_t*>(y.data()), m, codes.data());
+  if (type == nb::dtype<std::uint8_t>()) return labels_of(static_cast<const std::uint8_t*>(y.data()), m, codes.data());
+  if (type == nb::dtype<bool>()) return labels_of(static_cast<const bool*>(y.data()), m, codes.data());
+  return nb::none();
 }
 
 void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output& residual, const Output& curvature,
@@ -94,9 +121,10 @@ void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output
 
 NB_MODULE(_core, module) {
   module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
-             "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(), "threads"_a = 1,
-             "kernel"_a = nb::none());
+             "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(),
+             "index"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
   module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a, "residual"_a, "curvature"_a, "kernel"_a = nb::none());
+  module.def("encode_labels", &encode_labels, "y"_a, "codes"_a);
   module.def(
       "kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = nb::none());
   module.attr("BLOCK_ROWS") = chainrule::kBlockRows;
