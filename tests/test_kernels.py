@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule.graph import logistic_graph
-from chainrule.kernels import BLOCK_ROWS, View, What, pointwise, read_rows
+from chainrule.kernels import BLOCK_ROWS, View, What, pointwise, read_rows, two_labels
 from chainrule.losses import LOSSES
 
 ALL = What.LOSS | What.GRADIENT | What.HESSIAN
@@ -263,3 +263,38 @@ def test_moments(rng):
     short = read_rows(X, What.MOMENTS, s=s)
     assert np.all(np.abs(short.squares - np.diag(expected)[:-1]) <= 1e-13 * np.diag(terms)[:-1])
     assert np.all(np.abs(short.sums - expected[-1, :-1]) <= 1e-13 * terms[-1, :-1])
+
+
+def test_rows_by_index_squares_and_norms(rng):
+    X, y, s, w, b = problem(rng, 5000, 13)
+    s = np.ones(len(X)) if s is None else s
+    index = rng.permutation(len(X))[:1500].astype(np.int64)
+    part = read_rows(X, ALL, y=y[index], s=s[index], w=w, b=b, index=index)
+    whole = read_rows(np.ascontiguousarray(X[index]), ALL, y=y[index], s=s[index], w=w, b=b)
+    assert part.loss == whole.loss
+    np.testing.assert_array_equal(part.gradient, whole.gradient)
+    np.testing.assert_array_equal(part.matrix, whole.matrix)
+    q = rng.random(14)
+    view = View(X.mean(axis=0), 2.0 ** rng.integers(-3, 3, 13))
+    viewed = X * view.p - view.center * view.p
+    found = read_rows(
+        X, What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS, y=y, s=s, w=w / view.p, b=b, view=view, q=q
+    )
+    expected = (s[:, None] * viewed**2).sum(axis=0)
+    np.testing.assert_allclose(found.squares, expected, rtol=1e-12)
+    norms = (viewed**2) @ q[:-1] + q[-1]
+    assert found.norm == pytest.approx(norms[s > 0].max(), rel=1e-13)
+    with pytest.raises(ValueError, match="a row that is not there"):
+        read_rows(X, What.LOSS, y=y[:1], w=w, index=np.array([5000]))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.int8, np.float64, np.float32, np.bool_])
+def test_labels_in_one_go(kind, rng):
+    y = rng.integers(0, 2, 1000).astype(kind)
+    codes, low, high = two_labels(y)
+    np.testing.assert_array_equal(codes, y == y.max())
+    assert (low, high) == (y.min(), y.max())
+    assert two_labels(y[:1]) is None
+    if kind is not np.bool_:
+        y[500] = 2
+        assert two_labels(y) is None

@@ -17,6 +17,7 @@ def read_rows(
     p: Any = None,
     cp: Any = None,
     index: Any = None,
+    q: Any = None,
     threads: int = 1,
     kernel: str | None = None,
 ) -> tuple[Any, int, int, int, int, int]: ...

@@ -35,6 +35,7 @@ class What(IntFlag):
     PRODUCT = 8
     MOMENTS = 16
     SQUARES = 32
+    NORMS = 64
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Sums:
         sum s x^2 and sum s x, shape (n,), for moments without the matrix; squares also beside a gradient, if asked for.
     low, high
         Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
+    norm : float
+        Largest sum_j q_j x~_j^2 over rows of positive weight, if asked for.
     """
 
     loss: float
@@ -82,6 +85,7 @@ class Sums:
     sums: Vector | None = None
     low: Vector | None = None
     high: Vector | None = None
+    norm: float = 0.0
 
 
 def kernel_name() -> str:
@@ -132,6 +136,7 @@ def read_rows(
     z: Vector | None = None,
     view: View | None = None,
     index: NDArray[np.int64] | None = None,
+    q: Vector | None = None,
     threads: int = 1,
 ) -> Sums:
     """Read all rows once.
@@ -155,6 +160,8 @@ def read_rows(
         Centred and scaled columns.
     index : (k,) int64, optional
         Read these rows alone; y, s and z then have k elements, one a place.
+    q : (n + 1,), optional
+        Weights of the norms, the bias last.
     threads : int
         Changes no bit of the result.
     """
@@ -162,7 +169,7 @@ def read_rows(
     threads = useful_threads((len(X) if index is None else len(index), n), threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
     raw, gradient_at, matrix_at, ld, squares_at, extremes_at = _core.read_rows(
-        X, int(what), y, s, w, b, v, z, center, p, cp, index, threads, _kernel_asked()
+        X, int(what), y, s, w, b, v, z, center, p, cp, index, q, threads, _kernel_asked()
     )
     matrix = squares = sums = low = high = None
     if what & What.HESSIAN:
@@ -185,6 +192,7 @@ def read_rows(
         sums=sums,
         low=low,
         high=high,
+        norm=float(raw[-1]) if what & What.NORMS else 0.0,
     )
 
 

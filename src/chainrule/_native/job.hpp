@@ -15,6 +15,7 @@ enum What : unsigned {
   kHessian = 4,   // sum s g (1-g) x~ x~'
   kProduct = 8,   // sum s g (1-g) (x~.v) x~, in the gradient's place
   kMoments = 16,  // sum s x~ x~' (with kHessian) or its diagonal and last row alone; smallest and largest x
+  kNorms = 64,    // the largest sum_j q_j x~_j^2 over rows of positive weight
   kSquares = 32,  // sum s x^2 of each column, beside a gradient
 };
 
@@ -41,7 +42,7 @@ struct Job {
 
 // Offsets of the parts of a block's sums, in doubles.
 struct Layout {
-  std::int64_t loss, correct, weight, bias, gradient, matrix, squares, extremes, size;
+  std::int64_t loss, correct, weight, bias, gradient, matrix, squares, extremes, norm, size;
   std::int64_t ld;  // leading dimension of the matrix: n + 1 rounded up to eight
 
   explicit Layout(const Job& job) {
@@ -56,7 +57,8 @@ struct Layout {
     extremes = matrix + ((job.what & kHessian) ? ld * ld : (job.what & kMoments) ? 2 * ld : 0);
     squares = extremes;
     if (job.what & kSquares) extremes += ld;
-    size = extremes + ((job.what & kMoments) ? 2 * n : 0);  // -min, then max: both are combined by max
+    norm = extremes + ((job.what & kMoments) ? 2 * n : 0);  // -min, then max: these and the norm are combined by max
+    size = norm + ((job.what & kNorms) ? 1 : 0);
   }
 };
 

@@ -42,7 +42,7 @@ void to_chunks(const double* x, std::int64_t n, double* chunks) {
 
 // A block's scratch memory, carved from one allocation.
 struct Scratch {
-  double *zero_row, *tile, *w, *v, *p, *cp, *gradient, *squares, *panel;
+  double *zero_row, *tile, *w, *v, *p, *cp, *gradient, *squares, *q, *panel;
 
   Scratch(const Job& job, double* memory) {
     const std::int64_t chunked = 8 * chunks_of(job.n);
@@ -54,13 +54,14 @@ struct Scratch {
     cp = p + chunked;
     gradient = cp + chunked;
     squares = gradient + chunked;
-    panel = squares + chunked;
+    q = squares + chunked;
+    panel = q + chunked;
   }
 };
 
 std::int64_t scratch_doubles(const Job& job) {
   const std::int64_t panel = (job.what & kHessian) ? kPanelRows * Layout(job).ld : 0;
-  return 15 * 8 * chunks_of(job.n) + panel;
+  return 16 * 8 * chunks_of(job.n) + panel;
 }
 
 template <bool Shift>
@@ -153,6 +154,23 @@ inline void add_rows(const Tile& tile, std::int64_t n, Lanes r, double* gradient
     }
     store(gradient + 8 * c, load(gradient + 8 * c) + (a + b));
   }
+}
+
+// Largest sum_j q_j x_j^2 of the tile's rows of positive weight, at least `least`.
+template <bool Shift>
+inline double largest_norm(const Tile& tile, std::int64_t n, const double* q, double bias, double least, const Scratch& scratch) {
+  Lanes sums[8];
+  for (int k = 0; k < 8; ++k) {
+    sums[k] = Lanes{};
+    for (std::int64_t c = 0; c < chunks_of(n); ++c) {
+      const Lanes x = element<Shift>(tile.row[k], offset_of(c, n), scratch);
+      sums[k] += load(q + 8 * c) * x * x;
+    }
+  }
+  const Lanes norms = sum_lanes(sums) + splat(bias);
+  for (std::int64_t k = 0; k < tile.rows; ++k)
+    if (tile.s[k] > 0.0 && !(norms[k] <= least)) least = norms[k];
+  return least;
 }
 
 // squares += sum over the tile of s x^2.
@@ -275,6 +293,7 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
   }
   if (job.w) to_chunks(job.w, n, scratch.w);
   if (job.what & kProduct) to_chunks(job.v, n, scratch.v);
+  if (job.what & kNorms) to_chunks(job.q, n, scratch.q);
   for (std::int64_t j = 0; j < layout.size; ++j) sums[j] = 0.0;
   for (std::int64_t j = layout.extremes; j < layout.size; ++j) sums[j] = -__builtin_inf();
 
@@ -321,6 +340,7 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
     } else if (job.what & kMoments) {
       add_squares<Shift>(job, tile, sums + layout.matrix, layout.ld, scratch);
     }
+    if (job.what & kNorms) sums[layout.norm] = largest_norm<Shift>(tile, n, scratch.q, job.q[n], sums[layout.norm], scratch);
     if (job.what & kMoments) add_extremes<Shift>(tile, n, sums + layout.extremes, scratch);
   }
   sums[layout.loss] = sum(loss);

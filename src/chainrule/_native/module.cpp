@@ -36,7 +36,8 @@ const chainrule::Kernels& kernels_named(const std::optional<std::string>& name) 
 
 nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w, double b,
                      std::optional<Vector> v, std::optional<Output> z, std::optional<Vector> center, std::optional<Vector> p,
-                     std::optional<Vector> cp, std::optional<Places> index, int threads, std::optional<std::string> kernel) {
+                     std::optional<Vector> cp, std::optional<Places> index, std::optional<Vector> q, int threads,
+                     std::optional<std::string> kernel) {
   const bool is_float32 = X.dtype() == nb::dtype<float>();
   if (X.ndim() != 2 || !(is_float32 || X.dtype() == nb::dtype<double>())) throw std::invalid_argument("X must be 2-D, float64 or float32");
   const std::ptrdiff_t size = is_float32 ? 4 : 8;
@@ -64,9 +65,11 @@ nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std:
   job.center = length(center, job.n, "center");
   job.p = length(p, job.n, "p");
   job.cp = length(cp, job.n, "cp");
+  job.q = length(q, job.n + 1, "q");
   job.b = b;
   job.what = what;
   if ((what & chainrule::kLoss) && !job.w) throw std::invalid_argument("a loss needs w");
+  if ((what & chainrule::kNorms) && !job.q) throw std::invalid_argument("norms need q");
   if ((what & chainrule::kProduct) && !job.v) throw std::invalid_argument("a Hessian product needs v");
   if (job.m < 1 || job.n < 1) throw std::invalid_argument("X must have a row and a column");
   if ((job.p != nullptr) != (job.cp != nullptr) || (job.p != nullptr) != (job.center != nullptr))
@@ -122,7 +125,7 @@ void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output
 NB_MODULE(_core, module) {
   module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
              "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(),
-             "index"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
+             "index"_a = nb::none(), "q"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
   module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a, "residual"_a, "curvature"_a, "kernel"_a = nb::none());
   module.def("encode_labels", &encode_labels, "y"_a, "codes"_a);
   module.def(
