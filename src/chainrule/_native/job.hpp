@@ -36,6 +36,7 @@ struct Job {
   const double* w;
   double b;
   const double* v;  // direction of a Hessian product (n + 1)
+  const double* q;  // weights of the norms (n + 1)
   double* z;        // z of every row, or null
   unsigned what;
 };
