@@ -67,12 +67,13 @@ def assert_same_trace(one, other):
 # ---- predictions
 
 
-def test_decision_is_x_w_plus_b_and_bits_do_not_depend_on_the_batch():
+def test_decision_is_x_w_plus_b_in_the_units_of_the_fit_and_bits_do_not_depend_on_the_batch():
     rng = np.random.default_rng(7)
     model = small_model()
     X = rng.normal(size=(10_000, model.w.size))
     z = model.decision(X)
-    np.testing.assert_allclose(z, X @ model.w + model.b, rtol=0, atol=1e-14)
+    # eight roundings of terms that add up to less than 20 in size
+    np.testing.assert_allclose(z, (X - model.center) / model.scale @ model.w_fit + model.b_fit, rtol=0, atol=2e-14)
     np.testing.assert_array_equal(model.decision(np.asfortranarray(X)), z)
     np.testing.assert_array_equal(model.decision(X[4000:5000]), z[4000:5000])
     assert model.decision(X[[77]])[0] == z[77]
@@ -80,7 +81,7 @@ def test_decision_is_x_w_plus_b_and_bits_do_not_depend_on_the_batch():
 
 
 def test_probability_keeps_small_numbers():
-    model = small_model(w=np.array([1.0, 0, 0, 0]), b=0.0)
+    model = small_model(w_fit=np.array([1.0, 0, 0, 0]), b_fit=0.0, center=np.zeros(4), scale=np.ones(4))
     X = np.zeros((5, 4))
     X[:, 0] = [-700, -37, 0, 37, 1e4]
     expected = [np.exp(-700.0), np.exp(-37.0), 0.5, 1.0, 1.0]
@@ -88,7 +89,7 @@ def test_probability_keeps_small_numbers():
 
 
 def test_decision_refuses_what_has_no_answer():
-    model = small_model(w=np.array([1e308, 1e308, 0, 0]))
+    model = small_model(w_fit=np.array([1e308, 1e308, 0, 0]), center=np.zeros(4), scale=np.ones(4))
     with pytest.raises(InputError, match=r"model's 4 columns: its shape is \(2, 3\)"):
         model.decision(np.zeros((2, 3)))
     with pytest.raises(InputError, match="row 2 has numbers that are missing or too large"):
@@ -247,11 +248,11 @@ def test_no_file_and_a_folder(tmp_path):
 def test_the_self_test_compares_the_log_odds(tmp_path):
     # a file that is whole, but whose numbers do not give the log-odds that were written down
     model = small_model()
-    other = small_model(b=model.b + 2**-50)
+    other = small_model(b_fit=model.b_fit + 2**-50)
     path = tmp_path / "m"
     save_model(path, model)
     document, tensors = unpack(path, "model")
-    path.write_bytes(pack("model", document, {**tensors, "b": other.b}))
+    path.write_bytes(pack("model", document, {**tensors, "b_fit": other.b_fit}))
     with pytest.raises(InputError, match="other log-odds for the model's check rows"):
         load_model(path)
 

@@ -14,6 +14,7 @@ from chainrule.training import (
     Descent,
     Prepared,
     Training,
+    closest_call,
     explain,
     figures,
     predictions,
@@ -189,7 +190,7 @@ def test_shares_of_the_training_rows_add_up_to_the_whole_gradient(trained, epoch
     trace = trained.result.trace
     total, total_b, terms = np.zeros(len(model.w)), 0.0, np.zeros(len(model.w))
     for i in trained.prepared.train:
-        explanation, whole = explain(model, design, int(i) + 1, trace=trace, epoch=epoch)
+        explanation, whole, _ = explain(model, design, int(i) + 1, trace=trace, epoch=epoch)
         told = explanation.to_dict()
         shares = np.array([entry["share"] for entry in told["features"]])
         total, terms = total + shares, terms + np.abs(shares)
@@ -200,7 +201,9 @@ def test_shares_of_the_training_rows_add_up_to_the_whole_gradient(trained, epoch
     assert (np.abs(total - whole.dL_dw) <= 1e-13 * terms).all()
     assert abs(total_b - whole.dL_db) <= 1e-13
     w, b = (model.w_fit, model.b_fit) if epoch is None else trace.at(epoch)
-    grad = np.append(whole.dL_dw + w / 249, whole.dL_db)
+    # the stopping rule measures each column's component in the column's own deviation
+    deviation = ((design.X[trained.prepared.train] - model.center) / model.scale).std(axis=0)
+    grad = np.append((whole.dL_dw + w / 249) / deviation, whole.dL_db)
     recorded = trace.columns["grad_norm"][-1 if epoch is None else epoch]
     assert np.abs(grad).max() == pytest.approx(recorded, rel=1e-6)
     assert np.isfinite(b)
@@ -223,7 +226,7 @@ def test_another_table_is_not_taken_for_the_training_rows(trained, penguins):
 
 
 def test_unknown_label_goes_forward_only(trained):
-    explanation, _ = explain(trained.model, trained.prepared.design, 4)
+    explanation, _, _ = explain(trained.model, trained.prepared.design, 4)
     told = explanation.to_dict()
     assert told["y"] is None
     assert told["dL_dz"] is None
@@ -289,3 +292,74 @@ def test_all_rows_are_trained_on_where_they_lie(monkeypatch):
 def test_weights_of_zero_alone_are_refused():
     with pytest.raises(InputError, match="weight 0"):
         figures(np.array([1.0, -1.0]), np.array([1.0, 0.0]), np.zeros(2))
+
+
+def weighted(zero):
+    """Forty rows; those where `zero(held_out, y)` is true have weight 0."""
+    y = np.array(["a", "b"] * 20)
+    _, test = stratified_split((y == "b").astype(float), 0.25, 0)
+    s = [0.0 if zero(i in test, y[i]) else 1.0 for i in range(40)]
+    return pa.table({"x": np.arange(40.0) % 7, "y": y, "s": s})
+
+
+@pytest.mark.parametrize(
+    ("zero", "part"),
+    [
+        (lambda held_out, label: held_out, "every held-out row has weight 0"),
+        (lambda held_out, label: not held_out, "every training row has weight 0"),
+        (lambda held_out, label: not held_out and label == "b", "every training row with the label b has weight 0"),
+    ],
+)
+def test_parts_without_weight_are_refused_before_training(zero, part):
+    table = weighted(zero)
+    with pytest.raises(InputError, match=f"{part} in column s: .*--test-size") as caught:
+        prepare(table, "y", weights="s", test_size=0.25)
+    assert "another --seed" in str(caught.value)
+
+
+def test_weights_that_are_all_0_name_the_column():
+    with pytest.raises(InputError, match="every training row has weight 0 in column s: name another with --weights"):
+        prepare(weighted(lambda held_out, label: True), "y", weights="s")
+
+
+def offset_table(offset=1e15):
+    """A column of which only the digits after a large offset tell the classes apart."""
+    rng = np.random.default_rng(3)
+    x = offset + rng.integers(-40, 41, 200).astype(float)
+    label = np.where(rng.random(200) < 1 / (1 + np.exp(-(x - offset) / 10)), "yes", "no")
+    return pa.table({"x": x, "k": rng.normal(size=200), "y": label})
+
+
+def test_one_z_for_figures_predictions_and_explanations_far_from_0():
+    training = train(prepare(offset_table(), "y", test_size=0.25), Descent(epochs=2000))
+    design, model = training.prepared.design, training.model
+    near = train(prepare(offset_table(0.0), "y", test_size=0.25), Descent(epochs=2000))
+    # an offset changes nothing in the fit's units
+    np.testing.assert_allclose(model.w_fit, near.model.w_fit, rtol=1e-9)
+    np.testing.assert_allclose(model.decision(design.X), near.model.decision(near.prepared.design.X), rtol=0, atol=1e-9)
+    assert training.train_figures["loss"] == pytest.approx(training.result.loss, rel=1e-12)
+    told = [entry["probability"] for entry in predictions(model, design)]
+    for row in (1, 7, 200):
+        assert explain(model, design, row).explanation.g == pytest.approx(told[row - 1], rel=1e-13)
+    whole = whole_gradient(model, design, model.w_fit, model.b_fit)
+    assert whole.of_training
+    held_out = training.result.trace.columns["held_out_loss"][-1]
+    assert held_out == pytest.approx(training.test_figures["loss"], rel=1e-12)
+
+
+def test_the_part_of_a_row(trained, penguins):
+    design, model = trained.prepared.design, trained.model
+    for rows, part in ((trained.prepared.train, "training"), (trained.prepared.test, "held out"), ([3], "unknown")):
+        assert explain(model, design, int(rows[0]) + 1).part == part
+        assert explain(model, design, int(rows[-1]) + 1).part == part
+    assert explain(model, encode(model.schema, penguins.slice(0, 200)), 1).part == "other"
+
+
+def test_the_closest_call_is_right_by_the_smallest_margin(trained):
+    row = closest_call(trained) - 1
+    rows, design = trained.prepared.train, trained.prepared.design
+    z = trained.model.decision(design.X)
+    assert row in rows
+    right = rows[(z[rows] > 0) == (design.y[rows] > 0)]
+    assert row in right
+    assert abs(z[row]) == np.abs(z[right]).min()

@@ -32,7 +32,7 @@ class Model:
     schema : Schema
         How a table becomes the design of n columns.
     w, b : (n,) float64 and float
-        In the user's units: z = x.w + b.
+        In the user's units: z = x.w + b. To be read; `decision` takes those of the fit.
     w_fit, b_fit : (n,) float64 and float
         In the units of the fit, whose x is (x - center) / scale.
     center, scale : (n,) float64
@@ -69,9 +69,10 @@ class Model:
                 raise InputError(f"the model's {name} is not finite: train again with a smaller learning rate")
 
     def decision(self, X: npt.ArrayLike) -> Floats:
-        """Log-odds of the positive label: z = x.w + b, summed from the first feature to the last.
+        """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
 
-        A row's z has the same bits alone, among others and on every machine.
+        In the units of the fit no digit is lost that the fit had: x.w + b cancels where a column is far from 0. A row's
+        z has the same bits alone, among others and on every machine.
 
         Parameters
         ----------
@@ -90,12 +91,12 @@ class Model:
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != self.w.size:
             raise InputError(f"X must have the model's {self.w.size} columns: its shape is {X.shape}")
-        z = np.full(X.shape[0], self.b)
-        with np.errstate(over="ignore", invalid="ignore"):
+        z = np.full(X.shape[0], self.b_fit)
+        with np.errstate(all="ignore"):
             for start in range(0, X.shape[0], _BLOCK):
                 rows, part = X[start : start + _BLOCK], z[start : start + _BLOCK]
-                for j, w_j in enumerate(self.w):
-                    part += rows[:, j] * w_j
+                for j, w_j in enumerate(self.w_fit):
+                    part += (rows[:, j] - self.center[j]) / self.scale[j] * w_j
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z))) + 1
             raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ from chainrule.losses import LOSSES, sigmoid
 from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
 from chainrule.model import Model
 from chainrule.result import Result
-from chainrule.tables import Design, Schema, encode, learn_schema, read_table, target_labels
+from chainrule.tables import Design, Schema, encode, learn_schema, read_table, read_weights, target_labels
+from chainrule.tables.words import shown
 from chainrule.trace import Trace
 
 if TYPE_CHECKING:
@@ -127,8 +128,11 @@ def prepare(
     table: pyarrow.Table. target, features, drop, weights: column names. na: the cells that were read as missing beside
     the usual ones; the model remembers them. Raises InputError for what can't be used.
     """
-    _, _, y = target_labels(table, target, positive)
+    negative, positive, y = target_labels(table, target, positive)
     train, test = stratified_split(y, test_size, seed)
+    if weights is not None and table.column_names.count(weights) == 1:
+        s = read_weights(table, weights, np.flatnonzero(np.isfinite(y)))
+        _check_weights(s, weights, y, (negative, positive), (train, test))
     schema = learn_schema(
         table, target, positive=positive, features=features, drop=drop, weights=weights, rows=train
     )  # fmt: skip
@@ -136,6 +140,21 @@ def prepare(
     unknown = np.flatnonzero(~np.isfinite(y))
     notes = (*schema.notes, *design.notes)
     return Prepared(schema, design, train, test, unknown, test_size, seed, tuple(na), notes)
+
+
+def _check_weights(s: Floats, name: str, y: Floats, labels: tuple[str, str], parts: tuple[Rows, Rows]) -> None:
+    """Refuse parts of the rows, training and held out, in which nothing has weight, before anything is computed."""
+    train, test = parts
+    empty = [
+        ("held-out row", test),
+        ("training row", train),
+        *((f"training row with the label {shown(labels[k])}", train[y[train] == k]) for k in (0, 1)),
+    ]
+    for rows, places in empty:
+        if len(places) and not np.any(s[places] > 0):
+            elsewhere = len(test) and np.any(s[np.isfinite(y)] > 0)
+            way = "choose another --test-size or another --seed" if elsewhere else "name another with --weights"
+            raise InputError(f"every {rows} has weight 0 in column {shown(name)}: {way}")
 
 
 def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> "pa.Table":
@@ -262,6 +281,17 @@ def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, An
     }
 
 
+class Explained(NamedTuple):
+    """One row of a table: its explanation, the gradient that its shares relate to, the part that the row is in.
+
+    part: "training", "held out", "unknown" (no label) or "other": a row of a table that was not trained on.
+    """
+
+    explanation: RowExplanation
+    whole: "WholeGradient | None"
+    part: str
+
+
 @dataclass(frozen=True)
 class WholeGradient:
     """The gradient of the mean log-loss over some rows (the penalty is not in it), in the units of the fit."""
@@ -279,11 +309,16 @@ def whole_gradient(model: Model, design: Design, w: Floats, b: float) -> WholeGr
     The split is made again; that these are the training rows is known from their loss, which must be the model's.
     Else every row of known label is taken. None without any.
     """
+    return _gradient_over(_split_again(model, design), model, design, w, b)
+
+
+def _gradient_over(
+    parts: tuple[Rows, Rows] | None, model: Model, design: Design, w: Floats, b: float
+) -> WholeGradient | None:
     if design.y is None or not np.isfinite(design.y).any():
         return None
-    rows = _training_rows(model, design)
-    of_training = rows is not None
-    rows = np.flatnonzero(np.isfinite(design.y)) if rows is None else rows
+    of_training = parts is not None
+    rows = np.flatnonzero(np.isfinite(design.y)) if parts is None else parts[0]
     X = (design.X[rows] - model.center) / model.scale
     s = np.ones(len(rows)) if design.weights is None else design.weights[rows]
     S = float(s.sum())
@@ -291,38 +326,54 @@ def whole_gradient(model: Model, design: Design, w: Floats, b: float) -> WholeGr
     return WholeGradient(X.T @ weighted / S, float(weighted.sum() / S), S, len(rows), of_training)
 
 
-def _training_rows(model: Model, design: Design) -> Rows | None:
+def _split_again(model: Model, design: Design) -> tuple[Rows, Rows] | None:
+    """Find the training and the held-out rows of the table that the model was trained on; None for another table."""
     split = model.info.get("split")
     if not split or design.y is None:
         return None
     try:
-        rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
+        rows, held_out = stratified_split(design.y, split["test_size"], split["seed"])
     except InputError:
         return None
     if len(rows) != model.info["n_rows"]:
         return None
     loss = log_loss(model.decision(design.X[rows]), design.y[rows], _part(design.weights, rows))
-    return rows if math.isclose(loss, model.info["loss"], rel_tol=1e-9, abs_tol=1e-12) else None
+    return (rows, held_out) if math.isclose(loss, model.info["loss"], rel_tol=1e-9, abs_tol=1e-12) else None
+
+
+def check_row(design: Design, row: int) -> None:
+    """Refuse a row number, from 1, that the table doesn't have."""
+    count = len(design.row_numbers)
+    if not 1 <= row <= count:
+        raise InputError(f"row {row} is not in the table: its rows are 1 to {count}, counted without the header")
+
+
+def closest_call(training: "Training") -> int:
+    """Find the training row, from 1, that the model gets right by the smallest margin: there both sides weigh."""
+    design, rows = training.prepared.design, training.prepared.train
+    y = _y(design)[rows]
+    margin = (2 * y - 1) * training.model.decision(design.X[rows])
+    counts = margin > 0 if design.weights is None else (margin > 0) & (design.weights[rows] > 0)
+    return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
 
 
 def explain(
     model: Model, design: Design, row: int, *, trace: Trace | None = None, epoch: int | None = None
-) -> tuple[RowExplanation, WholeGradient | None]:
+) -> Explained:
     """Explain one row of a table, at the end of training or as it was after `epoch` (from the trace).
 
-    row: counts from 1 without the header. Returns the explanation, and the whole gradient that its shares relate to.
+    row: counts from 1 without the header.
     Raises InputError for a row that is not there or an epoch that was not kept.
     """
-    count = len(design.row_numbers)
-    if not 1 <= row <= count:
-        raise InputError(f"row {row} is not in the table: its rows are 1 to {count}, counted without the header")
+    check_row(design, row)
     i = row - 1
     w, b = model.w_fit, model.b_fit
     if epoch is not None:
         if trace is None:
             raise InputError(f"epoch {epoch} needs the trace of the training, and there is none")
         w, b = trace.at(epoch)
-    whole = whole_gradient(model, design, w, b)
+    parts = _split_again(model, design)
+    whole = _gradient_over(parts, model, design, w, b)
     y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
     explanation = explain_row(
         (design.X[i] - model.center) / model.scale,
@@ -340,7 +391,13 @@ def explain(
         center=model.center,
         scale=model.scale,
     )
-    return explanation, whole
+    if y is None:
+        part = "unknown"
+    elif parts is None:
+        part = "other"
+    else:
+        part = "training" if i in parts[0] else "held out"
+    return Explained(explanation, whole, part)
 
 
 def _y(design: Design) -> Floats:

@@ -3,8 +3,6 @@
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import numpy as np
-
 from chainrule import terminal
 from chainrule.cli import DONE, INTERRUPTED
 from chainrule.cli.documents import fit_document, gradient_document
@@ -13,7 +11,7 @@ from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
 from chainrule.files import write_atomically
 from chainrule.model import trace_path
 from chainrule.tables import read_table
-from chainrule.training import Descent, Prepared, Training, explain, prepare
+from chainrule.training import Descent, Prepared, closest_call, explain, prepare
 
 FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 EPOCHS = 10_000
@@ -44,12 +42,12 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     write_files(training, paths, TITLE, row, (SOURCE,))
     write_atomically(out_dir / "penguins.csv", (files("chainrule") / "data" / "penguins.csv").read_bytes())
     tell_warnings(messages, training, warned, as_json=as_json)
-    explanation, whole = explain(training.model, prepared.design, row)
+    explanation, whole, part = explain(training.model, prepared.design, row)
     document = fit_document(training, str(paths["data"]), paths) | {
         "command": "demo",
         "epochs": training.result.n_epochs,
         "whole_gradient": gradient_document(whole),
-        "explanation": plain(explanation.to_dict()),
+        "explanation": plain(explanation.to_dict()) | {"part": part},
     }
     if as_json:
         print_json(document)
@@ -70,11 +68,3 @@ def prepare_penguins() -> Prepared:
 def descent_for(prepared: Prepared) -> Descent:
     """Train to the optimum with a light penalty: alpha is 1 over the number of training rows."""
     return Descent(alpha=1 / len(prepared.train), epochs=EPOCHS)
-
-
-def closest_call(training: Training) -> int:
-    """Find the training row, from 1, that the model gets right by the smallest margin: there both sides weigh."""
-    rows, y = training.prepared.train, training.prepared.design.y
-    assert y is not None
-    margin = (2 * y[rows] - 1) * training.model.decision(training.prepared.design.X[rows])
-    return int(rows[np.argmin(np.where(margin > 0, margin, np.inf))]) + 1

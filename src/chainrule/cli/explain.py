@@ -39,10 +39,10 @@ def run_explain(
         if trace.w.shape[1:] != model.w_fit.shape or (trace.stride == 1 and not trace_belongs(model, trace)):
             raise InputError(f"{beside} is not the trace of {model_path}: train again, so that both are of one run")
     table = read_for(model, table_path, na)
-    explanation, whole = explain(model, encode(model.schema, table), row, trace=trace, epoch=epoch)
+    explanation, whole, part = explain(model, encode(model.schema, table), row, trace=trace, epoch=epoch)
     for text in encode(model.schema, table.slice(row - 1, 1)).notes:  # of this row alone
         terminal.note(messages, text)
-    told = plain(explanation.to_dict())
+    told = plain(explanation.to_dict()) | {"part": part}
     if svg is not None:
         from chainrule.pictures.graph_picture import row_graph_svg
 

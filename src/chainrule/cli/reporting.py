@@ -16,7 +16,7 @@ def write_report(
     """Write the report of a training as one HTML file; `row` (from 1) is explained in it, else the first trained on."""
     prepared, model, result = training.prepared, training.model, training.result
     design = prepared.design
-    explanation, _ = explain(model, design, int(prepared.train[0]) + 1 if row is None else row)
+    explanation, _, _ = explain(model, design, int(prepared.train[0]) + 1 if row is None else row)
     y = design.y
     z = model.decision(design.X)
 
