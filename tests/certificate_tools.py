@@ -111,7 +111,7 @@ class Problem:
         value, gradient, curvature, residual = self.evaluate(theta)
         for _ in range(steps):
             factor = self.factor(curvature)
-            if not factor.factored:
+            if not factor.ok:
                 return points, False
             step = -factor.solve(gradient)
             length = 1.0
@@ -125,7 +125,8 @@ class Problem:
             theta = trial
             value, gradient, curvature, residual = found
             points.append(theta)
-            if np.all(np.abs(gradient) <= 2 * self.rounding(theta, residual)):
+            small = np.abs(gradient) <= 2 * self.rounding(theta, residual)
+            if np.all(small) and self.factor(curvature).ok:
                 return points, True
         return points, False
 

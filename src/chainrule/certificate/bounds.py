@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.factor import Factor
+from chainrule.certificate.rounding import UNIT
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -107,24 +108,21 @@ def bound(
     kappa: float,
     delta: float = 0.0,
     zeta: float = 0.0,
-    eta: float | None = None,
     all_rows: bool = False,
     coordinates: Matrix | None = None,
 ) -> Bound:
     """Bound the distance of theta from the optimum by a factored part of the Hessian.
 
-    With nu0 = (grad' B^-1 grad)^(1/2), lambda = lambda_min(D^-1 B D^-1):
+    With norms in B - eta D^2 (`Factor`), which is below the exact B, and lambda the smallest eigenvalue of D^-1 (that) D^-1:
 
-        nu  = nu0 + |D^-1 e|/sqrt(lambda - eta),    c = exp(-delta - zeta) (1 - eta/lambda),    r = kappa nu/c
-        F(theta) - F* <= c h(r)/kappa^2 = (nu^2/c) h(r)/r^2,    |theta_j - theta*_j| <= -log(1 - r)/kappa sqrt((B^-1)_jj)
+        nu  = (grad' B^-1 grad)^(1/2) + |D^-1 e|/sqrt(lambda),    c = exp(-delta - zeta),    r = kappa nu/c
+        F(theta) - F* <= c h(r)/kappa^2 = (nu^2/c) h(r)/r^2,      |theta_j - theta*_j| <= -log(1 - r)/kappa sqrt((B^-1)_jj)
 
-    if r < 1. B_true >= (1 - eta/lambda) B, factor and solves included, so that c takes the rounding of nu0, of kappa and
-    of diag(B^-1) as well. With T all rows, H <= C exp(kappa |v|) B_true for C = exp(delta + zeta), and so
+    if r < 1. With T all rows, H <= C exp(kappa |v|) B for C = exp(delta + zeta), so
 
-        F(theta) - F* >= (nu1^2/C) [(1 + q) log(1 + q) - q]/q^2,    q = kappa nu1/(C sqrt(1 - eta/lambda)),
-        nu1 = nu0/sqrt(1 + eta/lambda) - |D^-1 e|/sqrt(lambda - eta).
+        F(theta) - F* >= (nu1^2/C) [(1 + q) log(1 + q) - q]/q^2,    q = kappa nu1/C,    nu1 = `_nu_lower`.
 
-    Bach 2010, proposition 1; derived in the integral form of Taylor's theorem along theta* - theta.
+    Bach 2010, proposition 1, integrated along theta* - theta with B of a part of the rows, at another point.
 
     Parameters
     ----------
@@ -139,31 +137,24 @@ def bound(
         Max over T of |x~.(theta - theta0)| (`delta_between`): how far theta is from where B was taken.
     zeta : float
         Error of the z that B was made with (`z_rounding`).
-    eta : float
-        The factor's, unless given.
     all_rows : bool
         T is all rows with s > 0: then there is a lower bound too.
     coordinates : (k, n + 1), optional
         Bound a.(theta - theta*) for these rows a (the intercept in the user's units, say) instead of each theta_j.
     """
     size = len(gradient) if coordinates is None else len(coordinates)
-    eta = factor.eta if eta is None else eta
-    lam = factor.lambda_min
-    if not (factor.factored and lam > eta):
+    if not factor.ok:
         return _nothing(size)
-    loss = eta / lam
     scaled = e * factor.inverse_D
-    eps = math.sqrt(float(scaled @ scaled) / (lam - eta))
-    nu0 = math.sqrt(factor.norm2(gradient))
-    nu = nu0 + eps
-    c = math.exp(-delta - zeta) * (1.0 - loss)
+    eps = math.sqrt(float(scaled @ scaled) / factor.lambda_min)
+    nu = math.sqrt(factor.norm2(gradient)) + eps
+    c = math.exp(-delta - zeta)
     r = kappa * nu / c if c > 0.0 else math.inf
     lower = 0.0
     if all_rows:
         up = math.exp(min(delta + zeta, 700.0))
-        nu1 = nu0 / math.sqrt(1.0 + loss) - eps
-        if nu1 > 0.0:
-            lower = nu1 * nu1 / up * h_lower_ratio(kappa * nu1 / (up * math.sqrt(1.0 - loss)))
+        nu1 = _nu_lower(factor, gradient) - eps
+        lower = nu1 * nu1 / up * h_lower_ratio(kappa * nu1 / up) if nu1 > 0.0 else 0.0
     if not r < 1.0:
         return replace(_nothing(size, r, nu), lower=lower)
     gap = nu * nu / c * h_ratio(r)
@@ -173,8 +164,21 @@ def bound(
     return Bound(gap, lower, radius, radius * np.sqrt(spread), r, nu, noise)
 
 
+def _nu_lower(factor: Factor, gradient: Vector) -> float:
+    """Bound (grad' B^-1 grad)^(1/2) from below: grad.x/(x' B x)^(1/2) for any x (Cauchy-Schwarz), here (B - eta D^2)^-1 grad.
+
+    x' B x <= grad.x + 3 eta |D x|^2: twice from B - eta D^2 to B + eta D^2, once for the rounding of x.
+    """
+    x = factor.proof_solve(gradient)
+    product = float(gradient @ x)
+    rounding = (len(x) + 4) * UNIT * float(np.abs(gradient) @ np.abs(x))
+    scaled = factor.D * x
+    square = product + rounding + 3.0 * factor.eta * float(scaled @ scaled)
+    return (product - rounding) / math.sqrt(square) if product > rounding else 0.0
+
+
 def kappa_upper(factor: Factor, norms2_max: float) -> float:
-    """Bound kappa by sqrt(max over T of |D^-1 x~|^2 / lambda_min): no row is solved for."""
+    """Bound kappa by sqrt(max over T of |D^-1 x~|^2/lambda_min): no row is solved for."""
     lam = factor.lambda_min
     return math.sqrt(norms2_max / lam) * (1.0 + OUTWARD) if lam > 0.0 else math.inf
 
@@ -227,16 +231,14 @@ def kappa_exact(
 def delta_between(factor: Factor, kappa: float, step: Vector, norms2_max: float = math.inf) -> float:
     """Bound delta = max over T of |x~.step| without a read, for step = theta - theta0.
 
-    |x~.v| <= kappa |v|_B, where factor and solves may be off by eta: times sqrt((1 + eta/lambda)/(1 - eta/lambda)); and
-    |x~.v| <= max |D^-1 x~| |D v|. The smaller of the two; inf where B is not proven to be positive definite.
+    The smaller of kappa |step|_B and max |D^-1 x~| |D step|; inf where neither is known.
     """
     scaled = factor.D * step
     plain = math.sqrt(float(scaled @ scaled))
-    by_norm = math.sqrt(norms2_max) * plain if plain > 0.0 else 0.0
-    if not factor.ok:
-        return by_norm * (1.0 + OUTWARD)
-    loss = factor.eta / factor.lambda_min
-    by_kappa = kappa * math.sqrt(factor.length2(step) * (1.0 + loss) / (1.0 - loss))
+    if plain == 0.0:
+        return 0.0
+    by_norm = math.sqrt(norms2_max) * plain
+    by_kappa = kappa * math.sqrt(factor.length2(step)) if factor.ok else math.inf
     return min(by_norm, by_kappa) * (1.0 + OUTWARD)
 
 

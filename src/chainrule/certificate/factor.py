@@ -1,4 +1,10 @@
-"""A factored matrix: solves, norms and a proven lower bound of its smallest eigenvalue."""
+"""A factored matrix: solves for the steps, and norms that are proven in spite of the matrix's own rounding.
+
+A = D^-1 B D^-1 is known up to an error of 2-norm eta. Proofs take the factor of A - eta I instead of A's: the exact matrix is
+above it, so every norm x' B^-1 x comes out too large rather than too small. In each direction this costs what eta is to the
+curvature there. (Taking c (1 - eta/lambda_min) once for all directions is valid too, but spoils the bound as soon as
+a single direction is nearly collinear.)
+"""
 
 from __future__ import annotations
 
@@ -10,13 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.rounding import hessian_eta
-
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 SMALLEST, LARGEST = 1e-280, 1e280  # of diag(B): beyond, underflow and overflow spoil what eta promises
-WEAK = 1 / 16  # eta / lambda from which on the eigenvalues are computed
 SMALL = 64  # columns up to which the whole inverse is cheaper than its alternatives
 
 
@@ -29,27 +32,30 @@ def _lapack() -> tuple[Callable[..., Any], ...]:
 
 
 class Factor:
-    """B = D L L' D:  D = diag(B)^(1/2), L the Cholesky factor of D^-1 B D^-1. Made by `Factor.of`.
+    """B = D L L' D:  D = diag(B)^(1/2), L the Cholesky factor of A = D^-1 B D^-1. Made by `Factor.of`.
+
+    `solve` is for steps and uses A. All else (`norm2`, `leverages`, `inverse_diagonal`, `lambda_min`) is for proofs, uses
+    A - eta I and is never too small (`lambda_min`: never too large); it needs `ok`.
 
     Attributes
     ----------
-    D : (n + 1,)
-        Square roots of B's diagonal (1 where B's diagonal is no positive number).
+    D, inverse_D : (n + 1,)
+        Square roots of B's diagonal (1 where that is no usable number), and one over them.
     eta : float
-        Bound on the error of D^-1 B D^-1, factor and solves included (`hessian_eta`).
+        Bound on the error of A, factor and solves included (`hessian_eta`).
     factored : bool
-        Cholesky went through: steps can be made, whether or not anything can be proven.
+        A has a Cholesky factor: steps can be made, whether or not anything can be proven.
     reason : str
-        Why not, in words; empty where it went through.
+        Why not, in words; empty where it has.
     """
 
-    def __init__(self, scaled: Matrix, D: Vector, inverse_D: Vector, L: Matrix | None, eta: float, reason: str) -> None:
+    def __init__(self, A: Matrix, D: Vector, inverse_D: Vector, L: Matrix | None, eta: float, reason: str) -> None:
         self.D = D
         self.inverse_D = inverse_D
         self.eta = eta
         self.reason = reason
         self.factored = L is not None
-        self._scaled = scaled
+        self._A = A
         self._L = L
 
     @classmethod
@@ -64,119 +70,117 @@ class Factor:
             return cls(B / (D * D[:, None]), D, 1.0 / D, None, eta, what)
         D = np.sqrt(diagonal)
         inverse_D = 1.0 / D
-        scaled = B * inverse_D
-        scaled *= inverse_D[:, None]
-        L, info = _lapack()[0](scaled.T, lower=1)
-        if info == 0:
-            smallest = float(L.diagonal().min())
-            if smallest * smallest > eta:  # lambda_min <= every L_jj^2
-                return cls(scaled, D, inverse_D, L, eta, "")
-        return cls(scaled, D, inverse_D, None, eta, "the columns are collinear up to rounding")
+        A = B * inverse_D
+        A *= inverse_D[:, None]
+        L, info = _lapack()[0](A.T, lower=1)
+        if info == 0 and L[-1, -1] > 0.0:  # a NaN anywhere has reached the last pivot
+            return cls(A, D, inverse_D, L, eta, "")
+        return cls(A, D, inverse_D, None, eta, "the columns are collinear up to rounding")
 
     @property
     def ok(self) -> bool:
-        """Whether B is proven to be positive definite: lambda_min > eta."""
-        return self.factored and self.lambda_min > self.eta
+        """Whether B is proven to be positive definite: A - eta I has a Cholesky factor."""
+        return self._proof is not None
+
+    @cached_property
+    def _proof(self) -> Matrix | None:
+        """Cholesky factor of A - eta I; None where there is none."""
+        if self._L is None:
+            return None
+        smallest = float(self._L.diagonal().min())
+        if not smallest * smallest > self.eta:  # lambda_min <= every L_jj^2
+            return None
+        return self._cholesky(self.eta)
+
+    def _cholesky(self, shift: float) -> Matrix | None:
+        """Cholesky factor of A - shift I."""
+        A = np.array(self._A.T, order="F")
+        A.ravel("K")[:: len(self.D) + 1] -= shift
+        L, info = _lapack()[0](A, lower=1, overwrite_a=1)
+        return np.asarray(L) if info == 0 and L[-1, -1] > 0.0 else None
 
     @cached_property
     def _inverse(self) -> Matrix:
-        """Lower triangle of (L L')^-1, zeros above."""
-        if self._L is None:
-            raise ValueError("the matrix could not be factored")
-        inverse, _ = _lapack()[1](self._L, lower=1)
+        """Lower triangle of (A - eta I)^-1, zeros above."""
+        inverse, _ = _lapack()[1](self._proven(), lower=1)
         return np.asarray(inverse)
 
+    def _proven(self) -> Matrix:
+        if self._proof is None:
+            raise ValueError("the matrix is not proven to be positive definite: look at `ok` first")
+        return self._proof
+
     @cached_property
-    def _lambda(self) -> tuple[float, str]:
-        """See `lambda_min`."""
-        if not self.factored:
-            return 0.0, "none"
-        value, source = self._by_shift() if len(self.D) > SMALL else (self._by_inverse(), "inverse")
-        if value * WEAK > self.eta:
-            return value, source
-        if not np.isfinite(self._scaled).all():
-            return 0.0, "none"
-        return float(np.linalg.eigvalsh(self._scaled, UPLO="U")[0]), "eigenvalues"
+    def lambda_min(self) -> float:
+        """Proven lower bound of the smallest eigenvalue of A - eta I, much cheaper than the eigenvalues; 0 unless `ok`.
+
+        Up to 64 columns ||(A - eta I)^-2||_F^(-1/2), which is within (n + 1)^(1/4) (Frobenius norm over 2-norm); else the
+        largest shift t tried for which A - (eta + t) I still has a Cholesky factor, mostly within a tenth.
+        """
+        if not self.ok:
+            return 0.0
+        return self._by_inverse() if len(self.D) <= SMALL else self._by_shift()
 
     def _by_inverse(self) -> float:
-        """||A^-2||_F^(-1/2) <= lambda_min: too small by at most the fourth root of n + 1 (Frobenius norm over 2-norm)."""
         lower = self._inverse
         full = lower + lower.T
         full.ravel("K")[:: len(self.D) + 1] *= 0.5
         square = full @ full
-        norm = math.sqrt(math.sqrt(float(np.vdot(square, square))))
-        # The computed inverse is off by a relative (n + 1) u / lambda times a modest number: twice eta without a sum.
-        return 1.0 / norm - self._own_rounding if norm > 0 else 0.0
+        return 1.0 / math.sqrt(math.sqrt(float(np.vdot(square, square))))
 
-    def _by_shift(self) -> tuple[float, str]:
-        """Largest shift t for which A - t I still has a Cholesky factor, from a guess by inverse iteration.
-
-        The guess is above lambda_min and proves nothing; the factor does: lambda_min >= t - rounding (Higham 2002, section 10.1).
-        """
+    def _by_shift(self) -> float:
+        """Inverse iteration guesses, from above, and proves nothing; the Cholesky factor does (Higham 2002, section 10.1)."""
+        L = self._proven()
         v = np.cos(np.arange(len(self.D), dtype=np.float64) ** 2)
         guess = 1.0
         for _ in range(8):
-            v, _ = _lapack()[2](self._L, v / math.sqrt(float(v @ v)), lower=1)
+            v, _ = _lapack()[2](L, v / math.sqrt(float(v @ v)), lower=1)
             guess = 1.0 / math.sqrt(float(v @ v))
         for share in (0.95, 0.8, 0.5, 0.1):
-            A = np.array(self._scaled.T, order="F")
-            A.ravel("K")[:: len(self.D) + 1] -= share * guess
-            if _lapack()[0](A, lower=1, clean=0, overwrite_a=1)[1] == 0:
-                return share * guess - self._own_rounding, "shift"
-        return 0.0, "none"
-
-    @property
-    def _own_rounding(self) -> float:
-        return 2.0 * hessian_eta(len(self.D) - 1, 0.0)
-
-    @property
-    def lambda_min(self) -> float:
-        """Proven lower bound of the smallest eigenvalue of A = D^-1 B D^-1, as cheap as it can be had.
-
-        `lambda_source` says how: "inverse" (n <= 64: ||A^-2||_F^(-1/2), within (n + 1)^(1/4)), "shift" (larger n: within
-        5 % mostly), "eigenvalues" (where those are below 16 eta: eigvalsh), or "none" (0: not factored).
-        """
-        return self._lambda[0]
-
-    @property
-    def lambda_source(self) -> str:
-        """Where `lambda_min` comes from."""
-        return self._lambda[1]
+            if self._cholesky(self.eta + share * guess) is not None:
+                return share * guess
+        return self._by_inverse()
 
     @cached_property
     def inverse_diagonal(self) -> Vector:
-        """diag(B^-1), (n + 1,)."""
+        """diag(B^-1), (n + 1,), never too small."""
         return np.asarray(self._inverse.diagonal() * self.inverse_D * self.inverse_D)
 
     def solve(self, v: Vector) -> Vector:
-        """B^-1 v for v (n + 1,)."""
+        """B^-1 v for v (n + 1,): a step. Needs `factored`."""
         x, _ = _lapack()[2](self._L, v * self.inverse_D, lower=1)
         return np.asarray(x * self.inverse_D)
 
+    def proof_solve(self, v: Vector) -> Vector:
+        """(B - eta D^2)^-1 v."""
+        x, _ = _lapack()[2](self._proven(), v * self.inverse_D, lower=1)
+        return np.asarray(x * self.inverse_D)
+
     def norm2(self, v: Vector) -> float:
-        """Squared norm v' B^-1 v."""
-        x, _ = _lapack()[3](self._L, v * self.inverse_D, lower=1)
+        """Squared norm v' B^-1 v, never too small."""
+        x, _ = _lapack()[3](self._proven(), v * self.inverse_D, lower=1)
         return float(x @ x)
 
     def length2(self, v: Vector) -> float:
-        """Squared norm v' B v."""
-        x = np.asarray(self._L).T @ (v * self.D)
-        return float(x @ x)
+        """Squared norm v' B v, never too small."""
+        scaled = v * self.D
+        x = self._proven().T @ scaled
+        return float(x @ x + 2.0 * self.eta * (scaled @ scaled))
 
     def leverages(self, U: Matrix) -> Vector:
-        """Leverage u' B^-1 u of each row u of U (k, n + 1)."""
+        """Leverage u' B^-1 u of each row u of U (k, n + 1), never too small."""
         scaled = U * self.inverse_D
-        x, _ = _lapack()[3](self._L, scaled.T, lower=1, overwrite_b=1)
+        x, _ = _lapack()[3](self._proven(), scaled.T, lower=1, overwrite_b=1)
         return np.asarray(np.einsum("ik,ik->k", x, x))
 
     @cached_property
     def null_space(self) -> tuple[Vector, Matrix]:
-        """Eigenvalues (k,) and eigenvectors (n + 1, k) of D^-1 B D^-1 for the directions B says nothing about.
+        """Eigenvalues (k,) and eigenvectors (n + 1, k) of A for the directions that B says nothing about.
 
         Those below 2 eta, and the smallest one in any case. An eigenvector v stands for the combination
-        x~ . (D^-1 v), which is the same number for all rows, up to rounding.
+        x~ . (D^-1 v), which is 0 for all rows, up to rounding.
         """
-        A = np.triu(self._scaled)
+        A = np.triu(self._A)
         A = A + np.triu(A, 1).T
         A[~np.isfinite(A)] = 0.0
         values, vectors = np.linalg.eigh(A)
