@@ -73,9 +73,7 @@ class Problem:
 
     def rounding(self, theta, residual):
         r_rms = math.sqrt(self.s @ residual**2 / self.S)
-        return gradient_rounding(
-            M=self.M, d=self.m, r_rms=r_rms, w=theta[:-1], b=theta[-1], ridge=self.ridge[:-1]
-        )
+        return gradient_rounding(M=self.M, d=self.m, r_rms=r_rms, w=theta[:-1], b=theta[-1], ridge=self.ridge[:-1])
 
     def factor(self, curvature, part=None):
         return Factor.of(self.hessian(curvature, part), hessian_eta(self.n, self.m))
@@ -155,8 +153,10 @@ class Truth:
         own = problem.certify(near)[0]
         # Newton's error from the gradient that is left, twice for safety.
         truth.own_gap = 2 * factor.norm2(truth.slack) if own.proven else math.inf
-        truth.own_coef = 2 * np.abs(truth.slack / factor.D).max() * np.sqrt(
-            (problem.n + 1) * factor.inverse_diagonal / max(factor.lambda_min, 1e-300)
+        truth.own_coef = (
+            2
+            * np.abs(truth.slack / factor.D).max()
+            * np.sqrt((problem.n + 1) * factor.inverse_diagonal / max(factor.lambda_min, 1e-300))
         )
         return truth
 
@@ -180,18 +180,27 @@ class Exact:
 
     def __init__(self, problem, start):
         self.problem = problem
+        self.read(problem)
+        self.minimise(start)
+
+    def read(self, problem):
         mp = self.mp = mpmath.mp.clone()
         mp.dps = 50
         of = mp.mpf
         p = problem
         self.rows = [
-            [(of(x) - of(c)) * of(k) for x, c, k in zip(row, p.center.tolist(), p.power.tolist(), strict=True)] + [of(1)]
+            [(of(x) - of(c)) * of(k) for x, c, k in zip(row, p.center.tolist(), p.power.tolist(), strict=True)]
+            + [of(1)]
             for row in p.x.tolist()
         ]
         self.sign = [of(v) for v in p.sign.tolist()]
         self.s = [of(v) for v in p.s.tolist()]
         self.S = sum(self.s)
         self.ridge = [of(p.alpha) * of(k) ** 2 for k in p.power.tolist()] + [of(0)]
+
+    def minimise(self, start):
+        """Newton with float steps and gradients in 50 digits."""
+        of, p = self.mp.mpf, self.problem
         theta = [of(float(v)) for v in start]
         factor = p.factor(p.evaluate(np.asarray(start, dtype=float))[2])
         for _ in range(40):
@@ -222,8 +231,7 @@ class Exact:
         parts = [w * k / (1 + mp.exp(-t)) for w, k, t in zip(self.s, self.sign, self.margins(theta), strict=True)]
         columns = zip(*self.rows, strict=True)
         return [
-            mp.fdot(parts, column) / self.S + r * v
-            for column, r, v in zip(columns, self.ridge, theta, strict=True)
+            mp.fdot(parts, column) / self.S + r * v for column, r, v in zip(columns, self.ridge, theta, strict=True)
         ]
 
     def gap(self, point):
@@ -231,7 +239,7 @@ class Exact:
 
 
 def random_problem(seed, largest=160):
-    """Scales 1e-4 to 1e4, offsets to 1000 deviations, weights 1e-6 to 1e3, rare classes, heavy tails, collinear, alpha 0 to 1."""
+    """Scales 1e-4 to 1e4, offsets to 1000 deviations, weights 1e-6 to 1e3, rare classes, heavy tails, collinear columns."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 7))
     m = int(rng.integers(12 + 5 * n, largest))
@@ -268,15 +276,17 @@ def random_problem(seed, largest=160):
 
 
 def points_on_the_way(problem, rng, count=5):
-    """Some of Newton's iterates, the last two among them, and points around the last; with it whether there is an optimum."""
+    """Some of Newton's iterates and points around the last one; that one; and whether it is the optimum."""
     points, arrived = problem.newton()
     chosen = points[-2:] if len(points) > 1 else points
     if len(points) > 2:
-        chosen = [points[k] for k in rng.choice(len(points) - 2, size=min(count - 2, len(points) - 2), replace=False)] + chosen
+        chosen = [
+            points[k] for k in rng.choice(len(points) - 2, size=min(count - 2, len(points) - 2), replace=False)
+        ] + chosen
     last = points[-1]
     if arrived:
         curvature = problem.evaluate(last)[2]
         spread = np.sqrt(np.abs(problem.factor(curvature).inverse_diagonal))
         for size in 10.0 ** rng.uniform(-9, -0.5, size=2):
             chosen.append(last + size * 10.0 ** rng.uniform(-2, 0) * spread * rng.normal(size=problem.n + 1))
-    return chosen, arrived
+    return chosen, last, arrived
