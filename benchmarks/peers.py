@@ -1,0 +1,209 @@
+"""Every solver of the fit benchmark behind one call, with its own ladder of tolerances.
+
+A fit is the call that a user makes, from arrays to a fitted object, and is what is timed. Reading w and b off that object
+is not. Every peer's parameters are put so that it minimises (1/m) sum l(z, y) + (alpha/2) w.w with b free.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+LADDER = tuple(10.0**-k for k in range(-2, 14))  # loose to tight: 1e2 .. 1e-13
+MANY = 100_000  # iterations: the tolerance decides, or the time limit
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One rung: a name for the table and what the fit is called with."""
+
+    name: str
+    tol: float | None = None
+    extra: Any = None
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A solver: `prepare(setting, alpha, m)` returns the call that is timed, `read` takes (w, b) off what it returns."""
+
+    name: str
+    package: str
+    prepare: Callable[[Setting, float, int], Callable[[Any, Any], Any]]
+    read: Callable[[Any], tuple[Vector, float]]
+    settings: tuple[Setting, ...]
+    ours: bool = False
+    in_c: bool = False  # the whole fit is one call into C, which no time limit in this process can end
+
+    def installed(self) -> str | None:
+        """Version of the package, None when it is not there."""
+        try:
+            return version(self.package)
+        except PackageNotFoundError:
+            return None
+
+
+def tolerances(ladder: tuple[float, ...] = LADDER) -> tuple[Setting, ...]:
+    return tuple(Setting(f"{tol:.0e}", tol) for tol in ladder)
+
+
+def of_estimator(model: Any) -> tuple[Vector, float]:
+    return np.ravel(model.coef_).astype(np.float64), float(np.ravel(model.intercept_)[0])
+
+
+# --- ours
+
+
+def chainrule_fit(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
+    import chainrule
+
+    return lambda X, y: chainrule.fit(X, y, alpha=alpha, method="auto", tol=setting.tol)
+
+
+def chainrule_estimator(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
+    from chainrule import LogisticRegression
+
+    return lambda X, y: LogisticRegression(alpha=alpha, method="auto", tol=setting.tol).fit(X, y)
+
+
+# --- scikit-learn: C multiplies the sum of the losses, so C = 1/(alpha m)
+
+
+def scikit_learn(solver: str) -> Callable[[Setting, float, int], Callable[[Any, Any], Any]]:
+    def prepare(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
+        from sklearn.linear_model import LogisticRegression
+
+        # liblinear penalises b as the weight of a column of this value: the larger, the less.
+        scaling = {} if setting.extra is None else {"intercept_scaling": setting.extra}
+        return lambda X, y: LogisticRegression(
+            C=1 / (alpha * m), solver=solver, tol=setting.tol, max_iter=MANY, **scaling
+        ).fit(X, y)
+
+    return prepare
+
+
+class Accelerated(logging.Handler):
+    """What scikit-learn-intelex says of its own path: it falls back to scikit-learn without a warning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+    def verdict(self) -> str:
+        if not self.said:
+            return "said nothing of its path"
+        return "fell back to scikit-learn" if any("fallback" in line for line in self.said) else "accelerated"
+
+
+ACCELERATED = Accelerated()
+
+
+def intelex(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
+    from sklearnex.linear_model import LogisticRegression
+
+    logger = logging.getLogger("sklearnex")  # the import set it up
+    logger.handlers, logger.propagate = [ACCELERATED], False
+    logger.setLevel(logging.INFO)
+    ACCELERATED.said.clear()
+    return lambda X, y: LogisticRegression(C=1 / (alpha * m), solver="lbfgs", tol=setting.tol, max_iter=MANY).fit(X, y)
+
+
+# --- glum: mean deviance / 2 + (alpha/2) w.w. It centres and scales the columns inside by itself, at the same objective
+
+
+def glum(solver: str) -> Callable[[Setting, float, int], Callable[[Any, Any], Any]]:
+    def prepare(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
+        from glum import GeneralizedLinearRegressor
+
+        return lambda X, y: GeneralizedLinearRegressor(
+            family="binomial", alpha=alpha, l1_ratio=0, solver=solver, gradient_tol=setting.tol, max_iter=MANY
+        ).fit(X, y)
+
+    return prepare
+
+
+# --- LIBLINEAR's own Python: -R leaves the bias out of the penalty. Its dense input is slower than its CSR
+
+
+def liblinear(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
+    from liblinear.liblinearutil import train
+    from scipy.sparse import csr_matrix
+
+    options = f"-s 0 -c {1 / (alpha * m)!r} -e {setting.tol!r} -B 1 -R -q"
+    return lambda X, y: train(y, csr_matrix(X), options)
+
+
+def of_liblinear(model: Any) -> tuple[Vector, float]:
+    sign = 1.0 if model.get_labels()[0] == 1 else -1.0  # its positive class is the label it met first
+    w, b = model.get_decfun()
+    return sign * np.asarray(w, dtype=np.float64), sign * float(b)
+
+
+# --- statsmodels: a ridge is only in GLM.fit_regularized, which passes no tolerance on: its optimisers are the ladder
+
+
+def statsmodels(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+    from statsmodels.tools import add_constant
+
+    def fit(X: Any, y: Any) -> Any:
+        design = add_constant(X, prepend=False, has_constant="add")
+        ridge = np.append(np.full(X.shape[1], alpha), 0.0)
+        return GLM(y, design, family=Binomial()).fit_regularized(alpha=ridge, L1_wt=0, opt_method=setting.extra)
+
+    return fit
+
+
+def of_statsmodels(results: Any) -> tuple[Vector, float]:
+    return np.asarray(results.params[:-1], dtype=np.float64), float(results.params[-1])
+
+
+def of_result(result: Any) -> tuple[Vector, float]:
+    return result.w, float(result.b)
+
+
+DEFAULT = (Setting("default"),)
+OURS = (
+    Solver("chainrule.fit", "chainrule", chainrule_fit, of_result, tolerances(), ours=True),
+    Solver("chainrule.fit, default tol", "chainrule", chainrule_fit, of_result, DEFAULT, ours=True),
+    Solver("chainrule estimator", "chainrule", chainrule_estimator, of_estimator, tolerances(), ours=True),
+)
+PEERS = (
+    Solver("sklearn lbfgs", "scikit-learn", scikit_learn("lbfgs"), of_estimator, tolerances()),
+    Solver("sklearn newton-cholesky", "scikit-learn", scikit_learn("newton-cholesky"), of_estimator, tolerances()),
+    Solver("sklearn newton-cg", "scikit-learn", scikit_learn("newton-cg"), of_estimator, tolerances()),
+    Solver(
+        "sklearn liblinear",
+        "scikit-learn",
+        scikit_learn("liblinear"),
+        of_estimator,
+        tuple(Setting(f"{t:.0e}, b x {s:g}", t, s) for s in (1.0, 100.0) for t in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)),
+        in_c=True,
+    ),
+    Solver("oneDAL lbfgs", "scikit-learn-intelex", intelex, of_estimator, tolerances()),
+    Solver("glum irls-ls", "glum", glum("irls-ls"), of_estimator, tolerances()),
+    Solver("glum lbfgs", "glum", glum("lbfgs"), of_estimator, tolerances()),
+    Solver("LIBLINEAR", "liblinear-official", liblinear, of_liblinear, tolerances(LADDER[3:13]), in_c=True),
+    Solver(
+        "statsmodels GLM",
+        "statsmodels",
+        statsmodels,
+        of_statsmodels,
+        tuple(Setting(name, None, name) for name in ("BFGS", "L-BFGS-B", "Newton-CG")),
+    ),
+)
+SOLVERS = {solver.name: solver for solver in (*OURS, *PEERS)}
+
+
+def quiet() -> None:
+    """No peer's warning in the table: what a run reached is measured, not believed."""
+    warnings.simplefilter("ignore")
