@@ -275,7 +275,7 @@ def test_histogram_counts_every_row_once():
     y = np.array([0.0, 1.0, 1.0, 1.0, 1.0, np.nan])
     says = description(charts.probability_histogram(g, y, classes=("no", "yes"), bins=2))
     assert "Of 4 rows of class yes (y = 1), 3 have g of at least 0.5" in says
-    assert "of 1 rows of class no (y = 0), 1 have g below 0.5" in says
+    assert "of 1 row of class no (y = 0), 1 have g below 0.5" in says
     assert "y = 1: 1, 3; y = 0: 1, 0." in says
 
 
@@ -363,3 +363,55 @@ def test_long_names_are_whole_in_the_tip():
 def test_value_in_the_tables_units_is_shown_beside_the_fits():
     e = explanation(center=np.array([40.0, 0.0, 0.0]), scale=np.array([5.0, 1.0, 1.0]))
     assert "value 42.50" in words(row_graph_svg(e))
+
+
+# ---- room ---------------------------------------------------------------------------------------------------------
+
+
+def spans(svg: str) -> dict[str, tuple[float, float]]:
+    """Left and right end of each text, a digit's width being 0.6 of its size in the widest of the page's fonts."""
+    found = {}
+    for text in parsed(svg).iter(f"{SVG}text"):
+        css = dict(part.split(":") for part in text.get("style").split(";"))
+        shown = "".join(t for t in (text.text, *(child.tail for child in text)) if t)
+        width = cells(shown) * 0.6 * float(css["font-size"].removesuffix("px"))
+        at = float(text.get("x"))
+        left = at - {"start": 0.0, "middle": width / 2, "end": width}[css.get("text-anchor", "start")]
+        found[shown] = (left, left + width)
+    return found
+
+
+@pytest.mark.parametrize("w", [[155.0], [-2000.0, 3.0], [1e5], [700.0]])
+def test_odds_have_room_for_their_values(w):
+    svg = charts.odds_forest([f"f{j}" for j in range(len(w))], w)
+    width = float(parsed(svg).get("width"))
+    for log_odds in w:
+        left, right = spans(svg)[exp_number(log_odds, 3)]
+        assert right <= width
+        assert left > 168
+
+
+@pytest.mark.parametrize("label", ["yes", "a label of twenty-six signs", "W" * 30, "体" * 30])
+def test_labels_of_the_histogram_stay_in_their_half(label):
+    svg = charts.probability_histogram([0.2, 0.7], [0.0, 1.0], classes=(label, label))
+    middle = 46 + (440 - 62) / 2
+    found = spans(svg)
+    (upper,) = (span for text, span in found.items() if text.endswith(" (y = 1)"))
+    (lower,) = (span for text, span in found.items() if text.endswith(" (y = 0)"))
+    assert upper[1] < middle < lower[0]
+
+
+@pytest.mark.parametrize("name", ["flipper_length_mm_of_the_long_bird", "W" * 40, "体" * 40, "x"])
+@pytest.mark.parametrize("value", [3.0, 200000.9, -1.2345e15])
+def test_names_in_the_narrow_graph_end_before_the_value(name, value):
+    e = explain_row([0.5], 1.0, [1.0], 0.0, feature_names=[name], center=[value - 0.5 * 3], scale=[3.0]).to_dict()
+    found = spans(row_graph_svg(e, narrow=True))
+    (value_start,) = (a for a, b in found.values() if b == 216)
+    (name_end,) = (b for text, (a, b) in found.items() if a == 10 and text[0] == name[0] and text != "bias")
+    assert name_end < value_start
+
+
+def test_one_feature_is_singular():
+    svg = charts.odds_forest(["a", "b"], [1.0, 0.5], limit=1)
+    assert "Odds ratios of 1 feature on" in svg
+    assert "1 weaker feature is not drawn" in words(svg)

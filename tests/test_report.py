@@ -203,6 +203,38 @@ def test_predictions():
     assert "1,500 more rows" in Page(render_report(dataclasses.replace(INPUTS, predictions=many))).text
 
 
+@pytest.mark.parametrize(("rate", "zero"), [(0.5, True), (2.0, True), (30.0, False), (1e6, False)])
+def test_labels_below_the_bar_do_not_touch(rate, zero):
+    html = render_report(dataclasses.replace(INPUTS, result={**INPUTS.result, "learning_rate": rate}))
+    scale = re.search(r'<p class="scale".*?</p>', html)[0]
+    assert ("<span>0</span>" in scale) == zero
+    assert scale.count(">limit<") == 1
+
+
+def test_where_the_row_is_from():
+    e = dict(INPUTS.explanation)
+    for more, sentence in (
+        ({"part": "training"}, "It is one of the training rows."),
+        (
+            {"part": "training", "closest": True},
+            "It is the training row that the model gets right by the smallest margin.",
+        ),
+        ({"part": "held out"}, "It was held out of training."),
+    ):
+        page = Page(render_report(dataclasses.replace(INPUTS, explanation={**e, **more})))
+        assert sentence in page.text
+        assert ("held out, it adds nothing" in page.text) == (more["part"] == "held out")
+
+
+def test_saturated_slope_has_two_factors_that_multiply_to_it():
+    e = explain_row([54.4], 1.0, [1.0], 0.0, feature_names=["a"]).to_dict()
+    html = render_report(dataclasses.replace(INPUTS, explanation=e))
+    step = next(
+        row for row in html.split("<tr>") if "<mi>g</mi></mrow><mrow><mi" in row and f">{number(e['dg_dz'])}<" in row
+    )
+    assert f"<mn>1</mn><mo>·</mo><mn>{number(1 / (1 + np.exp(54.4)))}</mn>" in step
+
+
 def test_row_of_unknown_class_has_no_derivatives():
     page = Page(render_report(make(y=None)))
     assert "the graph ends at g" in page.text
