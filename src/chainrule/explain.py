@@ -439,7 +439,7 @@ def _note(
     if too_large:
         notes.append(f"The factor on the odds is too large for a float64: {', '.join(too_large)}.")
     if y is not None and fit.gradient is not None:
-        ratios = [(each.name, each.share_of_gradient) for each in features] + [("b", share_b_of_gradient)]
+        ratios = [(each.name, each.share_of_gradient) for each in features] + [("b (bias)", share_b_of_gradient)]
         without = [name for name, ratio in ratios if ratio is None or not np.isfinite(ratio)]
         if without:
             notes.append(

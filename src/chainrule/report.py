@@ -17,7 +17,7 @@ from chainrule.errors import InputError
 from chainrule.pictures import charts
 from chainrule.pictures.graph_picture import row_graph_svg
 from chainrule.pictures.style import FONT, palette_css
-from chainrule.pictures.text import clean, exp_number, number
+from chainrule.pictures.text import clean, counted, exp_number, number
 from chainrule.verdict import floor_digits
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 # What the page reads of a result; what is missing is not shown.
 _READ = ("objective_line", "message", "n_rows", "n_epochs", "objective", "grad_norm", "alpha")
+# What the page asks of an explanation beside its numbers.
+_ASKED = {"note": None, "check": None, "part": None, "closest": False}
 SHOWN_COEFFICIENTS = 200
 SHOWN_LEDGER = 60
 SHOWN_PREDICTIONS = 500
@@ -98,7 +100,8 @@ class ReportInputs:
     schema : mapping
         `Schema.to_dict()`; "target", "negative" and "positive" are read.
     explanation : mapping, optional
-        `RowExplanation.to_dict()` of the row to show.
+        `RowExplanation.to_dict()` of the row to show; with "part" ("training" or "held out") the page says where it
+        is from, with "closest" that it is the training row that the model gets right by the smallest margin.
     predictions : sequence of mapping
         "row", "probability", "class" of the rows asked for.
     notes : sequence of str
@@ -153,7 +156,8 @@ def render_report(inputs: ReportInputs) -> str:
         trace_note=getattr(inputs.trace, "note", ""),
         parts=_parts(inputs),
         charts=_charts(inputs, classes),
-        e=None if inputs.explanation is None else {"note": None, "check": None, **inputs.explanation},
+        e=None if inputs.explanation is None else {**_ASKED, **inputs.explanation},
+        one_minus_g=None if inputs.explanation is None else float(_sigmoid(-inputs.explanation["z"])),
         graphs=_graphs(inputs.explanation),
         ledger=_ledger(inputs.explanation),
         strongest=_strongest(inputs.explanation),
@@ -195,6 +199,7 @@ def _template() -> "Template":
     env.filters["odds"] = exp_number
     env.filters["percent"] = _percent
     env.filters["clean"] = clean
+    env.filters["counted"] = counted
     return env.from_string(_resource("report.html.jinja"))
 
 
@@ -215,8 +220,8 @@ def _lead(inputs: ReportInputs) -> str:
     m = part.metrics
     rows = m.get("rows", np.size(part.y))
     epochs = inputs.result.get("n_epochs")
-    after = f"After {epochs:,} epochs of training, the" if epochs is not None else "The"
-    says = f"{after} model is right on {_percent(m.get('accuracy'))} of {rows:,} {which} rows"
+    after = f"After {counted(epochs, 'epoch')} of training, the" if epochs is not None else "The"
+    says = f"{after} model is right on {_percent(m.get('accuracy'))} of {counted(rows, f'{which} row')}"
     if m.get("base_accuracy") is not None:
         says += f", where the larger class alone would be right on {_percent(m['base_accuracy'])}"
     return f"{says}; its log-loss there is {number(m.get('loss'))}."

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.pictures.style import Drawing, colour, drawing
-from chainrule.pictures.text import cells, clean, exp_number, number, shorten
+from chainrule.pictures.text import cells, clean, counted, exp_number, number, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -219,14 +219,16 @@ def odds_forest(
     strongest = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:limit]]
     order = strongest[np.argsort(-w[strongest], kind="stable")]
     left_out = len(w) - len(order)
-    row, top, left, right = 24, 14, 168, 66
+    values = [exp_number(float(w[j]), 3) for j in order.tolist()]
+    row, top, left = 24, 14, 168.0
+    right = max(66.0, 14 + 6 + 0.64 * 12.5 * max((cells(value) for value in values), default=0.0))
     width = 480.0
     bottom = top + row * max(len(order), 1)
     with drawing(width, bottom + (78 if left_out else 58)) as d:
         ax = d.axes(left, top, width - left - right, bottom - top)
         ax.set_ylim(max(len(order), 1) - 0.5, -0.5)
         ax.set_yticks([])
-        _odds_axis(ax, w[order])
+        _odds_axis(ax, w[order], width - left - right)
         ax.axvline(0, color=colour("line"), linewidth=1.4, zorder=2)
         for k, j in enumerate(order.tolist()):
             role = "one" if w[j] > 0 else "zero" if w[j] < 0 else "line"
@@ -235,16 +237,16 @@ def odds_forest(
                     zorder=4, clip_on=False)  # fmt: skip
             y = top + row * (k + 0.5) + 4
             d.text(left - 12, y, shorten(names[j], 21), size=12.5, anchor="right", tip=clean(names[j]))
-            d.text(width - right + 14, y, exp_number(float(w[j]), 3), size=12.5)
+            d.text(width - right + 14, y, values[k], size=12.5)
         _odds_key(d, bottom, left, bool(by_sd[order].any()), bool((~by_sd[order]).any()), left_out)
-    rest = f" {left_out} weaker features are not drawn." if left_out else ""
+    rest = f" {_weaker(left_out)}." if left_out else ""
     says = "; ".join(f"{clean(names[j])}: {exp_number(float(w[j]), 4)}" for j in order.tolist())
-    return d.svg("odds", f"Odds ratios of {len(order)} features on a logarithmic axis", f"{says}.{rest}",
+    return d.svg("odds", f"Odds ratios of {counted(len(order), 'feature')} on a logarithmic axis", f"{says}.{rest}",
                  standalone=standalone)  # fmt: skip
 
 
-def _odds_axis(ax: "Axes", w: Floats) -> None:
-    """Put ticks at odds ratios that people say, over a range that includes 1; the axis itself is in log-odds."""
+def _odds_axis(ax: "Axes", w: Floats, width: float) -> None:
+    """Put ticks at odds ratios that people say, over a range that includes 1; the axis, `width` wide, is in log-odds."""
     low, high = min(0.0, float(w.min(initial=0.0))), max(0.0, float(w.max(initial=0.0)))
     if high - low < 0.2:
         low, high = min(low, -0.1), max(high, 0.1)
@@ -265,7 +267,7 @@ def _odds_axis(ax: "Axes", w: Floats) -> None:
                  for r in ratios if r > 0]  # fmt: skip
     inside = [t for t in ticks if low - pad <= t[0] <= high + pad]
     kept: list[tuple[float, str]] = []
-    room = (high - low + 2 * pad) / 246
+    room = (high - low + 2 * pad) / width
     for at, label in sorted(inside, key=lambda t: abs(t[0])):  # 1 first, then outwards, while the labels don't touch
         if all(abs(at - other) > room * 7 * (cells(label) + cells(text) + 2) / 2 for other, text in kept):
             kept.append((at, label))
@@ -275,6 +277,10 @@ def _odds_axis(ax: "Axes", w: Floats) -> None:
     ax.set_axisbelow(True)
 
 
+def _weaker(count: int) -> str:
+    return f"{counted(count, 'weaker feature')} {'is' if count == 1 else 'are'} not drawn"
+
+
 def _odds_key(d: Drawing, bottom: float, left: float, some_sd: bool, some_unit: bool, left_out: int) -> None:
     y = bottom + 46
     words = ["●  per standard deviation"] * some_sd + ["◆  per level, or per unit"] * some_unit
@@ -282,7 +288,7 @@ def _odds_key(d: Drawing, bottom: float, left: float, some_sd: bool, some_unit: 
     for k, w in enumerate(words):
         d.text(left - 60 + 190 * k, y, w, role="muted", size=12)
     if left_out:
-        d.text(8, y + 20, f"{left_out:,} weaker features are not drawn", role="muted", size=12)
+        d.text(8, y + 20, _weaker(left_out), role="muted", size=12)
 
 
 def probability_histogram(
@@ -329,13 +335,16 @@ def probability_histogram(
         d.text(8, 18, "share of the class", role="muted", size=12)
         d.text(WIDTH - 16, 18, f"predicted {names[1]}  →", role="muted", size=12, anchor="right")
         d.text(middle, 284, f"g, probability of {names[1]}", role="muted", size=12, anchor="center")
-        d.text(60, 58, f"{names[1]} (y = 1)", role="one", size=13, bold=True, tip=clean(classes[1]))
-        d.text(WIDTH - 24, 230, f"{names[0]} (y = 0)", role="zero-text", size=13, bold=True, anchor="right",
+        # half the width each: a bold sign is about 0.66 of its size wide
+        room = (WIDTH - 62) / 2 / (0.66 * 13) - cells(" (y = 1)") - 3
+        inside = [shorten(c, room) for c in classes]
+        d.text(60, 58, f"{inside[1]} (y = 1)", role="one", size=13, bold=True, tip=clean(classes[1]))
+        d.text(WIDTH - 24, 230, f"{inside[0]} (y = 0)", role="zero-text", size=13, bold=True, anchor="right",
                tip=clean(classes[0]))  # fmt: skip
     right = (counts[0][: bins // 2].sum(), counts[1][bins // 2 :].sum())
     says = (
-        f"Of {counts[1].sum():,} rows of class {clean(classes[1])} (y = 1), {right[1]:,} have g of at least 0.5; "
-        f"of {counts[0].sum():,} rows of class {clean(classes[0])} (y = 0), {right[0]:,} have g below 0.5. "
+        f"Of {counted(int(counts[1].sum()), 'row')} of class {clean(classes[1])} (y = 1), {right[1]:,} have g of at least 0.5; "
+        f"of {counted(int(counts[0].sum()), 'row')} of class {clean(classes[0])} (y = 0), {right[0]:,} have g below 0.5. "
         f"Counts in {bins} bins from 0 to 1: y = 1: {', '.join(map(str, counts[1].tolist()))}; "
         f"y = 0: {', '.join(map(str, counts[0].tolist()))}."
     )
@@ -399,7 +408,8 @@ def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1
     says = (
         f"y = 1 ({clean(classes[1])}): the loss falls from infinity at g = 0 to 0 at g = 1, and is 0.6931 at g = 0.5. "
         f"y = 0 ({clean(classes[0])}): it rises from 0 at g = 0 to infinity at g = 1. "
-        f"Below: {counts[1].sum():,} rows of y = 1 and {counts[0].sum():,} rows of y = 0 at their g."
+        f"Below: {counted(int(counts[1].sum()), 'row')} of y = 1 and {counted(int(counts[0].sum()), 'row')} of y = 0 "
+        "at their g."
     )
     return d.svg("loss-of-g", "The loss of one row as a function of the probability g", says, standalone=standalone)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.pictures.style import Drawing, drawing, math_width
-from chainrule.pictures.text import cells, clean, number, shorten, tex_number
+from chainrule.pictures.text import cells, clean, counted, number, shorten, tex_number
 
 SHOWN = 12
 _ROW = 62.0
@@ -179,7 +179,7 @@ def _wide(e: Explanation, shown: list[tuple[int, dict[str, Any]]], rest: list[di
         if rest:
             y = first + _ROW * (len(shown) + 0.5)
             total = sum(f["contribution"] or 0.0 for f in rest)
-            d.text(16, y + 4, f"+ {len(rest):,} more features", role="muted", size=12.5)
+            d.text(16, y + 4, f"+ {counted(len(rest), 'more feature')}", role="muted", size=12.5)
             _to_z(d, y, zy)
             d.equation(_EDGE, y - 7, r"\sum x_j w_j =", number(total), size=13)
         y = first + _ROW * (rows - 0.5)
@@ -266,7 +266,7 @@ def _narrow(e: Explanation, shown: list[tuple[int, dict[str, Any]]], rest: list[
             _narrow_feature(d, top + row * k, j, f)
         if rest:
             y = top + row * len(shown)
-            d.text(10, y + 44, f"+ {len(rest):,} more features", role="muted", size=12.5)
+            d.text(10, y + 44, f"+ {counted(len(rest), 'more feature')}", role="muted", size=12.5)
             total = sum(f["contribution"] or 0.0 for f in rest)
             d.equation(226, y + 32, r"\sum x_j w_j =", number(total), size=12.5)
             d.line([(222, y + 40), (_BUS, y + 40)], role="line")
@@ -288,9 +288,12 @@ def _narrow(e: Explanation, shown: list[tuple[int, dict[str, Any]]], rest: list[
 
 def _narrow_feature(d: Drawing, top: float, j: int, f: dict[str, Any]) -> None:
     y = top + 40
-    d.text(10, y - 21, shorten(f["name"], 26), size=12.5, tip=clean(f["name"]))
+    room = 26.0
     if f.get("x_user") is not None and f["x_user"] != f["x"]:
-        d.text(216, y - 21, number(f["x_user"]), role="muted", size=12, anchor="right")
+        value = number(f["x_user"])
+        d.text(216, y - 21, value, role="muted", size=12, anchor="right")
+        room = (206 - 10 - 0.64 * 12 * cells(value)) / (0.64 * 12.5)
+    d.text(10, y - 21, shorten(f["name"], room), size=12.5, tip=clean(f["name"]))
     _value_box(d, 10, y, 98, f"x_{{{j}}}", f["x"])
     _value_box(d, 116, y, 100, f"w_{{{j}}}", f["w"])
     d.line([(108, y), (116, y)], role="line")

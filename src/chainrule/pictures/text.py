@@ -45,6 +45,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{sign}{mantissa} × {power_of_ten(exponent)}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a number with its noun: 1 row, 2 rows."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def exp_number(log_value: float, digits: int = 4) -> str:
     """Write exp(log_value), also where the value itself is outside the range of float64."""
     if math.isnan(log_value) or math.isinf(log_value) or abs(log_value) < 700:
