@@ -1,30 +1,54 @@
 """What a person sees in a terminal: tables, a progress bar, notes. It prints documents that `--json` gives as well.
 
-Every name that comes from the data is put in as plain text: a column called `[red]` is shown, not obeyed.
+Every name that comes from the data is put in as plain text: a column called `[red]` is shown, not obeyed, and so is an
+escape sequence.
 """
 
 import io
 import math
 import re
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any, Self, TextIO, cast
 
-from rich import box
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 from rich.text import Text
 
-Document = Mapping[str, Any]
+from chainrule.layout import (
+    DIM,
+    HEADING,
+    print_facts,
+    print_heading,
+    print_table,
+    print_text,
+    visible,
+    without_padding,
+)
 
-HEADING = "bold"
-DIM = "dim"
+Document = Mapping[str, Any]
+Rows = list[list[str]]
+
+BIAS = "b (bias)"  # a feature may be called b
 TINY = 1e-12  # a standardised x at its mean may come out as 1e-16: the rounding of a 0
 SHOWN = 30  # features in a table; --json gives all
+SHOWN_PREDICTIONS = 20
+PARTS = {"training": "a training row", "held out": "held out", "other": "not among the training rows"}
+
+
+def shown(word: str) -> str:
+    """Spell a name or a label from the data."""
+    from chainrule.tables import words  # the package loads pyarrow, which no help text needs
+
+    return words.shown(word)
+
+
+def counted(count: int, noun: str) -> str:
+    """Spell a number with its noun: 1 row, 2 rows."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def results() -> Console:
@@ -40,7 +64,7 @@ class _NoPadding(io.TextIOBase):
         self._file = file
 
     def write(self, text: str) -> int:
-        self._file.write(re.sub(r" +\n", "\n", text))
+        self._file.write(without_padding(text))
         return len(text)
 
     def flush(self) -> None:
@@ -54,14 +78,16 @@ def messages(*, quiet: bool = False) -> Console:
 
 def note(console: Console, text: str) -> None:
     """Print one note on stderr, whole on one line where stderr is a file."""
-    console.print(Text.assemble(("note: ", "yellow"), as_options(text)), soft_wrap=not console.is_terminal)
+    words = Text.assemble(("note: ", "yellow"), visible(as_options(text)))
+    console.print(words, soft_wrap=not console.is_terminal)
 
 
 def as_options(text: str) -> str:
     """Call what Python's arguments are called in a message by the names of the command line's options."""
     text = re.sub(r"^learning_rate (?=\d)", "--learning-rate ", text)
-    text = text.replace("take a learning_rate below", "take a --learning-rate below")
-    return text.replace("(standardize=True)", "(--standardize)")
+    text = re.sub(r"take a learning_rate below (\S+), or 'auto'", r"take a --learning-rate below \1, or auto", text)
+    text = re.sub(r"take a tol above (\S+)", r"that is as good as it gets", text)
+    return re.sub(r"\(?standardize=True\)?", lambda found: found[0].replace("standardize=True", "--standardize"), text)
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -103,45 +129,16 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Padding:
-    """Make a calm table: one rule below the heading, the first `left` columns flush left, numbers flush right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style=HEADING)
-    for index, name in enumerate(columns):
-        names = index < left
-        table.add_column(
-            Text(name),
-            justify="left" if names else "right",
-            overflow="fold",
-            no_wrap=not names,
-            min_width=min(18, max((len(row[index]) for row in rows if len(row) > index), default=0)) if names else None,
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return Padding(table, (0, 0, 0, 2), expand=False)
-
-
-def facts(pairs: Sequence[tuple[str, str]]) -> Padding:
-    """Make lines of a name and what it is, the second column wrapped in itself."""
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style=DIM, no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in pairs:
-        table.add_row(Text(name), Text(text))
-    return Padding(table, (0, 0, 0, 2), expand=False)
-
-
-def heading(console: Console, text: str) -> None:
-    """Print an empty line and a heading."""
-    console.print()
-    console.print(Text(text, style=HEADING))
-
-
 def most_important(entries: Sequence[Document], key: str) -> tuple[list[Document], list[str]]:
     """Keep the entries with the largest |entry[key]|, in their order, and say how many more there are."""
     if len(entries) <= SHOWN:
         return list(entries), []
     order = sorted(range(len(entries)), key=lambda i: -abs(entries[i][key] or 0.0))[:SHOWN]
-    return [entries[i] for i in sorted(order)], [f"and {len(entries) - SHOWN:,} smaller ones (--json gives all)"]
+    return [entries[i] for i in sorted(order)], [_smaller(len(entries) - SHOWN)]
+
+
+def _smaller(count: int) -> str:
+    return f"and {counted(count, 'smaller one')} (--json gives all)"
 
 
 class FitProgress:
@@ -193,27 +190,26 @@ class FitProgress:
 def print_fit(console: Console, document: Document) -> None:
     """Print what a fit gave: the objective, the learning rate, the figures, the coefficients, what happened."""
     result = document["result"]
-    positive, negative = document["positive"], document["negative"]
+    positive, negative = shown(document["positive"]), shown(document["negative"])
     counts = document["rows"]
     rows = [f"{counts['training']:,} to train on"]
     rows += [f"{counts['held_out']:,} held out"] if counts["held_out"] else []
-    rows += [f"{counts['set_aside']:,} set aside, {document['target']} unknown"] if counts["set_aside"] else []
-    console.print(
-        facts(
-            [
-                ("target", f"{document['target']}: {positive} is y = 1, {negative} is y = 0"),
-                ("rows", ", ".join(rows)),
-                ("objective", result["objective_line"]),
-                ("learning rate", _rate(result)),
-            ]
-        )
+    rows += [f"{counts['set_aside']:,} set aside, {shown(document['target'])} unknown"] if counts["set_aside"] else []
+    print_facts(
+        console,
+        [
+            ("target", f"{shown(document['target'])}: {positive} is y = 1, {negative} is y = 0"),
+            ("rows", ", ".join(rows)),
+            ("objective", result["objective_line"]),
+            ("learning rate", _rate(result)),
+        ],
     )
-    heading(console, "How well it does")
-    console.print(_figures_table(document))
-    heading(console, f"Coefficients: log-odds of {positive}")
-    console.print(_coefficients_table(document))
-    heading(console, "What happened")
-    console.print(facts(_outcome(document)))
+    print_heading(console, "How well it does")
+    print_figures(console, _parts(document))
+    print_heading(console, f"Coefficients: log-odds of {positive}")
+    _print_coefficients(console, document)
+    print_heading(console, "What happened")
+    print_facts(console, _outcome(document))
 
 
 def _rate(result: Document) -> str:
@@ -232,16 +228,15 @@ def _floor(value: float, digits: int = 4) -> float:
     return math.floor(value / step) * step
 
 
-def _figures_table(document: Document) -> Padding:
-    parts = [("training", document["training"])]
-    if document["held_out"]:
-        parts.append(("held out", document["held_out"]))
-    return figures_grid(parts)
+def _parts(document: Document) -> list[tuple[str, Document]]:
+    held_out = [("held out", document["held_out"])] if document["held_out"] else []
+    return [("training", document["training"]), *held_out]
 
 
-def figures_grid(parts: Sequence[tuple[str, Document]]) -> Padding:
-    """Make the table of loss, accuracy and AUC, with the base rate's own loss and accuracy beside them."""
-    return grid(
+def print_figures(console: Console, parts: Sequence[tuple[str, Document]]) -> None:
+    """Print the table of loss, accuracy and AUC, with the base rate's own loss and accuracy beside them."""
+    print_table(
+        console,
         ["", "rows", "log-loss", "(base rate)", "accuracy", "(base rate)", "AUC"],
         [
             [
@@ -258,18 +253,18 @@ def figures_grid(parts: Sequence[tuple[str, Document]]) -> Padding:
     )
 
 
-def _coefficients_table(document: Document) -> Padding:
-    shown, rest = most_important(document["coefficients"], "w_fit")
-    standardized = any(entry["scale"] != 1 or entry["center"] != 0 for entry in shown)
+def _print_coefficients(console: Console, document: Document) -> None:
+    entries, rest = most_important(document["coefficients"], "w_fit")
+    standardized = any(entry["scale"] != 1 or entry["center"] != 0 for entry in entries)
     columns = ["feature", "w per unit", "odds ratio"] + (["w per SD", "odds ratio"] if standardized else [])
-    rows = [["b", number(document["intercept"]["b"]), ""] + (["", ""] if standardized else [])]
-    for entry in shown:
+    rows = [[BIAS, number(document["intercept"]["b"]), ""] + (["", ""] if standardized else [])]
+    for entry in entries:
         row = [entry["name"], number(entry["w"]), number(entry["odds_ratio"])]
         if standardized:
             scaled = entry["scale"] != 1 or entry["center"] != 0
             row += [number(entry["w_fit"]), number(entry["odds_ratio_fit"])] if scaled else ["", ""]
         rows.append(row)
-    return grid(columns, rows + [[text] for text in rest])
+    print_table(console, columns, rows + [[text] for text in rest])
 
 
 def _outcome(document: Document) -> list[tuple[str, str]]:
@@ -281,89 +276,100 @@ def _outcome(document: Document) -> list[tuple[str, str]]:
 
 def print_predictions(console: Console, predictions: Sequence[Document], positive: str) -> None:
     """Print predictions as a table."""
-    console.print(
-        grid(
-            ["class", "row", f"probability of {positive}"],
-            [[entry["class"], str(entry["row"]), fixed(entry["probability"])] for entry in predictions],
-        )
+    print_table(
+        console,
+        ["class", "row", f"probability of {positive}"],
+        [[entry["class"], str(entry["row"]), fixed(entry["probability"])] for entry in predictions],
     )
+
+
+def print_set_aside(console: Console, document: Document) -> None:
+    """Print the predictions of the rows whose target is missing, the first of them where there are many."""
+    predictions = document["predictions"]
+    if not predictions:
+        return
+    which = "row" if len(predictions) == 1 else f"{len(predictions):,} rows"
+    print_heading(console, f"The {which} of unknown {shown(document['target'])}")
+    print_predictions(console, predictions[:SHOWN_PREDICTIONS], document["positive"])
+    left = len(predictions) - SHOWN_PREDICTIONS
+    if left > 0:
+        print_text(console, f"and {left:,} more: --json, the report and chainrule predict have all", style=DIM)
 
 
 def print_evaluation(console: Console, document: Document) -> None:
     """Print how well a model does on a table."""
-    positive, negative = document["positive"], document["negative"]
+    positive, negative = shown(document["positive"]), shown(document["negative"])
     part = document["figures"]
-    console.print(
-        facts(
-            [
-                ("model", f"{document['model']}: the probability that {document['target']} is {positive}"),
-                ("table", document["table"]),
-                ("base rate", f"{percent(part['base_rate'])} of these rows are {positive}"),
-            ]
-        )
+    print_facts(
+        console,
+        [
+            ("model", f"{document['model']}: the probability that {shown(document['target'])} is {positive}"),
+            ("table", document["table"]),
+            ("base rate", f"{percent(part['base_rate'])} of these rows are {positive}"),
+        ],
     )
-    heading(console, "How well it does")
-    console.print(figures_grid([("this table", part)]))
-    heading(console, "Counts")
+    print_heading(console, "How well it does")
+    print_figures(console, [("this table", part)])
+    print_heading(console, "Counts")
     counts = part["confusion"]
-    console.print(
-        grid(
-            ["", f"predicted {negative}", f"predicted {positive}"],
-            [
-                [f"is {negative}", f"{counts['true_negative']:,}", f"{counts['false_positive']:,}"],
-                [f"is {positive}", f"{counts['false_negative']:,}", f"{counts['true_positive']:,}"],
-            ],
-        )
+    print_table(
+        console,
+        ["", f"predicted {negative}", f"predicted {positive}"],
+        [
+            [f"is {negative}", f"{counts['true_negative']:,}", f"{counts['false_positive']:,}"],
+            [f"is {positive}", f"{counts['false_negative']:,}", f"{counts['true_positive']:,}"],
+        ],
     )
 
 
 def print_explanation(console: Console, document: Document) -> None:
     """Print one row forward and backward: values, contributions, local derivatives, the chain rule, the shares."""
     told = document["explanation"]
-    target, positive = document["target"], document["positive"]
+    target, positive = shown(document["target"]), shown(document["positive"])
     if told["epoch"] is None:
         when = f"after the last epoch, {document['epochs']:,}"
     else:
         when = f"after epoch {told['epoch']:,}" if told["epoch"] else "at the start, before the first epoch"
-    known = f"{target} unknown" if told["y"] is None else f"{target} is {told['label']}, y = {told['y']:g}"
-    heading(console, f"Row {told['row']} ({known}) {when}")
-    forward = "forward: x, w, b -> z -> g" + ("" if told["y"] is None else " -> L")
-    console.print(Text(f"  {forward}", style=DIM))
-    console.print(_forward_table(told))
-    console.print()
-    _equations(console, [f"z = x · w + b = {number(told['z'], 6)}, the log-odds of {positive}", told["chain"]["g"]])
     if told["y"] is None:
-        console.print(Text("  Without a label there is no loss, and nothing goes backward.", style=DIM))
+        known = f"{target} unknown"
+    else:
+        known = f"{target} is {shown(told['label'])}, y = {told['y']:g}; {PARTS[told['part']]}"
+    print_heading(console, f"Row {told['row']} ({known}) {when}")
+    print_text(console, "forward: x, w, b -> z -> g" + ("" if told["y"] is None else " -> L"), style=DIM)
+    _print_forward(console, told)
+    console.print()
+    print_text(console, f"z = x · w + b = {number(told['z'], 6)}, the log-odds of {positive}")
+    print_text(console, told["chain"]["g"])
+    if told["y"] is None:
+        print_text(console, "Without a label there is no loss, and nothing goes backward.", style=DIM)
         return
-    _equations(console, [told["chain"]["L"]])
+    print_text(console, told["chain"]["L"])
     console.print()
-    console.print(Text("  backward: L -> g -> z -> w, b", style=DIM))
-    _equations(console, [told["chain"][key] for key in ("dL_dg", "dg_dz", "dL_dz", "dL_db")])
+    print_text(console, "backward: L -> g -> z -> w, b", style=DIM)
+    for key in ("dL_dg", "dg_dz", "dL_dz", "dL_db"):
+        print_text(console, told["chain"][key])
     console.print()
-    console.print(_backward_table(document))
+    _print_backward(console, document)
     console.print()
-    console.print(facts(_share_lines(document)))
+    print_facts(console, _share_lines(document))
 
 
-def _equations(console: Console, lines: Sequence[str]) -> None:
-    for line in lines:
-        console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
-
-
-def _in_order(told: Document) -> tuple[list[Document], list[list[str]]]:
+def _in_order(told: Document) -> tuple[list[Document], Rows]:
     """Sort features as the path goes, the largest contribution first; the second part counts those not shown."""
-    place = {name: at for at, (name, _) in enumerate(told["path"])}
+    place = {name: at for at, (name, _) in enumerate(told["path"][1:])}
     features = sorted(told["features"], key=lambda entry: place[entry["name"]])
     left = len(features) - SHOWN
-    return features[:SHOWN], [[f"and {left:,} smaller ones (--json gives all)"]] if left > 0 else []
+    return features[:SHOWN], [[_smaller(left)]] if left > 0 else []
 
 
-def _forward_table(told: Document) -> Padding:
-    shown, rest = _in_order(told)
-    so_far = dict(told["path"])
-    scaled = any(entry["x_user"] != entry["x"] for entry in shown)
-    rows = [["b", *([""] if scaled else []), "", aligned(told["b"]), aligned(told["b"]), "", fixed(told["path"][0][1])]]
-    for entry in shown:
+def _print_forward(console: Console, told: Document) -> None:
+    features, rest = _in_order(told)
+    so_far = dict(told["path"][1:])
+    scaled = any(entry["x_user"] != entry["x"] for entry in features)
+    rows = [
+        [BIAS, *([""] if scaled else []), "", aligned(told["b"]), aligned(told["b"]), "", fixed(told["path"][0][1])]
+    ]
+    for entry in features:
         rows.append(
             [
                 entry["name"],
@@ -375,30 +381,32 @@ def _forward_table(told: Document) -> Padding:
                 fixed(so_far[entry["name"]]),
             ]
         )
-    return grid(["feature", *(["value"] if scaled else []), "x", "w", "x w", "odds times", "g so far"], rows + rest)
+    heads = ["feature", *(["value"] if scaled else []), "x", "w", "x w", "odds times", "g so far"]
+    print_table(console, heads, rows + rest)
 
 
-def _backward_table(document: Document) -> Padding:
+def _print_backward(console: Console, document: Document) -> None:
     told, whole = document["explanation"], document["whole_gradient"]
-    shown, rest = _in_order(told)
+    features, rest = _in_order(told)
     place = {entry["name"]: at for at, entry in enumerate(told["features"])}
     penalty = told["alpha"] > 0
     columns = ["dL_dw = dL_dz dz_dw", "dz_dw", "dL_dw", "share"]
-    rows = [["b", "1", aligned(told["dL_db"]), power(told["share_b"])]]
+    rows = [[BIAS, "1", aligned(told["dL_db"]), power(told["share_b"])]]
     rows += [
         [entry["name"], aligned(entry["dz_dw"], TINY), aligned(entry["dL_dw"]), power(entry["share"])]
-        for entry in shown
+        for entry in features
     ]
     if whole is not None:
         columns.append("all rows")
         rows[0].append(power(whole["dL_db"]))
-        for row, entry in zip(rows[1:], shown, strict=True):
+        for row, entry in zip(rows[1:], features, strict=True):
             row.append(power(whole["dL_dw"][place[entry["name"]]]))
     if penalty:
         columns.append("alpha w")
-        for row, entry in zip(rows[1:], shown, strict=True):
+        for row, entry in zip(rows[1:], features, strict=True):
             row.append(power(entry["penalty_gradient"]))
-    return grid(columns, rows + rest)
+        rows[0].append("")
+    print_table(console, columns, rows + rest)
 
 
 def _share_lines(document: Document) -> list[tuple[str, str]]:
@@ -406,10 +414,13 @@ def _share_lines(document: Document) -> list[tuple[str, str]]:
     lines = []
     if whole is not None:
         which = "trained on" if whole["training_rows"] else "with a label here (they are not those trained on)"
-        lines.append(
-            ("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: what this row adds to the gradient")
-        )
-        lines.append(("all rows", f"the sum of the shares of the {whole['rows']:,} rows {which}"))
+        adds = {
+            "training": "what this row adds to the gradient",
+            "held out": "what this row would add to the gradient, but it was held out and adds nothing",
+            "other": "what this row would add to the gradient over the rows of this table",
+        }
+        lines.append(("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: {adds[told['part']]}"))
+        lines.append(("all rows", f"the sum of the shares of the {counted(whole['rows'], 'row')} {which}"))
     if told["alpha"] > 0:
         lines.append(("alpha w", "the penalty's part; at the optimum it and the rows' part cancel"))
     if told["note"]:
@@ -423,19 +434,22 @@ def _share_lines(document: Document) -> list[tuple[str, str]]:
 
 def print_demo(console: Console, document: Document) -> None:
     """Print all of the demo: what it is, the fit, one bird, the birds of unknown sex, what to try next."""
-    console.print(Text("Male or female? 344 penguins of the Palmer Archipelago, Antarctica", style=HEADING))
+    print_text(console, "Male or female? 344 penguins of the Palmer Archipelago, Antarctica", style=HEADING, indent="")
     print_fit(console, document)
     print_explanation(console, document)
-    heading(console, f"The {len(document['predictions'])} birds of unknown sex")
+    print_heading(console, f"The {len(document['predictions'])} birds of unknown sex")
     print_predictions(console, document["predictions"], document["positive"])
-    console.print(Text("  Rows 4 and 272 have no measure at all: theirs are put at the mean.", style=DIM))
-    model, report = document["files"]["model"], document["files"]["report"]
-    row, table = document["explanation"]["row"], document["table"]
-    heading(console, "Next")
-    console.print(Text(f"  open {report}"), soft_wrap=True)
+    print_text(console, "Rows 4 and 272 have no measure at all: theirs are put at the mean.", style=DIM)
+    model, report, table = document["files"]["model"], document["files"]["report"], document["files"]["data"]
+    if not (model and table):
+        return
+    print_heading(console, "Next")
+    if report:
+        console.print(Text(f"  open {visible(report)}"), soft_wrap=True)
+    files = f"{shlex.quote(model)} {shlex.quote(table)}"
     for command in (
-        f"chainrule explain {model} {table} --row {row} --epoch 1",
-        f"chainrule predict {model} {table}",
+        f"chainrule explain {files} --row {document['explanation']['row']} --epoch 1",
+        f"chainrule predict {files}",
         "chainrule fit YOUR.csv --target COLUMN --test-size 0.25 --report report.html",
     ):
-        console.print(Text(f"  {command}"), soft_wrap=True)
+        console.print(Text(f"  {visible(command)}"), soft_wrap=True)

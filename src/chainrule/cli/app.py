@@ -77,19 +77,21 @@ def fit(
     threads: opt.Threads = None,
     out: opt.ModelOut = None,
     report: opt.ReportOut = None,
+    row: opt.ReportRow = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     strict: opt.Strict = False,
 ) -> Job:
     """Train on a table: gradient descent, every epoch kept.
 
-    A missing target sets its row aside; it is predicted in the report.
+    A missing target sets its row aside; it is predicted.
     """
     rate = opt.learning_rate(learning_rate)
     opt.at_least("--epochs", epochs, 1, "whole number")
     opt.at_least("--alpha", alpha, 0)
     opt.at_least("--seed", seed, 0, "whole number")
     opt.fraction("--test-size", test_size)
+    opt.needs("--row", row, "--report", report)
 
     def job() -> int:
         from chainrule.cli.fit import FitRequest, run_fit
@@ -98,7 +100,7 @@ def fit(
         descent = Descent(method, rate, epochs, alpha, standardize, opt.thread_count(threads))
         request = FitRequest(
             table=table, target=target, positive=positive, features=features, drop=drop, weights=weights, na=na or [],
-            test_size=test_size, seed=seed, descent=descent, out=out, report=report,
+            test_size=test_size, seed=seed, descent=descent, out=out, report=report, row=row,
         )  # fmt: skip
         return run_fit(request, as_json=json, quiet=quiet, strict=strict)
 

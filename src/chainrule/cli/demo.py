@@ -8,7 +8,6 @@ from chainrule.cli import DONE, INTERRUPTED
 from chainrule.cli.documents import fit_document, gradient_document
 from chainrule.cli.fit import tell_interrupt, tell_warnings, train_watched, write_files
 from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
-from chainrule.files import write_atomically
 from chainrule.model import trace_path
 from chainrule.tables import read_table
 from chainrule.training import Descent, Prepared, closest_call, explain, prepare
@@ -39,11 +38,10 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
         terminal.note(messages, text)
     training, interrupted, warned = train_watched(prepared, descent_for(prepared), messages)
     row = closest_call(training)
-    write_files(training, paths, TITLE, row, (SOURCE,))
-    write_atomically(out_dir / "penguins.csv", (files("chainrule") / "data" / "penguins.csv").read_bytes())
+    written = write_files(training, paths, TITLE, None, (SOURCE,))
     tell_warnings(messages, training, warned, as_json=as_json)
     explanation, whole, part = explain(training.model, prepared.design, row)
-    document = fit_document(training, str(paths["data"]), paths) | {
+    document = fit_document(training, str(paths["data"]), written) | {
         "command": "demo",
         "epochs": training.result.n_epochs,
         "whole_gradient": gradient_document(whole),
@@ -53,9 +51,10 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
         print_json(document)
     else:
         terminal.print_demo(terminal.results(), document)
-    if interrupted:
-        tell_interrupt(messages, training, paths)
-    return INTERRUPTED if interrupted else DONE
+    if interrupted or written != paths:
+        tell_interrupt(messages, training, paths, written)
+        return INTERRUPTED
+    return DONE
 
 
 def prepare_penguins() -> Prepared:

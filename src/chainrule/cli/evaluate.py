@@ -12,6 +12,7 @@ from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.errors import InputError
 from chainrule.model import load_model
 from chainrule.tables import encode
+from chainrule.tables.words import counted, shown
 from chainrule.training import figures, read_for
 
 
@@ -24,10 +25,12 @@ def run_evaluate(model_path: Path, table_path: Path, na: Sequence[str], *, as_js
     y = design.y
     known = np.flatnonzero(np.isfinite(y)) if y is not None else np.array([], dtype=np.intp)
     if y is None or not len(known):
-        raise InputError(f"{table_path} has no row with a known {model.schema.target}, so there is nothing to compare")
+        raise InputError(
+            f"{table_path} has no row with a known {shown(model.schema.target)}, so there is nothing to compare"
+        )
     notes = list(design.notes)
     if len(known) < len(y):
-        notes.append(f"{len(y) - len(known):,} rows without {model.schema.target} left out")
+        notes.append(f"{counted(len(y) - len(known), 'row')} without {shown(model.schema.target)} left out")
     for text in notes:
         terminal.note(messages, text)
     part = figures(model.decision(design.X[known]), y[known], None if design.weights is None else design.weights[known])

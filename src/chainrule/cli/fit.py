@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files as resources
 from pathlib import Path
 
 from rich.console import Console
@@ -12,10 +13,11 @@ from chainrule.cli.documents import fit_document
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
-from chainrule.files import is_stream
+from chainrule.files import is_stream, write_atomically
+from chainrule.layout import visible
 from chainrule.model import save_model, save_trace, trace_path
 from chainrule.tables import read_table
-from chainrule.training import Descent, Prepared, Training, prepare, train
+from chainrule.training import Descent, Prepared, Training, check_row, prepare, train
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class FitRequest:
     descent: Descent
     out: Path | None
     report: Path | None
+    row: int | None
 
 
 def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) -> int:
@@ -43,19 +46,23 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
     check_outputs({"--out": request.out, "--out (its trace)": trace, "--report": request.report}, [request.table])
     messages = terminal.messages(quiet=quiet)
     prepared = read_and_prepare(request)
+    if request.row is not None:
+        check_row(prepared.design, request.row)
     for text in prepared.notes:
         terminal.note(messages, text)
     training, interrupted, warned = train_watched(prepared, request.descent, messages)
-    files: dict[str, Path | None] = {"model": request.out, "trace": trace, "report": request.report}
-    write_files(training, files, request.table.name)
-    document = fit_document(training, str(request.table), files)
+    wanted: dict[str, Path | None] = {"model": request.out, "trace": trace, "report": request.report}
+    written = write_files(training, wanted, request.table.name, request.row)
+    document = fit_document(training, str(request.table), written)
     tell_warnings(messages, training, warned, as_json=as_json)
     if as_json:
         print_json(document)
     else:
-        terminal.print_fit(terminal.results(), document)
-    if interrupted:
-        tell_interrupt(messages, training, files)
+        console = terminal.results()
+        terminal.print_fit(console, document)
+        terminal.print_set_aside(console, document)
+    if interrupted or written != wanted:
+        tell_interrupt(messages, training, wanted, written)
         return INTERRUPTED
     done = training.result.reason == "converged" and not warned
     return NOT_STRICT if strict and not done else DONE
@@ -96,17 +103,35 @@ def write_files(
     title: str,
     row: int | None = None,
     sources: Sequence[str] = (),
-) -> None:
-    """Write the files asked for, each whole or not at all."""
-    model, trace, report = (files[name] for name in ("model", "trace", "report"))
-    if model is not None:
-        save_model(model, training.model)
-    if trace is not None:
-        save_trace(trace, training.result.trace)
-    if report is not None:
+) -> dict[str, Path | None]:
+    """Write the files asked for, each whole or not at all; return those written, fewer where Ctrl-C came between.
+
+    files: "model", "trace", "report", and in the demo "data", the embedded table.
+    """
+    written: dict[str, Path | None] = dict.fromkeys(files)
+    try:
+        for name, path in files.items():
+            if path is not None:
+                _write(name, path, training, title, row, sources)
+                written[name] = path
+    except KeyboardInterrupt:
+        pass  # whoever asked compares the two
+    return written
+
+
+def _write(
+    name: str, path: Path, training: Training, title: str, row: int | None, sources: Sequence[str]
+) -> None:  # fmt: skip
+    if name == "model":
+        save_model(path, training.model)
+    elif name == "trace":
+        save_trace(path, training.result.trace)
+    elif name == "report":
         from chainrule.cli.reporting import write_report
 
-        write_report(report, training, title, row, sources)
+        write_report(path, training, title, row, sources)
+    else:
+        write_atomically(path, (resources("chainrule") / "data" / path.name).read_bytes())
 
 
 def tell_warnings(messages: Console, training: Training, warned: Sequence[str], *, as_json: bool) -> None:
@@ -116,8 +141,15 @@ def tell_warnings(messages: Console, training: Training, warned: Sequence[str], 
             terminal.note(messages, text)
 
 
-def tell_interrupt(messages: Console, training: Training, files: Mapping[str, Path | None]) -> None:
-    """Say what Ctrl-C left behind."""
-    written = ", ".join(str(path) for path in files.values() if path is not None)
-    end = f"is in {written}" if written else "is not kept (there was no --out)"
-    messages.print(f"interrupted: the state after epoch {training.result.epoch:,} {end}", soft_wrap=True, markup=False)
+def tell_interrupt(
+    messages: Console, training: Training, wanted: Mapping[str, Path | None], written: Mapping[str, Path | None]
+) -> None:  # fmt: skip
+    """Say what Ctrl-C left behind, in training or after it."""
+    there = ", ".join(str(path) for path in written.values() if path is not None)
+    missing = ", ".join(str(path) for name, path in wanted.items() if path is not None and written[name] is None)
+    if missing:
+        text = f"interrupted after training: wrote {there or 'nothing'}; not written: {missing}"
+    else:
+        end = f"is in {there}" if there else "is not kept (there was no --out)"
+        text = f"interrupted: the state after epoch {training.result.epoch:,} {end}"
+    messages.print(visible(text), soft_wrap=True, markup=False)

@@ -110,13 +110,22 @@ ModelOut = Annotated[
     typer.Option(
         "--out",
         metavar="MODEL",
-        help="Write the model here, and its trace beside it (suffix .trace).",
+        help="Write the model here, and its trace beside it as NAME.trace.",
         rich_help_panel=OUTPUT,
     ),
 ]
 ReportOut = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Write a report here: one HTML file.", rich_help_panel=OUTPUT),
+]
+ReportRow = Annotated[
+    int | None,
+    typer.Option(
+        "--row",
+        metavar="K",
+        help="The row that the report explains; else the training row that the model gets right by the smallest margin.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Strict = Annotated[
     bool,
@@ -147,6 +156,12 @@ def fraction(option: str, value: float) -> None:
     """Refuse what is not in [0, 1)."""
     if not 0 <= value < 1:
         raise InputError(f"{option} must be 0 or a fraction below 1, such as 0.25, not {value:g}")
+
+
+def needs(option: str, value: object, other: str, given: object) -> None:
+    """Refuse an option that does nothing without another."""
+    if value is not None and given is None:
+        raise InputError(f"{option} chooses the row of the report: add {other} FILE")
 
 
 def column_names(given: Sequence[str] | None, known: Sequence[str]) -> list[str] | None:

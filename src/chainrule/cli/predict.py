@@ -12,6 +12,7 @@ from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, inputs_of, print_json
 from chainrule.files import write_atomically
+from chainrule.layout import visible
 from chainrule.model import load_model
 from chainrule.tables import encode
 from chainrule.training import predictions, read_for
@@ -45,7 +46,8 @@ def run_predict(
     if as_json:
         print_json(document)
     elif out is None:
-        sys.stdout.write(as_csv(rows))
+        text = as_csv(rows)
+        sys.stdout.write("\n".join(map(visible, text.split("\n"))) if sys.stdout.isatty() else text)
     return DONE
 
 

@@ -7,16 +7,21 @@ from typing import Any
 from chainrule.cli.outputs import plain
 from chainrule.files import write_atomically
 from chainrule.report import Coefficients, Part, ReportInputs, render_report
-from chainrule.training import Training, explain
+from chainrule.terminal import as_options
+from chainrule.training import Training, closest_call, explain
 
 
 def write_report(
     path: Path, training: Training, title: str, row: int | None = None, sources: Sequence[str] = ()
 ) -> None:
-    """Write the report of a training as one HTML file; `row` (from 1) is explained in it, else the first trained on."""
+    """Write the report of a training as one HTML file.
+
+    row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
+    """
     prepared, model, result = training.prepared, training.model, training.result
     design = prepared.design
-    explanation, _, _ = explain(model, design, int(prepared.train[0]) + 1 if row is None else row)
+    explanation, _, in_part = explain(model, design, closest_call(training) if row is None else row)
+    told = plain(explanation.to_dict()) | {"part": in_part, "closest": row is None}
     y = design.y
     z = model.decision(design.X)
 
@@ -28,7 +33,7 @@ def write_report(
     page = render_report(
         ReportInputs(
             title=title,
-            result=plain(result.to_dict()),
+            result=_as_on_the_command_line(plain(result.to_dict())),
             trace=result.trace,
             coefficients=Coefficients(
                 prepared.schema.feature_names, result.w, float(result.b), result.w_fit, result.scale,
@@ -37,10 +42,18 @@ def write_report(
             training=training_part,
             held_out=part(prepared.test, training.test_figures),
             schema=prepared.schema.to_dict(),
-            explanation=plain(explanation.to_dict()),
+            explanation=told,
             predictions=training.predictions,
             notes=prepared.notes,
             sources=tuple(sources),
         )
     )  # fmt: skip
     write_atomically(path, page)
+
+
+def _as_on_the_command_line(result: dict[str, Any]) -> dict[str, Any]:
+    """Name options in the sentences as the command line does."""
+    return result | {
+        "message": as_options(result["message"]),
+        "warnings": [as_options(text) for text in result["warnings"]],
+    }

@@ -43,8 +43,10 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
 
 
 def say(text: str) -> None:
-    """Write one line to stderr, as it is."""
-    print(text, file=sys.stderr, flush=True)
+    """Write one line to stderr; what does not print is spelled out."""
+    from chainrule.layout import visible
+
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def collected_warnings() -> Iterator[list[str]]:
         line: str | None = None,
     ) -> None:
         if not issubclass(category, ChainruleWarning):
-            say(warnings.formatwarning(message, category, filename, lineno, line))
+            say(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
         elif str(message) not in seen:
             seen.append(str(message))
 
