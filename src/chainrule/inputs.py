@@ -108,7 +108,7 @@ def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, A
 
 
 def _kind(labels: NDArray[Any]) -> str:
-    """What scikit-learn's users know such labels as."""
+    """Name such labels as scikit-learn's users know them."""
     if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
         return "Unknown label type: continuous, "
     return "Only binary classification is supported, " if len(labels) > 2 else ""

@@ -7,7 +7,7 @@ the number of threads can't change a bit.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
 from typing import Any
 
@@ -86,6 +86,34 @@ class Sums:
     low: Vector | None = None
     high: Vector | None = None
     norm: float = 0.0
+
+    def times(self, factor: float) -> Sums:
+        """Count every row `factor` times."""
+        if factor == 1.0:
+            return self
+        return replace(
+            self,
+            loss=factor * self.loss,
+            correct=factor * self.correct,
+            weight=factor * self.weight,
+            gradient=factor * self.gradient,
+            bias=factor * self.bias,
+            matrix=None if self.matrix is None else factor * self.matrix,
+            squares=None if self.squares is None else factor * self.squares,
+        )
+
+    def plus(self, other: Sums) -> Sums:
+        """Add the sums over other rows, of which the same was asked."""
+        return replace(
+            self,
+            loss=self.loss + other.loss,
+            correct=self.correct + other.correct,
+            weight=self.weight + other.weight,
+            gradient=self.gradient + other.gradient,
+            bias=self.bias + other.bias,
+            matrix=None if self.matrix is None or other.matrix is None else self.matrix + other.matrix,
+            squares=None if self.squares is None or other.squares is None else self.squares + other.squares,
+        )
 
 
 def kernel_name() -> str:

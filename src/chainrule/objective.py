@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chainrule.kernels import What
 from chainrule.penalties import PENALTIES
 from chainrule.rows import DenseRows
+from chainrule.sampling import Stratum, sample
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -21,7 +22,9 @@ class Evaluation:
 
     objective = F, loss = mean log-loss (nats), accuracy = share of the weight of the rows whose class is right;
     grad_w (n,), grad_b; grad_norm: the largest of |grad_w_j| / column_scale_j and |grad_b|; hessian (n + 1, n + 1) with
-    the bias last, or None.
+    the bias last, or None. lower: the Hessian's part that the rows read account for, each counted once, over the sum of all
+    weights, penalty in it (a sample's `hessian` counts its rows for those not read). norm: the largest
+    sum_j q_j x~_j^2 of the rows. squares: (1/S) sum s x_j^2.
     """
 
     objective: float
@@ -31,80 +34,156 @@ class Evaluation:
     grad_b: float
     grad_norm: float
     hessian: Matrix | None = None
+    lower: Matrix | None = None
+    norm: float = 0.0
+    squares: Vector | None = None
 
     @property
     def finite(self) -> bool:
         """Whether every number in it is finite."""
         return bool(np.isfinite(self.objective) and np.isfinite(self.grad_w).all() and np.isfinite(self.grad_b))
 
+    @property
+    def gradient(self) -> Vector:
+        """Gradient of F, (n + 1,) with the bias last."""
+        return np.append(self.grad_w, self.grad_b)
+
 
 class Objective:
-    """F(w, b) = (1/S) sum_i s_i l(z_i, y_i) + (alpha/2) w.w,   z_i = x_i.w + b,   S = sum_i s_i.
+    """F(w, b) = (1/S) sum_i s_i l(z_i, y_i) + (1/2) sum_j alpha_j w_j^2,   z_i = x_i.w + b,   S = sum_i s_i.
 
     Gradient:  dF/dw = (1/S) sum_i s_i dL_dz_i x_i + alpha w,   dF/db = (1/S) sum_i s_i dL_dz_i.
-    Hessian:   (1/S) sum_i s_i g_i (1 - g_i) x~_i x~_i' + alpha diag(1, .., 1, 0),   x~ = (x, 1).
+    Hessian:   (1/S) sum_i s_i g_i (1 - g_i) x~_i x~_i' + diag(alpha, 0),   x~ = (x, 1).
 
     Conventions: the loss is a mean over the weights, so F doesn't grow with the number of rows, and the weights' scale
     doesn't matter. The bias b stands apart from w and is never penalised; in vectors of length n + 1 it is last. Without
     an intercept b stays 0 and its derivatives are 0. All is in the units of the rows (`rows.units`): penalty, w and
-    derivatives are those of standardised columns where columns are standardised. Vectors are float64.
+    derivatives are those of standardised columns where columns are standardised. alpha is one number in the units of the
+    fit, and one number a column where a solver does its arithmetic in other units. Vectors are float64.
 
     Parameters
     ----------
     rows : DenseRows
-    alpha : float
+    alpha : float or (n,)
         Strength of the penalty, per unit of weight.
     fit_intercept : bool
     column_scale : (n,), optional
         Size of a column's unit, its deviation: grad_norm is then the same whatever the columns' units; ones by default.
+    strata : tuple of Stratum, optional
+        A sample in place of all rows: see `sample`.
+    sample_ridge : float
+        Added to the penalty of a sample, which may lack what the data have; never in `Evaluation.lower`.
     """
 
     def __init__(
         self,
         rows: DenseRows,
-        alpha: float = 0.0,
+        alpha: float | Vector = 0.0,
         fit_intercept: bool = True,
         column_scale: Vector | None = None,
         penalty: str = "l2",
+        strata: tuple[Stratum, ...] | None = None,
+        sample_ridge: float = 0.0,
     ) -> None:
         self.rows = rows
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
         self.penalty = PENALTIES[penalty]
+        self.sample_ridge = sample_ridge
+        self.strata = (Stratum(rows, 1.0),) if strata is None else strata
 
     @property
     def n_features(self) -> int:
         """Length of w."""
-        return int(self.rows.n_features)
+        return self.rows.n_features
+
+    @property
+    def ridge(self) -> Vector:
+        """Penalty's second derivative, one number a column."""
+        return np.broadcast_to(np.asarray(self.alpha, dtype=np.float64), (self.n_features,))
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that an evaluation reads."""
+        return sum(stratum.rows.n_rows for stratum in self.strata)
 
     @property
     def reads(self) -> float:
         """How often each row was read so far, in fractions."""
         return self.rows.reads
 
-    def evaluate(self, w: Vector, b: float, hessian: bool = False) -> Evaluation:
-        """F and its gradient at (w, b), and the Hessian if asked for: one read."""
-        what = What.LOSS | What.GRADIENT | (What.HESSIAN if hessian else What(0))
-        sums = self.rows.reduce(what, w, b)
-        loss = sums.loss / sums.weight
-        matrix = sums.matrix
-        if matrix is not None:
-            matrix = matrix / sums.weight
-            matrix[np.diag_indices(self.n_features)] += self.alpha
-            if not self.fit_intercept:
-                matrix[-1, :] = matrix[:, -1] = 0.0
-        grad_w = sums.gradient / sums.weight + self.penalty.gradient(w, self.alpha)
-        grad_b = sums.bias / sums.weight if self.fit_intercept else 0.0
+    def sample(self, size: int, class_weights: tuple[float, float], ridge: float) -> Objective:
+        """Give the objective over about `size` rows, stratified, in the same units, with `ridge` added to the penalty."""
+        strata = sample(self.rows, size, class_weights)
+        return Objective(
+            self.rows, self.alpha, self.fit_intercept, self.column_scale, strata=strata, sample_ridge=ridge
+        )
+
+    def evaluate(
+        self,
+        w: Vector,
+        b: float,
+        hessian: bool = False,
+        z: Vector | None = None,
+        q: Vector | None = None,
+        squares: bool = False,
+    ) -> Evaluation:
+        """F and its gradient at (w, b), and what else is asked for, in one read.
+
+        Parameters
+        ----------
+        w, b
+            The point.
+        hessian : bool
+            Also the Hessian and its lower part.
+        z : (m,), optional
+            Filled with the rows' z; of a sample, those of its strata one after the other.
+        q : (n + 1,), optional
+            Weights of `norm`.
+        squares : bool
+            Also the columns' mean squares.
+        """
+        what = What.LOSS | What.GRADIENT
+        what |= What.HESSIAN if hessian else What(0)
+        what |= What.NORMS if q is not None else What(0)
+        what |= What.SQUARES if squares else What(0)
+        at, norm, parts = 0, 0.0, []
+        for stratum in self.strata:
+            part = None if z is None else z[at : at + stratum.rows.n_rows]
+            at += stratum.rows.n_rows
+            parts.append(stratum.rows.reduce(what, w, b, z=part, q=q))
+            norm = max(norm, parts[-1].norm)
+        total = parts[0].times(self.strata[0].multiplier)
+        for sums, stratum in zip(parts[1:], self.strata[1:], strict=True):
+            total = total.plus(sums.times(stratum.multiplier))
+        alpha = self.alpha + self.sample_ridge
+        grad_w = total.gradient / total.weight + self.penalty.gradient(w, alpha)
+        grad_b = total.bias / total.weight if self.fit_intercept else 0.0
+        matrix = None if total.matrix is None else self._with_penalty(total.matrix / total.weight, alpha)
+        lower = matrix
+        if matrix is not None and (self.sample_ridge or len(parts) > 1 or self.strata[0].multiplier != 1.0):
+            own = parts[0] if len(parts) == 1 else parts[0].plus(parts[1])
+            assert own.matrix is not None
+            lower = self._with_penalty(own.matrix / total.weight, self.alpha)
         return Evaluation(
-            objective=loss + self.penalty.value(w, self.alpha),
-            loss=loss,
-            accuracy=sums.correct / sums.weight,
+            objective=total.loss / total.weight + self.penalty.value(w, alpha),
+            loss=total.loss / total.weight,
+            accuracy=total.correct / total.weight,
             grad_w=grad_w,
             grad_b=grad_b,
             grad_norm=max(float(np.abs(grad_w / self.column_scale).max(initial=0.0)), abs(grad_b)),
             hessian=matrix,
+            lower=lower,
+            norm=norm,
+            squares=None if total.squares is None else total.squares / total.weight,
         )
+
+    def _with_penalty(self, matrix: Matrix, alpha: float | Vector) -> Matrix:
+        matrix[np.diag_indices(self.n_features)] += alpha
+        if not self.fit_intercept:
+            matrix[-1, :] = matrix[:, -1] = 0.0
+        return matrix
 
     def hessian_product(self, w: Vector, b: float, v: Vector) -> Vector:
         """Hessian at (w, b) times v, shape (n + 1,) with the bias last: one read."""

@@ -12,24 +12,24 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class L2:
-    """(alpha / 2) w.w, the ridge penalty (Hoerl and Kennard 1970)."""
+    """(1/2) sum_j alpha_j w_j^2, the ridge penalty (Hoerl and Kennard 1970); alpha is one number, or one a column."""
 
     name: str = "l2"
 
-    def value(self, w: Vector, alpha: float) -> float:
-        """(alpha / 2) w.w."""
+    def value(self, w: Vector, alpha: float | Vector) -> float:
+        """(1/2) sum_j alpha_j w_j^2."""
         with np.errstate(over="ignore"):  # a diverging run is named, not warned of
-            return 0.5 * alpha * float(w @ w) if alpha else 0.0
+            return 0.5 * float(np.sum(alpha * w * w)) if np.any(alpha) else 0.0
 
-    def gradient(self, w: Vector, alpha: float) -> Vector:
+    def gradient(self, w: Vector, alpha: float | Vector) -> Vector:
         """Alpha w, shape (n,)."""
         return alpha * w
 
-    def prox(self, w: Vector, alpha: float, step: float) -> Vector:
-        """Minimise over u: |u - w|^2 / 2 + step (alpha / 2) u.u = w / (1 + step alpha)."""
+    def prox(self, w: Vector, alpha: float | Vector, step: float) -> Vector:
+        """Minimise over u: |u - w|^2 / 2 + step (1/2) sum alpha u^2 = w / (1 + step alpha)."""
         return w / (1.0 + step * alpha)
 
-    def subdifferential_distance(self, w: Vector, gradient: Vector, alpha: float) -> Vector:
+    def subdifferential_distance(self, w: Vector, gradient: Vector, alpha: float | Vector) -> Vector:
         """|-gradient_j - alpha w_j|: the loss's negative gradient against the penalty's one slope, shape (n,)."""
         return np.abs(gradient + alpha * w)
 

@@ -6,7 +6,8 @@ One class a storage. Here: dense float64 and float32, any strides, read where th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,41 @@ class DenseRows:
         self._view: View | None = None
         self._ratio = np.ones(self.n_features)
         self._moments: Moments | None = None
+        self._index: NDArray[np.int64] | None = None
+        self._whole: DenseRows | None = None
+
+    def take(self, index: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> DenseRows:
+        """See the rows at `index`, where they lie, as rows of their own; those not kept have weight 0.
+
+        Their reads count as that share of the whole's.
+        """
+        part = copy(self)
+        part.y = self.y[index]
+        s = None if self.s is None else self.s[index]
+        part.s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
+        part.n_rows, part.reads, part._moments = len(index), 0.0, None
+        part._index, part._whole = index, self
+        return part
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """Which rows of the whole these are."""
+        return np.arange(self.n_rows) if self._index is None else self._index
+
+    @property
+    def is_kept(self) -> NDArray[np.bool_]:
+        """Which of the rows have a positive weight."""
+        return np.ones(self.n_rows, dtype=np.bool_) if self.s is None else self.s > 0
+
+    def see(self, units: Units) -> None:
+        """From here on, see the columns in these units, whose scales are powers of two."""
+        self.units, self._view = units, View(units.center, 1.0 / units.scale)
+        self._ratio = np.ones(self.n_features)
+
+    def _count_read(self) -> None:
+        self.reads += 1
+        if self._whole is not None:
+            self._whole.reads += self.n_rows / self._whole.n_rows
 
     @property
     def storage(self) -> str:
@@ -115,10 +151,10 @@ class DenseRows:
         order = "C order" if flags.c_contiguous else "Fortran order" if flags.f_contiguous else "strided"
         return f"dense {self.X.dtype.name}, {order}"
 
-    def moments(self) -> Moments:
+    def moments(self, correlations: bool = True) -> Moments:
         """Means, deviations, extremes, correlations: one read, the first time (more where the columns defeat the guess)."""
-        if self._moments is None:
-            self._moments = self._read_moments()
+        if self._moments is None or (correlations and self._moments.correlation is None and self._few_columns):
+            self._moments = self._read_moments(correlations)
             if max(np.abs(self._moments.low).max(), np.abs(self._moments.high).max()) > 1e150:
                 self._look_through(self.units, self._moments)
         return self._moments
@@ -148,7 +184,9 @@ class DenseRows:
         self._view = View(units.center, p)
         self._ratio = units.scale * p
 
-    def reduce(self, what: What, w: Vector, b: float, v: Vector | None = None) -> Sums:
+    def reduce(
+        self, what: What, w: Vector, b: float, v: Vector | None = None, z: Vector | None = None, q: Vector | None = None
+    ) -> Sums:
         """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read.
 
         Parameters
@@ -159,33 +197,62 @@ class DenseRows:
             (n,) and a number, in the fit's units.
         v : (n + 1,), optional
             Direction of a Hessian product, in the fit's units, the bias last.
+        z : (m,), optional
+            Filled with every row's z.
+        q : (n + 1,), optional
+            Weights of the norms, for units whose scales are powers of two.
         """
-        self.reads += 1
+        self._count_read()
         ratio = self._ratio
         if v is not None:
             v = np.append(v[:-1] / ratio, v[-1])
         sums = read_rows(
-            self.X, what | What.LOSS, y=self.y, s=self.s, w=w / ratio, b=b, v=v, view=self._view, threads=self.threads
+            self.X,
+            what | What.LOSS,
+            y=self.y,
+            s=self.s,
+            w=w / ratio,
+            b=b,
+            v=v,
+            z=z,
+            q=q,
+            view=self._view,
+            index=self._index,
+            threads=self.threads,
         )
-        matrix = sums.matrix
-        if matrix is not None:
-            outer = np.append(ratio, 1.0)
-            matrix = matrix / outer / outer[:, None]
-        return Sums(sums.loss, sums.correct, sums.weight, sums.gradient / ratio, sums.bias, matrix)
+        if self._is_plain:
+            return sums
+        outer = np.append(ratio, 1.0)
+        return replace(
+            sums,
+            gradient=sums.gradient / ratio,
+            matrix=None if sums.matrix is None else sums.matrix / outer / outer[:, None],
+            squares=None if sums.squares is None else sums.squares / ratio**2,
+        )
+
+    @property
+    def _is_plain(self) -> bool:
+        return bool((self._ratio == 1.0).all())
 
     def scores(self, w: Vector, b: float) -> Vector:
         """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read."""
-        self.reads += 1
+        self._count_read()
         z = np.empty(self.n_rows)
-        read_rows(self.X, What.LOSS, w=w / self._ratio, b=b, z=z, view=self._view, threads=self.threads)
+        read_rows(
+            self.X, What.LOSS, w=w / self._ratio, b=b, z=z, view=self._view, index=self._index, threads=self.threads
+        )
         return z
 
-    def _read_moments(self) -> Moments:
+    @property
+    def _few_columns(self) -> bool:
+        return self.n_features <= MAX_MATRIX_COLUMNS
+
+    def _read_moments(self, correlations: bool) -> Moments:
         view = self._guess_view()
-        what = What.MOMENTS | (What.HESSIAN if self.n_features <= MAX_MATRIX_COLUMNS else What(0))
+        what = What.MOMENTS | (What.HESSIAN if correlations and self._few_columns else What(0))
         for attempt in range(3):
-            self.reads += 1
-            sums = read_rows(self.X, what, s=self.s, view=view, threads=self.threads)
+            self._count_read()
+            sums = read_rows(self.X, what, s=self.s, view=view, index=self._index, threads=self.threads)
             assert sums.low is not None
             assert sums.high is not None
             low, high = sums.low, sums.high
@@ -222,6 +289,7 @@ class DenseRows:
             rows = rows[self.s[rows] > 0]
         if not len(rows):
             return View(np.zeros(self.n_features), np.ones(self.n_features))
+        rows = rows if self._index is None else self._index[rows]
         # In C order whatever X is in: the mean's bits depend on it.
         sample = np.array(self.X[rows], dtype=np.float64, order="C")
         sample[~np.isfinite(sample)] = 0.0
@@ -242,7 +310,8 @@ class DenseRows:
             if bad.any():
                 row, column = np.argwhere(bad)[0]
                 value = self.X[first + row, column]
+                what = "NaN" if np.isnan(value) else value
                 raise InputError(
-                    f"X has {'NaN' if np.isnan(value) else value} in row {first + row + 1}, column {self.feature_names[column]!r}: "
+                    f"X has {what} in row {first + row + 1}, column {self.feature_names[column]!r}: "
                     "fill it in, drop the row, or give the row weight 0"
                 )

@@ -27,6 +27,10 @@ class State:
     b: float
     evaluation: Evaluation
 
+    def reached(self, tol: float) -> bool:
+        """Whether the run may end here: the gradient is at most tol."""
+        return self.evaluation.grad_norm <= tol
+
 
 class Solver(Protocol):
     """A method: two pure functions. It sees an objective, never data."""
@@ -190,7 +194,7 @@ class Run:
             self._best = (epoch, state)
         if status == "diverging":
             return "diverged"
-        return "converged" if evaluation.grad_norm <= self.tol else ""
+        return "converged" if state.reached(self.tol) else ""
 
     def _outcome(self, reason: str) -> Outcome:
         if self._best is None or self._last is None:

@@ -1,0 +1,66 @@
+"""Samples of the rows that sorted, periodic and one-sided data can't fool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.rows import DenseRows
+
+RUN = 8  # neighbouring rows that are taken together: a cache line's worth of work, and one tile of the kernels
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Rows of a sample that count `multiplier` times each, for those like them that were not taken."""
+
+    rows: DenseRows
+    multiplier: float
+
+
+def hashed(k: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser of each number (Steele, Lea and Flood 2014): the same places in every run and on every machine."""
+    k = (k + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    k = (k ^ (k >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    k = (k ^ (k >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return k ^ (k >> np.uint64(31))
+
+
+def spread_rows(m: int, size: int) -> NDArray[np.int64]:
+    """About `size` of m rows, ascending: a run of neighbours at a hashed place in each of equal stretches of the data."""
+    stretches = max(1, -(-size // RUN))
+    edges = np.linspace(0, m, stretches + 1).astype(np.int64)
+    room = np.maximum(np.diff(edges) - RUN, 0) + 1
+    starts = edges[:-1] + (hashed(np.arange(stretches, dtype=np.uint64)) % room.astype(np.uint64)).astype(np.int64)
+    index = (starts[:, None] + np.arange(RUN)).ravel()
+    return np.asarray(index[index < np.repeat(edges[1:], RUN)])
+
+
+def sample(rows: DenseRows, size: int, class_weights: tuple[float, float]) -> tuple[Stratum, ...]:
+    """Draw about `size` rows, stratified by class: all rows of a rare class, and a spread of the others.
+
+    Parameters
+    ----------
+    rows : DenseRows
+        The whole.
+    size : int
+        Rows wanted, fewer than there are.
+    class_weights : (float, float)
+        Sum of the weights of each class, in the rows' own unit.
+    """
+    m = rows.n_rows
+    index = spread_rows(m, size)
+    y = rows.y[index]
+    counts = int(np.count_nonzero(rows.y))
+    rare = int(counts < m - counts)
+    n_rare = min(counts, m - counts)
+    if n_rare > max(size // 2, RUN) or n_rare > m // 10:
+        part = rows.take(index)
+        weight = float(len(index)) if part.s is None else float(part.s.sum())
+        return (Stratum(part, sum(class_weights) / weight),)
+    common = rows.take(index, y != rare)
+    assert common.s is not None
+    all_rare = rows.take(np.flatnonzero(rows.y == rare).astype(np.int64))
+    return Stratum(all_rare, 1.0), Stratum(common, class_weights[1 - rare] / float(common.s.sum()))

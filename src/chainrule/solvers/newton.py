@@ -1,0 +1,219 @@
+"""Newton's method on growing samples, then on all rows with few reads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate.bounds import Bound
+from chainrule.certificate.rounding import objective_rounding, sum_depth
+from chainrule.kernels import pointwise
+from chainrule.objective import Objective
+from chainrule.solvers.loop import State
+from chainrule.solvers.proof import Reference, norm_weights
+
+Vector = NDArray[np.float64]
+
+ROWS_PER_COLUMN = 20  # of the first sample
+GROWTH = 8
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
+ARMIJO = 1e-4
+
+
+@dataclass(frozen=True)
+class NewtonState(State):
+    """Where Newton stands: on which sample, with which Hessian, and what is proven."""
+
+    stage: int
+    on: Objective
+    reference: Reference
+    z: Vector | None
+    squares: Vector | None
+    bound: Bound | None
+    nu: float
+    stalled: bool
+
+    @property
+    def gap(self) -> float:
+        """Proven bound on F - F*; inf on a sample."""
+        return math.inf if self.bound is None else self.bound.gap
+
+    def reached(self, tol: float) -> bool:
+        """Whether the bound is at most tol, or as small as rounding allows."""
+        return self.bound is not None and (self.gap <= tol or self.gap <= 4.0 * self.bound.noise)
+
+
+def plan(m: int, n: int, tol: float) -> tuple[int, ...]:
+    """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
+
+    A read with the Hessian costs about 2.4 + n/30 reads without (measured); with the Hessian of a share f of the rows the
+    gap shrinks by 4 n/(f m) a read (design, section 5).
+    """
+    size = max(ROWS_PER_COLUMN * n, 1000)
+    if m <= 4 * size:
+        return (m,)
+    hessian = 2.4 + n / 30
+
+    def cost(share: float) -> float:
+        shrink = 4.0 * n / (share * m)
+        if shrink >= 0.25:
+            return math.inf
+        start = n / (2.0 * share * m)
+        return share * hessian + max(1.0, math.log(max(start / tol, 1.0)) / -math.log(shrink))
+
+    costs = {share: cost(share) for share in SHARES}
+    costs[1.0] = hessian + 2.0
+    share = min(costs, key=lambda s: costs[s])
+    sizes = []
+    while size < share * m / 2:
+        sizes.append(size)
+        size *= GROWTH
+    return (*sizes, int(share * m)) if share < 1.0 else (*sizes, m)
+
+
+@dataclass(frozen=True)
+class Newton:
+    """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
+
+    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian.
+    2. On all rows: steps with the last sample's Hessian, or one of all rows, each a cheap read of loss and gradient.
+    3. Each read of all rows makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
+
+    Parameters
+    ----------
+    w0, b0
+        The start, in the units of the objective.
+    sizes : tuple of int
+        As `plan` gives them.
+    class_weights : (float, float)
+        Sums of the weights of the classes 0 and 1, in the rows' own unit.
+    """
+
+    w0: Vector
+    b0: float
+    sizes: tuple[int, ...]
+    class_weights: tuple[float, float]
+
+    def init(self, objective: Objective) -> NewtonState:
+        """Evaluate the start on the first sample."""
+        return self._arrive(objective, 0, self.w0, self.b0, None)
+
+    def step(self, objective: Objective, state: NewtonState) -> NewtonState:
+        """One Newton step, and where a sample has served, the way to the next."""
+        if state.stage < len(self.sizes) and self.sizes[state.stage] < objective.rows.n_rows:
+            return self._step_on_sample(objective, state)
+        return self._step_on_all(state)
+
+    # --- samples -----------------------------------------------------------------------------------------------------
+
+    def _arrive(self, whole: Objective, stage: int, w: Vector, b: float, reference: Reference | None) -> NewtonState:
+        """Evaluate a point on the sample of a stage, with its Hessian; or on all rows."""
+        if stage < len(self.sizes) and self.sizes[stage] < whole.rows.n_rows:
+            on = whole.sample(self.sizes[stage], self.class_weights, 1.0 / self.sizes[stage])
+            return self._evaluate_sample(on, stage, w, b, reference)
+        # Where the last size is all rows, their Hessian is made here.
+        return self._evaluate_all(whole, w, b, reference, hessian=stage < len(self.sizes))
+
+    def _evaluate_sample(
+        self, on: Objective, stage: int, w: Vector, b: float, reference: Reference | None
+    ) -> NewtonState:
+        z = np.empty(on.n_rows)
+        evaluation = on.evaluate(w, b, hessian=True, z=z, q=norm_weights(on, reference))
+        reference = Reference.of(on, evaluation, w, b, z, reference)
+        nu = reference.decrement(on, evaluation)
+        return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, False)
+
+    def _step_on_sample(self, whole: Objective, state: NewtonState) -> NewtonState:
+        on, evaluation = state.on, state.evaluation
+        step = state.reference.direction(on, evaluation)
+        if state.nu**2 <= max(0.05, 2.0 * len(step) / self.sizes[state.stage]):
+            # The step ends within the sample's statistical error: the next sample will tell.
+            w, b = state.w + step[:-1], state.b + float(step[-1])
+            return self._arrive(whole, state.stage + 1, w, b, state.reference)
+        slope = float(evaluation.gradient @ step)
+        t = 1.0
+        for _ in range(30):
+            w, b = state.w + t * step[:-1], state.b + t * float(step[-1])
+            new = self._evaluate_sample(on, state.stage, w, b, state.reference)
+            if new.evaluation.objective <= evaluation.objective + ARMIJO * t * slope:
+                return new
+            t /= 2
+        return self._arrive(whole, state.stage + 1, state.w, state.b, state.reference)
+
+    # --- all rows ----------------------------------------------------------------------------------------------------
+
+    def _evaluate_all(
+        self,
+        whole: Objective,
+        w: Vector,
+        b: float,
+        reference: Reference | None,
+        *,
+        hessian: bool,
+        before: NewtonState | None = None,
+    ) -> NewtonState:
+        hessian = hessian or reference is None or not reference.proof.factored
+        z = np.empty(whole.n_rows)
+        q = norm_weights(whole, reference) if hessian else None
+        known = None if before is None else before.squares
+        evaluation = whole.evaluate(w, b, hessian=hessian, z=z, q=q, squares=known is None)
+        if hessian:
+            reference = Reference.of(whole, evaluation, w, b, None, reference)
+        assert reference is not None
+        squares = evaluation.squares if known is None else known
+        assert squares is not None
+        proven = reference.certify(whole, evaluation, w, b, z, squares)
+        nu = reference.decrement(whole, evaluation)
+        stalled = before is not None and not nu <= 0.5 * before.nu
+        return NewtonState(w, b, evaluation, len(self.sizes), whole, reference, z, squares, proven, nu, stalled)
+
+    def _step_on_all(self, state: NewtonState) -> NewtonState:
+        on, evaluation = state.on, state.evaluation
+        # 1. The direction, by the last Hessian's factor.
+        step = state.reference.direction(on, evaluation)
+        # 2. A new Hessian of all rows where that factor no longer halves the decrement; always where rows are few.
+        hessian = state.stalled or self.sizes == (on.n_rows,)
+        # 3. The full step: one read.
+        w, b = state.w + step[:-1], state.b + float(step[-1])
+        new = self._evaluate_all(on, w, b, state.reference, hessian=hessian, before=state)
+        slope = float(evaluation.gradient @ step)
+        if new.evaluation.objective <= evaluation.objective + ARMIJO * slope or -slope <= _objective_noise(state):
+            return new
+        # 4. Else a shorter one, found on the line between both z without a read; then one read there.
+        t = _search(state, new, step, slope)
+        w, b = state.w + t * step[:-1], state.b + t * float(step[-1])
+        return self._evaluate_all(on, w, b, state.reference, hessian=True, before=state)
+
+
+def _objective_noise(state: NewtonState) -> float:
+    assert state.squares is not None
+    return objective_rounding(
+        loss=state.evaluation.loss,
+        d=sum_depth(state.on.n_rows),
+        r_rms=math.sqrt(min(1.0, state.evaluation.loss)),
+        M=np.sqrt(np.append(state.squares, 1.0)),
+        w=state.w,
+        b=state.b,
+        ridge=state.on.ridge,
+    )
+
+
+def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) -> float:
+    """Backtrack on the line between two points whose z are known: no read."""
+    assert state.z is not None
+    assert new.z is not None
+    on, rows = state.on, state.on.rows
+    s = np.ones(rows.n_rows) if rows.s is None else rows.s
+    S = float(s.sum())
+    t = 0.5
+    for _ in range(60):
+        z = state.z + t * (new.z - state.z)
+        loss = float(s @ pointwise(z, rows.y)[0]) / S
+        value = loss + on.penalty.value(state.w + t * step[:-1], on.alpha)
+        if value <= state.evaluation.objective + ARMIJO * t * slope:
+            return t
+        t /= 2
+    return t
