@@ -1,0 +1,208 @@
+"""The benchmark of whole fits does what it says: its optimum, its gaps, each peer's objective, its tables. Tiny sizes."""
+
+import importlib
+import json
+import math
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+if not FOLDER.is_dir():
+    pytest.skip("the benchmarks are in the checkout, not in the wheel", allow_module_level=True)
+
+# Before the modules are loaded: they import each other by name, as scripts do.
+sys.path.insert(0, str(FOLDER))
+workloads, peers, fit, fit_scaling, fit_tables = (
+    importlib.import_module(name) for name in ("workloads", "peers", "fit", "fit_scaling", "fit_tables")
+)
+sys.path.remove(str(FOLDER))
+
+SIZE = 0.0005  # tall 1,000 rows, mid 200 (fewer than its columns), raw 250
+
+
+@pytest.fixture(scope="module")
+def penalised():
+    """A strong penalty and few rows of one class, so that a wrong C, alpha or penalised bias is seen at once."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(300, 4)) * [1.0, 2.0, 0.5, 1.0] + [0.0, 1.0, 0.0, -2.0]
+    y = (rng.random(300) < 1 / (1 + np.exp(3.0 - X[:, 0]))).astype(np.int64)
+    y[0] = 0  # the first label met is the negative one
+    return workloads.Workload("penalised", X, y, 0.1, "300 x 4")
+
+
+@pytest.fixture(scope="module")
+def truth(penalised):
+    return workloads.Truth(penalised)
+
+
+@pytest.mark.parametrize("name", list(workloads.WORKLOADS))
+def test_workloads_are_the_same_every_time(name):
+    first, second = workloads.WORKLOADS[name](SIZE), workloads.WORKLOADS[name](SIZE)
+    assert first.X.tobytes() == second.X.tobytes()
+    assert first.y.tobytes() == second.y.tobytes()
+    assert first.X.dtype == np.float64
+    assert first.X.flags.c_contiguous
+    assert first.y.dtype == np.int64
+    assert set(first.y.tolist()) == {0, 1}
+
+
+def test_workloads_have_the_shapes_promised():
+    tall, raw, small = workloads.tall(SIZE), workloads.raw(SIZE), workloads.small()
+    np.testing.assert_array_equal(tall.X[:, 20:], np.abs(tall.X[:, :8]))
+    assert tall.alpha == 1 / len(tall.y)
+    spread = np.sort(raw.X.std(axis=0))
+    assert 0.8e-3 < spread[0] < 1.2e-3
+    assert 0.8e4 < spread[-1] < 1.2e4
+    assert np.median(np.abs(raw.X.mean(axis=0) / raw.X.std(axis=0))) > 1
+    assert small.X.shape == (569, 30)
+    np.testing.assert_allclose(small.X.std(axis=0), 1.0)
+
+
+def plain_objective(data, theta):
+    t = (1 - 2 * data.y) * (data.X @ theta[:-1] + theta[-1])
+    return float(np.mean(np.logaddexp(0, t)) + data.alpha / 2 * theta[:-1] @ theta[:-1])
+
+
+def test_truth_is_the_minimum(penalised, truth):
+    found = minimize(lambda theta: plain_objective(penalised, theta), np.zeros(5), method="Nelder-Mead",
+                     options={"xatol": 1e-9, "fatol": 1e-15, "maxfev": 20_000})  # fmt: skip
+    np.testing.assert_allclose(np.append(truth.w, truth.b), found.x, rtol=1e-5, atol=1e-6)
+    assert truth.objective <= found.fun
+    assert truth.decrement < 1e-25
+
+
+def test_truth_of_columns_on_any_scale():
+    data = workloads.raw(SIZE)
+    truth = workloads.Truth(data)
+    m = data.X.shape[0]
+    residual = 1 / (1 + np.exp(-(data.X @ truth.w + truth.b))) - data.y
+    gradient = (residual @ data.X / m + data.alpha * truth.w) / data.X.std(axis=0)
+    assert np.abs(gradient).max() < 1e-11
+    assert abs(residual.mean()) < 1e-13
+
+
+@pytest.mark.parametrize("distance", [1e-9, 1e-4, 0.02, 0.3, 20.0, 1e4])
+def test_gap_has_its_digits_near_and_far(penalised, truth, distance):
+    from mpmath import mp, mpf
+
+    w, b = truth.w + distance * np.array([1.0, -1.0, 0.5, 0.2]), truth.b - 0.3 * distance
+    # mpmath sees the same products: F with 60 digits at both points, and their difference.
+    with mp.workdps(60):
+
+        def objective(w, b):
+            total = mpf(0)
+            for x, label in zip(penalised.X.tolist(), penalised.y.tolist(), strict=True):
+                z = sum((mpf(a) * mpf(c) for a, c in zip(x, w.tolist(), strict=True)), mpf(float(b)))
+                total += mp.log(1 + mp.exp(-z if label else z))
+            return total / len(penalised.y) + mpf(penalised.alpha) / 2 * sum(mpf(c) ** 2 for c in w.tolist())
+
+        expected = float(objective(w, b) - objective(truth.w, truth.b))
+    assert truth.gap(w, b) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_better_point_than_the_best_known_is_an_error(penalised):
+    truth = workloads.Truth(penalised)
+    truth.objective += 1e-9
+    with pytest.raises(ArithmeticError, match="below the best known"):
+        truth.gap(truth.w, truth.b)
+
+
+def test_result_that_is_not_finite_is_never_there(truth):
+    assert truth.gap(np.full(4, np.nan), 0.0) == math.inf
+
+
+@pytest.mark.parametrize("name", list(peers.SOLVERS))
+def test_each_solver_minimises_the_same_objective(name, penalised, truth):
+    solver = peers.SOLVERS[name]
+    if solver.installed() is None:
+        pytest.skip(f"{solver.package} is not installed")
+    gaps = []
+    with warnings.catch_warnings():
+        peers.quiet()
+        for setting in solver.settings:
+            model = solver.prepare(setting, penalised.alpha, len(penalised.y))(penalised.X, penalised.y)
+            gaps.append(truth.gap(*solver.read(model)) / truth.objective)
+    assert min(gaps) < 1e-6
+    if "liblinear" in solver.name:
+        assert gaps[0] > 1e-6  # it penalises b, which the larger column of its second half all but undoes
+
+
+def test_fallback_of_the_accelerated_path_is_seen():
+    path = peers.Accelerated()
+    assert path.verdict() == "said nothing of its path"
+    path.said = ["fit: running accelerated version on CPU"]
+    assert path.verdict() == "accelerated"
+    path.said.append("fit: fallback to original Scikit-learn")
+    assert path.verdict() == "fell back to scikit-learn"
+
+
+def rung(name, seconds, gap):
+    return {"setting": name, "seconds": seconds, "gap": gap}
+
+
+def test_fastest_rungs_within_the_level_are_taken():
+    ladder = [rung("1e-2", 0.1, 1e-3), rung("1e-3", 0.30, 1e-8), rung("1e-4", 0.29, 1e-8), rung("1e-5", 0.9, 1e-9)]
+    assert fit.candidates(ladder, 1e-6, 1.0) == ["1e-4", "1e-3"]
+    assert fit.candidates(ladder, 1e-10, 1.0) == []
+    assert fit.candidates([rung("1e-2", None, None)], 1e-6, 1.0) == []
+
+
+def test_time_limit_ends_a_fit():
+    with pytest.raises(fit.OvertimeError), fit.time_limit(0.02):
+        sum(1 for _ in iter(int, 1))
+
+
+def test_exponent_of_a_power_law():
+    sizes = [10.0, 100.0, 1000.0]
+    assert fit_scaling.exponent(sizes, [2e-3 * s**1.5 for s in sizes]) == pytest.approx(1.5)
+    assert math.isnan(fit_scaling.exponent([10.0], [1.0]))
+
+
+def test_whole_run_prints_its_tables_and_writes_its_figures(tmp_path, capsys):
+    out = tmp_path / "out.json"
+    asked = ["--workload", "small", "--rounds", "1", "--peers", "sklearn newton-cholesky", "--json", str(out)]
+    with warnings.catch_warnings():
+        fit.main([*asked, "--limit", "5"])
+    printed = capsys.readouterr().out
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["machine"]["cores"] == len(os.sched_getaffinity(0))
+    (report,) = document["workloads"]
+    assert 0.06 < report["objective"] < 0.07
+    peer = report["solvers"]["sklearn newton-cholesky"]
+    assert peer["least_gap"] < 1e-10
+    assert 0 < peer["1e-6"]["seconds"] <= peer["1e-6"]["median"]
+    assert peer["peak_mb"] >= 0
+    row = next(line for line in printed.splitlines() if line.startswith("| sklearn newton-cholesky"))
+    assert row.count("1.00x") == 2  # the only peer is the best
+    ours = report["solvers"]["chainrule.fit"]["ladder"]
+    assert all(r["reads"] > 0 for r in ours)
+
+
+def test_solver_that_never_gets_there_is_said_so():
+    found = {"setting": "1e-4", "seconds": 0.2, "median": 0.3}
+    row = {"ours": False, "limit": None, "ladder": [], "least_gap": 1e-9, "peak_mb": None, "note": ""}
+    report = {"levels": fit.LEVELS, "solvers": {"a": {**row, "1e-6": found}, "b": {**row, "ours": True, "limit": 3.0}}}
+    lines = fit_tables.workload_table(report).splitlines()
+    assert " 0.200 s |" in lines[2]
+    assert lines[2].count(" never |") == 1
+    assert lines[3].count("never (stopped at 3 s)") == 2
+
+
+def test_scaling_prints_an_exponent(capsys, monkeypatch):
+    monkeypatch.setattr(fit_scaling, "ROWS", [400, 800])
+    with warnings.catch_warnings():
+        fit.main(["--scaling", "rows", "--rounds", "1", "--peers", "sklearn newton-cholesky"])
+    printed = capsys.readouterr().out
+    assert "sklearn newton-cholesky: seconds grow as rows to the power" in printed
+    assert printed.count("| chainrule.fit, default tol") == 2
+
+
+def test_unknown_peer_is_named():
+    with pytest.raises(SystemExit, match="no peer 'glumm'"):
+        fit.pick("glumm")
