@@ -164,7 +164,8 @@ def test_exponent_of_a_power_law():
     assert math.isnan(fit_scaling.exponent([10.0], [1.0]))
 
 
-def test_whole_run_prints_its_tables_and_writes_its_figures(tmp_path, capsys):
+def test_whole_run_prints_its_tables_and_writes_its_figures(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(fit, "OURS", [peers.SOLVERS["chainrule.fit"]])
     out = tmp_path / "out.json"
     asked = ["--workload", "small", "--rounds", "1", "--peers", "sklearn newton-cholesky", "--json", str(out)]
     with warnings.catch_warnings():
