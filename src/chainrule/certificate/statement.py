@@ -133,7 +133,7 @@ def _finite(x: float) -> float | None:
 def _two_digits(x: float, rounding: str) -> str:
     if not math.isfinite(x):
         return "inf"
-    return f"{float(Context(prec=2, rounding=rounding).create_decimal(Decimal(x))):.2g}"
+    return f"{float(Context(prec=2, rounding=rounding).create_decimal(Decimal(repr(float(x))))):.2g}"
 
 
 def upward(x: float) -> str:

@@ -1,0 +1,396 @@
+"""The small functions: each against its formula in more digits, or against NumPy's dense algebra."""
+
+import json
+import math
+import pickle
+import subprocess
+import sys
+
+import mpmath
+import numpy as np
+import pytest
+
+from certificate_tools import Problem
+from chainrule.certificate import (
+    KINDS,
+    Certificate,
+    Factor,
+    audit_gap,
+    best_lower_bound,
+    bound,
+    delta_between,
+    digits_of,
+    downward,
+    gradient_rounding,
+    h,
+    h_lower_ratio,
+    h_ratio,
+    hessian_eta,
+    kappa_exact,
+    kappa_upper,
+    kl_divergence,
+    objective_rounding,
+    radius_ratio,
+    reach_bound,
+    sum_depth,
+    upward,
+    z_rounding,
+)
+
+RADII = np.concatenate([10.0 ** np.arange(-160, -3.0, 7), np.linspace(1e-3, 0.0101, 60), np.linspace(0.011, 0.999, 60)])
+
+
+@pytest.mark.parametrize("r", [*RADII.tolist(), 0.01, math.nextafter(0.01, 0), 1 - 1e-12])
+def test_h_and_its_kin_are_on_the_safe_side_and_near(r):
+    with mpmath.workdps(400):
+        x = mpmath.mpf(r)
+        upper = (x + (1 - x) * mpmath.log(1 - x)) / x**2
+        lower = ((1 + x) * mpmath.log(1 + x) - x) / x**2
+        radius = -mpmath.log(1 - x) / x
+        assert upper <= h_ratio(r) <= upper * (1 + 5e-6)
+        assert lower * (1 - 1e-6) <= h_lower_ratio(r) <= lower
+        assert radius <= radius_ratio(r) <= radius * (1 + 1e-7)
+        assert r < 1e-150 or upper * x**2 * (1 - 1e-15) <= h(r)
+
+
+def test_h_at_its_ends():
+    assert h_ratio(0.0) == pytest.approx(0.5)
+    assert h(1.0) == 1.0
+    assert radius_ratio(1.0) == math.inf
+    assert 0.0 <= h_lower_ratio(1e200) <= h_lower_ratio(1e20) < 1e-18
+    assert h_lower_ratio(3.0) == pytest.approx((4 * math.log(4) - 3) / 9)
+
+
+def random_matrix(rng, size, smallest):
+    """A positive definite B of wild scales whose D^-1 B D^-1 has a smallest eigenvalue near `smallest`."""
+    q, _ = np.linalg.qr(rng.normal(size=(size, size)))
+    A = (q * np.append(smallest, rng.uniform(0.5, 1.5, size - 1))) @ q.T
+    scale = 10.0 ** rng.uniform(-6, 6, size)
+    return A * scale * scale[:, None]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 31, 65, 120])
+@pytest.mark.parametrize("smallest", [1.0, 1e-3, 1e-7])
+def test_factor_agrees_with_dense_algebra(rng, size, smallest):
+    B = random_matrix(rng, size, smallest)
+    eta = 1e-12
+    factor = Factor.of(np.triu(B), eta)  # the upper triangle is enough
+    assert factor.factored
+    assert factor.ok
+    D = np.sqrt(np.diag(B))
+    A = B / D / D[:, None]
+    shifted = A - eta * np.eye(size)
+    inverse = np.linalg.inv(shifted) / D / D[:, None]
+    v, U = rng.normal(size=size) * D, rng.normal(size=(5, size)) * D
+    assert factor.D == pytest.approx(D)
+    assert factor.solve(v) * D == pytest.approx(np.linalg.solve(A, v / D), rel=1e-6)
+    assert factor.proof_solve(v) * D == pytest.approx(np.linalg.solve(shifted, v / D), rel=1e-6)
+    assert factor.norm2(v) == pytest.approx(v @ inverse @ v, rel=1e-6)
+    assert factor.leverages(U) == pytest.approx(np.einsum("ki,ij,kj->k", U, inverse, U), rel=1e-6)
+    assert factor.inverse_diagonal == pytest.approx(np.diag(inverse), rel=1e-6)
+    x = v / D / D
+    assert factor.length2(x) == pytest.approx(x @ B @ x + eta * np.square(D * x).sum(), rel=1e-6)
+    smallest_eigenvalue = np.linalg.eigvalsh(shifted)[0]
+    weakest = (size ** (-1 / 4)) if size <= 64 else 0.75
+    assert weakest * smallest_eigenvalue * 0.999 <= factor.lambda_min <= smallest_eigenvalue * (1 + 1e-6) + 1e-15
+
+
+def test_proof_norms_cover_every_matrix_within_eta(rng):
+    for _ in range(200):
+        size, eta = int(rng.integers(2, 8)), 1e-4
+        B = random_matrix(rng, size, 10.0 ** rng.uniform(-4, 0))
+        factor = Factor.of(B, eta)
+        if not factor.ok:
+            continue
+        error = rng.normal(size=(size, size))
+        error += error.T
+        error *= eta / np.abs(np.linalg.eigvalsh(error)).max()
+        true = B + error * factor.D * factor.D[:, None]
+        v = rng.normal(size=size) * factor.D
+        x = v / factor.D**2
+        assert np.linalg.eigvalsh(true / factor.D / factor.D[:, None])[0] > 0
+        inverse = np.linalg.inv(true / factor.D / factor.D[:, None])
+        assert factor.norm2(v) >= (v / factor.D) @ inverse @ (v / factor.D) * (1 - 1e-9)
+        assert factor.length2(x) >= x @ true @ x * (1 - 1e-9)
+        assert (factor.inverse_diagonal * factor.D**2 >= np.diag(inverse) * (1 - 1e-9)).all()
+
+
+def test_factor_that_fails_says_why_and_names_the_directions(rng):
+    x = rng.normal(size=(50, 3))
+    x = np.column_stack([x, x[:, 0] - 2 * x[:, 1], np.ones(50)])
+    B = x.T @ x
+    factor = Factor.of(B, hessian_eta(4, 50))
+    assert not factor.ok
+    values, vectors = factor.null_space
+    assert values.shape == (1,)
+    direction = vectors[:, 0] / factor.D
+    assert direction / direction[3] == pytest.approx([-1, 2, 0, 1, 0], abs=1e-9)
+    assert factor.lambda_min == 0.0
+    found = bound(factor, np.ones(5), np.zeros(5), kappa=1.0)
+    assert (found.gap, found.lower, found.proven) == (math.inf, 0.0, False)
+    with pytest.raises(ValueError, match="ok"):
+        factor.norm2(np.ones(5))
+
+    constant = B.copy()
+    constant[2] = constant[:, 2] = 0.0
+    factor = Factor.of(constant, 1e-12)
+    assert not factor.factored
+    assert "[2]" in factor.reason
+    assert np.linalg.norm(factor.null_space[1][2]) == pytest.approx(1.0)  # beside the collinear columns
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0, 0.0, 1e-300])
+@pytest.mark.parametrize("place", [(0, 0), (2, 2), (0, 1), (1, 2)])
+def test_no_matrix_raises_or_is_proven_wrongly(bad, place):
+    B = np.eye(3)
+    B[place] = B[place[::-1]] = bad
+    with np.errstate(all="ignore"):
+        factor = Factor.of(B, 1e-12)
+    ill = not np.isfinite(bad) or place[0] == place[1] or bad == -1.0
+    assert factor.ok is not ill
+
+
+def test_eta_near_one_is_not_ok():
+    assert not Factor.of(np.eye(2), 1.0).ok
+    assert Factor.of(np.eye(2), 0.5).ok
+    # By float32 in large blocks, what is nearly collinear can't be proven.
+    B = np.array([[1.0, 0.999], [0.999, 1.0]])
+    assert not Factor.of(B, hessian_eta(1, 20, float32_block=16384)).ok
+    assert Factor.of(B, hessian_eta(1, 20, float32_block=64)).ok
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_kappa_is_the_largest_leverage_with_few_solves(seed):
+    rng = np.random.default_rng(seed)
+    m, n = int(rng.integers(1, 3000)), int(rng.integers(1, 6))
+    x = np.column_stack([rng.standard_t(2, size=(m, n)) * 10.0 ** rng.uniform(-3, 3, n), np.ones(m)])
+    factor = Factor.of(x.T @ x / m + np.diag(np.diag(x.T @ x)) * 0.01, 1e-12)
+    norms2 = np.square(x * factor.inverse_D).sum(axis=1)
+    order = np.argsort(-norms2)
+    solved = []
+
+    def rows(start, stop):
+        solved.append(stop - start)
+        return x[order[start:stop]]
+
+    exact = math.sqrt(factor.leverages(x).max())
+    kappa = kappa_exact(factor, norms2[order], rows)
+    assert exact <= kappa * (1 + 1e-15)
+    assert kappa == pytest.approx(exact, rel=1e-12)
+    assert m < 2000 or sum(solved) < m / 2  # heavy tails: few rows can have it
+    upper = kappa_upper(factor, norms2.max())
+    assert exact <= upper
+
+    solved.clear()
+    assert kappa_exact(factor, norms2[order], rows, enough=upper) <= upper
+    assert solved == []
+    assert exact <= kappa_exact(factor, norms2[order], rows, limit=8) <= upper * (1 + 1e-12)
+    assert sum(solved) <= 8
+    between = kappa_exact(factor, norms2[order], rows, enough=(exact + upper) / 2)
+    assert exact * (1 - 1e-12) <= between <= max((exact + upper) / 2, exact) * (1 + 1e-12)
+
+
+def test_kappa_without_rows_or_without_a_proof():
+    factor = Factor.of(np.eye(2), 1e-12)
+    assert kappa_exact(factor, np.zeros(0), lambda start, stop: np.zeros((0, 2))) == 0.0
+    broken = Factor.of(np.ones((2, 2)), 1e-12)
+    assert kappa_exact(broken, np.ones(1), lambda start, stop: np.ones((1, 2))) == math.inf
+    assert kappa_upper(broken, 1.0) == math.inf
+    # No rows in T: the penalty alone is the Hessian, and the bound nu^2/2 is exact for a parabola.
+    found = bound(factor, np.array([0.3, 0.4]), np.zeros(2), kappa=0.0)
+    assert found.gap == pytest.approx(0.125)
+    assert found.radius == pytest.approx(0.5)
+
+
+def test_delta_is_never_too_small(rng):
+    for _ in range(100):
+        x = np.column_stack([rng.normal(size=(60, 3)) * 10.0 ** rng.uniform(-3, 3, 3), np.ones(60)])
+        factor = Factor.of(x.T @ x / 60, 1e-10)
+        norms2 = np.square(x * factor.inverse_D).sum(axis=1)
+        kappa = math.sqrt(factor.leverages(x).max())
+        step = rng.normal(size=4) / factor.D
+        true = np.abs(x @ step).max()
+        assert true <= delta_between(factor, kappa, step)
+        assert true <= delta_between(factor, kappa, step, norms2.max()) <= delta_between(factor, kappa, step)
+        assert true <= delta_between(factor, math.inf, step, norms2.max())
+    assert delta_between(factor, kappa, np.zeros(4)) == 0.0
+
+
+def test_the_terms_of_the_bound_go_the_right_way(rng):
+    x = np.column_stack([rng.normal(size=(90, 2)), np.ones(90)])
+    factor = Factor.of(x.T @ x / 400, 1e-12)
+    gradient, e = 1e-3 * rng.normal(size=3), np.full(3, 1e-9)
+    kappa = math.sqrt(factor.leverages(x).max())
+    plain = bound(factor, gradient, e, kappa=kappa, all_rows=True)
+    assert 0 < plain.lower < plain.gap < 1.1 * plain.lower
+    assert plain.r == pytest.approx(kappa * plain.nu)
+    for name, change in {"zeta": 0.1, "delta": 0.1}.items():
+        looser = bound(factor, gradient, e, kappa=kappa, all_rows=True, **{name: change})
+        assert looser.r == pytest.approx(plain.r * math.exp(change))
+        assert looser.gap > plain.gap * math.exp(change)
+        assert looser.lower < plain.lower * math.exp(-0.9 * change)
+        assert (looser.coef > plain.coef * math.exp(change)).all()
+    assert bound(factor, gradient, e, kappa=kappa).lower == 0.0
+    assert bound(factor, gradient, 100 * e, kappa=kappa).gap > plain.gap
+    silent = bound(factor, 0 * gradient, e, kappa=kappa, all_rows=True)
+    assert silent.gap == pytest.approx(plain.noise)
+    assert silent.lower == 0.0
+    far = bound(factor, 1e3 * gradient, e, kappa=kappa, all_rows=True)
+    assert far.gap == math.inf
+    assert 0 < far.lower < math.inf
+    assert not far.proven
+    for broken in (bound(factor, gradient * np.nan, e, kappa=kappa), bound(factor, gradient, e, kappa=math.inf)):
+        assert not broken.proven
+    assert not bound(factor, gradient, e, kappa=kappa, delta=800.0).proven
+
+
+@pytest.mark.parametrize("block", [32, 256])
+def test_float32_hessian_is_within_its_eta_and_still_proves(rng, block):
+    for _ in range(20):
+        m, n = 700, int(rng.integers(2, 12))
+        mix = np.linalg.qr(rng.normal(size=(n, n)))[0] * 10.0 ** rng.uniform(-1, 0, n)
+        x = rng.standard_t(4, size=(m, n)) @ mix + rng.normal(size=n)
+        y = (rng.random(m) < 1 / (1 + np.exp(-x.sum(axis=1)))).astype(float)
+        problem = Problem(x, y, rng.exponential(size=m), 1e-6)
+        points, arrived = problem.newton()
+        assert arrived
+        theta = points[-2]
+        _, gradient, curvature, residual = problem.evaluate(theta)
+        exact = problem.hessian(curvature)
+        D = np.sqrt(np.diag(exact))
+        rows = (problem.u * np.sqrt(problem.s * curvature / problem.S)[:, None] / D).astype(np.float32)
+        A = sum((part.T @ part).astype(float) for part in np.split(rows, range(block, m, block)))
+        eta = hessian_eta(n, m / block, float32_block=block)
+        B = A * D * D[:, None] + np.diag(problem.ridge)
+        error = np.linalg.norm((B - exact) / D / D[:, None], 2)
+        assert 1e-9 < error < eta
+        factor = Factor.of(B, eta)
+        e = problem.rounding(theta, residual)
+        found = bound(factor, gradient, e, kappa=problem.kappa(factor), zeta=1e-13, all_rows=True)
+        sharp, _ = problem.certify(theta)
+        if found.proven and eta < 0.1 * factor.lambda_min:
+            assert sharp.gap <= found.gap <= 1.2 * sharp.gap
+            assert sharp.lower / 1.3 <= found.lower <= sharp.lower
+
+
+def test_rounding_formulas():
+    u = 2.0**-53
+    assert sum_depth(1_000_000) == 128 + 10 + 8
+    assert sum_depth(100) == 100 / 8 + 8
+    assert hessian_eta(30, 146) == pytest.approx(31 * 4 * (30 + 146 + 8) * u)
+    assert hessian_eta(30, 146, 64) == pytest.approx(31 * (70 * 2.0**-24 + 4 * 184 * u))
+    assert z_rounding(5, 10.0) == pytest.approx(70 * u)
+    M, w, ridge = np.array([2.0, 1.0]), np.array([-3.0]), np.array([0.5])
+    e = gradient_rounding(M=M, d=20, r_rms=0.4, w=w, b=-4.0, ridge=ridge)
+    assert e == pytest.approx(u * M * (20 * 0.4 + 4 + 4 / 4 * (6 + 4)) + np.array([4 * u * 0.5 * 3, 0]))
+    found = objective_rounding(loss=0.6, d=20, r_rms=0.4, M=M, w=w, b=-4.0, ridge=ridge)
+    assert found == pytest.approx(u * (20 * 0.6 + 4 * 0.4 * 10 + 4 * 0.5 * 9))
+    # Without an intercept M has no bias.
+    assert gradient_rounding(M=M[:1], d=20, r_rms=0.4, w=w, b=0.0).shape == (1,)
+
+
+def test_reach_bound_covers_every_row(rng):
+    x = np.column_stack([rng.standard_t(2, size=(100, 4)), np.ones(100)])
+    D, theta = rng.uniform(0.1, 3, 5), rng.normal(size=5)
+    assert (np.abs(x) @ np.abs(theta)).max() <= reach_bound(np.square(x / D).sum(axis=1).max(), D, theta)
+
+
+def test_lower_bound_keeps_the_best_and_an_audit_adds_both_errors():
+    assert best_lower_bound([]) == -math.inf
+    assert best_lower_bound([(0.7, math.inf)]) == -math.inf
+    assert best_lower_bound([(0.7, 0.3), (0.6, 0.1), (0.59, 0.2)], 0.01) == pytest.approx(0.49)
+    lower, upper = audit_gap(0.5, 0.4, 1e-9, 1e-15)
+    assert (lower, upper) == (pytest.approx(0.1 - 1e-15), pytest.approx(0.1 + 1e-9))
+    assert audit_gap(0.4, 0.4, 1e-20, 1e-15) == (0.0, pytest.approx(1e-15))
+    assert audit_gap(0.4 - 1e-16, 0.4, 1e-20, 0.0) == (0.0, 1e-20)  # below the fit: nearer than its bound
+
+
+def test_kl_divergence_keeps_its_digits(rng):
+    with mpmath.workdps(50):
+        for _ in range(300):
+            t = rng.normal() * 8
+            g, rest = 1 / (1 + math.exp(-t)), 1 / (1 + math.exp(t))
+            difference = min(g, rest) * rng.uniform(-1, 1) * 10.0 ** rng.uniform(-12, 0)
+            found = float(kl_divergence(np.array([difference]), np.array([g]), np.array([rest]))[0])
+            q = mpmath.mpf(rest if g > rest else g)
+            d = mpmath.mpf(-difference if g > rest else difference)
+            p = q + d
+            true = p * mpmath.log(p / q) + (1 - p) * mpmath.log((1 - p) / (1 - q))
+            assert found == pytest.approx(float(true), rel=1e-11)
+    ends = kl_divergence(np.array([-0.25, 0.75]), np.array([0.25, 0.25]), np.array([0.75, 0.75]))
+    assert ends == pytest.approx([-math.log(0.75), -math.log(0.25)])
+
+
+def certificate(**changes):
+    w, coef = np.array([1.0, -200.0, 0.0]), np.array([1e-9, 1e-3, 1e-4])
+    values = {
+        "kind": "bound",
+        "gap": 3.011e-12,
+        "lower": 2.99e-12,
+        "coef": coef,
+        "intercept": 1e-8,
+        "digits": digits_of(w, coef),
+        "r": 1e-5,
+        "noise": 1e-25,
+        "hessian_rows": "all rows",
+        "reads": 4.0,
+        "seconds": 0.1,
+        "objective": 0.25,
+        "optimum_at_least": 0.25 - 1e-11,
+    }
+    return Certificate(**(values | changes))
+
+
+def test_digits_are_those_that_are_right():
+    w = np.array([1.0, 1.0, 3.14159, 1.0, 0.0, 5.0, 5.0, 1e-300])
+    error = np.array([0.5, 0.05, 4e-6, 0.0, 1e-3, np.inf, 9.0, 1e-320])
+    assert digits_of(w, error).tolist() == [0, 1, 5, 15, 0, 0, 0, 15]
+
+
+def test_sentence_rounds_bounds_up_and_says_what_holds():
+    assert certificate().sentence == (
+        "F - F* <= 3.1e-12 nats (proven), and at least 2.9e-12: no coefficient is further than 0.001 from the optimum's."
+    )
+    sure = certificate(digits=np.array([8, 9, 12]), lower=0.0)
+    assert sure.sentence == "F - F* <= 3.1e-12 nats (proven): every coefficient is right to 8 digits or more."
+    assert certificate(digits=np.array([1]), coef=np.ones(1)).sentence.endswith("right to 1 digit or more.")
+    none = certificate(kind="none", gap=math.inf, reason="the data are separated.")
+    assert none.sentence == "No bound on F - F* is proven: the data are separated."
+    assert not none.proven
+    ridge = certificate(kind="ridge", reason="x1 separates the classes")
+    assert "the one asked for has no optimum: x1 separates the classes)" in ridge.sentence
+    assert ridge.proven
+    estimate = certificate(kind="estimated", coef=np.full(3, np.inf))
+    assert "not proven" in estimate.sentence
+    assert not estimate.proven
+
+
+def test_certificate_is_frozen_pickles_and_goes_to_json():
+    made = certificate(intercept=math.inf, optimum_at_least=-math.inf)
+    assert pickle.loads(pickle.dumps(made)).to_dict() == made.to_dict()
+    with pytest.raises(AttributeError):
+        made.gap = 0.0
+    for kind in KINDS:
+        read = json.loads(json.dumps(certificate(kind=kind).to_dict(), allow_nan=False))
+        assert read["kind"] == kind
+        assert read["coef"] == [1e-9, 1e-3, 1e-4]
+    out = json.loads(json.dumps(made.to_dict(timings=False), allow_nan=False))
+    assert out["intercept"] is None
+    assert out["optimum_at_least"] is None
+    assert "seconds" not in out
+    assert "seconds" in made.to_dict()
+
+
+def test_two_digits_never_go_the_wrong_way(rng):
+    for x in [*(10.0 ** rng.uniform(-30, 5, 300)).tolist(), 1.0, 0.1, 1e-12, 9.99e-5, 0.0]:
+        up, down = float(upward(x)), float(downward(x))
+        assert down <= x * (1 + 1e-15)
+        assert x * (1 - 1e-15) <= up
+        assert up <= 1.11 * x
+        assert down >= 0.9 * x
+    assert upward(math.inf) == "inf"
+
+
+def test_scipy_is_not_loaded_before_it_is_needed():
+    code = "import sys, chainrule.certificate; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
