@@ -29,6 +29,8 @@ LAYERS = [
     {"certificate"},
     {"solvers"},
     {"inputs", "result", "verdict"},
+    {"problem"},
+    {"descend", "optimize"},
     {"fitting", "held_out"},
     {"tables"},
     {"model"},

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature
-from chainrule.errors import InputError, LearningRateWarning
+from chainrule.descend import descend
+from chainrule.errors import InputError
 from chainrule.inputs import (
     check_start,
     check_weights,
@@ -23,16 +22,15 @@ from chainrule.inputs import (
     switch,
 )
 from chainrule.kernels import kernel_name
-from chainrule.objective import Objective
+from chainrule.optimize import optimize
+from chainrule.problem import Ending, Method, Options, Problem, objective_line
 from chainrule.result import Result
 from chainrule.rows import DenseRows
-from chainrule.solvers import SOLVERS, Callback, NotFiniteAtStart, Outcome, Run
-from chainrule.verdict import Finding, above_limit, findings, message
+from chainrule.solvers import Callback
 
 Vector = NDArray[np.float64]
 
-DEFAULT_EPOCHS = 1000
-MAX_EIGEN_COLUMNS = 500  # up to here a run that ended too early is worth an eigendecomposition
+METHODS: dict[str, Method] = {"gradient-descent": descend, "newton": optimize}
 
 
 def fit(
@@ -112,10 +110,10 @@ def fit(
         X, names, copies = matrix(X, feature_names)
         codes, classes = encode_labels(y, len(X))
         s = check_weights(sample_weight, codes)
-        options = _Options(
+        chosen = _method(method)
+        options = Options(
             alpha=number("alpha", alpha, low=0.0),
             fit_intercept=switch("fit_intercept", fit_intercept),
-            method=_method(method),
             tol=min(1e-8, 1e-6 / len(X)) if tol is None else number("tol", tol, low=0.0),
             max_reads=_epochs(max_reads),
             learning_rate=_learning_rate(learning_rate),
@@ -123,15 +121,13 @@ def fit(
         )
         start = check_start(w0, b0, X.shape[1], options.fit_intercept)
         columns = standardized_columns(standardize, X.shape[1], options.fit_intercept)
-        rows = DenseRows(X, codes, s, names, n_threads)
-        rows.moments()
-        if columns.any():
-            rows.standardize(columns)
-        result, said = _Job(rows, options, classes, copies, kernel, started).run(start)
+        problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, start)
+        ending = METHODS[chosen](problem, started)
+        result = _result(problem, ending, chosen, classes, copies, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
-    for kind, text in said:
+    for kind, text in ending.said:
         warnings.warn(text, kind, stacklevel=2)
     if result.reason == "interrupted":
         interrupt = KeyboardInterrupt(result.message)
@@ -140,149 +136,66 @@ def fit(
     return result
 
 
-@dataclass(frozen=True)
-class _Options:
-    alpha: float
-    fit_intercept: bool
-    method: str
-    tol: float
-    max_reads: int
-    learning_rate: float | None  # None: automatic
-    callbacks: tuple[Callback, ...]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One fit, after its input was checked."""
-
-    rows: DenseRows
-    options: _Options
-    classes: tuple[Any, Any]
-    copies: int
-    kernel: str
-    started: float
-
-    def run(self, start: tuple[Vector, float]) -> tuple[Result, list[Finding]]:
-        rows, options = self.rows, self.options
-        objective = Objective(rows, options.alpha, options.fit_intercept, rows.column_scale())
-        curvature = largest_curvature(rows.moments(), rows.units, options.alpha, options.fit_intercept)
-        limit = 2.0 / curvature if curvature > 0 else float("inf")
-        rate = options.learning_rate
-        if rate is None:
-            rate = 1.0 / curvature if curvature > 0 else 1.0
-        if rate == 0.0 or not np.isfinite(curvature):
-            raise InputError(
-                "the columns are too large for any learning rate: standardize them (standardize=True), or rescale"
-            )
-        said: list[Finding] = []
-        if rate > limit:
-            is_largest = rows.moments().correlation is not None
-            said.append((LearningRateWarning, above_limit(rate, limit, is_largest)))
-        w, b = rows.units.to_fit(*start)
-        run = Run(
-            objective,
-            SOLVERS[options.method](w, b, rate),
-            tol=options.tol,
-            max_reads=options.max_reads,
-            monitor=RunMonitor(stable=rate <= limit, unbounded=rate * options.alpha > 2.0),
-            callbacks=options.callbacks,
-        )
-        try:
-            outcome = run.run()
-        except NotFiniteAtStart:
-            raise InputError(
-                "the objective is not finite at the start: take a smaller w0, or standardize=True"
-            ) from None
-        needed = self._epochs_needed(objective, outcome, rate)
-        sentence = message(outcome, options.tol, limit, needed)
-        said += findings(outcome, sentence, limit)
-        return self._result(outcome, sentence, rate, limit, tuple(text for _, text in said)), said
-
-    def _epochs_needed(self, objective: Objective, outcome: Outcome, rate: float) -> float:
-        """Estimate the epochs still needed: two reads at most, made only where the run ended too early."""
-        if outcome.reason != "max_reads" or outcome.oscillated:
-            return float("nan")
-        columns, w, b = outcome.trace.columns, outcome.state.w, outcome.state.b
-        scale = np.append(objective.column_scale, 1.0)
-        if objective.n_features <= MAX_EIGEN_COLUMNS:
-            hessian = objective.evaluate(w, b, hessian=True).hessian
-            assert hessian is not None
-            gradient = np.append(outcome.state.evaluation.grad_w, outcome.state.evaluation.grad_b)
-            if self.options.alpha > 0:
-                return epochs_by_curvature(hessian, gradient, rate, self.options.tol, scale)
-            # On separated data the Hessian fades as the run goes on; there Newton's step moves rows by 1 in z and more.
-            step = np.linalg.lstsq(hessian / scale / scale[:, None], gradient / scale, rcond=1e-12)[0] / scale
-            if np.abs(objective.rows.scores(step[:-1], float(step[-1]))).max() <= 1.0:
-                return epochs_by_curvature(hessian, gradient, rate, self.options.tol, scale)
-        epochs, norms = (columns[name].astype(np.float64) for name in ("epoch", "grad_norm"))
-        return epochs_by_trend(epochs, norms, self.options.tol)
-
-    def _result(self, outcome: Outcome, sentence: str, rate: float, limit: float, said: tuple[str, ...]) -> Result:
-        rows, options, state = self.rows, self.options, outcome.state
-        w, b = rows.units.to_user(state.w, state.b)
-        return Result(
-            w=w,
-            b=b,
-            w_fit=state.w.copy(),
-            b_fit=state.b,
-            center=rows.units.center,
-            scale=rows.units.scale,
-            feature_names=rows.feature_names,
-            classes=self.classes,
-            method=options.method,
-            reason=outcome.reason,
-            message=sentence,
-            objective=state.evaluation.objective,
-            loss=state.evaluation.loss,
-            objective_line=self._objective_line(),
-            accuracy=state.evaluation.accuracy,
-            grad_norm=state.evaluation.grad_norm,
-            alpha=options.alpha,
-            fit_intercept=options.fit_intercept,
-            tol=options.tol,
-            learning_rate=rate,
-            learning_rate_limit=limit,
-            epoch=outcome.epoch,
-            n_epochs=outcome.n_epochs,
-            n_rows=rows.n_rows,
-            sum_weights=rows.moments().weight,
-            trace=outcome.trace,
-            reads=rows.reads,
-            seconds=time.perf_counter() - self.started,
-            kernel=self.kernel,
-            storage=rows.storage,
-            threads=rows.threads,
-            copies=self.copies,
-            warnings=said,
-        )
-
-    def _objective_line(self) -> str:
-        rows, options = self.rows, self.options
-        loss = f"(1/{rows.n_rows}) sum l(z, y)"
-        if rows.s is not None:
-            loss = f"(1/{rows.moments().weight:.10g}) sum s l(z, y)"
-        penalty = f" + ({options.alpha:.6g}/2) w.w" if options.alpha else ""
-        bias = "z = x.w + b, b not penalised" if options.fit_intercept else "z = x.w, no intercept"
-        if not options.alpha:
-            bias = bias.replace(", b not penalised", "")
-        standardized = int((rows.units.scale != 1.0).sum()) or int((rows.units.center != 0.0).sum())
-        units = "the user's units"
-        if standardized:
-            which = "all columns" if standardized == rows.n_features else f"{standardized} of {rows.n_features} columns"
-            units = f"units of (x - mean)/sd for {which}"
-        return f"F(w, b) = {loss}{penalty}, {bias}; {units}"
+def _result(
+    problem: Problem,
+    ending: Ending,
+    method: str,
+    classes: tuple[Any, Any],
+    copies: int,
+    kernel: str,
+    started: float,
+) -> Result:
+    rows, options, outcome = problem.rows, problem.options, ending.outcome
+    evaluation = outcome.state.evaluation
+    w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
+    return Result(
+        w=w,
+        b=b,
+        w_fit=ending.w_fit,
+        b_fit=ending.b_fit,
+        center=ending.units.center,
+        scale=ending.units.scale,
+        feature_names=rows.feature_names,
+        classes=classes,
+        method=method,
+        reason=outcome.reason,
+        message=ending.sentence,
+        objective=evaluation.objective,
+        loss=evaluation.loss,
+        objective_line=objective_line(problem, ending.units, ending.sum_weights),
+        accuracy=evaluation.accuracy,
+        grad_norm=evaluation.grad_norm,
+        alpha=options.alpha,
+        fit_intercept=options.fit_intercept,
+        tol=options.tol,
+        learning_rate=ending.learning_rate,
+        learning_rate_limit=ending.limit,
+        epoch=outcome.epoch,
+        n_epochs=outcome.n_epochs,
+        n_rows=rows.n_rows,
+        sum_weights=ending.sum_weights,
+        trace=outcome.trace,
+        reads=rows.reads,
+        seconds=time.perf_counter() - started,
+        kernel=kernel,
+        storage=rows.storage,
+        threads=rows.threads,
+        copies=copies,
+        warnings=tuple(text for _, text in ending.said),
+        certificate=ending.certificate,
+    )
 
 
 def _method(method: str) -> str:
     chosen = "gradient-descent" if method == "auto" else method
-    if not isinstance(chosen, str) or chosen not in SOLVERS:
-        raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, SOLVERS))}, not {method!r}")
+    if not isinstance(chosen, str) or chosen not in METHODS:
+        raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, METHODS))}, not {method!r}")
     return chosen
 
 
-def _epochs(max_reads: int | None) -> int:
+def _epochs(max_reads: int | None) -> int | None:
     if max_reads is None:
-        return DEFAULT_EPOCHS
+        return None
     if isinstance(max_reads, bool) or not isinstance(max_reads, int | np.integer) or max_reads < 0:
         raise InputError(f"max_reads must be a whole number from 0, not {max_reads!r}")
     return int(max_reads)

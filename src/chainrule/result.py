@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.certificate import Certificate
 from chainrule.trace import Trace
 
 Vector = NDArray[np.float64]
@@ -42,13 +43,13 @@ class Result:
     objective_line : str
         The objective with its numbers put in.
     learning_rate, learning_rate_limit : float
-        The rate used, and 2/L_max, below which the objective never rises.
+        Of gradient descent: the rate used, and 2/L_max, below which the objective never rises. Else None.
     grad_norm : float
         Largest |dF/dw_j|, |dF/db| at the returned point.
     epoch, n_epochs : int
         The epoch whose point is returned, and the last one run.
-    certificate
-        None: gradient descent carries no bound yet.
+    certificate : Certificate or None
+        What is proven about the point; None for gradient descent, which carries no bound yet.
     reads : float
         How often each row was read.
     kernel, storage, threads, copies
@@ -74,8 +75,8 @@ class Result:
     alpha: float
     fit_intercept: bool
     tol: float
-    learning_rate: float
-    learning_rate_limit: float
+    learning_rate: float | None
+    learning_rate_limit: float | None
     epoch: int
     n_epochs: int
     n_rows: int
@@ -88,7 +89,7 @@ class Result:
     threads: int
     copies: int
     warnings: tuple[str, ...] = ()
-    certificate: None = field(default=None)
+    certificate: Certificate | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Everything but the trace as what JSON can hold, with a `schema_version`; numbers that aren't finite as None.
@@ -103,6 +104,8 @@ class Result:
             if name == "trace" or (not timings and name in ("seconds", "threads")):
                 continue
             document[name] = _plain(getattr(self, name))
+        if self.certificate is not None:
+            document["certificate"] = self.certificate.to_dict(timings=timings)
         document["trace"] = {"epochs_kept": len(self.trace), "stride": self.trace.stride, "note": self.trace.note}
         return document
 

@@ -299,9 +299,12 @@ class DenseRows:
         return View(center, p)
 
     def _refuse_non_finite(self, sums: Sums, low: Vector, high: Vector) -> None:
-        marks = [low, high, np.diag(sums.matrix)[:-1] if sums.matrix is not None else sums.squares]
-        if all(np.isfinite(mark).all() for mark in marks if mark is not None):
-            return
+        marks = [low, high, np.diag(sums.matrix)[:-1] if sums.matrix is not None else sums.squares, sums.sums]
+        if not all(np.isfinite(mark).all() for mark in marks if mark is not None):
+            (self._whole or self).refuse_non_finite()
+
+    def refuse_non_finite(self) -> None:
+        """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""
         step = max(1, 4_000_000 // self.n_features)
         for first in range(0, self.n_rows, step):
             bad = ~np.isfinite(self.X[first : first + step])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +33,16 @@ class State:
         return self.evaluation.grad_norm <= tol
 
 
-class Solver(Protocol):
+S = TypeVar("S", bound=State)
+
+
+class Solver(Protocol[S]):
     """A method: two pure functions. It sees an objective, never data."""
 
-    def init(self, objective: Objective) -> State:
+    def init(self, objective: Objective) -> S:
         """Give the state of epoch 0."""
 
-    def step(self, objective: Objective, state: State) -> State:
+    def step(self, objective: Objective, state: S) -> S:
         """Give the next epoch's state."""
 
 
@@ -53,19 +57,11 @@ class Step:
     max_reads: int
     tol: float
     state: State
+    w: Vector
+    b: float
     units: Units
     seconds: float
     status: str
-
-    @property
-    def w(self) -> Vector:
-        """Weights, (n,)."""
-        return self.state.w
-
-    @property
-    def b(self) -> float:
-        """The bias."""
-        return self.state.b
 
     @property
     def loss(self) -> float:
@@ -113,38 +109,52 @@ class Outcome:
     trace: Trace
 
 
-class Run:
+class Run(Generic[S]):
     """One solver on one objective until it converges, reaches `max_reads` epochs, diverges or is interrupted.
 
     Parameters
     ----------
     tol : float
         The run ends when the gradient (`Evaluation.grad_norm`) is at most this.
-    max_reads : int
-        Epochs at most; an epoch is an update and a read of all rows.
+    max_steps : int
+        Steps at most; of gradient descent, epochs.
     monitor : RunMonitor
         Names what the run does.
     callbacks : sequence of callables
         Each is called with a `Step`; the numbers that it returns, by name, join the trace.
+    started : float
+        `time.perf_counter` when the fit began.
+    max_reads : float
+        Reads of the data at most, where that is not the number of steps.
+    units : Units, optional
+        Of the fit; those of the objective by default.
+    to_fit : callable, optional
+        (w, b) from the objective's units to the fit's.
     """
 
     def __init__(
         self,
         objective: Objective,
-        solver: Solver,
+        solver: Solver[S],
         *,
         tol: float,
-        max_reads: int,
+        max_steps: int,
         monitor: RunMonitor,
         callbacks: Sequence[Callback] = (),
+        started: float = 0.0,
+        max_reads: float = math.inf,
+        units: Units | None = None,
+        to_fit: Callable[[Vector, float], tuple[Vector, float]] | None = None,
     ) -> None:
         self.objective, self.solver = objective, solver
-        self.tol, self.max_reads, self.callbacks = tol, max_reads, tuple(callbacks)
+        self.tol, self.max_steps, self.max_reads, self.callbacks = tol, max_steps, max_reads, tuple(callbacks)
+        self._units = objective.rows.units if units is None else units
+        self._to_fit = to_fit
         self._monitor = monitor
         self._recorder = TraceRecorder()
-        self._start = time.perf_counter()
-        self._best: tuple[int, State] | None = None
-        self._last: tuple[int, State] | None = None
+        self._start = started
+        self._best: tuple[int, S] | None = None
+        self._last: tuple[int, S] | None = None
         self._oscillated = False
 
     def run(self) -> Outcome:
@@ -158,15 +168,17 @@ class Run:
 
     def _loop(self) -> str:
         state = self.solver.init(self.objective)
-        for epoch in range(self.max_reads + 1):
+        for epoch in range(self.max_steps + 1):
             if epoch:
                 state = self.solver.step(self.objective, state)
             reason = self._observe(epoch, state)
             if reason:
                 return reason
+            if self.objective.reads >= self.max_reads:
+                break
         return "max_reads"
 
-    def _observe(self, epoch: int, state: State) -> str:
+    def _observe(self, epoch: int, state: S) -> str:
         """Record an epoch; a reason ends the run."""
         evaluation = state.evaluation
         for shown in (state.w, evaluation.grad_w):
@@ -176,7 +188,9 @@ class Run:
             return "diverged" if self._monitor.unbounded else "non_finite"
         self._oscillated |= status == "oscillating"
         seconds = time.perf_counter() - self._start
-        step = Step(epoch, self.max_reads, self.tol, state, self.objective.rows.units, seconds, status)
+        w, b = (state.w, state.b) if self._to_fit is None else self._to_fit(state.w, state.b)
+        w.flags.writeable = False
+        step = Step(epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status)
         line = {
             "epoch": epoch,
             "loss": evaluation.loss,
@@ -187,7 +201,7 @@ class Run:
         }
         for callback in self.callbacks:
             line.update(_numbers(callback(step), line))
-        self._recorder.record(line, state.w, state.b)
+        self._recorder.record(line, w, b)
         # only now: Ctrl-C before leaves no point that the trace doesn't have
         self._last = (epoch, state)
         if self._best is None or evaluation.objective < self._best[1].evaluation.objective:

@@ -43,7 +43,9 @@ class NewtonState(State):
 
     def reached(self, tol: float) -> bool:
         """Whether the bound is at most tol, or as small as rounding allows."""
-        return self.bound is not None and (self.gap <= tol or self.gap <= 4.0 * self.bound.noise)
+        if self.bound is None or not self.bound.proven:
+            return False
+        return self.gap <= tol or self.gap <= 4.0 * self.bound.noise
 
 
 def plan(m: int, n: int, tol: float) -> tuple[int, ...]:

@@ -67,7 +67,8 @@ class Reference:
         """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""
         if not self.steps.factored:
             return math.inf
-        return math.sqrt(max(0.0, self.steps.norm2(own(on, evaluation.gradient))))
+        gradient = own(on, evaluation.gradient)
+        return math.sqrt(max(0.0, float(gradient @ self.steps.solve(gradient))))
 
     def direction(self, on: Objective, evaluation: Evaluation) -> Vector:
         """Give the Newton step -H^-1 grad, (n + 1,)."""

@@ -1,0 +1,76 @@
+"""A fit after its input was checked, and what a method makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Certificate
+from chainrule.rows import DenseRows, Units
+from chainrule.solvers import Callback, Outcome
+from chainrule.verdict import Finding
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for: the arguments of `fit`, checked. learning_rate and max_reads None: the method's own."""
+
+    alpha: float
+    fit_intercept: bool
+    tol: float
+    max_reads: int | None
+    learning_rate: float | None
+    callbacks: tuple[Callback, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows, what to do with them, and which columns (n,) to standardise; start: (w0, b0) in the user's units."""
+
+    rows: DenseRows
+    options: Options
+    columns: NDArray[np.bool_]
+    start: tuple[Vector, float]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a method made of a problem.
+
+    w_fit, b_fit : the returned point in `units`, those of the fit. sentence : what happened. said : warnings.
+    sum_weights : S. learning_rate, limit : of gradient descent, else None. certificate : or None.
+    """
+
+    outcome: Outcome
+    w_fit: Vector
+    b_fit: float
+    units: Units
+    sum_weights: float
+    sentence: str
+    said: tuple[Finding, ...]
+    learning_rate: float | None = None
+    limit: float | None = None
+    certificate: Certificate | None = None
+
+
+Method = Callable[[Problem, float], Ending]
+
+
+def objective_line(problem: Problem, units: Units, sum_weights: float) -> str:
+    """Write the objective with its numbers put in."""
+    rows, alpha = problem.rows, problem.options.alpha
+    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{sum_weights:.10g}) sum s l(z, y)"
+    penalty = f" + ({alpha:.6g}/2) w.w" if alpha else ""
+    z = "z = x.w + b" if problem.options.fit_intercept else "z = x.w, no intercept"
+    free = ", b not penalised" if alpha and problem.options.fit_intercept else ""
+    text = "the user's units"
+    standardized = int(problem.columns.sum())
+    if standardized:
+        which = "all columns" if standardized == rows.n_features else f"{standardized} of {rows.n_features} columns"
+        text = f"units of (x - mean)/sd for {which}"
+    return f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"
