@@ -160,6 +160,10 @@ def settle(report: dict[str, Any], chosen: dict[tuple[str, str], list[float]]) -
             if fits:
                 least, median, setting = min(fits)
                 result[label] = {"setting": setting, "seconds": least, "median": median}
+                if setting == result["ladder"][0]["setting"] and len(SOLVERS[name].settings) > 3:
+                    result["note"] = (
+                        f"{result['note']} {label} from the loosest rung: a looser one may be faster".strip()
+                    )
 
 
 def setting_of(name: str, setting: str) -> Setting:
