@@ -85,6 +85,7 @@ def test_exp_number_goes_where_float64_ends():
     assert exp_number(1000.0) == "1.970 × 10⁴³⁴"
     assert exp_number(-1000.0) == "5.076 × 10⁻⁴³⁵"
     assert exp_number(float("inf")) == "∞"
+    assert exp_number(-1e300) == "10^(−4.343 × 10²⁹⁹)"
 
 
 def test_tex_numbers():
@@ -381,7 +382,7 @@ def spans(svg: str) -> dict[str, tuple[float, float]]:
     return found
 
 
-@pytest.mark.parametrize("w", [[155.0], [-2000.0, 3.0], [1e5], [700.0]])
+@pytest.mark.parametrize("w", [[155.0], [-2000.0, 3.0], [1e5], [700.0], [1e300, -1e300]])
 def test_odds_have_room_for_their_values(w):
     svg = charts.odds_forest([f"f{j}" for j in range(len(w))], w)
     width = float(parsed(svg).get("width"))

@@ -16,7 +16,10 @@ from chainrule.errors import ChainruleWarning, InputError
 def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
     """Parse `argv`, run the command of `app`, return the exit code (see `chainrule.cli`)."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    with patient_streams():
+    with patient_streams(), warnings.catch_warnings():
+        # NumPy's "overflow encountered" says nothing to a user: what is not finite is looked for, and said. Appended,
+        # so that a filter that is there already (in tests: error) comes first.
+        warnings.simplefilter("ignore", RuntimeWarning, append=True)
         return _run(app, arguments)
 
 

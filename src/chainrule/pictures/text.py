@@ -55,6 +55,8 @@ def exp_number(log_value: float, digits: int = 4) -> str:
     if math.isnan(log_value) or math.isinf(log_value) or abs(log_value) < 700:
         return number(math.exp(log_value) if log_value < 700 else log_value, digits)
     exponent = math.floor(log_value / math.log(10))
+    if abs(exponent) >= 10**6:  # float64 knows nothing of the digits before the power any more
+        return f"10^({number(log_value / math.log(10), digits)})"
     mantissa = math.exp(log_value - exponent * math.log(10))
     return f"{mantissa:.{digits - 1}f} × {power_of_ten(exponent)}"
 
