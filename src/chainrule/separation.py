@@ -1,0 +1,264 @@
+"""Does a plane keep the classes apart, so that no finite coefficients are optimal? A verdict that is verified on every row.
+
+With a_i = (2y_i - 1) x~_i the data are separated when A v >= 0, A v != 0 for some v: completely when A v > 0, else
+quasi-completely (Albert and Anderson 1984, Biometrika 71). Directions are found one after another on the rows that are
+still on the plane of those before; each is made exact (rational) and its signs are proven on all rows, by the error bound
+of the sum or without a rounding error. When the rows left overlap (`overlap`), the verdict is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.collinearity import Collinearity, find_relations
+from chainrule.exact import whole_numbers
+from chainrule.halfspaces import Direction, Halfspaces, decimal_between, search
+from chainrule.kernels import What, read_rows
+from chainrule.rows import DenseRows
+from chainrule.wording import Finding, column_sentence, direction_sentence
+
+Vector = NDArray[np.float64]
+Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+LARGEST = 10**6  # whole numbers up to here are shown as they are
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A direction that keeps the classes apart: z = x.direction + intercept is >= 0 for class 1 and <= 0 for class 0.
+
+    kind
+        "complete": z != 0 in every row. "quasi": z = 0 in some. Both are proven in exact arithmetic, for a rational
+        direction of which `direction` holds the nearest floats. "undecided": rounding hides the answer; nothing is proven.
+    direction, intercept
+        (n,) and a number, in the user's columns; whole numbers where they are small. All 0 when undecided.
+    columns, indices
+        The columns that take part.
+    n_separated, n_on_plane, rows_on_plane
+        Rows off the plane and on it, and the numbers of the latter from 0; rows of weight 0 aren't counted.
+    final
+        Proven: the rows on the plane overlap, so that no direction separates more. Then inf of the mean loss is (weight on
+        the plane / S) times the minimum over the rows on the plane, which is attained; 0 when complete.
+    loss_infimum_at_most
+        Upper bound on it: rows on the plane at their class shares.
+    sentence
+        The cause and one way out.
+    """
+
+    kind: Literal["complete", "quasi", "undecided"]
+    direction: Vector = field(compare=False)
+    intercept: float
+    columns: tuple[str, ...]
+    indices: tuple[int, ...]
+    n_separated: int
+    n_on_plane: int
+    rows_on_plane: Index = field(compare=False, repr=False)
+    final: bool
+    loss_infimum_at_most: float
+    sentence: str
+
+
+def find_separation(
+    rows: DenseRows,
+    hint: tuple[Vector, float] | None = None,
+    *,
+    fit_intercept: bool = True,
+    collinearity: Collinearity | None = None,
+    classes: Sequence[str] = ("class 0", "class 1"),
+) -> Separation | None:
+    """Find a separating direction; None when it is proven that there is none.
+
+    Columns that `find_relations` names are left out, also those that follow from others up to rounding only: None
+    means that the model without them is not separated.
+
+    Parameters
+    ----------
+    rows : DenseRows
+        Rows of weight 0 don't count.
+    hint : (w, b), optional
+        A direction to try first, in the user's columns: coefficients of a fit that ran away.
+    collinearity : Collinearity, optional
+        What `find_relations` found, if it was asked already.
+    classes
+        Names of class 0 and class 1, for the sentence.
+    """
+    found = find_relations(rows, fit_intercept=fit_intercept) if collinearity is None else collinearity
+    space = Halfspaces.of(rows, found.pivots, fit_intercept)
+    names = (str(classes[0]), str(classes[1]))
+    active = space.all_rows()
+    levels: list[tuple[Direction, Mask]] = []
+    findings: list[Finding] = []
+    final = False
+    told = 0
+    while active.any():
+        level = _by_class(space, active) or _by_columns(space, active, names, findings)
+        if level is None:
+            outcome, level = search(space, active, None if levels else hint)
+            if level is None:
+                final = outcome == "overlap"
+                break
+            findings.append(direction_sentence(space, level, names, (level.signs[active] == 1).all()))
+        if levels:
+            findings[told:] = [replace(f, text=f"of the rows left, {f.text}") for f in findings[told:]]
+        told = len(findings)
+        levels.append((level, active))
+        active = active & (level.signs == 0)
+    if not levels:
+        return None if final else _undecided(space)
+    return _result(space, levels, findings, active, final or not active.any())
+
+
+def _by_class(space: Halfspaces, active: Mask) -> Direction | None:
+    """With an intercept, rows of one class only are on one side of no plane at all: b alone."""
+    y = space.rows.y[active]
+    if not space.fit_intercept or (0 < int(y.sum()) < len(y)):
+        return None
+    side = 1 if y[0] else -1
+    return Direction({}, Fraction(side), np.where(active, 1, 0).astype(np.int8))
+
+
+def _extremes(space: Halfspaces, active: Mask) -> list[tuple[Vector, Vector]]:
+    """Smallest and largest of each column, for each class: exact."""
+    rows = space.rows
+    both = []
+    for label in (0, 1):
+        rows.reads += 1
+        mask = (active & (rows.y == label)).astype(np.float64)
+        sums = read_rows(rows.X, What.MOMENTS, s=mask, threads=rows.threads)
+        assert sums.low is not None
+        assert sums.high is not None
+        both.append((sums.low, sums.high))
+    return both
+
+
+def _by_columns(space: Halfspaces, active: Mask, names: tuple[str, str], findings: list[Finding]) -> Direction | None:
+    """Columns that separate alone: found by comparing numbers, so without any rounding."""
+    if not 0 < int(space.rows.y[active].sum()) < int(active.sum()):
+        return None
+    (low0, high0), (low1, high1) = _extremes(space, active)
+    gaps = []
+    thresholds: dict[int, tuple[int, Fraction]] = {}
+    for j in range(space.rows.n_features):
+        for side, below, above, ends in ((1, high0, low1, (low0, high1)), (-1, high1, low0, (low1, high0))):
+            first, last = float(below[j]), float(above[j])
+            if first > last or ends[0][j] == ends[1][j] or not (space.fit_intercept or first <= 0 <= last):
+                continue
+            t = Fraction(first)
+            if first < last:
+                t = (decimal_between(first, last) or t) if space.fit_intercept else Fraction(0)
+            thresholds[j] = (side, t)
+            if first < t < last:
+                gaps.append(((last - first) * float(space.p[j]), -j))
+            break
+    if not thresholds:
+        return None
+    chosen = [-max(gaps)[1]] if gaps else list(thresholds)
+    v: dict[int, Fraction] = {}
+    b = Fraction(0)
+    signs = np.zeros(space.rows.n_rows, dtype=np.int8)
+    for j in chosen:
+        side, t = thresholds[j]
+        unit = Fraction(1) if len(chosen) == 1 or space.is_dummy(j) else Fraction(float(space.p[j]))
+        v[j] = side * unit
+        b -= v[j] * t
+        with np.errstate(invalid="ignore"):
+            # A decimal that is no float is strictly between the classes: no row has it.
+            signs |= (space.rows.X[:, j] != float(t)).astype(np.int8) if t == float(t) else np.int8(1)
+        reach = (float(low0[j]), float(high0[j]), float(low1[j]), float(high1[j]))
+        findings.append(column_sentence(space, j, side, float(t), names, reach))
+    signs[~active] = 0
+    return Direction(v, b, signs)
+
+
+def _combined(space: Halfspaces, levels: list[tuple[Direction, Mask]]) -> tuple[dict[int, Fraction], Fraction]:
+    """One direction with the signs of all levels: each earlier one counts for so much more that it keeps its rows."""
+    everyone = levels[0][1]
+    total = levels[-1][0]
+    for level, _ in reversed(levels[:-1]):
+        strict = everyone & (level.signs == 1)
+        ratio = 1.0
+        if any(total.v.values()) or total.b:
+            # How far the later directions reach among the rows of this one.
+            reach = np.abs(space.scores(total, strict)[0][strict]).max()
+            least = np.abs(space.scores(level, strict)[0][strict]).min()
+            ratio = float(reach / least) if least > 0 else np.inf
+        factor = Fraction(1)
+        expected = np.where(level.signs == 1, 1, total.signs)
+        for exponent in (0, *((np.arange(0, 31, 10) + np.ceil(np.log2(ratio)) + 1) if 0 < ratio < 1e300 else ())):
+            factor = Fraction(2) ** int(max(exponent, 0))
+            v = {j: total.v.get(j, Fraction(0)) + factor * level.v.get(j, Fraction(0)) for j in {*total.v, *level.v}}
+            b = total.b + factor * level.b
+            mask = everyone & ((level.signs == 1) | (total.signs == 1))
+            signs = space.signs(v, b, mask)
+            if (signs[mask] == 1).all():
+                break
+        else:
+            raise ArithmeticError("directions can't be combined")
+        total = Direction(v, b, expected.astype(np.int8))
+    return total.v, total.b
+
+
+def _result(
+    space: Halfspaces, levels: list[tuple[Direction, Mask]], findings: list[Finding], plane: Mask, final: bool
+) -> Separation:
+    rows = space.rows
+    everyone = levels[0][1]
+    v, b = _combined(space, levels)
+    support = sorted(j for j, c in v.items() if c)
+    whole, whole_b = whole_numbers([v[j] for j in support], b)
+    direction = np.zeros(rows.n_features)
+    if max([*map(abs, whole), abs(whole_b)]) <= LARGEST:
+        direction[support], intercept = whole, float(whole_b)
+    else:
+        unit = max((abs(v[j] / Fraction(float(space.p[j]))) for j in support), default=Fraction(1))
+        direction[support], intercept = [float(v[j] / unit) for j in support], float(b / unit)
+    weights = np.ones(rows.n_rows) if rows.s is None else rows.s
+    total, on_plane = float(weights[everyone].sum()), float(weights[plane].sum())
+    infimum = 0.0
+    if on_plane > 0:
+        share = float(weights[plane & (rows.y == 1)].sum()) / on_plane
+        entropy = -sum(q * np.log(q) for q in (share, 1 - share) if q > 0) if space.fit_intercept else np.log(2.0)
+        infimum = float(entropy * on_plane / total)
+    kind: Literal["complete", "quasi"] = "quasi" if plane.any() else "complete"
+    return Separation(
+        kind,
+        direction,
+        intercept,
+        tuple(rows.feature_names[j] for j in support),
+        tuple(support),
+        int(everyone.sum() - plane.sum()),
+        int(plane.sum()),
+        np.flatnonzero(plane),
+        final,
+        infimum,
+        _sentence(kind, findings, int(everyone.sum())),
+    )
+
+
+def _sentence(kind: str, findings: list[Finding], m: int) -> str:
+    if not findings:
+        return "All rows are of one class: nothing is to be learned from them."
+    shown = "; ".join(finding.text for finding in findings[:3])
+    more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
+    ways = f"use alpha > 0, e.g. alpha = 1/m = {1 / m:.2g}, or drop the column"
+    if any(finding.is_level for finding in findings):
+        ways = f"use alpha > 0, e.g. alpha = 1/m = {1 / m:.2g}, drop the column, or merge the level with another"
+    how = "completely" if kind == "complete" else "quasi-completely"
+    return f"The classes are {how} separated, so no finite coefficients are optimal: {shown}{more}; {ways}."
+
+
+def _undecided(space: Halfspaces) -> Separation:
+    sentence = (
+        "Whether a plane separates the classes could not be decided within rounding; "
+        f"use alpha > 0, e.g. alpha = 1/m = {1 / max(space.rows.n_rows, 1):.2g}."
+    )
+    n = space.rows.n_features
+    none = np.zeros(0, dtype=np.int64)
+    return Separation("undecided", np.zeros(n), 0.0, (), (), 0, 0, none, False, np.inf, sentence)

@@ -1,0 +1,72 @@
+"""What a separating direction means, in a sentence: columns, levels, thresholds and classes by their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from chainrule.collinearity import factor_of, linear_text
+from chainrule.exact import whole_numbers
+from chainrule.halfspaces import Direction, Halfspaces
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cause: its text, and whether it is a level of a category."""
+
+    text: str
+    is_level: bool = False
+
+
+def column_sentence(
+    space: Halfspaces,
+    j: int,
+    side: int,
+    t: float,
+    classes: tuple[str, str],
+    ends: tuple[float, float, float, float],
+) -> Finding:
+    """Word a column that separates alone, at the threshold t; side 1: class 1 above. Ends: of each class's rows."""
+    name = space.rows.feature_names[j]
+    upper, lower = (classes[1], classes[0]) if side > 0 else (classes[0], classes[1])
+    is_level = space.is_dummy(j) and "=" in name
+    if all(end != t for end in ends):
+        if space.is_dummy(j):
+            return Finding(
+                f"{name} alone separates the classes completely: {upper} where it is 1, {lower} where 0", is_level
+            )
+        return Finding(f"{name} above {t:g} separates the classes completely: {upper} above, {lower} below", False)
+    above, below = bool(max(ends) > t), bool(min(ends) < t)
+    if space.is_dummy(j):
+        who, whose = (f"{name}: every row of this level", upper) if above else (f"every row without {name}", lower)
+        if not is_level:
+            who = f"every row with {name} = {1 if above else 0}"
+        return Finding(f"{who} is {whose}", is_level)
+    parts = [f"above {t:.6g} is {upper}"] * above + [f"below {t:.6g} is {lower}"] * below
+    return Finding(f"{name}: every row {' and every row '.join(parts)}", False)
+
+
+def direction_sentence(space: Halfspaces, found: Direction, classes: tuple[str, str], complete: bool) -> Finding:
+    """Word a direction of several columns; complete: no row is on its plane."""
+    support = sorted(j for j, c in found.v.items() if c)
+    names = tuple(space.rows.feature_names[j] for j in support)
+    where = f"is above 0 only in rows of {classes[1]} and below 0 only in rows of {classes[0]}"
+    if complete:
+        where = f"is above 0 in every row of {classes[1]} and below 0 in every row of {classes[0]}"
+    factor = factor_of(names)
+    values = [found.v[j] for j in support]
+    if factor and len(set(values)) == 1 and found.b == -values[0] and all(space.is_dummy(j) for j in support):
+        which = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+        return Finding(f"{factor}: every row of none of {which} is {classes[0 if values[0] > 0 else 1]}", True)
+    if len(names) > 6:
+        what = f"a combination of {len(names)} columns ({', '.join(names[:6])}, ...)"
+        return Finding(f"{what} {where}")
+    unit = max(map(abs, values))
+    whole, whole_b = whole_numbers(values, found.b)
+    if max([*map(abs, whole), abs(whole_b)]) <= 10**4:
+        text = linear_text(names, [Fraction(c) for c in whole], Fraction(whole_b))
+    else:
+        shown = [Fraction(f"{float(c / unit):.5g}") for c in (*values, found.b)]
+        exact = shown == [c / unit for c in (*values, found.b)]
+        text = ("" if exact else "about ") + linear_text(names, shown[:-1], shown[-1])
+    return Finding(f"{text} {where}")
