@@ -39,6 +39,7 @@ LAYERS = [
     {"training"},
     {"pictures"},
     {"report"},
+    {"layout"},
     {"terminal"},
     {"cli"},
 ]

@@ -4,6 +4,7 @@ The page loads nothing and links nowhere, needs no JavaScript, follows the reade
 reads on a phone. Every name from the data is escaped by the template engine and by the pictures.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +18,7 @@ from chainrule.errors import InputError
 from chainrule.pictures import charts
 from chainrule.pictures.graph_picture import row_graph_svg
 from chainrule.pictures.style import FONT, palette_css
-from chainrule.pictures.text import clean, counted, exp_number, number
+from chainrule.pictures.text import clean, counted, escape, exp_number, number
 from chainrule.verdict import floor_digits
 
 if TYPE_CHECKING:
@@ -200,6 +201,7 @@ def _template() -> "Template":
     env.filters["percent"] = _percent
     env.filters["clean"] = clean
     env.filters["counted"] = counted
+    env.filters["sentence"] = _sentence
     return env.from_string(_resource("report.html.jinja"))
 
 
@@ -212,6 +214,11 @@ def _markup(svg: str) -> Any:
     from markupsafe import Markup
 
     return Markup(svg)
+
+
+def _sentence(text: str) -> Any:
+    """Give a sentence as HTML, in which no line breaks inside --an-option."""
+    return _markup(re.sub(r"(?<![\w-])--[a-z][a-z-]*", r'<span class="option">\g<0></span>', escape(text)))
 
 
 def _lead(inputs: ReportInputs) -> str:

@@ -201,7 +201,7 @@ def print_fit(console: Console, document: Document) -> None:
             ("target", f"{shown(document['target'])}: {positive} is y = 1, {negative} is y = 0"),
             ("rows", ", ".join(rows)),
             ("objective", result["objective_line"]),
-            ("learning rate", _rate(result)),
+            *([("learning rate", _rate(result))] if result.get("learning_rate") is not None else []),
         ],
     )
     print_heading(console, "How well it does")
