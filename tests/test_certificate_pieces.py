@@ -86,13 +86,18 @@ def test_factor_agrees_with_dense_algebra(rng, size, smallest):
     assert factor.solve(v) * D == pytest.approx(np.linalg.solve(A, v / D), rel=1e-6)
     assert factor.proof_solve(v) * D == pytest.approx(np.linalg.solve(shifted, v / D), rel=1e-6)
     assert factor.norm2(v) == pytest.approx(v @ inverse @ v, rel=1e-6)
-    assert factor.leverages(U) == pytest.approx(np.einsum("ki,ij,kj->k", U, inverse, U), rel=1e-6)
-    assert factor.inverse_diagonal == pytest.approx(np.diag(inverse), rel=1e-6)
+    # Inflated by what products with L^-1 may lose.
+    for found, exact in (
+        (factor.leverages(U), np.einsum("ki,ij,kj->k", U, inverse, U)),
+        (factor.inverse_diagonal, np.diag(inverse)),
+    ):
+        assert (found >= exact * (1 - 1e-8)).all()
+        assert found == pytest.approx(exact, rel=1e-4)
     x = v / D / D
     assert factor.length2(x) == pytest.approx(x @ B @ x + eta * np.square(D * x).sum(), rel=1e-6)
     smallest_eigenvalue = np.linalg.eigvalsh(shifted)[0]
-    weakest = (size ** (-1 / 4)) if size <= 64 else 0.75
-    assert weakest * smallest_eigenvalue * 0.999 <= factor.lambda_min <= smallest_eigenvalue * (1 + 1e-6) + 1e-15
+    weakest = (size ** (-1 / 4)) if size <= 50 else 0.75
+    assert weakest * smallest_eigenvalue * 0.99 <= factor.lambda_min <= smallest_eigenvalue * (1 + 1e-6) + 1e-15
 
 
 def test_proof_norms_cover_every_matrix_within_eta(rng):

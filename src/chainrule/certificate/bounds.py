@@ -206,7 +206,7 @@ def kappa_exact(
     enough : float
         A kappa that is small enough: the bound hardly depends on it when kappa nu is well below 1.
     batch : int
-        Rows of the first batch; each next one is twice as large, up to 1024.
+        Rows of the first batch; each next one is twice as large, within bounds.
     limit : int, optional
         Most rows to solve for.
     """
@@ -217,6 +217,7 @@ def kappa_exact(
     if not lam > 0.0:
         return math.inf
     limit = count if limit is None else min(limit, count)
+    largest = max(64, min(1024, 2**17 // len(factor.D) ** 2))  # small products stay on one BLAS thread
     done, found = 0, 0.0
     while True:
         rest = float(norms2[done]) / lam if done < count else 0.0
@@ -225,7 +226,7 @@ def kappa_exact(
             return math.sqrt(upper) * (1.0 + OUTWARD)
         stop = min(done + batch, limit)
         found = max(found, float(factor.leverages(rows(done, stop)).max()))
-        done, batch = stop, min(2 * batch, 1024)
+        done, batch = stop, min(2 * batch, largest)
 
 
 def delta_between(factor: Factor, kappa: float, step: Vector, norms2_max: float = math.inf) -> float:

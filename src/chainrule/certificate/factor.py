@@ -16,19 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.certificate.rounding import UNIT
+
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 SMALLEST, LARGEST = 1e-280, 1e280  # of diag(B): beyond, underflow and overflow spoil what eta promises
-SMALL = 64  # columns up to which the whole inverse is cheaper than its alternatives
+SMALL = 50  # columns up to which products of the inverse are cheaper than their alternatives
 
 
 @cache
 def _lapack() -> tuple[Callable[..., Any], ...]:
     """LAPACK's own routines, imported at the first use: SciPy's wrappers around them cost more than small factors."""
-    from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
+    from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri, dtrtrs
 
-    return dpotrf, dpotri, dpotrs, dtrtrs
+    return dpotrf, dtrtri, dpotrs, dtrtrs
 
 
 class Factor:
@@ -100,10 +102,16 @@ class Factor:
         return np.asarray(L) if info == 0 and L[-1, -1] > 0.0 else None
 
     @cached_property
-    def _inverse(self) -> Matrix:
-        """Lower triangle of (A - eta I)^-1, zeros above."""
+    def _inverse_L(self) -> tuple[Matrix, float]:
+        """L^-1 for the proof's L, and the factor that covers what products with it lose.
+
+        |error of L^-1 x| <= (n + 2) u |L^-1| (|L| |L^-1| + 1) |x| (Higham 2002, section 14.2) and |x| <= |L|_F |L^-1 x|, with
+        |L|_F^2 <= n + 1. Products, because triangular solves with many right sides wait for BLAS threads even when tiny.
+        """
         inverse, _ = _lapack()[1](self._proven(), lower=1)
-        return np.asarray(inverse)
+        n1 = len(self.D)
+        relative = 2.0 * (n1 + 1) * n1 * UNIT * (float(np.vdot(inverse, inverse)) + 1.0)
+        return np.asarray(inverse), (1.0 + relative) ** 2
 
     def _proven(self) -> Matrix:
         if self._proof is None:
@@ -114,7 +122,7 @@ class Factor:
     def lambda_min(self) -> float:
         """Proven lower bound of the smallest eigenvalue of A - eta I, much cheaper than the eigenvalues; 0 unless `ok`.
 
-        Up to 64 columns ||(A - eta I)^-2||_F^(-1/2), which is within (n + 1)^(1/4) (Frobenius norm over 2-norm); else the
+        Up to 50 columns ||(A - eta I)^-2||_F^(-1/2), which is within (n + 1)^(1/4) (Frobenius norm over 2-norm); else the
         largest shift t tried for which A - (eta + t) I still has a Cholesky factor, mostly within a tenth.
         """
         if not self.ok:
@@ -122,11 +130,10 @@ class Factor:
         return self._by_inverse() if len(self.D) <= SMALL else self._by_shift()
 
     def _by_inverse(self) -> float:
-        lower = self._inverse
-        full = lower + lower.T
-        full.ravel("K")[:: len(self.D) + 1] *= 0.5
+        inverse, loss = self._inverse_L
+        full = inverse.T @ inverse
         square = full @ full
-        return 1.0 / math.sqrt(math.sqrt(float(np.vdot(square, square))))
+        return 1.0 / (math.sqrt(math.sqrt(float(np.vdot(square, square)))) * loss)
 
     def _by_shift(self) -> float:
         """Inverse iteration guesses, from above, and proves nothing; the Cholesky factor does (Higham 2002, section 10.1)."""
@@ -144,7 +151,8 @@ class Factor:
     @cached_property
     def inverse_diagonal(self) -> Vector:
         """diag(B^-1), (n + 1,), never too small."""
-        return np.asarray(self._inverse.diagonal() * self.inverse_D * self.inverse_D)
+        inverse, loss = self._inverse_L
+        return np.asarray(np.einsum("ij,ij->j", inverse, inverse) * (self.inverse_D * self.inverse_D * loss))
 
     def solve(self, v: Vector) -> Vector:
         """B^-1 v for v (n + 1,): a step. Needs `factored`."""
@@ -169,9 +177,9 @@ class Factor:
 
     def leverages(self, U: Matrix) -> Vector:
         """Leverage u' B^-1 u of each row u of U (k, n + 1), never too small."""
-        scaled = U * self.inverse_D
-        x, _ = _lapack()[3](self._proven(), scaled.T, lower=1, overwrite_b=1)
-        return np.asarray(np.einsum("ik,ik->k", x, x))
+        inverse, loss = self._inverse_L
+        x = (U * self.inverse_D) @ inverse.T
+        return np.asarray(np.einsum("ki,ki->k", x, x) * loss)
 
     @cached_property
     def null_space(self) -> tuple[Vector, Matrix]:
