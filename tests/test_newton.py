@@ -46,7 +46,7 @@ def table(rng, m, n):
     return X, (X @ w + 0.3 + rng.logistic(size=m) > 0).astype(int)
 
 
-@pytest.mark.parametrize("shape", [(300, 3), (5_000, 12), (60_000, 20), (200_000, 8)])
+@pytest.mark.parametrize("shape", [(300, 3), (5_000, 12), (60_000, 8)])
 @pytest.mark.parametrize("alpha", [0.0, 1e-3])
 def test_bound_holds_and_is_reached(shape, alpha, rng):
     X, y = table(rng, *shape)

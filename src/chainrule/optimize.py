@@ -40,9 +40,9 @@ def optimize(problem: Problem, started: float) -> Ending:
     rows.see(units)
     ratio = fit_units.scale / units.scale
     objective = Objective(rows, options.alpha * ratio**2 if options.alpha else 0.0, options.fit_intercept)
-    solver = Newton(
-        *units.to_fit(*problem.start), plan(rows.n_rows, rows.n_features, options.tol), _class_weights(rows)
-    )
+    ones = int(np.count_nonzero(rows.y))
+    sizes = plan(rows.n_rows, rows.n_features, options.tol, rare=min(ones, rows.n_rows - ones))
+    solver = Newton(*units.to_fit(*problem.start), sizes, _class_weights(rows, ones), options.tol)
 
     def to_fit(w: Vector, b: float) -> tuple[Vector, float]:
         """From the units of the arithmetic to those of the fit, without the way over x = 0."""
@@ -95,10 +95,9 @@ def _arithmetic_units(rows: DenseRows, centred: bool) -> Units:
     return Units(moments.mean if centred else np.zeros(rows.n_features), scale)
 
 
-def _class_weights(rows: DenseRows) -> tuple[float, float]:
+def _class_weights(rows: DenseRows, ones: int) -> tuple[float, float]:
     if rows.s is None:
-        ones = float(np.count_nonzero(rows.y))
-        return rows.n_rows - ones, ones
+        return float(rows.n_rows - ones), float(ones)
     return math.fsum(rows.s[rows.y == 0]), math.fsum(rows.s[rows.y == 1])
 
 
@@ -123,7 +122,9 @@ def _certificate(state: NewtonState, units: Units, fit_units: Units, rows: Dense
             seconds=seconds,
             objective=objective,
             optimum_at_least=-math.inf,
-            reason="columns are collinear" if proven is None else "too far from an optimum, or the classes are separated",
+            reason="columns are collinear"
+            if proven is None
+            else "too far from an optimum, or the classes are separated",
         )
     here = _after_rounding(state, proven, units, w)
     own = slice(None) if on.fit_intercept else slice(None, -1)

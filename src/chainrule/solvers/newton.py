@@ -48,26 +48,31 @@ class NewtonState(State):
         return self.gap <= tol or self.gap <= 4.0 * self.bound.noise
 
 
-def plan(m: int, n: int, tol: float) -> tuple[int, ...]:
+def hessian_cost(n: int) -> float:
+    """Time of a read with the Hessian, in reads without it: measured, two threads."""
+    return 2.4 + n / 30
+
+
+def plan(m: int, n: int, tol: float, rare: int | None = None) -> tuple[int, ...]:
     """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
 
-    A read with the Hessian costs about 2.4 + n/30 reads without (measured); with the Hessian of a share f of the rows the
-    gap shrinks by 4 n/(f m) a read (design, section 5).
+    With the Hessian of a share f of the rows the gap shrinks by 4 n/(f m) a read (design, section 5), where rows of a class
+    as rare as `rare` rows carry the Hessian: m is then four times those.
     """
     size = max(ROWS_PER_COLUMN * n, 1000)
     if m <= 4 * size:
         return (m,)
-    hessian = 2.4 + n / 30
+    effective = m if rare is None else min(m, 4 * rare)
 
     def cost(share: float) -> float:
-        shrink = 4.0 * n / (share * m)
+        shrink = 4.0 * n / (share * effective)
         if shrink >= 0.25:
             return math.inf
-        start = n / (2.0 * share * m)
-        return share * hessian + max(1.0, math.log(max(start / tol, 1.0)) / -math.log(shrink))
+        start = n / (2.0 * share * effective)
+        return share * hessian_cost(n) + max(1.0, math.log(max(start / tol, 1.0)) / -math.log(shrink))
 
     costs = {share: cost(share) for share in SHARES}
-    costs[1.0] = hessian + 2.0
+    costs[1.0] = hessian_cost(n) + 2.0
     share = min(costs, key=lambda s: costs[s])
     sizes = []
     while size < share * m / 2:
@@ -92,12 +97,15 @@ class Newton:
         As `plan` gives them.
     class_weights : (float, float)
         Sums of the weights of the classes 0 and 1, in the rows' own unit.
+    tol : float
+        The bound that is wanted: decides whether a new Hessian is worth its cost.
     """
 
     w0: Vector
     b0: float
     sizes: tuple[int, ...]
     class_weights: tuple[float, float]
+    tol: float
 
     def init(self, objective: Objective) -> NewtonState:
         """Evaluate the start on the first sample."""
@@ -131,8 +139,10 @@ class Newton:
     def _step_on_sample(self, whole: Objective, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
         step = state.reference.direction(on, evaluation)
-        if state.nu**2 <= max(0.05, 2.0 * len(step) / self.sizes[state.stage]):
-            # The step ends within the sample's statistical error: the next sample will tell.
+        near = len(step) / self.sizes[state.stage] * evaluation.loss
+        if state.nu**2 <= (near if state.stage == 0 else 16.0 * near):
+            # The step ends within the sample's statistical error: the next sample will tell. (One that comes from a sample
+            # an eighth as large starts with its error, and Newton's step squares it.)
             w, b = state.w + step[:-1], state.b + float(step[-1])
             return self._arrive(whole, state.stage + 1, w, b, state.reference)
         slope = float(evaluation.gradient @ step)
@@ -169,14 +179,21 @@ class Newton:
         assert squares is not None
         proven = reference.certify(whole, evaluation, w, b, z, squares)
         nu = reference.decrement(whole, evaluation)
-        stalled = before is not None and not nu <= 0.5 * before.nu
+        stalled = before is not None and not self._is_quick(before.nu, nu, whole.n_features)
         return NewtonState(w, b, evaluation, len(self.sizes), whole, reference, z, squares, proven, nu, stalled)
+
+    def _is_quick(self, before: float, nu: float, n: int) -> bool:
+        """Whether the last factor gets to tol sooner than a new Hessian would."""
+        if not nu < before:
+            return False
+        left = math.log(max(nu * nu / max(self.tol, 1e-300), 1.0)) / (2.0 * math.log(before / nu))
+        return left <= hessian_cost(n) + 2.0
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
         # 1. The direction, by the last Hessian's factor.
         step = state.reference.direction(on, evaluation)
-        # 2. A new Hessian of all rows where that factor no longer halves the decrement; always where rows are few.
+        # 2. A new Hessian of all rows where that factor has become slow; always where rows are few.
         hessian = state.stalled or self.sizes == (on.n_rows,)
         # 3. The full step: one read.
         w, b = state.w + step[:-1], state.b + float(step[-1])
