@@ -257,9 +257,7 @@ def best_lower_bound(iterates: Iterable[tuple[float, float]], rounding: float = 
     return best
 
 
-def moved(
-    proven: Bound, shift: Vector, *, gradient: Vector, e: Vector, M: Vector, ridge: Vector | float = 0.0
-) -> Bound:
+def moved(proven: Bound, shift: Vector, *, gradient: Vector, e: Vector, M: Vector, ridge: Vector) -> Bound:
     """Say what holds for theta + d, from what holds for theta: w and b rounded to the user's units are such a point.
 
     F(theta + d) - F(theta) <= sum_j (|grad_j| + e_j) |d_j| + (1/8) (sum_j M_j |d_j|)^2 + (1/2) sum_j ridge_j d_j^2,
@@ -274,7 +272,7 @@ def moved(
         As in `bound` and `gradient_rounding`.
     """
     d = np.abs(shift)
-    n = len(d) - 1
+    n = len(ridge)
     slope = float((np.abs(gradient) + e) @ d)
     bend = 0.125 * float(M @ d) ** 2 + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
     coef = proven.coef + d if len(proven.coef) == len(d) else proven.coef
