@@ -364,7 +364,9 @@ def _refined(
 
 
 def _number(value: Fraction) -> str:
-    return str(value) if value.denominator <= 64 and abs(value) < 10**7 else f"{float(value):.7g}"
+    decimal = f"{float(value):.7g}"
+    short = value.denominator == 1 and abs(value) < 10**7
+    return str(value) if short or (value.denominator <= 64 and Fraction(decimal) != value) else decimal
 
 
 def linear_text(names: tuple[str, ...], v: list[Fraction], constant: Fraction = Fraction(0)) -> str:

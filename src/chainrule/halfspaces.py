@@ -163,15 +163,15 @@ def decimal_between(low: float, high: float) -> Fraction | None:
 def search(
     space: Halfspaces, active: Mask, hint: tuple[Vector, float] | None
 ) -> tuple[Literal["overlap", "found", "open"], Direction | None]:
-    """Look for a direction among the active rows: found and exact, or proven that there is none, or open."""
+    """Look for a direction among the active rows: found and exact; or proven that there is none; or open.
+
+    An open verdict may have a direction that holds up to rounding only.
+    """
     if hint is not None and np.isfinite([*hint[0], hint[1]]).all():
         v = {int(j): Fraction(float(c)) for j, c in enumerate(hint[0]) if c}
         signs = space.signs(v, Fraction(float(hint[1])) if space.fit_intercept else Fraction(0), active)
         if (signs[active] == 1).all():
-            given = Direction(v, Fraction(float(hint[1])), signs)
-            count = min(int(active.sum()), 8 * (len(space.pivots) + 1))
-            found = _with_fewer_columns(space, active, given, space.sample(active, count))
-            return "found", _readable(space, active, found)
+            return "found", Direction(v, Fraction(float(hint[1])), signs)
     total = int(active.sum())
     subset = space.sample(active, min(total, max(1000, 8 * (len(space.pivots) + 1))))
     for _ in range(ROUNDS):
@@ -189,9 +189,7 @@ def search(
                 continue
             exact = None if len(wrong) else _made_exact(space, active, a, z, size)
             if exact is None:
-                return "open", None
-            if (exact.signs[active] == 1).all():
-                exact = _readable(space, active, _with_fewer_columns(space, active, exact, subset))
+                return "open", None if len(wrong) else _up_to_rounding(space, a, z, size)
             return "found", exact
         if not complete_subset:
             seen = _rows_that_see(space, active, subset, verdict.null)
@@ -261,6 +259,58 @@ def _made_exact(space: Halfspaces, active: Mask, a: Vector, z: Vector, size: Vec
     return None
 
 
+def _up_to_rounding(space: Halfspaces, a: Vector, z: Vector, size: Vector) -> Direction:
+    """Give a direction that could not be made exact, in simple numbers if it has them; its signs aren't proven."""
+    v, b = space.exact(a)
+    signs = (z > FLAT * size).astype(np.int8)
+    largest = max(v.values(), key=abs, default=Fraction(1))
+    ratios = {j: simple_fraction(float(c / largest), 1e-6) for j, c in v.items()}
+    simple = {j: ratio for j, ratio in ratios.items() if ratio is not None}
+    unit = abs(largest)
+    if len(simple) == len(v):
+        sign = 1 if largest > 0 else -1
+        level = float(b / unit)
+        near = simple_fraction(level, 1e-6) or Fraction(0 if abs(level) < 1e-6 else f"{level:.6g}")
+        return Direction({j: sign * c for j, c in simple.items()}, near, signs)
+    return Direction({j: c / unit for j, c in v.items()}, b / unit, signs)
+
+
+def simplified(space: Halfspaces, everyone: Mask, plane: Mask, found: Direction) -> Direction:
+    """Give a direction with the same signs by as few columns as a linear program with a margin needs, or `found`."""
+    k = len(space.pivots) + 1
+    free = everyone & ~plane
+    subset = space.sample(free, min(int(free.sum()), max(1000, 8 * k)))
+    numbers = np.flatnonzero(plane)
+    if len(numbers) > 4000:
+        numbers = np.random.default_rng(0).choice(numbers, 4000, replace=False)
+    zero = space.matrix(numbers)
+    zero = normalized(zero[_independent(zero)])
+    for _ in range(6):
+        if (len(subset) + len(zero)) * k > MAX_SPARSE_NUMBERS or not space.fit_intercept:
+            return found
+        a, _ = maximize(space.matrix(subset), margin=True, zero=zero)
+        if a is None or not a[:-1].any():
+            return found
+        a = np.where(np.abs(a) > 1e-9 * np.abs(a).max(), a, 0.0)
+        z, size = space.scores(Direction(*space.exact(a), found.signs), everyone)
+        wrong = np.setdiff1d(np.flatnonzero(free & (z < 0.5)), subset)
+        if not len(wrong):
+            exact = _made_exact(space, everyone, a, z, size)
+            same = exact is not None and ((exact.signs == 1) == free).all()
+            return exact if same and exact is not None and len(exact.v) <= len(found.v) else found
+        subset = np.union1d(subset, wrong[np.argsort(z[wrong], kind="stable")[: max(len(subset) // 2, 64)]])
+    return found
+
+
+def _independent(rows: Matrix) -> Index:
+    """Rows that span the others, by a pivoted QR factorisation."""
+    if not rows.size:
+        return np.zeros(0, dtype=np.int64)
+    _, triangle, order = qr(normalized(rows).T, mode="economic", pivoting=True)
+    diagonal = np.abs(np.diag(triangle))
+    return np.asarray(order[: int((diagonal > 1e-10 * diagonal[0]).sum())], dtype=np.int64)
+
+
 def _candidates(
     space: Halfspaces, support: Index, v: dict[int, Fraction], b: Fraction, X: Matrix
 ) -> Iterator[tuple[list[Fraction], Fraction]]:
@@ -279,12 +329,9 @@ def _candidates(
     columns = [*range(len(support))]
     if space.fit_intercept:
         U_rows, columns = np.hstack([np.ones((len(X), 1)), U_rows]), [-1, *columns]
-    _, triangle, order = qr(normalized(U_rows).T, mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(triangle))
-    rank = int((diagonal > 1e-10 * diagonal[0]).sum()) if len(diagonal) else 0
     chosen = [
         [Fraction(1) if c < 0 else Fraction(float(X[i, c])) * Fraction(float(p[c])) for c in columns]
-        for i in order[:rank]
+        for i in _independent(U_rows)
     ]
     pivots, reduced = _reduced(chosen)
     free = [c for c in range(len(columns)) if c not in pivots]
@@ -328,7 +375,7 @@ def _reduced(matrix: list[list[Fraction]]) -> tuple[list[int], list[list[Fractio
     return pivots, done
 
 
-def _readable(space: Halfspaces, active: Mask, found: Direction) -> Direction:
+def readable(space: Halfspaces, active: Mask, found: Direction) -> Direction:
     """Complete separation by few columns in short decimals, if those separate too."""
     if not 0 < len(found.v) <= 6 or not space.fit_intercept or not active.any():
         return found
@@ -343,25 +390,4 @@ def _readable(space: Halfspaces, active: Mask, found: Direction) -> Direction:
         signs = space.signs(v, -Fraction(t), active)
         if (signs[active] == 1).all():
             return Direction(v, -Fraction(t), signs)
-    return found
-
-
-def _with_fewer_columns(space: Halfspaces, active: Mask, found: Direction, subset: Index) -> Direction:
-    """Complete separation by fewer columns, if a sparse direction with a margin keeps all rows strictly apart."""
-    for _ in range(6):
-        if len(found.v) < 3 or len(subset) * (len(space.pivots) + 1) > MAX_SPARSE_NUMBERS or not space.fit_intercept:
-            return found
-        a, _ = maximize(space.matrix(subset), margin=True)
-        if a is None or not a[:-1].any():
-            return found
-        a = np.where(np.abs(a) > 1e-9 * np.abs(a).max(), a, 0.0)
-        v, b = space.exact(a)
-        if len(v) >= len(found.v):
-            return found
-        z, _ = space._scores(v, b, active)
-        wrong = np.setdiff1d(np.flatnonzero(active & (z < 0.5)), subset)
-        if not len(wrong):
-            signs = space.signs(v, b, active)
-            return Direction(v, b, signs) if (signs[active] == 1).all() else found
-        subset = np.union1d(subset, wrong[np.argsort(z[wrong], kind="stable")[: max(len(subset) // 2, 64)]])
     return found

@@ -127,11 +127,11 @@ def _newton(A: Matrix) -> tuple[str, Vector | None]:
     return "open", None
 
 
-def maximize(A: Matrix, margin: bool = False) -> tuple[Vector | None, Vector | None]:
+def maximize(A: Matrix, margin: bool = False, zero: Matrix | None = None) -> tuple[Vector | None, Vector | None]:
     """Linear program: max sum_i a_i.v with A v >= 0 in a bounded set of v; its v and multipliers (at least 1).
 
-    With `margin`: min sum |v_j| with A v >= 1 (a sparse v that separates with a margin; no multipliers). The last
-    column of A, the intercept, costs nothing where |v| is summed.
+    With `margin`: min sum |v_j| with A v >= 1 and zero v = 0 (a sparse v that separates with a margin; no multipliers).
+    The last column of A, the intercept, costs nothing where |v| is summed.
     """
     q, k = A.shape
     options = {"primal_feasibility_tolerance": FEASIBLE, "dual_feasibility_tolerance": FEASIBLE}
@@ -148,7 +148,9 @@ def maximize(A: Matrix, margin: bool = False) -> tuple[Vector | None, Vector | N
             G = np.vstack([G, np.append(np.ones(2 * n), 0.0)])
             limit = np.append(np.zeros(q), 1.0)
             bounds[-1] = (-4.0, 4.0)
-        found = linprog(cost, A_ub=G, b_ub=limit, bounds=bounds, method="highs-ds", options=options)
+        E = None if zero is None or not len(zero) else np.hstack([zero[:, :n], -zero[:, :n], zero[:, n:]])
+        e = None if E is None else np.zeros(len(E))
+        found = linprog(cost, A_ub=G, b_ub=limit, A_eq=E, b_eq=e, bounds=bounds, method="highs-ds", options=options)
         if found.x is None:
             return None, None
         v = np.append(found.x[:n] - found.x[n : 2 * n], found.x[-1])

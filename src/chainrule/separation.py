@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from chainrule.collinearity import Collinearity, find_relations
 from chainrule.exact import whole_numbers
-from chainrule.halfspaces import Direction, Halfspaces, decimal_between, search
+from chainrule.halfspaces import Direction, Halfspaces, decimal_between, readable, search, simplified
 from chainrule.kernels import What, read_rows
 from chainrule.rows import DenseRows
 from chainrule.wording import Finding, column_sentence, direction_sentence
@@ -36,9 +36,10 @@ class Separation:
 
     kind
         "complete": z != 0 in every row. "quasi": z = 0 in some. Both are proven in exact arithmetic, for a rational
-        direction of which `direction` holds the nearest floats. "undecided": rounding hides the answer; nothing is proven.
+        direction of which `direction` holds the nearest floats. "undecided": rounding hides the answer and nothing is
+        proven; a direction, if there is one, separates up to rounding.
     direction, intercept
-        (n,) and a number, in the user's columns; whole numbers where they are small. All 0 when undecided.
+        (n,) and a number, in the user's columns; whole numbers where they are small.
     columns, indices
         The columns that take part.
     n_separated, n_on_plane, rows_on_plane
@@ -95,24 +96,40 @@ def find_separation(
     active = space.all_rows()
     levels: list[tuple[Direction, Mask]] = []
     findings: list[Finding] = []
-    final = False
+    final = by_columns = False
+    near: Direction | None = None
     told = 0
     while active.any():
         level = _by_class(space, active) or _by_columns(space, active, names, findings)
+        by_columns |= level is not None and bool(level.v)
         if level is None:
             outcome, level = search(space, active, None if levels else hint)
-            if level is None:
-                final = outcome == "overlap"
+            if outcome != "found" or level is None:
+                final, near = outcome == "overlap", level
                 break
-            findings.append(direction_sentence(space, level, names, (level.signs[active] == 1).all()))
+            level = _in_few_columns(space, active, level)
+            findings.append(direction_sentence(space, level, names, bool((level.signs[active] == 1).all())))
         if levels:
             findings[told:] = [replace(f, text=f"of the rows left, {f.text}") for f in findings[told:]]
         told = len(findings)
         levels.append((level, active))
         active = active & (level.signs == 0)
     if not levels:
-        return None if final else _undecided(space)
-    return _result(space, levels, findings, active, final or not active.any())
+        return None if final else _undecided(space, near, names)
+    everyone = levels[0][1]
+    total = _combined(space, levels)
+    if len(levels) > 1 and not by_columns:
+        total = _in_few_columns(space, everyone, total)
+        findings = [direction_sentence(space, total, names, not active.any())]
+    return _result(space, total, findings, everyone, active, final or not active.any())
+
+
+def _in_few_columns(space: Halfspaces, active: Mask, found: Direction) -> Direction:
+    """Write the direction with fewer columns and short numbers, its signs the same."""
+    plane = active & (found.signs == 0)
+    if len(found.v) > 1:
+        found = simplified(space, active, plane, found)
+    return found if plane.any() else readable(space, active, found)
 
 
 def _by_class(space: Halfspaces, active: Mask) -> Direction | None:
@@ -177,7 +194,7 @@ def _by_columns(space: Halfspaces, active: Mask, names: tuple[str, str], finding
     return Direction(v, b, signs)
 
 
-def _combined(space: Halfspaces, levels: list[tuple[Direction, Mask]]) -> tuple[dict[int, Fraction], Fraction]:
+def _combined(space: Halfspaces, levels: list[tuple[Direction, Mask]]) -> Direction:
     """One direction with the signs of all levels: each earlier one counts for so much more that it keeps its rows."""
     everyone = levels[0][1]
     total = levels[-1][0]
@@ -202,15 +219,14 @@ def _combined(space: Halfspaces, levels: list[tuple[Direction, Mask]]) -> tuple[
         else:
             raise ArithmeticError("directions can't be combined")
         total = Direction(v, b, expected.astype(np.int8))
-    return total.v, total.b
+    return total
 
 
 def _result(
-    space: Halfspaces, levels: list[tuple[Direction, Mask]], findings: list[Finding], plane: Mask, final: bool
+    space: Halfspaces, found: Direction, findings: list[Finding], everyone: Mask, plane: Mask, final: bool
 ) -> Separation:
     rows = space.rows
-    everyone = levels[0][1]
-    v, b = _combined(space, levels)
+    v, b = found.v, found.b
     support = sorted(j for j, c in v.items() if c)
     whole, whole_b = whole_numbers([v[j] for j in support], b)
     direction = np.zeros(rows.n_features)
@@ -254,11 +270,29 @@ def _sentence(kind: str, findings: list[Finding], m: int) -> str:
     return f"The classes are {how} separated, so no finite coefficients are optimal: {shown}{more}; {ways}."
 
 
-def _undecided(space: Halfspaces) -> Separation:
-    sentence = (
-        "Whether a plane separates the classes could not be decided within rounding; "
-        f"use alpha > 0, e.g. alpha = 1/m = {1 / max(space.rows.n_rows, 1):.2g}."
+def _undecided(space: Halfspaces, near: Direction | None, names: tuple[str, str]) -> Separation:
+    """Say that rounding hides the answer; `near` is a direction that separates up to rounding."""
+    rows = space.rows
+    everyone = space.all_rows()
+    way = f"use alpha > 0, e.g. alpha = 1/m = {1 / max(int(everyone.sum()), 1):.2g}"
+    direction, intercept, support, plane = np.zeros(rows.n_features), 0.0, [], everyone
+    sentence = f"Whether a plane separates the classes could not be decided within rounding; {way}."
+    if near is not None:
+        support = sorted(near.v)
+        direction[support], intercept = [float(near.v[j]) for j in support], float(near.b)
+        plane = everyone & (near.signs == 0)
+        text = direction_sentence(space, near, names, not plane.any()).text
+        sentence = f"Up to rounding, though not exactly, the classes are separated: {text}; {way}, or drop a column."
+    return Separation(
+        "undecided",
+        direction,
+        intercept,
+        tuple(rows.feature_names[j] for j in support),
+        tuple(support),
+        int(everyone.sum() - plane.sum()),
+        int(plane.sum()),
+        np.flatnonzero(plane),
+        False,
+        np.inf,
+        sentence,
     )
-    n = space.rows.n_features
-    none = np.zeros(0, dtype=np.int64)
-    return Separation("undecided", np.zeros(n), 0.0, (), (), 0, 0, none, False, np.inf, sentence)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.collinearity import factor_of, linear_text
-from chainrule.exact import whole_numbers
+from chainrule.exact import simple_fraction, whole_numbers
 from chainrule.halfspaces import Direction, Halfspaces
 
 
@@ -61,12 +61,26 @@ def direction_sentence(space: Halfspaces, found: Direction, classes: tuple[str, 
     if len(names) > 6:
         what = f"a combination of {len(names)} columns ({', '.join(names[:6])}, ...)"
         return Finding(f"{what} {where}")
-    unit = max(map(abs, values))
     whole, whole_b = whole_numbers(values, found.b)
     if max([*map(abs, whole), abs(whole_b)]) <= 10**4:
         text = linear_text(names, [Fraction(c) for c in whole], Fraction(whole_b))
     else:
-        shown = [Fraction(f"{float(c / unit):.5g}") for c in (*values, found.b)]
-        exact = shown == [c / unit for c in (*values, found.b)]
-        text = ("" if exact else "about ") + linear_text(names, shown[:-1], shown[-1])
+        text = _about(space, support, names, [*values, found.b])
     return Finding(f"{text} {where}")
+
+
+def _about(space: Halfspaces, support: list[int], names: tuple[str, ...], numbers: list[Fraction]) -> str:
+    """Write coefficients and intercept in few digits, with "about" where that changes them."""
+    unit = min(abs(c) for c in numbers[:-1])
+    reach = max(abs(c) / Fraction(float(space.p[j])) for c, j in zip(numbers[:-1], support, strict=True))
+    if abs(numbers[-1]) < reach / 10**9:
+        numbers = [*numbers[:-1], Fraction(0)]
+    ratios = [simple_fraction(float(c / unit), 1e-9) if c else c for c in numbers]
+    simple = [ratio for ratio in ratios if ratio is not None]
+    if len(simple) == len(ratios):
+        whole, whole_b = whole_numbers(simple[:-1], simple[-1])
+        return "about " + linear_text(names, [Fraction(c) for c in whole], Fraction(whole_b))
+    unit = max(abs(c) for c in numbers[:-1])
+    exact = [c / unit for c in numbers]
+    shown = [Fraction(f"{float(c):.5g}") for c in exact]
+    return ("" if shown == exact else "about ") + linear_text(names, shown[:-1], shown[-1])
