@@ -106,7 +106,7 @@ def test_evaluate_refuses_a_table_without_labels(run, trained, tmp_path):
 def test_explain_prints_the_row_forward_and_backward(run, trained):
     outcome = run("explain", trained.model, trained.table, "--row", 1)
     assert outcome.code == 0
-    assert "Row 1 (sex is male, y = 1) after the last epoch, 200" in outcome.out
+    assert "Row 1 (sex is male, y = 1; a training row) after the last epoch, 200" in outcome.out
     for word in (
         "dL/dg",
         "dg/dz",
