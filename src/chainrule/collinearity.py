@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from scipy.linalg import solve_triangular
 
 from chainrule.exact import U, exact_signs, simple_fraction, whole_numbers
 from chainrule.kernels import BLOCK_ROWS
-from chainrule.rows import DenseRows, Moments
+from chainrule.rows import DenseRows, Moments, power_of_two
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -53,8 +54,9 @@ class Relation:
 class Collinearity:
     """All relations among the columns (with the intercept, where there is one).
 
-    relations: a basis of them, sparse (of more than `MAX_LISTED` those of the fewest columns); pivots (r,): columns that together carry all, the earlier ones kept;
-    null_basis (n, n - r): orthonormal, in standardised columns (x - mean) / sd; a constant column counts as unit vector.
+    relations: a basis of them, sparse (of more than `MAX_LISTED` those of the fewest columns); pivots (r,): columns that
+    together carry all, the earlier ones kept; null_basis (n, n - r): orthonormal, in standardised columns (x - mean) / sd,
+    where a constant column counts as unit vector.
     """
 
     relations: tuple[Relation, ...]
@@ -259,11 +261,12 @@ def _relation(
     support = np.append(support[support != j], j)
     first = next(active_blocks(rows, support))[1][0]
     best: _Candidate | None = None
-    for coefficients in _snapped(v[support] / size[support]):
+    p = power_of_two(size[support])
+    for coefficients in [*_snapped(v[support] / size[support]), *_snapped(v[support] / (size[support] * p), p)]:
         found = _judge(rows, support, coefficients, first, fit_intercept)
-        if best is None or found.ratio < best.ratio:
+        if best is None or found.exact or 1.0 < best.ratio > found.ratio:
             best = found
-        if best.ratio <= 1.0:
+        if best.exact:
             break
     if best is None or best.ratio > 1.0:
         raw = _refined(rows, support, v, moments, matrix, size, fit_intercept)
@@ -289,21 +292,26 @@ def _relation(
     )
 
 
-def _snapped(c: Vector) -> Iterator[list[Fraction]]:
-    """Give simple rationals near the coefficients `c`: measured by one of them, then decimals with the last one 1."""
+def _snapped(c: Vector, p: Vector | None = None) -> Iterator[list[Fraction]]:
+    """Give simple rationals near the coefficients `c`: measured by one of them, then decimals with the last one 1.
+
+    p: powers of two by which the columns were multiplied, so that wide scales don't hide small numbers.
+    """
     seen = set()
+    back = [Fraction(1)] * len(c) if p is None else [Fraction(float(x)) for x in p]
     for unit in [*c[::-1][: 1 if len(c) > 12 else None]]:
         ratios = [simple_fraction(float(x / unit)) for x in c]
-        if any(ratio is None for ratio in ratios):
+        simple = [ratio * x for ratio, x in zip(ratios, back, strict=True) if ratio is not None]
+        if len(simple) < len(c):
             continue
-        whole = whole_numbers([ratio for ratio in ratios if ratio is not None], Fraction(0))[0]
-        sign = 1 if whole[-1] > 0 else -1
-        key = tuple(sign * x for x in whole)
+        whole = whole_numbers(simple, Fraction(0))[0]
+        sign = (1 if whole[-1] > 0 else -1) * gcd(*whole)
+        key = tuple(x // sign for x in whole)
         if key not in seen:
             seen.add(key)
             yield [Fraction(x) for x in key]
     decimals = [float(f"{x / c[-1]:.7g}") for x in c]
-    if all(abs(d - x / c[-1]) <= 1e-7 * abs(d) for d, x in zip(decimals, c, strict=True)):
+    if p is None and all(abs(d - x / c[-1]) <= 1e-7 * abs(d) for d, x in zip(decimals, c, strict=True)):
         yield [Fraction(d) for d in decimals]
 
 

@@ -119,7 +119,9 @@ def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> Signs:
         step = max(1, MAX_TERMS // (2 * len(pairs) + len(constants) + 1))
         for first in range(0, q, step):
             part = slice(first, first + step)
-            signs[part], open_rows[part] = _part_signs(X[part] * p, pairs, constants)
+            scaled = X[part] * p
+            signs[part], open_rows[part] = _part_signs(scaled, pairs, constants)
+            open_rows[part] |= ((np.abs(scaled) < TINY) & (X[part] != 0)).any(axis=1)
     for i in np.flatnonzero(open_rows):
         value = sum((c * Fraction(float(x)) for c, x in zip(whole, X[i], strict=True)), Fraction(whole_b))
         signs[i] = (value > 0) - (value < 0)
@@ -133,6 +135,6 @@ def _part_signs(X: Matrix, pairs: list[tuple[int, float]], constants: list[float
     for i, (j, f) in enumerate(pairs):
         x = np.ascontiguousarray(X[:, j])
         terms[2 * i], terms[2 * i + 1] = _two_product(x, f)
-        small |= (x != 0) & ((np.abs(x) < TINY) | (np.abs(terms[2 * i]) < TINY))
+        small |= (x != 0) & (np.abs(terms[2 * i]) < TINY)
     terms[2 * len(pairs) : -1] = np.array(constants)[:, None]
     return sum_signs(terms), small

@@ -206,10 +206,10 @@ def _combined(space: Halfspaces, levels: list[tuple[Direction, Mask]]) -> Direct
             reach = np.abs(space.scores(total, strict)[0][strict]).max()
             least = np.abs(space.scores(level, strict)[0][strict]).min()
             ratio = float(reach / least) if least > 0 else np.inf
-        factor = Fraction(1)
         expected = np.where(level.signs == 1, 1, total.signs)
-        for exponent in (0, *((np.arange(0, 31, 10) + np.ceil(np.log2(ratio)) + 1) if 0 < ratio < 1e300 else ())):
-            factor = Fraction(2) ** int(max(exponent, 0))
+        near = int(np.ceil(np.log2(ratio))) + 1 if 0 < ratio < 1e300 else 0
+        for exponent in (0, near, near + 10, near + 30, 300, 1000):
+            factor = Fraction(2) ** max(exponent, 0)
             v = {j: total.v.get(j, Fraction(0)) + factor * level.v.get(j, Fraction(0)) for j in {*total.v, *level.v}}
             b = total.b + factor * level.b
             mask = everyone & ((level.signs == 1) | (total.signs == 1))

@@ -1,0 +1,242 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from chainrule.collinearity import correlation_tolerance, find_relations, least_norm
+from chainrule.exact import exact_signs, simple_fraction, sum_signs
+from chainrule.rows import DenseRows
+
+
+def dense(X, names=None, s=None):
+    names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else names
+    return DenseRows(X, np.zeros(len(X), dtype=np.uint8), s, names)
+
+
+def relations(X, names=None, s=None, **options):
+    return find_relations(dense(X, names, s), **options)
+
+
+def sentences(X, names=None, s=None, **options):
+    return [relation.sentence for relation in relations(X, names, s, **options).relations]
+
+
+def as_rank(found, n):
+    assert found.null_basis.shape == (n, n - len(found.pivots))
+    np.testing.assert_allclose(found.null_basis.T @ found.null_basis, np.eye(n - len(found.pivots)), atol=1e-12)
+    return len(found.pivots)
+
+
+# Exact signs
+
+
+def reference_signs(X, v, b):
+    values = [sum((c * Fraction(float(x)) for c, x in zip(v, row, strict=True)), b) for row in X]
+    return [(value > 0) - (value < 0) for value in values]
+
+
+@pytest.mark.parametrize("simple", [True, False])
+def test_signs_are_those_of_fractions_also_next_to_zero(rng, simple):
+    seen = set()
+    for trial in range(60):
+        k, q = int(rng.integers(1, 6)), 40
+        X = rng.normal(size=(q, k)) * 10.0 ** rng.integers(-8, 9, k)
+        v = [Fraction(int(rng.integers(1, 10)), int(rng.integers(1, 9))) for _ in range(k)]
+        if not simple:
+            v = [c * Fraction(rng.normal()) for c in v]
+        for i in range(0, q, 2):  # as near to the plane through 0 as floats go
+            part = sum((c * Fraction(float(x)) for c, x in zip(v[:-1], X[i, :-1], strict=True)), Fraction(0))
+            X[i, -1] = float(-part / v[-1])
+        b = Fraction(0)
+        if trial % 2:
+            b = -sum((c * Fraction(float(x)) for c, x in zip(v, X[3], strict=True)), Fraction(0))
+        found = exact_signs(X, v, b).tolist()
+        assert found == reference_signs(X, v, b)
+        seen |= set(found)
+    assert seen == {-1, 0, 1}
+
+
+def test_signs_of_numbers_whose_products_underflow_or_overflow():
+    X = np.array([[1e-300, 1e300], [5e-324, 5e-324], [5e-324, 1e-323], [0.0, 0.0], [1e308, 1e308], [1e308, -1e-308]])
+    v = [Fraction(1), Fraction(-1)]
+    assert exact_signs(X, v, Fraction(0)).tolist() == reference_signs(X, v, Fraction(0)) == [-1, 0, -1, 0, 0, 1]
+    tiny = [Fraction(1, 10**200), Fraction(-(10**200))]
+    assert exact_signs(X, tiny, Fraction(0)).tolist() == reference_signs(X, tiny, Fraction(0))
+
+
+def test_sum_signs_where_everything_cancels_but_the_last_bit():
+    terms = np.array(
+        [[1e16, 1.0, 1e300], [1.0, 2.0**-60, 1.0], [-1e16, -1.0, -1e300], [-1.0, 0.0, -1.0], [0, 0, 5e-324]]
+    )
+    assert sum_signs(terms.copy()).tolist() == [0, 1, 1]
+
+
+def test_simple_fraction():
+    assert simple_fraction(1 / 3 + 1e-12) == Fraction(1, 3)
+    assert simple_fraction(-2.0) == -2
+    assert simple_fraction(np.pi) is None
+    assert simple_fraction(np.inf) is None
+
+
+# Relations
+
+
+def test_weekend_example_is_named(rng):
+    day = rng.integers(0, 7, 500)
+    sat, sun = (day == 5) * 1.0, (day == 6) * 1.0
+    X = np.column_stack([rng.normal(size=500), sat, sun, sat + sun])
+    found = relations(X, ["age", "sat", "sun", "weekend"])
+    (relation,) = found.relations
+    assert relation.sentence == "sat + sun = weekend"
+    assert relation.columns == ("sat", "sun", "weekend")
+    assert relation.indices == (1, 2, 3)
+    assert relation.coefficients == (-1.0, -1.0, 1.0)
+    assert relation.constant == 0.0
+    assert relation.exact
+    assert found.pivots.tolist() == [0, 1, 2]
+    assert found.exact
+
+
+def test_dummy_trap_is_named_for_each_category(rng):
+    species, island = rng.integers(0, 3, 400), rng.integers(0, 4, 400)
+    X = np.hstack([np.eye(3)[species], np.eye(4)[island]])
+    names = [f"species={c}" for c in "ABC"] + [f"island={c}" for c in "abcd"]
+    assert sentences(X, names) == [
+        "the levels of species add up to the intercept: species=A + species=B + species=C = 1",
+        "the levels of island add up to the intercept: island=a + island=b + island=c + island=d = 1",
+    ]
+    # Without an intercept only the two sums are alike: one relation.
+    assert as_rank(relations(X, names, fit_intercept=False), 7) == 6
+
+
+def test_duplicates_shifts_and_constants(rng):
+    k = rng.integers(-50, 50, (300, 2)).astype(float)
+    X = np.column_stack([k, 2 * k[:, 0], k[:, 0] + 5, np.full(300, 3.0), k[:, 1] / 4])
+    found = relations(X)
+    assert [r.sentence for r in found.relations] == ["x3 = 2 x1", "x4 = x1 + 5", "x5 is constant (3)", "4 x6 = x2"]
+    assert all(r.exact for r in found.relations)
+    assert as_rank(found, 6) == 2
+    assert sentences(X[:, :5], fit_intercept=False) == ["x3 = 2 x1", "3 x5 = -5 x1 + 3 x4"] or (
+        as_rank(relations(X[:, :5], fit_intercept=False), 5) == 3
+    )
+
+
+def test_collinear_up_to_rounding_is_not_called_exact(rng):
+    X = rng.normal(size=(60, 2))
+    X = np.column_stack([X, X[:, 0] + X[:, 1]])
+    (relation,) = relations(X).relations
+    assert relation.sentence == "x1 + x2 = x3 (up to rounding, not exactly)"
+    assert relation.up_to_rounding
+    assert not relation.exact
+    exact = [Fraction(a) + Fraction(b) - Fraction(c) for a, b, c in X.tolist()]
+    assert any(exact)
+    assert 0 <= relation.deviation < 1e-15
+    # The same on numbers whose sums don't round is exact.
+    X = np.round(X * 2**20) / 2**20
+    X[:, 2] = X[:, 0] + X[:, 1]
+    assert relations(X).relations[0].exact
+
+
+def test_one_row_off_by_a_last_bit_breaks_exactness(rng):
+    X = rng.integers(-9, 10, (5000, 2)).astype(float)
+    X = np.column_stack([X, X[:, 0] - 3 * X[:, 1] + 7])
+    assert sentences(X) == ["x3 = x1 - 3 x2 + 7"]
+    X[4321, 2] = np.nextafter(X[4321, 2], 99)
+    (relation,) = relations(X).relations
+    assert not relation.exact
+    assert relation.up_to_rounding
+
+
+def test_nearly_collinear_says_how_nearly(rng):
+    X = rng.normal(size=(400, 2))
+    X = np.column_stack([X, X[:, 0] + 1e-8 * rng.normal(size=400)])
+    (relation,) = relations(X).relations
+    assert not relation.exact
+    assert not relation.up_to_rounding
+    assert 1e-8 < relation.deviation < 1e-7
+    assert "to within" in relation.sentence
+    X[:, 2] = X[:, 0] + 1e-5 * rng.normal(size=400)
+    assert relations(X).relations == ()
+
+
+@pytest.mark.parametrize("trial", range(20))
+def test_small_integer_relations_on_all_scales(rng, trial):
+    m, free, k = 200, 4, 3
+    base = rng.integers(-20, 21, (m, free)).astype(float)
+    C = rng.integers(-3, 4, (free, k))
+    C[0, (C != 0).sum(axis=0) == 0] = 1
+    X = np.column_stack([base, base @ C + rng.integers(-5, 6, k)])
+    scale = 2.0 ** rng.integers(-27, 28, free + k)
+    found = relations(X * scale)
+    assert found.exact
+    assert as_rank(found, free + k) == free
+    for relation in found.relations:
+        v = np.array([Fraction(c) for c in relation.coefficients])
+        for row in (X * scale)[:, relation.indices][:20]:
+            assert sum(c * Fraction(x) for c, x in zip(v, row.tolist(), strict=True)) == Fraction(relation.constant)
+    z = (X - X.mean(axis=0)) / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    assert np.abs(z @ found.null_basis).max() < 1e-12
+
+
+def test_rows_of_weight_0_do_not_count(rng):
+    X = rng.integers(-9, 10, (100, 2)).astype(float)
+    X = np.column_stack([X, X[:, 0]])
+    X[:10, 2] += 1
+    X[10] = np.nan
+    s = np.ones(100)
+    assert len(relations(X, s=np.where(np.arange(100) == 10, 0.0, s)).relations) == 0
+    s[:11] = 0
+    assert sentences(X, s=s) == ["x3 = x1"]
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (5, 40), (2, 3)])
+def test_wide_data_have_rank_of_the_rows_less_one(rng, shape):
+    found = relations(rng.normal(size=shape))
+    assert as_rank(found, shape[1]) == shape[0] - 1
+    assert found.n_relations == shape[1] - shape[0] + 1
+    assert not found.exact
+
+
+def test_many_relations_are_not_all_listed(rng):
+    found = relations(np.repeat(rng.normal(size=(100, 3)), 50, axis=1))
+    assert len(found.relations) == 40
+    assert found.n_relations == 147
+    assert found.sentence.endswith("and 107 more relations")
+    assert not found.exact
+
+
+def test_no_relation_in_full_rank_data_on_all_scales(rng):
+    X = rng.normal(size=(500, 20)) * 10.0 ** rng.integers(-8, 9, 20)
+    X += 1000 * X.std(axis=0)
+    found = relations(X)
+    assert found.relations == ()
+    assert found.sentence == ""
+    assert found.pivots.tolist() == list(range(20))
+    assert as_rank(found, 20) == 20
+
+
+def test_float32_is_up_to_the_rounding_of_float32(rng):
+    X = rng.normal(size=(300, 2)).astype(np.float32)
+    X = np.column_stack([X, X[:, 0] + X[:, 1]])
+    assert X.dtype == np.float32
+    assert sentences(X) == ["x1 + x2 = x3 (up to rounding, not exactly)"]
+
+
+def test_least_norm_keeps_the_predictions_and_shrinks(rng):
+    k = rng.integers(-50, 50, (300, 2)).astype(float)
+    X = np.column_stack([k, 2 * k[:, 0], k[:, 0] + 1000, np.full(300, 3.0)])
+    rows = dense(X)
+    found, moments = find_relations(rows), rows.moments()
+    w, b = np.array([1.0, -2.0, 0.5, 3.0, 7.0]), 0.25
+    short, bias = least_norm(w, b, moments, found.null_basis)
+    np.testing.assert_allclose(X @ short + bias, X @ w + b, rtol=1e-12)
+    sd = np.where(moments.sd > 0, moments.sd, 1.0)
+    Z = (X - X.mean(axis=0)) / sd
+    best = np.linalg.lstsq(Z, Z @ (w * sd), rcond=None)[0]
+    np.testing.assert_allclose(short * sd, best, rtol=0, atol=1e-11 * np.abs(best).max())
+    again, _ = least_norm(short, bias, moments, found.null_basis)
+    np.testing.assert_allclose(again, short, rtol=1e-12, atol=1e-14)
+
+
+def test_tolerance_grows_with_the_columns_and_the_depth_of_the_sum():
+    assert correlation_tolerance(30, 10**6) > correlation_tolerance(30, 10**3) > correlation_tolerance(3, 10**3) > 0
