@@ -76,8 +76,8 @@ def find_separation(
 ) -> Separation | None:
     """Find a separating direction; None when it is proven that there is none.
 
-    Columns that `find_relations` names are left out, also those that follow from others up to rounding only: None
-    means that the model without them is not separated.
+    Columns that follow from others exactly or up to rounding (`find_relations`) are left out: None means that the model
+    without them is not separated.
 
     Parameters
     ----------
@@ -91,7 +91,9 @@ def find_separation(
         Names of class 0 and class 1, for the sentence.
     """
     found = find_relations(rows, fit_intercept=fit_intercept) if collinearity is None else collinearity
-    space = Halfspaces.of(rows, found.pivots, fit_intercept)
+    # A column that is only nearly a combination of others counts: what it adds may be all that separates.
+    near_columns = [relation.indices[-1] for relation in found.relations if not relation.up_to_rounding]
+    space = Halfspaces.of(rows, np.union1d(found.pivots, near_columns).astype(np.int64), fit_intercept)
     names = (str(classes[0]), str(classes[1]))
     active = space.all_rows()
     levels: list[tuple[Direction, Mask]] = []

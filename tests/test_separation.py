@@ -1,0 +1,440 @@
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from chainrule.overlap import decide, normalized, overlap_is_proven
+from chainrule.rows import DenseRows
+from chainrule.separation import find_separation
+
+
+def separation(X, y, s=None, names=None, *, n_threads=None, **options):
+    names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else names
+    return find_separation(DenseRows(X, np.asarray(y, dtype=np.uint8), s, names, n_threads), **options)
+
+
+def scores(found, X, y):
+    """(2y - 1)(x.v + b) with the direction as given, in fractions: exact for the floats."""
+    v = [Fraction(float(c)) for c in found.direction]
+    sides = np.where(np.asarray(y) > 0, 1, -1)
+    values = [
+        sum((c * Fraction(float(x)) for c, x in zip(v, row, strict=True)), Fraction(found.intercept)) for row in X
+    ]
+    return [value * int(side) for value, side in zip(values, sides, strict=True)]
+
+
+def holds(found, X, y):
+    """The direction as floats keeps every row on its side, up to the rounding of its own numbers."""
+    X = np.asarray(X, dtype=float)
+    z = (X @ found.direction + found.intercept) * np.where(np.asarray(y) > 0, 1, -1)
+    size = np.abs(X) @ np.abs(found.direction) + abs(found.intercept)
+    assert (z >= -1e-13 * size).all()
+    plane = np.zeros(len(X), dtype=bool)
+    plane[found.rows_on_plane] = True
+    assert (np.abs(z[plane]) <= 1e-13 * size[plane]).all()
+    assert (found.n_separated, found.n_on_plane) == ((~plane).sum(), plane.sum())
+    assert (found.kind == "complete") == (not plane.any())
+
+
+def kind_by_rays(X, y):
+    """Independent and exact: every extreme ray of {v: A v >= 0} is orthogonal to k - 1 rows. Whole numbers, full rank."""
+    A = np.column_stack([X, np.ones(len(X), dtype=int)]).astype(np.int64) * np.where(y, 1, -1)[:, None]
+    A = np.unique(A, axis=0).astype(object)
+    k = A.shape[1]
+    rays = []
+    for rows in combinations(range(len(A)), k - 1):
+        M = A[list(rows)]
+        if k == 2:
+            v = np.array([M[0, 1], -M[0, 0]], dtype=object)
+        elif k == 3:
+            (a, b, c), (d, e, f) = M
+            v = np.array([b * f - c * e, c * d - a * f, a * e - b * d], dtype=object)
+        else:
+            v = np.array([(-1) ** j * determinant(np.delete(M, j, axis=1)) for j in range(k)], dtype=object)
+        if not v.any():
+            continue
+        z = A @ v
+        if (z >= 0).all():
+            rays.append(v)
+        elif (z <= 0).all():
+            rays.append(-v)
+    if not rays:
+        return None
+    return "complete" if (A @ np.sum(rays, axis=0) > 0).all() else "quasi"
+
+
+def determinant(M):
+    (a, b, c), (d, e, f), (g, h, i) = M
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+
+
+# Against an exact reference
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_small_problems_against_all_extreme_rays(rng, part):
+    seen = set()
+    for trial in range(50):
+        n = 1 + trial % 3
+        m = int(rng.integers(n + 3, (40, 25, 13)[n - 1]))
+        X = rng.integers(-3, 4, (m, n)) if trial % 2 else rng.integers(-12, 13, (m, n))
+        z = X @ rng.integers(-2, 3, n) + int(rng.integers(-1, 2))
+        y = (z + 2 * rng.normal(size=m) > 0) if part % 2 else np.where(z == 0, rng.random(m) < 0.5, z > 0)
+        if y.all() or not y.any() or np.linalg.matrix_rank(np.column_stack([X, np.ones(m)])) <= n:
+            continue
+        expected = kind_by_rays(X, y)
+        scaled = X * 2.0 ** rng.integers(-27, 28, n)
+        found = separation(scaled, y)
+        assert (found and found.kind) == expected
+        if found:
+            assert found.final
+            holds(found, scaled, y)
+        seen.add(expected)
+    assert len(seen) >= 2
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_rows_one_unit_off_a_line_in_a_million(rng, part):
+    """Here the linear program alone is wrong: margins of 1e-6 and signs within its tolerance."""
+    seen = set()
+    for _ in range(40):
+        x = rng.integers(-(2**20), 2**20, 14)
+        off = rng.integers(-1, 2, 14)
+        X = np.column_stack([x, 3 * x + off])
+        y = np.where(off == 0, rng.random(14) < 0.5, off > 0)
+        if rng.random() < 0.5:
+            y[0] = ~y[0]
+        if y.all() or not y.any() or len(np.unique(off)) < 2:
+            continue
+        expected = kind_by_rays(X, y)
+        found = separation(X.astype(float), y)
+        got = found and found.kind
+        assert got in (expected, "undecided")
+        seen.add(got)
+    assert seen >= {"complete", None}
+
+
+@pytest.mark.parametrize("kind", [None, "complete", "quasi"])
+@pytest.mark.parametrize("part", range(6))
+def test_by_construction(rng, kind, part):
+    for trial in range(50):
+        n = int(rng.integers(2, 13)) if trial % 10 else int(rng.integers(20, 70))
+        m = int(rng.integers(2 * n + 10, 8 * n + 40))
+        support = rng.choice(n, int(rng.integers(1, min(n, 6) + 1)), replace=False)
+        v = np.zeros(n)
+        v[support] = rng.integers(1, 4, len(support)) * rng.choice([-1, 1], len(support))
+        X = rng.normal(size=(m, n)) if trial % 3 else rng.integers(-9, 10, (m, n)).astype(float)
+        X[:, support] = rng.integers(-6, 7, (m, len(support)))
+        X = np.vstack([X, 0 * X[:1]])
+        z = X @ v
+        y = z >= 0
+        if kind is None:  # rows with both labels that span everything
+            y = rng.random(m + 1) < 1 / (1 + np.exp(-z))
+            both = np.arange(n + 2)
+        elif kind == "quasi":  # rows on the plane with both labels, few or many
+            both = np.flatnonzero(z == 0)[: rng.integers(1, n + 5)]
+            keep = (z != 0) | np.isin(np.arange(m + 1), both)
+            X, y, z = X[keep], y[keep], z[keep]
+            both = np.flatnonzero(z == 0)
+        else:
+            both = np.zeros(0, dtype=int)
+        X, y = np.vstack([X, X[both]]), np.append(y, ~y[both])
+        X = X * 2.0 ** rng.integers(-27, 28, n)
+        if y.all() or not y.any():
+            continue
+        found = separation(X, y)
+        assert (found and found.kind) == kind
+        if found:
+            assert found.final
+            holds(found, X, y)
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_random_overlapping_data_are_never_called_separated(rng, part):
+    for _ in range(50):
+        n = int(rng.integers(1, 9))
+        m = int(rng.integers(60 * n, 120 * n))
+        X = rng.standard_t(3, size=(m, n)) * 10.0 ** rng.integers(-8, 9, n)
+        X += rng.choice([0, 1000]) * X.std(axis=0)
+        y = rng.random(m) < rng.choice([0.1, 0.5])
+        y[:2] = 0, 1
+        found = separation(X, y)
+        if found:  # possible by chance with few positives: then it has to hold
+            holds(found, X, y)
+        else:
+            # Independent: the logistic optimum is finite, its gradient 0.
+            Z = np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(m)])
+            w = np.zeros(n + 1)
+            for _ in range(30):
+                g = 1 / (1 + np.exp(-np.clip(Z @ w, -500, 500)))
+                w -= np.linalg.solve((Z.T * (g * (1 - g) + 1e-12)) @ Z, Z.T @ (g - y))
+            assert np.abs(Z.T @ (g - y)).max() < 1e-9 * m
+            assert np.abs(w).max() < 30
+
+
+# Proofs
+
+
+def test_no_multipliers_prove_overlap_of_separated_rows(rng):
+    for _ in range(300):
+        k = int(rng.integers(2, 6))
+        A = rng.integers(-5, 6, (40, k)).astype(float)
+        v = rng.integers(-2, 3, k)
+        v[0] = 1
+        z = A @ v
+        A = A * np.where(z < 0, -1.0, 1.0)[:, None]
+        if not z.any():
+            continue
+        # As near to a proof as can be: rows off the plane get next to nothing.
+        for weight in (1.0, 1e-8, 1e-16, 1e-30):
+            assert not overlap_is_proven(A, np.where(z == 0, rng.random(40) + 0.1, weight))
+        assert decide(normalized(A)).kind != "overlap"
+
+
+def test_multipliers_prove_overlap(rng):
+    half = rng.normal(size=(30, 4))
+    A = np.vstack([half, -half])
+    assert overlap_is_proven(A, np.ones(60))
+    assert not overlap_is_proven(A, np.append(np.full(30, 3.0), np.ones(30)))
+    assert not overlap_is_proven(A, np.append(np.zeros(30), np.ones(30)))
+    assert not overlap_is_proven(A[:, [0, 1, 2, 2]], np.ones(60))
+
+
+# Known cases, in words
+
+
+def test_endometrial_like_level_is_named(rng):
+    m = 79
+    nv = (np.arange(m) < 13).astype(float)
+    X = np.column_stack([nv, rng.integers(0, 50, m), rng.normal(1.6, 0.7, m)])
+    y = rng.random(m) < 0.38
+    y[nv == 1] = True
+    found = separation(X, y, names=["NV", "PI", "EH"], classes=("low", "high"))
+    assert (found.kind, found.columns, found.final) == ("quasi", ("NV",), True)
+    assert found.direction.tolist() == [1.0, 0.0, 0.0]
+    assert found.intercept == 0.0
+    assert (found.n_separated, found.n_on_plane) == (13, 66)
+    assert "every row with NV = 1 is high" in found.sentence
+    assert "alpha > 0, e.g. alpha = 1/m = 0.013" in found.sentence
+    share = y[nv == 0].mean()
+    entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    assert found.loss_infimum_at_most == pytest.approx(entropy * 66 / 79)
+
+
+def test_level_of_a_category_is_named_with_its_class(rng):
+    level = rng.integers(0, 3, 300)
+    names = ["species=Adelie", "species=Chinstrap", "species=Gentoo", "mass"]
+    X = np.column_stack([np.eye(3)[level], rng.normal(size=300)])
+    y = rng.random(300) < 0.5
+    y[level == 2] = True
+    found = separation(X, y, names=names, classes=("female", "male"))
+    assert found.columns == ("species=Gentoo",)
+    assert "species=Gentoo: every row of this level is male" in found.sentence
+    assert "merge the level" in found.sentence
+    y = rng.random(300) < 0.5
+    y[level != 2] = False
+    found = separation(X, y, names=names, classes=("female", "male"))
+    assert "every row without species=Gentoo is female" in found.sentence
+
+
+def test_level_without_a_column_of_its_own(rng):
+    level = rng.integers(0, 4, 400)
+    X = np.column_stack([np.eye(4)[level][:, :3], rng.normal(size=400)])
+    y = rng.random(400) < 0.5
+    y[level == 3] = False
+    found = separation(X, y, names=["c=a", "c=b", "c=d", "x"], classes=("no", "yes"))
+    assert (found.kind, found.final) == ("quasi", True)
+    assert "c: every row of none of c=a, c=b, c=d is no" in found.sentence
+    assert found.rows_on_plane.tolist() == np.flatnonzero(level != 3).tolist()
+
+
+def test_age_separates_completely(rng):
+    age = np.append(rng.integers(18, 41, 60), rng.integers(41, 80, 60)).astype(float)
+    age[[0, 60]] = 40, 41
+    X = np.column_stack([rng.normal(size=120), age])
+    found = separation(X, age > 40.5, names=["x", "age"], classes=("no", "yes"))
+    assert found.kind == "complete"
+    assert found.columns == ("age",)
+    assert "age above 40.5 separates the classes completely: yes above, no below" in found.sentence
+    assert found.loss_infimum_at_most == 0.0
+    assert -found.intercept / found.direction[1] == 40.5
+
+
+def test_toy_of_complete_separation():
+    X = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]])
+    assert separation(X, [0, 0, 0, 1, 1, 1]).kind == "complete"
+    assert separation(X, [1, 1, 1, 0, 0, 0]).direction[0] < 0
+    assert separation(X, [0, 0, 1, 0, 1, 1]) is None
+    tie = np.array([[1.0], [2.0], [3.0], [3.0], [5.0], [6.0]])
+    found = separation(tie, [0, 0, 0, 1, 1, 1])
+    assert (found.kind, found.rows_on_plane.tolist()) == ("quasi", [2, 3])
+    assert "every row above 3 is class 1 and every row below 3 is class 0" in found.sentence
+    assert separation(tie, [0, 0, 1, 0, 1, 1]).kind == "quasi"
+
+
+def test_iris_two_species():
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True)
+    first = y < 2
+    found = separation(X[first], y[first] == 1)
+    assert found.kind == "complete"
+    assert len(found.columns) == 1
+    holds(found, X[first], y[first] == 1)
+    assert separation(X[~(y == 0)], y[~(y == 0)] == 2) is None
+
+
+def test_only_three_columns_together_separate(rng):
+    X = rng.normal(size=(2000, 12))
+    X[:, :3] = rng.integers(-9, 10, (2000, 3))
+    z = X[:, 0] + 2 * X[:, 1] - X[:, 2]
+    y = np.where(z == 0, rng.random(2000) < 0.5, z > 0)
+    found = separation(X, y)
+    assert (found.kind, found.columns, found.final) == ("quasi", ("x1", "x2", "x3"), True)
+    assert found.direction[:3].tolist() == [1.0, 2.0, -1.0]
+    assert min(scores(found, X, y)) == 0
+    assert found.n_on_plane == (z == 0).sum()
+    assert "x1 + 2 x2 - x3 is above 0 only in rows of class 1" in found.sentence
+    y = z > 0.5
+    found = separation(X, y)
+    assert (found.kind, found.columns) == ("complete", ("x1", "x2", "x3"))
+    assert min(scores(found, X, y)) > 0
+
+
+def test_one_row_flipped_and_its_weight_0(rng):
+    X = rng.normal(size=(3000, 5))
+    y = X @ [1.0, -2.0, 0.5, 3.0, 1.0] > 0.3
+    assert separation(X, y).kind == "complete"
+    deep = np.argmax(np.abs(X @ [1.0, -2.0, 0.5, 3.0, 1.0]))
+    y[deep] = ~y[deep]
+    assert separation(X, y) is None
+    s = np.ones(3000)
+    s[deep] = 0
+    X[deep] = np.nan
+    found = separation(X, y, s)
+    assert found.kind == "complete"
+    assert found.n_separated == 2999
+
+
+def test_wide_data_are_always_separated(rng):
+    X = rng.normal(size=(20, 50))
+    y = rng.random(20) < 0.5
+    y[:2] = 0, 1
+    found = separation(X, y)
+    assert found.kind == "complete"
+    holds(found, X, y)
+    X[1] = X[0]
+    found = separation(X, y)
+    assert (found.kind, found.rows_on_plane.tolist()) == ("quasi", [0, 1])
+
+
+def test_collinear_columns_do_not_break_it(rng):
+    X = rng.normal(size=(500, 3))
+    X = np.column_stack([X, X[:, 0], X[:, 0] + X[:, 1], np.full(500, 2.0), 5 - X[:, 2]])
+    assert separation(X, rng.random(500) < 0.5) is None
+    y = X[:, 0] + X[:, 1] - X[:, 2] > 0.1
+    found = separation(X, y)
+    assert found.kind == "complete"
+    holds(found, X, y)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1000.0])
+def test_scales_and_shifts(rng, shift):
+    X = rng.normal(size=(800, 6))
+    z = X @ rng.normal(size=6)
+    X = (X + shift) * 10.0 ** rng.permutation([-8, -5, -1, 0, 4, 8])
+    assert separation(X, z + rng.logistic(size=800) > 0) is None
+    found = separation(X, z > 0)
+    assert found.kind == "complete"
+    assert found.n_separated == 800
+
+
+def test_levels_absent_from_the_subset_are_found(rng):
+    m = 30_000
+    level = np.where(np.arange(m) < 60, np.arange(m) // 3, 20 + rng.integers(0, 5, m))
+    X = np.eye(25)[level]
+    y = rng.random(m) < 0.5
+    y[:60:3], y[1:60:3] = True, False
+    assert separation(X, y) is None
+    y[3:6] = True
+    found = separation(X, y)
+    assert found.columns == ("x2",)
+    assert found.n_separated == 3
+
+
+def test_violating_rows_outside_the_subset_are_found(rng):
+    m = 50_000
+    X = rng.normal(size=(m, 4))
+    y = X @ [1.0, 1.0, 0.0, -1.0] > 0
+    found = separation(X, y)
+    assert (found.kind, found.n_separated) == ("complete", m)
+    y[np.argsort(np.abs(X @ [1.0, 1.0, 0.0, -1.0]))[:200]] ^= True
+    assert separation(X, y) is None
+
+
+def test_hint_is_tried_and_a_wrong_one_does_no_harm(rng):
+    X = rng.normal(size=(300, 4))
+    w = np.array([1.0, -1.0, 2.0, 0.5])
+    y = X @ w > 0.1
+    assert separation(X, y, hint=(w, -0.1)).kind == "complete"
+    assert separation(X, y, hint=(-w, 5.0)).kind == "complete"
+    assert separation(X, y, hint=(np.full(4, np.nan), 0.0)).kind == "complete"
+    assert separation(X, rng.random(300) < 0.5, hint=(w, -0.1)) is None
+
+
+def test_storage_and_threads_change_nothing(rng):
+    X = rng.integers(-6, 7, (20_000, 6)).astype(np.float32)
+    z = X[:, 0] - X[:, 1] + X[:, 4]
+    y = np.where(z == 0, rng.random(20_000) < 0.5, z > 0)
+    first = separation(X, y, n_threads=1)
+    assert first.kind == "quasi"
+    for other in (np.asfortranarray(X), X.astype(float), np.repeat(X, 2, axis=1)[:, ::2]):
+        again = separation(other, y, n_threads=2)
+        assert again == first
+        np.testing.assert_array_equal(again.direction, first.direction)
+        np.testing.assert_array_equal(again.rows_on_plane, first.rows_on_plane)
+
+
+def test_without_intercept_the_plane_goes_through_0(rng):
+    X = np.abs(rng.normal(size=(200, 2))) + 1
+    y = X[:, 0] > 2
+    assert separation(X, y).kind == "complete"
+    assert separation(X, rng.random(200) < 0.5, fit_intercept=False) is None
+    y = X[:, 0] > X[:, 1]
+    found = separation(X, y, fit_intercept=False)
+    assert found.kind == "complete"
+    assert found.intercept == 0.0
+    holds(found, X, y)
+
+
+def test_decimal_data_are_never_wrong(rng):
+    """On tenths the plane holds only up to rounding; whatever is said has to be true of the floats."""
+    for _ in range(10):
+        whole = rng.integers(-60, 60, (300, 3))
+        z = whole @ [1, 2, -1]
+        X = np.column_stack([whole / 10, rng.normal(size=300)])
+        both = np.abs(z) <= 3
+        X, y = np.vstack([X, X[both]]), np.append(z > 0, ~(z[both] > 0))
+        z = np.append(z, z[both])
+        keep = z % 2 == 0
+        X, y, z = X[keep], y[keep], z[keep]
+        wrong = (y != (z > 0)) & (z != 0)
+        X, y, z = X[~wrong], y[~wrong], z[~wrong]
+        found = separation(X, y)
+        assert found is not None
+        if found.kind == "undecided":
+            assert not found.final
+            assert "Up to rounding" in found.sentence
+        else:
+            holds(found, X, y)
+
+
+def test_one_class_only_on_the_plane_of_the_rest(rng):
+    X = np.column_stack([np.repeat([0.0, 1.0], 50), rng.normal(size=100)])
+    y = np.append(np.zeros(50, dtype=bool), np.ones(50, dtype=bool))
+    y[50:] = X[50:, 1] > 0
+    # x1 = 0 is of one class: those rows go first, the others are then kept apart by x2.
+    found = separation(X, y)
+    assert found.kind == "complete"
+    holds(found, X, y)
