@@ -231,3 +231,20 @@ def test_bad_input_is_named(change, message):
     arguments = {"X": np.ones((3, 2)), "y": [0.0, 1.0, 1.0], "w": [0.1, 0.2], "b": 0.0} | change
     with pytest.raises(InputError, match=message):
         graph.logistic_graph(**arguments)
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e-200, 1e200, 1e305])
+def test_weights_of_any_scale_give_the_same_graph(scale):
+    X, y = np.array([[1000.0], [-2.0], [0.5]]), np.array([0.0, 1.0, 1.0])
+    expected = graph.logistic_graph(X, y, [1.0], 0.0).backward()
+    found = graph.logistic_graph(X, y, [1.0], 0.0, sample_weight=np.full(3, scale)).backward()
+    assert float(found.L.value) == pytest.approx(float(expected.L.value), rel=1e-15)
+    np.testing.assert_allclose(found.dL_dw, expected.dL_dw, rtol=1e-15)
+
+
+def test_row_of_weight_zero_does_not_count_where_the_article_divides_by_zero():
+    X, y = np.array([[1000.0], [-2.0], [0.5]]), np.array([0.0, 1.0, 1.0])
+    found = graph.logistic_graph(X, y, [1.0], 0.0, sample_weight=[0.0, 1.0, 1.0]).backward()
+    expected = graph.logistic_graph(X[1:], y[1:], [1.0], 0.0).backward()
+    assert float(found.article_L.value) == float(expected.article_L.value)
+    np.testing.assert_array_equal(found.dL_dw, expected.dL_dw)

@@ -39,7 +39,10 @@ def optimize(problem: Problem, started: float) -> Ending:
     units = _arithmetic_units(rows, options.fit_intercept)
     rows.see(units)
     ratio = fit_units.scale / units.scale
-    objective = Objective(rows, options.alpha * ratio**2 if options.alpha else 0.0, options.fit_intercept)
+    # A column of 1e-160 has a penalty of 1e320 there: any number as large holds its weight at 0 as well.
+    with np.errstate(over="ignore"):
+        alpha = np.minimum(options.alpha * ratio**2, 1e200) if options.alpha else 0.0
+    objective = Objective(rows, alpha, options.fit_intercept)
     ones = int(np.count_nonzero(rows.y))
     sizes = plan(rows.n_rows, rows.n_features, options.tol, rare=min(ones, rows.n_rows - ones))
     solver = Newton(*units.to_fit(*problem.start), sizes, _class_weights(rows, ones), options.tol)

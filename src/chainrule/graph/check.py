@@ -208,4 +208,5 @@ def _first_step(output: Node, parameter: Node, path: list[Node], entry: int) -> 
             trial *= 2.0**12
         else:
             break
-    return float(trial * 2.0 ** np.floor(-3.0 - np.log2(largest))) if 0.0 < largest <= 0.125 else float(trial)
+    with np.errstate(over="ignore"):  # an infinite step has no estimate, and the next ones are smaller
+        return float(trial * 2.0 ** np.floor(-3.0 - np.log2(largest))) if 0.0 < largest <= 0.125 else float(trial)

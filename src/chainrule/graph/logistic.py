@@ -218,9 +218,6 @@ def _check_shapes(X: Node, y: Node, w: Node, b: Node) -> None:
 
 def _weights(sample_weight: npt.ArrayLike, y: Node) -> Node:
     s = constant(sample_weight, "sample_weight")
-    if s.value.size and np.isfinite(s.value).all() and not 1e-200 < s.value.max() < 1e200:
-        # Their scale doesn't matter, but 1/S and sums of s l must be numbers.
-        s = constant(np.ldexp(s.value, -int(np.frexp(s.value.max())[1])), "sample_weight")
     if s.shape != y.shape:
         raise InputError(f"'sample_weight' has shape {s.shape}; give one weight a row, {y.shape}")
     if (s.value < 0).any():
@@ -229,4 +226,7 @@ def _weights(sample_weight: npt.ArrayLike, y: Node) -> Node:
         total = s.value.sum()
     if total == 0 or not np.isfinite(total):
         raise InputError(f"'sample_weight' adds up to {total:g}; the sum must be positive and finite")
+    if not 1e-200 < total < 1e200:
+        # Their scale doesn't matter, but 1/S and sums of s l must be numbers.
+        s = constant(np.ldexp(s.value, -int(np.frexp(s.value.max())[1])), "sample_weight")
     return s
