@@ -95,11 +95,12 @@ def test_small_problems_against_all_extreme_rays(rng, part):
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_rows_one_unit_off_a_line_in_a_million(rng, part):
-    """Here the linear program alone is wrong: margins of 1e-6 and signs within its tolerance."""
+def test_rows_one_unit_off_a_line(rng, part):
+    """Margins of 1e-5 to 1e-8 of the data: there the linear program alone can't tell."""
+    largest = (2**16, 2**20, 2**23, 2**26)[part]
     seen = set()
     for _ in range(40):
-        x = rng.integers(-(2**20), 2**20, 14)
+        x = rng.integers(-largest, largest, 14)
         off = rng.integers(-1, 2, 14)
         X = np.column_stack([x, 3 * x + off])
         y = np.where(off == 0, rng.random(14) < 0.5, off > 0)
@@ -112,7 +113,8 @@ def test_rows_one_unit_off_a_line_in_a_million(rng, part):
         got = found and found.kind
         assert got in (expected, "undecided")
         seen.add(got)
-    assert seen >= {"complete", None}
+    assert seen >= ({"complete", "quasi", None} if part < 2 else {None})
+    assert part > 1 or "undecided" not in seen
 
 
 @pytest.mark.parametrize("kind", [None, "complete", "quasi"])

@@ -161,17 +161,19 @@ def decimal_between(low: float, high: float) -> Fraction | None:
 
 
 def search(
-    space: Halfspaces, active: Mask, hint: tuple[Vector, float] | None
+    space: Halfspaces, active: Mask, hint: tuple[Vector, float] | None, whole: bool
 ) -> tuple[Literal["overlap", "found", "open"], Direction | None]:
     """Look for a direction among the active rows: found and exact; or proven that there is none; or open.
 
-    An open verdict may have a direction that holds up to rounding only.
+    An open verdict may have a direction that holds up to rounding only. whole: the columns are independent on the active
+    rows, so that a direction which no row seems to see leaves the verdict open.
     """
     if hint is not None and np.isfinite([*hint[0], hint[1]]).all():
         v = {int(j): Fraction(float(c)) for j, c in enumerate(hint[0]) if c}
-        signs = space.signs(v, Fraction(float(hint[1])) if space.fit_intercept else Fraction(0), active)
+        b = Fraction(float(hint[1])) if space.fit_intercept else Fraction(0)
+        signs = space.signs(v, b, active)
         if (signs[active] == 1).all():
-            return "found", Direction(v, Fraction(float(hint[1])), signs)
+            return "found", Direction(v, b, signs)
     total = int(active.sum())
     subset = space.sample(active, min(total, max(1000, 8 * (len(space.pivots) + 1))))
     for _ in range(ROUNDS):
@@ -198,7 +200,8 @@ def search(
             if len(np.setdiff1d(seen, subset)):
                 subset = np.union1d(subset, seen)
                 continue
-        return ("overlap" if verdict.kind == "overlap" else "open"), None
+        unseen = whole and verdict.null.shape[1] > 0
+        return ("overlap" if verdict.kind == "overlap" and not unseen else "open"), None
     return "open", None
 
 
@@ -228,20 +231,27 @@ def _rows_that_see(space: Halfspaces, active: Mask, subset: Index, null: Matrix)
 def _made_exact(space: Halfspaces, active: Mask, a: Vector, z: Vector, size: Vector) -> Direction | None:
     """Give the solver's direction as rationals that have every row exactly on its side or on the plane; None: not found."""
     v, b = space.exact(a)
-    plane = np.flatnonzero(active & (z <= FLAT * size))
-    if not len(plane) or not (z[plane] <= 1e-13 * size[plane]).any():
+    if (z[active] > 0).all():
         signs = space.signs(v, b, active)
         if (signs[active] == 1).all():
             return Direction(v, b, signs)
-    if not len(plane):
-        return None
+    for flat in (FLAT, 1e-11):
+        plane = np.flatnonzero(active & (z <= flat * size))
+        found = _through(space, active, plane, v, b) if len(plane) else None
+        if found is not None:
+            return found
+    return None
+
+
+def _through(space: Halfspaces, active: Mask, plane: Index, v: dict[int, Fraction], b: Fraction) -> Direction | None:
+    """Give an exact direction near (v, b) whose plane goes through the rows `plane`, or has them on their side."""
     support = np.array(sorted(v), dtype=np.int64)
     few = plane if len(plane) <= 4000 else np.random.default_rng(0).choice(plane, 4000, replace=False)
-    X = space.rows.X[few][:, support].astype(np.float64)
+    X, side = space.rows.X[few][:, support].astype(np.float64), space.side(few)
     for _ in range(4):
         worst: Index = np.zeros(0, dtype=np.int64)
         for values, level in _candidates(space, support, v, b, X):
-            if exact_signs(X, values, level).any() or not any(values):
+            if not any(values) or (exact_signs(X, values, level) * side < 0).any():
                 continue
             trial = {int(j): c for j, c in zip(support, values, strict=True) if c}
             signs = space.signs(trial, level, active)
@@ -256,6 +266,7 @@ def _made_exact(space: Halfspaces, active: Mask, a: Vector, z: Vector, size: Vec
             return None
         # Rows of the plane that the sample lacked: the plane has to go through them too.
         X = np.vstack([space.rows.X[worst][:, support].astype(np.float64), X])
+        side = np.append(space.side(worst), side)
     return None
 
 

@@ -45,8 +45,8 @@ class Separation:
     n_separated, n_on_plane, rows_on_plane
         Rows off the plane and on it, and the numbers of the latter from 0; rows of weight 0 aren't counted.
     final
-        Proven: the rows on the plane overlap, so that no direction separates more. Then inf of the mean loss is (weight on
-        the plane / S) times the minimum over the rows on the plane, which is attained; 0 when complete.
+        The rows on the plane overlap (their rank as computed), so that no direction separates more. Then inf of the mean
+        loss is (weight on the plane / S) times the minimum over the rows on the plane, which is attained; 0 when complete.
     loss_infimum_at_most
         Upper bound on it: rows on the plane at their class shares.
     sentence
@@ -105,7 +105,7 @@ def find_separation(
         level = _by_class(space, active) or _by_columns(space, active, names, findings)
         by_columns |= level is not None and bool(level.v)
         if level is None:
-            outcome, level = search(space, active, None if levels else hint)
+            outcome, level = search(space, active, None if levels else hint, not levels)
             if outcome != "found" or level is None:
                 final, near = outcome == "overlap", level
                 break
