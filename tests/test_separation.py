@@ -440,3 +440,26 @@ def test_one_class_only_on_the_plane_of_the_rest(rng):
     found = separation(X, y)
     assert found.kind == "complete"
     holds(found, X, y)
+
+
+def test_threshold_between_neighbouring_float32(rng):
+    X = rng.normal(size=(50, 2)).astype(np.float32)
+    edge = np.float32(1.0)
+    X[:25, 0], X[25:, 0] = edge, np.nextafter(edge, np.float32(2))
+    y = np.arange(50) >= 25
+    found = separation(X, y)
+    assert (found.kind, found.columns, found.n_separated) == ("complete", ("x1",), 50)
+    assert min(scores(found, X, y)) >= 0
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_rounding_of_a_collinear_column_is_never_taken_for_separation(rng, part):
+    for _ in range(20):
+        X = rng.normal(size=(60, 2)) * 10.0 ** rng.integers(-3, 4, 2)
+        X = np.column_stack([X, X[:, 0] + X[:, 1]])
+        # The label is the sign of the rounding error of x3: in exact arithmetic that may separate, in words it does not.
+        error = [Fraction(a) + Fraction(b) - Fraction(c) for a, b, c in X.tolist()]
+        y = np.array([value > 0 for value in error]) if part else rng.random(60) < 0.5
+        expected = separation(X[:, :2], y)
+        found = separation(X, y)
+        assert (found and (found.kind, found.columns)) == (expected and (expected.kind, expected.columns))

@@ -188,10 +188,10 @@ def _by_columns(space: Halfspaces, active: Mask, names: tuple[str, str], finding
         v[j] = side * unit
         b -= v[j] * t
         with np.errstate(invalid="ignore"):
-            # A decimal that is no float is strictly between the classes: no row has it.
-            signs |= (space.rows.X[:, j] != float(t)).astype(np.int8) if t == float(t) else np.int8(1)
+            # A threshold between the classes is no row's; any other is a number of the column, or 0.
+            signs |= np.int8(1) if gaps else (space.rows.X[:, j] != float(t)).astype(np.int8)
         reach = (float(low0[j]), float(high0[j]), float(low1[j]), float(high1[j]))
-        findings.append(column_sentence(space, j, side, float(t), names, reach))
+        findings.append(column_sentence(space, j, side, t, names, reach))
     signs[~active] = 0
     return Direction(v, b, signs)
 

@@ -22,7 +22,7 @@ def column_sentence(
     space: Halfspaces,
     j: int,
     side: int,
-    t: float,
+    t: Fraction,
     classes: tuple[str, str],
     ends: tuple[float, float, float, float],
 ) -> Finding:
@@ -35,14 +35,16 @@ def column_sentence(
             return Finding(
                 f"{name} alone separates the classes completely: {upper} where it is 1, {lower} where 0", is_level
             )
-        return Finding(f"{name} above {t:g} separates the classes completely: {upper} above, {lower} below", False)
+        return Finding(
+            f"{name} above {float(t):g} separates the classes completely: {upper} above, {lower} below", False
+        )
     above, below = bool(max(ends) > t), bool(min(ends) < t)
     if space.is_dummy(j):
         who, whose = (f"{name}: every row of this level", upper) if above else (f"every row without {name}", lower)
         if not is_level:
             who = f"every row with {name} = {1 if above else 0}"
         return Finding(f"{who} is {whose}", is_level)
-    parts = [f"above {t:.6g} is {upper}"] * above + [f"below {t:.6g} is {lower}"] * below
+    parts = [f"above {float(t):.6g} is {upper}"] * above + [f"below {float(t):.6g} is {lower}"] * below
     return Finding(f"{name}: every row {' and every row '.join(parts)}", False)
 
 
