@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/chainrule demo --out-dir demo
 
 test: .venv/installed .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # The same tests against a wheel, built with warnings as errors, in a clean environment outside the checkout.
 test-wheel:
