@@ -4,6 +4,7 @@
 typedef double Lanes __attribute__((vector_size(64)));
 typedef double LanesAnywhere __attribute__((vector_size(64), aligned(8)));
 typedef long long Ints __attribute__((vector_size(64)));
+typedef unsigned char Bytes __attribute__((vector_size(8)));
 
 static inline Lanes splat(double x) { return Lanes{x, x, x, x, x, x, x, x}; }
 static inline Lanes load(const double* x) { return *reinterpret_cast<const LanesAnywhere*>(x); }
