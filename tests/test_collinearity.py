@@ -3,8 +3,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from chainrule.collinearity import correlation_tolerance, find_relations, least_norm
-from chainrule.exact import exact_signs, simple_fraction, sum_signs
+from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations, least_norm
+from chainrule.diagnosis.exact import exact_signs, simple_fraction, sum_signs
 from chainrule.rows import DenseRows
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from chainrule.collinearity import active_blocks
-from chainrule.exact import U, exact_signs, simple_fraction
-from chainrule.overlap import decide, maximize, normalized
+from chainrule.diagnosis.collinearity import active_blocks
+from chainrule.diagnosis.exact import U, exact_signs, simple_fraction
+from chainrule.diagnosis.overlap import decide, maximize, normalized
 from chainrule.rows import DenseRows, power_of_two
 
 Vector = NDArray[np.float64]

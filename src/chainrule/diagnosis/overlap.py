@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import linprog
 
-from chainrule.exact import U
+from chainrule.diagnosis.exact import U
 from chainrule.rows import power_of_two
 
 Vector = NDArray[np.float64]

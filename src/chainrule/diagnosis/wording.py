@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from chainrule.collinearity import factor_of, linear_text
-from chainrule.exact import simple_fraction, whole_numbers
-from chainrule.halfspaces import Direction, Halfspaces
+from chainrule.diagnosis.collinearity import factor_of, linear_text
+from chainrule.diagnosis.exact import simple_fraction, whole_numbers
+from chainrule.diagnosis.halfspaces import Direction, Halfspaces
 
 
 @dataclass(frozen=True)

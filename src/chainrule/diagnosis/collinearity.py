@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from chainrule.exact import U, exact_signs, simple_fraction, whole_numbers
+from chainrule.diagnosis.exact import U, exact_signs, simple_fraction, whole_numbers
 from chainrule.kernels import BLOCK_ROWS
 from chainrule.rows import DenseRows, Moments, power_of_two
 

@@ -16,12 +16,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.collinearity import Collinearity, find_relations
-from chainrule.exact import whole_numbers
-from chainrule.halfspaces import Direction, Halfspaces, decimal_between, readable, search, simplified
+from chainrule.diagnosis.collinearity import Collinearity, find_relations
+from chainrule.diagnosis.exact import whole_numbers
+from chainrule.diagnosis.halfspaces import Direction, Halfspaces, decimal_between, readable, search, simplified
+from chainrule.diagnosis.wording import Finding, column_sentence, direction_sentence
 from chainrule.kernels import What, read_rows
 from chainrule.rows import DenseRows
-from chainrule.wording import Finding, column_sentence, direction_sentence
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -1,0 +1,47 @@
+"""The largest stable learning rate, known before training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.rows import Moments, Units
+
+
+def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_intercept: bool = True) -> float:
+    """L_max = lambda_max of (1/(4S)) X~'SX~ + alpha diag(1, .., 1, 0), never too small.
+
+    Since g (1 - g) <= 1/4 this bounds the Hessian everywhere, so w <- w - rate dF/dw with a rate below 2/L_max never
+    raises F (Nesterov 2004, Introductory Lectures on Convex Optimization, theorem 2.1.14). All eigenvalues are computed,
+    because power iteration approaches from below and proves nothing; above `rows.MAX_MATRIX_COLUMNS` columns the trace
+    bounds them.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the user's columns.
+    units : Units
+        The fit's columns, for which the bound holds.
+    """
+    mean = (moments.mean - units.center) / units.scale
+    sd = moments.sd / units.scale
+    if moments.correlation is None:
+        with np.errstate(over="ignore"):
+            square = sd**2 + mean**2
+        bound = 0.25 * (float(square.sum()) + (1.0 if fit_intercept else 0.0)) + alpha
+    else:
+        n = len(mean)
+        matrix = np.zeros((n + 1, n + 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix[:n, :n] = 0.25 * (moments.correlation * np.outer(sd, sd) + np.outer(mean, mean))
+        matrix[np.diag_indices(n)] += alpha
+        if fit_intercept:
+            matrix[n, :n] = matrix[:n, n] = 0.25 * mean
+            matrix[n, n] = 0.25
+        if not np.isfinite(matrix).all():
+            return float(np.inf)
+        bound = float(np.linalg.eigvalsh(matrix)[-1])
+    if not np.isfinite(bound):
+        return bound
+    # Rounded up to 24 bits: covers the eigenvalues' rounding, and hides the last bits of another LAPACK.
+    mantissa, exponent = np.frexp(bound)
+    return float(np.ldexp(np.ceil(mantissa * 2**24 + 1) / 2**24, exponent))
