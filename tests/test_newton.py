@@ -156,14 +156,6 @@ def test_tolerance_below_rounding_is_answered_with_rounding(rng):
     assert 0 < result.certificate.gap < 1e-24
 
 
-def test_no_optimum_is_never_proven():
-    x = np.linspace(-1, 1, 40)[:, None]
-    with pytest.warns(NotConvergedWarning, match="No bound"):
-        result = fit(x, (x[:, 0] > 0).astype(int), method="newton")
-    assert result.certificate.kind == "none"
-    assert np.isfinite(result.w).all()
-
-
 def test_non_finite_rows_are_named_even_outside_the_samples(rng):
     X, y = table(rng, 100_000, 3)
     X[77_777, 1] = np.nan

@@ -24,6 +24,8 @@ LAYERS = [
     {"solvers"},
     {"inputs", "result", "verdict"},
     {"problem"},
+    {"task"},
+    {"no_optimum"},
     {"descend", "optimize"},
     {"fitting", "held_out"},
     {"tables"},

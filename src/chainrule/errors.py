@@ -25,6 +25,14 @@ class NotConvergedWarning(ChainruleWarning):
     """Training ended before it reached `tol`."""
 
 
+class SeparationWarning(ChainruleWarning):
+    """A plane keeps the classes apart, so that no finite coefficients are optimal."""
+
+
+class CollinearityWarning(ChainruleWarning):
+    """Columns are combinations of others, so that many coefficients are equally good."""
+
+
 class ThinnedTraceWarning(ChainruleWarning):
     """The trace would have outgrown its memory, so only every k-th epoch was kept."""
 

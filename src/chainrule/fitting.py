@@ -160,7 +160,7 @@ def _result(
         method=method,
         reason=outcome.reason,
         message=ending.sentence,
-        objective=evaluation.objective,
+        objective=evaluation.objective if ending.objective is None else ending.objective,
         loss=evaluation.loss,
         objective_line=objective_line(problem, ending.units, ending.sum_weights),
         accuracy=evaluation.accuracy,

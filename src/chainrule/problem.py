@@ -43,7 +43,8 @@ class Ending:
     """What a method made of a problem.
 
     w_fit, b_fit : the returned point in `units`, those of the fit. sentence : what happened. said : warnings.
-    sum_weights : S. learning_rate, limit : of gradient descent, else None. certificate : or None.
+    sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : or None.
+    learning_rate, limit : of gradient descent, else None.
     """
 
     outcome: Outcome
@@ -56,6 +57,7 @@ class Ending:
     learning_rate: float | None = None
     limit: float | None = None
     certificate: Certificate | None = None
+    objective: float | None = None
 
 
 Method = Callable[[Problem, float], Ending]

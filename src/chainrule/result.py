@@ -20,6 +20,7 @@ REASONS = {
     "max_reads": "the limit of epochs was reached before tol",
     "diverged": "the loss grew without end; the best point seen is returned",
     "non_finite": "the objective was not finite any more; the best point seen is returned",
+    "no_optimum": "the objective asked for has no optimum; that with a tiny ridge is returned",
     "interrupted": "Ctrl-C; the best point seen is returned",
 }
 

@@ -1,0 +1,137 @@
+"""What is returned, and said, where the objective asked for has no single optimum."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Certificate, Factor, bound
+from chainrule.certificate.bounds import kappa_upper
+from chainrule.certificate.rounding import gradient_rounding, hessian_eta, reach_bound, sum_depth, z_rounding
+from chainrule.certificate.statement import digits_of
+from chainrule.diagnosis import Collinearity, Separation, find_relations, find_separation, least_norm
+from chainrule.errors import CollinearityWarning, NotConvergedWarning, SeparationWarning
+from chainrule.problem import Ending
+from chainrule.rows import DenseRows
+from chainrule.solvers import NewtonState, Outcome
+from chainrule.task import Task, certified, nothing_proven, told
+from chainrule.verdict import Finding
+
+Vector = NDArray[np.float64]
+
+SEPARATED_RIDGE = 1e-8  # on standardised columns: the documented ridge of separated data
+
+
+def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
+    """Find out why nothing is proven, and return what is well-defined.
+
+    Collinear columns: the solution of least norm in the standardised columns, certified for the model without the columns
+    that the others make up. Separated classes: the optimum under a ridge of 1e-8 on the standardised columns, certified
+    for that objective. Else what the run came to, with no bound.
+    """
+    rows, options = task.problem.rows, task.problem.options
+    data = DenseRows(rows.X, rows.y, rows.s, rows.feature_names, rows.threads)
+    collinear = find_relations(data, fit_intercept=options.fit_intercept)
+    if collinear.n_relations:
+        ending = _reduced(task, outcome, state, data, collinear)
+        if ending is not None:
+            return ending
+    if not options.alpha:
+        hint = task.units.to_user(state.w, state.b)
+        found = find_separation(data, hint, fit_intercept=options.fit_intercept, collinearity=collinear)
+        if found is not None and found.kind != "undecided":
+            return _with_ridge(task, data, found)
+    reason = collinear.sentence if collinear.n_relations else "the run ended too far from an optimum"
+    objective = state.evaluation.objective
+    certificate = nothing_proven(rows.n_features, objective, rows.reads, time.perf_counter() - task.started, reason)
+    stopped = replace(outcome, reason="max_reads")
+    sentence = told(stopped, certificate, options.tol, rows.reads)
+    return _ending(task, stopped, state.w, state.b, sentence, ((NotConvergedWarning, sentence),), certificate)
+
+
+def _ending(
+    task: Task,
+    outcome: Outcome,
+    w: Vector,
+    b: float,
+    sentence: str,
+    said: tuple[Finding, ...],
+    certificate: Certificate,
+) -> Ending:
+    w_fit, b_fit = task.to_fit(w, b)
+    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, sentence, said, certificate=certificate)
+
+
+def _reduced(
+    task: Task, outcome: Outcome, state: NewtonState, data: DenseRows, collinear: Collinearity
+) -> Ending | None:
+    """Certify the model of the pivot columns, and spread the weights over all: None where that is not proven either."""
+    rows, options, on = task.problem.rows, task.problem.options, state.on
+    n = rows.n_features
+    z = np.empty(rows.n_rows)
+    evaluation = on.evaluate(state.w, state.b, hessian=True, z=z, q=np.ones(n + 1), squares=True)
+    assert evaluation.hessian is not None
+    assert evaluation.squares is not None
+    kept = np.append(np.sort(collinear.pivots), n) if options.fit_intercept else np.sort(collinear.pivots)
+    factor = Factor.of(evaluation.hessian[np.ix_(kept, kept)], hessian_eta(n, sum_depth(rows.n_rows)))
+    if not factor.ok:
+        return None
+    M = np.sqrt(np.append(evaluation.squares, 1.0))
+    r_rms = math.sqrt(min(1.0, evaluation.loss))
+    e = gradient_rounding(M=M, d=sum_depth(rows.n_rows), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
+    norm = evaluation.norm * float((factor.inverse_D**2).max()) * (1.0 + 1e-12)
+    theta = np.append(state.w, state.b)
+    reach = reach_bound(evaluation.norm, np.ones(n + 1), theta)
+    proven = bound(
+        factor,
+        evaluation.gradient[kept],
+        e[kept],
+        kappa=kappa_upper(factor, norm),
+        zeta=z_rounding(n, reach),
+        all_rows=True,
+    )
+    if not proven.proven:
+        return None
+    moments = data.moments()
+    w_user, b_user = least_norm(*task.units.to_user(state.w, state.b), moments, collinear.null_basis)
+    w, b = task.units.to_fit(w_user, b_user)
+    converged = proven.gap <= max(options.tol, 4.0 * proven.noise)
+    certificate = Certificate(
+        kind="reduced",
+        gap=proven.gap,
+        lower=proven.lower,
+        coef=np.full(n, np.inf),
+        intercept=math.inf,
+        digits=digits_of(w_user, np.full(n, np.inf)),
+        r=proven.r,
+        noise=proven.noise,
+        hessian_rows="all rows",
+        reads=rows.reads,
+        seconds=time.perf_counter() - task.started,
+        objective=evaluation.objective,
+        optimum_at_least=evaluation.objective - proven.gap,
+        reason=collinear.sentence,
+    )
+    outcome = replace(outcome, reason="converged" if converged else "max_reads")
+    sentence = told(outcome, certificate, options.tol, rows.reads)
+    said: tuple[Finding, ...] = ((CollinearityWarning, collinear.sentence),)
+    if not converged:
+        said = (*said, (NotConvergedWarning, sentence))
+    return _ending(task, outcome, w, b, sentence, said, certificate)
+
+
+def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:
+    rows = task.problem.rows
+    ridge = SEPARATED_RIDGE * (data.moments(correlations=False).sd / task.units.scale) ** 2
+    outcome, state = task.run(np.where(ridge > 0, ridge, SEPARATED_RIDGE))
+    certificate = certified(state, task.units, rows, task.started)
+    if certificate.kind == "bound":
+        certificate = replace(certificate, kind="ridge", reason=found.sentence)
+    outcome = replace(outcome, reason="no_optimum" if outcome.reason == "converged" else outcome.reason)
+    sentence = f"the objective asked for has no optimum: {found.sentence.rstrip('.')}"
+    ending = _ending(task, outcome, state.w, state.b, sentence, ((SeparationWarning, found.sentence),), certificate)
+    return replace(ending, objective=state.evaluation.loss)

@@ -1,0 +1,180 @@
+"""Newton on one problem: its units, its run, and its certificate in the user's units."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Certificate
+from chainrule.certificate.bounds import Bound, moved
+from chainrule.certificate.rounding import UNIT, gradient_rounding, objective_rounding, sum_depth
+from chainrule.certificate.statement import digits_of
+from chainrule.diagnosis import RunMonitor
+from chainrule.errors import InputError
+from chainrule.objective import Objective
+from chainrule.problem import Problem
+from chainrule.rows import DenseRows, Units
+from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
+
+Vector = NDArray[np.float64]
+
+DEFAULT_READS = 100
+MOST_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem in the units of the arithmetic: centred columns over powers of two."""
+
+    problem: Problem
+    units: Units
+    fit_units: Units
+    started: float
+
+    @property
+    def ratio(self) -> Vector:
+        """Factor from w in the arithmetic's units to w in the fit's."""
+        return self.fit_units.scale / self.units.scale
+
+    @property
+    def class_weights(self) -> tuple[float, float]:
+        """Sums of the weights of both classes, in the rows' own unit."""
+        rows = self.problem.rows
+        if rows.s is None:
+            ones = int(np.count_nonzero(rows.y))
+            return float(rows.n_rows - ones), float(ones)
+        return math.fsum(rows.s[rows.y == 0]), math.fsum(rows.s[rows.y == 1])
+
+    @property
+    def sum_weights(self) -> float:
+        """S, in the user's unit."""
+        return sum(self.class_weights) * self.problem.rows.weight_unit
+
+    def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """From the units of the arithmetic to those of the fit, without the way over x = 0."""
+        shift = (self.fit_units.center - self.units.center) / self.units.scale
+        return w * self.ratio, b + float(shift @ w)
+
+    def run(self, alpha: float | Vector) -> tuple[Outcome, NewtonState]:
+        """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
+        rows, options = self.problem.rows, self.problem.options
+        ones = int(np.count_nonzero(rows.y))
+        sizes = plan(rows.n_rows, rows.n_features, options.tol, rare=min(ones, rows.n_rows - ones))
+        run = Run(
+            Objective(rows, alpha, options.fit_intercept),
+            Newton(*self.units.to_fit(*self.problem.start), sizes, self.class_weights, options.tol),
+            tol=options.tol,
+            max_steps=MOST_STEPS,
+            max_reads=rows.reads + (DEFAULT_READS if options.max_reads is None else options.max_reads),
+            monitor=RunMonitor(),
+            callbacks=options.callbacks,
+            started=self.started,
+            units=self.fit_units,
+            to_fit=self.to_fit,
+        )
+        try:
+            outcome = run.run()
+        except NotFiniteAtStart:
+            outcome = None
+        if outcome is None or outcome.reason == "non_finite":
+            rows.refuse_non_finite()
+            raise InputError("the objective is not finite: take a smaller w0, or smaller numbers in X")
+        assert isinstance(outcome.state, NewtonState)
+        return outcome, outcome.state
+
+
+def certified(state: NewtonState, units: Units, rows: DenseRows, started: float) -> Certificate:
+    """Put what is proven into the user's units, with the rounding of the way there."""
+    n, on = rows.n_features, state.on
+    w, b = units.to_user(state.w, state.b)
+    objective, seconds = state.evaluation.objective, time.perf_counter() - started
+    proven = state.bound
+    if proven is None or not proven.proven:
+        return nothing_proven(n, objective, rows.reads, seconds, "the run ended too far from an optimum")
+    here = _after_rounding(state, proven, units, w)
+    own = slice(None) if on.fit_intercept else slice(None, -1)
+    line = np.append(-units.center / units.scale, 1.0)[own]
+    spread = math.sqrt(float(state.reference.proof.leverages(line[np.newaxis])[0])) if on.fit_intercept else 0.0
+    rounding = UNIT * (abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2))
+    coef = here.coef[:n] / units.scale
+    noise_of_F = objective_rounding(
+        loss=state.evaluation.loss,
+        d=sum_depth(rows.n_rows),
+        r_rms=1.0,
+        M=np.sqrt(np.append(_squares(state), 1.0)),
+        w=state.w,
+        b=state.b,
+        ridge=on.ridge,
+    )
+    share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
+    return Certificate(
+        kind="bound",
+        gap=here.gap,
+        lower=here.lower,
+        coef=coef,
+        intercept=here.radius * spread + rounding if on.fit_intercept else 0.0,
+        digits=digits_of(w, coef),
+        r=here.r,
+        noise=here.noise,
+        hessian_rows="all rows" if share == 1.0 else f"{100 * share:.3g} % of the rows",
+        reads=rows.reads,
+        seconds=seconds,
+        objective=objective,
+        optimum_at_least=objective - here.gap - noise_of_F,
+    )
+
+
+def nothing_proven(n: int, objective: float, reads: float, seconds: float, reason: str) -> Certificate:
+    """Give a certificate that says why there is no bound."""
+    return Certificate(
+        kind="none",
+        gap=math.inf,
+        lower=0.0,
+        coef=np.full(n, np.inf),
+        intercept=math.inf,
+        digits=np.zeros(n, dtype=np.int64),
+        r=math.inf,
+        noise=math.inf,
+        hessian_rows="",
+        reads=reads,
+        seconds=seconds,
+        objective=objective,
+        optimum_at_least=-math.inf,
+        reason=reason,
+    )
+
+
+def _squares(state: NewtonState) -> Vector:
+    assert state.squares is not None
+    return state.squares
+
+
+def _after_rounding(state: NewtonState, proven: Bound, units: Units, w: Vector) -> Bound:
+    """Say what is proven of w and b as they are given: each rounded on the way to the user's units."""
+    on = state.on
+    n = on.n_features
+    M = np.sqrt(np.append(_squares(state), 1.0))
+    shift = np.append(
+        4.0 * UNIT * np.abs(state.w), UNIT * (abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w)))
+    )
+    e = gradient_rounding(M=M, d=sum_depth(on.n_rows), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
+    gradient = state.evaluation.gradient
+    if not on.fit_intercept:
+        M, shift, e, gradient = M[:-1], shift[:-1], e[:-1], gradient[:-1]
+        M, shift, e, gradient = (np.append(v, 0.0) for v in (M, shift, e, gradient))
+    return moved(proven, shift, gradient=gradient, e=e, M=M, ridge=on.ridge)
+
+
+def told(outcome: Outcome, certificate: Certificate, tol: float, reads: float) -> str:
+    """Say in a sentence how a run ended and what is proven."""
+    said = certificate.sentence.rstrip(".")
+    run = f"{outcome.n_epochs} steps and {reads:.1f} reads of the data"
+    if outcome.reason == "converged":
+        return f"converged after {run}: {said}"
+    if outcome.reason == "interrupted":
+        return f"interrupted after {run}: {said}"
+    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}"

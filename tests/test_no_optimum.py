@@ -1,0 +1,95 @@
+"""Data without one optimum: the cause is named, and what is returned is well-defined and certified."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from chainrule import fit
+from chainrule.errors import CollinearityWarning, SeparationWarning
+
+
+@pytest.fixture
+def table(rng):
+    X = rng.normal(size=(300, 3))
+    return X, (X[:, 0] - 0.3 * X[:, 1] + rng.logistic(size=300) > 0.2).astype(int)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_collinear_columns_get_the_solution_of_least_norm(standardize, table):
+    X, y = table
+    names = ["sat", "sun", "x", "weekend"]
+    with pytest.warns(CollinearityWarning, match=r"sat \+ sun = weekend"):
+        result = fit(
+            np.c_[X, X[:, 0] + X[:, 1]], y, method="newton", standardize=standardize, feature_names=names, tol=1e-12
+        )
+    plain = fit(X, y, method="newton", tol=1e-12)
+    assert result.certificate.kind == "reduced"
+    assert result.reason == "converged"
+    assert result.objective == pytest.approx(plain.objective, abs=1e-11)
+    # the same predictions, with the smallest weights on the standardised columns
+    full = np.c_[X, X[:, 0] + X[:, 1]]
+    np.testing.assert_allclose(full @ result.w + result.b, X @ plain.w + plain.b, atol=1e-5)
+    sd = full.std(axis=0)
+    null = np.array([1.0, 1.0, 0.0, -1.0]) * sd / sd**2  # direction of equal predictions: w + t (1, 1, 0, -1)
+    assert abs(result.w * sd @ (np.array([1.0, 1.0, 0.0, -1.0]) * sd)) < 1e-9 * np.abs(result.w * sd) @ np.abs(null)
+
+
+def test_constant_column_and_dummy_trap_are_named(table, rng):
+    X, y = table
+    with pytest.warns(CollinearityWarning, match="x4 is constant"):
+        constant = fit(np.c_[X, np.ones(300)], y, method="newton")
+    assert constant.w[3] == 0.0
+    levels = np.eye(3)[rng.integers(0, 3, 300)]
+    with pytest.warns(CollinearityWarning, match="the levels of s add up to the intercept"):
+        fit(levels, y, method="newton", feature_names=["s=a", "s=b", "s=c"])
+
+
+def test_penalty_makes_collinear_columns_harmless(table):
+    X, y = table
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fit(np.c_[X, X[:, 0]], y, method="newton", alpha=0.01).certificate.kind == "bound"
+
+
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_separated_classes_get_the_optimum_under_the_documented_ridge(repeat, rng):
+    x = rng.normal(size=(60, 2))
+    y = (x[:, 0] > 0.1).astype(int)
+    X, y = np.tile(x, (repeat, 1)), np.tile(y, repeat)
+    with pytest.warns(SeparationWarning, match="completely separated"):
+        result = fit(X, y, method="newton", tol=1e-13)
+    assert result.reason == "no_optimum"
+    assert result.certificate.kind == "ridge"
+    assert result.certificate.gap <= 1e-13
+    assert result.objective == result.loss
+    # its gradient vanishes for the loss and the ridge of 1e-8 on the standardised columns
+    z = X @ result.w + result.b
+    g = 1 / (1 + np.exp(-z))
+    gradient = X.T @ (g - y) / len(y) + 1e-8 * X.var(axis=0) * result.w
+    assert np.abs(gradient).max() < 1e-7
+
+
+def test_answer_on_separated_data_depends_on_the_objective_alone(rng):
+    x = rng.normal(size=(80, 2))
+    y = (x @ [1.0, 1.0] > 0).astype(int)
+    order = rng.permutation(80)
+    with pytest.warns(SeparationWarning):
+        one = fit(x, y, method="newton", tol=1e-15)
+    with pytest.warns(SeparationWarning):
+        other = fit(np.tile(x[order], (2, 1)), np.tile(y[order], 2), method="newton", tol=1e-15)
+    assert np.all(np.abs(one.w - other.w) <= one.certificate.coef + other.certificate.coef)
+
+
+def test_quasi_separation_names_the_level(table):
+    X, y = table
+    level = np.zeros(300)
+    level[:8] = 1.0
+    y[:8] = 1
+    with pytest.warns(SeparationWarning, match="every row with NV = 1 is class 1"):
+        result = fit(np.c_[X, level], y, method="newton", feature_names=["a", "b", "c", "NV"])
+    assert result.certificate.kind == "ridge"
+    assert result.w[3] > 8.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fit(np.c_[X, level], y, method="newton", alpha=1 / 300).certificate.kind == "bound"
