@@ -124,6 +124,13 @@ class DenseRows:
         part._index, part._whole = index, self
         return part
 
+    def viewed(self, places: NDArray[np.int64]) -> Matrix:
+        """Rows at these places as they are seen, with the bias's 1 last: a copy, (k, n + 1)."""
+        x = np.asarray(self.X[self.index[places]], dtype=np.float64)
+        if self._view is not None:
+            x = x * self._view.p - self._view.center_times_p
+        return np.column_stack([x / self._ratio, np.ones(len(places))])
+
     @property
     def index(self) -> NDArray[np.int64]:
         """Which rows of the whole these are."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.bounds import Bound, bound, kappa_upper
+from chainrule.certificate.bounds import Bound, bound, kappa_exact, kappa_upper
 from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import gradient_rounding, hessian_eta, reach_bound, sum_depth, z_rounding
 from chainrule.objective import Evaluation, Objective
@@ -17,6 +17,8 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 OUTWARD = 1.0 + 1e-12
+KAPPA_MATTERS = 0.1  # r from which on a smaller kappa makes the bound clearly better
+KAPPA_NUMBERS = 5_000_000  # that may be copied to find it
 NULL_RIDGE = 1e-9  # of the diagonal, where columns are collinear: steps leave the directions that don't matter
 
 
@@ -99,15 +101,26 @@ class Reference:
             step = D * (theta - self.theta)
             delta = math.sqrt(self.norm * float(step @ step)) * OUTWARD
             zeta = z_rounding(n, reach_bound(self.norm, D, self.theta))
-        return bound(
-            self.proof,
-            own(on, evaluation.gradient),
-            e,
-            kappa=kappa_upper(self.proof, self.norm),
-            delta=delta,
-            zeta=zeta,
-            all_rows=self.z is None,
-        )
+        gradient, all_rows = own(on, evaluation.gradient), self.z is None
+        kappa = kappa_upper(self.proof, self.norm)
+        proven = bound(self.proof, gradient, e, kappa=kappa, delta=delta, zeta=zeta, all_rows=all_rows)
+        if proven.r < KAPPA_MATTERS or self.n_rows(on) * on.n_features > KAPPA_NUMBERS:
+            return proven
+        # The cheap kappa costs too much here: find the largest leverage itself.
+        kappa = self._kappa(on, enough=KAPPA_MATTERS * kappa / max(proven.r, 1e-300))
+        return bound(self.proof, gradient, e, kappa=kappa, delta=delta, zeta=zeta, all_rows=all_rows)
+
+    def n_rows(self, on: Objective) -> int:
+        """How many rows the Hessian came from."""
+        return on.rows.n_rows if self.index is None else len(self.index)
+
+    def _kappa(self, on: Objective, enough: float) -> float:
+        """Largest leverage of the Hessian's rows, from copies of them: for few numbers only."""
+        places = np.flatnonzero(on.rows.is_kept) if self.index is None else self.index
+        U = on.rows.viewed(places)[:, : len(self.proof.D)]
+        norms2 = np.square(U * self.proof.inverse_D).sum(axis=1) * OUTWARD
+        order = np.argsort(-norms2, kind="stable")
+        return kappa_exact(self.proof, norms2[order], lambda start, stop: U[order[start:stop]], enough=enough)
 
 
 def norm_weights(on: Objective, reference: Reference | None) -> Vector:
