@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -28,19 +26,13 @@ def test_python_example_runs():
     assert done.stdout.startswith(promised)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("readme")
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_command_runs(command, folder):
-    arguments = [sys.executable, "-m", "chainrule", *shlex.split(command)[1:]]
-    done = subprocess.run(
-        arguments, capture_output=True, text=True, timeout=120, cwd=folder, env={**os.environ, "COLUMNS": "80"}
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
-    for flag in ("--out", "--report", "--svg"):
-        if flag in arguments:
-            assert (folder / arguments[arguments.index(flag) + 1]).stat().st_size > 0
+def test_commands_run_one_after_the_other(tmp_path):
+    for command in COMMANDS:
+        arguments = [sys.executable, "-m", "chainrule", *shlex.split(command)[1:]]
+        env = {**os.environ, "COLUMNS": "80"}
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=env)
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stdout, command
+        for flag in ("--out", "--report", "--svg"):
+            if flag in arguments:
+                assert (tmp_path / arguments[arguments.index(flag) + 1]).stat().st_size > 0
