@@ -62,13 +62,13 @@ def of_estimator(model: Any) -> tuple[Vector, float]:
 def chainrule_fit(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
     import chainrule
 
-    return lambda X, y: chainrule.fit(X, y, alpha=alpha, method="auto", tol=setting.tol)
+    return lambda X, y: chainrule.fit(X, y, alpha=alpha, method="newton", tol=setting.tol)
 
 
 def chainrule_estimator(setting: Setting, alpha: float, m: int) -> Callable[[Any, Any], Any]:
     from chainrule import LogisticRegression
 
-    return lambda X, y: LogisticRegression(alpha=alpha, method="auto", tol=setting.tol).fit(X, y)
+    return lambda X, y: LogisticRegression(alpha=alpha, method="newton", tol=setting.tol).fit(X, y)
 
 
 # --- scikit-learn: C multiplies the sum of the losses, so C = 1/(alpha m)
