@@ -201,8 +201,7 @@ def read_rows(
     )
     matrix = squares = sums = low = high = None
     if what & What.HESSIAN:
-        upper = np.triu(raw[matrix_at : matrix_at + ld * ld].reshape(ld, ld)[: n + 1, : n + 1])
-        matrix = upper + np.triu(upper, 1).T
+        matrix = raw[matrix_at : matrix_at + ld * ld].reshape(ld, ld)[: n + 1, : n + 1]
     elif what & What.MOMENTS:
         squares, sums = raw[matrix_at : matrix_at + n], raw[matrix_at + ld : matrix_at + ld + n]
     if what & What.SQUARES:

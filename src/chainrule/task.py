@@ -84,7 +84,7 @@ class Task:
             rows.refuse_non_finite()
             raise InputError("the objective is not finite: take a smaller w0, or smaller numbers in X")
         assert isinstance(outcome.state, NewtonState)
-        return outcome, outcome.state
+        return outcome, outcome.state.with_bound()
 
 
 def certified(state: NewtonState, units: Units, rows: DenseRows, started: float) -> Certificate:

@@ -88,6 +88,11 @@ nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std:
   }
   if (signalled) throw nb::python_error();
   const chainrule::Layout layout(job);
+  if (what & chainrule::kHessian) {
+    double* matrix = sums.data() + layout.matrix;  // the kernels make the upper triangle
+    for (std::int64_t i = 0; i < layout.ld; ++i)
+      for (std::int64_t j = 0; j < i; ++j) matrix[i * layout.ld + j] = matrix[j * layout.ld + i];
+  }
   return nb::make_tuple(owned_array(std::move(sums)), layout.gradient, layout.matrix, layout.ld, layout.squares, layout.extremes);
 }
 
