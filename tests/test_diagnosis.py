@@ -107,7 +107,7 @@ def test_curvature_foretells_gradient_descent_on_a_quadratic(rng):
 
 def statuses(objectives, **known):
     monitor = RunMonitor(**known)
-    return [monitor.watch(value) for value in objectives]
+    return [monitor.watch(value, 1.0) for value in objectives]
 
 
 def test_monitor_names_what_a_run_does():
@@ -122,3 +122,17 @@ def test_monitor_names_what_a_run_does():
     assert "diverging" in statuses(0.7 * 1.05**k, stable=False, unbounded=True)
     assert "diverging" not in statuses(0.7 * 1.05**k, stable=False)
     assert statuses([0.7, np.inf])[-1] == "diverging"
+
+
+def test_monitor_names_a_crawl_only_where_even_a_hopeful_estimate_is_too_long():
+    def run(rate, max_steps, tol):
+        monitor = RunMonitor(tol=tol, max_steps=max_steps)
+        return [monitor.watch(1.0 + rate**k, rate**k) for k in range(max_steps)], monitor
+
+    crawl, monitor = run(0.999, 1000, 1e-8)  # needs 18,000 epochs
+    assert crawl[199] == ""
+    assert crawl[200] == "crawling"
+    assert run(0.98, 1000, 1e-8)[0][200:] == [""] * 800  # needs 912
+    assert run(0.99, 1000, 1e-8)[0][250] == ""  # needs 1,833: not three times what is left
+    assert set(run(0.999, 90, 1e-8)[0]) == {""}
+    assert monitor.needed == pytest.approx(np.log(1e-8 / 0.999**999) / np.log(0.999), rel=0.01) or monitor.needed > 0

@@ -11,6 +11,7 @@ import pytest
 import chainrule
 from chainrule import InputError, fit
 from chainrule.errors import (
+    CrawlingWarning,
     DivergenceWarning,
     LearningRateWarning,
     NotConvergedWarning,
@@ -143,11 +144,12 @@ def test_rate_above_the_limit_is_allowed_and_said(table):
     X, y = table
     with (
         pytest.warns(LearningRateWarning, match=r"learning_rate 5 is above the stable limit 1\.\d+: the loss may rise"),
-        pytest.warns(OscillationWarning, match="take a learning_rate below"),
+        pytest.warns(OscillationWarning, match="the loss oscillates; take a learning_rate below"),
+        pytest.warns(NotConvergedWarning, match="the loss oscillated"),
     ):
         result = fit(X, y, learning_rate=5.0)
     assert result.reason == "max_reads"
-    assert len(result.warnings) == 2
+    assert len(result.warnings) == 3
 
 
 def test_diverging_run_is_stopped_and_returns_its_best_point(table):
@@ -358,7 +360,7 @@ def test_units_of_the_columns_do_not_decide_whether_a_fit_has_converged(table):
     X, y = table
     plain = fit(X, y, alpha=0.0, tol=1e-8, max_reads=5000)
     for unit in (1e-9, 1e-100):
-        with pytest.warns(NotConvergedWarning):
+        with pytest.warns(NotConvergedWarning), pytest.warns(CrawlingWarning, match="crawling: .*; raise max_reads"):
             fit(X * unit, y, tol=1e-8)
     ours = fit(X * 1e-9, y, tol=1e-8, standardize=True, max_reads=5000)
     np.testing.assert_allclose(ours.w * 1e-9, plain.w, rtol=1e-5)
@@ -405,8 +407,10 @@ def test_epochs_needed_are_right_even_where_many_rates_are_mixed(epochs):
 
     X, y = load_breast_cancer(return_X_y=True)
     whole = fit(X, y, standardize=True, alpha=1e-3, max_reads=100_000, tol=1e-8)
-    with pytest.warns(NotConvergedWarning, match="more epochs are needed"):
-        part = fit(X, y, standardize=True, alpha=1e-3, max_reads=epochs, tol=1e-8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CrawlingWarning)
+        with pytest.warns(NotConvergedWarning, match="more epochs are needed: raise max_reads"):
+            part = fit(X, y, standardize=True, alpha=1e-3, max_reads=epochs, tol=1e-8)
     said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
     assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3)
 
@@ -422,8 +426,36 @@ def test_divergence_is_seen_when_slow_and_when_short(rate, epochs, table):
 
 def test_a_cycle_of_equal_loss_is_an_oscillation():
     X = np.array([[1.0], [1.0], [-1.0], [-1.0]])
-    with pytest.warns(LearningRateWarning), pytest.warns(OscillationWarning, match="the loss oscillated"):
+    with (
+        pytest.warns(LearningRateWarning),
+        pytest.warns(OscillationWarning, match="the loss oscillates"),
+        pytest.warns(NotConvergedWarning, match="the loss oscillated"),
+    ):
         fit(X, [0, 1, 0, 1], fit_intercept=False, w0=[1.0], learning_rate=8.5)
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 2, 50, 500])
+def test_epochs_needed_are_right_from_the_first_epoch_and_without_a_penalty(epochs, table, rng):
+    X, y = table
+    X = np.column_stack([X, X[:, 0] + 0.1 * rng.normal(size=len(y))])
+    whole = fit(X, y, standardize=True, max_reads=200_000, tol=1e-9)
+    assert whole.n_epochs > 1000
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CrawlingWarning)
+        with pytest.warns(NotConvergedWarning, match="more epochs are needed"):
+            part = fit(X, y, standardize=True, max_reads=epochs, tol=1e-9)
+    said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
+    assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3)
+
+
+def test_separated_data_are_not_promised_an_end_by_curvature(rng):
+    x = rng.normal(size=(50, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CrawlingWarning)
+        with pytest.warns(NotConvergedWarning, match=r"about [\de+.,]+ more epochs|would not get there"):
+            part = fit(x, (x[:, 0] > 0.2).astype(int), max_reads=400, tol=1e-6)
+    said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
+    assert 1e4 < said < 1e9  # the gradient falls like a power of the epochs
 
 
 def test_callbacks_can_not_change_the_fit(table):

@@ -22,7 +22,7 @@ def test_python_example_runs():
     done = subprocess.run([sys.executable, "-c", PYTHON[0]], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
-    promised = re.search(r"# (converged after [\d,]+ epochs)", PYTHON[0]).group(1)
+    promised = re.search(r"# (converged after .*)", PYTHON[0]).group(1)
     assert done.stdout.startswith(promised)
 
 

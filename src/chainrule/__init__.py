@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from chainrule.errors import ChainruleWarning as ChainruleWarning
     from chainrule.errors import InputError as InputError
     from chainrule.estimator import LogisticRegression as LogisticRegression
+    from chainrule.explain import explain_row as explain_row
     from chainrule.fitting import fit as fit
     from chainrule.held_out import HeldOut as HeldOut
     from chainrule.result import Result as Result
@@ -24,6 +25,7 @@ _HOMES = {
     "InputError": "chainrule.errors",
     "LogisticRegression": "chainrule.estimator",
     "Result": "chainrule.result",
+    "explain_row": "chainrule.explain",
     "Trace": "chainrule.trace",
     "fit": "chainrule.fitting",
 }
@@ -37,6 +39,7 @@ __all__ = [
     "Result",
     "Trace",
     "__version__",
+    "explain_row",
     "fit",
     "graph",
 ]

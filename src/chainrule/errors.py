@@ -21,6 +21,10 @@ class OscillationWarning(ChainruleWarning):
     """The loss went up and down while training."""
 
 
+class CrawlingWarning(ChainruleWarning):
+    """At the rate seen, training will end long before it reaches `tol`."""
+
+
 class NotConvergedWarning(ChainruleWarning):
     """Training ended before it reached `tol`."""
 

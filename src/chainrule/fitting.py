@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.descend import descend
 from chainrule.errors import InputError
 from chainrule.inputs import (
     check_start,
@@ -22,7 +21,6 @@ from chainrule.inputs import (
     switch,
 )
 from chainrule.kernels import kernel_name
-from chainrule.optimize import optimize
 from chainrule.problem import Ending, Method, Options, Problem, objective_line
 from chainrule.result import Result
 from chainrule.rows import DenseRows
@@ -30,7 +28,7 @@ from chainrule.solvers import Callback
 
 Vector = NDArray[np.float64]
 
-METHODS: dict[str, Method] = {"gradient-descent": descend, "newton": optimize}
+METHODS = ("gradient-descent", "newton")
 
 
 def fit(
@@ -122,7 +120,7 @@ def fit(
         start = check_start(w0, b0, X.shape[1], options.fit_intercept)
         columns = standardized_columns(standardize, X.shape[1], options.fit_intercept)
         problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, start)
-        ending = METHODS[chosen](problem, started)
+        ending = _run(chosen)(problem, started)
         result = _result(problem, ending, chosen, classes, copies, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
@@ -181,9 +179,20 @@ def _result(
         storage=rows.storage,
         threads=rows.threads,
         copies=copies,
-        warnings=tuple(text for _, text in ending.said),
+        warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
         certificate=ending.certificate,
     )
+
+
+def _run(method: str) -> Method:
+    """Load a method: Newton brings SciPy, which gradient descent does without."""
+    if method == "newton":
+        from chainrule.optimize import optimize
+
+        return optimize
+    from chainrule.descend import descend
+
+    return descend
 
 
 def _method(method: str) -> str:

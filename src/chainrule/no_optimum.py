@@ -13,7 +13,8 @@ from chainrule.certificate import Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
 from chainrule.certificate.rounding import gradient_rounding, hessian_eta, reach_bound, sum_depth, z_rounding
 from chainrule.certificate.statement import digits_of
-from chainrule.diagnosis import Collinearity, Separation, find_relations, find_separation, least_norm
+from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
+from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.errors import CollinearityWarning, NotConvergedWarning, SeparationWarning
 from chainrule.problem import Ending
 from chainrule.rows import DenseRows

@@ -44,7 +44,7 @@ class Ending:
 
     w_fit, b_fit : the returned point in `units`, those of the fit. sentence : what happened. said : warnings.
     sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : or None.
-    learning_rate, limit : of gradient descent, else None.
+    learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     """
 
     outcome: Outcome
@@ -58,6 +58,7 @@ class Ending:
     limit: float | None = None
     certificate: Certificate | None = None
     objective: float | None = None
+    said_at_once: tuple[str, ...] = ()
 
 
 Method = Callable[[Problem, float], Ending]

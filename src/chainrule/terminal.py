@@ -86,6 +86,8 @@ def as_options(text: str) -> str:
     """Call what Python's arguments are called in a message by the names of the command line's options."""
     text = re.sub(r"^learning_rate (?=\d)", "--learning-rate ", text)
     text = re.sub(r"take a learning_rate below (\S+), or 'auto'", r"take a --learning-rate below \1, or auto", text)
+    text = text.replace("raise max_reads", "raise --epochs").replace(", or take method='newton'", "")
+    text = re.sub(r"take a larger learning_rate, or 'auto'", "take a larger --learning-rate, or auto", text)
     text = re.sub(r"take a tol above (\S+)", r"that is as good as it gets", text)
     return re.sub(r"\(?standardize=True\)?", lambda found: found[0].replace("standardize=True", "--standardize"), text)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from chainrule.errors import (
     ChainruleWarning,
+    CrawlingWarning,
     DivergenceWarning,
     NotConvergedWarning,
     OscillationWarning,
@@ -37,6 +38,20 @@ def above_limit(rate: float, limit: float, is_largest: bool) -> str:
     return f"learning_rate {rate:.6g} is above {which} {floor_digits(limit)}: the loss may rise or oscillate"
 
 
+def while_running(status: str, epoch: int, needed: float, rate: float, limit: float) -> Finding | None:
+    """Say what a run does, while it runs, and the way out; nothing of a run that ends at once."""
+    if status == "oscillating":
+        way = f"take a learning_rate below {floor_digits(limit)}, or 'auto'"
+        return OscillationWarning, f"epoch {epoch:,}: the loss oscillates; {way}"
+    if status == "crawling":
+        how_long = f"about {_rounded(needed)} more epochs" if np.isfinite(needed) else "no number of epochs"
+        ways = ["raise max_reads", "take method='newton'"]
+        if rate < 0.4 * limit:
+            ways.insert(0, "take a larger learning_rate, or 'auto'")
+        return CrawlingWarning, f"epoch {epoch:,}: crawling: {how_long} would do at the rate seen; {', or '.join(ways)}"
+    return None
+
+
 def message(outcome: Outcome, tol: float, limit: float, epochs_needed: float) -> str:
     """One sentence with the numbers: how the run ended, and what to do where it ended badly.
 
@@ -64,19 +79,16 @@ def message(outcome: Outcome, tol: float, limit: float, epochs_needed: float) ->
         return text
     if np.isinf(epochs_needed):
         return f"{text}, and at the rate seen it would not get there"
-    return f"{text}; at the rate seen about {_rounded(epochs_needed)} more epochs are needed"
+    return f"{text}; at the rate seen about {_rounded(epochs_needed)} more epochs are needed: raise max_reads"
 
 
-def findings(outcome: Outcome, sentence: str, limit: float) -> list[Finding]:
+def findings(outcome: Outcome, sentence: str) -> list[Finding]:
     """Name what a user is warned of, each with its class."""
     found: list[Finding] = []
-    if outcome.oscillated and outcome.reason in ("converged", "interrupted"):
-        text = f"the loss oscillated while training; take a learning_rate below {floor_digits(limit)}, or 'auto'"
-        found.append((OscillationWarning, text))
     if outcome.reason in ("diverged", "non_finite"):
         found.append((DivergenceWarning, sentence))
     if outcome.reason == "max_reads":
-        found.append((OscillationWarning if outcome.oscillated else NotConvergedWarning, sentence))
+        found.append((NotConvergedWarning, sentence))
     if outcome.trace.note:
         found.append((ThinnedTraceWarning, outcome.trace.note))
     return found

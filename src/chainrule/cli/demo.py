@@ -36,10 +36,11 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     prepared = prepare_penguins()
     for text in prepared.notes:
         terminal.note(messages, text)
-    training, interrupted, warned = train_watched(prepared, descent_for(prepared), messages)
+    watched = train_watched(prepared, descent_for(prepared), messages)
+    training = watched.training
     row = closest_call(training)
     written = write_files(training, paths, TITLE, None, (SOURCE,))
-    tell_warnings(messages, training, warned, as_json=as_json)
+    tell_warnings(messages, watched, as_json=as_json)
     explanation, whole, part = explain(training.model, prepared.design, row)
     document = fit_document(training, str(paths["data"]), written) | {
         "command": "demo",
@@ -51,7 +52,7 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
         print_json(document)
     else:
         terminal.print_demo(terminal.results(), document)
-    if interrupted or written != paths:
+    if watched.interrupted or written != paths:
         tell_interrupt(messages, training, paths, written)
         return INTERRUPTED
     return DONE

@@ -50,11 +50,12 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
         check_row(prepared.design, request.row)
     for text in prepared.notes:
         terminal.note(messages, text)
-    training, interrupted, warned = train_watched(prepared, request.descent, messages)
+    watched = train_watched(prepared, request.descent, messages)
+    training, interrupted = watched.training, watched.interrupted
     wanted: dict[str, Path | None] = {"model": request.out, "trace": trace, "report": request.report}
     written = write_files(training, wanted, request.table.name, request.row)
     document = fit_document(training, str(request.table), written)
-    tell_warnings(messages, training, warned, as_json=as_json)
+    tell_warnings(messages, watched, as_json=as_json)
     if as_json:
         print_json(document)
     else:
@@ -64,7 +65,7 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
     if interrupted or written != wanted:
         tell_interrupt(messages, training, wanted, written)
         return INTERRUPTED
-    done = training.result.reason == "converged" and not warned
+    done = training.result.reason == "converged" and not watched.warned
     return NOT_STRICT if strict and not done else DONE
 
 
@@ -84,17 +85,33 @@ def read_and_prepare(request: FitRequest) -> Prepared:
     )
 
 
-def train_watched(prepared: Prepared, descent: Descent, messages: Console) -> tuple[Training, bool, list[str]]:
-    """Train under a progress bar; return the training, whether Ctrl-C stopped it, and the warnings."""
-    with collected_warnings() as warned:
+@dataclass(frozen=True)
+class Watched:
+    """A training, whether Ctrl-C stopped it, its warnings, and which of them were told while it ran."""
+
+    training: Training
+    interrupted: bool
+    warned: list[str]
+    told: list[str]
+
+
+def train_watched(prepared: Prepared, descent: Descent, messages: Console) -> Watched:
+    """Train under a progress bar; what goes wrong on the way is told at once."""
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        terminal.note(messages, text)
+
+    with collected_warnings(tell) as warned:
         try:
             with terminal.FitProgress(messages) as progress:
-                return train(prepared, descent, progress=progress), False, warned
+                return Watched(train(prepared, descent, progress=progress), False, warned, told)
         except KeyboardInterrupt as stop:
             training = getattr(stop, "training", None)
             if not isinstance(training, Training):
                 raise
-            return training, True, warned
+            return Watched(training, True, warned, told)
 
 
 def write_files(
@@ -134,10 +151,10 @@ def _write(
         write_atomically(path, (resources("chainrule") / "data" / path.name).read_bytes())
 
 
-def tell_warnings(messages: Console, training: Training, warned: Sequence[str], *, as_json: bool) -> None:
-    """Print the warnings as notes, but for the one that the text of the results repeats."""
-    for text in warned:
-        if as_json or text != training.result.message:
+def tell_warnings(messages: Console, watched: Watched, *, as_json: bool) -> None:
+    """Print as notes the warnings that weren't told yet, but for the one that the text of the results repeats."""
+    for text in watched.warned:
+        if text not in watched.told and (as_json or text != watched.training.result.message):
             terminal.note(messages, text)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -10,7 +10,9 @@ import typer
 
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE
 from chainrule.cli.streams import patient_streams
-from chainrule.errors import ChainruleWarning, InputError
+from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
+
+WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
 
 
 def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
@@ -53,8 +55,11 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def collected_warnings() -> Iterator[list[str]]:
-    """Collect Chainrule's warnings, each once, in place of printing them; others are printed as ever."""
+def collected_warnings(tell: Callable[[str], None] = lambda text: None) -> Iterator[list[str]]:
+    """Collect Chainrule's warnings, each once, in place of printing them; others are printed as ever.
+
+    tell: called at once with those that come while training goes on.
+    """
     seen: list[str] = []
 
     def collect(
@@ -69,6 +74,8 @@ def collected_warnings() -> Iterator[list[str]]:
             say(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
         elif str(message) not in seen:
             seen.append(str(message))
+            if issubclass(category, WHILE_TRAINING):
+                tell(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", ChainruleWarning)

@@ -5,21 +5,11 @@ runs           runs that diverge, oscillate or crawl
 collinearity   columns that are combinations of others, in words
 separation     classes that a plane keeps apart, proven on every row; it builds on `exact` (signs without a rounding error),
                `overlap` (the proof that nothing separates), `halfspaces` (the search) and `wording`
+
+The last two bring SciPy, which gradient descent does without: they are imported where they are needed.
 """
 
-from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
 from chainrule.diagnosis.rate import largest_curvature
 from chainrule.diagnosis.runs import RunMonitor, epochs_by_curvature, epochs_by_trend
-from chainrule.diagnosis.separation import Separation, find_separation
 
-__all__ = [
-    "Collinearity",
-    "RunMonitor",
-    "Separation",
-    "epochs_by_curvature",
-    "epochs_by_trend",
-    "find_relations",
-    "find_separation",
-    "largest_curvature",
-    "least_norm",
-]
+__all__ = ["RunMonitor", "epochs_by_curvature", "epochs_by_trend", "largest_curvature"]

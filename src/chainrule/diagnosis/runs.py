@@ -68,7 +68,7 @@ def epochs_by_trend(epochs: Vector, grad_norms: Vector, tol: float) -> float:
 
 @dataclass
 class RunMonitor:
-    """Watches a run's objective, epoch by epoch, and names what it does: "", "oscillating" or "diverging".
+    """Watches a run's objective, epoch by epoch, and names what it does: "", "crawling", "oscillating" or "diverging".
 
     Parameters
     ----------
@@ -78,28 +78,48 @@ class RunMonitor:
         The rate times alpha is above 2: each step multiplies w by more than 1, so the run diverges once it is on its way.
         Else it can't, since the log-loss's gradient is bounded, and only oscillates.
 
+    tol, max_steps
+        Where the run should end, and where it must; for "crawling".
+
     Diverging: unbounded, and ten times above the start; or not finite. Oscillating: a quarter of the last twenty steps,
-    and two at least, raised the objective; or twenty epochs brought none below the twenty before.
+    and two at least, raised the objective; or twenty epochs brought none below the twenty before. Crawling: a fifth of the
+    epochs, and a hundred at least, are over, and at the rate of the last sixty the gradient needs three times those that are
+    left; rates slow down, so that more will be needed.
     """
 
     stable: bool = True
     unbounded: bool = False
+    tol: float = 0.0
+    max_steps: int = 0
+    needed: float = np.inf
+    _norms: deque[float] = field(default_factory=lambda: deque(maxlen=61))
+    _count: int = 0
     _values: deque[float] = field(default_factory=lambda: deque(maxlen=40))
     _start: float | None = None
 
-    def watch(self, objective: float) -> str:
-        """Add an epoch; says what the run does now."""
+    def watch(self, objective: float, grad_norm: float) -> str:
+        """Add an epoch; says what the run does now. `needed` is then the epochs still needed, at the rate of the last ones."""
+        self._norms.append(grad_norm)
+        self._count += 1
         if self._start is None:
             self._start = objective
         self._values.append(objective)
         if not np.isfinite(objective):
             return "diverging"
         if self.stable:
-            return ""
-        if self.unbounded and objective > 10.0 * (1.0 + abs(self._start)):
-            return "diverging"
+            return "crawling" if self._is_crawling() else ""
+        if self.unbounded:
+            return "diverging" if objective > 10.0 * (1.0 + abs(self._start)) else ""
         values = list(self._values)
         recent = values[-21:]
         rises = sum(after > before + 1e-12 * (1.0 + abs(before)) for before, after in pairwise(recent))
         stuck = len(values) == 40 and min(values[20:]) >= min(values[:20]) * (1.0 - 1e-9)
         return "oscillating" if stuck or rises >= max(2, (len(recent) - 1) / 4) else ""
+
+    def _is_crawling(self) -> bool:
+        done, norms = self._count - 1, self._norms
+        if done < max(100, self.max_steps / 5) or done >= self.max_steps or self.tol <= 0 or norms[-1] <= self.tol:
+            return False
+        slope = np.log(norms[-1] / norms[0]) / (len(norms) - 1) if norms[0] > 0 else 0.0
+        self.needed = float(np.log(self.tol / norms[-1]) / slope) if slope < 0 else np.inf
+        return self.needed > 3 * (self.max_steps - done)

@@ -50,7 +50,7 @@ class Solver(Protocol[S]):
 class Step:
     """What a callback is told after each epoch; w and b in the fit's units, not to be changed.
 
-    status : "", "oscillating" or "diverging"; seconds since the run began; max_reads : epochs at most.
+    status : "", "crawling", "oscillating" or "diverging"; seconds since the run began; max_reads : epochs at most.
     """
 
     epoch: int
@@ -130,6 +130,8 @@ class Run(Generic[S]):
         Of the fit; those of the objective by default.
     to_fit : callable, optional
         (w, b) from the objective's units to the fit's.
+    on_status : callable
+        Told (status, epoch) the first time that the monitor names one.
     """
 
     def __init__(
@@ -145,11 +147,14 @@ class Run(Generic[S]):
         max_reads: float = math.inf,
         units: Units | None = None,
         to_fit: Callable[[Vector, float], tuple[Vector, float]] | None = None,
+        on_status: Callable[[str, int], None] = lambda status, epoch: None,
     ) -> None:
         self.objective, self.solver = objective, solver
         self.tol, self.max_steps, self.max_reads, self.callbacks = tol, max_steps, max_reads, tuple(callbacks)
         self._units = objective.rows.units if units is None else units
         self._to_fit = to_fit
+        self._on_status = on_status
+        self._seen: set[str] = set()
         self._monitor = monitor
         self._recorder = TraceRecorder()
         self._start = started
@@ -183,10 +188,13 @@ class Run(Generic[S]):
         evaluation = state.evaluation
         for shown in (state.w, evaluation.grad_w):
             shown.flags.writeable = False
-        status = self._monitor.watch(evaluation.objective)
+        status = self._monitor.watch(evaluation.objective, evaluation.grad_norm)
         if not evaluation.finite:
             return "diverged" if self._monitor.unbounded else "non_finite"
         self._oscillated |= status == "oscillating"
+        if status and status not in self._seen:
+            self._seen.add(status)
+            self._on_status(status, epoch)
         seconds = time.perf_counter() - self._start
         w, b = (state.w, state.b) if self._to_fit is None else self._to_fit(state.w, state.b)
         w.flags.writeable = False
