@@ -134,8 +134,8 @@ def first_row(mask: npt.NDArray[np.bool_]) -> int:
     return int(np.argmax(mask)) + 1
 
 
-def refuse_infinite(name: str, values: Floats, row_numbers: Codes | None = None) -> None:
-    """Refuse infinite numbers.
+def refuse_infinite(name: str, values: Floats, row_numbers: Codes | None = None, *, may_drop: bool = True) -> None:
+    """Refuse infinite numbers; `may_drop`: the column may be left out, since the model is still to be trained.
 
     Raises
     ------
@@ -146,8 +146,8 @@ def refuse_infinite(name: str, values: Floats, row_numbers: Codes | None = None)
     if bad.any():
         row = first_row(bad) if row_numbers is None else int(row_numbers[first_row(bad) - 1])
         raise InputError(
-            f"column {shown(name)} has an infinite number in row {row}: mend the cell, leave it empty if it is not "
-            f"known, or leave the column out with {option('--drop', name)}"
+            f"column {shown(name)} has an infinite number in row {row}: mend the cell, or leave it empty if it is not known"
+            + (f", or leave the column out with {option('--drop', name)}" if may_drop else "")
         )
 
 

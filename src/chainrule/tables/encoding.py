@@ -22,7 +22,7 @@ from chainrule.tables.cells import (
 )
 from chainrule.tables.labels import known_labels
 from chainrule.tables.schema import Column, Schema
-from chainrule.tables.words import check_name, counted, option, shown, some
+from chainrule.tables.words import check_name, counted, near, option, shown, some
 
 # rows whose part of X stays in the cache while its columns are written
 _BLOCK = 4096
@@ -81,7 +81,11 @@ def encode(schema: Schema, table: pa.Table, *, need_target: bool = False) -> Des
     values: list[tuple[int, Floats]] = []
     at = 0
     for column in schema.columns:
-        check_name(column.name, names, "column (which the model reads)")
+        if column.name not in names:
+            others = [name for name in names if name not in {other.name for other in schema.columns}]
+            way = near(column.name, others) if others else "add it"
+            raise InputError(f"the table has no column {shown(column.name)}, which the model reads: {way}")
+        check_name(column.name, names)
         cells = table.column(column.name)
         if column.kind == "number":
             values += _number_columns(column, cells, at, notes)
@@ -133,7 +137,7 @@ def _number_columns(column: Column, cells: Any, at: int, notes: list[str]) -> li
         _refuse_text(column, cells)
     mean = column.mean if column.mean is not None else 0.0  # a number always has one
     x = np.full(len(cells), np.nan) if kind == "empty" else numbers(cells)
-    refuse_infinite(column.name, x)
+    refuse_infinite(column.name, x, may_drop=False)
     lost = np.isnan(x)
     n_lost = int(np.count_nonzero(lost))
     if n_lost and not column.missing:
