@@ -39,7 +39,3 @@ class CollinearityWarning(ChainruleWarning):
 
 class ThinnedTraceWarning(ChainruleWarning):
     """The trace would have outgrown its memory, so only every k-th epoch was kept."""
-
-
-class TableWarning(ChainruleWarning):
-    """Something in a table was left out, filled in or not known to the model."""

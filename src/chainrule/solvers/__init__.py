@@ -4,10 +4,7 @@ from chainrule.solvers.gradient_descent import GradientDescent
 from chainrule.solvers.loop import Callback, NotFiniteAtStart, Outcome, Run, Solver, State, Step
 from chainrule.solvers.newton import Newton, NewtonState, plan
 
-SOLVERS = {"gradient-descent": GradientDescent, "newton": Newton}
-
 __all__ = [
-    "SOLVERS",
     "Callback",
     "GradientDescent",
     "Newton",

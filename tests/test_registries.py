@@ -1,0 +1,85 @@
+"""Every loss, penalty and method that is registered, tested the moment it exists."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from chainrule import fit
+from chainrule.fitting import METHODS
+from chainrule.losses import LOSSES
+from chainrule.penalties import PENALTIES
+
+EDGES = [0.0, 1e-8, 0.5, 18.0, 37.0, 710.0, 1e4]
+POINTS = sorted({*EDGES, *(-z for z in EDGES), *np.random.default_rng(0).normal(size=20) * 5})
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("y", [0.0, 1.0])
+def test_loss_is_finite_and_never_negative_at_the_edges(name, y):
+    z = np.array(POINTS)
+    loss = LOSSES[name]
+    for value in (loss.value(z, y), loss.derivative(z, y), loss.second_derivative(z, y)):
+        assert np.isfinite(value).all()
+    assert np.all(loss.value(z, y) >= 0)
+    assert np.all(loss.second_derivative(z, y) >= 0)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("y", [0.0, 1.0])
+@pytest.mark.parametrize("z", POINTS)
+def test_derivatives_of_a_loss_are_derivatives(name, y, z):
+    loss, h = LOSSES[name], 1e-3 * max(1.0, abs(z) * 1e-3)
+
+    def slope(f):
+        a, b, c, d = (float(f(np.array(z + k * h), y)) for k in (-2, -1, 1, 2))
+        return (a - 8 * b + 8 * c - d) / (12 * h), 1e-15 * (abs(a) + 8 * abs(b) + 8 * abs(c) + abs(d)) / (12 * h)
+
+    for f, derivative in ((loss.value, loss.derivative), (loss.derivative, loss.second_derivative)):
+        difference, rounding = slope(f)
+        assert abs(difference - float(derivative(np.array(z), y))) <= 1e-10 + 4 * rounding
+
+
+def test_logistic_loss_against_fifty_digits():
+    loss = LOSSES["logistic"]
+    with mpmath.workdps(50):
+        for z in POINTS:
+            for y in (0, 1):
+                t = mpmath.mpf(z) * (1 - 2 * y)
+                exact = mpmath.log1p(mpmath.exp(t))
+                assert abs(mpmath.mpf(float(loss.value(np.array(z), float(y)))) - exact) <= exact * 1e-15 + mpmath.mpf(
+                    5e-324
+                )
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 7.0])
+def test_penalty(name, alpha, rng):
+    penalty = PENALTIES[name]
+    w = rng.normal(size=5)
+    for j in range(5):
+        e = np.eye(5)[j] * 1e-4
+        difference = (penalty.value(w + e, alpha) - penalty.value(w - e, alpha)) / 2e-4
+        assert difference == pytest.approx(penalty.gradient(w, alpha)[j], abs=1e-9)
+    np.testing.assert_allclose(penalty.subdifferential_distance(w, -penalty.gradient(w, alpha), alpha), 0.0, atol=1e-15)
+    grid = np.linspace(-4, 4, 80_001)
+    for step in (0.1, 2.0):
+        best = [grid[np.argmin((grid - x) ** 2 / 2 + step * np.array(0.5 * alpha * grid**2))] for x in w]
+        np.testing.assert_allclose(penalty.prox(w, alpha, step), best, atol=1.1e-4)
+    per_column = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert penalty.value(w, per_column) == pytest.approx(float(np.sum(per_column * w**2) / 2))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("alpha", [0.0, 0.05])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_method_reaches_the_optimum(method, alpha, fit_intercept, rng):
+    X = rng.normal(size=(800, 4)) * [1.0, 0.5, 2.0, 1.0]
+    y = (X @ [1.0, -1.0, 0.3, 0.0] + 0.4 + rng.logistic(size=800) > 0).astype(int)
+    s = rng.exponential(size=800)
+    result = fit(
+        X, y, sample_weight=s, method=method, alpha=alpha, fit_intercept=fit_intercept, tol=1e-12, max_reads=10_000
+    )
+    residual = s * (1 / (1 + np.exp(-X @ result.w - result.b)) - y) / s.sum()
+    assert result.reason == "converged"
+    assert np.abs(X.T @ residual + alpha * result.w).max() < 1e-5
+    assert abs(residual.sum()) < 1e-5 if fit_intercept else result.b == 0.0
