@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
-from chainrule.certificate.rounding import gradient_rounding, hessian_eta, reach_bound, sum_depth, z_rounding
+from chainrule.certificate.rounding import gradient_rounding, hessian_eta, reach_bound, z_rounding
 from chainrule.certificate.statement import digits_of
 from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
 from chainrule.diagnosis.separation import Separation, find_separation
@@ -19,6 +19,7 @@ from chainrule.errors import CollinearityWarning, NotConvergedWarning, Separatio
 from chainrule.problem import Ending
 from chainrule.rows import DenseRows
 from chainrule.solvers import NewtonState, Outcome
+from chainrule.solvers.proof import depth_of
 from chainrule.task import Task, certified, nothing_proven, told
 from chainrule.verdict import Finding
 
@@ -51,20 +52,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     certificate = nothing_proven(rows.n_features, objective, rows.reads, time.perf_counter() - task.started, reason)
     stopped = replace(outcome, reason="max_reads")
     sentence = told(stopped, certificate, options.tol, rows.reads)
-    return _ending(task, stopped, state.w, state.b, sentence, ((NotConvergedWarning, sentence),), certificate)
-
-
-def _ending(
-    task: Task,
-    outcome: Outcome,
-    w: Vector,
-    b: float,
-    sentence: str,
-    said: tuple[Finding, ...],
-    certificate: Certificate,
-) -> Ending:
-    w_fit, b_fit = task.to_fit(w, b)
-    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, sentence, said, certificate=certificate)
+    return task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
 
 
 def _reduced(
@@ -78,12 +66,12 @@ def _reduced(
     assert evaluation.hessian is not None
     assert evaluation.squares is not None
     kept = np.append(np.sort(collinear.pivots), n) if options.fit_intercept else np.sort(collinear.pivots)
-    factor = Factor.of(evaluation.hessian[np.ix_(kept, kept)], hessian_eta(n, sum_depth(rows.n_rows)))
+    factor = Factor.of(evaluation.hessian[np.ix_(kept, kept)], hessian_eta(n, depth_of(on)))
     if not factor.ok:
         return None
     M = np.sqrt(np.append(evaluation.squares, 1.0))
     r_rms = math.sqrt(min(1.0, evaluation.loss))
-    e = gradient_rounding(M=M, d=sum_depth(rows.n_rows), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
+    e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
     norm = evaluation.norm * float((factor.inverse_D**2).max()) * (1.0 + 1e-12)
     theta = np.append(state.w, state.b)
     reach = reach_bound(evaluation.norm, np.ones(n + 1), theta)
@@ -122,7 +110,7 @@ def _reduced(
     said: tuple[Finding, ...] = ((CollinearityWarning, collinear.sentence),)
     if not converged:
         said = (*said, (NotConvergedWarning, sentence))
-    return _ending(task, outcome, w, b, sentence, said, certificate)
+    return task.ending(outcome, w, b, certificate, sentence, said)
 
 
 def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:
@@ -134,5 +122,5 @@ def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:
         certificate = replace(certificate, kind="ridge", reason=found.sentence)
     outcome = replace(outcome, reason="no_optimum" if outcome.reason == "converged" else outcome.reason)
     sentence = f"the objective asked for has no optimum: {found.sentence.rstrip('.')}"
-    ending = _ending(task, outcome, state.w, state.b, sentence, ((SeparationWarning, found.sentence),), certificate)
+    ending = task.ending(outcome, state.w, state.b, certificate, sentence, ((SeparationWarning, found.sentence),))
     return replace(ending, objective=state.evaluation.loss)

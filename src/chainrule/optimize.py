@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.certificate import Certificate
 from chainrule.errors import NotConvergedWarning
 from chainrule.no_optimum import without_optimum
 from chainrule.problem import Ending, Problem
 from chainrule.rows import DenseRows, Units, power_of_two
 from chainrule.sampling import spread_rows
-from chainrule.solvers import Outcome
 from chainrule.task import Task, certified, told
-from chainrule.verdict import Finding
 
 GUESS_ROWS = 1000  # whose means and deviations the arithmetic's units come from
 
@@ -34,17 +31,11 @@ def optimize(problem: Problem, started: float) -> Ending:
     outcome, state = task.run(alpha)
     proven = state.bound is not None and state.bound.proven
     if proven or outcome.reason not in ("converged", "max_reads"):
-        return _ending(task, outcome, certified(state, units, rows, started))
+        certificate = certified(state, units, rows, started)
+        sentence = told(outcome, certificate, options.tol, rows.reads)
+        said = ((NotConvergedWarning, sentence),) if outcome.reason == "max_reads" else ()
+        return task.ending(outcome, state.w, state.b, certificate, sentence, said)
     return without_optimum(task, outcome, state)
-
-
-def _ending(task: Task, outcome: Outcome, certificate: Certificate) -> Ending:
-    sentence = told(outcome, certificate, task.problem.options.tol, task.problem.rows.reads)
-    said: tuple[Finding, ...] = ()
-    if outcome.reason == "max_reads":
-        said = ((NotConvergedWarning, sentence),)
-    w_fit, b_fit = task.to_fit(outcome.state.w, outcome.state.b)
-    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, sentence, said, certificate=certificate)
 
 
 def _arithmetic_units(rows: DenseRows, centred: bool) -> Units:

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.certificate.bounds import Bound, moved
-from chainrule.certificate.rounding import UNIT, gradient_rounding, objective_rounding, sum_depth
+from chainrule.certificate.rounding import UNIT, gradient_rounding, objective_rounding
 from chainrule.certificate.statement import digits_of
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.objective import Objective
-from chainrule.problem import Problem
+from chainrule.problem import Ending, Problem
 from chainrule.rows import DenseRows, Units
 from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
+from chainrule.solvers.proof import depth_of
+from chainrule.verdict import Finding
 
 Vector = NDArray[np.float64]
 
@@ -58,6 +60,19 @@ class Task:
         """From the units of the arithmetic to those of the fit, without the way over x = 0."""
         shift = (self.fit_units.center - self.units.center) / self.units.scale
         return w * self.ratio, b + float(shift @ w)
+
+    def ending(
+        self,
+        outcome: Outcome,
+        w: Vector,
+        b: float,
+        certificate: Certificate,
+        sentence: str,
+        said: tuple[Finding, ...] = (),
+    ) -> Ending:
+        """Give what the method makes of the problem; w and b in the arithmetic's units."""
+        w_fit, b_fit = self.to_fit(w, b)
+        return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, sentence, said, certificate=certificate)
 
     def run(self, alpha: float | Vector) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
@@ -103,7 +118,7 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
     coef = here.coef[:n] / units.scale
     noise_of_F = objective_rounding(
         loss=state.evaluation.loss,
-        d=sum_depth(rows.n_rows),
+        d=depth_of(on),
         r_rms=1.0,
         M=np.sqrt(np.append(_squares(state), 1.0)),
         w=state.w,
@@ -161,7 +176,7 @@ def _after_rounding(state: NewtonState, proven: Bound, units: Units, w: Vector) 
     shift = np.append(
         4.0 * UNIT * np.abs(state.w), UNIT * (abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w)))
     )
-    e = gradient_rounding(M=M, d=sum_depth(on.n_rows), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
+    e = gradient_rounding(M=M, d=depth_of(on), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
     gradient = state.evaluation.gradient
     if not on.fit_intercept:
         M, shift, e, gradient = M[:-1], shift[:-1], e[:-1], gradient[:-1]

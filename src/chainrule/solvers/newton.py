@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
-from chainrule.certificate.rounding import objective_rounding, sum_depth
+from chainrule.certificate.rounding import objective_rounding
 from chainrule.kernels import pointwise
 from chainrule.objective import Objective
 from chainrule.solvers.loop import State
-from chainrule.solvers.proof import Reference, norm_weights
+from chainrule.solvers.proof import Reference, depth_of, norm_weights
 
 Vector = NDArray[np.float64]
 
@@ -243,7 +243,7 @@ def _objective_noise(state: NewtonState) -> float:
     assert state.squares is not None
     return objective_rounding(
         loss=state.evaluation.loss,
-        d=sum_depth(state.on.n_rows),
+        d=depth_of(state.on),
         r_rms=math.sqrt(min(1.0, state.evaluation.loss)),
         M=np.sqrt(np.append(state.squares, 1.0)),
         w=state.w,

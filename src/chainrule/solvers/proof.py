@@ -45,7 +45,7 @@ class Reference:
         """Factor what was evaluated with `norm_weights(on, before)`; z of a sample's rows, None of all rows."""
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
-        eta = hessian_eta(on.n_features, sum_depth(on.n_rows))
+        eta = hessian_eta(on.n_features, depth_of(on))
         proof = Factor.of(own_matrix(on, evaluation.lower), eta)
         is_same = evaluation.lower is evaluation.hessian
         steps = proof if is_same else Factor.of(own_matrix(on, evaluation.hessian), eta)
@@ -86,7 +86,7 @@ class Reference:
         theta = own(on, np.append(w, b))
         M = own(on, np.sqrt(np.append(squares * OUTWARD, 1.0)))
         r_rms = math.sqrt(min(1.0, evaluation.loss))  # (g - y)^2 <= -log(1 - |g - y|) = l
-        e = gradient_rounding(M=M, d=sum_depth(on.n_rows), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
+        e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
         is_here = np.array_equal(self.theta, theta)
         n, D = on.n_features, self.proof.D
         zeta = z_rounding(n, reach_bound(self.norm, D, theta))
@@ -121,6 +121,12 @@ class Reference:
         norms2 = np.square(U * self.proof.inverse_D).sum(axis=1) * OUTWARD
         order = np.argsort(-norms2, kind="stable")
         return kappa_exact(self.proof, norms2[order], lambda start, stop: U[order[start:stop]], enough=enough)
+
+
+def depth_of(on: Objective) -> float:
+    """Depth of the sums over an objective's rows; twice where the weights have a sum of their own, S, that has rounded."""
+    weighted = on.rows.s is not None or len(on.strata) > 1 or on.strata[0].multiplier != 1.0
+    return sum_depth(on.n_rows) * (2.0 if weighted else 1.0)
 
 
 def norm_weights(on: Objective, reference: Reference | None) -> Vector:
