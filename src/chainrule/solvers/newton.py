@@ -21,6 +21,7 @@ ROWS_PER_COLUMN = 20  # of the first sample
 GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
 ARMIJO = 1e-4
+NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 
@@ -75,6 +76,7 @@ def plan(m: int, n: int, tol: float, rare: int | None = None) -> tuple[int, ...]
     size = max(ROWS_PER_COLUMN * n, 1000)
     if m <= 4 * size:
         return (m,)
+    tol = max(tol, NOISE)
     effective = m if rare is None else min(m, 4 * rare)
 
     def cost(share: float) -> float:
