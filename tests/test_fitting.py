@@ -9,16 +9,23 @@ import pandas as pd
 import pytest
 
 import chainrule
-from chainrule import InputError, fit
+from chainrule import InputError
 from chainrule.errors import (
+    CollinearityWarning,
     CrawlingWarning,
     DivergenceWarning,
     LearningRateWarning,
     NotConvergedWarning,
     OscillationWarning,
+    SeparationWarning,
 )
 from chainrule.graph import logistic_graph
 from tests_data import challenger, low_birth_weight, spector
+
+
+def fit(X, y, **options):
+    """Gradient descent, unless a test asks for another method."""
+    return chainrule.fit(X, y, **{"method": "gradient-descent", **options})
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ def table(rng):
 @pytest.mark.parametrize("data", [challenger, spector, low_birth_weight])
 def test_known_answers_by_gradient_descent_on_standardized_columns(data):
     X, y, answer = data()
-    result = fit(X, y, standardize=True, max_reads=100_000, tol=1e-12)
+    result = fit(X, y, standardize=True, max_reads=100_000, tol=1e-24)
     assert result.reason == "converged"
     np.testing.assert_allclose(np.append(result.b, result.w), answer, rtol=1e-6)
 
@@ -64,12 +71,12 @@ def test_auto_rate_is_half_the_limit_and_never_raises_the_objective(table):
 def test_standardized_fit_is_the_fit_of_standardized_columns(table):
     X, y = table
     Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    ours, theirs = fit(X, y, standardize=True, alpha=0.03, tol=1e-12), fit(Z, y, alpha=0.03, tol=1e-12)
+    ours, theirs = fit(X, y, standardize=True, alpha=0.03, tol=1e-24), fit(Z, y, alpha=0.03, tol=1e-24)
     np.testing.assert_allclose(ours.w_fit, theirs.w, rtol=1e-9)
     np.testing.assert_allclose(X @ ours.w + ours.b, Z @ theirs.w + theirs.b, atol=1e-9)
     np.testing.assert_allclose(ours.w, ours.w_fit / X.std(axis=0), rtol=1e-13)
     mask = np.array([True, False, True, False])
-    some = fit(X, y, standardize=mask, alpha=0.03, tol=1e-10, max_reads=20_000)
+    some = fit(X, y, standardize=mask, alpha=0.03, tol=1e-20, max_reads=20_000)
     assert np.array_equal(some.scale != 1.0, mask)
     assert "2 of 4 columns" in some.objective_line
 
@@ -80,7 +87,7 @@ def test_threads_layouts_and_weights_times_a_power_of_two_change_no_bit(rng):
     s = rng.integers(1, 5, len(X)).astype(float)
 
     def bits(X=X, s=s, threads=1):
-        result = fit(X, y, sample_weight=s, tol=1e-6, n_threads=threads, standardize=True)
+        result = fit(X, y, sample_weight=s, tol=1e-12, n_threads=threads, standardize=True)
         return result.w.tobytes(), result.b, result.objective, result.trace.w.tobytes()
 
     expected = bits()
@@ -94,11 +101,11 @@ def test_weight_is_repetition_and_permutation_does_not_matter(table, rng):
     X, y = table
     s = rng.integers(0, 4, len(y))
     order = rng.permutation(np.repeat(np.arange(len(y)), s))
-    weighted = fit(X, y, sample_weight=s, alpha=0.05, tol=1e-11, max_reads=100_000)
-    repeated = fit(X[order], y[order], alpha=0.05, tol=1e-11, max_reads=100_000)
+    weighted = fit(X, y, sample_weight=s, alpha=0.05, tol=1e-22, max_reads=100_000)
+    repeated = fit(X[order], y[order], alpha=0.05, tol=1e-22, max_reads=100_000)
     np.testing.assert_allclose(weighted.w, repeated.w, rtol=1e-8)
     columns = rng.permutation(4)
-    permuted = fit(X[:, columns], y, sample_weight=s, alpha=0.05, tol=1e-11, max_reads=100_000)
+    permuted = fit(X[:, columns], y, sample_weight=s, alpha=0.05, tol=1e-22, max_reads=100_000)
     np.testing.assert_allclose(permuted.w, weighted.w[columns], rtol=1e-8)
 
 
@@ -117,14 +124,16 @@ def test_resumed_run_equals_an_unbroken_one(table):
 
 def test_intercept_alone_gives_the_base_rate(rng):
     y = (rng.random(500) < 0.3).astype(int)
-    result = fit(np.zeros((500, 1)), y, tol=1e-12)
+    with pytest.warns(CollinearityWarning, match="x1 is constant"):
+        result = fit(np.zeros((500, 1)), y, tol=1e-20)
+    assert result.certificate.kind == "reduced"
     assert result.b == pytest.approx(np.log(y.mean() / (1 - y.mean())), rel=1e-9)
     assert result.w[0] == 0.0
 
 
 def test_without_intercept_the_bias_stays_zero(table):
     X, y = table
-    result = fit(X, y, fit_intercept=False, alpha=0.1, tol=1e-10, max_reads=100_000)
+    result = fit(X, y, fit_intercept=False, alpha=0.1, tol=1e-20, max_reads=100_000)
     assert result.b == 0.0
     gradient = X.T @ (1 / (1 + np.exp(-X @ result.w)) - y) / len(y) + 0.1 * result.w
     assert np.abs(gradient).max() < 1e-9
@@ -165,16 +174,16 @@ def test_diverging_run_is_stopped_and_returns_its_best_point(table):
 def test_crawling_run_says_how_many_epochs_it_needs(table):
     X, y = table
     with pytest.warns(NotConvergedWarning, match=r"about [\d,]+ more epochs are needed") as caught:
-        result = fit(X, y, tol=1e-9, max_reads=60)
+        result = fit(X, y, tol=1e-18, max_reads=60)
     said = int(str(caught[0].message).split("about ")[1].split(" ")[0].replace(",", ""))
-    more = fit(X, y, tol=1e-9, max_reads=1_000_000)
+    more = fit(X, y, tol=1e-18, max_reads=1_000_000)
     assert 0.5 < said / (more.n_epochs - result.n_epochs) < 2.0
 
 
 def test_held_out_rows_join_the_trace(table):
     X, y = table
     held_out = chainrule.HeldOut(X[300:], y[300:])
-    result = fit(X[:300], y[:300], standardize=True, tol=1e-6, callbacks=[held_out])
+    result = fit(X[:300], y[:300], standardize=True, tol=1e-12, callbacks=[held_out])
     z = X[300:] @ result.w + result.b
     loss = np.mean(np.logaddexp(0, z) - y[300:] * z)
     assert result.trace.columns["held_out_loss"][-1] == pytest.approx(loss, rel=1e-12)
@@ -221,7 +230,9 @@ def test_result_says_what_ran(table):
     X, y = table
     result = fit(X, y, alpha=0.1, n_threads=1)
     assert (result.storage, result.copies, result.threads) == ("dense float64, C order", 0, 1)
-    assert result.reads == result.n_epochs + 2
+    assert (
+        result.n_epochs + 2 < result.reads < result.n_epochs + 15
+    )  # moments, the start; the optimum, and what proves it
     assert fit(X.astype(np.float32), y, alpha=0.1).copies == 0
     assert fit(np.asfortranarray(X), y, alpha=0.1).storage == "dense float64, Fortran order"
     assert fit(X.tolist(), y, alpha=0.1).copies == 1
@@ -255,7 +266,7 @@ def interrupt(step):
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 start = time.time()
 try:
-    chainrule.fit(X, y, tol=0.0, max_reads=1_000_000, callbacks=[interrupt])
+    chainrule.fit(X, y, method='gradient-descent', tol=0.0, max_reads=1_000_000, callbacks=[interrupt])
 except KeyboardInterrupt as stop:
     print(stop.result.reason, stop.result.n_epochs >= 0, time.time() - start < 20)
 """
@@ -273,7 +284,7 @@ import os, threading
 import numpy as np, chainrule
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40_000, 8)); y = X[:, 0] + rng.logistic(size=len(X)) > 0
-bits = lambda: chainrule.fit(X, y, tol=1e-4, n_threads=2).w.tobytes()
+bits = lambda: chainrule.fit(X, y, method='gradient-descent', tol=1e-8, n_threads=2).w.tobytes()
 expected = bits()
 child = os.fork()
 if child == 0:
@@ -309,6 +320,7 @@ BAD = [
     (dict(tol=-1), "tol"),
     (dict(max_reads=-1), "max_reads"),
     (dict(max_reads=1.5), "max_reads"),
+    (dict(method="newton", learning_rate=0.1), "method='newton' has no learning rate"),
     (dict(method="magic"), "method must be 'auto' or one of 'gradient-descent'"),
     (dict(w0=[1.0, 2.0]), "w0"),
     (dict(n_threads=0), "n_threads must be a whole number from 1"),
@@ -358,11 +370,11 @@ def test_dates_may_be_labels(table):
 
 def test_units_of_the_columns_do_not_decide_whether_a_fit_has_converged(table):
     X, y = table
-    plain = fit(X, y, alpha=0.0, tol=1e-8, max_reads=5000)
+    plain = fit(X, y, alpha=0.0, tol=1e-16, max_reads=5000)
     for unit in (1e-9, 1e-100):
         with pytest.warns(NotConvergedWarning), pytest.warns(CrawlingWarning, match="crawling: .*; raise max_reads"):
-            fit(X * unit, y, tol=1e-8)
-    ours = fit(X * 1e-9, y, tol=1e-8, standardize=True, max_reads=5000)
+            fit(X * unit, y, tol=1e-16)
+    ours = fit(X * 1e-9, y, tol=1e-16, standardize=True, max_reads=5000)
     np.testing.assert_allclose(ours.w * 1e-9, plain.w, rtol=1e-5)
 
 
@@ -373,7 +385,7 @@ def test_column_that_is_zero_in_the_rows_looked_at_first_still_learns(rng):
     others = np.setdiff1d(np.arange(5000), looked_at)[:2000]
     X[others, 1] = rng.normal(size=2000) * 1e-170
     y = (X[:, 0] + X[:, 1] * 1e170 + rng.logistic(size=5000) > 0).astype(int)
-    result = fit(X, y, standardize=True, tol=1e-8)
+    result = fit(X, y, standardize=True, tol=1e-16)
     assert result.w_fit[1] > 0.3
 
 
@@ -406,11 +418,11 @@ def test_epochs_needed_are_right_even_where_many_rates_are_mixed(epochs):
     from sklearn.datasets import load_breast_cancer
 
     X, y = load_breast_cancer(return_X_y=True)
-    whole = fit(X, y, standardize=True, alpha=1e-3, max_reads=100_000, tol=1e-8)
+    whole = fit(X, y, standardize=True, alpha=1e-3, max_reads=100_000, tol=1e-16)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CrawlingWarning)
         with pytest.warns(NotConvergedWarning, match="more epochs are needed: raise max_reads"):
-            part = fit(X, y, standardize=True, alpha=1e-3, max_reads=epochs, tol=1e-8)
+            part = fit(X, y, standardize=True, alpha=1e-3, max_reads=epochs, tol=1e-16)
     said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
     assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3)
 
@@ -438,12 +450,12 @@ def test_a_cycle_of_equal_loss_is_an_oscillation():
 def test_epochs_needed_are_right_from_the_first_epoch_and_without_a_penalty(epochs, table, rng):
     X, y = table
     X = np.column_stack([X, X[:, 0] + 0.1 * rng.normal(size=len(y))])
-    whole = fit(X, y, standardize=True, max_reads=200_000, tol=1e-9)
+    whole = fit(X, y, standardize=True, max_reads=200_000, tol=1e-18)
     assert whole.n_epochs > 1000
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CrawlingWarning)
         with pytest.warns(NotConvergedWarning, match="more epochs are needed"):
-            part = fit(X, y, standardize=True, max_reads=epochs, tol=1e-9)
+            part = fit(X, y, standardize=True, max_reads=epochs, tol=1e-18)
     said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
     assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3)
 
@@ -452,10 +464,15 @@ def test_separated_data_are_not_promised_an_end_by_curvature(rng):
     x = rng.normal(size=(50, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CrawlingWarning)
-        with pytest.warns(NotConvergedWarning, match=r"about [\de+.,]+ more epochs|would not get there"):
+        with (
+            pytest.warns(SeparationWarning, match="x1 above 0.2 separates the classes completely"),
+            pytest.warns(NotConvergedWarning, match=r"about [\de+.,]+ more epochs"),
+        ):
             part = fit(x, (x[:, 0] > 0.2).astype(int), max_reads=400, tol=1e-6)
     said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
-    assert 1e4 < said < 1e9  # the gradient falls like a power of the epochs
+    assert 1e4 < said < 1e15  # the loss falls like a power of the epochs
+    assert part.certificate.kind == "infimum"
+    assert part.certificate.lower < part.objective <= part.certificate.gap
 
 
 def test_callbacks_can_not_change_the_fit(table):

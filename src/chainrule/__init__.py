@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chainrule import graph as graph
+    from chainrule.certificate import Certificate as Certificate
+    from chainrule.certifying import certify as certify
     from chainrule.errors import ChainruleWarning as ChainruleWarning
     from chainrule.errors import InputError as InputError
     from chainrule.estimator import LogisticRegression as LogisticRegression
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Certificate": "chainrule.certificate",
     "ChainruleWarning": "chainrule.errors",
     "HeldOut": "chainrule.held_out",
     "InputError": "chainrule.errors",
     "LogisticRegression": "chainrule.estimator",
     "Result": "chainrule.result",
+    "certify": "chainrule.certifying",
     "explain_row": "chainrule.explain",
     "Trace": "chainrule.trace",
     "fit": "chainrule.fitting",
@@ -32,6 +36,7 @@ _HOMES = {
 _MODULES = ("graph",)
 
 __all__ = [
+    "Certificate",
     "ChainruleWarning",
     "HeldOut",
     "InputError",
@@ -39,6 +44,7 @@ __all__ = [
     "Result",
     "Trace",
     "__version__",
+    "certify",
     "explain_row",
     "fit",
     "graph",

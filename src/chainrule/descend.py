@@ -1,43 +1,45 @@
-"""Gradient descent on a problem: its learning rate, its run, its verdict."""
+"""Gradient descent on a problem: its learning rate, its run, and how near the optimum it came."""
 
 from __future__ import annotations
 
+import math
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.audit import Floor, audit
+from chainrule.certificate import objective_rounding
 from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature
-from chainrule.errors import ChainruleWarning, InputError, LearningRateWarning
-from chainrule.objective import Objective
+from chainrule.errors import ChainruleWarning, CollinearityWarning, InputError, LearningRateWarning, SeparationWarning
+from chainrule.objective import Evaluation, Objective
+from chainrule.optimize import prepare
 from chainrule.problem import Ending, Problem
-from chainrule.solvers import GradientDescent, NotFiniteAtStart, Outcome, Run, State
-from chainrule.verdict import above_limit, findings, message, while_running
+from chainrule.solvers import GradientDescent, NotFiniteAtStart, Outcome, Run
+from chainrule.solvers.proof import depth_of
+from chainrule.task import Task
+from chainrule.verdict import Finding, above_limit, findings, message, while_running
 
 DEFAULT_EPOCHS = 1000
-MAX_EIGEN_COLUMNS = 500  # up to here a run that ended too early is worth Newton steps and an eigendecomposition
-NEWTON_STEPS = 50
+HALF = 0.7  # of the gradient, about half of the gap: then a proof is tried again
+MAX_EIGEN_COLUMNS = 500  # up to here a run that ended too early is worth an eigendecomposition
 
 Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
 
 
 def descend(problem: Problem, started: float) -> Ending:
-    """Run gradient descent with the user's learning rate, or 1/L_max."""
+    """Run gradient descent with the user's learning rate, or 1/L_max.
+
+    The optimum is found first, by a few reads of Newton, so that each epoch knows how far it is from it.
+    """
     rows, options = problem.rows, problem.options
     moments = rows.moments()
     if problem.columns.any():
         rows.standardize(problem.columns)
     objective = Objective(rows, options.alpha, options.fit_intercept, rows.column_scale())
     curvature = largest_curvature(moments, rows.units, options.alpha, options.fit_intercept)
-    limit = 2.0 / curvature if curvature > 0 else float("inf")
-    rate = options.learning_rate
-    if rate is None:
-        rate = 1.0 / curvature if curvature > 0 else 1.0
-    if rate == 0.0 or not np.isfinite(curvature):
-        raise InputError(
-            "the columns are too large for any learning rate: standardize them (standardize=True), or rescale"
-        )
+    limit, rate = _rates(curvature, options.learning_rate)
     at_once: list[str] = []
 
     def tell(kind: type[ChainruleWarning], text: str) -> None:
@@ -55,9 +57,10 @@ def descend(problem: Problem, started: float) -> Ending:
     monitor = RunMonitor(
         stable=rate <= limit, unbounded=rate * options.alpha > 2.0, tol=options.tol, max_steps=max_steps
     )
+    measure = Measure.of(problem, objective, started)
     run = Run(
         objective,
-        GradientDescent(*rows.units.to_fit(*problem.start), rate),
+        GradientDescent(*rows.units.to_fit(*problem.start), rate, measure.gap),
         tol=options.tol,
         max_steps=max_steps,
         monitor=monitor,
@@ -69,8 +72,10 @@ def descend(problem: Problem, started: float) -> Ending:
         outcome = run.run()
     except NotFiniteAtStart:
         raise InputError("the objective is not finite at the start: take a smaller w0, or standardize=True") from None
-    sentence = message(outcome, options.tol, limit, _epochs_needed(objective, outcome, rate, options.tol))
     state = outcome.state
+    certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
+    needed = _epochs_needed(objective, measure.floor, outcome, rate, options.tol)
+    sentence = message(outcome, certificate, options.tol, limit, needed)
     return Ending(
         outcome,
         state.w.copy(),
@@ -78,51 +83,92 @@ def descend(problem: Problem, started: float) -> Ending:
         rows.units,
         moments.weight,
         sentence,
-        tuple(findings(outcome, sentence)),
+        (*_causes(measure.floor), *findings(outcome, sentence)),
+        certificate,
         rate,
         limit,
         said_at_once=tuple(at_once),
     )
 
 
-def _epochs_needed(objective: Objective, outcome: Outcome, rate: float, tol: float) -> float:
+def _rates(curvature: float, asked: float | None) -> tuple[float, float]:
+    """Give the largest stable rate, and the one to take."""
+    limit = 2.0 / curvature if curvature > 0 else float("inf")
+    rate = asked
+    if rate is None:
+        rate = 1.0 / curvature if curvature > 0 else 1.0
+    if rate == 0.0 or not np.isfinite(curvature):
+        raise InputError(
+            "the columns are too large for any learning rate: standardize them (standardize=True), or rescale"
+        )
+    return limit, rate
+
+
+@dataclass
+class Measure:
+    """How far points of the fit are from the optimum: each epoch by its F; by a proof of its own where F's digits end."""
+
+    task: Task
+    floor: Floor
+    objective: Objective
+    tol: float
+    M: Vector
+    _next: float = math.inf  # the gradient from which on a proof is worth its read
+    _seen: float = math.inf  # F - inf F over the squared gradient, when F last told it
+
+    @classmethod
+    def of(cls, problem: Problem, objective: Objective, started: float) -> Measure:
+        """Find the optimum of a problem whose rows are seen in the fit's units."""
+        floor = Floor.of(problem, started)
+        rows = problem.rows
+        mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
+        seen = rows.beside()
+        task = prepare(Problem(seen, problem.options, problem.columns, problem.start), started)
+        return cls(task, floor, objective, problem.options.tol, np.append(np.hypot(mean, sd), 1.0))
+
+    def gap(self, w: Vector, b: float, evaluation: Evaluation) -> tuple[float, float]:
+        """Bound F - inf F at (w, b), in the fit's units, and estimate it."""
+        if not evaluation.finite:
+            return math.inf, math.inf
+        noise = objective_rounding(
+            loss=evaluation.loss,
+            d=depth_of(self.objective),
+            r_rms=math.sqrt(min(1.0, evaluation.loss)),
+            M=self.M,
+            w=w,
+            b=b,
+            ridge=self.objective.ridge,
+        )
+        _, gap = self.floor.gap(evaluation.objective, noise)
+        if gap > 100.0 * noise:
+            self._seen = gap / max(evaluation.grad_norm, 1e-300) ** 2
+        estimate = min(gap, self._seen * evaluation.grad_norm**2)
+        worth = gap <= self.tol + 4.0 * noise or self.floor.ending is None
+        if gap <= self.tol or not worth or evaluation.grad_norm > self._next:
+            return gap, estimate
+        self._next = evaluation.grad_norm * HALF
+        return min(gap, audit(self.task, self.floor, *self.objective.rows.units.to_user(w, b)).gap), estimate
+
+
+def _causes(floor: Floor) -> list[Finding]:
+    """Name why there is no single optimum."""
+    said = () if floor.ending is None else floor.ending.said
+    return [(kind, text) for kind, text in said if kind in (CollinearityWarning, SeparationWarning)]
+
+
+def _epochs_needed(objective: Objective, floor: Floor, outcome: Outcome, rate: float, tol: float) -> float:
     """Estimate the epochs still needed, where the run ended too early.
 
-    Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*): a few Newton steps find w*. On separated data there is
-    none, and the gradient's trend is a power of k.
+    Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*). On separated data there is none, and the gap's trend is
+    a power of k.
     """
     if outcome.reason != "max_reads" or outcome.oscillated:
         return float("nan")
-    if objective.n_features <= MAX_EIGEN_COLUMNS:
-        found = _optimum(objective, outcome.state)
-        if found is not None:
-            distance, hessian = found
-            scale = np.append(objective.column_scale, 1.0)
-            return epochs_by_curvature(hessian, hessian @ distance, rate, tol, scale)
-    columns = outcome.trace.columns
-    epochs, norms = (columns[name].astype(np.float64) for name in ("epoch", "grad_norm"))
-    return epochs_by_trend(epochs, norms, tol) if len(epochs) >= 20 else float("nan")
-
-
-def _optimum(objective: Objective, state: State) -> tuple[Vector, Matrix] | None:
-    """Distance (n + 1,) from the optimum and the Hessian there, by damped Newton steps; None where they don't settle."""
-    scale = np.append(objective.column_scale, 1.0)
-    theta = np.append(state.w, state.b)
-    start, at = theta, objective.evaluate(state.w, state.b, hessian=True)
-    for _ in range(NEWTON_STEPS):
+    if floor.kind != "infimum" and objective.n_features <= MAX_EIGEN_COLUMNS:
+        w, b = objective.rows.units.to_fit(floor.w, floor.b)
+        at = objective.evaluate(w, b, hessian=True)
         assert at.hessian is not None
-        scaled = at.hessian / scale / scale[:, None]
-        step = -np.linalg.lstsq(scaled, at.gradient / scale, rcond=1e-13)[0] / scale
-        slope = float(at.gradient @ step)
-        if -slope < 1e-14:
-            # Separated classes settle too, but each step still moves them by 1.
-            moved = np.abs(objective.rows.scores(step[:-1], float(step[-1]))).max()
-            return (start - theta, at.hessian) if moved < 0.1 else None
-        t = 1.0
-        while t > 1e-6:
-            new = objective.evaluate(theta[:-1] + t * step[:-1], float(theta[-1] + t * step[-1]), hessian=True)
-            if new.objective <= at.objective + 1e-4 * t * slope:
-                break
-            t /= 2
-        theta, at = theta + t * step, new
-    return None
+        distance = np.append(outcome.state.w - w, outcome.state.b - b)
+        return epochs_by_curvature(at.hessian, at.hessian @ distance, rate, tol)
+    epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
+    return epochs_by_trend(epochs, gaps, tol) if len(epochs) >= 20 else float("nan")

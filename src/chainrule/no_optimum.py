@@ -9,18 +9,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate import Certificate, Factor, bound
+from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
 from chainrule.certificate.rounding import gradient_rounding, hessian_eta, reach_bound, z_rounding
 from chainrule.certificate.statement import digits_of
 from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
 from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.errors import CollinearityWarning, NotConvergedWarning, SeparationWarning
+from chainrule.objective import Evaluation, Objective
 from chainrule.problem import Ending
 from chainrule.rows import DenseRows
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import depth_of
-from chainrule.task import Task, certified, nothing_proven, told
+from chainrule.task import Task, certified, noise_of_objective, nothing_proven, told
 from chainrule.verdict import Finding
 
 Vector = NDArray[np.float64]
@@ -61,28 +62,8 @@ def _reduced(
     """Certify the model of the pivot columns, and spread the weights over all: None where that is not proven either."""
     rows, options, on = task.problem.rows, task.problem.options, state.on
     n = rows.n_features
-    z = np.empty(rows.n_rows)
-    evaluation = on.evaluate(state.w, state.b, hessian=True, z=z, q=np.ones(n + 1), squares=True)
-    assert evaluation.hessian is not None
-    assert evaluation.squares is not None
-    kept = np.append(np.sort(collinear.pivots), n) if options.fit_intercept else np.sort(collinear.pivots)
-    factor = Factor.of(evaluation.hessian[np.ix_(kept, kept)], hessian_eta(n, depth_of(on)))
-    if not factor.ok:
-        return None
-    M = np.sqrt(np.append(evaluation.squares, 1.0))
-    r_rms = math.sqrt(min(1.0, evaluation.loss))
-    e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
-    norm = evaluation.norm * float((factor.inverse_D**2).max()) * (1.0 + 1e-12)
-    theta = np.append(state.w, state.b)
-    reach = reach_bound(evaluation.norm, np.ones(n + 1), theta)
-    proven = bound(
-        factor,
-        evaluation.gradient[kept],
-        e[kept],
-        kappa=kappa_upper(factor, norm),
-        zeta=z_rounding(n, reach),
-        all_rows=True,
-    )
+    pivots = np.sort(collinear.pivots)
+    proven, evaluation = bound_without(on, state.w, state.b, pivots)
     if not proven.proven:
         return None
     moments = data.moments()
@@ -102,7 +83,7 @@ def _reduced(
         reads=rows.reads,
         seconds=time.perf_counter() - task.started,
         objective=evaluation.objective,
-        optimum_at_least=evaluation.objective - proven.gap,
+        optimum_at_least=evaluation.objective - proven.gap - noise_of_objective(on, evaluation, state.w, state.b),
         reason=collinear.sentence,
     )
     outcome = replace(outcome, reason="converged" if converged else "max_reads")
@@ -110,7 +91,25 @@ def _reduced(
     said: tuple[Finding, ...] = ((CollinearityWarning, collinear.sentence),)
     if not converged:
         said = (*said, (NotConvergedWarning, sentence))
-    return task.ending(outcome, w, b, certificate, sentence, said)
+    return replace(task.ending(outcome, w, b, certificate, sentence, said), pivots=pivots)
+
+
+def bound_without(on: Objective, w: Vector, b: float, pivots: NDArray[np.int64]) -> tuple[Bound, Evaluation]:
+    """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns: one read."""
+    n = on.n_features
+    evaluation = on.evaluate(w, b, hessian=True, z=np.empty(on.n_rows), q=np.ones(n + 1), squares=True)
+    assert evaluation.hessian is not None
+    assert evaluation.squares is not None
+    kept = np.append(pivots, n) if on.fit_intercept else pivots
+    factor = Factor.of(evaluation.hessian[np.ix_(kept, kept)], hessian_eta(n, depth_of(on)))
+    M = np.sqrt(np.append(evaluation.squares, 1.0))
+    r_rms = math.sqrt(min(1.0, evaluation.loss))
+    e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
+    norm = evaluation.norm * float((factor.inverse_D**2).max()) * (1.0 + 1e-12)
+    reach = reach_bound(evaluation.norm, np.ones(n + 1), np.append(w, b))
+    kappa = kappa_upper(factor, norm)
+    zeta = z_rounding(n, reach)
+    return bound(factor, evaluation.gradient[kept], e[kept], kappa=kappa, zeta=zeta, all_rows=True), evaluation
 
 
 def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:

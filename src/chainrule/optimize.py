@@ -16,6 +16,11 @@ GUESS_ROWS = 1000  # whose means and deviations the arithmetic's units come from
 
 def optimize(problem: Problem, started: float) -> Ending:
     """Run Newton on growing samples and few reads of all rows, to a bound on F - F* of `tol`."""
+    return solve(prepare(problem, started))
+
+
+def prepare(problem: Problem, started: float) -> Task:
+    """Choose the units of the arithmetic."""
     rows, options = problem.rows, problem.options
     fit_units = Units.of_user(rows.n_features)
     if problem.columns.any():
@@ -24,14 +29,16 @@ def optimize(problem: Problem, started: float) -> Ending:
         fit_units = rows.units
     units = _arithmetic_units(rows, options.fit_intercept)
     rows.see(units)
-    task = Task(problem, units, fit_units, started)
-    # A column of 1e-160 has a penalty of 1e320 there: any number as large holds its weight at 0 as well.
-    with np.errstate(over="ignore"):
-        alpha = np.minimum(options.alpha * task.ratio**2, 1e200) if options.alpha else 0.0
-    outcome, state = task.run(alpha)
+    return Task(problem, units, fit_units, started)
+
+
+def solve(task: Task) -> Ending:
+    """Run Newton, and find out why where nothing is proven."""
+    rows, options = task.problem.rows, task.problem.options
+    outcome, state = task.run(task.alpha)
     proven = state.bound is not None and state.bound.proven
     if proven or outcome.reason not in ("converged", "max_reads"):
-        certificate = certified(state, units, rows, started)
+        certificate = certified(state, task.units, rows, task.started)
         sentence = told(outcome, certificate, options.tol, rows.reads)
         said = ((NotConvergedWarning, sentence),) if outcome.reason == "max_reads" else ()
         return task.ending(outcome, state.w, state.b, certificate, sentence, said)

@@ -43,8 +43,9 @@ class Ending:
     """What a method made of a problem.
 
     w_fit, b_fit : the returned point in `units`, those of the fit. sentence : what happened. said : warnings.
-    sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : or None.
+    sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : what is proven.
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
+    pivots : columns of the model that a certificate of kind "reduced" is for, else None.
     """
 
     outcome: Outcome
@@ -54,11 +55,12 @@ class Ending:
     sum_weights: float
     sentence: str
     said: tuple[Finding, ...]
+    certificate: Certificate
     learning_rate: float | None = None
     limit: float | None = None
-    certificate: Certificate | None = None
     objective: float | None = None
     said_at_once: tuple[str, ...] = ()
+    pivots: NDArray[np.int64] | None = None
 
 
 Method = Callable[[Problem, float], Ending]

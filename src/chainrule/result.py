@@ -16,8 +16,8 @@ Vector = NDArray[np.float64]
 SCHEMA_VERSION = 1
 
 REASONS = {
-    "converged": "the gradient is at most tol",
-    "max_reads": "the limit of epochs was reached before tol",
+    "converged": "the proven bound on F - F* is at most tol, or as small as rounding allows",
+    "max_reads": "the limit of reads or epochs was reached before tol",
     "diverged": "the loss grew without end; the best point seen is returned",
     "non_finite": "the objective was not finite any more; the best point seen is returned",
     "no_optimum": "the objective asked for has no optimum; that with a tiny ridge is returned",
@@ -49,8 +49,10 @@ class Result:
         Largest |dF/dw_j|, |dF/db| at the returned point.
     epoch, n_epochs : int
         The epoch whose point is returned, and the last one run.
-    certificate : Certificate or None
-        What is proven about the point; None for gradient descent, which carries no bound yet.
+    method, method_reason : str
+        The method that ran, and why.
+    certificate : Certificate
+        What is proven about the point.
     reads : float
         How often each row was read.
     kernel, storage, threads, copies
@@ -66,6 +68,7 @@ class Result:
     feature_names: tuple[str, ...]
     classes: tuple[Any, Any]
     method: str
+    method_reason: str
     reason: str
     message: str
     objective: float
@@ -89,8 +92,8 @@ class Result:
     storage: str
     threads: int
     copies: int
+    certificate: Certificate
     warnings: tuple[str, ...] = ()
-    certificate: Certificate | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Everything but the trace as what JSON can hold, with a `schema_version`; numbers that aren't finite as None.
@@ -102,11 +105,10 @@ class Result:
         """
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for name in self.__dataclass_fields__:
-            if name == "trace" or (not timings and name in ("seconds", "threads")):
+            if name in ("trace", "certificate") or (not timings and name in ("seconds", "threads")):
                 continue
             document[name] = _plain(getattr(self, name))
-        if self.certificate is not None:
-            document["certificate"] = self.certificate.to_dict(timings=timings)
+        document["certificate"] = self.certificate.to_dict(timings=timings)
         document["trace"] = {"epochs_kept": len(self.trace), "stride": self.trace.stride, "note": self.trace.note}
         return document
 

@@ -146,10 +146,16 @@ class DenseRows:
         self.units, self._view = units, View(units.center, 1.0 / units.scale)
         self._ratio = np.ones(self.n_features)
 
-    def _count_read(self) -> None:
-        self.reads += 1
+    def beside(self) -> DenseRows:
+        """Give the same rows once more, to be seen in other units; their reads count here too."""
+        twin = copy(self)
+        twin.reads, twin._whole = 0.0, self
+        return twin
+
+    def _count_read(self, share: float = 1.0) -> None:
+        self.reads += share
         if self._whole is not None:
-            self._whole.reads += self.n_rows / self._whole.n_rows
+            self._whole._count_read(share * self.n_rows / self._whole.n_rows)
 
     @property
     def storage(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from chainrule.certificate.rounding import UNIT, gradient_rounding, objective_ro
 from chainrule.certificate.statement import digits_of
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
-from chainrule.objective import Objective
+from chainrule.objective import Evaluation, Objective
 from chainrule.problem import Ending, Problem
 from chainrule.rows import DenseRows, Units
 from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
@@ -41,6 +41,19 @@ class Task:
     def ratio(self) -> Vector:
         """Factor from w in the arithmetic's units to w in the fit's."""
         return self.fit_units.scale / self.units.scale
+
+    @property
+    def alpha(self) -> float | Vector:
+        """Penalty of the objective asked for, in the arithmetic's units: 0, or one number a column."""
+        alpha = self.problem.options.alpha
+        # A column of 1e-160 has a penalty of 1e320 there: any number as large holds its weight at 0 as well.
+        with np.errstate(over="ignore"):
+            return np.minimum(alpha * self.ratio**2, 1e200) if alpha else 0.0
+
+    @property
+    def objective(self) -> Objective:
+        """Objective asked for, in the arithmetic's units."""
+        return Objective(self.problem.rows, self.alpha, self.problem.options.fit_intercept)
 
     @property
     def class_weights(self) -> tuple[float, float]:
@@ -72,7 +85,7 @@ class Task:
     ) -> Ending:
         """Give what the method makes of the problem; w and b in the arithmetic's units."""
         w_fit, b_fit = self.to_fit(w, b)
-        return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, sentence, said, certificate=certificate)
+        return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, sentence, said, certificate)
 
     def run(self, alpha: float | Vector) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
@@ -110,21 +123,12 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
     proven = state.bound
     if proven is None or not proven.proven:
         return nothing_proven(n, objective, rows.reads, seconds, "the run ended too far from an optimum")
-    here = _after_rounding(state, proven, units, w)
+    here = after_rounding(state, proven, units, w)
     own = slice(None) if on.fit_intercept else slice(None, -1)
     line = np.append(-units.center / units.scale, 1.0)[own]
     spread = math.sqrt(float(state.reference.proof.leverages(line[np.newaxis])[0])) if on.fit_intercept else 0.0
-    rounding = UNIT * (abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2))
+    rounding = 2.0 * UNIT * (abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2))
     coef = here.coef[:n] / units.scale
-    noise_of_F = objective_rounding(
-        loss=state.evaluation.loss,
-        d=depth_of(on),
-        r_rms=1.0,
-        M=np.sqrt(np.append(_squares(state), 1.0)),
-        w=state.w,
-        b=state.b,
-        ridge=on.ridge,
-    )
     share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
     return Certificate(
         kind="bound",
@@ -139,8 +143,28 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
         reads=rows.reads,
         seconds=seconds,
         objective=objective,
-        optimum_at_least=objective - here.gap - noise_of_F,
+        optimum_at_least=objective - proven.gap - noise_of_state(state),  # whatever the user's units round
     )
+
+
+def noise_of_objective(on: Objective, evaluation: Evaluation, w: Vector, b: float) -> float:
+    """Bound the error of F at (w, b); inf where the mean squares are not known."""
+    if evaluation.squares is None:
+        return math.inf
+    return objective_rounding(
+        loss=evaluation.loss,
+        d=depth_of(on),
+        r_rms=math.sqrt(min(1.0, evaluation.loss)),
+        M=np.sqrt(np.append(evaluation.squares, 1.0)),
+        w=w,
+        b=b,
+        ridge=on.ridge,
+    )
+
+
+def noise_of_state(state: NewtonState) -> float:
+    """Bound the error of a state's F; inf where not all rows were read."""
+    return noise_of_objective(state.on, replace(state.evaluation, squares=state.squares), state.w, state.b)
 
 
 def nothing_proven(n: int, objective: float, reads: float, seconds: float, reason: str) -> Certificate:
@@ -168,13 +192,13 @@ def _squares(state: NewtonState) -> Vector:
     return state.squares
 
 
-def _after_rounding(state: NewtonState, proven: Bound, units: Units, w: Vector) -> Bound:
-    """Say what is proven of w and b as they are given: each rounded on the way to the user's units."""
+def after_rounding(state: NewtonState, proven: Bound, units: Units, w: Vector) -> Bound:
+    """Say what is proven of w and b as they are given: each rounded on the way to the user's units, or from them."""
     on = state.on
     n = on.n_features
     M = np.sqrt(np.append(_squares(state), 1.0))
     shift = np.append(
-        4.0 * UNIT * np.abs(state.w), UNIT * (abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w)))
+        4.0 * UNIT * np.abs(state.w), 2.0 * UNIT * (abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w)))
     )
     e = gradient_rounding(M=M, d=depth_of(on), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
     gradient = state.evaluation.gradient

@@ -21,7 +21,9 @@ class Trace:
     ----------
     columns : dict of str to (k,) arrays
         "epoch" (int64); "loss" (mean log-loss, nats), "objective" (with the penalty), "accuracy", "grad_norm" (largest
-        |dL_dw_j|, |dL_db|), "seconds" since the start; "held_out_loss", "held_out_accuracy" where rows were held out.
+        |dL_dw_j|, |dL_db|), "seconds" since the start, "reads" of the data so far, "share" of the rows that the line was
+        computed on, "gap" (the proven bound on F - F*, inf where there is none yet); "held_out_loss", "held_out_accuracy"
+        where rows were held out.
     w, b : (k, n) and (k,)
         The point of each kept epoch.
     stride : int

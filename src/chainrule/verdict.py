@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.certificate import Certificate
 from chainrule.errors import (
     ChainruleWarning,
     CrawlingWarning,
@@ -15,8 +16,7 @@ from chainrule.errors import (
 from chainrule.solvers import Outcome
 
 Finding = tuple[type[ChainruleWarning], str]
-# A gradient in units of the columns' deviations is not known better than this.
-ROUNDING = 1e-15
+ROUNDING = 4.0  # times the certificate's noise: a gap as small is rounding
 
 
 def floor_digits(x: float, digits: int = 4) -> str:
@@ -52,33 +52,32 @@ def while_running(status: str, epoch: int, needed: float, rate: float, limit: fl
     return None
 
 
-def message(outcome: Outcome, tol: float, limit: float, epochs_needed: float) -> str:
+def message(outcome: Outcome, certificate: Certificate, tol: float, limit: float, epochs_needed: float) -> str:
     """One sentence with the numbers: how the run ended, and what to do where it ended badly.
 
     epochs_needed: estimate of the epochs still needed to `tol`; inf where it would not get there, NaN where unknown.
     """
-    norm = outcome.state.evaluation.grad_norm
-    component = f"the largest gradient component is {norm:.2g}"
+    proven = certificate.sentence.rstrip(".")
     smaller = f"take a learning_rate below {floor_digits(limit)}, or 'auto'"
     returned = f"the best point, of epoch {outcome.epoch:,}, is returned"
     if outcome.reason == "converged":
-        return f"converged after {epochs(outcome.n_epochs)}: {component}, at most tol {tol:.2g}"
+        return f"converged after {epochs(outcome.n_epochs)}: {proven}"
     if outcome.reason == "diverged":
         return f"diverged: the loss grows without end after epoch {outcome.n_epochs:,}; {returned}; {smaller}"
     if outcome.reason == "non_finite":
         return f"stopped: the objective is not finite after epoch {outcome.n_epochs:,}; {returned}; {smaller}"
     if outcome.reason == "interrupted":
-        return f"interrupted after {epochs(outcome.n_epochs)}; {returned}"
-    text = f"stopped after {epochs(outcome.n_epochs)}, before tol {tol:.2g}: {component}"
+        return f"interrupted after {epochs(outcome.n_epochs)}; {returned}: {proven}"
+    text = f"stopped after {epochs(outcome.n_epochs)}, before tol {tol:.2g}: {proven}"
     if outcome.oscillated:
         best = f"the lowest objective, {outcome.best_objective:.6g}, was that of epoch {outcome.best_epoch:,}"
-        return f"{text} and the loss oscillated ({best}); {smaller}"
-    if norm <= ROUNDING:
-        return f"{text}, which is rounding: take a tol above {ROUNDING:.0e}"
+        return f"{text}; the loss oscillated ({best}); {smaller}"
+    if certificate.gap <= ROUNDING * certificate.noise:
+        return f"{text}, which is rounding: take a tol above {certificate.noise:.0e}"
     if np.isnan(epochs_needed):
         return text
-    if np.isinf(epochs_needed):
-        return f"{text}, and at the rate seen it would not get there"
+    if epochs_needed > 1e15:
+        return f"{text}; at the rate seen it would not get there"
     return f"{text}; at the rate seen about {_rounded(epochs_needed)} more epochs are needed: raise max_reads"
 
 

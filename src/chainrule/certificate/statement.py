@@ -17,6 +17,7 @@ KINDS = {
     "estimated": "an estimate, not proven",
     "ridge": "proven for the objective with a small ridge; the one asked for has no optimum",
     "reduced": "proven for the model without the named collinear directions",
+    "infimum": "proven; no optimum is known",
     "none": "nothing is proven",
 }
 MOST_DIGITS = 15  # of a float64
@@ -44,7 +45,8 @@ class Certificate:
     kind : str
         One of `KINDS`.
     gap, lower : float
-        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F is the objective with the ridge.
+        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F is the objective with the ridge; for
+        "infimum" F* is inf F, which nothing attains (0 where no more is known of it).
     coef, intercept
         |w_j - w*_j| <= coef_j (n,), |b - b*| <= intercept, in the units of the result's w and b.
     digits : (n,)
@@ -60,7 +62,7 @@ class Certificate:
     objective, optimum_at_least : float
         F at the point, and a lower bound on F*.
     reason : str
-        For "none", "ridge", "reduced" and "estimated": why.
+        For every other kind than "bound": why.
     """
 
     kind: str
@@ -81,15 +83,19 @@ class Certificate:
     @property
     def proven(self) -> bool:
         """Whether there is a finite, proven bound."""
-        return self.kind in ("bound", "ridge", "reduced") and self.gap < math.inf
+        return self.kind in ("bound", "ridge", "reduced", "infimum") and self.gap < math.inf
 
     @property
     def sentence(self) -> str:
         """One sentence: the bound (rounded up), who it holds for, and the digits of the coefficients."""
-        reason = f": {self.reason.rstrip('.')}" if self.reason else ""
+        cause = self.reason.rstrip(".")
+        if self.kind in ("ridge", "infimum"):
+            cause = cause.split(":")[0]  # the ways out are for the warning
+        reason = f": {cause}" if cause else ""
         if self.kind == "none" or not self.gap < math.inf:
             return f"No bound on F - F* is proven{reason}."
-        text = f"F - F* <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
+        least = "inf F" if self.kind == "infimum" else "F*"
+        text = f"F - {least} <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
         if self.lower > 0.5 * self.gap:
             text += f", and at least {downward(self.lower)}"
         return f"{text}{self._digits_clause()}."
@@ -97,9 +103,9 @@ class Certificate:
     def _digits_clause(self) -> str:
         if self.kind == "estimated" or len(self.coef) == 0 or not np.isfinite(self.coef).all():
             return ""
-        least = int(self.digits.min())
-        if least >= 1:
-            return f": every coefficient is right to {least} digit{'s' if least > 1 else ''} or more"
+        fewest = int(self.digits.min())
+        if fewest >= 1:
+            return f": every coefficient is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
         return f": no coefficient is further than {upward(float(self.coef.max()))} from the optimum's"
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:

@@ -13,23 +13,28 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 
-def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: float, scale: Vector) -> float:
-    """Epochs of gradient descent until max |gradient_j| / scale_j <= tol, where the Hessian stays what it is; inf if never.
+def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: float) -> float:
+    """Epochs of gradient descent until F - F* <= tol, where the Hessian stays what it is; inf if never.
 
     In the Hessian's eigenvectors q_i a step multiplies the gradient's parts by 1 - rate lambda_i (Nocedal and Wright 2006,
-    Numerical Optimization, section 3.3), so that after k steps it is sum_i q_i (q_i.gradient) (1 - rate lambda_i)^k.
+    Numerical Optimization, section 3.3), so that after k steps F - F* is sum_i (q_i.gradient)^2/(2 lambda_i)
+    (1 - rate lambda_i)^(2k). A gradient along directions without curvature, beyond rounding, never gets there.
 
     Parameters
     ----------
-    hessian, gradient, scale
-        (n, n), (n,) and (n,), in one set of units.
+    hessian, gradient
+        (n, n) and (n,), in one set of units.
     """
     curvature, vectors = np.linalg.eigh(hessian)
-    parts = vectors * (vectors.T @ gradient)
-    factor = np.abs(1.0 - rate * curvature)
+    seen = curvature > 1e-14 * curvature[-1]
+    if np.abs(vectors[:, ~seen].T @ gradient).max(initial=0.0) > 1e-8 * np.abs(gradient).max(initial=0.0):
+        return float(np.inf)
+    curvature, vectors = curvature[seen], vectors[:, seen]
+    parts = np.square(vectors.T @ gradient) / (2.0 * curvature)
+    factor = np.square(1.0 - rate * curvature)
 
     def is_reached(k: float) -> bool:
-        return bool(np.all(np.abs(parts @ factor**k) <= tol * scale))
+        return float(parts @ factor**k) <= tol
 
     if not is_reached(1e15):
         return float(np.inf)
@@ -42,23 +47,23 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
     return float(np.ceil(high))
 
 
-def epochs_by_trend(epochs: Vector, grad_norms: Vector, tol: float) -> float:
-    """Epochs still needed until the gradient is at most `tol`, from the rate seen; inf where it doesn't shrink.
+def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:
+    """Epochs still needed until the gap is at most `tol`, from the rate seen; inf where it doesn't shrink.
 
-    Fits log |grad| against k (a geometric rate) and against log k (a power, as on separated data) over the last half of
+    Fits log gap against k (a geometric rate) and against log k (a power, as on separated data) over the last half of
     the epochs, takes the better fit and extends it.
     """
     half = epochs >= epochs[-1] / 2
-    k, norms = epochs[half].astype(np.float64), grad_norms[half]
-    if len(k) < 4 or tol <= 0 or not (np.isfinite(norms).all() and (norms > 0).all()):
+    k, gaps = epochs[half].astype(np.float64), gaps[half]
+    if len(k) < 4 or tol <= 0 or not (np.isfinite(gaps).all() and (gaps > 0).all()):
         return float(np.inf)
-    if norms[-1] <= tol:
+    if gaps[-1] <= tol:
         return 0.0
-    log_norm, log_ratio = np.log(norms), float(np.log(tol / norms[-1]))
+    log_gap, log_ratio = np.log(gaps), float(np.log(tol / gaps[-1]))
     fits = []
     for x in (k, np.log(k + 1.0)):
-        slope, level = np.polyfit(x, log_norm, 1)
-        fits.append((float(np.square(log_norm - slope * x - level).sum()), float(slope)))
+        slope, level = np.polyfit(x, log_gap, 1)
+        fits.append((float(np.square(log_gap - slope * x - level).sum()), float(slope)))
     (error_geometric, rate), (error_power, power) = fits
     if error_geometric <= error_power:
         return log_ratio / rate if rate < 0 else float(np.inf)
@@ -83,7 +88,7 @@ class RunMonitor:
 
     Diverging: unbounded, and ten times above the start; or not finite. Oscillating: a quarter of the last twenty steps,
     and two at least, raised the objective; or twenty epochs brought none below the twenty before. Crawling: a fifth of the
-    epochs, and a hundred at least, are over, and at the rate of the last sixty the gradient needs three times those that are
+    epochs, and a hundred at least, are over, and at the rate of the last sixty the gap needs three times those that are
     left; rates slow down, so that more will be needed.
     """
 
@@ -92,14 +97,14 @@ class RunMonitor:
     tol: float = 0.0
     max_steps: int = 0
     needed: float = np.inf
-    _norms: deque[float] = field(default_factory=lambda: deque(maxlen=61))
+    _gaps: deque[float] = field(default_factory=lambda: deque(maxlen=61))
     _count: int = 0
     _values: deque[float] = field(default_factory=lambda: deque(maxlen=40))
     _start: float | None = None
 
-    def watch(self, objective: float, grad_norm: float) -> str:
+    def watch(self, objective: float, gap: float) -> str:
         """Add an epoch; says what the run does now. `needed` is then the epochs still needed, at the rate of the last ones."""
-        self._norms.append(grad_norm)
+        self._gaps.append(gap)
         self._count += 1
         if self._start is None:
             self._start = objective
@@ -117,9 +122,11 @@ class RunMonitor:
         return "oscillating" if stuck or rises >= max(2, (len(recent) - 1) / 4) else ""
 
     def _is_crawling(self) -> bool:
-        done, norms = self._count - 1, self._norms
-        if done < max(100, self.max_steps / 5) or done >= self.max_steps or self.tol <= 0 or norms[-1] <= self.tol:
+        done, gaps = self._count - 1, self._gaps
+        if done < max(100, self.max_steps / 5) or done >= self.max_steps or self.tol <= 0 or gaps[-1] <= self.tol:
             return False
-        slope = np.log(norms[-1] / norms[0]) / (len(norms) - 1) if norms[0] > 0 else 0.0
-        self.needed = float(np.log(self.tol / norms[-1]) / slope) if slope < 0 else np.inf
+        if not (np.isfinite(gaps[0]) and np.isfinite(gaps[-1])):
+            return False
+        slope = np.log(gaps[-1] / gaps[0]) / (len(gaps) - 1) if gaps[0] > 0 else 0.0
+        self.needed = float(np.log(self.tol / gaps[-1]) / slope) if slope < 0 else np.inf
         return self.needed > 3 * (self.max_steps - done)

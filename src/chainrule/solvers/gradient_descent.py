@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.objective import Objective
+from chainrule.objective import Evaluation, Objective
 from chainrule.solvers.loop import State
 
 Vector = NDArray[np.float64]
+Gap = Callable[[Vector, float, Evaluation], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class DescentState(State):
+    """A point, and the proven bound on its F - F*; estimate: the same where the bound ends in rounding."""
+
+    proven: float
+    estimate: float
+
+    @property
+    def gap(self) -> float:
+        """Proven bound on F - F*."""
+        return self.proven
+
+    @property
+    def progress(self) -> float:
+        """Estimate of F - F*."""
+        return self.estimate
 
 
 @dataclass(frozen=True)
@@ -23,18 +43,25 @@ class GradientDescent:
         The start, in the fit's units: (n,) and a number.
     learning_rate : float
         Below 2/L_max the objective never rises (see `diagnosis.largest_curvature`).
+    gap : callable
+        gap(w, b, evaluation) bounds F - F* there, and estimates it.
     """
 
     w0: Vector
     b0: float
     learning_rate: float
+    gap: Gap
 
-    def init(self, objective: Objective) -> State:
+    def init(self, objective: Objective) -> DescentState:
         """Evaluate the start: one read."""
-        return State(self.w0, self.b0, objective.evaluate(self.w0, self.b0))
+        return self._at(objective, self.w0, self.b0)
 
-    def step(self, objective: Objective, state: State) -> State:
+    def step(self, objective: Objective, state: DescentState) -> DescentState:
         """One epoch: the update, and one read at the new point."""
         w = state.w - self.learning_rate * state.evaluation.grad_w
         b = state.b - self.learning_rate * state.evaluation.grad_b
-        return State(w, b, objective.evaluate(w, b))
+        return self._at(objective, w, b)
+
+    def _at(self, objective: Objective, w: Vector, b: float) -> DescentState:
+        evaluation = objective.evaluate(w, b)
+        return DescentState(w, b, evaluation, *self.gap(w, b, evaluation))

@@ -28,9 +28,24 @@ class State:
     b: float
     evaluation: Evaluation
 
+    @property
+    def gap(self) -> float:
+        """Proven bound on F - F*; inf where there is none."""
+        return math.inf
+
+    @property
+    def progress(self) -> float:
+        """What falls with F - F*, for the monitor: an estimate where the bound has no digits left."""
+        return self.gap
+
+    @property
+    def share(self) -> float:
+        """Share of the rows that were read for it."""
+        return 1.0
+
     def reached(self, tol: float) -> bool:
-        """Whether the run may end here: the gradient is at most tol."""
-        return self.evaluation.grad_norm <= tol
+        """Whether the run may end here."""
+        return self.gap <= tol
 
 
 S = TypeVar("S", bound=State)
@@ -50,7 +65,8 @@ class Solver(Protocol[S]):
 class Step:
     """What a callback is told after each epoch; w and b in the fit's units, not to be changed.
 
-    status : "", "crawling", "oscillating" or "diverging"; seconds since the run began; max_reads : epochs at most.
+    status : "", "crawling", "oscillating" or "diverging"; seconds since the run began; max_reads : epochs at most; reads : of
+    the data so far.
     """
 
     epoch: int
@@ -62,6 +78,7 @@ class Step:
     units: Units
     seconds: float
     status: str
+    reads: float
 
     @property
     def loss(self) -> float:
@@ -82,6 +99,16 @@ class Step:
     def grad_norm(self) -> float:
         """Largest of |dF/dw_j| per deviation of its column, and |dF/db|."""
         return self.state.evaluation.grad_norm
+
+    @property
+    def gap(self) -> float:
+        """Proven bound on F - F*; inf where there is none yet."""
+        return self.state.gap
+
+    @property
+    def share(self) -> float:
+        """Share of the rows that these numbers are of."""
+        return self.state.share
 
 
 Callback = Callable[[Step], Mapping[str, float] | None]
@@ -115,7 +142,7 @@ class Run(Generic[S]):
     Parameters
     ----------
     tol : float
-        The run ends when the gradient (`Evaluation.grad_norm`) is at most this.
+        The run ends when the proven bound on F - F* (`State.gap`) is at most this.
     max_steps : int
         Steps at most; of gradient descent, epochs.
     monitor : RunMonitor
@@ -188,7 +215,7 @@ class Run(Generic[S]):
         evaluation = state.evaluation
         for shown in (state.w, evaluation.grad_w):
             shown.flags.writeable = False
-        status = self._monitor.watch(evaluation.objective, evaluation.grad_norm)
+        status = self._monitor.watch(evaluation.objective, state.progress)
         if not evaluation.finite:
             return "diverged" if self._monitor.unbounded else "non_finite"
         self._oscillated |= status == "oscillating"
@@ -198,7 +225,7 @@ class Run(Generic[S]):
         seconds = time.perf_counter() - self._start
         w, b = (state.w, state.b) if self._to_fit is None else self._to_fit(state.w, state.b)
         w.flags.writeable = False
-        step = Step(epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status)
+        step = Step(epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status, self.objective.reads)
         line = {
             "epoch": epoch,
             "loss": evaluation.loss,
@@ -206,6 +233,9 @@ class Run(Generic[S]):
             "accuracy": evaluation.accuracy,
             "grad_norm": evaluation.grad_norm,
             "seconds": seconds,
+            "reads": self.objective.reads,
+            "share": state.share,
+            "gap": state.gap,
         }
         for callback in self.callbacks:
             line.update(_numbers(callback(step), line))

@@ -50,6 +50,11 @@ class NewtonState(State):
         """Proven bound on F - F*; inf on a sample."""
         return math.inf if self.bound is None else self.bound.gap
 
+    @property
+    def share(self) -> float:
+        """Share of the rows that were read for it."""
+        return min(1.0, self.on.n_rows / self.on.rows.n_rows)
+
     def reached(self, tol: float) -> bool:
         """Whether the bound is at most tol, or as small as rounding allows; or, where there is none, steps lead nowhere."""
         if self.bound is None or not self.bound.proven:
