@@ -22,7 +22,7 @@ def table(rng):
 def test_C_and_weights_mean_what_they_mean_in_scikit_learn(C, class_weight, weighted, table, rng):
     X, y = table
     s = rng.exponential(size=len(y)) if weighted else None
-    ours = LogisticRegression(C=C, class_weight=class_weight, tol=1e-10, max_reads=100_000).fit(X, y, sample_weight=s)
+    ours = LogisticRegression(C=C, class_weight=class_weight, tol=1e-18).fit(X, y, sample_weight=s)
     peer = Peer(C=C, class_weight=class_weight, tol=1e-12, solver="newton-cholesky").fit(X, y, sample_weight=s)
     np.testing.assert_allclose(ours.coef_, peer.coef_, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(ours.intercept_, peer.intercept_, rtol=1e-5, atol=1e-7)
@@ -67,7 +67,7 @@ def test_parameters_are_stored_untouched_and_cloned():
 
 def test_default_has_no_penalty(table):
     X, y = table
-    model = LogisticRegression(tol=1e-9, max_reads=100_000).fit(X, y)
+    model = LogisticRegression(tol=1e-18).fit(X, y)
     peer = Peer(C=np.inf, tol=1e-12, solver="newton-cholesky").fit(X, y)
     np.testing.assert_allclose(model.coef_, peer.coef_, rtol=1e-5, atol=1e-7)
     assert LogisticRegression(C=np.inf).fit(X, y).result_.alpha == 0.0

@@ -88,10 +88,13 @@ def certify(
     columns = standardized_columns(standardize, X.shape[1], with_intercept)
     problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, (w, b))
     task = prepare(problem, started)
+    too_large = "the objective is not finite at these coefficients: look at their size and their units"
+    if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
+        raise InputError(too_large)
     certificate = audit(task, None, w, b)
     if not np.isfinite(certificate.objective):
         problem.rows.refuse_non_finite()
-        raise InputError("the objective is not finite at these coefficients: look at their size and their units")
+        raise InputError(too_large)
     if X.shape[1] > MAX_HESSIAN_COLUMNS or (certificate.proven and certificate.lower >= SHARP * certificate.gap):
         return certificate
     floor = Floor.of(replace(problem, rows=problem.rows.beside()), started)

@@ -142,7 +142,8 @@ class Measure:
         _, gap = self.floor.gap(evaluation.objective, noise)
         if gap > 100.0 * noise:
             self._seen = gap / max(evaluation.grad_norm, 1e-300) ** 2
-        estimate = min(gap, self._seen * evaluation.grad_norm**2)
+        # Where F* is not known at all, neither is what is left.
+        estimate = math.inf if self.floor.ending is None else min(gap, self._seen * evaluation.grad_norm**2)
         worth = gap <= self.tol + 4.0 * noise or self.floor.ending is None
         if gap <= self.tol or not worth or evaluation.grad_norm > self._next:
             return gap, estimate
@@ -162,7 +163,7 @@ def _epochs_needed(objective: Objective, floor: Floor, outcome: Outcome, rate: f
     Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*). On separated data there is none, and the gap's trend is
     a power of k.
     """
-    if outcome.reason != "max_reads" or outcome.oscillated:
+    if outcome.reason != "max_reads" or outcome.oscillated or floor.ending is None:
         return float("nan")
     if floor.kind != "infimum" and objective.n_features <= MAX_EIGEN_COLUMNS:
         w, b = objective.rows.units.to_fit(floor.w, floor.b)

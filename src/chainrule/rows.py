@@ -46,8 +46,9 @@ class Units:
         return View(self.center, p), self.scale * p
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Weights and bias for x in the fit's units: the inverse of `to_user`."""
-        return w * self.scale, b + float(self.center @ w)
+        """Weights and bias for x in the fit's units: the inverse of `to_user`; not finite where they are too large."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return w * self.scale, b + float(self.center @ w)
 
 
 @dataclass(frozen=True)
