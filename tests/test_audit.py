@@ -7,7 +7,13 @@ import pytest
 
 import chainrule
 from chainrule import InputError, certify, fit
-from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
+from chainrule.errors import (
+    ChainruleWarning,
+    CollinearityWarning,
+    LearningRateWarning,
+    SeparationWarning,
+    ThinnedTraceWarning,
+)
 
 
 def problem(seed):
@@ -126,7 +132,8 @@ def test_more_columns_than_a_hessian_is_made_of_are_bounded_by_the_penalty(rng):
     X = rng.normal(size=(60, 4200))
     y = (X[:, 0] > 0.0).astype(int)
     alpha = 20.0
-    result = fit(X, y, alpha=alpha, method="gradient-descent", tol=1e-10, max_reads=3000)
+    with pytest.warns(LearningRateWarning, match="known to be stable"), pytest.warns(ThinnedTraceWarning):
+        result = fit(X, y, alpha=alpha, learning_rate=0.03, tol=1e-10, max_reads=30_000)
     assert result.reason == "converged"
     assert result.certificate.kind == "bound"
     assert result.certificate.gap <= 2e-10

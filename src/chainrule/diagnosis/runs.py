@@ -118,7 +118,7 @@ class RunMonitor:
         values = list(self._values)
         recent = values[-21:]
         rises = sum(after > before + 1e-12 * (1.0 + abs(before)) for before, after in pairwise(recent))
-        stuck = len(values) == 40 and min(values[20:]) >= min(values[:20]) * (1.0 - 1e-9)
+        stuck = len(values) == 40 and min(values[20:]) >= min(values[:20]) * (1.0 - 1e-14)
         return "oscillating" if stuck or rises >= max(2, (len(recent) - 1) / 4) else ""
 
     def _is_crawling(self) -> bool:
