@@ -14,6 +14,8 @@ from chainrule.certificate import (
     gradient_rounding,
     hessian_eta,
     kappa_exact,
+    leave_out,
+    norm_of_z_rounding,
     z_rounding,
 )
 
@@ -71,9 +73,10 @@ class Problem:
         s = self.s[part] if weights is None else weights
         return (u * (s * curvature[part] / self.S)[:, None]).T @ u + np.diag(self.ridge)
 
-    def rounding(self, theta, residual):
+    def rounding(self, theta, residual, of_z=True):
         r_rms = math.sqrt(self.s @ residual**2 / self.S)
-        return gradient_rounding(M=self.M, d=self.m, r_rms=r_rms, w=theta[:-1], b=theta[-1], ridge=self.ridge[:-1])
+        w, b, ridge = theta[:-1], theta[-1], self.ridge[:-1]
+        return gradient_rounding(M=self.M, d=self.m, r_rms=r_rms, w=w, b=b, ridge=ridge, of_z=of_z)
 
     def factor(self, curvature, part=None):
         return Factor.of(self.hessian(curvature, part), hessian_eta(self.n, self.m))
@@ -86,7 +89,12 @@ class Problem:
         order = np.argsort(-norms2)
         return kappa_exact(factor, norms2[order], lambda start, stop: u[order[start:stop]])
 
-    def certify(self, theta, part=None, theta0=None, read_delta=True, **options):
+    def without_some_rows(self, factor, curvature):
+        """What `bound` is told where rows of the largest leverage are left out of T."""
+        kappa, left_out = leave_out(factor.leverages(self.u), self.s * curvature / self.S)
+        return {"kappa": kappa, "left_out": left_out, "all_rows": False}
+
+    def certify(self, theta, part=None, theta0=None, read_delta=True, leave=False, **options):
         """The bound at theta, from the rows `part` at theta0: what a solver does."""
         _, gradient, curvature, residual = self.evaluate(theta)
         if theta0 is not None:
@@ -99,8 +107,14 @@ class Problem:
         reach = float((np.abs(rows) @ np.abs(theta0)).max())
         step = theta - theta0
         delta = float(np.abs(rows @ step).max()) if read_delta else delta_between(factor, kappa, step)
-        options = {"zeta": z_rounding(self.n, reach), "all_rows": part is None, "kappa": kappa} | options
-        return bound(factor, gradient, self.rounding(theta, residual), delta=delta, **options), factor
+        e, eps = self.rounding(theta, residual, of_z=part is not None), 0.0
+        if part is None:
+            eps = norm_of_z_rounding(self.n, factor.D, theta)
+        zeta = max(z_rounding(self.n, reach), z_rounding(self.n, float((np.abs(rows) @ np.abs(theta)).max())))
+        options = {"zeta": zeta, "eps": eps, "all_rows": part is None, "kappa": kappa} | options
+        if leave and factor.ok:
+            options |= self.without_some_rows(factor, curvature * math.exp(2.0 * zeta))
+        return bound(factor, gradient, e, delta=delta, **options), factor
 
     def newton(self, steps=30):
         """Iterates of a damped Newton method from zero, and whether it arrived."""

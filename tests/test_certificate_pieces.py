@@ -29,6 +29,7 @@ from chainrule.certificate import (
     kappa_exact,
     kappa_upper,
     kl_divergence,
+    leave_out,
     objective_rounding,
     radius_ratio,
     reach_bound,
@@ -399,3 +400,19 @@ def test_two_digits_never_go_the_wrong_way(rng):
 def test_scipy_is_not_loaded_before_it_is_needed():
     code = "import sys, chainrule.certificate; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rows_left_out_weigh_what_is_said_and_leave_a_smaller_kappa(rng):
+    x = np.column_stack([rng.standard_t(1.0, size=(500, 3)), np.ones(500)])
+    weights = rng.exponential(size=500) * np.exp(-np.abs(x[:, 0])) / 500
+    B = (x * weights[:, None]).T @ x
+    factor = Factor.of(B, hessian_eta(3, 500))
+    leverages = factor.leverages(x)
+    kappa, tau = leave_out(leverages, weights)
+    assert kappa / (1 - tau) < 0.1 * np.sqrt(leverages.max())
+    kept = leverages <= kappa**2
+    assert 400 <= kept.sum() < 500
+    rest = (x[kept] * weights[kept, None]).T @ x[kept]
+    assert np.linalg.eigvalsh(rest - (1 - tau) * B).min() >= -1e-14 * np.trace(B)
+    # Where all rows are alike there is nothing to leave out.
+    assert leave_out(np.full(9, 4.0), np.full(9, 0.02)) == (pytest.approx(2.0), 0.0)

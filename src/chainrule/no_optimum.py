@@ -26,6 +26,7 @@ from chainrule.verdict import Finding
 
 Vector = NDArray[np.float64]
 
+NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the others leave open
 SEPARATED_RIDGE = 1e-8  # on standardised columns: the documented ridge of separated data
 
 
@@ -39,21 +40,44 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     rows, options = task.problem.rows, task.problem.options
     data = DenseRows(rows.X, rows.y, rows.s, rows.feature_names, rows.threads)
     collinear = find_relations(data, fit_intercept=options.fit_intercept)
-    if collinear.n_relations:
-        ending = _reduced(task, outcome, state, data, collinear)
-        if ending is not None:
-            return ending
+    ending = _reduced(task, outcome, state, data, collinear) if collinear.n_relations else None
+    if ending is None and not state.reference.proof.ok:
+        ending = _nearly_reduced(task, outcome, state, data)
+    if ending is not None:
+        return ending
     if not options.alpha:
         hint = task.units.to_user(state.w, state.b)
         found = find_separation(data, hint, fit_intercept=options.fit_intercept, collinearity=collinear)
         if found is not None and found.kind != "undecided":
             return _with_ridge(task, data, found)
-    reason = collinear.sentence if collinear.n_relations else "the run ended too far from an optimum"
+    reason = collinear.sentence or _flat_direction(state, rows.feature_names)
     objective = state.evaluation.objective
     certificate = nothing_proven(rows.n_features, objective, rows.reads, time.perf_counter() - task.started, reason)
     stopped = replace(outcome, reason="max_reads")
     sentence = told(stopped, certificate, options.tol, rows.reads)
     return task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
+
+
+def _nearly_reduced(task: Task, outcome: Outcome, state: NewtonState, data: DenseRows) -> Ending | None:
+    """Certify the model without columns that nearly repeat others, where rounding hides the curvature along them."""
+    for tolerance in NEARLY:
+        near = find_relations(data, fit_intercept=task.problem.options.fit_intercept, tolerance=tolerance)
+        ending = _reduced(task, outcome, state, data, near) if near.n_relations else None
+        if ending is not None:
+            return ending
+    return None
+
+
+def _flat_direction(state: NewtonState, names: tuple[str, ...]) -> str:
+    """Say along which columns rounding hides the curvature, if it does."""
+    proof = state.reference.proof
+    if state.z is None or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2)):
+        return "the run ended too far from an optimum"
+    vector = np.abs(proof.null_space[1][:, 0])
+    columns = np.flatnonzero(vector > 0.01 * vector.max())
+    words = [*names, "the intercept"]
+    shown = ", ".join(words[j] for j in columns[:6]) + (", ..." if len(columns) > 6 else "")
+    return f"rounding hides the curvature along a combination of {shown}: use alpha > 0, or drop a column"
 
 
 def _reduced(
@@ -67,8 +91,11 @@ def _reduced(
     if not proven.proven:
         return None
     moments = data.moments()
-    w_user, b_user = least_norm(*task.units.to_user(state.w, state.b), moments, collinear.null_basis)
-    w, b = task.units.to_fit(w_user, b_user)
+    w, b = state.w, state.b
+    w_user, b_user = task.units.to_user(w, b)
+    if all(relation.up_to_rounding for relation in collinear.relations):
+        w_user, b_user = least_norm(w_user, b_user, moments, collinear.null_basis)
+        w, b = task.units.to_fit(w_user, b_user)
     converged = proven.gap <= max(options.tol, 4.0 * proven.noise)
     certificate = Certificate(
         kind="reduced",

@@ -14,6 +14,7 @@ from chainrule.certificate.bounds import (
     h_ratio,
     kappa_exact,
     kappa_upper,
+    leave_out,
     moved,
     radius_ratio,
 )
@@ -21,6 +22,7 @@ from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import (
     gradient_rounding,
     hessian_eta,
+    norm_of_z_rounding,
     objective_rounding,
     reach_bound,
     sum_depth,
@@ -50,7 +52,9 @@ __all__ = [
     "kappa_exact",
     "kappa_upper",
     "kl_divergence",
+    "leave_out",
     "moved",
+    "norm_of_z_rounding",
     "objective_rounding",
     "radius_ratio",
     "reach_bound",

@@ -24,6 +24,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
+MOST_LEFT_OUT = 1000
 
 
 def h(r: float) -> float:
@@ -108,6 +109,8 @@ def bound(
     kappa: float,
     delta: float = 0.0,
     zeta: float = 0.0,
+    eps: float = 0.0,
+    left_out: float = 0.0,
     all_rows: bool = False,
     coordinates: Matrix | None = None,
 ) -> Bound:
@@ -115,7 +118,7 @@ def bound(
 
     With norms in B - eta D^2 (`Factor`), which is below the exact B, and lambda the smallest eigenvalue of D^-1 (that) D^-1:
 
-        nu  = (grad' B^-1 grad)^(1/2) + |D^-1 e|/sqrt(lambda),    c = exp(-delta - zeta),    r = kappa nu/c
+        nu  = (grad' B^-1 grad)^(1/2) + |D^-1 e|/sqrt(lambda) + eps',    c = (1 - tau) exp(-delta - zeta),    r = kappa nu/c
         F(theta) - F* <= c h(r)/kappa^2 = (nu^2/c) h(r)/r^2,      |theta_j - theta*_j| <= -log(1 - r)/kappa sqrt((B^-1)_jj)
 
     if r < 1. With T all rows, H <= C exp(kappa |v|) B for C = exp(delta + zeta), so
@@ -137,6 +140,12 @@ def bound(
         Max over T of |x~.(theta - theta0)| (`delta_between`): how far theta is from where B was taken.
     zeta : float
         Error of the z that B was made with (`z_rounding`).
+    eps : float
+        Error of the gradient beside e, in the norm of B^-1 where B is of all rows at theta (`norm_of_z_rounding`): eps' is that
+        at most exp(delta + 3 zeta) times as large at theta0, and (1 + 2 eta/lambda)^(1/2) in the norm of (B - eta D^2)^-1.
+    left_out : float
+        tau < 1: rows that B has and T hasn't, for a smaller kappa, weigh at most tau in it: B_T >= (1 - tau) B. Then nu^2
+        and kappa^2 grow by 1/(1 - tau), which is to say that c shrinks by 1 - tau. `leave_out` chooses them.
     all_rows : bool
         T is all rows with s > 0: then there is a lower bound too.
     coordinates : (k, n + 1), optional
@@ -146,9 +155,10 @@ def bound(
     if not factor.ok:
         return _nothing(size)
     scaled = e * factor.inverse_D
-    eps = math.sqrt(float(scaled @ scaled) / factor.lambda_min)
+    growth = math.exp(min(delta + 3.0 * zeta, 700.0)) * math.sqrt(1.0 + 2.0 * factor.eta / factor.lambda_min)
+    eps = math.sqrt(float(scaled @ scaled) / factor.lambda_min) + eps * growth
     nu = math.sqrt(factor.norm2(gradient)) + eps
-    c = math.exp(-delta - zeta)
+    c = math.exp(-delta - zeta) * (1.0 - left_out)
     r = kappa * nu / c if c > 0.0 else math.inf
     lower = 0.0
     if all_rows:
@@ -227,6 +237,27 @@ def kappa_exact(
         stop = min(done + batch, limit)
         found = max(found, float(factor.leverages(rows(done, stop)).max()))
         done, batch = stop, min(2 * batch, largest)
+
+
+def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:
+    """Choose which rows to leave out of T, those of the largest leverage: (kappa of the others, tau).
+
+    Since x x' <= (x' B^-1 x) B, rows left out weigh at most tau = sum weights_i leverages_i in B. Of all numbers of rows
+    the one that makes r the smallest: kappa/(1 - tau).
+
+    Parameters
+    ----------
+    leverages : (k,)
+        x~' B^-1 x~ of every row of T with s > 0.
+    weights : (k,)
+        At least s g (1 - g)/S of each, where B was made.
+    """
+    few = min(len(leverages) - 1, MOST_LEFT_OUT)
+    top = np.argpartition(-leverages, few)[: few + 1]
+    top = top[np.argsort(-leverages[top], kind="stable")]
+    tau = np.append(0.0, np.cumsum(weights[top] * leverages[top])[:-1]) * (1.0 + 1e-9)
+    k = int(np.argmin(np.where(tau <= 0.9, np.sqrt(leverages[top]) / np.maximum(1.0 - tau, 0.1), np.inf)))
+    return math.sqrt(float(leverages[top[k]])) * (1.0 + OUTWARD), float(tau[k])
 
 
 def delta_between(factor: Factor, kappa: float, step: Vector, norms2_max: float = math.inf) -> float:

@@ -49,13 +49,15 @@ def hessian_eta(n: int, depth: float, float32_block: int | None = None) -> float
     return (n + 1) * eta
 
 
-def gradient_rounding(*, M: Vector, d: float, r_rms: float, w: Vector, b: float, ridge: Vector | float = 0.0) -> Vector:
+def gradient_rounding(
+    *, M: Vector, d: float, r_rms: float, w: Vector, b: float, ridge: Vector | float = 0.0, of_z: bool = True
+) -> Vector:
     """Bound the error of each entry of the computed gradient.
 
-    e_j = u M_j [d r_rms + 4 + (n + 3)/4 (sum_k M_k |w_k| + |b|)] + 4 u ridge_j |w_j|
+    e_j = u M_j [d r_rms + min(4, 8 r_rms) + (n + 3)/4 (sum_k M_k |w_k| + |b|)] + 4 u ridge_j |w_j|
 
-    d r_rms: the sum; 4: the residual itself, made with its sign (never as g - y); (n + 3)/4: the error of z, since
-    g (1 - g) <= 1/4, summed by Cauchy-Schwarz.
+    d r_rms: the sum; 4 or 8 r_rms: the residual itself, made with its sign (never as g - y) and so with full relative
+    accuracy; (n + 3)/4: the error of z, since g (1 - g) <= 1/4, summed by Cauchy-Schwarz.
 
     Parameters
     ----------
@@ -69,14 +71,16 @@ def gradient_rounding(*, M: Vector, d: float, r_rms: float, w: Vector, b: float,
         The point, (n,) and float.
     ridge : (n,)
         Of the penalty (1/2) sum_j ridge_j w_j^2.
+    of_z : bool
+        False leaves out the error of z, which `norm_of_z_rounding` has.
 
     Returns
     -------
     (n + 1,), or (n,) without an intercept
     """
     n = len(w)
-    size = float(M[:n] @ np.abs(w)) + abs(b)
-    e: Vector = M * (UNIT * (d * r_rms + 4.0 + 0.25 * (n + 3) * size))
+    size = float(M[:n] @ np.abs(w)) + abs(b) if of_z else 0.0
+    e: Vector = M * (UNIT * (d * r_rms + min(4.0, 8.0 * r_rms) + 0.25 * (n + 3) * size))
     e[:n] += (4.0 * UNIT) * np.abs(ridge * w)
     return e
 
@@ -88,6 +92,17 @@ def z_rounding(n: int, reach: float) -> float:
     a reach without a read.
     """
     return (n + 2) * UNIT * reach
+
+
+def norm_of_z_rounding(n: int, D: Vector, theta: Vector) -> float:
+    """Bound what the error of z does to the gradient, in the norm of B^-1, for B of all rows at this point.
+
+    The gradient is off by X~' V dz, V = diag(s g (1 - g)/S), |dz_i| <= (n + 2) u (|x_i|.|w| + |b|), and B >= X~' V X~, so that
+    this norm is at most the V-weighted length of dz (a projection is no longer than what it projects), which is at most
+    (n + 2) u sum_k D_k |theta_k| (Minkowski), D_k^2 = B_kk. Directions in which B is nearly singular add nothing, as they
+    would by the entries of `gradient_rounding`. One u more covers the rounding of D.
+    """
+    return (n + 3) * UNIT * float(D @ np.abs(theta))
 
 
 def reach_bound(norms2_max: float, D: Vector, theta: Vector) -> float:

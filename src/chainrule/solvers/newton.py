@@ -27,7 +27,7 @@ WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 @dataclass(frozen=True)
 class NewtonState(State):
-    """Where Newton stands: on which sample, with which Hessian, and what is proven."""
+    """Where Newton stands: on which sample, with which Hessian, and what is proven. pace: nu over that before, at most 1."""
 
     stage: int
     on: Objective
@@ -36,13 +36,14 @@ class NewtonState(State):
     squares: Vector | None
     bound: Bound | None
     nu: float
+    pace: float
     stalled: bool
 
     def with_bound(self) -> NewtonState:
         """Give the state with what is proven of it, also far from tol."""
-        if self.bound is not None or self.z is None or self.squares is None:
+        if self.z is None or self.squares is None or (self.bound is not None and self.bound.proven):
             return self
-        proven = self.reference.certify(self.on, self.evaluation, self.w, self.b, self.z, self.squares)
+        proven = self.reference.certify(self.on, self.evaluation, self.w, self.b, self.z, self.squares, last=True)
         return replace(self, bound=proven)
 
     @property
@@ -58,13 +59,22 @@ class NewtonState(State):
     def reached(self, tol: float) -> bool:
         """Whether the bound is at most tol, or as small as rounding allows; or, where there is none, steps lead nowhere."""
         if self.bound is None or not self.bound.proven:
-            # Collinear columns have no bound, separated classes no optimum: the decrement vanishes all the same. With a
-            # penalty there is an optimum, and a bound to come.
-            unpenalised = not np.any(self.on.alpha)
-            # Where a bound may still come, only a decrement far below tol ends the run without one.
-            share = 1e-8 if self.reference.proof.ok else 1e-2
-            return unpenalised and self.z is not None and self.reference.z is None and self.nu**2 <= share * tol
+            return self._leads_nowhere(tol)
         return self.gap <= tol or self.gap <= 4.0 * self.bound.noise
+
+    def _leads_nowhere(self, tol: float) -> bool:
+        """Whether no step will bring a bound: collinear columns have none, separated classes no optimum."""
+        if self.z is None or self.reference.z is not None:
+            return False
+        if self.bound is not None and self.nu <= 0.1 * self.bound.nu:
+            return True  # rounding alone is too large
+        # The decrement vanishes all the same; where it does so quadratically there is an optimum, and a bound may come.
+        # With a penalty there is one in any case.
+        if np.any(self.on.alpha):
+            return False
+        if not self.reference.proof.ok:
+            return self.nu**2 <= 1e-2 * tol
+        return self.nu**2 <= 1e-8 * tol and self.pace > 0.1
 
 
 def hessian_cost(n: int) -> float:
@@ -154,7 +164,7 @@ class Newton:
         evaluation = on.evaluate(w, b, hessian=True, z=z, q=norm_weights(on, reference))
         reference = Reference.of(on, evaluation, w, b, z, reference)
         nu = reference.decrement(on, evaluation)
-        return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, False)
+        return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
 
     def _step_on_sample(self, whole: Objective, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
@@ -190,7 +200,7 @@ class Newton:
         moved = sampled + 1.25 * state.nu**2
         if not 0.0 < sampled < moved < 0.5:
             return False
-        left = math.log(max(n / (2.0 * size) / max(self.tol, 1e-300), 1.0))
+        left = math.log(max(n / (2.0 * size) / max(self.tol, NOISE), 1.0))
         return left / -math.log(moved) - left / -math.log(sampled) > size / m * hessian_cost(n)
 
     # --- all rows ----------------------------------------------------------------------------------------------------
@@ -218,14 +228,15 @@ class Newton:
         nu = reference.decrement(whole, evaluation)
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol == 0.0
         proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
-        stalled = before is not None and not self._is_quick(before.nu, nu, whole.n_features)
-        return NewtonState(w, b, evaluation, len(self.sizes), whole, reference, z, squares, proven, nu, stalled)
+        pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
+        stalled = before is not None and not self._is_quick(nu, pace, whole.n_features)
+        return NewtonState(w, b, evaluation, len(self.sizes), whole, reference, z, squares, proven, nu, pace, stalled)
 
-    def _is_quick(self, before: float, nu: float, n: int) -> bool:
+    def _is_quick(self, nu: float, pace: float, n: int) -> bool:
         """Whether the last factor gets to tol sooner than a new Hessian would."""
-        if not nu < before:
-            return False
-        left = math.log(max(nu * nu / max(self.tol, 1e-300), 1.0)) / (2.0 * math.log(before / nu))
+        if not 0.0 < pace < 1.0:
+            return pace == 0.0
+        left = math.log(max(nu * nu / max(self.tol, NOISE), 1.0)) / (-2.0 * math.log(pace))
         return left <= hessian_cost(n) + 2.0
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.bounds import Bound, bound, kappa_exact, kappa_upper
+from chainrule.certificate.bounds import Bound, bound, kappa_exact, kappa_upper, leave_out
 from chainrule.certificate.factor import Factor
-from chainrule.certificate.rounding import gradient_rounding, hessian_eta, reach_bound, sum_depth, z_rounding
+from chainrule.certificate.rounding import (
+    gradient_rounding,
+    hessian_eta,
+    norm_of_z_rounding,
+    reach_bound,
+    sum_depth,
+    z_rounding,
+)
+from chainrule.certificate.wide import bound_by_gradient
+from chainrule.kernels import pointwise
 from chainrule.objective import Evaluation, Objective
 
 Vector = NDArray[np.float64]
@@ -78,37 +88,68 @@ class Reference:
         return step if on.fit_intercept else np.append(step, 0.0)
 
     def certify(
-        self, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, squares: Vector
+        self, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, squares: Vector, last: bool = False
     ) -> Bound | None:
-        """Say what is proven at a point of which all rows were read; z and mean squares of all rows."""
+        """Say what is proven at a point of which all rows were read; z and mean squares of all rows.
+
+        last: no better point will come, so that a bound is worth more than what it costs.
+        """
         if not self.proof.ok or not evaluation.finite:
             return None
-        theta = own(on, np.append(w, b))
+        n, D, theta, all_rows = on.n_features, self.proof.D, own(on, np.append(w, b)), self.z is None
         M = own(on, np.sqrt(np.append(squares * OUTWARD, 1.0)))
         r_rms = math.sqrt(min(1.0, evaluation.loss))  # (g - y)^2 <= -log(1 - |g - y|) = l
-        e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
-        is_here = np.array_equal(self.theta, theta)
-        n, D = on.n_features, self.proof.D
-        zeta = z_rounding(n, reach_bound(self.norm, D, theta))
-        if is_here:
+        e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge, of_z=not all_rows)
+        eps = norm_of_z_rounding(n, D, theta) if all_rows else 0.0
+        # Of z here and of z where the Hessian was made.
+        zetas = [z_rounding(n, reach_bound(self.norm, D, at)) for at in (theta, self.theta)]
+        if np.array_equal(self.theta, theta):
             delta = 0.0
         elif self.z is not None:
-            # Both z are known, up to their rounding.
-            delta = float(np.abs(z[self.index] - self.z).max()) + zeta
-            zeta = z_rounding(n, reach_bound(self.norm, D, self.theta))
-            delta += zeta
+            delta = float(np.abs(z[self.index] - self.z).max()) + sum(zetas)
         else:
             step = D * (theta - self.theta)
             delta = math.sqrt(self.norm * float(step @ step)) * OUTWARD
-            zeta = z_rounding(n, reach_bound(self.norm, D, self.theta))
-        gradient, all_rows = own(on, evaluation.gradient), self.z is None
+        gradient, zeta = own(on, evaluation.gradient), max(zetas)
+        proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         kappa = kappa_upper(self.proof, self.norm)
-        proven = bound(self.proof, gradient, e, kappa=kappa, delta=delta, zeta=zeta, all_rows=all_rows)
-        if proven.r < KAPPA_MATTERS or self.n_rows(on) * on.n_features > KAPPA_NUMBERS:
-            return proven
-        # The cheap kappa costs too much here: find the largest leverage itself.
-        kappa = self._kappa(on, enough=KAPPA_MATTERS * kappa / max(proven.r, 1e-300))
-        return bound(self.proof, gradient, e, kappa=kappa, delta=delta, zeta=zeta, all_rows=all_rows)
+        proven = proves(kappa=kappa, all_rows=all_rows)
+        if proven.r >= KAPPA_MATTERS and self.n_rows(on) * on.n_features <= KAPPA_NUMBERS:
+            # The cheap kappa costs too much here: find the largest leverage itself.
+            kappa = self._kappa(on, enough=KAPPA_MATTERS * kappa / max(proven.r, 1e-300))
+            proven = proves(kappa=kappa, all_rows=all_rows)
+        if last and not proven.proven:
+            # A few rows of tiny weight may be all that makes kappa large.
+            kappa, left_out = self._without_some_rows(on, z, delta + 2.0 * zeta)
+            other = proves(kappa=kappa, left_out=left_out)
+            proven = other if other.gap < proven.gap else proven
+        if last and not proven.proven and all_rows and on.ridge.min() > 0.0:
+            e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
+            return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
+        return proven
+
+    def _by_penalty(self, on: Objective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
+        """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's: in units of a penalty of 1."""
+        n, D, root = on.n_features, self.proof.D, np.sqrt(on.ridge)
+        reach = math.sqrt(self.norm * float((D[:n] / root).max()) ** 2) * OUTWARD
+        e = np.append(e[:n] / root, e[n:] if on.fit_intercept else 0.0) * OUTWARD
+        h_b = D[n] ** 2 if on.fit_intercept else 1.0
+        found = bound_by_gradient(
+            evaluation.grad_w / root,
+            evaluation.grad_b,
+            e,
+            alpha=1.0,
+            h_b=h_b,
+            reach_c=reach,
+            reach=reach,
+            depth=depth_of(on),
+            zeta=zeta,
+        )
+        coef = own(on, found.coef / np.append(root, 1.0) * OUTWARD)
+        # |d| in B's norm <= sqrt(trace of D^-1 B D^-1) |D d|
+        scaled = D * coef
+        radius = math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD
+        return replace(found, coef=coef, radius=radius)
 
     def n_rows(self, on: Objective) -> int:
         """How many rows the Hessian came from."""
@@ -120,7 +161,24 @@ class Reference:
         U = on.rows.viewed(places)[:, : len(self.proof.D)]
         norms2 = np.square(U * self.proof.inverse_D).sum(axis=1) * OUTWARD
         order = np.argsort(-norms2, kind="stable")
+        on.rows.reads += len(places) / on.rows.n_rows
         return kappa_exact(self.proof, norms2[order], lambda start, stop: U[order[start:stop]], enough=enough)
+
+    def _without_some_rows(self, on: Objective, z: Vector, moved: float) -> tuple[float, float]:
+        """Give kappa of the rows that stay in T, and what those left out weigh: a look at all rows of the Hessian.
+
+        z of all rows at a point whose z is at most `moved` from the Hessian's.
+        """
+        rows = on.rows
+        places = np.flatnonzero(rows.is_kept) if self.index is None else self.index
+        step = max(1024, KAPPA_NUMBERS // (4 * len(self.proof.D)))
+        parts = [places[first : first + step] for first in range(0, len(places), step)]
+        n1 = len(self.proof.D)
+        leverages = np.concatenate([self.proof.leverages(rows.viewed(part)[:, :n1]) for part in parts])
+        rows.reads += len(places) / rows.n_rows
+        curvature = pointwise(z[places], rows.y[places])[2] * math.exp(min(moved, 700.0))
+        weights = curvature / rows.n_rows if rows.s is None else curvature * rows.s[places] / float(rows.s.sum())
+        return leave_out(leverages, weights)
 
 
 def depth_of(on: Objective) -> float:
