@@ -21,13 +21,21 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 BLOCK_ROWS: int = _core.BLOCK_ROWS
+FLOAT32_BLOCK: int = _core.FLOAT32_BLOCK
 MAX_THREADS = 1024
 # Fewer numbers than one thread's start-up is worth are read by one.
 _WORTH_A_THREAD = 100_000
 
 
 class What(IntFlag):
-    """What a read collects beside the loss."""
+    """What a read collects beside the loss.
+
+    HESSIAN32, with HESSIAN: every row times sqrt(s h) is rounded to float32 and multiplied in it, `FLOAT32_BLOCK` rows at a
+    time; the blocks are added in float64. It needs a view in which the columns are about as large as 1. An entry is then wrong
+    by at most (FLOAT32_BLOCK + 6) 2^-24 times the root of its two diagonal entries, provided that the matrix is finite
+    (nothing overflowed) and that each of its diagonal entries is at least 2^-100 times the number of rows (what underflowed
+    is too small to count). `hessian_eta(n, depth, float32_block=FLOAT32_BLOCK)` bounds the whole.
+    """
 
     LOSS = 1
     GRADIENT = 2
@@ -36,6 +44,7 @@ class What(IntFlag):
     MOMENTS = 16
     SQUARES = 32
     NORMS = 64
+    HESSIAN32 = 128
 
 
 @dataclass(frozen=True)
@@ -196,16 +205,14 @@ def read_rows(
     n = X.shape[1]
     threads = useful_threads((len(X) if index is None else len(index), n), threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
-    raw, gradient_at, matrix_at, ld, squares_at, extremes_at = _core.read_rows(
+    raw, matrix, gradient_at, squares_at, sums_at, extremes_at = _core.read_rows(
         X, int(what), y, s, w, b, v, z, center, p, cp, index, q, threads, _kernel_asked()
     )
-    matrix = squares = sums = low = high = None
-    if what & What.HESSIAN:
-        matrix = raw[matrix_at : matrix_at + ld * ld].reshape(ld, ld)[: n + 1, : n + 1]
-    elif what & What.MOMENTS:
-        squares, sums = raw[matrix_at : matrix_at + n], raw[matrix_at + ld : matrix_at + ld + n]
-    if what & What.SQUARES:
+    squares = sums = low = high = None
+    if what & What.SQUARES or (what & What.MOMENTS and matrix is None):
         squares = raw[squares_at : squares_at + n]
+    if what & What.MOMENTS and matrix is None:
+        sums = raw[sums_at : sums_at + n]
     if what & What.MOMENTS:
         low, high = -raw[extremes_at : extremes_at + n], raw[extremes_at + n : extremes_at + 2 * n]
     return Sums(
@@ -221,6 +228,52 @@ def read_rows(
         high=high,
         norm=float(raw[-1]) if what & What.NORMS else 0.0,
     )
+
+
+@dataclass(frozen=True)
+class Path:
+    """Points that Newton's method went through, and the one that it would go to next.
+
+    objective, loss, correct: (k,); correct is the share of the weight whose class is right. theta, gradient: (k, n + 1), the
+    bias last; without an intercept its derivative is 0. next: (n + 1,), not evaluated. reads: of the rows.
+    """
+
+    objective: Vector
+    loss: Vector
+    correct: Vector
+    theta: Matrix
+    gradient: Matrix
+    next: Vector
+    reads: int
+
+
+def newton_path(
+    X: NDArray[np.floating],
+    y: NDArray[np.uint8],
+    s: Vector | None,
+    view: View,
+    index: NDArray[np.int64] | None,
+    *,
+    alpha: Vector,
+    fit_intercept: bool,
+    w: Vector,
+    b: float,
+    near: float,
+    most: int,
+    threads: int,
+) -> Path:
+    """Run damped Newton in the core, for F = mean loss + (1/2) sum alpha_j w_j^2: each step a read with the Hessian.
+
+    It ends one step after the squared decrement is at most `near`; or at the last point, where the Hessian has no Cholesky
+    factor, no step lowers F, or `most` reads are done. Arguments as of `read_rows`; alpha (n,), in the view's units.
+    """
+    n = X.shape[1]
+    threads = useful_threads((len(y), n), threads)
+    points, following, count, reads = _core.newton_path(
+        X, y, s, view.center, view.p, view.center_times_p, index, alpha, fit_intercept, w, b, near, most, threads, _kernel_asked()
+    )
+    table = points.reshape(count, 2 * n + 5)
+    return Path(table[:, 0], table[:, 1], table[:, 2], table[:, 3 : n + 4], table[:, n + 4 :], following, reads)
 
 
 def two_labels(y: NDArray[Any]) -> tuple[NDArray[np.uint8], Any, Any] | None:

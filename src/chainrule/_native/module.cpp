@@ -4,12 +4,14 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "driver.hpp"
 #include "labels.hpp"
+#include "path.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -34,10 +36,16 @@ const chainrule::Kernels& kernels_named(const std::optional<std::string>& name) 
   return *kernels;
 }
 
-nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w, double b,
-                     std::optional<Vector> v, std::optional<Output> z, std::optional<Vector> center, std::optional<Vector> p,
-                     std::optional<Vector> cp, std::optional<Places> index, std::optional<Vector> q, int threads,
-                     std::optional<std::string> kernel) {
+template <typename Given>
+auto pointer(const Given& given, std::int64_t expected, const char* name) {
+  if (given && static_cast<std::int64_t>(given->shape(0)) != expected)
+    throw std::invalid_argument(std::string(name) + " must have " + std::to_string(expected) + " elements");
+  return given ? given->data() : nullptr;
+}
+
+// The rows and how they are seen; not the point, nor what is asked for.
+chainrule::Job job_of(const Array& X, const std::optional<Bytes>& y, const std::optional<Vector>& s, const std::optional<Vector>& center,
+                      const std::optional<Vector>& p, const std::optional<Vector>& cp, const std::optional<Places>& index) {
   const bool is_float32 = X.dtype() == nb::dtype<float>();
   if (X.ndim() != 2 || !(is_float32 || X.dtype() == nb::dtype<double>())) throw std::invalid_argument("X must be 2-D, float64 or float32");
   const std::ptrdiff_t size = is_float32 ? 4 : 8;
@@ -52,35 +60,38 @@ nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std:
     if (job.index[i] < 0 || job.index[i] >= static_cast<std::int64_t>(X.shape(0)))
       throw std::invalid_argument("index names a row that is not there");
   job.n = static_cast<std::int64_t>(X.shape(1));
-  const auto length = [](const auto& given, std::int64_t expected, const char* name) {
-    if (given && static_cast<std::int64_t>(given->shape(0)) != expected)
-      throw std::invalid_argument(std::string(name) + " must have " + std::to_string(expected) + " elements");
-    return given ? given->data() : nullptr;
-  };
-  job.y = length(y, job.m, "y");
-  job.s = length(s, job.m, "s");
-  job.z = length(z, job.m, "z");
-  job.w = length(w, job.n, "w");
-  job.v = length(v, job.n + 1, "v");
-  job.center = length(center, job.n, "center");
-  job.p = length(p, job.n, "p");
-  job.cp = length(cp, job.n, "cp");
-  job.q = length(q, job.n + 1, "q");
+  if (job.m < 1 || job.n < 1) throw std::invalid_argument("X must have a row and a column");
+  job.y = pointer(y, job.m, "y");
+  job.s = pointer(s, job.m, "s");
+  job.center = pointer(center, job.n, "center");
+  job.p = pointer(p, job.n, "p");
+  job.cp = pointer(cp, job.n, "cp");
+  if ((job.p != nullptr) != (job.cp != nullptr) || (job.p != nullptr) != (job.center != nullptr))
+    throw std::invalid_argument("center, p and cp go together");
+  return job;
+}
+
+nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w, double b,
+                     std::optional<Vector> v, std::optional<Output> z, std::optional<Vector> center, std::optional<Vector> p,
+                     std::optional<Vector> cp, std::optional<Places> index, std::optional<Vector> q, int threads,
+                     std::optional<std::string> kernel) {
+  chainrule::Job job = job_of(X, y, s, center, p, cp, index);
+  job.z = pointer(z, job.m, "z");
+  job.w = pointer(w, job.n, "w");
+  job.v = pointer(v, job.n + 1, "v");
+  job.q = pointer(q, job.n + 1, "q");
   job.b = b;
   job.what = what;
   if ((what & chainrule::kLoss) && !job.w) throw std::invalid_argument("a loss needs w");
   if ((what & chainrule::kNorms) && !job.q) throw std::invalid_argument("norms need q");
   if ((what & chainrule::kProduct) && !job.v) throw std::invalid_argument("a Hessian product needs v");
-  if (job.m < 1 || job.n < 1) throw std::invalid_argument("X must have a row and a column");
-  if ((job.p != nullptr) != (job.cp != nullptr) || (job.p != nullptr) != (job.center != nullptr))
-    throw std::invalid_argument("center, p and cp go together");
 
   const chainrule::Kernels& kernels = kernels_named(kernel);
   bool signalled = false;
-  std::vector<double> sums;
+  chainrule::Reading reading;
   {
     const nb::gil_scoped_release release;
-    sums = chainrule::read_rows(kernels, job, threads, [&signalled] {
+    reading = chainrule::read_rows(kernels, job, threads, [&signalled] {
       const nb::gil_scoped_acquire acquire;
       signalled = PyErr_CheckSignals() != 0;
       return signalled;
@@ -88,12 +99,39 @@ nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std:
   }
   if (signalled) throw nb::python_error();
   const chainrule::Layout layout(job);
+  nb::object matrix = nb::none();
   if (what & chainrule::kHessian) {
-    double* matrix = sums.data() + layout.matrix;  // the kernels make the upper triangle
-    for (std::int64_t i = 0; i < layout.ld; ++i)
-      for (std::int64_t j = 0; j < i; ++j) matrix[i * layout.ld + j] = matrix[j * layout.ld + i];
+    const auto side = static_cast<std::size_t>(job.n + 1);
+    std::unique_ptr<double[]> whole(new double[side * side]);
+    chainrule::unpack(job, reading.matrix.data(), whole.get());
+    reading.matrix = {};
+    double* const data = whole.get();
+    const nb::capsule owner(whole.release(), [](void* p) noexcept { delete[] static_cast<double*>(p); });
+    matrix = nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<2>>(data, {side, side}, owner));
   }
-  return nb::make_tuple(owned_array(std::move(sums)), layout.gradient, layout.matrix, layout.ld, layout.squares, layout.extremes);
+  return nb::make_tuple(owned_array(std::move(reading.sums)), matrix, layout.gradient, layout.squares, layout.sums, layout.extremes);
+}
+
+nb::object newton_path(const Array& X, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
+                       std::optional<Vector> cp, std::optional<Places> index, Vector alpha, bool fit_intercept, Vector w, double b,
+                       double near, std::int64_t most, int threads, std::optional<std::string> kernel) {
+  chainrule::Job job = job_of(X, std::optional<Bytes>(y), s, center, p, cp, index);
+  job.what = chainrule::kLoss | chainrule::kGradient | chainrule::kHessian;
+  const double* ridge = pointer(std::optional<Vector>(alpha), job.n, "alpha");
+  const double* start = pointer(std::optional<Vector>(w), job.n, "w");
+  const chainrule::Kernels& kernels = kernels_named(kernel);
+  bool signalled = false;
+  chainrule::Path path;
+  {
+    const nb::gil_scoped_release release;
+    path = chainrule::newton_path(kernels, job, ridge, fit_intercept, start, b, near, most, threads, [&signalled] {
+      const nb::gil_scoped_acquire acquire;
+      signalled = PyErr_CheckSignals() != 0;
+      return signalled;
+    });
+  }
+  if (signalled) throw nb::python_error();
+  return nb::make_tuple(owned_array(std::move(path.points)), owned_array(std::move(path.next)), path.count, path.reads);
 }
 
 template <typename T>
@@ -131,9 +169,12 @@ NB_MODULE(_core, module) {
   module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
              "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(),
              "index"_a = nb::none(), "q"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
+  module.def("newton_path", &newton_path, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "index"_a.none(),
+             "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
   module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a, "residual"_a, "curvature"_a, "kernel"_a = nb::none());
   module.def("encode_labels", &encode_labels, "y"_a, "codes"_a);
   module.def(
       "kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = nb::none());
   module.attr("BLOCK_ROWS") = chainrule::kBlockRows;
+  module.attr("FLOAT32_BLOCK") = chainrule::kFloat32Block;
 }

@@ -1,0 +1,164 @@
+#include "path.hpp"
+
+#include <cmath>
+
+#include "driver.hpp"
+
+namespace chainrule {
+namespace {
+
+constexpr double kArmijo = 1e-4;
+constexpr double kFlat = 1e-13;  // of F: a predicted decrease below it can't be seen
+constexpr int kHalvings = 30;
+
+// A point with its F, gradient (k,) and Hessian (k, k), k = n + 1 or n without an intercept.
+struct Point {
+  std::vector<double> theta, gradient, hessian;
+  double objective = 0.0, loss = 0.0, correct = 0.0;
+};
+
+class Problem {
+ public:
+  Problem(const Kernels& kernels, Job& job, const double* alpha, bool fit_intercept, int threads, const std::function<bool()>& interrupted)
+      : kernels_(kernels),
+        job_(job),
+        layout_(job),
+        alpha_(alpha),
+        k_(job.n + (fit_intercept ? 1 : 0)),
+        threads_(threads),
+        interrupted_(interrupted) {}
+
+  std::int64_t size() const { return k_; }
+
+  Point at(std::vector<double> theta) const {
+    const std::int64_t n = job_.n;
+    job_.w = theta.data();
+    job_.b = theta[static_cast<std::size_t>(n)];
+    const std::vector<double> sums = read_rows(kernels_, job_, threads_, interrupted_);
+    const auto sum = [&sums](std::int64_t at) { return sums[static_cast<std::size_t>(at)]; };
+    const double weight = sum(layout_.weight);
+    Point point;
+    point.loss = sum(layout_.loss) / weight;
+    point.correct = sum(layout_.correct) / weight;
+    double penalty = 0.0;
+    point.gradient.assign(static_cast<std::size_t>(n + 1), 0.0);
+    for (std::int64_t j = 0; j < n; ++j) {
+      const auto i = static_cast<std::size_t>(j);
+      penalty += alpha_[j] * theta[i] * theta[i];
+      point.gradient[i] = sum(layout_.gradient + j) / weight + alpha_[j] * theta[i];
+    }
+    if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = sum(layout_.bias) / weight;
+    point.objective = point.loss + 0.5 * penalty;
+    point.hessian.resize(static_cast<std::size_t>(k_ * k_));
+    for (std::int64_t i = 0; i < k_; ++i)
+      for (std::int64_t j = i; j < k_; ++j)  // the kernels make the upper triangle
+        point.hessian[static_cast<std::size_t>(i * k_ + j)] =
+            sum(layout_.matrix + i * layout_.ld + j) / weight + (i == j && i < n ? alpha_[i] : 0.0);
+    point.theta = std::move(theta);
+    return point;
+  }
+
+ private:
+  const Kernels& kernels_;
+  Job& job_;
+  const Layout layout_;
+  const double* alpha_;
+  const std::int64_t k_;
+  const int threads_;
+  const std::function<bool()>& interrupted_;
+};
+
+// Solves H d = -gradient by Cholesky's factor of H scaled to a unit diagonal; the squared decrement gradient.H^-1 gradient, or
+// -1 where there is no factor. Reads the upper triangle of H and overwrites it with the factor U, H = D U'U D.
+double newton_step(Point& point, std::int64_t k, std::vector<double>& step) {
+  double* H = point.hessian.data();
+  std::vector<double> scale(static_cast<std::size_t>(k));
+  for (std::int64_t i = 0; i < k; ++i) {
+    const double d = H[i * k + i];
+    if (!(d > 1e-280 && d < 1e280)) return -1.0;
+    scale[static_cast<std::size_t>(i)] = 1.0 / std::sqrt(d);
+  }
+  for (std::int64_t i = 0; i < k; ++i)
+    for (std::int64_t j = i; j < k; ++j) H[i * k + j] *= scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(j)];
+  for (std::int64_t i = 0; i < k; ++i) {
+    double* row = H + i * k;
+    if (!(row[i] > 1e-12)) return -1.0;
+    const double pivot = 1.0 / std::sqrt(row[i]);
+    for (std::int64_t j = i; j < k; ++j) row[j] *= pivot;
+    for (std::int64_t r = i + 1; r < k; ++r) {
+      const double factor = row[r];
+      double* below = H + r * k;
+      for (std::int64_t j = r; j < k; ++j) below[j] -= factor * row[j];
+    }
+  }
+  double square = 0.0;
+  step.assign(point.theta.size(), 0.0);
+  for (std::int64_t i = 0; i < k; ++i)
+    step[static_cast<std::size_t>(i)] = point.gradient[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(i)];
+  for (std::int64_t i = 0; i < k; ++i) {  // U' y = D^-1 gradient
+    const double y = step[static_cast<std::size_t>(i)] /= H[i * k + i];
+    square += y * y;
+    for (std::int64_t j = i + 1; j < k; ++j) step[static_cast<std::size_t>(j)] -= H[i * k + j] * y;
+  }
+  for (std::int64_t i = k - 1; i >= 0; --i) {  // U x = y
+    double x = step[static_cast<std::size_t>(i)];
+    for (std::int64_t j = i + 1; j < k; ++j) x -= H[i * k + j] * step[static_cast<std::size_t>(j)];
+    step[static_cast<std::size_t>(i)] = x / H[i * k + i];
+  }
+  for (std::int64_t i = 0; i < k; ++i) step[static_cast<std::size_t>(i)] *= -scale[static_cast<std::size_t>(i)];
+  return std::isfinite(square) ? square : -1.0;
+}
+
+void keep(const Point& point, Path& path) {
+  path.points.insert(path.points.end(), {point.objective, point.loss, point.correct});
+  path.points.insert(path.points.end(), point.theta.begin(), point.theta.end());
+  path.points.insert(path.points.end(), point.gradient.begin(), point.gradient.end());
+  ++path.count;
+}
+
+}  // namespace
+
+Path newton_path(const Kernels& kernels, Job job, const double* alpha, bool fit_intercept, const double* w, double b, double near,
+                 std::int64_t most, int threads, const std::function<bool()>& interrupted) {
+  bool stop = false;
+  const std::function<bool()> asked = [&] { return stop = interrupted(); };
+  const Problem problem(kernels, job, alpha, fit_intercept, threads, asked);
+  Path path;
+  std::vector<double> theta(w, w + job.n);
+  theta.push_back(b);
+  Point point = problem.at(theta);
+  ++path.reads;
+  std::vector<double> step;
+  while (!stop && std::isfinite(point.objective)) {
+    const double square = newton_step(point, problem.size(), step);
+    if (square < 0.0) break;
+    const auto moved = [&](double t) {
+      std::vector<double> to = point.theta;
+      for (std::size_t j = 0; j < to.size(); ++j) to[j] += t * step[j];
+      return to;
+    };
+    if (square <= near) {
+      keep(point, path);
+      path.next = moved(1.0);
+      return path;
+    }
+    double t = 1.0;
+    bool found = false;
+    for (int k = 0; k < kHalvings && path.reads < most && !stop; ++k, t /= 2) {
+      Point candidate = problem.at(moved(t));
+      ++path.reads;
+      const bool flat = square <= kFlat * std::fabs(point.objective);
+      if (candidate.objective <= point.objective - kArmijo * t * square || (flat && std::isfinite(candidate.objective))) {
+        keep(point, path);
+        point = std::move(candidate);
+        found = true;
+        break;
+      }
+    }
+    if (!found) break;
+  }
+  path.next = point.theta;
+  return path;
+}
+
+}  // namespace chainrule
