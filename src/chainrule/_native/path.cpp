@@ -11,7 +11,7 @@ constexpr double kArmijo = 1e-4;
 constexpr double kFlat = 1e-13;  // of F: a predicted decrease below it can't be seen
 constexpr int kHalvings = 30;
 
-// A point with its F, gradient (k,) and Hessian (k, k), k = n + 1 or n without an intercept.
+// A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last.
 struct Point {
   std::vector<double> theta, gradient, hessian;
   double objective = 0.0, loss = 0.0, correct = 0.0;
@@ -34,8 +34,8 @@ class Problem {
     const std::int64_t n = job_.n;
     job_.w = theta.data();
     job_.b = theta[static_cast<std::size_t>(n)];
-    const std::vector<double> sums = read_rows(kernels_, job_, threads_, interrupted_);
-    const auto sum = [&sums](std::int64_t at) { return sums[static_cast<std::size_t>(at)]; };
+    const Reading reading = read_rows(kernels_, job_, threads_, interrupted_);
+    const auto sum = [&reading](std::int64_t at) { return reading.sums[static_cast<std::size_t>(at)]; };
     const double weight = sum(layout_.weight);
     Point point;
     point.loss = sum(layout_.loss) / weight;
@@ -49,11 +49,13 @@ class Problem {
     }
     if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = sum(layout_.bias) / weight;
     point.objective = point.loss + 0.5 * penalty;
-    point.hessian.resize(static_cast<std::size_t>(k_ * k_));
-    for (std::int64_t i = 0; i < k_; ++i)
-      for (std::int64_t j = i; j < k_; ++j)  // the kernels make the upper triangle
-        point.hessian[static_cast<std::size_t>(i * k_ + j)] =
-            sum(layout_.matrix + i * layout_.ld + j) / weight + (i == j && i < n ? alpha_[i] : 0.0);
+    std::vector<double> whole(static_cast<std::size_t>((n + 1) * (n + 1)));
+    unpack(job_, reading.matrix.data(), whole.data());
+    // Without an intercept the matrix keeps the bias's row, last, and nothing reads it.
+    point.hessian.resize(static_cast<std::size_t>((n + 1) * (n + 1)));
+    unpack(job_, reading.matrix.data(), point.hessian.data());
+    for (double& h : point.hessian) h /= weight;
+    for (std::int64_t j = 0; j < n; ++j) point.hessian[static_cast<std::size_t>(j * (n + 2))] += alpha_[j];
     point.theta = std::move(theta);
     return point;
   }
@@ -69,25 +71,27 @@ class Problem {
 };
 
 // Solves H d = -gradient by Cholesky's factor of H scaled to a unit diagonal; the squared decrement gradient.H^-1 gradient, or
-// -1 where there is no factor. Reads the upper triangle of H and overwrites it with the factor U, H = D U'U D.
+// -1 where there is no factor. Takes the first k = n + 1 rows and columns, n without an intercept; overwrites the upper triangle
+// of H with the factor U, H = D U'U D.
 double newton_step(Point& point, std::int64_t k, std::vector<double>& step) {
   double* H = point.hessian.data();
+  const auto ld = static_cast<std::int64_t>(point.theta.size());
   std::vector<double> scale(static_cast<std::size_t>(k));
   for (std::int64_t i = 0; i < k; ++i) {
-    const double d = H[i * k + i];
+    const double d = H[i * ld + i];
     if (!(d > 1e-280 && d < 1e280)) return -1.0;
     scale[static_cast<std::size_t>(i)] = 1.0 / std::sqrt(d);
   }
   for (std::int64_t i = 0; i < k; ++i)
-    for (std::int64_t j = i; j < k; ++j) H[i * k + j] *= scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(j)];
+    for (std::int64_t j = i; j < k; ++j) H[i * ld + j] *= scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(j)];
   for (std::int64_t i = 0; i < k; ++i) {
-    double* row = H + i * k;
+    double* row = H + i * ld;
     if (!(row[i] > 1e-12)) return -1.0;
     const double pivot = 1.0 / std::sqrt(row[i]);
     for (std::int64_t j = i; j < k; ++j) row[j] *= pivot;
     for (std::int64_t r = i + 1; r < k; ++r) {
       const double factor = row[r];
-      double* below = H + r * k;
+      double* below = H + r * ld;
       for (std::int64_t j = r; j < k; ++j) below[j] -= factor * row[j];
     }
   }
@@ -96,14 +100,14 @@ double newton_step(Point& point, std::int64_t k, std::vector<double>& step) {
   for (std::int64_t i = 0; i < k; ++i)
     step[static_cast<std::size_t>(i)] = point.gradient[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(i)];
   for (std::int64_t i = 0; i < k; ++i) {  // U' y = D^-1 gradient
-    const double y = step[static_cast<std::size_t>(i)] /= H[i * k + i];
+    const double y = step[static_cast<std::size_t>(i)] /= H[i * ld + i];
     square += y * y;
-    for (std::int64_t j = i + 1; j < k; ++j) step[static_cast<std::size_t>(j)] -= H[i * k + j] * y;
+    for (std::int64_t j = i + 1; j < k; ++j) step[static_cast<std::size_t>(j)] -= H[i * ld + j] * y;
   }
   for (std::int64_t i = k - 1; i >= 0; --i) {  // U x = y
     double x = step[static_cast<std::size_t>(i)];
-    for (std::int64_t j = i + 1; j < k; ++j) x -= H[i * k + j] * step[static_cast<std::size_t>(j)];
-    step[static_cast<std::size_t>(i)] = x / H[i * k + i];
+    for (std::int64_t j = i + 1; j < k; ++j) x -= H[i * ld + j] * step[static_cast<std::size_t>(j)];
+    step[static_cast<std::size_t>(i)] = x / H[i * ld + i];
   }
   for (std::int64_t i = 0; i < k; ++i) step[static_cast<std::size_t>(i)] *= -scale[static_cast<std::size_t>(i)];
   return std::isfinite(square) ? square : -1.0;
