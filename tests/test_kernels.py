@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule.graph import logistic_graph
-from chainrule.kernels import BLOCK_ROWS, View, What, pointwise, read_rows, two_labels
+from chainrule.kernels import BLOCK_ROWS, FLOAT32_BLOCK, View, What, pointwise, read_rows, two_labels
 from chainrule.losses import LOSSES
 
 ALL = What.LOSS | What.GRADIENT | What.HESSIAN
@@ -206,6 +206,56 @@ def test_view_is_the_centred_and_scaled_matrix(rng):
     viewed = X * view.p - view.center * view.p
     w = w / view.p
     assert_same(read_rows(X, ALL, y=y, s=s, w=w, b=b, view=view), twin(viewed, y, s, w, b))
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 15, 16, 17, 23, 24, 28, 31, 32, 33, 47, 48, 63])
+def test_matrix_of_any_width_in_float64_and_float32(n, kernel, rng):
+    X, y, s, w, b = problem(rng, 2 * BLOCK_ROWS + 77, n)
+    X += 3.0 * np.abs(X).max(axis=0)
+    s = np.where(rng.random(len(X)) < 0.1, 0.0, rng.random(len(X))) if s is None else s
+    X[s == 0] = np.nan
+    view = View(X[s > 0].mean(axis=0), 2.0 ** -np.round(np.log2(X[s > 0].std(axis=0))))
+    viewed = np.nan_to_num(X) * view.p - view.center * view.p
+    w = w / view.p * 0.1
+    exact = read_rows(X, ALL, y=y, s=s, w=w, b=b, view=view)
+    assert_same(exact, twin(viewed, y, s, w, b))
+    rounded = read_rows(X, ALL | What.HESSIAN32, y=y, s=s, w=w, b=b, view=view)
+    assert rounded.loss == exact.loss
+    np.testing.assert_array_equal(rounded.gradient, exact.gradient)
+    D = np.sqrt(np.diag(exact.matrix))
+    error = np.abs(rounded.matrix - exact.matrix) / np.outer(D, D)
+    assert error.max() <= (FLOAT32_BLOCK + 6) * 2.0**-24
+    assert error.max() > 0
+
+
+def test_float32_matrix_of_small_terms_keeps_its_bound_and_of_large_ones_shows_it(rng):
+    m = 3 * BLOCK_ROWS
+    X = rng.normal(size=(m, 20)) * 10.0 ** rng.uniform(-1, 1, 20)
+    for size in (1e-27, 1.0, 1e30):
+        s = np.full(m, size)
+        exact = read_rows(X, What.MOMENTS | What.HESSIAN, s=s)
+        rounded = read_rows(X, What.MOMENTS | What.HESSIAN | What.HESSIAN32, s=s)
+        D = np.sqrt(np.diag(exact.matrix))
+        assert D.min() ** 2 >= m * 2.0**-100
+        assert np.all(np.abs(rounded.matrix - exact.matrix) <= (FLOAT32_BLOCK + 6) * 2.0**-24 * np.outer(D, D))
+    rounded = read_rows(X, What.MOMENTS | What.HESSIAN | What.HESSIAN32, s=np.full(m, 1e80))
+    assert not np.isfinite(rounded.matrix).any()
+
+
+@pytest.mark.parametrize("blocks", [1, 31, 32, 33, 80, 150])
+def test_matrix_over_many_blocks_is_the_same_for_any_threads(blocks, kernel, rng):
+    m = blocks * BLOCK_ROWS - 5
+    X = rng.normal(size=(m, 5))
+    y = (rng.random(m) < 0.5).astype(np.uint8)
+    w = rng.normal(size=5)
+    for what in (ALL, ALL | What.HESSIAN32):
+        one = read_rows(X, what, y=y, w=w)
+        for threads in (2, 3, 7):
+            np.testing.assert_array_equal(read_rows(X, what, y=y, w=w, threads=threads).matrix, one.matrix)
+        D = np.sqrt(np.diag(one.matrix))
+        expected = twin(X, y, None, w, 0.0)["matrix"][0]
+        tolerance = (FLOAT32_BLOCK + 6) * 2.0**-24 if what & What.HESSIAN32 else 1e-13
+        assert np.all(np.abs(one.matrix - expected) <= tolerance * np.outer(D, D))
 
 
 def test_hessian_is_the_derivative_of_the_gradient_and_the_product_is_hessian_times_v(rng):

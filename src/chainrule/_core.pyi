@@ -3,6 +3,7 @@
 from typing import Any
 
 BLOCK_ROWS: int
+FLOAT32_BLOCK: int
 
 def read_rows(
     X: Any,
@@ -20,7 +21,24 @@ def read_rows(
     q: Any = None,
     threads: int = 1,
     kernel: str | None = None,
-) -> tuple[Any, int, int, int, int, int]: ...
+) -> tuple[Any, Any, int, int, int, int]: ...
+def newton_path(
+    X: Any,
+    y: Any,
+    s: Any,
+    center: Any,
+    p: Any,
+    cp: Any,
+    index: Any,
+    alpha: Any,
+    fit_intercept: bool,
+    w: Any,
+    b: float,
+    near: float,
+    most: int,
+    threads: int,
+    kernel: str | None,
+) -> tuple[Any, Any, int, int]: ...
 def encode_labels(y: Any, codes: Any) -> tuple[Any, Any] | None: ...
 def pointwise(z: Any, y: Any, loss: Any, residual: Any, curvature: Any, kernel: str | None = None) -> None: ...
 def kernel_name(kernel: str | None = None) -> str: ...

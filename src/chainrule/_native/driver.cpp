@@ -17,11 +17,13 @@ using Sums = std::vector<double>;
 // moves up as it is. Whichever thread brings the second of two siblings adds them, so few nodes wait at a time.
 class Tree {
  public:
-  Tree(const Job& job, std::int64_t blocks) : layout_(job), blocks_(blocks) {}
+  // The elements from `added` on are combined by max, not by +.
+  Tree(std::int64_t size, std::int64_t added, std::int64_t blocks)
+      : size_(static_cast<std::size_t>(size)), added_(static_cast<std::size_t>(added)), blocks_(blocks) {}
 
   Sums take_buffer() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (spare_.empty()) return Sums(static_cast<std::size_t>(layout_.size));
+    if (spare_.empty()) return Sums(size_);
     Sums buffer = std::move(spare_.back());
     spare_.pop_back();
     return buffer;
@@ -56,12 +58,11 @@ class Tree {
   static std::uint64_t key(std::uint64_t level, std::int64_t index) { return level << 56 | static_cast<std::uint64_t>(index); }
 
   void combine(Sums& sums, const Sums& other) const {
-    const auto extremes = static_cast<std::size_t>(layout_.extremes);
-    for (std::size_t j = 0; j < extremes; ++j) sums[j] += other[j];
-    for (std::size_t j = extremes; j < sums.size(); ++j) sums[j] = other[j] > sums[j] ? other[j] : sums[j];
+    for (std::size_t j = 0; j < added_; ++j) sums[j] += other[j];
+    for (std::size_t j = added_; j < size_; ++j) sums[j] = other[j] > sums[j] ? other[j] : sums[j];
   }
 
-  const Layout layout_;
+  const std::size_t size_, added_;
   const std::int64_t blocks_;
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, Sums> waiting_;
@@ -69,11 +70,21 @@ class Tree {
   Sums root_;
 };
 
+// The matrix of this many blocks, one after the other, is one leaf of its tree: a leaf is long where there are enough of them.
+std::int64_t blocks_of_leaf(const Job& job, std::int64_t blocks) {
+  if (!(job.what & kHessian)) return 1;
+  const std::int64_t share = blocks / 16;
+  return share < 1 ? 1 : share > 8 ? 8 : share;
+}
+
 }  // namespace
 
-std::vector<double> read_rows(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted) {
-  const std::int64_t blocks = (job.m + kBlockRows - 1) / kBlockRows;
-  Tree tree(job, blocks);
+Reading read_rows(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted) {
+  const std::int64_t blocks = (job.m + kBlockRows - 1) / kBlockRows, per_leaf = blocks_of_leaf(job, blocks);
+  const std::int64_t leaves = (blocks + per_leaf - 1) / per_leaf;
+  const Layout layout(job);
+  const std::int64_t matrix_size = MatrixLayout(job).size;
+  Tree tree(layout.size, layout.extremes, blocks), matrices(matrix_size, matrix_size, leaves);
   std::atomic<std::int64_t> next{0};
   std::atomic<bool> stop{false};
   std::exception_ptr failure;
@@ -84,18 +95,24 @@ std::vector<double> read_rows(const Kernels& kernels, const Job& job, int thread
       std::vector<double> scratch(static_cast<std::size_t>(kernels.scratch_doubles(job)));
       auto asked = std::chrono::steady_clock::now();
       while (!stop) {
-        const std::int64_t block = next++;
-        if (block >= blocks) return;
-        const std::int64_t first = block * kBlockRows;
-        const std::int64_t end = first + kBlockRows < job.m ? first + kBlockRows : job.m;
-        Sums sums = tree.take_buffer();
-        kernels.block(job, first, end, sums.data(), scratch.data());
-        tree.add(block, std::move(sums));
-        if (!asks) continue;
-        const auto now = std::chrono::steady_clock::now();
-        if (now - asked < std::chrono::milliseconds(50)) continue;
-        asked = now;
-        if (interrupted()) stop = true;
+        const std::int64_t leaf = next++;
+        if (leaf >= leaves) return;
+        const std::int64_t first_block = leaf * per_leaf;
+        const std::int64_t end_block = first_block + per_leaf < blocks ? first_block + per_leaf : blocks;
+        Sums matrix = matrices.take_buffer();
+        for (std::int64_t block = first_block; block < end_block && !stop; ++block) {
+          const std::int64_t first = block * kBlockRows;
+          const std::int64_t end = first + kBlockRows < job.m ? first + kBlockRows : job.m;
+          Sums sums = tree.take_buffer();
+          kernels.block(job, first, end, sums.data(), matrix.data(), block == first_block, scratch.data());
+          tree.add(block, std::move(sums));
+          if (!asks) continue;
+          const auto now = std::chrono::steady_clock::now();
+          if (now - asked < std::chrono::milliseconds(50)) continue;
+          asked = now;
+          if (interrupted()) stop = true;
+        }
+        if (matrix_size) matrices.add(leaf, std::move(matrix));
       }
     } catch (...) {
       const std::lock_guard<std::mutex> lock(failure_mutex);
@@ -105,7 +122,7 @@ std::vector<double> read_rows(const Kernels& kernels, const Job& job, int thread
   };
 
   std::vector<std::thread> others;
-  const std::int64_t useful = threads < blocks ? threads : blocks;
+  const std::int64_t useful = threads < leaves ? threads : leaves;
   try {
     for (std::int64_t k = 1; k < useful; ++k) others.emplace_back(work, false);
   } catch (const std::system_error&) {
@@ -114,7 +131,21 @@ std::vector<double> read_rows(const Kernels& kernels, const Job& job, int thread
   work(true);
   for (std::thread& other : others) other.join();
   if (failure) std::rethrow_exception(failure);
-  return tree.root();
+  return {tree.root(), matrices.root()};
+}
+
+void unpack(const Job& job, const double* packed, double* matrix) {
+  const MatrixLayout layout(job);
+  const std::int64_t ld = job.n + 1;
+  for (std::int64_t j = 0; j < layout.strips; ++j)
+    for (std::int64_t i = 0; i <= j; ++i) {
+      const double* block = packed + layout.block(i, j);
+      for (std::int64_t a = 0; a < layout.lanes; ++a)
+        for (std::int64_t b = i == j ? a : 0; b < layout.lanes; ++b) {
+          const std::int64_t row = layout.column(i, a), column = layout.column(j, b);
+          if (row >= 0 && column >= 0) matrix[row * ld + column] = matrix[column * ld + row] = block[layout.lanes * a + b];
+        }
+    }
 }
 
 const Kernels* choose_kernels(const char* name) {

@@ -7,9 +7,17 @@
 
 namespace chainrule {
 
-// Reads all rows once and returns the sums, laid out as Layout says. `interrupted` is asked now and then, on the calling thread;
+struct Reading {
+  std::vector<double> sums;    // as Layout says
+  std::vector<double> matrix;  // as MatrixLayout says
+};
+
+// Reads all rows once and returns the sums. `interrupted` is asked now and then, on the calling thread;
 // when it says yes the read ends early and its sums are worthless.
-std::vector<double> read_rows(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted);
+Reading read_rows(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted);
+
+// The whole symmetric matrix (n + 1, n + 1), the bias last.
+void unpack(const Job& job, const double* packed, double* matrix);
 
 // The kernels for this processor: the best that it has, or the one named, or null where it can't run that.
 const Kernels* choose_kernels(const char* name);

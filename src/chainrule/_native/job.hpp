@@ -7,16 +7,19 @@ namespace chainrule {
 
 // Rows of one logical block: the unit of summing. Part of the bits: changing it changes results in the last digit.
 constexpr std::int64_t kBlockRows = 1024;
+// Rows whose products are added up in float32, where a matrix is asked for in it, before they are added in float64.
+constexpr std::int64_t kFloat32Block = 64;
 
 // What a read of the rows collects.
 enum What : unsigned {
-  kLoss = 1,      // z, the loss, the weight of the rows that are classified rightly
-  kGradient = 2,  // sum s dL_dz x, sum s dL_dz
-  kHessian = 4,   // sum s g (1-g) x~ x~'
-  kProduct = 8,   // sum s g (1-g) (x~.v) x~, in the gradient's place
-  kMoments = 16,  // sum s x~ x~' (with kHessian) or its diagonal and last row alone; smallest and largest x
-  kNorms = 64,    // the largest sum_j q_j x~_j^2 over rows of positive weight
-  kSquares = 32,  // sum s x^2 of each column, beside a gradient
+  kLoss = 1,         // z, the loss, the weight of the rows that are classified rightly
+  kGradient = 2,     // sum s dL_dz x, sum s dL_dz
+  kHessian = 4,      // sum s g (1-g) x~ x~'
+  kProduct = 8,      // sum s g (1-g) (x~.v) x~, in the gradient's place
+  kMoments = 16,     // sum s x~ x~' (with kHessian) or its diagonal and last row alone; smallest and largest x
+  kNorms = 64,       // the largest sum_j q_j x~_j^2 over rows of positive weight
+  kSquares = 32,     // sum s x^2 of each column, beside a gradient
+  kHessian32 = 128,  // with kHessian: rows times sqrt(h) are rounded to float32 and multiplied in it
 };
 
 // Dense rows as they lie, and the point at which they are read.
@@ -41,33 +44,54 @@ struct Job {
   unsigned what;
 };
 
-// Offsets of the parts of a block's sums, in doubles.
+// Offsets of the parts of a block's sums but the matrix, in doubles.
 struct Layout {
-  std::int64_t loss, correct, weight, bias, gradient, matrix, squares, extremes, norm, size;
-  std::int64_t ld;  // leading dimension of the matrix: n + 1 rounded up to eight
+  std::int64_t loss, correct, weight, bias, gradient, squares, sums, extremes, norm, size;
 
   explicit Layout(const Job& job) {
-    const std::int64_t n = job.n;
-    ld = (n + 1 + 7) / 8 * 8;
+    const std::int64_t n = job.n, chunked = (n + 7) / 8 * 8;
     loss = 0;
     correct = 1;
     weight = 2;
     bias = 3;
     gradient = 4;
-    matrix = (gradient + n + 7) / 8 * 8;
-    extremes = matrix + ((job.what & kHessian) ? ld * ld : (job.what & kMoments) ? 2 * ld : 0);
-    squares = extremes;
-    if (job.what & kSquares) extremes += ld;
+    squares = (gradient + n + 7) / 8 * 8;
+    const bool moments = (job.what & kMoments) && !(job.what & kHessian);
+    sums = squares + ((moments || (job.what & kSquares)) ? chunked : 0);
+    extremes = sums + (moments ? chunked : 0);
     norm = extremes + ((job.what & kMoments) ? 2 * n : 0);  // -min, then max: these and the norm are combined by max
     size = norm + ((job.what & kNorms) ? 1 : 0);
   }
 };
 
-// One instruction set's kernels.
+// The matrix while it is summed. Columns are in strips of `lanes`: strip 0 holds the bias and then the columns that the whole strips
+// leave, at its end. Stored are the blocks (strip i, strip j), i <= j, of lanes by lanes, one j after the other.
+struct MatrixLayout {
+  std::int64_t n, lanes, strips, in_short, size;
+
+  explicit MatrixLayout(const Job& job) {
+    n = job.n;
+    lanes = (job.what & kHessian32) ? 16 : 8;
+    strips = n / lanes + 1;
+    in_short = n % lanes + 1;
+    size = (job.what & kHessian) ? strips * (strips + 1) / 2 * lanes * lanes : 0;
+  }
+
+  std::int64_t block(std::int64_t i, std::int64_t j) const { return (j * (j + 1) / 2 + i) * lanes * lanes; }  // i <= j
+
+  // The column of a strip's lane, n for the bias, or -1.
+  std::int64_t column(std::int64_t strip, std::int64_t lane) const {
+    if (strip > 0) return (strip - 1) * lanes + lane;
+    const std::int64_t place = lane - (lanes - in_short);
+    return place < 0 ? -1 : place == 0 ? n : n - in_short + place;
+  }
+};
+
+// One instruction set's kernels. A block's matrix is added to the one that is given, or takes its place where that is fresh.
 struct Kernels {
   const char* name;
   std::int64_t (*scratch_doubles)(const Job&);
-  void (*block)(const Job&, std::int64_t first_row, std::int64_t end_row, double* sums, double* scratch);
+  void (*block)(const Job&, std::int64_t first_row, std::int64_t end_row, double* sums, double* matrix, bool fresh, double* scratch);
   void (*pointwise)(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature);
 };
 

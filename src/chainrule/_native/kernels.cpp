@@ -5,22 +5,24 @@
 // function compiled for one instruction set must not be shared with another's.
 #include "job.hpp"
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 namespace chainrule {
 namespace CHAINRULE_ISA {
 
 #include "lanes.hpp"
 #include "losses.hpp"
+#include "panel.hpp"
 
 namespace {
 
 #if defined(__AVX512F__)
 constexpr int kRowsAtOnce = 8;  // dot products that share a load of w
-constexpr int kWide = 3;        // vectors of the Hessian's register tile: 8 rows by 24 columns
 #else
 constexpr int kRowsAtOnce = 4;
-constexpr int kWide = 1;
 #endif
-constexpr std::int64_t kPanelRows = 128;  // rows of the Hessian's packed panel
 constexpr std::ptrdiff_t kAheadBytes = 16384;
 constexpr std::int64_t kColumnsForTwo = 128;
 
@@ -61,7 +63,7 @@ struct Scratch {
 };
 
 std::int64_t scratch_doubles(const Job& job) {
-  const std::int64_t panel = (job.what & kHessian) ? kPanelRows * Layout(job).ld : 0;
+  const std::int64_t panel = (job.what & kHessian) ? MatrixLayout(job).strips * kStripStep<double> : 0;  // in bytes the same in float
   return 24 * 8 * chunks_of(job.n) + panel;
 }
 
@@ -216,58 +218,31 @@ inline void from_chunks(const double* chunks, std::int64_t n, double* x) {
     }
 }
 
-// Rows of the panel: sqrt(h) x~, in strips of eight columns; strip c holds its rows one after the other.
-template <bool Shift>
-inline void pack_rows(const Job& job, const Tile& tile, const double* root, std::int64_t at, const Scratch& scratch) {
-  const std::int64_t n = job.n, whole = n / 8;
+// Rows of the panel: sqrt(h) x~.
+template <typename T, bool Shift>
+inline void pack_rows(const Tile& tile, const MatrixLayout& layout, const double* root, std::int64_t at, const Scratch& scratch) {
+  constexpr std::int64_t lanes = kLanes<T>;
+  const std::int64_t n = layout.n, bias = lanes - layout.in_short;
+  T* const panel = reinterpret_cast<T*>(scratch.panel);
   for (int k = 0; k < 8; ++k) {
-    double* out = scratch.panel + 8 * (at + k);
-    for (std::int64_t c = 0; c < whole; ++c) store(out + 8 * kPanelRows * c, splat(root[k]) * element<Shift>(tile.row[k], 8 * c, scratch));
-    double* last = out + 8 * kPanelRows * whole;
-    for (std::int64_t j = 8 * whole; j < n; ++j)
-      last[j - 8 * whole] = root[k] * (Shift ? tile.row[k][j] * scratch.p[j] - scratch.cp[j] : tile.row[k][j]);
-    last[n - 8 * whole] = root[k];
-    for (std::int64_t j = n - 8 * whole + 1; j < 8; ++j) last[j] = 0.0;
-  }
-}
-
-template <int Wide>
-inline void outer_tile(const double* panel, std::int64_t rows, std::int64_t strip_i, std::int64_t strip_j, double* matrix,
-                       std::int64_t ld) {
-  const double* a = panel + 8 * kPanelRows * strip_i;
-  const double* b = panel + 8 * kPanelRows * strip_j;
-  Lanes acc[8][Wide] = {};
-  for (std::int64_t k = 0; k < rows; ++k) {
-    Lanes bk[Wide];
-#pragma GCC unroll 3
-    for (int q = 0; q < Wide; ++q) bk[q] = load(b + 8 * kPanelRows * q + 8 * k);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      const Lanes ak = splat(a[8 * k + i]);
-#pragma GCC unroll 3
-      for (int q = 0; q < Wide; ++q) acc[i][q] += ak * bk[q];
+    const double* row = tile.row[k];
+    T* out = panel + lanes * (at + k);
+    if (n >= lanes) {
+      for (std::int64_t h = 0; h < lanes; h += 8) {
+        const Lanes x = element<Shift>(row, n - lanes + h, scratch);
+        const Ints place = Ints{0, 1, 2, 3, 4, 5, 6, 7} + (h - bias);
+        const Lanes one = place == 0 ? splat(1.0) : splat(0.0);
+        store(out + h, splat(root[k]) * (place > 0 ? x : one));
+      }
+    } else {
+      for (std::int64_t h = 0; h < bias; ++h) out[h] = 0;
+      out[bias] = static_cast<T>(root[k]);
+      for (std::int64_t j = 0; j < n; ++j)
+        out[bias + 1 + j] = static_cast<T>(root[k] * (Shift ? row[j] * scratch.p[j] - scratch.cp[j] : row[j]));
     }
-  }
-  for (int i = 0; i < 8; ++i)
-    for (int q = 0; q < Wide; ++q) {
-      double* out = matrix + (8 * strip_i + i) * ld + 8 * (strip_j + q);
-      store(out, load(out) + acc[i][q]);
-    }
-}
-
-// matrix += panel' panel, its upper triangle in strips of eight.
-void add_panel(const double* panel, std::int64_t rows, double* matrix, std::int64_t ld) {
-  const std::int64_t strips = ld / 8;
-  for (std::int64_t j = 0; j < strips; j += kWide) {
-    const std::int64_t wide = strips - j < kWide ? strips - j : kWide;
-    for (std::int64_t i = 0; i < j + wide; ++i) {
-      if (wide == kWide)
-        outer_tile<kWide>(panel, rows, i, j, matrix, ld);
-      else if (wide == 2)
-        outer_tile<2>(panel, rows, i, j, matrix, ld);
-      else
-        outer_tile<1>(panel, rows, i, j, matrix, ld);
-    }
+    for (std::int64_t strip = 1; strip < layout.strips; ++strip)
+      for (std::int64_t h = 0; h < lanes; h += 8)
+        store(out + kStripStep<T> * strip + h, splat(root[k]) * element<Shift>(row, lanes * (strip - 1) + h, scratch));
   }
 }
 
@@ -287,21 +262,22 @@ inline void add_extremes(const Tile& tile, std::int64_t n, double* extremes, con
 
 // sum s x and sum s x^2 of the view's columns: the diagonal and the last row of the matrix of moments.
 template <bool Shift>
-inline void add_squares(const Job& job, const Tile& tile, double* sums, std::int64_t ld, const Scratch& scratch) {
+inline void add_squares(const Job& job, const Tile& tile, double* squares, double* sums, const Scratch& scratch) {
   for (int k = 0; k < 8; ++k) {
     if (tile.s[k] == 0.0) continue;
     for (std::int64_t j = 0; j < job.n; ++j) {
       const double x = Shift ? tile.row[k][j] * scratch.p[j] - scratch.cp[j] : tile.row[k][j];
-      sums[j] += tile.s[k] * x * x;
-      sums[ld + j] += tile.s[k] * x;
+      squares[j] += tile.s[k] * x * x;
+      sums[j] += tile.s[k] * x;
     }
   }
 }
 
 template <bool Shift>
-void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sums, double* memory) {
+void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sums, double* matrix, bool fresh, double* memory) {
   const Scratch scratch(job, memory);
   const Layout layout(job);
+  const MatrixLayout matrix_layout(job);
   const std::int64_t n = job.n, chunked = 8 * chunks_of(n);
   const bool direct = !job.is_float32 && job.col_stride == sizeof(double) && n >= 8 && job.row_stride % 8 == 0;
   for (std::int64_t j = 0; j < 17 * chunked; ++j) scratch.zero_row[j] = 0.0;  // the row of zeros and the tile's padding
@@ -316,6 +292,7 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
   if (job.what & kProduct) to_chunks(job.v, n, scratch.v);
   if (job.what & kNorms) to_chunks(job.q, n, scratch.q);
   for (std::int64_t j = 0; j < layout.size; ++j) sums[j] = 0.0;
+  for (std::int64_t j = 0; fresh && j < matrix_layout.size; ++j) matrix[j] = 0.0;
   for (std::int64_t j = layout.extremes; j < layout.size; ++j) sums[j] = -__builtin_inf();
 
   Lanes loss = {}, correct = {}, weight = {}, bias = {};
@@ -362,14 +339,20 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
       if (job.what & kHessian) {
         double root[8];
         for (int k = 0; k < 8; ++k) root[k] = __builtin_sqrt(curvature[k]);
-        pack_rows<Shift>(job, tile, root, in_panel, scratch);
+        if (job.what & kHessian32)
+          pack_rows<float, Shift>(tile, matrix_layout, root, in_panel, scratch);
+        else
+          pack_rows<double, Shift>(tile, matrix_layout, root, in_panel, scratch);
         in_panel += 8;
         if (in_panel == kPanelRows || i + 8 >= end) {
-          add_panel(scratch.panel, in_panel, sums + layout.matrix, layout.ld);
+          if (job.what & kHessian32)
+            add_panel(reinterpret_cast<const float*>(scratch.panel), in_panel, matrix_layout, matrix);
+          else
+            add_panel(scratch.panel, in_panel, matrix_layout, matrix);
           in_panel = 0;
         }
       } else if (job.what & kMoments) {
-        add_squares<Shift>(job, tile, sums + layout.matrix, layout.ld, scratch);
+        add_squares<Shift>(job, tile, sums + layout.squares, sums + layout.sums, scratch);
       }
       if (job.what & kNorms) sums[layout.norm] = largest_norm<Shift>(tile, n, scratch.q, job.q[n], sums[layout.norm], scratch);
       if (job.what & kMoments) add_extremes<Shift>(tile, n, sums + layout.extremes, scratch);
@@ -383,11 +366,11 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
   if (job.what & kSquares) from_chunks(scratch.squares, n, sums + layout.squares);
 }
 
-void block(const Job& job, std::int64_t first, std::int64_t end, double* sums, double* memory) {
+void block(const Job& job, std::int64_t first, std::int64_t end, double* sums, double* matrix, bool fresh, double* memory) {
   if (job.p)
-    run_block<true>(job, first, end, sums, memory);
+    run_block<true>(job, first, end, sums, matrix, fresh, memory);
   else
-    run_block<false>(job, first, end, sums, memory);
+    run_block<false>(job, first, end, sums, matrix, fresh, memory);
 }
 
 void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature) {

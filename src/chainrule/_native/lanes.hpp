@@ -4,11 +4,34 @@
 typedef double Lanes __attribute__((vector_size(64)));
 typedef double LanesAnywhere __attribute__((vector_size(64), aligned(8)));
 typedef long long Ints __attribute__((vector_size(64)));
+typedef float Floats __attribute__((vector_size(32)));
 typedef unsigned char Bytes __attribute__((vector_size(8)));
 
 static inline Lanes splat(double x) { return Lanes{x, x, x, x, x, x, x, x}; }
 static inline Lanes load(const double* x) { return *reinterpret_cast<const LanesAnywhere*>(x); }
 static inline void store(double* x, Lanes value) { *reinterpret_cast<LanesAnywhere*>(x) = value; }
+
+// The same from and to float32: compilers halve the vectors of a plain conversion.
+static inline Lanes widen(Floats x) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Lanes>(_mm512_cvtps_pd(reinterpret_cast<__m256>(x)));
+#else
+  return __builtin_convertvector(x, Lanes);
+#endif
+}
+static inline Lanes load(const float* x) {
+  Floats value;
+  __builtin_memcpy(&value, x, sizeof value);
+  return widen(value);
+}
+static inline void store(float* x, Lanes value) {
+#if defined(__AVX512F__)
+  const Floats rounded = reinterpret_cast<Floats>(_mm512_cvtpd_ps(reinterpret_cast<__m512d>(value)));
+#else
+  const Floats rounded = __builtin_convertvector(value, Floats);
+#endif
+  __builtin_memcpy(x, &rounded, sizeof rounded);
+}
 
 // Sums of eight vectors' lanes, as one vector: the same tree for each.
 static inline Lanes sum_lanes(const Lanes* a) {

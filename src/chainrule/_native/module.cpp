@@ -84,6 +84,7 @@ nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std:
   job.what = what;
   if ((what & chainrule::kLoss) && !job.w) throw std::invalid_argument("a loss needs w");
   if ((what & chainrule::kNorms) && !job.q) throw std::invalid_argument("norms need q");
+  if ((what & chainrule::kHessian32) && !(what & chainrule::kHessian)) throw std::invalid_argument("HESSIAN32 goes with HESSIAN");
   if ((what & chainrule::kProduct) && !job.v) throw std::invalid_argument("a Hessian product needs v");
 
   const chainrule::Kernels& kernels = kernels_named(kernel);
