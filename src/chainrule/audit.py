@@ -15,7 +15,7 @@ from chainrule.kernels import pointwise
 from chainrule.no_optimum import bound_without
 from chainrule.optimize import prepare, solve
 from chainrule.problem import Ending, Problem
-from chainrule.solvers import Newton, NewtonState
+from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import depth_of
 from chainrule.task import Task, after_rounding, certified, noise_of_objective, noise_of_state, nothing_proven
 
@@ -77,12 +77,11 @@ def audit(task: Task, floor: Floor | None, w: Vector, b: float) -> Certificate:
 
     floor: sharpens what the point itself proves, or stands in where that is nothing.
     """
-    rows, on = task.problem.rows, task.objective
+    rows = task.problem.rows
     here = task.units.to_fit(w, b)
     if rows.n_features > MAX_HESSIAN_COLUMNS:
         return _by_gradient(task, floor, w, b)
-    solver = Newton(*here, (rows.n_rows,), task.class_weights, 0.0)
-    state = solver.init(on).with_bound()
+    state = task.at(*here).with_bound()
     direct = certified(state, task.units, rows, task.started)
     if floor is None:
         return direct

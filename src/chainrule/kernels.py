@@ -251,7 +251,7 @@ def newton_path(
     X: NDArray[np.floating],
     y: NDArray[np.uint8],
     s: Vector | None,
-    view: View,
+    view: View | None,
     index: NDArray[np.int64] | None,
     *,
     alpha: Vector,
@@ -269,8 +269,9 @@ def newton_path(
     """
     n = X.shape[1]
     threads = useful_threads((len(y), n), threads)
+    center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
     points, following, count, reads = _core.newton_path(
-        X, y, s, view.center, view.p, view.center_times_p, index, alpha, fit_intercept, w, b, near, most, threads, _kernel_asked()
+        X, y, s, center, p, cp, index, alpha, fit_intercept, w, b, near, most, threads, _kernel_asked()
     )
     table = points.reshape(count, 2 * n + 5)
     return Path(table[:, 0], table[:, 1], table[:, 2], table[:, 3 : n + 4], table[:, n + 4 :], following, reads)

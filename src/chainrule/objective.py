@@ -172,7 +172,7 @@ class Objective:
             accuracy=total.correct / total.weight,
             grad_w=grad_w,
             grad_b=grad_b,
-            grad_norm=max(float(np.abs(grad_w / self.column_scale).max(initial=0.0)), abs(grad_b)),
+            grad_norm=self._norm(grad_w, grad_b),
             hessian=matrix,
             lower=lower,
             norm=norm,
@@ -184,6 +184,31 @@ class Objective:
         if not self.fit_intercept:
             matrix[-1, :] = matrix[:, -1] = 0.0
         return matrix
+
+    def newton_path(
+        self, w: Vector, b: float, *, near: float, most: int
+    ) -> tuple[list[tuple[Vector, float, Evaluation]], Vector]:
+        """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`.
+
+        Returns the points passed, (w, b, evaluation), and the one to go on from, (n + 1,); `most`: reads at most.
+        """
+        path = self.rows.newton_path(self.ridge + 0.0, self.fit_intercept, w, b, near=near, most=most)
+        n, passed = self.n_features, []
+        for k in range(len(path.objective)):
+            gradient = path.gradient[k]
+            evaluation = Evaluation(
+                objective=float(path.objective[k]),
+                loss=float(path.loss[k]),
+                accuracy=float(path.correct[k]),
+                grad_w=gradient[:n],
+                grad_b=float(gradient[n]),
+                grad_norm=self._norm(gradient[:n], float(gradient[n])),
+            )
+            passed.append((path.theta[k, :n], float(path.theta[k, n]), evaluation))
+        return passed, path.next
+
+    def _norm(self, grad_w: Vector, grad_b: float) -> float:
+        return max(float(np.abs(grad_w / self.column_scale).max(initial=0.0)), abs(grad_b))
 
     def hessian_product(self, w: Vector, b: float, v: Vector) -> Vector:
         """Hessian at (w, b) times v, shape (n + 1,) with the bias last: one read."""

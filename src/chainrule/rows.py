@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels import Sums, View, What, read_rows, thread_count, useful_threads
+from chainrule.kernels import Path, Sums, View, What, newton_path, read_rows, thread_count, useful_threads
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -243,6 +243,25 @@ class DenseRows:
             matrix=None if sums.matrix is None else sums.matrix / outer / outer[:, None],
             squares=None if sums.squares is None else sums.squares / ratio**2,
         )
+
+    def newton_path(self, alpha: Vector, fit_intercept: bool, w: Vector, b: float, *, near: float, most: int) -> Path:
+        """Run `kernels.newton_path` in units whose scales are powers of two (`see`)."""
+        path = newton_path(
+            self.X,
+            self.y,
+            self.s,
+            self._view,
+            self._index,
+            alpha=alpha,
+            fit_intercept=fit_intercept,
+            w=w,
+            b=b,
+            near=near,
+            most=most,
+            threads=self.threads,
+        )
+        self._count_read(path.reads)
+        return path
 
     @property
     def _is_plain(self) -> bool:

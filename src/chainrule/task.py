@@ -92,12 +92,15 @@ class Task:
         rows, options = self.problem.rows, self.problem.options
         ones = int(np.count_nonzero(rows.y))
         sizes = plan(rows.n_rows, rows.n_features, options.tol, rare=min(ones, rows.n_rows - ones))
+        objective = Objective(rows, alpha, options.fit_intercept)
+        most = DEFAULT_READS if options.max_reads is None else options.max_reads
+        solver = Newton(*self.units.to_fit(*self.problem.start), sizes, self.class_weights, options.tol, most)
         run = Run(
-            Objective(rows, alpha, options.fit_intercept),
-            Newton(*self.units.to_fit(*self.problem.start), sizes, self.class_weights, options.tol),
+            objective,
+            solver,
             tol=options.tol,
             max_steps=MOST_STEPS,
-            max_reads=rows.reads + (DEFAULT_READS if options.max_reads is None else options.max_reads),
+            max_reads=rows.reads + most,
             monitor=RunMonitor(),
             callbacks=options.callbacks,
             started=self.started,
@@ -111,8 +114,14 @@ class Task:
         if outcome is None or outcome.reason == "non_finite":
             rows.refuse_non_finite()
             raise InputError("the objective is not finite: take a smaller w0, or smaller numbers in X")
-        assert isinstance(outcome.state, NewtonState)
-        return outcome, outcome.state.with_bound()
+        state = outcome.state
+        if not isinstance(state, NewtonState):  # one that the core passed on its way
+            state = solver.at(objective, state.w, state.b)
+        return outcome, state.with_bound()
+
+    def at(self, w: Vector, b: float) -> NewtonState:
+        """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made."""
+        return Newton(w, b, (), self.class_weights, 0.0).at(self.objective, w, b)
 
 
 def certified(state: NewtonState, units: Units, rows: DenseRows, started: float) -> Certificate:

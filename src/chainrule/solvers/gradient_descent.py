@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,9 +52,9 @@ class GradientDescent:
     learning_rate: float
     gap: Gap
 
-    def init(self, objective: Objective) -> DescentState:
+    def init(self, objective: Objective) -> Sequence[DescentState]:
         """Evaluate the start: one read."""
-        return self._at(objective, self.w0, self.b0)
+        return [self._at(objective, self.w0, self.b0)]
 
     def step(self, objective: Objective, state: DescentState) -> DescentState:
         """One epoch: the update, and one read at the new point."""

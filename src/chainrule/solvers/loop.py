@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +54,8 @@ S = TypeVar("S", bound=State)
 class Solver(Protocol[S]):
     """A method: two pure functions. It sees an objective, never data."""
 
-    def init(self, objective: Objective) -> S:
-        """Give the state of epoch 0."""
+    def init(self, objective: Objective) -> Sequence[State]:
+        """Give the states of epoch 0 and, where a method makes several in one go, of those after it; the last is an S."""
 
     def step(self, objective: Objective, state: S) -> S:
         """Give the next epoch's state."""
@@ -185,8 +185,8 @@ class Run(Generic[S]):
         self._monitor = monitor
         self._recorder = TraceRecorder()
         self._start = started
-        self._best: tuple[int, S] | None = None
-        self._last: tuple[int, S] | None = None
+        self._best: tuple[int, State] | None = None
+        self._last: tuple[int, State] | None = None
         self._oscillated = False
 
     def run(self) -> Outcome:
@@ -199,18 +199,22 @@ class Run(Generic[S]):
             return self._outcome("interrupted")
 
     def _loop(self) -> str:
-        state = self.solver.init(self.objective)
-        for epoch in range(self.max_steps + 1):
-            if epoch:
-                state = self.solver.step(self.objective, state)
+        first = self.solver.init(self.objective)
+        for epoch, passed in enumerate(first):
+            reason = self._observe(epoch, passed)
+            if reason:
+                return reason
+        state = cast(S, first[-1])
+        for epoch in range(len(first), self.max_steps + 1):
+            if self.objective.reads >= self.max_reads:
+                break
+            state = self.solver.step(self.objective, state)
             reason = self._observe(epoch, state)
             if reason:
                 return reason
-            if self.objective.reads >= self.max_reads:
-                break
         return "max_reads"
 
-    def _observe(self, epoch: int, state: S) -> str:
+    def _observe(self, epoch: int, state: State) -> str:
         """Record an epoch; a reason ends the run."""
         evaluation = state.evaluation
         for shown in (state.w, evaluation.grad_w):
@@ -237,8 +241,12 @@ class Run(Generic[S]):
             "share": state.share,
             "gap": state.gap,
         }
-        for callback in self.callbacks:
-            line.update(_numbers(callback(step), line))
+        if self.callbacks:
+            step = Step(
+                epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status, self.objective.reads
+            )
+            for callback in self.callbacks:
+                line.update(_numbers(callback(step), line))
         self._recorder.record(line, w, b)
         # only now: Ctrl-C before leaves no point that the trace doesn't have
         self._last = (epoch, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,8 @@ ROWS_PER_COLUMN = 20  # of the first sample
 GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
 ARMIJO = 1e-4
+FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
+NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
 NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
@@ -129,6 +132,8 @@ class Newton:
         Sums of the weights of the classes 0 and 1, in the rows' own unit.
     tol : float
         The bound that is wanted: decides whether a new Hessian is worth its cost.
+    most : int
+        Reads at most.
     """
 
     w0: Vector
@@ -136,10 +141,20 @@ class Newton:
     sizes: tuple[int, ...]
     class_weights: tuple[float, float]
     tol: float
+    most: int = 100
 
-    def init(self, objective: Objective) -> NewtonState:
-        """Evaluate the start on the first sample."""
-        return self._arrive(objective, 0, self.w0, self.b0, None)
+    def init(self, objective: Objective) -> Sequence[State]:
+        """Evaluate the start on the first sample; where rows and columns are few, go most of the way in the core."""
+        if self.sizes != (objective.n_rows,) or objective.n_features > FEW_COLUMNS or self.most < 2:
+            return [self._arrive(objective, 0, self.w0, self.b0, None)]
+        # A step squares the decrement, times a factor that depends on the data: the next bound is near tol.
+        near = max(NEAR * math.sqrt(self.tol), NEAREST)
+        passed, to = objective.newton_path(self.w0, self.b0, near=near, most=self.most - 1)
+        return [*(State(*point) for point in passed), self.at(objective, to[:-1], float(to[-1]))]
+
+    def at(self, objective: Objective, w: Vector, b: float) -> NewtonState:
+        """Evaluate a point on all rows, with their Hessian."""
+        return self._evaluate_all(objective, w, b, None, hessian=True)
 
     def step(self, objective: Objective, state: NewtonState) -> NewtonState:
         """One Newton step, and where a sample has served, the way to the next."""
