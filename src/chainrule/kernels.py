@@ -234,17 +234,18 @@ def read_rows(
 class Path:
     """Points that Newton's method went through, and the one that it would go to next.
 
-    objective, loss, correct: (k,); correct is the share of the weight whose class is right. theta, gradient: (k, n + 1), the
-    bias last; without an intercept its derivative is 0. next: (n + 1,), not evaluated. reads: of the rows.
+    reads, objective, loss, correct: (k,); reads so far; correct is the share of the weight whose class is right. theta, gradient:
+    (k, n + 1), the bias last; without an intercept its derivative is 0. next: (n + 1,), not evaluated. total: reads in all.
     """
 
+    reads: Vector
     objective: Vector
     loss: Vector
     correct: Vector
     theta: Matrix
     gradient: Matrix
     next: Vector
-    reads: int
+    total: int
 
 
 def newton_path(
@@ -270,11 +271,13 @@ def newton_path(
     n = X.shape[1]
     threads = useful_threads((len(y), n), threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
-    points, following, count, reads = _core.newton_path(
+    points, following, count, total = _core.newton_path(
         X, y, s, center, p, cp, index, alpha, fit_intercept, w, b, near, most, threads, _kernel_asked()
     )
-    table = points.reshape(count, 2 * n + 5)
-    return Path(table[:, 0], table[:, 1], table[:, 2], table[:, 3 : n + 4], table[:, n + 4 :], following, reads)
+    columns = points.reshape(count, 2 * n + 6)
+    theta, gradient = columns[:, 4 : n + 5], columns[:, n + 5 :]
+    reads, objective, loss, correct = columns[:, :4].T
+    return Path(reads, objective, loss, correct, theta, gradient, following, total)
 
 
 def two_labels(y: NDArray[Any]) -> tuple[NDArray[np.uint8], Any, Any] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import What
+from chainrule.kernels import Path, What
 from chainrule.penalties import PENALTIES
 from chainrule.rows import DenseRows
 from chainrule.sampling import Stratum, sample
@@ -185,27 +185,28 @@ class Objective:
             matrix[-1, :] = matrix[:, -1] = 0.0
         return matrix
 
-    def newton_path(
-        self, w: Vector, b: float, *, near: float, most: int
-    ) -> tuple[list[tuple[Vector, float, Evaluation]], Vector]:
-        """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`.
+    def newton_path(self, w: Vector, b: float, *, near: float, most: int) -> Path:
+        """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`."""
+        return self.rows.newton_path(self.ridge + 0.0, self.fit_intercept, w, b, near=near, most=most)
 
-        Returns the points passed, (w, b, evaluation), and the one to go on from, (n + 1,); `most`: reads at most.
-        """
-        path = self.rows.newton_path(self.ridge + 0.0, self.fit_intercept, w, b, near=near, most=most)
-        n, passed = self.n_features, []
-        for k in range(len(path.objective)):
-            gradient = path.gradient[k]
-            evaluation = Evaluation(
-                objective=float(path.objective[k]),
-                loss=float(path.loss[k]),
-                accuracy=float(path.correct[k]),
-                grad_w=gradient[:n],
-                grad_b=float(gradient[n]),
-                grad_norm=self._norm(gradient[:n], float(gradient[n])),
-            )
-            passed.append((path.theta[k, :n], float(path.theta[k, n]), evaluation))
-        return passed, path.next
+    def passed(self, path: Path, k: int) -> tuple[Vector, float, Evaluation]:
+        """Point k of a path, and what the objective is there."""
+        n, gradient = self.n_features, path.gradient[k]
+        evaluation = Evaluation(
+            objective=float(path.objective[k]),
+            loss=float(path.loss[k]),
+            accuracy=float(path.correct[k]),
+            grad_w=gradient[:n],
+            grad_b=float(gradient[n]),
+            grad_norm=self._norm(gradient[:n], float(gradient[n])),
+        )
+        return path.theta[k, :n], float(path.theta[k, n]), evaluation
+
+    def norms(self, gradients: Matrix) -> Vector:
+        """`Evaluation.grad_norm` of gradients (k, n + 1)."""
+        scaled = np.abs(gradients)
+        scaled[:, :-1] /= self.column_scale
+        return np.asarray(scaled.max(axis=1))
 
     def _norm(self, grad_w: Vector, grad_b: float) -> float:
         return max(float(np.abs(grad_w / self.column_scale).max(initial=0.0)), abs(grad_b))

@@ -47,8 +47,17 @@ def solve(task: Task) -> Ending:
 
 def _arithmetic_units(rows: DenseRows, centred: bool) -> Units:
     """Columns less about their mean, over a power of two near their deviation: from a few rows, spread over the data."""
-    part = rows if rows.n_rows <= 4 * GUESS_ROWS else rows.take(spread_rows(rows.n_rows, GUESS_ROWS))
-    moments = part.moments(correlations=False)
-    size = np.where(moments.sd > 0, moments.sd, np.maximum(np.abs(moments.low), np.abs(moments.high)))
-    scale = 1.0 / power_of_two(np.where(size > 0, size, 1.0))
-    return Units(moments.mean if centred else np.zeros(rows.n_features), scale)
+    places = spread_rows(rows.n_rows, GUESS_ROWS) if rows.n_rows > 2 * GUESS_ROWS else np.arange(rows.n_rows)
+    if rows.s is not None:
+        kept = places[rows.s[places] > 0]
+        places = kept if len(kept) else np.flatnonzero(rows.s > 0)[:GUESS_ROWS]
+    x = rows.given(places)
+    size = np.abs(x).max(axis=0)
+    if not np.isfinite(size).all():
+        rows.refuse_non_finite()
+    p = power_of_two(size)  # squares of what is seen neither overflow nor vanish
+    x *= p
+    center = x.mean(axis=0)
+    sd = np.sqrt(np.square(x - center).mean(axis=0)) / p
+    scale = 1.0 / power_of_two(np.where(sd > 0, sd, np.where(size > 0, size, 1.0)))
+    return Units(center / p if centred else np.zeros(rows.n_features), scale)

@@ -127,10 +127,14 @@ class DenseRows:
 
     def viewed(self, places: NDArray[np.int64]) -> Matrix:
         """Rows at these places as they are seen, with the bias's 1 last: a copy, (k, n + 1)."""
-        x = np.asarray(self.X[self.index[places]], dtype=np.float64)
+        x = self.given(places)
         if self._view is not None:
             x = x * self._view.p - self._view.center_times_p
         return np.column_stack([x / self._ratio, np.ones(len(places))])
+
+    def given(self, places: NDArray[np.int64]) -> Matrix:
+        """Rows at these places as they are given: a copy (k, n) in float64, in C order whatever X is in."""
+        return np.array(self.X[places if self._index is None else self._index[places]], dtype=np.float64, order="C")
 
     @property
     def index(self) -> NDArray[np.int64]:
@@ -260,7 +264,7 @@ class DenseRows:
             most=most,
             threads=self.threads,
         )
-        self._count_read(path.reads)
+        self._count_read(path.total)
         return path
 
     @property
@@ -322,9 +326,7 @@ class DenseRows:
             rows = rows[self.s[rows] > 0]
         if not len(rows):
             return View(np.zeros(self.n_features), np.ones(self.n_features))
-        rows = rows if self._index is None else self._index[rows]
-        # In C order whatever X is in: the mean's bits depend on it.
-        sample = np.array(self.X[rows], dtype=np.float64, order="C")
+        sample = self.given(rows)  # the mean's bits depend on the order
         sample[~np.isfinite(sample)] = 0.0
         size = np.abs(sample).max(axis=0)
         p = power_of_two(size)

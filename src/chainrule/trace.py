@@ -86,6 +86,15 @@ class TraceRecorder:
             at = self._n + 1 + self._names.index("epoch")
             self._kept = [row for row in self._kept if not row[at] % self.stride]
 
+    def record_block(
+        self, lines: dict[str, NDArray[np.float64]], W: NDArray[np.float64], b: NDArray[np.float64]
+    ) -> None:
+        """Add the first k epochs at once: `lines` has (k,) of each column, W (k, n), b (k,)."""
+        self._n = W.shape[1]
+        self._names = list(lines)
+        self._kept = list(np.column_stack([b, W, *lines.values()]))
+        self._last = self._kept[-1]
+
     def trace(self) -> Trace:
         """Everything kept, and the last epoch in any case."""
         rows = list(self._kept)

@@ -14,7 +14,7 @@ constexpr int kHalvings = 30;
 // A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last.
 struct Point {
   std::vector<double> theta, gradient, hessian;
-  double objective = 0.0, loss = 0.0, correct = 0.0;
+  double objective = 0.0, loss = 0.0, correct = 0.0, reads = 0.0;
 };
 
 class Problem {
@@ -114,7 +114,7 @@ double newton_step(Point& point, std::int64_t k, std::vector<double>& step) {
 }
 
 void keep(const Point& point, Path& path) {
-  path.points.insert(path.points.end(), {point.objective, point.loss, point.correct});
+  path.points.insert(path.points.end(), {point.reads, point.objective, point.loss, point.correct});
   path.points.insert(path.points.end(), point.theta.begin(), point.theta.end());
   path.points.insert(path.points.end(), point.gradient.begin(), point.gradient.end());
   ++path.count;
@@ -131,7 +131,7 @@ Path newton_path(const Kernels& kernels, Job job, const double* alpha, bool fit_
   std::vector<double> theta(w, w + job.n);
   theta.push_back(b);
   Point point = problem.at(theta);
-  ++path.reads;
+  point.reads = static_cast<double>(++path.reads);
   std::vector<double> step;
   while (!stop && std::isfinite(point.objective)) {
     const double square = newton_step(point, problem.size(), step);
@@ -150,7 +150,7 @@ Path newton_path(const Kernels& kernels, Job job, const double* alpha, bool fit_
     bool found = false;
     for (int k = 0; k < kHalvings && path.reads < most && !stop; ++k, t /= 2) {
       Point candidate = problem.at(moved(t));
-      ++path.reads;
+      candidate.reads = static_cast<double>(++path.reads);
       const bool flat = square <= kFlat * std::fabs(point.objective);
       if (candidate.objective <= point.objective - kArmijo * t * square || (flat && std::isfinite(candidate.objective))) {
         keep(point, path);

@@ -9,7 +9,7 @@ namespace chainrule {
 
 // Points that Newton went through, each with its derivatives, and the one that it would go to next.
 struct Path {
-  std::vector<double> points;  // each: objective, loss, share of the weight that is right, w (n), b, gradient of F (n), dF/db
+  std::vector<double> points;  // each: reads so far, objective, loss, share of the weight that is right, w (n), b, gradient of F (n), dF/db
   std::vector<double> next;    // w (n), b: not evaluated
   std::int64_t count = 0;      // of the points
   std::int64_t reads = 0;

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.objective import Evaluation, Objective
-from chainrule.solvers.loop import State
+from chainrule.solvers.loop import Start, State
 
 Vector = NDArray[np.float64]
 Gap = Callable[[Vector, float, Evaluation], tuple[float, float]]
@@ -52,9 +52,9 @@ class GradientDescent:
     learning_rate: float
     gap: Gap
 
-    def init(self, objective: Objective) -> Sequence[DescentState]:
+    def init(self, objective: Objective) -> Start[DescentState]:
         """Evaluate the start: one read."""
-        return [self._at(objective, self.w0, self.b0)]
+        return Start(self._at(objective, self.w0, self.b0))
 
     def step(self, objective: Objective, state: DescentState) -> DescentState:
         """One epoch: the update, and one read at the new point."""

@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
+from chainrule.kernels import Path
 from chainrule.objective import Evaluation, Objective
 from chainrule.rows import Units
 from chainrule.trace import Trace, TraceRecorder
@@ -43,19 +44,44 @@ class State:
         """Share of the rows that were read for it."""
         return 1.0
 
+    @property
+    def reads(self) -> float | None:
+        """Reads of the data up to it; None: all that were made."""
+        return None
+
     def reached(self, tol: float) -> bool:
         """Whether the run may end here."""
         return self.gap <= tol
 
 
+@dataclass(frozen=True)
+class Passed(State):
+    """A point that the core passed on its way."""
+
+    reads_then: float
+
+    @property
+    def reads(self) -> float:
+        """Reads of the data up to it."""
+        return self.reads_then
+
+
 S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True)
+class Start(Generic[S]):
+    """Where a method begins: a state, and the points that the core passed before it, if any."""
+
+    state: S
+    path: Path | None = None
 
 
 class Solver(Protocol[S]):
     """A method: two pure functions. It sees an objective, never data."""
 
-    def init(self, objective: Objective) -> Sequence[State]:
-        """Give the states of epoch 0 and, where a method makes several in one go, of those after it; the last is an S."""
+    def init(self, objective: Objective) -> Start[S]:
+        """Give the state of epoch 0; or of a later one, with those that came before."""
 
     def step(self, objective: Objective, state: S) -> S:
         """Give the next epoch's state."""
@@ -199,20 +225,53 @@ class Run(Generic[S]):
             return self._outcome("interrupted")
 
     def _loop(self) -> str:
-        first = self.solver.init(self.objective)
-        for epoch, passed in enumerate(first):
-            reason = self._observe(epoch, passed)
-            if reason:
-                return reason
-        state = cast(S, first[-1])
-        for epoch in range(len(first), self.max_steps + 1):
-            if self.objective.reads >= self.max_reads:
-                break
-            state = self.solver.step(self.objective, state)
+        reads = self.objective.reads
+        start = self.solver.init(self.objective)
+        first = 0 if start.path is None else self._observe_path(start.path, reads)
+        state = start.state
+        for epoch in range(first, self.max_steps + 1):
+            if epoch > first:
+                state = self.solver.step(self.objective, state)
             reason = self._observe(epoch, state)
             if reason:
                 return reason
+            if self.objective.reads >= self.max_reads:
+                break
         return "max_reads"
+
+    def _observe_path(self, path: Path, reads: float) -> int:
+        """Record the points that the core passed; how many."""
+        count = len(path.objective)
+        if self.callbacks or not count:
+            for k in range(count):
+                self._observe(k, self._passed(path, k, reads))
+            return count
+        points = [self._in_fit(path.theta[k, :-1], float(path.theta[k, -1])) for k in range(count)]
+        self._recorder.record_block(
+            {
+                "epoch": np.arange(count, dtype=np.float64),
+                "loss": path.loss,
+                "objective": path.objective,
+                "accuracy": path.correct,
+                "grad_norm": self.objective.norms(path.gradient),
+                "seconds": np.full(count, time.perf_counter() - self._start),
+                "reads": reads + path.reads,
+                "share": np.ones(count),
+                "gap": np.full(count, np.inf),
+            },
+            np.array([w for w, _ in points]),
+            np.array([b for _, b in points]),
+        )
+        best = int(np.argmin(path.objective))
+        self._last = (count - 1, self._passed(path, count - 1, reads))
+        self._best = self._last if best == count - 1 else (best, self._passed(path, best, reads))
+        return count
+
+    def _passed(self, path: Path, k: int, reads: float) -> Passed:
+        return Passed(*self.objective.passed(path, k), reads + float(path.reads[k]))
+
+    def _in_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
+        return (w, b) if self._to_fit is None else self._to_fit(w, b)
 
     def _observe(self, epoch: int, state: State) -> str:
         """Record an epoch; a reason ends the run."""
@@ -227,9 +286,9 @@ class Run(Generic[S]):
             self._seen.add(status)
             self._on_status(status, epoch)
         seconds = time.perf_counter() - self._start
-        w, b = (state.w, state.b) if self._to_fit is None else self._to_fit(state.w, state.b)
+        w, b = self._in_fit(state.w, state.b)
         w.flags.writeable = False
-        step = Step(epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status, self.objective.reads)
+        reads = self.objective.reads if state.reads is None else state.reads
         line = {
             "epoch": epoch,
             "loss": evaluation.loss,
@@ -237,14 +296,12 @@ class Run(Generic[S]):
             "accuracy": evaluation.accuracy,
             "grad_norm": evaluation.grad_norm,
             "seconds": seconds,
-            "reads": self.objective.reads,
+            "reads": reads,
             "share": state.share,
             "gap": state.gap,
         }
         if self.callbacks:
-            step = Step(
-                epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status, self.objective.reads
-            )
+            step = Step(epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status, reads)
             for callback in self.callbacks:
                 line.update(_numbers(callback(step), line))
         self._recorder.record(line, w, b)

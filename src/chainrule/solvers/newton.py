@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from chainrule.certificate.bounds import Bound
 from chainrule.certificate.rounding import objective_rounding
 from chainrule.kernels import pointwise
 from chainrule.objective import Objective
-from chainrule.solvers.loop import State
+from chainrule.solvers.loop import Start, State
 from chainrule.solvers.proof import Reference, depth_of, norm_weights
 
 Vector = NDArray[np.float64]
@@ -143,14 +142,14 @@ class Newton:
     tol: float
     most: int = 100
 
-    def init(self, objective: Objective) -> Sequence[State]:
+    def init(self, objective: Objective) -> Start[NewtonState]:
         """Evaluate the start on the first sample; where rows and columns are few, go most of the way in the core."""
         if self.sizes != (objective.n_rows,) or objective.n_features > FEW_COLUMNS or self.most < 2:
-            return [self._arrive(objective, 0, self.w0, self.b0, None)]
+            return Start(self._arrive(objective, 0, self.w0, self.b0, None))
         # A step squares the decrement, times a factor that depends on the data: the next bound is near tol.
         near = max(NEAR * math.sqrt(self.tol), NEAREST)
-        passed, to = objective.newton_path(self.w0, self.b0, near=near, most=self.most - 1)
-        return [*(State(*point) for point in passed), self.at(objective, to[:-1], float(to[-1]))]
+        path = objective.newton_path(self.w0, self.b0, near=near, most=self.most - 1)
+        return Start(self.at(objective, path.next[:-1], float(path.next[-1])), path)
 
     def at(self, objective: Objective, w: Vector, b: float) -> NewtonState:
         """Evaluate a point on all rows, with their Hessian."""
