@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +99,12 @@ class Objective:
         """Length of w."""
         return self.rows.n_features
 
-    @property
+    @cached_property
     def ridge(self) -> Vector:
         """Penalty's second derivative, one number a column."""
-        return np.broadcast_to(np.asarray(self.alpha, dtype=np.float64), (self.n_features,))
+        ridge = np.empty(self.n_features)
+        ridge[:] = self.alpha
+        return ridge
 
     @property
     def n_rows(self) -> int:
@@ -187,7 +190,7 @@ class Objective:
 
     def newton_path(self, w: Vector, b: float, *, near: float, most: int) -> Path:
         """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`."""
-        return self.rows.newton_path(self.ridge + 0.0, self.fit_intercept, w, b, near=near, most=most)
+        return self.rows.newton_path(self.ridge, self.fit_intercept, w, b, near=near, most=most)
 
     def passed(self, path: Path, k: int) -> tuple[Vector, float, Evaluation]:
         """Point k of a path, and what the objective is there."""

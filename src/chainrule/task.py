@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ Vector = NDArray[np.float64]
 
 DEFAULT_READS = 100
 MOST_STEPS = 200
+TOO_FAR = "the run ended too far from an optimum"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Task:
     fit_units: Units
     started: float
 
-    @property
+    @cached_property
     def ratio(self) -> Vector:
         """Factor from w in the arithmetic's units to w in the fit's."""
         return self.fit_units.scale / self.units.scale
@@ -50,12 +52,12 @@ class Task:
         with np.errstate(over="ignore"):
             return np.minimum(alpha * self.ratio**2, 1e200) if alpha else 0.0
 
-    @property
+    @cached_property
     def objective(self) -> Objective:
         """Objective asked for, in the arithmetic's units."""
         return Objective(self.problem.rows, self.alpha, self.problem.options.fit_intercept)
 
-    @property
+    @cached_property
     def class_weights(self) -> tuple[float, float]:
         """Sums of the weights of both classes, in the rows' own unit."""
         rows = self.problem.rows
@@ -69,10 +71,14 @@ class Task:
         """S, in the user's unit."""
         return sum(self.class_weights) * self.problem.rows.weight_unit
 
+    @cached_property
+    def shift(self) -> Vector:
+        """How far the fit's centres are from the arithmetic's, in the latter's units."""
+        return (self.fit_units.center - self.units.center) / self.units.scale
+
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
         """From the units of the arithmetic to those of the fit, without the way over x = 0."""
-        shift = (self.fit_units.center - self.units.center) / self.units.scale
-        return w * self.ratio, b + float(shift @ w)
+        return w * self.ratio, b + float(self.shift @ w)
 
     def ending(
         self,
@@ -131,7 +137,7 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
     objective, seconds = state.evaluation.objective, time.perf_counter() - started
     proven = state.bound
     if proven is None or not proven.proven:
-        return nothing_proven(n, objective, rows.reads, seconds, "the run ended too far from an optimum")
+        return nothing_proven(n, objective, rows.reads, seconds, TOO_FAR)
     here = after_rounding(state, proven, units, w)
     own = slice(None) if on.fit_intercept else slice(None, -1)
     line = np.append(-units.center / units.scale, 1.0)[own]
@@ -220,9 +226,10 @@ def after_rounding(state: NewtonState, proven: Bound, units: Units, w: Vector) -
 def told(outcome: Outcome, certificate: Certificate, tol: float, reads: float) -> str:
     """Say in a sentence how a run ended and what is proven."""
     said = certificate.sentence.rstrip(".")
-    run = f"{outcome.n_epochs} steps and {reads:.1f} reads of the data"
+    run = f"{outcome.n_epochs} step{'s' if outcome.n_epochs != 1 else ''} and {reads:.1f} reads of the data"
     if outcome.reason == "converged":
         return f"converged after {run}: {said}"
     if outcome.reason == "interrupted":
         return f"interrupted after {run}: {said}"
-    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}"
+    way = "; raise max_reads" if certificate.proven or certificate.reason == TOO_FAR else ""
+    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}{way}"
