@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.certificate.bounds import Bound
 from chainrule.certificate.rounding import objective_rounding
 from chainrule.kernels import pointwise
-from chainrule.objective import Objective
+from chainrule.objective import Evaluation, Objective
 from chainrule.solvers.loop import Start, State
 from chainrule.solvers.proof import Reference, depth_of, norm_weights
 
@@ -29,7 +29,11 @@ WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 @dataclass(frozen=True)
 class NewtonState(State):
-    """Where Newton stands: on which sample, with which Hessian, and what is proven. pace: nu over that before, at most 1."""
+    """Where Newton stands: on which sample, with which Hessian, and what is proven.
+
+    pace : nu over that before, at most 1. pairs : of the last steps with this Hessian, what each moved and what it did to the
+    gradient.
+    """
 
     stage: int
     on: Objective
@@ -40,6 +44,7 @@ class NewtonState(State):
     nu: float
     pace: float
     stalled: bool
+    pairs: tuple[tuple[Vector, Vector], ...] = ()
 
     def with_bound(self) -> NewtonState:
         """Give the state with what is proven of it, also far from tol."""
@@ -244,7 +249,9 @@ class Newton:
         proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not self._is_quick(nu, pace, whole.n_features)
-        return NewtonState(w, b, evaluation, len(self.sizes), whole, reference, z, squares, proven, nu, pace, stalled)
+        pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)
+        stage = len(self.sizes)
+        return NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, nu, pace, stalled, pairs)
 
     def _is_quick(self, nu: float, pace: float, n: int) -> bool:
         """Whether the last factor gets to tol sooner than a new Hessian would."""
@@ -255,8 +262,8 @@ class Newton:
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
-        # 1. The direction, by the last Hessian's factor.
-        step = state.reference.direction(on, evaluation)
+        # 1. The direction, by the last Hessian's factor and what its steps have taught since.
+        step = state.reference.direction(on, evaluation, state.pairs)
         # 2. A new Hessian of all rows where that factor has become slow; always where rows are few.
         hessian = state.stalled or self.sizes == (on.n_rows,)
         # 3. The full step: one read.
@@ -269,6 +276,15 @@ class Newton:
         t = _search(state, new, step, slope)
         w, b = state.w + t * step[:-1], state.b + t * float(step[-1])
         return self._evaluate_all(on, w, b, state.reference, hessian=True, before=state)
+
+
+def _pairs(before: NewtonState, evaluation: Evaluation, w: Vector, b: float) -> tuple[tuple[Vector, Vector], ...]:
+    """Add what the last step moved and what it did to the gradient; steps that show no curvature teach nothing."""
+    moved = np.append(w - before.w, b - before.b)
+    change = evaluation.gradient - before.evaluation.gradient
+    if not (before.reference.proof.ok and float(moved @ change) > 0.0):
+        return before.pairs
+    return (*before.pairs, (moved, change))
 
 
 def _objective_noise(state: NewtonState) -> float:

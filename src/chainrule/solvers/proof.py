@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -82,10 +83,21 @@ class Reference:
         gradient = own(on, evaluation.gradient)
         return math.sqrt(max(0.0, float(gradient @ self.steps.solve(gradient))))
 
-    def direction(self, on: Objective, evaluation: Evaluation) -> Vector:
-        """Give the Newton step -H^-1 grad, (n + 1,)."""
-        step = -self.steps.solve(own(on, evaluation.gradient))
-        return step if on.fit_intercept else np.append(step, 0.0)
+    def direction(self, on: Objective, evaluation: Evaluation, pairs: Sequence[tuple[Vector, Vector]] = ()) -> Vector:
+        """Give the Newton step -H^-1 grad, (n + 1,).
+
+        pairs: (n + 1,) moved and (n + 1,) change of the gradient, of steps with this Hessian: they correct it (BFGS's two
+        loops; Nocedal and Wright 2006, algorithm 7.4), so that a sample's Hessian behaves more and more like that of all rows.
+        """
+        q, weights = own(on, evaluation.gradient).copy(), []
+        for moved, change in reversed([(own(on, s), own(on, y)) for s, y in pairs]):
+            weights.append(float(moved @ q) / float(moved @ change))
+            q -= weights[-1] * change
+        step = self.steps.solve(q)
+        for (s, y), weight in zip(pairs, reversed(weights), strict=True):
+            moved, change = own(on, s), own(on, y)
+            step = step + (weight - float(change @ step) / float(moved @ change)) * moved
+        return -step if on.fit_intercept else np.append(-step, 0.0)
 
     def certify(
         self, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, squares: Vector, last: bool = False
