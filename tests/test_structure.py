@@ -15,7 +15,7 @@ LAYERS = [
     {"errors"},
     {"losses", "penalties", "trace", "files"},
     {"metrics", "safefile"},
-    {"kernels"},
+    {"kernels", "blas"},
     {"rows"},
     {"sampling"},
     {"objective"},
@@ -38,7 +38,7 @@ LAYERS = [
     {"pictures"},
     {"report"},
     {"layout"},
-    {"terminal"},
+    {"screen"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -25,7 +25,7 @@ class Evaluation:
     grad_w (n,), grad_b; grad_norm: the largest of |grad_w_j| / column_scale_j and |grad_b|; hessian (n + 1, n + 1) with
     the bias last, or None. lower: the Hessian's part that the rows read account for, each counted once, over the sum of all
     weights, penalty in it (a sample's `hessian` counts its rows for those not read). norm: the largest
-    sum_j q_j x~_j^2 of the rows. squares: (1/S) sum s x_j^2.
+    sum_j q_j x~_j^2 of the rows. squares: (1/S) sum s x_j^2. float32: the Hessian's products were made in float32.
     """
 
     objective: float
@@ -38,6 +38,7 @@ class Evaluation:
     lower: Matrix | None = None
     norm: float = 0.0
     squares: Vector | None = None
+    float32: bool = False
 
     @property
     def finite(self) -> bool:
@@ -131,6 +132,7 @@ class Objective:
         z: Vector | None = None,
         q: Vector | None = None,
         squares: bool = False,
+        float32: bool = False,
     ) -> Evaluation:
         """F and its gradient at (w, b), and what else is asked for, in one read.
 
@@ -146,9 +148,12 @@ class Objective:
             Weights of `norm`.
         squares : bool
             Also the columns' mean squares.
+        float32 : bool
+            Multiply for the Hessian in float32 (`What.HESSIAN32`): twice as fast on many columns.
         """
         what = What.LOSS | What.GRADIENT
         what |= What.HESSIAN if hessian else What(0)
+        what |= What.HESSIAN32 if hessian and float32 else What(0)
         what |= What.NORMS if q is not None else What(0)
         what |= What.SQUARES if squares else What(0)
         at, norm, parts = 0, 0.0, []
@@ -180,6 +185,7 @@ class Objective:
             lower=lower,
             norm=norm,
             squares=None if total.squares is None else total.squares / total.weight,
+            float32=hessian and float32,
         )
 
     def _with_penalty(self, matrix: Matrix, alpha: float | Vector) -> Matrix:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.blas import one_blas_thread
 from chainrule.certificate.bounds import Bound
 from chainrule.certificate.rounding import objective_rounding
 from chainrule.kernels import pointwise
@@ -22,6 +23,7 @@ GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
 ARMIJO = 1e-4
 FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
+FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a Hessian in float32 saves milliseconds
 NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
 NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
@@ -50,7 +52,8 @@ class NewtonState(State):
         """Give the state with what is proven of it, also far from tol."""
         if self.z is None or self.squares is None or (self.bound is not None and self.bound.proven):
             return self
-        proven = self.reference.certify(self.on, self.evaluation, self.w, self.b, self.z, self.squares, last=True)
+        with one_blas_thread(self.on.n_features):
+            proven = self.reference.certify(self.on, self.evaluation, self.w, self.b, self.z, self.squares, last=True)
         return replace(self, bound=proven)
 
     @property
@@ -180,8 +183,7 @@ class Newton:
         self, on: Objective, stage: int, w: Vector, b: float, reference: Reference | None
     ) -> NewtonState:
         z = np.empty(on.n_rows)
-        evaluation = on.evaluate(w, b, hessian=True, z=z, q=norm_weights(on, reference))
-        reference = Reference.of(on, evaluation, w, b, z, reference)
+        evaluation, reference = _with_hessian(on, w, b, z, reference)
         nu = reference.decrement(on, evaluation)
         return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
 
@@ -236,17 +238,18 @@ class Newton:
     ) -> NewtonState:
         hessian = hessian or reference is None or not reference.proof.factored
         z = np.empty(whole.n_rows)
-        q = norm_weights(whole, reference) if hessian else None
         known = None if before is None else before.squares
-        evaluation = whole.evaluate(w, b, hessian=hessian, z=z, q=q, squares=known is None)
         if hessian:
-            reference = Reference.of(whole, evaluation, w, b, None, reference)
+            evaluation, reference = _with_hessian(whole, w, b, z, reference, squares=known is None)
+        else:
+            evaluation = whole.evaluate(w, b, z=z, squares=known is None)
         assert reference is not None
         squares = evaluation.squares if known is None else known
         assert squares is not None
         nu = reference.decrement(whole, evaluation)
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol == 0.0
-        proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
+        with one_blas_thread(whole.n_features):
+            proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not self._is_quick(nu, pace, whole.n_features)
         pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)
@@ -276,6 +279,20 @@ class Newton:
         t = _search(state, new, step, slope)
         w, b = state.w + t * step[:-1], state.b + t * float(step[-1])
         return self._evaluate_all(on, w, b, state.reference, hessian=True, before=state)
+
+
+def _with_hessian(
+    on: Objective, w: Vector, b: float, z: Vector, before: Reference | None, squares: bool = False
+) -> tuple[Evaluation, Reference]:
+    """Evaluate with the Hessian, and factor it; in float32 where that saves much and the proof bears its rounding."""
+    q = norm_weights(on, before)
+    for float32 in (True, False) if on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS else (False,):
+        evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32)
+        with one_blas_thread(on.n_features):
+            reference = Reference.of(on, evaluation, w, b, None if on.n_rows == on.rows.n_rows else z, before)
+            if not float32 or reference.sharp:
+                break
+    return evaluation, reference
 
 
 def _pairs(before: NewtonState, evaluation: Evaluation, w: Vector, b: float) -> tuple[tuple[Vector, Vector], ...]:

@@ -21,7 +21,7 @@ from chainrule.certificate.rounding import (
     z_rounding,
 )
 from chainrule.certificate.wide import bound_by_gradient
-from chainrule.kernels import pointwise
+from chainrule.kernels import FLOAT32_BLOCK, pointwise
 from chainrule.objective import Evaluation, Objective
 
 Vector = NDArray[np.float64]
@@ -30,6 +30,7 @@ Matrix = NDArray[np.float64]
 OUTWARD = 1.0 + 1e-12
 KAPPA_MATTERS = 0.1  # r from which on a smaller kappa makes the bound clearly better
 KAPPA_NUMBERS = 5_000_000  # that may be copied to find it
+SHARP = 4.0  # smallest eigenvalue over eta, from which on a norm is too large by less than a quarter
 NULL_RIDGE = 1e-9  # of the diagonal, where columns are collinear: steps leave the directions that don't matter
 
 
@@ -56,7 +57,7 @@ class Reference:
         """Factor what was evaluated with `norm_weights(on, before)`; z of a sample's rows, None of all rows."""
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
-        eta = hessian_eta(on.n_features, depth_of(on))
+        eta = hessian_eta(on.n_features, depth_of(on), FLOAT32_BLOCK if evaluation.float32 else None)
         proof = Factor.of(own_matrix(on, evaluation.lower), eta)
         is_same = evaluation.lower is evaluation.hessian
         steps = proof if is_same else Factor.of(own_matrix(on, evaluation.hessian), eta)
@@ -75,6 +76,11 @@ class Reference:
             kept = np.concatenate([stratum.rows.is_kept for stratum in on.strata])
             z, index = z[kept], np.concatenate([stratum.rows.index for stratum in on.strata])[kept]
         return cls(steps, proof, own(on, np.append(w, b)), z, index, norm)
+
+    @property
+    def sharp(self) -> bool:
+        """Whether the rounding of the matrix costs the proofs little in every direction."""
+        return self.proof.ok and self.proof.lambda_min >= SHARP * self.proof.eta
 
     def decrement(self, on: Objective, evaluation: Evaluation) -> float:
         """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""
