@@ -20,6 +20,9 @@ def test_demo_tells_the_whole_story(run, tmp_path):
     for words in (
         "249 to train on, 84 held out, 11 set aside, sex unknown",
         "F(w, b) = (1/249) sum l(z, y) + (0.00401606/2) w.w",
+        "F - F* <=",
+        "proven digits",
+        "The same optimum by gradient descent",
         "(auto), the largest stable one is",
         "odds ratio",
         "converged after",
@@ -30,7 +33,8 @@ def test_demo_tells_the_whole_story(run, tmp_path):
         assert words in text
     assert "column bill_length_mm: 2 rows miss it" in outcome.err
     written = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    assert written == ["model.safetensors", "model.trace", "penguins.csv", "report.html"]
+    models = ["descent.safetensors", "descent.trace", "model.safetensors", "model.trace"]
+    assert written == [*models, "penguins.csv", "report.html"]
     page = (tmp_path / "demo" / "report.html").read_text()
     assert "Penguins: male or female?" in page
     assert "palmerpenguins 0.1.6" in page
@@ -56,17 +60,27 @@ def test_demo_as_json(run, tmp_path):
         assert entry["dL_dw"] == pytest.approx(row["dL_dz"] * entry["x"], rel=1e-12, abs=1e-15)
         assert entry["share"] == pytest.approx(entry["dL_dw"] / 249, rel=1e-12, abs=1e-15)
         # the optimum: what the rows and what the penalty ask for cancel
-        assert total + entry["penalty_gradient"] == pytest.approx(0, abs=2e-8)
-    trace = load_trace(tmp_path / "model.trace")
-    assert len(trace) == told["result"]["n_epochs"] + 1
+        assert total + entry["penalty_gradient"] == pytest.approx(0, abs=1e-6)
+    # the model is the certified optimum, and gradient descent comes to it
+    descent = told["descent"]
+    assert (told["result"]["method"], descent["result"]["method"]) == ("newton", "gradient-descent")
+    for result in (told["result"], descent["result"]):
+        assert result["certificate"]["gap"] <= result["tol"]
+    apart = descent["result"]["objective"] - told["result"]["objective"]
+    assert 0 <= apart <= descent["result"]["certificate"]["gap"]
+    trace = load_trace(tmp_path / "descent.trace")
+    assert len(trace) == descent["result"]["n_epochs"] + 1
     assert (np.diff(trace.columns["objective"]) <= 1e-15).all()
+    assert [line["epoch"] for line in descent["epochs"]][:4] == [0, 1, 10, 100]
+    for line in descent["epochs"]:
+        assert line["objective"] - told["result"]["objective"] <= line["gap"]
     assert load_model(tmp_path / "model.safetensors").info["objective_line"] == told["result"]["objective_line"]
 
 
 def test_demo_twice_gives_the_same_model(run, tmp_path):
     for name in ("one", "two"):
         assert run("demo", "--out-dir", tmp_path / name, "--quiet").code == 0
-    for name in ("model.safetensors", "penguins.csv"):
+    for name in ("model.safetensors", "descent.safetensors", "penguins.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 

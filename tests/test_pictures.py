@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chainrule.explain import explain_row
-from chainrule.pictures import charts, style
+from chainrule.pictures import charts, curves, style
 from chainrule.pictures.graph_picture import row_graph_svg
 from chainrule.pictures.text import cells, clean, escape, exp_number, number, shorten, tex_number
 
@@ -53,8 +53,8 @@ def all_pictures() -> dict[str, str]:
     y = (rng.random(300) < g) * 1.0
     held = {"held_out_loss": np.linspace(0.7, 0.3, 201), "held_out_accuracy": np.linspace(0.5, 0.8, 201)}
     return {
-        "loss": charts.loss_curves(trace(**held), base_loss=0.69),
-        "accuracy": charts.accuracy_curves(trace(**held), base_accuracy=0.52),
+        "loss": curves.loss_curves(trace(**held), base_loss=0.69),
+        "accuracy": curves.accuracy_curves(trace(**held), base_accuracy=0.52),
         "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
         "loss_of_g": charts.loss_of_g(g, y, classes=(NASTY[1], NASTY[4])),
@@ -148,8 +148,8 @@ def test_users_matplotlib_settings_neither_matter_nor_change():
 
 
 def test_threads_draw_the_same():
-    expected, got = charts.loss_curves(trace()), []
-    threads = [threading.Thread(target=lambda: got.append(charts.loss_curves(trace()))) for _ in range(4)]
+    expected, got = curves.loss_curves(trace()), []
+    threads = [threading.Thread(target=lambda: got.append(curves.loss_curves(trace()))) for _ in range(4)]
     for t in threads:
         t.start()
     for t in threads:
@@ -207,20 +207,20 @@ def test_text_can_be_read_on_the_paper(role, mode):
 
 def test_loss_curve_says_its_numbers():
     t = trace(held_out_loss=np.linspace(0.7, 0.3125, 201))
-    says = description(charts.loss_curves(t, base_loss=0.6875))
+    says = description(curves.loss_curves(t, base_loss=0.6875))
     assert "training: 0.69000 at epoch 0" in says
     assert "0.31250 at epoch 200" in says
-    assert "base rate alone: 0.68750" in says
-    assert "held out" in words(charts.loss_curves(t))
-    assert "held out" not in words(charts.loss_curves(trace()))
+    assert "Base rate alone: 0.68750" in says
+    assert "held out" in words(curves.loss_curves(t))
+    assert "held out" not in words(curves.loss_curves(trace()))
 
 
 def test_long_traces_are_thinned_and_no_swing_is_lost():
     loss = np.full(1_000_001, 0.5)
     loss[654_321], loss[123] = 0.9375, 0.125
-    svg = charts.loss_curves(SimpleNamespace(columns={"epoch": np.arange(1_000_001), "loss": loss}))
+    svg = curves.loss_curves(SimpleNamespace(columns={"epoch": np.arange(1_000_001), "loss": loss}))
     assert len(svg) < 120_000
-    epochs, values = charts._thin(np.arange(1_000_001.0), loss)
+    epochs, values = curves._thin(np.arange(1_000_001.0), loss)
     assert 654_321 in epochs
     assert {0.125, 0.9375} <= set(values)
     assert len(epochs) < 1300
@@ -231,7 +231,7 @@ def test_long_traces_are_thinned_and_no_swing_is_lost():
 )
 def test_curves_of_strange_traces_are_drawn(loss):
     t = SimpleNamespace(columns={"epoch": np.arange(len(loss)), "loss": np.array(loss)})
-    svg = charts.loss_curves(t)
+    svg = curves.loss_curves(t)
     parsed(svg)
     assert "nan" not in svg
     assert "inf" not in svg.replace("infin", "")

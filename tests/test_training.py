@@ -8,13 +8,14 @@ import pytest
 from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
-from chainrule.errors import InputError, NotConvergedWarning
+from chainrule.errors import InputError, NotConvergedWarning, SeparationWarning
 from chainrule.tables import encode, learn_schema, read_table, target_labels
 from chainrule.training import (
-    Descent,
     Prepared,
+    Recipe,
     Training,
     closest_call,
+    deviations,
     explain,
     figures,
     predictions,
@@ -36,7 +37,7 @@ def penguins() -> pa.Table:
 @pytest.fixture(scope="module")
 def trained(penguins: pa.Table) -> Training:
     prepared = prepare(penguins, "sex", features=FEATURES, test_size=0.25, seed=0)
-    return train(prepared, Descent(alpha=1 / 249, epochs=20_000))
+    return train(prepared, Recipe(alpha=1 / 249, epochs=20_000))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_known_figures_of_the_penguins(penguins):
     schema = learn_schema(penguins, "sex", features=FEATURES, rows=rows)
     unknown = np.flatnonzero(np.isnan(y))
     prepared = Prepared(schema, encode(schema, penguins), rows, test, unknown, 0.25, 0, (), ())
-    training = train(prepared, Descent(alpha=1 / 249, epochs=50_000))
+    training = train(prepared, Recipe(alpha=1 / 249, epochs=50_000))
     assert training.result.reason == "converged"
     assert training.test_figures is not None
     assert training.test_figures["loss"] == pytest.approx(0.2606, abs=5e-5)
@@ -111,7 +112,7 @@ def test_held_out_rows_teach_nothing(penguins):
     at = penguins.column_names.index("body_mass_g")
     other = penguins.set_column(at, "body_mass_g", pa.array(mass, from_pandas=True))
     second = prepare(other, "sex", features=FEATURES, test_size=0.25, seed=3)
-    how = Descent(epochs=20)
+    how = Recipe(epochs=20)
     with pytest.warns(NotConvergedWarning, match="before tol"):
         a, b = train(first, how), train(second, how)
     assert np.array_equal(a.model.w, b.model.w)
@@ -159,7 +160,7 @@ def test_weights_are_repeated_rows():
     y = np.where(rng.random(60) < 1 / (1 + np.exp(-x)), "yes", "no")
     weighted = pa.table({"x": x, "y": y, "s": s})
     repeated = pa.table({"x": np.repeat(x, s), "y": np.repeat(y, s)})
-    how = Descent(epochs=5000)
+    how = Recipe(epochs=5000)
     one = train(prepare(weighted, "y", weights="s"), how)
     many = train(prepare(repeated, "y"), how)
     assert one.model.schema.feature_names == ("x",)
@@ -253,7 +254,7 @@ def test_interrupt_carries_the_training_so_far(penguins):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as stop:
-        train(prepared, Descent(), progress=press_ctrl_c)
+        train(prepared, Recipe(epochs=1000), progress=press_ctrl_c)
     training = stop.value.training
     assert training.result.reason == "interrupted"
     assert training.result.n_epochs <= 5
@@ -262,14 +263,103 @@ def test_interrupt_carries_the_training_so_far(penguins):
 
 
 def test_unknown_method_is_refused():
-    with pytest.raises(InputError, match="--method 'newton' is not known; choose gradient-descent"):
-        Descent(method="newton")
+    with pytest.raises(InputError, match="--method 'magic' is not known; choose auto, newton or gradient-descent"):
+        Recipe(method="magic")
+
+
+@pytest.mark.parametrize(
+    ("options", "method"),
+    [
+        ({}, "newton"),
+        ({"max_reads": 50, "tol": 1e-9}, "newton"),
+        ({"epochs": 5}, "gradient-descent"),
+        ({"learning_rate": "auto"}, "gradient-descent"),
+        ({"method": "gradient-descent", "max_reads": 5}, "gradient-descent"),
+    ],
+)
+def test_what_only_gradient_descent_has_chooses_it(options, method):
+    recipe = Recipe(**options)
+    assert recipe.chosen == method
+    assert ("was given" in recipe.reason) == (method == "gradient-descent" and "method" not in options)
+
+
+@pytest.mark.parametrize("of_descent", [{"learning_rate": 0.1}, {"learning_rate": "auto"}, {"epochs": 3}])
+def test_newton_refuses_what_only_gradient_descent_has(of_descent):
+    with pytest.raises(InputError, match=r"--(learning-rate|epochs) is an option of gradient descent"):
+        Recipe(method="newton", **of_descent)
+
+
+def test_both_methods_come_to_the_same_optimum(penguins):
+    """Each within what its certificate proves, the standard deviations those of the standardised fit."""
+    prepared = prepare(penguins, "sex", features=FEATURES, test_size=0.25)
+    newton = train(prepared, Recipe(alpha=1 / 249, standardize=True))
+    descent = train(prepared, Recipe(alpha=1 / 249, epochs=20_000))
+    assert (newton.result.method, descent.result.method) == ("newton", "gradient-descent")
+    assert newton.result.reads < 12 < descent.result.reads
+    for one in (newton, descent):
+        assert one.result.certificate.kind == "bound"
+        assert one.result.certificate.gap <= one.result.tol
+        np.testing.assert_allclose(one.deviations[prepared.schema.numeric], one.model.scale[prepared.schema.numeric])
+        assert np.isnan(one.deviations[~prepared.schema.numeric]).all()
+    proven = newton.result.certificate.coef + descent.result.certificate.coef
+    assert (np.abs(newton.model.w - descent.model.w) <= proven).all()
+    assert newton.result.objective <= descent.result.objective
+    # the whole gradient that shares add up to cancels with the penalty's at the optimum
+    whole = whole_gradient(newton.model, prepared.design, newton.model.w_fit, newton.model.b_fit)
+    assert whole.of_training
+    assert np.abs(whole.dL_dw + newton.model.w_fit / 249).max() < 1e-6
+
+
+def test_units_of_the_fit_are_those_of_the_table_for_newton_unless_asked_for(penguins):
+    prepared = prepare(penguins, "sex", features=FEATURES)
+    plain, standardized = train(prepared), train(prepared, Recipe(standardize=True))
+    assert (plain.model.scale == 1).all()
+    assert np.array_equal(plain.model.w, plain.model.w_fit)
+    # without a penalty the optimum is the same
+    proven = plain.result.certificate.coef + standardized.result.certificate.coef
+    assert (np.abs(plain.model.w - standardized.model.w) <= proven).all()
+
+
+def test_deviations_are_weighted():
+    rng = np.random.default_rng(4)
+    x, s = rng.normal(size=50) * 1e200, rng.integers(1, 4, 50)
+    table = pa.table({"x": x, "level": rng.choice(["a", "b"], 50), "y": rng.choice(["no", "yes"], 50), "s": s})
+    told = deviations(prepare(table, "y", weights="s"))
+    assert told[0] == pytest.approx(1e200 * np.repeat(x / 1e200, s).std(), rel=1e-12)
+    assert np.isnan(told[1])
+
+
+def test_interrupt_of_newton_carries_the_training_so_far(penguins):
+    prepared = prepare(penguins, "sex", features=FEATURES, test_size=0.25)
+
+    def press_ctrl_c(step, held_out):
+        if step.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stop:
+        train(prepared, progress=press_ctrl_c)
+    training = stop.value.training
+    assert training.result.method == "newton"
+    assert training.result.reason == "interrupted"
+    assert training.result.certificate.gap > training.result.tol
+    assert np.isfinite(training.model.w).all()
+
+
+def test_separated_classes_are_named_by_their_labels():
+    table = pa.table({"x": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "y": ["low"] * 3 + ["high"] * 3})
+    with pytest.warns(SeparationWarning):
+        result = train(prepare(table, "y")).result
+    assert result.reason == "no_optimum"
+    for text in (result.message, result.certificate.reason, *result.warnings):
+        assert "low" in text
+        assert "high" in text
+        assert "class 0" not in text
 
 
 def test_without_standardising_the_fit_is_in_the_units_of_the_table(penguins):
     prepared = prepare(penguins, "sex", features=["bill_depth_mm", "bill_length_mm"])
     with pytest.warns(NotConvergedWarning, match="before tol"):
-        training = train(prepared, Descent(standardize=False, epochs=10))
+        training = train(prepared, Recipe(standardize=False, epochs=10))
     assert np.array_equal(training.model.w, training.model.w_fit)
     assert (training.model.scale == 1).all()
 
@@ -331,9 +421,11 @@ def offset_table(offset=1e15):
 
 
 def test_one_z_for_figures_predictions_and_explanations_far_from_0():
-    training = train(prepare(offset_table(), "y", test_size=0.25), Descent(epochs=2000))
+    with pytest.warns(NotConvergedWarning, match="before tol 0"):
+        training = train(prepare(offset_table(), "y", test_size=0.25), Recipe(epochs=2000, tol=0.0))
     design, model = training.prepared.design, training.model
-    near = train(prepare(offset_table(0.0), "y", test_size=0.25), Descent(epochs=2000))
+    with pytest.warns(NotConvergedWarning, match="before tol 0"):
+        near = train(prepare(offset_table(0.0), "y", test_size=0.25), Recipe(epochs=2000, tol=0.0))
     # an offset changes nothing in the fit's units
     np.testing.assert_allclose(model.w_fit, near.model.w_fit, rtol=1e-9)
     np.testing.assert_allclose(model.decision(design.X), near.model.decision(near.prepared.design.X), rtol=0, atol=1e-9)

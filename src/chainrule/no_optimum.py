@@ -21,7 +21,7 @@ from chainrule.problem import Ending
 from chainrule.rows import DenseRows
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import depth_of
-from chainrule.task import Task, certified, noise_of_objective, nothing_proven, told
+from chainrule.task import TOO_FAR, Task, certified, noise_of_objective, nothing_proven, told
 from chainrule.verdict import Finding
 
 Vector = NDArray[np.float64]
@@ -72,7 +72,7 @@ def _flat_direction(state: NewtonState, names: tuple[str, ...]) -> str:
     """Say along which columns rounding hides the curvature, if it does."""
     proof = state.reference.proof
     if state.z is None or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2)):
-        return "the run ended too far from an optimum"
+        return TOO_FAR
     vector = np.abs(proof.null_space[1][:, 0])
     columns = np.flatnonzero(vector > 0.01 * vector.max())
     words = [*names, "the intercept"]
@@ -115,7 +115,7 @@ def _reduced(
     )
     outcome = replace(outcome, reason="converged" if converged else "max_reads")
     sentence = told(outcome, certificate, options.tol, rows.reads)
-    said: tuple[Finding, ...] = ((CollinearityWarning, collinear.sentence),)
+    said: tuple[Finding, ...] = ((CollinearityWarning, collinear_columns(collinear)),)
     if not converged:
         said = (*said, (NotConvergedWarning, sentence))
     return replace(task.ending(outcome, w, b, certificate, sentence, said), pivots=pivots)
@@ -150,3 +150,11 @@ def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:
     sentence = f"the objective asked for has no optimum: {found.sentence.rstrip('.')}"
     ending = task.ending(outcome, state.w, state.b, certificate, sentence, ((SeparationWarning, found.sentence),))
     return replace(ending, objective=state.evaluation.loss)
+
+
+def collinear_columns(found: Collinearity) -> str:
+    """Say what collinear columns mean, and the way out."""
+    return (
+        f"the columns are collinear, so that other coefficients are as good: {found.sentence}; those of least norm are "
+        "returned; drop a column of each relation, or use alpha > 0"
+    )

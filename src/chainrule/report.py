@@ -4,9 +4,11 @@ The page loads nothing and links nowhere, needs no JavaScript, follows the reade
 reads on a phone. Every name from the data is escaped by the template engine and by the pictures.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -14,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.certificate import KINDS, downward, upward
 from chainrule.errors import InputError
-from chainrule.pictures import charts
+from chainrule.pictures import charts, curves
 from chainrule.pictures.graph_picture import row_graph_svg
 from chainrule.pictures.style import FONT, palette_css
 from chainrule.pictures.text import clean, counted, escape, exp_number, number
@@ -24,11 +27,13 @@ from chainrule.verdict import floor_digits
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from chainrule.pictures.charts import TraceLike
+    from chainrule.pictures.curves import TraceLike
 
 Floats = NDArray[np.float64]
 # What the page reads of a result; what is missing is not shown.
-_READ = ("objective_line", "message", "n_rows", "n_epochs", "objective", "grad_norm", "alpha")
+_READ = (
+    "objective_line", "message", "n_rows", "n_epochs", "objective", "grad_norm", "alpha", "reads", "seconds", "method",
+)  # fmt: skip
 # What the page asks of an explanation beside its numbers.
 _ASKED = {"note": None, "check": None, "part": None, "closest": False}
 SHOWN_COEFFICIENTS = 200
@@ -54,6 +59,8 @@ class Coefficients:
     numeric : array_like (n,) of bool, optional
         Which columns are numbers; the others are marks of a level or of a missing value. If not given, those with
         another scale than 1.
+    digits, b_digits : array_like (n,) of int and int, optional
+        How many digits of each are proven to be the optimum's.
     """
 
     names: Sequence[str]
@@ -62,6 +69,19 @@ class Coefficients:
     w_fit: ArrayLike
     scale: ArrayLike
     numeric: ArrayLike | None = None
+    digits: ArrayLike | None = None
+    b_digits: int | None = None
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Gradient descent to the same optimum, for a page whose model came from another method.
+
+    result, trace: as those of the page.
+    """
+
+    result: Mapping[str, Any]
+    trace: "TraceLike"
 
 
 @dataclass(frozen=True)
@@ -109,6 +129,8 @@ class ReportInputs:
         What a reader should know about data and fit, one sentence each; the result's warnings are added.
     sources : sequence of str
         Where the data come from, as text.
+    learning : Learning, optional
+        Gradient descent on the same objective: the learning curves are then its own.
     """
 
     title: str
@@ -122,6 +144,7 @@ class ReportInputs:
     predictions: Sequence[Mapping[str, Any]] = ()
     notes: Sequence[str] = ()
     sources: Sequence[str] = ()
+    learning: Learning | None = None
 
 
 def render_report(inputs: ReportInputs) -> str:
@@ -154,7 +177,10 @@ def render_report(inputs: ReportInputs) -> str:
         classes=classes,
         result={**dict.fromkeys(_READ), **inputs.result},
         rate=_rate(inputs.result),
-        trace_note=getattr(inputs.trace, "note", ""),
+        certificate=_certificate(inputs.result),
+        steps=_is_newton(inputs.result),
+        learning=_learning(inputs),
+        trace_note=getattr(inputs.trace if inputs.learning is None else inputs.learning.trace, "note", ""),
         parts=_parts(inputs),
         charts=_charts(inputs, classes),
         e=None if inputs.explanation is None else {**_ASKED, **inputs.explanation},
@@ -165,6 +191,7 @@ def render_report(inputs: ReportInputs) -> str:
         coefficients=coefficients[:SHOWN_COEFFICIENTS],
         coefficients_left_out=max(0, len(coefficients) - SHOWN_COEFFICIENTS),
         b=inputs.coefficients.b,
+        b_digits=inputs.coefficients.b_digits,
         some_sd=any(c["sd"] is not None for c in coefficients),
         predictions=inputs.predictions[:SHOWN_PREDICTIONS],
         predictions_left_out=max(0, len(inputs.predictions) - SHOWN_PREDICTIONS),
@@ -227,11 +254,74 @@ def _lead(inputs: ReportInputs) -> str:
     m = part.metrics
     rows = m.get("rows", np.size(part.y))
     epochs = inputs.result.get("n_epochs")
-    after = f"After {counted(epochs, 'epoch')} of training, the" if epochs is not None else "The"
+    if epochs is None:
+        after = "The"
+    elif _is_newton(inputs.result):
+        after = f"After {counted(epochs, 'step')} of Newton’s method, the"
+    else:
+        after = f"After {counted(epochs, 'epoch')} of training, the"
     says = f"{after} model is right on {_percent(m.get('accuracy'))} of {counted(rows, f'{which} row')}"
     if m.get("base_accuracy") is not None:
         says += f", where the larger class alone would be right on {_percent(m['base_accuracy'])}"
     return f"{says}; its log-loss there is {number(m.get('loss'))}."
+
+
+def _is_newton(result: Mapping[str, Any]) -> bool:
+    return result.get("method") == "newton"
+
+
+def _certificate(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give the certificate as the page says it: a sentence, and the numbers behind it."""
+    told = result.get("certificate")
+    if not told:
+        return None
+    gap, lower = told.get("gap"), told.get("lower") or 0.0
+    optimum = "its infimum" if told["kind"] == "infimum" else "its optimum"
+    if gap is None:
+        sentence = "How far the objective is from its optimum is not proven"
+    else:
+        sentence = f"The objective is at most {_bound(gap)} nats above {optimum}"
+        # as the certificate's own sentence: a lower bound is said where it adds something
+        sentence += f", and at least {_bound(lower, up=False)}" if lower > 0.5 * gap else ""
+    digits = told.get("digits") or []
+    fewest, most = min(digits, default=0), max(digits, default=0)
+    return {
+        "sentence": sentence,
+        "kind": told["kind"],
+        "what": KINDS.get(told["kind"], ""),
+        "reason": told.get("reason") or "",
+        "gap": None if gap is None else _bound(gap),
+        "digits": (str(fewest) if fewest == most else f"{fewest} to {most}")
+        if told["kind"] == "bound" and digits
+        else None,
+        "between": None if told["kind"] == "ridge" else _between(told.get("optimum_at_least"), told.get("objective")),
+        "r": told.get("r"),
+        "noise": told.get("noise"),
+        "hessian_rows": told.get("hessian_rows") or None,
+    }
+
+
+def _bound(x: float, *, up: bool = True) -> str:
+    """Write a bound with two digits, rounded to its own side."""
+    return number(float(upward(x) if up else downward(x)), 2).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _between(low: float | None, high: float | None) -> tuple[str, str] | None:
+    """Write a lower and an upper bound of F* with as many decimals as tell them apart, each rounded to its own side."""
+    if low is None or high is None or not low < high:
+        return None
+    places = min(17, max(4, 1 - math.floor(math.log10(high - low))))
+    unit = Decimal(1).scaleb(-places)
+    ends = Decimal(low).quantize(unit, ROUND_FLOOR), Decimal(high).quantize(unit, ROUND_CEILING)
+    return f"{ends[0]:f}".replace("-", "−"), f"{ends[1]:f}".replace("-", "−")
+
+
+def _learning(inputs: ReportInputs) -> dict[str, Any] | None:
+    """Say what gradient descent did, where the model came from another method."""
+    if inputs.learning is None:
+        return None
+    result = inputs.learning.result
+    return {"result": {**dict.fromkeys(_READ), **result}, "rate": _rate(result), "certificate": _certificate(result)}
 
 
 def _rate(result: Mapping[str, Any]) -> dict[str, float | bool] | None:
@@ -272,14 +362,13 @@ def _sigmoid(z: ArrayLike) -> Floats:
 
 
 def _charts(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
-    c, m = inputs.coefficients, inputs.training.metrics
+    c = inputs.coefficients
     numeric = _numeric(c)
     w, scale = np.asarray(c.w, dtype=np.float64), np.asarray(c.scale, dtype=np.float64)
     per_sd = numeric & (scale != 1)
     g, y = _sigmoid(inputs.training.z), inputs.training.y
     made = {
-        "loss": charts.loss_curves(inputs.trace, base_loss=m.get("base_loss")),
-        "accuracy": charts.accuracy_curves(inputs.trace, base_accuracy=m.get("base_accuracy")),
+        **_curves(inputs),
         "odds": charts.odds_forest(c.names, np.where(per_sd, w * scale, w), per_sd=per_sd),
         "probabilities": charts.probability_histogram(g, y, classes=classes),
         "loss_of_g": charts.loss_of_g(g, y, classes=classes),
@@ -288,6 +377,31 @@ def _charts(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
         held_out = inputs.held_out
         made["held_out"] = charts.probability_histogram(_sigmoid(held_out.z), held_out.y, classes=classes)
     return {name: _markup(svg) for name, svg in made.items()}
+
+
+def _curves(inputs: ReportInputs) -> dict[str, str]:
+    """Draw how the run went: over the epochs of gradient descent; over the reads of the data where steps are few."""
+    m, result, learning = inputs.training.metrics, inputs.result, inputs.learning
+    trace = inputs.trace if learning is None else learning.trace
+    by_reads = learning is None and _is_newton(result) and "reads" in trace.columns
+    proven = result.get("certificate") or {}
+    optimum_loss = result.get("loss") if learning is not None and proven.get("kind") == "bound" else None
+    made = {
+        "loss": curves.loss_curves(trace, base_loss=m.get("base_loss"), optimum_loss=optimum_loss, by_reads=by_reads),
+        "accuracy": curves.accuracy_curves(trace, base_accuracy=m.get("base_accuracy"), by_reads=by_reads),
+    }
+    low = proven.get("optimum_at_least")
+    runs = [_descent(result, inputs.trace, low)]
+    if learning is not None:
+        runs.append(_descent(learning.result, learning.trace, low))
+    gap = curves.gap_curves(runs, tol=result.get("tol"), infimum=proven.get("kind") == "infimum")
+    return made if gap is None else made | {"gap": gap}
+
+
+def _descent(result: Mapping[str, Any], trace: "TraceLike", optimum_at_least: float | None) -> curves.Descent:
+    if _is_newton(result):
+        return curves.Descent("Newton", "one", trace, optimum_at_least)
+    return curves.Descent("gradient descent", "training", trace, optimum_at_least, own=False)
 
 
 def _graphs(explanation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
@@ -308,6 +422,7 @@ def _coefficients(c: Coefficients) -> list[dict[str, Any]]:
     """Give the lines of the coefficients' table: all in the model's order, or the strongest first where there are many."""
     numeric = _numeric(c)
     w, scale = np.asarray(c.w, dtype=np.float64), np.asarray(c.scale, dtype=np.float64)
+    digits = None if c.digits is None else np.asarray(c.digits)
     lines = [
         {
             "name": name,
@@ -315,6 +430,7 @@ def _coefficients(c: Coefficients) -> list[dict[str, Any]]:
             "w": float(w[j]),
             "sd": float(scale[j]) if numeric[j] and scale[j] != 1 else None,
             "strength": abs(float(w[j] * scale[j])),
+            "digits": None if digits is None else int(digits[j]),
         }
         for j, name in enumerate(c.names)
     ]

@@ -78,7 +78,8 @@ class Task:
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
         """From the units of the arithmetic to those of the fit, without the way over x = 0."""
-        return w * self.ratio, b + float(self.shift @ w)
+        with np.errstate(over="ignore"):  # of a column of 1e-310 the weight is beyond float64
+            return w * self.ratio, b + float(self.shift @ w)
 
     def ending(
         self,
@@ -143,7 +144,8 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
     line = np.append(-units.center / units.scale, 1.0)[own]
     spread = math.sqrt(float(state.reference.proof.leverages(line[np.newaxis])[0])) if on.fit_intercept else 0.0
     rounding = 2.0 * UNIT * (abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2))
-    coef = here.coef[:n] / units.scale
+    with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
+        coef = here.coef[:n] / units.scale
     share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
     return Certificate(
         kind="bound",

@@ -1,11 +1,12 @@
 """A table in, a trained model out: the workflow of `chainrule fit` and `chainrule demo`.
 
 prepare   labels, rows set aside, hold-out split, schema from the training rows alone, design
-train     gradient descent on the training rows, watched on the held-out ones; figures of both parts
+train     Newton or gradient descent on the training rows, watched on the held-out ones; figures of both parts
 explain   one row of a table, forward and backward, and its share of the whole gradient
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,26 +33,58 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-METHODS = ("gradient-descent",)
+METHODS = ("auto", "newton", "gradient-descent")
 
 
 @dataclass(frozen=True)
-class Descent:
-    """How to train: the options of `chainrule.fit` that a table's user chooses.
+class Recipe:
+    """How to train: the options of `chainrule.fit` that a table's user chooses; None takes the method's default.
 
-    standardize: None takes the method's default, which for gradient descent is True.
+    learning_rate, epochs: of gradient descent alone. With either, "auto" means gradient descent, else Newton.
+    standardize: by default True for gradient descent, whose speed depends on it, and False for Newton's, which doesn't.
     """
 
-    method: str = "gradient-descent"
-    learning_rate: float | Literal["auto"] = "auto"
-    epochs: int = 1000
+    method: str = "auto"
+    learning_rate: float | Literal["auto"] | None = None
+    epochs: int | None = None
+    max_reads: int | None = None
+    tol: float | None = None
     alpha: float = 0.0
     standardize: bool | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise InputError(f"--method {self.method!r} is not known; choose {' or '.join(METHODS)}")
+            raise InputError(
+                f"--method {self.method!r} is not known; choose {', '.join(METHODS[:-1])} or {METHODS[-1]}"
+            )
+        if self.method == "newton" and self.of_descent:
+            raise InputError(
+                f"{self.of_descent} is an option of gradient descent, and --method is newton: leave one of them out"
+            )
+        if self.epochs is not None and self.max_reads is not None:
+            raise InputError("--epochs and --max-reads limit the same run: give one of them")
+
+    @property
+    def of_descent(self) -> str:
+        """The option given that only gradient descent has; empty without one."""
+        if self.learning_rate is not None:
+            return "--learning-rate"
+        return "" if self.epochs is None else "--epochs"
+
+    @property
+    def chosen(self) -> str:
+        """The method that will run."""
+        if self.method != "auto":
+            return self.method
+        return "gradient-descent" if self.of_descent else "newton"
+
+    @property
+    def reason(self) -> str:
+        """Why that method, where it follows from another option; else empty."""
+        if self.method == "auto" and self.of_descent:
+            return f"{self.of_descent} was given, which only gradient descent has"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -71,11 +104,15 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Training:
-    """What training gave: the model, what was recorded, the figures of both parts, the rows of unknown target."""
+    """What training gave: the model, what was recorded, the figures of both parts, the rows of unknown target.
+
+    deviations: (n,) standard deviation of each number among the training rows; NaN for levels and marks.
+    """
 
     prepared: Prepared
     result: Result
     model: Model
+    deviations: Floats
     train_figures: dict[str, Any]
     test_figures: dict[str, Any] | None
     predictions: list[dict[str, Any]]
@@ -164,18 +201,18 @@ def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> "pa.Tabl
 
 def train(
     prepared: Prepared,
-    descent: Descent | None = None,
+    recipe: Recipe | None = None,
     *,
     progress: Callable[[Any, Mapping[str, float]], None] | None = None,
 ) -> Training:
     """Train on the training rows.
 
-    progress(step, held_out): called once an epoch with the fit's step and the held-out figures of that epoch.
+    progress(step, held_out): called once an epoch, or step of Newton's, with the fit's step and the held-out figures then.
     Raises KeyboardInterrupt with attribute `.training`, the state so far, when Ctrl-C stopped the fit.
     """
-    how = descent or Descent()
+    how = recipe or Recipe()
     design, rows = prepared.design, prepared.train
-    standardize = True if how.standardize is None else how.standardize
+    standardize = how.chosen == "gradient-descent" if how.standardize is None else how.standardize
     held_out = None
     if len(prepared.test):
         held_out = HeldOut(
@@ -194,9 +231,10 @@ def train(
             _take(_y(design), rows),
             sample_weight=_part(design.weights, rows),
             alpha=how.alpha,
-            method=how.method,
-            max_reads=how.epochs,
-            learning_rate=how.learning_rate,
+            method=how.chosen if how.of_descent else how.method,
+            tol=how.tol,
+            max_reads=how.max_reads if how.epochs is None else how.epochs,
+            learning_rate="auto" if how.learning_rate is None else how.learning_rate,
             standardize=np.asarray(prepared.schema.numeric) if standardize else False,
             feature_names=prepared.schema.feature_names,
             n_threads=how.threads,
@@ -204,21 +242,29 @@ def train(
         )
     except KeyboardInterrupt as stop:
         if hasattr(stop, "result"):
-            stop.training = finish(prepared, stop.result)  # type: ignore[attr-defined]
+            stop.training = finish(prepared, stop.result, how)  # type: ignore[attr-defined]
         raise
-    return finish(prepared, result)
+    return finish(prepared, result, how)
 
 
-def finish(prepared: Prepared, result: Result) -> Training:
+def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
     """Make the model of a fit, and measure it on both parts."""
     # the fit saw the classes as 0 and 1
-    result = replace(result, classes=(prepared.schema.negative, prepared.schema.positive))
+    schema, proven = prepared.schema, result.certificate
+    result = replace(
+        result,
+        classes=(schema.negative, schema.positive),
+        message=with_labels(result.message, schema),
+        warnings=tuple(with_labels(text, schema) for text in result.warnings),
+        certificate=replace(proven, reason=with_labels(proven.reason, schema)),
+        method_reason=recipe.reason or result.method_reason,
+    )
     info = result.to_dict(timings=False)
     # with these a later look at the same table finds the training rows again
     info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed}
     info["na"] = list(prepared.na)
     model = Model(
-        schema=prepared.schema,
+        schema=schema,
         w=result.w,
         b=result.b,
         w_fit=result.w_fit,
@@ -240,7 +286,29 @@ def finish(prepared: Prepared, result: Result) -> Training:
             else None
         ),
         predictions=predictions(model, design, prepared.unknown),
+        deviations=deviations(prepared),
     )
+
+
+def with_labels(text: str, schema: Schema) -> str:
+    """Call the classes by their labels in what the fit says, unless a column is called like a class."""
+    if any(re.search(r"\bclass [01]\b", name) for name in schema.feature_names):
+        return text
+    return re.sub(r"\bclass ([01])\b", lambda found: shown((schema.negative, schema.positive)[int(found[1])]), text)
+
+
+def deviations(prepared: Prepared) -> Floats:
+    """Weighted standard deviation of each number among the training rows, (n,); NaN for levels and marks."""
+    design, rows = prepared.design, prepared.train
+    s = _part(design.weights, rows)
+    out = np.full(len(prepared.schema.feature_names), np.nan)
+    for j in np.flatnonzero(prepared.schema.numeric):
+        x = _take(design.X[:, j], rows)
+        size = float(np.abs(x).max()) or 1.0
+        x = x / size
+        x = x - np.average(x, weights=s)
+        out[j] = size * math.sqrt(np.average(x * x, weights=s))
+    return out
 
 
 def predictions(model: Model, design: Design, rows: Rows | None = None) -> list[dict[str, Any]]:

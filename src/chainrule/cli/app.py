@@ -69,9 +69,11 @@ def fit(
     na: opt.Missing = None,
     test_size: opt.TestSize = 0.0,
     seed: opt.Seed = 0,
-    method: opt.Method = "gradient-descent",
-    learning_rate: opt.LearningRate = "auto",
-    epochs: opt.Epochs = 1000,
+    method: opt.Method = "auto",
+    tol: opt.Tol = None,
+    max_reads: opt.MaxReads = None,
+    learning_rate: opt.LearningRate = None,
+    epochs: opt.Epochs = None,
     alpha: opt.Alpha = 0.0,
     standardize: opt.Standardize = None,
     threads: opt.Threads = None,
@@ -82,12 +84,16 @@ def fit(
     quiet: opt.Quiet = False,
     strict: opt.Strict = False,
 ) -> Job:
-    """Train on a table: gradient descent, every epoch kept.
+    """Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.
 
-    A missing target sets its row aside; it is predicted.
+    Every step is kept. A missing target sets its row aside; it is predicted.
     """
-    rate = opt.learning_rate(learning_rate)
-    opt.at_least("--epochs", epochs, 1, "whole number")
+    rate = None if learning_rate is None else opt.learning_rate(learning_rate)
+    for option, limit in (("--epochs", epochs), ("--max-reads", max_reads)):
+        if limit is not None:
+            opt.at_least(option, limit, 1, "whole number")
+    if tol is not None:
+        opt.at_least("--tol", tol, 0)
     opt.at_least("--alpha", alpha, 0)
     opt.at_least("--seed", seed, 0, "whole number")
     opt.fraction("--test-size", test_size)
@@ -95,12 +101,12 @@ def fit(
 
     def job() -> int:
         from chainrule.cli.fit import FitRequest, run_fit
-        from chainrule.training import Descent
+        from chainrule.training import Recipe
 
-        descent = Descent(method, rate, epochs, alpha, standardize, opt.thread_count(threads))
+        recipe = Recipe(method, rate, epochs, max_reads, tol, alpha, standardize, opt.thread_count(threads))
         request = FitRequest(
             table=table, target=target, positive=positive, features=features, drop=drop, weights=weights, na=na or [],
-            test_size=test_size, seed=seed, descent=descent, out=out, report=report, row=row,
+            test_size=test_size, seed=seed, recipe=recipe, out=out, report=report, row=row,
         )  # fmt: skip
         return run_fit(request, as_json=json, quiet=quiet, strict=strict)
 
@@ -148,10 +154,17 @@ def evaluate(
 def explain(
     model: opt.ModelFile,
     table: opt.Table,
-    row: Annotated[int, typer.Option("--row", metavar="K", help="The row to explain, from 1.")],
+    row: Annotated[
+        int, typer.Option("--row", parser=opt.whole("--row"), metavar="K", help="The row to explain, from 1.")
+    ],
     epoch: Annotated[
         int | None,
-        typer.Option("--epoch", metavar="E", help="As it was after E epochs, from the trace. Else the end."),
+        typer.Option(
+            "--epoch",
+            parser=opt.whole("--epoch"),
+            metavar="E",
+            help="As it was after E epochs (steps of newton), from the trace. Else the end.",
+        ),
     ] = None,
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Also draw the graph with the row's numbers.")

@@ -1,16 +1,18 @@
 """`chainrule demo`: the penguins, from a table to a model, a report and eleven predictions."""
 
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from chainrule import terminal
+from chainrule import screen
 from chainrule.cli import DONE, INTERRUPTED
-from chainrule.cli.documents import fit_document, gradient_document
-from chainrule.cli.fit import tell_interrupt, tell_warnings, train_watched, write_files
+from chainrule.cli.documents import descent_document, fit_document, gradient_document
+from chainrule.cli.fit import Writer, tell_interrupt, tell_warnings, train_watched, write_files, writers
 from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
+from chainrule.files import write_atomically
 from chainrule.model import trace_path
 from chainrule.tables import read_table
-from chainrule.training import Descent, Prepared, closest_call, explain, prepare
+from chainrule.training import Prepared, Recipe, Training, closest_call, explain, prepare
 
 FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 EPOCHS = 10_000
@@ -22,40 +24,66 @@ SOURCE = (
 
 
 def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
-    """Train on the penguins, show everything, write model, trace, report and the data themselves."""
+    """Go to the optimum of the penguins, and there again by gradient descent; show everything, write all of it."""
     make_folder("--out-dir", out_dir)
-    model = out_dir / "model.safetensors"
-    paths: dict[str, Path | None] = {
-        "model": model,
-        "trace": trace_path(model),
-        "report": out_dir / "report.html",
-        "data": out_dir / "penguins.csv",
-    }
+    paths = demo_files(out_dir)
     check_outputs({f"--out-dir ({name})": path for name, path in paths.items()})
-    messages = terminal.messages(quiet=quiet)
+    messages = screen.messages(quiet=quiet)
     prepared = prepare_penguins()
     for text in prepared.notes:
-        terminal.note(messages, text)
-    watched = train_watched(prepared, descent_for(prepared), messages)
-    training = watched.training
+        screen.note(messages, text)
+    optimum = train_watched(prepared, optimum_recipe(prepared), messages)
+    descent = optimum if optimum.interrupted else train_watched(prepared, descent_recipe(prepared), messages)
+    training, learning = optimum.training, descent.training
     row = closest_call(training)
-    written = write_files(training, paths, TITLE, None, (SOURCE,))
-    tell_warnings(messages, watched, as_json=as_json)
+    written = write_files(paths, demo_writers(training, learning))
+    for watched in (optimum, descent):
+        tell_warnings(messages, watched, as_json=as_json)
     explanation, whole, part = explain(training.model, prepared.design, row)
     document = fit_document(training, str(paths["data"]), written) | {
         "command": "demo",
+        "method": training.result.method,
         "epochs": training.result.n_epochs,
+        "descent": descent_document(learning, training),
         "whole_gradient": gradient_document(whole),
         "explanation": plain(explanation.to_dict()) | {"part": part},
     }
     if as_json:
         print_json(document)
     else:
-        terminal.print_demo(terminal.results(), document)
-    if watched.interrupted or written != paths:
-        tell_interrupt(messages, training, paths, written)
+        screen.print_demo(screen.results(), document)
+    if descent.interrupted or written != paths:
+        tell_interrupt(messages, learning, paths, written)
         return INTERRUPTED
     return DONE
+
+
+def demo_files(folder: Path) -> dict[str, Path | None]:
+    """Name what the demo writes."""
+    model, descent = folder / "model.safetensors", folder / "descent.safetensors"
+    return {
+        "model": model,
+        "trace": trace_path(model),
+        "descent": descent,
+        "descent's trace": trace_path(descent),
+        "report": folder / "report.html",
+        "data": folder / "penguins.csv",
+    }
+
+
+def demo_writers(training: Training, learning: Training) -> dict[str, Writer]:
+    """Give what writes each of them."""
+
+    def report(path: Path) -> None:
+        from chainrule.cli.reporting import write_report
+
+        write_report(path, training, TITLE, learning=learning, sources=(SOURCE,))
+
+    def data(path: Path) -> None:
+        write_atomically(path, (files("chainrule") / "data" / path.name).read_bytes())
+
+    mine, its = writers(training, TITLE), writers(learning, TITLE)
+    return mine | {"descent": its["model"], "descent's trace": its["trace"], "report": report, "data": data}
 
 
 def prepare_penguins() -> Prepared:
@@ -65,6 +93,11 @@ def prepare_penguins() -> Prepared:
     return prepare(table, "sex", features=FEATURES, test_size=0.25, seed=0)
 
 
-def descent_for(prepared: Prepared) -> Descent:
-    """Train to the optimum with a light penalty: alpha is 1 over the number of training rows."""
-    return Descent(alpha=1 / len(prepared.train), epochs=EPOCHS)
+def optimum_recipe(prepared: Prepared) -> Recipe:
+    """Go to the optimum with a light penalty: alpha is 1 over the number of training rows."""
+    return Recipe(alpha=1 / len(prepared.train), standardize=True)
+
+
+def descent_recipe(prepared: Prepared) -> Recipe:
+    """Minimise the same objective by gradient descent."""
+    return replace(optimum_recipe(prepared), method="gradient-descent", epochs=EPOCHS)

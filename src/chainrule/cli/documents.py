@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from chainrule.certificate import digits_of
 from chainrule.training import Training, WholeGradient
 
 SCHEMA_VERSION = 1
@@ -13,7 +16,8 @@ SCHEMA_VERSION = 1
 def fit_document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:
     """Make the document of a fit: result, figures, coefficients, predictions of the rows set aside, files, notes."""
     prepared, model = training.prepared, training.model
-    schema = prepared.schema
+    schema, result = prepared.schema, training.result.to_dict()
+    proven = result["certificate"]
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "fit",
@@ -28,25 +32,62 @@ def fit_document(training: Training, table: str, files: Mapping[str, Path | None
         },
         "training": training.train_figures,
         "held_out": training.test_figures,
-        "intercept": {"b": float(model.b), "b_fit": float(model.b_fit)},
-        "coefficients": [
-            {
-                "name": name,
-                "w": float(w),
-                "odds_ratio": _exp(w),
-                "w_fit": float(w_fit),
-                "odds_ratio_fit": _exp(w_fit),
-                "center": float(center),
-                "scale": float(scale),
-            }
-            for name, w, w_fit, center, scale in zip(
-                schema.feature_names, model.w, model.w_fit, model.center, model.scale, strict=True
-            )
-        ],
+        "intercept": {
+            "b": float(model.b),
+            "b_fit": float(model.b_fit),
+            "error": proven["intercept"],
+            "digits": proven_digits(float(model.b), proven["intercept"]),
+        },
+        "coefficients": _coefficients(training, proven),
         "predictions": training.predictions,
         "notes": list(prepared.notes),
         "files": {name: None if path is None else str(path) for name, path in files.items()},
-        "result": training.result.to_dict(),
+        "result": result,
+    }
+
+
+def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[str, Any]]:
+    model = training.model
+    columns = (
+        model.schema.feature_names, model.w, model.w_fit, model.center, model.scale, training.deviations,
+        proven["coef"], proven["digits"],
+    )  # fmt: skip
+    return [
+        {
+            "name": name,
+            "w": float(w),
+            "odds_ratio": _exp(w),
+            "w_fit": float(w_fit),
+            "odds_ratio_fit": _exp(w_fit),
+            "center": float(center),
+            "scale": float(scale),
+            "sd": None if math.isnan(sd) else float(sd),
+            "odds_ratio_sd": None if math.isnan(sd) else _exp(w * sd),
+            "error": error,
+            "digits": digits,
+        }
+        for name, w, w_fit, center, scale, sd, error, digits in zip(*columns, strict=True)
+    ]
+
+
+def proven_digits(value: float, error: float | None) -> int:
+    """Count the digits of a number that a bound on its error proves."""
+    return int(digits_of(np.array([value]), np.array([math.inf if error is None else error]))[0])
+
+
+MILESTONES = (0, 1, 10, 100, 1000, 10_000)
+
+
+def descent_document(learning: Training, optimum: Training) -> dict[str, Any]:
+    """Say how gradient descent came to the optimum: its result, some of its epochs, how far apart the two ends are."""
+    columns = learning.result.trace.columns
+    last = int(columns["epoch"][-1])
+    shown = [k for k, epoch in enumerate(columns["epoch"]) if epoch in MILESTONES or epoch == last]
+    apart = np.abs(np.append(learning.model.w_fit - optimum.model.w_fit, learning.model.b_fit - optimum.model.b_fit))
+    return {
+        "result": learning.result.to_dict(),
+        "epochs": [{name: column[k].item() for name, column in columns.items()} for k in shown],
+        "largest_difference": float(apart.max()),
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chainrule import terminal
+from chainrule import screen
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION, gradient_document
 from chainrule.cli.outputs import check_outputs, inputs_of, plain, print_json
@@ -27,7 +27,7 @@ def run_explain(
 ) -> int:
     """Explain one row; with an epoch, as it was then."""
     check_outputs({"--svg": svg}, inputs_of(model_path, table_path))
-    messages = terminal.messages(quiet=quiet)
+    messages = screen.messages(quiet=quiet)
     model = load_model(model_path)
     trace = None
     if epoch is not None:
@@ -41,7 +41,7 @@ def run_explain(
     table = read_for(model, table_path, na)
     explanation, whole, part = explain(model, encode(model.schema, table), row, trace=trace, epoch=epoch)
     for text in encode(model.schema, table.slice(row - 1, 1)).notes:  # of this row alone
-        terminal.note(messages, text)
+        screen.note(messages, text)
     told = plain(explanation.to_dict()) | {"part": part}
     if svg is not None:
         from chainrule.pictures.graph_picture import row_graph_svg
@@ -55,6 +55,7 @@ def run_explain(
         "target": model.schema.target,
         "positive": model.schema.positive,
         "negative": model.schema.negative,
+        "method": model.info["method"],
         "epochs": model.info["n_epochs"],
         "whole_gradient": gradient_document(whole),
         "explanation": told,
@@ -63,5 +64,5 @@ def run_explain(
     if as_json:
         print_json(document)
     else:
-        terminal.print_explanation(terminal.results(), document)
+        screen.print_explanation(screen.results(), document)
     return DONE

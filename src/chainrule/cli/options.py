@@ -1,7 +1,7 @@
 """The options that commands share, and what may be given for them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +13,31 @@ from chainrule.errors import InputError
 DATA = "Data"
 TRAINING = "Training"
 OUTPUT = "Output"
+
+
+def whole(option: str) -> Callable[[str], int]:
+    """Give what reads a whole number off an option's text."""
+
+    def read(text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise typer.BadParameter(f"{option} must be a whole number, not {text!r}") from None
+
+    return read
+
+
+def real(option: str) -> Callable[[str], float]:
+    """Give what reads a number off an option's text."""
+
+    def read(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{option} must be a number, not {text!r}") from None
+
+    return read
+
 
 Table = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet file; data rows count from 1.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file written by chainrule fit.")]
@@ -65,34 +90,85 @@ Weights = Annotated[
 ]
 TestSize = Annotated[
     float,
-    typer.Option("--test-size", metavar="F", help="Part of the rows to hold out, stratified.", rich_help_panel=DATA),
+    typer.Option(
+        "--test-size",
+        parser=real("--test-size"),
+        metavar="F",
+        help="Part of the rows to hold out, stratified.",
+        rich_help_panel=DATA,
+    ),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of the hold-out split.", rich_help_panel=DATA)]
-Method = Annotated[str, typer.Option("--method", metavar="METHOD", help="How to train.", rich_help_panel=TRAINING)]
-LearningRate = Annotated[
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", parser=whole("--seed"), metavar="S", help="Seed of the hold-out split.", rich_help_panel=DATA
+    ),
+]
+Method = Annotated[
     str,
+    typer.Option(
+        "--method",
+        metavar="METHOD",
+        help="newton: few steps to the optimum; gradient-descent: many small ones, as in learning; "
+        "auto: newton, unless an option of gradient descent is given.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Tol = Annotated[
+    float | None,
+    typer.Option(
+        "--tol",
+        parser=real("--tol"),
+        metavar="T",
+        help="End when the objective is proven to be at most T above its optimum. Else the smaller of 1e-8 and 1e-6/rows.",
+        rich_help_panel=TRAINING,
+    ),
+]
+MaxReads = Annotated[
+    int | None,
+    typer.Option(
+        "--max-reads",
+        parser=whole("--max-reads"),
+        metavar="N",
+        help="Reads of the data at most. Else 100 for newton, 1,000 for gradient descent.",
+        rich_help_panel=TRAINING,
+    ),
+]
+LearningRate = Annotated[
+    str | None,
     typer.Option(
         "--learning-rate",
         metavar="R",
-        help="A positive number; auto takes half the largest stable one.",
+        help="Of gradient descent, which it chooses: a positive number; auto takes half the largest stable one.",
         rich_help_panel=TRAINING,
     ),
 ]
 Epochs = Annotated[
-    int,
-    typer.Option("--epochs", metavar="N", help="Updates at most; each reads all rows.", rich_help_panel=TRAINING),
+    int | None,
+    typer.Option(
+        "--epochs",
+        parser=whole("--epochs"),
+        metavar="N",
+        help="Of gradient descent, which it chooses: updates at most, each a read of the data. Else 1,000.",
+        rich_help_panel=TRAINING,
+    ),
 ]
 Alpha = Annotated[
     float,
     typer.Option(
-        "--alpha", metavar="A", help="Penalty: alpha/2 w.w is added to the mean loss.", rich_help_panel=TRAINING
+        "--alpha",
+        parser=real("--alpha"),
+        metavar="A",
+        help="Penalty: alpha/2 w.w is added to the mean loss.",
+        rich_help_panel=TRAINING,
     ),
 ]
 Standardize = Annotated[
     bool | None,
     typer.Option(
         "--standardize/--no-standardize",
-        help="Train on numbers with mean 0, deviation 1. On unless refused.",
+        help="Train on numbers with mean 0, deviation 1; the penalty is then in these units. On for gradient descent, "
+        "else off.",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -100,6 +176,7 @@ Threads = Annotated[
     int | None,
     typer.Option(
         "--threads",
+        parser=whole("--threads"),
         metavar="T",
         help="Threads of the kernel; no bit of the model changes.",
         rich_help_panel=TRAINING,
@@ -122,6 +199,7 @@ ReportRow = Annotated[
     int | None,
     typer.Option(
         "--row",
+        parser=whole("--row"),
         metavar="K",
         help="The row that the report explains; else the training row that the model gets right by the smallest margin.",
         rich_help_panel=OUTPUT,

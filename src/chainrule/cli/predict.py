@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule import terminal
+from chainrule import screen
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, inputs_of, print_json
@@ -23,11 +23,11 @@ def run_predict(
 ) -> int:
     """Predict every row; the probability keeps all its digits."""
     check_outputs({"--out": out}, inputs_of(model_path, table_path))
-    messages = terminal.messages(quiet=quiet)
+    messages = screen.messages(quiet=quiet)
     model = load_model(model_path)
     design = encode(model.schema, read_for(model, table_path, na))
     for text in design.notes:
-        terminal.note(messages, text)
+        screen.note(messages, text)
     rows = predictions(model, design)
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -42,7 +42,7 @@ def run_predict(
     }
     if out is not None:
         write_atomically(out, as_csv(rows))
-        terminal.note(messages, f"wrote {len(rows):,} predictions to {out}")
+        screen.note(messages, f"wrote {len(rows):,} predictions to {out}")
     if as_json:
         print_json(document)
     elif out is None:

@@ -4,19 +4,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from chainrule.cli.documents import proven_digits
 from chainrule.cli.outputs import plain
 from chainrule.files import write_atomically
-from chainrule.report import Coefficients, Part, ReportInputs, render_report
-from chainrule.terminal import as_options
+from chainrule.report import Coefficients, Learning, Part, ReportInputs, render_report
+from chainrule.screen import as_options, run_and_certificate
 from chainrule.training import Training, closest_call, explain
 
 
 def write_report(
-    path: Path, training: Training, title: str, row: int | None = None, sources: Sequence[str] = ()
+    path: Path,
+    training: Training,
+    title: str,
+    row: int | None = None,
+    *,
+    learning: Training | None = None,
+    sources: Sequence[str] = (),
 ) -> None:
     """Write the report of a training as one HTML file.
 
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
+    learning: gradient descent on the same objective, whose learning curves are shown.
     """
     prepared, model, result = training.prepared, training.model, training.result
     design = prepared.design
@@ -35,10 +45,7 @@ def write_report(
             title=title,
             result=_as_on_the_command_line(plain(result.to_dict())),
             trace=result.trace,
-            coefficients=Coefficients(
-                prepared.schema.feature_names, result.w, float(result.b), result.w_fit, result.scale,
-                prepared.schema.numeric,
-            ),
+            coefficients=_coefficients(training),
             training=training_part,
             held_out=part(prepared.test, training.test_figures),
             schema=prepared.schema.to_dict(),
@@ -46,14 +53,30 @@ def write_report(
             predictions=training.predictions,
             notes=prepared.notes,
             sources=tuple(sources),
+            learning=None
+            if learning is None
+            else Learning(_as_on_the_command_line(plain(learning.result.to_dict())), learning.result.trace),
         )
     )  # fmt: skip
     write_atomically(path, page)
 
 
+def _coefficients(training: Training) -> Coefficients:
+    schema, result, proven = training.prepared.schema, training.result, training.result.certificate
+    is_bound = proven.kind == "bound"
+    return Coefficients(
+        names=schema.feature_names,
+        w=result.w,
+        b=float(result.b),
+        w_fit=result.w_fit,
+        scale=np.where(schema.numeric, training.deviations, 1.0),
+        numeric=schema.numeric,
+        digits=proven.digits if is_bound else None,
+        b_digits=proven_digits(float(result.b), proven.intercept) if is_bound else None,
+    )
+
+
 def _as_on_the_command_line(result: dict[str, Any]) -> dict[str, Any]:
-    """Name options in the sentences as the command line does."""
-    return result | {
-        "message": as_options(result["message"]),
-        "warnings": [as_options(text) for text in result["warnings"]],
-    }
+    """Name options in the sentences as the command line does; the certificate has its own section."""
+    run, _ = run_and_certificate(result)
+    return result | {"message": run, "warnings": [as_options(text) for text in result["warnings"]]}

@@ -1,5 +1,6 @@
 """One command from its arguments to its exit code: mistakes, warnings and Ctrl-C become one sentence on stderr."""
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,7 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
 
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:
-    from chainrule.terminal import as_options
+    from chainrule.screen import as_options
 
     try:
         parsed = typer.main.get_command(app).main(arguments, prog_name="chainrule", standalone_mode=False)
@@ -92,5 +93,6 @@ def _usage(sentence: str, arguments: list[str]) -> str:
     """Typer's own sentence, and where to read on."""
     command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     text = sentence.rstrip(".") if sentence else "a command is missing"
-    known = command in ("demo", "fit", "predict", "evaluate", "explain")
+    text = re.sub(r"^Invalid value(?: for '[^']*')?: (?=--)", "", text)  # our own sentences name the option
+    known = command in ("demo", "fit", "certify", "predict", "evaluate", "explain")
     return f"{text}; see chainrule {command + ' ' if known else ''}--help"

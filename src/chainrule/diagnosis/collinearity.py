@@ -151,8 +151,7 @@ def least_norm(w: Vector, b: float, moments: Moments, null_basis: Matrix) -> tup
 
 
 def _correlation(rows: DenseRows, moments: Moments, shift: Vector, size: Vector) -> Matrix:
-    inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
-    ratio, about = moments.sd * inverse, shift * inverse
+    ratio, about = (np.divide(v, size, out=np.zeros_like(size), where=size > 0) for v in (moments.sd, shift))
     if moments.correlation is not None:
         return np.asarray(moments.correlation * np.outer(ratio, ratio) + np.outer(about, about))
     n = rows.n_features
@@ -160,7 +159,7 @@ def _correlation(rows: DenseRows, moments: Moments, shift: Vector, size: Vector)
     if rows.X.size > MAX_DENSE:
         return np.diag((size > 0).astype(np.float64))  # too large to look for relations
     for _, X in active_blocks(rows, np.arange(n)):
-        Z = (X - (moments.mean - shift)) * inverse
+        Z = (X - (moments.mean - shift)) / np.where(size > 0, size, np.inf)
         matrix += Z.T @ Z
         total += len(Z)
     d = np.sqrt(np.diag(matrix))

@@ -204,7 +204,7 @@ def _first_step(output: Node, parameter: Node, path: list[Node], entry: int) -> 
         largest = max(known, default=0.0)
         if not largest <= 0.125:
             trial *= 2.0**-12
-        elif largest < 2.0**-30 and trial < 2.0**60 * max(size, 1.0):
+        elif largest < 2.0**-30 and trial < 2.0**60 * min(max(size, 1.0), 2.0**900):
             trial *= 2.0**12
         else:
             break

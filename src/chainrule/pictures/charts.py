@@ -1,11 +1,11 @@
-"""Charts of a fit as SVG text: what training did, odds ratios, probabilities, and the loss as a function of g.
+"""Charts of a fit as SVG text: odds ratios, probabilities, and the loss as a function of g.
 
 Each is for inlining in a page that has `style.palette_css()`. None draws a mark a row: a million rows are binned.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,173 +19,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 WIDTH = 440.0
 SHOWN_FEATURES = 30
-
-
-class TraceLike(Protocol):
-    """What the curves need of a trace: its columns."""
-
-    @property
-    def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Arrays of one length: "epoch", "loss", "accuracy", and maybe "held_out_loss" and "held_out_accuracy"."""
-        ...
-
-
-def loss_curves(trace: TraceLike, *, base_loss: float | None = None, standalone: bool = False) -> str:
-    """Draw the log-loss over the epochs, on the training rows and, where the trace has them, on held-out rows.
-
-    Parameters
-    ----------
-    trace : TraceLike
-        Columns "epoch" and "loss" (nats per unit of weight), optionally "held_out_loss".
-    base_loss : float, optional
-        Log-loss of the base rate alone, drawn as a level to beat.
-    standalone : bool
-        With its own colours, to be a file of its own.
-
-    Returns
-    -------
-    str
-        SVG text.
-    """
-    series = _series(trace, "loss", "held_out_loss")
-    return _curves("loss", "log-loss, nats per row", series, base_loss, "base rate alone", standalone)
-
-
-def accuracy_curves(trace: TraceLike, *, base_accuracy: float | None = None, standalone: bool = False) -> str:
-    """Draw the accuracy (share of rows on the right side of g = 1/2) over the epochs; arguments as `loss_curves`."""
-    series = _series(trace, "accuracy", "held_out_accuracy")
-    return _curves("accuracy", "accuracy, share of rows", series, base_accuracy, "larger class alone", standalone)
-
-
-def _series(trace: TraceLike, training: str, held_out: str) -> list[tuple[str, str, Floats, Floats]]:
-    epoch = np.asarray(trace.columns["epoch"], dtype=np.float64)
-    found = []
-    for column, label, role in ((training, "training", "training"), (held_out, "held out", "held-out")):
-        if column in trace.columns:
-            values = np.asarray(trace.columns[column], dtype=np.float64)
-            keep = np.isfinite(values)
-            if keep.any():
-                found.append((label, role, epoch[keep], values[keep]))
-    return found
-
-
-def _thin(x: Floats, y: Floats, bins: int = 300) -> tuple[Floats, Floats]:
-    """Keep the first, last, lowest and highest point of each bin of x: a swing of the curve is never lost."""
-    if len(x) <= 4 * bins or x[-1] <= x[0]:
-        return x, y
-    place = np.minimum(((x - x[0]) / (x[-1] - x[0]) * bins).astype(np.int64), bins - 1)
-    starts = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
-    ends = np.r_[starts[1:], len(x)]
-    keep = {0, len(x) - 1}
-    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
-        keep |= {a, b - 1, a + int(np.argmin(y[a:b])), a + int(np.argmax(y[a:b]))}
-    index = np.array(sorted(keep))
-    return x[index], y[index]
-
-
-def _curves(
-    kind: str, unit: str, series: list[tuple[str, str, Floats, Floats]], base: float | None, base_label: str,
-    standalone: bool,
-) -> str:  # fmt: skip
-    last = max((float(s[2][-1]) for s in series), default=1.0)
-    stretched = last >= 30  # the first epochs do most of the work, so long runs are shown by orders of magnitude
-
-    def across(epoch: Floats) -> Floats:
-        return np.log10(1 + epoch) if stretched else epoch
-
-    with drawing(WIDTH, 270) as d:
-        ax = d.axes(46, 34, WIDTH - 46 - 116, 190)
-        ax.set_xlim(0, float(across(np.array([max(last, 1.0)]))[0]))
-        values = [v for s in series for v in (float(s[3].min()), float(s[3].max()))]
-        known = [*values, base] if base is not None and math.isfinite(base) else values
-        _levels(ax, known or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
-        ticks = [e for e in (0, 1, 10, 100, 1000, 10**4, 10**5, 10**6, 10**7) if e <= last] if stretched else None
-        _epochs(ax, ticks, last, across)
-        d.text(8, 18, unit, role="muted", size=12)
-        d.text(46 + (WIDTH - 162) / 2, 266, "epoch", role="muted", size=12, anchor="center")
-        ends: list[tuple[float, str, str, bool]] = []
-        if base is not None and math.isfinite(base):
-            ax.axhline(base, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-            ends.append((_pixel(ax, d, 0, base)[1], f"{base_label}\n{number(base, 3)}", "muted", False))
-        for label, role, epoch, value in series:
-            x, y = _thin(across(epoch), value)
-            style: Any = "-" if role == "training" else (0, (5, 2.5))
-            ax.plot(x, y, color=colour(role), linewidth=2.2, linestyle=style, clip_on=False, zorder=3)
-            ends.append((_pixel(ax, d, 0, float(value[-1]))[1], f"{label}\n{number(float(value[-1]), 4)}", role, True))
-        _end_labels(d, ends, WIDTH - 108, 34, 228)
-    says = [
-        f"{label}: {number(float(v[0]), 5)} at epoch {number(float(e[0]))}, lowest {number(float(v.min()), 5)}, "
-        f"highest {number(float(v.max()), 5)}, {number(float(v[-1]), 5)} at epoch {number(float(e[-1]))}."
-        for label, _, e, v in series
-    ]
-    says += [f"{base_label}: {number(base, 5)}."] if base is not None and math.isfinite(base) else []
-    title = f"{'Log-loss' if kind == 'loss' else 'Accuracy'} over the epochs of training"
-    return d.svg(kind, title, " ".join(says) or "No finite value was recorded.", standalone=standalone)
-
-
-def _epochs(ax: "Axes", ticks: list[int] | None, last: float, across: Any) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    if ticks is None:
-        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(0, max(last, 1)) if t <= max(last, 1)]
-    elif last > 3.5 * ticks[-1]:  # nearer, the two labels would touch
-        ticks = [*ticks, int(last)]
-    labels = [f"{t:,}" if t < 10**6 else number(float(t), 2) for t in ticks]
-    ax.set_xticks([float(across(np.array([float(t)]))[0]) for t in ticks], labels)
-
-
-def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -> None:
-    """Set the range of y around values, by powers where they span more than a factor of 50, with level lines."""
-    from matplotlib.ticker import MaxNLocator
-
-    low, high = min(values), max(values)
-    if low > 0 and high > 50 * low:
-        ax.set_yscale("log")
-        low, high = low / 1.3, min(high, 1e307) * 1.3
-        first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
-        ticks = [10.0**k for k in range(first, last + 1, math.ceil((last - first + 1) / 5))]
-        labels = [number(t, 1) for t in ticks]
-    else:
-        pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-        low, high = low - pad, high + pad
-        if ceiling is not None:
-            high = min(high, ceiling + 1e-9)
-        ticks = [t for t in MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
-        step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-        places = max(0, -math.floor(math.log10(step) + 1e-9))
-        places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
-        labels = [
-            f"{t:.{places}f}".replace("-", "−") if places < 8 and abs(t) < 1e6 else number(float(t), 3) for t in ticks
-        ]
-    ax.set_ylim(low, high)
-    ax.set_yticks(ticks, labels)
-    ax.minorticks_off()
-    ax.grid(axis="y", color=colour("faint"), linewidth=1)
-    ax.set_axisbelow(True)
-
-
-def _pixel(ax: "Axes", d: Drawing, x: float, y: float) -> tuple[float, float]:
-    at = ax.transData.transform((x, y))
-    return float(at[0]), d.height - float(at[1])
-
-
-def _end_labels(d: Drawing, ends: list[tuple[float, str, str, bool]], x: float, top: float, bottom: float) -> None:
-    """Write two-line labels at the right of the curves' ends, moved apart where they would touch."""
-    ends = sorted(ends, key=lambda e: e[0])
-    gap = 36.0
-    at: list[float] = []
-    for wanted, *_ in ends:
-        at.append(max(wanted, at[-1] + gap) if at else max(wanted, top + 4))
-    limit = bottom - 16
-    for k in range(len(at) - 1, -1, -1):
-        at[k] = min(at[k], limit)
-        limit = at[k] - gap
-    for y, (wanted, words, role, bold) in zip(at, ends, strict=True):
-        name, value = words.split("\n")
-        if abs(y - wanted) > 3:
-            d.line([(x - 8, wanted), (x - 1, y)], role=role, width=0.8)
-        d.text(x + 2, y - 1, name, role=role, size=12, bold=bold)
-        d.text(x + 2, y + 13, value, role=role, size=12)
 
 
 def odds_forest(

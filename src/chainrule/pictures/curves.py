@@ -1,0 +1,368 @@
+"""Curves of a run as SVG text: loss and accuracy, and how far the objective is from its optimum.
+
+Each is for inlining in a page that has `style.palette_css()`. None draws a mark an epoch of a long run.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.pictures.style import Drawing, colour, drawing
+from chainrule.pictures.text import number, power_of_ten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+WIDTH = 440.0
+MANY = 30.0  # epochs or reads, from which on they are shown by orders of magnitude
+
+
+class TraceLike(Protocol):
+    """What the curves need of a trace: its columns."""
+
+    @property
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Arrays of one length: "epoch", "loss", "accuracy", maybe "held_out_loss", "reads", "share", "gap" and others."""
+        ...
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart: x (epochs or reads of the data), y, and the share of the rows that each y was computed on."""
+
+    label: str
+    role: str
+    x: Floats
+    y: Floats
+    share: Floats
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level line and its name."""
+
+    label: str
+    value: float
+
+
+def loss_curves(
+    trace: TraceLike, *, base_loss: float | None = None, optimum_loss: float | None = None, by_reads: bool = False,
+    standalone: bool = False,
+) -> str:  # fmt: skip
+    """Draw the log-loss over the epochs, on the training rows and, where the trace has them, on held-out rows.
+
+    Parameters
+    ----------
+    trace : TraceLike
+        Columns "epoch" and "loss" (nats per unit of weight), optionally "held_out_loss".
+    base_loss : float, optional
+        Log-loss of the base rate alone, drawn as a level to beat.
+    optimum_loss : float, optional
+        Log-loss at the certified optimum, drawn as the level to reach.
+    by_reads : bool
+        Over the reads of the data in place of the epochs: for runs of few steps. What was computed on a sample of the
+        rows alone (column "share" below 1) is hollow.
+    standalone : bool
+        With its own colours, to be a file of its own.
+
+    Returns
+    -------
+    str
+        SVG text.
+    """
+    levels = [("base rate alone", base_loss), ("optimum", optimum_loss)]
+    return _curves(
+        "loss", "log-loss, nats per row", _series(trace, "loss", by_reads), _known(levels), by_reads, standalone
+    )
+
+
+def accuracy_curves(
+    trace: TraceLike, *, base_accuracy: float | None = None, by_reads: bool = False, standalone: bool = False
+) -> str:
+    """Draw the accuracy (share of rows on the right side of g = 1/2) over the epochs; arguments as `loss_curves`."""
+    levels = _known([("larger class alone", base_accuracy)])
+    series = _series(trace, "accuracy", by_reads)
+    return _curves("accuracy", "accuracy, share of rows", series, levels, by_reads, standalone)
+
+
+def _known(levels: Sequence[tuple[str, float | None]]) -> list[Level]:
+    return [Level(label, value) for label, value in levels if value is not None and math.isfinite(value)]
+
+
+def _series(trace: TraceLike, column: str, by_reads: bool) -> list[Curve]:
+    columns = trace.columns
+    x = np.asarray(columns["reads" if by_reads else "epoch"], dtype=np.float64)
+    share = np.asarray(columns["share"], dtype=np.float64) if "share" in columns else np.ones(len(x))
+    found = []
+    for name, label, role in ((column, "training", "training"), (f"held_out_{column}", "held out", "held-out")):
+        if name in columns:
+            values = np.asarray(columns[name], dtype=np.float64)
+            keep = np.isfinite(values)
+            if keep.any():
+                # held-out rows are all read at every step
+                shares = share if role == "training" else np.ones(len(x))
+                found.append(Curve(label, role, x[keep], values[keep], shares[keep]))
+    return found
+
+
+def _thin(x: Floats, y: Floats, bins: int = 300) -> tuple[Floats, Floats]:
+    """Keep the first, last, lowest and highest point of each bin of x: a swing of the curve is never lost."""
+    if len(x) <= 4 * bins or x[-1] <= x[0]:
+        return x, y
+    place = np.minimum(((x - x[0]) / (x[-1] - x[0]) * bins).astype(np.int64), bins - 1)
+    starts = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
+    ends = np.r_[starts[1:], len(x)]
+    keep = {0, len(x) - 1}
+    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
+        keep |= {a, b - 1, a + int(np.argmin(y[a:b])), a + int(np.argmax(y[a:b]))}
+    index = np.array(sorted(keep))
+    return x[index], y[index]
+
+
+def _curves(
+    kind: str, unit: str, series: list[Curve], levels: list[Level], by_reads: bool, standalone: bool
+) -> str:  # fmt: skip
+    last = max((float(s.x[-1]) for s in series), default=1.0)
+    stretched = last >= MANY  # the first epochs do most of the work, so long runs are shown by orders of magnitude
+    sampled = any((s.share < 1).any() for s in series)
+
+    def across(epoch: Floats) -> Floats:
+        return np.log10(1 + epoch) if stretched else epoch
+
+    with drawing(WIDTH, 292 if sampled else 270) as d:
+        ax = d.axes(46, 34, WIDTH - 46 - 116, 190)
+        ax.set_xlim(0, float(across(np.array([max(last, 1.0)]))[0]))
+        values = [v for s in series for v in (float(s.y.min()), float(s.y.max()))] + [level.value for level in levels]
+        _levels(ax, values or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
+        ticks = [e for e in (0, 1, 10, 100, 1000, 10**4, 10**5, 10**6, 10**7) if e <= last] if stretched else None
+        _epochs(ax, ticks, last, across)
+        d.text(8, 18, unit, role="muted", size=12)
+        d.text(46 + (WIDTH - 162) / 2, 266, "reads of the data" if by_reads else "epoch", role="muted", size=12,
+               anchor="center")  # fmt: skip
+        ends: list[tuple[float, str, str, bool]] = []
+        digits = 3 if len(levels) == 1 else 4
+        for level in levels:
+            ax.axhline(level.value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
+            ends.append(
+                (_pixel(ax, d, 0, level.value)[1], f"{level.label}\n{number(level.value, digits)}", "muted", False)
+            )
+        for curve in series:
+            _line(ax, curve, across, dots=by_reads)
+            end = _pixel(ax, d, 0, float(curve.y[-1]))[1]
+            ends.append((end, f"{curve.label}\n{number(float(curve.y[-1]), 4)}", curve.role, True))
+        _end_labels(d, ends, WIDTH - 108, 34, 228)
+        if sampled:
+            d.text(46, 288, "○ on a sample of the rows    ● on all rows", role="muted", size=12)
+    says = [_told(curve, by_reads) for curve in series]
+    says += [f"{level.label[:1].upper()}{level.label[1:]}: {number(level.value, 5)}." for level in levels]
+    over = "reads of the data" if by_reads else "epochs of training"
+    title = f"{'Log-loss' if kind == 'loss' else 'Accuracy'} over the {over}"
+    return d.svg(kind, title, " ".join(says) or "No finite value was recorded.", standalone=standalone)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A run on its way down.
+
+    trace: columns "reads", "gap", "objective", "share". optimum_at_least: a lower bound on F*; inf: none is known.
+    own: whether all reads are its own; else those before the first line, which measured the distance, are not counted.
+    """
+
+    label: str
+    role: str
+    trace: TraceLike
+    optimum_at_least: float | None = None
+    own: bool = True
+
+    def curve(self) -> Curve | None:
+        """Bounds on F - F* by the reads so far: the one proven at the point itself, else F less the lower bound on F*."""
+        columns = self.trace.columns
+        if not {"reads", "gap", "objective", "share"} <= set(columns):
+            return None
+        reads, gap, F, share = (
+            np.asarray(columns[k], dtype=np.float64) for k in ("reads", "gap", "objective", "share")
+        )
+        if self.optimum_at_least is not None and math.isfinite(self.optimum_at_least):
+            gap = np.minimum(gap, np.where(share >= 1, F - self.optimum_at_least, np.inf))
+        keep = np.isfinite(gap) & (gap > 0) & np.isfinite(F)
+        if not keep.any():
+            return None
+        # before the first line: the columns' moments and the loss at the start
+        x = reads if self.own else reads - reads[0] + 2
+        return Curve(self.label, self.role, np.maximum(x[keep], 1.0), gap[keep], share[keep])
+
+
+def gap_curves(
+    runs: Sequence[Descent], *, tol: float | None = None, infimum: bool = False, standalone: bool = False
+) -> str | None:
+    """Draw how far the objective is proven to be from its optimum, by the reads of the data so far; both in powers of ten.
+
+    Parameters
+    ----------
+    runs : sequence of Descent
+    tol : float, optional
+        The bound that was asked for, drawn as the level to reach.
+    infimum : bool
+        There is no optimum: the distance is that from inf F.
+    standalone : bool
+        With its own colours, to be a file of its own.
+
+    Returns
+    -------
+    str or None
+        SVG text; None where no bound is known.
+    """
+    series = [curve for run in runs if (curve := run.curve()) is not None]
+    if not series:
+        return None
+    last = max(float(curve.x[-1]) for curve in series)
+    stretched = last >= MANY
+    across = np.log10 if stretched else np.asarray
+    optimum = "inf F" if infimum else "F*"
+    levels = _known([("tol", tol if tol else None)])
+    with drawing(WIDTH, 290) as d:
+        ax = d.axes(56, 34, WIDTH - 56 - 126, 210)
+        ax.set_xlim(0, float(across(np.array([max(last, 2.0)]))[0]))
+        _powers(ax, [*(v for c in series for v in (c.y.min(), c.y.max())), *(level.value for level in levels)])
+        ticks = [10**k for k in range(8) if 10**k <= last] if stretched else None
+        _epochs(ax, ticks, last, across)
+        d.text(8, 18, f"F − {optimum} at most, nats", role="muted", size=12)
+        d.text(56 + (WIDTH - 182) / 2, 286, "reads of the data", role="muted", size=12, anchor="center")
+        ends: list[tuple[float, str, str, bool]] = []
+        for level in levels:
+            ax.axhline(level.value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
+            ends.append((_pixel(ax, d, 0, level.value)[1], f"{level.label}\n{number(level.value, 2)}", "muted", False))
+        for curve in series:
+            _line(ax, curve, across, dots=len(curve.x) < MANY)
+            x, y = _pixel(ax, d, float(across(curve.x[-1:])[0]), float(curve.y[-1]))
+            name, value = curve.label, f"{number(float(curve.x[-1]), 4)} reads"
+            if x > WIDTH - 150:
+                ends.append((y, f"{name}\n{value}", curve.role, True))
+            else:
+                d.text(x + 10, y - 3, name, role=curve.role, size=12, bold=True)
+                d.text(x + 10, y + 11, value, role=curve.role, size=12)
+        _end_labels(d, ends, WIDTH - 118, 34, 248)
+    says = [
+        f"{curve.label}: F − {optimum} is at most {number(float(curve.y[0]), 2)} after {number(float(curve.x[0]), 3)} reads "
+        f"of the data, and {number(float(curve.y[-1]), 2)} after {number(float(curve.x[-1]), 4)}."
+        for curve in series
+    ]
+    says += [f"Asked for: {number(level.value, 2)}." for level in levels]
+    return d.svg("gap", f"Distance of the objective from its {'infimum' if infimum else 'optimum'}", " ".join(says),
+                 standalone=standalone)  # fmt: skip
+
+
+def _powers(ax: "Axes", values: Sequence[float]) -> None:
+    """Set a range of y by powers of ten around values, with level lines."""
+    low, high = math.floor(math.log10(min(values)) - 0.2), math.ceil(math.log10(max(values)) + 0.1)
+    step = max(1, math.ceil((high - low) / 7))
+    ax.set_yscale("log")
+    ax.set_ylim(10.0**low, 10.0**high)
+    ticks = range(high - (high - low) // step * step, high + 1, step)
+    ax.set_yticks([10.0**k for k in ticks], ["1" if k == 0 else power_of_ten(k) for k in ticks])
+    ax.minorticks_off()
+    ax.grid(axis="y", color=colour("faint"), linewidth=1)
+    ax.set_axisbelow(True)
+
+
+def _line(ax: "Axes", curve: Curve, across: Any, *, dots: bool) -> None:
+    """Draw a curve; with dots, each step's, hollow and on a lighter line where only a sample of the rows was read."""
+    dashes: Any = "-" if curve.role != "held-out" else (0, (5, 2.5))
+    ink = colour(curve.role)
+    if not dots:
+        x, y = _thin(across(curve.x), curve.y)
+        ax.plot(x, y, color=ink, linewidth=2.2, linestyle=dashes, clip_on=False, zorder=3)
+        return
+    x, y, whole = across(curve.x), curve.y, curve.share >= 1
+    for k in range(len(x) - 1):
+        light = not (whole[k] and whole[k + 1])
+        ax.plot(x[k : k + 2], y[k : k + 2], color=ink, linewidth=1.2 if light else 2.2, linestyle=dashes,
+                alpha=0.45 if light else 1.0, zorder=3)  # fmt: skip
+    for some, fill in ((whole, ink), (~whole, colour("paper"))):
+        ax.plot(x[some], y[some], color=ink, markerfacecolor=fill, marker="o", markersize=6, markeredgewidth=1.6,
+                linestyle="", clip_on=False, zorder=4)  # fmt: skip
+
+
+def _told(curve: Curve, by_reads: bool) -> str:
+    x, y = curve.x, curve.y
+    if not by_reads:
+        return (
+            f"{curve.label}: {number(float(y[0]), 5)} at epoch {number(float(x[0]))}, lowest {number(float(y.min()), 5)}, "
+            f"highest {number(float(y.max()), 5)}, {number(float(y[-1]), 5)} at epoch {number(float(x[-1]))}."
+        )
+    points = [
+        f"{number(value, 5)} after {number(at, 3)} reads"
+        + (f", on {100 * share:.3g}% of the rows" if share < 1 else "")
+        for at, value, share in zip(x.tolist(), y.tolist(), curve.share.tolist(), strict=True)
+    ]
+    return f"{curve.label}: {'; '.join(points)}."
+
+
+def _epochs(ax: "Axes", ticks: list[int] | None, last: float, across: Any) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if ticks is None:
+        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(0, max(last, 1)) if t <= max(last, 1)]
+    elif last > 3.5 * ticks[-1]:  # nearer, the two labels would touch
+        ticks = [*ticks, int(last)]
+    labels = [f"{t:,}" if t < 10**6 else number(float(t), 2) for t in ticks]
+    ax.set_xticks([float(across(np.array([float(t)]))[0]) for t in ticks], labels)
+
+
+def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -> None:
+    """Set the range of y around values, by powers where they span more than a factor of 50, with level lines."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = min(values), max(values)
+    if low > 0 and high > 50 * low:
+        ax.set_yscale("log")
+        low, high = low / 1.3, min(high, 1e307) * 1.3
+        first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+        ticks = [10.0**k for k in range(first, last + 1, math.ceil((last - first + 1) / 5))]
+        labels = [number(t, 1) for t in ticks]
+    else:
+        pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
+        low, high = low - pad, high + pad
+        if ceiling is not None:
+            high = min(high, ceiling + 1e-9)
+        ticks = [t for t in MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
+        step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+        places = max(0, -math.floor(math.log10(step) + 1e-9))
+        places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
+        labels = [
+            f"{t:.{places}f}".replace("-", "−") if places < 8 and abs(t) < 1e6 else number(float(t), 3) for t in ticks
+        ]
+    ax.set_ylim(low, high)
+    ax.set_yticks(ticks, labels)
+    ax.minorticks_off()
+    ax.grid(axis="y", color=colour("faint"), linewidth=1)
+    ax.set_axisbelow(True)
+
+
+def _pixel(ax: "Axes", d: Drawing, x: float, y: float) -> tuple[float, float]:
+    at = ax.transData.transform((x, y))
+    return float(at[0]), d.height - float(at[1])
+
+
+def _end_labels(d: Drawing, ends: list[tuple[float, str, str, bool]], x: float, top: float, bottom: float) -> None:
+    """Write two-line labels at the right of the curves' ends, moved apart where they would touch."""
+    ends = sorted(ends, key=lambda e: e[0])
+    gap = 36.0
+    at: list[float] = []
+    for wanted, *_ in ends:
+        at.append(max(wanted, at[-1] + gap) if at else max(wanted, top + 4))
+    limit = bottom - 16
+    for k in range(len(at) - 1, -1, -1):
+        at[k] = min(at[k], limit)
+        limit = at[k] - gap
+    for y, (wanted, words, role, bold) in zip(at, ends, strict=True):
+        name, value = words.split("\n")
+        if abs(y - wanted) > 3:
+            d.line([(x - 8, wanted), (x - 1, y)], role=role, width=0.8)
+        d.text(x + 2, y - 1, name, role=role, size=12, bold=bold)
+        d.text(x + 2, y + 13, value, role=role, size=12)
