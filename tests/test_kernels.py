@@ -158,6 +158,43 @@ def test_float32_is_summed_in_float64(order, rng):
     assert_same(read_rows(X32, ALL, y=y, s=s, w=w, b=b), twin(X32, y, s, w, b))
 
 
+@pytest.mark.parametrize("n", [1, 7, 8, 13, 130, 700, 1500])
+@pytest.mark.parametrize("viewed", [False, True])
+def test_order_and_float32_change_no_bit_of_any_read(n, viewed, kernel, rng):
+    m = BLOCK_ROWS + 77
+    X = (rng.normal(size=(m, n)) + 3.0).astype(np.float32)
+    y = rng.integers(0, 2, m).astype(np.uint8)
+    s = np.where(rng.random(m) < 0.02, 0.0, rng.choice([0.5, 1.0, 3.0], m))
+    X[s == 0] = np.nan
+    w, b, v, q = rng.normal(size=n) / n, 0.3, rng.normal(size=n + 1), rng.random(n + 1)
+    view = View(np.full(n, 2.9), np.full(n, 0.5)) if viewed else None
+    index = rng.permutation(m)[: m // 2]
+    layouts = [np.array(X, dtype=kind, order=order) for kind in (np.float64, np.float32) for order in "CF"]
+    wide = np.zeros((m, 2 * n), dtype=np.float32)
+    wide[:, ::2] = X
+    layouts.append(wide[:, ::2])
+    whats = [What.LOSS, What.LOSS | What.GRADIENT, What.LOSS | What.PRODUCT]
+    whats += [What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS, What.MOMENTS] + ([ALL] if n <= 130 else [])
+    for what in whats:
+        for weighted, places in ((False, None), (True, None), (True, index)):
+            reads = []
+            for A in layouts:
+                A = A if weighted else A[s > 0]
+                given = {"y": y, "s": s} if weighted else {"y": y[s > 0], "s": None}
+                if places is not None:
+                    given = {"y": y[places], "s": s[places], "index": places}
+                z = np.empty(len(given["y"]))
+                sums = read_rows(A, what, w=w, b=b, v=v, q=q, z=z, view=view, **given)
+                assert np.isfinite(sums.loss)
+                reads.append((sums, z))
+            first, z = reads[0]
+            for sums, scores in reads[1:]:
+                for name, value in vars(first).items():
+                    np.testing.assert_array_equal(getattr(sums, name), value, f"{what!r} {name}")
+                if what & What.LOSS:
+                    np.testing.assert_array_equal(scores, z)
+
+
 @pytest.mark.parametrize("n", [3, 28, 61])
 def test_threads_change_no_bit(n, rng):
     X, y, s, w, b = problem(rng, 40 * BLOCK_ROWS + 5, n)

@@ -11,8 +11,6 @@
 namespace chainrule {
 namespace {
 
-using Sums = std::vector<double>;
-
 // A binary tree over the blocks: node i of a level is the sum of nodes 2i and 2i + 1 below it, and a last node without a sibling
 // moves up as it is. Whichever thread brings the second of two siblings adds them, so few nodes wait at a time.
 class Tree {
@@ -21,20 +19,20 @@ class Tree {
   Tree(std::int64_t size, std::int64_t added, std::int64_t blocks)
       : size_(static_cast<std::size_t>(size)), added_(static_cast<std::size_t>(added)), blocks_(blocks) {}
 
-  Sums take_buffer() {
+  Doubles take_buffer() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (spare_.empty()) return Sums(size_);
-    Sums buffer = std::move(spare_.back());
+    if (spare_.empty()) return Doubles(size_);
+    Doubles buffer = std::move(spare_.back());
     spare_.pop_back();
     return buffer;
   }
 
-  void add(std::int64_t block, Sums sums) {
+  void add(std::int64_t block, Doubles sums) {
     std::int64_t index = block, count = blocks_;
     for (std::uint64_t level = 0; count > 1; ++level, index /= 2, count = (count + 1) / 2) {
       const std::int64_t sibling = index ^ 1;
       if (sibling >= count) continue;
-      Sums other;
+      Doubles other;
       {
         const std::lock_guard<std::mutex> lock(mutex_);
         const auto found = waiting_.find(key(level, sibling));
@@ -52,12 +50,12 @@ class Tree {
     root_ = std::move(sums);
   }
 
-  Sums root() { return std::move(root_); }
+  Doubles root() { return std::move(root_); }
 
  private:
   static std::uint64_t key(std::uint64_t level, std::int64_t index) { return level << 56 | static_cast<std::uint64_t>(index); }
 
-  void combine(Sums& sums, const Sums& other) const {
+  void combine(Doubles& sums, const Doubles& other) const {
     for (std::size_t j = 0; j < added_; ++j) sums[j] += other[j];
     for (std::size_t j = added_; j < size_; ++j) sums[j] = other[j] > sums[j] ? other[j] : sums[j];
   }
@@ -65,9 +63,9 @@ class Tree {
   const std::size_t size_, added_;
   const std::int64_t blocks_;
   std::mutex mutex_;
-  std::unordered_map<std::uint64_t, Sums> waiting_;
-  std::vector<Sums> spare_;
-  Sums root_;
+  std::unordered_map<std::uint64_t, Doubles> waiting_;
+  std::vector<Doubles> spare_;
+  Doubles root_;
 };
 
 // The matrix of this many blocks, one after the other, is one leaf of its tree: a leaf is long where there are enough of them.
@@ -92,18 +90,18 @@ Reading read_rows(const Kernels& kernels, const Job& job, int threads, const std
 
   const auto work = [&](bool asks) {
     try {
-      std::vector<double> scratch(static_cast<std::size_t>(kernels.scratch_doubles(job)));
+      Doubles scratch(static_cast<std::size_t>(kernels.scratch_doubles(job)));
       auto asked = std::chrono::steady_clock::now();
       while (!stop) {
         const std::int64_t leaf = next++;
         if (leaf >= leaves) return;
         const std::int64_t first_block = leaf * per_leaf;
         const std::int64_t end_block = first_block + per_leaf < blocks ? first_block + per_leaf : blocks;
-        Sums matrix = matrices.take_buffer();
+        Doubles matrix = matrices.take_buffer();
         for (std::int64_t block = first_block; block < end_block && !stop; ++block) {
           const std::int64_t first = block * kBlockRows;
           const std::int64_t end = first + kBlockRows < job.m ? first + kBlockRows : job.m;
-          Sums sums = tree.take_buffer();
+          Doubles sums = tree.take_buffer();
           kernels.block(job, first, end, sums.data(), matrix.data(), block == first_block, scratch.data());
           tree.add(block, std::move(sums));
           if (!asks) continue;

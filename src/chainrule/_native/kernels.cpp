@@ -18,162 +18,72 @@ namespace CHAINRULE_ISA {
 
 namespace {
 
+#include "tiles.hpp"
+
 #if defined(__AVX512F__)
 constexpr int kRowsAtOnce = 8;  // dot products that share a load of w
 #else
 constexpr int kRowsAtOnce = 4;
 #endif
-constexpr std::ptrdiff_t kAheadBytes = 16384;
+constexpr std::ptrdiff_t kAheadBytes = 40960;
 constexpr std::int64_t kColumnsForTwo = 128;
 
-inline std::int64_t chunks_of(std::int64_t n) { return (n + 7) / 8; }
-inline std::int64_t padded(std::int64_t n) { return n < 8 ? 8 : n; }
-// The last chunk of eight columns overlaps the one before it, so that no load leaves a row.
-inline std::int64_t offset_of(std::int64_t chunk, std::int64_t n) {
-  const std::int64_t offset = 8 * chunk;
-  return (n >= 8 && offset + 8 > n) ? n - 8 : offset;
-}
-
-// A vector over columns in chunks of eight, zero where the last chunk repeats a column.
-void to_chunks(const double* x, std::int64_t n, double* chunks) {
-  for (std::int64_t c = 0; c < chunks_of(n); ++c)
-    for (std::int64_t k = 0; k < 8; ++k) {
-      const std::int64_t j = offset_of(c, n) + k;
-      chunks[8 * c + k] = (j < n && j >= 8 * c) ? x[j] : 0.0;
-    }
-}
-
-// A block's scratch memory, carved from one allocation.
-struct Scratch {
-  double *zero_row, *tile, *w, *v, *p, *cp, *gradient, *squares, *q, *panel;
-
-  Scratch(const Job& job, double* memory) {
-    const std::int64_t chunked = 8 * chunks_of(job.n);
-    zero_row = memory;
-    tile = zero_row + chunked;
-    w = tile + 16 * chunked;
-    v = w + chunked;
-    p = v + chunked;
-    cp = p + chunked;
-    gradient = cp + chunked;
-    squares = gradient + chunked;
-    q = squares + chunked;
-    panel = q + chunked;
-  }
+// Where the data stand that come next: eight places, one step apart, for each chunk of columns. The dot product asks for four of
+// them and the gradient for the others, so that the memory always has something to do.
+struct Ahead {
+  const char* at;
+  std::ptrdiff_t step, chunk;  // chunk 0: nowhere
 };
 
-std::int64_t scratch_doubles(const Job& job) {
-  const std::int64_t panel = (job.what & kHessian) ? MatrixLayout(job).strips * kStripStep<double> : 0;  // in bytes the same in float
-  return 24 * 8 * chunks_of(job.n) + panel;
-}
-
-template <bool Shift>
-inline Lanes element(const double* row, std::int64_t offset, const Scratch& scratch) {
-  const Lanes x = load(row + offset);
-  return Shift ? x * load(scratch.p + offset) - load(scratch.cp + offset) : x;
-}
-
-// Eight rows as pointers to doubles: where they lie, or in the scratch tile. Rows past the end and rows of weight 0 become
-// a row of zeros, so that what stands in them does no harm.
-struct Tile {
-  const double* row[8];
-  Lanes sign;  // 1 - 2y
-  Lanes s;
-  std::int64_t rows;
-};
-
-template <typename T>
-inline void gather(const Job& job, std::int64_t i, double* out) {
-  const char* x = job.data + i * job.row_stride;
-  if (job.col_stride == sizeof(T)) {
-    const T* row = reinterpret_cast<const T*>(x);
-    for (std::int64_t j = 0; j < job.n; ++j) out[j] = static_cast<double>(row[j]);
-  } else {
-    for (std::int64_t j = 0; j < job.n; ++j, x += job.col_stride) out[j] = static_cast<double>(*reinterpret_cast<const T*>(x));
-  }
-}
-
-// Signs 1 - 2y of eight labels that lie one after the other.
-inline Lanes signs_of(const std::uint8_t* y) {
-  Bytes bytes;
-  __builtin_memcpy(&bytes, y, 8);
-  return splat(1.0) - splat(2.0) * __builtin_convertvector(bytes, Lanes);
-}
-
-inline void fill_tile(const Job& job, const Scratch& scratch, bool direct, std::int64_t first, std::int64_t end, double* gathered,
-                      Tile& tile) {
-  tile.rows = end - first < 8 ? end - first : 8;
-  if (direct && !job.index && !job.s && tile.rows == 8) {
-    const char* row = job.data + first * job.row_stride;
-    for (int k = 0; k < 8; ++k, row += job.row_stride) tile.row[k] = reinterpret_cast<const double*>(row);
-    tile.s = splat(1.0);
-    tile.sign = job.y ? signs_of(job.y + first) : splat(1.0);
-    return;
-  }
-  const std::int64_t width = 8 * chunks_of(job.n);
-  double s[8];
-  std::uint8_t y[8] = {};
-  for (std::int64_t k = 0; k < 8; ++k) {
-    const std::int64_t i = first + k;
-    s[k] = k >= tile.rows ? 0.0 : job.s ? job.s[i] : 1.0;
-    if (k < tile.rows && job.y) y[k] = job.y[i];
-    if (k >= tile.rows || s[k] == 0.0) {
-      tile.row[k] = scratch.zero_row;
-      continue;
-    }
-    const std::int64_t at = job.index ? job.index[i] : i;
-    if (direct) {
-      tile.row[k] = reinterpret_cast<const double*>(job.data + at * job.row_stride);
-      continue;
-    }
-    double* out = gathered + k * width;
-    if (job.is_float32)
-      gather<float>(job, at, out);
-    else
-      gather<double>(job, at, out);
-    tile.row[k] = out;
-  }
-  tile.s = load(s);
-  tile.sign = signs_of(y);
+inline void fetch_four(const Ahead& ahead) {
+  if (!ahead.chunk) return;
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
 }
 
 // x.w of the tile's eight rows.
-template <bool Shift>
-inline Lanes dot(const Tile& tile, std::int64_t n, const double* w, const Scratch& scratch) {
+template <bool Shift, typename T>
+inline Lanes dot_rows(const Tile& tile, std::int64_t n, const double* w, const Scratch& scratch, Ahead ahead) {
   const std::int64_t chunks = chunks_of(n);
+  const T* const* row = rows_of<T>(tile);
   Lanes sums[8];
   for (int first = 0; first < 8; first += kRowsAtOnce) {
     Lanes a[kRowsAtOnce] = {};
     for (std::int64_t c = 0; c < chunks; ++c) {
       const std::int64_t offset = offset_of(c, n);
       const Lanes wc = load(w + 8 * c);
+      if (first == 0) fetch_four(ahead);
+      ahead.at += ahead.chunk;
 #pragma GCC unroll 8
-      for (int k = 0; k < kRowsAtOnce; ++k) a[k] += element<Shift>(tile.row[first + k], offset, scratch) * wc;
+      for (int k = 0; k < kRowsAtOnce; ++k) a[k] += element<Shift>(row[first + k], offset, scratch) * wc;
     }
     for (int k = 0; k < kRowsAtOnce; ++k) sums[first + k] = a[k];
   }
   return sum_lanes(sums);
 }
 
-// gradient += sum over the tile of r x. The tile is in the cache, so the memory is free to fetch what comes, `ahead` bytes on.
 template <bool Shift>
-inline void add_rows(const Tile& tile, std::int64_t n, Lanes r, double* gradient, const Scratch& scratch, std::ptrdiff_t ahead) {
+inline Lanes dot(const Tile& tile, std::int64_t n, const double* w, const Scratch& scratch, const Ahead& ahead) {
+  return tile.narrow ? dot_rows<Shift, float>(tile, n, w, scratch, ahead) : dot_rows<Shift, double>(tile, n, w, scratch, ahead);
+}
+
+// gradient += sum over the tile of r x.
+template <bool Shift, typename T>
+inline void add_rows(const Tile& tile, std::int64_t n, Lanes r, double* gradient, const Scratch& scratch, Ahead ahead) {
   const std::int64_t chunks = chunks_of(n);
+  const T* const* row = rows_of<T>(tile);
   Lanes rk[8];
 #pragma GCC unroll 8
   for (int k = 0; k < 8; ++k) rk[k] = splat(r[k]);
-  for (std::int64_t c = 0; c < chunks; ++c) {
+  for (std::int64_t c = 0; c < chunks; ++c, ahead.at += ahead.chunk) {
     const std::int64_t offset = offset_of(c, n);
-    if (ahead) {
-#pragma GCC unroll 8
-      for (int k = 0; k < 8; ++k) __builtin_prefetch(reinterpret_cast<const char*>(tile.row[k] + offset) + ahead, 0, 2);
-    }
-    Lanes a = rk[0] * element<Shift>(tile.row[0], offset, scratch);
-    Lanes b = rk[4] * element<Shift>(tile.row[4], offset, scratch);
+    fetch_four(ahead);
+    Lanes a = rk[0] * element<Shift>(row[0], offset, scratch);
+    Lanes b = rk[4] * element<Shift>(row[4], offset, scratch);
 #pragma GCC unroll 3
     for (int k = 1; k < 4; ++k) {
-      a += rk[k] * element<Shift>(tile.row[k], offset, scratch);
-      b += rk[k + 4] * element<Shift>(tile.row[k + 4], offset, scratch);
+      a += rk[k] * element<Shift>(row[k], offset, scratch);
+      b += rk[k + 4] * element<Shift>(row[k + 4], offset, scratch);
     }
     store(gradient + 8 * c, load(gradient + 8 * c) + (a + b));
   }
@@ -207,15 +117,6 @@ inline void add_weighted_squares(const Tile& tile, std::int64_t n, double* squar
     }
     store(squares + 8 * c, load(squares + 8 * c) + a);
   }
-}
-
-// From chunks to a plain vector over columns.
-inline void from_chunks(const double* chunks, std::int64_t n, double* x) {
-  for (std::int64_t c = 0; c < chunks_of(n); ++c)
-    for (std::int64_t k = 0; k < 8; ++k) {
-      const std::int64_t j = offset_of(c, n) + k;
-      if (j < n && j >= 8 * c) x[j] = chunks[8 * c + k];
-    }
 }
 
 // Rows of the panel: sqrt(h) x~.
@@ -275,17 +176,18 @@ inline void add_squares(const Job& job, const Tile& tile, double* squares, doubl
 
 template <bool Shift>
 void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sums, double* matrix, bool fresh, double* memory) {
-  const Scratch scratch(job, memory);
+  const Source source(job);
+  const Scratch scratch(job, source, memory);
   const Layout layout(job);
   const MatrixLayout matrix_layout(job);
   const std::int64_t n = job.n, chunked = 8 * chunks_of(n);
-  const bool direct = !job.is_float32 && job.col_stride == sizeof(double) && n >= 8 && job.row_stride % 8 == 0;
-  for (std::int64_t j = 0; j < 17 * chunked; ++j) scratch.zero_row[j] = 0.0;  // the row of zeros and the tile's padding
+  if (n < 8)
+    for (std::int64_t j = 0; j < source.copied_rows * source.step; ++j) scratch.copies[j] = 0.0;  // the padding of short rows
   for (std::int64_t j = 0; j < chunked; ++j) {
     const bool in = j < n;
     scratch.p[j] = (in && Shift) ? job.p[j] : 1.0;
     scratch.cp[j] = (in && Shift) ? job.cp[j] : 0.0;
-    if (in && Shift) scratch.zero_row[j] = job.center[j];
+    scratch.zero_row[j] = (in && Shift) ? job.center[j] : 0.0;
     scratch.gradient[j] = scratch.squares[j] = 0.0;
   }
   if (job.w) to_chunks(job.w, n, scratch.w);
@@ -296,9 +198,21 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
   for (std::int64_t j = layout.extremes; j < layout.size; ++j) sums[j] = -__builtin_inf();
 
   Lanes loss = {}, correct = {}, weight = {}, bias = {};
-  // Into the second cache, 16 kB ahead or a tile: measured, a quarter faster on 300 columns; the first cache is too small.
+  // Into the second cache, 40 kB ahead or a tile, or what is copied next: the first cache is too small.
   const std::ptrdiff_t tile_bytes = 8 * job.row_stride;
-  const std::ptrdiff_t ahead = direct && !job.index && tile_bytes > 0 ? tile_bytes * (1 + kAheadBytes / tile_bytes) : 0;
+  std::ptrdiff_t distance = 0, step = 0, chunk = 0;
+  if (source.kind == Source::kColumns) {
+    distance = source.copied_rows * job.row_stride;
+    step = job.col_stride;
+    chunk = 8 * job.col_stride;
+  } else if (source.kind != Source::kCopies && !job.index && tile_bytes > 0) {
+    distance = tile_bytes * (1 + kAheadBytes / tile_bytes);
+    step = job.row_stride;
+    chunk = job.is_float32 ? 32 : 64;
+  }
+  const auto ahead_of = [&](std::int64_t row, std::int64_t place) {
+    return Ahead{job.data + row * job.row_stride + distance + place * step, step, chunk};
+  };
   // Two tiles at a time, where both stay in the first cache: one's loss is computed while the other's waits for its own.
   const std::int64_t together = n <= kColumnsForTwo ? 2 : 1;
   std::int64_t in_panel = 0;
@@ -307,9 +221,18 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
   Pointwise at[2];
   for (std::int64_t start = first; start < end; start += 8 * together) {
     const std::int64_t count = together == 2 && start + 8 < end ? 2 : 1;
-    for (std::int64_t t = 0; t < count; ++t) fill_tile(job, scratch, direct, start + 8 * t, end, scratch.tile + 8 * chunked * t, tiles[t]);
+    std::int64_t copied = 0;  // the row of the copies that is the first tile's first
+    if (source.kind == Source::kColumns) {
+      copied = (start - first) % source.copied_rows;
+      const std::int64_t rows = end - start < source.copied_rows ? end - start : source.copied_rows;
+      if (copied == 0 && job.is_float32) copy_columns<float>(job, start, rows, source.step, scratch.copies);
+      if (copied == 0 && !job.is_float32) copy_columns<double>(job, start, rows, source.step, scratch.copies);
+    }
+    for (std::int64_t t = 0; t < count; ++t)
+      fill_tile(job, source, scratch, start + 8 * t, end, scratch.copies + (copied + 8 * t) * source.step, tiles[t]);
     if (job.what & kLoss)
-      for (std::int64_t t = 0; t < count; ++t) z[t] = dot<Shift>(tiles[t], n, scratch.w, scratch) + splat(job.b);
+      for (std::int64_t t = 0; t < count; ++t)
+        z[t] = dot<Shift>(tiles[t], n, scratch.w, scratch, ahead_of(start + 8 * t, 0)) + splat(job.b);
     if ((job.what & kLoss) && job.y) {
       at[0] = Logistic::at(z[0], tiles[0].sign);
       if (count == 2) at[1] = Logistic::at(z[1], tiles[1].sign);
@@ -328,10 +251,14 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
           correct += right ? tile.s : splat(0.0);
           curvature = tile.s * at[t].curvature;
           Lanes r = tile.s * at[t].residual;
-          if (job.what & kProduct) r = curvature * (dot<Shift>(tile, n, scratch.v, scratch) + splat(job.v[n]));
+          if (job.what & kProduct) r = curvature * (dot<Shift>(tile, n, scratch.v, scratch, Ahead{}) + splat(job.v[n]));
           if (job.what & (kGradient | kProduct)) {
             bias += r;
-            add_rows<Shift>(tile, n, r, scratch.gradient, scratch, ahead);
+            const Ahead ahead = ahead_of(i, 4);
+            if (tile.narrow)
+              add_rows<Shift, float>(tile, n, r, scratch.gradient, scratch, ahead);
+            else
+              add_rows<Shift, double>(tile, n, r, scratch.gradient, scratch, ahead);
             if (job.what & kSquares) add_weighted_squares<Shift>(tile, n, scratch.squares, scratch);
           }
         }
