@@ -41,6 +41,7 @@ def test_no_command_loads_scikit_learn(tmp_path):
         ["fit", str(table), *FIT, "--out", model, "--report", report, "--quiet"],
         ["predict", model, str(table)],
         ["evaluate", model, str(table)],
+        ["certify", model, str(table)],
         ["explain", model, str(table), "--row", "1", "--svg", str(tmp_path / "g.svg")],
         ["demo", "--out-dir", str(tmp_path / "demo")],
     ]
@@ -62,7 +63,7 @@ def test_version_and_help(run):
     assert (outcome.code, outcome.out) == (0, f"chainrule {chainrule.__version__}\n")
     outcome = run("--help")
     assert outcome.code == 0
-    for command in ("demo", "fit", "predict", "evaluate", "explain"):
+    for command in ("demo", "fit", "certify", "predict", "evaluate", "explain"):
         assert command in outcome.out
         assert run(command, "--help").code == 0
 

@@ -394,6 +394,19 @@ def _gradient_over(
     return WholeGradient(X.T @ weighted / S, float(weighted.sum() / S), S, len(rows), of_training)
 
 
+def rows_of_training(model: Model, design: Design) -> tuple[Rows, bool]:
+    """Find the training rows where the table is the one trained on (True), else all rows of known label (False)."""
+    parts = _split_again(model, design)
+    if parts is not None:
+        return parts[0], True
+    known = np.flatnonzero(np.isfinite(_y(design)))
+    if not len(known):
+        raise InputError(
+            f"the table has no row with a known {shown(model.schema.target)}, so there is nothing to compare"
+        )
+    return known, False
+
+
 def _split_again(model: Model, design: Design) -> tuple[Rows, Rows] | None:
     """Find the training and the held-out rows of the table that the model was trained on; None for another table."""
     split = model.info.get("split")

@@ -1,7 +1,7 @@
-"""The command line: `chainrule demo | fit | predict | evaluate | explain`.
+"""The command line: `chainrule demo | fit | certify | predict | evaluate | explain`.
 
 Exit codes: 0 done, perhaps with warnings; 2 the user's mistake, told in one sentence; 3 under `--strict`, stopped
-before `tol` or done with a warning; 130 stopped by Ctrl-C.
+before `tol` or done with a warning, and of certify, not as near as `--tol`; 130 stopped by Ctrl-C.
 
 Each command is parsed with typer and rich alone, and the parsed command is run afterwards: what computes or draws is
 imported only by the command that needs it.

@@ -36,7 +36,7 @@ def chainrule(
     """Logistic regression as the smallest neural network: every gradient visible, every step explained.
 
     Results go to stdout; progress and notes to stderr. Exit codes: 0 done, perhaps with warnings; 2 a mistake in the
-    data or the options; 3 under --strict, stopped early or warned; 130 stopped by Ctrl-C.
+    data or the options; 3 under --strict, stopped early or warned, or of certify, above --tol; 130 stopped by Ctrl-C.
     """
 
 
@@ -109,6 +109,47 @@ def fit(
             test_size=test_size, seed=seed, recipe=recipe, out=out, report=report, row=row,
         )  # fmt: skip
         return run_fit(request, as_json=json, quiet=quiet, strict=strict)
+
+    return job
+
+
+@app.command()
+def certify(
+    coefficients: opt.CoefficientsFile,
+    table: opt.Table,
+    target: opt.MaybeTarget = None,
+    positive: opt.Positive = None,
+    features: opt.Features = None,
+    drop: opt.Drop = None,
+    weights: opt.Weights = None,
+    na: opt.Missing = None,
+    alpha: opt.MaybeAlpha = None,
+    C: opt.InverseAlpha = None,
+    standardize: opt.MaybeStandardize = None,
+    tol: opt.AuditTol = None,
+    threads: opt.Threads = None,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> Job:
+    """Prove how far anyone's coefficients are from the optimum of a table.
+
+    MODEL is a model file, or a CSV file of names and coefficients in the table's units: columns as chainrule names them (a
+    level as species=Gentoo), and one row called intercept, (Intercept), const or b.
+    """
+    for option, value in (("--alpha", alpha), ("--tol", tol)):
+        if value is not None:
+            opt.at_least(option, value, 0)
+    opt.positive("--C", C)
+
+    def job() -> int:
+        from chainrule.cli.certify import CertifyRequest, run_certify
+
+        request = CertifyRequest(
+            coefficients=coefficients, table=table, target=target, positive=positive, features=features, drop=drop,
+            weights=weights, na=na or [], alpha=alpha, C=C, standardize=standardize, tol=tol,
+            threads=opt.thread_count(threads),
+        )  # fmt: skip
+        return run_certify(request, as_json=json, quiet=quiet)
 
     return job
 

@@ -12,6 +12,7 @@ from chainrule.errors import InputError
 # headings under which the help groups options
 DATA = "Data"
 TRAINING = "Training"
+OBJECTIVE = "Objective"
 OUTPUT = "Output"
 
 
@@ -41,6 +42,10 @@ def real(option: str) -> Callable[[str], float]:
 
 Table = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet file; data rows count from 1.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file written by chainrule fit.")]
+CoefficientsFile = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="Model file written by chainrule fit, or a CSV file of names and numbers."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.", rich_help_panel=OUTPUT)
@@ -56,6 +61,12 @@ Missing = Annotated[
 ]
 Target = Annotated[
     str, typer.Option("--target", metavar="COLUMN", help="Column to learn; two labels.", rich_help_panel=DATA)
+]
+MaybeTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="COLUMN", help="Column that was learned; a model file says it.", rich_help_panel=DATA
+    ),
 ]
 Positive = Annotated[
     str | None,
@@ -182,6 +193,44 @@ Threads = Annotated[
         rich_help_panel=TRAINING,
     ),
 ]
+MaybeAlpha = Annotated[
+    float | None,
+    typer.Option(
+        "--alpha",
+        parser=real("--alpha"),
+        metavar="A",
+        help="Penalty of the objective: alpha/2 w.w beside the mean loss. Else the model's, or none.",
+        rich_help_panel=OBJECTIVE,
+    ),
+]
+InverseAlpha = Annotated[
+    float | None,
+    typer.Option(
+        "--C",
+        parser=real("--C"),
+        metavar="C",
+        help="The same as scikit-learn has it: alpha = 1/(C S), S the sum of the weights.",
+        rich_help_panel=OBJECTIVE,
+    ),
+]
+MaybeStandardize = Annotated[
+    bool | None,
+    typer.Option(
+        "--standardize/--no-standardize",
+        help="The penalty is on the coefficients of standardised numbers. Else as the model was trained, or not.",
+        rich_help_panel=OBJECTIVE,
+    ),
+]
+AuditTol = Annotated[
+    float | None,
+    typer.Option(
+        "--tol",
+        parser=real("--tol"),
+        metavar="T",
+        help="Exit code 3 unless the coefficients are proven to be at most T nats above the optimum.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 ModelOut = Annotated[
     Path | None,
     typer.Option(
@@ -228,6 +277,12 @@ def at_least(option: str, value: float, lowest: float, unit: str = "number") -> 
     """Refuse a number below `lowest`, or one that is no finite number."""
     if not (math.isfinite(value) and value >= lowest):
         raise InputError(f"{option} must be a {unit} of {lowest:g} or more, not {value:g}")
+
+
+def positive(option: str, value: float | None) -> None:
+    """Refuse a number that is not positive and finite."""
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InputError(f"{option} must be a positive number, not {value:g}")
 
 
 def fraction(option: str, value: float) -> None:

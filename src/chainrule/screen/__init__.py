@@ -3,6 +3,7 @@
 from chainrule.screen.demo import print_demo
 from chainrule.screen.explaining import print_explanation
 from chainrule.screen.fitting import (
+    print_audit,
     print_evaluation,
     print_fit,
     print_predictions,
@@ -17,6 +18,7 @@ __all__ = [
     "as_options",
     "messages",
     "note",
+    "print_audit",
     "print_demo",
     "print_evaluation",
     "print_explanation",

@@ -10,6 +10,9 @@ from chainrule.screen.words import (
     BIAS,
     Document,
     as_options,
+    at_least,
+    at_most,
+    counted,
     fixed,
     most_important,
     number,
@@ -161,6 +164,56 @@ def print_set_aside(console: Console, document: Document) -> None:
     left = len(predictions) - SHOWN_PREDICTIONS
     if left > 0:
         print_text(console, f"and {left:,} more: --json, the report and chainrule predict have all", style=DIM)
+
+
+def print_audit(console: Console, document: Document) -> None:
+    """Print how far coefficients are from the optimum."""
+    told = document["certificate"]
+    target, positive = shown(document["target"]), shown(document["positive"])
+    penalty = f" + ({document['alpha']:.6g}/2) w.w" if document["alpha"] else ", no penalty"
+    units = " on standardised numbers" if document["alpha"] and document["standardized"] else ""
+    rows = f"{counted(document['rows'], 'row')} {'it was trained on' if document['training_rows'] else 'of known ' + target}"
+    print_facts(
+        console,
+        [
+            ("coefficients", f"{document['coefficients_of']}: log-odds that {target} is {positive}"),
+            ("table", f"{document['table']}: the {rows}"),
+            ("objective", f"the mean log-loss{penalty}{units}: F = {number(told['objective'], 10)} here"),
+        ],
+    )
+    print_heading(console, "How far from the optimum")
+    print_text(console, audit_sentence(told))
+    for text in document["warnings"]:
+        print_text(console, as_options(text))
+    if told["gap"] is None or not any(entry["error"] is not None for entry in document["coefficients"]):
+        return
+    console.print()
+    entries, rest = most_important(document["coefficients"], lambda entry: entry["error"] or 0.0)
+    bias = document["intercept"]
+    lines = [[BIAS, number(bias["b"]), bound_text(bias["error"]), str(bias["digits"])]]
+    lines += [[e["name"], number(e["w"]), bound_text(e["error"]), str(e["digits"])] for e in entries]
+    print_table(
+        console, ["feature", "w per unit", "off by at most", "proven digits"], lines + [[text] for text in rest]
+    )
+
+
+def bound_text(error: float | None) -> str:
+    """Write a bound on a coefficient's error; what is not known is a dash."""
+    return "-" if error is None else at_most(error)
+
+
+def audit_sentence(told: Document) -> str:
+    """Say a certificate of anyone's coefficients in a sentence."""
+    reason = f": {told['reason'].rstrip('.')}" if told["reason"] else ""
+    if told["gap"] is None:
+        return f"How far these coefficients are from the optimum is not proven{as_options(reason)}."
+    least = "the infimum" if told["kind"] == "infimum" else "the optimum"
+    text = f"These coefficients are at most {at_most(told['gap'])} nats above {least}"
+    if told["lower"] > 0.0:
+        text += f", and at least {at_least(told['lower'])}"
+    if told["kind"] == "reduced":
+        return f"{text}, in the model without the collinear directions{as_options(reason)}."
+    return f"{text}{as_options(reason)}."
 
 
 def print_evaluation(console: Console, document: Document) -> None:

@@ -112,6 +112,13 @@ def at_most(bound: float) -> str:
     return upward(bound)
 
 
+def at_least(bound: float) -> str:
+    """Write a lower bound with two digits, rounded down."""
+    from chainrule.certificate import downward
+
+    return downward(bound)
+
+
 def seconds(value: float) -> str:
     """Write a time with two digits."""
     if value >= 99.5:

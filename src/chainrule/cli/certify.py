@@ -1,0 +1,259 @@
+"""`chainrule certify`: how far anyone's coefficients are from the optimum of a table."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule import screen
+from chainrule.certificate import Certificate
+from chainrule.cli import DONE, NOT_STRICT
+from chainrule.cli.documents import SCHEMA_VERSION, proven_digits
+from chainrule.cli.options import column_names
+from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.cli.running import collected_warnings
+from chainrule.errors import InputError
+from chainrule.model import load_model
+from chainrule.tables import encode, read_table
+from chainrule.tables.words import near, shown, some
+from chainrule.training import Floats, prepare, read_for, rows_of_training, with_labels
+
+if TYPE_CHECKING:
+    from chainrule.tables import Design, Schema
+
+INTERCEPT = ("intercept", "(intercept)", "const", "bias", "b")
+
+
+@dataclass(frozen=True)
+class CertifyRequest:
+    """What `chainrule certify` was asked for; None takes what the model says, or the default without one."""
+
+    coefficients: Path
+    table: Path
+    target: str | None
+    positive: str | None
+    features: Sequence[str] | None
+    drop: Sequence[str] | None
+    weights: str | None
+    na: Sequence[str]
+    alpha: float | None
+    C: float | None
+    standardize: bool | None
+    tol: float | None
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class Audited:
+    """Coefficients and the objective that they are measured by: rows of a design, w (n,), b, alpha, columns standardised."""
+
+    schema: "Schema"
+    design: "Design"
+    rows: Any
+    of_training: bool
+    w: Floats
+    b: float
+    alpha: float
+    standardize: Any
+
+
+def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
+    """Prove a bound on F - F* at the coefficients, print it, return the exit code."""
+    from chainrule.certifying import certify
+
+    check_outputs({})
+    if request.alpha is not None and request.C is not None:
+        raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
+    messages = screen.messages(quiet=quiet)
+    audited = _of_model(request) if is_model(request.coefficients) else _of_table(request)
+    design, rows = audited.design, audited.rows
+    notes = (*audited.schema.notes, *design.notes) if not audited.of_training else design.notes
+    for text in notes:
+        screen.note(messages, text)
+    assert design.y is not None
+    weights = None if design.weights is None else design.weights[rows]
+    with collected_warnings() as warned:
+        certificate = certify(
+            design.X[rows],
+            design.y[rows],
+            audited.w,
+            audited.b,
+            alpha=audited.alpha,
+            sample_weight=weights,
+            standardize=audited.standardize,
+            feature_names=audited.schema.feature_names,
+            n_threads=request.threads,
+        )
+    document = certify_document(request, audited, certificate, [with_labels(text, audited.schema) for text in warned])
+    if as_json:
+        print_json(document)
+    else:
+        screen.print_audit(screen.results(), document)
+    return DONE if request.tol is None or (certificate.proven and certificate.gap <= request.tol) else NOT_STRICT
+
+
+def certify_document(
+    request: CertifyRequest, audited: Audited, certificate: Certificate, warned: Sequence[str]
+) -> dict[str, Any]:
+    """Make the document of an audit: what was measured by what, the certificate, each coefficient's."""
+    schema = audited.schema
+    told = certificate.to_dict()
+    told["reason"] = with_labels(told["reason"], schema)
+    told["sentence"] = with_labels(told["sentence"], schema)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "certify",
+        "coefficients_of": str(request.coefficients),
+        "table": str(request.table),
+        "target": schema.target,
+        "positive": schema.positive,
+        "negative": schema.negative,
+        "rows": len(audited.rows),
+        "training_rows": audited.of_training,
+        "alpha": audited.alpha,
+        "standardized": [
+            name
+            for name, mark in zip(
+                schema.feature_names, np.broadcast_to(audited.standardize, audited.w.shape), strict=True
+            )
+            if mark
+        ],
+        "certificate": told,
+        "intercept": {
+            "b": audited.b,
+            "error": told["intercept"],
+            "digits": proven_digits(audited.b, told["intercept"]),
+        },
+        "coefficients": [
+            {"name": name, "w": float(w), "error": error, "digits": digits}
+            for name, w, error, digits in zip(
+                schema.feature_names, audited.w, told["coef"], told["digits"], strict=True
+            )
+        ],
+        "warnings": list(warned),
+    }
+
+
+def is_model(path: Path) -> bool:
+    """Tell a model file from a table of coefficients."""
+    if path.suffix == ".safetensors":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(9)[8:] == b"{"
+    except OSError as error:
+        raise InputError(f"can't read {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _of_model(request: CertifyRequest) -> Audited:
+    given = {
+        "--target": request.target, "--positive": request.positive, "--features": request.features,
+        "--drop": request.drop, "--weights": request.weights,
+    }  # fmt: skip
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(f"{request.coefficients} says itself what {option} is: leave {option} out")
+    model = load_model(request.coefficients)
+    design = encode(model.schema, read_for(model, request.table, request.na), need_target=True)
+    rows, of_training = rows_of_training(model, design)
+    standardized = (model.scale != 1) | (model.center != 0)
+    return Audited(
+        schema=model.schema,
+        design=design,
+        rows=rows,
+        of_training=of_training,
+        w=model.w,
+        b=model.b,
+        alpha=_alpha(request, design, rows, default=float(model.info["alpha"])),
+        standardize=standardized if request.standardize is None else request.standardize & model.schema.numeric,
+    )
+
+
+def _of_table(request: CertifyRequest) -> Audited:
+    if request.target is None:
+        raise InputError(
+            f"{request.coefficients} is no model of chainrule, so --target must say which column is learned"
+        )
+    table = read_table(request.table, na=request.na)
+    prepared = prepare(
+        table,
+        request.target,
+        positive=request.positive,
+        features=column_names(request.features, table.column_names),
+        drop=column_names(request.drop, table.column_names) or (),
+        weights=request.weights,
+        na=request.na,
+    )
+    schema, design, rows = prepared.schema, prepared.design, prepared.train
+    w, b = read_coefficients(request.coefficients, schema.feature_names)
+    return Audited(
+        schema=schema,
+        design=design,
+        rows=rows,
+        of_training=False,
+        w=w,
+        b=b,
+        alpha=_alpha(request, design, rows, default=0.0),
+        standardize=bool(request.standardize) & schema.numeric,
+    )
+
+
+def _alpha(request: CertifyRequest, design: "Design", rows: Any, default: float) -> float:
+    if request.C is not None:
+        S = float(len(rows)) if design.weights is None else math.fsum(design.weights[rows])
+        return 1.0 / (request.C * S)
+    return default if request.alpha is None else request.alpha
+
+
+def read_coefficients(path: Path, names: Sequence[str]) -> tuple[Floats, float]:
+    """Read the names and values of a CSV file's first two columns: w (n,) in the order of `names`, and b.
+
+    Raises InputError for what is missing, unknown, there twice, or no number.
+    """
+    found = _named_numbers(path)
+    # a feature may be called like an intercept: then it is the feature
+    heads = [name for name in found if name not in names and name.lower() in INTERCEPT]
+    for name in found:
+        if name not in names and name not in heads:
+            raise InputError(f"{path}: the table has no column {shown(name)} as it is encoded: {near(name, names)}")
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise InputError(f"{path} has no coefficient for {some(missing)}: add it, or leave the column out with --drop")
+    if len(heads) != 1:
+        which = f"{some(heads)} are all intercepts: keep one" if heads else "has no row called intercept: add one"
+        raise InputError(f"{path} {which} (0 where the model has none)")
+    return np.array([found[name] for name in names]), found[heads[0]]
+
+
+def _named_numbers(path: Path) -> Mapping[str, float]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise InputError(f"can't read {path}: {reason[0].lower()}{reason[1:]}") from None
+    head = text.split("\n", 1)[0]
+    delimiter = next((mark for mark in ",;\t" if mark in head), ",")
+    found: dict[str, float] = {}
+    for k, row in enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), start=1):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) < 2:
+            raise InputError(f"{path}: line {k} must have a name and a number, such as bill_length_mm,0.2")
+        name, cell = row[0].strip(), row[1].strip()
+        try:
+            value = float(cell)
+        except ValueError:
+            if k == 1:
+                continue  # the header
+            raise InputError(f"{path}: the coefficient of {shown(name)} is no number: {shown(cell)}") from None
+        if not math.isfinite(value):
+            raise InputError(f"{path}: the coefficient of {shown(name)} is not finite: {shown(cell)}")
+        if name in found:
+            raise InputError(f"{path}: {shown(name)} is there twice: keep one")
+        found[name] = value
+    return found
