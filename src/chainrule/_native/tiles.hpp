@@ -2,8 +2,8 @@
 #pragma once
 
 // Rows that are copied from columns at a time: fewer where they would leave the second cache.
-constexpr std::int64_t kCopiedRows = 64;
-constexpr std::int64_t kCopiedElements = 64 * 1024;
+constexpr std::int64_t kCopiedRows = 1024;
+constexpr std::int64_t kCopiedElements = 40 * 1024;
 
 inline std::int64_t chunks_of(std::int64_t n) { return (n + 7) / 8; }
 // The last chunk of eight columns overlaps the one before it, so that no load leaves a row.
