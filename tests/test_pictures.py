@@ -43,6 +43,20 @@ def trace(epochs: int = 200, **more: np.ndarray) -> SimpleNamespace:
     return SimpleNamespace(columns={**columns, **more})
 
 
+def newton(**more: np.ndarray) -> SimpleNamespace:
+    """Three steps on a sample, then three on all rows, of which the last two have a bound."""
+    columns = {
+        "epoch": np.arange(6),
+        "reads": np.array([0.03, 0.06, 0.5, 1.5, 2.5, 3.5]),
+        "share": np.array([0.125, 0.125, 0.5, 1.0, 1.0, 1.0]),
+        "loss": np.array([0.69, 0.4, 0.31, 0.3125, 0.3124, 0.3124]),
+        "objective": np.array([0.69, 0.41, 0.32, 0.3225, 0.3224, 0.3224 - 2e-7]),
+        "accuracy": np.array([0.5, 0.8, 0.85, 0.84, 0.84, 0.84]),
+        "gap": np.array([np.inf, np.inf, np.inf, np.inf, 3e-7, 2e-11]),
+    }
+    return SimpleNamespace(columns={**columns, **more})
+
+
 def explanation(x=(0.5, -1.0, 0.0), y=1.0, w=(1.25, 0.75, -3.0), b=0.3, names=("mass", "length", "red"), **more):
     return explain_row(np.array(x), y, np.array(w), b, feature_names=names, row=17, label="male", **more).to_dict()
 
@@ -55,6 +69,10 @@ def all_pictures() -> dict[str, str]:
     return {
         "loss": curves.loss_curves(trace(**held), base_loss=0.69),
         "accuracy": curves.accuracy_curves(trace(**held), base_accuracy=0.52),
+        "loss_by_reads": curves.loss_curves(
+            newton(held_out_loss=np.linspace(0.7, 0.35, 6)), base_loss=0.69, optimum_loss=0.3124, by_reads=True
+        ),
+        "gap": curves.gap_curves([curves.Descent("Newton", "one", newton(), 0.3)], tol=1e-8),
         "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
         "loss_of_g": charts.loss_of_g(g, y, classes=(NASTY[1], NASTY[4])),
@@ -237,6 +255,63 @@ def test_curves_of_strange_traces_are_drawn(loss):
     assert "inf" not in svg.replace("infin", "")
     if not np.isfinite(loss).any():
         assert "No finite value" in svg
+
+
+def test_few_steps_are_drawn_over_the_reads_and_samples_are_said():
+    svg = curves.loss_curves(newton(held_out_loss=np.linspace(0.7, 0.35, 6)), by_reads=True)
+    says = description(svg)
+    assert "training: 0.69000 after 0.0300 reads, on 12.5% of the rows" in says
+    assert "0.31000 after 0.500 reads, on 50% of the rows; 0.31250 after 1.50 reads; " in says
+    # the held-out rows are all read at every step
+    assert "% of the rows" not in says.split("held out:")[1]
+    assert "on a sample of the rows" in words(svg)
+    assert "reads of the data" in words(svg)
+    hollow = [use for use in parsed(svg).iter(f"{SVG}use") if "cr-f-paper" in use.get("class", "")]
+    assert len(hollow) == 3
+    all_rows = curves.loss_curves(newton(share=np.ones(6)), by_reads=True)
+    assert "sample" not in words(all_rows)
+    assert "cr-f-paper" not in all_rows
+
+
+def test_gap_curve_has_proven_bounds_of_all_rows_only():
+    low = 0.3224 - 2e-7 - 2e-11
+    svg = curves.gap_curves([curves.Descent("Newton", "one", newton(), low)], tol=1e-8)
+    says = description(svg)
+    # a sample's F is another function: the first that counts is after 1.5 reads, by the lower bound on F*
+    assert "Newton: F − F* is at most 0.00010 after 1.50 reads of the data, and 2.0 × 10⁻¹¹ after 3.50." in says
+    assert "Asked for: 1.0 × 10⁻⁸." in says
+    assert "3.50 reads" in words(svg)
+    proven_only = curves.Descent("Newton", "one", newton()).curve()
+    assert proven_only.x.tolist() == [2.5, 3.5]
+    assert proven_only.y.tolist() == [3e-7, 2e-11]
+
+
+def test_gap_curve_of_a_run_that_was_measured_by_another_counts_its_own_reads():
+    k = 2000
+    columns = {"reads": 9.0 + np.arange(k), "gap": 0.4 * 0.99 ** np.arange(k), "share": np.ones(k)}
+    t = SimpleNamespace(columns={**columns, "objective": 0.3 + columns["gap"]})
+    run = curves.Descent("gradient descent", "training", t, own=False)
+    assert run.curve().x[[0, -1]].tolist() == [2.0, k + 1.0]
+    svg = curves.gap_curves([run, curves.Descent("Newton", "one", newton())])
+    assert "gradient descent" in words(svg)
+    assert "2,001 reads" in words(svg)
+    assert len(svg) < 100_000
+
+
+@pytest.mark.parametrize("gap", [np.full(6, np.inf), np.full(6, np.nan), np.zeros(6)])
+def test_gap_curve_without_a_bound_is_none(gap):
+    assert curves.gap_curves([curves.Descent("Newton", "one", newton(gap=gap))]) is None
+    assert curves.gap_curves([curves.Descent("Newton", "one", trace())]) is None
+
+
+@pytest.mark.parametrize("reads", [[1.0], [60.0, 61.0, 84.0], [0.001, 5.0], [1.0, 1e7], [0.0, 3.0], [2.0, 4.0]])
+def test_reads_of_any_size_have_an_axis(reads):
+    k = len(reads)
+    columns = {"epoch": np.arange(k), "reads": np.array(reads), "share": np.ones(k), "loss": np.linspace(0.7, 0.3, k)}
+    t = SimpleNamespace(columns=columns | {"gap": np.linspace(0.5, 1e-9, k), "objective": columns["loss"]})
+    for svg in (curves.loss_curves(t, by_reads=True), curves.gap_curves([curves.Descent("Newton", "one", t)])):
+        parsed(svg)
+        assert "nan" not in svg
 
 
 # ---- odds ratios --------------------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from chainrule.certificate import Certificate, digits_of
 from chainrule.errors import InputError
 from chainrule.explain import explain_row
 from chainrule.pictures.text import clean, number
-from chainrule.report import ARTICLE, Coefficients, Part, ReportInputs, render_report
+from chainrule.report import ARTICLE, Coefficients, Learning, Part, ReportInputs, render_report
 from chainrule.trace import Trace
 
 SCRIPT = "<script>alert(1)</script>"
@@ -287,3 +288,87 @@ def test_style_serves_dark_print_and_phone():
     assert 'name="viewport"' in HTML
     used = set(re.findall(r"var\(--([a-z-]+)\)", css))
     assert used <= set(re.findall(r"--([a-z-]+):", css))
+
+
+def certificate(**more):
+    w = np.array([0.5, -2.0, 0.125, 3.0])
+    coef = np.array([1e-6, 1e-5, 1e-7, 1e-4])
+    known = {
+        "kind": "bound", "gap": 7.81e-9, "lower": 7.72e-9, "coef": coef, "intercept": 1e-5, "digits": digits_of(w, coef),
+        "r": 4.57e-5, "noise": 9e-27, "hessian_rows": "25 % of the rows", "reads": 4.6, "seconds": 0.25,
+        "objective": 0.4375, "optimum_at_least": 0.4375 - 7.82e-9, "reason": "",
+    }  # fmt: skip
+    return Certificate(**{**known, **more}).to_dict()
+
+
+def certified(**more):
+    """A page of Newton's method."""
+    inputs = make()
+    k = 4
+    columns = {
+        "epoch": np.arange(k), "reads": np.array([0.2, 1.5, 2.5, 4.6]), "share": np.array([0.25, 1, 1, 1]),
+        "loss": np.linspace(0.69, 0.44, k), "objective": np.linspace(0.69, 0.4375, k),
+        "accuracy": np.linspace(0.5, 0.8, k), "gap": np.array([np.inf, np.inf, 1e-4, 7.8e-9]),
+    }  # fmt: skip
+    result = {**inputs.result, "method": "newton", "n_epochs": 3, "reads": 4.6, "seconds": 0.25, "tol": 1e-8,
+              "learning_rate": None, "learning_rate_limit": None, "loss": 0.43, "certificate": certificate(**more)}  # fmt: skip
+    return dataclasses.replace(
+        inputs,
+        result=result,
+        trace=Trace(columns=columns, w=np.zeros((k, 4)), b=np.zeros(k)),
+        coefficients=dataclasses.replace(inputs.coefficients, digits=[5, 5, 5, 4], b_digits=3),
+    )
+
+
+def test_certificate_is_a_sentence_with_its_numbers():
+    page = Page(render_report(certified()))
+    text = " ".join(page.text.split())
+    assert "How near the optimum it is" in page.headings
+    # each bound is rounded to its own side
+    assert "at most 7.9 × 10⁻⁹ nats above its optimum, and at least 7.7 × 10⁻⁹." in text
+    assert "number r is 4.6 × 10⁻⁵" in text
+    assert "25 % of the rows" in text
+    assert "After 3 steps of Newton’s method" in text
+    assert "Learning rate" not in text
+    assert "digitsproven" in page.text
+    low, high = (float(word) for word in re.search(r"lies between ?([\d.]+) and ([\d.]+)\.", text).groups())
+    assert low <= 0.4375 - 7.82e-9 <= 0.4375 <= high
+    assert high - low < 1e-8
+    assert "F − F* is at most" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"kind": "ridge", "reason": "x separates"}, "with a small ridge; the one asked for has no optimum: x separates."),
+        ({"kind": "reduced", "reason": "a + b = c"}, "collinear directions: a + b = c. Drop a column of each relation"),
+        ({"kind": "none", "gap": np.inf, "lower": 0.0, "reason": "too far"}, "is not proven. Nothing is proven: too far."),
+        ({"kind": "infimum", "reason": "no end", "lower": 0.0}, "nats above its infimum. This is proven; "),
+    ],
+)  # fmt: skip
+def test_what_a_certificate_holds_for_and_why_is_said(more, says):
+    text = " ".join(Page(render_report(certified(**more))).text.split())
+    assert says in text
+    assert "This is a proof" not in text
+
+
+def test_learning_curves_are_gradient_descents_where_it_came_to_the_same_optimum():
+    inputs = certified()
+    descent = dataclasses.replace(
+        make(), result={**make().result, "certificate": certificate(gap=9e-9), "method": "gradient-descent"}
+    )
+    more = {"objective": np.linspace(0.7, 0.44, 40), "gap": np.geomspace(0.3, 9e-9, 40)}
+    columns = {**descent.trace.columns, **more, "reads": np.arange(40.0) + 6, "share": np.ones(40)}
+    trace = dataclasses.replace(descent.trace, columns=columns)
+    html = render_report(dataclasses.replace(inputs, learning=Learning(descent.result, trace)))
+    text = " ".join(Page(html).text.split())
+    assert "The same objective by gradient descent" in text
+    assert "Learning rate 0.5000" in text
+    assert "Optimum: 0.43000." in text  # the loss there, a level of the loss curves
+    assert "gradient descent: F − F* is at most 0.26 after 2 reads of the data" in text
+    assert "epochs of training" in text
+
+
+def test_without_a_certificate_nothing_is_said_of_it():
+    assert "How near the optimum it is" not in PAGE.headings
+    assert "proven" not in PAGE.text

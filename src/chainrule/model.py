@@ -66,7 +66,9 @@ class Model:
             object.__setattr__(self, name, float(getattr(self, name)))
         for name in ("w", "b", "w_fit", "b_fit", "center", "scale"):
             if not np.isfinite(getattr(self, name)).all():
-                raise InputError(f"the model's {name} is not finite: rescale the columns, or take a smaller learning rate")
+                raise InputError(
+                    f"the model's {name} is not finite: rescale the columns, or take a smaller learning rate"
+                )
 
     def decision(self, X: npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.

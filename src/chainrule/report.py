@@ -288,8 +288,7 @@ def _certificate(result: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         "sentence": sentence,
         "kind": told["kind"],
-        "what": KINDS.get(told["kind"], ""),
-        "reason": told.get("reason") or "",
+        "cause": _cause(told, result.get("message") or ""),
         "gap": None if gap is None else _bound(gap),
         "digits": (str(fewest) if fewest == most else f"{fewest} to {most}")
         if told["kind"] == "bound" and digits
@@ -299,6 +298,18 @@ def _certificate(result: Mapping[str, Any]) -> dict[str, Any] | None:
         "noise": told.get("noise"),
         "hessian_rows": told.get("hessian_rows") or None,
     }
+
+
+def _cause(told: Mapping[str, Any], message: str) -> str:
+    """Say what the proof holds for where it isn't for the optimum asked for, why, and the way out."""
+    kind, reason = told["kind"], (told.get("reason") or "").rstrip(".")
+    if kind == "bound":
+        return ""
+    what = "Nothing is proven" if kind == "none" else f"This is {KINDS[kind]}"
+    # the message may have said it
+    why = f": {reason}" if reason and reason not in message else ""
+    way = ". Drop a column of each relation, or take a penalty" if kind == "reduced" else ""
+    return f"{what}{why}{way}."
 
 
 def _bound(x: float, *, up: bool = True) -> str:

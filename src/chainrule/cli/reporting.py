@@ -79,4 +79,9 @@ def _coefficients(training: Training) -> Coefficients:
 def _as_on_the_command_line(result: dict[str, Any]) -> dict[str, Any]:
     """Name options in the sentences as the command line does; the certificate has its own section."""
     run, _ = run_and_certificate(result)
-    return result | {"message": run, "warnings": [as_options(text) for text in result["warnings"]]}
+    proven = result["certificate"]
+    return result | {
+        "message": run,
+        "warnings": [as_options(text) for text in result["warnings"]],
+        "certificate": proven | {"reason": as_options(proven["reason"])},
+    }

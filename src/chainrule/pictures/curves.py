@@ -4,7 +4,7 @@ Each is for inlining in a page that has `style.palette_css()`. None draws a mark
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 WIDTH = 440.0
+LEFT = 54.0  # of the axes: room for a number of six signs
 MANY = 30.0  # epochs or reads, from which on they are shown by orders of magnitude
 
 
@@ -127,22 +128,14 @@ def _thin(x: Floats, y: Floats, bins: int = 300) -> tuple[Floats, Floats]:
 def _curves(
     kind: str, unit: str, series: list[Curve], levels: list[Level], by_reads: bool, standalone: bool
 ) -> str:  # fmt: skip
-    last = max((float(s.x[-1]) for s in series), default=1.0)
-    stretched = last >= MANY  # the first epochs do most of the work, so long runs are shown by orders of magnitude
     sampled = any((s.share < 1).any() for s in series)
-
-    def across(epoch: Floats) -> Floats:
-        return np.log10(1 + epoch) if stretched else epoch
-
     with drawing(WIDTH, 292 if sampled else 270) as d:
-        ax = d.axes(46, 34, WIDTH - 46 - 116, 190)
-        ax.set_xlim(0, float(across(np.array([max(last, 1.0)]))[0]))
+        ax = d.axes(LEFT, 34, WIDTH - LEFT - 116, 190)
+        across = (_reads_axis if by_reads else _epochs_axis)(ax, series)
         values = [v for s in series for v in (float(s.y.min()), float(s.y.max()))] + [level.value for level in levels]
         _levels(ax, values or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
-        ticks = [e for e in (0, 1, 10, 100, 1000, 10**4, 10**5, 10**6, 10**7) if e <= last] if stretched else None
-        _epochs(ax, ticks, last, across)
         d.text(8, 18, unit, role="muted", size=12)
-        d.text(46 + (WIDTH - 162) / 2, 266, "reads of the data" if by_reads else "epoch", role="muted", size=12,
+        d.text(LEFT + (WIDTH - LEFT - 116) / 2, 266, "reads of the data" if by_reads else "epoch", role="muted", size=12,
                anchor="center")  # fmt: skip
         ends: list[tuple[float, str, str, bool]] = []
         digits = 3 if len(levels) == 1 else 4
@@ -157,7 +150,7 @@ def _curves(
             ends.append((end, f"{curve.label}\n{number(float(curve.y[-1]), 4)}", curve.role, True))
         _end_labels(d, ends, WIDTH - 108, 34, 228)
         if sampled:
-            d.text(46, 288, "○ on a sample of the rows    ● on all rows", role="muted", size=12)
+            d.text(LEFT, 288, "○ on a sample of the rows    ● on all rows", role="muted", size=12)
     says = [_told(curve, by_reads) for curve in series]
     says += [f"{level.label[:1].upper()}{level.label[1:]}: {number(level.value, 5)}." for level in levels]
     over = "reads of the data" if by_reads else "epochs of training"
@@ -220,19 +213,14 @@ def gap_curves(
     series = [curve for run in runs if (curve := run.curve()) is not None]
     if not series:
         return None
-    last = max(float(curve.x[-1]) for curve in series)
-    stretched = last >= MANY
-    across = np.log10 if stretched else np.asarray
     optimum = "inf F" if infimum else "F*"
     levels = _known([("tol", tol if tol else None)])
     with drawing(WIDTH, 290) as d:
-        ax = d.axes(56, 34, WIDTH - 56 - 126, 210)
-        ax.set_xlim(0, float(across(np.array([max(last, 2.0)]))[0]))
+        ax = d.axes(LEFT, 34, WIDTH - LEFT - 126, 210)
+        across = _reads_axis(ax, series)
         _powers(ax, [*(v for c in series for v in (c.y.min(), c.y.max())), *(level.value for level in levels)])
-        ticks = [10**k for k in range(8) if 10**k <= last] if stretched else None
-        _epochs(ax, ticks, last, across)
         d.text(8, 18, f"F − {optimum} at most, nats", role="muted", size=12)
-        d.text(56 + (WIDTH - 182) / 2, 286, "reads of the data", role="muted", size=12, anchor="center")
+        d.text(LEFT + (WIDTH - LEFT - 126) / 2, 286, "reads of the data", role="muted", size=12, anchor="center")
         ends: list[tuple[float, str, str, bool]] = []
         for level in levels:
             ax.axhline(level.value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
@@ -240,7 +228,7 @@ def gap_curves(
         for curve in series:
             _line(ax, curve, across, dots=len(curve.x) < MANY)
             x, y = _pixel(ax, d, float(across(curve.x[-1:])[0]), float(curve.y[-1]))
-            name, value = curve.label, f"{number(float(curve.x[-1]), 4)} reads"
+            name, value = curve.label, f"{number(float(curve.x[-1]), 3)} reads"
             if x > WIDTH - 150:
                 ends.append((y, f"{name}\n{value}", curve.role, True))
             else:
@@ -249,7 +237,7 @@ def gap_curves(
         _end_labels(d, ends, WIDTH - 118, 34, 248)
     says = [
         f"{curve.label}: F − {optimum} is at most {number(float(curve.y[0]), 2)} after {number(float(curve.x[0]), 3)} reads "
-        f"of the data, and {number(float(curve.y[-1]), 2)} after {number(float(curve.x[-1]), 4)}."
+        f"of the data, and {number(float(curve.y[-1]), 2)} after {number(float(curve.x[-1]), 3)}."
         for curve in series
     ]
     says += [f"Asked for: {number(level.value, 2)}." for level in levels]
@@ -303,15 +291,57 @@ def _told(curve: Curve, by_reads: bool) -> str:
     return f"{curve.label}: {'; '.join(points)}."
 
 
-def _epochs(ax: "Axes", ticks: list[int] | None, last: float, across: Any) -> None:
+Across = Callable[[Floats], Floats]
+
+
+def _epochs_axis(ax: "Axes", series: Sequence[Curve]) -> Across:
+    """Set the axis of epochs from 0; returns what places them. The first do most of the work: long runs go by powers."""
     from matplotlib.ticker import MaxNLocator
 
-    if ticks is None:
-        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(0, max(last, 1)) if t <= max(last, 1)]
-    elif last > 3.5 * ticks[-1]:  # nearer, the two labels would touch
-        ticks = [*ticks, int(last)]
-    labels = [f"{t:,}" if t < 10**6 else number(float(t), 2) for t in ticks]
-    ax.set_xticks([float(across(np.array([float(t)]))[0]) for t in ticks], labels)
+    last = max(1.0, max((float(curve.x[-1]) for curve in series), default=1.0))
+    if last < MANY:
+        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(0, last) if t <= last]
+    else:
+        ticks = [t for t in (0, *(10**k for k in range(8))) if t <= last]
+        if last > 3.5 * ticks[-1]:  # nearer, the two labels would touch
+            ticks.append(int(last))
+
+    def across(epoch: Floats) -> Floats:
+        return np.log10(1 + epoch) if last >= MANY else epoch
+
+    _place(ax, (0.0, last), [float(t) for t in ticks], across)
+    return across
+
+
+def _reads_axis(ax: "Axes", series: Sequence[Curve]) -> Across:
+    """Set the axis of reads, fractions of one included, from the first; returns what places them."""
+    from matplotlib.ticker import MaxNLocator
+
+    first = min((float(curve.x[0]) for curve in series), default=1.0)
+    last = max((float(curve.x[-1]) for curve in series), default=1.0)
+    if not last > 8 * first > 0:
+        first = math.floor(first) if first > last / 2 else 0.0
+        last = max(last, first + 1.0)
+        _place(
+            ax,
+            (first, last),
+            [t for t in MaxNLocator(5, integer=True).tick_values(first, last) if t <= last],
+            np.asarray,
+        )
+        return np.asarray
+    decades = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
+    marks = (1.0,) if last > 90 * first else (1.0, 2.0, 5.0)
+    _place(ax, (first, last), [m * 10.0**k for k in decades for m in marks], np.log10)
+    return np.log10
+
+
+def _place(ax: "Axes", ends: tuple[float, float], ticks: Sequence[float], across: Across) -> None:
+    """Set the axis's ends, and ticks where there is room for them."""
+    low, high = (float(v) for v in across(np.array(ends)))
+    ax.set_xlim(low - (0.02 * (high - low) if ends[0] > 0 else 0.0), high)
+    inside = [t for t in ticks if ends[0] <= t <= ends[1] * (1 + 1e-9)]
+    labels = [number(t, 2) if t >= 10**6 else f"{t:,.6g}" if t < 1 else f"{t:,.0f}" for t in inside]
+    ax.set_xticks([float(v) for v in across(np.array(inside))] if inside else [], labels)
 
 
 def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -> None:
@@ -324,7 +354,7 @@ def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -
         low, high = low / 1.3, min(high, 1e307) * 1.3
         first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
         ticks = [10.0**k for k in range(first, last + 1, math.ceil((last - first + 1) / 5))]
-        labels = [number(t, 1) for t in ticks]
+        labels = [number(t, 1) if 1e-4 < t < 1e5 else power_of_ten(round(math.log10(t))) for t in ticks]
     else:
         pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
         low, high = low - pad, high + pad

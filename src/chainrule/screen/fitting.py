@@ -125,7 +125,7 @@ def _outcome(document: Document) -> list[tuple[str, str]]:
     result = document["result"]
     run, certificate = run_and_certificate(result)
     return [
-        ("training", f"{method_name(result)} {run} ({seconds(result['seconds'])})"),
+        ("training", f"{method_name(result)}: {run} ({seconds(result['seconds'])})"),
         ("certificate", certificate),
         *((("Hessian", result["certificate"]["hessian_rows"]),) if result["certificate"]["hessian_rows"] else ()),
         *(("wrote", f"{path} ({name})") for name, path in document["files"].items() if path),
