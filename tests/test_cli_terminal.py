@@ -1,12 +1,17 @@
 """What a person sees: whole numbers at every width, names that can't do harm, words that are true."""
 
+import io
 import json
+import math
 import re
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from chainrule import screen
 from chainrule.layout import table_lines, wrapped
+from chainrule.model import load_model
 from cli_tools import FIT, assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]
@@ -224,3 +229,52 @@ def test_options_have_their_own_names():
         "--learning-rate 100 is above the stable limit 0.4; take a --learning-rate below 0.4, or auto"
     )
     assert screen.as_options("column learning_rate: 2 rows miss it") == "column learning_rate: 2 rows miss it"
+
+
+@pytest.mark.parametrize(
+    ("method", "step", "says"),
+    [
+        (
+            "newton",
+            {"epoch": 3, "share": 0.25, "reads": 0.62, "gap": math.inf},
+            "step 3 on a sample, 25.0 % of the rows, 0.6 reads: loss 0.4321, held out 0.5000",
+        ),
+        (
+            "newton",
+            {"epoch": 7, "share": 1.0, "reads": 4.58, "gap": 3.01e-9},
+            "step 7 on all rows, 4.6 reads: loss 0.4321, held out 0.5000, F - F* <= 3.1e-09",
+        ),
+        (
+            "gradient-descent",
+            {"epoch": 12, "share": 1.0, "reads": 20.0, "gap": 0.0101},
+            "loss 0.4321, held out 0.5000, F - F* <= 0.011",
+        ),
+    ],
+)
+def test_the_live_line_says_the_stage_the_reads_and_the_bound(method, step, says):
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120, color_system=None)
+    with screen.FitProgress(console, method) as progress:
+        progress(SimpleNamespace(loss=0.43210, max_reads=1000, **step), {"held_out_loss": 0.5})
+    assert says in out.getvalue()
+    assert ("epoch 12 of 1,000" in out.getvalue()) == (method == "gradient-descent")
+    # nothing where stderr is no terminal
+    out = io.StringIO()
+    with screen.FitProgress(Console(file=out), method) as progress:
+        progress(SimpleNamespace(loss=0.43210, max_reads=1000, **step), {})
+    assert out.getvalue() == ""
+
+
+def test_ctrl_c_in_newton_leaves_the_state_so_far(run, penguins, tmp_path, monkeypatch):
+    def pressed(self, step, held_out):
+        if step.epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainrule.screen.FitProgress.__call__", pressed)
+    model = tmp_path / "m.safetensors"
+    outcome = run("fit", penguins, *FIT, "--out", model)
+    assert outcome.code == 130
+    assert "interrupted: the state after step" in outcome.err
+    assert "interrupted after" in outcome.out
+    assert load_model(model).info["reason"] == "interrupted"
+    assert load_model(model).info["method"] == "newton"
