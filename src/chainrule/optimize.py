@@ -11,7 +11,7 @@ from chainrule.rows import DenseRows, Units, power_of_two
 from chainrule.sampling import spread_rows
 from chainrule.task import Task, certified, told
 
-GUESS_ROWS = 1000  # whose means and deviations the arithmetic's units come from
+GUESS_ROWS = 256  # whose means and deviations the arithmetic's units come from
 
 
 def optimize(problem: Problem, started: float) -> Ending:
@@ -47,17 +47,20 @@ def solve(task: Task) -> Ending:
 
 def _arithmetic_units(rows: DenseRows, centred: bool) -> Units:
     """Columns less about their mean, over a power of two near their deviation: from a few rows, spread over the data."""
-    places = spread_rows(rows.n_rows, GUESS_ROWS) if rows.n_rows > 2 * GUESS_ROWS else np.arange(rows.n_rows)
+    m = rows.n_rows
+    # Of few rows every k-th will do, and takes a third of the time.
+    places = np.arange(0, m, -(-m // GUESS_ROWS)) if m <= 4 * GUESS_ROWS else spread_rows(m, GUESS_ROWS)
     if rows.s is not None:
         kept = places[rows.s[places] > 0]
         places = kept if len(kept) else np.flatnonzero(rows.s > 0)[:GUESS_ROWS]
     x = rows.given(places)
-    size = np.abs(x).max(axis=0)
+    size = np.maximum(x.max(axis=0), -x.min(axis=0))
     if not np.isfinite(size).all():
         rows.refuse_non_finite()
     p = power_of_two(size)  # squares of what is seen neither overflow nor vanish
     x *= p
-    center = x.mean(axis=0)
-    sd = np.sqrt(np.square(x - center).mean(axis=0)) / p
+    center = np.add.reduce(x, axis=0) / len(x)
+    x -= center
+    sd = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) / p
     scale = 1.0 / power_of_two(np.where(sd > 0, sd, np.where(size > 0, size, 1.0)))
     return Units(center / p if centred else np.zeros(rows.n_features), scale)

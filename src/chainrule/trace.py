@@ -92,7 +92,11 @@ class TraceRecorder:
         """Add the first k epochs at once: `lines` has (k,) of each column, W (k, n), b (k,)."""
         self._n = W.shape[1]
         self._names = list(lines)
-        self._kept = list(np.column_stack([b, W, *lines.values()]))
+        table = np.empty((len(b), W.shape[1] + 1 + len(lines)))
+        table[:, 0], table[:, 1 : W.shape[1] + 1] = b, W
+        for k, column in enumerate(lines.values()):
+            table[:, W.shape[1] + 1 + k] = column
+        self._kept = list(table)
         self._last = self._kept[-1]
 
     def trace(self) -> Trace:

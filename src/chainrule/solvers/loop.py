@@ -246,22 +246,22 @@ class Run(Generic[S]):
             for k in range(count):
                 self._observe(k, self._passed(path, k, reads))
             return count
-        points = [self._in_fit(path.theta[k, :-1], float(path.theta[k, -1])) for k in range(count)]
-        self._recorder.record_block(
-            {
-                "epoch": np.arange(count, dtype=np.float64),
-                "loss": path.loss,
-                "objective": path.objective,
-                "accuracy": path.correct,
-                "grad_norm": self.objective.norms(path.gradient),
-                "seconds": np.full(count, time.perf_counter() - self._start),
-                "reads": reads + path.reads,
-                "share": np.ones(count),
-                "gap": np.full(count, np.inf),
-            },
-            np.array([w for w, _ in points]),
-            np.array([b for _, b in points]),
-        )
+        W, bs = path.theta[:, :-1], path.theta[:, -1]
+        if self._to_fit is not None:
+            points = [self._to_fit(w, b) for w, b in zip(W, bs, strict=True)]
+            W, bs = np.array([w for w, _ in points]), np.array([b for _, b in points])
+        lines = {
+            "epoch": np.arange(float(count)),
+            "loss": path.loss,
+            "objective": path.objective,
+            "accuracy": path.correct,
+            "grad_norm": self.objective.norms(path.gradient),
+            "seconds": np.full(count, time.perf_counter() - self._start),
+            "reads": reads + path.reads,
+            "share": np.ones(count),
+            "gap": np.full(count, np.inf),
+        }
+        self._recorder.record_block(lines, W, bs)
         best = int(np.argmin(path.objective))
         self._last = (count - 1, self._passed(path, count - 1, reads))
         self._best = self._last if best == count - 1 else (best, self._passed(path, best, reads))
