@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from chainrule.blas import one_blas_thread
 from chainrule.diagnosis.exact import U, exact_signs, simple_fraction, whole_numbers
 from chainrule.kernels import BLOCK_ROWS
 from chainrule.rows import DenseRows, Moments, power_of_two
@@ -123,7 +124,8 @@ def find_relations(rows: DenseRows, *, fit_intercept: bool = True, tolerance: fl
     shift = np.zeros(n) if fit_intercept else moments.mean
     size = np.hypot(moments.sd, shift)
     matrix = _correlation(rows, moments, shift, size)
-    pivots, vectors = _echelon(matrix, size > 0, tolerance)
+    with one_blas_thread(n):
+        pivots, vectors = _echelon(matrix, size > 0, tolerance)
     _make_sparse(vectors, np.divide(moments.mean, size, out=np.zeros(n), where=size > 0))
     listed = sorted(sorted(vectors, key=lambda j: (np.count_nonzero(vectors[j]), j))[:MAX_LISTED])
     relations = [

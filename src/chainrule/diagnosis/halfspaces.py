@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
+from chainrule.blas import one_blas_thread
 from chainrule.diagnosis.collinearity import active_blocks
 from chainrule.diagnosis.exact import U, exact_signs, simple_fraction
 from chainrule.diagnosis.overlap import decide, maximize, normalized
@@ -176,8 +177,10 @@ def search(
             return "found", Direction(v, b, signs)
     total = int(active.sum())
     subset = space.sample(active, min(total, max(1000, 8 * (len(space.pivots) + 1))))
+    thorough = False
     for _ in range(ROUNDS):
-        verdict = decide(normalized(space.matrix(subset)))
+        with one_blas_thread(len(space.pivots)):
+            verdict = decide(normalized(space.matrix(subset)), thorough)
         complete_subset = len(subset) == total
         if verdict.kind == "direction":
             assert verdict.v is not None
@@ -190,6 +193,9 @@ def search(
                 subset = np.union1d(subset, new[order[: max(len(subset) // 2, 64)]])
                 continue
             exact = None if len(wrong) else _made_exact(space, active, a, z, size)
+            if exact is None and not thorough:
+                thorough = True
+                continue
             if exact is None:
                 return "open", None if len(wrong) else _up_to_rounding(space, a, z, size)
             return "found", exact
@@ -317,7 +323,8 @@ def _independent(rows: Matrix) -> Index:
     """Rows that span the others, by a pivoted QR factorisation."""
     if not rows.size:
         return np.zeros(0, dtype=np.int64)
-    _, triangle, order = qr(normalized(rows).T, mode="economic", pivoting=True)
+    with one_blas_thread(rows.shape[1]):
+        _, triangle, order = qr(normalized(rows).T, mode="economic", pivoting=True)
     diagonal = np.abs(np.diag(triangle))
     return np.asarray(order[: int((diagonal > 1e-10 * diagonal[0]).sum())], dtype=np.int64)
 

@@ -23,7 +23,8 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 RANK = 1e-9  # singular values below this share of the largest count as 0
-STEPS = 25  # of Newton's method
+STEPS = 40  # of Newton's method
+ALONG = 1e-10  # share of the largest change of a row along a step, up to which none goes back
 FEASIBLE = 1e-10  # the finest that HiGHS offers
 STRICT = 1e-7  # a row is off the plane by the program's word from here on
 SPARSE_COLUMNS = 120  # up to so many columns the program bounds sum |v_j|, which gives sparse v; above, each |v_j|
@@ -47,8 +48,12 @@ def normalized(A: Matrix) -> Matrix:
     return np.asarray(A * power_of_two(np.abs(A).max(axis=1, initial=0.0))[:, None])
 
 
-def decide(A: Matrix) -> Verdict:
-    """Decide by Newton's method, then by the linear program. A (q, k), rows as `normalized` gives them."""
+def decide(A: Matrix, thorough: bool = False) -> Verdict:
+    """Decide by Newton's method, then by the linear program. A (q, k), rows as `normalized` gives them.
+
+    thorough: a direction with rows on its plane is the program's, a corner; else it may be one of Newton's steps, between all
+    directions there are.
+    """
     d = power_of_two(np.sqrt(np.einsum("ij,ij->j", A, A) / len(A)))
     B = A * d
     _, values, right = np.linalg.svd(np.linalg.qr(B, mode="r") if len(B) > B.shape[1] else B)
@@ -58,7 +63,7 @@ def decide(A: Matrix) -> Verdict:
     if rank == 0:
         return Verdict("open", None, null)
     C = B if full else B @ right[:rank].T
-    kind, u = _newton(C)
+    kind, u = _newton(C, not thorough)
     if kind == "overlap":
         return Verdict("overlap", None, null)
     if kind == "direction":
@@ -95,7 +100,7 @@ def overlap_is_proven(A: Matrix, multipliers: Vector) -> bool:
     return kappa * tau < 0.5
 
 
-def _newton(A: Matrix) -> tuple[str, Vector | None]:
+def _newton(A: Matrix, along_steps: bool) -> tuple[str, Vector | None]:
     """Minimise sum log(1 + exp(-A u)), A of full column rank, as far as it tells: "overlap", "direction" or "open"."""
     q, k = A.shape
     u, z = np.zeros(k), np.zeros(q)
@@ -113,6 +118,8 @@ def _newton(A: Matrix) -> tuple[str, Vector | None]:
         change = A @ step
         if np.abs(change).max() < 0.25 and overlap_is_proven(A, residual):
             return "overlap", None
+        if along_steps and change.max() > 0.5 and change.min() >= -ALONG * change.max():
+            return "direction", step  # far out a step takes rows off the plane further, and leaves those on it
         rate = 1.0
         while rate > 1e-4:
             trial = float(np.logaddexp(0.0, -(z + rate * change)).mean())
