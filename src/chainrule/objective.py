@@ -73,7 +73,7 @@ class Objective:
         Size of a column's unit, its deviation: grad_norm is then the same whatever the columns' units; ones by default.
     strata : tuple of Stratum, optional
         A sample in place of all rows: see `sample`.
-    sample_ridge : float
+    sample_ridge : float or (n,)
         Added to the penalty of a sample, which may lack what the data have; never in `Evaluation.lower`.
     """
 
@@ -85,7 +85,7 @@ class Objective:
         column_scale: Vector | None = None,
         penalty: str = "l2",
         strata: tuple[Stratum, ...] | None = None,
-        sample_ridge: float = 0.0,
+        sample_ridge: float | Vector = 0.0,
     ) -> None:
         self.rows = rows
         self.alpha = alpha
@@ -113,11 +113,16 @@ class Objective:
         return sum(stratum.rows.n_rows for stratum in self.strata)
 
     @property
+    def is_sample(self) -> bool:
+        """Whether an evaluation reads a part of the rows."""
+        return self.strata[0].rows is not self.rows
+
+    @property
     def reads(self) -> float:
         """How often each row was read so far, in fractions."""
         return self.rows.reads
 
-    def sample(self, size: int, class_weights: tuple[float, float], ridge: float) -> Objective:
+    def sample(self, size: int, class_weights: tuple[float, float], ridge: float | Vector) -> Objective:
         """Give the objective over about `size` rows, stratified, in the same units, with `ridge` added to the penalty."""
         strata = sample(self.rows, size, class_weights)
         return Objective(
@@ -170,7 +175,7 @@ class Objective:
         grad_b = total.bias / total.weight if self.fit_intercept else 0.0
         matrix = None if total.matrix is None else self._with_penalty(total.matrix / total.weight, alpha)
         lower = matrix
-        if matrix is not None and (self.sample_ridge or len(parts) > 1 or self.strata[0].multiplier != 1.0):
+        if matrix is not None and self.is_sample:
             own = parts[0] if len(parts) == 1 else parts[0].plus(parts[1])
             assert own.matrix is not None
             lower = self._with_penalty(own.matrix / total.weight, self.alpha)

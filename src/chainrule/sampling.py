@@ -38,6 +38,15 @@ def spread_rows(m: int, size: int) -> NDArray[np.int64]:
     return np.asarray(index[index < np.repeat(edges[1:], RUN)])
 
 
+def class_counts(rows: DenseRows) -> tuple[int, int]:
+    """Rows of each class that have a positive weight."""
+    if rows.s is None:
+        ones = int(np.count_nonzero(rows.y))
+        return rows.n_rows - ones, ones
+    ones = int(np.count_nonzero(rows.s[rows.y == 1]))
+    return int(np.count_nonzero(rows.s)) - ones, ones
+
+
 def sample(rows: DenseRows, size: int, class_weights: tuple[float, float]) -> tuple[Stratum, ...]:
     """Draw about `size` rows, stratified by class: all rows of a rare class, and a spread of the others.
 
@@ -53,14 +62,13 @@ def sample(rows: DenseRows, size: int, class_weights: tuple[float, float]) -> tu
     m = rows.n_rows
     index = spread_rows(m, size)
     y = rows.y[index]
-    counts = int(np.count_nonzero(rows.y))
-    rare = int(counts < m - counts)
-    n_rare = min(counts, m - counts)
-    if n_rare > max(size // 2, RUN) or n_rare > m // 10:
+    zeros, ones = class_counts(rows)
+    rare, n_rare = int(ones < zeros), min(zeros, ones)
+    if n_rare > max(size // 2, RUN) or n_rare > (zeros + ones) // 10:
         part = rows.take(index)
         weight = float(len(index)) if part.s is None else float(part.s.sum())
         return (Stratum(part, sum(class_weights) / weight),)
     common = rows.take(index, y != rare)
     assert common.s is not None
-    all_rare = rows.take(np.flatnonzero(rows.y == rare).astype(np.int64))
+    all_rare = rows.take(np.flatnonzero((rows.y == rare) & rows.is_kept).astype(np.int64))
     return Stratum(all_rare, 1.0), Stratum(common, class_weights[1 - rare] / float(common.s.sum()))

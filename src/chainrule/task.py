@@ -19,6 +19,7 @@ from chainrule.errors import InputError
 from chainrule.objective import Evaluation, Objective
 from chainrule.problem import Ending, Problem
 from chainrule.rows import DenseRows, Units
+from chainrule.sampling import class_counts
 from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
 from chainrule.solvers.proof import depth_of
 from chainrule.verdict import Finding
@@ -97,8 +98,7 @@ class Task:
     def run(self, alpha: float | Vector) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
         rows, options = self.problem.rows, self.problem.options
-        ones = int(np.count_nonzero(rows.y))
-        sizes = plan(rows.n_rows, rows.n_features, options.tol, rare=min(ones, rows.n_rows - ones))
+        sizes = plan(rows.n_rows, rows.n_features, options.tol, class_counts(rows))
         objective = Objective(rows, alpha, options.fit_intercept)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         solver = Newton(*self.units.to_fit(*self.problem.start), sizes, self.class_weights, options.tol, most)

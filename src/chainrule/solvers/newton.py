@@ -13,6 +13,7 @@ from chainrule.certificate.bounds import Bound
 from chainrule.certificate.rounding import objective_rounding
 from chainrule.kernels import pointwise
 from chainrule.objective import Evaluation, Objective
+from chainrule.sampling import spread_rows
 from chainrule.solvers.loop import Start, State
 from chainrule.solvers.proof import Reference, depth_of, norm_weights
 
@@ -26,6 +27,7 @@ FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPA
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a Hessian in float32 saves milliseconds
 NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
 NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
+RIDGE_ROWS = 1000  # that a sample's ridge comes from
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 
@@ -83,7 +85,7 @@ class NewtonState(State):
         if np.any(self.on.alpha):
             return False
         if not self.reference.proof.ok:
-            return self.nu**2 <= 1e-2 * tol
+            return self.nu**2 <= 0.25 * tol
         return self.nu**2 <= 1e-8 * tol and self.pace > 0.1
 
 
@@ -92,17 +94,19 @@ def hessian_cost(n: int) -> float:
     return 2.4 + n / 30
 
 
-def plan(m: int, n: int, tol: float, rare: int | None = None) -> tuple[int, ...]:
+def plan(m: int, n: int, tol: float, counts: tuple[int, int] | None = None) -> tuple[int, ...]:
     """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
 
-    With the Hessian of a share f of the rows the gap shrinks by 4 n/(f m) a read (design, section 5), where rows of a class
-    as rare as `rare` rows carry the Hessian: m is then four times those.
+    With the Hessian of a share f of the rows the gap shrinks by 4 n/(f m) a read (design, section 5), where m counts rows of
+    positive weight, and of a rare class, whose rows carry the Hessian, four times those. counts: of each class.
     """
-    size = max(ROWS_PER_COLUMN * n, 1000)
+    zeros, ones = (m - m // 2, m // 2) if counts is None else counts
+    kept = max(zeros + ones, 1)
+    size = max(ROWS_PER_COLUMN * n, 1000) * m // kept
     if m <= 4 * size:
         return (m,)
     tol = max(tol, NOISE)
-    effective = m if rare is None else min(m, 4 * rare)
+    effective = min(kept, 4 * min(zeros, ones) + 1)
 
     def cost(share: float) -> float:
         shrink = 4.0 * n / (share * effective)
@@ -174,10 +178,26 @@ class Newton:
     def _arrive(self, whole: Objective, stage: int, w: Vector, b: float, reference: Reference | None) -> NewtonState:
         """Evaluate a point on the sample of a stage, with its Hessian; or on all rows."""
         if stage < len(self.sizes) and self.sizes[stage] < whole.rows.n_rows:
-            on = whole.sample(self.sizes[stage], self.class_weights, 1.0 / self.sizes[stage])
+            on = whole.sample(self.sizes[stage], self.class_weights, self._ridge(whole, self.sizes[stage]))
             return self._evaluate_sample(on, stage, w, b, reference)
         # Where the last size is all rows, their Hessian is made here.
         return self._evaluate_all(whole, w, b, reference, hessian=stage < len(self.sizes))
+
+    def _ridge(self, whole: Objective, size: int) -> Vector:
+        """Give a sample's own ridge, (n,): as much curvature as one row more, one in which x_j is not what it mostly is.
+
+        A level that is of one class in the sample, and not in the data, then stays within reach.
+        """
+        zeros, ones = self.class_weights
+        share = ones / (zeros + ones)
+        places = spread_rows(whole.rows.n_rows, RIDGE_ROWS)
+        places = places[whole.rows.is_kept[places]]
+        square = np.ones(whole.n_features)
+        if len(places):
+            few = whole.rows.viewed(places)[:, :-1]
+            few -= np.median(few, axis=0)
+            square = np.maximum(np.square(few).sum(axis=0) / np.maximum(np.count_nonzero(few, axis=0), 1), 1.0)
+        return square * (4.0 * share * (1.0 - share) / size)
 
     def _evaluate_sample(
         self, on: Objective, stage: int, w: Vector, b: float, reference: Reference | None
@@ -236,13 +256,15 @@ class Newton:
         hessian: bool,
         before: NewtonState | None = None,
     ) -> NewtonState:
-        hessian = hessian or reference is None or not reference.proof.factored
+        hessian = hessian or reference is None or reference.is_poor
         z = np.empty(whole.n_rows)
         known = None if before is None else before.squares
         if hessian:
             evaluation, reference = _with_hessian(whole, w, b, z, reference, squares=known is None)
         else:
-            evaluation = whole.evaluate(w, b, z=z, squares=known is None)
+            q = norm_weights(whole, reference) if reference is not None and reference.is_loose else None
+            evaluation = whole.evaluate(w, b, z=z, q=q, squares=known is None)
+            reference = reference if reference is None or q is None else reference.with_norm(evaluation.norm)
         assert reference is not None
         squares = evaluation.squares if known is None else known
         assert squares is not None
@@ -252,6 +274,7 @@ class Newton:
             proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not self._is_quick(nu, pace, whole.n_features)
+        stalled |= proven is not None and not proven.proven and nu * nu <= self.tol  # this Hessian won't prove it
         pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)
         stage = len(self.sizes)
         return NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, nu, pace, stalled, pairs)
@@ -289,7 +312,7 @@ def _with_hessian(
     for float32 in (True, False) if on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS else (False,):
         evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32)
         with one_blas_thread(on.n_features):
-            reference = Reference.of(on, evaluation, w, b, None if on.n_rows == on.rows.n_rows else z, before)
+            reference = Reference.of(on, evaluation, w, b, z, before)
             if not float32 or reference.sharp:
                 break
     return evaluation, reference

@@ -31,6 +31,8 @@ OUTWARD = 1.0 + 1e-12
 KAPPA_MATTERS = 0.1  # r from which on a smaller kappa makes the bound clearly better
 KAPPA_NUMBERS = 5_000_000  # that may be copied to find it
 SHARP = 4.0  # smallest eigenvalue over eta, from which on a norm is too large by less than a quarter
+LOOSE = 10.0  # ratio of the weights of a norm to D^-2, over the columns, from which on it is worth another
+DELTA_MATTERS = 0.1  # from there on the change of all rows' z is looked at, not bounded by their norms
 NULL_RIDGE = 1e-9  # of the diagonal, where columns are collinear: steps leave the directions that don't matter
 
 
@@ -40,7 +42,8 @@ class Reference:
 
     steps, proof : factors of the Hessian for steps, and of the part of it that the rows read account for.
     theta : where it was made, (n + 1,). z : the rows' z there; None where the rows are all rows. index : which rows.
-    norm : largest |D^-1 x~|^2 of the rows, D of `proof`.
+    norm : largest |D^-1 x~|^2 of the rows, D of `proof`, or a bound on it: `is_loose` where weights far from D^-2 gave it.
+    z_of_all : z there where the rows are all rows.
     """
 
     steps: Factor
@@ -49,12 +52,14 @@ class Reference:
     z: Vector | None
     index: NDArray[np.int64] | None
     norm: float
+    is_loose: bool
+    z_of_all: Vector | None
 
     @classmethod
     def of(
-        cls, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector | None, before: Reference | None
+        cls, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, before: Reference | None
     ) -> Reference:
-        """Factor what was evaluated with `norm_weights(on, before)`; z of a sample's rows, None of all rows."""
+        """Factor what was evaluated with `norm_weights(on, before)`; z of the rows."""
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
         eta = hessian_eta(on.n_features, depth_of(on), FLOAT32_BLOCK if evaluation.float32 else None)
@@ -70,12 +75,23 @@ class Reference:
             steps = Factor.of(lifted, 0.0)
         q = own(on, norm_weights(on, before))
         # |D^-1 x~|^2 <= max_j 1/(q_j D_j^2) sum_j q_j x~_j^2
-        norm = evaluation.norm * float((proof.inverse_D**2 / q).max()) * OUTWARD
-        index = None
-        if z is not None:
-            kept = np.concatenate([stratum.rows.is_kept for stratum in on.strata])
-            z, index = z[kept], np.concatenate([stratum.rows.index for stratum in on.strata])[kept]
-        return cls(steps, proof, own(on, np.append(w, b)), z, index, norm)
+        ratio = proof.inverse_D**2 / q
+        norm, is_loose = evaluation.norm * float(ratio.max()) * OUTWARD, bool(ratio.max() > LOOSE * ratio.min())
+        theta = own(on, np.append(w, b))
+        if not on.is_sample:
+            return cls(steps, proof, theta, None, None, norm, is_loose, z)
+        kept = np.concatenate([stratum.rows.is_kept for stratum in on.strata])
+        z, index = z[kept], np.concatenate([stratum.rows.index for stratum in on.strata])[kept]
+        return cls(steps, proof, theta, z, index, norm, is_loose, None)
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether all rows should have a Hessian of their own: columns are collinear, or seem so in a sample."""
+        return not self.proof.factored or (self.z is not None and not self.proof.ok)
+
+    def with_norm(self, norm: float) -> Reference:
+        """Take the largest |D^-1 x~|^2 as `norm_weights` of this Hessian gave it in a later read of all rows."""
+        return replace(self, norm=min(self.norm, norm * OUTWARD), is_loose=False)
 
     @property
     def sharp(self) -> bool:
@@ -128,6 +144,9 @@ class Reference:
         else:
             step = D * (theta - self.theta)
             delta = math.sqrt(self.norm * float(step @ step)) * OUTWARD
+            if delta > DELTA_MATTERS and self.z_of_all is not None:
+                change = np.abs(z - self.z_of_all)
+                delta = min(delta, float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas))
         gradient, zeta = own(on, evaluation.gradient), max(zetas)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         kappa = kappa_upper(self.proof, self.norm)
