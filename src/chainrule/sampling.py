@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 
 from chainrule.rows import DenseRows
 
-RUN = 8  # neighbouring rows that are taken together: a cache line's worth of work, and one tile of the kernels
+# Neighbouring rows that are taken together: one tile of the kernels at least, and more where there are many runs in any case,
+# since memory brings long runs faster.
+RUN, LONGEST, MANY = 8, 64, 2048
+
+
+def run_length(size: int) -> int:
+    """Length of the runs of a sample of `size` rows: a power of two."""
+    run = RUN
+    while run < LONGEST and size >= 2 * run * MANY:
+        run *= 2
+    return run
 
 
 @dataclass(frozen=True)
@@ -30,12 +40,13 @@ def hashed(k: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def spread_rows(m: int, size: int) -> NDArray[np.int64]:
     """About `size` of m rows, ascending: a run of neighbours at a hashed place in each of equal stretches of the data."""
-    stretches = max(1, -(-size // RUN))
+    run = run_length(size)
+    stretches = max(1, -(-size // run))
     edges = np.linspace(0, m, stretches + 1).astype(np.int64)
-    room = np.maximum(np.diff(edges) - RUN, 0) + 1
+    room = np.maximum(np.diff(edges) - run, 0) + 1
     starts = edges[:-1] + (hashed(np.arange(stretches, dtype=np.uint64)) % room.astype(np.uint64)).astype(np.int64)
-    index = (starts[:, None] + np.arange(RUN)).ravel()
-    return np.asarray(index[index < np.repeat(edges[1:], RUN)])
+    index = (starts[:, None] + np.arange(run)).ravel()
+    return np.asarray(index[index < np.repeat(edges[1:], run)])
 
 
 def class_counts(rows: DenseRows) -> tuple[int, int]:
