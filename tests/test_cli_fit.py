@@ -95,7 +95,12 @@ def test_too_few_reads_are_said_with_the_way_out(run, penguins):
     outcome = run(*words)
     assert outcome.code == 0
     assert "stopped after" in outcome.out
-    assert "raise --max-reads" in " ".join(outcome.out.split())
+    text = " ".join(outcome.out.split())
+    assert "raise --max-reads" in text
+    assert text.count("F - F*") == 1
+    descent = run("fit", penguins, *FIT, "--epochs", "30")
+    assert "raise --epochs" in " ".join(descent.out.split())
+    assert " ".join(descent.out.split()).count("F - F*") == 1
     assert run(*words, "--strict").code == 3
 
 

@@ -79,7 +79,7 @@ def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
     weights = None if design.weights is None else design.weights[rows]
     with collected_warnings() as warned:
         certificate = certify(
-            design.X[rows],
+            design.X if len(rows) == len(design.X) else design.X[rows],
             design.y[rows],
             audited.w,
             audited.b,

@@ -136,7 +136,7 @@ def run_and_certificate(result: Document) -> tuple[str, str]:
     """Say how the run ended, and what is proven: each once, also where the message says both."""
     told = result["certificate"]
     proven = told["sentence"].rstrip(".")
-    run = result["message"].rstrip(".").removesuffix(proven).rstrip(": ")
+    run = result["message"].rstrip(".").replace(f": {proven}", "")
     reason = told["reason"].rstrip(".")
     cause = reason.split(":")[0]
     if cause and cause in run:

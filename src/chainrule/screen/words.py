@@ -71,7 +71,8 @@ def as_options(text: str) -> str:
     """Call what Python's arguments are called in a message by the names of the command line's options."""
     text = re.sub(r"^learning_rate (?=\d)", "--learning-rate ", text)
     text = re.sub(r"take a learning_rate below (\S+), or 'auto'", r"take a --learning-rate below \1, or auto", text)
-    text = text.replace("raise max_reads", "raise --max-reads").replace("take method='newton'", "take --method newton")
+    limit = "--epochs" if "epoch" in text else "--max-reads"
+    text = text.replace("raise max_reads", f"raise {limit}").replace("take method='newton'", "take --method newton")
     text = re.sub(
         r"use alpha > 0, e\.g\. alpha = 1/m = (\S+),", r"use --alpha > 0, e.g. --alpha \1, 1 over the rows,", text
     )
