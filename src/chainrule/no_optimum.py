@@ -54,7 +54,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     objective = state.evaluation.objective
     certificate = nothing_proven(rows.n_features, objective, rows.reads, time.perf_counter() - task.started, reason)
     stopped = replace(outcome, reason="max_reads")
-    sentence = told(stopped, certificate, options.tol, rows.reads)
+    sentence = told(stopped, state, certificate, options.tol, rows.reads)
     return task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
 
 
@@ -70,8 +70,8 @@ def _nearly_reduced(task: Task, outcome: Outcome, state: NewtonState, data: Dens
 
 def _flat_direction(state: NewtonState, names: tuple[str, ...]) -> str:
     """Say along which columns rounding hides the curvature, if it does."""
-    proof = state.reference.proof
-    if state.z is None or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2)):
+    proof, of_sample = state.reference.proof, state.z is None or state.reference.z is not None
+    if of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2)):
         return TOO_FAR
     vector = np.abs(proof.null_space[1][:, 0])
     columns = np.flatnonzero(vector > 0.01 * vector.max())
@@ -114,7 +114,7 @@ def _reduced(
         reason=collinear.sentence,
     )
     outcome = replace(outcome, reason="converged" if converged else "max_reads")
-    sentence = told(outcome, certificate, options.tol, rows.reads)
+    sentence = told(outcome, state, certificate, options.tol, rows.reads)
     said: tuple[Finding, ...] = ((CollinearityWarning, collinear_columns(collinear)),)
     if not converged:
         said = (*said, (NotConvergedWarning, sentence))

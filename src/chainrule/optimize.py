@@ -39,7 +39,7 @@ def solve(task: Task) -> Ending:
     proven = state.bound is not None and state.bound.proven
     if proven or outcome.reason not in ("converged", "max_reads"):
         certificate = certified(state, task.units, rows, task.started)
-        sentence = told(outcome, certificate, options.tol, rows.reads)
+        sentence = told(outcome, state, certificate, options.tol, rows.reads)
         said = ((NotConvergedWarning, sentence),) if outcome.reason == "max_reads" else ()
         return task.ending(outcome, state.w, state.b, certificate, sentence, said)
     return without_optimum(task, outcome, state)

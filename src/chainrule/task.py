@@ -225,13 +225,18 @@ def after_rounding(state: NewtonState, proven: Bound, units: Units, w: Vector) -
     return moved(proven, shift, gradient=gradient, e=e, M=M, ridge=on.ridge)
 
 
-def told(outcome: Outcome, certificate: Certificate, tol: float, reads: float) -> str:
-    """Say in a sentence how a run ended and what is proven."""
+def told(outcome: Outcome, state: NewtonState, certificate: Certificate, tol: float, reads: float) -> str:
+    """Say in a sentence how a run ended, what is proven, and what is still needed."""
     said = certificate.sentence.rstrip(".")
     run = f"{outcome.n_epochs} step{'s' if outcome.n_epochs != 1 else ''} and {reads:.1f} reads of the data"
     if outcome.reason == "converged":
-        return f"converged after {run}: {said}"
+        is_noise = certificate.kind == "bound" and certificate.gap > tol
+        noise = f"; tol {tol:.2g} is below what rounding leaves here" if is_noise else ""
+        return f"converged after {run}: {said}{noise}"
+    left, way = "", ""
+    if certificate.proven or certificate.reason == TOO_FAR:
+        more = f"{state.reads_left(tol):.0f}"
+        left, way = f"; it takes about {more} more read{'s' if more != '1' else ''} to tol {tol:.2g}", ": raise max_reads"
     if outcome.reason == "interrupted":
-        return f"interrupted after {run}: {said}"
-    way = "; raise max_reads" if certificate.proven or certificate.reason == TOO_FAR else ""
-    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}{way}"
+        return f"interrupted after {run}: {said}{left}"
+    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}{left}{way}"

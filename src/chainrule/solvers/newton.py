@@ -74,6 +74,19 @@ class NewtonState(State):
             return self._leads_nowhere(tol)
         return self.gap <= tol or self.gap <= 4.0 * self.bound.noise
 
+    def reads_left(self, tol: float) -> float:
+        """Estimate the reads that a bound of tol still needs: at the pace seen, else at that of this Hessian's rows."""
+        n, gap = self.on.n_features + 1, 0.5 * self.nu**2
+        # The last sample is about an eighth of the rows.
+        size = max(self.on.n_rows, self.on.rows.n_rows / 8) if self.z is None else self.reference.n_rows(self.on)
+        shrink = min(4.0 * n / size, 0.25)
+        if self.z is None:
+            gap = n / (2.0 * size)
+        elif self.pace < 0.9:
+            shrink = max(self.pace**2, 1e-12)
+        steps = math.log(max(gap / max(tol, NOISE), 1.0)) / -math.log(shrink)
+        return max(1.0, math.ceil(steps)) + (1.0 if self.z is None else 0.0)
+
     def _leads_nowhere(self, tol: float) -> bool:
         """Whether no step will bring a bound: collinear columns have none, separated classes no optimum."""
         if self.z is None or self.reference.z is not None:
