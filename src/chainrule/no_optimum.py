@@ -144,8 +144,9 @@ def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:
     ridge = SEPARATED_RIDGE * (data.moments(correlations=False).sd / task.units.scale) ** 2
     outcome, state = task.run(np.where(ridge > 0, ridge, SEPARATED_RIDGE))
     certificate = certified(state, task.units, rows, task.started)
-    if certificate.kind == "bound":
-        certificate = replace(certificate, kind="ridge", reason=found.sentence)
+    certificate = replace(
+        certificate, kind="ridge" if certificate.kind == "bound" else certificate.kind, reason=found.sentence
+    )
     outcome = replace(outcome, reason="no_optimum" if outcome.reason == "converged" else outcome.reason)
     sentence = f"the objective asked for has no optimum: {found.sentence.rstrip('.')}"
     ending = task.ending(outcome, state.w, state.b, certificate, sentence, ((SeparationWarning, found.sentence),))

@@ -236,7 +236,10 @@ def told(outcome: Outcome, state: NewtonState, certificate: Certificate, tol: fl
     left, way = "", ""
     if certificate.proven or certificate.reason == TOO_FAR:
         more = f"{state.reads_left(tol):.0f}"
-        left, way = f"; it takes about {more} more read{'s' if more != '1' else ''} to tol {tol:.2g}", ": raise max_reads"
+        left, way = (
+            f"; it takes about {more} more read{'s' if more != '1' else ''} to tol {tol:.2g}",
+            ": raise max_reads",
+        )
     if outcome.reason == "interrupted":
         return f"interrupted after {run}: {said}{left}"
     return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}{left}{way}"

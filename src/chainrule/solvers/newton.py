@@ -72,7 +72,17 @@ class NewtonState(State):
         """Whether the bound is at most tol, or as small as rounding allows; or, where there is none, steps lead nowhere."""
         if self.bound is None or not self.bound.proven:
             return self._leads_nowhere(tol)
-        return self.gap <= tol or self.gap <= 4.0 * self.bound.noise
+        return self.gap <= tol or (self.is_noise and not self.is_stale)
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the bound is as small as rounding allows."""
+        return self.bound is not None and self.bound.proven and self.gap <= 4.0 * self.bound.noise
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the Hessian is of all rows and of another point, so that one of this point would say more."""
+        return self.reference.z is None and not self.reference.is_of_all(self.w, self.b)
 
     def reads_left(self, tol: float) -> float:
         """Estimate the reads that a bound of tol still needs: at the pace seen, else at that of this Hessian's rows."""
@@ -85,13 +95,16 @@ class NewtonState(State):
         elif self.pace < 0.9:
             shrink = max(self.pace**2, 1e-12)
         steps = math.log(max(gap / max(tol, NOISE), 1.0)) / -math.log(shrink)
+        if self.z is not None and self.reference.is_of_all(self.w, self.b):
+            # A new Hessian at every step: the number of digits doubles.
+            steps = math.log2(max(math.log(max(tol, NOISE)) / math.log(min(gap, 0.1)), 1.0))
         return max(1.0, math.ceil(steps)) + (1.0 if self.z is None else 0.0)
 
     def _leads_nowhere(self, tol: float) -> bool:
         """Whether no step will bring a bound: collinear columns have none, separated classes no optimum."""
         if self.z is None or self.reference.z is not None:
             return False
-        if self.bound is not None and self.nu <= 0.1 * self.bound.nu:
+        if self.bound is not None and not self.is_stale and self.nu <= 0.1 * self.bound.nu:
             return True  # rounding alone is too large
         # The decrement vanishes all the same; where it does so quadratically there is an optimum, and a bound may come.
         # With a penalty there is one in any case.
@@ -292,10 +305,12 @@ class Newton:
             proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not self._is_quick(nu, pace, whole.n_features)
-        stalled |= proven is not None and not proven.proven and nu * nu <= self.tol  # this Hessian won't prove it
         pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)
         stage = len(self.sizes)
-        return NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, nu, pace, stalled, pairs)
+        new = NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, nu, pace, stalled, pairs)
+        if new.is_noise or (proven is not None and not proven.proven and nu * nu <= self.tol):
+            return replace(new, stalled=True)  # this Hessian won't prove more
+        return new
 
     def _is_quick(self, nu: float, pace: float, n: int) -> bool:
         """Whether the last factor gets to tol sooner than a new Hessian would."""

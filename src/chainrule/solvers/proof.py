@@ -84,6 +84,10 @@ class Reference:
         z, index = z[kept], np.concatenate([stratum.rows.index for stratum in on.strata])[kept]
         return cls(steps, proof, theta, z, index, norm, is_loose, None)
 
+    def is_of_all(self, w: Vector, b: float) -> bool:
+        """Whether it was made of all rows, at this point."""
+        return self.z is None and np.array_equal(self.theta, np.append(w, b)[: len(self.theta)])
+
     @property
     def is_poor(self) -> bool:
         """Whether all rows should have a Hessian of their own: columns are collinear, or seem so in a sample."""
