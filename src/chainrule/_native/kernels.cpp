@@ -78,10 +78,9 @@ inline void add_rows(const Tile& tile, std::int64_t n, Lanes r, double* gradient
   for (std::int64_t c = 0; c < chunks; ++c, ahead.at += ahead.chunk) {
     const std::int64_t offset = offset_of(c, n);
     fetch_four(ahead);
-    Lanes a = rk[0] * element<Shift>(row[0], offset, scratch);
-    Lanes b = rk[4] * element<Shift>(row[4], offset, scratch);
-#pragma GCC unroll 3
-    for (int k = 1; k < 4; ++k) {
+    Lanes a = {}, b = {};  // zeros, so that a compiler has no choice which products to fuse
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
       a += rk[k] * element<Shift>(row[k], offset, scratch);
       b += rk[k + 4] * element<Shift>(row[k + 4], offset, scratch);
     }

@@ -53,9 +53,9 @@ struct Source {
   }
 };
 
-// A block's scratch memory, carved from one allocation.
+// A block's scratch memory, carved from one allocation that begins with a cache line.
 struct Scratch {
-  double *zero_row, *copies, *w, *v, *p, *cp, *gradient, *squares, *q, *panel, *end;
+  double *zero_row, *w, *v, *p, *cp, *gradient, *squares, *q, *copies, *panel;
 
   Scratch(const Job& job, const Source& source, double* memory) {
     const std::int64_t chunked = 8 * chunks_of(job.n);
@@ -69,11 +69,14 @@ struct Scratch {
     q = squares + chunked;
     copies = q + chunked;
     panel = copies + source.copied_rows * source.step;
-    end = panel + ((job.what & kHessian) ? MatrixLayout(job).strips * kStripStep<double> : 0);  // in bytes the same in float32
   }
 };
 
-std::int64_t scratch_doubles(const Job& job) { return Scratch(job, Source(job), nullptr).end - static_cast<double*>(nullptr); }
+std::int64_t scratch_doubles(const Job& job) {
+  const Source source(job);
+  const std::int64_t panel = (job.what & kHessian) ? MatrixLayout(job).strips * kStripStep<double> : 0;  // in bytes the same in float32
+  return 8 * 8 * chunks_of(job.n) + source.copied_rows * source.step + panel;
+}
 
 // Eight rows. Rows past the end and rows of weight 0 become a row of zeros, so that what stands in them does no harm.
 struct Tile {
