@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard src/chainrule/_native/*)
 
-.PHONY: demo test test-wheel check bench clean
+.PHONY: demo test test-wheel sanitize check bench clean
 
 demo: .venv/installed
 	$(BIN)/chainrule demo --out-dir demo
@@ -14,6 +14,10 @@ test: .venv/installed .venv/installed-test
 # The same tests against a wheel, built with warnings as errors, in a clean environment outside the checkout.
 test-wheel:
 	PYTHON="$(PYTHON)" scripts/test-wheel
+
+# The core's tests with the address, undefined behaviour and thread sanitizers.
+sanitize: .venv/installed .venv/installed-test
+	scripts/sanitize
 
 check: .venv/installed .venv/installed-check
 	$(BIN)/ruff check
