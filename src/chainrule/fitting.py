@@ -71,7 +71,8 @@ def fit(
         Stop when F - F* is proven to be at most this, in nats per unit of weight; the default is the smaller of 1e-8 and
         1e-6/m, which leaves no coefficient further from the optimum than about 0.0015 of its standard error.
     max_reads : int, optional
-        Of newton: reads of the data at most, 100 by default. Of gradient descent: epochs, 1000 by default; an epoch is an
+        Of newton: no step is begun after so many reads of the data, 100 by default; what proves the last point, or says why
+        nothing is proven, comes on top. Of gradient descent: epochs, 1000 by default; an epoch is an
         update and a read of all rows. The optimum that its epochs are measured by is found before, in a few reads more.
     learning_rate : float or "auto"
         Of gradient descent; "auto" is 1/L_max, half the largest stable rate.

@@ -38,7 +38,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     for that objective. Else what the run came to, with no bound.
     """
     rows, options = task.problem.rows, task.problem.options
-    data = DenseRows(rows.X, rows.y, rows.s, rows.feature_names, rows.threads)
+    data = rows.as_given()
     collinear = find_relations(data, fit_intercept=options.fit_intercept)
     ending = _reduced(task, outcome, state, data, collinear) if collinear.n_relations else None
     if ending is None and not state.reference.proof.ok:

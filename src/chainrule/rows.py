@@ -157,6 +157,12 @@ class DenseRows:
         twin.reads, twin._whole = 0.0, self
         return twin
 
+    def as_given(self) -> DenseRows:
+        """Give the same rows once more, in the user's units; their reads count here too."""
+        twin = self.beside()
+        twin.units, twin._view, twin._ratio = Units.of_user(self.n_features), None, np.ones(self.n_features)
+        return twin
+
     def _count_read(self, share: float = 1.0) -> None:
         self.reads += share
         if self._whole is not None:
@@ -179,7 +185,7 @@ class DenseRows:
 
     def standardize(self, columns: NDArray[np.bool_]) -> None:
         """From here on, see the columns of the mask as (x - mean) / sd; a constant column is centred alone."""
-        moments = self.moments()
+        moments = self.moments(correlations=False)
         tiny = columns & (moments.sd > 0) & (moments.sd < 1e-304)
         if tiny.any():
             name = self.feature_names[int(np.flatnonzero(tiny)[0])]
