@@ -1,10 +1,13 @@
-"""The fused read of loss and gradient, against scikit-learn's and against the memory's own speed.
+"""The fused read of loss and gradient against scikit-learn's and the memory's own speed; the Hessian against BLAS.
 
     make bench            (or: python benchmarks/kernel.py)
 
 All three are timed in turn, in one run, on the same arrays; the minimum of the rounds counts. The memory's speed is that
 of as many threads summing the array as the read has. One line a workload: milliseconds of a read, of scikit-learn's
 `LinearModelLoss.loss_gradient` and of the sum; ours as a ratio to both. Ours reads the data once.
+
+Then the read with the Hessian, X'HX in float64 and in float32 blocks, and BLAS's X'X alone (dsyrk), in 10^9 times m n^2
+operations a second.
 """
 
 import os
@@ -13,12 +16,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from scipy.linalg.blas import dsyrk
 from sklearn._loss import HalfBinomialLoss
 from sklearn.linear_model._linear_loss import LinearModelLoss
 
 from chainrule.kernels import What, kernel_name, read_rows, thread_count
 
 WORKLOADS = [(2_000_000, 28), (200_000, 300)]
+HESSIANS = [(1_000_000, 28), (200_000, 100), (60_000, 300), (12_000, 1000)]
 ROUNDS = 15
 
 
@@ -46,6 +51,19 @@ def jobs_of(m: int, n: int, threads: int, pool: ThreadPoolExecutor) -> dict[str,
     return {"ours": ours, "theirs": theirs, "memory": memory}
 
 
+def hessian_jobs(m: int, n: int, threads: int) -> dict[str, Callable[[], object]]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(m, n))
+    y = (rng.random(m) < 0.5).astype(np.uint8)
+    w = rng.normal(size=n) / np.sqrt(n)
+    what = What.LOSS | What.GRADIENT | What.HESSIAN
+    return {
+        "float64": lambda: read_rows(X, what, y=y, w=w, threads=threads),
+        "float32": lambda: read_rows(X, what | What.HESSIAN32, y=y, w=w, threads=threads),
+        "dsyrk": lambda: dsyrk(1.0, X.T),
+    }
+
+
 def milliseconds(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
     best = dict.fromkeys(jobs, np.inf)
     for _ in range(ROUNDS):
@@ -69,6 +87,13 @@ def main() -> None:
             t = milliseconds(jobs_of(m, n, threads, pool))
         ratios = f"{t['theirs'] / t['ours']:20.1f}x {t['memory'] / t['ours']:14.0%}"
         print(f"{m:>9,} x {n:<4} {t['ours']:7.1f} {t['theirs']:9.1f} {t['memory']:7.1f} {ratios}")
+    print(f"{'Hessian':>16} {'float64':>8} {'float32':>8} {'dsyrk':>8}   10^9 m n^2 a second")
+    for m, n in HESSIANS:
+        t = milliseconds(hessian_jobs(m, n, threads))
+        print(
+            f"{m:>9,} x {n:<4} "
+            + " ".join(f"{1e-6 * m * n * n / t[name]:8.1f}" for name in ("float64", "float32", "dsyrk"))
+        )
 
 
 if __name__ == "__main__":
