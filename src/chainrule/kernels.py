@@ -234,8 +234,9 @@ def read_rows(
 class Path:
     """Points that Newton's method went through, and the one that it would go to next.
 
-    reads, objective, loss, correct: (k,); reads so far; correct is the share of the weight whose class is right. theta,
-    gradient: (k, n + 1), the bias last; without an intercept its derivative is 0. next: (n + 1,), not evaluated. total: reads in all.
+    reads, objective, loss, correct: (k,); reads so far; correct is the share of the weight whose class is right.
+    theta, gradient: (k, n + 1), the bias last; without an intercept its derivative is 0. next: (n + 1,), not evaluated.
+    total: reads in all.
     """
 
     reads: Vector

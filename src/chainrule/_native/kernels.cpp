@@ -27,6 +27,7 @@ constexpr int kRowsAtOnce = 4;
 #endif
 constexpr std::ptrdiff_t kAheadBytes = 40960;
 constexpr std::int64_t kColumnsForTwo = 128;
+constexpr std::int64_t kTilesAhead = 3;
 constexpr std::int64_t kColumnsToSplit = 64;
 
 // Where the data stand that come next: eight places, one step apart, for each chunk of columns. The dot product asks for four of
@@ -72,9 +73,9 @@ inline Lanes dot(const Tile& tile, std::int64_t n, const double* w, const Scratc
   return tile.narrow ? dot_rows<Shift, float>(tile, n, w, scratch, ahead) : dot_rows<Shift, double>(tile, n, w, scratch, ahead);
 }
 
-// gradient += sum over the tile of r x.
-template <bool Shift, typename T>
-inline void add_rows(const Tile& tile, std::int64_t n, Lanes r, double* gradient, const Scratch& scratch, Ahead ahead) {
+// gradient += sum over the tile of r x; and, with Squares, squares += sum of s x^2.
+template <bool Shift, bool Squares, typename T>
+inline void add_rows(const Tile& tile, std::int64_t n, Lanes r, const Scratch& scratch, Ahead ahead) {
   const std::int64_t chunks = chunks_of(n);
   const T* const* row = rows_of<T>(tile);
   Lanes rk[8];
@@ -83,13 +84,17 @@ inline void add_rows(const Tile& tile, std::int64_t n, Lanes r, double* gradient
   for (std::int64_t c = 0; c < chunks; ++c, ahead.at += ahead.chunk) {
     const std::int64_t offset = offset_of(c, n);
     fetch(ahead);
-    Lanes a = {}, b = {};  // zeros, so that a compiler has no choice which products to fuse
+    Lanes a = {}, b = {}, square = {};  // zeros, so that a compiler has no choice which products to fuse
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) {
-      a += rk[k] * element<Shift>(row[k], offset, scratch);
-      b += rk[k + 4] * element<Shift>(row[k + 4], offset, scratch);
+      const Lanes x = element<Shift>(row[k], offset, scratch), y = element<Shift>(row[k + 4], offset, scratch);
+      a += rk[k] * x;
+      b += rk[k + 4] * y;
+      if (Squares) square += splat(tile.s[k]) * x * x;
+      if (Squares) square += splat(tile.s[k + 4]) * y * y;
     }
-    store(gradient + 8 * c, load(gradient + 8 * c) + (a + b));
+    store(scratch.gradient + 8 * c, load(scratch.gradient + 8 * c) + (a + b));
+    if (Squares) store(scratch.squares + 8 * c, load(scratch.squares + 8 * c) + square);
   }
 }
 
@@ -108,19 +113,6 @@ inline double largest_norm(const Tile& tile, std::int64_t n, const double* q, do
   for (std::int64_t k = 0; k < tile.rows; ++k)
     if (tile.s[k] > 0.0 && !(norms[k] <= least)) least = norms[k];
   return least;
-}
-
-// squares += sum over the tile of s x^2.
-template <bool Shift>
-inline void add_weighted_squares(const Tile& tile, std::int64_t n, double* squares, const Scratch& scratch) {
-  for (std::int64_t c = 0; c < chunks_of(n); ++c) {
-    Lanes a = {};
-    for (int k = 0; k < 8; ++k) {
-      const Lanes x = element<Shift>(tile.row[k], offset_of(c, n), scratch);
-      a += splat(tile.s[k]) * x * x;
-    }
-    store(squares + 8 * c, load(squares + 8 * c) + a);
-  }
 }
 
 // Rows of the panel: sqrt(h) x~.
@@ -211,13 +203,16 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
     distance = source.copied_rows * job.row_stride;
     step = job.col_stride;
     chunk = 8 * job.col_stride;
-  } else if (source.kind != Source::kCopies && !job.index && tile_bytes > 0) {
-    distance = tile_bytes * (1 + (split ? kAheadBytes : kAheadBytes / 2) / tile_bytes);
+  } else if (source.kind != Source::kCopies && tile_bytes > 0) {
+    distance = job.index ? 0 : tile_bytes * (1 + (split ? kAheadBytes : kAheadBytes / 2) / tile_bytes);
     step = job.row_stride;
     chunk = job.is_float32 ? 32 : 64;
   }
   const auto ahead_of = [&](std::int64_t row, std::int64_t place) {
-    return Ahead{job.data + row * job.row_stride + distance + place * step, step, chunk, !split};
+    // Rows of an index come in runs: those after the one that is read some tiles on are most often read with it.
+    const std::int64_t on = row + 8 * kTilesAhead;
+    const std::int64_t at = job.index ? job.index[on < job.m ? on : job.m - 1] : row;
+    return Ahead{job.data + at * job.row_stride + distance + place * step, step, chunk, !split};
   };
   // Two tiles at a time, where both stay in the first cache: one's loss is computed while the other's waits for its own.
   const std::int64_t together = n <= kColumnsForTwo ? 2 : 1;
@@ -262,10 +257,11 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
             bias += r;
             const Ahead ahead = ahead_of(i, split ? 4 : 0);
             if (tile.narrow)
-              add_rows<Shift, float>(tile, n, r, scratch.gradient, scratch, ahead);
+              add_rows<Shift, false, float>(tile, n, r, scratch, ahead);
+            else if (job.what & kSquares)
+              add_rows<Shift, true, double>(tile, n, r, scratch, ahead);
             else
-              add_rows<Shift, double>(tile, n, r, scratch.gradient, scratch, ahead);
-            if (job.what & kSquares) add_weighted_squares<Shift>(tile, n, scratch.squares, scratch);
+              add_rows<Shift, false, double>(tile, n, r, scratch, ahead);
           }
         }
       }
