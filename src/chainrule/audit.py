@@ -97,7 +97,7 @@ def _with_floor(task: Task, direct: Certificate, floor: Floor, state: NewtonStat
         return direct
     gap, coef, intercept = most, np.full(len(w), np.inf), math.inf
     if kind == "reduced" and floor.ending is not None and floor.ending.pivots is not None:
-        proven, _ = bound_without(task.objective, state.w, state.b, floor.ending.pivots)
+        proven = bound_without(state, floor.ending.pivots)
         here = after_rounding(state, proven, task.units, w)
         gap, least = min(most, here.gap), max(least, here.lower)
     if kind == "bound":

@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
-from chainrule.certificate.rounding import gradient_rounding, hessian_eta, reach_bound, z_rounding
+from chainrule.certificate.rounding import gradient_rounding, reach_bound, z_rounding
 from chainrule.certificate.statement import digits_of
 from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
 from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.errors import CollinearityWarning, NotConvergedWarning, SeparationWarning
-from chainrule.objective import Evaluation, Objective
 from chainrule.problem import Ending
 from chainrule.rows import DenseRows
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import depth_of
-from chainrule.task import TOO_FAR, Task, certified, noise_of_objective, nothing_proven, told
+from chainrule.task import TOO_FAR, Task, certified, noise_of_state, nothing_proven, told
 from chainrule.verdict import Finding
 
 Vector = NDArray[np.float64]
@@ -84,10 +83,12 @@ def _reduced(
     task: Task, outcome: Outcome, state: NewtonState, data: DenseRows, collinear: Collinearity
 ) -> Ending | None:
     """Certify the model of the pivot columns, and spread the weights over all: None where that is not proven either."""
-    rows, options, on = task.problem.rows, task.problem.options, state.on
+    rows, options = task.problem.rows, task.problem.options
     n = rows.n_features
     pivots = np.sort(collinear.pivots)
-    proven, evaluation = bound_without(on, state.w, state.b, pivots)
+    if state.reference.z is not None or state.z is None:
+        state = task.at(state.w, state.b)
+    proven = bound_without(state, pivots)
     if not proven.proven:
         return None
     moments = data.moments()
@@ -109,8 +110,8 @@ def _reduced(
         hessian_rows="all rows",
         reads=rows.reads,
         seconds=time.perf_counter() - task.started,
-        objective=evaluation.objective,
-        optimum_at_least=evaluation.objective - proven.gap - noise_of_objective(on, evaluation, state.w, state.b),
+        objective=state.evaluation.objective,
+        optimum_at_least=state.evaluation.objective - proven.gap - noise_of_state(state),
         reason=collinear.sentence,
     )
     outcome = replace(outcome, reason="converged" if converged else "max_reads")
@@ -121,22 +122,32 @@ def _reduced(
     return replace(task.ending(outcome, w, b, certificate, sentence, said), pivots=pivots)
 
 
-def bound_without(on: Objective, w: Vector, b: float, pivots: NDArray[np.int64]) -> tuple[Bound, Evaluation]:
-    """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns: one read."""
-    n = on.n_features
-    evaluation = on.evaluate(w, b, hessian=True, z=np.empty(on.n_rows), q=np.ones(n + 1), squares=True)
-    assert evaluation.hessian is not None
-    assert evaluation.squares is not None
+def bound_without(state: NewtonState, pivots: NDArray[np.int64]) -> Bound:
+    """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
+
+    The state has a Hessian of all rows, made there or near: no read.
+    """
+    on, reference, evaluation = state.on, state.reference, state.evaluation
+    assert reference.z is None
+    assert state.squares is not None
+    n, D = on.n_features, reference.proof.D
     kept = np.append(pivots, n) if on.fit_intercept else pivots
-    factor = Factor.of(evaluation.hessian[np.ix_(kept, kept)], hessian_eta(n, depth_of(on)))
-    M = np.sqrt(np.append(evaluation.squares, 1.0))
+    factor = Factor.of(reference.proof.matrix[np.ix_(kept, kept)], reference.proof.eta)
+    theta = np.append(state.w, state.b)[: len(D)]
+    zetas = [z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
+    delta = 0.0
+    if not reference.is_of_all(state.w, state.b):
+        assert state.z is not None
+        assert reference.z_of_all is not None
+        change = np.abs(state.z - reference.z_of_all)
+        delta = float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas)
+    M = np.sqrt(np.append(state.squares, 1.0)) * (1.0 + 1e-12)
     r_rms = math.sqrt(min(1.0, evaluation.loss))
-    e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
-    norm = evaluation.norm * float((factor.inverse_D**2).max()) * (1.0 + 1e-12)
-    reach = reach_bound(evaluation.norm, np.ones(n + 1), np.append(w, b))
+    e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
+    norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
     kappa = kappa_upper(factor, norm)
-    zeta = z_rounding(n, reach)
-    return bound(factor, evaluation.gradient[kept], e[kept], kappa=kappa, zeta=zeta, all_rows=True), evaluation
+    gradient = evaluation.gradient[kept]
+    return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=max(zetas), all_rows=True)
 
 
 def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:

@@ -80,6 +80,11 @@ class Factor:
         return cls(A, D, inverse_D, None, eta, "the columns are collinear up to rounding")
 
     @property
+    def matrix(self) -> Matrix:
+        """B again, (n + 1, n + 1), up to three roundings of each entry."""
+        return np.asarray(self._A * self.D * self.D[:, np.newaxis])
+
+    @property
     def ok(self) -> bool:
         """Whether B is proven to be positive definite: A - eta I has a Cholesky factor."""
         return self._proof is not None

@@ -27,6 +27,18 @@ def sum_depth(n_rows: int, block: int = 1024, lanes: int = 8) -> float:
     return min(block, n_rows) / lanes + math.ceil(math.log2(blocks)) + 8.0
 
 
+def matrix_depth(n_rows: int, block: int = 1024, panel: int = 128, leaf: int = 8) -> float:
+    """Count the roundings that a term of the Hessian's sum goes through: N, as the core adds it.
+
+    The rows of a panel are added one after another, then the panels of up to 8 blocks, then these leaves in a binary tree;
+    8 covers the term's own products.
+    """
+    blocks = max(1, -(-n_rows // block))
+    together = min(leaf, max(1, blocks // 16))
+    panels = together * -(-min(n_rows, block) // panel)
+    return min(panel, n_rows) + panels + math.ceil(math.log2(-(-blocks // together))) + 8.0
+
+
 def hessian_eta(n: int, depth: float, float32_block: int | None = None) -> float:
     """Bound the 2-norm of D^-1 (error of B) D^-1, with D = diag(B)^(1/2).
 
@@ -39,7 +51,7 @@ def hessian_eta(n: int, depth: float, float32_block: int | None = None) -> float
     n : int
         Features, without the bias.
     depth : float
-        N: depth of the sum over the rows (`sum_depth`), or over the float32 blocks.
+        N: depth of the sum over the rows (`matrix_depth`), or over the float32 blocks, which is less.
     float32_block : int, optional
         K: the rows are rounded to float32 (after centring and scaling) and multiplied in blocks of K.
     """

@@ -25,6 +25,7 @@ SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian
 ARMIJO = 1e-4
 FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a Hessian in float32 saves milliseconds
+FLOAT32_LEAST = 2.0**-90  # mean curvature of a column that float32 shows
 NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
 NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
 RIDGE_ROWS = 1000  # that a sample's ridge comes from
@@ -234,7 +235,8 @@ class Newton:
         self, on: Objective, stage: int, w: Vector, b: float, reference: Reference | None
     ) -> NewtonState:
         z = np.empty(on.n_rows)
-        evaluation, reference = _with_hessian(on, w, b, z, reference)
+        # Only the last sample's Hessian also proves, for all rows.
+        evaluation, reference = _with_hessian(on, w, b, z, reference, proves=stage == len(self.sizes) - 1)
         nu = reference.decrement(on, evaluation)
         return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
 
@@ -308,9 +310,15 @@ class Newton:
         pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)
         stage = len(self.sizes)
         new = NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, nu, pace, stalled, pairs)
-        if new.is_noise or (proven is not None and not proven.proven and nu * nu <= self.tol):
+        if new.is_noise or (
+            proven is not None and nu * nu <= self.tol and not self._may_prove(proven.r, pace, whole.n_features)
+        ):
             return replace(new, stalled=True)  # this Hessian won't prove more
         return new
+
+    def _may_prove(self, r: float, pace: float, n: int) -> bool:
+        """Whether steps at this pace bring r well below 1 sooner than a new Hessian would."""
+        return r < 1.0 or (pace < 1.0 and math.log(2.0 * r) <= -math.log(max(pace, 1e-9)) * hessian_cost(n))
 
     def _is_quick(self, nu: float, pace: float, n: int) -> bool:
         """Whether the last factor gets to tol sooner than a new Hessian would."""
@@ -338,17 +346,33 @@ class Newton:
 
 
 def _with_hessian(
-    on: Objective, w: Vector, b: float, z: Vector, before: Reference | None, squares: bool = False
+    on: Objective,
+    w: Vector,
+    b: float,
+    z: Vector,
+    before: Reference | None,
+    *,
+    squares: bool = False,
+    proves: bool = True,
 ) -> tuple[Evaluation, Reference]:
-    """Evaluate with the Hessian, and factor it; in float32 where that saves much and the proof bears its rounding."""
+    """Evaluate with the Hessian, and factor it; in float32 where that saves much and what it `proves` bears its rounding."""
     q = norm_weights(on, before)
     for float32 in (True, False) if on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS else (False,):
         evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32)
         with one_blas_thread(on.n_features):
             reference = Reference.of(on, evaluation, w, b, z, before)
-            if not float32 or reference.sharp:
+            if not float32 or (
+                _is_in_range(on, evaluation) and (reference.sharp if proves else reference.steps.factored)
+            ):
                 break
     return evaluation, reference
+
+
+def _is_in_range(on: Objective, evaluation: Evaluation) -> bool:
+    """Whether nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit."""
+    assert evaluation.lower is not None
+    curvature = evaluation.lower.diagonal()[: on.n_features] - on.ridge
+    return bool(np.isfinite(evaluation.lower).all() and curvature.min() > FLOAT32_LEAST)
 
 
 def _pairs(before: NewtonState, evaluation: Evaluation, w: Vector, b: float) -> tuple[tuple[Vector, Vector], ...]:

@@ -15,6 +15,7 @@ from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import (
     gradient_rounding,
     hessian_eta,
+    matrix_depth,
     norm_of_z_rounding,
     reach_bound,
     sum_depth,
@@ -28,8 +29,10 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 OUTWARD = 1.0 + 1e-12
-KAPPA_MATTERS = 0.1  # r from which on a smaller kappa makes the bound clearly better
-KAPPA_NUMBERS = 5_000_000  # that may be copied to find it
+# r from which on a smaller kappa makes the bound clearly better: at 0.5 it is 1.23 times what it is at 0.
+KAPPA_MATTERS, KAPPA_ENOUGH = 0.5, 0.2
+# Numbers that may be copied to find it: few; or as many as take a read's time, which is what comes if the bound is not enough.
+KAPPA_FEW, KAPPA_NUMBERS, KAPPA_PER_READ = 300_000, 5_000_000, 60
 SHARP = 4.0  # smallest eigenvalue over eta, from which on a norm is too large by less than a quarter
 LOOSE = 10.0  # ratio of the weights of a norm to D^-2, over the columns, from which on it is worth another
 DELTA_MATTERS = 0.1  # from there on the change of all rows' z is looked at, not bounded by their norms
@@ -62,7 +65,8 @@ class Reference:
         """Factor what was evaluated with `norm_weights(on, before)`; z of the rows."""
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
-        eta = hessian_eta(on.n_features, depth_of(on), FLOAT32_BLOCK if evaluation.float32 else None)
+        depth = matrix_depth(on.n_rows) + weighting_depth(on)
+        eta = hessian_eta(on.n_features, depth, FLOAT32_BLOCK if evaluation.float32 else None)
         proof = Factor.of(own_matrix(on, evaluation.lower), eta)
         is_same = evaluation.lower is evaluation.hessian
         steps = proof if is_same else Factor.of(own_matrix(on, evaluation.hessian), eta)
@@ -155,9 +159,12 @@ class Reference:
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         kappa = kappa_upper(self.proof, self.norm)
         proven = proves(kappa=kappa, all_rows=all_rows)
-        if proven.r >= KAPPA_MATTERS and self.n_rows(on) * on.n_features <= KAPPA_NUMBERS:
+        numbers, whole = self.n_rows(on) * n, on.rows.n_rows * n
+        if proven.r >= KAPPA_MATTERS and numbers <= (
+            KAPPA_NUMBERS if last else max(KAPPA_FEW, whole // KAPPA_PER_READ)
+        ):
             # The cheap kappa costs too much here: find the largest leverage itself.
-            kappa = self._kappa(on, enough=KAPPA_MATTERS * kappa / max(proven.r, 1e-300))
+            kappa = self._kappa(on, enough=KAPPA_ENOUGH * kappa / max(proven.r, 1e-300))
             proven = proves(kappa=kappa, all_rows=all_rows)
         if last and not proven.proven:
             # A few rows of tiny weight may be all that makes kappa large.
@@ -223,9 +230,14 @@ class Reference:
 
 
 def depth_of(on: Objective) -> float:
-    """Depth of the sums over an objective's rows; twice where the weights have a sum of their own, S, that has rounded."""
+    """Depth of the sums over an objective's rows, of the loss and the gradient."""
+    return sum_depth(on.n_rows) + weighting_depth(on)
+
+
+def weighting_depth(on: Objective) -> float:
+    """Say what the weights add to a depth where they have a sum of their own, S, that has rounded."""
     weighted = on.rows.s is not None or len(on.strata) > 1 or on.strata[0].multiplier != 1.0
-    return sum_depth(on.n_rows) * (2.0 if weighted else 1.0)
+    return sum_depth(on.n_rows) if weighted else 0.0
 
 
 def norm_weights(on: Objective, reference: Reference | None) -> Vector:
