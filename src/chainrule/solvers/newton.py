@@ -28,7 +28,7 @@ FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a He
 FLOAT32_LEAST = 2.0**-90  # mean curvature of a column that float32 shows
 NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
 NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
-RIDGE_ROWS = 1000  # that a sample's ridge comes from
+RIDGE_ROWS = 256  # that a sample's ridge comes from
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 
@@ -189,7 +189,7 @@ class Newton:
     def init(self, objective: Objective) -> Start[NewtonState]:
         """Evaluate the start on the first sample; where rows and columns are few, go most of the way in the core."""
         if self.sizes != (objective.n_rows,) or objective.n_features > FEW_COLUMNS or self.most < 2:
-            return Start(self._arrive(objective, 0, self.w0, self.b0, None))
+            return Start(self._arrive(objective, self.w0, self.b0))
         # A step squares the decrement, times a factor that depends on the data: the next bound is near tol.
         near = max(NEAR * math.sqrt(self.tol), NEAREST)
         path = objective.newton_path(self.w0, self.b0, near=near, most=self.most - 1)
@@ -207,11 +207,18 @@ class Newton:
 
     # --- samples -----------------------------------------------------------------------------------------------------
 
-    def _arrive(self, whole: Objective, stage: int, w: Vector, b: float, reference: Reference | None) -> NewtonState:
-        """Evaluate a point on the sample of a stage, with its Hessian; or on all rows."""
+    def _arrive(self, whole: Objective, w: Vector, b: float, before: NewtonState | None = None) -> NewtonState:
+        """Evaluate a point on the first sample or the next, with its Hessian; or on all rows."""
+        stage, reference = (0, None) if before is None else (before.stage + 1, before.reference)
         if stage < len(self.sizes) and self.sizes[stage] < whole.rows.n_rows:
-            on = whole.sample(self.sizes[stage], self.class_weights, self._ridge(whole, self.sizes[stage]))
-            return self._evaluate_sample(on, stage, w, b, reference)
+            size = self.sizes[stage]
+            # Of one row more: it falls with the size.
+            ridge = (
+                self._ridge(whole, size)
+                if before is None
+                else before.on.sample_ridge * (self.sizes[before.stage] / size)
+            )
+            return self._evaluate_sample(whole.sample(size, self.class_weights, ridge), stage, w, b, reference)
         # Where the last size is all rows, their Hessian is made here.
         return self._evaluate_all(whole, w, b, reference, hessian=stage < len(self.sizes))
 
@@ -249,7 +256,7 @@ class Newton:
             # The step ends within the sample's statistical error: the next sample will tell. (One that comes from a sample
             # an eighth as large starts with its error, and Newton's step squares it.)
             w, b = state.w + step[:-1], state.b + float(step[-1])
-            return self._arrive(whole, state.stage + 1, w, b, state.reference)
+            return self._arrive(whole, w, b, state)
         slope = float(evaluation.gradient @ step)
         t = 1.0
         for _ in range(30):
@@ -258,7 +265,7 @@ class Newton:
             if new.evaluation.objective <= evaluation.objective + ARMIJO * t * slope:
                 return new
             t /= 2
-        return self._arrive(whole, state.stage + 1, state.w, state.b, state.reference)
+        return self._arrive(whole, state.w, state.b, state)
 
     def _is_worth_another(self, state: NewtonState, m: int) -> bool:
         """Whether the last sample's Hessian should be made anew, nearer to the optimum, before it serves all rows.
