@@ -385,3 +385,25 @@ def test_labels_in_one_go(kind, rng):
     if kind is not np.bool_:
         y[500] = 2
         assert two_labels(y) is None
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "i4", "i1", "u1", "?"])
+def test_labels_are_encoded_by_their_order_and_a_third_one_is_seen_anywhere(dtype, kernel, rng):
+    for m in (2, 7, 8, 9, 1000, 1003):
+        y = (rng.random(m) < 0.5).astype(dtype)
+        y[:2] = 1, 0
+        codes, low, high = two_labels(y)
+        assert np.array_equal(codes, y != 0)
+        assert (low, high) == (0, 1)
+        if dtype == "?":
+            continue
+        assert np.array_equal(two_labels(3 - y)[0], y == 0)  # 2 and 3: the larger is 1
+        for place in {2 % m, m // 2, m - 1} - {0, 1}:
+            other = y.copy()
+            other[place] = 5
+            assert two_labels(other) is None
+    assert two_labels(np.zeros(9, dtype)) is None
+    if dtype[0] == "f":
+        assert two_labels(np.array([0.0, -0.0, 1.0], dtype))[0].tolist() == [0, 0, 1]
+        assert two_labels(np.array([0.0, 1.0, np.nan], dtype)) is None
+        assert two_labels(np.array([np.nan, 1.0, 0.0], dtype)) is None

@@ -286,7 +286,7 @@ def two_labels(y: NDArray[Any]) -> tuple[NDArray[np.uint8], Any, Any] | None:
     if y.ndim != 1 or not y.flags.c_contiguous or not len(y) or y.dtype.kind not in "biuf" or not y.dtype.isnative:
         return None
     codes = np.empty(len(y), dtype=np.uint8)
-    found = _core.encode_labels(y, codes)
+    found = _core.encode_labels(y, codes, _kernel_asked())
     return None if found is None else (codes, found[0], found[1])
 
 

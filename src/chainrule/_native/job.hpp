@@ -87,11 +87,16 @@ struct MatrixLayout {
   }
 };
 
+// What labels are made of.
+enum class Number { kDouble, kFloat, kInt64, kInt32, kInt8, kUint8 };
+
 // One instruction set's kernels. A block's matrix is added to the one that is given, or takes its place where that is fresh.
 struct Kernels {
   const char* name;
   std::int64_t (*scratch_doubles)(const Job&);
   void (*block)(const Job&, std::int64_t first_row, std::int64_t end_row, double* sums, double* matrix, bool fresh, double* scratch);
+  // codes = 1 where y is `high`, else 0; whether every y is exactly one of `low` and `high`.
+  bool (*encode)(Number number, const void* y, std::int64_t m, const void* low, const void* high, std::uint8_t* codes);
   void (*pointwise)(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature);
 };
 

@@ -302,6 +302,54 @@ void block(const Job& job, std::int64_t first, std::int64_t end, double* sums, d
     run_block<false>(job, first, end, sums, matrix, fresh, memory);
 }
 
+// V: as many elements of y as eight bytes of codes.
+template <typename T, typename V, typename Mask>
+bool encode_as(const void* given, std::int64_t m, const void* low, const void* high, std::uint8_t* codes) {
+  typedef signed char Signs __attribute__((vector_size(8)));
+  const T* y = static_cast<const T*>(given);
+  const T lower = *static_cast<const T*>(low), upper = *static_cast<const T*>(high);
+  V lowers, uppers;
+  for (int k = 0; k < 8; ++k) lowers[k] = lower, uppers[k] = upper;
+  Mask known = ~Mask{};
+  std::int64_t i = 0;
+  for (; i + 8 <= m; i += 8) {
+    V x;
+    __builtin_memcpy(&x, y + i, sizeof(V));
+    const Mask is_upper = x == uppers;
+    known &= is_upper | (x == lowers);
+    const Signs code = -__builtin_convertvector(is_upper, Signs);
+    __builtin_memcpy(codes + i, &code, 8);
+  }
+  bool all = true;
+  for (int k = 0; k < 8; ++k) all = all && known[k] != 0;
+  for (; i < m; ++i) {
+    codes[i] = y[i] == upper;
+    all = all && (y[i] == upper || y[i] == lower);
+  }
+  return all;
+}
+
+bool encode(Number number, const void* y, std::int64_t m, const void* low, const void* high, std::uint8_t* codes) {
+  typedef float Floats __attribute__((vector_size(32)));
+  typedef std::int32_t Ints32 __attribute__((vector_size(32)));
+  typedef signed char Ints8 __attribute__((vector_size(8)));
+  switch (number) {
+    case Number::kDouble:
+      return encode_as<double, Lanes, Ints>(y, m, low, high, codes);
+    case Number::kFloat:
+      return encode_as<float, Floats, Ints32>(y, m, low, high, codes);
+    case Number::kInt64:
+      return encode_as<long long, Ints, Ints>(y, m, low, high, codes);
+    case Number::kInt32:
+      return encode_as<std::int32_t, Ints32, Ints32>(y, m, low, high, codes);
+    case Number::kInt8:
+      return encode_as<signed char, Ints8, Ints8>(y, m, low, high, codes);
+    case Number::kUint8:
+      return encode_as<unsigned char, Bytes, Ints8>(y, m, low, high, codes);
+  }
+  return false;
+}
+
 void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature) {
   for (std::int64_t i = 0; i < m; i += 8) {
     const std::int64_t rows = m - i < 8 ? m - i : 8;
@@ -325,7 +373,7 @@ void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* l
 }  // namespace
 
 extern const Kernels kernels;
-const Kernels kernels = {CHAINRULE_NAME(CHAINRULE_ISA), scratch_doubles, block, pointwise};
+const Kernels kernels = {CHAINRULE_NAME(CHAINRULE_ISA), scratch_doubles, block, encode, pointwise};
 
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule

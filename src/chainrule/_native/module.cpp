@@ -137,23 +137,27 @@ nb::object newton_path(const Array& X, Bytes y, std::optional<Vector> s, std::op
 }
 
 template <typename T>
-nb::object labels_of(const T* y, std::size_t m, std::uint8_t* codes) {
-  const std::optional<std::pair<T, T>> found = chainrule::two_labels(y, m, codes);
+nb::object labels_of(const chainrule::Kernels& kernels, chainrule::Number number, const void* y, std::int64_t m, std::uint8_t* codes) {
+  const std::optional<std::pair<T, T>> found = chainrule::two_labels(kernels, number, static_cast<const T*>(y), m, codes);
   return found ? nb::object(nb::make_tuple(found->first, found->second)) : nb::object(nb::none());
 }
 
 nb::object encode_labels(const nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>& y,
-                         const nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& codes) {
-  const std::size_t m = y.shape(0);
-  if (m == 0 || codes.shape(0) != m) throw std::invalid_argument("y and codes must have one length");
+                         const nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& codes,
+                         std::optional<std::string> kernel) {
+  using chainrule::Number;
+  const auto m = static_cast<std::int64_t>(y.shape(0));
+  if (m == 0 || static_cast<std::int64_t>(codes.shape(0)) != m) throw std::invalid_argument("y and codes must have one length");
   const nb::dlpack::dtype type = y.dtype();
-  if (type == nb::dtype<double>()) return labels_of(static_cast<const double*>(y.data()), m, codes.data());
-  if (type == nb::dtype<float>()) return labels_of(static_cast<const float*>(y.data()), m, codes.data());
-  if (type == nb::dtype<std::int64_t>()) return labels_of(static_cast<const std::int64_t*>(y.data()), m, codes.data());
-  if (type == nb::dtype<std::int32_t>()) return labels_of(static_cast<const std::int32_t*>(y.data()), m, codes.data());
-  if (type == nb::dtype<std::int8_t>()) return labels_of(static_cast<const std::int8_t*>(y.data()), m, codes.data());
-  if (type == nb::dtype<std::uint8_t>()) return labels_of(static_cast<const std::uint8_t*>(y.data()), m, codes.data());
-  if (type == nb::dtype<bool>()) return labels_of(static_cast<const bool*>(y.data()), m, codes.data());
+  const chainrule::Kernels& kernels = kernels_named(kernel);
+  const auto labels = [&](auto label, Number number) { return labels_of<decltype(label)>(kernels, number, y.data(), m, codes.data()); };
+  if (type == nb::dtype<double>()) return labels(double{}, Number::kDouble);
+  if (type == nb::dtype<float>()) return labels(float{}, Number::kFloat);
+  if (type == nb::dtype<std::int64_t>()) return labels(std::int64_t{}, Number::kInt64);
+  if (type == nb::dtype<std::int32_t>()) return labels(std::int32_t{}, Number::kInt32);
+  if (type == nb::dtype<std::int8_t>()) return labels(std::int8_t{}, Number::kInt8);
+  if (type == nb::dtype<std::uint8_t>()) return labels(std::uint8_t{}, Number::kUint8);
+  if (type == nb::dtype<bool>()) return labels(bool{}, Number::kUint8);
   return nb::none();
 }
 
@@ -174,7 +178,7 @@ NB_MODULE(_core, module) {
   module.def("newton_path", &newton_path, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "index"_a.none(),
              "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
   module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a, "residual"_a, "curvature"_a, "kernel"_a = nb::none());
-  module.def("encode_labels", &encode_labels, "y"_a, "codes"_a);
+  module.def("encode_labels", &encode_labels, "y"_a, "codes"_a, "kernel"_a = nb::none());
   module.def(
       "kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = nb::none());
   module.attr("BLOCK_ROWS") = chainrule::kBlockRows;
