@@ -160,8 +160,8 @@ def test_without_an_intercept_and_in_standardized_units(rng):
 
 
 BAD = [
-    (dict(coef=[1.0, 2.0]), r"coef must have one finite number a column, 1 of them, not the shape \(2,\)"),
-    (dict(coef=[np.nan]), "one finite number a column"),
+    (dict(coef=[1.0, 2.0]), r"coef must have one number a column, 1 of them, not the shape \(2,\)"),
+    (dict(coef=[np.nan]), "coef is nan in column 1"),
     (dict(coef=["a"]), "must be numbers"),
     (dict(intercept=[1.0, 2.0]), "intercept must be one finite number"),
     (dict(intercept=1.0, fit_intercept=False), "fit_intercept is False"),
@@ -191,3 +191,70 @@ def test_auto_says_what_it_chose_and_why(rng):
     assert fit(X, y, method="newton").method_reason == "as asked for"
     assert {"reads", "share", "gap"} <= set(plain.trace.columns)
     assert chainrule.Certificate is type(plain.certificate)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_infimum_of_quasi_separated_classes_is_that_of_the_rows_on_the_plane(weighted, rng):
+    x, level = rng.normal(size=(600, 2)), (rng.random(600) < 0.2).astype(float)
+    y = (x[:, 0] + rng.logistic(size=600) > 0).astype(int)
+    y[level == 1] = 1
+    s = rng.exponential(size=600) if weighted else np.ones(600)
+    X, off = np.column_stack([x, level]), level == 1
+    with pytest.warns(SeparationWarning):
+        result = fit(X, y, sample_weight=s)
+    c = result.certificate
+    rest = fit(x[~off], y[~off], sample_weight=s[~off], tol=1e-20)
+    infimum = rest.objective * s[~off].sum() / s.sum()
+    assert c.kind == "ridge"
+    assert infimum - 1e-9 <= c.infimum_at_least <= infimum + 1e-15
+    assert result.loss - infimum <= c.infimum_gap <= 1e-6
+    assert "without the ridge F - inf F <= " in c.sentence
+    assert "1e-8/2" in result.objective_line
+    found = certify(X, y, result.w, result.b, sample_weight=s)
+    assert found.kind == "infimum"
+    assert found.gap <= 1e-6
+    assert found.lower <= result.loss - infimum <= found.gap
+
+
+def test_separated_classes_end_the_run_as_soon_as_a_point_keeps_them_apart(rng):
+    X = rng.normal(size=(60_000, 8))
+    with pytest.warns(SeparationWarning):
+        result = fit(X, (X[:, 0] > 0).astype(int))
+    assert result.certificate.kind == "ridge"
+    assert result.reads < 40
+
+
+def test_interrupted_run_returns_a_point_of_all_rows_with_its_bound(rng):
+    X = rng.normal(size=(60_000, 8))
+    y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(int)
+
+    def stop(step):
+        if step.gap < 1e-9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit(X, y, tol=0.0, callbacks=[stop])
+    result = caught.value.result
+    assert result.certificate.kind == "bound"
+    assert result.certificate.gap < 1e-3
+
+
+def test_c_is_scikit_learns_and_excludes_alpha(rng):
+    X = rng.normal(size=(80, 2))
+    y = (X[:, 0] + rng.logistic(size=80) > 0).astype(int)
+    by_C, by_alpha = certify(X, y, [0.1, 0.2], 0.0, C=2.0), certify(X, y, [0.1, 0.2], 0.0, alpha=1 / (2.0 * 80))
+    assert by_C.gap == by_alpha.gap
+    with pytest.raises(InputError, match="alpha or C, not both"):
+        certify(X, y, [0.1, 0.2], 0.0, C=2.0, alpha=0.1)
+
+
+def test_warnings_point_at_the_users_line():
+    X = np.arange(20.0).reshape(-1, 1)
+    with pytest.warns(SeparationWarning) as caught:
+        fit(X, (X[:, 0] > 9.5).astype(int))
+    assert {warning.filename for warning in caught} == {__file__}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(X, (np.sin(7 * X[:, 0]) > 0).astype(int), learning_rate=5.0, max_reads=100)
+    assert {warning.category for warning in caught} >= {LearningRateWarning, OscillationWarning}
+    assert {warning.filename for warning in caught} == {__file__}

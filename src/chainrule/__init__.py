@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from chainrule.certificate import Certificate as Certificate
     from chainrule.certifying import certify as certify
     from chainrule.errors import ChainruleWarning as ChainruleWarning
+    from chainrule.errors import CollinearityWarning as CollinearityWarning
+    from chainrule.errors import CrawlingWarning as CrawlingWarning
+    from chainrule.errors import DivergenceWarning as DivergenceWarning
     from chainrule.errors import InputError as InputError
+    from chainrule.errors import LearningRateWarning as LearningRateWarning
+    from chainrule.errors import NotConvergedWarning as NotConvergedWarning
+    from chainrule.errors import OscillationWarning as OscillationWarning
+    from chainrule.errors import SeparationWarning as SeparationWarning
+    from chainrule.errors import ThinnedTraceWarning as ThinnedTraceWarning
     from chainrule.estimator import LogisticRegression as LogisticRegression
     from chainrule.explain import explain_row as explain_row
     from chainrule.fitting import fit as fit
@@ -24,6 +32,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "Certificate": "chainrule.certificate",
     "ChainruleWarning": "chainrule.errors",
+    "CollinearityWarning": "chainrule.errors",
+    "CrawlingWarning": "chainrule.errors",
+    "DivergenceWarning": "chainrule.errors",
+    "LearningRateWarning": "chainrule.errors",
+    "NotConvergedWarning": "chainrule.errors",
+    "OscillationWarning": "chainrule.errors",
+    "SeparationWarning": "chainrule.errors",
+    "ThinnedTraceWarning": "chainrule.errors",
     "HeldOut": "chainrule.held_out",
     "InputError": "chainrule.errors",
     "LogisticRegression": "chainrule.estimator",
@@ -38,10 +54,18 @@ _MODULES = ("graph",)
 __all__ = [
     "Certificate",
     "ChainruleWarning",
+    "CollinearityWarning",
+    "CrawlingWarning",
+    "DivergenceWarning",
     "HeldOut",
     "InputError",
+    "LearningRateWarning",
     "LogisticRegression",
+    "NotConvergedWarning",
+    "OscillationWarning",
     "Result",
+    "SeparationWarning",
+    "ThinnedTraceWarning",
     "Trace",
     "__version__",
     "certify",

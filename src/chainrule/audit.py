@@ -59,7 +59,7 @@ class Floor:
         if certificate.kind in ("bound", "reduced"):
             low, kind = certificate.optimum_at_least, certificate.kind
         else:
-            low, kind = 0.0, "infimum"
+            low, kind = certificate.infimum_at_least, "infimum"
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
         high = (certificate.objective if ending.objective is None else ending.objective) + noise_of_state(state)
@@ -121,6 +121,8 @@ def _with_floor(task: Task, direct: Certificate, floor: Floor, state: NewtonStat
         reads=task.problem.rows.reads,
         seconds=time.perf_counter() - task.started,
         optimum_at_least=max(floor.low, direct.optimum_at_least),
+        infimum_at_least=max(floor.low, direct.optimum_at_least, 0.0),
+        infimum_gap=gap,
         reason="" if kind == "bound" else floor.reason,
     )
 
@@ -146,7 +148,9 @@ def _by_gradient(task: Task, floor: Floor | None, w: Vector, b: float) -> Certif
     F = evaluation.objective
     reason = floor.reason if floor is not None else f"{n:,} columns are too many for a Hessian"
     nothing = nothing_proven(n, F, rows.reads, seconds, reason)
-    infimum = replace(nothing, kind="infimum", gap=F + rounding, noise=rounding, optimum_at_least=0.0)
+    infimum = replace(
+        nothing, kind="infimum", gap=F + rounding, noise=rounding, optimum_at_least=0.0, infimum_gap=F + rounding
+    )
     if not (alpha > 0.0 and math.isfinite(F)):
         return infimum if math.isfinite(F) else nothing
     s = np.ones(rows.n_rows) if rows.s is None else rows.s
@@ -182,4 +186,6 @@ def _by_gradient(task: Task, floor: Floor | None, w: Vector, b: float) -> Certif
         noise=proven.noise + rounding,
         optimum_at_least=F - proven.gap - 2.0 * rounding,
         reason="",
+        infimum_at_least=max(0.0, F - proven.gap - 2.0 * rounding),
+        infimum_gap=proven.gap + rounding,
     )

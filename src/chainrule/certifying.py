@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from chainrule.audit import MAX_HESSIAN_COLUMNS, Floor, audit
 from chainrule.certificate import Certificate
 from chainrule.errors import InputError
-from chainrule.inputs import check_start, check_weights, encode_labels, matrix, number, standardized_columns, switch
+from chainrule.inputs import check_start, check_weights, encode_labels, matrix, standardized_columns, strength, switch
 from chainrule.optimize import prepare
 from chainrule.problem import Options, Problem
 from chainrule.rows import DenseRows
@@ -26,7 +26,8 @@ def certify(
     coef: ArrayLike,
     intercept: float | ArrayLike,
     *,
-    alpha: float = 0.0,
+    alpha: float | None = None,
+    C: float | None = None,
     sample_weight: ArrayLike | None = None,
     fit_intercept: bool = True,
     standardize: bool | ArrayLike = False,
@@ -43,8 +44,9 @@ def certify(
     Parameters
     ----------
     X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, n_threads
-        As in `chainrule.fit`. scikit-learn's C is 1/(alpha S), S the sum of the weights. With standardize the penalty is on
-        the coefficients of standardised columns.
+        As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
+    C : float, optional
+        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
     coef : (n,) or (1, n)
         Weights w, for the columns as they are in X.
     intercept : float or (1,)
@@ -78,7 +80,7 @@ def certify(
     with_intercept = switch("fit_intercept", fit_intercept)
     w, b = _point(coef, intercept, X.shape[1], with_intercept)
     options = Options(
-        alpha=number("alpha", alpha, low=0.0),
+        alpha=strength(alpha, C, float(len(X)) if s is None else float(s.sum())),
         fit_intercept=with_intercept,
         tol=min(1e-8, 1e-6 / len(X)),
         max_reads=None,
@@ -91,7 +93,8 @@ def certify(
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
         raise InputError(too_large)
-    certificate = audit(task, None, w, b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        certificate = audit(task, None, w, b)
     if not np.isfinite(certificate.objective):
         problem.rows.refuse_non_finite()
         raise InputError(too_large)
@@ -108,8 +111,11 @@ def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept:
         b = np.asarray(intercept, dtype=np.float64)
     except (ValueError, TypeError):
         raise InputError("coef and intercept must be numbers") from None
-    if w.shape not in ((n,), (1, n), (n, 1)) or not np.isfinite(w).all():
-        raise InputError(f"coef must have one finite number a column, {n} of them, not the shape {w.shape}")
+    if w.shape not in ((n,), (1, n), (n, 1)):
+        raise InputError(f"coef must have one number a column, {n} of them, not the shape {w.shape}")
+    if not np.isfinite(w).all():
+        j = int(np.flatnonzero(~np.isfinite(w.reshape(-1)))[0])
+        raise InputError(f"coef is {w.reshape(-1)[j]} in column {j + 1}: coefficients are finite numbers")
     if b.size != 1 or not np.isfinite(b).all():
         raise InputError("intercept must be one finite number")
     if float(b.reshape(-1)[0]) and not fit_intercept:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,14 @@ from numpy.typing import NDArray
 from chainrule.audit import Floor, audit
 from chainrule.certificate import objective_rounding
 from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature
-from chainrule.errors import ChainruleWarning, CollinearityWarning, InputError, LearningRateWarning, SeparationWarning
+from chainrule.errors import (
+    ChainruleWarning,
+    CollinearityWarning,
+    InputError,
+    LearningRateWarning,
+    SeparationWarning,
+    warn,
+)
 from chainrule.objective import Evaluation, Objective
 from chainrule.optimize import prepare
 from chainrule.problem import Ending, Problem
@@ -44,7 +50,7 @@ def descend(problem: Problem, started: float) -> Ending:
 
     def tell(kind: type[ChainruleWarning], text: str) -> None:
         at_once.append(text)
-        warnings.warn(text, kind, stacklevel=4)
+        warn(kind, text)
 
     def on_status(status: str, epoch: int) -> None:
         found = while_running(status, epoch, monitor.needed, rate, limit)
@@ -75,7 +81,7 @@ def descend(problem: Problem, started: float) -> Ending:
     state = outcome.state
     certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
     needed = _epochs_needed(objective, measure.floor, outcome, rate, options.tol)
-    sentence = message(outcome, certificate, options.tol, limit, needed)
+    sentence = message(outcome, certificate, options.tol, rate, limit, needed)
     return Ending(
         outcome,
         state.w.copy(),

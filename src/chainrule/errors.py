@@ -1,5 +1,9 @@
 """What a user is told when something is wrong: one class a cause, one clear sentence each."""
 
+import os
+import sys
+import warnings
+
 
 class InputError(ValueError):
     """The user's data or options can't be used; the message names the culprit and the way out."""
@@ -39,3 +43,12 @@ class CollinearityWarning(ChainruleWarning):
 
 class ThinnedTraceWarning(ChainruleWarning):
     """The trace would have outgrown its memory, so only every k-th epoch was kept."""
+
+
+def warn(kind: type[ChainruleWarning], text: str) -> None:
+    """Warn at the line of the user's that called into this package, however deep that is."""
+    home = os.path.dirname(__file__)
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename).startswith(home):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, kind, stacklevel=level)

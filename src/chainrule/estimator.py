@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from chainrule.errors import InputError
 from chainrule.fitting import fit
-from chainrule.inputs import check_weights, number, was_copied
+from chainrule.inputs import check_weights, number, strength, was_copied
 from chainrule.losses import sigmoid
 
 
@@ -75,7 +75,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X,
             y,
             sample_weight=s,
-            alpha=self._alpha(np.size(y) if s is None else float(s.sum())),
+            alpha=strength(self.alpha, self.C, np.size(y) if s is None else float(s.sum())),
             fit_intercept=self.fit_intercept,
             method=self.method,
             tol=self.tol,
@@ -110,15 +110,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"class_weight must be None, 'balanced' or a dict of label to weight, not {self.class_weight!r}"
             )
         return np.asarray(s * factors[codes])
-
-    def _alpha(self, sum_weights: float) -> float:
-        if self.C is None:
-            return 0.0 if self.alpha is None else self.alpha
-        if self.alpha is not None:
-            raise InputError("give alpha or C, not both: alpha = 1/(C S), S the sum of the weights")
-        if not isinstance(self.C, int | float | np.number) or not self.C > 0:
-            raise InputError(f"C must be a positive number, not {self.C!r}")
-        return 0.0 if np.isinf(self.C) else 1.0 / float(self.C) / sum_weights
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.errors import InputError
+from chainrule.errors import InputError, warn
 from chainrule.inputs import (
     check_start,
     check_weights,
@@ -133,7 +132,7 @@ def fit(
         stop.result = None  # type: ignore[attr-defined]
         raise
     for kind, text in ending.said:
-        warnings.warn(text, kind, stacklevel=2)
+        warn(kind, text)
     if result.reason == "interrupted":
         interrupt = KeyboardInterrupt(result.message)
         interrupt.result = result  # type: ignore[attr-defined]
@@ -168,7 +167,7 @@ def _result(
         message=ending.sentence,
         objective=evaluation.objective if ending.objective is None else ending.objective,
         loss=evaluation.loss,
-        objective_line=objective_line(problem, ending.units, ending.sum_weights),
+        objective_line=_objective_line(problem, ending),
         accuracy=evaluation.accuracy,
         grad_norm=evaluation.grad_norm,
         alpha=options.alpha,
@@ -190,6 +189,13 @@ def _result(
         warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
         certificate=ending.certificate,
     )
+
+
+def _objective_line(problem: Problem, ending: Ending) -> str:
+    """Write the objective; and, of separated classes, the one whose optimum is returned."""
+    line = objective_line(problem, ending.units, ending.sum_weights)
+    returned = "; returned is the optimum of F + (1e-8/2) sum (sd_j w_j)^2"
+    return line + returned if ending.certificate.kind == "ridge" else line
 
 
 def _run(method: str) -> Method:

@@ -193,6 +193,17 @@ def standardized_columns(standardize: bool | ArrayLike, n: int, fit_intercept: b
     return mask
 
 
+def strength(alpha: float | None, C: float | None, sum_weights: float) -> float:
+    """Give alpha, or scikit-learn's C as alpha = 1/(C S), S the sum of the weights; None and infinite C are no penalty."""
+    if C is None:
+        return 0.0 if alpha is None else number("alpha", alpha, low=0.0)
+    if alpha is not None:
+        raise InputError("give alpha or C, not both: alpha = 1/(C S), S the sum of the weights")
+    if not isinstance(C, int | float | np.number) or isinstance(C, bool) or not C > 0:
+        raise InputError(f"C must be a positive number, not {C!r}")
+    return 0.0 if np.isinf(C) else 1.0 / float(C) / sum_weights
+
+
 def switch(name: str, value: object) -> bool:
     """`value` as a bool, which it must be."""
     if not isinstance(value, bool | np.bool_):

@@ -48,7 +48,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
         hint = task.units.to_user(state.w, state.b)
         found = find_separation(data, hint, fit_intercept=options.fit_intercept, collinearity=collinear)
         if found is not None and found.kind != "undecided":
-            return _with_ridge(task, data, found)
+            return _with_ridge(task, data, found, collinear)
     reason = collinear.sentence or _flat_direction(state, rows.feature_names)
     objective = state.evaluation.objective
     certificate = nothing_proven(rows.n_features, objective, rows.reads, time.perf_counter() - task.started, reason)
@@ -97,6 +97,7 @@ def _reduced(
     if all(relation.up_to_rounding for relation in collinear.relations):
         w_user, b_user = least_norm(w_user, b_user, moments, collinear.null_basis)
         w, b = task.units.to_fit(w_user, b_user)
+    low = state.evaluation.objective - proven.gap - noise_of_state(state)
     converged = proven.gap <= max(options.tol, 4.0 * proven.noise)
     certificate = Certificate(
         kind="reduced",
@@ -111,8 +112,10 @@ def _reduced(
         reads=rows.reads,
         seconds=time.perf_counter() - task.started,
         objective=state.evaluation.objective,
-        optimum_at_least=state.evaluation.objective - proven.gap - noise_of_state(state),
+        optimum_at_least=low,
         reason=collinear.sentence,
+        infimum_at_least=max(0.0, low),
+        infimum_gap=proven.gap,
     )
     outcome = replace(outcome, reason="converged" if converged else "max_reads")
     sentence = told(outcome, state, certificate, options.tol, rows.reads)
@@ -155,13 +158,19 @@ def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:
     ridge = SEPARATED_RIDGE * (data.moments(correlations=False).sd / task.units.scale) ** 2
     outcome, state = task.run(np.where(ridge > 0, ridge, SEPARATED_RIDGE))
     certificate = certified(state, task.units, rows, task.started)
+    # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them.
+    infimum_gap = state.evaluation.loss + noise_of_state(state)
     certificate = replace(
-        certificate, kind="ridge" if certificate.kind == "bound" else certificate.kind, reason=found.sentence
+        certificate,
+        kind="ridge" if certificate.kind == "bound" else certificate.kind,
+        reason=found.sentence,
+        infimum_at_least=0.0,
+        infimum_gap=infimum_gap,
     )
     outcome = replace(outcome, reason="no_optimum" if outcome.reason == "converged" else outcome.reason)
     sentence = f"the objective asked for has no optimum: {found.sentence.rstrip('.')}"
     ending = task.ending(outcome, state.w, state.b, certificate, sentence, ((SeparationWarning, found.sentence),))
-    return replace(ending, objective=state.evaluation.loss)
+    return replace(ending, objective=state.evaluation.loss, on_plane=found.rows_on_plane)
 
 
 def collinear_columns(found: Collinearity) -> str:

@@ -18,12 +18,13 @@ class L2:
 
     def value(self, w: Vector, alpha: float | Vector) -> float:
         """(1/2) sum_j alpha_j w_j^2."""
-        with np.errstate(over="ignore"):  # a diverging run is named, not warned of
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is named, not warned of
             return 0.5 * float(np.sum(alpha * w * w)) if np.any(alpha) else 0.0
 
     def gradient(self, w: Vector, alpha: float | Vector) -> Vector:
         """Alpha w, shape (n,)."""
-        return alpha * w
+        with np.errstate(over="ignore", invalid="ignore"):
+            return alpha * w
 
     def prox(self, w: Vector, alpha: float | Vector, step: float) -> Vector:
         """Minimise over u: |u - w|^2 / 2 + step (1/2) sum alpha u^2 = w / (1 + step alpha)."""

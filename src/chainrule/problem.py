@@ -46,6 +46,7 @@ class Ending:
     sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : what is proven.
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     pivots : columns of the model that a certificate of kind "reduced" is for, else None.
+    on_plane : rows on the plane that separates the others.
     """
 
     outcome: Outcome
@@ -61,6 +62,7 @@ class Ending:
     objective: float | None = None
     said_at_once: tuple[str, ...] = ()
     pivots: NDArray[np.int64] | None = None
+    on_plane: NDArray[np.int64] | None = None
 
 
 Method = Callable[[Problem, float], Ending]

@@ -122,7 +122,7 @@ class DenseRows:
         s = None if self.s is None else self.s[index]
         part.s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         part.n_rows, part.reads, part._moments = len(index), 0.0, None
-        part._index, part._whole = index, self
+        part._index, part._whole = index if self._index is None else self._index[index], self
         return part
 
     def viewed(self, places: NDArray[np.int64]) -> Matrix:

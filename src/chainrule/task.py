@@ -95,13 +95,14 @@ class Task:
         w_fit, b_fit = self.to_fit(w, b)
         return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, sentence, said, certificate)
 
-    def run(self, alpha: float | Vector) -> tuple[Outcome, NewtonState]:
+    def run(self, alpha: float | Vector, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
         rows, options = self.problem.rows, self.problem.options
         sizes = plan(rows.n_rows, rows.n_features, options.tol, class_counts(rows))
         objective = Objective(rows, alpha, options.fit_intercept)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
-        solver = Newton(*self.units.to_fit(*self.problem.start), sizes, self.class_weights, options.tol, most)
+        start = self.units.to_fit(*self.problem.start)
+        solver = Newton(*start, sizes, self.class_weights, options.tol, most, patient)
         run = Run(
             objective,
             solver,
@@ -147,6 +148,7 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
     with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
         coef = here.coef[:n] / units.scale
     share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
+    low = objective - proven.gap - noise_of_state(state)  # whatever the user's units round
     return Certificate(
         kind="bound",
         gap=here.gap,
@@ -160,7 +162,9 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
         reads=rows.reads,
         seconds=seconds,
         objective=objective,
-        optimum_at_least=objective - proven.gap - noise_of_state(state),  # whatever the user's units round
+        optimum_at_least=low,
+        infimum_at_least=max(0.0, low),
+        infimum_gap=here.gap,
     )
 
 
@@ -238,7 +242,7 @@ def told(outcome: Outcome, state: NewtonState, certificate: Certificate, tol: fl
         more = f"{state.reads_left(tol):.0f}"
         left, way = (
             f"; it takes about {more} more read{'s' if more != '1' else ''} to tol {tol:.2g}",
-            ": raise max_reads",
+            f": raise max_reads to about {math.ceil(reads + float(more)):,}",
         )
     if outcome.reason == "interrupted":
         return f"interrupted after {run}: {said}{left}"

@@ -15,7 +15,7 @@ Vector = NDArray[np.float64]
 KINDS = {
     "bound": "proven",
     "estimated": "an estimate, not proven",
-    "ridge": "proven for the objective with a small ridge; the one asked for has no optimum",
+    "ridge": "proven for the objective with a ridge of 1e-8 on standardised columns; the one asked for has no optimum",
     "reduced": "proven for the model without the named collinear directions",
     "infimum": "proven; no optimum is known",
     "none": "nothing is proven",
@@ -61,6 +61,9 @@ class Certificate:
         What the fit cost when the certificate was made.
     objective, optimum_at_least : float
         F at the point, and a lower bound on F*.
+    infimum_at_least, infimum_gap : float
+        inf F of the objective asked for is at least this, and F - inf F at most this: for "ridge" without the ridge, else as
+        `optimum_at_least` and `gap`. For separated classes inf F is that of the rows on the separating plane.
     reason : str
         For every other kind than "bound": why.
     """
@@ -79,6 +82,8 @@ class Certificate:
     objective: float
     optimum_at_least: float
     reason: str = ""
+    infimum_at_least: float = 0.0
+    infimum_gap: float = math.inf
 
     @property
     def proven(self) -> bool:
@@ -91,6 +96,8 @@ class Certificate:
         cause = self.reason.rstrip(".")
         if self.kind in ("ridge", "infimum"):
             cause = cause.split(":")[0]  # the ways out are for the warning
+        if cause.startswith("The "):
+            cause = f"the {cause[4:]}"
         reason = f": {cause}" if cause else ""
         if self.kind == "none" or not self.gap < math.inf:
             return f"No bound on F - F* is proven{reason}."
@@ -98,6 +105,8 @@ class Certificate:
         text = f"F - {least} <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
         if self.lower > 0.5 * self.gap:
             text += f", and at least {downward(self.lower)}"
+        if self.kind == "ridge" and self.infimum_gap < math.inf:
+            text += f"; without the ridge F - inf F <= {upward(self.infimum_gap)}"
         return f"{text}{self._digits_clause()}."
 
     def _digits_clause(self) -> str:
@@ -106,7 +115,9 @@ class Certificate:
         fewest = int(self.digits.min())
         if fewest >= 1:
             return f": every coefficient is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
-        return f": no coefficient is further than {upward(float(self.coef.max()))} from the optimum's"
+        furthest = float(self.coef.max())
+        intercept = f", nor the intercept than {upward(self.intercept)}" if self.intercept > furthest else ""
+        return f": no coefficient is further than {upward(furthest)} from the optimum's{intercept}"
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """JSON-able: arrays as lists, numbers that are not finite as None. timings=False leaves out the seconds."""
@@ -125,6 +136,8 @@ class Certificate:
             "reads": self.reads,
             "objective": _finite(self.objective),
             "optimum_at_least": _finite(self.optimum_at_least),
+            "infimum_at_least": self.infimum_at_least,
+            "infimum_gap": _finite(self.infimum_gap),
             "reason": self.reason,
         }
         if timings:

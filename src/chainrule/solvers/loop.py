@@ -307,7 +307,7 @@ class Run(Generic[S]):
         self._recorder.record(line, w, b)
         # only now: Ctrl-C before leaves no point that the trace doesn't have
         self._last = (epoch, state)
-        if self._best is None or evaluation.objective < self._best[1].evaluation.objective:
+        if self._best is None or _is_better(state, self._best[1]):
             self._best = (epoch, state)
         if status == "diverging":
             return "diverged"
@@ -328,6 +328,15 @@ class Run(Generic[S]):
             oscillated=self._oscillated,
             trace=self._recorder.trace(),
         )
+
+
+def _is_better(state: State, than: State) -> bool:
+    """Whether a state is nearer to the optimum than another: F on a sample is no F."""
+    if state.share != than.share:
+        return state.share > than.share
+    if state.gap != than.gap:
+        return state.gap < than.gap
+    return state.evaluation.objective < than.evaluation.objective
 
 
 def _numbers(given: object, line: Mapping[str, float]) -> dict[str, float]:

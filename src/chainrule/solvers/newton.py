@@ -37,7 +37,7 @@ class NewtonState(State):
     """Where Newton stands: on which sample, with which Hessian, and what is proven.
 
     pace : nu over that before, at most 1. pairs : of the last steps with this Hessian, what each moved and what it did to the
-    gradient.
+    gradient. patient : goes on where the point keeps the classes apart.
     """
 
     stage: int
@@ -50,6 +50,7 @@ class NewtonState(State):
     pace: float
     stalled: bool
     pairs: tuple[tuple[Vector, Vector], ...] = ()
+    patient: bool = False
 
     def with_bound(self) -> NewtonState:
         """Give the state with what is proven of it, also far from tol."""
@@ -101,9 +102,19 @@ class NewtonState(State):
             steps = math.log2(max(math.log(max(tol, NOISE)) / math.log(min(gap, 0.1)), 1.0))
         return max(1.0, math.ceil(steps)) + (1.0 if self.z is None else 0.0)
 
+    @property
+    def is_separating(self) -> bool:
+        """Whether the point itself keeps the classes apart, in all rows and without a penalty: then there is no optimum."""
+        separates = self.share == 1.0 and self.evaluation.accuracy == 1.0 and not np.any(self.on.alpha)
+        return separates and not self.patient
+
     def _leads_nowhere(self, tol: float) -> bool:
         """Whether no step will bring a bound: collinear columns have none, separated classes no optimum."""
-        if self.z is None or self.reference.z is not None:
+        if self.z is None:
+            return False
+        if self.is_separating:
+            return True
+        if self.reference.z is not None:
             return False
         if self.bound is not None and not self.is_stale and self.nu <= 0.1 * self.bound.nu:
             return True  # rounding alone is too large
@@ -177,6 +188,8 @@ class Newton:
         The bound that is wanted: decides whether a new Hessian is worth its cost.
     most : int
         Reads at most.
+    patient : bool
+        Go on where a point keeps the classes apart by its computed z.
     """
 
     w0: Vector
@@ -185,6 +198,7 @@ class Newton:
     class_weights: tuple[float, float]
     tol: float
     most: int = 100
+    patient: bool = False
 
     def init(self, objective: Objective) -> Start[NewtonState]:
         """Evaluate the start on the first sample; where rows and columns are few, go most of the way in the core."""
@@ -316,7 +330,8 @@ class Newton:
         stalled = before is not None and not self._is_quick(nu, pace, whole.n_features)
         pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)
         stage = len(self.sizes)
-        new = NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, nu, pace, stalled, pairs)
+        steps = (nu, pace, stalled, pairs, self.patient)
+        new = NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, *steps)
         if new.is_noise or (
             proven is not None and nu * nu <= self.tol and not self._may_prove(proven.r, pace, whole.n_features)
         ):
