@@ -11,6 +11,7 @@ from chainrule.errors import (
     ChainruleWarning,
     CollinearityWarning,
     LearningRateWarning,
+    OscillationWarning,
     SeparationWarning,
     ThinnedTraceWarning,
 )
