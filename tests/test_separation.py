@@ -427,7 +427,7 @@ def test_decimal_data_are_never_wrong(rng):
         assert found is not None
         if found.kind == "undecided":
             assert not found.final
-            assert "Up to rounding" in found.sentence
+            assert "up to rounding" in found.sentence
         else:
             holds(found, X, y)
 

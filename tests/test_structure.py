@@ -34,6 +34,7 @@ LAYERS = [
     {"model"},
     {"estimator"},
     {"explain"},
+    {"recipe"},
     {"training"},
     {"pictures"},
     {"report"},

@@ -153,7 +153,7 @@ def bound_without(state: NewtonState, pivots: NDArray[np.int64]) -> Bound:
     return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=max(zetas), all_rows=True)
 
 
-def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:
+def _with_ridge(task: Task, data: DenseRows, found: Separation, collinear: Collinearity) -> Ending:
     rows = task.problem.rows
     ridge = SEPARATED_RIDGE * (data.moments(correlations=False).sd / task.units.scale) ** 2
     outcome, state = task.run(np.where(ridge > 0, ridge, SEPARATED_RIDGE))
@@ -169,7 +169,10 @@ def _with_ridge(task: Task, data: DenseRows, found: Separation) -> Ending:
     )
     outcome = replace(outcome, reason="no_optimum" if outcome.reason == "converged" else outcome.reason)
     sentence = f"the objective asked for has no optimum: {found.sentence.rstrip('.')}"
-    ending = task.ending(outcome, state.w, state.b, certificate, sentence, ((SeparationWarning, found.sentence),))
+    said: tuple[Finding, ...] = ((SeparationWarning, found.sentence),)
+    if collinear.n_relations:
+        said = (*said, (CollinearityWarning, f"the columns are collinear as well: {collinear.sentence}"))
+    ending = task.ending(outcome, state.w, state.b, certificate, sentence, said)
     return replace(ending, objective=state.evaluation.loss, on_plane=found.rows_on_plane)
 
 

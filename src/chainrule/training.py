@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from chainrule.held_out import HeldOut
 from chainrule.losses import LOSSES, sigmoid
 from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
 from chainrule.model import Model
+from chainrule.recipe import Recipe
 from chainrule.result import Result
 from chainrule.tables import Design, Schema, encode, learn_schema, read_table, read_weights, target_labels
 from chainrule.tables.words import shown
@@ -32,59 +33,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
-
-METHODS = ("auto", "newton", "gradient-descent")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train: the options of `chainrule.fit` that a table's user chooses; None takes the method's default.
-
-    learning_rate, epochs: of gradient descent alone. With either, "auto" means gradient descent, else Newton.
-    standardize: by default True for gradient descent, whose speed depends on it, and False for Newton's, which doesn't.
-    """
-
-    method: str = "auto"
-    learning_rate: float | Literal["auto"] | None = None
-    epochs: int | None = None
-    max_reads: int | None = None
-    tol: float | None = None
-    alpha: float = 0.0
-    standardize: bool | None = None
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(
-                f"--method {self.method!r} is not known; choose {', '.join(METHODS[:-1])} or {METHODS[-1]}"
-            )
-        if self.method == "newton" and self.of_descent:
-            raise InputError(
-                f"{self.of_descent} is an option of gradient descent, and --method is newton: leave one of them out"
-            )
-        if self.epochs is not None and self.max_reads is not None:
-            raise InputError("--epochs and --max-reads limit the same run: give one of them")
-
-    @property
-    def of_descent(self) -> str:
-        """The option given that only gradient descent has; empty without one."""
-        if self.learning_rate is not None:
-            return "--learning-rate"
-        return "" if self.epochs is None else "--epochs"
-
-    @property
-    def chosen(self) -> str:
-        """The method that will run."""
-        if self.method != "auto":
-            return self.method
-        return "gradient-descent" if self.of_descent else "newton"
-
-    @property
-    def reason(self) -> str:
-        """Why that method, where it follows from another option; else empty."""
-        if self.method == "auto" and self.of_descent:
-            return f"{self.of_descent} was given, which only gradient descent has"
-        return ""
 
 
 @dataclass(frozen=True)
@@ -208,7 +156,7 @@ def train(
     """Train on the training rows.
 
     progress(step, held_out): called once an epoch, or step of Newton's, with the fit's step and the held-out figures then.
-    Raises KeyboardInterrupt with attribute `.training`, the state so far, when Ctrl-C stopped the fit.
+    Raises KeyboardInterrupt with attribute `.training`, the state so far, when Ctrl-C stopped the fit after its first epoch.
     """
     how = recipe or Recipe()
     design, rows = prepared.design, prepared.train
@@ -241,8 +189,9 @@ def train(
             callbacks=(watch,),
         )
     except KeyboardInterrupt as stop:
-        if hasattr(stop, "result"):
-            stop.training = finish(prepared, stop.result, how)  # type: ignore[attr-defined]
+        so_far = getattr(stop, "result", None)  # None: before the first epoch was recorded
+        if isinstance(so_far, Result):
+            stop.training = finish(prepared, so_far, how)  # type: ignore[attr-defined]
         raise
     return finish(prepared, result, how)
 
@@ -254,9 +203,9 @@ def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
     result = replace(
         result,
         classes=(schema.negative, schema.positive),
-        message=with_labels(result.message, schema),
-        warnings=tuple(with_labels(text, schema) for text in result.warnings),
-        certificate=replace(proven, reason=with_labels(proven.reason, schema)),
+        message=worded(result.message, schema, recipe),
+        warnings=tuple(worded(text, schema, recipe) for text in result.warnings),
+        certificate=replace(proven, reason=worded(proven.reason, schema, recipe)),
         method_reason=recipe.reason or result.method_reason,
     )
     info = result.to_dict(timings=False)
@@ -288,6 +237,29 @@ def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
         predictions=predictions(model, design, prepared.unknown),
         deviations=deviations(prepared),
     )
+
+
+def worded(text: str, schema: Schema, recipe: Recipe | None = None) -> str:
+    """Put what the fit says into the words of the table and of the options given: labels, levels, ways out."""
+    text = with_labels(with_references(text, schema), schema)
+    if recipe is None:
+        return text
+    return text.replace("raise max_reads", f"raise {recipe.limit}").replace("take method='newton'", recipe.newton)
+
+
+def with_references(text: str, schema: Schema) -> str:
+    """Name the reference level of a category where the fit, which doesn't know it, says that a row has no other level."""
+    from chainrule.diagnosis.wording import none_of  # SciPy, which predictions do without
+
+    at = 0
+    for column in schema.columns:
+        names = schema.feature_names[at : at + len(column.design_names())]
+        at += len(names)
+        if column.kind == "category" and names:
+            level = f"{column.name}={column.levels[0]}: every row of this level is "
+            for known in (f"{column.name}: {none_of(names)} is ", f"{none_of(names)} is "):
+                text = text.replace(known, level)
+    return text
 
 
 def with_labels(text: str, schema: Schema) -> str:

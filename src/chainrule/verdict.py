@@ -16,6 +16,7 @@ from chainrule.errors import (
 from chainrule.solvers import Outcome
 
 Finding = tuple[type[ChainruleWarning], str]
+MANY_TIMES = 3.0  # as many epochs more than were run: there are better ways than more of them
 ROUNDING = 4.0  # times the certificate's noise: a gap as small is rounding
 
 
@@ -45,16 +46,24 @@ def while_running(status: str, epoch: int, needed: float, rate: float, limit: fl
         return OscillationWarning, f"epoch {epoch:,}: the loss oscillates; {way}"
     if status == "crawling":
         how_long = f"about {_rounded(needed)} more epochs" if np.isfinite(needed) else "no number of epochs"
-        ways = ["raise max_reads", "take method='newton'"]
-        if rate < 0.4 * limit:
-            ways.insert(0, "take a larger learning_rate, or 'auto'")
-        return CrawlingWarning, f"epoch {epoch:,}: crawling: {how_long} would do at the rate seen; {', or '.join(ways)}"
+        total = f" to about {_rounded(epoch + needed)}" if np.isfinite(needed) else ""
+        way = ", or ".join(_ways(f"raise max_reads{total}", rate, limit))
+        return CrawlingWarning, f"epoch {epoch:,}: crawling: {how_long} would do at the rate seen; {way}"
     return None
 
 
-def message(outcome: Outcome, certificate: Certificate, tol: float, limit: float, epochs_needed: float) -> str:
+def _ways(more: str, rate: float, limit: float) -> list[str]:
+    """Name what brings a slow run to its end; `more` of the same is one of the ways."""
+    larger = ["take a larger learning_rate, or 'auto'"] if rate < 0.4 * limit else []
+    return [*larger, more, "take method='newton'"]
+
+
+def message(
+    outcome: Outcome, certificate: Certificate, tol: float, rate: float, limit: float, epochs_needed: float
+) -> str:
     """One sentence with the numbers: how the run ended, and what to do where it ended badly.
 
+    rate, limit: the learning rate, and the largest stable one.
     epochs_needed: estimate of the epochs still needed to `tol`; inf where it would not get there, NaN where unknown.
     """
     proven = certificate.sentence.rstrip(".")
@@ -78,7 +87,9 @@ def message(outcome: Outcome, certificate: Certificate, tol: float, limit: float
         return text
     if epochs_needed > 1e15:
         return f"{text}; at the rate seen it would not get there"
-    return f"{text}; at the rate seen about {_rounded(epochs_needed)} more epochs are needed: raise max_reads"
+    more = f"raise max_reads to about {_rounded(outcome.n_epochs + epochs_needed)}"
+    ways = _ways(more, rate, limit) if epochs_needed > MANY_TIMES * max(outcome.n_epochs, 100) else [more]
+    return f"{text}; at the rate seen about {_rounded(epochs_needed)} more epochs are needed: {', or '.join(ways)}"
 
 
 def findings(outcome: Outcome, sentence: str) -> list[Finding]:

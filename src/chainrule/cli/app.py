@@ -101,7 +101,7 @@ def fit(
 
     def job() -> int:
         from chainrule.cli.fit import FitRequest, run_fit
-        from chainrule.training import Recipe
+        from chainrule.recipe import Recipe
 
         recipe = Recipe(method, rate, epochs, max_reads, tol, alpha, standardize, opt.thread_count(threads))
         request = FitRequest(

@@ -21,7 +21,7 @@ from chainrule.errors import InputError
 from chainrule.model import load_model
 from chainrule.tables import encode, read_table
 from chainrule.tables.words import near, shown, some
-from chainrule.training import Floats, prepare, read_for, rows_of_training, with_labels
+from chainrule.training import Floats, prepare, read_for, rows_of_training, worded
 
 if TYPE_CHECKING:
     from chainrule.tables import Design, Schema
@@ -89,7 +89,7 @@ def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
             feature_names=audited.schema.feature_names,
             n_threads=request.threads,
         )
-    document = certify_document(request, audited, certificate, [with_labels(text, audited.schema) for text in warned])
+    document = certify_document(request, audited, certificate, [worded(text, audited.schema) for text in warned])
     if as_json:
         print_json(document)
     else:
@@ -103,8 +103,8 @@ def certify_document(
     """Make the document of an audit: what was measured by what, the certificate, each coefficient's."""
     schema = audited.schema
     told = certificate.to_dict()
-    told["reason"] = with_labels(told["reason"], schema)
-    told["sentence"] = with_labels(told["sentence"], schema)
+    told["reason"] = worded(told["reason"], schema)
+    told["sentence"] = worded(told["sentence"], schema)
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "certify",

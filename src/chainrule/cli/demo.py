@@ -11,8 +11,9 @@ from chainrule.cli.fit import Writer, tell_interrupt, tell_warnings, train_watch
 from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
 from chainrule.files import write_atomically
 from chainrule.model import trace_path
+from chainrule.recipe import Recipe
 from chainrule.tables import read_table
-from chainrule.training import Prepared, Recipe, Training, closest_call, explain, prepare
+from chainrule.training import Prepared, Training, closest_call, explain, prepare
 
 FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 EPOCHS = 10_000

@@ -15,8 +15,9 @@ from chainrule.cli.running import collected_warnings
 from chainrule.files import is_stream
 from chainrule.layout import visible
 from chainrule.model import save_model, save_trace, trace_path
+from chainrule.recipe import Recipe
 from chainrule.tables import read_table
-from chainrule.training import Prepared, Recipe, Training, check_row, prepare, train, with_labels
+from chainrule.training import Prepared, Training, check_row, prepare, train, worded
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def read_and_prepare(request: FitRequest) -> Prepared:
 
 @dataclass(frozen=True)
 class Watched:
-    """A training, whether Ctrl-C stopped it, its warnings, and which of them were told while it ran."""
+    """A training, whether Ctrl-C stopped it, its warnings in the table's words, and which of them were told while it ran."""
 
     training: Training
     interrupted: bool
@@ -98,19 +99,23 @@ def train_watched(prepared: Prepared, recipe: Recipe, messages: Console) -> Watc
     """Train under a progress bar; what goes wrong on the way is told at once."""
     told: list[str] = []
 
+    def words(text: str) -> str:
+        return worded(text, prepared.schema, recipe)
+
     def tell(text: str) -> None:
-        told.append(text)
-        screen.note(messages, text)
+        told.append(words(text))
+        screen.note(messages, words(text))
 
     with collected_warnings(tell) as warned:
         try:
             with screen.FitProgress(messages, recipe.chosen) as progress:
-                return Watched(train(prepared, recipe, progress=progress), False, warned, told)
+                training = train(prepared, recipe, progress=progress)
+            return Watched(training, False, [words(text) for text in warned], told)
         except KeyboardInterrupt as stop:
-            training = getattr(stop, "training", None)
-            if not isinstance(training, Training):
+            stopped = getattr(stop, "training", None)
+            if not isinstance(stopped, Training):
                 raise
-            return Watched(training, True, warned, told)
+            return Watched(stopped, True, [words(text) for text in warned], told)
 
 
 Writer = Callable[[Path], None]
@@ -146,8 +151,7 @@ def write_files(files: Mapping[str, Path | None], by: Mapping[str, Writer]) -> d
 
 def tell_warnings(messages: Console, watched: Watched, *, as_json: bool) -> None:
     """Print as notes the warnings that weren't told yet, but for those that the text of the results repeats."""
-    schema = watched.training.prepared.schema
-    for text in (with_labels(text, schema) for text in watched.warned):
+    for text in watched.warned:
         said = text.rstrip(".") in watched.training.result.message and not as_json
         if text not in watched.told and not said:
             screen.note(messages, text)

@@ -256,35 +256,41 @@ def _result(
         np.flatnonzero(plane),
         final,
         infimum,
-        _sentence(kind, findings, int(everyone.sum())),
+        _sentence(kind, findings, len(support), int(everyone.sum())),
     )
 
 
-def _sentence(kind: str, findings: list[Finding], m: int) -> str:
+def _sentence(kind: str, findings: list[Finding], n_columns: int, m: int) -> str:
     if not findings:
-        return "All rows are of one class: nothing is to be learned from them."
+        return "all rows are of one class: nothing is to be learned from them."
     shown = "; ".join(finding.text for finding in findings[:3])
     more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
-    ways = f"use alpha > 0, e.g. alpha = 1/m = {1 / m:.2g}, or drop the column"
-    if any(finding.is_level for finding in findings):
-        ways = f"use alpha > 0, e.g. alpha = 1/m = {1 / m:.2g}, drop the column, or merge the level with another"
+    ways = f"use alpha > 0, e.g. alpha = 1/m = {1 / m:.2g} for m rows"
+    levels = sum(finding.is_level for finding in findings)
+    if levels:
+        ways += ", drop the columns" if len(findings) > 1 else ", drop the column"
+        ways += f", or merge the level{'s' if levels > 1 else ''} with another"
+    elif len(findings) > 1:
+        ways += ", or drop the columns"
+    else:
+        ways += f", or drop {'the column' if n_columns == 1 else 'one of the columns'}"
     how = "completely" if kind == "complete" else "quasi-completely"
-    return f"The classes are {how} separated, so no finite coefficients are optimal: {shown}{more}; {ways}."
+    return f"the classes are {how} separated, so no finite coefficients are optimal: {shown}{more}; {ways}."
 
 
 def _undecided(space: Halfspaces, near: Direction | None, names: tuple[str, str]) -> Separation:
     """Say that rounding hides the answer; `near` is a direction that separates up to rounding."""
     rows = space.rows
     everyone = space.all_rows()
-    way = f"use alpha > 0, e.g. alpha = 1/m = {1 / max(int(everyone.sum()), 1):.2g}"
+    way = f"use alpha > 0, e.g. alpha = 1/m = {1 / max(int(everyone.sum()), 1):.2g} for m rows"
     direction, intercept, support, plane = np.zeros(rows.n_features), 0.0, [], everyone
-    sentence = f"Whether a plane separates the classes could not be decided within rounding; {way}."
+    sentence = f"whether a plane separates the classes could not be decided within rounding; {way}."
     if near is not None:
         support = sorted(near.v)
         direction[support], intercept = [float(near.v[j]) for j in support], float(near.b)
         plane = everyone & (near.signs == 0)
         text = direction_sentence(space, near, names, not plane.any()).text
-        sentence = f"Up to rounding, though not exactly, the classes are separated: {text}; {way}, or drop a column."
+        sentence = f"up to rounding, though not exactly, the classes are separated: {text}; {way}, or drop a column."
     return Separation(
         "undecided",
         direction,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -40,12 +41,20 @@ def column_sentence(
         )
     above, below = bool(max(ends) > t), bool(min(ends) < t)
     if space.is_dummy(j):
-        who, whose = (f"{name}: every row of this level", upper) if above else (f"every row without {name}", lower)
+        who, whose = (f"{name}: every row of this level", upper) if above else (none_of((name,)), lower)
         if not is_level:
             who = f"every row with {name} = {1 if above else 0}"
         return Finding(f"{who} is {whose}", is_level)
     parts = [f"above {float(t):.6g} is {upper}"] * above + [f"below {float(t):.6g} is {lower}"] * below
     return Finding(f"{name}: every row {' and every row '.join(parts)}", False)
+
+
+def none_of(names: Sequence[str]) -> str:
+    """Say which rows are of none of the levels; who knows the category's reference level may name it in place of this."""
+    if len(names) == 1:
+        return f"every row without {names[0]}"
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"every row of none of {', '.join(names[:4])}{more}"
 
 
 def direction_sentence(space: Halfspaces, found: Direction, classes: tuple[str, str], complete: bool) -> Finding:
@@ -58,8 +67,7 @@ def direction_sentence(space: Halfspaces, found: Direction, classes: tuple[str, 
     factor = factor_of(names)
     values = [found.v[j] for j in support]
     if factor and len(set(values)) == 1 and found.b == -values[0] and all(space.is_dummy(j) for j in support):
-        which = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-        return Finding(f"{factor}: every row of none of {which} is {classes[0 if values[0] > 0 else 1]}", True)
+        return Finding(f"{factor}: {none_of(names)} is {classes[0 if values[0] > 0 else 1]}", True)
     if len(names) > 6:
         what = f"a combination of {len(names)} columns ({', '.join(names[:6])}, ...)"
         return Finding(f"{what} {where}")

@@ -71,10 +71,11 @@ def as_options(text: str) -> str:
     """Call what Python's arguments are called in a message by the names of the command line's options."""
     text = re.sub(r"^learning_rate (?=\d)", "--learning-rate ", text)
     text = re.sub(r"take a learning_rate below (\S+), or 'auto'", r"take a --learning-rate below \1, or auto", text)
-    limit = "--epochs" if "epoch" in text else "--max-reads"
-    text = text.replace("raise max_reads", f"raise {limit}").replace("take method='newton'", "take --method newton")
+    text = text.replace("raise max_reads", "raise --max-reads").replace("take method='newton'", "take --method newton")
     text = re.sub(
-        r"use alpha > 0, e\.g\. alpha = 1/m = (\S+),", r"use --alpha > 0, e.g. --alpha \1, 1 over the rows,", text
+        r"use alpha > 0, e\.g\. alpha = 1/m = (\S+) for m rows",
+        r"use --alpha > 0, e.g. --alpha \1, 1 over the rows",
+        text,
     )
     text = text.replace("or use alpha > 0", "or use --alpha > 0")
     text = re.sub(r"take a larger learning_rate, or 'auto'", "take a larger --learning-rate, or auto", text)
