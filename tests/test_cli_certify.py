@@ -104,8 +104,15 @@ def test_a_model_is_measured_by_its_own_objective_on_its_own_rows(run, penguins,
 def test_tol_is_the_exit_code(run, penguins, tmp_path):
     model = tmp_path / "m.safetensors"
     assert run("fit", penguins, "--target", "sex", "--out", model).code == 0
-    assert run("certify", model, penguins, "--tol", "1e-8").code == 0
-    assert run("certify", model, penguins, "--tol", "1e-30").code == 3
+    outcome = run("certify", model, penguins, "--tol", "1e-8", "--json")
+    told = json.loads(outcome.out)
+    assert (outcome.code, told["tol"], told["met"]) == (0, 1e-8, True)
+    outcome = run("certify", model, penguins, "--tol", "1e-30")
+    assert outcome.code == 3
+    assert "note: exit code 3: " in outcome.err
+    assert "--tol" in outcome.err.splitlines()[-1]
+    assert json.loads(run("certify", model, penguins, "--tol", "1e-30", "--json").out)["met"] is False
+    assert json.loads(run("certify", model, penguins, "--json").out)["met"] is None
 
 
 def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_path):
@@ -134,12 +141,27 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
         ("name,w\nintercept,1\nx,\nu,3\n", ["coefficient of x is no number"]),
         ("name,w\nintercept,nan\nx,1\nu,3\n", ["coefficient of intercept is not finite"]),
         ("name,w\nintercept,1\nx\nu,3\n", ["line 3", "a name and a number"]),
-        ("", ["no coefficient for x, u"]),
+        ("", ["is empty", "such as bill_length_mm,0.2"]),
+        ("\n \n", ["is empty"]),
+        ("name,w\n", ["no coefficient for x, u"]),
+        ("x;0,5\nu;1\nconst;1\n", ["line 1", "coefficient of x is no number: 0,5", "like -0.25"]),
+        (
+            "name,w\nintercept,1\nx,2\nu,3\nlevel=a,4\n",
+            ["level=a is the level that the others are compared with", "level=b"],
+        ),
+        ("name,w\nintercept,1\nx,2\nu,3\nlevel=b,4\nsingle=s,1\n", ["column single of the table is not used here"]),
+        ("name,w\nintercept,1\nx,2\nu,3\ny,4\n", ["column y of the table is not used here"]),
+        ("x,u,level=b\n1,2,3\n", ["no row called intercept"]),
+        ("x,u\n1,2\n3,4\n", ["1 is where a name should be", "a line for each coefficient"]),
     ],
 )
 def test_bad_coefficients_are_one_sentence(run, tmp_path, text, parts):
     table, path = tmp_path / "t.csv", tmp_path / "c.csv"
-    table.write_text("x,u,y\n" + "".join(f"{k % 7},{k % 5},{'no' if k % 3 else 'yes'}\n" for k in range(40)))
+    columns = (
+        {"x": "0123456", "u": "01234"} | ({"level": "ab", "single": "s"} if "level" in text else {}) | {"y": "211"}
+    )
+    rows = [",".join(cells[k % len(cells)] for cells in columns.values()) for k in range(40)]
+    table.write_text("\n".join([",".join(columns), *rows]) + "\n")
     path.write_text(text)
     assert_mistake(run("certify", path, table, "--target", "y"), *parts)
 
@@ -166,4 +188,48 @@ def test_mistakes_in_options(run, penguins, tmp_path):
     assert_mistake(run("certify", tmp_path / "absent.csv", penguins, "--target", "sex"), "absent.csv")
     assert_mistake(run("certify", tmp_path / "absent.safetensors", penguins), "absent.safetensors")
     path.write_bytes(b"\xff\xfe\x00,1\n")
-    assert_mistake(run("certify", path, penguins, "--target", "sex"), "UTF-8")
+    assert_mistake(run("certify", path, penguins, "--target", "sex"), "save it as CSV in UTF-8")
+    path.write_text("const,1\n", encoding="utf-16")
+    assert_mistake(run("certify", path, penguins, "--target", "sex"), "save it as CSV in UTF-8")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,coef\n{pairs}",
+        ",0\n{pairs}",  # pandas: Series.to_csv
+        ",coef\n{pairs}",
+        ",name,coef\n{numbered}",  # DataFrame.to_csv
+        '"","x"\n{pairs}',  # R: write.csv
+        "{names}\n{values}\n",
+        ",{names}\n0,{values}\n",  # DataFrame.to_csv of one row
+    ],
+)
+def test_files_of_other_tools_are_read(run, penguins, problem, tmp_path, text):
+    _, _, names = problem
+    entries = dict(zip(["const", *names], ["-21.0", "-1.5", "-6.0", "0.2", "0.0035"], strict=True))
+    pairs = [f"{name},{value}\n" for name, value in entries.items()]
+    path = tmp_path / "c.csv"
+    path.write_text(
+        text.format(
+            pairs="".join(pairs),
+            numbered="".join(f"{k},{pair}" for k, pair in enumerate(pairs)),
+            names=",".join(entries),
+            values=",".join(entries.values()),
+        )
+    )
+    told = json.loads(run("certify", path, penguins, *WORDS, "--json").out)
+    assert [entry["w"] for entry in told["coefficients"]] == [-1.5, -6.0, 0.2, 0.0035]
+    assert told["intercept"]["b"] == -21.0
+
+
+@pytest.mark.parametrize(("ones", "b"), [("const,1\none,0.5\n", 2.5), ("one,0.5\n", 1.5)])
+def test_the_coefficient_of_a_constant_column_joins_the_intercept(run, tmp_path, ones, b):
+    table, path = tmp_path / "t.csv", tmp_path / "c.csv"
+    table.write_text("x,one,y\n" + "".join(f"{k % 7},3,{'no' if k % 3 else 'yes'}\n" for k in range(40)))
+    path.write_text(f"x,0.25\n{ones}")
+    outcome = run("certify", path, table, "--target", "y", "--json")
+    told = json.loads(outcome.out)
+    assert (told["coefficients"][0]["w"], told["intercept"]["b"]) == (0.25, b)
+    assert "column one is constant: its coefficient times 3 is added to the intercept" in outcome.err
+    assert told["notes"][-1].startswith("column one is constant")

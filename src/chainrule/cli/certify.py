@@ -1,9 +1,7 @@
 """`chainrule certify`: how far anyone's coefficients are from the optimum of a table."""
 
-import csv
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,22 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import screen
-from chainrule.certificate import Certificate
+from chainrule.certificate import Certificate, downward, upward
 from chainrule.cli import DONE, NOT_STRICT
+from chainrule.cli.coefficients import Places, read_coefficients
 from chainrule.cli.documents import SCHEMA_VERSION, proven_digits
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
 from chainrule.errors import InputError
 from chainrule.model import load_model
-from chainrule.tables import encode, read_table
-from chainrule.tables.words import near, shown, some
+from chainrule.tables import constants, encode, read_table
 from chainrule.training import Floats, prepare, read_for, rows_of_training, worded
 
 if TYPE_CHECKING:
     from chainrule.tables import Design, Schema
-
-INTERCEPT = ("intercept", "(intercept)", "const", "bias", "b")
 
 
 @dataclass(frozen=True)
@@ -50,11 +46,15 @@ class CertifyRequest:
 
 @dataclass(frozen=True)
 class Audited:
-    """Coefficients and the objective that they are measured by: rows of a design, w (n,), b, alpha, columns standardised."""
+    """Coefficients and the objective that they are measured by: rows of a design, w (n,), b, alpha, columns standardised.
+
+    notes: on table and coefficients, one sentence each.
+    """
 
     schema: "Schema"
     design: "Design"
     rows: Any
+    notes: Sequence[str]
     of_training: bool
     w: Floats
     b: float
@@ -72,8 +72,7 @@ def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
     messages = screen.messages(quiet=quiet)
     audited = _of_model(request) if is_model(request.coefficients) else _of_table(request)
     design, rows = audited.design, audited.rows
-    notes = (*audited.schema.notes, *design.notes) if not audited.of_training else design.notes
-    for text in notes:
+    for text in audited.notes:
         screen.note(messages, text)
     assert design.y is not None
     weights = None if design.weights is None else design.weights[rows]
@@ -94,7 +93,19 @@ def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
         print_json(document)
     else:
         screen.print_audit(screen.results(), document)
-    return DONE if request.tol is None or (certificate.proven and certificate.gap <= request.tol) else NOT_STRICT
+    if document["met"] is False:
+        screen.note(messages, f"exit code 3: {unmet(certificate, document['tol'])}")
+    return NOT_STRICT if document["met"] is False else DONE
+
+
+def unmet(certificate: Certificate, tol: float) -> str:
+    """Say why coefficients are not as near as was asked for."""
+    if not certificate.proven:
+        return f"nothing is proven of these coefficients, and --tol asks for {tol:g}"
+    if certificate.lower > tol:
+        least = "infimum" if certificate.kind == "infimum" else "optimum"
+        return f"these coefficients are at least {downward(certificate.lower)} nats above the {least}, more than --tol {tol:g}"
+    return f"only {upward(certificate.gap)} nats are proven, and --tol asks for {tol:g}"
 
 
 def certify_document(
@@ -116,6 +127,9 @@ def certify_document(
         "rows": len(audited.rows),
         "training_rows": audited.of_training,
         "alpha": audited.alpha,
+        "tol": request.tol,
+        "met": None if request.tol is None else certificate.proven and certificate.gap <= request.tol,
+        "notes": list(audited.notes),
         "standardized": [
             name
             for name, mark in zip(
@@ -166,6 +180,7 @@ def _of_model(request: CertifyRequest) -> Audited:
         schema=model.schema,
         design=design,
         rows=rows,
+        notes=design.notes if of_training else (*model.schema.notes, *design.notes),
         of_training=of_training,
         w=model.w,
         b=model.b,
@@ -190,11 +205,16 @@ def _of_table(request: CertifyRequest) -> Audited:
         na=request.na,
     )
     schema, design, rows = prepared.schema, prepared.design, prepared.train
-    w, b = read_coefficients(request.coefficients, schema.feature_names)
+    trained = rows if design.weights is None else rows[design.weights[rows] > 0]
+    single = constants(
+        table, trained, [*schema.feature_names, schema.target, *([schema.weights] if schema.weights else [])]
+    )
+    w, b, folded = read_coefficients(request.coefficients, Places.of(schema, table.column_names, single))
     return Audited(
         schema=schema,
         design=design,
         rows=rows,
+        notes=(*prepared.notes, *folded),
         of_training=False,
         w=w,
         b=b,
@@ -208,52 +228,3 @@ def _alpha(request: CertifyRequest, design: "Design", rows: Any, default: float)
         S = float(len(rows)) if design.weights is None else math.fsum(design.weights[rows])
         return 1.0 / (request.C * S)
     return default if request.alpha is None else request.alpha
-
-
-def read_coefficients(path: Path, names: Sequence[str]) -> tuple[Floats, float]:
-    """Read the names and values of a CSV file's first two columns: w (n,) in the order of `names`, and b.
-
-    Raises InputError for what is missing, unknown, there twice, or no number.
-    """
-    found = _named_numbers(path)
-    # a feature may be called like an intercept: then it is the feature
-    heads = [name for name in found if name not in names and name.lower() in INTERCEPT]
-    for name in found:
-        if name not in names and name not in heads:
-            raise InputError(f"{path}: the table has no column {shown(name)} as it is encoded: {near(name, names)}")
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise InputError(f"{path} has no coefficient for {some(missing)}: add it, or leave the column out with --drop")
-    if len(heads) != 1:
-        which = f"{some(heads)} are all intercepts: keep one" if heads else "has no row called intercept: add one"
-        raise InputError(f"{path} {which} (0 where the model has none)")
-    return np.array([found[name] for name in names]), found[heads[0]]
-
-
-def _named_numbers(path: Path) -> Mapping[str, float]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise InputError(f"can't read {path}: {reason[0].lower()}{reason[1:]}") from None
-    head = text.split("\n", 1)[0]
-    delimiter = next((mark for mark in ",;\t" if mark in head), ",")
-    found: dict[str, float] = {}
-    for k, row in enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), start=1):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) < 2:
-            raise InputError(f"{path}: line {k} must have a name and a number, such as bill_length_mm,0.2")
-        name, cell = row[0].strip(), row[1].strip()
-        try:
-            value = float(cell)
-        except ValueError:
-            if k == 1:
-                continue  # the header
-            raise InputError(f"{path}: the coefficient of {shown(name)} is no number: {shown(cell)}") from None
-        if not math.isfinite(value):
-            raise InputError(f"{path}: the coefficient of {shown(name)} is not finite: {shown(cell)}")
-        if name in found:
-            raise InputError(f"{path}: {shown(name)} is there twice: keep one")
-        found[name] = value
-    return found

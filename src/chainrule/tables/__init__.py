@@ -4,9 +4,20 @@ from chainrule.tables.encoding import Design as Design
 from chainrule.tables.encoding import encode as encode
 from chainrule.tables.encoding import read_weights as read_weights
 from chainrule.tables.labels import target_labels as target_labels
+from chainrule.tables.learning import constants as constants
 from chainrule.tables.learning import learn_schema as learn_schema
 from chainrule.tables.reading import read_table as read_table
 from chainrule.tables.schema import Column as Column
 from chainrule.tables.schema import Schema as Schema
 
-__all__ = ["Column", "Design", "Schema", "encode", "learn_schema", "read_table", "read_weights", "target_labels"]
+__all__ = [
+    "Column",
+    "Design",
+    "Schema",
+    "constants",
+    "encode",
+    "learn_schema",
+    "read_table",
+    "read_weights",
+    "target_labels",
+]

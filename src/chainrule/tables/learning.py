@@ -97,6 +97,18 @@ def learn_schema(
     return replace(schema, notes=tuple(notes))
 
 
+def constants(table: pa.Table, rows: Codes, but: Sequence[str]) -> dict[str, float]:
+    """Give the numbers that have one value only in these rows (places from 0), where they have any; `but` these columns."""
+    found = {}
+    for name in table.column_names:
+        if name not in but and table.column_names.count(name) == 1 and kind_of(table.column(name)) == "number":
+            x = numbers(table.column(name))[rows]
+            values = np.unique(x[np.isfinite(x)])
+            if len(values) == 1:
+                found[name] = float(values[0])
+    return found
+
+
 def _plain_names(schema: Schema) -> list[str]:
     return [name for column in schema.columns for name in column.design_names()]
 
