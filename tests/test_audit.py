@@ -168,7 +168,7 @@ BAD = [
     (dict(intercept=1.0, fit_intercept=False), "fit_intercept is False"),
     (dict(coef=[1e308], X=[[0.0], [1e10], [2.0]]), "not finite at these coefficients"),
     (dict(X=[[0.0], [np.nan], [2.0]]), "X has NaN in row 2"),
-    (dict(y=[0, 0, 0]), "1 labels"),
+    (dict(y=[0, 0, 0]), r"has 1 label \("),
     (dict(alpha=-1.0), "alpha"),
 ]
 

@@ -303,7 +303,7 @@ BAD = [
     (dict(X=[1.0, 2.0, 3.0]), "two dimensions"),
     (dict(X=[["a"], ["b"], ["c"]]), "X must be numbers"),
     (dict(X=[[1.0]], y=[1]), "two rows"),
-    (dict(y=[0, 0, 0]), r"1 labels \(0\)"),
+    (dict(y=[0, 0, 0]), r"y has 1 label \(0\)"),
     (dict(y=[0, 1, 2]), r"3 labels \(0, 1, 2\)"),
     (dict(y=[0.0, 1.0, np.nan]), "y has nan in row 3"),
     (dict(y=[0, 1]), "one label a row"),

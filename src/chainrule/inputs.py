@@ -39,7 +39,9 @@ def matrix(
         raise InputError(f"X must have two dimensions, rows and columns, not {array.ndim}: {way}")
     m, n = array.shape
     if m < least_rows or n < 1:
-        raise InputError(f"X has {m} rows and {n} columns: a fit needs two rows and one column at least")
+        raise InputError(
+            f"X has {_counted(m, 'row')} and {_counted(n, 'column')}: a fit needs two rows and one column at least"
+        )
     return array, _names(feature_names if feature_names is not None else columns, n), copies
 
 
@@ -62,6 +64,10 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
     return rows is None or not np.may_share_memory(np.asarray(rows[:1]), array)
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _names(given: Any, n: int) -> tuple[str, ...]:
     if given is None:
         return tuple(f"x{j + 1}" for j in range(n))
@@ -69,7 +75,9 @@ def _names(given: Any, n: int) -> tuple[str, ...]:
         raise InputError("feature_names must be a list of names, one a column")
     names = tuple(str(name) for name in given)
     if len(names) != n:
-        raise InputError(f"feature_names has {len(names)} names, X has {n} columns: give one a column")
+        raise InputError(
+            f"feature_names has {_counted(len(names), 'name')}, X has {_counted(n, 'column')}: give one a column"
+        )
     return names
 
 
@@ -102,7 +110,7 @@ def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, A
     if len(labels) != 2:
         shown = ", ".join(repr(label) for label in plain[:5]) + (", ..." if len(labels) > 5 else "")
         raise InputError(
-            f"{_kind(labels)}y has {len(labels)} labels ({shown}) and a fit needs two: give rows of two classes"
+            f"{_kind(labels)}y has {_counted(len(labels), 'label')} ({shown}) and a fit needs two: give rows of two classes"
         )
     return np.ascontiguousarray(array == labels[1], dtype=np.uint8), (plain[0], plain[1])
 
