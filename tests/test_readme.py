@@ -33,6 +33,8 @@ def test_commands_run_one_after_the_other(tmp_path):
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=env)
         assert done.returncode == 0, (command, done.stderr)
         assert done.stdout, command
+        # git ignores this folder: the examples leave the checkout as it was
+        assert [path.name for path in tmp_path.iterdir()] == ["demo"], command
         for flag in ("--out", "--report", "--svg"):
             if flag in arguments:
                 assert (tmp_path / arguments[arguments.index(flag) + 1]).stat().st_size > 0
