@@ -223,6 +223,15 @@ def test_text_can_be_read_on_the_paper(role, mode):
 # ---- the curves ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("loss", [np.linspace(0.693147, 0.69314, 5), np.linspace(0.69, 0.3, 5), np.full(5, 0.6931472)])
+def test_no_label_of_the_axis_is_cut_at_the_left(loss):
+    t = SimpleNamespace(columns={"epoch": np.arange(5), "loss": loss})
+    labels = [e for e in parsed(curves.loss_curves(t)).iter(f"{SVG}text") if "text-anchor:end" in e.get("style")]
+    assert len(labels) >= 3
+    for label in labels:
+        assert float(label.get("x")) >= 7 * len(label.text)
+
+
 def test_loss_curve_says_its_numbers():
     t = trace(held_out_loss=np.linspace(0.7, 0.3125, 201))
     says = description(curves.loss_curves(t, base_loss=0.6875))

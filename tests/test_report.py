@@ -340,7 +340,8 @@ def test_certificate_is_a_sentence_with_its_numbers():
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"kind": "ridge", "reason": "x separates"}, "with a small ridge; the one asked for has no optimum: x separates."),
+        ({"kind": "ridge", "reason": "x separates"}, "of 1e-8 on standardised columns; the one asked for has no optimum."),
+        ({"kind": "ridge", "infimum_gap": 3.21e-4}, "it is at most 0.00033 above its infimum."),
         ({"kind": "reduced", "reason": "a + b = c"}, "collinear directions: a + b = c. Drop a column of each relation"),
         ({"kind": "none", "gap": np.inf, "lower": 0.0, "reason": "too far"}, "is not proven. Nothing is proven: too far."),
         ({"kind": "infimum", "reason": "no end", "lower": 0.0}, "nats above its infimum. This is proven; "),
@@ -372,3 +373,38 @@ def test_learning_curves_are_gradient_descents_where_it_came_to_the_same_optimum
 def test_without_a_certificate_nothing_is_said_of_it():
     assert "How near the optimum it is" not in PAGE.headings
     assert "proven" not in PAGE.text
+
+
+@pytest.mark.parametrize("kind", ["ridge", "infimum"])
+def test_a_page_without_an_optimum_begins_with_the_cause_and_the_way_out(kind):
+    reason = "the classes are separated: x above 3 is yes; use --alpha > 0, or drop the column"
+    inputs = certified(kind=kind, reason=f"{reason}.", lower=0.0)
+    message = f"the objective asked for has no optimum: {reason}" if kind == "ridge" else "stopped after 3 epochs"
+    result = {**inputs.result, "message": message, "warnings": [f"{reason}.", "another"]}
+    html = render_report(dataclasses.replace(inputs, result=result, notes=()))
+    text = " ".join(Page(html).text.split())
+    assert text.lower().count(reason) == 1
+    assert text.lower().index(reason) < text.index("is right on")
+    assert re.search(r'<p class="lead cause">(?:The objective asked for has no optimum: the|The) classes', html)
+    assert html.count('class="lead"') == 1  # the certificate's
+    assert ("With a ridge of 1e-8 on the standardised columns the objective" in text) == (kind == "ridge")
+    assert "another" in text
+
+
+def test_reads_before_the_first_step_and_after_the_last_have_a_word():
+    inputs = certified(kind="ridge", reason="x separates")
+    columns = {**inputs.trace.columns, "reads": np.array([24.0, 25, 26, 27])}
+    words = "The first 23 were spent on finding out that there is no optimum."
+    late = dataclasses.replace(
+        inputs, trace=dataclasses.replace(inputs.trace, columns=columns), result={**inputs.result, "reads": 29.0}
+    )
+    assert f"{words} The proof took 2 more at the end." in Page(render_report(late)).text
+    text = Page(render_report(inputs)).text
+    assert "were spent" not in text
+    assert "more at the end" not in text
+
+
+def test_a_wide_interval_of_the_optimum_is_not_shown():
+    page = Page(render_report(certified(gap=0.13, lower=0.12, optimum_at_least=0.3)))
+    assert "at most 0.13 nats above its optimum, and at least 0.12" in page.text
+    assert "lies between" not in page.text

@@ -4,11 +4,9 @@ The page loads nothing and links nowhere, needs no JavaScript, follows the reade
 reads on a phone. Every name from the data is escaped by the template engine and by the pictures.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -18,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.certificate import KINDS, downward, upward
 from chainrule.errors import InputError
+from chainrule.losses import sigmoid
 from chainrule.pictures import charts, curves
 from chainrule.pictures.graph_picture import row_graph_svg
 from chainrule.pictures.style import FONT, palette_css
-from chainrule.pictures.text import clean, counted, escape, exp_number, number
+from chainrule.pictures.text import between, clean, counted, escape, exp_number, number
 from chainrule.verdict import floor_digits
 
 if TYPE_CHECKING:
@@ -173,18 +172,20 @@ def render_report(inputs: ReportInputs) -> str:
         css=palette_css() + _resource("report.css"),
         font=FONT,
         lead=_lead(inputs),
+        trouble=_trouble(inputs.result),
         target=schema.get("target"),
         classes=classes,
         result={**dict.fromkeys(_READ), **inputs.result},
         rate=_rate(inputs.result),
         certificate=_certificate(inputs.result),
         steps=_is_newton(inputs.result),
+        other_reads=_other_reads(inputs),
         learning=_learning(inputs),
         trace_note=getattr(inputs.trace if inputs.learning is None else inputs.learning.trace, "note", ""),
         parts=_parts(inputs),
         charts=_charts(inputs, classes),
         e=None if inputs.explanation is None else {**_ASKED, **inputs.explanation},
-        one_minus_g=None if inputs.explanation is None else float(_sigmoid(-inputs.explanation["z"])),
+        one_minus_g=None if inputs.explanation is None else float(sigmoid(-np.asarray(inputs.explanation["z"]))),
         graphs=_graphs(inputs.explanation),
         ledger=_ledger(inputs.explanation),
         strongest=_strongest(inputs.explanation),
@@ -195,7 +196,7 @@ def render_report(inputs: ReportInputs) -> str:
         some_sd=any(c["sd"] is not None for c in coefficients),
         predictions=inputs.predictions[:SHOWN_PREDICTIONS],
         predictions_left_out=max(0, len(inputs.predictions) - SHOWN_PREDICTIONS),
-        notes=list(dict.fromkeys([*inputs.notes, *inputs.result.get("warnings", ())])),
+        notes=_notes(inputs),
         article=ARTICLE,
         sources=inputs.sources,
     )
@@ -266,6 +267,38 @@ def _lead(inputs: ReportInputs) -> str:
     return f"{says}; its log-loss there is {number(m.get('loss'))}."
 
 
+def _trouble(result: Mapping[str, Any]) -> str:
+    """Say why there is no optimum, with the way out; empty where there is one, or where nothing is known of it."""
+    told = result.get("certificate") or {}
+    reason = (told.get("reason") or "").rstrip(".")
+    if told.get("kind") not in ("ridge", "infimum") or not reason:
+        return ""
+    return (
+        f"The objective asked for has no optimum: {reason}"
+        if told["kind"] == "ridge"
+        else reason[:1].upper() + reason[1:]
+    )
+
+
+def _notes(inputs: ReportInputs) -> list[str]:
+    """List what is to be known, each once: the page begins with what leaves no optimum."""
+    trouble = _trouble(inputs.result)
+    notes = dict.fromkeys([*inputs.notes, *inputs.result.get("warnings", ())])
+    return [text for text in notes if not trouble or text.rstrip(".").lower() not in trouble.lower()]
+
+
+def _other_reads(inputs: ReportInputs) -> str:
+    """Say what reads of the data were for that stand before Newton's first step shown, or after its last."""
+    reads, total = inputs.trace.columns.get("reads"), inputs.result.get("reads")
+    if not _is_newton(inputs.result) or reads is None or total is None:
+        return ""
+    says = ""
+    if (inputs.result.get("certificate") or {}).get("kind") == "ridge" and reads[0] >= 3:
+        says = f" The first {int(reads[0]) - 1} were spent on finding out that there is no optimum."
+    after = float(total) - float(reads[-1])
+    return says + (f" The proof took {number(after, 2)} more at the end." if after >= 1 else "")
+
+
 def _is_newton(result: Mapping[str, Any]) -> bool:
     return result.get("method") == "newton"
 
@@ -280,34 +313,36 @@ def _certificate(result: Mapping[str, Any]) -> dict[str, Any] | None:
     if gap is None:
         sentence = "How far the objective is from its optimum is not proven"
     else:
-        sentence = f"The objective is at most {_bound(gap)} nats above {optimum}"
+        which = "With a ridge of 1e-8 on the standardised columns the" if told["kind"] == "ridge" else "The"
+        sentence = f"{which} objective is at most {_bound(gap)} nats above {optimum}"
         # as the certificate's own sentence: a lower bound is said where it adds something
         sentence += f", and at least {_bound(lower, up=False)}" if lower > 0.5 * gap else ""
+        if told["kind"] == "ridge" and told.get("infimum_gap") is not None:
+            sentence += f"; without the ridge it is at most {_bound(told['infimum_gap'])} above its infimum"
     digits = told.get("digits") or []
     fewest, most = min(digits, default=0), max(digits, default=0)
     return {
         "sentence": sentence,
         "kind": told["kind"],
-        "cause": _cause(told, result.get("message") or ""),
+        "cause": _cause(told, (result.get("message") or "") + _trouble(result)),
         "gap": None if gap is None else _bound(gap),
         "digits": (str(fewest) if fewest == most else f"{fewest} to {most}")
         if told["kind"] == "bound" and digits
         else None,
-        "between": None if told["kind"] == "ridge" else _between(told.get("optimum_at_least"), told.get("objective")),
+        "between": None if told["kind"] == "ridge" else between(told.get("optimum_at_least"), told.get("objective")),
         "r": told.get("r"),
         "noise": told.get("noise"),
         "hessian_rows": told.get("hessian_rows") or None,
     }
 
 
-def _cause(told: Mapping[str, Any], message: str) -> str:
-    """Say what the proof holds for where it isn't for the optimum asked for, why, and the way out."""
+def _cause(told: Mapping[str, Any], said: str) -> str:
+    """Say what the proof holds for where it isn't for the optimum asked for, why, and the way out; `said`: before it."""
     kind, reason = told["kind"], (told.get("reason") or "").rstrip(".")
     if kind == "bound":
         return ""
     what = "Nothing is proven" if kind == "none" else f"This is {KINDS[kind]}"
-    # the message may have said it
-    why = f": {reason}" if reason and reason not in message else ""
+    why = f": {reason}" if reason and reason.lower() not in said.lower() else ""
     way = ". Drop a column of each relation, or take a penalty" if kind == "reduced" else ""
     return f"{what}{why}{way}."
 
@@ -315,16 +350,6 @@ def _cause(told: Mapping[str, Any], message: str) -> str:
 def _bound(x: float, *, up: bool = True) -> str:
     """Write a bound with two digits, rounded to its own side."""
     return number(float(upward(x) if up else downward(x)), 2).replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def _between(low: float | None, high: float | None) -> tuple[str, str] | None:
-    """Write a lower and an upper bound of F* with as many decimals as tell them apart, each rounded to its own side."""
-    if low is None or high is None or not low < high:
-        return None
-    places = min(17, max(4, 1 - math.floor(math.log10(high - low))))
-    unit = Decimal(1).scaleb(-places)
-    ends = Decimal(low).quantize(unit, ROUND_FLOOR), Decimal(high).quantize(unit, ROUND_CEILING)
-    return f"{ends[0]:f}".replace("-", "−"), f"{ends[1]:f}".replace("-", "−")
 
 
 def _learning(inputs: ReportInputs) -> dict[str, Any] | None:
@@ -366,18 +391,12 @@ def _parts(inputs: ReportInputs) -> list[dict[str, Any]]:
     return table
 
 
-def _sigmoid(z: ArrayLike) -> Floats:
-    log_odds = np.asarray(z, dtype=np.float64)
-    e = np.exp(-np.abs(log_odds))
-    return np.asarray(np.where(log_odds >= 0, 1.0, e) / (1.0 + e), dtype=np.float64)
-
-
 def _charts(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
     c = inputs.coefficients
     numeric = _numeric(c)
     w, scale = np.asarray(c.w, dtype=np.float64), np.asarray(c.scale, dtype=np.float64)
     per_sd = numeric & (scale != 1)
-    g, y = _sigmoid(inputs.training.z), inputs.training.y
+    g, y = sigmoid(np.asarray(inputs.training.z)), inputs.training.y
     made = {
         **_curves(inputs),
         "odds": charts.odds_forest(c.names, np.where(per_sd, w * scale, w), per_sd=per_sd),
@@ -386,7 +405,7 @@ def _charts(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
     }
     if inputs.held_out is not None:
         held_out = inputs.held_out
-        made["held_out"] = charts.probability_histogram(_sigmoid(held_out.z), held_out.y, classes=classes)
+        made["held_out"] = charts.probability_histogram(sigmoid(np.asarray(held_out.z)), held_out.y, classes=classes)
     return {name: _markup(svg) for name, svg in made.items()}
 
 

@@ -31,7 +31,9 @@ def write_report(
     prepared, model, result = training.prepared, training.model, training.result
     design = prepared.design
     explanation, _, in_part = explain(model, design, closest_call(training) if row is None else row)
-    told = plain(explanation.to_dict()) | {"part": in_part, "closest": row is None}
+    # where every row is at g = 1/2 or wrong, none is right by a small margin
+    is_right = explanation.y is not None and (2 * explanation.y - 1) * explanation.z > 0
+    told = plain(explanation.to_dict()) | {"part": in_part, "closest": row is None and is_right}
     y = design.y
     z = model.decision(design.X)
 
@@ -77,11 +79,11 @@ def _coefficients(training: Training) -> Coefficients:
 
 
 def _as_on_the_command_line(result: dict[str, Any]) -> dict[str, Any]:
-    """Name options in the sentences as the command line does; the certificate has its own section."""
+    """Name options in the sentences as the command line does; certificate and message have their own places."""
     run, _ = run_and_certificate(result)
-    proven = result["certificate"]
+    proven, message = result["certificate"], result["message"].rstrip(".")
     return result | {
         "message": run,
-        "warnings": [as_options(text) for text in result["warnings"]],
+        "warnings": [as_options(text) for text in result["warnings"] if text.rstrip(".") != message],
         "certificate": proven | {"reason": as_options(proven["reason"])},
     }

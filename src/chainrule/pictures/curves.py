@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.pictures.style import Drawing, colour, drawing
-from chainrule.pictures.text import number, power_of_ten
+from chainrule.pictures.text import cells, number, power_of_ten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,12 +130,14 @@ def _curves(
 ) -> str:  # fmt: skip
     sampled = any((s.share < 1).any() for s in series)
     with drawing(WIDTH, 292 if sampled else 270) as d:
-        ax = d.axes(LEFT, 34, WIDTH - LEFT - 116, 190)
-        across = (_reads_axis if by_reads else _epochs_axis)(ax, series)
         values = [v for s in series for v in (float(s.y.min()), float(s.y.max()))] + [level.value for level in levels]
-        _levels(ax, values or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
+        scale = _levels(values or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
+        left = max(LEFT, 12 + 7.5 * max((cells(label) for label in scale.labels), default=0.0))
+        ax = d.axes(left, 34, WIDTH - left - 116, 190)
+        across = (_reads_axis if by_reads else _epochs_axis)(ax, series)
+        scale.set(ax)
         d.text(8, 18, unit, role="muted", size=12)
-        d.text(LEFT + (WIDTH - LEFT - 116) / 2, 266, "reads of the data" if by_reads else "epoch", role="muted", size=12,
+        d.text(left + (WIDTH - left - 116) / 2, 266, "reads of the data" if by_reads else "epoch", role="muted", size=12,
                anchor="center")  # fmt: skip
         ends: list[tuple[float, str, str, bool]] = []
         digits = 3 if len(levels) == 1 else 4
@@ -150,7 +152,7 @@ def _curves(
             ends.append((end, f"{curve.label}\n{number(float(curve.y[-1]), 4)}", curve.role, True))
         _end_labels(d, ends, WIDTH - 108, 34, 228)
         if sampled:
-            d.text(LEFT, 288, "○ on a sample of the rows    ● on all rows", role="muted", size=12)
+            d.text(left, 288, "○ on a sample of the rows    ● on all rows", role="muted", size=12)
     says = [_told(curve, by_reads) for curve in series]
     says += [f"{level.label[:1].upper()}{level.label[1:]}: {number(level.value, 5)}." for level in levels]
     over = "reads of the data" if by_reads else "epochs of training"
@@ -344,13 +346,34 @@ def _place(ax: "Axes", ends: tuple[float, float], ticks: Sequence[float], across
     ax.set_xticks([float(v) for v in across(np.array(inside))] if inside else [], labels)
 
 
-def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -> None:
-    """Set the range of y around values, by powers where they span more than a factor of 50, with level lines."""
+@dataclass(frozen=True)
+class Scale:
+    """A range of y with its ticks."""
+
+    low: float
+    high: float
+    ticks: Sequence[float]
+    labels: Sequence[str]
+    by_powers: bool
+
+    def set(self, ax: "Axes") -> None:
+        """Give it to the axes, with level lines."""
+        if self.by_powers:
+            ax.set_yscale("log")
+        ax.set_ylim(self.low, self.high)
+        ax.set_yticks(self.ticks, self.labels)
+        ax.minorticks_off()
+        ax.grid(axis="y", color=colour("faint"), linewidth=1)
+        ax.set_axisbelow(True)
+
+
+def _levels(values: Sequence[float], ceiling: float | None = None) -> Scale:
+    """Choose the range of y around values, by powers where they span more than a factor of 50."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = min(values), max(values)
-    if low > 0 and high > 50 * low:
-        ax.set_yscale("log")
+    by_powers = low > 0 and high > 50 * low
+    if by_powers:
         low, high = low / 1.3, min(high, 1e307) * 1.3
         first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
         ticks = [10.0**k for k in range(first, last + 1, math.ceil((last - first + 1) / 5))]
@@ -367,11 +390,7 @@ def _levels(ax: "Axes", values: Sequence[float], ceiling: float | None = None) -
         labels = [
             f"{t:.{places}f}".replace("-", "−") if places < 8 and abs(t) < 1e6 else number(float(t), 3) for t in ticks
         ]
-    ax.set_ylim(low, high)
-    ax.set_yticks(ticks, labels)
-    ax.minorticks_off()
-    ax.grid(axis="y", color=colour("faint"), linewidth=1)
-    ax.set_axisbelow(True)
+    return Scale(low, high, ticks, labels, by_powers)
 
 
 def _pixel(ax: "Axes", d: Drawing, x: float, y: float) -> tuple[float, float]:

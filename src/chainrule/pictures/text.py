@@ -2,10 +2,12 @@
 
 import math
 import unicodedata
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from xml.sax.saxutils import escape as _escape
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
+_NEAR = 1e-3  # nats
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -43,6 +45,19 @@ def number(value: float | None, digits: int = 4) -> str:
     if -5 < exponent < 6:
         return f"{sign}{size:,.{max(0, digits - 1 - exponent)}f}"
     return f"{sign}{mantissa} × {power_of_ten(exponent)}"
+
+
+def between(low: float | None, high: float | None) -> tuple[str, str] | None:
+    """Write a lower and an upper bound of F* with as many decimals as tell them apart, each rounded to its own side.
+
+    None where they are in no order, or so far apart that they say nothing of where F* is.
+    """
+    if low is None or high is None or not low < high <= low + _NEAR:
+        return None
+    places = min(17, max(4, 1 - math.floor(math.log10(high - low))))
+    unit = Decimal(1).scaleb(-places)
+    ends = Decimal(low).quantize(unit, ROUND_FLOOR), Decimal(high).quantize(unit, ROUND_CEILING)
+    return f"{ends[0]:f}".replace("-", MINUS), f"{ends[1]:f}".replace("-", MINUS)
 
 
 def counted(count: int, noun: str) -> str:
