@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule.model import load_model, load_trace
-from cli_tools import FIT, penguins, run
+from cli_tools import FIT, assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]
 
@@ -96,12 +96,31 @@ def test_too_few_reads_are_said_with_the_way_out(run, penguins):
     assert outcome.code == 0
     assert "stopped after" in outcome.out
     text = " ".join(outcome.out.split())
-    assert "raise --max-reads" in text
+    raised = re.search(r"raise --max-reads to about (\d+)", text)[1]
     assert text.count("F - F*") == 1
+    enough = json.loads(run("fit", penguins, *FIT, "--max-reads", raised, "--json").out)
+    assert enough["result"]["reason"] == "converged"
     descent = run("fit", penguins, *FIT, "--epochs", "30")
-    assert "raise --epochs" in " ".join(descent.out.split())
+    raised = re.search(r"raise --epochs to about ([\d,]+)", " ".join(descent.out.split()))[1]
+    assert int(raised.replace(",", "")) > 1000
+    descent = run("fit", penguins, *FIT, "--method", "gradient-descent", "--max-reads", "30")
+    assert f"raise --max-reads to about {raised}" in " ".join(descent.out.split())
+    assert "--epochs" not in descent.out
     assert " ".join(descent.out.split()).count("F - F*") == 1
     assert run(*words, "--strict").code == 3
+
+
+@pytest.mark.parametrize("words", [("--max-reads", "0"), ("--epochs", "0")])
+def test_no_reads_at_all_give_the_start(run, penguins, words):
+    result = json.loads(run("fit", penguins, *FIT, *words, "--json").out)["result"]
+    assert (result["n_epochs"], result["reason"]) == (0, "max_reads")
+    assert result["loss"] == pytest.approx(math.log(2))
+
+
+def test_a_run_that_crawls_has_a_better_way_out_than_more_of_it(run, penguins):
+    text = " ".join(run("fit", penguins, *FIT, "--learning-rate", "1e-3", "--epochs", "40").out.split())
+    ways = "take a larger --learning-rate, or auto, or raise --epochs to about [\\d,]+, or take --method newton without"
+    assert re.search(ways, text)
 
 
 def separated_table(folder):
@@ -118,7 +137,7 @@ def test_separated_classes_are_named_with_the_way_out_and_told_once(run, tmp_pat
     assert text.count("the classes completely") == 1
     assert "low above" in text or "low below" in text
     assert "use --alpha > 0" in text
-    assert "with a small ridge" in text
+    assert "with a ridge of 1e-8" in text
     assert "proven digits" not in text
     assert "the classes" not in outcome.err
     assert run(*words, "--strict").code == 3
@@ -354,3 +373,39 @@ def test_many_features_are_counted_and_not_all_printed(run, tmp_path):
     assert outcome.out.count("column_") == 30
     assert "and 20 smaller ones (--json gives all)" in " ".join(outcome.out.split())
     assert len(json.loads(run("fit", tmp_path / "t.csv", "--target", "y", "--json").out)["coefficients"]) == 50
+
+
+def test_strict_says_why_in_one_line(run, penguins):
+    outcome = run("fit", penguins, *FIT, "--max-reads", "3", "--strict")
+    assert outcome.code == 3
+    assert outcome.err.splitlines()[-1] == (
+        "note: exit code 3, by --strict: the limit of reads or epochs was reached before tol"
+    )
+    assert "exit code" not in run("fit", penguins, *FIT, "--strict").err
+
+
+def test_a_report_that_cannot_be_written_leaves_word_of_the_others(run, penguins, tmp_path, monkeypatch):
+    def full(*_args, **_more):
+        raise OSError(28, "No space left on device", "r.html")
+
+    monkeypatch.setattr("chainrule.cli.reporting.write_report", full)
+    words = ("fit", penguins, *FIT, "--quiet", "--report", tmp_path / "r.html")
+    model = tmp_path / "m.st"
+    assert_mistake(
+        run(*words, "--out", model), f"r.html: No space left on device; written before it: {model}, {model}.trace"
+    )
+    assert load_model(model).info["reason"] == "converged"
+    assert "written before" not in run(*words).err
+
+
+def test_a_loss_beyond_all_measure_is_short(run, penguins):
+    text = run("fit", penguins, *FIT, "--learning-rate", "1e300", "--epochs", "1").out
+    assert not re.search(r"\d{20}", text)
+
+
+def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):
+    page = tmp_path / "r.html"
+    assert run("fit", penguins, *FIT, "--epochs", "0", "--report", page).code == 0
+    assert "g = 0.5000" in page.read_text()
+    assert "smallest margin" not in page.read_text()
+    assert page.read_text().count("before tol") == 1

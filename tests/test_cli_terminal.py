@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from chainrule import screen
-from chainrule.layout import table_lines, wrapped
+from chainrule.layout import folded, table_lines, wrapped
 from chainrule.model import load_model
 from cli_tools import FIT, assert_mistake, penguins, run
 
@@ -49,6 +49,20 @@ def test_wrapping_breaks_between_words_only(width):
     lines = wrapped(text, width)
     assert " ".join(lines) == text
     assert all(len(line) <= width or " " not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "lines"),
+    [
+        ("flipper_length_mm", 12, ["flipper_", "length_mm"]),
+        ("species=Chinstrap", 12, ["species=", "Chinstrap"]),
+        ("a very long_name", 8, ["a very", "long_", "name"]),
+        ("bill_length_mm", 14, ["bill_length_mm"]),
+        ("incomprehensible", 6, ["incomp", "rehens", "ible"]),
+    ],
+)
+def test_names_break_where_their_words_end(name, width, lines):
+    assert folded(name, width) == lines
 
 
 @pytest.fixture
@@ -278,3 +292,30 @@ def test_ctrl_c_in_newton_leaves_the_state_so_far(run, penguins, tmp_path, monke
     assert "interrupted after" in outcome.out
     assert load_model(model).info["reason"] == "interrupted"
     assert load_model(model).info["method"] == "newton"
+
+
+@pytest.mark.parametrize("more", [(), ("--standardize",)])
+def test_the_numbers_of_an_explanation_multiply(run, penguins, tmp_path, more):
+    """To the digits shown, in any units; and units that are the table's are said once."""
+    model, page = tmp_path / "m.st", tmp_path / "r.html"
+    run("fit", penguins, *FIT, "--out", model, "--report", page, *more)
+    text = run("explain", model, penguins, "--row", "2").out
+    forward = text[text.index("forward") : text.index("z = x")]
+    rows = re.findall(r"^  \S+ +(?:\S+ +)?(\S+) +(\S+) +(\S+) +(\S+) +\d\.\d{4}$", forward, re.MULTILINE)
+    assert len(rows) == 8
+    for x, w, product, odds in rows:
+        assert float(x) * float(w) == pytest.approx(float(product), rel=1.5e-3)
+        assert math.exp(float(product)) == pytest.approx(float(odds), rel=0.02)
+    assert ("value" in forward) == bool(more)
+    assert ("in the units of the fit" in page.read_text()) == bool(more)
+
+
+@pytest.mark.parametrize("words", [(), ("--epochs", "100")])
+def test_ctrl_c_before_the_first_step_is_clean(run, penguins, tmp_path, monkeypatch, words):
+    def pressed(self, step, held_out):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainrule.screen.FitProgress.__call__", pressed)
+    outcome = run("fit", penguins, *FIT, "--quiet", "--out", tmp_path / "m.safetensors", *words)
+    assert outcome == (130, "", "chainrule: interrupted before the end; no file is half-written\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["penguins.csv"]

@@ -209,6 +209,9 @@ def test_values_in_the_users_units():
     )  # fmt: skip
     np.testing.assert_array_equal([each.x_user for each in found.features], user)
     assert [each.x_user for each in explain().features] == [1.5, -0.3]
+    # where both units are the same, so is the number, to its last bit
+    x = [0.1 + 0.2, 1 / 3]
+    assert [each.x_user for each in explain(center=[0.0, 0.0], scale=[1.0, 1.0], x=x).features] == x
     assert [each.x_user for each in explain(center=[0.0, 0.0], x=[0.0, 2.0]).features] == [0.0, 2.0]
 
 

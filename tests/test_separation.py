@@ -218,7 +218,7 @@ def test_endometrial_like_level_is_named(rng):
     assert found.intercept == 0.0
     assert (found.n_separated, found.n_on_plane) == (13, 66)
     assert "every row with NV = 1 is high" in found.sentence
-    assert "alpha > 0, e.g. alpha = 1/m = 0.013" in found.sentence
+    assert "alpha > 0, e.g. alpha = 1/m = 0.013 for m rows, or drop the column" in found.sentence
     share = y[nv == 0].mean()
     entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
     assert found.loss_infimum_at_most == pytest.approx(entropy * 66 / 79)
@@ -298,6 +298,7 @@ def test_only_three_columns_together_separate(rng):
     assert min(scores(found, X, y)) == 0
     assert found.n_on_plane == (z == 0).sum()
     assert "x1 + 2 x2 - x3 is above 0 only in rows of class 1" in found.sentence
+    assert "or drop one of the columns" in found.sentence
     y = z > 0.5
     found = separation(X, y)
     assert (found.kind, found.columns) == ("complete", ("x1", "x2", "x3"))

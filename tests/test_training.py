@@ -23,6 +23,7 @@ from chainrule.training import (
     stratified_split,
     train,
     whole_gradient,
+    worded,
 )
 
 FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
@@ -455,3 +456,49 @@ def test_the_closest_call_is_right_by_the_smallest_margin(trained):
     right = rows[(z[rows] > 0) == (design.y[rows] > 0)]
     assert row in right
     assert abs(z[row]) == np.abs(z[right]).min()
+
+
+@pytest.mark.parametrize("options", [{}, {"epochs": 50}])
+def test_an_interrupt_before_the_first_step_carries_nothing(penguins, options):
+    def press_ctrl_c(step, held_out):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stop:
+        train(prepare(penguins, "sex", features=FEATURES), Recipe(**options), progress=press_ctrl_c)
+    assert not hasattr(stop.value, "training")
+
+
+@pytest.mark.parametrize(
+    ("options", "limit", "newton"),
+    [
+        ({}, "--max-reads", "take --method newton"),
+        ({"method": "gradient-descent", "max_reads": 5}, "--max-reads", "take --method newton"),
+        ({"method": "gradient-descent"}, "--epochs", "take --method newton"),
+        ({"epochs": 5}, "--epochs", "take --method newton without --epochs"),
+        ({"learning_rate": 0.1, "max_reads": 5}, "--max-reads", "take --method newton without --learning-rate"),
+    ],
+)
+def test_ways_out_name_options_that_the_command_line_takes_beside_those_given(penguins, options, limit, newton):
+    recipe, schema = Recipe(**options), prepare(penguins, "sex", features=FEATURES).schema
+    told = worded("raise max_reads to about 9, or take method='newton'", schema, recipe)
+    assert told == f"raise {limit} to about 9, or {newton}"
+
+
+@pytest.mark.parametrize("levels", [2, 3, 7])
+def test_a_level_that_the_fit_cannot_see_is_named(levels):
+    """All rows of the reference level are of one class, which its missing column alone can't say."""
+    names = [f"level {k}" for k in range(levels)]
+    level = np.repeat(names, 20)
+    y = np.where(level == names[0], "yes", np.where(np.arange(20 * levels) % 3 == 0, "yes", "no"))
+    with pytest.warns(SeparationWarning) as said:
+        result = train(prepare(pa.table({"colour": level, "y": y}), "y")).result
+    assert "colour=level 0: every row of this level is yes; " in result.message
+    assert "or merge the level with another" in result.message
+    assert len(said) == 1
+
+
+def test_some_levels_are_not_taken_for_the_reference(penguins):
+    schema = prepare(pa.table({"c": [*"abcd"] * 3, "y": [*"uvvuvuvuvvuv"]}), "y").schema
+    for text in ("c: every row of none of c=b, c=c is v", "every row without c=b is v"):
+        assert worded(text, schema) == text
+    assert worded("c: every row of none of c=b, c=c, c=d is v", schema) == "c=a: every row of this level is v"

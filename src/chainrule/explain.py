@@ -298,12 +298,13 @@ def _features(
 
 def _in_user_units(x: Array, center: npt.ArrayLike | None, scale: npt.ArrayLike | None) -> Array:
     """Return x scale + center without the digits that the way to the fit's units and back made up."""
-    if center is None and scale is None:
-        return x
     shift = np.zeros_like(x) if center is None else _vector(center, x.size, "center")
-    stretched = x * (np.ones_like(x) if scale is None else _vector(scale, x.size, "scale"))
+    stretch = np.ones_like(x) if scale is None else _vector(scale, x.size, "scale")
     values = []
-    for moved, by in zip(stretched.tolist(), shift.tolist(), strict=True):
+    for here, moved, by, factor in zip(*(v.tolist() for v in (x, x * stretch, shift, stretch)), strict=True):
+        if (by, factor) == (0.0, 1.0):  # the fit's units are the user's
+            values.append(here)
+            continue
         largest = max(abs(moved), abs(by))
         if not np.isfinite(largest):
             raise InputError("'center' and 'scale' must be finite numbers")

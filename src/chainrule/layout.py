@@ -54,14 +54,15 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def folded(name: str, width: int) -> list[str]:
-    """Break a name into lines of `width` cells, anywhere if need be."""
+    """Break a name into lines of `width` cells: between words, else after a sign such as _ or =, else anywhere."""
     lines: list[str] = []
     for line in wrapped(name, width):
         part = ""
         for c in line:
             if part and cell_len(part + c) > width:
-                lines.append(part)
-                part = ""
+                cut = max((k + 1 for k, sign in enumerate(part) if sign in "_=-./:"), default=len(part))
+                lines.append(part[:cut])
+                part = part[cut:]
             part += c
         lines.append(part)
     return lines

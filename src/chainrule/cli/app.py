@@ -91,7 +91,7 @@ def fit(
     rate = None if learning_rate is None else opt.learning_rate(learning_rate)
     for option, limit in (("--epochs", epochs), ("--max-reads", max_reads)):
         if limit is not None:
-            opt.at_least(option, limit, 1, "whole number")
+            opt.at_least(option, limit, 0, "whole number")
     if tol is not None:
         opt.at_least("--tol", tol, 0)
     opt.at_least("--alpha", alpha, 0)
@@ -133,8 +133,8 @@ def certify(
 ) -> Job:
     """Prove how far anyone's coefficients are from the optimum of a table.
 
-    MODEL is a model file, or a CSV file of names and coefficients in the table's units: columns as chainrule names them (a
-    level as species=Gentoo), and one row called intercept, (Intercept), const or b.
+    MODEL is a model file, or a CSV file of names and coefficients in the table's units, in two columns or in two lines: columns
+    as chainrule names them (a level as species=Gentoo), and one called intercept, (Intercept), const or b.
     """
     for option, value in (("--alpha", alpha), ("--tol", tol)):
         if value is not None:

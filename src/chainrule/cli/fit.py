@@ -12,10 +12,12 @@ from chainrule.cli.documents import fit_document
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
+from chainrule.errors import InputError
 from chainrule.files import is_stream
 from chainrule.layout import visible
 from chainrule.model import save_model, save_trace, trace_path
 from chainrule.recipe import Recipe
+from chainrule.result import REASONS
 from chainrule.tables import read_table
 from chainrule.training import Prepared, Training, check_row, prepare, train, worded
 
@@ -66,7 +68,12 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
         tell_interrupt(messages, training, wanted, written)
         return INTERRUPTED
     done = training.result.reason == "converged" and not watched.warned
-    return NOT_STRICT if strict and not done else DONE
+    if strict and not done:
+        warned = training.result.reason == "converged"
+        why = "there was a warning" if warned else REASONS[training.result.reason]
+        screen.note(messages, f"exit code 3, by --strict: {why}")
+        return NOT_STRICT
+    return DONE
 
 
 def read_and_prepare(request: FitRequest) -> Prepared:
@@ -146,6 +153,12 @@ def write_files(files: Mapping[str, Path | None], by: Mapping[str, Writer]) -> d
                 written[name] = path
     except KeyboardInterrupt:
         pass  # whoever asked compares the two
+    except (InputError, OSError) as error:
+        there = ", ".join(str(path) for path in written.values() if path is not None)
+        if not there:
+            raise
+        said = str(error) if isinstance(error, InputError) else f"{error.filename or path}: {error.strerror or error}"
+        raise InputError(f"{said}; written before it: {there}") from None
     return written
 
 

@@ -141,7 +141,8 @@ MaxReads = Annotated[
         "--max-reads",
         parser=whole("--max-reads"),
         metavar="N",
-        help="Reads of the data at most. Else 100 for newton, 1,000 for gradient descent.",
+        help="Reads of the data at most: newton begins no step after them (what proves its last point comes on top), gradient "
+        "descent takes as many epochs. Else 100 and 1,000.",
         rich_help_panel=TRAINING,
     ),
 ]

@@ -30,11 +30,13 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
     if np.abs(vectors[:, ~seen].T @ gradient).max(initial=0.0) > 1e-8 * np.abs(gradient).max(initial=0.0):
         return float(np.inf)
     curvature, vectors = curvature[seen], vectors[:, seen]
-    parts = np.square(vectors.T @ gradient) / (2.0 * curvature)
-    factor = np.square(1.0 - rate * curvature)
+    with np.errstate(over="ignore"):  # a run that is beyond all measure never gets there
+        parts = np.square(vectors.T @ gradient) / (2.0 * curvature)
+        factor = np.square(1.0 - rate * curvature)
 
     def is_reached(k: float) -> bool:
-        return float(parts @ factor**k) <= tol
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(parts @ factor**k) <= tol
 
     if not is_reached(1e15):
         return float(np.inf)

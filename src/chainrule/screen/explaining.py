@@ -9,8 +9,8 @@ from chainrule.screen.words import (
     TINY,
     Document,
     Rows,
-    aligned,
     counted,
+    factor,
     fixed,
     number,
     power,
@@ -66,17 +66,15 @@ def _print_forward(console: Console, told: Document) -> None:
     features, rest = _in_order(told)
     so_far = dict(told["path"][1:])
     scaled = any(entry["x_user"] != entry["x"] for entry in features)
-    rows = [
-        [BIAS, *([""] if scaled else []), "", aligned(told["b"]), aligned(told["b"]), "", fixed(told["path"][0][1])]
-    ]
+    rows = [[BIAS, *([""] if scaled else []), "", factor(told["b"]), factor(told["b"]), "", fixed(told["path"][0][1])]]
     for entry in features:
         rows.append(
             [
                 entry["name"],
                 *([f"{entry['x_user']:.6g}"] if scaled else []),
-                aligned(entry["x"], TINY),
-                aligned(entry["w"]),
-                aligned(entry["contribution"], TINY),
+                factor(entry["x"], TINY),
+                factor(entry["w"]),
+                factor(entry["contribution"], TINY),
                 "1" if abs(entry["contribution"]) < TINY else number(entry["odds_factor"], 3),
                 fixed(so_far[entry["name"]]),
             ]
@@ -91,9 +89,9 @@ def _print_backward(console: Console, document: Document) -> None:
     place = {entry["name"]: at for at, entry in enumerate(told["features"])}
     penalty = told["alpha"] > 0
     columns = ["dL_dw = dL_dz dz_dw", "dz_dw", "dL_dw", "share"]
-    rows = [[BIAS, "1", aligned(told["dL_db"]), power(told["share_b"])]]
+    rows = [[BIAS, "1", factor(told["dL_db"]), power(told["share_b"])]]
     rows += [
-        [entry["name"], aligned(entry["dz_dw"], TINY), aligned(entry["dL_dw"]), power(entry["share"])]
+        [entry["name"], factor(entry["dz_dw"], TINY), factor(entry["dL_dw"]), power(entry["share"])]
         for entry in features
     ]
     if whole is not None:

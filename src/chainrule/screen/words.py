@@ -95,16 +95,14 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
 
 
-def aligned(value: float | None, zero: float = 0.0) -> str:
-    """Write a number of the fit's units with three decimals, so that columns line up; very large or small ones as powers.
+def factor(value: float | None, zero: float = 0.0) -> str:
+    """Write a factor of a product, or the product: with four significant digits, so that one gives the other.
 
-    zero: what is not larger than this is shown as 0.
+    Whole numbers are written as such. zero: what is not larger than this is shown as 0.
     """
-    if value is None or not math.isfinite(value):
-        return number(value)
-    if abs(value) <= zero:
+    if value is not None and abs(value) <= zero:
         return "0"
-    return f"{value:.3f}" if 5e-4 <= abs(value) < 1e5 else f"{value:.2e}"
+    return f"{value:.0f}" if value is not None and abs(value) < 1e6 and value == int(value) else number(value)
 
 
 def at_most(bound: float) -> str:
@@ -134,8 +132,10 @@ def power(value: float | None) -> str:
 
 
 def fixed(value: float | None, places: int = 4) -> str:
-    """Write a number with `places` decimals."""
-    return "-" if value is None or not math.isfinite(value) else f"{value:.{places}f}"
+    """Write a number with `places` decimals; a very large one as a power of ten."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.{places}f}" if abs(value) < 1e6 else number(value)
 
 
 def percent(value: float | None) -> str:
