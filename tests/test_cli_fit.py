@@ -121,6 +121,8 @@ def test_a_run_that_crawls_has_a_better_way_out_than_more_of_it(run, penguins):
     text = " ".join(run("fit", penguins, *FIT, "--learning-rate", "1e-3", "--epochs", "40").out.split())
     ways = "take a larger --learning-rate, or auto, or raise --epochs to about [\\d,]+, or take --method newton without"
     assert re.search(ways, text)
+    text = " ".join(run("fit", penguins, *FIT, "--learning-rate", "1e-9", "--epochs", "40").out.split())
+    assert "take a larger --learning-rate, or auto, or take --method newton without" in text
 
 
 def separated_table(folder):
@@ -409,3 +411,15 @@ def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):
     assert "g = 0.5000" in page.read_text()
     assert "smallest margin" not in page.read_text()
     assert page.read_text().count("before tol") == 1
+
+
+def test_separated_data_with_collinear_columns_say_both(run, tmp_path):
+    table = tmp_path / "t.csv"
+    rows = [(k, k * 7 % 5, "low" if k < 20 else "high") for k in range(40)]
+    table.write_text("x,u,both,y\n" + "".join(f"{x},{u},{x + u},{y}\n" for x, u, y in rows))
+    outcome = run("fit", table, "--target", "y", "--json")
+    told = json.loads(outcome.out)["result"]
+    assert told["certificate"]["kind"] == "ridge"
+    assert told["message"].startswith("the objective asked for has no optimum: the classes are completely separated")
+    assert any(text == "the columns are collinear as well: x + u = both" for text in told["warnings"]), told["warnings"]
+    assert "the columns are collinear as well: x + u = both" in outcome.err

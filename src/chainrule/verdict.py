@@ -16,6 +16,7 @@ from chainrule.errors import (
 from chainrule.solvers import Outcome
 
 Finding = tuple[type[ChainruleWarning], str]
+MOST = 1e9  # epochs that anyone would run
 MANY_TIMES = 3.0  # as many epochs more than were run: there are better ways than more of them
 ROUNDING = 4.0  # times the certificate's noise: a gap as small is rounding
 
@@ -46,16 +47,16 @@ def while_running(status: str, epoch: int, needed: float, rate: float, limit: fl
         return OscillationWarning, f"epoch {epoch:,}: the loss oscillates; {way}"
     if status == "crawling":
         how_long = f"about {_rounded(needed)} more epochs" if np.isfinite(needed) else "no number of epochs"
-        total = f" to about {_rounded(epoch + needed)}" if np.isfinite(needed) else ""
-        way = ", or ".join(_ways(f"raise max_reads{total}", rate, limit))
+        total = f" to about {_rounded(epoch + needed)}" if needed < MOST else ""
+        way = ", or ".join(_ways([f"raise max_reads{total}"], rate, limit))
         return CrawlingWarning, f"epoch {epoch:,}: crawling: {how_long} would do at the rate seen; {way}"
     return None
 
 
-def _ways(more: str, rate: float, limit: float) -> list[str]:
-    """Name what brings a slow run to its end; `more` of the same is one of the ways."""
+def _ways(more: list[str], rate: float, limit: float) -> list[str]:
+    """Name what brings a slow run to its end; `more` of the same may be one of the ways."""
     larger = ["take a larger learning_rate, or 'auto'"] if rate < 0.4 * limit else []
-    return [*larger, more, "take method='newton'"]
+    return [*larger, *more, "take method='newton'"]
 
 
 def message(
@@ -87,8 +88,9 @@ def message(
         return text
     if epochs_needed > 1e15:
         return f"{text}; at the rate seen it would not get there"
-    more = f"raise max_reads to about {_rounded(outcome.n_epochs + epochs_needed)}"
-    ways = _ways(more, rate, limit) if epochs_needed > MANY_TIMES * max(outcome.n_epochs, 100) else [more]
+    ways = [f"raise max_reads to about {_rounded(outcome.n_epochs + epochs_needed)}"] if epochs_needed < MOST else []
+    if epochs_needed > MANY_TIMES * max(outcome.n_epochs, 100):
+        ways = _ways(ways, rate, limit)
     return f"{text}; at the rate seen about {_rounded(epochs_needed)} more epochs are needed: {', or '.join(ways)}"
 
 
