@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from chainrule import fit
+from chainrule import InputError, certify, fit
 from chainrule.errors import CollinearityWarning, SeparationWarning
 
 
@@ -93,3 +93,64 @@ def test_quasi_separation_names_the_level(table):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert fit(np.c_[X, level], y, method="newton", alpha=1 / 300).certificate.kind == "bound"
+
+
+def mean_loss(X, y, w, b):
+    """In long double."""
+    t = (1 - 2 * y.astype(np.longdouble)) * (
+        np.asarray(X, np.longdouble) @ np.asarray(w, np.longdouble) + np.longdouble(b)
+    )
+    return float(np.logaddexp(np.longdouble(0), t).mean())
+
+
+@pytest.mark.parametrize("kind", ["float32 sum", "float64 sum", "1e-8", "1e-7", "offset"])
+def test_what_is_proven_without_the_named_columns_is_true_of_the_point_returned(kind, rng):
+    a, b = rng.normal(size=(2, 400))
+    if kind == "float32 sum":
+        a, b = a.astype(np.float32), b.astype(np.float32)
+    if kind == "offset":
+        a, b = np.round(a * 1024) / 1024 + 2.0**26, np.round(b * 1024) / 1024
+    near = {"1e-8": 1e-8, "1e-7": 1e-7}.get(kind, 0.0) * rng.normal(size=400)
+    X = np.column_stack([a, b, a + b + near.astype(a.dtype)])
+    y = (a - a.mean() - b + rng.logistic(size=400) > 0).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollinearityWarning)
+        result = fit(X, y)
+        best = fit(X[:, :2] - X[:, :2].mean(axis=0) * (kind == "offset"), y, tol=1e-22)
+    c = result.certificate
+    if c.kind == "reduced":
+        true = mean_loss(X, y, result.w, result.b) - best.objective
+        rounding = 1e-15 + (1e-6 if kind == "offset" else 0.0)
+        assert c.lower - rounding <= true <= c.gap + rounding
+        assert c.lower <= c.gap
+        assert c.gap <= result.tol
+        assert result.objective == pytest.approx(mean_loss(X, y, result.w, result.b), abs=1e-9)
+    assert c.infimum_at_least <= best.objective
+    if kind.endswith("sum"):
+        assert c.kind == "reduced"
+        assert c.infimum_at_least == 0.0  # three columns may do better than two
+
+
+def test_audit_of_a_point_far_along_a_near_relation_is_not_that_of_the_optimum_with_its_weights_held(rng):
+    a, b = rng.normal(size=(2, 60))
+    X = np.column_stack([a, b, a + 1e-8 * rng.normal(size=60)])
+    y = (a + rng.logistic(size=60) > 0).astype(int)
+    best = fit(X[:, :2], y, tol=1e-22)
+    w = np.array([best.w[0] - 3e7, best.w[1], 3e7])
+    found = certify(X, y, w, best.b)
+    true = mean_loss(X, y, w, best.b) - best.objective
+    assert found.lower <= found.gap
+    assert found.gap >= true - 1e-9
+
+
+def test_starts_and_columns_without_curvature_are_no_crash(rng):
+    X = rng.normal(size=(30, 2))
+    y = (X[:, 0] + rng.logistic(size=30) > 0).astype(int)
+    plain, far = fit(X, y), fit(X, y, w0=[1e4, 1e4])
+    assert far.certificate.kind == "bound"
+    np.testing.assert_allclose(far.w, plain.w, atol=1e-3)
+    with pytest.warns(CollinearityWarning):
+        nothing = fit(np.zeros((10, 2)), [0, 1] * 5, fit_intercept=False)
+    assert nothing.objective == pytest.approx(np.log(2.0), rel=1e-15)
+    with pytest.raises(InputError, match="alpha 1 is too large for the scale of column 'x1'"):
+        fit(np.array([[1.0], [2.0], [3.0], [-1.0]]) * 1e-110, [0, 1, 1, 0], alpha=1.0, fit_intercept=False)

@@ -93,6 +93,8 @@ def _with_floor(task: Task, direct: Certificate, floor: Floor, state: NewtonStat
     F = state.evaluation.objective
     least, most = floor.gap(F, rounding)
     kind = "bound" if direct.proven else floor.kind
+    if kind == "bound" and floor.kind != "bound":
+        return direct  # the floor is that of another model
     if kind == "infimum" and not math.isfinite(F):
         return direct
     gap, coef, intercept = most, np.full(len(w), np.inf), math.inf

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
-from chainrule.certificate.rounding import gradient_rounding, reach_bound, z_rounding
+from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
 from chainrule.certificate.statement import digits_of
 from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
 from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.errors import CollinearityWarning, NotConvergedWarning, SeparationWarning
 from chainrule.problem import Ending
-from chainrule.rows import DenseRows
+from chainrule.rows import DenseRows, Moments
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import depth_of
-from chainrule.task import TOO_FAR, Task, certified, noise_of_state, nothing_proven, told
+from chainrule.task import TOO_FAR, Task, after_rounding, certified, noise_of_state, nothing_proven, told
 from chainrule.verdict import Finding
 
 Vector = NDArray[np.float64]
@@ -91,12 +91,21 @@ def _reduced(
     proven = bound_without(state, pivots)
     if not proven.proven:
         return None
-    moments = data.moments()
     w, b = state.w, state.b
     w_user, b_user = task.units.to_user(w, b)
-    if all(relation.up_to_rounding for relation in collinear.relations):
-        w_user, b_user = least_norm(w_user, b_user, moments, collinear.null_basis)
+    holds = collinear.exact or all(relation.up_to_rounding or relation.exact for relation in collinear.relations)
+    if holds:
+        # Along an exact relation F stays as it is: what is proven of the point is proven of the one of least norm.
+        moments = data.moments()
+        w_short, b_short = least_norm(w_user, b_user, moments, collinear.null_basis)
+        # To the model without the other columns, and to the point of least norm.
+        centred = options.fit_intercept
+        way = sum(_inexactness(collinear, moments, centred, change) for change in (w_user, w_short - w_user))
+        w_user, b_user = w_short, b_short
         w, b = task.units.to_fit(w_user, b_user)
+        proven = after_rounding(_largest(state, w, b), proven, task.units, w_user)
+        proven = replace(proven, gap=proven.gap + way, lower=max(0.0, proven.lower - way))
+    is_rough = not collinear.exact and not (holds and proven.gap <= max(options.tol, 4.0 * proven.noise))
     low = state.evaluation.objective - proven.gap - noise_of_state(state)
     converged = proven.gap <= max(options.tol, 4.0 * proven.noise)
     certificate = Certificate(
@@ -114,27 +123,68 @@ def _reduced(
         objective=state.evaluation.objective,
         optimum_at_least=low,
         reason=collinear.sentence,
-        infimum_at_least=max(0.0, low),
-        infimum_gap=proven.gap,
+        # What holds up to rounding alone is no relation: all columns may do better.
+        infimum_at_least=max(0.0, low) if collinear.exact else 0.0,
+        infimum_gap=proven.gap if collinear.exact else state.evaluation.objective + noise_of_state(state),
     )
     outcome = replace(outcome, reason="converged" if converged else "max_reads")
     sentence = told(outcome, state, certificate, options.tol, rows.reads)
     said: tuple[Finding, ...] = ((CollinearityWarning, collinear_columns(collinear)),)
     if not converged:
         said = (*said, (NotConvergedWarning, sentence))
-    return replace(task.ending(outcome, w, b, certificate, sentence, said), pivots=pivots)
+    ending = task.ending(outcome, w, b, certificate, sentence, said)
+    # Where a relation holds too roughly for that, the model without its columns is to be fitted by itself.
+    return replace(ending, pivots=pivots if collinear.exact or is_rough else None, is_inexact=is_rough)
+
+
+def _inexactness(collinear: Collinearity, moments: Moments, centred: bool, change: Vector) -> float:
+    """Bound what F changes as the weights of the columns that others make up go from `change` (n,) to 0, along their relations.
+
+    |dl/dz| <= 1, and along relation r, z changes by t_r times its residual.
+    """
+    if collinear.exact:
+        return 0.0
+    if collinear.n_relations != len(collinear.relations):
+        return math.inf
+    dropped = {j: k for k, j in enumerate(np.setdiff1d(np.arange(len(change)), collinear.pivots).tolist())}
+    V, residual = np.zeros((len(dropped), len(dropped))), np.zeros(len(dropped))
+    size = np.maximum(np.abs(moments.low), np.abs(moments.high))
+    unit = moments.sd if centred else np.hypot(moments.sd, moments.mean)  # of the deviations
+    for r, relation in enumerate(collinear.relations):
+        at, c = list(relation.indices), np.array(relation.coefficients)
+        for j, value in zip(at, relation.coefficients, strict=True):
+            if j in dropped:
+                V[r, dropped[j]] = value
+        rounding = 2.0 * (len(at) + 2) * UNIT * (float(np.abs(c) @ size[at]) + abs(relation.constant))
+        residual[r] = (
+            0.0 if relation.exact else relation.deviation * abs(c[-1]) * unit[at[-1]] * (1.0 + 1e-9) + rounding
+        )
+    try:
+        t = np.linalg.solve(V.T, change[list(dropped)])
+    except np.linalg.LinAlgError:
+        return math.inf
+    return float(np.abs(t) @ residual) * (1.0 + 1e-9)
+
+
+def _largest(state: NewtonState, w: Vector, b: float) -> NewtonState:
+    """Give the state with the larger one of two points' numbers, for the rounding of the way between them."""
+    larger = np.maximum(np.abs(state.w), np.abs(w)) * (len(w) + 8)
+    return replace(state, w=larger, b=max(abs(state.b), abs(b)) * (len(w) + 8))
 
 
 def bound_without(state: NewtonState, pivots: NDArray[np.int64]) -> Bound:
     """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
 
-    The state has a Hessian of all rows, made there or near: no read.
+    The others must be exact combinations of them: else F* is that of the others' weights as they are. The state has a
+    Hessian of all rows, made there or near: no read.
     """
     on, reference, evaluation = state.on, state.reference, state.evaluation
     assert reference.z is None
     assert state.squares is not None
     n, D = on.n_features, reference.proof.D
     kept = np.append(pivots, n) if on.fit_intercept else pivots
+    if not len(kept):  # no column tells anything: F is what it is
+        return Bound(0.0, 0.0, 0.0, np.zeros(0), 0.0, 0.0, 0.0)
     factor = Factor.of(reference.proof.matrix[np.ix_(kept, kept)], reference.proof.eta)
     theta = np.append(state.w, state.b)[: len(D)]
     zetas = [z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
@@ -178,7 +228,9 @@ def _with_ridge(task: Task, data: DenseRows, found: Separation, collinear: Colli
 
 def collinear_columns(found: Collinearity) -> str:
     """Say what collinear columns mean, and the way out."""
+    rough = not all(relation.up_to_rounding or relation.exact for relation in found.relations)
+    which = "those without the columns so made up are returned" if rough else "those of least norm are returned"
     return (
-        f"the columns are collinear, so that other coefficients are as good: {found.sentence}; those of least norm are "
-        "returned; drop a column of each relation, or use alpha > 0"
+        f"the columns are collinear, so that other coefficients are as good: {found.sentence}; {which}; "
+        "drop a column of each relation, or use alpha > 0"
     )

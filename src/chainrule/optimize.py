@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from chainrule.errors import NotConvergedWarning
+from chainrule.certificate import digits_of
+from chainrule.errors import CollinearityWarning, NotConvergedWarning
 from chainrule.no_optimum import without_optimum
 from chainrule.problem import Ending, Problem
 from chainrule.rows import DenseRows, Units, power_of_two
 from chainrule.sampling import spread_rows
-from chainrule.task import Task, certified, told
+from chainrule.solvers import NewtonState
+from chainrule.task import Task, certified, noise_of_state, told
 
 PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
 GUESS_ROWS = 256  # whose means and deviations the arithmetic's units come from
@@ -49,7 +52,58 @@ def solve(task: Task) -> Ending:
     if ending.certificate.kind == "none" and state.is_separating:
         # Rounding made it look so: go on, and look again where no step helps.
         ending = without_optimum(task, *task.run(task.alpha, patient=True))
+    if ending.is_inexact:
+        return _of_pivots(task, ending)
     return _with_infimum(task, ending)
+
+
+def _of_pivots(task: Task, ending: Ending) -> Ending:
+    """Fit the model of the pivot columns alone, a copy of them, where the others are combinations of them up to rounding."""
+    problem, rows, pivots = task.problem, task.problem.rows, ending.pivots
+    assert pivots is not None
+    names = [rows.feature_names[j] for j in pivots]
+    part = DenseRows(rows.X[:, pivots], rows.y, rows.s, names, rows.threads)
+    options = replace(problem.options, callbacks=(), max_reads=None)
+    start = (np.zeros(len(pivots)), 0.0)
+    found = optimize(Problem(part, options, problem.columns[pivots], start), task.started)
+    rows.reads += part.reads
+    w_fit = np.zeros(rows.n_features)
+    w_fit[pivots] = found.w_fit
+    n, proven = rows.n_features, found.certificate
+    nothing = np.full(n, np.inf)
+    certificate = replace(
+        proven,
+        kind="reduced" if proven.kind == "bound" else proven.kind,
+        coef=nothing,
+        intercept=math.inf,
+        digits=digits_of(w_fit, nothing),
+        reads=rows.reads,
+        reason=ending.certificate.reason if proven.kind == "bound" else proven.reason,
+        # All columns may do better than these.
+        infimum_at_least=0.0,
+        infimum_gap=proven.objective + noise_of_state(_state_of(found)),
+    )
+    outcome = replace(ending.outcome, state=found.outcome.state, reason=found.outcome.reason)
+    sentence = told(outcome, _state_of(found), certificate, options.tol, rows.reads)
+    said = (*ending.said[:1], *(finding for finding in found.said if finding[0] is not CollinearityWarning))
+    return replace(
+        ending,
+        outcome=outcome,
+        w_fit=w_fit,
+        b_fit=found.b_fit,
+        certificate=certificate,
+        sentence=sentence,
+        said=said,
+        objective=found.objective,
+        pivots=None,
+        is_inexact=False,
+    )
+
+
+def _state_of(ending: Ending) -> NewtonState:
+    state = ending.outcome.state
+    assert isinstance(state, NewtonState)
+    return state
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:
@@ -73,7 +127,7 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     found = optimize(Problem(part, options, np.zeros_like(problem.columns), start), task.started)
     rows.reads += part.reads * len(places) / rows.n_rows
     share = found.sum_weights / (sum(task.class_weights)) * (1.0 - 1e-12)
-    low = share * found.certificate.infimum_at_least
+    low = share * found.certificate.infimum_at_least  # 0 where that is of fewer columns
     gap = certificate.infimum_gap - low
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))
 

@@ -46,7 +46,8 @@ class Ending:
     sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : what is proven.
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     pivots : columns of the model that a certificate of kind "reduced" is for, else None.
-    on_plane : rows on the plane that separates the others.
+    on_plane : rows on the plane that separates the others. is_inexact : relations of the columns hold up to rounding alone, so
+    that the model of the pivots is still to be fitted.
     """
 
     outcome: Outcome
@@ -63,6 +64,7 @@ class Ending:
     said_at_once: tuple[str, ...] = ()
     pivots: NDArray[np.int64] | None = None
     on_plane: NDArray[np.int64] | None = None
+    is_inexact: bool = False
 
 
 Method = Callable[[Problem, float], Ending]

@@ -28,6 +28,7 @@ Vector = NDArray[np.float64]
 
 DEFAULT_READS = 100
 MOST_STEPS = 200
+LARGEST_RIDGE = 1e200  # in the arithmetic's units: beyond, a weight's own penalty overflows
 TOO_FAR = "the run ended too far from an optimum"
 
 
@@ -49,9 +50,16 @@ class Task:
     def alpha(self) -> float | Vector:
         """Penalty of the objective asked for, in the arithmetic's units: 0, or one number a column."""
         alpha = self.problem.options.alpha
-        # A column of 1e-160 has a penalty of 1e320 there: any number as large holds its weight at 0 as well.
+        if not alpha:
+            return 0.0
         with np.errstate(over="ignore"):
-            return np.minimum(alpha * self.ratio**2, 1e200) if alpha else 0.0
+            ridge = alpha * self.ratio**2
+        if ridge.max() > LARGEST_RIDGE:
+            name = self.problem.rows.feature_names[int(np.argmax(ridge))]
+            raise InputError(
+                f"alpha {alpha:g} is too large for the scale of column {name!r}: multiply the column, or lower alpha"
+            )
+        return np.asarray(ridge)
 
     @cached_property
     def objective(self) -> Objective:

@@ -271,6 +271,8 @@ def _relation(
             break
     if best is None or best.ratio > 1.0:
         raw = _refined(rows, support, v, moments, matrix, size, fit_intercept)
+        if raw is None:  # nothing that a float64 holds: the last column by itself, with what that leaves open
+            raw = [*[Fraction(0)] * (len(support) - 1), Fraction(1)]
         found = _judge(rows, support, raw, first, fit_intercept)
         if best is None or found.ratio < 0.5 * best.ratio:
             best = found
@@ -355,8 +357,8 @@ def _measure(rows: DenseRows, support: Index, trial: _Candidate) -> None:
 
 def _refined(
     rows: DenseRows, support: Index, v: Vector, moments: Moments, matrix: Matrix, size: Vector, fit_intercept: bool
-) -> list[Fraction]:
-    """Take the coefficients from the rows once more: a step of least squares on their residuals."""
+) -> list[Fraction] | None:
+    """Take the coefficients from the rows once more, by a step of least squares on their residuals; None beyond float64."""
     center = moments.mean[support] if fit_intercept else np.zeros(len(support))
     standard, total, count = v[support].copy(), np.zeros(len(support)), 0
     for _, X in active_blocks(rows, support):
@@ -368,8 +370,10 @@ def _refined(
         step = np.linalg.lstsq(matrix[np.ix_(others, others)], total[:-1] / count, rcond=None)[0]
         if np.isfinite(step).all():
             standard[:-1] -= step
-    c = standard / size[support]
-    return [Fraction(float(x / c[-1])) for x in c]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        c = standard / size[support]
+        c = c / c[-1]
+    return [Fraction(float(x)) for x in c] if np.isfinite(c).all() else None
 
 
 def _number(value: Fraction) -> str:

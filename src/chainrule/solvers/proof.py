@@ -119,6 +119,11 @@ class Reference:
         pairs: (n + 1,) moved and (n + 1,) change of the gradient, of steps with this Hessian: they correct it (BFGS's two
         loops; Nocedal and Wright 2006, algorithm 7.4), so that a sample's Hessian behaves more and more like that of all rows.
         """
+        if not self.steps.factored:
+            # No curvature that can be used: back to 0 where that is better, else down the gradient.
+            back = evaluation.objective > math.log(2.0) and bool(self.theta.any())
+            step = -self.theta if back else -4.0 / (on.n_features + 1) * own(on, evaluation.gradient)
+            return step if on.fit_intercept else np.append(step, 0.0)
         q, weights = own(on, evaluation.gradient).copy(), []
         for moved, change in reversed([(own(on, s), own(on, y)) for s, y in pairs]):
             weights.append(float(moved @ q) / float(moved @ change))
