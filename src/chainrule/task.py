@@ -156,10 +156,12 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
     with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
         coef = here.coef[:n] / units.scale
     share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
-    low = objective - proven.gap - noise_of_state(state)  # whatever the user's units round
+    noise_of_F = noise_of_state(state)
+    low = max(0.0, objective - proven.gap - noise_of_F)  # whatever the user's units round; F is never negative
+    gap = min(here.gap, objective + noise_of_F + (here.gap - proven.gap))
     return Certificate(
         kind="bound",
-        gap=here.gap,
+        gap=gap,
         lower=here.lower,
         coef=coef,
         intercept=here.radius * spread + rounding if on.fit_intercept else 0.0,
@@ -171,8 +173,8 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
         seconds=seconds,
         objective=objective,
         optimum_at_least=low,
-        infimum_at_least=max(0.0, low),
-        infimum_gap=here.gap,
+        infimum_at_least=low,
+        infimum_gap=gap,
     )
 
 

@@ -138,4 +138,6 @@ def objective_rounding(
     """
     n = len(w)
     size = float(M[:n] @ np.abs(w)) + abs(b)
+    # Where z cancels by much, the residual at the computed z is not that at the true one: |r| grows by exp(|error of z|).
+    r_rms = min(1.0, r_rms * math.exp(min(700.0, (n + 3) * UNIT * size)))
     return UNIT * (d * loss + (n + 3) * r_rms * size + 4.0 * float(np.sum(ridge * w * w)))
