@@ -185,7 +185,7 @@ def _result(
         kernel=kernel,
         storage=rows.storage,
         threads=rows.threads,
-        copies=copies,
+        copies=copies + ending.copies,
         warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
         certificate=ending.certificate,
     )

@@ -97,6 +97,7 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
         objective=found.objective,
         pivots=None,
         is_inexact=False,
+        copies=1,
     )
 
 

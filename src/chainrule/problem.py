@@ -47,7 +47,7 @@ class Ending:
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     pivots : columns of the model that a certificate of kind "reduced" is for, else None.
     on_plane : rows on the plane that separates the others. is_inexact : relations of the columns hold up to rounding alone, so
-    that the model of the pivots is still to be fitted.
+    that the model of the pivots is still to be fitted. copies : of columns of X that the method made.
     """
 
     outcome: Outcome
@@ -65,6 +65,7 @@ class Ending:
     pivots: NDArray[np.int64] | None = None
     on_plane: NDArray[np.int64] | None = None
     is_inexact: bool = False
+    copies: int = 0
 
 
 Method = Callable[[Problem, float], Ending]
