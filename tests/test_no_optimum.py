@@ -141,6 +141,7 @@ def test_audit_of_a_point_far_along_a_near_relation_is_not_that_of_the_optimum_w
     true = mean_loss(X, y, w, best.b) - best.objective
     assert found.lower <= found.gap
     assert found.gap >= true - 1e-9
+    assert found.infimum_at_least == 0.0  # of all columns nothing is known
 
 
 def test_starts_and_columns_without_curvature_are_no_crash(rng):

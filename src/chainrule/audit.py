@@ -110,6 +110,8 @@ def _with_floor(task: Task, direct: Certificate, floor: Floor, state: NewtonStat
             up = 1.0 + 4.0 * UNIT
             coef = np.minimum(coef, (np.abs(w - floor.w) + theirs.coef) * up)
             intercept = min(intercept, (abs(b - floor.b) + theirs.intercept) * up)
+    # The floor may be of the model without some columns: of inf F it then says nothing.
+    infimum = max(direct.infimum_at_least, 0.0 if floor.ending is None else floor.ending.certificate.infimum_at_least)
     return replace(
         direct,
         kind=kind,
@@ -123,8 +125,8 @@ def _with_floor(task: Task, direct: Certificate, floor: Floor, state: NewtonStat
         reads=task.problem.rows.reads,
         seconds=time.perf_counter() - task.started,
         optimum_at_least=max(floor.low, direct.optimum_at_least),
-        infimum_at_least=max(floor.low, direct.optimum_at_least, 0.0),
-        infimum_gap=gap,
+        infimum_at_least=infimum,
+        infimum_gap=gap if infimum >= floor.low else F + rounding - infimum,
         reason="" if kind == "bound" else floor.reason,
     )
 

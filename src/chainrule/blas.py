@@ -16,7 +16,7 @@ _LOCK = threading.RLock()
 @cache
 def _libraries() -> tuple[Any, ...]:
     """Every BLAS that this process has loaded, NumPy's and SciPy's; found once, since that takes a millisecond."""
-    import scipy.linalg  # noqa: F401
+    import scipy.linalg  # noqa: F401 (loads SciPy's BLAS, so that it is found)
     from threadpoolctl import ThreadpoolController
 
     return tuple(ThreadpoolController().select(user_api="blas").lib_controllers)
