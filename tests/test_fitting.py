@@ -68,6 +68,33 @@ def test_auto_rate_is_half_the_limit_and_never_raises_the_objective(table):
     assert result.trace.columns["epoch"].tolist() == list(range(result.n_epochs + 1))
 
 
+@pytest.mark.parametrize("method", ["newton", "gradient-descent"])
+def test_centred_fit_is_the_fit_of_centred_columns(method, table):
+    X, y = table
+    X = X + np.array([3.0, 0.0, -2.0, 100.0])
+    Z, quiet = X - X.mean(axis=0), dict(alpha=0.03, tol=1e-20, method=method, max_reads=20_000)
+    ours, theirs, plain = (
+        fit(X, y, standardize="center", **quiet),
+        fit(Z, y, **quiet),
+        fit(X, y, alpha=0.03, method="newton"),
+    )
+    np.testing.assert_array_equal(ours.scale, 1.0)
+    np.testing.assert_allclose(ours.center, X.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(np.append(ours.w_fit, ours.b_fit), np.append(theirs.w, theirs.b), rtol=1e-9)
+    assert ours.learning_rate_limit == pytest.approx(theirs.learning_rate_limit) if method != "newton" else True
+    # b is not penalised, so the centre moves nothing but b.
+    assert ours.objective == pytest.approx(plain.objective, abs=1e-8)
+    assert (np.abs(ours.w - plain.w) <= ours.certificate.coef + plain.certificate.coef).all()
+    assert "x - mean for all columns" in ours.objective_line
+    assert chainrule.certify(X, y, ours.w, ours.b, alpha=0.03, standardize="center").gap <= 1e-13
+
+
+def test_a_centred_constant_column_keeps_its_scale(table):
+    X, y = table
+    result = fit(np.column_stack([X, np.full(len(y), 7.0)]), y, standardize="center", alpha=0.1, method="newton")
+    assert (result.center[-1], result.scale[-1], result.w_fit[-1]) == (7.0, 1.0, 0.0)
+
+
 def test_standardized_fit_is_the_fit_of_standardized_columns(table):
     X, y = table
     Z = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -325,6 +352,8 @@ BAD = [
     (dict(w0=[1.0, 2.0]), "w0"),
     (dict(n_threads=0), "n_threads must be a whole number from 1"),
     (dict(standardize=[True, False]), "standardize"),
+    (dict(standardize="centre"), "True, False, 'center' or a mask"),
+    (dict(standardize="center", fit_intercept=False), "standardize needs an intercept"),
     (dict(standardize=True, fit_intercept=False), "standardize needs an intercept"),
     (dict(feature_names=["a", "b"]), "feature_names has 2 names"),
     (dict(X=[[1e200], [2e200], [-3e200]]), "too large for any learning rate"),
@@ -425,6 +454,10 @@ def test_epochs_needed_are_right_even_where_many_rates_are_mixed(epochs):
             part = fit(X, y, standardize=True, alpha=1e-3, max_reads=epochs, tol=1e-16)
     said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
     assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3)
+    assert part.epochs_needed == pytest.approx(whole.n_epochs - epochs, rel=0.3)
+    assert part.to_dict()["epochs_needed"] == part.epochs_needed
+    assert whole.epochs_needed is None
+    assert whole.to_dict()["epochs_needed"] is None
 
 
 @pytest.mark.parametrize(("rate", "epochs"), [(2.02, 1000), (5.0, 38), (1e300, 10)])

@@ -30,7 +30,7 @@ def certify(
     C: float | None = None,
     sample_weight: ArrayLike | None = None,
     fit_intercept: bool = True,
-    standardize: bool | ArrayLike = False,
+    standardize: bool | str | ArrayLike = False,
     feature_names: Sequence[str] | None = None,
     n_threads: int | None = None,
 ) -> Certificate:
@@ -87,8 +87,8 @@ def certify(
         learning_rate=None,
         callbacks=(),
     )
-    columns = standardized_columns(standardize, X.shape[1], with_intercept)
-    problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, (w, b))
+    columns, scaled = standardized_columns(standardize, X.shape[1], with_intercept)
+    problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, (w, b), scaled)
     task = prepare(problem, started)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,7 @@ def descend(problem: Problem, started: float) -> Ending:
     """
     rows, options = problem.rows, problem.options
     moments = rows.moments()
-    if problem.columns.any():
-        rows.standardize(problem.columns)
+    problem.standardize()
     objective = Objective(rows, options.alpha, options.fit_intercept, rows.column_scale())
     curvature = largest_curvature(moments, rows.units, options.alpha, options.fit_intercept)
     limit, rate = _rates(curvature, options.learning_rate)
@@ -94,6 +93,7 @@ def descend(problem: Problem, started: float) -> Ending:
         rate,
         limit,
         said_at_once=tuple(at_once),
+        epochs_needed=None if math.isnan(needed) else needed,
     )
 
 
@@ -128,8 +128,7 @@ class Measure:
         floor = Floor.of(problem, started)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
-        seen = rows.beside()
-        task = prepare(Problem(seen, problem.options, problem.columns, problem.start), started)
+        task = prepare(replace(problem, rows=rows.beside()), started)
         return cls(task, floor, objective, problem.options.tol, np.append(np.hypot(mean, sd), 1.0))
 
     def gap(self, w: Vector, b: float, evaluation: Evaluation) -> tuple[float, float]:

@@ -49,7 +49,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: dict[Any, float] | str | None = None,
         max_reads: int | None = None,
         learning_rate: float | str = "auto",
-        standardize: bool = False,
+        standardize: bool | str = False,
         n_threads: int | None = None,
     ) -> None:
         self.alpha = alpha

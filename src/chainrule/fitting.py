@@ -42,7 +42,7 @@ def fit(
     tol: float | None = None,
     max_reads: int | None = None,
     learning_rate: float | str = "auto",
-    standardize: bool | ArrayLike = False,
+    standardize: bool | str | ArrayLike = False,
     w0: ArrayLike | None = None,
     b0: float | None = None,
     feature_names: Sequence[str] | None = None,
@@ -75,8 +75,9 @@ def fit(
         update and a read of all rows. The optimum that its epochs are measured by is found before, in a few reads more.
     learning_rate : float or "auto"
         Of gradient descent; "auto" is 1/L_max, half the largest stable rate.
-    standardize : bool or (n,) mask
-        Fit on (x - mean) / sd of these columns: penalty, rate, trace and gradients are then in those units.
+    standardize : bool, "center" or (n,) mask
+        Fit on (x - mean) / sd of these columns: penalty, rate, trace and gradients are then in those units. "center": on
+        x - mean of all columns, which changes neither the optimum nor the penalty, only the way there.
     w0, b0
         The start, in the user's units; zeros by default.
     feature_names : sequence of str, optional
@@ -121,8 +122,8 @@ def fit(
             callbacks=_callbacks(callbacks),
         )
         start = check_start(w0, b0, X.shape[1], options.fit_intercept)
-        columns = standardized_columns(standardize, X.shape[1], options.fit_intercept)
-        problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, start)
+        columns, scaled = standardized_columns(standardize, X.shape[1], options.fit_intercept)
+        problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, start, scaled)
         loading = time.perf_counter()
         run = _run(chosen)
         started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
@@ -175,6 +176,7 @@ def _result(
         tol=options.tol,
         learning_rate=ending.learning_rate,
         learning_rate_limit=ending.limit,
+        epochs_needed=ending.epochs_needed,
         epoch=outcome.epoch,
         n_epochs=outcome.n_epochs,
         n_rows=rows.n_rows,

@@ -186,19 +186,22 @@ def check_start(w0: ArrayLike | None, b0: float | None, n: int, fit_intercept: b
     return w, b
 
 
-def standardized_columns(standardize: bool | ArrayLike, n: int, fit_intercept: bool) -> NDArray[np.bool_]:
-    """Mask of the columns to standardise, (n,)."""
-    if isinstance(standardize, bool | np.bool_):
+def standardized_columns(
+    standardize: bool | str | ArrayLike, n: int, fit_intercept: bool
+) -> tuple[NDArray[np.bool_], bool]:
+    """Mask of the columns to centre, (n,), and whether they are divided by their deviation too."""
+    scaled = not (isinstance(standardize, str) and standardize == "center")
+    if isinstance(standardize, bool | np.bool_) or not scaled:
         mask = np.full(n, bool(standardize))
     else:
         mask = np.asarray(standardize)
         if mask.dtype != np.bool_ or mask.shape != (n,):
-            raise InputError(f"standardize must be True, False or a mask of {n} booleans, one a column")
+            raise InputError(f"standardize must be True, False, 'center' or a mask of {n} booleans, one a column")
     if mask.any() and not fit_intercept:
         raise InputError(
             "standardize needs an intercept, since centring moves it: leave out fit_intercept=False or standardize"
         )
-    return mask
+    return mask, scaled
 
 
 def strength(alpha: float | None, C: float | None, sum_weights: float) -> float:

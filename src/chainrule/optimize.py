@@ -31,7 +31,7 @@ def prepare(problem: Problem, started: float) -> Task:
     fit_units = Units.of_user(rows.n_features)
     if problem.columns.any():
         rows.moments(correlations=False)
-        rows.standardize(problem.columns)
+        problem.standardize()
         fit_units = rows.units
     units = _arithmetic_units(rows, options.fit_intercept)
     rows.see(units)
@@ -65,7 +65,7 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
     part = DenseRows(rows.X[:, pivots], rows.y, rows.s, names, rows.threads)
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(len(pivots)), 0.0)
-    found = optimize(Problem(part, options, problem.columns[pivots], start), task.started)
+    found = optimize(Problem(part, options, problem.columns[pivots], start, problem.scaled), task.started)
     rows.reads += part.reads
     w_fit = np.zeros(rows.n_features)
     w_fit[pivots] = found.w_fit

@@ -30,12 +30,21 @@ class Options:
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows, what to do with them, and which columns (n,) to standardise; start: (w0, b0) in the user's units."""
+    """Rows, what to do with them, and which columns (n,) to standardise; start: (w0, b0) in the user's units.
+
+    scaled : whether these columns are divided by their deviation, or centred alone.
+    """
 
     rows: DenseRows
     options: Options
     columns: NDArray[np.bool_]
     start: tuple[Vector, float]
+    scaled: bool = True
+
+    def standardize(self) -> None:
+        """See the rows in the units of the fit."""
+        if self.columns.any():
+            self.rows.standardize(self.columns, self.scaled)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Ending:
     w_fit, b_fit : the returned point in `units`, those of the fit. sentence : what happened. said : warnings.
     sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : what is proven.
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
+    epochs_needed : of gradient descent that ended too early, else None.
     pivots : columns of the model that a certificate of kind "reduced" is for, else None.
     on_plane : rows on the plane that separates the others. is_inexact : relations of the columns hold up to rounding alone, so
     that the model of the pivots is still to be fitted. copies : of columns of X that the method made.
@@ -66,6 +76,7 @@ class Ending:
     on_plane: NDArray[np.int64] | None = None
     is_inexact: bool = False
     copies: int = 0
+    epochs_needed: float | None = None
 
 
 Method = Callable[[Problem, float], Ending]
@@ -82,5 +93,5 @@ def objective_line(problem: Problem, units: Units, sum_weights: float) -> str:
     standardized = int(problem.columns.sum())
     if standardized:
         which = "all columns" if standardized == rows.n_features else f"{standardized} of {rows.n_features} columns"
-        text = f"units of (x - mean)/sd for {which}"
+        text = f"units of {'(x - mean)/sd' if problem.scaled else 'x - mean'} for {which}"
     return f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"

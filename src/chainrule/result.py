@@ -45,6 +45,9 @@ class Result:
         The objective with its numbers put in.
     learning_rate, learning_rate_limit : float
         Of gradient descent: the rate used, and 2/L_max, below which the objective never rises. Else None.
+    epochs_needed : float or None
+        Of gradient descent that ended before tol: about how many epochs more it takes to tol; inf where it would not get
+        there. None where it is not known.
     grad_norm : float
         Largest |dF/dw_j|, |dF/db| at the returned point.
     epoch, n_epochs : int
@@ -81,6 +84,7 @@ class Result:
     tol: float
     learning_rate: float | None
     learning_rate_limit: float | None
+    epochs_needed: float | None
     epoch: int
     n_epochs: int
     n_rows: int

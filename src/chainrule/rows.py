@@ -183,15 +183,16 @@ class DenseRows:
                 self._look_through(self.units, self._moments)
         return self._moments
 
-    def standardize(self, columns: NDArray[np.bool_]) -> None:
-        """From here on, see the columns of the mask as (x - mean) / sd; a constant column is centred alone."""
+    def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> None:
+        """From here on, see the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
         moments = self.moments(correlations=False)
-        tiny = columns & (moments.sd > 0) & (moments.sd < 1e-304)
+        divided = columns & (moments.sd > 0) & scaled
+        tiny = divided & (moments.sd < 1e-304)
         if tiny.any():
             name = self.feature_names[int(np.flatnonzero(tiny)[0])]
             raise InputError(f"column {name!r} is too small for its coefficient to be a float64: multiply it by 1e300")
         center = np.where(columns, moments.mean, 0.0)
-        scale = np.where(columns & (moments.sd > 0), moments.sd, 1.0)
+        scale = np.where(divided, moments.sd, 1.0)
         self._look_through(Units(center, scale), moments)
 
     def column_scale(self) -> Vector:
