@@ -193,7 +193,7 @@ def test_ctrl_c_while_the_report_is_drawn_says_what_is_there(run, penguins, tmp_
     def stop(*_args, **_more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.report.curves.loss_curves", stop)
+    monkeypatch.setattr("chainrule.pictures.curves.loss_curves", stop)
     model, page = tmp_path / "m.safetensors", tmp_path / "r.html"
     outcome = run("fit", penguins, *FIT, "--out", model, "--report", page)
     assert outcome.code == 130

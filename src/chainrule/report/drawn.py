@@ -1,0 +1,69 @@
+"""The pictures of a report."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.losses import sigmoid
+from chainrule.pictures import charts, curves
+from chainrule.pictures.graph_picture import row_graph_svg
+from chainrule.report.inputs import ReportInputs, is_newton, numeric_columns
+from chainrule.report.templates import markup
+
+if TYPE_CHECKING:
+    from chainrule.pictures.curves import TraceLike
+
+
+def charts_of(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
+    """Draw the charts, by the name that the template knows them by."""
+    c = inputs.coefficients
+    numeric = numeric_columns(c)
+    w, scale = np.asarray(c.w, dtype=np.float64), np.asarray(c.scale, dtype=np.float64)
+    per_sd = numeric & (scale != 1)
+    g, y = sigmoid(np.asarray(inputs.training.z)), inputs.training.y
+    made = {
+        **_curves(inputs),
+        "odds": charts.odds_forest(c.names, np.where(per_sd, w * scale, w), per_sd=per_sd),
+        "probabilities": charts.probability_histogram(g, y, classes=classes),
+        "loss_of_g": charts.loss_of_g(g, y, classes=classes),
+    }
+    if inputs.held_out is not None:
+        held_out = inputs.held_out
+        made["held_out"] = charts.probability_histogram(sigmoid(np.asarray(held_out.z)), held_out.y, classes=classes)
+    return {name: markup(svg) for name, svg in made.items()}
+
+
+def _curves(inputs: ReportInputs) -> dict[str, str]:
+    """Draw how the run went: over the epochs of gradient descent; over the reads of the data where steps are few."""
+    m, result, learning = inputs.training.metrics, inputs.result, inputs.learning
+    trace = inputs.trace if learning is None else learning.trace
+    by_reads = learning is None and is_newton(result) and "reads" in trace.columns
+    proven = result.get("certificate") or {}
+    optimum_loss = result.get("loss") if learning is not None and proven.get("kind") == "bound" else None
+    made = {
+        "loss": curves.loss_curves(trace, base_loss=m.get("base_loss"), optimum_loss=optimum_loss, by_reads=by_reads),
+        "accuracy": curves.accuracy_curves(trace, base_accuracy=m.get("base_accuracy"), by_reads=by_reads),
+    }
+    low = proven.get("optimum_at_least")
+    runs = [_descent(result, inputs.trace, low)]
+    if learning is not None:
+        runs.append(_descent(learning.result, learning.trace, low))
+    gap = curves.gap_curves(runs, tol=result.get("tol"), infimum=proven.get("kind") == "infimum")
+    return made if gap is None else made | {"gap": gap}
+
+
+def _descent(result: Mapping[str, Any], trace: "TraceLike", optimum_at_least: float | None) -> curves.Descent:
+    if is_newton(result):
+        return curves.Descent("Newton", "one", trace, optimum_at_least)
+    return curves.Descent("gradient descent", "training", trace, optimum_at_least, own=False)
+
+
+def graphs_of(explanation: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """Draw the computation graph of the row explained, for a wide and for a narrow page."""
+    if explanation is None:
+        return []
+    return [
+        (name, markup(row_graph_svg(explanation, narrow=name == "narrow", standalone=False)))
+        for name in ("wide", "narrow")
+    ]
