@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chainrule.explain import explain_row
-from chainrule.pictures import charts, curves, style
+from chainrule.pictures import axes, charts, curves, style
 from chainrule.pictures.graph_picture import row_graph_svg
 from chainrule.pictures.text import cells, clean, escape, exp_number, number, shorten, tex_number
 
@@ -247,7 +247,7 @@ def test_long_traces_are_thinned_and_no_swing_is_lost():
     loss[654_321], loss[123] = 0.9375, 0.125
     svg = curves.loss_curves(SimpleNamespace(columns={"epoch": np.arange(1_000_001), "loss": loss}))
     assert len(svg) < 120_000
-    epochs, values = curves._thin(np.arange(1_000_001.0), loss)
+    epochs, values = axes.thin(np.arange(1_000_001.0), loss)
     assert 654_321 in epochs
     assert {0.125, 0.9375} <= set(values)
     assert len(epochs) < 1300

@@ -4,23 +4,32 @@ Each is for inlining in a page that has `style.palette_css()`. None draws a mark
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.pictures.style import Drawing, colour, drawing
-from chainrule.pictures.text import cells, number, power_of_ten
+from chainrule.pictures.axes import (
+    LEFT,
+    MANY,
+    WIDTH,
+    Across,
+    Floats,
+    end_labels,
+    epochs_axis,
+    levels_of,
+    pixel,
+    powers,
+    reads_axis,
+    thin,
+)
+from chainrule.pictures.style import colour, drawing
+from chainrule.pictures.text import cells, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Floats = NDArray[np.float64]
-WIDTH = 440.0
-LEFT = 54.0  # of the axes: room for a number of six signs
-MANY = 30.0  # epochs or reads, from which on they are shown by orders of magnitude
 
 
 class TraceLike(Protocol):
@@ -111,30 +120,16 @@ def _series(trace: TraceLike, column: str, by_reads: bool) -> list[Curve]:
     return found
 
 
-def _thin(x: Floats, y: Floats, bins: int = 300) -> tuple[Floats, Floats]:
-    """Keep the first, last, lowest and highest point of each bin of x: a swing of the curve is never lost."""
-    if len(x) <= 4 * bins or x[-1] <= x[0]:
-        return x, y
-    place = np.minimum(((x - x[0]) / (x[-1] - x[0]) * bins).astype(np.int64), bins - 1)
-    starts = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
-    ends = np.r_[starts[1:], len(x)]
-    keep = {0, len(x) - 1}
-    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
-        keep |= {a, b - 1, a + int(np.argmin(y[a:b])), a + int(np.argmax(y[a:b]))}
-    index = np.array(sorted(keep))
-    return x[index], y[index]
-
-
 def _curves(
     kind: str, unit: str, series: list[Curve], levels: list[Level], by_reads: bool, standalone: bool
 ) -> str:  # fmt: skip
     sampled = any((s.share < 1).any() for s in series)
     with drawing(WIDTH, 292 if sampled else 270) as d:
         values = [v for s in series for v in (float(s.y.min()), float(s.y.max()))] + [level.value for level in levels]
-        scale = _levels(values or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
+        scale = levels_of(values or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
         left = max(LEFT, 12 + 7.5 * max((cells(label) for label in scale.labels), default=0.0))
         ax = d.axes(left, 34, WIDTH - left - 116, 190)
-        across = (_reads_axis if by_reads else _epochs_axis)(ax, series)
+        across = _axis(ax, series, by_reads)
         scale.set(ax)
         d.text(8, 18, unit, role="muted", size=12)
         d.text(left + (WIDTH - left - 116) / 2, 266, "reads of the data" if by_reads else "epoch", role="muted", size=12,
@@ -144,13 +139,13 @@ def _curves(
         for level in levels:
             ax.axhline(level.value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
             ends.append(
-                (_pixel(ax, d, 0, level.value)[1], f"{level.label}\n{number(level.value, digits)}", "muted", False)
+                (pixel(ax, d, 0, level.value)[1], f"{level.label}\n{number(level.value, digits)}", "muted", False)
             )
         for curve in series:
             _line(ax, curve, across, dots=by_reads)
-            end = _pixel(ax, d, 0, float(curve.y[-1]))[1]
+            end = pixel(ax, d, 0, float(curve.y[-1]))[1]
             ends.append((end, f"{curve.label}\n{number(float(curve.y[-1]), 4)}", curve.role, True))
-        _end_labels(d, ends, WIDTH - 108, 34, 228)
+        end_labels(d, ends, WIDTH - 108, 34, 228)
         if sampled:
             d.text(left, 288, "○ on a sample of the rows    ● on all rows", role="muted", size=12)
     says = [_told(curve, by_reads) for curve in series]
@@ -219,24 +214,24 @@ def gap_curves(
     levels = _known([("tol", tol if tol else None)])
     with drawing(WIDTH, 290) as d:
         ax = d.axes(LEFT, 34, WIDTH - LEFT - 126, 210)
-        across = _reads_axis(ax, series)
-        _powers(ax, [*(v for c in series for v in (c.y.min(), c.y.max())), *(level.value for level in levels)])
+        across = _axis(ax, series, True)
+        powers(ax, [*(v for c in series for v in (c.y.min(), c.y.max())), *(level.value for level in levels)])
         d.text(8, 18, f"F − {optimum} at most, nats", role="muted", size=12)
         d.text(LEFT + (WIDTH - LEFT - 126) / 2, 286, "reads of the data", role="muted", size=12, anchor="center")
         ends: list[tuple[float, str, str, bool]] = []
         for level in levels:
             ax.axhline(level.value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-            ends.append((_pixel(ax, d, 0, level.value)[1], f"{level.label}\n{number(level.value, 2)}", "muted", False))
+            ends.append((pixel(ax, d, 0, level.value)[1], f"{level.label}\n{number(level.value, 2)}", "muted", False))
         for curve in series:
             _line(ax, curve, across, dots=len(curve.x) < MANY)
-            x, y = _pixel(ax, d, float(across(curve.x[-1:])[0]), float(curve.y[-1]))
+            x, y = pixel(ax, d, float(across(curve.x[-1:])[0]), float(curve.y[-1]))
             name, value = curve.label, f"{number(float(curve.x[-1]), 3)} reads"
             if x > WIDTH - 150:
                 ends.append((y, f"{name}\n{value}", curve.role, True))
             else:
                 d.text(x + 10, y - 3, name, role=curve.role, size=12, bold=True)
                 d.text(x + 10, y + 11, value, role=curve.role, size=12)
-        _end_labels(d, ends, WIDTH - 118, 34, 248)
+        end_labels(d, ends, WIDTH - 118, 34, 248)
     says = [
         f"{curve.label}: F − {optimum} is at most {number(float(curve.y[0]), 2)} after {number(float(curve.x[0]), 3)} reads "
         f"of the data, and {number(float(curve.y[-1]), 2)} after {number(float(curve.x[-1]), 3)}."
@@ -247,25 +242,12 @@ def gap_curves(
                  standalone=standalone)  # fmt: skip
 
 
-def _powers(ax: "Axes", values: Sequence[float]) -> None:
-    """Set a range of y by powers of ten around values, with level lines."""
-    low, high = math.floor(math.log10(min(values)) - 0.2), math.ceil(math.log10(max(values)) + 0.1)
-    step = max(1, math.ceil((high - low) / 7))
-    ax.set_yscale("log")
-    ax.set_ylim(10.0**low, 10.0**high)
-    ticks = range(high - (high - low) // step * step, high + 1, step)
-    ax.set_yticks([10.0**k for k in ticks], ["1" if k == 0 else power_of_ten(k) for k in ticks])
-    ax.minorticks_off()
-    ax.grid(axis="y", color=colour("faint"), linewidth=1)
-    ax.set_axisbelow(True)
-
-
 def _line(ax: "Axes", curve: Curve, across: Any, *, dots: bool) -> None:
     """Draw a curve; with dots, each step's, hollow and on a lighter line where only a sample of the rows was read."""
     dashes: Any = "-" if curve.role != "held-out" else (0, (5, 2.5))
     ink = colour(curve.role)
     if not dots:
-        x, y = _thin(across(curve.x), curve.y)
+        x, y = thin(across(curve.x), curve.y)
         ax.plot(x, y, color=ink, linewidth=2.2, linestyle=dashes, clip_on=False, zorder=3)
         return
     x, y, whole = across(curve.x), curve.y, curve.share >= 1
@@ -276,6 +258,13 @@ def _line(ax: "Axes", curve: Curve, across: Any, *, dots: bool) -> None:
     for some, fill in ((whole, ink), (~whole, colour("paper"))):
         ax.plot(x[some], y[some], color=ink, markerfacecolor=fill, marker="o", markersize=6, markeredgewidth=1.6,
                 linestyle="", clip_on=False, zorder=4)  # fmt: skip
+
+
+def _axis(ax: "Axes", series: Sequence[Curve], by_reads: bool) -> Across:
+    last = max((float(curve.x[-1]) for curve in series), default=1.0)
+    if by_reads:
+        return reads_axis(ax, min((float(curve.x[0]) for curve in series), default=1.0), last)
+    return epochs_axis(ax, last)
 
 
 def _told(curve: Curve, by_reads: bool) -> str:
@@ -291,127 +280,3 @@ def _told(curve: Curve, by_reads: bool) -> str:
         for at, value, share in zip(x.tolist(), y.tolist(), curve.share.tolist(), strict=True)
     ]
     return f"{curve.label}: {'; '.join(points)}."
-
-
-Across = Callable[[Floats], Floats]
-
-
-def _epochs_axis(ax: "Axes", series: Sequence[Curve]) -> Across:
-    """Set the axis of epochs from 0; returns what places them. The first do most of the work: long runs go by powers."""
-    from matplotlib.ticker import MaxNLocator
-
-    last = max(1.0, max((float(curve.x[-1]) for curve in series), default=1.0))
-    if last < MANY:
-        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(0, last) if t <= last]
-    else:
-        ticks = [t for t in (0, *(10**k for k in range(8))) if t <= last]
-        if last > 3.5 * ticks[-1]:  # nearer, the two labels would touch
-            ticks.append(int(last))
-
-    def across(epoch: Floats) -> Floats:
-        return np.log10(1 + epoch) if last >= MANY else epoch
-
-    _place(ax, (0.0, last), [float(t) for t in ticks], across)
-    return across
-
-
-def _reads_axis(ax: "Axes", series: Sequence[Curve]) -> Across:
-    """Set the axis of reads, fractions of one included, from the first; returns what places them."""
-    from matplotlib.ticker import MaxNLocator
-
-    first = min((float(curve.x[0]) for curve in series), default=1.0)
-    last = max((float(curve.x[-1]) for curve in series), default=1.0)
-    if not last > 8 * first > 0:
-        first = math.floor(first) if first > last / 2 else 0.0
-        last = max(last, first + 1.0)
-        _place(
-            ax,
-            (first, last),
-            [t for t in MaxNLocator(5, integer=True).tick_values(first, last) if t <= last],
-            np.asarray,
-        )
-        return np.asarray
-    decades = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
-    marks = (1.0,) if last > 90 * first else (1.0, 2.0, 5.0)
-    _place(ax, (first, last), [m * 10.0**k for k in decades for m in marks], np.log10)
-    return np.log10
-
-
-def _place(ax: "Axes", ends: tuple[float, float], ticks: Sequence[float], across: Across) -> None:
-    """Set the axis's ends, and ticks where there is room for them."""
-    low, high = (float(v) for v in across(np.array(ends)))
-    ax.set_xlim(low - (0.02 * (high - low) if ends[0] > 0 else 0.0), high)
-    inside = [t for t in ticks if ends[0] <= t <= ends[1] * (1 + 1e-9)]
-    labels = [number(t, 2) if t >= 10**6 else f"{t:,.6g}" if t < 1 else f"{t:,.0f}" for t in inside]
-    ax.set_xticks([float(v) for v in across(np.array(inside))] if inside else [], labels)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """A range of y with its ticks."""
-
-    low: float
-    high: float
-    ticks: Sequence[float]
-    labels: Sequence[str]
-    by_powers: bool
-
-    def set(self, ax: "Axes") -> None:
-        """Give it to the axes, with level lines."""
-        if self.by_powers:
-            ax.set_yscale("log")
-        ax.set_ylim(self.low, self.high)
-        ax.set_yticks(self.ticks, self.labels)
-        ax.minorticks_off()
-        ax.grid(axis="y", color=colour("faint"), linewidth=1)
-        ax.set_axisbelow(True)
-
-
-def _levels(values: Sequence[float], ceiling: float | None = None) -> Scale:
-    """Choose the range of y around values, by powers where they span more than a factor of 50."""
-    from matplotlib.ticker import MaxNLocator
-
-    low, high = min(values), max(values)
-    by_powers = low > 0 and high > 50 * low
-    if by_powers:
-        low, high = low / 1.3, min(high, 1e307) * 1.3
-        first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
-        ticks = [10.0**k for k in range(first, last + 1, math.ceil((last - first + 1) / 5))]
-        labels = [number(t, 1) if 1e-4 < t < 1e5 else power_of_ten(round(math.log10(t))) for t in ticks]
-    else:
-        pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-        low, high = low - pad, high + pad
-        if ceiling is not None:
-            high = min(high, ceiling + 1e-9)
-        ticks = [t for t in MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
-        step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-        places = max(0, -math.floor(math.log10(step) + 1e-9))
-        places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
-        labels = [
-            f"{t:.{places}f}".replace("-", "−") if places < 8 and abs(t) < 1e6 else number(float(t), 3) for t in ticks
-        ]
-    return Scale(low, high, ticks, labels, by_powers)
-
-
-def _pixel(ax: "Axes", d: Drawing, x: float, y: float) -> tuple[float, float]:
-    at = ax.transData.transform((x, y))
-    return float(at[0]), d.height - float(at[1])
-
-
-def _end_labels(d: Drawing, ends: list[tuple[float, str, str, bool]], x: float, top: float, bottom: float) -> None:
-    """Write two-line labels at the right of the curves' ends, moved apart where they would touch."""
-    ends = sorted(ends, key=lambda e: e[0])
-    gap = 36.0
-    at: list[float] = []
-    for wanted, *_ in ends:
-        at.append(max(wanted, at[-1] + gap) if at else max(wanted, top + 4))
-    limit = bottom - 16
-    for k in range(len(at) - 1, -1, -1):
-        at[k] = min(at[k], limit)
-        limit = at[k] - gap
-    for y, (wanted, words, role, bold) in zip(at, ends, strict=True):
-        name, value = words.split("\n")
-        if abs(y - wanted) > 3:
-            d.line([(x - 8, wanted), (x - 1, y)], role=role, width=0.8)
-        d.text(x + 2, y - 1, name, role=role, size=12, bold=bold)
-        d.text(x + 2, y + 13, value, role=role, size=12)

@@ -3,17 +3,23 @@
 The same input gives the same bytes. Colours are drawn as sentinels and leave as CSS classes, so that a picture in a
 page follows the page's light or dark colours, and a picture on its own carries both. Words are real text in the reader's
 own font (they can be searched and copied, and any script shows); formulas are outlines, since their layout can't bend.
+A picture can be had as pixels too, in the light colours: `png_of`.
 """
 
 import hashlib
 import io
 import re
 import threading
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
-from chainrule.pictures.text import cells, escape
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.pictures.text import cells, clean, escape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +39,14 @@ PALETTE: dict[str, tuple[str, str]] = {
     "training": ("#00684c", "#34c79f"),
     "held-out": ("#a0427c", "#e79ac6"),
     "backward": ("#b34700", "#ff9a57"),
+    # from slow to fast: viridis, the part of it that can be read on the paper
+    "ramp-1": ("#297b8e", "#22a884"),
+    "ramp-2": ("#2f6c8e", "#3bbb75"),
+    "ramp-3": ("#375b8d", "#5ec962"),
+    "ramp-4": ("#3f4889", "#85d54a"),
+    "ramp-5": ("#453581", "#addc30"),
+    "ramp-6": ("#471d6b", "#d5e21a"),
+    "ramp-7": ("#3b0145", "#fde725"),
 }
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
 
@@ -40,12 +54,28 @@ Anchor = Literal["left", "center", "right"]
 
 _SENTINELS = {role: f"#c0de{k:02x}" for k, role in enumerate(PALETTE, start=1)}
 _ROLES = {colour: role for role, colour in _SENTINELS.items()}
+# Fonts for signs that DejaVu Sans lacks, where the machine has them: only a PNG's words are drawn with a font of here.
+_MORE_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Droid Sans Fallback", "Hiragino Sans GB", "PingFang SC",
+    "Microsoft YaHei", "Arial Unicode MS", "Noto Sans Devanagari", "Noto Sans Thai", "Segoe UI Symbol", "Noto Sans Symbols2",
+)  # fmt: skip
 _DRAWING = threading.Lock()  # matplotlib's settings are the process's own, so one picture is drawn at a time
+
+
+class _Pixels:
+    """What a drawing becomes where `png_of` asks for pixels."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+        self.image: NDArray[np.uint8] | None = None
+
+
+_PIXELS: ContextVar[_Pixels | None] = ContextVar("pixels", default=None)
 
 
 def colour(role: str) -> str:
     """Colour to draw a role of the palette with; it leaves the SVG as a CSS class."""
-    return _SENTINELS[role]
+    return _SENTINELS[role] if _PIXELS.get() is None else PALETTE[role][0]
 
 
 def _classes(mode: int) -> str:
@@ -64,12 +94,22 @@ def palette_css() -> str:
     )
 
 
+def _fonts() -> list[str]:
+    """Give the families that words are drawn with: in an SVG they only take up room until the reader's font does."""
+    if _PIXELS.get() is None:
+        return ["DejaVu Sans"]
+    from matplotlib.font_manager import fontManager
+
+    here = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)]
+
+
 def _settings() -> Any:
     """Give matplotlib's own defaults, so that a user's matplotlibrc changes nothing, with ours over them."""
     import matplotlib as mpl
 
     ours = {
-        "font.family": ["DejaVu Sans"],
+        "font.family": _fonts(),
         "font.size": 12.0,
         "mathtext.fontset": "stix",
         "svg.fonttype": "none",
@@ -108,6 +148,7 @@ class Drawing:
         self.figure.patch.set_visible(False)
         self.pixels = Affine2D().scale(1, -1).translate(0, height)
         self._texts: list[tuple[str, str | None]] = []
+        self._uses: list[Sequence[tuple[float, float]]] = []
         self._body = ""
 
     def axes(self, left: float, top: float, width: float, height: float) -> "Axes":
@@ -130,7 +171,7 @@ class Drawing:
         """Write words with their baseline at y. They never pass through matplotlib: no markup, no missing glyphs."""
         from matplotlib.text import Text
 
-        token = f"crtext{len(self._texts):05d}"
+        token = f"crtext{len(self._texts):05d}" if _PIXELS.get() is None else clean(words)
         self._texts.append((str(words), tip))
         artist = Text(
             x, y, token, color=colour(role), fontsize=size, fontweight="bold" if bold else "normal",
@@ -211,14 +252,57 @@ class Drawing:
             )
         )
 
+    def dots(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], *, role: str, size: float, square: bool = False,
+        offsets: Sequence[tuple[float, float]] = ((0.0, 0.0),),
+    ) -> None:  # fmt: skip
+        """Draw round or square dots in pixels; in an SVG as one path, used again at each of the offsets."""
+        from matplotlib.patches import PathPatch
+        from matplotlib.path import Path
+
+        if not len(x) or not len(offsets):
+            return
+        if _PIXELS.get() is None:
+            self._uses.append(list(offsets))
+            offsets = [(0.0, 0.0)]
+        for dx, dy in offsets:
+            # a dot is a stroke of no length with a cap: not quite of none, since Agg drops such a one
+            ends = np.column_stack([x + dx - 0.01, y + dy, x + dx + 0.01, y + dy]).reshape(-1, 2)
+            codes = np.tile(np.array([Path.MOVETO, Path.LINETO], dtype=np.uint8), len(x))
+            patch = PathPatch(
+                Path(ends, codes), fill=False, edgecolor=colour(role), linewidth=size, transform=self.pixels,
+                capstyle="projecting" if square else "round",
+            )  # fmt: skip
+            patch.set_gid(f"crdots{len(self._uses) - 1:05d}")
+            self.figure.add_artist(patch)
+
     def render(self) -> None:
-        """Let matplotlib write its SVG and make it fit for a page."""
+        """Let matplotlib write its SVG and make it fit for a page; or its pixels, where they are asked for."""
+        pixels = _PIXELS.get()
+        if pixels is not None:
+            if pixels.image is not None:
+                raise ValueError("png_of draws one picture, not two")
+            pixels.image = self._rasterise(pixels.scale)
+            return
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
         out = io.StringIO()
         canvas: Any = FigureCanvasSVG(self.figure)
         canvas.print_svg(out, metadata={"Date": None, "Creator": None})
-        self._body = _tidy(out.getvalue(), self._texts)
+        self._body = _tidy(out.getvalue(), self._texts, self._uses)
+
+    def _rasterise(self, scale: float) -> NDArray[np.uint8]:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        self.figure.patch.set_visible(True)
+        self.figure.patch.set_facecolor(colour("paper"))
+        self.figure.dpi = 72 * scale
+        self.pixels.scale(scale)
+        canvas: Any = FigureCanvasAgg(self.figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph")  # no font of this machine has it: a box stands for it
+            canvas.draw()
+        return np.array(canvas.buffer_rgba(), dtype=np.uint8)
 
     def svg(self, kind: str, title: str, description: str, *, standalone: bool = False) -> str:
         """Give the SVG text.
@@ -266,6 +350,52 @@ def drawing(width: float, height: float) -> Iterator[Drawing]:
         picture.render()
 
 
+def pixels_of(draw: Callable[[], object], *, scale: float = 2.0) -> NDArray[np.uint8]:
+    """Give the pixels of the picture that `draw` draws, (height, width, 4), uint8; arguments as `png_of`."""
+    if not 0 < scale <= 16:
+        raise ValueError(f"scale={scale!r}: a number above 0 and at most 16 is needed")
+    wanted = _Pixels(scale)
+    token = _PIXELS.set(wanted)
+    try:
+        draw()
+    finally:
+        _PIXELS.reset(token)
+    if wanted.image is None:
+        raise ValueError("there is no picture to make a PNG of")
+    return wanted.image
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Write pixels as a PNG; the same pixels give the same bytes."""
+    from matplotlib.image import imsave
+
+    out = io.BytesIO()
+    imsave(out, image, format="png", origin="upper", metadata={"Software": None})  # type: ignore[dict-item]
+    return out.getvalue()
+
+
+def png_of(draw: Callable[[], object], *, scale: float = 2.0) -> bytes:
+    """Give a picture as a PNG, in the light colours.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws one picture, as any function of this package does: `lambda: odds_forest(names, w)`.
+    scale : float
+        Dots of the PNG per CSS pixel, up to 16.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        Where `draw` draws none, or more than one.
+    """
+    return encode_png(pixels_of(draw, scale=scale))
+
+
 def math_width(tex: str, size: float) -> float:
     """Width of a formula in CSS pixels."""
     from matplotlib.font_manager import FontProperties
@@ -288,13 +418,16 @@ def _outlined(*args: Any, **kwargs: Any) -> Any:
     return Outlined(*args, **kwargs)
 
 
-def _tidy(svg: str, texts: list[tuple[str, str | None]]) -> str:
+def _tidy(
+    svg: str, texts: list[tuple[str, str | None]], uses: Sequence[Sequence[tuple[float, float]]] = ()
+) -> str:  # fmt: skip
     """Keep the drawing of matplotlib's SVG: no prolog, no metadata, no global style, no id that nothing refers to."""
     body = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
     body = re.sub(r"<!--.*?-->", "", body, flags=re.S)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.S)
     body = body.replace("xlink:href=", "href=")
+    body = re.sub(r'<g id="crdots(\d{5})">\s*(<path [^>]*/>)\s*</g>', lambda m: _repeat(m[1], m[2], uses), body)
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
     body = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", body)
     body = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", body)
@@ -308,6 +441,13 @@ def _tidy(svg: str, texts: list[tuple[str, str | None]]) -> str:
 
 def _words(words: str, tip: str | None) -> str:
     return ">" + (f"<title>{escape(tip)}</title>" if tip is not None and tip != words else "") + escape(words) + "<"
+
+
+def _repeat(number: str, path: str, uses: Sequence[Sequence[tuple[float, float]]]) -> str:
+    """Write a path of dots once, to be used at each of its offsets."""
+    places = "".join(f'<use href="#dots{number}" x="{dx:g}" y="{dy:g}"/>' for dx, dy in uses[int(number)])
+    named = path.replace("<path ", f'<path id="dots{number}" ', 1)
+    return f"<defs>{named}</defs>\n{places}"
 
 
 def _style(css: str) -> str:

@@ -119,6 +119,26 @@ def shorten(name: object, width: float) -> str:
     return head + "…" + tail
 
 
+def wrapped(text: str, width: float) -> list[str]:
+    """Break a text into lines of at most `width` cells, at spaces where there are any."""
+    lines: list[str] = []
+    line = ""
+    for word in clean(text).split():
+        while cells(word) > width:  # no space in it to break at
+            head = word
+            while cells(head) > width:
+                head = head[:-1]
+            lines += [line] * bool(line) + [head]
+            line, word = "", word[len(head) :]
+        longer = f"{line} {word}" if line else word
+        if cells(longer) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = longer
+    return lines + [line] * bool(line)
+
+
 def tex_number(value: float | None, digits: int = 4, *, factor: bool = False) -> str:
     """Write a number for a formula; as a factor of a product a negative one gets parentheses."""
     text = number(value, digits)
