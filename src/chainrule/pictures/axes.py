@@ -166,3 +166,23 @@ def end_labels(d: Drawing, ends: list[tuple[float, str, str, bool]], x: float, t
             d.line([(x - 8, wanted), (x - 1, y)], role=role, width=0.8)
         d.text(x + 2, y - 1, name, role=role, size=12, bold=bold)
         d.text(x + 2, y + 13, value, role=role, size=12)
+
+
+def nice_ends(low: float, high: float) -> list[tuple[float, str]]:
+    """Give two or three round values within a small axis, from low to high, with their labels."""
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = [float(t) for t in MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
+    if len(ticks) > 3:
+        ticks = [ticks[0], ticks[-1]]
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    return [(t, tick_label(t, step)) for t in ticks or [low]]
+
+
+def tick_label(value: float, step: float) -> str:
+    """Write a tick with the decimals that its step needs."""
+    if value and not 1e-4 <= abs(value) < 1e6:
+        return number(value, 2)
+    places = max(0, min(8, -math.floor(math.log10(step) + 1e-9)))
+    places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
+    return f"{value:,.{places}f}".replace("-", "−")
