@@ -186,3 +186,15 @@ def tick_label(value: float, step: float) -> str:
     places = max(0, min(8, -math.floor(math.log10(step) + 1e-9)))
     places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
     return f"{value:,.{places}f}".replace("-", "−")
+
+
+def spread(wanted: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
+    """Move places, in increasing order, at least `gap` apart: down first, then up from the bottom where they reach it."""
+    at: list[float] = []
+    for y in wanted:
+        at.append(max(y, at[-1] + gap) if at else max(y, top))
+    limit = bottom
+    for k in range(len(at) - 1, -1, -1):
+        at[k] = min(at[k], limit)
+        limit = at[k] - gap
+    return at

@@ -247,6 +247,52 @@ def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1
     return d.svg("loss-of-g", "The loss of one row as a function of the probability g", says, standalone=standalone)
 
 
+def loss_of_z(z: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1"), standalone: bool = False) -> str:
+    """Draw the loss of one row as a function of z, log(1 + exp(-z)) for y = 1 and log(1 + exp(z)) for y = 0, with a rug.
+
+    Parameters
+    ----------
+    z : array_like (m,), float64
+        Log-odds of y = 1.
+    y, classes, standalone
+        As for `loss_of_g`.
+
+    Returns
+    -------
+    str
+        SVG text.
+    """
+    zs, labels = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    most = float(np.max(np.abs(zs[np.isfinite(zs)]), initial=3.0))
+    reach = min(10.0, max(4.0, math.ceil(most)))
+    inside = np.clip(zs, -reach, reach)
+    counts = [np.histogram(inside[labels == c], bins=120, range=(-reach, reach))[0] for c in (0.0, 1.0)]
+    with drawing(WIDTH, 290) as d:
+        ax = d.axes(46, 34, WIDTH - 62, 164)
+        ax.set_xlim(-reach, reach)
+        ax.set_ylim(0, reach * 1.02)
+        ax.set_xticks([])
+        ax.grid(axis="y", color=colour("faint"), linewidth=1)
+        ax.set_axisbelow(True)
+        grid = np.linspace(-reach, reach, 241)
+        ax.plot(grid, np.logaddexp(0, -grid), color=colour("one"), linewidth=2.4, zorder=3)
+        ax.plot(grid, np.logaddexp(0, grid), color=colour("zero"), linewidth=2.4, linestyle=(0, (6, 2)), zorder=3)
+        d.text(8, 18, "loss of one row, nats", role="muted", size=12)
+        for c, top, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
+            _rug(d, counts[c], 46, WIDTH - 62, top, role)
+            d.text(38, top + 14, f"y = {c}", role=ink, size=12, bold=True, anchor="right")
+        for at in (-1, -0.5, 0, 0.5, 1):
+            d.text(46 + (at + 1) / 2 * (WIDTH - 62), 268, number(at * reach), role="muted", size=12, anchor="center")
+        d.text(46 + (WIDTH - 62) / 2, 286, f"z, log-odds of {shorten(classes[1], 24)}", role="muted", size=12,
+               anchor="center")  # fmt: skip
+    says = (
+        f"y = 1 ({clean(classes[1])}): log(1 + exp(−z)). y = 0 ({clean(classes[0])}): log(1 + exp(z)). "
+        "Both are 0.6931 at z = 0. "
+        f"Below: {counted(int(counts[1].sum()), 'row')} of y = 1 and {counted(int(counts[0].sum()), 'row')} of y = 0."
+    )
+    return d.svg("loss-of-z", "The loss of one row as a function of the log-odds z", says, standalone=standalone)
+
+
 def _rug(d: Drawing, counts: NDArray[np.int64], left: float, width: float, top: float, role: str) -> None:
     """Draw strokes where rows are; a bin's darkness has five steps by the root of its count."""
     from matplotlib.collections import LineCollection

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,7 +54,7 @@ class Points:
 
     x: Floats
     y: Floats
-    label: NDArray[np.float64] | NDArray[np.int64]
+    label: NDArray[Any]
     of: int
 
 

@@ -1,0 +1,90 @@
+"""Which columns' derivatives dominate the gradient over the epochs, as SVG text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.pictures.axes import WIDTH, epochs_axis, pixel, spread
+from chainrule.pictures.style import colour, drawing
+from chainrule.pictures.text import clean, counted, number, shorten
+
+Floats = NDArray[np.float64]
+SHOWN = 5
+_ROLES = ("one", "backward", "training", "held-out", "ramp-7", "line")
+
+
+def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, standalone: bool = False) -> str:
+    """Draw each column's share of the gradient's size, |dL_dw_j| / sum_k |dL_dw_k|, over the epochs, stacked to 1.
+
+    Parameters
+    ----------
+    epochs : ndarray (k,), float64
+        Increasing; need not be every epoch.
+    shares : ndarray (k, n), float64
+        At least 0. A row is divided by its sum; one without a positive finite sum (a gradient of zero) is left out.
+    names : sequence of str, length n
+        Names of the columns. The five with the largest shares, the rows' average, are drawn by themselves, the rest together.
+    standalone : bool
+        With its own colours, to be a file of its own.
+
+    Returns
+    -------
+    str
+        SVG text.
+    """
+    e, s, order, labels = _chosen(np.asarray(epochs, dtype=np.float64), np.asarray(shares, dtype=np.float64), names)
+    left, top, height, right = 46.0, 34.0, 200.0, 140.0
+    with drawing(WIDTH, 280) as d:
+        d.text(8, 18, "share of the gradient, |∂L/∂wⱼ| of all", role="muted", size=12)
+        ax = d.axes(left, top, WIDTH - left - right, height)
+        across = epochs_axis(ax, float(e[-1]) if len(e) else 1.0)
+        ax.set_ylim(0, 1)
+        ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
+        d.text(left + (WIDTH - left - right) / 2, 276, "epoch", role="muted", size=12, anchor="center")
+        middles = []
+        base = np.zeros(len(e))
+        for k, label in enumerate(labels):
+            role = _ROLES[min(k, len(_ROLES) - 1)] if k < len(order) else "line"
+            if len(e):
+                x = across(e)
+                ax.fill_between(x, base, base + s[:, k], color=colour(role), alpha=0.75, linewidth=0)
+                if k:
+                    ax.plot(x, base, color=colour("paper"), linewidth=1.2)
+                middles.append((pixel(ax, d, 0, float(base[-1] + s[-1, k] / 2))[1], label, role, float(s[-1, k])))
+                base = base + s[:, k]
+        edge = WIDTH - right
+        middles.sort(key=lambda m: m[0])
+        for y, (wanted, label, role, share) in zip(
+            spread([m[0] for m in middles], 16, top + 6, top + height), middles, strict=True
+        ):
+            d.line([(edge + 2, wanted), (edge + 11, y)], role=role, width=1.4)
+            value = f"{100 * share:.0f}%"
+            room = (right - 22) / (0.6 * 12) - len(value) - 1
+            d.text(edge + 14, y + 4, f"{shorten(label, room)} {value}", size=12, tip=f"{clean(label)} {value}")
+    says = [
+        f"{clean(label)}: {100 * float(s[0, k]):.3g}% at epoch {number(float(e[0]))}, {100 * float(s[-1, k]):.3g}% at "
+        f"epoch {number(float(e[-1]))}, at most {100 * float(s[:, k].max()):.3g}%."
+        for k, label in enumerate(labels)
+        if len(e)
+    ]
+    return d.svg("shares", "Each column's share of the gradient over the epochs",
+                 " ".join(says) or "The gradient is 0 at every epoch.", standalone=standalone)  # fmt: skip
+
+
+def _chosen(e: Floats, s: Floats, names: Sequence[str]) -> tuple[Floats, Floats, list[int], list[str]]:
+    """Give epochs and shares with a sum of 1, the strongest columns apart and the rest in one; their numbers; all names."""
+    largest = s.max(axis=1, initial=0.0)
+    keep = np.isfinite(s).all(axis=1) & (largest > 0)
+    e, s = e[keep], s[keep] / largest[keep, None]
+    s = s / s.sum(axis=1, keepdims=True)
+    mean = s.mean(axis=0) if len(e) else np.zeros(s.shape[1])
+    shown = len(names) if len(names) <= SHOWN + 1 else SHOWN
+    order = np.argsort(-mean, kind="stable")[:shown].tolist()
+    rest = sorted(set(range(len(names))) - set(order))
+    labels = [str(names[j]) for j in order]
+    s_shown = s[:, order]
+    if rest:
+        labels.append(counted(len(rest), "other column"))
+        s_shown = np.column_stack([s_shown, s[:, rest].sum(axis=1)])
+    return e, s_shown, order, labels
