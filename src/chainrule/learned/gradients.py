@@ -1,0 +1,135 @@
+"""The gradient at points that a run passed, computed again on all training rows, and the curvature where it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.objective import Objective
+from chainrule.result import Result
+from chainrule.rows import DenseRows, Units
+from chainrule.trace import Trace
+
+Floats = NDArray[np.float64]
+
+MOST_POINTS = 60  # each is a read of the data
+FEWEST_POINTS = 12
+MOST_NUMBERS = 6e9  # of the table, read for all points together: some seconds
+MOST_COLUMNS = 500  # up to here the eigenvalues of a Hessian are found at once
+NEAR_OPTIMUM = 1e-6  # nats: where the curvature is the optimum's
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradient of F at points that a run passed, each from a read of all training rows.
+
+    Attributes
+    ----------
+    epochs : (k,) int64
+    names : tuple of str, length n + 1
+        Of the columns; the last is the bias.
+    dL_dw, dL_db : (k, n) and (k,)
+        Penalty included, nats per unit.
+    standardized : bool
+        Units: of all columns standardised, or those of the fit, in which gradient descent stepped.
+    local_limit : float, optional
+        2/lambda_max(H) where the run ended, in the fit's units: near there, steps of a larger rate overshoot for good.
+    at_optimum : bool
+        Whether that point is within 1e-6 nats of the optimum.
+    """
+
+    epochs: NDArray[np.int64]
+    names: tuple[str, ...]
+    dL_dw: Floats
+    dL_db: Floats
+    standardized: bool
+    local_limit: float | None
+    at_optimum: bool
+
+    @property
+    def sizes(self) -> Floats:
+        """|dL_dw_j| and |dL_db|, (k, n + 1)."""
+        return np.abs(np.column_stack([self.dL_dw, self.dL_db]))
+
+    @property
+    def shares(self) -> Floats:
+        """Each one's part of their sum, (k, n + 1); rows of zeros where the gradient is zero."""
+        total = self.sizes.sum(axis=1, keepdims=True)
+        return np.divide(self.sizes, total, out=np.zeros_like(self.sizes), where=total > 0)
+
+
+def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
+    """Read the training rows again at points that the run passed, from its first to its last, spread by powers.
+
+    Parameters
+    ----------
+    rows : DenseRows
+        The training rows, in the user's units.
+    result : Result
+
+    Returns
+    -------
+    Gradients or None
+        None where the run has no epoch after its start, or F is not finite.
+    """
+    trace = result.trace
+    if len(trace) < 2:
+        return None
+    rows = rows.as_given()
+    # Newton's way is the same in all units: those of standardised columns can be compared
+    is_newton = result.method == "newton" and result.fit_intercept
+    theirs = Units(result.center, result.scale)
+    columns = np.ones(rows.n_features, dtype=np.bool_) if is_newton else (theirs.center != 0) | (theirs.scale != 1)
+    if columns.any():
+        rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
+    alpha = result.alpha * (theirs.scale / rows.units.scale) ** 2
+    objective = Objective(rows, alpha, result.fit_intercept)
+
+    def here(k: int) -> tuple[Floats, float]:
+        return rows.units.to_fit(*theirs.to_user(trace.w[k], float(trace.b[k]))) if is_newton else (trace.w[k], trace.b[k])
+
+    chosen = spread_points(trace, points_for(rows))
+    pairs = [(k, objective.evaluate(*here(k))) for k in chosen.tolist()]
+    finite = [k for k, e in pairs if e.finite]
+    at = [e for _, e in pairs if e.finite]
+    if not at:
+        return None
+    return Gradients(
+        epochs=trace.columns["epoch"].astype(np.int64)[finite],
+        names=(*result.feature_names, "bias b"),
+        dL_dw=np.array([e.grad_w for e in at]),
+        dL_db=np.array([e.grad_b for e in at]),
+        standardized=is_newton,
+        local_limit=None if result.method == "newton" else _local_limit(objective, result),
+        at_optimum=result.certificate.kind == "bound" and result.certificate.gap <= NEAR_OPTIMUM,
+    )
+
+
+def points_for(rows: DenseRows) -> int:
+    """Say how many points are worth their reads."""
+    affordable = int(MOST_NUMBERS / (rows.n_rows * rows.n_features))
+    return max(FEWEST_POINTS, min(MOST_POINTS, affordable))
+
+
+def spread_points(trace: Trace, count: int, first: float = 0.0) -> NDArray[np.intp]:
+    """Choose about `count` of the epochs kept, the last among them, from `first` on, spread by powers."""
+    epochs = trace.columns["epoch"].astype(np.float64)
+    inside = np.flatnonzero(epochs >= first)
+    if len(inside) <= count:
+        return inside
+    first = max(first, epochs[inside[0]])
+    wanted = np.expm1(np.linspace(np.log1p(first), np.log1p(epochs[-1]), count))
+    after = np.clip(np.searchsorted(epochs, wanted), 1, len(epochs) - 1)
+    nearest = np.where(wanted - epochs[after - 1] < epochs[after] - wanted, after - 1, after)
+    return np.unique(np.clip(nearest, inside[0], len(epochs) - 1))
+
+
+def _local_limit(objective: Objective, result: Result) -> float | None:
+    if objective.n_features > MOST_COLUMNS or result.learning_rate is None:
+        return None
+    at = objective.evaluate(result.w_fit, result.b_fit, hessian=True)
+    assert at.hessian is not None
+    curvature = float(np.linalg.eigvalsh(at.hessian)[-1]) if np.isfinite(at.hessian).all() else 0.0
+    return 2.0 / curvature if curvature > 0 else None
