@@ -36,6 +36,7 @@ LAYERS = [
     {"explain"},
     {"recipe"},
     {"training"},
+    {"learned"},
     {"pictures"},
     {"report"},
     {"layout"},

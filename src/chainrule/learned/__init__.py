@@ -3,15 +3,19 @@
 from chainrule.learned.gradients import Gradients, gradients_of
 from chainrule.learned.maps import Maps, maps_of
 from chainrule.learned.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
+from chainrule.learned.whole import Learned, learned_by, training_rows
 
 __all__ = [
     "NEAR",
     "Gradients",
     "HalfTime",
     "HeldOutProgress",
+    "Learned",
     "Maps",
     "Progress",
     "gradients_of",
+    "learned_by",
     "maps_of",
     "progress_of",
+    "training_rows",
 ]

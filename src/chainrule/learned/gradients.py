@@ -32,6 +32,8 @@ class Gradients:
         Of the columns; the last is the bias.
     dL_dw, dL_db : (k, n) and (k,)
         Penalty included, nats per unit.
+    steps : bool
+        Whether `epochs` are steps of Newton's method.
     standardized : bool
         Units: of all columns standardised, or those of the fit, in which gradient descent stepped.
     local_limit : float, optional
@@ -44,6 +46,7 @@ class Gradients:
     names: tuple[str, ...]
     dL_dw: Floats
     dL_db: Floats
+    steps: bool
     standardized: bool
     local_limit: float | None
     at_optimum: bool
@@ -101,6 +104,7 @@ def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
         names=(*result.feature_names, "bias b"),
         dL_dw=np.array([e.grad_w for e in at]),
         dL_db=np.array([e.grad_b for e in at]),
+        steps=result.method == "newton",
         standardized=is_newton,
         local_limit=None if result.method == "newton" else _local_limit(objective, result),
         at_optimum=result.certificate.kind == "bound" and result.certificate.gap <= NEAR_OPTIMUM,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
+from chainrule.learned import Learned
 
 if TYPE_CHECKING:
     from chainrule.pictures.curves import TraceLike
@@ -107,6 +108,8 @@ class ReportInputs:
         Where the data come from, as text.
     learning : Learning, optional
         Gradient descent on the same objective: the learning curves are then its own.
+    learned : Learned, optional
+        How the run of the learning curves learned.
     """
 
     title: str
@@ -121,6 +124,7 @@ class ReportInputs:
     notes: Sequence[str] = ()
     sources: Sequence[str] = ()
     learning: Learning | None = None
+    learned: Learned | None = None
 
 
 def check_inputs(inputs: ReportInputs) -> None:

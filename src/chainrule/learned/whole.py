@@ -1,0 +1,54 @@
+"""All that is told of how a training learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.learned.gradients import Gradients, gradients_of
+from chainrule.learned.maps import Maps, maps_of
+from chainrule.learned.progress import Progress, progress_of
+from chainrule.rows import DenseRows
+from chainrule.training import Training
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Progress from the trace; gradients and maps, each None where there is nothing to show.
+
+    no_maps : why there are no maps; empty where there are.
+    """
+
+    progress: Progress
+    gradients: Gradients | None = None
+    maps: Maps | None = None
+    no_maps: str = ""
+
+
+def learned_by(training: Training) -> Learned:
+    """Tell how a training learned, with some reads of its rows (`gradients.points_for`)."""
+    rows, result = training_rows(training), training.result
+    numeric = np.asarray(training.prepared.schema.numeric)
+    maps = maps_of(rows, result, numeric)
+    return Learned(
+        progress=progress_of(result, training.deviations),
+        gradients=gradients_of(rows, result),
+        maps=maps,
+        no_maps="" if maps is not None or len(result.trace) < 2 else _why_no_maps(int(numeric.sum())),
+    )
+
+
+def _why_no_maps(numbers: int) -> str:
+    has = {0: "the model reads none", 1: "the model reads one"}.get(numbers, "fewer than two of the model's vary")
+    return f"A map needs two columns of numbers, and {has}"
+
+
+def training_rows(training: Training) -> DenseRows:
+    """See the training rows where they lie in the table's design, in the user's units."""
+    prepared = training.prepared
+    design, result = prepared.design, training.result
+    assert design.y is not None  # a training has labels
+    codes = (design.y == 1).astype(np.uint8)
+    whole = DenseRows(design.X, codes, design.weights, prepared.schema.feature_names, result.threads)
+    return whole if len(prepared.train) == whole.n_rows else whole.take(prepared.train)
