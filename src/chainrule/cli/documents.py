@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.certificate import digits_of
+from chainrule.learned import progress_of
 from chainrule.training import Training, WholeGradient
 
 SCHEMA_VERSION = 1
@@ -42,6 +43,7 @@ def fit_document(training: Training, table: str, files: Mapping[str, Path | None
         "predictions": training.predictions,
         "notes": list(prepared.notes),
         "files": {name: None if path is None else str(path) for name, path in files.items()},
+        "learned": progress_of(training.result, training.deviations).to_dict(),
         "result": result,
     }
 
@@ -87,6 +89,7 @@ def descent_document(learning: Training, optimum: Training) -> dict[str, Any]:
     return {
         "result": learning.result.to_dict(),
         "epochs": [{name: column[k].item() for name, column in columns.items()} for k in shown],
+        "learned": progress_of(learning.result, learning.deviations).to_dict(),
         "largest_difference": float(apart.max()),
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.cli.documents import proven_digits
 from chainrule.cli.outputs import plain
 from chainrule.files import write_atomically
+from chainrule.learned import learned_by
 from chainrule.report import Coefficients, Learning, Part, ReportInputs, render_report
 from chainrule.screen import as_options, run_and_certificate
 from chainrule.training import Training, closest_call, explain
@@ -55,6 +56,7 @@ def write_report(
             predictions=training.predictions,
             notes=prepared.notes,
             sources=tuple(sources),
+            learned=learned_by(training if learning is None else learning),
             learning=None
             if learning is None
             else Learning(_as_on_the_command_line(plain(learning.result.to_dict())), learning.result.trace),

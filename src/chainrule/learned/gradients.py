@@ -60,7 +60,9 @@ class Gradients:
     def shares(self) -> Floats:
         """Each one's part of their sum, (k, n + 1); rows of zeros where the gradient is zero."""
         total = self.sizes.sum(axis=1, keepdims=True)
-        return np.divide(self.sizes, total, out=np.zeros_like(self.sizes), where=total > 0)
+        parts = np.zeros_like(self.sizes)
+        np.divide(self.sizes, total, out=parts, where=total > 0)
+        return parts
 
 
 def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
@@ -91,7 +93,9 @@ def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
     objective = Objective(rows, alpha, result.fit_intercept)
 
     def here(k: int) -> tuple[Floats, float]:
-        return rows.units.to_fit(*theirs.to_user(trace.w[k], float(trace.b[k]))) if is_newton else (trace.w[k], trace.b[k])
+        return (
+            rows.units.to_fit(*theirs.to_user(trace.w[k], float(trace.b[k]))) if is_newton else (trace.w[k], trace.b[k])
+        )
 
     chosen = spread_points(trace, points_for(rows))
     pairs = [(k, objective.evaluate(*here(k))) for k in chosen.tolist()]

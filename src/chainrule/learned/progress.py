@@ -153,7 +153,9 @@ def _half_times(result: Result, deviations: ArrayLike) -> tuple[HalfTime, ...]:
     is_far = left > left[0] / 2
     # the epoch after the last one that was still far; the last is never far
     at = len(W) - np.argmax(is_far[::-1], axis=0)
-    times = [HalfTime(result.feature_names[j], int(epochs[k])) for j, k in zip(strong.tolist(), at.tolist(), strict=True)]
+    times = [
+        HalfTime(result.feature_names[j], int(epochs[k])) for j, k in zip(strong.tolist(), at.tolist(), strict=True)
+    ]
     return tuple(sorted(times, key=lambda time: time.epoch))
 
 

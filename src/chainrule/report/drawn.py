@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.learned import Learned
 from chainrule.losses import sigmoid
 from chainrule.pictures import charts, curves
 from chainrule.pictures.graph_picture import row_graph_svg
+from chainrule.pictures.maps import MapPanel, Points, decision_maps
+from chainrule.pictures.shares import gradient_shares
+from chainrule.pictures.text import number
 from chainrule.report.inputs import ReportInputs, is_newton, numeric_columns
 from chainrule.report.templates import markup
 
@@ -27,6 +31,8 @@ def charts_of(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
         "odds": charts.odds_forest(c.names, np.where(per_sd, w * scale, w), per_sd=per_sd),
         "probabilities": charts.probability_histogram(g, y, classes=classes),
         "loss_of_g": charts.loss_of_g(g, y, classes=classes),
+        "loss_of_z": charts.loss_of_z(inputs.training.z, y, classes=classes),
+        **_learned(inputs.learned, classes),
     }
     if inputs.held_out is not None:
         held_out = inputs.held_out
@@ -51,6 +57,28 @@ def _curves(inputs: ReportInputs) -> dict[str, str]:
         runs.append(_descent(learning.result, learning.trace, low))
     gap = curves.gap_curves(runs, tol=result.get("tol"), infimum=proven.get("kind") == "infimum")
     return made if gap is None else made | {"gap": gap}
+
+
+def _learned(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str]:
+    """Draw the shares of the gradient and the maps, where there are any."""
+    made = {}
+    if learned is not None and learned.gradients is not None:
+        g = learned.gradients
+        made["shares"] = gradient_shares(g.epochs.astype(np.float64), g.shares, g.names)
+    if learned is not None and learned.maps is not None:
+        m, unit = learned.maps, learned.progress.unit
+        panels = [
+            MapPanel(f"{unit} {epoch:,}", (float(w[0]), float(w[1])), float(b), _loss_note(float(loss)))
+            for epoch, w, b, loss in zip(m.epochs.tolist(), m.w, m.b, m.loss, strict=True)
+        ]
+        points = Points(m.x, m.y, m.label, m.of)
+        made["maps"] = decision_maps([("", panels)], points, x_label=m.names[0], y_label=m.names[1], classes=classes,
+                                     x_range=m.x_range, y_range=m.y_range)  # fmt: skip
+    return made
+
+
+def _loss_note(loss: float) -> str:
+    return f"loss {number(loss, 3)}" if np.isfinite(loss) else ""
 
 
 def _descent(result: Mapping[str, Any], trace: "TraceLike", optimum_at_least: float | None) -> curves.Descent:

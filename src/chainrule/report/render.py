@@ -6,6 +6,7 @@ from chainrule.losses import sigmoid
 from chainrule.report.drawn import charts_of, graphs_of
 from chainrule.report.inputs import READ, ReportInputs, check_inputs, is_newton
 from chainrule.report.lines import SHOWN_COEFFICIENTS, coefficient_lines, ledger_lines, metrics_lines, strongest_feature
+from chainrule.report.story import captions, mistakes, story
 from chainrule.report.templates import stylesheet, template
 from chainrule.report.words import certificate_told, lead, learning_told, notes_of, other_reads, rate_bar, trouble_of
 
@@ -44,11 +45,15 @@ def render_report(inputs: ReportInputs) -> str:
         target=schema.get("target"),
         classes=classes,
         result={**dict.fromkeys(READ), **inputs.result},
-        rate=rate_bar(inputs.result),
+        rate=rate_bar(inputs.result, inputs.learned),
         certificate=certificate_told(inputs.result),
         steps=is_newton(inputs.result),
         other_reads=other_reads(inputs),
         learning=learning_told(inputs),
+        story=[] if inputs.learned is None else story(inputs.learned),
+        learned_captions=captions(inputs.learned, classes),
+        no_maps="" if inputs.learned is None else inputs.learned.no_maps,
+        mistakes=mistakes(inputs.training),
         trace_note=getattr(inputs.trace if inputs.learning is None else inputs.learning.trace, "note", ""),
         parts=metrics_lines(inputs),
         charts=charts_of(inputs, classes),

@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.certificate import KINDS, downward, upward
+from chainrule.learned import Learned
 from chainrule.pictures.text import between, counted, number
 from chainrule.report.inputs import READ, ReportInputs, is_newton
+from chainrule.report.story import rates_told
 from chainrule.report.templates import percent
 from chainrule.verdict import floor_digits
+
+MOST_OFTEN = 20.0  # as large as the other limit: a local limit that is shown with it
 
 
 def lead(inputs: ReportInputs) -> str:
@@ -118,16 +122,28 @@ def learning_told(inputs: ReportInputs) -> dict[str, Any] | None:
     result = inputs.learning.result
     return {
         "result": {**dict.fromkeys(READ), **result},
-        "rate": rate_bar(result),
+        "rate": rate_bar(result, inputs.learned),
         "certificate": certificate_told(result),
     }
 
 
-def rate_bar(result: Mapping[str, Any]) -> dict[str, float | bool] | None:
-    """Place the learning rate and its limit on a common scale, in percent."""
+def rate_bar(result: Mapping[str, Any], learned: Learned | None = None) -> dict[str, Any] | None:
+    """Place the learning rate and its limits, everywhere and where the run ended, on a common scale, in percent."""
     rate, limit = result.get("learning_rate"), result.get("learning_rate_limit")
     if not rate or not limit:
         return None
-    end = max(rate, limit) * 1.08
-    fill, mark = 100 * rate / end, 100 * limit / end
-    return {"rate": rate, "shown": floor_digits(limit), "fill": fill, "mark": mark, "above": rate > limit}
+    gradients = None if learned is None else learned.gradients
+    local = None if gradients is None else gradients.local_limit
+    shown = local is not None and local <= MOST_OFTEN * max(rate, limit)  # else it would leave the others no room
+    end = max(rate, limit, local if local is not None and shown else 0.0) * 1.08
+    return {
+        "rate": rate,
+        "shown": floor_digits(limit),
+        "fill": 100 * rate / end,
+        "mark": 100 * limit / end,
+        "above": rate > limit,
+        "local": 100 * local / end if local is not None and shown else None,
+        "at": "at the optimum" if gradients is not None and gradients.at_optimum else "where it ended",
+        "local_shown": None if local is None else floor_digits(local),
+        "told": rates_told(learned, result),
+    }
