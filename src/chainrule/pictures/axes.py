@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,9 +173,7 @@ def nice_ends(low: float, high: float) -> list[tuple[float, str]]:
     """Give two or three round values within a small axis, from low to high, with their labels."""
     from matplotlib.ticker import MaxNLocator
 
-    ticks = [float(t) for t in MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
-    if len(ticks) > 3:
-        ticks = [ticks[0], ticks[-1]]
+    ticks = [float(t) for t in MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high]
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
     return [(t, tick_label(t, step)) for t in ticks or [low]]
 
@@ -188,13 +187,146 @@ def tick_label(value: float, step: float) -> str:
     return f"{value:,.{places}f}".replace("-", "−")
 
 
-def spread(wanted: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
-    """Move places, in increasing order, at least `gap` apart: down first, then up from the bottom where they reach it."""
-    at: list[float] = []
-    for y in wanted:
-        at.append(max(y, at[-1] + gap) if at else max(y, top))
-    limit = bottom
-    for k in range(len(at) - 1, -1, -1):
-        at[k] = min(at[k], limit)
-        limit = at[k] - gap
-    return at
+def spread(wanted: Sequence[float], heights: Sequence[float], top: float, bottom: float) -> list[float]:
+    """Move the middles of boxes apart until none touch, all together as little as can be (least squares).
+
+    wanted: middles, increasing; heights: of the boxes. In place of too little room between top and bottom they overlap
+    evenly.
+    """
+    if not len(wanted):
+        return []
+    shrink = min(1.0, (bottom - top) / max(sum(heights), 1e-9))
+    h = [shrink * v for v in heights]
+    # the middles' order is kept when what the boxes above take up is subtracted: an isotonic regression
+    below = np.concatenate([[0.0], np.cumsum([(a + b) / 2 for a, b in pairwise(h)])])
+    blocks: list[list[float]] = []  # [sum, count]
+    for value in np.asarray(wanted, dtype=np.float64) - below:
+        blocks.append([float(value), 1.0])
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] >= blocks[-1][0] / blocks[-1][1]:
+            last = blocks.pop()
+            blocks[-1] = [blocks[-1][0] + last[0], blocks[-1][1] + last[1]]
+    level = [total / count for total, count in blocks for _ in range(int(count))]
+    low, high = top + h[0] / 2, bottom - h[-1] / 2 - float(below[-1])
+    return [float(min(max(v, low), max(low, high)) + b) for v, b in zip(level, below, strict=True)]
+
+
+@dataclass(frozen=True)
+class SideLabel:
+    """Lines of words at the right of a chart for what ends at (x, y) pixels; the first line bold where `bold`."""
+
+    x: float
+    y: float
+    lines: Sequence[str]
+    role: str
+    bold: bool = True
+    leader: bool = True
+
+
+def side_labels(d: Drawing, labels: Sequence[SideLabel], left: float, top: float, bottom: float) -> None:
+    """Write labels from `left` on, each with a thin line from the end that it names, moved apart where they would touch."""
+    labels = sorted(labels, key=lambda label: label.y)
+    heights = [15.0 * len(label.lines) + 6 for label in labels]
+    places = spread([label.y for label in labels], heights, top, bottom)
+    for label, middle in zip(labels, places, strict=True):
+        if label.leader:
+            if label.x < left - 14:
+                d.line([(label.x + 3, label.y), (left - 12, label.y)], role=label.role, width=0.8, alpha=0.6)
+            d.line([(left - 12, label.y), (left - 3, middle)], role=label.role, width=0.9)
+        for k, line in enumerate(label.lines):
+            y = middle + 4 + 15 * (k - (len(label.lines) - 1) / 2)
+            d.text(left, y, line, role=label.role, size=12, bold=label.bold and k == 0)
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def beside(
+    end: tuple[float, float], size: tuple[float, float], curves: Sequence[Floats], within: Box, taken: list[Box]
+) -> tuple[float, float] | None:  # fmt: skip
+    """Find a place for a label at the end of a curve, within the chart, that no curve and no other label touches.
+
+    Parameters
+    ----------
+    end, size : (float, float)
+        Of the curve, and of the label, in pixels.
+    curves : sequence of ndarray (k, 2)
+        Pixels along every curve, a few apart.
+    within : Box
+        The chart.
+    taken : list of Box
+        The labels so far; the new one is added.
+
+    Returns
+    -------
+    (float, float) or None
+        Top left corner.
+    """
+    (x, y), (w, h) = end, size
+    for left, top in (
+        (x + 9, y - h / 2),
+        (x + 7, y - h - 5),
+        (x + 7, y + 5),
+        (x - w - 7, y + 5),
+        (x - w - 7, y - h - 5),
+    ):
+        box = (left - 2, top - 1, left + w + 2, top + h + 1)
+        inside = within[0] <= box[0] and within[1] <= box[1] and box[2] <= within[2] and box[3] <= within[3]
+        hit = any(((c >= box[:2]) & (c <= box[2:])).all(axis=1).any() for c in curves)
+        clash = any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken)
+        if inside and not hit and not clash:
+            taken.append(box)
+            return left, top
+    return None
+
+
+def along(ax: "Axes", d: Drawing, x: Floats, y: Floats) -> Floats:
+    """Give pixels along a curve, at most three apart."""
+    at = ax.transData.transform(np.column_stack([x, y]))
+    at[:, 1] = d.height - at[:, 1]
+    if len(at) < 2:
+        return at
+    far = np.clip(np.ceil(np.abs(np.diff(at, axis=0)).max(axis=1) / 3), 1, 400).astype(np.int64)
+    place = np.repeat(np.arange(len(far)), far) + np.concatenate([np.arange(n) / n for n in far])
+    place = np.r_[place, len(far)]
+    k = np.arange(len(at))
+    return np.column_stack([np.interp(place, k, at[:, 0]), np.interp(place, k, at[:, 1])])
+
+
+_COLUMN = 2.0  # pixels; of a curve with more points in a column only how far they reach can be seen
+_BAND = 12  # columns: a shorter band is no band
+
+
+def stroke(
+    ax: "Axes", x: Floats, y: Floats, *, role: str, dashes: Any = "-", width: float = 2.0
+) -> None:  # fmt: skip
+    """Draw a curve; from where its points lie too dense to be told apart, a swinging one as the band that it fills.
+
+    The axes' limits are set before; x and y are finite, x increasing.
+    """
+    if not len(x):
+        return
+    ink = colour(role)
+    pixels = ax.transData.transform(np.column_stack([x, y]))
+    column = np.floor(pixels[:, 0] / _COLUMN)
+    starts = np.flatnonzero(np.r_[True, np.diff(column) > 0])
+    if len(starts) > 1 and len(x) - starts[-1] < 3:
+        starts = starts[:-1]  # the last column is not yet full
+    counts = np.diff(np.r_[starts, len(x)])
+    sparse = np.flatnonzero(counts[:-1] < 3)
+    first = int(sparse[-1]) + 1 if len(sparse) else 0
+    low, high = np.minimum.reduceat(y, starts)[first:], np.maximum.reduceat(y, starts)[first:]
+    mid = (x[starts] + x[np.r_[starts[1:] - 1, len(x) - 1]])[first:] / 2
+    tall = (
+        ax.transData.transform(np.column_stack([mid, high]))[:, 1]
+        - ax.transData.transform(np.column_stack([mid, low]))[:, 1]
+    )
+    if len(mid) < _BAND or float(np.median(np.abs(tall))) < 2.5:
+        x, y = thin(x, y)
+        ax.plot(x, y, color=ink, linewidth=width, linestyle=dashes, zorder=3)
+        return
+    end = int(starts[first]) + 1
+    if end > 1:
+        ax.plot(x[:end], y[:end], color=ink, linewidth=width, linestyle=dashes, zorder=3)
+    ax.fill_between(mid, low, high, color=ink, alpha=0.35, linewidth=0, zorder=3)
+    for edge in (low, high):
+        ax.plot(mid, edge, color=ink, linewidth=0.9, zorder=3)

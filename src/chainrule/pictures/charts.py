@@ -5,6 +5,7 @@ Each is for inlining in a page that has `style.palette_css()`. None draws a mark
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,7 +203,8 @@ def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1
     Parameters
     ----------
     g, y, classes, standalone
-        As for `probability_histogram`. The rug has at most 120 strokes a class, darker where more rows are.
+        As for `probability_histogram`. The rug has at most 120 strokes a class, darker where more rows are. Rows whose own
+        class has a probability below 0.1 are counted as sure and wrong.
 
     Returns
     -------
@@ -210,39 +212,22 @@ def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1
         SVG text.
     """
     p, labels = np.asarray(g, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    grid = np.linspace(0.01, 1, 199)
+    with np.errstate(divide="ignore"):
+        wrong = [_wrong(-np.log1p(-p[labels == 0])), _wrong(-np.log(p[labels == 1]))]
     counts = [np.histogram(p[labels == c], bins=120, range=(0, 1))[0] for c in (0.0, 1.0)]
-    with drawing(WIDTH, 290) as d:
-        ax = d.axes(46, 34, WIDTH - 62, 164)
-        ax.set_xlim(0, 1)
-        ax.set_ylim(0, 4.6)
-        ax.set_yticks([0, 1, 2, 3, 4], ["0", "1", "2", "3", "4"])
-        ax.set_xticks([])
-        ax.grid(axis="y", color=colour("faint"), linewidth=1)
-        ax.set_axisbelow(True)
-        grid = np.linspace(0.01, 1, 199)
-        ax.plot(grid, -np.log(grid), color=colour("one"), linewidth=2.4, zorder=3)
-        ax.plot(1 - grid, -np.log(grid), color=colour("zero"), linewidth=2.4, linestyle=(0, (6, 2)), zorder=3)
-        d.text(8, 18, "loss of one row, nats", role="muted", size=12)
-        for c, top, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
-            _rug(d, counts[c], 46, WIDTH - 62, top, role)
-            d.text(38, top + 14, f"y = {c}", role=ink, size=12, bold=True, anchor="right")
-        for at, label in ((0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1, "1")):
-            d.text(46 + at * (WIDTH - 62), 268, label, role="muted", size=12, anchor="center")
-        d.text(
-            46 + (WIDTH - 62) / 2,
-            286,
-            f"g, probability of {shorten(classes[1], 24)}",
-            role="muted",
-            size=12,
-            anchor="center",
-        )
-        d.math(46 + 0.135 * (WIDTH - 62), 96, r"-\log\, g", role="one", size=16)
-        d.math(46 + 0.865 * (WIDTH - 62), 96, r"-\log(1-g)", role="zero-text", size=16, anchor="right")
+    ticks = [(0.0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1.0, "1")]
+    formulas = (r"-\log\, g", r"-\log(1-g)")
+    chart = _LossChart(
+        (0, 1), 4.6, [0, 1, 2, 3, 4], ticks, (_SURE, 1 - _SURE), "g, probability of", formulas, (0.135, 96)
+    )
+    with drawing(WIDTH, 356) as d:
+        chart.draw(d, (grid, -np.log(grid)), (1 - grid, -np.log(grid)), counts, wrong, classes)
     says = (
         f"y = 1 ({clean(classes[1])}): the loss falls from infinity at g = 0 to 0 at g = 1, and is 0.6931 at g = 0.5. "
         f"y = 0 ({clean(classes[0])}): it rises from 0 at g = 0 to infinity at g = 1. "
         f"Below: {counted(int(counts[1].sum()), 'row')} of y = 1 and {counted(int(counts[0].sum()), 'row')} of y = 0 "
-        "at their g."
+        f"at their g. {_told_wrong(wrong, counts)}"
     )
     return d.svg("loss-of-g", "The loss of one row as a function of the probability g", says, standalone=standalone)
 
@@ -253,7 +238,7 @@ def loss_of_z(z: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1
     Parameters
     ----------
     z : array_like (m,), float64
-        Log-odds of y = 1.
+        Log-odds of y = 1; rows beyond the axis, which ends at 12 or earlier, are in the rug's last stroke.
     y, classes, standalone
         As for `loss_of_g`.
 
@@ -263,34 +248,117 @@ def loss_of_z(z: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1
         SVG text.
     """
     zs, labels = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    most = float(np.max(np.abs(zs[np.isfinite(zs)]), initial=3.0))
-    reach = min(10.0, max(4.0, math.ceil(most)))
-    inside = np.clip(zs, -reach, reach)
-    counts = [np.histogram(inside[labels == c], bins=120, range=(-reach, reach))[0] for c in (0.0, 1.0)]
-    with drawing(WIDTH, 290) as d:
-        ax = d.axes(46, 34, WIDTH - 62, 164)
-        ax.set_xlim(-reach, reach)
-        ax.set_ylim(0, reach * 1.02)
+    zs, labels = zs[~np.isnan(zs)], labels[~np.isnan(zs)]
+    reach = min(12, 2 * max(2, math.ceil(min(float(np.max(np.abs(zs), initial=0.0)), 12.0) / 2)))
+    beyond = int(np.sum((np.abs(zs) > reach) & ((labels == 0) | (labels == 1))))
+    wrong = [_wrong(np.logaddexp(0, zs[labels == 0])), _wrong(np.logaddexp(0, -zs[labels == 1]))]
+    counts = [
+        np.histogram(np.clip(zs[labels == c], -reach, reach), bins=120, range=(-reach, reach))[0] for c in (0.0, 1.0)
+    ]
+    ticks = [(float(t), number(float(t))) for t in range(-reach, reach + 1, 1 if reach < 5 else 2 if reach < 9 else 4)]
+    sure = math.log(1 / _SURE - 1)
+    grid = np.linspace(-reach, reach, 241)
+    levels = list(range(0, reach + 1, 1 if reach < 5 else 2))
+    chart = _LossChart((-reach, reach), 1.03 * reach, levels, ticks, (-sure, sure), "z, log-odds of",
+                       (r"\log(1+e^{-z})", r"\log(1+e^{z})"), (0.22, 64))  # fmt: skip
+    with drawing(WIDTH, 356) as d:
+        chart.draw(d, (grid, np.logaddexp(0, -grid)), (grid, np.logaddexp(0, grid)), counts, wrong, classes)
+    says = (
+        f"y = 1 ({clean(classes[1])}): the loss is log(1 + exp(−z)), near −z where z is far below 0. "
+        f"y = 0 ({clean(classes[0])}): it is log(1 + exp(z)). Both are 0.6931 at z = 0. "
+        f"Below: {counted(int(counts[1].sum()), 'row')} of y = 1 and "
+        f"{counted(int(counts[0].sum()), 'row')} of y = 0 at their z"
+        + (f", of which {beyond:,} with |z| above {reach} at the ends. " if beyond else ". ")
+        + _told_wrong(wrong, counts)
+    )
+    return d.svg("loss-of-z", "The loss of one row as a function of the log-odds z", says, standalone=standalone)
+
+
+_SURE = 0.1  # of the row's own class: below, the model is sure, and wrong
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """Rows of one class that the model is sure and wrong about, their share of the class's loss, and the largest loss."""
+
+    rows: int
+    share: float | None
+    most: float
+
+
+def _wrong(losses: Floats) -> _Wrong:
+    of = losses[losses > -math.log(_SURE)]
+    total = float(losses.sum())
+    share = float(of.sum()) / total if 0 < total < math.inf else None
+    return _Wrong(len(of), share, float(of.max(initial=0.0)))
+
+
+def _told_wrong(wrong: Sequence[_Wrong], counts: Sequence[NDArray[np.int64]]) -> str:
+    says = []
+    for c in (1, 0):
+        w = wrong[c]
+        share = f", {100 * w.share:.3g}% of the class's loss" if w.share is not None and w.rows else ""
+        most = f"; the largest loss is {number(w.most, 3)} nats" if w.rows else ""
+        side = f"g {'below' if c else 'above'} {_SURE if c else 1 - _SURE:g}"
+        says.append(
+            f"Sure and wrong, {side}: {w.rows:,} of {counted(int(counts[c].sum()), 'row')} of y = {c}{share}{most}."
+        )
+    return " ".join(says)
+
+
+@dataclass(frozen=True)
+class _LossChart:
+    """Both losses over g or z: range of the axis, top, level lines, ticks, where a row is sure and wrong, names, formulas."""
+
+    ends: tuple[float, float]
+    top: float
+    levels: Sequence[float]
+    ticks: Sequence[tuple[float, str]]
+    sure: tuple[float, float]
+    name: str
+    formulas: tuple[str, str]
+    formula_at: tuple[
+        float, float
+    ]  # share of the width, for y = 1; the other is its mirror image; and pixels from the top
+
+    def draw(
+        self, d: Drawing, one: tuple[Floats, Floats], zero: tuple[Floats, Floats], counts: Sequence[NDArray[np.int64]],
+        wrong: Sequence[_Wrong], classes: tuple[str, str],
+    ) -> None:  # fmt: skip
+        """Draw curves, rug and how many rows are sure and wrong."""
+        left, width = 46.0, WIDTH - 62
+        low, high = self.ends
+        ax = d.axes(left, 34, width, 164)
+        ax.set_xlim(low, high)
+        ax.set_ylim(0, self.top)
+        ax.set_yticks(self.levels, [number(t) for t in self.levels])
         ax.set_xticks([])
         ax.grid(axis="y", color=colour("faint"), linewidth=1)
         ax.set_axisbelow(True)
-        grid = np.linspace(-reach, reach, 241)
-        ax.plot(grid, np.logaddexp(0, -grid), color=colour("one"), linewidth=2.4, zorder=3)
-        ax.plot(grid, np.logaddexp(0, grid), color=colour("zero"), linewidth=2.4, linestyle=(0, (6, 2)), zorder=3)
+        ax.plot(*one, color=colour("one"), linewidth=2.4, zorder=3)
+        ax.plot(*zero, color=colour("zero"), linewidth=2.4, linestyle=(0, (6, 2)), zorder=3)
         d.text(8, 18, "loss of one row, nats", role="muted", size=12)
         for c, top, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
-            _rug(d, counts[c], 46, WIDTH - 62, top, role)
+            _rug(d, counts[c], left, width, top, role)
             d.text(38, top + 14, f"y = {c}", role=ink, size=12, bold=True, anchor="right")
-        for at in (-1, -0.5, 0, 0.5, 1):
-            d.text(46 + (at + 1) / 2 * (WIDTH - 62), 268, number(at * reach), role="muted", size=12, anchor="center")
-        d.text(46 + (WIDTH - 62) / 2, 286, f"z, log-odds of {shorten(classes[1], 24)}", role="muted", size=12,
-               anchor="center")  # fmt: skip
-    says = (
-        f"y = 1 ({clean(classes[1])}): log(1 + exp(−z)). y = 0 ({clean(classes[0])}): log(1 + exp(z)). "
-        "Both are 0.6931 at z = 0. "
-        f"Below: {counted(int(counts[1].sum()), 'row')} of y = 1 and {counted(int(counts[0].sum()), 'row')} of y = 0."
-    )
-    return d.svg("loss-of-z", "The loss of one row as a function of the log-odds z", says, standalone=standalone)
+            x = left + (self.sure[1 - c] - low) / (high - low) * width
+            d.line([(x, top - 2), (x, top + 20)], role="ink", width=1.4)
+            at = self.formula_at[0] if c else 1 - self.formula_at[0]
+            d.math(left + at * width, self.formula_at[1], self.formulas[1 - c], role=ink, size=16,
+                   anchor="left" if c else "right")  # fmt: skip
+        for at, label in self.ticks:
+            d.text(left + (at - low) / (high - low) * width, 268, label, role="muted", size=12, anchor="center")
+        words = f"{self.name} {shorten(classes[1], 24)}"
+        d.text(
+            left + width / 2, 286, words, role="muted", size=12, anchor="center", tip=f"{self.name} {clean(classes[1])}"
+        )
+
+        d.text(8, 312, "sure and wrong, beyond the mark in the rug:", role="muted", size=12)
+        for c, y, ink in ((1, 329, "one"), (0, 346, "zero-text")):
+            rows, w = int(counts[c].sum()), wrong[c]
+            share = f", {100 * w.share:.2g}% of their loss" if w.rows and w.share is not None else ""
+            side = f"{self.name[0]} {'<' if c else '>'} {self.sure[1 - c]:.2g}".replace("-", "−")
+            d.text(8, y, f"y = {c}, {side}: {w.rows:,} of {counted(rows, 'row')}{share}", role=ink, size=12)
 
 
 def _rug(d: Drawing, counts: NDArray[np.int64], left: float, width: float, top: float, role: str) -> None:

@@ -180,35 +180,37 @@ def decision_maps(
     noted = any(panel.note for _, panels in lines for panel in panels)
     above = (20 if named else 0) + 18 + (15 if noted else 0)
     groups = max([1, *(math.ceil(len(panels) / across) for _, panels in lines)])
-    tops: list[list[float]] = []
-    y = 86.0 if points is not None and len(points.x) else 66.0
-    for _ in range(groups):
-        row = []
-        for _ in lines:
-            row.append(y + above)
-            y += above + grid.size + 8
-        tops.append(row)
-        y += 40
     shown = _inside(points, grid)
-    with drawing(WIDTH, y - 14 if lines else 80) as d:
+    y = y0 = 80.0 if shown is None else 102.0
+    tops: list[list[float]] = []
+    for _ in range(groups):
+        tops.append([y + above + k * (above + grid.size + 12) for k in range(len(lines))])
+        y += len(lines) * (above + grid.size + 12) + 34
+    with drawing(WIDTH, y - 4) as d:
         _key(d, classes, shown)
+        d.text(8, y0 - 6, f"↑ {shorten(y_label, 44)}", role="muted", size=12, tip=clean(y_label))
         places: list[tuple[float, float]] = []
         for group, row in enumerate(tops):
-            d.text(8, row[0] - above - 4, shorten(y_label, 40), role="muted", size=12, tip=clean(y_label))
             for (name, panels), top in zip(lines, row, strict=True):
-                part = panels[group * across : (group + 1) * across]
                 if name:
-                    d.text(left, top - above + 14, shorten(name, 50), size=13, bold=True, tip=clean(name))
+                    d.text(left, top - above + 14, shorten(name, 48), size=14, bold=True, tip=clean(name))
                 _y_axis(d, grid, top)
-                for k, panel in enumerate(part):
+                for k, panel in enumerate(panels[group * across : (group + 1) * across]):
                     _map(d, grid, panel, grid.at(k), top, noted)
                     places.append((grid.at(k), top))
             if row:
-                _x_axis(d, grid, row[-1], max((len(p[group * across :]) for _, p in lines), default=0), x_label)
+                _x_axis(d, grid, row[-1], max(len(p) for _, p in lines) - group * across)
+        d.text(
+            WIDTH - 10, y - 12, f"{shorten(x_label, 44)} →", role="muted", size=12, anchor="right", tip=clean(x_label)
+        )
         if shown is not None:
             _points(d, grid, shown, places)
+        for group, row in enumerate(tops):
+            for (_, panels), top in zip(lines, row, strict=True):
+                for k, panel in enumerate(panels[group * across : (group + 1) * across]):
+                    _border_line(d, grid, panel, grid.at(k), top)
     return d.svg("maps", f"Maps of the probability of {clean(classes[1])} over {clean(x_label)} and {clean(y_label)}",
-                 _told(lines, points, shown, x_label, y_label, classes), standalone=standalone)  # fmt: skip
+                 _told(lines, shown, x_label, y_label, classes), standalone=standalone)  # fmt: skip
 
 
 def _wide_enough(ends: tuple[float, float]) -> tuple[float, float]:
@@ -259,17 +261,23 @@ def _map(d: Drawing, grid: _Grid, panel: MapPanel, left: float, top: float, note
             low, high = (_LOGITS[k], math.inf) if role == "one" else (-math.inf, _LOGITS[k])
             area = _between(panel.w, panel.b, grid.x_range, grid.y_range, low, high)
             _fill(d, grid.pixels(area, left, top), role, strength)
-        border = _border(panel, grid)
-        if border is not None:
-            ends = grid.pixels(border, left, top)
-            d.line([(float(x), float(y)) for x, y in ends], role="ink", width=1.6)
     else:
         d.text(left + grid.size / 2, top + grid.size / 2 + 4, "not finite", role="muted", size=12, anchor="center")
     d.box(left, top, grid.size, grid.size, fill=None, edge="line", radius=0.01, thick=1)
 
 
+def _border_line(d: Drawing, grid: _Grid, panel: MapPanel, left: float, top: float) -> None:
+    border = _border(panel, grid)
+    if border is not None:
+        ends = [(float(x), float(y)) for x, y in grid.pixels(border, left, top)]
+        d.line(ends, role="paper", width=3.2, alpha=0.8)
+        d.line(ends, role="ink", width=1.6)
+
+
 def _border(panel: MapPanel, grid: _Grid) -> Floats | None:
     """Give the ends of z = 0 within the box; None where it doesn't cross."""
+    if not all(math.isfinite(v) for v in (*panel.w, panel.b)):
+        return None
     area = _between(panel.w, panel.b, grid.x_range, grid.y_range, 0.0, math.inf)
     other = _between(panel.w, panel.b, grid.x_range, grid.y_range, -math.inf, 0.0)
     both = [p for p in map(tuple, area.tolist()) if p in set(map(tuple, other.tolist()))]
@@ -281,7 +289,8 @@ def _points(d: Drawing, grid: _Grid, shown: Points, places: Sequence[tuple[float
     at = grid.pixels(np.column_stack([shown.x, shown.y]), 0.0, 0.0)
     for label, role, square in ((0, "zero", True), (1, "one", False)):
         of = shown.label == label
-        for ink, size in (("paper", 5.0 if square else 5.6), (role, 3.0 if square else 3.6)):
+        dot = (3.6 if len(at) <= 240 else 2.8) * (0.85 if square else 1.0)
+        for ink, size in (("paper", dot + 1.6), (role, dot)):
             d.dots(at[of, 0], at[of, 1], role=ink, size=size, square=square, offsets=places)
 
 
@@ -292,21 +301,29 @@ def _y_axis(d: Drawing, grid: _Grid, top: float) -> None:
         d.text(grid.left - 7, y + 4, label, role="muted", size=12, anchor="right")
 
 
-def _x_axis(d: Drawing, grid: _Grid, top: float, panels: int, x_label: str) -> None:
+def _x_axis(d: Drawing, grid: _Grid, top: float, panels: int) -> None:
     bottom = top + grid.size
+    low, high = grid.x_range
+    ticks = [(grid.size * (value - low) / (high - low), label) for value, label in nice_ends(low, high)]
+    wide = [0.62 * 12 * cells(label) for _, label in ticks]
+    room = grid.size + grid.gap - 4
+    every = (
+        all(x + w / 2 < room - 2 and x - w / 2 > -6 for (x, _), w in zip(ticks, wide, strict=True)) and sum(wide) < room
+    )
     for k in range(min(grid.across, panels)):
-        for value, label in nice_ends(*grid.x_range):
-            x = grid.at(k) + (value - grid.x_range[0]) / (grid.x_range[1] - grid.x_range[0]) * grid.size
-            d.line([(x, bottom), (x, bottom + 4)], role="line", width=1)
-            d.text(x, bottom + 17, label, role="muted", size=12, anchor="center")
-    d.text(WIDTH - 10, bottom + 33, shorten(x_label, 50), role="muted", size=12, anchor="right", tip=clean(x_label))
+        end = -math.inf
+        for (x, label), w in zip(ticks, wide, strict=True):
+            d.line([(grid.at(k) + x, bottom), (grid.at(k) + x, bottom + 4)], role="line", width=1)
+            if (every or k == 0) and x - w / 2 > end:
+                d.text(grid.at(k) + x, bottom + 17, label, role="muted", size=12, anchor="center")
+                end = x + w / 2 + 4
 
 
 def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
     """Draw the scale of P, once for all maps, and what the dots are."""
     left, wide = 46.0, WIDTH - 92
     d.text(
-        8, 16, f"P(y = 1), the probability of {shorten(classes[1], 34)}", role="muted", size=12, tip=clean(classes[1])
+        8, 16, f"P(y = 1), probability of class {shorten(classes[1], 32)}", role="muted", size=12, tip=clean(classes[1])
     )
     step = wide / (len(BANDS) + 1)
     for k, role, strength in _layers():
@@ -318,6 +335,8 @@ def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
         x = left + step * (k + 1)
         d.line([(x, 24), (x, 39)], role="ink" if level == 0.5 else "line", width=1.6 if level == 0.5 else 1)
         d.text(x, 51, f"{level:g}", role="muted", size=12, anchor="center")
+    for x, end in ((left, "0"), (left + wide, "1")):
+        d.text(x, 51, end, role="muted", size=12, anchor="center")
     if shown is None:
         return
     words = f"{_of(shown)} drawn"
@@ -336,8 +355,8 @@ def _of(shown: Points) -> str:
 
 
 def _told(
-    lines: Sequence[tuple[str, Sequence[MapPanel]]], points: Points | None, shown: Points | None, x_label: str,
-    y_label: str, classes: tuple[str, str],
+    lines: Sequence[tuple[str, Sequence[MapPanel]]], shown: Points | None, x_label: str, y_label: str,
+    classes: tuple[str, str],
 ) -> str:  # fmt: skip
     says = [f"P is that of {clean(classes[1])} against {clean(classes[0])}; z = 0 is where P is 0.5."]
     for name, panels in lines:
@@ -347,6 +366,6 @@ def _told(
             for p in panels
         ]
         says.append(f"{clean(name)}: " * bool(name) + "; ".join(maps) + ".")
-    if shown is not None and points is not None:
+    if shown is not None:
         says.append(f"Dots are {_of(shown)}.")
     return " ".join(says)

@@ -34,34 +34,34 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, sta
         SVG text.
     """
     e, s, order, labels = _chosen(np.asarray(epochs, dtype=np.float64), np.asarray(shares, dtype=np.float64), names)
-    left, top, height, right = 46.0, 34.0, 200.0, 140.0
-    with drawing(WIDTH, 280) as d:
+    left, top, height, right = 46.0, 34.0, 206.0, 154.0
+    edge = WIDTH - right
+    with drawing(WIDTH, 284) as d:
         d.text(8, 18, "share of the gradient, |∂L/∂wⱼ| of all", role="muted", size=12)
-        ax = d.axes(left, top, WIDTH - left - right, height)
+        ax = d.axes(left, top, edge - left, height)
         across = epochs_axis(ax, float(e[-1]) if len(e) else 1.0)
         ax.set_ylim(0, 1)
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
-        d.text(left + (WIDTH - left - right) / 2, 276, "epoch", role="muted", size=12, anchor="center")
+        d.text(left + (edge - left) / 2, 280, "epoch", role="muted", size=12, anchor="center")
+        if len(e):
+            d.text(edge + 14, 18, f"at epoch {number(float(e[-1]))}", role="muted", size=12)
         middles = []
-        base = np.zeros(len(e))
-        for k, label in enumerate(labels):
-            role = _ROLES[min(k, len(_ROLES) - 1)] if k < len(order) else "line"
-            if len(e):
-                x = across(e)
-                ax.fill_between(x, base, base + s[:, k], color=colour(role), alpha=0.75, linewidth=0)
-                if k:
-                    ax.plot(x, base, color=colour("paper"), linewidth=1.2)
-                middles.append((pixel(ax, d, 0, float(base[-1] + s[-1, k] / 2))[1], label, role, float(s[-1, k])))
-                base = base + s[:, k]
-        edge = WIDTH - right
-        middles.sort(key=lambda m: m[0])
-        for y, (wanted, label, role, share) in zip(
-            spread([m[0] for m in middles], 16, top + 6, top + height), middles, strict=True
-        ):
-            d.line([(edge + 2, wanted), (edge + 11, y)], role=role, width=1.4)
-            value = f"{100 * share:.0f}%"
-            room = (right - 22) / (0.6 * 12) - len(value) - 1
-            d.text(edge + 14, y + 4, f"{shorten(label, room)} {value}", size=12, tip=f"{clean(label)} {value}")
+        x, base = across(e), np.zeros(len(e))
+        for k, label in enumerate(labels if len(e) else []):
+            role = _ROLES[k] if k < len(order) else "line"
+            ax.fill_between(x, base, base + s[:, k], color=colour(role), alpha=0.75, linewidth=0)
+            if k:
+                ax.plot(x, base, color=colour("paper"), linewidth=1.2)
+            name = shorten(label, (right - 18) / (0.62 * 12))
+            middle = pixel(ax, d, 0, float(base[-1] + s[-1, k] / 2))[1]
+            middles.append((middle, role, name, label, f"{100 * s[-1, k]:.3g}%"))
+            base = base + s[:, k]
+        middles.reverse()
+        places = spread([m[0] for m in middles], [33.0] * len(middles), top - 8, top + height + 4)
+        for y, (wanted, role, name, label, value) in zip(places, middles, strict=True):
+            d.line([(edge + 2, wanted), (edge + 11, y)], role=role, width=1.6)
+            d.text(edge + 14, y - 3, name, size=12, tip=clean(label))
+            d.text(edge + 14, y + 12, value, role="muted", size=12)
     says = [
         f"{clean(label)}: {100 * float(s[0, k]):.3g}% at epoch {number(float(e[0]))}, {100 * float(s[-1, k]):.3g}% at "
         f"epoch {number(float(e[-1]))}, at most {100 * float(s[:, k].max()):.3g}%."

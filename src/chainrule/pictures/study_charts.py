@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,21 +11,24 @@ from numpy.typing import NDArray
 from chainrule.pictures.axes import (
     LEFT,
     WIDTH,
-    Across,
-    end_labels,
+    SideLabel,
+    along,
+    beside,
     epochs_axis,
     levels_of,
     pixel,
     powers,
+    side_labels,
     spread,
-    thin,
+    stroke,
 )
-from chainrule.pictures.style import Drawing, colour, drawing
-from chainrule.pictures.text import clean, number
+from chainrule.pictures.style import Drawing, colour, drawing, math_width
+from chainrule.pictures.text import cells, clean, number, shorten, wrapped
 
 Floats = NDArray[np.float64]
-_ROLES = ("one", "backward", "training", "held-out", "zero-text", "ramp-7", "muted")
-_DASHES: tuple[object, ...] = ("-", (0, (6, 2)), (0, (2, 1.6)), (0, (8, 2, 2, 2)), (0, (4, 1.5)), (0, (1, 1.5)), "-")
+# in this order: the first three differ in lightness too, for eyes that see no colours
+_ROLES = ("one", "backward", "ramp-7", "training", "held-out", "zero-text", "muted")
+_DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.6)), (0, (8, 2, 2, 2)), (0, (4, 1.5)), (0, (1, 1.5)), "-")
 
 
 @dataclass(frozen=True)
@@ -99,107 +103,133 @@ def learning_rate_picture(
         SVG text.
     """
     runs = sorted(runs, key=lambda r: r.rate)
-    styles = _rate_styles(runs, limit)
-    left, right = LEFT, 132.0
-    wide = WIDTH - left - right
-    top, height = 34.0, max(190.0, 16.0 * len(runs) + 20)
-    top2 = top + height + 62
-    height2 = max(150.0, 16.0 * len(runs) + 30)
-    bottom2 = top2 + height2
-    with drawing(WIDTH, bottom2 + 46) as d:
+    rates = [number(r.rate, 3) for r in runs]
+    left = max(LEFT, 16 + 7.4 * max((cells(rate) for rate in rates), default=0.0))
+    low = 34 + _LOSSES + 52  # where the lower part begins
+    rows = max(120.0, 17.0 * len(runs) + 24)
+    with drawing(WIDTH, low + rows + 46) as d:
         last = max([1.0, *(float(r.epochs[-1]) for r in runs if len(r.epochs))])
-        d.text(8, 18, "F, nats per row", role="muted", size=12)
-        ax = d.axes(left, top, wide, height)
-        across = epochs_axis(ax, last)
-        ceiling = _losses_axis(ax, runs, optimum)
-        ends = []
-        for run, (role, dashes) in zip(runs, styles, strict=True):
-            end = _rate_curve(ax, d, run, role, dashes, across, ceiling)
-            ends.append((end, f"{number(run.rate, 3)} {run.happened}", role))
-        ax.axhline(optimum, color=colour("ink"), linewidth=1.2, zorder=2)
-        ends.sort(key=lambda e: e[0])
-        places = spread([e[0] for e in ends], 16, top + 4, top + height - 4)
-        for y, (wanted, words, role) in zip(places, ends, strict=True):
-            d.line([(WIDTH - right + 1, wanted), (WIDTH - right + 9, y)], role=role, width=1)
-            d.text(WIDTH - right + 12, y + 4, words, role=role, size=12)
-        _reached(d, runs, styles, across, (left, top2, wide, height2), limit, local_limit, within, last)
+        parts = _RateParts(d, runs, rates, _rate_styles(runs, limit), left, WIDTH - left - _ASIDE, last)
+        parts.losses(34.0, optimum)
+        parts.reached(low, rows, limit, local_limit, within)
     return d.svg("rates", "Loss over the epochs for several learning rates",
                  _told_rates(runs, optimum, limit, local_limit, within), standalone=standalone)  # fmt: skip
 
 
-def _rate_styles(runs: Sequence[RateRun], limit: float) -> list[tuple[str, object]]:
+_LOSSES, _ASIDE = 200.0, 148.0  # height of the losses; width of what stands at the right
+
+
+def _rate_styles(runs: Sequence[RateRun], limit: float) -> list[tuple[str, Any]]:
     """Give each rate its colour and dashes: from slow to fast along the ramp; above the limit another, dashed."""
-    below = [r for r in runs if r.rate <= limit]
-    styles: list[tuple[str, object]] = []
+    below = sum(r.rate <= limit for r in runs)
     dashes = [(0, (6, 2)), (0, (2.5, 1.8)), (0, (8, 2, 2, 2)), (0, (1, 1.4))]
-    for k, _ in enumerate(runs):
-        if k < len(below):
-            styles.append((f"ramp-{1 + round(6 * k / max(1, len(below) - 1))}", "-"))
-        else:
-            styles.append(("backward", dashes[(k - len(below)) % 4]))
-    return styles
+    slow = [(f"ramp-{1 + round(6 * k / max(1, below - 1))}", "-") for k in range(below)]
+    return [*slow, *(("backward", dashes[k % 4]) for k in range(len(runs) - below))]
 
 
-def _losses_axis(ax: object, runs: Sequence[RateRun], optimum: float) -> float:
-    """Set the axis of F from the optimum up; give its upper end, above which a run leaves the picture."""
-    starts = [float(r.objective[0]) for r in runs if len(r.objective) and math.isfinite(float(r.objective[0]))]
-    start = max(starts, default=optimum + 1.0)
-    high = optimum + max(1.35 * (start - optimum), 1e-12 * max(1.0, abs(optimum)))
-    scale = levels_of([optimum, high])
-    scale.set(ax)  # type: ignore[arg-type]
-    return scale.high
+@dataclass(frozen=True)
+class _RateParts:
+    """The two parts of the picture of learning rates, over one axis of epochs."""
 
+    d: Drawing
+    runs: Sequence[RateRun]
+    rates: Sequence[str]
+    styles: Sequence[tuple[str, Any]]
+    left: float
+    wide: float
+    last: float
 
-def _rate_curve(
-    ax: object, d: Drawing, run: RateRun, role: str, dashes: object, across: Across, ceiling: float
-) -> float:
-    """Draw F of one run up to the ceiling; give the y pixel of its end."""
-    keep = ~np.isnan(run.objective)
-    x, y = across(np.asarray(run.epochs, dtype=np.float64)[keep]), np.asarray(run.objective, dtype=np.float64)[keep]
-    if not len(x):
-        return pixel(ax, d, 0, ceiling)[1]  # type: ignore[arg-type]
-    y = np.minimum(y, ceiling * 1.5)
-    x, y = thin(x, y)
-    ax.plot(x, y, color=colour(role), linewidth=2, linestyle=dashes, zorder=3)  # type: ignore[attr-defined]
-    return pixel(ax, d, 0, min(float(y[-1]), ceiling))[1]  # type: ignore[arg-type]
+    def losses(self, top: float, optimum: float) -> None:
+        """Draw F over the epochs, from the optimum up; what leaves the picture at the top gets an arrow."""
+        d, right = self.d, self.left + self.wide
+        d.text(8, top - 16, "F, nats", role="muted", size=12)
+        ax = d.axes(self.left, top, self.wide, _LOSSES)
+        across = epochs_axis(ax, self.last)
+        ax.set_xticklabels([])
+        starts = [float(r.objective[0]) for r in self.runs if len(r.objective) and math.isfinite(r.objective[0])]
+        high = optimum + max(1.3 * (max(starts, default=optimum) - optimum), 1e-9 * max(1.0, abs(optimum)))
+        scale = levels_of([optimum, high])
+        scale.set(ax)
+        ax.set_ylim(optimum, high)
+        ax.set_yticks([t for t in scale.ticks if optimum < t <= high],
+                      [s for t, s in zip(scale.ticks, scale.labels, strict=True) if optimum < t <= high])  # fmt: skip
+        labels = [SideLabel(right, top + _LOSSES, [f"F* = {number(optimum, 4)}"], "ink")]
+        for run, rate, (role, dashes) in zip(self.runs, self.rates, self.styles, strict=True):
+            keep = ~np.isnan(run.objective)
+            x, y = (
+                across(np.asarray(run.epochs, dtype=np.float64)[keep]),
+                np.asarray(run.objective, dtype=np.float64)[keep],
+            )
+            y = np.clip(y, optimum, high + 30 * (high - optimum))
+            stroke(ax, x, y, role=role, dashes=dashes)
+            outside = np.flatnonzero(y > high)
+            if len(outside):
+                k = int(outside[0])
+                t = (high - y[k - 1]) / (y[k] - y[k - 1]) if k else 0.0
+                at = pixel(ax, d, float(x[k - 1] + t * (x[k] - x[k - 1])) if k else float(x[0]), high)[0]
+                d.line([(at, top + 4), (at, top - 5)], role=role, width=1, arrow=True)
+            if len(y) and (y[-1] - optimum) / (high - optimum) > 0.08:
+                gone = y[-1] > high
+                end = top if gone else pixel(ax, d, 0, float(y[-1]))[1]
+                labels.append(SideLabel(right, end, [f"{rate} {run.happened}"], role, bold=False, leader=not gone))
+        side_labels(d, labels, right + 14, top - 12, top + _LOSSES + 12)
 
-
-def _reached(
-    d: Drawing, runs: Sequence[RateRun], styles: Sequence[tuple[str, object]], across: Across,
-    box: tuple[float, float, float, float], limit: float, local_limit: float | None, within: float, last: float,
-) -> None:  # fmt: skip
-    left, top, wide, height = box
-    d.text(8, top - 14, f"learning rate, against the epoch within {number(within, 1)} nats of the optimum", role="muted",
-           size=12)  # fmt: skip
-    ax = d.axes(left, top, wide, height)
-    epochs_axis(ax, last)
-    rates = [r.rate for r in runs] + [limit] + [local_limit] * (local_limit is not None)
-    low, high = min(v for v in rates if v), max(v for v in rates if v)
-    ax.set_yscale("log")
-    ax.set_ylim(low / 1.3, high * 1.3)
-    ax.set_yticks([])
-    ax.minorticks_off()
-    for value, words in ((limit, "2/L_max"), (local_limit, "2/λ_max(H(w*))")):
-        if value is not None:
-            y = pixel(ax, d, 0, value)[1]
-            d.line([(left, y), (left + wide, y)], role="ink", width=1.2, dashes="--")
-            d.text(left + wide, y - 4, f"{words} = {number(value, 3)}", size=12, anchor="right")
-    at = [pixel(ax, d, 0, r.rate)[1] for r in runs]
-    places = spread(at[::-1], 15, top + 4, top + height - 2)[::-1]
-    for run, (role, _), y, place in zip(runs, styles, at, places, strict=True):
-        d.line([(left - 8, place), (left, y)], role=role, width=1)
-        d.text(left - 10, place + 4, number(run.rate, 2), role=role, size=12, anchor="right")
-        if run.reached is None:
-            d.text(left + wide + 6, place + 4, run.happened, role=role, size=12)
-            continue
-        x = left + wide
-        if run.reached <= last:
+    def reached(self, top: float, height: float, limit: float, local_limit: float | None, within: float) -> None:
+        """Draw each rate at the epoch from which on it is near the optimum, under its curve's end."""
+        d, right = self.d, self.left + self.wide
+        ax = d.axes(self.left, top, self.wide, height)
+        across = epochs_axis(ax, self.last)
+        limits = [(v, tex) for v, tex in ((limit, _LIMIT), (local_limit, _LOCAL)) if v is not None and 0 < v < math.inf]
+        marks = [r.rate for r in self.runs if r.rate > 0] + [v for v, _ in limits] or [1.0]
+        ax.set_yscale("log")
+        ax.set_ylim(min(marks) / 1.25, max(marks) * 1.25)
+        ax.set_yticks([])
+        ax.minorticks_off()
+        d.text(8, top - 8, "rate", role="muted", size=12)
+        d.text(right + 14, top - 23, "epochs to within", role="muted", size=12)
+        d.text(right + 14, top - 8, f"{number(within, 1)} nats of F*", role="muted", size=12)
+        at = [pixel(ax, d, 0, max(r.rate, min(marks)))[1] for r in self.runs]
+        places = spread(at[::-1], [16.0] * len(at), top - 4, top + height)[::-1]
+        for run, rate, (role, _), y, place in zip(self.runs, self.rates, self.styles, at, places, strict=True):
+            d.line([(self.left - 9, place), (self.left, y)], role=role, width=1)
+            d.text(self.left - 12, place + 4, rate, role=role, size=12, anchor="right")
+            d.text(right + 76, place + 4, run.happened, role=role, size=12)
+            if run.reached is None:
+                continue
+            d.text(right + 70, place + 4, f"{'≈ ' if run.estimated else ''}{number(run.reached, 2 if run.estimated else 4)}",
+                   role=role, size=12, anchor="right")  # fmt: skip
+            if run.reached > self.last:
+                d.line([(right - 14, y), (right, y)], role=role, width=1.4, arrow=True)
+                continue
             x = pixel(ax, d, float(across(np.array([run.reached]))[0]), run.rate)[0]
-        ax.plot([0], [run.rate], marker="", color=colour(role))
-        d.dots(np.array([x]), np.array([y]), role=role, size=8)
-        about = "about " if run.estimated else ""
-        d.text(left + wide + 6, place + 4, f"{about}{number(run.reached, 3)} epochs", role=role, size=12)
-    d.text(left + wide / 2, top + height + 38, "epoch", role="muted", size=12, anchor="center")
+            d.line([(x, top - 52), (x, y)], role=role, width=0.9, alpha=0.6)
+            for up in (top - 52, y):
+                d.dots(np.array([x]), np.array([up]), role=role, size=8)
+        for k, (value, tex) in enumerate(sorted(limits)):
+            y = pixel(ax, d, 0, value)[1]
+            d.line([(self.left, y), (right, y)], role="ink", width=1.2, dashes="--")
+            wide = math_width(tex, 13) + 0.64 * 12 * cells(number(value, 3)) + 8
+            d.box(
+                right - 3 - wide,
+                y + (3 if k == 0 and len(limits) > 1 else -17),
+                wide + 2,
+                14,
+                fill="paper",
+                edge=None,
+                radius=2,
+            )
+            d.equation(
+                right - 2,
+                y + (15 if k == 0 and len(limits) > 1 else -5),
+                tex,
+                number(value, 3),
+                size=12,
+                anchor="right",
+            )
+        d.text(self.left + self.wide / 2, top + height + 36, "epoch", role="muted", size=12, anchor="center")
+
+
+_LIMIT, _LOCAL = r"2/L_{\max} =", r"2/\lambda_{\max}(H(w^*)) ="
 
 
 def _told_rates(
@@ -263,9 +293,9 @@ def batches_picture(runs: Sequence[BatchRun], *, within: float = 1e-3, standalon
         SVG text.
     """
     says = [_told_gap(r.label, r.reads, r.gap, "read", within) for r in runs]
-    with drawing(WIDTH, 560) as d:
-        _gaps(d, 34, [(r.label, r.reads, r.gap, "") for r in runs], "reads of the data", within)
-        _gaps(d, 304, [(r.label, r.updates, r.gap, "") for r in runs], "updates of w", within)
+    with drawing(WIDTH, 586) as d:
+        _gaps(d, 34, [(r.label, r.reads, r.gap, "") for r in runs], "reads of the data", within, dashed=False)
+        _gaps(d, 330, [(r.label, r.updates, r.gap, "") for r in runs], "updates of w", within, dashed=False)
     return d.svg("batches", "Distance to the optimum by reads of the data and by updates", " ".join(says),
                  standalone=standalone)  # fmt: skip
 
@@ -277,27 +307,45 @@ def _positive(x: Floats, gap: Floats) -> tuple[Floats, Floats]:
 
 
 def _gaps(
-    d: Drawing, top: float, runs: Sequence[tuple[str, Floats, Floats, str]], unit: str, within: float
+    d: Drawing, top: float, runs: Sequence[tuple[str, Floats, Floats, str]], unit: str, within: float,
+    dashed: bool = True,
 ) -> None:  # fmt: skip
-    left, right = LEFT, 126.0
+    left, right, height = LEFT, 132.0, 204.0
+    edge = WIDTH - right
     series = [(label, *_positive(x, gap), note) for label, x, gap, note in runs]
-    ax = d.axes(left, top, WIDTH - left - right, 204)
+    ax = d.axes(left, top, edge - left, height)
     across = epochs_axis(ax, max([1.0, *(float(x[-1]) for _, x, _, _ in series if len(x))]))
-    powers(ax, [within, *(v for _, _, g, _ in series if len(g) for v in (float(g.min()), float(g.max())))])
+    # what is far nearer than near enough needs no room
+    powers(
+        ax,
+        [within, *(max(v, within / 30) for _, _, g, _ in series if len(g) for v in (float(g.min()), float(g.max())))],
+    )
+    floor = ax.get_ylim()[0]
     d.text(8, top - 16, "F − F*, nats", role="muted", size=12)
-    d.text(left + (WIDTH - left - right) / 2, top + 242, unit, role="muted", size=12, anchor="center")
-    ends = []
+    d.text(left + (edge - left) / 2, top + height + 37, unit, role="muted", size=12, anchor="center")
+    y = pixel(ax, d, 0, within)[1]
     ax.axhline(within, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-    ends.append((pixel(ax, d, 0, within)[1], f"near enough\n{number(within, 2)}", "muted", False))
-    for k, (label, x, gap, note) in enumerate(series):
-        if len(x):
-            role = _ROLES[k % len(_ROLES)]
-            a, b = thin(across(x), gap)
-            ax.plot(a, b, color=colour(role), linewidth=2.2, linestyle=_DASHES[k % len(_DASHES)], zorder=3)
-            ends.append(
-                (pixel(ax, d, 0, float(gap[-1]))[1], f"{label}\n{note or number(float(gap[-1]), 2)}", role, True)
-            )
-    end_labels(d, ends, WIDTH - right + 8, top, top + 204)
+    labels = [SideLabel(edge, y, [f"{number(within, 1)} nats"], "muted", bold=False)]
+    drawn = [(label, across(x), np.maximum(gap, floor / 10), note) for label, x, gap, note in series if len(x)]
+    paths = [along(ax, d, x, gap) for _, x, gap, _ in drawn]
+    room = (right - 20) / (0.62 * 12)
+    taken: list[tuple[float, float, float, float]] = []
+    for k, (label, x, gap, note) in enumerate(drawn):
+        role = _ROLES[k % len(_ROLES)]
+        stroke(ax, x, gap, role=role, dashes=_DASHES[k % len(_DASHES)] if dashed else "-", width=2.2)
+        under = np.flatnonzero(gap < floor)
+        last = int(under[0]) if len(under) and (gap[under[0] :] < floor).all() else len(x) - 1
+        end = pixel(ax, d, float(x[last]), max(float(gap[last]), floor))
+        d.dots(np.array([end[0]]), np.array([end[1]]), role=role, size=6)
+        lines = [shorten(label, room), *wrapped(note or number(float(gap[-1]), 2), room)[:2]]
+        size = (0.62 * 12 * max(cells(line) for line in lines), 15.0 * len(lines))
+        found = beside(end, size, paths, (left, top, edge, top + height), taken) if end[0] < edge - 20 else None
+        if found is None:
+            labels.append(SideLabel(*end, lines, role, leader=float(gap[last]) >= floor or last == len(x) - 1))
+            continue
+        for n, line in enumerate(lines):
+            d.text(found[0], found[1] + 12 + 15 * n, line, role=role, size=12, bold=n == 0)
+    side_labels(d, labels, edge + 16, top - 10, top + height + 10)
 
 
 def _told_gap(label: str, x: Floats, gap: Floats, unit: str, within: float) -> str:
@@ -336,43 +384,52 @@ def centering_curves(
         SVG text.
     """
     epochs = np.asarray(epochs, dtype=np.float64)
-    says = []
-    with drawing(WIDTH, 500) as d:
-        for column, top, unit in (
-            (1, 34.0, "training loss, nats per row"),
-            (2, 274.0, "held-out accuracy, share of rows"),
-        ):
-            left, right, height = LEFT, 116.0, 170.0
-            ax = d.axes(left, top, WIDTH - left - right, height)
-            across = epochs_axis(ax, float(epochs[-1]) if len(epochs) else 1.0)
-            series = []
-            for k, run in enumerate(runs):
-                y = np.asarray(run[column], dtype=np.float64)
-                keep = np.isfinite(y)
-                if keep.any():
-                    series.append((k, run[0], epochs[keep], y[keep]))
-            values = [v for *_, y in series for v in (float(y.min()), float(y.max()))]
-            level = optimum if column == 1 and optimum is not None and math.isfinite(optimum) else None
-            scale = levels_of(
-                [*values, *([] if level is None else [level])] or [0.0, 1.0], 1.0 if column == 2 else None
-            )
-            scale.set(ax)
-            d.text(8, top - 16, unit, role="muted", size=12)
-            ends = []
-            if level is not None:
-                ax.axhline(level, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-                ends.append((pixel(ax, d, 0, level)[1], f"optimum\n{number(level, 4)}", "muted", False))
-            for k, label, x, y in series:
-                role = _ROLES[k % len(_ROLES)]
-                a, b = thin(across(x), y)
-                ax.plot(a, b, color=colour(role), linewidth=2.2, linestyle=_DASHES[k % len(_DASHES)], zorder=3)
-                ends.append((pixel(ax, d, 0, float(y[-1]))[1], f"{label}\n{number(float(y[-1]), 4)}", role, True))
-                says.append(f"{clean(label)}: {unit} is {number(float(y[0]), 4)} at epoch {number(float(x[0]))} and "
-                            f"{number(float(y[-1]), 4)} at epoch {number(float(x[-1]))}.")  # fmt: skip
-            end_labels(d, ends, WIDTH - right + 8, top, top + height)
-        d.text(LEFT + (WIDTH - LEFT - 116) / 2, 486, "epoch", role="muted", size=12, anchor="center")
-    if optimum is not None:
-        says.append(f"Loss at the optimum: {number(optimum, 5)}.")
+    level = optimum if optimum is not None and math.isfinite(optimum) else None
+    losses = [(run[0], np.asarray(run[1], dtype=np.float64)) for run in runs]
+    accuracies = [(run[0], np.asarray(run[2], dtype=np.float64)) for run in runs]
+    with drawing(WIDTH, 488) as d:
+        says = _part(d, 34.0, epochs, losses, "training loss, nats per row", level=level)
+        says += _part(d, 274.0, epochs, accuracies, "held-out accuracy, share of rows", ceiling=1.0)
+        d.text(LEFT + (WIDTH - LEFT - _CENTERING) / 2, 482, "epoch", role="muted", size=12, anchor="center")
+    if level is not None:
+        says.append(f"Loss at the optimum: {number(level, 5)}.")
     return d.svg(
         "centering", "Training loss and held-out accuracy over the epochs", " ".join(says), standalone=standalone
     )
+
+
+_CENTERING = 124.0
+
+
+def _part(
+    d: Drawing, top: float, epochs: Floats, runs: Sequence[tuple[str, Floats]], unit: str, *, level: float | None = None,
+    ceiling: float | None = None,
+) -> list[str]:  # fmt: skip
+    """Draw one value of all runs over the epochs; give what it says."""
+    height, edge = 170.0, WIDTH - _CENTERING
+    ax = d.axes(LEFT, top, edge - LEFT, height)
+    across = epochs_axis(ax, float(epochs[-1]) if len(epochs) else 1.0)
+    finite = [(label, epochs[np.isfinite(y)], y[np.isfinite(y)]) for label, y in runs]
+    values = [v for _, _, y in finite if len(y) for v in (float(y.min()), float(y.max()))]
+    values += [] if level is None else [level]
+    scale = levels_of(values or [0.0, 1.0], ceiling)
+    scale.set(ax)
+    d.text(8, top - 16, unit, role="muted", size=12)
+    labels, says = [], []
+    if level is not None:
+        ax.axhline(level, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
+        labels.append(SideLabel(edge, pixel(ax, d, 0, level)[1], ["optimum", number(level, 3)], "muted", bold=False))
+    for k, (label, x, y) in enumerate(finite):
+        if not len(y):
+            continue
+        role = _ROLES[k % len(_ROLES)]
+        stroke(ax, across(x), y, role=role, dashes=_DASHES[k % len(_DASHES)], width=2.2)
+        name = shorten(label, (_CENTERING - 20) / (0.62 * 12))
+        end = pixel(ax, d, float(across(x[-1:])[0]), float(y[-1]))
+        labels.append(SideLabel(*end, [name, number(float(y[-1]), 4)], role))
+        says.append(f"{clean(label)}: {unit} is {number(float(y[0]), 4)} at epoch {number(float(x[0]))} and "
+                    f"{number(float(y[-1]), 4)} at epoch {number(float(x[-1]))}.")  # fmt: skip
+    for line in ax.lines:
+        line.set_clip_on(False)
+    side_labels(d, labels, edge + 16, top - 10, top + height + 10)
+    return says
