@@ -1,0 +1,61 @@
+"""The Hessian's largest and smallest eigenvalue: how large a rate may be, and how many epochs it takes even so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+FLAT = 1e-12  # eigenvalue of the Hessian with a unit diagonal, below which a direction has no curvature beyond rounding
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """Curvature of the objective at one point, in the units of the fit.
+
+    Attributes
+    ----------
+    largest, smallest : float
+        Eigenvalues of the Hessian, nats; the smallest of the directions that have a curvature. 0 where there is none at all.
+    condition : float
+        largest/smallest: the flattest direction needs about as many epochs as that, whatever the rate (Nocedal and Wright
+        2006, Numerical Optimization, section 3.3). NaN where there is no curvature.
+    flat : int
+        Directions without curvature: constant and collinear columns. Gradient descent never moves along them.
+    """
+
+    largest: float
+    smallest: float
+    condition: float
+    flat: int
+
+    @classmethod
+    def of(cls, hessian: Matrix) -> Curvature:
+        """Measure a positive semidefinite matrix.
+
+        The smallest eigenvalue is that of the inverse, made of the matrix with a unit diagonal: what columns of very different
+        size would lose to rounding stays right to a few digits (van der Sluis 1969, Numerische Mathematik 14, 14-23).
+        """
+        size = np.sqrt(np.diag(hessian))
+        seen = size > 0
+        flat = int(np.count_nonzero(~seen))
+        if not seen.any():
+            return cls(0.0, 0.0, float("nan"), flat)
+        part, size = hessian[np.ix_(seen, seen)], size[seen]
+        values, vectors = np.linalg.eigh(part / size / size[:, None])
+        curved = values > FLAT * values[-1]
+        root = (vectors[:, curved] / np.sqrt(values[curved])).T / size
+        if not curved.all():  # onto the directions that have a curvature: the pseudo-inverse is P G P
+            null, _ = np.linalg.qr(vectors[:, ~curved] / size[:, None])
+            root = root - (root @ null) @ null.T
+        smallest = float(np.linalg.norm(root, 2)) ** -2
+        largest = float(np.linalg.eigvalsh(part)[-1])
+        return cls(largest, min(smallest, largest), max(1.0, largest / smallest), flat + int(np.count_nonzero(~curved)))
+
+    @property
+    def limit(self) -> float:
+        """2/largest: a larger rate oscillates where the curvature is that."""
+        return 2.0 / self.largest if self.largest > 0 else float("inf")

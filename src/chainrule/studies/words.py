@@ -1,0 +1,76 @@
+"""How the studies' sentences and tables write numbers: plain text, the same on a terminal, in a picture and in a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+MANY = 1e9  # epochs that nobody will run
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number with `digits` significant digits; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    power = int(exponent)
+    if -5 < power < 6:
+        return f"{value:,.{max(0, digits - 1 - power)}f}" if power < digits else f"{float(f'{mantissa}e{power}'):,.0f}"
+    return f"{mantissa}e{power}"
+
+
+def below(value: float, digits: int = 3) -> str:
+    """Write a positive limit rounded down, so that what is shown is below it."""
+    if not math.isfinite(value) or value <= 0:
+        return number(value, digits)
+    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return number(math.floor(value / step * (1 + 1e-12)) * step, digits)
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a percentage with two decimals."""
+    return "-" if share is None or math.isnan(share) else f"{100 * share:.2f} %"
+
+
+def epochs(count: float, estimated: bool = False) -> str:
+    """Write epochs with their noun; an estimate has two digits, upwards, and says so."""
+    if not estimated:
+        return f"{count:,.0f} epoch" if count == 1 else f"{count:,.0f} epochs"
+    return f"about {rounded_up(count)} epochs"
+
+
+def rounded_up(count: float) -> str:
+    """Write an estimate with two significant digits, upwards: it should not look exact."""
+    if count > 1e15:
+        return "more than 1e15"
+    count = max(1.0, count)
+    step = 10.0 ** max(0.0, math.floor(math.log10(count)) - 1)
+    value = math.ceil(count / step * (1 - 1e-12)) * step
+    return f"{value:,.0f}" if value < MANY else number(value, 2)
+
+
+def reached(count: float | None, estimated: bool, most: int) -> str:
+    """Write after how many epochs a run came there, for a table's cell."""
+    if count is None:
+        return f"not in {most:,}"
+    return f"~{rounded_up(count)}" if estimated else f"{count:,.0f}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """List words: a, b and c."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def times(ratio: float) -> str:
+    """Write how many times more, with two digits."""
+    return f"{number(ratio, 2)} times"
+
+
+def capital(sentence: str) -> str:
+    """Begin a sentence with a capital letter and end it with a full stop."""
+    text = sentence.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
