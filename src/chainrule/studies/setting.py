@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.audit import MAX_HESSIAN_COLUMNS
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.fitting import fit
-from chainrule.inputs import check_weights, encode_labels, matrix, number, switch
+from chainrule.inputs import check_weights, encode_labels, matrix, number, standardized_columns, switch
 from chainrule.objective import Objective
 from chainrule.result import Result
-from chainrule.rows import MAX_MATRIX_COLUMNS, DenseRows, Units
+from chainrule.rows import MAX_MATRIX_COLUMNS, DenseRows
 from chainrule.solvers import Callback
 from chainrule.studies.curvature import Curvature
 
@@ -60,6 +60,11 @@ class Optimum:
     b: float
     reads: float
     steps: int
+
+    @property
+    def cause(self) -> str:
+        """Why there is none, without what to do about it."""
+        return self.why.split(":")[0].split(";")[0]
 
     @property
     def name(self) -> str:
@@ -200,13 +205,9 @@ class Setting:
 
     def _seen(self, standardize: Standardize) -> DenseRows:
         rows = DenseRows(self.X, self.y, self.s, self.names, self.n_threads)
-        n = len(self.names)
-        if isinstance(standardize, str):
-            rows.see(Units(rows.moments(correlations=False).mean, np.ones(n)))
-            return rows
-        columns = np.full(n, standardize) if isinstance(standardize, bool) else standardize
+        columns, scaled = standardized_columns(standardize, len(self.names), self.fit_intercept)
         if columns.any():
-            rows.standardize(columns)
+            rows.standardize(columns, scaled)
         return rows
 
 

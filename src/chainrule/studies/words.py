@@ -53,10 +53,10 @@ def rounded_up(count: float) -> str:
     return f"{value:,.0f}" if value < MANY else number(value, 2)
 
 
-def reached(count: float | None, estimated: bool, most: int) -> str:
+def reached(count: float | None, estimated: bool, most: int, happened: str = "") -> str:
     """Write after how many epochs a run came there, for a table's cell."""
     if count is None:
-        return f"not in {most:,}"
+        return "-" if happened == "diverges" else f"not in {most:,}"
     return f"~{rounded_up(count)}" if estimated else f"{count:,.0f}"
 
 

@@ -1,0 +1,25 @@
+"""Studies of how a logistic regression learns: each runs, measures, and says in words and pictures what it found.
+
+`learning_rate`, `centering` and `scaling` are functions of arrays; their results have `conclusion`, `to_dict()`, `svg()`,
+`png()` and `html()`.
+"""
+
+from chainrule.studies.base import Study as Study
+from chainrule.studies.centred import CenteringStudy as CenteringStudy
+from chainrule.studies.centred import article_points as article_points
+from chainrule.studies.centred import centering as centering
+from chainrule.studies.rates import LearningRateStudy as LearningRateStudy
+from chainrule.studies.rates import learning_rate as learning_rate
+from chainrule.studies.scaled import ScalingStudy as ScalingStudy
+from chainrule.studies.scaled import scaling as scaling
+
+__all__ = [
+    "CenteringStudy",
+    "LearningRateStudy",
+    "ScalingStudy",
+    "Study",
+    "article_points",
+    "centering",
+    "learning_rate",
+    "scaling",
+]

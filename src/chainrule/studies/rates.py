@@ -1,0 +1,329 @@
+"""How the learning rate shapes a run: the same start, rates from a hundredth of the stable limit to twice the limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import InputError
+from chainrule.inputs import number as checked
+from chainrule.inputs import standardized_columns
+from chainrule.studies import words
+from chainrule.studies.base import Lines, Study
+from chainrule.studies.curvature import Curvature
+from chainrule.studies.runs import Recorder, Run, needed
+from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
+
+if TYPE_CHECKING:
+    from chainrule.pictures.sheet import Panel
+
+FACTORS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5, 2.0)
+BEYOND = 1.2  # of the limit near the optimum: there a run oscillates however flat the rest is
+EPOCHS = 1000
+WITHIN = 1e-3  # nats
+
+
+@dataclass(frozen=True, eq=False)
+class LearningRateStudy(Study):
+    """What `learning_rate` found. Frozen.
+
+    Attributes
+    ----------
+    runs : tuple of Run
+        One a rate, the smallest first.
+    limit : float
+        2/L_max, known before training: no smaller rate ever raises F. inf where there is no curvature.
+    local_limit : float or None
+        2/lambda_max(H(w*)): near the optimum a larger rate oscillates. None where there is no optimum.
+    optimum : Optimum
+    start, end : Curvature or None
+        At zeros and at the optimum.
+    within : float
+        Nats.
+    max_epochs, n_rows, n_features : int
+    alpha : float
+    is_scaled : bool
+        Whether columns are centred or standardised.
+    notes : tuple of str
+        What is to be known of the data.
+    """
+
+    name: ClassVar[str] = "learning-rate"
+    heading: ClassVar[str] = "How the learning rate shapes what is learned"
+
+    runs: tuple[Run, ...]
+    limit: float
+    local_limit: float | None
+    optimum: Optimum
+    start: Curvature | None
+    end: Curvature | None
+    within: float
+    max_epochs: int
+    n_rows: int
+    n_features: int
+    alpha: float
+    is_scaled: bool
+    notes: tuple[str, ...]
+
+    @property
+    def fastest(self) -> Run | None:
+        """The run that came within the distance first, and was seen to; the smaller rate of two."""
+        there = [run for run in self.runs if run.reached is not None and not run.estimated]
+        return min(there, key=lambda run: (run.reached, run.rate)) if there else None
+
+    @property
+    def conclusions(self) -> tuple[str, ...]:
+        """What the numbers say."""
+        sentences = [_no_optimum(self.optimum), *_stability(self), *_speed(self), _reason(self)]
+        return (" ".join(words.capital(text) for text in sentences if text),)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What was studied."""
+        local = [("near the optimum", f"2/lambda_max(H(w*)) = {words.number(self.local_limit)}")]
+        return [
+            ("rows", f"{self.n_rows:,}, {self.n_features:,} columns"),
+            ("objective", objective_words(self.alpha)),
+            ("optimum", optimum_words(self.optimum)),
+            ("limit", f"2/L_max = {words.below(self.limit)}: no smaller rate ever raises the loss"),
+            *(local if self.local_limit is not None else []),
+        ]
+
+    def tables(self) -> list[Lines]:
+        """One line a rate."""
+        heads = ("learning rate", "of the limit", "what happened", f"epochs to {self.within:g} nats", "nearest, nats")
+        rows = tuple(
+            (
+                words.number(run.rate),
+                words.number(run.rate / self.limit, 3) if math.isfinite(self.limit) else "-",
+                run.happened,
+                words.reached(run.reached, run.estimated, run.n_epochs, run.happened),
+                words.number(run.nearest, 2),
+            )
+            for run in self.runs
+        )
+        return [Lines("The rates", heads, rows)]
+
+    def panels(self) -> list[Panel]:
+        """One picture: loss curves above, epochs needed below."""
+        from chainrule.pictures.sheet import Panel
+        from chainrule.pictures.study_charts import RateRun, learning_rate_picture
+
+        runs = [RateRun(r.rate, r.happened, r.epochs, r.objective, r.reached, r.estimated) for r in self.runs]
+
+        def draw() -> str:
+            return learning_rate_picture(
+                runs,
+                optimum=self.optimum.objective,
+                limit=self.limit,
+                local_limit=self.local_limit,
+                within=self.within,
+            )
+
+        return [Panel(draw, self.conclusions[0])]
+
+
+def learning_rate(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    alpha: float = 0.0,
+    fit_intercept: bool = True,
+    standardize: Standardize = False,
+    epochs: int = EPOCHS,
+    within: float = WITHIN,
+    rates: Sequence[float] = (),
+    feature_names: Sequence[str] | None = None,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+) -> LearningRateStudy:
+    """Run gradient descent from zeros at rates from a hundredth of the stable limit to twice the limit.
+
+    Rates: 0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5 and 2 times the limit 2/L_max, and 1.2 times 2/lambda_max(H(w*)) where
+    that is larger still, since a run may cross the limit unharmed until it is near the optimum.
+
+    Parameters
+    ----------
+    X, y, sample_weight, alpha, fit_intercept, standardize, feature_names, n_threads
+        As `chainrule.fit`.
+    epochs : int
+        Epochs of each run at most, from 1.
+    within : float
+        A run ends when F - F* is proven to be at most this, nats per unit of weight.
+    rates : sequence of float
+        More rates to run.
+    progress : callable, optional
+        Told (run, epoch, epochs at most).
+
+    Returns
+    -------
+    LearningRateStudy
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used.
+
+    Examples
+    --------
+    >>> import chainrule
+    >>> study = chainrule.studies.learning_rate([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+    >>> study.fastest.happened
+    'converges'
+    """
+    most, within = whole_number("epochs", epochs, 1), checked("within", within, above=0.0)
+    own = _more_rates(rates)
+    setting = Setting.of(
+        X, y, sample_weight, alpha=alpha, fit_intercept=fit_intercept, feature_names=feature_names, n_threads=n_threads
+    )  # fmt: skip
+    limit = setting.descend("auto", 0, within, standardize).learning_rate_limit
+    assert limit is not None
+    optimum, notes = setting.optimum(standardize)
+    start, end, _ = setting.curvature(standardize, optimum)
+    local = end.limit if end is not None and math.isfinite(end.limit) else None
+    runs = []
+    for rate in _rates(limit, local, own):
+        recorder = Recorder(f"rate {words.number(rate)}", progress)
+        result = setting.descend(rate, most, within, standardize, (recorder,))
+        runs.append(recorder.run(words.number(rate), result, within, needed(result)))
+    return LearningRateStudy(
+        runs=tuple(runs),
+        limit=limit,
+        local_limit=local,
+        optimum=optimum,
+        start=start,
+        end=end,
+        within=within,
+        max_epochs=most,
+        n_rows=len(setting.y),
+        n_features=len(setting.names),
+        alpha=setting.alpha,
+        is_scaled=bool(np.any(standardized_columns(standardize, len(setting.names), setting.fit_intercept)[0])),
+        notes=notes,
+    )
+
+
+def _more_rates(rates: Any) -> list[float]:
+    try:
+        return [checked("rates", rate, above=0.0) for rate in np.ravel(np.asarray(rates, dtype=object)).tolist()]
+    except InputError:
+        raise InputError(f"rates must be positive numbers, not {rates!r}") from None
+
+
+def _rates(limit: float, local: float | None, more: Sequence[float]) -> list[float]:
+    """Choose the rates, ascending."""
+    base = limit if math.isfinite(limit) else 1.0
+    chosen = [factor * base for factor in FACTORS]
+    if local is not None and BEYOND * local > chosen[-1]:
+        chosen.append(BEYOND * local)
+    return sorted({float(rate) for rate in (*chosen, *more) if 0.0 < rate < math.inf})
+
+
+def objective_words(alpha: float) -> str:
+    """Write the objective's kind."""
+    return f"mean log-loss + ({alpha:.6g}/2) w.w" if alpha else "mean log-loss, no penalty"
+
+
+def optimum_words(optimum: Optimum) -> str:
+    """Say what distances are from."""
+    if optimum.exists:
+        by = f"found and certified by Newton's method in {optimum.reads:.0f} reads"
+        return f"F* = {words.number(optimum.objective, 5)} nats, {by}"
+    return f"none that is certified: {optimum.cause}; inf F is at least {words.number(optimum.objective, 4)} nats"
+
+
+def _no_optimum(optimum: Optimum) -> str:
+    if optimum.exists:
+        return ""
+    bound = f"{words.number(optimum.objective, 3)} nats"
+    return f"{optimum.cause}: distances are from what the infimum is proven to be at least, {bound}"
+
+
+def _stability(study: LearningRateStudy) -> list[str]:
+    """Say which rates raised the loss, and how that stands to the limits."""
+    runs, limit = study.runs, study.limit
+    if not math.isfinite(limit):
+        return ["the objective has no curvature at all, so every rate is stable"]
+    known = f"the limit that is known before training, 2/L_max, is {words.below(limit)}"
+    if study.local_limit is not None:
+        known += f"; near the optimum, where the Hessian is smaller, it is 2/lambda_max(H(w*)) = {words.number(study.local_limit)}"
+    bad, calm = [run for run in runs if not run.is_calm], [run for run in runs if run.is_calm]
+    if not bad:
+        return [f"no rate raised the loss, up to {words.number(runs[-1].rate)}; {known}"]
+    sentences = []
+    for happened, settled, one, many in (
+        ("oscillates", True, "raised the loss on its way and settled", "raised the loss on their way and settled"),
+        ("oscillates", False, "oscillates", "oscillate"),
+        ("diverges", False, "diverges", "diverge"),
+    ):
+        some = [run for run in bad if run.happened == happened and (run.reached is not None) == settled]
+        if some:
+            sentences.append(f"{_span(some, runs)} {many if len(some) > 1 else one}")
+    text = "; ".join(sentences)
+    below = [run for run in calm if run.rate < bad[0].rate]
+    if below and len(below) == len(calm):
+        text += f"; up to {words.number(below[-1].rate)} the loss never rose"
+    elif not calm:
+        text += "; no rate was so small that the loss never rose"
+    return [text, known]
+
+
+def _span(some: Sequence[Run], runs: Sequence[Run]) -> str:
+    """Name rates: one, a range of those that were run, or each."""
+    shown = [words.number(run.rate) for run in some]
+    if len(some) == 1:
+        return f"the rate {shown[0]}"
+    first, last = runs.index(some[0]), runs.index(some[-1])
+    return (
+        f"the rates {shown[0]} to {shown[-1]}" if last - first == len(some) - 1 else f"the rates {words.listed(shown)}"
+    )
+
+
+def _speed(study: LearningRateStudy) -> list[str]:
+    """Say which rate came there first, and what the small ones cost."""
+    fastest, near = study.fastest, f"within {study.within:g} nats of {study.optimum.name}"
+    if fastest is None:
+        best = min(study.runs, key=lambda run: run.nearest)
+        text = f"no rate came {near} in {words.epochs(study.max_epochs)}"
+        if math.isfinite(best.nearest):
+            text += f"; {words.number(best.rate)} came nearest, to {words.number(best.nearest, 2)}"
+        guesses = [run for run in study.runs if run.estimated]
+        if guesses:
+            quick = min(guesses, key=lambda run: run.reached or math.inf)
+            text += f"; {words.number(quick.rate)} would be there after {words.epochs(quick.reached or 0, True)}"
+        return [text]
+    if fastest.reached == 0:
+        return [f"the start is {near} already, so the rate hardly matters"]
+    assert fastest.reached is not None
+    text = f"{words.number(fastest.rate)} came {near} first, after {words.epochs(fastest.reached)}"
+    if not fastest.is_calm:
+        text += f", although the loss rose in {words.epochs(fastest.raised)}"
+    slow = study.runs[0]
+    if slow is fastest or slow.reached is None or not slow.is_calm:
+        return [text]
+    verb = "would need" if slow.estimated else "took"
+    ratio = slow.reached / fastest.reached
+    text += f"; {words.number(slow.rate)} {verb} {words.epochs(slow.reached, slow.estimated)}"
+    return [f"{text}, {words.times(ratio)} as many" if ratio >= 1.5 else text]
+
+
+def _reason(study: LearningRateStudy) -> str:
+    """Say why even the best rate is slow, where it is, and what is quicker."""
+    fastest, curvature = study.fastest, study.end or study.start
+    slow = fastest is None or (fastest.reached or 0) > 100
+    if not slow or curvature is None or not math.isfinite(curvature.condition) or curvature.condition < 100:
+        return ""
+    where = "at the optimum" if study.end is not None else "at the start"
+    text = (
+        f"the Hessian's condition number {where} is {words.number(curvature.condition, 2)}: along its flattest direction gradient "
+        "descent needs about as many epochs, at any stable rate"
+    )
+    ways = [] if study.is_scaled else ["centre and scale the columns (chainrule study scaling)"]
+    if study.optimum.exists:
+        ways.append(f"take Newton's method, which read the data {study.optimum.reads:.0f} times")
+    return f"{text}; {', or '.join(ways)}" if ways else text
