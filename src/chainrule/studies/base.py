@@ -41,7 +41,7 @@ class Study:
         return " ".join(self.conclusions)
 
     def facts(self) -> list[tuple[str, str]]:
-        """What was studied: names and what they are."""
+        """Say what was studied: names and what they are."""
         raise NotImplementedError
 
     def tables(self) -> list[Lines]:

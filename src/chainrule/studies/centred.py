@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.diagnosis import epochs_by_curvature, epochs_by_trend
 from chainrule.errors import InputError
 from chainrule.held_out import HeldOut
 from chainrule.inputs import number as checked
-from chainrule.result import Result
-from chainrule.rows import Units
 from chainrule.solvers import Step
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
+from chainrule.studies.centred_words import gone_wrong, losses, reasons, sooner
 from chainrule.studies.curvature import Curvature
 from chainrule.studies.rates import WITHIN, objective_words, optimum_words
-from chainrule.studies.runs import Recorder, Run
+from chainrule.studies.runs import Recorder, Run, epochs_left
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 from chainrule.training import stratified_split
 
@@ -38,7 +35,6 @@ EPOCHS = 100
 DRAWN = 240  # points in a map
 LEAST = 20  # of them, of each class that has so many
 TINY = 1e-12  # nats: the runs are to go on to their last epoch
-HALF_A_POINT = 0.005  # of accuracy
 
 
 @dataclass(frozen=True)
@@ -119,6 +115,8 @@ class CenteringStudy(Study):
     within : float
         Nats.
     seed, n_rows, n_held_out : int
+    base_accuracy : float
+        Share of the larger class among the rows held out.
     alpha : float
     is_article : bool
         Whether the data are the article's points.
@@ -140,6 +138,7 @@ class CenteringStudy(Study):
     seed: int
     n_rows: int
     n_held_out: int
+    base_accuracy: float
     alpha: float
     is_article: bool
     notes: tuple[str, ...]
@@ -153,11 +152,11 @@ class CenteringStudy(Study):
     def conclusions(self) -> tuple[str, ...]:
         """What the maps say, and what the curves say and why."""
         cause = "" if self.optimum.exists else f"{self.optimum.cause}: distances are from the infimum"
-        texts = ([_sooner(self)], [_losses(self), *_happened(self), cause, *_why(self)])
+        texts = ([sooner(self)], [losses(self), *gone_wrong(self), cause, *reasons(self)])
         return tuple(" ".join(words.capital(text) for text in some if text) for some in texts)
 
     def facts(self) -> list[tuple[str, str]]:
-        """What was studied."""
+        """Say what was studied."""
         data = f"{self.n_rows:,} to train on, {self.n_held_out:,} held out; columns {words.listed(self.feature_names)}"
         if self.is_article:
             data += f"; two normals with identity covariance, means (0, 0) and (2, 8), seed {self.seed}"
@@ -169,7 +168,7 @@ class CenteringStudy(Study):
         ]
 
     def tables(self) -> list[Lines]:
-        """The epochs that the maps show, and what makes the difference."""
+        """Give the epochs that the maps show, and what makes the difference."""
         heads = ("epoch", *(f"{what}, {run.label}" for run in self.runs for what in ("loss", "held-out accuracy")))
         lines = tuple(
             (f"{epoch:,}", *(cell for run in self.runs for cell in _after(run, epoch)))
@@ -191,7 +190,7 @@ class CenteringStudy(Study):
         ]
 
     def panels(self) -> list[Panel]:
-        """The maps of both runs, and their curves."""
+        """Give the maps of both runs, and their curves."""
         from chainrule.pictures.sheet import Panel
 
         return [Panel(self._maps, self.conclusions[0]), Panel(self._curves, self.conclusions[1])]
@@ -320,6 +319,7 @@ def centering(
         seed=seed,
         n_rows=len(train),
         n_held_out=len(test),
+        base_accuracy=_larger_class(whole.y[test], s),
         alpha=whole.alpha,
         is_article=is_article,
         notes=notes,
@@ -359,9 +359,7 @@ def _run(
     watch = _Watch(label, progress, held_out=held_out)
     result = setting.descend(rate, most, TINY, standardize, (watch,))
     start, end, hessian = setting.curvature(standardize, optimum)
-    gap = np.array(watch.gap)
-    more = _epochs_left(result, optimum, hessian, gap, rate, within)
-    run = watch.run(label, result, within, more)
+    run = watch.run(label, result, within, epochs_left(result, optimum, hessian, np.array(watch.gap), within))
     keep = run.epochs.astype(np.int64)
     figures = np.array(watch.figures)[keep]
     limit = result.learning_rate_limit
@@ -371,18 +369,9 @@ def _run(
     )
 
 
-def _epochs_left(
-    result: Result, optimum: Optimum, hessian: Floats | None, gap: Floats, rate: float, within: float
-) -> float | None:
-    """Estimate the epochs still needed after the last: by the Hessian at the optimum, or by the trend where there is none."""
-    if hessian is not None:
-        units = Units(result.center, result.scale)
-        w, b = units.to_fit(optimum.w, optimum.b)
-        apart = np.append(result.w_fit - w, result.b_fit - b)
-        return epochs_by_curvature(hessian, hessian @ apart, rate, within)
-    if len(gap) < LEAST or not np.isfinite(gap).all():
-        return None
-    return epochs_by_trend(np.arange(float(len(gap))), gap, within)
+def _larger_class(y: NDArray[np.uint8], s: Floats | None) -> float:
+    share = float(np.average(y, weights=s))
+    return max(share, 1.0 - share)
 
 
 def _sampled(setting: Setting, seed: int) -> SampledPoints:
@@ -420,72 +409,3 @@ def _after(run: CentredRun, epoch: int) -> tuple[str, str]:
     if not len(at):
         return "-", "-"
     return words.number(float(run.loss[at[0]]), 4), words.percent(float(run.held_out_accuracy[at[0]]))
-
-
-def _sooner(study: CenteringStudy) -> str:
-    """Say when the line of each run divides the classes about as well as it ever will."""
-    best = max(float(np.nanmax(run.held_out_accuracy)) for run in study.runs)
-    told = []
-    for run in study.runs:
-        good = np.flatnonzero(run.held_out_accuracy >= best - HALF_A_POINT)
-        told.append(
-            f"after {words.epochs(run.run.epochs[good[0]])}" if len(good) else f"not in {words.epochs(study.epochs)}"
-        )
-    return (
-        f"the line z = 0 is within half a point of the best held-out accuracy, {words.percent(best)}, {told[0]} with the columns as "
-        f"they are, {told[1]} with centred ones"
-    )
-
-
-def _losses(study: CenteringStudy) -> str:
-    plain, centred = study.runs
-    return (
-        f"after {words.epochs(study.epochs)} at learning rate {words.number(study.rate)} the loss is "
-        f"{words.number(plain.last_loss, 3)} nats with the columns as they are and {words.number(centred.last_loss, 3)} centred, the "
-        f"held-out accuracy {words.percent(plain.last_accuracy)} and {words.percent(centred.last_accuracy)}"
-    )
-
-
-def _happened(study: CenteringStudy) -> list[str]:
-    """Name runs that went wrong: those of a rate above their limit."""
-    told = []
-    for run in study.runs:
-        if not run.run.is_calm:
-            above = f", above its limit {words.below(run.limit)}" if study.rate > run.limit else ""
-            form = "with the columns as they are" if run is study.plain else "with centred columns"
-            told.append(f"{form} the rate{above} {run.run.happened}")
-    return told
-
-
-def _why(study: CenteringStudy) -> list[str]:
-    """Say what centring did to the condition number, the limit and the epochs needed."""
-    plain, centred = study.runs
-    sentences = []
-    ends = plain.end is not None and centred.end is not None
-    before, after = (plain.end, centred.end) if ends else (plain.start, centred.start)
-    if before is not None and after is not None and math.isfinite(before.condition) and math.isfinite(after.condition):
-        where = "at the optimum" if ends else "at the start"
-        verb = (
-            "took"
-            if after.condition < 0.95 * before.condition
-            else "left"
-            if after.condition < 1.05 * before.condition
-            else "raised"
-        )
-        change = f"from {words.number(before.condition)} to {words.number(after.condition)}"
-        text = f"centring {verb} the Hessian's condition number {where} {change}"
-        if centred.limit > 1.01 * plain.limit:
-            text += f", and the largest stable rate from {words.below(plain.limit)} to {words.below(centred.limit)}"
-        sentences.append(text)
-        if after.condition > 100 and ends:
-            sentences.append(
-                "what is left is the columns' scale or their correlation: the study of scaling tells which"
-            )
-    both: list[Any] = [run.run for run in study.runs]
-    if all(run.reached is not None for run in both):
-        took = [words.epochs(run.reached, run.estimated) for run in both]
-        sentences.append(
-            f"to come within {study.within:g} nats of {study.optimum.name} the columns as they are need {took[0]} at this rate, "
-            f"centred ones {took[1]}"
-        )
-    return sentences

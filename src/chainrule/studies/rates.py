@@ -16,7 +16,7 @@ from chainrule.inputs import standardized_columns
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
 from chainrule.studies.curvature import Curvature
-from chainrule.studies.runs import Recorder, Run, needed
+from chainrule.studies.runs import Recorder, Run, epochs_left
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class LearningRateStudy(Study):
         return (" ".join(words.capital(text) for text in sentences if text),)
 
     def facts(self) -> list[tuple[str, str]]:
-        """What was studied."""
+        """Say what was studied."""
         local = [("near the optimum", f"2/lambda_max(H(w*)) = {words.number(self.local_limit)}")]
         return [
             ("rows", f"{self.n_rows:,}, {self.n_features:,} columns"),
@@ -184,13 +184,14 @@ def learning_rate(
     limit = setting.descend("auto", 0, within, standardize).learning_rate_limit
     assert limit is not None
     optimum, notes = setting.optimum(standardize)
-    start, end, _ = setting.curvature(standardize, optimum)
+    start, end, hessian = setting.curvature(standardize, optimum)
     local = end.limit if end is not None and math.isfinite(end.limit) else None
     runs = []
     for rate in _rates(limit, local, own):
         recorder = Recorder(f"rate {words.number(rate)}", progress)
         result = setting.descend(rate, most, within, standardize, (recorder,))
-        runs.append(recorder.run(words.number(rate), result, within, needed(result)))
+        more = epochs_left(result, optimum, hessian, np.array(recorder.gap), within)
+        runs.append(recorder.run(words.number(rate), result, within, more))
     return LearningRateStudy(
         runs=tuple(runs),
         limit=limit,
@@ -250,8 +251,9 @@ def _stability(study: LearningRateStudy) -> list[str]:
     if not math.isfinite(limit):
         return ["the objective has no curvature at all, so every rate is stable"]
     known = f"the limit that is known before training, 2/L_max, is {words.below(limit)}"
+    local = words.number(study.local_limit)
     if study.local_limit is not None:
-        known += f"; near the optimum, where the Hessian is smaller, it is 2/lambda_max(H(w*)) = {words.number(study.local_limit)}"
+        known += f"; near the optimum, where the Hessian is smaller, it is 2/lambda_max(H(w*)) = {local}"
     bad, calm = [run for run in runs if not run.is_calm], [run for run in runs if run.is_calm]
     if not bad:
         return [f"no rate raised the loss, up to {words.number(runs[-1].rate)}; {known}"]
@@ -320,8 +322,8 @@ def _reason(study: LearningRateStudy) -> str:
         return ""
     where = "at the optimum" if study.end is not None else "at the start"
     text = (
-        f"the Hessian's condition number {where} is {words.number(curvature.condition, 2)}: along its flattest direction gradient "
-        "descent needs about as many epochs, at any stable rate"
+        f"the Hessian's condition number {where} is {words.number(curvature.condition, 2)}: along its flattest direction "
+        "gradient descent needs about as many epochs, at any stable rate"
     )
     ways = [] if study.is_scaled else ["centre and scale the columns (chainrule study scaling)"]
     if study.optimum.exists:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.diagnosis import epochs_by_curvature, epochs_by_trend
 from chainrule.result import Result
+from chainrule.rows import Units
 from chainrule.solvers import Step
-from chainrule.studies.setting import Progress
+from chainrule.studies.setting import Optimum, Progress
 
 Floats = NDArray[np.float64]
 
 ROUNDING = 1e-12  # of F: a smaller rise is rounding
 BINS = 150  # of the kept epochs
+FEW = 20  # epochs, before which there is no trend
+FAR_BELOW = 0.3
 LEAST = 10  # epochs, before which nothing is said to diverge
 
 
@@ -131,7 +134,18 @@ def kept(values: Floats) -> NDArray[np.intp]:
     return np.array(sorted(chosen))
 
 
-def needed(result: Result) -> float | None:
-    """Epochs that a run would still have needed, where the fit estimates them."""
-    more: Any = getattr(result, "epochs_needed", None)
-    return None if more is None or np.isnan(more) else float(more)
+def epochs_left(result: Result, optimum: Optimum, hessian: Floats | None, gap: Floats, within: float) -> float | None:
+    """Estimate the epochs that a run would still have needed; None where nothing tells.
+
+    By the Hessian at the optimum, unless the parabola that it makes of F lies far below F at the last point: there the rows are
+    less sure than at the optimum, and the trend of the bounds tells more.
+    """
+    if result.reason != "max_reads" or not np.isfinite(gap).all():
+        return None
+    if hessian is not None and result.learning_rate is not None:
+        w, b = Units(result.center, result.scale).to_fit(optimum.w, optimum.b)
+        apart = np.append(result.w_fit - w, result.b_fit - b)[: len(hessian)]
+        gradient = hessian @ apart
+        if 0.5 * float(apart @ gradient) > FAR_BELOW * gap[-1]:
+            return epochs_by_curvature(hessian, gradient, result.learning_rate, within)
+    return epochs_by_trend(np.arange(float(len(gap))), gap, within) if len(gap) >= FEW else None

@@ -17,7 +17,7 @@ from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
 from chainrule.studies.curvature import Curvature
 from chainrule.studies.rates import EPOCHS, WITHIN, objective_words, optimum_words
-from chainrule.studies.runs import Recorder, Run, needed
+from chainrule.studies.runs import Recorder, Run, epochs_left
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ScalingStudy(Study):
         return (" ".join(words.capital(text) for text in sentences if text),)
 
     def facts(self) -> list[tuple[str, str]]:
-        """What was studied."""
+        """Say what was studied."""
         return [
             ("rows", f"{self.n_rows:,}, {self.n_features:,} columns"),
             ("objective", objective_words(self.alpha)),
@@ -178,10 +178,11 @@ def scaling(
     optimum, notes = setting.optimum()
     for label, standardize in forms:
         own = setting.optimum(standardize)[0] if setting.alpha and standardize is not False else optimum
-        start, end, _ = setting.curvature(standardize, own)
+        start, end, hessian = setting.curvature(standardize, own)
         recorder = Recorder(label, progress)
         result = setting.descend("auto", most, within, standardize, (recorder,))
-        run = recorder.run(label, result, within, needed(result))
+        more = epochs_left(result, own, hessian, np.array(recorder.gap), within)
+        run = recorder.run(label, result, within, more)
         limit = result.learning_rate_limit
         assert limit is not None
         runs.append(ScaledRun(label, limit, start, end, own, run))
@@ -224,13 +225,9 @@ def _compared(study: ScalingStudy) -> list[str]:
 
 
 def _columns(label: str) -> str:
-    return (
-        "with the columns as they are"
-        if label == "as they are"
-        else f"with {label} columns"
-        if " " not in label
-        else f"with {label}"
-    )
+    if label == "as they are":
+        return "with the columns as they are"
+    return f"with {label}" if " " in label else f"with {label} columns"
 
 
 def _conditions(study: ScalingStudy) -> str:
@@ -259,4 +256,5 @@ def _newton(study: ScalingStudy) -> str:
     if not study.optimum.exists:
         return ""
     steps = f"{study.optimum.steps} step" + ("" if study.optimum.steps == 1 else "s")
-    return f"Newton's method, which no scale slows down, came to the optimum in {steps} and {study.optimum.reads:.0f} reads of the data"
+    reads = f"{study.optimum.reads:.0f} reads of the data"
+    return f"Newton's method, which no scale slows down, came to the optimum in {steps} and {reads}"

@@ -141,7 +141,7 @@ class Setting:
                 tol=tol,
                 max_reads=epochs,
                 learning_rate=rate,
-                standardize=standardize,  # type: ignore[arg-type]
+                standardize=standardize,
                 callbacks=callbacks,
                 **({"method": "gradient-descent"} | options),
             )
@@ -162,7 +162,7 @@ class Setting:
                 method="newton",
                 feature_names=self.names,
                 n_threads=self.n_threads,
-                standardize=standardize,  # type: ignore[arg-type]
+                standardize=standardize,
             )
         proven = result.certificate
         exists = proven.kind in ("bound", "reduced")

@@ -14,8 +14,10 @@ def number(value: float | None, digits: int = 3) -> str:
         return "-"
     if math.isinf(value):
         return "infinite" if value > 0 else "-infinite"
-    if value == 0:
-        return "0"
+    value = float(f"{value:.12g}")
+    short = f"{value:.{digits}g}"
+    if "e" not in short and float(short) == value:  # exact: no zeros behind it
+        return f"{float(short):,.15g}"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = int(exponent)
     if -5 < power < 6:
@@ -39,6 +41,8 @@ def percent(share: float | None) -> str:
 def epochs(count: float, estimated: bool = False) -> str:
     """Write epochs with their noun; an estimate has two digits, upwards, and says so."""
     if not estimated:
+        if count == 0:
+            return "no epoch"
         return f"{count:,.0f} epoch" if count == 1 else f"{count:,.0f} epochs"
     return f"about {rounded_up(count)} epochs"
 

@@ -1,0 +1,82 @@
+"""What the numbers of the study of centring say."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainrule.studies import words
+
+if TYPE_CHECKING:
+    from chainrule.studies.centred import CenteringStudy
+
+HALF_A_POINT = 0.005  # of accuracy
+AS_THEY_ARE, CENTRED = "with the columns as they are", "with centred ones"
+
+
+def sooner(study: CenteringStudy) -> str:
+    """Say when the line of each run divides the classes about as well as it ever will."""
+    best = max(float(np.nanmax(run.held_out_accuracy)) for run in study.runs)
+    base = words.percent(study.base_accuracy)
+    if best <= study.base_accuracy:
+        return f"no line z = 0 is right on more of the rows held out than the larger class alone, {base}"
+    if best <= study.base_accuracy + HALF_A_POINT:
+        return f"the best line z = 0 is right on {words.percent(best)} of the rows held out, the larger class alone on {base}"
+    told = []
+    for run in study.runs:
+        good = np.flatnonzero(run.held_out_accuracy >= best - HALF_A_POINT)
+        first = run.run.epochs[good[0]] if len(good) else None
+        told.append(f"not in {words.epochs(study.epochs)}" if first is None else f"after {words.epochs(float(first))}")
+    return (
+        f"the line z = 0 is within half a point of the best held-out accuracy, {words.percent(best)}, {told[0]} "
+        f"{AS_THEY_ARE}, and {told[1]} {CENTRED}"
+    )
+
+
+def losses(study: CenteringStudy) -> str:
+    """Say where both runs are at their end."""
+    plain, centred = study.runs
+    return (
+        f"after {words.epochs(study.epochs)} at learning rate {words.number(study.rate)} the loss is "
+        f"{words.number(plain.last_loss)} nats {AS_THEY_ARE} and {words.number(centred.last_loss)} {CENTRED}, the held-out "
+        f"accuracy {words.percent(plain.last_accuracy)} and {words.percent(centred.last_accuracy)}"
+    )
+
+
+def gone_wrong(study: CenteringStudy) -> list[str]:
+    """Name runs whose loss rose: those of a rate above their limit."""
+    told = []
+    for run, form in zip(study.runs, (AS_THEY_ARE, CENTRED), strict=True):
+        if not run.run.is_calm:
+            above = f": the limit is {words.below(run.limit)}" if study.rate > run.limit else ""
+            told.append(f"{form} this rate {run.run.happened}{above}")
+    return told
+
+
+def reasons(study: CenteringStudy) -> list[str]:
+    """Say what centring did to the condition number, the limit and the epochs needed."""
+    plain, centred = study.runs
+    sentences = []
+    ends = plain.end is not None and centred.end is not None
+    before, after = (plain.end, centred.end) if ends else (plain.start, centred.start)
+    if before is not None and after is not None and math.isfinite(before.condition) and math.isfinite(after.condition):
+        where = "at the optimum" if ends else "at the start"
+        numbers = f"{words.number(before.condition)} to {words.number(after.condition)}"
+        ratio = after.condition / before.condition
+        verb = "lowered" if ratio < 0.95 else "raised" if ratio > 1.05 else "hardly changed"
+        text = f"centring {verb} the Hessian's condition number {where}, from {numbers}"
+        if centred.limit > 1.01 * plain.limit:
+            text += (
+                f"; it raised the largest stable rate from {words.below(plain.limit)} to {words.below(centred.limit)}"
+            )
+        sentences.append(text)
+        if after.condition > 100 and ends:
+            sentences.append("what is left is the columns' scale, or their correlation (chainrule study scaling)")
+    first, second = plain.run, centred.run
+    if first.reached is not None and second.reached is not None:
+        took = [words.epochs(run.reached or 0.0, run.estimated) for run in (first, second)]
+        near = f"to come within {study.within:g} nats of {study.optimum.name}"
+        sentences.append(f"{near} takes {took[0]} at this rate {AS_THEY_ARE}, {took[1]} {CENTRED}")
+    return sentences
