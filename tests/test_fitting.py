@@ -565,3 +565,26 @@ def test_every_public_name_loads():
         assert getattr(chainrule, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         chainrule.nothing  # noqa: B018 - the access is the test
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.ChainruleWarning")
+@pytest.mark.parametrize("epochs", [100, 400])
+def test_epochs_needed_where_the_rows_are_less_sure_than_at_the_optimum(epochs, rng):
+    y = np.repeat([0, 1], 500)
+    X = rng.normal(size=(1000, 2)) + np.outer(y, [2.0, 8.0])
+
+    def descent(most):
+        return chainrule.fit(
+            X,
+            y,
+            alpha=1e-6,
+            method="gradient-descent",
+            standardize="center",
+            learning_rate=0.1,
+            max_reads=most,
+            tol=1e-3,
+        )
+
+    whole, part = descent(10_000), descent(epochs)
+    # a trend is no more than an order of magnitude; the Hessian at the optimum alone says 1
+    assert (whole.n_epochs - epochs) / 3 < part.epochs_needed < 3 * (whole.n_epochs - epochs)
