@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.audit import Floor, audit
 from chainrule.certificate import objective_rounding
-from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature
+from chainrule.diagnosis import RunMonitor, epochs_left, largest_curvature
 from chainrule.errors import (
     ChainruleWarning,
     CollinearityWarning,
@@ -170,11 +170,11 @@ def _epochs_needed(objective: Objective, floor: Floor, outcome: Outcome, rate: f
     """
     if outcome.reason != "max_reads" or outcome.oscillated or floor.ending is None:
         return float("nan")
+    near = None
     if floor.kind != "infimum" and objective.n_features <= MAX_EIGEN_COLUMNS:
         w, b = objective.rows.units.to_fit(floor.w, floor.b)
         at = objective.evaluate(w, b, hessian=True)
         assert at.hessian is not None
-        distance = np.append(outcome.state.w - w, outcome.state.b - b)
-        return epochs_by_curvature(at.hessian, at.hessian @ distance, rate, tol)
+        near = at.hessian, np.append(outcome.state.w - w, outcome.state.b - b)
     epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
-    return epochs_by_trend(epochs, gaps, tol) if len(epochs) >= 20 else float("nan")
+    return epochs_left(epochs, gaps, tol, rate, near)

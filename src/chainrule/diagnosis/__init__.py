@@ -10,6 +10,6 @@ The last two bring SciPy, which gradient descent does without: they are imported
 """
 
 from chainrule.diagnosis.rate import largest_curvature
-from chainrule.diagnosis.runs import RunMonitor, epochs_by_curvature, epochs_by_trend
+from chainrule.diagnosis.runs import RunMonitor, epochs_by_curvature, epochs_by_trend, epochs_left
 
-__all__ = ["RunMonitor", "epochs_by_curvature", "epochs_by_trend", "largest_curvature"]
+__all__ = ["RunMonitor", "epochs_by_curvature", "epochs_by_trend", "epochs_left", "largest_curvature"]

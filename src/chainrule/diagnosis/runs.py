@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
+LEAST_TREND = 20  # epochs: fewer show none
+FAR_BELOW = 0.3
+
 
 def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: float) -> float:
     """Epochs of gradient descent until F - F* <= tol, where the Hessian stays what it is; inf if never.
@@ -71,6 +74,32 @@ def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:
         return log_ratio / rate if rate < 0 else float(np.inf)
     with np.errstate(over="ignore"):
         return float(k[-1] * np.expm1(log_ratio / power)) if power < 0 else float(np.inf)
+
+
+def epochs_left(
+    epochs: Vector, gaps: Vector, tol: float, rate: float, near: tuple[Matrix, Vector] | None = None
+) -> float:
+    """Estimate the epochs of gradient descent until the gap is at most `tol`; inf if never, NaN where nothing tells.
+
+    The Hessian at the optimum tells it, where the parabola that it makes of F lies about as high as F. Far below, the rows are
+    less sure than at the optimum, so that F falls as a power of the epochs: then it's the larger of that and the trend seen.
+
+    Parameters
+    ----------
+    epochs, gaps : (k,)
+        The run's.
+    near : pair, optional
+        Hessian at the optimum, and how far from it the run's last point is.
+    """
+    by_trend = epochs_by_trend(epochs, gaps, tol) if len(epochs) >= LEAST_TREND else float("nan")
+    if near is None:
+        return by_trend
+    hessian, apart = near
+    gradient = hessian @ apart
+    by_curvature = epochs_by_curvature(hessian, gradient, rate, tol)
+    if 0.5 * float(apart @ gradient) > FAR_BELOW * gaps[-1] or np.isnan(by_trend):
+        return by_curvature
+    return max(by_curvature, by_trend)
 
 
 @dataclass

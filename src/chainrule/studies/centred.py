@@ -18,7 +18,7 @@ from chainrule.studies.base import Lines, Study
 from chainrule.studies.centred_words import gone_wrong, losses, reasons, sooner
 from chainrule.studies.curvature import Curvature
 from chainrule.studies.rates import WITHIN, objective_words, optimum_words
-from chainrule.studies.runs import Recorder, Run, epochs_left
+from chainrule.studies.runs import Recorder, Run, needed
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 from chainrule.training import stratified_split
 
@@ -359,7 +359,7 @@ def _run(
     watch = _Watch(label, progress, held_out=held_out)
     result = setting.descend(rate, most, TINY, standardize, (watch,))
     start, end, hessian = setting.curvature(standardize, optimum)
-    run = watch.run(label, result, within, epochs_left(result, optimum, hessian, np.array(watch.gap), within))
+    run = watch.run(label, result, within, needed(result, optimum, hessian, np.array(watch.gap), within))
     keep = run.epochs.astype(np.int64)
     figures = np.array(watch.figures)[keep]
     limit = result.learning_rate_limit

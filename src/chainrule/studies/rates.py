@@ -16,7 +16,7 @@ from chainrule.inputs import standardized_columns
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
 from chainrule.studies.curvature import Curvature
-from chainrule.studies.runs import Recorder, Run, epochs_left
+from chainrule.studies.runs import Recorder, Run, needed
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def learning_rate(
     for rate in _rates(limit, local, own):
         recorder = Recorder(f"rate {words.number(rate)}", progress)
         result = setting.descend(rate, most, within, standardize, (recorder,))
-        more = epochs_left(result, optimum, hessian, np.array(recorder.gap), within)
+        more = needed(result, optimum, hessian, np.array(recorder.gap), within)
         runs.append(recorder.run(words.number(rate), result, within, more))
     return LearningRateStudy(
         runs=tuple(runs),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.diagnosis import epochs_by_curvature, epochs_by_trend
+from chainrule.diagnosis import epochs_left
 from chainrule.result import Result
 from chainrule.rows import Units
 from chainrule.solvers import Step
@@ -17,8 +17,6 @@ Floats = NDArray[np.float64]
 
 ROUNDING = 1e-12  # of F: a smaller rise is rounding
 BINS = 150  # of the kept epochs
-FEW = 20  # epochs, before which there is no trend
-FAR_BELOW = 0.3
 LEAST = 10  # epochs, before which nothing is said to diverge
 
 
@@ -134,18 +132,16 @@ def kept(values: Floats) -> NDArray[np.intp]:
     return np.array(sorted(chosen))
 
 
-def epochs_left(result: Result, optimum: Optimum, hessian: Floats | None, gap: Floats, within: float) -> float | None:
+def needed(result: Result, optimum: Optimum, hessian: Floats | None, gap: Floats, within: float) -> float | None:
     """Estimate the epochs that a run would still have needed; None where nothing tells.
 
-    By the Hessian at the optimum, unless the parabola that it makes of F lies far below F at the last point: there the rows are
-    less sure than at the optimum, and the trend of the bounds tells more.
+    hessian: at the optimum, in the fit's units; None where there is none. gap: of every epoch.
     """
-    if result.reason != "max_reads" or not np.isfinite(gap).all():
+    if result.reason != "max_reads" or not np.isfinite(gap).all() or result.learning_rate is None:
         return None
-    if hessian is not None and result.learning_rate is not None:
+    near = None
+    if hessian is not None:
         w, b = Units(result.center, result.scale).to_fit(optimum.w, optimum.b)
-        apart = np.append(result.w_fit - w, result.b_fit - b)[: len(hessian)]
-        gradient = hessian @ apart
-        if 0.5 * float(apart @ gradient) > FAR_BELOW * gap[-1]:
-            return epochs_by_curvature(hessian, gradient, result.learning_rate, within)
-    return epochs_by_trend(np.arange(float(len(gap))), gap, within) if len(gap) >= FEW else None
+        near = hessian, np.append(result.w_fit - w, result.b_fit - b)[: len(hessian)]
+    more = epochs_left(np.arange(float(len(gap))), gap, within, result.learning_rate, near)
+    return None if np.isnan(more) else more

@@ -17,7 +17,7 @@ from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
 from chainrule.studies.curvature import Curvature
 from chainrule.studies.rates import EPOCHS, WITHIN, objective_words, optimum_words
-from chainrule.studies.runs import Recorder, Run, epochs_left
+from chainrule.studies.runs import Recorder, Run, needed
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def scaling(
         start, end, hessian = setting.curvature(standardize, own)
         recorder = Recorder(label, progress)
         result = setting.descend("auto", most, within, standardize, (recorder,))
-        more = epochs_left(result, own, hessian, np.array(recorder.gap), within)
+        more = needed(result, own, hessian, np.array(recorder.gap), within)
         run = recorder.run(label, result, within, more)
         limit = result.learning_rate_limit
         assert limit is not None
