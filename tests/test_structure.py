@@ -39,6 +39,7 @@ LAYERS = [
     {"learned"},
     {"pictures"},
     {"report"},
+    {"studies"},
     {"layout"},
     {"screen"},
     {"cli"},

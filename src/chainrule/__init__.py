@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chainrule import graph as graph
+    from chainrule import studies as studies
     from chainrule.certificate import Certificate as Certificate
     from chainrule.certifying import certify as certify
     from chainrule.errors import ChainruleWarning as ChainruleWarning
@@ -49,7 +50,7 @@ _HOMES = {
     "Trace": "chainrule.trace",
     "fit": "chainrule.fitting",
 }
-_MODULES = ("graph",)
+_MODULES = ("graph", "studies")
 
 __all__ = [
     "Certificate",
@@ -72,6 +73,7 @@ __all__ = [
     "explain_row",
     "fit",
     "graph",
+    "studies",
 ]
 
 

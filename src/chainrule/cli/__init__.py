@@ -1,4 +1,4 @@
-"""The command line: `chainrule demo | fit | certify | predict | evaluate | explain`.
+"""The command line: `chainrule demo | fit | certify | predict | evaluate | explain | study`.
 
 Exit codes: 0 done, perhaps with warnings; 2 the user's mistake, told in one sentence; 3 under `--strict`, stopped
 before `tol` or done with a warning, and of certify, not as near as `--tol`; 130 stopped by Ctrl-C.

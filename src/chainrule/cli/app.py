@@ -8,6 +8,7 @@ import typer
 
 from chainrule import __version__
 from chainrule.cli import options as opt
+from chainrule.cli.study import study
 
 Job = Callable[[], int]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to stdout.")]
@@ -19,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(study, name="study")
 
 
 def _version(asked: bool) -> None:

@@ -260,6 +260,123 @@ Strict = Annotated[
     typer.Option("--strict", help="Exit code 3 after an early stop or a warning.", rich_help_panel=OUTPUT),
 ]
 
+StudiedTarget = Annotated[
+    str | None,
+    typer.Option("--target", metavar="COLUMN", help="Column to learn, of a table; two labels.", rich_help_panel=DATA),
+]
+StudiedTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="TABLE",
+        help="CSV or Parquet file, with --target, --x and --y. Else the points above.",
+        rich_help_panel=DATA,
+    ),
+]
+FirstColumn = Annotated[
+    str | None,
+    typer.Option("--x", metavar="COLUMN", help="Column of numbers, drawn from left to right.", rich_help_panel=DATA),
+]
+SecondColumn = Annotated[
+    str | None,
+    typer.Option("--y", metavar="COLUMN", help="Column of numbers, drawn upwards.", rich_help_panel=DATA),
+]
+StudyTestSize = Annotated[
+    float,
+    typer.Option(
+        "--test-size",
+        parser=real("--test-size"),
+        metavar="F",
+        help="Part of the rows to hold out, stratified.",
+        rich_help_panel=DATA,
+    ),
+]
+StudySeed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        parser=whole("--seed"),
+        metavar="S",
+        help="Seed of all that is drawn at random: a run repeats.",
+        rich_help_panel=DATA,
+    ),
+]
+UnusedSeed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        parser=whole("--seed"),
+        metavar="S",
+        help="Taken by every study; this one draws nothing at random.",
+        rich_help_panel=DATA,
+    ),
+]
+StudyEpochs = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs",
+        parser=whole("--epochs"),
+        metavar="N",
+        help="Epochs of each run at most. Else 1,000; of centering 100.",
+        rich_help_panel=TRAINING,
+    ),
+]
+StudyTol = Annotated[
+    float,
+    typer.Option(
+        "--tol",
+        parser=real("--tol"),
+        metavar="T",
+        help="Near the optimum is where F is proven to be at most T nats above it.",
+        rich_help_panel=TRAINING,
+    ),
+]
+StudyAlpha = Annotated[
+    float | None,
+    typer.Option(
+        "--alpha",
+        parser=real("--alpha"),
+        metavar="A",
+        help="Penalty: alpha/2 w.w is added to the mean loss. Else none; of the penguins' rates 1/333.",
+        rich_help_panel=TRAINING,
+    ),
+]
+StudyStandardize = Annotated[
+    bool,
+    typer.Option(
+        "--standardize/--no-standardize",
+        help="Train on numbers with mean 0, deviation 1, as chainrule fit does.",
+        rich_help_panel=TRAINING,
+    ),
+]
+MoreRates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--learning-rate",
+        metavar="R",
+        help="One more rate to run, such as your own; may repeat.",
+        rich_help_panel=TRAINING,
+    ),
+]
+OneRate = Annotated[
+    str | None,
+    typer.Option(
+        "--learning-rate",
+        metavar="R",
+        help="Of both runs. Else 0.1 for the points, and of a table half of the limit of its columns as they are.",
+        rich_help_panel=TRAINING,
+    ),
+]
+StudyOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 
 def learning_rate(text: str) -> float | Literal["auto"]:
     """Read a learning rate off `text`: "auto" or a positive, finite number."""
@@ -271,6 +388,14 @@ def learning_rate(text: str) -> float | Literal["auto"]:
         raise InputError(f"--learning-rate must be auto or a positive number, not {text!r}") from None
     if not (math.isfinite(rate) and rate > 0):
         raise InputError(f"--learning-rate must be a positive number, not {text}; auto takes a stable one")
+    return rate
+
+
+def learning_rate_number(text: str) -> float:
+    """Read a learning rate that is a number off `text`."""
+    rate = learning_rate(text)
+    if isinstance(rate, str):
+        raise InputError(f"--learning-rate must be a positive number here, not {text!r}")
     return rate
 
 

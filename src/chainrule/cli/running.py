@@ -94,5 +94,11 @@ def _usage(sentence: str, arguments: list[str]) -> str:
     command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     text = sentence.rstrip(".") if sentence else "a command is missing"
     text = re.sub(r"^Invalid value(?: for '[^']*')?: (?=--)", "", text)  # our own sentences name the option
-    known = command in ("demo", "fit", "certify", "predict", "evaluate", "explain")
+    known = command in ("demo", "fit", "certify", "predict", "evaluate", "explain", "study")
+    if (
+        command == "study"
+        and len(arguments) > 1
+        and arguments[1] in ("learning-rate", "centering", "scaling", "batches")
+    ):
+        command = f"study {arguments[1]}"
     return f"{text}; see chainrule {command + ' ' if known else ''}--help"

@@ -11,10 +11,12 @@ from chainrule.screen.fitting import (
     run_and_certificate,
 )
 from chainrule.screen.progress import FitProgress
+from chainrule.screen.study import StudyProgress, print_study
 from chainrule.screen.words import as_options, messages, note, results
 
 __all__ = [
     "FitProgress",
+    "StudyProgress",
     "as_options",
     "messages",
     "note",
@@ -25,6 +27,7 @@ __all__ = [
     "print_fit",
     "print_predictions",
     "print_set_aside",
+    "print_study",
     "results",
     "run_and_certificate",
 ]

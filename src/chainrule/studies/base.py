@@ -29,6 +29,7 @@ class Study:
 
     name: ClassVar[str]
     heading: ClassVar[str]
+    notes: tuple[str, ...]
 
     @property
     def conclusions(self) -> tuple[str, ...]:

@@ -309,7 +309,7 @@ def _speed(study: LearningRateStudy) -> list[str]:
     if slow is fastest or slow.reached is None or not slow.is_calm:
         return [text]
     verb = "would need" if slow.estimated else "took"
-    ratio = slow.reached / fastest.reached
+    ratio = (words.round_up(slow.reached) if slow.estimated else slow.reached) / fastest.reached
     text += f"; {words.number(slow.rate)} {verb} {words.epochs(slow.reached, slow.estimated)}"
     return [f"{text}, {words.times(ratio)} as many" if ratio >= 1.5 else text]
 

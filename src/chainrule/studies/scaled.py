@@ -217,11 +217,15 @@ def _compared(study: ScalingStudy) -> list[str]:
     would = "would take" if best.run.estimated else "takes"
     text = f"{_columns(best.label)}, gradient descent {would} {_took(best.run, study.max_epochs)} to come {where}; "
     text += ", ".join(f"{form.label} {_took(form.run, study.max_epochs)}" for form in others)
-    slowest = max(known, key=lambda form: form.run.reached or 0.0)
-    ratio = (slowest.run.reached or 0.0) / max(best.run.reached or 0.0, 1.0)
-    if len(known) == len(forms) and ratio < ENOUGH:
+    if len(known) == len(forms) and not _differs(known):
         text += ": the form of the columns makes little difference here"
     return [cause, text]
+
+
+def _differs(forms: Sequence[ScaledRun]) -> bool:
+    """Tell whether one form of the columns takes clearly more epochs than another."""
+    took = [form.run.reached or 0.0 for form in forms]
+    return max(took) >= ENOUGH * max(min(took), 1.0)
 
 
 def _columns(label: str) -> str:
@@ -241,7 +245,7 @@ def _conditions(study: ScalingStudy) -> str:
     took = [form for form in told if form.end is not None and form.run.reached is not None]
     by_condition = sorted(took, key=lambda form: form.condition or 0.0)
     in_order = all((a.run.reached or 0.0) <= (b.run.reached or 0.0) for a, b in pairwise(by_condition))
-    if len(took) == len(study.forms) and in_order and (by_condition[-1].run.reached or 0.0) > 0:
+    if len(took) == len(study.forms) and in_order and _differs(took):
         text += ": that is the reason, since the flattest direction needs about as many epochs"
     return text
 

@@ -51,10 +51,15 @@ def rounded_up(count: float) -> str:
     """Write an estimate with two significant digits, upwards: it should not look exact."""
     if count > 1e15:
         return "more than 1e15"
+    value = round_up(count)
+    return f"{value:,.0f}" if value < MANY else number(value, 2)
+
+
+def round_up(count: float) -> float:
+    """Round up to two significant digits."""
     count = max(1.0, count)
     step = 10.0 ** max(0.0, math.floor(math.log10(count)) - 1)
-    value = math.ceil(count / step * (1 - 1e-12)) * step
-    return f"{value:,.0f}" if value < MANY else number(value, 2)
+    return float(math.ceil(count / step * (1 - 1e-12)) * step)
 
 
 def reached(count: float | None, estimated: bool, most: int, happened: str = "") -> str:
