@@ -109,7 +109,7 @@ def test_runs_are_those_of_fit(rng):
 
 
 def test_a_rate_above_the_limit_of_the_optimum_oscillates(rng):
-    X, y = a_table(rng, noise=0.3)
+    X, y = a_table(rng, noise=0.1)
     study = studies.learning_rate(X, y, epochs=500)
     last = study.runs[-1]
     assert last.rate == pytest.approx(1.2 * study.local_limit)
