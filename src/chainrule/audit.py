@@ -146,7 +146,7 @@ def _by_gradient(task: Task, floor: Floor | None, w: Vector, b: float) -> Certif
     evaluation = on.evaluate(w_here, b_here, z=z, q=q, squares=True)
     assert evaluation.squares is not None
     M = np.sqrt(np.append(evaluation.squares, 1.0))
-    noise = noise_of_objective(on, evaluation, w_here, b_here)
+    noise = noise_of_objective(on, evaluation.loss, evaluation.squares, w_here, b_here)
     rounding = noise + _rounding_of_bias(task, w_here, b_here)
     seconds = time.perf_counter() - task.started
     F = evaluation.objective

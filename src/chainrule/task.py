@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from chainrule.certificate.rounding import UNIT, gradient_rounding, objective_ro
 from chainrule.certificate.statement import digits_of
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
-from chainrule.objective import Evaluation, Objective
+from chainrule.objective import Objective
 from chainrule.problem import Ending, Problem
 from chainrule.rows import DenseRows, Units
 from chainrule.sampling import class_counts
@@ -87,8 +87,13 @@ class Task:
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
         """From the units of the arithmetic to those of the fit, without the way over x = 0."""
+        there, bias = self.all_to_fit(w, np.float64(b))
+        return there, float(bias)
+
+    def all_to_fit(self, W: Vector, b: Vector | np.float64) -> tuple[Vector, Vector]:
+        """Turn points W (..., n) and b (...) from the units of the arithmetic into those of the fit."""
         with np.errstate(over="ignore"):  # of a column of 1e-310 the weight is beyond float64
-            return w * self.ratio, b + float(self.shift @ w)
+            return W * self.ratio, b + np.add.reduce(W * self.shift, axis=-1)
 
     def ending(
         self,
@@ -121,7 +126,7 @@ class Task:
             callbacks=options.callbacks,
             started=self.started,
             units=self.fit_units,
-            to_fit=self.to_fit,
+            to_fit=self.all_to_fit,
         )
         try:
             outcome = run.run()
@@ -178,15 +183,15 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
     )
 
 
-def noise_of_objective(on: Objective, evaluation: Evaluation, w: Vector, b: float) -> float:
-    """Bound the error of F at (w, b); inf where the mean squares are not known."""
-    if evaluation.squares is None:
+def noise_of_objective(on: Objective, loss: float, squares: Vector | None, w: Vector, b: float) -> float:
+    """Bound the error of F at (w, b), from the loss there; inf where the columns' mean squares are not known."""
+    if squares is None:
         return math.inf
     return objective_rounding(
-        loss=evaluation.loss,
+        loss=loss,
         d=depth_of(on),
-        r_rms=math.sqrt(min(1.0, evaluation.loss)),
-        M=np.sqrt(np.append(evaluation.squares, 1.0)),
+        r_rms=math.sqrt(min(1.0, loss)),
+        M=np.sqrt(np.append(squares, 1.0)),
         w=w,
         b=b,
         ridge=on.ridge,
@@ -195,7 +200,7 @@ def noise_of_objective(on: Objective, evaluation: Evaluation, w: Vector, b: floa
 
 def noise_of_state(state: NewtonState) -> float:
     """Bound the error of a state's F; inf where not all rows were read."""
-    return noise_of_objective(state.on, replace(state.evaluation, squares=state.squares), state.w, state.b)
+    return noise_of_objective(state.on, state.evaluation.loss, state.squares, state.w, state.b)
 
 
 def nothing_proven(n: int, objective: float, reads: float, seconds: float, reason: str) -> Certificate:

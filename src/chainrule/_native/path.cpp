@@ -49,8 +49,6 @@ class Problem {
     }
     if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = sum(layout_.bias) / weight;
     point.objective = point.loss + 0.5 * penalty;
-    std::vector<double> whole(static_cast<std::size_t>((n + 1) * (n + 1)));
-    unpack(job_, reading.matrix.data(), whole.data());
     // Without an intercept the matrix keeps the bias's row, last, and nothing reads it.
     point.hessian.resize(static_cast<std::size_t>((n + 1) * (n + 1)));
     unpack(job_, reading.matrix.data(), point.hessian.data());

@@ -33,7 +33,7 @@ def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
         digits = np.floor(-np.log10(2.0 * error / w))
     digits[(w == 0) | ~np.isfinite(error)] = 0
     digits[(w > 0) & (error == 0)] = MOST_DIGITS
-    return np.asarray(np.clip(np.nan_to_num(digits), 0, MOST_DIGITS), dtype=np.int64)
+    return np.fmin(np.fmax(digits, 0.0), MOST_DIGITS).astype(np.int64)  # NaN counts as 0
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ class Run(Generic[S]):
     units : Units, optional
         Of the fit; those of the objective by default.
     to_fit : callable, optional
-        (w, b) from the objective's units to the fit's.
+        Points (..., n) and (...) from the objective's units to the fit's.
     on_status : callable
         Told (status, epoch) the first time that the monitor names one.
     """
@@ -199,7 +199,7 @@ class Run(Generic[S]):
         started: float = 0.0,
         max_reads: float = math.inf,
         units: Units | None = None,
-        to_fit: Callable[[Vector, float], tuple[Vector, float]] | None = None,
+        to_fit: Callable[[Vector, Vector | np.float64], tuple[Vector, Vector]] | None = None,
         on_status: Callable[[str, int], None] = lambda status, epoch: None,
     ) -> None:
         self.objective, self.solver = objective, solver
@@ -248,8 +248,7 @@ class Run(Generic[S]):
             return count
         W, bs = path.theta[:, :-1], path.theta[:, -1]
         if self._to_fit is not None:
-            points = [self._to_fit(w, b) for w, b in zip(W, bs, strict=True)]
-            W, bs = np.array([w for w, _ in points]), np.array([b for _, b in points])
+            W, bs = self._to_fit(W, bs)
         lines = {
             "epoch": np.arange(float(count)),
             "loss": path.loss,
@@ -271,7 +270,10 @@ class Run(Generic[S]):
         return Passed(*self.objective.passed(path, k), reads + float(path.reads[k]))
 
     def _in_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
-        return (w, b) if self._to_fit is None else self._to_fit(w, b)
+        if self._to_fit is None:
+            return w, b
+        w, bs = self._to_fit(w, np.float64(b))
+        return w, float(bs)
 
     def _observe(self, epoch: int, state: State) -> str:
         """Record an epoch; a reason ends the run."""
