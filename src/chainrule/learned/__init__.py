@@ -1,12 +1,13 @@
 """How a run learned: from what it recorded, and from a few reads at the points that it passed."""
 
-from chainrule.learned.gradients import Gradients, gradients_of
+from chainrule.learned.gradients import Curvature, Gradients, gradients_of
 from chainrule.learned.maps import Maps, maps_of
 from chainrule.learned.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
 from chainrule.learned.whole import Learned, learned_by, training_rows
 
 __all__ = [
     "NEAR",
+    "Curvature",
     "Gradients",
     "HalfTime",
     "HeldOutProgress",

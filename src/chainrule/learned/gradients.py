@@ -18,7 +18,33 @@ MOST_POINTS = 60  # each is a read of the data
 FEWEST_POINTS = 12
 MOST_NUMBERS = 6e9  # of the table, read for all points together: some seconds
 MOST_COLUMNS = 500  # up to here the eigenvalues of a Hessian are found at once
+AT_OPTIMUM = "at the optimum"
+SINGULAR = 1e-13  # of the largest curvature: smaller ones are rounding
 NEAR_OPTIMUM = 1e-6  # nats: where the curvature is the optimum's
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The Hessian H at the point that a run returned, in the fit's units.
+
+    Attributes
+    ----------
+    limit : float
+        2/lambda_max(H): near there, steps of a larger rate overshoot by more than they gain.
+    condition : float, optional
+        lambda_max(H)/lambda_min(H); None where H is singular up to rounding.
+    place : str
+        "at the optimum" (within 1e-6 nats of it), "where it ended", or "at the point returned", which was passed before.
+    """
+
+    limit: float
+    condition: float | None
+    place: str
+
+    @property
+    def at_optimum(self) -> bool:
+        """Whether the point is the optimum, within 1e-6 nats."""
+        return self.place == AT_OPTIMUM
 
 
 @dataclass(frozen=True)
@@ -36,10 +62,8 @@ class Gradients:
         Whether `epochs` are steps of Newton's method.
     standardized : bool
         Units: of all columns standardised, or those of the fit, in which gradient descent stepped.
-    local_limit : float, optional
-        2/lambda_max(H) where the run ended, in the fit's units: near there, steps of a larger rate overshoot for good.
-    at_optimum : bool
-        Whether that point is within 1e-6 nats of the optimum.
+    curvature : Curvature, optional
+        Of gradient descent, with up to 500 columns.
     """
 
     epochs: NDArray[np.int64]
@@ -48,8 +72,7 @@ class Gradients:
     dL_db: Floats
     steps: bool
     standardized: bool
-    local_limit: float | None
-    at_optimum: bool
+    curvature: Curvature | None = None
 
     @property
     def sizes(self) -> Floats:
@@ -110,8 +133,7 @@ def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
         dL_db=np.array([e.grad_b for e in at]),
         steps=result.method == "newton",
         standardized=is_newton,
-        local_limit=None if result.method == "newton" else _local_limit(objective, result),
-        at_optimum=result.certificate.kind == "bound" and result.certificate.gap <= NEAR_OPTIMUM,
+        curvature=None if result.method == "newton" else _curvature(objective, result),
     )
 
 
@@ -134,10 +156,19 @@ def spread_points(trace: Trace, count: int, first: float = 0.0) -> NDArray[np.in
     return np.unique(np.clip(nearest, inside[0], len(epochs) - 1))
 
 
-def _local_limit(objective: Objective, result: Result) -> float | None:
-    if objective.n_features > MOST_COLUMNS or result.learning_rate is None:
+def _curvature(objective: Objective, result: Result) -> Curvature | None:
+    if objective.n_features > MOST_COLUMNS:
         return None
-    at = objective.evaluate(result.w_fit, result.b_fit, hessian=True)
-    assert at.hessian is not None
-    curvature = float(np.linalg.eigvalsh(at.hessian)[-1]) if np.isfinite(at.hessian).all() else 0.0
-    return 2.0 / curvature if curvature > 0 else None
+    hessian = objective.evaluate(result.w_fit, result.b_fit, hessian=True).hessian
+    assert hessian is not None
+    if not np.isfinite(hessian).all():
+        return None
+    kept = slice(None) if result.fit_intercept else slice(-1)
+    curvature = np.linalg.eigvalsh(hessian[kept, kept])
+    low, high = float(curvature[0]), float(curvature[-1])
+    if not high > 0:
+        return None
+    place = "where it ended" if result.epoch == result.n_epochs else "at the point returned"
+    if result.certificate.kind == "bound" and result.certificate.gap <= NEAR_OPTIMUM:
+        place = AT_OPTIMUM
+    return Curvature(2.0 / high, high / low if low > SINGULAR * high else None, place)

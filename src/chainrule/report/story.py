@@ -6,24 +6,30 @@ from typing import Any
 import numpy as np
 
 from chainrule.learned import NEAR, Gradients, HeldOutProgress, Learned, Progress
-from chainrule.pictures.text import clean, counted, number
+from chainrule.pictures.text import clean, counted, escape, number, shorten
 from chainrule.report.inputs import Part
-from chainrule.report.templates import percent
+from chainrule.report.templates import markup, percent
 from chainrule.verdict import floor_digits
 
 SHOWN_NAMES = 3
+LONGEST_NAME = 40
 SHOWN_TURNS = 4  # changes of the lead
 SURE = 0.1  # what a sure mistake gave the right class, at most
 LITTLE = 1e-3  # nats: two log-losses nearer than this are told as one
 
 
-def story(learned: Learned) -> list[str]:
-    """Tell how a run learned, a sentence or two a paragraph; what isn't known is left out."""
+def story(learned: Learned) -> list[Any]:
+    """Tell how a run learned, as HTML, a sentence or two a paragraph; what isn't known is left out."""
     p = learned.progress
     if p.last == 0:
-        return [f"No {p.unit} was run: the model is where it started."]
+        return [markup(f"No {p.unit} was run: the model is where it started.")]
     said = [_way(p), _half_times(p), _gradient(learned.gradients), _held_out(p)]
-    return [text for text in said if text]
+    return [markup(text) for text in said if text]
+
+
+def _name(name: str) -> str:
+    """Write a name from the data as HTML that can't reorder the sentence around it."""
+    return f"<bdi>{escape(shorten(name, LONGEST_NAME))}</bdi>"
 
 
 def _after(p: Progress, epoch: int) -> str:
@@ -47,7 +53,8 @@ def captions(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
         made["shares"] = f"Each weight’s share of the gradient, {units}. Computed again on all training rows at {at}."
     if learned is not None and learned.maps is not None:
         m = learned.maps
-        rest = "" if not m.others else f"; the {counted(m.others, 'other column')} at the training rows’ mean"
+        others = "the one other column" if m.others == 1 else f"the {m.others:,} other columns"
+        rest = f"; {others} at the training rows’ mean" if m.others else ""
         made["maps"] = (
             f"The model as it learned: the probability of {clean(classes[1])} over its two strongest columns of numbers{rest}. "
             f"On the line it is 1/2."
@@ -65,10 +72,10 @@ def mistakes(part: Part) -> str:
         return f"The right class was given less than {SURE:g} in none of {counted(len(z), 'training row')}."
     mean = part.metrics.get("loss")
     once = ", each counted once" if mean is not None and abs(mean - total / len(z)) > 1e-6 * abs(mean) else ""
-    rows = "1 of the rows" if count == 1 else f"{count:,} rows"
+    cost = percent(float(losses[sure].sum()) / total)
     return (
-        f"In {rows} of {len(z):,} the right class was given less than {SURE:g}, a loss above {number(-np.log(SURE))}: "
-        f"{percent(float(losses[sure].sum()) / total)} of the training rows’ whole loss{once}."
+        f"In {count:,} of {counted(len(z), 'training row')} the right class was given less than {SURE:g}, a loss above "
+        f"{number(-np.log(SURE))}: {cost} of their whole loss{once}."
     )
 
 
@@ -93,15 +100,18 @@ def _way(p: Progress) -> str:
         said += "" if p.near is None else f", the way to within {near} of it {_after(p, p.near)}"
     if p.near is None:
         left = p.end - p.floor
-        said += f"{', and' if p.halfway is not None else ';'} after {counted(p.last, p.unit)} {number(left, 3)} nats are left"
+        said += (
+            f"{', and' if p.halfway is not None else ';'} after {counted(p.last, p.unit)} {number(left)} nats are left"
+        )
     return f"{said}{_rises(p)}."
 
 
 def _rises(p: Progress) -> str:
     if not p.rises:
         return ""
-    of = f"the {counted(p.last, p.unit)}" if p.stride == 1 else f"the {p.unit}s kept"
-    return f". It rose in {p.rises:,} of {of}"
+    if p.rises == p.last:
+        return ". It rose in every one"
+    return f". It rose in {p.rises:,} of {f'the {p.last:,}' if p.stride == 1 else f'the {p.unit}s kept'}"
 
 
 def _half_times(p: Progress) -> str:
@@ -111,22 +121,22 @@ def _half_times(p: Progress) -> str:
     soon, late = _after(p, times[0].epoch), _after(p, times[-1].epoch)
     first, last = ([time.name for time in times if time.epoch == end.epoch] for end in (times[0], times[-1]))
     if len(times) == 1:
-        return f"The weight of {clean(times[0].name)} came half-way to its final value, to stay, after {soon}."
+        return f"The weight of {_name(times[0].name)} came half-way to its value at the end, to stay, after {soon}."
+    those = f"{len(times)} weights with at least a tenth of the strongest’s effect"
     if times[0].epoch == times[-1].epoch:
-        which = "Both" if len(times) == 2 else f"All {len(times)}"
-        return f"{which} strongest weights came half-way to their final values, to stay, after {soon}."
-    its, was = ("its", "was") if len(first) == 1 else ("their", "were")
+        return f"The {those} came half-way to their values at the end, to stay, after {soon}."
+    its, was = ("its value", "was") if len(first) == 1 else ("their values", "were")
     return (
-        f"Of the {len(times)} strongest weights, {_of(first)} {was} first to come half-way to {its} final value, to stay, "
-        f"after {soon}; {_of(last)} {'was' if len(last) == 1 else 'were'} last, after {late}."
+        f"Of the {those}, {_of(first)} {was} first to come half-way to {its} at the end, to stay, after {soon}; {_of(last)} "
+        f"{'was' if len(last) == 1 else 'were'} last, after {late}."
     )
 
 
 def _of(names: list[str]) -> str:
     """Write "that of a", "those of a and b", "those of a, b, c and 2 more"."""
     if len(names) == 1:
-        return f"that of {clean(names[0])}"
-    shown = [clean(name) for name in names[:SHOWN_NAMES]]
+        return f"that of {_name(names[0])}"
+    shown = [_name(name) for name in names[:SHOWN_NAMES]]
     rest = [f"{len(names) - len(shown)} more"] if len(names) > len(shown) else [shown.pop()]
     return f"those of {', '.join(shown)} and {rest[0]}"
 
@@ -143,7 +153,7 @@ def _gradient(g: Gradients | None) -> str:
     turns = [0, *(np.flatnonzero(np.diff(leaders)) + 1).tolist()]
 
     def leader(k: int) -> str:
-        return clean(g.names[leaders[k]])
+        return _name(g.names[leaders[k]])
 
     start, end = (percent(float(shares[some[k]].max()), 0) for k in (0, -1))
     said = f"The largest share of the gradient is that of {leader(0)} at the start, {start}"
@@ -154,40 +164,44 @@ def _gradient(g: Gradients | None) -> str:
             "".join(f"; that of {leader(k)} by {unit} {g.epochs[some[k]]:,}" for k in turns[1:])
             + f" and to the end, {end}"
         )
+    elif leaders[0] == leaders[-1]:
+        said += f", and again at the end, {end}; in between others lead"
     else:
-        said += f", and that of {leader(-1)} at the end, {end}"
+        said += f", and that of {leader(-1)} at the end, {end}; in between the lead changes {len(turns) - 1} times"
     size = f"from {number(float(sizes[0]), 3)} to {number(float(sizes[-1]), 2)}"
     return f"{said}. The gradient’s size, the sum of all |dL_dw_j| and |dL_db|, went {size}."
 
 
 def rates_told(learned: Learned | None, result: Mapping[str, Any]) -> str:
-    """Place the learning rate against the limit that holds everywhere and against that where the run ended.
+    """Place the learning rate against the curvature where the run ended.
 
     result: `Result.to_dict()` of the same run.
     """
     rate, limit = result.get("learning_rate"), result.get("learning_rate_limit")
-    g = None if learned is None else learned.gradients
-    local = None if g is None else g.local_limit
-    if not rate or not limit or local is None:
+    curvature = None if learned is None or learned.gradients is None else learned.gradients.curvature
+    if not rate or not limit or learned is None or curvature is None:
         return ""
-    where = "at the optimum" if g is not None and g.at_optimum else "where it ended"
-    lower = floor_digits(local)
-    if rate <= limit:
-        return (
-            f"The learning rate is {number(rate / limit, 2)} of the limit {floor_digits(limit)} that is stable everywhere. "
-            f"{where[:1].upper()}{where[1:]} the curvature is {number(limit / local, 2)} of the largest there can be, so that "
-            f"only rates above {lower} would overshoot there for good."
-        )
-    if rate <= local:
-        return (
-            f"The learning rate is {number(rate / limit, 3)} times the limit {floor_digits(limit)} that is stable everywhere, "
-            f"but below the limit {lower} {where}, where the curvature is smaller: near there its steps don’t overshoot for "
-            "good."
-        )
+    lower, where = floored(curvature.limit), curvature.place
+    part = percent(limit / curvature.limit, 0)
+    said = f"{where[:1].upper()}{where[1:]} the curvature is {part} of the largest there can be: "
+    if rate > curvature.limit:
+        return f"{said}the limit is {lower}, and this rate {'can’t settle' if curvature.at_optimum else 'overshoots'} there."
+    if rate > limit:
+        said += f"below the limit {lower} there, this rate can settle."
+    else:
+        said += f"only a rate above {lower} {'could not settle' if curvature.at_optimum else 'would overshoot'} there."
+    if curvature.condition is None or learned.progress.infimum:
+        return said
+    taken = 1.0 - abs(1.0 - 2.0 * rate / (curvature.limit * curvature.condition))
     return (
-        f"The learning rate is {number(rate / limit, 3)} times the limit {floor_digits(limit)} that is stable everywhere, and "
-        f"above the limit {lower} {where}: it can’t settle there."
+        f"{said} The steepest direction is curved {number(curvature.condition, 3)} times as much as the flattest, along which "
+        f"an epoch takes {number(100 * taken, 2)}% off what is left."
     )
+
+
+def floored(x: float) -> str:
+    """Write a limit with four digits, rounded down: what is below what is shown is below the limit."""
+    return number(float(floor_digits(x)))
 
 
 def _held_out(p: Progress) -> str:
@@ -201,5 +215,5 @@ def _held_out(p: Progress) -> str:
         return f"The held-out log-loss was lowest {after}, {number(h.lowest)}, and hardly higher at the end, {number(h.last)}."
     return (
         f"The held-out log-loss was lowest {after}, {number(h.lowest)}; at the end it is {number(h.last)}. What was learned "
-        "in between helps the training rows and not these."
+        "after that helps the training rows and not these."
     )

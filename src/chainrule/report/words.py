@@ -9,9 +9,8 @@ from chainrule.certificate import KINDS, downward, upward
 from chainrule.learned import Learned
 from chainrule.pictures.text import between, counted, number
 from chainrule.report.inputs import READ, ReportInputs, is_newton
-from chainrule.report.story import rates_told
+from chainrule.report.story import floored, rates_told
 from chainrule.report.templates import percent
-from chainrule.verdict import floor_digits
 
 MOST_OFTEN = 20.0  # as large as the other limit: a local limit that is shown with it
 
@@ -132,18 +131,19 @@ def rate_bar(result: Mapping[str, Any], learned: Learned | None = None) -> dict[
     rate, limit = result.get("learning_rate"), result.get("learning_rate_limit")
     if not rate or not limit:
         return None
-    gradients = None if learned is None else learned.gradients
-    local = None if gradients is None else gradients.local_limit
-    shown = local is not None and local <= MOST_OFTEN * max(rate, limit)  # else it would leave the others no room
-    end = max(rate, limit, local if local is not None and shown else 0.0) * 1.08
+    curvature = None if learned is None or learned.gradients is None else learned.gradients.curvature
+    local = None if curvature is None else curvature.limit
+    if local is not None and local > MOST_OFTEN * max(rate, limit):  # it would leave the others no room
+        local = None
+    end = max(rate, limit, local or 0.0) * 1.08
     return {
         "rate": rate,
-        "shown": floor_digits(limit),
+        "shown": floored(limit),
         "fill": 100 * rate / end,
         "mark": 100 * limit / end,
         "above": rate > limit,
-        "local": 100 * local / end if local is not None and shown else None,
-        "at": "at the optimum" if gradients is not None and gradients.at_optimum else "where it ended",
-        "local_shown": None if local is None else floor_digits(local),
+        "local": None if local is None else 100 * local / end,
+        "local_shown": None if local is None else floored(local),
+        "place": None if curvature is None else curvature.place,
         "told": rates_told(learned, result),
     }

@@ -1,0 +1,414 @@
+"""How a run learned: its numbers against NumPy's, its sentences against its numbers."""
+
+import csv
+import dataclasses
+import json
+import re
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import chainrule
+from chainrule.certificate import Certificate
+from chainrule.learned import (
+    NEAR,
+    Curvature,
+    Gradients,
+    HalfTime,
+    HeldOutProgress,
+    Learned,
+    Progress,
+    gradients_of,
+    learned_by,
+    maps_of,
+    progress_of,
+    training_rows,
+)
+from chainrule.learned.gradients import spread_points
+from chainrule.losses import sigmoid
+from chainrule.recipe import Recipe
+from chainrule.report import Part
+from chainrule.report.story import captions, floored, mistakes, rates_told, story
+from chainrule.rows import DenseRows
+from chainrule.trace import Trace
+from chainrule.training import prepare, train
+from cli_tools import run  # noqa: F401
+
+STEPS = Recipe(method="gradient-descent", epochs=80, alpha=0.01)
+
+
+def table(m=240, seed=0, categories=True, numbers=2):
+    """A table with weights, a column far from 0, one in other units, and a category."""
+    r = np.random.default_rng(seed)
+    X = r.normal(size=(m, numbers)) * [2.0, 900.0][:numbers] + [50.0, -3000.0][:numbers]
+    place = r.choice(["north", "south", "west"], m)
+    z = (X / [2.0, 900.0][:numbers]).sum(axis=1) - 25 + 3.3 + 0.8 * (place == "south") if numbers else 0.0
+    columns = {f"x{j}": X[:, j] for j in range(numbers)}
+    columns |= {"place": place} if categories else {}
+    y = np.where(r.random(m) < sigmoid(np.broadcast_to(z, m)), "yes", "no")
+    return pa.table({**columns, "s": r.integers(0, 4, m).astype(float), "y": y})
+
+
+def trained(recipe=STEPS, *, test_size=0.25, weights="s", **more):
+    prepared = prepare(table(**more), "y", drop=() if weights else ("s",), weights=weights, test_size=test_size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return train(prepared, recipe)
+
+
+def in_units(training, center, scale):
+    """Training rows in some units, with the bias's 1; y; weights that add up to 1."""
+    design, rows = training.prepared.design, training.prepared.train
+    s = np.ones(len(rows)) if design.weights is None else design.weights[rows]
+    X = (design.X[rows] - center) / scale
+    return np.column_stack([X, np.ones(len(rows))]), design.y[rows], s / s.sum()
+
+
+def test_gradients_are_those_of_the_steps():
+    training = trained()
+    result = training.result
+    g = gradients_of(training_rows(training), result)
+    X, y, s = in_units(training, result.center, result.scale)
+    for k, epoch in enumerate(g.epochs.tolist()):
+        w, b = result.trace.at(epoch)
+        gradient = X.T @ (s * (sigmoid(X @ np.append(w, b)) - y)) + np.append(result.alpha * w, 0.0)
+        # sums of 180 numbers of size 1, each right to 1e-16
+        np.testing.assert_allclose(np.append(g.dL_dw[k], g.dL_db[k]), gradient, rtol=1e-9, atol=1e-14)
+        if epoch < result.n_epochs:
+            step = np.append(*result.trace.at(epoch)) - np.append(*result.trace.at(epoch + 1))
+            np.testing.assert_allclose(
+                np.append(g.dL_dw[k], g.dL_db[k]), step / result.learning_rate, rtol=1e-6, atol=1e-12
+            )
+    assert g.epochs[[0, -1]].tolist() == [0, result.n_epochs]
+    assert g.names == (*result.feature_names, "bias b")
+    assert not g.standardized
+    np.testing.assert_allclose(g.shares.sum(axis=1), 1.0)
+
+
+def test_newtons_gradients_are_per_standard_deviation_and_with_the_penalty_of_its_own_units():
+    training = trained(Recipe(alpha=0.01))
+    result = training.result
+    g = gradients_of(training_rows(training), result)
+    design, rows = training.prepared.design, training.prepared.train
+    s = design.weights[rows] / design.weights[rows].sum()
+    mean = s @ design.X[rows]
+    sd = np.sqrt(s @ (design.X[rows] - mean) ** 2)
+    X, y, _ = in_units(training, mean, sd)
+    assert g.standardized
+    assert g.curvature is None
+
+    def F(theta):
+        z = X @ theta
+        return s @ (np.logaddexp(0, z) - y * z) + result.alpha / 2 * np.sum((theta[:-1] / sd * result.scale) ** 2)
+
+    for k, epoch in enumerate(g.epochs.tolist()):
+        w, b = result.trace.at(epoch)
+        w_user = w / result.scale
+        theta = np.append(w_user * sd, b - result.center @ w_user + mean @ w_user)
+        h = 1e-5
+        slopes = [(F(theta + h * e) - F(theta - h * e)) / (2 * h) for e in np.eye(len(theta))]
+        # central differences: 1e-16 / h of rounding, h^2 of the third derivative
+        np.testing.assert_allclose(np.append(g.dL_dw[k], g.dL_db[k]), slopes, rtol=0, atol=5e-10)
+
+
+def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away():
+    training = trained(Recipe(method="gradient-descent", epochs=5000, alpha=0.01, tol=1e-9))
+    result = training.result
+    curvature = gradients_of(training_rows(training), result).curvature
+    X, _, s = in_units(training, result.center, result.scale)
+    theta = np.append(result.w_fit, result.b_fit)
+    p = sigmoid(X @ theta)
+    H = (X.T * (s * p * (1 - p))) @ X + np.diag([*np.full(len(theta) - 1, result.alpha), 0.0])
+    values, vectors = np.linalg.eigh(H)
+    assert curvature.limit == pytest.approx(2 / values[-1], rel=1e-9)
+    assert curvature.condition == pytest.approx(values[-1] / values[0], rel=1e-9)
+    assert curvature.place == "at the optimum"
+    # a small way off the optimum along the steepest direction: a step shortens it below the limit, lengthens it above
+    off = 1e-3 * vectors[:, -1]
+
+    def left(rate):
+        gradient = X.T @ (s * (sigmoid(X @ (theta + off)) - in_units(training, result.center, result.scale)[1]))
+        gradient += np.append(result.alpha * (theta + off)[:-1], 0.0)
+        return np.linalg.norm(off - rate * gradient)
+
+    assert left(0.95 * curvature.limit) < 1e-3 < left(1.05 * curvature.limit)
+
+
+def test_a_run_that_passed_its_best_point_says_whose_curvature_it_is():
+    training = trained(Recipe(learning_rate=50.0, epochs=20, alpha=0.5))
+    assert training.result.epoch < training.result.n_epochs
+    assert gradients_of(training_rows(training), training.result).curvature.place == "at the point returned"
+
+
+def first(epochs, reached):
+    return int(epochs[reached][0]) if reached.any() else None
+
+
+@pytest.mark.parametrize("recipe", [STEPS, dataclasses.replace(STEPS, epochs=4), Recipe(alpha=0.01)], ids=str)
+def test_progress_counts_epochs_to_half_of_the_way_and_to_the_optimum(recipe):
+    training = trained(recipe)
+    result, columns = training.result, training.result.trace.columns
+    p = progress_of(result, training.deviations)
+    F, epochs = columns["objective"], columns["epoch"].astype(int)
+    # the penalty is of the fit's units: numbers are standardised for gradient descent
+    best = trained(Recipe(alpha=0.01, tol=1e-14, standardize=recipe.method == "gradient-descent")).result.objective
+    assert p.halfway == first(epochs, F - best <= (F[0] - best) / 2)
+    assert p.near == first(epochs, F - best <= NEAR)
+    assert p.start == F[0]
+    assert p.floor == pytest.approx(best, abs=1e-7)
+    assert p.unit == ("epoch" if recipe.method == "gradient-descent" else "step")
+    assert p.last == result.n_epochs
+    assert p.rises == 0
+    assert p.held_out.lowest == columns["held_out_loss"].min()
+    assert columns["held_out_loss"][epochs == p.held_out.epoch] == p.held_out.lowest
+    W = result.trace.w
+    for time in p.half_times:
+        j = result.feature_names.index(time.name)
+        left = np.abs(W[:, j] - W[-1, j])
+        after = epochs >= time.epoch
+        assert (left[after] <= left[0] / 2).all()
+        assert left[np.flatnonzero(after)[0] - 1] > left[0] / 2
+    assert [t.epoch for t in p.half_times] == sorted(t.epoch for t in p.half_times)
+
+
+def test_a_rate_above_the_limit_is_told_by_the_epochs_that_raised_the_objective():
+    training = trained(Recipe(learning_rate=50.0, epochs=20, alpha=0.001))
+    F = training.result.trace.columns["objective"]
+    p = progress_of(training.result, training.deviations)
+    assert p.rises == int((np.diff(F) > 1e-9).sum()) > 0
+    text = " ".join(story(Learned(p)))
+    assert f"It rose in {p.rises} of the 20" in text
+
+
+def test_separated_classes_are_measured_from_the_infimum():
+    X = np.linspace(-1, 1, 40)[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = chainrule.fit(X, X[:, 0] > 0, method="gradient-descent", max_reads=50, tol=0.0, learning_rate=1.0)
+    p = progress_of(result, [0.6])
+    F = result.trace.columns["objective"]
+    assert p.infimum
+    assert p.floor == pytest.approx(0.0, abs=1e-6)
+    assert p.halfway == first(result.trace.columns["epoch"].astype(int), F <= F[0] / 2)
+    assert p.near is None
+    assert "nats above its infimum" in story(Learned(p))[0]
+
+
+@pytest.mark.parametrize("recipe", [STEPS, Recipe(alpha=0.01)], ids=("descent", "newton"))
+def test_maps_are_the_models_with_the_other_columns_at_their_means(recipe):
+    training = trained(recipe)
+    rows, result = training_rows(training), training.result
+    m = maps_of(rows, result, np.asarray(training.prepared.schema.numeric))
+    assert set(m.names) == {"x0", "x1"}
+    assert m.others == 2
+    assert m.epochs[-1] == result.n_epochs
+    assert 1 <= m.epochs[0]
+    assert len(m.epochs) <= 8
+    assert (np.diff(m.epochs) > 0).all()
+    design, train_rows = training.prepared.design, training.prepared.train
+    s = design.weights[train_rows]
+    row = np.average(design.X[train_rows], axis=0, weights=s)
+    at = [result.feature_names.index(name) for name in m.names]
+    for x, y in ((48.0, -3500.0), (53.0, -1000.0)):
+        row[at] = [x, y] if m.names == ("x0", "x1") else [y, x]
+        here = row[at]
+        z = float(m.w[-1] @ here + m.b[-1])
+        assert z == pytest.approx(float(training.model.decision(row[None])[0]), abs=1e-9)
+    # points: rows of positive weight, both classes
+    assert m.of == int((s > 0).sum())
+    assert set(m.label.tolist()) == {0.0, 1.0}
+    given = {tuple(v) for v in design.X[train_rows][s > 0][:, at].tolist()}
+    assert {(x, y) for x, y in zip(m.x.tolist(), m.y.tolist(), strict=True)} <= given
+    assert m.x_range[0] < m.x.min() <= m.x.max() < m.x_range[1]
+
+
+def test_points_of_maps_are_a_stratified_sample():
+    r = np.random.default_rng(5)
+    X, y = r.normal(size=(20_000, 2)), (r.random(20_000) < 0.02).astype(np.uint8)
+    X[7, 0] = 1e9  # one far-away value leaves the others their room
+    result = chainrule.fit(X, y, feature_names=["a", "b"])
+    m = maps_of(DenseRows(X, y, None, ["a", "b"]), result, np.array([True, True]))
+    assert m.of == 20_000
+    assert 150 <= len(m.x) <= 170
+    assert m.label.sum() == pytest.approx(160 * y.mean(), abs=1)
+    ends = m.x_range if m.names[0] == "a" else m.y_range
+    assert ends[1] < 10
+
+
+@pytest.mark.parametrize(("more", "says"), [({"numbers": 1}, "reads one"), ({"numbers": 0}, "reads none")])
+def test_without_two_numbers_there_is_no_map_and_the_page_says_why(more, says):
+    learned = learned_by(trained(**more))
+    assert learned.maps is None
+    assert says in learned.no_maps
+    assert learned.gradients is not None
+
+
+def test_a_run_of_no_epochs_has_nothing_to_tell():
+    learned = learned_by(trained(dataclasses.replace(STEPS, epochs=0)))
+    assert (learned.gradients, learned.maps, learned.no_maps) == (None, None, "")
+    assert story(learned) == ["No epoch was run: the model is where it started."]
+
+
+@pytest.mark.parametrize(
+    ("kept", "stride", "count"), [(5, 1, 60), (1000, 1, 60), (70_000, 16, 60), (300, 1, 12), (9, 1, 8)]
+)
+def test_points_are_spread_by_powers_from_the_first_to_the_last(kept, stride, count):
+    epochs = np.append(np.arange(kept) * stride, (kept - 1) * stride + 1)
+    trace = Trace({"epoch": epochs}, np.zeros((len(epochs), 1)), np.zeros(len(epochs)), stride)
+    for start in (0.0, 1.0):
+        chosen = spread_points(trace, count, first=start)
+        assert epochs[chosen][-1] == epochs[-1]
+        assert epochs[chosen][0] == epochs[epochs >= start][0]
+        assert len(chosen) <= max(count, 1)
+        assert (np.diff(chosen) > 0).all()
+    if len(epochs) <= count:
+        assert len(spread_points(trace, count)) == len(epochs)
+
+
+PROGRESS = Progress(
+    unit="epoch", last=400, stride=1, start=0.6931, end=0.3, floor=0.2999, infimum=False, halfway=9, near=120, least_left=0.0,
+    rises=0, half_times=(HalfTime("a<b>", 3), HalfTime("c", 3), HalfTime("d", 80)),
+    held_out=HeldOutProgress(60, 0.41, 0.45),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({}, "The objective began 0.3932 nats above its optimum; half of the way took 9 epochs, "),
+        ({}, "took 9 epochs, the way to within 0.001 nats of it 120 epochs."),
+        ({"halfway": 1, "near": 1}, "; 1 epoch brought it within 0.001 nats of it."),
+        ({"stride": 4}, "took at most 9 epochs"),
+        ({"near": None, "end": 0.35}, "took 9 epochs, and after 400 epochs 0.05010 nats are left."),
+        ({"near": None, "halfway": None, "end": 0.65}, "its optimum; after 400 epochs 0.3501 nats are left."),
+        ({"floor": None}, "The objective fell from 0.69310 to 0.30000 nats."),
+        ({"near": 0}, "The objective began within 0.001 nats of its optimum."),
+        ({"rises": 3}, "It rose in 3 of the 400."),
+        ({"rises": 3, "stride": 4}, "It rose in 3 of the epochs kept."),
+        ({}, "Of the 3 weights with at least a tenth of the strongest’s effect, those of <bdi>a&lt;b&gt;</bdi> and <bdi>c"),
+        ({}, "were first to come half-way to their values at the end, to stay, after 3 epochs; that of <bdi>d</bdi> was last"),
+        ({"half_times": (HalfTime("a", 1),), "unit": "step"}, "The weight of <bdi>a</bdi> came half-way to its value at the"),
+        ({"half_times": (HalfTime("a", 1),), "unit": "step"}, ", to stay, after 1 step."),
+        ({"half_times": (HalfTime("a", 2), HalfTime("b", 2))}, "The 2 weights with at least a tenth"),
+        ({}, "lowest after 60 epochs, 0.4100; at the end it is 0.4500. What was learned after that helps the training rows"),
+        ({"held_out": HeldOutProgress(400, 0.41, 0.41)}, "The held-out log-loss was lowest at the end: 0.4100."),
+        ({"held_out": HeldOutProgress(60, 0.41, 0.4104)}, "and hardly higher at the end, 0.4104."),
+        ({"held_out": HeldOutProgress(0, 0.41, 0.47)}, "was lowest at the start, 0.4100"),
+    ],
+)  # fmt: skip
+def test_the_story_is_told_in_numbers(more, says):
+    assert says in " ".join(story(Learned(dataclasses.replace(PROGRESS, **more))))
+
+
+def shares(*rows, steps=False):
+    rows = np.array(rows, dtype=float)
+    epochs = np.array([0, 1, 10, 100, 1000, 5000, 6000][: len(rows)])
+    return Gradients(epochs, ("p", "q", "bias b"), rows[:, :2], rows[:, 2], steps, False)
+
+
+@pytest.mark.parametrize(
+    ("leaders", "says"),
+    [
+        (["p", "p"], "is that of <bdi>p</bdi> at the start, 60%, and to the end, 60%."),
+        (["p", "q", "q"], "<bdi>p</bdi> at the start, 60%; that of <bdi>q</bdi> by epoch 1 and to the end, 60%."),
+        (["p", "q", "p", "q", "p"], "at the start, 60%, and again at the end, 60%; in between others lead."),
+        (["p", "q", "p", "q", "p", "b"], "of <bdi>bias b</bdi> at the end, 60%; in between the lead changes 5 times."),
+        (
+            ["p", "", "q"],
+            "is that of <bdi>p</bdi> at the start, 60%; that of <bdi>q</bdi> by epoch 10 and to the end, 60%.",
+        ),
+    ],
+)
+def test_who_leads_the_gradient(leaders, says):
+    size = {"p": (6, -3, 1), "q": (3, 6, -1), "b": (1, 3, 6), "": (0, 0, 0)}
+    text = " ".join(story(Learned(PROGRESS, shares(*(size[name] for name in leaders)))))
+    assert says in text
+    assert "went from 10 to " in text
+
+
+def test_a_gradient_of_zero_leads_nowhere():
+    assert "gradient" not in " ".join(story(Learned(PROGRESS, shares((0, 0, 0), (0, 0, 0)))))
+
+
+@pytest.mark.parametrize(
+    ("rate", "limit", "curvature", "says", "not_said"),
+    [
+        (1.0, 2.0, Curvature(8.0, 40.0, "at the optimum"),
+         "At the optimum the curvature is 25% of the largest there can be: only a rate above 8 could not settle there.", "can "),
+        (1.0, 2.0, Curvature(8.0, 40.0, "at the optimum"),
+         "curved 40 times as much as the flattest, along which an epoch takes 0.62% off what is left.", "can "),
+        (1.0, 2.0, Curvature(8.0, None, "where it ended"), "only a rate above 8 would overshoot there.", "flattest"),
+        (3.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "below the limit 8 there, this rate can settle.", "only"),
+        (9.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "the limit is 8, and this rate can’t settle there.", "flattest"),
+        (9.0, 2.0, Curvature(8.0, 40.0, "at the point returned"), "and this rate overshoots there.", "flattest"),
+    ],
+)  # fmt: skip
+def test_the_rate_against_the_curvature(rate, limit, curvature, says, not_said):
+    g = dataclasses.replace(shares((6, 3, 1), (1, 1, 1)), curvature=curvature)
+    text = rates_told(Learned(PROGRESS, g), {"learning_rate": rate, "learning_rate_limit": limit})
+    assert says in text
+    assert not_said not in text.replace("can be", "")
+
+
+def test_a_limit_is_never_shown_larger_than_it_is():
+    assert floored(2.65799) == "2.657"
+    assert floored(8.0029e-9) == "8.002 × 10⁻⁹"
+
+
+def test_sure_mistakes_are_counted_with_their_cost():
+    z, y = np.array([3.0, -3.0, 0.5, -0.1]), np.array([0.0, 0.0, 1.0, 1.0])
+    losses = np.logaddexp(0, (1 - 2 * y) * z)
+    text = mistakes(Part({"loss": losses.mean()}, z, y))
+    assert text.startswith("In 1 of 4 training rows the right class was given less than 0.1, a loss above 2.303: ")
+    assert f"{100 * losses[0] / losses.sum():.1f}% of their whole loss." in text
+    assert "each counted once" in mistakes(Part({"loss": 0.1}, z, y))
+    assert "in none of 1 training row." in mistakes(Part({}, [1.0], [1.0]))
+
+
+def test_captions_say_units_and_what_the_other_columns_are():
+    learned = learned_by(trained())
+    told = captions(learned, ("no", "yes"))
+    assert "in which the steps were made" in told["shares"]
+    assert f"at {len(learned.gradients.epochs)} epochs" in told["shares"]
+    assert "the 2 other columns at the training rows’ mean" in told["maps"]
+    newton = captions(learned_by(trained(Recipe())), ("no", "yes"))
+    assert "per standard deviation of each column: Newton’s steps don’t follow it" in newton["shares"]
+
+
+@pytest.mark.parametrize("method", ["gradient-descent", "newton"])
+def test_the_page_and_the_document_have_it(run, tmp_path, method):  # noqa: F811
+    path, page = tmp_path / "t.csv", tmp_path / "r.html"
+    t = table()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(t.column_names)
+        out.writerows(zip(*(t[name].to_pylist() for name in t.column_names), strict=True))
+    done = run("fit", path, "--target", "y", "--weights", "s", "--method", method, "--report", page, "--json", "-q")
+    told = json.loads(done.out)["learned"]
+    html = page.read_text(encoding="utf-8")
+    unit = "step" if method == "newton" else "epoch"
+    assert told["unit"] == unit
+    assert told["near_nats"] == NEAR
+    assert told["held_out"] is None
+    words = re.sub(r"<svg.*?</svg>|<[^>]+>", "", html, flags=re.S)
+    assert f"half of the way took {told['halfway']} {unit}" in words or "brought it within" in words
+    assert f"after {told['half_times'][0]['epoch']} {unit}" in words
+    titles = re.findall(r"<title[^>]*>(.*?)</title>", html)
+    assert "Each column&#39;s share of the gradient over the epochs" in titles
+    assert (
+        "Maps of the probability of yes over x0 and x1" in titles
+        or "Maps of the probability of yes over x1 and x0" in titles
+    )
+    assert "The loss of one row as a function of the log-odds z" in titles
+    assert ("limit at the optimum" in words) == (method == "gradient-descent")
+
+
+def test_where_nothing_is_known_of_the_optimum_nothing_is_said_of_the_way_to_it():
+    result = trained().result
+    nothing = {**{f.name: getattr(result.certificate, f.name) for f in dataclasses.fields(Certificate)}, "kind": "infimum",
+               "gap": 0.5, "lower": 0.0, "infimum_at_least": 0.0, "infimum_gap": 0.5}  # fmt: skip
+    p = progress_of(dataclasses.replace(result, certificate=Certificate(**nothing)), np.ones(len(result.w)))
+    assert p.floor is None
+    assert p.halfway is None
