@@ -336,7 +336,7 @@ def test_a_gradient_of_zero_leads_nowhere():
     ("rate", "limit", "curvature", "says", "not_said"),
     [
         (1.0, 2.0, Curvature(8.0, 40.0, "at the optimum"),
-         "At the optimum the curvature is 25% of the largest there can be: only a rate above 8 could not settle there.", "can "),
+         "At the optimum the curvature is 25% of the largest there can be: only a rate above 8 could not settle", "can "),
         (1.0, 2.0, Curvature(8.0, 40.0, "at the optimum"),
          "curved 40 times as much as the flattest, along which an epoch takes 0.62% off what is left.", "can "),
         (1.0, 2.0, Curvature(8.0, None, "where it ended"), "only a rate above 8 would overshoot there.", "flattest"),
