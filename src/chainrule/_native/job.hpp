@@ -87,6 +87,30 @@ struct MatrixLayout {
   }
 };
 
+// Learning rates over the updates t of a run: eta_0; eta_0/(1 + t/T); eta_0/sqrt(1 + t/T).
+enum class Schedule { kConstant, kInverse, kInverseRoot };
+
+// Mini-batch updates: what they are made with, and where they stand. In the view's units.
+struct Descent {
+  std::int64_t batch;     // B, rows of a full batch
+  double rate;            // eta_0
+  Schedule schedule;
+  double period;          // T
+  double per_weight;      // M/(B S): M rows to visit in an epoch, S their weights
+  double alpha;           // the penalty, in the fit's units
+  bool fit_intercept;
+  const double* step;     // 1/ratio^2 of each column: from the gradient in the view's units to the step in them
+  const std::int64_t* places;  // rows to visit, in this order
+  std::int64_t count;
+  bool ends;              // the last of them ends the epoch, and a batch that is not full
+  std::int64_t updates;   // t
+  std::int64_t filled;    // rows of the batch so far
+  double* w;
+  double b;
+  double* gradient;       // of the batch so far
+  double bias;
+};
+
 // What labels are made of.
 enum class Number { kDouble, kFloat, kInt64, kInt32, kInt8, kUint8 };
 
@@ -98,6 +122,7 @@ struct Kernels {
   // codes = 1 where y is `high`, else 0; whether every y is exactly one of `low` and `high`.
   bool (*encode)(Number number, const void* y, std::int64_t m, const void* low, const void* high, std::uint8_t* codes);
   void (*pointwise)(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature);
+  void (*descend)(const Job& job, Descent& descent, double* scratch);
 };
 
 #define CHAINRULE_DECLARE(isa)  \

@@ -367,13 +367,15 @@ void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* l
   }
 }
 
+#include "updates.hpp"
+
 #define CHAINRULE_TEXT(x) #x
 #define CHAINRULE_NAME(x) CHAINRULE_TEXT(x)
 
 }  // namespace
 
 extern const Kernels kernels;
-const Kernels kernels = {CHAINRULE_NAME(CHAINRULE_ISA), scratch_doubles, block, encode, pointwise};
+const Kernels kernels = {CHAINRULE_NAME(CHAINRULE_ISA), scratch_doubles, block, encode, pointwise, descend};
 
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule

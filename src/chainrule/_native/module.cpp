@@ -8,10 +8,12 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "driver.hpp"
 #include "labels.hpp"
 #include "path.hpp"
+#include "stochastic.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -136,6 +138,58 @@ nb::object newton_path(const Array& X, Bytes y, std::optional<Vector> s, std::op
   return nb::make_tuple(owned_array(std::move(path.points)), owned_array(std::move(path.next)), path.count, path.reads);
 }
 
+nb::object descend(const Array& X, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
+                   std::optional<Vector> cp, std::optional<Places> kept, Vector step, double alpha, bool fit_intercept, Vector w, double b,
+                   double rate, int schedule, std::int64_t batch, double per_weight, std::uint64_t seed, std::int64_t epoch,
+                   std::int64_t first, std::int64_t end, std::optional<std::string> kernel) {
+  chainrule::Job job = job_of(X, std::optional<Bytes>(y), s, center, p, cp, std::nullopt);
+  job.what = chainrule::kLoss | chainrule::kGradient;
+  const std::int64_t rows = kept ? static_cast<std::int64_t>(kept->shape(0)) : job.m;
+  for (std::int64_t k = 0; kept && k < rows; ++k)
+    if (kept->data()[k] < 0 || kept->data()[k] >= job.m) throw std::invalid_argument("kept names a row that is not there");
+  if (batch < 1 || batch > rows || schedule < 0 || schedule > 2) throw std::invalid_argument("no such batches or schedule");
+  const std::int64_t updates = (rows - 1) / batch + 1;
+  if (epoch < 0 || first < 0 || end < first || end > updates) throw std::invalid_argument("an epoch has no such updates");
+  const double* start = pointer(std::optional<Vector>(w), job.n, "w");
+  std::vector<double> point(start, start + job.n), gradient(static_cast<std::size_t>(job.n));
+  point.push_back(b);
+  chainrule::Descent descent{};
+  descent.batch = batch;
+  descent.rate = rate;
+  descent.schedule = static_cast<chainrule::Schedule>(schedule);
+  descent.period = static_cast<double>(updates);
+  descent.per_weight = per_weight;
+  descent.alpha = alpha;
+  descent.fit_intercept = fit_intercept;
+  descent.step = pointer(std::optional<Vector>(step), job.n, "step");
+  descent.updates = epoch * updates + first;
+  descent.w = point.data();
+  descent.b = b;
+  descent.gradient = gradient.data();
+  const chainrule::Order order(static_cast<std::uint64_t>(rows), seed, static_cast<std::uint64_t>(epoch));
+  const chainrule::Kernels& kernels = kernels_named(kernel);
+  bool signalled = false;
+  {
+    const nb::gil_scoped_release release;
+    chainrule::descend(kernels, job, descent, order, kept ? kept->data() : nullptr, rows, first, end, [&signalled] {
+      const nb::gil_scoped_acquire acquire;
+      signalled = PyErr_CheckSignals() != 0;
+      return signalled;
+    });
+  }
+  if (signalled) throw nb::python_error();
+  point.back() = descent.b;
+  return owned_array(std::move(point));
+}
+
+void visiting_order(const nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& places, std::uint64_t seed,
+                    std::int64_t epoch) {
+  const std::size_t size = places.shape(0);
+  if (size < 1 || epoch < 0) throw std::invalid_argument("there must be a row, and an epoch from 0");
+  const chainrule::Order order(size, seed, static_cast<std::uint64_t>(epoch));
+  for (std::size_t k = 0; k < size; ++k) places.data()[k] = static_cast<std::int64_t>(order(k));
+}
+
 template <typename T>
 nb::object labels_of(const chainrule::Kernels& kernels, chainrule::Number number, const void* y, std::int64_t m, std::uint8_t* codes) {
   const std::optional<std::pair<T, T>> found = chainrule::two_labels(kernels, number, static_cast<const T*>(y), m, codes);
@@ -177,6 +231,10 @@ NB_MODULE(_core, module) {
              "index"_a = nb::none(), "q"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
   module.def("newton_path", &newton_path, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "index"_a.none(),
              "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
+  module.def("descend", &descend, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "kept"_a.none(), "step"_a,
+             "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "rate"_a, "schedule"_a, "batch"_a, "per_weight"_a, "seed"_a, "epoch"_a, "first"_a,
+             "end"_a, "kernel"_a.none());
+  module.def("visiting_order", &visiting_order, "places"_a, "seed"_a, "epoch"_a);
   module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a, "residual"_a, "curvature"_a, "kernel"_a = nb::none());
   module.def("encode_labels", &encode_labels, "y"_a, "codes"_a, "kernel"_a = nb::none());
   module.def(
