@@ -29,6 +29,7 @@ LAYERS = [
     {"optimize"},
     {"audit"},
     {"descend"},
+    {"stochastic"},
     {"fitting", "certifying", "held_out"},
     {"tables"},
     {"model"},

@@ -39,6 +39,30 @@ def newton_path(
     threads: int,
     kernel: str | None,
 ) -> tuple[Any, Any, int, int]: ...
+def descend(
+    X: Any,
+    y: Any,
+    s: Any,
+    center: Any,
+    p: Any,
+    cp: Any,
+    kept: Any,
+    step: Any,
+    alpha: float,
+    fit_intercept: bool,
+    w: Any,
+    b: float,
+    rate: float,
+    schedule: int,
+    batch: int,
+    per_weight: float,
+    seed: int,
+    epoch: int,
+    first: int,
+    end: int,
+    kernel: str | None,
+) -> Any: ...
+def visiting_order(places: Any, seed: int, epoch: int) -> None: ...
 def encode_labels(y: Any, codes: Any, kernel: str | None = None) -> tuple[Any, Any] | None: ...
 def pointwise(z: Any, y: Any, loss: Any, residual: Any, curvature: Any, kernel: str | None = None) -> None: ...
 def kernel_name(kernel: str | None = None) -> str: ...

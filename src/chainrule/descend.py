@@ -44,7 +44,7 @@ def descend(problem: Problem, started: float) -> Ending:
     problem.standardize()
     objective = Objective(rows, options.alpha, options.fit_intercept, rows.column_scale())
     curvature = largest_curvature(moments, rows.units, options.alpha, options.fit_intercept)
-    limit, rate = _rates(curvature, options.learning_rate)
+    limit, rate = rates(curvature, options.learning_rate)
     at_once: list[str] = []
 
     def tell(kind: type[ChainruleWarning], text: str) -> None:
@@ -88,7 +88,7 @@ def descend(problem: Problem, started: float) -> Ending:
         rows.units,
         moments.weight,
         sentence,
-        (*_causes(measure.floor), *findings(outcome, sentence)),
+        (*causes(measure.floor), *findings(outcome, sentence)),
         certificate,
         rate,
         limit,
@@ -97,12 +97,12 @@ def descend(problem: Problem, started: float) -> Ending:
     )
 
 
-def _rates(curvature: float, asked: float | None) -> tuple[float, float]:
-    """Give the largest stable rate, and the one to take."""
+def rates(curvature: float, asked: float | None, part: float = 0.5) -> tuple[float, float]:
+    """Give the largest stable rate, and the one to take: `part` of it by default."""
     limit = 2.0 / curvature if curvature > 0 else float("inf")
     rate = asked
     if rate is None:
-        rate = 1.0 / curvature if curvature > 0 else 1.0
+        rate = part * 2.0 / curvature if curvature > 0 else 1.0
     if rate == 0.0 or not np.isfinite(curvature):
         raise InputError(
             "the columns are too large for any learning rate: standardize them (standardize=True), or rescale"
@@ -156,7 +156,7 @@ class Measure:
         return min(gap, audit(self.task, self.floor, *self.objective.rows.units.to_user(w, b)).gap), estimate
 
 
-def _causes(floor: Floor) -> list[Finding]:
+def causes(floor: Floor) -> list[Finding]:
     """Name why there is no single optimum."""
     said = () if floor.ending is None else floor.ending.said
     return [(kind, text) for kind, text in said if kind in (CollinearityWarning, SeparationWarning)]

@@ -19,7 +19,7 @@ from chainrule.inputs import (
     standardized_columns,
     switch,
 )
-from chainrule.kernels import kernel_name
+from chainrule.kernels import SCHEDULES, Batches, kernel_name
 from chainrule.problem import Ending, Method, Options, Problem, objective_line
 from chainrule.result import Result
 from chainrule.rows import DenseRows
@@ -27,7 +27,7 @@ from chainrule.solvers import Callback
 
 Vector = NDArray[np.float64]
 
-METHODS = ("gradient-descent", "newton")
+METHODS = ("gradient-descent", "newton", "sgd")
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
 
 
@@ -48,6 +48,10 @@ def fit(
     feature_names: Sequence[str] | None = None,
     n_threads: int | None = None,
     callbacks: Sequence[Callback] = (),
+    batch_size: int | None = None,
+    schedule: str | None = None,
+    seed: int = 0,
+    resume: Result | None = None,
 ) -> Result:
     """Fit a logistic regression: minimise F(w, b) = (1/S) sum s_i l(z_i, y_i) + (alpha/2) w.w over z = x.w + b.
 
@@ -64,17 +68,20 @@ def fit(
     fit_intercept : bool
         False keeps b = 0.
     method : str
-        "newton": a few reads to the optimum. "gradient-descent": the article's updates, each of them recorded. "auto": newton,
-        or gradient descent where a learning_rate is given, which only it has.
+        "newton": a few reads to the optimum. "gradient-descent": the article's updates, each of them recorded. "sgd":
+        stochastic gradient descent, an update for each mini-batch of rows. "auto": newton; gradient descent where a
+        learning_rate is given; sgd where batch_size, schedule or resume is.
     tol : float, optional
         Stop when F - F* is proven to be at most this, in nats per unit of weight; the default is the smaller of 1e-8 and
         1e-6/m, which leaves no coefficient further from the optimum than about 0.0015 of its standard error.
     max_reads : int, optional
         Of newton: no step is begun after so many reads of the data, 100 by default; what proves the last point, or says why
         nothing is proven, comes on top. Of gradient descent: epochs, 1000 by default; an epoch is an
-        update and a read of all rows. The optimum that its epochs are measured by is found before, in a few reads more.
+        update and a read of all rows. Of sgd: epochs, 100 by default; an epoch visits each row once, and a second read measures
+        it. The optimum that epochs are measured by is found before, in a few reads more.
     learning_rate : float or "auto"
-        Of gradient descent; "auto" is 1/L_max, half the largest stable rate.
+        Of gradient descent; "auto" is 1/L_max, half the largest stable rate. Of sgd eta_0; "auto" is 1/(2 E), with E the
+        expected smoothness of the mini-batches (`diagnosis.expected_smoothness`).
     standardize : bool, "center" or (n,) mask
         Fit on (x - mean) / sd of these columns: penalty, rate, trace and gradients are then in those units. "center": on
         x - mean of all columns, which changes neither the optimum nor the penalty, only the way there.
@@ -86,6 +93,17 @@ def fit(
         Default: CHAINRULE_THREADS, or the processors that this process may use. Changes no bit of the answer.
     callbacks : callables
         Each is called with a `Step` after each epoch and may return numbers by name, which the trace records.
+    batch_size : int
+        Of sgd: rows an update, 1 by default. The last batch of an epoch may be a shorter one; its step is shortened with it.
+    schedule : "constant", "inverse" or "inverse-sqrt"
+        Of sgd: the rate of update t is eta_0, eta_0/(1 + t/T) or eta_0/sqrt(1 + t/T), T the updates of an epoch. A constant
+        rate, the default, ends in a noise floor above the optimum; the others go on.
+    seed : int
+        Of sgd: from 0 to 2^64 - 1. The order of an epoch's rows comes from (seed, epoch) alone: runs repeat to the bit,
+        whatever the threads.
+    resume : Result
+        Of sgd: go on where that run on the same data and options ended, to the bit as if it had not stopped. max_reads then
+        counts its epochs too.
 
     Returns
     -------
@@ -112,7 +130,7 @@ def fit(
         codes, classes = encode_labels(y, len(X))
         s = check_weights(sample_weight, codes)
         rate = _learning_rate(learning_rate)
-        chosen, why = choose_method(method, X.shape[1], rate is not None)
+        chosen, why = choose_method(method, X.shape[1], rate is not None, _of_batches(batch_size, schedule, resume))
         options = Options(
             alpha=number("alpha", alpha, low=0.0),
             fit_intercept=switch("fit_intercept", fit_intercept),
@@ -120,6 +138,8 @@ def fit(
             max_reads=_epochs(max_reads),
             learning_rate=rate,
             callbacks=_callbacks(callbacks),
+            batches=_batches(batch_size, schedule, seed) if chosen == "sgd" else None,
+            resume=_resumed(resume, classes),
         )
         start = check_start(w0, b0, X.shape[1], options.fit_intercept)
         columns, scaled = standardized_columns(standardize, X.shape[1], options.fit_intercept)
@@ -182,14 +202,15 @@ def _result(
         n_rows=rows.n_rows,
         sum_weights=ending.sum_weights,
         trace=outcome.trace,
-        reads=rows.reads,
-        seconds=time.perf_counter() - started,
+        reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
+        seconds=time.perf_counter() - started + (options.resume.seconds if options.resume is not None else 0.0),
         kernel=kernel,
         storage=rows.storage,
         threads=rows.threads,
         copies=copies + ending.copies,
         warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
         certificate=ending.certificate,
+        **_of_run(options),
     )
 
 
@@ -206,13 +227,20 @@ def _run(method: str) -> Method:
         from chainrule.optimize import optimize
 
         return optimize
+    if method == "sgd":
+        from chainrule.stochastic import descend_by_batches
+
+        return descend_by_batches
     from chainrule.descend import descend
 
     return descend
 
 
-def choose_method(method: str, n: int, has_rate: bool) -> tuple[str, str]:
-    """Give the method for n columns, and why: has_rate says that a learning rate was given."""
+def choose_method(method: str, n: int, has_rate: bool, of_batches: str = "") -> tuple[str, str]:
+    """Give the method for n columns, and why.
+
+    has_rate: a learning rate was given. of_batches: the option given that only sgd has, or "".
+    """
     if not isinstance(method, str) or method not in ("auto", *METHODS):
         raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, METHODS))}, not {method!r}")
     if method != "auto":
@@ -220,12 +248,46 @@ def choose_method(method: str, n: int, has_rate: bool) -> tuple[str, str]:
             raise InputError(
                 "method='newton' has no learning rate: leave learning_rate out, or take 'gradient-descent'"
             )
+        if of_batches and method != "sgd":
+            raise InputError(f"method={method!r} has no {of_batches}: leave {of_batches} out, or take 'sgd'")
         return method, "as asked for"
+    if of_batches:
+        return "sgd", f"{of_batches} was given, which only stochastic gradient descent has"
     if has_rate:
         return "gradient-descent", "a learning rate was given, which only gradient descent has"
     if n > MAX_NEWTON_COLUMNS:
         return "gradient-descent", f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
     return "newton", "the certified optimum in the fewest reads"
+
+
+def _of_batches(batch_size: object, schedule: object, resume: object) -> str:
+    """Name the option given that only sgd has; empty without one."""
+    given = {"batch_size": batch_size, "schedule": schedule, "resume": resume}
+    return next((name for name, value in given.items() if value is not None), "")
+
+
+def _batches(batch_size: int | None, schedule: str | None, seed: int) -> Batches:
+    size, how = 1 if batch_size is None else batch_size, "constant" if schedule is None else schedule
+    for name, value, low in (("batch_size", size, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value < 2**64:
+            raise InputError(f"{name} must be a whole number from {low}, not {value!r}")
+    if not isinstance(how, str) or how not in SCHEDULES:
+        raise InputError(f"schedule must be one of {', '.join(map(repr, SCHEDULES))}, not {how!r}")
+    return Batches(int(size), int(seed), how)
+
+
+def _resumed(resume: Result | None, classes: tuple[Any, Any]) -> Result | None:
+    if resume is not None and not isinstance(resume, Result):
+        raise InputError(f"resume must be the Result of an earlier fit, not {type(resume).__name__}")
+    if resume is not None and resume.classes != classes:
+        raise InputError(f"resume: the classes were {resume.classes} and are {classes}: resume on the same data")
+    return resume
+
+
+def _of_run(options: Options) -> dict[str, Any]:
+    """Say what a run of mini-batches was made with."""
+    batches = options.batches
+    return {} if batches is None else {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
 
 
 def _epochs(max_reads: int | None) -> int | None:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import Path, What
+from chainrule.kernels import Batches, Path, What
 from chainrule.penalties import PENALTIES
 from chainrule.rows import DenseRows
 from chainrule.sampling import Stratum, sample
@@ -198,6 +198,13 @@ class Objective:
         if not self.fit_intercept:
             matrix[-1, :] = matrix[:, -1] = 0.0
         return matrix
+
+    def descend(self, w: Vector, b: float, rate: float, batches: Batches, epoch: int) -> tuple[Vector, float]:
+        """Give the point after an epoch of mini-batch updates from (w, b), of all rows (`DenseRows.descend`): one read."""
+        assert isinstance(self.alpha, float)
+        return self.rows.descend(
+            w, b, alpha=self.alpha, fit_intercept=self.fit_intercept, rate=rate, batches=batches, epoch=epoch
+        )
 
     def newton_path(self, w: Vector, b: float, *, near: float, most: int) -> Path:
         """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`."""

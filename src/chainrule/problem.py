@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
+from chainrule.kernels import Batches
+from chainrule.result import Result
 from chainrule.rows import DenseRows, Units
 from chainrule.solvers import Callback, Outcome
 from chainrule.verdict import Finding
@@ -18,7 +20,10 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for: the arguments of `fit`, checked. learning_rate and max_reads None: the method's own."""
+    """What the user asked for: the arguments of `fit`, checked. learning_rate and max_reads None: the method's own.
+
+    batches, resume : of stochastic gradient descent.
+    """
 
     alpha: float
     fit_intercept: bool
@@ -26,6 +31,8 @@ class Options:
     max_reads: int | None
     learning_rate: float | None
     callbacks: tuple[Callback, ...]
+    batches: Batches | None = None
+    resume: Result | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ SCHEMA_VERSION = 1
 REASONS = {
     "converged": "the proven bound on F - F* is at most tol, or as small as rounding allows",
     "max_reads": "the limit of reads or epochs was reached before tol",
+    "noise_floor": "the limit of epochs was reached, and F no longer falls: mini-batches at a constant rate are too noisy",
     "diverged": "the loss grew without end; the best point seen is returned",
     "non_finite": "the objective was not finite any more; the best point seen is returned",
     "no_optimum": "the objective asked for has no optimum; that with a tiny ridge is returned",
@@ -44,9 +45,12 @@ class Result:
     objective_line : str
         The objective with its numbers put in.
     learning_rate, learning_rate_limit : float
-        Of gradient descent: the rate used, and 2/L_max, below which the objective never rises. Else None.
+        Of gradient descent: the rate used, and 2/L_max, below which the objective never rises. Of stochastic gradient descent:
+        eta_0, and 2/E, up to which mini-batches are known to be stable (`diagnosis.expected_smoothness`). Else None.
+    batch_size, seed, schedule
+        Of stochastic gradient descent: rows an update, what its order comes from, how the rate changes. Else None.
     epochs_needed : float or None
-        Of gradient descent that ended before tol: about how many epochs more it takes to tol; inf where it would not get
+        Of descent that ended before tol: about how many epochs more it takes to tol; inf where it would not get
         there. None where it is not known.
     grad_norm : float
         Largest |dF/dw_j|, |dF/db| at the returned point.
@@ -57,7 +61,7 @@ class Result:
     certificate : Certificate
         What is proven about the point.
     reads : float
-        How often each row was read.
+        How often each row was read. An epoch of stochastic gradient descent counts two: the updates, and the measure after it.
     kernel, storage, threads, copies
         Which instruction set ran, how the data lay, on how many threads, and how often X had to be copied.
     """
@@ -98,6 +102,9 @@ class Result:
     copies: int
     certificate: Certificate
     warnings: tuple[str, ...] = ()
+    batch_size: int | None = None
+    seed: int | None = None
+    schedule: str | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Everything but the trace as what JSON can hold, with a `schema_version`; numbers that aren't finite as None.

@@ -8,12 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels import Path, Sums, View, What, newton_path, read_rows, thread_count, useful_threads
+from chainrule.kernels import (
+    Batches,
+    Path,
+    Sums,
+    View,
+    What,
+    descend,
+    newton_path,
+    read_rows,
+    thread_count,
+    useful_threads,
+)
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -123,6 +135,7 @@ class DenseRows:
         part.s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         part.n_rows, part.reads, part._moments = len(index), 0.0, None
         part._index, part._whole = index if self._index is None else self._index[index], self
+        part.__dict__.pop("visited", None)
         return part
 
     def viewed(self, places: NDArray[np.int64]) -> Matrix:
@@ -273,6 +286,76 @@ class DenseRows:
         )
         self._count_read(path.total)
         return path
+
+    @cached_property
+    def visited(self) -> NDArray[np.int64] | None:
+        """Rows that an epoch of mini-batches visits, those of positive weight; None for all."""
+        return None if self.s is None or self.s.all() else np.flatnonzero(self.s)
+
+    @property
+    def n_visited(self) -> int:
+        """M: how many these are."""
+        return self.n_rows if self.visited is None else len(self.visited)
+
+    def descend(
+        self,
+        w: Vector,
+        b: float,
+        *,
+        alpha: float,
+        fit_intercept: bool,
+        rate: float,
+        batches: Batches,
+        epoch: int,
+        first: int = 0,
+        end: int | None = None,
+    ) -> tuple[Vector, float]:
+        """Make the updates `first` to `end` of an epoch, all by default, from (w, b) in the fit's units; one read.
+
+        The gradient of a batch of B_k rows is (M/(B_k S)) sum s dL_dz x + alpha w, its step eta_t B_k/B long. So each batch's
+        is an unbiased estimate of the gradient of F over the order, and at one point they add up, each times B_k/B, to
+        M/B times that gradient, also where the last batch is a shorter one.
+        """
+        assert self._index is None
+        updates = batches.updates(self.n_visited)
+        last = updates if end is None else end
+        self._count_read((last - first) / updates)
+        ratio = self._ratio
+        weight = self.moments(correlations=False).weight / self.weight_unit
+        w, b = descend(
+            self.X,
+            self.y,
+            self.s,
+            self._view,
+            self.visited,
+            step=1.0 / ratio**2,
+            alpha=alpha,
+            fit_intercept=fit_intercept,
+            w=w / ratio,
+            b=b,
+            rate=rate,
+            batches=batches,
+            per_weight=self.n_visited / (batches.size * weight),
+            epoch=epoch,
+            first=first,
+            end=last,
+        )
+        return w * ratio, b
+
+    def largest_pull(self, fit_intercept: bool) -> float:
+        """Largest (M/S) s_i |x~_i|^2 of a row in the fit's units, x~ = (x, 1), or x without an intercept: one read."""
+        if self.s is None:
+            q = np.append(1.0 / self._ratio**2, float(fit_intercept))
+            return self.reduce(What.LOSS | What.NORMS, np.zeros(self.n_features), 0.0, q=q).norm
+        self._count_read()
+        step, largest = max(1024, 4_000_000 // self.n_features), 0.0
+        for first in range(0, self.n_rows, step):
+            places = np.flatnonzero(self.s[first : first + step]) + first
+            x = self.viewed(places)[:, : self.n_features + fit_intercept]
+            with np.errstate(over="ignore"):
+                pulls = self.s[places] * np.einsum("ij,ij->i", x, x)
+            largest = max(largest, float(pulls.max(initial=0.0)))
+        return largest * self.n_visited * self.weight_unit / self.moments(correlations=False).weight
 
     @property
     def _is_plain(self) -> bool:

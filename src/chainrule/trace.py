@@ -24,7 +24,7 @@ class Trace:
         |dL_dw_j|, |dL_db|), "seconds" since the start, "reads" of the data so far, "share" of the rows that the line was
         computed on, "gap" (the proven bound on F - F*, inf where there is none yet; of the point before it is rounded to the
         user's units, which the certificate adds); "held_out_loss", "held_out_accuracy"
-        where rows were held out.
+        where rows were held out; "updates" so far, of stochastic gradient descent.
     w, b : (k, n) and (k,)
         The point of each kept epoch.
     stride : int
@@ -73,6 +73,15 @@ class TraceRecorder:
     _kept: list[NDArray[np.float64]] = field(default_factory=list)
     _last: NDArray[np.float64] | None = None
     _n: int = 0
+
+    @classmethod
+    def of(cls, trace: Trace) -> TraceRecorder:
+        """Go on where a trace ended, as if it had been recorded here."""
+        names = list(trace.columns)
+        table = np.column_stack([trace.b, trace.w, *(trace.columns[name] for name in names)])
+        kept = [row for row, epoch in zip(table, trace.columns["epoch"], strict=True) if not epoch % trace.stride]
+        last = kept[-1] if not trace.columns["epoch"][-1] % trace.stride else table[-1]
+        return cls(stride=trace.stride, _names=names, _kept=kept, _last=last, _n=trace.w.shape[1])
 
     def record(self, line: dict[str, float], w: NDArray[np.float64], b: float) -> None:
         """Add an epoch: `line` has "epoch" and the other columns' numbers."""

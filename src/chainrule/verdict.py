@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.errors import (
@@ -38,6 +39,46 @@ def above_limit(rate: float, limit: float, is_largest: bool) -> str:
     """Say that the rate is above the limit; `is_largest` says that a larger one is known not to be stable."""
     which = "the stable limit" if is_largest else "the rate that is known to be stable,"
     return f"learning_rate {rate:.6g} is above {which} {floor_digits(limit)}: the loss may rise or oscillate"
+
+
+def above_batch_limit(rate: float, limit: float, size: int) -> str:
+    """Say that the rate is above what is known to be stable for such batches."""
+    which = f"what is known to be stable for batches of {size:,}, {floor_digits(limit)}"
+    return f"learning_rate {rate:.6g} is above {which}: the loss may rise or never settle"
+
+
+def of_batches(
+    outcome: Outcome,
+    certificate: Certificate,
+    tol: float,
+    hovering: NDArray[np.float64] | None,
+    epochs_needed: float,
+    *,
+    decays: bool,
+) -> str:
+    """One sentence with the numbers: how a run of mini-batches ended before tol, and what to do.
+
+    hovering: the gaps of the last epochs, where they no longer fall. epochs_needed: NaN where it is not known. decays: the
+    learning rate falls.
+    """
+    text = f"stopped after {epochs(outcome.n_epochs)}, before tol {tol:.2g}: {certificate.sentence.rstrip('.')}"
+    if certificate.gap <= ROUNDING * certificate.noise:
+        return f"{text}, which is rounding: take a tol above {certificate.noise:.0e}"
+    newton = "take method='newton'"
+    if hovering is not None:
+        best = f"the lowest objective was {outcome.best_objective:.6g}, after epoch {outcome.best_epoch:,}"
+        low, high = float(hovering.min()), float(hovering.max())
+        span = f"in the last {epochs(len(hovering))} this bound went up and down from {low:.2g} to {high:.2g}"
+        text = f"{text}; F no longer falls: {span}"
+        if outcome.reason != "noise_floor":
+            return f"{text} ({best}): take a larger learning_rate, or 'auto', or {newton}"
+        less = "take schedule='inverse', a smaller learning_rate or a larger batch_size for less of it"
+        return f"{text} ({best}), by the noise of mini-batches at a constant rate: {less}, or {newton}"
+    if np.isnan(epochs_needed):
+        so_far = "" if decays else "; how far it falls at a constant rate is not known"
+        return f"{text}{so_far}: raise max_reads, or {newton}"
+    ways = [f"raise max_reads to about {_rounded(outcome.n_epochs + epochs_needed)}"] if epochs_needed < MOST else []
+    return f"{text}; at the trend seen about {_rounded(epochs_needed)} more epochs are needed: {', or '.join([*ways, newton])}"
 
 
 def while_running(status: str, epoch: int, needed: float, rate: float, limit: float) -> Finding | None:
@@ -99,7 +140,7 @@ def findings(outcome: Outcome, sentence: str) -> list[Finding]:
     found: list[Finding] = []
     if outcome.reason in ("diverged", "non_finite"):
         found.append((DivergenceWarning, sentence))
-    if outcome.reason == "max_reads":
+    if outcome.reason in ("max_reads", "noise_floor"):
         found.append((NotConvergedWarning, sentence))
     if outcome.trace.note:
         found.append((ThinnedTraceWarning, outcome.trace.note))

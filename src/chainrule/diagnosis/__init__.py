@@ -1,7 +1,7 @@
 """Why a fit is as it is: the stable learning rate, runs that go wrong, and data that have no optimum.
 
 rate           the largest stable learning rate
-runs           runs that diverge, oscillate or crawl
+runs           runs that diverge, oscillate, crawl or hover
 collinearity   columns that are combinations of others, in words
 separation     classes that a plane keeps apart, proven on every row; it builds on `exact` (signs without a rounding error),
                `overlap` (the proof that nothing separates), `halfspaces` (the search) and `wording`
@@ -9,7 +9,15 @@ separation     classes that a plane keeps apart, proven on every row; it builds 
 The last two bring SciPy, which gradient descent does without: they are imported where they are needed.
 """
 
-from chainrule.diagnosis.rate import largest_curvature
-from chainrule.diagnosis.runs import RunMonitor, epochs_by_curvature, epochs_by_trend, epochs_left
+from chainrule.diagnosis.rate import expected_smoothness, largest_curvature
+from chainrule.diagnosis.runs import NoiseMonitor, RunMonitor, epochs_by_curvature, epochs_by_trend, epochs_left
 
-__all__ = ["RunMonitor", "epochs_by_curvature", "epochs_by_trend", "epochs_left", "largest_curvature"]
+__all__ = [
+    "NoiseMonitor",
+    "RunMonitor",
+    "epochs_by_curvature",
+    "epochs_by_trend",
+    "epochs_left",
+    "expected_smoothness",
+    "largest_curvature",
+]

@@ -1,4 +1,4 @@
-"""Runs that diverge, oscillate or crawl: what they do, and how long they would take."""
+"""Runs that diverge, oscillate, crawl or hover: what they do, and how long they would take."""
 
 from __future__ import annotations
 
@@ -161,3 +161,47 @@ class RunMonitor:
         slope = np.log(gaps[-1] / gaps[0]) / (len(gaps) - 1) if gaps[0] > 0 else 0.0
         self.needed = float(np.log(self.tol / gaps[-1]) / slope) if slope < 0 else np.inf
         return self.needed > 3 * (self.max_steps - done)
+
+
+@dataclass
+class NoiseMonitor:
+    """Watches a run of mini-batches, whose objective goes up and down by nature: "", "hovering" or "diverging".
+
+    Diverging: as of `RunMonitor`. Hovering: over the last half of the epochs, 10 at least and 100 at most, the logarithm of the
+    gap has no slope below zero by two standard errors of its least squares line.
+
+    Parameters
+    ----------
+    unbounded : bool
+        The rate stays, and times alpha it is above 2.
+    """
+
+    unbounded: bool = False
+    gaps: list[float] = field(default_factory=list)
+    _start: float | None = None
+
+    def watch(self, objective: float, gap: float) -> str:
+        """Add an epoch; says what the run does now."""
+        self.gaps.append(gap)
+        if self._start is None:
+            self._start = objective
+        if not np.isfinite(objective) or (self.unbounded and objective > 10.0 * (1.0 + abs(self._start))):
+            return "diverging"
+        return "hovering" if self.hovers else ""
+
+    @property
+    def recent(self) -> Vector:
+        """Gaps of the last half of the epochs."""
+        return np.array(self.gaps[-min(max(10, len(self.gaps) // 2), 100) :])
+
+    @property
+    def hovers(self) -> bool:
+        """Whether they no longer fall."""
+        gaps = self.recent
+        if len(self.gaps) < 20 or not (np.isfinite(gaps).all() and (gaps > 0).all()):
+            return False
+        k = np.arange(len(gaps)) - (len(gaps) - 1) / 2
+        log_gap = np.log(gaps) - np.log(gaps).mean()
+        slope = float(k @ log_gap) / float(k @ k)
+        error = np.sqrt(float(np.square(log_gap - slope * k).sum()) / (len(gaps) - 2) / float(k @ k))
+        return bool(slope > -2.0 * error)

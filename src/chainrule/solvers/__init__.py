@@ -1,10 +1,12 @@
 """Methods, one file each; `loop.Run` runs them all."""
 
 from chainrule.solvers.gradient_descent import GradientDescent
-from chainrule.solvers.loop import Callback, NotFiniteAtStart, Outcome, Run, Solver, State, Step
+from chainrule.solvers.loop import Before, Callback, NotFiniteAtStart, Outcome, Run, Solver, State, Step
 from chainrule.solvers.newton import Newton, NewtonState, plan
+from chainrule.solvers.stochastic import StochasticGradientDescent, StochasticState
 
 __all__ = [
+    "Before",
     "Callback",
     "GradientDescent",
     "Newton",
@@ -15,5 +17,7 @@ __all__ = [
     "Solver",
     "State",
     "Step",
+    "StochasticGradientDescent",
+    "StochasticState",
     "plan",
 ]

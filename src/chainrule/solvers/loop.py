@@ -11,7 +11,6 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.kernels import Path
 from chainrule.objective import Evaluation, Objective
@@ -49,6 +48,11 @@ class State:
         """Reads of the data up to it; None: all that were made."""
         return None
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """More numbers for the trace, by name."""
+        return {}
+
     def reached(self, tol: float) -> bool:
         """Whether the run may end here."""
         return self.gap <= tol
@@ -77,6 +81,15 @@ class Start(Generic[S]):
     path: Path | None = None
 
 
+@dataclass(frozen=True)
+class Before(Generic[S]):
+    """A run that this one goes on with: its trace, and its last and its best epoch with their states."""
+
+    trace: Trace
+    last: tuple[int, S]
+    best: tuple[int, S]
+
+
 class Solver(Protocol[S]):
     """A method: two pure functions. It sees an objective, never data."""
 
@@ -91,8 +104,8 @@ class Solver(Protocol[S]):
 class Step:
     """What a callback is told after each epoch; w and b in the fit's units, not to be changed.
 
-    status : "", "crawling", "oscillating" or "diverging"; seconds since the run began; max_reads : epochs at most; reads : of
-    the data so far.
+    status : "", "crawling", "oscillating", "hovering" or "diverging"; seconds since the run began; max_reads : epochs at most;
+    reads : of the data so far.
     """
 
     epoch: int
@@ -140,6 +153,15 @@ class Step:
 Callback = Callable[[Step], Mapping[str, float] | None]
 
 
+class Monitor(Protocol):
+    """Watches a run, epoch by epoch; unbounded: whether a step may multiply w by more than 1."""
+
+    unbounded: bool
+
+    def watch(self, objective: float, gap: float) -> str:
+        """Add an epoch; says what the run does now."""
+
+
 class NotFiniteAtStart(ArithmeticError):
     """The objective has no finite value at the start: there is no state to return."""
 
@@ -171,7 +193,7 @@ class Run(Generic[S]):
         The run ends when the proven bound on F - F* (`State.gap`) is at most this.
     max_steps : int
         Steps at most; of gradient descent, epochs.
-    monitor : RunMonitor
+    monitor : Monitor
         Names what the run does.
     callbacks : sequence of callables
         Each is called with a `Step`; the numbers that it returns, by name, join the trace.
@@ -185,6 +207,8 @@ class Run(Generic[S]):
         Points (..., n) and (...) from the objective's units to the fit's.
     on_status : callable
         Told (status, epoch) the first time that the monitor names one.
+    before : Before, optional
+        Go on where that run ended, as if it had not; the solver's start is not used.
     """
 
     def __init__(
@@ -194,13 +218,14 @@ class Run(Generic[S]):
         *,
         tol: float,
         max_steps: int,
-        monitor: RunMonitor,
+        monitor: Monitor,
         callbacks: Sequence[Callback] = (),
         started: float = 0.0,
         max_reads: float = math.inf,
         units: Units | None = None,
         to_fit: Callable[[Vector, Vector | np.float64], tuple[Vector, Vector]] | None = None,
         on_status: Callable[[str, int], None] = lambda status, epoch: None,
+        before: Before[S] | None = None,
     ) -> None:
         self.objective, self.solver = objective, solver
         self.tol, self.max_steps, self.max_reads, self.callbacks = tol, max_steps, max_reads, tuple(callbacks)
@@ -214,6 +239,19 @@ class Run(Generic[S]):
         self._best: tuple[int, State] | None = None
         self._last: tuple[int, State] | None = None
         self._oscillated = False
+        self._before = before
+        self._reads_before = 0.0
+        if before is not None:
+            self._go_on(before)
+
+    def _go_on(self, before: Before[S]) -> None:
+        columns = before.trace.columns
+        self._recorder = TraceRecorder.of(before.trace)
+        self._last, self._best = before.last, before.best
+        self._start -= float(columns["seconds"][-1])
+        self._reads_before = float(columns["reads"][-1]) - self.objective.reads
+        for objective, gap in zip(columns["objective"], columns["gap"], strict=True):
+            self._monitor.watch(float(objective), float(gap))
 
     def run(self) -> Outcome:
         """Run to the end. Ctrl-C ends it with reason "interrupted", and raises where there is no state yet."""
@@ -225,12 +263,17 @@ class Run(Generic[S]):
             return self._outcome("interrupted")
 
     def _loop(self) -> str:
-        reads = self.objective.reads
-        start = self.solver.init(self.objective)
-        first = 0 if start.path is None else self._observe_path(start.path, reads)
-        state = start.state
+        if self._before is not None:
+            first, state = self._before.last
+            if state.reached(self.tol):
+                return "converged"
+            first += 1
+        else:
+            reads = self.objective.reads
+            start = self.solver.init(self.objective)
+            first, state = 0 if start.path is None else self._observe_path(start.path, reads), start.state
         for epoch in range(first, self.max_steps + 1):
-            if epoch > first:
+            if epoch > first or self._before is not None:
                 state = self.solver.step(self.objective, state)
             reason = self._observe(epoch, state)
             if reason:
@@ -290,7 +333,7 @@ class Run(Generic[S]):
         seconds = time.perf_counter() - self._start
         w, b = self._in_fit(state.w, state.b)
         w.flags.writeable = False
-        reads = self.objective.reads if state.reads is None else state.reads
+        reads = self._reads_before + (self.objective.reads if state.reads is None else state.reads)
         line = {
             "epoch": epoch,
             "loss": evaluation.loss,
@@ -301,6 +344,7 @@ class Run(Generic[S]):
             "reads": reads,
             "share": state.share,
             "gap": state.gap,
+            **state.numbers,
         }
         if self.callbacks:
             step = Step(epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status, reads)
