@@ -141,9 +141,12 @@ def _check_options(before: Result, problem: Problem, rate: float, max_steps: int
     rows, options, batches = problem.rows, problem.options, _batches(problem)
     if before.method != "sgd":
         raise InputError(f"resume: that fit was by {before.method}, and only method='sgd' can be resumed")
+    if before.feature_names != rows.feature_names:
+        names = before.feature_names
+        were = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+        raise InputError(f"resume: the columns differ: they were {were}")
     pairs = [
         ("the number of rows", before.n_rows, rows.n_rows),
-        ("the columns", before.feature_names, rows.feature_names),
         ("the sum of the weights", before.sum_weights, rows.moments().weight),
         ("batch_size", before.batch_size, batches.size),
         ("seed", before.seed, batches.seed),
