@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.pictures.style import Drawing, colour
-from chainrule.pictures.text import number, power_of_ten
+from chainrule.pictures.text import cells, number, power_of_ten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,8 +93,24 @@ def place(ax: "Axes", ends: tuple[float, float], ticks: Sequence[float], across:
     low, high = (float(v) for v in across(np.array(ends)))
     ax.set_xlim(low - (0.02 * (high - low) if ends[0] > 0 else 0.0), high)
     inside = [t for t in ticks if ends[0] <= t <= ends[1] * (1 + 1e-9)]
-    labels = [number(t, 2) if t >= 10**6 else f"{t:,.6g}" if t < 1 else f"{t:,.0f}" for t in inside]
-    ax.set_xticks([float(v) for v in across(np.array(inside))] if inside else [], labels)
+    at = [float(v) for v in across(np.array(inside))] if inside else []
+    to_pixels = ax.bbox.width / (ax.get_xlim()[1] - ax.get_xlim()[0])
+    kept: list[tuple[float, str]] = []
+    end = -math.inf
+    for x, tick in zip(at, inside, strict=True):
+        label = _count(tick, by_powers=inside[-1] >= 10**6)
+        half = 0.31 * 12 * cells(label)
+        if x * to_pixels - half > end + 3:
+            kept.append((x, label))
+            end = x * to_pixels + half
+    ax.set_xticks([x for x, _ in kept], [label for _, label in kept])
+
+
+def _count(value: float, by_powers: bool) -> str:
+    if by_powers and value >= 1000:
+        exponent = round(math.log10(value))
+        return power_of_ten(exponent) if value == 10.0**exponent else number(value, 2)
+    return f"{value:,.6g}" if value < 1 else f"{value:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -118,12 +134,12 @@ class Scale:
         ax.set_axisbelow(True)
 
 
-def levels_of(values: Sequence[float], ceiling: float | None = None) -> Scale:
-    """Choose the range of y around values, by powers where they span more than a factor of 50."""
+def levels_of(values: Sequence[float], ceiling: float | None = None, *, by_powers: bool = True) -> Scale:
+    """Choose the range of y around values, by powers where they may and span more than a factor of 50."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = min(values), max(values)
-    by_powers = low > 0 and high > 50 * low
+    by_powers = by_powers and low > 0 and high > 50 * low
     if by_powers:
         low, high = low / 1.3, min(high, 1e307) * 1.3
         first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
@@ -139,7 +155,7 @@ def levels_of(values: Sequence[float], ceiling: float | None = None) -> Scale:
         places = max(0, -math.floor(math.log10(step) + 1e-9))
         places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
         labels = [
-            f"{t:.{places}f}".replace("-", "−") if places < 8 and abs(t) < 1e6 else number(float(t), 3) for t in ticks
+            f"{t:.{places}f}".replace("-", "−") if places < 13 and abs(t) < 1e6 else number(float(t), 3) for t in ticks
         ]
     return Scale(low, high, ticks, labels, by_powers)
 

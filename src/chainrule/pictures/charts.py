@@ -212,6 +212,7 @@ def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: tuple[str, str] = ("0", "1
         SVG text.
     """
     p, labels = np.asarray(g, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    p, labels = p[~np.isnan(p)], labels[~np.isnan(p)]
     grid = np.linspace(0.01, 1, 199)
     with np.errstate(divide="ignore"):
         wrong = [_wrong(-np.log1p(-p[labels == 0])), _wrong(-np.log(p[labels == 1]))]
@@ -293,11 +294,15 @@ def _wrong(losses: Floats) -> _Wrong:
     return _Wrong(len(of), share, float(of.max(initial=0.0)))
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.2g}%"
+
+
 def _told_wrong(wrong: Sequence[_Wrong], counts: Sequence[NDArray[np.int64]]) -> str:
     says = []
     for c in (1, 0):
         w = wrong[c]
-        share = f", {100 * w.share:.3g}% of the class's loss" if w.share is not None and w.rows else ""
+        share = f", {_percent(w.share)} of the class's loss" if w.share is not None and w.rows else ""
         most = f"; the largest loss is {number(w.most, 3)} nats" if w.rows else ""
         side = f"g {'below' if c else 'above'} {_SURE if c else 1 - _SURE:g}"
         says.append(
@@ -356,7 +361,7 @@ class _LossChart:
         d.text(8, 312, "sure and wrong, beyond the mark in the rug:", role="muted", size=12)
         for c, y, ink in ((1, 329, "one"), (0, 346, "zero-text")):
             rows, w = int(counts[c].sum()), wrong[c]
-            share = f", {100 * w.share:.2g}% of their loss" if w.rows and w.share is not None else ""
+            share = f", {_percent(w.share)} of their loss" if w.rows and w.share is not None else ""
             side = f"{self.name[0]} {'<' if c else '>'} {self.sure[1 - c]:.2g}".replace("-", "−")
             d.text(8, y, f"y = {c}, {side}: {w.rows:,} of {counted(rows, 'row')}{share}", role=ink, size=12)
 

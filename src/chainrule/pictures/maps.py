@@ -98,6 +98,8 @@ def _between(
     size = max(abs(v) for v in (*w, b, 1.0)) * max(abs(v) for v in (*x_range, *y_range, 1.0))
     shrink = 1.0 if size < 1e300 else 2.0**-600  # no overflow: the levels shrink with z
     z = [(w[0] * shrink) * x + (w[1] * shrink) * y + b * shrink for x, y in corners]
+    if min(z) >= high * shrink and high < math.inf:
+        return np.empty((0, 2))  # at the level itself P is in the band above
     shape = [(x, y, v) for (x, y), v in zip(corners, z, strict=True)]
     for level, sign in ((low, 1.0), (high, -1.0)):
         if math.isinf(level):
@@ -173,8 +175,9 @@ def decision_maps(
         SVG text.
     """
     across = min(4, max([2, *(len(panels) for _, panels in lines)]))
-    left, gap = 46.0, 10.0
     x_range, y_range = _wide_enough(x_range), _wide_enough(y_range)
+    left = max(34.0, 14 + 7.3 * max(cells(label) for _, label in nice_ends(*y_range)))
+    gap = 10.0
     grid = _Grid(left, (WIDTH - left - 10 - (across - 1) * gap) / across, gap, across, x_range, y_range)
     named = any(name for name, _ in lines)
     noted = any(panel.note for _, panels in lines for panel in panels)
@@ -305,18 +308,18 @@ def _x_axis(d: Drawing, grid: _Grid, top: float, panels: int) -> None:
     bottom = top + grid.size
     low, high = grid.x_range
     ticks = [(grid.size * (value - low) / (high - low), label) for value, label in nice_ends(low, high)]
-    wide = [0.62 * 12 * cells(label) for _, label in ticks]
-    room = grid.size + grid.gap - 4
-    every = (
-        all(x + w / 2 < room - 2 and x - w / 2 > -6 for (x, _), w in zip(ticks, wide, strict=True)) and sum(wide) < room
-    )
+    kept: list[tuple[float, str]] = []
+    end = -grid.gap / 2
+    for x, label in ticks:  # that fit under the map
+        half = 0.31 * 12 * cells(label)
+        if x - half > end and x + half < grid.size + grid.gap / 2:
+            kept.append((x, label))
+            end = x + half + 4
     for k in range(min(grid.across, panels)):
-        end = -math.inf
-        for (x, label), w in zip(ticks, wide, strict=True):
+        for x, _ in ticks:
             d.line([(grid.at(k) + x, bottom), (grid.at(k) + x, bottom + 4)], role="line", width=1)
-            if (every or k == 0) and x - w / 2 > end:
-                d.text(grid.at(k) + x, bottom + 17, label, role="muted", size=12, anchor="center")
-                end = x + w / 2 + 4
+        for x, label in kept:
+            d.text(grid.at(k) + x, bottom + 17, label, role="muted", size=12, anchor="center")
 
 
 def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:

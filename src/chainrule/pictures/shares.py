@@ -1,5 +1,6 @@
 """Which columns' derivatives dominate the gradient over the epochs, as SVG text."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from chainrule.pictures.text import clean, counted, number, shorten
 
 Floats = NDArray[np.float64]
 SHOWN = 5
+_DRAWN = 300  # epochs
 _ROLES = ("one", "backward", "training", "held-out", "ramp-7", "line")
 
 
@@ -47,6 +49,12 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, sta
             d.text(edge + 14, 18, f"at epoch {number(float(e[-1]))}", role="muted", size=12)
         middles = []
         x, base = across(e), np.zeros(len(e))
+        if len(e) == 1:  # one epoch: its shares over the whole width
+            x, base, s = np.array(ax.get_xlim()), np.zeros(2), np.vstack([s, s])
+        elif not len(e):
+            d.text(
+                left + (edge - left) / 2, top + height / 2, "the gradient is 0", role="muted", size=13, anchor="center"
+            )
         for k, label in enumerate(labels if len(e) else []):
             role = _ROLES[k] if k < len(order) else "line"
             ax.fill_between(x, base, base + s[:, k], color=colour(role), alpha=0.75, linewidth=0)
@@ -75,7 +83,10 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, sta
 def _chosen(e: Floats, s: Floats, names: Sequence[str]) -> tuple[Floats, Floats, list[int], list[str]]:
     """Give epochs and shares with a sum of 1, the strongest columns apart and the rest in one; their numbers; all names."""
     largest = s.max(axis=1, initial=0.0)
-    keep = np.isfinite(s).all(axis=1) & (largest > 0)
+    keep = np.flatnonzero(np.isfinite(s).all(axis=1) & (largest > 0))
+    if len(keep) > _DRAWN:  # evenly on the picture's axis, the first and the last among them
+        place = np.searchsorted(np.log1p(e[keep]), np.linspace(math.log1p(e[keep[0]]), math.log1p(e[keep[-1]]), _DRAWN))
+        keep = keep[np.unique(np.minimum(place, len(keep) - 1))]
     e, s = e[keep], s[keep] / largest[keep, None]
     s = s / s.sum(axis=1, keepdims=True)
     mean = s.mean(axis=0) if len(e) else np.zeros(s.shape[1])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chainrule.pictures.axes import (
     LEFT,
     WIDTH,
+    Scale,
     SideLabel,
     along,
     beside,
@@ -104,13 +105,14 @@ def learning_rate_picture(
     """
     runs = sorted(runs, key=lambda r: r.rate)
     rates = [number(r.rate, 3) for r in runs]
-    left = max(LEFT, 16 + 7.4 * max((cells(rate) for rate in rates), default=0.0))
+    scale = _losses_scale(runs, optimum)
+    left = max(LEFT, 16 + 7.4 * max(map(cells, [*rates, *scale.labels]), default=0.0))
     low = 34 + _LOSSES + 52  # where the lower part begins
     rows = max(120.0, 17.0 * len(runs) + 24)
     with drawing(WIDTH, low + rows + 46) as d:
         last = max([1.0, *(float(r.epochs[-1]) for r in runs if len(r.epochs))])
         parts = _RateParts(d, runs, rates, _rate_styles(runs, limit), left, WIDTH - left - _ASIDE, last)
-        parts.losses(34.0, optimum)
+        parts.losses(34.0, optimum, scale)
         parts.reached(low, rows, limit, local_limit, within)
     return d.svg("rates", "Loss over the epochs for several learning rates",
                  _told_rates(runs, optimum, limit, local_limit, within), standalone=standalone)  # fmt: skip
@@ -127,6 +129,15 @@ def _rate_styles(runs: Sequence[RateRun], limit: float) -> list[tuple[str, Any]]
     return [*slow, *(("backward", dashes[k % 4]) for k in range(len(runs) - below))]
 
 
+def _losses_scale(runs: Sequence[RateRun], optimum: float) -> Scale:
+    """Choose the range of F, from the optimum to somewhat above the start."""
+    starts = [float(r.objective[0]) for r in runs if len(r.objective) and math.isfinite(r.objective[0])]
+    high = optimum + max(1.3 * (max(starts, default=optimum) - optimum), 1e-9 * max(1.0, abs(optimum)))
+    scale = levels_of([optimum, high], by_powers=False)
+    ticks = [(t, s) for t, s in zip(scale.ticks, scale.labels, strict=True) if optimum < t <= high]
+    return Scale(optimum, high, [t for t, _ in ticks], [s for _, s in ticks], False)
+
+
 @dataclass(frozen=True)
 class _RateParts:
     """The two parts of the picture of learning rates, over one axis of epochs."""
@@ -139,20 +150,15 @@ class _RateParts:
     wide: float
     last: float
 
-    def losses(self, top: float, optimum: float) -> None:
+    def losses(self, top: float, optimum: float, scale: Scale) -> None:
         """Draw F over the epochs, from the optimum up; what leaves the picture at the top gets an arrow."""
         d, right = self.d, self.left + self.wide
         d.text(8, top - 16, "F, nats", role="muted", size=12)
         ax = d.axes(self.left, top, self.wide, _LOSSES)
         across = epochs_axis(ax, self.last)
         ax.set_xticklabels([])
-        starts = [float(r.objective[0]) for r in self.runs if len(r.objective) and math.isfinite(r.objective[0])]
-        high = optimum + max(1.3 * (max(starts, default=optimum) - optimum), 1e-9 * max(1.0, abs(optimum)))
-        scale = levels_of([optimum, high])
         scale.set(ax)
-        ax.set_ylim(optimum, high)
-        ax.set_yticks([t for t in scale.ticks if optimum < t <= high],
-                      [s for t, s in zip(scale.ticks, scale.labels, strict=True) if optimum < t <= high])  # fmt: skip
+        high = scale.high
         labels = [SideLabel(right, top + _LOSSES, [f"F* = {number(optimum, 4)}"], "ink")]
         for run, rate, (role, dashes) in zip(self.runs, self.rates, self.styles, strict=True):
             keep = ~np.isnan(run.objective)
@@ -196,8 +202,8 @@ class _RateParts:
             d.text(right + 76, place + 4, run.happened, role=role, size=12)
             if run.reached is None:
                 continue
-            d.text(right + 70, place + 4, f"{'≈ ' if run.estimated else ''}{number(run.reached, 2 if run.estimated else 4)}",
-                   role=role, size=12, anchor="right")  # fmt: skip
+            about = f"{'≈ ' if run.estimated else ''}{number(float(round(run.reached)), 1)}"
+            d.text(right + 70, place + 4, about, role=role, size=12, anchor="right")
             if run.reached > self.last:
                 d.line([(right - 14, y), (right, y)], role=role, width=1.4, arrow=True)
                 continue
@@ -310,7 +316,7 @@ def _gaps(
     d: Drawing, top: float, runs: Sequence[tuple[str, Floats, Floats, str]], unit: str, within: float,
     dashed: bool = True,
 ) -> None:  # fmt: skip
-    left, right, height = LEFT, 132.0, 204.0
+    left, right, height = LEFT, 142.0, 204.0
     edge = WIDTH - right
     series = [(label, *_positive(x, gap), note) for label, x, gap, note in runs]
     ax = d.axes(left, top, edge - left, height)
@@ -337,7 +343,7 @@ def _gaps(
         last = int(under[0]) if len(under) and (gap[under[0] :] < floor).all() else len(x) - 1
         end = pixel(ax, d, float(x[last]), max(float(gap[last]), floor))
         d.dots(np.array([end[0]]), np.array([end[1]]), role=role, size=6)
-        lines = [shorten(label, room), *wrapped(note or number(float(gap[-1]), 2), room)[:2]]
+        lines = [shorten(label, room), *_note(note or number(float(gap[-1]), 2), room)]
         size = (0.62 * 12 * max(cells(line) for line in lines), 15.0 * len(lines))
         found = beside(end, size, paths, (left, top, edge, top + height), taken) if end[0] < edge - 20 else None
         if found is None:
@@ -346,6 +352,12 @@ def _gaps(
         for n, line in enumerate(lines):
             d.text(found[0], found[1] + 12 + 15 * n, line, role=role, size=12, bold=n == 0)
     side_labels(d, labels, edge + 16, top - 10, top + height + 10)
+
+
+def _note(note: str, room: float) -> list[str]:
+    """Break a note into three lines at most."""
+    lines = wrapped(note, room)
+    return [*lines[:2], *[shorten(" ".join(lines[2:]), room)] * (len(lines) > 2)]
 
 
 def _told_gap(label: str, x: Floats, gap: Floats, unit: str, within: float) -> str:

@@ -273,6 +273,7 @@ class Drawing:
                 Path(ends, codes), fill=False, edgecolor=colour(role), linewidth=size, transform=self.pixels,
                 capstyle="projecting" if square else "round",
             )  # fmt: skip
+            patch.set_snap(False)  # to whole pixels: a stroke this short would be none
             patch.set_gid(f"crdots{len(self._uses) - 1:05d}")
             self.figure.add_artist(patch)
 
