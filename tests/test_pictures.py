@@ -10,8 +10,18 @@ import numpy as np
 import pytest
 
 from chainrule.explain import explain_row
-from chainrule.pictures import axes, charts, curves, style
+from chainrule.pictures import axes, charts, curves, maps, style
 from chainrule.pictures.graph_picture import row_graph_svg
+from chainrule.pictures.shares import gradient_shares
+from chainrule.pictures.study_charts import (
+    BatchRun,
+    Descending,
+    RateRun,
+    batches_picture,
+    centering_curves,
+    learning_rate_picture,
+    scaling_picture,
+)
 from chainrule.pictures.text import cells, clean, escape, exp_number, number, shorten, tex_number
 
 NASTY = [
@@ -81,7 +91,50 @@ def all_pictures() -> dict[str, str]:
         "graph nasty": row_graph_svg(
             explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict()
         ),
+        "loss_of_z": charts.loss_of_z(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
+        **study_pictures(),
     }
+
+
+def study_pictures() -> dict[str, str]:
+    """The studies' pictures, of plain and of nasty data."""
+    rng = np.random.default_rng(0)
+    points = maps.Points(rng.normal(size=60), rng.normal(size=60), rng.integers(0, 2, 60), 5000)
+    panels = [maps.MapPanel(f"epoch {k}", (k / 3, -k / 2), 0.2 * k, f"loss {1 / k:.3f}") for k in range(1, 6)]
+    strange = [("huge", (1e300, -1e300), 0.0), ("none", (np.nan, np.inf), 0.0), (NASTY[0] * 3, (0.0, 0.0), 0.0)]
+    box = {"x_range": (-3.0, 3.0), "y_range": (-3.0, 3.0)}
+    e = np.arange(1001.0)
+    runs = [Descending("as they are", e, 0.4 * np.exp(-e / 300), "about 1,800 epochs"),
+            Descending("centred", e[:601], 0.4 * np.exp(-e[:601] / 100), "599 epochs"),
+            Descending(NASTY[3] * 4, e[:70], 0.4 * np.exp(-e[:70] / 10))]  # fmt: skip
+    batches = [BatchRun("all rows", e, e, 0.4 * np.exp(-e / 300)),
+               BatchRun("single rows", e, e * 10_000, 0.01 * np.exp(rng.normal(size=1001)))]  # fmt: skip
+    curves_of = [
+        ("not centred", 0.1 + 0.59 * np.exp(-e / 50), 1 - 0.5 * np.exp(-e / 9)),
+        (NASTY[0], e * np.nan, e / 1001),
+    ]
+    return {
+        "maps": maps.decision_maps([("one", panels), ("two", panels)], points, x_label=NASTY[1], y_label=NASTY[2],
+                                   classes=(NASTY[0], "b" * 40), **box),
+        "maps strange": maps.decision_maps([("", [maps.MapPanel(t, w, b) for t, w, b in strange])], None, x_label="x",
+                                           y_label="y" * 90, classes=("0", "1"), x_range=(5, 5), y_range=(1e5, 9e5)),
+        "rates": learning_rate_picture(rate_runs(), optimum=0.44, limit=2.2, local_limit=6.0),
+        "one rate": learning_rate_picture(rate_runs()[:1], optimum=0.44, limit=2.2),
+        "scaling": scaling_picture(runs),
+        "batches": batches_picture(batches),
+        "centering": centering_curves(e, curves_of, optimum=0.0625),
+        "shares": gradient_shares(e, rng.random((1001, 9)), [*NASTY, "a", "b", "c" * 50]),
+    }  # fmt: skip
+
+
+def rate_runs() -> list[RateRun]:
+    """Rates that crawl, converge, oscillate, and leave float64."""
+    e = np.arange(1001.0)
+    fall = [(0.02, "crawls", 400.0, 2213.0), (0.2, "converges", 40.0, 221.0), (2.0, "converges", 4.0, 22.0)]
+    runs = [RateRun(rate, what, e, 0.44 + 0.25 * np.exp(-e / t), at, at > 1000) for rate, what, t, at in fall]
+    swing = RateRun(7.0, "oscillates", e, np.where(e > 0, 0.5 + 0.03 * np.cos(np.pi * e), 0.69), None)
+    gone = RateRun(9.0, "diverges", e[:4], np.array([0.69, 3.0, 1e300, np.inf]), None)
+    return [*runs, swing, gone]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +268,10 @@ def contrast(a: str, b: str) -> float:
 
 
 @pytest.mark.parametrize("mode", [0, 1])
-@pytest.mark.parametrize("role", ["ink", "muted", "one", "zero-text", "training", "held-out", "backward"])
+@pytest.mark.parametrize(
+    "role",
+    ["ink", "muted", "one", "zero-text", "training", "held-out", "backward", *(f"ramp-{k}" for k in range(1, 8))],
+)
 def test_text_can_be_read_on_the_paper(role, mode):
     assert contrast(style.PALETTE[role][mode], style.PALETTE["paper"][mode]) >= 4.5
 

@@ -337,7 +337,7 @@ def stroke(
         - ax.transData.transform(np.column_stack([mid, low]))[:, 1]
     )
     if len(mid) < _BAND or float(np.median(np.abs(tall))) < 2.5:
-        x, y = thin(x, y)
+        x, y = thin(x, y, 120)
         ax.plot(x, y, color=ink, linewidth=width, linestyle=dashes, zorder=3)
         return
     end = int(starts[first]) + 1

@@ -118,7 +118,7 @@ def _half(
         if sign * (one[2] - level) >= 0:
             kept.append(one)
         if (one[2] - level) * (two[2] - level) < 0:
-            # from the lower end, whichever way the edge is walked: neighbours get the very same corner
+            # from the lower end, whichever side is kept: both sides of z = 0 get the very same corner
             (xa, ya, za), (xb, yb, zb) = sorted((one, two), key=lambda p: p[2])
             t = (level - za) / (zb - za)
             kept.append((xa + t * (xb - xa), ya + t * (yb - ya), level))

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.pictures.axes import WIDTH
-from chainrule.pictures.style import Drawing, drawing, encode_png, pixels_of
+from chainrule.pictures.style import Drawing, drawing, encode_png, own_colours, pixels_of
 from chainrule.pictures.text import wrapped
 
 _MARGIN, _TITLE, _SENTENCE = 8.0, 16.0, 13.0
 _LINE, _TITLE_LINE, _GAP = 18.0, 22.0, 26.0
-_AVERAGE = 0.56  # width of a letter, in sizes of the font: text is lower case for the most part
+_CELL = 0.6  # width of a cell, in sizes of the font, in the widest of the page's fonts; a bold one 1.08 of it
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def _layout(title: str, sentences: Sequence[str], sizes: Sequence[tuple[float, f
     room = width - 2 * _MARGIN
     words, tops = [], []
     y = 8.0
-    for line in wrapped(title, room / (_AVERAGE * 1.08 * _TITLE)):
+    for line in wrapped(title, room / (_CELL * 1.08 * _TITLE)):
         y += _TITLE_LINE
         words.append((_MARGIN, y, line, _TITLE, True))
     y += 14
     for sentence, (_, height) in zip(sentences, sizes, strict=True):
         tops.append(y)
         y += height + 4
-        for line in wrapped(sentence, room / (_AVERAGE * _SENTENCE)):
+        for line in wrapped(sentence, room / (_CELL * _SENTENCE)):
             y += _LINE
             words.append((_MARGIN, y, line, _SENTENCE, False))
         y += _GAP
@@ -82,11 +82,12 @@ def svg_sheet(title: str, panels: Sequence[Panel]) -> str:
     with drawing(layout.width, layout.height) as d:
         _write(d, layout)
     says = " ".join(panel.sentence for panel in panels)
-    sheet = d.svg("sheet", title, says, standalone=True).replace('role="img"', 'role="group"', 1)
-    placed = [
+    placed = "\n".join(
         svg.replace("<svg ", f'<svg x="0" y="{top:g}" ', 1) for svg, top in zip(pictures, layout.tops, strict=True)
-    ]
-    return sheet.removesuffix("</svg>") + "\n".join(placed) + "</svg>"
+    )
+    sheet = d.svg("sheet", title, says).replace('role="img"', 'role="group"', 1)
+    head, body = sheet.split("</desc>", 1)
+    return f"{head}</desc>{own_colours(body + placed)}{body.removesuffix('</svg>')}{placed}</svg>"
 
 
 def _size(svg: str) -> tuple[float, float]:

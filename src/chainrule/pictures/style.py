@@ -78,9 +78,19 @@ def colour(role: str) -> str:
     return _SENTINELS[role] if _PIXELS.get() is None else PALETTE[role][0]
 
 
-def _classes(mode: int) -> str:
-    rules = [f".cr-f-{r}{{fill:{c[mode]}}}.cr-s-{r}{{stroke:{c[mode]}}}" for r, c in PALETTE.items()]
-    return "".join(rules)
+def own_colours(svg: str) -> str:
+    """CSS and background that let an SVG with our classes stand alone: those of its own roles, light and dark."""
+    roles = [r for r in PALETTE if re.search(rf'cr-[fs]-{r}[ "]', svg)] + ["paper"]
+    light, dark = (
+        "".join(
+            f".cr-f-{r}{{fill:{PALETTE[r][mode]}}}.cr-s-{r}{{stroke:{PALETTE[r][mode]}}}" for r in dict.fromkeys(roles)
+        )
+        for mode in (0, 1)
+    )
+    return (
+        f"<style>{light}@media screen and (prefers-color-scheme:dark){{{dark}}}</style>"
+        '<rect width="100%" height="100%" class="cr-f-paper"/>'
+    )
 
 
 def palette_css() -> str:
@@ -267,7 +277,7 @@ class Drawing:
             offsets = [(0.0, 0.0)]
         for dx, dy in offsets:
             # a dot is a stroke of no length with a cap: not quite of none, since Agg drops such a one
-            ends = np.column_stack([x + dx - 0.01, y + dy, x + dx + 0.01, y + dy]).reshape(-1, 2)
+            ends = np.column_stack([x + dx - 0.02, y + dy, x + dx + 0.02, y + dy]).reshape(-1, 2)
             codes = np.tile(np.array([Path.MOVETO, Path.LINETO], dtype=np.uint8), len(x))
             patch = PathPatch(
                 Path(ends, codes), fill=False, edgecolor=colour(role), linewidth=size, transform=self.pixels,
@@ -326,12 +336,7 @@ class Drawing:
         head = head.replace("<title>", f'<title id="{prefix}-title">', 1)
         head = head.replace("<desc>", f'<desc id="{prefix}-desc">', 1)
         body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", self._body)
-        own = ""
-        if standalone:
-            own = (
-                f"<style>{_classes(0)}@media screen and (prefers-color-scheme:dark){{{_classes(1)}}}</style>"
-                '<rect width="100%" height="100%" class="cr-f-paper"/>'
-            )
+        own = own_colours(body) if standalone else ""
         w, h = f"{self.width:g}", f"{self.height:g}"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="cr" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
@@ -431,6 +436,7 @@ def _tidy(
     body = re.sub(r'<g id="crdots(\d{5})">\s*(<path [^>]*/>)\s*</g>', lambda m: _repeat(m[1], m[2], uses), body)
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
     body = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", body)
+    body = re.sub(r'(?<= d=")[^"]*', lambda m: re.sub(r"-?\d+\.\d{3,}", _short, m[0]), body)
     body = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", body)
     body = re.sub(r' style="([^"]*)"', lambda m: _style(m[1]), body)
     body = re.sub(r"<defs>\s*</defs>", "", body)
@@ -438,6 +444,11 @@ def _tidy(
     while (shorter := re.sub(r"<g>\s*</g>\n?", "", body)) != body:
         body = shorter
     return re.sub(r">crtext(\d{5})<", lambda m: _words(*texts[int(m[1])]), body)
+
+
+def _short(coordinate: re.Match[str]) -> str:
+    """Write a coordinate to a hundredth of a pixel: finer can't be seen."""
+    return f"{float(coordinate[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _words(words: str, tip: str | None) -> str:

@@ -1,0 +1,425 @@
+"""The studies' pictures: maps that agree with the probabilities, curves that keep their swings, sheets, and pixels."""
+
+import math
+import re
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from chainrule.pictures import axes, charts, maps, sheet, style
+from chainrule.pictures.shares import gradient_shares
+from chainrule.pictures.study_charts import (
+    Descending,
+    RateRun,
+    batches_picture,
+    centering_curves,
+    learning_rate_picture,
+    scaling_picture,
+)
+from chainrule.pictures.text import cells, clean, wrapped
+from test_pictures import NASTY, PICTURES, SVG, description, parsed, rate_runs, spans, words
+
+NEW = [
+    "maps",
+    "maps strange",
+    "rates",
+    "one rate",
+    "scaling",
+    "batches",
+    "centering",
+    "shares",
+    "loss_of_z",
+    "loss_of_g",
+]
+
+
+def boxes(svg: str) -> list[tuple[str, float, float, float, float]]:
+    """Each text with its left, top, right and bottom: a digit's width is 0.56 of its size, its height 0.72."""
+    found = []
+    for text in parsed(svg).iter(f"{SVG}text"):
+        css = dict(part.split(":") for part in text.get("style").split(";"))
+        shown = "".join(t for t in (text.text, *(child.tail for child in text)) if t)
+        size = float(css["font-size"].removesuffix("px"))
+        width, x, y = cells(shown) * 0.56 * size, float(text.get("x")), float(text.get("y"))
+        left = x - {"start": 0.0, "middle": width / 2, "end": width}[css.get("text-anchor", "start")]
+        found.append((shown, left, y - 0.72 * size, left + width, y))
+    return found
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_no_word_touches_another_or_leaves_the_picture(kind):
+    root = parsed(PICTURES[kind])
+    found = boxes(PICTURES[kind])
+    for text, left, top, right, bottom in found:
+        assert left >= 0, text
+        assert top >= 0, text
+        assert right <= float(root.get("width")), text
+        assert bottom <= float(root.get("height")), text
+    for k, one in enumerate(found):
+        for two in found[k + 1 :]:
+            apart = one[3] <= two[1] or two[3] <= one[1] or one[4] <= two[2] or two[4] <= one[2]
+            assert apart, (one[0], two[0])
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_no_word_is_small(kind):
+    sizes = re.findall(r"font-size:([\d.]+)px", PICTURES[kind])
+    assert min(map(float, sizes)) >= 12
+
+
+# ---- maps ---------------------------------------------------------------------------------------------------------
+
+
+def inside(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether points are in a convex polygon whose corners go round counterclockwise."""
+    if not len(corners):
+        return np.zeros(len(x), dtype=bool)
+    ends = np.roll(corners, -1, axis=0)
+    turns = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for (ax, ay), (bx, by) in zip(corners, ends, strict=True)]
+    return np.min(turns, axis=0) >= 0
+
+
+def area(corners: np.ndarray) -> float:
+    x, y = corners.T if len(corners) else (np.zeros(1), np.zeros(1))
+    return 0.5 * float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bands_hold_the_points_whose_probability_they_name(seed):
+    rng = np.random.default_rng(seed)
+    w, b = tuple(rng.normal(size=2) * 10.0 ** rng.uniform(-2, 2)), float(rng.normal() * 3)
+    box = (-2.0, 3.0), (1.0, 9.0)
+    polygons = maps.band_polygons(w, b, *box)
+    assert len(polygons) == len(maps.BANDS) + 1
+    x, y = rng.uniform(*box[0], 4000), rng.uniform(*box[1], 4000)
+    z = w[0] * x + w[1] * y + b
+    g = np.where(z >= 0, 1 / (1 + np.exp(-np.abs(z))), np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z))))
+    bands = maps.band_of(g)
+    # a point within rounding of a border may be on either side: z and its corners have about 1e-13 of their size
+    logits = np.log(np.array(maps.BANDS) / (1 - np.array(maps.BANDS)))
+    clear = np.min(np.abs(z[:, None] - logits), axis=1) > 1e-11 * (1 + np.abs(z))
+    assert clear.mean() > 0.999
+    for k, corners in enumerate(polygons):
+        assert (inside(corners, x, y) == (bands == k))[clear].all(), k
+    # nothing twice, nothing missing; 1e-12: rounding of 8 areas of the size of the box
+    assert sum(map(area, polygons)) == pytest.approx(5 * 8, rel=1e-12)
+
+
+def test_bands_are_named_from_their_lower_level_on():
+    assert maps.band_of(np.array([0.0, 0.0099, 0.01, 0.4999, 0.5, 0.99, 1.0])).tolist() == [0, 0, 1, 3, 4, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("w", "b", "band"),
+    [
+        ((0.0, 0.0), 0.0, 4),
+        ((0.0, 0.0), 50.0, 7),
+        ((0.0, 0.0), -50.0, 0),
+        ((0.0, 0.0), 1.0, 4),
+        ((1e-300, 0.0), -2.0, 2),
+    ],
+)
+def test_one_probability_everywhere_is_one_band(w, b, band):
+    areas = [area(p) for p in maps.band_polygons(w, b, (0.0, 1.0), (0.0, 2.0))]
+    assert areas == [2.0 if k == band else 0.0 for k in range(8)]
+
+
+def test_weights_near_the_end_of_float64_make_a_map():
+    polygons = maps.band_polygons((1e308, -1e308), 0.0, (0.0, 4.0), (0.0, 4.0))
+    assert area(polygons[0]) == pytest.approx(8)
+    assert area(polygons[-1]) == pytest.approx(8)
+
+
+def test_neighbouring_bands_share_their_corners():
+    polygons = [p for p in maps.band_polygons((0.3, -0.7), 0.1, (-3.0, 3.0), (-7.0, 7.0)) if len(p)]
+    assert len(polygons) > 4
+    for one, two in pairwise(polygons):
+        apart = np.abs(one[:, None] - two).max(axis=-1)
+        # an edge is clipped once for the one and twice for the other: an ulp or two of 7
+        assert np.sum(apart < 1e-14) == 2
+
+
+def test_maps_say_their_lines_and_of_how_many_rows_the_dots_are():
+    svg = PICTURES["maps"]
+    assert "epoch 3 (loss 0.333): z = 1 × " in description(svg)
+    assert "60 of 5,000 rows" in description(svg)
+    assert "60 of 5,000 rows drawn" in words(svg)
+    assert clean(NASTY[2]) in description(svg)
+    assert words(svg).count("epoch 5") == 2
+
+
+def test_dots_are_written_once_however_many_maps_there_are():
+    rng = np.random.default_rng(0)
+    points = maps.Points(rng.random(500), rng.random(500), rng.integers(0, 2, 500), 500)
+    sizes = []
+    for count in (1, 16):
+        panels = [maps.MapPanel(str(k), (1.0, 1.0), -1.0) for k in range(count)]
+        svg = maps.decision_maps([("", panels)], points, x_label="x", y_label="y", classes=("0", "1"), x_range=(0, 1),
+                                 y_range=(0, 1))  # fmt: skip
+        sizes.append(len(svg))
+    assert sizes[1] < 2 * sizes[0]
+
+
+# ---- learning rates -----------------------------------------------------------------------------------------------
+
+
+def test_rates_say_what_happened_and_when():
+    svg = PICTURES["rates"]
+    says = description(svg)
+    assert "Optimum: 0.44000 nats. Limit 2/L_max: 2.200. Limit near the optimum, 2/lambda_max(H(w*)): 6." in says
+    assert (
+        "Rate 0.0200 crawls, F is 0.46052 after 1,000 epochs, within 0.0010 of the optimum after about 2,213." in says
+    )
+    assert "Rate 2 converges, F is 0.44000 after 1,000 epochs, within 0.0010 of the optimum after 22." in says
+    assert "Rate 9 diverges" in says
+    text = words(svg)
+    assert "≈ 2,213" in text
+    assert "7 oscillates" in text
+    assert "9 diverges" in text
+    assert "F* = 0.4400" in text
+
+
+def test_a_rate_is_drawn_above_the_epoch_that_it_reached():
+    # 22 epochs of 1,000 on an axis of log(1 + epoch), and the axis begins where the first label "0" stands
+    svg = PICTURES["rates"]
+    ticks = {t: (a[0] + a[1]) / 2 for t in ("0", "1,000") for a in [spans(svg)[t]]}
+    expected = ticks["0"] + (ticks["1,000"] - ticks["0"]) * math.log(23) / math.log(1001)
+    uses = [float(x) for x in re.findall(r'<path id="rates-\w+-dots\d+" d="M ([\d.]+) ', svg)]
+    assert min(abs(x - expected) for x in uses) < 0.1
+
+
+def test_rates_above_the_limit_are_dashed_and_those_below_are_not():
+    def dashed(rate: float) -> bool:
+        run = [RateRun(rate, "converges", np.arange(9.0), 0.44 + 0.25 * np.exp(-np.arange(9.0)), 6.0)]
+        svg = learning_rate_picture(run, optimum=0.44, limit=1.0)
+        return any("stroke-dasharray" in line and re.search(r'stroke-width:2[;"]', line) for line in svg.split("<path"))
+
+    assert not dashed(0.99)
+    assert dashed(1.01)
+
+
+def test_a_long_swing_is_a_band_and_a_small_file():
+    e = np.arange(100_001.0)
+    swing = RateRun(7.0, "oscillates", e, np.where(e > 0, 0.5 + 0.03 * np.cos(np.pi * e), 0.69), None)
+    svg = learning_rate_picture([swing], optimum=0.44, limit=2.2)
+    assert len(svg) < 40_000
+    assert "cr-f-backward" in svg
+
+
+@pytest.mark.parametrize("runs", [[], rate_runs()[-1:], rate_runs() * 3], ids=["none", "diverges", "fifteen"])
+@pytest.mark.parametrize("optimum", [0.44, 0.0, 0.6899999999])
+def test_any_rates_are_drawn(runs, optimum):
+    svg = learning_rate_picture(runs, optimum=optimum, limit=math.inf, local_limit=5.0)
+    parsed(svg)
+    assert "nan" not in svg
+
+
+# ---- gaps, centring, shares ---------------------------------------------------------------------------------------
+
+
+def test_gaps_say_when_they_are_near_enough():
+    says = description(PICTURES["scaling"])
+    # 100 log(400) = 599.1
+    assert "centred: F − F* is 0.400 at epoch 0 and 0.000992 at epoch 600, within 0.0010 at epoch 600." in says
+    assert "about 1,800 epochs" in says
+    assert "as they are: F − F* is 0.400 at epoch 0 and 0.0143 at epoch 1,000." in says
+    text = words(PICTURES["batches"])
+    assert "reads of the data" in text
+    assert "updates of w" in text
+    assert text.count("single rows") == 2
+
+
+@pytest.mark.parametrize("gap", [[], [np.nan, np.inf], [-1.0, 0.0], [1e300, 1e-300], [0.3]])
+def test_any_gaps_are_drawn(gap):
+    run = Descending("a", np.arange(float(len(gap))), np.array(gap))
+    svg = scaling_picture([run])
+    parsed(svg)
+    assert "nan" not in svg
+    assert ("no finite value" in description(svg)) == (not any(0 < v < math.inf for v in gap))
+    parsed(batches_picture([]))
+
+
+def test_centring_says_both_numbers():
+    e = np.arange(3.0)
+    says = description(
+        centering_curves(e, [("a", np.array([0.7, 0.5, 0.125]), np.array([0.5, 0.75, 1.0]))], optimum=0.0625)
+    )
+    assert "a: training loss, nats per row is 0.7000 at epoch 0 and 0.1250 at epoch 2." in says
+    assert "a: held-out accuracy, share of rows is 0.5000 at epoch 0 and 1 at epoch 2." in says
+    assert "0.06250" in says
+
+
+def test_shares_are_of_the_sum_and_the_weak_are_together():
+    s = np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]] * 4) * np.array([[1e-300], [1.0], [0.0], [1e307]])
+    svg = gradient_shares(np.arange(4.0), s, list("abcdefgh"))
+    says = description(svg)
+    assert "h: 22.2% at epoch 0, 22.2% at epoch 3, at most 22.2%." in says
+    assert "3 other columns: 16.7% at epoch 0" in says
+    assert "3 other columns" in words(svg)
+    six = gradient_shares(np.arange(4.0), s[:, :6], list("abcdef"))
+    assert "other" not in description(six)
+
+
+@pytest.mark.parametrize("s", [np.zeros((3, 2)), np.full((3, 2), np.nan), np.ones((0, 2)), np.ones((1, 2))])
+def test_shares_of_no_gradient_are_said(s):
+    svg = gradient_shares(np.arange(float(len(s))), s, ["a", "b"])
+    assert ("gradient is 0" in words(svg)) == (not (s == 1).any())
+    assert len(gradient_shares(np.arange(100_000.0), np.ones((100_000, 2)), ["a", "b"])) < 60_000
+
+
+# ---- losses -------------------------------------------------------------------------------------------------------
+
+
+def test_sure_and_wrong_rows_are_counted_the_same_over_z_and_g():
+    z = np.array([-3.0, -2.0, 0.0, 5.0, 3.0, 4.0, -1.0, np.nan])
+    y = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+    over_z, over_g = charts.loss_of_z(z, y), charts.loss_of_g(1 / (1 + np.exp(-z)), y)
+    loss = np.logaddexp(0, -z[:4])
+    expected = (
+        f"1 of 4 rows of y = 1, {100 * loss[0] / loss.sum():.0f}% of the class's loss; the largest loss is 3.05 nats."
+    )
+    for svg in (over_z, over_g):
+        assert expected in description(svg)
+        assert "2 of 3 rows of y = 0" in description(svg)
+        assert "2 of 3 rows" in words(svg)
+
+
+def test_loss_of_z_keeps_what_g_rounds_away():
+    says = description(charts.loss_of_z([-800.0, 800.0], [1.0, 0.0]))
+    assert "the largest loss is 800 nats" in says
+    assert "2 with |z| above 12 at the ends" in says
+
+
+# ---- labels -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_labels_move_apart_by_as_little_as_can_be(seed):
+    rng = np.random.default_rng(seed)
+    wanted = np.sort(rng.uniform(0, 100, 6))
+    heights = rng.uniform(5, 25, 6)
+    at = np.array(axes.spread(wanted, heights, -1000, 1000))
+    gaps = (heights[1:] + heights[:-1]) / 2
+    assert (np.diff(at) >= gaps - 1e-9).all()
+    # the optimum of a convex problem: no feasible point near it is better
+    best = np.sum((at - wanted) ** 2)
+    for _ in range(200):
+        other = at + rng.normal(size=6) * 0.1
+        if (np.diff(other) >= gaps).all():
+            assert np.sum((other - wanted) ** 2) >= best - 1e-9
+    low = axes.spread(wanted, heights, 20, 20 + heights.sum() + 5)
+    assert low[0] - heights[0] / 2 >= 20 - 1e-9
+    assert low[-1] + heights[-1] / 2 <= 25 + heights.sum() + 1e-9
+
+
+def test_labels_without_room_overlap_evenly_within_it():
+    at = axes.spread([1.0, 2.0, 3.0], [20.0, 20.0, 20.0], 0.0, 30.0)
+    assert at == pytest.approx([5.0, 15.0, 25.0])
+    assert axes.spread([], [], 0.0, 1.0) == []
+
+
+@pytest.mark.parametrize("text", ["", "one", "a b c " * 30, "x" * 100, "体重 " * 30, "word " + "y" * 60 + " end"])
+@pytest.mark.parametrize("width", [10, 30])
+def test_lines_of_a_sentence_fit_and_lose_nothing(text, width):
+    lines = wrapped(text, width)
+    assert all(cells(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+# ---- sheets and pixels --------------------------------------------------------------------------------------------
+
+
+def panels() -> list[sheet.Panel]:
+    return [
+        sheet.Panel(lambda: charts.odds_forest(["a", "b"], [1.0, -0.5]), "Of two columns, " + "a long sentence " * 12),
+        sheet.Panel(lambda: scaling_picture([Descending("x", np.arange(5.0), 0.4 ** np.arange(5.0))]), "<b> & done."),
+    ]
+
+
+def test_a_sheet_holds_title_pictures_and_sentences_in_order():
+    svg = sheet.svg_sheet(NASTY[0], panels())
+    root = parsed(svg)
+    assert root.get("role") == "group"
+    inner = root.findall(f"{SVG}svg")
+    tops = [float(e.get("y")) for e in inner]
+    heights = [float(e.get("height")) for e in inner]
+    assert [e.get("role") for e in inner] == ["img", "img"]
+    assert tops[0] + heights[0] < tops[1]
+    assert tops[1] + heights[1] < float(root.get("height"))
+    own = [t for g in root.findall(f"{SVG}g") for t in g.iter(f"{SVG}text")]
+    text = " ".join("".join(t.itertext()) for t in own)
+    assert text.startswith(clean(NASTY[0]))
+    assert text.index("a long sentence") < text.index("<b> & done.")
+    between = [float(t.get("y")) for t in own if "a long" in "".join(t.itertext())]
+    assert tops[0] + heights[0] < min(between)
+    assert max(between) < tops[1]
+    ids = [e.get("id") for e in root.iter() if e.get("id")]
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r"cr-[fs]-[a-z-]+\d?", svg))
+    assert used
+    for name in used:
+        assert f".{name}{{" in svg
+    assert svg.count("<style>") == 1
+
+
+def test_a_sheet_as_png_has_the_size_of_its_svg():
+    root = parsed(sheet.svg_sheet("title", panels()))
+    png = sheet.png_sheet("title", panels(), scale=2)
+    size = [int.from_bytes(png[at : at + 4], "big") for at in (16, 20)]
+    assert size[0] == 2 * float(root.get("width"))
+    assert size[1] == pytest.approx(2 * float(root.get("height")), abs=2)
+
+
+def test_png_is_the_picture_at_its_scale_with_words_and_dots():
+    def draw(label: str = "centred") -> str:
+        return scaling_picture([Descending(label, np.arange(9.0), 0.4 ** np.arange(9.0))])
+
+    png = style.png_of(draw, scale=1.5)
+    root = parsed(draw())
+    assert png.startswith(b"\x89PNG\r\n")
+    size = [int.from_bytes(png[at : at + 4], "big") for at in (16, 20)]
+    assert size == [1.5 * float(root.get("width")), 1.5 * float(root.get("height"))]
+    assert png == style.png_of(draw, scale=1.5)
+    assert png != style.png_of(lambda: draw("other"), scale=1.5)
+    image = style.pixels_of(draw, scale=2)
+    assert (image[..., 3] == 255).all()
+    blue = np.array([int(style.PALETTE["one"][0][k : k + 2], 16) for k in (1, 3, 5)])
+    near = (np.abs(image[..., :3].astype(int) - blue) < 6).all(axis=-1)
+    # the dot at the curve's end is a disc of 12 dots across: the only blue square of 7
+    square = np.lib.stride_tricks.sliding_window_view(near, (7, 7)).all(axis=(-1, -2))
+    assert square.any()
+
+
+def test_png_changes_no_svg_and_needs_one_picture():
+    def draw() -> str:
+        return charts.odds_forest(NASTY, np.arange(6.0))
+
+    before = draw()
+    style.png_of(draw, scale=1)
+    assert draw() == before
+    with pytest.raises(ValueError, match="no picture"):
+        style.png_of(lambda: "")
+    with pytest.raises(ValueError, match="not two"):
+        style.png_of(lambda: draw() + draw())
+    for scale in (0.0, -1.0, math.nan, math.inf, 100.0):
+        with pytest.raises(ValueError, match="scale"):
+            style.png_of(draw, scale=scale)
+    assert draw() == before
+
+
+def test_one_thread_draws_svg_while_another_draws_png():
+    def draw() -> str:
+        return charts.odds_forest(["a"], [1.0])
+
+    svg, png = draw(), style.png_of(draw, scale=1)
+    svgs, pngs = [], []
+    threads = [threading.Thread(target=lambda: svgs.append(draw())) for _ in range(3)]
+    threads += [threading.Thread(target=lambda: pngs.append(style.png_of(draw, scale=1))) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert svgs == [svg] * 3
+    assert pngs == [png] * 3
