@@ -317,7 +317,7 @@ StudyEpochs = Annotated[
         "--epochs",
         parser=whole("--epochs"),
         metavar="N",
-        help="Epochs of each run at most. Else 1,000; of centering 100.",
+        help="Epochs of each run at most. Else 1,000; of centering and batches 100.",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -337,7 +337,7 @@ StudyAlpha = Annotated[
         "--alpha",
         parser=real("--alpha"),
         metavar="A",
-        help="Penalty: alpha/2 w.w is added to the mean loss. Else none; of the penguins' rates 1/333.",
+        help="Penalty: alpha/2 w.w is added to the mean loss. Else none; 1/333 for rates and batches of the penguins.",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -364,6 +364,16 @@ OneRate = Annotated[
         "--learning-rate",
         metavar="R",
         help="Of both runs. Else 0.1 for the points, and of a table half of the limit of its columns as they are.",
+        rich_help_panel=TRAINING,
+    ),
+]
+BatchSizes = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--batch-size",
+        parser=whole("--batch-size"),
+        metavar="B",
+        help="Rows an update of one run; may repeat. Else 256, 16 and 1.",
         rich_help_panel=TRAINING,
     ),
 ]

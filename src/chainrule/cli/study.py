@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule.cli import options as opt
+from chainrule.errors import InputError
 
 Job = Callable[[], int]
 
@@ -85,7 +86,10 @@ def centering(
     learning rate 0.1, 100 epochs.
     """
     given = () if rate is None else (opt.learning_rate_number(rate),)
-    opt.fraction("--test-size", test_size)
+    if not 0 < test_size < 1:
+        raise InputError(
+            f"--test-size must be above 0 and below 1, such as 0.2, not {test_size:g}: maps are judged by such rows"
+        )
 
     def job() -> int:
         from chainrule.cli.studying import Source, StudyOptions, run_study
@@ -123,5 +127,39 @@ def scaling(
         source = Source(table, target, positive, features, drop, weights, na or [])
         options = StudyOptions(epochs, tol, alpha, seed, opt.thread_count(threads))
         return run_study("scaling", source, options, out, as_json=json, quiet=quiet)
+
+    return job
+
+
+@study.command("batches")
+def batches(
+    table: MaybeTable = None,
+    target: opt.StudiedTarget = None,
+    positive: opt.Positive = None,
+    features: opt.Features = None,
+    drop: opt.Drop = None,
+    weights: opt.Weights = None,
+    na: opt.Missing = None,
+    sizes: opt.BatchSizes = None,
+    epochs: opt.StudyEpochs = None,
+    tol: opt.StudyTol = 1e-3,
+    alpha: opt.StudyAlpha = None,
+    standardize: opt.StudyStandardize = True,
+    seed: opt.StudySeed = 0,
+    threads: opt.Threads = None,
+    out: opt.StudyOut = None,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> Job:
+    """Learn from all rows an update, from mini-batches and from single rows: what a read and an update bring."""
+
+    def job() -> int:
+        from chainrule.cli.studying import Source, StudyOptions, run_study
+
+        source = Source(table, target, positive, features, drop, weights, na or [])
+        options = StudyOptions(
+            epochs, tol, alpha, seed, opt.thread_count(threads), standardize, sizes=tuple(sizes or ())
+        )
+        return run_study("batches", source, options, out, as_json=json, quiet=quiet)
 
     return job

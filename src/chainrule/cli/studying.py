@@ -55,6 +55,7 @@ class StudyOptions:
     standardize: bool = False
     rates: tuple[float, ...] = ()
     test_size: float = 0.0
+    sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ def _learning_rate(data: Data | None, options: StudyOptions, progress: Any) -> S
         data.X,
         data.y,
         sample_weight=data.s,
-        alpha=_alpha(options, 1.0 / len(data.y) if data.is_demo else 0.0),
+        alpha=_alpha(options, _own_alpha(data)),
         standardize=data.numeric if options.standardize else False,
         within=options.tol,
         rates=options.rates,
@@ -270,11 +271,37 @@ def _scaling(data: Data | None, options: StudyOptions, progress: Any) -> Study:
     )
 
 
-_STUDIES = {"learning-rate": _learning_rate, "centering": _centering, "scaling": _scaling}
+def _batches(data: Data | None, options: StudyOptions, progress: Any) -> Study:
+    assert data is not None
+    for size in options.sizes:
+        at_least("--batch-size", size, 1, "whole number")
+    how: dict[str, Any] = {"sizes": options.sizes} if options.sizes else {}
+    return studies.batches(
+        data.X,
+        data.y,
+        sample_weight=data.s,
+        alpha=_alpha(options, _own_alpha(data)),
+        standardize=data.numeric if options.standardize else False,
+        within=options.tol,
+        seed=options.seed,
+        feature_names=data.names,
+        n_threads=options.threads,
+        progress=progress,
+        **_epochs(options),
+        **how,
+    )
+
+
+_STUDIES = {"learning-rate": _learning_rate, "centering": _centering, "scaling": _scaling, "batches": _batches}
 
 
 def _alpha(options: StudyOptions, own: float) -> float:
     return own if options.alpha is None else options.alpha
+
+
+def _own_alpha(data: Data) -> float:
+    """Give the penalty of the demo for its penguins: 1 over the rows."""
+    return 1.0 / len(data.y) if data.is_demo else 0.0
 
 
 def _epochs(options: StudyOptions) -> dict[str, Any]:

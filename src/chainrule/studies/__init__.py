@@ -1,10 +1,12 @@
 """Studies of how a logistic regression learns: each runs, measures, and says in words and pictures what it found.
 
-`learning_rate`, `centering` and `scaling` are functions of arrays; their results have `conclusion`, `to_dict()`, `svg()`,
-`png()` and `html()`.
+`learning_rate`, `centering`, `scaling` and `batches` are functions of arrays; their results have `conclusion`, `to_dict()`,
+`svg()`, `png()` and `html()`.
 """
 
 from chainrule.studies.base import Study as Study
+from chainrule.studies.batched import BatchesStudy as BatchesStudy
+from chainrule.studies.batched import batches as batches
 from chainrule.studies.centred import CenteringStudy as CenteringStudy
 from chainrule.studies.centred import article_points as article_points
 from chainrule.studies.centred import centering as centering
@@ -14,11 +16,13 @@ from chainrule.studies.scaled import ScalingStudy as ScalingStudy
 from chainrule.studies.scaled import scaling as scaling
 
 __all__ = [
+    "BatchesStudy",
     "CenteringStudy",
     "LearningRateStudy",
     "ScalingStudy",
     "Study",
     "article_points",
+    "batches",
     "centering",
     "learning_rate",
     "scaling",

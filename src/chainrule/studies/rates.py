@@ -113,7 +113,9 @@ class LearningRateStudy(Study):
         from chainrule.pictures.sheet import Panel
         from chainrule.pictures.study_charts import RateRun, learning_rate_picture
 
-        runs = [RateRun(r.rate, r.happened, r.epochs, r.objective, r.reached, r.estimated) for r in self.runs]
+        runs = [
+            RateRun(run.rate, run.happened, run.epochs, run.objective, run.shown, run.estimated) for run in self.runs
+        ]
 
         def draw() -> str:
             return learning_rate_picture(

@@ -11,6 +11,7 @@ from chainrule.diagnosis import epochs_left
 from chainrule.result import Result
 from chainrule.rows import Units
 from chainrule.solvers import Step
+from chainrule.studies import words
 from chainrule.studies.setting import Optimum, Progress
 
 Floats = NDArray[np.float64]
@@ -60,6 +61,11 @@ class Run:
     def is_calm(self) -> bool:
         """Whether no epoch raised F."""
         return self.happened in ("converges", "crawls")
+
+    @property
+    def shown(self) -> float | None:
+        """Epochs as they are shown: an estimate has two digits, upwards."""
+        return words.round_up(self.reached) if self.estimated and self.reached is not None else self.reached
 
     @property
     def nearest(self) -> float:
