@@ -61,6 +61,22 @@ def test_scaling_gives_python_s_numbers(run, penguins):
     ]  # fmt: skip
 
 
+def test_batches_give_python_s_numbers(run, penguins):
+    X, y, schema = studied(penguins)
+    study = studies.batches(
+        X,
+        y,
+        standardize=schema.numeric,
+        alpha=1 / 333,
+        epochs=4,
+        seed=7,
+        sizes=[50],
+        feature_names=schema.feature_names,
+    )
+    outcome = run("study", "batches", "--json", "--epochs", 4, "--seed", 7, "--batch-size", 50)
+    same(json.loads(outcome.out), study)
+
+
 def test_centering_of_two_columns_gives_python_s_numbers(run, penguins):
     table = read_table(penguins)
     prepared = prepare(table, "sex", features=["bill_depth_mm", "body_mass_g"])
@@ -75,7 +91,7 @@ def test_centering_of_two_columns_gives_python_s_numbers(run, penguins):
 
 
 def test_text_shows_the_tables_and_the_conclusion_in_80_columns(run):
-    for words in (["learning-rate", *FEW], ["scaling", *FEW], ["centering", "--epochs", 3]):
+    for words in (["learning-rate", *FEW], ["scaling", *FEW], ["centering", "--epochs", 3], ["batches", "--epochs", 4]):
         outcome = run("study", *words)
         assert outcome.code == 0
         assert max(map(len, outcome.out.splitlines())) <= 80
@@ -122,6 +138,7 @@ def test_separated_classes_are_a_note_in_the_table_s_words(run, tmp_path):
         (["learning-rate", "--learning-rate", "auto"], ["--learning-rate", "positive number"]),
         (["scaling", "--alpha", "-1"], ["--alpha", "0 or more"]),
         (["scaling", "--seed", "-1"], ["--seed", "0 or more"]),
+        (["batches", "--batch-size", "0"], ["--batch-size", "1 or more"]),
         (["centering", "--x", "a"], ["--x", "--table TABLE"]),
         (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year"], ["--y is missing"]),
         (["centering", "--table", "penguins.csv", "--target", "sex", "--x", "year", "--y", "year"], ["three different"]),

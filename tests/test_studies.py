@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_runs_are_those_of_fit(rng):
 
 def test_a_rate_above_the_limit_of_the_optimum_oscillates(rng):
     X, y = a_table(rng, noise=0.1)
-    study = studies.learning_rate(X, y, epochs=500)
+    study = studies.learning_rate(X, y, epochs=500, within=1e-7)
     last = study.runs[-1]
     assert last.rate == pytest.approx(1.2 * study.local_limit)
     assert last.happened == "oscillates"
@@ -338,6 +339,57 @@ def test_accuracy_no_better_than_the_larger_class_is_said(rng):
     assert "larger class alone" in study.conclusion
 
 
+# --- batches
+
+
+def test_batches_are_runs_of_fit(rng):
+    X, y = a_table(rng)
+    study = studies.batches(X, y, epochs=12, seed=3, sizes=[8, 50])
+    assert [run.batch_size for run in study.runs] == [None, 50, 8, 8]
+    for run in study.runs[1:]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", chainrule.ChainruleWarning)
+            result = chainrule.fit(
+                X, y, method="sgd", batch_size=run.batch_size, schedule=run.schedule, seed=3, tol=1e-12, max_reads=12
+            )
+        assert run.rate == result.learning_rate
+        assert np.array_equal(run.objective, result.trace.columns["objective"])
+        assert np.array_equal(run.updates, result.trace.columns["updates"])
+    assert study.runs[0].updates.tolist() == list(range(13))
+
+
+def test_batches_repeat_by_seed(rng):
+    X, y = a_table(rng)
+    first, again, other = (studies.batches(X, y, epochs=3, sizes=[1], seed=seed) for seed in (1, 1, 2))
+    assert first.svg() == again.svg()
+    assert not np.array_equal(first.runs[1].gap, other.runs[1].gap)
+
+
+def test_conclusion_on_batches_says_what_the_numbers_say(rng):
+    X, y = a_table(rng, m=2000)
+    study = studies.batches(X, y)
+    there = [run for run in study.runs if run.reached is not None]
+    first = min(there, key=lambda run: run.reached)
+    assert "came within 0.001 nats of the optimum first" in study.conclusion
+    assert f"after {first.reached:.0f} read" in study.conclusion
+    for run in study.runs:
+        assert words.number(run.settled, 2) in study.conclusion
+        assert run.happened != "converges" or run.settled <= study.within
+    none = studies.batches(X, y, within=1e-9, epochs=2, sizes=[100])
+    assert "None came within 1e-09 nats of the optimum in 2 reads" in none.conclusion
+
+
+def test_sizes_above_the_rows_are_all_rows(rng):
+    X, y = a_table(rng, m=10)
+    assert [run.label for run in studies.batches(X, y, epochs=1, sizes=[10, 1000]).runs] == ["all rows"]
+
+
+def test_batches_of_separated_classes():
+    study = studies.batches([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1], epochs=20, sizes=[1])
+    assert study.conclusion.startswith("The classes are completely separated")
+    assert "of the optimum" not in study.conclusion
+
+
 # --- every study
 
 
@@ -345,7 +397,12 @@ def test_accuracy_no_better_than_the_larger_class_is_said(rng):
 def each(article):
     rng = np.random.default_rng(5)
     X, y = a_table(rng)
-    return [studies.learning_rate(X, y, **FAST), studies.scaling(X, y, **FAST), article]
+    return [
+        studies.learning_rate(X, y, **FAST),
+        studies.scaling(X, y, **FAST),
+        article,
+        studies.batches(X, y, epochs=5),
+    ]
 
 
 def test_documents_hold_every_number(each):
@@ -387,6 +444,7 @@ def test_pictures_and_pages(each):
         (lambda X, y: studies.learning_rate(X, y, alpha=-1.0), ["alpha", "from 0"]),
         (lambda X, y: studies.learning_rate(X * 1e200, y), ["too large for any learning rate", "standardize"]),
         (lambda X, y: studies.scaling(X, y, numeric=np.array([True])), ["numeric", "3 booleans"]),
+        (lambda X, y: studies.batches(X, y, sizes=[0]), ["sizes", "whole numbers from 1"]),
         (lambda X, y: studies.centering(X, y), ["two columns", "X has 3"]),
         (lambda X, y: studies.centering(X[:, :2]), ["give X and y"]),
         (lambda X, y: studies.centering(X[:, :2], y, test_size=1.5), ["test_size", "below 1"]),

@@ -111,6 +111,8 @@ def _check(options: StudyOptions, out: Path | None) -> None:
     if options.alpha is not None:
         at_least("--alpha", options.alpha, 0)
     at_least("--seed", options.seed, 0, "whole number")
+    for size in options.sizes:
+        at_least("--batch-size", size, 1, "whole number")
     if out is not None and out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
 
@@ -273,8 +275,6 @@ def _scaling(data: Data | None, options: StudyOptions, progress: Any) -> Study:
 
 def _batches(data: Data | None, options: StudyOptions, progress: Any) -> Study:
     assert data is not None
-    for size in options.sizes:
-        at_least("--batch-size", size, 1, "whole number")
     how: dict[str, Any] = {"sizes": options.sizes} if options.sizes else {}
     return studies.batches(
         data.X,

@@ -44,13 +44,16 @@ class BatchedRun:
     rate : float
         The learning rate, of the first update.
     happened : str
-        "converges": F came within the distance asked for. "hovers": it did not, and no longer fell at the end. "crawls": it did
-        not, and still fell. "diverges": F was not finite any more.
+        "converges": at the end F is within the distance asked for. "hovers": it is not, although it was once, or no longer
+        falls: a constant rate leaves the noise of the updates. "crawls": it is not, and still falls. "diverges": F was not
+        finite any more.
     reads, updates, objective, gap : (k,) float64
         Reads of the data for updates (those that measure F come on top), updates, F, and the proven bound on F - F*, after each
         epoch.
     reached, reached_updates : float or None
-        Reads and updates to that distance.
+        Reads and updates until F was first within that distance.
+    settled : float
+        Median of `gap` over the last tenth of the epochs: single ones may be lucky.
     """
 
     label: str
@@ -64,11 +67,7 @@ class BatchedRun:
     gap: Floats
     reached: float | None
     reached_updates: float | None
-
-    @property
-    def last(self) -> float:
-        """Distance after the last epoch, nats."""
-        return float(self.gap[-1])
+    settled: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +140,7 @@ class BatchesStudy(Study):
                 run.happened,
                 words.reached(run.reached, False, len(run.reads) - 1, run.happened),
                 "-" if run.reached_updates is None else f"{run.reached_updates:,.0f}",
-                words.number(run.last, 2),
+                words.number(run.settled, 2),
             )
             for run in self.runs
         )
@@ -208,7 +207,7 @@ def batches(
     plans: list[tuple[str, int | None, str]] = [("all rows", None, "constant")]
     chosen = sorted({size for size in _sizes(sizes) if size < len(setting.y)}, reverse=True)
     plans += [(_label(size), size, "constant") for size in chosen]
-    plans += [(f"{_label(size)}, rate falling", size, FALLING) for size in chosen[-1:]]
+    plans += [(f"{_label(size).removesuffix(' rows')}, falling", size, FALLING) for size in chosen[-1:]]
     visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
     runs = []
     for label, size, schedule in plans:
@@ -251,24 +250,26 @@ def _run(
     reads = np.arange(float(len(gap)))
     an_epoch = 1 if size is None else -(-visited // size)
     there = np.flatnonzero(gap <= within)
-    if len(there):
-        happened = "converges"
-    elif result.reason in ("diverged", "non_finite"):
+    settled = float(np.median(gap[-max(1, len(gap) // 10) :]))
+    if result.reason in ("diverged", "non_finite"):
         happened = "diverges"
+    elif settled <= within:
+        happened = "converges"
     else:
-        happened = "hovers" if result.reason == "noise_floor" else "crawls"
+        happened = "hovers" if len(there) or result.reason == "noise_floor" else "crawls"
     first = float(there[0]) if len(there) else None
     rate = float(result.learning_rate or 0.0)
     reached_updates = None if first is None else first * an_epoch
     return BatchedRun(
-        label, size, schedule, rate, happened, reads, reads * an_epoch, objective, gap, first, reached_updates
+        label, size, schedule, rate, happened, reads, reads * an_epoch, objective, gap, first, reached_updates, settled
     )  # fmt: skip
 
 
 def _named(run: BatchedRun) -> str:
     if run.batch_size is None:
         return "all rows an update"
-    return run.label if run.batch_size == 1 else f"batches of {run.label}"
+    named = "single rows" if run.batch_size == 1 else f"batches of {run.batch_size:,} rows"
+    return named if run.schedule == "constant" else f"{named} at a falling rate"
 
 
 def _arrivals(study: BatchesStudy) -> list[str]:
@@ -306,17 +307,15 @@ def _arrivals(study: BatchesStudy) -> list[str]:
 
 def _ends(study: BatchesStudy) -> list[str]:
     """Say where the runs are after their last epoch: a constant rate leaves a floor of noise."""
-    finite = [run for run in study.runs if math.isfinite(run.last)]
+    finite = [run for run in study.runs if math.isfinite(run.settled)]
     if not finite:
         return []
-    each = ", ".join(f"{_named(run)} {words.number(run.last, 2)}" for run in finite)
-    sentences = [f"after the last epoch F is above {study.optimum.name} by at most, in nats: {each}"]
+    each = ", ".join(f"{_named(run)} {words.number(run.settled, 2)}" for run in finite)
+    sentences = [f"over the last tenth of the epochs F is above {study.optimum.name} by, in nats: {each}"]
     hovering = [run for run in finite if run.schedule == "constant" and run.happened == "hovers"]
     if hovering:
-        text = (
-            f"{words.listed([_named(run) for run in hovering])} no longer fell: at a constant rate that is their noise"
-        )
-        falling = [run for run in finite if run.schedule != "constant" and run.happened != "hovers"]
-        some = [run for run in falling if run.batch_size in [other.batch_size for other in hovering]]
-        sentences.append(f"{text}, which a falling rate takes away" if some else text)
+        text = f"{words.listed([_named(run) for run in hovering])} stay above by the noise of their updates"
+        lower = {run.batch_size: run.settled for run in finite if run.schedule != "constant"}
+        some = [run for run in hovering if lower.get(run.batch_size, math.inf) < 0.5 * run.settled]
+        sentences.append(f"{text}, which a falling rate lowers" if some else text)
     return sentences

@@ -23,6 +23,7 @@ from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, w
 if TYPE_CHECKING:
     from chainrule.pictures.sheet import Panel
 
+_SHORT = {"numbers standardised": "numbers only"}  # where there is little room
 ENOUGH = 1.5  # times fewer epochs: less is no difference worth a word
 
 
@@ -118,7 +119,7 @@ class ScalingStudy(Study):
 
         runs = [
             Descending(
-                form.label,
+                _SHORT.get(form.label, form.label),
                 form.run.epochs,
                 form.run.gap,
                 words.reached(form.run.reached, form.run.estimated, form.run.n_epochs) + " epochs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-MANY = 1e9  # epochs that nobody will run
+MANY = 1e7  # epochs, from which on nobody counts their digits
 
 
 def number(value: float | None, digits: int = 3) -> str:
