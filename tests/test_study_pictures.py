@@ -170,15 +170,23 @@ def test_rates_say_what_happened_and_when():
     says = description(svg)
     assert "Optimum: 0.44000 nats. Limit 2/L_max: 2.200. Limit near the optimum, 2/lambda_max(H(w*)): 6." in says
     assert (
-        "Rate 0.0200 crawls, F is 0.46052 after 1,000 epochs, within 0.0010 of the optimum after about 2,213." in says
+        "Rate 0.0200 crawls, F is 0.46052 after 1,000 epochs, within 0.0010 of the optimum after about 2,300." in says
     )
     assert "Rate 2 converges, F is 0.44000 after 1,000 epochs, within 0.0010 of the optimum after 22." in says
     assert "Rate 9 diverges" in says
     text = words(svg)
-    assert "≈ 2,213" in text
+    assert "≈ 2,300" in text  # two digits, upwards: an estimate
     assert "7 oscillates" in text
     assert "9 diverges" in text
     assert "F* = 0.4400" in text
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"), [(2.6559, "2.65"), (2.65, "2.65"), (9.999e-7, "9.99"), (0.4, "0.400"), (2e9, "2.00")]
+)
+def test_a_limit_is_never_written_above_itself(limit, text):
+    svg = learning_rate_picture(rate_runs(), optimum=0.44, limit=limit)
+    assert any(t.startswith(text) for t, *_ in boxes(svg))
 
 
 def test_a_rate_is_drawn_above_the_epoch_that_it_reached():

@@ -228,13 +228,13 @@ def spread(wanted: Sequence[float], heights: Sequence[float], top: float, bottom
 
 @dataclass(frozen=True)
 class SideLabel:
-    """Lines of words at the right of a chart for what ends at (x, y) pixels; the first line bold where `bold`."""
+    """Lines of words at the right of a chart for what ends at (x, y) pixels; the first `bold` lines bold."""
 
     x: float
     y: float
     lines: Sequence[str]
     role: str
-    bold: bool = True
+    bold: int = 1
     leader: bool = True
 
 
@@ -250,7 +250,7 @@ def side_labels(d: Drawing, labels: Sequence[SideLabel], left: float, top: float
             d.line([(left - 12, label.y), (left - 3, middle)], role=label.role, width=0.9)
         for k, line in enumerate(label.lines):
             y = middle + 4 + 15 * (k - (len(label.lines) - 1) / 2)
-            d.text(left, y, line, role=label.role, size=12, bold=label.bold and k == 0)
+            d.text(left, y, line, role=label.role, size=12, bold=k < label.bold)
 
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom

@@ -111,14 +111,36 @@ def learning_rate_picture(
     rows = max(120.0, 17.0 * len(runs) + 24)
     with drawing(WIDTH, low + rows + 46) as d:
         last = max([1.0, *(float(r.epochs[-1]) for r in runs if len(r.epochs))])
-        parts = _RateParts(d, runs, rates, _rate_styles(runs, limit), left, WIDTH - left - _ASIDE, last)
+        needed = [_needed(r) for r in runs]
+        number_room = max(40.0, 7.3 * max(map(cells, needed), default=0.0))
+        aside = 14 + number_room + 6 + max(64.0, 6.9 * max((cells(r.happened) for r in runs), default=0.0))
+        wide = WIDTH - left - max(aside, 128.0)
+        parts = _RateParts(d, runs, rates, needed, _rate_styles(runs, limit), left, wide, number_room, last)
         parts.losses(34.0, optimum, scale)
         parts.reached(low, rows, limit, local_limit, within)
     return d.svg("rates", "Loss over the epochs for several learning rates",
                  _told_rates(runs, optimum, limit, local_limit, within), standalone=standalone)  # fmt: skip
 
 
-_LOSSES, _ASIDE = 200.0, 148.0  # height of the losses; width of what stands at the right
+_LOSSES = 200.0  # height of the losses
+
+
+def _below(limit: float, digits: int) -> str:
+    """Write a limit rounded down: as it is written, it must not be above itself."""
+    if not 0 < limit < math.inf:
+        return number(limit, digits)
+    step = 10.0 ** (math.floor(math.log10(limit)) - digits + 1)
+    return number(math.floor(limit / step * (1 + 1e-12)) * step, digits)
+
+
+def _needed(run: RateRun) -> str:
+    """Write the epochs to the optimum's neighbourhood; an estimate in two digits, upwards."""
+    if run.reached is None:
+        return ""
+    if not run.estimated or run.reached < 1:
+        return number(float(round(run.reached)))
+    step = 10.0 ** max(0.0, math.floor(math.log10(run.reached)) - 1)
+    return f"≈ {number(math.ceil(run.reached / step * (1 - 1e-12)) * step, 2)}"
 
 
 def _rate_styles(runs: Sequence[RateRun], limit: float) -> list[tuple[str, Any]]:
@@ -145,9 +167,11 @@ class _RateParts:
     d: Drawing
     runs: Sequence[RateRun]
     rates: Sequence[str]
+    needed: Sequence[str]
     styles: Sequence[tuple[str, Any]]
     left: float
     wide: float
+    number_room: float
     last: float
 
     def losses(self, top: float, optimum: float, scale: Scale) -> None:
@@ -177,7 +201,7 @@ class _RateParts:
             if len(y) and (y[-1] - optimum) / (high - optimum) > 0.08:
                 gone = y[-1] > high
                 end = top if gone else pixel(ax, d, 0, float(y[-1]))[1]
-                labels.append(SideLabel(right, end, [f"{rate} {run.happened}"], role, bold=False, leader=not gone))
+                labels.append(SideLabel(right, end, [f"{rate} {run.happened}"], role, bold=0, leader=not gone))
         side_labels(d, labels, right + 14, top - 12, top + _LOSSES + 12)
 
     def reached(self, top: float, height: float, limit: float, local_limit: float | None, within: float) -> None:
@@ -196,43 +220,36 @@ class _RateParts:
         d.text(right + 14, top - 8, f"{number(within, 1)} nats of F*", role="muted", size=12)
         at = [pixel(ax, d, 0, max(r.rate, min(marks)))[1] for r in self.runs]
         places = spread(at[::-1], [16.0] * len(at), top - 4, top + height)[::-1]
-        for run, rate, (role, _), y, place in zip(self.runs, self.rates, self.styles, at, places, strict=True):
+        ends: list[tuple[float, float, str]] = []
+        for run, rate, needed, (role, _), y, place in zip(
+            self.runs, self.rates, self.needed, self.styles, at, places, strict=True
+        ):
             d.line([(self.left - 9, place), (self.left, y)], role=role, width=1)
             d.text(self.left - 12, place + 4, rate, role=role, size=12, anchor="right")
-            d.text(right + 76, place + 4, run.happened, role=role, size=12)
-            if run.reached is None:
-                continue
-            about = f"{'≈ ' if run.estimated else ''}{number(float(round(run.reached)), 1)}"
-            d.text(right + 70, place + 4, about, role=role, size=12, anchor="right")
-            if run.reached > self.last:
+            d.text(right + 20 + self.number_room, place + 4, run.happened, role=role, size=12)
+            d.text(right + 14 + self.number_room, place + 4, needed, role=role, size=12, anchor="right")
+            if run.reached is not None and run.reached > self.last:
                 d.line([(right - 14, y), (right, y)], role=role, width=1.4, arrow=True)
-                continue
-            x = pixel(ax, d, float(across(np.array([run.reached]))[0]), run.rate)[0]
-            d.line([(x, top - 52), (x, y)], role=role, width=0.9, alpha=0.6)
+            elif run.reached is not None:
+                x = pixel(ax, d, float(across(np.array([run.reached]))[0]), run.rate)[0]
+                d.line([(x, top - 52), (x, y)], role=role, width=0.9, alpha=0.6)
+                ends.append((x, y, role))
+        for k, (value, tex) in enumerate(sorted(limits)):
+            self.limit(pixel(ax, d, 0, value)[1], tex, _below(value, 3), k == 0 and len(limits) > 1, ends)
+        for x, y, role in ends:
             for up in (top - 52, y):
                 d.dots(np.array([x]), np.array([up]), role=role, size=8)
-        for k, (value, tex) in enumerate(sorted(limits)):
-            y = pixel(ax, d, 0, value)[1]
-            d.line([(self.left, y), (right, y)], role="ink", width=1.2, dashes="--")
-            wide = math_width(tex, 13) + 0.64 * 12 * cells(number(value, 3)) + 8
-            d.box(
-                right - 3 - wide,
-                y + (3 if k == 0 and len(limits) > 1 else -17),
-                wide + 2,
-                14,
-                fill="paper",
-                edge=None,
-                radius=2,
-            )
-            d.equation(
-                right - 2,
-                y + (15 if k == 0 and len(limits) > 1 else -5),
-                tex,
-                number(value, 3),
-                size=12,
-                anchor="right",
-            )
         d.text(self.left + self.wide / 2, top + height + 36, "epoch", role="muted", size=12, anchor="center")
+
+    def limit(self, y: float, tex: str, value: str, under: bool, ends: Sequence[tuple[float, float, str]]) -> None:
+        """Draw a limit of the rate, its name at the end where fewer lines and dots are in its way."""
+        d, right = self.d, self.left + self.wide
+        d.line([(self.left, y), (right, y)], role="ink", width=1.2, dashes="--")
+        width = math_width(tex, 13) + 0.68 * 12 * cells(value) + 10
+        sides = [(right - 2 - width, right - 2), (self.left + 2, self.left + 2 + width)]
+        a = min(sides, key=lambda s: sum(s[0] - 5 <= x <= s[1] + 5 and low > y - 20 for x, low, _ in ends))[0]
+        d.box(a, y + (3 if under else -18), width, 15, fill="paper", edge=None, radius=2)
+        d.equation(a + 4, y + (15 if under else -5), tex, value, size=12)
 
 
 _LIMIT, _LOCAL = r"2/L_{\max} =", r"2/\lambda_{\max}(H(w^*)) ="
@@ -241,9 +258,9 @@ _LIMIT, _LOCAL = r"2/L_{\max} =", r"2/\lambda_{\max}(H(w^*)) ="
 def _told_rates(
     runs: Sequence[RateRun], optimum: float, limit: float, local_limit: float | None, within: float
 ) -> str:  # fmt: skip
-    says = [f"Optimum: {number(optimum, 5)} nats. Limit 2/L_max: {number(limit, 4)}."]
+    says = [f"Optimum: {number(optimum, 5)} nats. Limit 2/L_max: {_below(limit, 4)}."]
     if local_limit is not None:
-        says.append(f"Limit near the optimum, 2/lambda_max(H(w*)): {number(local_limit, 4)}.")
+        says.append(f"Limit near the optimum, 2/lambda_max(H(w*)): {_below(local_limit, 4)}.")
     for run in runs:
         end = (
             f", F is {number(float(run.objective[-1]), 5)} after {number(float(run.epochs[-1]))} epochs"
@@ -252,7 +269,7 @@ def _told_rates(
         )
         near = ""
         if run.reached is not None:
-            near = f", within {number(within, 2)} of the optimum after {'about ' if run.estimated else ''}{number(run.reached)}"
+            near = f", within {number(within, 2)} of the optimum after {_needed(run).replace('≈', 'about')}"
         says.append(f"Rate {number(run.rate, 3)} {clean(run.happened)}{end}{near}.")
     return " ".join(says)
 
@@ -331,7 +348,7 @@ def _gaps(
     d.text(left + (edge - left) / 2, top + height + 37, unit, role="muted", size=12, anchor="center")
     y = pixel(ax, d, 0, within)[1]
     ax.axhline(within, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-    labels = [SideLabel(edge, y, [f"{number(within, 1)} nats"], "muted", bold=False)]
+    labels = [SideLabel(edge, y, [f"{number(within, 1)} nats"], "muted", bold=0)]
     drawn = [(label, across(x), np.maximum(gap, floor / 10), note) for label, x, gap, note in series if len(x)]
     paths = [along(ax, d, x, gap) for _, x, gap, _ in drawn]
     room = (right - 20) / (0.62 * 12)
@@ -343,21 +360,22 @@ def _gaps(
         last = int(under[0]) if len(under) and (gap[under[0] :] < floor).all() else len(x) - 1
         end = pixel(ax, d, float(x[last]), max(float(gap[last]), floor))
         d.dots(np.array([end[0]]), np.array([end[1]]), role=role, size=6)
-        lines = [shorten(label, room), *_note(note or number(float(gap[-1]), 2), room)]
+        name = _lines(label, room, 2)
+        lines = [*name, *_lines(note or number(float(gap[-1]), 2), room, 3)]
         size = (0.62 * 12 * max(cells(line) for line in lines), 15.0 * len(lines))
         found = beside(end, size, paths, (left, top, edge, top + height), taken) if end[0] < edge - 20 else None
         if found is None:
-            labels.append(SideLabel(*end, lines, role, leader=float(gap[last]) >= floor or last == len(x) - 1))
+            labels.append(SideLabel(*end, lines, role, len(name), float(gap[last]) >= floor or last == len(x) - 1))
             continue
         for n, line in enumerate(lines):
-            d.text(found[0], found[1] + 12 + 15 * n, line, role=role, size=12, bold=n == 0)
+            d.text(found[0], found[1] + 12 + 15 * n, line, role=role, size=12, bold=n < len(name))
     side_labels(d, labels, edge + 16, top - 10, top + height + 10)
 
 
-def _note(note: str, room: float) -> list[str]:
-    """Break a note into three lines at most."""
-    lines = wrapped(note, room)
-    return [*lines[:2], *[shorten(" ".join(lines[2:]), room)] * (len(lines) > 2)]
+def _lines(text: str, room: float, most: int) -> list[str]:
+    """Break a text into at most so many lines of `room` cells; the last is shortened where that is too little."""
+    lines = wrapped(text, room)
+    return lines if len(lines) <= most else [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]), room)]
 
 
 def _told_gap(label: str, x: Floats, gap: Floats, unit: str, within: float) -> str:
@@ -430,15 +448,15 @@ def _part(
     labels, says = [], []
     if level is not None:
         ax.axhline(level, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-        labels.append(SideLabel(edge, pixel(ax, d, 0, level)[1], ["optimum", number(level, 3)], "muted", bold=False))
+        labels.append(SideLabel(edge, pixel(ax, d, 0, level)[1], ["optimum", number(level, 3)], "muted", bold=0))
     for k, (label, x, y) in enumerate(finite):
         if not len(y):
             continue
         role = _ROLES[k % len(_ROLES)]
         stroke(ax, across(x), y, role=role, dashes=_DASHES[k % len(_DASHES)], width=2.2)
-        name = shorten(label, (_CENTERING - 20) / (0.62 * 12))
+        name = _lines(label, (_CENTERING - 20) / (0.62 * 12), 2)
         end = pixel(ax, d, float(across(x[-1:])[0]), float(y[-1]))
-        labels.append(SideLabel(*end, [name, number(float(y[-1]), 4)], role))
+        labels.append(SideLabel(*end, [*name, number(float(y[-1]), 4)], role, len(name)))
         says.append(f"{clean(label)}: {unit} is {number(float(y[0]), 4)} at epoch {number(float(x[0]))} and "
                     f"{number(float(y[-1]), 4)} at epoch {number(float(x[-1]))}.")  # fmt: skip
     for line in ax.lines:
