@@ -288,10 +288,13 @@ PROGRESS = Progress(
         ({"rises": 3}, "It rose in 3 of the 400."),
         ({"rises": 3, "stride": 4}, "It rose in 3 of the epochs kept."),
         ({}, "Of the 3 weights with at least a tenth of the strongest’s effect, those of <bdi>a&lt;b&gt;</bdi> and <bdi>c"),
-        ({}, "were first to come half-way to their values at the end, to stay, after 3 epochs; that of <bdi>d</bdi> was last"),
-        ({"half_times": (HalfTime("a", 1),), "unit": "step"}, "The weight of <bdi>a</bdi> came half-way to its value at the"),
-        ({"half_times": (HalfTime("a", 1),), "unit": "step"}, ", to stay, after 1 step."),
+        ({}, " settled first and that of <bdi>d</bdi> last: past half of the way to their final values, to stay there"),
+        ({}, ", to stay there, from epoch 3 on and from epoch 80 on."),
+        ({"stride": 4}, ", from epoch 3 on and from epoch 80 on at the latest."),
+        ({"half_times": (HalfTime("a", 1),), "unit": "step"}, "The weight of <bdi>a</bdi> was past half of the way to its"),
+        ({"half_times": (HalfTime("a", 1),), "unit": "step"}, ", from step 1 on."),
         ({"half_times": (HalfTime("a", 2), HalfTime("b", 2))}, "The 2 weights with at least a tenth"),
+        ({"half_times": (HalfTime("a", 2), HalfTime("b", 2))}, " were past half of the way to their final values, to stay"),
         ({}, "lowest after 60 epochs, 0.4100; at the end it is 0.4500. What was learned after that helps the training rows"),
         ({"held_out": HeldOutProgress(400, 0.41, 0.41)}, "The held-out log-loss was lowest at the end: 0.4100."),
         ({"held_out": HeldOutProgress(60, 0.41, 0.4104)}, "and hardly higher at the end, 0.4104."),
@@ -361,10 +364,10 @@ def test_sure_mistakes_are_counted_with_their_cost():
     z, y = np.array([3.0, -3.0, 0.5, -0.1]), np.array([0.0, 0.0, 1.0, 1.0])
     losses = np.logaddexp(0, (1 - 2 * y) * z)
     text = mistakes(Part({"loss": losses.mean()}, z, y))
-    assert text.startswith("In 1 of 4 training rows the right class was given less than 0.1, a loss above 2.303: ")
-    assert f"{100 * losses[0] / losses.sum():.1f}% of their whole loss." in text
+    assert text.startswith("1 of 4 training rows gave the right class less than 0.1, a loss above 2.303: ")
+    assert f"{100 * losses[0] / losses.sum():.1f}% of the whole loss." in text
     assert "each counted once" in mistakes(Part({"loss": 0.1}, z, y))
-    assert "in none of 1 training row." in mistakes(Part({}, [1.0], [1.0]))
+    assert mistakes(Part({}, [1.0], [1.0])) == ""
 
 
 def test_captions_say_units_and_what_the_other_columns_are():
@@ -394,9 +397,9 @@ def test_the_page_and_the_document_have_it(run, tmp_path, method):  # noqa: F811
     assert told["held_out"] is None
     words = re.sub(r"<svg.*?</svg>|<[^>]+>", "", html, flags=re.S)
     assert f"half of the way took {told['halfway']} {unit}" in words or "brought it within" in words
-    assert f"after {told['half_times'][0]['epoch']} {unit}" in words
+    assert f"from {unit} {told['half_times'][0]['epoch']} on" in words
     titles = re.findall(r"<title[^>]*>(.*?)</title>", html)
-    assert "Each column&#39;s share of the gradient over the epochs" in titles
+    assert "Each column&#39;s share of the gradient over the " + unit + "s" in titles
     assert (
         "Maps of the probability of yes over x0 and x1" in titles
         or "Maps of the probability of yes over x1 and x0" in titles

@@ -16,7 +16,9 @@ _DRAWN = 300  # epochs
 _ROLES = ("one", "backward", "training", "held-out", "ramp-7", "line")
 
 
-def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, standalone: bool = False) -> str:
+def gradient_shares(
+    epochs: Floats, shares: Floats, names: Sequence[str], *, unit: str = "epoch", standalone: bool = False
+) -> str:  # fmt: skip
     """Draw each column's share of the gradient's size, |dL_dw_j| / sum_k |dL_dw_k|, over the epochs, stacked to 1.
 
     Parameters
@@ -27,6 +29,8 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, sta
         At least 0. A row is divided by its sum; one without a positive finite sum (a gradient of zero) is left out.
     names : sequence of str, length n
         Names of the columns. The five with the largest shares, the rows' average, are drawn by themselves, the rest together.
+    unit : str
+        What `epochs` counts: "epoch", or "step" of Newton's method.
     standalone : bool
         With its own colours, to be a file of its own.
 
@@ -44,9 +48,9 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, sta
         across = epochs_axis(ax, float(e[-1]) if len(e) else 1.0)
         ax.set_ylim(0, 1)
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
-        d.text(left + (edge - left) / 2, 280, "epoch", role="muted", size=12, anchor="center")
+        d.text(left + (edge - left) / 2, 280, unit, role="muted", size=12, anchor="center")
         if len(e):
-            d.text(edge + 14, 18, f"at epoch {number(float(e[-1]))}", role="muted", size=12)
+            d.text(edge + 14, 18, f"at {unit} {number(float(e[-1]))}", role="muted", size=12)
         middles = []
         x, base = across(e), np.zeros(len(e))
         if len(e) == 1:  # one epoch: its shares over the whole width
@@ -71,13 +75,13 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, sta
             d.text(edge + 14, y - 3, name, size=12, tip=clean(label))
             d.text(edge + 14, y + 12, value, role="muted", size=12)
     says = [
-        f"{clean(label)}: {100 * float(s[0, k]):.3g}% at epoch {number(float(e[0]))}, {100 * float(s[-1, k]):.3g}% at "
-        f"epoch {number(float(e[-1]))}, at most {100 * float(s[:, k].max()):.3g}%."
+        f"{clean(label)}: {100 * float(s[0, k]):.3g}% at {unit} {number(float(e[0]))}, {100 * float(s[-1, k]):.3g}% at "
+        f"{unit} {number(float(e[-1]))}, at most {100 * float(s[:, k].max()):.3g}%."
         for k, label in enumerate(labels)
         if len(e)
     ]
-    return d.svg("shares", "Each column's share of the gradient over the epochs",
-                 " ".join(says) or "The gradient is 0 at every epoch.", standalone=standalone)  # fmt: skip
+    return d.svg("shares", f"Each column's share of the gradient over the {unit}s",
+                 " ".join(says) or f"The gradient is 0 at every {unit}.", standalone=standalone)  # fmt: skip
 
 
 def _chosen(e: Floats, s: Floats, names: Sequence[str]) -> tuple[Floats, Floats, list[int], list[str]]:

@@ -18,6 +18,8 @@ from chainrule.report.templates import markup
 if TYPE_CHECKING:
     from chainrule.pictures.curves import TraceLike
 
+TINY = 1e-3  # nats: three digits of less would leave the map's note no room
+
 
 def charts_of(inputs: ReportInputs, classes: tuple[str, str]) -> dict[str, Any]:
     """Draw the charts, by the name that the template knows them by."""
@@ -64,7 +66,7 @@ def _learned(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
     made = {}
     if learned is not None and learned.gradients is not None:
         g = learned.gradients
-        made["shares"] = gradient_shares(g.epochs.astype(np.float64), g.shares, g.names)
+        made["shares"] = gradient_shares(g.epochs.astype(np.float64), g.shares, g.names, unit=learned.progress.unit)
     if learned is not None and learned.maps is not None:
         m, unit = learned.maps, learned.progress.unit
         panels = [
@@ -78,7 +80,7 @@ def _learned(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
 
 
 def _loss_note(loss: float) -> str:
-    return f"loss {number(loss, 3)}" if np.isfinite(loss) else ""
+    return f"loss {number(loss, 3 if loss >= TINY else 2)}" if np.isfinite(loss) else ""
 
 
 def _descent(result: Mapping[str, Any], trace: "TraceLike", optimum_at_least: float | None) -> curves.Descent:

@@ -63,19 +63,19 @@ def captions(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
 
 
 def mistakes(part: Part) -> str:
-    """Say how many rows the model got wrong although it was sure, and what they cost."""
+    """Say how many rows the model got wrong although it was sure, and what they cost; nothing where there is none."""
     z, y = np.asarray(part.z, dtype=np.float64), np.asarray(part.y, dtype=np.float64)
     losses = np.logaddexp(0.0, (1.0 - 2.0 * y) * z)
     sure = losses > -np.log(SURE)
     count, total = int(sure.sum()), float(losses.sum())
     if not count:
-        return f"The right class was given less than {SURE:g} in none of {counted(len(z), 'training row')}."
+        return ""
     mean = part.metrics.get("loss")
     once = ", each counted once" if mean is not None and abs(mean - total / len(z)) > 1e-6 * abs(mean) else ""
     cost = percent(float(losses[sure].sum()) / total)
     return (
-        f"In {count:,} of {counted(len(z), 'training row')} the right class was given less than {SURE:g}, a loss above "
-        f"{number(-np.log(SURE))}: {cost} of their whole loss{once}."
+        f"{count:,} of {counted(len(z), 'training row')} gave the right class less than {SURE:g}, a loss above "
+        f"{number(-np.log(SURE))}: {cost} of the whole loss{once}."
     )
 
 
@@ -118,18 +118,17 @@ def _half_times(p: Progress) -> str:
     times = p.half_times
     if not times:
         return ""
-    soon, late = _after(p, times[0].epoch), _after(p, times[-1].epoch)
     first, last = ([time.name for time in times if time.epoch == end.epoch] for end in (times[0], times[-1]))
+    soon, late = (f"from {p.unit} {end.epoch:,} on" for end in (times[0], times[-1]))
+    latest = " at the latest" if p.stride > 1 else ""
     if len(times) == 1:
-        return f"The weight of {_name(times[0].name)} came half-way to its value at the end, to stay, after {soon}."
+        name = _name(times[0].name)
+        return f"The weight of {name} was past half of the way to its final value, to stay there, {soon}{latest}."
     those = f"{len(times)} weights with at least a tenth of the strongest’s effect"
+    goal = "past half of the way to their final values, to stay there"
     if times[0].epoch == times[-1].epoch:
-        return f"The {those} came half-way to their values at the end, to stay, after {soon}."
-    its, was = ("its value", "was") if len(first) == 1 else ("their values", "were")
-    return (
-        f"Of the {those}, {_of(first)} {was} first to come half-way to {its} at the end, to stay, after {soon}; {_of(last)} "
-        f"{'was' if len(last) == 1 else 'were'} last, after {late}."
-    )
+        return f"The {those} were {goal}, {soon}{latest}."
+    return f"Of the {those}, {_of(first)} settled first and {_of(last)} last: {goal}, {soon} and {late}{latest}."
 
 
 def _of(names: list[str]) -> str:
