@@ -305,10 +305,10 @@ def test_the_story_is_told_in_numbers(more, says):
     assert says in " ".join(story(Learned(dataclasses.replace(PROGRESS, **more))))
 
 
-def shares(*rows, steps=False):
+def shares(*rows):
     rows = np.array(rows, dtype=float)
     epochs = np.array([0, 1, 10, 100, 1000, 5000, 6000][: len(rows)])
-    return Gradients(epochs, ("p", "q", "bias b"), rows[:, :2], rows[:, 2], steps, False)
+    return Gradients(epochs, ("p", "q", "bias b"), rows[:, :2], rows[:, 2], "gradient-descent", False)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_sure_mistakes_are_counted_with_their_cost():
 def test_captions_say_units_and_what_the_other_columns_are():
     learned = learned_by(trained())
     told = captions(learned, ("no", "yes"))
-    assert "in which the steps were made" in told["shares"]
+    assert "in the units of the fit: the steps follow it" in told["shares"]
     assert f"at {len(learned.gradients.epochs)} epochs" in told["shares"]
     assert "the 2 other columns at the training rows’ mean" in told["maps"]
     newton = captions(learned_by(trained(Recipe())), ("no", "yes"))

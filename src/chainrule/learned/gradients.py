@@ -58,8 +58,8 @@ class Gradients:
         Of the columns; the last is the bias.
     dL_dw, dL_db : (k, n) and (k,)
         Penalty included, nats per unit.
-    steps : bool
-        Whether `epochs` are steps of Newton's method.
+    method : str
+        Of the run: "newton", whose steps `epochs` counts, "gradient-descent" or "sgd".
     standardized : bool
         Units: of all columns standardised, or those of the fit, in which gradient descent stepped.
     curvature : Curvature, optional
@@ -70,7 +70,7 @@ class Gradients:
     names: tuple[str, ...]
     dL_dw: Floats
     dL_db: Floats
-    steps: bool
+    method: str
     standardized: bool
     curvature: Curvature | None = None
 
@@ -131,9 +131,9 @@ def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
         names=(*result.feature_names, "bias b"),
         dL_dw=np.array([e.grad_w for e in at]),
         dL_db=np.array([e.grad_b for e in at]),
-        steps=result.method == "newton",
+        method=result.method,
         standardized=is_newton,
-        curvature=None if result.method == "newton" else _curvature(objective, result),
+        curvature=_curvature(objective, result) if result.method == "gradient-descent" else None,
     )
 
 

@@ -42,15 +42,15 @@ def captions(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
     made = {}
     if learned is not None and learned.gradients is not None:
         g = learned.gradients
-        units = (
-            "per standard deviation of each column: Newton’s steps don’t follow it"
-            if g.standardized
-            else "in the units of the fit, in which the steps were made"
-            if not g.steps
-            else "in the units of the fit: Newton’s steps don’t follow it"
+        units = "per standard deviation of each column" if g.standardized else "in the units of the fit"
+        steps = {
+            "newton": "Newton’s steps don’t follow it",
+            "sgd": "the updates follow that of their rows alone",
+        }.get(g.method, "the steps follow it")
+        at = counted(len(g.epochs), learned.progress.unit)
+        made["shares"] = (
+            f"Each weight’s share of the gradient, {units}: {steps}. Computed on all training rows at {at}."
         )
-        at = f"{len(g.epochs)} {'steps' if g.steps else 'epochs'}"
-        made["shares"] = f"Each weight’s share of the gradient, {units}. Computed again on all training rows at {at}."
     if learned is not None and learned.maps is not None:
         m = learned.maps
         others = "the one other column" if m.others == 1 else f"the {m.others:,} other columns"
@@ -147,7 +147,7 @@ def _gradient(g: Gradients | None) -> str:
     some = np.flatnonzero(sizes > 0)
     if len(some) < 2 or len(g.names) < 2:
         return ""
-    unit = "step" if g.steps else "epoch"
+    unit = "step" if g.method == "newton" else "epoch"
     leaders = shares[some].argmax(axis=1)
     turns = [0, *(np.flatnonzero(np.diff(leaders)) + 1).tolist()]
 
