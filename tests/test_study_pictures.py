@@ -150,6 +150,42 @@ def test_maps_say_their_lines_and_of_how_many_rows_the_dots_are():
     assert words(svg).count("epoch 5") == 2
 
 
+RANGES = [
+    (2700, 6300),
+    (0, 1),
+    (-1234567, 2345678),
+    (32.1, 59.6),
+    (1e-9, 9e-9),
+    (0.51, 0.52),
+    (5, 5),
+    (-1e300, 1e300),
+    (-9, 1),
+]
+
+
+@pytest.mark.parametrize("ends", RANGES, ids=str)
+def test_ticks_of_small_maps_fit(ends):
+    panels = [maps.MapPanel(f"epoch {k}", (0.0, 0.0), 1.0, "loss 0.123") for k in range(5)]
+    svg = maps.decision_maps(
+        [("", panels)], None, x_label="x", y_label="y", classes=("0", "1"), x_range=ends, y_range=ends
+    )
+    found = boxes(svg)
+    for k, one in enumerate(found):
+        assert one[1] >= 0
+        assert one[3] <= 440
+        for two in found[k + 1 :]:
+            assert one[3] <= two[1] or two[3] <= one[1] or one[4] <= two[2] or two[4] <= one[2], (one[0], two[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "text"),
+    [(0.0, 0.5, "0.0"), (-2.5, 2.5, "−2.5"), (4000.0, 2000.0, "4,000"), (1e6, 1e6, "10⁶"), (-1e6, 1e6, "−10⁶"),
+     (2e6, 1e6, "2 × 10⁶"), (2.5e-9, 5e-10, "2.5 × 10⁻⁹"), (1e-9, 1e-9, "10⁻⁹"), (0.25, 0.25, "0.25")],
+)  # fmt: skip
+def test_ticks_are_written_short(value, step, text):
+    assert axes.tick_label(value, step) == text
+
+
 def test_dots_are_written_once_however_many_maps_there_are():
     rng = np.random.default_rng(0)
     points = maps.Points(rng.random(500), rng.random(500), rng.integers(0, 2, 500), 500)

@@ -185,11 +185,11 @@ def end_labels(d: Drawing, ends: list[tuple[float, str, str, bool]], x: float, t
         d.text(x + 2, y + 13, value, role=role, size=12)
 
 
-def nice_ends(low: float, high: float) -> list[tuple[float, str]]:
-    """Give two or three round values within a small axis, from low to high, with their labels."""
+def nice_ends(low: float, high: float, many: int = 4) -> list[tuple[float, str]]:
+    """Give round values within a small axis, about so many, from low to high, with their labels."""
     from matplotlib.ticker import MaxNLocator
 
-    ticks = [float(t) for t in MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high]
+    ticks = [float(t) for t in MaxNLocator(many, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high]
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
     return [(t, tick_label(t, step)) for t in ticks or [low]]
 
@@ -197,7 +197,9 @@ def nice_ends(low: float, high: float) -> list[tuple[float, str]]:
 def tick_label(value: float, step: float) -> str:
     """Write a tick with the decimals that its step needs."""
     if value and not 1e-4 <= abs(value) < 1e6:
-        return number(value, 2)
+        digits = next((n for n in (1, 2, 3) if math.isclose(float(f"{value:.{n - 1}e}"), value, rel_tol=1e-9)), 4)
+        text = number(value, digits) if value % 1 or abs(value) >= 1e6 else number(value)
+        return text.replace("1 × 10", "10") if text.lstrip("−").startswith("1 × ") else text
     places = max(0, min(8, -math.floor(math.log10(step) + 1e-9)))
     places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
     return f"{value:,.{places}f}".replace("-", "−")

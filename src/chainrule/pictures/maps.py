@@ -307,19 +307,37 @@ def _y_axis(d: Drawing, grid: _Grid, top: float) -> None:
 def _x_axis(d: Drawing, grid: _Grid, top: float, panels: int) -> None:
     bottom = top + grid.size
     low, high = grid.x_range
-    ticks = [(grid.size * (value - low) / (high - low), label) for value, label in nice_ends(low, high)]
-    kept: list[tuple[float, str]] = []
-    end = -grid.gap / 2
-    for x, label in ticks:  # that fit under the map
-        half = 0.31 * 12 * cells(label)
-        if x - half > end and x + half < grid.size + grid.gap / 2:
-            kept.append((x, label))
-            end = x + half + 4
+    ticks = _fitting(grid)
     for k in range(min(grid.across, panels)):
-        for x, _ in ticks:
-            d.line([(grid.at(k) + x, bottom), (grid.at(k) + x, bottom + 4)], role="line", width=1)
-        for x, label in kept:
-            d.text(grid.at(k) + x, bottom + 17, label, role="muted", size=12, anchor="center")
+        for value, label in ticks:
+            x = grid.at(k) + grid.size * (value - low) / (high - low)
+            d.line([(x, bottom), (x, bottom + 4)], role="line", width=1)
+            d.text(x, bottom + 17, label, role="muted", size=12, anchor="center")
+
+
+def _fitting(grid: _Grid) -> list[tuple[float, str]]:
+    """Give the round values farthest apart whose labels fit under every map, and the one half-way if it does too."""
+    low, high = grid.x_range
+    found: list[tuple[float, list[tuple[float, str]]]] = []
+    for many in range(2, 8):
+        ticks = nice_ends(low, high, many)
+        at = [grid.size * (value - low) / (high - low) for value, _ in ticks]
+        half = [0.31 * 12 * cells(label) for _, label in ticks]
+        for i in range(len(ticks)):
+            for k in range(i, len(ticks)):
+                first, last = at[i] - half[i], at[k] + half[k]
+                apart = i == k or at[i] + half[i] + 4 < at[k] - half[k]
+                if apart and last - first < grid.size + grid.gap - 4 and last < grid.size + 9 and first > 4 - grid.left:
+                    middle = (i + k) // 2
+                    clear = (
+                        at[i] + half[i] + 4 < at[middle] - half[middle]
+                        and at[middle] + half[middle] + 4 < at[k] - half[k]
+                    )
+                    three = (k - i) % 2 == 0 and k - i > 1 and clear
+                    found.append(
+                        (at[k] - at[i], [ticks[i], *[ticks[middle]] * three, ticks[k]] if i < k else [ticks[i]])
+                    )
+    return max(found, key=lambda f: (round(f[0]), len(f[1])), default=(0.0, []))[1]
 
 
 def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
