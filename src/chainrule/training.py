@@ -160,7 +160,7 @@ def train(
     """
     how = recipe or Recipe()
     design, rows = prepared.design, prepared.train
-    standardize = how.chosen == "gradient-descent" if how.standardize is None else how.standardize
+    standardize = how.chosen != "newton" if how.standardize is None else how.standardize
     held_out = None
     if len(prepared.test):
         held_out = HeldOut(
@@ -179,7 +179,7 @@ def train(
             _take(_y(design), rows),
             sample_weight=_part(design.weights, rows),
             alpha=how.alpha,
-            method=how.chosen if how.of_descent else how.method,
+            method=how.chosen if how.of_descent or how.of_batches else how.method,
             tol=how.tol,
             max_reads=how.max_reads if how.epochs is None else how.epochs,
             learning_rate="auto" if how.learning_rate is None else how.learning_rate,
@@ -187,6 +187,9 @@ def train(
             feature_names=prepared.schema.feature_names,
             n_threads=how.threads,
             callbacks=(watch,),
+            batch_size=how.batch_size,
+            schedule=how.schedule,
+            seed=how.seed,
         )
     except KeyboardInterrupt as stop:
         so_far = getattr(stop, "result", None)  # None: before the first epoch was recorded

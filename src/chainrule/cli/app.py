@@ -77,6 +77,8 @@ def fit(
     max_reads: opt.MaxReads = None,
     learning_rate: opt.LearningRate = None,
     epochs: opt.Epochs = None,
+    batch_size: opt.BatchSize = None,
+    schedule: opt.Schedule = None,
     alpha: opt.Alpha = 0.0,
     standardize: opt.Standardize = None,
     threads: opt.Threads = None,
@@ -89,7 +91,7 @@ def fit(
 ) -> Job:
     """Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.
 
-    Every step is kept. A missing target sets its row aside; it is predicted.
+    Gradient descent takes all rows for an update, or mini-batches (sgd). Every step is kept. A missing target sets its row aside; it is predicted.
     """
     rate = None if learning_rate is None else opt.learning_rate(learning_rate)
     for option, limit in (("--epochs", epochs), ("--max-reads", max_reads)):
@@ -99,6 +101,8 @@ def fit(
         opt.at_least("--tol", tol, 0)
     opt.at_least("--alpha", alpha, 0)
     opt.at_least("--seed", seed, 0, "whole number")
+    if batch_size is not None:
+        opt.at_least("--batch-size", batch_size, 1, "whole number")
     opt.fraction("--test-size", test_size)
     opt.needs("--row", row, "--report", report)
 
@@ -106,7 +110,19 @@ def fit(
         from chainrule.cli.fit import FitRequest, run_fit
         from chainrule.recipe import Recipe
 
-        recipe = Recipe(method, rate, epochs, max_reads, tol, alpha, standardize, opt.thread_count(threads))
+        recipe = Recipe(
+            method,
+            rate,
+            epochs,
+            max_reads,
+            tol,
+            alpha,
+            standardize,
+            opt.thread_count(threads),
+            batch_size,
+            schedule,
+            seed,
+        )
         request = FitRequest(
             table=table, target=target, positive=positive, features=features, drop=drop, weights=weights, na=na or [],
             test_size=test_size, seed=seed, recipe=recipe, out=out, report=report, row=row,

@@ -112,7 +112,11 @@ TestSize = Annotated[
 Seed = Annotated[
     int,
     typer.Option(
-        "--seed", parser=whole("--seed"), metavar="S", help="Seed of the hold-out split.", rich_help_panel=DATA
+        "--seed",
+        parser=whole("--seed"),
+        metavar="S",
+        help="Seed of the hold-out split, and of the order of sgd.",
+        rich_help_panel=DATA,
     ),
 ]
 Method = Annotated[
@@ -120,8 +124,8 @@ Method = Annotated[
     typer.Option(
         "--method",
         metavar="METHOD",
-        help="newton: few steps to the optimum; gradient-descent: many small ones, as in learning; "
-        "auto: newton, unless an option of gradient descent is given.",
+        help="newton: few steps to the optimum; gradient-descent: many small ones, as in learning; sgd: one for each "
+        "mini-batch of rows; auto: newton, unless an option of the others is given.",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -142,7 +146,7 @@ MaxReads = Annotated[
         parser=whole("--max-reads"),
         metavar="N",
         help="Reads of the data at most: newton begins no step after them (what proves its last point comes on top), gradient "
-        "descent takes as many epochs. Else 100 and 1,000.",
+        "descent takes as many epochs. Else 100 and 1,000; 100 for sgd.",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -151,7 +155,7 @@ LearningRate = Annotated[
     typer.Option(
         "--learning-rate",
         metavar="R",
-        help="Of gradient descent, which it chooses: a positive number; auto takes half the largest stable one.",
+        help="Of gradient descent, which it chooses, and of sgd: a positive number; auto takes a stable one.",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -161,7 +165,28 @@ Epochs = Annotated[
         "--epochs",
         parser=whole("--epochs"),
         metavar="N",
-        help="Of gradient descent, which it chooses: updates at most, each a read of the data. Else 1,000.",
+        help="Of gradient descent, which it chooses: updates at most, each a read of the data; else 1,000. Of sgd: so often "
+        "each row is visited; else 100.",
+        rich_help_panel=TRAINING,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        parser=whole("--batch-size"),
+        metavar="B",
+        help="Of sgd, which it chooses: rows an update. Else 1.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        "--schedule",
+        metavar="HOW",
+        help="Of sgd, which it chooses: the rate stays constant; or falls with the epochs k, as inverse, 1/(1 + k), or "
+        "inverse-sqrt, its root. Else constant.",
         rich_help_panel=TRAINING,
     ),
 ]

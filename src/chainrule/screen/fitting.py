@@ -51,12 +51,16 @@ def print_setting(console: Console, document: Document) -> None:
     ]
     if result["learning_rate"] is not None:
         facts.append(("learning rate", rate_line(result)))
+    if result["batch_size"] is not None:
+        size = result["batch_size"]
+        batches = "single rows" if size == 1 else f"{size:,} rows an update"
+        facts.append(("mini-batches", f"{batches}, in an order of seed {result['seed']}"))
     print_facts(console, facts)
 
 
 def method_name(result: Document) -> str:
     """Spell the method."""
-    return str(result["method"]).replace("-", " ")
+    return "stochastic gradient descent" if result["method"] == "sgd" else str(result["method"]).replace("-", " ")
 
 
 def rate_line(result: Document) -> str:
@@ -64,10 +68,22 @@ def rate_line(result: Document) -> str:
     rate, limit = result["learning_rate"], result["learning_rate_limit"]
     if limit is None:
         return f"{number(rate)}; any rate is stable here"
+    if result["method"] == "sgd":
+        return _batch_rate_line(result)
     auto = " (auto)" if rate == limit / 2 else ""
     return f"{number(rate)}{auto}, the largest stable one is {number(_floor(limit))}" + (
         ": above it the loss may rise or oscillate" if rate > limit else ""
     )
+
+
+def _batch_rate_line(result: Document) -> str:
+    rate, limit = result["learning_rate"], result["learning_rate_limit"]
+    auto = " (auto)" if rate == limit / 4 else ""
+    how = {"constant": "", "inverse": ", over 1 + epochs", "inverse-sqrt": ", over the root of 1 + epochs"}[
+        result["schedule"]
+    ]
+    above = ": above it the loss may rise or never settle" if rate > limit else ""
+    return f"{number(rate)}{auto}{how}; known to be stable up to {number(_floor(limit))}{above}"
 
 
 def _floor(value: float, digits: int = 4) -> float:

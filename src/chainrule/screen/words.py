@@ -79,6 +79,12 @@ def as_options(text: str) -> str:
     )
     text = text.replace("or use alpha > 0", "or use --alpha > 0")
     text = re.sub(r"take a larger learning_rate, or 'auto'", "take a larger --learning-rate, or auto", text)
+    text = text.replace(
+        "take schedule='inverse', a smaller learning_rate", "take --schedule inverse, a smaller --learning-rate"
+    )
+    text = text.replace("or a larger batch_size", "or a larger --batch-size")
+    text = re.sub(r"^batch_size (?=\d)", "--batch-size ", text)
+    text = text.replace("or method='gradient-descent'", "or --method gradient-descent")
     text = re.sub(r"take a tol above (\S+)", r"that is as good as it gets", text)
     return re.sub(r"\(?standardize=True\)?", lambda found: found[0].replace("standardize=True", "--standardize"), text)
 
