@@ -9,7 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from chainrule import fit
+from chainrule.errors import NotConvergedWarning
 from chainrule.model import load_model, load_trace
+from chainrule.tables import read_table
+from chainrule.training import prepare
 from cli_tools import FIT, assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]
@@ -272,6 +276,38 @@ def test_standardising_is_the_default_of_gradient_descent_alone(run, penguins, m
     assert off["coefficients"][0]["scale"] == 1
     assert "(x - mean)/sd" in on["result"]["objective_line"]
     assert "(x - mean)/sd" not in off["result"]["objective_line"]
+
+
+def test_mini_batches_are_those_of_python(run, penguins, tmp_path):
+    columns = ("--target", "sex", "--features", "bill_depth_mm,bill_length_mm", "--json", "--no-standardize")
+    outcome = run(
+        "fit", penguins, *columns, "--batch-size", "8", "--schedule", "inverse", "--seed", "3", "--epochs", "7",
+        "--out", tmp_path / "m.safetensors", "--report", tmp_path / "r.html",
+    )  # fmt: skip
+    told = json.loads(outcome.out)
+    result = told["result"]
+    assert (result["method"], result["method_reason"]) == ("sgd", "--batch-size was given, which only sgd has")
+    assert (result["batch_size"], result["schedule"], result["seed"], result["n_epochs"]) == (8, "inverse", 3, 7)
+    prepared = prepare(read_table(penguins), "sex", features=["bill_depth_mm", "bill_length_mm"])
+    rows = prepared.train
+    X, y = prepared.design.X[rows], prepared.design.y[rows]
+    with pytest.warns(NotConvergedWarning):
+        ours = fit(X, y, method="sgd", batch_size=8, schedule="inverse", seed=3, max_reads=7)
+    assert [entry["w"] for entry in told["coefficients"]] == ours.w.tolist()
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "an update for 8 rows; known to be stable up to" in page
+    assert "no step raises the objective" not in page
+
+
+def test_a_noise_floor_names_the_options(run, penguins):
+    outcome = run("fit", penguins, "--target", "sex", "--method", "sgd", "--learning-rate", "0.3", "--strict")
+    text = " ".join(outcome.out.split())
+    assert outcome.code == 3
+    assert "stochastic gradient descent: as asked for" in text
+    assert "single rows, in an order of seed 0" in text
+    assert "F no longer falls" in text
+    assert "take --schedule inverse, a smaller --learning-rate or a larger --batch-size for less of it" in text
+    assert "F no longer falls" in outcome.err
 
 
 def test_learning_rate_above_the_limit_is_said(run, penguins):

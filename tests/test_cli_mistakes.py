@@ -81,7 +81,7 @@ def test_tables(attempt, text, parts):
         (("--test-size", "0.99"), ["--test-size 0.99", "hold out less"]),
         (("--seed=-1",), ["--seed"]),
         (("--threads", "0"), ["--threads", "1 or more"]),
-        (("--method", "magic"), ["--method", "'magic'", "auto, newton or gradient-descent"]),
+        (("--method", "magic"), ["--method", "'magic'", "auto, newton, gradient-descent or sgd"]),
         (
             ("--method", "newton", "--learning-rate", "1"),
             ["--learning-rate", "gradient descent", "leave one of them out"],
@@ -191,3 +191,17 @@ def test_the_trace_is_an_input_too(run, penguins, tmp_path):
     ):
         assert_mistake(run(*words), "base.trace", "would overwrite the input")
     assert trace.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--batch-size", "0"], ["--batch-size must be a whole number of 1 or more"]),
+        (["--batch-size", "41"], ["--batch-size 41 is more than the 40 rows", "or --method gradient-descent"]),
+        (["--schedule", "linear"], ["--schedule 'linear' is not known; choose constant, inverse or inverse-sqrt"]),
+        (["--method", "newton", "--batch-size", "2"], ["--batch-size is an option of sgd, and --method is newton"]),
+        (["--method", "gradient-descent", "--schedule", "inverse"], ["--schedule is an option of sgd"]),
+    ],
+)
+def test_options_of_mini_batches(attempt, words, parts):
+    assert_mistake(attempt(GOOD, *words), *parts)

@@ -128,12 +128,11 @@ def _ending(
 
 
 def _epochs_needed(outcome: Outcome, floor: Floor, tol: float) -> float:
-    """Estimate the epochs still needed where the rate decays, from the trend of the gap; NaN where it shows none."""
+    """Estimate the epochs still needed where the rate decays, from the trend of the gap; inf where it shows none."""
     epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
     if floor.ending is None or len(epochs) < 20:
         return math.nan
-    needed = epochs_by_trend(epochs, gaps, tol)
-    return needed if math.isfinite(needed) else math.nan
+    return epochs_by_trend(epochs, gaps, tol)
 
 
 def _check_options(before: Result, problem: Problem, rate: float, max_steps: int) -> None:

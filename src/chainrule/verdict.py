@@ -74,6 +74,8 @@ def of_batches(
             return f"{text} ({best}): take a larger learning_rate, or 'auto', or {newton}"
         less = "take schedule='inverse', a smaller learning_rate or a larger batch_size for less of it"
         return f"{text} ({best}), by the noise of mini-batches at a constant rate: {less}, or {newton}"
+    if epochs_needed > 1e15:
+        return f"{text}; at the trend seen it would not get there: take a larger learning_rate, or 'auto', or {newton}"
     if np.isnan(epochs_needed):
         so_far = "" if decays else "; how far it falls at a constant rate is not known"
         return f"{text}{so_far}: raise max_reads, or {newton}"

@@ -92,22 +92,22 @@ enum class Schedule { kConstant, kInverse, kInverseRoot };
 
 // Mini-batch updates: what they are made with, and where they stand. In the view's units.
 struct Descent {
-  std::int64_t batch;     // B, rows of a full batch
-  double rate;            // eta_0
+  std::int64_t batch;  // B, rows of a full batch
+  double rate;         // eta_0
   Schedule schedule;
-  double period;          // T
-  double per_weight;      // M/(B S): M rows to visit in an epoch, S their weights
-  double alpha;           // the penalty, in the fit's units
+  double period;      // T
+  double per_weight;  // M/(B S): M rows to visit in an epoch, S their weights
+  double alpha;       // the penalty, in the fit's units
   bool fit_intercept;
-  const double* step;     // 1/ratio^2 of each column: from the gradient in the view's units to the step in them
+  const double* step;          // 1/ratio^2 of each column: from the gradient in the view's units to the step in them
   const std::int64_t* places;  // rows to visit, in this order
   std::int64_t count;
-  bool ends;              // the last of them ends the epoch, and a batch that is not full
-  std::int64_t updates;   // t
-  std::int64_t filled;    // rows of the batch so far
+  bool ends;             // the last of them ends the epoch, and a batch that is not full
+  std::int64_t updates;  // t
+  std::int64_t filled;   // rows of the batch so far
   double* w;
   double b;
-  double* gradient;       // of the batch so far
+  double* gradient;  // of the batch so far
   double bias;
 };
 

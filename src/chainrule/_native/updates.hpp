@@ -5,7 +5,8 @@ constexpr std::int64_t kVisitsAhead = 8;  // rows that are fetched before their 
 constexpr std::int64_t kLinesAhead = 64;  // and so many cache lines of each
 
 // Up to eight rows to visit, wherever they lie.
-inline void fill_visited(const Job& job, const Source& source, const Scratch& scratch, const std::int64_t* places, std::int64_t rows, Tile& tile) {
+inline void fill_visited(const Job& job, const Source& source, const Scratch& scratch, const std::int64_t* places, std::int64_t rows,
+                         Tile& tile) {
   double s[8];
   std::uint8_t y[8] = {};
   tile.rows = rows;

@@ -91,7 +91,8 @@ def fit(
 ) -> Job:
     """Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.
 
-    Gradient descent takes all rows for an update, or mini-batches (sgd). Every step is kept. A missing target sets its row aside; it is predicted.
+    Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target
+    sets its row aside; it is predicted.
     """
     rate = None if learning_rate is None else opt.learning_rate(learning_rate)
     for option, limit in (("--epochs", epochs), ("--max-reads", max_reads)):

@@ -126,9 +126,20 @@ def learning_told(inputs: ReportInputs) -> dict[str, Any] | None:
     }
 
 
+def batches_told(result: Mapping[str, Any]) -> str:
+    """Say what follows the rate of mini-batches: how it falls, their size, and up to where they are known to be stable."""
+    size, limit = result.get("batch_size") or 1, result.get("learning_rate_limit")
+    falls = {"inverse": ", over 1 + epochs", "inverse-sqrt": ", over the root of 1 + epochs"}
+    said = f"{falls.get(str(result.get('schedule')), '')}, an update for {counted(size, 'row')}"
+    known = f"; known to be stable up to {floored(limit)}" if limit else ""
+    return f"{said}{known}. The loss may rise from epoch to epoch."
+
+
 def rate_bar(result: Mapping[str, Any], learned: Learned | None = None) -> dict[str, Any] | None:
     """Place the learning rate and its limits, everywhere and where the run ended, on a common scale, in percent."""
     rate, limit = result.get("learning_rate"), result.get("learning_rate_limit")
+    if rate and result.get("method") == "sgd":
+        return {"rate": rate, "batches": batches_told(result)}
     if not rate or not limit:
         return None
     curvature = None if learned is None or learned.gradients is None else learned.gradients.curvature
