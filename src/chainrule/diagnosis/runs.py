@@ -97,7 +97,9 @@ def epochs_left(
     hessian, apart = near
     gradient = hessian @ apart
     by_curvature = epochs_by_curvature(hessian, gradient, rate, tol)
-    if 0.5 * float(apart @ gradient) > FAR_BELOW * gaps[-1] or np.isnan(by_trend):
+    with np.errstate(over="ignore"):  # a run that is beyond all measure
+        parabola = 0.5 * float(apart @ gradient)
+    if parabola > FAR_BELOW * gaps[-1] or np.isnan(by_trend):
         return by_curvature
     return max(by_curvature, by_trend)
 
