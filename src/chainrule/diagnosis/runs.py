@@ -95,9 +95,9 @@ def epochs_left(
     if near is None:
         return by_trend
     hessian, apart = near
-    gradient = hessian @ apart
-    by_curvature = epochs_by_curvature(hessian, gradient, rate, tol)
-    with np.errstate(over="ignore"):  # a run that is beyond all measure
+    with np.errstate(over="ignore", invalid="ignore"):  # a run that is beyond all measure
+        gradient = hessian @ apart
+        by_curvature = epochs_by_curvature(hessian, gradient, rate, tol)
         parabola = 0.5 * float(apart @ gradient)
     if parabola > FAR_BELOW * gaps[-1] or np.isnan(by_trend):
         return by_curvature
