@@ -310,8 +310,8 @@ def along(ax: "Axes", d: Drawing, x: Floats, y: Floats) -> Floats:
     return np.column_stack([np.interp(place, k, at[:, 0]), np.interp(place, k, at[:, 1])])
 
 
-_COLUMN = 2.0  # pixels; of a curve with more points in a column only how far they reach can be seen
-_BAND = 12  # columns: a shorter band is no band
+_COLUMN = 4.0  # pixels; of a curve with more points in a column only how far they reach can be seen
+_BAND = 8  # columns: a shorter band is no band
 
 
 def stroke(
@@ -334,17 +334,17 @@ def stroke(
     first = int(sparse[-1]) + 1 if len(sparse) else 0
     low, high = np.minimum.reduceat(y, starts)[first:], np.maximum.reduceat(y, starts)[first:]
     mid = (x[starts] + x[np.r_[starts[1:] - 1, len(x) - 1]])[first:] / 2
-    tall = (
-        ax.transData.transform(np.column_stack([mid, high]))[:, 1]
-        - ax.transData.transform(np.column_stack([mid, low]))[:, 1]
-    )
-    if len(mid) < _BAND or float(np.median(np.abs(tall))) < 2.5:
+    end = int(starts[first])
+    height = pixels[end:, 1]
+    tall = np.maximum.reduceat(height, starts[first:] - end) - np.minimum.reduceat(height, starts[first:] - end)
+    # what goes one way moves as far as it gets; what swings moves farther
+    swings = float(np.abs(np.diff(height)).sum()) > 1.3 * float(np.ptp(height))
+    if len(mid) < _BAND or not swings or float(np.median(tall)) < 2.5:
         x, y = thin(x, y, 120)
         ax.plot(x, y, color=ink, linewidth=width, linestyle=dashes, zorder=3)
         return
-    end = int(starts[first]) + 1
-    if end > 1:
-        ax.plot(x[:end], y[:end], color=ink, linewidth=width, linestyle=dashes, zorder=3)
+    if end > 0:
+        ax.plot(x[: end + 1], y[: end + 1], color=ink, linewidth=width, linestyle=dashes, zorder=3)
     ax.fill_between(mid, low, high, color=ink, alpha=0.35, linewidth=0, zorder=3)
     for edge in (low, high):
         ax.plot(mid, edge, color=ink, linewidth=0.9, zorder=3)

@@ -351,11 +351,12 @@ def _gaps(
     labels = [SideLabel(edge, y, [f"{number(within, 1)} nats"], "muted", bold=0)]
     drawn = [(label, across(x), np.maximum(gap, floor / 10), note) for label, x, gap, note in series if len(x)]
     paths = [along(ax, d, x, gap) for _, x, gap, _ in drawn]
+    paths.append(np.column_stack([np.arange(left, edge, 3.0), np.full(len(np.arange(left, edge, 3.0)), y)]))
     room = (right - 20) / (0.62 * 12)
     taken: list[tuple[float, float, float, float]] = []
     for k, (label, x, gap, note) in enumerate(drawn):
         role = _ROLES[k % len(_ROLES)]
-        stroke(ax, x, gap, role=role, dashes=_DASHES[k % len(_DASHES)] if dashed else "-", width=2.2)
+        stroke(ax, x, gap, role=role, dashes=_DASHES[k % len(_DASHES)] if dashed else "-", width=2.2 if dashed else 1.7)
         under = np.flatnonzero(gap < floor)
         last = int(under[0]) if len(under) and (gap[under[0] :] < floor).all() else len(x) - 1
         end = pixel(ax, d, float(x[last]), max(float(gap[last]), floor))
@@ -363,7 +364,7 @@ def _gaps(
         name = _lines(label, room, 2)
         lines = [*name, *_lines(note or number(float(gap[-1]), 2), room, 3)]
         size = (0.62 * 12 * max(cells(line) for line in lines), 15.0 * len(lines))
-        found = beside(end, size, paths, (left, top, edge, top + height), taken) if end[0] < edge - 20 else None
+        found = beside(end, size, paths, (left, top, edge + 8, top + height), taken) if end[0] < edge - 20 else None
         if found is None:
             labels.append(SideLabel(*end, lines, role, len(name), float(gap[last]) >= floor or last == len(x) - 1))
             continue
