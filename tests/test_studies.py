@@ -119,6 +119,15 @@ def test_a_rate_above_the_limit_of_the_optimum_oscillates(rng):
     assert last.raised > 100
 
 
+def test_a_run_that_ends_before_it_could_oscillate_is_told_of(rng):
+    X, y = a_table(rng, noise=0.1)
+    study = studies.learning_rate(X, y)
+    fast = study.runs[-1]
+    assert fast.is_calm
+    assert fast.rate > study.local_limit
+    assert f"which {words.number(fast.rate)} would show nearer to the optimum than its run went" in study.conclusion
+
+
 def test_what_diverges_is_called_so():
     X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
     study = studies.learning_rate(X, y, alpha=3.0, epochs=100)
@@ -291,7 +300,7 @@ def test_maps_agree_with_predict_proba(article):
         assert [shown.epoch for shown in run.maps] == [1, 2, 3, 5, 10, 20, 50, 100]
         for shown in (run.maps[0], run.maps[4]):
             model = chainrule.LogisticRegression(
-                method="gradient-descent", learning_rate=0.1, max_reads=shown.epoch, tol=1e-12, standardize=standardize
+                method="gradient-descent", learning_rate=0.1, max_reads=shown.epoch, tol=0.0, standardize=standardize
             )
             with pytest.warns(chainrule.NotConvergedWarning):
                 model.fit(X[train], y[train])
@@ -350,7 +359,7 @@ def test_batches_are_runs_of_fit(rng):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", chainrule.ChainruleWarning)
             result = chainrule.fit(
-                X, y, method="sgd", batch_size=run.batch_size, schedule=run.schedule, seed=3, tol=1e-12, max_reads=12
+                X, y, method="sgd", batch_size=run.batch_size, schedule=run.schedule, seed=3, tol=0.0, max_reads=12
             )
         assert run.rate == result.learning_rate
         assert np.array_equal(run.objective, result.trace.columns["objective"])

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 EPOCHS = 100
 SIZES = (1, 16, 256)
 FALLING = "inverse-sqrt"
-TINY = 1e-12  # nats: the runs are to go on to their last epoch, so that a noise floor shows
+TO_THE_END = 0.0  # tol: each run goes on to its last epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +215,7 @@ def batches(
         how: dict[str, Any] = {}
         if size is not None:
             how = {"method": "sgd", "batch_size": size, "schedule": schedule, "seed": seed}
-        result = setting.descend("auto", most, TINY, standardize, (recorder,), **how)
+        result = setting.descend("auto", most, TO_THE_END, standardize, (recorder,), **how)
         runs.append(_run((label, size, schedule), visited, recorder, result, within))
     return BatchesStudy(
         runs=tuple(runs),

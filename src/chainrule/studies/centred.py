@@ -34,7 +34,7 @@ ARTICLE_RATE = 0.1
 EPOCHS = 100
 DRAWN = 240  # points in a map
 LEAST = 20  # of them, of each class that has so many
-TINY = 1e-12  # nats: the runs are to go on to their last epoch
+TO_THE_END = 0.0  # tol: each run goes on to its last epoch
 
 
 @dataclass(frozen=True)
@@ -357,7 +357,7 @@ def _run(
     label, standardize = form
     rate, most, within = how
     watch = _Watch(label, progress, held_out=held_out)
-    result = setting.descend(rate, most, TINY, standardize, (watch,))
+    result = setting.descend(rate, most, TO_THE_END, standardize, (watch,))
     start, end, hessian = setting.curvature(standardize, optimum)
     run = watch.run(label, result, within, needed(result, optimum, hessian, np.array(watch.gap), within))
     keep = run.epochs.astype(np.int64)

@@ -256,6 +256,9 @@ def _stability(study: LearningRateStudy) -> list[str]:
     local = words.number(study.local_limit)
     if study.local_limit is not None:
         known += f"; near the optimum, where the Hessian is smaller, it is 2/lambda_max(H(w*)) = {local}"
+    early = [run for run in runs if run.is_calm and study.local_limit is not None and run.rate > study.local_limit]
+    if early:
+        known += f", which {words.number(early[-1].rate)} would show nearer to the optimum than its run went"
     bad, calm = [run for run in runs if not run.is_calm], [run for run in runs if run.is_calm]
     if not bad:
         return [f"no rate raised the loss, up to {words.number(runs[-1].rate)}; {known}"]
