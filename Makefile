@@ -3,10 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard src/chainrule/_native/*)
 
-.PHONY: demo test test-wheel sanitize check bench clean
+.PHONY: demo pictures test test-wheel sanitize check bench clean
 
 demo: .venv/installed
 	$(BIN)/chainrule demo --out-dir demo
+
+# The pictures of the README and of docs/studies.md, as their commands draw them.
+pictures: .venv/installed
+	$(BIN)/chainrule study learning-rate --quiet --out docs/pictures/learning-rate.svg
+	$(BIN)/chainrule study centering --quiet --out docs/pictures/centering.svg
 
 test: .venv/installed .venv/installed-test
 	$(BIN)/python -m pytest -n auto

@@ -1,11 +1,15 @@
 """Every example of the README runs as written."""
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
+
+import pytest
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -15,7 +19,7 @@ COMMANDS = re.findall(r"^chainrule .*$", TEXT, re.MULTILINE)
 
 def test_readme_has_its_examples():
     assert len(PYTHON) == 1
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 9
 
 
 def test_python_example_runs():
@@ -24,6 +28,16 @@ def test_python_example_runs():
     assert not done.stderr
     promised = re.search(r"# (converged after .*?)(?: \.\.\.)?\n", PYTHON[0]).group(1)
     assert done.stdout.startswith(promised)
+
+
+@pytest.mark.parametrize("name", ["learning-rate", "centering"])
+def test_pictures_say_what_their_commands_say_now(name):
+    command = [sys.executable, "-m", "chainrule", "study", name, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    # `make pictures` draws them anew
+    picture = ET.parse(README.parent / "docs" / "pictures" / f"{name}.svg").getroot()
+    said = next(element.text for element in picture if element.tag.endswith("desc"))
+    assert said == json.loads(done.stdout)["conclusion"]
 
 
 def test_commands_run_one_after_the_other(tmp_path):

@@ -125,7 +125,10 @@ def test_a_run_that_ends_before_it_could_oscillate_is_told_of(rng):
     fast = study.runs[-1]
     assert fast.is_calm
     assert fast.rate > study.local_limit
-    assert f"which {words.number(fast.rate)} would show nearer to the optimum than its run went" in study.conclusion
+    assert (
+        f"which the rate {words.number(fast.rate)} would show nearer to the optimum than its run went"
+        in study.conclusion
+    )
 
 
 def test_what_diverges_is_called_so():
@@ -148,10 +151,10 @@ def test_conclusion_says_what_the_numbers_say(rng):
     study = studies.learning_rate(X, y, epochs=2000)
     fastest = study.fastest
     assert all(run.reached is None or run.reached >= fastest.reached for run in study.runs)
-    assert f"{words.number(fastest.rate)} came within 0.001 nats of the optimum first" in study.conclusion
+    assert f"he rate {words.number(fastest.rate)} came within 0.001 nats of the optimum first" in study.conclusion
     assert f"after {words.epochs(fastest.reached)}" in study.conclusion
     assert f"2/L_max, is {words.below(study.limit)}" in study.conclusion
-    assert f"2/lambda_max(H(w*)) = {words.number(study.local_limit)}" in study.conclusion
+    assert f"2/lambda_max(H(w*)) = {words.below(study.local_limit)}" in study.conclusion
     loudest = max(run.rate for run in study.runs if run.is_calm)
     assert f"up to {words.number(loudest)} the loss never rose" in study.conclusion
 
@@ -275,6 +278,7 @@ def test_the_article_s_figures(article):
     assert article.centred.last_accuracy == pytest.approx(1.00, abs=0.005)
     assert (article.n_rows, article.n_held_out, article.rate) == (80_000, 20_000, 0.1)
     assert article.plain.run.n_epochs == article.centred.run.n_epochs == 100
+    assert article.conclusion.startswith("With centred columns the line z = 0 is within half a point")
     assert "the loss is 0.131 nats with the columns as they are and 0.0104 with centred ones" in article.conclusion
 
 

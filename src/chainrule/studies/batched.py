@@ -315,7 +315,9 @@ def _ends(study: BatchesStudy) -> list[str]:
     hovering = [run for run in finite if run.schedule == "constant" and run.happened == "hovers"]
     if hovering:
         text = f"{words.listed([_named(run) for run in hovering])} stay above by the noise of their updates"
-        lower = {run.batch_size: run.settled for run in finite if run.schedule != "constant"}
-        some = [run for run in hovering if lower.get(run.batch_size, math.inf) < 0.5 * run.settled]
-        sentences.append(f"{text}, which a falling rate lowers" if some else text)
+        sentences.append(text)
+        for run in finite:
+            same = [other for other in hovering if other.batch_size == run.batch_size]
+            if run.schedule != "constant" and same and run.settled < 0.5 * same[0].settled:
+                sentences[-1] += f"; {_named(run)} go down to {words.number(run.settled, 2)}"
     return sentences

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chainrule.studies.centred import CenteringStudy
 
 HALF_A_POINT = 0.005  # of accuracy
-AS_THEY_ARE, CENTRED = "with the columns as they are", "with centred ones"
+AS_THEY_ARE, CENTRED, CENTRED_ONES = "with the columns as they are", "with centred ones", "with centred columns"
 
 
 def sooner(study: CenteringStudy) -> str:
@@ -24,15 +24,16 @@ def sooner(study: CenteringStudy) -> str:
         return f"no line z = 0 is right on more of the rows held out than the larger class alone, {base}"
     if best <= study.base_accuracy + HALF_A_POINT:
         return f"the best line z = 0 is right on {words.percent(best)} of the rows held out, the larger class alone on {base}"
-    told = []
-    for run in study.runs:
+    at: list[tuple[float, str]] = []
+    for run, form in zip(study.runs, (AS_THEY_ARE, CENTRED_ONES), strict=True):
         good = np.flatnonzero(run.held_out_accuracy >= best - HALF_A_POINT)
-        first = run.run.epochs[good[0]] if len(good) else None
-        told.append(f"not in {words.epochs(study.epochs)}" if first is None else f"after {words.epochs(float(first))}")
-    return (
-        f"the line z = 0 is within half a point of the best held-out accuracy, {words.percent(best)}, {told[0]} "
-        f"{AS_THEY_ARE}, and {told[1]} {CENTRED}"
-    )
+        at.append((float(run.run.epochs[good[0]]) if len(good) else math.inf, form))
+    line = f"the line z = 0 is within half a point of the best held-out accuracy, {words.percent(best)}"
+    (first, form), (second, other) = sorted(at, key=lambda entry: entry[0])
+    if first == second:
+        return f"with both forms of the columns {line}, after {words.epochs(first)}"
+    later = f"after {words.epochs(second)}" if math.isfinite(second) else f"not in {words.epochs(study.epochs)}"
+    return f"{form} {line}, after {words.epochs(first)}; {other} {later}"
 
 
 def losses(study: CenteringStudy) -> str:

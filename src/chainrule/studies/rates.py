@@ -84,7 +84,7 @@ class LearningRateStudy(Study):
 
     def facts(self) -> list[tuple[str, str]]:
         """Say what was studied."""
-        local = [("near the optimum", f"2/lambda_max(H(w*)) = {words.number(self.local_limit)}")]
+        local = [("near the optimum", f"2/lambda_max(H(w*)) = {words.below(self.local_limit or 0.0)}")]
         return [
             ("rows", f"{self.n_rows:,}, {self.n_features:,} columns"),
             ("objective", objective_words(self.alpha)),
@@ -253,12 +253,12 @@ def _stability(study: LearningRateStudy) -> list[str]:
     if not math.isfinite(limit):
         return ["the objective has no curvature at all, so every rate is stable"]
     known = f"the limit that is known before training, 2/L_max, is {words.below(limit)}"
-    local = words.number(study.local_limit)
+    local = "" if study.local_limit is None else words.below(study.local_limit)
     if study.local_limit is not None:
         known += f"; near the optimum, where the Hessian is smaller, it is 2/lambda_max(H(w*)) = {local}"
     early = [run for run in runs if run.is_calm and study.local_limit is not None and run.rate > study.local_limit]
     if early:
-        known += f", which {words.number(early[-1].rate)} would show nearer to the optimum than its run went"
+        known += f", which the rate {words.number(early[-1].rate)} would show nearer to the optimum than its run went"
     bad, calm = [run for run in runs if not run.is_calm], [run for run in runs if run.is_calm]
     if not bad:
         return [f"no rate raised the loss, up to {words.number(runs[-1].rate)}; {known}"]
@@ -298,16 +298,18 @@ def _speed(study: LearningRateStudy) -> list[str]:
         best = min(study.runs, key=lambda run: run.nearest)
         text = f"no rate came {near} in {words.epochs(study.max_epochs)}"
         if math.isfinite(best.nearest):
-            text += f"; {words.number(best.rate)} came nearest, to {words.number(best.nearest, 2)}"
+            text += f"; the rate {words.number(best.rate)} came nearest, to {words.number(best.nearest, 2)}"
         guesses = [run for run in study.runs if run.estimated]
         if guesses:
             quick = min(guesses, key=lambda run: run.reached or math.inf)
-            text += f"; {words.number(quick.rate)} would be there after {words.epochs(quick.reached or 0, True)}"
+            text += (
+                f"; the rate {words.number(quick.rate)} would be there after {words.epochs(quick.reached or 0, True)}"
+            )
         return [text]
     if fastest.reached == 0:
         return [f"the start is {near} already, so the rate hardly matters"]
     assert fastest.reached is not None
-    text = f"{words.number(fastest.rate)} came {near} first, after {words.epochs(fastest.reached)}"
+    text = f"the rate {words.number(fastest.rate)} came {near} first, after {words.epochs(fastest.reached)}"
     if not fastest.is_calm:
         text += f", although the loss rose in {words.epochs(fastest.raised)}"
     slow = study.runs[0]
@@ -315,7 +317,7 @@ def _speed(study: LearningRateStudy) -> list[str]:
         return [text]
     verb = "would need" if slow.estimated else "took"
     ratio = (words.round_up(slow.reached) if slow.estimated else slow.reached) / fastest.reached
-    text += f"; {words.number(slow.rate)} {verb} {words.epochs(slow.reached, slow.estimated)}"
+    text += f"; the rate {words.number(slow.rate)} {verb} {words.epochs(slow.reached, slow.estimated)}"
     return [f"{text}, {words.times(ratio)} as many" if ratio >= 1.5 else text]
 
 
