@@ -68,6 +68,8 @@ def test_demo_as_json(run, tmp_path):
         assert result["certificate"]["gap"] <= result["tol"]
     apart = descent["result"]["objective"] - told["result"]["objective"]
     assert 0 <= apart <= descent["result"]["certificate"]["gap"]
+    assert (told["learned"]["unit"], descent["learned"]["unit"]) == ("step", "epoch")
+    assert 0 < descent["learned"]["halfway"] < descent["learned"]["near"] < descent["result"]["n_epochs"]
     trace = load_trace(tmp_path / "descent.trace")
     assert len(trace) == descent["result"]["n_epochs"] + 1
     assert (np.diff(trace.columns["objective"]) <= 1e-15).all()

@@ -134,6 +134,13 @@ def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away()
         return np.linalg.norm(off - rate * gradient)
 
     assert left(0.95 * curvature.limit) < 1e-3 < left(1.05 * curvature.limit)
+    # what an epoch takes off the way along the flattest direction, as the last epochs did
+    optimum = trained(Recipe(alpha=0.01, tol=1e-15, standardize=True)).result
+    best = np.append(optimum.w_fit, optimum.b_fit)
+    way = np.linalg.norm(np.column_stack([result.trace.w, result.trace.b])[-40:] - best, axis=1)
+    told = rates_told(learned_by(training), result.to_dict())
+    taken = float(re.search(r"takes ([\d.]+)% off", told)[1]) / 100
+    assert 1 - (way[-1] / way[0]) ** (1 / 39) == pytest.approx(taken, rel=0.02)  # told to two digits
 
 
 def test_a_run_that_passed_its_best_point_says_whose_curvature_it_is():
@@ -357,7 +364,7 @@ def test_the_rate_against_the_curvature(rate, limit, curvature, says, not_said):
 
 def test_a_limit_is_never_shown_larger_than_it_is():
     assert floored(2.65799) == "2.657"
-    assert floored(8.0029e-9) == "8.002 × 10⁻⁹"
+    assert floored(8.0029e-9) == "8.002 × 10⁻⁹".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def test_sure_mistakes_are_counted_with_their_cost():

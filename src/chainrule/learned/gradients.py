@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 MOST_POINTS = 60  # each is a read of the data
 FEWEST_POINTS = 12
-MOST_NUMBERS = 6e9  # of the table, read for all points together: some seconds
+MOST_NUMBERS = 2e9  # of the table, read for all points together: a few seconds
 MOST_COLUMNS = 500  # up to here the eigenvalues of a Hessian are found at once
 AT_OPTIMUM = "at the optimum"
 SINGULAR = 1e-13  # of the largest curvature: smaller ones are rounding

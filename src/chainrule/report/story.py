@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.learned import NEAR, Gradients, HeldOutProgress, Learned, Progress
-from chainrule.pictures.text import clean, counted, escape, number, shorten
+from chainrule.pictures import text as words
+from chainrule.pictures.text import clean, counted, escape, shorten
 from chainrule.report.inputs import Part
 from chainrule.report.templates import markup, percent
 from chainrule.verdict import floor_digits
@@ -16,6 +17,11 @@ LONGEST_NAME = 40
 SHOWN_TURNS = 4  # changes of the lead
 SURE = 0.1  # what a sure mistake gave the right class, at most
 LITTLE = 1e-3  # nats: two log-losses nearer than this are told as one
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Write a number that no line breaks in."""
+    return words.number(value, digits).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def story(learned: Learned) -> list[Any]:
