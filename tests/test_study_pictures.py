@@ -252,6 +252,13 @@ def test_a_long_swing_is_a_band_and_a_small_file():
     assert "cr-f-backward" in svg
 
 
+def test_a_steep_fall_is_a_line_and_noise_is_a_band():
+    e = np.arange(3000.0)
+    noise = 1e-2 * np.exp(np.random.default_rng(0).normal(size=3000))
+    for gap, band in ((0.4 * np.exp(-e / 100), False), (noise, True)):
+        assert ("opacity:0.35" in scaling_picture([Descending("a", e, gap)])) == band
+
+
 @pytest.mark.parametrize("runs", [[], rate_runs()[-1:], rate_runs() * 3], ids=["none", "diverges", "fifteen"])
 @pytest.mark.parametrize("optimum", [0.44, 0.0, 0.6899999999])
 def test_any_rates_are_drawn(runs, optimum):
@@ -362,6 +369,23 @@ def test_labels_without_room_overlap_evenly_within_it():
     at = axes.spread([1.0, 2.0, 3.0], [20.0, 20.0, 20.0], 0.0, 30.0)
     assert at == pytest.approx([5.0, 15.0, 25.0])
     assert axes.spread([], [], 0.0, 1.0) == []
+
+
+def test_a_label_beside_an_end_keeps_off_curves_and_labels():
+    chart, taken = (0.0, 0.0, 300.0, 200.0), []
+    line = np.column_stack([np.arange(0.0, 150.0, 2), np.full(75, 100.0)])
+    wall = np.column_stack([np.full(100, 170.0), np.arange(0.0, 200.0, 2)])
+    for curves in ([line], [line], [line, wall]):
+        left, top = axes.beside((150.0, 100.0), (60.0, 30.0), curves, chart, taken)
+        assert 0 <= left <= 240
+        assert 0 <= top <= 170
+        for c in curves:
+            assert not ((c >= (left, top)) & (c <= (left + 60, top + 30))).all(axis=1).any()
+    assert all(
+        a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1] for k, a in enumerate(taken) for b in taken[:k]
+    )
+    full = np.stack(np.meshgrid(np.arange(0, 300, 5.0), np.arange(0, 200, 5.0)), axis=-1).reshape(-1, 2)
+    assert axes.beside((150.0, 100.0), (60.0, 30.0), [full], chart, []) is None
 
 
 @pytest.mark.parametrize("text", ["", "one", "a b c " * 30, "x" * 100, "体重 " * 30, "word " + "y" * 60 + " end"])

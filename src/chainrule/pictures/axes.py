@@ -280,13 +280,9 @@ def beside(
         Top left corner.
     """
     (x, y), (w, h) = end, size
-    for left, top in (
-        (x + 9, y - h / 2),
-        (x + 7, y - h - 5),
-        (x + 7, y + 5),
-        (x - w - 7, y + 5),
-        (x - w - 7, y - h - 5),
-    ):
+    above, below = y - h - 5, y + 7
+    rights = (x + 7, above), (x - w / 2, below), (x + 7, below), (x + 9, y - h / 2)
+    for left, top in (*rights, (x - 0.75 * w, below), (x - w - 7, below), (x - w - 7, above)):
         box = (left - 2, top - 1, left + w + 2, top + h + 1)
         inside = within[0] <= box[0] and within[1] <= box[1] and box[2] <= within[2] and box[3] <= within[3]
         hit = any(((c >= box[:2]) & (c <= box[2:])).all(axis=1).any() for c in curves)

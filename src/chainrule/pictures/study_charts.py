@@ -235,7 +235,13 @@ class _RateParts:
                 d.line([(x, top - 52), (x, y)], role=role, width=0.9, alpha=0.6)
                 ends.append((x, y, role))
         for k, (value, tex) in enumerate(sorted(limits)):
-            self.limit(pixel(ax, d, 0, value)[1], tex, _below(value, 3), k == 0 and len(limits) > 1, ends)
+            self.limit(
+                pixel(ax, d, 0, value)[1],
+                tex,
+                (_below if value == limit else number)(value, 3),
+                k == 0 and len(limits) > 1,
+                ends,
+            )
         for x, y, role in ends:
             for up in (top - 52, y):
                 d.dots(np.array([x]), np.array([up]), role=role, size=8)
@@ -260,7 +266,7 @@ def _told_rates(
 ) -> str:  # fmt: skip
     says = [f"Optimum: {number(optimum, 5)} nats. Limit 2/L_max: {_below(limit, 4)}."]
     if local_limit is not None:
-        says.append(f"Limit near the optimum, 2/lambda_max(H(w*)): {_below(local_limit, 4)}.")
+        says.append(f"Limit near the optimum, 2/lambda_max(H(w*)): {number(local_limit, 4)}.")
     for run in runs:
         end = (
             f", F is {number(float(run.objective[-1]), 5)} after {number(float(run.epochs[-1]))} epochs"
