@@ -170,6 +170,7 @@ def test_progress_counts_epochs_to_half_of_the_way_and_to_the_optimum(recipe):
     assert p.rises == 0
     assert p.held_out.lowest == columns["held_out_loss"].min()
     assert columns["held_out_loss"][epochs == p.held_out.epoch] == p.held_out.lowest
+    assert p.held_out.training_fell == (columns["loss"][-1] < columns["loss"][epochs == p.held_out.epoch][0])
     W = result.trace.w
     for time in p.half_times:
         j = result.feature_names.index(time.name)
@@ -277,8 +278,13 @@ def test_points_are_spread_by_powers_from_the_first_to_the_last(kept, stride, co
 PROGRESS = Progress(
     unit="epoch", last=400, stride=1, start=0.6931, end=0.3, floor=0.2999, infimum=False, halfway=9, near=120, least_left=0.0,
     rises=0, half_times=(HalfTime("a<b>", 3), HalfTime("c", 3), HalfTime("d", 80)),
-    held_out=HeldOutProgress(60, 0.41, 0.45),
+    held_out=HeldOutProgress(60, 0.41, 0.45, True),
 )  # fmt: skip
+
+
+def test_what_training_did_not_gain_is_not_said():
+    held_out = HeldOutProgress(60, 0.41, 0.45, False)
+    assert "What was learned" not in " ".join(story(Learned(dataclasses.replace(PROGRESS, held_out=held_out))))
 
 
 @pytest.mark.parametrize(
@@ -303,9 +309,9 @@ PROGRESS = Progress(
         ({"half_times": (HalfTime("a", 2), HalfTime("b", 2))}, "The 2 weights with at least a tenth"),
         ({"half_times": (HalfTime("a", 2), HalfTime("b", 2))}, " were past half of the way to their final values, to stay"),
         ({}, "lowest after 60 epochs, 0.4100; at the end it is 0.4500. What was learned after that helps the training rows"),
-        ({"held_out": HeldOutProgress(400, 0.41, 0.41)}, "The held-out log-loss was lowest at the end: 0.4100."),
-        ({"held_out": HeldOutProgress(60, 0.41, 0.4104)}, "and hardly higher at the end, 0.4104."),
-        ({"held_out": HeldOutProgress(0, 0.41, 0.47)}, "was lowest at the start, 0.4100"),
+        ({"held_out": HeldOutProgress(400, 0.41, 0.41, False)}, "The held-out log-loss was lowest at the end: 0.4100."),
+        ({"held_out": HeldOutProgress(60, 0.41, 0.4104, True)}, "and hardly higher at the end, 0.4104."),
+        ({"held_out": HeldOutProgress(0, 0.41, 0.47, False)}, "was lowest at the start, 0.4100; at the end it is 0.4700."),
     ],
 )  # fmt: skip
 def test_the_story_is_told_in_numbers(more, says):

@@ -30,11 +30,15 @@ class HalfTime:
 
 @dataclass(frozen=True)
 class HeldOutProgress:
-    """The lowest held-out log-loss, after which epoch, and that of the last epoch."""
+    """The lowest held-out log-loss, after which epoch, and that of the last epoch.
+
+    training_fell: whether the training rows' log-loss fell from that epoch to the last.
+    """
 
     epoch: int
     lowest: float
     last: float
+    training_fell: bool
 
 
 @dataclass(frozen=True)
@@ -164,4 +168,5 @@ def _held_out(trace: Trace, epochs: NDArray[np.int64]) -> HeldOutProgress | None
     if loss is None or not np.isfinite(loss).any():
         return None
     best = int(np.nanargmin(np.where(np.isfinite(loss), loss, np.nan)))
-    return HeldOutProgress(int(epochs[best]), float(loss[best]), float(loss[-1]))
+    ours = trace.columns["loss"]
+    return HeldOutProgress(int(epochs[best]), float(loss[best]), float(loss[-1]), bool(ours[-1] < ours[best]))

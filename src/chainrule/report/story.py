@@ -218,7 +218,5 @@ def _held_out(p: Progress) -> str:
     after = f"after {counted(h.epoch, p.unit)}" if h.epoch else "at the start"
     if h.last - h.lowest < LITTLE:
         return f"The held-out log-loss was lowest {after}, {number(h.lowest)}, and hardly higher at the end, {number(h.last)}."
-    return (
-        f"The held-out log-loss was lowest {after}, {number(h.lowest)}; at the end it is {number(h.last)}. What was learned "
-        "after that helps the training rows and not these."
-    )
+    said = f"The held-out log-loss was lowest {after}, {number(h.lowest)}; at the end it is {number(h.last)}."
+    return f"{said} What was learned after that helps the training rows and not these." if h.training_fell else said
