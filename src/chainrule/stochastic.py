@@ -22,6 +22,7 @@ from chainrule.solvers import Before, NotFiniteAtStart, Outcome, Run, Stochastic
 from chainrule.verdict import above_batch_limit, findings, message, of_batches
 
 DEFAULT_EPOCHS = 100
+BEYOND = 1e15  # epochs: never
 SAME_F = 1e-9  # relative: two instruction sets differ by less at one point
 
 Vector = NDArray[np.float64]
@@ -108,7 +109,8 @@ def _ending(
         needed = _epochs_needed(outcome, floor, options.tol)
     if outcome.reason in ("max_reads", "noise_floor"):
         recent = monitor.recent if monitor.hovers else None
-        sentence = of_batches(outcome, certificate, options.tol, recent, needed, decays=batches.schedule != "constant")
+        decays, above = batches.schedule != "constant", limit if rate > limit else None
+        sentence = of_batches(outcome, certificate, options.tol, recent, needed, decays=decays, above=above)
     else:
         sentence = message(outcome, certificate, options.tol, rate, limit, needed)
     return Ending(
@@ -132,7 +134,8 @@ def _epochs_needed(outcome: Outcome, floor: Floor, tol: float) -> float:
     epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
     if floor.ending is None or len(epochs) < 20:
         return math.nan
-    return epochs_by_trend(epochs, gaps, tol)
+    needed = epochs_by_trend(epochs, gaps, tol)
+    return needed if needed <= BEYOND else math.inf
 
 
 def _check_options(before: Result, problem: Problem, rate: float, max_steps: int) -> None:

@@ -55,11 +55,12 @@ def of_batches(
     epochs_needed: float,
     *,
     decays: bool,
+    above: float | None = None,
 ) -> str:
     """One sentence with the numbers: how a run of mini-batches ended before tol, and what to do.
 
     hovering: the gaps of the last epochs, where they no longer fall. epochs_needed: NaN where it is not known. decays: the
-    learning rate falls.
+    learning rate falls. above: what is known to be stable, where the learning rate is above it.
     """
     text = f"stopped after {epochs(outcome.n_epochs)}, before tol {tol:.2g}: {certificate.sentence.rstrip('.')}"
     if certificate.gap <= ROUNDING * certificate.noise:
@@ -70,8 +71,10 @@ def of_batches(
         low, high = float(hovering.min()), float(hovering.max())
         span = f"in the last {epochs(len(hovering))} this bound went up and down from {low:.2g} to {high:.2g}"
         text = f"{text}; F no longer falls: {span}"
+        if above is not None:
+            return f"{text} ({best}): take a learning_rate below {floor_digits(above)}, or 'auto', or {newton}"
         if outcome.reason != "noise_floor":
-            return f"{text} ({best}): take a larger learning_rate, or 'auto', or {newton}"
+            return f"{text} ({best}): raise max_reads, or {newton}"
         less = "take schedule='inverse', a smaller learning_rate or a larger batch_size for less of it"
         return f"{text} ({best}), by the noise of mini-batches at a constant rate: {less}, or {newton}"
     if epochs_needed > 1e15:

@@ -114,7 +114,8 @@ class BatchesStudy(Study):
             ("optimum", optimum_words(self.optimum)),
             (
                 "learning rate",
-                f"half of what is known to be stable for each size; the order of the rows from seed {self.seed}",
+                "half the largest stable one for all rows, a quarter of what is known to be stable for batches; the order of "
+                f"the rows from seed {self.seed}",
             ),
             (
                 "reads",
@@ -205,10 +206,10 @@ def batches(
     )  # fmt: skip
     optimum, notes = setting.optimum(standardize)
     plans: list[tuple[str, int | None, str]] = [("all rows", None, "constant")]
-    chosen = sorted({size for size in _sizes(sizes) if size < len(setting.y)}, reverse=True)
+    visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
+    chosen = sorted({size for size in _sizes(sizes) if size < visited}, reverse=True)
     plans += [(_label(size), size, "constant") for size in chosen]
     plans += [(f"{_label(size).removesuffix(' rows')}, falling", size, FALLING) for size in chosen[-1:]]
-    visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
     runs = []
     for label, size, schedule in plans:
         recorder = Recorder(label, progress)
