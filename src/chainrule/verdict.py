@@ -70,7 +70,7 @@ def of_batches(
         best = f"the lowest objective was {outcome.best_objective:.6g}, after epoch {outcome.best_epoch:,}"
         low, high = float(hovering.min()), float(hovering.max())
         span = f"in the last {epochs(len(hovering))} this bound went up and down from {low:.2g} to {high:.2g}"
-        text = f"{text}; F no longer falls: {span}"
+        text = f"{text}; {'F shows no clear fall' if decays else 'F no longer falls'}: {span}"
         if above is not None:
             return f"{text} ({best}): take a learning_rate below {floor_digits(above)}, or 'auto', or {newton}"
         if outcome.reason != "noise_floor":
