@@ -27,6 +27,7 @@ from chainrule.learned import (
     training_rows,
 )
 from chainrule.learned.gradients import spread_points
+from chainrule.learned.maps import round_points
 from chainrule.losses import sigmoid
 from chainrule.recipe import Recipe
 from chainrule.report import Part
@@ -265,14 +266,30 @@ def test_a_run_of_no_epochs_has_nothing_to_tell():
 def test_points_are_spread_by_powers_from_the_first_to_the_last(kept, stride, count):
     epochs = np.append(np.arange(kept) * stride, (kept - 1) * stride + 1)
     trace = Trace({"epoch": epochs}, np.zeros((len(epochs), 1)), np.zeros(len(epochs)), stride)
-    for start in (0.0, 1.0):
-        chosen = spread_points(trace, count, first=start)
-        assert epochs[chosen][-1] == epochs[-1]
-        assert epochs[chosen][0] == epochs[epochs >= start][0]
-        assert len(chosen) <= max(count, 1)
-        assert (np.diff(chosen) > 0).all()
+    chosen = spread_points(trace, count)
+    assert epochs[chosen][[0, -1]].tolist() == [epochs[0], epochs[-1]]
+    assert len(chosen) <= count
+    assert (np.diff(chosen) > 0).all()
     if len(epochs) <= count:
-        assert len(spread_points(trace, count)) == len(epochs)
+        assert len(chosen) == len(epochs)
+
+
+@pytest.mark.parametrize(
+    ("last", "stride", "epochs"),
+    [
+        (1, 1, [1]),
+        (8, 1, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (17, 1, [1, 2, 3, 5, 10, 17]),
+        (100, 1, [1, 2, 3, 5, 10, 20, 50, 100]),
+        (1224, 1, [1, 3, 10, 30, 100, 300, 1000, 1224]),
+        (100_000, 1, [1, 10, 100, 1000, 10_000, 100_000]),
+        (100_000, 64, [64, 128, 1024, 9984, 100_000]),
+    ],
+)
+def test_maps_are_of_round_epochs_and_the_last(last, stride, epochs):
+    kept = np.append(np.arange(0, last, stride), last)
+    trace = Trace({"epoch": kept}, np.zeros((len(kept), 1)), np.zeros(len(kept)), stride)
+    assert kept[round_points(trace)].tolist() == epochs
 
 
 PROGRESS = Progress(

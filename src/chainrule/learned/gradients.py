@@ -143,17 +143,14 @@ def points_for(rows: DenseRows) -> int:
     return max(FEWEST_POINTS, min(MOST_POINTS, affordable))
 
 
-def spread_points(trace: Trace, count: int, first: float = 0.0) -> NDArray[np.intp]:
-    """Choose about `count` of the epochs kept, the last among them, from `first` on, spread by powers."""
+def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
+    """Choose at most `count` of the epochs kept, the first and the last among them, spread by powers."""
     epochs = trace.columns["epoch"].astype(np.float64)
-    inside = np.flatnonzero(epochs >= first)
-    if len(inside) <= count:
-        return inside
-    first = max(first, epochs[inside[0]])
-    wanted = np.expm1(np.linspace(np.log1p(first), np.log1p(epochs[-1]), count))
+    if len(epochs) <= count:
+        return np.arange(len(epochs))
+    wanted = np.expm1(np.linspace(np.log1p(epochs[0]), np.log1p(epochs[-1]), count))
     after = np.clip(np.searchsorted(epochs, wanted), 1, len(epochs) - 1)
-    nearest = np.where(wanted - epochs[after - 1] < epochs[after] - wanted, after - 1, after)
-    return np.unique(np.clip(nearest, inside[0], len(epochs) - 1))
+    return np.unique(np.where(wanted - epochs[after - 1] < epochs[after] - wanted, after - 1, after))
 
 
 def _curvature(objective: Objective, result: Result) -> Curvature | None:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.learned.gradients import spread_points
 from chainrule.result import Result
 from chainrule.rows import DenseRows, Units
+from chainrule.trace import Trace
 
 Floats = NDArray[np.float64]
 
 MAPS = 8
+LADDERS = ((1, 2, 5), (1, 3), (1,))  # times powers of ten: epochs to show, the finest that fits
+NEAR_THE_LAST = 0.9  # of the last epoch: from here on another would show the same
 DRAWN_POINTS = 160
 LOOKED_AT = 5000  # rows, for the range of the axes
 TAIL = 0.005  # of them, left out at each end of a column that has far-away values
@@ -76,7 +78,7 @@ def maps_of(rows: DenseRows, result: Result, numeric: NDArray[np.bool_]) -> Maps
     moments = rows.as_given().moments(correlations=False)
     strength = np.where(numeric & (moments.sd > 0), np.abs(result.w) * moments.sd, -1.0)
     i, j = (int(k) for k in np.argsort(-strength, kind="stable")[:2]) if len(strength) >= 2 else (0, 0)
-    chosen = spread_points(result.trace, MAPS, first=1.0)
+    chosen = round_points(result.trace)
     if i == j or strength[j] < 0 or not len(chosen):
         return None
     units, trace = Units(result.center, result.scale), result.trace
@@ -100,6 +102,24 @@ def maps_of(rows: DenseRows, result: Result, numeric: NDArray[np.bool_]) -> Maps
         x_range=_range(wide[:, i]),
         y_range=_range(wide[:, j]),
     )
+
+
+def round_points(trace: Trace) -> NDArray[np.intp]:
+    """Choose at most `MAPS` epochs from 1 on, at round numbers, and the last; the nearest kept where the trace is thinned."""
+    epochs = trace.columns["epoch"].astype(np.int64)
+    inside = np.flatnonzero(epochs >= 1)
+    if len(inside) <= MAPS:
+        return inside
+    last = int(epochs[-1])
+    for ladder in LADDERS:
+        steps = [step * 10**k for k in range(len(str(last))) for step in ladder]
+        wanted = [epoch for epoch in steps if epoch < NEAR_THE_LAST * last] + [last]
+        if len(wanted) <= MAPS:
+            break
+    if len(wanted) < MAPS and 2 in wanted and last > 3:  # the first epochs change the most
+        wanted = sorted({*wanted, 3})
+    nearest = [inside[np.argmin(np.abs(epochs[inside] - epoch))] for epoch in wanted[-MAPS:]]
+    return np.unique(nearest)
 
 
 def _points(rows: DenseRows, count: int) -> tuple[NDArray[np.int64], Floats]:
