@@ -48,7 +48,7 @@ def boxes(svg: str) -> list[tuple[str, float, float, float, float]]:
     return found
 
 
-@pytest.mark.parametrize("kind", NEW)
+@pytest.mark.parametrize("kind", [*NEW, "loss", "accuracy", "loss_by_reads", "gap", "odds", "probabilities"])
 def test_no_word_touches_another_or_leaves_the_picture(kind):
     root = parsed(PICTURES[kind])
     found = boxes(PICTURES[kind])

@@ -166,25 +166,6 @@ def pixel(ax: "Axes", d: Drawing, x: float, y: float) -> tuple[float, float]:
     return float(at[0]), d.height - float(at[1])
 
 
-def end_labels(d: Drawing, ends: list[tuple[float, str, str, bool]], x: float, top: float, bottom: float) -> None:
-    """Write two-line labels at the right of the curves' ends, moved apart where they would touch."""
-    ends = sorted(ends, key=lambda e: e[0])
-    gap = 36.0
-    at: list[float] = []
-    for wanted, *_ in ends:
-        at.append(max(wanted, at[-1] + gap) if at else max(wanted, top + 4))
-    limit = bottom - 16
-    for k in range(len(at) - 1, -1, -1):
-        at[k] = min(at[k], limit)
-        limit = at[k] - gap
-    for y, (wanted, words, role, bold) in zip(at, ends, strict=True):
-        name, value = words.split("\n")
-        if abs(y - wanted) > 3:
-            d.line([(x - 8, wanted), (x - 1, y)], role=role, width=0.8)
-        d.text(x + 2, y - 1, name, role=role, size=12, bold=bold)
-        d.text(x + 2, y + 13, value, role=role, size=12)
-
-
 def nice_ends(low: float, high: float, many: int = 4) -> list[tuple[float, str]]:
     """Give round values within a small axis, about so many, from low to high, with their labels."""
     from matplotlib.ticker import MaxNLocator
@@ -250,9 +231,13 @@ def side_labels(d: Drawing, labels: Sequence[SideLabel], left: float, top: float
             if label.x < left - 14:
                 d.line([(label.x + 3, label.y), (left - 12, label.y)], role=label.role, width=0.8, alpha=0.6)
             d.line([(left - 12, label.y), (left - 3, middle)], role=label.role, width=0.9)
-        for k, line in enumerate(label.lines):
-            y = middle + 4 + 15 * (k - (len(label.lines) - 1) / 2)
-            d.text(left, y, line, role=label.role, size=12, bold=k < label.bold)
+        write_label(d, label, left, middle - 7.5 * len(label.lines))
+
+
+def write_label(d: Drawing, label: SideLabel, left: float, top: float) -> None:
+    """Write a label's lines from its top left corner."""
+    for k, line in enumerate(label.lines):
+        d.text(left, top + 11.5 + 15 * k, line, role=label.role, size=12, bold=k < label.bold)
 
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom

@@ -16,20 +16,28 @@ from chainrule.pictures.axes import (
     MANY,
     WIDTH,
     Across,
+    Box,
     Floats,
-    end_labels,
+    SideLabel,
+    along,
+    beside,
     epochs_axis,
     levels_of,
     pixel,
     powers,
     reads_axis,
+    side_labels,
     thin,
+    write_label,
 )
 from chainrule.pictures.style import colour, drawing
-from chainrule.pictures.text import cells, number
+from chainrule.pictures.text import cells, lines_of, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_ASIDE = 128.0  # width of what stands at the right of a chart
 
 
 class TraceLike(Protocol):
@@ -104,6 +112,12 @@ def _known(levels: Sequence[tuple[str, float | None]]) -> list[Level]:
     return [Level(label, value) for label, value in levels if value is not None and math.isfinite(value)]
 
 
+def _label(end: tuple[float, float], name: str, value: str, role: str) -> SideLabel:
+    bold = role != "muted"
+    names = lines_of(name, (_ASIDE - 20) / ((0.62 if bold else 0.58) * 12), 2)
+    return SideLabel(*end, [*names, value], role, len(names) if bold else 0)
+
+
 def _series(trace: TraceLike, column: str, by_reads: bool) -> list[Curve]:
     columns = trace.columns
     x = np.asarray(columns["reads" if by_reads else "epoch"], dtype=np.float64)
@@ -128,24 +142,25 @@ def _curves(
         values = [v for s in series for v in (float(s.y.min()), float(s.y.max()))] + [level.value for level in levels]
         scale = levels_of(values or [0.0, 1.0], ceiling=1.0 if kind == "accuracy" else None)
         left = max(LEFT, 12 + 7.5 * max((cells(label) for label in scale.labels), default=0.0))
-        ax = d.axes(left, 34, WIDTH - left - 116, 190)
+        edge = WIDTH - _ASIDE
+        ax = d.axes(left, 34, edge - left, 190)
         across = _axis(ax, series, by_reads)
         scale.set(ax)
         d.text(8, 18, unit, role="muted", size=12)
-        d.text(left + (WIDTH - left - 116) / 2, 266, "reads of the data" if by_reads else "epoch", role="muted", size=12,
+        d.text(left + (edge - left) / 2, 266, "reads of the data" if by_reads else "epoch", role="muted", size=12,
                anchor="center")  # fmt: skip
-        ends: list[tuple[float, str, str, bool]] = []
+        labels = []
         digits = 3 if len(levels) == 1 else 4
         for level in levels:
             ax.axhline(level.value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-            ends.append(
-                (pixel(ax, d, 0, level.value)[1], f"{level.label}\n{number(level.value, digits)}", "muted", False)
+            labels.append(
+                _label((edge, pixel(ax, d, 0, level.value)[1]), level.label, number(level.value, digits), "muted")
             )
         for curve in series:
             _line(ax, curve, across, dots=by_reads)
-            end = pixel(ax, d, 0, float(curve.y[-1]))[1]
-            ends.append((end, f"{curve.label}\n{number(float(curve.y[-1]), 4)}", curve.role, True))
-        end_labels(d, ends, WIDTH - 108, 34, 228)
+            end = edge, pixel(ax, d, 0, float(curve.y[-1]))[1]
+            labels.append(_label(end, curve.label, number(float(curve.y[-1]), 4), curve.role))
+        side_labels(d, labels, edge + 16, 26, 238)
         if sampled:
             d.text(left, 288, "○ on a sample of the rows    ● on all rows", role="muted", size=12)
     says = [_told(curve, by_reads) for curve in series]
@@ -213,25 +228,29 @@ def gap_curves(
     optimum = "inf F" if infimum else "F*"
     levels = _known([("tol", tol if tol else None)])
     with drawing(WIDTH, 290) as d:
-        ax = d.axes(LEFT, 34, WIDTH - LEFT - 126, 210)
+        edge = WIDTH - _ASIDE
+        ax = d.axes(LEFT, 34, edge - LEFT, 210)
         across = _axis(ax, series, True)
         powers(ax, [*(v for c in series for v in (c.y.min(), c.y.max())), *(level.value for level in levels)])
         d.text(8, 18, f"F − {optimum} at most, nats", role="muted", size=12)
-        d.text(LEFT + (WIDTH - LEFT - 126) / 2, 286, "reads of the data", role="muted", size=12, anchor="center")
-        ends: list[tuple[float, str, str, bool]] = []
+        d.text(LEFT + (edge - LEFT) / 2, 286, "reads of the data", role="muted", size=12, anchor="center")
+        labels = []
         for level in levels:
             ax.axhline(level.value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-            ends.append((pixel(ax, d, 0, level.value)[1], f"{level.label}\n{number(level.value, 2)}", "muted", False))
+            labels.append(_label((edge, pixel(ax, d, 0, level.value)[1]), level.label, number(level.value, 2), "muted"))
+        paths = [along(ax, d, across(curve.x), curve.y) for curve in series]
+        taken: list[Box] = []
         for curve in series:
             _line(ax, curve, across, dots=len(curve.x) < MANY)
-            x, y = pixel(ax, d, float(across(curve.x[-1:])[0]), float(curve.y[-1]))
-            name, value = curve.label, f"{number(float(curve.x[-1]), 3)} reads"
-            if x > WIDTH - 150:
-                ends.append((y, f"{name}\n{value}", curve.role, True))
+            end = pixel(ax, d, float(across(curve.x[-1:])[0]), float(curve.y[-1]))
+            label = _label(end, curve.label, f"{number(float(curve.x[-1]), 3)} reads", curve.role)
+            size = (0.62 * 12 * max(cells(line) for line in label.lines), 15.0 * len(label.lines))
+            found = beside(end, size, paths, (LEFT, 34, edge + 8, 244), taken) if end[0] < edge - 20 else None
+            if found is None:
+                labels.append(label)
             else:
-                d.text(x + 10, y - 3, name, role=curve.role, size=12, bold=True)
-                d.text(x + 10, y + 11, value, role=curve.role, size=12)
-        end_labels(d, ends, WIDTH - 118, 34, 248)
+                write_label(d, label, *found)
+        side_labels(d, labels, edge + 16, 26, 258)
     says = [
         f"{curve.label}: F − {optimum} is at most {number(float(curve.y[0]), 2)} after {number(float(curve.x[0]), 3)} reads "
         f"of the data, and {number(float(curve.y[-1]), 2)} after {number(float(curve.x[-1]), 3)}."

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chainrule.pictures.axes import (
     LEFT,
     WIDTH,
+    Box,
     Scale,
     SideLabel,
     along,
@@ -22,9 +23,10 @@ from chainrule.pictures.axes import (
     side_labels,
     spread,
     stroke,
+    write_label,
 )
 from chainrule.pictures.style import Drawing, colour, drawing, math_width
-from chainrule.pictures.text import cells, clean, number, shorten, wrapped
+from chainrule.pictures.text import cells, clean, lines_of, number
 
 Floats = NDArray[np.float64]
 # in this order: the first three differ in lightness too, for eyes that see no colours
@@ -359,7 +361,7 @@ def _gaps(
     paths = [along(ax, d, x, gap) for _, x, gap, _ in drawn]
     paths.append(np.column_stack([np.arange(left, edge, 3.0), np.full(len(np.arange(left, edge, 3.0)), y)]))
     room = (right - 20) / (0.62 * 12)
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[Box] = []
     for k, (label, x, gap, note) in enumerate(drawn):
         role = _ROLES[k % len(_ROLES)]
         stroke(ax, x, gap, role=role, dashes=_DASHES[k % len(_DASHES)] if dashed else "-", width=2.2 if dashed else 1.7)
@@ -367,22 +369,16 @@ def _gaps(
         last = int(under[0]) if len(under) and (gap[under[0] :] < floor).all() else len(x) - 1
         end = pixel(ax, d, float(x[last]), max(float(gap[last]), floor))
         d.dots(np.array([end[0]]), np.array([end[1]]), role=role, size=6)
-        name = _lines(label, room, 2)
-        lines = [*name, *_lines(note or number(float(gap[-1]), 2), room, 3)]
+        name = lines_of(label, room, 2)
+        lines = [*name, *lines_of(note or number(float(gap[-1]), 2), room, 3)]
+        words = SideLabel(*end, lines, role, len(name), float(gap[last]) >= floor or last == len(x) - 1)
         size = (0.62 * 12 * max(cells(line) for line in lines), 15.0 * len(lines))
         found = beside(end, size, paths, (left, top, edge + 8, top + height), taken) if end[0] < edge - 20 else None
         if found is None:
-            labels.append(SideLabel(*end, lines, role, len(name), float(gap[last]) >= floor or last == len(x) - 1))
-            continue
-        for n, line in enumerate(lines):
-            d.text(found[0], found[1] + 12 + 15 * n, line, role=role, size=12, bold=n < len(name))
+            labels.append(words)
+        else:
+            write_label(d, words, *found)
     side_labels(d, labels, edge + 16, top - 10, top + height + 10)
-
-
-def _lines(text: str, room: float, most: int) -> list[str]:
-    """Break a text into at most so many lines of `room` cells; the last is shortened where that is too little."""
-    lines = wrapped(text, room)
-    return lines if len(lines) <= most else [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]), room)]
 
 
 def _told_gap(label: str, x: Floats, gap: Floats, unit: str, within: float) -> str:
@@ -461,7 +457,7 @@ def _part(
             continue
         role = _ROLES[k % len(_ROLES)]
         stroke(ax, across(x), y, role=role, dashes=_DASHES[k % len(_DASHES)], width=2.2)
-        name = _lines(label, (_CENTERING - 20) / (0.62 * 12), 2)
+        name = lines_of(label, (_CENTERING - 20) / (0.62 * 12), 2)
         end = pixel(ax, d, float(across(x[-1:])[0]), float(y[-1]))
         labels.append(SideLabel(*end, [*name, number(float(y[-1]), 4)], role, len(name)))
         says.append(f"{clean(label)}: {unit} is {number(float(y[0]), 4)} at epoch {number(float(x[0]))} and "

@@ -139,6 +139,12 @@ def wrapped(text: str, width: float) -> list[str]:
     return lines + [line] * bool(line)
 
 
+def lines_of(text: str, width: float, most: int) -> list[str]:
+    """Break a text into at most so many lines of `width` cells; the last is shortened where that is too little."""
+    lines = wrapped(text, width)
+    return lines if len(lines) <= most else [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]), width)]
+
+
 def tex_number(value: float | None, digits: int = 4, *, factor: bool = False) -> str:
     """Write a number for a formula; as a factor of a product a negative one gets parentheses."""
     text = number(value, digits)
