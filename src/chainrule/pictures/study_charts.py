@@ -179,7 +179,7 @@ class _RateParts:
     def losses(self, top: float, optimum: float, scale: Scale) -> None:
         """Draw F over the epochs, from the optimum up; what leaves the picture at the top gets an arrow."""
         d, right = self.d, self.left + self.wide
-        d.text(8, top - 16, "F, nats", role="muted", size=12)
+        d.text(8, top - 16, "objective F, nats", role="muted", size=12)
         ax = d.axes(self.left, top, self.wide, _LOSSES)
         across = epochs_axis(ax, self.last)
         ax.set_xticklabels([])
