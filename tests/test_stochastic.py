@@ -363,6 +363,27 @@ def test_expected_smoothness_is_what_the_batches_show(with_intercept, rng):
     assert expected_smoothness(curvature, of_row, 7, 1) == pytest.approx(of_row)
 
 
+@pytest.mark.parametrize("size", [1, 10, 203])
+def test_two_runs_on_the_same_batches_never_move_apart_at_the_limit(size, table, rng):
+    X, y = table
+    rows = rows_of(X, y, rng.exponential(size=203), "center")
+    how = dict(alpha=0.05, fit_intercept=True, batches=Batches(size, 1, "constant"))
+    curvature = largest_curvature(rows.moments(), rows.units, 0.05)
+    of_row = 0.25 * rows.largest_pull(True) + 0.05
+    rate = 2.0 / expected_smoothness(curvature, of_row, 203, size)
+    for k in range(20):
+        (w, b), (v, c) = ((rng.normal(size=5) * 10.0 ** (k / 10 - 1), rng.normal()) for _ in range(2))
+        before = np.square(w - v).sum() + (b - c) ** 2
+        after = []
+        for epoch in range(1 if size == 203 else 50):
+            (w_then, b_then), (v_then, c_then) = (
+                rows.descend(p, q, **how, rate=rate, epoch=epoch, first=0, end=1) for p, q in ((w, b), (v, c))
+            )
+            after.append(np.square(w_then - v_then).sum() + (b_then - c_then) ** 2)
+        # of single rows, and of all, each update; of batches the mean
+        assert (np.mean(after) if size == 10 else np.max(after)) <= before * (1 + 1e-12)
+
+
 def test_the_largest_pull_is_the_same_with_and_without_weights(table):
     X, y = table
     for standardize in (None, "scale", "center"):
