@@ -431,6 +431,12 @@ def test_a_rate_above_what_is_known_to_be_stable_is_said(table):
     assert fit(X, y, max_reads=1, batch_size=50).learning_rate_limit > limit
 
 
+def test_a_rate_far_below_is_told_to_grow(table):
+    with pytest.warns(NotConvergedWarning, match="the steps are short: take a larger learning_rate, or 'auto'"):
+        result = chainrule.fit(*table, method="sgd", learning_rate=1e-6, max_reads=30)
+    assert result.reason == "max_reads"
+
+
 def test_a_penalty_beyond_the_rate_diverges_and_is_stopped(table):
     X, y = table
     with warnings.catch_warnings():

@@ -109,8 +109,8 @@ def _ending(
         needed = _epochs_needed(outcome, floor, options.tol)
     if outcome.reason in ("max_reads", "noise_floor"):
         recent = monitor.recent if monitor.hovers else None
-        decays, above = batches.schedule != "constant", limit if rate > limit else None
-        sentence = of_batches(outcome, certificate, options.tol, recent, needed, decays=decays, above=above)
+        decays = batches.schedule != "constant"
+        sentence = of_batches(outcome, certificate, options.tol, recent, needed, decays=decays, rate=rate, limit=limit)
     else:
         sentence = message(outcome, certificate, options.tol, rate, limit, needed)
     return Ending(

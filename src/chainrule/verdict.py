@@ -19,6 +19,7 @@ from chainrule.solvers import Outcome
 Finding = tuple[type[ChainruleWarning], str]
 MOST = 1e9  # epochs that anyone would run
 MANY_TIMES = 3.0  # as many epochs more than were run: there are better ways than more of them
+MUCH_SMALLER = 0.025  # of the limit: a tenth of the automatic rate of mini-batches
 ROUNDING = 4.0  # times the certificate's noise: a gap as small is rounding
 
 
@@ -55,12 +56,13 @@ def of_batches(
     epochs_needed: float,
     *,
     decays: bool,
-    above: float | None = None,
+    rate: float,
+    limit: float,
 ) -> str:
     """One sentence with the numbers: how a run of mini-batches ended before tol, and what to do.
 
     hovering: the gaps of the last epochs, where they no longer fall. epochs_needed: NaN where it is not known. decays: the
-    learning rate falls. above: what is known to be stable, where the learning rate is above it.
+    learning rate falls from `rate`. limit: what is known to be stable.
     """
     text = f"stopped after {epochs(outcome.n_epochs)}, before tol {tol:.2g}: {certificate.sentence.rstrip('.')}"
     if certificate.gap <= ROUNDING * certificate.noise:
@@ -71,8 +73,8 @@ def of_batches(
         low, high = float(hovering.min()), float(hovering.max())
         span = f"in the last {epochs(len(hovering))} this bound went up and down from {low:.2g} to {high:.2g}"
         text = f"{text}; {'F shows no clear fall' if decays else 'F no longer falls'}: {span}"
-        if above is not None:
-            return f"{text} ({best}): take a learning_rate below {floor_digits(above)}, or 'auto', or {newton}"
+        if rate > limit:
+            return f"{text} ({best}): take a learning_rate below {floor_digits(limit)}, or 'auto', or {newton}"
         if outcome.reason != "noise_floor":
             return f"{text} ({best}): raise max_reads, or {newton}"
         less = "take schedule='inverse', a smaller learning_rate or a larger batch_size for less of it"
@@ -80,6 +82,8 @@ def of_batches(
     if epochs_needed > 1e15:
         return f"{text}; at the trend seen it would not get there: take a larger learning_rate, or 'auto', or {newton}"
     if np.isnan(epochs_needed):
+        if rate < MUCH_SMALLER * limit:
+            return f"{text}; the steps are short: take a larger learning_rate, or 'auto', or {newton}"
         so_far = "" if decays else "; how far it falls at a constant rate is not known"
         return f"{text}{so_far}: raise max_reads, or {newton}"
     ways = [f"raise max_reads to about {_rounded(outcome.n_epochs + epochs_needed)}"] if epochs_needed < MOST else []
