@@ -1,6 +1,7 @@
 """`chainrule certify`: how far anyone's coefficients are from the optimum."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ def test_order_header_and_delimiter_do_not_matter(run, penguins, problem, tmp_pa
     one = write_coefficients(tmp_path / "a.csv", names, w, -21.0)
     two = tmp_path / "b.csv"
     lines = [f"{name};{value}; 0.1" for name, value in zip(names[::-1], w[::-1], strict=True)]
-    two.write_text("\ufeff" + "\n".join([*lines, "", "CONST;-21.0;0.5"]) + "\n", encoding="utf-8")
+    head = "Term;Estimate;Std. Error"
+    two.write_text("\ufeff" + "\n".join([head, *lines, "", "CONST;-21.0;0.5"]) + "\n", encoding="utf-8")
     told = [json.loads(run("certify", path, penguins, *WORDS, "--json").out) for path in (one, two)]
     assert told[0]["coefficients"] == told[1]["coefficients"]
     assert told[0]["certificate"]["gap"] == told[1]["certificate"]["gap"]
@@ -153,6 +155,25 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
         ("name,w\nintercept,1\nx,2\nu,3\ny,4\n", ["column y of the table is not used here"]),
         ("x,u,level=b\n1,2,3\n", ["no row called intercept"]),
         ("x,u\n1,2\n3,4\n", ["1 is where a name should be", "a line for each coefficient"]),
+        (
+            "name,pvalue,se\nx,1,2\nu,3,4\nconst,5,6\n",
+            ["no column called coef", "only name, pvalue, se", "call the one"],
+        ),
+        ("name,pvalue\nx,1\nu,3\nconst,5\n", ["no column called coef", "only name, pvalue"]),
+        ("name,coef,Coefficient\nx,1,2\nu,3,4\n", ["columns coef and Coefficient", "keep one"]),
+        ("x,1,2\nu,3,4\nconst,5,6\n", ["3 columns and no head", "name,coef,se"]),
+        ("name,coef\nx,1,000\nu,3\nconst,5\n", ["line 2 has 3 cells and line 1 has 2", "1000.5"]),
+        ("name,coef,se\nx,1,2\nu,,2\nconst,5,6\n", ["line 3", "coefficient of u is no number"]),
+        ("name,coef\nx,1_0\nu,3\nconst,5\n", ["coefficient of x is no number: 1_0"]),
+        ("name,coef\nx,\u0663\nu,3\nconst,5\n", ["coefficient of x is no number"]),
+        ("name,coef\nx,1\nu,3\nconst,1e999\n", ["coefficient of const is not finite"]),
+        ('name,coef\nx,1\n"u,3\nconst,5\n', ["line 3", "quote is opened and never closed"]),
+        (
+            'name,coef\nx,1\n"u,3\n' + "const,5\n" * 20_000,
+            ["line 3", "more than 131,072 characters", "close its quote"],
+        ),
+        ("name,coef\n" + "x" * 200_000 + ",1\n", ["line 2", "more than 131,072 characters"]),
+        ('{"name": 1}', ["a name and a number"]),
     ],
 )
 def test_bad_coefficients_are_one_sentence(run, tmp_path, text, parts):
@@ -201,6 +222,23 @@ def test_mistakes_in_options(run, penguins, tmp_path):
         ",coef\n{pairs}",
         ",name,coef\n{numbered}",  # DataFrame.to_csv
         '"","x"\n{pairs}',  # R: write.csv
+        '"","name","x"\n{from_1}',  # R: write.csv of a data frame
+        '"x"\n{pairs}',  # R: write.table(sep=",")
+        '"","Estimate","Std. Error","z value","Pr(>|z|)"\n{summary}',  # R: write.csv of a summary's coefficients
+        '"Estimate","Std. Error","z value","Pr(>|z|)"\n{summary}',  # R: write.table of them
+        '"","values","ind"\n{stacked}',  # R: write.csv of stack(coef(model))
+        "term,estimate,std.error,statistic,p.value\n{summary}",  # R: broom
+        ",coef,std err,z,P>|z|,[0.025\n{summary}",  # statsmodels
+        ",Coef.,Std.Err.,z,P>|z|,[0.025\n{summary}",
+        "Name\tCoef.\tStd. Error\tz\tPr(>|z|)\n{tabbed}",  # Julia
+        "\tcoef\tse\tz\tp\n{tabbed}",
+        "name,std_err,coef\n{last}",
+        "name,pvalue,coefficient\n{last}",
+        "coefficient,value,estimate\n{last}",  # the first has the names
+        "coef,name\n{swapped}",
+        "{swapped}",
+        "0,1\n{pairs}",  # DataFrame.to_csv(index=False) of pairs
+        "name,coef,,\n{trailing}",  # a sheet's empty columns
         "{names}\n{values}\n",
         ",{names}\n0,{values}\n",  # DataFrame.to_csv of one row
     ],
@@ -214,6 +252,13 @@ def test_files_of_other_tools_are_read(run, penguins, problem, tmp_path, text):
         text.format(
             pairs="".join(pairs),
             numbered="".join(f"{k},{pair}" for k, pair in enumerate(pairs)),
+            from_1="".join(f'"{k}",{pair}' for k, pair in enumerate(pairs, start=1)),
+            summary="".join(f"{name},{value},0.5,-2,0.04\n" for name, value in entries.items()),
+            tabbed="".join(f"{name}\t{value}\t0.5\t-2\t0.04\n" for name, value in entries.items()),
+            last="".join(f"{name},0.5,{value}\n" for name, value in entries.items()),
+            stacked="".join(f'"{k}",{value},"{name}"\n' for k, (name, value) in enumerate(entries.items(), start=1)),
+            swapped="".join(f"{value},{name}\n" for name, value in entries.items()),
+            trailing="".join(f"{name},{value},,\n" for name, value in entries.items()),
             names=",".join(entries),
             values=",".join(entries.values()),
         )
@@ -233,3 +278,83 @@ def test_the_coefficient_of_a_constant_column_joins_the_intercept(run, tmp_path,
     assert (told["coefficients"][0]["w"], told["intercept"]["b"]) == (0.25, b)
     assert "column one is constant: its coefficient times 3 is added to the intercept" in outcome.err
     assert told["notes"][-1].startswith("column one is constant")
+
+
+@pytest.mark.parametrize("columns", ["coef,std err", "pvalue,coef"])
+def test_a_note_says_which_column_was_taken(run, penguins, problem, tmp_path, columns):
+    path = tmp_path / "c.csv"
+    path.write_text(f"name,{columns}\n" + "".join(f"{name},0.25,0.25\n" for name in ["const", *problem[2]]))
+    outcome = run("certify", path, penguins, *WORDS, "--json")
+    assert "the coefficients are those in column coef" in json.loads(outcome.out)["notes"][-1]
+    assert "the coefficients are those in column coef" in outcome.err
+
+
+def test_columns_called_by_numbers_and_like_heads(run, tmp_path):
+    table, path = tmp_path / "t.csv", tmp_path / "c.csv"
+    table.write_text(
+        "0,1,weight,y\n" + "".join(f"{k % 7},{k % 5},{k % 4},{'no' if k % 3 else 'yes'}\n" for k in range(40))
+    )
+    for text in (
+        ",coef\n0,1\n1,0\nweight,2\nconst,5\n",
+        ",name,coef\n0,0,1\n1,1,0\n2,weight,2\n3,const,5\n",
+        "weight,2\n1,0\n0,1\nconst,5\n",
+        "0,1,weight,const\n1,0,2,5\n",
+    ):
+        path.write_text(text)
+        told = json.loads(run("certify", path, table, "--target", "y", "--json").out)
+        assert {entry["name"]: entry["w"] for entry in told["coefficients"]} == {"0": 1.0, "1": 0.0, "weight": 2.0}
+        assert told["intercept"]["b"] == 5.0
+
+
+def through_a_pipe(run, data, *words):
+    """Run the command line with its first file a pipe that gives these bytes, as a shell's <(...) does."""
+    outlet, inlet = os.pipe()
+    try:
+        with os.fdopen(inlet, "wb") as file:  # a pipe holds 64 KiB
+            file.write(data)
+        return run("certify", f"/dev/fd/{outlet}", *words)
+    finally:
+        os.close(outlet)
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="needs /dev/fd")
+def test_coefficients_come_through_a_pipe(run, penguins, problem, tmp_path):
+    path = write_coefficients(tmp_path / "c.csv", problem[2], [-1.5, -6.0, 0.2, 0.0035], -21.0)
+    told = [
+        json.loads(outcome.out)
+        for outcome in (
+            run("certify", path, penguins, *WORDS, "--json"),
+            through_a_pipe(run, path.read_bytes(), penguins, *WORDS, "--json"),
+        )
+    ]
+    assert told[0]["coefficients"] == told[1]["coefficients"]
+    assert_mistake(through_a_pipe(run, b"", penguins, *WORDS), "is empty")
+    model = tmp_path / "m.safetensors"
+    run("fit", penguins, *WORDS, "--out", model, "--quiet")
+    assert_mistake(through_a_pipe(run, model.read_bytes(), penguins), "is a model", "name of its file")
+
+
+def test_a_trace_is_called_a_trace(run, penguins, tmp_path):
+    model = tmp_path / "m.safetensors"
+    run("fit", penguins, *WORDS, "--out", model, "--quiet")
+    (trace,) = (path for path in tmp_path.iterdir() if path.name.endswith(".trace"))
+    for words in ((), WORDS):
+        assert_mistake(run("certify", trace, penguins, *words), "is a trace and not a model")
+
+
+def test_notes_are_on_rows_that_are_measured(run, tmp_path):
+    table, path, model = tmp_path / "t.csv", tmp_path / "c.csv", tmp_path / "m.safetensors"
+    lines = [f"{k % 7},{k % 5},{'no' if k % 3 else 'yes'},1" for k in range(40)]
+    # without a label, or without weight
+    table.write_text("\n".join(["x,u,y,s", *lines, ",1,,1", "1,,yes,0"]) + "\n")
+    path.write_text("x,0.5\nu,0.5\nconst,-1\n")
+    how = ("--target", "y", "--weights", "s")
+    run("fit", table, *how, "--out", model, "--quiet")
+    for words in ((path, table, *how), (model, table)):
+        told = json.loads(run("certify", *words, "--json").out)
+        assert told["notes"] == []
+    # measured by the model, as no row of its own was
+    other = tmp_path / "o.csv"
+    other.write_text("\n".join(["x,u,y,s", *lines, ",1,yes,1", "1,,,1"]) + "\n")
+    (note,) = json.loads(run("certify", model, other, "--json").out)["notes"]
+    assert note.startswith("column x: 1 row misses it")
