@@ -1,6 +1,7 @@
 """`chainrule certify`: how far anyone's coefficients are from the optimum of a table."""
 
 import math
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from chainrule import screen
 from chainrule.certificate import Certificate, downward, upward
 from chainrule.cli import DONE, NOT_STRICT
-from chainrule.cli.coefficients import Places, read_coefficients
+from chainrule.cli.coefficients import Places, is_models_start, read_coefficients, read_text
 from chainrule.cli.documents import SCHEMA_VERSION, proven_digits
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
@@ -158,13 +159,17 @@ def is_model(path: Path) -> bool:
     if path.suffix == ".safetensors":
         return True
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            return False  # what a pipe gives can be read but once
         with path.open("rb") as file:
-            return file.read(9)[8:] == b"{"
+            return is_models_start(file.read(9))
     except OSError as error:
         raise InputError(f"can't read {path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _of_model(request: CertifyRequest) -> Audited:
+    model = load_model(request.coefficients)
     given = {
         "--target": request.target, "--positive": request.positive, "--features": request.features,
         "--drop": request.drop, "--weights": request.weights,
@@ -172,15 +177,19 @@ def _of_model(request: CertifyRequest) -> Audited:
     for option, value in given.items():
         if value is not None:
             raise InputError(f"{request.coefficients} says itself what {option} is: leave {option} out")
-    model = load_model(request.coefficients)
-    design = encode(model.schema, read_for(model, request.table, request.na), need_target=True)
+    table = read_for(model, request.table, request.na)
+    design = encode(model.schema, table, need_target=True)
     rows, of_training = rows_of_training(model, design)
+    notes = design.notes
+    measured = rows if design.weights is None else rows[design.weights[rows] > 0]
+    if notes and len(measured) < len(design.X):  # some may be on rows that aren't measured
+        notes = encode(model.schema, table.take(measured), need_target=True).notes
     standardized = (model.scale != 1) | (model.center != 0)
     return Audited(
         schema=model.schema,
         design=design,
         rows=rows,
-        notes=design.notes if of_training else (*model.schema.notes, *design.notes),
+        notes=(*model.schema.notes, *notes) if of_training else notes,
         of_training=of_training,
         w=model.w,
         b=model.b,
@@ -190,6 +199,7 @@ def _of_model(request: CertifyRequest) -> Audited:
 
 
 def _of_table(request: CertifyRequest) -> Audited:
+    text = read_text(request.coefficients)
     if request.target is None:
         raise InputError(
             f"{request.coefficients} is no model of chainrule, so --target must say which column is learned"
@@ -209,12 +219,12 @@ def _of_table(request: CertifyRequest) -> Audited:
     single = constants(
         table, trained, [*schema.feature_names, schema.target, *([schema.weights] if schema.weights else [])]
     )
-    w, b, folded = read_coefficients(request.coefficients, Places.of(schema, table.column_names, single))
+    w, b, folded = read_coefficients(request.coefficients, text, Places.of(schema, table.column_names, single))
     return Audited(
         schema=schema,
         design=design,
         rows=rows,
-        notes=(*prepared.notes, *folded),
+        notes=(*schema.notes, *folded),  # those of the design are on rows that aren't measured
         of_training=False,
         w=w,
         b=b,

@@ -44,7 +44,11 @@ Table = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet fil
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file written by chainrule fit.")]
 CoefficientsFile = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="Model file written by chainrule fit, or a CSV file of names and numbers."),
+    typer.Argument(
+        metavar="MODEL",
+        help="Model file written by chainrule fit, or a CSV file of names and numbers; of more columns, that called "
+        "coef, estimate, weight or alike.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[
