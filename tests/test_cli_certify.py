@@ -173,6 +173,9 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
             ["line 3", "more than 131,072 characters", "close its quote"],
         ),
         ("name,coef\n" + "x" * 200_000 + ",1\n", ["line 2", "more than 131,072 characters"]),
+        ("# made by a tool\nname,coef\nx,1\nu,3\nconst,5\n", ["line 1 must have a name and a number"]),
+        ("x,u,const\n1,3\n", ["3 names above 2 numbers"]),
+        ("x,u,const\n1,three,5\n", ["coefficient of u is no number: three"]),
         ('{"name": 1}', ["a name and a number"]),
     ],
 )
@@ -241,6 +244,8 @@ def test_mistakes_in_options(run, penguins, tmp_path):
         "name,coef,,\n{trailing}",  # a sheet's empty columns
         "{names}\n{values}\n",
         ",{names}\n0,{values}\n",  # DataFrame.to_csv of one row
+        ",{names}\ncoef,{values}\n",
+        "{names}\n1,{values}\n",  # R: write.table of one row
     ],
 )
 def test_files_of_other_tools_are_read(run, penguins, problem, tmp_path, text):

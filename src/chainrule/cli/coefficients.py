@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.tables.words import near, shown, some
+from chainrule.tables.words import counted, near, shown, some
 
 if TYPE_CHECKING:
     from chainrule.tables import Schema
@@ -175,7 +175,7 @@ def _pairs(path: Path, text: str, known: set[str]) -> tuple[list[tuple[int, str,
     rows = _rows(path, text)
     if not rows:
         raise InputError(f"{path} is empty: give {LAYOUT}, and one for the intercept")
-    wide = _in_two_lines(rows, known)
+    wide = _in_two_lines(path, rows, known)
     if wide is not None:
         return wide, []
     rows = _with_whole_head(rows)
@@ -204,20 +204,26 @@ def _pairs(path: Path, text: str, known: set[str]) -> tuple[list[tuple[int, str,
     return list(zip(lines, columns[name], columns[number], strict=True)), notes
 
 
-def _in_two_lines(rows: list[Row], known: set[str]) -> list[tuple[int, str, str]] | None:
+def _in_two_lines(path: Path, rows: list[Row], known: set[str]) -> list[tuple[int, str, str]] | None:
     """Read a line of names above a line of numbers; None where that is not what it is."""
-    if len(rows) != 2 or len(rows[0][1]) != len(rows[1][1]):
+    if len(rows) != 2:
         return None
     (_, names), (line, cells) = rows
     if (
         names[0] == "" and len(names) > 2 and not known.isdisjoint(names)
     ):  # a data frame's one row, by number or by name
         names, cells = names[1:], cells[1:]
-    are_numbers = all(_number(cell) is not None for cell in cells)
-    are_known = all(_is_known(name, known) for name in names)
-    if len(names) < 2 or not (are_known or (are_numbers and (len(names) > 2 or not known.isdisjoint(names)))):
-        return None
-    return [(line, name, cell) for name, cell in zip(names, cells, strict=True)]
+    elif len(cells) == len(names) + 1 and (cells[0] == "1" or _number(cells[0]) is None):  # R's write.table
+        cells = cells[1:]
+    are_known = len(names) > 1 and all(_is_known(name, known) for name in names)
+    if are_known and len(names) != len(cells):
+        raise InputError(
+            f"{path} has {len(names)} names above {counted(len(cells), 'number')}: give each name its number"
+        )
+    are_numbers = len(names) == len(cells) and all(_number(cell) is not None for cell in cells)
+    if are_known or (are_numbers and (len(names) > 2 or not known.isdisjoint(names))):
+        return [(line, name, cell) for name, cell in zip(names, cells, strict=True)]
+    return None
 
 
 def _with_whole_head(rows: list[Row]) -> list[Row]:
@@ -225,7 +231,8 @@ def _with_whole_head(rows: list[Row]) -> list[Row]:
     (line, head), body = rows[0], rows[1:]
     is_short = bool(body) and all(len(cells) == len(head) + 1 for _, cells in body)
     if is_short and all(_number(cell) is None and _plain(cell) not in NAMES for cell in head):
-        return [(line, ["", *head]), *body]
+        is_comment = all(_number(cell) is None for cell in body[0][1])  # above the head
+        return rows if is_comment else [(line, ["", *head]), *body]
     return rows
 
 
