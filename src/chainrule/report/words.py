@@ -139,7 +139,7 @@ def rate_bar(result: Mapping[str, Any], learned: Learned | None = None) -> dict[
     """Place the learning rate and its limits, everywhere and where the run ended, on a common scale, in percent."""
     rate, limit = result.get("learning_rate"), result.get("learning_rate_limit")
     if rate and result.get("method") == "sgd":
-        return {"rate": rate, "batches": batches_told(result)}
+        return {"rate": rate, "batches": batches_told(result), "told": ""}
     if not rate or not limit:
         return None
     curvature = None if learned is None or learned.gradients is None else learned.gradients.curvature
