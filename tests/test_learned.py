@@ -182,6 +182,28 @@ def test_progress_counts_epochs_to_half_of_the_way_and_to_the_optimum(recipe):
     assert [t.epoch for t in p.half_times] == sorted(t.epoch for t in p.half_times)
 
 
+def test_newton_on_samples_is_measured_from_its_first_step_on_all_rows():
+    r = np.random.default_rng(3)
+    X = r.normal(size=(100_000, 3))
+    result = chainrule.fit(X, r.random(100_000) < sigmoid(X.sum(axis=1)))
+    columns = result.trace.columns
+    assert columns["share"][0] < 1
+    p = progress_of(result, np.ones(3))
+    k = np.flatnonzero(columns["share"] >= 1)[0]
+    assert (p.whole, p.start, p.halfway) == (columns["epoch"][k], columns["objective"][k], None)
+
+
+def test_gradients_of_columns_of_any_size_are_found():
+    training = trained(Recipe(), weights=None)
+    g = gradients_of(training_rows(training), training.result)
+    X = training.prepared.design.X * 1e-200
+    design = dataclasses.replace(training.prepared.design, X=X)
+    tiny = train(dataclasses.replace(training.prepared, design=design), Recipe())
+    np.testing.assert_allclose(
+        gradients_of(training_rows(tiny), tiny.result).shares[0], g.shares[0], rtol=1e-9, atol=1e-12
+    )
+
+
 def test_a_rate_above_the_limit_is_told_by_the_epochs_that_raised_the_objective():
     training = trained(Recipe(learning_rate=50.0, epochs=20, alpha=0.001))
     F = training.result.trace.columns["objective"]
@@ -293,7 +315,7 @@ def test_maps_are_of_round_epochs_and_the_last(last, stride, epochs):
 
 
 PROGRESS = Progress(
-    unit="epoch", last=400, stride=1, start=0.6931, end=0.3, floor=0.2999, infimum=False, halfway=9, near=120, least_left=0.0,
+    unit="epoch", last=400, stride=1, whole=0, start=0.6931, end=0.3, floor=0.2999, infimum=False, halfway=9, near=120, least_left=0.0,
     rises=0, half_times=(HalfTime("a<b>", 3), HalfTime("c", 3), HalfTime("d", 80)),
     held_out=HeldOutProgress(60, 0.41, 0.45, True),
 )  # fmt: skip
@@ -314,6 +336,8 @@ def test_what_training_did_not_gain_is_not_said():
         ({"near": None, "end": 0.35}, "took 9 epochs, and after 400 epochs 0.05010 nats are left."),
         ({"near": None, "halfway": None, "end": 0.65}, "its optimum; after 400 epochs 0.3501 nats are left."),
         ({"floor": None}, "The objective fell from 0.69310 to 0.30000 nats."),
+        ({"whole": 7, "unit": "step", "start": 0.3}, "The steps before step 7 read samples of the rows; that one, on all rows, "),
+        ({"whole": 7, "unit": "step", "start": 0.3}, "was 0.00010 nats above its optimum."),
         ({"near": 0}, "The objective began within 0.001 nats of its optimum."),
         ({"rises": 3}, "It rose in 3 of the 400."),
         ({"rises": 3, "stride": 4}, "It rose in 3 of the epochs kept."),

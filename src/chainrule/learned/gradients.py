@@ -112,7 +112,7 @@ def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
     columns = np.ones(rows.n_features, dtype=np.bool_) if is_newton else (theirs.center != 0) | (theirs.scale != 1)
     if columns.any():
         rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
-    alpha = result.alpha * (theirs.scale / rows.units.scale) ** 2
+    alpha = result.alpha * (theirs.scale / rows.units.scale) ** 2 if result.alpha else 0.0
     objective = Objective(rows, alpha, result.fit_intercept)
 
     def here(k: int) -> tuple[Floats, float]:

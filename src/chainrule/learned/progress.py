@@ -51,12 +51,14 @@ class Progress:
         "epoch", or "step" of Newton's method.
     last, stride : int
         The last epoch, and which of them the trace keeps: numbers of epochs below are of those kept.
+    whole : int
+        The first epoch that read all rows, 0 but for Newton's method on samples; None where none did.
     start, end : float
-        F, in nats, of the first and the last epoch that read all rows; None where none did.
+        F, in nats, of that epoch and of the last that read all rows.
     floor : float
         A lower bound on F*, where it is near F*; else None. infimum : nothing attains it.
     halfway : int
-        The first epoch with F at most half-way between `start` and `floor`; None where it is not known.
+        The first epoch with F at most half-way between that of epoch 0 and `floor`; None where it is not known.
     near : int
         The first epoch proven to be at most `NEAR` nats above F*; None where none is.
     least_left : float
@@ -72,6 +74,7 @@ class Progress:
     unit: str
     last: int
     stride: int
+    whole: int | None
     start: float | None
     end: float | None
     floor: float | None
@@ -107,7 +110,7 @@ def progress_of(result: Result, deviations: ArrayLike) -> Progress:
     is_infimum = proven.kind not in ("bound", "reduced")
     floor = _floor(result, start)
     halfway = None
-    if floor is not None and start is not None:
+    if floor is not None and start is not None and whole[0]:
         halfway = _first(epochs, F - floor <= (start - floor) / 2)
     gap = np.where(whole, trace.columns["gap"], np.inf)
     if floor is not None:
@@ -116,6 +119,7 @@ def progress_of(result: Result, deviations: ArrayLike) -> Progress:
         unit="step" if result.method == "newton" else "epoch",
         last=int(epochs[-1]),
         stride=trace.stride,
+        whole=int(epochs[known[0]]) if len(known) else None,
         start=start,
         end=end,
         floor=floor,

@@ -89,6 +89,14 @@ def _way(p: Progress) -> str:
     if p.start is None or p.end is None:
         return ""
     goal = "its infimum" if p.infimum else "its optimum"
+    if p.whole:
+        said = f"The {p.unit}s before {p.unit} {p.whole:,} read samples of the rows"
+        left = None if p.floor is None else p.start - p.floor
+        return (
+            f"{said}."
+            if left is None
+            else f"{said}; that one, on all rows, was {number(left, 2)} nats above {goal}{_rises(p)}."
+        )
     near = f"{NEAR:g} nats"
     if p.floor is None:
         if p.end >= p.start:
@@ -130,7 +138,7 @@ def _half_times(p: Progress) -> str:
     if len(times) == 1:
         name = _name(times[0].name)
         return f"The weight of {name} was past half of the way to its final value, to stay there, {soon}{latest}."
-    those = f"{len(times)} weights with at least a tenth of the strongest’s effect"
+    those = f"{len(times):,} weights with at least a tenth of the strongest’s effect"
     goal = "past half of the way to their final values, to stay there"
     if times[0].epoch == times[-1].epoch:
         return f"The {those} were {goal}, {soon}{latest}."
@@ -160,7 +168,7 @@ def _gradient(g: Gradients | None) -> str:
     def leader(k: int) -> str:
         return _name(g.names[leaders[k]])
 
-    start, end = (percent(float(shares[some[k]].max()), 0) for k in (0, -1))
+    start, end = (f"{number(100 * float(shares[some[k]].max()), 2)}%" for k in (0, -1))
     said = f"The largest share of the gradient is that of {leader(0)} at the start, {start}"
     if len(turns) == 1:
         said += f", and to the end, {end}"
