@@ -315,8 +315,8 @@ def test_maps_are_of_round_epochs_and_the_last(last, stride, epochs):
 
 
 PROGRESS = Progress(
-    unit="epoch", last=400, stride=1, whole=0, start=0.6931, end=0.3, floor=0.2999, infimum=False, halfway=9, near=120, least_left=0.0,
-    rises=0, half_times=(HalfTime("a<b>", 3), HalfTime("c", 3), HalfTime("d", 80)),
+    unit="epoch", last=400, stride=1, whole=0, start=0.6931, end=0.3, floor=0.2999, infimum=False, halfway=9, near=120,
+    least_left=0.0, rises=0, half_times=(HalfTime("a<b>", 3), HalfTime("c", 3), HalfTime("d", 80)),
     held_out=HeldOutProgress(60, 0.41, 0.45, True),
 )  # fmt: skip
 
@@ -336,7 +336,7 @@ def test_what_training_did_not_gain_is_not_said():
         ({"near": None, "end": 0.35}, "took 9 epochs, and after 400 epochs 0.05010 nats are left."),
         ({"near": None, "halfway": None, "end": 0.65}, "its optimum; after 400 epochs 0.3501 nats are left."),
         ({"floor": None}, "The objective fell from 0.69310 to 0.30000 nats."),
-        ({"whole": 7, "unit": "step", "start": 0.3}, "The steps before step 7 read samples of the rows; that one, on all rows, "),
+        ({"whole": 7, "unit": "step", "start": 0.3}, "The steps before step 7 read samples of the rows; that one, on all rows"),
         ({"whole": 7, "unit": "step", "start": 0.3}, "was 0.00010 nats above its optimum."),
         ({"near": 0}, "The objective began within 0.001 nats of its optimum."),
         ({"rises": 3}, "It rose in 3 of the 400."),
