@@ -19,7 +19,8 @@ from chainrule.solvers import Outcome
 Finding = tuple[type[ChainruleWarning], str]
 MOST = 1e9  # epochs that anyone would run
 MANY_TIMES = 3.0  # as many epochs more than were run: there are better ways than more of them
-MUCH_SMALLER = 0.025  # of the limit: a tenth of the automatic rate of mini-batches
+AUTOMATIC = 0.25  # of the limit of mini-batches
+MUCH_SMALLER = 0.1 * AUTOMATIC
 ROUNDING = 4.0  # times the certificate's noise: a gap as small is rounding
 
 
@@ -80,7 +81,8 @@ def of_batches(
         less = "take schedule='inverse', a smaller learning_rate or a larger batch_size for less of it"
         return f"{text} ({best}), by the noise of mini-batches at a constant rate: {less}, or {newton}"
     if epochs_needed > 1e15:
-        return f"{text}; at the trend seen it would not get there: take a larger learning_rate, or 'auto', or {newton}"
+        larger = "take a larger learning_rate" + (", or 'auto'" if rate < AUTOMATIC * limit else "")
+        return f"{text}; at the trend seen it would not get there: {larger}, or {newton}"
     if np.isnan(epochs_needed):
         if rate < MUCH_SMALLER * limit:
             return f"{text}; the steps are short: take a larger learning_rate, or 'auto', or {newton}"

@@ -78,7 +78,8 @@ def as_options(text: str) -> str:
         text,
     )
     text = text.replace("or use alpha > 0", "or use --alpha > 0")
-    text = re.sub(r"take a larger learning_rate, or 'auto'", "take a larger --learning-rate, or auto", text)
+    text = text.replace("take a larger learning_rate, or 'auto'", "take a larger --learning-rate, or auto")
+    text = text.replace("take a larger learning_rate", "take a larger --learning-rate")
     text = text.replace(
         "take schedule='inverse', a smaller learning_rate", "take --schedule inverse, a smaller --learning-rate"
     )
