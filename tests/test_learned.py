@@ -398,6 +398,7 @@ def test_a_gradient_of_zero_leads_nowhere():
          "curved 40 times as much as the flattest, along which an epoch takes 0.62% off what is left.", "can "),
         (1.0, 2.0, Curvature(8.0, None, "where it ended"), "only a rate above 8 would overshoot there.", "flattest"),
         (3.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "below the limit 8 there, this rate can settle.", "only"),
+        (3.0, 2.0, Curvature(8.0, 40.0, "where it ended"), "below the limit 8 there, this rate doesn’t overshoot.", "settle"),
         (9.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "the limit is 8, and this rate can’t settle there.", "flattest"),
         (9.0, 2.0, Curvature(8.0, 40.0, "at the point returned"), "and this rate overshoots there.", "flattest"),
     ],

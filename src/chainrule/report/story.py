@@ -91,12 +91,9 @@ def _way(p: Progress) -> str:
     goal = "its infimum" if p.infimum else "its optimum"
     if p.whole:
         said = f"The {p.unit}s before {p.unit} {p.whole:,} read samples of the rows"
-        left = None if p.floor is None else p.start - p.floor
-        return (
-            f"{said}."
-            if left is None
-            else f"{said}; that one, on all rows, was {number(left, 2)} nats above {goal}{_rises(p)}."
-        )
+        if p.floor is None:
+            return f"{said}."
+        return f"{said}; that one, on all rows, was {number(p.start - p.floor, 2)} nats above {goal}{_rises(p)}."
     near = f"{NEAR:g} nats"
     if p.floor is None:
         if p.end >= p.start:
@@ -200,7 +197,9 @@ def rates_told(learned: Learned | None, result: Mapping[str, Any]) -> str:
     if rate > curvature.limit:
         return f"{said}the limit is {lower}, and this rate {'can’t settle' if curvature.at_optimum else 'overshoots'} there."
     if rate > limit:
-        said += f"below the limit {lower} there, this rate can settle."
+        said += (
+            f"below the limit {lower} there, this rate {'can settle' if curvature.at_optimum else 'doesn’t overshoot'}."
+        )
     else:
         said += f"only a rate above {lower} {'could not settle' if curvature.at_optimum else 'would overshoot'} there."
     if curvature.condition is None or learned.progress.infimum:
