@@ -218,7 +218,11 @@ def test_endometrial_like_level_is_named(rng):
     assert found.intercept == 0.0
     assert (found.n_separated, found.n_on_plane) == (13, 66)
     assert "every row with NV = 1 is high" in found.sentence
-    assert "alpha > 0, e.g. alpha = 1/m = 0.013 for m rows, or drop the column" in found.sentence
+    assert found.sentence.endswith(
+        "; use alpha > 0, e.g. alpha = 1/m = 0.013 for m rows; without it, more rows or dropping the column help only where "
+        "the classes then overlap."
+    )
+    assert separation(X[:, 1:], y) is None  # as here
     share = y[nv == 0].mean()
     entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
     assert found.loss_infimum_at_most == pytest.approx(entropy * 66 / 79)
@@ -233,7 +237,7 @@ def test_level_of_a_category_is_named_with_its_class(rng):
     found = separation(X, y, names=names, classes=("female", "male"))
     assert found.columns == ("species=Gentoo",)
     assert "species=Gentoo: every row of this level is male" in found.sentence
-    assert "merge the level" in found.sentence
+    assert "dropping the column or merging the level with another help only where" in found.sentence
     y = rng.random(300) < 0.5
     y[level != 2] = False
     found = separation(X, y, names=names, classes=("female", "male"))
@@ -298,11 +302,36 @@ def test_only_three_columns_together_separate(rng):
     assert min(scores(found, X, y)) == 0
     assert found.n_on_plane == (z == 0).sum()
     assert "x1 + 2 x2 - x3 is above 0 only in rows of class 1" in found.sentence
-    assert "or drop one of the columns" in found.sentence
+    assert "dropping some of the columns help only where the classes then overlap" in found.sentence
     y = z > 0.5
     found = separation(X, y)
     assert (found.kind, found.columns) == ("complete", ("x1", "x2", "x3"))
     assert min(scores(found, X, y)) > 0
+
+
+def promises_only_what_holds(found):
+    """Dropping a column is never said to be enough: whether the classes then overlap is for the next fit to tell."""
+    ways = found.sentence.split("use alpha > 0", 1)[1]
+    return "or drop " not in ways and ways.endswith("only where the classes then overlap.")
+
+
+def test_dropping_what_is_named_may_not_do(rng):
+    x = rng.normal(size=60)
+    two = np.column_stack([x, x**3 + 0.1 * np.sign(x), rng.normal(size=60)])  # each of the first two separates
+    copies = np.column_stack([x, rng.normal(size=60), 2 * x])
+    for X in (two, copies):
+        found = separation(X, x > 0)
+        assert len(found.indices) == 1
+        again = separation(np.delete(X, found.indices, axis=1), x > 0)
+        assert again.kind == "complete"
+        assert promises_only_what_holds(found)
+        assert promises_only_what_holds(again)
+    X = rng.normal(size=(20, 12))
+    y = np.arange(20) % 2 == 0
+    found = separation(X, y)
+    assert found.kind == "complete"
+    assert promises_only_what_holds(found)
+    assert any(separation(np.delete(X, j, axis=1), y) is not None for j in found.indices)
 
 
 def test_one_row_flipped_and_its_weight_0(rng):
