@@ -52,7 +52,8 @@ class Certificate:
     digits : (n,)
         Proven significant digits of each w_j.
     r : float
-        Below 1 the optimum is proven to exist and to be unique.
+        Below 1 the optimum is proven to exist and to be unique. For kind "ridge" that of the objective with the ridge, for
+        "reduced" that of the model without the collinear directions: along these other coefficients are as good.
     noise : float
         The gap that rounding alone would leave.
     hessian_rows : str

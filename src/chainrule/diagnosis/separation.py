@@ -50,7 +50,7 @@ class Separation:
     loss_infimum_at_most
         Upper bound on it: rows on the plane at their class shares.
     sentence
-        The cause and one way out.
+        The cause and the ways out.
     """
 
     kind: Literal["complete", "quasi", "undecided"]
@@ -265,24 +265,30 @@ def _sentence(kind: str, findings: list[Finding], n_columns: int, m: int) -> str
         return "all rows are of one class: nothing is to be learned from them."
     shown = "; ".join(finding.text for finding in findings[:3])
     more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
-    ways = f"use alpha > 0, e.g. alpha = 1/m = {1 / m:.2g} for m rows"
     levels = sum(finding.is_level for finding in findings)
-    if levels:
-        ways += ", drop the columns" if len(findings) > 1 else ", drop the column"
-        ways += f", or merge the level{'s' if levels > 1 else ''} with another"
-    elif len(findings) > 1:
-        ways += ", or drop the columns"
+    if len(findings) > 1:
+        fewer = "dropping the columns"
     else:
-        ways += f", or drop {'the column' if n_columns == 1 else 'one of the columns'}"
+        fewer = "dropping the column" if n_columns == 1 else "dropping some of the columns"
+    if levels:
+        fewer += f" or merging the level{'s' if levels > 1 else ''} with another"
+    more_rows = "more rows, " if levels else "more rows or "
     how = "completely" if kind == "complete" else "quasi-completely"
+    ways = _ways_out(m, more_rows + fewer)
     return f"the classes are {how} separated, so no finite coefficients are optimal: {shown}{more}; {ways}."
+
+
+def _ways_out(m: int, others: str) -> str:
+    """Say what helps always, and what may: other columns, not named here, may separate the classes as well."""
+    always = f"use alpha > 0, e.g. alpha = 1/m = {1 / max(m, 1):.2g} for m rows"
+    return f"{always}; without it, {others} help only where the classes then overlap"
 
 
 def _undecided(space: Halfspaces, near: Direction | None, names: tuple[str, str]) -> Separation:
     """Say that rounding hides the answer; `near` is a direction that separates up to rounding."""
     rows = space.rows
     everyone = space.all_rows()
-    way = f"use alpha > 0, e.g. alpha = 1/m = {1 / max(int(everyone.sum()), 1):.2g} for m rows"
+    way = _ways_out(int(everyone.sum()), "more rows or dropping columns")
     direction, intercept, support, plane = np.zeros(rows.n_features), 0.0, [], everyone
     sentence = f"whether a plane separates the classes could not be decided within rounding; {way}."
     if near is not None:
@@ -290,7 +296,7 @@ def _undecided(space: Halfspaces, near: Direction | None, names: tuple[str, str]
         direction[support], intercept = [float(near.v[j]) for j in support], float(near.b)
         plane = everyone & (near.signs == 0)
         text = direction_sentence(space, near, names, not plane.any()).text
-        sentence = f"up to rounding, though not exactly, the classes are separated: {text}; {way}, or drop a column."
+        sentence = f"up to rounding, though not exactly, the classes are separated: {text}; {way}."
     return Separation(
         "undecided",
         direction,
