@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 EPOCHS = 100
 SIZES = (1, 16, 256)
 FALLING = "inverse-sqrt"
+CLEARLY = 2.0  # times nearer
 TO_THE_END = 0.0  # tol: each run goes on to its last epoch
 
 
@@ -313,12 +314,16 @@ def _ends(study: BatchesStudy) -> list[str]:
         return []
     each = ", ".join(f"{_named(run)} {words.number(run.settled, 2)}" for run in finite)
     sentences = [f"over the last tenth of the epochs F is above {study.optimum.name} by, in nats: {each}"]
-    hovering = [run for run in finite if run.schedule == "constant" and run.happened == "hovers"]
-    if hovering:
-        text = f"{words.listed([_named(run) for run in hovering])} stay above by the noise of their updates"
-        sentences.append(text)
+    lowest = min(run.settled for run in finite)
+    noisy = [
+        run
+        for run in finite
+        if run.schedule == "constant" and run.happened == "hovers" and run.settled > CLEARLY * lowest
+    ]
+    if noisy:
+        sentences.append(f"{words.listed([_named(run) for run in noisy])} stay above by the noise of their updates")
         for run in finite:
-            same = [other for other in hovering if other.batch_size == run.batch_size]
-            if run.schedule != "constant" and same and run.settled < 0.5 * same[0].settled:
+            same = [other for other in noisy if other.batch_size == run.batch_size]
+            if run.schedule != "constant" and same and CLEARLY * run.settled < same[0].settled:
                 sentences[-1] += f"; {_named(run)} go down to {words.number(run.settled, 2)}"
     return sentences

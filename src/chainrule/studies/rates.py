@@ -47,8 +47,8 @@ class LearningRateStudy(Study):
         Nats.
     max_epochs, n_rows, n_features : int
     alpha : float
-    is_scaled : bool
-        Whether columns are centred or standardised.
+    may_scale : bool
+        Whether the columns are as they are, and there is an intercept to centre them by.
     notes : tuple of str
         What is to be known of the data.
     """
@@ -67,7 +67,7 @@ class LearningRateStudy(Study):
     n_rows: int
     n_features: int
     alpha: float
-    is_scaled: bool
+    may_scale: bool
     notes: tuple[str, ...]
 
     @property
@@ -188,6 +188,7 @@ def learning_rate(
     optimum, notes = setting.optimum(standardize)
     start, end, hessian = setting.curvature(standardize, optimum)
     local = end.limit if end is not None and math.isfinite(end.limit) else None
+    columns, _ = standardized_columns(standardize, len(setting.names), setting.fit_intercept)
     runs = []
     for rate in _rates(limit, local, own):
         recorder = Recorder(f"rate {words.number(rate)}", progress)
@@ -206,7 +207,7 @@ def learning_rate(
         n_rows=len(setting.y),
         n_features=len(setting.names),
         alpha=setting.alpha,
-        is_scaled=bool(np.any(standardized_columns(standardize, len(setting.names), setting.fit_intercept)[0])),
+        may_scale=setting.fit_intercept and not bool(np.any(columns)),
         notes=notes,
     )
 
@@ -332,7 +333,7 @@ def _reason(study: LearningRateStudy) -> str:
         f"the Hessian's condition number {where} is {words.number(curvature.condition, 2)}: along its flattest direction "
         "gradient descent needs about as many epochs, at any stable rate"
     )
-    ways = [] if study.is_scaled else ["centre and scale the columns (chainrule study scaling)"]
+    ways = ["centre and scale the columns (chainrule study scaling)"] if study.may_scale else []
     if study.optimum.exists:
         ways.append(f"take Newton's method, which read the data {study.optimum.reads:.0f} times")
     return f"{text}; {', or '.join(ways)}" if ways else text
