@@ -10,6 +10,7 @@ import pytest
 
 import chainrule
 from chainrule import InputError, studies
+from chainrule.audit import shared_floors
 from chainrule.losses import sigmoid
 from chainrule.pictures.maps import BANDS, band_of
 from chainrule.studies import words
@@ -107,6 +108,26 @@ def test_runs_are_those_of_fit(rng):
     best = chainrule.fit(X, y)
     assert study.optimum.objective == best.objective
     assert run.objective[-1] - best.objective <= 1e-3 < run.objective[-2] - best.objective
+
+
+def test_what_runs_share_changes_no_number(rng):
+    X, y = a_table(rng, m=60)
+    s = rng.uniform(0.5, 2.0, 60)
+
+    def gaps(X, y, s, **how):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", chainrule.ChainruleWarning)
+            told = chainrule.fit(X, y, sample_weight=s, method="gradient-descent", tol=1e-3, max_reads=9, **how)
+        return told.trace.columns["gap"]
+
+    cases = [(X, y, s, how) for how in ({}, {"alpha": 0.1}, {"standardize": True}, {"alpha": 0.1, "standardize": True})]
+    cases += [(X, 1 - y, s, {}), (X, y, None, {}), (X, y, s[::-1], {}), (X.copy(), y, s, {}), (X, y, 2 * s, {})]
+    alone = [gaps(*case[:3], **case[3]) for case in cases]
+    with shared_floors():
+        together = [gaps(*case[:3], **case[3]) for case in [*cases, *cases]]
+    for a, b, c in zip(alone, together, together[len(cases) :], strict=False):
+        assert b == pytest.approx(a, abs=1e-9)  # floors of one objective differ by their own gaps
+        assert np.array_equal(b, c)
 
 
 def test_a_rate_above_the_limit_of_the_optimum_oscillates(rng):

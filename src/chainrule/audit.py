@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,7 +47,19 @@ class Floor:
 
     @classmethod
     def of(cls, problem: Problem, started: float) -> Floor:
-        """Find it, by Newton from zeros: a few reads. Ctrl-C goes through."""
+        """Find it, by Newton from zeros: a few reads. Ctrl-C goes through. Within `shared_floors` it may be known."""
+        known = _KNOWN.get()
+        if known is None:
+            return cls._found(problem, started)
+        for other, floor in known:
+            if _is_same(other, problem):
+                return floor
+        floor = cls._found(problem, started)
+        known.append((problem, floor))
+        return floor
+
+    @classmethod
+    def _found(cls, problem: Problem, started: float) -> Floor:
         n = problem.rows.n_features
         if n > MAX_HESSIAN_COLUMNS:
             reason = f"{n:,} columns are too many for a Hessian"
@@ -70,6 +85,35 @@ class Floor:
         least, _ = audit_gap(objective, self.high, 0.0, rounding)
         _, most = audit_gap(objective, self.low, 0.0, rounding)
         return least, most
+
+
+_KNOWN: ContextVar[list[tuple[Problem, Floor]] | None] = ContextVar("known floors", default=None)
+
+
+@contextmanager
+def shared_floors() -> Iterator[None]:
+    """Within it, runs of one objective on the same data find their floor once; their reads then count it once too."""
+    before = _KNOWN.set([])
+    try:
+        yield
+    finally:
+        _KNOWN.reset(before)
+
+
+def _is_same(a: Problem, b: Problem) -> bool:
+    """Whether two problems have one objective: the same rows, penalty, intercept and tol, whatever the way there."""
+    one, other = a.options, b.options
+    if (one.alpha, one.fit_intercept, one.tol) != (
+        other.alpha,
+        other.fit_intercept,
+        other.tol,
+    ) or a.rows.X is not b.rows.X:
+        return False
+    if one.alpha and not (a.scaled == b.scaled and np.array_equal(a.columns, b.columns)):
+        return False  # the penalty is on the fit's columns
+    s, t = a.rows.s, b.rows.s
+    weighted = (s is None and t is None) or (s is not None and t is not None and np.array_equal(s, t))
+    return weighted and a.rows.weight_unit == b.rows.weight_unit and np.array_equal(a.rows.y, b.rows.y)
 
 
 def audit(task: Task, floor: Floor | None, w: Vector, b: float) -> Certificate:

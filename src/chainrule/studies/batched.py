@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.audit import shared_floors
 from chainrule.errors import InputError
 from chainrule.inputs import number as checked
 from chainrule.result import Result
@@ -157,6 +158,7 @@ class BatchesStudy(Study):
         return [Panel(lambda: batches_picture(runs, within=self.within), self.conclusions[0])]
 
 
+@shared_floors()
 def batches(
     X: ArrayLike,
     y: ArrayLike,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.audit import shared_floors
 from chainrule.errors import InputError
 from chainrule.held_out import HeldOut
 from chainrule.inputs import number as checked
@@ -231,6 +232,7 @@ def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
     return X, np.repeat([0, 1], PER_CLASS)
 
 
+@shared_floors()
 def centering(
     X: ArrayLike | None = None,
     y: ArrayLike | None = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.audit import shared_floors
 from chainrule.errors import InputError
 from chainrule.inputs import number as checked
 from chainrule.inputs import standardized_columns
@@ -129,6 +130,7 @@ class LearningRateStudy(Study):
         return [Panel(draw, self.conclusions[0])]
 
 
+@shared_floors()
 def learning_rate(
     X: ArrayLike,
     y: ArrayLike,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.audit import shared_floors
 from chainrule.errors import InputError
 from chainrule.inputs import number as checked
 from chainrule.studies import words
@@ -129,6 +130,7 @@ class ScalingStudy(Study):
         return [Panel(lambda: scaling_picture(runs, within=self.within), self.conclusions[0])]
 
 
+@shared_floors()
 def scaling(
     X: ArrayLike,
     y: ArrayLike,
