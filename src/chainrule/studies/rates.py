@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -198,7 +198,7 @@ def learning_rate(
         more = needed(result, optimum, hessian, np.array(recorder.gap), within)
         runs.append(recorder.run(words.number(rate), result, within, more))
     return LearningRateStudy(
-        runs=tuple(runs),
+        runs=_in_step(runs, limit),
         limit=limit,
         local_limit=local,
         optimum=optimum,
@@ -228,6 +228,26 @@ def _rates(limit: float, local: float | None, more: Sequence[float]) -> list[flo
     if local is not None and BEYOND * local > chosen[-1]:
         chosen.append(BEYOND * local)
     return sorted({float(rate) for rate in (*chosen, *more) if 0.0 < rate < math.inf})
+
+
+def _in_step(runs: Sequence[Run], limit: float) -> tuple[Run, ...]:
+    """Bring the estimates of slow runs into line with the run that went furthest.
+
+    Small steps follow one curve, the gradient flow, so that epochs go by 1/rate: what one run shows, or foretells best, tells
+    of the others.
+    """
+    calm = [run for run in runs if run.is_calm and run.reached and run.rate <= limit]
+    seen = [run for run in calm if not run.estimated]
+    if not calm:
+        return tuple(runs)
+    best = min(seen, key=lambda run: run.rate) if seen else min(calm, key=lambda run: run.nearest)
+
+    def told(run: Run) -> Run:
+        if run not in calm or not run.estimated or run is best:
+            return run
+        return replace(run, reached=max(run.n_epochs + 1.0, (best.reached or 0.0) * best.rate / run.rate))
+
+    return tuple(told(run) for run in runs)
 
 
 def objective_words(alpha: float) -> str:
@@ -304,7 +324,7 @@ def _speed(study: LearningRateStudy) -> list[str]:
             text += f"; the rate {words.number(best.rate)} came nearest, to {words.number(best.nearest, 2)}"
         guesses = [run for run in study.runs if run.estimated]
         if guesses:
-            quick = min(guesses, key=lambda run: run.reached or math.inf)
+            quick = min(guesses, key=lambda run: run.nearest)
             text += (
                 f"; the rate {words.number(quick.rate)} would be there after {words.epochs(quick.reached or 0, True)}"
             )
