@@ -171,3 +171,16 @@ def test_an_output_is_never_the_table(run, penguins, tmp_path):
     before = table.read_bytes()
     assert_mistake(run("study", "scaling", table, "--target", "sex", "--out", table), "would overwrite")
     assert table.read_bytes() == before
+
+
+def test_interrupted_study_leaves_nothing(run, tmp_path, monkeypatch):
+    def stop(self, label, epoch, most):
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainrule.screen.study.StudyProgress.__call__", stop)
+    outcome = run("study", "scaling", "--out", tmp_path / "study.svg")
+    assert outcome.code == 130
+    assert outcome.out == ""
+    assert "interrupted" in outcome.err
+    assert not list(tmp_path.iterdir())

@@ -175,7 +175,7 @@ def test_conclusion_says_what_the_numbers_say(rng):
     assert f"he rate {words.number(fastest.rate)} came within 0.001 nats of the optimum first" in study.conclusion
     assert f"after {words.epochs(fastest.reached)}" in study.conclusion
     assert f"2/L_max, is {words.below(study.limit)}" in study.conclusion
-    assert f"2/lambda_max(H(w*)) = {words.below(study.local_limit)}" in study.conclusion
+    assert f"2/lambda_max(H(w*)) = {words.number(study.local_limit)}" in study.conclusion
     loudest = max(run.rate for run in study.runs if run.is_calm)
     assert f"up to {words.number(loudest)} the loss never rose" in study.conclusion
 

@@ -85,7 +85,7 @@ class LearningRateStudy(Study):
 
     def facts(self) -> list[tuple[str, str]]:
         """Say what was studied."""
-        local = [("near the optimum", f"2/lambda_max(H(w*)) = {words.below(self.local_limit or 0.0)}")]
+        local = [("near the optimum", f"2/lambda_max(H(w*)) = {words.number(self.local_limit)}")]
         return [
             ("rows", f"{self.n_rows:,}, {self.n_features:,} columns"),
             ("objective", objective_words(self.alpha)),
@@ -276,7 +276,7 @@ def _stability(study: LearningRateStudy) -> list[str]:
     if not math.isfinite(limit):
         return ["the objective has no curvature at all, so every rate is stable"]
     known = f"the limit that is known before training, 2/L_max, is {words.below(limit)}"
-    local = "" if study.local_limit is None else words.below(study.local_limit)
+    local = "" if study.local_limit is None else words.number(study.local_limit)
     if study.local_limit is not None:
         known += f"; near the optimum, where the Hessian is smaller, it is 2/lambda_max(H(w*)) = {local}"
     early = [run for run in runs if run.is_calm and study.local_limit is not None and run.rate > study.local_limit]
