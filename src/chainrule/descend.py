@@ -159,7 +159,15 @@ class Measure:
 def causes(floor: Floor) -> list[Finding]:
     """Name why there is no single optimum."""
     said = () if floor.ending is None else floor.ending.said
-    return [(kind, text) for kind, text in said if kind in (CollinearityWarning, SeparationWarning)]
+    ends = (
+        f"the columns are collinear, so that other coefficients are as good: {floor.reason}; these are those that the start "
+        "leads to; drop a column of each relation, or use alpha > 0"
+    )
+    return [
+        (kind, ends if kind is CollinearityWarning and floor.kind == "reduced" else text)
+        for kind, text in said
+        if kind in (CollinearityWarning, SeparationWarning)
+    ]
 
 
 def _epochs_needed(objective: Objective, floor: Floor, outcome: Outcome, rate: float, tol: float) -> float:

@@ -217,8 +217,9 @@ def _result(
 def _objective_line(problem: Problem, ending: Ending) -> str:
     """Write the objective; and, of separated classes, the one whose optimum is returned."""
     line = objective_line(problem, ending.units, ending.sum_weights)
-    returned = "; returned is the optimum of F + (1e-8/2) sum (sd_j w_j)^2"
-    return line + returned if ending.certificate.kind == "ridge" else line
+    size = "sd_j" if problem.options.fit_intercept else "rms_j"
+    returned = f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
+    return line + returned if ending.certificate.kind == "ridge" or ending.objective is not None else line
 
 
 def _run(method: str) -> Method:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -140,24 +141,56 @@ class Task:
             state = solver.at(objective, state.w, state.b)
         return outcome, state.with_bound()
 
-    def at(self, w: Vector, b: float) -> NewtonState:
-        """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made."""
-        return Newton(w, b, (), self.class_weights, 0.0).at(self.objective, w, b)
+    def at(self, w: Vector, b: float, on: Objective | None = None) -> NewtonState:
+        """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made.
+
+        on: another objective than the one asked for.
+        """
+        return Newton(w, b, (), self.class_weights, 0.0).at(self.objective if on is None else on, w, b)
+
+    def returned(self, w: Vector, b: float, on: Objective | None = None) -> tuple[NewtonState, Vector, float]:
+        """Evaluate what a user gets of (w, b), rounded to the units of the fit and from there: (state, w_fit, b_fit).
+
+        Both points' biases are rounded once. For endings in which that rounding matters: a read with the Hessian.
+        """
+        w_fit, b_fit = self.to_fit(w, b)
+        if not self.fit_units.center.any():
+            b_fit = plus_product(b, -self.units.center, w / self.units.scale)
+        w_user, b_user = self.fit_units.to_user(w_fit, b_fit)
+        here = w_user * self.units.scale, plus_product(b_user, self.units.center, w_user)
+        return self.at(*here, on), w_fit, b_fit
 
 
-def certified(state: NewtonState, units: Units, rows: DenseRows, started: float) -> Certificate:
-    """Put what is proven into the user's units, with the rounding of the way there."""
+def plus_product(b: float, center: Vector, w: Vector) -> float:
+    """Give b + center.w, rounded once."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = center * w
+        factor = 2.0**27 + 1.0  # splits a float64 in halves (Dekker 1971)
+        (c, c_low), (v, v_low) = ((high, x - high) for x in (center, w) for high in [factor * x - (factor * x - x)])
+        errors = ((c * v - products) + c * v_low + c_low * v) + c_low * v_low
+    if np.isfinite(errors).all():
+        return math.fsum([b, *products.tolist(), *errors.tolist()])
+    try:
+        return float(sum((Fraction(c) * Fraction(v) for c, v in zip(center, w, strict=True)), Fraction(b)))
+    except (OverflowError, ValueError):  # beyond float64, or not finite
+        return math.nan
+
+
+def certified(
+    state: NewtonState, units: Units, rows: DenseRows, started: float, *, as_returned: bool = False
+) -> Certificate:
+    """Put what is proven into the user's units, with the rounding of the way there.
+
+    as_returned: the state is at the very point that the user gets (`Task.returned`).
+    """
     n, on = rows.n_features, state.on
     w, b = units.to_user(state.w, state.b)
     objective, seconds = state.evaluation.objective, time.perf_counter() - started
     proven = state.bound
     if proven is None or not proven.proven:
         return nothing_proven(n, objective, rows.reads, seconds, TOO_FAR)
-    here = after_rounding(state, proven, units, w)
-    own = slice(None) if on.fit_intercept else slice(None, -1)
-    line = np.append(-units.center / units.scale, 1.0)[own]
-    spread = math.sqrt(float(state.reference.proof.leverages(line[np.newaxis])[0])) if on.fit_intercept else 0.0
-    rounding = 2.0 * UNIT * (abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2))
+    here = after_rounding(state, proven, None if as_returned else units, w)
+    way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
     with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
         coef = here.coef[:n] / units.scale
     share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
@@ -169,7 +202,7 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
         gap=gap,
         lower=here.lower,
         coef=coef,
-        intercept=here.radius * spread + rounding if on.fit_intercept else 0.0,
+        intercept=_intercept(state, here, units) + 2.0 * UNIT * way if on.fit_intercept else 0.0,
         digits=digits_of(w, coef),
         r=here.r,
         noise=here.noise,
@@ -181,6 +214,14 @@ def certified(state: NewtonState, units: Units, rows: DenseRows, started: float)
         infimum_at_least=low,
         infimum_gap=gap,
     )
+
+
+def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
+    """Bound the error of the bias in the user's units: along the line b - center.w, in the Hessian's norm where it has one."""
+    line, proof = np.append(-units.center / units.scale, 1.0), state.reference.proof
+    if proof.ok and proven.radius < math.inf:
+        return proven.radius * math.sqrt(float(proof.leverages(line[np.newaxis])[0]))
+    return float(np.abs(line) @ proven.coef)
 
 
 def noise_of_objective(on: Objective, loss: float, squares: Vector | None, w: Vector, b: float) -> float:
@@ -228,14 +269,19 @@ def _squares(state: NewtonState) -> Vector:
     return state.squares
 
 
-def after_rounding(state: NewtonState, proven: Bound, units: Units, w: Vector) -> Bound:
-    """Say what is proven of w and b as they are given: each rounded on the way to the user's units, or from them."""
+def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Vector) -> Bound:
+    """Say what is proven of w and b as they are given: each rounded on the way to the user's units, or from them.
+
+    units: None where the state is at the point itself, but for one rounding of its bias (`Task.returned`).
+    """
     on = state.on
     n = on.n_features
     M = np.sqrt(np.append(_squares(state), 1.0))
-    shift = np.append(
-        4.0 * UNIT * np.abs(state.w), 2.0 * UNIT * (abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w)))
-    )
+    if units is None:
+        shift = np.append(np.zeros(n), 2.0 * UNIT * abs(state.b))
+    else:
+        way = abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w))
+        shift = np.append(4.0 * UNIT * np.abs(state.w), 2.0 * UNIT * way)
     e = gradient_rounding(M=M, d=depth_of(on), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
     gradient = state.evaluation.gradient
     if not on.fit_intercept:
@@ -253,7 +299,7 @@ def told(outcome: Outcome, state: NewtonState, certificate: Certificate, tol: fl
         noise = f"; tol {tol:.2g} is below what rounding leaves here" if is_noise else ""
         return f"converged after {run}: {said}{noise}"
     left, way = "", ""
-    if certificate.proven or certificate.reason == TOO_FAR:
+    if certificate.proven or certificate.reason.startswith(TOO_FAR):
         more = f"{state.reads_left(tol):.0f}"
         left, way = (
             f"; it takes about {more} more read{'s' if more != '1' else ''} to tol {tol:.2g}",

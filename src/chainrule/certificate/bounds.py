@@ -305,7 +305,8 @@ def moved(proven: Bound, shift: Vector, *, gradient: Vector, e: Vector, M: Vecto
     d = np.abs(shift)
     n = len(ridge)
     slope = float((np.abs(gradient) + e) @ d)
-    bend = 0.125 * float(M @ d) ** 2 + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
+    change = float(M @ d)
+    bend = 0.125 * change * change + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
     coef = proven.coef + d if len(proven.coef) == len(d) else proven.coef
     return replace(
         proven,

@@ -117,7 +117,7 @@ class Certificate:
         if fewest >= 1:
             return f": every coefficient is right to {fewest} digit{'s' if fewest > 1 else ''} or more"
         furthest = float(self.coef.max())
-        intercept = f", nor the intercept than {upward(self.intercept)}" if self.intercept > furthest else ""
+        intercept = f", nor the intercept than {upward(self.intercept)}" if furthest < self.intercept < math.inf else ""
         return f": no coefficient is further than {upward(furthest)} from the optimum's{intercept}"
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:

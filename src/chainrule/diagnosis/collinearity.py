@@ -140,16 +140,27 @@ def find_relations(rows: DenseRows, *, fit_intercept: bool = True, tolerance: fl
     return Collinearity(tuple(relations), pivots, np.linalg.qr(basis * ratio[:, None])[0])
 
 
-def least_norm(w: Vector, b: float, moments: Moments, null_basis: Matrix) -> tuple[Vector, float]:
-    """Of all (w, b) in the user's units with the same predictions, the one of least norm in standardised columns.
+def least_norm(
+    w: Vector,
+    b: float,
+    moments: Moments,
+    null_basis: Matrix,
+    *,
+    about: Vector | float = 0.0,
+    fit_intercept: bool = True,
+) -> tuple[Vector, float]:
+    """Of all (w, b) with the same predictions, the one of least norm in standardised columns.
 
-    w, b of the user's columns, n and one; null_basis from `find_relations`. With v = w sd: v - N N'v; the bias takes up
-    what the constants of the relations are worth.
+    w (n,) is of the user's columns, b of these less `about`; null_basis from `find_relations`. With v = w sd: v - N N'v; the
+    bias takes up what the constants of the relations are worth. Without an intercept they are 0, and b stays.
     """
     scale = np.where(moments.sd > 0, moments.sd, 1.0)
     v = w * scale
     shorter = (v - null_basis @ (null_basis.T @ v)) / scale
-    return shorter, b + float(moments.mean @ (w - shorter))
+    if not fit_intercept:
+        return shorter, b
+    mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
+    return shorter, b + float((mean - about) @ (w - shorter))
 
 
 def _correlation(rows: DenseRows, moments: Moments, shift: Vector, size: Vector) -> Matrix:

@@ -119,11 +119,11 @@ class NewtonState(State):
         if self.bound is not None and not self.is_stale and self.nu <= 0.1 * self.bound.nu:
             return True  # rounding alone is too large
         # The decrement vanishes all the same; where it does so quadratically there is an optimum, and a bound may come.
-        # With a penalty there is one in any case.
+        # With a penalty there is one in any case; rounding may hide it.
+        if not self.reference.proof.ok:
+            return self.nu**2 <= 0.25 * tol or (self.nu**2 <= NOISE and bool(np.any(self.on.alpha)))
         if np.any(self.on.alpha):
             return False
-        if not self.reference.proof.ok:
-            return self.nu**2 <= 0.25 * tol
         return self.nu**2 <= 1e-8 * tol and self.pace > 0.1
 
 

@@ -141,7 +141,8 @@ class Reference:
 
         last: no better point will come, so that a bound is worth more than what it costs.
         """
-        if not self.proof.ok or not evaluation.finite:
+        by_penalty = last and self.z is None and on.ridge.min(initial=math.inf) > 0.0
+        if not evaluation.finite or not (self.proof.ok or by_penalty):
             return None
         n, D, theta, all_rows = on.n_features, self.proof.D, own(on, np.append(w, b)), self.z is None
         M = own(on, np.sqrt(np.append(squares * OUTWARD, 1.0)))
@@ -161,6 +162,8 @@ class Reference:
                 change = np.abs(z - self.z_of_all)
                 delta = min(delta, float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas))
         gradient, zeta = own(on, evaluation.gradient), max(zetas)
+        if not self.proof.ok:
+            return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         kappa = kappa_upper(self.proof, self.norm)
         proven = proves(kappa=kappa, all_rows=all_rows)
@@ -176,7 +179,7 @@ class Reference:
             kappa, left_out = self._without_some_rows(on, z, delta + 2.0 * zeta)
             other = proves(kappa=kappa, left_out=left_out)
             proven = other if other.gap < proven.gap else proven
-        if last and not proven.proven and all_rows and on.ridge.min() > 0.0:
+        if by_penalty and not proven.proven:
             e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         return proven
