@@ -122,14 +122,15 @@ def audit(task: Task, floor: Floor | None, w: Vector, b: float) -> Certificate:
     floor: sharpens what the point itself proves, or stands in where that is nothing.
     """
     rows = task.problem.rows
-    here = task.units.to_fit(w, b)
-    if rows.n_features > MAX_HESSIAN_COLUMNS:
-        return _by_gradient(task, floor, w, b)
-    state = task.at(*here).with_bound()
-    direct = certified(state, task.units, rows, task.started)
-    if floor is None:
-        return direct
-    return _with_floor(task, direct, floor, state, w, b)
+    with np.errstate(over="ignore", invalid="ignore"):  # of absurd coefficients: what overflows proves nothing
+        here = task.units.to_fit(w, b)
+        if rows.n_features > MAX_HESSIAN_COLUMNS:
+            return _by_gradient(task, floor, w, b)
+        state = task.at(*here).with_bound()
+        direct = certified(state, task.units, rows, task.started)
+        if floor is None:
+            return direct
+        return _with_floor(task, direct, floor, state, w, b)
 
 
 def _with_floor(task: Task, direct: Certificate, floor: Floor, state: NewtonState, w: Vector, b: float) -> Certificate:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.errors import CollinearityWarning, NotConvergedWarning
+from chainrule.errors import CollinearityWarning, InputError, NotConvergedWarning
 from chainrule.no_optimum import without_optimum
 from chainrule.problem import Ending, Problem
 from chainrule.rows import DenseRows, Units, power_of_two
@@ -69,6 +69,10 @@ def solve(task: Task) -> Ending:
 def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     """Say what is proven where the way to the user's units costs more than tol: of the point that the user gets."""
     rows, tol = task.problem.rows, task.problem.options.tol
+    w, _ = task.units.to_user(state.w, state.b)
+    if not np.isfinite(w).all():
+        name = rows.feature_names[int(np.argmin(np.isfinite(w)))]
+        raise InputError(f"column {name!r} is so small that its weight is beyond a float64: multiply the column")
     here, w_fit, b_fit = task.returned(state.w, state.b)
     here = here.with_bound()
     certificate = certified(here, task.units, rows, task.started, as_returned=True)

@@ -48,9 +48,10 @@ class Units:
         return cls(np.zeros(n), np.ones(n))
 
     def to_user(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Weights and bias for x in the user's units: w / scale, b - center.(w / scale)."""
-        w_user = w / self.scale
-        return w_user, b - float(self.center @ w_user)
+        """Weights and bias for x in the user's units: w / scale, b - center.(w / scale); not finite where too large."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            w_user = w / self.scale
+            return w_user, b - float(self.center @ w_user)
 
     def view(self) -> tuple[View, Vector]:
         """How the kernels see these units: a view, and what is left, so that x_fit = x_view / ratio."""

@@ -14,7 +14,6 @@ from chainrule.blas import one_blas_thread
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
 from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
-from chainrule.certificate.statement import digits_of
 from chainrule.diagnosis.collinearity import Collinearity, correlation_tolerance, find_relations, least_norm
 from chainrule.errors import CollinearityWarning, NotConvergedWarning
 from chainrule.problem import Ending
@@ -164,9 +163,7 @@ def reduced(
     task: Task, outcome: Outcome, state: NewtonState, data: DenseRows, collinear: Collinearity
 ) -> Ending | None:
     """Certify the model of the pivot columns, and spread the weights over all: None where that is not proven either."""
-    rows, options = task.problem.rows, task.problem.options
-    n = rows.n_features
-    pivots = np.sort(collinear.pivots)
+    rows, options, pivots = task.problem.rows, task.problem.options, np.sort(collinear.pivots)
     w, b = state.w, state.b
     moments, units = data.moments(), task.units
     holds = collinear.n_relations == len(collinear.relations) and all(
@@ -193,9 +190,9 @@ def reduced(
         kind="reduced",
         gap=proven.gap,
         lower=proven.lower,
-        coef=np.full(n, np.inf),
+        coef=np.full(len(w), np.inf),
         intercept=math.inf,
-        digits=digits_of(w_user, np.full(n, np.inf)),
+        digits=np.zeros(len(w), dtype=np.int64),
         r=proven.r,
         noise=proven.noise,
         hessian_rows="all rows",
@@ -210,9 +207,8 @@ def reduced(
     )
     outcome = replace(outcome, state=state, reason="converged" if converged else "max_reads")
     sentence = told(outcome, state, certificate, options.tol, rows.reads)
-    said: tuple[Finding, ...] = ((CollinearityWarning, collinear_columns(collinear, is_short=holds and not is_rough)),)
-    if not converged:
-        said = (*said, (NotConvergedWarning, sentence))
+    said: list[Finding] = [(CollinearityWarning, collinear_columns(collinear, is_short=holds and not is_rough))]
+    said += [] if converged else [(NotConvergedWarning, sentence)]
     return Ending(
         outcome,
         w_fit,
@@ -220,7 +216,7 @@ def reduced(
         task.fit_units,
         task.sum_weights,
         sentence,
-        said,
+        tuple(said),
         certificate,
         # Where a relation holds too roughly for that, the model without its columns is to be fitted by itself.
         pivots=pivots if collinear.exact or is_rough else None,
