@@ -189,7 +189,8 @@ class Reference:
         n, D, root = on.n_features, self.proof.D, np.sqrt(on.ridge)
         reach = math.sqrt(self.norm * float((D[:n] / root).max()) ** 2) * OUTWARD
         e = np.append(e[:n] / root, e[n:] if on.fit_intercept else 0.0) * OUTWARD
-        h_b = D[n] ** 2 if on.fit_intercept else 1.0
+        # D is 1 where a diagonal is no usable number; the matrix has it.
+        h_b = float(self.proof.matrix[n, n]) * (1.0 - 4.0 * self.proof.eta) if on.fit_intercept else 1.0
         found = bound_by_gradient(
             evaluation.grad_w / root,
             evaluation.grad_b,
