@@ -76,8 +76,17 @@ def test_method_reaches_the_optimum(method, alpha, fit_intercept, rng):
     X = rng.normal(size=(800, 4)) * [1.0, 0.5, 2.0, 1.0]
     y = (X @ [1.0, -1.0, 0.3, 0.0] + 0.4 + rng.logistic(size=800) > 0).astype(int)
     s = rng.exponential(size=800)
+    more = {"batch_size": len(X)} if method == "sgd" else {}  # of smaller batches the noise ends it
     result = fit(
-        X, y, sample_weight=s, method=method, alpha=alpha, fit_intercept=fit_intercept, tol=1e-12, max_reads=10_000
+        X,
+        y,
+        sample_weight=s,
+        method=method,
+        alpha=alpha,
+        fit_intercept=fit_intercept,
+        tol=1e-12,
+        max_reads=10_000,
+        **more,
     )
     residual = s * (1 / (1 + np.exp(-X @ result.w - result.b)) - y) / s.sum()
     assert result.reason == "converged"
