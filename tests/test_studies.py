@@ -158,6 +158,7 @@ def test_what_diverges_is_called_so():
     assert [run.happened for run in study.runs[-3:]] == ["diverges"] * 3
     assert "diverge" in study.conclusion
     assert study.local_limit == pytest.approx(study.limit, rel=0.01)  # a penalty's curvature is the same everywhere
+    assert "where the Hessian is smaller" not in study.conclusion
 
 
 def test_more_rates_may_be_given(rng):

@@ -278,7 +278,8 @@ def _stability(study: LearningRateStudy) -> list[str]:
     known = f"the limit that is known before training, 2/L_max, is {words.below(limit)}"
     local = "" if study.local_limit is None else words.number(study.local_limit)
     if study.local_limit is not None:
-        known += f"; near the optimum, where the Hessian is smaller, it is 2/lambda_max(H(w*)) = {local}"
+        smaller = ", where the Hessian is smaller," if study.local_limit > 1.01 * limit else ""
+        known += f"; near the optimum{smaller} it is 2/lambda_max(H(w*)) = {local}"
     early = [run for run in runs if run.is_calm and study.local_limit is not None and run.rate > study.local_limit]
     if early:
         known += f", which the rate {words.number(early[-1].rate)} would show nearer to the optimum than its run went"
