@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -193,7 +194,7 @@ class Drawing:
         self, x: float, y: float, tex: str, *, role: str = "ink", size: float = 15, anchor: Anchor = "left"
     ) -> None:
         """Set one of our own formulas (never a name from the data) in outlines, its baseline at y."""
-        artist = _outlined(
+        artist = _outlined()(
             x, y, f"${tex}$", color=colour(role), fontsize=size, horizontalalignment=anchor,
             verticalalignment="baseline", transform=self.pixels,
         )  # fmt: skip
@@ -402,6 +403,7 @@ def png_of(draw: Callable[[], object], *, scale: float = 2.0) -> bytes:
     return encode_png(pixels_of(draw, scale=scale))
 
 
+@lru_cache(maxsize=1024)  # parsing a formula takes milliseconds, and a picture has the same ones again
 def math_width(tex: str, size: float) -> float:
     """Width of a formula in CSS pixels."""
     from matplotlib.font_manager import FontProperties
@@ -411,8 +413,9 @@ def math_width(tex: str, size: float) -> float:
     return float(parsed.width)
 
 
-def _outlined(*args: Any, **kwargs: Any) -> Any:
-    """Make a text that is written as outlines while the rest is text."""
+@cache
+def _outlined() -> Any:
+    """Make the kind of text that is written as outlines while the rest is text."""
     import matplotlib as mpl
     from matplotlib.text import Text
 
@@ -421,7 +424,7 @@ def _outlined(*args: Any, **kwargs: Any) -> Any:
             with mpl.rc_context({"svg.fonttype": "path"}):
                 super().draw(renderer, *more, **options)
 
-    return Outlined(*args, **kwargs)
+    return Outlined
 
 
 def _tidy(
