@@ -28,6 +28,7 @@ Index = NDArray[np.int64]
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns: taken as 0, then verified
 MAX_LISTED = 40  # relations verified and put into words, those of the fewest columns
+MAX_WORDS = 100  # columns in a relation, beyond which no one reads it: counted alone
 MAX_SPARSE = 60  # relations up to which they are made sparse
 MAX_DENSE = 20_000_000  # numbers of X up to which more columns than `rows.MAX_MATRIX_COLUMNS` are looked at
 
@@ -55,7 +56,8 @@ class Relation:
 class Collinearity:
     """All relations among the columns (with the intercept, where there is one).
 
-    relations: a basis of them, sparse (of more than `MAX_LISTED` those of the fewest columns); pivots (r,): columns that
+    relations: a basis of them, sparse (of more than `MAX_LISTED` those of the fewest columns; none of more than
+    `MAX_WORDS`); pivots (r,): columns that
     together carry all, the earlier ones kept; null_basis (n, n - r): orthonormal, in standardised columns (x - mean) / sd,
     where a constant column counts as unit vector.
     """
@@ -77,7 +79,10 @@ class Collinearity:
     @property
     def sentence(self) -> str:
         """All relations, in one line; empty when there are none."""
-        more = self.n_relations - len(self.relations)
+        more, count = self.n_relations - len(self.relations), f"{self.n_relations:,}"
+        if not self.relations and more:
+            n = len(self.null_basis)
+            return f"{count} of the {n:,} columns are combinations of more than {MAX_WORDS} others each"
         return "; ".join([r.sentence for r in self.relations] + ([f"and {more} more relations"] if more else []))
 
 
@@ -127,7 +132,8 @@ def find_relations(rows: DenseRows, *, fit_intercept: bool = True, tolerance: fl
     with one_blas_thread(n):
         pivots, vectors = _echelon(matrix, size > 0, tolerance)
     _make_sparse(vectors, np.divide(moments.mean, size, out=np.zeros(n), where=size > 0))
-    listed = sorted(sorted(vectors, key=lambda j: (np.count_nonzero(vectors[j]), j))[:MAX_LISTED])
+    sizes = {j: np.count_nonzero(v) for j, v in vectors.items()}
+    listed = sorted(sorted((j for j in vectors if sizes[j] <= MAX_WORDS), key=lambda j: (sizes[j], j))[:MAX_LISTED])
     relations = [
         _relation(rows, moments, matrix, vectors[j], j, size, fit_intercept)
         if size[j] > 0
