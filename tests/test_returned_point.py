@@ -176,3 +176,21 @@ def test_a_bias_and_a_product_are_rounded_once(rng):
     assert plus_product(-1e300, np.array([1e200]), np.array([1e100])) == float(
         mp.mpf(1e200) * mp.mpf(1e100) - mp.mpf(1e300)
     )
+
+
+@pytest.mark.parametrize("tol", [1e-1, 1e-3, 1e-9])
+def test_a_large_tol_ends_no_run_before_something_is_proven(tol, rng):
+    x = rng.normal(size=(400, 3))
+    y = (x[:, 0] + rng.logistic(size=400) > 0).astype(int)
+    with pytest.warns(CollinearityWarning):
+        result = fit(np.c_[x, x[:, 0] - x[:, 1], np.full(400, 0.3)], y, tol=tol)
+    assert result.certificate.kind == "reduced"
+    assert result.certificate.gap <= tol
+    # A level of one class alone: inf F is that of the other rows, with the level's column constant among them.
+    level = (np.arange(400) < 9).astype(float)
+    with pytest.warns(SeparationWarning):
+        separated = fit(np.c_[x, level], np.where(level == 1, 1, y), tol=tol)
+    rest = fit(x[9:], y[9:], tol=1e-13)
+    least = rest.objective * 391 / 400
+    assert least - max(tol, 1e-6) <= separated.certificate.infimum_at_least <= least
+    assert separated.certificate.infimum_gap <= max(tol, 1e-6) + 1e-6

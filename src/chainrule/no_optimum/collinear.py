@@ -28,6 +28,8 @@ Index = NDArray[np.int64]
 
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the others leave open
 LEAST_PENALTY_STEPS = 8
+QUICK = 0.4  # a decrement's fall that tells Newton's convergence from separated classes'
+MORE_STEPS = 6  # after a run that ended before anything could be proven
 
 
 def to_least_penalty(
@@ -164,17 +166,11 @@ def reduced(
 ) -> Ending | None:
     """Certify the model of the pivot columns, and spread the weights over all: None where that is not proven either."""
     rows, options, pivots = task.problem.rows, task.problem.options, np.sort(collinear.pivots)
-    w, b = state.w, state.b
-    moments, units = data.moments(), task.units
+    moments = data.moments()
     holds = collinear.n_relations == len(collinear.relations) and all(
         relation.up_to_rounding or relation.exact for relation in collinear.relations
     )
-    if holds:
-        shorter, b = least_norm(
-            w / units.scale, b, moments, collinear.null_basis, about=units.center, fit_intercept=options.fit_intercept
-        )
-        w = shorter * units.scale
-    found = _certifiable(task, state, pivots, moments, w, b)
+    found = _returned(task, state, pivots, moments, collinear if holds else None)
     if found is None:
         return None
     state, proven, w_fit, b_fit, w_user = found
@@ -222,6 +218,35 @@ def reduced(
         pivots=pivots if collinear.exact or is_rough else None,
         is_inexact=is_rough,
     )
+
+
+def _returned(
+    task: Task, state: NewtonState, pivots: Index, moments: Moments, collinear: Collinearity | None
+) -> tuple[NewtonState, Bound, Vector, float, Vector] | None:
+    """Find the point to return, of least norm along the relations where they are given, as `_certifiable` gives it.
+
+    So large a tol may have ended the run before anything can be proven: a few steps more.
+    """
+    for _ in range(1 if state.is_separating else MORE_STEPS):
+        w, b = (state.w, state.b) if collinear is None else _shorter(task, state, moments, collinear)
+        found = _certifiable(task, state, pivots, moments, w, b)
+        if found is not None:
+            return found
+        state = state if state.z is not None and state.reference.z is None else task.at(state.w, state.b)
+        step, nu = state.reference.direction(state.on, state.evaluation), state.nu
+        state = task.at(state.w + step[:-1], state.b + float(step[-1]))
+        if state.is_separating or not state.nu < QUICK * nu:
+            break
+    return None
+
+
+def _shorter(task: Task, state: NewtonState, moments: Moments, collinear: Collinearity) -> tuple[Vector, float]:
+    """Give the point of least norm with the state's predictions, in the arithmetic's units."""
+    units, fit_intercept = task.units, task.problem.options.fit_intercept
+    shorter, b = least_norm(
+        state.w / units.scale, state.b, moments, collinear.null_basis, about=units.center, fit_intercept=fit_intercept
+    )
+    return shorter * units.scale, b
 
 
 def _certifiable(
