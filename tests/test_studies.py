@@ -16,6 +16,7 @@ from chainrule.pictures.maps import BANDS, band_of
 from chainrule.studies import words
 from chainrule.studies.curvature import Curvature
 from chainrule.studies.runs import kept
+from chainrule.training import stratified_split
 
 FAST = {"epochs": 60}
 
@@ -303,7 +304,9 @@ def test_the_article_s_figures(article):
     assert article.centred.last_accuracy == pytest.approx(1.00, abs=0.005)
     assert (article.n_rows, article.n_held_out, article.rate) == (80_000, 20_000, 0.1)
     assert article.plain.run.n_epochs == article.centred.run.n_epochs == 100
-    assert article.conclusion.startswith("With centred columns the line z = 0 is within half a point")
+    assert article.conclusion.startswith(
+        "With centred columns the line z = 0 is at most half a point below the best held-out"
+    )
     assert "the loss is 0.131 nats with the columns as they are and 0.0104 with centred ones" in article.conclusion
 
 
@@ -321,8 +324,6 @@ def test_centring_lowers_the_condition_number_and_raises_the_limit(article):
 @pytest.mark.filterwarnings("ignore::chainrule.ChainruleWarning")  # of a few epochs
 def test_maps_agree_with_predict_proba(article):
     X, y = studies.article_points(0)
-    from chainrule.training import stratified_split
-
     train, _ = stratified_split(y.astype(float), 0.2, 0)
     grid = np.stack(np.meshgrid(np.linspace(-4, 6, 21), np.linspace(-4, 12, 33)), axis=-1).reshape(-1, 2)
     for run, standardize in ((article.plain, False), (article.centred, "center")):
@@ -374,7 +375,42 @@ def test_centring_a_penalty_changes_no_optimum(rng):
 def test_accuracy_no_better_than_the_larger_class_is_said(rng):
     study = studies.centering(rng.normal(size=(200, 2)), np.arange(200) % 10 == 0, epochs=50)
     assert study.base_accuracy == pytest.approx(0.9)
-    assert "larger class alone" in study.conclusion
+    assert study.conclusion.startswith(
+        "The optimum's line z = 0 is right on 90.00 % of the rows held out, the larger class "
+    )
+
+
+def test_lines_are_measured_by_the_optimum_s_not_by_the_best_seen(rng):
+    # a column whose mean is far away: 100 epochs bring the line nowhere near the optimum's
+    x = rng.normal(size=(4000, 2))
+    y = 2.0 * x[:, 0] + rng.logistic(size=4000) > 1.8
+    study = studies.centering(x * [0.1, 30.0] + [30.0, 900.0], y, epochs=100)
+    best = max(float(run.held_out_accuracy.max()) for run in study.runs)
+    assert best <= study.base_accuracy  # and yet there are better lines
+    assert study.optimum_accuracy > study.base_accuracy + 0.05
+    assert study.conclusion.startswith(
+        "With neither form of the columns is the line z = 0 at most half a point below the optimum's held-out accuracy, "
+        f"{words.percent(study.optimum_accuracy)}, in 100 epochs: the best is right on {words.percent(best)} of the rows held "
+        f"out, the larger class alone on {words.percent(study.base_accuracy)}."
+    )
+
+
+def test_held_out_accuracy_at_the_optimum_is_that_of_fit(rng):
+    X, y = a_table(rng, n=2)
+    study = studies.centering(X, y, epochs=2000)
+    train, test = stratified_split(y.astype(float), 0.2, 0)
+    model = chainrule.LogisticRegression().fit(X[train], y[train])
+    assert study.optimum_accuracy == pytest.approx(model.score(X[test], y[test]), abs=1e-12)
+    for run in study.runs:
+        goal = study.optimum_accuracy - 0.005
+        seen = run.run.epochs[run.held_out_accuracy >= goal]
+        assert run.first_at(goal) <= seen[0]  # of every epoch, kept or not
+        assert run.first_at(1.01) is None
+
+
+def test_without_an_optimum_lines_are_measured_by_the_best_of_the_epochs_run(article):
+    assert article.optimum_accuracy is None
+    assert "the best held-out accuracy in 100 epochs, 100.00 %" in article.conclusion
 
 
 # --- batches

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
 from chainrule.inputs import check_weights, matrix
-from chainrule.kernels import What, read_rows, thread_count
+from chainrule.kernels import View, What, read_rows, thread_count
 from chainrule.solvers import Step
 
 
@@ -46,9 +46,17 @@ class HeldOut:
         if self.X.shape[1] != len(step.w):
             raise InputError(f"the held-out X has {self.X.shape[1]} columns, the fit {len(step.w)}")
         view, ratio = step.units.view()
-        sums = read_rows(
-            self.X, What.LOSS, y=self.y, s=self.s, w=step.w / ratio, b=step.b, view=view, threads=self.threads
-        )
+        return self._figures(step.w / ratio, step.b, view)
+
+    def at(self, w: ArrayLike, b: float) -> dict[str, float]:
+        """Loss and accuracy of coefficients w (n,) and b in the user's units: one read of the held-out rows."""
+        w = np.asarray(w, dtype=np.float64)
+        if w.shape != (self.X.shape[1],):
+            raise InputError(f"the held-out X has {self.X.shape[1]} columns, w is of shape {w.shape}")
+        return self._figures(w, float(b), None)
+
+    def _figures(self, w: NDArray[np.float64], b: float, view: View | None) -> dict[str, float]:
+        sums = read_rows(self.X, What.LOSS, y=self.y, s=self.s, w=w, b=b, view=view, threads=self.threads)
         if np.isnan(sums.loss):
             raise InputError("the held-out X has missing or infinite numbers: fill them in, or drop their rows")
         return {"held_out_loss": sums.loss / sums.weight, "held_out_accuracy": sums.correct / sums.weight}

@@ -59,6 +59,8 @@ class CentredRun:
         With the epochs to `within`.
     loss, held_out_loss, held_out_accuracy : (k,) float64
         After each of `run.epochs`: training loss in nats, and the same and the share of right rows among those held out.
+    best_epochs, best_accuracy : (k,) float64
+        Each epoch, of all, whose held-out accuracy was above that of every epoch before, and that accuracy.
     last_loss, last_accuracy : float
         After the last epoch: training loss, held-out accuracy.
     limit : float
@@ -72,6 +74,8 @@ class CentredRun:
     loss: Floats
     held_out_loss: Floats
     held_out_accuracy: Floats
+    best_epochs: Floats
+    best_accuracy: Floats
     limit: float
     start: Curvature | None
     end: Curvature | None
@@ -86,6 +90,11 @@ class CentredRun:
     def last_accuracy(self) -> float:
         """Held-out accuracy after the last epoch."""
         return float(self.held_out_accuracy[-1])
+
+    def first_at(self, accuracy: float) -> float | None:
+        """First epoch whose held-out accuracy is at least that; None if there is none."""
+        good = np.flatnonzero(self.best_accuracy >= accuracy)
+        return float(self.best_epochs[good[0]]) if len(good) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +127,8 @@ class CenteringStudy(Study):
     seed, n_rows, n_held_out : int
     base_accuracy : float
         Share of the larger class among the rows held out.
+    optimum_accuracy : float or None
+        Held-out accuracy at the optimum; None where there is none.
     alpha : float
     is_article : bool
         Whether the data are the article's points.
@@ -140,6 +151,7 @@ class CenteringStudy(Study):
     n_rows: int
     n_held_out: int
     base_accuracy: float
+    optimum_accuracy: float | None
     alpha: float
     is_article: bool
     notes: tuple[str, ...]
@@ -322,6 +334,7 @@ def centering(
         n_rows=len(train),
         n_held_out=len(test),
         base_accuracy=_larger_class(whole.y[test], s),
+        optimum_accuracy=held_out.at(optimum.w, optimum.b)["held_out_accuracy"] if optimum.exists else None,
         alpha=whole.alpha,
         is_article=is_article,
         notes=notes,
@@ -364,10 +377,23 @@ def _run(
     run = watch.run(label, result, within, needed(result, optimum, hessian, np.array(watch.gap), within))
     keep = run.epochs.astype(np.int64)
     figures = np.array(watch.figures)[keep]
+    accuracy = np.array(watch.figures)[:, 1]
+    before = np.r_[-np.inf, np.fmax.accumulate(accuracy)[:-1]]
+    better = np.flatnonzero(accuracy > before)
     limit = result.learning_rate_limit
     assert limit is not None
     return CentredRun(
-        label, run, np.array(watch.loss)[keep], figures[:, 0], figures[:, 1], limit, start, end, tuple(watch.maps)
+        label=label,
+        run=run,
+        loss=np.array(watch.loss)[keep],
+        held_out_loss=figures[:, 0],
+        held_out_accuracy=figures[:, 1],
+        best_epochs=better.astype(np.float64),
+        best_accuracy=accuracy[better],
+        limit=limit,
+        start=start,
+        end=end,
+        maps=tuple(watch.maps),
     )
 
 

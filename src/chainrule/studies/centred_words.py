@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from chainrule.studies import words
 
 if TYPE_CHECKING:
@@ -14,25 +12,32 @@ if TYPE_CHECKING:
 
 HALF_A_POINT = 0.005  # of accuracy
 AS_THEY_ARE, CENTRED, CENTRED_ONES = "with the columns as they are", "with centred ones", "with centred columns"
+FORMS = AS_THEY_ARE, CENTRED_ONES
 
 
 def sooner(study: CenteringStudy) -> str:
-    """Say when the line of each run divides the classes about as well as it ever will."""
-    best = max(float(np.nanmax(run.held_out_accuracy)) for run in study.runs)
-    base = words.percent(study.base_accuracy)
-    if best <= study.base_accuracy:
-        return f"no line z = 0 is right on more of the rows held out than the larger class alone, {base}"
-    if best <= study.base_accuracy + HALF_A_POINT:
-        return f"the best line z = 0 is right on {words.percent(best)} of the rows held out, the larger class alone on {base}"
-    at: list[tuple[float, str]] = []
-    for run, form in zip(study.runs, (AS_THEY_ARE, CENTRED_ONES), strict=True):
-        good = np.flatnonzero(run.held_out_accuracy >= best - HALF_A_POINT)
-        at.append((float(run.run.epochs[good[0]]) if len(good) else math.inf, form))
-    line = f"the line z = 0 is within half a point of the best held-out accuracy, {words.percent(best)}"
+    """Say when the line of each run divides the classes about as well as the optimum's; as the best seen, if there is none."""
+    run_for = f"in {words.epochs(study.epochs)}"
+    best = max(float(run.best_accuracy[-1]) for run in study.runs)
+    least = study.base_accuracy
+    if study.optimum_accuracy is None:
+        goal, line, level = best, f"{run_for} the best line z = 0", f"the best held-out accuracy {run_for}"
+    else:
+        goal, line, level = study.optimum_accuracy, "the optimum's line z = 0", "the optimum's held-out accuracy"
+    alone = f"the larger class alone on {words.percent(least)}"
+    if goal <= least + HALF_A_POINT:
+        return f"{line} is right on {words.percent(goal)} of the rows held out, {alone}"
+    near = f"at most half a point below {level}, {words.percent(goal)}"
+    found = [run.first_at(goal - HALF_A_POINT) for run in study.runs]
+    at = [(math.inf if epoch is None else epoch, form) for epoch, form in zip(found, FORMS, strict=True)]
     (first, form), (second, other) = sorted(at, key=lambda entry: entry[0])
+    if math.isinf(first):
+        told = f"the best is right on {words.percent(best)} of the rows held out, {alone}"
+        return f"with neither form of the columns is the line z = 0 {near}, {run_for}: {told}"
+    line = f"the line z = 0 is {near}"
     if first == second:
         return f"with both forms of the columns {line}, after {words.epochs(first)}"
-    later = f"after {words.epochs(second)}" if math.isfinite(second) else f"not in {words.epochs(study.epochs)}"
+    later = f"after {words.epochs(second)}" if math.isfinite(second) else f"not {run_for}"
     return f"{form} {line}, after {words.epochs(first)}; {other} {later}"
 
 
