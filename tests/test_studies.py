@@ -153,6 +153,41 @@ def test_a_run_that_ends_before_it_could_oscillate_is_told_of(rng):
     )
 
 
+def test_a_run_that_passes_near_the_optimum_is_not_said_to_settle():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 1)) + rng.normal()
+    y = (rng.random(60) < 1 / (1 + np.exp(-rng.normal() * 2 * X[:, 0] + rng.normal()))).astype(int)
+    study = studies.learning_rate(X, y, epochs=200)
+    fast = study.runs[-1]
+    assert fast.rate > study.local_limit
+    assert fast.reached is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", chainrule.ChainruleWarning)
+        on = chainrule.fit(X, y, method="gradient-descent", learning_rate=fast.rate, tol=0.0, max_reads=400)
+    assert on.trace.columns["objective"][-50:].max() - study.optimum.objective > 0.1  # it leaves again
+    assert fast.happened == "oscillates"
+    assert (
+        f"The rate {words.number(fast.rate)} oscillates: it passed within 0.001 nats on its way, but can't settle"
+        in (study.conclusion)
+    )
+    assert "recover" not in study.conclusion
+
+
+def test_a_run_that_rises_and_settles_has_one_name_everywhere():
+    rng = np.random.default_rng(3)
+    a = rng.normal(size=500)
+    X = np.column_stack([a, rng.normal(size=500) * 8])
+    y = (rng.random(500) < sigmoid(a + 0.05 * X[:, 1])).astype(int)
+    study = studies.learning_rate(X, y)
+    (run,) = (run for run in study.runs if run.raised and run.reached is not None)
+    assert run.rate < study.local_limit
+    assert run.happened == "recovers"
+    assert not run.is_calm
+    assert f"The rate {words.number(run.rate)} raised the loss on its way and recovered" in study.conclusion
+    assert (words.number(run.rate), "recovers") in [(row[0], row[2]) for row in study.tables()[0].rows]
+    assert f"Rate {words.number(run.rate)} recovers" in study.svg()
+
+
 def test_what_diverges_is_called_so():
     X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
     study = studies.learning_rate(X, y, alpha=3.0, epochs=100)

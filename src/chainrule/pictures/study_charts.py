@@ -40,7 +40,7 @@ class RateRun:
 
     rate : float
     happened : str
-        "crawls", "converges", "oscillates" or "diverges".
+        "crawls", "converges", "recovers", "oscillates" or "diverges".
     epochs, objective : ndarray (k,), float64
         F after each of the epochs, nats; F may be inf.
     reached : float or None

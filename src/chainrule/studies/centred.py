@@ -374,7 +374,8 @@ def _run(
     watch = _Watch(label, progress, held_out=held_out)
     result = setting.descend(rate, most, TO_THE_END, standardize, (watch,))
     start, end, hessian = setting.curvature(standardize, optimum)
-    run = watch.run(label, result, within, needed(result, optimum, hessian, np.array(watch.gap), within))
+    more = needed(result, optimum, hessian, np.array(watch.gap), within)
+    run = watch.run(label, result, within, more, None if end is None else end.limit)
     keep = run.epochs.astype(np.int64)
     figures = np.array(watch.figures)[keep]
     accuracy = np.array(watch.figures)[:, 1]

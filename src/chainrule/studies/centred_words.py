@@ -57,7 +57,8 @@ def gone_wrong(study: CenteringStudy) -> list[str]:
     for run, form in zip(study.runs, (AS_THEY_ARE, CENTRED), strict=True):
         if not run.run.is_calm:
             above = f": the limit is {words.below(run.limit)}" if study.rate > run.limit else ""
-            told.append(f"{form} this rate {run.run.happened}{above}")
+            happened = "raised the loss and recovered" if run.run.happened == "recovers" else run.run.happened
+            told.append(f"{form} this rate {happened}{above}")
     return told
 
 

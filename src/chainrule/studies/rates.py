@@ -196,7 +196,7 @@ def learning_rate(
         recorder = Recorder(f"rate {words.number(rate)}", progress)
         result = setting.descend(rate, most, within, standardize, (recorder,))
         more = needed(result, optimum, hessian, np.array(recorder.gap), within)
-        runs.append(recorder.run(words.number(rate), result, within, more))
+        runs.append(recorder.run(words.number(rate), result, within, more, local))
     return LearningRateStudy(
         runs=_in_step(runs, limit),
         limit=limit,
@@ -287,12 +287,15 @@ def _stability(study: LearningRateStudy) -> list[str]:
     if not bad:
         return [f"no rate raised the loss, up to {words.number(runs[-1].rate)}; {known}"]
     sentences = []
-    for happened, settled, one, many in (
-        ("oscillates", True, "raised the loss on its way and settled", "raised the loss on their way and settled"),
+    near = f"within {study.within:g} nats"
+    passed = f"passed {near} on {{}} way, but can't settle above 2/lambda_max(H(w*))"
+    for happened, came, one, many in (
+        ("recovers", True, "raised the loss on its way and recovered", "raised the loss on their way and recovered"),
+        ("oscillates", True, f"oscillates: it {passed.format('its')}", f"oscillate: they {passed.format('their')}"),
         ("oscillates", False, "oscillates", "oscillate"),
         ("diverges", False, "diverges", "diverge"),
     ):
-        some = [run for run in bad if run.happened == happened and (run.reached is not None) == settled]
+        some = [run for run in bad if run.happened == happened and (run.reached is not None) == came]
         if some:
             sentences.append(f"{_span(some, runs)} {many if len(some) > 1 else one}")
     text = "; ".join(sentences)
@@ -336,6 +339,8 @@ def _speed(study: LearningRateStudy) -> list[str]:
     text = f"the rate {words.number(fastest.rate)} came {near} first, after {words.epochs(fastest.reached)}"
     if not fastest.is_calm:
         text += f", although the loss rose in {words.epochs(fastest.raised)}"
+    if study.local_limit is not None and fastest.rate > study.local_limit:
+        text += _steady(study)
     slow = study.runs[0]
     if slow is fastest or slow.reached is None or not slow.is_calm:
         return [text]
@@ -343,6 +348,17 @@ def _speed(study: LearningRateStudy) -> list[str]:
     ratio = (words.round_up(slow.reached) if slow.estimated else slow.reached) / fastest.reached
     text += f"; the rate {words.number(slow.rate)} {verb} {words.epochs(slow.reached, slow.estimated)}"
     return [f"{text}, {words.times(ratio)} as many" if ratio >= 1.5 else text]
+
+
+def _steady(study: LearningRateStudy) -> str:
+    """Say of a first run that can't settle at the optimum which one was first of those that can."""
+    can = [run for run in study.runs if run.rate < (study.local_limit or 0.0) and run.reached is not None]
+    seen = [run for run in can if not run.estimated]
+    if not seen:
+        return ", where it can't settle"
+    best = min(seen, key=lambda run: (run.reached, run.rate))
+    after = words.epochs(best.reached or 0.0)
+    return f", where it can't settle; of those that can, the rate {words.number(best.rate)} after {after}"
 
 
 def _reason(study: LearningRateStudy) -> str:

@@ -32,8 +32,9 @@ class Run:
         The learning rate.
     happened : str
         "converges": it came within the distance asked for, and no epoch raised F. "crawls": no epoch raised F, and it was not
-        there at the end. "oscillates": an epoch raised F, by more than rounding. "diverges": F was not finite any more, or
-        stayed above its start in the second half of the epochs.
+        there at the end. "recovers": an epoch raised F, by more than rounding, and at the end it is within that distance and
+        may settle there: its rate is below 2/lambda_max(H(w*)). "oscillates": an epoch raised F, and it does not recover.
+        "diverges": F was not finite any more, or stayed above its start in the second half of the epochs.
     epochs, objective, gap : (k,) float64
         Epochs kept, F after each, and the proven bound on F - F* (inf where there is none). All of a short run; of a long one
         the first, last, lowest and highest of each of 150 stretches, evenly spaced by their logarithm.
@@ -89,13 +90,20 @@ class Recorder:
         if self.progress is not None:
             self.progress(self.label, step.epoch, step.max_reads)
 
-    def run(self, label: str, result: Result, within: float, more: float | None) -> Run:
-        """Sum a run up. more: an estimate of the epochs still needed, where it ended before."""
+    def run(
+        self, label: str, result: Result, within: float, more: float | None, local_limit: float | None = None
+    ) -> Run:
+        """Sum a run up.
+
+        more: an estimate of the epochs still needed, where it ended before. local_limit: 2/lambda_max(H(w*)); None where there
+        is no optimum.
+        """
         objective, gap = np.array(self.objective), np.array(self.gap)
         there = np.flatnonzero(gap <= within)
         raised = int(np.count_nonzero(np.diff(objective) > ROUNDING * (1.0 + np.abs(objective[:-1]))))
         reached: float | None = float(there[0]) if len(there) else None
-        happened = _happened(result, objective, raised, reached is not None)
+        can_settle = local_limit is None or (result.learning_rate or 0.0) < local_limit
+        happened = _happened(result, objective, raised, reached is not None, can_settle and gap[-1] <= within)
         estimated = False
         if happened == "crawls" and more is not None and np.isfinite(more):
             reached, estimated = float(result.n_epochs + more), True
@@ -114,11 +122,13 @@ class Recorder:
         )
 
 
-def _happened(result: Result, objective: Floats, raised: int, is_there: bool) -> str:
+def _happened(result: Result, objective: Floats, raised: int, is_there: bool, stays: bool) -> str:
     if result.reason in ("diverged", "non_finite"):
         return "diverges"
     if not raised:
         return "converges" if is_there else "crawls"
+    if stays:
+        return "recovers"
     late = objective[len(objective) // 2 :]
     stays_above = len(objective) > LEAST and late.min() > objective[0]
     return "diverges" if stays_above and not is_there else "oscillates"
