@@ -599,3 +599,39 @@ def test_resume_sees_other_data_and_another_order(table, rng):
     newton = chainrule.fit(X, y)
     with pytest.raises(InputError, match="that fit was by newton, and only method='sgd' can be resumed"):
         fit(X, y, resume=newton)
+
+
+@pytest.mark.parametrize("m", [20, 60])
+def test_resume_sees_any_other_order_though_F_is_the_same(m, rng):
+    X = rng.normal(size=(m, 2))
+    y = (X[:, 0] + rng.normal(size=m) > 0).astype(int)
+    s = rng.integers(0, 3, size=m).astype(float)
+    for how in (dict(), dict(sample_weight=s)):
+        part = fit(X, y, batch_size=2, max_reads=2, **how)
+        for i in range(m - 1):  # two neighbours change places: F often has the same bits
+            order = np.arange(m)
+            order[[i, i + 1]] = i + 1, i
+            other = {name: value[order] for name, value in how.items()}
+            if how and not s[[i, i + 1]].all():
+                continue  # of a row that isn't there the place doesn't matter
+            with pytest.raises(InputError, match="resume: the rows, or their order"):
+                fit(X[order], y[order], batch_size=2, resume=part, **other)
+
+
+def test_resume_knows_the_rows_however_they_lie(table, rng):
+    X = table[0].astype(np.float32).astype(np.float64)
+    y, s = table[1], rng.integers(0, 3, size=203).astype(float)
+    for weights in (None, s):
+        how = dict(batch_size=10, sample_weight=weights)
+        whole, part = fit(X, y, **how), fit(X, y, **how, max_reads=3)
+        for other in (
+            np.asfortranarray(X),
+            X.astype(np.float32),
+            np.repeat(X, 2, axis=1)[:, ::2],
+            X[::-1].copy()[::-1],
+        ):
+            same(fit(other, y, **how, n_threads=2, resume=part), whole)
+    part = fit(X, y, max_reads=3)
+    assert np.array_equal(fit(X, y, sample_weight=np.ones(203), resume=part).w, fit(X, y).w)
+    assert part.to_dict()["rows_digest"] == part.rows_digest
+    assert chainrule.fit(X, y).rows_digest is None

@@ -210,7 +210,7 @@ def _result(
         copies=copies + ending.copies,
         warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
         certificate=ending.certificate,
-        **_of_run(options),
+        **_of_run(problem),
     )
 
 
@@ -285,10 +285,13 @@ def _resumed(resume: Result | None, classes: tuple[Any, Any]) -> Result | None:
     return resume
 
 
-def _of_run(options: Options) -> dict[str, Any]:
-    """Say what a run of mini-batches was made with."""
-    batches = options.batches
-    return {} if batches is None else {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
+def _of_run(problem: Problem) -> dict[str, Any]:
+    """Say what a run of mini-batches was made with, and on which rows."""
+    batches = problem.options.batches
+    if batches is None:
+        return {}
+    made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
+    return {**made, "rows_digest": problem.rows.digest}
 
 
 def _epochs(max_reads: int | None) -> int | None:

@@ -49,6 +49,8 @@ class Result:
         eta_0, and 2/E, up to which mini-batches are known to be stable (`diagnosis.expected_smoothness`). Else None.
     batch_size, seed, schedule
         Of stochastic gradient descent: rows an update, what its order comes from, how the rate changes. Else None.
+    rows_digest : str or None
+        Of stochastic gradient descent: SHA-256 of the rows of positive weight in their order, by which `resume` knows them.
     epochs_needed : float or None
         Of descent that ended before tol: about how many epochs more it takes to tol; inf where it would not get
         there. None where it is not known.
@@ -105,6 +107,7 @@ class Result:
     batch_size: int | None = None
     seed: int | None = None
     schedule: str | None = None
+    rows_digest: str | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Everything but the trace as what JSON can hold, with a `schema_version`; numbers that aren't finite as None.

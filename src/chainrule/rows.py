@@ -5,6 +5,7 @@ One class a storage. Here: dense float64 and float32, any strides, read where th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -136,7 +137,8 @@ class DenseRows:
         part.s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         part.n_rows, part.reads, part._moments = len(index), 0.0, None
         part._index, part._whole = index if self._index is None else self._index[index], self
-        part.__dict__.pop("visited", None)
+        for known in ("visited", "digest"):
+            part.__dict__.pop(known, None)
         return part
 
     def viewed(self, places: NDArray[np.int64]) -> Matrix:
@@ -297,6 +299,29 @@ class DenseRows:
     def n_visited(self) -> int:
         """M: how many these are."""
         return self.n_rows if self.visited is None else len(self.visited)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the rows visited, in their order: X, y and, where they aren't all 1, the weights; one read.
+
+        The same however X lies in memory, and of float32 as of the same numbers in float64.
+        """
+        assert self._index is None
+        self._count_read()
+        weighted = self.s is not None and bool((self.s[self.s > 0] * self.weight_unit != 1.0).any())
+        found, step = hashlib.sha256(), max(1, 4_000_000 // self.n_features)
+        for first in range(0, self.n_rows, step):
+            part = slice(first, first + step)
+            kept = (
+                part
+                if self.visited is None
+                else self.visited[slice(*np.searchsorted(self.visited, (first, part.stop)))]
+            )
+            found.update(np.ascontiguousarray(self.X[kept], dtype=np.float64).data)
+            found.update(np.ascontiguousarray(self.y[kept]).data)
+            if self.s is not None and weighted:
+                found.update(np.ascontiguousarray(self.s[kept]).data)
+        return found.hexdigest()
 
     def descend(
         self,

@@ -35,6 +35,7 @@ def descend_by_batches(problem: Problem, started: float) -> Ending:
     """
     rows, options = problem.rows, problem.options
     moments = rows.moments()
+    _ = rows.digest  # before the run: Ctrl-C then waits for no read
     problem.standardize()
     batches = _batches(problem)
     objective = Objective(rows, options.alpha, options.fit_intercept, rows.column_scale())
@@ -139,7 +140,7 @@ def _epochs_needed(outcome: Outcome, floor: Floor, tol: float) -> float:
 
 
 def _check_options(before: Result, problem: Problem, rate: float, max_steps: int) -> None:
-    """Refuse to go on with a run of other options, or of data that differ in what the result says of them."""
+    """Refuse to go on with a run of other options, of other rows, or of the same in another order."""
     rows, options, batches = problem.rows, problem.options, _batches(problem)
     if before.method != "sgd":
         raise InputError(f"resume: that fit was by {before.method}, and only method='sgd' can be resumed")
@@ -163,6 +164,8 @@ def _check_options(before: Result, problem: Problem, rate: float, max_steps: int
             )
     if not (np.array_equal(before.center, rows.units.center) and np.array_equal(before.scale, rows.units.scale)):
         raise InputError("resume: standardize or the data differ: resume on the same data, with the same options")
+    if before.rows_digest != rows.digest:
+        raise InputError("resume: the rows, or their order, are not those of that fit: resume on the same rows")
     if before.learning_rate != rate:
         raise InputError(f"resume: learning_rate was {before.learning_rate!r} and is {rate!r}: give the same")
     if max_steps <= before.n_epochs:
@@ -185,8 +188,8 @@ def _before(result: Result, objective: Objective, solver: StochasticGradientDesc
         then, now = float(columns["objective"][place]), state.evaluation.objective
         if not abs(now - then) <= allowed * abs(then):
             raise InputError(
-                f"resume: F after epoch {epoch:,} was {then!r} and is {now!r}: the data, their order or the build of the core "
-                "differ; resume on the same rows"
+                f"resume: F after epoch {epoch:,} was {then!r} and is {now!r}: the core was built anew or the processor is "
+                "another; resume where that fit was made, or begin again"
             )
         states.append((epoch, state))
     return Before(trace, states[0], states[-1])
