@@ -291,6 +291,21 @@ def test_scaling_compares_the_forms_of_the_columns(rng):
     assert f"{study.optimum.reads:.0f} reads" in study.conclusion
 
 
+def test_a_flat_direction_that_hardly_matters_is_no_reason():
+    rng = np.random.default_rng(3)
+    a = rng.normal(size=500)
+    X = np.column_stack([a, a + 1e-4 * rng.normal(size=500), rng.normal(size=500) * 8])
+    y = (rng.random(500) < sigmoid(a + 0.05 * X[:, 2])).astype(int)
+    study = studies.scaling(X, y)
+    assert all(form.condition > 1e5 * form.run.reached for form in study.forms)
+    assert "the reason" not in study.conclusion
+    assert "far more than the epochs, so the flattest directions hardly matter for the loss" in study.conclusion
+    slow = studies.learning_rate(X * [1, 1, 5], y)
+    assert slow.fastest.reached > 100
+    assert "needs about as many epochs" not in slow.conclusion
+    assert "far more than the epochs: its flattest direction hardly matters for the loss" in slow.conclusion
+
+
 def test_numbers_alone_may_be_standardised(rng):
     X, y = a_table(rng)
     X[:, 2] = X[:, 2] > 0

@@ -368,10 +368,12 @@ def _reason(study: LearningRateStudy) -> str:
     if not slow or curvature is None or not math.isfinite(curvature.condition) or curvature.condition < 100:
         return ""
     where = "at the optimum" if study.end is not None else "at the start"
-    text = (
-        f"the Hessian's condition number {where} is {words.number(curvature.condition, 2)}: along its flattest direction "
-        "gradient descent needs about as many epochs, at any stable rate"
-    )
+    text = f"the Hessian's condition number {where} is {words.number(curvature.condition, 2)}"
+    soonest = min((run.reached for run in study.runs if run.reached is not None), default=math.inf)
+    if curvature.explains(soonest):
+        text += ": along its flattest direction gradient descent needs about as many epochs, at any stable rate"
+    else:
+        text += ", far more than the epochs: its flattest direction hardly matters for the loss"
     ways = ["centre and scale the columns (chainrule study scaling)"] if study.may_scale else []
     if study.optimum.exists:
         ways.append(f"take Newton's method, which read the data {study.optimum.reads:.0f} times")

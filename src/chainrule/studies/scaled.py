@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chainrule.pictures.sheet import Panel
 
 _SHORT = {"numbers standardised": "numbers only"}  # where there is little room
+LARGE = 100.0  # condition number, from which on it may be why a run is slow
 ENOUGH = 1.5  # times fewer epochs: less is no difference worth a word
 
 
@@ -248,8 +249,17 @@ def _conditions(study: ScalingStudy) -> str:
     took = [form for form in told if form.end is not None and form.run.reached is not None]
     by_condition = sorted(took, key=lambda form: form.condition or 0.0)
     in_order = all((a.run.reached or 0.0) <= (b.run.reached or 0.0) for a, b in pairwise(by_condition))
-    if len(took) == len(study.forms) and in_order and _differs(took):
+    if len(took) < len(study.forms):
+        return text
+    explained = [form.end is not None and form.end.explains(form.run.reached or 0.0) for form in took]
+    least = min(form.run.reached or 0.0 for form in took)
+    slow = [
+        why for form, why in zip(took, explained, strict=True) if (form.run.reached or 0.0) >= ENOUGH * max(least, 1.0)
+    ]
+    if in_order and slow and all(slow):
         text += ": that is the reason, since the flattest direction needs about as many epochs"
+    elif not any(explained) and least > 0 and (by_condition[0].condition or 0.0) > LARGE:
+        text += ": far more than the epochs, so the flattest directions hardly matter for the loss"
     return text
 
 
