@@ -574,6 +574,8 @@ RESUMES = [
     (dict(fit_intercept=False), "fit_intercept was True and is False"),
     (dict(max_reads=3), "that run has had 3 epochs, and max_reads counts them too: raise max_reads above 3"),
     (dict(sample_weight=np.full(203, 2.0)), "the sum of the weights was 203.0 and is 406.0"),
+    (dict(w0=np.ones(5)), "resume goes on from that fit's last point, not from w0: leave w0 out, or resume"),
+    (dict(b0=0.0), "resume goes on from that fit's last point, not from b0"),
     (dict(feature_names=list("abcde")), "the columns differ: they were x1, x2, x3, x4, x5"),
 ]
 

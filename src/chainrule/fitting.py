@@ -86,7 +86,7 @@ def fit(
         Fit on (x - mean) / sd of these columns: penalty, rate, trace and gradients are then in those units. "center": on
         x - mean of all columns, which changes neither the optimum nor the penalty, only the way there.
     w0, b0
-        The start, in the user's units; zeros by default.
+        The start, in the user's units; zeros by default. Not with `resume`.
     feature_names : sequence of str, optional
         Default: the frame's columns, or x1, x2, ...
     n_threads : int, optional
@@ -139,7 +139,7 @@ def fit(
             learning_rate=rate,
             callbacks=_callbacks(callbacks),
             batches=_batches(batch_size, schedule, seed) if chosen == "sgd" else None,
-            resume=_resumed(resume, classes),
+            resume=_resumed(resume, classes, {"w0": w0, "b0": b0}),
         )
         start = check_start(w0, b0, X.shape[1], options.fit_intercept)
         columns, scaled = standardized_columns(standardize, X.shape[1], options.fit_intercept)
@@ -277,11 +277,14 @@ def _batches(batch_size: int | None, schedule: str | None, seed: int) -> Batches
     return Batches(int(size), int(seed), how)
 
 
-def _resumed(resume: Result | None, classes: tuple[Any, Any]) -> Result | None:
+def _resumed(resume: Result | None, classes: tuple[Any, Any], starts: dict[str, object]) -> Result | None:
     if resume is not None and not isinstance(resume, Result):
         raise InputError(f"resume must be the Result of an earlier fit, not {type(resume).__name__}")
     if resume is not None and resume.classes != classes:
         raise InputError(f"resume: the classes were {resume.classes} and are {classes}: resume on the same data")
+    given = next((name for name, value in starts.items() if value is not None), "")
+    if resume is not None and given:
+        raise InputError(f"resume goes on from that fit's last point, not from {given}: leave {given} out, or resume")
     return resume
 
 
