@@ -79,7 +79,8 @@ def test_tables(attempt, text, parts):
         (("--test-size=-0.1",), ["--test-size"]),
         (("--test-size", "nan"), ["--test-size"]),
         (("--test-size", "0.99"), ["--test-size 0.99", "hold out less"]),
-        (("--seed=-1",), ["--seed"]),
+        (("--seed=-1",), ["--seed must be a whole number from 0 to 18446744073709551615, not -1"]),
+        ((f"--seed={2**64}",), ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (("--threads", "0"), ["--threads", "1 or more"]),
         (("--method", "magic"), ["--method", "'magic'", "auto, newton, gradient-descent or sgd"]),
         (

@@ -572,7 +572,9 @@ def test_pictures_and_pages(each):
         (lambda X, y: studies.centering(X, y), ["two columns", "X has 3"]),
         (lambda X, y: studies.centering(X[:, :2]), ["give X and y"]),
         (lambda X, y: studies.centering(X[:, :2], y, test_size=1.5), ["test_size", "below 1"]),
-        (lambda X, y: studies.centering(X[:, :2], y, seed=-1), ["seed", "from 0"]),
+        (lambda X, y: studies.centering(X[:, :2], y, seed=-1), ["seed", "from 0 to 18446744073709551615"]),
+        (lambda X, y: studies.centering(X[:, :2], y, seed=2**64), ["seed", "from 0 to 18446744073709551615"]),
+        (lambda X, y: studies.batches(X, y, seed=2**64), ["seed", "from 0 to 18446744073709551615"]),
     ],
 )
 def test_what_cannot_be_studied_is_said_in_a_sentence(call, parts, rng):

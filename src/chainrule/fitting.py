@@ -16,6 +16,7 @@ from chainrule.inputs import (
     encode_labels,
     matrix,
     number,
+    seed_number,
     standardized_columns,
     switch,
 )
@@ -269,12 +270,11 @@ def _of_batches(batch_size: object, schedule: object, resume: object) -> str:
 
 def _batches(batch_size: int | None, schedule: str | None, seed: int) -> Batches:
     size, how = 1 if batch_size is None else batch_size, "constant" if schedule is None else schedule
-    for name, value, low in (("batch_size", size, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value < 2**64:
-            raise InputError(f"{name} must be a whole number from {low}, not {value!r}")
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size < 2**64:
+        raise InputError(f"batch_size must be a whole number from 1, not {size!r}")
     if not isinstance(how, str) or how not in SCHEDULES:
         raise InputError(f"schedule must be one of {', '.join(map(repr, SCHEDULES))}, not {how!r}")
-    return Batches(int(size), int(seed), how)
+    return Batches(int(size), seed_number("seed", seed), how)
 
 
 def _resumed(resume: Result | None, classes: tuple[Any, Any], starts: dict[str, object]) -> Result | None:

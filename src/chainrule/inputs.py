@@ -12,6 +12,7 @@ from chainrule.errors import InputError
 from chainrule.kernels import two_labels
 
 Vector = NDArray[np.float64]
+SEEDS = 2**64
 
 
 def matrix(
@@ -220,6 +221,13 @@ def switch(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name} must be True or False, not {value!r}")
     return bool(value)
+
+
+def seed_number(name: str, value: object) -> int:
+    """`value` as a seed: an int that an unsigned one of 64 bits holds."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < SEEDS:
+        raise InputError(f"{name} must be a whole number from 0 to {SEEDS - 1}, not {value!r}")
+    return int(value)
 
 
 def number(name: str, value: object, *, low: float | None = None, above: float | None = None) -> float:

@@ -101,7 +101,7 @@ def fit(
     if tol is not None:
         opt.at_least("--tol", tol, 0)
     opt.at_least("--alpha", alpha, 0)
-    opt.at_least("--seed", seed, 0, "whole number")
+    opt.seed_of(seed)
     if batch_size is not None:
         opt.at_least("--batch-size", batch_size, 1, "whole number")
     opt.fraction("--test-size", test_size)

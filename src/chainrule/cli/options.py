@@ -444,6 +444,12 @@ def at_least(option: str, value: float, lowest: float, unit: str = "number") -> 
         raise InputError(f"{option} must be a {unit} of {lowest:g} or more, not {value:g}")
 
 
+def seed_of(value: int) -> None:
+    """Refuse a seed that no unsigned integer of 64 bits holds."""
+    if not 0 <= value < 2**64:
+        raise InputError(f"--seed must be a whole number from 0 to {2**64 - 1}, not {value}")
+
+
 def positive(option: str, value: float | None) -> None:
     """Refuse a number that is not positive and finite."""
     if value is not None and not (math.isfinite(value) and value > 0):

@@ -13,7 +13,7 @@ from chainrule import screen, studies
 from chainrule.cli import DONE
 from chainrule.cli.demo import FEATURES
 from chainrule.cli.documents import SCHEMA_VERSION
-from chainrule.cli.options import at_least, column_names, positive
+from chainrule.cli.options import at_least, column_names, positive, seed_of
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.errors import InputError
 from chainrule.files import write_atomically
@@ -110,7 +110,7 @@ def _check(options: StudyOptions, out: Path | None) -> None:
     positive("--tol", options.tol)
     if options.alpha is not None:
         at_least("--alpha", options.alpha, 0)
-    at_least("--seed", options.seed, 0, "whole number")
+    seed_of(options.seed)
     for size in options.sizes:
         at_least("--batch-size", size, 1, "whole number")
     if out is not None and out.suffix.lower() not in FORMATS:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.audit import shared_floors
 from chainrule.errors import InputError
 from chainrule.inputs import number as checked
+from chainrule.inputs import seed_number
 from chainrule.result import Result
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
@@ -203,7 +204,7 @@ def batches(
         For data or options that can't be used.
     """
     most, within = whole_number("epochs", epochs, 1), checked("within", within, above=0.0)
-    seed = whole_number("seed", seed, 0)
+    seed = seed_number("seed", seed)
     setting = Setting.of(
         X, y, sample_weight, alpha=alpha, fit_intercept=fit_intercept, feature_names=feature_names, n_threads=n_threads
     )  # fmt: skip

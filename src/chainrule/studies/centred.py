@@ -13,6 +13,7 @@ from chainrule.audit import shared_floors
 from chainrule.errors import InputError
 from chainrule.held_out import HeldOut
 from chainrule.inputs import number as checked
+from chainrule.inputs import seed_number
 from chainrule.solvers import Step
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
@@ -296,7 +297,7 @@ def centering(
         For data or options that can't be used.
     """
     most, within = whole_number("epochs", epochs, 1), checked("within", within, above=0.0)
-    seed = whole_number("seed", seed, 0)
+    seed = seed_number("seed", seed)
     share = checked("test_size", test_size, above=0.0)
     if share >= 1.0:
         raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")
