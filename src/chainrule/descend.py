@@ -28,6 +28,7 @@ from chainrule.task import Task
 from chainrule.verdict import Finding, above_limit, findings, message, while_running
 
 DEFAULT_EPOCHS = 1000
+TOO_LARGE = "the columns are too large for any learning rate"
 HALF = 0.7  # of the gradient, about half of the gap: then a proof is tried again
 MAX_EIGEN_COLUMNS = 500  # up to here a run that ended too early is worth an eigendecomposition
 
@@ -104,9 +105,7 @@ def rates(curvature: float, asked: float | None, part: float = 0.5) -> tuple[flo
     if rate is None:
         rate = part * 2.0 / curvature if curvature > 0 else 1.0
     if rate == 0.0 or not np.isfinite(curvature):
-        raise InputError(
-            "the columns are too large for any learning rate: standardize them (standardize=True), or rescale"
-        )
+        raise InputError(f"{TOO_LARGE}: standardize them (standardize=True), or rescale")
     return limit, rate
 
 

@@ -301,12 +301,15 @@ def centering(
     share = checked("test_size", test_size, above=0.0)
     if share >= 1.0:
         raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")
+    named = None if classes is None else _pair_of("classes", classes)
     is_article = X is None and y is None
     if is_article:
         X, y = article_points(seed)
     if X is None or y is None:
         raise InputError("give X and y, or neither of them for the article's points")
-    whole = Setting.of(X, y, sample_weight, alpha=alpha, feature_names=feature_names, n_threads=n_threads)
+    whole = Setting.of(
+        X, y, sample_weight, alpha=alpha, feature_names=feature_names, n_threads=n_threads, may_standardize=False
+    )
     if len(whole.names) != 2:
         raise InputError(f"the study of centring needs two columns, to draw maps of them, and X has {len(whole.names)}")
     train, test = stratified_split(whole.y.astype(np.float64), share, seed)
@@ -320,7 +323,6 @@ def centering(
     optimum, notes = setting.optimum()
     forms: list[tuple[str, Standardize]] = [("as they are", False), ("centred", "center")]
     runs = [_run(setting, held_out, optimum, form, (rate, most, within), progress) for form in forms]
-    names = classes or (str(whole.classes[0]), str(whole.classes[1]))
     return CenteringStudy(
         plain=runs[0],
         centred=runs[1],
@@ -329,7 +331,7 @@ def centering(
         optimum=optimum,
         points=_sampled(setting, seed),
         feature_names=(whole.names[0], whole.names[1]),
-        classes=names,
+        classes=named or (str(whole.classes[0]), str(whole.classes[1])),
         within=within,
         seed=seed,
         n_rows=len(train),
@@ -340,6 +342,12 @@ def centering(
         is_article=is_article,
         notes=notes,
     )
+
+
+def _pair_of(name: str, value: object) -> tuple[str, str]:
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(isinstance(text, str) for text in value):
+        raise InputError(f"{name} must be two names, those of y = 0 and y = 1, not {value!r}")
+    return value[0], value[1]
 
 
 @dataclass

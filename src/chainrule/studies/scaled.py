@@ -170,7 +170,9 @@ def scaling(
         For data or options that can't be used.
     """
     most, within = whole_number("epochs", epochs, 1), checked("within", within, above=0.0)
-    setting = Setting.of(X, y, sample_weight, alpha=alpha, feature_names=feature_names, n_threads=n_threads)
+    setting = Setting.of(
+        X, y, sample_weight, alpha=alpha, feature_names=feature_names, n_threads=n_threads, may_standardize=False
+    )
     forms: list[tuple[str, Standardize]] = [("as they are", False), ("centred", "center"), ("standardised", True)]
     if numeric is not None:
         mask = np.asarray(numeric)
@@ -182,9 +184,9 @@ def scaling(
     optimum, notes = setting.optimum()
     for label, standardize in forms:
         own = setting.optimum(standardize)[0] if setting.alpha and standardize is not False else optimum
-        start, end, hessian = setting.curvature(standardize, own)
         recorder = Recorder(label, progress)
         result = setting.descend("auto", most, within, standardize, (recorder,))
+        start, end, hessian = setting.curvature(standardize, own)
         more = needed(result, own, hessian, np.array(recorder.gap), within)
         run = recorder.run(label, result, within, more)
         limit = result.learning_rate_limit

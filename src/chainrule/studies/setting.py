@@ -6,13 +6,14 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.audit import MAX_HESSIAN_COLUMNS
+from chainrule.descend import TOO_LARGE
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.fitting import fit
 from chainrule.inputs import check_weights, encode_labels, matrix, number, standardized_columns, switch
@@ -84,6 +85,7 @@ class Setting:
     alpha: float
     fit_intercept: bool
     n_threads: int | None
+    may_standardize: bool = True  # whether the study's user may; the messages of its runs tell
 
     @classmethod
     def of(
@@ -96,6 +98,7 @@ class Setting:
         fit_intercept: bool = True,
         feature_names: Sequence[str] | None = None,
         n_threads: int | None = None,
+        may_standardize: bool = True,
     ) -> Setting:
         """Check what a user handed over; raises InputError."""
         array, names, _ = matrix(X, feature_names)
@@ -110,14 +113,13 @@ class Setting:
             number("alpha", alpha, low=0.0),
             switch("fit_intercept", fit_intercept),
             n_threads,
+            may_standardize,
         )
 
     def part(self, rows: NDArray[np.intp]) -> Setting:
         """Give the same on some rows: a copy of them."""
         s = None if self.s is None else self.s[rows]
-        return Setting(
-            self.X[rows], self.y[rows], s, self.names, self.classes, self.alpha, self.fit_intercept, self.n_threads
-        )
+        return replace(self, X=self.X[rows], y=self.y[rows], s=s)
 
     def descend(
         self,
@@ -129,7 +131,7 @@ class Setting:
         **options: Any,
     ) -> Result:
         """Run gradient descent, or the method named in `options`, from zeros."""
-        with quiet():
+        with quiet(), self._in_its_words():
             return fit(
                 self.X,
                 self.y,
@@ -202,6 +204,16 @@ class Setting:
             return start, None, None
         hessian = at(*rows.units.to_fit(optimum.w, optimum.b))
         return start, Curvature.of(hessian), hessian
+
+    @contextmanager
+    def _in_its_words(self) -> Iterator[None]:
+        """Name no way out that the study doesn't have."""
+        try:
+            yield
+        except InputError as error:
+            if self.may_standardize or not str(error).startswith(TOO_LARGE):
+                raise
+            raise InputError(f"{TOO_LARGE}: divide them by a constant") from None
 
     def _seen(self, standardize: Standardize) -> DenseRows:
         rows = DenseRows(self.X, self.y, self.s, self.names, self.n_threads)
