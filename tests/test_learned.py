@@ -339,6 +339,9 @@ def test_what_training_did_not_gain_is_not_said():
         ({"whole": 7, "unit": "step", "start": 0.3}, "The steps before step 7 read samples of the rows; that one, on all rows"),
         ({"whole": 7, "unit": "step", "start": 0.3}, "was 0.00010 nats above its optimum."),
         ({"near": 0}, "The objective began within 0.001 nats of its optimum."),
+        ({"end": 0.33}, "120 epochs; but at the end, after 400 epochs, 0.0301 nats are left."),
+        ({"end": 0.33, "near": 0, "rises": 3}, "of its optimum; but at the end, after 400 epochs, 0.0301 nats are left. It"),
+        ({"end": 0.33, "halfway": 1, "near": 1}, "within 0.001 nats of it; but at the end, after 400 epochs, 0.0301 nats"),
         ({"rises": 3}, "It rose in 3 of the 400."),
         ({"rises": 3, "stride": 4}, "It rose in 3 of the epochs kept."),
         ({}, "Of the 3 weights with at least a tenth of the strongest’s effect, those of <bdi>a&lt;b&gt;</bdi> and <bdi>c"),
@@ -371,7 +374,10 @@ def shares(*rows):
         (["p", "p"], "is that of <bdi>p</bdi> at the start, 60%, and to the end, 60%."),
         (["p", "q", "q"], "<bdi>p</bdi> at the start, 60%; that of <bdi>q</bdi> by epoch 1 and to the end, 60%."),
         (["p", "q", "p", "q", "p"], "at the start, 60%, and again at the end, 60%; in between others lead."),
-        (["p", "q", "p", "q", "p", "b"], "of <bdi>bias b</bdi> at the end, 60%; in between the lead changes 5 times."),
+        (
+            ["p", "q", "p", "q", "p", "b"],
+            "of <bdi>bias b</bdi> at the end, 60%; in between the lead changes at least 5 times.",
+        ),
         (
             ["p", "", "q"],
             "is that of <bdi>p</bdi> at the start, 60%; that of <bdi>q</bdi> by epoch 10 and to the end, 60%.",
@@ -385,6 +391,15 @@ def test_who_leads_the_gradient(leaders, says):
     assert "went from 10 to " in text
 
 
+def test_the_lead_changes_as_often_as_it_is_seen_to_where_every_epoch_was_read():
+    g = shares(*([(6, 3, 1), (3, 6, 1)] * 3))
+    told = [
+        " ".join(story(Learned(PROGRESS, dataclasses.replace(g, epochs=e)))) for e in (np.arange(6), np.arange(6) * 2)
+    ]
+    assert "in between the lead changes 5 times." in told[0]
+    assert "in between the lead changes at least 5 times." in told[1]
+
+
 def test_a_gradient_of_zero_leads_nowhere():
     assert "gradient" not in " ".join(story(Learned(PROGRESS, shares((0, 0, 0), (0, 0, 0)))))
 
@@ -396,11 +411,22 @@ def test_a_gradient_of_zero_leads_nowhere():
          "At the optimum the curvature is 25% of the largest there can be: only a rate above 8 could not settle", "can "),
         (1.0, 2.0, Curvature(8.0, 40.0, "at the optimum"),
          "curved 40 times as much as the flattest, along which an epoch takes 0.62% off what is left.", "can "),
-        (1.0, 2.0, Curvature(8.0, None, "where it ended"), "only a rate above 8 would overshoot there.", "flattest"),
+        (1.0, 2.0, Curvature(8.0, None, "where it ended"), "only a rate above 8 would overshoot by more than it gains there.",
+         "flattest"),
         (3.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "below the limit 8 there, this rate can settle.", "only"),
         (3.0, 2.0, Curvature(8.0, 40.0, "where it ended"), "below the limit 8 there, this rate doesn’t overshoot.", "settle"),
         (9.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "the limit is 8, and this rate can’t settle there.", "flattest"),
-        (9.0, 2.0, Curvature(8.0, 40.0, "at the point returned"), "and this rate overshoots there.", "flattest"),
+        (9.0, 2.0, Curvature(8.0, 40.0, "at the point returned"), "and this rate overshoots by more than it gains there.",
+         "flattest"),
+        (4.1, 2.0, Curvature(8.0, 40.0, "where it ended"), "below the limit 8 there, this rate gains more than it overshoots; "
+         "along the steepest direction its steps overshoot, by less than they gain.", "doesn’t"),
+        (7.9, 2.0, Curvature(8.0, 40.0, "at the optimum"), "this rate can settle; along the steepest direction its steps "
+         "overshoot, by less than they gain.", "doesn’t"),
+        (7.9, 2.0, Curvature(8.0, 40.0, "at the optimum"), "40 times as much as the flattest, and at this rate the slower one: "
+         "along it an epoch takes 2.5% off what is left.", "doesn’t"),
+        (7.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "the flattest, along which an epoch takes 4.4% off", "slower"),
+        (1.9, 2.0, Curvature(2.0, 1.5, "at the optimum"), "only a rate above 2 could not settle there; along the steepest",
+         "below"),
     ],
 )  # fmt: skip
 def test_the_rate_against_the_curvature(rate, limit, curvature, says, not_said):

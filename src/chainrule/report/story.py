@@ -102,7 +102,7 @@ def _way(p: Progress) -> str:
             )
         return f"The objective fell from {number(p.start, 5)} to {number(p.end, 5)} nats{_rises(p)}."
     if p.near == 0:
-        return f"The objective began within {near} of {goal}{_rises(p)}."
+        return f"The objective began within {near} of {goal}{_left_again(p)}{_rises(p)}."
     said = f"The objective began {number(p.start - p.floor)} nats above {goal}"
     if p.halfway is not None and p.halfway == p.near:
         said += f"; {_after(p, p.halfway)} brought it within {near} of it"
@@ -114,7 +114,14 @@ def _way(p: Progress) -> str:
         said += (
             f"{', and' if p.halfway is not None else ';'} after {counted(p.last, p.unit)} {number(left)} nats are left"
         )
-    return f"{said}{_rises(p)}."
+    return f"{said}{_left_again(p)}{_rises(p)}."
+
+
+def _left_again(p: Progress) -> str:
+    """Say what is left at the end of a run that was nearer before."""
+    if p.near is None or p.near == p.last or p.end is None or p.floor is None or p.end - p.floor <= NEAR:
+        return ""
+    return f"; but at the end, after {counted(p.last, p.unit)}, {number(p.end - p.floor, 3)} nats are left"
 
 
 def _rises(p: Progress) -> str:
@@ -165,6 +172,9 @@ def _gradient(g: Gradients | None) -> str:
     def leader(k: int) -> str:
         return _name(g.names[leaders[k]])
 
+    least = (
+        "at least " if len(g.epochs) <= g.epochs[-1] - g.epochs[0] else ""
+    )  # between two epochs read others may lead
     start, end = (f"{number(100 * float(shares[some[k]].max()), 2)}%" for k in (0, -1))
     said = f"The largest share of the gradient is that of {leader(0)} at the start, {start}"
     if len(turns) == 1:
@@ -177,7 +187,9 @@ def _gradient(g: Gradients | None) -> str:
     elif leaders[0] == leaders[-1]:
         said += f", and again at the end, {end}; in between others lead"
     else:
-        said += f", and that of {leader(-1)} at the end, {end}; in between the lead changes {len(turns) - 1} times"
+        said += (
+            f", and that of {leader(-1)} at the end, {end}; in between the lead changes {least}{len(turns) - 1} times"
+        )
     size = f"from {number(float(sizes[0]), 3)} to {number(float(sizes[-1]), 2)}"
     return f"{said}. The gradient’s size, the sum of all |dL_dw_j| and |dL_db|, went {size}."
 
@@ -191,24 +203,28 @@ def rates_told(learned: Learned | None, result: Mapping[str, Any]) -> str:
     curvature = None if learned is None or learned.gradients is None else learned.gradients.curvature
     if not rate or not limit or learned is None or curvature is None:
         return ""
-    lower, where = floored(curvature.limit), curvature.place
-    part = percent(limit / curvature.limit, 0)
-    said = f"{where[:1].upper()}{where[1:]} the curvature is {part} of the largest there can be: "
-    if rate > curvature.limit:
-        return f"{said}the limit is {lower}, and this rate {'can’t settle' if curvature.at_optimum else 'overshoots'} there."
-    if rate > limit:
-        said += (
-            f"below the limit {lower} there, this rate {'can settle' if curvature.at_optimum else 'doesn’t overshoot'}."
-        )
+    local, where = curvature.limit, curvature.place
+    lower, steep = floored(local), rate > local / 2  # 1 - rate lambda_max below 0: a step comes out on the other side
+    said = f"{where[:1].upper()}{where[1:]} the curvature is {percent(limit / local, 0)} of the largest there can be: "
+    if rate > local:
+        can = "can’t settle" if curvature.at_optimum else "overshoots by more than it gains"
+        return f"{said}the limit is {lower}, and this rate {can} there."
+    if rate > limit and curvature.at_optimum:
+        said += f"below the limit {lower} there, this rate can settle"
+    elif rate > limit:
+        said += f"below the limit {lower} there, this rate {'gains more than it overshoots' if steep else 'doesn’t overshoot'}"
     else:
-        said += f"only a rate above {lower} {'could not settle' if curvature.at_optimum else 'would overshoot'} there."
+        can = "could not settle" if curvature.at_optimum else "would overshoot by more than it gains"
+        said += f"only a rate above {lower} {can} there"
+    said += "; along the steepest direction its steps overshoot, by less than they gain." if steep else "."
     if curvature.condition is None or learned.progress.infimum:
         return said
-    taken = 1.0 - abs(1.0 - 2.0 * rate / (curvature.limit * curvature.condition))
-    return (
-        f"{said} The steepest direction is curved {number(curvature.condition, 3)} times as much as the flattest, along which "
-        f"an epoch takes {number(100 * taken, 2)}% off what is left."
-    )
+    said += f" The steepest direction is curved {number(curvature.condition, 3)} times as much as the flattest"
+    along_steep, along_flat = (1.0 - abs(1.0 - 2.0 * rate / (local * under)) for under in (1.0, curvature.condition))
+    if along_steep < along_flat:  # above 2/(lambda_max + lambda_min)
+        slowly = f"along it an epoch takes {number(100 * along_steep, 2)}% off what is left"
+        return f"{said}, and at this rate the slower one: {slowly}."
+    return f"{said}, along which an epoch takes {number(100 * along_flat, 2)}% off what is left."
 
 
 def floored(x: float) -> str:
