@@ -11,17 +11,10 @@ import pytest
 
 from chainrule.explain import explain_row
 from chainrule.pictures import axes, charts, curves, maps, style
+from chainrule.pictures.gap_charts import BatchRun, Descending, batches_picture, scaling_picture
 from chainrule.pictures.graph_picture import row_graph_svg
 from chainrule.pictures.shares import gradient_shares
-from chainrule.pictures.study_charts import (
-    BatchRun,
-    Descending,
-    RateRun,
-    batches_picture,
-    centering_curves,
-    learning_rate_picture,
-    scaling_picture,
-)
+from chainrule.pictures.study_charts import RateRun, centering_curves, learning_rate_picture
 from chainrule.pictures.text import cells, clean, escape, exp_number, number, shorten, tex_number
 
 NASTY = [
@@ -107,8 +100,8 @@ def study_pictures() -> dict[str, str]:
     runs = [Descending("as they are", e, 0.4 * np.exp(-e / 300), "about 1,800 epochs"),
             Descending("centred", e[:601], 0.4 * np.exp(-e[:601] / 100), "599 epochs"),
             Descending(NASTY[3] * 4, e[:70], 0.4 * np.exp(-e[:70] / 10))]  # fmt: skip
-    batches = [BatchRun("all rows", e, e, 0.4 * np.exp(-e / 300)),
-               BatchRun("single rows", e, e * 10_000, 0.01 * np.exp(rng.normal(size=1001)))]  # fmt: skip
+    steady, noisy = 0.4 * np.exp(-e / 300), 0.01 * np.exp(rng.normal(size=1001))
+    batches = [BatchRun("all rows", e, e, steady, steady), BatchRun("single rows", e, e * 10_000, noisy, 0.02 + 0 * e)]
     curves_of = [
         ("not centred", 0.1 + 0.59 * np.exp(-e / 50), 1 - 0.5 * np.exp(-e / 9)),
         (NASTY[0], e * np.nan, e / 1001),

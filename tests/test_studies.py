@@ -503,6 +503,23 @@ def test_conclusion_on_batches_says_what_the_numbers_say(rng):
     assert "None came within 1e-09 nats of the optimum in 2 reads" in none.conclusion
 
 
+def test_a_picture_of_batches_says_the_table_s_numbers(rng):
+    X, y = a_table(rng, m=300)
+    study = studies.batches(X, y, epochs=60)
+    svg = study.svg()
+    said = " ".join(ET.fromstring(svg).itertext())
+    assert "opacity:0.35" not in svg  # no band of swings
+    assert "median over the last tenth of the way" in said
+    noisy = next(run for run in study.runs if run.batch_size == 1)
+    assert noisy.reached is not None
+    at_the_end = f"{words.number(noisy.settled, 2)}"
+    assert at_the_end != words.number(float(noisy.gap[-1]), 2)
+    assert f">{at_the_end}<" in svg
+    assert at_the_end in [row[-1] for row in study.tables()[0].rows]
+    assert f"first within 0.0010 at read {noisy.reached:.0f}" in said
+    assert noisy.settled == pytest.approx(np.median(noisy.gap[-6:]))
+
+
 def test_sizes_above_the_rows_are_all_rows(rng):
     X, y = a_table(rng, m=10)
     assert [run.label for run in studies.batches(X, y, epochs=1, sizes=[10, 1000]).runs] == ["all rows"]

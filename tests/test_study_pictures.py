@@ -9,15 +9,9 @@ import numpy as np
 import pytest
 
 from chainrule.pictures import axes, charts, maps, sheet, style
+from chainrule.pictures.gap_charts import Descending, batches_picture, scaling_picture
 from chainrule.pictures.shares import gradient_shares
-from chainrule.pictures.study_charts import (
-    Descending,
-    RateRun,
-    batches_picture,
-    centering_curves,
-    learning_rate_picture,
-    scaling_picture,
-)
+from chainrule.pictures.study_charts import RateRun, centering_curves, learning_rate_picture
 from chainrule.pictures.text import cells, clean, wrapped
 from test_pictures import NASTY, PICTURES, SVG, description, parsed, rate_runs, spans, words
 

@@ -296,11 +296,11 @@ _BAND = 8  # columns: a shorter band is no band
 
 
 def stroke(
-    ax: "Axes", x: Floats, y: Floats, *, role: str, dashes: Any = "-", width: float = 2.0
+    ax: "Axes", x: Floats, y: Floats, *, role: str, dashes: Any = "-", width: float = 2.0, bands: bool = True
 ) -> None:  # fmt: skip
     """Draw a curve; from where its points lie too dense to be told apart, a swinging one as the band that it fills.
 
-    The axes' limits are set before; x and y are finite, x increasing.
+    The axes' limits are set before; x and y are finite, x increasing. bands: whether it may be one.
     """
     if not len(x):
         return
@@ -320,7 +320,7 @@ def stroke(
     tall = np.maximum.reduceat(height, starts[first:] - end) - np.minimum.reduceat(height, starts[first:] - end)
     # what goes one way moves as far as it gets; what swings moves farther
     swings = float(np.abs(np.diff(height)).sum()) > 1.3 * float(np.ptp(height))
-    if len(mid) < _BAND or not swings or float(np.median(tall)) < 2.5:
+    if not bands or len(mid) < _BAND or not swings or float(np.median(tall)) < 2.5:
         x, y = thin(x, y, 120)
         ax.plot(x, y, color=ink, linewidth=width, linestyle=dashes, zorder=3)
         return

@@ -1,4 +1,4 @@
-"""The pictures of the studies as SVG text: learning rates, scalings, batches, and centring over the epochs."""
+"""The pictures of the studies of learning rates and of centring as SVG text."""
 
 import math
 from collections.abc import Sequence
@@ -11,27 +11,22 @@ from numpy.typing import NDArray
 from chainrule.pictures.axes import (
     LEFT,
     WIDTH,
-    Box,
     Scale,
     SideLabel,
-    along,
-    beside,
     epochs_axis,
     levels_of,
     pixel,
-    powers,
     side_labels,
     spread,
     stroke,
-    write_label,
 )
 from chainrule.pictures.style import Drawing, colour, drawing, math_width
 from chainrule.pictures.text import cells, clean, lines_of, number
 
 Floats = NDArray[np.float64]
 # in this order: the first three differ in lightness too, for eyes that see no colours
-_ROLES = ("one", "backward", "ramp-7", "training", "held-out", "zero-text", "muted")
-_DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.6)), (0, (8, 2, 2, 2)), (0, (4, 1.5)), (0, (1, 1.5)), "-")
+ROLES = ("one", "backward", "ramp-7", "training", "held-out", "zero-text", "muted")
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.6)), (0, (8, 2, 2, 2)), (0, (4, 1.5)), (0, (1, 1.5)), "-")
 
 
 @dataclass(frozen=True)
@@ -55,26 +50,6 @@ class RateRun:
     objective: Floats
     reached: float | None
     estimated: bool = False
-
-
-@dataclass(frozen=True)
-class Descending:
-    """F - F* over the epochs of one run, nats; `note` in a few words, may be empty."""
-
-    label: str
-    epochs: Floats
-    gap: Floats
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class BatchRun:
-    """F - F* of one run, nats, by the reads of the data and by the updates so far."""
-
-    label: str
-    reads: Floats
-    updates: Floats
-    gap: Floats
 
 
 # ---- learning rates -----------------------------------------------------------------------------------------------
@@ -282,117 +257,6 @@ def _told_rates(
     return " ".join(says)
 
 
-# ---- gaps ---------------------------------------------------------------------------------------------------------
-
-
-def scaling_picture(runs: Sequence[Descending], *, within: float = 1e-3, standalone: bool = False) -> str:
-    """Draw F - F* over the epochs, by powers of ten, for several ways to scale the columns.
-
-    Parameters
-    ----------
-    runs : sequence of Descending
-    within : float
-        The level that is near enough, nats.
-    standalone : bool
-        With its own colours, to be a file of its own.
-
-    Returns
-    -------
-    str
-        SVG text.
-    """
-    says = [
-        _told_gap(r.label, r.epochs, r.gap, "epoch", within) + (f" {clean(r.note)}." if r.note else "") for r in runs
-    ]
-    with drawing(WIDTH, 290) as d:
-        _gaps(d, 34, [(r.label, r.epochs, r.gap, r.note) for r in runs], "epoch", within)
-    return d.svg("scalings", "Distance to the optimum over the epochs", " ".join(says), standalone=standalone)
-
-
-def batches_picture(runs: Sequence[BatchRun], *, within: float = 1e-3, standalone: bool = False) -> str:
-    """Draw F - F*, by powers of ten, for several batch sizes: by the reads of the data, and by the updates.
-
-    Parameters
-    ----------
-    runs : sequence of BatchRun
-    within, standalone
-        As for `scaling_picture`.
-
-    Returns
-    -------
-    str
-        SVG text.
-    """
-    says = [_told_gap(r.label, r.reads, r.gap, "read", within) for r in runs]
-    with drawing(WIDTH, 586) as d:
-        _gaps(d, 34, [(r.label, r.reads, r.gap, "") for r in runs], "reads of the data", within, dashed=False)
-        _gaps(d, 330, [(r.label, r.updates, r.gap, "") for r in runs], "updates of w", within, dashed=False)
-    return d.svg("batches", "Distance to the optimum by reads of the data and by updates", " ".join(says),
-                 standalone=standalone)  # fmt: skip
-
-
-def _positive(x: Floats, gap: Floats) -> tuple[Floats, Floats]:
-    x, gap = np.asarray(x, dtype=np.float64), np.asarray(gap, dtype=np.float64)
-    keep = np.isfinite(gap) & (gap > 0) & np.isfinite(x)
-    return x[keep], gap[keep]
-
-
-def _gaps(
-    d: Drawing, top: float, runs: Sequence[tuple[str, Floats, Floats, str]], unit: str, within: float,
-    dashed: bool = True,
-) -> None:  # fmt: skip
-    left, right, height = LEFT, 142.0, 204.0
-    edge = WIDTH - right
-    series = [(label, *_positive(x, gap), note) for label, x, gap, note in runs]
-    ax = d.axes(left, top, edge - left, height)
-    across = epochs_axis(ax, max([1.0, *(float(x[-1]) for _, x, _, _ in series if len(x))]))
-    # what is far nearer than near enough needs no room
-    powers(
-        ax,
-        [within, *(max(v, within / 30) for _, _, g, _ in series if len(g) for v in (float(g.min()), float(g.max())))],
-    )
-    floor = ax.get_ylim()[0]
-    d.text(8, top - 16, "F − F*, nats", role="muted", size=12)
-    d.text(left + (edge - left) / 2, top + height + 37, unit, role="muted", size=12, anchor="center")
-    y = pixel(ax, d, 0, within)[1]
-    ax.axhline(within, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-    labels = [SideLabel(edge, y, [f"{number(within, 1)} nats"], "muted", bold=0)]
-    drawn = [(label, across(x), np.maximum(gap, floor / 10), note) for label, x, gap, note in series if len(x)]
-    paths = [along(ax, d, x, gap) for _, x, gap, _ in drawn]
-    paths.append(np.column_stack([np.arange(left, edge, 3.0), np.full(len(np.arange(left, edge, 3.0)), y)]))
-    room = (right - 20) / (0.62 * 12)
-    taken: list[Box] = []
-    for k, (label, x, gap, note) in enumerate(drawn):
-        role = _ROLES[k % len(_ROLES)]
-        stroke(ax, x, gap, role=role, dashes=_DASHES[k % len(_DASHES)] if dashed else "-", width=2.2 if dashed else 1.7)
-        under = np.flatnonzero(gap < floor)
-        last = int(under[0]) if len(under) and (gap[under[0] :] < floor).all() else len(x) - 1
-        end = pixel(ax, d, float(x[last]), max(float(gap[last]), floor))
-        d.dots(np.array([end[0]]), np.array([end[1]]), role=role, size=6)
-        name = lines_of(label, room, 2)
-        lines = [*name, *lines_of(note or number(float(gap[-1]), 2), room, 3)]
-        words = SideLabel(*end, lines, role, len(name), float(gap[last]) >= floor or last == len(x) - 1)
-        size = (0.62 * 12 * max(cells(line) for line in lines), 15.0 * len(lines))
-        found = beside(end, size, paths, (left, top, edge + 8, top + height), taken) if end[0] < edge - 20 else None
-        if found is None:
-            labels.append(words)
-        else:
-            write_label(d, words, *found)
-    side_labels(d, labels, edge + 16, top - 10, top + height + 10)
-
-
-def _told_gap(label: str, x: Floats, gap: Floats, unit: str, within: float) -> str:
-    x, gap = _positive(x, gap)
-    if not len(x):
-        return f"{clean(label)}: no finite value."
-    near = np.flatnonzero(gap <= within)
-    reached = f", within {number(within, 2)} at {unit} {number(float(x[near[0]]))}" if len(near) else ""
-    return (
-        f"{clean(label)}: F − F* is {number(float(gap[0]), 3)} at {unit} {number(float(x[0]))} and "
-        f"{number(float(gap[-1]), 3)} at {unit} {number(float(x[-1]))}{reached}."
-    )
-
-
 # ---- centring -----------------------------------------------------------------------------------------------------
 
 
@@ -455,8 +319,8 @@ def _part(
     for k, (label, x, y) in enumerate(finite):
         if not len(y):
             continue
-        role = _ROLES[k % len(_ROLES)]
-        stroke(ax, across(x), y, role=role, dashes=_DASHES[k % len(_DASHES)], width=2.2)
+        role = ROLES[k % len(ROLES)]
+        stroke(ax, across(x), y, role=role, dashes=DASHES[k % len(DASHES)], width=2.2)
         name = lines_of(label, (_CENTERING - 20) / (0.62 * 12), 2)
         end = pixel(ax, d, float(across(x[-1:])[0]), float(y[-1]))
         labels.append(SideLabel(*end, [*name, number(float(y[-1]), 4)], role, len(name)))

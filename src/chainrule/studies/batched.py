@@ -152,10 +152,10 @@ class BatchesStudy(Study):
 
     def panels(self) -> list[Panel]:
         """One picture: the distance from the optimum against reads, and against updates."""
+        from chainrule.pictures.gap_charts import BatchRun, batches_picture
         from chainrule.pictures.sheet import Panel
-        from chainrule.pictures.study_charts import BatchRun, batches_picture
 
-        runs = [BatchRun(run.label, run.reads, run.updates, run.gap) for run in self.runs]
+        runs = [BatchRun(run.label, run.reads, run.updates, run.gap, levels(run.gap)) for run in self.runs]
         return [Panel(lambda: batches_picture(runs, within=self.within), self.conclusions[0])]
 
 
@@ -255,7 +255,7 @@ def _run(
     reads = np.arange(float(len(gap)))
     an_epoch = 1 if size is None else -(-visited // size)
     there = np.flatnonzero(gap <= within)
-    settled = float(np.median(gap[-max(1, len(gap) // 10) :]))
+    settled = float(levels(gap)[-1])
     if result.reason in ("diverged", "non_finite"):
         happened = "diverges"
     elif settled <= within:
@@ -268,6 +268,12 @@ def _run(
     return BatchedRun(
         label, size, schedule, rate, happened, reads, reads * an_epoch, objective, gap, first, reached_updates, settled
     )  # fmt: skip
+
+
+def levels(gap: Floats) -> Floats:
+    """Median (k,) of a gap over the last tenth of the epochs so far, the latest at least: single ones may be lucky."""
+    counts = range(1, len(gap) + 1)
+    return np.array([np.median(gap[count - max(1, count // 10) : count]) for count in counts])
 
 
 def _named(run: BatchedRun) -> str:

@@ -116,8 +116,8 @@ class ScalingStudy(Study):
 
     def panels(self) -> list[Panel]:
         """One picture: how each comes near the optimum."""
+        from chainrule.pictures.gap_charts import Descending, scaling_picture
         from chainrule.pictures.sheet import Panel
-        from chainrule.pictures.study_charts import Descending, scaling_picture
 
         runs = [
             Descending(
