@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature
+from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature, trend_foretells
 from chainrule.objective import Objective
 from chainrule.rows import DenseRows
 
@@ -88,6 +88,17 @@ def test_trend_extends_a_geometric_rate_and_a_power():
     assert epochs_by_trend(k, norms, 1.0) == 0.0
     assert np.isinf(epochs_by_trend(k, norms, 0.0))
     assert np.isinf(epochs_by_trend(k[:3], norms[:3], 1e-8))
+
+
+def test_a_trend_is_believed_as_far_as_the_run_bears_it_out():
+    k = np.arange(1001.0)
+    power = 2.0 / (k + 1.0)
+    assert trend_foretells(k, power, epochs_by_trend(k, power, 1e-4))  # 20 times the run: by its first 50 epochs
+    assert not trend_foretells(k, power, epochs_by_trend(k, power, 1e-6))  # 2,000 times: nothing to test it by
+    bent = np.where(k < 300, 1.0 / np.sqrt(k + 1.0), np.sqrt(300.0) / (k + 1.0))  # falls faster later on
+    assert not trend_foretells(k, bent, epochs_by_trend(k, bent, bent[-1] / 4))
+    assert not trend_foretells(k, np.ones(1001), np.inf)
+    assert not trend_foretells(k[:10], power[:10], 5.0)
 
 
 def test_curvature_foretells_gradient_descent_on_a_quadratic(rng):

@@ -255,6 +255,58 @@ def test_estimates_of_slow_runs_are_of_the_right_size(rng):
     assert f"about {words.rounded_up(short.runs[0].reached)} epochs" in short.conclusion
 
 
+def a_separated_table(seed, m=100, margin=0.3):
+    """Draw classes that a plane keeps apart: epochs to the infimum go by the margin."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(m, 2)) * [1.0, 2.0]
+    side = np.where(X @ [1.0, 0.5] > 0, 1.0, -1.0)
+    return X + np.outer(side, [margin, margin / 2]) + [0.5, 0.0], (side > 0).astype(int)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_estimates_on_separated_classes_are_near_the_truth_or_not_given(seed):
+    X, y = a_separated_table(seed)
+    whole = [form.run for form in studies.scaling(X, y, epochs=40_000).forms]
+    assert not any(run.estimated or run.reached is None for run in whole)
+    given = 0
+    for epochs in (30, 100, 300, 1000):
+        for form, true in zip(studies.scaling(X, y, epochs=epochs).forms, whole, strict=True):
+            assert form.run.estimated == (form.run.reached is not None and true.reached > epochs)
+            if form.run.estimated:
+                given += 1
+                assert true.reached / 1.5 <= form.run.reached <= 1.5 * true.reached
+    assert given  # some of the runs had gone far enough
+
+
+def test_a_trend_that_the_run_itself_belies_is_no_estimate(article):
+    # run to their end, these take 37,655 and 1,980 epochs; the trend after 100 says 230,000 and 1,700
+    assert [run.run.reached for run in article.runs] == [None, None]
+    assert article.conclusion.endswith(
+        "To come within 0.001 nats of the infimum takes more than 100 epochs at this rate with both forms of the columns."
+    )
+    assert [row[1:] for row in article.tables()[1].rows if row[0] == "epochs to 0.001 nats"] == [("not in 100",) * 2]
+
+
+def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
+    X, y = a_separated_table(1)
+    short = studies.learning_rate(X, y, epochs=6000)
+    whole = studies.learning_rate(X, y, epochs=25_000)
+    slow = [(a, b) for a, b in zip(short.runs, whole.runs, strict=True) if a.estimated and not b.estimated]
+    assert len(slow) >= 2
+    for a, b in slow:
+        assert a.reached == pytest.approx(b.reached, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_estimates_on_well_divided_classes_are_near_the_truth_or_not_given(seed):
+    X, y = a_table(np.random.default_rng(seed), m=150, n=2, noise=0.1)
+    whole = [form.run for form in studies.scaling(X, y, epochs=40_000).forms]
+    for epochs in (3, 30, 100, 300, 1000):
+        for form, true in zip(studies.scaling(X, y, epochs=epochs).forms, whole, strict=True):
+            if form.run.estimated and not true.estimated and true.reached is not None:
+                assert true.reached / 1.5 <= form.run.reached <= 1.5 * true.reached
+
+
 def test_warnings_are_the_study_s_own_business(rng):
     X, y = a_table(rng)
     studies.learning_rate(X, y, **FAST)  # warnings are errors here

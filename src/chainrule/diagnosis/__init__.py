@@ -10,7 +10,14 @@ The last two bring SciPy, which gradient descent does without: they are imported
 """
 
 from chainrule.diagnosis.rate import expected_smoothness, largest_curvature
-from chainrule.diagnosis.runs import NoiseMonitor, RunMonitor, epochs_by_curvature, epochs_by_trend, epochs_left
+from chainrule.diagnosis.runs import (
+    NoiseMonitor,
+    RunMonitor,
+    epochs_by_curvature,
+    epochs_by_trend,
+    epochs_left,
+    trend_foretells,
+)
 
 __all__ = [
     "NoiseMonitor",
@@ -20,4 +27,5 @@ __all__ = [
     "epochs_left",
     "expected_smoothness",
     "largest_curvature",
+    "trend_foretells",
 ]

@@ -14,6 +14,8 @@ Matrix = NDArray[np.float64]
 
 LEAST_TREND = 20  # epochs: fewer show none
 FAR_BELOW = 0.3
+NEAR_ENOUGH = 0.55  # of the parabola's height over F's: the Hessian then tells the epochs within a factor of 1.5
+FORETOLD = 1.25  # times the epochs that it took: an estimate that far off was none
 
 
 def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: float) -> float:
@@ -76,8 +78,37 @@ def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:
         return float(k[-1] * np.expm1(log_ratio / power)) if power < 0 else float(np.inf)
 
 
+def trend_foretells(epochs: Vector, gaps: Vector, more: float) -> bool:
+    """Whether the run's own beginning would have foretold its end, as far ahead as `more` epochs are from that.
+
+    An estimate of R times the epochs of the run is believed where the trend of the first 1/R of them, R at least 2, gives the
+    epoch at which the gap came to be what it is at the end, within a factor of 1.25. On separated data a trend means nothing
+    before the rows' margins are far apart, which no early epoch tells.
+
+    Parameters
+    ----------
+    epochs, gaps : (k,)
+    more : float
+        What `epochs_by_trend` says of them.
+    """
+    last = float(epochs[-1])
+    if not np.isfinite(more) or last <= 0:
+        return False
+    early = epochs <= last / max(2.0, (last + more) / last)
+    if np.count_nonzero(early) < LEAST_TREND:
+        return False
+    told = float(epochs[early][-1]) + epochs_by_trend(epochs[early], gaps[early], float(gaps[-1]))
+    return bool(last / FORETOLD <= told <= last * FORETOLD)
+
+
 def epochs_left(
-    epochs: Vector, gaps: Vector, tol: float, rate: float, near: tuple[Matrix, Vector] | None = None
+    epochs: Vector,
+    gaps: Vector,
+    tol: float,
+    rate: float,
+    near: tuple[Matrix, Vector] | None = None,
+    *,
+    tested: bool = False,
 ) -> float:
     """Estimate the epochs of gradient descent until the gap is at most `tol`; inf if never, NaN where nothing tells.
 
@@ -90,8 +121,13 @@ def epochs_left(
         The run's.
     near : pair, optional
         Hessian at the optimum, and how far from it the run's last point is.
+    tested : bool
+        Believe the parabola only where it is more than about half as high as F, and a trend only where `trend_foretells`
+        does; NaN where neither is.
     """
     by_trend = epochs_by_trend(epochs, gaps, tol) if len(epochs) >= LEAST_TREND else float("nan")
+    if tested and not trend_foretells(epochs, gaps, by_trend):
+        by_trend = float("nan")
     if near is None:
         return by_trend
     hessian, apart = near
@@ -99,9 +135,9 @@ def epochs_left(
         gradient = hessian @ apart
         by_curvature = epochs_by_curvature(hessian, gradient, rate, tol)
         parabola = 0.5 * float(apart @ gradient)
-    if parabola > FAR_BELOW * gaps[-1] or np.isnan(by_trend):
+    if parabola > (NEAR_ENOUGH if tested else FAR_BELOW) * gaps[-1] or (np.isnan(by_trend) and not tested):
         return by_curvature
-    return max(by_curvature, by_trend)
+    return float(np.maximum(by_curvature, by_trend))  # NaN where the trend is
 
 
 @dataclass

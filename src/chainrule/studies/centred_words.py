@@ -9,6 +9,7 @@ from chainrule.studies import words
 
 if TYPE_CHECKING:
     from chainrule.studies.centred import CenteringStudy
+    from chainrule.studies.runs import Run
 
 HALF_A_POINT = 0.005  # of accuracy
 AS_THEY_ARE, CENTRED, CENTRED_ONES = "with the columns as they are", "with centred ones", "with centred columns"
@@ -81,9 +82,18 @@ def reasons(study: CenteringStudy) -> list[str]:
         sentences.append(text)
         if after.condition > 100 and ends:
             sentences.append("what is left is the columns' scale, or their correlation (chainrule study scaling)")
-    first, second = plain.run, centred.run
-    if first.reached is not None and second.reached is not None:
-        took = [words.epochs(run.reached or 0.0, run.estimated) for run in (first, second)]
-        near = f"to come within {study.within:g} nats of {study.optimum.name}"
-        sentences.append(f"{near} takes {took[0]} at this rate {AS_THEY_ARE}, {took[1]} {CENTRED}")
+    near = f"to come within {study.within:g} nats of {study.optimum.name}"
+    if plain.run.is_calm and centred.run.is_calm:
+        took = [_took(run.run) for run in study.runs]
+        if took[0] == took[1]:
+            sentences.append(f"{near} takes {took[0]} at this rate with both forms of the columns")
+        else:
+            sentences.append(f"{near} takes {took[0]} at this rate {AS_THEY_ARE}, {took[1]} {CENTRED}")
     return sentences
+
+
+def _took(run: Run) -> str:
+    """Say after how many epochs a run came there, or would; that it's more than were run, where nothing foretells it."""
+    if run.reached is None:
+        return f"more than {words.epochs(run.n_epochs)}"
+    return words.epochs(run.reached, run.estimated)

@@ -236,16 +236,18 @@ def _in_step(runs: Sequence[Run], limit: float) -> tuple[Run, ...]:
     Small steps follow one curve, the gradient flow, so that epochs go by 1/rate: what one run shows, or foretells best, tells
     of the others.
     """
-    calm = [run for run in runs if run.is_calm and run.reached and run.rate <= limit]
-    seen = [run for run in calm if not run.estimated]
-    if not calm:
+    calm = [run for run in runs if run.is_calm and run.rate <= limit]
+    known = [run for run in calm if run.reached]
+    seen = [run for run in known if not run.estimated]
+    if not known:
         return tuple(runs)
-    best = min(seen, key=lambda run: run.rate) if seen else min(calm, key=lambda run: run.nearest)
+    best = min(seen, key=lambda run: run.rate) if seen else min(known, key=lambda run: run.nearest)
 
     def told(run: Run) -> Run:
-        if run not in calm or not run.estimated or run is best:
+        if run not in calm or run.happened != "crawls" or run is best:
             return run
-        return replace(run, reached=max(run.n_epochs + 1.0, (best.reached or 0.0) * best.rate / run.rate))
+        reached = max(run.n_epochs + 1.0, (best.reached or 0.0) * best.rate / run.rate)
+        return replace(run, reached=reached, estimated=True)
 
     return tuple(told(run) for run in runs)
 

@@ -159,5 +159,5 @@ def needed(result: Result, optimum: Optimum, hessian: Floats | None, gap: Floats
     if hessian is not None:
         w, b = Units(result.center, result.scale).to_fit(optimum.w, optimum.b)
         near = hessian, np.append(result.w_fit - w, result.b_fit - b)[: len(hessian)]
-    more = epochs_left(np.arange(float(len(gap))), gap, within, result.learning_rate, near)
+    more = epochs_left(np.arange(float(len(gap))), gap, within, result.learning_rate, near, tested=True)
     return None if np.isnan(more) else more
