@@ -188,6 +188,15 @@ def test_a_run_that_rises_and_settles_has_one_name_everywhere():
     assert f"Rate {words.number(run.rate)} recovers" in study.svg()
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.ChainruleWarning")
+def test_a_first_epoch_beyond_all_numbers_is_called_the_first(rng):
+    X, y = a_table(rng)
+    result = chainrule.fit(X, y, alpha=0.1, method="gradient-descent", learning_rate=1e300)
+    assert result.n_epochs == 0
+    assert "the first epoch takes the objective beyond what a float64 holds" in result.message
+    assert "after epoch 0" not in result.message
+
+
 def test_what_diverges_is_called_so():
     X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
     study = studies.learning_rate(X, y, alpha=3.0, epochs=100)
@@ -378,6 +387,22 @@ def test_scaling_where_it_changes_little(rng):
     assert "the reason" not in study.conclusion
 
 
+def test_scaling_names_the_forms_that_are_as_good(rng):
+    X, y = a_table(rng)
+    X = (X - X.mean(axis=0)) * [1.0, 30.0, 1.0]
+    study = studies.scaling(X, y, epochs=5)
+    plain, centred, scaled = (form.run.shown for form in study.forms)
+    assert plain == centred > scaled
+    same = studies.scaling(X / [1.0, 30.0, 1.0], y)
+    count = words.epochs(same.forms[0].run.reached)
+    assert f"With the columns as they are, centred or standardised alike, gradient descent takes {count} to" in (
+        same.conclusion
+    )
+    assert same.conclusion.count(count) == 1
+    shifted = studies.scaling(X / X.std(axis=0) + [5.0, 0.0, 0.0], y)
+    assert "With the columns centred or standardised alike" in shifted.conclusion
+
+
 def test_scaling_with_a_penalty_has_an_optimum_each(rng):
     X, y = a_table(rng)
     study = studies.scaling(X * 100, y, alpha=0.1, **FAST)
@@ -441,6 +466,18 @@ def test_maps_agree_with_predict_proba(article):
             assert mine == pytest.approx(g, rel=1e-9)
             edge = np.min(np.abs(g[:, None] - np.array(BANDS)), axis=1) < 1e-9
             assert np.array_equal(band_of(mine)[~edge], band_of(g)[~edge])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "shown"),
+    [(1, [1]), (7, [1, 2, 3, 5, 7]), (60, [1, 2, 3, 5, 10, 20, 50, 60]), (200, [1, 3, 5, 10, 20, 50, 100, 200])],
+)
+def test_the_last_epoch_has_a_map_and_a_line(rng, epochs, shown):
+    X, y = a_table(rng, n=2)
+    study = studies.centering(X, y, epochs=epochs)
+    for run in study.runs:
+        assert [each.epoch for each in run.maps] == shown
+    assert [row[0] for row in study.tables()[0].rows] == ["0", *map(str, shown)]
 
 
 def test_points_of_the_maps_are_a_sample_of_each_class(article):

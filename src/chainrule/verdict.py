@@ -124,6 +124,8 @@ def message(
     returned = f"the best point, of epoch {outcome.epoch:,}, is returned"
     if outcome.reason == "converged":
         return f"converged after {epochs(outcome.n_epochs)}: {proven}"
+    if outcome.reason in ("diverged", "non_finite") and not outcome.n_epochs:
+        return f"diverged: the first epoch takes the objective beyond what a float64 holds; {returned}; {smaller}"
     if outcome.reason == "diverged":
         return f"diverged: the loss grows without end after epoch {outcome.n_epochs:,}; {returned}; {smaller}"
     if outcome.reason == "non_finite":

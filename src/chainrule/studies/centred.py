@@ -277,7 +277,7 @@ def centering(
     learning_rate : float, optional
         Of both runs; default: 0.1 for the article's points, else half of the limit of the columns as they are.
     epochs : int
-        Epochs of each run, from 1; maps are of epochs 1, 2, 3, 5, 10, 20, 50 and 100.
+        Epochs of each run, from 1; maps are of epochs 1, 2, 3, 5, 10, 20, 50 and 100, and of the last.
     within : float
         Distance from the optimum, nats, to which epochs are counted, or estimated.
     seed : int
@@ -344,6 +344,12 @@ def centering(
     )
 
 
+def _shown(most: int) -> tuple[int, ...]:
+    """Choose the epochs of the maps: some, and the last; eight at most."""
+    chosen = sorted({*(epoch for epoch in SHOWN if epoch <= most), most})
+    return tuple(chosen if len(chosen) <= len(SHOWN) else [chosen[0], *chosen[2:]])
+
+
 def _pair_of(name: str, value: object) -> tuple[str, str]:
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(isinstance(text, str) for text in value):
         raise InputError(f"{name} must be two names, those of y = 0 and y = 1, not {value!r}")
@@ -358,6 +364,7 @@ class _Watch(Recorder):
     loss: list[float] = field(default_factory=list)
     figures: list[tuple[float, float]] = field(default_factory=list)
     maps: list[Map] = field(default_factory=list)
+    shown: tuple[int, ...] = SHOWN
 
     def __call__(self, step: Step) -> None:
         super().__call__(step)
@@ -365,7 +372,7 @@ class _Watch(Recorder):
         told = self.held_out(step)
         self.loss.append(step.loss)
         self.figures.append((told["held_out_loss"], told["held_out_accuracy"]))
-        if step.epoch in SHOWN:
+        if step.epoch in self.shown:
             w, b = step.units.to_user(step.w, step.b)
             self.maps.append(Map(step.epoch, (float(w[0]), float(w[1])), b, step.loss))
 
@@ -380,7 +387,7 @@ def _run(
 ) -> CentredRun:
     label, standardize = form
     rate, most, within = how
-    watch = _Watch(label, progress, held_out=held_out)
+    watch = _Watch(label, progress, held_out=held_out, shown=_shown(most))
     result = setting.descend(rate, most, TO_THE_END, standardize, (watch,))
     start, end, hessian = setting.curvature(standardize, optimum)
     more = needed(result, optimum, hessian, np.array(watch.gap), within)

@@ -219,10 +219,13 @@ def _compared(study: ScalingStudy) -> list[str]:
     if all(form.run.reached == 0 for form in forms):
         return [cause, f"the start is {where} already, whatever the form of the columns"]
     best = min(known, key=lambda form: form.run.reached or 0.0)
-    others = [form for form in forms if form is not best]
+    least = _took(best.run, study.max_epochs)
+    tied = [form for form in forms if _took(form.run, study.max_epochs) == least]
+    others = [form for form in forms if form not in tied]
     would = "would take" if best.run.estimated else "takes"
-    text = f"{_columns(best.label)}, gradient descent {would} {_took(best.run, study.max_epochs)} to come {where}; "
-    text += ", ".join(f"{form.label} {_took(form.run, study.max_epochs)}" for form in others)
+    text = f"{_columns([form.label for form in tied])}, gradient descent {would} {least} to come {where}"
+    if others:
+        text += "; " + ", ".join(f"{form.label} {_took(form.run, study.max_epochs)}" for form in others)
     if len(known) == len(forms) and not _differs(known):
         text += ": the form of the columns makes little difference here"
     return [cause, text]
@@ -234,10 +237,12 @@ def _differs(forms: Sequence[ScaledRun]) -> bool:
     return max(took) >= ENOUGH * max(min(took), 1.0)
 
 
-def _columns(label: str) -> str:
-    if label == "as they are":
+def _columns(labels: Sequence[str]) -> str:
+    if len(labels) > 1:
+        return f"with the columns {', '.join(labels[:-1])} or {labels[-1]} alike"
+    if labels[0] == "as they are":
         return "with the columns as they are"
-    return f"with {label}" if " " in label else f"with {label} columns"
+    return f"with {labels[0]}" if " " in labels[0] else f"with {labels[0]} columns"
 
 
 def _conditions(study: ScalingStudy) -> str:
