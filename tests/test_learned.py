@@ -249,6 +249,7 @@ def test_maps_are_the_models_with_the_other_columns_at_their_means(recipe):
         assert z == pytest.approx(float(training.model.decision(row[None])[0]), abs=1e-9)
     # points: rows of positive weight, both classes
     assert m.of == int((s > 0).sum())
+    assert m.rows == len(s) > m.of
     assert set(m.label.tolist()) == {0.0, 1.0}
     given = {tuple(v) for v in design.X[train_rows][s > 0][:, at].tolist()}
     assert {(x, y) for x, y in zip(m.x.tolist(), m.y.tolist(), strict=True)} <= given
@@ -274,6 +275,19 @@ def test_without_two_numbers_there_is_no_map_and_the_page_says_why(more, says):
     assert learned.maps is None
     assert says in learned.no_maps
     assert learned.gradients is not None
+
+
+def test_the_gradient_of_all_rows_is_not_shown_of_mini_batches():
+    by_rows, by_all = (trained(Recipe(method="sgd", batch_size=size, epochs=20), weights=None) for size in (4, 180))
+    learned = learned_by(by_rows)
+    assert learned.gradients is None
+    assert "noise of the last batches" in learned.no_gradients
+    assert not any("gradient" in text for text in story(learned))
+    assert learned.maps is not None
+    whole = learned_by(by_all)
+    assert whole.no_gradients == ""
+    np.testing.assert_array_equal(whole.gradients.epochs, np.arange(21))
+    assert learned_by(trained(Recipe(method="sgd", epochs=0))).no_gradients == ""
 
 
 def test_a_run_of_no_epochs_has_nothing_to_tell():
@@ -457,6 +471,10 @@ def test_captions_say_units_and_what_the_other_columns_are():
     assert "in the units of the fit: the steps follow it" in told["shares"]
     assert f"at {len(learned.gradients.epochs)} epochs" in told["shares"]
     assert "the 2 other columns at the training rows’ mean" in told["maps"]
+    m = learned.maps
+    assert told["maps"].endswith(f"Of the 180 training rows {m.of} have a positive weight.")
+    everyone = captions(learned_by(trained(weights=None)), ("no", "yes"))
+    assert "positive weight" not in everyone["maps"]
     newton = captions(learned_by(trained(Recipe())), ("no", "yes"))
     assert "per standard deviation of each column: Newton’s steps don’t follow it" in newton["shares"]
 
@@ -479,6 +497,7 @@ def test_the_page_and_the_document_have_it(run, tmp_path, method):  # noqa: F811
     words = re.sub(r"<svg.*?</svg>|<[^>]+>", "", html, flags=re.S)
     assert f"half of the way took {told['halfway']} {unit}" in words or "brought it within" in words
     assert f"from {unit} {told['half_times'][0]['epoch']} on" in words
+    assert re.search(r"Dots are \d+ of \d+ rows of positive weight\.", html)
     titles = re.findall(r"<title[^>]*>(.*?)</title>", html)
     assert "Each column&#39;s share of the gradient over the " + unit + "s" in titles
     assert (

@@ -190,6 +190,8 @@ def test_dots_are_written_once_however_many_maps_there_are():
                                  y_range=(0, 1))  # fmt: skip
         sizes.append(len(svg))
     assert sizes[1] < 2 * sizes[0]
+    assert "Across, x goes from 0 to 1; up, y from 0 to 1." in svg
+    assert "Dots are 500 of 500 rows." in svg
 
 
 # ---- learning rates -----------------------------------------------------------------------------------------------

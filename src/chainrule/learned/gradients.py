@@ -59,7 +59,7 @@ class Gradients:
     dL_dw, dL_db : (k, n) and (k,)
         Penalty included, nats per unit.
     method : str
-        Of the run: "newton", whose steps `epochs` counts, "gradient-descent" or "sgd".
+        Of the run: "newton", whose steps `epochs` counts, "gradient-descent", or "sgd" with all rows a batch.
     standardized : bool
         Units: of all columns standardised, or those of the fit, in which gradient descent stepped.
     curvature : Curvature, optional
@@ -135,6 +135,11 @@ def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
         standardized=is_newton,
         curvature=_curvature(objective, result) if result.method == "gradient-descent" else None,
     )
+
+
+def follows_batches(rows: DenseRows, result: Result) -> bool:
+    """Tell a run whose updates follow the gradient of a few rows: where it goes, that of all rows says little."""
+    return result.method == "sgd" and (result.batch_size or 1) < rows.n_visited
 
 
 def points_for(rows: DenseRows) -> int:

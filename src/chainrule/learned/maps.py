@@ -39,8 +39,8 @@ class Maps:
     w, b : (k, 2) and (k,)
     x, y, label : (p,)
         Points, and their classes 0 and 1: a stratified sample of the training rows.
-    of : int
-        Training rows of positive weight.
+    of, rows : int
+        Training rows of positive weight, and all of them.
     x_range, y_range : (float, float)
         Of the axes.
     """
@@ -55,6 +55,7 @@ class Maps:
     y: Floats
     label: Floats
     of: int
+    rows: int
     x_range: tuple[float, float]
     y_range: tuple[float, float]
 
@@ -99,6 +100,7 @@ def maps_of(rows: DenseRows, result: Result, numeric: NDArray[np.bool_]) -> Maps
         y=given[:, j],
         label=label,
         of=int(np.count_nonzero(rows.is_kept)),
+        rows=rows.n_rows,
         x_range=_range(wide[:, i]),
         y_range=_range(wide[:, j]),
     )

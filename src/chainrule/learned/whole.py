@@ -6,24 +6,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.learned.gradients import Gradients, gradients_of
+from chainrule.learned.gradients import Gradients, follows_batches, gradients_of
 from chainrule.learned.maps import Maps, maps_of
 from chainrule.learned.progress import Progress, progress_of
 from chainrule.rows import DenseRows
 from chainrule.training import Training
+
+NOISE = (
+    "The columns’ shares of the gradient are not shown: the steps of mini-batches follow that of a few rows, and the gradient "
+    "of all rows soon shows the noise of the last batches more than what is left to learn"
+)
 
 
 @dataclass(frozen=True)
 class Learned:
     """Progress from the trace; gradients and maps, each None where there is nothing to show.
 
-    no_maps : why there are no maps; empty where there are.
+    no_maps, no_gradients : why there are none; empty where there are, or nothing to say.
     """
 
     progress: Progress
     gradients: Gradients | None = None
     maps: Maps | None = None
     no_maps: str = ""
+    no_gradients: str = ""
 
 
 def learned_by(training: Training) -> Learned:
@@ -31,11 +37,13 @@ def learned_by(training: Training) -> Learned:
     rows, result = training_rows(training), training.result
     numeric = np.asarray(training.prepared.schema.numeric)
     maps = maps_of(rows, result, numeric)
+    by_batches = follows_batches(rows, result) and len(result.trace) > 1
     return Learned(
         progress=progress_of(result, training.deviations),
-        gradients=gradients_of(rows, result),
+        gradients=None if by_batches else gradients_of(rows, result),
         maps=maps,
         no_maps="" if maps is not None or len(result.trace) < 2 else _why_no_maps(int(numeric.sum())),
+        no_gradients=NOISE if by_batches else "",
     )
 
 

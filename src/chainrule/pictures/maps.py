@@ -50,12 +50,15 @@ class Points:
         Classes, 0 or 1.
     of : int
         How many rows they are sampled from.
+    which : str
+        Which rows these are, as the text alternative says it (" of positive weight").
     """
 
     x: Floats
     y: Floats
     label: NDArray[Any]
     of: int
+    which: str = ""
 
 
 def band_of(g: ArrayLike) -> NDArray[np.intp]:
@@ -213,7 +216,7 @@ def decision_maps(
                 for k, panel in enumerate(panels[group * across : (group + 1) * across]):
                     _border_line(d, grid, panel, grid.at(k), top)
     return d.svg("maps", f"Maps of the probability of {clean(classes[1])} over {clean(x_label)} and {clean(y_label)}",
-                 _told(lines, shown, x_label, y_label, classes), standalone=standalone)  # fmt: skip
+                 _told(lines, shown, grid, (x_label, y_label), classes), standalone=standalone)  # fmt: skip
 
 
 def _wide_enough(ends: tuple[float, float]) -> tuple[float, float]:
@@ -228,7 +231,7 @@ def _inside(points: Points | None, grid: _Grid) -> Points | None:
     x, y = np.asarray(points.x, dtype=np.float64), np.asarray(points.y, dtype=np.float64)
     (x0, x1), (y0, y1) = grid.x_range, grid.y_range
     keep = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
-    return Points(x[keep], y[keep], np.asarray(points.label)[keep], points.of)
+    return Points(x[keep], y[keep], np.asarray(points.label)[keep], points.of, points.which)
 
 
 def _fill(d: Drawing, corners: Floats, role: str, strength: float) -> None:
@@ -360,7 +363,7 @@ def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
         d.text(x, 51, end, role="muted", size=12, anchor="center")
     if shown is None:
         return
-    words = f"{_of(shown)} drawn"
+    words = f"{len(shown.x):,} of {counted(shown.of, 'row')} drawn"
     y = 72.0
     x = 14.0
     for label, role, square in ((0, "zero", True), (1, "one", False)):
@@ -371,15 +374,15 @@ def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
     d.text(WIDTH - 10, y, words, role="muted", size=12, anchor="right")
 
 
-def _of(shown: Points) -> str:
-    return f"{len(shown.x):,} of {counted(shown.of, 'row')}"
-
-
 def _told(
-    lines: Sequence[tuple[str, Sequence[MapPanel]]], shown: Points | None, x_label: str, y_label: str,
+    lines: Sequence[tuple[str, Sequence[MapPanel]]], shown: Points | None, grid: _Grid, labels: tuple[str, str],
     classes: tuple[str, str],
 ) -> str:  # fmt: skip
-    says = [f"P is that of {clean(classes[1])} against {clean(classes[0])}; z = 0 is where P is 0.5."]
+    (x_label, y_label), ends = labels, [[number(end) for end in axis] for axis in (grid.x_range, grid.y_range)]
+    says = [
+        f"P is that of {clean(classes[1])} against {clean(classes[0])}; z = 0 is where P is 0.5. Across, {clean(x_label)} goes "
+        f"from {ends[0][0]} to {ends[0][1]}; up, {clean(y_label)} from {ends[1][0]} to {ends[1][1]}."
+    ]
     for name, panels in lines:
         maps = [
             f"{clean(p.title)}{f' ({clean(p.note)})' if p.note else ''}: z = {number(p.w[0])} × {clean(x_label)} + "
@@ -388,5 +391,5 @@ def _told(
         ]
         says.append(f"{clean(name)}: " * bool(name) + "; ".join(maps) + ".")
     if shown is not None:
-        says.append(f"Dots are {_of(shown)}.")
+        says.append(f"Dots are {len(shown.x):,} of {counted(shown.of, 'row')}{shown.which}.")
     return " ".join(says)

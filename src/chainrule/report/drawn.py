@@ -73,7 +73,7 @@ def _learned(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
             MapPanel(f"{unit} {epoch:,}", (float(w[0]), float(w[1])), float(b), _loss_note(float(loss)))
             for epoch, w, b, loss in zip(m.epochs.tolist(), m.w, m.b, m.loss, strict=True)
         ]
-        points = Points(m.x, m.y, m.label, m.of)
+        points = Points(m.x, m.y, m.label, m.of, " of positive weight" if m.of < m.rows else "")
         made["maps"] = decision_maps([("", panels)], points, x_label=m.names[0], y_label=m.names[1], classes=classes,
                                      x_range=m.x_range, y_range=m.y_range)  # fmt: skip
     return made

@@ -52,7 +52,9 @@ def render_report(inputs: ReportInputs) -> str:
         learning=learning_told(inputs),
         story=[] if inputs.learned is None else story(inputs.learned),
         learned_captions=captions(inputs.learned, classes),
-        no_maps="" if inputs.learned is None else inputs.learned.no_maps,
+        left_out=[]
+        if inputs.learned is None
+        else [why for why in (inputs.learned.no_gradients, inputs.learned.no_maps) if why],
         mistakes=mistakes(inputs.training),
         trace_note=getattr(inputs.trace if inputs.learning is None else inputs.learning.trace, "note", ""),
         parts=metrics_lines(inputs),

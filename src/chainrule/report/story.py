@@ -49,10 +49,7 @@ def captions(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
     if learned is not None and learned.gradients is not None:
         g = learned.gradients
         units = "per standard deviation of each column" if g.standardized else "in the units of the fit"
-        steps = {
-            "newton": "Newton’s steps don’t follow it",
-            "sgd": "the updates follow that of their rows alone",
-        }.get(g.method, "the steps follow it")
+        steps = "Newton’s steps don’t follow it" if g.method == "newton" else "the steps follow it"
         at = counted(len(g.epochs), learned.progress.unit)
         made["shares"] = (
             f"Each weight’s share of the gradient, {units}: {steps}. Computed on all training rows at {at}."
@@ -65,6 +62,8 @@ def captions(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
             f"The model as it learned: the probability of {clean(classes[1])} over its two strongest columns of numbers{rest}. "
             f"On the line it is 1/2."
         )
+        if m.of < m.rows:
+            made["maps"] += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight."
     return made
 
 
