@@ -131,20 +131,20 @@ class BatchesStudy(Study):
         near = f"{self.within:g} nats"
         heads = (
             "rows an update",
-            "learning rate",
-            "what happened",
             f"reads to {near}",
             f"updates to {near}",
             "nats at the end",
+            "what happened",
+            "learning rate",
         )
         rows = tuple(
             (
                 run.label,
-                words.number(run.rate),
-                run.happened,
                 words.reached(run.reached, False, len(run.reads) - 1, run.happened),
                 "-" if run.reached_updates is None else f"{run.reached_updates:,.0f}",
                 words.number(run.settled, 2),
+                run.happened,
+                words.number(run.rate),
             )
             for run in self.runs
         )
