@@ -170,14 +170,15 @@ def _arithmetic_units(rows: DenseRows, centred: bool) -> Units:
         kept = places[rows.s[places] > 0]
         places = kept if len(kept) else np.flatnonzero(rows.s > 0)[:GUESS_ROWS]
     x = rows.given(places)
-    size = np.maximum(x.max(axis=0), -x.min(axis=0))
+    low, high = x.min(axis=0), x.max(axis=0)
+    size = np.maximum(high, -low)
     if not np.isfinite(size).all():
         rows.refuse_non_finite()
     p = power_of_two(size)  # squares of what is seen neither overflow nor vanish
     x *= p
     center = np.add.reduce(x, axis=0) / len(x)
     # A column that seems constant is centred exactly: the mean's rounding is no deviation.
-    center = np.where(x.min(axis=0) == x.max(axis=0), x[0], center)
+    center = np.where(low == high, x[0], center)
     x -= center
     sd = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) / p
     scale = 1.0 / power_of_two(np.where(sd > 0, sd, np.where(size > 0, size, 1.0)))
