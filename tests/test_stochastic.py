@@ -256,20 +256,34 @@ def test_a_resumed_run_keeps_callbacks_numbers_and_the_best_epoch(table):
     assert resumed.reads > part.reads + 20
 
 
-def test_a_thinned_trace_resumes_too(table, monkeypatch):
+@pytest.mark.parametrize("schedule", ["constant", "inverse"])
+def test_a_thinned_trace_resumes_too(schedule, table, monkeypatch):
     X, y = table
 
     @dataclass
     class Small(TraceRecorder):
         max_bytes: int = 6000
 
+    def stop(step):
+        if step.epoch == 59:
+            raise KeyboardInterrupt
+
     monkeypatch.setattr("chainrule.solvers.loop.TraceRecorder", Small)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        whole, part = fit(X, y, batch_size=50, max_reads=80), fit(X, y, batch_size=50, max_reads=37)
-        resumed = fit(X, y, batch_size=50, max_reads=80, resume=part)
-    assert whole.trace.stride > part.trace.stride > 1
-    same(resumed, whole)
+        for seed in range(3):
+            how = dict(batch_size=50 if seed == 0 else 1, schedule=schedule, seed=seed, standardize=True)
+            whole = fit(X, y, **how, max_reads=80)
+            part = fit(X, y, **how, max_reads=37)
+            with pytest.raises(KeyboardInterrupt) as stopped:
+                fit(X, y, **how, max_reads=80, callbacks=stop, resume=part)
+            resumed = fit(X, y, **how, max_reads=80, resume=pickle.loads(pickle.dumps(stopped.value.result)))
+            assert whole.trace.stride > part.trace.stride > 1
+            same(resumed, whole)
+            # what is said of the last epochs, and of the best one, is of all of them and not of those kept
+            assert (resumed.reason, resumed.message) == (whole.reason, whole.message)
+            if schedule == "constant" and seed:
+                assert "in the last 40 epochs" in resumed.message
 
 
 # What must not matter

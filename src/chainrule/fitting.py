@@ -211,6 +211,7 @@ def _result(
         copies=copies + ending.copies,
         warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
         certificate=ending.certificate,
+        carried=ending.carried,
         **_of_run(problem),
     )
 

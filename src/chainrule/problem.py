@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.kernels import Batches
-from chainrule.result import Result
+from chainrule.result import Carried, Result
 from chainrule.rows import DenseRows, Units
 from chainrule.solvers import Callback, Outcome
 from chainrule.verdict import Finding
@@ -61,7 +61,7 @@ class Ending:
     w_fit, b_fit : the returned point in `units`, those of the fit. sentence : what happened. said : warnings.
     sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : what is proven.
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
-    epochs_needed : of gradient descent that ended too early, else None.
+    epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
     pivots : columns of the model that a certificate of kind "reduced" is for, else None.
     on_plane : rows on the plane that separates the others. is_inexact : relations of the columns hold up to rounding alone, so
     that the model of the pivots is still to be fitted. copies : of columns of X that the method made.
@@ -84,6 +84,7 @@ class Ending:
     is_inexact: bool = False
     copies: int = 0
     epochs_needed: float | None = None
+    carried: Carried | None = None
 
 
 Method = Callable[[Problem, float], Ending]

@@ -27,6 +27,21 @@ REASONS = {
 
 
 @dataclass(frozen=True, eq=False)
+class Carried:
+    """What a run of mini-batches goes on with that a trace, once thinned, doesn't have; points in the fit's units.
+
+    gaps : (k,) of the last epochs, each of them, as the run's monitor saw them; best_epoch, best_objective, best_w, best_b :
+    the epoch nearest to the optimum.
+    """
+
+    gaps: Vector
+    best_epoch: int
+    best_objective: float
+    best_w: Vector
+    best_b: float
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """A fitted logistic regression and all that is known about it. Frozen and picklable.
 
@@ -51,6 +66,8 @@ class Result:
         Of stochastic gradient descent: rows an update, what its order comes from, how the rate changes. Else None.
     rows_digest : str or None
         Of stochastic gradient descent: SHA-256 of the rows of positive weight in their order, by which `resume` knows them.
+    carried : Carried or None
+        Of stochastic gradient descent: what `resume` needs beside the trace.
     epochs_needed : float or None
         Of descent that ended before tol: about how many epochs more it takes to tol; inf where it would not get
         there. None where it is not known.
@@ -108,9 +125,10 @@ class Result:
     seed: int | None = None
     schedule: str | None = None
     rows_digest: str | None = None
+    carried: Carried | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Everything but the trace as what JSON can hold, with a `schema_version`; numbers that aren't finite as None.
+        """Everything but trace and `carried` as what JSON can hold, with a `schema_version`; numbers not finite as None.
 
         Parameters
         ----------
@@ -119,7 +137,7 @@ class Result:
         """
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for name in self.__dataclass_fields__:
-            if name in ("trace", "certificate") or (not timings and name in ("seconds", "threads")):
+            if name in ("trace", "certificate", "carried") or (not timings and name in ("seconds", "threads")):
                 continue
             document[name] = _plain(getattr(self, name))
         document["certificate"] = self.certificate.to_dict(timings=timings)

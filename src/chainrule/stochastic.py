@@ -16,7 +16,7 @@ from chainrule.errors import InputError, LearningRateWarning, warn
 from chainrule.kernels import Batches, kernel_name
 from chainrule.objective import Objective
 from chainrule.problem import Ending, Problem
-from chainrule.result import Result
+from chainrule.result import Carried, Result
 from chainrule.rows import Moments
 from chainrule.solvers import Before, NotFiniteAtStart, Outcome, Run, StochasticGradientDescent, StochasticState
 from chainrule.verdict import above_batch_limit, findings, message, of_batches
@@ -58,7 +58,7 @@ def descend_by_batches(problem: Problem, started: float) -> Ending:
         monitor=monitor,
         callbacks=options.callbacks,
         started=started,
-        before=None if options.resume is None else _before(options.resume, objective, solver),
+        before=None if options.resume is None else _before(options.resume, objective, solver, monitor),
     )
     try:
         outcome = run.run()
@@ -127,6 +127,7 @@ def _ending(
         limit,
         said_at_once=tuple(said),
         epochs_needed=None if math.isnan(needed) else needed,
+        carried=_carried(outcome, monitor),
     )
 
 
@@ -175,21 +176,39 @@ def _check_options(before: Result, problem: Problem, rate: float, max_steps: int
         )
 
 
-def _before(result: Result, objective: Objective, solver: StochasticGradientDescent) -> Before[StochasticState]:
+def _before(
+    result: Result, objective: Objective, solver: StochasticGradientDescent, monitor: NoiseMonitor
+) -> Before[StochasticState]:
     """Take up a run at its last epoch: F there must be what it was, to the last bit where the kernels are the same."""
-    trace = result.trace
-    columns, last = trace.columns, len(trace) - 1
-    best = int(np.lexsort((columns["objective"], columns["gap"]))[0])
+    trace, carried = result.trace, result.carried
+    assert carried is not None  # a run of mini-batches has it
+    F = trace.columns["objective"]
+    monitor.go_on(carried.gaps, result.n_epochs + 1, float(F[0]))
     allowed = 0.0 if result.kernel == kernel_name() else SAME_F
-    states = []
-    for place in (last,) if best == last else (last, best):
-        epoch = int(columns["epoch"][place])
-        state = solver.at(objective, trace.w[place].copy(), float(trace.b[place]), epoch)
-        then, now = float(columns["objective"][place]), state.evaluation.objective
+
+    def at(epoch: int, then: float, w: Vector, b: float) -> tuple[int, StochasticState]:
+        state = solver.at(objective, w.copy(), b, epoch)
+        now = state.evaluation.objective
         if not abs(now - then) <= allowed * abs(then):
             raise InputError(
                 f"resume: F after epoch {epoch:,} was {then!r} and is {now!r}: the core was built anew or the processor is "
                 "another; resume where that fit was made, or begin again"
             )
-        states.append((epoch, state))
-    return Before(trace, states[0], states[-1])
+        return epoch, state
+
+    last = at(result.n_epochs, float(F[-1]), trace.w[-1], float(trace.b[-1]))
+    if carried.best_epoch == result.n_epochs:
+        return Before(trace, last, last)
+    return Before(trace, last, at(carried.best_epoch, carried.best_objective, carried.best_w, carried.best_b))
+
+
+def _carried(outcome: Outcome, monitor: NoiseMonitor) -> Carried:
+    """Keep what a later run goes on with, of the epochs recorded."""
+    best = outcome.best
+    return Carried(
+        gaps=monitor.after(outcome.n_epochs + 1),
+        best_epoch=outcome.best_epoch,
+        best_objective=best.evaluation.objective,
+        best_w=best.w.copy(),
+        best_b=best.b,
+    )

@@ -13,6 +13,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 LEAST_TREND = 20  # epochs: fewer show none
+MOST_RECENT = 100  # epochs: more say nothing more of where a run is now
 FAR_BELOW = 0.3
 NEAR_ENOUGH = 0.55  # of the parabola's height over F's: the Hessian then tells the epochs within a factor of 1.5
 FORETOLD = 1.25  # times the epochs that it took: an estimate that far off was none
@@ -212,31 +213,45 @@ class NoiseMonitor:
     ----------
     unbounded : bool
         The rate stays, and times alpha it is above 2.
+    count, gaps
+        Epochs watched, and the gaps of the last ones; start : the first one's objective.
     """
 
     unbounded: bool = False
-    gaps: list[float] = field(default_factory=list)
-    _start: float | None = None
+    count: int = 0
+    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RECENT + 1))
+    start: float | None = None
 
     def watch(self, objective: float, gap: float) -> str:
         """Add an epoch; says what the run does now."""
         self.gaps.append(gap)
-        if self._start is None:
-            self._start = objective
-        if not np.isfinite(objective) or (self.unbounded and objective > 10.0 * (1.0 + abs(self._start))):
+        self.count += 1
+        if self.start is None:
+            self.start = objective
+        if not np.isfinite(objective) or (self.unbounded and objective > 10.0 * (1.0 + abs(self.start))):
             return "diverging"
         return "hovering" if self.hovers else ""
+
+    def go_on(self, gaps: Vector, count: int, start: float) -> None:
+        """Take up where another ended, as if that had been watched here."""
+        self.count, self.start = count, start
+        self.gaps.extend(gaps.tolist())
+
+    def after(self, count: int) -> Vector:
+        """Gaps of the last epochs when so many had been watched; at most one more was since."""
+        since = self.count - count
+        return np.array(self.gaps)[: len(self.gaps) - since][-MOST_RECENT:]
 
     @property
     def recent(self) -> Vector:
         """Gaps of the last half of the epochs."""
-        return np.array(self.gaps[-min(max(10, len(self.gaps) // 2), 100) :])
+        return np.array(self.gaps)[-min(max(10, self.count // 2), MOST_RECENT) :]
 
     @property
     def hovers(self) -> bool:
         """Whether they no longer fall."""
         gaps = self.recent
-        if len(self.gaps) < 20 or not (np.isfinite(gaps).all() and (gaps > 0).all()):
+        if self.count < LEAST_TREND or not (np.isfinite(gaps).all() and (gaps > 0).all()):
             return False
         k = np.arange(len(gaps)) - (len(gaps) - 1) / 2
         log_gap = np.log(gaps) - np.log(gaps).mean()

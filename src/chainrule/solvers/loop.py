@@ -171,17 +171,22 @@ class Outcome:
     """How a run ended.
 
     reason : "converged", "max_reads", "diverged", "non_finite" or "interrupted"; epoch : the one whose state it is;
-    best_epoch : the one of the lowest objective; oscillated : whether it ever did.
+    best_epoch, best : the one nearest to the optimum, and its state; oscillated : whether it ever did.
     """
 
     state: State
     epoch: int
     n_epochs: int
     best_epoch: int
-    best_objective: float
+    best: State
     reason: str
     oscillated: bool
     trace: Trace
+
+    @property
+    def best_objective(self) -> float:
+        """F of the best epoch."""
+        return self.best.evaluation.objective
 
 
 class Run(Generic[S]):
@@ -208,7 +213,7 @@ class Run(Generic[S]):
     on_status : callable
         Told (status, epoch) the first time that the monitor names one.
     before : Before, optional
-        Go on where that run ended, as if it had not; the solver's start is not used.
+        Go on where that run ended, as if it had not; the solver's start is not used, and the monitor is one that saw that run.
     """
 
     def __init__(
@@ -250,8 +255,6 @@ class Run(Generic[S]):
         self._last, self._best = before.last, before.best
         self._start -= float(columns["seconds"][-1])
         self._reads_before = float(columns["reads"][-1]) - self.objective.reads
-        for objective, gap in zip(columns["objective"], columns["gap"], strict=True):
-            self._monitor.watch(float(objective), float(gap))
 
     def run(self) -> Outcome:
         """Run to the end. Ctrl-C ends it with reason "interrupted", and raises where there is no state yet."""
@@ -369,7 +372,7 @@ class Run(Generic[S]):
             epoch=epoch,
             n_epochs=self._last[0],
             best_epoch=self._best[0],
-            best_objective=self._best[1].evaluation.objective,
+            best=self._best[1],
             reason=reason,
             oscillated=self._oscillated,
             trace=self._recorder.trace(),
