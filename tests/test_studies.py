@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule import InputError, studies
+from chainrule import InputError, audit, studies
 from chainrule.audit import shared_floors
 from chainrule.losses import sigmoid
 from chainrule.pictures.maps import BANDS, band_of
@@ -129,6 +129,24 @@ def test_what_runs_share_changes_no_number(rng):
     for a, b, c in zip(alone, together, together[len(cases) :], strict=False):
         assert b == pytest.approx(a, abs=1e-9)  # floors of one objective differ by their own gaps
         assert np.array_equal(b, c)
+
+
+@pytest.mark.parametrize("separated", [False, True])
+def test_a_study_finds_its_optimum_once(rng, monkeypatch, separated):
+    X, y = a_table(rng, m=60)
+    y = (X[:, 0] > 0).astype(int) if separated else y
+    counted = []
+    found = audit.Floor._found
+    monkeypatch.setattr(audit.Floor, "_found", classmethod(lambda cls, *told: counted.append(1) or found(*told)))
+    study = studies.learning_rate(X, y, epochs=3)
+    assert study.optimum.exists != separated
+    assert not counted
+    if not separated:
+        gaps = [run.gap - (run.objective - study.optimum.objective) for run in study.runs]
+        assert min(float(gap.min()) for gap in gaps) >= 0.0  # proven: never below
+        assert max(float(gap.max()) for gap in gaps) < 1e-7
+    studies.batches(X, y, epochs=3, sizes=[8])
+    assert len(counted) == (0 if separated else 1)  # tol 0 is nearer than the optimum is
 
 
 def test_a_rate_above_the_limit_of_the_optimum_oscillates(rng):

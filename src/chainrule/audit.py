@@ -16,7 +16,7 @@ from chainrule.certificate import Certificate, audit_gap, bound_by_gradient, dig
 from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
 from chainrule.kernels import pointwise
 from chainrule.no_optimum import bound_without
-from chainrule.optimize import prepare, solve
+from chainrule.optimize import optimize, prepare, solve
 from chainrule.problem import Ending, Problem
 from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import depth_of
@@ -51,11 +51,12 @@ class Floor:
         known = _KNOWN.get()
         if known is None:
             return cls._found(problem, started)
-        for other, floor in known:
-            if _is_same(other, problem):
+        tol = MARGIN * problem.options.tol
+        for other, reached, floor in known:
+            if (reached <= tol or floor.is_of_separated) and _is_same(other, problem):
                 return floor
         floor = cls._found(problem, started)
-        known.append((problem, floor))
+        known.append((problem, tol, floor))
         return floor
 
     @classmethod
@@ -69,6 +70,11 @@ class Floor:
         ending = solve(task)
         if ending.outcome.reason == "interrupted":
             raise KeyboardInterrupt
+        return cls.of_ending(ending)
+
+    @classmethod
+    def of_ending(cls, ending: Ending) -> Floor:
+        """Take what Newton's method came to."""
         certificate = ending.certificate
         w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
         if certificate.kind in ("bound", "reduced"):
@@ -80,6 +86,11 @@ class Floor:
         high = (certificate.objective if ending.objective is None else ending.objective) + noise_of_state(state)
         return cls(max(low, 0.0), high, kind, certificate.reason, w, b, ending)
 
+    @property
+    def is_of_separated(self) -> bool:
+        """Whether there is no optimum: what inf F is proven to be at least is then the same for any tol."""
+        return self.ending is not None and self.ending.outcome.reason == "no_optimum"
+
     def gap(self, objective: float, rounding: float) -> tuple[float, float]:
         """(at least, at most) F - inf F at a point whose F is known to `rounding`."""
         least, _ = audit_gap(objective, self.high, 0.0, rounding)
@@ -87,12 +98,26 @@ class Floor:
         return least, most
 
 
-_KNOWN: ContextVar[list[tuple[Problem, Floor]] | None] = ContextVar("known floors", default=None)
+# what was solved, how near its floor is to the optimum, and the floor
+_KNOWN: ContextVar[list[tuple[Problem, float, Floor]] | None] = ContextVar("known floors", default=None)
+
+
+def optimum(problem: Problem, started: float) -> Ending:
+    """Run Newton's method; within `shared_floors` what it comes to is a floor of the runs that follow."""
+    ending = optimize(problem, started)
+    known, certificate = _KNOWN.get(), ending.certificate
+    if known is not None and ending.outcome.reason in ("converged", "no_optimum"):
+        is_near = certificate.kind in ("bound", "reduced") and certificate.gap <= problem.options.tol
+        known.append((problem, problem.options.tol if is_near else math.inf, Floor.of_ending(ending)))
+    return ending
 
 
 @contextmanager
 def shared_floors() -> Iterator[None]:
-    """Within it, runs of one objective on the same data find their floor once; their reads then count it once too."""
+    """Within it, runs of one objective on the same data find their floor once; their reads then count it once too.
+
+    A floor that was found for a smaller tol is good for a larger one.
+    """
     before = _KNOWN.set([])
     try:
         yield
@@ -101,13 +126,9 @@ def shared_floors() -> Iterator[None]:
 
 
 def _is_same(a: Problem, b: Problem) -> bool:
-    """Whether two problems have one objective: the same rows, penalty, intercept and tol, whatever the way there."""
+    """Whether two problems have one objective: the same rows, penalty and intercept, whatever the way there."""
     one, other = a.options, b.options
-    if (one.alpha, one.fit_intercept, one.tol) != (
-        other.alpha,
-        other.fit_intercept,
-        other.tol,
-    ) or a.rows.X is not b.rows.X:
+    if (one.alpha, one.fit_intercept) != (other.alpha, other.fit_intercept) or a.rows.X is not b.rows.X:
         return False
     if one.alpha and not (a.scaled == b.scaled and np.array_equal(a.columns, b.columns)):
         return False  # the penalty is on the fit's columns

@@ -227,9 +227,9 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
 def _run(method: str) -> Method:
     """Load a method: both bring SciPy, which `import chainrule` does without."""
     if method == "newton":
-        from chainrule.optimize import optimize
+        from chainrule.audit import optimum
 
-        return optimize
+        return optimum
     if method == "sgd":
         from chainrule.stochastic import descend_by_batches
 

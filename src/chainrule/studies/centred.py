@@ -316,11 +316,11 @@ def centering(
     setting = whole.part(train)
     s = None if whole.s is None else whole.s[test]
     held_out = HeldOut(whole.X[test], whole.y[test], s, n_threads)
+    optimum, notes = setting.optimum()
     rate = ARTICLE_RATE if is_article else None
     rate = rate if learning_rate is None else checked("learning_rate", learning_rate, above=0.0)
     if rate is None:
         rate = float(setting.descend("auto", 0, within).learning_rate or 0.0)
-    optimum, notes = setting.optimum()
     forms: list[tuple[str, Standardize]] = [("as they are", False), ("centred", "center")]
     runs = [_run(setting, held_out, optimum, form, (rate, most, within), progress) for form in forms]
     return CenteringStudy(

@@ -185,9 +185,9 @@ def learning_rate(
     setting = Setting.of(
         X, y, sample_weight, alpha=alpha, fit_intercept=fit_intercept, feature_names=feature_names, n_threads=n_threads
     )  # fmt: skip
+    optimum, notes = setting.optimum(standardize)  # first: the runs measure by it
     limit = setting.descend("auto", 0, within, standardize).learning_rate_limit
     assert limit is not None
-    optimum, notes = setting.optimum(standardize)
     start, end, hessian = setting.curvature(standardize, optimum)
     local = end.limit if end is not None and math.isfinite(end.limit) else None
     columns, _ = standardized_columns(standardize, len(setting.names), setting.fit_intercept)
