@@ -279,7 +279,7 @@ def test_estimates_of_slow_runs_are_of_the_right_size(rng):
     few = studies.learning_rate(X, y, epochs=3).runs
     calm = [run.reached for run in few if run.estimated and run.is_calm and run.rate < few[5].rate]
     assert calm == sorted(calm, reverse=True)
-    assert f"about {words.rounded_up(short.runs[0].reached)} epochs" in short.conclusion
+    assert f"{words.epochs(short.runs[0].reached, True)}" in short.conclusion
 
 
 def a_separated_table(seed, m=100, margin=0.3):
@@ -312,6 +312,43 @@ def test_a_trend_that_the_run_itself_belies_is_no_estimate(article):
         "To come within 0.001 nats of the infimum takes more than 100 epochs at this rate with both forms of the columns."
     )
     assert [row[1:] for row in article.tables()[1].rows if row[0] == "epochs to 0.001 nats"] == [("not in 100",) * 2]
+
+
+def test_nobody_is_told_of_more_epochs_than_anybody_runs(rng):
+    X, y = a_table(rng)
+    study = studies.scaling(X * [1.0, 1e6, 1.0], y, epochs=50)
+    assert study.forms[0].run.reached > 1e9
+    assert "as they are more than 10⁹ epochs" in study.conclusion
+    assert study.tables()[0].rows[0][1] == "more than 10⁹"
+    rates = studies.learning_rate(X * [1.0, 1e6, 1.0], y, epochs=50)
+    assert "would be there after more than 10⁹ epochs" in rates.conclusion
+    assert "more than 10⁹" in {row[3] for row in rates.tables()[0].rows}
+    for text in (
+        study.svg(),
+        rates.svg(),
+        study.conclusion,
+        rates.conclusion,
+        *map(str, study.tables() + rates.tables()),
+    ):
+        assert "about more" not in text
+        assert "1e15" not in text
+    assert words.epochs(1e9, True) == "about 1.0 × 10⁹ epochs"
+    assert words.epochs(2e90, True) == "more than 10⁹ epochs"
+
+
+def test_pictures_without_an_optimum_call_their_floor_what_it_is(each):
+    X, y = a_separated_table(0)
+    for picture in (
+        studies.learning_rate(X, y, epochs=30),
+        studies.scaling(X, y, epochs=30),
+        studies.batches(X, y, epochs=3, sizes=[10]),
+    ):
+        svg = picture.svg()
+        assert "inf F" in svg
+        assert "F*" not in svg
+        assert "the optimum" not in svg
+    assert "inf F ≥ 0" in studies.learning_rate(X, y, epochs=30).svg()
+    assert "F* = " in each[0].svg()
 
 
 def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
@@ -724,7 +761,7 @@ def test_numbers_in_words():
         "0.1", "0.414", "12,300", "1.50e11", "1.00e-7", "0", "infinite",
     ]  # fmt: skip
     assert words.below(0.4139) == "0.413"
-    assert words.rounded_up(1201.0) == "1,300"
+    assert words.estimate(1201.0) == "≈ 1,300"
     assert [words.epochs(n) for n in (0, 1, 38)] == ["no epoch", "1 epoch", "38 epochs"]
     assert words.epochs(1.3e4, True) == "about 13,000 epochs"
     assert words.listed(["a", "b", "c"]) == "a, b and c"

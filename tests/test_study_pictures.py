@@ -213,6 +213,21 @@ def test_rates_say_what_happened_and_when():
     assert "F* = 0.4400" in text
 
 
+def test_more_epochs_than_anybody_runs_are_no_number():
+    slow = RateRun(0.02, "crawls", np.arange(9.0), 0.69 - 0.001 * np.arange(9.0), 2e90, estimated=True)
+    svg = learning_rate_picture([slow], optimum=0.427, limit=1.0, exists=False)
+    assert "more than 10⁹" in words(svg)
+    assert "10⁹⁰" not in words(svg) + description(svg)
+    assert "within 0.0010 of the infimum after more than 10⁹." in description(svg)
+    assert "inf F ≥ 0.4270" in words(svg)
+    assert "nats of inf F" in words(svg)
+    found = boxes(svg)
+    for k, one in enumerate(found):
+        assert one[3] <= 440
+        for two in found[k + 1 :]:
+            assert one[3] <= two[1] or two[3] <= one[1] or one[4] <= two[2] or two[4] <= one[2], (one[0], two[0])
+
+
 @pytest.mark.parametrize(
     ("limit", "text"), [(2.6559, "2.65"), (2.65, "2.65"), (9.999e-7, "9.99"), (0.4, "0.400"), (2e9, "2.00")]
 )

@@ -51,7 +51,9 @@ class BatchRun:
     level: Floats
 
 
-def scaling_picture(runs: Sequence[Descending], *, within: float = 1e-3, standalone: bool = False) -> str:
+def scaling_picture(
+    runs: Sequence[Descending], *, within: float = 1e-3, exists: bool = True, standalone: bool = False
+) -> str:
     """Draw F - F* over the epochs, by powers of ten, for several ways to scale the columns.
 
     Parameters
@@ -59,6 +61,8 @@ def scaling_picture(runs: Sequence[Descending], *, within: float = 1e-3, standal
     runs : sequence of Descending
     within : float
         The level that is near enough, nats.
+    exists : bool
+        Whether there is an optimum: else gaps are from inf F, or from what it is at least.
     standalone : bool
         With its own colours, to be a file of its own.
 
@@ -67,15 +71,19 @@ def scaling_picture(runs: Sequence[Descending], *, within: float = 1e-3, standal
     str
         SVG text.
     """
+    above = _above(exists)
     says = [
-        _told_gap(r.label, r.epochs, r.gap, "epoch", within) + (f" {clean(r.note)}." if r.note else "") for r in runs
+        _told_gap(r.label, r.epochs, r.gap, "epoch", within, above) + (f" {clean(r.note)}." if r.note else "")
+        for r in runs
     ]
     with drawing(WIDTH, 290) as d:
-        _gaps(d, 34, [(r.label, r.epochs, r.gap, r.note) for r in runs], "epoch", within)
-    return d.svg("scalings", "Distance to the optimum over the epochs", " ".join(says), standalone=standalone)
+        _gaps(d, 34, [(r.label, r.epochs, r.gap, r.note) for r in runs], "epoch", within, above)
+    return d.svg("scalings", f"Distance to the {_goal(exists)} over the epochs", " ".join(says), standalone=standalone)
 
 
-def batches_picture(runs: Sequence[BatchRun], *, within: float = 1e-3, standalone: bool = False) -> str:
+def batches_picture(
+    runs: Sequence[BatchRun], *, within: float = 1e-3, exists: bool = True, standalone: bool = False
+) -> str:
     """Draw F - F*, by powers of ten, for several batch sizes: by the reads of the data, and by the updates.
 
     Lines are of the medians over the last tenth of the way, since bands of swings would cover one another; dots are where F
@@ -84,7 +92,7 @@ def batches_picture(runs: Sequence[BatchRun], *, within: float = 1e-3, standalon
     Parameters
     ----------
     runs : sequence of BatchRun
-    within, standalone
+    within, exists, standalone
         As for `scaling_picture`.
 
     Returns
@@ -92,15 +100,27 @@ def batches_picture(runs: Sequence[BatchRun], *, within: float = 1e-3, standalon
     str
         SVG text.
     """
-    says = [_told_gap(r.label, r.reads, r.level, "read", within, r.gap) for r in runs]
-    says.append("F − F* is the median over the last tenth of the reads so far.")
+    says = [_told_gap(r.label, r.reads, r.level, "read", within, _above(exists), r.gap) for r in runs]
+    says.append(f"{_above(exists)} is the median over the last tenth of the reads so far.")
     with drawing(WIDTH, 586) as d:
         reads = [_first(r.reads, r.gap, within) for r in runs]
         updates = [_first(r.updates, r.gap, within) for r in runs]
-        _gaps(d, 34, [(r.label, r.reads, r.level, "") for r in runs], "reads of the data", within, reads)
-        _gaps(d, 330, [(r.label, r.updates, r.level, "") for r in runs], "updates of w", within, updates)
-    return d.svg("batches", "Distance to the optimum by reads of the data and by updates", " ".join(says),
+        _gaps(
+            d, 34, [(r.label, r.reads, r.level, "") for r in runs], "reads of the data", within, _above(exists), reads
+        )
+        _gaps(
+            d, 330, [(r.label, r.updates, r.level, "") for r in runs], "updates of w", within, _above(exists), updates
+        )
+    return d.svg("batches", f"Distance to the {_goal(exists)} by reads of the data and by updates", " ".join(says),
                  standalone=standalone)  # fmt: skip
+
+
+def _goal(exists: bool) -> str:
+    return "optimum" if exists else "infimum"
+
+
+def _above(exists: bool) -> str:
+    return "F − F*" if exists else "F − inf F"
 
 
 def _first(x: Floats, gap: Floats, within: float) -> float | None:
@@ -117,7 +137,7 @@ def _positive(x: Floats, gap: Floats) -> tuple[Floats, Floats]:
 
 def _gaps(
     d: Drawing, top: float, runs: Sequence[tuple[str, Floats, Floats, str]], unit: str, within: float,
-    first: Sequence[float | None] | None = None,
+    above: str, first: Sequence[float | None] | None = None,
 ) -> None:  # fmt: skip
     """Draw gaps over epochs, reads or updates. first: of medians, where each gap itself was first near enough."""
     dashed = first is None
@@ -135,7 +155,7 @@ def _gaps(
     d.text(
         8,
         top - 16,
-        "F − F*, nats" + ("" if dashed else ", median over the last tenth of the way"),
+        f"{above}, nats" + ("" if dashed else ", median over the last tenth of the way"),
         role="muted",
         size=12,
     )
@@ -173,7 +193,9 @@ def _gaps(
     side_labels(d, labels, edge + 16, top - 10, top + height + 10)
 
 
-def _told_gap(label: str, x: Floats, gap: Floats, unit: str, within: float, single: Floats | None = None) -> str:
+def _told_gap(
+    label: str, x: Floats, gap: Floats, unit: str, within: float, above: str, single: Floats | None = None
+) -> str:
     """Say a gap's ends, and where it was first near enough. single: what is near, where the gap is a median."""
     at = _first(x, gap if single is None else single, within)
     x, gap = _positive(x, gap)
@@ -183,6 +205,6 @@ def _told_gap(label: str, x: Floats, gap: Floats, unit: str, within: float, sing
         "" if at is None else f", {'' if single is None else 'first '}within {number(within, 2)} at {unit} {number(at)}"
     )
     return (
-        f"{clean(label)}: F − F* is {number(float(gap[0]), 3)} at {unit} {number(float(x[0]))} and "
+        f"{clean(label)}: {above} is {number(float(gap[0]), 3)} at {unit} {number(float(x[0]))} and "
         f"{number(float(gap[-1]), 3)} at {unit} {number(float(x[-1]))}{reached}."
     )

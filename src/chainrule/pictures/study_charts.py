@@ -21,7 +21,7 @@ from chainrule.pictures.axes import (
     stroke,
 )
 from chainrule.pictures.style import Drawing, colour, drawing, math_width
-from chainrule.pictures.text import cells, clean, lines_of, number
+from chainrule.pictures.text import cells, clean, estimate, lines_of, number
 
 Floats = NDArray[np.float64]
 # in this order: the first three differ in lightness too, for eyes that see no colours
@@ -57,7 +57,7 @@ class RateRun:
 
 def learning_rate_picture(
     runs: Sequence[RateRun], *, optimum: float, limit: float, local_limit: float | None = None, within: float = 1e-3,
-    standalone: bool = False,
+    exists: bool = True, standalone: bool = False,
 ) -> str:  # fmt: skip
     """Draw the loss over the epochs for several learning rates and, on the same epochs, when each is near the optimum.
 
@@ -65,13 +65,15 @@ def learning_rate_picture(
     ----------
     runs : sequence of RateRun
     optimum : float
-        F*, nats, the floor of the picture.
+        F*, nats, the floor of the picture; what inf F is at least, where there is no optimum.
     limit : float
         2 / L_max: a rate below it never raises F.
     local_limit : float, optional
         2 / lambda_max(H(w*)): a rate above it oscillates near the optimum.
     within : float
         How near the optimum is near, nats.
+    exists : bool
+        Whether there is an optimum.
     standalone : bool
         With its own colours, to be a file of its own.
 
@@ -92,11 +94,11 @@ def learning_rate_picture(
         number_room = max(40.0, 7.3 * max(map(cells, needed), default=0.0))
         aside = 14 + number_room + 6 + max(64.0, 6.9 * max((cells(r.happened) for r in runs), default=0.0))
         wide = WIDTH - left - max(aside, 128.0)
-        parts = _RateParts(d, runs, rates, needed, _rate_styles(runs, limit), left, wide, number_room, last)
+        parts = _RateParts(d, runs, rates, needed, _rate_styles(runs, limit), left, wide, number_room, last, exists)
         parts.losses(34.0, optimum, scale)
         parts.reached(low, rows, limit, local_limit, within)
     return d.svg("rates", "Loss over the epochs for several learning rates",
-                 _told_rates(runs, optimum, limit, local_limit, within), standalone=standalone)  # fmt: skip
+                 _told_rates(runs, optimum, limit, local_limit, within, exists), standalone=standalone)  # fmt: skip
 
 
 _LOSSES = 200.0  # height of the losses
@@ -111,13 +113,12 @@ def _below(limit: float, digits: int) -> str:
 
 
 def _needed(run: RateRun) -> str:
-    """Write the epochs to the optimum's neighbourhood; an estimate in two digits, upwards."""
+    """Write the epochs to the optimum's neighbourhood."""
     if run.reached is None:
         return ""
     if not run.estimated or run.reached < 1:
         return number(float(round(run.reached)))
-    step = 10.0 ** max(0.0, math.floor(math.log10(run.reached)) - 1)
-    return f"≈ {number(math.ceil(run.reached / step * (1 - 1e-12)) * step, 2)}"
+    return estimate(run.reached)
 
 
 def _rate_styles(runs: Sequence[RateRun], limit: float) -> list[tuple[str, Any]]:
@@ -150,6 +151,7 @@ class _RateParts:
     wide: float
     number_room: float
     last: float
+    exists: bool
 
     def losses(self, top: float, optimum: float, scale: Scale) -> None:
         """Draw F over the epochs, from the optimum up; what leaves the picture at the top gets an arrow."""
@@ -160,7 +162,8 @@ class _RateParts:
         ax.set_xticklabels([])
         scale.set(ax)
         high = scale.high
-        labels = [SideLabel(right, top + _LOSSES, [f"F* = {number(optimum, 4)}"], "ink")]
+        floor = "F* =" if self.exists else "inf F ≥"
+        labels = [SideLabel(right, top + _LOSSES, [f"{floor} {number(optimum, 4)}"], "ink")]
         for run, rate, (role, dashes) in zip(self.runs, self.rates, self.styles, strict=True):
             keep = ~np.isnan(run.objective)
             x, y = (
@@ -194,7 +197,13 @@ class _RateParts:
         ax.minorticks_off()
         d.text(8, top - 8, "rate", role="muted", size=12)
         d.text(right + 14, top - 23, "epochs to within", role="muted", size=12)
-        d.text(right + 14, top - 8, f"{number(within, 1)} nats of F*", role="muted", size=12)
+        d.text(
+            right + 14,
+            top - 8,
+            f"{number(within, 1)} nats of {'F*' if self.exists else 'inf F'}",
+            role="muted",
+            size=12,
+        )
         at = [pixel(ax, d, 0, max(r.rate, min(marks)))[1] for r in self.runs]
         places = spread(at[::-1], [16.0] * len(at), top - 4, top + height)[::-1]
         ends: list[tuple[float, float, str]] = []
@@ -239,9 +248,13 @@ _LIMIT, _LOCAL = r"2/L_{\max} =", r"2/\lambda_{\max}(H(w^*)) ="
 
 
 def _told_rates(
-    runs: Sequence[RateRun], optimum: float, limit: float, local_limit: float | None, within: float
+    runs: Sequence[RateRun], optimum: float, limit: float, local_limit: float | None, within: float,
+    exists: bool,
 ) -> str:  # fmt: skip
-    says = [f"Optimum: {number(optimum, 5)} nats. Limit 2/L_max: {_below(limit, 4)}."]
+    floor, of = (
+        ("Optimum:", "the optimum") if exists else ("No optimum is certified; the infimum is at least", "the infimum")
+    )
+    says = [f"{floor} {number(optimum, 5)} nats. Limit 2/L_max: {_below(limit, 4)}."]
     if local_limit is not None:
         says.append(f"Limit near the optimum, 2/lambda_max(H(w*)): {number(local_limit, 4)}.")
     for run in runs:
@@ -252,7 +265,7 @@ def _told_rates(
         )
         near = ""
         if run.reached is not None:
-            near = f", within {number(within, 2)} of the optimum after {_needed(run).replace('≈', 'about')}"
+            near = f", within {number(within, 2)} of {of} after {_needed(run).replace('≈', 'about')}"
         says.append(f"Rate {number(run.rate, 3)} {clean(run.happened)}{end}{near}.")
     return " ".join(says)
 

@@ -8,6 +8,8 @@ from xml.sax.saxutils import escape as _escape
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
 _NEAR = 1e-3  # nats
+NEVER = 1e9  # epochs: what needs more is not run by anybody, and how many more is no news
+_WHOLE = 1e7  # epochs, from which on nobody counts their digits
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -45,6 +47,21 @@ def number(value: float | None, digits: int = 4) -> str:
     if -5 < exponent < 6:
         return f"{sign}{size:,.{max(0, digits - 1 - exponent)}f}"
     return f"{sign}{mantissa} × {power_of_ten(exponent)}"
+
+
+def round_up(count: float) -> float:
+    """Round a number of epochs up to two significant digits, and to 1 at least."""
+    count = max(1.0, count)
+    step = 10.0 ** max(0.0, math.floor(math.log10(count)) - 1)
+    return float(math.ceil(count / step * (1 - 1e-12)) * step)
+
+
+def estimate(count: float, about: str = "≈ ") -> str:
+    """Write estimated epochs: `about` and two digits, upwards, since it should not look exact. Above 10⁹ no more than that."""
+    if count > NEVER:
+        return f"more than {power_of_ten(9)}"
+    value = round_up(count)
+    return about + (f"{value:,.0f}" if value < _WHOLE else number(value, 2))
 
 
 def between(low: float | None, high: float | None) -> tuple[str, str] | None:

@@ -156,7 +156,9 @@ class BatchesStudy(Study):
         from chainrule.pictures.sheet import Panel
 
         runs = [BatchRun(run.label, run.reads, run.updates, run.gap, levels(run.gap)) for run in self.runs]
-        return [Panel(lambda: batches_picture(runs, within=self.within), self.conclusions[0])]
+        return [
+            Panel(lambda: batches_picture(runs, within=self.within, exists=self.optimum.exists), self.conclusions[0])
+        ]
 
 
 @shared_floors()

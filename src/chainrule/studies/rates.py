@@ -125,6 +125,7 @@ class LearningRateStudy(Study):
                 limit=self.limit,
                 local_limit=self.local_limit,
                 within=self.within,
+                exists=self.optimum.exists,
             )
 
         return [Panel(draw, self.conclusions[0])]
@@ -349,7 +350,7 @@ def _speed(study: LearningRateStudy) -> list[str]:
     verb = "would need" if slow.estimated else "took"
     ratio = (words.round_up(slow.reached) if slow.estimated else slow.reached) / fastest.reached
     text += f"; the rate {words.number(slow.rate)} {verb} {words.epochs(slow.reached, slow.estimated)}"
-    return [f"{text}, {words.times(ratio)} as many" if ratio >= 1.5 else text]
+    return [f"{text}, {words.times(ratio)} as many" if ratio >= 1.5 and slow.reached <= words.NEVER else text]
 
 
 def _steady(study: LearningRateStudy) -> str:

@@ -128,7 +128,9 @@ class ScalingStudy(Study):
             )
             for form in self.forms
         ]
-        return [Panel(lambda: scaling_picture(runs, within=self.within), self.conclusions[0])]
+        return [
+            Panel(lambda: scaling_picture(runs, within=self.within, exists=self.optimum.exists), self.conclusions[0])
+        ]
 
 
 @shared_floors()

@@ -5,7 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-MANY = 1e7  # epochs, from which on nobody counts their digits
+from chainrule.pictures.text import NEVER, estimate, round_up
+
+__all__ = [
+    "NEVER",
+    "below",
+    "capital",
+    "epochs",
+    "estimate",
+    "listed",
+    "number",
+    "percent",
+    "reached",
+    "round_up",
+    "times",
+]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -44,29 +58,14 @@ def epochs(count: float, estimated: bool = False) -> str:
         if count == 0:
             return "no epoch"
         return f"{count:,.0f} epoch" if count == 1 else f"{count:,.0f} epochs"
-    return f"about {rounded_up(count)} epochs"
-
-
-def rounded_up(count: float) -> str:
-    """Write an estimate with two significant digits, upwards: it should not look exact."""
-    if count > 1e15:
-        return "more than 1e15"
-    value = round_up(count)
-    return f"{value:,.0f}" if value < MANY else number(value, 2)
-
-
-def round_up(count: float) -> float:
-    """Round up to two significant digits."""
-    count = max(1.0, count)
-    step = 10.0 ** max(0.0, math.floor(math.log10(count)) - 1)
-    return float(math.ceil(count / step * (1 - 1e-12)) * step)
+    return f"{estimate(count, 'about ')} epochs"
 
 
 def reached(count: float | None, estimated: bool, most: int, happened: str = "") -> str:
     """Write after how many epochs a run came there, for a table's cell."""
     if count is None:
         return "-" if happened == "diverges" else f"not in {most:,}"
-    return f"~{rounded_up(count)}" if estimated else f"{count:,.0f}"
+    return estimate(count) if estimated else f"{count:,.0f}"
 
 
 def listed(words: Sequence[str]) -> str:
