@@ -213,10 +213,17 @@ def test_rates_say_what_happened_and_when():
     assert "F* = 0.4400" in text
 
 
+def test_rates_that_are_written_with_powers_of_ten_have_room():
+    e = np.arange(9.0)
+    runs = [RateRun(k * 1.1e-11, "oscillates", e, 0.69 + 0.0 * e, None) for k in (1, 2, 3)]
+    for text, _, _, right, _ in boxes(learning_rate_picture(runs, optimum=0.4, limit=1.5e-11)):
+        assert right <= 440, text
+
+
 def test_more_epochs_than_anybody_runs_are_no_number():
     slow = RateRun(0.02, "crawls", np.arange(9.0), 0.69 - 0.001 * np.arange(9.0), 2e90, estimated=True)
     svg = learning_rate_picture([slow], optimum=0.427, limit=1.0, exists=False)
-    assert "more than 10⁹" in words(svg)
+    assert "> 10⁹" in words(svg)
     assert "10⁹⁰" not in words(svg) + description(svg)
     assert "within 0.0010 of the infimum after more than 10⁹." in description(svg)
     assert "inf F ≥ 0.4270" in words(svg)

@@ -16,6 +16,8 @@ LEAST_TREND = 20  # epochs: fewer show none
 MOST_RECENT = 100  # epochs: more say nothing more of where a run is now
 FAR_BELOW = 0.3
 NEAR_ENOUGH = 0.55  # of the parabola's height over F's: the Hessian then tells the epochs within a factor of 1.5
+HARDLY = 0.05  # of that height: within a factor of 4 or so
+HOPELESS = 1e10  # epochs: a factor of 4 or so makes no difference
 FORETOLD = 1.25  # times the epochs that it took: an estimate that far off was none
 
 
@@ -123,8 +125,8 @@ def epochs_left(
     near : pair, optional
         Hessian at the optimum, and how far from it the run's last point is.
     tested : bool
-        Believe the parabola only where it is more than about half as high as F, and a trend only where `trend_foretells`
-        does; NaN where neither is.
+        Believe the parabola only where it is more than about half as high as F, or says that it is hopeless, and a trend only
+        where `trend_foretells` does; NaN where neither is.
     """
     by_trend = epochs_by_trend(epochs, gaps, tol) if len(epochs) >= LEAST_TREND else float("nan")
     if tested and not trend_foretells(epochs, gaps, by_trend):
@@ -137,6 +139,8 @@ def epochs_left(
         by_curvature = epochs_by_curvature(hessian, gradient, rate, tol)
         parabola = 0.5 * float(apart @ gradient)
     if parabola > (NEAR_ENOUGH if tested else FAR_BELOW) * gaps[-1] or (np.isnan(by_trend) and not tested):
+        return by_curvature
+    if tested and by_curvature > HOPELESS and parabola > HARDLY * gaps[-1]:
         return by_curvature
     return float(np.maximum(by_curvature, by_trend))  # NaN where the trend is
 

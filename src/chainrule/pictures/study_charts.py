@@ -93,7 +93,8 @@ def learning_rate_picture(
         needed = [_needed(r) for r in runs]
         number_room = max(40.0, 7.3 * max(map(cells, needed), default=0.0))
         aside = 14 + number_room + 6 + max(64.0, 6.9 * max((cells(r.happened) for r in runs), default=0.0))
-        wide = WIDTH - left - max(aside, 128.0)
+        ends = 14 + 6.9 * max((cells(f"{rate} {r.happened}") for rate, r in zip(rates, runs, strict=True)), default=0.0)
+        wide = WIDTH - left - max(aside, ends, 128.0)
         parts = _RateParts(d, runs, rates, needed, _rate_styles(runs, limit), left, wide, number_room, last, exists)
         parts.losses(34.0, optimum, scale)
         parts.reached(low, rows, limit, local_limit, within)
@@ -239,7 +240,8 @@ class _RateParts:
         d.line([(self.left, y), (right, y)], role="ink", width=1.2, dashes="--")
         width = math_width(tex, 13) + 0.68 * 12 * cells(value) + 10
         sides = [(right - 2 - width, right - 2), (self.left + 2, self.left + 2 + width)]
-        a = min(sides, key=lambda s: sum(s[0] - 5 <= x <= s[1] + 5 and low > y - 20 for x, low, _ in ends))[0]
+        clear = min(sides, key=lambda s: sum(s[0] - 5 <= x <= s[1] + 5 and low > y - 20 for x, low, _ in ends))
+        a = max(self.left + 2, clear[0])
         d.box(a, y + (3 if under else -18), width, 15, fill="paper", edge=None, radius=2)
         d.equation(a + 4, y + (15 if under else -5), tex, value, size=12)
 
@@ -265,7 +267,7 @@ def _told_rates(
         )
         near = ""
         if run.reached is not None:
-            near = f", within {number(within, 2)} of {of} after {_needed(run).replace('≈', 'about')}"
+            near = f", within {number(within, 2)} of {of} after {_needed(run).replace('≈', 'about').replace('>', 'more than')}"
         says.append(f"Rate {number(run.rate, 3)} {clean(run.happened)}{end}{near}.")
     return " ".join(says)
 

@@ -56,10 +56,10 @@ def round_up(count: float) -> float:
     return float(math.ceil(count / step * (1 - 1e-12)) * step)
 
 
-def estimate(count: float, about: str = "≈ ") -> str:
-    """Write estimated epochs: `about` and two digits, upwards, since it should not look exact. Above 10⁹ no more than that."""
+def estimate(count: float, about: str = "≈ ", above: str = "> ") -> str:
+    """Write estimated epochs: two significant digits, upwards, since it should not look exact; above 10⁹ no more than that."""
     if count > NEVER:
-        return f"more than {power_of_ten(9)}"
+        return above + power_of_ten(9)
     value = round_up(count)
     return about + (f"{value:,.0f}" if value < _WHOLE else number(value, 2))
 

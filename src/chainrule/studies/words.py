@@ -58,7 +58,7 @@ def epochs(count: float, estimated: bool = False) -> str:
         if count == 0:
             return "no epoch"
         return f"{count:,.0f} epoch" if count == 1 else f"{count:,.0f} epochs"
-    return f"{estimate(count, 'about ')} epochs"
+    return f"{estimate(count, 'about ', 'more than ')} epochs"
 
 
 def reached(count: float | None, estimated: bool, most: int, happened: str = "") -> str:
