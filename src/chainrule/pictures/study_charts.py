@@ -94,7 +94,7 @@ def learning_rate_picture(
         number_room = max(40.0, 7.3 * max(map(cells, needed), default=0.0))
         aside = 14 + number_room + 6 + max(64.0, 6.9 * max((cells(r.happened) for r in runs), default=0.0))
         ends = 14 + 6.9 * max((cells(f"{rate} {r.happened}") for rate, r in zip(rates, runs, strict=True)), default=0.0)
-        wide = WIDTH - left - max(aside, ends, 128.0)
+        wide = WIDTH - left - max(aside, ends, 128.0, 14 + 6.9 * cells(_near(within, exists)))
         parts = _RateParts(d, runs, rates, needed, _rate_styles(runs, limit), left, wide, number_room, last, exists)
         parts.losses(34.0, optimum, scale)
         parts.reached(low, rows, limit, local_limit, within)
@@ -111,6 +111,10 @@ def _below(limit: float, digits: int) -> str:
         return number(limit, digits)
     step = 10.0 ** (math.floor(math.log10(limit)) - digits + 1)
     return number(math.floor(limit / step * (1 + 1e-12)) * step, digits)
+
+
+def _near(within: float, exists: bool) -> str:
+    return f"{number(within, 1)} nats of {'F*' if exists else 'inf F'}"
 
 
 def _needed(run: RateRun) -> str:
@@ -198,13 +202,7 @@ class _RateParts:
         ax.minorticks_off()
         d.text(8, top - 8, "rate", role="muted", size=12)
         d.text(right + 14, top - 23, "epochs to within", role="muted", size=12)
-        d.text(
-            right + 14,
-            top - 8,
-            f"{number(within, 1)} nats of {'F*' if self.exists else 'inf F'}",
-            role="muted",
-            size=12,
-        )
+        d.text(right + 14, top - 8, _near(within, self.exists), role="muted", size=12)
         at = [pixel(ax, d, 0, max(r.rate, min(marks)))[1] for r in self.runs]
         places = spread(at[::-1], [16.0] * len(at), top - 4, top + height)[::-1]
         ends: list[tuple[float, float, str]] = []
