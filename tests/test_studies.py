@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import warnings
 import xml.etree.ElementTree as ET
 
@@ -239,7 +240,7 @@ def test_conclusion_says_what_the_numbers_say(rng):
     assert f"he rate {words.number(fastest.rate)} came within 0.001 nats of the optimum first" in study.conclusion
     assert f"after {words.epochs(fastest.reached)}" in study.conclusion
     assert f"2/L_max, is {words.below(study.limit)}" in study.conclusion
-    assert f"2/lambda_max(H(w*)) = {words.number(study.local_limit)}" in study.conclusion
+    assert f"2/λ_max(H(w*)) = {words.number(study.local_limit)}" in study.conclusion
     loudest = max(run.rate for run in study.runs if run.is_calm)
     assert f"up to {words.number(loudest)} the loss never rose" in study.conclusion
 
@@ -248,7 +249,7 @@ def test_conclusion_where_nothing_arrives(rng):
     X, y = a_table(rng)
     study = studies.learning_rate(X, y, within=1e-9, epochs=5)
     assert study.fastest is None
-    assert "No rate came within 1e-09 nats of the optimum in 5 epochs" in study.conclusion
+    assert "No rate came within 1 × 10⁻⁹ nats of the optimum in 5 epochs" in study.conclusion
 
 
 def test_conclusion_where_the_start_is_the_optimum():
@@ -645,7 +646,7 @@ def test_conclusion_on_batches_says_what_the_numbers_say(rng):
         assert words.number(run.settled, 2) in study.conclusion
         assert run.happened != "converges" or run.settled <= study.within
     none = studies.batches(X, y, within=1e-9, epochs=2, sizes=[100])
-    assert "None came within 1e-09 nats of the optimum in 2 reads" in none.conclusion
+    assert "None came within 1 × 10⁻⁹ nats of the optimum in 2 reads" in none.conclusion
 
 
 def test_a_picture_of_batches_says_the_table_s_numbers(rng):
@@ -695,6 +696,20 @@ def each(article):
         article,
         studies.batches(X, y, epochs=5),
     ]
+
+
+def test_powers_of_ten_are_written_in_one_way(rng):
+    X, y = a_table(rng)
+    X = X * [1.0, 1e6, 1.0]
+    for study in (studies.learning_rate(X, y, epochs=5), studies.scaling(X, y, epochs=5),
+                  studies.batches(X, y, epochs=2, sizes=[9], within=1e-9)):  # fmt: skip
+        said = " ".join([study.conclusion, *map(str, study.facts()), *map(str, study.tables())])
+        root = ET.fromstring(study.svg())
+        said += " ".join("".join(e.itertext()) for e in root.iter() if e.tag.endswith(("text", "desc", "title")))
+        assert " × 10" in said
+        assert not re.findall(r"[0-9]e[-+]?[0-9]", said)
+        assert "lambda" not in said
+        assert "~" not in said
 
 
 def test_documents_hold_every_number(each):
@@ -759,8 +774,10 @@ def test_what_cannot_be_studied_is_said_in_a_sentence(call, parts, rng):
 
 def test_numbers_in_words():
     assert [words.number(x) for x in (0.1, 0.4137, 12345.0, 1.5e11, 1e-7, 0.0, math.inf)] == [
-        "0.1", "0.414", "12,300", "1.50e11", "1.00e-7", "0", "infinite",
+        "0.1", "0.414", "12,300", "1.5 × 10¹¹", "1 × 10⁻⁷", "0", "infinite",
     ]  # fmt: skip
+    assert words.number(1.234e-6) == "1.23 × 10⁻⁶"
+    assert (words.nats(1e-3), words.nats(1.5e-9)) == ("0.001 nats", "1.5 × 10⁻⁹ nats")
     assert words.below(0.4139) == "0.413"
     assert words.estimate(1201.0) == "≈ 1,300"
     assert [words.epochs(n) for n in (0, 1, 38)] == ["no epoch", "1 epoch", "38 epochs"]

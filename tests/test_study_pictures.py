@@ -138,7 +138,12 @@ def test_neighbouring_bands_share_their_corners():
 def test_maps_say_their_lines_and_of_how_many_rows_the_dots_are():
     svg = PICTURES["maps"]
     assert "epoch 3 (loss 0.333): z = 1 × " in description(svg)
-    assert "60 of 5,000 rows" in description(svg)
+    assert "Dots are a sample, 60 of 5,000 rows." in description(svg)
+    whole = maps.Points(np.array([0.2, 0.4]), np.array([0.5, 0.5]), np.array([0, 1]), 2)
+    panels = [maps.MapPanel("epoch 1", (1.0, 1.0), 0.0)]
+    svg_of_all = maps.decision_maps([("", panels)], whole, x_label="x", y_label="y", classes=("0", "1"), x_range=(0, 1),
+                                    y_range=(0, 1))  # fmt: skip
+    assert "Dots are 2 of 2 rows." in description(svg_of_all)
     assert "60 of 5,000 rows drawn" in words(svg)
     assert clean(NASTY[2]) in description(svg)
     assert words(svg).count("epoch 5") == 2
@@ -200,7 +205,7 @@ def test_dots_are_written_once_however_many_maps_there_are():
 def test_rates_say_what_happened_and_when():
     svg = PICTURES["rates"]
     says = description(svg)
-    assert "Optimum: 0.44000 nats. Limit 2/L_max: 2.200. Limit near the optimum, 2/lambda_max(H(w*)): 6." in says
+    assert "Optimum: 0.44000 nats. Limit 2/L_max: 2.200. Limit near the optimum, 2/λ_max(H(w*)): 6." in says
     assert (
         "Rate 0.0200 crawls, F is 0.46052 after 1,000 epochs, within 0.0010 of the optimum after about 2,300." in says
     )
@@ -318,6 +323,14 @@ def test_centring_says_both_numbers():
     assert "a: training loss, nats per row is 0.7000 at epoch 0 and 0.1250 at epoch 2." in says
     assert "a: held-out accuracy, share of rows is 0.5000 at epoch 0 and 1 at epoch 2." in says
     assert "0.06250" in says
+
+
+def test_curves_of_centring_have_no_class_s_colour():
+    e = np.arange(3.0)
+    runs = [(name, np.array([0.7, 0.5, 0.1]), np.array([0.5, 0.7, 0.9])) for name in ("as they are", "centred")]
+    svg = centering_curves(e, runs, optimum=0.05)
+    for role in ("one", "zero", "zero-text"):
+        assert not re.search(rf'cr-[fs]-{role}[ "]', svg)
 
 
 def test_shares_are_of_the_sum_and_the_weak_are_together():

@@ -391,5 +391,6 @@ def _told(
         ]
         says.append(f"{clean(name)}: " * bool(name) + "; ".join(maps) + ".")
     if shown is not None:
-        says.append(f"Dots are {len(shown.x):,} of {counted(shown.of, 'row')}{shown.which}.")
+        sample = "a sample, " if len(shown.x) < shown.of else ""
+        says.append(f"Dots are {sample}{len(shown.x):,} of {counted(shown.of, 'row')}{shown.which}.")
     return " ".join(says)

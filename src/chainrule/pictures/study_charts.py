@@ -256,7 +256,7 @@ def _told_rates(
     )
     says = [f"{floor} {number(optimum, 5)} nats. Limit 2/L_max: {_below(limit, 4)}."]
     if local_limit is not None:
-        says.append(f"Limit near the optimum, 2/lambda_max(H(w*)): {number(local_limit, 4)}.")
+        says.append(f"Limit near the optimum, 2/λ_max(H(w*)): {number(local_limit, 4)}.")
     for run in runs:
         end = (
             f", F is {number(float(run.objective[-1]), 5)} after {number(float(run.epochs[-1]))} epochs"
@@ -309,6 +309,7 @@ def centering_curves(
 
 
 _CENTERING = 124.0
+_FORMS = ("ink", "held-out", "training", "muted")  # none that a class has in the maps above
 
 
 def _part(
@@ -332,7 +333,7 @@ def _part(
     for k, (label, x, y) in enumerate(finite):
         if not len(y):
             continue
-        role = ROLES[k % len(ROLES)]
+        role = _FORMS[k % len(_FORMS)]
         stroke(ax, across(x), y, role=role, dashes=DASHES[k % len(DASHES)], width=2.2)
         name = lines_of(label, (_CENTERING - 20) / (0.62 * 12), 2)
         end = pixel(ax, d, float(across(x[-1:])[0]), float(y[-1]))

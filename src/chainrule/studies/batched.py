@@ -128,7 +128,7 @@ class BatchesStudy(Study):
 
     def tables(self) -> list[Lines]:
         """One line a run."""
-        near = f"{self.within:g} nats"
+        near = f"{words.nats(self.within)}"
         heads = (
             "rows an update",
             f"reads to {near}",
@@ -287,7 +287,7 @@ def _named(run: BatchedRun) -> str:
 
 def _arrivals(study: BatchesStudy) -> list[str]:
     """Say which came near the optimum first, by reads and by updates."""
-    near = f"within {study.within:g} nats of {study.optimum.name}"
+    near = f"within {words.nats(study.within)} of {study.optimum.name}"
     there = [run for run in study.runs if run.reached is not None]
     reads = f"{study.max_epochs:,} read" + ("" if study.max_epochs == 1 else "s")
     if not there:

@@ -197,7 +197,7 @@ class CenteringStudy(Study):
                 cells = (words.number(None if one is None else one.condition) for one in told)
                 why.append((f"condition number of the Hessian {what}", *cells))
         cells = (words.reached(r.run.reached, r.run.estimated, r.run.n_epochs, r.run.happened) for r in self.runs)
-        why.append((f"epochs to {self.within:g} nats", *cells))
+        why.append((f"epochs to {words.nats(self.within)}", *cells))
         return [
             Lines("Epoch by epoch", heads, lines),
             Lines("Why", ("", *(run.label for run in self.runs)), tuple(why)),

@@ -82,7 +82,7 @@ def reasons(study: CenteringStudy) -> list[str]:
         sentences.append(text)
         if after.condition > 100 and ends:
             sentences.append("what is left is the columns' scale, or their correlation (chainrule study scaling)")
-    near = f"to come within {study.within:g} nats of {study.optimum.name}"
+    near = f"to come within {words.nats(study.within)} of {study.optimum.name}"
     if plain.run.is_calm and centred.run.is_calm:
         took = [_took(run.run) for run in study.runs]
         if took[0] == took[1]:

@@ -85,7 +85,7 @@ class LearningRateStudy(Study):
 
     def facts(self) -> list[tuple[str, str]]:
         """Say what was studied."""
-        local = [("near the optimum", f"2/lambda_max(H(w*)) = {words.number(self.local_limit)}")]
+        local = [("near the optimum", f"2/λ_max(H(w*)) = {words.number(self.local_limit)}")]
         return [
             ("rows", f"{self.n_rows:,}, {self.n_features:,} columns"),
             ("objective", objective_words(self.alpha)),
@@ -96,7 +96,13 @@ class LearningRateStudy(Study):
 
     def tables(self) -> list[Lines]:
         """One line a rate."""
-        heads = ("learning rate", "of the limit", "what happened", f"epochs to {self.within:g} nats", "nearest, nats")
+        heads = (
+            "learning rate",
+            "of the limit",
+            "what happened",
+            f"epochs to {words.nats(self.within)}",
+            "nearest, nats",
+        )
         rows = tuple(
             (
                 words.number(run.rate),
@@ -282,7 +288,7 @@ def _stability(study: LearningRateStudy) -> list[str]:
     local = "" if study.local_limit is None else words.number(study.local_limit)
     if study.local_limit is not None:
         smaller = ", where the Hessian is smaller," if study.local_limit > 1.01 * limit else ""
-        known += f"; near the optimum{smaller} it is 2/lambda_max(H(w*)) = {local}"
+        known += f"; near the optimum{smaller} it is 2/λ_max(H(w*)) = {local}"
     early = [run for run in runs if run.is_calm and study.local_limit is not None and run.rate > study.local_limit]
     if early:
         known += f", which the rate {words.number(early[-1].rate)} would show nearer to the optimum than its run went"
@@ -290,8 +296,8 @@ def _stability(study: LearningRateStudy) -> list[str]:
     if not bad:
         return [f"no rate raised the loss, up to {words.number(runs[-1].rate)}; {known}"]
     sentences = []
-    near = f"within {study.within:g} nats"
-    passed = f"passed {near} on {{}} way, but can't settle above 2/lambda_max(H(w*))"
+    near = f"within {words.nats(study.within)}"
+    passed = f"passed {near} on {{}} way, but can't settle above 2/λ_max(H(w*))"
     for happened, came, one, many in (
         ("recovers", True, "raised the loss on its way and recovered", "raised the loss on their way and recovered"),
         ("oscillates", True, f"oscillates: it {passed.format('its')}", f"oscillate: they {passed.format('their')}"),
@@ -323,7 +329,7 @@ def _span(some: Sequence[Run], runs: Sequence[Run]) -> str:
 
 def _speed(study: LearningRateStudy) -> list[str]:
     """Say which rate came there first, and what the small ones cost."""
-    fastest, near = study.fastest, f"within {study.within:g} nats of {study.optimum.name}"
+    fastest, near = study.fastest, f"within {words.nats(study.within)} of {study.optimum.name}"
     if fastest is None:
         best = min(study.runs, key=lambda run: run.nearest)
         text = f"no rate came {near} in {words.epochs(study.max_epochs)}"

@@ -97,7 +97,7 @@ class ScalingStudy(Study):
         """One line a form of the columns."""
         heads = (
             "columns",
-            f"epochs to {self.within:g} nats",
+            f"epochs to {words.nats(self.within)}",
             "condition number, start",
             "at the optimum",
             "limit 2/L_max",
@@ -213,7 +213,7 @@ def _took(run: Run, most: int) -> str:
 
 def _compared(study: ScalingStudy) -> list[str]:
     """Say how many epochs each form takes, and which is the best."""
-    forms, where = study.forms, f"within {study.within:g} nats of {study.optimum.name}"
+    forms, where = study.forms, f"within {words.nats(study.within)} of {study.optimum.name}"
     cause = "" if study.optimum.exists else study.optimum.cause
     known = [form for form in forms if form.run.reached is not None]
     if not known:

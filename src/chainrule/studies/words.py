@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from chainrule.pictures.text import NEVER, estimate, round_up
+from chainrule.pictures.text import NEVER, estimate, power_of_ten, round_up
 
 __all__ = [
     "NEVER",
@@ -14,6 +14,7 @@ __all__ = [
     "epochs",
     "estimate",
     "listed",
+    "nats",
     "number",
     "percent",
     "reached",
@@ -30,13 +31,19 @@ def number(value: float | None, digits: int = 3) -> str:
         return "infinite" if value > 0 else "-infinite"
     value = float(f"{value:.12g}")
     short = f"{value:.{digits}g}"
-    if "e" not in short and float(short) == value:  # exact: no zeros behind it
+    is_exact = float(short) == value  # no zeros behind it
+    if "e" not in short and is_exact:
         return f"{float(short):,.15g}"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = int(exponent)
     if -5 < power < 6:
         return f"{value:,.{max(0, digits - 1 - power)}f}" if power < digits else f"{float(f'{mantissa}e{power}'):,.0f}"
-    return f"{mantissa}e{power}"
+    return f"{f'{float(mantissa):g}' if is_exact else mantissa} × {power_of_ten(power)}"
+
+
+def nats(within: float) -> str:
+    """Write a distance from the optimum that was asked for."""
+    return f"{number(within, 6)} nats"
 
 
 def below(value: float, digits: int = 3) -> str:
