@@ -497,7 +497,7 @@ def test_the_page_and_the_document_have_it(run, tmp_path, method):  # noqa: F811
     words = re.sub(r"<svg.*?</svg>|<[^>]+>", "", html, flags=re.S)
     assert f"half of the way took {told['halfway']} {unit}" in words or "brought it within" in words
     assert f"from {unit} {told['half_times'][0]['epoch']} on" in words
-    assert re.search(r"Dots are \d+ of \d+ rows of positive weight\.", html)
+    assert re.search(r"Dots are a sample, \d+ of \d+ rows of positive weight\.", html)
     titles = re.findall(r"<title[^>]*>(.*?)</title>", html)
     assert "Each column&#39;s share of the gradient over the " + unit + "s" in titles
     assert (
