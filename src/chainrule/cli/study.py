@@ -46,7 +46,7 @@ def learning_rate(
 ) -> Job:
     """Run gradient descent at rates from a hundredth of the stable limit to twice the limit.
 
-    Says which crawl, converge, oscillate or diverge, and after how many epochs each is near the certified optimum.
+    Says which crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the certified optimum.
     """
     given = [opt.learning_rate_number(text) for text in rates or ()]
 
