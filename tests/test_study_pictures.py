@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule.pictures import axes, charts, maps, sheet, style
-from chainrule.pictures.gap_charts import Descending, batches_picture, scaling_picture
+from chainrule.pictures.gap_charts import BatchRun, Descending, batches_picture, scaling_picture
 from chainrule.pictures.shares import gradient_shares
 from chainrule.pictures.study_charts import RateRun, centering_curves, learning_rate_picture
 from chainrule.pictures.text import cells, clean, wrapped
@@ -303,6 +303,14 @@ def test_gaps_say_when_they_are_near_enough():
     assert "reads of the data" in text
     assert "updates of w" in text
     assert text.count("single rows") == 2
+
+
+def test_what_leaves_the_chart_below_keeps_its_number():
+    gap = np.array([0.5, 1e-3, 5e-6, 2e-4, 5.3e-7])  # the chart ends at 1e-5
+    reads = np.arange(5.0)
+    said = "".join(parsed(batches_picture([BatchRun("a", reads, reads, gap, gap)])).itertext())
+    assert said.count("5.3 × 10⁻⁷") >= 2
+    assert "1.0 × 10⁻⁶" not in said
 
 
 @pytest.mark.parametrize("gap", [[], [np.nan, np.inf], [-1.0, 0.0], [1e300, 1e-300], [0.3]])

@@ -164,7 +164,11 @@ def _gaps(
     ax.axhline(within, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
     near = [f"{number(within, 1)} nats", *(["• first there"] if first and any(v is not None for v in first) else [])]
     labels = [SideLabel(edge, y, near, "muted", bold=0)]
-    drawn = [(label, across(x), np.maximum(gap, floor / 10), note) for label, x, gap, note in series if len(x)]
+    drawn = [
+        (label, across(x), np.maximum(gap, floor / 10), note or number(float(gap[-1]), 2))
+        for label, x, gap, note in series
+        if len(x)
+    ]
     paths = [along(ax, d, x, gap) for _, x, gap, _ in drawn]
     paths.append(np.column_stack([np.arange(left, edge, 3.0), np.full(len(np.arange(left, edge, 3.0)), y)]))
     room = (right - 20) / (0.62 * 12)
@@ -182,7 +186,7 @@ def _gaps(
         end = pixel(ax, d, float(x[last]), max(float(gap[last]), floor))
         d.dots(np.array([end[0]]), np.array([end[1]]), role=role, size=6)
         name = lines_of(label, room, 2)
-        lines = [*name, *lines_of(note or number(float(gap[-1]), 2), room, 3)]
+        lines = [*name, *lines_of(note, room, 3)]
         words = SideLabel(*end, lines, role, len(name), float(gap[last]) >= floor or last == len(x) - 1)
         size = (0.62 * 12 * max(cells(line) for line in lines), 15.0 * len(lines))
         found = beside(end, size, paths, (left, top, edge + 8, top + height), taken) if end[0] < edge - 20 else None
