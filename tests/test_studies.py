@@ -192,6 +192,20 @@ def test_a_run_that_passes_near_the_optimum_is_not_said_to_settle():
     assert "recover" not in study.conclusion
 
 
+def test_a_first_run_that_cannot_settle_is_told_beside_the_first_that_can(rng):
+    X, y = a_table(rng, noise=0.1)
+    study = studies.learning_rate(X, y)
+    fast = study.fastest
+    assert fast.rate > study.local_limit
+    steady = min(
+        (run for run in study.runs if run.rate < study.local_limit and not run.estimated), key=lambda r: r.reached
+    )
+    assert (
+        f"of those that can, the rate {words.number(steady.rate)} after {words.epochs(steady.reached)}"
+        in study.conclusion
+    )
+
+
 def test_a_run_that_rises_and_settles_has_one_name_everywhere():
     rng = np.random.default_rng(3)
     a = rng.normal(size=500)
