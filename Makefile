@@ -39,7 +39,13 @@ bench: .venv/installed .venv/installed-bench
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chainrule needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 
-.venv/installed: $(NATIVE) | .venv/bin/python
+# An editable install knows the modules of its day: another list of them installs anew.
+.venv/modules: FORCE | .venv/bin/python
+	@find src/chainrule -type f ! -name '*.so' ! -path '*__pycache__*' | LC_ALL=C sort > $@.now; cmp -s $@.now $@ && rm $@.now || mv $@.now $@
+
+FORCE:
+
+.venv/installed: $(NATIVE) .venv/modules | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
