@@ -179,10 +179,11 @@ class DenseRows:
         twin.units, twin._view, twin._ratio = Units.of_user(self.n_features), None, np.ones(self.n_features)
         return twin
 
-    def _count_read(self, share: float = 1.0) -> None:
+    def count_read(self, share: float = 1.0) -> None:
+        """Count a read of a share of the rows' numbers, here and where these rows are from."""
         self.reads += share
         if self._whole is not None:
-            self._whole._count_read(share * self.n_rows / self._whole.n_rows)
+            self._whole.count_read(share * self.n_rows / self._whole.n_rows)
 
     @property
     def storage(self) -> str:
@@ -243,7 +244,7 @@ class DenseRows:
         q : (n + 1,), optional
             Weights of the norms, for units whose scales are powers of two.
         """
-        self._count_read()
+        self.count_read()
         ratio = self._ratio
         if v is not None:
             v = np.append(v[:-1] / ratio, v[-1])
@@ -287,7 +288,7 @@ class DenseRows:
             most=most,
             threads=self.threads,
         )
-        self._count_read(path.total)
+        self.count_read(path.total)
         return path
 
     @cached_property
@@ -307,7 +308,7 @@ class DenseRows:
         The same however X lies in memory, and of float32 as of the same numbers in float64.
         """
         assert self._index is None
-        self._count_read()
+        self.count_read()
         weighted = self.s is not None and bool((self.s[self.s > 0] * self.weight_unit != 1.0).any())
         found, step = hashlib.sha256(), max(1, 4_000_000 // self.n_features)
         for first in range(0, self.n_rows, step):
@@ -345,7 +346,7 @@ class DenseRows:
         assert self._index is None
         updates = batches.updates(self.n_visited)
         last = updates if end is None else end
-        self._count_read((last - first) / updates)
+        self.count_read((last - first) / updates)
         ratio = self._ratio
         weight = self.moments(correlations=False).weight / self.weight_unit
         w, b = descend(
@@ -373,7 +374,7 @@ class DenseRows:
         if self.s is None:
             q = np.append(1.0 / self._ratio**2, float(fit_intercept))
             return self.reduce(What.LOSS | What.NORMS, np.zeros(self.n_features), 0.0, q=q).norm
-        self._count_read()
+        self.count_read()
         step, largest = max(1024, 4_000_000 // self.n_features), 0.0
         for first in range(0, self.n_rows, step):
             places = np.flatnonzero(self.s[first : first + step]) + first
@@ -389,7 +390,7 @@ class DenseRows:
 
     def scores(self, w: Vector, b: float) -> Vector:
         """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read."""
-        self._count_read()
+        self.count_read()
         z = np.empty(self.n_rows)
         read_rows(
             self.X, What.LOSS, w=w / self._ratio, b=b, z=z, view=self._view, index=self._index, threads=self.threads
@@ -404,7 +405,7 @@ class DenseRows:
         view = self._guess_view()
         what = What.MOMENTS | (What.HESSIAN if correlations and self._few_columns else What(0))
         for attempt in range(3):
-            self._count_read()
+            self.count_read()
             sums = read_rows(self.X, what, s=self.s, view=view, index=self._index, threads=self.threads)
             assert sums.low is not None
             assert sums.high is not None

@@ -98,7 +98,7 @@ def active_blocks(
     """Rows that count (positive weight, and in `keep`), block by block: their numbers, and their columns as float64."""
     step = max(1024, BLOCK_NUMBERS // max(len(columns), 1))
     whole = len(columns) == rows.n_features
-    rows.reads += len(columns) / rows.n_features
+    rows.count_read(len(columns) / rows.n_features)
     for first in range(0, rows.n_rows, step):
         part = slice(first, first + step)
         mask = np.ones(len(rows.y[part]), dtype=np.bool_) if keep is None else keep[part]

@@ -148,7 +148,7 @@ def _extremes(space: Halfspaces, active: Mask) -> list[tuple[Vector, Vector]]:
     rows = space.rows
     both = []
     for label in (0, 1):
-        rows.reads += 1
+        rows.count_read()
         mask = (active & (rows.y == label)).astype(np.float64)
         sums = read_rows(rows.X, What.MOMENTS, s=mask, threads=rows.threads)
         assert sums.low is not None

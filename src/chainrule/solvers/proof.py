@@ -218,7 +218,7 @@ class Reference:
         U = on.rows.viewed(places)[:, : len(self.proof.D)]
         norms2 = np.square(U * self.proof.inverse_D).sum(axis=1) * OUTWARD
         order = np.argsort(-norms2, kind="stable")
-        on.rows.reads += len(places) / on.rows.n_rows
+        on.rows.count_read(len(places) / on.rows.n_rows)
         return kappa_exact(self.proof, norms2[order], lambda start, stop: U[order[start:stop]], enough=enough)
 
     def _without_some_rows(self, on: Objective, z: Vector, moved: float) -> tuple[float, float]:
@@ -232,7 +232,7 @@ class Reference:
         parts = [places[first : first + step] for first in range(0, len(places), step)]
         n1 = len(self.proof.D)
         leverages = np.concatenate([self.proof.leverages(rows.viewed(part)[:, :n1]) for part in parts])
-        rows.reads += len(places) / rows.n_rows
+        rows.count_read(len(places) / rows.n_rows)
         curvature = pointwise(z[places], rows.y[places])[2] * math.exp(min(moved, 700.0))
         weights = curvature / rows.n_rows if rows.s is None else curvature * rows.s[places] / float(rows.s.sum())
         return leave_out(leverages, weights)
