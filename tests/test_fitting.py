@@ -534,7 +534,7 @@ def test_interrupt_before_the_first_epoch_has_no_result(table, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.rows.DenseRows.moments", interrupted)
+    monkeypatch.setattr("chainrule.rows.dense.DenseRows.moments", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         fit(X, y)
     assert caught.value.result is None

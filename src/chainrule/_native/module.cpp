@@ -1,4 +1,4 @@
-// The Python face of the core: arrays in, one array of sums out. Checks of shape are in kernels.py.
+// The Python face of the core: arrays in, one array of sums out. Checks of shape are in kernels/.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>

@@ -1,14 +1,11 @@
-"""Data as rows: all that a solver needs is a sum over rows; where the rows live is the storage's affair alone.
-
-One class a storage. Here: dense float64 and float32, any strides, read where they lie.
-"""
+"""Dense float64 and float32, any strides, read where they lie."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -27,64 +24,11 @@ from chainrule.kernels import (
     thread_count,
     useful_threads,
 )
-
-Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
+from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two
 
 # Up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations.
 MAX_MATRIX_COLUMNS = 2048
 SAMPLE_ROWS = 256
-
-
-@dataclass(frozen=True)
-class Units:
-    """The fit's columns are ``(x - center) / scale`` of the user's: zeros and ones where a column stays as it is."""
-
-    center: Vector
-    scale: Vector
-
-    @classmethod
-    def of_user(cls, n: int) -> Units:
-        """Keep the user's own units of n columns."""
-        return cls(np.zeros(n), np.ones(n))
-
-    def to_user(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Weights and bias for x in the user's units: w / scale, b - center.(w / scale); not finite where too large."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            w_user = w / self.scale
-            return w_user, b - float(self.center @ w_user)
-
-    def view(self) -> tuple[View, Vector]:
-        """How the kernels see these units: a view, and what is left, so that x_fit = x_view / ratio."""
-        p = power_of_two(self.scale)
-        return View(self.center, p), self.scale * p
-
-    def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Weights and bias for x in the fit's units: the inverse of `to_user`; not finite where they are too large."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return w * self.scale, b + float(self.center @ w)
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Weighted moments of the columns in the user's units, from one read.
-
-    mean, sd (population: divided by S), low, high: (n,); correlation (n, n), 0 where a column is constant, None for more
-    than `MAX_MATRIX_COLUMNS` columns; weight = S.
-    """
-
-    mean: Vector
-    sd: Vector
-    low: Vector
-    high: Vector
-    correlation: Matrix | None
-    weight: float
-
-
-def power_of_two(size: Vector) -> Vector:
-    """For each positive size the power of two p with size p in [1, 2); 1 for 0; p itself stays a normal number."""
-    exponent = np.clip(np.frexp(size)[1] - 1, -1000, 1000)
-    return np.where(size > 0, np.ldexp(1.0, -exponent), 1.0)
 
 
 class DenseRows:

@@ -1,0 +1,157 @@
+"""What a read collects and what it gives; which kernel runs, on how many threads."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from enum import IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import _core
+from chainrule.errors import InputError
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+BLOCK_ROWS: int = _core.BLOCK_ROWS
+FLOAT32_BLOCK: int = _core.FLOAT32_BLOCK
+MAX_THREADS = 1024
+# Fewer numbers than one thread's start-up is worth are read by one.
+_WORTH_A_THREAD = 100_000
+
+
+class What(IntFlag):
+    """What a read collects beside the loss.
+
+    HESSIAN32, with HESSIAN: every row times sqrt(s h) is rounded to float32 and multiplied in it, `FLOAT32_BLOCK` rows at a
+    time; the blocks are added in float64. It needs a view in which the columns are about as large as 1. An entry is then wrong
+    by at most (FLOAT32_BLOCK + 6) 2^-24 times the root of its two diagonal entries, provided that the matrix is finite
+    (nothing overflowed) and that each of its diagonal entries is at least 2^-100 times the number of rows (what underflowed
+    is too small to count). `hessian_eta(n, depth, float32_block=FLOAT32_BLOCK)` bounds the whole.
+    """
+
+    LOSS = 1
+    GRADIENT = 2
+    HESSIAN = 4
+    PRODUCT = 8
+    MOMENTS = 16
+    SQUARES = 32
+    NORMS = 64
+    HESSIAN32 = 128
+
+
+@dataclass(frozen=True)
+class View:
+    """Columns seen as ``x * p - center * p`` with `p` powers of two: exact scaling, one rounding for the centre."""
+
+    center: Vector
+    p: Vector
+
+    @property
+    def center_times_p(self) -> Vector:
+        """Centre times p, exactly."""
+        return self.center * self.p
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the rows (not means), in the units of the view.
+
+    Attributes
+    ----------
+    loss : float
+        sum s l, in nats.
+    correct : float
+        Weight of the rows whose class is that of z (class 1 where z > 0).
+    weight : float
+        S = sum s.
+    gradient, bias
+        sum s dL_dz x, shape (n,), and sum s dL_dz; of a Hessian product, its two parts.
+    matrix
+        sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or 1 for moments. Or None.
+    squares, sums
+        sum s x^2 and sum s x, shape (n,), for moments without the matrix; squares also beside a gradient, if asked for.
+    low, high
+        Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
+    norm : float
+        Largest sum_j q_j x~_j^2 over rows of positive weight, if asked for.
+    """
+
+    loss: float
+    correct: float
+    weight: float
+    gradient: Vector
+    bias: float
+    matrix: Matrix | None = None
+    squares: Vector | None = None
+    sums: Vector | None = None
+    low: Vector | None = None
+    high: Vector | None = None
+    norm: float = 0.0
+
+    def times(self, factor: float) -> Sums:
+        """Count every row `factor` times."""
+        if factor == 1.0:
+            return self
+        return replace(
+            self,
+            loss=factor * self.loss,
+            correct=factor * self.correct,
+            weight=factor * self.weight,
+            gradient=factor * self.gradient,
+            bias=factor * self.bias,
+            matrix=None if self.matrix is None else factor * self.matrix,
+            squares=None if self.squares is None else factor * self.squares,
+        )
+
+    def plus(self, other: Sums) -> Sums:
+        """Add the sums over other rows, of which the same was asked."""
+        return replace(
+            self,
+            loss=self.loss + other.loss,
+            correct=self.correct + other.correct,
+            weight=self.weight + other.weight,
+            gradient=self.gradient + other.gradient,
+            bias=self.bias + other.bias,
+            matrix=None if self.matrix is None or other.matrix is None else self.matrix + other.matrix,
+            squares=None if self.squares is None or other.squares is None else self.squares + other.squares,
+        )
+
+
+def kernel_name() -> str:
+    """Name of the instruction set whose kernels run: CHAINRULE_KERNEL, or the best that the processor has."""
+    try:
+        return str(_core.kernel_name(kernel_asked()))
+    except ValueError as error:
+        raise InputError(f"CHAINRULE_KERNEL: {error}; unset it to take the best there is") from None
+
+
+def kernel_asked() -> str | None:
+    """Name of the instruction set that CHAINRULE_KERNEL asks for."""
+    return os.environ.get("CHAINRULE_KERNEL") or None
+
+
+def thread_count(n_threads: int | None = None) -> int:
+    """Threads of a read: `n_threads`, or CHAINRULE_THREADS, or the processors that this process may use."""
+    asked: object = n_threads
+    name = "n_threads"
+    if asked is None:
+        asked, name = os.environ.get("CHAINRULE_THREADS") or None, "CHAINRULE_THREADS"
+    if asked is None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        count = int(str(asked))
+    except ValueError:
+        count = 0
+    if not 1 <= count <= MAX_THREADS or isinstance(asked, bool):
+        raise InputError(f"{name} must be a whole number from 1 to {MAX_THREADS}, not {asked!r}")
+    return count
+
+
+def useful_threads(shape: tuple[int, ...], threads: int) -> int:
+    """Say how many of `threads` a read of (m, n) numbers uses: no more than blocks, and one where the data are small."""
+    m, n = shape
+    return 1 if m * n < _WORTH_A_THREAD else min(threads, -(-m // BLOCK_ROWS))

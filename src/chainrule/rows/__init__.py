@@ -1,0 +1,9 @@
+"""Data as rows: all that a solver needs is a sum over rows; where the rows live is the storage's affair alone.
+
+One class a storage.
+"""
+
+from chainrule.rows.dense import MAX_MATRIX_COLUMNS, DenseRows
+from chainrule.rows.units import Moments, Units, power_of_two
+
+__all__ = ["MAX_MATRIX_COLUMNS", "DenseRows", "Moments", "Units", "power_of_two"]
