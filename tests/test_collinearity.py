@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations, least_norm
+from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations, least_norm
 from chainrule.diagnosis.exact import exact_signs, simple_fraction, sum_signs
 from chainrule.rows import DenseRows
 
@@ -240,3 +240,28 @@ def test_least_norm_keeps_the_predictions_and_shrinks(rng):
 
 def test_tolerance_grows_with_the_columns_and_the_depth_of_the_sum():
     assert correlation_tolerance(30, 10**6) > correlation_tolerance(30, 10**3) > correlation_tolerance(3, 10**3) > 0
+
+
+def curvature(X, h):
+    rows = np.c_[X - X.mean(axis=0), np.ones(len(X))]
+    return Curvature((rows * h[:, None]).T @ rows / len(X), np.ones(X.shape[1]))
+
+
+def test_relations_in_a_hessian_are_those_of_the_columns(rng):
+    X = rng.integers(-9, 10, (6000, 4)).astype(float)
+    X = np.c_[X, X[:, 0] - 2 * X[:, 1] + 3]
+    rows, g = dense(X), 1.0 / (1.0 + np.exp(-0.2 * X[:, 2]))
+    found = find_relations(rows, curvature=curvature(X, g * (1 - g)))
+    assert found == find_relations(dense(X))
+    assert [relation.sentence for relation in found.relations] == ["x5 = x1 - 2 x2 + 3"]
+    assert rows.moments(correlations=False).correlation is None
+
+
+def test_what_small_weights_hide_is_looked_at_in_the_rows(rng):
+    """A level that the Hessian hardly sees makes two columns differ: no relation."""
+    X = rng.normal(size=(6000, 3))
+    X[:, 2] = X[:, 0]
+    X[:40, 2] += 1.0
+    h = np.ones(len(X))
+    h[:40] = 1e-18
+    assert find_relations(dense(X), curvature=curvature(X, h)).n_relations == 0

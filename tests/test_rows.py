@@ -29,6 +29,40 @@ def test_moments_on_all_scales_and_far_from_zero(rng):
     assert rows.reads == 1
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_moments_beside_a_gradient_cost_no_read(order, rng):
+    X = np.asarray(rng.normal(size=(5000, 7)) * 10.0 ** np.arange(-3, 4) + 3.0, order=order)
+    s = rng.choice([0.0, 0.5, 3.0], len(X))
+    X[s == 0.0, 2] = np.nan
+    X[:, 5] = 3.0
+    y = rng.integers(0, 2, len(X)).astype(np.uint8)
+    whole, beside = dense(X, y, s), dense(X, y, s)
+    center = np.append(X[0, :6], 0.0)
+    center[2] = 3.0
+    beside.see(Units(center, 2.0 ** np.arange(7)))
+    w, ask = rng.normal(size=7), What.GRADIENT | What.HESSIAN | What.SQUARES
+    sums, plain = (beside.reduce(what, w, 0.3) for what in (ask | What.MOMENTS, ask))
+    np.testing.assert_array_equal(sums.gradient, plain.gradient)
+    np.testing.assert_array_equal(sums.matrix, plain.matrix)
+    found, known = beside.moments(correlations=False), whole.moments(correlations=False)
+    assert beside.reads == 2.0
+    assert found.sd[5] == 0.0
+    np.testing.assert_allclose(found.mean, known.mean, rtol=1e-14)
+    np.testing.assert_allclose(found.sd, known.sd, rtol=1e-12)
+    np.testing.assert_array_equal([found.low, found.high], [known.low, known.high])
+    assert found.weight == pytest.approx(known.weight, rel=1e-15)
+    assert beside.moments().correlation is not None
+
+
+def test_moments_where_squares_would_cancel_are_read(rng):
+    X = rng.normal(size=(3000, 2)) + 1e6
+    rows = dense(X, rng.integers(0, 2, len(X)).astype(np.uint8))
+    rows.see(Units(np.zeros(2), np.ones(2)))
+    rows.reduce(What.GRADIENT | What.SQUARES | What.MOMENTS, np.zeros(2), 0.0)
+    np.testing.assert_allclose(rows.moments(correlations=False).sd, X.std(axis=0), rtol=1e-10)
+    assert rows.reads == 2.0
+
+
 def test_moments_where_the_guess_is_misled(rng):
     # The rows that the first guess looks at are alike and far from all others.
     X = rng.normal(size=(25_501, 2)) * 1e-3 + 5000.0

@@ -138,6 +138,7 @@ class Objective:
         q: Vector | None = None,
         squares: bool = False,
         float32: bool = False,
+        moments: bool = False,
     ) -> Evaluation:
         """F and its gradient at (w, b), and what else is asked for, in one read.
 
@@ -155,12 +156,15 @@ class Objective:
             Also the columns' mean squares.
         float32 : bool
             Multiply for the Hessian in float32 (`What.HESSIAN32`): twice as fast on many columns.
+        moments : bool
+            With squares: also the columns' sums and extremes, which the rows keep.
         """
         what = What.LOSS | What.GRADIENT
         what |= What.HESSIAN if hessian else What(0)
         what |= What.HESSIAN32 if hessian and float32 else What(0)
         what |= What.NORMS if q is not None else What(0)
         what |= What.SQUARES if squares else What(0)
+        what |= What.MOMENTS if moments else What(0)
         at, norm, parts = 0, 0.0, []
         for stratum in self.strata:
             part = None if z is None else z[at : at + stratum.rows.n_rows]

@@ -16,7 +16,7 @@ enum What : unsigned {
   kGradient = 2,     // sum s dL_dz x, sum s dL_dz
   kHessian = 4,      // sum s g (1-g) x~ x~'
   kProduct = 8,      // sum s g (1-g) (x~.v) x~, in the gradient's place
-  kMoments = 16,     // sum s x~ x~' (with kHessian) or its diagonal and last row alone; smallest and largest x
+  kMoments = 16,     // sum s x~ x~' (with kHessian) or its diagonal and last row alone, or beside a loss sum s x; smallest and largest x
   kNorms = 64,       // the largest sum_j q_j x~_j^2 over rows of positive weight
   kSquares = 32,     // sum s x^2 of each column, beside a gradient
   kHessian32 = 128,  // with kHessian: rows times sqrt(h) are rounded to float32 and multiplied in it
@@ -56,9 +56,9 @@ struct Layout {
     bias = 3;
     gradient = 4;
     squares = (gradient + n + 7) / 8 * 8;
-    const bool moments = (job.what & kMoments) && !(job.what & kHessian);
+    const bool moments = (job.what & kMoments) && !(job.what & kHessian), both = (job.what & kMoments) && (job.what & kSquares);
     sums = squares + ((moments || (job.what & kSquares)) ? chunked : 0);
-    extremes = sums + (moments ? chunked : 0);
+    extremes = sums + ((moments || both) ? chunked : 0);
     norm = extremes + ((job.what & kMoments) ? 2 * n : 0);  // -min, then max: these and the norm are combined by max
     size = norm + ((job.what & kNorms) ? 1 : 0);
   }

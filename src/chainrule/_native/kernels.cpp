@@ -157,14 +157,14 @@ inline void add_extremes(const Tile& tile, std::int64_t n, double* extremes, con
   }
 }
 
-// sum s x and sum s x^2 of the view's columns: the diagonal and the last row of the matrix of moments.
-template <bool Shift>
-inline void add_squares(const Job& job, const Tile& tile, double* squares, double* sums, const Scratch& scratch) {
+// sum s x and, with Squares, sum s x^2 of the view's columns: the last row and the diagonal of the matrix of moments.
+template <bool Shift, bool Squares>
+inline void add_sums(const Job& job, const Tile& tile, double* squares, double* sums, const Scratch& scratch) {
   for (int k = 0; k < 8; ++k) {
     if (tile.s[k] == 0.0) continue;
     for (std::int64_t j = 0; j < job.n; ++j) {
       const double x = Shift ? tile.row[k][j] * scratch.p[j] - scratch.cp[j] : tile.row[k][j];
-      squares[j] += tile.s[k] * x * x;
+      if (Squares) squares[j] += tile.s[k] * x * x;
       sums[j] += tile.s[k] * x;
     }
   }
@@ -280,9 +280,11 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
             add_panel(scratch.panel, in_panel, matrix_layout, matrix);
           in_panel = 0;
         }
-      } else if (job.what & kMoments) {
-        add_squares<Shift>(job, tile, sums + layout.squares, sums + layout.sums, scratch);
       }
+      if ((job.what & kMoments) && (job.what & kSquares))
+        add_sums<Shift, false>(job, tile, sums + layout.squares, sums + layout.sums, scratch);
+      else if ((job.what & kMoments) && !(job.what & kHessian))
+        add_sums<Shift, true>(job, tile, sums + layout.squares, sums + layout.sums, scratch);
       if (job.what & kNorms) sums[layout.norm] = largest_norm<Shift>(tile, n, scratch.q, job.q[n], sums[layout.norm], scratch);
       if (job.what & kMoments) add_extremes<Shift>(tile, n, sums + layout.extremes, scratch);
     }

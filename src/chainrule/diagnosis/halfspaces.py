@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from chainrule.blas import one_blas_thread
-from chainrule.diagnosis.collinearity import active_blocks
 from chainrule.diagnosis.exact import U, exact_signs, simple_fraction
 from chainrule.diagnosis.overlap import decide, maximize, normalized
+from chainrule.diagnosis.relations import active_blocks
 from chainrule.rows import DenseRows, power_of_two
 
 Vector = NDArray[np.float64]

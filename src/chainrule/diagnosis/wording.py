@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from chainrule.diagnosis.collinearity import factor_of, linear_text
 from chainrule.diagnosis.exact import simple_fraction, whole_numbers
 from chainrule.diagnosis.halfspaces import Direction, Halfspaces
+from chainrule.diagnosis.relations import factor_of, linear_text
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def read_rows(
     squares = sums = low = high = None
     if what & What.SQUARES or (what & What.MOMENTS and matrix is None):
         squares = raw[squares_at : squares_at + n]
-    if what & What.MOMENTS and matrix is None:
+    if what & What.MOMENTS and (matrix is None or what & What.SQUARES):
         sums = raw[sums_at : sums_at + n]
     if what & What.MOMENTS:
         low, high = -raw[extremes_at : extremes_at + n], raw[extremes_at + n : extremes_at + 2 * n]

@@ -72,7 +72,7 @@ class Sums:
     matrix
         sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or 1 for moments. Or None.
     squares, sums
-        sum s x^2 and sum s x, shape (n,), for moments without the matrix; squares also beside a gradient, if asked for.
+        sum s x^2 and sum s x, shape (n,), for moments without the matrix or with SQUARES; squares also beside a gradient.
     low, high
         Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
     norm : float

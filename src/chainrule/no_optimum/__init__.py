@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.diagnosis.collinearity import find_relations
+from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations
 from chainrule.diagnosis.separation import find_separation
 from chainrule.errors import NotConvergedWarning
 from chainrule.no_optimum.collinear import bound_without, nearly_reduced, proven_after_all, reduced, to_least_penalty
@@ -29,7 +29,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     """
     rows, options = task.problem.rows, task.problem.options
     data = rows.as_given()
-    collinear = find_relations(data, fit_intercept=options.fit_intercept)
+    collinear = find_relations(data, fit_intercept=options.fit_intercept, curvature=_curvature(task, state))
     ending = None
     if options.alpha:
         outcome, state = to_least_penalty(task, outcome, state, data, collinear)
@@ -51,6 +51,19 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     stopped = replace(outcome, reason="max_reads")
     sentence = told(stopped, state, certificate, options.tol, rows.reads)
     return task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
+
+
+def _curvature(task: Task, state: NewtonState) -> Curvature | None:
+    """Give the run's last Hessian, where it is of all rows, in float64 and without a penalty."""
+    proof, rows = state.reference.proof, task.problem.rows
+    whole = state.reference.z is None and not task.problem.options.alpha and not np.any(state.on.alpha)
+    if not whole or proof.eta > 10.0 * correlation_tolerance(rows.n_features, rows.n_rows):
+        return None
+    matrix = proof.matrix
+    if not state.on.fit_intercept:
+        matrix = np.pad(matrix, (0, 1))
+        matrix[-1, -1] = 1.0
+    return Curvature(matrix, task.units.scale)
 
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> str:

@@ -14,10 +14,11 @@ from chainrule.blas import one_blas_thread
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
 from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
-from chainrule.diagnosis.collinearity import Collinearity, correlation_tolerance, find_relations, least_norm
+from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
+from chainrule.diagnosis.relations import Relation
 from chainrule.errors import CollinearityWarning, NotConvergedWarning
 from chainrule.problem import Ending
-from chainrule.rows import DenseRows, Moments
+from chainrule.rows import DenseRows, Moments, Units
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import depth_of
 from chainrule.task import Task, after_rounding, certified, noise_of_state, told
@@ -41,7 +42,7 @@ def to_least_penalty(
     """
     if not collinear.n_relations:
         return outcome, state
-    units, fit_intercept, moments = task.units, task.problem.options.fit_intercept, data.moments()
+    units, fit_intercept, moments = task.units, task.problem.options.fit_intercept, data.moments(correlations=False)
     scale = np.where(moments.sd > 0, moments.sd, 1.0)
     along = collinear.null_basis / scale[:, np.newaxis]  # in the user's w
     root = np.sqrt(task.objective.ridge)[:, np.newaxis]
@@ -166,11 +167,9 @@ def reduced(
 ) -> Ending | None:
     """Certify the model of the pivot columns, and spread the weights over all: None where that is not proven either."""
     rows, options, pivots = task.problem.rows, task.problem.options, np.sort(collinear.pivots)
-    moments = data.moments()
-    holds = collinear.n_relations == len(collinear.relations) and all(
-        relation.up_to_rounding or relation.exact for relation in collinear.relations
-    )
-    found = _returned(task, state, pivots, moments, collinear if holds else None)
+    moments = data.moments(correlations=False)
+    holds = collinear.holds
+    found = _returned(task, state, moments, collinear)
     if found is None:
         return None
     state, proven, w_fit, b_fit, w_user = found
@@ -221,15 +220,15 @@ def reduced(
 
 
 def _returned(
-    task: Task, state: NewtonState, pivots: Index, moments: Moments, collinear: Collinearity | None
+    task: Task, state: NewtonState, moments: Moments, collinear: Collinearity
 ) -> tuple[NewtonState, Bound, Vector, float, Vector] | None:
-    """Find the point to return, of least norm along the relations where they are given, as `_certifiable` gives it.
+    """Find the point to return, of least norm along the relations where they hold, as `_certifiable` gives it.
 
     So large a tol may have ended the run before anything can be proven: a few steps more.
     """
     for _ in range(1 if state.is_separating else MORE_STEPS):
-        w, b = (state.w, state.b) if collinear is None else _shorter(task, state, moments, collinear)
-        found = _certifiable(task, state, pivots, moments, w, b)
+        w, b = _shorter(task, state, moments, collinear) if collinear.holds else (state.w, state.b)
+        found = _certifiable(task, state, moments, w, b, collinear)
         if found is not None:
             return found
         state = state if state.z is not None and state.reference.z is None else task.at(state.w, state.b)
@@ -250,46 +249,46 @@ def _shorter(task: Task, state: NewtonState, moments: Moments, collinear: Collin
 
 
 def _certifiable(
-    task: Task, state: NewtonState, pivots: Index, moments: Moments, w: Vector, b: float
+    task: Task, state: NewtonState, moments: Moments, w: Vector, b: float, collinear: Collinearity
 ) -> tuple[NewtonState, Bound, Vector, float, Vector] | None:
     """Bound F - F* of the model of the pivots at (w, b), rounded to the user's units: (state, bound, w_fit, b_fit, w there).
 
     From the state, where (w, b) is as good; else with a read. None where nothing is proven.
     """
-    proven = _beside(task, state, pivots, moments, w, b)
+    proven = _beside(task, state, moments, w, b, collinear)
     if proven is not None:
         return state, proven, *task.to_fit(w, b), w / task.units.scale
     state, w_fit, b_fit = task.returned(w, b)
-    proven, w_user = bound_without(state, pivots), state.w / task.units.scale
+    proven, w_user = bound_without(state, np.sort(collinear.pivots)), state.w / task.units.scale
     if not proven.proven:
         return None
     return state, after_rounding(state, proven, None, w_user), w_fit, b_fit, w_user
 
 
-def _beside(task: Task, state: NewtonState, pivots: Index, moments: Moments, w: Vector, b: float) -> Bound | None:
+def _beside(
+    task: Task, state: NewtonState, moments: Moments, w: Vector, b: float, collinear: Collinearity
+) -> Bound | None:
     """Bound F - F* at (w, b), whose z are nearly those of the state, without a read; None where that says too little.
 
-    F(theta + d) - F(theta) <= (grad + e).d + (1/8) mean (x~.d)^2, and the mean square is that of the moments.
+    F(theta + d) - F(theta) <= (grad + e).d + (1/8) mean (x~.d)^2. With d = V t + e, V the relations with the residuals r and
+    the constants k, the root mean square of x~.d is at most |t|.r + |k.t + d_b| + M.|e|.
     """
-    if state.reference.z is not None or state.z is None or state.squares is None or moments.correlation is None:
+    if state.reference.z is not None or state.z is None or state.squares is None:
         return None
-    on, rows, units = state.on, task.problem.rows, task.units
-    at_state = bound_without(state, pivots)
+    on, units, fit_intercept = state.on, task.units, task.problem.options.fit_intercept
+    at_state = bound_without(state, np.sort(collinear.pivots))
     if not at_state.proven:
         return None
-    d, d_b = w - state.w, b - state.b
-    v, n = d / units.scale * moments.sd, len(d)
-    spread = float(v @ moments.correlation @ v) + correlation_tolerance(n, rows.n_rows) * float(v @ v)
-    about = moments.mean - units.center
-    rounding = (n + 64) * UNIT * (float((np.abs(about) + moments.sd) @ np.abs(d / units.scale)) + abs(d_b))
-    mean = abs(float(about @ (d / units.scale)) + d_b) + rounding
+    d, d_b, n = w - state.w, b - state.b, len(w)
     M = np.sqrt(np.append(state.squares, 1.0))
+    moved = np.abs(w) + np.abs(state.w)
+    reach = _reach(collinear, moments, units, d, d_b, M[:-1], fit_intercept) + (n + 64) * UNIT * float(M[:-1] @ moved)
     e = gradient_rounding(M=M, d=depth_of(on), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
     way = np.append(d, d_b)
     slope = abs(float(state.evaluation.gradient @ way)) + float(
         (e + UNIT * np.abs(state.evaluation.gradient)) @ np.abs(way)
     )
-    bend = 0.125 * (max(spread, 0.0) + mean * mean)
+    bend = 0.125 * reach * reach
     here = replace(
         at_state,
         gap=(at_state.gap + slope + bend) * (1.0 + 1e-9),
@@ -299,6 +298,40 @@ def _beside(task: Task, state: NewtonState, pivots: Index, moments: Moments, w: 
     larger = replace(state, w=np.maximum(np.abs(state.w), np.abs(w)), b=max(abs(state.b), abs(b)))
     here = after_rounding(larger, here, units, np.maximum(np.abs(state.w), np.abs(w)) / units.scale)
     return here if here.gap <= max(task.problem.options.tol, 2.0 * at_state.gap) else None
+
+
+def _reach(
+    collinear: Collinearity, moments: Moments, units: Units, d: Vector, d_b: float, M: Vector, centred: bool
+) -> float:
+    """Bound the root mean square of x~.d over the rows, d (n,) and d_b in the arithmetic's units, by the columns' relations."""
+    if not collinear.holds:
+        return float(M @ np.abs(d)) + abs(d_b)
+    k, n = len(collinear.relations), len(d)
+    V, constant = np.zeros((n, k)), np.zeros(k)
+    residual = np.array([_residual(relation, moments, centred) for relation in collinear.relations])
+    magnitude = np.zeros(k)
+    for r, relation in enumerate(collinear.relations):
+        at, c = list(relation.indices), np.array(relation.coefficients)
+        V[at, r] = c * units.scale[at]
+        constant[r] = relation.constant - float(units.center[at] @ c)
+        magnitude[r] = abs(relation.constant) + float(np.abs(units.center[at]) @ np.abs(c))
+    weight = np.where(M > 0.0, M, 1.0)[:, np.newaxis]
+    size = np.sqrt(np.square(V * weight).sum(axis=0))
+    t = np.linalg.lstsq(V * weight / size, d * weight[:, 0], rcond=None)[0] / size
+    left = np.abs(d - V @ t) + 2.0 * (k + 4) * UNIT * (np.abs(d) + np.abs(V) @ np.abs(t))
+    offset = abs(float(constant @ t) + d_b) + 2.0 * (n + k + 8) * UNIT * (float(magnitude @ np.abs(t)) + abs(d_b))
+    return float(np.abs(t) @ residual) + offset + float(M @ left)
+
+
+def _residual(relation: Relation, moments: Moments, centred: bool) -> float:
+    """Bound |x.v - constant| over all rows, in exact arithmetic."""
+    if relation.exact:
+        return 0.0
+    at, c = list(relation.indices), np.array(relation.coefficients)
+    size = np.maximum(np.abs(moments.low[at]), np.abs(moments.high[at]))
+    unit = moments.sd[at[-1]] if centred else np.hypot(moments.sd[at[-1]], moments.mean[at[-1]])  # of the deviation
+    rounding = 2.0 * (len(at) + 2) * UNIT * (float(np.abs(c) @ size) + abs(relation.constant))
+    return float(relation.deviation * abs(c[-1]) * unit * (1.0 + 1e-9) + rounding)
 
 
 def _inexactness(collinear: Collinearity, moments: Moments, centred: bool, change: Vector) -> float:
@@ -312,17 +345,11 @@ def _inexactness(collinear: Collinearity, moments: Moments, centred: bool, chang
         return math.inf
     dropped = {j: k for k, j in enumerate(np.setdiff1d(np.arange(len(change)), collinear.pivots).tolist())}
     V, residual = np.zeros((len(dropped), len(dropped))), np.zeros(len(dropped))
-    size = np.maximum(np.abs(moments.low), np.abs(moments.high))
-    unit = moments.sd if centred else np.hypot(moments.sd, moments.mean)  # of the deviations
     for r, relation in enumerate(collinear.relations):
-        at, c = list(relation.indices), np.array(relation.coefficients)
-        for j, value in zip(at, relation.coefficients, strict=True):
+        for j, value in zip(relation.indices, relation.coefficients, strict=True):
             if j in dropped:
                 V[r, dropped[j]] = value
-        rounding = 2.0 * (len(at) + 2) * UNIT * (float(np.abs(c) @ size[at]) + abs(relation.constant))
-        residual[r] = (
-            0.0 if relation.exact else relation.deviation * abs(c[-1]) * unit[at[-1]] * (1.0 + 1e-9) + rounding
-        )
+        residual[r] = _residual(relation, moments, centred)
     try:
         t = np.linalg.solve(V.T, change[list(dropped)])
     except np.linalg.LinAlgError:

@@ -178,7 +178,8 @@ class DenseRows:
         Parameters
         ----------
         what : What
-            LOSS and, as asked, GRADIENT or PRODUCT, HESSIAN.
+            LOSS and, as asked, GRADIENT or PRODUCT, HESSIAN, SQUARES; MOMENTS beside GRADIENT and SQUARES: `moments` without
+            correlations then needs no read.
         w, b
             (n,) and a number, in the fit's units.
         v : (n + 1,), optional
@@ -206,6 +207,8 @@ class DenseRows:
             index=self._index,
             threads=self.threads,
         )
+        if what & What.MOMENTS and self._view is not None and self._moments is None:
+            self._moments = self._moments_beside(sums, self._view)
         if self._is_plain:
             return sums
         outer = np.append(ratio, 1.0)
@@ -379,6 +382,19 @@ class DenseRows:
             correlation = (cross / sums.weight - np.outer(shift, shift)) * inverse * inverse[:, None]
             np.fill_diagonal(correlation, np.where(root > 0, 1.0, 0.0))
         return Moments(mean, sd, low, high, correlation, sums.weight * self.weight_unit)
+
+    def _moments_beside(self, sums: Sums, view: View) -> Moments | None:
+        """Moments without correlations, from what was added beside a loss; None where squares of this view cancel."""
+        assert sums.sums is not None
+        assert sums.squares is not None
+        assert sums.low is not None
+        assert sums.high is not None
+        low, high, shift = sums.low, sums.high, sums.sums / sums.weight
+        variance = np.where(low == high, 0.0, sums.squares / sums.weight - shift**2)
+        if not ((low == high) | (shift**2 <= 1e6 * variance)).all():
+            return None
+        mean = np.clip(view.center + shift / view.p, low, high)
+        return Moments(mean, np.sqrt(variance) / view.p, low, high, None, sums.weight * self.weight_unit)
 
     def _guess_view(self) -> View:
         """Centre and scale of a few rows spread over the data: near enough for the squares not to cancel or overflow."""

@@ -15,7 +15,7 @@ from chainrule.kernels import pointwise
 from chainrule.objective import Evaluation, Objective
 from chainrule.sampling import spread_rows
 from chainrule.solvers.loop import Start, State
-from chainrule.solvers.proof import Reference, depth_of, norm_weights
+from chainrule.solvers.proof import Reference, depth_of, norm_weights, own
 
 Vector = NDArray[np.float64]
 
@@ -29,6 +29,7 @@ FLOAT32_LEAST = 2.0**-90  # mean curvature of a column that float32 shows
 NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
 NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
 RIDGE_ROWS = 256  # that a sample's ridge comes from
+LEAST_CURVATURE = 1e-3  # of a step, over that of its parts column by column
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 
@@ -310,11 +311,14 @@ class Newton:
         hessian: bool,
         before: NewtonState | None = None,
     ) -> NewtonState:
-        hessian = hessian or reference is None or reference.is_poor
+        is_poor = reference is not None and reference.is_poor
+        hessian = hessian or reference is None or is_poor
         z = np.empty(whole.n_rows)
         known = None if before is None else before.squares
         if hessian:
-            evaluation, reference = _with_hessian(whole, w, b, z, reference, squares=known is None)
+            # Columns that may be collinear will be looked at: what that needs costs little here.
+            ask = {"squares": known is None, "moments": known is None and is_poor}
+            evaluation, reference = _with_hessian(whole, w, b, z, reference, **ask)
         else:
             q = norm_weights(whole, reference) if reference is not None and reference.is_loose else None
             evaluation = whole.evaluate(w, b, z=z, q=q, squares=known is None)
@@ -375,12 +379,16 @@ def _with_hessian(
     before: Reference | None,
     *,
     squares: bool = False,
+    moments: bool = False,
     proves: bool = True,
 ) -> tuple[Evaluation, Reference]:
     """Evaluate with the Hessian, and factor it; in float32 where that saves much and what it `proves` bears its rounding."""
     q = norm_weights(on, before)
-    for float32 in (True, False) if on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS else (False,):
-        evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32)
+    is_large = on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not (
+        proves and before is not None and before.is_poor
+    )
+    for float32 in (True, False) if is_large else (False,):
+        evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32, moments=moments)
         with one_blas_thread(on.n_features):
             reference = Reference.of(on, evaluation, w, b, z, before)
             if not float32 or (
@@ -401,7 +409,11 @@ def _pairs(before: NewtonState, evaluation: Evaluation, w: Vector, b: float) -> 
     """Add what the last step moved and what it did to the gradient; steps that show no curvature teach nothing."""
     moved = np.append(w - before.w, b - before.b)
     change = evaluation.gradient - before.evaluation.gradient
-    if not (before.reference.proof.ok and float(moved @ change) > 0.0):
+    least = 0.0
+    if not before.reference.proof.ok:  # collinear columns: a step along them is as good as none
+        scaled = before.reference.steps.D * own(before.on, moved)
+        least = LEAST_CURVATURE * float(scaled @ scaled)
+    if not float(moved @ change) > least:
         return before.pairs
     return (*before.pairs, (moved, change))
 
