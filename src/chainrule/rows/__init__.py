@@ -3,7 +3,8 @@
 One class a storage.
 """
 
-from chainrule.rows.dense import MAX_MATRIX_COLUMNS, DenseRows
+from chainrule.rows.base import MAX_MATRIX_COLUMNS, Rows
+from chainrule.rows.dense import DenseRows
 from chainrule.rows.units import Moments, Units, power_of_two
 
-__all__ = ["MAX_MATRIX_COLUMNS", "DenseRows", "Moments", "Units", "power_of_two"]
+__all__ = ["MAX_MATRIX_COLUMNS", "DenseRows", "Moments", "Rows", "Units", "power_of_two"]

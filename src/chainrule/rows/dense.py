@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -24,14 +23,13 @@ from chainrule.kernels import (
     thread_count,
     useful_threads,
 )
-from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two
+from chainrule.rows.base import Rows
+from chainrule.rows.units import Matrix, Moments, Vector, power_of_two
 
-# Up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations.
-MAX_MATRIX_COLUMNS = 2048
 SAMPLE_ROWS = 256
 
 
-class DenseRows:
+class DenseRows(Rows):
     """Rows of a dense matrix, never copied.
 
     Parameters
@@ -55,79 +53,12 @@ class DenseRows:
         feature_names: Sequence[str],
         n_threads: int | None = None,
     ) -> None:
-        self.X, self.y = X, y
-        # Weights are summed in units of a power of two near their mean, so that their scale changes no bit.
-        self.weight_unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
-        self.s = None if s is None else s / self.weight_unit
-        self.feature_names = tuple(feature_names)
-        self.threads = useful_threads(X.shape, thread_count(n_threads))
-        self.n_rows, self.n_features = int(X.shape[0]), int(X.shape[1])
-        self.units = Units.of_user(self.n_features)
-        self.reads = 0.0
-        self._view: View | None = None
-        self._ratio = np.ones(self.n_features)
-        self._moments: Moments | None = None
-        self._index: NDArray[np.int64] | None = None
-        self._whole: DenseRows | None = None
-
-    def take(self, index: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> DenseRows:
-        """See the rows at `index`, where they lie, as rows of their own; those not kept have weight 0.
-
-        Their reads count as that share of the whole's.
-        """
-        part = copy(self)
-        part.y = self.y[index]
-        s = None if self.s is None else self.s[index]
-        part.s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
-        part.n_rows, part.reads, part._moments = len(index), 0.0, None
-        part._index, part._whole = index if self._index is None else self._index[index], self
-        for known in ("visited", "digest"):
-            part.__dict__.pop(known, None)
-        return part
-
-    def viewed(self, places: NDArray[np.int64]) -> Matrix:
-        """Rows at these places as they are seen, with the bias's 1 last: a copy, (k, n + 1)."""
-        x = self.given(places)
-        if self._view is not None:
-            x = x * self._view.p - self._view.center_times_p
-        return np.column_stack([x / self._ratio, np.ones(len(places))])
+        super().__init__(y, s, feature_names, useful_threads(X.shape, thread_count(n_threads)))
+        self.X = X
 
     def given(self, places: NDArray[np.int64]) -> Matrix:
         """Rows at these places as they are given: a copy (k, n) in float64, in C order whatever X is in."""
         return np.array(self.X[places if self._index is None else self._index[places]], dtype=np.float64, order="C")
-
-    @property
-    def index(self) -> NDArray[np.int64]:
-        """Which rows of the whole these are."""
-        return np.arange(self.n_rows) if self._index is None else self._index
-
-    @property
-    def is_kept(self) -> NDArray[np.bool_]:
-        """Which of the rows have a positive weight."""
-        return np.ones(self.n_rows, dtype=np.bool_) if self.s is None else self.s > 0
-
-    def see(self, units: Units) -> None:
-        """From here on, see the columns in these units, whose scales are powers of two."""
-        self.units, self._view = units, View(units.center, 1.0 / units.scale)
-        self._ratio = np.ones(self.n_features)
-
-    def beside(self) -> DenseRows:
-        """Give the same rows once more, to be seen in other units; their reads count here too."""
-        twin = copy(self)
-        twin.reads, twin._whole = 0.0, self
-        return twin
-
-    def as_given(self) -> DenseRows:
-        """Give the same rows once more, in the user's units; their reads count here too."""
-        twin = self.beside()
-        twin.units, twin._view, twin._ratio = Units.of_user(self.n_features), None, np.ones(self.n_features)
-        return twin
-
-    def count_read(self, share: float = 1.0) -> None:
-        """Count a read of a share of the rows' numbers, here and where these rows are from."""
-        self.reads += share
-        if self._whole is not None:
-            self._whole.count_read(share * self.n_rows / self._whole.n_rows)
 
     @property
     def storage(self) -> str:
@@ -143,32 +74,6 @@ class DenseRows:
             if max(np.abs(self._moments.low).max(), np.abs(self._moments.high).max()) > 1e150:
                 self._look_through(self.units, self._moments)
         return self._moments
-
-    def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> None:
-        """From here on, see the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
-        moments = self.moments(correlations=False)
-        divided = columns & (moments.sd > 0) & scaled
-        tiny = divided & (moments.sd < 1e-304)
-        if tiny.any():
-            name = self.feature_names[int(np.flatnonzero(tiny)[0])]
-            raise InputError(f"column {name!r} is too small for its coefficient to be a float64: multiply it by 1e300")
-        center = np.where(columns, moments.mean, 0.0)
-        scale = np.where(divided, moments.sd, 1.0)
-        self._look_through(Units(center, scale), moments)
-
-    def column_scale(self) -> Vector:
-        """Deviation of each column in the fit's units; of a constant column its size, or 1."""
-        moments = self.moments()
-        sd, size = moments.sd / self.units.scale, np.abs(moments.mean - self.units.center) / self.units.scale
-        return np.where(sd > 0, sd, np.where(size > 0, size, 1.0))
-
-    def _look_through(self, units: Units, moments: Moments) -> None:
-        size = np.maximum(np.abs(moments.low - units.center), np.abs(moments.high - units.center))
-        plain = (units.scale == 1.0) & (size < 1e150)
-        p = power_of_two(np.where(plain, 1.0, np.where(units.scale == 1.0, size, units.scale)))
-        self.units = units
-        self._view = View(units.center, p)
-        self._ratio = units.scale * p
 
     def reduce(
         self, what: What, w: Vector, b: float, v: Vector | None = None, z: Vector | None = None, q: Vector | None = None
@@ -237,16 +142,6 @@ class DenseRows:
         )
         self.count_read(path.total)
         return path
-
-    @cached_property
-    def visited(self) -> NDArray[np.int64] | None:
-        """Rows that an epoch of mini-batches visits, those of positive weight; None for all."""
-        return None if self.s is None or self.s.all() else np.flatnonzero(self.s)
-
-    @property
-    def n_visited(self) -> int:
-        """M: how many these are."""
-        return self.n_rows if self.visited is None else len(self.visited)
 
     @cached_property
     def digest(self) -> str:
@@ -331,10 +226,6 @@ class DenseRows:
             largest = max(largest, float(pulls.max(initial=0.0)))
         return largest * self.n_visited * self.weight_unit / self.moments(correlations=False).weight
 
-    @property
-    def _is_plain(self) -> bool:
-        return bool((self._ratio == 1.0).all())
-
     def scores(self, w: Vector, b: float) -> Vector:
         """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read."""
         self.count_read()
@@ -343,10 +234,6 @@ class DenseRows:
             self.X, What.LOSS, w=w / self._ratio, b=b, z=z, view=self._view, index=self._index, threads=self.threads
         )
         return z
-
-    @property
-    def _few_columns(self) -> bool:
-        return self.n_features <= MAX_MATRIX_COLUMNS
 
     def _read_moments(self, correlations: bool) -> Moments:
         view = self._guess_view()

@@ -1,0 +1,182 @@
+"""What every storage of rows shares: labels, weights, names, units, and the count of reads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import InputError
+from chainrule.kernels import Sums, View, What
+from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two
+
+# Up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations.
+MAX_MATRIX_COLUMNS = 2048
+
+
+class Rows(ABC):
+    """Rows of numbers, wherever they lie.
+
+    Parameters
+    ----------
+    y : (m,) uint8, 0 or 1
+    s : (m,) float64, optional
+        Weights, finite and not negative; a row of weight 0 is not looked at.
+    feature_names : sequence of str
+        Name the columns in an error.
+    threads : int
+        Changes no bit of any sum.
+    """
+
+    def __init__(self, y: NDArray[np.uint8], s: Vector | None, feature_names: Sequence[str], threads: int) -> None:
+        self.y = y
+        # Weights are summed in units of a power of two near their mean, so that their scale changes no bit.
+        self.weight_unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
+        self.s = None if s is None else s / self.weight_unit
+        self.feature_names = tuple(feature_names)
+        self.threads = threads
+        self.n_rows, self.n_features = len(y), len(self.feature_names)
+        self.units = Units.of_user(self.n_features)
+        self.reads = 0.0
+        self._view: View | None = None
+        self._ratio = np.ones(self.n_features)
+        self._moments: Moments | None = None
+        self._index: NDArray[np.int64] | None = None
+        self._whole: Rows | None = None
+
+    # --- what a storage does -----------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def storage(self) -> str:
+        """How the data lie, in words."""
+
+    @abstractmethod
+    def reduce(
+        self, what: What, w: Vector, b: float, v: Vector | None = None, z: Vector | None = None, q: Vector | None = None
+    ) -> Sums:
+        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read."""
+
+    @abstractmethod
+    def scores(self, w: Vector, b: float) -> Vector:
+        """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read."""
+
+    @abstractmethod
+    def given(self, places: NDArray[np.int64]) -> Matrix:
+        """Rows at these places as they are given: a copy (k, n) in float64, in C order."""
+
+    @abstractmethod
+    def moments(self, correlations: bool = True) -> Moments:
+        """Means, deviations, extremes and, as asked, correlations: one read, the first time."""
+
+    @abstractmethod
+    def refuse_non_finite(self) -> None:
+        """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""
+
+    def viewed(self, places: NDArray[np.int64]) -> Matrix:
+        """Rows at these places as they are seen, with the bias's 1 last: a copy, (k, n + 1)."""
+        x = self.given(places)
+        if self._view is not None:
+            x = x * self._view.p - self._view.center_times_p
+        return np.column_stack([x / self._ratio, np.ones(len(places))])
+
+    # --- which rows --------------------------------------------------------------------------------------------------
+
+    def take(self, index: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> Self:
+        """See the rows at `index`, where they lie, as rows of their own; those not kept have weight 0.
+
+        Their reads count as that share of the whole's.
+        """
+        part = copy(self)
+        part.y = self.y[index]
+        s = None if self.s is None else self.s[index]
+        part.s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
+        part.n_rows, part.reads, part._moments = len(index), 0.0, None
+        part._index, part._whole = index if self._index is None else self._index[index], self
+        for known in ("visited", "digest"):
+            part.__dict__.pop(known, None)
+        return part
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """Which rows of the whole these are."""
+        return np.arange(self.n_rows) if self._index is None else self._index
+
+    @property
+    def is_kept(self) -> NDArray[np.bool_]:
+        """Which of the rows have a positive weight."""
+        return np.ones(self.n_rows, dtype=np.bool_) if self.s is None else self.s > 0
+
+    def beside(self) -> Self:
+        """Give the same rows once more, to be seen in other units; their reads count here too."""
+        twin = copy(self)
+        twin.reads, twin._whole = 0.0, self
+        return twin
+
+    def as_given(self) -> Self:
+        """Give the same rows once more, in the user's units; their reads count here too."""
+        twin = self.beside()
+        twin.units, twin._view, twin._ratio = Units.of_user(self.n_features), None, np.ones(self.n_features)
+        return twin
+
+    def count_read(self, share: float = 1.0) -> None:
+        """Count a read of a share of the rows' numbers, here and where these rows are from."""
+        self.reads += share
+        if self._whole is not None:
+            self._whole.count_read(share * self.n_rows / self._whole.n_rows)
+
+    @cached_property
+    def visited(self) -> NDArray[np.int64] | None:
+        """Rows that an epoch of mini-batches visits, those of positive weight; None for all."""
+        return None if self.s is None or self.s.all() else np.flatnonzero(self.s)
+
+    @property
+    def n_visited(self) -> int:
+        """M: how many these are."""
+        return self.n_rows if self.visited is None else len(self.visited)
+
+    # --- in which units ----------------------------------------------------------------------------------------------
+
+    def see(self, units: Units) -> None:
+        """From here on, see the columns in these units, whose scales are powers of two."""
+        self.units, self._view = units, View(units.center, 1.0 / units.scale)
+        self._ratio = np.ones(self.n_features)
+
+    def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> None:
+        """From here on, see the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
+        moments = self.moments(correlations=False)
+        divided = columns & (moments.sd > 0) & scaled
+        tiny = divided & (moments.sd < 1e-304)
+        if tiny.any():
+            name = self.feature_names[int(np.flatnonzero(tiny)[0])]
+            raise InputError(f"column {name!r} is too small for its coefficient to be a float64: multiply it by 1e300")
+        center = np.where(columns, moments.mean, 0.0)
+        scale = np.where(divided, moments.sd, 1.0)
+        self._look_through(Units(center, scale), moments)
+
+    def column_scale(self) -> Vector:
+        """Deviation of each column in the fit's units; of a constant column its size, or 1."""
+        moments = self.moments()
+        sd, size = moments.sd / self.units.scale, np.abs(moments.mean - self.units.center) / self.units.scale
+        return np.where(sd > 0, sd, np.where(size > 0, size, 1.0))
+
+    def _look_through(self, units: Units, moments: Moments) -> None:
+        size = np.maximum(np.abs(moments.low - units.center), np.abs(moments.high - units.center))
+        plain = (units.scale == 1.0) & (size < 1e150)
+        p = power_of_two(np.where(plain, 1.0, np.where(units.scale == 1.0, size, units.scale)))
+        self.units = units
+        self._view = View(units.center, p)
+        self._ratio = units.scale * p
+
+    @property
+    def _few_columns(self) -> bool:
+        return self.n_features <= MAX_MATRIX_COLUMNS
+
+    @property
+    def _is_plain(self) -> bool:
+        return bool((self._ratio == 1.0).all())
