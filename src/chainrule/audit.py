@@ -128,7 +128,7 @@ def shared_floors() -> Iterator[None]:
 def _is_same(a: Problem, b: Problem) -> bool:
     """Whether two problems have one objective: the same rows, penalty and intercept, whatever the way there."""
     one, other = a.options, b.options
-    if (one.alpha, one.fit_intercept) != (other.alpha, other.fit_intercept) or a.rows.X is not b.rows.X:
+    if (one.alpha, one.fit_intercept) != (other.alpha, other.fit_intercept) or a.rows.data is not b.rows.data:
         return False
     if one.alpha and not (a.scaled == b.scaled and np.array_equal(a.columns, b.columns)):
         return False  # the penalty is on the fit's columns

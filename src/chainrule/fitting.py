@@ -292,7 +292,7 @@ def _resumed(resume: Result | None, classes: tuple[Any, Any], starts: dict[str, 
 def _of_run(problem: Problem) -> dict[str, Any]:
     """Say what a run of mini-batches was made with, and on which rows."""
     batches = problem.options.batches
-    if batches is None:
+    if batches is None or not isinstance(problem.rows, DenseRows):
         return {}
     made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
     return {**made, "rows_digest": problem.rows.digest}

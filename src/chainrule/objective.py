@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.kernels import Batches, Path, What
 from chainrule.penalties import PENALTIES
-from chainrule.rows import DenseRows
+from chainrule.rows import DenseRows, Rows
 from chainrule.sampling import Stratum, sample
 
 Vector = NDArray[np.float64]
@@ -65,7 +65,7 @@ class Objective:
 
     Parameters
     ----------
-    rows : DenseRows
+    rows : Rows
     alpha : float or (n,)
         Strength of the penalty, per unit of weight.
     fit_intercept : bool
@@ -79,7 +79,7 @@ class Objective:
 
     def __init__(
         self,
-        rows: DenseRows,
+        rows: Rows,
         alpha: float | Vector = 0.0,
         fit_intercept: bool = True,
         column_scale: Vector | None = None,
@@ -204,14 +204,21 @@ class Objective:
         return matrix
 
     def descend(self, w: Vector, b: float, rate: float, batches: Batches, epoch: int) -> tuple[Vector, float]:
-        """Give the point after an epoch of mini-batch updates from (w, b), of all rows (`DenseRows.descend`): one read."""
+        """Give the point after an epoch of mini-batch updates from (w, b), of all rows (`Rows.descend`): one read."""
         assert isinstance(self.alpha, float)
+        assert isinstance(self.rows, DenseRows)
         return self.rows.descend(
             w, b, alpha=self.alpha, fit_intercept=self.fit_intercept, rate=rate, batches=batches, epoch=epoch
         )
 
+    @property
+    def in_core(self) -> bool:
+        """Whether the core runs Newton and mini-batches on these rows by itself."""
+        return isinstance(self.rows, DenseRows)
+
     def newton_path(self, w: Vector, b: float, *, near: float, most: int) -> Path:
         """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`."""
+        assert isinstance(self.rows, DenseRows)
         return self.rows.newton_path(self.ridge, self.fit_intercept, w, b, near=near, most=most)
 
     def passed(self, path: Path, k: int) -> tuple[Vector, float, Evaluation]:

@@ -11,7 +11,7 @@ from chainrule.certificate import digits_of
 from chainrule.errors import CollinearityWarning, InputError, NotConvergedWarning
 from chainrule.no_optimum import without_optimum
 from chainrule.problem import Ending, Problem
-from chainrule.rows import DenseRows, Units, power_of_two
+from chainrule.rows import Rows, Units, power_of_two
 from chainrule.sampling import spread_rows
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.task import Task, certified, noise_of_state, told
@@ -89,8 +89,7 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
     """Fit the model of the pivot columns alone, a copy of them, where the others are combinations of them up to rounding."""
     problem, rows, pivots = task.problem, task.problem.rows, ending.pivots
     assert pivots is not None
-    names = [rows.feature_names[j] for j in pivots]
-    part = DenseRows(rows.X[:, pivots], rows.y, rows.s, names, rows.threads)
+    part = rows.of_columns(pivots)
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(len(pivots)), 0.0)
     found = optimize(Problem(part, options, problem.columns[pivots], start, problem.scaled), task.started)
@@ -149,8 +148,7 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
         or len(set(rows.y[places])) < 2
     ):
         return ending
-    s = None if rows.s is None else rows.s[places]
-    part = DenseRows(rows.X[places], rows.y[places], s, rows.feature_names, rows.threads)
+    part = rows.of_rows(places)
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(rows.n_features), 0.0)
     found = optimize(Problem(part, options, np.zeros_like(problem.columns), start), task.started)
@@ -161,7 +159,7 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))
 
 
-def _arithmetic_units(rows: DenseRows, centred: bool) -> Units:
+def _arithmetic_units(rows: Rows, centred: bool) -> Units:
     """Columns less about their mean, over a power of two near their deviation: from a few rows, spread over the data."""
     m = rows.n_rows
     # Of few rows every k-th will do, and takes a third of the time.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.kernels import Batches
 from chainrule.result import Carried, Result
-from chainrule.rows import DenseRows, Units
+from chainrule.rows import Rows, Units
 from chainrule.solvers import Callback, Outcome
 from chainrule.verdict import Finding
 
@@ -42,7 +42,7 @@ class Problem:
     scaled : whether these columns are divided by their deviation, or centred alone.
     """
 
-    rows: DenseRows
+    rows: Rows
     options: Options
     columns: NDArray[np.bool_]
     start: tuple[Vector, float]

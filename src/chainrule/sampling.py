@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.rows import DenseRows
+from chainrule.rows import Rows
 
 # Neighbouring rows that are taken together: one tile of the kernels at least, and more where there are many runs in any case,
 # since memory brings long runs faster.
@@ -26,7 +26,7 @@ def run_length(size: int) -> int:
 class Stratum:
     """Rows of a sample that count `multiplier` times each, for those like them that were not taken."""
 
-    rows: DenseRows
+    rows: Rows
     multiplier: float
 
 
@@ -49,7 +49,7 @@ def spread_rows(m: int, size: int) -> NDArray[np.int64]:
     return np.asarray(index[index < np.repeat(edges[1:], run)])
 
 
-def class_counts(rows: DenseRows) -> tuple[int, int]:
+def class_counts(rows: Rows) -> tuple[int, int]:
     """Rows of each class that have a positive weight."""
     if rows.s is None:
         ones = int(np.count_nonzero(rows.y))
@@ -58,12 +58,12 @@ def class_counts(rows: DenseRows) -> tuple[int, int]:
     return int(np.count_nonzero(rows.s)) - ones, ones
 
 
-def sample(rows: DenseRows, size: int, class_weights: tuple[float, float]) -> tuple[Stratum, ...]:
+def sample(rows: Rows, size: int, class_weights: tuple[float, float]) -> tuple[Stratum, ...]:
     """Draw about `size` rows, stratified by class: all rows of a rare class, and a spread of the others.
 
     Parameters
     ----------
-    rows : DenseRows
+    rows : Rows
         The whole.
     size : int
         Rows wanted, fewer than there are.

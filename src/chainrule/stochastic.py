@@ -17,7 +17,7 @@ from chainrule.kernels import Batches, kernel_name
 from chainrule.objective import Objective
 from chainrule.problem import Ending, Problem
 from chainrule.result import Carried, Result
-from chainrule.rows import Moments
+from chainrule.rows import DenseRows, Moments
 from chainrule.solvers import Before, NotFiniteAtStart, Outcome, Run, StochasticGradientDescent, StochasticState
 from chainrule.verdict import above_batch_limit, findings, message, of_batches
 
@@ -33,7 +33,7 @@ def descend_by_batches(problem: Problem, started: float) -> Ending:
 
     The optimum is found first, by a few reads of Newton, so that each epoch knows how far it is from it.
     """
-    rows, options = problem.rows, problem.options
+    rows, options = _dense(problem), problem.options
     moments = rows.moments()
     _ = rows.digest  # before the run: Ctrl-C then waits for no read
     problem.standardize()
@@ -80,9 +80,17 @@ def _batches(problem: Problem) -> Batches:
     return batches
 
 
+def _dense(problem: Problem) -> DenseRows:
+    if not isinstance(problem.rows, DenseRows):
+        raise InputError(
+            f"method='sgd' reads dense numbers alone, and these are {problem.rows.storage}: take method='auto', or X.toarray()"
+        )
+    return problem.rows
+
+
 def _smoothness(problem: Problem, moments: Moments, batches: Batches) -> float:
     """Give the expected smoothness of the batches: one read finds the row of the largest curvature."""
-    rows, options = problem.rows, problem.options
+    rows, options = _dense(problem), problem.options
     curvature = largest_curvature(moments, rows.units, options.alpha, options.fit_intercept)
     if batches.size == rows.n_visited:
         return curvature
@@ -142,7 +150,7 @@ def _epochs_needed(outcome: Outcome, floor: Floor, tol: float) -> float:
 
 def _check_options(before: Result, problem: Problem, rate: float, max_steps: int) -> None:
     """Refuse to go on with a run of other options, of other rows, or of the same in another order."""
-    rows, options, batches = problem.rows, problem.options, _batches(problem)
+    rows, options, batches = _dense(problem), problem.options, _batches(problem)
     if before.method != "sgd":
         raise InputError(f"resume: that fit was by {before.method}, and only method='sgd' can be resumed")
     if before.feature_names != rows.feature_names:

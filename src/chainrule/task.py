@@ -19,7 +19,7 @@ from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.objective import Objective
 from chainrule.problem import Ending, Problem
-from chainrule.rows import DenseRows, Units
+from chainrule.rows import Rows, Units
 from chainrule.sampling import class_counts
 from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
 from chainrule.solvers.proof import depth_of
@@ -177,7 +177,7 @@ def plus_product(b: float, center: Vector, w: Vector) -> float:
 
 
 def certified(
-    state: NewtonState, units: Units, rows: DenseRows, started: float, *, as_returned: bool = False
+    state: NewtonState, units: Units, rows: Rows, started: float, *, as_returned: bool = False
 ) -> Certificate:
     """Put what is proven into the user's units, with the rounding of the way there.
 

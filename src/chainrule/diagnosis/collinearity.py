@@ -15,7 +15,7 @@ from chainrule.blas import one_blas_thread
 from chainrule.diagnosis.exact import U
 from chainrule.diagnosis.relations import Relation, Relations, active_blocks
 from chainrule.kernels import BLOCK_ROWS
-from chainrule.rows import DenseRows, Moments
+from chainrule.rows import Moments, Rows
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -98,7 +98,7 @@ class Curvature:
 
 
 def find_relations(
-    rows: DenseRows,
+    rows: Rows,
     *,
     fit_intercept: bool = True,
     tolerance: float | None = None,
@@ -108,7 +108,7 @@ def find_relations(
 
     Parameters
     ----------
-    rows : DenseRows
+    rows : Rows
         Rows of weight 0 don't count.
     fit_intercept : bool
         With an intercept a relation may have a constant, and a constant column is one.
@@ -137,7 +137,7 @@ def find_relations(
 
 
 def _find(
-    rows: DenseRows, moments: Moments, matrix: Matrix, of_matrix: Vector, fit_intercept: bool, tolerance: float
+    rows: Rows, moments: Moments, matrix: Matrix, of_matrix: Vector, fit_intercept: bool, tolerance: float
 ) -> Collinearity:
     """Find the relations in a correlation matrix of columns over their sizes `of_matrix`."""
     n = rows.n_features
@@ -188,13 +188,13 @@ def least_norm(
     return shorter, b + float((mean - about) @ (w - shorter))
 
 
-def _correlation(rows: DenseRows, moments: Moments, shift: Vector, size: Vector) -> Matrix:
+def _correlation(rows: Rows, moments: Moments, shift: Vector, size: Vector) -> Matrix:
     ratio, about = (np.divide(v, size, out=np.zeros_like(size), where=size > 0) for v in (moments.sd, shift))
     if moments.correlation is not None:
         return np.asarray(moments.correlation * np.outer(ratio, ratio) + np.outer(about, about))
     n = rows.n_features
     matrix, total = np.zeros((n, n)), 0.0
-    if rows.X.size > MAX_DENSE:
+    if rows.n_rows * n > MAX_DENSE:
         return np.diag((size > 0).astype(np.float64))  # too large to look for relations
     for _, X in active_blocks(rows, np.arange(n)):
         Z = (X - (moments.mean - shift)) / np.where(size > 0, size, np.inf)
@@ -273,7 +273,7 @@ def _make_sparse(vectors: dict[int, Vector], mean: Vector) -> None:
             return
 
 
-def _constant(rows: DenseRows, moments: Moments, j: int) -> Relation:
+def _constant(rows: Rows, moments: Moments, j: int) -> Relation:
     name, value = rows.feature_names[j], float(moments.low[j])
     sentence = f"{name} is constant ({value:.6g})"
     return Relation((name,), (j,), (1.0,), value, True, True, 0.0, sentence)

@@ -18,7 +18,7 @@ from chainrule.blas import one_blas_thread
 from chainrule.diagnosis.exact import U, exact_signs, simple_fraction
 from chainrule.diagnosis.overlap import decide, maximize, normalized
 from chainrule.diagnosis.relations import active_blocks
-from chainrule.rows import DenseRows, power_of_two
+from chainrule.rows import Rows, power_of_two
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -47,7 +47,7 @@ class Direction:
 class Halfspaces:
     """The rows as half-spaces of directions: columns `pivots` and the intercept."""
 
-    rows: DenseRows
+    rows: Rows
     pivots: Index
     mean: Vector
     p: Vector
@@ -55,7 +55,7 @@ class Halfspaces:
     fit_intercept: bool
 
     @classmethod
-    def of(cls, rows: DenseRows, pivots: Index, fit_intercept: bool) -> Halfspaces:
+    def of(cls, rows: Rows, pivots: Index, fit_intercept: bool) -> Halfspaces:
         """Prepare the rows; `pivots` are columns that carry all others."""
         moments = rows.moments()
         size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
@@ -73,7 +73,7 @@ class Halfspaces:
 
     def matrix(self, numbers: Index) -> Matrix:
         """a_i = (2y_i - 1) (u_i, 1) of the rows asked for, pivots only; without an intercept no last column."""
-        X = self.rows.X[numbers][:, self.pivots].astype(np.float64)
+        X = self.rows.block(numbers, self.pivots)
         A = (X - self.mean[self.pivots]) * self.p[self.pivots]
         if self.fit_intercept:
             A = np.hstack([A, np.ones((len(A), 1))])
@@ -253,7 +253,7 @@ def _through(space: Halfspaces, active: Mask, plane: Index, v: dict[int, Fractio
     """Give an exact direction near (v, b) whose plane goes through the rows `plane`, or has them on their side."""
     support = np.array(sorted(v), dtype=np.int64)
     few = plane if len(plane) <= 4000 else np.random.default_rng(0).choice(plane, 4000, replace=False)
-    X, side = space.rows.X[few][:, support].astype(np.float64), space.side(few)
+    X, side = space.rows.block(few, support), space.side(few)
     for _ in range(4):
         worst: Index = np.zeros(0, dtype=np.int64)
         for values, level in _candidates(space, support, v, b, X):
@@ -271,7 +271,7 @@ def _through(space: Halfspaces, active: Mask, plane: Index, v: dict[int, Fractio
         if not len(worst):
             return None
         # Rows of the plane that the sample lacked: the plane has to go through them too.
-        X = np.vstack([space.rows.X[worst][:, support].astype(np.float64), X])
+        X = np.vstack([space.rows.block(worst, support), X])
         side = np.append(space.side(worst), side)
     return None
 

@@ -15,8 +15,8 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.diagnosis.exact import U, exact_signs, simple_fraction, whole_numbers
-from chainrule.rows import DenseRows, Moments, power_of_two
+from chainrule.diagnosis.exact import exact_signs, simple_fraction, whole_numbers
+from chainrule.rows import Moments, Rows, power_of_two
 from chainrule.sampling import spread_rows
 
 Vector = NDArray[np.float64]
@@ -47,12 +47,9 @@ class Relation:
     sentence: str
 
 
-def active_blocks(
-    rows: DenseRows, columns: Index, keep: NDArray[np.bool_] | None = None
-) -> Iterator[tuple[Index, Matrix]]:
+def active_blocks(rows: Rows, columns: Index, keep: NDArray[np.bool_] | None = None) -> Iterator[tuple[Index, Matrix]]:
     """Rows that count (positive weight, and in `keep`), block by block: their numbers, and their columns as float64."""
     step = max(1024, BLOCK_NUMBERS // max(len(columns), 1))
-    whole = len(columns) == rows.n_features
     rows.count_read(len(columns) / rows.n_features)
     for first in range(0, rows.n_rows, step):
         part = slice(first, first + step)
@@ -61,8 +58,8 @@ def active_blocks(
             mask = mask & (rows.s[part] > 0)
         if not mask.any():
             continue
-        X = rows.X[part] if whole else rows.X[part][:, columns]
-        yield first + np.flatnonzero(mask), (X if mask.all() else X[mask]).astype(np.float64, copy=False)
+        X = rows.block(part, columns)
+        yield first + np.flatnonzero(mask), X if mask.all() else X[mask]
 
 
 @dataclass
@@ -104,24 +101,19 @@ class Trial:
 class Relations:
     """What relations are looked for in: the rows, their moments, and the columns' sizes in the vectors' units."""
 
-    rows: DenseRows
+    rows: Rows
     moments: Moments
     size: Vector
     fit_intercept: bool
     few: Matrix = field(repr=False)  # some rows of positive weight, all columns; the first one is the first of all
 
     @classmethod
-    def of(cls, rows: DenseRows, moments: Moments, size: Vector, fit_intercept: bool) -> Relations:
+    def of(cls, rows: Rows, moments: Moments, size: Vector, fit_intercept: bool) -> Relations:
         """Take some rows, spread over the data; all where there are few."""
         kept = np.flatnonzero(rows.is_kept)
         places = kept if len(kept) <= FEW_ROWS else np.union1d(kept[:1], kept[spread_rows(len(kept), FEW_ROWS)])
         rows.count_read(len(places) / rows.n_rows)
         return cls(rows, moments, size, fit_intercept, rows.given(places))
-
-    @property
-    def unit(self) -> float:
-        """Rounding of the data."""
-        return 2.0**-24 if self.rows.X.dtype == np.float32 else U
 
     def find(self, vectors: Sequence[Vector], last: Sequence[int]) -> list[Relation]:
         """Turn null vectors (n,), in units of the columns' sizes, into relations: each has a column of its own, `last`."""
@@ -149,7 +141,7 @@ class Relations:
         all_trials = [trial for c in given for trial in self._with_constants(support, c, first)]
         kept: list[Trial] = []
         for trial in all_trials:
-            trial.add(self.few[:, support], self.unit)
+            trial.add(self.few[:, support], self.rows.unit)
             if trial.exact or (trial.holds and len(kept) < MOST_TRIALS):
                 kept.append(trial)
             if trial.exact:
@@ -163,14 +155,14 @@ class Relations:
         products = [a * Fraction(float(x)) for a, x in zip(c, first[support], strict=True)]
         constant, size = sum(products, Fraction(0)), sum(abs(product) for product in products)
         near = simple_fraction(float(constant), 1e-9) or Fraction(float(f"{float(constant):.9g}"))
-        simple = Fraction(0) if abs(constant) <= 2**20 * self.unit * float(size) else near
+        simple = Fraction(0) if abs(constant) <= 2**20 * self.rows.unit * float(size) else near
         return [Trial(support, c, value) for value in dict.fromkeys((simple, constant))]
 
     def _try(self, trials: list[Trial]) -> None:
         """Try them on all rows: one read of the columns that take part."""
         for X, place in self._blocks([trial.support for trial in trials]):
             for trial in trials:
-                trial.add(X[:, place[trial.support]], self.unit)
+                trial.add(X[:, place[trial.support]], self.rows.unit)
 
     def _blocks(self, supports: Iterable[Index]) -> Iterator[tuple[Matrix, Index]]:
         """All rows that count, block by block: the columns that take part, and where each is among them."""

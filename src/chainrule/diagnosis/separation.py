@@ -20,8 +20,7 @@ from chainrule.diagnosis.collinearity import Collinearity, find_relations
 from chainrule.diagnosis.exact import whole_numbers
 from chainrule.diagnosis.halfspaces import Direction, Halfspaces, decimal_between, readable, search, simplified
 from chainrule.diagnosis.wording import Finding, column_sentence, direction_sentence
-from chainrule.kernels import What, read_rows
-from chainrule.rows import DenseRows
+from chainrule.rows import Rows
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -67,7 +66,7 @@ class Separation:
 
 
 def find_separation(
-    rows: DenseRows,
+    rows: Rows,
     hint: tuple[Vector, float] | None = None,
     *,
     fit_intercept: bool = True,
@@ -81,7 +80,7 @@ def find_separation(
 
     Parameters
     ----------
-    rows : DenseRows
+    rows : Rows
         Rows of weight 0 don't count.
     hint : (w, b), optional
         A direction to try first, in the user's columns: coefficients of a fit that ran away.
@@ -145,16 +144,7 @@ def _by_class(space: Halfspaces, active: Mask) -> Direction | None:
 
 def _extremes(space: Halfspaces, active: Mask) -> list[tuple[Vector, Vector]]:
     """Smallest and largest of each column, for each class: exact."""
-    rows = space.rows
-    both = []
-    for label in (0, 1):
-        rows.count_read()
-        mask = (active & (rows.y == label)).astype(np.float64)
-        sums = read_rows(rows.X, What.MOMENTS, s=mask, threads=rows.threads)
-        assert sums.low is not None
-        assert sums.high is not None
-        both.append((sums.low, sums.high))
-    return both
+    return [space.rows.extremes(active & (space.rows.y == label)) for label in (0, 1)]
 
 
 def _by_columns(space: Halfspaces, active: Mask, names: tuple[str, str], findings: list[Finding]) -> Direction | None:
@@ -189,7 +179,8 @@ def _by_columns(space: Halfspaces, active: Mask, names: tuple[str, str], finding
         b -= v[j] * t
         with np.errstate(invalid="ignore"):
             # A threshold between the classes is no row's; any other is a number of the column, or 0.
-            signs |= np.int8(1) if gaps else (space.rows.X[:, j] != float(t)).astype(np.int8)
+            x = space.rows.block(slice(None), np.array([j]))[:, 0]
+            signs |= np.int8(1) if gaps else (x != float(t)).astype(np.int8)
         reach = (float(low0[j]), float(high0[j]), float(low1[j]), float(high1[j]))
         findings.append(column_sentence(space, j, side, t, names, reach))
     signs[~active] = 0

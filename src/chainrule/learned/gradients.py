@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.objective import Objective
 from chainrule.result import Result
-from chainrule.rows import DenseRows, Units
+from chainrule.rows import Rows, Units
 from chainrule.trace import Trace
 
 Floats = NDArray[np.float64]
@@ -88,12 +88,12 @@ class Gradients:
         return parts
 
 
-def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
+def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     """Read the training rows again at points that the run passed, from its first to its last, spread by powers.
 
     Parameters
     ----------
-    rows : DenseRows
+    rows : Rows
         The training rows, in the user's units.
     result : Result
 
@@ -137,12 +137,12 @@ def gradients_of(rows: DenseRows, result: Result) -> Gradients | None:
     )
 
 
-def follows_batches(rows: DenseRows, result: Result) -> bool:
+def follows_batches(rows: Rows, result: Result) -> bool:
     """Tell a run whose updates follow the gradient of a few rows: where it goes, that of all rows says little."""
     return result.method == "sgd" and (result.batch_size or 1) < rows.n_visited
 
 
-def points_for(rows: DenseRows) -> int:
+def points_for(rows: Rows) -> int:
     """Say how many points are worth their reads."""
     affordable = int(MOST_NUMBERS / (rows.n_rows * rows.n_features))
     return max(FEWEST_POINTS, min(MOST_POINTS, affordable))

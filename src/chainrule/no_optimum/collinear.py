@@ -18,7 +18,7 @@ from chainrule.diagnosis.collinearity import Collinearity, find_relations, least
 from chainrule.diagnosis.relations import Relation
 from chainrule.errors import CollinearityWarning, NotConvergedWarning
 from chainrule.problem import Ending
-from chainrule.rows import DenseRows, Moments, Units
+from chainrule.rows import Moments, Rows, Units
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import depth_of
 from chainrule.task import Task, after_rounding, certified, noise_of_state, told
@@ -34,7 +34,7 @@ MORE_STEPS = 6  # after a run that ended before anything could be proven
 
 
 def to_least_penalty(
-    task: Task, outcome: Outcome, state: NewtonState, data: DenseRows, collinear: Collinearity
+    task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity
 ) -> tuple[Outcome, NewtonState]:
     """Go where the penalty is least along the relations: too small a curvature for Newton's steps to see beside the loss's.
 
@@ -152,7 +152,7 @@ def _apart(collinear: Collinearity, size: Vector) -> Vector | None:
     return V
 
 
-def nearly_reduced(task: Task, outcome: Outcome, state: NewtonState, data: DenseRows) -> Ending | None:
+def nearly_reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows) -> Ending | None:
     """Certify the model without columns that nearly repeat others, where rounding hides the curvature along them."""
     for tolerance in NEARLY:
         near = find_relations(data, fit_intercept=task.problem.options.fit_intercept, tolerance=tolerance)
@@ -162,9 +162,7 @@ def nearly_reduced(task: Task, outcome: Outcome, state: NewtonState, data: Dense
     return None
 
 
-def reduced(
-    task: Task, outcome: Outcome, state: NewtonState, data: DenseRows, collinear: Collinearity
-) -> Ending | None:
+def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity) -> Ending | None:
     """Certify the model of the pivot columns, and spread the weights over all: None where that is not proven either."""
     rows, options, pivots = task.problem.rows, task.problem.options, np.sort(collinear.pivots)
     moments = data.moments(correlations=False)

@@ -13,7 +13,7 @@ from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.diagnosis.separation import Separation
 from chainrule.errors import CollinearityWarning, NotConvergedWarning, SeparationWarning
 from chainrule.problem import Ending
-from chainrule.rows import DenseRows
+from chainrule.rows import Rows
 from chainrule.task import Task, certified, noise_of_state
 from chainrule.verdict import Finding
 
@@ -22,7 +22,7 @@ Vector = NDArray[np.float64]
 SEPARATED_RIDGE = 1e-8  # on standardised columns: the documented ridge of separated data
 
 
-def with_ridge(task: Task, data: DenseRows, found: Separation, collinear: Collinearity) -> Ending:
+def with_ridge(task: Task, data: Rows, found: Separation, collinear: Collinearity) -> Ending:
     """Find the optimum under the ridge, and say what of F itself it proves."""
     rows, options = task.problem.rows, task.problem.options
     ridge = SEPARATED_RIDGE * (sizes_of(data, options.fit_intercept) / task.units.scale) ** 2
@@ -63,7 +63,7 @@ def with_ridge(task: Task, data: DenseRows, found: Separation, collinear: Collin
     )
 
 
-def sizes_of(data: DenseRows, fit_intercept: bool) -> Vector:
+def sizes_of(data: Rows, fit_intercept: bool) -> Vector:
     """Size (n,) of each column that the ridge of separated data is for: its deviation; without an intercept that from 0."""
     moments = data.moments(correlations=False)
     return moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)

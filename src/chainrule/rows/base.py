@@ -71,6 +71,32 @@ class Rows(ABC):
         """Rows at these places as they are given: a copy (k, n) in float64, in C order."""
 
     @abstractmethod
+    def block(self, rows: slice | NDArray[np.int64], columns: NDArray[np.int64]) -> Matrix:
+        """Look at some columns of some rows as they are given, in float64: (k, columns), not to be written to."""
+
+    @abstractmethod
+    def of_columns(self, columns: NDArray[np.int64]) -> Rows:
+        """Copy these columns of all rows, as rows of their own."""
+
+    @abstractmethod
+    def of_rows(self, places: NDArray[np.int64]) -> Rows:
+        """Copy these rows, as a whole of their own."""
+
+    @abstractmethod
+    def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
+        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
+
+    @property
+    @abstractmethod
+    def data(self) -> object:
+        """What the user handed over: the same object, the same data."""
+
+    @property
+    def unit(self) -> float:
+        """Unit roundoff of the data: of float32 2^-24."""
+        return 2.0**-53
+
+    @abstractmethod
     def moments(self, correlations: bool = True) -> Moments:
         """Means, deviations, extremes and, as asked, correlations: one read, the first time."""
 

@@ -60,6 +60,39 @@ class DenseRows(Rows):
         """Rows at these places as they are given: a copy (k, n) in float64, in C order whatever X is in."""
         return np.array(self.X[places if self._index is None else self._index[places]], dtype=np.float64, order="C")
 
+    def block(self, rows: slice | NDArray[np.int64], columns: NDArray[np.int64]) -> Matrix:
+        """Look at some columns of some rows as they are given, in float64: (k, columns), not to be written to."""
+        X = self.X[rows] if len(columns) == self.n_features else self.X[rows][:, columns]
+        return np.asarray(X, dtype=np.float64)
+
+    def of_columns(self, columns: NDArray[np.int64]) -> DenseRows:
+        """Copy these columns of all rows, as rows of their own."""
+        names = [self.feature_names[j] for j in columns]
+        return DenseRows(self.X[:, columns], self.y, self.s, names, self.threads)
+
+    def of_rows(self, places: NDArray[np.int64]) -> DenseRows:
+        """Copy these rows, as a whole of their own."""
+        s = None if self.s is None else self.s[places]
+        return DenseRows(self.X[places], self.y[places], s, self.feature_names, self.threads)
+
+    def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
+        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
+        self.count_read()
+        sums = read_rows(self.X, What.MOMENTS, s=mask.astype(np.float64), threads=self.threads)
+        assert sums.low is not None
+        assert sums.high is not None
+        return sums.low, sums.high
+
+    @property
+    def data(self) -> object:
+        """What the user handed over: the same object, the same data."""
+        return self.X
+
+    @property
+    def unit(self) -> float:
+        """Unit roundoff of the data: of float32 2^-24."""
+        return 2.0**-24 if self.X.dtype == np.float32 else 2.0**-53
+
     @property
     def storage(self) -> str:
         """How the data lie, in words."""

@@ -203,7 +203,8 @@ class Newton:
 
     def init(self, objective: Objective) -> Start[NewtonState]:
         """Evaluate the start on the first sample; where rows and columns are few, go most of the way in the core."""
-        if self.sizes != (objective.n_rows,) or objective.n_features > FEW_COLUMNS or self.most < 2:
+        few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
+        if not (few and objective.in_core) or self.most < 2:
             return Start(self._arrive(objective, self.w0, self.b0))
         # A step squares the decrement, times a factor that depends on the data: the next bound is near tol.
         near = max(NEAR * math.sqrt(self.tol), NEAREST)
