@@ -173,7 +173,8 @@ def test_order_and_float32_change_no_bit_of_any_read(n, viewed, kernel, rng):
     wide = np.zeros((m, 2 * n), dtype=np.float32)
     wide[:, ::2] = X
     layouts.append(wide[:, ::2])
-    whats = [What.LOSS, What.LOSS | What.GRADIENT, What.LOSS | What.PRODUCT]
+    h = rng.random(m) / 4
+    whats = [What.LOSS, What.LOSS | What.GRADIENT, What.PRODUCT]
     whats += [What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS, What.MOMENTS] + ([ALL] if n <= 130 else [])
     for what in whats:
         for weighted, places in ((False, None), (True, None), (True, index)):
@@ -184,14 +185,17 @@ def test_order_and_float32_change_no_bit_of_any_read(n, viewed, kernel, rng):
                 if places is not None:
                     given = {"y": y[places], "s": s[places], "index": places}
                 z = np.empty(len(given["y"]))
+                if what & What.PRODUCT:
+                    given["h"] = h[places] if places is not None else h if weighted else h[s > 0]
                 sums = read_rows(A, what, w=w, b=b, v=v, q=q, z=z, view=view, **given)
                 assert np.isfinite(sums.loss)
+                assert np.isfinite(sums.gradient).all()
                 reads.append((sums, z))
             first, z = reads[0]
             for sums, scores in reads[1:]:
                 for name, value in vars(first).items():
                     np.testing.assert_array_equal(getattr(sums, name), value, f"{what!r} {name}")
-                if what & What.LOSS:
+                if what & (What.LOSS | What.PRODUCT):
                     np.testing.assert_array_equal(scores, z)
 
 
@@ -309,7 +313,12 @@ def test_hessian_is_the_derivative_of_the_gradient_and_the_product_is_hessian_ti
     product = sums.matrix @ v
     terms = twin(X, y, s, w, b)["matrix"][1] @ np.abs(v)
     assert np.all(np.abs(differences - product) <= 1e-8 * terms)
-    found = read_rows(X, What.LOSS | What.PRODUCT, y=y, s=s, w=w, b=b, v=v)
+    h, along = np.empty(len(X)), np.empty(len(X))
+    z = np.empty(len(X))
+    read_rows(X, What.LOSS, y=y, s=s, w=w, b=b, z=z, h=h)
+    np.testing.assert_array_equal(h, pointwise(z, y)[2])
+    found = read_rows(X, What.PRODUCT, y=y, s=s, v=v, h=h, z=along)
+    np.testing.assert_allclose(along, X @ v[:-1] + v[-1], rtol=0, atol=1e-13 * (np.abs(X) @ np.abs(v[:-1]) + 1).max())
     assert np.all(np.abs(np.append(found.gradient, found.bias) - product) <= 1e-13 * terms)
 
 

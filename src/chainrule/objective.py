@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -139,6 +140,7 @@ class Objective:
         squares: bool = False,
         float32: bool = False,
         moments: bool = False,
+        h: Vector | None = None,
     ) -> Evaluation:
         """F and its gradient at (w, b), and what else is asked for, in one read.
 
@@ -148,8 +150,8 @@ class Objective:
             The point.
         hessian : bool
             Also the Hessian and its lower part.
-        z : (m,), optional
-            Filled with the rows' z; of a sample, those of its strata one after the other.
+        z, h : (m,), optional
+            Filled with the rows' z, and g (1 - g); of a sample, those of its strata one after the other.
         q : (n + 1,), optional
             Weights of `norm`.
         squares : bool
@@ -165,11 +167,10 @@ class Objective:
         what |= What.NORMS if q is not None else What(0)
         what |= What.SQUARES if squares else What(0)
         what |= What.MOMENTS if moments else What(0)
-        at, norm, parts = 0, 0.0, []
-        for stratum in self.strata:
-            part = None if z is None else z[at : at + stratum.rows.n_rows]
-            at += stratum.rows.n_rows
-            parts.append(stratum.rows.reduce(what, w, b, z=part, q=q))
+        norm, parts = 0.0, []
+        for stratum, part in self._parts():
+            fill_z, fill_h = (None if out is None else out[part] for out in (z, h))
+            parts.append(stratum.rows.reduce(what, w, b, z=fill_z, q=q, h=fill_h))
             norm = max(norm, parts[-1].norm)
         total = parts[0].times(self.strata[0].multiplier)
         for sums, stratum in zip(parts[1:], self.strata[1:], strict=True):
@@ -243,10 +244,45 @@ class Objective:
     def _norm(self, grad_w: Vector, grad_b: float) -> float:
         return max(float(np.abs(grad_w / self.column_scale).max(initial=0.0)), abs(grad_b))
 
-    def hessian_product(self, w: Vector, b: float, v: Vector) -> Vector:
-        """Hessian at (w, b) times v, shape (n + 1,) with the bias last: one read."""
+    @cached_property
+    def weight(self) -> float:
+        """Sum of the weights that an evaluation counts, in the rows' unit."""
+        of = (float(part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in self.strata)
+        return sum(part.multiplier * weight for part, weight in zip(self.strata, of, strict=True))
+
+    def hessian_product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
+        """Hessian times v, (n + 1,) with the bias last: one read.
+
+        h (m,): g (1 - g) of the rows, as `evaluate` fills it; t (m,), optional: filled with x~.v.
+        """
         if not self.fit_intercept:
             v = np.append(v[:-1], 0.0)
-        sums = self.rows.reduce(What.LOSS | What.PRODUCT, w, b, v)
-        product_w = sums.gradient / sums.weight + self.alpha * v[:-1]
-        return np.append(product_w, sums.bias / sums.weight if self.fit_intercept else 0.0)
+        total = np.zeros(len(v))
+        for stratum, part in self._parts():
+            along = None if t is None else t[part]
+            total += stratum.multiplier * stratum.rows.product(h[part], v, along)
+        total /= self.weight
+        total[:-1] += (self.alpha + self.sample_ridge) * v[:-1]
+        return total if self.fit_intercept else np.append(total[:-1], 0.0)
+
+    def hessian_diagonal(self, h: Vector) -> Vector:
+        """Diagonal of the Hessian, (n + 1,) with the bias last: one read."""
+        total = sum(stratum.multiplier * stratum.rows.diagonal(h[part]) for stratum, part in self._parts())
+        diagonal = np.asarray(total) / self.weight
+        diagonal[:-1] += self.alpha + self.sample_ridge
+        return diagonal
+
+    def hessian_block(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
+        """Hessian of some columns (k,) and the bias, (k + 1, k + 1): a read of these columns."""
+        total = sum(stratum.multiplier * stratum.rows.gram(h[part], columns) for stratum, part in self._parts())
+        matrix = np.asarray(total) / self.weight
+        ridge = self.ridge + self.sample_ridge
+        matrix[np.diag_indices(len(columns))] += ridge[columns]
+        return matrix
+
+    def _parts(self) -> Iterator[tuple[Stratum, slice]]:
+        """Strata, and where their rows are among all that are read."""
+        at = 0
+        for stratum in self.strata:
+            yield stratum, slice(at, at + stratum.rows.n_rows)
+            at += stratum.rows.n_rows

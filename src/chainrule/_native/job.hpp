@@ -15,7 +15,7 @@ enum What : unsigned {
   kLoss = 1,         // z, the loss, the weight of the rows that are classified rightly
   kGradient = 2,     // sum s dL_dz x, sum s dL_dz
   kHessian = 4,      // sum s g (1-g) x~ x~'
-  kProduct = 8,      // sum s g (1-g) (x~.v) x~, in the gradient's place
+  kProduct = 8,      // sum s h (x~.v) x~ for given h, in the gradient's place; without a loss
   kMoments = 16,     // sum s x~ x~' (with kHessian) or its diagonal and last row alone, or beside a loss sum s x; smallest and largest x
   kNorms = 64,       // the largest sum_j q_j x~_j^2 over rows of positive weight
   kSquares = 32,     // sum s x^2 of each column, beside a gradient
@@ -40,7 +40,8 @@ struct Job {
   double b;
   const double* v;  // direction of a Hessian product (n + 1)
   const double* q;  // weights of the norms (n + 1)
-  double* z;        // z of every row, or null
+  double* z;        // z of every row, or null; of a product x~.v
+  double* h;        // g (1 - g) of every row: filled beside a loss, read by a product; or null
   unsigned what;
 };
 

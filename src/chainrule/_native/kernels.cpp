@@ -246,14 +246,15 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
       if (job.what & kLoss) {
         if (job.z)
           for (std::int64_t k = 0; k < tile.rows; ++k) job.z[i + k] = z[t][k];
+        if (job.y && job.h)
+          for (std::int64_t k = 0; k < tile.rows; ++k) job.h[i + k] = at[t].curvature[k];
         if (job.y) {
           const auto right = (tile.sign < splat(0.0)) ? z[t] > splat(0.0) : z[t] <= splat(0.0);
           loss += tile.s * at[t].loss;
           correct += right ? tile.s : splat(0.0);
           curvature = tile.s * at[t].curvature;
-          Lanes r = tile.s * at[t].residual;
-          if (job.what & kProduct) r = curvature * (dot<Shift>(tile, n, scratch.v, scratch, Ahead{}) + splat(job.v[n]));
-          if (job.what & (kGradient | kProduct)) {
+          const Lanes r = tile.s * at[t].residual;
+          if (job.what & kGradient) {
             bias += r;
             const Ahead ahead = ahead_of(i, split ? 4 : 0);
             if (tile.narrow)
@@ -264,6 +265,19 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
               add_rows<Shift, false, double>(tile, n, r, scratch, ahead);
           }
         }
+      }
+      if (job.what & kProduct) {
+        Lanes h = {};
+        for (std::int64_t k = 0; k < tile.rows; ++k) h[k] = job.h[i + k];
+        const Lanes along = dot<Shift>(tile, n, scratch.v, scratch, split ? ahead_of(i, 0) : Ahead{}) + splat(job.v[n]);
+        const Lanes r = tile.s * h * along;
+        if (job.z)
+          for (std::int64_t k = 0; k < tile.rows; ++k) job.z[i + k] = along[k];
+        bias += r;
+        if (tile.narrow)
+          add_rows<Shift, false, float>(tile, n, r, scratch, ahead_of(i, split ? 4 : 0));
+        else
+          add_rows<Shift, false, double>(tile, n, r, scratch, ahead_of(i, split ? 4 : 0));
       }
       if (job.what & kHessian) {
         double root[8];

@@ -76,19 +76,21 @@ chainrule::Job job_of(const Array& X, const std::optional<Bytes>& y, const std::
 
 nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w, double b,
                      std::optional<Vector> v, std::optional<Output> z, std::optional<Vector> center, std::optional<Vector> p,
-                     std::optional<Vector> cp, std::optional<Places> index, std::optional<Vector> q, int threads,
+                     std::optional<Vector> cp, std::optional<Places> index, std::optional<Vector> q, std::optional<Output> h, int threads,
                      std::optional<std::string> kernel) {
   chainrule::Job job = job_of(X, y, s, center, p, cp, index);
   job.z = pointer(z, job.m, "z");
   job.w = pointer(w, job.n, "w");
   job.v = pointer(v, job.n + 1, "v");
   job.q = pointer(q, job.n + 1, "q");
+  job.h = pointer(h, job.m, "h");
   job.b = b;
   job.what = what;
   if ((what & chainrule::kLoss) && !job.w) throw std::invalid_argument("a loss needs w");
   if ((what & chainrule::kNorms) && !job.q) throw std::invalid_argument("norms need q");
   if ((what & chainrule::kHessian32) && !(what & chainrule::kHessian)) throw std::invalid_argument("HESSIAN32 goes with HESSIAN");
-  if ((what & chainrule::kProduct) && !job.v) throw std::invalid_argument("a Hessian product needs v");
+  if ((what & chainrule::kProduct) && (!job.v || !job.h || (what & chainrule::kLoss)))
+    throw std::invalid_argument("a Hessian product needs v and h, and goes without a loss");
 
   const chainrule::Kernels& kernels = kernels_named(kernel);
   bool signalled = false;
@@ -228,7 +230,7 @@ void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output
 NB_MODULE(_core, module) {
   module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
              "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(),
-             "index"_a = nb::none(), "q"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
+             "index"_a = nb::none(), "q"_a = nb::none(), "h"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
   module.def("newton_path", &newton_path, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "index"_a.none(),
              "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
   module.def("descend", &descend, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "kept"_a.none(), "step"_a,

@@ -27,6 +27,7 @@ def read_rows(
     view: View | None = None,
     index: NDArray[np.int64] | None = None,
     q: Vector | None = None,
+    h: Vector | None = None,
     threads: int = 1,
 ) -> Sums:
     """Read all rows once.
@@ -36,7 +37,7 @@ def read_rows(
     X : (m, n) float64 or float32
         Any strides; never copied.
     what : What
-        LOSS needs `w`; with `y` None it fills `z` alone. PRODUCT needs `v` and excludes GRADIENT.
+        LOSS needs `w`; with `y` None it fills `z` alone. PRODUCT needs `v` and `h`, and goes alone.
     y : (m,) uint8, 0 or 1
     s : (m,) float64, optional
         Weights; a row of weight 0 is not looked at.
@@ -45,13 +46,15 @@ def read_rows(
     v : (n + 1,)
         Direction of the Hessian product, the bias last.
     z : (m,), optional
-        Filled with every row's z.
+        Filled with every row's z; by a PRODUCT with x~.v.
     view : View, optional
         Centred and scaled columns.
     index : (k,) int64, optional
         Read these rows alone; y, s and z then have k elements, one a place.
     q : (n + 1,), optional
         Weights of the norms, the bias last.
+    h : (m,), optional
+        Filled by LOSS with every row's g (1 - g); what a PRODUCT weighs the rows by.
     threads : int
         Changes no bit of the result.
     """
@@ -59,7 +62,7 @@ def read_rows(
     threads = useful_threads((len(X) if index is None else len(index), n), threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
     raw, matrix, gradient_at, squares_at, sums_at, extremes_at = _core.read_rows(
-        X, int(what), y, s, w, b, v, z, center, p, cp, index, q, threads, kernel_asked()
+        X, int(what), y, s, w, b, v, z, center, p, cp, index, q, h, threads, kernel_asked()
     )
     squares = sums = low = high = None
     if what & What.SQUARES or (what & What.MOMENTS and matrix is None):

@@ -58,9 +58,44 @@ class Rows(ABC):
 
     @abstractmethod
     def reduce(
-        self, what: What, w: Vector, b: float, v: Vector | None = None, z: Vector | None = None, q: Vector | None = None
+        self,
+        what: What,
+        w: Vector,
+        b: float,
+        *,
+        z: Vector | None = None,
+        q: Vector | None = None,
+        h: Vector | None = None,
     ) -> Sums:
-        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read."""
+        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read.
+
+        Parameters
+        ----------
+        what : What
+            LOSS and, as asked, GRADIENT, HESSIAN, SQUARES; MOMENTS beside GRADIENT and SQUARES: `moments` without correlations
+            then needs no read.
+        w, b
+            (n,) and a number, in the fit's units.
+        z, h : (m,), optional
+            Filled with every row's z, and g (1 - g).
+        q : (n + 1,), optional
+            Weights of the norms, for units whose scales are powers of two.
+        """
+
+    @abstractmethod
+    def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
+        """Add s h (x~.v) x~ over the rows, (n + 1,), for h (m,) and v (n + 1,) in the fit's units; one read.
+
+        t (m,), optional: filled with x~.v.
+        """
+
+    @abstractmethod
+    def diagonal(self, h: Vector) -> Vector:
+        """Add s h x~^2 over the rows, (n + 1,), in the fit's units; one read."""
+
+    @abstractmethod
+    def gram(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
+        """Add s h x~ x~' over the rows, for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units."""
 
     @abstractmethod
     def scores(self, w: Vector, b: float) -> Vector:

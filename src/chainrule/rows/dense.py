@@ -109,28 +109,18 @@ class DenseRows(Rows):
         return self._moments
 
     def reduce(
-        self, what: What, w: Vector, b: float, v: Vector | None = None, z: Vector | None = None, q: Vector | None = None
+        self,
+        what: What,
+        w: Vector,
+        b: float,
+        *,
+        z: Vector | None = None,
+        q: Vector | None = None,
+        h: Vector | None = None,
     ) -> Sums:
-        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read.
-
-        Parameters
-        ----------
-        what : What
-            LOSS and, as asked, GRADIENT or PRODUCT, HESSIAN, SQUARES; MOMENTS beside GRADIENT and SQUARES: `moments` without
-            correlations then needs no read.
-        w, b
-            (n,) and a number, in the fit's units.
-        v : (n + 1,), optional
-            Direction of a Hessian product, in the fit's units, the bias last.
-        z : (m,), optional
-            Filled with every row's z.
-        q : (n + 1,), optional
-            Weights of the norms, for units whose scales are powers of two.
-        """
+        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read."""
         self.count_read()
         ratio = self._ratio
-        if v is not None:
-            v = np.append(v[:-1] / ratio, v[-1])
         sums = read_rows(
             self.X,
             what | What.LOSS,
@@ -138,9 +128,9 @@ class DenseRows(Rows):
             s=self.s,
             w=w / ratio,
             b=b,
-            v=v,
             z=z,
             q=q,
+            h=h,
             view=self._view,
             index=self._index,
             threads=self.threads,
@@ -156,6 +146,38 @@ class DenseRows(Rows):
             matrix=None if sums.matrix is None else sums.matrix / outer / outer[:, None],
             squares=None if sums.squares is None else sums.squares / ratio**2,
         )
+
+    def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
+        """Add s h (x~.v) x~ over the rows, (n + 1,); t (m,) is filled with x~.v; one read."""
+        self.count_read()
+        along = np.append(v[:-1] / self._ratio, v[-1])
+        view, index = self._view, self._index
+        sums = read_rows(
+            self.X, What.PRODUCT, s=self.s, v=along, z=t, h=h, view=view, index=index, threads=self.threads
+        )
+        return np.append(sums.gradient / self._ratio, sums.bias)
+
+    def diagonal(self, h: Vector) -> Vector:
+        """Add s h x~^2 over the rows, (n + 1,); one read."""
+        self.count_read()
+        s = h if self.s is None else self.s * h
+        sums = read_rows(self.X, What.MOMENTS, s=s, view=self._view, index=self._index, threads=self.threads)
+        assert sums.squares is not None
+        return np.append(sums.squares / self._ratio**2, sums.weight)
+
+    def gram(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
+        """Add s h x~ x~' over the rows, for some columns (k,) and the bias: (k + 1, k + 1)."""
+        self.count_read(len(columns) / self.n_features)
+        s = h if self.s is None else self.s * h
+        total, step = np.zeros((len(columns) + 1, len(columns) + 1)), max(1024, 4_000_000 // (len(columns) + 1))
+        for first in range(0, self.n_rows, step):
+            places = np.flatnonzero(s[first : first + step]) + first
+            x = self.block(places if self._index is None else self._index[places], columns)
+            if self._view is not None:
+                x = x * self._view.p[columns] - self._view.center_times_p[columns]
+            x = np.column_stack([x / self._ratio[columns], np.ones(len(places))])
+            total += (x * s[places, np.newaxis]).T @ x
+        return total
 
     def newton_path(self, alpha: Vector, fit_intercept: bool, w: Vector, b: float, *, near: float, most: int) -> Path:
         """Run `kernels.newton_path` in units whose scales are powers of two (`see`)."""
