@@ -19,6 +19,7 @@ def read_rows(
     cp: Any = None,
     index: Any = None,
     q: Any = None,
+    h: Any = None,
     threads: int = 1,
     kernel: str | None = None,
 ) -> tuple[Any, Any, int, int, int, int]: ...
