@@ -7,7 +7,7 @@ import pytest
 
 from chainrule import InputError, fit
 from chainrule.errors import CollinearityWarning, NotConvergedWarning
-from chainrule.sampling import spread_rows
+from chainrule.rows import spread_rows
 from chainrule.solvers.newton import plan
 
 

@@ -114,6 +114,16 @@ class Objective:
         return sum(stratum.rows.n_rows for stratum in self.strata)
 
     @property
+    def sum_depth(self) -> float:
+        """Roundings that a term of the loss and the gradient goes through: d."""
+        return max(stratum.rows.sum_depth for stratum in self.strata) + len(self.strata) - 1.0
+
+    @property
+    def matrix_depth(self) -> float:
+        """Roundings that a term of the Hessian goes through: N."""
+        return max(stratum.rows.matrix_depth for stratum in self.strata) + len(self.strata) - 1.0
+
+    @property
     def is_sample(self) -> bool:
         """Whether an evaluation reads a part of the rows."""
         return self.strata[0].rows is not self.rows

@@ -11,8 +11,7 @@ from chainrule.certificate import digits_of
 from chainrule.errors import CollinearityWarning, InputError, NotConvergedWarning
 from chainrule.no_optimum import without_optimum
 from chainrule.problem import Ending, Problem
-from chainrule.rows import Rows, Units, power_of_two
-from chainrule.sampling import spread_rows
+from chainrule.rows import Units
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.task import Task, certified, noise_of_state, told
 
@@ -22,7 +21,6 @@ WIDE_OFFSETS = (
     "; a column lies so far from 0, in its own deviations, that no intercept of 16 digits does better: subtract a constant "
     "from it before the fit"
 )
-GUESS_ROWS = 256  # whose means and deviations the arithmetic's units come from
 
 
 def optimize(problem: Problem, started: float) -> Ending:
@@ -38,7 +36,7 @@ def prepare(problem: Problem, started: float) -> Task:
         rows.moments(correlations=False)
         problem.standardize()
         fit_units = rows.units
-    units = _arithmetic_units(rows, options.fit_intercept)
+    units = rows.guess_units(options.fit_intercept)
     rows.see(units)
     return Task(problem, units, fit_units, started)
 
@@ -157,27 +155,3 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     low = share * found.certificate.infimum_at_least  # 0 where that is of fewer columns
     gap = certificate.infimum_gap - low
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))
-
-
-def _arithmetic_units(rows: Rows, centred: bool) -> Units:
-    """Columns less about their mean, over a power of two near their deviation: from a few rows, spread over the data."""
-    m = rows.n_rows
-    # Of few rows every k-th will do, and takes a third of the time.
-    places = np.arange(0, m, -(-m // GUESS_ROWS)) if m <= 4 * GUESS_ROWS else spread_rows(m, GUESS_ROWS)
-    if rows.s is not None:
-        kept = places[rows.s[places] > 0]
-        places = kept if len(kept) else np.flatnonzero(rows.s > 0)[:GUESS_ROWS]
-    x = rows.given(places)
-    low, high = x.min(axis=0), x.max(axis=0)
-    size = np.maximum(high, -low)
-    if not np.isfinite(size).all():
-        rows.refuse_non_finite()
-    p = power_of_two(size)  # squares of what is seen neither overflow nor vanish
-    x *= p
-    center = np.add.reduce(x, axis=0) / len(x)
-    # A column that seems constant is centred exactly: the mean's rounding is no deviation.
-    center = np.where(low == high, x[0], center)
-    x -= center
-    sd = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) / p
-    scale = 1.0 / power_of_two(np.where(sd > 0, sd, np.where(size > 0, size, 1.0)))
-    return Units(center / p if centred else np.zeros(rows.n_features), scale)

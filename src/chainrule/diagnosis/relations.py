@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.diagnosis.exact import exact_signs, simple_fraction, whole_numbers
-from chainrule.rows import Moments, Rows, power_of_two
-from chainrule.sampling import spread_rows
+from chainrule.rows import Moments, Rows, power_of_two, spread_rows
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -87,10 +86,14 @@ class Trial:
 
     def add(self, X: Matrix, unit: float) -> None:
         """Take in rows X (k, columns of the support). Up to rounding: within twice (k+2) u (|x|.|v| + |constant|)."""
-        coefficients, constant = np.array([float(c) for c in self.v]), float(self.constant)
-        residual = np.abs(X @ coefficients - constant)
-        bound = 2 * (len(self.v) + 2) * unit * (np.abs(X) @ np.abs(coefficients) + abs(constant))
-        ratio = np.divide(residual, bound, out=np.where(residual > 0, np.inf, 0.0), where=bound > 0)
+        coefficients, constant = np.array([as_float(c) for c in self.v]), as_float(self.constant)
+        with np.errstate(over="ignore", invalid="ignore"):
+            residual = np.abs(X @ coefficients - constant)
+            bound = 2 * (len(self.v) + 2) * unit * (np.abs(X) @ np.abs(coefficients) + abs(constant))
+            ratio = np.divide(residual, bound, out=np.where(residual > 0, np.inf, 0.0), where=bound > 0)
+        residual, ratio = (
+            np.where(np.isnan(v), np.inf, v) for v in (residual, ratio)
+        )  # beyond float64: it doesn't hold
         self.residual = max(self.residual, float(residual.max(initial=0.0)))
         self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
         if self.exact:
@@ -106,6 +109,7 @@ class Relations:
     size: Vector
     fit_intercept: bool
     few: Matrix = field(repr=False)  # some rows of positive weight, all columns; the first one is the first of all
+    few_are_all: bool = False
 
     @classmethod
     def of(cls, rows: Rows, moments: Moments, size: Vector, fit_intercept: bool) -> Relations:
@@ -113,14 +117,15 @@ class Relations:
         kept = np.flatnonzero(rows.is_kept)
         places = kept if len(kept) <= FEW_ROWS else np.union1d(kept[:1], kept[spread_rows(len(kept), FEW_ROWS)])
         rows.count_read(len(places) / rows.n_rows)
-        return cls(rows, moments, size, fit_intercept, rows.given(places))
+        return cls(rows, moments, size, fit_intercept, rows.given(places), len(places) == len(kept))
 
     def find(self, vectors: Sequence[Vector], last: Sequence[int]) -> list[Relation]:
         """Turn null vectors (n,), in units of the columns' sizes, into relations: each has a column of its own, `last`."""
         supports = [np.flatnonzero(v) for v in vectors]
         supports = [np.append(support[support != j], j) for support, j in zip(supports, last, strict=True)]
         trials = [self._trials(support, v[support]) for support, v in zip(supports, vectors, strict=True)]
-        self._try([trial for some in trials for trial in some])
+        if not self.few_are_all:
+            self._try([trial for some in trials for trial in some])
         rough = [k for k, some in enumerate(trials) if not any(trial.holds for trial in some)]
         if rough:
             # The numbers of all rows' least squares, beside the best so far.
@@ -128,8 +133,9 @@ class Relations:
             more = [self._with_constants(supports[k], c, self.few[0]) for k, c in zip(rough, refined, strict=True)]
             self._try([trial for some in more for trial in some])
             for k, some in zip(rough, more, strict=True):
-                known, least = trials[k][:1], min(some, key=lambda trial: trial.ratio)
-                trials[k] = [least] if not known or least.ratio < 0.5 * known[0].ratio else known
+                known, least = (min(of, key=lambda trial: trial.ratio, default=None) for of in (trials[k], some))
+                assert least is not None
+                trials[k] = [least if known is None or least.ratio < 0.5 * known.ratio else known]
         return [self._relation(_best(some)) for some in trials]
 
     def _trials(self, support: Index, v: Vector) -> list[Trial]:
@@ -146,14 +152,17 @@ class Relations:
                 kept.append(trial)
             if trial.exact:
                 break
-        return [trial.untried() for trial in kept or all_trials[:1]]
+        trials = kept or all_trials[:2]  # with both constants
+        return trials if self.few_are_all else [trial.untried() for trial in trials]
 
     def _with_constants(self, support: Index, c: list[Fraction], first: Vector) -> list[Trial]:
         """Choose the constant: a simple one, and the one that the first row has exactly."""
         if not self.fit_intercept:
             return [Trial(support, c, Fraction(0))]
         products = [a * Fraction(float(x)) for a, x in zip(c, first[support], strict=True)]
-        constant, size = sum(products, Fraction(0)), sum(abs(product) for product in products)
+        constant, size = sum(products, Fraction(0)), sum((abs(product) for product in products), Fraction(0))
+        if not np.isfinite(as_float(size)):
+            return [Trial(support, c, constant)]
         near = simple_fraction(float(constant), 1e-9) or Fraction(float(f"{float(constant):.9g}"))
         simple = Fraction(0) if abs(constant) <= 2**20 * self.rows.unit * float(size) else near
         return [Trial(support, c, value) for value in dict.fromkeys((simple, constant))]
@@ -166,6 +175,9 @@ class Relations:
 
     def _blocks(self, supports: Iterable[Index]) -> Iterator[tuple[Matrix, Index]]:
         """All rows that count, block by block: the columns that take part, and where each is among them."""
+        if self.few_are_all:
+            yield self.few, np.arange(self.rows.n_features)
+            return
         columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *supports]))
         place = np.zeros(self.rows.n_features, dtype=np.int64)
         place[columns] = np.arange(len(columns))
@@ -194,7 +206,7 @@ class Relations:
     def _relation(self, found: Trial) -> Relation:
         names = tuple(self.rows.feature_names[i] for i in found.support)
         size = float(self.size[found.support[-1]])
-        deviation = 0.0 if found.exact else found.residual / abs(float(found.v[-1])) / size
+        deviation = 0.0 if found.exact else found.residual / abs(as_float(found.v[-1])) / size
         sentence = _sentence(names, found.v, found.constant)
         if not found.exact:
             how = "up to rounding, not exactly" if found.holds else f"to within {deviation:.1g} standard deviations"
@@ -202,13 +214,21 @@ class Relations:
         return Relation(
             names,
             tuple(int(i) for i in found.support),
-            tuple(float(c) for c in found.v),
-            float(found.constant),
+            tuple(as_float(c) for c in found.v),
+            as_float(found.constant),
             found.exact,
             found.holds,
             deviation,
             sentence,
         )
+
+
+def as_float(value: Fraction) -> float:
+    """Nearest float64; infinite beyond them."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
 
 
 def _best(trials: list[Trial]) -> Trial:
@@ -267,7 +287,8 @@ def linear_text(names: tuple[str, ...], v: list[Fraction], constant: Fraction = 
     text = ""
     for name, c in [*zip(names, v, strict=True), ("", constant)]:
         if c:
-            size = _number(abs(c)) if not name or abs(c) != 1 else ""
+            size = _number(abs(c))
+            size = "" if name and size == "1" else size
             sign = ("-" if c < 0 else "") if not text else (" - " if c < 0 else " + ")
             text += sign + " ".join(part for part in (size, name) if part)
     return text or "0"

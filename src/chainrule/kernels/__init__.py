@@ -5,6 +5,7 @@ the number of threads can't change a bit.
 """
 
 from chainrule.kernels.dense import Path, newton_path, read_rows
+from chainrule.kernels.depth import matrix_depth, sum_depth
 from chainrule.kernels.pointwise import pointwise, two_labels
 from chainrule.kernels.reading import (
     BLOCK_ROWS,
@@ -31,9 +32,11 @@ __all__ = [
     "What",
     "descend",
     "kernel_name",
+    "matrix_depth",
     "newton_path",
     "pointwise",
     "read_rows",
+    "sum_depth",
     "thread_count",
     "two_labels",
     "useful_threads",

@@ -106,6 +106,10 @@ class Sums:
             squares=None if self.squares is None else factor * self.squares,
         )
 
+    def with_matrix(self, matrix: Matrix) -> Sums:
+        """Add a matrix that was made by itself."""
+        return replace(self, matrix=matrix)
+
     def plus(self, other: Sums) -> Sums:
         """Add the sums over other rows, of which the same was asked."""
         return replace(

@@ -57,7 +57,7 @@ def _curvature(task: Task, state: NewtonState) -> Curvature | None:
     """Give the run's last Hessian, where it is of all rows, in float64 and without a penalty."""
     proof, rows = state.reference.proof, task.problem.rows
     whole = state.reference.z is None and not task.problem.options.alpha and not np.any(state.on.alpha)
-    if not whole or proof.eta > 10.0 * correlation_tolerance(rows.n_features, rows.n_rows):
+    if not whole or state.is_separating or proof.eta > 10.0 * correlation_tolerance(rows.n_features, rows.n_rows):
         return None
     matrix = proof.matrix
     if not state.on.fit_intercept:

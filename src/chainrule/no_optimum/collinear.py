@@ -167,7 +167,10 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
     rows, options, pivots = task.problem.rows, task.problem.options, np.sort(collinear.pivots)
     moments = data.moments(correlations=False)
     holds = collinear.holds
-    found = _returned(task, state, moments, collinear)
+    found = _returned(task, state, moments, collinear, shorten=holds)
+    if found is None and holds and not collinear.exact:
+        # The relations hold up to rounding, and so much is too much here: the model without their columns.
+        holds, found = False, _returned(task, state, moments, collinear, shorten=False)
     if found is None:
         return None
     state, proven, w_fit, b_fit, w_user = found
@@ -218,14 +221,14 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
 
 
 def _returned(
-    task: Task, state: NewtonState, moments: Moments, collinear: Collinearity
+    task: Task, state: NewtonState, moments: Moments, collinear: Collinearity, *, shorten: bool
 ) -> tuple[NewtonState, Bound, Vector, float, Vector] | None:
-    """Find the point to return, of least norm along the relations where they hold, as `_certifiable` gives it.
+    """Find the point to return, of least norm along the relations where asked for, as `_certifiable` gives it.
 
     So large a tol may have ended the run before anything can be proven: a few steps more.
     """
     for _ in range(1 if state.is_separating else MORE_STEPS):
-        w, b = _shorter(task, state, moments, collinear) if collinear.holds else (state.w, state.b)
+        w, b = _shorter(task, state, moments, collinear) if shorten else (state.w, state.b)
         found = _certifiable(task, state, moments, w, b, collinear)
         if found is not None:
             return found
@@ -314,11 +317,15 @@ def _reach(
         constant[r] = relation.constant - float(units.center[at] @ c)
         magnitude[r] = abs(relation.constant) + float(np.abs(units.center[at]) @ np.abs(c))
     weight = np.where(M > 0.0, M, 1.0)[:, np.newaxis]
-    size = np.sqrt(np.square(V * weight).sum(axis=0))
-    t = np.linalg.lstsq(V * weight / size, d * weight[:, 0], rcond=None)[0] / size
+    size = np.abs(V * weight).max(axis=0)  # whose squares might vanish, or overflow
+    if not (np.isfinite(size).all() and size.min() > 0.0):
+        return float(M @ np.abs(d)) + abs(d_b)
+    with np.errstate(over="ignore"):
+        t = np.linalg.lstsq(V * weight / size, d * weight[:, 0], rcond=None)[0] / size
     left = np.abs(d - V @ t) + 2.0 * (k + 4) * UNIT * (np.abs(d) + np.abs(V) @ np.abs(t))
     offset = abs(float(constant @ t) + d_b) + 2.0 * (n + k + 8) * UNIT * (float(magnitude @ np.abs(t)) + abs(d_b))
-    return float(np.abs(t) @ residual) + offset + float(M @ left)
+    reach = float(np.abs(t) @ residual) + offset + float(M @ left)
+    return reach if math.isfinite(reach) else math.inf
 
 
 def _residual(relation: Relation, moments: Moments, centred: bool) -> float:

@@ -4,7 +4,9 @@ One class a storage.
 """
 
 from chainrule.rows.base import MAX_MATRIX_COLUMNS, Rows
+from chainrule.rows.csr import CsrRows
 from chainrule.rows.dense import DenseRows
+from chainrule.rows.spread import spread_rows
 from chainrule.rows.units import Moments, Units, power_of_two
 
-__all__ = ["MAX_MATRIX_COLUMNS", "DenseRows", "Moments", "Rows", "Units", "power_of_two"]
+__all__ = ["MAX_MATRIX_COLUMNS", "CsrRows", "DenseRows", "Moments", "Rows", "Units", "power_of_two", "spread_rows"]

@@ -123,6 +123,21 @@ class Rows(ABC):
 
     @property
     @abstractmethod
+    def sum_depth(self) -> float:
+        """Roundings that a term of a read's sum goes through: d."""
+
+    @property
+    @abstractmethod
+    def matrix_depth(self) -> float:
+        """Roundings that a term of the Hessian's sum goes through: N."""
+
+    @property
+    def terms(self) -> int:
+        """Products in a row's z, at most."""
+        return self.n_features
+
+    @property
+    @abstractmethod
     def data(self) -> object:
         """What the user handed over: the same object, the same data."""
 
@@ -130,6 +145,10 @@ class Rows(ABC):
     def unit(self) -> float:
         """Unit roundoff of the data: of float32 2^-24."""
         return 2.0**-53
+
+    @abstractmethod
+    def guess_units(self, centred: bool) -> Units:
+        """Units for arithmetic, with scales that are powers of two: columns less about their mean, where that is no copy."""
 
     @abstractmethod
     def moments(self, correlations: bool = True) -> Moments:

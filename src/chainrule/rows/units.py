@@ -58,6 +58,21 @@ class Moments:
     weight: float
 
 
+def units_of(x: Matrix, centred: bool) -> Units:
+    """Units of columns less about their mean, over a power of two near their deviation, from some rows (k, n), overwritten."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    size = np.maximum(high, -low)
+    p = power_of_two(size)  # squares of what is seen neither overflow nor vanish
+    x *= p
+    center = np.add.reduce(x, axis=0) / len(x)
+    # A column that seems constant is centred exactly: the mean's rounding is no deviation.
+    center = np.where(low == high, x[0], center)
+    x -= center
+    sd = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) / p
+    scale = 1.0 / power_of_two(np.where(sd > 0, sd, np.where(size > 0, size, 1.0)))
+    return Units(center / p if centred else np.zeros(x.shape[1]), scale)
+
+
 def power_of_two(size: Vector) -> Vector:
     """For each positive size the power of two p with size p in [1, 2); 1 for 0; p itself stays a normal number."""
     exponent = np.clip(np.frexp(size)[1] - 1, -1000, 1000)

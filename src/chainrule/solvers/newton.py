@@ -13,7 +13,7 @@ from chainrule.certificate.bounds import Bound
 from chainrule.certificate.rounding import objective_rounding
 from chainrule.kernels import pointwise
 from chainrule.objective import Evaluation, Objective
-from chainrule.sampling import spread_rows
+from chainrule.rows import spread_rows
 from chainrule.solvers.loop import Start, State
 from chainrule.solvers.proof import Reference, depth_of, norm_weights, own
 

@@ -15,10 +15,8 @@ from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import (
     gradient_rounding,
     hessian_eta,
-    matrix_depth,
     norm_of_z_rounding,
     reach_bound,
-    sum_depth,
     z_rounding,
 )
 from chainrule.certificate.wide import bound_by_gradient
@@ -65,7 +63,7 @@ class Reference:
         """Factor what was evaluated with `norm_weights(on, before)`; z of the rows."""
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
-        depth = matrix_depth(on.n_rows) + weighting_depth(on)
+        depth = on.matrix_depth + weighting_depth(on)
         eta = hessian_eta(on.n_features, depth, FLOAT32_BLOCK if evaluation.float32 else None)
         proof = Factor.of(own_matrix(on, evaluation.lower), eta)
         is_same = evaluation.lower is evaluation.hessian
@@ -240,13 +238,13 @@ class Reference:
 
 def depth_of(on: Objective) -> float:
     """Depth of the sums over an objective's rows, of the loss and the gradient."""
-    return sum_depth(on.n_rows) + weighting_depth(on)
+    return on.sum_depth + weighting_depth(on)
 
 
 def weighting_depth(on: Objective) -> float:
     """Say what the weights add to a depth where they have a sum of their own, S, that has rounded."""
     weighted = on.rows.s is not None or len(on.strata) > 1 or on.strata[0].multiplier != 1.0
-    return sum_depth(on.n_rows) if weighted else 0.0
+    return on.sum_depth if weighted else 0.0
 
 
 def norm_weights(on: Objective, reference: Reference | None) -> Vector:
