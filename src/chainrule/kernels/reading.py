@@ -124,6 +124,28 @@ class Sums:
         )
 
 
+@dataclass(frozen=True)
+class Secant:
+    """What one read gives at rows' z that are kept, and along a direction v: sums over the rows, in the units of the view.
+
+    loss, correct, weight : of z, as of `Sums`.
+    gradient : sum s dL_dz(z) x~, (n + 1,), the bias last.
+    change : sum s (dL_dz(z + u) - dL_dz(z)) x~, (n + 1,), with u = x~.v.
+    curvature : sum s h x~, (n + 1,), with h = g (1 - g) at z: its last element is sum s h.
+    diagonal : sum s h x~^2, (n + 1,).
+    norm : the largest sum_j x_j^2 of a row of positive weight, the bias not among them.
+    """
+
+    loss: float
+    correct: float
+    weight: float
+    gradient: Vector
+    change: Vector
+    curvature: Vector
+    diagonal: Vector
+    norm: float
+
+
 def kernel_name() -> str:
     """Name of the instruction set whose kernels run: CHAINRULE_KERNEL, or the best that the processor has."""
     try:
