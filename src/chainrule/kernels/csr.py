@@ -26,7 +26,7 @@ READS = What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS
 _WORTH_A_THREAD = 50_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Csr:
     """Rows of n columns, of which those elements are stored that aren't 0 (stored zeros do no harm).
 
