@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 
 from chainrule.audit import MAX_HESSIAN_COLUMNS, Floor, audit
 from chainrule.certificate import Certificate
+from chainrule.designs import design_of
 from chainrule.errors import InputError
-from chainrule.inputs import check_start, check_weights, encode_labels, matrix, standardized_columns, strength, switch
+from chainrule.inputs import check_start, check_weights, encode_labels, standardized_columns, strength, switch
 from chainrule.optimize import prepare
 from chainrule.problem import Options, Problem
-from chainrule.rows import DenseRows
 
 SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of our own would
 
@@ -74,21 +74,22 @@ def certify(
     'bound'
     """
     started = time.perf_counter()
-    X, names, _ = matrix(X, feature_names)
-    codes, _ = encode_labels(y, len(X))
+    design = design_of(X, feature_names)
+    n, m = len(design.names), design.n_rows
+    codes, _ = encode_labels(y, m)
     s = check_weights(sample_weight, codes)
     with_intercept = switch("fit_intercept", fit_intercept)
-    w, b = _point(coef, intercept, X.shape[1], with_intercept)
+    w, b = _point(coef, intercept, n, with_intercept)
     options = Options(
-        alpha=strength(alpha, C, float(len(X)) if s is None else float(s.sum())),
+        alpha=strength(alpha, C, float(m) if s is None else float(s.sum())),
         fit_intercept=with_intercept,
-        tol=min(1e-8, 1e-6 / len(X)),
+        tol=min(1e-8, 1e-6 / m),
         max_reads=None,
         learning_rate=None,
         callbacks=(),
     )
-    columns, scaled = standardized_columns(standardize, X.shape[1], with_intercept)
-    problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, (w, b), scaled)
+    columns, scaled = standardized_columns(standardize, n, with_intercept)
+    problem = Problem(design.rows(codes, s, n_threads), options, columns, (w, b), scaled)
     task = prepare(problem, started)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
@@ -98,7 +99,7 @@ def certify(
     if not np.isfinite(certificate.objective):
         problem.rows.refuse_non_finite()
         raise InputError(too_large)
-    if X.shape[1] > MAX_HESSIAN_COLUMNS or (certificate.proven and certificate.lower >= SHARP * certificate.gap):
+    if n > MAX_HESSIAN_COLUMNS or (certificate.proven and certificate.lower >= SHARP * certificate.gap):
         return certificate
     floor = Floor.of(replace(problem, rows=problem.rows.beside()), started)
     return audit(task, floor, w, b)

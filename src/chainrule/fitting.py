@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.designs import design_of
 from chainrule.errors import InputError, warn
 from chainrule.inputs import (
     check_start,
     check_weights,
     encode_labels,
-    matrix,
     number,
     seed_number,
     standardized_columns,
@@ -28,8 +29,13 @@ from chainrule.solvers import Callback
 
 Vector = NDArray[np.float64]
 
-METHODS = ("gradient-descent", "newton", "sgd")
+METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
+MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
+CG_COLUMNS = {
+    "dense": 1000,
+    "sparse": 300,
+}  # from here on a Hessian and its factor take longer than the reads that they save
 
 
 def fit(
@@ -59,7 +65,8 @@ def fit(
     Parameters
     ----------
     X : (m, n) array
-        Float64 and float32 are used where they lie, in any memory order; others are converted, and the copy counted.
+        Float64 and float32 are used where they lie, in any memory order; others are converted, and the copy counted. A SciPy
+        matrix or array in CSR form is used where it lies too (int32 or int64 indices); other forms are converted once.
     y : (m,) array
         Two labels of any kind; y = 1 is the second in sorted order.
     sample_weight : (m,) array, optional
@@ -70,8 +77,9 @@ def fit(
         False keeps b = 0.
     method : str
         "newton": a few reads to the optimum. "gradient-descent": the article's updates, each of them recorded. "sgd":
-        stochastic gradient descent, an update for each mini-batch of rows. "auto": newton; gradient descent where a
-        learning_rate is given; sgd where batch_size, schedule or resume is.
+        stochastic gradient descent, an update for each mini-batch of rows. "newton-cg": without a Hessian, for many columns
+        and a penalty: a read a step. "auto": newton, or newton-cg; gradient descent where a learning_rate is given; sgd where
+        batch_size, schedule or resume is.
     tol : float, optional
         Stop when F - F* is proven to be at most this, in nats per unit of weight; the default is the smaller of 1e-8 and
         1e-6/m, which leaves no coefficient further from the optimum than about 0.0015 of its standard error.
@@ -127,29 +135,32 @@ def fit(
     try:
         started = time.perf_counter()
         kernel = kernel_name()
-        X, names, copies = matrix(X, feature_names)
-        codes, classes = encode_labels(y, len(X))
+        design = design_of(X, feature_names)
+        n = len(design.names)
+        codes, classes = encode_labels(y, design.n_rows)
         s = check_weights(sample_weight, codes)
         rate = _learning_rate(learning_rate)
-        chosen, why = choose_method(method, X.shape[1], rate is not None, _of_batches(batch_size, schedule, resume))
+        alpha = number("alpha", alpha, low=0.0)
+        shape = Shape(design.n_rows, n, design.is_dense, alpha > 0.0)
+        chosen, why = choose_method(method, shape, rate is not None, _of_batches(batch_size, schedule, resume))
         options = Options(
-            alpha=number("alpha", alpha, low=0.0),
+            alpha=alpha,
             fit_intercept=switch("fit_intercept", fit_intercept),
-            tol=min(1e-8, 1e-6 / len(X)) if tol is None else number("tol", tol, low=0.0),
+            tol=min(1e-8, 1e-6 / design.n_rows) if tol is None else number("tol", tol, low=0.0),
             max_reads=_epochs(max_reads),
             learning_rate=rate,
             callbacks=_callbacks(callbacks),
             batches=_batches(batch_size, schedule, seed) if chosen == "sgd" else None,
             resume=_resumed(resume, classes, {"w0": w0, "b0": b0}),
         )
-        start = check_start(w0, b0, X.shape[1], options.fit_intercept)
-        columns, scaled = standardized_columns(standardize, X.shape[1], options.fit_intercept)
-        problem = Problem(DenseRows(X, codes, s, names, n_threads), options, columns, start, scaled)
+        start = check_start(w0, b0, n, options.fit_intercept)
+        columns, scaled = standardized_columns(standardize, n, options.fit_intercept)
+        problem = Problem(design.rows(codes, s, n_threads), options, columns, start, scaled)
         loading = time.perf_counter()
-        run = _run(chosen)
+        run = _run(chosen, shape)
         started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
         ending = run(problem, started)
-        result = _result(problem, ending, (chosen, why), classes, copies, kernel, started)
+        result = _result(problem, ending, (chosen, why), classes, design.copies, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
@@ -224,12 +235,20 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
     return line + returned if ending.certificate.kind == "ridge" or ending.objective is not None else line
 
 
-def _run(method: str) -> Method:
-    """Load a method: both bring SciPy, which `import chainrule` does without."""
+def _run(method: str, shape: Shape) -> Method:
+    """Load a method: they bring SciPy, which `import chainrule` does without."""
+    if method == "newton" and shape.is_wide:
+        from chainrule.conjugate import optimize_in_row_space
+
+        return optimize_in_row_space
     if method == "newton":
         from chainrule.audit import optimum
 
         return optimum
+    if method == "newton-cg":
+        from chainrule.conjugate import optimize_by_products
+
+        return optimize_by_products
     if method == "sgd":
         from chainrule.stochastic import descend_by_batches
 
@@ -239,17 +258,32 @@ def _run(method: str) -> Method:
     return descend
 
 
-def choose_method(method: str, n: int, has_rate: bool, of_batches: str = "") -> tuple[str, str]:
-    """Give the method for n columns, and why.
+@dataclass(frozen=True)
+class Shape:
+    """What the choice of a method goes by: m rows, n coefficients, dense or not, with a penalty or without."""
+
+    m: int
+    n: int
+    is_dense: bool
+    has_penalty: bool
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the optimum is a combination of rows that are fewer than the columns, and few."""
+        return self.is_dense and self.has_penalty and self.m < self.n and self.m <= MAX_ROW_SPACE
+
+
+def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "") -> tuple[str, str]:
+    """Give the method for such data, and why.
 
     has_rate: a learning rate was given. of_batches: the option given that only sgd has, or "".
     """
     if not isinstance(method, str) or method not in ("auto", *METHODS):
         raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, METHODS))}, not {method!r}")
     if method != "auto":
-        if method == "newton" and has_rate:
+        if method in ("newton", "newton-cg") and has_rate:
             raise InputError(
-                "method='newton' has no learning rate: leave learning_rate out, or take 'gradient-descent'"
+                f"method={method!r} has no learning rate: leave learning_rate out, or take 'gradient-descent'"
             )
         if of_batches and method != "sgd":
             raise InputError(f"method={method!r} has no {of_batches}: leave {of_batches} out, or take 'sgd'")
@@ -258,8 +292,21 @@ def choose_method(method: str, n: int, has_rate: bool, of_batches: str = "") -> 
         return "sgd", f"{of_batches} was given, which only stochastic gradient descent has"
     if has_rate:
         return "gradient-descent", "a learning rate was given, which only gradient descent has"
-    if n > MAX_NEWTON_COLUMNS:
+    n, kind = shape.n, "dense" if shape.is_dense else "sparse"
+    if shape.is_wide:
+        return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
+    if shape.has_penalty and n > CG_COLUMNS[kind]:
+        return (
+            "newton-cg",
+            f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
+        )
+    if n > MAX_NEWTON_COLUMNS and shape.is_dense:
         return "gradient-descent", f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
+    if n > MAX_NEWTON_COLUMNS:
+        raise InputError(
+            f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB, and without a penalty nothing else proves an "
+            "optimum: give alpha, e.g. 1/m"
+        )
     return "newton", "the certified optimum in the fewest reads"
 
 

@@ -20,8 +20,6 @@ def matrix(
 ) -> tuple[NDArray[np.floating], tuple[str, ...], int]:
     """X as a 2-D float64 or float32 array, its columns' names, and how many copies that took (0 or 1)."""
     columns = getattr(X, "columns", None)
-    if hasattr(X, "toarray"):
-        raise InputError("X is sparse: hand over a dense array (X.toarray()) for now")
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise InputError("X has masked elements: fill them in, or drop their rows")
     try:
@@ -41,9 +39,9 @@ def matrix(
     m, n = array.shape
     if m < least_rows or n < 1:
         raise InputError(
-            f"X has {_counted(m, 'row')} and {_counted(n, 'column')}: a fit needs two rows and one column at least"
+            f"X has {counted(m, 'row')} and {counted(n, 'column')}: a fit needs two rows and one column at least"
         )
-    return array, _names(feature_names if feature_names is not None else columns, n), copies
+    return array, column_names(feature_names if feature_names is not None else columns, n), copies
 
 
 def _as_numbers(array: NDArray[Any]) -> NDArray[np.float64]:
@@ -65,11 +63,13 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
     return rows is None or not np.may_share_memory(np.asarray(rows[:1]), array)
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _names(given: Any, n: int) -> tuple[str, ...]:
+def column_names(given: Any, n: int) -> tuple[str, ...]:
+    """Check the names of n columns; x1, x2, ... where none are given."""
     if given is None:
         return tuple(f"x{j + 1}" for j in range(n))
     if isinstance(given, str) or not hasattr(given, "__len__"):
@@ -77,7 +77,7 @@ def _names(given: Any, n: int) -> tuple[str, ...]:
     names = tuple(str(name) for name in given)
     if len(names) != n:
         raise InputError(
-            f"feature_names has {_counted(len(names), 'name')}, X has {_counted(n, 'column')}: give one a column"
+            f"feature_names has {counted(len(names), 'name')}, X has {counted(n, 'column')}: give one a column"
         )
     return names
 
@@ -111,7 +111,7 @@ def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, A
     if len(labels) != 2:
         shown = ", ".join(repr(label) for label in plain[:5]) + (", ..." if len(labels) > 5 else "")
         raise InputError(
-            f"{_kind(labels)}y has {_counted(len(labels), 'label')} ({shown}) and a fit needs two: give rows of two classes"
+            f"{_kind(labels)}y has {counted(len(labels), 'label')} ({shown}) and a fit needs two: give rows of two classes"
         )
     return np.ascontiguousarray(array == labels[1], dtype=np.uint8), (plain[0], plain[1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import Batches, Path, What
+from chainrule.kernels import Along, Batches, Feasible, Path, Secant, What, along, feasible, pointwise
 from chainrule.penalties import PENALTIES
-from chainrule.rows import DenseRows, Rows
+from chainrule.rows import DenseRows, Rows, spread_rows
 from chainrule.sampling import Stratum, sample
 
 Vector = NDArray[np.float64]
@@ -289,6 +290,44 @@ class Objective:
         ridge = self.ridge + self.sample_ridge
         matrix[np.diag_indices(len(columns))] += ridge[columns]
         return matrix
+
+    # --- along a direction, from z that are kept: all rows, no sample ------------------------------------------------
+
+    @property
+    def base_log_odds(self) -> float:
+        """Best b where w is 0: the log-odds of the classes' weights."""
+        rows = self.rows
+        ones = float(np.count_nonzero(rows.y)) if rows.s is None else float(rows.s[rows.y == 1].sum())
+        return math.log(ones) - math.log(self.weight - ones)
+
+    def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
+        """Read all rows along v (n + 1,) from z (m,): sums over the rows (`kernels.Secant`), and u (m,) filled with x~.v."""
+        return self.rows.secant(z, v, u)
+
+    def along(self, z: Vector, u: Vector, t: float, shift: float) -> Along:
+        """Add the loss and its derivatives in (t, shift) at z + t u + shift: no read."""
+        return along(z, u, self.rows.y, self.rows.s, t, shift, threads=self.rows.threads)
+
+    def feasible(self, z: Vector, u: Vector, t: float, shift: float, pull: float) -> Feasible:
+        """Go to z + t u + shift, in place, and take in what the dual point there is worth (`kernels.feasible`): no read."""
+        return feasible(z, u, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
+
+    @property
+    def has_block(self) -> bool:
+        """Whether some columns weigh so much more than others that the Hessian's block of them tells the most."""
+        return not isinstance(self.rows, DenseRows)
+
+    def centred_block(self, z: Vector, columns: NDArray[np.int64], size: int) -> Matrix:
+        """Hessian of w over some columns (k,) with b at its optimum, (k, k), from about `size` rows spread over the data."""
+        places = spread_rows(self.n_rows, size) if size < self.n_rows else np.arange(self.n_rows)
+        part = self.rows.take(places)
+        h = pointwise(z[places], part.y)[2]
+        matrix = part.gram(h, columns) / (len(places) if part.s is None else float(part.s.sum()))
+        block = matrix[:-1, :-1]
+        if self.fit_intercept and matrix[-1, -1] > 0.0:
+            block = block - np.outer(matrix[-1, :-1], matrix[-1, :-1]) / matrix[-1, -1]
+        block[np.diag_indices(len(columns))] += self.ridge[columns]
+        return np.asarray(block)
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
         """Strata, and where their rows are among all that are read."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels import Sums, View, What
+from chainrule.kernels import Secant, Sums, View, What
 from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two
 
 # Up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations.
@@ -88,6 +88,10 @@ class Rows(ABC):
 
         t (m,), optional: filled with x~.v.
         """
+
+    @abstractmethod
+    def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
+        """Read along v (n + 1,) from given z (m,), in the fit's units; u (m,) is filled with x~.v; one read."""
 
     @abstractmethod
     def diagonal(self, h: Vector) -> Vector:

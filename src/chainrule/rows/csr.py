@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels import Sums, What, thread_count
+from chainrule.kernels import Secant, Sums, What, thread_count
 from chainrule.kernels import csr as core
 from chainrule.rows.base import Rows
 from chainrule.rows.units import Matrix, Moments, Units, Vector
@@ -137,6 +137,11 @@ class CsrRows(Rows):
         """Add s h (x~.v) x~ over the rows, (n + 1,); t (m,) is filled with x~.v; one read."""
         self.count_read()
         return core.product(self.csr, h, v, t=t, **self._at)
+
+    def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
+        """Read along v (n + 1,) from given z (m,); u (m,) is filled with x~.v; one read."""
+        self.count_read()
+        return core.secant(self.csr, z, v, y=self.y, u=u, **self._at)
 
     def diagonal(self, h: Vector) -> Vector:
         """Add s h x~^2 over the rows, (n + 1,); one read."""

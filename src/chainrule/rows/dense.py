@@ -14,6 +14,7 @@ from chainrule.errors import InputError
 from chainrule.kernels import (
     Batches,
     Path,
+    Secant,
     Sums,
     View,
     What,
@@ -25,6 +26,7 @@ from chainrule.kernels import (
     thread_count,
     useful_threads,
 )
+from chainrule.kernels.dense import secant
 from chainrule.rows.base import Rows
 from chainrule.rows.spread import spread_rows
 from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
@@ -170,6 +172,18 @@ class DenseRows(Rows):
             self.X, What.PRODUCT, s=self.s, v=along, z=t, h=h, view=view, index=index, threads=self.threads
         )
         return np.append(sums.gradient / self._ratio, sums.bias)
+
+    def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
+        """Read along v (n + 1,) from given z (m,); u (m,) is filled with x~.v; one read."""
+        self.count_read()
+        ratio = np.append(self._ratio, 1.0)
+        view, index = self._view, self._index
+        found = secant(self.X, z, v / ratio, y=self.y, s=self.s, u=u, view=view, index=index, threads=self.threads)
+        if self._is_plain:
+            return found
+        size = replace(found, gradient=found.gradient / ratio, change=found.change / ratio)
+        scaled = replace(size, curvature=found.curvature / ratio, diagonal=found.diagonal / ratio**2)
+        return replace(scaled, norm=found.norm / float(self._ratio.min()) ** 2)
 
     def diagonal(self, h: Vector) -> Vector:
         """Add s h x~^2 over the rows, (n + 1,); one read."""

@@ -1,0 +1,74 @@
+"""What a user hands over as X, as rows: dense arrays and sparse matrices, where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import InputError
+from chainrule.inputs import column_names, counted, matrix
+from chainrule.kernels.csr import Csr
+from chainrule.rows import CsrRows, DenseRows, Rows
+
+Vector = NDArray[np.float64]
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Design:
+    """X, checked: so many rows, one name a coefficient, how often it was copied; `rows` puts labels and weights beside it."""
+
+    n_rows: int
+    names: tuple[str, ...]
+    copies: int
+    is_dense: bool
+    rows: Callable[[Labels, Vector | None, int | None], Rows]
+
+
+def design_of(X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2) -> Design:
+    """Take X as it is handed over; raises InputError where it can't be used."""
+    if hasattr(X, "tocsr"):
+        return _sparse(X, feature_names, least_rows)
+    array, names, copies = matrix(X, feature_names, least_rows)
+    return Design(len(array), names, copies, True, lambda y, s, threads: DenseRows(array, y, s, names, threads))
+
+
+def _sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int) -> Design:
+    """See a SciPy matrix or array as CSR; every other form is converted once, and so are rows that name a column twice."""
+    if X.ndim != 2:
+        raise InputError(f"X must have two dimensions, rows and columns, not {X.ndim}")
+    m, n = (int(side) for side in X.shape)
+    if m < least_rows or n < 1:
+        raise InputError(
+            f"X has {counted(m, 'row')} and {counted(n, 'column')}: a fit needs two rows and one column at least"
+        )
+    names = column_names(feature_names, n)
+    form, origin, copies = X.format, "", 0
+    if form != "csr":
+        X, origin, copies = X.tocsr(), f"converted from {form.upper()}", 1
+    if X.dtype not in (np.float64, np.float32) or not X.dtype.isnative:
+        if X.dtype.kind not in "biuf":
+            raise InputError(f"X must hold numbers, not {X.dtype}")
+        X, copies = X.astype(np.float64), 1
+    data = _csr_of(X)
+    if data.duplicates:
+        X = X.copy()
+        X.sum_duplicates()
+        data, copies = _csr_of(X), 1
+    return Design(m, names, copies, False, lambda y, s, threads: CsrRows(data, y, s, names, threads, origin))
+
+
+def _csr_of(X: Any) -> Csr:
+    parts = (np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr))
+    data, indices, indptr = (
+        part if part.dtype.isnative else part.astype(part.dtype.newbyteorder("=")) for part in parts
+    )
+    end = int(indptr[-1])  # SciPy allows more room than there are elements
+    try:
+        return Csr(data[:end], indices[:end], indptr, int(X.shape[1]))
+    except InputError as error:
+        raise InputError(f"X is no valid CSR matrix: {error}") from None

@@ -1,0 +1,314 @@
+"""Conjugate directions for many columns: one read a step, and a proof from the same read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Bound, bound_by_dual
+from chainrule.certificate.rounding import UNIT
+from chainrule.kernels import Feasible, Secant
+from chainrule.objective import Evaluation, Objective
+from chainrule.solvers.loop import Start, State
+from chainrule.solvers.preconditioner import Preconditioner
+
+Vector = NDArray[np.float64]
+
+PAIRS = 6  # of the last steps, that the direction is made with
+REFRESH = (1, 4, 12)  # steps after which the preconditioner is made anew, where the curvature is
+MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
+ENOUGH = 1e-3  # squared decrement of the line search over that of its first step
+OUTWARD = 1.0 + 1e-12
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where the line search ended: F and its loss at z + t u + shift."""
+
+    t: float
+    shift: float
+    objective: float
+
+
+@dataclass(frozen=True)
+class CGState(State):
+    """Where the method stands.
+
+    z : (m,) of the rows, kept up by the steps; overwritten by the next. residual : gradient of F over w with b at its optimum,
+    exact where a read has just shown it, else as the last read's secant predicts it. pairs : (step, change of the residual).
+    bound : what is proven. drift : how far z may be from that of (w, b), in the largest row. steps : how many were made.
+    """
+
+    z: Vector
+    residual: Vector
+    pairs: tuple[tuple[Vector, Vector], ...]
+    preconditioner: Preconditioner
+    bound: Bound | None
+    drift: float
+    largest: float
+    center: Vector
+    reach: float
+    steps: int
+
+    @property
+    def gap(self) -> float:
+        """Proven bound on F - F*."""
+        return math.inf if self.bound is None else self.bound.gap
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the bound is as small as rounding allows."""
+        return self.bound is not None and self.gap <= 4.0 * self.bound.noise
+
+    def reached(self, tol: float) -> bool:
+        """Whether the bound is at most tol, or as small as rounding allows."""
+        return self.gap <= tol or self.is_noise
+
+
+@dataclass(frozen=True)
+class NewtonCG:
+    """Quasi-Newton steps on conjugate directions, for a penalty alpha > 0 and any number of columns.
+
+    A step makes one read. Along v, the L-BFGS direction (Nocedal and Wright 2006, algorithm 7.4) over a preconditioner, it
+    gives u = x~.v of every row, the gradient at z, and the gradient's change from z to z + u. With these z is moved to the
+    minimum over (t, shift of b) without a read, the next gradient is predicted, and p = g(z) + t (g(z + u) - g(z)), made
+    feasible, is a point of the dual problem that bounds F - F* (`certificate.bound_by_dual`): the direction's residual and the
+    divergence of p from the new g shrink together. Columns count as centred on their means under the curvature, since b is at
+    its optimum at each step.
+
+    Parameters
+    ----------
+    w0, b0
+        The start, in the fit's units.
+    """
+
+    w0: Vector
+    b0: float
+
+    def init(self, objective: Objective) -> Start[CGState]:
+        """Evaluate the start; without one, at w = 0 and its best b."""
+        on, w, b = objective, self.w0, self.b0
+        if w.any() or b or not on.fit_intercept:
+            z = on.rows.scores(w, b)
+        else:
+            b = on.base_log_odds
+            z = np.full(on.n_rows, b)
+        read = on.secant(z, np.zeros(on.n_features + 1), np.empty(on.n_rows))
+        center = _center(on, read)
+        residual = _centred(read.gradient, center) / on.weight + on.ridge * w
+        largest = float(np.abs(z).max(where=on.rows.is_kept, initial=0.0))
+        reach = math.sqrt(read.norm) * OUTWARD
+        drift = (on.rows.terms + 4) * UNIT * (reach * _length(w) + abs(b))
+        made = Preconditioner.of(on, read, center, z)
+        evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
+        state = CGState(w, b, evaluation, z, residual, (), made, None, drift, largest, center, reach, 0)
+        return Start(replace(state, bound=_bound_at(on, state, read)))
+
+    def step(self, objective: Objective, state: CGState) -> CGState:
+        """One read along the next direction, and what follows from it."""
+        on = objective
+        v_w = -_direction(state)
+        v = np.append(v_w, -float(state.center @ v_w) if on.fit_intercept else 0.0)
+        u = np.empty(on.n_rows)
+        read = on.secant(state.z, v, u)
+        center = _center(on, read)
+        exact = _centred(read.gradient, center) / on.weight + on.ridge * state.w
+        change = _centred(read.change, center) / on.weight + on.ridge * v_w
+        slope = float(exact @ v_w)
+        if not slope < 0.0 or not np.isfinite(change).all():
+            # The predicted gradient misled: from the exact one.
+            made = state.preconditioner if state.pairs else Preconditioner.of(on, read, center, state.z)
+            return replace(state, residual=exact, pairs=(), preconditioner=made, center=center, steps=state.steps + 1)
+        line = _search(on, state, v, u)
+        return self._moved(on, state, v, u, read, center, exact, change, line)
+
+    def _moved(
+        self,
+        on: Objective,
+        state: CGState,
+        v: Vector,
+        u: Vector,
+        read: Secant,
+        center: Vector,
+        exact: Vector,
+        change: Vector,
+        line: Line,
+    ) -> CGState:
+        """Go where the line search ended, and prove what can be proven there."""
+        t, v_w = line.t, v[:-1]
+        w, b = state.w + t * v_w, state.b + t * float(v[-1]) + line.shift
+        steps = state.steps + 1
+        made = state.preconditioner
+        if steps in REFRESH:
+            made = Preconditioner.of(on, read, center, state.z)
+        gradient = read.gradient + t * read.change
+        curvature = float(read.curvature[-1])
+        pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
+        found = on.feasible(state.z, u, t, line.shift, pull)
+        error = (on.rows.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
+        error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(line.shift) + abs(b))
+        drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
+        rho = (gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * w
+        bound = _proven(on, state.reach, rho, found, read, w, drift, (t, pull))
+        residual = exact + t * change
+        pairs = state.pairs
+        if float(v_w @ change) > 0.0:
+            pairs = (*pairs, (v_w, change))[-PAIRS:]
+        evaluation = _evaluation(on, found.loss, found.correct, w, residual, gradient)
+        return CGState(
+            w,
+            b,
+            evaluation,
+            state.z,
+            residual,
+            pairs,
+            made,
+            bound,
+            drift,
+            found.largest,
+            center,
+            state.reach,
+            steps,
+        )
+
+
+def _bound_at(on: Objective, state: CGState, read: Secant) -> Bound:
+    """Bound F - F* at a point whose gradient was read: the dual point is g, made feasible."""
+    curvature = float(read.curvature[-1])
+    pull = float(read.gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
+    found = on.feasible(state.z, np.zeros(on.n_rows), 0.0, 0.0, pull)
+    rho = (read.gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * state.w
+    return _proven(on, state.reach, rho, found, read, state.w, state.drift, (0.0, pull))
+
+
+def _center(on: Objective, read: Secant) -> Vector:
+    """Means of the columns under the curvature: what centres them for w while b is at its optimum."""
+    weight = float(read.curvature[-1])
+    return read.curvature[:-1] / weight if on.fit_intercept and weight > 0.0 else np.zeros(on.n_features)
+
+
+def _centred(sums: Vector, center: Vector) -> Vector:
+    return np.asarray(sums[:-1] - center * sums[-1])
+
+
+def _length(v: Vector) -> float:
+    return math.sqrt(float(v @ v)) * OUTWARD
+
+
+def _direction(state: CGState) -> Vector:
+    """H^-1 residual, by the pairs over the preconditioner (L-BFGS's two loops)."""
+    q, weights = state.residual.copy(), []
+    for step, change in reversed(state.pairs):
+        weights.append(float(step @ q) / float(step @ change))
+        q -= weights[-1] * change
+    direction = state.preconditioner.solve(q)
+    if state.pairs:
+        step, change = state.pairs[-1]
+        direction *= float(step @ change) / float(change @ state.preconditioner.solve(change))
+    for (step, change), weight in zip(state.pairs, reversed(weights), strict=True):
+        direction += (weight - float(change @ direction) / float(step @ change)) * step
+    return direction
+
+
+def _evaluation(
+    on: Objective, loss: float, correct: float, w: Vector, residual: Vector, gradient: Vector
+) -> Evaluation:
+    grad_b = float(gradient[-1]) / on.weight if on.fit_intercept else 0.0
+    value = loss / on.weight
+    return Evaluation(
+        objective=value + on.penalty.value(w, on.alpha),
+        loss=value,
+        accuracy=correct / on.weight,
+        grad_w=residual.copy(),
+        grad_b=grad_b,
+        grad_norm=max(float(np.abs(residual / on.column_scale).max(initial=0.0)), abs(grad_b)),
+    )
+
+
+def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
+    """Minimise F over (t, shift) on z + t u + shift: Newton's method with halving, no read."""
+    w, v_w = state.w, v[:-1]
+    ww, wv, vv = (float(a @ (on.ridge * b)) for a, b in ((w, w), (w, v_w), (v_w, v_w)))
+
+    def value(loss: float, t: float) -> float:
+        return loss / on.weight + 0.5 * ww + t * wv + 0.5 * t * t * vv
+
+    t, shift, first = 1.0, 0.0, 0.0
+    at = on.along(state.z, u, t, shift)
+    best = value(at.loss, t)
+    start = state.evaluation.objective
+    for _ in range(MOST_SEARCHES):
+        if not best <= start:  # too far: Newton from there may be worse still
+            t, shift = 0.25 * t, 0.25 * shift
+            at = on.along(state.z, u, t, shift)
+            best = value(at.loss, t)
+            if t > 1e-12:
+                continue
+        slope_t, slope_b = at.slope_t / on.weight + wv + t * vv, at.slope_b / on.weight
+        tt, tb, bb = at.bend_tt / on.weight + vv, at.bend_tb / on.weight, at.bend_bb / on.weight
+        if not on.fit_intercept:
+            tb, bb, slope_b = 0.0, 1.0, 0.0
+        det = tt * bb - tb * tb
+        if not det > 0.0:
+            break
+        d_t, d_b = -(slope_t * bb - slope_b * tb) / det, -(slope_b * tt - slope_t * tb) / det
+        decrement = -(slope_t * d_t + slope_b * d_b)
+        first = max(first, decrement)
+        if decrement <= ENOUGH * first and decrement < first:
+            # The last step costs no pass: it squares what is left.
+            return Line(t + d_t, shift + d_b, best)
+        k = 1.0
+        while k > 1e-6:
+            trial = on.along(state.z, u, t + k * d_t, shift + k * d_b)
+            reached = value(trial.loss, t + k * d_t)
+            if reached <= best - 1e-4 * k * decrement + 4.0 * UNIT * abs(best):
+                break
+            k /= 2.0
+        else:
+            break
+        t, shift, at, best = t + k * d_t, shift + k * d_b, trial, reached
+    return Line(t, shift, best)
+
+
+def _proven(
+    on: Objective,
+    reach: float,
+    rho: Vector,
+    found: Feasible,
+    read: Secant,
+    w: Vector,
+    drift: float,
+    weights: tuple[float, float],
+) -> Bound:
+    """Bound F - F* by the dual point: |rho|^2/(2 alpha) and the divergence, with all that rounding and clipping may add.
+
+    Rounding: each of the sums that make rho adds terms of one row's d x, d = r + t e - pull h, of which the sizes are at most
+    (|r| + t |e| + pull h) |x|; by Cauchy-Schwarz over rows and columns the whole is at most u (depth + 24) times the root mean
+    squares of both. z at (w, b) is off by `drift`, and |d KL/dz| = |p - g|, with a second derivative of at most 1/4.
+    """
+    t, pull = abs(weights[0]), abs(weights[1])
+    S, alpha = on.weight, float(on.ridge.min())
+    r_rms = math.sqrt(min(1.0, read.loss / S)) + 2.0 * t + 0.25 * pull
+    depth = on.sum_depth + 24.0
+    rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * _length(on.ridge * w)
+    larger, imbalance, of_rounding = max(found.ones, found.zeros), 0.0, 0.0
+    if on.fit_intercept and larger > 0.0:
+        of_rounding = 2.0 * UNIT * depth
+        imbalance = abs(found.ones - found.zeros) / larger + of_rounding
+    kl = found.divergence / S
+    of_drift = drift * found.moved / S + 0.125 * drift * drift
+    bound = bound_by_dual(
+        rho,
+        kl,
+        alpha=alpha,
+        e_rho=rounding + reach * found.clipped / S,
+        e_kl=of_drift + 1e-12 * kl,
+        imbalance=imbalance,
+        pull=reach * larger / S,
+        loss=found.loss / S,
+    )
+    length = rounding + of_rounding * reach * larger / S
+    return replace(bound, noise=length * length / (2.0 * alpha) + of_drift + of_rounding * found.loss / S)

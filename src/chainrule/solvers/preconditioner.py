@@ -1,0 +1,60 @@
+"""What stands for the Hessian between two reads: its diagonal, and beside it the block of the heaviest columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from chainrule.blas import one_blas_thread
+from chainrule.kernels import Secant
+from chainrule.objective import Objective
+
+Vector = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+BLOCK = 500  # columns of the block: a Cholesky factor of some milliseconds
+BLOCK_SHARE = 16  # one in so many rows gives it
+LEAST_ROWS = 8192  # but no fewer than these, where there are
+LIFT = 1e-12  # of the block's diagonal
+
+
+@dataclass(frozen=True)
+class Preconditioner:
+    """M: columns as centred under the curvature; the Hessian's exact diagonal, and its block of some columns from a sample.
+
+    diagonal (n,). columns (k,) of the block, and its Cholesky factor; None without one.
+    """
+
+    diagonal: Vector
+    columns: Index
+    factor: tuple[NDArray[np.float64], bool] | None
+
+    @classmethod
+    def of(cls, on: Objective, read: Secant, center: Vector, z: Vector) -> Preconditioner:
+        """Make it of what a read gave, and of a sample's block where columns differ in weight."""
+        weight = on.weight
+        squares = read.diagonal[:-1] / weight
+        spread = np.maximum(squares - np.square(center) * read.curvature[-1] / weight, 0.0)
+        diagonal = spread + on.ridge
+        if not on.has_block:
+            return cls(diagonal, np.zeros(0, dtype=np.int64), None)
+        k = min(BLOCK, on.n_features)
+        columns = np.sort(np.argpartition(-squares, k - 1)[:k]) if k < on.n_features else np.arange(k)
+        block = on.centred_block(z, columns, max(on.n_rows // BLOCK_SHARE, LEAST_ROWS))
+        block[np.diag_indices(k)] *= 1.0 + LIFT
+        try:
+            with one_blas_thread(k):
+                factor = cho_factor(block, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            return cls(diagonal, np.zeros(0, dtype=np.int64), None)
+        return cls(diagonal, columns.astype(np.int64), factor)
+
+    def solve(self, r: Vector) -> Vector:
+        """M^-1 r, (n,)."""
+        v = r / self.diagonal
+        if self.factor is not None:
+            v[self.columns] = cho_solve(self.factor, r[self.columns], check_finite=False)
+        return v
