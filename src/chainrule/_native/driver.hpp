@@ -1,25 +1,11 @@
 // Blocks to threads, and their sums into one, in a tree that depends on the number of rows alone.
 #pragma once
 #include <functional>
-#include <new>
-#include <vector>
 
 #include "job.hpp"
+#include "tree.hpp"
 
 namespace chainrule {
-
-// Memory that begins with a cache line.
-template <typename T>
-struct Aligned {
-  using value_type = T;
-  Aligned() = default;
-  template <typename U>
-  Aligned(const Aligned<U>&) {}
-  T* allocate(std::size_t size) { return static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t{64})); }
-  void deallocate(T* memory, std::size_t) { ::operator delete(memory, std::align_val_t{64}); }
-  bool operator==(const Aligned&) const { return true; }
-};
-using Doubles = std::vector<double, Aligned<double>>;
 
 struct Reading {
   Doubles sums;    // as Layout says

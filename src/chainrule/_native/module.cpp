@@ -227,7 +227,8 @@ void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output
 
 }  // namespace
 
-void register_csr(nb::module_& module);  // in module_csr.cpp
+void register_csr(nb::module_& module);      // in module_csr.cpp
+void register_vectors(nb::module_& module);  // in module_vectors.cpp
 
 NB_MODULE(_core, module) {
   module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
@@ -244,6 +245,7 @@ NB_MODULE(_core, module) {
   module.def(
       "kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = nb::none());
   register_csr(module);
+  register_vectors(module);
   module.attr("BLOCK_ROWS") = chainrule::kBlockRows;
   module.attr("FLOAT32_BLOCK") = chainrule::kFloat32Block;
 }

@@ -1,0 +1,117 @@
+"""Passes over vectors of the rows that are kept between reads: z, and its change u along a direction.
+
+Both go over blocks of `BLOCK_ROWS` rows and add their sums in a fixed binary tree, as a read does: `sum_depth` holds, and
+the number of threads can't change a bit. Rows of weight 0 count nothing, whatever stands in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import _core
+from chainrule.errors import InputError
+from chainrule.kernels.reading import kernel_asked, useful_threads
+
+Vector = NDArray[np.float64]
+Labels = NDArray[np.uint8]
+
+# Numbers of a read that one row of a pass is worth, for the threads: three losses in place of products.
+_NUMBERS_A_ROW = 5
+
+
+@dataclass(frozen=True)
+class Along:
+    """Sums over the rows at z' = z + t u + shift, and how they change with t and with the shift (b).
+
+    loss : sum s l(z'), in nats.
+    slope_t, slope_b : its derivatives, sum s r u and sum s r, with r = dL_dz.
+    bend_tt, bend_tb, bend_bb : its second derivatives, sum s h u^2, sum s h u and sum s h, with h = g (1 - g).
+    """
+
+    loss: float
+    slope_t: float
+    slope_b: float
+    bend_tt: float
+    bend_tb: float
+    bend_bb: float
+
+
+@dataclass(frozen=True)
+class Feasible:
+    """A dual point p = y + d with p in [0, 1], and how far it is from g' = sigmoid(z'): sums over the rows.
+
+    loss, correct : sum s l(z'), in nats, and the weight of the rows whose class is that of z' (class 1 where z' > 0).
+    divergence : at least sum s KL(p || g'), in nats, but for rounding: 1e-12 of itself, and 2e-15 of `moved`. With c = p - g'
+        a row's is c^2/(2 g' (1 - g')), and |c|^3/2 more over the square of g' where c < 0, or of 1 - g'. inf where a part of
+        g' underflows and p's does not; it can be far too large where |c| is many times g' or 1 - g'.
+    clipped : sum s |d - d before it was clipped|.
+    ones, zeros : sum s |d| over the rows of y = 1 and over those of y = 0.
+    square : sum s d^2.
+    moved : sum s |c|.
+    largest : the largest |z'| of a row of positive weight, 0 without such a row.
+    """
+
+    loss: float
+    correct: float
+    divergence: float
+    clipped: float
+    ones: float
+    zeros: float
+    square: float
+    moved: float
+    largest: float
+
+
+def along(z: Vector, u: Vector, y: Labels, s: Vector | None, t: float, shift: float, *, threads: int = 1) -> Along:
+    """Sum the loss and its two derivatives over the rows at z' = z + t u + shift.
+
+    Parameters
+    ----------
+    z, u : (m,) float64, C-contiguous
+    y : (m,) uint8, 0 or 1
+    s : (m,) float64, optional
+        Weights.
+    threads : int
+        Changes no bit of the result.
+
+    Raises
+    ------
+    InputError
+        Where a vector has another length, type or layout.
+    """
+    _check(z, u, y, s)
+    return Along(*_core.along(z, u, y, s, t, shift, useful_threads((len(z), _NUMBERS_A_ROW), threads), kernel_asked()))
+
+
+def feasible(
+    z: Vector, u: Vector, y: Labels, s: Vector | None, t: float, shift: float, pull: float, *, threads: int = 1
+) -> Feasible:
+    """Make the dual point of a step and move z to z' = z + t u + shift, which is written in its place.
+
+    With r, h = dL_dz and g (1 - g) at z, and e = dL_dz(z + u) - r, the point is p = y + d with d = r + t e - pull h, clipped
+    so that 0 <= (1 - 2y) d <= 1. Arguments and errors as of `along`; z must be writable. The bound of the divergence is that
+    of its series, whose terms are all positive: k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most
+    x^2/2 + |x|^3/2 for -1 <= x < 0; KL(p || g) = g k(c/g) + (1 - g) k(-c/(1 - g)).
+    """
+    _check(z, u, y, s)
+    if not z.flags.writeable:
+        raise InputError("z must be writable")
+    threads = useful_threads((len(z), _NUMBERS_A_ROW), threads)
+    return Feasible(*_core.feasible(z, u, y, s, t, shift, pull, threads, kernel_asked()))
+
+
+def _check(z: Vector, u: Vector, y: Labels, s: Vector | None) -> None:
+    """Require vectors of one length, float64 but for y, as the core takes them."""
+    given: dict[str, NDArray[Any] | None] = {"z": z, "u": u, "y": y, "s": s}
+    for name, vector in given.items():
+        kind = np.uint8 if name == "y" else np.float64
+        if vector is None and name == "s":
+            continue
+        if not isinstance(vector, np.ndarray) or vector.dtype != kind or not vector.flags.c_contiguous:
+            raise InputError(f"{name} must be a contiguous array of {np.dtype(kind).name}")
+        if vector.shape != (len(z),) or not len(z):
+            raise InputError(f"{name} must be ({max(1, len(z))},), not {vector.shape}")
