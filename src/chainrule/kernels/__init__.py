@@ -20,19 +20,24 @@ from chainrule.kernels.reading import (
     useful_threads,
 )
 from chainrule.kernels.stochastic import SCHEDULES, Batches, descend, visiting_order
+from chainrule.kernels.vectors import Along, Feasible, along, feasible
 
 __all__ = [
     "BLOCK_ROWS",
     "FLOAT32_BLOCK",
     "MAX_THREADS",
     "SCHEDULES",
+    "Along",
     "Batches",
+    "Feasible",
     "Path",
     "Secant",
     "Sums",
     "View",
     "What",
+    "along",
     "descend",
+    "feasible",
     "kernel_name",
     "matrix_depth",
     "newton_path",

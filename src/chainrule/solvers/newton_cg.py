@@ -305,7 +305,7 @@ def _proven(
         kl,
         alpha=alpha,
         e_rho=rounding + reach * found.clipped / S,
-        e_kl=of_drift + 1e-12 * kl,
+        e_kl=of_drift + 1e-12 * kl + 2e-15 * found.moved / S,
         imbalance=imbalance,
         pull=reach * larger / S,
         loss=found.loss / S,
