@@ -36,10 +36,11 @@ def one_hot(data: Workload) -> Callable[[Any], Any]:
         for name in categories:
             coded[name] = level_codes(frame[name])
         numbers = [name for name in frame.columns if name not in categories]
+        marked = [name for name in numbers if frame[name].isna().any()]
         filled = SimpleImputer(strategy="mean")
         parts: list[tuple[str, Any, list[str]]] = [
             ("numbers", make_pipeline(filled, StandardScaler()) if data.standardize else filled, numbers),
-            ("marks", MissingIndicator(features="missing-only"), numbers),
+            ("marks", MissingIndicator(), marked),
             ("levels", OneHotEncoder(), categories),
         ]
         encoder = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=1.0)

@@ -163,6 +163,15 @@ def test_encodings_of_the_peers_are_the_design(frame, encoding):
     np.testing.assert_allclose(ordered, frame.design().toarray(), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("kept", [["c", "d", "k"], ["x", "k"], ["c", "d"]])
+def test_encoding_of_frames_without_a_kind_of_column(frame, kept):
+    data = designs.Workload("part", frame.X[kept], frame.y, 0.05, "")
+    ordered = np.empty((300, data.width))
+    X = coders.as_one_hot.prepare(data)(data.X)
+    ordered[:, coders.as_one_hot.places(data)] = X if isinstance(X, np.ndarray) else X.toarray()
+    np.testing.assert_array_equal(ordered, data.design().toarray())
+
+
 @pytest.mark.parametrize("levels", [126, 127, 128, 32_767])
 def test_codes_of_missing_levels_do_not_overflow(levels):
     import pandas as pd
@@ -375,3 +384,18 @@ def test_scaling_prints_an_exponent(capsys, monkeypatch):
 def test_unknown_peer_is_named():
     with pytest.raises(SystemExit, match="no peer 'glumm'"):
         fit.pick("glumm")
+
+
+def test_data_that_cannot_be_fetched_are_named_with_the_way_to_get_them(tmp_path, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise FileNotFoundError("npm")
+
+    real = sys.modules["real"]
+    monkeypatch.setattr(real, "CACHE", tmp_path)
+    monkeypatch.setattr(real.subprocess, "run", refuse)
+    fit.main(["--workload", "flights_3m", "--peers", "none"])
+    way = "vega-datasets@3.2.1 of npm is not there: run `npm pack vega-datasets@3.2.1` where npm can be reached and put"
+    assert way in capsys.readouterr().out
+    (tmp_path / "islp-0.6.0-py3-none-any.whl").write_bytes(b"other")
+    with pytest.raises(real.MissingDataError, match="has the SHA-256"):
+        real.fetch("islp")
