@@ -41,16 +41,16 @@ def scaling(axis: str, size: float, rounds: int, solvers: list[Solver], limit: f
         for solver in solvers:
             if solver.name in over or solver.installed() is None:
                 continue
-            fit = solver.prepare(settings_of(solver), data.alpha, m)
+            fit = solver.prepare(settings_of(solver), data)
             try:
                 with time_limit(limit):
-                    best, model = timed(fit, data)
+                    best, model = timed(fit, data.X, data.y)
             except OvertimeError:
                 over.add(solver.name)  # larger sizes only take longer
                 rows.append([solver.name, f"{m:,}", f"{n}", f"over {limit:g} s", "-", "-", "-"])
                 continue
             for _ in range(rounds - 1):
-                best += timed(fit, data)[0]
+                best += timed(fit, data.X, data.y)[0]
             said = said_of(model)
             reads, bound = fit_tables.number(said["reads"], ".2f"), fit_tables.number(said["bound"])
             per_number = f"{1e9 * min(best) / (m * n):.3f}"

@@ -1,40 +1,19 @@
-"""The workloads of the fit benchmark, and the true optimum that every result is measured against.
+"""The workloads of the fit benchmark: made here from fixed seeds, or real (`real.py`)."""
 
-The objective of all: F(w, b) = (1/m) sum l(z, y) + (alpha/2) w.w, z = x.w + b, b free.
-"""
-
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from designs import Coding, Labels, Vector, Workload, chunks, rows_of
+from real import REAL
+from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-Vector = NDArray[np.float64]
-Labels = NDArray[np.int64]
-
-CHUNK = 1 << 16
-FEW_STEPS = 60
-
-
-@dataclass(frozen=True)
-class Workload:
-    """X (m, n) float64 in C order, y (m,) int64 of 0 and 1, and the penalty."""
-
-    name: str
-    X: NDArray[np.float64]
-    y: Labels
-    alpha: float
-    words: str
+LEVELS = (10, 50, 200, 1000, 2000)  # of onehot's categories
+A_ROW = 60  # columns in a row of text
 
 
 def labels(rng: np.random.Generator, z: Vector) -> Labels:
     return (rng.random(z.size) < expit(z)).astype(np.int64)
-
-
-def rows_of(full: int, size: float) -> int:
-    return max(200, round(full * size))
 
 
 def tall(size: float = 1.0) -> Workload:
@@ -80,7 +59,70 @@ def small(size: float = 1.0) -> Workload:
     return Workload("small", X, y.astype(np.int64), 1 / len(y), "breast cancer, 569 x 30, standardised")
 
 
-WORKLOADS: dict[str, Callable[[float], Workload]] = {"tall": tall, "mid": mid, "raw": raw, "small": small}
+def wide(size: float = 1.0) -> Workload:
+    rng = np.random.default_rng(6)
+    m, n = rows_of(20_000, size), 2000
+    X = rng.standard_normal((m, n))
+    w = rng.normal(size=n) * 1.5 / np.sqrt(n)
+    return Workload("wide", X, labels(rng, X @ w - 0.3), 10 / m, f"{m:,} x {n} normal, lambda 10/m")
+
+
+def text(size: float = 1.0) -> Workload:
+    """Make documents of 60 different words, drawn by Zipf's law; log1p of their counts, rows of length 1.
+
+    `size` is a fraction of the columns too.
+    """
+    rng = np.random.default_rng(7)
+    m, n = rows_of(100_000, size), max(500, round(100_000 * size))
+    bounds = np.cumsum(1.0 / np.arange(1, n + 1))
+    order = rng.permutation(n)  # frequent words stand anywhere, as in an alphabet
+    indices = np.empty((m, A_ROW), np.int32)
+    for part in chunks(m):
+        indices[part] = different(rng, bounds, part.stop - part.start)
+    indices = np.sort(order[indices].astype(np.int32), axis=1)
+    values = np.log1p(rng.geometric(0.6, size=(m, A_ROW)))
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    X = csr_matrix((values.ravel(), indices.ravel(), np.arange(m + 1, dtype=np.int32) * A_ROW), shape=(m, n))
+    w = rng.normal(size=n) * 4.0
+    return Workload("text", X, labels(rng, X @ w - 0.5), 1 / m, f"{m:,} x {n:,} CSR, {A_ROW} a row, Zipf columns")
+
+
+def different(rng: np.random.Generator, bounds: Vector, m: int) -> np.ndarray:
+    """Draw rows of words without repeats, (m, A_ROW): a repeated one is drawn again."""
+    rows = np.sort(np.searchsorted(bounds, rng.random((m, A_ROW)) * bounds[-1]), axis=1)
+    while True:
+        again = np.zeros(rows.shape, bool)
+        again[:, 1:] = rows[:, 1:] == rows[:, :-1]
+        if not again.any():
+            return rows
+        rows[again] = np.searchsorted(bounds, rng.random(int(again.sum())) * bounds[-1])
+        rows.sort(axis=1)
+
+
+def onehot_columns(size: float = 1.0) -> Workload:
+    """Ten normal columns and five categories, their levels' shares falling as the power -0.7 of the rank."""
+    import pandas as pd
+
+    rng = np.random.default_rng(8)
+    m = rows_of(1_000_000, size)
+    numbers = rng.standard_normal((10, m))
+    z = 0.3 * rng.normal(size=10) @ numbers - 0.5
+    columns: dict[str, object] = {f"x{j}": x for j, x in enumerate(numbers, 1)}
+    for levels in LEVELS:
+        share = np.arange(1.0, levels + 1) ** -0.7
+        codes = rng.permutation(levels)[np.searchsorted(np.cumsum(share / share.sum())[:-1], rng.random(m))]
+        z += 0.4 * rng.normal(size=levels)[codes]
+        named = pd.Categorical.from_codes(codes, [f"level {k:04d}" for k in range(levels)])
+        columns[f"of {levels}"] = named.remove_unused_categories()
+    words = f"{m:,} x 10 numbers and categories of {', '.join(map(str, LEVELS))} levels, a pandas frame"
+    return Workload("onehot_columns", pd.DataFrame(columns), labels(rng, z), 1 / m, words)
+
+
+def onehot_csr(size: float = 1.0) -> Workload:
+    """Give the same as SciPy's CSR, all levels."""
+    data = onehot_columns(size)
+    X = Coding(data.X, standardize=False).design(data.X)
+    return Workload("onehot_csr", X, data.y, data.alpha, data.words.replace("a pandas frame", "all of them as CSR"))
 
 
 def normal(m: int, n: int) -> Workload:
@@ -91,116 +133,5 @@ def normal(m: int, n: int) -> Workload:
     return Workload(f"{m} x {n}", X, labels(rng, X @ w - 0.3), 1 / m, f"{m:,} x {n} normal")
 
 
-def chunks(m: int) -> Iterator[slice]:
-    for start in range(0, m, CHUNK):
-        yield slice(start, min(start + CHUNK, m))
-
-
-def objective(data: Workload, w: Vector, b: float) -> float:
-    """F in float64, the chunks' sums added in long double; the one routine for everybody's result."""
-    total = np.longdouble(0)
-    for part in chunks(len(data.y)):
-        t = (1 - 2 * data.y[part]) * (data.X[part] @ w + b)
-        total += np.logaddexp(0.0, t).sum()
-    return float(total / len(data.y) + np.longdouble(data.alpha / 2) * (w @ w))
-
-
-@dataclass
-class Truth:
-    """The optimum of a workload, by NumPy's Newton on standardised columns until rounding alone is left.
-
-    `decrement` is half the squared Newton decrement at the end: F(w, b) - F* is about that.
-    """
-
-    data: Workload
-    w: Vector = field(init=False)
-    b: float = field(init=False)
-    objective: float = field(init=False)
-    decrement: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        X = self.data.X
-        self._mean = np.mean([X[part].mean(axis=0) for part in chunks(len(X))], axis=0)
-        spread = sum(((X[part] - self._mean) ** 2).sum(axis=0) for part in chunks(len(X)))
-        self._scale = np.sqrt(spread / len(X))
-        theta = np.zeros(X.shape[1] + 1)
-        if len(X) > 20 * CHUNK // X.shape[1]:  # a start from every eighth row spares most of the steps on all rows
-            theta, _ = self._newton(theta, stride=8)
-        theta, self.decrement = self._newton(theta, stride=1)
-        self.w = theta[:-1] / self._scale
-        self.b = float(theta[-1] - self._mean @ self.w)
-        self.objective = objective(self.data, self.w, self.b)
-        self._g = expit(X @ self.w + self.b)
-
-    def _sums(self, theta: Vector, stride: int) -> tuple[float, Vector, NDArray[np.float64]]:
-        X, y = self.data.X[::stride], self.data.y[::stride]
-        n = X.shape[1]
-        loss, gradient, hessian = np.longdouble(0), np.zeros(n + 1), np.zeros((n + 1, n + 1))
-        for part in chunks(len(y)):
-            U = np.empty((part.stop - part.start, n + 1))
-            U[:, :n] = (X[part] - self._mean) / self._scale
-            U[:, n] = 1.0
-            sign = 1.0 - 2.0 * y[part]
-            t = sign * (U @ theta)
-            loss += np.logaddexp(0.0, t).sum()
-            gradient += (sign * expit(t)) @ U
-            U *= np.sqrt(expit(t) * expit(-t))[:, None]
-            hessian += U.T @ U
-        ridge = np.append(self.data.alpha / self._scale**2, 0.0)
-        value = float(loss / len(y) + np.longdouble(0.5) * (ridge @ theta**2))
-        return value, gradient / len(y) + ridge * theta, hessian / len(y) + np.diag(ridge)
-
-    def _newton(self, theta: Vector, stride: int) -> tuple[Vector, float]:
-        value, gradient, hessian = self._sums(theta, stride)
-        least = np.inf
-        for _ in range(FEW_STEPS):
-            step = cho_solve(cho_factor(hessian), gradient)
-            decrement = float(gradient @ step) / 2
-            if decrement < 1e-12 and decrement > least / 4:
-                break  # rounding alone is left
-            least = min(least, decrement)
-            rate = 1.0
-            while True:
-                after = self._sums(theta - rate * step, stride)
-                if after[0] <= value + 1e-15 or rate < 1e-6:
-                    break
-                rate /= 2
-            theta, (value, gradient, hessian) = theta - rate * step, after
-            if decrement < 1e-26 or (stride > 1 and decrement < 1e-10):
-                break
-        step = cho_solve(cho_factor(hessian), gradient)
-        return theta, abs(float(gradient @ step)) / 2
-
-    def gap(self, w: Vector, b: float) -> float:
-        """F(w, b) - F*, with its digits even where it is far below the rounding of F.
-
-        F(w, b) - F(w*, b*) is the Bregman distance, (1/m) sum [softplus(z) - softplus(z*) - g* (z - z*)] plus
-        (alpha/2) |w - w*|^2, since the gradient at the optimum is zero.
-        """
-        dw, db = w - self.w, b - self.b
-        if not (np.isfinite(dw).all() and np.isfinite(db)):
-            return float("inf")
-        total = np.longdouble(0)
-        for part in chunks(len(self.data.y)):
-            # Taken about the column means: dw and db may cancel where columns are off centre.
-            d = (self.data.X[part] - self._mean) @ dw + (db + self._mean @ dw)
-            total += bregman(self._g[part], d).sum()
-        gap = float(total / len(self.data.y) + np.longdouble(self.data.alpha / 2) * (dw @ dw))
-        F = objective(self.data, w, b)
-        if F < self.objective - 1e-13 * max(1.0, self.objective):
-            raise ArithmeticError(f"{self.data.name}: F = {F!r} is below the best known {self.objective!r}")
-        return gap
-
-
-def bregman(g: Vector, d: Vector) -> Vector:
-    """softplus(z + d) - softplus(z) - g d, at g = sigmoid(z): log(1 - g + g exp(d)) - g d, by cumulants where d is small."""
-    h = 1.0 - g
-    v = g * h
-    result = (
-        v * d**2 * (0.5 + d * ((h - g) / 6.0 + d * ((1.0 - 6.0 * v) / 24.0 + d * (h - g) * (1.0 - 12.0 * v) / 120.0)))
-    )
-    far = np.abs(d) > 0.03
-    if far.any():
-        with np.errstate(divide="ignore"):
-            result[far] = np.logaddexp(np.log(h[far]), np.log(g[far]) + d[far]) - g[far] * d[far]
-    return result
+MADE = (tall, mid, raw, small, wide, text, onehot_csr, onehot_columns)
+WORKLOADS: dict[str, Callable[[float], Workload]] = {**{make.__name__: make for make in MADE}, **REAL}
