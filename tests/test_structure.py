@@ -23,6 +23,7 @@ LAYERS = [
     {"certificate"},
     {"solvers"},
     {"inputs", "result", "verdict"},
+    {"frames"},
     {"designs"},
     {"problem"},
     {"task"},

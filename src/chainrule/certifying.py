@@ -75,9 +75,11 @@ def certify(
     """
     started = time.perf_counter()
     design = design_of(X, feature_names)
-    n, m = len(design.names), design.n_rows
+    m = design.n_rows
     codes, _ = encode_labels(y, m)
     s = check_weights(sample_weight, codes)
+    rows = design.rows(codes, s, n_threads).rows
+    n = rows.n_features
     with_intercept = switch("fit_intercept", fit_intercept)
     w, b = _point(coef, intercept, n, with_intercept)
     options = Options(
@@ -88,8 +90,8 @@ def certify(
         learning_rate=None,
         callbacks=(),
     )
-    columns, scaled = standardized_columns(standardize, n, with_intercept)
-    problem = Problem(design.rows(codes, s, n_threads), options, columns, (w, b), scaled)
+    columns, scaled = standardized_columns(standardize, rows.numeric, with_intercept)
+    problem = Problem(rows, options, columns, (w, b), scaled)
     task = prepare(problem, started)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():

@@ -1,4 +1,4 @@
-"""What a user hands over as X, as rows: dense arrays and sparse matrices, where they lie."""
+"""What a user hands over as X, as rows: dense arrays, sparse matrices and tables with categories, where they lie."""
 
 from __future__ import annotations
 
@@ -10,31 +10,63 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
+from chainrule.frames import CODINGS, Encoding, check_table, fields_of, is_table, learn, table_of
 from chainrule.inputs import column_names, counted, matrix
+from chainrule.kernels import thread_count
 from chainrule.kernels.csr import Csr
-from chainrule.rows import CsrRows, DenseRows, Rows
+from chainrule.rows import ColumnRows, CsrRows, DenseRows, Rows
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
+class Taken:
+    """X as rows; how often it, or a column of it, was copied; how its columns were encoded, where it is a table."""
+
+    rows: Rows
+    copies: int
+    encodings: tuple[Encoding, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Design:
-    """X, checked: so many rows, one name a coefficient, how often it was copied; `rows` puts labels and weights beside it."""
+    """X, checked: so many rows, dense or not; `rows` puts labels (m,), weights (m,) and threads beside it."""
 
     n_rows: int
-    names: tuple[str, ...]
-    copies: int
     is_dense: bool
-    rows: Callable[[Labels, Vector | None, int | None], Rows]
+    rows: Callable[[Labels, Vector | None, int | None], Taken]
 
 
-def design_of(X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2) -> Design:
+def design_of(
+    X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "reference", least_rows: int = 2
+) -> Design:
     """Take X as it is handed over; raises InputError where it can't be used."""
+    if coding not in CODINGS:
+        raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
     if hasattr(X, "tocsr"):
         return _sparse(X, feature_names, least_rows)
+    if is_table(X):
+        return _table(X, feature_names, coding, least_rows)
     array, names, copies = matrix(X, feature_names, least_rows)
-    return Design(len(array), names, copies, True, lambda y, s, threads: DenseRows(array, y, s, names, threads))
+    return Design(len(array), True, lambda y, s, threads: Taken(DenseRows(array, y, s, names, threads), copies))
+
+
+def _table(X: Any, feature_names: Sequence[str] | None, coding: str, least_rows: int) -> Design:
+    """See a table's columns where they lie; what it has of levels and missing values is learnt with the weights."""
+    if feature_names is not None:
+        raise InputError("feature_names are the table's own: rename its columns, or leave feature_names out")
+    fields = fields_of(X)
+    check_table(fields, least_rows)
+
+    def rows(y: Labels, s: Vector | None, threads: int | None) -> Taken:
+        encodings = learn(fields, s, coding, thread_count(threads))
+        table, names, copies = table_of(fields, encodings)
+        taken = ColumnRows(table, y, s, names, threads)
+        taken.count_read()  # what was learnt
+        return Taken(taken, min(copies, 1), tuple(encodings))
+
+    return Design(sum(part.rows for part in fields[0].parts), False, rows)
 
 
 def _sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int) -> Design:
@@ -59,7 +91,7 @@ def _sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int) -> Des
         X = X.copy()
         X.sum_duplicates()
         data, copies = _csr_of(X), 1
-    return Design(m, names, copies, False, lambda y, s, threads: CsrRows(data, y, s, names, threads, origin))
+    return Design(m, False, lambda y, s, threads: Taken(CsrRows(data, y, s, names, threads, origin), copies))
 
 
 def _csr_of(X: Any) -> Csr:

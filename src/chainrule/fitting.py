@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.designs import design_of
+from chainrule.designs import Taken, design_of
 from chainrule.errors import InputError, warn
 from chainrule.inputs import (
     check_start,
@@ -53,6 +53,7 @@ def fit(
     w0: ArrayLike | None = None,
     b0: float | None = None,
     feature_names: Sequence[str] | None = None,
+    coding: str = "reference",
     n_threads: int | None = None,
     callbacks: Sequence[Callback] = (),
     batch_size: int | None = None,
@@ -66,7 +67,9 @@ def fit(
     ----------
     X : (m, n) array
         Float64 and float32 are used where they lie, in any memory order; others are converted, and the copy counted. A SciPy
-        matrix or array in CSR form is used where it lies too (int32 or int64 indices); other forms are converted once.
+        matrix or array in CSR form is used where it lies too (int32 or int64 indices); other forms are converted once. So are
+        the columns of an Arrow table, or of a pandas frame with category columns: numbers, booleans and codes where they lie,
+        missing numbers as their mean with a column that marks them, missing categories as a level of their own.
     y : (m,) array
         Two labels of any kind; y = 1 is the second in sorted order.
     sample_weight : (m,) array, optional
@@ -98,6 +101,8 @@ def fit(
         The start, in the user's units; zeros by default. Not with `resume`.
     feature_names : sequence of str, optional
         Default: the frame's columns, or x1, x2, ...
+    coding : "reference" or "all"
+        Of category columns: coefficients for all levels but the first, or for all.
     n_threads : int, optional
         Default: CHAINRULE_THREADS, or the processors that this process may use. Changes no bit of the answer.
     callbacks : callables
@@ -135,12 +140,13 @@ def fit(
     try:
         started = time.perf_counter()
         kernel = kernel_name()
-        design = design_of(X, feature_names)
-        n = len(design.names)
+        design = design_of(X, feature_names, coding)
         codes, classes = encode_labels(y, design.n_rows)
         s = check_weights(sample_weight, codes)
         rate = _learning_rate(learning_rate)
         alpha = number("alpha", alpha, low=0.0)
+        taken = design.rows(codes, s, n_threads)
+        n = taken.rows.n_features
         shape = Shape(design.n_rows, n, design.is_dense, alpha > 0.0)
         chosen, why = choose_method(method, shape, rate is not None, _of_batches(batch_size, schedule, resume))
         options = Options(
@@ -154,13 +160,13 @@ def fit(
             resume=_resumed(resume, classes, {"w0": w0, "b0": b0}),
         )
         start = check_start(w0, b0, n, options.fit_intercept)
-        columns, scaled = standardized_columns(standardize, n, options.fit_intercept)
-        problem = Problem(design.rows(codes, s, n_threads), options, columns, start, scaled)
+        columns, scaled = standardized_columns(standardize, taken.rows.numeric, options.fit_intercept)
+        problem = Problem(taken.rows, options, columns, start, scaled)
         loading = time.perf_counter()
         run = _run(chosen, shape)
         started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
         ending = run(problem, started)
-        result = _result(problem, ending, (chosen, why), classes, design.copies, kernel, started)
+        result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
@@ -178,7 +184,7 @@ def _result(
     ending: Ending,
     method: tuple[str, str],
     classes: tuple[Any, Any],
-    copies: int,
+    taken: Taken,
     kernel: str,
     started: float,
 ) -> Result:
@@ -219,10 +225,11 @@ def _result(
         kernel=kernel,
         storage=rows.storage,
         threads=rows.threads,
-        copies=copies + ending.copies,
+        copies=taken.copies + ending.copies,
         warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
         certificate=ending.certificate,
         carried=ending.carried,
+        encodings=taken.encodings,
         **_of_run(problem),
     )
 

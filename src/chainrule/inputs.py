@@ -188,16 +188,22 @@ def check_start(w0: ArrayLike | None, b0: float | None, n: int, fit_intercept: b
 
 
 def standardized_columns(
-    standardize: bool | str | ArrayLike, n: int, fit_intercept: bool
+    standardize: bool | str | ArrayLike, numeric: NDArray[np.bool_], fit_intercept: bool
 ) -> tuple[NDArray[np.bool_], bool]:
-    """Mask of the columns to centre, (n,), and whether they are divided by their deviation too."""
+    """Mask of the columns to centre, (n,), and whether they are divided by their deviation too; numeric: those it may be."""
+    n = len(numeric)
     scaled = not (isinstance(standardize, str) and standardize == "center")
     if isinstance(standardize, bool | np.bool_) or not scaled:
-        mask = np.full(n, bool(standardize))
+        mask = numeric & bool(standardize)
     else:
         mask = np.asarray(standardize)
         if mask.dtype != np.bool_ or mask.shape != (n,):
             raise InputError(f"standardize must be True, False, 'center' or a mask of {n} booleans, one a column")
+        if (mask & ~numeric).any():
+            at = int(np.flatnonzero(mask & ~numeric)[0]) + 1
+            raise InputError(
+                f"standardize has True for coefficient {at}, which is no number's: standardize numbers alone"
+            )
     if mask.any() and not fit_intercept:
         raise InputError(
             "standardize needs an intercept, since centring moves it: leave out fit_intercept=False or standardize"

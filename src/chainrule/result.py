@@ -79,6 +79,8 @@ class Result:
         The method that ran, and why.
     certificate : Certificate
         What is proven about the point.
+    encodings : tuple or None
+        Of a table with categories: how each of its columns became coefficients.
     reads : float
         How often each row was read. An epoch of stochastic gradient descent counts two: the updates, and the measure after it.
     kernel, storage, threads, copies
@@ -126,9 +128,10 @@ class Result:
     schedule: str | None = None
     rows_digest: str | None = None
     carried: Carried | None = None
+    encodings: tuple[Any, ...] | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Everything but trace and `carried` as what JSON can hold, with a `schema_version`; numbers not finite as None.
+        """All but trace, `carried` and `encodings` as what JSON can hold, with a `schema_version`; numbers not finite as None.
 
         Parameters
         ----------
@@ -137,7 +140,9 @@ class Result:
         """
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for name in self.__dataclass_fields__:
-            if name in ("trace", "certificate", "carried") or (not timings and name in ("seconds", "threads")):
+            if name in ("trace", "certificate", "carried", "encodings") or (
+                not timings and name in ("seconds", "threads")
+            ):
                 continue
             document[name] = _plain(getattr(self, name))
         document["certificate"] = self.certificate.to_dict(timings=timings)

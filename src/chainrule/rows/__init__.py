@@ -4,9 +4,20 @@ One class a storage.
 """
 
 from chainrule.rows.base import MAX_MATRIX_COLUMNS, Rows
+from chainrule.rows.columns import ColumnRows
 from chainrule.rows.csr import CsrRows
 from chainrule.rows.dense import DenseRows
 from chainrule.rows.spread import spread_rows
 from chainrule.rows.units import Moments, Units, power_of_two
 
-__all__ = ["MAX_MATRIX_COLUMNS", "CsrRows", "DenseRows", "Moments", "Rows", "Units", "power_of_two", "spread_rows"]
+__all__ = [
+    "MAX_MATRIX_COLUMNS",
+    "ColumnRows",
+    "CsrRows",
+    "DenseRows",
+    "Moments",
+    "Rows",
+    "Units",
+    "power_of_two",
+    "spread_rows",
+]

@@ -125,6 +125,11 @@ class Rows(ABC):
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
         """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
 
+    @cached_property
+    def numeric(self) -> NDArray[np.bool_]:
+        """Which columns are numbers (n,), and not levels of a category or marks of missing numbers."""
+        return np.ones(self.n_features, dtype=np.bool_)
+
     @property
     @abstractmethod
     def sum_depth(self) -> float:

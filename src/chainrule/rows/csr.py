@@ -200,16 +200,17 @@ class CsrRows(Rows):
 
     def of_columns(self, columns: Index) -> CsrRows:
         """Copy these columns of all rows, as rows of their own."""
-        return self._like(self._scipy[:, columns], slice(None), [self.feature_names[j] for j in columns])
+        return CsrRows.of_scipy(self._scipy[:, columns], self, slice(None), [self.feature_names[j] for j in columns])
 
     def of_rows(self, places: Index) -> CsrRows:
         """Copy these rows, as a whole of their own."""
-        return self._like(self._scipy[places], places, self.feature_names)
+        return CsrRows.of_scipy(self._scipy[places], self, places, self.feature_names)
 
-    def _like(self, matrix: Any, places: slice | Index, names: Sequence[str]) -> CsrRows:
-        data = core.Csr(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1], self.threads)
-        s = None if self.s is None else self.s[places]
-        return CsrRows(data, self.y[places], s, names, self.threads)
+    @classmethod
+    def of_scipy(cls, matrix: Any, of: Rows, places: slice | Index, names: Sequence[str]) -> CsrRows:
+        """Take a CSR matrix of SciPy's as rows, with labels and weights of other rows, at `places`."""
+        data = core.Csr(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1], of.threads)
+        return cls(data, of.y[places], None if of.s is None else of.s[places], names, of.threads)
 
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
         """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
