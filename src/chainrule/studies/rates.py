@@ -197,7 +197,7 @@ def learning_rate(
     assert limit is not None
     start, end, hessian = setting.curvature(standardize, optimum)
     local = end.limit if end is not None and math.isfinite(end.limit) else None
-    columns, _ = standardized_columns(standardize, len(setting.names), setting.fit_intercept)
+    columns, _ = standardized_columns(standardize, np.ones(len(setting.names), dtype=np.bool_), setting.fit_intercept)
     runs = []
     for rate in _rates(limit, local, own):
         recorder = Recorder(f"rate {words.number(rate)}", progress)

@@ -217,7 +217,9 @@ class Setting:
 
     def _seen(self, standardize: Standardize) -> DenseRows:
         rows = DenseRows(self.X, self.y, self.s, self.names, self.n_threads)
-        columns, scaled = standardized_columns(standardize, len(self.names), self.fit_intercept)
+        columns, scaled = standardized_columns(
+            standardize, np.ones(len(self.names), dtype=np.bool_), self.fit_intercept
+        )
         if columns.any():
             rows.standardize(columns, scaled)
         return rows
