@@ -23,6 +23,20 @@ def read_rows(
     threads: int = 1,
     kernel: str | None = None,
 ) -> tuple[Any, Any, int, int, int, int]: ...
+def secant(
+    X: Any,
+    y: Any,
+    s: Any,
+    z: Any,
+    v: Any,
+    u: Any,
+    center: Any,
+    p: Any,
+    cp: Any,
+    index: Any,
+    threads: int,
+    kernel: str | None,
+) -> Any: ...
 def newton_path(
     X: Any,
     y: Any,

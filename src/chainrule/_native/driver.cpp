@@ -7,6 +7,9 @@
 #include <mutex>
 #include <thread>
 
+#include "secant.hpp"
+#include "threads.hpp"
+
 namespace chainrule {
 namespace {
 
@@ -74,6 +77,22 @@ Reading read_rows(const Kernels& kernels, const Job& job, int threads, const std
   return {tree.root(), matrices.root()};
 }
 
+Doubles sum_blocks(std::int64_t m, std::int64_t size, std::int64_t added, std::int64_t scratch, int threads,
+                   const std::function<bool()>& interrupted,
+                   const std::function<void(std::int64_t first, std::int64_t end, double* sums, double* scratch)>& block) {
+  const std::int64_t blocks = (m - 1) / kBlockRows + 1;
+  Tree tree(size, added, blocks);
+  Spare memory(scratch);
+  run_pieces(blocks, threads, interrupted, [&](std::int64_t piece, Watch&) {
+    const std::int64_t first = piece * kBlockRows;
+    Doubles sums = tree.take_buffer(), own = memory.take();
+    block(first, m - first > kBlockRows ? first + kBlockRows : m, sums.data(), own.data());
+    memory.give(std::move(own));
+    tree.add(piece, std::move(sums));
+  });
+  return tree.root();
+}
+
 void unpack(const Job& job, const double* packed, double* matrix) {
   const MatrixLayout layout(job);
   const std::int64_t ld = job.n + 1;
@@ -106,6 +125,16 @@ const Kernels* choose_kernels(const char* name) {
   for (const Candidate& candidate : candidates)
     if (candidate.runs && (!name || std::strcmp(name, candidate.kernels->name) == 0)) return candidate.kernels;
   return nullptr;
+}
+
+const SecantKernel& secant_kernel_of([[maybe_unused]] const Kernels& kernels) {
+#ifdef CHAINRULE_HAS_AVX512
+  if (&kernels == &avx512::kernels) return avx512::secant_kernel;
+#endif
+#ifdef CHAINRULE_HAS_AVX2
+  if (&kernels == &avx2::kernels) return avx2::secant_kernel;
+#endif
+  return baseline::secant_kernel;
 }
 
 }  // namespace chainrule

@@ -16,6 +16,12 @@ struct Reading {
 // when it says yes the read ends early and its sums are worthless.
 Reading read_rows(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted);
 
+// Blocks of kBlockRows of m rows, each of which fills `size` sums with the help of `scratch` numbers, added in their tree; the sums from
+// `added` on are combined by max. Worthless where `interrupted` said yes.
+Doubles sum_blocks(std::int64_t m, std::int64_t size, std::int64_t added, std::int64_t scratch, int threads,
+                   const std::function<bool()>& interrupted,
+                   const std::function<void(std::int64_t first, std::int64_t end, double* sums, double* scratch)>& block);
+
 // The whole symmetric matrix (n + 1, n + 1), the bias last.
 void unpack(const Job& job, const double* packed, double* matrix);
 

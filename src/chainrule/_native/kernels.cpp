@@ -18,34 +18,14 @@ namespace CHAINRULE_ISA {
 
 namespace {
 
-#include "tiles.hpp"
+#include "ahead.hpp"
 
 #if defined(__AVX512F__)
 constexpr int kRowsAtOnce = 8;  // dot products that share a load of w
 #else
 constexpr int kRowsAtOnce = 4;
 #endif
-constexpr std::ptrdiff_t kAheadBytes = 40960;
 constexpr std::int64_t kColumnsForTwo = 128;
-constexpr std::int64_t kTilesAhead = 3;
-constexpr std::int64_t kColumnsToSplit = 64;
-
-// Where the data stand that come next: eight places, one step apart, for each chunk of columns. The dot product asks for four of
-// them and the gradient for the others, so that the memory always has something to do; or the gradient for all.
-struct Ahead {
-  const char* at;
-  std::ptrdiff_t step, chunk;  // chunk 0: nowhere
-  bool all;                    // eight places, not four
-};
-
-inline void fetch(const Ahead& ahead) {
-  if (!ahead.chunk) return;
-#pragma GCC unroll 4
-  for (int k = 0; k < 4; ++k) __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
-  if (!ahead.all) return;
-#pragma GCC unroll 4
-  for (int k = 4; k < 8; ++k) __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
-}
 
 // x.w of the tile's eight rows.
 template <bool Shift, typename T>
@@ -194,26 +174,7 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
   for (std::int64_t j = layout.extremes; j < layout.size; ++j) sums[j] = -__builtin_inf();
 
   Lanes loss = {}, correct = {}, weight = {}, bias = {};
-  // Into the second cache, 20 or 40 kB ahead or a tile, or what is copied next: the first cache is too small.
-  const std::ptrdiff_t tile_bytes = 8 * job.row_stride;
-  // On few columns the dot product is too short to fetch beside: measured, a fifth slower on 28.
-  const bool split = n > kColumnsToSplit || source.kind == Source::kColumns;
-  std::ptrdiff_t distance = 0, step = 0, chunk = 0;
-  if (source.kind == Source::kColumns) {
-    distance = source.copied_rows * job.row_stride;
-    step = job.col_stride;
-    chunk = 8 * job.col_stride;
-  } else if (source.kind != Source::kCopies && tile_bytes > 0) {
-    distance = job.index ? 0 : tile_bytes * (1 + (split ? kAheadBytes : kAheadBytes / 2) / tile_bytes);
-    step = job.row_stride;
-    chunk = job.is_float32 ? 32 : 64;
-  }
-  const auto ahead_of = [&](std::int64_t row, std::int64_t place) {
-    // Rows of an index come in runs: those after the one that is read some tiles on are most often read with it.
-    const std::int64_t on = row + 8 * kTilesAhead;
-    const std::int64_t at = job.index ? job.index[on < job.m ? on : job.m - 1] : row;
-    return Ahead{job.data + at * job.row_stride + distance + place * step, step, chunk, !split};
-  };
+  const Outlook outlook(job, source);
   // Two tiles at a time, where both stay in the first cache: one's loss is computed while the other's waits for its own.
   const std::int64_t together = n <= kColumnsForTwo ? 2 : 1;
   std::int64_t in_panel = 0;
@@ -233,7 +194,7 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
       fill_tile(job, source, scratch, start + 8 * t, end, scratch.copies + (copied + 8 * t) * source.step, tiles[t]);
     if (job.what & kLoss)
       for (std::int64_t t = 0; t < count; ++t)
-        z[t] = dot<Shift>(tiles[t], n, scratch.w, scratch, split ? ahead_of(start + 8 * t, 0) : Ahead{}) + splat(job.b);
+        z[t] = dot<Shift>(tiles[t], n, scratch.w, scratch, outlook.first(job, start + 8 * t)) + splat(job.b);
     if ((job.what & kLoss) && job.y) {
       at[0] = Logistic::at(z[0], tiles[0].sign);
       if (count == 2) at[1] = Logistic::at(z[1], tiles[1].sign);
@@ -256,7 +217,7 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
           const Lanes r = tile.s * at[t].residual;
           if (job.what & kGradient) {
             bias += r;
-            const Ahead ahead = ahead_of(i, split ? 4 : 0);
+            const Ahead ahead = outlook.second(job, i);
             if (tile.narrow)
               add_rows<Shift, false, float>(tile, n, r, scratch, ahead);
             else if (job.what & kSquares)
@@ -269,15 +230,15 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
       if (job.what & kProduct) {
         Lanes h = {};
         for (std::int64_t k = 0; k < tile.rows; ++k) h[k] = job.h[i + k];
-        const Lanes along = dot<Shift>(tile, n, scratch.v, scratch, split ? ahead_of(i, 0) : Ahead{}) + splat(job.v[n]);
+        const Lanes along = dot<Shift>(tile, n, scratch.v, scratch, outlook.first(job, i)) + splat(job.v[n]);
         const Lanes r = tile.s * h * along;
         if (job.z)
           for (std::int64_t k = 0; k < tile.rows; ++k) job.z[i + k] = along[k];
         bias += r;
         if (tile.narrow)
-          add_rows<Shift, false, float>(tile, n, r, scratch, ahead_of(i, split ? 4 : 0));
+          add_rows<Shift, false, float>(tile, n, r, scratch, outlook.second(job, i));
         else
-          add_rows<Shift, false, double>(tile, n, r, scratch, ahead_of(i, split ? 4 : 0));
+          add_rows<Shift, false, double>(tile, n, r, scratch, outlook.second(job, i));
       }
       if (job.what & kHessian) {
         double root[8];

@@ -1,4 +1,4 @@
-// Eight lanes of double, and exp and log1p on them. Included by kernels.cpp alone, inside its instruction set's namespace.
+// Eight lanes of double, and exp and log1p on them. Included by what is compiled once per instruction set, inside its namespace.
 #pragma once
 
 typedef double Lanes __attribute__((vector_size(64)));

@@ -1,4 +1,4 @@
-// One struct a loss, of static functions, inlined by template. Included by kernels.cpp alone.
+// One struct a loss, of static functions, inlined by template. Included by what is compiled once per instruction set.
 #pragma once
 
 // The loss of one row and its derivatives in z, for eight rows.

@@ -13,6 +13,7 @@
 #include "driver.hpp"
 #include "labels.hpp"
 #include "path.hpp"
+#include "secant.hpp"
 #include "stochastic.hpp"
 
 namespace nb = nanobind;
@@ -116,6 +117,33 @@ nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std:
     matrix = nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<2>>(data, {side, side}, owner));
   }
   return nb::make_tuple(owned_array(std::move(reading.sums)), matrix, layout.gradient, layout.squares, layout.sums, layout.extremes);
+}
+
+nb::object secant(const Array& X, Bytes y, std::optional<Vector> s, Vector z, Vector v, Output u, std::optional<Vector> center,
+                  std::optional<Vector> p, std::optional<Vector> cp, std::optional<Places> index, int threads,
+                  std::optional<std::string> kernel) {
+  chainrule::SecantJob job{job_of(X, std::optional<Bytes>(y), s, center, p, cp, index), nullptr, nullptr};
+  job.rows.what = chainrule::kLoss | chainrule::kGradient;
+  job.rows.v = pointer(std::optional<Vector>(v), job.rows.n + 1, "v");
+  job.z = pointer(std::optional<Vector>(z), job.rows.m, "z");
+  job.u = pointer(std::optional<Output>(u), job.rows.m, "u");
+  const chainrule::SecantKernel& own = chainrule::secant_kernel_of(kernels_named(kernel));
+  const chainrule::SecantLayout layout(job.rows.n);
+  bool signalled = false;
+  chainrule::Doubles sums;
+  {
+    const nb::gil_scoped_release release;
+    const std::function<bool()> interrupted = [&signalled] {
+      const nb::gil_scoped_acquire acquire;
+      signalled = PyErr_CheckSignals() != 0;
+      return signalled;
+    };
+    sums = chainrule::sum_blocks(
+        job.rows.m, layout.size, layout.norm, own.scratch_doubles(job), threads, interrupted,
+        [&](std::int64_t first, std::int64_t end, double* out, double* scratch) { own.block(job, first, end, out, scratch); });
+  }
+  if (signalled) throw nb::python_error();
+  return owned_array(std::move(sums));
 }
 
 nb::object newton_path(const Array& X, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
@@ -234,6 +262,9 @@ NB_MODULE(_core, module) {
   module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
              "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(),
              "index"_a = nb::none(), "q"_a = nb::none(), "h"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
+  // What is written must not be a copy.
+  module.def("secant", &secant, "X"_a, "y"_a, "s"_a.none(), "z"_a, "v"_a, "u"_a.noconvert(), "center"_a.none(), "p"_a.none(), "cp"_a.none(),
+             "index"_a.none(), "threads"_a, "kernel"_a.none());
   module.def("newton_path", &newton_path, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "index"_a.none(),
              "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
   module.def("descend", &descend, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "kept"_a.none(), "step"_a,

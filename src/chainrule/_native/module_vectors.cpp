@@ -10,7 +10,6 @@
 #include <string>
 
 #include "driver.hpp"
-#include "threads.hpp"
 #include "vectors.hpp"
 
 namespace nb = nanobind;
@@ -51,9 +50,7 @@ chainrule::VectorJob job_of(const Given& z, const Vector& u, const Bytes& y, con
   return job;
 }
 
-// Blocks of kBlockRows, added in their tree; the sums from `added` on are combined by max.
 nb::tuple run(Block block, const chainrule::VectorJob& job, std::int64_t size, std::int64_t added, int threads) {
-  const std::int64_t blocks = (job.m - 1) / chainrule::kBlockRows + 1;
   bool signalled = false;
   chainrule::Doubles sums;
   {
@@ -63,14 +60,8 @@ nb::tuple run(Block block, const chainrule::VectorJob& job, std::int64_t size, s
       return signalled;
     };
     const nb::gil_scoped_release release;
-    chainrule::Tree tree(size, added, blocks);
-    chainrule::run_pieces(blocks, threads, interrupted, [&](std::int64_t piece, chainrule::Watch&) {
-      const std::int64_t first = piece * chainrule::kBlockRows;
-      chainrule::Doubles buffer = tree.take_buffer();
-      block(job, first, job.m - first > chainrule::kBlockRows ? first + chainrule::kBlockRows : job.m, buffer.data());
-      tree.add(piece, std::move(buffer));
-    });
-    sums = tree.root();
+    sums = chainrule::sum_blocks(job.m, size, added, 0, threads, interrupted,
+                                 [&](std::int64_t first, std::int64_t end, double* out, double*) { block(job, first, end, out); });
   }
   if (signalled) throw nb::python_error();
   nb::list values;

@@ -1,4 +1,4 @@
-// Eight rows at a time, wherever they lie. Included by kernels.cpp alone, inside its instruction set's namespace.
+// Eight rows at a time, wherever they lie. Included by what is compiled once per instruction set, inside its namespace.
 #pragma once
 
 // Rows that are copied from columns at a time: fewer where they would leave the second cache.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.reading import Sums, View, What, kernel_asked, useful_threads
+from chainrule.kernels.reading import Secant, Sums, View, What, kernel_asked, useful_threads
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -83,6 +83,48 @@ def read_rows(
         low=low,
         high=high,
         norm=float(raw[-1]) if what & What.NORMS else 0.0,
+    )
+
+
+def secant(
+    X: NDArray[np.floating],
+    z: Vector,
+    v: Vector,
+    *,
+    y: NDArray[np.uint8],
+    s: Vector | None = None,
+    u: Vector,
+    view: View | None = None,
+    index: NDArray[np.int64] | None = None,
+    threads: int = 1,
+) -> Secant:
+    """Read all rows once, at z that are kept and along a direction.
+
+    Parameters
+    ----------
+    X, y, s, view, index, threads
+        As of `read_rows`.
+    z : (m,) float64
+        Of every row; with `index` one a place. That of a row of weight 0 is not looked at.
+    v : (n + 1,)
+        The direction, in the view's units, the bias last.
+    u : (m,) float64
+        Filled with every row's x~.v; with v_b for a row of weight 0.
+    """
+    n = X.shape[1]
+    threads = useful_threads((len(X) if index is None else len(index), n), threads)
+    center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
+    raw = _core.secant(X, y, s, z, v, u, center, p, cp, index, threads, kernel_asked())
+    gradient, change, curvature, diagonal = raw[3:-1].reshape(4, n + 1)
+    return Secant(
+        loss=float(raw[0]),
+        correct=float(raw[1]),
+        weight=float(raw[2]),
+        gradient=gradient,
+        change=change,
+        curvature=curvature,
+        diagonal=diagonal,
+        norm=float(raw[-1]),
     )
 
 
