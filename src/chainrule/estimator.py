@@ -7,13 +7,17 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names, check_is_fitted, column_or_1d, validate_data
 
 from chainrule.errors import InputError
 from chainrule.fitting import fit
+from chainrule.frames import is_table, scores
 from chainrule.inputs import check_weights, number, strength, was_copied
 from chainrule.losses import sigmoid
+
+FLOATS = [np.float64, np.float32]
 
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -25,14 +29,14 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Strength of the L2 penalty; None and 0 are no penalty.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
-    tol, method, fit_intercept, max_reads, learning_rate, standardize, n_threads
+    tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads
         As in `chainrule.fit`.
     class_weight : dict or "balanced", optional
         Multiplies the rows' weights by their class's.
 
     Attributes
     ----------
-    coef_ : (1, n); intercept_ : (1,); classes_ : (2,); n_iter_ : (1,)
+    coef_ : (1, n), n coefficients; intercept_ : (1,); classes_ : (2,); n_iter_ : (1,)
     n_features_in_, feature_names_in_
     result_ : Result
         Everything that is known about the fit.
@@ -50,6 +54,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_reads: int | None = None,
         learning_rate: float | str = "auto",
         standardize: bool | str = False,
+        coding: str = "reference",
         n_threads: int | None = None,
     ) -> None:
         self.alpha = alpha
@@ -61,13 +66,21 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_reads = max_reads
         self.learning_rate = learning_rate
         self.standardize = standardize
+        self.coding = coding
         self.n_threads = n_threads
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit on X (m, n) and y (m,), two labels; returns self."""
-        # Finite values are checked in the native read, which skips rows of weight 0.
-        given = X
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=2)
+        """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
+        given, of_table = X, is_table(X)
+        if of_table:
+            _check_feature_names(self, X, reset=True)
+            self.n_features_in_ = int(np.shape(X)[1])
+            y = column_or_1d(y, warn=True)
+        else:
+            # Finite values are checked in the native read, which skips rows of weight 0.
+            X, y = validate_data(
+                self, X, y, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=2
+            )
         s = check_weights(sample_weight, np.zeros(np.size(y), dtype=np.uint8), needs_both_classes=False)
         if self.class_weight is not None:
             s = self._weighted_by_class(np.asarray(y), np.ones(np.size(y)) if s is None else s)
@@ -82,10 +95,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             max_reads=self.max_reads,
             learning_rate=self.learning_rate,
             standardize=self.standardize,
-            feature_names=getattr(self, "feature_names_in_", None),
+            feature_names=None if of_table else getattr(self, "feature_names_in_", None),
+            coding=self.coding,
             n_threads=self.n_threads,
         )
-        if was_copied(given, np.asarray(X)):
+        if not of_table and not issparse(X) and was_copied(given, np.asarray(X)):
             self.result_ = replace(self.result_, copies=1)
         self.classes_ = np.unique(y)
         self.coef_ = self.result_.w.reshape(1, -1)
@@ -114,12 +128,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
+        tags.input_tags.sparse = True
         return tags
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Log-odds z = x.w + b of each row, (m,)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        if self.result_.encodings is not None:
+            return scores(X, self.result_.encodings, self.coef_[0], float(self.intercept_[0]))
+        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from chainrule.errors import InputError
 from chainrule.inputs import counted
-from chainrule.kernels.columns import CategoryColumn, Column, NumberColumn, Part, Table, level_counts, moments
+from chainrule.kernels import What, thread_count
+from chainrule.kernels.columns import (
+    CategoryColumn,
+    CodeError,
+    Column,
+    NumberColumn,
+    Part,
+    Table,
+    level_counts,
+    moments,
+    read,
+)
 
 Vector = NDArray[np.float64]
 Parts = tuple[Part, ...]
@@ -246,6 +257,25 @@ def encode(X: Any, encodings: Sequence[Encoding]) -> tuple[Table, list[str]]:
             _refuse_new_levels(field, encoding)
     table, names, _ = table_of(fields, encodings)
     return table, names
+
+
+def scores(X: Any, encodings: Sequence[Encoding], w: Vector, b: float) -> Vector:
+    """Log-odds z of a table's rows, (m,), by the coefficients of a fit on such a table."""
+    table, _ = encode(X, encodings)
+    z = np.empty(table.m)
+    try:
+        read(table, What.LOSS, y=None, s=None, w=w, b=b, z=z, threads=thread_count(None))
+    except CodeError as error:
+        name = encodings[error.column].name
+        raise InputError(
+            f"column {name!r} has no value in row {error.row + 1}, and had one in every row of the fit"
+        ) from None
+    bad = np.flatnonzero(~np.isfinite(z))
+    if len(bad):
+        raise InputError(
+            f"X has a missing or infinite number in row {int(bad[0]) + 1} where the fit had none: fill it in"
+        )
+    return z
 
 
 def _refuse_new_levels(field: Field, encoding: Encoding) -> None:
