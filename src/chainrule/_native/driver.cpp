@@ -6,67 +6,9 @@
 #include <exception>
 #include <mutex>
 #include <thread>
-#include <unordered_map>
 
 namespace chainrule {
 namespace {
-
-// A binary tree over the blocks: node i of a level is the sum of nodes 2i and 2i + 1 below it, and a last node without a sibling
-// moves up as it is. Whichever thread brings the second of two siblings adds them, so few nodes wait at a time.
-class Tree {
- public:
-  // The elements from `added` on are combined by max, not by +.
-  Tree(std::int64_t size, std::int64_t added, std::int64_t blocks)
-      : size_(static_cast<std::size_t>(size)), added_(static_cast<std::size_t>(added)), blocks_(blocks) {}
-
-  Doubles take_buffer() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (spare_.empty()) return Doubles(size_);
-    Doubles buffer = std::move(spare_.back());
-    spare_.pop_back();
-    return buffer;
-  }
-
-  void add(std::int64_t block, Doubles sums) {
-    std::int64_t index = block, count = blocks_;
-    for (std::uint64_t level = 0; count > 1; ++level, index /= 2, count = (count + 1) / 2) {
-      const std::int64_t sibling = index ^ 1;
-      if (sibling >= count) continue;
-      Doubles other;
-      {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto found = waiting_.find(key(level, sibling));
-        if (found == waiting_.end()) {
-          waiting_.emplace(key(level, index), std::move(sums));
-          return;
-        }
-        other = std::move(found->second);
-        waiting_.erase(found);
-      }
-      combine(sums, other);
-      const std::lock_guard<std::mutex> lock(mutex_);
-      spare_.push_back(std::move(other));
-    }
-    root_ = std::move(sums);
-  }
-
-  Doubles root() { return std::move(root_); }
-
- private:
-  static std::uint64_t key(std::uint64_t level, std::int64_t index) { return level << 56 | static_cast<std::uint64_t>(index); }
-
-  void combine(Doubles& sums, const Doubles& other) const {
-    for (std::size_t j = 0; j < added_; ++j) sums[j] += other[j];
-    for (std::size_t j = added_; j < size_; ++j) sums[j] = other[j] > sums[j] ? other[j] : sums[j];
-  }
-
-  const std::size_t size_, added_;
-  const std::int64_t blocks_;
-  std::mutex mutex_;
-  std::unordered_map<std::uint64_t, Doubles> waiting_;
-  std::vector<Doubles> spare_;
-  Doubles root_;
-};
 
 // The matrix of this many blocks, one after the other, is one leaf of its tree: a leaf is long where there are enough of them.
 std::int64_t blocks_of_leaf(const Job& job, std::int64_t blocks) {
@@ -132,16 +74,18 @@ Reading read_rows(const Kernels& kernels, const Job& job, int threads, const std
   return {tree.root(), matrices.root()};
 }
 
-void unpack(const Job& job, const double* packed, double* matrix) {
+void unpack(const Job& job, const double* packed, double* matrix, const std::int64_t* place, std::int64_t side) {
   const MatrixLayout layout(job);
-  const std::int64_t ld = job.n + 1;
+  const std::int64_t ld = place ? side : job.n + 1;
   for (std::int64_t j = 0; j < layout.strips; ++j)
     for (std::int64_t i = 0; i <= j; ++i) {
       const double* block = packed + layout.block(i, j);
       for (std::int64_t a = 0; a < layout.lanes; ++a)
         for (std::int64_t b = i == j ? a : 0; b < layout.lanes; ++b) {
-          const std::int64_t row = layout.column(i, a), column = layout.column(j, b);
-          if (row >= 0 && column >= 0) matrix[row * ld + column] = matrix[column * ld + row] = block[layout.lanes * a + b];
+          std::int64_t row = layout.column(i, a), column = layout.column(j, b);
+          if (row < 0 || column < 0) continue;
+          if (place) row = place[row], column = place[column];
+          matrix[row * ld + column] = matrix[column * ld + row] = block[layout.lanes * a + b];
         }
     }
 }

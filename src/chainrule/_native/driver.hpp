@@ -1,25 +1,11 @@
 // Blocks to threads, and their sums into one, in a tree that depends on the number of rows alone.
 #pragma once
 #include <functional>
-#include <new>
-#include <vector>
 
 #include "job.hpp"
+#include "tree.hpp"
 
 namespace chainrule {
-
-// Memory that begins with a cache line.
-template <typename T>
-struct Aligned {
-  using value_type = T;
-  Aligned() = default;
-  template <typename U>
-  Aligned(const Aligned<U>&) {}
-  T* allocate(std::size_t size) { return static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t{64})); }
-  void deallocate(T* memory, std::size_t) { ::operator delete(memory, std::align_val_t{64}); }
-  bool operator==(const Aligned&) const { return true; }
-};
-using Doubles = std::vector<double, Aligned<double>>;
 
 struct Reading {
   Doubles sums;    // as Layout says
@@ -30,8 +16,8 @@ struct Reading {
 // when it says yes the read ends early and its sums are worthless.
 Reading read_rows(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted);
 
-// The whole symmetric matrix (n + 1, n + 1), the bias last.
-void unpack(const Job& job, const double* packed, double* matrix);
+// The whole symmetric matrix (n + 1, n + 1), the bias last; or into a larger one (side, side), each column and the bias at its place.
+void unpack(const Job& job, const double* packed, double* matrix, const std::int64_t* place = nullptr, std::int64_t side = 0);
 
 // The kernels for this processor: the best that it has, or the one named, or null where it can't run that.
 const Kernels* choose_kernels(const char* name);
