@@ -379,15 +379,29 @@ void fill_weights(const ColumnJob& job, Run& run, std::int64_t first, std::int64
   const double* const s = job.rows.s ? job.rows.s + first : nullptr;
   const double* const h = job.h ? job.h + first : nullptr;
   const std::uint8_t* const y = job.rows.y ? job.rows.y + first : nullptr;
-  bool masked = count < run.rows;
-  for (std::int64_t i = 0; i < run.rows; ++i) {
-    const bool real = i < count;
-    run.s[i] = !real ? 0.0 : s ? s[i] : 1.0;
-    masked |= run.s[i] == 0.0;
-    run.sign[i] = real && y && y[i] ? -1.0 : 1.0;
-    run.weight[i] = h && run.s[i] != 0.0 ? run.s[i] * h[i] : run.s[i];
+  Ints zero = {};
+  for (std::int64_t i = 0; i < run.rows; i += 8) {
+    Lanes weights = splat(1.0), curvature = splat(1.0), sign = splat(1.0);
+    if (i + 8 <= count) {
+      if (s) weights = load(s + i);
+      if (h) curvature = load(h + i);
+      if (y) sign = signs_of(y + i);
+    } else {
+      for (std::int64_t k = 0; k < 8; ++k) {
+        const bool real = i + k < count;
+        weights[k] = !real ? 0.0 : s ? s[i + k] : 1.0;
+        curvature[k] = real && h ? h[i + k] : 1.0;
+        sign[k] = real && y && y[i + k] ? -1.0 : 1.0;
+      }
+    }
+    const auto none = weights == splat(0.0);
+    zero |= reinterpret_cast<Ints>(none);
+    store(run.s + i, weights);
+    store(run.sign + i, sign);
+    store(run.weight + i, none ? splat(0.0) : weights * curvature);  // what stands in h of such a row does no harm
   }
-  run.masked = masked;
+  run.masked = false;
+  for (int k = 0; k < 8; ++k) run.masked |= zero[k] != 0;
 }
 
 // A block's scalar sums.

@@ -33,6 +33,13 @@ static inline void store(float* x, Lanes value) {
   __builtin_memcpy(x, &rounded, sizeof rounded);
 }
 
+// Signs 1 - 2y of eight labels that lie one after the other.
+static inline Lanes signs_of(const unsigned char* y) {
+  Bytes bytes;
+  __builtin_memcpy(&bytes, y, 8);
+  return splat(1.0) - splat(2.0) * __builtin_convertvector(bytes, Lanes);
+}
+
 // Sums of eight vectors' lanes, as one vector: the same tree for each.
 static inline Lanes sum_lanes(const Lanes* a) {
   Lanes pairs[4], quads[2];

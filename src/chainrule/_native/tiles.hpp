@@ -144,13 +144,6 @@ void copy_columns(const Job& job, std::int64_t first, std::int64_t rows, std::in
     copy_chunks<T, true>(job, first, rows, step, out);
 }
 
-// Signs 1 - 2y of eight labels that lie one after the other.
-inline Lanes signs_of(const std::uint8_t* y) {
-  Bytes bytes;
-  __builtin_memcpy(&bytes, y, 8);
-  return splat(1.0) - splat(2.0) * __builtin_convertvector(bytes, Lanes);
-}
-
 inline bool any_zero(const double* s) {
   bool zero = false;
   for (int k = 0; k < 8; ++k) zero |= s[k] == 0.0;
