@@ -28,20 +28,23 @@ constexpr int kTogether = 4;
 #else
 constexpr int kTogether = 2;
 #endif
-constexpr std::int64_t kRunBytes = 512 * 1024;
+constexpr std::int64_t kRunBytes = 128 * 1024, kLongRun = 256;
+constexpr std::int64_t kShortRunBytes = 512 * 1024;
 constexpr std::int64_t kLeastRun = 16;
 
+// Whether a column's rows are used as they lie: floats, one after the other, none of which is to be filled in.
 inline bool lies_ready(const ColumnJob& job, const Term& term) {
-  return term.form == Term::kNumber && !job.rows.index && term.n_parts == 1 && term.parts[0].kind == Kind::kFloat64 &&
-         term.parts[0].stride == sizeof(double) && !term.parts[0].valid && is_missing(term.fill);
+  const Part& part = term.parts[0];
+  return term.form == Term::kNumber && !job.rows.index && term.n_parts == 1 && is_float(part.kind) && !part.valid &&
+         part.stride == (part.kind == Kind::kFloat64 ? 8 : 4) && is_missing(term.fill);
 }
 
-// Rows of a run: a power of two, so many that the run's numbers stay near.
+// Rows of a run: a power of two, so many that the run's numbers stay near; short runs of many columns lose more by starting anew.
 inline std::int64_t run_rows(const ColumnJob& job) {
   std::int64_t bytes = 64;
   for (std::int64_t t = 0; t < job.n_terms; ++t) bytes += job.terms[t].form == Term::kCategory ? 4 : 8;
   std::int64_t rows = kBlockRows;
-  while (rows > kLeastRun && rows * bytes > kRunBytes) rows /= 2;
+  while (rows > kLeastRun && rows * bytes > (rows > kLongRun ? kRunBytes : kShortRunBytes)) rows /= 2;
   return rows;
 }
 
@@ -66,7 +69,8 @@ struct Run {
   double *s, *weight, *sign, *z, *product, *r, *squares;
   std::int64_t laned = 0;        // slots in lanes
   double *lanes, *square_lanes;  // eight sums of each
-  const void** columns;          // doubles of a number, int32 of a category
+  const void** columns;          // doubles of a number, or floats as they lie; int32 of a category
+  bool* narrow;                  // which are floats
   double* decoded;
   double* panel;
   std::int64_t in_panel = 0;
@@ -82,6 +86,7 @@ struct Run {
     lanes = carver.take(8 * laned);
     square_lanes = carver.take(8 * laned);
     columns = reinterpret_cast<const void**>(carver.take(job.n_terms));
+    narrow = reinterpret_cast<bool*>(carver.take((job.n_terms + 7) / 8));
     decoded = carver.take(to_decode);
     panel = carver.take((job.rows.what & kHessian) ? MatrixLayout(job.rows).strips * kStripStep<double> : 0);  // in bytes as in float32
   }
@@ -91,7 +96,10 @@ struct Run {
     return lies_ready(job, term) ? 8 : term.form == Term::kCategory ? most / 2 : most;
   }
 
-  const double* number(std::int64_t t) const { return static_cast<const double*>(columns[t]); }
+  // Rows i, ... of a number.
+  Lanes number(std::int64_t t, std::int64_t i) const {
+    return narrow[t] ? load(static_cast<const float*>(columns[t]) + i) : load(static_cast<const double*>(columns[t]) + i);
+  }
   const std::int32_t* codes(std::int64_t t) const { return static_cast<const std::int32_t*>(columns[t]); }
 };
 
@@ -106,12 +114,11 @@ inline Lanes kept(Lanes x, const double* s) {
   return is_kept ? x : splat(0.0);
 }
 
-// Element i, ... of a number as it is seen; 0 in a row of weight 0.
+// Eight elements of a number as they are seen; 0 in a row of weight 0.
 template <bool Shift, bool Masked>
-inline Lanes seen(const double* x, std::int64_t i, double p, double cp, const double* s) {
-  Lanes value = load(x + i);
-  if (Shift) value = value * splat(p) - splat(cp);
-  return Masked ? kept(value, s + i) : value;
+inline Lanes seen(Lanes x, double p, double cp, const double* s) {
+  if (Shift) x = x * splat(p) - splat(cp);
+  return Masked ? kept(x, s) : x;
 }
 
 // How the numbers of some slots are seen.
@@ -119,60 +126,83 @@ struct Seen {
   const double *p, *cp;
 };
 
-template <int K, bool Shift, bool Masked>
-inline void add_dot(const void* const* columns, const double* w, Seen seen_as, const Run& run, double* z) {
+// What comes next is fetched into the second cache, so that the memory always has something to do: of K columns the first by the dot
+// product and the others by the sums, or all by the one where there are no others.
+struct Ahead {
+  std::int64_t rows;
+  int first, end;
+
+  static Ahead of(std::int64_t rows, int k, bool dots, bool sums, bool is_dot) {
+    const int half = dots && sums ? (k + 1) / 2 : is_dot ? k : 0;
+    return is_dot ? Ahead{rows, 0, half} : Ahead{rows, half, k};
+  }
+};
+
+template <int K, bool Shift, bool Masked, typename T>
+inline void add_dot(const void* const* columns, const double* w, Seen seen_as, const Run& run, double* z, Ahead ahead) {
   for (std::int64_t i = 0; i < run.rows; i += 8) {
     Lanes sum = load(z + i);
 #pragma GCC unroll 8
-    for (int k = 0; k < K; ++k)
-      sum += splat(w[k]) *
-             seen<Shift, Masked>(static_cast<const double*>(columns[k]), i, Shift ? seen_as.p[k] : 1.0, Shift ? seen_as.cp[k] : 0.0, run.s);
+    for (int k = 0; k < K; ++k) {
+      const T* const column = static_cast<const T*>(columns[k]) + i;
+      if (k < ahead.end) __builtin_prefetch(column + ahead.rows, 0, 2);
+      sum += splat(w[k]) * seen<Shift, Masked>(load(column), Shift ? seen_as.p[k] : 1.0, Shift ? seen_as.cp[k] : 0.0, run.s + i);
+    }
     store(z + i, sum);
   }
 }
 
 // Lanes of K slots += sum of r x; and, with Squares, sum of q x^2.
-template <int K, bool Shift, bool Masked, bool Squares>
-inline void add_columns(const void* const* columns, Seen seen_as, const Run& run, double* lanes, double* square_lanes, std::int64_t ahead) {
+template <int K, bool Shift, bool Masked, bool Squares, typename T>
+inline void add_columns(const void* const* columns, Seen seen_as, const Run& run, double* lanes, double* square_lanes, Ahead ahead) {
   Lanes sum[K], square[K] = {};
-  for (int k = 0; k < K; ++k) {
+  for (std::int64_t k = 0; k < K; ++k) {
     sum[k] = load(lanes + 8 * k);
     if (Squares) square[k] = load(square_lanes + 8 * k);
   }
   for (std::int64_t i = 0; i < run.rows; i += 8) {
     const Lanes r = load(run.r + i), q = Squares ? load(run.squares + i) : Lanes{};
 #pragma GCC unroll 8
-    for (int k = 0; k < K; ++k) {
-      const double* const column = static_cast<const double*>(columns[k]);
-      const Lanes x = seen<Shift, Masked>(column, i, Shift ? seen_as.p[k] : 1.0, Shift ? seen_as.cp[k] : 0.0, run.s);
-      if (ahead) __builtin_prefetch(column + i + ahead, 0, 2);
+    for (std::int64_t k = 0; k < K; ++k) {
+      const T* const column = static_cast<const T*>(columns[k]) + i;
+      const Lanes x = seen<Shift, Masked>(load(column), Shift ? seen_as.p[k] : 1.0, Shift ? seen_as.cp[k] : 0.0, run.s + i);
+      if (k >= ahead.first) __builtin_prefetch(column + ahead.rows, 0, 2);
       sum[k] += r * x;
       if (Squares) square[k] += q * x * x;
     }
   }
-  for (int k = 0; k < K; ++k) {
+  for (std::int64_t k = 0; k < K; ++k) {
     store(lanes + 8 * k, sum[k]);
     if (Squares) store(square_lanes + 8 * k, square[k]);
   }
 }
 
-// Calls act(integer constant of columns together, their first term) over each stretch of numbers, and category(t) between.
-template <int K>
-struct Count {
-  static constexpr int value = K;
+template <int K, typename T>
+struct Group {
+  static constexpr int count = K;
+  using Element = T;
 };
 
+template <typename T, typename Act>
+inline void over_numbers(std::int64_t t, std::int64_t end, const Act& act) {
+  for (; t + kTogether <= end; t += kTogether) act(Group<kTogether, T>{}, t);
+  for (; t < end; ++t) act(Group<1, T>{}, t);
+}
+
+// Calls act(a Group, its first term) over each stretch of numbers, in doubles or in floats, and category(t) between.
 template <typename Act, typename Category>
-inline void over_terms(const ColumnJob& job, const Act& act, const Category& category) {
+inline void over_terms(const ColumnJob& job, const Run& run, const Act& act, const Category& category) {
   for (std::int64_t t = 0; t < job.n_terms;) {
     if (job.terms[t].form == Term::kCategory) {
       category(t++);
       continue;
     }
-    std::int64_t end = t + 1;
-    while (end < job.n_terms && job.terms[end].form != Term::kCategory) ++end;
-    for (; t + kTogether <= end; t += kTogether) act(Count<kTogether>{}, t);
-    for (; t < end; ++t) act(Count<1>{}, t);
+    const std::int64_t first = t;
+    while (t < job.n_terms && job.terms[t].form != Term::kCategory && run.narrow[t] == run.narrow[first]) ++t;
+    if (run.narrow[first])
+      over_numbers<float>(first, t, act);
+    else
+      over_numbers<double>(first, t, act);
   }
 }
 
@@ -193,13 +223,15 @@ inline void gather_dot(const std::int32_t* codes, const double* w, const Run& ru
 
 // z = w.x~ of the run's rows, from b on, in the order of the slots.
 template <bool Shift, bool Masked>
-void dot(const ColumnJob& job, const Run& run, const double* w, double b, double* z) {
+void dot(const ColumnJob& job, const Run& run, const double* w, double b, double* z, bool sums) {
   for (std::int64_t i = 0; i < run.rows; i += 8) store(z + i, splat(b));
   over_terms(
-      job,
-      [&](auto count, std::int64_t t) {
+      job, run,
+      [&](auto group, std::int64_t t) {
+        using G = decltype(group);
         const std::int64_t at = job.terms[t].at;
-        add_dot<decltype(count)::value, Shift, Masked>(run.columns + t, w + at, {job.rows.p + at, job.rows.cp + at}, run, z);
+        add_dot<G::count, Shift, Masked, typename G::Element>(run.columns + t, w + at, {job.rows.p + at, job.rows.cp + at}, run, z,
+                                                              Ahead::of(run.most, G::count, true, sums, true));
       },
       [&](std::int64_t t) { gather_dot(run.codes(t), w + job.terms[t].at, run, z); });
 }
@@ -216,16 +248,17 @@ inline void scatter_lanes(const std::int32_t* codes, std::int64_t rows, const do
 
 // The sums of r x~, into lanes or, of large categories, into `sums`; with Squares those of q x~^2 as well.
 template <bool Shift, bool Masked, bool Squares>
-void add_terms(const ColumnJob& job, const Run& run, double* sums, double* square_sums, std::int64_t ahead) {
+void add_terms(const ColumnJob& job, const Run& run, double* sums, double* square_sums, bool dots) {
   double *lanes = run.lanes, *squares = run.square_lanes;
   over_terms(
-      job,
-      [&](auto count, std::int64_t t) {
-        constexpr int kCount = decltype(count)::value;
+      job, run,
+      [&](auto group, std::int64_t t) {
+        using G = decltype(group);
         const std::int64_t at = job.terms[t].at;
-        add_columns<kCount, Shift, Masked, Squares>(run.columns + t, {job.rows.p + at, job.rows.cp + at}, run, lanes, squares, ahead);
-        lanes += 8 * kCount;
-        squares += 8 * kCount;
+        add_columns<G::count, Shift, Masked, Squares, typename G::Element>(run.columns + t, {job.rows.p + at, job.rows.cp + at}, run, lanes,
+                                                                           squares, Ahead::of(run.most, G::count, dots, true, false));
+        lanes += 8 * G::count;
+        squares += 8 * G::count;
       },
       [&](std::int64_t t) {
         const Term& term = job.terms[t];
@@ -267,13 +300,21 @@ double largest_norm(const ColumnJob& job, const Run& run, double least) {
       continue;
     }
     for (std::int64_t i = 0; i < run.rows; i += 8) {
-      const Lanes x = seen<Shift, Masked>(run.number(t), i, Shift ? job.rows.p[at] : 1.0, Shift ? job.rows.cp[at] : 0.0, run.s);
+      const Lanes x = seen<Shift, Masked>(run.number(t, i), Shift ? job.rows.p[at] : 1.0, Shift ? job.rows.cp[at] : 0.0, run.s + i);
       store(norms + i, load(norms + i) + splat(q[at]) * x * x);
     }
   }
   for (std::int64_t i = 0; i < run.real; ++i)
     if (run.s[i] > 0.0 && !(norms[i] <= least)) least = norms[i];
   return least;
+}
+
+inline double largest(Lanes a) {
+  const auto larger = [](Lanes x, Lanes y) { return x > y ? x : y; };
+  a = larger(a, __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3));
+  a = larger(a, __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
+  a = larger(a, __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6));
+  return a[0];
 }
 
 // Smallest and largest number of each column, as -min and max, as given.
@@ -283,15 +324,13 @@ void add_extremes(const ColumnJob& job, const Run& run, double* extremes) {
     if (term.form == Term::kCategory) continue;
     Lanes low = splat(extremes[term.at]), high = splat(extremes[job.rows.n + term.at]);
     for (std::int64_t i = 0; i < run.rows; i += 8) {
-      const Lanes x = load(run.number(t) + i);
+      const Lanes x = run.number(t, i);
       const auto is_kept = load(run.s + i) != splat(0.0);
       low = is_kept & (-x > low) ? -x : low;
       high = is_kept & (x > high) ? x : high;
     }
-    for (int k = 0; k < 8; ++k) {
-      if (low[k] > extremes[term.at]) extremes[term.at] = low[k];
-      if (high[k] > extremes[job.rows.n + term.at]) extremes[job.rows.n + term.at] = high[k];
-    }
+    extremes[term.at] = largest(low);
+    extremes[job.rows.n + term.at] = largest(high);
   }
 }
 
@@ -307,7 +346,8 @@ void pack_rows(const ColumnJob& job, const MatrixLayout& layout, const Run& run,
         const std::int64_t j = layout.column(strip, h + k);
         if (j < 0) continue;
         a[k] = root;
-        if (j < layout.n) a[k] *= seen<Shift, Masked>(run.number(j), i, Shift ? job.rows.p[j] : 1.0, Shift ? job.rows.cp[j] : 0.0, run.s);
+        if (j < layout.n)
+          a[k] *= seen<Shift, Masked>(run.number(j, i), Shift ? job.rows.p[j] : 1.0, Shift ? job.rows.cp[j] : 0.0, run.s + i);
       }
       transpose(a);
       T* const out = panel + kStripStep<T> * strip + lanes * run.in_panel + h;
@@ -355,10 +395,13 @@ bool fetch_columns(const ColumnJob& job, Run& run, std::int64_t first, BadCode& 
   for (std::int64_t t = 0; t < job.n_terms; decoded += run.room(job, job.terms[t++])) {
     const Term& term = job.terms[t];
     run.columns[t] = decoded;
+    run.narrow[t] = false;
     if (term.form == Term::kCategory) {
       good &= fetch_codes(term, rows, run, reinterpret_cast<std::int32_t*>(decoded), bad);
     } else if (lies_ready(job, term) && run.rows == run.real) {
-      run.columns[t] = reinterpret_cast<const double*>(term.parts[0].values) + first;
+      const Part& part = term.parts[0];
+      run.narrow[t] = part.kind == Kind::kFloat32;
+      run.columns[t] = part.values + first * part.stride;
     } else {
       for (std::int64_t i = run.rows - 8; i < run.rows; ++i) decoded[i] = 0.0;
       if (term.form == Term::kNumber)
@@ -443,22 +486,21 @@ void point(const ColumnJob& job, const Run& run, std::int64_t first, Scalars& sc
 }
 
 template <bool Shift, bool Masked>
-void add_run(const ColumnJob& job, Run& run, std::int64_t first, std::int64_t ahead, bool last, double* sums, double* matrix,
-             Scalars& scalars) {
+void add_run(const ColumnJob& job, Run& run, std::int64_t first, bool last, double* sums, double* matrix, Scalars& scalars) {
   const Job& rows = job.rows;
   const Layout layout(rows);
-  if (rows.what & kLoss) dot<Shift, Masked>(job, run, rows.w, rows.b, run.z);
-  if (rows.what & kProduct) dot<Shift, Masked>(job, run, rows.v, rows.v[rows.n], run.product);
+  const bool moments = (rows.what & kMoments) && !(rows.what & kHessian), squares = moments || (rows.what & kSquares);
+  const bool adds = squares || ((rows.what & (kGradient | kProduct)) && (rows.y || !(rows.what & kLoss)));
+  if (rows.what & kLoss) dot<Shift, Masked>(job, run, rows.w, rows.b, run.z, adds);
+  if (rows.what & kProduct) dot<Shift, Masked>(job, run, rows.v, rows.v[rows.n], run.product, adds);
   for (std::int64_t i = 0; rows.z && i < run.real; ++i) rows.z[first + i] = run.z[i];
   for (std::int64_t i = 0; job.product && i < run.real; ++i) job.product[first + i] = run.product[i];
   point(job, run, first, scalars);
-  const bool moments = (rows.what & kMoments) && !(rows.what & kHessian);
-  const bool sum = moments || ((rows.what & (kGradient | kProduct)) && (rows.y || !(rows.what & kLoss)));
   double* const to = sums + (moments ? layout.sums : layout.gradient);
-  if (moments || (rows.what & kSquares))
-    add_terms<Shift, Masked, true>(job, run, to, sums + layout.squares, ahead);
-  else if (sum)
-    add_terms<Shift, Masked, false>(job, run, to, nullptr, ahead);
+  if (squares)
+    add_terms<Shift, Masked, true>(job, run, to, sums + layout.squares, rows.what & (kLoss | kProduct));
+  else if (adds)
+    add_terms<Shift, Masked, false>(job, run, to, nullptr, rows.what & (kLoss | kProduct));
   if (rows.what & kMoments) add_extremes(job, run, sums + layout.extremes);
   if (rows.what & kHessian32)
     add_matrix<float, Shift, Masked>(job, MatrixLayout(rows), run, last, matrix);
@@ -484,7 +526,7 @@ bool leaf(const ColumnJob& job, std::int64_t first, std::int64_t end, double* su
       const bool last = start + run.real == block_end;
       const auto act =
           rows.p ? (run.masked ? add_run<true, true> : add_run<true, false>) : (run.masked ? add_run<false, true> : add_run<false, false>);
-      act(job, run, start, run.most, last, sums, matrix, scalars);
+      act(job, run, start, last, sums, matrix, scalars);
     }
     if (adds) fold_lanes(job, run, run.lanes, sums + (moments ? layout.sums : layout.gradient));
     if (adds && squares) fold_lanes(job, run, run.square_lanes, sums + layout.squares);

@@ -53,8 +53,9 @@ void fill_tile(const ColumnJob& job, const Run& run, double* tile) {
       for (std::int64_t k = 0; k < 8; ++k) {
         const std::int64_t j = v + k - 1;
         if (j < job.n_terms)
-          a[k] = j < 0 ? weight
-                       : weight * seen<Shift, Masked>(run.number(j), i, Shift ? job.rows.p[j] : 1.0, Shift ? job.rows.cp[j] : 0.0, run.s);
+          a[k] = j < 0
+                     ? weight
+                     : weight * seen<Shift, Masked>(run.number(j, i), Shift ? job.rows.p[j] : 1.0, Shift ? job.rows.cp[j] : 0.0, run.s + i);
       }
       transpose(a);
       for (std::int64_t k = 0; k < 8; ++k) store(tile + (i + k) * width + v, a[k]);

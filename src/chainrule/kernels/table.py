@@ -56,8 +56,9 @@ class NumberColumn:
 
     @property
     def may_miss(self) -> bool:
-        """Whether a value could be missing, as far as its type says."""
-        return any(part.valid is not None or part.values.dtype.kind == "f" for part in self.parts)
+        """Whether a value could be missing, as far as its type and `fill` say."""
+        filled = self.fill is not None
+        return any(part.valid is not None or (filled and part.values.dtype.kind == "f") for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,10 @@ class CategoryColumn:
 
     @property
     def may_miss(self) -> bool:
-        """Whether a value could be missing, as far as its type says."""
-        return any(part.valid is not None or part.values.dtype.kind == "i" for part in self.parts)
+        """Whether a value could be missing, as far as its type and `missing` say."""
+        return self.missing is not None and any(
+            part.valid is not None or part.values.dtype.kind == "i" for part in self.parts
+        )
 
 
 Column = NumberColumn | CategoryColumn
