@@ -3,6 +3,7 @@
 from typing import Any
 
 BLOCK_ROWS: int
+FEW_LEVELS: int
 FLOAT32_BLOCK: int
 
 def read_rows(
@@ -37,6 +38,48 @@ def secant(
     threads: int,
     kernel: str | None,
 ) -> Any: ...
+
+class Columns:
+    def __init__(self, m: int, terms: list[tuple[Any, ...]]) -> None: ...
+    @property
+    def slots(self) -> int: ...
+
+def read_columns(
+    columns: Columns,
+    what: int,
+    y: Any = None,
+    s: Any = None,
+    h: Any = None,
+    w: Any = None,
+    b: float = 0.0,
+    v: Any = None,
+    q: Any = None,
+    z: Any = None,
+    curvature: Any = None,
+    product: Any = None,
+    by_class: bool = False,
+    center: Any = None,
+    p: Any = None,
+    cp: Any = None,
+    index: Any = None,
+    threads: int = 1,
+    kernel: str | None = None,
+) -> tuple[Any, Any, int, int, int, int]: ...
+def gram_columns(
+    columns: Columns,
+    h: Any,
+    s: Any,
+    place: Any,
+    matrix: Any,
+    center: Any = None,
+    p: Any = None,
+    cp: Any = None,
+    index: Any = None,
+    threads: int = 1,
+    kernel: str | None = None,
+) -> tuple[int, int, int, bool] | None: ...
+def column_leaf_blocks(m: int, large_slots: int) -> int: ...
+def gram_leaf_rows(m: int, side: int) -> int: ...
 def newton_path(
     X: Any,
     y: Any,

@@ -93,16 +93,18 @@ Doubles sum_blocks(std::int64_t m, std::int64_t size, std::int64_t added, std::i
   return tree.root();
 }
 
-void unpack(const Job& job, const double* packed, double* matrix) {
+void unpack(const Job& job, const double* packed, double* matrix, const std::int64_t* place, std::int64_t side) {
   const MatrixLayout layout(job);
-  const std::int64_t ld = job.n + 1;
+  const std::int64_t ld = place ? side : job.n + 1;
   for (std::int64_t j = 0; j < layout.strips; ++j)
     for (std::int64_t i = 0; i <= j; ++i) {
       const double* block = packed + layout.block(i, j);
       for (std::int64_t a = 0; a < layout.lanes; ++a)
         for (std::int64_t b = i == j ? a : 0; b < layout.lanes; ++b) {
-          const std::int64_t row = layout.column(i, a), column = layout.column(j, b);
-          if (row >= 0 && column >= 0) matrix[row * ld + column] = matrix[column * ld + row] = block[layout.lanes * a + b];
+          std::int64_t row = layout.column(i, a), column = layout.column(j, b);
+          if (row < 0 || column < 0) continue;
+          if (place) row = place[row], column = place[column];
+          matrix[row * ld + column] = matrix[column * ld + row] = block[layout.lanes * a + b];
         }
     }
 }

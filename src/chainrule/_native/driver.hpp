@@ -22,8 +22,8 @@ Doubles sum_blocks(std::int64_t m, std::int64_t size, std::int64_t added, std::i
                    const std::function<bool()>& interrupted,
                    const std::function<void(std::int64_t first, std::int64_t end, double* sums, double* scratch)>& block);
 
-// The whole symmetric matrix (n + 1, n + 1), the bias last.
-void unpack(const Job& job, const double* packed, double* matrix);
+// The whole symmetric matrix (n + 1, n + 1), the bias last; or into a larger one (side, side), each column and the bias at its place.
+void unpack(const Job& job, const double* packed, double* matrix, const std::int64_t* place = nullptr, std::int64_t side = 0);
 
 // The kernels for this processor: the best that it has, or the one named, or null where it can't run that.
 const Kernels* choose_kernels(const char* name);

@@ -257,8 +257,10 @@ void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output
 
 void register_csr(nb::module_& module);      // in module_csr.cpp
 void register_vectors(nb::module_& module);  // in module_vectors.cpp
+void register_columns(nb::module_& module);  // in module_columns.cpp
 
 NB_MODULE(_core, module) {
+  register_columns(module);
   module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
              "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(),
              "index"_a = nb::none(), "q"_a = nb::none(), "h"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());

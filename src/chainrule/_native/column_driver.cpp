@@ -1,0 +1,99 @@
+// Leaves of mixed columns to threads, and their sums into one.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <mutex>
+
+#include "columns.hpp"
+#include "threads.hpp"
+
+namespace chainrule {
+namespace {
+
+constexpr std::int64_t kMostLeafBlocks = 64;
+
+// The bad code of the first piece that has one: pieces are dealt in order, and those before it end.
+class Refusal {
+ public:
+  bool before(std::int64_t piece) const { return piece_ < piece; }
+
+  void tell(std::int64_t piece, const BadCode& bad) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (piece > piece_) return;
+    piece_ = piece;
+    bad_ = bad;
+  }
+
+  const BadCode& bad() const { return bad_; }
+
+ private:
+  std::atomic<std::int64_t> piece_{std::numeric_limits<std::int64_t>::max()};
+  std::mutex mutex_;
+  BadCode bad_;
+};
+
+// A power of two, at least `least` and at most `most`, from `size` on.
+std::int64_t power_from(std::int64_t size, std::int64_t least, std::int64_t most) {
+  std::int64_t power = least;
+  while (power < size && power < most) power *= 2;
+  return power;
+}
+
+}  // namespace
+
+// A large category's sums are as long as a leaf, and cost what they are long: a leaf has as many rows as they have slots, as far as
+// there are leaves enough.
+std::int64_t column_leaf_blocks(std::int64_t m, std::int64_t large_slots) {
+  const std::int64_t blocks = (m + kBlockRows - 1) / kBlockRows;
+  std::int64_t together = power_from((large_slots + kBlockRows - 1) / kBlockRows, 1, kMostLeafBlocks);
+  while (together > 1 && together * 16 > blocks) together /= 2;
+  return together;
+}
+
+Reading read_columns(const ColumnKernels& kernels, const ColumnJob& job, int threads, const std::function<bool()>& interrupted,
+                     BadCode& bad) {
+  const std::int64_t m = job.rows.m, blocks = (m + kBlockRows - 1) / kBlockRows;
+  std::int64_t large = 0;
+  for (std::int64_t t = 0; t < job.n_terms; ++t) large += job.terms[t].in_lanes() ? 0 : job.terms[t].levels;
+  const std::int64_t per_leaf = column_leaf_blocks(m, large), leaves = (blocks + per_leaf - 1) / per_leaf;
+  // The matrix of several leaves, one after the other, is one leaf of its own tree.
+  const std::int64_t share = std::min<std::int64_t>(8, blocks / 16);
+  const std::int64_t per_piece = (job.rows.what & kHessian) ? std::max<std::int64_t>(1, share / per_leaf) : 1;
+  const std::int64_t pieces = (leaves + per_piece - 1) / per_piece;
+  const Layout layout(job.rows);
+  const std::int64_t matrix_size = MatrixLayout(job.rows).size;
+  Tree tree(layout.size, layout.extremes, leaves), matrices(matrix_size, matrix_size, pieces);
+  Spare scratches(kernels.scratch_doubles(job));
+  Refusal refusal;
+  run_pieces(pieces, threads, interrupted, [&](std::int64_t piece, Watch& watch) {
+    if (refusal.before(piece)) return;
+    Doubles scratch = scratches.take(), matrix = matrices.take_buffer();
+    std::fill(matrix.begin(), matrix.end(), 0.0);
+    for (std::int64_t leaf = piece * per_piece; leaf < std::min(leaves, (piece + 1) * per_piece); ++leaf) {
+      if (leaf > piece * per_piece && watch.stops()) return;
+      Doubles sums = tree.take_buffer();
+      std::fill(sums.begin(), sums.begin() + layout.extremes, 0.0);
+      std::fill(sums.begin() + layout.extremes, sums.end(), -std::numeric_limits<double>::infinity());
+      const std::int64_t first = leaf * per_leaf * kBlockRows, end = std::min(m, first + per_leaf * kBlockRows);
+      BadCode found;
+      if (!kernels.leaf(job, first, end, sums.data(), matrix.data(), scratch.data(), found)) return refusal.tell(piece, found);
+      tree.add(leaf, std::move(sums));
+    }
+    if (matrix_size) matrices.add(piece, std::move(matrix));
+    scratches.give(std::move(scratch));
+  });
+  bad = refusal.bad();
+  return {tree.root(), matrices.root()};
+}
+
+const ColumnKernels& column_kernels_of(const Kernels& kernels) {
+#ifdef CHAINRULE_HAS_AVX512
+  if (&kernels == &avx512::kernels) return avx512::column_kernels;
+#endif
+#ifdef CHAINRULE_HAS_AVX2
+  if (&kernels == &avx2::kernels) return avx2::column_kernels;
+#endif
+  return baseline::column_kernels;
+}
+
+}  // namespace chainrule
