@@ -302,13 +302,13 @@ def factor_of(names: tuple[str, ...]) -> str | None:
 
 def _sentence(names: tuple[str, ...], v: list[Fraction], constant: Fraction) -> str:
     last = v[-1]
+    if len(set(v)) == 1 and constant == last and len(names) > 1:
+        factor, ones = factor_of(names), [Fraction(1)] * len(names)
+        whole = linear_text(names, ones) if len(names) <= 8 else f"{linear_text(names[:3], ones[:3])} + ... + {names[-1]}"
+        return f"the levels of {factor} add up to the intercept: {whole} = 1" if factor else f"{whole} = 1"
     if len(names) > 8:
         shown = ", ".join(names[:6])
         return f"{names[-1]} is a combination of {len(names) - 1} columns: {shown}, ..."
-    if len(set(v)) == 1 and constant == last and len(names) > 1:
-        factor = factor_of(names)
-        whole = f"{linear_text(names, [Fraction(1)] * len(names))} = 1"
-        return f"the levels of {factor} add up to the intercept: {whole}" if factor else whole
     rest = [-c for c in v[:-1]]
     if len(rest) > 1 and not constant and last == 1 and set(rest) == {Fraction(1)}:
         return f"{linear_text(names[:-1], rest)} = {names[-1]}"
