@@ -142,6 +142,22 @@ def csr_read(
     threads: int = 1,
     kernel: str | None = None,
 ) -> Any: ...
+def csr_secant(
+    data: Any,
+    indices: Any,
+    indptr: Any,
+    n: int,
+    y: Any,
+    s: Any,
+    w: Any,
+    b: float,
+    at: Any,
+    u: Any,
+    p: Any,
+    index: Any,
+    threads: int,
+    kernel: str | None,
+) -> Any: ...
 def csr_moments(
     data: Any, indices: Any, indptr: Any, n: int, s: Any, index: Any, threads: int, kernel: str | None
 ) -> Any: ...

@@ -29,7 +29,7 @@ static inline std::int64_t row_start(const Csr& csr, std::int64_t row) {
 static inline std::int64_t place_of(const Csr& csr, std::int64_t i) { return csr.index ? csr.index[i] : i; }
 
 // A read, and the point at which it is made. `what` is of What: kLoss asks for z, and with y for the loss; a given h makes the gradient
-// one of z, sum s h z x~, and the squares sum s h x~^2.
+// one of z, sum s h z x~, and the squares sum s h x~^2. A secant is along (w, b), at `at`; its z are x~.(w, b).
 struct CsrJob {
   Csr rows;
   const std::uint8_t* y;  // 0 or 1, or null
@@ -40,35 +40,42 @@ struct CsrJob {
   const double* p;    // columns are seen as x p, p powers of two; or null
   bool folded;        // w has p in it already, and the gradient is multiplied by p afterwards
   const double* q;    // weights of the norms (n + 1)
+  const double* at;   // z of every row, of a secant, or null
   double* z;          // z of every row, or null
   double* curvature;  // g (1-g) of every row, or null
   unsigned what;
 };
 
-// Offsets of a leaf's sums, in doubles: eight lanes of each of the first, then what each column has.
+// Offsets of a leaf's sums, in doubles: eight lanes of each of the first, then what each column has. Columns begin with a cache line.
 struct CsrLayout {
-  std::int64_t loss = 0, correct = 8, weight = 16, bias = 24, norm = 32, columns = 40, squares, size;
+  std::int64_t loss = 0, correct = 8, weight = 16, bias = 24, change = 32, curvature = 40, norm = 48, columns = 56, squares, size;
 
   explicit CsrLayout(const CsrJob& job) {
     const std::int64_t chunked = (job.rows.n + 7) / 8 * 8;
     squares = columns + ((job.what & kGradient) ? chunked : 0);
     size = squares + ((job.what & kSquares) ? chunked : 0);
     if (job.what & kMoments) size = columns + kColumnMoments * job.rows.n;
+    if (job.what & kSecant) size = columns + kColumnSecants * job.rows.n;
+    size = (size + 7) / 8 * 8;
   }
 
   // Of moments a column has: sum s x, sum s x^2, smallest and largest x that is stored, rows that store one.
   static constexpr std::int64_t kColumnMoments = 5;
+  // Of a secant: sum s dL_dz x, sum s (the change of dL_dz) x, sum s h x, sum s h x^2.
+  static constexpr std::int64_t kColumnSecants = 4;
 };
 
 // One instruction set's kernels. They add rows to a leaf that is there; whole groups of eight but for the last.
 struct CsrKernels {
   void (*read)(const CsrJob& job, std::int64_t first, std::int64_t end, double* sums);
   void (*moments)(const CsrJob& job, std::int64_t first, std::int64_t end, double* sums);
+  void (*secant)(const CsrJob& job, std::int64_t first, std::int64_t end, double* sums);
 };
 
-#define CHAINRULE_DECLARE(isa)         \
-  namespace isa {                      \
-  extern const CsrKernels csr_kernels; \
+#define CHAINRULE_DECLARE(isa)                                                            \
+  namespace isa {                                                                         \
+  extern const CsrKernels csr_kernels;                                                    \
+  void csr_secant(const CsrJob& job, std::int64_t first, std::int64_t end, double* sums); \
   }
 CHAINRULE_DECLARE(avx512)
 CHAINRULE_DECLARE(avx2)
@@ -110,6 +117,9 @@ std::optional<std::vector<double>> csr_read(const CsrKernels& kernels, const Csr
 // Weight, then sum s x, sum s x^2, smallest and largest x, (n) each.
 std::optional<std::vector<double>> csr_moments(const CsrKernels& kernels, const CsrJob& job, int threads,
                                                const std::function<bool()>& interrupted);
+// Loss, correct, weight, norm; then sum s dL_dz x~, its change, sum s h x~ and sum s h x~^2, (n + 1) each, the bias last.
+std::optional<std::vector<double>> csr_secant(const CsrKernels& kernels, const CsrJob& job, int threads,
+                                              const std::function<bool()>& interrupted);
 
 // The whole symmetric matrix sum s h x~ x~' over `columns`, k of them in any order, and the bias last: (k + 1, k + 1). h: job.h.
 // Whether it was not interrupted.

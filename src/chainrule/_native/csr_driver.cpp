@@ -20,10 +20,10 @@ constexpr std::int64_t kRowsBetweenAsking = 4096;
 constexpr std::int64_t kAddedAtOnce = 2048;
 constexpr std::int64_t kWorthThreads = 200'000;  // numbers to add
 
-// Powers of two by which sums can be multiplied as well as their terms.
-bool is_tame(const double* p, std::int64_t n) {
+// Powers of two, 1/most to most, by which sums can be multiplied as well as their terms.
+bool is_tame(const double* p, std::int64_t n, double most) {
   bool tame = true;
-  for (std::int64_t j = 0; j < n; ++j) tame = tame && p[j] >= 0x1p-256 && p[j] <= 0x1p256;
+  for (std::int64_t j = 0; j < n; ++j) tame = tame && p[j] >= 1.0 / most && p[j] <= most;
   return tame;
 }
 
@@ -95,7 +95,8 @@ class Leaves {
  public:
   Leaves(const CsrJob& job, const CsrCuts& cuts, int threads, const std::function<bool()>& interrupted)
       : job_(job), layout_(job), cuts_(cuts), threads_(threads), interrupted_(interrupted) {
-    sums_.reset(new double[static_cast<std::size_t>(cuts.pieces * layout_.size)]);  // each thread clears its own leaves
+    // Each thread clears its own leaves.
+    sums_.reset(Aligned<double>().allocate(static_cast<std::size_t>(cuts.pieces * layout_.size)));
   }
 
   const CsrLayout& layout() const { return layout_; }
@@ -128,27 +129,18 @@ class Leaves {
   const CsrCuts cuts_;
   const int threads_;
   const std::function<bool()>& interrupted_;
-  std::unique_ptr<double[]> sums_;
+  struct Free {
+    void operator()(double* memory) const { Aligned<double>().deallocate(memory, 0); }
+  };
+  std::unique_ptr<double[], Free> sums_;
 };
 
 double sum_eight(const double* a) { return ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])); }
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-}  // namespace
-
-std::optional<std::vector<double>> csr_read(const CsrKernels& kernels, const CsrJob& given, int threads,
-                                            const std::function<bool()>& interrupted) {
-  CsrJob job = given;
-  const std::int64_t n = job.rows.n, gradient = (job.what & kGradient) ? n : 0, squares = (job.what & kSquares) ? n : 0;
-  std::vector<double> folded;
-  job.folded = job.p && is_tame(job.p, n);
-  if (job.folded && job.w) {
-    folded.resize(static_cast<std::size_t>(n));
-    for (std::int64_t j = 0; j < n; ++j) folded[static_cast<std::size_t>(j)] = job.w[j] * job.p[j];
-    job.w = folded.data();
-  }
-  Leaves leaves(job, csr_leaves(job.rows.m, n, csr_elements(job.rows), 1), threads, interrupted);  // whatever is asked for: one loss
+// Everything is added but the norm, of which the largest is kept.
+bool sum_and_norm(Leaves& leaves, Kernel kernel) {
   const CsrLayout& layout = leaves.layout();
   const auto clear = [&](double* sums) {
     std::fill(sums, sums + layout.size, 0.0);
@@ -159,7 +151,25 @@ std::optional<std::vector<double>> csr_read(const CsrKernels& kernels, const Csr
     for (std::int64_t j = from; j < end; ++j) to[j] += other[j];
     if (from <= layout.norm && layout.norm < end) to[layout.norm] = norm;
   };
-  if (!leaves.fill(kernels.read, clear) || !leaves.add(combine)) return std::nullopt;
+  return leaves.fill(kernel, clear) && leaves.add(combine);
+}
+
+}  // namespace
+
+std::optional<std::vector<double>> csr_read(const CsrKernels& kernels, const CsrJob& given, int threads,
+                                            const std::function<bool()>& interrupted) {
+  CsrJob job = given;
+  const std::int64_t n = job.rows.n, gradient = (job.what & kGradient) ? n : 0, squares = (job.what & kSquares) ? n : 0;
+  std::vector<double> folded;
+  job.folded = job.p && is_tame(job.p, n, 0x1p256);
+  if (job.folded && job.w) {
+    folded.resize(static_cast<std::size_t>(n));
+    for (std::int64_t j = 0; j < n; ++j) folded[static_cast<std::size_t>(j)] = job.w[j] * job.p[j];
+    job.w = folded.data();
+  }
+  Leaves leaves(job, csr_leaves(job.rows.m, n, csr_elements(job.rows), 1), threads, interrupted);  // whatever is asked for: one loss
+  const CsrLayout& layout = leaves.layout();
+  if (!sum_and_norm(leaves, kernels.read)) return std::nullopt;
 
   const double* const first = leaves.sums(0);
   std::vector<double> sums{sum_eight(first + layout.loss), sum_eight(first + layout.correct), sum_eight(first + layout.weight),
@@ -204,6 +214,33 @@ std::optional<std::vector<double>> csr_moments(const CsrKernels& kernels, const 
       const bool has_zero = of[4] < rows;  // a row that stores nothing here
       sums.push_back(part == 2 && has_zero ? std::min(of[2], 0.0) : part == 3 && has_zero ? std::max(of[3], 0.0) : of[part]);
     }
+  return sums;
+}
+
+std::optional<std::vector<double>> csr_secant(const CsrKernels& kernels, const CsrJob& given, int threads,
+                                              const std::function<bool()>& interrupted) {
+  CsrJob job = given;
+  job.what = kSecant;
+  const std::int64_t n = job.rows.n, per = CsrLayout::kColumnSecants;
+  job.folded = job.p && is_tame(job.p, n, 0x1p64);  // it multiplies squares, twice
+  Leaves leaves(job, csr_leaves(job.rows.m, n, csr_elements(job.rows), per), threads, interrupted);
+  if (!sum_and_norm(leaves, kernels.secant)) return std::nullopt;
+
+  const CsrLayout& layout = leaves.layout();
+  const double* const first = leaves.sums(0);
+  std::vector<double> sums(static_cast<std::size_t>(4 + per * (n + 1)));
+  sums[0] = sum_eight(first + layout.loss);
+  sums[1] = sum_eight(first + layout.correct);
+  sums[2] = sum_eight(first + layout.weight);
+  sums[3] = first[layout.norm];
+  double* const parts = sums.data() + 4;
+  for (std::int64_t j = 0; j < n; ++j) {
+    const double* const of = first + layout.columns + per * j;
+    const double p = job.folded ? job.p[j] : 1.0;
+    for (std::int64_t part = 0; part < per; ++part) parts[part * (n + 1) + j] = of[part] * (part == 3 ? p * p : p);
+  }
+  const std::int64_t biases[] = {layout.bias, layout.change, layout.curvature, layout.curvature};
+  for (std::int64_t part = 0; part < per; ++part) parts[part * (n + 1) + n] = sum_eight(first + biases[part]);
   return sums;
 }
 

@@ -20,6 +20,7 @@ enum What : unsigned {
   kNorms = 64,       // the largest sum_j q_j x~_j^2 over rows of positive weight
   kSquares = 32,     // sum s x^2 of each column, beside a gradient
   kHessian32 = 128,  // with kHessian: rows times sqrt(h) are rounded to float32 and multiplied in it
+  kSecant = 256,     // of sparse rows, by itself: at z that is given, what the gradient is and how it changes along a direction
 };
 
 // Dense rows as they lie, and the point at which they are read.

@@ -86,8 +86,14 @@ static inline void transpose(Lanes* a) {
 
 static inline double sum(Lanes a) { return ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])); }
 
-// exp(-a) for a >= 0, into the subnormal numbers; a NaN stays one. Cody and Waite's reduction, Taylor's series on |r| <= log(2)/2.
-static inline Lanes exp_negative(Lanes a) {
+// exp(-a) as (1 + q) first second, for a >= 0; both factors are 1 for a < log(2)/2. Cody and Waite's reduction, Taylor's series on
+// |r| <= log(2)/2.
+struct Power {
+  Lanes q, first, second;
+
+  Lanes value() const { return (q + splat(1.0)) * first * second; }
+};
+static inline Power power_negative(Lanes a) {
   const Lanes big = splat(760.0);
   a = (a > big) ? big : a;  // exp(-760) is 0 in double
   const double shifter = 0x1.8p52;
@@ -108,13 +114,21 @@ static inline Lanes exp_negative(Lanes a) {
   q = q * r + splat(1.0 / 6.0);
   q = q * r + splat(0.5);
   q = q * (r * r) + r;
-  q = q + splat(1.0);
   // 2^k in two factors, since k reaches -1097 and a double's exponent only -1022.
   const Ints whole = reinterpret_cast<Ints>(shifted) - reinterpret_cast<Ints>(splat(shifter));
   const Ints half = whole >> 1;
   const Lanes first = reinterpret_cast<Lanes>((half + 1023) << 52);
   const Lanes second = reinterpret_cast<Lanes>((whole - half + 1023) << 52);
-  return q * first * second;
+  return {q, first, second};
+}
+
+// exp(-a) for a >= 0, into the subnormal numbers; a NaN stays one.
+static inline Lanes exp_negative(Lanes a) { return power_negative(a).value(); }
+
+// 1 - exp(-a) for a >= 0, to full relative accuracy.
+static inline Lanes one_minus_exp(Lanes a) {
+  const Power power = power_negative(a);
+  return (a < splat(0.25)) ? -power.q : splat(1.0) - power.value();
 }
 
 // log(1 + e) for 0 <= e <= 1: 2 artanh(f / (2 + f)) by its series, after halving 1 + e where e > sqrt(2) - 1.

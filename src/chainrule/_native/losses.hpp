@@ -11,11 +11,9 @@ struct Pointwise {
 struct Logistic {
   static inline Pointwise at(Lanes z, Lanes sign) {  // sign = 1 - 2y
     const Lanes t = sign * z;
-    const Lanes size = (t < splat(0.0)) ? -t : t;
-    const Lanes e = exp_negative(size);  // e^-|t|
-    const Lanes inverse = splat(1.0) / (splat(1.0) + e);
-    const Lanes small = e * inverse;
-    const Lanes log1p_e = log1p_unit(e);
+    const Sides sides(z);
+    const Lanes inverse = sides.large, small = sides.small;
+    const Lanes log1p_e = log1p_unit(sides.e);
     const auto right = t < splat(0.0);  // the model is on the right side
     Pointwise p;
     p.loss = right ? log1p_e : t + log1p_e;
@@ -23,4 +21,27 @@ struct Logistic {
     p.curvature = small * inverse;
     return p;
   }
+
+  // dL_dz at z + u minus dL_dz at z, the same for both classes, to full relative accuracy however small u is: with d = |u|,
+  //   sigmoid(z + u) - sigmoid(z) = sigmoid(z + u) sigmoid(-z) (1 - e^-d) for u >= 0,  -sigmoid(z) sigmoid(-z - u) (1 - e^-d) for u < 0.
+  static inline Lanes change(Lanes z, Lanes u) {
+    const auto up = u >= splat(0.0);
+    const Lanes before = up ? -z : z, after = up ? z + u : -z - u, rest = one_minus_exp(up ? u : -u);
+    const Lanes size = Sides(z).of(before) * Sides(after).of(after) * rest;
+    return up ? size : -size;
+  }
+
+ private:
+  struct Sides {
+    Lanes e, large, small;  // e^-|t|, sigmoid(|t|), sigmoid(-|t|)
+
+    explicit inline Sides(Lanes t) {
+      e = exp_negative((t < splat(0.0)) ? -t : t);
+      large = splat(1.0) / (splat(1.0) + e);
+      small = e * large;
+    }
+    inline Lanes of(Lanes t) const {  // sigmoid(t), of this t or -t
+      return (t < splat(0.0)) ? small : large;
+    }
+  };
 };

@@ -31,9 +31,14 @@ const chainrule::CsrKernels& kernels_named(const std::optional<std::string>& nam
 
 template <typename Array>
 auto pointer(const Array& given, std::int64_t expected, const char* name) {
-  if (given && static_cast<std::int64_t>(given->shape(0)) != expected)
+  if (static_cast<std::int64_t>(given.shape(0)) != expected)
     throw std::invalid_argument(std::string(name) + " must have " + std::to_string(expected) + " elements");
-  return given ? given->data() : nullptr;
+  return given.data();
+}
+
+template <typename Array>
+auto pointer(const std::optional<Array>& given, std::int64_t expected, const char* name) {
+  return given ? pointer(*given, expected, name) : nullptr;
 }
 
 bool is_wide(const Given& given, const char* name) {
@@ -107,6 +112,23 @@ nb::object read_sparse(const Given& data, const Given& indices, const Given& ind
   if ((what & chainrule::kNorms) && !job.q) throw std::invalid_argument("norms need q");
   const chainrule::CsrKernels& kernels = kernels_named(kernel);
   return owned_array(*run_freely([&](const auto& interrupted) { return chainrule::csr_read(kernels, job, threads, interrupted); }));
+}
+
+nb::object secant(const Given& data, const Given& indices, const Given& indptr, std::int64_t n, Bytes y, std::optional<Vector> s, Vector w,
+                  double b, Vector at, Output z, std::optional<Vector> p, std::optional<Places> index, int threads,
+                  std::optional<std::string> kernel) {
+  chainrule::CsrJob job{};
+  job.rows = rows_of(data, indices, indptr, n, index);
+  const std::int64_t m = job.rows.m;
+  job.y = pointer(y, m, "y");
+  job.s = pointer(s, m, "s");
+  job.w = pointer(w, n, "w");
+  job.b = b;
+  job.at = pointer(at, m, "z");
+  job.z = pointer(z, m, "u");
+  job.p = pointer(p, n, "p");
+  const chainrule::CsrKernels& kernels = kernels_named(kernel);
+  return owned_array(*run_freely([&](const auto& interrupted) { return chainrule::csr_secant(kernels, job, threads, interrupted); }));
 }
 
 nb::object moments(const Given& data, const Given& indices, const Given& indptr, std::int64_t n, std::optional<Vector> s,
@@ -186,6 +208,8 @@ void register_csr(nb::module_& module) {
   module.def("csr_read", &read_sparse, "data"_a, "indices"_a, "indptr"_a, "n"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(),
              "h"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0, "z"_a = nb::none(), "curvature"_a = nb::none(), "p"_a = nb::none(),
              "index"_a = nb::none(), "q"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
+  module.def("csr_secant", &secant, "data"_a, "indices"_a, "indptr"_a, "n"_a, "y"_a, "s"_a.none(), "w"_a, "b"_a, "at"_a, "u"_a,
+             "p"_a.none(), "index"_a.none(), "threads"_a, "kernel"_a);
   module.def("csr_moments", &moments, "data"_a, "indices"_a, "indptr"_a, "n"_a, "s"_a.none(), "index"_a.none(), "threads"_a, "kernel"_a);
   module.def("csr_gram", &gram, "data"_a, "indices"_a, "indptr"_a, "n"_a, "s"_a.none(), "h"_a.none(), "p"_a.none(), "index"_a.none(),
              "columns"_a, "threads"_a);

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.errors import InputError
-from chainrule.kernels.reading import Sums, What, kernel_asked
+from chainrule.kernels.reading import Secant, Sums, What, kernel_asked
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -24,6 +24,9 @@ Places = NDArray[np.int64]
 READS = What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS
 # Fewer elements and rows than one thread's start-up is worth are read by one.
 _WORTH_A_THREAD = 50_000
+# Options of the core that aren't arrays; what others are called here.
+_NUMBERS = ("b", "threads", "kernel")
+_NAMES = {"at": "z", "curvature": "h"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +193,34 @@ def product(
     return raw[4:]
 
 
+def secant(
+    csr: Csr,
+    z: Vector,
+    v: Vector,
+    *,
+    y: NDArray[np.uint8],
+    s: Vector | None = None,
+    u: Vector,
+    p: Vector | None = None,
+    index: Places | None = None,
+    threads: int = 1,
+) -> Secant:
+    """Add what the gradient is at z and how it changes along v, in one read; nothing is read for z itself.
+
+    z : (m,), of every row; a row of weight 0 is not looked at, and may have any.
+    v : (n + 1,), the bias last, in units of x p.
+    u : (m,), filled with x~.v; of a row of weight 0 with v's last element.
+    The others as of `read`. The change has full relative accuracy in u, however small it is.
+    """
+    if v.shape != (csr.n + 1,):
+        raise InputError(f"v must have {csr.n + 1} elements")
+    options = {"y": y, "s": s, "w": v[:-1], "at": z, "u": u, "p": p, "index": index}
+    threads = _useful(csr, index, threads)
+    raw = _call(_core.csr_secant, csr, b=float(v[-1]), threads=threads, kernel=kernel_asked(), **options)
+    gradient, change, curvature, squares = raw[4:].reshape(4, csr.n + 1)
+    return Secant(float(raw[0]), float(raw[1]), float(raw[2]), gradient, change, curvature, squares, float(raw[3]))
+
+
 def diagonal(
     csr: Csr,
     h: Vector,
@@ -238,7 +269,7 @@ def sum_depth(m: int, n: int, nnz: int | None = None, width: int = 1) -> float:
     An entry is within d u sum of its terms' sizes: a leaf's rows are added one after the other, the leaves in a binary tree;
     8 covers the lanes' own sum and the term's products. Higham 2002, section 4.2.
 
-    m, nnz : the rows read and their elements; None: any number. width : 5 for `moments`, 1 for the others.
+    m, nnz : the rows read and their elements; None: any number. width : 4 for `secant`, 5 for `moments`, 1 for the others.
     """
     rows, leaves = (m, 1) if nnz is None else _core.csr_leaves(m, n, nnz, width)
     return float(rows) + math.log2(leaves) + 8.0
@@ -267,9 +298,9 @@ def _call(function: Any, csr: Csr, *args: Any, **options: Any) -> Any:
         raise InputError("a row names a column twice: sum its elements in a copy first")
     kinds = {"y": np.uint8, "index": np.int64, "columns": np.int64}
     for name, value in options.items():
-        if value is not None and name in ("y", "s", "h", "w", "z", "curvature", "p", "index", "q", "columns"):
-            _require(value, name, (kinds.get(name, np.float64),))
-            if name in ("z", "curvature") and not value.flags.writeable:
+        if value is not None and name not in _NUMBERS:
+            _require(value, _NAMES.get(name, name), (kinds.get(name, np.float64),))
+            if name in ("z", "curvature", "u") and not value.flags.writeable:
                 raise InputError(f"{name} is to be filled, but can't be written to")
     try:
         return function(csr.data, csr.indices, csr.indptr, csr.n, *args, **options)
