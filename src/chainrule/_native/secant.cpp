@@ -24,6 +24,7 @@ constexpr int kRowsAtOnce = 8;  // two sums each, in registers
 #else
 constexpr int kRowsAtOnce = 2;
 #endif
+constexpr std::int64_t kColumnsForTwo = 128;
 constexpr std::int64_t kColumnSums = 4;
 
 // What each row of a tile counts with: s dL_dz(z), s (dL_dz(z + u) - dL_dz(z)) and s h.
@@ -92,50 +93,13 @@ inline Lanes z_of(const SecantJob& job, const Tile& tile, std::int64_t i) {
   return load(z);
 }
 
-template <bool Shift>
-void run_block(const SecantJob& job, std::int64_t first, std::int64_t end, double* sums, double* memory) {
-  const Job& rows = job.rows;
-  const Source source(rows);
-  const Scratch scratch(rows, source, memory);
-  const Outlook outlook(rows, source);
-  const std::int64_t n = rows.n, chunks = chunks_of(n);
-  double* const columns = memory + scratch_doubles(rows);
-  for (std::int64_t j = 0; n < 8 && j < source.copied_rows * source.step; ++j) scratch.copies[j] = 0.0;  // the padding of short rows
-  for (std::int64_t j = 0; j < 8 * chunks; ++j) {
-    const bool in = j < n;
-    scratch.p[j] = (in && Shift) ? rows.p[j] : 1.0;
-    scratch.cp[j] = (in && Shift) ? rows.cp[j] : 0.0;
-    scratch.zero_row[j] = (in && Shift) ? rows.center[j] : 0.0;
-    scratch.gradient[j] = 1.0;
-  }
-  to_chunks(rows.v, n, scratch.v);
-  to_chunks(scratch.gradient, n, scratch.q);  // ones: a column that a chunk repeats counts once
-  for (std::int64_t j = 0; j < 8 * kColumnSums * chunks; ++j) columns[j] = 0.0;
-
+// A block's sums but the columns'.
+struct Totals {
   Lanes loss = {}, correct = {}, weight = {};
   Factors bias = {};
   double norm = 0.0;
-  for (std::int64_t i = first; i < end; i += 8) {
-    std::int64_t copied = 0;  // the row of the copies that is the tile's first
-    if (source.kind == Source::kColumns) {
-      copied = (i - first) % source.copied_rows;
-      const std::int64_t count = end - i < source.copied_rows ? end - i : source.copied_rows;
-      if (copied == 0 && rows.is_float32) copy_columns<float>(rows, i, count, source.step, scratch.copies);
-      if (copied == 0 && !rows.is_float32) copy_columns<double>(rows, i, count, source.step, scratch.copies);
-    }
-    Tile tile;
-    fill_tile(rows, source, scratch, i, end, scratch.copies + copied * source.step, tile);
-    const Lanes z = z_of(job, tile, i);
-    const Pointwise at = Logistic::at(z, tile.sign);
-    const Ahead ahead = outlook.first(rows, i);
-    const DotAndNorm seen = tile.narrow ? look_at<Shift, float>(tile, n, scratch, ahead) : look_at<Shift, double>(tile, n, scratch, ahead);
-    const Lanes u = seen.dot + splat(rows.v[n]);
-    const Pointwise there = Logistic::at(z + u, tile.sign);
-    for (std::int64_t k = 0; k < tile.rows; ++k) {
-      job.u[i + k] = u[k];
-      if (tile.s[k] > 0.0 && !(seen.norm[k] <= norm)) norm = seen.norm[k];
-    }
-    const Factors factors{tile.s * at.residual, tile.s * (there.residual - at.residual), tile.s * at.curvature};
+
+  void add(const Tile& tile, const Lanes& z, const Pointwise& at, const Factors& factors, const Lanes& norms) {
     const auto right = (tile.sign < splat(0.0)) ? z > splat(0.0) : z <= splat(0.0);
     loss += tile.s * at.loss;
     correct += right ? tile.s : splat(0.0);
@@ -143,24 +107,95 @@ void run_block(const SecantJob& job, std::int64_t first, std::int64_t end, doubl
     bias.r += factors.r;
     bias.e += factors.e;
     bias.h += factors.h;
-    if (tile.narrow)
-      add_tile<Shift, float>(tile, n, factors, columns, scratch, outlook.second(rows, i));
-    else
-      add_tile<Shift, double>(tile, n, factors, columns, scratch, outlook.second(rows, i));
+    for (std::int64_t k = 0; k < tile.rows; ++k)
+      if (tile.s[k] > 0.0 && !(norms[k] <= norm)) norm = norms[k];
   }
 
-  const SecantLayout layout(n);
-  sums[layout.loss] = sum(loss);
-  sums[layout.correct] = sum(correct);
-  sums[layout.weight] = sum(weight);
-  sums[layout.norm] = norm;
-  const std::int64_t at[kColumnSums] = {layout.gradient, layout.change, layout.curvature, layout.diagonal};
-  const double biases[kColumnSums] = {sum(bias.r), sum(bias.e), sum(bias.h), sum(bias.h)};
-  for (std::int64_t k = 0; k < kColumnSums; ++k) {
-    for (std::int64_t c = 0; c < chunks; ++c) store(scratch.gradient + 8 * c, load(columns + 8 * (kColumnSums * c + k)));
-    from_chunks(scratch.gradient, n, sums + at[k]);
-    sums[at[k] + n] = biases[k];
+  void put(std::int64_t n, const double* columns, const Scratch& scratch, double* sums) const {
+    const SecantLayout layout(n);
+    sums[layout.loss] = sum(loss);
+    sums[layout.correct] = sum(correct);
+    sums[layout.weight] = sum(weight);
+    sums[layout.norm] = norm;
+    const std::int64_t at[kColumnSums] = {layout.gradient, layout.change, layout.curvature, layout.diagonal};
+    const double biases[kColumnSums] = {sum(bias.r), sum(bias.e), sum(bias.h), sum(bias.h)};
+    for (std::int64_t k = 0; k < kColumnSums; ++k) {
+      for (std::int64_t c = 0; c < chunks_of(n); ++c) store(scratch.gradient + 8 * c, load(columns + 8 * (kColumnSums * c + k)));
+      from_chunks(scratch.gradient, n, sums + at[k]);
+      sums[at[k] + n] = biases[k];
+    }
   }
+};
+
+// The view, the direction and, for the norms, ones, in which a column that a chunk repeats counts once.
+template <bool Shift>
+void prepare(const Job& rows, const Source& source, const Scratch& scratch) {
+  const std::int64_t n = rows.n;
+  for (std::int64_t j = 0; n < 8 && j < source.copied_rows * source.step; ++j) scratch.copies[j] = 0.0;  // the padding of short rows
+  for (std::int64_t j = 0; j < 8 * chunks_of(n); ++j) {
+    const bool in = j < n;
+    scratch.p[j] = (in && Shift) ? rows.p[j] : 1.0;
+    scratch.cp[j] = (in && Shift) ? rows.cp[j] : 0.0;
+    scratch.zero_row[j] = (in && Shift) ? rows.center[j] : 0.0;
+    scratch.gradient[j] = 1.0;
+  }
+  to_chunks(rows.v, n, scratch.v);
+  to_chunks(scratch.gradient, n, scratch.q);
+}
+
+template <bool Shift>
+void run_block(const SecantJob& job, std::int64_t first, std::int64_t end, double* sums, double* memory) {
+  const Job& rows = job.rows;
+  const Source source(rows);
+  const Scratch scratch(rows, source, memory);
+  const Outlook outlook(rows, source);
+  const std::int64_t n = rows.n, size = 8 * kColumnSums * chunks_of(n);
+  prepare<Shift>(rows, source, scratch);
+  double* const columns = memory + scratch_doubles(rows);
+  for (std::int64_t j = 0; j < size; ++j) columns[j] = 0.0;
+
+  // Two tiles at a time, where both stay in the first cache: one's losses are computed while the other's wait for their own.
+  const std::int64_t together = n <= kColumnsForTwo ? 2 : 1;
+  Tile tiles[2];
+  Lanes z[2], u[2], norms[2];
+  Pointwise at[2], there[2];
+  Totals totals;
+  for (std::int64_t start = first; start < end; start += 8 * together) {
+    const std::int64_t count = together == 2 && start + 8 < end ? 2 : 1;
+    std::int64_t copied = 0;  // the row of the copies that is the first tile's first
+    if (source.kind == Source::kColumns) {
+      copied = (start - first) % source.copied_rows;
+      const std::int64_t most = end - start < source.copied_rows ? end - start : source.copied_rows;
+      if (copied == 0 && rows.is_float32) copy_columns<float>(rows, start, most, source.step, scratch.copies);
+      if (copied == 0 && !rows.is_float32) copy_columns<double>(rows, start, most, source.step, scratch.copies);
+    }
+    for (std::int64_t t = 0; t < count; ++t) {
+      const std::int64_t i = start + 8 * t;
+      fill_tile(rows, source, scratch, i, end, scratch.copies + (copied + 8 * t) * source.step, tiles[t]);
+      z[t] = z_of(job, tiles[t], i);
+      const Ahead ahead = outlook.first(rows, i);
+      const DotAndNorm seen =
+          tiles[t].narrow ? look_at<Shift, float>(tiles[t], n, scratch, ahead) : look_at<Shift, double>(tiles[t], n, scratch, ahead);
+      u[t] = seen.dot + splat(rows.v[n]);
+      norms[t] = seen.norm;
+      for (std::int64_t k = 0; k < tiles[t].rows; ++k) job.u[i + k] = u[t][k];
+    }
+    for (std::int64_t t = 0; t < count; ++t) {
+      at[t] = Logistic::at(z[t], tiles[t].sign);
+      there[t] = Logistic::at(z[t] + u[t], tiles[t].sign);
+    }
+    for (std::int64_t t = 0; t < count; ++t) {
+      const Tile& tile = tiles[t];
+      const Factors factors{tile.s * at[t].residual, tile.s * (there[t].residual - at[t].residual), tile.s * at[t].curvature};
+      totals.add(tile, z[t], at[t], factors, norms[t]);
+      const Ahead ahead = outlook.second(rows, start + 8 * t);
+      if (tile.narrow)
+        add_tile<Shift, float>(tile, n, factors, columns, scratch, ahead);
+      else
+        add_tile<Shift, double>(tile, n, factors, columns, scratch, ahead);
+    }
+  }
+  totals.put(n, columns, scratch, sums);
 }
 
 void block(const SecantJob& job, std::int64_t first, std::int64_t end, double* sums, double* memory) {
