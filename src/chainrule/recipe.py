@@ -5,7 +5,8 @@ from typing import Literal
 
 from chainrule.errors import InputError
 
-METHODS = ("auto", "newton", "gradient-descent", "sgd")
+METHODS = ("auto", "newton", "newton-cg", "gradient-descent", "sgd")
+NEWTON = ("newton", "newton-cg")
 SCHEDULES = ("constant", "inverse", "inverse-sqrt")
 
 
@@ -35,15 +36,15 @@ class Recipe:
             raise InputError(
                 f"--method {self.method!r} is not known; choose {', '.join(METHODS[:-1])} or {METHODS[-1]}"
             )
-        if self.method == "newton" and self.of_descent:
+        if self.method in NEWTON and self.of_descent:
             raise InputError(
-                f"{self.of_descent} is an option of gradient descent, and --method is newton: leave one of them out"
+                f"{self.of_descent} is an option of gradient descent, and --method is {self.method}: leave one of them out"
             )
         if self.schedule is not None and self.schedule not in SCHEDULES:
             raise InputError(
                 f"--schedule {self.schedule!r} is not known; choose {', '.join(SCHEDULES[:-1])} or {SCHEDULES[-1]}"
             )
-        if self.method in ("newton", "gradient-descent") and self.of_batches:
+        if self.method in (*NEWTON, "gradient-descent") and self.of_batches:
             raise InputError(
                 f"{self.of_batches} is an option of sgd, and --method is {self.method}: leave one of them out"
             )
@@ -76,7 +77,7 @@ class Recipe:
     @property
     def limit(self) -> str:
         """The option that limits the run, to be raised where it ended too early."""
-        return "--max-reads" if self.chosen == "newton" or self.max_reads is not None else "--epochs"
+        return "--max-reads" if self.chosen in NEWTON or self.max_reads is not None else "--epochs"
 
     @property
     def newton(self) -> str:

@@ -22,7 +22,7 @@ from chainrule.held_out import HeldOut
 from chainrule.losses import LOSSES, sigmoid
 from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
 from chainrule.model import Model
-from chainrule.recipe import Recipe
+from chainrule.recipe import NEWTON, Recipe
 from chainrule.result import Result
 from chainrule.tables import Design, Schema, encode, learn_schema, read_table, read_weights, target_labels
 from chainrule.tables.words import shown
@@ -160,7 +160,7 @@ def train(
     """
     how = recipe or Recipe()
     design, rows = prepared.design, prepared.train
-    standardize = how.chosen != "newton" if how.standardize is None else how.standardize
+    standardize = how.chosen not in NEWTON if how.standardize is None else how.standardize
     held_out = None
     if len(prepared.test):
         held_out = HeldOut(

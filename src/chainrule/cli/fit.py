@@ -180,6 +180,6 @@ def tell_interrupt(
         text = f"interrupted after training: wrote {there or 'nothing'}; not written: {missing}"
     else:
         end = f"is in {there}" if there else "is not kept (there was no --out)"
-        unit = "step" if training.result.method == "newton" else "epoch"
+        unit = "step" if training.result.method.startswith("newton") else "epoch"
         text = f"interrupted: the state after {unit} {training.result.epoch:,} {end}"
     messages.print(visible(text), soft_wrap=True, markup=False)

@@ -107,7 +107,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
         return None
     rows = rows.as_given()
     # Newton's way is the same in all units: those of standardised columns can be compared
-    is_newton = result.method == "newton" and result.fit_intercept
+    is_newton = result.method.startswith("newton") and result.fit_intercept
     theirs = Units(result.center, result.scale)
     columns = np.ones(rows.n_features, dtype=np.bool_) if is_newton else (theirs.center != 0) | (theirs.scale != 1)
     if columns.any():

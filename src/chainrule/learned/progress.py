@@ -116,7 +116,7 @@ def progress_of(result: Result, deviations: ArrayLike) -> Progress:
     if floor is not None:
         gap = np.fmin(gap, F - floor)
     return Progress(
-        unit="step" if result.method == "newton" else "epoch",
+        unit="step" if result.method.startswith("newton") else "epoch",
         last=int(epochs[-1]),
         stride=trace.stride,
         whole=int(epochs[known[0]]) if len(known) else None,

@@ -148,4 +148,4 @@ def numeric_columns(c: Coefficients) -> NDArray[np.bool_]:
 
 def is_newton(result: Mapping[str, Any]) -> bool:
     """Tell a run of Newton's method by its result."""
-    return result.get("method") == "newton"
+    return str(result.get("method")).startswith("newton")

@@ -49,7 +49,7 @@ def captions(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str
     if learned is not None and learned.gradients is not None:
         g = learned.gradients
         units = "per standard deviation of each column" if g.standardized else "in the units of the fit"
-        steps = "Newton’s steps don’t follow it" if g.method == "newton" else "the steps follow it"
+        steps = "Newton’s steps don’t follow it" if g.method.startswith("newton") else "the steps follow it"
         at = counted(len(g.epochs), learned.progress.unit)
         made["shares"] = (
             f"Each weight’s share of the gradient, {units}: {steps}. Computed on all training rows at {at}."
@@ -164,7 +164,7 @@ def _gradient(g: Gradients | None) -> str:
     some = np.flatnonzero(sizes > 0)
     if len(some) < 2 or len(g.names) < 2:
         return ""
-    unit = "step" if g.method == "newton" else "epoch"
+    unit = "step" if g.method.startswith("newton") else "epoch"
     leaders = shares[some].argmax(axis=1)
     turns = [0, *(np.flatnonzero(np.diff(leaders)) + 1).tolist()]
 

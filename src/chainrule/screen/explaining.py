@@ -25,7 +25,7 @@ def print_explanation(console: Console, document: Document) -> None:
     """Print one row forward and backward: values, contributions, local derivatives, the chain rule, the shares."""
     told = document["explanation"]
     target, positive = shown(document["target"]), shown(document["positive"])
-    unit = "step" if document["method"] == "newton" else "epoch"
+    unit = "step" if document["method"].startswith("newton") else "epoch"
     if told["epoch"] is None:
         when = f"after the last {unit}, {document['epochs']:,}"
     else:

@@ -15,7 +15,7 @@ from chainrule.screen.words import at_most, percent
 class FitProgress:
     """A live progress line of a fit; nothing at all where stderr is no terminal.
 
-    console: the console of messages. method: "newton", "gradient-descent" or "sgd". Call it once an epoch or step with the
+    console: the console of messages. method: "newton", "newton-cg", "gradient-descent" or "sgd". Call it once an epoch or step with the
     fit's step and the held-out figures.
     """
 
@@ -25,7 +25,7 @@ class FitProgress:
         self._live = console.is_terminal and not console.quiet
         self._drawn = 0.0
         self._task: TaskID | None = None
-        self._descends = method != "newton"
+        self._descends = not method.startswith("newton")
         columns: list[ProgressColumn] = [TextColumn("{task.fields[figures]}")]
         if self._descends:
             # Newton's end is known by its bound alone: a bar of steps would promise what nobody knows.
