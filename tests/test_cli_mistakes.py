@@ -82,7 +82,7 @@ def test_tables(attempt, text, parts):
         (("--seed=-1",), ["--seed must be a whole number from 0 to 18446744073709551615, not -1"]),
         ((f"--seed={2**64}",), ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (("--threads", "0"), ["--threads", "1 or more"]),
-        (("--method", "magic"), ["--method", "'magic'", "auto, newton, gradient-descent or sgd"]),
+        (("--method", "magic"), ["--method", "'magic'", "auto, newton, newton-cg, gradient-descent or sgd"]),
         (
             ("--method", "newton", "--learning-rate", "1"),
             ["--learning-rate", "gradient descent", "leave one of them out"],

@@ -21,6 +21,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Places = NDArray[np.int64]
 
+SECANT_WIDTH = 4  # sums of a column beside each other in `secant`
 READS = What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS
 # Fewer elements and rows than one thread's start-up is worth are read by one.
 _WORTH_A_THREAD = 50_000

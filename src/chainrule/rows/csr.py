@@ -75,7 +75,8 @@ class CsrRows(Rows):
     @property
     def sum_depth(self) -> float:
         """Roundings that a term of a read's sum goes through: d."""
-        return core.sum_depth(self.n_rows, self.n_features, self._nnz)
+        shape = (self.n_rows, self.n_features, self._nnz)
+        return max(core.sum_depth(*shape), core.sum_depth(*shape, width=core.SECANT_WIDTH))
 
     @property
     def matrix_depth(self) -> float:

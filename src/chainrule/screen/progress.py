@@ -15,7 +15,7 @@ from chainrule.screen.words import at_most, percent
 class FitProgress:
     """A live progress line of a fit; nothing at all where stderr is no terminal.
 
-    console: the console of messages. method: "newton", "newton-cg", "gradient-descent" or "sgd". Call it once an epoch or step with the
+    console: the console of messages. method: of the run, as `fit` names it. Call it once an epoch or step with the
     fit's step and the held-out figures.
     """
 
