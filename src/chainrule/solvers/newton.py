@@ -385,8 +385,10 @@ def _with_hessian(
 ) -> tuple[Evaluation, Reference]:
     """Evaluate with the Hessian, and factor it; in float32 where that saves much and what it `proves` bears its rounding."""
     q = norm_weights(on, before)
-    is_large = on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not (
-        proves and before is not None and before.is_poor
+    is_large = (
+        on.in_core
+        and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS
+        and not (proves and before is not None and before.is_poor)
     )
     for float32 in (True, False) if is_large else (False,):
         evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32, moments=moments)
