@@ -65,6 +65,21 @@ def read_columns(
     threads: int = 1,
     kernel: str | None = None,
 ) -> tuple[Any, Any, int, int, int, int]: ...
+def secant_columns(
+    columns: Columns,
+    y: Any,
+    s: Any,
+    z: Any,
+    v: Any,
+    q: Any,
+    u: Any,
+    center: Any,
+    p: Any,
+    cp: Any,
+    index: Any,
+    threads: int,
+    kernel: str | None,
+) -> tuple[Any, Any, int, int]: ...
 def gram_columns(
     columns: Columns,
     h: Any,

@@ -4,7 +4,7 @@
 #include <limits>
 #include <mutex>
 
-#include "columns.hpp"
+#include "column_secant.hpp"
 #include "threads.hpp"
 
 namespace chainrule {
@@ -39,6 +39,22 @@ std::int64_t power_from(std::int64_t size, std::int64_t least, std::int64_t most
   return power;
 }
 
+std::int64_t leaf_blocks_of(const ColumnJob& job) {
+  std::int64_t large = 0;
+  for (std::int64_t t = 0; t < job.n_terms; ++t) large += job.terms[t].in_lanes() ? 0 : job.terms[t].levels;
+  return column_leaf_blocks(job.rows.m, large);
+}
+
+const ColumnSecantKernel& column_secant_of([[maybe_unused]] const Kernels& kernels) {
+#ifdef CHAINRULE_HAS_AVX512
+  if (&kernels == &avx512::kernels) return avx512::column_secant;
+#endif
+#ifdef CHAINRULE_HAS_AVX2
+  if (&kernels == &avx2::kernels) return avx2::column_secant;
+#endif
+  return baseline::column_secant;
+}
+
 }  // namespace
 
 // A large category's sums are as long as a leaf, and cost what they are long: a leaf has as many rows as they have slots, as far as
@@ -53,9 +69,7 @@ std::int64_t column_leaf_blocks(std::int64_t m, std::int64_t large_slots) {
 Reading read_columns(const ColumnKernels& kernels, const ColumnJob& job, int threads, const std::function<bool()>& interrupted,
                      BadCode& bad) {
   const std::int64_t m = job.rows.m, blocks = (m + kBlockRows - 1) / kBlockRows;
-  std::int64_t large = 0;
-  for (std::int64_t t = 0; t < job.n_terms; ++t) large += job.terms[t].in_lanes() ? 0 : job.terms[t].levels;
-  const std::int64_t per_leaf = column_leaf_blocks(m, large), leaves = (blocks + per_leaf - 1) / per_leaf;
+  const std::int64_t per_leaf = leaf_blocks_of(job), leaves = (blocks + per_leaf - 1) / per_leaf;
   // The matrix of several leaves, one after the other, is one leaf of its own tree.
   const std::int64_t share = std::min<std::int64_t>(8, blocks / 16);
   const std::int64_t per_piece = (job.rows.what & kHessian) ? std::max<std::int64_t>(1, share / per_leaf) : 1;
@@ -84,6 +98,28 @@ Reading read_columns(const ColumnKernels& kernels, const ColumnJob& job, int thr
   });
   bad = refusal.bad();
   return {tree.root(), matrices.root()};
+}
+
+Doubles secant_columns(const Kernels& kernels, const ColumnSecantJob& job, int threads, const std::function<bool()>& interrupted,
+                       BadCode& bad) {
+  const ColumnSecantKernel& kernel = column_secant_of(kernels);
+  const ColumnSecantLayout layout(job.columns.rows.n);
+  const std::int64_t m = job.columns.rows.m, rows = leaf_blocks_of(job.columns) * kBlockRows, leaves = (m - 1) / rows + 1;
+  Tree tree(layout.size, layout.norm, leaves);
+  Spare scratches(kernel.scratch_doubles(job));
+  Refusal refusal;
+  run_pieces(leaves, threads, interrupted, [&](std::int64_t leaf, Watch&) {
+    if (refusal.before(leaf)) return;
+    Doubles scratch = scratches.take(), sums = tree.take_buffer();
+    std::fill(sums.begin(), sums.end(), 0.0);
+    const std::int64_t first = leaf * rows;
+    BadCode found;
+    if (!kernel.leaf(job, first, std::min(m, first + rows), sums.data(), scratch.data(), found)) return refusal.tell(leaf, found);
+    tree.add(leaf, std::move(sums));
+    scratches.give(std::move(scratch));
+  });
+  bad = refusal.bad();
+  return tree.root();
 }
 
 const ColumnKernels& column_kernels_of(const Kernels& kernels) {

@@ -1,4 +1,4 @@
-// Rows of a column as doubles or as codes, wherever they lie. Included by columns.cpp alone, inside its instruction set's namespace.
+// Rows of a column as doubles or as codes, wherever they lie. Included by run.hpp alone.
 #pragma once
 
 template <typename T>

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "columns.hpp"
+#include "column_secant.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -212,6 +212,12 @@ nb::object run(const Read& read) {
   return nb::make_tuple(bad.row, bad.column, bad.code, bad.is_missing);
 }
 
+nb::object owned_array(chainrule::Doubles values) {
+  auto* kept = new chainrule::Doubles(std::move(values));
+  const nb::capsule owner(kept, [](void* memory) noexcept { delete static_cast<chainrule::Doubles*>(memory); });
+  return nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
+}
+
 nb::object read_columns(const Columns& columns, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> h,
                         std::optional<Vector> w, double b, std::optional<Vector> v, std::optional<Vector> q, std::optional<Output> z,
                         std::optional<Output> curvature, std::optional<Output> product, bool by_class, std::optional<Vector> center,
@@ -238,11 +244,28 @@ nb::object read_columns(const Columns& columns, unsigned what, std::optional<Byt
   nb::object bad = run([&](const auto& interrupted, chainrule::BadCode& found) {
     reading = chainrule::read_columns(kernels, job, threads, interrupted, found);
   });
-  auto* kept = new chainrule::Doubles(std::move(reading.sums));
-  const nb::capsule owner(kept, [](void* memory) noexcept { delete static_cast<chainrule::Doubles*>(memory); });
   const chainrule::Layout layout(job.rows);
-  return nb::make_tuple(nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<1>>(kept->data(), {kept->size()}, owner)), bad, layout.gradient,
-                        layout.squares, layout.sums, layout.extremes);
+  return nb::make_tuple(owned_array(std::move(reading.sums)), bad, layout.gradient, layout.squares, layout.sums, layout.extremes);
+}
+
+nb::object secant_columns(const Columns& columns, Bytes y, std::optional<Vector> s, Vector z, Vector v, Vector q, Output u,
+                          std::optional<Vector> center, std::optional<Vector> p, std::optional<Vector> cp, std::optional<Places> index,
+                          int threads, std::optional<std::string> kernel) {
+  chainrule::ColumnSecantJob job{job_of(columns, s, std::nullopt, center, p, cp, index), nullptr, nullptr};
+  chainrule::Job& rows = job.columns.rows;
+  rows.what = chainrule::kLoss | chainrule::kGradient;
+  rows.y = pointer(std::optional<Bytes>(y), rows.m, "y");
+  rows.v = pointer(std::optional<Vector>(v), rows.n + 1, "v");
+  rows.q = pointer(std::optional<Vector>(q), rows.n + 1, "q");
+  job.z = pointer(std::optional<Vector>(z), rows.m, "z");
+  job.u = pointer(std::optional<Output>(u), rows.m, "u");
+  const chainrule::Kernels& kernels = kernels_named(kernel);
+  chainrule::Doubles sums;
+  nb::object bad = run([&](const auto& interrupted, chainrule::BadCode& found) {
+    sums = chainrule::secant_columns(kernels, job, threads, interrupted, found);
+  });
+  const chainrule::ColumnSecantLayout layout(rows.n);
+  return nb::make_tuple(owned_array(std::move(sums)), bad, layout.slots, layout.norm);
 }
 
 nb::object gram_columns(const Columns& columns, Vector h, std::optional<Vector> s, Places place, Square matrix,
@@ -272,6 +295,9 @@ void register_columns(nb::module_& module) {
              "w"_a = nb::none(), "b"_a = 0.0, "v"_a = nb::none(), "q"_a = nb::none(), "z"_a = nb::none(), "curvature"_a = nb::none(),
              "product"_a = nb::none(), "by_class"_a = false, "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(),
              "index"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
+  // What is written must not be a copy.
+  module.def("secant_columns", &secant_columns, "columns"_a, "y"_a, "s"_a.none(), "z"_a, "v"_a, "q"_a, "u"_a.noconvert(), "center"_a.none(),
+             "p"_a.none(), "cp"_a.none(), "index"_a.none(), "threads"_a, "kernel"_a.none());
   module.def("gram_columns", &gram_columns, "columns"_a, "h"_a, "s"_a.none(), "place"_a, "matrix"_a, "center"_a = nb::none(),
              "p"_a = nb::none(), "cp"_a = nb::none(), "index"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
   module.def("column_leaf_blocks", &chainrule::column_leaf_blocks, "m"_a, "large_slots"_a);

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.reading import BLOCK_ROWS, Sums, View, What, kernel_asked, useful_threads
+from chainrule.kernels.reading import BLOCK_ROWS, Secant, Sums, View, What, kernel_asked, useful_threads
 from chainrule.kernels.table import CategoryColumn, CodeError, Column, NumberColumn, Part, Table
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "moments",
     "product",
     "read",
+    "secant",
     "sum_depth",
 ]
 
@@ -118,6 +119,60 @@ def read(
         bias=float(raw[3]),
         squares=squares,
         norm=float(raw[-1]) if what & What.NORMS else 0.0,
+    )
+
+
+def secant(
+    table: Table,
+    z: Vector,
+    v: Vector,
+    *,
+    y: NDArray[np.uint8],
+    s: Vector | None = None,
+    u: Vector,
+    view: View | None = None,
+    index: Places | None = None,
+    threads: int = 1,
+) -> Secant:
+    """Read all rows once, at z that are kept and along a direction; the sums are made as those of `read`, and are as deep.
+
+    Parameters
+    ----------
+    table, y, s, view, index, threads
+        As of `read`.
+    z : (m,) float64
+        Of every row; with `index` one a place. That of a row of weight 0 is not looked at.
+    v : (n + 1,)
+        The direction, in the view's units, the bias last.
+    u : (m,) float64
+        Filled with every row's x~.v, to the bit what `read` gives as z at (v_w, v_b); with v_b for a row of weight 0.
+
+    Raises
+    ------
+    CodeError
+        As of `read`.
+    """
+    if len(v) != table.n + 1:
+        raise ValueError(f"v must have {table.n + 1} elements")
+    q = table.slots(np.ones(table.n + 1))
+    center, p, cp = table.view(view)
+    threads = useful_threads((table.m if index is None else len(index), len(table.columns)), threads)
+    raw, bad, first, end = _core.secant_columns(
+        table.native, y, s, z, table.slots(v), q, u, center, p, cp, index, threads, kernel_asked()
+    )
+    table.refuse(bad)
+    sums = raw[first:end].reshape(-1, 4)
+    at = np.append(np.flatnonzero(table.coefficient >= 0), len(sums) - 1)
+    gradient, change, curvature, diagonal = np.ascontiguousarray(sums[at].T)
+    return Secant(
+        loss=float(raw[0]),
+        correct=float(raw[1]),
+        weight=float(raw[2]),
+        gradient=gradient,
+        change=change,
+        curvature=curvature,
+        diagonal=diagonal,
+        norm=float(raw[-1]),
     )
 
 
