@@ -6,7 +6,7 @@
 // Nothing from the standard library's templates is used here: a function compiled for one instruction set must not be shared.
 #include "columns.hpp"
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__FMA__)
 #include <immintrin.h>
 #endif
 
@@ -114,6 +114,23 @@ inline Lanes kept(Lanes x, const double* s) {
   return is_kept ? x : splat(0.0);
 }
 
+// a b + c in one rounding wherever the processor can: left to the compiler, some of a template's variants had two (GCC 12).
+inline Lanes multiply_add(Lanes a, Lanes b, Lanes c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Lanes>(_mm512_fmadd_pd(reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b), reinterpret_cast<__m512d>(c)));
+#elif defined(__FMA__)
+  typedef double Half __attribute__((vector_size(32)));
+  const auto half = [](Half x, Half y, Half z) { return reinterpret_cast<Half>(_mm256_fmadd_pd(x, y, z)); };
+  const Half low =
+      half(__builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(b, b, 0, 1, 2, 3), __builtin_shufflevector(c, c, 0, 1, 2, 3));
+  const Half high =
+      half(__builtin_shufflevector(a, a, 4, 5, 6, 7), __builtin_shufflevector(b, b, 4, 5, 6, 7), __builtin_shufflevector(c, c, 4, 5, 6, 7));
+  return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+  return a * b + c;
+#endif
+}
+
 // Eight elements of a number as they are seen; 0 in a row of weight 0.
 template <bool Shift, bool Masked>
 inline Lanes seen(Lanes x, double p, double cp, const double* s) {
@@ -146,7 +163,8 @@ inline void add_dot(const void* const* columns, const double* w, Seen seen_as, c
     for (int k = 0; k < K; ++k) {
       const T* const column = static_cast<const T*>(columns[k]) + i;
       if (k < ahead.end) __builtin_prefetch(column + ahead.rows, 0, 2);
-      sum += splat(w[k]) * seen<Shift, Masked>(load(column), Shift ? seen_as.p[k] : 1.0, Shift ? seen_as.cp[k] : 0.0, run.s + i);
+      const Lanes x = seen<Shift, Masked>(load(column), Shift ? seen_as.p[k] : 1.0, Shift ? seen_as.cp[k] : 0.0, run.s + i);
+      sum = multiply_add(splat(w[k]), x, sum);
     }
     store(z + i, sum);
   }
@@ -167,8 +185,8 @@ inline void add_columns(const void* const* columns, Seen seen_as, const Run& run
       const T* const column = static_cast<const T*>(columns[k]) + i;
       const Lanes x = seen<Shift, Masked>(load(column), Shift ? seen_as.p[k] : 1.0, Shift ? seen_as.cp[k] : 0.0, run.s + i);
       if (k >= ahead.first) __builtin_prefetch(column + ahead.rows, 0, 2);
-      sum[k] += r * x;
-      if (Squares) square[k] += q * x * x;
+      sum[k] = multiply_add(r, x, sum[k]);
+      if (Squares) square[k] = multiply_add(q * x, x, square[k]);
     }
   }
   for (std::int64_t k = 0; k < K; ++k) {
@@ -301,7 +319,7 @@ double largest_norm(const ColumnJob& job, const Run& run, double least) {
     }
     for (std::int64_t i = 0; i < run.rows; i += 8) {
       const Lanes x = seen<Shift, Masked>(run.number(t, i), Shift ? job.rows.p[at] : 1.0, Shift ? job.rows.cp[at] : 0.0, run.s + i);
-      store(norms + i, load(norms + i) + splat(q[at]) * x * x);
+      store(norms + i, multiply_add(splat(q[at]) * x, x, load(norms + i)));
     }
   }
   for (std::int64_t i = 0; i < run.real; ++i)
