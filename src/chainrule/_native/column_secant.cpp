@@ -5,7 +5,7 @@
 // the standard library's templates is used here.
 #include "column_secant.hpp"
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__FMA__)
 #include <immintrin.h>
 #endif
 
@@ -23,7 +23,7 @@ namespace {
 using Sums = ColumnSecantLayout;
 typedef double Quad __attribute__((vector_size(32)));
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__FMA__)
 constexpr int kNumbersTogether = 4;  // 16 of 32 registers add up
 #else
 constexpr int kNumbersTogether = 1;

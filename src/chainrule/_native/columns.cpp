@@ -6,7 +6,7 @@
 // Nothing from the standard library's templates is used here: a function compiled for one instruction set must not be shared.
 #include "columns.hpp"
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__FMA__)
 #include <immintrin.h>
 #endif
 
@@ -42,8 +42,8 @@ inline void add_columns(const void* const* columns, Seen seen_as, const Run& run
       const T* const column = static_cast<const T*>(columns[k]) + i;
       const Lanes x = seen<Shift, Masked>(load(column), Shift ? seen_as.p[k] : 1.0, Shift ? seen_as.cp[k] : 0.0, run.s + i);
       if (k >= ahead.first) __builtin_prefetch(column + ahead.rows, 0, 2);
-      sum[k] += r * x;
-      if (Squares) square[k] += q * x * x;
+      sum[k] = multiply_add(r, x, sum[k]);
+      if (Squares) square[k] = multiply_add(q * x, x, square[k]);
     }
   }
   for (std::int64_t k = 0; k < K; ++k) {
@@ -117,7 +117,7 @@ double largest_norm(const ColumnJob& job, const Run& run, double least) {
     }
     for (std::int64_t i = 0; i < run.rows; i += 8) {
       const Lanes x = seen<Shift, Masked>(run.number(t, i), Shift ? job.rows.p[at] : 1.0, Shift ? job.rows.cp[at] : 0.0, run.s + i);
-      store(norms + i, load(norms + i) + splat(q[at]) * x * x);
+      store(norms + i, multiply_add(splat(q[at]) * x, x, load(norms + i)));
     }
   }
   for (std::int64_t i = 0; i < run.real; ++i)

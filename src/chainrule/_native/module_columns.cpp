@@ -4,6 +4,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include <bit>
 #include <deque>
 #include <limits>
 #include <optional>
@@ -44,15 +45,18 @@ class Buffer {
 
   Kind kind() const {
     const std::string format(view_.format ? view_.format : "B");
-    const char letter = format.size() == 1 ? format[0] : (format.size() == 2 && format[0] != '>' && format[0] != '!') ? format[1] : '0';
+    // Before a letter stands how its bytes are ordered: as they are here, or not at all.
+    const std::string native = std::endian::native == std::endian::little ? "@=<" : "@=>";
+    const bool alone = format.size() == 1, ordered = format.size() == 2 && native.find(format[0]) != std::string::npos;
+    const char letter = alone || ordered ? format.back() : '0';
     const Kind with_sign[] = {Kind::kInt8, Kind::kInt16, Kind::kInt32, Kind::kInt64};
     const Kind without[] = {Kind::kUint8, Kind::kUint16, Kind::kUint32, Kind::kUint64};
     const int size = view_.itemsize == 1 ? 0 : view_.itemsize == 2 ? 1 : view_.itemsize == 4 ? 2 : 3;
     if (letter == 'd') return Kind::kFloat64;
     if (letter == 'f') return Kind::kFloat32;
     if (letter == '?') return Kind::kBool;
-    if (letter != '0' && std::string("bhilq").find(letter) != std::string::npos) return with_sign[size];
-    if (letter != '0' && std::string("BHILQ").find(letter) != std::string::npos) return without[size];
+    if (std::string("bhilq").find(letter) != std::string::npos) return with_sign[size];
+    if (std::string("BHILQ").find(letter) != std::string::npos) return without[size];
     throw std::invalid_argument("its values are neither numbers of float64 or float32, nor integers, nor booleans");
   }
 

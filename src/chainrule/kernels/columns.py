@@ -243,11 +243,7 @@ def gram(
     """
     place = np.full(table.n, -1)
     chosen = np.arange(table.n) if columns is None else np.asarray(columns)
-    if (
-        chosen.ndim != 1
-        or chosen.dtype.kind not in "iu"
-        or (len(chosen) and not 0 <= chosen[0] <= chosen[-1] < table.n)
-    ):
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or ((chosen < 0) | (chosen >= table.n)).any():
         raise ValueError("columns must be numbers of coefficients")
     if (np.diff(chosen) <= 0).any():
         raise ValueError("columns must be ascending")
