@@ -312,11 +312,6 @@ class Objective:
         """Go to z + t u + shift, in place, and take in what the dual point there is worth (`kernels.feasible`): no read."""
         return feasible(z, u, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
 
-    @property
-    def has_block(self) -> bool:
-        """Whether some columns weigh so much more than others that the Hessian's block of them tells the most."""
-        return not isinstance(self.rows, DenseRows)
-
     def centred_block(self, z: Vector, columns: NDArray[np.int64], size: int) -> Matrix:
         """Hessian of w over some columns (k,) with b at its optimum, (k, k), from about `size` rows spread over the data."""
         places = spread_rows(self.n_rows, size) if size < self.n_rows else np.arange(self.n_rows)

@@ -146,6 +146,11 @@ class Rows(ABC):
         return self.n_features
 
     @property
+    def mean_terms(self) -> float:
+        """Products in a row's z, on average."""
+        return float(self.terms)
+
+    @property
     @abstractmethod
     def data(self) -> object:
         """What the user handed over: the same object, the same data."""

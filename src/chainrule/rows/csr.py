@@ -68,6 +68,11 @@ class CsrRows(Rows):
         return int(np.diff(self.csr.indptr).max())
 
     @property
+    def mean_terms(self) -> float:
+        """Products in a row's z, on average."""
+        return self._nnz / self.n_rows
+
+    @property
     def _nnz(self) -> int:
         """Elements of the rows read: of a part of them its share."""
         return self.csr.nnz if self._index is None else int(np.diff(self.csr.indptr)[self._index].sum())

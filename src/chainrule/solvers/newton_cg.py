@@ -18,8 +18,9 @@ from chainrule.solvers.preconditioner import Preconditioner
 Vector = NDArray[np.float64]
 
 PAIRS = 6  # of the last steps, that the direction is made with
-REFRESH = (1, 4, 12)  # steps after which the preconditioner is made anew, where the curvature is
+REFRESH = (2,)  # steps after which the preconditioner is made anew, by the curvature where they led
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
+NEAR = 1e-3  # of F: a step that promises less is as long as the read's own secant says
 ENOUGH = 1e-3  # squared decrement of the line search over that of its first step
 OUTWARD = 1.0 + 1e-12
 
@@ -122,8 +123,16 @@ class NewtonCG:
             # The predicted gradient misled: from the exact one.
             made = state.preconditioner if state.pairs else Preconditioner.of(on, read, center, state.z)
             return replace(state, residual=exact, pairs=(), preconditioner=made, center=center, steps=state.steps + 1)
-        line = _search(on, state, v, u)
-        return self._moved(on, state, v, u, read, center, exact, change, line)
+        near = -slope <= NEAR * state.evaluation.objective
+        line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v, u)
+        before = state.evaluation.objective
+        moved = self._moved(on, state, v, u, read, center, exact, change, line)
+        if near and not moved.evaluation.objective <= before + 8.0 * UNIT * before:
+            # The secant misled: back to where it began, and a search.
+            state.z[:] -= line.t * u + line.shift
+            back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
+            moved = self._moved(on, back, v, u, read, center, exact, change, _search(on, back, v, u))
+        return moved
 
     def _moved(
         self,
@@ -226,6 +235,17 @@ def _evaluation(
         grad_b=grad_b,
         grad_norm=max(float(np.abs(residual / on.column_scale).max(initial=0.0)), abs(grad_b)),
     )
+
+
+def _by_secant(on: Objective, slope: float, v_w: Vector, change: Vector, read: Secant) -> Line:
+    """Minimise the model of F over (t, shift) that the read itself gives: slopes at t = 0 and how they change to t = 1."""
+    bend = float(v_w @ change)  # with b at its optimum all the way
+    t = -slope / bend if bend > 0.0 else 1.0
+    weight = float(read.curvature[-1])
+    shift = 0.0
+    if on.fit_intercept and weight > 0.0:
+        shift = -(float(read.gradient[-1]) + t * float(read.change[-1])) / weight
+    return Line(t, shift, math.nan)
 
 
 def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:

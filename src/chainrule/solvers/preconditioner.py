@@ -15,9 +15,10 @@ from chainrule.objective import Objective
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-BLOCK = 500  # columns of the block: a Cholesky factor of some milliseconds
+BLOCK = 1000  # columns of the block: a Cholesky factor of about ten milliseconds
 BLOCK_SHARE = 16  # one in so many rows gives it
-LEAST_ROWS = 8192  # but no fewer than these, where there are
+LEAST_ROWS = 40  # a column of the block: fewer make it worse than none
+WORTH = 8.0  # products that make the block, over those of a read: more take longer than the reads that it saves
 LIFT = 1e-12  # of the block's diagonal
 
 
@@ -39,11 +40,13 @@ class Preconditioner:
         squares = read.diagonal[:-1] / weight
         spread = np.maximum(squares - np.square(center) * read.curvature[-1] / weight, 0.0)
         diagonal = spread + on.ridge
-        if not on.has_block:
-            return cls(diagonal, np.zeros(0, dtype=np.int64), None)
         k = min(BLOCK, on.n_features)
+        size = min(on.n_rows, max(on.n_rows // BLOCK_SHARE, LEAST_ROWS * k))
+        products = on.rows.mean_terms
+        if size * products**2 > WORTH * on.n_rows * products:
+            return cls(diagonal, np.zeros(0, dtype=np.int64), None)
         columns = np.sort(np.argpartition(-squares, k - 1)[:k]) if k < on.n_features else np.arange(k)
-        block = on.centred_block(z, columns, max(on.n_rows // BLOCK_SHARE, LEAST_ROWS))
+        block = on.centred_block(z, columns, size)
         block[np.diag_indices(k)] *= 1.0 + LIFT
         try:
             with one_blas_thread(k):
