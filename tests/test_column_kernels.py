@@ -311,6 +311,33 @@ def test_a_small_category_gives_the_bits_of_its_one_hot_columns(kernel, rng):
                 assert of_ours == of_theirs
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("n", [1, 9, 28, 300])
+def test_numbers_give_the_bits_of_the_same_numbers_in_fortran_order(n, dtype, kernel, rng):
+    m = 17 * 1024 + 3
+    X = np.array(rng.normal(size=(m, n)), dtype, order="F")
+    y, s = rng.integers(0, 2, m).astype(np.uint8), rng.choice([0.0, 0.3, 1.0], m)
+    X[s == 0] = np.nan
+    table = Table([NumberColumn(parts_of(rng, X[:, j], cuts=[]), j) for j in range(n)], m, n)
+    w, v, q, index = rng.normal(size=n), rng.normal(size=n + 1), rng.random(n + 1), rng.permutation(m)[:5000]
+    view = View(rng.normal(size=n), 2.0 ** rng.integers(-2, 3, n))
+    for places in (None, index):
+        chosen = slice(None) if places is None else places
+        given = {"y": y[chosen], "s": s[chosen], "w": w, "b": 0.1, "view": view, "index": places}
+        z, t, h = (np.empty(len(given["y"])) for _ in range(3))
+        theirs = read_rows(X, EVERY, q=q, z=t, threads=2, **given)
+        ours = read(table, EVERY, q=q, z=z, h=h, threads=3, **given)
+        for name, value in vars(ours).items():
+            np.testing.assert_array_equal(value, getattr(theirs, name), name)
+        np.testing.assert_array_equal(z, t)
+        whole = read_rows(X, What.LOSS | What.GRADIENT | What.HESSIAN, threads=2, **given)
+        np.testing.assert_array_equal(whole.gradient, theirs.gradient)
+        how = {"s": s[chosen], "view": view, "index": places, "threads": 2}
+        np.testing.assert_array_equal(gram(table, h, None, **how), whole.matrix)
+        times = read_rows(X, What.PRODUCT, v=v, h=h, threads=2, s=s[chosen], view=view, index=places)
+        np.testing.assert_array_equal(product(table, h, v, **how), np.append(times.gradient, times.bias))
+
+
 def test_index_reads_the_rows_that_it_names(rng):
     m = 3000
     table, X, _ = mixed(rng, m, ["f8", "f4", "code i1", "code i4", "bits"])

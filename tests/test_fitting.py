@@ -108,10 +108,12 @@ def test_standardized_fit_is_the_fit_of_standardized_columns(table):
     assert "2 of 4 columns" in some.objective_line
 
 
-def test_threads_layouts_and_weights_times_a_power_of_two_change_no_bit(rng):
+def test_threads_strides_and_weights_times_a_power_of_two_change_no_bit(rng):
     X = rng.normal(size=(30_000, 7))
     y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(int)
     s = rng.integers(1, 5, len(X)).astype(float)
+
+    F = np.asfortranarray(X)
 
     def bits(X=X, s=s, threads=1):
         result = fit(X, y, sample_weight=s, tol=1e-12, n_threads=threads, standardize=True)
@@ -120,8 +122,12 @@ def test_threads_layouts_and_weights_times_a_power_of_two_change_no_bit(rng):
     expected = bits()
     assert bits(threads=2) == expected
     assert bits(threads=5) == expected
-    assert bits(X=np.asfortranarray(X)) == expected
+    assert bits(X=np.repeat(X, 2, axis=1)[:, ::2]) == expected
     assert bits(s=s * 8) == expected
+    by_columns = bits(X=F)
+    assert bits(X=F, threads=3) == by_columns
+    assert bits(X=np.repeat(X, 2, axis=0).copy("F")[::2]) == by_columns
+    np.testing.assert_allclose(np.frombuffer(by_columns[0]), np.frombuffer(expected[0]), rtol=1e-9)
 
 
 def test_weight_is_repetition_and_permutation_does_not_matter(table, rng):

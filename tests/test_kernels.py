@@ -132,7 +132,6 @@ def layouts(X, folder):
     fixed = X.copy()
     fixed.flags.writeable = False
     return {
-        "Fortran": np.asfortranarray(X),
         "strided": big[::2, ::3],
         "reversed": np.ascontiguousarray(X[::-1])[::-1],
         "read-only": fixed,
@@ -160,7 +159,8 @@ def test_float32_is_summed_in_float64(order, rng):
 
 @pytest.mark.parametrize("n", [1, 7, 8, 13, 130, 700, 1500])
 @pytest.mark.parametrize("viewed", [False, True])
-def test_order_and_float32_change_no_bit_of_any_read(n, viewed, kernel, rng):
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_strides_and_float32_change_no_bit_of_any_read(n, viewed, order, kernel, rng):
     m = BLOCK_ROWS + 77
     X = (rng.normal(size=(m, n)) + 3.0).astype(np.float32)
     y = rng.integers(0, 2, m).astype(np.uint8)
@@ -169,10 +169,10 @@ def test_order_and_float32_change_no_bit_of_any_read(n, viewed, kernel, rng):
     w, b, v, q = rng.normal(size=n) / n, 0.3, rng.normal(size=n + 1), rng.random(n + 1)
     view = View(np.full(n, 2.9), np.full(n, 0.5)) if viewed else None
     index = rng.permutation(m)[: m // 2]
-    layouts = [np.array(X, dtype=kind, order=order) for kind in (np.float64, np.float32) for order in "CF"]
-    wide = np.zeros((m, 2 * n), dtype=np.float32)
-    wide[:, ::2] = X
-    layouts.append(wide[:, ::2])
+    layouts = [np.array(X, dtype=kind, order=order) for kind in (np.float64, np.float32)]
+    wide = np.zeros((2 * m, 2 * n), dtype=np.float32, order=order)
+    wide[::2, ::2] = X
+    layouts += [wide[::2, ::2], layouts[0][::-1].copy(order)[::-1]]
     h = rng.random(m) / 4
     whats = [What.LOSS, What.LOSS | What.GRADIENT, What.PRODUCT]
     whats += [What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS, What.MOMENTS] + ([ALL] if n <= 130 else [])
@@ -199,9 +199,34 @@ def test_order_and_float32_change_no_bit_of_any_read(n, viewed, kernel, rng):
                     np.testing.assert_array_equal(scores, z)
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 29, 300])
+def test_fortran_order_is_read_by_columns_and_agrees_with_c_order(n, kernel, rng):
+    X, y, s, w, b = problem(rng, 2 * BLOCK_ROWS + 77, n)
+    F = np.asfortranarray(X)
+    assert_same(read_rows(F, ALL, y=y, s=s, w=w, b=b), twin(X, y, s, w, b))
+    view, v = View(X.mean(axis=0), 2.0 ** rng.integers(-3, 3, n)), rng.normal(size=n + 1)
+    viewed = X * view.p - view.center * view.p
+    given = {"y": y, "s": s, "w": w / view.p, "b": b, "view": view, "v": v}
+    terms = twin(viewed, y, s, w / view.p, b)["matrix"][1] @ np.abs(v)
+    given["h"] = np.empty(len(X))
+    read_rows(X, What.LOSS, **given)
+    ours, theirs = (read_rows(A, What.PRODUCT, **given) for A in (F, np.ascontiguousarray(X)))
+    assert np.all(np.abs(np.append(ours.gradient - theirs.gradient, ours.bias - theirs.bias)) <= 1e-13 * terms)
+    for what in (What.MOMENTS, What.MOMENTS | What.HESSIAN):
+        ours, theirs = (read_rows(A, what, s=s, view=view) for A in (F, np.ascontiguousarray(X)))
+        np.testing.assert_array_equal(ours.low, theirs.low)
+        np.testing.assert_array_equal(ours.high, theirs.high)
+        if what & What.HESSIAN:
+            np.testing.assert_array_equal(ours.matrix, theirs.matrix)
+        else:
+            np.testing.assert_allclose(ours.squares, theirs.squares, rtol=1e-13)
+
+
 @pytest.mark.parametrize("n", [3, 28, 61])
-def test_threads_change_no_bit(n, rng):
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_threads_change_no_bit(n, order, rng):
     X, y, s, w, b = problem(rng, 40 * BLOCK_ROWS + 5, n)
+    X = np.array(X, order=order)
     one = read_rows(X, ALL, y=y, s=s, w=w, b=b, threads=1)
     for threads in (2, 3, 7):
         many = read_rows(X, ALL, y=y, s=s, w=w, b=b, threads=threads)

@@ -187,12 +187,13 @@ def _check_options(before: Result, problem: Problem, rate: float, max_steps: int
 def _before(
     result: Result, objective: Objective, solver: StochasticGradientDescent, monitor: NoiseMonitor
 ) -> Before[StochasticState]:
-    """Take up a run at its last epoch: F there must be what it was, to the last bit where the kernels are the same."""
+    """Take up a run at its last epoch: F there must be what it was, to the last bit where kernels and storage are the same."""
     trace, carried = result.trace, result.carried
     assert carried is not None  # a run of mini-batches has it
     F = trace.columns["objective"]
     monitor.go_on(carried.gaps, result.n_epochs + 1, float(F[0]))
-    allowed = 0.0 if result.kernel == kernel_name() else SAME_F
+    as_then = (kernel_name(), objective.rows.storage) == (result.kernel, result.storage)
+    allowed = 0.0 if as_then else SAME_F
 
     def at(epoch: int, then: float, w: Vector, b: float) -> tuple[int, StochasticState]:
         state = solver.at(objective, w.copy(), b, epoch)

@@ -23,7 +23,7 @@ inline void fetch(const Ahead& ahead) {
   for (int k = 4; k < 8; ++k) __builtin_prefetch(ahead.at + k * ahead.step, 0, 2);
 }
 
-// Into the second cache, 20 or 40 kB ahead or a tile, or what is copied next: the first cache is too small.
+// Into the second cache, 20 or 40 kB ahead or a tile: the first cache is too small.
 struct Outlook {
   bool split;
   std::ptrdiff_t distance = 0, step = 0, chunk = 0;
@@ -31,12 +31,8 @@ struct Outlook {
   Outlook(const Job& job, const Source& source) {
     const std::ptrdiff_t tile_bytes = 8 * job.row_stride;
     // On few columns the dot product is too short to fetch beside: measured, a fifth slower on 28.
-    split = job.n > kColumnsToSplit || source.kind == Source::kColumns;
-    if (source.kind == Source::kColumns) {
-      distance = source.copied_rows * job.row_stride;
-      step = job.col_stride;
-      chunk = 8 * job.col_stride;
-    } else if (source.kind != Source::kCopies && tile_bytes > 0) {
+    split = job.n > kColumnsToSplit;
+    if (source.kind != Source::kCopies && tile_bytes > 0) {
       distance = job.index ? 0 : tile_bytes * (1 + (split ? kAheadBytes : kAheadBytes / 2) / tile_bytes);
       step = job.row_stride;
       chunk = job.is_float32 ? 32 : 64;

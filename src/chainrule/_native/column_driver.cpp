@@ -1,6 +1,6 @@
 // Leaves of mixed columns to threads, and their sums into one.
 #include <algorithm>
-#include <cstring>
+#include <cstdlib>
 #include <limits>
 #include <mutex>
 
@@ -120,6 +120,40 @@ Doubles secant_columns(const Kernels& kernels, const ColumnSecantJob& job, int t
   });
   bad = refusal.bad();
   return tree.root();
+}
+
+bool lies_in_columns(const Job& job) { return job.n == 1 || std::abs(job.row_stride) < std::abs(job.col_stride); }
+
+Reading read_dense_columns(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted) {
+  const auto n = static_cast<std::size_t>(job.n);
+  std::vector<Part> parts(n);
+  std::vector<Term> terms(n);
+  for (std::size_t j = 0; j < n; ++j) {
+    Part& part = parts[j];
+    part.values = job.data + static_cast<std::ptrdiff_t>(j) * job.col_stride;
+    part.stride = job.row_stride;
+    part.end = std::numeric_limits<std::int64_t>::max();  // places are checked where they are given
+    part.kind = job.is_float32 ? Kind::kFloat32 : Kind::kFloat64;
+    Term& term = terms[j];
+    term.at = term.column = static_cast<std::int64_t>(j);
+    term.levels = 1;
+    term.parts = &part;
+    term.n_parts = 1;
+    term.fill = std::numeric_limits<double>::quiet_NaN();
+  }
+  ColumnJob columns{};
+  columns.rows = job;
+  columns.terms = terms.data();
+  columns.n_terms = job.n;
+  if (job.what & kProduct) {
+    columns.h = job.h;
+    columns.product = job.z;
+    columns.rows.z = nullptr;
+  } else {
+    columns.curvature = job.h;
+  }
+  BadCode none;
+  return read_columns(column_kernels_of(kernels), columns, threads, interrupted, none);
 }
 
 const ColumnKernels& column_kernels_of(const Kernels& kernels) {

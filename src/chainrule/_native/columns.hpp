@@ -119,6 +119,10 @@ const ColumnKernels& column_kernels_of(const Kernels& kernels);
 Reading read_columns(const ColumnKernels& kernels, const ColumnJob& job, int threads, const std::function<bool()>& interrupted,
                      BadCode& bad);
 
+// Dense rows whose columns' elements lie nearer to one another than those of a row: these are columns of numbers.
+bool lies_in_columns(const Job& job);
+Reading read_dense_columns(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted);
+
 // The sum of s h x~ x~' over the slots that have a place in the matrix (side, side), which is given as zeros: place (slots) is
 // ascending but for -1, and the bias is last.
 void gram_columns(const Kernels& kernels, const ColumnJob& job, const std::int64_t* place, std::int64_t side, double* matrix, int threads,

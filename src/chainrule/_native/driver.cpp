@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "columns.hpp"
 #include "secant.hpp"
 #include "threads.hpp"
 
@@ -23,6 +24,7 @@ std::int64_t blocks_of_leaf(const Job& job, std::int64_t blocks) {
 }  // namespace
 
 Reading read_rows(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted) {
+  if (lies_in_columns(job)) return read_dense_columns(kernels, job, threads, interrupted);
   const std::int64_t blocks = (job.m + kBlockRows - 1) / kBlockRows, per_leaf = blocks_of_leaf(job, blocks);
   const std::int64_t leaves = (blocks + per_leaf - 1) / per_leaf;
   const Layout layout(job);

@@ -1,4 +1,5 @@
-// One fused read of a block of dense rows: z, loss, gradient, Hessian or its product, moments. Compiled once per instruction set.
+// One fused read of a block of dense rows, whose elements lie near to one another: z, loss, gradient, Hessian or its product, moments.
+// Compiled once per instruction set.
 //
 // Eight rows make a tile. Their dot products with w are made in registers, their z become one vector for the loss, and the
 // tile, still in the first cache, is added to the gradient. Nothing from the standard library's templates is used here: a
@@ -158,7 +159,7 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
   const MatrixLayout matrix_layout(job);
   const std::int64_t n = job.n, chunked = 8 * chunks_of(n);
   if (n < 8)
-    for (std::int64_t j = 0; j < source.copied_rows * source.step; ++j) scratch.copies[j] = 0.0;  // the padding of short rows
+    for (std::int64_t j = 0; j < kCopiedRows * source.step; ++j) scratch.copies[j] = 0.0;  // the padding of short rows
   for (std::int64_t j = 0; j < chunked; ++j) {
     const bool in = j < n;
     scratch.p[j] = (in && Shift) ? job.p[j] : 1.0;
@@ -183,15 +184,8 @@ void run_block(const Job& job, std::int64_t first, std::int64_t end, double* sum
   Pointwise at[2];
   for (std::int64_t start = first; start < end; start += 8 * together) {
     const std::int64_t count = together == 2 && start + 8 < end ? 2 : 1;
-    std::int64_t copied = 0;  // the row of the copies that is the first tile's first
-    if (source.kind == Source::kColumns) {
-      copied = (start - first) % source.copied_rows;
-      const std::int64_t rows = end - start < source.copied_rows ? end - start : source.copied_rows;
-      if (copied == 0 && job.is_float32) copy_columns<float>(job, start, rows, source.step, scratch.copies);
-      if (copied == 0 && !job.is_float32) copy_columns<double>(job, start, rows, source.step, scratch.copies);
-    }
     for (std::int64_t t = 0; t < count; ++t)
-      fill_tile(job, source, scratch, start + 8 * t, end, scratch.copies + (copied + 8 * t) * source.step, tiles[t]);
+      fill_tile(job, source, scratch, start + 8 * t, end, scratch.copies + 8 * t * source.step, tiles[t]);
     if (job.what & kLoss)
       for (std::int64_t t = 0; t < count; ++t)
         z[t] = dot<Shift>(tiles[t], n, scratch.w, scratch, outlook.first(job, start + 8 * t)) + splat(job.b);

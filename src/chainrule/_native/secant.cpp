@@ -131,7 +131,7 @@ struct Totals {
 template <bool Shift>
 void prepare(const Job& rows, const Source& source, const Scratch& scratch) {
   const std::int64_t n = rows.n;
-  for (std::int64_t j = 0; n < 8 && j < source.copied_rows * source.step; ++j) scratch.copies[j] = 0.0;  // the padding of short rows
+  for (std::int64_t j = 0; n < 8 && j < kCopiedRows * source.step; ++j) scratch.copies[j] = 0.0;  // the padding of short rows
   for (std::int64_t j = 0; j < 8 * chunks_of(n); ++j) {
     const bool in = j < n;
     scratch.p[j] = (in && Shift) ? rows.p[j] : 1.0;
@@ -162,16 +162,9 @@ void run_block(const SecantJob& job, std::int64_t first, std::int64_t end, doubl
   Totals totals;
   for (std::int64_t start = first; start < end; start += 8 * together) {
     const std::int64_t count = together == 2 && start + 8 < end ? 2 : 1;
-    std::int64_t copied = 0;  // the row of the copies that is the first tile's first
-    if (source.kind == Source::kColumns) {
-      copied = (start - first) % source.copied_rows;
-      const std::int64_t most = end - start < source.copied_rows ? end - start : source.copied_rows;
-      if (copied == 0 && rows.is_float32) copy_columns<float>(rows, start, most, source.step, scratch.copies);
-      if (copied == 0 && !rows.is_float32) copy_columns<double>(rows, start, most, source.step, scratch.copies);
-    }
     for (std::int64_t t = 0; t < count; ++t) {
       const std::int64_t i = start + 8 * t;
-      fill_tile(rows, source, scratch, i, end, scratch.copies + (copied + 8 * t) * source.step, tiles[t]);
+      fill_tile(rows, source, scratch, i, end, scratch.copies + 8 * t * source.step, tiles[t]);
       z[t] = z_of(job, tiles[t], i);
       const Ahead ahead = outlook.first(rows, i);
       const DotAndNorm seen =

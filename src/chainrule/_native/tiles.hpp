@@ -1,9 +1,7 @@
 // Eight rows at a time, wherever they lie. Included by what is compiled once per instruction set, inside its namespace.
 #pragma once
 
-// Rows that are copied from columns at a time: fewer where they would leave the second cache.
-constexpr std::int64_t kCopiedRows = 1024;
-constexpr std::int64_t kCopiedElements = 40 * 1024;
+constexpr std::int64_t kCopiedRows = 16;  // two tiles
 
 inline std::int64_t chunks_of(std::int64_t n) { return (n + 7) / 8; }
 // The last chunk of eight columns overlaps the one before it, so that no load leaves a row.
@@ -33,23 +31,18 @@ inline void from_chunks(const double* chunks, std::int64_t n, double* x) {
 // How a job's rows are reached.
 struct Source {
   enum Kind {
-    kRows,     // as they lie, in float64
-    kRows32,   // as they lie, in float32: by the loss and the gradient; all else reads copies
-    kColumns,  // copied many at a time, from columns that lie one element after the other
-    kCopies,   // copied one by one
+    kRows,    // as they lie, in float64
+    kRows32,  // as they lie, in float32: by the loss and the gradient; all else reads copies
+    kCopies,  // copied one by one
   } kind;
-  std::int64_t step;         // from one copied row to the next: an odd number of cache lines
-  std::int64_t copied_rows;  // at a time
+  std::int64_t step;  // from one copied row to the next: an odd number of cache lines
 
   explicit Source(const Job& job) {
     const std::ptrdiff_t size = job.is_float32 ? sizeof(float) : sizeof(double);
     const bool whole = job.n >= 8 && job.col_stride == size && job.row_stride % size == 0;
     const bool narrow = whole && job.is_float32 && !(job.what & (kHessian | kMoments | kNorms | kSquares));
-    kind = (whole && !job.is_float32) ? kRows : narrow ? kRows32 : (!whole && job.row_stride == size && !job.index) ? kColumns : kCopies;
+    kind = (whole && !job.is_float32) ? kRows : narrow ? kRows32 : kCopies;
     step = 8 * (chunks_of(job.n) | 1);
-    copied_rows = 16;
-    if (kind == kColumns)
-      for (copied_rows = kCopiedRows; copied_rows > 16 && copied_rows * step > kCopiedElements;) copied_rows /= 2;
   }
 };
 
@@ -68,14 +61,14 @@ struct Scratch {
     squares = gradient + chunked;
     q = squares + chunked;
     copies = q + chunked;
-    panel = copies + source.copied_rows * source.step;
+    panel = copies + kCopiedRows * source.step;
   }
 };
 
 std::int64_t scratch_doubles(const Job& job) {
   const Source source(job);
   const std::int64_t panel = (job.what & kHessian) ? MatrixLayout(job).strips * kStripStep<double> : 0;  // in bytes the same in float32
-  return 8 * 8 * chunks_of(job.n) + source.copied_rows * source.step + panel;
+  return 8 * 8 * chunks_of(job.n) + kCopiedRows * source.step + panel;
 }
 
 // Eight rows. Rows past the end and rows of weight 0 become a row of zeros, so that what stands in them does no harm.
@@ -115,35 +108,6 @@ inline void copy_row(const Job& job, std::int64_t i, double* out) {
   }
 }
 
-template <typename T, bool Whole>
-void copy_chunks(const Job& job, std::int64_t first, std::int64_t rows, std::int64_t step, double* out) {
-  const std::int64_t n = job.n, together = Whole ? 8 : n;
-  for (std::int64_t c = 0; c < chunks_of(n); ++c) {
-    const std::int64_t offset = offset_of(c, n);
-    const char* const x = job.data + first * job.row_stride + offset * job.col_stride;
-    std::int64_t i = 0;
-    for (; i + 8 <= rows; i += 8) {
-      Lanes a[8] = {};
-#pragma GCC unroll 8
-      for (std::int64_t k = 0; k < together; ++k) a[k] = load(reinterpret_cast<const T*>(x + k * job.col_stride) + i);
-      transpose(a);
-#pragma GCC unroll 8
-      for (std::int64_t k = 0; k < 8; ++k) store(out + (i + k) * step + offset, a[k]);
-    }
-    for (; i < rows; ++i)
-      for (std::int64_t k = 0; k < 8; ++k)
-        out[i * step + offset + k] = k < together ? static_cast<double>(reinterpret_cast<const T*>(x + k * job.col_stride)[i]) : 0.0;
-  }
-}
-
-template <typename T>
-void copy_columns(const Job& job, std::int64_t first, std::int64_t rows, std::int64_t step, double* out) {
-  if (job.n < 8)
-    copy_chunks<T, false>(job, first, rows, step, out);
-  else
-    copy_chunks<T, true>(job, first, rows, step, out);
-}
-
 inline bool any_zero(const double* s) {
   bool zero = false;
   for (int k = 0; k < 8; ++k) zero |= s[k] == 0.0;
@@ -157,13 +121,8 @@ inline void fill_tile(const Job& job, const Source& source, const Scratch& scrat
   tile.narrow = false;
   if (source.kind != Source::kCopies && !job.index && tile.rows == 8 && !(job.s && any_zero(job.s + first))) {
     const char* row = job.data + first * job.row_stride;
-    std::ptrdiff_t step = job.row_stride;
-    if (source.kind == Source::kColumns) {
-      row = reinterpret_cast<const char*>(copied);
-      step = 8 * source.step;
-    }
     tile.narrow = source.kind == Source::kRows32;
-    for (int k = 0; k < 8; ++k, row += step) {
+    for (int k = 0; k < 8; ++k, row += job.row_stride) {
       if (tile.narrow)
         tile.row32[k] = reinterpret_cast<const float*>(row);
       else
@@ -186,7 +145,7 @@ inline void fill_tile(const Job& job, const Source& source, const Scratch& scrat
     const std::int64_t at = job.index ? job.index[i] : i;
     double* const copy = copied + k * source.step;
     tile.row[k] = source.kind == Source::kRows ? reinterpret_cast<const double*>(job.data + at * job.row_stride) : copy;
-    if (source.kind == Source::kRows || source.kind == Source::kColumns) continue;
+    if (source.kind == Source::kRows) continue;
     if (job.is_float32)
       copy_row<float>(job, at, copy);
     else

@@ -8,10 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
+from chainrule.kernels import columns
 from chainrule.kernels.reading import Secant, Sums, View, What, kernel_asked, useful_threads
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+
+
+def lies_in_columns(X: NDArray[np.floating]) -> bool:
+    """Whether X's columns lie one after the other: it is read as a table of numbers."""
+    return X.shape[1] == 1 or abs(X.strides[0]) < abs(X.strides[1])
 
 
 def read_rows(
@@ -59,6 +65,8 @@ def read_rows(
         Changes no bit of the result.
     """
     n = X.shape[1]
+    if what & What.MOMENTS and what & What.LOSS and lies_in_columns(X):
+        raise ValueError("columns that lie one after the other have no moments beside a loss")
     threads = useful_threads((len(X) if index is None else len(index), n), threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
     raw, matrix, gradient_at, squares_at, sums_at, extremes_at = _core.read_rows(
@@ -111,8 +119,11 @@ def secant(
     u : (m,) float64
         Filled with every row's x~.v; with v_b for a row of weight 0.
     """
-    n = X.shape[1]
-    threads = useful_threads((len(X) if index is None else len(index), n), threads)
+    m, n = X.shape
+    if lies_in_columns(X):
+        table = columns.Table([columns.NumberColumn((columns.Part(X[:, j], m),), j) for j in range(n)], m, n)
+        return columns.secant(table, z, v, y=y, s=s, u=u, view=view, index=index, threads=threads)
+    threads = useful_threads((m if index is None else len(index), n), threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
     raw = _core.secant(X, y, s, z, v, u, center, p, cp, index, threads, kernel_asked())
     gradient, change, curvature, diagonal = raw[3:-1].reshape(4, n + 1)
@@ -168,6 +179,8 @@ def newton_path(
     factor, no step lowers F, or `most` reads are done. Arguments as of `read_rows`; alpha (n,), in the view's units.
     """
     n = X.shape[1]
+    if what & What.MOMENTS and what & What.LOSS and lies_in_columns(X):
+        raise ValueError("columns that lie one after the other have no moments beside a loss")
     threads = useful_threads((len(y), n), threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
     points, following, count, total = _core.newton_path(

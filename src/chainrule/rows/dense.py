@@ -26,7 +26,7 @@ from chainrule.kernels import (
     thread_count,
     useful_threads,
 )
-from chainrule.kernels.dense import secant
+from chainrule.kernels.dense import lies_in_columns, secant
 from chainrule.rows.base import Rows
 from chainrule.rows.spread import spread_rows
 from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
@@ -137,6 +137,7 @@ class DenseRows(Rows):
         """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read."""
         self.count_read()
         ratio = self._ratio
+        what &= ~What.MOMENTS if lies_in_columns(self.X) else ~What(0)
         sums = read_rows(
             self.X,
             what | What.LOSS,
