@@ -179,8 +179,6 @@ def newton_path(
     factor, no step lowers F, or `most` reads are done. Arguments as of `read_rows`; alpha (n,), in the view's units.
     """
     n = X.shape[1]
-    if what & What.MOMENTS and what & What.LOSS and lies_in_columns(X):
-        raise ValueError("columns that lie one after the other have no moments beside a loss")
     threads = useful_threads((len(y), n), threads)
     center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
     points, following, count, total = _core.newton_path(
