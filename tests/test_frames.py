@@ -1,0 +1,313 @@
+"""Tables as users have them, pandas frames and Arrow tables: what becomes a number, what a category, and what is refused."""
+
+import datetime
+import pickle
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.base import clone
+
+from chainrule import InputError, LogisticRegression, certify, fit
+
+M = 120
+
+
+def labels(seed=0):
+    return np.random.default_rng(seed).integers(0, 2, M)
+
+
+def numbers(seed=1):
+    return np.random.default_rng(seed).normal(size=M)
+
+
+def letters(seed=2, of="abc"):
+    return np.array(list(of))[np.random.default_rng(seed).integers(0, len(of), M)]
+
+
+def holed(values, every=7):
+    """The same values, every seventh missing."""
+    out = np.array(values, dtype=object)
+    out[::every] = None
+    return out
+
+
+def fitted(table, **options):
+    return fit(table, options.pop("y", labels()), **{"method": "newton", "tol": 1e-20, **options})
+
+
+def frame(**columns):
+    return pd.DataFrame({"c": pd.Categorical(letters()), **columns})
+
+
+def same(found, expected, rtol=1e-9):
+    assert found.feature_names == expected.feature_names
+    np.testing.assert_allclose(found.w, expected.w, rtol=rtol, atol=1e-12)
+
+
+# --- pandas: numbers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind",
+    "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 longdouble bool >f8 >i4 "
+    "Int64 UInt8 Float32 Float64 boolean int16[pyarrow] double[pyarrow] bool[pyarrow] object Sparse[float64]".split(),
+)
+def test_every_kind_of_number_is_a_number(kind):
+    x = pd.Series(numbers() > 0).astype("bool[pyarrow]" if kind == "bool[pyarrow]" else float).astype(kind)
+    before = x.copy(deep=True)
+    same(fitted(frame(x=x)), fitted(frame(x=(numbers() > 0) * 1.0)))
+    pd.testing.assert_series_equal(x, before)
+
+
+@pytest.mark.parametrize("kind", ["Int64", "Float64", "boolean", "int16[pyarrow]", "bool[pyarrow]", "object"])
+def test_missing_numbers_are_their_mean_and_marked(kind):
+    x = pd.Series(holed(numbers() > 0))
+    found = fitted(frame(x=x.astype("boolean").astype(kind)))
+    expected = x.astype("boolean").astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    assert found.feature_names == ("c=b", "c=c", "x", "x missing")
+    same(found, fitted(frame(x=expected)))
+
+
+def test_python_numbers_are_numbers():
+    x = numbers().round(3)
+    for of in (float, lambda v: Decimal(str(v)), np.float32):
+        given = pd.Series([of(v) for v in x], dtype=object)
+        same(fitted(frame(x=given)), fitted(frame(x=x)), rtol=1e-5)
+    some = pd.Series([int(v > 0) if k % 2 else bool(v > 0) for k, v in enumerate(x)], dtype=object)
+    with pytest.raises(
+        InputError, match=r"column 'x' mixes kinds of values \(mixed-integer\).*one kind, or leave it out"
+    ):
+        fitted(frame(x=some))
+    with pytest.raises(InputError, match="column 'x' has numbers that a float64 doesn't hold"):
+        fitted(frame(x=pd.Series([10**400] * M, dtype=object)))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(["a", 1] * (M // 2), dtype=object),
+        pd.Series([b"a", b"b"] * (M // 2), dtype=object),
+        pd.Series([[1], [2]] * (M // 2), dtype=object),
+        pd.Series([datetime.date(2020, 1, 1)] * M, dtype=object),
+        pd.Series([1j, 2.0] * (M // 2), dtype=object),
+        pd.Series(pd.date_range("2020", periods=M)),
+        pd.Series(pd.date_range("2020", periods=M, tz="UTC")),
+        pd.Series(pd.to_timedelta(np.arange(M), unit="D")),
+        pd.Series(pd.period_range("2020", periods=M, freq="M")),
+        pd.Series(pd.arrays.IntervalArray.from_breaks(np.arange(M + 1))),
+        pd.Series(np.ones(M, dtype=complex)),
+        pd.Series(pd.date_range("2020", periods=M)).astype(pd.ArrowDtype(pa.timestamp("us"))),
+    ],
+    ids=lambda values: str(values.dtype) + str(type(values[0]).__name__),
+)
+def test_neither_numbers_nor_categories_is_one_sentence(values):
+    with pytest.raises(InputError, match=r"^column 'x' .*: [^.]*leave it out$"):
+        fitted(frame(x=values))
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_infinite_number_is_named_by_row_and_column(bad):
+    x = numbers()
+    x[3], x[17] = np.inf, bad
+    s = np.ones(M)
+    s[3] = 0.0
+    for missing in (None, 18):
+        if missing:
+            x[missing] = np.nan
+        with pytest.raises(InputError, match=f"X has {bad} in row 18, column 'x': fill it in, drop the row"):
+            fitted(frame(x=x), sample_weight=s)
+
+
+def test_numbers_near_the_largest_and_smallest_have_a_mean():
+    base = np.abs(numbers())
+    base[::9] = np.nan
+    expected = fitted(frame(x=base))
+    for scale in (2.0**1020, 2.0**-1000):
+        found = fitted(frame(x=base * scale))
+        np.testing.assert_allclose(found.w[2] * scale, expected.w[2], rtol=1e-6)
+        assert found.certificate.proven
+    s = np.full(M, 2.0**1010)
+    np.testing.assert_allclose(fitted(frame(x=base), sample_weight=s).w, expected.w, rtol=1e-9)
+
+
+# --- pandas: categories ----------------------------------------------------------------------------------------------
+
+
+def test_levels_that_no_row_has_are_none():
+    x = numbers()
+    some = pd.Categorical(letters(), categories=list("zabcd"))
+    found = fitted(pd.DataFrame({"c": some, "x": x}))
+    same(found, fitted(frame(x=x)))
+    assert (found.copies, fitted(frame(x=x)).copies) == (1, 0)
+
+
+def test_order_of_the_categories_is_kept():
+    ordered = pd.Categorical(letters(), categories=list("cba"), ordered=True)
+    assert fitted(pd.DataFrame({"c": ordered, "x": numbers()})).feature_names == ("c=b", "c=a", "x")
+
+
+def test_missing_level_has_a_coefficient():
+    c = pd.Categorical(holed(letters()))
+    assert fitted(pd.DataFrame({"c": c})).feature_names == ("c=b", "c=c", "c=(missing)")
+    both = fitted(pd.DataFrame({"c": c}), coding="all", alpha=0.1)
+    assert both.feature_names == ("c=a", "c=b", "c=c", "c=(missing)")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(["a", "b", None], dtype=object),
+        np.array([1, 2, 3]),
+        np.array([0.5, 0.25, np.nan]),
+        np.array([True, False, None], dtype=object),
+        pd.to_datetime(["2020-01-01", "2020-01-02", "2020-01-03"]),
+    ],
+    ids=["text", "integers", "floats", "booleans", "dates"],
+)
+def test_labels_of_any_kind(values):
+    places = np.arange(M) % 3
+    c = pd.Categorical(np.asarray(values)[places])
+    found = fitted(pd.DataFrame({"c": c, "x": numbers()}))
+    lost = ["(missing)"] * bool(pd.isna(np.asarray(values)).any())
+    assert found.feature_names == (*(f"c={level}" for level in [*map(str, c.categories), *lost][1:]), "x")
+
+
+def test_one_level_has_no_coefficient():
+    one = pd.Categorical(["a"] * M)
+    assert fitted(pd.DataFrame({"c": one, "x": numbers()})).feature_names == ("x",)
+    with pytest.raises(InputError, match="no column has two levels or two values: there is nothing to fit"):
+        fitted(pd.DataFrame({"c": one}))
+    same(fitted(pd.DataFrame({"c": one, "x": numbers()}), coding="all", alpha=0.1, fit_intercept=False),
+         fitted(pd.DataFrame({"c=a": np.ones(M), "x": numbers()}), alpha=0.1, fit_intercept=False))  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["object", "str", "string[python]", "string[pyarrow]", pd.ArrowDtype(pa.string())])
+def test_text_is_a_category_with_sorted_levels(kind):
+    text = pd.Series(holed(letters()[::-1])).astype(kind)
+    c = pd.Categorical(holed(letters()[::-1]))
+    same(fitted(pd.DataFrame({"c": text, "x": numbers()})), fitted(pd.DataFrame({"c": c, "x": numbers()})))
+
+
+def test_levels_that_read_the_same_are_refused():
+    values = np.array([1, "1", 2], dtype=object)[np.arange(M) % 3]
+    with pytest.raises(InputError, match="column 'c' has two levels that read '1': rename one"):
+        fitted(pd.DataFrame({"c": pd.Categorical(values), "x": numbers()}))
+    values = np.array(["(missing)", None, "b"], dtype=object)[np.arange(M) % 3]
+    with pytest.raises(InputError, match=r"column 'c' has missing values, and a level '\(missing\)': rename the level"):
+        fitted(pd.DataFrame({"c": pd.Categorical(values), "x": numbers()}))
+    with pytest.raises(InputError, match="two coefficients would be called 'c=b': rename a column"):
+        fitted(frame(**{"c=b": numbers()}))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.full(M, np.nan),
+        pd.array([pd.NA] * M, dtype="Int64"),
+        pd.Categorical([None] * M),
+        pd.Categorical([None] * M, categories=["a"]),
+        pd.Series([None] * M, dtype=object),
+        pd.Series([None] * M, dtype="str"),
+        pd.Series([None] * M, dtype=pd.ArrowDtype(pa.null())),
+    ],
+)
+@pytest.mark.parametrize("coding", ["reference", "all"])
+def test_column_without_a_value_is_refused(column, coding):
+    with pytest.raises(InputError, match="column 'x' has no value in any row: leave it out"):
+        fitted(frame(x=column), coding=coding)
+    x = pd.Series(np.where(np.arange(M) < 9, numbers(), np.nan))
+    s = np.where(np.arange(M) < 9, 0.0, 1.0)
+    with pytest.raises(InputError, match="column 'x' has no value in any row of positive weight: leave it out"):
+        fitted(frame(x=x), coding=coding, sample_weight=s)
+
+
+def test_rows_of_weight_zero_are_not_there():
+    x, c = numbers(), letters().astype(object)
+    out = np.arange(M) % 4 == 0
+    x[out], c[out] = np.nan, "rare"
+    c[0], x[4] = None, np.inf
+    table = pd.DataFrame({"c": pd.Categorical(c), "x": x})
+    s = np.where(out, 0.0, 1.5)
+    for method in ("newton", "gradient-descent"):
+        options = dict(alpha=0.05, method=method, tol=1e-12, standardize=True)
+        found = fitted(table, sample_weight=s, **options)
+        assert found.feature_names == ("c=b", "c=c", "x")
+        np.testing.assert_allclose(found.w, fitted(table[~out], y=labels()[~out], **options).w, rtol=1e-4)
+
+
+def test_scores_of_rows_leave_out_those_of_weight_zero():
+    from chainrule.designs import design_of
+
+    c = letters().astype(object)
+    c[5] = "rare"
+    s = np.ones(M)
+    s[5] = 0.0
+    table = pd.DataFrame({"c": pd.Categorical(c), "x": numbers()})
+    rows = design_of(table, None).rows(labels().astype(np.uint8), s, 1).rows
+    z = rows.scores(np.array([1.0, 2.0, 3.0]), 0.5)
+    expected = (c == "b") + 2.0 * (c == "c") + 3.0 * numbers() + 0.5
+    np.testing.assert_allclose(z[s > 0], expected[s > 0], rtol=1e-14)
+    assert z[5] == 0.0
+
+
+# --- pandas: the frame -----------------------------------------------------------------------------------------------
+
+
+def test_rows_are_taken_by_place():
+    table, y = frame(x=numbers()), labels()
+    expected = fitted(table)
+    indices = [np.arange(M)[::-1], np.arange(M) + 7, pd.MultiIndex.from_arrays([np.arange(M), letters()]), letters()]
+    for index in indices:
+        same(fitted(table.set_axis(index), y=pd.Series(y, index=np.arange(M)[::-1])), expected, rtol=0)
+    words = pd.Series(np.where(y, "yes", "no"), index=np.arange(M) + 3)
+    for of in (words, words.astype("category"), words.to_list(), pa.array(words.to_list())):
+        found = fitted(table, y=of)
+        same(found, expected, rtol=0)
+        assert found.classes == ("no", "yes")
+    weights = pd.Series(np.ones(M) * 2, index=np.arange(M)[::-1])
+    same(fitted(table, sample_weight=weights), expected, rtol=1e-12)
+
+
+def test_tables_that_are_none():
+    table = frame(x=numbers())
+    with pytest.raises(InputError, match="X has two columns called 'x': rename one"):
+        fitted(table.set_axis(["x", "x"], axis=1))
+    with pytest.raises(InputError, match="X has two columns called '1': rename one"):
+        fitted(table.set_axis([1, "1"], axis=1))
+    with pytest.raises(InputError, match="X has 0 rows and 2 columns: a fit needs two rows"):
+        fitted(table[:0], y=[])
+    with pytest.raises(InputError, match="X has 1 row and 2 columns: a fit needs two rows"):
+        fitted(table[:1], y=[1])
+    with pytest.raises(InputError, match="and 0 columns: a fit needs two rows and one column"):
+        fitted(table[[]])
+    with pytest.raises(InputError, match=r"y must have one label a row, 120 of them, not the shape \(119,\)"):
+        fitted(table, y=labels()[1:])
+    with pytest.raises(InputError, match="coding must be 'reference' or 'all', not 'dummy'"):
+        fitted(table, coding="dummy")
+    with pytest.raises(InputError, match="feature_names are the table's own: rename its columns"):
+        fitted(table, feature_names=["a", "b"])
+
+
+def test_nothing_of_the_users_changes():
+    table = pd.DataFrame(
+        {
+            "c": pd.Categorical(holed(letters()), categories=list("zcba")),
+            "t": pd.Series(letters(3)),
+            "o": holed(letters(4)),
+            "x": np.where(np.arange(M) % 5, numbers(), np.nan),
+            "k": pd.array(np.arange(M), dtype="Int64"),
+            "b": numbers() > 0,
+        },
+        index=np.arange(M)[::-1],
+    )
+    y, s = pd.Series(labels()), pd.Series(np.ones(M))
+    copies = [v.copy(deep=True) for v in (table, y, s)]
+    model = LogisticRegression(method="newton", alpha=0.1, standardize=True).fit(table, y, sample_weight=s)
+    model.predict(table)
+    certify(table, y, model.coef_, model.intercept_, alpha=0.1, standardize=True, sample_weight=s)
+    pd.testing.assert_frame_equal(table, copies[0])
+    pd.testing.assert_series_equal(y, copies[1])
+    pd.testing.assert_series_equal(s, copies[2])
