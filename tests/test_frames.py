@@ -311,3 +311,285 @@ def test_nothing_of_the_users_changes():
     pd.testing.assert_frame_equal(table, copies[0])
     pd.testing.assert_series_equal(y, copies[1])
     pd.testing.assert_series_equal(s, copies[2])
+
+
+# --- Arrow -----------------------------------------------------------------------------------------------------------
+
+
+def arrow(**columns):
+    return pa.table({"c": pa.array(letters()), "x": pa.array(numbers()), **columns})
+
+
+def test_text_of_any_kind_is_a_category_with_sorted_levels():
+    expected = fitted(frame(x=numbers()))
+    for kind in (pa.string(), pa.large_string(), pa.string_view()):
+        text = pa.array(letters()).cast(kind)
+        for cut in (0, 1, 50):
+            found = fitted(arrow(c=pa.chunked_array([text[:cut], text[:0], text[cut:]])))
+            same(found, expected, rtol=0)
+            assert found.copies == 1
+
+
+@pytest.mark.parametrize("index", [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint32(), pa.uint64()])
+def test_dictionaries_are_codes_where_they_lie(index):
+    c = pa.array(letters()).dictionary_encode().cast(pa.dictionary(index, pa.string()))
+    given = pa.DictionaryArray.from_arrays(pa.array(pd.Categorical(letters()).codes).cast(index), pa.array(list("abc")))
+    found = fitted(arrow(c=given))
+    same(found, fitted(frame(x=numbers())), rtol=0)
+    assert found.copies == (index == pa.uint64())
+    assert fitted(arrow(c=c)).feature_names == tuple(f"c={v}" for v in dict.fromkeys(letters()))[1:] + ("x",)
+
+
+def test_dictionaries_that_differ_by_chunk():
+    text = letters()
+    text[40:80] = "z"
+    chunks = [pa.array(text[k : k + 40]).dictionary_encode() for k in (0, 40, 80)]
+    found = fitted(arrow(c=pa.chunked_array([chunks[0][:0], *chunks])), alpha=0.1)
+    levels = list(dict.fromkeys(text))
+    expected = fitted(pd.DataFrame({"c": pd.Categorical(text, categories=levels), "x": numbers()}), alpha=0.1)
+    same(found, expected)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_dictionaries_with_nulls_and_repeated_values(chunked):
+    codes = np.random.default_rng(0).integers(0, 4, M)
+    values = [None, "b", "a", "b"]
+    text = np.array(values, dtype=object)[codes]
+    given = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int8)), pa.array(values))
+    given = pa.chunked_array([given[:50], given[50:]]) if chunked else given
+    expected = fitted(pd.DataFrame({"c": pd.Categorical(text), "x": numbers()}), alpha=0.1)
+    found = fitted(arrow(c=given), alpha=0.1)
+    assert set(found.feature_names) <= {"c=a", "c=b", "c=(missing)", "x"}
+    assert found.objective == pytest.approx(expected.objective, rel=1e-2)
+    lost = pa.array([None if v is None else v for v in text])
+    assert fitted(arrow(c=lost), alpha=0.1).feature_names == ("c=b", "c=(missing)", "x")
+
+
+def test_slices_and_chunks_begin_at_any_bit():
+    rng = np.random.default_rng(3)
+    flags = [None if v < -1 else bool(v > 0) for v in rng.normal(size=M)]
+    table = arrow(
+        d=pa.array(holed(letters(5)).tolist()).dictionary_encode(),
+        k=pa.array(rng.integers(0, 9, M), mask=rng.random(M) < 0.2),
+        f=pa.array(flags),
+        g=pa.array(numbers() > 0),
+    )
+    for first in (0, 1, 3, 8, 13):
+        part = table.slice(first, 90)
+        y = labels()[first : first + 90]
+        plain = part.to_pandas()
+        plain["d"] = pd.Categorical(plain["d"], categories=table["d"].chunk(0).dictionary.to_pylist())
+        expected = fitted(plain, y=y, alpha=0.1)
+        same(fitted(part, y=y, alpha=0.1), expected)
+        several = pa.concat_tables([part.slice(0, 11), part.slice(11, 0), part.slice(11, 30), part.slice(41)])
+        same(fitted(several, y=y, alpha=0.1), expected)
+        batch = part.combine_chunks().to_batches()[0].slice(5, 70)
+        same(fitted(batch, y=y[5:75], alpha=0.1), fitted(plain[5:75], y=y[5:75], alpha=0.1))
+
+
+def test_null_and_nan_are_both_missing():
+    x = numbers()
+    x[::8] = np.nan
+    both = pa.chunked_array([pa.array(x[:60]), pa.array(x[60:], mask=np.isnan(x[60:]))])
+    same(fitted(arrow(x=both)), fitted(frame(x=x)))
+    with pytest.raises(InputError, match="X has inf in row 10, column 'x': fill it in, drop the row"):
+        fitted(arrow(x=pa.array(np.where(np.arange(M) == 9, np.inf, x))))
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.decimal128(9, 3), pa.decimal256(40, 3)])
+def test_numbers_that_the_core_does_not_read_are_converted(kind):
+    x = numbers().round(2).astype(np.float16).round(1)
+    given = pa.array(x) if kind == pa.float16() else pa.array([Decimal(str(v)) for v in x], type=kind)
+    found = fitted(arrow(x=given))
+    same(found, fitted(frame(x=x.astype(float))), rtol=1e-2)
+    assert found.copies == 1
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(pd.date_range("2020", periods=M)),
+        pa.array(pd.date_range("2020", periods=M)).cast(pa.date32()),
+        pa.array(np.arange(M)).cast(pa.time64("us")),
+        pa.array([[1]] * M),
+        pa.array(letters()).cast(pa.binary()),
+        pa.RunEndEncodedArray.from_arrays([M], [1.0]),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_arrow_types_that_are_neither_are_one_sentence(column):
+    with pytest.raises(InputError, match=r"^column 'x' is .*, neither numbers nor categories: .* leave it out$"):
+        fitted(arrow(x=column))
+
+
+def test_arrow_tables_that_are_none():
+    for lost in (pa.nulls(M), pa.nulls(M, pa.float64()), pa.nulls(M, pa.string()), pa.array([np.nan] * M)):
+        with pytest.raises(InputError, match="column 'x' has no value in any row: leave it out"):
+            fitted(arrow(x=lost))
+    with pytest.raises(InputError, match="X has 0 rows and 2 columns: a fit needs two rows"):
+        fitted(arrow().slice(0, 0), y=[])
+    with pytest.raises(InputError, match="X has 0 rows and 2 columns: a fit needs two rows"):
+        fitted(arrow().schema.empty_table(), y=[])
+    with pytest.raises(InputError, match="and 0 columns: a fit needs two rows and one column"):
+        fitted(arrow().select([]))
+    with pytest.raises(InputError, match="X has two columns called 'a': rename one"):
+        fitted(arrow().rename_columns(["a", "a"]))
+
+
+def test_buffers_from_elsewhere():
+    # Of another length than the values need, and not aligned.
+    raw = np.frombuffer(b"\0" + numbers().tobytes() + b"\0\0\0", dtype=np.uint8)
+    x = pa.Array.from_buffers(pa.float64(), M, [None, pa.py_buffer(raw[1:])])
+    same(fitted(arrow(x=x)), fitted(frame(x=numbers())), rtol=0)
+
+
+# --- the estimator, certify ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "with missing values"])
+def model(request):
+    lost = request.param
+    table = pd.DataFrame(
+        {
+            "c": pd.Categorical(holed(letters()) if lost else letters(), categories=list("cab")),
+            "x": np.where(np.arange(M) % 5 == 0, np.nan, numbers()) if lost else numbers(),
+            "k": np.arange(M) % 4,
+        }
+    )
+    options = dict(alpha=0.1, coding="all", standardize=True) if lost else {}
+    return LogisticRegression(method="newton", **options).fit(table, labels()), table
+
+
+def test_predictions_go_by_names_and_levels(model):
+    model, table = model
+    z, words = model.decision_function(table), table["c"].astype(object)
+    assert model.feature_names_in_.tolist() == ["c", "x", "k"]
+    assert model.n_features_in_ == 3
+    assert model.coef_.shape == (1, len(model.result_.feature_names))
+    others = [
+        table.assign(c=pd.Categorical(words, categories=list("zbca"))),
+        table.assign(c=words),
+        table.assign(c=words.astype("str")),
+        table[["k", "x", "c"]],
+        table.assign(more=1.0),
+        table.assign(more=pd.Timestamp("2020-01-01"), other=[[]] * M),
+        pd.concat([table, table[["k"]].set_axis(["twice"], axis=1), table[["k"]].set_axis(["twice"], axis=1)], axis=1),
+        table.assign(k=table["k"].astype("Int64"), x=table["x"].astype("Float64")),
+        table.set_axis(np.arange(M) + 5),
+        pa.Table.from_pandas(table),
+        pa.Table.from_pandas(table.assign(c=words)),
+        pa.RecordBatch.from_pandas(table.assign(c=words)),
+    ]
+    for other in others:
+        np.testing.assert_array_equal(model.decision_function(other), z)
+        np.testing.assert_array_equal(model.predict(other), model.classes_[(z > 0).astype(int)])
+        np.testing.assert_allclose(model.predict_proba(other)[:, 1], 1 / (1 + np.exp(-z)), rtol=1e-13)
+    for some in (np.flatnonzero(words == "b"), [3], [5, 1, 1]):
+        part = table.iloc[some].assign(c=lambda part: part["c"].cat.remove_unused_categories())
+        np.testing.assert_array_equal(model.decision_function(part), z[some])
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.decision_function(table), z)
+    twin = clone(model)
+    assert twin.get_params() == model.get_params()
+    np.testing.assert_array_equal(twin.fit(table, labels()).decision_function(table), z)
+
+
+def test_predictions_where_all_values_are_missing(model):
+    model, table = model
+    lost = table["c"].isna() & table["x"].isna()
+    part, z = table[lost], model.decision_function(table)[lost]
+    if not lost.any():
+        with pytest.raises(
+            InputError, match="column 'c' has no value in row 1, and had one in every row of the fit: fill"
+        ):
+            model.predict(table.assign(c=np.nan))
+        with pytest.raises(
+            InputError, match="column 'x' has no value in row 1, and had one in every row of the fit: fill"
+        ):
+            model.predict(table.assign(x=pd.Series([None] * M, dtype=object)))
+        return
+    for of in (np.nan, None, pd.NA):
+        np.testing.assert_array_equal(model.decision_function(part.assign(c=of, x=of)), z)
+        np.testing.assert_array_equal(model.decision_function(part.assign(c=pd.Series([of], dtype=object))), z)
+    nulls = pa.table({"c": pa.nulls(len(z)), "x": pa.nulls(len(z)), "k": pa.array(part["k"])})
+    np.testing.assert_array_equal(model.decision_function(nulls), z)
+
+
+def at(column, row, value):
+    out = np.array(column, dtype=object)
+    out[row] = value
+    return out
+
+
+def test_rows_that_the_fit_could_not_know_are_named():
+    table = frame(x=numbers(), k=np.arange(M) % 4)
+    model = LogisticRegression(method="newton").fit(table, labels())
+    for c in (pd.Categorical(at(letters(), 3, "new")), at(letters(), 3, "new")):
+        with pytest.raises(InputError, match="column 'c' has 'new' in row 4, a level that the fit did not see: .*"):
+            model.predict(table.assign(c=c))
+    never = pd.Categorical(letters(), categories=[*"abc", "new"])
+    np.testing.assert_array_equal(model.predict(table.assign(c=never)), model.predict(table))
+    sentences = {
+        "column 'c' has no value in row 4, and had one in every row of the fit: fill it in": {
+            "c": at(letters(), 3, None)
+        },
+        "column 'x' has no value in row 6, and had one in every row of the fit: fill it in": {
+            "x": at(numbers(), 5, np.nan).astype(float),
+            "k": at(np.arange(M), 7, np.nan).astype(float),
+        },
+        "column 'k' has inf in row 8: fill it in": {"k": at(np.arange(M), 7, np.inf).astype(float)},
+        "column 'x' has -inf in row 8: fill it in": {"x": at(numbers(), 7, -np.inf).astype(float)},
+        "column 'c' has numbers and had categories in the fit: .*": {"c": 1.0},
+        "column 'x' has categories and had numbers in the fit: .*": {"x": letters()},
+    }
+    for sentence, columns in sentences.items():
+        with pytest.raises(InputError, match=sentence):
+            model.predict_proba(table.assign(**columns))
+    with pytest.raises(InputError, match="X has no column 'k', which the fit had: "):
+        model.predict(table[["c", "x"]])
+    with pytest.raises(InputError, match="X has two columns called 'x': rename one"):
+        model.predict(pd.concat([table, table[["x"]]], axis=1))
+    with pytest.raises(InputError, match="X has no rows"):
+        model.predict(table[:0])
+    for X in (table.to_numpy(), np.zeros((4, 3)), [[1, 2, 3]], table["x"]):
+        with pytest.raises(InputError, match="the fit was on a table: give a pandas frame or an Arrow table"):
+            model.predict(X)
+    lost = table.assign(x=at(numbers(), 7, np.nan).astype(float))
+    model.fit(lost, labels())
+    with pytest.raises(InputError, match="column 'x' has inf in row 9: fill it in"):
+        model.predict(lost.assign(x=at(numbers(), 8, np.inf).astype(float)))
+
+
+def test_estimator_takes_labels_as_they_come():
+    table, y = frame(x=numbers()), labels()
+    words = pd.Series(np.where(y, "yes", "no"), index=np.arange(M) + 9)
+    expected = LogisticRegression(C=1.0, class_weight="balanced").fit(table, y)
+    for of in (words, words.astype("category"), words.to_list(), pa.array(words.to_list())):
+        found = LogisticRegression(C=1.0, class_weight="balanced").fit(table, of)
+        np.testing.assert_array_equal(found.coef_, expected.coef_)
+        assert set(found.predict(table)) == {"no", "yes"}
+    with pytest.raises(InputError, match="y must have one label a row, 120 of them"):
+        LogisticRegression().fit(table, None)
+
+
+def test_refits_forget_what_was_before():
+    table, plain = frame(x=numbers()), numbers()[:, np.newaxis]
+    model = LogisticRegression().fit(table, labels()).fit(plain, labels())
+    assert not hasattr(model, "feature_names_in_")
+    assert model.predict(plain).shape == (M,)
+    assert model.fit(table, labels()).n_features_in_ == 2
+    assert model.predict(table).shape == (M,)
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+def test_certify_says_of_a_fit_what_it_is(coding):
+    c, x = holed(letters()), np.where(np.arange(M) % 9 == 0, np.nan, numbers())
+    s = np.where(np.arange(M) == 7, 0.0, 2.0)
+    for table in (pd.DataFrame({"c": pd.Categorical(c), "x": x}), pa.table({"c": c.tolist(), "x": x})):
+        options = dict(alpha=0.01, coding=coding, standardize=True, sample_weight=s)
+        result = fitted(table, **options)
+        assert certify(table, labels(), result.w, result.b, **options).gap <= 1e-15
+        far = certify(table, labels(), result.w * 2, result.b, **options)
+        assert 0.0 < far.lower <= far.gap < 0.1
+        with pytest.raises(InputError, match=f"coef must have one number a column, {len(result.w)} of them"):
+            certify(table, labels(), result.w[1:], result.b, **options)
