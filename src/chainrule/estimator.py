@@ -73,6 +73,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         given, of_table = X, is_table(X)
         if of_table:
+            if y is None:
+                raise InputError(f"y must have one label a row, {np.shape(X)[0]} of them, not None")
             _check_feature_names(self, X, reset=True)
             self.n_features_in_ = int(np.shape(X)[1])
             y = column_or_1d(y, warn=True)
