@@ -81,7 +81,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         else:
             # Finite values are checked in the native read, which skips rows of weight 0.
             X, y = validate_data(
-                self, X, y, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=2
+                self, X, y, accept_sparse=True, dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=2
             )
         s = check_weights(sample_weight, np.zeros(np.size(y), dtype=np.uint8), needs_both_classes=False)
         if self.class_weight is not None:
@@ -101,7 +101,12 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             coding=self.coding,
             n_threads=self.n_threads,
         )
-        if not of_table and not issparse(X) and was_copied(given, np.asarray(X)):
+        copied = (
+            X.dtype != getattr(given, "dtype", None)
+            if issparse(X)
+            else not of_table and was_copied(given, np.asarray(X))
+        )
+        if copied:
             self.result_ = replace(self.result_, copies=1)
         self.classes_ = np.unique(y)
         self.coef_ = self.result_.w.reshape(1, -1)
