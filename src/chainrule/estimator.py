@@ -101,12 +101,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             coding=self.coding,
             n_threads=self.n_threads,
         )
-        copied = (
-            X.dtype != getattr(given, "dtype", None)
-            if issparse(X)
-            else not of_table and was_copied(given, np.asarray(X))
-        )
-        if copied:
+        if not of_table and _was_converted(given, X):
             self.result_ = replace(self.result_, copies=1)
         self.classes_ = np.unique(y)
         self.coef_ = self.result_.w.reshape(1, -1)
@@ -155,3 +150,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Class of each row, (m,): classes_[1] where z > 0."""
         z = self.decision_function(X)
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
+
+
+def _was_converted(given: Any, X: Any) -> bool:
+    """Whether X is a copy that scikit-learn made of what was given."""
+    return bool(X.dtype != given.dtype) if issparse(X) else was_copied(given, np.asarray(X))

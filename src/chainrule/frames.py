@@ -236,10 +236,7 @@ def learn(fields: Sequence[Field], s: Vector | None, coding: str, threads: int) 
     try:
         counts = level_counts(table, y=None, s=s, threads=threads)
     except CodeError as error:
-        name = fields[error.column].name
-        raise InputError(
-            f"column {name!r} has code {error.code} in row {error.row + 1}, of no level: make it anew"
-        ) from None
+        raise _no_level(fields[error.column].name, error) from None
     of_all = moments(table, s=s, threads=threads)
     encodings = []
     for k, field in enumerate(fields):
@@ -399,11 +396,16 @@ def scores(X: Any, encodings: Sequence[Encoding], w: Vector, b: float) -> Vector
     try:
         read(table, What.LOSS, y=None, s=None, w=w, b=b, z=z, threads=thread_count(None))
     except CodeError as error:
-        raise _lost(encodings[error.column].name, error.row) from None
+        name = encodings[error.column].name
+        raise (_lost(name, error.row) if error.code is None else _no_level(name, error)) from None
     bad = np.flatnonzero(~np.isfinite(z))
     if len(bad):
         raise _not_finite(table, encodings, int(bad[0]))
     return z
+
+
+def _no_level(name: str, error: CodeError) -> InputError:
+    return InputError(f"column {name!r} has code {error.code} in row {error.row + 1}, of no level: make it anew")
 
 
 def _lost(name: str, row: int) -> InputError:
