@@ -434,6 +434,17 @@ def test_arrow_tables_that_are_none():
         fitted(arrow().rename_columns(["a", "a"]))
 
 
+def test_unnamed_index_of_a_frame_is_no_column():
+    table = frame(x=numbers())
+    given = pa.Table.from_pandas(table.set_axis(np.arange(M)[::-1] * 2))
+    assert given.column_names == ["c", "x", "__index_level_0__"]
+    same(fitted(given), fitted(table), rtol=0)
+    model = LogisticRegression().fit(given, labels())
+    assert model.feature_names_in_.tolist() == ["c", "x"]
+    assert model.n_features_in_ == 2
+    np.testing.assert_array_equal(model.decision_function(table), model.decision_function(given))
+
+
 def test_buffers_from_elsewhere():
     # Of another length than the values need, and not aligned.
     raw = np.frombuffer(b"\0" + numbers().tobytes() + b"\0\0\0", dtype=np.uint8)
