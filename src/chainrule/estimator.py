@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted, colu
 
 from chainrule.errors import InputError
 from chainrule.fitting import fit
-from chainrule.frames import is_table, scores
+from chainrule.frames import is_table, scores, without_index
 from chainrule.inputs import check_weights, number, strength, was_copied
 from chainrule.losses import sigmoid
 
@@ -75,6 +75,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if of_table:
             if y is None:
                 raise InputError(f"y must have one label a row, {np.shape(X)[0]} of them, not None")
+            X = without_index(X)
             _check_feature_names(self, X, reset=True)
             self.n_features_in_ = int(np.shape(X)[1])
             y = column_or_1d(y, warn=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ Parts = tuple[Part, ...]
 
 CODINGS = ("reference", "all")
 MISSING_LEVEL = "(missing)"
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls it in Arrow; no column of the frame
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,20 @@ def _is_plain(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
+def without_index(X: Any) -> Any:
+    """See a table without the unnamed index that an Arrow table made of a pandas frame has among its columns."""
+    if not _is_arrow(X):
+        return X
+    kept = [k for k, name in enumerate(X.schema.names) if not UNNAMED_INDEX.fullmatch(name)]
+    return X if len(kept) == len(X.schema.names) else X.select(kept)
+
+
 def fields_of(X: Any, wanted: Sequence[str] | None = None) -> list[Field]:
     """Take a table's columns as they lie, all or those wanted, in that order.
 
     Raises InputError that names a column which isn't there, is there twice, or is neither numbers nor categories.
     """
-    is_arrow = _is_arrow(X)
+    X, is_arrow = without_index(X), _is_arrow(X)
     names = [str(name) for name in (X.schema.names if is_arrow else X.columns)]
     place = {name: k for k, name in reversed(list(enumerate(names)))}
     lost = next((name for name in wanted or () if name not in place), None)
