@@ -145,7 +145,7 @@ class Relations:
         fitted = _fitted(self.few[:, support], self.moments, support, self.size, self.fit_intercept)
         if fitted is not None:
             # Columns that hardly count where the vector comes from are as good as any in the rows.
-            given += [*_snapped(np.array([as_float(c) for c in fitted])), fitted]
+            given += [*(_snapped(np.array([as_float(c) for c in fitted])) if all(fitted) else ()), fitted]
         all_trials = [trial for c in given for trial in self._with_constants(support, c, first)]
         kept: list[Trial] = []
         for trial in all_trials:
