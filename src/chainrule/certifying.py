@@ -32,6 +32,7 @@ def certify(
     fit_intercept: bool = True,
     standardize: bool | str | ArrayLike = False,
     feature_names: Sequence[str] | None = None,
+    coding: str = "reference",
     n_threads: int | None = None,
 ) -> Certificate:
     """Bound how far coefficients, whoever made them, are above the optimum of F(w, b) = (1/S) sum s l + (alpha/2) w.w.
@@ -43,7 +44,7 @@ def certify(
 
     Parameters
     ----------
-    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, n_threads
+    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
@@ -74,7 +75,7 @@ def certify(
     'bound'
     """
     started = time.perf_counter()
-    design = design_of(X, feature_names)
+    design = design_of(X, feature_names, coding)
     m = design.n_rows
     codes, _ = encode_labels(y, m)
     s = check_weights(sample_weight, codes)

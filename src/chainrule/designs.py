@@ -84,23 +84,24 @@ def _sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int) -> Des
         X, origin, copies = X.tocsr(), f"converted from {form.upper()}", 1
     if X.dtype not in (np.float64, np.float32) or not X.dtype.isnative:
         if X.dtype.kind not in "biuf":
-            raise InputError(f"X must hold numbers, not {X.dtype}")
+            raise InputError(f"X must hold real numbers, not {X.dtype}")
         X, copies = X.astype(np.float64), 1
-    data = _csr_of(X)
+    data, copied = _csr_of(X)
     if data.duplicates:
         X = X.copy()
         X.sum_duplicates()
-        data, copies = _csr_of(X), 1
+        data, copied = _csr_of(X)[0], True
+    copies = max(copies, int(copied))
     return Design(m, False, lambda y, s, threads: Taken(CsrRows(data, y, s, names, threads, origin), copies))
 
 
-def _csr_of(X: Any) -> Csr:
-    parts = (np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr))
-    data, indices, indptr = (
-        part if part.dtype.isnative else part.astype(part.dtype.newbyteorder("=")) for part in parts
-    )
+def _csr_of(X: Any) -> tuple[Csr, bool]:
+    """See the arrays of a CSR matrix; and whether one of them had to be copied."""
+    given = (X.data, X.indices, X.indptr)
+    data, indices, indptr = parts = [np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("=")) for part in given]
     end = int(indptr[-1])  # SciPy allows more room than there are elements
+    copied = any(part.size and not np.may_share_memory(part, of) for part, of in zip(parts, given, strict=True))
     try:
-        return Csr(data[:end], indices[:end], indptr, int(X.shape[1]))
+        return Csr(data[:end], indices[:end], indptr, int(X.shape[1])), copied
     except InputError as error:
         raise InputError(f"X is no valid CSR matrix: {error}") from None

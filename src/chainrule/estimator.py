@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted, colu
 
 from chainrule.errors import InputError
 from chainrule.fitting import fit
-from chainrule.frames import is_table, scores
+from chainrule.frames import is_table, scores, without_index
 from chainrule.inputs import check_weights, number, strength, was_copied
 from chainrule.losses import sigmoid
 
@@ -73,13 +73,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         given, of_table = X, is_table(X)
         if of_table:
+            if y is None:
+                raise InputError(f"y must have one label a row, {np.shape(X)[0]} of them, not None")
+            X = without_index(X)
             _check_feature_names(self, X, reset=True)
             self.n_features_in_ = int(np.shape(X)[1])
             y = column_or_1d(y, warn=True)
         else:
             # Finite values are checked in the native read, which skips rows of weight 0.
             X, y = validate_data(
-                self, X, y, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=2
+                self, X, y, accept_sparse=True, dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=2
             )
         s = check_weights(sample_weight, np.zeros(np.size(y), dtype=np.uint8), needs_both_classes=False)
         if self.class_weight is not None:
@@ -99,7 +102,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             coding=self.coding,
             n_threads=self.n_threads,
         )
-        if not of_table and not issparse(X) and was_copied(given, np.asarray(X)):
+        if not of_table and _was_converted(given, X):
             self.result_ = replace(self.result_, copies=1)
         self.classes_ = np.unique(y)
         self.coef_ = self.result_.w.reshape(1, -1)
@@ -148,3 +151,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Class of each row, (m,): classes_[1] where z > 0."""
         z = self.decision_function(X)
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
+
+
+def _was_converted(given: Any, X: Any) -> bool:
+    """Whether X is a copy that scikit-learn made of what was given."""
+    return bool(X.dtype != given.dtype) if issparse(X) else was_copied(given, np.asarray(X))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,12 +25,15 @@ from chainrule.kernels.columns import (
     moments,
     read,
 )
+from chainrule.rows import power_of_two
+from chainrule.rows.decode import part_values, present, values_of
 
 Vector = NDArray[np.float64]
 Parts = tuple[Part, ...]
 
 CODINGS = ("reference", "all")
 MISSING_LEVEL = "(missing)"
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls it in Arrow; no column of the frame
 
 
 @dataclass(frozen=True)
@@ -82,32 +87,85 @@ def _is_plain(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
-def fields_of(X: Any) -> list[Field]:
-    """Take a table's columns as they lie; raises InputError that names a column which is neither numbers nor categories."""
-    if _is_arrow(X):
-        return [_arrow_field(str(name), X.column(k)) for k, name in enumerate(X.column_names)]
-    return [_pandas_field(str(name), X.iloc[:, k]) for k, name in enumerate(X.columns)]
+def without_index(X: Any) -> Any:
+    """See a table without the unnamed index that an Arrow table made of a pandas frame has among its columns."""
+    if not _is_arrow(X):
+        return X
+    kept = [k for k, name in enumerate(X.schema.names) if not UNNAMED_INDEX.fullmatch(name)]
+    return X if len(kept) == len(X.schema.names) else X.select(kept)
+
+
+def fields_of(X: Any, wanted: Sequence[str] | None = None) -> list[Field]:
+    """Take a table's columns as they lie, all or those wanted, in that order.
+
+    Raises InputError that names a column which isn't there, is there twice, or is neither numbers nor categories.
+    """
+    X, is_arrow = without_index(X), _is_arrow(X)
+    names = [str(name) for name in (X.schema.names if is_arrow else X.columns)]
+    place = {name: k for k, name in reversed(list(enumerate(names)))}
+    lost = next((name for name in wanted or () if name not in place), None)
+    if lost is not None:
+        raise InputError(f"X has no column {lost!r}, which the fit had: add it, or fit without it")
+    wanted = names if wanted is None else wanted
+    often = Counter(names)
+    twice = next((name for name in wanted if often[name] > 1), None)
+    if twice is not None:
+        raise InputError(f"X has two columns called {twice!r}: rename one")
+    if is_arrow:
+        return [_arrow_field(name, X.column(place[name])) for name in wanted]
+    return [_pandas_field(name, X.iloc[:, place[name]]) for name in wanted]
 
 
 def _pandas_field(name: str, series: Any) -> Field:
     dtype = series.dtype
     if hasattr(dtype, "categories"):
-        return Field(name, _whole(np.asarray(series.array.codes)), tuple(map(str, dtype.categories)))
+        return _category(name, _whole(np.asarray(series.array.codes)), tuple(map(str, dtype.categories)))
     if _is_plain(dtype):
-        return Field(name, _whole(series.to_numpy(copy=False)))
+        return _numbers(name, series.to_numpy(copy=False))
     if hasattr(dtype, "pyarrow_dtype"):
         import pyarrow as pa
 
-        return _arrow_field(name, pa.chunked_array(pa.array(series.array)))
-    if dtype.kind in "biuf":  # with a mask: nullable numbers and booleans
-        return Field(name, _whole(series.to_numpy(dtype=np.float64, na_value=np.nan)), copied=True)
-    if dtype.kind in "OUT" or str(dtype).startswith("str"):
-        return replace(_pandas_field(name, series.astype("category")), copied=True)
+        return _arrow_field(name, pa.array(series.array))
+    if dtype.kind in "biuf":  # with a mask, or sparse
+        return _numbers(name, series.to_numpy(dtype=np.float64, na_value=np.nan), copied=True)
+    if dtype.kind == "O" and (isinstance(dtype, np.dtype) or dtype.name in ("str", "string")):
+        return _object_field(name, series)
     raise _unusable(name, dtype)
+
+
+def _object_field(name: str, series: Any) -> Field:
+    """See Python objects by what they are: text, or numbers of any kind."""
+    from pandas.api.types import infer_dtype
+
+    kind = infer_dtype(series, skipna=True)
+    if kind == "string":
+        return replace(_pandas_field(name, series.astype("category")), copied=True)
+    if kind in ("boolean", "integer", "floating", "mixed-integer-float", "decimal", "empty"):
+        try:
+            return _numbers(name, series.to_numpy(dtype=np.float64, na_value=np.nan), copied=True)
+        except OverflowError:
+            raise InputError(f"column {name!r} has numbers that a float64 doesn't hold: make them smaller") from None
+    if kind.startswith("mixed"):
+        raise InputError(f"column {name!r} mixes kinds of values ({kind}): make them one kind, or leave it out")
+    raise _unusable(name, kind)
 
 
 def _whole(values: NDArray[Any]) -> Parts:
     return (Part(values, len(values)),)
+
+
+def _numbers(name: str, values: NDArray[Any], copied: bool = False) -> Field:
+    """Take numbers where they lie; of a type that the core doesn't read as float64."""
+    if values.dtype.isnative and (values.dtype.kind in "biu" or values.dtype in (np.float64, np.float32)):
+        return Field(name, _whole(values), copied=copied)
+    return Field(name, _whole(values.astype(np.float64)), copied=True)
+
+
+def _category(name: str, parts: Parts, levels: tuple[str, ...], copied: bool = False) -> Field:
+    if len(set(levels)) < len(levels):
+        twice = Counter(levels).most_common(1)[0][0]
+        raise InputError(f"column {name!r} has two levels that read {twice!r}: rename one")
+    return Field(name, parts, levels, copied)
 
 
 def _unusable(name: str, dtype: Any) -> InputError:
@@ -119,21 +177,40 @@ def _unusable(name: str, dtype: Any) -> InputError:
 def _arrow_field(name: str, column: Any) -> Field:
     import pyarrow as pa
 
-    chunks = column.chunks if hasattr(column, "chunks") else [column]
     kind, copied = column.type, False
+    if pa.types.is_null(kind) or pa.types.is_float16(kind) or pa.types.is_decimal(kind):
+        column, kind, copied = column.cast(pa.float64(), safe=False), pa.float64(), True
+    chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        chunks, copied = column.dictionary_encode().unify_dictionaries().chunks, True
-    elif pa.types.is_dictionary(kind) and len(chunks) > 1:
-        chunks = column.unify_dictionaries().chunks
-    if not chunks:
-        return Field(name, ())
-    kind = chunks[0].type
+        return replace(_dictionaries(name, [chunk.dictionary_encode() for chunk in chunks], is_text=True), copied=True)
     if pa.types.is_dictionary(kind):
-        levels = tuple("" if level is None else str(level) for level in chunks[0].dictionary.to_pylist())
-        return Field(name, tuple(_arrow_part(chunk.indices) for chunk in chunks), levels, copied)
+        return _dictionaries(name, chunks)
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind):
-        return Field(name, tuple(_arrow_part(chunk) for chunk in chunks))
+        return Field(name, tuple(_arrow_part(chunk) for chunk in chunks), copied=copied)
     raise _unusable(name, kind)
+
+
+def _dictionaries(name: str, chunks: Sequence[Any], is_text: bool = False) -> Field:
+    """Take codes where they lie, unless chunks differ in their levels or have one twice; a null among these is no value.
+
+    is_text : the levels are sorted, since the order in which rows bring them says nothing.
+    """
+    texts: list[list[str | None]] = []
+    for k, chunk in enumerate(chunks):
+        if k and chunk.dictionary.equals(chunks[k - 1].dictionary):
+            texts.append(texts[-1])
+        else:
+            texts.append([None if level is None else str(level) for level in chunk.dictionary.to_pylist()])
+    levels: list[str] = list(dict.fromkeys(level for text in texts for level in text if level is not None))
+    place = {level: k for k, level in enumerate(sorted(levels) if is_text else levels)}
+    parts, copied = [], False
+    for chunk, text in zip(chunks, texts, strict=True):
+        part = _arrow_part(chunk.indices)
+        lookup = np.array([-1 if level is None else place[level] for level in text], dtype=np.int32)
+        if part.values.dtype == np.uint64 or (lookup != np.arange(len(text))).any():
+            part, copied = _recoded(name, part, lookup), True
+        parts.append(part)
+    return Field(name, tuple(parts), tuple(place), copied)
 
 
 def _arrow_part(chunk: Any) -> Part:
@@ -145,14 +222,31 @@ def _arrow_part(chunk: Any) -> Part:
     if pa.types.is_boolean(chunk.type):
         bits = np.frombuffer(data, dtype=np.uint8)
         return Part(bits, rows, valid, offset, True, offset)
-    values = np.frombuffer(data, dtype=chunk.type.to_pandas_dtype())[offset : offset + rows]
-    return Part(values, rows, valid, offset)
+    dtype = np.dtype(chunk.type.to_pandas_dtype())
+    values = np.frombuffer(data, dtype=dtype, count=rows, offset=offset * dtype.itemsize)
+    return Part(values if values.flags.aligned else values.copy(), rows, valid, offset)
+
+
+def _recoded(name: str, part: Part, lookup: NDArray[np.int32]) -> Part:
+    """Copy codes, each as `lookup` has it; what is missing as -1."""
+    there = present(part, is_code=True)
+    codes = part.values[there]
+    if len(codes) and codes.max() >= len(lookup):
+        raise InputError(
+            f"column {name!r} has code {codes.max()}, and only {counted(len(lookup), 'level')}: make it anew"
+        )
+    new = np.full(part.rows, -1, dtype=np.int32)
+    new[there] = lookup[codes]
+    return Part(new, part.rows)
 
 
 def learn(fields: Sequence[Field], s: Vector | None, coding: str, threads: int) -> list[Encoding]:
     """Find which levels and missing values rows of positive weight have, and the means that fill in: a read or two."""
     table = Table(_raw(fields), _rows_of(fields), sum(_width(field) for field in fields))
-    counts = level_counts(table, y=None, s=s, threads=threads)
+    try:
+        counts = level_counts(table, y=None, s=s, threads=threads)
+    except CodeError as error:
+        raise _no_level(fields[error.column].name, error) from None
     of_all = moments(table, s=s, threads=threads)
     encodings = []
     for k, field in enumerate(fields):
@@ -164,6 +258,12 @@ def learn(fields: Sequence[Field], s: Vector | None, coding: str, threads: int) 
         rows = counts[k].rows.sum(axis=1)
         levels = tuple(level for level, count in zip(field.levels, rows, strict=False) if count)
         lost = bool(rows[len(field.levels)])
+        if not levels:
+            raise _no_value(field, s)
+        if lost and MISSING_LEVEL in levels:
+            raise InputError(
+                f"column {field.name!r} has missing values, and a level {MISSING_LEVEL!r}: rename the level"
+            )
         encodings.append(Encoding(field.name, levels, lost, None, coding == "reference"))
     return encodings
 
@@ -191,13 +291,26 @@ def _raw(fields: Sequence[Field]) -> list[Column]:
 
 def _mean(field: Field, s: Vector | None) -> float:
     """Weighted mean of a column's numbers that are there."""
-    from chainrule.rows.decode import part_values
-
     x = np.concatenate([part_values(part, slice(0, part.rows)) for part in field.parts])
     there = ~np.isnan(x) if s is None else ~np.isnan(x) & (s > 0)
     if not there.any():
-        raise InputError(f"column {field.name!r} has no value in any row: leave it out")
-    return float(np.average(x[there], weights=None if s is None else s[there]))
+        raise _no_value(field, s)
+    bad = np.flatnonzero(there & np.isinf(x))
+    if len(bad):
+        raise InputError(
+            f"X has {x[bad[0]]} in row {bad[0] + 1}, column {field.name!r}: "
+            "fill it in, drop the row, or give the row weight 0"
+        )
+    x, weights = x[there], None if s is None else s[there]
+    p = float(power_of_two(np.abs(x).max()))  # so that no sum overflows
+    if weights is not None:
+        weights = weights * power_of_two(weights.max())
+    return float(np.average(x * p, weights=weights)) / p
+
+
+def _no_value(field: Field, s: Vector | None) -> InputError:
+    of = "" if s is None or s.all() else " of positive weight"
+    return InputError(f"column {field.name!r} has no value in any row{of}: leave it out")
 
 
 def table_of(fields: Sequence[Field], encodings: Sequence[Encoding]) -> tuple[Table, list[str], int]:
@@ -221,6 +334,9 @@ def table_of(fields: Sequence[Field], encodings: Sequence[Encoding]) -> tuple[Ta
         )
     if not names:
         raise InputError("no column has two levels or two values: there is nothing to fit")
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise InputError(f"two coefficients would be called {twice!r}: rename a column")
     return Table(columns, _rows_of(fields), len(names)), names, copies
 
 
@@ -232,77 +348,95 @@ def _codes(field: Field, encoding: Encoding) -> tuple[Parts, bool]:
         return field.parts, False
     place = {level: k for k, level in enumerate(encoding.levels)}
     lookup = np.array([place.get(level, -1) for level in field.levels], dtype=np.int32)
-    parts = []
-    for part in field.parts:
-        codes = np.asarray(part.values)
-        there = codes >= 0
-        new = np.full(part.rows, -1, dtype=np.int32)
-        new[there] = lookup[codes[there]]
-        parts.append(replace(part, values=new))
-    return tuple(parts), True
+    return tuple(_recoded(field.name, part, lookup) for part in field.parts), True
 
 
-def encode(X: Any, encodings: Sequence[Encoding]) -> tuple[Table, list[str]]:
+def encode(X: Any, encodings: Sequence[Encoding]) -> Table:
     """See another table as the fit's columns; raises InputError for a column, level or value that the fit did not see."""
-    given = {field.name: field for field in fields_of(X)}
-    lost = next((encoding.name for encoding in encodings if encoding.name not in given), None)
-    if lost is not None:
-        raise InputError(f"X has no column {lost!r}, which the fit had")
-    fields = [given[encoding.name] for encoding in encodings]
-    for field, encoding in zip(fields, encodings, strict=True):
-        if (field.levels is None) != (encoding.levels is None):
-            now, then = ("numbers", "categories") if field.levels is None else ("categories", "numbers")
-            raise InputError(f"column {field.name!r} has {now} and had {then} in the fit")
+    if not (_is_arrow(X) or (hasattr(X, "iloc") and hasattr(X, "columns"))):
+        raise InputError(
+            "the fit was on a table: give a pandas frame or an Arrow table with the columns that it had, "
+            f"not {type(X).__name__}"
+        )
+    fields = fields_of(X, [encoding.name for encoding in encodings])
+    if not _rows_of(fields):
+        raise InputError("X has no rows: give one at least")
+    fields = [_as_fitted(field, encoding) for field, encoding in zip(fields, encodings, strict=True)]
+    return table_of(fields, encodings)[0]
+
+
+def _as_fitted(field: Field, encoding: Encoding) -> Field:
+    """Refuse levels that the fit did not see, and numbers for categories; a column without any value may be either."""
+    if (field.levels is None) == (encoding.levels is None):
         if encoding.levels is not None:
-            _refuse_new_levels(field, encoding)
-    table, names, _ = table_of(fields, encodings)
-    return table, names
+            _refuse_new_levels(field, encoding.levels)
+        return field
+    if any(present(part, field.levels is not None).any() for part in field.parts):
+        now, then = ("numbers", "categories") if field.levels is None else ("categories", "numbers")
+        raise InputError(f"column {field.name!r} has {now} and had {then} in the fit: turn it into {then}")
+    rows = sum(part.rows for part in field.parts)
+    if encoding.levels is None:
+        return Field(field.name, _whole(np.full(rows, np.nan)))
+    return Field(field.name, _whole(np.full(rows, -1, dtype=np.int8)), ())
+
+
+def _refuse_new_levels(field: Field, seen: tuple[str, ...]) -> None:
+    assert field.levels is not None
+    known = set(seen)
+    new = np.array([level not in known for level in field.levels], dtype=np.bool_)
+    if not new.any():
+        return
+    first = 0
+    for part in field.parts:
+        rows = np.flatnonzero(present(part, is_code=True))
+        bad = rows[new[part.values[rows]]]
+        if len(bad):
+            level = field.levels[int(part.values[bad[0]])]
+            raise InputError(
+                f"column {field.name!r} has {level!r} in row {first + bad[0] + 1}, a level that the fit did not see: "
+                "drop the row, or fit again with such rows"
+            )
+        first += part.rows
 
 
 def scores(X: Any, encodings: Sequence[Encoding], w: Vector, b: float) -> Vector:
     """Log-odds z of a table's rows, (m,), by the coefficients of a fit on such a table."""
-    table, _ = encode(X, encodings)
+    table = encode(X, encodings)
     z = np.empty(table.m)
     try:
         read(table, What.LOSS, y=None, s=None, w=w, b=b, z=z, threads=thread_count(None))
     except CodeError as error:
         name = encodings[error.column].name
-        raise InputError(
-            f"column {name!r} has no value in row {error.row + 1}, and had one in every row of the fit"
-        ) from None
+        raise (_lost(name, error.row) if error.code is None else _no_level(name, error)) from None
     bad = np.flatnonzero(~np.isfinite(z))
     if len(bad):
-        raise InputError(
-            f"X has a missing or infinite number in row {int(bad[0]) + 1} where the fit had none: fill it in"
-        )
+        raise _not_finite(table, encodings, int(bad[0]))
     return z
 
 
-def _refuse_new_levels(field: Field, encoding: Encoding) -> None:
-    assert field.levels is not None
-    assert encoding.levels is not None
-    new = np.array([level not in encoding.levels for level in field.levels] or [False])
-    first = 0
-    for part in field.parts:
-        codes = np.asarray(part.values)
-        bad = (codes >= 0) & new[np.maximum(codes, 0)] if new.any() else np.zeros(0, dtype=np.bool_)
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            level = field.levels[int(codes[row])]
-            raise InputError(
-                f"column {field.name!r} has {level!r} in row {first + row + 1}, a level that the fit did not see"
-            )
-        first += part.rows
+def _no_level(name: str, error: CodeError) -> InputError:
+    return InputError(f"column {name!r} has code {error.code} in row {error.row + 1}, of no level: make it anew")
+
+
+def _lost(name: str, row: int) -> InputError:
+    return InputError(f"column {name!r} has no value in row {row + 1}, and had one in every row of the fit: fill it in")
+
+
+def _not_finite(table: Table, encodings: Sequence[Encoding], row: int) -> InputError:
+    """Say which number of a row makes its z something else than a number."""
+    for column, encoding in zip(table.columns, encodings, strict=True):
+        x = float(values_of(column, np.array([row]))[0]) if encoding.levels is None else 0.0
+        if np.isinf(x):
+            return InputError(f"column {encoding.name!r} has {x} in row {row + 1}: fill it in")
+        if np.isnan(x) and encoding.fill is None:
+            return _lost(encoding.name, row)
+    return InputError(f"the log-odds of row {row + 1} are more than a float64 holds: look at the size of its numbers")
 
 
 def check_table(fields: Sequence[Field], least_rows: int) -> None:
-    """Refuse a table without rows or columns, or with two columns of one name."""
+    """Refuse a table without enough rows or columns."""
     if not fields or _rows_of(fields) < least_rows:
         rows = _rows_of(fields) if fields else 0
         raise InputError(
             f"X has {counted(rows, 'row')} and {counted(len(fields), 'column')}: a fit needs two rows and one column at least"
         )
-    names = [field.name for field in fields]
-    twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
-    if twice is not None:
-        raise InputError(f"X has two columns called {twice!r}: rename one")

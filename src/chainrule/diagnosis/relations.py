@@ -143,7 +143,9 @@ class Relations:
         first, p = self.few[0], power_of_two(self.size[support])
         given = [*_snapped(v / self.size[support]), *_snapped(v / (self.size[support] * p), p)]
         fitted = _fitted(self.few[:, support], self.moments, support, self.size, self.fit_intercept)
-        given += [] if fitted is None else [fitted]
+        if fitted is not None:
+            # Columns that hardly count where the vector comes from are as good as any in the rows.
+            given += [*(_snapped(np.array([as_float(c) for c in fitted])) if all(fitted) else ()), fitted]
         all_trials = [trial for c in given for trial in self._with_constants(support, c, first)]
         kept: list[Trial] = []
         for trial in all_trials:

@@ -141,10 +141,10 @@ class ColumnRows(Rows):
         return sums.with_matrix(self.gram(h, np.arange(self.n_features)))
 
     def scores(self, w: Vector, b: float) -> Vector:
-        """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read."""
+        """Log-odds z of every row at (w, b) in the fit's units, (m,), without meaning in rows of weight 0; one read."""
         self.count_read()
-        z = np.empty(self.n_rows)
-        core.read(self.table, What.LOSS, y=None, w=w / self._ratio, b=b, z=z, **{**self._at, "s": None})
+        z = np.zeros(self.n_rows)  # a row of weight 0 may have levels that no other has
+        core.read(self.table, What.LOSS, y=None, w=w / self._ratio, b=b, z=z, **self._at)
         return z
 
     def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:

@@ -18,6 +18,19 @@ def _bits(bitmap: NDArray[np.uint8], places: Index) -> NDArray[np.bool_]:
     return np.asarray(bitmap[places >> 3] >> (places & 7).astype(np.uint8) & 1, dtype=np.bool_)
 
 
+def present(part: Part, is_code: bool = False) -> NDArray[np.bool_]:
+    """Which of a part's rows have a value, (k,): a number that isn't NaN, or a code that isn't negative."""
+    if part.valid is None:
+        there = np.ones(part.rows, dtype=np.bool_)
+    else:
+        there = _bits(part.valid, np.arange(part.rows) + part.valid_at)
+    if part.values.dtype.kind == "f":
+        there &= ~np.isnan(part.values)
+    elif is_code:
+        there &= np.asarray(part.values) >= 0
+    return there
+
+
 def part_values(part: Part, rows: slice | Index) -> Vector:
     """Values of a part's rows as float64, NaN where they are missing."""
     places = np.arange(part.rows)[rows] if isinstance(rows, slice) else rows
