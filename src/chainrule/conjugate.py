@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from chainrule.audit import optimum
 from chainrule.certificate import Bound, Certificate, digits_of, objective_rounding
 from chainrule.certificate.rounding import UNIT
 from chainrule.diagnosis import RunMonitor
@@ -58,7 +57,7 @@ def optimize_in_row_space(problem: Problem, started: float) -> Ending:
         rows.refuse_non_finite()
     seen[~rows.is_kept] = 0.0
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
-        return optimum(problem, started)
+        return optimize(problem, started)
     Q, R = qr(seen.T, mode="economic", overwrite_a=True, check_finite=False)
     few = DenseRows(np.ascontiguousarray(R.T), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads)
     w, b = rows.units.to_fit(*problem.start)
