@@ -14,17 +14,20 @@ from chainrule.certificate import Bound, Certificate, digits_of, objective_round
 from chainrule.certificate.rounding import UNIT
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError, NotConvergedWarning
-from chainrule.objective import Objective
-from chainrule.optimize import optimize
+from chainrule.objective import PAIRWISE, Objective
+from chainrule.optimize import LARGEST_TOL, WIDE_OFFSETS, optimize
 from chainrule.problem import Ending, Problem
 from chainrule.rows import DenseRows, Units
 from chainrule.solvers import CGState, NewtonCG, NotFiniteAtStart, Outcome, Run
+from chainrule.solvers.newton_cg import LARGEST, TooLarge
 from chainrule.verdict import Finding
 
 Vector = NDArray[np.float64]
 
 DEFAULT_READS = 300
 INNER = 0.01  # of tol: so near that the read which proves it finds nothing left to do
+TOO_LARGE = f"X has rows larger than {LARGEST:.0e}: divide its columns by a constant, or take method='newton'"
+LITTLE_PENALTY = ": raise alpha, or scale the columns down"
 NEEDS_PENALTY = (
     "method='newton-cg' needs a penalty (alpha > 0): without one there may be no optimum, and nothing that it can prove; "
     "give alpha, e.g. 1/m"
@@ -53,6 +56,8 @@ def optimize_in_row_space(problem: Problem, started: float) -> Ending:
     if not np.isfinite(seen[rows.is_kept]).all():
         rows.refuse_non_finite()
     seen[~rows.is_kept] = 0.0
+    if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
+        return optimize(problem, started)
     Q, R = qr(seen.T, mode="economic", overwrite_a=True, check_finite=False)
     few = DenseRows(np.ascontiguousarray(R.T), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads)
     w, b = rows.units.to_fit(*problem.start)
@@ -80,6 +85,9 @@ def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Endin
     )
     try:
         outcome = run.run()
+    except TooLarge:
+        rows.refuse_non_finite()
+        raise InputError(TOO_LARGE) from None
     except NotFiniteAtStart:
         outcome = None
     if outcome is None or outcome.reason == "non_finite":
@@ -93,11 +101,12 @@ def _ending(problem: Problem, objective: Objective, outcome: Outcome, started: f
     state, rows, tol = outcome.state, problem.rows, problem.options.tol
     assert isinstance(state, CGState)
     certificate = _certificate(problem, objective, state, started)
-    if outcome.reason == "converged" and certificate.gap > max(tol, 4.0 * certificate.noise):
-        outcome = replace(outcome, reason="max_reads")
     sentence = _told(outcome, certificate, tol, rows.reads)
     said: tuple[Finding, ...] = ()
-    if outcome.reason == "max_reads":
+    if outcome.reason == "converged" and certificate.gap > max(tol, LARGEST_TOL):
+        sentence += WIDE_OFFSETS if certificate.gap > 2.0 * state.gap else LITTLE_PENALTY
+        said = ((NotConvergedWarning, sentence),)
+    elif outcome.reason == "max_reads":
         said = ((NotConvergedWarning, sentence),)
     weight = objective.weight * rows.weight_unit
     return Ending(outcome, state.w.copy(), state.b, rows.units, weight, sentence, said, certificate)
@@ -168,9 +177,9 @@ def _noise_of_objective(on: Objective, state: CGState) -> float:
     """Bound the error of the computed F: its sum's, and what the rows' z are off by."""
     M = np.zeros(on.n_features + 1)
     of_sum = objective_rounding(
-        loss=state.evaluation.loss, d=on.sum_depth, r_rms=1.0, M=M, w=state.w, b=0.0, ridge=on.ridge
+        loss=state.evaluation.loss, d=on.secant_depth, r_rms=1.0, M=M, w=state.w, b=0.0, ridge=on.ridge
     )
-    return of_sum + state.drift
+    return of_sum + PAIRWISE * UNIT * on.penalty.value(state.w, on.alpha) + state.drift
 
 
 def _told(outcome: Outcome, certificate: Certificate, tol: float, reads: float) -> str:

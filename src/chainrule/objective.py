@@ -15,6 +15,8 @@ from chainrule.penalties import PENALTIES
 from chainrule.rows import DenseRows, Rows, spread_rows
 from chainrule.sampling import Stratum, sample
 
+PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
+
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
@@ -118,6 +120,11 @@ class Objective:
     def sum_depth(self) -> float:
         """Roundings that a term of the loss and the gradient goes through: d."""
         return max(stratum.rows.sum_depth for stratum in self.strata) + len(self.strata) - 1.0
+
+    @property
+    def secant_depth(self) -> float:
+        """Roundings that a term of the sums along a direction, over the sum of all weights, goes through."""
+        return self.rows.secant_depth + (0.0 if self.rows.s is None else PAIRWISE)
 
     @property
     def matrix_depth(self) -> float:
@@ -295,10 +302,21 @@ class Objective:
 
     @property
     def base_log_odds(self) -> float:
-        """Best b where w is 0: the log-odds of the classes' weights."""
-        rows = self.rows
-        ones = float(np.count_nonzero(rows.y)) if rows.s is None else float(rows.s[rows.y == 1].sum())
-        return math.log(ones) - math.log(self.weight - ones)
+        """Best b where w is 0: the log-odds of the classes' weights; 0 without an intercept."""
+        zeros, ones = self._class_weights
+        return math.log(ones) - math.log(zeros) if self.fit_intercept else 0.0
+
+    @property
+    def base_objective(self) -> float:
+        """F where w is 0 and b its best."""
+        b, (zeros, ones) = self.base_log_odds, self._class_weights
+        return float(zeros * np.logaddexp(0.0, b) + ones * np.logaddexp(0.0, -b)) / self.weight
+
+    @cached_property
+    def _class_weights(self) -> tuple[float, float]:
+        """Weights of the rows of y = 0 and of y = 1."""
+        of = np.bincount(self.rows.y, weights=self.rows.s, minlength=2)
+        return float(of[0]), float(of[1])
 
     def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
         """Read all rows along v (n + 1,) from z (m,): sums over the rows (`kernels.Secant`), and u (m,) filled with x~.v."""

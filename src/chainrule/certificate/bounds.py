@@ -24,6 +24,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
+TINY = 1e-300  # more than underflow takes off a sum of squares
 MOST_LEFT_OUT = 1000
 
 

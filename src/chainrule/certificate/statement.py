@@ -29,7 +29,7 @@ def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
     0 to 15; 0 where w_j is 0 or nothing is proven.
     """
     w, error = np.abs(w), np.asarray(error)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         digits = np.floor(-np.log10(2.0 * error / w))
     digits[(w == 0) | ~np.isfinite(error)] = 0
     digits[(w > 0) & (error == 0)] = MOST_DIGITS

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.bounds import OUTWARD, Bound, h, radius_ratio
+from chainrule.certificate.bounds import OUTWARD, TINY, Bound, h, radius_ratio
 from chainrule.certificate.rounding import UNIT
 
 Vector = NDArray[np.float64]
@@ -76,6 +76,7 @@ def bound_by_dual(
     imbalance: float = 0.0,
     pull: float = 0.0,
     loss: float = 0.0,
+    objective: float = math.inf,
 ) -> Bound:
     """Bound F - F* by any feasible point p of the dual problem.
 
@@ -98,15 +99,18 @@ def bound_by_dual(
         1 - imbalance makes p feasible; it moves rho by imbalance `pull` and, by convexity, kl by imbalance `loss` at most.
     pull, loss : float
         (1/S) sum over a class of s |p - y| |x| (at most max |x|), and the mean log-loss.
+    objective : float
+        F at the point, or more: F* is at least 0, so that F - F* is at most this.
     """
-    length = (_norm(rho) + e_rho + imbalance * pull) * (1.0 + (len(rho) + 8) * UNIT)
+    length = (math.sqrt(float(rho @ rho) + TINY) + e_rho + imbalance * pull) * (1.0 + (len(rho) + 8) * UNIT)
     noise_length = e_rho + imbalance * pull
     size = len(rho) + 1
     coef = np.full(size, np.inf)
     if not alpha > 0.0:
         return Bound(math.inf, 0.0, math.inf, coef, math.inf, math.inf, math.inf)
     rounding = e_kl + imbalance * loss
-    gap = (length * length / (2.0 * alpha) + kl + rounding) * (1.0 + OUTWARD)
+    gap = (length * length / (2.0 * alpha) + kl + rounding) * (1.0 + OUTWARD) + TINY
+    gap = objective if not gap < objective else gap  # NaN where sums overflow
     radius = math.sqrt(2.0 * gap / alpha) * (1.0 + OUTWARD)
     coef[:-1] = radius
     return Bound(gap, 0.0, radius, coef, 0.0, length, noise_length * noise_length / (2.0 * alpha) + rounding)

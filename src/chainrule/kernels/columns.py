@@ -306,7 +306,7 @@ class LevelCounts:
 
 
 def level_counts(
-    table: Table, *, y: NDArray[np.uint8], s: Vector | None, index: Places | None = None, threads: int = 1
+    table: Table, *, y: NDArray[np.uint8] | None, s: Vector | None, index: Places | None = None, threads: int = 1
 ) -> dict[int, LevelCounts]:
     """Weights and rows of class 0 and of class 1 of each level, for each column that is a category, by its number.
 

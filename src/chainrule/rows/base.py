@@ -136,6 +136,11 @@ class Rows(ABC):
         """Roundings that a term of a read's sum goes through: d."""
 
     @property
+    def secant_depth(self) -> float:
+        """Roundings that a term of a secant's sum goes through, or of a pass over z: no fewer."""
+        return self.sum_depth
+
+    @property
     @abstractmethod
     def matrix_depth(self) -> float:
         """Roundings that a term of the Hessian's sum goes through: N."""

@@ -151,7 +151,7 @@ class ColumnRows(Rows):
         """Add s h (x~.v) x~ over the rows, (n + 1,); t (m,) is filled with x~.v; one read."""
         self.count_read()
         ratio = np.append(self._ratio, 1.0)
-        return core.product(self.table, h, v / ratio, t=t, **self._at) / ratio
+        return np.asarray(core.product(self.table, h, v / ratio, t=t, **self._at) / ratio)
 
     def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
         """Read along v (n + 1,) from given z (m,); u (m,) is filled with x~.v; one read."""
@@ -167,7 +167,7 @@ class ColumnRows(Rows):
     def diagonal(self, h: Vector) -> Vector:
         """Add s h x~^2 over the rows, (n + 1,); one read."""
         self.count_read()
-        return core.diagonal(self.table, h, **self._at) / np.append(self._ratio, 1.0) ** 2
+        return np.asarray(core.diagonal(self.table, h, **self._at) / np.append(self._ratio, 1.0) ** 2)
 
     def gram(self, h: Vector, columns: Index) -> Matrix:
         """Add s h x~ x~' over the rows, for some columns (k,) and the bias: (k + 1, k + 1); one read."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels import Secant, Sums, What, thread_count
+from chainrule.kernels import Secant, Sums, What, sum_depth, thread_count
 from chainrule.kernels import csr as core
 from chainrule.rows.base import Rows
 from chainrule.rows.units import Matrix, Moments, Units, Vector
@@ -82,6 +82,11 @@ class CsrRows(Rows):
         """Roundings that a term of a read's sum goes through: d."""
         shape = (self.n_rows, self.n_features, self._nnz)
         return max(core.sum_depth(*shape), core.sum_depth(*shape, width=core.SECANT_WIDTH))
+
+    @property
+    def secant_depth(self) -> float:
+        """Roundings that a term of a secant's sum goes through, or of a pass over z: no fewer."""
+        return max(core.sum_depth(self.n_rows, self.n_features, self._nnz, width=4), sum_depth(self.n_rows))
 
     @property
     def matrix_depth(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Bound, bound_by_dual
+from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
 from chainrule.kernels import Feasible, Secant
 from chainrule.objective import Evaluation, Objective
@@ -18,11 +19,20 @@ from chainrule.solvers.preconditioner import Preconditioner
 Vector = NDArray[np.float64]
 
 PAIRS = 6  # of the last steps, that the direction is made with
-REFRESH = (2,)  # steps after which the preconditioner is made anew, by the curvature where they led
+REFRESH = (2, 12)  # steps after which the preconditioner is made anew, by the curvature where they led
+EVERY = 16  # steps, later
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
-NEAR = 1e-3  # of F: a step that promises less is as long as the read's own secant says
+PROMISES = 1e-3  # of F: a step that promises less is as long as the read's own secant says
 ENOUGH = 1e-3  # squared decrement of the line search over that of its first step
+NEAR = 1.0  # change of every z up to which a Newton step needs no look at where it ends
+STALE = 16.0  # times the drift of a z that was just read
+LEAST_NOISE = 0.01  # of F: more is no noise of an optimum, but of a point far from it
 OUTWARD = 1.0 + 1e-12
+LARGEST = 1e50  # row, whose square times another's is a number still
+
+
+class TooLarge(ArithmeticError):
+    """A row is longer than `LARGEST`."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,8 @@ class CGState(State):
 
     z : (m,) of the rows, kept up by the steps; overwritten by the next. residual : gradient of F over w with b at its optimum,
     exact where a read has just shown it, else as the last read's secant predicts it. pairs : (step, change of the residual).
-    bound : what is proven. drift : how far z may be from that of (w, b), in the largest row. steps : how many were made.
+    bound : what is proven. drift : how far z may be from that of (w, b), in the largest row; fresh : how far just after a read
+    for it. steps : how many were made.
     """
 
     z: Vector
@@ -49,6 +60,7 @@ class CGState(State):
     preconditioner: Preconditioner
     bound: Bound | None
     drift: float
+    fresh: float
     largest: float
     center: Vector
     reach: float
@@ -61,8 +73,16 @@ class CGState(State):
 
     @property
     def is_noise(self) -> bool:
-        """Whether the bound is as small as rounding allows."""
-        return self.bound is not None and self.gap <= 4.0 * self.bound.noise
+        """Whether the bound is as small as rounding allows: far below F, and by no drift that a read would end."""
+        if self.bound is None or self.is_stale:
+            return False
+        return self.gap <= 4.0 * self.bound.noise and self.bound.noise <= LEAST_NOISE * self.evaluation.objective
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether z has drifted so far that the bound is rounding, and a read for z helps."""
+        noise = math.inf if self.bound is None else self.bound.noise
+        return self.drift > STALE * self.fresh and not self.gap > 4.0 * noise
 
     def reached(self, tol: float) -> bool:
         """Whether the bound is at most tol, or as small as rounding allows."""
@@ -89,28 +109,25 @@ class NewtonCG:
     w0: Vector
     b0: float
 
+    @np.errstate(over="ignore", invalid="ignore")
     def init(self, objective: Objective) -> Start[CGState]:
-        """Evaluate the start; without one, at w = 0 and its best b."""
+        """Evaluate the start; without one, and where w = 0 and its best b is nearer, that."""
         on, w, b = objective, self.w0, self.b0
-        if w.any() or b or not on.fit_intercept:
-            z = on.rows.scores(w, b)
-        else:
-            b = on.base_log_odds
-            z = np.full(on.n_rows, b)
-        read = on.secant(z, np.zeros(on.n_features + 1), np.empty(on.n_rows))
-        center = _center(on, read)
-        residual = _centred(read.gradient, center) / on.weight + on.ridge * w
-        largest = float(np.abs(z).max(where=on.rows.is_kept, initial=0.0))
-        reach = math.sqrt(read.norm) * OUTWARD
-        drift = (on.rows.terms + 4) * UNIT * (reach * _length(w) + abs(b))
-        made = Preconditioner.of(on, read, center, z)
-        evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
-        state = CGState(w, b, evaluation, z, residual, (), made, None, drift, largest, center, reach, 0)
-        return Start(replace(state, bound=_bound_at(on, state, read)))
+        if w.any() or b:
+            state = _state_at(on, w, b, on.rows.scores(w, b))
+            if state.evaluation.objective <= on.base_objective:
+                return Start(state)
+        b = on.base_log_odds
+        return Start(_state_at(on, np.zeros(on.n_features), b, np.full(on.n_rows, b)))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def step(self, objective: Objective, state: CGState) -> CGState:
         """One read along the next direction, and what follows from it."""
         on = objective
+        if state.is_stale:
+            z = on.rows.scores(state.w, state.b)
+            largest = float(np.abs(z).max(where=on.rows.is_kept, initial=0.0))
+            state = replace(state, z=z, drift=state.fresh, largest=largest)
         v_w = -_direction(state)
         v = np.append(v_w, -float(state.center @ v_w) if on.fit_intercept else 0.0)
         u = np.empty(on.n_rows)
@@ -120,14 +137,15 @@ class NewtonCG:
         change = _centred(read.change, center) / on.weight + on.ridge * v_w
         slope = float(exact @ v_w)
         if not slope < 0.0 or not np.isfinite(change).all():
-            # The predicted gradient misled: from the exact one.
-            made = state.preconditioner if state.pairs else Preconditioner.of(on, read, center, state.z)
-            return replace(state, residual=exact, pairs=(), preconditioner=made, center=center, steps=state.steps + 1)
-        near = -slope <= NEAR * state.evaluation.objective
+            # The predicted gradient misled: from the exact one, which proves this point too.
+            made, found = Preconditioner.of(on, read, center, state.z), _bound_at(on, state, read)
+            here = replace(state, bound=found) if found.gap < state.gap else state
+            return replace(here, residual=exact, pairs=(), preconditioner=made, center=center, steps=state.steps + 1)
+        near = -slope <= PROMISES * state.evaluation.objective
         line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v, u)
         before = state.evaluation.objective
         moved = self._moved(on, state, v, u, read, center, exact, change, line)
-        if near and not moved.evaluation.objective <= before + 8.0 * UNIT * before:
+        if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
             # The secant misled: back to where it began, and a search.
             state.z[:] -= line.t * u + line.shift
             back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
@@ -151,7 +169,7 @@ class NewtonCG:
         w, b = state.w + t * v_w, state.b + t * float(v[-1]) + line.shift
         steps = state.steps + 1
         made = state.preconditioner
-        if steps in REFRESH:
+        if steps in REFRESH or steps % EVERY == 0:
             made = Preconditioner.of(on, read, center, state.z)
         gradient = read.gradient + t * read.change
         curvature = float(read.curvature[-1])
@@ -177,11 +195,28 @@ class NewtonCG:
             made,
             bound,
             drift,
+            _fresh_drift(on, state.reach, w, b),
             found.largest,
             center,
             state.reach,
             steps,
         )
+
+
+def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
+    """Read the rows at a point whose z is given."""
+    read = on.secant(z, np.zeros(on.n_features + 1), np.empty(on.n_rows))
+    center = _center(on, read)
+    residual = _centred(read.gradient, center) / on.weight + on.ridge * w
+    largest = float(np.abs(z).max(where=on.rows.is_kept, initial=0.0))
+    reach = math.sqrt(read.norm + TINY) * OUTWARD
+    if not reach < LARGEST:
+        raise TooLarge
+    drift = _fresh_drift(on, reach, w, b)
+    made = Preconditioner.of(on, read, center, z)
+    evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
+    state = CGState(w, b, evaluation, z, residual, (), made, None, drift, drift, largest, center, reach, 0)
+    return replace(state, bound=_bound_at(on, state, read))
 
 
 def _bound_at(on: Objective, state: CGState, read: Secant) -> Bound:
@@ -191,6 +226,11 @@ def _bound_at(on: Objective, state: CGState, read: Secant) -> Bound:
     found = on.feasible(state.z, np.zeros(on.n_rows), 0.0, 0.0, pull)
     rho = (read.gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * state.w
     return _proven(on, state.reach, rho, found, read, state.w, state.drift, (0.0, pull))
+
+
+def _fresh_drift(on: Objective, reach: float, w: Vector, b: float) -> float:
+    """Bound the error of z as a read makes it."""
+    return (on.rows.terms + 4) * UNIT * (reach * _length(w) + abs(b))
 
 
 def _center(on: Objective, read: Secant) -> Vector:
@@ -216,7 +256,8 @@ def _direction(state: CGState) -> Vector:
     direction = state.preconditioner.solve(q)
     if state.pairs:
         step, change = state.pairs[-1]
-        direction *= float(step @ change) / float(change @ state.preconditioner.solve(change))
+        size = float(change @ state.preconditioner.solve(change))
+        direction *= float(step @ change) / size if size > 0.0 else 1.0
     for (step, change), weight in zip(state.pairs, reversed(weights), strict=True):
         direction += (weight - float(change @ direction) / float(step @ change)) * step
     return direction
@@ -257,16 +298,15 @@ def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
         return loss / on.weight + 0.5 * ww + t * wv + 0.5 * t * t * vv
 
     t, shift, first = 1.0, 0.0, 0.0
+    start, far = state.evaluation.objective, float(np.abs(u).max())
+    rounding = on.secant_depth * UNIT * start
     at = on.along(state.z, u, t, shift)
     best = value(at.loss, t)
-    start = state.evaluation.objective
+    if not best <= start + rounding:  # too far: Newton from there may be worse still
+        t = 0.0
+        at = on.along(state.z, u, t, shift)
+        best = value(at.loss, t)
     for _ in range(MOST_SEARCHES):
-        if not best <= start:  # too far: Newton from there may be worse still
-            t, shift = 0.25 * t, 0.25 * shift
-            at = on.along(state.z, u, t, shift)
-            best = value(at.loss, t)
-            if t > 1e-12:
-                continue
         slope_t, slope_b = at.slope_t / on.weight + wv + t * vv, at.slope_b / on.weight
         tt, tb, bb = at.bend_tt / on.weight + vv, at.bend_tb / on.weight, at.bend_bb / on.weight
         if not on.fit_intercept:
@@ -277,16 +317,16 @@ def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
         d_t, d_b = -(slope_t * bb - slope_b * tb) / det, -(slope_b * tt - slope_t * tb) / det
         decrement = -(slope_t * d_t + slope_b * d_b)
         first = max(first, decrement)
-        if decrement <= ENOUGH * first and decrement < first:
+        if decrement <= ENOUGH * first and decrement < first and abs(d_t) * far + abs(d_b) <= NEAR:
             # The last step costs no pass: it squares what is left.
             return Line(t + d_t, shift + d_b, best)
         k = 1.0
-        while k > 1e-6:
+        while k > 1e-15:
             trial = on.along(state.z, u, t + k * d_t, shift + k * d_b)
             reached = value(trial.loss, t + k * d_t)
-            if reached <= best - 1e-4 * k * decrement + 4.0 * UNIT * abs(best):
+            if reached <= best - 1e-4 * k * decrement + rounding:
                 break
-            k /= 2.0
+            k /= 4.0
         else:
             break
         t, shift, at, best = t + k * d_t, shift + k * d_b, trial, reached
@@ -312,13 +352,13 @@ def _proven(
     t, pull = abs(weights[0]), abs(weights[1])
     S, alpha = on.weight, float(on.ridge.min())
     r_rms = math.sqrt(min(1.0, read.loss / S)) + 2.0 * t + 0.25 * pull
-    depth = on.sum_depth + 24.0
+    depth = on.secant_depth + 24.0
     rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * _length(on.ridge * w)
     larger, imbalance, of_rounding = max(found.ones, found.zeros), 0.0, 0.0
     if on.fit_intercept and larger > 0.0:
         of_rounding = 2.0 * UNIT * depth
         imbalance = abs(found.ones - found.zeros) / larger + of_rounding
-    kl = found.divergence / S
+    kl, loss = found.divergence / S, found.loss / S * OUTWARD + drift
     of_drift = drift * found.moved / S + 0.125 * drift * drift
     bound = bound_by_dual(
         rho,
@@ -328,7 +368,8 @@ def _proven(
         e_kl=of_drift + 1e-12 * kl + 2e-15 * found.moved / S,
         imbalance=imbalance,
         pull=reach * larger / S,
-        loss=found.loss / S,
+        loss=loss,
+        objective=loss + 0.5 * float(w @ (on.ridge * w)) * OUTWARD,
     )
     length = rounding + of_rounding * reach * larger / S
-    return replace(bound, noise=length * length / (2.0 * alpha) + of_drift + of_rounding * found.loss / S)
+    return replace(bound, noise=length * length / (2.0 * alpha) + 0.125 * drift * drift + of_rounding * found.loss / S)

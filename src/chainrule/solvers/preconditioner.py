@@ -19,6 +19,7 @@ BLOCK = 1000  # columns of the block: a Cholesky factor of about ten millisecond
 BLOCK_SHARE = 16  # one in so many rows gives it
 LEAST_ROWS = 40  # a column of the block: fewer make it worse than none
 WORTH = 8.0  # products that make the block, over those of a read: more take longer than the reads that it saves
+LITTLE = 1e8  # products that take some hundredths of a second in any case
 LIFT = 1e-12  # of the block's diagonal
 
 
@@ -43,7 +44,7 @@ class Preconditioner:
         k = min(BLOCK, on.n_features)
         size = min(on.n_rows, max(on.n_rows // BLOCK_SHARE, LEAST_ROWS * k))
         products = on.rows.mean_terms
-        if size * products**2 > WORTH * on.n_rows * products:
+        if size * products**2 > max(WORTH * on.n_rows * products, LITTLE):
             return cls(diagonal, np.zeros(0, dtype=np.int64), None)
         columns = np.sort(np.argpartition(-squares, k - 1)[:k]) if k < on.n_features else np.arange(k)
         block = on.centred_block(z, columns, size)

@@ -185,7 +185,8 @@ class Reference:
     def _by_penalty(self, on: Objective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
         """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's: in units of a penalty of 1."""
         n, D, root = on.n_features, self.proof.D, np.sqrt(on.ridge)
-        reach = math.sqrt(self.norm * float((D[:n] / root).max()) ** 2) * OUTWARD
+        ratio = float((D[:n] / root).max())
+        reach = math.sqrt(self.norm * ratio * ratio) * OUTWARD
         e = np.append(e[:n] / root, e[n:] if on.fit_intercept else 0.0) * OUTWARD
         # D is 1 where a diagonal is no usable number; the matrix has it.
         h_b = float(self.proof.matrix[n, n]) * (1.0 - 4.0 * self.proof.eta) if on.fit_intercept else 1.0
