@@ -45,6 +45,18 @@ std::int64_t leaf_blocks_of(const ColumnJob& job) {
   return column_leaf_blocks(job.rows.m, large);
 }
 
+// As `column_leaf_blocks`. Lanes of many slots cost as much to add up as a block's rows: where there are so many coefficients that a sum
+// may be as deep as a block has rows, a leaf has as many rows as lanes add up to that depth.
+std::int64_t leaf_blocks_of(const ColumnSecantJob& job) {
+  const Job& rows = job.columns.rows;
+  const std::int64_t coefficients = std::count_if(rows.q, rows.q + rows.n, [](double q) { return q != 0.0; });
+  const std::int64_t usual = leaf_blocks_of(job.columns);
+  if (coefficients < kFewLevels) return usual;
+  std::int64_t together = kLaneRows / kBlockRows;
+  while (together > 1 && together * 16 * kBlockRows > rows.m) together /= 2;
+  return std::max(usual, together);
+}
+
 const ColumnSecantKernel& column_secant_of([[maybe_unused]] const Kernels& kernels) {
 #ifdef CHAINRULE_HAS_AVX512
   if (&kernels == &avx512::kernels) return avx512::column_secant;
@@ -104,7 +116,7 @@ Doubles secant_columns(const Kernels& kernels, const ColumnSecantJob& job, int t
                        BadCode& bad) {
   const ColumnSecantKernel& kernel = column_secant_of(kernels);
   const ColumnSecantLayout layout(job.columns.rows.n);
-  const std::int64_t m = job.columns.rows.m, rows = leaf_blocks_of(job.columns) * kBlockRows, leaves = (m - 1) / rows + 1;
+  const std::int64_t m = job.columns.rows.m, rows = leaf_blocks_of(job) * kBlockRows, leaves = (m - 1) / rows + 1;
   Tree tree(layout.size, layout.norm, leaves);
   Spare scratches(kernel.scratch_doubles(job));
   Refusal refusal;

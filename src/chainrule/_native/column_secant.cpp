@@ -32,19 +32,21 @@ constexpr int kNumbersTogether = 1;
 // What a run's rows count with: s dL_dz(z), s (dL_dz(z + u) - dL_dz(z)) and s h; beside each other, the last twice, for levels.
 struct Factors {
   double *r, *e, *h;
-  Quad* of_row;
+  Quad* of_row;  // or null, where there is no category
   double* norms;
 
-  Factors(const Run& run, Carver& carver) : r(run.r), e(carver.take(run.most)), h(run.weight) {
-    of_row = reinterpret_cast<Quad*>(carver.take(Sums::of_slot * run.most));
+  Factors(const ColumnJob& job, const Run& run, Carver& carver) : r(run.r), e(carver.take(run.most)), h(run.weight), of_row(nullptr) {
     norms = carver.take(run.most);
+    for (std::int64_t t = 0; t < job.n_terms && !of_row; ++t)
+      if (job.terms[t].form == Term::kCategory) of_row = reinterpret_cast<Quad*>(carver.take(Sums::of_slot * run.most));
   }
 };
 
 std::int64_t scratch_doubles(const ColumnSecantJob& job) {
+  const ColumnJob& columns = job.columns;
   Carver carver{nullptr};
-  const Run run(job.columns, carver, Sums::of_slot);
-  const Factors factors(run, carver);
+  const Run run(columns, carver, Sums::of_slot);
+  const Factors factors(columns, run, carver);
   return carver.used;
 }
 
@@ -96,10 +98,28 @@ inline void add_numbers(const void* const* columns, Seen seen_as, const Run& run
 inline void add_levels(const std::int32_t* codes, const Run& run, const Quad* of_row, Quad* table) {
   for (std::int64_t i = 0; i < run.rows; ++i) table[codes[i]] += of_row[i];
 }
-inline void add_levels_in_lanes(const std::int32_t* codes, const Run& run, const Quad* of_row, Quad* lanes) {
+
+// One category after the other: its codes, and its lanes.
+struct InLanes {
+  const std::int32_t* codes;
+  Quad* lanes;
+
+  void add(std::int64_t i, std::int64_t k, Quad of_row) const { lanes[8 * static_cast<std::int64_t>(codes[i + k]) + k] += of_row; }
+};
+
+inline void add_levels_in_lanes(InLanes a, const Run& run, const Quad* of_row) {
   for (std::int64_t i = 0; i < run.rows; i += 8)
 #pragma GCC unroll 8
-    for (std::int64_t k = 0; k < 8; ++k) lanes[8 * static_cast<std::int64_t>(codes[i + k]) + k] += of_row[i + k];
+    for (std::int64_t k = 0; k < 8; ++k) a.add(i, k, of_row[i + k]);
+}
+inline void add_levels_in_lanes(InLanes a, InLanes b, const Run& run, const Quad* of_row) {
+  for (std::int64_t i = 0; i < run.rows; i += 8)
+#pragma GCC unroll 8
+    for (std::int64_t k = 0; k < 8; ++k) {
+      const Quad x = of_row[i + k];
+      a.add(i, k, x);
+      b.add(i, k, x);
+    }
 }
 
 // Norms of what rows have of categories.
@@ -118,6 +138,8 @@ inline void start_norms(const ColumnJob& job, const Run& run, double* norms) {
 template <bool Shift, bool Masked>
 double add_terms(const ColumnJob& job, const Run& run, const Factors& factors, double* sums, double least) {
   double* lanes = run.lanes;
+  InLanes before{};
+  bool waits = false;  // a category for another, to be added in one pass
   start_norms(job, run, factors.norms);
   over_terms<kNumbersTogether>(
       job, run,
@@ -131,15 +153,32 @@ double add_terms(const ColumnJob& job, const Run& run, const Factors& factors, d
       [&](std::int64_t t) {
         const Term& term = job.terms[t];
         if (!term.in_lanes()) return add_levels(run.codes(t), run, factors.of_row, reinterpret_cast<Quad*>(sums + Sums::of_slot * term.at));
-        add_levels_in_lanes(run.codes(t), run, factors.of_row, reinterpret_cast<Quad*>(lanes));
+        const InLanes own{run.codes(t), reinterpret_cast<Quad*>(lanes)};
         lanes += 8 * Sums::of_slot * term.levels;
+        if (waits) add_levels_in_lanes(before, own, run, factors.of_row);
+        waits = !waits;
+        before = own;
       });
-  for (std::int64_t i = 0; i < run.real; ++i)
-    if (run.s[i] > 0.0 && !(factors.norms[i] <= least)) least = factors.norms[i];
+  if (waits) add_levels_in_lanes(before, run, factors.of_row);
+  Lanes norms = splat(least);
+  for (std::int64_t i = 0; i < run.rows; i += 8) {
+    const Lanes norm = kept(load(factors.norms + i), run.s + i);
+    norms = norm <= norms ? norms : norm;
+  }
+  for (int k = 0; k < 8; ++k) least = norms[k] <= least ? least : norms[k];
   return least;
 }
 
-// Adds the lanes of a block to the sums, and clears them. Both forms of a slot's lanes are added in the same tree.
+// Sums of four vectors' lanes, in the tree of `sum`.
+inline Quad sum_four(const double* a) {
+  const Lanes r = load(a), e = load(a + 8), h = load(a + 16), d = load(a + 24);
+  const Lanes re = __builtin_shufflevector(r, e, 0, 8, 2, 10, 4, 12, 6, 14) + __builtin_shufflevector(r, e, 1, 9, 3, 11, 5, 13, 7, 15);
+  const Lanes hd = __builtin_shufflevector(h, d, 0, 8, 2, 10, 4, 12, 6, 14) + __builtin_shufflevector(h, d, 1, 9, 3, 11, 5, 13, 7, 15);
+  const Lanes all = __builtin_shufflevector(re, hd, 0, 1, 8, 9, 4, 5, 12, 13) + __builtin_shufflevector(re, hd, 2, 3, 10, 11, 6, 7, 14, 15);
+  return __builtin_shufflevector(all, all, 0, 1, 2, 3) + __builtin_shufflevector(all, all, 4, 5, 6, 7);
+}
+
+// Adds the lanes to the sums, and clears them. Both forms of a slot's lanes are added in the same tree.
 void fold_lanes(const ColumnJob& job, const Run& run, double* sums) {
   double* from = run.lanes;
   for (std::int64_t t = 0; t < job.n_terms; ++t) {
@@ -147,15 +186,12 @@ void fold_lanes(const ColumnJob& job, const Run& run, double* sums) {
     if (!term.in_lanes()) continue;
     Quad* to = reinterpret_cast<Quad*>(sums + Sums::of_slot * term.at);
     for (std::int64_t k = 0; k < term.levels; ++k, ++to, from += 8 * Sums::of_slot) {
-      if (term.form == Term::kCategory) {
-        const Quad* const a = reinterpret_cast<const Quad*>(from);
-        *to += ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7]));
-      } else {
-        *to += Quad{sum(load(from)), sum(load(from + 8)), sum(load(from + 16)), sum(load(from + 24))};
-      }
+      const Quad* const a = reinterpret_cast<const Quad*>(from);
+      *to += term.form == Term::kCategory ? ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])) : sum_four(from);
+#pragma GCC unroll 4
+      for (std::int64_t j = 0; j < 8 * Sums::of_slot; j += 8) store(from + j, Lanes{});
     }
   }
-  for (std::int64_t j = 0; j < 8 * Sums::of_slot * run.laned; j += 8) store(run.lanes + j, Lanes{});
 }
 
 // A block's scalar sums.
@@ -191,7 +227,7 @@ void point(const ColumnSecantJob& job, const Run& run, std::int64_t first, const
     store(factors.r + i, r);
     store(factors.e + i, e);
     store(factors.h + i, h);
-    store_rows(factors.of_row + i, r, e, h);
+    if (factors.of_row) store_rows(factors.of_row + i, r, e, h);
   }
 }
 
@@ -208,9 +244,10 @@ bool leaf(const ColumnSecantJob& job, std::int64_t first, std::int64_t end, doub
   const ColumnJob& columns = job.columns;
   Carver carver{scratch};
   Run run(columns, carver, Sums::of_slot);
-  const Factors factors(run, carver);
+  const Factors factors(columns, run, carver);
   const Sums layout(columns.rows.n);
   for (std::int64_t j = 0; j < 8 * Sums::of_slot * run.laned; j += 8) store(run.lanes + j, Lanes{});
+  static_assert(kLaneRows % kBlockRows == 0);
   for (std::int64_t block = first; block < end; block += kBlockRows) {
     const std::int64_t block_end = block + kBlockRows < end ? block + kBlockRows : end;
     Scalars scalars;
@@ -221,7 +258,7 @@ bool leaf(const ColumnSecantJob& job, std::int64_t first, std::int64_t end, doub
                                       : (run.masked ? add_run<false, true> : add_run<false, false>);
       act(job, run, start, factors, sums, scalars);
     }
-    fold_lanes(columns, run, sums + layout.slots);
+    if (block_end == end || (block_end - first) % kLaneRows == 0) fold_lanes(columns, run, sums + layout.slots);
     sums[layout.loss] += sum(scalars.loss);
     sums[layout.correct] += sum(scalars.correct);
     sums[layout.weight] += sum(scalars.weight);

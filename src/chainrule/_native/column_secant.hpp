@@ -4,6 +4,9 @@
 
 namespace chainrule {
 
+// Rows of a leaf that are added in lanes.
+constexpr std::int64_t kLaneRows = 8 * kBlockRows;
+
 struct ColumnSecantJob {
   ColumnJob columns;  // y, v (slots + 1), the direction, and q: 0 for a level without a coefficient, which a norm does not count
   const double* z;    // of each row
