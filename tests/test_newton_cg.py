@@ -413,3 +413,16 @@ def test_rows_of_1e160_in_their_own_space_end_with_a_sentence(rng):
         result = fit(X, y, alpha=0.1, method="newton")
     assert result.certificate.kind != "bound"
     assert "No bound on F - F* is proven" in result.message
+
+
+def test_a_bound_by_f_itself_is_of_the_point_after_its_way_to_the_users_units():
+    """F* is next to nothing and F - F* next to F; columns lie at 1e9, so that w and b round visibly on the way."""
+    for seed in (48, 88, 116):
+        rng = np.random.default_rng(seed)
+        m, n = int(rng.integers(6, 20)), int(rng.integers(1, 4))
+        y = np.arange(m) % 2
+        X = rng.normal(size=(m, n)) * 0.1 + y[:, None] * 2 + 1e9 * rng.normal(size=n)
+        reads = int(rng.integers(1, 6))
+        options = {"alpha": 1e-30, "standardize": "center", "tol": 1e-13, "max_reads": reads}
+        result, _ = run(X, y, None, **options)
+        is_true(result, X, y, None)

@@ -141,7 +141,7 @@ def _certificate(problem: Problem, on: Objective, state: CGState, started: float
     low = max(0.0, objective - gap - noise_of_F)
     return Certificate(
         kind="bound",
-        gap=min(gap, objective + noise_of_F),
+        gap=gap,
         lower=0.0,
         coef=coef,
         intercept=math.inf if on.fit_intercept else 0.0,
@@ -154,7 +154,7 @@ def _certificate(problem: Problem, on: Objective, state: CGState, started: float
         objective=objective,
         optimum_at_least=low,
         infimum_at_least=low,
-        infimum_gap=min(gap, objective + noise_of_F),
+        infimum_gap=gap,
     )
 
 

@@ -98,7 +98,8 @@ def fit(
         Fit on (x - mean) / sd of these columns: penalty, rate, trace and gradients are then in those units. "center": on
         x - mean of all columns, which changes neither the optimum nor the penalty, only the way there.
     w0, b0
-        The start, in the user's units; zeros by default. Not with `resume`.
+        The start, in the user's units; zeros by default. Not with `resume`. newton-cg begins at w = 0 and its best b where F is
+        lower there.
     feature_names : sequence of str, optional
         Default: the frame's columns, or x1, x2, ...
     coding : "reference" or "all"
