@@ -306,7 +306,9 @@ def _sentence(names: tuple[str, ...], v: list[Fraction], constant: Fraction) -> 
     last = v[-1]
     if len(set(v)) == 1 and constant == last and len(names) > 1:
         factor, ones = factor_of(names), [Fraction(1)] * len(names)
-        whole = linear_text(names, ones) if len(names) <= 8 else f"{linear_text(names[:3], ones[:3])} + ... + {names[-1]}"
+        whole = (
+            linear_text(names, ones) if len(names) <= 8 else f"{linear_text(names[:3], ones[:3])} + ... + {names[-1]}"
+        )
         return f"the levels of {factor} add up to the intercept: {whole} = 1" if factor else f"{whole} = 1"
     if len(names) > 8:
         shown = ", ".join(names[:6])
