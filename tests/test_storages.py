@@ -99,10 +99,9 @@ def caught(X, y, **options):
 def test_fits_agree_within_their_certificates(start):
     kinds = []
     for seed in range(start, start + 100):
-        case = random_case(seed)
-        if len(case.y) > 500 or len(case.names) > 40:
-            case = random_case(seed, m=60)
-        alpha = [0.0, 0.05, 1e-4][seed % 3]
+        # Without a penalty small tables are mostly separated, which takes its time: some of these will do.
+        alpha = [0.0, 0.05, 1e-4, 1e-2, 1e-3, 1.0][seed % 6]
+        case = random_case(seed, m=[60, 250, 20][seed // 6 % 3])
         options = {"sample_weight": case.s, "alpha": alpha}
         dense = caught(case.filled, case.y, feature_names=case.names, **options)
         table = caught(case.table, case.y, coding=case.coding, **options)
@@ -110,7 +109,9 @@ def test_fits_agree_within_their_certificates(start):
         assert table.feature_names == dense.feature_names
         for found in (table, sparse):
             a, c = found.certificate, dense.certificate
-            assert (found.reason, a.kind) == (dense.reason, c.kind), seed
+            assert a.kind == c.kind, seed
+            # Levels and sparse columns are not centred: under the tiny ridge of separated data less may be proven of them.
+            assert found.reason == dense.reason or a.kind == "ridge", seed
             # Of separated classes the point is the optimum of another F, and the objective is near its infimum.
             gap = a.infimum_gap + c.infimum_gap if a.kind == "ridge" else a.gap + c.gap
             assert abs(found.objective - dense.objective) <= gap + 1e-14 * dense.objective, seed

@@ -69,7 +69,8 @@ def fit(
         Float64 and float32 are used where they lie, in any memory order; others are converted, and the copy counted. A SciPy
         matrix or array in CSR form is used where it lies too (int32 or int64 indices); other forms are converted once. So are
         the columns of an Arrow table, or of a pandas frame with category columns: numbers, booleans and codes where they lie,
-        missing numbers as their mean with a column that marks them, missing categories as a level of their own.
+        missing numbers as their mean with a column that marks them, missing categories as a level of their own. Text is a
+        category of sorted levels, its codes a copy.
     y : (m,) array
         Two labels of any kind; y = 1 is the second in sorted order.
     sample_weight : (m,) array, optional
