@@ -110,6 +110,7 @@ class NewtonCG:
     b0: float
 
     @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(over="ignore", invalid="ignore")
     def init(self, objective: Objective) -> Start[CGState]:
         """Evaluate the start; without one, and where w = 0 and its best b is nearer, that."""
         on, w, b = objective, self.w0, self.b0
