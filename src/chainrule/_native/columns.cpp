@@ -30,7 +30,8 @@ std::int64_t scratch_doubles(const ColumnJob& job) {
 // Lanes of K slots += sum of r x; and, with Squares, sum of q x^2.
 template <int K, bool Shift, bool Masked, bool Squares, typename T>
 inline void add_columns(const void* const* columns, Seen seen_as, const Run& run, double* lanes, double* square_lanes, Ahead ahead) {
-  Lanes sum[K], square[K] = {};
+  constexpr auto count = static_cast<std::size_t>(K);
+  Lanes sum[count], square[count] = {};
   for (std::int64_t k = 0; k < K; ++k) {
     sum[k] = load(lanes + 8 * k);
     if (Squares) square[k] = load(square_lanes + 8 * k);
