@@ -68,7 +68,8 @@ inline void store_rows(Quad* to, Lanes r, Lanes e, Lanes h) {
 // Lanes of K numbers' four sums; the rows' norms take their squares.
 template <int K, bool Shift, bool Masked, typename T>
 inline void add_numbers(const void* const* columns, Seen seen_as, const Run& run, const Factors& factors, double* lanes, Ahead ahead) {
-  Lanes gradient[K], change[K], curvature[K], diagonal[K];
+  constexpr auto size = static_cast<std::size_t>(K);
+  Lanes gradient[size], change[size], curvature[size], diagonal[size];
   for (int k = 0; k < K; ++k) {
     const double* const of = lanes + 8 * Sums::of_slot * k;
     gradient[k] = load(of), change[k] = load(of + 8), curvature[k] = load(of + 16), diagonal[k] = load(of + 24);
