@@ -264,7 +264,9 @@ def test_interrupt_carries_the_training_so_far(penguins):
 
 
 def test_unknown_method_is_refused():
-    with pytest.raises(InputError, match="--method 'magic' is not known; choose auto, newton, gradient-descent or sgd"):
+    with pytest.raises(
+        InputError, match="--method 'magic' is not known; choose auto, newton, newton-cg, gradient-descent or sgd"
+    ):
         Recipe(method="magic")
 
 

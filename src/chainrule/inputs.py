@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+@lru_cache(maxsize=4)
+def _numbered(n: int) -> tuple[str, ...]:
+    """Give x1, ..., xn: of a hundred thousand columns that takes as long as a read."""
+    return tuple(f"x{j + 1}" for j in range(n))
+
+
 def column_names(given: Any, n: int) -> tuple[str, ...]:
     """Check the names of n columns; x1, x2, ... where none are given."""
     if given is None:
-        return tuple(f"x{j + 1}" for j in range(n))
+        return _numbered(n)
     if isinstance(given, str) or not hasattr(given, "__len__"):
         raise InputError("feature_names must be a list of names, one a column")
     names = tuple(str(name) for name in given)

@@ -87,7 +87,10 @@ class TraceRecorder:
         """Add an epoch: `line` has "epoch" and the other columns' numbers."""
         self._n = len(w)
         self._names += [name for name in line if name not in self._names]
-        self._last = np.array([b, *w, *(line.get(name, np.nan) for name in self._names)])
+        row = np.empty(1 + len(w) + len(self._names))
+        row[0], row[1 : len(w) + 1] = b, w
+        row[len(w) + 1 :] = [line.get(name, np.nan) for name in self._names]
+        self._last = row
         if line["epoch"] % self.stride:
             return
         self._kept.append(self._last)

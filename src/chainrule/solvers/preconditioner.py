@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from chainrule.blas import one_blas_thread
 from chainrule.kernels import Secant
@@ -49,6 +48,8 @@ class Preconditioner:
         columns = np.sort(np.argpartition(-squares, k - 1)[:k]) if k < on.n_features else np.arange(k)
         block = on.centred_block(z, columns, size)
         block[np.diag_indices(k)] *= 1.0 + LIFT
+        from scipy.linalg import cho_factor
+
         try:
             with one_blas_thread(k):
                 factor = cho_factor(block, lower=True, check_finite=False)
@@ -60,5 +61,7 @@ class Preconditioner:
         """M^-1 r, (n,)."""
         v = r / self.diagonal
         if self.factor is not None:
+            from scipy.linalg import cho_solve
+
             v[self.columns] = cho_solve(self.factor, r[self.columns], check_finite=False)
         return v
