@@ -102,6 +102,6 @@ def _csr_of(X: Any) -> tuple[Csr, bool]:
     end = int(indptr[-1])  # SciPy allows more room than there are elements
     copied = any(part.size and not np.may_share_memory(part, of) for part, of in zip(parts, given, strict=True))
     try:
-        return Csr(data[:end], indices[:end], indptr, int(X.shape[1])), copied
+        return Csr(data[:end], indices[:end], indptr, int(X.shape[1]), thread_count(None)), copied
     except InputError as error:
         raise InputError(f"X is no valid CSR matrix: {error}") from None
