@@ -31,6 +31,7 @@ Vector = NDArray[np.float64]
 
 METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
+TALL_COLUMNS, TALL_ROWS = 1000, 2000  # columns, and rows a column: measured on tables of categories
 MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
 CG_COLUMNS = {
     "dense": 1000,
@@ -277,6 +278,11 @@ class Shape:
     has_penalty: bool
 
     @property
+    def is_tall(self) -> bool:
+        """Whether rows are so many that a step less is worth a Hessian of some hundred columns."""
+        return self.n <= TALL_COLUMNS and self.m >= TALL_ROWS * self.n
+
+    @property
     def is_wide(self) -> bool:
         """Whether the optimum is a combination of rows that are fewer than the columns, and few."""
         return self.is_dense and self.has_penalty and self.m < self.n and self.m <= MAX_ROW_SPACE
@@ -304,7 +310,7 @@ def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "
     n, kind = shape.n, "dense" if shape.is_dense else "sparse"
     if shape.is_wide:
         return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
-    if shape.has_penalty and n > CG_COLUMNS[kind]:
+    if shape.has_penalty and n > CG_COLUMNS[kind] and not shape.is_tall:
         return (
             "newton-cg",
             f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
