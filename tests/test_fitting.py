@@ -19,6 +19,7 @@ from chainrule.errors import (
     OscillationWarning,
     SeparationWarning,
 )
+from chainrule.fitting import Shape, choose_method
 from chainrule.graph import logistic_graph
 from tests_data import challenger, low_birth_weight, spector
 
@@ -594,3 +595,28 @@ def test_epochs_needed_where_the_rows_are_less_sure_than_at_the_optimum(epochs, 
     whole, part = descent(10_000), descent(epochs)
     # a trend is no more than an order of magnitude; the Hessian at the optimum alone says 1
     assert (whole.n_epochs - epochs) / 3 < part.epochs_needed < 3 * (whole.n_epochs - epochs)
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "is_dense", "has_penalty", "method", "why"),
+    [
+        (1_000_000, 300, True, True, "newton", "fewest reads"),
+        (20_000, 2000, True, True, "newton-cg", "a Hessian of 2,000 columns"),
+        (20_000, 2000, True, False, "newton", "fewest reads"),
+        (83, 2308, True, True, "newton", "in the space of the 83 rows"),
+        (83, 2308, False, True, "newton-cg", "a Hessian of 2,308 columns"),
+        (100_000, 100_000, False, True, "newton-cg", "a Hessian of 100,000 columns"),
+        (300_000, 500, False, True, "newton-cg", "a Hessian of 500 columns"),
+        (3_000_000, 500, False, True, "newton", "fewest reads"),
+        (100_000, 20_000, True, False, "gradient-descent", "GB"),
+    ],
+)
+def test_auto_chooses_by_shape_storage_and_penalty(m, n, is_dense, has_penalty, method, why):
+    chosen, reason = choose_method("auto", Shape(m, n, is_dense, has_penalty), has_rate=False)
+    assert chosen == method
+    assert why in reason
+
+
+def test_many_sparse_columns_without_a_penalty_are_refused():
+    with pytest.raises(InputError, match="without a penalty nothing else proves an optimum: give alpha"):
+        choose_method("auto", Shape(1000, 20_000, False, False), has_rate=False)
