@@ -145,6 +145,19 @@ class Secant:
     diagonal: Vector
     norm: float
 
+    def over(self, ratio: Vector) -> Secant:
+        """Give the sums of the columns over `ratio` (n + 1,), the bias's 1; the norm is at most what it is said to be."""
+        if (ratio == 1.0).all():
+            return self
+        return replace(
+            self,
+            gradient=self.gradient / ratio,
+            change=self.change / ratio,
+            curvature=self.curvature / ratio,
+            diagonal=self.diagonal / ratio**2,
+            norm=self.norm / float(ratio.min()) ** 2,
+        )
+
 
 def kernel_name() -> str:
     """Name of the instruction set whose kernels run: CHAINRULE_KERNEL, or the best that the processor has."""

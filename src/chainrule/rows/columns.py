@@ -158,11 +158,7 @@ class ColumnRows(Rows):
         self.count_read()
         ratio = np.append(self._ratio, 1.0)
         found = core.secant(self.table, z, v / ratio, y=self.y, u=u, **self._at)
-        if self._is_plain:
-            return found
-        size = replace(found, gradient=found.gradient / ratio, change=found.change / ratio)
-        scaled = replace(size, curvature=found.curvature / ratio, diagonal=found.diagonal / ratio**2)
-        return replace(scaled, norm=found.norm / min(1.0, float(self._ratio.min())) ** 2)
+        return found.over(ratio)
 
     def diagonal(self, h: Vector) -> Vector:
         """Add s h x~^2 over the rows, (n + 1,); one read."""

@@ -180,11 +180,7 @@ class DenseRows(Rows):
         ratio = np.append(self._ratio, 1.0)
         view, index = self._view, self._index
         found = secant(self.X, z, v / ratio, y=self.y, s=self.s, u=u, view=view, index=index, threads=self.threads)
-        if self._is_plain:
-            return found
-        size = replace(found, gradient=found.gradient / ratio, change=found.change / ratio)
-        scaled = replace(size, curvature=found.curvature / ratio, diagonal=found.diagonal / ratio**2)
-        return replace(scaled, norm=found.norm / float(self._ratio.min()) ** 2)
+        return found.over(ratio)
 
     def diagonal(self, h: Vector) -> Vector:
         """Add s h x~^2 over the rows, (n + 1,); one read."""
