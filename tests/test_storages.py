@@ -263,11 +263,11 @@ def test_levels_of_one_class_are_named(coding, carriers):
     assert result.certificate.kind == "bound"
 
 
-def test_first_level_of_one_class_is_named_by_the_others(carriers):
+def test_first_level_of_one_class_is_named_too(carriers):
     carrier, x, y = carriers
     y[carrier == "a"] = 1
     table = pd.DataFrame({"carrier": pd.Categorical(carrier), "x": x})
-    sentence = "carrier: every row of none of carrier=b, carrier=c, carrier=d, carrier=e is class 1"
+    sentence = "carrier=a: every row of this level is class 1"
     with pytest.warns(SeparationWarning, match=sentence):
         fit(table, y)
     assert fit(table, y, alpha=1e-3).certificate.kind == "bound"

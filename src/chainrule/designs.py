@@ -63,6 +63,7 @@ def _table(X: Any, feature_names: Sequence[str] | None, coding: str, least_rows:
         encodings = learn(fields, s, coding, thread_count(threads))
         table, names, copies = table_of(fields, encodings)
         taken = ColumnRows(table, y, s, names, threads)
+        taken.references = {e.name: e.levels[0] for e in encodings if e.skip and e.levels}
         taken.count_read()  # what was learnt
         return Taken(taken, min(copies, 1), tuple(encodings))
 

@@ -41,7 +41,9 @@ def column_sentence(
         )
     above, below = bool(max(ends) > t), bool(min(ends) < t)
     if space.is_dummy(j):
-        who, whose = (f"{name}: every row of this level", upper) if above else (none_of((name,)), lower)
+        who, whose = f"{name}: every row of this level", upper
+        if not above:
+            who, whose = _of_reference(space, factor_of((name,)), (name,)) or none_of((name,)), lower
         if not is_level:
             who = f"every row with {name} = {1 if above else 0}"
         return Finding(f"{who} is {whose}", is_level)
@@ -57,6 +59,13 @@ def none_of(names: Sequence[str]) -> str:
     return f"every row of none of {', '.join(names[:4])}{more}"
 
 
+def _of_reference(space: Halfspaces, factor: str | None, names: Sequence[str]) -> str | None:
+    """Say which rows are of none of the levels where these are all that have a column: those of the first level."""
+    reference = None if factor is None else space.rows.references.get(factor)
+    others = {name for name in space.rows.feature_names if name.startswith(f"{factor}=")}
+    return None if reference is None or not others <= set(names) else f"{factor}={reference}: every row of this level"
+
+
 def direction_sentence(space: Halfspaces, found: Direction, classes: tuple[str, str], complete: bool) -> Finding:
     """Word a direction of several columns; complete: no row is on its plane."""
     support = sorted(j for j, c in found.v.items() if c)
@@ -67,7 +76,8 @@ def direction_sentence(space: Halfspaces, found: Direction, classes: tuple[str, 
     factor = factor_of(names)
     values = [found.v[j] for j in support]
     if factor and len(set(values)) == 1 and found.b == -values[0] and all(space.is_dummy(j) for j in support):
-        return Finding(f"{factor}: {none_of(names)} is {classes[0 if values[0] > 0 else 1]}", True)
+        who = _of_reference(space, factor, names) or f"{factor}: {none_of(names)}"
+        return Finding(f"{who} is {classes[0 if values[0] > 0 else 1]}", True)
     if len(names) > 6:
         what = f"a combination of {len(names)} columns ({', '.join(names[:6])}, ...)"
         return Finding(f"{what} {where}")

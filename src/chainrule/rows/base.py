@@ -39,6 +39,7 @@ class Rows(ABC):
         self.weight_unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
         self.s = None if s is None else s / self.weight_unit
         self.feature_names = tuple(feature_names)
+        self.references: dict[str, str] = {}  # of a category's name: the level that has no column
         self.threads = threads
         self.n_rows, self.n_features = len(y), len(self.feature_names)
         self.units = Units.of_user(self.n_features)

@@ -233,7 +233,9 @@ class ColumnRows(Rows):
     def of_rows(self, places: Index) -> ColumnRows:
         """Copy these rows, as a whole of their own."""
         s = None if self.s is None else self.s[places]
-        return ColumnRows(taken(self.table, places), self.y[places], s, self.feature_names, self.threads)
+        part = ColumnRows(taken(self.table, places), self.y[places], s, self.feature_names, self.threads)
+        part.references = self.references
+        return part
 
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
         """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
