@@ -174,10 +174,16 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
     if found is None:
         return None
     state, proven, w_fit, b_fit, w_user = found
+    least = None
     if holds:
         # Along an exact relation F stays as it is; else it is of the model without the other columns, where they are 0.
         way = _inexactness(collinear, moments, options.fit_intercept, w_user)
-        proven = replace(proven, gap=proven.gap + way, lower=max(0.0, proven.lower - way))
+        least = _without(task, state, collinear) if proven.gap + way > max(options.tol, 4.0 * proven.noise) else None
+        if least is not None and least[1].gap <= max(options.tol, 4.0 * least[1].noise):
+            state, proven, w_fit, b_fit, w_user = least
+        else:
+            least = None
+            proven = replace(proven, gap=proven.gap + way, lower=max(0.0, proven.lower - way))
     noise_of_F = noise_of_state(state)
     converged = proven.gap <= max(options.tol, 4.0 * proven.noise)
     is_rough = not collinear.exact and not (holds and converged)
@@ -203,7 +209,9 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
     )
     outcome = replace(outcome, state=state, reason="converged" if converged else "max_reads")
     sentence = told(outcome, state, certificate, options.tol, rows.reads)
-    said: list[Finding] = [(CollinearityWarning, collinear_columns(collinear, is_short=holds and not is_rough))]
+    said: list[Finding] = [
+        (CollinearityWarning, collinear_columns(collinear, is_short=holds and not is_rough and least is None))
+    ]
     said += [] if converged else [(NotConvergedWarning, sentence)]
     return Ending(
         outcome,
@@ -218,6 +226,36 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
         pivots=pivots if collinear.exact or is_rough else None,
         is_inexact=is_rough,
     )
+
+
+def _without(
+    task: Task, state: NewtonState, collinear: Collinearity
+) -> tuple[NewtonState, Bound, Vector, float, Vector] | None:
+    """Go along inexact relations to where the columns that others make up have no weight, as `_certifiable` gives it: a read.
+
+    All but rounding of z stays, and what is proven there is of the model of the pivots itself.
+    """
+    if collinear.exact:
+        return None
+    units, n = task.units, len(state.w)
+    dropped = np.setdiff1d(np.arange(n), collinear.pivots)
+    V, constant = np.zeros((len(collinear.relations), n)), np.zeros(len(collinear.relations))
+    for r, relation in enumerate(collinear.relations):
+        V[r, list(relation.indices)], constant[r] = relation.coefficients, relation.constant
+    w = state.w / units.scale
+    try:
+        t = np.linalg.solve(V[:, dropped].T, w[dropped])
+    except np.linalg.LinAlgError:
+        return None
+    fewer = w - t @ V
+    fewer[dropped] = 0.0
+    b = state.b + float(t @ constant) - float(units.center @ (w - fewer))
+    if not (np.isfinite(fewer).all() and math.isfinite(b)):
+        return None
+    state, w_fit, b_fit = task.returned(fewer * units.scale, b)
+    proven = bound_without(state, np.sort(collinear.pivots))
+    w_user = state.w / units.scale
+    return (state, after_rounding(state, proven, None, w_user), w_fit, b_fit, w_user) if proven.proven else None
 
 
 def _returned(

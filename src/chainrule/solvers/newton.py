@@ -30,6 +30,10 @@ NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: ti
 NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
 RIDGE_ROWS = 256  # that a sample's ridge comes from
 LEAST_CURVATURE = 1e-3  # of a step, over that of its parts column by column
+SLOW, NEARLY_THERE = (
+    0.5,
+    1e3,
+)  # pace, and squared decrement over tol, from where on steps on collinear columns lead nowhere
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 
@@ -122,7 +126,9 @@ class NewtonState(State):
         # The decrement vanishes all the same; where it does so quadratically there is an optimum, and a bound may come.
         # With a penalty there is one in any case; rounding may hide it.
         if not self.reference.proof.ok:
-            return self.nu**2 <= 0.25 * tol or (self.nu**2 <= NOISE and bool(np.any(self.on.alpha)))
+            # What is left along columns that nearly repeat each other falls slowly, or not at all.
+            slow = self.pace > SLOW and self.nu**2 <= NEARLY_THERE * tol and not np.any(self.on.alpha)
+            return self.nu**2 <= 0.5 * tol or slow or (self.nu**2 <= NOISE and bool(np.any(self.on.alpha)))
         if np.any(self.on.alpha):
             return False
         return self.nu**2 <= 1e-8 * tol and self.pace > 0.1

@@ -68,7 +68,7 @@ class Reference:
         proof = Factor.of(own_matrix(on, evaluation.lower), eta)
         is_same = evaluation.lower is evaluation.hessian
         steps = proof if is_same else Factor.of(own_matrix(on, evaluation.hessian), eta)
-        if not steps.factored:
+        if not steps.factored or not (proof.ok or on.is_sample):
             # Collinear columns, or ones that the rows read don't show: steps leave what doesn't matter alone.
             lifted = own_matrix(on, evaluation.hessian).copy()
             diagonal = lifted.diagonal()
