@@ -26,6 +26,7 @@ from chainrule.verdict import Finding
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
+Found = tuple[NewtonState, Bound, Vector, float, Vector]  # state, bound, w and b in the fit's units, w in the user's
 
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the others leave open
 LEAST_PENALTY_STEPS = 8
@@ -165,25 +166,10 @@ def nearly_reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows)
 def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity) -> Ending | None:
     """Certify the model of the pivot columns, and spread the weights over all: None where that is not proven either."""
     rows, options, pivots = task.problem.rows, task.problem.options, np.sort(collinear.pivots)
-    moments = data.moments(correlations=False)
-    holds = collinear.holds
-    found = _returned(task, state, moments, collinear, shorten=holds)
-    if found is None and holds and not collinear.exact:
-        # The relations hold up to rounding, and so much is too much here: the model without their columns.
-        holds, found = False, _returned(task, state, moments, collinear, shorten=False)
-    if found is None:
+    point = _point(task, state, data.moments(correlations=False), collinear)
+    if point is None:
         return None
-    state, proven, w_fit, b_fit, w_user = found
-    least = None
-    if holds:
-        # Along an exact relation F stays as it is; else it is of the model without the other columns, where they are 0.
-        way = _inexactness(collinear, moments, options.fit_intercept, w_user)
-        least = _without(task, state, collinear) if proven.gap + way > max(options.tol, 4.0 * proven.noise) else None
-        if least is not None and least[1].gap <= max(options.tol, 4.0 * least[1].noise):
-            state, proven, w_fit, b_fit, w_user = least
-        else:
-            least = None
-            proven = replace(proven, gap=proven.gap + way, lower=max(0.0, proven.lower - way))
+    (state, proven, w_fit, b_fit, _), holds, is_least = point
     noise_of_F = noise_of_state(state)
     converged = proven.gap <= max(options.tol, 4.0 * proven.noise)
     is_rough = not collinear.exact and not (holds and converged)
@@ -209,9 +195,7 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
     )
     outcome = replace(outcome, state=state, reason="converged" if converged else "max_reads")
     sentence = told(outcome, state, certificate, options.tol, rows.reads)
-    said: list[Finding] = [
-        (CollinearityWarning, collinear_columns(collinear, is_short=holds and not is_rough and least is None))
-    ]
+    said: list[Finding] = [(CollinearityWarning, collinear_columns(collinear, is_short=is_least and not is_rough))]
     said += [] if converged else [(NotConvergedWarning, sentence)]
     return Ending(
         outcome,
@@ -228,9 +212,29 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
     )
 
 
-def _without(
-    task: Task, state: NewtonState, collinear: Collinearity
-) -> tuple[NewtonState, Bound, Vector, float, Vector] | None:
+def _point(
+    task: Task, state: NewtonState, moments: Moments, collinear: Collinearity
+) -> tuple[Found, bool, bool] | None:
+    """Choose the point to return; whether all relations hold there; and whether it is that of least norm along them."""
+    options, holds = task.problem.options, collinear.holds
+    found = _returned(task, state, moments, collinear, shorten=holds)
+    if found is None and holds and not collinear.exact:
+        # The relations hold up to rounding, and so much is too much here: the model without their columns.
+        holds, found = False, _returned(task, state, moments, collinear, shorten=False)
+    if found is None or not holds:
+        return None if found is None else (found, False, False)
+    # Along an exact relation F stays as it is; else it is of the model without the other columns, where they are 0.
+    here, proven = found[0], found[1]
+    way = _inexactness(collinear, moments, options.fit_intercept, found[4])
+    if proven.gap + way > max(options.tol, 4.0 * proven.noise):
+        fewer = _without(task, here, collinear)
+        if fewer is not None and fewer[1].gap <= max(options.tol, 4.0 * fewer[1].noise):
+            return fewer, True, False
+    proven = replace(proven, gap=proven.gap + way, lower=max(0.0, proven.lower - way))
+    return (here, proven, *found[2:]), True, True
+
+
+def _without(task: Task, state: NewtonState, collinear: Collinearity) -> Found | None:
     """Go along inexact relations to where the columns that others make up have no weight, as `_certifiable` gives it: a read.
 
     All but rounding of z stays, and what is proven there is of the model of the pivots itself.
@@ -260,7 +264,7 @@ def _without(
 
 def _returned(
     task: Task, state: NewtonState, moments: Moments, collinear: Collinearity, *, shorten: bool
-) -> tuple[NewtonState, Bound, Vector, float, Vector] | None:
+) -> Found | None:
     """Find the point to return, of least norm along the relations where asked for, as `_certifiable` gives it.
 
     So large a tol may have ended the run before anything can be proven: a few steps more.
@@ -289,7 +293,7 @@ def _shorter(task: Task, state: NewtonState, moments: Moments, collinear: Collin
 
 def _certifiable(
     task: Task, state: NewtonState, moments: Moments, w: Vector, b: float, collinear: Collinearity
-) -> tuple[NewtonState, Bound, Vector, float, Vector] | None:
+) -> Found | None:
     """Bound F - F* of the model of the pivots at (w, b), rounded to the user's units: (state, bound, w_fit, b_fit, w there).
 
     From the state, where (w, b) is as good; else with a read. None where nothing is proven.
