@@ -247,13 +247,11 @@ def learn(fields: Sequence[Field], s: Vector | None, coding: str, threads: int) 
         counts = level_counts(table, y=None, s=s, threads=threads)
     except CodeError as error:
         raise _no_level(fields[error.column].name, error) from None
-    of_all = moments(table, s=s, threads=threads)
+    fills = _fills(fields, s, threads)
     encodings = []
     for k, field in enumerate(fields):
         if field.levels is None:
-            lost = bool(of_all.missing[k])
-            fill = _mean(field, s) if lost else None
-            encodings.append(Encoding(field.name, None, lost, fill, False))
+            encodings.append(Encoding(field.name, None, k in fills, fills.get(k), False))
             continue
         rows = counts[k].rows.sum(axis=1)
         levels = tuple(level for level, count in zip(field.levels, rows, strict=False) if count)
@@ -266,6 +264,21 @@ def learn(fields: Sequence[Field], s: Vector | None, coding: str, threads: int) 
             )
         encodings.append(Encoding(field.name, levels, lost, None, coding == "reference"))
     return encodings
+
+
+def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int, float]:
+    """Mean of each field of numbers that misses some, by its place; a read of the fields that could."""
+    could = [k for k, column in enumerate(_raw(fields)) if isinstance(column, NumberColumn) and column.may_miss]
+    if not could:
+        return {}
+    some = [fields[k] for k in could]
+    sums = moments(Table(_raw(some), _rows_of(some), len(some)), s=s, threads=threads)
+    fills = {}
+    for k, field, total, lost in zip(could, some, sums.sums, sums.missing, strict=True):
+        there = _rows_of(some) - int(lost)
+        if lost:
+            fills[k] = float(total) / there if s is None and there and np.isfinite(total) else _mean(field, s)
+    return fills
 
 
 def _rows_of(fields: Sequence[Field]) -> int:
