@@ -297,8 +297,8 @@ def test_spread_rows_are_within_the_data_ascending_and_spread():
 
 
 def test_plan_reads_small_data_whole_and_large_data_by_samples():
-    assert plan(500, 10, 1e-9) == (500,)
-    sizes = plan(2_000_000, 28, 1e-11)
+    assert plan(500, 10, 1e-9, 3.25) == (500,)
+    sizes = plan(2_000_000, 28, 1e-11, 3.7)
     assert list(sizes) == sorted(sizes)
     assert sizes[-1] < 2_000_000
 

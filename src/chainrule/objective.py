@@ -141,9 +141,11 @@ class Objective:
         """How often each row was read so far, in fractions."""
         return self.rows.reads
 
-    def sample(self, size: int, class_weights: tuple[float, float], ridge: float | Vector) -> Objective:
+    def sample(
+        self, size: int, class_weights: tuple[float, float], ridge: float | Vector, with_rare: bool = False
+    ) -> Objective:
         """Give the objective over about `size` rows, stratified, in the same units, with `ridge` added to the penalty."""
-        strata = sample(self.rows, size, class_weights)
+        strata = sample(self.rows, size, class_weights, with_rare)
         return Objective(
             self.rows, self.alpha, self.fit_intercept, self.column_scale, strata=strata, sample_ridge=ridge
         )

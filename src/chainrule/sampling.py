@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from chainrule.rows import Rows, spread_rows
+from chainrule.rows import Rare, Rows, spread_rows
 from chainrule.rows.spread import RUN
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """Rows of a sample that count `multiplier` times each, for those like them that were not taken."""
+    """Rows of a sample that count `multiplier` times each, for those like them that were not taken.
+
+    columns : of rare levels, all of whose rows these are.
+    """
 
     rows: Rows
     multiplier: float
+    columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 def class_counts(rows: Rows) -> tuple[int, int]:
@@ -27,7 +32,7 @@ def class_counts(rows: Rows) -> tuple[int, int]:
     return int(np.count_nonzero(rows.s)) - ones, ones
 
 
-def sample(rows: Rows, size: int, class_weights: tuple[float, float]) -> tuple[Stratum, ...]:
+def sample(rows: Rows, size: int, class_weights: tuple[float, float], with_rare: bool = False) -> tuple[Stratum, ...]:
     """Draw about `size` rows, stratified by class: all rows of a rare class, and a spread of the others.
 
     Parameters
@@ -38,17 +43,29 @@ def sample(rows: Rows, size: int, class_weights: tuple[float, float]) -> tuple[S
         Rows wanted, fewer than there are.
     class_weights : (float, float)
         Sum of the weights of each class, in the rows' own unit.
+    with_rare : bool
+        Also all rows of rare levels, so that the sample's Hessian shows each column (`Rows.rare`).
     """
-    m = rows.n_rows
-    index = spread_rows(m, size)
-    y = rows.y[index]
+    index = spread_rows(rows.n_rows, size)
     zeros, ones = class_counts(rows)
     rare, n_rare = int(ones < zeros), min(zeros, ones)
-    if n_rare > max(size // 2, RUN) or n_rare > (zeros + ones) // 10:
+    of_levels = rows.rare(size / rows.n_rows, size) if with_rare else Rare.none()
+    by_class = n_rare <= max(size // 2, RUN) and n_rare <= (zeros + ones) // 10
+    if not by_class and not len(of_levels.rows):
         part = rows.take(index)
-        weight = float(len(index)) if part.s is None else float(part.s.sum())
-        return (Stratum(part, sum(class_weights) / weight),)
-    common = rows.take(index, y != rare)
-    assert common.s is not None
-    all_rare = rows.take(np.flatnonzero((rows.y == rare) & rows.is_kept).astype(np.int64))
-    return Stratum(all_rare, 1.0), Stratum(common, class_weights[1 - rare] / float(common.s.sum()))
+        return (Stratum(part, sum(class_weights) / weight_of(part)),)
+    is_whole = np.zeros(rows.n_rows, dtype=np.bool_)  # rows that are all taken
+    is_whole[of_levels.rows] = True
+    if by_class:
+        is_whole |= (rows.y == rare) & rows.is_kept
+    whole = rows.take(np.flatnonzero(is_whole))
+    common = rows.take(index, ~is_whole[index])
+    if not weight_of(common) > 0.0:
+        return sample(rows, size, class_weights)
+    left = sum(class_weights) - weight_of(whole) if len(of_levels.rows) else class_weights[1 - rare]
+    return Stratum(whole, 1.0, of_levels.columns), Stratum(common, left / weight_of(common))
+
+
+def weight_of(rows: Rows) -> float:
+    """Sum of the rows' weights, in their unit."""
+    return float(rows.n_rows) if rows.s is None else float(rows.s.sum())

@@ -112,7 +112,7 @@ class Task:
     def run(self, alpha: float | Vector, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
         rows, options = self.problem.rows, self.problem.options
-        sizes = plan(rows.n_rows, rows.n_features, options.tol, class_counts(rows))
+        sizes = plan(rows.n_rows, rows.n_features, options.tol, rows.hessian_reads, class_counts(rows))
         objective = Objective(rows, alpha, options.fit_intercept)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         start = self.units.to_fit(*self.problem.start)

@@ -11,7 +11,7 @@ Units: those of the arithmetic (centred columns times powers of two, the bias la
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -192,6 +192,42 @@ def kappa_upper(factor: Factor, norms2_max: float) -> float:
     """Bound kappa by sqrt(max over T of |D^-1 x~|^2/lambda_min): no row is solved for."""
     lam = factor.lambda_min
     return math.sqrt(norms2_max / lam) * (1.0 + OUTWARD) if lam > 0.0 else math.inf
+
+
+def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector) -> float:
+    """Bound kappa for rows that have one level of each category, by the triangle inequality: no row is looked at.
+
+    With any fixed m_c for each category, here the mean of its levels under the curvature, and norms in B^-1:
+
+        |x~| <= |e_b + sum_c m_c| + sum_c max_k |e_ck - m_c| + sum_j max|x_j| |e_j|
+
+    Where levels of a category add up to the bias all |e_ck| are large, and the differences are not.
+
+    Parameters
+    ----------
+    groups
+        For each category the columns of its levels, and whether there is one more level that has none.
+    reach : (n,)
+        max |x_j| over the rows, for the columns that are in no group.
+    """
+    W, loss = factor.whitened
+    norms = np.sqrt(np.einsum("ij,ij->j", W, W))
+    is_number = np.zeros(len(norms), dtype=np.bool_)
+    is_number[: len(reach)] = True
+    center, has_bias = np.zeros(len(norms)), len(norms) > len(reach)
+    kappa = 0.0
+    for levels, has_first in groups:
+        is_number[levels] = False
+        weight = np.square(factor.D[levels])
+        share = weight / max(float(weight.sum()), float(factor.D[-1]) ** 2 if has_bias else 0.0)
+        m = W[:, levels] @ share
+        apart = W[:, levels] - m[:, np.newaxis]
+        kappa += math.sqrt(max(float(np.einsum("ij,ij->j", apart, apart).max()), float(m @ m) if has_first else 0.0))
+        center += m
+    center += W[:, -1] if has_bias else 0.0
+    kappa += math.sqrt(float(center @ center)) + float(reach[is_number[: len(reach)]] @ norms[is_number])
+    rounding = 4.0 * (len(groups) + 2) * len(norms) ** 1.5 * UNIT * float(norms.max())
+    return float((kappa + rounding) * math.sqrt(loss) * (1.0 + OUTWARD))
 
 
 def kappa_exact(

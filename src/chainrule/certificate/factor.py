@@ -180,6 +180,12 @@ class Factor:
         x = self._proven().T @ scaled
         return float(x @ x + 2.0 * self.eta * (scaled @ scaled))
 
+    @cached_property
+    def whitened(self) -> tuple[Matrix, float]:
+        """W (n + 1, n + 1) with |W u|^2 = u' B^-1 u up to rounding, and the factor that makes it never too small."""
+        inverse, loss = self._inverse_L
+        return inverse * self.inverse_D, loss
+
     def leverages(self, U: Matrix) -> Vector:
         """Leverage u' B^-1 u of each row u of U (k, n + 1), never too small."""
         inverse, loss = self._inverse_L

@@ -7,6 +7,7 @@ from chainrule.rows.base import MAX_MATRIX_COLUMNS, Rows
 from chainrule.rows.columns import ColumnRows
 from chainrule.rows.csr import CsrRows
 from chainrule.rows.dense import DenseRows
+from chainrule.rows.rare import Rare
 from chainrule.rows.spread import spread_rows
 from chainrule.rows.units import Moments, Units, power_of_two
 
@@ -16,6 +17,7 @@ __all__ = [
     "CsrRows",
     "DenseRows",
     "Moments",
+    "Rare",
     "Rows",
     "Units",
     "power_of_two",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import InputError
 from chainrule.kernels import Secant, Sums, View, What
+from chainrule.rows.rare import Rare
 from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two
 
 # Up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations.
@@ -201,6 +202,26 @@ class Rows(ABC):
         for known in ("visited", "digest"):
             part.__dict__.pop(known, None)
         return part
+
+    def rare(self, share: float, most: float) -> Rare:
+        """Find levels or columns of which a share of the rows would show too few, and all rows that have them, about `most`."""
+        return Rare.none()
+
+    @property
+    def hessian_reads(self) -> float:
+        """Time of a read with the Hessian and its factor, in reads without it: measured, two threads."""
+        return 3.0 + self.n_features / 40
+
+    @property
+    def groups(self) -> list[tuple[slice, bool]]:
+        """Of each category the columns of its levels, and whether there is one more level, without a column."""
+        return []
+
+    def reach(self) -> Vector:
+        """Largest |x_j| of each column over the rows, in the fit's units, (n,)."""
+        moments = self.moments(correlations=False)
+        size = np.maximum(np.abs(moments.low - self.units.center), np.abs(moments.high - self.units.center))
+        return size / self.units.scale * (1.0 + 4.0 * np.finfo(np.float64).eps)
 
     @property
     def index(self) -> NDArray[np.int64]:

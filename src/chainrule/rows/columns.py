@@ -16,6 +16,7 @@ from chainrule.kernels import columns as core
 from chainrule.rows.base import Rows
 from chainrule.rows.csr import CsrRows
 from chainrule.rows.decode import expanded, part_values, taken
+from chainrule.rows.rare import Rare, matrix_reads, rare_columns
 from chainrule.rows.spread import spread_rows
 from chainrule.rows.units import Matrix, Moments, Units, Vector, units_of
 
@@ -207,6 +208,36 @@ class ColumnRows(Rows):
         correlation = (G[:-1, :-1] / G[-1, -1] - np.outer(shift, shift)) * inverse * inverse[:, np.newaxis]
         np.fill_diagonal(correlation, np.where(moments.sd > 0, 1.0, 0.0))
         return np.asarray(correlation)
+
+    @cached_property
+    def groups(self) -> list[tuple[slice, bool]]:
+        """Of each category the columns of its levels, and whether there is one more level, without a column."""
+        categories = (column for column in self.table.columns if isinstance(column, core.CategoryColumn))
+        return [(slice(c.at, c.at + c.levels - c.skip), bool(c.skip)) for c in categories if c.levels > c.skip]
+
+    def rare(self, share: float, most: float) -> Rare:
+        """Find levels of which a share of the rows would show too few, and all rows that have them, about `most`; a read."""
+        counts = np.where(self.numeric, 0.0, self.moments(correlations=False).mean * self.n_rows)
+        firsts = [levels for levels, has_first in self.groups if has_first]
+        of_firsts = np.array([self.n_rows - counts[levels].sum() for levels in firsts])
+        rare = rare_columns(np.append(counts, of_firsts), share, most)
+        if not rare.any():
+            return Rare.none()
+        # z counts a row's rare levels: a first level is there where no other is.
+        w, b = rare[: self.n_features].astype(np.float64), 0.0
+        for levels, is_rare in zip(firsts, rare[self.n_features :], strict=True):
+            w[levels] -= float(is_rare)
+            b += float(is_rare)
+        places = np.flatnonzero((self.as_given().scores(w, b) > 0.5) & self.is_kept)
+        return Rare(places, np.flatnonzero(rare[: self.n_features]))
+
+    @property
+    def hessian_reads(self) -> float:
+        """Time of a read with the Hessian and its factor, in reads without it: measured, two threads."""
+        categories = sum(isinstance(column, core.CategoryColumn) for column in self.table.columns)
+        numbers = 1 + self.terms - categories
+        sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 16
+        return 1.0 + sums / self.terms + matrix_reads(self.n_features, self.n_rows * self.terms)
 
     # --- parts and copies --------------------------------------------------------------------------------------------
 

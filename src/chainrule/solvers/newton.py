@@ -16,12 +16,14 @@ from chainrule.objective import Evaluation, Objective
 from chainrule.rows import spread_rows
 from chainrule.solvers.loop import Start, State
 from chainrule.solvers.proof import Reference, depth_of, norm_weights, own
+from chainrule.solvers.rare import settle
 
 Vector = NDArray[np.float64]
 
 ROWS_PER_COLUMN = 20  # of the first sample
 GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
+SETTLED = 8  # one in so many rows may be of rare levels that find their place before the Hessian of all rows
 ARMIJO = 1e-4
 FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a Hessian in float32 saves milliseconds
@@ -134,20 +136,13 @@ class NewtonState(State):
         return self.nu**2 <= 1e-8 * tol and self.pace > 0.1
 
 
-def hessian_cost(n: int) -> float:
-    """Time of a read with the Hessian, in reads without it: measured, two threads, in float32 where columns are many.
-
-    A sample's costs a third more: its last step is sometimes made twice, and its rows lie apart.
-    """
-    return 3.0 + n / 40
-
-
-def plan(m: int, n: int, tol: float, counts: tuple[int, int] | None = None) -> tuple[int, ...]:
+def plan(m: int, n: int, tol: float, hessian_reads: float, counts: tuple[int, int] | None = None) -> tuple[int, ...]:
     """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
 
     With the Hessian of a share f of the rows, corrected by the steps made with it, the gap shrinks by about n/(f m) a read (by
     4 n/(f m) without the corrections), and the bound is 2/f times the gap, measured. m counts rows of positive weight, and of a
-    rare class, whose rows carry the Hessian, four times those. counts: of each class.
+    rare class, whose rows carry the Hessian, four times those. hessian_reads: `Rows.hessian_reads`; a sample's costs a third
+    more: its last step is sometimes made twice, and its rows lie apart. counts: of each class.
     """
     zeros, ones = (m - m // 2, m // 2) if counts is None else counts
     kept = max(zeros + ones, 1)
@@ -163,10 +158,10 @@ def plan(m: int, n: int, tol: float, counts: tuple[int, int] | None = None) -> t
             return math.inf
         start = n / (2.0 * share * effective)
         reads = math.ceil(math.log(max(2.0 / share * start / tol, 1.0)) / -math.log(shrink))
-        return 4.0 / 3.0 * share * hessian_cost(n) + 1.0 + max(1.0, reads)
+        return 4.0 / 3.0 * share * hessian_reads + 1.0 + max(1.0, reads)
 
     costs = {share: cost(share) for share in SHARES}
-    costs[1.0] = hessian_cost(n) + 2.0
+    costs[1.0] = hessian_reads + 2.0
     share = min(costs, key=lambda s: costs[s])
     sizes = []
     while size < share * m / 2:
@@ -240,7 +235,18 @@ class Newton:
                 if before is None
                 else before.on.sample_ridge * (self.sizes[before.stage] / size)
             )
-            return self._evaluate_sample(whole.sample(size, self.class_weights, ridge), stage, w, b, reference)
+            # The last sample's Hessian serves all rows. With all rows of rare levels and a penalty it needs no ridge of its own.
+            is_last = stage == len(self.sizes) - 1
+            if is_last and whole.rows.groups and whole.ridge.min(initial=math.inf) > 0.0:
+                ridge = np.zeros(whole.n_features)
+            on = whole.sample(size, self.class_weights, ridge, with_rare=is_last)
+            if len(on.strata[0].columns):
+                w = settle(whole, on.strata[0].rows, on.strata[0].columns, w, b)
+            return self._evaluate_sample(on, stage, w, b, reference)
+        if stage < len(self.sizes) and before is not None:
+            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED)
+            if len(rare.columns):
+                w = settle(whole, whole.rows.take(rare.rows), rare.columns, w, b)
         # Where the last size is all rows, their Hessian is made here.
         return self._evaluate_all(whole, w, b, reference, hessian=stage < len(self.sizes))
 
@@ -265,7 +271,10 @@ class Newton:
     ) -> NewtonState:
         z = np.empty(on.n_rows)
         # Only the last sample's Hessian also proves, for all rows.
-        evaluation, reference = _with_hessian(on, w, b, z, reference, proves=stage == len(self.sizes) - 1)
+        is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
+        evaluation, reference = _with_hessian(
+            on, w, b, z, reference, proves=stage == len(self.sizes) - 1, looks=is_last
+        )
         nu = reference.decrement(on, evaluation)
         return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
 
@@ -304,7 +313,7 @@ class Newton:
         if not 0.0 < sampled < moved < 0.5:
             return False
         left = math.log(max(n / (2.0 * size) / max(self.tol, NOISE), 1.0))
-        return left / -math.log(moved) - left / -math.log(sampled) > size / m * hessian_cost(n)
+        return left / -math.log(moved) - left / -math.log(sampled) > size / m * state.on.rows.hessian_reads
 
     # --- all rows ----------------------------------------------------------------------------------------------------
 
@@ -338,27 +347,27 @@ class Newton:
         with one_blas_thread(whole.n_features):
             proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
-        stalled = before is not None and not self._is_quick(nu, pace, whole.n_features)
+        stalled = before is not None and not self._is_quick(nu, pace, whole.rows.hessian_reads)
         pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, *steps)
         if new.is_noise or (
-            proven is not None and nu * nu <= self.tol and not self._may_prove(proven.r, pace, whole.n_features)
+            proven is not None and nu * nu <= self.tol and not self._may_prove(proven.r, pace, whole.rows.hessian_reads)
         ):
             return replace(new, stalled=True)  # this Hessian won't prove more
         return new
 
-    def _may_prove(self, r: float, pace: float, n: int) -> bool:
+    def _may_prove(self, r: float, pace: float, hessian_reads: float) -> bool:
         """Whether steps at this pace bring r well below 1 sooner than a new Hessian would."""
-        return r < 1.0 or (pace < 1.0 and math.log(2.0 * r) <= -math.log(max(pace, 1e-9)) * hessian_cost(n))
+        return r < 1.0 or (pace < 1.0 and math.log(2.0 * r) <= -math.log(max(pace, 1e-9)) * hessian_reads)
 
-    def _is_quick(self, nu: float, pace: float, n: int) -> bool:
+    def _is_quick(self, nu: float, pace: float, hessian_reads: float) -> bool:
         """Whether the last factor gets to tol sooner than a new Hessian would."""
         if not 0.0 < pace < 1.0:
             return pace == 0.0
         left = math.log(max(nu * nu / max(self.tol, NOISE), 1.0)) / (-2.0 * math.log(pace))
-        return left <= hessian_cost(n) + 2.0
+        return left <= hessian_reads + 2.0
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
@@ -388,6 +397,7 @@ def _with_hessian(
     squares: bool = False,
     moments: bool = False,
     proves: bool = True,
+    looks: bool = True,
 ) -> tuple[Evaluation, Reference]:
     """Evaluate with the Hessian, and factor it; in float32 where that saves much and what it `proves` bears its rounding."""
     q = norm_weights(on, before)
@@ -399,7 +409,7 @@ def _with_hessian(
     for float32 in (True, False) if is_large else (False,):
         evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32, moments=moments)
         with one_blas_thread(on.n_features):
-            reference = Reference.of(on, evaluation, w, b, z, before)
+            reference = Reference.of(on, evaluation, w, b, z, before, looks)
             if not float32 or (
                 _is_in_range(on, evaluation) and (reference.sharp if proves else reference.steps.factored)
             ):

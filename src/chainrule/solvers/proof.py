@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.bounds import Bound, bound, kappa_exact, kappa_upper, leave_out
+from chainrule.certificate.bounds import Bound, bound, kappa_exact, kappa_of_levels, kappa_upper, leave_out
 from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import (
     gradient_rounding,
@@ -34,6 +34,7 @@ KAPPA_FEW, KAPPA_NUMBERS, KAPPA_PER_READ = 300_000, 5_000_000, 60
 SHARP = 4.0  # smallest eigenvalue over eta, from which on a norm is too large by less than a quarter
 LOOSE = 10.0  # ratio of the weights of a norm to D^-2, over the columns, from which on it is worth another
 DELTA_MATTERS = 0.1  # from there on the change of all rows' z is looked at, not bounded by their norms
+ROWS_AT_ONCE = 16384  # that are looked at while they are in the caches
 NULL_RIDGE = 1e-9  # of the diagonal, where columns are collinear: steps leave the directions that don't matter
 
 
@@ -58,17 +59,27 @@ class Reference:
 
     @classmethod
     def of(
-        cls, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, before: Reference | None
+        cls,
+        on: Objective,
+        evaluation: Evaluation,
+        w: Vector,
+        b: float,
+        z: Vector,
+        before: Reference | None,
+        looks: bool = True,
     ) -> Reference:
-        """Factor what was evaluated with `norm_weights(on, before)`; z of the rows."""
+        """Factor what was evaluated with `norm_weights(on, before)`; z of the rows.
+
+        looks : whether the part that the rows account for is needed, for a proof or to see what is collinear.
+        """
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
         depth = on.matrix_depth + weighting_depth(on)
         eta = hessian_eta(on.n_features, depth, FLOAT32_BLOCK if evaluation.float32 else None)
-        proof = Factor.of(own_matrix(on, evaluation.lower), eta)
-        is_same = evaluation.lower is evaluation.hessian
-        steps = proof if is_same else Factor.of(own_matrix(on, evaluation.hessian), eta)
-        if not steps.factored or not (proof.ok or on.is_sample):
+        steps = Factor.of(own_matrix(on, evaluation.hessian), eta)
+        is_same = evaluation.lower is evaluation.hessian or not looks
+        proof = steps if is_same else Factor.of(own_matrix(on, evaluation.lower), eta)
+        if not steps.factored or not (on.is_sample or proof.ok):
             # Collinear columns, or ones that the rows read don't show: steps leave what doesn't matter alone.
             lifted = own_matrix(on, evaluation.hessian).copy()
             diagonal = lifted.diagonal()
@@ -157,14 +168,16 @@ class Reference:
             step = D * (theta - self.theta)
             delta = math.sqrt(self.norm * float(step @ step)) * OUTWARD
             if delta > DELTA_MATTERS and self.z_of_all is not None:
-                change = np.abs(z - self.z_of_all)
-                delta = min(delta, float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas))
+                delta = min(delta, _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
         gradient, zeta = own(on, evaluation.gradient), max(zetas)
         if not self.proof.ok:
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         kappa = kappa_upper(self.proof, self.norm)
         proven = proves(kappa=kappa, all_rows=all_rows)
+        if proven.r >= KAPPA_MATTERS and on.rows.groups:
+            kappa = min(kappa, kappa_of_levels(self.proof, on.rows.groups, on.rows.reach()))
+            proven = proves(kappa=kappa, all_rows=all_rows)
         numbers, whole = self.n_rows(on) * n, on.rows.n_rows * n
         if proven.r >= KAPPA_MATTERS and numbers <= (
             KAPPA_NUMBERS if last else max(KAPPA_FEW, whole // KAPPA_PER_READ)
@@ -235,6 +248,16 @@ class Reference:
         curvature = pointwise(z[places], rows.y[places])[2] * math.exp(min(moved, 700.0))
         weights = curvature / rows.n_rows if rows.s is None else curvature * rows.s[places] / float(rows.s.sum())
         return leave_out(leverages, weights)
+
+
+def _largest_change(z: Vector, before: Vector, s: Vector | None) -> float:
+    """Largest |z - before| of the rows of positive weight, some at a time: in the caches."""
+    parts = [slice(first, first + ROWS_AT_ONCE) for first in range(0, len(z), ROWS_AT_ONCE)]
+    where = (True if s is None else s[part] > 0 for part in parts)
+    of_parts = [
+        np.abs(z[part] - before[part]).max(where=kept, initial=0.0) for part, kept in zip(parts, where, strict=True)
+    ]
+    return float(np.max(of_parts))
 
 
 def depth_of(on: Objective) -> float:

@@ -1,0 +1,148 @@
+"""Rare levels: whose rows a sample takes, where their coefficients settle, and what leverage their rows have at most."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+import chainrule
+from chainrule.certificate.bounds import kappa_of_levels
+from chainrule.certificate.factor import Factor
+from chainrule.designs import design_of
+from chainrule.objective import Objective
+from chainrule.rows.rare import rare_columns
+from chainrule.sampling import sample
+from chainrule.solvers.rare import settle
+
+
+def frame_of(rng, m, levels=(3, 40), numbers=2):
+    """Levels whose shares fall like 1/rank^2, so that the last ones have few rows."""
+    columns = {f"x{j}": rng.standard_normal(m) * 3.0**j for j in range(numbers)}
+    for k, count in enumerate(levels):
+        share = np.arange(1.0, count + 1) ** -2
+        codes = rng.permutation(count)[rng.choice(count, m, p=share / share.sum())]
+        columns[f"c{k}"] = pd.Categorical.from_codes(codes, [f"v{j}" for j in range(count)]).remove_unused_categories()
+    return pd.DataFrame(columns)
+
+
+def rows_of(frame, y, coding="all", s=None):
+    return design_of(frame, None, coding).rows(y.astype(np.uint8), s, 1).rows
+
+
+def expanded(rows):
+    return rows.given(np.arange(rows.n_rows))
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_leverage_is_at_most_what_the_levels_say(coding, intercept, rng):
+    for _ in range(20):
+        m = int(rng.integers(50, 800))
+        frame = frame_of(rng, m, levels=tuple(rng.integers(1, 30, int(rng.integers(1, 4)))))
+        rows = rows_of(frame, rng.integers(0, 2, m), coding)
+        if rows.n_features < 2:
+            continue
+        alpha = 10.0 ** rng.uniform(-6, 0)
+        g = 1.0 / (1.0 + np.exp(-rng.normal(size=m) * 3))
+        X = np.column_stack([expanded(rows), np.ones(m)])[:, : rows.n_features + intercept]
+        B = (X * (g * (1 - g) / m)[:, np.newaxis]).T @ X
+        B[np.diag_indices(rows.n_features)] += alpha
+        factor = Factor.of(B, 1e-13)
+        assert factor.ok
+        exact = np.sqrt(np.einsum("ij,ij->i", X, np.linalg.solve(B, X.T).T).max())
+        proven = kappa_of_levels(factor, rows.groups, rows.reach())
+        assert exact <= proven * (1 + 1e-9)
+        # A triangle of one side a column: no more than their number too large, and the centre's.
+        assert proven <= exact * (len(frame.columns) + 2)
+
+
+def test_levels_that_add_up_to_the_bias_make_no_leverage(rng):
+    """Where all levels have coefficients, directions without rows carry the penalty alone; no row has them."""
+    m = 20_000
+    frame = frame_of(rng, m, levels=(5, 7), numbers=0)
+    rows = rows_of(frame, rng.integers(0, 2, m))
+    X = np.column_stack([expanded(rows), np.ones(m)])
+    B = X.T @ X / (4 * m)
+    B[np.diag_indices(rows.n_features)] += 1e-9
+    factor = Factor.of(B, 1e-13)
+    exact = np.sqrt(np.einsum("ij,ij->i", X, np.linalg.solve(B, X.T).T).max())
+    assert kappa_of_levels(factor, rows.groups, rows.reach()) <= 3 * exact
+    assert 1.0 / np.sqrt(factor.lambda_min) > 300 * exact
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
+    m = 30_000
+    frame, y = frame_of(rng, m, levels=(60, 90)), rng.integers(0, 2, m)
+    s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
+    rows = rows_of(frame, y, coding, s)
+    rare = rows.rare(1 / 16, m / 8)
+    X, kept = expanded(rows), rows.is_kept
+    counts = X[kept].sum(axis=0)
+    assert 5 < len(rare.columns)
+    assert (counts[rare.columns] / 16 < 150).all()  # weights make the counts approximate
+    if coding == "all":
+        assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept))
+    assert not set(np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept)) - set(rare.rows)
+    of_csr = design_of(sp.csr_array(X[:, 2:]), None, "all").rows(y.astype(np.uint8), s, 1).rows
+    found = of_csr.rare(1 / 16, m / 8)
+    assert np.array_equal(found.rows, np.flatnonzero((X[:, 2:][:, found.columns] > 0).any(axis=1) & kept))
+
+
+def test_rare_levels_come_first_and_no_more_rows_than_wanted():
+    counts = np.array([0.0, 5.0, 10.0, 1000.0, 1e6])
+    assert rare_columns(counts, 1 / 16, 1000).tolist() == [False, True, True, False, False]
+    assert rare_columns(counts, 1 / 16, 1015).tolist() == [False, True, True, True, False]
+    assert rare_columns(counts, 1 / 16, 7).tolist() == [False, True, False, False, False]
+
+
+@pytest.mark.parametrize("share_of_ones", [0.5, 0.02])
+def test_a_sample_with_rare_levels_counts_each_row_once(share_of_ones, rng):
+    m = 40_000
+    frame, y = frame_of(rng, m, levels=(50,)), (rng.random(m) < share_of_ones).astype(int)
+    rows = rows_of(frame, y)
+    weights = (float(m - y.sum()), float(y.sum()))
+    strata = sample(rows, m // 16, weights, with_rare=True)
+    assert len(strata) == 2
+    assert strata[0].multiplier == 1.0
+    assert len(strata[0].columns)
+    total = sum(part.multiplier * (part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in strata)
+    assert total == pytest.approx(m, rel=1e-12)
+    kept = strata[1].rows.index[strata[1].rows.is_kept]
+    assert not set(kept) & set(strata[0].rows.index)
+
+
+def test_coefficients_of_rare_levels_settle_where_their_slope_vanishes(rng):
+    m = 20_000
+    frame, y = frame_of(rng, m, levels=(40, 30)), rng.integers(0, 2, m)
+    y[frame["c0"].cat.codes.to_numpy() % 5 == 1] = 0  # levels of one class have far to go
+    rows = rows_of(frame, y)
+    on = Objective(rows, 1 / m)
+    rare = rows.rare(1 / 16, m / 4)
+    w = rng.normal(size=rows.n_features)
+    before = on.evaluate(w, 0.3)
+    settled = settle(on, rows.take(rare.rows), rare.columns, w, 0.3)
+    after = on.evaluate(settled, 0.3)
+    others = np.setdiff1d(np.arange(rows.n_features), rare.columns)
+    assert np.array_equal(settled[others], w[others])
+    assert after.objective < before.objective
+    size = np.abs(before.grad_w[rare.columns]).max()
+    assert np.abs(after.grad_w[rare.columns]).max() < 0.02 * size
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+def test_many_rare_levels_are_fitted_from_samples_to_the_bound(coding, rng):
+    m = 120_000
+    frame = frame_of(rng, m, levels=(12, 150))
+    z = frame["x0"].to_numpy() - 0.5 + rng.normal(size=200)[frame["c1"].cat.codes.to_numpy()]
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-z))).astype(int)
+    found = chainrule.fit(frame, y, alpha=1 / m, coding=coding, method="newton", n_threads=1)
+    again = chainrule.fit(frame, y, alpha=1 / m, coding=coding, method="newton", n_threads=3)
+    assert np.array_equal(found.w, again.w)
+    assert found.reason == "converged"
+    assert found.certificate.gap <= found.tol
+    assert found.reads < 16
+    X = expanded(rows_of(frame, y, coding))
+    exact = chainrule.fit(X, y, alpha=1 / m, tol=1e-18)
+    assert np.abs(found.w - exact.w).max() <= found.certificate.coef.max() + exact.certificate.coef.max()
