@@ -235,7 +235,7 @@ class Newton:
                 if before is None
                 else before.on.sample_ridge * (self.sizes[before.stage] / size)
             )
-            # The last sample's Hessian serves all rows: with all rows of rare levels, and a penalty, it needs no ridge of its own.
+            # The last sample serves all rows. With all rows of rare levels, and a penalty, it needs no ridge of its own.
             is_last = stage == len(self.sizes) - 1
             if is_last and whole.rows.groups and whole.ridge.min(initial=math.inf) > 0.0:
                 ridge = np.zeros(whole.n_features)
