@@ -146,3 +146,47 @@ def test_many_rare_levels_are_fitted_from_samples_to_the_bound(coding, rng):
     X = expanded(rows_of(frame, y, coding))
     exact = chainrule.fit(X, y, alpha=1 / m, tol=1e-18)
     assert np.abs(found.w - exact.w).max() <= found.certificate.coef.max() + exact.certificate.coef.max()
+
+
+def test_rounding_of_the_gradient_counts_column_by_column(rng):
+    """Of any error within e the norm is at most what the bound takes."""
+    from chainrule.certificate.bounds import bound
+
+    for _ in range(50):
+        n = int(rng.integers(2, 9))
+        X = rng.normal(size=(60, n)) * 10.0 ** rng.uniform(-6, 2, n)
+        X[:, -1] = X[:, 0] + 1e-5 * X[:, -1]
+        B = X.T @ X / 60
+        factor = Factor.of(B, 1e-13)
+        if not factor.ok:
+            continue
+        e = np.abs(rng.normal(size=n)) * 1e-12 * 10.0 ** rng.uniform(-6, 2, n)
+        kappa = np.sqrt(factor.leverages(X).max())
+        proven = bound(factor, np.zeros(n), e, kappa=kappa)
+        exact = np.linalg.inv(np.asarray(B, dtype=np.longdouble).astype(float))
+        for signs in rng.choice([-1.0, 1.0], (20, n)):
+            delta = e * signs
+            assert delta @ exact @ delta <= proven.nu**2 * (1 + 1e-6)
+        scaled = e * factor.inverse_D
+        assert proven.nu <= np.sqrt(scaled @ scaled / factor.lambda_min) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+def test_levels_of_one_class_are_named_and_the_ridge_is_certified(coding, rng):
+    """A level of a single row beside columns that repeat each other: rounding hides little of each, and not both at once."""
+    m = 20_000
+    frame = frame_of(rng, m, levels=(6, 9))
+    z = frame["x0"].to_numpy() - 0.5
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-z))).astype(int)
+    codes = rng.integers(0, 3, m)
+    codes[np.flatnonzero(y == 0)[0]] = 3
+    frame["place"] = pd.Categorical.from_codes(codes, ["a", "b", "c", "d"])
+    frame["again"] = frame["x1"]
+    with (
+        pytest.warns(chainrule.SeparationWarning, match="place=d: every row of this level is class 0"),
+        pytest.warns(chainrule.CollinearityWarning, match="again = x1"),
+    ):
+        found = chainrule.fit(frame, y, coding=coding)
+    assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
+    assert found.certificate.gap <= found.tol
+    assert found.reads < 40

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.certificate import digits_of
 from chainrule.errors import CollinearityWarning, InputError, NotConvergedWarning
-from chainrule.no_optimum import without_optimum
+from chainrule.no_optimum import separated_by_levels, without_optimum
 from chainrule.problem import Ending, Problem
 from chainrule.rows import Units
 from chainrule.solvers import NewtonState, Outcome
@@ -44,6 +44,8 @@ def prepare(problem: Problem, started: float) -> Task:
 def solve(task: Task) -> Ending:
     """Run Newton, and find out why where nothing is proven."""
     rows, options = task.problem.rows, task.problem.options
+    if not options.alpha and rows.has_one_sided_level():
+        return _with_infimum(task, separated_by_levels(task))
     outcome, state = task.run(task.alpha)
     proven = state.bound is not None and state.bound.proven
     if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":

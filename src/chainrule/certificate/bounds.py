@@ -26,6 +26,7 @@ Matrix = NDArray[np.float64]
 OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
 TINY = 1e-300  # more than underflow takes off a sum of squares
 MOST_LEFT_OUT = 1000
+ROUNDING_MATTERS = 1e-3  # of r, from which on the gradient's rounding is looked at column by column
 
 
 def h(r: float) -> float:
@@ -119,7 +120,8 @@ def bound(
 
     With norms in B - eta D^2 (`Factor`), which is below the exact B, and lambda the smallest eigenvalue of D^-1 (that) D^-1:
 
-        nu  = (grad' B^-1 grad)^(1/2) + |D^-1 e|/sqrt(lambda) + eps',    c = (1 - tau) exp(-delta - zeta),    r = kappa nu/c
+        nu  = (grad' B^-1 grad)^(1/2) + e' + eps',    c = (1 - tau) exp(-delta - zeta),    r = kappa nu/c
+        e'  = |D^-1 e|/sqrt(lambda), or sum_j e_j sqrt((B^-1)_jj) where that is less
         F(theta) - F* <= c h(r)/kappa^2 = (nu^2/c) h(r)/r^2,      |theta_j - theta*_j| <= -log(1 - r)/kappa sqrt((B^-1)_jj)
 
     if r < 1. With T all rows, H <= C exp(kappa |v|) B for C = exp(delta + zeta), so
@@ -157,9 +159,13 @@ def bound(
         return _nothing(size)
     scaled = e * factor.inverse_D
     growth = math.exp(min(delta + 3.0 * zeta, 700.0)) * math.sqrt(1.0 + 2.0 * factor.eta / factor.lambda_min)
-    eps = math.sqrt(float(scaled @ scaled) / factor.lambda_min) + eps * growth
-    nu = math.sqrt(factor.norm2(gradient)) + eps
     c = math.exp(-delta - zeta) * (1.0 - left_out)
+    of_e = math.sqrt(float(scaled @ scaled) / factor.lambda_min)
+    if kappa * of_e > ROUNDING_MATTERS * c:
+        # Of the worst column and the worst direction at once; column by column it is less where they are not the same.
+        of_e = min(of_e, float(e @ np.sqrt(factor.inverse_diagonal)) * (1.0 + OUTWARD))
+    eps = of_e + eps * growth
+    nu = math.sqrt(factor.norm2(gradient)) + eps
     r = kappa * nu / c if c > 0.0 else math.inf
     lower = 0.0
     if all_rows:

@@ -26,6 +26,7 @@ Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+MOST_NUMBERS = 5_000_000  # of the rows left, that are searched where single columns separate already
 LARGEST = 10**6  # whole numbers up to here are shown as they are
 
 
@@ -103,6 +104,8 @@ def find_separation(
     while active.any():
         level = _by_class(space, active) or _by_columns(space, active, names, findings)
         by_columns |= level is not None and bool(level.v)
+        if level is None and by_columns and int(active.sum()) * len(space.pivots) > MOST_NUMBERS:
+            break
         if level is None:
             outcome, level = search(space, active, None if levels else hint, not levels)
             if outcome != "found" or level is None:

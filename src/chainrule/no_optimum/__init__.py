@@ -16,7 +16,7 @@ from chainrule.problem import Ending
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.task import TOO_FAR, Task, nothing_proven, told
 
-__all__ = ["bound_without", "without_optimum"]
+__all__ = ["bound_without", "separated_by_levels", "without_optimum"]
 
 
 def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
@@ -51,6 +51,15 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     stopped = replace(outcome, reason="max_reads")
     sentence = told(stopped, state, certificate, options.tol, rows.reads)
     return task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
+
+
+def separated_by_levels(task: Task) -> Ending:
+    """Return the optimum under the ridge where a level has rows of one class alone: without a run that leads nowhere."""
+    fit_intercept, data = task.problem.options.fit_intercept, task.problem.rows.as_given()
+    collinear = find_relations(data, fit_intercept=fit_intercept)
+    found = find_separation(data, fit_intercept=fit_intercept, collinearity=collinear)
+    assert found is not None
+    return with_ridge(task, data, found, collinear)
 
 
 def _curvature(task: Task, state: NewtonState) -> Curvature | None:

@@ -217,6 +217,10 @@ class Rows(ABC):
         """Of each category the columns of its levels, and whether there is one more level, without a column."""
         return []
 
+    def has_one_sided_level(self) -> bool:
+        """Whether a level that has a coefficient has rows of one class only: then the classes are separated."""
+        return False
+
     def reach(self) -> Vector:
         """Largest |x_j| of each column over the rows, in the fit's units, (n,)."""
         moments = self.moments(correlations=False)

@@ -215,6 +215,15 @@ class ColumnRows(Rows):
         categories = (column for column in self.table.columns if isinstance(column, core.CategoryColumn))
         return [(slice(c.at, c.at + c.levels - c.skip), bool(c.skip)) for c in categories if c.levels > c.skip]
 
+    def has_one_sided_level(self) -> bool:
+        """Whether a level that has a coefficient has rows of one class only: a read of the categories, without weights."""
+        if not self.groups:
+            return False
+        self.count_read()
+        counts = core.level_counts(self.table, y=self.y, s=self.s, index=self._index, threads=self.threads)
+        categories = [(k, c) for k, c in enumerate(self.table.columns) if isinstance(c, core.CategoryColumn)]
+        return any(bool(((counts[k].rows[c.skip :] > 0).sum(axis=1) == 1).any()) for k, c in categories)
+
     def rare(self, share: float, most: float) -> Rare:
         """Find levels of which a share of the rows would show too few, and all rows that have them, about `most`; a read."""
         counts = np.where(self.numeric, 0.0, self.moments(correlations=False).mean * self.n_rows)
