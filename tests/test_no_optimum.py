@@ -189,3 +189,25 @@ def test_steps_that_collinear_columns_slow_down_are_made_without_them():
         stopped = fit(X, y, sample_weight=s, max_reads=4)
     assert stopped.reason == "max_reads"
     assert stopped.reads < 20
+
+
+@pytest.mark.parametrize("standardize", [True, "center", False])
+def test_a_table_with_nearly_collinear_numbers_may_be_standardized(standardize, monkeypatch):
+    """The model without the columns made up of others was fitted on a sparse copy, which refused to be centred."""
+    import pandas as pd
+
+    from chainrule.rows import columns
+
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(50.0, 1.0, size=200), rng.normal(size=200)
+    y = (b + rng.logistic(size=200) > 0).astype(int)
+    table = pd.DataFrame({"a": a, "b": b, "c": 2 * a - b + 3e-7 * rng.normal(size=200)}).astype({"a": "Float64"})
+    with pytest.warns(CollinearityWarning, match="to within"):
+        result = fit(table, y, standardize=standardize)
+    assert result.certificate.kind == "reduced"
+    best = fit(table[["a", "b"]], y, tol=1e-14)
+    assert result.objective - best.objective <= result.certificate.gap + 1e-15
+    assert result.certificate.gap <= result.tol
+    monkeypatch.setattr(columns, "MOST_DENSE", 0)
+    with pytest.warns(CollinearityWarning, match="to within"):
+        assert fit(table, y, standardize=standardize).certificate.kind == "reduced"

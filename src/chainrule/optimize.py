@@ -11,7 +11,7 @@ from chainrule.certificate import digits_of
 from chainrule.errors import InputError, NotConvergedWarning
 from chainrule.no_optimum import without_optimum
 from chainrule.problem import Ending, Problem
-from chainrule.rows import Units
+from chainrule.rows import CsrRows, Units
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.task import Task, certified, noise_of_state, told
 
@@ -91,6 +91,8 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
     problem, rows, pivots = task.problem, task.problem.rows, ending.pivots
     assert pivots is not None
     part = rows.of_columns(pivots)
+    if problem.columns.any() and isinstance(part, CsrRows):
+        return replace(ending, is_inexact=False)  # too many to be centred
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(len(pivots)), 0.0)
     found = optimize(Problem(part, options, problem.columns[pivots], start, problem.scaled), task.started)
