@@ -265,3 +265,19 @@ def test_what_small_weights_hide_is_looked_at_in_the_rows(rng):
     h = np.ones(len(X))
     h[:40] = 1e-18
     assert find_relations(dense(X), curvature=curvature(X, h)).n_relations == 0
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_levels_that_add_up_to_the_intercept_are_not_mixed_with_those_of_another_category(rng, order):
+    carrier = rng.integers(0, 5, 400)
+    origin = np.array([0, 1, 1, 2, 2])[carrier]
+    parts = [np.eye(5)[carrier], np.eye(3)[origin]][::order]
+    names = [[f"carrier={c}" for c in "abcde"], [f"origin={c}" for c in "JKL"]][::order]
+    found = sentences(np.hstack(parts), [*names[0], *names[1]])
+    first = ["carrier", "origin"][::order][0]
+    assert found[0] == f"the levels of {first} add up to the intercept: {' + '.join(names[0])} = 1"
+    assert sorted(found[1:]) == (
+        ["carrier=b + carrier=c = origin=K", "carrier=d + carrier=e = origin=L", "origin=J = carrier=a"]
+        if order == 1
+        else ["carrier=a = origin=J", "carrier=c = origin=K - carrier=b", "carrier=e = origin=L - carrier=d"]
+    )

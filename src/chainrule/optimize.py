@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.errors import CollinearityWarning, InputError, NotConvergedWarning
+from chainrule.errors import InputError, NotConvergedWarning
 from chainrule.no_optimum import separated_by_levels, without_optimum
 from chainrule.problem import Ending, Problem
-from chainrule.rows import Units
+from chainrule.rows import CsrRows, Units
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.task import Task, certified, noise_of_state, told
 
@@ -86,10 +86,15 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 
 
 def _of_pivots(task: Task, ending: Ending) -> Ending:
-    """Fit the model of the pivot columns alone, a copy of them, where the others are combinations of them up to rounding."""
+    """Fit the model of the pivot columns alone, a copy of them, where the others are combinations of them.
+
+    That may be of fewer columns still; all relations are then named.
+    """
     problem, rows, pivots = task.problem, task.problem.rows, ending.pivots
     assert pivots is not None
     part = rows.of_columns(pivots)
+    if problem.columns.any() and isinstance(part, CsrRows):
+        return replace(ending, is_inexact=False)  # too many to be centred
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(len(pivots)), 0.0)
     found = optimize(Problem(part, options, problem.columns[pivots], start, problem.scaled), task.started)
@@ -97,6 +102,7 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
     w_fit = np.zeros(rows.n_features)
     w_fit[pivots] = found.w_fit
     n, proven = rows.n_features, found.certificate
+    more = {"bound": "", "reduced": f"; {proven.reason}"}.get(proven.kind)
     nothing = np.full(n, np.inf)
     certificate = replace(
         proven,
@@ -105,14 +111,14 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
         intercept=math.inf,
         digits=digits_of(w_fit, nothing),
         reads=rows.reads,
-        reason=ending.certificate.reason if proven.kind == "bound" else proven.reason,
+        reason=proven.reason if more is None else ending.certificate.reason + more,
         # All columns may do better than these.
         infimum_at_least=0.0,
         infimum_gap=proven.objective + noise_of_state(_state_of(found)),
     )
     outcome = replace(ending.outcome, state=found.outcome.state, reason=found.outcome.reason)
     sentence = told(outcome, _state_of(found), certificate, options.tol, rows.reads)
-    said = (*ending.said[:1], *(finding for finding in found.said if finding[0] is not CollinearityWarning))
+    said = (*ending.said[:1], *found.said)
     return replace(
         ending,
         outcome=outcome,

@@ -63,8 +63,8 @@ class Ending:
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
     pivots : columns of the model that a certificate of kind "reduced" is for, else None.
-    on_plane : rows on the plane that separates the others. is_inexact : relations of the columns hold up to rounding alone, so
-    that the model of the pivots is still to be fitted. copies : of columns of X that the method made.
+    on_plane : rows on the plane that separates the others. is_inexact : relations of the columns hold up to rounding alone, or
+    kept the run from a bound: the model of the pivots is still to be fitted. copies : of columns of X that the method made.
     """
 
     outcome: Outcome

@@ -5,6 +5,7 @@ Found in the correlation matrix, or in a Hessian, whose rounding sets the tolera
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.linalg import solve_triangular
 
 from chainrule.blas import one_blas_thread
 from chainrule.diagnosis.exact import U
-from chainrule.diagnosis.relations import Relation, Relations, active_blocks
+from chainrule.diagnosis.relations import Relation, Relations, active_blocks, factor_of
 from chainrule.kernels import BLOCK_ROWS
 from chainrule.rows import Moments, Rows
 
@@ -146,7 +147,8 @@ def _find(
         pivots, vectors = _echelon(matrix, size > 0, tolerance)
     for v in vectors.values():
         v *= np.divide(size, of_matrix, out=np.ones(n), where=of_matrix > 0)
-    _make_sparse(vectors, np.divide(moments.mean, size, out=np.zeros(n), where=size > 0))
+    whole = {j for j, v in vectors.items() if _is_of_levels(v, size, rows.feature_names)}
+    _make_sparse(vectors, np.divide(moments.mean, size, out=np.zeros(n), where=size > 0), whole)
     sizes = {j: np.count_nonzero(v) for j, v in vectors.items()}
     listed = sorted(sorted((j for j in vectors if sizes[j] <= MAX_WORDS), key=lambda j: (sizes[j], j))[:MAX_LISTED])
     relations = {j: _constant(rows, moments, j) for j in listed if size[j] == 0}
@@ -238,10 +240,20 @@ def _echelon(matrix: Matrix, alive: NDArray[np.bool_], tolerance: float) -> tupl
     return np.array(kept, dtype=np.int64), vectors
 
 
-def _make_sparse(vectors: dict[int, Vector], mean: Vector) -> None:
+def _is_of_levels(v: Vector, size: Vector, names: Sequence[str]) -> bool:
+    """Whether a relation, in units of the columns' sizes, is the plain sum of levels of one category."""
+    support = np.flatnonzero(v)
+    if len(support) < 2 or factor_of(tuple(names[j] for j in support)) is None:
+        return False
+    c = v[support] / size[support]
+    return bool((np.abs(c - c[0]) <= 1e-6 * abs(c[0])).all())
+
+
+def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> None:
     """Replace a relation by itself less a multiple of another as long as fewer columns take part. In place.
 
-    A constant counts as half a column; `mean` of the columns in the units of the vectors.
+    A constant counts as half a column; `mean` of the columns in the units of the vectors. whole: relations that stay, since
+    they read best as they are.
     """
 
     def cost(v: Vector) -> float:
@@ -253,6 +265,8 @@ def _make_sparse(vectors: dict[int, Vector], mean: Vector) -> None:
     for _ in range(3):
         changed = False
         for i in reversed(vectors):
+            if i in whole:
+                continue
             v = vectors[i]
             best, best_cost = v, cost(v)
             for j, other in vectors.items():

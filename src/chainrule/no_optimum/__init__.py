@@ -10,7 +10,14 @@ import numpy as np
 from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations
 from chainrule.diagnosis.separation import find_separation
 from chainrule.errors import NotConvergedWarning
-from chainrule.no_optimum.collinear import bound_without, nearly_reduced, proven_after_all, reduced, to_least_penalty
+from chainrule.no_optimum.collinear import (
+    bound_without,
+    by_pivots,
+    nearly_reduced,
+    proven_after_all,
+    reduced,
+    to_least_penalty,
+)
 from chainrule.no_optimum.separated import with_ridge
 from chainrule.problem import Ending
 from chainrule.solvers import NewtonState, Outcome
@@ -25,7 +32,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     Collinear columns without a penalty: the solution of least norm in the standardised columns, certified for the model
     without the columns that the others make up. Separated classes: the optimum under a ridge of 1e-8 on the standardised
     columns, certified for that objective. With a penalty, where it is least along the columns' relations. Else what the run
-    came to, with no bound.
+    came to, with no bound; where collinear columns slowed it down, the model without them is still to be fitted.
     """
     rows, options = task.problem.rows, task.problem.options
     data = rows.as_given()
@@ -50,7 +57,10 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     certificate = nothing_proven(rows.n_features, objective, rows.reads, time.perf_counter() - task.started, reason)
     stopped = replace(outcome, reason="max_reads")
     sentence = told(stopped, state, certificate, options.tol, rows.reads)
-    return task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
+    ending = task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
+    if options.alpha or options.max_reads is not None or not len(collinear.pivots):
+        return ending
+    return by_pivots(ending, collinear) if collinear.n_relations else ending
 
 
 def separated_by_levels(task: Task) -> Ending:

@@ -212,6 +212,13 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
     )
 
 
+def by_pivots(ending: Ending, collinear: Collinearity) -> Ending:
+    """Leave it to the model of the pivots, fitted by itself, where the run with all columns ended too far from any bound."""
+    said = ((CollinearityWarning, collinear_columns(collinear, is_short=False)),)
+    certificate = replace(ending.certificate, reason=collinear.sentence)
+    return replace(ending, certificate=certificate, said=said, pivots=np.sort(collinear.pivots), is_inexact=True)
+
+
 def _point(
     task: Task, state: NewtonState, moments: Moments, collinear: Collinearity
 ) -> tuple[Found, bool, bool] | None:

@@ -16,12 +16,14 @@ from chainrule.kernels import columns as core
 from chainrule.rows.base import Rows
 from chainrule.rows.csr import CsrRows
 from chainrule.rows.decode import expanded, part_values, taken
+from chainrule.rows.dense import DenseRows
 from chainrule.rows.rare import Rare, matrix_reads, rare_columns
 from chainrule.rows.spread import spread_rows
 from chainrule.rows.units import Matrix, Moments, Units, Vector, units_of
 
 Index = NDArray[np.int64]
 GUESS_ROWS = 256
+MOST_DENSE = 20_000_000  # numbers of a copy of some columns
 
 
 class ColumnRows(Rows):
@@ -260,8 +262,11 @@ class ColumnRows(Rows):
         places = np.arange(self.table.m)[rows] if isinstance(rows, slice) else rows
         return expanded(self.table, places, columns)
 
-    def of_columns(self, columns: Index) -> CsrRows:
-        """Copy these columns of all rows, as sparse rows of their own."""
+    def of_columns(self, columns: Index) -> DenseRows | CsrRows:
+        """Copy these columns of all rows, as rows of their own: dense ones where they are few, else sparse ones."""
+        if len(columns) * self.table.m <= MOST_DENSE:
+            names = [self.feature_names[j] for j in columns]
+            return DenseRows(self.block(slice(None), columns), self.y, self.s, names, self.threads)
         from scipy.sparse import csr_array, vstack
 
         step = max(1024, 4_000_000 // max(len(columns), 1))

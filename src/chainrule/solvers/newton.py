@@ -36,6 +36,7 @@ SLOW, NEARLY_THERE = (
     0.5,
     1e3,
 )  # pace, and squared decrement over tol, from where on steps on collinear columns lead nowhere
+NEAR_TOL = 1e-8  # at most: to a looser tol a run may have most of its way before it
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 
@@ -129,7 +130,8 @@ class NewtonState(State):
         # With a penalty there is one in any case; rounding may hide it.
         if not self.reference.proof.ok:
             # What is left along columns that nearly repeat each other falls slowly, or not at all.
-            slow = self.pace > SLOW and self.nu**2 <= NEARLY_THERE * tol and not np.any(self.on.alpha)
+            near = NEARLY_THERE * min(tol, NEAR_TOL)
+            slow = self.pace > SLOW and self.nu**2 <= near and not np.any(self.on.alpha)
             return self.nu**2 <= 0.5 * tol or slow or (self.nu**2 <= NOISE and bool(np.any(self.on.alpha)))
         if np.any(self.on.alpha):
             return False
