@@ -243,7 +243,7 @@ def _echelon(matrix: Matrix, alive: NDArray[np.bool_], tolerance: float) -> tupl
 def _is_of_levels(v: Vector, size: Vector, names: Sequence[str]) -> bool:
     """Whether a relation, in units of the columns' sizes, is the plain sum of levels of one category."""
     support = np.flatnonzero(v)
-    if len(support) < 2 or factor_of(tuple(names[j] for j in support)) is None:
+    if len(support) < 2 or factor_of(tuple(names[int(j)] for j in support)) is None:
         return False
     c = v[support] / size[support]
     return bool((np.abs(c - c[0]) <= 1e-6 * abs(c[0])).all())
