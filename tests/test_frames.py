@@ -11,6 +11,8 @@ import pytest
 from sklearn.base import clone
 
 from chainrule import InputError, LogisticRegression, certify, fit
+from chainrule.errors import CollinearityWarning
+from chainrule.frames import fields_of, learn
 
 M = 120
 
@@ -69,6 +71,38 @@ def test_missing_numbers_are_their_mean_and_marked(kind):
     expected = x.astype("boolean").astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     assert found.feature_names == ("c=b", "c=c", "x", "x missing")
     same(found, fitted(frame(x=expected)))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "of", [pd.DataFrame, lambda columns: pa.table({k: pa.array(v, from_pandas=True) for k, v in columns.items()})]
+)
+def test_constant_numbers_of_which_some_are_missing_stay_constant(of, weighted, rng):
+    """Their mean may round to another number."""
+    values = [0.1, -0.3, 1 / 3, 1e300 / 3, -1e-300 / 3, 5e-324, 0.0, *rng.normal(size=20)]
+    columns = {f"x{k}": np.where(rng.random(M) < 0.3, np.nan, value) for k, value in enumerate(values)}
+    s = rng.random(M) + 0.1 if weighted else None
+    with pytest.warns(CollinearityWarning) as said:
+        found = fitted(of({**columns, "c": letters()}), sample_weight=s)
+    text = str(said[0].message)
+    for k, value in enumerate(values):
+        assert f"x{k} is constant ({value:.6g})" in text
+        assert found.w[found.feature_names.index(f"x{k}")] == 0.0
+
+
+def test_numbers_that_differ_in_the_last_bits_are_filled_in_by_their_mean():
+    x = np.where(np.arange(M) % 2 == 1, 1.0 + 2.0**-48, 1.0)
+    x[::7] = np.nan
+    (encoding,) = learn(fields_of(pd.DataFrame({"x": x})), None, "reference", 1)
+    assert 1.0 < encoding.fill < 1.0 + 2.0**-48
+
+
+def test_a_constant_that_rows_of_weight_0_lack_is_one():
+    x = np.where(np.arange(M) % 5 == 0, np.nan, 0.1)
+    x[7] = 0.1 + 2.0**-50
+    s = np.where(np.arange(M) == 7, 0.0, 1.0)
+    with pytest.warns(CollinearityWarning, match=r"x is constant \(0\.1\)"):
+        fitted(frame(x=x), sample_weight=s)
 
 
 def test_python_numbers_are_numbers():

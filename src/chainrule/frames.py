@@ -33,6 +33,7 @@ Parts = tuple[Part, ...]
 
 CODINGS = ("reference", "all")
 MISSING_LEVEL = "(missing)"
+NEARLY_CONSTANT = 1e-6  # of a mean from the largest number: from there on all numbers may be the same
 UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls it in Arrow; no column of the frame
 
 
@@ -267,17 +268,28 @@ def learn(fields: Sequence[Field], s: Vector | None, coding: str, threads: int) 
 
 
 def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int, float]:
-    """Mean of each field of numbers that misses some, by its place; a read of the fields that could."""
+    """Mean of each field of numbers that misses some, by its place; a read of the fields that could, or two.
+
+    The rounded mean of equal numbers may be another one: they are filled in by the number itself, and stay constant.
+    """
     could = [k for k, column in enumerate(_raw(fields)) if isinstance(column, NumberColumn) and column.may_miss]
     if not could:
         return {}
     some = [fields[k] for k in could]
     sums = moments(Table(_raw(some), _rows_of(some), len(some)), s=s, threads=threads)
-    fills = {}
-    for k, field, total, lost in zip(could, some, sums.sums, sums.missing, strict=True):
+    fills, equal = {}, {}
+    for k, field, total, lost, low, high in zip(could, some, sums.sums, sums.missing, sums.low, sums.high, strict=True):
         there = _rows_of(some) - int(lost)
-        if lost:
-            fills[k] = float(total) / there if s is None and there and np.isfinite(total) else _mean(field, s)
+        if not lost:
+            continue
+        fills[k] = float(total) / there if s is None and there and np.isfinite(total) else _mean(field, s)
+        farthest = float(low if high == 0.0 else high)  # missing ones were read as 0
+        if farthest and low * high == 0.0 and abs(fills[k] / farthest - 1.0) < NEARLY_CONSTANT:
+            equal[k] = farthest
+    if equal:
+        columns = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(equal.items())]
+        sums = moments(Table(columns, _rows_of(some), len(columns)), s=s, threads=threads)
+        fills |= {k: equal[k] for k, low, high in zip(equal, sums.low, sums.high, strict=True) if low == high}
     return fills
 
 
