@@ -3,7 +3,9 @@
 import warnings
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import scipy.sparse as sp
 
 from chainrule import InputError, certify, fit
 from chainrule.errors import CollinearityWarning, SeparationWarning
@@ -43,6 +45,43 @@ def test_constant_column_and_dummy_trap_are_named(table, rng):
     levels = np.eye(3)[rng.integers(0, 3, 300)]
     with pytest.warns(CollinearityWarning, match="the levels of s add up to the intercept"):
         fit(levels, y, method="newton", feature_names=["s=a", "s=b", "s=c"])
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sp.csr_array, "numbers", "levels"])
+@pytest.mark.parametrize("n", [1, 5, 60])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+def test_constant_columns_alone_leave_the_intercept(storage, n, alpha, rng):
+    """However many they are: the model has the log-odds of the classes, and says why it has no more."""
+    y = (rng.random(150) < 0.3).astype(int)
+    X = np.tile(np.arange(n) + 2.0, (150, 1))
+    if storage == "numbers":
+        table = pa.table({f"x{j + 1}": X[:, j] for j in range(n)})
+    elif storage == "levels":
+        table = pa.table({f"x{j + 1}": ["a"] * 150 for j in range(n)})
+    else:
+        table = storage(X)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = fit(table, y, alpha=alpha, coding="all", tol=1e-18)
+    assert found.reason == "converged"
+    assert found.certificate.kind == ("bound" if alpha else "reduced")
+    assert found.certificate.gap <= found.tol
+    assert np.abs(found.w).max() < 1e-10
+    assert found.b == pytest.approx(np.log(y.mean() / (1 - y.mean())), abs=1e-6)
+    if not alpha:
+        assert [each.category for each in said] == [CollinearityWarning]
+        assert "is constant" in found.certificate.reason
+        more = f"and {n - 40} more relations" if n > 40 else f"is constant ({1 if storage == 'levels' else n + 1})"
+        assert found.certificate.reason.endswith(more)
+
+
+@pytest.mark.parametrize("n", [3, 60])
+def test_columns_of_zeros_without_an_intercept_leave_nothing(n, rng):
+    y = rng.integers(0, 2, 90)
+    with pytest.warns(CollinearityWarning, match=r"is constant \(0\)"):
+        found = fit(np.zeros((90, n)), y, fit_intercept=False)
+    assert (found.reason, found.certificate.kind) == ("converged", "reduced")
+    assert found.objective == pytest.approx(np.log(2.0))
 
 
 def test_penalty_makes_collinear_columns_harmless(table):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.errors import InputError, NotConvergedWarning
+from chainrule.errors import CollinearityWarning, InputError, NotConvergedWarning
 from chainrule.no_optimum import separated_by_levels, without_optimum
 from chainrule.problem import Ending, Problem
 from chainrule.rows import CsrRows, Units
@@ -88,10 +88,13 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 def _of_pivots(task: Task, ending: Ending) -> Ending:
     """Fit the model of the pivot columns alone, a copy of them, where the others are combinations of them.
 
-    That may be of fewer columns still; all relations are then named.
+    That may be of fewer columns still; all relations are then named. Where no column is a pivot, since all are constant, one of
+    them stands for the intercept alone.
     """
     problem, rows, pivots = task.problem, task.problem.rows, ending.pivots
     assert pivots is not None
+    none_varies = not len(pivots)
+    pivots = np.zeros(1, dtype=np.int64) if none_varies else pivots
     part = rows.of_columns(pivots)
     if problem.columns.any() and isinstance(part, CsrRows):
         return replace(ending, is_inexact=False)  # too many to be centred
@@ -102,7 +105,7 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
     w_fit = np.zeros(rows.n_features)
     w_fit[pivots] = found.w_fit
     n, proven = rows.n_features, found.certificate
-    more = {"bound": "", "reduced": f"; {proven.reason}"}.get(proven.kind)
+    more = {"bound": "", "reduced": "" if none_varies else f"; {proven.reason}"}.get(proven.kind)
     nothing = np.full(n, np.inf)
     certificate = replace(
         proven,
@@ -118,7 +121,7 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
     )
     outcome = replace(ending.outcome, state=found.outcome.state, reason=found.outcome.reason)
     sentence = told(outcome, _state_of(found), certificate, options.tol, rows.reads)
-    said = (*ending.said[:1], *found.said)
+    said = (*ending.said[:1], *(each for each in found.said if not (none_varies and each[0] is CollinearityWarning)))
     return replace(
         ending,
         outcome=outcome,
