@@ -81,13 +81,74 @@ def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     X, kept = expanded(rows), rows.is_kept
     counts = X[kept].sum(axis=0)
     assert 5 < len(rare.columns)
-    assert (counts[rare.columns] / 16 < 150).all()  # weights make the counts approximate
+    assert (counts[rare.columns] / 16 < 100).all()
+    others = np.setdiff1d(np.flatnonzero(rows.numeric == 0), rare.columns)
+    assert counts[rare.columns].max() <= counts[others].min()
     if coding == "all":
         assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept))
     assert not set(np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept)) - set(rare.rows)
     of_csr = design_of(sp.csr_array(X[:, 2:]), None, "all").rows(y.astype(np.uint8), s, 1).rows
     found = of_csr.rare(1 / 16, m / 8)
     assert np.array_equal(found.rows, np.flatnonzero((X[:, 2:][:, found.columns] > 0).any(axis=1) & kept))
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+def test_rows_are_counted_whatever_they_weigh(coding, rng):
+    """Sums of weights of very different sizes say nothing of how many rows there are."""
+    m = 30_000
+    frame, y = frame_of(rng, m, levels=(60,)), rng.integers(0, 2, m)
+    size = 10.0 ** rng.uniform(-200, 90, 60)[frame["c0"].cat.codes.to_numpy()]
+    plain = rows_of(frame, y, coding)
+    weighted = rows_of(frame, y, coding, size)
+    expected, found = plain.rare(1 / 16, m / 8), weighted.rare(1 / 16, m / 8)
+    assert len(expected.columns) > 5
+    assert np.array_equal(found.columns, expected.columns)
+    assert np.array_equal(found.rows, expected.rows)
+    X = sp.csr_array(expanded(plain)[:, 2:])
+    expected, found = (design_of(X, None).rows(y.astype(np.uint8), s, 1).rows.rare(1 / 16, m / 8) for s in (None, size))
+    assert np.array_equal(found.columns, expected.columns)
+    assert np.array_equal(found.rows, expected.rows)
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_rare_columns_of_any_sign_are_found_and_zeros_are_none(index, rng):
+    """A row may have two rare columns whose numbers add up to 0, and zeros that are stored."""
+    m, n = 5_000, 30
+    X = np.where(rng.random((m, n)) < 0.004, rng.choice([-1.0, 1.0, 5e-324], (m, n)), 0.0)
+    X[rng.choice(m, 10), :2] = [1.0, -1.0]
+    X[:, -1] = 1.0
+    stored = sp.csr_array(X)
+    full = sp.csr_array((X.ravel(), np.tile(np.arange(n), m), np.arange(0, m * n + 1, n)), shape=(m, n))
+    s = rng.choice([0.0, 1.0], m, p=[0.3, 0.7])
+    for matrix in (stored, full):
+        matrix.indices, matrix.indptr = matrix.indices.astype(index), matrix.indptr.astype(index)
+        for weights in (None, s):
+            rows = design_of(matrix, None, "all").rows(rng.integers(0, 2, m).astype(np.uint8), weights, 1).rows
+            kept = rows.is_kept
+            counts = np.count_nonzero(X[kept], axis=0)
+            rare = rows.rare(1 / 16, m / 8)
+            assert rare.columns.tolist() == list(range(n - 1))
+            assert counts.min() > 0
+            assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] != 0).any(axis=1) & kept))
+            places = np.sort(rng.choice(m, m // 2, replace=False))
+            part = rows.take(places)
+            found = part.rare(1 / 16, m / 8)
+            has_one = (X[places][:, found.columns] != 0).any(axis=1) & part.is_kept
+            assert np.array_equal(found.rows, np.flatnonzero(has_one))
+
+
+def test_rows_that_are_left_count_for_what_they_weigh(rng):
+    """Beside rows of rare levels that weigh 1e16 times as much."""
+    m = 40_000
+    frame, y = frame_of(rng, m, levels=(50,)), rng.integers(0, 2, m)
+    plain = rows_of(frame, y)
+    rare = plain.rare(1 / 16, m / 16)
+    s = np.ones(m)
+    s[rare.rows] = 1e16 / 3
+    rows = rows_of(frame, y, s=s)
+    strata = sample(rows, m // 16, (rows.s[y == 0].sum(), rows.s[y == 1].sum()), with_rare=True)
+    weight = strata[1].multiplier * strata[1].rows.s.sum() * rows.weight_unit
+    assert weight == pytest.approx(m - len(rare.rows), rel=1e-12)
 
 
 def test_rare_levels_come_first_and_no_more_rows_than_wanted():

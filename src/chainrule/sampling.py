@@ -62,7 +62,9 @@ def sample(rows: Rows, size: int, class_weights: tuple[float, float], with_rare:
     common = rows.take(index, ~is_whole[index])
     if not weight_of(common) > 0.0:
         return sample(rows, size, class_weights)
-    left = sum(class_weights) - weight_of(whole) if len(of_levels.rows) else class_weights[1 - rare]
+    left = class_weights[1 - rare]
+    if len(of_levels.rows):  # added up, not what the sum of all leaves: weights may be of very different sizes
+        left = float(np.count_nonzero(~is_whole) if rows.s is None else rows.s.sum(where=~is_whole))
     return Stratum(whole, 1.0, of_levels.columns), Stratum(common, left / weight_of(common))
 
 

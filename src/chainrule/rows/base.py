@@ -199,7 +199,7 @@ class Rows(ABC):
         part.s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         part.n_rows, part.reads, part._moments = len(index), 0.0, None
         part._index, part._whole = index if self._index is None else self._index[index], self
-        for known in ("visited", "digest"):
+        for known in ("visited", "digest", "row_counts"):
             part.__dict__.pop(known, None)
         return part
 

@@ -222,15 +222,30 @@ class ColumnRows(Rows):
         if not self.groups:
             return False
         self.count_read()
-        counts = core.level_counts(self.table, y=self.y, s=self.s, index=self._index, threads=self.threads)
+        counts = core.level_counts(self.table, y=self.y, s=self._kept, index=self._index, threads=self.threads)
         categories = [(k, c) for k, c in enumerate(self.table.columns) if isinstance(c, core.CategoryColumn)]
         return any(bool(((counts[k].rows[c.skip :] > 0).sum(axis=1) == 1).any()) for k, c in categories)
 
+    @property
+    def _kept(self) -> Vector | None:
+        """Weights of 1 and 0, so that sums count rows."""
+        return None if self.s is None else self.is_kept.astype(np.float64)
+
+    @cached_property
+    def row_counts(self) -> Vector:
+        """Rows of positive weight of each level and of each mark of missing numbers, (n,), 0 for numbers: whole; a read."""
+        if self.s is None:
+            counts = np.rint(self.moments(correlations=False).mean * self.n_rows)
+        else:
+            self.count_read()
+            counts = core.moments(self.table, s=self._kept, index=self._index, threads=self.threads).sums
+        return np.where(self.numeric, 0.0, counts)
+
     def rare(self, share: float, most: float) -> Rare:
         """Find levels of which a share of the rows would show too few, and all rows that have them, about `most`; a read."""
-        counts = np.where(self.numeric, 0.0, self.moments(correlations=False).mean * self.n_rows)
+        counts = self.row_counts
         firsts = [levels for levels, has_first in self.groups if has_first]
-        of_firsts = np.array([self.n_rows - counts[levels].sum() for levels in firsts])
+        of_firsts = np.array([np.count_nonzero(self.is_kept) - counts[levels].sum() for levels in firsts])
         rare = rare_columns(np.append(counts, of_firsts), share, most)
         if not rare.any():
             return Rare.none()

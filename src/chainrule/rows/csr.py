@@ -193,12 +193,26 @@ class CsrRows(Rows):
 
     def rare(self, share: float, most: float) -> Rare:
         """Find columns of which a share of the rows would show too few, and all rows that have them, about `most`; a read."""
-        counts = np.bincount(self.csr.indices, minlength=self.n_features)
-        rare = rare_columns(counts.astype(np.float64), share, most)
+        rare = rare_columns(self.row_counts, share, most)
         if not rare.any():
             return Rare.none()
-        places = np.flatnonzero((self.as_given().scores(rare.astype(np.float64), 0.0) != 0.0) & self.is_kept)
-        return Rare(places, np.flatnonzero(rare))
+        self.count_read()
+        elements = np.flatnonzero(rare[self.csr.indices])
+        elements = elements[self.csr.data[elements] != 0]
+        has_one = np.zeros(self.csr.m, dtype=np.bool_)
+        has_one[np.searchsorted(self.csr.indptr, elements, side="right") - 1] = True
+        return Rare(np.flatnonzero(has_one[self.index] & self.is_kept), np.flatnonzero(rare))
+
+    @cached_property
+    def row_counts(self) -> Vector:
+        """Rows of positive weight in which a column is not 0, (n,): whole."""
+        indices, some = self.csr.indices, None if self.csr.data.all() else self.csr.data != 0
+        if self.s is not None or self._index is not None:
+            kept = np.zeros(self.csr.m, dtype=np.bool_)
+            kept[self.index[self.is_kept]] = True
+            of_kept = np.repeat(kept, np.diff(self.csr.indptr))
+            some = of_kept if some is None else of_kept & some
+        return np.bincount(indices if some is None else indices[some], minlength=self.n_features).astype(np.float64)
 
     @property
     def hessian_reads(self) -> float:
