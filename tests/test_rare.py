@@ -12,6 +12,7 @@ from chainrule.designs import design_of
 from chainrule.objective import Objective
 from chainrule.rows.rare import rare_columns
 from chainrule.sampling import sample
+from chainrule.solvers.newton import Newton, _bend
 from chainrule.solvers.rare import settle
 
 
@@ -146,7 +147,7 @@ def test_rows_that_are_left_count_for_what_they_weigh(rng):
     s = np.ones(m)
     s[rare.rows] = 1e16 / 3
     rows = rows_of(frame, y, s=s)
-    strata = sample(rows, m // 16, (rows.s[y == 0].sum(), rows.s[y == 1].sum()), with_rare=True)
+    strata = sample(rows, m // 16, (rows.s[y == 0].sum(), rows.s[y == 1].sum()), rows.rare((m // 16) / m, m // 16))
     weight = strata[1].multiplier * strata[1].rows.s.sum() * rows.weight_unit
     assert weight == pytest.approx(m - len(rare.rows), rel=1e-12)
 
@@ -156,6 +157,30 @@ def test_rare_levels_come_first_and_no_more_rows_than_wanted():
     assert rare_columns(counts, 1 / 16, 1000).tolist() == [False, True, True, False, False]
     assert rare_columns(counts, 1 / 16, 1015).tolist() == [False, True, True, True, False]
     assert rare_columns(counts, 1 / 16, 7).tolist() == [False, True, False, False, False]
+    # Rows of little curvature show little.
+    bend = np.array([1.0, 1.0, 1.0, 1.0, 1e-3])
+    assert rare_columns(counts, 1 / 16, 1e7, bend).tolist() == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_curvature_of_a_samples_columns_is_that_of_their_rows(weighted, rng):
+    m = 30_000
+    frame, y = frame_of(rng, m, levels=(6, 40)), rng.integers(0, 2, m)
+    s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
+    rows = rows_of(frame, y, s=s)
+    ones = float(y.sum() if s is None else s @ y)
+    whole = Objective(rows, 1e-3)
+    on = whole.sample(2000, (float(m if s is None else s.sum()) - ones, ones), np.full(rows.n_features, 0.1))
+    w, b = rng.normal(size=rows.n_features) * 0.7, -0.4
+    start = Newton(w, b, (2000, 20_000), (1.0, 1.0), 1e-7)
+    state = start._evaluate_sample(on, 0, w, b, None)
+    part = on.strata[0].rows
+    X, weight = expanded(rows)[part.index], np.ones(part.n_rows) if part.s is None else part.s
+    g = 1 / (1 + np.exp(-(X @ w + b)))
+    mass = weight @ X**2
+    expected = np.divide((weight * 4 * g * (1 - g)) @ X**2, mass, out=np.ones(len(mass)), where=mass > 0)
+    assert np.allclose(_bend(state), expected, rtol=1e-9)
+    assert (mass == 0).any()
 
 
 @pytest.mark.parametrize("share_of_ones", [0.5, 0.02])
@@ -164,7 +189,7 @@ def test_a_sample_with_rare_levels_counts_each_row_once(share_of_ones, rng):
     frame, y = frame_of(rng, m, levels=(50,)), (rng.random(m) < share_of_ones).astype(int)
     rows = rows_of(frame, y)
     weights = (float(m - y.sum()), float(y.sum()))
-    strata = sample(rows, m // 16, weights, with_rare=True)
+    strata = sample(rows, m // 16, weights, rows.rare((m // 16) / m, m // 16))
     assert len(strata) == 2
     assert strata[0].multiplier == 1.0
     assert len(strata[0].columns)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.kernels import Along, Batches, Feasible, Path, Secant, What, along, feasible, pointwise
 from chainrule.penalties import PENALTIES
-from chainrule.rows import DenseRows, Rows, spread_rows
+from chainrule.rows import DenseRows, Rare, Rows, spread_rows
 from chainrule.sampling import Stratum, sample
 
 PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
@@ -142,10 +142,10 @@ class Objective:
         return self.rows.reads
 
     def sample(
-        self, size: int, class_weights: tuple[float, float], ridge: float | Vector, with_rare: bool = False
+        self, size: int, class_weights: tuple[float, float], ridge: float | Vector, of_levels: Rare | None = None
     ) -> Objective:
         """Give the objective over about `size` rows, stratified, in the same units, with `ridge` added to the penalty."""
-        strata = sample(self.rows, size, class_weights, with_rare)
+        strata = sample(self.rows, size, class_weights, of_levels)
         return Objective(
             self.rows, self.alpha, self.fit_intercept, self.column_scale, strata=strata, sample_ridge=ridge
         )

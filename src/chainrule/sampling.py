@@ -32,7 +32,9 @@ def class_counts(rows: Rows) -> tuple[int, int]:
     return int(np.count_nonzero(rows.s)) - ones, ones
 
 
-def sample(rows: Rows, size: int, class_weights: tuple[float, float], with_rare: bool = False) -> tuple[Stratum, ...]:
+def sample(
+    rows: Rows, size: int, class_weights: tuple[float, float], of_levels: Rare | None = None
+) -> tuple[Stratum, ...]:
     """Draw about `size` rows, stratified by class: all rows of a rare class, and a spread of the others.
 
     Parameters
@@ -43,13 +45,13 @@ def sample(rows: Rows, size: int, class_weights: tuple[float, float], with_rare:
         Rows wanted, fewer than there are.
     class_weights : (float, float)
         Sum of the weights of each class, in the rows' own unit.
-    with_rare : bool
-        Also all rows of rare levels, so that the sample's Hessian shows each column (`Rows.rare`).
+    of_levels : Rare, optional
+        Also all rows of these levels, so that the sample's Hessian shows each column.
     """
     index = spread_rows(rows.n_rows, size)
     zeros, ones = class_counts(rows)
     rare, n_rare = int(ones < zeros), min(zeros, ones)
-    of_levels = rows.rare(size / rows.n_rows, size) if with_rare else Rare.none()
+    of_levels = Rare.none() if of_levels is None else of_levels
     by_class = n_rare <= max(size // 2, RUN) and n_rare <= (zeros + ones) // 10
     if not by_class and not len(of_levels.rows):
         part = rows.take(index)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.blas import one_blas_thread
 from chainrule.certificate.rounding import UNIT
 
 Vector = NDArray[np.float64]
@@ -74,7 +75,8 @@ class Factor:
         inverse_D = 1.0 / D
         A = B * inverse_D
         A *= inverse_D[:, None]
-        L, info = _lapack()[0](A.T, lower=1)
+        with one_blas_thread(len(A)):
+            L, info = _lapack()[0](A.T, lower=1)
         if info == 0 and L[-1, -1] > 0.0:  # a NaN anywhere has reached the last pivot
             return cls(A, D, inverse_D, L, eta, "")
         return cls(A, D, inverse_D, None, eta, "the columns are collinear up to rounding")
@@ -103,7 +105,8 @@ class Factor:
         """Cholesky factor of A - shift I."""
         A = np.array(self._A.T, order="F")
         A.ravel("K")[:: len(self.D) + 1] -= shift
-        L, info = _lapack()[0](A, lower=1, overwrite_a=1)
+        with one_blas_thread(len(A)):
+            L, info = _lapack()[0](A, lower=1, overwrite_a=1)
         return np.asarray(L) if info == 0 and L[-1, -1] > 0.0 else None
 
     @cached_property
@@ -113,7 +116,8 @@ class Factor:
         |error of L^-1 x| <= (n + 2) u |L^-1| (|L| |L^-1| + 1) |x| (Higham 2002, section 14.2) and |x| <= |L|_F |L^-1 x|, with
         |L|_F^2 <= n + 1. Products, because triangular solves with many right sides wait for BLAS threads even when tiny.
         """
-        inverse, _ = _lapack()[1](self._proven(), lower=1)
+        with one_blas_thread(len(self.D)):
+            inverse, _ = _lapack()[1](self._proven(), lower=1)
         n1 = len(self.D)
         relative = 2.0 * (n1 + 1) * n1 * UNIT * (float(np.vdot(inverse, inverse)) + 1.0)
         return np.asarray(inverse), (1.0 + relative) ** 2

@@ -191,9 +191,9 @@ class CsrRows(Rows):
             return self._moments
         return moments
 
-    def rare(self, share: float, most: float) -> Rare:
-        """Find columns of which a share of the rows would show too few, and all rows that have them, about `most`; a read."""
-        rare = rare_columns(self.row_counts, share, most)
+    def rare(self, share: float, most: float, bend: Vector | None = None) -> Rare:
+        """Find columns of which a share of the rows shows too little, and all rows that have them, about `most`; a read."""
+        rare = rare_columns(self.row_counts, share, most, bend)
         if not rare.any():
             return Rare.none()
         self.count_read()

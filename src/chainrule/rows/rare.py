@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-ENOUGH_ROWS = 100.0  # of a level in a sample: its curvature is then right to a tenth
+ENOUGH_ROWS = 100.0  # of a level in a sample, if g = 1/2: its curvature is then right to a tenth
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,13 @@ class Rare:
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
-def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]:
-    """Columns of which a share of the rows would have too few, the rarest first, as long as their rows are at most `most`.
+def rare_columns(counts: Vector, share: float, most: float, bend: Vector | None = None) -> NDArray[np.bool_]:
+    """Columns of which a share of the rows would show too little, the rarest first, as long as their rows are at most `most`.
 
-    counts : (n,), rows that have a column.
+    counts : (n,), rows that have a column. bend : (n,), mean 4 g (1 - g) of these rows; 1 where it isn't known.
     """
-    rare = np.flatnonzero((counts > 0) & (counts * share < ENOUGH_ROWS))
+    shown = counts * share if bend is None else counts * share * bend
+    rare = np.flatnonzero((counts > 0) & (shown < ENOUGH_ROWS))
     rare = rare[np.argsort(counts[rare], kind="stable")]
     rare = rare[np.cumsum(counts[rare]) <= most]
     mask = np.zeros(len(counts), dtype=np.bool_)

@@ -241,12 +241,13 @@ class Newton:
             is_last = stage == len(self.sizes) - 1
             if is_last and whole.rows.groups and whole.ridge.min(initial=math.inf) > 0.0:
                 ridge = np.zeros(whole.n_features)
-            on = whole.sample(size, self.class_weights, ridge, with_rare=is_last)
+            rare = whole.rows.rare(size / whole.n_rows, size, _bend(before)) if is_last else None
+            on = whole.sample(size, self.class_weights, ridge, rare)
             if len(on.strata[0].columns):
                 w = settle(whole, on.strata[0].rows, on.strata[0].columns, w, b)
             return self._evaluate_sample(on, stage, w, b, reference)
         if stage < len(self.sizes) and before is not None:
-            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED)
+            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED, _bend(before))
             if len(rare.columns):
                 w = settle(whole, whole.rows.take(rare.rows), rare.columns, w, b)
         # Where the last size is all rows, their Hessian is made here.
@@ -274,9 +275,9 @@ class Newton:
         z = np.empty(on.n_rows)
         # Only the last sample's Hessian also proves, for all rows.
         is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
-        evaluation, reference = _with_hessian(
-            on, w, b, z, reference, proves=stage == len(self.sizes) - 1, looks=is_last
-        )
+        proves = stage == len(self.sizes) - 1
+        squares = stage == len(self.sizes) - 2 and not on.in_core  # for `_bend`
+        evaluation, reference = _with_hessian(on, w, b, z, reference, squares=squares, proves=proves, looks=is_last)
         nu = reference.decrement(on, evaluation)
         return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
 
@@ -410,13 +411,23 @@ def _with_hessian(
     )
     for float32 in (True, False) if is_large else (False,):
         evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32, moments=moments)
-        with one_blas_thread(on.n_features):
-            reference = Reference.of(on, evaluation, w, b, z, before, looks)
-            if not float32 or (
-                _is_in_range(on, evaluation) and (reference.sharp if proves else reference.steps.factored)
-            ):
-                break
+        reference = Reference.of(on, evaluation, w, b, z, before, looks)
+        if not float32:
+            break
+        if _is_in_range(on, evaluation) and (reference.sharp if proves else reference.steps.factored):
+            break
     return evaluation, reference
+
+
+def _bend(before: NewtonState | None) -> Vector | None:
+    """Mean 4 g (1 - g) of each column's rows in a sample, (n,): 1 where it has none."""
+    if before is None or before.evaluation.squares is None or before.evaluation.hessian is None:
+        return None
+    on, squares = before.on, before.evaluation.squares
+    curvature = before.evaluation.hessian.diagonal()[: on.n_features] - on.ridge - on.sample_ridge
+    bend = np.ones(on.n_features)
+    np.divide(4.0 * curvature, squares, out=bend, where=squares > 0.0)
+    return np.clip(bend, 0.0, 1.0)
 
 
 def _is_in_range(on: Objective, evaluation: Evaluation) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import What
+from chainrule.kernels import What, pointwise
 from chainrule.objective import Objective
 from chainrule.rows import Rows
 
@@ -19,24 +19,30 @@ def settle(on: Objective, rows: Rows, columns: NDArray[np.int64], w: Vector, b: 
     """Minimise F over some coefficients, of which `rows` are all rows that have them: Newton, one by one at the same time.
 
     Within a sample's Hessian the curvature is of one point; where a level has few rows, or all of one class, the way to its
-    optimum is long, and the curvature at the end another. Each step reads the few rows of these levels alone.
+    optimum is long, and the curvature at the end another. Each step reads the few rows of these levels alone, and then those
+    of the ones that still move.
     """
-    h = np.empty(rows.n_rows)
-    ridge = on.ridge[columns]
+    z, h = np.empty(rows.n_rows), np.empty(rows.n_rows)
     best, t, step = np.inf, 1.0, np.zeros(len(columns))
-    here = w
+    here, z_here = w, None
     for _ in range(MOST):
         trial = here.copy()
         trial[columns] += t * step
-        sums = rows.reduce(What.LOSS | What.GRADIENT, trial, b, h=h)
+        sums = rows.reduce(What.LOSS | What.GRADIENT, trial, b, z=z, h=h)
         value = sums.loss / on.weight + on.penalty.value(trial, on.alpha)
         if not value < best:
             t /= 2.0
             continue
-        here, best, t = trial, value, 1.0
-        gradient = sums.gradient[columns] / on.weight + ridge * here[columns]
-        curvature = rows.diagonal(h)[columns] / on.weight + ridge
+        gradient = sums.gradient[columns] / on.weight + on.ridge[columns] * trial[columns]
+        curvature = rows.diagonal(h)[columns] / on.weight + on.ridge[columns]
+        if z_here is not None and np.count_nonzero(moved := z != z_here) <= rows.n_rows / 2:
+            rows, z, h = rows.take(np.flatnonzero(moved)), z[moved], h[moved]
+            loss = pointwise(z, rows.y)[0]
+            value -= (sums.loss - float(loss.sum() if rows.s is None else rows.s @ loss)) / on.weight
+        here, best, t, z_here, z = trial, value, 1.0, z, np.empty(rows.n_rows)
         step = np.clip(-gradient / np.maximum(curvature, np.finfo(np.float64).tiny), -LONGEST, LONGEST)
-        if np.abs(step).max() <= NEAR:
+        moves = np.abs(step) > NEAR
+        if not moves.any():
             break
+        columns, step = columns[moves], step[moves]
     return here
