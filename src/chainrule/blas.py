@@ -1,16 +1,29 @@
-"""Matrices of some hundred columns on one BLAS thread: more are no faster, and wait for each other on busy processors."""
+"""BLAS on one thread: its sums then have one order, so that answers repeat to the bit, and no thread waits on busy processors.
+
+What takes long on one thread, a Cholesky factor of thousands of columns and its inverse, is made of blocks of one size: tasks
+for as many threads as BLAS had, with the same bits for any number.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-# Below, BLAS takes one thread by itself; above, more are faster, measured.
-FEWEST, MOST = 48, 640
-_LOCK = threading.RLock()
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+BLOCK = 256
+WHOLE = 1024  # columns up to which blocks are no faster
+
+_LOCK = threading.Lock()
+_holders = 0
+_before: list[int] = []
 
 
 @cache
@@ -23,17 +36,101 @@ def _libraries() -> tuple[Any, ...]:
 
 
 @contextmanager
-def one_blas_thread(n: int) -> Iterator[None]:
-    """Hold BLAS to one thread for work on (n, n) matrices, where that is as fast. The process's setting: it is put back."""
-    if not FEWEST < n <= MOST:
-        yield
-        return
+def one_blas_thread() -> Iterator[None]:
+    """Hold the process's BLAS to one thread; the last of those who hold it, in any thread, puts its setting back."""
+    global _holders, _before
     with _LOCK:
-        before = [(library, library.get_num_threads()) for library in _libraries()]
-        try:
-            for library, _ in before:
-                library.set_num_threads(1)
-            yield
-        finally:
-            for library, count in before:
-                library.set_num_threads(count)
+        if not _holders:
+            _before = [library.get_num_threads() for library in _libraries()]
+            _set([1] * len(_before))
+        _holders += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _holders -= 1
+            if not _holders:
+                _set(_before)
+
+
+def _set(counts: list[int]) -> None:
+    for library, count in zip(_libraries(), counts, strict=True):
+        # Since threadpoolctl 3.8 only the first thread that sets OpenBLAS's count may set it again, until it is let go.
+        let_go = getattr(library, "clear_controlling_thread", lambda force=False: None)
+        let_go(force=True)
+        library.set_num_threads(count)
+        let_go()
+
+
+@cache
+def _lapack() -> tuple[Callable[..., Any], ...]:
+    """LAPACK's own routines, imported at the first use: SciPy's wrappers around them cost more than small factors."""
+    from scipy.linalg.blas import dtrsm
+    from scipy.linalg.lapack import dpotrf, dtrtri
+
+    return dpotrf, dtrtri, dtrsm
+
+
+def cholesky(A: Matrix) -> Matrix | None:
+    """Give L (n, n) with L L' = A, of which the lower triangle in Fortran order is read; None where a pivot isn't positive.
+
+    Every element is a sum of products with its pivot taken out, as in Higham 2002, theorem 10.3, in blocks or not.
+    """
+    dpotrf, _, dtrsm = _lapack()
+    if len(A) <= WHOLE:
+        L, info = dpotrf(A, lower=1)
+        return np.asarray(L) if info == 0 and L[-1, -1] > 0.0 else None  # a NaN anywhere has reached the last pivot
+    n, L = len(A), np.array(A, order="F")
+
+    def panel(pivots: slice, corner: Matrix, rows: slice) -> None:
+        L[rows, pivots] = dtrsm(1.0, corner, L[rows, pivots], side=1, lower=1, trans_a=1)
+
+    def update(pivots: slice, columns: slice) -> None:
+        below = slice(columns.start, n)
+        L[below, columns] -= (L[columns, pivots] @ L[below, pivots].T).T  # in Fortran order, as L
+
+    with one_blas_thread(), _workers() as run:
+        for pivots in _blocks(0, n):
+            corner, info = dpotrf(L[pivots, pivots], lower=1)
+            if info != 0 or not corner[-1, -1] > 0.0:
+                return None
+            L[pivots, pivots] = corner
+            run(partial(panel, pivots, corner, rows) for rows in _blocks(pivots.stop, n))
+            run(partial(update, pivots, columns) for columns in _blocks(pivots.stop, n))
+    for columns in _blocks(0, n):
+        L[: columns.start, columns] = 0.0
+    return L
+
+
+def triangular_inverse(L: Matrix) -> Matrix:
+    """Give L^-1 of a lower triangle (n, n), each column by forward substitution."""
+    _, dtrtri, dtrsm = _lapack()
+    if len(L) <= WHOLE:
+        return np.asarray(dtrtri(L, lower=1)[0])
+    n, X = len(L), np.zeros((len(L), len(L)), order="F")
+
+    def solve(columns: slice) -> None:
+        for rows in _blocks(columns.start, n):
+            above = slice(columns.start, rows.start)
+            right = -(X[above, columns].T @ L[rows, above].T).T if rows != columns else np.eye(rows.stop - rows.start)
+            X[rows, columns] = dtrsm(1.0, L[rows, rows], right, lower=1)
+
+    with one_blas_thread(), _workers() as run:
+        run(partial(solve, columns) for columns in _blocks(0, n))
+    return X
+
+
+def _blocks(start: int, stop: int) -> list[slice]:
+    return [slice(first, min(first + BLOCK, stop)) for first in range(start, stop, BLOCK)]
+
+
+@contextmanager
+def _workers() -> Iterator[Callable[[Iterable[Callable[[], None]]], None]]:
+    """Give what runs tasks, on as many threads as BLAS had."""
+    with ThreadPoolExecutor(max(_before)) as pool:
+
+        def run(tasks: Iterable[Callable[[], None]]) -> None:
+            for future in [pool.submit(task) for task in tasks]:
+                future.result()
+
+        yield run

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.audit import MAX_HESSIAN_COLUMNS, Floor, audit
+from chainrule.blas import one_blas_thread
 from chainrule.certificate import Certificate
 from chainrule.designs import design_of
 from chainrule.errors import InputError
@@ -20,6 +21,7 @@ from chainrule.problem import Options, Problem
 SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of our own would
 
 
+@one_blas_thread()
 def certify(
     X: ArrayLike,
     y: ArrayLike,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.blas import one_blas_thread
 from chainrule.designs import Taken, design_of
 from chainrule.errors import InputError, warn
 from chainrule.inputs import (
@@ -170,9 +171,10 @@ def fit(
         problem = Problem(taken.rows, options, columns, start, scaled)
         loading = time.perf_counter()
         run = _run(chosen, shape)
-        started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
-        ending = run(problem, started)
-        result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
+        with one_blas_thread():
+            started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
+            ending = run(problem, started)
+            result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.blas import one_blas_thread
+from chainrule.blas import cholesky, triangular_inverse
 from chainrule.certificate.rounding import UNIT
 
 Vector = NDArray[np.float64]
@@ -29,9 +29,9 @@ SMALL = 50  # columns up to which products of the inverse are cheaper than their
 @cache
 def _lapack() -> tuple[Callable[..., Any], ...]:
     """LAPACK's own routines, imported at the first use: SciPy's wrappers around them cost more than small factors."""
-    from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri, dtrtrs
+    from scipy.linalg.lapack import dpotrs, dtrtrs
 
-    return dpotrf, dtrtri, dpotrs, dtrtrs
+    return dpotrs, dtrtrs
 
 
 class Factor:
@@ -75,9 +75,8 @@ class Factor:
         inverse_D = 1.0 / D
         A = B * inverse_D
         A *= inverse_D[:, None]
-        with one_blas_thread(len(A)):
-            L, info = _lapack()[0](A.T, lower=1)
-        if info == 0 and L[-1, -1] > 0.0:  # a NaN anywhere has reached the last pivot
+        L = cholesky(A.T)
+        if L is not None:
             return cls(A, D, inverse_D, L, eta, "")
         return cls(A, D, inverse_D, None, eta, "the columns are collinear up to rounding")
 
@@ -105,9 +104,7 @@ class Factor:
         """Cholesky factor of A - shift I."""
         A = np.array(self._A.T, order="F")
         A.ravel("K")[:: len(self.D) + 1] -= shift
-        with one_blas_thread(len(A)):
-            L, info = _lapack()[0](A, lower=1, overwrite_a=1)
-        return np.asarray(L) if info == 0 and L[-1, -1] > 0.0 else None
+        return cholesky(A)
 
     @cached_property
     def _inverse_L(self) -> tuple[Matrix, float]:
@@ -116,11 +113,10 @@ class Factor:
         |error of L^-1 x| <= (n + 2) u |L^-1| (|L| |L^-1| + 1) |x| (Higham 2002, section 14.2) and |x| <= |L|_F |L^-1 x|, with
         |L|_F^2 <= n + 1. Products, because triangular solves with many right sides wait for BLAS threads even when tiny.
         """
-        with one_blas_thread(len(self.D)):
-            inverse, _ = _lapack()[1](self._proven(), lower=1)
+        inverse = triangular_inverse(self._proven())
         n1 = len(self.D)
         relative = 2.0 * (n1 + 1) * n1 * UNIT * (float(np.vdot(inverse, inverse)) + 1.0)
-        return np.asarray(inverse), (1.0 + relative) ** 2
+        return inverse, (1.0 + relative) ** 2
 
     def _proven(self) -> Matrix:
         if self._proof is None:
@@ -150,7 +146,7 @@ class Factor:
         v = np.cos(np.arange(len(self.D), dtype=np.float64) ** 2)
         guess = 1.0
         for _ in range(8):
-            v, _ = _lapack()[2](L, v / math.sqrt(float(v @ v)), lower=1)
+            v, _ = _lapack()[0](L, v / math.sqrt(float(v @ v)), lower=1)
             guess = 1.0 / math.sqrt(float(v @ v))
         for share in (0.95, 0.8, 0.5, 0.1):
             if self._cholesky(self.eta + share * guess) is not None:
@@ -165,17 +161,17 @@ class Factor:
 
     def solve(self, v: Vector) -> Vector:
         """B^-1 v for v (n + 1,): a step. Needs `factored`."""
-        x, _ = _lapack()[2](self._L, v * self.inverse_D, lower=1)
+        x, _ = _lapack()[0](self._L, v * self.inverse_D, lower=1)
         return np.asarray(x * self.inverse_D)
 
     def proof_solve(self, v: Vector) -> Vector:
         """(B - eta D^2)^-1 v."""
-        x, _ = _lapack()[2](self._proven(), v * self.inverse_D, lower=1)
+        x, _ = _lapack()[0](self._proven(), v * self.inverse_D, lower=1)
         return np.asarray(x * self.inverse_D)
 
     def norm2(self, v: Vector) -> float:
         """Squared norm v' B^-1 v, never too small."""
-        x, _ = _lapack()[3](self._proven(), v * self.inverse_D, lower=1)
+        x, _ = _lapack()[1](self._proven(), v * self.inverse_D, lower=1)
         return float(x @ x)
 
     def length2(self, v: Vector) -> float:

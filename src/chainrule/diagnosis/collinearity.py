@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from chainrule.blas import one_blas_thread
 from chainrule.diagnosis.exact import U
 from chainrule.diagnosis.relations import Relation, Relations, active_blocks, factor_of
 from chainrule.kernels import BLOCK_ROWS
@@ -143,8 +142,7 @@ def _find(
     """Find the relations in a correlation matrix of columns over their sizes `of_matrix`."""
     n = rows.n_features
     size = np.hypot(moments.sd, np.zeros(n) if fit_intercept else moments.mean)
-    with one_blas_thread(n):
-        pivots, vectors = _echelon(matrix, size > 0, tolerance)
+    pivots, vectors = _echelon(matrix, size > 0, tolerance)
     for v in vectors.values():
         v *= np.divide(size, of_matrix, out=np.ones(n), where=of_matrix > 0)
     whole = {j for j, v in vectors.items() if _is_of_levels(v, size, rows.feature_names)}

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from chainrule.blas import one_blas_thread
 from chainrule.diagnosis.exact import U, exact_signs, simple_fraction
 from chainrule.diagnosis.overlap import decide, maximize, normalized
 from chainrule.diagnosis.relations import active_blocks
@@ -179,8 +178,7 @@ def search(
     subset = space.sample(active, min(total, max(1000, 8 * (len(space.pivots) + 1))))
     thorough = False
     for _ in range(ROUNDS):
-        with one_blas_thread(len(space.pivots)):
-            verdict = decide(normalized(space.matrix(subset)), thorough)
+        verdict = decide(normalized(space.matrix(subset)), thorough)
         complete_subset = len(subset) == total
         if verdict.kind == "direction":
             assert verdict.v is not None
@@ -323,8 +321,7 @@ def _independent(rows: Matrix) -> Index:
     """Rows that span the others, by a pivoted QR factorisation."""
     if not rows.size:
         return np.zeros(0, dtype=np.int64)
-    with one_blas_thread(rows.shape[1]):
-        _, triangle, order = qr(normalized(rows).T, mode="economic", pivoting=True)
+    _, triangle, order = qr(normalized(rows).T, mode="economic", pivoting=True)
     diagonal = np.abs(np.diag(triangle))
     return np.asarray(order[: int((diagonal > 1e-10 * diagonal[0]).sum())], dtype=np.int64)
 

@@ -10,7 +10,6 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.blas import one_blas_thread
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
 from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
@@ -50,8 +49,7 @@ def to_least_penalty(
     best = state
     w, b = state.w, state.b
     for _ in range(LEAST_PENALTY_STEPS):
-        with one_blas_thread(len(w)):
-            t = np.linalg.lstsq(root * along * units.scale[:, np.newaxis], -root[:, 0] * w, rcond=None)[0]
+        t = np.linalg.lstsq(root * along * units.scale[:, np.newaxis], -root[:, 0] * w, rcond=None)[0]
         change = along @ t
         w = w + change * units.scale
         if fit_intercept:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.blas import one_blas_thread
 from chainrule.certificate.bounds import Bound
 from chainrule.certificate.rounding import objective_rounding
 from chainrule.kernels import pointwise
@@ -64,8 +63,7 @@ class NewtonState(State):
         """Give the state with what is proven of it, also far from tol."""
         if self.z is None or self.squares is None or (self.bound is not None and self.bound.proven):
             return self
-        with one_blas_thread(self.on.n_features):
-            proven = self.reference.certify(self.on, self.evaluation, self.w, self.b, self.z, self.squares, last=True)
+        proven = self.reference.certify(self.on, self.evaluation, self.w, self.b, self.z, self.squares, last=True)
         return replace(self, bound=proven)
 
     @property
@@ -347,8 +345,7 @@ class Newton:
         assert squares is not None
         nu = reference.decrement(whole, evaluation)
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol == 0.0
-        with one_blas_thread(whole.n_features):
-            proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
+        proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not self._is_quick(nu, pace, whole.rows.hessian_reads)
         pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)

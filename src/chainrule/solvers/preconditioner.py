@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.blas import one_blas_thread
 from chainrule.kernels import Secant
 from chainrule.objective import Objective
 
@@ -51,8 +50,7 @@ class Preconditioner:
         from scipy.linalg import cho_factor
 
         try:
-            with one_blas_thread(k):
-                factor = cho_factor(block, lower=True, check_finite=False)
+            factor = cho_factor(block, lower=True, check_finite=False)
         except np.linalg.LinAlgError:
             return cls(diagonal, np.zeros(0, dtype=np.int64), None)
         return cls(diagonal, columns.astype(np.int64), factor)
