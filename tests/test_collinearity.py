@@ -1,10 +1,13 @@
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from chainrule import fit
 from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations, least_norm
 from chainrule.diagnosis.exact import exact_signs, simple_fraction, sum_signs
+from chainrule.errors import CollinearityWarning
 from chainrule.rows import DenseRows
 
 
@@ -281,3 +284,28 @@ def test_levels_that_add_up_to_the_intercept_are_not_mixed_with_those_of_another
         if order == 1
         else ["carrier=a = origin=J", "carrier=c = origin=K - carrier=b", "carrier=e = origin=L - carrier=d"]
     )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_levels_of_a_large_category_add_up_to_the_intercept(weighted, rng):
+    """However many they are, since each row has one: exactly, and no row is read for it."""
+    m, k = 4_000, 130
+    table = pa.table(
+        {
+            "x": rng.normal(size=m),
+            "place": pa.DictionaryArray.from_arrays(
+                rng.integers(0, k, m).astype(np.int16), [f"p{j}" for j in range(k)]
+            ),
+            "day": np.array(list("abc"))[rng.integers(0, 3, m)],
+        }
+    )
+    y = rng.integers(0, 2, m)
+    s = rng.integers(0, 3, m).astype(float) if weighted else None
+    with pytest.warns(
+        CollinearityWarning, match=r"as good: the levels of place add up to the intercept: .* = 1; the levels of day"
+    ):
+        found = fit(table, y, sample_weight=s, coding="all")
+    assert (found.reason, found.certificate.kind, found.copies) == ("converged", "reduced", 1)
+    assert found.certificate.gap <= found.tol
+    plain = fit(table, y, sample_weight=s, coding="reference")
+    assert found.objective == pytest.approx(plain.objective, abs=2e-9)

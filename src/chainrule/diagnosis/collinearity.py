@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from scipy.linalg import solve_triangular
 
 from chainrule.blas import one_blas_thread
 from chainrule.diagnosis.exact import U
-from chainrule.diagnosis.relations import Relation, Relations, active_blocks, factor_of
+from chainrule.diagnosis.relations import Relation, Relations, active_blocks, factor_of, sentence_of
 from chainrule.kernels import BLOCK_ROWS
 from chainrule.rows import Moments, Rows
 
@@ -35,7 +36,7 @@ class Collinearity:
     """All relations among the columns (with the intercept, where there is one).
 
     relations: a basis of them, sparse (of more than `MAX_LISTED` those of the fewest columns; none of more than
-    `MAX_WORDS`); pivots (r,): columns that
+    `MAX_WORDS`, but for all levels of a category); pivots (r,): columns that
     together carry all, the earlier ones kept; null_basis (n, n - r): orthonormal, in standardised columns (x - mean) / sd,
     where a constant column counts as unit vector.
     """
@@ -150,9 +151,12 @@ def _find(
     whole = {j for j, v in vectors.items() if _is_of_levels(v, size, rows.feature_names)}
     _make_sparse(vectors, np.divide(moments.mean, size, out=np.zeros(n), where=size > 0), whole)
     sizes = {j: np.count_nonzero(v) for j, v in vectors.items()}
-    listed = sorted(sorted((j for j in vectors if sizes[j] <= MAX_WORDS), key=lambda j: (sizes[j], j))[:MAX_LISTED])
+    categories = {j: of for j in whole if fit_intercept and (of := _category(rows, np.flatnonzero(vectors[j])))}
+    short = (j for j in vectors if sizes[j] <= MAX_WORDS or j in categories)
+    listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
     relations = {j: _constant(rows, moments, j) for j in listed if size[j] == 0}
-    varying = [j for j in listed if size[j] > 0]
+    relations |= {j: categories[j] for j in listed if j in categories}
+    varying = [j for j in listed if j not in relations]
     if varying:
         search = Relations.of(rows, moments, size, fit_intercept)
         relations |= dict(zip(varying, search.find([vectors[j] for j in varying], varying), strict=True))
@@ -285,6 +289,16 @@ def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> N
                 changed = True
         if not changed:
             return
+
+
+def _category(rows: Rows, support: Index) -> Relation | None:
+    """Say that columns are all levels of a category, of which each row has one: no row need be read."""
+    for levels, has_first in rows.groups:
+        if not has_first and np.array_equal(support, np.arange(levels.start, levels.stop)):
+            names, ones = rows.feature_names[levels], [Fraction(1)] * len(support)
+            sentence = sentence_of(names, ones, Fraction(1))
+            return Relation(names, tuple(support.tolist()), (1.0,) * len(ones), 1.0, True, True, 0.0, sentence)
+    return None
 
 
 def _constant(rows: Rows, moments: Moments, j: int) -> Relation:
