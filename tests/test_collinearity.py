@@ -1,10 +1,15 @@
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from scipy.sparse import csr_array
 
+from chainrule import fit
+from chainrule.designs import design_of
 from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations, least_norm
 from chainrule.diagnosis.exact import exact_signs, simple_fraction, sum_signs
+from chainrule.errors import CollinearityWarning
 from chainrule.rows import DenseRows
 
 
@@ -281,3 +286,51 @@ def test_levels_that_add_up_to_the_intercept_are_not_mixed_with_those_of_another
         if order == 1
         else ["carrier=a = origin=J", "carrier=c = origin=K - carrier=b", "carrier=e = origin=L - carrier=d"]
     )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_levels_of_a_large_category_add_up_to_the_intercept(weighted, rng):
+    """However many they are, since each row has one: exactly, and no row is read for it."""
+    m, k = 4_000, 130
+    table = pa.table(
+        {
+            "x": rng.normal(size=m),
+            "place": pa.DictionaryArray.from_arrays(
+                rng.integers(0, k, m).astype(np.int16), [f"p{j}" for j in range(k)]
+            ),
+            "day": np.array(list("abc"))[rng.integers(0, 3, m)],
+        }
+    )
+    y = rng.integers(0, 2, m)
+    s = rng.integers(0, 3, m).astype(float) if weighted else None
+    with pytest.warns(
+        CollinearityWarning, match=r"as good: the levels of place add up to the intercept: .* = 1; the levels of day"
+    ):
+        found = fit(table, y, sample_weight=s, coding="all")
+    assert (found.reason, found.certificate.kind, found.copies) == ("converged", "reduced", 1)
+    assert found.certificate.gap <= found.tol
+    plain = fit(table, y, sample_weight=s, coding="reference")
+    assert found.objective == pytest.approx(plain.objective, abs=2e-9)
+
+
+@pytest.mark.parametrize("large", [1e8, 1e12])
+def test_levels_add_up_to_the_intercept_whatever_their_rows_weigh(large, rng):
+    """A level of nearly all the weight hardly varies, and its correlations cancel."""
+    m = 3_000
+    x, codes = rng.normal(size=m), rng.integers(0, 3, m)
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-x))).astype(int)
+    table = pa.table({"x": x, "c": np.array(list("abc"))[codes]})
+    with pytest.warns(
+        CollinearityWarning, match=r"as good: the levels of c add up to the intercept: c=a \+ c=b \+ c=c = 1"
+    ):
+        found = fit(table, y, sample_weight=np.where(codes == 2, large, 1.0), coding="all")
+    assert (found.reason, found.certificate.kind) == ("converged", "reduced")
+
+
+def test_a_column_that_only_rows_of_next_to_no_weight_vary_is_not_called_constant():
+    X = np.array([[1.0, 3.0], [2.0, 3.0], [3.0, 3.0], [4.0, 0.0]])
+    rows = design_of(csr_array(X), None).rows(np.zeros(4, dtype=np.uint8), np.array([1e20, 2e20, 1e20, 1.0]), 1).rows
+    (relation,) = find_relations(rows).relations
+    assert relation.sentence == "x2 is constant (3) but for rows of next to no weight"
+    assert not relation.exact
+    assert not relation.up_to_rounding

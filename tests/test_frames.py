@@ -2,6 +2,7 @@
 
 import datetime
 import pickle
+import warnings
 from decimal import Decimal
 
 import numpy as np
@@ -88,6 +89,16 @@ def test_constant_numbers_of_which_some_are_missing_stay_constant(of, weighted, 
     for k, value in enumerate(values):
         assert f"x{k} is constant ({value:.6g})" in text
         assert found.w[found.feature_names.index(f"x{k}")] == 0.0
+
+
+def test_numbers_near_the_ends_of_float64_are_filled_in_by_their_mean():
+    for size in (1e308, 1e-200):
+        x = np.where(numbers() > 0, 1.5, -1.0) * size
+        x[::7] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            (encoding,) = learn(fields_of(pd.DataFrame({"x": x})), None, "reference", 1)
+        assert encoding.fill / size == pytest.approx(np.nanmean(x / size), rel=1e-12)
 
 
 def test_numbers_that_differ_in_the_last_bits_are_filled_in_by_their_mean():

@@ -276,3 +276,16 @@ def test_levels_of_one_class_are_named_and_the_ridge_is_certified(coding, rng):
     assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
     assert found.certificate.gap <= found.tol
     assert found.reads < 40
+
+
+def test_a_first_level_of_one_class_is_seen_before_a_run(rng):
+    """It has no coefficient: the intercept and those of all other levels keep its rows apart."""
+    m = 4_000
+    codes, x = rng.integers(0, 5, m), rng.normal(size=m)
+    y = np.where(codes == 0, 1, rng.random(m) < 1.0 / (1.0 + np.exp(-x))).astype(int)
+    frame = pd.DataFrame({"x": x, "c": pd.Categorical.from_codes(codes, list("abcde"))})
+    with pytest.warns(chainrule.SeparationWarning, match="c=a: every row of this level is class 1"):
+        found = chainrule.fit(frame, y)
+    assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
+    assert found.reads < 80
+    assert chainrule.fit(frame, y, fit_intercept=False).reason == "converged"

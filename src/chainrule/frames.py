@@ -284,7 +284,7 @@ def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int,
             continue
         fills[k] = float(total) / there if s is None and there and np.isfinite(total) else _mean(field, s)
         farthest = float(low if high == 0.0 else high)  # missing ones were read as 0
-        if farthest and low * high == 0.0 and abs(fills[k] / farthest - 1.0) < NEARLY_CONSTANT:
+        if farthest and 0.0 in (low, high) and abs(fills[k] / farthest - 1.0) < NEARLY_CONSTANT:
             equal[k] = farthest
     if equal:
         columns = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(equal.items())]

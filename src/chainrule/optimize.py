@@ -44,7 +44,7 @@ def prepare(problem: Problem, started: float) -> Task:
 def solve(task: Task) -> Ending:
     """Run Newton, and find out why where nothing is proven."""
     rows, options = task.problem.rows, task.problem.options
-    if not options.alpha and rows.has_one_sided_level():
+    if not options.alpha and rows.has_one_sided_level(options.fit_intercept):
         return _with_infimum(task, separated_by_levels(task))
     outcome, state = task.run(task.alpha)
     proven = state.bound is not None and state.bound.proven

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from chainrule.diagnosis.exact import U
-from chainrule.diagnosis.relations import Relation, Relations, active_blocks, factor_of
+from chainrule.diagnosis.relations import Relation, Relations, active_blocks, factor_of, sentence_of
 from chainrule.kernels import BLOCK_ROWS
 from chainrule.rows import Moments, Rows
 
@@ -34,7 +35,7 @@ class Collinearity:
     """All relations among the columns (with the intercept, where there is one).
 
     relations: a basis of them, sparse (of more than `MAX_LISTED` those of the fewest columns; none of more than
-    `MAX_WORDS`); pivots (r,): columns that
+    `MAX_WORDS`, but for all levels of a category); pivots (r,): columns that
     together carry all, the earlier ones kept; null_basis (n, n - r): orthonormal, in standardised columns (x - mean) / sd,
     where a constant column counts as unit vector.
     """
@@ -142,15 +143,21 @@ def _find(
     """Find the relations in a correlation matrix of columns over their sizes `of_matrix`."""
     n = rows.n_features
     size = np.hypot(moments.sd, np.zeros(n) if fit_intercept else moments.mean)
-    pivots, vectors = _echelon(matrix, size > 0, tolerance)
-    for v in vectors.values():
-        v *= np.divide(size, of_matrix, out=np.ones(n), where=of_matrix > 0)
-    whole = {j for j, v in vectors.items() if _is_of_levels(v, size, rows.feature_names)}
+    categories = {levels.stop - 1: levels for levels in _whole(rows, size)} if fit_intercept else {}
+    pivots, vectors = _echelon(matrix, size > 0, tolerance, set(categories))
+    for j, v in vectors.items():
+        if j in categories:
+            v[categories[j]] = size[categories[j]] / size[j]
+        else:
+            v *= np.divide(size, of_matrix, out=np.ones(n), where=of_matrix > 0)
+    whole = {j for j, v in vectors.items() if j in categories or _is_of_levels(v, size, rows.feature_names)}
     _make_sparse(vectors, np.divide(moments.mean, size, out=np.zeros(n), where=size > 0), whole)
     sizes = {j: np.count_nonzero(v) for j, v in vectors.items()}
-    listed = sorted(sorted((j for j in vectors if sizes[j] <= MAX_WORDS), key=lambda j: (sizes[j], j))[:MAX_LISTED])
+    short = (j for j in vectors if sizes[j] <= MAX_WORDS or j in categories)
+    listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
     relations = {j: _constant(rows, moments, j) for j in listed if size[j] == 0}
-    varying = [j for j in listed if size[j] > 0]
+    relations |= {j: _category(rows, categories[j]) for j in listed if j in categories}
+    varying = [j for j in listed if j not in relations]
     if varying:
         search = Relations.of(rows, moments, size, fit_intercept)
         relations |= dict(zip(varying, search.find([vectors[j] for j in varying], varying), strict=True))
@@ -205,10 +212,15 @@ def _correlation(rows: Rows, moments: Moments, shift: Vector, size: Vector) -> M
     return np.asarray(matrix / d / d[:, None])
 
 
-def _echelon(matrix: Matrix, alive: NDArray[np.bool_], tolerance: float) -> tuple[Index, dict[int, Vector]]:
-    """Cholesky in the order of the columns; a column of which nothing is left is written by those kept before it."""
+def _echelon(
+    matrix: Matrix, alive: NDArray[np.bool_], tolerance: float, known: set[int]
+) -> tuple[Index, dict[int, Vector]]:
+    """Cholesky in the order of the columns; a column of which nothing is left is written by those kept before it.
+
+    known : columns of which nothing is left for certain; what writes them is left to who knows.
+    """
     n = len(matrix)
-    if alive.all():
+    if alive.all() and not known:
         try:
             if np.diag(np.linalg.cholesky(matrix)).min() ** 2 > tolerance:
                 return np.arange(n), {}
@@ -220,7 +232,7 @@ def _echelon(matrix: Matrix, alive: NDArray[np.bool_], tolerance: float) -> tupl
     for j in range(n):
         v = np.zeros(n)
         v[j] = 1.0
-        if not alive[j]:
+        if not alive[j] or j in known:
             vectors[j] = v
             continue
         r = len(kept)
@@ -285,7 +297,22 @@ def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> N
             return
 
 
+def _whole(rows: Rows, size: Vector) -> list[slice]:
+    """Columns of each category that has one for every level: each row has one level, so that they add up to 1 exactly."""
+    of = (levels for levels, has_first in rows.groups if not has_first and levels.stop - levels.start > 1)
+    return [levels for levels in of if (size[levels] > 0).all()]
+
+
+def _category(rows: Rows, levels: slice) -> Relation:
+    """Say that the levels of a category add up to the intercept: no row need be read."""
+    names, at = rows.feature_names[levels], range(levels.start, levels.stop)
+    sentence = sentence_of(names, [Fraction(1)] * len(at), Fraction(1))
+    return Relation(names, tuple(at), (1.0,) * len(at), 1.0, True, True, 0.0, sentence)
+
+
 def _constant(rows: Rows, moments: Moments, j: int) -> Relation:
-    name, value = rows.feature_names[j], float(moments.low[j])
-    sentence = f"{name} is constant ({value:.6g})"
-    return Relation((name,), (j,), (1.0,), value, True, True, 0.0, sentence)
+    """Say that a column does not vary; where its numbers differ all the same, that rows of next to no weight do it."""
+    name, exact = rows.feature_names[j], bool(moments.low[j] == moments.high[j])
+    value = float(moments.low[j] if exact else moments.mean[j])
+    sentence = f"{name} is constant ({value:.6g})" + ("" if exact else " but for rows of next to no weight")
+    return Relation((name,), (j,), (1.0,), value, exact, exact, 0.0 if exact else np.inf, sentence)

@@ -209,7 +209,7 @@ class Relations:
         names = tuple(self.rows.feature_names[i] for i in found.support)
         size = float(self.size[found.support[-1]])
         deviation = 0.0 if found.exact else found.residual / abs(as_float(found.v[-1])) / size
-        sentence = _sentence(names, found.v, found.constant)
+        sentence = sentence_of(names, found.v, found.constant)
         if not found.exact:
             how = "up to rounding, not exactly" if found.holds else f"to within {deviation:.1g} standard deviations"
             sentence += f" ({how})"
@@ -302,7 +302,8 @@ def factor_of(names: tuple[str, ...]) -> str | None:
     return heads.pop() if len(heads) == 1 else None
 
 
-def _sentence(names: tuple[str, ...], v: list[Fraction], constant: Fraction) -> str:
+def sentence_of(names: tuple[str, ...], v: list[Fraction], constant: Fraction) -> str:
+    """Write v.x = constant for a reader."""
     last = v[-1]
     if len(set(v)) == 1 and constant == last and len(names) > 1:
         factor, ones = factor_of(names), [Fraction(1)] * len(names)

@@ -220,8 +220,8 @@ class Rows(ABC):
         """Of each category the columns of its levels, and whether there is one more level, without a column."""
         return []
 
-    def has_one_sided_level(self) -> bool:
-        """Whether a level that has a coefficient has rows of one class only: then the classes are separated."""
+    def has_one_sided_level(self, fit_intercept: bool) -> bool:
+        """Whether a level has rows of one class only, so that the classes are separated: with an intercept any level."""
         return False
 
     def reach(self) -> Vector:

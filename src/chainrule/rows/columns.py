@@ -217,14 +217,16 @@ class ColumnRows(Rows):
         categories = (column for column in self.table.columns if isinstance(column, core.CategoryColumn))
         return [(slice(c.at, c.at + c.levels - c.skip), bool(c.skip)) for c in categories if c.levels > c.skip]
 
-    def has_one_sided_level(self) -> bool:
-        """Whether a level that has a coefficient has rows of one class only: a read of the categories, without weights."""
+    def has_one_sided_level(self, fit_intercept: bool) -> bool:
+        """Whether a level has rows of one class only, one with a coefficient or, with an intercept, any: a read."""
         if not self.groups:
             return False
         self.count_read()
         counts = core.level_counts(self.table, y=self.y, s=self._kept, index=self._index, threads=self.threads)
         categories = [(k, c) for k, c in enumerate(self.table.columns) if isinstance(c, core.CategoryColumn)]
-        return any(bool(((counts[k].rows[c.skip :] > 0).sum(axis=1) == 1).any()) for k, c in categories)
+        # Of a category without any coefficient the only level is that of all rows.
+        rows = (counts[k].rows[0 if fit_intercept else c.skip :] for k, c in categories)
+        return any(bool(((of > 0).sum(axis=1) == 1).any()) for of in rows)
 
     @property
     def _kept(self) -> Vector | None:
