@@ -5,7 +5,7 @@ from typing import Any
 
 import fit_tables
 import numpy as np
-from fit import OvertimeError, said_of, time_limit, timed
+from ladder import OvertimeError, said_of, time_limit, timed
 from peers import Solver
 from workloads import normal
 

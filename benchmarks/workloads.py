@@ -135,3 +135,27 @@ def normal(m: int, n: int) -> Workload:
 
 MADE = (tall, mid, raw, small, wide, text, onehot_csr, onehot_columns)
 WORKLOADS: dict[str, Callable[[float], Workload]] = {**{make.__name__: make for make in MADE}, **REAL}
+
+# The peers that came first in earlier runs, the fastest first; an entry that the memory can't hold says so in its row.
+ARRAYS = ("oneDAL lbfgs", "glum irls-ls", "glum lbfgs", "sklearn newton-cholesky", "sklearn lbfgs")
+TABLES = ("glum irls-ls", "sklearn newton-cholesky", "sklearn lbfgs")
+FEW_ROWS = ("sklearn lbfgs", "sklearn newton-cg", "LIBLINEAR", "sklearn liblinear", "glum irls-ls", "glum lbfgs",
+            "sklearn newton-cholesky")  # fmt: skip
+FASTEST: dict[str, tuple[str, ...]] = {
+    "tall": ARRAYS,
+    "mid": ARRAYS,
+    "raw": ("glum lbfgs", "glum irls-ls", "sklearn newton-cholesky", "sklearn lbfgs"),
+    "small": ("sklearn newton-cholesky", "sklearn liblinear", "LIBLINEAR", "sklearn lbfgs", "statsmodels GLM"),
+    "wide": ("oneDAL lbfgs", "sklearn lbfgs", "sklearn newton-cg"),
+    "text": ("sklearn newton-cg", "sklearn lbfgs", "LIBLINEAR", "glum irls-ls"),
+    "onehot_csr": ("glum irls-ls", "sklearn newton-cholesky", "sklearn newton-cg", "sklearn lbfgs", "glum lbfgs"),
+    "onehot_columns": TABLES,
+    "flights_3m": TABLES,
+    "kdd_census": TABLES,
+    "nycflights": TABLES,
+    "adult": TABLES,
+    "grants": TABLES,
+    "spam_assassin": ("sklearn newton-cg", "sklearn lbfgs", "LIBLINEAR"),
+    "pd_speech": FEW_ROWS,
+    "khan": FEW_ROWS,
+}
