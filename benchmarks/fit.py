@@ -5,7 +5,7 @@
     python benchmarks/fit.py --workload tall --size 0.05      a quick look
     python benchmarks/fit.py --workload text --workload wide  some of them; the real ones are fetched (real.py)
     python benchmarks/fit.py --peers "glum irls-ls,sklearn lbfgs" --rounds 3 --json out.json
-    python benchmarks/fit.py --scaling rows                   cost against size (or columns)
+    python benchmarks/fit.py --scaling rows                   cost against size: rows, columns, levels, ...
 
 First every solver climbs its ladder of tolerances, once a rung, as far as that is of use (ladder.py). A gap is
 F(w, b) - F*, relative to F*, by one routine for all. The fastest rungs within each level then run in interleaved rounds:
@@ -106,7 +106,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=60.0, help="seconds that one fit may take")
     parser.add_argument("--no-memory", action="store_true", help="leave out peak memory")
     parser.add_argument("--json", type=Path, help="write everything measured to this file")
-    parser.add_argument("--scaling", choices=["rows", "columns"], help="cost against size instead")
+    parser.add_argument("--scaling", choices=list(fit_scaling.AXES), help="cost against size instead")
     return parser.parse_args(arguments)
 
 
@@ -121,7 +121,9 @@ def main(arguments: list[str] | None = None) -> None:
     document: dict[str, Any] = {"schema_version": 1, "machine": machine, "size": asked.size, "rounds": asked.rounds}
     if asked.scaling:
         chosen = [s for s in picked[""] if s.name == "chainrule.fit, default tol" or not s.ours]
-        document["scaling"] = fit_scaling.scaling(asked.scaling, asked.size, asked.rounds, chosen, asked.limit)
+        document["scaling"] = fit_scaling.scaling(
+            asked.scaling, asked.size, asked.rounds, chosen, asked.limit, not asked.no_memory
+        )
     else:
         document["workloads"] = []
         for name in names:

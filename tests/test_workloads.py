@@ -1,5 +1,6 @@
 """The benchmark of whole fits does what it says: its optimum, its gaps, each peer's objective, its tables. Tiny sizes."""
 
+import dataclasses
 import importlib
 import json
 import math
@@ -459,13 +460,32 @@ def test_solver_that_never_gets_there_is_said_so():
     assert lines[3].count("never (stopped at 3 s)") == 2
 
 
-def test_scaling_prints_an_exponent(capsys, monkeypatch):
-    monkeypatch.setattr(fit_scaling, "ROWS", [400, 800])
+@pytest.mark.parametrize(
+    ("axis", "sizes", "shapes"),
+    [
+        ("rows", [400_000, 800_000], ["400 |      20 |  8,000", "800 |      20 | 16,000"]),
+        ("levels", [3, 30], ["1,000 |      17 |  6,000", "1,000 |      44 |  6,000"]),
+        ("nonzeros", [2, 6], ["200 | 100,000 |    400", "200 | 100,000 |  1,200"]),
+    ],
+)
+def test_scaling_prints_an_exponent(axis, sizes, shapes, capsys, monkeypatch):
+    monkeypatch.setitem(fit_scaling.AXES, axis, dataclasses.replace(fit_scaling.AXES[axis], sizes=sizes))
+    asked = ["--scaling", axis, "--size", "0.001", "--rounds", "1", "--peers", "sklearn lbfgs", "--no-memory"]
     with warnings.catch_warnings():
-        fit.main(["--scaling", "rows", "--rounds", "1", "--peers", "sklearn newton-cholesky"])
+        fit.main(asked)
     printed = capsys.readouterr().out
-    assert "sklearn newton-cholesky: seconds grow as rows to the power" in printed
-    assert printed.count("| chainrule.fit, default tol") == 2
+    assert f"sklearn lbfgs: seconds grow as {axis} to the power" in printed
+    ours = [line for line in printed.splitlines() if line.startswith("| chainrule.fit, default tol")]
+    assert len(ours) == 2
+    for line, shape in zip(ours, shapes, strict=True):
+        assert shape in line
+        assert "| newton" in line
+
+
+def test_documents_of_many_words_have_no_word_twice():
+    X = workloads.documents("long", 200, 500, 300).X
+    X.sort_indices()
+    assert np.diff(X.indices.reshape(200, 300), axis=1).min() > 0
 
 
 @pytest.mark.parametrize("workload", list(workloads.WORKLOADS))
