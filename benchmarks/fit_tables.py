@@ -84,7 +84,8 @@ def workload_table(report: dict[str, Any]) -> str:
         for level in levels:
             found = result.get(level)
             if found is None:
-                never = "never" if result["limit"] is None else f"never (stopped at {result['limit']:g} s)"
+                never = "never" if result["limit"] is None else f"never (stopped at {result['limit']:.3g} s)"
+                never = "not reached" if result.get("ended") else never
                 cells += ["", never if result["ladder"] or result["limit"] else "-", "", ""]
                 continue
             ratio = "" if best[level] is None else f"{best[level] / found['seconds']:.2f}x"

@@ -289,6 +289,10 @@ PEERS = (
 SOLVERS = {solver.name: solver for solver in (*OURS, *PEERS)}
 
 
+def setting_of(name: str, setting: str) -> Setting:
+    return next(s for s in SOLVERS[name].settings if s.name == setting)
+
+
 def quiet() -> None:
     """No peer's warning in the table: what a run reached is measured, not believed."""
     warnings.simplefilter("ignore")

@@ -68,54 +68,64 @@ def wide(size: float = 1.0) -> Workload:
 
 
 def text(size: float = 1.0) -> Workload:
-    """Make documents of 60 different words, drawn by Zipf's law; log1p of their counts, rows of length 1.
+    """Make 100,000 documents of 60 words. `size` is a fraction of the columns too."""
+    return documents("text", rows_of(100_000, size), max(500, round(100_000 * size)), A_ROW)
 
-    `size` is a fraction of the columns too.
-    """
+
+def documents(name: str, m: int, n: int, a_row: int) -> Workload:
+    """Make documents of different words, so many a row, drawn by Zipf's law; log1p of their counts, rows of length 1."""
     rng = np.random.default_rng(7)
-    m, n = rows_of(100_000, size), max(500, round(100_000 * size))
     bounds = np.cumsum(1.0 / np.arange(1, n + 1))
     order = rng.permutation(n)  # frequent words stand anywhere, as in an alphabet
-    indices = np.empty((m, A_ROW), np.int32)
+    indices = np.empty((m, a_row), np.int32)
     for part in chunks(m):
-        indices[part] = different(rng, bounds, part.stop - part.start)
+        indices[part] = different(rng, bounds, part.stop - part.start, a_row)
     indices = np.sort(order[indices].astype(np.int32), axis=1)
-    values = np.log1p(rng.geometric(0.6, size=(m, A_ROW)))
+    values = np.log1p(rng.geometric(0.6, size=(m, a_row)))
     values /= np.linalg.norm(values, axis=1, keepdims=True)
-    X = csr_matrix((values.ravel(), indices.ravel(), np.arange(m + 1, dtype=np.int32) * A_ROW), shape=(m, n))
+    X = csr_matrix((values.ravel(), indices.ravel(), np.arange(m + 1, dtype=np.int32) * a_row), shape=(m, n))
     w = rng.normal(size=n) * 4.0
-    return Workload("text", X, labels(rng, X @ w - 0.5), 1 / m, f"{m:,} x {n:,} CSR, {A_ROW} a row, Zipf columns")
+    return Workload(name, X, labels(rng, X @ w - 0.5), 1 / m, f"{m:,} x {n:,} CSR, {a_row} a row, Zipf columns")
 
 
-def different(rng: np.random.Generator, bounds: Vector, m: int) -> np.ndarray:
-    """Draw rows of words without repeats, (m, A_ROW): a repeated one is drawn again."""
-    rows = np.sort(np.searchsorted(bounds, rng.random((m, A_ROW)) * bounds[-1]), axis=1)
+def different(rng: np.random.Generator, bounds: Vector, m: int, a_row: int) -> np.ndarray:
+    """Draw rows of words without repeats, (m, a_row): a repeated one is drawn again."""
+    rows = np.sort(np.searchsorted(bounds, rng.random((m, a_row)) * bounds[-1]), axis=1)
+    unsettled = np.arange(m)
     while True:
-        again = np.zeros(rows.shape, bool)
-        again[:, 1:] = rows[:, 1:] == rows[:, :-1]
+        part = rows[unsettled]
+        again = np.zeros(part.shape, bool)
+        again[:, 1:] = part[:, 1:] == part[:, :-1]
         if not again.any():
             return rows
-        rows[again] = np.searchsorted(bounds, rng.random(int(again.sum())) * bounds[-1])
-        rows.sort(axis=1)
+        part[again] = np.searchsorted(bounds, rng.random(int(again.sum())) * bounds[-1])
+        part.sort(axis=1)
+        rows[unsettled] = part
+        unsettled = unsettled[again.any(axis=1)]
 
 
 def onehot_columns(size: float = 1.0) -> Workload:
     """Ten normal columns and five categories, their levels' shares falling as the power -0.7 of the rank."""
+    return mixed_columns("onehot_columns", rows_of(1_000_000, size), 10, LEVELS)
+
+
+def mixed_columns(name: str, m: int, n: int, of_levels: tuple[int, ...]) -> Workload:
+    """Make a frame of normal columns and a category of each number of levels."""
     import pandas as pd
 
     rng = np.random.default_rng(8)
-    m = rows_of(1_000_000, size)
-    numbers = rng.standard_normal((10, m))
-    z = 0.3 * rng.normal(size=10) @ numbers - 0.5
+    numbers = rng.standard_normal((n, m))
+    z = 0.3 * rng.normal(size=n) @ numbers - 0.5
     columns: dict[str, object] = {f"x{j}": x for j, x in enumerate(numbers, 1)}
-    for levels in LEVELS:
+    for levels in of_levels:
         share = np.arange(1.0, levels + 1) ** -0.7
         codes = rng.permutation(levels)[np.searchsorted(np.cumsum(share / share.sum())[:-1], rng.random(m))]
         z += 0.4 * rng.normal(size=levels)[codes]
         named = pd.Categorical.from_codes(codes, [f"level {k:04d}" for k in range(levels)])
-        columns[f"of {levels}"] = named.remove_unused_categories()
-    words = f"{m:,} x 10 numbers and categories of {', '.join(map(str, LEVELS))} levels, a pandas frame"
-    return Workload("onehot_columns", pd.DataFrame(columns), labels(rng, z), 1 / m, words)
+        another = "another " if f"of {levels}" in columns else ""
+        columns[f"{another}of {levels}"] = named.remove_unused_categories()
+    words = f"{m:,} x {n} numbers and categories of {', '.join(map(str, of_levels))} levels, a pandas frame"
+    return Workload(name, pd.DataFrame(columns), labels(rng, z), 1 / m, words)
 
 
 def onehot_csr(size: float = 1.0) -> Workload:
@@ -135,3 +145,27 @@ def normal(m: int, n: int) -> Workload:
 
 MADE = (tall, mid, raw, small, wide, text, onehot_csr, onehot_columns)
 WORKLOADS: dict[str, Callable[[float], Workload]] = {**{make.__name__: make for make in MADE}, **REAL}
+
+# The peers that came first in earlier runs, the fastest first; an entry that the memory can't hold says so in its row.
+ARRAYS = ("oneDAL lbfgs", "glum irls-ls", "glum lbfgs", "sklearn newton-cholesky", "sklearn lbfgs")
+TABLES = ("glum irls-ls", "sklearn newton-cholesky", "sklearn lbfgs")
+FEW_ROWS = ("sklearn lbfgs", "sklearn newton-cg", "LIBLINEAR", "sklearn liblinear", "glum irls-ls", "glum lbfgs",
+            "sklearn newton-cholesky")  # fmt: skip
+FASTEST: dict[str, tuple[str, ...]] = {
+    "tall": ARRAYS,
+    "mid": ARRAYS,
+    "raw": ("glum lbfgs", "glum irls-ls", "sklearn newton-cholesky", "sklearn lbfgs"),
+    "small": ("sklearn newton-cholesky", "sklearn liblinear", "LIBLINEAR", "sklearn lbfgs", "statsmodels GLM"),
+    "wide": ("oneDAL lbfgs", "sklearn lbfgs", "sklearn newton-cg"),
+    "text": ("sklearn newton-cg", "sklearn lbfgs", "LIBLINEAR", "glum irls-ls"),
+    "onehot_csr": ("glum irls-ls", "sklearn newton-cholesky", "sklearn newton-cg", "sklearn lbfgs", "glum lbfgs"),
+    "onehot_columns": TABLES,
+    "flights_3m": TABLES,
+    "kdd_census": TABLES,
+    "nycflights": TABLES,
+    "adult": TABLES,
+    "grants": TABLES,
+    "spam_assassin": ("sklearn newton-cg", "sklearn lbfgs", "LIBLINEAR"),
+    "pd_speech": FEW_ROWS,
+    "khan": FEW_ROWS,
+}

@@ -1,5 +1,6 @@
 """The benchmark of whole fits does what it says: its optimum, its gaps, each peer's objective, its tables. Tiny sizes."""
 
+import dataclasses
 import importlib
 import json
 import math
@@ -18,9 +19,9 @@ if not FOLDER.is_dir():
 
 # Before the modules are loaded: they import each other by name, as scripts do.
 sys.path.insert(0, str(FOLDER))
-workloads, designs, truths, peers, coders, fit, fit_scaling, fit_tables = (
+workloads, designs, truths, peers, coders, ladders, fit, fit_scaling, fit_tables = (
     importlib.import_module(name)
-    for name in ("workloads", "designs", "truth", "peers", "coders", "fit", "fit_scaling", "fit_tables")
+    for name in ("workloads", "designs", "truth", "peers", "coders", "ladder", "fit", "fit_scaling", "fit_tables")
 )
 sys.path.remove(str(FOLDER))
 
@@ -305,13 +306,100 @@ def rung(name, seconds, gap):
 
 def test_fastest_rungs_within_the_level_are_taken():
     ladder = [rung("1e-2", 0.1, 1e-3), rung("1e-3", 0.30, 1e-8), rung("1e-4", 0.29, 1e-8), rung("1e-5", 0.9, 1e-9)]
-    assert fit.candidates(ladder, 1e-6, 1.0) == ["1e-4", "1e-3"]
-    assert fit.candidates(ladder, 1e-10, 1.0) == []
-    assert fit.candidates([rung("1e-2", None, None)], 1e-6, 1.0) == []
+    assert ladders.candidates(ladder, 1e-6, 1.0) == ["1e-4", "1e-3"]
+    assert ladders.candidates(ladder, 1e-10, 1.0) == []
+    assert ladders.candidates([rung("1e-2", None, None)], 1e-6, 1.0) == []
+
+
+class Scripted:
+    """A solver without mathematics: each rung takes its seconds and ends at a point this far from the optimum."""
+
+    def __init__(self, monkeypatch, truth, steps, ours=False):
+        """steps : of each rung (extra, seconds, relative gap); no seconds are a fit over the limit."""
+        self.asked = []
+        settings = tuple(peers.Setting(f"{k}", None, extra) for k, (extra, _, _) in enumerate(steps))
+
+        def prepare(setting, data):
+            def call(X, y):
+                self.asked.append(setting.name)
+                return int(setting.name)
+
+            return call
+
+        def timed(call, X, y, repeats=1):
+            seconds = steps[call(X, y)][1]
+            if seconds is None:
+                raise ladders.OvertimeError
+            return [seconds], int(self.asked[-1])
+
+        monkeypatch.setattr(ladders, "timed", timed)
+        monkeypatch.setattr(truth, "gap", lambda step, _: steps[step][2] * truth.objective)
+        self.solver = peers.Solver("scripted", "numpy", prepare, lambda step: (step, 0.0), settings, ours=ours)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_peer_within_both_levels_climbs_on_only_while_it_may_be_the_fastest(slow, penalised, monkeypatch, tmp_path):
+    truth = truths.Truth(penalised)
+    gaps = [1e-2, 1e-4, 1e-7, 5e-11, 4e-11, 1e-12, 1e-13]
+    scripted = Scripted(monkeypatch, truth, [(None, 1.0, gap) for gap in gaps])
+    best = {"1e-6": 0.1, "1e-10": 0.15 if slow else 0.2}
+    row = ladders.climb(scripted.solver, penalised, truth, 5.0, tmp_path, best)
+    assert scripted.asked == list("0123" if slow else "012345")  # never less than to both levels
+    assert [r["gap"] for r in row["ladder"]] == [gap * truth.objective for gap in gaps[: len(scripted.asked)]]
+
+
+def test_ours_climbs_all_its_rungs(penalised, monkeypatch, tmp_path):
+    truth = truths.Truth(penalised)
+    scripted = Scripted(monkeypatch, truth, [(None, 9.0, 1e-12)] * 4, ours=True)
+    ladders.climb(scripted.solver, penalised, truth, 5.0, tmp_path, {"1e-6": 0.1, "1e-10": 0.1})
+    assert scripted.asked == list("0123")
+
+
+def test_the_end_of_one_ladder_of_a_solver_ends_no_other(penalised, monkeypatch, tmp_path):
+    truth = truths.Truth(penalised)
+    steps = [
+        ("a", 1.0, 1e-3),
+        ("a", None, 1.0),
+        ("a", 1.0, 1.0),
+        ("b", 1.0, 1e-12),
+        ("b", 1.0, 1e-12),
+        ("c", 1.0, 1e-4),
+    ]
+    scripted = Scripted(monkeypatch, truth, steps)
+    row = ladders.climb(scripted.solver, penalised, truth, 5.0, tmp_path, {})
+    assert scripted.asked == ["0", "1", "3", "5"]
+    assert row["limit"] == 5.0
+
+
+def test_a_ladder_that_is_far_behind_and_long_is_ended_with_a_word(penalised, monkeypatch, tmp_path):
+    truth = truths.Truth(penalised)
+    scripted = Scripted(monkeypatch, truth, [(None, 1.0, 1e-3)] * 4)
+    row = ladders.climb(scripted.solver, penalised, truth, 0.0, tmp_path, {"1e-6": 0.1})
+    assert len(row["ladder"]) == 4  # one level alone has been reached by another
+    row = ladders.climb(scripted.solver, penalised, truth, 0.0, tmp_path, {"1e-6": 0.1, "1e-10": 0.1})
+    assert len(row["ladder"]) == 1
+    assert fit.note_of(scripted.solver, row) == "far behind: ladder ended at 0, after 0 s"
+
+
+def test_rounds_go_on_for_ours_and_for_peers_near_the_fastest_of_a_level(monkeypatch):
+    def row(ours, *rungs):
+        return {"ours": ours, "ladder": [rung(name, 1.0, gap) for name, gap in rungs]}
+
+    solvers = {
+        "ours": row(True, ("a", 1e-11)),
+        "fast": row(False, ("a", 1e-7), ("b", 1e-11)),
+        "fair": row(False, ("a", 1e-7), ("b", 1e-11)),
+        "slow": row(False, ("a", 1e-7)),
+        "long": row(False, ("b", 1e-11)),
+    }
+    chosen = {("ours", "a"): [99.0], ("fast", "a"): [1.0], ("fast", "b"): [30.0, 31.0], ("fair", "a"): [3.9, 9.0],
+              ("fair", "b"): [50.0], ("slow", "a"): [4.1], ("long", "b"): [40.0, 40.0]}  # fmt: skip
+    kept = ladders.repeated(chosen, {"solvers": solvers, "objective": 1.0})
+    assert kept == [("ours", "a"), ("fast", "a"), ("fast", "b"), ("fair", "a"), ("fair", "b")]
 
 
 def test_time_limit_ends_a_fit():
-    with pytest.raises(fit.OvertimeError), fit.time_limit(0.02):
+    with pytest.raises(ladders.OvertimeError), ladders.time_limit(0.02):
         sum(1 for _ in iter(int, 1))
 
 
@@ -350,7 +438,7 @@ def test_solver_that_raises_is_a_row_with_its_reason(penalised, truth, tmp_path)
         return call
 
     solver = peers.Solver("bad", "scikit-learn", refuse, peers.of_estimator, peers.tolerances())
-    row = fit.climb(solver, penalised, truth, 5.0, tmp_path)
+    row = ladders.climb(solver, penalised, truth, 5.0, tmp_path, {})
     assert row["ladder"] == []
     assert fit.note_of(solver, row) == "raised TypeError: no such X"
 
@@ -372,18 +460,48 @@ def test_solver_that_never_gets_there_is_said_so():
     assert lines[3].count("never (stopped at 3 s)") == 2
 
 
-def test_scaling_prints_an_exponent(capsys, monkeypatch):
-    monkeypatch.setattr(fit_scaling, "ROWS", [400, 800])
+@pytest.mark.parametrize(
+    ("axis", "sizes", "shapes"),
+    [
+        ("rows", [400_000, 800_000], ["400 |      20 |  8,000", "800 |      20 | 16,000"]),
+        ("levels", [3, 30], ["1,000 |      17 |  6,000", "1,000 |      44 |  6,000"]),
+        ("nonzeros", [2, 6], ["200 | 100,000 |    400", "200 | 100,000 |  1,200"]),
+    ],
+)
+def test_scaling_prints_an_exponent(axis, sizes, shapes, capsys, monkeypatch):
+    monkeypatch.setitem(fit_scaling.AXES, axis, dataclasses.replace(fit_scaling.AXES[axis], sizes=sizes))
+    asked = ["--scaling", axis, "--size", "0.001", "--rounds", "1", "--peers", "sklearn lbfgs", "--no-memory"]
     with warnings.catch_warnings():
-        fit.main(["--scaling", "rows", "--rounds", "1", "--peers", "sklearn newton-cholesky"])
+        fit.main(asked)
     printed = capsys.readouterr().out
-    assert "sklearn newton-cholesky: seconds grow as rows to the power" in printed
-    assert printed.count("| chainrule.fit, default tol") == 2
+    assert f"sklearn lbfgs: seconds grow as {axis} to the power" in printed
+    ours = [line for line in printed.splitlines() if line.startswith("| chainrule.fit, default tol")]
+    assert len(ours) == 2
+    for line, shape in zip(ours, shapes, strict=True):
+        assert shape in line
+        assert "| newton" in line
+
+
+def test_documents_of_many_words_have_no_word_twice():
+    X = workloads.documents("long", 200, 500, 300).X
+    X.sort_indices()
+    assert np.diff(X.indices.reshape(200, 300), axis=1).min() > 0
+
+
+@pytest.mark.parametrize("workload", list(workloads.WORKLOADS))
+def test_each_workload_knows_its_fastest_peers(workload):
+    ours = [solver.name for solver in peers.OURS]
+    fastest = [*ours, *workloads.FASTEST[workload]]
+    assert [solver.name for solver in fit.pick(None, workload)] == fastest
+    everyone = [solver.name for solver in fit.pick("all", workload)]
+    assert everyone[: len(fastest)] == fastest
+    assert sorted(everyone) == sorted(peers.SOLVERS)
+    assert [solver.name for solver in fit.pick("none", workload)] == ours
 
 
 def test_unknown_peer_is_named():
     with pytest.raises(SystemExit, match="no peer 'glumm'"):
-        fit.pick("glumm")
+        fit.pick("glumm", "tall")
 
 
 def test_data_that_cannot_be_fetched_are_named_with_the_way_to_get_them(tmp_path, monkeypatch, capsys):
