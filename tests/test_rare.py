@@ -10,6 +10,7 @@ from chainrule.certificate.bounds import kappa_of_levels
 from chainrule.certificate.factor import Factor
 from chainrule.designs import design_of
 from chainrule.objective import Objective
+from chainrule.rows import spread_rows
 from chainrule.rows.rare import rare_columns
 from chainrule.sampling import sample
 from chainrule.solvers.newton import Newton, _bend
@@ -289,3 +290,27 @@ def test_a_first_level_of_one_class_is_seen_before_a_run(rng):
     assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
     assert found.reads < 80
     assert chainrule.fit(frame, y, fit_intercept=False).reason == "converged"
+
+
+@pytest.mark.parametrize("with_levels", [False, True])
+@pytest.mark.parametrize("share_of_ones", [0.5, 0.01])
+@pytest.mark.parametrize("left", [0, 1, 50, 3000])
+def test_a_sample_meets_rows_of_positive_weight_wherever_they_are(with_levels, share_of_ones, left, rng):
+    """All rows where a sample would look weigh nothing, but for the rare ones, and `left` rows elsewhere."""
+    m, size = 20_000, 1000
+    frame, y = frame_of(rng, m, levels=(40,)), (rng.random(m) < share_of_ones).astype(int)
+    whole = rows_of(frame, y)
+    found = whole.rare(size / m, size) if with_levels else None
+    s = np.zeros(m)
+    elsewhere = np.setdiff1d(np.arange(m), spread_rows(m, size))
+    s[rng.choice(elsewhere, max(left, 2), replace=False)] = 1.0
+    s[np.flatnonzero(y)[:5]] = 1.0
+    if found is not None:
+        s[found.rows] = 1.0
+        if left == 0:
+            s[np.setdiff1d(np.flatnonzero(y == 0), found.rows)] = 0.0
+    rows = rows_of(frame, y, s=s)
+    strata = sample(rows, size, (float(rows.s[y == 0].sum()), float(rows.s[y == 1].sum())), found)
+    total = sum(part.multiplier * part.rows.s.sum() for part in strata)
+    assert total == pytest.approx(rows.s.sum(), rel=1e-12)
+    assert all(np.isfinite(part.multiplier) for part in strata)

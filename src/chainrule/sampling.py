@@ -48,26 +48,36 @@ def sample(
     of_levels : Rare, optional
         Also all rows of these levels, so that the sample's Hessian shows each column.
     """
-    index = spread_rows(rows.n_rows, size)
     zeros, ones = class_counts(rows)
     rare, n_rare = int(ones < zeros), min(zeros, ones)
     of_levels = Rare.none() if of_levels is None else of_levels
     by_class = n_rare <= max(size // 2, RUN) and n_rare <= (zeros + ones) // 10
     if not by_class and not len(of_levels.rows):
-        part = rows.take(index)
+        part = rows.take(_spread(rows.n_rows, size, None if rows.s is None else rows.is_kept))
         return (Stratum(part, sum(class_weights) / weight_of(part)),)
     is_whole = np.zeros(rows.n_rows, dtype=np.bool_)  # rows that are all taken
     is_whole[of_levels.rows] = True
     if by_class:
         is_whole |= (rows.y == rare) & rows.is_kept
-    whole = rows.take(np.flatnonzero(is_whole))
+    whole = Stratum(rows.take(np.flatnonzero(is_whole)), 1.0, of_levels.columns)
+    is_common = ~is_whole & rows.is_kept
+    if not is_common.any():
+        return (whole,)
+    index = _spread(rows.n_rows, size, is_common)
     common = rows.take(index, ~is_whole[index])
-    if not weight_of(common) > 0.0:
-        return sample(rows, size, class_weights)
     left = class_weights[1 - rare]
     if len(of_levels.rows):  # added up, not what the sum of all leaves: weights may be of very different sizes
-        left = float(np.count_nonzero(~is_whole) if rows.s is None else rows.s.sum(where=~is_whole))
-    return Stratum(whole, 1.0, of_levels.columns), Stratum(common, left / weight_of(common))
+        left = float(np.count_nonzero(is_common) if rows.s is None else rows.s.sum(where=is_common))
+    return whole, Stratum(common, left / weight_of(common))
+
+
+def _spread(m: int, size: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """About `size` rows spread over the m; over the wanted ones alone where these are so few that none was met."""
+    index = spread_rows(m, size)
+    if wanted is None or wanted[index].any():
+        return index
+    places = np.flatnonzero(wanted)
+    return places if len(places) <= size else places[spread_rows(len(places), size)]
 
 
 def weight_of(rows: Rows) -> float:
