@@ -37,10 +37,10 @@ HESSIAN_COPIES = 5  # of n x n numbers: the Hessian, its scaled form, two factor
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
 TALL_COLUMNS, TALL_ROWS = 1000, 2000  # columns, and rows a column: measured on tables of categories
 MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
-CG_COLUMNS = {
-    "dense": 1000,
-    "sparse": 300,
-}  # from here on a Hessian and its factor take longer than the reads that they save
+# From here on a Hessian and its factor take longer than the reads that they save.
+CG_COLUMNS = {"dense": 1000, "sparse": 300}
+# Fewer rows a column leave Newton without samples (`solvers.newton.plan`): then from so many products (m n^2) on too.
+SAMPLED_ROWS, CG_PRODUCTS = 80, 1e10
 
 
 def fit(
@@ -288,6 +288,11 @@ class Shape:
         return self.n <= TALL_COLUMNS and self.m >= TALL_ROWS * self.n
 
     @property
+    def is_costly(self) -> bool:
+        """Whether Newton would make several Hessians of all rows, of dense columns: tenths of a second each."""
+        return self.is_dense and self.m <= SAMPLED_ROWS * self.n and self.m * self.n**2 >= CG_PRODUCTS
+
+    @property
     def is_wide(self) -> bool:
         """Whether the optimum is a combination of rows that are fewer than the columns, and few."""
         return self.is_dense and self.has_penalty and self.m < self.n and self.m <= MAX_ROW_SPACE
@@ -321,7 +326,7 @@ def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "
     n, kind = shape.n, "dense" if shape.is_dense else "sparse"
     if shape.is_wide:
         return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
-    if shape.has_penalty and n > CG_COLUMNS[kind] and not shape.is_tall:
+    if shape.has_penalty and (shape.is_costly or (n > CG_COLUMNS[kind] and not shape.is_tall)):
         return (
             "newton-cg",
             f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
