@@ -16,7 +16,7 @@ pictures: .venv/installed
 test: .venv/installed .venv/installed-test
 	$(BIN)/python -m pytest -n auto
 
-# The same tests against a wheel, built with warnings as errors, in a clean environment outside the checkout.
+# A wheel, built with warnings as errors: its files, and the tests that it needs in a clean environment outside the checkout.
 test-wheel:
 	PYTHON="$(PYTHON)" scripts/test-wheel
 
