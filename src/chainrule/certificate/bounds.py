@@ -99,7 +99,8 @@ class Bound:
         return self.gap < math.inf
 
 
-def _nothing(size: int, r: float = math.inf, nu: float = math.inf) -> Bound:
+def nothing(size: int, r: float = math.inf, nu: float = math.inf) -> Bound:
+    """Say that nothing is proven of a point, whose r is at least this."""
     return Bound(math.inf, 0.0, math.inf, np.full(size, np.inf), r, nu, math.inf)
 
 
@@ -156,7 +157,7 @@ def bound(
     """
     size = len(gradient) if coordinates is None else len(coordinates)
     if not factor.ok:
-        return _nothing(size)
+        return nothing(size)
     scaled = e * factor.inverse_D
     growth = math.exp(min(delta + 3.0 * zeta, 700.0)) * math.sqrt(1.0 + 2.0 * factor.eta / factor.lambda_min)
     c = math.exp(-delta - zeta) * (1.0 - left_out)
@@ -173,7 +174,7 @@ def bound(
         nu1 = _nu_lower(factor, gradient) - eps
         lower = nu1 * nu1 / up * h_lower_ratio(kappa * nu1 / up) if nu1 > 0.0 else 0.0
     if not r < 1.0:
-        return replace(_nothing(size, r, nu), lower=lower)
+        return replace(nothing(size, r, nu), lower=lower)
     gap = nu * nu / c * h_ratio(r)
     noise = eps * eps / c * h_ratio(kappa * eps / c)
     radius = nu / c * radius_ratio(r)

@@ -337,7 +337,9 @@ class Newton:
             ask = {"squares": known is None, "moments": known is None and is_poor}
             evaluation, reference = _with_hessian(whole, w, b, z, reference, **ask)
         else:
-            q = norm_weights(whole, reference) if reference is not None and reference.is_loose else None
+            # Where there are levels, they bound the leverage better than any norm.
+            is_loose = reference is not None and reference.is_loose and not whole.rows.groups
+            q = norm_weights(whole, reference) if is_loose else None
             evaluation = whole.evaluate(w, b, z=z, q=q, squares=known is None)
             reference = reference if reference is None or q is None else reference.with_norm(evaluation.norm)
         assert reference is not None

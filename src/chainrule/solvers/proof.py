@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.bounds import Bound, bound, kappa_exact, kappa_of_levels, kappa_upper, leave_out
+from chainrule.certificate.bounds import Bound, bound, kappa_exact, kappa_of_levels, kappa_upper, leave_out, nothing
 from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import (
     gradient_rounding,
@@ -22,6 +22,7 @@ from chainrule.certificate.rounding import (
 from chainrule.certificate.wide import bound_by_gradient
 from chainrule.kernels import FLOAT32_BLOCK, pointwise
 from chainrule.objective import Evaluation, Objective
+from chainrule.rows import Rows
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -45,7 +46,7 @@ class Reference:
     steps, proof : factors of the Hessian for steps, and of the part of it that the rows read account for.
     theta : where it was made, (n + 1,). z : the rows' z there; None where the rows are all rows. index : which rows.
     norm : largest |D^-1 x~|^2 of the rows, D of `proof`, or a bound on it: `is_loose` where weights far from D^-2 gave it.
-    z_of_all : z there where the rows are all rows.
+    z_of_all : z there where the rows are all rows. whole : all rows.
     """
 
     steps: Factor
@@ -56,6 +57,7 @@ class Reference:
     norm: float
     is_loose: bool
     z_of_all: Vector | None
+    whole: Rows
 
     @classmethod
     def of(
@@ -92,10 +94,10 @@ class Reference:
         norm, is_loose = evaluation.norm * float(ratio.max()) * OUTWARD, bool(ratio.max() > LOOSE * ratio.min())
         theta = own(on, np.append(w, b))
         if not on.is_sample:
-            return cls(steps, proof, theta, None, None, norm, is_loose, z)
+            return cls(steps, proof, theta, None, None, norm, is_loose, z, on.rows)
         kept = np.concatenate([stratum.rows.is_kept for stratum in on.strata])
         z, index = z[kept], np.concatenate([stratum.rows.index for stratum in on.strata])[kept]
-        return cls(steps, proof, theta, z, index, norm, is_loose, None)
+        return cls(steps, proof, theta, z, index, norm, is_loose, None, on.rows)
 
     def is_of_all(self, w: Vector, b: float) -> bool:
         """Whether it was made of all rows, at this point."""
@@ -114,6 +116,12 @@ class Reference:
     def sharp(self) -> bool:
         """Whether the rounding of the matrix costs the proofs little in every direction."""
         return self.proof.ok and self.proof.lambda_min >= SHARP * self.proof.eta
+
+    @cached_property
+    def kappa_of_levels(self) -> float:
+        """Bound on the rows' leverage, by the levels of categories; inf where there are none."""
+        groups = self.whole.groups
+        return kappa_of_levels(self.proof, groups, self.whole.reach()) if groups else math.inf
 
     def decrement(self, on: Objective, evaluation: Evaluation) -> float:
         """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""
@@ -154,6 +162,14 @@ class Reference:
         if not evaluation.finite or not (self.proof.ok or by_penalty):
             return None
         n, D, theta, all_rows = on.n_features, self.proof.D, own(on, np.append(w, b)), self.z is None
+        gradient, numbers = own(on, evaluation.gradient), self.n_rows(on) * n
+        may_look = numbers <= (KAPPA_NUMBERS if last else max(KAPPA_FEW, on.rows.n_rows * n // KAPPA_PER_READ))
+        if self.proof.ok:
+            nu, kappa = math.sqrt(self.proof.norm2(gradient)), kappa_upper(self.proof, self.norm)
+            if kappa * nu >= KAPPA_MATTERS:
+                kappa = min(kappa, self.kappa_of_levels)
+            if kappa * nu >= 1.0 and not (last or may_look or all_rows):
+                return nothing(len(gradient), kappa * nu, nu)  # too far away, however the rest comes out
         M = own(on, np.sqrt(np.append(squares * OUTWARD, 1.0)))
         r_rms = math.sqrt(min(1.0, evaluation.loss))  # (g - y)^2 <= -log(1 - |g - y|) = l
         e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge, of_z=not all_rows)
@@ -169,19 +185,15 @@ class Reference:
             delta = math.sqrt(self.norm * float(step @ step)) * OUTWARD
             if delta > DELTA_MATTERS and self.z_of_all is not None:
                 delta = min(delta, _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
-        gradient, zeta = own(on, evaluation.gradient), max(zetas)
+        zeta = max(zetas)
         if not self.proof.ok:
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
-        kappa = kappa_upper(self.proof, self.norm)
         proven = proves(kappa=kappa, all_rows=all_rows)
-        if proven.r >= KAPPA_MATTERS and on.rows.groups:
-            kappa = min(kappa, kappa_of_levels(self.proof, on.rows.groups, on.rows.reach()))
+        if proven.r >= KAPPA_MATTERS and self.kappa_of_levels < kappa:
+            kappa = self.kappa_of_levels
             proven = proves(kappa=kappa, all_rows=all_rows)
-        numbers, whole = self.n_rows(on) * n, on.rows.n_rows * n
-        if proven.r >= KAPPA_MATTERS and numbers <= (
-            KAPPA_NUMBERS if last else max(KAPPA_FEW, whole // KAPPA_PER_READ)
-        ):
+        if proven.r >= KAPPA_MATTERS and may_look:
             # The cheap kappa costs too much here: find the largest leverage itself.
             kappa = self._kappa(on, enough=KAPPA_ENOUGH * kappa / max(proven.r, 1e-300))
             proven = proves(kappa=kappa, all_rows=all_rows)
