@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
+from scipy.linalg.lapack import dormqr
 
 from chainrule.certificate import Bound, Certificate, digits_of, objective_rounding
 from chainrule.certificate.rounding import UNIT
@@ -58,14 +59,22 @@ def optimize_in_row_space(problem: Problem, started: float) -> Ending:
     seen[~rows.is_kept] = 0.0
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
         return optimize(problem, started)
-    Q, R = qr(seen.T, mode="economic", overwrite_a=True, check_finite=False)
+    (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
     few = DenseRows(np.ascontiguousarray(R.T), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads)
     w, b = rows.units.to_fit(*problem.start)
     inner = replace(options, tol=INNER * options.tol, callbacks=(), max_reads=None)
-    found = optimize(Problem(few, inner, np.zeros(len(R), dtype=np.bool_), (Q.T @ w, b)), started)
+    start = _reflected(Q, tau, w, "T")[: len(R)], b
+    found = optimize(Problem(few, inner, np.zeros(len(R), dtype=np.bool_), start), started)
     if found.outcome.reason == "interrupted":
         raise KeyboardInterrupt
-    return replace(_run(problem, (Q @ found.w_fit, found.b_fit), started), copies=1)
+    u = np.append(found.w_fit, np.zeros(len(w) - len(R)))
+    return replace(_run(problem, (_reflected(Q, tau, u, "N"), found.b_fit), started), copies=1)
+
+
+def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Vector:
+    """Q v or, with trans "T", Q' v, (n,), by Q's Householder reflections: half of making Q (Golub and Van Loan 2013, 5.1.6)."""
+    found, _, _ = dormqr("L", trans, Q, tau, v[:, np.newaxis], 64 * len(v))
+    return np.asarray(found[:, 0])
 
 
 def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Ending:
