@@ -1,5 +1,8 @@
 """One BLAS thread in fits, put back afterwards; factors in blocks; answers that don't depend on BLAS's threads."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -144,3 +147,69 @@ def test_the_last_of_several_threads_puts_the_setting_back():
             thread.join()
         assert seen == [{1}] * 4
         assert counts() == before
+
+
+def test_what_others_set_in_the_meantime_stays():
+    """A thread that leaves its own limit while a fit holds BLAS to one: the fit doesn't bring the limit back."""
+    with threadpool_limits(2, "blas"):
+        limit = threadpool_limits(1, "blas")
+        with one_blas_thread():
+            limit.restore_original_limits()
+            assert set(counts()) == {2}
+        assert set(counts()) == {2}
+
+
+def test_no_blas_that_is_known_is_none_to_hold(monkeypatch, rng):
+    monkeypatch.setattr("chainrule.blas._libraries", lambda: ())
+    A = positive(WHOLE + 1, rng)
+    L = cholesky(A)
+    assert np.allclose(L @ L.T, A, rtol=0, atol=1e-10)
+
+
+AFTER_MAIN = """
+import threading, time, numpy as np, chainrule
+rng = np.random.default_rng(0)
+X, y = rng.standard_normal((1500, {n})), rng.integers(0, 2, 1500)
+def late():
+    threading.main_thread().join()
+    time.sleep(0.2)
+    print(chainrule.fit(X, y, alpha=1e-2, method="newton").reason, flush=True)
+threading.Thread(target=late).start()
+"""
+
+FORKED = """
+import os, threading, numpy as np, chainrule
+from chainrule import blas
+from threadpoolctl import ThreadpoolController, threadpool_limits
+rng = np.random.default_rng(0)
+X, y = rng.standard_normal((400, 60)), rng.integers(0, 2, 400)
+threadpool_limits(2, "blas")
+inside, done = threading.Event(), threading.Event()
+def hold():
+    with blas.one_blas_thread():
+        with blas._LOCK:
+            inside.set()
+            done.wait()
+threading.Thread(target=hold).start()
+inside.wait()
+child = os.fork()
+if not child:
+    chainrule.fit(X, y, alpha=1e-2)
+    counts = [library.get_num_threads() for library in ThreadpoolController().select(user_api="blas").lib_controllers]
+    os._exit(0 if set(counts) == {2} and not blas._holders else 3)
+_, status = os.waitpid(child, 0)
+done.set()
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.parametrize("n", [20, WHOLE + 10])
+def test_a_fit_may_outlive_the_main_thread(n):
+    run = subprocess.run([sys.executable, "-c", AFTER_MAIN.format(n=n)], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "converged", run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_fits_and_has_its_setting_back():
+    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "0", run.stderr

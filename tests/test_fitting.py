@@ -632,3 +632,35 @@ def test_newton_is_refused_where_its_hessian_does_not_fit(monkeypatch):
         choose_method("newton", Shape(1000, 20_000, False, False), has_rate=False)
     # Rows that are fewer than the columns: Newton runs in their space.
     assert choose_method("newton", Shape(1000, 20_000, True, True), has_rate=False)[0] == "newton"
+
+
+@pytest.mark.parametrize("case", ["rounding", "reads"])
+def test_auto_goes_on_with_newton_where_newton_cg_proves_too_little(case, monkeypatch, rng):
+    """A tiny penalty, on scales and factors, hides in rounding for the dual proof; or its steps are too slow."""
+    monkeypatch.setattr("chainrule.fitting.CG_PRODUCTS", 1e7)
+    m, n = 3000, 160
+    X = rng.standard_normal((m, 20)) @ rng.standard_normal((20, n)) + 0.05 * rng.standard_normal((m, n))
+    y = (rng.random(m) < 1 / (1 + np.exp(-X[:, 0]))).astype(int)
+    options = {"alpha": 1 / m}
+    if case == "rounding":
+        X *= 10.0 ** rng.uniform(-3, 3, n)
+        options["alpha"] = 1e-12
+    else:
+        monkeypatch.setattr("chainrule.conjugate.DEFAULT_READS", 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = chainrule.fit(X, y, **options)
+    assert found.method == "newton"
+    assert "newton-cg had proven too little after" in found.method_reason
+    assert found.reason == "converged"
+    assert found.certificate.gap <= found.tol
+    assert found.reads > 5
+    # As asked for, newton-cg says that it did not arrive; and a limit of reads is kept.
+    with pytest.warns(NotConvergedWarning):
+        alone = chainrule.fit(X, y, method="newton-cg", **options)
+    assert alone.method == "newton-cg"
+    assert alone.certificate.gap > alone.tol
+    with pytest.warns(NotConvergedWarning):
+        limited = chainrule.fit(X, y, max_reads=6, **options)
+    assert limited.method == "newton-cg"
+    assert limited.reads <= 8

@@ -6,9 +6,9 @@ for as many threads as BLAS had, with the same bits for any number.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
@@ -37,12 +37,17 @@ def _libraries() -> tuple[Any, ...]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold the process's BLAS to one thread; the last of those who hold it, in any thread, puts its setting back."""
+    """Hold the process's BLAS to one thread; the last of those who hold it, in any thread, puts its setting back.
+
+    What others have set in the meantime stays.
+    """
     global _holders, _before
+    libraries = _libraries()
     with _LOCK:
         if not _holders:
-            _before = [library.get_num_threads() for library in _libraries()]
-            _set([1] * len(_before))
+            _before = [library.get_num_threads() for library in libraries]
+            for library in libraries:
+                _set(library, 1)
         _holders += 1
     try:
         yield
@@ -50,16 +55,34 @@ def one_blas_thread() -> Iterator[None]:
         with _LOCK:
             _holders -= 1
             if not _holders:
-                _set(_before)
+                _put_back()
 
 
-def _set(counts: list[int]) -> None:
-    for library, count in zip(_libraries(), counts, strict=True):
-        # Since threadpoolctl 3.8 only the first thread that sets OpenBLAS's count may set it again, until it is let go.
-        let_go = getattr(library, "clear_controlling_thread", lambda force=False: None)
-        let_go(force=True)
-        library.set_num_threads(count)
-        let_go()
+def _set(library: Any, count: int) -> None:
+    # Since threadpoolctl 3.8 only the first thread that sets OpenBLAS's count may set it again, until it is let go.
+    let_go = getattr(library, "clear_controlling_thread", lambda force=False: None)
+    let_go(force=True)
+    library.set_num_threads(count)
+    let_go()
+
+
+def _put_back() -> None:
+    for library, count in zip(_libraries(), _before, strict=True):
+        if library.get_num_threads() == 1:
+            _set(library, count)
+
+
+def _after_fork() -> None:
+    """No other thread of the parent is here, and what it held is free."""
+    global _LOCK, _holders
+    _LOCK = threading.Lock()
+    if _holders:
+        _put_back()
+    _holders = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @cache
@@ -89,14 +112,14 @@ def cholesky(A: Matrix) -> Matrix | None:
         below = slice(columns.start, n)
         L[below, columns] -= (L[columns, pivots] @ L[below, pivots].T).T  # in Fortran order, as L
 
-    with one_blas_thread(), _workers() as run:
+    with one_blas_thread(), np.errstate(invalid="ignore", over="ignore"):
         for pivots in _blocks(0, n):
             corner, info = dpotrf(L[pivots, pivots], lower=1)
             if info != 0 or not corner[-1, -1] > 0.0:
                 return None
             L[pivots, pivots] = corner
-            run(partial(panel, pivots, corner, rows) for rows in _blocks(pivots.stop, n))
-            run(partial(update, pivots, columns) for columns in _blocks(pivots.stop, n))
+            _run([partial(panel, pivots, corner, rows) for rows in _blocks(pivots.stop, n)])
+            _run([partial(update, pivots, columns) for columns in _blocks(pivots.stop, n)])
     for columns in _blocks(0, n):
         L[: columns.start, columns] = 0.0
     return L
@@ -115,8 +138,8 @@ def triangular_inverse(L: Matrix) -> Matrix:
             right = -(X[above, columns].T @ L[rows, above].T).T if rows != columns else np.eye(rows.stop - rows.start)
             X[rows, columns] = dtrsm(1.0, L[rows, rows], right, lower=1)
 
-    with one_blas_thread(), _workers() as run:
-        run(partial(solve, columns) for columns in _blocks(0, n))
+    with one_blas_thread():
+        _run([partial(solve, columns) for columns in _blocks(0, n)])
     return X
 
 
@@ -124,13 +147,33 @@ def _blocks(start: int, stop: int) -> list[slice]:
     return [slice(first, min(first + BLOCK, stop)) for first in range(start, stop, BLOCK)]
 
 
-@contextmanager
-def _workers() -> Iterator[Callable[[Iterable[Callable[[], None]]], None]]:
-    """Give what runs tasks, on as many threads as BLAS had."""
-    with ThreadPoolExecutor(max(_before)) as pool:
+def _run(tasks: Iterable[Callable[[], None]]) -> None:
+    """Run tasks on as many threads as BLAS had, this one among them."""
+    left, lock = list(tasks)[::-1], threading.Lock()
+    failures: list[BaseException] = []
 
-        def run(tasks: Iterable[Callable[[], None]]) -> None:
-            for future in [pool.submit(task) for task in tasks]:
-                future.result()
+    def work() -> None:
+        try:
+            while True:
+                with lock:
+                    if not left or failures:
+                        return
+                    task = left.pop()
+                with np.errstate(invalid="ignore", over="ignore"):
+                    task()
+        except BaseException as failure:
+            failures.append(failure)
 
-        yield run
+    others = []
+    for _ in range(min(max(_before, default=1), len(left)) - 1):
+        other = threading.Thread(target=work)
+        try:
+            other.start()
+        except RuntimeError:  # no more threads, or the interpreter is ending: those that there are do the work
+            break
+        others.append(other)
+    work()
+    for other in others:
+        other.join()
+    if failures:
+        raise failures[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
 CG_COLUMNS = {"dense": 1000, "sparse": 300}
 # Fewer rows a column leave Newton without samples (`solvers.newton.plan`): then from so many products (m n^2) on too.
 SAMPLED_ROWS, CG_PRODUCTS = 80, 1e10
+NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
 
 
 def fit(
@@ -174,6 +175,10 @@ def fit(
         with one_blas_thread():
             started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
             ending = run(problem, started)
+            if method == "auto" and chosen == "newton-cg" and _is_for_newton(ending, options, shape):
+                why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
+                chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
+                ending = _run(chosen, shape)(replace(problem, start=start), started)
             result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
@@ -248,6 +253,13 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
     returned = f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
     return line + returned if ending.certificate.kind == "ridge" or ending.objective is not None else line
+
+
+def _is_for_newton(ending: Ending, options: Options, shape: Shape) -> bool:
+    """Whether Newton should go on where newton-cg's steps or proofs came too slowly: where it can, in some minutes."""
+    if options.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= options.tol:
+        return False
+    return shape.m * shape.n**2 <= NEWTON_PRODUCTS and HESSIAN_COPIES * 8.0 * shape.n**2 <= free_memory()
 
 
 def _run(method: str, shape: Shape) -> Method:
