@@ -167,12 +167,11 @@ def test_no_blas_that_is_known_is_none_to_hold(monkeypatch, rng):
 
 
 AFTER_MAIN = """
-import threading, time, numpy as np, chainrule
+import threading, numpy as np, chainrule
 rng = np.random.default_rng(0)
 X, y = rng.standard_normal((1500, {n})), rng.integers(0, 2, 1500)
 def late():
     threading.main_thread().join()
-    time.sleep(0.2)
     print(chainrule.fit(X, y, alpha=1e-2, method="newton").reason, flush=True)
 threading.Thread(target=late).start()
 """
