@@ -298,6 +298,7 @@ X = rng.normal(size=(2_000_000, 8)); y = X[:, 0] + rng.logistic(size=len(X)) > 0
 def interrupt(step):
     if step.epoch == 0:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+signal.signal(signal.SIGINT, signal.default_int_handler)
 start = time.time()
 try:
     chainrule.fit(X, y, method='gradient-descent', tol=0.0, max_reads=1_000_000, callbacks=[interrupt])
