@@ -112,7 +112,7 @@ def cholesky(A: Matrix) -> Matrix | None:
         below = slice(columns.start, n)
         L[below, columns] -= (L[columns, pivots] @ L[below, pivots].T).T  # in Fortran order, as L
 
-    with one_blas_thread(), np.errstate(invalid="ignore", over="ignore"):
+    with one_blas_thread():
         for pivots in _blocks(0, n):
             corner, info = dpotrf(L[pivots, pivots], lower=1)
             if info != 0 or not corner[-1, -1] > 0.0:
