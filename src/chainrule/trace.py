@@ -117,15 +117,17 @@ class TraceRecorder:
         rows = list(self._kept)
         if self._last is not None and (not rows or rows[-1] is not self._last):
             rows.append(self._last)
-        table = np.full((len(rows), self._n + 1 + len(self._names)), np.nan)
+        first = self._n + 1
+        w, b = np.empty((len(rows), self._n)), np.empty(len(rows))
+        numbers = np.full((len(rows), len(self._names)), np.nan)
         for i, row in enumerate(rows):
-            table[i, : len(row)] = row
+            b[i], w[i], numbers[i, : len(row) - first] = row[0], row[1:first], row[first:]
         columns: dict[str, NDArray[np.float64 | np.int64]] = {
-            name: np.ascontiguousarray(table[:, self._n + 1 + k], dtype=np.int64 if name == "epoch" else np.float64)
+            name: np.ascontiguousarray(numbers[:, k], dtype=np.int64 if name == "epoch" else np.float64)
             for k, name in enumerate(self._names)
         }
         note = ""
         if self.stride > 1:
             more = f"more would not fit in {self.max_bytes >> 20} MB"
             note = f"the trace keeps one epoch in {self.stride}, and the last: {more}"
-        return Trace(columns, np.ascontiguousarray(table[:, 1 : self._n + 1]), table[:, 0].copy(), self.stride, note)
+        return Trace(columns, w, b, self.stride, note)
