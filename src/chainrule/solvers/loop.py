@@ -272,9 +272,7 @@ class Run(Generic[S]):
                 return "converged"
             first += 1
         else:
-            reads = self.objective.reads
-            start = self.solver.init(self.objective)
-            first, state = 0 if start.path is None else self._observe_path(start.path, reads), start.state
+            first, state = self._begin()
         for epoch in range(first, self.max_steps + 1):
             if epoch > first or self._before is not None:
                 state = self.solver.step(self.objective, state)
@@ -284,6 +282,12 @@ class Run(Generic[S]):
             if self.objective.reads >= self.max_reads:
                 break
         return "max_reads"
+
+    def _begin(self) -> tuple[int, S]:
+        """Give the first epoch that is still to be recorded, and its state, which nothing else holds."""
+        reads = self.objective.reads
+        start = self.solver.init(self.objective)
+        return 0 if start.path is None else self._observe_path(start.path, reads), start.state
 
     def _observe_path(self, path: Path, reads: float) -> int:
         """Record the points that the core passed; how many."""
