@@ -333,16 +333,20 @@ class Objective:
         return feasible(z, u, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
 
     def centred_block(self, z: Vector, columns: NDArray[np.int64], size: int) -> Matrix:
-        """Hessian of w over some columns (k,) with b at its optimum, (k, k), from about `size` rows spread over the data."""
+        """Hessian of w over some columns (k,) with b at its optimum, (k, k) in Fortran order, from about `size` rows spread."""
         places = spread_rows(self.n_rows, size) if size < self.n_rows else np.arange(self.n_rows)
         part = self.rows.take(places)
         h = pointwise(z[places], part.y)[2]
-        matrix = part.gram(h, columns) / (len(places) if part.s is None else float(part.s.sum()))
+        matrix = part.gram(h, columns)
+        matrix /= len(places) if part.s is None else float(part.s.sum())
         block = matrix[:-1, :-1]
         if self.fit_intercept and matrix[-1, -1] > 0.0:
-            block = block - np.outer(matrix[-1, :-1], matrix[-1, :-1]) / matrix[-1, -1]
+            taken = np.outer(matrix[-1, :-1], matrix[-1, :-1]).T  # symmetric: Fortran order without a copy
+            taken /= matrix[-1, -1]
+            block = np.subtract(block, taken, out=taken)
+        block = np.asfortranarray(block)
         block[np.diag_indices(len(columns))] += self.ridge[columns]
-        return np.asarray(block)
+        return block
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
         """Strata, and where their rows are among all that are read."""

@@ -174,7 +174,8 @@ class ColumnRows(Rows):
         order = np.argsort(columns, kind="stable")
         matrix = core.gram(self.table, h, columns[order], **self._at)
         ratio = np.append(self._ratio[columns[order]], 1.0)
-        matrix = matrix / ratio / ratio[:, np.newaxis]
+        matrix /= ratio
+        matrix /= ratio[:, np.newaxis]
         if (np.diff(order) > 0).all():
             return np.asarray(matrix)
         back = np.append(np.argsort(order), len(order))

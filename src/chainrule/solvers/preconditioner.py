@@ -50,7 +50,7 @@ class Preconditioner:
         from scipy.linalg import cho_factor
 
         try:
-            factor = cho_factor(block, lower=True, check_finite=False)
+            factor = cho_factor(block, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
             return cls(diagonal, np.zeros(0, dtype=np.int64), None)
         return cls(diagonal, columns.astype(np.int64), factor)
