@@ -102,6 +102,7 @@ def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Endin
     if outcome is None or outcome.reason == "non_finite":
         rows.refuse_non_finite()
         raise InputError("the objective is not finite: take a smaller w0, smaller numbers in X, or a larger alpha")
+    del run  # its points are in the trace
     return _ending(problem, objective, outcome, started)
 
 

@@ -127,10 +127,11 @@ class NewtonCG:
         on = objective
         if state.is_stale:
             z = on.rows.scores(state.w, state.b)
-            largest = float(np.abs(z).max(where=on.rows.is_kept, initial=0.0))
+            largest = _largest(z, on.rows.s is None or on.rows.is_kept)
             state = replace(state, z=z, drift=state.fresh, largest=largest)
-        v_w = -_direction(state)
-        v = np.append(v_w, -float(state.center @ v_w) if on.fit_intercept else 0.0)
+        v = np.empty(on.n_features + 1)
+        v_w = np.negative(_direction(state), out=v[:-1])
+        v[-1] = -float(state.center @ v_w) if on.fit_intercept else 0.0
         u = np.empty(on.n_rows)
         read = on.secant(state.z, v, u)
         center = _center(on, read)
@@ -209,7 +210,7 @@ def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
     read = on.secant(z, np.zeros(on.n_features + 1), np.empty(on.n_rows))
     center = _center(on, read)
     residual = _centred(read.gradient, center) / on.weight + on.ridge * w
-    largest = float(np.abs(z).max(where=on.rows.is_kept, initial=0.0))
+    largest = _largest(z, on.rows.s is None or on.rows.is_kept)
     reach = math.sqrt(read.norm + TINY) * OUTWARD
     if not reach < LARGEST:
         raise TooLarge
@@ -248,6 +249,11 @@ def _length(v: Vector) -> float:
     return math.sqrt(float(v @ v)) * OUTWARD
 
 
+def _largest(v: Vector, where: NDArray[np.bool_] | bool = True) -> float:
+    """Largest size in v, without a copy of it."""
+    return max(float(v.max(where=where, initial=0.0)), -float(v.min(where=where, initial=0.0)))
+
+
 def _direction(state: CGState) -> Vector:
     """H^-1 residual, by the pairs over the preconditioner (L-BFGS's two loops)."""
     q, weights = state.residual.copy(), []
@@ -273,7 +279,7 @@ def _evaluation(
         objective=value + on.penalty.value(w, on.alpha),
         loss=value,
         accuracy=correct / on.weight,
-        grad_w=residual.copy(),
+        grad_w=residual,
         grad_b=grad_b,
         grad_norm=max(float(np.abs(residual / on.column_scale).max(initial=0.0)), abs(grad_b)),
     )
@@ -299,7 +305,7 @@ def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
         return loss / on.weight + 0.5 * ww + t * wv + 0.5 * t * t * vv
 
     t, shift, first = 1.0, 0.0, 0.0
-    start, far = state.evaluation.objective, float(np.abs(u).max())
+    start, far = state.evaluation.objective, _largest(u)
     rounding = on.secant_depth * UNIT * start
     at = on.along(state.z, u, t, shift)
     best = value(at.loss, t)
