@@ -1,5 +1,6 @@
 """`newton-cg`: what it claims is true of the point that it returns, in 50 digits, and it ends with a sentence in any case."""
 
+import tracemalloc
 import warnings
 
 import mpmath
@@ -13,6 +14,7 @@ from chainrule.kernels import csr as core
 from chainrule.kernels import sum_depth
 from chainrule.objective import Objective
 from chainrule.rows import CsrRows, DenseRows
+from chainrule.solvers.preconditioner import BLOCK
 
 mp = mpmath.mp.clone()
 mp.dps = 50
@@ -388,6 +390,24 @@ def test_ctrl_c_keeps_the_best_point_and_what_is_proven_of_it(rng):
     assert "interrupted after 2 steps" in result.message
     least, _ = run(X, y, None, alpha=0.01)
     assert -least.certificate.gap <= result.objective - least.objective <= result.certificate.gap
+
+
+@pytest.mark.parametrize(("m", "n"), [(200_000, 100), (2_000, 60_000), (50_000, 3_000)])
+def test_numpys_arrays_at_the_peak_are_a_stated_count_of_vectors_and_blocks(m, n, rng):
+    """z and u, and in bytes and places of a sample less than one more of m; two blocks. The core's own sums are not traced."""
+    X, y = text(rng, m, n, 6)
+    options = {"alpha": 1 / m, "tol": 1e-6}
+    run(X[:300], y[:300], None, **options)  # imports count no memory of a fit
+    tracemalloc.start()
+    try:
+        result, _ = run(X, y, None, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.reason == "converged"
+    vectors_of_n = 36 + 2 * len(result.trace)  # 12 of them pairs; the trace's points, and what they are collected in
+    numbers = 3 * m + vectors_of_n * n + 2 * min(n, BLOCK) ** 2
+    assert peak <= 8 * numbers + 500_000  # small objects
 
 
 # --- what the bound rests on -----------------------------------------------------------------------------------------
