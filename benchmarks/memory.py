@@ -1,5 +1,6 @@
 """What memory is free, and a fit in a process of its own: what it adds to the data at its peak, or whether it ends in time."""
 
+import ctypes
 import gc
 import json
 import pickle
@@ -49,6 +50,8 @@ def memory_of(asked: str) -> None:
     with suppress(Exception):  # in a few rows a column may be constant, or missing
         fit(data.rows(few), data.y[few])  # libraries and thread pools are not the fit's
     gc.collect()
+    with suppress(Exception):  # of glibc alone
+        ctypes.CDLL(None).malloc_trim(0)  # what the first fit freed would serve the second, or not, by chance
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak starts from here
     # Not getrusage's maximum: a child starts with its parent's.
