@@ -18,6 +18,7 @@ from chainrule.kernels.columns import (
     gram,
     gram_depth,
     level_counts,
+    missing_counts,
     moments,
     product,
     read,
@@ -199,7 +200,13 @@ def check_moments(table, X, gone, y, weights, how, x1):
     if len(k):
         np.testing.assert_array_equal(found.low, X[kept].min(axis=0))
         np.testing.assert_array_equal(found.high, X[kept].max(axis=0))
-    np.testing.assert_array_equal(found.missing, gone[:, kept].sum(axis=1))
+    without = {name: value for name, value in how.items() if name != "view"}
+    np.testing.assert_array_equal(missing_counts(table, **without), gone[:, kept].sum(axis=1))
+    if how["s"] is None and how["index"] is None:
+        counted = level_counts(table, y=None, **without)
+        again = moments(table, level_rows={k: of.rows.sum(axis=1) for k, of in counted.items()}, **how)
+        for one, other in zip(vars(found).values(), vars(again).values(), strict=True):
+            assert_near(one, other, np.abs(other), "moments beside counts")
     del how["view"]
     counts = level_counts(table, y=y, **how)
     for number, column in enumerate(table.columns):

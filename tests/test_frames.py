@@ -97,14 +97,14 @@ def test_numbers_near_the_ends_of_float64_are_filled_in_by_their_mean():
         x[::7] = np.nan
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            (encoding,) = learn(fields_of(pd.DataFrame({"x": x})), None, "reference", 1)
+            ((encoding,), _) = learn(fields_of(pd.DataFrame({"x": x})), None, "reference", 1)
         assert encoding.fill / size == pytest.approx(np.nanmean(x / size), rel=1e-12)
 
 
 def test_numbers_that_differ_in_the_last_bits_are_filled_in_by_their_mean():
     x = np.where(np.arange(M) % 2 == 1, 1.0 + 2.0**-48, 1.0)
     x[::7] = np.nan
-    (encoding,) = learn(fields_of(pd.DataFrame({"x": x})), None, "reference", 1)
+    ((encoding,), _) = learn(fields_of(pd.DataFrame({"x": x})), None, "reference", 1)
     assert 1.0 < encoding.fill < 1.0 + 2.0**-48
 
 

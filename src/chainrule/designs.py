@@ -60,10 +60,11 @@ def _table(X: Any, feature_names: Sequence[str] | None, coding: str, least_rows:
     check_table(fields, least_rows)
 
     def rows(y: Labels, s: Vector | None, threads: int | None) -> Taken:
-        encodings = learn(fields, s, coding, thread_count(threads))
+        encodings, level_rows = learn(fields, s, coding, thread_count(threads))
         table, names, copies = table_of(fields, encodings)
         taken = ColumnRows(table, y, s, names, threads)
         taken.references = {e.name: e.levels[0] for e in encodings if e.skip and e.levels}
+        taken.level_rows = level_rows
         taken.count_read()  # what was learnt
         return Taken(taken, min(copies, 1), tuple(encodings))
 

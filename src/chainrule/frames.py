@@ -22,6 +22,7 @@ from chainrule.kernels.columns import (
     Part,
     Table,
     level_counts,
+    missing_counts,
     moments,
     read,
 )
@@ -241,15 +242,21 @@ def _recoded(name: str, part: Part, lookup: NDArray[np.int32]) -> Part:
     return Part(new, part.rows)
 
 
-def learn(fields: Sequence[Field], s: Vector | None, coding: str, threads: int) -> list[Encoding]:
-    """Find which levels and missing values rows of positive weight have, and the means that fill in: a read or two."""
+def learn(
+    fields: Sequence[Field], s: Vector | None, coding: str, threads: int
+) -> tuple[list[Encoding], dict[int, NDArray[np.int64]]]:
+    """Find which levels and missing values rows of positive weight have, and the means that fill in: a read or two.
+
+    Also how many of these rows each level of a category has, by the category's place; last, where there are some, those
+    without a level.
+    """
     table = Table(_raw(fields), _rows_of(fields), sum(_width(field) for field in fields))
     try:
         counts = level_counts(table, y=None, s=s, threads=threads)
     except CodeError as error:
         raise _no_level(fields[error.column].name, error) from None
     fills = _fills(fields, s, threads)
-    encodings = []
+    encodings, level_rows = [], {}
     for k, field in enumerate(fields):
         if field.levels is None:
             encodings.append(Encoding(field.name, None, k in fills, fills.get(k), False))
@@ -264,7 +271,8 @@ def learn(fields: Sequence[Field], s: Vector | None, coding: str, threads: int) 
                 f"column {field.name!r} has missing values, and a level {MISSING_LEVEL!r}: rename the level"
             )
         encodings.append(Encoding(field.name, levels, lost, None, coding == "reference"))
-    return encodings
+        level_rows[k] = rows[rows > 0]
+    return encodings, level_rows
 
 
 def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int, float]:
@@ -276,9 +284,13 @@ def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int,
     if not could:
         return {}
     some = [fields[k] for k in could]
-    sums = moments(Table(_raw(some), _rows_of(some), len(some)), s=s, threads=threads)
+    table = Table(_raw(some), _rows_of(some), len(some))
+    missing = missing_counts(table, s=s, threads=threads)
+    if not missing.any():
+        return {}
+    sums = moments(table, s=s, threads=threads)
     fills, equal = {}, {}
-    for k, field, total, lost, low, high in zip(could, some, sums.sums, sums.missing, sums.low, sums.high, strict=True):
+    for k, field, total, lost, low, high in zip(could, some, sums.sums, missing, sums.low, sums.high, strict=True):
         there = _rows_of(some) - int(lost)
         if not lost:
             continue

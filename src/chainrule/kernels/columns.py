@@ -262,7 +262,7 @@ class ColumnMoments:
     """Sums over the rows, about the centres of the view that they were read in.
 
     weight : S. sums, squares : (n,), sum s x~ and sum s x~^2. low, high : (n,), smallest and largest x, as given (not viewed).
-    missing : for each column, how many rows of positive weight have no value. Missing numbers count as their fill.
+    Missing numbers count as their fill.
     """
 
     weight: float
@@ -270,31 +270,63 @@ class ColumnMoments:
     squares: Vector
     low: Vector
     high: Vector
-    missing: NDArray[np.int64]
 
 
 def moments(
-    table: Table, *, s: Vector | None, view: View | None = None, index: Places | None = None, threads: int = 1
+    table: Table,
+    *,
+    s: Vector | None,
+    view: View | None = None,
+    index: Places | None = None,
+    threads: int = 1,
+    level_rows: dict[int, NDArray[np.int64]] | None = None,
 ) -> ColumnMoments:
-    """Moments of all coefficients' x; one read. With a view near the means, the squares don't cancel. As of `product`."""
+    """Moments of all coefficients' x; one read. With a view near the means, the squares don't cancel. As of `product`.
+
+    level_rows : rows of each level of each category, by its number, where these are known: no category is then read.
+    """
     center, p, cp = table.view(view)
-    raw, _, squares_at, sums_at, extremes_at = table.read(
-        table.native, What.MOMENTS, index, threads, s=s, center=center, p=p, cp=cp
-    )
     slots = table.native.slots
-    sums, squares = raw[sums_at : sums_at + slots], raw[squares_at : squares_at + slots]
-    low, high = -raw[extremes_at : extremes_at + slots], raw[extremes_at + slots : extremes_at + 2 * slots]
-    for span in table.spans:
+    if level_rows is not None and s is None and index is None:
+        weight, sums, squares, low, high = float(table.m), *np.zeros((4, slots))
+        numbers = table.number_slots
+        if len(numbers):
+            native, of = table.numbers_alone, [None if x is None else x[numbers] for x in (center, p, cp)]
+            given = dict(zip(("center", "p", "cp"), of, strict=True))
+            raw, _, squares_at, sums_at, extremes_at = table.read(native, What.MOMENTS, None, threads, s=None, **given)
+            k = len(numbers)
+            sums[numbers], squares[numbers] = raw[sums_at : sums_at + k], raw[squares_at : squares_at + k]
+            low[numbers], high[numbers] = (
+                -raw[extremes_at : extremes_at + k],
+                raw[extremes_at + k : extremes_at + 2 * k],
+            )
+        for number, span in table.spans.items():
+            sums[span] = squares[span] = level_rows[number]
+    else:
+        raw, _, squares_at, sums_at, extremes_at = table.read(
+            table.native, What.MOMENTS, index, threads, s=s, center=center, p=p, cp=cp
+        )
+        weight = float(raw[2])
+        sums, squares = raw[sums_at : sums_at + slots], raw[squares_at : squares_at + slots]
+        low, high = -raw[extremes_at : extremes_at + slots], raw[extremes_at + slots : extremes_at + 2 * slots]
+    for span in table.spans.values():
         there = sums[span] > 0.0
         low[span], high[span] = there & (there.sum() == 1), there
+    sums, squares, low, high = (table.coefficients(x) for x in (sums, squares, low, high))
+    return ColumnMoments(weight, sums, squares, low, high)
+
+
+def missing_counts(
+    table: Table, *, s: Vector | None, index: Places | None = None, threads: int = 1
+) -> NDArray[np.int64]:
+    """Rows of positive weight in which a column has no value, for each column; a read of those that may miss some."""
     missing = np.zeros(len(table.columns), dtype=np.int64)
     which, indicators = table.indicators
     if which:
         kept = None if s is None else (s > 0.0).astype(np.float64)
         counts, _, at, *_ = table.read(indicators, What.SQUARES, index, threads, s=kept)
         missing[which] = counts[at : at + len(which)]
-    sums, squares, low, high = (table.coefficients(x) for x in (sums, squares, low, high))
-    return ColumnMoments(float(raw[2]), sums, squares, low, high, missing)
+    return missing
 
 
 @dataclass(frozen=True)

@@ -163,9 +163,11 @@ class Table:
         self._of_levels: NDArray[np.bool_] = np.concatenate(of_levels)
         self._slot: Places | None = np.flatnonzero(self.coefficient >= 0) if len(self.coefficient) > n else None
         ends = np.cumsum([term[2] for *_, term in terms])
-        self.spans = [
-            slice(end - term[2], end) for end, (*_, term) in zip(ends, terms, strict=True) if term[0] == _CATEGORY
-        ]
+        self.spans = {
+            term[1]: slice(end - term[2], end)
+            for end, (*_, term) in zip(ends, terms, strict=True)
+            if term[0] == _CATEGORY
+        }
 
     @cached_property
     def categories(self) -> tuple[int, ...]:
@@ -176,6 +178,21 @@ class Table:
     def categories_alone(self) -> Any:
         """Native description of the categories alone."""
         return _core.Columns(self.m, [_terms_of(k, self.columns[k])[0][2] for k in self.categories])
+
+    @cached_property
+    def numbers_alone(self) -> Any:
+        """Native description of the numbers alone, and of the marks of missing ones."""
+        numbers = [k for k, column in enumerate(self.columns) if isinstance(column, NumberColumn)]
+        terms = [term for k in numbers for term in _terms_of(k, self.columns[k])]
+        return _core.Columns(self.m, [term for *_, term in sorted(terms, key=lambda term: term[0])])
+
+    @cached_property
+    def number_slots(self) -> Places:
+        """Slots of the numbers and of the marks of missing ones."""
+        is_number = np.ones(len(self.coefficient), dtype=np.bool_)
+        for span in self.spans.values():
+            is_number[span] = False
+        return np.flatnonzero(is_number)
 
     @cached_property
     def indicators(self) -> tuple[list[int], Any]:

@@ -199,7 +199,7 @@ class Rows(ABC):
         part.s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         part.n_rows, part.reads, part._moments = len(index), 0.0, None
         part._index, part._whole = index if self._index is None else self._index[index], self
-        for known in ("visited", "digest", "row_counts"):
+        for known in ("visited", "digest", "row_counts", "level_rows"):
             part.__dict__.pop(known, None)
         return part
 
@@ -214,6 +214,16 @@ class Rows(ABC):
     def hessian_reads(self) -> float:
         """Time of a read with the Hessian and its factor, in reads without it: measured, two threads."""
         return 3.0 + self.n_features / 40
+
+    @property
+    def matrix_reads(self) -> float:
+        """What of `hessian_reads` the matrix takes, however few the rows."""
+        return 0.0
+
+    @property
+    def mean_squares(self) -> Vector | None:
+        """Columns' mean squares in the fit's units, (n,), where these are known and would cost a read something."""
+        return None
 
     @property
     def groups(self) -> list[tuple[slice, bool]]:

@@ -23,6 +23,7 @@ from chainrule.rows.units import Matrix, Moments, Units, Vector, units_of
 
 Index = NDArray[np.int64]
 GUESS_ROWS = 256
+ROUNDING_OF_MOMENTS = 1e-9  # more than a mean square made of moments can be off by
 MOST_DENSE = 20_000_000  # numbers of a copy of some columns
 
 
@@ -36,7 +37,14 @@ class ColumnRows(Rows):
         As of `Rows`; a name for each coefficient.
     n_threads : int, optional
         Changes no bit of any sum.
+
+    Attributes
+    ----------
+    level_rows : dict of (levels,) int64, optional
+        Rows of positive weight of each level of a category, by its column's number, where they were counted as it was learnt.
     """
+
+    level_rows: dict[int, NDArray[np.int64]] | None = None
 
     def __init__(
         self,
@@ -173,9 +181,10 @@ class ColumnRows(Rows):
         self.count_read()
         order = np.argsort(columns, kind="stable")
         matrix = core.gram(self.table, h, columns[order], **self._at)
-        ratio = np.append(self._ratio[columns[order]], 1.0)
-        matrix /= ratio
-        matrix /= ratio[:, np.newaxis]
+        if not self._is_plain:
+            ratio = np.append(self._ratio[columns[order]], 1.0)
+            matrix /= ratio
+            matrix /= ratio[:, np.newaxis]
         if (np.diff(order) > 0).all():
             return np.asarray(matrix)
         back = np.append(np.argsort(order), len(order))
@@ -187,7 +196,8 @@ class ColumnRows(Rows):
             units = self.guess_units(centred=True)
             view = View(units.center, 1.0 / units.scale)
             self.count_read()
-            sums = core.moments(self.table, s=self.s, view=view, index=self._index, threads=self.threads)
+            at = {**self._at, "view": view}
+            sums = core.moments(self.table, level_rows=self.level_rows, **at)
             if not (np.isfinite(sums.squares).all() and np.isfinite(sums.sums).all()):
                 self.refuse_non_finite()
             shift = sums.sums / sums.weight
@@ -230,6 +240,16 @@ class ColumnRows(Rows):
         return any(bool(((of > 0).sum(axis=1) == 1).any()) for of in rows)
 
     @property
+    def mean_squares(self) -> Vector | None:
+        """Columns' mean squares in the fit's units, (n,), a little too large rather than too small, where moments were read."""
+        if self._moments is None:
+            return None
+        units, found = self.units, self._moments
+        off = np.abs(found.mean - units.center) + 8.0 * 2.0**-53 * np.abs(found.mean)  # far from 0 the mean has rounded
+        squares = np.square(off / units.scale) + np.square(found.sd / units.scale)
+        return np.asarray(squares * (1.0 + ROUNDING_OF_MOMENTS))
+
+    @property
     def _kept(self) -> Vector | None:
         """Weights of 1 and 0, so that sums count rows."""
         return None if self.s is None else self.is_kept.astype(np.float64)
@@ -258,8 +278,27 @@ class ColumnRows(Rows):
         for levels, is_rare in zip(firsts, rare[self.n_features :], strict=True):
             w[levels] -= float(is_rare)
             b += float(is_rare)
-        places = np.flatnonzero((self.as_given().scores(w, b) > 0.5) & self.is_kept)
+        places = np.flatnonzero((self._scores_of_levels(w, b) > 0.5) & self.is_kept)
         return Rare(places, np.flatnonzero(rare[: self.n_features]))
+
+    def _scores_of_levels(self, w: Vector, b: float) -> Vector:
+        """Log-odds z of every row, (m,), by levels that have a weight: only their columns are read."""
+        columns: list[core.Column] = []
+        at, weights = 0, []
+        for column in self.table.columns:
+            if isinstance(column, core.CategoryColumn):
+                of = w[column.at : column.at + column.levels - column.skip]
+                if of.any():
+                    columns.append(replace(column, at=at))
+                    weights.append(of)
+                    at += len(of)
+        self.count_read(len(columns) / len(self.table.columns))
+        z = np.full(self.n_rows, b)
+        if columns:
+            part = core.Table(columns, self.table.m, at)
+            given = {**self._at, "view": None}
+            core.read(part, What.LOSS, y=None, w=np.concatenate(weights), b=b, z=z, **given)
+        return z
 
     @property
     def hessian_reads(self) -> float:
@@ -267,7 +306,12 @@ class ColumnRows(Rows):
         categories = sum(isinstance(column, core.CategoryColumn) for column in self.table.columns)
         numbers = 1 + self.terms - categories
         sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 16
-        return 1.0 + sums / self.terms + matrix_reads(self.n_features, self.n_rows * self.terms)
+        return 1.0 + sums / self.terms + self.matrix_reads
+
+    @property
+    def matrix_reads(self) -> float:
+        """What of `hessian_reads` the matrix takes, however few the rows."""
+        return matrix_reads(self.n_features, self.n_rows * self.terms)
 
     # --- parts and copies --------------------------------------------------------------------------------------------
 

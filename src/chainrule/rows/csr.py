@@ -217,7 +217,12 @@ class CsrRows(Rows):
     @property
     def hessian_reads(self) -> float:
         """Time of a read with the Hessian and its factor, in reads without it: measured, two threads."""
-        return 1.0 + self.mean_terms / 2 + matrix_reads(self.n_features, self._nnz + self.n_rows)
+        return 1.0 + self.mean_terms / 2 + self.matrix_reads
+
+    @property
+    def matrix_reads(self) -> float:
+        """What of `hessian_reads` the matrix takes, however few the rows."""
+        return matrix_reads(self.n_features, self._nnz + self.n_rows)
 
     # --- parts and copies --------------------------------------------------------------------------------------------
 

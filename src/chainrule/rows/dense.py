@@ -197,11 +197,17 @@ class DenseRows(Rows):
         total, step = np.zeros((len(columns) + 1, len(columns) + 1)), max(1024, 4_000_000 // (len(columns) + 1))
         for first in range(0, self.n_rows, step):
             places = np.flatnonzero(s[first : first + step]) + first
+            if not len(places):
+                continue
             x = self.block(places if self._index is None else self._index[places], columns)
             if self._view is not None:
                 x = x * self._view.p[columns] - self._view.center_times_p[columns]
-            x = np.column_stack([x / self._ratio[columns], np.ones(len(places))])
-            total += (x * s[places, np.newaxis]).T @ x
+            # At w = 0 the Hessian counts each row a quarter of its weight.
+            x, w = x / self._ratio[columns], np.zeros(len(columns))
+            what, times = What.LOSS | What.HESSIAN, 4.0 * s[places]
+            sums = read_rows(x, what, y=self.y[places], s=times, w=w, threads=self.threads)
+            assert sums.matrix is not None
+            total += sums.matrix
         return total
 
     def guess_units(self, centred: bool) -> Units:
