@@ -12,6 +12,7 @@ from chainrule.certificate.rounding import UNIT
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.diagnosis.separation import Separation
 from chainrule.errors import CollinearityWarning, NotConvergedWarning, SeparationWarning
+from chainrule.objective import Objective
 from chainrule.problem import Ending
 from chainrule.rows import Rows
 from chainrule.task import Task, certified, noise_of_state
@@ -26,8 +27,10 @@ def with_ridge(task: Task, data: Rows, found: Separation, collinear: Collinearit
     """Find the optimum under the ridge, and say what of F itself it proves."""
     rows, options = task.problem.rows, task.problem.options
     ridge = SEPARATED_RIDGE * (sizes_of(data, options.fit_intercept) / task.units.scale) ** 2
-    outcome, run = task.run(np.where(ridge > 0, ridge, SEPARATED_RIDGE))
-    state, w_fit, b_fit = task.returned(run.w, run.b, run.on)
+    ridge = np.where(ridge > 0, ridge, SEPARATED_RIDGE)
+    outcome, run = task.run(ridge)
+    # Of all rows, though the run may have stopped on a sample.
+    state, w_fit, b_fit = task.returned(run.w, run.b, Objective(rows, ridge, options.fit_intercept))
     state = state.with_bound()
     certificate = certified(state, task.units, rows, task.started, as_returned=True)
     is_proven = certificate.kind == "bound" and certificate.gap <= max(options.tol, 4.0 * certificate.noise)
