@@ -1,5 +1,7 @@
 """Rare levels: whose rows a sample takes, where their coefficients settle, and what leverage their rows have at most."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from chainrule.rows import spread_rows
 from chainrule.rows.rare import rare_columns
 from chainrule.sampling import sample
 from chainrule.solvers.newton import Newton, _bend
+from chainrule.solvers.proof import Reference
 from chainrule.solvers.rare import settle
 
 
@@ -314,3 +317,63 @@ def test_a_sample_meets_rows_of_positive_weight_wherever_they_are(with_levels, s
     total = sum(part.multiplier * part.rows.s.sum() for part in strata)
     assert total == pytest.approx(rows.s.sum(), rel=1e-12)
     assert all(np.isfinite(part.multiplier) for part in strata)
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_without_rare_levels_prove_sooner_and_never_too_much(coding, weighted, rng):
+    """T without the rows of rare levels: the penalty alone holds their coefficients, and no leverage is as large as theirs."""
+    proven, sooner = 0, 0
+    for m, levels in (*[(4_000, (6, 40))] * 8, (60_000, (6, 300)), (60_000, (200, 200))):
+        frame = frame_of(rng, m, levels=levels)
+        y = (frame["x0"] + rng.logistic(size=m) > 0).to_numpy().astype(int)
+        s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
+        rows = rows_of(frame, y, coding, s)
+        whole = Objective(rows, 1.0 / m, True)
+        n = rows.n_features
+        theta = np.zeros(n + 1)
+        for _ in range(12):
+            e = whole.evaluate(theta[:n], theta[n], hessian=True)
+            theta = theta - np.linalg.solve(e.hessian, e.gradient)
+        rare = rows.rare(0.25, m / 4)
+        ridge = np.zeros(n)
+        on = whole.sample(m // 4, tuple(np.bincount(y, weights=s, minlength=2).astype(float)), ridge, rare)
+        assert on.has_rare_levels
+        start = theta + rng.normal(size=n + 1) * 0.02
+        z = np.empty(on.n_rows)
+        made = on.evaluate(start[:n], start[n], hessian=True, z=z, q=np.ones(n + 1))
+        reference = Reference.of(on, made, start[:n], start[n], z, None)
+        assert np.intersect1d(reference.common.index, rare.rows).size == 0
+        for size in 10.0 ** np.arange(-6.0, -1.0, 0.25):
+            off = rng.normal(size=n + 1) * size
+            off[rare.columns] *= 0.01  # they found their place first
+            point = theta + off
+            all_z = np.empty(m)
+            e = whole.evaluate(point[:n], point[n], z=all_z, squares=True)
+            here = (whole, e, point[:n], point[n], all_z, e.squares)
+            by_common, by_all = reference.common.certify(*here), replace(reference, common=None).certify(*here)
+            gap = distance(whole, point, theta)
+            for bound in (by_common, by_all, reference.certify(*here)):
+                if bound.proven:
+                    assert bound.gap >= gap * (1 - 1e-9)
+                    assert np.all(np.abs(point - theta) <= bound.coef + 1e-12)
+            assert reference.certify(*here).gap <= 1.3 * min(by_common.gap, by_all.gap)
+            proven += by_common.proven
+            sooner += by_common.proven and not by_all.proven
+    assert proven > 40
+    assert sooner > 0
+
+
+def distance(on, point, theta):
+    """F(point) - F(theta) where theta is the optimum, as a Bregman distance: no difference of large numbers."""
+    n = on.n_features
+    z, there = on.rows.scores(point[:n], point[n]), on.rows.scores(theta[:n], theta[n])
+    g = 1.0 / (1.0 + np.exp(-there))
+    t = np.maximum(np.abs(z - there), 1e-300) * np.sign(z - there)
+    # log(1 + g (e^t - 1)) - g t, by its series where t is small
+    exact = np.log1p(g * np.expm1(t)) - g * t
+    series = g * (1 - g) * t**2 / 2 * (1 + (1 - 2 * g) * t / 3)
+    each = np.where(np.abs(t) < 1e-3, series, exact)
+    s = np.ones(len(z)) if on.rows.s is None else on.rows.s
+    v = point[:n] - theta[:n]
+    return float(s @ np.where(s > 0, each, 0.0) / s.sum() + v @ (on.ridge * v) / 2)

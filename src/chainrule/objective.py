@@ -28,7 +28,8 @@ class Evaluation:
     objective = F, loss = mean log-loss (nats), accuracy = share of the weight of the rows whose class is right;
     grad_w (n,), grad_b; grad_norm: the largest of |grad_w_j| / column_scale_j and |grad_b|; hessian (n + 1, n + 1) with
     the bias last, or None. lower: the Hessian's part that the rows read account for, each counted once, over the sum of all
-    weights, penalty in it (a sample's `hessian` counts its rows for those not read). norm: the largest
+    weights, penalty in it (a sample's `hessian` counts its rows for those not read). common: that of rows without a rare level
+    alone, where a penalty makes something of it. norm: the largest
     sum_j q_j x~_j^2 of the rows. squares: (1/S) sum s x_j^2. float32: the Hessian's products were made in float32.
     """
 
@@ -40,6 +41,7 @@ class Evaluation:
     grad_norm: float
     hessian: Matrix | None = None
     lower: Matrix | None = None
+    common: Matrix | None = None
     norm: float = 0.0
     squares: Vector | None = None
     float32: bool = False
@@ -137,6 +139,12 @@ class Objective:
         return self.strata[0].rows is not self.rows
 
     @property
+    def has_rare_levels(self) -> bool:
+        """Whether this is a sample whose first stratum is all rows of rare levels, beside others, and a penalty holds them."""
+        both = len(self.strata) == 2 and len(self.strata[0].columns) > 0
+        return both and self.ridge.min(initial=math.inf) > 0.0
+
+    @property
     def reads(self) -> float:
         """How often each row was read so far, in fractions."""
         return self.rows.reads
@@ -192,18 +200,14 @@ class Objective:
             fill_z, fill_h = (None if out is None else out[part] for out in (z, h))
             parts.append(stratum.rows.reduce(what, w, b, z=fill_z, q=q, h=fill_h))
             norm = max(norm, parts[-1].norm)
+        of_parts, parts = [part.matrix for part in parts], [part.with_matrix(None) for part in parts]
         total = parts[0].times(self.strata[0].multiplier)
         for sums, stratum in zip(parts[1:], self.strata[1:], strict=True):
             total = total.plus(sums.times(stratum.multiplier))
         alpha = self.alpha + self.sample_ridge
         grad_w = total.gradient / total.weight + self.penalty.gradient(w, alpha)
         grad_b = total.bias / total.weight if self.fit_intercept else 0.0
-        matrix = None if total.matrix is None else self._with_penalty(total.matrix / total.weight, alpha)
-        lower = matrix
-        if matrix is not None and self.is_sample:
-            own = parts[0] if len(parts) == 1 else parts[0].plus(parts[1])
-            assert own.matrix is not None
-            lower = self._with_penalty(own.matrix / total.weight, self.alpha)
+        matrix, lower, common = self._matrices([each for each in of_parts if each is not None], total.weight)
         return Evaluation(
             objective=total.loss / total.weight + self.penalty.value(w, alpha),
             loss=total.loss / total.weight,
@@ -213,10 +217,28 @@ class Objective:
             grad_norm=self._norm(grad_w, grad_b),
             hessian=matrix,
             lower=lower,
+            common=common,
             norm=norm,
             squares=None if total.squares is None else total.squares / total.weight,
             float32=hessian and float32,
         )
+
+    def _matrices(self, parts: list[Matrix], weight: float) -> tuple[Matrix | None, Matrix | None, Matrix | None]:
+        """Hessian, its lower part and that of the common rows (`Evaluation`), of the strata's sums, which are overwritten."""
+        if not parts:
+            return None, None, None
+        for part in parts:
+            part /= weight
+        if not self.is_sample:
+            matrix = self._with_penalty(parts[0], self.alpha)
+            return matrix, matrix, None
+        matrix, common = parts[0] * self.strata[0].multiplier, None
+        if len(parts) == 2:
+            matrix += parts[1] * self.strata[1].multiplier
+            parts[0] += parts[1]
+            common = self._with_penalty(parts[1], self.alpha) if self.has_rare_levels else None
+        lower = self._with_penalty(parts[0], self.alpha)
+        return self._with_penalty(matrix, self.alpha + self.sample_ridge), lower, common
 
     def _with_penalty(self, matrix: Matrix, alpha: float | Vector) -> Matrix:
         matrix[np.diag_indices(self.n_features)] += alpha

@@ -22,6 +22,7 @@ from chainrule.certificate.rounding import UNIT
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
 TINY = 1e-300  # more than underflow takes off a sum of squares
@@ -159,9 +160,9 @@ def bound(
     if not factor.ok:
         return nothing(size)
     scaled = e * factor.inverse_D
-    growth = math.exp(min(delta + 3.0 * zeta, 700.0)) * math.sqrt(1.0 + 2.0 * factor.eta / factor.lambda_min)
+    growth = math.exp(min(delta + 3.0 * zeta, 700.0)) * math.sqrt(1.0 + 2.0 * factor.eta / factor.lambda_low)
     c = math.exp(-delta - zeta) * (1.0 - left_out)
-    of_e = math.sqrt(float(scaled @ scaled) / factor.lambda_min)
+    of_e = math.sqrt(float(scaled @ scaled) / factor.lambda_low)
     if kappa * of_e > ROUNDING_MATTERS * c:
         # Of the worst column and the worst direction at once; column by column it is less where they are not the same.
         of_e = min(of_e, float(e @ np.sqrt(factor.inverse_diagonal)) * (1.0 + OUTWARD))
@@ -201,7 +202,9 @@ def kappa_upper(factor: Factor, norms2_max: float) -> float:
     return math.sqrt(norms2_max / lam) * (1.0 + OUTWARD) if lam > 0.0 else math.inf
 
 
-def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector) -> float:
+def kappa_of_levels(
+    factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector, absent: Places | None = None
+) -> float:
     """Bound kappa for rows that have one level of each category, by the triangle inequality: no row is looked at.
 
     With any fixed m_c for each category, here the mean of its levels under the curvature, and norms in B^-1:
@@ -216,11 +219,15 @@ def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach:
         For each category the columns of its levels, and whether there is one more level that has none.
     reach : (n,)
         max |x_j| over the rows, for the columns that are in no group.
+    absent : (k,) int64, optional
+        Columns of levels that no row has.
     """
     W, loss = factor.whitened
     norms = np.sqrt(np.einsum("ij,ij->j", W, W))
     is_number = np.zeros(len(norms), dtype=np.bool_)
     is_number[: len(reach)] = True
+    is_there = np.ones(len(norms), dtype=np.bool_)
+    is_there[np.zeros(0, dtype=np.int64) if absent is None else absent] = False
     center, has_bias = np.zeros(len(norms)), len(norms) > len(reach)
     kappa = 0.0
     for levels, has_first in groups:
@@ -229,7 +236,8 @@ def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach:
         share = weight / max(float(weight.sum()), float(factor.D[-1]) ** 2 if has_bias else 0.0)
         m = W[:, levels] @ share
         apart = W[:, levels] - m[:, np.newaxis]
-        kappa += math.sqrt(max(float(np.einsum("ij,ij->j", apart, apart).max()), float(m @ m) if has_first else 0.0))
+        squares = np.einsum("ij,ij->j", apart, apart).max(where=is_there[levels], initial=0.0)
+        kappa += math.sqrt(max(float(squares), float(m @ m) if has_first else 0.0))
         center += m
     center += W[:, -1] if has_bias else 0.0
     kappa += math.sqrt(float(center @ center)) + float(reach[is_number[: len(reach)]] @ norms[is_number])

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.blas import cholesky, triangular_inverse
+from chainrule.blas import WHOLE, cholesky, triangular_inverse
 from chainrule.certificate.rounding import UNIT
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 SMALLEST, LARGEST = 1e-280, 1e280  # of diag(B): beyond, underflow and overflow spoil what eta promises
+CLEAR = 100.0  # smallest squared pivot over eta, from which on one factor serves steps and proofs
 SMALL = 50  # columns up to which products of the inverse are cheaper than their alternatives
 
 
@@ -75,10 +76,23 @@ class Factor:
         inverse_D = 1.0 / D
         A = B * inverse_D
         A *= inverse_D[:, None]
+        if len(A) > WHOLE:
+            # One factor is enough where the shift is small beside every pivot: steps then end within a hundredth of it.
+            L = _shifted(A, eta)
+            if L is not None and float(L.diagonal().min()) ** 2 > CLEAR * eta:
+                factor = cls(A, D, inverse_D, L, eta, "")
+                factor.__dict__["_proof"] = L
+                return factor
         L = cholesky(A.T)
         if L is not None:
             return cls(A, D, inverse_D, L, eta, "")
         return cls(A, D, inverse_D, None, eta, "the columns are collinear up to rounding")
+
+    @classmethod
+    def unfactored(cls, diagonal: Vector, reason: str) -> Factor:
+        """Know B's diagonal alone, (n + 1,)."""
+        D = np.sqrt(np.where((diagonal > SMALLEST) & (diagonal < LARGEST), diagonal, 1.0))
+        return cls(np.zeros((0, 0)), D, 1.0 / D, None, math.inf, reason)
 
     @property
     def matrix(self) -> Matrix:
@@ -102,9 +116,7 @@ class Factor:
 
     def _cholesky(self, shift: float) -> Matrix | None:
         """Cholesky factor of A - shift I."""
-        A = np.array(self._A.T, order="F")
-        A.ravel("K")[:: len(self.D) + 1] -= shift
-        return cholesky(A)
+        return _shifted(self._A, shift)
 
     @cached_property
     def _inverse_L(self) -> tuple[Matrix, float]:
@@ -115,7 +127,8 @@ class Factor:
         """
         inverse = triangular_inverse(self._proven())
         n1 = len(self.D)
-        relative = 2.0 * (n1 + 1) * n1 * UNIT * (float(np.vdot(inverse, inverse)) + 1.0)
+        numbers = inverse.ravel("K")  # where they lie
+        relative = 2.0 * (n1 + 1) * n1 * UNIT * (float(numbers @ numbers) + 1.0)
         return inverse, (1.0 + relative) ** 2
 
     def _proven(self) -> Matrix:
@@ -133,6 +146,15 @@ class Factor:
         if not self.ok:
             return 0.0
         return self._by_inverse() if len(self.D) <= SMALL else self._by_shift()
+
+    @property
+    def lambda_low(self) -> float:
+        """Proven lower bound of the same that needs no factor of its own: of many columns 1/trace((A - eta I)^-1)."""
+        if len(self.D) <= SMALL or "lambda_min" in self.__dict__:
+            return self.lambda_min
+        inverse, loss = self._inverse_L
+        numbers = inverse.ravel("K")
+        return 1.0 / (float(numbers @ numbers) * loss)
 
     def _by_inverse(self) -> float:
         inverse, loss = self._inverse_L
@@ -205,3 +227,10 @@ class Factor:
         values, vectors = np.linalg.eigh(A)
         k = max(1, int(np.count_nonzero(values <= 2.0 * self.eta)))
         return values[:k], vectors[:, :k]
+
+
+def _shifted(A: Matrix, shift: float) -> Matrix | None:
+    """Cholesky factor of A - shift I, A in C order, of which the upper triangle is read."""
+    copied = np.array(A.T, order="F")
+    copied.ravel("K")[:: len(A) + 1] -= shift
+    return cholesky(copied)

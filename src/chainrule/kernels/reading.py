@@ -106,8 +106,8 @@ class Sums:
             squares=None if self.squares is None else factor * self.squares,
         )
 
-    def with_matrix(self, matrix: Matrix) -> Sums:
-        """Add a matrix that was made by itself."""
+    def with_matrix(self, matrix: Matrix | None) -> Sums:
+        """Add a matrix that was made by itself, or take it out."""
         return replace(self, matrix=matrix)
 
     def plus(self, other: Sums) -> Sums:

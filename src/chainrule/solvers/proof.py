@@ -36,6 +36,7 @@ SHARP = 4.0  # smallest eigenvalue over eta, from which on a norm is too large b
 LOOSE = 10.0  # ratio of the weights of a norm to D^-2, over the columns, from which on it is worth another
 DELTA_MATTERS = 0.1  # from there on the change of all rows' z is looked at, not bounded by their norms
 ROWS_AT_ONCE = 16384  # that are looked at while they are in the caches
+LITTLE_MORE = 1.1  # times nu: a bound that is a fifth larger
 NULL_RIDGE = 1e-9  # of the diagonal, where columns are collinear: steps leave the directions that don't matter
 
 
@@ -46,7 +47,9 @@ class Reference:
     steps, proof : factors of the Hessian for steps, and of the part of it that the rows read account for.
     theta : where it was made, (n + 1,). z : the rows' z there; None where the rows are all rows. index : which rows.
     norm : largest |D^-1 x~|^2 of the rows, D of `proof`, or a bound on it: `is_loose` where weights far from D^-2 gave it.
-    z_of_all : z there where the rows are all rows. whole : all rows.
+    z_of_all : z there where the rows are all rows. whole : all rows. absent : columns of levels that none of the rows has.
+    common : of a sample with all rows of rare levels, what those of the other rows alone prove: without the penalty's help rare
+    levels have large leverages, and their coefficients are found first.
     """
 
     steps: Factor
@@ -58,6 +61,8 @@ class Reference:
     is_loose: bool
     z_of_all: Vector | None
     whole: Rows
+    absent: NDArray[np.int64] | None = None
+    common: Reference | None = None
 
     @classmethod
     def of(
@@ -95,9 +100,24 @@ class Reference:
         theta = own(on, np.append(w, b))
         if not on.is_sample:
             return cls(steps, proof, theta, None, None, norm, is_loose, z, on.rows)
-        kept = np.concatenate([stratum.rows.is_kept for stratum in on.strata])
-        z, index = z[kept], np.concatenate([stratum.rows.index for stratum in on.strata])[kept]
-        return cls(steps, proof, theta, z, index, norm, is_loose, None, on.rows)
+        places = [np.flatnonzero(stratum.rows.is_kept) for stratum in on.strata]
+        index = np.concatenate([part.rows.index[at] for part, at in zip(on.strata, places, strict=True)])
+        firsts = np.cumsum([0, *(part.rows.n_rows for part in on.strata)])
+        z = np.concatenate([z[first + at] for first, at in zip(firsts, places, strict=False)])
+        common = None
+        if evaluation.common is not None and looks:
+            factor, rest = Factor.of(own_matrix(on, evaluation.common), eta), slice(len(places[0]), None)
+            of_rest = evaluation.norm * float((factor.inverse_D**2 / q).max()) * OUTWARD
+            absent = on.strata[0].columns
+            common = cls(factor, factor, theta, z[rest], index[rest], of_rest, True, None, on.rows, absent)
+        return cls(steps, proof, theta, z, index, norm, is_loose, None, on.rows, None, common)
+
+    @classmethod
+    def without_factor(cls, on: Objective, diagonal: Vector, w: Vector, b: float) -> Reference:
+        """Stand in for a Hessian of a sample of which only the diagonal (n + 1,) was made: it proves nothing."""
+        none = Factor.unfactored(own(on, diagonal), "no Hessian was made of the sample")
+        theta, nowhere = own(on, np.append(w, b)), np.zeros(0, dtype=np.int64)
+        return cls(none, none, theta, np.zeros(0), nowhere, math.inf, True, None, on.rows)
 
     def is_of_all(self, w: Vector, b: float) -> bool:
         """Whether it was made of all rows, at this point."""
@@ -121,7 +141,7 @@ class Reference:
     def kappa_of_levels(self) -> float:
         """Bound on the rows' leverage, by the levels of categories; inf where there are none."""
         groups = self.whole.groups
-        return kappa_of_levels(self.proof, groups, self.whole.reach()) if groups else math.inf
+        return kappa_of_levels(self.proof, groups, self.whole.reach(), self.absent) if groups else math.inf
 
     def decrement(self, on: Objective, evaluation: Evaluation) -> float:
         """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""
@@ -158,6 +178,21 @@ class Reference:
 
         last: no better point will come, so that a bound is worth more than what it costs.
         """
+        if self.common is None:
+            return self._certify(on, evaluation, w, b, z, squares, last)
+        found = self.common.certify(on, evaluation, w, b, z, squares)
+        if found is not None and found.proven and self.proof.ok:
+            nu = math.sqrt(self.proof.norm2(own(on, evaluation.gradient)))
+            if found.nu <= LITTLE_MORE * nu:  # the rows left out would not make it much smaller
+                return found
+        other = self._certify(on, evaluation, w, b, z, squares, last)
+        if found is None or other is None:
+            return other if found is None else found
+        return min(found, other, key=lambda each: (each.gap, each.r))
+
+    def _certify(
+        self, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, squares: Vector, last: bool
+    ) -> Bound | None:
         by_penalty = last and self.z is None and on.ridge.min(initial=math.inf) > 0.0
         if not evaluation.finite or not (self.proof.ok or by_penalty):
             return None
@@ -165,9 +200,9 @@ class Reference:
         gradient, numbers = own(on, evaluation.gradient), self.n_rows(on) * n
         may_look = numbers <= (KAPPA_NUMBERS if last else max(KAPPA_FEW, on.rows.n_rows * n // KAPPA_PER_READ))
         if self.proof.ok:
-            nu, kappa = math.sqrt(self.proof.norm2(gradient)), kappa_upper(self.proof, self.norm)
-            if kappa * nu >= KAPPA_MATTERS:
-                kappa = min(kappa, self.kappa_of_levels)
+            # Where there are levels, their bound takes less than the smallest eigenvalue, and says more.
+            kappa = self.kappa_of_levels if on.rows.groups else kappa_upper(self.proof, self.norm)
+            nu = math.sqrt(self.proof.norm2(gradient))
             if kappa * nu >= 1.0 and not (last or may_look or all_rows):
                 return nothing(len(gradient), kappa * nu, nu)  # too far away, however the rest comes out
         M = own(on, np.sqrt(np.append(squares * OUTWARD, 1.0)))
@@ -190,8 +225,8 @@ class Reference:
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         proven = proves(kappa=kappa, all_rows=all_rows)
-        if proven.r >= KAPPA_MATTERS and self.kappa_of_levels < kappa:
-            kappa = self.kappa_of_levels
+        if proven.r >= KAPPA_MATTERS and on.rows.groups and (by_norm := kappa_upper(self.proof, self.norm)) < kappa:
+            kappa = by_norm
             proven = proves(kappa=kappa, all_rows=all_rows)
         if proven.r >= KAPPA_MATTERS and may_look:
             # The cheap kappa costs too much here: find the largest leverage itself.
