@@ -8,7 +8,7 @@ import pytest
 from chainrule import InputError, fit
 from chainrule.errors import CollinearityWarning, NotConvergedWarning
 from chainrule.rows import spread_rows
-from chainrule.solvers.newton import plan
+from chainrule.solvers.plan import plan
 
 
 def exact_optimum(X, y, s=None, alpha=0.0):

@@ -40,7 +40,7 @@ MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
 # From here on a Hessian and its factor take longer than the reads that they save.
 CG_COLUMNS = {"dense": 1000, "sparse": 300}
 # Fewer rows a column leave Newton without samples (`solvers.newton.plan`): then from so many products (m n^2) on too.
-SAMPLED_ROWS, CG_PRODUCTS = 80, 1e10
+SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
 
 

@@ -112,7 +112,8 @@ class Task:
     def run(self, alpha: float | Vector, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
         rows, options = self.problem.rows, self.problem.options
-        sizes = plan(rows.n_rows, rows.n_features, options.tol, rows.hessian_reads, class_counts(rows))
+        m, n = rows.n_rows, rows.n_features
+        sizes = plan(m, n, options.tol, rows.hessian_reads, class_counts(rows), rows.matrix_reads)
         objective = Objective(rows, alpha, options.fit_intercept)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         start = self.units.to_fit(*self.problem.start)

@@ -13,22 +13,22 @@ from chainrule.certificate.rounding import objective_rounding
 from chainrule.kernels import pointwise
 from chainrule.objective import Evaluation, Objective
 from chainrule.rows import spread_rows
+from chainrule.rows.rare import ENOUGH_ROWS
 from chainrule.solvers.loop import Start, State
+from chainrule.solvers.plan import NOISE, is_by_products
 from chainrule.solvers.proof import Reference, depth_of, norm_weights, own
 from chainrule.solvers.rare import settle
+from chainrule.solvers.truncated import truncated_step
 
 Vector = NDArray[np.float64]
 
-ROWS_PER_COLUMN = 20  # of the first sample
-GROWTH = 8
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
 SETTLED = 8  # one in so many rows may be of rare levels that find their place before the Hessian of all rows
+APART = 2.0  # cost of a sample's row of a table, over that of all rows one after the other
 ARMIJO = 1e-4
 FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a Hessian in float32 saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # mean curvature of a column that float32 shows
 NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
-NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
 RIDGE_ROWS = 256  # that a sample's ridge comes from
 LEAST_CURVATURE = 1e-3  # of a step, over that of its parts column by column
 SLOW, NEARLY_THERE = (
@@ -44,7 +44,8 @@ class NewtonState(State):
     """Where Newton stands: on which sample, with which Hessian, and what is proven.
 
     pace : nu over that before, at most 1. pairs : of the last steps with this Hessian, what each moved and what it did to the
-    gradient. patient : goes on where the point keeps the classes apart.
+    gradient. patient : goes on where the point keeps the classes apart. along : on a sample, the step that conjugate gradients
+    found in place of a Hessian's.
     """
 
     stage: int
@@ -58,6 +59,7 @@ class NewtonState(State):
     stalled: bool
     pairs: tuple[tuple[Vector, Vector], ...] = ()
     patient: bool = False
+    along: Vector | None = None
 
     def with_bound(self) -> NewtonState:
         """Give the state with what is proven of it, also far from tol."""
@@ -136,40 +138,6 @@ class NewtonState(State):
         return self.nu**2 <= 1e-8 * tol and self.pace > 0.1
 
 
-def plan(m: int, n: int, tol: float, hessian_reads: float, counts: tuple[int, int] | None = None) -> tuple[int, ...]:
-    """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
-
-    With the Hessian of a share f of the rows, corrected by the steps made with it, the gap shrinks by about n/(f m) a read (by
-    4 n/(f m) without the corrections), and the bound is 2/f times the gap, measured. m counts rows of positive weight, and of a
-    rare class, whose rows carry the Hessian, four times those. hessian_reads: `Rows.hessian_reads`; a sample's costs a third
-    more: its last step is sometimes made twice, and its rows lie apart. counts: of each class.
-    """
-    zeros, ones = (m - m // 2, m // 2) if counts is None else counts
-    kept = max(zeros + ones, 1)
-    size = max(ROWS_PER_COLUMN * n, 1000) * m // kept
-    if m <= 4 * size:
-        return (m,)
-    tol = max(tol, NOISE)
-    effective = min(kept, 4 * min(zeros, ones) + 1)
-
-    def cost(share: float) -> float:
-        shrink = 1.2 * n / (share * effective)
-        if shrink >= 0.1:
-            return math.inf
-        start = n / (2.0 * share * effective)
-        reads = math.ceil(math.log(max(2.0 / share * start / tol, 1.0)) / -math.log(shrink))
-        return 4.0 / 3.0 * share * hessian_reads + 1.0 + max(1.0, reads)
-
-    costs = {share: cost(share) for share in SHARES}
-    costs[1.0] = hessian_reads + 2.0
-    share = min(costs, key=lambda s: costs[s])
-    sizes = []
-    while size < share * m / 2:
-        sizes.append(size)
-        size *= GROWTH
-    return (*sizes, int(share * m)) if share < 1.0 else (*sizes, m)
-
-
 @dataclass(frozen=True)
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
@@ -243,6 +211,8 @@ class Newton:
             on = whole.sample(size, self.class_weights, ridge, rare)
             if len(on.strata[0].columns):
                 w = settle(whole, on.strata[0].rows, on.strata[0].columns, w, b)
+                if before is not None and before.along is None:
+                    return self._lead(on, stage, w, b, before)
             return self._evaluate_sample(on, stage, w, b, reference)
         if stage < len(self.sizes) and before is not None:
             rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED, _bend(before))
@@ -250,6 +220,25 @@ class Newton:
                 w = settle(whole, whole.rows.take(rare.rows), rare.columns, w, b)
         # Where the last size is all rows, their Hessian is made here.
         return self._evaluate_all(whole, w, b, reference, hessian=stage < len(self.sizes))
+
+    def _lead(self, on: Objective, stage: int, w: Vector, b: float, before: NewtonState) -> NewtonState:
+        """Make the last sample's Hessian a step further: levels that the sample before shows little of have some way to go.
+
+        The step is with a Hessian of that sample, where it ended: a tenth of the last one's cost, and a third for the gradient.
+        Levels all of whose rows are here have found their place.
+        """
+        fresh = self._evaluate_sample(before.on, before.stage, w, b, before.reference).reference
+        if fresh.steps.factored:
+            here, n = on.evaluate(w, b), on.n_features
+            gradient = own(on, here.gradient).copy()
+            gradient[on.strata[0].columns] = 0.0
+            step = fresh.steps.solve(gradient)
+            step[on.strata[0].columns] = 0.0
+            bias = float(step[n]) if on.fit_intercept else 0.0
+            new = self._evaluate_sample(on, stage, w - step[:n], b - bias, fresh)
+            if new.evaluation.objective <= here.objective:
+                return new
+        return self._evaluate_sample(on, stage, w, b, before.reference)
 
     def _ridge(self, whole: Objective, size: int) -> Vector:
         """Give a sample's own ridge, (n,): as much curvature as one row more, one in which x_j is not what it mostly is.
@@ -268,9 +257,18 @@ class Newton:
         return square * (4.0 * share * (1.0 - share) / size)
 
     def _evaluate_sample(
-        self, on: Objective, stage: int, w: Vector, b: float, reference: Reference | None
+        self, on: Objective, stage: int, w: Vector, b: float, reference: Reference | None, factored: bool = False
     ) -> NewtonState:
         z = np.empty(on.n_rows)
+        whole = on.rows
+        costs = (whole.hessian_reads, whole.matrix_reads)
+        if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
+            evaluation = on.evaluate(w, b, h=z, squares=stage == len(self.sizes) - 2)
+            found = truncated_step(on, evaluation.gradient, z)
+            stand_in = Reference.without_factor(on, found.diagonal, w, b)
+            return NewtonState(
+                w, b, evaluation, stage, on, stand_in, None, None, None, found.nu, 1.0, False, along=found.step
+            )
         # Only the last sample's Hessian also proves, for all rows.
         is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
         proves = stage == len(self.sizes) - 1
@@ -281,13 +279,15 @@ class Newton:
 
     def _step_on_sample(self, whole: Objective, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
-        step = state.reference.direction(on, evaluation)
+        step = state.reference.direction(on, evaluation) if state.along is None else state.along
         near = len(step) / self.sizes[state.stage] * evaluation.loss
         is_near = state.nu**2 <= (near if state.stage == 0 else 16.0 * near)
-        if is_near and not self._is_worth_another(state, whole.rows.n_rows):
+        if is_near and not self._is_worth_another(state, step, whole.rows.n_rows):
             # The step ends within the sample's statistical error: the next sample will tell. (One that comes from a sample
             # an eighth as large starts with its error, and Newton's step squares it.)
             w, b = state.w + step[:-1], state.b + float(step[-1])
+            if state.along is not None and state.stage == len(self.sizes) - 1:
+                return self._evaluate_sample(on, state.stage, w, b, state.reference, factored=True)
             return self._arrive(whole, w, b, state)
         slope = float(evaluation.gradient @ step)
         t = 1.0
@@ -299,22 +299,25 @@ class Newton:
             t /= 2
         return self._arrive(whole, state.w, state.b, state)
 
-    def _is_worth_another(self, state: NewtonState, m: int) -> bool:
+    def _is_worth_another(self, state: NewtonState, step: Vector, m: int) -> bool:
         """Whether the last sample's Hessian should be made anew, nearer to the optimum, before it serves all rows.
 
         It is off by the sample, n/size in the gap's rate, and by the step still to come: g (1 - g) changes with it by
-        about 0.3 nu^2 in that rate.
+        about 0.3 nu^2 in that rate; and where all rows of a level move alike, by as much along its coefficient.
         """
         size = self.sizes[state.stage]
         if state.stage < len(self.sizes) - 1 or state.nu**2 < 1e-12:
             return False
         n = state.on.n_features
-        sampled = n / size
-        moved = sampled + 0.3 * state.nu**2
+        groups = state.on.rows.groups
+        sampled = n / size + (1.0 / ENOUGH_ROWS if groups else 0.0)  # a level may have no more rows in it
+        of_levels = max((float(np.abs(step[levels]).max()) for levels, _ in groups), default=0.0)
+        moved = sampled + 0.3 * state.nu**2 + min((0.2 * of_levels) ** 2, 0.4)
         if not 0.0 < sampled < moved < 0.5:
             return False
         left = math.log(max(n / (2.0 * size) / max(self.tol, NOISE), 1.0))
-        return left / -math.log(moved) - left / -math.log(sampled) > size / m * state.on.rows.hessian_reads
+        cost = state.on.n_rows / m * state.on.rows.hessian_reads * (APART if groups else 1.0)
+        return left / -math.log(moved) - left / -math.log(sampled) > cost
 
     # --- all rows ----------------------------------------------------------------------------------------------------
 
@@ -331,7 +334,7 @@ class Newton:
         is_poor = reference is not None and reference.is_poor
         hessian = hessian or reference is None or is_poor
         z = np.empty(whole.n_rows)
-        known = None if before is None else before.squares
+        known = whole.rows.mean_squares if before is None else before.squares
         if hessian:
             # Columns that may be collinear will be looked at: what that needs costs little here.
             ask = {"squares": known is None, "moments": known is None and is_poor}
@@ -420,10 +423,10 @@ def _with_hessian(
 
 def _bend(before: NewtonState | None) -> Vector | None:
     """Mean 4 g (1 - g) of each column's rows in a sample, (n,): 1 where it has none."""
-    if before is None or before.evaluation.squares is None or before.evaluation.hessian is None:
+    if before is None or before.evaluation.squares is None:
         return None
     on, squares = before.on, before.evaluation.squares
-    curvature = before.evaluation.hessian.diagonal()[: on.n_features] - on.ridge - on.sample_ridge
+    curvature = np.square(before.reference.steps.D[: on.n_features]) - on.ridge - on.sample_ridge
     bend = np.ones(on.n_features)
     np.divide(4.0 * curvature, squares, out=bend, where=squares > 0.0)
     return np.clip(bend, 0.0, 1.0)

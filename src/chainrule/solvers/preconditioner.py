@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from chainrule.kernels import Secant
 from chainrule.objective import Objective
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 BLOCK = 1000  # columns of the block: a Cholesky factor of about ten milliseconds
@@ -35,24 +37,43 @@ class Preconditioner:
     @classmethod
     def of(cls, on: Objective, read: Secant, center: Vector, z: Vector) -> Preconditioner:
         """Make it of what a read gave, and of a sample's block where columns differ in weight."""
-        weight = on.weight
+        weight, k = on.weight, min(BLOCK, on.n_features)
         squares = read.diagonal[:-1] / weight
         spread = np.maximum(squares - np.square(center) * read.curvature[-1] / weight, 0.0)
-        diagonal = spread + on.ridge
-        k = min(BLOCK, on.n_features)
         size = min(on.n_rows, max(on.n_rows // BLOCK_SHARE, LEAST_ROWS * k))
         products = on.rows.mean_terms
-        if size * products**2 > max(WORTH * on.n_rows * products, LITTLE):
-            return cls(diagonal, np.zeros(0, dtype=np.int64), None)
-        columns = np.sort(np.argpartition(-squares, k - 1)[:k]) if k < on.n_features else np.arange(k)
-        block = on.centred_block(z, columns, size)
-        block[np.diag_indices(k)] *= 1.0 + LIFT
+        is_worth = size * products**2 <= max(WORTH * on.n_rows * products, LITTLE)
+        block = (lambda columns: on.centred_block(z, columns, size)) if is_worth else None
+        return cls._with(spread + on.ridge, squares, block)
+
+    @classmethod
+    def of_rows(cls, on: Objective, h: Vector, curvature: Vector) -> Preconditioner:
+        """Make it of all rows that an objective reads, a sample's: h (m,) their g (1 - g), curvature (n + 1,) H e_b."""
+        diagonal = on.hessian_diagonal(h)[:-1]
+        pull = curvature[:-1] / curvature[-1] if on.fit_intercept else np.zeros(on.n_features)
+
+        def block(columns: Index) -> Matrix:
+            found = on.hessian_block(h, columns)[:-1, :-1] - np.outer(pull[columns], curvature[columns])
+            return np.asarray(found.T)  # symmetric: in Fortran order without a copy
+
+        return cls._with(diagonal - pull * curvature[:-1], diagonal, block)
+
+    @classmethod
+    def _with(cls, diagonal: Vector, squares: Vector, block: Callable[[Index], Matrix] | None) -> Preconditioner:
+        """Put a diagonal and the block of the columns of the largest squares together."""
+        n, none = len(diagonal), np.zeros(0, dtype=np.int64)
+        if block is None:
+            return cls(diagonal, none, None)
+        k = min(BLOCK, n)
+        columns = np.sort(np.argpartition(-squares, k - 1)[:k]) if k < n else np.arange(k)
+        of_columns = block(columns)
+        of_columns[np.diag_indices(k)] *= 1.0 + LIFT
         from scipy.linalg import cho_factor
 
         try:
-            factor = cho_factor(block, lower=True, overwrite_a=True, check_finite=False)
+            factor = cho_factor(of_columns, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
-            return cls(diagonal, np.zeros(0, dtype=np.int64), None)
+            return cls(diagonal, none, None)
         return cls(diagonal, columns.astype(np.int64), factor)
 
     def solve(self, r: Vector) -> Vector:

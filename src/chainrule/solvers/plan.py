@@ -1,0 +1,59 @@
+"""How many rows Newton's samples have, and which of them go without a Hessian."""
+
+from __future__ import annotations
+
+import math
+
+ROWS_PER_COLUMN = 20  # of the first sample
+FEWEST_ROWS, LONG = 10, 8.0  # a column, and reads of a Hessian: from there on a part of few rows comes first
+GROWTH = 8
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
+NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
+LEAST_BY_PRODUCTS, PRODUCTS = (
+    800,
+    60.0,
+)  # columns, and reads of a sample that its Hessian takes: from there on none is made
+
+
+def plan(
+    m: int, n: int, tol: float, hessian_reads: float, counts: tuple[int, int] | None = None, matrix_reads: float = 0.0
+) -> tuple[int, ...]:
+    """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
+
+    With the Hessian of a share f of the rows, corrected by the steps made with it, the gap shrinks by about n/(f m) a read (by
+    4 n/(f m) without the corrections), and the bound is 2/f times the gap, measured. m counts rows of positive weight, and of a
+    rare class, whose rows carry the Hessian, four times those. hessian_reads: `Rows.hessian_reads`; a sample's costs a third
+    more: its last step is sometimes made twice, and its rows lie apart. counts: of each class.
+    """
+    zeros, ones = (m - m // 2, m // 2) if counts is None else counts
+    kept = max(zeros + ones, 1)
+    size = max(ROWS_PER_COLUMN * n, 1000) * m // kept
+    of_rows = hessian_reads - matrix_reads
+    if m <= 4 * size:
+        # Few rows: the Hessian of all at each step, unless it takes so long that a part of them should lead to the first.
+        leads = of_rows >= LONG or is_by_products(m, n, size, hessian_reads, matrix_reads)
+        return (min(size, m // 2), m) if leads and kept >= FEWEST_ROWS * n else (m,)
+    tol = max(tol, NOISE)
+    effective = min(kept, 4 * min(zeros, ones) + 1)
+
+    def cost(share: float) -> float:
+        shrink = 1.2 * n / (share * effective)
+        if shrink >= 0.1:
+            return math.inf
+        start = n / (2.0 * share * effective)
+        reads = math.ceil(math.log(max(2.0 / share * start / tol, 1.0)) / -math.log(shrink))
+        return 4.0 / 3.0 * share * of_rows + matrix_reads + 1.0 + max(1.0, reads)
+
+    costs = {share: cost(share) for share in SHARES}
+    costs[1.0] = hessian_reads + 2.0
+    share = min(costs, key=lambda s: costs[s])
+    sizes = []
+    while size < share * m / 2:
+        sizes.append(size)
+        size *= GROWTH
+    return (*sizes, int(share * m)) if share < 1.0 else (*sizes, m)
+
+
+def is_by_products(m: int, n: int, size: int, hessian_reads: float, matrix_reads: float) -> bool:
+    """Whether some tens of products with a sample's rows cost less than its Hessian and a factor."""
+    return n >= LEAST_BY_PRODUCTS and hessian_reads + matrix_reads * (m / size - 1.0) > PRODUCTS

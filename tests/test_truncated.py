@@ -1,0 +1,177 @@
+"""Newton of many columns: its samples by products with the rows, one Hessian that proves, one factor where one will do."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+import chainrule
+from chainrule.blas import WHOLE
+from chainrule.certificate.factor import CLEAR, Factor
+from chainrule.designs import design_of
+from chainrule.errors import NotConvergedWarning
+from chainrule.objective import Objective
+from chainrule.rows import ColumnRows, CsrRows
+from chainrule.sampling import class_counts
+from chainrule.solvers.plan import is_by_products, plan
+from chainrule.solvers.truncated import truncated_step
+
+
+def frame_of(rng, m, levels, numbers=3):
+    """Numbers, and levels of unequal shares that a class depends on."""
+    columns = {f"x{j}": rng.standard_normal(m) for j in range(numbers)}
+    score = sum(0.4 * column for column in columns.values())
+    for k, count in enumerate(levels):
+        share = np.arange(1.0, count + 1) ** -0.5
+        codes = rng.choice(count, m, p=share / share.sum())
+        codes[:count] = np.arange(count)
+        score = score + rng.normal(size=count)[codes] * 0.5
+        columns[f"c{k}"] = pd.Categorical.from_codes(codes, [f"v{j}" for j in range(count)])
+    return pd.DataFrame(columns), (score + rng.logistic(size=m) > 0).astype(int)
+
+
+def one_hot(frame, skip=0):
+    m, blocks = len(frame), [sp.csr_array(frame.select_dtypes("number").to_numpy())]
+    for name in frame.select_dtypes("category"):
+        codes = frame[name].cat.codes.to_numpy()
+        blocks.append(sp.csr_array((np.ones(m), (np.arange(m), codes)))[:, skip:])
+    return sp.csr_array(sp.hstack(blocks))
+
+
+@pytest.mark.parametrize("storage", ["columns", "csr", "dense"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_step_solves_newtons_system_to_a_hundredth(storage, fit_intercept, weighted, rng):
+    m = 6_000
+    frame, y = frame_of(rng, m, (40, 300))
+    s = rng.choice([0.0, 0.5, 3.0], m) if weighted else None
+    X = frame if storage == "columns" else one_hot(frame)
+    X = X.toarray() if storage == "dense" else X
+    rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1).rows
+    whole = Objective(rows, 1e-3, fit_intercept)
+    weights = np.bincount(y, weights=s, minlength=2).astype(float)
+    for on in (whole, whole.sample(3_000, tuple(weights), 1e-4)):
+        w, b = rng.normal(size=rows.n_features) * 0.3, 0.2 if fit_intercept else 0.0
+        h = np.empty(on.n_rows)
+        gradient = on.evaluate(w, b, h=h).gradient
+        matrix = on.evaluate(w, b, hessian=True).hessian
+        size = rows.n_features + fit_intercept
+        exact = -np.linalg.solve(matrix[:size, :size], gradient[:size])
+        found = truncated_step(on, gradient, h)
+        left = found.step[:size] - exact
+        decrement = float(exact @ matrix[:size, :size] @ exact)
+        assert left @ matrix[:size, :size] @ left <= 0.03 * decrement
+        assert found.nu == pytest.approx(np.sqrt(decrement), rel=0.02)
+        assert found.diagonal[:size] == pytest.approx(matrix.diagonal()[:size], rel=1e-9)
+        assert gradient @ found.step < 0.0
+        assert fit_intercept or found.step[-1] == 0.0
+
+
+def test_a_gradient_of_zero_makes_no_step(rng):
+    frame, y = frame_of(rng, 500, (4,))
+    on = Objective(design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1).rows, 1e-3, True)
+    found = truncated_step(on, np.zeros(on.n_features + 1), np.full(500, 0.25))
+    assert not found.step.any()
+    assert found.nu == 0.0
+
+
+@pytest.mark.parametrize("storage", ["columns", "csr"])
+@pytest.mark.parametrize("alpha", [0.0, 1e-5])
+def test_one_hessian_proves_and_samples_have_none(storage, alpha, rng, monkeypatch):
+    """Of all rows, and no other: a factor of thousands of columns takes longer than many reads."""
+    m = 120_000
+    frame, y = frame_of(rng, m, (300, 800))
+    X = frame if storage == "columns" else one_hot(frame, skip=1)
+    made = []
+    for kind in (ColumnRows, CsrRows):
+        whole_gram = kind.gram
+
+        def gram(self, h, columns, whole_gram=whole_gram):
+            made.append((self.n_rows, len(columns)))
+            return whole_gram(self, h, columns)
+
+        monkeypatch.setattr(kind, "gram", gram)
+    result = chainrule.fit(X, y, alpha=alpha, method="newton")
+    assert result.reason == "converged"
+    assert result.certificate.kind == "bound"
+    assert result.certificate.gap <= result.tol
+    wide = [rows for rows, columns in made if columns == len(result.w)]
+    assert wide == [m]
+    assert any(rows < m for rows, columns in made)  # blocks of the preconditioner, from samples
+    if alpha:
+        other = chainrule.fit(X, y, alpha=alpha, method="newton-cg")
+        assert abs(result.objective - other.objective) <= result.certificate.gap + other.certificate.gap + 1e-14
+
+
+def test_threads_and_storage_change_no_bit_of_it(rng):
+    frame, y = frame_of(rng, 60_000, (300, 600))
+    fits = [chainrule.fit(frame, y, alpha=1e-5, method="newton", n_threads=k) for k in (1, 2, 3)]
+    assert len({result.w.tobytes() for result in fits}) == 1
+    assert len({result.certificate.gap for result in fits}) == 1
+
+
+@pytest.mark.parametrize("max_reads", [0, 1, 2, 4, 8])
+@pytest.mark.parametrize("alpha", [0.0, 1e-5])
+def test_a_run_that_stops_on_a_sample_says_so(max_reads, alpha, rng):
+    """Levels of one class among them: without a penalty the ridge's optimum is then wanted, and not reached either."""
+    frame, y = frame_of(rng, 50_000, (200, 700))
+    y[frame["c1"] == "v699"] = 1
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = chainrule.fit(frame, y, alpha=alpha, method="newton", max_reads=max_reads)
+    assert NotConvergedWarning in [each.category for each in said]
+    assert result.reason == "max_reads"
+    assert np.isfinite(result.w).all()
+    assert result.certificate.kind in (("ridge", "none") if alpha == 0.0 else ("bound", "none"))
+
+
+def test_plan_makes_one_hessian_of_few_rows_only_after_a_part_of_them():
+    assert plan(20_000, 300, 1e-9, 10.5) == (6_000, 20_000)
+    assert plan(9_000, 300, 1e-9, 10.5) == (4_500, 9_000)
+    assert plan(2_900, 300, 1e-9, 10.5) == (2_900,)  # fewer than ten rows a column
+    assert plan(4_000, 50, 1e-9, 4.25) == (4_000,)  # a Hessian costs little
+    # Half of the rows of weight 0: twice as many are taken.
+    assert plan(40_000, 300, 1e-9, 10.5, (10_000, 10_000)) == (12_000, 40_000)
+
+
+def test_products_take_the_place_of_a_hessian_where_that_is_dear():
+    assert not is_by_products(1_000_000, 500, 10_000, 40.0, 0.3)
+    assert is_by_products(1_000_000, 3_270, 65_400, 47.0, 38.0)
+    assert not is_by_products(1_000_000, 2_000, 40_000, 53.0, 0.0)  # dense: the Hessian is as cheap
+
+
+@pytest.mark.parametrize("smallest", [1e-2, 1e-12])
+def test_one_factor_serves_steps_and_proofs_where_pivots_are_clear(smallest, rng):
+    n = WHOLE + 8
+    low = rng.normal(size=(n, 6)) / 6.0
+    B = np.diag(rng.uniform(0.5, 2.0, n)) + low @ low.T
+    B[-1] = B[:, -1] = 0.0  # the last column repeats the first, but for a little
+    B[-1, :-1] = B[:-1, -1] = B[0, :-1]
+    B[-1, -1] = B[0, 0] * (1.0 + smallest)
+    eta = 1e-9
+    factor = Factor.of(B, eta)
+    assert factor.factored
+    is_clear = smallest > CLEAR * eta
+    assert (factor._proof is factor._L) == is_clear
+    v = rng.normal(size=n)
+    v[-1] = v[0]
+    x = factor.solve(v)
+    assert np.abs(B @ x - v).max() <= (1e-1 if is_clear else 1e-2) * np.abs(v).max()
+    assert factor.ok == is_clear
+    if is_clear:
+        A = B / np.sqrt(np.outer(B.diagonal(), B.diagonal()))
+        assert factor.norm2(v) >= v @ np.linalg.solve(B, v)
+        least = float(np.linalg.eigvalsh(A)[0]) - eta
+        assert 0.0 < factor.lambda_low <= least
+        assert least / 10 <= factor.lambda_min <= least
+        assert factor.lambda_low == factor.lambda_min  # where that is known
+
+
+def test_counts_of_rows_make_the_plan(rng):
+    frame, y = frame_of(rng, 30_000, (300, 600))
+    rows = design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1).rows
+    assert rows.hessian_reads > rows.matrix_reads > 10.0
+    sizes = plan(rows.n_rows, rows.n_features, 1e-9, rows.hessian_reads, class_counts(rows), rows.matrix_reads)
+    assert sizes == (min(20 * rows.n_features, 15_000), 30_000)
