@@ -142,9 +142,10 @@ def test_products_take_the_place_of_a_hessian_where_that_is_dear():
     assert not is_by_products(1_000_000, 2_000, 40_000, 53.0, 0.0)  # dense: the Hessian is as cheap
 
 
+@pytest.mark.parametrize("size", [60, WHOLE + 8])
 @pytest.mark.parametrize("smallest", [1e-2, 1e-12])
-def test_one_factor_serves_steps_and_proofs_where_pivots_are_clear(smallest, rng):
-    n = WHOLE + 8
+def test_one_factor_serves_steps_and_proofs_where_pivots_are_clear(smallest, size, rng):
+    n = size
     low = rng.normal(size=(n, 6)) / 6.0
     B = np.diag(rng.uniform(0.5, 2.0, n)) + low @ low.T
     B[-1] = B[:, -1] = 0.0  # the last column repeats the first, but for a little

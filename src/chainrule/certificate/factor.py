@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.blas import WHOLE, cholesky, triangular_inverse
+from chainrule.blas import cholesky, triangular_inverse
 from chainrule.certificate.rounding import UNIT
 
 Vector = NDArray[np.float64]
@@ -76,7 +76,7 @@ class Factor:
         inverse_D = 1.0 / D
         A = B * inverse_D
         A *= inverse_D[:, None]
-        if len(A) > WHOLE:
+        if len(A) > SMALL:
             # One factor is enough where the shift is small beside every pivot: steps then end within a hundredth of it.
             L = _shifted(A, eta)
             if L is not None and float(L.diagonal().min()) ** 2 > CLEAR * eta:
