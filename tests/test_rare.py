@@ -1,5 +1,6 @@
 """Rare levels: whose rows a sample takes, where their coefficients settle, and what leverage their rows have at most."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -377,3 +378,44 @@ def distance(on, point, theta):
     s = np.ones(len(z)) if on.rows.s is None else on.rows.s
     v = point[:n] - theta[:n]
     return float(s @ np.where(s > 0, each, 0.0) / s.sum() + v @ (on.ridge * v) / 2)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("far", [0.0, 1e9])
+def test_mean_squares_of_moments_are_never_too_small(weighted, far, rng):
+    """In the fit's units; far from 0 a mean has lost digits, and the squares of what is left take that in."""
+    m = 3_000
+    frame = frame_of(rng, m, levels=(4, 30))
+    frame["x1"] = frame["x1"] + far
+    frame.loc[frame.index[::7], "x0"] = np.nan
+    s = rng.choice([0.0, 1.0, 2.5], m) if weighted else None
+    rows = rows_of(frame, rng.integers(0, 2, m), "all", s)
+    assert rows.mean_squares is None
+    rows.moments(correlations=False)
+    rows.see(rows.guess_units(True))
+    weights = np.ones(m) if s is None else s
+    exact = [math.fsum(weights * x.astype(float) ** 2) / math.fsum(weights) for x in rows.viewed(np.arange(m)).T[:-1]]
+    assert (rows.mean_squares >= exact).all()
+    assert rows.mean_squares == pytest.approx(exact, rel=1e-6 if far else 3e-9)
+
+
+def test_the_last_samples_hessian_is_made_a_step_further(rng, monkeypatch):
+    """Levels of some hundred rows are far off in the sample before; one Hessian of the last sample is then enough."""
+    m = 200_000
+    frame = frame_of(rng, m, levels=(12, 150))
+    z = frame["x0"].to_numpy() - 0.5 + rng.normal(size=200)[frame["c1"].cat.codes.to_numpy()]
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-z))).astype(int)
+    seen, evaluate = [], Newton._evaluate_sample
+
+    def recorded(self, on, stage, *args, **options):
+        state = evaluate(self, on, stage, *args, **options)
+        seen.append((stage, state.nu, state.evaluation.objective))
+        return state
+
+    monkeypatch.setattr(Newton, "_evaluate_sample", recorded)
+    found = chainrule.fit(frame, y, alpha=1 / m, coding="all", method="newton", tol=1e-8)
+    assert found.certificate.gap <= 1e-8
+    last = max(stage for stage, _, _ in seen)
+    assert last > 0
+    assert sum(stage == last for stage, _, _ in seen) == 1
+    assert seen[-1][1] < 0.5 * max(nu for stage, nu, _ in seen if stage == last - 1)

@@ -280,7 +280,11 @@ def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int,
 
     The rounded mean of equal numbers may be another one: they are filled in by the number itself, and stay constant.
     """
-    could = [k for k, column in enumerate(_raw(fields)) if isinstance(column, NumberColumn) and column.may_miss]
+    could = [
+        k
+        for k, column in enumerate(_raw(fields))
+        if isinstance(column, NumberColumn) and column.may_miss and not all(map(_is_full, column.parts))
+    ]
     if not could:
         return {}
     some = [fields[k] for k in could]
@@ -303,6 +307,12 @@ def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int,
         sums = moments(Table(columns, _rows_of(some), len(columns)), s=s, threads=threads)
         fills |= {k: equal[k] for k, low, high in zip(equal, sums.low, sums.high, strict=True) if low == high}
     return fills
+
+
+def _is_full(part: Part) -> bool:
+    """Whether a part of numbers surely misses none: a sum is finite only of finite numbers."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return part.valid is None and (part.values.dtype.kind != "f" or bool(np.isfinite(np.add.reduce(part.values))))
 
 
 def _rows_of(fields: Sequence[Field]) -> int:
