@@ -355,6 +355,7 @@ def test_rows_without_rare_levels_prove_sooner_and_never_too_much(coding, weight
             by_common, by_all = reference.common.certify(*here), replace(reference, common=None).certify(*here)
             gap = distance(whole, point, theta)
             for bound in (by_common, by_all, reference.certify(*here)):
+                assert reference._fall(whole, all_z) <= np.abs(all_z[reference.index] - reference.z).max() + 2e-12
                 if bound.proven:
                     assert bound.gap >= gap * (1 - 1e-9)
                     assert np.all(np.abs(point - theta) <= bound.coef + 1e-12)
@@ -363,6 +364,25 @@ def test_rows_without_rare_levels_prove_sooner_and_never_too_much(coding, weight
             sooner += by_common.proven and not by_all.proven
     assert proven > 40
     assert sooner > 0
+
+
+def test_curvature_falls_by_what_its_rows_say(rng):
+    """From the middle outward by less than |x~.v|, in the tails by all of it, inward not at all; where it vanishes, unknown."""
+    m = 2_000
+    frame = frame_of(rng, m, levels=(4,))
+    rows = rows_of(frame, rng.integers(0, 2, m))
+    whole, n = Objective(rows, 1e-3, True), rows.n_features
+    on = whole.sample(500, tuple(np.bincount(rows.y).astype(float)), np.zeros(n))
+    for b, to, expected in (
+        (0.0, 1.0, -math.log(4 / (1 + math.e) ** 2 * math.e)),
+        (30.0, 31.0, 1.0),
+        (-3.0, -1.0, 0.0),
+        (800.0, 801.0, math.inf),
+    ):
+        z = np.empty(on.n_rows)
+        made = on.evaluate(np.zeros(n), b, hessian=True, z=z, q=np.ones(n + 1))
+        reference = Reference.of(on, made, np.zeros(n), b, z, None)
+        assert reference._fall(whole, np.full(m, to)) == pytest.approx(expected, abs=2e-12)
 
 
 def distance(on, point, theta):

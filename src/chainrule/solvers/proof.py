@@ -37,6 +37,7 @@ LOOSE = 10.0  # ratio of the weights of a norm to D^-2, over the columns, from w
 DELTA_MATTERS = 0.1  # from there on the change of all rows' z is looked at, not bounded by their norms
 ROWS_AT_ONCE = 16384  # that are looked at while they are in the caches
 LITTLE_MORE = 1.1  # times nu: a bound that is a fifth larger
+LEAST_CURVATURE, OF_CURVATURE = 1e-290, 1e-12  # g (1 - g) that has all its digits, and more than two of them round by
 NULL_RIDGE = 1e-9  # of the diagonal, where columns are collinear: steps leave the directions that don't matter
 
 
@@ -232,6 +233,8 @@ class Reference:
             # The cheap kappa costs too much here: find the largest leverage itself.
             kappa = self._kappa(on, enough=KAPPA_ENOUGH * kappa / max(proven.r, 1e-300))
             proven = proves(kappa=kappa, all_rows=all_rows)
+        if not all_rows and proven.r >= 1.0 > kappa * nu and (fall := self._fall(on, z) + sum(zetas)) < delta:
+            proven = proves(kappa=kappa, delta=fall)
         if last and not proven.proven:
             # A few rows of tiny weight may be all that makes kappa large.
             kappa, left_out = self._without_some_rows(on, z, delta + 2.0 * zeta)
@@ -241,6 +244,19 @@ class Reference:
             e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         return proven
+
+    def _fall(self, on: Objective, z: Vector) -> float:
+        """Give how far log g (1 - g) of a sample's rows fell since its Hessian: at most |x~.v|, and often half of that."""
+        now = pointwise(z[self.index], on.rows.y[self.index])[2]
+        least = float(np.min(now / self._curvatures, initial=1.0)) if self._curvatures.all() else 0.0
+        return -math.log(least) + OF_CURVATURE if least > 0.0 else math.inf
+
+    @cached_property
+    def _curvatures(self) -> Vector:
+        """Give g (1 - g) of a sample's rows where its Hessian was made; 0 where it has no digits."""
+        assert self.z is not None
+        found = pointwise(self.z, self.whole.y[self.index])[2]
+        return np.where(found > LEAST_CURVATURE, found, 0.0)
 
     def _by_penalty(self, on: Objective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
         """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's: in units of a penalty of 1."""
