@@ -81,9 +81,12 @@ def test_levels_that_add_up_to_the_bias_make_no_leverage(rng):
 def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     m = 30_000
     frame, y = frame_of(rng, m, levels=(60, 90)), rng.integers(0, 2, m)
+    frame.loc[rng.choice(m, 40, replace=False), "x1"] = np.nan  # a mark of missing numbers is as rare
+    frame.loc[rng.choice(m, 30, replace=False), "c0"] = np.nan
     s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
     rows = rows_of(frame, y, coding, s)
     rare = rows.rare(1 / 16, m / 8)
+    assert {rows.feature_names[j] for j in rare.columns} >= {"x1 missing", "c0=(missing)"}
     X, kept = expanded(rows), rows.is_kept
     counts = X[kept].sum(axis=0)
     assert 5 < len(rare.columns)
@@ -93,9 +96,10 @@ def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     if coding == "all":
         assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept))
     assert not set(np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept)) - set(rare.rows)
-    of_csr = design_of(sp.csr_array(X[:, 2:]), None, "all").rows(y.astype(np.uint8), s, 1).rows
+    marks = X[:, ~rows.numeric]
+    of_csr = design_of(sp.csr_array(marks), None, "all").rows(y.astype(np.uint8), s, 1).rows
     found = of_csr.rare(1 / 16, m / 8)
-    assert np.array_equal(found.rows, np.flatnonzero((X[:, 2:][:, found.columns] > 0).any(axis=1) & kept))
+    assert np.array_equal(found.rows, np.flatnonzero((marks[:, found.columns] > 0).any(axis=1) & kept))
 
 
 @pytest.mark.parametrize("coding", ["reference", "all"])
@@ -413,7 +417,10 @@ def test_mean_squares_of_moments_are_never_too_small(weighted, far, rng):
     assert rows.mean_squares is None
     rows.moments(correlations=False)
     rows.see(rows.guess_units(True))
-    weights = np.ones(m) if s is None else s
+    if weighted:  # rows of no weight may hide where the others are: their squares are read
+        assert rows.mean_squares is None
+        return
+    weights = np.ones(m)
     exact = [math.fsum(weights * x.astype(float) ** 2) / math.fsum(weights) for x in rows.viewed(np.arange(m)).T[:-1]]
     assert (rows.mean_squares >= exact).all()
     assert rows.mean_squares == pytest.approx(exact, rel=1e-6 if far else 3e-9)
@@ -439,3 +446,20 @@ def test_the_last_samples_hessian_is_made_a_step_further(rng, monkeypatch):
     assert last > 0
     assert sum(stage == last for stage, _, _ in seen) == 1
     assert seen[-1][1] < 0.5 * max(nu for stage, nu, _ in seen if stage == last - 1)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-5])
+def test_a_few_missing_numbers_are_rare_rows_of_their_own(alpha, rng):
+    """Beside a category or not: their mark's coefficient is found from all rows that have it."""
+    m = 60_000
+    x = rng.normal(size=m)
+    y = (x + rng.logistic(size=m) > 0).astype(int)
+    x[:30] = np.nan
+    for frame in (
+        pd.DataFrame({"x": x, "c": pd.Categorical(rng.choice(list("ab"), m))}),
+        pd.DataFrame({"x": pd.array(np.where(np.isnan(x), None, x), dtype="Float64"), "z": rng.normal(size=m)}),
+    ):
+        result = chainrule.fit(frame, y, alpha=alpha, method="newton")
+        assert result.reason == "converged"
+        assert result.certificate.gap <= result.tol
+        assert result.reads < 12

@@ -19,7 +19,7 @@ from chainrule.solvers.plan import is_by_products, plan
 from chainrule.solvers.truncated import truncated_step
 
 
-def frame_of(rng, m, levels, numbers=3):
+def frame_of(rng, m, levels, numbers=3, effect=0.5):
     """Numbers, and levels of unequal shares that a class depends on."""
     columns = {f"x{j}": rng.standard_normal(m) for j in range(numbers)}
     score = sum(0.4 * column for column in columns.values())
@@ -27,7 +27,7 @@ def frame_of(rng, m, levels, numbers=3):
         share = np.arange(1.0, count + 1) ** -0.5
         codes = rng.choice(count, m, p=share / share.sum())
         codes[:count] = np.arange(count)
-        score = score + rng.normal(size=count)[codes] * 0.5
+        score = score + rng.normal(size=count)[codes] * effect
         columns[f"c{k}"] = pd.Categorical.from_codes(codes, [f"v{j}" for j in range(count)])
     return pd.DataFrame(columns), (score + rng.logistic(size=m) > 0).astype(int)
 
@@ -176,3 +176,69 @@ def test_counts_of_rows_make_the_plan(rng):
     assert rows.hessian_reads > rows.matrix_reads > 10.0
     sizes = plan(rows.n_rows, rows.n_features, 1e-9, rows.hessian_reads, class_counts(rows), rows.matrix_reads)
     assert sizes == (min(20 * rows.n_features, 15_000), 30_000)
+
+
+@pytest.mark.parametrize("n", [300, 500])
+@pytest.mark.parametrize("alpha", [0.0, 1e-6])
+def test_a_hessian_too_far_off_to_prove_is_made_anew(n, alpha, rng):
+    """Strong effects, ten rows a column: steps with one Hessian arrive, and what rounding it leaves is above any proof."""
+    X = rng.standard_normal((10 * n, n))
+    y = (X @ rng.standard_normal(n) / np.sqrt(n) * 8.0 + rng.logistic(size=10 * n) > 0).astype(int)
+    result = chainrule.fit(X, y, alpha=alpha, method="newton")
+    assert result.reason == "converged"
+    assert result.certificate.kind == "bound"
+    assert result.certificate.gap <= result.tol
+    assert result.reads <= 30
+
+
+@pytest.mark.parametrize("size", [2.0, 5.0])
+def test_strong_levels_are_proven_long_before_the_reads_run_out(size, rng):
+    frame, y = frame_of(rng, 24_000, (300, 600), effect=size)
+    result = chainrule.fit(frame, y, alpha=1e-6, method="newton")
+    assert result.reason == "converged"
+    assert result.certificate.gap <= result.tol
+    assert result.reads <= 70
+
+
+@pytest.mark.parametrize("b0", [40.0, -37.0, 800.0])
+def test_a_start_without_curvature_finds_its_way_back(b0, rng):
+    frame, y = frame_of(rng, 30_000, (850,))
+    result = chainrule.fit(frame, y, alpha=1e-4, b0=b0, method="newton")
+    assert result.reason == "converged"
+    assert result.certificate.gap <= result.tol
+    on = Objective(design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1).rows, 1e-4, True)
+    assert truncated_step(on, on.evaluate(np.zeros(on.n_features), b0).gradient, np.zeros(len(y))) is None
+
+
+@pytest.mark.parametrize("stop", ["max_reads", "interrupted"])
+def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
+    frame, y = frame_of(rng, 40_000, (300, 600))
+
+    def interrupt(step):
+        if step.epoch == 1:
+            raise KeyboardInterrupt
+
+    if stop == "max_reads":
+        with pytest.warns(NotConvergedWarning):
+            result = chainrule.fit(frame, y, alpha=1e-6, method="newton", max_reads=3)
+    else:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            chainrule.fit(frame, y, alpha=1e-6, method="newton", callbacks=[interrupt])
+        result = caught.value.result
+    assert result.reason == stop
+    rows = design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1).rows
+    exact = Objective(rows, 1e-6, True).evaluate(result.w, result.b)
+    assert result.objective == pytest.approx(exact.objective, rel=1e-12)
+    assert result.certificate.objective == pytest.approx(exact.objective, rel=1e-12)
+    assert result.accuracy == pytest.approx(exact.accuracy, rel=1e-12)
+
+
+def test_a_block_of_dense_columns_keeps_their_order(rng):
+    X = rng.normal(size=(300, 5)) + 3.0
+    rows = design_of(X, None).rows(rng.integers(0, 2, 300).astype(np.uint8), None, 1).rows
+    rows.see(rows.guess_units(True))
+    h, seen = rng.random(300), rows.viewed(np.arange(300))
+    for columns in ([0, 1, 2, 3, 4], [4, 1, 0, 3, 2], [3, 1], [2]):
+        x = seen[:, [*columns, 5]]
+        assert rows.gram(h, np.array(columns)) == pytest.approx((x * h[:, np.newaxis]).T @ x, rel=1e-12)
+    assert not rows.gram(np.zeros(300), np.arange(5)).any()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -140,7 +140,13 @@ class Task:
         state = outcome.state
         if not isinstance(state, NewtonState):  # one that the core passed on its way
             state = solver.at(objective, state.w, state.b)
-        return outcome, state.with_bound()
+        if state.z is None:
+            # It ended on a sample: F is of all rows.
+            state = replace(state, on=objective, evaluation=objective.evaluate(state.w, state.b))
+        state = state.with_bound()
+        if outcome.reason == "max_reads" and state.gap <= options.tol:
+            outcome = replace(outcome, reason="converged")  # as the last look shows
+        return replace(outcome, state=state) if isinstance(outcome.state, NewtonState) else outcome, state
 
     def at(self, w: Vector, b: float, on: Objective | None = None) -> NewtonState:
         """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made.

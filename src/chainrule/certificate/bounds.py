@@ -84,6 +84,8 @@ class Bound:
         kappa nu/c and (grad' B^-1 grad)^(1/2), rounding added. r < 1 proves that there is exactly one optimum.
     noise : float
         The gap that rounding alone would leave: a tolerance below it can't be reached.
+    least : float
+        The r that rounding alone would leave: from 1 on this Hessian proves nothing here, however small the gradient.
     """
 
     gap: float
@@ -93,6 +95,7 @@ class Bound:
     r: float
     nu: float
     noise: float
+    least: float = 0.0
 
     @property
     def proven(self) -> bool:
@@ -174,13 +177,14 @@ def bound(
         up = math.exp(min(delta + zeta, 700.0))
         nu1 = _nu_lower(factor, gradient) - eps
         lower = nu1 * nu1 / up * h_lower_ratio(kappa * nu1 / up) if nu1 > 0.0 else 0.0
+    least = kappa * eps / c if c > 0.0 else math.inf
     if not r < 1.0:
-        return replace(nothing(size, r, nu), lower=lower)
+        return replace(nothing(size, r, nu), lower=lower, least=least)
     gap = nu * nu / c * h_ratio(r)
     noise = eps * eps / c * h_ratio(kappa * eps / c)
     radius = nu / c * radius_ratio(r)
     spread = factor.inverse_diagonal if coordinates is None else factor.leverages(coordinates)
-    return Bound(gap, lower, radius, radius * np.sqrt(spread), r, nu, noise)
+    return Bound(gap, lower, radius, radius * np.sqrt(spread), r, nu, noise, least)
 
 
 def _nu_lower(factor: Factor, gradient: Vector) -> float:

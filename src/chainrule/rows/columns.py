@@ -241,8 +241,11 @@ class ColumnRows(Rows):
 
     @property
     def mean_squares(self) -> Vector | None:
-        """Columns' mean squares in the fit's units, (n,), a little too large rather than too small, where moments were read."""
-        if self._moments is None:
+        """Columns' mean squares in the fit's units, (n,), a little too large rather than too small, where moments were read.
+
+        Not of weighted rows: all of the weight may lie far from the centre that the moments were read about.
+        """
+        if self._moments is None or self.s is not None:
             return None
         units, found = self.units, self._moments
         off = np.abs(found.mean - units.center) + 8.0 * 2.0**-53 * np.abs(found.mean)  # far from 0 the mean has rounded
@@ -278,20 +281,26 @@ class ColumnRows(Rows):
         for levels, is_rare in zip(firsts, rare[self.n_features :], strict=True):
             w[levels] -= float(is_rare)
             b += float(is_rare)
-        places = np.flatnonzero((self._scores_of_levels(w, b) > 0.5) & self.is_kept)
+        places = np.flatnonzero((self._scores_of_marks(w, b) > 0.5) & self.is_kept)
         return Rare(places, np.flatnonzero(rare[: self.n_features]))
 
-    def _scores_of_levels(self, w: Vector, b: float) -> Vector:
-        """Log-odds z of every row, (m,), by levels that have a weight: only their columns are read."""
+    def _scores_of_marks(self, w: Vector, b: float) -> Vector:
+        """Log-odds z of every row, (m,), by levels and marks of missing numbers: only columns with a weight are read."""
         columns: list[core.Column] = []
         at, weights = 0, []
         for column in self.table.columns:
             if isinstance(column, core.CategoryColumn):
                 of = w[column.at : column.at + column.levels - column.skip]
-                if of.any():
-                    columns.append(replace(column, at=at))
-                    weights.append(of)
-                    at += len(of)
+                there: core.Column = replace(column, at=at)
+            elif column.indicator is not None:
+                of = np.array([0.0, w[column.indicator]])
+                there = replace(column, at=at, indicator=at + 1)
+            else:
+                continue
+            if of.any():
+                columns.append(there)
+                weights.append(of)
+                at += len(of)
         self.count_read(len(columns) / len(self.table.columns))
         z = np.full(self.n_rows, b)
         if columns:

@@ -68,7 +68,7 @@ class DenseRows(Rows):
 
     def block(self, rows: slice | NDArray[np.int64], columns: NDArray[np.int64]) -> Matrix:
         """Look at some columns of some rows as they are given, in float64: (k, columns), not to be written to."""
-        X = self.X[rows] if len(columns) == self.n_features else self.X[rows][:, columns]
+        X = self.X[rows] if np.array_equal(columns, np.arange(self.n_features)) else self.X[rows][:, columns]
         return np.asarray(X, dtype=np.float64)
 
     def of_columns(self, columns: NDArray[np.int64]) -> DenseRows:

@@ -36,6 +36,7 @@ SLOW, NEARLY_THERE = (
     1e3,
 )  # pace, and squared decrement over tol, from where on steps on collinear columns lead nowhere
 NEAR_TOL = 1e-8  # at most: to a looser tol a run may have most of its way before it
+FAR_OFF = 0.5  # r that rounding alone leaves: the point is too far from where the Hessian was made
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
 
 
@@ -45,7 +46,7 @@ class NewtonState(State):
 
     pace : nu over that before, at most 1. pairs : of the last steps with this Hessian, what each moved and what it did to the
     gradient. patient : goes on where the point keeps the classes apart. along : on a sample, the step that conjugate gradients
-    found in place of a Hessian's.
+    found in place of a Hessian's; curvatures : g (1 - g) of its rows until then.
     """
 
     stage: int
@@ -60,6 +61,7 @@ class NewtonState(State):
     pairs: tuple[tuple[Vector, Vector], ...] = ()
     patient: bool = False
     along: Vector | None = None
+    curvatures: Vector | None = None
 
     def with_bound(self) -> NewtonState:
         """Give the state with what is proven of it, also far from tol."""
@@ -135,7 +137,7 @@ class NewtonState(State):
             return self.nu**2 <= 0.5 * tol or slow or (self.nu**2 <= NOISE and bool(np.any(self.on.alpha)))
         if np.any(self.on.alpha):
             return False
-        return self.nu**2 <= 1e-8 * tol and self.pace > 0.1
+        return self.nu**2 <= 1e-8 * tol and self.pace > 0.1 and not self.is_stale
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ class Newton:
             on = whole.sample(size, self.class_weights, ridge, rare)
             if len(on.strata[0].columns):
                 w = settle(whole, on.strata[0].rows, on.strata[0].columns, w, b)
-                if before is not None and before.along is None:
+                if before is not None and before.reference.steps.factored:
                     return self._lead(on, stage, w, b, before)
             return self._evaluate_sample(on, stage, w, b, reference)
         if stage < len(self.sizes) and before is not None:
@@ -264,11 +266,9 @@ class Newton:
         costs = (whole.hessian_reads, whole.matrix_reads)
         if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
             evaluation = on.evaluate(w, b, h=z, squares=stage == len(self.sizes) - 2)
-            found = truncated_step(on, evaluation.gradient, z)
-            stand_in = Reference.without_factor(on, found.diagonal, w, b)
-            return NewtonState(
-                w, b, evaluation, stage, on, stand_in, None, None, None, found.nu, 1.0, False, along=found.step
-            )
+            stand_in = Reference.without_factor(on, np.zeros(on.n_features + 1), w, b)
+            state = NewtonState(w, b, evaluation, stage, on, stand_in, None, None, None, math.inf, 1.0, False)
+            return replace(state, curvatures=z)
         # Only the last sample's Hessian also proves, for all rows.
         is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
         proves = stage == len(self.sizes) - 1
@@ -277,7 +277,17 @@ class Newton:
         nu = reference.decrement(on, evaluation)
         return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
 
+    def _with_step(self, state: NewtonState) -> NewtonState:
+        """Find the step from a point of a sample without a Hessian; none where it has no curvature."""
+        assert state.curvatures is not None
+        found = truncated_step(state.on, state.evaluation.gradient, state.curvatures)
+        if found is None:
+            return replace(state, curvatures=None)
+        stand_in = Reference.without_factor(state.on, found.diagonal, state.w, state.b)
+        return replace(state, reference=stand_in, nu=found.nu, along=found.step, curvatures=None)
+
     def _step_on_sample(self, whole: Objective, state: NewtonState) -> NewtonState:
+        state = state if state.curvatures is None else self._with_step(state)
         on, evaluation = state.on, state.evaluation
         step = state.reference.direction(on, evaluation) if state.along is None else state.along
         near = len(step) / self.sizes[state.stage] * evaluation.loss
@@ -358,14 +368,19 @@ class Newton:
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, *steps)
         if new.is_noise or (
-            proven is not None and nu * nu <= self.tol and not self._may_prove(proven.r, pace, whole.rows.hessian_reads)
+            proven is not None
+            and (proven.least >= FAR_OFF or nu * nu <= self.tol)
+            and not self._may_prove(proven, pace, whole.rows.hessian_reads)
         ):
             return replace(new, stalled=True)  # this Hessian won't prove more
         return new
 
-    def _may_prove(self, r: float, pace: float, hessian_reads: float) -> bool:
-        """Whether steps at this pace bring r well below 1 sooner than a new Hessian would."""
-        return r < 1.0 or (pace < 1.0 and math.log(2.0 * r) <= -math.log(max(pace, 1e-9)) * hessian_reads)
+    def _may_prove(self, found: Bound, pace: float, hessian_reads: float) -> bool:
+        """Whether steps at this pace bring r well below 1 sooner than a new Hessian would, if rounding lets them at all."""
+        if found.r < 1.0:
+            return True
+        soon = pace < 1.0 and math.log(2.0 * found.r) <= -math.log(max(pace, 1e-9)) * hessian_reads
+        return soon and found.least < FAR_OFF
 
     def _is_quick(self, nu: float, pace: float, hessian_reads: float) -> bool:
         """Whether the last factor gets to tol sooner than a new Hessian would."""

@@ -15,6 +15,7 @@ Vector = NDArray[np.float64]
 
 ENOUGH = 1e-2  # of the squared residual: a step that leaves a hundredth of the gap
 MOST = 100  # products
+LEAST_CURVATURE = 1e-280  # of the intercept
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,18 @@ class Truncated:
     diagonal: Vector
 
 
-def truncated_step(on: Objective, gradient: Vector, h: Vector) -> Truncated:
+def truncated_step(on: Objective, gradient: Vector, h: Vector) -> Truncated | None:
     """Solve H step = -gradient nearly, H of the rows' h = g (1 - g) (Nocedal and Wright 2006, algorithms 5.3 and 7.1).
+
+    None where the rows are so far from the middle that they have no curvature.
 
     The bias is at its optimum all the way: columns count as centred on their means under the curvature.
     """
     n = on.n_features
     curvature = on.hessian_product(h, np.append(np.zeros(n), 1.0))
     h_b = float(curvature[-1])
+    if on.fit_intercept and not h_b > LEAST_CURVATURE:
+        return None
     made = Preconditioner.of_rows(on, h, curvature)
     center = curvature[:-1] / h_b if on.fit_intercept else np.zeros(n)
     step, residual = np.zeros(n), -(gradient[:-1] - center * gradient[-1])
@@ -60,4 +65,6 @@ def truncated_step(on: Objective, gradient: Vector, h: Vector) -> Truncated:
         bias = -float(gradient[-1]) / h_b - float(center @ step)
         fallen += float(gradient[-1]) ** 2 / h_b
     diagonal = np.append(made.diagonal + center * curvature[:-1], h_b)
+    if not (np.isfinite(step).all() and math.isfinite(bias) and fallen > 0.0):
+        return None if gradient.any() else Truncated(np.zeros(n + 1), 0.0, diagonal)
     return Truncated(np.append(step, bias), math.sqrt(max(fallen, 0.0)), diagonal)
