@@ -399,7 +399,7 @@ class Newton:
         w, b = state.w + step[:-1], state.b + float(step[-1])
         new = self._evaluate_all(on, w, b, state.reference, hessian=hessian, before=state)
         slope = float(evaluation.gradient @ step)
-        if new.evaluation.objective <= evaluation.objective + ARMIJO * slope or -slope <= _objective_noise(state):
+        if new.evaluation.objective <= evaluation.objective + ARMIJO * slope or abs(slope) <= _objective_noise(state):
             return new
         # 4. Else a shorter one, found on the line between both z without a read; then one read there.
         t = _search(state, new, step, slope)

@@ -15,7 +15,7 @@ Vector = NDArray[np.float64]
 
 ENOUGH = 1e-2  # of the squared residual: a step that leaves a hundredth of the gap
 MOST = 100  # products
-LEAST_CURVATURE = 1e-280  # of the intercept
+LEAST_CURVATURE = 1e-13  # mean g (1 - g): below, a step is far longer than what it was made of holds
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def truncated_step(on: Objective, gradient: Vector, h: Vector) -> Truncated | No
     n = on.n_features
     curvature = on.hessian_product(h, np.append(np.zeros(n), 1.0))
     h_b = float(curvature[-1])
-    if on.fit_intercept and not h_b > LEAST_CURVATURE:
+    if not float(h.mean()) > LEAST_CURVATURE or (on.fit_intercept and not h_b > 0.0):
         return None
     made = Preconditioner.of_rows(on, h, curvature)
     center = curvature[:-1] / h_b if on.fit_intercept else np.zeros(n)
