@@ -54,7 +54,7 @@ def test_a_step_solves_newtons_system_to_a_hundredth(storage, fit_intercept, wei
     weights = np.bincount(y, weights=s, minlength=2).astype(float)
     for on in (whole, whole.sample(3_000, tuple(weights), 1e-4)):
         w, b = rng.normal(size=rows.n_features) * 0.3, 0.2 if fit_intercept else 0.0
-        h = np.empty(on.n_rows)
+        h = np.zeros(on.n_rows)
         gradient = on.evaluate(w, b, h=h).gradient
         matrix = on.evaluate(w, b, hessian=True).hessian
         size = rows.n_features + fit_intercept
@@ -244,3 +244,18 @@ def test_a_block_of_dense_columns_keeps_their_order(rng):
         x = seen[:, [*columns, 5]]
         assert rows.gram(h, np.array(columns)) == pytest.approx((x * h[:, np.newaxis]).T @ x, rel=1e-12)
     assert not rows.gram(np.zeros(300), np.arange(5)).any()
+
+
+@pytest.mark.parametrize("storage", ["columns", "csr"])
+def test_rows_of_weight_0_change_no_bit_of_a_fit_by_products(storage, rng):
+    """Whatever stands in them: their z and curvature are never made."""
+    m = 40_000
+    frame, y = frame_of(rng, m, (300, 600))
+    s = rng.choice([0.0, 1.0], m, p=[0.3, 0.7])
+    fits = []
+    for filler in (3.0, 1e300, -7.0):
+        X = frame.assign(x0=np.where(s > 0, frame["x0"], filler))
+        X = X if storage == "columns" else one_hot(X, skip=1)
+        fits.append(chainrule.fit(X, y, alpha=1e-5, sample_weight=s, method="newton"))
+    assert all(result.reason == "converged" for result in fits)
+    assert len({result.w.tobytes() for result in fits}) == 1

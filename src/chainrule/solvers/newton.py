@@ -261,7 +261,7 @@ class Newton:
     def _evaluate_sample(
         self, on: Objective, stage: int, w: Vector, b: float, reference: Reference | None, factored: bool = False
     ) -> NewtonState:
-        z = np.empty(on.n_rows)
+        z = np.zeros(on.n_rows)  # a row of weight 0 is not looked at
         whole = on.rows
         costs = (whole.hessian_reads, whole.matrix_reads)
         if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):

@@ -9,10 +9,8 @@ FEWEST_ROWS, LONG = 10, 8.0  # a column, and reads of a Hessian: from there on a
 GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
 NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
-LEAST_BY_PRODUCTS, PRODUCTS = (
-    800,
-    60.0,
-)  # columns, and reads of a sample that its Hessian takes: from there on none is made
+LEAST_BY_PRODUCTS = 800  # columns
+PRODUCTS = 60.0  # reads of a sample that its Hessian takes: from there on none is made
 
 
 def plan(

@@ -30,7 +30,7 @@ class Truncated:
 def truncated_step(on: Objective, gradient: Vector, h: Vector) -> Truncated | None:
     """Solve H step = -gradient nearly, H of the rows' h = g (1 - g) (Nocedal and Wright 2006, algorithms 5.3 and 7.1).
 
-    None where the rows are so far from the middle that they have no curvature.
+    None where the rows are so far from the middle that they have no curvature. h : (m,), 0 in rows of weight 0.
 
     The bias is at its optimum all the way: columns count as centred on their means under the curvature.
     """
