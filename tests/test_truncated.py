@@ -244,6 +244,10 @@ def test_a_block_of_dense_columns_keeps_their_order(rng):
         x = seen[:, [*columns, 5]]
         assert rows.gram(h, np.array(columns)) == pytest.approx((x * h[:, np.newaxis]).T @ x, rel=1e-12)
     assert not rows.gram(np.zeros(300), np.arange(5)).any()
+    weighted = design_of(X, None).rows(rows.y, np.arange(300.0) % 3, 1).rows
+    lost = np.where(np.arange(300) % 3 == 0, np.nan, h)  # what stands in rows of weight 0 counts nothing
+    assert np.array_equal(weighted.gram(lost, np.arange(5)), weighted.gram(np.nan_to_num(lost), np.arange(5)))
+    assert np.array_equal(weighted.diagonal(lost), weighted.diagonal(np.nan_to_num(lost)))
 
 
 @pytest.mark.parametrize("storage", ["columns", "csr"])

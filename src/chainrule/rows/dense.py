@@ -185,7 +185,7 @@ class DenseRows(Rows):
     def diagonal(self, h: Vector) -> Vector:
         """Add s h x~^2 over the rows, (n + 1,); one read."""
         self.count_read()
-        s = h if self.s is None else self.s * h
+        s = self._weighted(h)
         sums = read_rows(self.X, What.MOMENTS, s=s, view=self._view, index=self._index, threads=self.threads)
         assert sums.squares is not None
         return np.append(sums.squares / self._ratio**2, sums.weight)
@@ -193,7 +193,7 @@ class DenseRows(Rows):
     def gram(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
         """Add s h x~ x~' over the rows, for some columns (k,) and the bias: (k + 1, k + 1)."""
         self.count_read(len(columns) / self.n_features)
-        s = h if self.s is None else self.s * h
+        s = self._weighted(h)
         total, step = np.zeros((len(columns) + 1, len(columns) + 1)), max(1024, 4_000_000 // (len(columns) + 1))
         for first in range(0, self.n_rows, step):
             places = np.flatnonzero(s[first : first + step]) + first
@@ -209,6 +209,10 @@ class DenseRows(Rows):
             assert sums.matrix is not None
             total += sums.matrix
         return total
+
+    def _weighted(self, h: Vector) -> Vector:
+        """S h of each row, (m,); 0 where s is, whatever stands in h there."""
+        return h if self.s is None else self.s * np.where(self.s > 0.0, h, 0.0)
 
     def guess_units(self, centred: bool) -> Units:
         """Columns less about their mean, over a power of two near their deviation: from a few rows, spread over the data."""
