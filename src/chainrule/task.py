@@ -146,7 +146,9 @@ class Task:
         state = state.with_bound()
         if outcome.reason == "max_reads" and state.gap <= options.tol:
             outcome = replace(outcome, reason="converged")  # as the last look shows
-        return replace(outcome, state=state) if isinstance(outcome.state, NewtonState) else outcome, state
+        if isinstance(outcome.state, NewtonState):
+            outcome = replace(outcome, state=state)
+        return outcome, state
 
     def at(self, w: Vector, b: float, on: Objective | None = None) -> NewtonState:
         """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made.

@@ -125,11 +125,19 @@ class Factor:
         |error of L^-1 x| <= (n + 2) u |L^-1| (|L| |L^-1| + 1) |x| (Higham 2002, section 14.2) and |x| <= |L|_F |L^-1 x|, with
         |L|_F^2 <= n + 1. Products, because triangular solves with many right sides wait for BLAS threads even when tiny.
         """
-        inverse = triangular_inverse(self._proven())
         n1 = len(self.D)
-        numbers = inverse.ravel("K")  # where they lie
-        relative = 2.0 * (n1 + 1) * n1 * UNIT * (float(numbers @ numbers) + 1.0)
-        return inverse, (1.0 + relative) ** 2
+        relative = 2.0 * (n1 + 1) * n1 * UNIT * (self._trace + 1.0)
+        return self._inverse, (1.0 + relative) ** 2
+
+    @cached_property
+    def _inverse(self) -> Matrix:
+        return triangular_inverse(self._proven())
+
+    @cached_property
+    def _trace(self) -> float:
+        """Trace of (A - eta I)^-1, which is |L^-1|_F^2, as computed."""
+        numbers = self._inverse.ravel("K")  # where they lie
+        return float(numbers @ numbers)
 
     def _proven(self) -> Matrix:
         if self._proof is None:
@@ -152,9 +160,7 @@ class Factor:
         """Proven lower bound of the same that needs no factor of its own: of many columns 1/trace((A - eta I)^-1)."""
         if len(self.D) <= SMALL or "lambda_min" in self.__dict__:
             return self.lambda_min
-        inverse, loss = self._inverse_L
-        numbers = inverse.ravel("K")
-        return 1.0 / (float(numbers @ numbers) * loss)
+        return 1.0 / (self._trace * self._inverse_L[1])
 
     def _by_inverse(self) -> float:
         inverse, loss = self._inverse_L

@@ -211,7 +211,7 @@ class DenseRows(Rows):
         return total
 
     def _weighted(self, h: Vector) -> Vector:
-        """S h of each row, (m,); 0 where s is, whatever stands in h there."""
+        """Give s h of each row, (m,); 0 where s is, whatever stands in h there."""
         return h if self.s is None else self.s * np.where(self.s > 0.0, h, 0.0)
 
     def guess_units(self, centred: bool) -> Units:

@@ -21,7 +21,8 @@ def plan(
     With the Hessian of a share f of the rows, corrected by the steps made with it, the gap shrinks by about n/(f m) a read (by
     4 n/(f m) without the corrections), and the bound is 2/f times the gap, measured. m counts rows of positive weight, and of a
     rare class, whose rows carry the Hessian, four times those. hessian_reads: `Rows.hessian_reads`; a sample's costs a third
-    more: its last step is sometimes made twice, and its rows lie apart. counts: of each class.
+    more: its last step is sometimes made twice, and its rows lie apart. counts: of each class. matrix_reads: what of
+    hessian_reads the matrix takes, of any number of rows.
     """
     zeros, ones = (m - m // 2, m // 2) if counts is None else counts
     kept = max(zeros + ones, 1)
