@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.errors import InputError
 from chainrule.frames import CODINGS, Encoding, check_table, fields_of, is_table, learn, table_of
 from chainrule.inputs import column_names, counted, matrix
-from chainrule.kernels import thread_count
-from chainrule.kernels.csr import Csr
+from chainrule.kernels import Csr, thread_count
 from chainrule.rows import ColumnRows, CsrRows, DenseRows, Rows
 
 Vector = NDArray[np.float64]

@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from chainrule.errors import InputError
 from chainrule.inputs import counted
-from chainrule.kernels import What, thread_count
-from chainrule.kernels.columns import (
+from chainrule.kernels import (
     CategoryColumn,
     CodeError,
     Column,
+    Design,
     NumberColumn,
     Part,
-    Table,
+    What,
     level_counts,
     missing_counts,
     moments,
     read,
+    thread_count,
 )
 from chainrule.rows import power_of_two
 from chainrule.rows.decode import part_values, present, values_of
@@ -250,7 +251,7 @@ def learn(
     Also how many of these rows each level of a category has, by the category's place; last, where there are some, those
     without a level.
     """
-    table = Table(_raw(fields), _rows_of(fields), sum(_width(field) for field in fields))
+    table = Design(_raw(fields), _rows_of(fields), sum(_width(field) for field in fields))
     try:
         counts = level_counts(table, y=None, s=s, threads=threads)
     except CodeError as error:
@@ -288,7 +289,7 @@ def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int,
     if not could:
         return {}
     some = [fields[k] for k in could]
-    table = Table(_raw(some), _rows_of(some), len(some))
+    table = Design(_raw(some), _rows_of(some), len(some))
     missing = missing_counts(table, s=s, threads=threads)
     if not missing.any():
         return {}
@@ -304,7 +305,7 @@ def _fills(fields: Sequence[Field], s: Vector | None, threads: int) -> dict[int,
             equal[k] = farthest
     if equal:
         columns = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(equal.items())]
-        sums = moments(Table(columns, _rows_of(some), len(columns)), s=s, threads=threads)
+        sums = moments(Design(columns, _rows_of(some), len(columns)), s=s, threads=threads)
         fills |= {k: equal[k] for k, low, high in zip(equal, sums.low, sums.high, strict=True) if low == high}
     return fills
 
@@ -360,7 +361,7 @@ def _no_value(field: Field, s: Vector | None) -> InputError:
     return InputError(f"column {field.name!r} has no value in any row{of}: leave it out")
 
 
-def table_of(fields: Sequence[Field], encodings: Sequence[Encoding]) -> tuple[Table, list[str], int]:
+def table_of(fields: Sequence[Field], encodings: Sequence[Encoding]) -> tuple[Design, list[str], int]:
     """Put columns together as they were learnt: the table, a name for each coefficient, and copies of columns made."""
     columns: list[Column] = []
     names: list[str] = []
@@ -384,7 +385,7 @@ def table_of(fields: Sequence[Field], encodings: Sequence[Encoding]) -> tuple[Ta
     if len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
         raise InputError(f"two coefficients would be called {twice!r}: rename a column")
-    return Table(columns, _rows_of(fields), len(names)), names, copies
+    return Design(columns, _rows_of(fields), len(names)), names, copies
 
 
 def _codes(field: Field, encoding: Encoding) -> tuple[Parts, bool]:
@@ -398,7 +399,7 @@ def _codes(field: Field, encoding: Encoding) -> tuple[Parts, bool]:
     return tuple(_recoded(field.name, part, lookup) for part in field.parts), True
 
 
-def encode(X: Any, encodings: Sequence[Encoding]) -> Table:
+def encode(X: Any, encodings: Sequence[Encoding]) -> Design:
     """See another table as the fit's columns; raises InputError for a column, level or value that the fit did not see."""
     if not (_is_arrow(X) or (hasattr(X, "iloc") and hasattr(X, "columns"))):
         raise InputError(
@@ -469,7 +470,7 @@ def _lost(name: str, row: int) -> InputError:
     return InputError(f"column {name!r} has no value in row {row + 1}, and had one in every row of the fit: fill it in")
 
 
-def _not_finite(table: Table, encodings: Sequence[Encoding], row: int) -> InputError:
+def _not_finite(table: Design, encodings: Sequence[Encoding], row: int) -> InputError:
     """Say which number of a row makes its z something else than a number."""
     for column, encoding in zip(table.columns, encodings, strict=True):
         x = float(values_of(column, np.array([row]))[0]) if encoding.levels is None else 0.0

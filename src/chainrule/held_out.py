@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
 from chainrule.inputs import check_weights, matrix
-from chainrule.kernels import View, What, read_rows, thread_count
+from chainrule.kernels import Design, View, What, read, thread_count
 from chainrule.solvers import Step
 
 
@@ -40,6 +40,7 @@ class HeldOut:
         self.y = np.ascontiguousarray(codes, dtype=np.uint8)
         self.s = check_weights(sample_weight, self.y, needs_both_classes=False)
         self.threads = thread_count(n_threads)
+        self._design = Design.dense(self.X)
 
     def __call__(self, step: Step) -> dict[str, float]:
         """Loss and accuracy at the step's point: one read of the held-out rows."""
@@ -56,7 +57,7 @@ class HeldOut:
         return self._figures(w, float(b), None)
 
     def _figures(self, w: NDArray[np.float64], b: float, view: View | None) -> dict[str, float]:
-        sums = read_rows(self.X, What.LOSS, y=self.y, s=self.s, w=w, b=b, view=view, threads=self.threads)
+        sums = read(self._design, What.LOSS, y=self.y, s=self.s, w=w, b=b, view=view, threads=self.threads)
         if np.isnan(sums.loss):
             raise InputError("the held-out X has missing or infinite numbers: fill them in, or drop their rows")
         return {"held_out_loss": sums.loss / sums.weight, "held_out_accuracy": sums.correct / sums.weight}

@@ -126,7 +126,7 @@ class Objective:
     @property
     def secant_depth(self) -> float:
         """Roundings that a term of the sums along a direction, over the sum of all weights, goes through."""
-        return self.rows.secant_depth + (0.0 if self.rows.s is None else PAIRWISE)
+        return self.rows.sum_depth + (0.0 if self.rows.s is None else PAIRWISE)
 
     @property
     def matrix_depth(self) -> float:
@@ -194,7 +194,7 @@ class Objective:
         what |= What.HESSIAN32 if hessian and float32 else What(0)
         what |= What.NORMS if q is not None else What(0)
         what |= What.SQUARES if squares else What(0)
-        what |= What.MOMENTS if moments else What(0)
+        what |= What.SUMS | What.EXTREMES if moments else What(0)
         norm, parts = 0.0, []
         for stratum, part in self._parts():
             fill_z, fill_h = (None if out is None else out[part] for out in (z, h))

@@ -1,136 +1,286 @@
-// Columns of mixed types where they lie, and sums over their rows. What passes to the kernels of one instruction set is plain data.
+// Columns of numbers, and of marks of what is missing, that stand side by side; and categories. Included inside an instruction set's
+// namespace.
 //
-// A table has slots: one for a number, one for each level of a category (also for one without a coefficient: w is 0 there). Terms are in
-// the order of their slots, and z is added in this order from b on. A job's n counts slots.
+// Columns are decoded into the piece, or used where they lie. z is made column by column, in one rounding a product; sums run over the
+// rows in eight lanes, which are folded after every `kBlockRows` rows. A category's level is what its one-hot column would be, to the bit;
+// large categories, whose lanes would not stay near, are added one row after the other.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <vector>
+#include "decode.hpp"
 
-#include "driver.hpp"
-#include "job.hpp"
+constexpr int kColumnsTogether = kWide < 8 ? kWide : 8;  // that share a load of z or of a factor
 
-namespace chainrule {
+inline Rows rows_of(const Piece& piece) { return {piece.first, piece.rows, piece.place}; }
 
-// Categories of at most so many levels are summed in the lanes of a block, as numbers are: to the bit what their one-hot columns give.
-constexpr std::int64_t kFewLevels = 128;
-
-enum class Kind : std::uint8_t { kFloat64, kFloat32, kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32, kUint64, kBool, kBits };
-
-// Rows first, ..., end - 1 of a column.
-struct Part {
-  const char* values;  // row first + k at values + k stride, in bytes; of bits, bit values_at + k
-  std::ptrdiff_t stride;
-  std::int64_t values_at;
-  const std::uint8_t* valid;  // bit valid_at + k is 1 where a value is there; null: everywhere
-  std::int64_t valid_at;
-  std::int64_t first, end;
-  Kind kind;
-};
-
-struct Term {
-  enum Form : std::uint8_t { kNumber, kIndicator, kCategory };
-  Form form;
-  std::int64_t column;  // whose parts these are
-  std::int64_t at;      // first slot
-  std::int64_t levels;  // slots: 1 but for a category
-  const Part* parts;
-  std::int64_t n_parts;
-  double fill;           // in place of a missing number; NaN: as it is
-  std::int64_t missing;  // in place of a missing code; -1: refused
-  bool of_codes;         // an indicator of negative codes, not of NaN
-
-  bool in_lanes() const { return form != kCategory || levels <= kFewLevels; }
-};
-
-struct ColumnJob {
-  Job rows;  // all but where the data lie
-  const Term* terms;
-  std::int64_t n_terms;
-  const double* h;    // a given curvature: of PRODUCT, SQUARES (sum s h x~^2) and HESSIAN without a loss; or null
-  double* curvature;  // g (1-g) of every row, or null
-  double* product;    // x~.v of every row, or null
-  bool by_class;      // the gradient's place gets sum s (1-y) x, the squares' sum s y x^2; no loss
-};
-
-// The first row with a code that is not one of its column's levels.
-struct BadCode {
-  std::int64_t row = -1, column = -1;
-  std::int64_t code = 0;
-  bool is_missing = false;
-};
-
-// What there is of the Gram matrix but the numbers among themselves. A category's levels stand at `low`, ... of the matrix.
-struct GramCategory {
-  const Term* term;
-  const std::int32_t* local;  // of each code: level of the matrix, or `count`
-  std::int64_t low, count;
-};
-
-struct GramPair {
-  std::int64_t a, b;  // categories
-};
-
-struct GramJob {
-  ColumnJob columns;  // its terms are the numbers
-  const GramCategory* categories;
-  std::int64_t n_categories;
-  const std::int64_t* place;  // of the numbers in the matrix
-  std::int64_t side;          // of the matrix; the bias is last
-  // What is summed in leaves: categories against bias and numbers, then pairs of categories.
-  const std::int64_t* in_leaf;
-  std::int64_t n_in_leaf;
-  const GramPair* pairs;
-  std::int64_t n_pairs;
-
-  // Numbers of a row of a category's table: the bias and `numbers` numbers, in whole vectors.
-  static std::int64_t row_of(std::int64_t numbers) { return numbers ? numbers / 8 * 8 + 8 : 1; }
-  static std::int64_t pair_cells(const GramCategory& a, const GramCategory& b) { return (a.count + 1) * (b.count + 1); }
-};
-
-struct ColumnKernels {
-  std::int64_t (*scratch_doubles)(const ColumnJob& job);
-  // Adds rows `first` to `end`, in whole blocks but for the last, to a leaf's sums and matrix. False where a code is bad.
-  bool (*leaf)(const ColumnJob& job, std::int64_t first, std::int64_t end, double* sums, double* matrix, double* scratch, BadCode& bad);
-  std::int64_t (*gram_scratch)(const GramJob& job);
-  // Adds rows to a leaf's tables, one after the other.
-  bool (*gram_leaf)(const GramJob& job, std::int64_t first, std::int64_t end, double* tables, double* scratch, BadCode& bad);
-  // Adds rows, in the order of their numbers, to one large pair of categories in the matrix, where its cells and their mirror images
-  // were 0; the last row ends it. Likewise one large category against the bias and the job's numbers: a table, and behind it what its
-  // cells lost, (count + 1) rows of `row_of` each.
-  bool (*gram_pair)(const GramJob& job, GramPair pair, std::int64_t first, std::int64_t end, double* matrix, double* scratch, BadCode& bad);
-  bool (*gram_numbers)(const GramJob& job, std::int64_t category, std::int64_t first, std::int64_t end, double* table, double* scratch,
-                       BadCode& bad);
-};
-
-#define CHAINRULE_DECLARE(isa)               \
-  namespace isa {                            \
-  extern const ColumnKernels column_kernels; \
+class Numbers {
+ public:
+  Numbers(const Job& job, const Block* blocks, std::int64_t count, const Piece& piece, Carver& carver)
+      : job_(job), blocks_(blocks), count_(count), most_(piece.most), terms_(job.terms()) {
+    columns_ = carver.take_as<const void*>(count);
+    narrow_ = carver.take_as<bool>(count);
+    decoded_ = carver.take(count * most_);
+    lanes_ = carver.take(8 * count * terms_);
+    for (std::int64_t k = 0; lanes_ && k < 8 * count * terms_; ++k) lanes_[k] = 0.0;
   }
-CHAINRULE_DECLARE(avx512)
-CHAINRULE_DECLARE(avx2)
-CHAINRULE_DECLARE(baseline)
-#undef CHAINRULE_DECLARE
 
-const ColumnKernels& column_kernels_of(const Kernels& kernels);
+  std::int64_t at() const { return blocks_->at; }
+  std::int64_t count() const { return count_; }
 
-// Reads all rows once. Where `interrupted` said yes, or a code is bad, the sums are worthless.
-Reading read_columns(const ColumnKernels& kernels, const ColumnJob& job, int threads, const std::function<bool()>& interrupted,
-                     BadCode& bad);
+  bool look_at(const Piece& piece, BadCode&) {
+    for (std::int64_t k = 0; k < count_; ++k) {
+      const Block& block = blocks_[k];
+      narrow_[k] = false;
+      const Part& part = part_of(block, piece.row(0));
+      // Floats, one after the other, none of which is to be filled in.
+      const bool ready = block.form == Block::kNumber && !piece.place && piece.rows % 8 == 0 && piece.first + piece.rows <= part.end &&
+                         is_float(part.kind) && !part.valid && part.stride == (part.kind == Kind::kFloat64 ? 8 : 4) &&
+                         is_missing(block.fill) && lift(k) == 1.0;
+      if (ready) {
+        columns_[k] = part.values + (piece.first - part.first) * part.stride;
+        narrow_[k] = part.kind == Kind::kFloat32;
+        continue;
+      }
+      double* const x = decoded_ + k * most_;
+      decode(piece, k, x);
+      for (std::int64_t i = 0; lift(k) != 1.0 && i < piece.rows; ++i) x[i] *= lift(k);
+      columns_[k] = x;
+    }
+    return true;
+  }
 
-// Dense rows whose columns' elements lie nearer to one another than those of a row: these are columns of numbers.
-bool lies_in_columns(const Job& job);
-Reading read_dense_columns(const Kernels& kernels, const Job& job, int threads, const std::function<bool()>& interrupted);
+  void dot(const Piece& piece, std::int64_t first, std::int64_t count, double* z) const {
+    for (std::int64_t d = 0; d < count; ++d) {
+      const double* const w = job_.w + (first + d) * job_.n + at();
+      over_groups<kColumnsTogether>([&](auto group, std::int64_t k) {
+        using G = decltype(group);
+        dot_columns<G::count, typename G::Element>(piece, k, w + k, z + d * most_);
+      });
+    }
+  }
 
-// The sum of s h x~ x~' over the slots that have a place in the matrix (side, side), which is given as zeros: place (slots) is
-// ascending but for -1, and the bias is last.
-void gram_columns(const Kernels& kernels, const ColumnJob& job, const std::int64_t* place, std::int64_t side, double* matrix, int threads,
-                  const std::function<bool()>& interrupted, BadCode& bad);
+  void add(const Piece& piece, const Terms& terms, double*) const {
+    for (std::int64_t t = 0; t < terms.count(); ++t) {
+      double* const lanes = lanes_ + 8 * count_ * (terms.first + t);
+      over_groups<kColumnsTogether>([&](auto group, std::int64_t k) {
+        using G = decltype(group);
+        if (terms.is_square(t))
+          add_columns<G::count, typename G::Element, true>(piece, k, terms.of(t), lanes + 8 * k);
+        else
+          add_columns<G::count, typename G::Element, false>(piece, k, terms.of(t), lanes + 8 * k);
+      });
+    }
+  }
 
-// Rows that are added one after the other: blocks of a leaf, with so many slots of large categories; and a leaf's rows, of a Gram matrix
-// of this side.
-std::int64_t column_leaf_blocks(std::int64_t m, std::int64_t large_slots);
-std::int64_t gram_leaf_rows(std::int64_t m, std::int64_t side);
+  // Eight lanes, three additions of these, then the blocks.
+  static std::int64_t depth(std::int64_t rows) { return (rows < kBlockRows ? rows + 7 : kBlockRows) / 8 + 3 + (rows - 1) / kBlockRows + 1; }
 
-}  // namespace chainrule
+  // Adds the lanes to the sums, and clears them.
+  void fold(double* sums) {
+    for (std::int64_t t = 0; t < terms_; ++t)
+      for (std::int64_t k = 0; k < count_; ++k) {
+        double* const lanes = lanes_ + 8 * (count_ * t + k);
+        sums[terms_ * k + t] += sum_eight(lanes);
+        for (int lane = 0; lane < 8; ++lane) lanes[lane] = 0.0;
+      }
+  }
+
+  void add_norms(const Piece& piece, double* norms) const {
+    for (std::int64_t k = 0; k < count_; ++k)
+      for (std::int64_t i = 0; i < piece.padded; i += kWide) {
+        const V x = seen(k, i);
+        store(norms + i, multiply_add(splat(job_.q[at() + k]) * x, x, load(norms + i)));
+      }
+  }
+
+  void add_extremes(const Piece& piece, double* low, double* high) const {
+    for (std::int64_t k = 0; k < count_; ++k) {
+      if (lift(k) != 1.0) decode(piece, k, decoded_ + k * most_);
+      for (std::int64_t i = 0; i < piece.rows; ++i) {
+        const double x = narrow_[k] ? static_cast<double>(static_cast<const float*>(columns_[k])[i]) : static_cast<const double*>(columns_[k])[i];
+        low[k] = -x > low[k] ? -x : low[k];
+        high[k] = x > high[k] ? x : high[k];
+      }
+    }
+  }
+  void add_counts(const Piece&, double*) const {}
+
+  // `kWide` rows of a column from row i on, as seen.
+  V seen(std::int64_t k, std::int64_t i) const {
+    const V x = narrow_[k] ? load(static_cast<const float*>(columns_[k]) + i) : load(static_cast<const double*>(columns_[k]) + i);
+    return job_.shift ? x - splat(job_.shift[at() + k]) : x;
+  }
+
+ private:
+  double lift(std::int64_t k) const { return job_.lift ? job_.lift[at() + k] : 1.0; }
+
+  void decode(const Piece& piece, std::int64_t k, double* x) const {
+    if (blocks_[k].form == Block::kIndicator)
+      decode_indicator(blocks_[k], rows_of(piece), x);
+    else
+      decode_numbers(blocks_[k], rows_of(piece), x);
+    for (std::int64_t i = piece.rows; i < piece.padded; ++i) x[i] = 0.0;
+  }
+
+  template <int K, typename T>
+  struct Group {
+    static constexpr int count = K;
+    using Element = T;
+  };
+  // Calls act(a Group, its first column) over stretches of columns in doubles or in floats.
+  template <int Together, typename Act>
+  void over_groups(const Act& act) const {
+    for (std::int64_t k = 0; k < count_;) {
+      std::int64_t end = k + 1;
+      while (end < count_ && end < k + Together && narrow_[end] == narrow_[k]) ++end;
+      if (end - k < Together) end = k + 1;
+      if (narrow_[k])
+        end - k == Together ? act(Group<Together, float>{}, k) : act(Group<1, float>{}, k);
+      else
+        end - k == Together ? act(Group<Together, double>{}, k) : act(Group<1, double>{}, k);
+      k = end;
+    }
+  }
+
+  template <int K, typename T>
+  void dot_columns(const Piece& piece, std::int64_t k, const double* w, double* z) const {
+    V wk[K], shift[K];
+    const T* x[K];
+    for (int j = 0; j < K; ++j) {
+      wk[j] = splat(w[j]);
+      shift[j] = splat(job_.shift ? job_.shift[at() + k + j] : 0.0);
+      x[j] = static_cast<const T*>(columns_[k + j]);
+    }
+    for (std::int64_t i = 0; i < piece.padded; i += kWide) {
+      V total = load(z + i);
+#pragma GCC unroll 8
+      for (int j = 0; j < K; ++j) total = multiply_add(wk[j], load(x[j] + i) - shift[j], total);
+      store(z + i, total);
+    }
+  }
+
+  template <int K, typename T, bool Square>
+  void add_columns(const Piece& piece, std::int64_t k, const double* factor, double* lanes) const {
+    V a[K][kEight], shift[K];
+    const T* x[K];
+    for (int j = 0; j < K; ++j) {
+      for (int e = 0; e < kEight; ++e) a[j][e] = load(lanes + 8 * j + kWide * e);
+      shift[j] = splat(job_.shift ? job_.shift[at() + k + j] : 0.0);
+      x[j] = static_cast<const T*>(columns_[k + j]);
+    }
+    for (std::int64_t i = 0; i < piece.padded; i += 8)
+#pragma GCC unroll 4
+      for (int e = 0; e < kEight; ++e) {
+        const V f = load(factor + i + kWide * e);
+#pragma GCC unroll 8
+        for (int j = 0; j < K; ++j) {
+          const V seen = load(x[j] + i + kWide * e) - shift[j];
+          if (e == 0) __builtin_prefetch(x[j] + i + most_, 0, 2);
+          a[j][e] = multiply_add(Square ? f * seen : f, seen, a[j][e]);
+        }
+      }
+    for (int j = 0; j < K; ++j)
+      for (int e = 0; e < kEight; ++e) store(lanes + 8 * j + kWide * e, a[j][e]);
+  }
+
+  const Job& job_;
+  const Block* blocks_;
+  const std::int64_t count_, most_, terms_;
+  const void** columns_;
+  bool* narrow_;
+  double *decoded_, *lanes_;
+};
+
+// A piece's codes; false where a row has no level.
+inline bool fetch_codes(const Block& block, const Piece& piece, std::int32_t* codes, BadCode& bad) {
+  decode_codes(block, rows_of(piece), codes);
+  const auto levels = static_cast<std::uint32_t>(block.slots);
+  bool good = true;
+  for (std::int64_t i = 0; i < piece.rows; ++i) good &= static_cast<std::uint32_t>(codes[i]) < levels;
+  for (std::int64_t i = piece.rows; i < piece.padded; ++i) codes[i] = 0;
+  if (good) return true;
+  std::int64_t i = 0;
+  while (static_cast<std::uint32_t>(codes[i]) < levels) ++i;
+  const Rows one{piece.row(i), 1, nullptr};
+  if (bad.row >= 0 && bad.row <= one.first) return false;
+  double code = 0.0;  // int32 could not hold a larger one
+  over_parts(block, one, [&](const Part& part, std::int64_t k, std::int64_t) { numbers_of(part, one, k, 1, &code); });
+  bad = {one.first, block.column, static_cast<std::int64_t>(code), codes[i] == -1};
+  return false;
+}
+
+class Codes {
+ public:
+  Codes(const Job& job, const Block& block, const Piece& piece, Carver& carver) : job_(job), block_(block), most_(piece.most) {
+    codes_ = carver.take_as<std::int32_t>(most_);
+    lanes_ = block.in_lanes() ? carver.take(8 * block.slots * job.terms()) : nullptr;
+    for (std::int64_t k = 0; lanes_ && k < 8 * block.slots * job.terms(); ++k) lanes_[k] = 0.0;
+  }
+
+  std::int64_t slots() const { return block_.slots; }
+
+  bool look_at(const Piece& piece, BadCode& bad) { return fetch_codes(block_, piece, codes_, bad); }
+
+  void dot(const Piece& piece, std::int64_t first, std::int64_t count, double* z) const {
+    for (std::int64_t d = 0; d < count; ++d, z += most_) {
+      const double* const w = job_.w + (first + d) * job_.n + block_.at;
+      for (std::int64_t i = 0; i < piece.padded; ++i) z[i] += w[codes_[i]];
+    }
+  }
+
+  void add(const Piece& piece, const Terms& terms, double* sums) const {
+    const std::int64_t count = terms.count();
+    if (count == 1) return add_terms<1>(piece, terms, 1, sums);
+    if (count == 4) return add_terms<4>(piece, terms, 4, sums);
+    add_terms<0>(piece, terms, count, sums);
+  }
+
+  // As numbers, or one row after the other.
+  static std::int64_t depth(const Block& block, std::int64_t rows) { return block.in_lanes() ? Numbers::depth(rows) : rows; }
+
+  void fold(double* sums) {
+    const std::int64_t terms = job_.terms();
+    for (std::int64_t k = 0; lanes_ && k < block_.slots; ++k)
+      for (std::int64_t t = 0; t < terms; ++t) {
+        double a[8];
+        for (std::int64_t lane = 0; lane < 8; ++lane) {
+          double& cell = lanes_[(8 * k + lane) * terms + t];
+          a[lane] = cell;
+          cell = 0.0;
+        }
+        sums[terms * k + t] += sum_eight(a);
+      }
+  }
+
+  void add_norms(const Piece& piece, double* norms) const {
+    for (std::int64_t i = 0; i < piece.rows; ++i) norms[i] += job_.q[block_.at + codes_[i]];
+  }
+  void add_extremes(const Piece&, double*, double*) const {}  // of levels the sums tell
+  void add_counts(const Piece& piece, double* counts) const {
+    for (std::int64_t i = 0; i < piece.rows; ++i) counts[codes_[i]] += 1.0;
+  }
+
+ private:
+  template <int Count>
+  void add_terms(const Piece& piece, const Terms& terms, std::int64_t given, double* sums) const {
+    const std::int64_t count = Count ? Count : given, all = terms.all, first = terms.first;
+    const double* const f = terms.by_row;
+    if (!lanes_) {
+      for (std::int64_t i = 0; i < piece.rows; ++i) {
+        double* const to = sums + all * codes_[i] + first;
+        for (std::int64_t t = 0; t < count; ++t) to[t] += f[count * i + t];
+      }
+      return;
+    }
+    for (std::int64_t i = 0; i < piece.padded; i += 8)
+#pragma GCC unroll 8
+      for (std::int64_t lane = 0; lane < 8; ++lane) {
+        double* const to = lanes_ + all * (8 * static_cast<std::int64_t>(codes_[i + lane]) + lane) + first;
+        for (std::int64_t t = 0; t < count; ++t) to[t] += f[count * (i + lane) + t];
+      }
+  }
+
+  const Job& job_;
+  const Block& block_;
+  const std::int64_t most_;
+  std::int32_t* codes_;
+  double* lanes_;
+};

@@ -1,4 +1,4 @@
-// Rows of a column as doubles or as codes, wherever they lie. Included by run.hpp alone.
+// Rows of a column as doubles or as codes, wherever they lie. Included by columns.hpp alone.
 #pragma once
 
 template <typename T>
@@ -18,29 +18,29 @@ struct Rows {
   std::int64_t operator[](std::int64_t k) const { return index ? index[k] : first + k; }
 };
 
+// The part that has a row.
+inline const Part& part_of(const Block& term, std::int64_t row) {
+  std::int64_t low = 0, high = term.n_parts - 1;
+  while (low < high) {
+    const std::int64_t middle = (low + high) / 2;
+    if (row < term.parts[middle].end)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return term.parts[low];
+}
+
 // Calls take(part, k, rows): rows k to k + rows of those that are read lie in this part, and, without an index, one after the other.
 template <typename Take>
-inline void over_parts(const Term& term, const Rows& rows, const Take& take) {
-  std::int64_t p = 0;
+inline void over_parts(const Block& term, const Rows& rows, const Take& take) {
   for (std::int64_t k = 0; k < rows.count;) {
-    const std::int64_t row = rows[k];
-    if (row < term.parts[p].first || row >= term.parts[p].end) {
-      std::int64_t low = 0, high = term.n_parts - 1;
-      while (low < high) {
-        const std::int64_t middle = (low + high) / 2;
-        if (row < term.parts[middle].end)
-          high = middle;
-        else
-          low = middle + 1;
-      }
-      p = low;
-    }
-    const Part& part = term.parts[p];
+    const Part& part = part_of(term, rows[k]);
     std::int64_t end = k + 1;
     if (rows.index)
       while (end < rows.count && rows.index[end] >= part.first && rows.index[end] < part.end) ++end;
     else
-      end = part.end - row < rows.count - k ? k + part.end - row : rows.count;
+      end = part.end - rows[k] < rows.count - k ? k + part.end - rows[k] : rows.count;
     take(part, k, end - k);
     k = end;
   }
@@ -129,7 +129,7 @@ inline void codes_of(const Part& part, const Rows& rows, std::int64_t k, std::in
 inline bool is_float(Kind kind) { return kind == Kind::kFloat64 || kind == Kind::kFloat32; }
 inline bool is_missing(double x) { return x != x; }
 
-inline void decode_numbers(const Term& term, const Rows& rows, double* out) {
+inline void decode_numbers(const Block& term, const Rows& rows, double* out) {
   const double fill = term.fill;
   over_parts(term, rows, [&](const Part& part, std::int64_t k, std::int64_t count) {
     double* const x = out + k;
@@ -141,7 +141,7 @@ inline void decode_numbers(const Term& term, const Rows& rows, double* out) {
   });
 }
 
-inline void decode_codes(const Term& term, const Rows& rows, std::int32_t* out) {
+inline void decode_codes(const Block& term, const Rows& rows, std::int32_t* out) {
   const auto missing = static_cast<std::int32_t>(term.missing);
   over_parts(term, rows, [&](const Part& part, std::int64_t k, std::int64_t count) {
     std::int32_t* const code = out + k;
@@ -153,7 +153,7 @@ inline void decode_codes(const Term& term, const Rows& rows, std::int32_t* out) 
 }
 
 // 1 where the value is missing, else 0: a NaN, a negative code, or not valid.
-inline void decode_indicator(const Term& term, const Rows& rows, double* out) {
+inline void decode_indicator(const Block& term, const Rows& rows, double* out) {
   over_parts(term, rows, [&](const Part& part, std::int64_t k, std::int64_t count) {
     double* const x = out + k;
     if (part.kind == Kind::kBits) {

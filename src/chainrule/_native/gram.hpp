@@ -1,171 +1,174 @@
-// The parts of the Gram matrix that categories have. Included by columns.cpp alone, inside its instruction set's namespace.
+// The parts of the matrix that categories have. Included by leaf.cpp alone, inside its instruction set's namespace.
 //
 // Two categories are a table of weights, one cell a row; a category against the bias and the numbers is a table to which each row adds a
-// vector. Small tables are summed in leaves of rows that the driver adds in a tree. In a large one a cell may have any number of
-// rows, and what each addition loses is kept beside it (Kahan's sum), so that it is right to two roundings however many there are.
+// vector. Small tables are summed in short leaves of rows that are added in a tree. In a large one a cell may have any number of rows, and
+// what each addition loses is kept beside it (Kahan's sum), so that it is right to two roundings however many there are.
 #pragma once
 
 constexpr std::int64_t kCellsInLanes = 128;
 constexpr std::int64_t kRowsAhead = 24;
 
-// What a pass over the rows needs beside a run.
-struct GramScratch {
-  double *tile, *lanes;
-  std::int32_t* cells;
-  std::int32_t* local;  // of each category, `most` rows
-  Run run;
+inline void add_kept(double& cell, double& lost, double value) {
+  const double term = value - lost, sum = cell + term;
+  lost = (sum - cell) - term;
+  cell = sum;
+}
 
-  GramScratch(const GramJob& job, Carver& carver) : run(job.columns, carver) {
-    tile = carver.take(run.most * GramJob::row_of(job.columns.n_terms));
-    lanes = carver.take(8 * kCellsInLanes);
-    cells = reinterpret_cast<std::int32_t*>(carver.take(run.most / 2));
-    local = reinterpret_cast<std::int32_t*>(carver.take(run.most / 2 * job.n_categories));
+// A pass over rows: their weights, some numbers and some categories.
+class Tables {
+ public:
+  Tables(const GramJob& job, Carver& carver) : job_(job), piece_(job.rows, carver) {
+    numbers_ = job.rows.n_blocks ? carver.take((static_cast<std::int64_t>(sizeof(Numbers)) + 7) / 8) : nullptr;
+    if (job.rows.n_blocks) {
+      const Numbers made(job.rows, job.rows.blocks, job.rows.n_blocks, piece_, carver);
+      if (carver.memory) new (numbers_, Here{}) Numbers(made);
+    }
+    weight_ = carver.take(piece_.most);
+    tile_ = carver.take(piece_.most * width());
+    lanes_ = carver.take(8 * kCellsInLanes);
+    cells_ = carver.take_as<std::int32_t>(piece_.most);
+    codes_ = carver.take_as<std::int32_t>(piece_.most * job.n_categories);
   }
 
-  std::int32_t* of(std::int64_t category) const { return local + run.most * category; }
+  // Small tables, one after the other.
+  bool leaf(std::int64_t first, std::int64_t end, double* tables, BadCode& bad) {
+    for (std::int64_t start = first; start < end; start += piece_.most) {
+      if (!look_at(start, end, -1, -1, bad)) return false;
+      if (!piece_.rows) continue;
+      double* table = tables;
+      for (std::int64_t k = 0; k < job_.n_in_leaf; ++k) {
+        const std::int64_t levels = job_.categories[job_.in_leaf[k]].count + 1;
+        const std::int32_t* const of = codes(job_.in_leaf[k]);
+        if (width() == 1) add_cells(of, levels, table);
+        for (std::int64_t i = 0; i < piece_.padded && width() > 1; ++i) {
+          double* const to = table + of[i] * width();
+          for (std::int64_t v = 0; v < width(); v += kWide) store(to + v, load(to + v) + load(tile_ + i * width() + v));
+        }
+        table += levels * width();
+      }
+      for (std::int64_t k = 0; k < job_.n_pairs; ++k) {
+        const GramCategory &a = job_.categories[job_.pairs[k].a], &b = job_.categories[job_.pairs[k].b];
+        const std::int32_t *of_a = codes(job_.pairs[k].a), *of_b = codes(job_.pairs[k].b);
+        const auto step = static_cast<std::int32_t>(b.count + 1);
+        for (std::int64_t i = 0; i < piece_.padded; ++i) cells_[i] = of_a[i] * step + of_b[i];
+        add_cells(cells_, GramJob::pair_cells(a, b), table);
+        table += GramJob::pair_cells(a, b);
+      }
+    }
+    return true;
+  }
+
+  // One large pair into the matrix, and what its cells lost into their mirror images.
+  bool pair(GramPair pair, std::int64_t first, std::int64_t end, double* matrix, BadCode& bad) {
+    const GramCategory &a = job_.categories[pair.a], &b = job_.categories[pair.b];
+    double *const sums = matrix + a.low * job_.side + b.low, *const lost = matrix + b.low * job_.side + a.low;
+    for (std::int64_t start = first; start < end; start += piece_.most) {
+      if (!look_at(start, end, pair.a, pair.b, bad)) return false;
+      const std::int32_t *of_a = codes(pair.a), *of_b = codes(pair.b);
+      for (std::int64_t i = 0; i < piece_.rows; ++i) {
+        const std::int64_t on = i + kRowsAhead < piece_.rows ? i + kRowsAhead : i;
+        __builtin_prefetch(sums + of_a[on] * job_.side + of_b[on], 1);
+        __builtin_prefetch(lost + of_b[on] * job_.side + of_a[on], 1);
+        if (of_a[i] == a.count || of_b[i] == b.count) continue;
+        add_kept(sums[of_a[i] * job_.side + of_b[i]], lost[of_b[i] * job_.side + of_a[i]], weight_[i]);
+      }
+    }
+    return true;
+  }
+
+  // One large category against the bias and the numbers: a table, and behind it what its cells lost.
+  bool numbers(std::int64_t category, std::int64_t first, std::int64_t end, double* table, BadCode& bad) {
+    const std::int64_t size = (job_.categories[category].count + 1) * width();
+    for (std::int64_t start = first; start < end; start += piece_.most) {
+      if (!look_at(start, end, category, category, bad)) return false;
+      const std::int32_t* const of = codes(category);
+      const double* const tile = width() > 1 ? tile_ : weight_;
+      for (std::int64_t i = 0; i < piece_.rows; ++i)
+        for (std::int64_t v = 0; v < width(); ++v) add_kept(table[of[i] * width() + v], table[size + of[i] * width() + v], tile[i * width() + v]);
+    }
+    return true;
+  }
+
+ private:
+  std::int64_t width() const { return GramJob::row_of(job_.rows.n_blocks); }
+  std::int32_t* codes(std::int64_t category) const { return codes_ + piece_.most * category; }
+  Numbers& number() const { return *static_cast<Numbers*>(numbers_); }
+
+  // The next piece: its weights, numbers, and the matrix's levels of two categories, or of all.
+  bool look_at(std::int64_t first, std::int64_t end, std::int64_t a, std::int64_t b, BadCode& bad) {
+    const Job& rows = job_.rows;
+    piece_.look_at(rows, first, first + piece_.most < end ? first + piece_.most : end);
+    if (!piece_.rows) return true;
+    bool good = true;
+    for (std::int64_t c = 0; c < job_.n_categories; ++c) {
+      if (a >= 0 && c != a && c != b) continue;
+      const GramCategory& category = job_.categories[c];
+      good &= fetch_codes(*category.block, piece_, codes(c), bad);
+      for (std::int64_t i = 0; good && i < piece_.padded; ++i) codes(c)[i] = category.local[codes(c)[i]];
+    }
+    if (!good) return false;
+    if (rows.h) piece_.take(rows.h, weight_);
+    for (std::int64_t i = 0; i < piece_.padded; i += kWide) store(weight_ + i, rows.h ? load(weight_ + i) * load(piece_.s + i) : load(piece_.s + i));
+    if (width() > 1 && a == b) {
+      number().look_at(piece_, bad);
+      make_tile();
+    }
+    return true;
+  }
+
+  // The tile's rows: weight times the bias and the numbers as they are seen.
+  void make_tile() {
+    const std::int64_t count = job_.rows.n_blocks;
+    for (std::int64_t i = 0; i < piece_.padded; i += kWide) {
+      const V weight = load(weight_ + i);
+      for (std::int64_t v = 0; v < width(); v += kWide) {
+        V a[kWide] = {};
+        for (std::int64_t k = 0; k < kWide; ++k) {
+          const std::int64_t j = v + k - 1;
+          if (j < count) a[k] = j < 0 ? weight : weight * (number().seen(j, i) * splat(job_.rows.fold ? job_.rows.fold[j] : 1.0));
+        }
+        transpose(a);
+        for (std::int64_t k = 0; k < kWide; ++k) store(tile_ + (i + k) * width() + v, a[k]);
+      }
+    }
+  }
+
+  // table[cell] += weight, over so many cells.
+  void add_cells(const std::int32_t* at, std::int64_t cells, double* table) {
+    if (cells > kCellsInLanes) {
+      for (std::int64_t i = 0; i < piece_.padded; ++i) table[at[i]] += weight_[i];
+      return;
+    }
+    for (std::int64_t j = 0; j < 8 * cells; j += kWide) store(lanes_ + j, V{});
+    for (std::int64_t i = 0; i < piece_.padded; i += 8)
+#pragma GCC unroll 8
+      for (std::int64_t k = 0; k < 8; ++k) lanes_[8 * static_cast<std::int64_t>(at[i + k]) + k] += weight_[i + k];
+    for (std::int64_t j = 0; j < cells; ++j) table[j] += sum_eight(lanes_ + 8 * j);
+  }
+
+  const GramJob& job_;
+  Piece piece_;
+  void* numbers_;
+  double *weight_, *tile_, *lanes_;
+  std::int32_t *cells_, *codes_;
 };
 
 std::int64_t gram_scratch(const GramJob& job) {
   Carver carver{nullptr};
-  const GramScratch scratch(job, carver);
+  const Tables tables(job, carver);
   return carver.used;
 }
 
-// Levels of the matrix that a run's rows have.
-bool fetch_levels(const GramJob& job, std::int64_t c, GramScratch& scratch, std::int64_t first, BadCode& bad) {
-  const Job& rows = job.columns.rows;
-  const GramCategory& category = job.categories[c];
-  std::int32_t* const local = scratch.of(c);
-  if (!fetch_codes(*category.term, {first, scratch.run.real, rows.index ? rows.index + first : nullptr}, scratch.run, local, bad))
-    return false;
-  for (std::int64_t i = 0; i < scratch.run.rows; ++i) local[i] = category.local[local[i]];
-  return true;
+bool gram_leaf(const GramJob& job, std::int64_t first, std::int64_t end, double* tables, double* scratch, BadCode& bad) {
+  Carver carver{scratch};
+  return Tables(job, carver).leaf(first, end, tables, bad);
 }
-
-// The tile's rows: weight times the bias and the numbers as they are seen.
-template <bool Shift, bool Masked>
-void fill_tile(const ColumnJob& job, const Run& run, double* tile) {
-  const std::int64_t width = GramJob::row_of(job.n_terms);
-  for (std::int64_t i = 0; i < run.rows; i += 8) {
-    const Lanes weight = load(run.weight + i);
-    for (std::int64_t v = 0; v < width; v += 8) {
-      Lanes a[8] = {};
-      for (std::int64_t k = 0; k < 8; ++k) {
-        const std::int64_t j = v + k - 1;
-        if (j < job.n_terms)
-          a[k] = j < 0
-                     ? weight
-                     : weight * seen<Shift, Masked>(run.number(j, i), Shift ? job.rows.p[j] : 1.0, Shift ? job.rows.cp[j] : 0.0, run.s + i);
-      }
-      transpose(a);
-      for (std::int64_t k = 0; k < 8; ++k) store(tile + (i + k) * width + v, a[k]);
-    }
-  }
+bool gram_pair(const GramJob& job, GramPair pair, std::int64_t first, std::int64_t end, double* matrix, double* scratch, BadCode& bad) {
+  Carver carver{scratch};
+  return Tables(job, carver).pair(pair, first, end, matrix, bad);
 }
-
-void make_tile(const ColumnJob& job, const Run& run, double* tile) {
-  const auto fill = job.rows.p ? (run.masked ? fill_tile<true, true> : fill_tile<true, false>)
-                               : (run.masked ? fill_tile<false, true> : fill_tile<false, false>);
-  fill(job, run, tile);
-}
-
-// table[cell] += weight, over so many cells.
-void add_cells(const std::int32_t* at, const GramScratch& scratch, std::int64_t cells, double* table) {
-  const Run& run = scratch.run;
-  if (cells > kCellsInLanes) return scatter(at, run.rows, run.weight, table);
-  for (std::int64_t j = 0; j < 8 * cells; j += 8) store(scratch.lanes + j, Lanes{});
-  scatter_lanes(at, run.rows, run.weight, scratch.lanes);
-  for (std::int64_t j = 0; j < cells; ++j) table[j] += sum(load(scratch.lanes + 8 * j));
-}
-
-bool gram_leaf(const GramJob& job, std::int64_t first, std::int64_t end, double* tables, double* memory, BadCode& bad) {
-  Carver carver{memory};
-  GramScratch scratch(job, carver);
-  Run& run = scratch.run;
-  const std::int64_t width = GramJob::row_of(job.columns.n_terms);
-  for (std::int64_t start = first; start < end; start += run.real) {
-    fill_weights(job.columns, run, start, end);
-    bool good = fetch_columns(job.columns, run, start, bad);
-    for (std::int64_t c = 0; c < job.n_categories; ++c) good &= fetch_levels(job, c, scratch, start, bad);
-    if (!good) return false;
-    if (width > 1) make_tile(job.columns, run, scratch.tile);
-    double* table = tables;
-    for (std::int64_t k = 0; k < job.n_in_leaf; ++k) {
-      const std::int64_t levels = job.categories[job.in_leaf[k]].count + 1;
-      const std::int32_t* const local = scratch.of(job.in_leaf[k]);
-      if (width == 1) add_cells(local, scratch, levels, table);
-      for (std::int64_t i = 0; i < run.rows && width > 1; ++i) {
-        double* const to = table + local[i] * width;
-        for (std::int64_t v = 0; v < width; v += 8) store(to + v, load(to + v) + load(scratch.tile + i * width + v));
-      }
-      table += levels * width;
-    }
-    for (std::int64_t k = 0; k < job.n_pairs; ++k) {
-      const GramCategory &a = job.categories[job.pairs[k].a], &b = job.categories[job.pairs[k].b];
-      const std::int32_t *of_a = scratch.of(job.pairs[k].a), *of_b = scratch.of(job.pairs[k].b);
-      const auto step = static_cast<std::int32_t>(b.count + 1);
-      for (std::int64_t i = 0; i < run.rows; ++i) scratch.cells[i] = of_a[i] * step + of_b[i];
-      add_cells(scratch.cells, scratch, GramJob::pair_cells(a, b), table);
-      table += GramJob::pair_cells(a, b);
-    }
-  }
-  return true;
-}
-
-bool gram_pair(const GramJob& job, GramPair pair, std::int64_t first, std::int64_t end, double* matrix, double* memory, BadCode& bad) {
-  Carver carver{memory};
-  GramScratch scratch(job, carver);
-  Run& run = scratch.run;
-  const GramCategory &a = job.categories[pair.a], &b = job.categories[pair.b];
-  const std::int32_t *of_a = scratch.of(pair.a), *of_b = scratch.of(pair.b);
-  double* const sums = matrix + a.low * job.side + b.low;
-  double* const lost = matrix + b.low * job.side + a.low;
-  for (std::int64_t start = first; start < end; start += run.real) {
-    fill_weights(job.columns, run, start, end);
-    if (!fetch_levels(job, pair.a, scratch, start, bad) || !fetch_levels(job, pair.b, scratch, start, bad)) return false;
-    for (std::int64_t i = 0; i < run.real; ++i) {
-      const std::int64_t on = i + kRowsAhead < run.real ? i + kRowsAhead : i;
-      __builtin_prefetch(sums + of_a[on] * job.side + of_b[on], 1);
-      __builtin_prefetch(lost + of_b[on] * job.side + of_a[on], 1);
-      if (of_a[i] == a.count || of_b[i] == b.count) continue;
-      double &cell = sums[of_a[i] * job.side + of_b[i]], &less = lost[of_b[i] * job.side + of_a[i]];
-      const double term = run.weight[i] - less, sum = cell + term;
-      less = (sum - cell) - term;
-      cell = sum;
-    }
-  }
-  if (end < job.columns.rows.m) return true;
-  constexpr std::int64_t kTile = 32;
-  for (std::int64_t i = 0; i < a.count; i += kTile)
-    for (std::int64_t j = 0; j < b.count; j += kTile)
-      for (std::int64_t k = i; k < i + kTile && k < a.count; ++k)
-        for (std::int64_t l = j; l < j + kTile && l < b.count; ++l) {
-          double &cell = sums[k * job.side + l], &less = lost[l * job.side + k];
-          cell = less = cell - less;
-        }
-  return true;
-}
-
-bool gram_numbers(const GramJob& job, std::int64_t category, std::int64_t first, std::int64_t end, double* table, double* memory,
+bool gram_numbers(const GramJob& job, std::int64_t category, std::int64_t first, std::int64_t end, double* table, double* scratch,
                   BadCode& bad) {
-  Carver carver{memory};
-  GramScratch scratch(job, carver);
-  Run& run = scratch.run;
-  const std::int64_t width = GramJob::row_of(job.columns.n_terms), size = (job.categories[category].count + 1) * width;
-  const std::int32_t* const local = scratch.of(category);
-  const auto add = [](double& cell, double& less, double value) {
-    const double term = value - less, sum = cell + term;
-    less = (sum - cell) - term;
-    cell = sum;
-  };
-  for (std::int64_t start = first; start < end; start += run.real) {
-    fill_weights(job.columns, run, start, end);
-    if (!fetch_columns(job.columns, run, start, bad) || !fetch_levels(job, category, scratch, start, bad)) return false;
-    if (width > 1) make_tile(job.columns, run, scratch.tile);
-    const double* const tile = width > 1 ? scratch.tile : run.weight;
-    for (std::int64_t i = 0; i < run.real; ++i)
-      for (std::int64_t v = 0; v < width; ++v) add(table[local[i] * width + v], table[size + local[i] * width + v], tile[i * width + v]);
-  }
-  for (std::int64_t j = 0; j < size && end == job.columns.rows.m; ++j) table[j] -= table[size + j];
-  return true;
+  Carver carver{scratch};
+  return Tables(job, carver).numbers(category, first, end, table, bad);
 }

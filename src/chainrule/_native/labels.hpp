@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "job.hpp"
+#include "design.hpp"
 
 namespace chainrule {
 

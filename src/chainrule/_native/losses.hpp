@@ -1,47 +1,80 @@
-// One struct a loss, of static functions, inlined by template. Included by what is compiled once per instruction set.
+// One struct a loss, of static functions, inlined by template. Included inside an instruction set's namespace.
+//
+// A loss has for `kWide` rows, whose labels are numbers: from z, `outputs` vectors that lie `step` doubles apart, the loss, the residuals
+// dL_dz in their place (as many), the curvature d2L_dz2 where there is one output, and whether the largest output is the label's.
 #pragma once
 
-// The loss of one row and its derivatives in z, for eight rows.
 struct Pointwise {
-  Lanes loss, residual, curvature;
+  V loss, curvature;
+  I right;
 };
 
 // Binary cross-entropy of z. With t = (1 - 2y) z:  loss = log(1 + e^t),  dL_dz = (1 - 2y) sigmoid(t),  d2L_dz2 = sigmoid(t) sigmoid(-t).
 // Each keeps full relative accuracy, since neither g - y nor the log of a rounded g occurs.
 struct Logistic {
-  static inline Pointwise at(Lanes z, Lanes sign) {  // sign = 1 - 2y
-    const Lanes t = sign * z;
+  static constexpr bool is_given = false;
+  V loss, residual, curvature;
+
+  static inline Logistic at(V z, V label) {
+    const V sign = splat(1.0) - splat(2.0) * label, t = sign * z;
     const Sides sides(z);
-    const Lanes inverse = sides.large, small = sides.small;
-    const Lanes log1p_e = log1p_unit(sides.e);
+    const V log1p_e = log1p_unit(sides.e);
     const auto right = t < splat(0.0);  // the model is on the right side
-    Pointwise p;
-    p.loss = right ? log1p_e : t + log1p_e;
-    p.residual = sign * (right ? small : inverse);
-    p.curvature = small * inverse;
-    return p;
+    return {right ? log1p_e : t + log1p_e, sign * (right ? sides.small : sides.large), sides.small * sides.large};
+  }
+  // Class 1 where z > 0.
+  static inline I is_right(V z, V label) { return (label > splat(0.5)) == (z > splat(0.0)); }
+
+  static inline Pointwise point(const double* z, std::int64_t, std::int64_t, V label, double* residual) {
+    const V at_z = load(z);
+    const Logistic found = at(at_z, label);
+    store(residual, found.residual);
+    return {found.loss, found.curvature, is_right(at_z, label)};
   }
 
   // dL_dz at z + u minus dL_dz at z, the same for both classes, to full relative accuracy however small u is: with d = |u|,
   //   sigmoid(z + u) - sigmoid(z) = sigmoid(z + u) sigmoid(-z) (1 - e^-d) for u >= 0,  -sigmoid(z) sigmoid(-z - u) (1 - e^-d) for u < 0.
-  static inline Lanes change(Lanes z, Lanes u) {
+  static inline V change(V z, V u) {
     const auto up = u >= splat(0.0);
-    const Lanes before = up ? -z : z, after = up ? z + u : -z - u, rest = one_minus_exp(up ? u : -u);
-    const Lanes size = Sides(z).of(before) * Sides(after).of(after) * rest;
+    const V before = up ? -z : z, after = up ? z + u : -z - u, rest = one_minus_exp(up ? u : -u);
+    const V size = Sides(z).of(before) * Sides(after).of(after) * rest;
     return up ? size : -size;
   }
 
  private:
   struct Sides {
-    Lanes e, large, small;  // e^-|t|, sigmoid(|t|), sigmoid(-|t|)
+    V e, large, small;  // e^-|t|, sigmoid(|t|), sigmoid(-|t|)
 
-    explicit inline Sides(Lanes t) {
-      e = exp_negative((t < splat(0.0)) ? -t : t);
-      large = splat(1.0) / (splat(1.0) + e);
-      small = e * large;
-    }
-    inline Lanes of(Lanes t) const {  // sigmoid(t), of this t or -t
-      return (t < splat(0.0)) ? small : large;
-    }
+    explicit inline Sides(V t) : e(exp_negative(size_of(t))), large(splat(1.0) / (splat(1.0) + e)), small(e * large) {}
+    inline V of(V t) const { return (t < splat(0.0)) ? small : large; }  // sigmoid(t), of this t or -t
   };
+};
+
+// Cross-entropy over K classes, l = log sum_k e^z_k - z_y, with probabilities p: dL_dz_k = p_k - [k = y], for k = y minus the sum of the
+// others. Its curvature is a matrix, and is not made here yet.
+struct Softmax {
+  static constexpr bool is_given = false;
+
+  static inline Pointwise point(const double* z, std::int64_t outputs, std::int64_t step, V label, double* residual) {
+    V most = load(z), own = most, first = V{};
+    for (std::int64_t k = 1; k < outputs; ++k) {
+      const V zk = load(z + k * step), at = splat(static_cast<double>(k));
+      first = (zk > most) ? at : first;
+      most = (zk > most) ? zk : most;
+      own = (label == at) ? zk : own;
+    }
+    V rest = {}, others = {};  // of e^(z_k - most): all but the first largest, and all but the label's
+    for (std::int64_t k = 0; k < outputs; ++k) {
+      const V e = exp_negative(most - load(z + k * step)), at = splat(static_cast<double>(k));
+      rest += (first == at) ? splat(0.0) : e;
+      others += (label == at) ? splat(0.0) : e;
+      store(residual + k * step, e);
+    }
+    const V inverse = splat(1.0) / (splat(1.0) + rest);
+    for (std::int64_t k = 0; k < outputs; ++k) {
+      const auto is_own = label == splat(static_cast<double>(k));
+      store(residual + k * step, inverse * (is_own ? -others : load(residual + k * step)));
+    }
+    return {(most - own) + log1p_positive(rest), V{}, first == label};
+  }
 };

@@ -1,23 +1,30 @@
-// The Python face of the core: arrays in, one array of sums out. Checks of shape are in kernels/.
+// The Python face of the core: a design of column blocks, and what is read of it. `chainrule.kernels` checks and documents it.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
+#include <bit>
+#include <cmath>
+#include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "driver.hpp"
+#include "check.hpp"
 #include "labels.hpp"
 #include "path.hpp"
-#include "secant.hpp"
+#include "reader.hpp"
 #include "stochastic.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
+using namespace chainrule;
 
 namespace {
 
@@ -28,14 +35,19 @@ using Places = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::de
 using Output = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <typename Values>
-nb::object owned_array(Values values) {
+nb::object owned_array(Values values, std::vector<std::size_t> shape) {
   auto* kept = new Values(std::move(values));
   const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Values*>(p); });
-  return nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
+  return nb::cast(nb::ndarray<nb::numpy, double>(kept->data(), shape.size(), shape.data(), owner));
+}
+template <typename Values>
+nb::object owned_array(Values values) {
+  const std::size_t size = values.size();
+  return owned_array(std::move(values), {size});
 }
 
-const chainrule::Kernels& kernels_named(const std::optional<std::string>& name) {
-  const chainrule::Kernels* kernels = chainrule::choose_kernels(name ? name->c_str() : nullptr);
+const Kernels& kernels_named(const std::optional<std::string>& name) {
+  const Kernels* kernels = choose_kernels(name ? name->c_str() : nullptr);
   if (!kernels) throw std::invalid_argument("no kernels called '" + *name + "' for this processor");
   return *kernels;
 }
@@ -47,168 +59,479 @@ auto pointer(const Given& given, std::int64_t expected, const char* name) {
   return given ? given->data() : nullptr;
 }
 
-// The rows and how they are seen; not the point, nor what is asked for.
-chainrule::Job job_of(const Array& X, const std::optional<Bytes>& y, const std::optional<Vector>& s, const std::optional<Vector>& center,
-                      const std::optional<Vector>& p, const std::optional<Vector>& cp, const std::optional<Places>& index) {
-  const bool is_float32 = X.dtype() == nb::dtype<float>();
-  if (X.ndim() != 2 || !(is_float32 || X.dtype() == nb::dtype<double>())) throw std::invalid_argument("X must be 2-D, float64 or float32");
-  const std::ptrdiff_t size = is_float32 ? 4 : 8;
-  chainrule::Job job{};
-  job.data = static_cast<const char*>(X.data());
-  job.row_stride = X.stride(0) * size;
-  job.col_stride = X.stride(1) * size;
-  job.is_float32 = is_float32;
-  job.m = static_cast<std::int64_t>(index ? index->shape(0) : X.shape(0));
-  job.index = index ? index->data() : nullptr;
-  for (std::int64_t i = 0; index && i < job.m; ++i)
-    if (job.index[i] < 0 || job.index[i] >= static_cast<std::int64_t>(X.shape(0)))
-      throw std::invalid_argument("index names a row that is not there");
-  job.n = static_cast<std::int64_t>(X.shape(1));
-  if (job.m < 1 || job.n < 1) throw std::invalid_argument("X must have a row and a column");
-  job.y = pointer(y, job.m, "y");
-  job.s = pointer(s, job.m, "s");
-  job.center = pointer(center, job.n, "center");
-  job.p = pointer(p, job.n, "p");
-  job.cp = pointer(cp, job.n, "cp");
-  if ((job.p != nullptr) != (job.cp != nullptr) || (job.p != nullptr) != (job.center != nullptr))
-    throw std::invalid_argument("center, p and cp go together");
-  return job;
+// Runs without the interpreter's lock; raises what a signal asks for.
+template <typename Act>
+auto without_lock(const Act& act) {
+  bool signalled = false;
+  const Interrupted interrupted = [&signalled] {
+    const nb::gil_scoped_acquire acquire;
+    signalled = signalled || PyErr_CheckSignals() != 0;
+    return signalled;
+  };
+  const auto found = [&] {
+    const nb::gil_scoped_release release;
+    return std::make_unique<decltype(act(interrupted))>(act(interrupted));
+  }();
+  if (signalled) throw nb::python_error();
+  return std::move(*found);
 }
 
-nb::object read_rows(const Array& X, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w, double b,
-                     std::optional<Vector> v, std::optional<Output> z, std::optional<Vector> center, std::optional<Vector> p,
-                     std::optional<Vector> cp, std::optional<Places> index, std::optional<Vector> q, std::optional<Output> h, int threads,
-                     std::optional<std::string> kernel) {
-  chainrule::Job job = job_of(X, y, s, center, p, cp, index);
-  job.z = pointer(z, job.m, "z");
-  job.w = pointer(w, job.n, "w");
-  job.v = pointer(v, job.n + 1, "v");
+// Memory that a Python object lends, as long as this lives.
+class Buffer {
+ public:
+  explicit Buffer(nb::handle object) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_STRIDED_RO | PyBUF_FORMAT) != 0) throw nb::python_error();
+  }
+  ~Buffer() { PyBuffer_Release(&view_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  const char* data() const { return static_cast<const char*>(view_.buf); }
+  std::ptrdiff_t stride(int axis = 0) const { return view_.strides[axis]; }
+  std::int64_t size(int axis = 0) const { return view_.shape[axis]; }
+  int axes() const { return view_.ndim; }
+
+  // Bitmaps are of bytes that lie one after the other.
+  bool is_bitmap() const { return axes() == 1 && kind() == Kind::kUint8 && (view_.strides[0] == 1 || view_.shape[0] < 2); }
+
+  Kind kind() const {
+    const std::string format(view_.format ? view_.format : "B");
+    // Before a letter stands how its bytes are ordered: as they are here, or not at all.
+    const std::string native = std::endian::native == std::endian::little ? "@=<" : "@=>";
+    const bool alone = format.size() == 1, ordered = format.size() == 2 && native.find(format[0]) != std::string::npos;
+    const char letter = alone || ordered ? format.back() : '0';
+    const Kind with_sign[] = {Kind::kInt8, Kind::kInt16, Kind::kInt32, Kind::kInt64};
+    const Kind without[] = {Kind::kUint8, Kind::kUint16, Kind::kUint32, Kind::kUint64};
+    const int size = view_.itemsize == 1 ? 0 : view_.itemsize == 2 ? 1 : view_.itemsize == 4 ? 2 : 3;
+    if (letter == 'd') return Kind::kFloat64;
+    if (letter == 'f') return Kind::kFloat32;
+    if (letter == '?') return Kind::kBool;
+    if (std::string("bhilq").find(letter) != std::string::npos) return with_sign[size];
+    if (std::string("BHILQ").find(letter) != std::string::npos) return without[size];
+    throw std::invalid_argument("its values are neither numbers of float64 or float32, nor integers, nor booleans");
+  }
+
+ private:
+  Py_buffer view_;
+};
+
+// Column blocks where they lie. Their memory is held as long as this lives.
+class Design {
+ public:
+  explicit Design(std::int64_t m) : m_(m) {
+    if (m < 1) throw std::invalid_argument("there must be a row");
+  }
+  Design(const Design&) = delete;
+  Design& operator=(const Design&) = delete;
+
+  std::int64_t m() const { return m_; }
+  std::int64_t slots() const { return slots_; }
+  const std::vector<Block>& blocks() const { return blocks_; }
+
+  void add_rows(nb::handle X) {
+    const Buffer& buffer = buffers_.emplace_back(X);
+    const Kind kind = buffer.kind();
+    if (buffer.axes() != 2 || (kind != Kind::kFloat64 && kind != Kind::kFloat32))
+      throw std::invalid_argument("X must be 2-D, float64 or float32");
+    if (buffer.size() != m_ || buffer.size(1) < 1) throw std::invalid_argument("X must have a row and a column");
+    Block block{};
+    block.form = Block::kRows;
+    block.data = buffer.data();
+    block.row_stride = buffer.stride(0);
+    block.col_stride = buffer.stride(1);
+    block.is_float32 = kind == Kind::kFloat32;
+    push(block, buffer.size(1));
+  }
+
+  void add_sparse(nb::handle data, nb::handle indices, nb::handle indptr, std::int64_t n) {
+    const Buffer &values = buffers_.emplace_back(data), &columns = buffers_.emplace_back(indices), &starts = buffers_.emplace_back(indptr);
+    Block block{};
+    block.form = Block::kSparse;
+    block.data = values.data();
+    block.is_float32 = values.kind() == Kind::kFloat32;
+    block.indices = columns.data();
+    block.indptr = starts.data();
+    block.wide_indices = columns.kind() == Kind::kInt64;
+    block.wide_indptr = starts.kind() == Kind::kInt64;
+    if (starts.size() != m_ + 1) throw std::invalid_argument("indptr must have a start for each row");
+    push(block, n);
+  }
+
+  // Numbers (0), indicators (1) of what is missing, or a category (2); parts: (values, rows, valid, valid_at, bits, values_at) each.
+  void add_column(int form, std::int64_t column, std::int64_t levels, double fill, std::int64_t missing, bool of_codes,
+                  const nb::tuple& parts) {
+    const std::string name = "column " + std::to_string(column) + ": ";
+    const bool category = form == 2;
+    if (form < 0 || form > 2) throw std::invalid_argument(name + "no such form");
+    if (levels < 1 || levels >= std::numeric_limits<std::int32_t>::max() || missing >= levels || (!category && levels != 1))
+      throw std::invalid_argument(name + "no such number of levels");
+    Block block{};
+    block.form = category ? Block::kCategory : form ? Block::kIndicator : Block::kNumber;
+    std::vector<Part>& kept = parts_.emplace_back();
+    std::int64_t rows = 0;
+    for (nb::handle given : parts) {
+      try {
+        rows += add_part(nb::cast<nb::tuple>(given), rows, kept);
+      } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument(name + error.what());
+      }
+      const Kind kind = kept.back().kind;
+      if (category && (kind == Kind::kFloat64 || kind == Kind::kFloat32 || kind >= Kind::kUint64))
+        throw std::invalid_argument(name + "codes must be integers of 8 to 64 bits, if unsigned of 8 to 32");
+    }
+    if (rows != m_) throw std::invalid_argument(name + "its parts have " + std::to_string(rows) + " rows, not " + std::to_string(m_));
+    std::erase_if(kept, [](const Part& part) { return part.first == part.end; });  // a search for a row's part needs none without rows
+    block.column = column;
+    block.parts = kept.data();
+    block.n_parts = static_cast<std::int64_t>(kept.size());
+    block.fill = fill;
+    block.missing = missing;
+    block.of_codes = of_codes;
+    push(block, levels);
+  }
+
+ private:
+  void push(Block block, std::int64_t slots) {
+    block.at = slots_;
+    block.slots = slots;
+    slots_ += slots;
+    blocks_.push_back(block);
+  }
+
+  // Returns its rows.
+  std::int64_t add_part(const nb::tuple& given, std::int64_t first, std::vector<Part>& parts) {
+    const auto rows = nb::cast<std::int64_t>(given[1]);
+    const auto valid_at = nb::cast<std::int64_t>(given[3]), values_at = nb::cast<std::int64_t>(given[5]);
+    const bool bits = nb::cast<bool>(given[4]);
+    const Buffer& values = buffers_.emplace_back(given[0]);
+    if (rows < 0 || rows > m_) throw std::invalid_argument("a part has " + std::to_string(rows) + " rows");
+    if (values.axes() != 1) throw std::invalid_argument("a part's values must be 1-D");
+    const auto covers = [rows](const Buffer& bitmap, std::int64_t at) {
+      return bitmap.is_bitmap() && at >= 0 && at / 8 <= bitmap.size() && at + rows <= 8 * bitmap.size();
+    };
+    if (bits ? !covers(values, values_at) : values.size() != rows)
+      throw std::invalid_argument("a part has " + std::to_string(rows) + " rows, and values of another length");
+    Part part{};
+    part.values = values.data();
+    part.stride = bits ? 0 : values.stride();
+    part.values_at = values_at;
+    part.kind = bits ? Kind::kBits : values.kind();
+    if (!given[2].is_none()) {
+      const Buffer& valid = buffers_.emplace_back(given[2]);
+      if (!covers(valid, valid_at)) throw std::invalid_argument("a part's bitmap of what is there must be bytes, a bit for each row");
+      part.valid = reinterpret_cast<const std::uint8_t*>(valid.data());
+    }
+    part.valid_at = valid_at;
+    part.first = first;
+    part.end = first + rows;
+    parts.push_back(part);
+    return rows;
+  }
+
+  std::int64_t m_, slots_ = 0;
+  std::deque<Buffer> buffers_;
+  std::deque<std::vector<Part>> parts_;
+  std::vector<Block> blocks_;
+};
+
+// What was read of some rows, and how to tell it: its layout outlives the design.
+struct Found {
+  Job job{};  // what was asked for: points, flags, n
+  std::vector<Block> blocks;
+  std::vector<double> fold;
+  Reading reading;
+
+  void own() {
+    job.blocks = blocks.data();
+    job.fold = fold.empty() ? nullptr : fold.data();
+  }
+};
+
+// Rows as a read sees them: which ones, their labels and weights, in which view.
+struct Given {
+  std::optional<Bytes> y;
+  std::optional<Vector> s, center, p;
+  std::optional<Places> index;
+
+  Job job(const Design& design, std::vector<Block>& blocks) const {
+    Job job{};
+    blocks = design.blocks();
+    job.blocks = blocks.data();
+    job.n_blocks = static_cast<std::int64_t>(blocks.size());
+    job.n = design.slots();
+    job.m = index ? static_cast<std::int64_t>(index->shape(0)) : design.m();
+    if (job.m < 1) throw std::invalid_argument("index must name a row");
+    job.index = index ? index->data() : nullptr;
+    for (std::int64_t i = 0; index && i < job.m; ++i)
+      if (job.index[i] < 0 || job.index[i] >= design.m()) throw std::invalid_argument("index names a row that is not there");
+    job.y = pointer(y, job.m, "y");
+    job.s = pointer(s, job.m, "s");
+    job.points = job.outputs = 1;
+    if (center.has_value() != p.has_value()) throw std::invalid_argument("center and p go together");
+    return job;
+  }
+  Seen seen(std::int64_t n) const { return {pointer(center, n, "center"), pointer(p, n, "p")}; }
+};
+
+// A loss in Python: (z, label) -> (loss, residual, curvature), arrays of the rows; z and residual (outputs, rows) where there are more.
+void call_python(void* context, std::int64_t rows, std::int64_t step, const double* z, const double* label, double* loss, double* residual,
+                 double* curvature) {
+  const nb::gil_scoped_acquire acquire;
+  const auto size = static_cast<std::size_t>(rows);
+  const auto array = [size](const double* from) { return owned_array(std::vector<double>(from, from + size)); };
+  (void)step;
+  const nb::object found = nb::borrow<nb::object>(static_cast<PyObject*>(context))(array(z), array(label));
+  const auto parts = nb::cast<nb::tuple>(found);
+  double* const to[] = {loss, residual, curvature};
+  for (std::size_t k = 0; k < 3; ++k) {
+    const auto part = nb::cast<Vector>(parts[k]);
+    if (part.shape(0) != size) throw std::invalid_argument("a loss must give an element for each row");
+    std::copy(part.data(), part.data() + size, to[k]);
+  }
+}
+
+Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w,
+                  std::optional<Vector> b, std::int64_t points, std::int64_t outputs, std::optional<Vector> row_weights,
+                  std::optional<Vector> q, std::optional<Vector> h, std::optional<Vector> z, std::optional<Vector> u, double t, double step,
+                  double pull, std::optional<Output> z_out, std::optional<Output> h_out, std::optional<Vector> center,
+                  std::optional<Vector> p, std::optional<Places> index, std::optional<Places> columns, nb::object loss,
+                  std::optional<std::pair<std::int64_t, std::int64_t>> rows, std::int64_t number, int threads,
+                  std::optional<std::string> kernel) {
+  Found found;
+  const Given given{y, s, center, p, index};
+  Job& job = found.job = given.job(design, found.blocks);
+  job.what = what;
+  job.points = points;
+  job.outputs = outputs;
+  if (points < 1 || outputs < 1) throw std::invalid_argument("there must be a point and an output");
+  job.loss = !loss.is_none() ? LossKind::kGiven : outputs > 1 ? LossKind::kSoftmax : LossKind::kLogistic;
+  job.given = {loss.ptr(), call_python};
+  job.w = pointer(w, points * outputs * job.n, "w");
+  job.b = pointer(b, points * outputs, "b");
+  job.row_weights = pointer(row_weights, points * job.m, "row_weights");
   job.q = pointer(q, job.n + 1, "q");
   job.h = pointer(h, job.m, "h");
-  job.b = b;
+  job.z = pointer(z, job.m, "z");
+  job.u = pointer(u, job.m, "u");
+  job.z_out = pointer(z_out, (job.dots() ? points * outputs : 1) * job.m, "z_out");
+  job.h_out = pointer(h_out, points * job.m, "h_out");
+  job.t = t;
+  job.step = step;
+  job.pull = pull;
+  const auto need = [what](unsigned flags, bool there, const char* says) {
+    if ((what & flags) && !there) throw std::invalid_argument(says);
+  };
+  need(kLoss | kProduct | kSecant, job.w && job.b, "a point needs w and b");
+  need(kGradient, what & kLoss, "a gradient goes with a loss");
+  need(kGradient | kSecant | kAlong | kFeasible, job.y, "y is missing");
+  need(kHessian32, what & kHessian, "HESSIAN32 goes with HESSIAN");
+  need(kProduct, job.h && !(what & kLoss), "a Hessian product needs h, and goes without a loss");
+  need(kNorms, job.q, "norms need q");
+  need(kSecant, job.z && job.q, "a secant needs z and q");
+  need(kAlong | kFeasible, job.z && job.u, "a step needs z and u");
+  need(kHessian, points == 1 && outputs == 1, "a matrix is made at one point, of one output");
+  if (h_out && !job.y) throw std::invalid_argument("curvatures need y");
+  if (job.loss == LossKind::kGiven && outputs > 1) throw std::invalid_argument("a given loss has one output");
+
+  std::vector<std::int64_t> numbers;
+  for (const Block& block : found.blocks)
+    for (std::int64_t k = 0; k < block.slots && (what & kHessian); ++k) numbers.push_back(block.at + k);
+  if (columns) {
+    numbers.assign(columns->data(), columns->data() + columns->shape(0));
+    for (std::size_t k = 0; k < numbers.size(); ++k)
+      if (numbers[k] < 0 || numbers[k] >= job.n || (k && numbers[k] <= numbers[k - 1]))
+        throw std::invalid_argument("columns must be ascending");
+  }
+  job.numbers = numbers.data();
+  job.n_numbers = static_cast<std::int64_t>(numbers.size());
+  Range range{0, job.m, number};
+  if (rows) range.first = rows->first, range.end = rows->second;
+  const std::int64_t leaf = leaf_of(job);
+  if (range.first < 0 || range.end <= range.first || range.end > job.m) throw std::invalid_argument("there are no such rows");
+  if (number < 0 || number % leaf) throw std::invalid_argument("a range must begin at a multiple of " + std::to_string(leaf) + " rows");
+
+  const Seen seen = given.seen(job.n);
+  const View view(job, seen.center, seen.p);
+  if (job.fold) found.fold.assign(job.fold, job.fold + job.n);
+  const Kernels& kernels = kernels_named(kernel);
+  found.reading = without_lock([&](const Interrupted& interrupted) { return read(kernels, job, range, threads, interrupted); });
+  found.own();
+  job.numbers = nullptr;
+  return found;
+}
+
+nb::object bad_code(const Found& found) {
+  const BadCode& bad = found.reading.bad;
+  return bad.row < 0 ? nb::object(nb::none()) : nb::object(nb::make_tuple(bad.row, bad.column, bad.code, bad.is_missing));
+}
+
+// (scalars, terms (T, n + 1), counts, extremes (2, n), norm, matrix)
+nb::object result(Found& found) {
+  const Job& job = found.job;
+  const Layout layout(job);
+  const auto n = static_cast<std::size_t>(job.n);
+  const Doubles sums = combine(std::move(found.reading.sums), layout.extremes);
+  found.reading.sums.clear();
+  const auto part = [&](std::int64_t from, std::size_t size) {
+    const double* const at = sums.data() + from;
+    return std::vector<double>(at, at + size);
+  };
+  nb::object counts = nb::none(), extremes = nb::none(), matrix = nb::none();
+  if (job.has(kCounts)) counts = owned_array(part(layout.counts, n));
+  if (job.has(kExtremes)) extremes = owned_array(part(layout.extremes, 2 * n), {2, n});
+  const double norm = layout.size > layout.norm ? sums[static_cast<std::size_t>(layout.norm)] : 0.0;
+  if (job.has(kHessian)) {
+    const MatrixLayout of(job.n_numbers, job.has(kHessian32));
+    const auto side = static_cast<std::size_t>(of.n + 1);
+    Doubles packed = combine(std::move(found.reading.matrices), job.of_numbers() ? of.size : static_cast<std::int64_t>(side * side));
+    found.reading.matrices.clear();
+    if (job.of_numbers()) {
+      std::vector<double> whole(side * side);
+      unpack(of, packed.data(), whole.data());
+      matrix = owned_array(std::move(whole), {side, side});
+    } else {
+      matrix = owned_array(std::move(packed), {side, side});
+    }
+  }
+  return nb::make_tuple(owned_array(part(0, static_cast<std::size_t>(layout.scalars))),
+                        owned_array(decode(job, sums), {static_cast<std::size_t>(layout.terms), n + 1}), counts, extremes, norm, matrix);
+}
+
+// Readings of adjacent ranges as one.
+Found combined(const nb::list& readings) {
+  Found all;
+  bool first = true;
+  for (nb::handle each : readings) {
+    const Found& found = nb::cast<const Found&>(each);
+    if (first) {
+      all.job = found.job;
+      all.blocks = found.blocks;
+      all.fold = found.fold;
+    } else if (found.job.what != all.job.what || found.job.n != all.job.n || found.job.points != all.job.points ||
+               found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.fold != all.fold) {
+      throw std::invalid_argument("readings of other quantities can't be combined");
+    }
+    first = false;
+    all.reading.sums.insert(all.reading.sums.end(), found.reading.sums.begin(), found.reading.sums.end());
+    all.reading.matrices.insert(all.reading.matrices.end(), found.reading.matrices.begin(), found.reading.matrices.end());
+  }
+  if (first) throw std::invalid_argument("there must be a reading");
+  all.own();
+  return all;
+}
+
+// (of a sum, of the matrix): roundings that a term goes through.
+nb::tuple depths(const Design& design, std::int64_t rows, std::optional<std::string> kernel) {
+  std::vector<Block> blocks;
+  const Job job = Given{}.job(design, blocks);
+  Job matrix = job;
+  matrix.n_numbers = job.n;
+  const Kernels& kernels = kernels_named(kernel);
+  return nb::make_tuple(sum_depth(kernels, job, rows), matrix_depth(kernels, matrix, rows));
+}
+
+// Rows of the leaves of a read that asks for this.
+std::int64_t rows_of_leaf(const Design& design, unsigned what) {
+  std::vector<Block> blocks;
+  Job job = Given{}.job(design, blocks);
   job.what = what;
-  if ((what & chainrule::kLoss) && !job.w) throw std::invalid_argument("a loss needs w");
-  if ((what & chainrule::kNorms) && !job.q) throw std::invalid_argument("norms need q");
-  if ((what & chainrule::kHessian32) && !(what & chainrule::kHessian)) throw std::invalid_argument("HESSIAN32 goes with HESSIAN");
-  if ((what & chainrule::kProduct) && (!job.v || !job.h || (what & chainrule::kLoss)))
-    throw std::invalid_argument("a Hessian product needs v and h, and goes without a loss");
-
-  const chainrule::Kernels& kernels = kernels_named(kernel);
-  bool signalled = false;
-  chainrule::Reading reading;
-  {
-    const nb::gil_scoped_release release;
-    reading = chainrule::read_rows(kernels, job, threads, [&signalled] {
-      const nb::gil_scoped_acquire acquire;
-      signalled = PyErr_CheckSignals() != 0;
-      return signalled;
-    });
-  }
-  if (signalled) throw nb::python_error();
-  const chainrule::Layout layout(job);
-  nb::object matrix = nb::none();
-  if (what & chainrule::kHessian) {
-    const auto side = static_cast<std::size_t>(job.n + 1);
-    std::unique_ptr<double[]> whole(new double[side * side]);
-    chainrule::unpack(job, reading.matrix.data(), whole.get());
-    reading.matrix = {};
-    double* const data = whole.get();
-    const nb::capsule owner(whole.release(), [](void* p) noexcept { delete[] static_cast<double*>(p); });
-    matrix = nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<2>>(data, {side, side}, owner));
-  }
-  return nb::make_tuple(owned_array(std::move(reading.sums)), matrix, layout.gradient, layout.squares, layout.sums, layout.extremes);
+  job.n_numbers = job.n;
+  return leaf_of(job);
 }
 
-nb::object secant(const Array& X, Bytes y, std::optional<Vector> s, Vector z, Vector v, Output u, std::optional<Vector> center,
-                  std::optional<Vector> p, std::optional<Vector> cp, std::optional<Places> index, int threads,
-                  std::optional<std::string> kernel) {
-  chainrule::SecantJob job{job_of(X, std::optional<Bytes>(y), s, center, p, cp, index), nullptr, nullptr};
-  job.rows.what = chainrule::kLoss | chainrule::kGradient;
-  job.rows.v = pointer(std::optional<Vector>(v), job.rows.n + 1, "v");
-  job.z = pointer(std::optional<Vector>(z), job.rows.m, "z");
-  job.u = pointer(std::optional<Output>(u), job.rows.m, "u");
-  const chainrule::SecantKernel& own = chainrule::secant_kernel_of(kernels_named(kernel));
-  const chainrule::SecantLayout layout(job.rows.n);
-  bool signalled = false;
-  chainrule::Doubles sums;
-  {
-    const nb::gil_scoped_release release;
-    const std::function<bool()> interrupted = [&signalled] {
-      const nb::gil_scoped_acquire acquire;
-      signalled = PyErr_CheckSignals() != 0;
-      return signalled;
-    };
-    sums = chainrule::sum_blocks(
-        job.rows.m, layout.size, layout.norm, own.scratch_doubles(job), threads, interrupted,
-        [&](std::int64_t first, std::int64_t end, double* out, double* scratch) { own.block(job, first, end, out, scratch); });
-  }
-  if (signalled) throw nb::python_error();
-  return owned_array(std::move(sums));
+// Whether a row names a column twice; what is wrong with the indices is thrown.
+bool check_indices(nb::handle indptr, nb::handle indices, std::int64_t n, int threads) {
+  const Buffer starts(indptr), columns(indices);
+  Block block{};
+  block.indices = columns.data();
+  block.indptr = starts.data();
+  block.wide_indices = columns.kind() == Kind::kInt64;
+  block.wide_indptr = starts.kind() == Kind::kInt64;
+  block.slots = n;
+  const std::int64_t m = starts.size() - 1, nnz = columns.size();
+  if (m < 1 || n < 1) throw std::invalid_argument("there must be a row and a column");
+  const auto found = without_lock([&](const Interrupted& interrupted) { return check_sparse(block, m, nnz, threads, interrupted); });
+  const std::string elements = std::to_string(nnz) + (nnz == 1 ? " element" : " elements");
+  if (found->bad_row >= 0 && found->row_is_there)
+    throw std::invalid_argument("row " + std::to_string(found->bad_row) + " names a column outside 0 to " + std::to_string(n - 1));
+  if (found->bad_row >= 0) throw std::invalid_argument("indptr of row " + std::to_string(found->bad_row) + " descends or leaves the " + elements);
+  if (row_start(block, 0) != 0) throw std::invalid_argument("indptr must begin with 0");
+  if (row_start(block, m) != nnz)
+    throw std::invalid_argument("indptr ends at " + std::to_string(row_start(block, m)) + ", but there are " + elements);
+  return found->has_duplicates;
 }
 
-nb::object newton_path(const Array& X, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
-                       std::optional<Vector> cp, std::optional<Places> index, Vector alpha, bool fit_intercept, Vector w, double b,
-                       double near, std::int64_t most, int threads, std::optional<std::string> kernel) {
-  chainrule::Job job = job_of(X, std::optional<Bytes>(y), s, center, p, cp, index);
-  job.what = chainrule::kLoss | chainrule::kGradient | chainrule::kHessian;
+nb::list subtrees(const std::vector<Subtree>& nodes) {
+  nb::list list;
+  for (const Subtree& node : nodes) list.append(nb::make_tuple(node.level, node.index, owned_array(node.sums)));
+  return list;
+}
+
+nb::object newton(const Design& design, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
+                  std::optional<Places> index, Vector alpha, bool fit_intercept, Vector w, double b, double near, std::int64_t most,
+                  int threads, std::optional<std::string> kernel) {
+  const Given given{y, s, center, p, index};
+  std::vector<Block> blocks;
+  Job job = given.job(design, blocks);
+  job.what = kLoss | kGradient | kHessian;
+  std::vector<std::int64_t> numbers(static_cast<std::size_t>(job.n));
+  for (std::size_t j = 0; j < numbers.size(); ++j) numbers[j] = static_cast<std::int64_t>(j);
+  job.numbers = numbers.data();
+  job.n_numbers = job.n;
   const double* ridge = pointer(std::optional<Vector>(alpha), job.n, "alpha");
   const double* start = pointer(std::optional<Vector>(w), job.n, "w");
-  const chainrule::Kernels& kernels = kernels_named(kernel);
-  bool signalled = false;
-  chainrule::Path path;
-  {
-    const nb::gil_scoped_release release;
-    path = chainrule::newton_path(kernels, job, ridge, fit_intercept, start, b, near, most, threads, [&signalled] {
-      const nb::gil_scoped_acquire acquire;
-      signalled = PyErr_CheckSignals() != 0;
-      return signalled;
-    });
-  }
-  if (signalled) throw nb::python_error();
+  const Kernels& kernels = kernels_named(kernel);
+  Path path = without_lock([&](const Interrupted& interrupted) {
+    return newton_path(kernels, job, given.seen(job.n), ridge, fit_intercept, start, b, near, most, threads, interrupted);
+  });
   return nb::make_tuple(owned_array(std::move(path.points)), owned_array(std::move(path.next)), path.count, path.reads);
 }
 
-nb::object descend(const Array& X, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
-                   std::optional<Vector> cp, std::optional<Places> kept, Vector step, double alpha, bool fit_intercept, Vector w, double b,
-                   double rate, int schedule, std::int64_t batch, double per_weight, std::uint64_t seed, std::int64_t epoch,
-                   std::int64_t first, std::int64_t end, std::optional<std::string> kernel) {
-  chainrule::Job job = job_of(X, std::optional<Bytes>(y), s, center, p, cp, std::nullopt);
-  job.what = chainrule::kLoss | chainrule::kGradient;
+nb::object descend_design(const Design& design, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
+                          std::optional<Places> kept, Vector step, double alpha, bool fit_intercept, Vector w, double b, double rate,
+                          int schedule, std::int64_t batch, double per_weight, std::uint64_t seed, std::int64_t epoch, std::int64_t first,
+                          std::int64_t end, std::optional<std::string> kernel) {
+  const Given given{y, s, center, p, std::nullopt};
+  std::vector<Block> blocks;
+  Job job = given.job(design, blocks);
+  job.what = kLoss | kGradient;
   const std::int64_t rows = kept ? static_cast<std::int64_t>(kept->shape(0)) : job.m;
   for (std::int64_t k = 0; kept && k < rows; ++k)
     if (kept->data()[k] < 0 || kept->data()[k] >= job.m) throw std::invalid_argument("kept names a row that is not there");
   if (batch < 1 || batch > rows || schedule < 0 || schedule > 2) throw std::invalid_argument("no such batches or schedule");
   const std::int64_t updates = (rows - 1) / batch + 1;
   if (epoch < 0 || first < 0 || end < first || end > updates) throw std::invalid_argument("an epoch has no such updates");
+  // The point as the kernels see the columns, and back.
   const double* start = pointer(std::optional<Vector>(w), job.n, "w");
-  std::vector<double> point(start, start + job.n), gradient(static_cast<std::size_t>(job.n));
-  point.push_back(b);
-  chainrule::Descent descent{};
+  const double* steps = pointer(std::optional<Vector>(step), job.n, "step");
+  job.w = start;
+  job.b = &b;
+  const Seen seen = given.seen(job.n);
+  const View view(job, seen.center, seen.p);
+  const auto n = static_cast<std::size_t>(job.n);
+  std::vector<double> point(job.w, job.w + n), gradient(n), of_fold(n);
+  for (std::size_t j = 0; j < n; ++j) of_fold[j] = steps[j] * (job.fold ? job.fold[j] * job.fold[j] : 1.0);
+  Descent descent{};
   descent.batch = batch;
   descent.rate = rate;
-  descent.schedule = static_cast<chainrule::Schedule>(schedule);
+  descent.schedule = static_cast<Schedule>(schedule);
   descent.period = static_cast<double>(updates);
   descent.per_weight = per_weight;
   descent.alpha = alpha;
   descent.fit_intercept = fit_intercept;
-  descent.step = pointer(std::optional<Vector>(step), job.n, "step");
+  descent.step = of_fold.data();
   descent.updates = epoch * updates + first;
   descent.w = point.data();
   descent.b = b;
   descent.gradient = gradient.data();
-  const chainrule::Order order(static_cast<std::uint64_t>(rows), seed, static_cast<std::uint64_t>(epoch));
-  const chainrule::Kernels& kernels = kernels_named(kernel);
-  bool signalled = false;
-  {
-    const nb::gil_scoped_release release;
-    chainrule::descend(kernels, job, descent, order, kept ? kept->data() : nullptr, rows, first, end, [&signalled] {
-      const nb::gil_scoped_acquire acquire;
-      signalled = PyErr_CheckSignals() != 0;
-      return signalled;
-    });
-  }
-  if (signalled) throw nb::python_error();
-  point.back() = descent.b;
+  const Order order(static_cast<std::uint64_t>(rows), seed, static_cast<std::uint64_t>(epoch));
+  const Kernels& kernels = kernels_named(kernel);
+  without_lock([&](const Interrupted& interrupted) {
+    descend(kernels, job, descent, order, kept ? kept->data() : nullptr, rows, first, end, interrupted);
+    return 0;
+  });
+  for (std::size_t j = 0; j < n && job.fold; ++j) point[j] /= job.fold[j];
+  point.push_back(descent.b);
   return owned_array(std::move(point));
 }
 
@@ -216,24 +539,23 @@ void visiting_order(const nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, n
                     std::int64_t epoch) {
   const std::size_t size = places.shape(0);
   if (size < 1 || epoch < 0) throw std::invalid_argument("there must be a row, and an epoch from 0");
-  const chainrule::Order order(size, seed, static_cast<std::uint64_t>(epoch));
+  const Order order(size, seed, static_cast<std::uint64_t>(epoch));
   for (std::size_t k = 0; k < size; ++k) places.data()[k] = static_cast<std::int64_t>(order(k));
 }
 
 template <typename T>
-nb::object labels_of(const chainrule::Kernels& kernels, chainrule::Number number, const void* y, std::int64_t m, std::uint8_t* codes) {
-  const std::optional<std::pair<T, T>> found = chainrule::two_labels(kernels, number, static_cast<const T*>(y), m, codes);
+nb::object labels_of(const Kernels& kernels, Number number, const void* y, std::int64_t m, std::uint8_t* codes) {
+  const std::optional<std::pair<T, T>> found = two_labels(kernels, number, static_cast<const T*>(y), m, codes);
   return found ? nb::object(nb::make_tuple(found->first, found->second)) : nb::object(nb::none());
 }
 
 nb::object encode_labels(const nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>& y,
                          const nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& codes,
                          std::optional<std::string> kernel) {
-  using chainrule::Number;
   const auto m = static_cast<std::int64_t>(y.shape(0));
   if (m == 0 || static_cast<std::int64_t>(codes.shape(0)) != m) throw std::invalid_argument("y and codes must have one length");
   const nb::dlpack::dtype type = y.dtype();
-  const chainrule::Kernels& kernels = kernels_named(kernel);
+  const Kernels& kernels = kernels_named(kernel);
   const auto labels = [&](auto label, Number number) { return labels_of<decltype(label)>(kernels, number, y.data(), m, codes.data()); };
   if (type == nb::dtype<double>()) return labels(double{}, Number::kDouble);
   if (type == nb::dtype<float>()) return labels(float{}, Number::kFloat);
@@ -255,30 +577,42 @@ void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output
 
 }  // namespace
 
-void register_csr(nb::module_& module);      // in module_csr.cpp
-void register_vectors(nb::module_& module);  // in module_vectors.cpp
-void register_columns(nb::module_& module);  // in module_columns.cpp
-
 NB_MODULE(_core, module) {
-  register_columns(module);
-  module.def("read_rows", &read_rows, "X"_a, "what"_a, "y"_a = nb::none(), "s"_a = nb::none(), "w"_a = nb::none(), "b"_a = 0.0,
-             "v"_a = nb::none(), "z"_a = nb::none(), "center"_a = nb::none(), "p"_a = nb::none(), "cp"_a = nb::none(),
-             "index"_a = nb::none(), "q"_a = nb::none(), "h"_a = nb::none(), "threads"_a = 1, "kernel"_a = nb::none());
+  nb::class_<Design>(module, "Design")
+      .def(nb::init<std::int64_t>(), "m"_a)
+      .def("add_rows", &Design::add_rows, "X"_a)
+      .def("add_sparse", &Design::add_sparse, "data"_a, "indices"_a, "indptr"_a, "n"_a)
+      .def("add_column", &Design::add_column, "form"_a, "column"_a, "levels"_a, "fill"_a, "missing"_a, "of_codes"_a, "parts"_a)
+      .def_prop_ro("m", &Design::m)
+      .def_prop_ro("slots", &Design::slots);
+  nb::class_<Found>(module, "Reading")
+      .def("result", &result)
+      .def_prop_ro("bad", &bad_code)
+      .def_prop_ro("subtrees", [](const Found& found) { return subtrees(found.reading.sums); })
+      .def_prop_ro("matrices", [](const Found& found) { return subtrees(found.reading.matrices); });
+  const auto none = nb::none();
   // What is written must not be a copy.
-  module.def("secant", &secant, "X"_a, "y"_a, "s"_a.none(), "z"_a, "v"_a, "u"_a.noconvert(), "center"_a.none(), "p"_a.none(), "cp"_a.none(),
-             "index"_a.none(), "threads"_a, "kernel"_a.none());
-  module.def("newton_path", &newton_path, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "index"_a.none(),
-             "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
-  module.def("descend", &descend, "X"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "cp"_a.none(), "kept"_a.none(), "step"_a,
+  module.def("read", &read_design, "design"_a, "what"_a, "y"_a = none, "s"_a = none, "w"_a = none, "b"_a = none, "points"_a = 1,
+             "outputs"_a = 1, "row_weights"_a = none, "q"_a = none, "h"_a = none, "z"_a = none, "u"_a = none, "t"_a = 0.0, "step"_a = 0.0,
+             "pull"_a = 0.0, "z_out"_a.noconvert() = none, "h_out"_a.noconvert() = none, "center"_a = none, "p"_a = none, "index"_a = none,
+             "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0, "threads"_a = 1, "kernel"_a = none);
+  module.def("combine", &combined, "readings"_a);
+  module.def("leaf_rows", &rows_of_leaf, "design"_a, "what"_a);
+  module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);
+  module.def("check_indices", &check_indices, "indptr"_a, "indices"_a, "n"_a, "threads"_a = 1);
+  module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "alpha"_a,
+             "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
+  module.def("descend", &descend_design, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "kept"_a.none(), "step"_a,
              "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "rate"_a, "schedule"_a, "batch"_a, "per_weight"_a, "seed"_a, "epoch"_a, "first"_a,
              "end"_a, "kernel"_a.none());
-  module.def("visiting_order", &visiting_order, "places"_a, "seed"_a, "epoch"_a);
-  module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a, "residual"_a, "curvature"_a, "kernel"_a = nb::none());
-  module.def("encode_labels", &encode_labels, "y"_a, "codes"_a, "kernel"_a = nb::none());
+  module.def("visiting_order", &visiting_order, "places"_a.noconvert(), "seed"_a, "epoch"_a);
+  module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a.noconvert(), "residual"_a.noconvert(), "curvature"_a.noconvert(),
+             "kernel"_a = none);
+  module.def("encode_labels", &encode_labels, "y"_a, "codes"_a.noconvert(), "kernel"_a = none);
   module.def(
-      "kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = nb::none());
-  register_csr(module);
-  register_vectors(module);
-  module.attr("BLOCK_ROWS") = chainrule::kBlockRows;
-  module.attr("FLOAT32_BLOCK") = chainrule::kFloat32Block;
+      "kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = none);
+  module.def("kernel_names", &kernel_names);
+  module.attr("BLOCK_ROWS") = kBlockRows;
+  module.attr("FLOAT32_BLOCK") = kFloat32Block;
+  module.attr("FEW_LEVELS") = kFewLevels;
 }

@@ -1,4 +1,4 @@
-// The Hessian's panel: rows times sqrt(h), packed in strips of 64 bytes and multiplied in register tiles. Included by kernels.cpp alone.
+// The Hessian's panel: rows times sqrt(h), packed in strips of 64 bytes and multiplied in register tiles. Included by leaf.cpp alone.
 //
 // Strip 0 is the short one: it holds what the whole strips leave, and the bias, in its last lanes. As the rows of a tile it costs
 // what it holds, while as columns it would cost a whole vector.
@@ -43,8 +43,8 @@ template <typename Vector>
 inline void add_to(double* to, Vector value) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(value[0]) == 4) {
-    const Lanes low = widen(__builtin_shufflevector(value, value, 0, 1, 2, 3, 4, 5, 6, 7));
-    const Lanes high = widen(__builtin_shufflevector(value, value, 8, 9, 10, 11, 12, 13, 14, 15));
+    const V low = widen(__builtin_shufflevector(value, value, 0, 1, 2, 3, 4, 5, 6, 7));
+    const V high = widen(__builtin_shufflevector(value, value, 8, 9, 10, 11, 12, 13, 14, 15));
     store(to, load(to) + low);
     store(to + 8, load(to + 8) + high);
     return;

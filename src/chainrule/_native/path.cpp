@@ -1,8 +1,9 @@
 #include "path.hpp"
 
 #include <cmath>
+#include <limits>
 
-#include "driver.hpp"
+#include "reader.hpp"
 
 namespace chainrule {
 namespace {
@@ -14,15 +15,16 @@ constexpr int kHalvings = 30;
 // A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last.
 struct Point {
   std::vector<double> theta, gradient, hessian;
-  double objective = 0.0, loss = 0.0, correct = 0.0, reads = 0.0;
+  double objective = std::numeric_limits<double>::quiet_NaN(), loss = 0.0, correct = 0.0, reads = 0.0;
 };
 
 class Problem {
  public:
-  Problem(const Kernels& kernels, Job& job, const double* alpha, bool fit_intercept, int threads, const std::function<bool()>& interrupted)
+  Problem(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, int threads,
+          const Interrupted& interrupted)
       : kernels_(kernels),
         job_(job),
-        layout_(job),
+        seen_(seen),
         alpha_(alpha),
         k_(job.n + (fit_intercept ? 1 : 0)),
         threads_(threads),
@@ -32,26 +34,31 @@ class Problem {
 
   Point at(std::vector<double> theta) const {
     const std::int64_t n = job_.n;
-    job_.w = theta.data();
-    job_.b = theta[static_cast<std::size_t>(n)];
-    const Reading reading = read_rows(kernels_, job_, threads_, interrupted_);
-    const auto sum = [&reading](std::int64_t at) { return reading.sums[static_cast<std::size_t>(at)]; };
-    const double weight = sum(layout_.weight);
+    Job job = job_;
+    job.w = theta.data();
+    job.b = theta.data() + n;
+    const View view(job, seen_.center, seen_.p);
+    Reading reading = read(kernels_, job, {0, job.m, 0}, threads_, interrupted_);
+    const Doubles sums = combine(std::move(reading.sums), Layout(job).extremes);
     Point point;
-    point.loss = sum(layout_.loss) / weight;
-    point.correct = sum(layout_.correct) / weight;
+    if (sums.empty()) return point;  // interrupted
+    const std::vector<double> gradient = decode(job, sums);
+    const double weight = sums[scalar::kWeight];
+    point.loss = sums[scalar::kLoss] / weight;
+    point.correct = sums[scalar::kCorrect] / weight;
     double penalty = 0.0;
     point.gradient.assign(static_cast<std::size_t>(n + 1), 0.0);
     for (std::int64_t j = 0; j < n; ++j) {
       const auto i = static_cast<std::size_t>(j);
       penalty += alpha_[j] * theta[i] * theta[i];
-      point.gradient[i] = sum(layout_.gradient + j) / weight + alpha_[j] * theta[i];
+      point.gradient[i] = gradient[i] / weight + alpha_[j] * theta[i];
     }
-    if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = sum(layout_.bias) / weight;
+    if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = gradient[static_cast<std::size_t>(n)] / weight;
     point.objective = point.loss + 0.5 * penalty;
     // Without an intercept the matrix keeps the bias's row, last, and nothing reads it.
+    const MatrixLayout layout(n, false);
     point.hessian.resize(static_cast<std::size_t>((n + 1) * (n + 1)));
-    unpack(job_, reading.matrix.data(), point.hessian.data());
+    unpack(layout, combine(std::move(reading.matrices), layout.size).data(), point.hessian.data());
     for (double& h : point.hessian) h /= weight;
     for (std::int64_t j = 0; j < n; ++j) point.hessian[static_cast<std::size_t>(j * (n + 2))] += alpha_[j];
     point.theta = std::move(theta);
@@ -60,12 +67,12 @@ class Problem {
 
  private:
   const Kernels& kernels_;
-  Job& job_;
-  const Layout layout_;
+  const Job& job_;
+  const Seen& seen_;
   const double* alpha_;
   const std::int64_t k_;
   const int threads_;
-  const std::function<bool()>& interrupted_;
+  const Interrupted& interrupted_;
 };
 
 // Solves H d = -gradient by Cholesky's factor of H scaled to a unit diagonal; the squared decrement gradient.H^-1 gradient, or
@@ -120,11 +127,11 @@ void keep(const Point& point, Path& path) {
 
 }  // namespace
 
-Path newton_path(const Kernels& kernels, Job job, const double* alpha, bool fit_intercept, const double* w, double b, double near,
-                 std::int64_t most, int threads, const std::function<bool()>& interrupted) {
+Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w, double b,
+                 double near, std::int64_t most, int threads, const Interrupted& interrupted) {
   bool stop = false;
-  const std::function<bool()> asked = [&] { return stop = interrupted(); };
-  const Problem problem(kernels, job, alpha, fit_intercept, threads, asked);
+  const Interrupted asked = [&] { return stop = interrupted(); };
+  const Problem problem(kernels, job, seen, alpha, fit_intercept, threads, asked);
   Path path;
   std::vector<double> theta(w, w + job.n);
   theta.push_back(b);

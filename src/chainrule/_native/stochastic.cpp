@@ -3,8 +3,6 @@
 #include <chrono>
 #include <vector>
 
-#include "driver.hpp"
-
 namespace chainrule {
 namespace {
 
@@ -43,8 +41,8 @@ std::uint64_t Order::operator()(std::uint64_t place) const {
 }
 
 void descend(const Kernels& kernels, const Job& job, Descent& descent, const Order& order, const std::int64_t* kept, std::int64_t rows,
-             std::int64_t first, std::int64_t end, const std::function<bool()>& interrupted) {
-  Doubles scratch(static_cast<std::size_t>(kernels.scratch_doubles(job)));
+             std::int64_t first, std::int64_t end, const Interrupted& interrupted) {
+  Doubles scratch(static_cast<std::size_t>(kernels.scratch_doubles(job) + 2 * job.n + 64));
   std::vector<std::int64_t> places(static_cast<std::size_t>(kChunk));
   descent.places = places.data();
   const std::int64_t last = end > rows / descent.batch ? rows : end * descent.batch;

@@ -1,8 +1,6 @@
 // Stochastic gradient descent: the order of an epoch's rows, and its updates in one call.
 #pragma once
-#include <functional>
-
-#include "job.hpp"
+#include "reader.hpp"
 
 namespace chainrule {
 
@@ -28,6 +26,6 @@ class Order {
 // are the rows to visit, null for all; `rows` their number. descent's places, count and ends are set here. `interrupted` is asked
 // now and then; when it says yes the call ends early and its point is worthless.
 void descend(const Kernels& kernels, const Job& job, Descent& descent, const Order& order, const std::int64_t* kept, std::int64_t rows,
-             std::int64_t first, std::int64_t end, const std::function<bool()>& interrupted);
+             std::int64_t first, std::int64_t end, const Interrupted& interrupted);
 
 }  // namespace chainrule

@@ -1,9 +1,10 @@
-// Memory for sums, and a fixed binary tree to add them in.
+// Memory for sums, and a fixed binary tree to add them in, which can be continued.
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <new>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -50,54 +51,71 @@ class Spare {
   std::vector<Doubles> spare_;
 };
 
-// A binary tree over the leaves: node i of a level is the sum of nodes 2i and 2i + 1 below it, and a last node without a sibling
-// moves up as it is. Whichever thread brings the second of two siblings adds them, so few nodes wait at a time.
+// The sum of leaves index 2^level, ..., (index + 1) 2^level - 1, of which the last one alone may be missing rows.
+struct Subtree {
+  std::int64_t level, index;
+  Doubles sums;
+
+  std::int64_t first() const { return index << level; }
+};
+
+// Adds leaves: node i of a level is the sum of nodes 2i and 2i + 1 below it. Whichever thread brings the second of two siblings adds
+// them, so few nodes wait at a time; those that wait at the end are the maximal subtrees of the leaves that came.
 class Tree {
  public:
   // The elements from `added` on are combined by max, not by +.
-  Tree(std::int64_t size, std::int64_t added, std::int64_t leaves)
-      : size_(static_cast<std::size_t>(size)), added_(static_cast<std::size_t>(added)), leaves_(leaves), spare_(size) {}
+  Tree(std::int64_t size, std::int64_t added) : added_(static_cast<std::size_t>(added)), spare_(size) {}
 
   Doubles take_buffer() { return spare_.take(); }
 
-  void add(std::int64_t leaf, Doubles sums) {
-    std::int64_t index = leaf, count = leaves_;
-    for (std::uint64_t level = 0; count > 1; ++level, index /= 2, count = (count + 1) / 2) {
-      const std::int64_t sibling = index ^ 1;
-      if (sibling >= count) continue;
-      Doubles other;
+  void add(Subtree node) {
+    for (;;) {
+      Subtree sibling;
       {
         const std::lock_guard<std::mutex> lock(mutex_);
-        const auto found = waiting_.find(key(level, sibling));
+        const auto found = waiting_.find({node.level, node.index ^ 1});
         if (found == waiting_.end()) {
-          waiting_.emplace(key(level, index), std::move(sums));
+          waiting_.emplace(std::pair(node.level, node.index), std::move(node));
           return;
         }
-        other = std::move(found->second);
+        sibling = std::move(found->second);
         waiting_.erase(found);
       }
-      combine(sums, other);
-      spare_.give(std::move(other));
+      combine(node.sums, sibling.sums);
+      spare_.give(std::move(sibling.sums));
+      ++node.level;
+      node.index /= 2;
     }
-    root_ = std::move(sums);
   }
 
-  Doubles root() { return std::move(root_); }
+  // The maximal subtrees, in the order of their rows.
+  std::vector<Subtree> subtrees() {
+    std::vector<Subtree> nodes;
+    for (auto& [key, node] : waiting_) nodes.push_back(std::move(node));
+    waiting_.clear();
+    std::sort(nodes.begin(), nodes.end(), [](const Subtree& a, const Subtree& b) { return a.first() < b.first(); });
+    return nodes;
+  }
+
+  // Their sum: a last node without a sibling moves up as it is.
+  Doubles root() {
+    std::vector<Subtree> nodes = subtrees();
+    if (nodes.empty()) return {};
+    Doubles sums = std::move(nodes.back().sums);
+    for (std::size_t k = nodes.size() - 1; k-- > 0;) combine(sums, nodes[k].sums);
+    return sums;
+  }
 
  private:
-  static std::uint64_t key(std::uint64_t level, std::int64_t index) { return level << 56 | static_cast<std::uint64_t>(index); }
-
   void combine(Doubles& sums, const Doubles& other) const {
     for (std::size_t j = 0; j < added_; ++j) sums[j] += other[j];
-    for (std::size_t j = added_; j < size_; ++j) sums[j] = other[j] > sums[j] ? other[j] : sums[j];
+    for (std::size_t j = added_; j < sums.size(); ++j) sums[j] = other[j] > sums[j] ? other[j] : sums[j];
   }
 
-  const std::size_t size_, added_;
-  const std::int64_t leaves_;
+  const std::size_t added_;
   Spare spare_;
   std::mutex mutex_;
-  std::unordered_map<std::uint64_t, Doubles> waiting_;
-  Doubles root_;
+  std::map<std::pair<std::int64_t, std::int64_t>, Subtree> waiting_;
 };
 
 }  // namespace chainrule

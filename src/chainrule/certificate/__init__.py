@@ -25,7 +25,6 @@ from chainrule.certificate.rounding import (
     norm_of_z_rounding,
     objective_rounding,
     reach_bound,
-    sum_depth,
     z_rounding,
 )
 from chainrule.certificate.statement import KINDS, Certificate, digits_of, downward, upward
@@ -58,7 +57,6 @@ __all__ = [
     "objective_rounding",
     "radius_ratio",
     "reach_bound",
-    "sum_depth",
     "upward",
     "z_rounding",
 ]

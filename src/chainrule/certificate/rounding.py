@@ -11,8 +11,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import matrix_depth, sum_depth
-
 Vector = NDArray[np.float64]
 
 __all__ = [
@@ -20,11 +18,9 @@ __all__ = [
     "UNIT32",
     "gradient_rounding",
     "hessian_eta",
-    "matrix_depth",
     "norm_of_z_rounding",
     "objective_rounding",
     "reach_bound",
-    "sum_depth",
     "z_rounding",
 ]
 
@@ -44,7 +40,7 @@ def hessian_eta(n: int, depth: float, float32_block: int | None = None) -> float
     n : int
         Features, without the bias.
     depth : float
-        N: depth of the sum over the rows (`matrix_depth`), or over the float32 blocks, which is less.
+        N: depth of the sum over the rows (`kernels.Design.matrix_depth`), or over the float32 blocks, which is less.
     float32_block : int, optional
         K: the rows are rounded to float32 (after centring and scaling) and multiplied in blocks of K.
     """
@@ -69,7 +65,7 @@ def gradient_rounding(
     M : (n + 1,)
         M_j = sqrt((1/S) sum s x~_j^2); the bias's is 1. (n,) without an intercept.
     d : float
-        Depth of the sum (`sum_depth`).
+        Depth of the sum (`kernels.Design.sum_depth`).
     r_rms : float
         sqrt((1/S) sum s (g - y)^2), at most 1.
     w, b

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ _WORTH_A_THREAD = 100_000
 
 
 class What(IntFlag):
-    """What a read collects beside the loss.
+    """What a read collects; each is one flag.
 
     HESSIAN32, with HESSIAN: every row times sqrt(s h) is rounded to float32 and multiplied in it, `FLOAT32_BLOCK` rows at a
     time; the blocks are added in float64. It needs a view in which the columns are about as large as 1. An entry is then wrong
@@ -35,11 +36,16 @@ class What(IntFlag):
     LOSS = 1
     GRADIENT = 2
     HESSIAN = 4
-    PRODUCT = 8
-    MOMENTS = 16
-    SQUARES = 32
-    NORMS = 64
-    HESSIAN32 = 128
+    HESSIAN32 = 8
+    PRODUCT = 16
+    SUMS = 32
+    SQUARES = 64
+    EXTREMES = 128
+    COUNTS = 256
+    NORMS = 512
+    SECANT = 1024
+    ALONG = 2048
+    FEASIBLE = 4096
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,13 @@ class Sums:
     correct : float
         Weight of the rows whose class is that of z (class 1 where z > 0).
     weight : float
-        S = sum s.
+        S = sum s; without a loss sum s h.
     gradient, bias
-        sum s dL_dz x, shape (n,), and sum s dL_dz; of a Hessian product, its two parts.
+        sum s dL_dz x, shape (n,), and sum s dL_dz; of a Hessian product, its two parts. Of K classes (K, n) and (K,).
     matrix
-        sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or 1 for moments. Or None.
+        sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or what is given. Or None.
     squares, sums
-        sum s x^2 and sum s x, shape (n,), for moments without the matrix or with SQUARES; squares also beside a gradient.
+        sum s x^2 and sum s x, shape (n,), or None.
     low, high
         Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
     norm : float
@@ -83,7 +89,7 @@ class Sums:
     correct: float
     weight: float
     gradient: Vector
-    bias: float
+    bias: Any
     matrix: Matrix | None = None
     squares: Vector | None = None
     sums: Vector | None = None
@@ -170,6 +176,11 @@ def kernel_name() -> str:
 def kernel_asked() -> str | None:
     """Name of the instruction set that CHAINRULE_KERNEL asks for."""
     return os.environ.get("CHAINRULE_KERNEL") or None
+
+
+def kernel_names() -> list[str]:
+    """Names of all instruction sets whose kernels this processor can run, the best first."""
+    return list(_core.kernel_names())
 
 
 def thread_count(n_threads: int | None = None) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
+from chainrule.kernels.design import Design
 from chainrule.kernels.reading import View, kernel_asked
 
 Vector = NDArray[np.float64]
@@ -43,7 +44,7 @@ def visiting_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def descend(
-    X: NDArray[np.floating],
+    design: Design,
     y: NDArray[np.uint8],
     s: Vector | None,
     view: View | None,
@@ -69,8 +70,10 @@ def descend(
 
     Parameters
     ----------
-    X, y, s, view, w, b
-        As of `read_rows`.
+    design : Design
+        Of dense rows alone.
+    y, s, view, w, b
+        As of `read`.
     kept : (M,) int64, optional
         Rows to visit, by place; all by default.
     step : (n,)
@@ -78,14 +81,13 @@ def descend(
     rate, batches
         eta_0, and what makes eta_t of it.
     """
-    center, p, cp = (None, None, None) if view is None else (view.center, view.p, view.center_times_p)
+    center, p = (None, None) if view is None else (view.center, view.p)
     point = _core.descend(
-        X,
+        design.native,
         y,
         s,
         center,
         p,
-        cp,
         kept,
         step,
         alpha,

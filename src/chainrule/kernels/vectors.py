@@ -1,7 +1,6 @@
 """Passes over vectors of the rows that are kept between reads: z, and its change u along a direction.
 
-Both go over blocks of `BLOCK_ROWS` rows and add their sums in a fixed binary tree, as a read does: `sum_depth` holds, and
-the number of threads can't change a bit. Rows of weight 0 count nothing, whatever stands in them.
+Both are reads of a design without blocks. Rows of weight 0 count nothing, whatever stands in them.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.errors import InputError
-from chainrule.kernels.reading import kernel_asked, useful_threads
+from chainrule.kernels.reading import What, kernel_asked, useful_threads
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.uint8]
@@ -84,7 +83,7 @@ def along(z: Vector, u: Vector, y: Labels, s: Vector | None, t: float, shift: fl
         Where a vector has another length, type or layout.
     """
     _check(z, u, y, s)
-    return Along(*_core.along(z, u, y, s, t, shift, useful_threads((len(z), _NUMBERS_A_ROW), threads), kernel_asked()))
+    return Along(*_read(What.ALONG, threads, z=z, u=u, y=y, s=s, t=t, step=shift)[0])
 
 
 def feasible(
@@ -100,8 +99,19 @@ def feasible(
     _check(z, u, y, s)
     if not z.flags.writeable:
         raise InputError("z must be writable")
+    scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
+    return Feasible(*scalars, norm)
+
+
+def vector_depth(rows: int) -> float:
+    """Count the roundings that a term of a pass over so many rows goes through."""
+    return float(_core.depths(_core.Design(rows), rows, kernel_asked())[0])
+
+
+def _read(what: What, threads: int, z: Vector, **given: Any) -> tuple[list[float], float]:
     threads = useful_threads((len(z), _NUMBERS_A_ROW), threads)
-    return Feasible(*_core.feasible(z, u, y, s, t, shift, pull, threads, kernel_asked()))
+    found = _core.read(_core.Design(len(z)), int(what), z=z, threads=threads, kernel=kernel_asked(), **given).result()
+    return found[0].tolist(), float(found[4])
 
 
 def _check(z: Vector, u: Vector, y: Labels, s: Vector | None) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels import Secant, Sums, View, What
+from chainrule import kernels
+from chainrule.kernels import Design, Secant, Sums, View, What
 from chainrule.rows.rare import Rare
 from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two
 
@@ -25,6 +27,8 @@ class Rows(ABC):
 
     Parameters
     ----------
+    design : kernels.Design
+        The blocks that are read.
     y : (m,) uint8, 0 or 1
     s : (m,) float64, optional
         Weights, finite and not negative; a row of weight 0 is not looked at.
@@ -34,8 +38,10 @@ class Rows(ABC):
         Changes no bit of any sum.
     """
 
-    def __init__(self, y: NDArray[np.uint8], s: Vector | None, feature_names: Sequence[str], threads: int) -> None:
-        self.y = y
+    def __init__(
+        self, design: Design, y: NDArray[np.uint8], s: Vector | None, feature_names: Sequence[str], threads: int
+    ) -> None:
+        self.design, self.y = design, y
         # Weights are summed in units of a power of two near their mean, so that their scale changes no bit.
         self.weight_unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
         self.s = None if s is None else s / self.weight_unit
@@ -51,6 +57,9 @@ class Rows(ABC):
         self._index: NDArray[np.int64] | None = None
         self._whole: Rows | None = None
 
+    # Rows of positive weight of each level of a category, by its column's number, where they were counted as it was learnt.
+    level_rows: dict[int, NDArray[np.int64]] | None = None
+
     # --- what a storage does -----------------------------------------------------------------------------------------
 
     @property
@@ -58,7 +67,15 @@ class Rows(ABC):
     def storage(self) -> str:
         """How the data lie, in words."""
 
-    @abstractmethod
+    @property
+    def _at(self) -> dict[str, Any]:
+        return {"s": self.s, "view": self._view, "index": self._index, "threads": self.threads}
+
+    @property
+    def _outer(self) -> Vector:
+        """What is left of the units behind the view, (n + 1,), the bias's 1."""
+        return np.append(self._ratio, 1.0)
+
     def reduce(
         self,
         what: What,
@@ -69,13 +86,13 @@ class Rows(ABC):
         q: Vector | None = None,
         h: Vector | None = None,
     ) -> Sums:
-        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read.
+        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; a read, two for a matrix of levels.
 
         Parameters
         ----------
         what : What
-            LOSS and, as asked, GRADIENT, HESSIAN, SQUARES; MOMENTS beside GRADIENT and SQUARES: `moments` without correlations
-            then needs no read.
+            LOSS and, as asked, GRADIENT, HESSIAN, SQUARES, NORMS; SUMS and EXTREMES beside GRADIENT and SQUARES: `moments`
+            without correlations then needs no read.
         w, b
             (n,) and a number, in the fit's units.
         z, h : (m,), optional
@@ -83,29 +100,86 @@ class Rows(ABC):
         q : (n + 1,), optional
             Weights of the norms, for units whose scales are powers of two.
         """
+        self.count_read()
+        if what & What.HESSIAN and (self.design.spans or self.design.has_sparse):
+            self.count_read()
+            what &= ~What.HESSIAN32
+        sums = kernels.read(
+            self.design, what | What.LOSS, y=self.y, w=w / self._ratio, b=b, z=z, q=q, h=h, **self._at
+        )
+        self._keep_moments(sums)
+        if self._is_plain:
+            return sums
+        outer = self._outer
+        return replace(
+            sums,
+            gradient=sums.gradient / self._ratio,
+            matrix=None if sums.matrix is None else sums.matrix / outer / outer[:, None],
+            squares=None if sums.squares is None else sums.squares / self._ratio**2,
+        )
 
-    @abstractmethod
+    def _keep_moments(self, sums: Sums) -> None:
+        """Take in the moments that stand beside a loss."""
+
     def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
         """Add s h (x~.v) x~ over the rows, (n + 1,), for h (m,) and v (n + 1,) in the fit's units; one read.
 
         t (m,), optional: filled with x~.v.
         """
+        self.count_read()
+        return np.asarray(kernels.product(self.design, h, v / self._outer, t=t, **self._at) / self._outer)
 
-    @abstractmethod
     def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
         """Read along v (n + 1,) from given z (m,), in the fit's units; u (m,) is filled with x~.v; one read."""
+        self.count_read()
+        found = kernels.secant(self.design, z, v / self._outer, y=self.y, u=u, **self._at)
+        return found.over(self._outer)
 
-    @abstractmethod
     def diagonal(self, h: Vector) -> Vector:
         """Add s h x~^2 over the rows, (n + 1,), in the fit's units; one read."""
+        self.count_read()
+        return np.asarray(kernels.diagonal(self.design, h, **self._at) / self._outer**2)
 
-    @abstractmethod
     def gram(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
-        """Add s h x~ x~' over the rows, for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units."""
+        """Add s h x~ x~' over the rows, for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units; a read of these."""
+        self.count_read(1.0 if self.design.has_sparse or self.design.spans else len(columns) / self.n_features)
+        order = np.argsort(columns, kind="stable")
+        matrix = kernels.gram(self.design, h, np.asarray(columns)[order], **self._at)
+        if not self._is_plain:
+            outer = np.append(self._ratio[columns[order]], 1.0)
+            matrix /= outer
+            matrix /= outer[:, np.newaxis]
+        if (np.diff(order) > 0).all():
+            return matrix
+        back = np.append(np.argsort(order), len(order))
+        return np.asarray(matrix[np.ix_(back, back)])
 
-    @abstractmethod
     def scores(self, w: Vector, b: float) -> Vector:
-        """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read."""
+        """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read.
+
+        A row of weight 0 may have levels that no other has: of categories its z is b.
+        """
+        self.count_read()
+        z = np.empty(self.n_rows)
+        at = self._at if self.design.spans else {**self._at, "s": None}
+        kernels.read(self.design, What.LOSS, w=w / self._ratio, b=b, z=z, **at)
+        return z
+
+    def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
+        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
+        self.count_read()
+        sums = kernels.moments(self.design, s=mask.astype(np.float64), threads=self.threads)
+        return sums.low, sums.high
+
+    @property
+    def sum_depth(self) -> float:
+        """Roundings that a term of a read's sum, or of a pass over z, goes through: d."""
+        return max(self.design.sum_depth(self.n_rows), kernels.vector_depth(self.n_rows))
+
+    @property
+    def matrix_depth(self) -> float:
+        """Roundings that a term of the Hessian's sum goes through: N."""
+        return self.design.matrix_depth(self.n_rows)
 
     @abstractmethod
     def given(self, places: NDArray[np.int64]) -> Matrix:
@@ -123,29 +197,10 @@ class Rows(ABC):
     def of_rows(self, places: NDArray[np.int64]) -> Rows:
         """Copy these rows, as a whole of their own."""
 
-    @abstractmethod
-    def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
-
     @cached_property
     def numeric(self) -> NDArray[np.bool_]:
         """Which columns are numbers (n,), and not levels of a category or marks of missing numbers."""
         return np.ones(self.n_features, dtype=np.bool_)
-
-    @property
-    @abstractmethod
-    def sum_depth(self) -> float:
-        """Roundings that a term of a read's sum goes through: d."""
-
-    @property
-    def secant_depth(self) -> float:
-        """Roundings that a term of a secant's sum goes through, or of a pass over z: no fewer."""
-        return self.sum_depth
-
-    @property
-    @abstractmethod
-    def matrix_depth(self) -> float:
-        """Roundings that a term of the Hessian's sum goes through: N."""
 
     @property
     def terms(self) -> int:
@@ -171,9 +226,39 @@ class Rows(ABC):
     def guess_units(self, centred: bool) -> Units:
         """Units for arithmetic, with scales that are powers of two: columns less about their mean, where that is no copy."""
 
-    @abstractmethod
     def moments(self, correlations: bool = True) -> Moments:
-        """Means, deviations, extremes and, as asked, correlations: one read, the first time."""
+        """Means, deviations, extremes, and correlations unless columns are many: a read or two, the first time."""
+        if self._moments is None:
+            units = self.guess_units(centred=True)
+            view = View(units.center, 1.0 / units.scale)
+            self.count_read()
+            sums = kernels.moments(self.design, level_rows=self.level_rows, **{**self._at, "view": view})
+            if not (np.isfinite(sums.squares).all() and np.isfinite(sums.sums).all()):
+                self.refuse_non_finite()
+            shift = sums.sums / sums.weight
+            variance = np.where(sums.low == sums.high, 0.0, np.maximum(sums.squares / sums.weight - shift**2, 0.0))
+            mean = np.clip(view.center + shift / view.p, sums.low, sums.high)
+            weight = sums.weight * self.weight_unit
+            self._moments = Moments(mean, np.sqrt(variance) / view.p, sums.low, sums.high, None, weight)
+        if correlations and self._moments.correlation is None and self._few_columns:
+            self._moments = replace(self._moments, correlation=self._correlation(self._moments))
+        return self._moments
+
+    def _may_centre(self, moments: Moments) -> NDArray[np.bool_]:
+        """Which columns a view can centre."""
+        return self.numeric
+
+    def _correlation(self, moments: Moments) -> Matrix:
+        center = np.where(self._may_centre(moments), moments.mean, 0.0)
+        scaled = self.numeric & (moments.sd > 0)
+        p = np.where(scaled, power_of_two(np.maximum(moments.sd, 1e-300)), 1.0)
+        self.count_read()
+        G = kernels.gram(self.design, None, None, **{**self._at, "view": View(center, p)})
+        shift = G[-1, :-1] / G[-1, -1]
+        inverse = np.divide(1.0, moments.sd * p, out=np.zeros(self.n_features), where=moments.sd > 0)
+        correlation = (G[:-1, :-1] / G[-1, -1] - np.outer(shift, shift)) * inverse * inverse[:, np.newaxis]
+        np.fill_diagonal(correlation, np.where(moments.sd > 0, 1.0, 0.0))
+        return np.asarray(correlation)
 
     @abstractmethod
     def refuse_non_finite(self) -> None:

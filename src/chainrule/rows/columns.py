@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import kernels as core
 from chainrule.errors import InputError
-from chainrule.kernels import Secant, Sums, View, What, thread_count
-from chainrule.kernels import columns as core
+from chainrule.kernels import View, What, thread_count
 from chainrule.rows.base import Rows
 from chainrule.rows.csr import CsrRows
 from chainrule.rows.decode import expanded, part_values, taken
@@ -32,7 +32,7 @@ class ColumnRows(Rows):
 
     Parameters
     ----------
-    table : kernels.columns.Table
+    table : kernels.Design
     y, s, feature_names
         As of `Rows`; a name for each coefficient.
     n_threads : int, optional
@@ -44,17 +44,15 @@ class ColumnRows(Rows):
         Rows of positive weight of each level of a category, by its column's number, where they were counted as it was learnt.
     """
 
-    level_rows: dict[int, NDArray[np.int64]] | None = None
-
     def __init__(
         self,
-        table: core.Table,
+        table: core.Design,
         y: NDArray[np.uint8],
         s: Vector | None,
         feature_names: Sequence[str],
         n_threads: int | None = None,
     ) -> None:
-        super().__init__(y, s, feature_names, thread_count(n_threads))
+        super().__init__(table, y, s, feature_names, thread_count(n_threads))
         self.table = table
 
     @cached_property
@@ -92,20 +90,6 @@ class ColumnRows(Rows):
         """Products in a row's z, at most."""
         return sum(1 + (isinstance(c, core.NumberColumn) and c.indicator is not None) for c in self.table.columns)
 
-    @property
-    def sum_depth(self) -> float:
-        """Roundings that a term of a read's sum goes through: d."""
-        return core.sum_depth(self.n_rows, self.n_features)
-
-    @property
-    def matrix_depth(self) -> float:
-        """Roundings that a term of the Hessian's sum goes through: N."""
-        return core.gram_depth(self.n_rows, self.n_features)
-
-    @property
-    def _at(self) -> dict[str, Any]:
-        return {"s": self.s, "view": self._view, "index": self._index, "threads": self.threads}
-
     def guess_units(self, centred: bool) -> Units:
         """Numbers less about their mean, over a power of two near their deviation; levels and indicators as they are."""
         numbers = np.flatnonzero(self.numeric)
@@ -122,105 +106,6 @@ class ColumnRows(Rows):
         of_numbers = units_of(x, centred)
         units.center[numbers], units.scale[numbers] = of_numbers.center, of_numbers.scale
         return units
-
-    # --- sums --------------------------------------------------------------------------------------------------------
-
-    def reduce(
-        self,
-        what: What,
-        w: Vector,
-        b: float,
-        *,
-        z: Vector | None = None,
-        q: Vector | None = None,
-        h: Vector | None = None,
-    ) -> Sums:
-        """Add over all rows at (w, b), in units of `weight_unit`; one read, and one more for a Hessian."""
-        self.count_read()
-        hessian = bool(what & What.HESSIAN)
-        if hessian and h is None:
-            h = np.empty(self.n_rows)
-        ask = (what | What.LOSS) & (What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS)
-        ratio = self._ratio
-        sums = core.read(self.table, ask, y=self.y, w=w / ratio, b=b, z=z, h=h, q=q, **self._at)
-        if not self._is_plain:
-            squares = None if sums.squares is None else sums.squares / ratio**2
-            sums = replace(sums, gradient=sums.gradient / ratio, squares=squares)
-        if not hessian:
-            return sums
-        assert h is not None
-        return sums.with_matrix(self.gram(h, np.arange(self.n_features)))
-
-    def scores(self, w: Vector, b: float) -> Vector:
-        """Log-odds z of every row at (w, b) in the fit's units, (m,), without meaning in rows of weight 0; one read."""
-        self.count_read()
-        z = np.zeros(self.n_rows)  # a row of weight 0 may have levels that no other has
-        core.read(self.table, What.LOSS, y=None, w=w / self._ratio, b=b, z=z, **self._at)
-        return z
-
-    def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
-        """Add s h (x~.v) x~ over the rows, (n + 1,); t (m,) is filled with x~.v; one read."""
-        self.count_read()
-        ratio = np.append(self._ratio, 1.0)
-        return np.asarray(core.product(self.table, h, v / ratio, t=t, **self._at) / ratio)
-
-    def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
-        """Read along v (n + 1,) from given z (m,); u (m,) is filled with x~.v; one read."""
-        self.count_read()
-        ratio = np.append(self._ratio, 1.0)
-        found = core.secant(self.table, z, v / ratio, y=self.y, u=u, **self._at)
-        return found.over(ratio)
-
-    def diagonal(self, h: Vector) -> Vector:
-        """Add s h x~^2 over the rows, (n + 1,); one read."""
-        self.count_read()
-        return np.asarray(core.diagonal(self.table, h, **self._at) / np.append(self._ratio, 1.0) ** 2)
-
-    def gram(self, h: Vector, columns: Index) -> Matrix:
-        """Add s h x~ x~' over the rows, for some columns (k,) and the bias: (k + 1, k + 1); one read."""
-        self.count_read()
-        order = np.argsort(columns, kind="stable")
-        matrix = core.gram(self.table, h, columns[order], **self._at)
-        if not self._is_plain:
-            ratio = np.append(self._ratio[columns[order]], 1.0)
-            matrix /= ratio
-            matrix /= ratio[:, np.newaxis]
-        if (np.diff(order) > 0).all():
-            return np.asarray(matrix)
-        back = np.append(np.argsort(order), len(order))
-        return np.asarray(matrix[np.ix_(back, back)])
-
-    def moments(self, correlations: bool = True) -> Moments:
-        """Means, deviations, extremes, and correlations unless columns are many: a read or two, the first time."""
-        if self._moments is None:
-            units = self.guess_units(centred=True)
-            view = View(units.center, 1.0 / units.scale)
-            self.count_read()
-            at = {**self._at, "view": view}
-            sums = core.moments(self.table, level_rows=self.level_rows, **at)
-            if not (np.isfinite(sums.squares).all() and np.isfinite(sums.sums).all()):
-                self.refuse_non_finite()
-            shift = sums.sums / sums.weight
-            variance = np.where(sums.low == sums.high, 0.0, np.maximum(sums.squares / sums.weight - shift**2, 0.0))
-            mean = np.clip(view.center + shift / view.p, sums.low, sums.high)
-            weight = sums.weight * self.weight_unit
-            self._moments = Moments(mean, np.sqrt(variance) / view.p, sums.low, sums.high, None, weight)
-        if correlations and self._moments.correlation is None and self._few_columns:
-            self._moments = replace(self._moments, correlation=self._correlation(self._moments))
-        return self._moments
-
-    def _correlation(self, moments: Moments) -> Matrix:
-        numbers = self.numeric
-        center = np.where(numbers, moments.mean, 0.0)
-        p = np.where(numbers & (moments.sd > 0), 1.0 / np.exp2(np.round(np.log2(np.maximum(moments.sd, 1e-300)))), 1.0)
-        self.count_read()
-        at = {**self._at, "view": View(center, p)}
-        G = core.gram(self.table, np.ones(self.n_rows), np.arange(self.n_features), **at)
-        shift = G[-1, :-1] / G[-1, -1]
-        inverse = np.divide(1.0, moments.sd * p, out=np.zeros(self.n_features), where=moments.sd > 0)
-        correlation = (G[:-1, :-1] / G[-1, -1] - np.outer(shift, shift)) * inverse * inverse[:, np.newaxis]
-        np.fill_diagonal(correlation, np.where(moments.sd > 0, 1.0, 0.0))
-        return np.asarray(correlation)
 
     @cached_property
     def groups(self) -> list[tuple[slice, bool]]:
@@ -304,7 +189,7 @@ class ColumnRows(Rows):
         self.count_read(len(columns) / len(self.table.columns))
         z = np.full(self.n_rows, b)
         if columns:
-            part = core.Table(columns, self.table.m, at)
+            part = core.Design(columns, self.table.m, at)
             given = {**self._at, "view": None}
             core.read(part, What.LOSS, y=None, w=np.concatenate(weights), b=b, z=z, **given)
         return z
@@ -353,12 +238,6 @@ class ColumnRows(Rows):
         part = ColumnRows(taken(self.table, places), self.y[places], s, self.feature_names, self.threads)
         part.references = self.references
         return part
-
-    def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
-        self.count_read()
-        sums = core.moments(self.table, s=mask.astype(np.float64), threads=self.threads)
-        return sums.low, sums.high
 
     def refuse_non_finite(self) -> None:
         """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""

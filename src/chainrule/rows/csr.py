@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import kernels as core
 from chainrule.errors import InputError
-from chainrule.kernels import Secant, Sums, What, sum_depth, thread_count
-from chainrule.kernels import csr as core
+from chainrule.kernels import Design, View, thread_count
 from chainrule.rows.base import Rows
 from chainrule.rows.rare import Rare, matrix_reads, rare_columns
-from chainrule.rows.units import Matrix, Moments, Units, Vector
+from chainrule.rows.spread import spread_rows
+from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two
 
 Index = NDArray[np.int64]
-FAR = 30.0  # |mean| over deviation, beyond which correlations from sums of squares have lost too many digits
+GUESS_ROWS = 256
+STORED = 0.9  # share of the rows that store a column which is worth a centre: others look for it
+FAR = 30.0  # |mean| over deviation, beyond which sums of squares about 0 have lost too many digits
 
 
 class CsrRows(Rows):
@@ -25,7 +28,7 @@ class CsrRows(Rows):
 
     Parameters
     ----------
-    data : kernels.csr.Csr
+    data : kernels.Csr
         Without duplicates.
     y, s, feature_names
         As of `Rows`.
@@ -44,7 +47,7 @@ class CsrRows(Rows):
         n_threads: int | None = None,
         origin: str = "",
     ) -> None:
-        super().__init__(y, s, feature_names, thread_count(n_threads))
+        super().__init__(Design.sparse(data), y, s, feature_names, thread_count(n_threads))
         self.csr, self._origin = data, origin
 
     @property
@@ -78,33 +81,6 @@ class CsrRows(Rows):
         """Elements of the rows read: of a part of them its share."""
         return self.csr.nnz if self._index is None else int(np.diff(self.csr.indptr)[self._index].sum())
 
-    @property
-    def sum_depth(self) -> float:
-        """Roundings that a term of a read's sum goes through: d."""
-        shape = (self.n_rows, self.n_features, self._nnz)
-        return max(core.sum_depth(*shape), core.sum_depth(*shape, width=core.SECANT_WIDTH))
-
-    @property
-    def secant_depth(self) -> float:
-        """Roundings that a term of a secant's sum goes through, or of a pass over z: no fewer."""
-        return max(core.sum_depth(self.n_rows, self.n_features, self._nnz, width=4), sum_depth(self.n_rows))
-
-    @property
-    def matrix_depth(self) -> float:
-        """Roundings that a term of the Hessian's sum goes through: N."""
-        return core.gram_depth(self.n_rows, self._nnz, self.n_features)
-
-    @property
-    def _at(self) -> dict[str, Any]:
-        p = None if self._view is None else self._view.p
-        return {"s": self.s, "p": p, "index": self._index, "threads": self.threads}
-
-    def see(self, units: Units) -> None:
-        """From here on, see the columns in these units, whose scales are powers of two and whose centres are 0."""
-        if units.center.any():
-            raise ValueError("sparse columns are never centred")
-        super().see(units)
-
     def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> None:
         """Refuse to: centred, what isn't stored would not be 0."""
         raise InputError(
@@ -113,83 +89,31 @@ class CsrRows(Rows):
         )
 
     def guess_units(self, centred: bool) -> Units:
-        """Keep the user's: a column's size is seen by the Hessian's diagonal, and nothing is centred."""
-        return Units.of_user(self.n_features)
+        """Keep the user's, but of columns that are far from 0, which nearly all rows store: these are centred as a view.
 
-    def reduce(
-        self,
-        what: What,
-        w: Vector,
-        b: float,
-        *,
-        z: Vector | None = None,
-        q: Vector | None = None,
-        h: Vector | None = None,
-    ) -> Sums:
-        """Add over all rows at (w, b), in units of `weight_unit`; one read, and one more for a Hessian."""
-        self.count_read()
-        hessian = bool(what & What.HESSIAN)
-        if hessian and h is None:
-            h = np.empty(self.n_rows)
-        ask = (what | What.LOSS) & core.READS
-        sums = core.read(self.csr, ask, y=self.y, w=w, b=b, z=z, h=h, q=q, **self._at)
-        if not hessian:
-            return sums
-        assert h is not None
-        return sums.with_matrix(self.gram(h, np.arange(self.n_features)))
+        A column's size is seen by the Hessian's diagonal.
+        """
+        units = Units.of_user(self.n_features)
+        places = spread_rows(self.n_rows, GUESS_ROWS) if self.n_rows > GUESS_ROWS else np.arange(self.n_rows)
+        if self.s is not None:
+            places = places[self.s[places] > 0]
+        if not centred or not len(places):
+            return units
+        places = self.index[places]
+        some = self._scipy[places]
+        j, x = some.indices, some.data.astype(np.float64)
+        size = np.bincount(j, np.abs(x), self.n_features) / len(places)
+        p = power_of_two(size)
+        counts = np.bincount(j, minlength=self.n_features)
+        mean = np.bincount(j, x * p[j], self.n_features) / np.maximum(counts, 1)
+        sd = np.sqrt(np.bincount(j, np.square(x * p[j] - mean[j]), self.n_features) / np.maximum(counts, 1))
+        far = (counts >= STORED * len(places)) & (np.abs(mean) > FAR * sd) & np.isfinite(mean)
+        units.center[far] = (mean / p)[far]
+        units.scale[far] = 1.0 / power_of_two(np.where(sd > 0, sd, 1.0) / p)[far]
+        return units
 
-    def scores(self, w: Vector, b: float) -> Vector:
-        """Log-odds z of every row at (w, b), shape (m,); one read."""
-        self.count_read()
-        z = np.empty(self.n_rows)
-        core.read(self.csr, What.LOSS, y=None, w=w, b=b, z=z, **{**self._at, "s": None})
-        return z
-
-    def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
-        """Add s h (x~.v) x~ over the rows, (n + 1,); t (m,) is filled with x~.v; one read."""
-        self.count_read()
-        return core.product(self.csr, h, v, t=t, **self._at)
-
-    def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
-        """Read along v (n + 1,) from given z (m,); u (m,) is filled with x~.v; one read."""
-        self.count_read()
-        return core.secant(self.csr, z, v, y=self.y, u=u, **self._at)
-
-    def diagonal(self, h: Vector) -> Vector:
-        """Add s h x~^2 over the rows, (n + 1,); one read."""
-        self.count_read()
-        return core.diagonal(self.csr, h, **self._at)
-
-    def gram(self, h: Vector, columns: Index) -> Matrix:
-        """Add s h x~ x~' over the rows, for some columns (k,) and the bias: (k + 1, k + 1); one read."""
-        self.count_read()
-        return core.gram(self.csr, h, columns, **self._at)
-
-    def moments(self, correlations: bool = True) -> Moments:
-        """Means, deviations, extremes, and correlations unless columns are many or far from 0: a read or two, once."""
-        if self._moments is None:
-            self.count_read()
-            sums = core.moments(self.csr, s=self.s, index=self._index, threads=self.threads)
-            if not (np.isfinite(sums.squares).all() and np.isfinite(sums.sums).all()):
-                self.refuse_non_finite()
-            mean = np.clip(sums.sums / sums.weight, sums.low, sums.high)
-            variance = np.where(sums.low == sums.high, 0.0, np.maximum(sums.squares / sums.weight - mean**2, 0.0))
-            weight = sums.weight * self.weight_unit
-            self._moments = Moments(mean, np.sqrt(variance), sums.low, sums.high, None, weight)
-        return self._with_correlations(self._moments) if correlations and self._few_columns else self._moments
-
-    def _with_correlations(self, moments: Moments) -> Moments:
-        if moments.correlation is None and (np.abs(moments.mean) <= FAR * moments.sd)[moments.sd > 0].all():
-            self.count_read()
-            at = {**self._at, "p": None}
-            G = core.gram(self.csr, np.ones(self.n_rows), np.arange(self.n_features), **at)[:-1, :-1]
-            weight = moments.weight / self.weight_unit
-            inverse = np.divide(1.0, moments.sd, out=np.zeros(self.n_features), where=moments.sd > 0)
-            correlation = (G / weight - np.outer(moments.mean, moments.mean)) * inverse * inverse[:, np.newaxis]
-            np.fill_diagonal(correlation, np.where(moments.sd > 0, 1.0, 0.0))
-            self._moments = Moments(moments.mean, moments.sd, moments.low, moments.high, correlation, moments.weight)
-            return self._moments
-        return moments
+    def _may_centre(self, moments: Moments) -> NDArray[np.bool_]:
+        return np.abs(moments.mean) > FAR * moments.sd
 
     def rare(self, share: float, most: float, bend: Vector | None = None) -> Rare:
         """Find columns of which a share of the rows shows too little, and all rows that have them, about `most`; a read."""
@@ -256,12 +180,6 @@ class CsrRows(Rows):
         """Take a CSR matrix of SciPy's as rows, with labels and weights of other rows, at `places`."""
         data = core.Csr(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1], of.threads)
         return cls(data, of.y[places], None if of.s is None else of.s[places], names, of.threads)
-
-    def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
-        self.count_read()
-        sums = core.moments(self.csr, s=mask.astype(np.float64), threads=self.threads)
-        return sums.low, sums.high
 
     def refuse_non_finite(self) -> None:
         """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""

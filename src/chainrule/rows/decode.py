@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels.columns import CategoryColumn, Column, NumberColumn, Part, Table
+from chainrule.kernels import CategoryColumn, Column, Design, NumberColumn, Part
 
 Index = NDArray[np.int64]
 Matrix = NDArray[np.float64]
@@ -59,7 +59,7 @@ def values_of(column: Column, places: Index) -> Vector:
     return values
 
 
-def expanded(table: Table, places: Index, columns: Index) -> Matrix:
+def expanded(table: Design, places: Index, columns: Index) -> Matrix:
     """Give some coefficients' x in some rows, (k, columns): levels and marks as 0 and 1, missing numbers as their fill."""
     out = np.zeros((len(places), len(columns)))
     order = np.argsort(columns, kind="stable")
@@ -92,7 +92,7 @@ def expanded(table: Table, places: Index, columns: Index) -> Matrix:
     return out
 
 
-def taken(table: Table, places: Index) -> Table:
+def taken(table: Design, places: Index) -> Design:
     """Copy some rows of all columns, as a table of their own."""
     columns: list[Column] = []
     for column in table.columns:
@@ -102,4 +102,4 @@ def taken(table: Table, places: Index) -> Table:
             columns.append(replace(column, parts=(Part(codes, len(codes)),)))
         else:
             columns.append(replace(column, parts=(Part(values, len(values)),)))
-    return Table(columns, len(places), table.n)
+    return Design(columns, len(places), table.n)

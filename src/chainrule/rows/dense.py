@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
+from chainrule import kernels
 from chainrule.kernels import (
     Batches,
+    Design,
     Path,
-    Secant,
     Sums,
     View,
     What,
     descend,
-    matrix_depth,
+    lies_in_columns,
     newton_path,
-    read_rows,
-    sum_depth,
     thread_count,
     useful_threads,
 )
-from chainrule.kernels.dense import lies_in_columns, secant
 from chainrule.rows.base import Rows
 from chainrule.rows.spread import spread_rows
 from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
@@ -59,7 +56,8 @@ class DenseRows(Rows):
         feature_names: Sequence[str],
         n_threads: int | None = None,
     ) -> None:
-        super().__init__(y, s, feature_names, useful_threads(X.shape, thread_count(n_threads)))
+        threads = useful_threads(X.shape, thread_count(n_threads))
+        super().__init__(Design.dense(X), y, s, feature_names, threads)
         self.X = X
 
     def given(self, places: NDArray[np.int64]) -> Matrix:
@@ -80,24 +78,6 @@ class DenseRows(Rows):
         """Copy these rows, as a whole of their own."""
         s = None if self.s is None else self.s[places]
         return DenseRows(self.X[places], self.y[places], s, self.feature_names, self.threads)
-
-    def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
-        self.count_read()
-        sums = read_rows(self.X, What.MOMENTS, s=mask.astype(np.float64), threads=self.threads)
-        assert sums.low is not None
-        assert sums.high is not None
-        return sums.low, sums.high
-
-    @property
-    def sum_depth(self) -> float:
-        """Roundings that a term of a read's sum goes through: d."""
-        return sum_depth(self.n_rows)
-
-    @property
-    def matrix_depth(self) -> float:
-        """Roundings that a term of the Hessian's sum goes through: N."""
-        return matrix_depth(self.n_rows)
 
     @property
     def data(self) -> object:
@@ -124,95 +104,9 @@ class DenseRows(Rows):
                 self._look_through(self.units, self._moments)
         return self._moments
 
-    def reduce(
-        self,
-        what: What,
-        w: Vector,
-        b: float,
-        *,
-        z: Vector | None = None,
-        q: Vector | None = None,
-        h: Vector | None = None,
-    ) -> Sums:
-        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; one read."""
-        self.count_read()
-        ratio = self._ratio
-        what &= ~What.MOMENTS if lies_in_columns(self.X) else ~What(0)
-        sums = read_rows(
-            self.X,
-            what | What.LOSS,
-            y=self.y,
-            s=self.s,
-            w=w / ratio,
-            b=b,
-            z=z,
-            q=q,
-            h=h,
-            view=self._view,
-            index=self._index,
-            threads=self.threads,
-        )
-        if what & What.MOMENTS and self._view is not None and self._moments is None:
+    def _keep_moments(self, sums: Sums) -> None:
+        if sums.sums is not None and self._view is not None and self._moments is None:
             self._moments = self._moments_beside(sums, self._view)
-        if self._is_plain:
-            return sums
-        outer = np.append(ratio, 1.0)
-        return replace(
-            sums,
-            gradient=sums.gradient / ratio,
-            matrix=None if sums.matrix is None else sums.matrix / outer / outer[:, None],
-            squares=None if sums.squares is None else sums.squares / ratio**2,
-        )
-
-    def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
-        """Add s h (x~.v) x~ over the rows, (n + 1,); t (m,) is filled with x~.v; one read."""
-        self.count_read()
-        along = np.append(v[:-1] / self._ratio, v[-1])
-        view, index = self._view, self._index
-        sums = read_rows(
-            self.X, What.PRODUCT, s=self.s, v=along, z=t, h=h, view=view, index=index, threads=self.threads
-        )
-        return np.append(sums.gradient / self._ratio, sums.bias)
-
-    def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
-        """Read along v (n + 1,) from given z (m,); u (m,) is filled with x~.v; one read."""
-        self.count_read()
-        ratio = np.append(self._ratio, 1.0)
-        view, index = self._view, self._index
-        found = secant(self.X, z, v / ratio, y=self.y, s=self.s, u=u, view=view, index=index, threads=self.threads)
-        return found.over(ratio)
-
-    def diagonal(self, h: Vector) -> Vector:
-        """Add s h x~^2 over the rows, (n + 1,); one read."""
-        self.count_read()
-        s = self._weighted(h)
-        sums = read_rows(self.X, What.MOMENTS, s=s, view=self._view, index=self._index, threads=self.threads)
-        assert sums.squares is not None
-        return np.append(sums.squares / self._ratio**2, sums.weight)
-
-    def gram(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
-        """Add s h x~ x~' over the rows, for some columns (k,) and the bias: (k + 1, k + 1)."""
-        self.count_read(len(columns) / self.n_features)
-        s = self._weighted(h)
-        total, step = np.zeros((len(columns) + 1, len(columns) + 1)), max(1024, 4_000_000 // (len(columns) + 1))
-        for first in range(0, self.n_rows, step):
-            places = np.flatnonzero(s[first : first + step]) + first
-            if not len(places):
-                continue
-            x = self.block(places if self._index is None else self._index[places], columns)
-            if self._view is not None:
-                x = x * self._view.p[columns] - self._view.center_times_p[columns]
-            # At w = 0 the Hessian counts each row a quarter of its weight.
-            x, w = x / self._ratio[columns], np.zeros(len(columns))
-            what, times = What.LOSS | What.HESSIAN, 4.0 * s[places]
-            sums = read_rows(x, what, y=self.y[places], s=times, w=w, threads=self.threads)
-            assert sums.matrix is not None
-            total += sums.matrix
-        return total
-
-    def _weighted(self, h: Vector) -> Vector:
-        """Give s h of each row, (m,); 0 where s is, whatever stands in h there."""
-        return h if self.s is None else self.s * np.where(self.s > 0.0, h, 0.0)
 
     def guess_units(self, centred: bool) -> Units:
         """Columns less about their mean, over a power of two near their deviation: from a few rows, spread over the data."""
@@ -230,7 +124,7 @@ class DenseRows(Rows):
     def newton_path(self, alpha: Vector, fit_intercept: bool, w: Vector, b: float, *, near: float, most: int) -> Path:
         """Run `kernels.newton_path` in units whose scales are powers of two (`see`)."""
         path = newton_path(
-            self.X,
+            self.design,
             self.y,
             self.s,
             self._view,
@@ -245,6 +139,11 @@ class DenseRows(Rows):
         )
         self.count_read(path.total)
         return path
+
+    @cached_property
+    def _in_rows(self) -> Design:
+        """The matrix as rows, in whatever order it lies: mini-batches visit them one by one."""
+        return Design([kernels.DenseRows(self.X)], *self.X.shape) if lies_in_columns(self.X) else self.design
 
     @cached_property
     def digest(self) -> str:
@@ -295,7 +194,7 @@ class DenseRows(Rows):
         ratio = self._ratio
         weight = self.moments(correlations=False).weight / self.weight_unit
         w, b = descend(
-            self.X,
+            self._in_rows,
             self.y,
             self.s,
             self._view,
@@ -329,21 +228,13 @@ class DenseRows(Rows):
             largest = max(largest, float(pulls.max(initial=0.0)))
         return largest * self.n_visited * self.weight_unit / self.moments(correlations=False).weight
 
-    def scores(self, w: Vector, b: float) -> Vector:
-        """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read."""
-        self.count_read()
-        z = np.empty(self.n_rows)
-        read_rows(
-            self.X, What.LOSS, w=w / self._ratio, b=b, z=z, view=self._view, index=self._index, threads=self.threads
-        )
-        return z
-
     def _read_moments(self, correlations: bool) -> Moments:
         view = self._guess_view()
-        what = What.MOMENTS | (What.HESSIAN if correlations and self._few_columns else What(0))
+        with_matrix = correlations and self._few_columns
+        what = What.EXTREMES | (What.HESSIAN if with_matrix else What.SUMS | What.SQUARES)
         for attempt in range(3):
             self.count_read()
-            sums = read_rows(self.X, what, s=self.s, view=view, index=self._index, threads=self.threads)
+            sums = kernels.read(self.design, what, **{**self._at, "view": view})
             assert sums.low is not None
             assert sums.high is not None
             low, high = sums.low, sums.high

@@ -1,0 +1,24 @@
+// A look at the indices of sparse rows, before anything follows them.
+#pragma once
+#include <functional>
+#include <optional>
+
+#include "design.hpp"
+
+namespace chainrule {
+
+inline std::int64_t row_start(const Block& block, std::int64_t row) {
+  return block.wide_indptr ? static_cast<const std::int64_t*>(block.indptr)[row] : static_cast<const std::int32_t*>(block.indptr)[row];
+}
+
+// The first row whose elements aren't there (indptr descends, or leaves the data) or, where they are, name a column outside; and, if there
+// is none, whether a row names a column twice.
+struct Check {
+  std::int64_t bad_row = -1;
+  bool row_is_there = true;
+  bool has_duplicates = false;
+};
+// Of a sparse block with m rows and nnz elements. No value where `interrupted`, asked on the calling thread, said yes.
+std::optional<Check> check_sparse(const Block& block, std::int64_t m, std::int64_t nnz, int threads, const std::function<bool()>& interrupted);
+
+}  // namespace chainrule

@@ -1,0 +1,484 @@
+// The matrix of designs with categories or sparse columns: sum c x~ x~' of some slots and the bias.
+//
+// Categories are tables of weights (gram.hpp): small ones in short leaves of rows, large ones one by one. With sparse columns all is
+// elements of rows: rows are taken in blocks, packed times sqrt(c), each in ascending order with the bias last, and listed by column.
+// Then a row of the matrix at a time is summed in the first cache: for each element of its column, the rest of that element's row.
+#include "gram_matrix.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mutex>
+
+#include "check.hpp"
+#include "threads.hpp"
+
+namespace chainrule {
+namespace {
+
+#include "decode.hpp"
+
+constexpr std::int64_t kTableRows = 8192;          // of a leaf of small tables
+constexpr std::int64_t kSmallTable = 8192;         // cells of a pair, or levels of a category, that are summed in leaves
+constexpr std::int64_t kLeafDoubles = 512 * 1024;  // of all such tables
+constexpr std::int64_t kNumbersAtOnce = 63;        // of a large category's table
+constexpr std::int64_t kRowsToWatch = 65536;       // between questions whether to give up
+
+using Places = std::vector<std::int64_t>;
+
+// Where a slot is in the matrix, or -1.
+Places places_of(const Job& job) {
+  Places place(static_cast<std::size_t>(job.n), -1);
+  for (std::int64_t k = 0; k < job.n_numbers; ++k) place[static_cast<std::size_t>(job.numbers[k])] = k;
+  return place;
+}
+
+// --- tables ------------------------------------------------------------------------------------------------------------
+
+// What the matrix is made of, and where.
+struct Plan {
+  std::vector<Block> numbers;  // with slots of their own
+  std::vector<Part> parts;     // of columns of dense rows
+  Places number_slots, number_place;
+  std::vector<double> lift, shift, fold;
+  std::vector<GramCategory> categories;
+  std::vector<std::vector<std::int32_t>> levels;
+  std::vector<std::int64_t> in_leaf, large;
+  std::vector<GramPair> pairs, large_pairs;
+  std::int64_t leaf_doubles = 0, side;
+};
+
+void add_category(const Block& block, const Places& place, Plan& plan) {
+  std::vector<std::int32_t> local(static_cast<std::size_t>(block.slots));
+  std::int64_t count = 0, low = -1;
+  for (std::int64_t k = 0; k < block.slots; ++k) {
+    const std::int64_t at = place[static_cast<std::size_t>(block.at + k)];
+    if (at < 0) continue;
+    if (low < 0) low = at;
+    ++count;
+  }
+  if (!count) return;
+  for (std::int64_t k = 0; k < block.slots; ++k) {
+    const std::int64_t at = place[static_cast<std::size_t>(block.at + k)];
+    local[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(at < 0 ? count : at - low);
+  }
+  plan.levels.push_back(std::move(local));
+  plan.categories.push_back({&block, plan.levels.back().data(), low, count});
+}
+
+// Dense rows as columns.
+void add_numbers(const Block& block, const Places& place, Plan& plan) {
+  for (std::int64_t k = 0; k < block.slots; ++k) {
+    const std::int64_t slot = block.at + k;
+    if (place[static_cast<std::size_t>(slot)] < 0) continue;
+    Block number = block;
+    if (block.form == Block::kRows) {
+      Part part{};
+      part.values = block.data + k * block.col_stride;
+      part.stride = block.row_stride;
+      part.end = std::numeric_limits<std::int64_t>::max();
+      part.kind = block.is_float32 ? Kind::kFloat32 : Kind::kFloat64;
+      plan.parts.push_back(part);
+      number.form = Block::kNumber;
+      number.n_parts = 1;
+      number.fill = std::numeric_limits<double>::quiet_NaN();
+      number.parts = nullptr;  // known when all parts are there
+    }
+    number.at = static_cast<std::int64_t>(plan.numbers.size());
+    number.slots = 1;
+    plan.numbers.push_back(number);
+    plan.number_slots.push_back(slot);
+    plan.number_place.push_back(place[static_cast<std::size_t>(slot)]);
+  }
+}
+
+Plan plan_of(const Job& job) {
+  Plan plan;
+  plan.side = job.n_numbers + 1;
+  const Places place = places_of(job);
+  for (std::int64_t b = 0; b < job.n_blocks; ++b) {
+    if (job.blocks[b].form == Block::kCategory)
+      add_category(job.blocks[b], place, plan);
+    else
+      add_numbers(job.blocks[b], place, plan);
+  }
+  plan.number_place.push_back(plan.side - 1);  // the bias
+  const Part* part = plan.parts.data();
+  for (Block& number : plan.numbers)
+    if (!number.parts) number.parts = part++;
+  for (const std::int64_t slot : plan.number_slots) {
+    plan.lift.push_back(job.lift ? job.lift[slot] : 1.0);
+    plan.shift.push_back(job.shift ? job.shift[slot] : 0.0);
+    plan.fold.push_back(job.fold ? job.fold[slot] : 1.0);
+  }
+  const std::int64_t count = static_cast<std::int64_t>(plan.categories.size());
+  const std::int64_t width = GramJob::row_of(static_cast<std::int64_t>(plan.numbers.size()));
+  const auto fits = [&plan](std::int64_t size, std::int64_t cells) {
+    const bool small = size <= kSmallTable && plan.leaf_doubles + cells <= kLeafDoubles;
+    if (small) plan.leaf_doubles += cells;
+    return small;
+  };
+  for (std::int64_t a = 0; a < count; ++a) {
+    const std::int64_t levels = plan.categories[static_cast<std::size_t>(a)].count + 1;
+    (fits(levels, levels * width) ? plan.in_leaf : plan.large).push_back(a);
+  }
+  for (std::int64_t a = 0; a < count; ++a)
+    for (std::int64_t b = a + 1; b < count; ++b) {
+      const std::int64_t cells =
+          GramJob::pair_cells(plan.categories[static_cast<std::size_t>(a)], plan.categories[static_cast<std::size_t>(b)]);
+      (fits(cells, cells) ? plan.pairs : plan.large_pairs).push_back({a, b});
+    }
+  return plan;
+}
+
+// The job of `count` of the numbers, from `first` on.
+GramJob job_of(const Job& job, const Plan& plan, std::int64_t first, std::int64_t count) {
+  GramJob gram{};
+  gram.rows = job;
+  gram.rows.what = kHessian;
+  gram.rows.blocks = plan.numbers.data() + first;
+  gram.rows.n_blocks = gram.rows.n = count;
+  gram.rows.lift = job.lift ? plan.lift.data() + first : nullptr;
+  gram.rows.shift = job.shift ? plan.shift.data() + first : nullptr;
+  gram.rows.fold = job.fold ? plan.fold.data() + first : nullptr;
+  gram.categories = plan.categories.data();
+  gram.n_categories = static_cast<std::int64_t>(plan.categories.size());
+  gram.side = plan.side;
+  gram.in_leaf = plan.in_leaf.data();
+  gram.n_in_leaf = static_cast<std::int64_t>(plan.in_leaf.size());
+  gram.pairs = plan.pairs.data();
+  gram.n_pairs = static_cast<std::int64_t>(plan.pairs.size());
+  return gram;
+}
+
+// A category's table against the bias, which is the first of a row, and some numbers, to its places in the matrix.
+void place_numbers(const GramJob& job, const GramCategory& category, const std::int64_t* place, const double* table, bool with_bias,
+                   double* matrix) {
+  const std::int64_t side = job.side, width = GramJob::row_of(job.rows.n_blocks);
+  for (std::int64_t k = 0; k < category.count; ++k) {
+    const std::int64_t at = category.low + k;
+    for (std::int64_t j = 0; j < job.rows.n_blocks; ++j)
+      matrix[at * side + place[j]] = matrix[place[j] * side + at] = table[k * width + 1 + j];
+    if (with_bias) matrix[at * side + at] = matrix[at * side + side - 1] = matrix[(side - 1) * side + at] = table[k * width];
+  }
+}
+
+void place_leaf(const GramJob& job, const std::int64_t* place, const double* tables, double* matrix) {
+  const std::int64_t side = job.side, width = GramJob::row_of(job.rows.n_blocks);
+  for (std::int64_t k = 0; k < job.n_in_leaf; ++k) {
+    const GramCategory& category = job.categories[job.in_leaf[k]];
+    place_numbers(job, category, place, tables, true, matrix);
+    tables += (category.count + 1) * width;
+  }
+  for (std::int64_t p = 0; p < job.n_pairs; ++p) {
+    const GramCategory &a = job.categories[job.pairs[p].a], &b = job.categories[job.pairs[p].b];
+    for (std::int64_t k = 0; k < a.count; ++k)
+      for (std::int64_t l = 0; l < b.count; ++l)
+        matrix[(a.low + k) * side + b.low + l] = matrix[(b.low + l) * side + a.low + k] = tables[k * (b.count + 1) + l];
+    tables += GramJob::pair_cells(a, b);
+  }
+}
+
+// A large pair's cells less what they lost, and their mirror images.
+void settle_pair(const GramJob& job, GramPair pair, double* matrix) {
+  constexpr std::int64_t kTile = 32;
+  const GramCategory &a = job.categories[pair.a], &b = job.categories[pair.b];
+  double *const sums = matrix + a.low * job.side + b.low, *const lost = matrix + b.low * job.side + a.low;
+  for (std::int64_t i = 0; i < a.count; i += kTile)
+    for (std::int64_t j = 0; j < b.count; j += kTile)
+      for (std::int64_t k = i; k < std::min(i + kTile, a.count); ++k)
+        for (std::int64_t l = j; l < std::min(j + kTile, b.count); ++l) {
+          double &cell = sums[k * job.side + l], &less = lost[l * job.side + k];
+          cell = less = cell - less;
+        }
+}
+
+bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range range, double* matrix, int threads,
+                const Interrupted& interrupted, BadCode& bad) {
+  const auto n_numbers = static_cast<std::int64_t>(plan.numbers.size());
+  const GramJob gram = job_of(job, plan, 0, n_numbers);
+  Job numbers = gram.rows;
+  Places all(static_cast<std::size_t>(n_numbers));
+  for (std::size_t k = 0; k < all.size(); ++k) all[k] = static_cast<std::int64_t>(k);
+  numbers.numbers = all.data();
+  numbers.n_numbers = n_numbers;
+  bool stopped = false;
+  const Interrupted asks = [&] { return stopped = stopped || interrupted(); };
+  const MatrixLayout layout(n_numbers, false);
+  const Doubles packed = combine(read(kernels, numbers, range, threads, asks).matrices, layout.size);
+  if (stopped) return false;
+  unpack(layout, packed.data(), matrix, plan.number_place.data(), plan.side);
+  if (plan.categories.empty()) return true;
+
+  const std::int64_t leaves = (range.end - range.first - 1) / kTableRows + 1;
+  const auto n_pairs = static_cast<std::int64_t>(plan.large_pairs.size());
+  const std::int64_t chunks = n_numbers ? (n_numbers - 1) / kNumbersAtOnce + 1 : 1;
+  const std::int64_t n_tables = chunks * static_cast<std::int64_t>(plan.large.size());
+  const bool has_leaves = plan.leaf_doubles > 0;
+  Tree tree(plan.leaf_doubles, plan.leaf_doubles);
+  Spare scratches(kernels.gram_scratch(gram));
+  std::mutex mutex;
+  const auto refuse = [&](const BadCode& found) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (bad.row < 0 || found.row < bad.row || (found.row == bad.row && found.column < bad.column)) bad = found;
+  };
+  // Large tables first: they take longest.
+  run_pieces(n_pairs + n_tables + (has_leaves ? leaves : 0), threads, asks, [&](std::int64_t piece, Watch& watch) {
+    Doubles scratch = scratches.take(), sums;
+    BadCode found;
+    const auto all_rows = [&](const auto& add) {
+      for (std::int64_t first = range.first; first < range.end; first += kRowsToWatch) {
+        if (watch.stops()) return false;
+        if (add(first, std::min(range.end, first + kRowsToWatch))) continue;
+        refuse(found);
+        return false;
+      }
+      return true;
+    };
+    if (piece < n_pairs) {
+      const GramPair pair = plan.large_pairs[static_cast<std::size_t>(piece)];
+      const auto add = [&](std::int64_t first, std::int64_t end) {
+        return kernels.gram_pair(gram, pair, first, end, matrix, scratch.data(), found);
+      };
+      if (all_rows(add)) settle_pair(gram, pair, matrix);
+    } else if (piece < n_pairs + n_tables) {
+      const std::int64_t chunk = (piece - n_pairs) % chunks, from = chunk * kNumbersAtOnce;
+      const std::int64_t category = plan.large[static_cast<std::size_t>((piece - n_pairs) / chunks)];
+      const GramJob part = job_of(job, plan, from, std::min(n_numbers - from, kNumbersAtOnce));
+      const GramCategory& levels = plan.categories[static_cast<std::size_t>(category)];
+      const std::int64_t size = (levels.count + 1) * GramJob::row_of(part.rows.n_blocks);
+      sums.assign(static_cast<std::size_t>(2 * size), 0.0);
+      Doubles own(static_cast<std::size_t>(kernels.gram_scratch(part)));
+      const auto add = [&](std::int64_t first, std::int64_t end) {
+        return kernels.gram_numbers(part, category, first, end, sums.data(), own.data(), found);
+      };
+      if (!all_rows(add)) return;
+      for (std::int64_t j = 0; j < size; ++j) sums[static_cast<std::size_t>(j)] -= sums[static_cast<std::size_t>(size + j)];
+      place_numbers(part, levels, plan.number_place.data() + from, sums.data(), chunk == 0, matrix);
+    } else {
+      const std::int64_t leaf = piece - n_pairs - n_tables, first = range.first + leaf * kTableRows;
+      sums = tree.take_buffer();
+      std::fill(sums.begin(), sums.end(), 0.0);
+      if (kernels.gram_leaf(gram, first, std::min(range.end, first + kTableRows), sums.data(), scratch.data(), found))
+        tree.add({0, leaf, std::move(sums)});
+      else
+        refuse(found);
+    }
+    scratches.give(std::move(scratch));
+  });
+  if (stopped || bad.row >= 0) return false;
+  if (has_leaves) place_leaf(gram, plan.number_place.data(), tree.root().data(), matrix);
+  return true;
+}
+
+// --- elements ----------------------------------------------------------------------------------------------------------
+
+constexpr std::int64_t kLeastRows = 16384, kMostRows = 131072;  // of a block of rows
+constexpr std::int64_t kPacks = 16;           // of a block, each made by one thread
+constexpr std::int64_t kColumnsAtOnce = 4;    // rows of the matrix that a thread takes at a time
+constexpr std::int64_t kMirrored = 32;        // of the matrix, when it is mirrored
+constexpr std::int64_t kListAhead = 8;        // elements of a list that are fetched before their turn
+
+struct Element {
+  double x;
+  std::int64_t place;  // in the matrix; the bias, its last, ends a row
+};
+
+// A block's elements are to cost more than the matrix, to which they are added.
+std::int64_t element_rows(std::int64_t side) {
+  std::int64_t rows = kLeastRows;
+  while (128 * rows < side * side && rows < kMostRows) rows *= 2;
+  return rows;
+}
+
+// Some rows, packed and listed by column.
+struct Pack {
+  BadCode bad;
+  std::vector<Element> elements;
+  std::vector<std::int32_t> list;   // elements by column
+  std::vector<std::int32_t> start;  // of each column's in the list, and the end
+};
+
+// act(slot, x as given) for what a row has in a block.
+template <typename Act>
+void over_elements(const Block& block, std::int64_t row, BadCode& bad, const Act& act) {
+  const auto sparse = [&](auto x, auto column) {
+    const auto* const values = reinterpret_cast<const decltype(x)*>(block.data);
+    const auto* const columns = static_cast<const decltype(column)*>(block.indices);
+    for (std::int64_t l = row_start(block, row); l < row_start(block, row + 1); ++l)
+      act(block.at + static_cast<std::int64_t>(columns[l]), static_cast<double>(values[l]));
+  };
+  double x = 0.0;
+  std::int32_t code = 0;
+  switch (block.form) {
+    case Block::kSparse:
+      if (block.is_float32)
+        block.wide_indices ? sparse(0.0F, std::int64_t{}) : sparse(0.0F, std::int32_t{});
+      else
+        block.wide_indices ? sparse(0.0, std::int64_t{}) : sparse(0.0, std::int32_t{});
+      return;
+    case Block::kRows:
+      for (std::int64_t k = 0; k < block.slots; ++k) {
+        const char* const at = block.data + row * block.row_stride + k * block.col_stride;
+        act(block.at + k, block.is_float32 ? static_cast<double>(*reinterpret_cast<const float*>(at)) : *reinterpret_cast<const double*>(at));
+      }
+      return;
+    case Block::kCategory:
+      decode_codes(block, {row, 1, nullptr}, &code);
+      if (code >= 0 && code < block.slots)
+        act(block.at + code, 1.0);
+      else if (bad.row < 0)
+        bad = {row, block.column, code, code < 0};
+      return;
+    case Block::kIndicator:
+      decode_indicator(block, {row, 1, nullptr}, &x);
+      break;
+    case Block::kNumber:
+      decode_numbers(block, {row, 1, nullptr}, &x);
+  }
+  act(block.at, x);
+}
+
+void pack(const Job& job, const Places& place, const Places& far, std::int64_t first, std::int64_t end, Pack& to) {
+  const std::int64_t k = job.n_numbers;
+  std::vector<Element>& out = to.elements;
+  out.clear();
+  to.bad = {};
+  to.start.assign(static_cast<std::size_t>(k) + 3, 0);
+  std::int32_t* const counts = to.start.data() + 2;
+  for (std::int64_t i = first; i < end; ++i) {
+    const double s = job.s ? job.s[i] : 1.0;
+    if (s == 0.0) continue;
+    const double root = std::sqrt(job.h ? s * job.h[i] : s);
+    const std::size_t begin = out.size();
+    std::int64_t last = -1, n_far = 0;
+    bool ascends = true;
+    const auto put = [&](std::int64_t slot, double seen) {
+      const std::int64_t at = place[static_cast<std::size_t>(slot)];
+      if (at < 0) return;
+      ascends = ascends && at > last;
+      last = at;
+      out.push_back({root * (job.fold ? seen * job.fold[slot] : seen), at});
+    };
+    for (std::int64_t b = 0; b < job.n_blocks; ++b)
+      over_elements(job.blocks[b], job.index ? job.index[i] : i, to.bad, [&](std::int64_t slot, double x) {
+        if (job.lift) x *= job.lift[slot];
+        if (job.shift && job.shift[slot] != 0.0) {
+          n_far += job.blocks[b].form == Block::kSparse && place[static_cast<std::size_t>(slot)] >= 0;
+          x -= job.shift[slot];
+        }
+        put(slot, x);
+      });
+    // What sparse columns far from 0 don't store.
+    for (std::size_t f = 0; n_far < static_cast<std::int64_t>(far.size()) && f < far.size(); ++f) {
+      const auto is_there = [&](const Element& element) { return element.place == place[static_cast<std::size_t>(far[f])]; };
+      if (std::none_of(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), is_there)) put(far[f], -job.shift[far[f]]);
+    }
+    const auto from = out.begin() + static_cast<std::ptrdiff_t>(begin);
+    if (!ascends) std::sort(from, out.end(), [](const Element& a, const Element& b) { return a.place < b.place; });
+    out.push_back({root, k});
+    for (auto element = out.begin() + static_cast<std::ptrdiff_t>(begin); element != out.end(); ++element) ++counts[element->place];
+  }
+  // Counts one place on, summed, are where each column's list begins; filling it moves that to where the next begins.
+  for (std::int64_t j = 1; j <= k; ++j) counts[j] += counts[j - 1];
+  const auto size = static_cast<std::int32_t>(out.size());
+  to.list.resize(out.size());
+  std::int32_t* const next = to.start.data() + 1;
+  for (std::int32_t e = 0; e < size; ++e) to.list[static_cast<std::size_t>(next[out[static_cast<std::size_t>(e)].place]++)] = e;
+}
+
+// row[b] += x_a x_b for the elements of column a, b from a on.
+void add_column(const Pack& part, std::int64_t a, std::int64_t k, double* row) {
+  const std::int32_t* const end = part.list.data() + part.start[static_cast<std::size_t>(a + 1)];
+  const Element* const elements = part.elements.data();
+  for (const std::int32_t* e = part.list.data() + part.start[static_cast<std::size_t>(a)]; e < end; ++e) {
+    if (e + kListAhead < end) __builtin_prefetch(elements + e[kListAhead]);
+    const Element* element = elements + *e;
+    const double x = element->x;
+    for (; element->place < k; ++element) row[element->place] += x * element->x;
+    row[k] += x * element->x;
+  }
+}
+
+// Copies the upper triangle to the lower one.
+bool mirror(double* matrix, std::int64_t side, int threads, const Interrupted& interrupted) {
+  const std::int64_t tiles = (side + kMirrored - 1) / kMirrored;
+  return run_pieces(tiles, threads, interrupted, [&](std::int64_t tile, Watch&) {
+    const std::int64_t end = std::min((tile + 1) * kMirrored, side);
+    for (std::int64_t across = 0; across <= tile; ++across)
+      for (std::int64_t i = tile * kMirrored; i < end; ++i)
+        for (std::int64_t j = across * kMirrored; j < std::min((across + 1) * kMirrored, i); ++j) matrix[i * side + j] = matrix[j * side + i];
+  });
+}
+
+bool add_elements(const Job& job, Range range, double* matrix, int threads, const Interrupted& interrupted, BadCode& bad) {
+  const std::int64_t k = job.n_numbers, side = k + 1;
+  const Places place = places_of(job);
+  Places far;
+  for (std::int64_t b = 0; b < job.n_blocks && job.shift; ++b)
+    for (std::int64_t j = 0; j < job.blocks[b].slots && job.blocks[b].form == Block::kSparse; ++j) {
+      const std::int64_t slot = job.blocks[b].at + j;
+      if (job.shift[slot] != 0.0 && place[static_cast<std::size_t>(slot)] >= 0) far.push_back(slot);
+    }
+  const std::int64_t rows = element_rows(side), each = rows / kPacks;
+  std::vector<Pack> packs(static_cast<std::size_t>(kPacks));
+  for (std::int64_t first = range.first; first < range.end; first += rows) {
+    const std::int64_t end = std::min(range.end, first + rows), count = (end - first - 1) / each + 1;
+    const auto pack_part = [&](std::int64_t part, Watch&) {
+      const std::int64_t from = first + part * each;
+      pack(job, place, far, from, std::min(end, from + each), packs[static_cast<std::size_t>(part)]);
+    };
+    if (!run_pieces(count, threads, interrupted, pack_part)) return false;
+    for (std::int64_t part = 0; part < count && bad.row < 0; ++part) bad = packs[static_cast<std::size_t>(part)].bad;
+    if (bad.row >= 0) return false;
+    const auto add = [&](std::int64_t piece, Watch& watch) {
+      std::vector<double> row(static_cast<std::size_t>(side));
+      for (std::int64_t a = piece * kColumnsAtOnce; a < std::min((piece + 1) * kColumnsAtOnce, side) && !watch.stops(); ++a) {
+        std::fill(row.begin() + a, row.end(), 0.0);
+        for (std::int64_t part = 0; part < count; ++part) add_column(packs[static_cast<std::size_t>(part)], a, k, row.data());
+        double* const to = matrix + a * side;
+        for (std::int64_t b = a; b < side; ++b) to[b] += row[static_cast<std::size_t>(b)];
+      }
+    };
+    if (!run_pieces((side + kColumnsAtOnce - 1) / kColumnsAtOnce, threads, interrupted, add)) return false;
+  }
+  return mirror(matrix, side, threads, interrupted);
+}
+
+}  // namespace
+
+bool is_elementwise(const Job& job) {
+  return std::any_of(job.blocks, job.blocks + job.n_blocks, [](const Block& block) { return block.form == Block::kSparse; });
+}
+
+std::int64_t gram_leaf_rows(std::int64_t side) {
+  std::int64_t rows = 16 * kTableRows;
+  while (16 * rows < side * side) rows *= 2;
+  return rows;
+}
+
+std::int64_t gram_depth(const Job& job, std::int64_t rows) {
+  const std::int64_t side = job.n_numbers + 1, leaf = std::min(rows, gram_leaf_rows(side));
+  if (is_elementwise(job)) return std::min(leaf, element_rows(side)) + (leaf - 1) / element_rows(side) + 1;
+  return std::min(leaf, kTableRows) + (leaf - 1) / kTableRows + 1;
+}
+
+std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted, BadCode& bad) {
+  const std::int64_t side = job.n_numbers + 1, rows = gram_leaf_rows(side);
+  const bool elements = is_elementwise(job);
+  const Plan plan = elements ? Plan{} : plan_of(job);
+  Tree tree(side * side, side * side);
+  for (std::int64_t first = range.first; first < range.end; first += rows) {
+    Doubles matrix = tree.take_buffer();
+    std::fill(matrix.begin(), matrix.end(), 0.0);
+    const std::int64_t number = range.number + first - range.first;
+    const Range leaf{first, std::min(range.end, first + rows), number};
+    const bool done = elements ? add_elements(job, leaf, matrix.data(), threads, interrupted, bad)
+                               : add_tables(kernels, job, plan, leaf, matrix.data(), threads, interrupted, bad);
+    if (!done) return {};
+    tree.add({0, number / rows, std::move(matrix)});
+  }
+  return tree.subtrees();
+}
+
+}  // namespace chainrule

@@ -1,0 +1,22 @@
+// The matrix of designs with categories or sparse columns, whose slots are not all numbers.
+#pragma once
+#include <vector>
+
+#include "reader.hpp"
+
+namespace chainrule {
+
+// Whether rows reach the matrix element by element: there are sparse columns.
+bool is_elementwise(const Job& job);
+
+// Rows of a leaf of a matrix of this side.
+std::int64_t gram_leaf_rows(std::int64_t side);
+
+// Roundings that a term goes through in a leaf of so many rows.
+std::int64_t gram_depth(const Job& job, std::int64_t rows);
+
+// sum s h x~ x~' of job.numbers and the bias over the rows: whole symmetric matrices, of maximal subtrees of leaves. Worthless where
+// `interrupted` said yes, or a code is bad.
+std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted, BadCode& bad);
+
+}  // namespace chainrule

@@ -1,0 +1,104 @@
+// Some rows of a leaf that are read together. Included inside an instruction set's namespace.
+#pragma once
+
+// Memory that is carved from one allocation, which begins with a cache line; from none, to see how much it takes.
+struct Carver {
+  double* memory;
+  std::int64_t used = 0;
+
+  double* take(std::int64_t count) {
+    double* const at = memory ? memory + used : nullptr;
+    used += (count + 7) / 8 * 8;
+    return at;
+  }
+  template <typename T>
+  T* take_as(std::int64_t count) {
+    return reinterpret_cast<T*>(take((count * static_cast<std::int64_t>(sizeof(T)) + 7) / 8));
+  }
+};
+
+inline std::int64_t to_eight(std::int64_t count) { return (count + 7) / 8 * 8; }
+
+// Rows of a piece: a power of two, so many that its numbers stay in the second cache. Dense rows are read in short pieces, since the
+// rows of a piece are added one after the other; columns in long ones, since each starts anew.
+inline std::int64_t rows_of_piece(const Job& job) {
+  std::int64_t bytes = 64, rows = kBlockRows;
+  for (std::int64_t k = 0; k < job.n_blocks; ++k) {
+    const Block& block = job.blocks[k];
+    if (block.form == Block::kRows) bytes += 8 * block.slots, rows = rows < 64 ? rows : 64;
+    if (block.form == Block::kSparse) rows = rows < 256 ? rows : 256;
+    if (block.form == Block::kCategory) bytes += 4;
+    if (block.form == Block::kNumber || block.form == Block::kIndicator) bytes += 8;
+  }
+  while (rows > 16 && rows * bytes > (rows > 256 ? 128 * 1024 : 512 * 1024)) rows /= 2;
+  return rows;
+}
+
+// The rows of positive weight alone, so that what stands in others does no harm.
+struct Piece {
+  std::int64_t most;
+  std::int64_t first = 0, rows = 0, padded = 0;  // padded to a multiple of eight: weights behind the last row are 0
+  const std::int64_t* position = nullptr;        // of a row in y, s and z; null: first + k
+  const std::int64_t* place = nullptr;           // of a row in the blocks; null: first + k
+  double *s, *label;
+
+  Piece(const Job& job, Carver& carver) : most(rows_of_piece(job)) {
+    s = carver.take(most);
+    label = carver.take(most);
+    positions_ = carver.take_as<std::int64_t>(most);
+    places_ = carver.take_as<std::int64_t>(most);
+  }
+
+  void look_at(const Job& job, std::int64_t from, std::int64_t end) {
+    first = from;
+    rows = end - from;
+    bool any_zero = false;
+    for (std::int64_t k = 0; job.s && k < rows; ++k) any_zero |= job.s[from + k] == 0.0;
+    position = place = nullptr;
+    if (any_zero) {
+      rows = 0;
+      for (std::int64_t i = from; i < end; ++i) {
+        positions_[rows] = i;
+        rows += job.s[i] != 0.0;
+      }
+      position = place = positions_;
+    }
+    if (job.index) {
+      for (std::int64_t k = 0; k < rows; ++k) places_[k] = job.index[at(k)];
+      place = places_;
+    }
+    padded = to_eight(rows);
+    for (std::int64_t k = 0; k < padded; ++k) s[k] = k >= rows ? 0.0 : job.s ? job.s[at(k)] : 1.0;
+    for (std::int64_t k = 0; job.y && k < padded; ++k) label[k] = k < rows ? static_cast<double>(job.y[at(k)]) : 0.0;
+  }
+
+  std::int64_t at(std::int64_t k) const { return position ? position[k] : first + k; }
+  std::int64_t row(std::int64_t k) const { return place ? place[k] : first + k; }
+
+  // Numbers of the rows from or to an array that goes with y.
+  void take(const double* from, double* to) const {
+    for (std::int64_t k = 0; k < rows; ++k) to[k] = from[at(k)];
+    for (std::int64_t k = rows; k < padded; ++k) to[k] = 0.0;
+  }
+  void give(const double* from, double* to) const {
+    for (std::int64_t k = 0; k < rows; ++k) to[at(k)] = from[k];
+  }
+
+ private:
+  std::int64_t *positions_, *places_;
+};
+
+// What a piece's rows count with: `linear` numbers for x and then `square` for x^2, of a group of points; as planes, `step` apart, and,
+// where blocks want it, the numbers of a row beside each other.
+struct Terms {
+  std::int64_t linear, square, step;
+  std::int64_t first;   // number of the first among all terms
+  std::int64_t all;     // how many there are
+  const double* plane;  // point after point: its linear terms, its square ones
+  const double* by_row;
+  std::int64_t points;
+
+  std::int64_t count() const { return points * (linear + square); }
+  const double* of(std::int64_t t) const { return plane + t * step; }
+  bool is_square(std::int64_t t) const { return t % (linear + square) >= linear; }
+};

@@ -1,0 +1,218 @@
+// What the rows of a piece count with: from z and labels to losses, residuals and curvatures, and their scalar sums. Included inside an
+// instruction set's namespace. A quantity is one function here.
+#pragma once
+
+// Eight lanes that add up over a piece.
+struct Sum8 {
+  V a[kEight] = {};
+
+  void add(int e, V x) { a[e] += x; }
+  double total() const { return sum_eight(a); }
+};
+
+// The rows of a piece at a group of points.
+struct Points {
+  std::int64_t most, first, count;  // rows of a piece at most; the group's points
+  double* z;                        // (points outputs, most)
+  double* terms;                    // (points (linear + square), most)
+  double* matrix;                   // what a row counts with in the matrix of the first point
+  double *weight, *loss, *curvature, *given, *other;  // (most)
+};
+
+inline double sum_of(const double* x, std::int64_t padded) {
+  Sum8 sums;
+  for (std::int64_t i = 0; i < padded; i += 8)
+    for (int e = 0; e < kEight; ++e) sums.add(e, load(x + i + kWide * e));
+  return sums.total();
+}
+
+// What a row counts with at a point: the data's weight, times the point's.
+inline const double* weights_at(const Job& job, const Piece& piece, std::int64_t point, double* memory) {
+  if (!job.row_weights) return piece.s;
+  piece.take(job.row_weights + point * job.m, memory);
+  for (std::int64_t i = 0; i < piece.padded; i += kWide) store(memory + i, load(memory + i) * load(piece.s + i));
+  return memory;
+}
+
+template <typename Loss>
+inline void point_losses(const Job& job, const Piece& piece, const Points& at, double* scalars) {
+  const std::int64_t each = job.linear() + job.square(), outputs = job.outputs, step = at.most;
+  for (std::int64_t p = 0; p < at.count; ++p) {
+    const double* const s = weights_at(job, piece, at.first + p, at.weight);
+    const double* const z = at.z + p * outputs * step;
+    // Residuals that nobody asked for need a place too.
+    double* const residual = job.has(kGradient) ? at.terms + p * each * step : at.other;
+    double* const curvature = at.first + p == 0 ? at.matrix : at.curvature;
+    if constexpr (!Loss::is_given) {
+      Sum8 loss, correct, weight;
+      for (std::int64_t i = 0; i < piece.padded; i += 8)
+        for (int e = 0; e < kEight; ++e) {
+          const std::int64_t k = i + kWide * e;
+          const V sk = load(s + k);
+          const Pointwise found = Loss::point(z + k, outputs, step, load(piece.label + k), residual + k);
+          store(curvature + k, found.curvature);
+          loss.add(e, sk * found.loss);
+          correct.add(e, found.right ? sk : splat(0.0));
+          weight.add(e, sk);
+        }
+      double* const to = scalars + p * scalar::kSize;
+      to[scalar::kLoss] += loss.total();
+      to[scalar::kCorrect] += correct.total();
+      to[scalar::kWeight] += weight.total();
+      to[scalar::kRows] += static_cast<double>(piece.rows);
+    } else {
+      Loss::points(job, piece, z, step, s, residual, at.loss, curvature, scalars + p * scalar::kSize);
+    }
+    if (job.h_out) piece.give(curvature, job.h_out + (at.first + p) * job.m);
+    for (std::int64_t i = 0; i < piece.padded; i += kWide) {
+      const V sk = load(s + i);
+      store(curvature + i, sk * load(curvature + i));
+      for (std::int64_t k = 0; job.has(kGradient) && k < outputs; ++k) store(residual + k * step + i, sk * load(residual + k * step + i));
+      double* term = at.terms + p * each * step + i + (job.has(kGradient) ? outputs * step : 0);
+      if (job.has(kSums)) store(term, sk), term += step;
+      if (job.has(kSquares)) store(term, sk);
+    }
+  }
+}
+
+// A loss that is given as a function of the rows' z.
+struct Given {
+  static constexpr bool is_given = true;
+
+  static void points(const Job& job, const Piece& piece, const double* z, std::int64_t step, const double* s, double* residual, double* loss,
+                     double* curvature, double* scalars) {
+    job.given.call(job.given.context, piece.rows, step, z, piece.label, loss, residual, curvature);
+    for (std::int64_t i = piece.rows; i < piece.padded; ++i) {
+      loss[i] = curvature[i] = 0.0;
+      for (std::int64_t k = 0; k < job.outputs; ++k) residual[k * step + i] = 0.0;
+    }
+    double sums[2] = {};
+    for (std::int64_t i = 0; i < piece.rows; ++i) {
+      sums[0] += s[i] * loss[i];
+      sums[1] += Logistic::is_right(splat(z[i]), splat(piece.label[i]))[0] ? s[i] : 0.0;
+    }
+    scalars[scalar::kLoss] += sums[0];
+    scalars[scalar::kCorrect] += sums[1];
+    scalars[scalar::kWeight] += sum_of(s, piece.padded);
+    scalars[scalar::kRows] += static_cast<double>(piece.rows);
+  }
+};
+
+// Without a loss: rows count s h, or s where no h is given.
+inline void point_weights(const Job& job, const Piece& piece, const Points& at, double* scalars) {
+  const std::int64_t each = job.linear() + job.square(), step = at.most;
+  if (job.h) piece.take(job.h, at.given);
+  for (std::int64_t p = 0; p < at.count; ++p) {
+    const double* const s = weights_at(job, piece, at.first + p, at.weight);
+    double* const c = at.first + p == 0 ? at.matrix : at.curvature;
+    for (std::int64_t i = 0; i < piece.padded; i += kWide) {
+      store(c + i, job.h ? load(s + i) * load(at.given + i) : load(s + i));
+      double* term = at.terms + p * each * step + i;
+      if (job.has(kProduct)) store(term, load(c + i) * load(at.z + p * step + i)), term += step;
+      if (job.has(kSums)) store(term, load(c + i)), term += step;
+      if (job.has(kSquares)) store(term, load(c + i));
+    }
+    scalars[p * scalar::kSize + scalar::kWeight] += sum_of(c, piece.padded);
+    scalars[p * scalar::kSize + scalar::kRows] += static_cast<double>(piece.rows);
+  }
+}
+
+// At z that is given, with u = x~.v in the place of z: the gradient's residual, its change along u, and the curvature, twice.
+inline void point_secant(const Job& job, const Piece& piece, const Points& at, double* scalars) {
+  Sum8 loss, correct, weight;
+  piece.take(job.z, at.given);
+  for (std::int64_t i = 0; i < piece.padded; i += 8)
+    for (int e = 0; e < kEight; ++e) {
+      const std::int64_t k = i + kWide * e;
+      const V s = load(piece.s + k), label = load(piece.label + k), z = load(at.given + k), u = load(at.z + k);
+      const Logistic found = Logistic::at(z, label);
+      loss.add(e, s * found.loss);
+      correct.add(e, Logistic::is_right(z, label) ? s : splat(0.0));
+      weight.add(e, s);
+      const V h = s * found.curvature;
+      store(at.terms + k, s * found.residual);
+      store(at.terms + at.most + k, s * Logistic::change(z, u));
+      store(at.terms + 2 * at.most + k, h);
+      store(at.terms + 3 * at.most + k, h);
+    }
+  scalars[scalar::kLoss] += loss.total();
+  scalars[scalar::kCorrect] += correct.total();
+  scalars[scalar::kWeight] += weight.total();
+  scalars[scalar::kRows] += static_cast<double>(piece.rows);
+}
+
+// z' = z + t u + step, which is kept where asked for.
+inline void step_along(const Job& job, const Piece& piece, const Points& at) {
+  piece.take(job.z, at.z);
+  piece.take(job.u, at.given);
+  for (std::int64_t i = 0; i < piece.padded; i += kWide)
+    store(at.other + i, multiply_add(splat(job.t), load(at.given + i), load(at.z + i)) + splat(job.step));
+  if (job.z_out) piece.give(at.other, job.z_out);
+}
+
+inline void point_along(const Job& job, const Piece& piece, const Points& at, double* scalars) {
+  Sum8 sums[along::kSize];
+  step_along(job, piece, at);
+  for (std::int64_t i = 0; i < piece.padded; i += 8)
+    for (int e = 0; e < kEight; ++e) {
+      const std::int64_t k = i + kWide * e;
+      const V s = load(piece.s + k), u = load(at.given + k);
+      const Logistic found = Logistic::at(load(at.other + k), load(piece.label + k));
+      const V r = s * found.residual, h = s * found.curvature, hu = h * u;
+      sums[along::kLoss].add(e, s * found.loss);
+      sums[along::kSlopeT].add(e, r * u);
+      sums[along::kSlopeB].add(e, r);
+      sums[along::kBendTT].add(e, hu * u);
+      sums[along::kBendTB].add(e, hu);
+      sums[along::kBendBB].add(e, h);
+    }
+  for (int k = 0; k < along::kSize; ++k) scalars[k] += sums[k].total();
+}
+
+// At least KL(D || R) of two points of the unit interval that are `moved` = D - R apart; other = 1 - R. The terms of
+// a k(c/a) + b k(-c/b), k(x) = (1 + x) log(1 + x) - x, are at most x^2/2 each, and one with x < 0, where |x| <= 1, at most |x|^3/2 more.
+inline V divergence(V moved, V size, V R, V other) {
+  const V left = size / ((moved < splat(0.0)) ? R : other);
+  const V bound = splat(0.5) * size * (size / (R * other) + left * left);
+  const V finite = (bound >= splat(0.0)) ? bound : splat(__builtin_inf());
+  return (moved == splat(0.0)) ? splat(0.0) : finite;
+}
+
+// The dual point of a step. Returns the largest |z'|.
+inline double point_feasible(const Job& job, const Piece& piece, const Points& at, double* scalars) {
+  Sum8 sums[feasible::kSize];
+  V largest = {};
+  step_along(job, piece, at);
+  for (std::int64_t i = 0; i < piece.padded; i += 8)
+    for (int e = 0; e < kEight; ++e) {
+      const std::int64_t k = i + kWide * e;
+      const V s = load(piece.s + k), label = load(piece.label + k), z = load(at.z + k), next = load(at.other + k);
+      const V sign = splat(1.0) - splat(2.0) * label;
+      const Logistic found = Logistic::at(z, label), there = Logistic::at(z + load(at.given + k), label), after = Logistic::at(next, label);
+      // All as of the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
+      const V before = sign * found.residual;
+      const V free = before + splat(job.t) * (sign * there.residual - before) - splat(job.pull) * (sign * found.curvature);
+      const V least = (free > splat(0.0)) ? free : splat(0.0);
+      const V D = (least < splat(1.0)) ? least : splat(1.0);
+      const V R = sign * after.residual;
+      const V other = (R <= splat(0.5)) ? splat(1.0) - R : after.curvature / R;
+      // On the side where nothing large cancels: 1 - D is exact for D >= 1/2.
+      const V moved = (D < splat(0.5)) ? D - R : other - (splat(1.0) - D);
+      const V size = size_of(moved), sD = s * D;
+      const auto is_one = sign < splat(0.0);
+      sums[feasible::kLoss].add(e, s * after.loss);
+      sums[feasible::kCorrect].add(e, Logistic::is_right(next, label) ? s : splat(0.0));
+      sums[feasible::kDivergence].add(e, (s > splat(0.0)) ? s * divergence(moved, size, R, other) : splat(0.0));
+      sums[feasible::kClipped].add(e, s * size_of(D - free));
+      sums[feasible::kOnes].add(e, is_one ? sD : splat(0.0));
+      sums[feasible::kZeros].add(e, is_one ? splat(0.0) : sD);
+      sums[feasible::kSquare].add(e, sD * D);
+      sums[feasible::kMoved].add(e, s * size);
+      const V far = (s > splat(0.0)) ? size_of(next) : splat(0.0);
+      largest = (far > largest) ? far : largest;
+    }
+  for (int k = 0; k < feasible::kSize; ++k) scalars[k] += sums[k].total();
+  double most = 0.0;
+  for (int k = 0; k < kWide; ++k) most = largest[k] > most ? largest[k] : most;
+  return most;
+}

@@ -1,0 +1,316 @@
+// A block of dense rows. Included inside an instruction set's namespace.
+//
+// Dot products run along the rows, eight rows at a time; sums run down them, eight vectors of columns at a time. The rows of a piece are
+// added one after the other, and pieces likewise. Rows are used where they lie; copied one by one if their elements don't touch.
+#pragma once
+
+#if defined(__AVX512F__)
+constexpr int kSumsInRegisters = 16;
+#else
+constexpr int kSumsInRegisters = 8;
+#endif
+
+class DenseRows {
+ public:
+  DenseRows(const Job& job, const Block& block, const Piece& piece, Carver& carver)
+      : job_(job), block_(block), n_(block.slots), whole_(n_ / kWide), tail_(n_ % kWide != 0), most_(piece.most) {
+    const std::ptrdiff_t size = block.is_float32 ? sizeof(float) : sizeof(double);
+    lift_ = job.lift ? job.lift + block.at : nullptr;
+    copies_ = n_ < kWide || block.col_stride != size || block.row_stride % size != 0 || lift_;
+    narrow_ = block.is_float32 && !copies_;
+    // An odd number of cache lines, so that rows don't share a cache set.
+    step_ = 8 * (to_eight(n_) / 8 | 1);
+    const std::int64_t chunked = (whole_ + tail_) * kWide;
+    w_ = carver.take(job.dots() * chunked);
+    shift_ = job.shift ? carver.take(chunked) : nullptr;
+    q_ = job.has(kNorms | kSecant) ? carver.take(chunked) : nullptr;
+    memory_ = copies_ ? carver.take(most_ * step_) : nullptr;
+    row_ = carver.take_as<const void*>(most_);
+    ahead_ = carver.take_as<const char*>(most_);
+    if (!carver.memory) return;
+    for (std::int64_t d = 0; d < job.dots(); ++d) to_chunks(job.w + d * job.n + block.at, w_ + d * chunked);
+    for (std::int64_t k = 0; shift_ && k < chunked; ++k) shift_[k] = k < n_ ? job.shift[block.at + k] : 0.0;
+    if (q_) to_chunks(job.q + block.at, q_);
+    for (std::int64_t k = 0; copies_ && k < most_ * step_; ++k) memory_[k] = 0.0;  // the padding of short rows
+  }
+
+  // Where the piece's rows are, and those that come next.
+  bool look_at(const Piece& piece, BadCode&) {
+    for (std::int64_t k = 0; k < piece.rows; ++k) {
+      const char* const at = block_.data + piece.row(k) * block_.row_stride;
+      if (copies_) {
+        double* const copy = memory_ + k * step_;
+        if (block_.is_float32)
+          copy_row<float>(at, copy);
+        else
+          copy_row<double>(at, copy);
+        row_[k] = copy;
+        ahead_[k] = reinterpret_cast<const char*>(copy);
+      } else {
+        const std::int64_t next = piece.at(k) + most_;
+        row_[k] = at;
+        ahead_[k] = block_.data + (!job_.index ? next : next < job_.m ? job_.index[next] : job_.index[job_.m - 1]) * block_.row_stride;
+      }
+    }
+    for (std::int64_t k = piece.rows; k < piece.padded; ++k) row_[k] = row_[piece.rows - 1], ahead_[k] = ahead_[piece.rows - 1];
+    return true;
+  }
+
+  // The rows of a piece are added one after the other, then the pieces.
+  static std::int64_t depth(std::int64_t rows, std::int64_t piece) { return (rows < piece ? rows : piece) + (rows - 1) / piece + 1; }
+
+  void fold(double*) {}
+  void add_counts(const Piece&, double*) const {}
+
+  // z[d] += x.w[first + d] for `count` of the dot products.
+  void dot(const Piece& piece, std::int64_t first, std::int64_t count, double* z) const {
+    std::int64_t d = 0;
+    for (; d + 2 <= count; d += 2) by_type([&](auto x, auto shift) { dot_rows<decltype(x), shift(), 2>(piece, first + d, z + d * most_); });
+    for (; d < count; ++d) by_type([&](auto x, auto shift) { dot_rows<decltype(x), shift(), 1>(piece, first + d, z + d * most_); });
+  }
+
+  // The same for fewer than eight rows, one by one.
+  void dot_few(std::int64_t rows, const double* w, double b, double* z) const {
+    by_type([&](auto x, auto shift) {
+      using T = decltype(x);
+      for (std::int64_t k = 0; k < rows; ++k) {
+        V a[1][1] = {};
+        dot_tile<T, shift(), 1, 1>(reinterpret_cast<const T* const*>(row_) + k, w, a);
+        z[k] = b + sum(a[0][0]);
+      }
+    });
+  }
+
+  // sums of term t: + sum over the rows of its factor times x, or x^2. `carry`: as if all rows so far were one piece.
+  void add(const Piece& piece, const Terms& terms, double* sums, bool carry = false) const {
+    std::int64_t linear[2], square[2], has_linear = 0, has_square = 0;
+    const auto flush = [&] {
+      if (!has_linear && !has_square) return;
+      const std::int64_t chosen[2] = {has_linear ? linear[0] : square[0], has_linear > 1 ? linear[1] : square[0]};
+      const double* const factor[2] = {terms.of(chosen[0]), terms.of(chosen[1])};
+      double* const to[2] = {sums + n_ * (terms.first + chosen[0]), sums + n_ * (terms.first + chosen[1])};
+      by_type([&](auto x, auto shift) {
+        using T = decltype(x);
+        if (has_linear > 1) add_rows<T, shift(), 2, 0>(piece, factor, to, carry);
+        else if (has_linear && has_square) add_rows<T, shift(), 1, 1>(piece, factor, to, carry);
+        else if (has_linear) add_rows<T, shift(), 1, 0>(piece, factor, to, carry);
+        else add_rows<T, shift(), 0, 1>(piece, factor, to, carry);
+      });
+      has_linear = has_square = 0;
+    };
+    for (std::int64_t t = 0; t < terms.count(); ++t) {
+      if (terms.is_square(t)) {
+        if (has_square || has_linear > 1) flush();
+        square[has_square++] = t;
+      } else {
+        if (has_square || has_linear > 1) flush();
+        linear[has_linear++] = t;
+      }
+    }
+    flush();
+  }
+
+  // norms += q.x^2
+  void add_norms(const Piece& piece, double* norms) const {
+    by_type([&](auto x, auto shift) {
+      using T = decltype(x);
+      for (std::int64_t k = 0; k < piece.rows; ++k) {
+        const T* const row = static_cast<const T*>(row_[k]);
+        V a = {};
+        for (std::int64_t c = 0; c < whole_ + tail_; ++c) {
+          const V seen = element<shift()>(row, c);
+          a = multiply_add(load(q_ + c * kWide) * seen, seen, a);
+        }
+        norms[k] += sum(a);
+      }
+    });
+  }
+
+  // -min and max of each column, as given.
+  void add_extremes(const Piece& piece, double* low, double* high) const {
+    for (std::int64_t k = 0; k < piece.rows; ++k) {
+      const char* const row = block_.data + piece.row(k) * block_.row_stride;
+      for (std::int64_t j = 0; j < n_; ++j) {
+        const double x = given(row + j * block_.col_stride);
+        low[j] = -x > low[j] ? -x : low[j];
+        high[j] = x > high[j] ? x : high[j];
+      }
+    }
+  }
+
+  std::int64_t slots() const { return n_; }
+
+  // Elements of row k as seen: kWide from column j on, or one.
+  V seen_vector(std::int64_t k, std::int64_t j) const {
+    const V x = narrow_ ? load(static_cast<const float*>(row_[k]) + j) : load(static_cast<const double*>(row_[k]) + j);
+    return shift_ ? x - load(shift_ + j) : x;
+  }
+  double seen(std::int64_t k, std::int64_t j) const {
+    const double x = narrow_ ? static_cast<double>(static_cast<const float*>(row_[k])[j]) : static_cast<const double*>(row_[k])[j];
+    return shift_ ? x - shift_[j] : x;
+  }
+
+  // Vectors over columns in chunks: the last begins so that it ends with the row, and is 0 where it repeats a column.
+  void to_chunks(const double* x, double* chunks) const {
+    for (std::int64_t c = 0; c < whole_ + tail_; ++c)
+      for (std::int64_t k = 0; k < kWide; ++k) {
+        const std::int64_t j = offset(c) + k;
+        chunks[c * kWide + k] = j < n_ && j >= c * kWide ? x[j] : 0.0;
+      }
+  }
+
+  // Rows that are asked for by name, for mini-batches.
+  void visit(const std::int64_t* places, std::int64_t rows) {
+    for (std::int64_t k = 0; k < rows; ++k) {
+      const char* const at = block_.data + places[k] * block_.row_stride;
+      row_[k] = at;
+      if (copies_) {
+        double* const copy = memory_ + k * step_;
+        block_.is_float32 ? copy_row<float>(at, copy) : copy_row<double>(at, copy);
+        row_[k] = copy;
+      }
+      ahead_[k] = static_cast<const char*>(row_[k]);
+    }
+    for (std::int64_t k = rows; rows && k < to_eight(rows); ++k) row_[k] = row_[rows - 1], ahead_[k] = ahead_[rows - 1];
+  }
+
+ private:
+  std::int64_t offset(std::int64_t c) const { return c < whole_ || n_ < kWide ? c * kWide : n_ - kWide; }
+
+  double given(const char* at) const {
+    return block_.is_float32 ? static_cast<double>(*reinterpret_cast<const float*>(at)) : *reinterpret_cast<const double*>(at);
+  }
+
+  template <typename T>
+  void copy_row(const char* x, double* out) const {
+    for (std::int64_t j = 0; j < n_; ++j, x += block_.col_stride)
+      out[j] = static_cast<double>(*reinterpret_cast<const T*>(x)) * (lift_ ? lift_[j] : 1.0);
+  }
+
+  struct Shifted {
+    constexpr bool operator()() const { return true; }
+  };
+  struct Plain {
+    constexpr bool operator()() const { return false; }
+  };
+  template <typename Act>
+  void by_type(const Act& act) const {
+    if (narrow_)
+      shift_ ? act(0.0F, Shifted{}) : act(0.0F, Plain{});
+    else
+      shift_ ? act(0.0, Shifted{}) : act(0.0, Plain{});
+  }
+
+  template <bool Shift, typename T>
+  V element(const T* row, std::int64_t c) const {
+    const V x = load(row + offset(c));
+    return Shift ? x - load(shift_ + offset(c)) : x;
+  }
+
+  template <typename T, bool Shift, int D, int Rows>
+  void dot_tile(const T* const* row, const double* w, V (&a)[D][Rows]) const {
+    const std::int64_t chunks = whole_ + tail_;
+    for (std::int64_t c = 0; c < chunks; ++c) {
+      const std::int64_t at = offset(c);
+      V wc[D];
+      for (int d = 0; d < D; ++d) wc[d] = load(w + (d * chunks + c) * kWide);
+      const V shift = Shift ? load(shift_ + at) : V{};
+#pragma GCC unroll 8
+      for (int k = 0; k < Rows; ++k) {
+        V x = load(row[k] + at);
+        if (Shift) x -= shift;
+#pragma GCC unroll 2
+        for (int d = 0; d < D; ++d) a[d][k] = multiply_add(x, wc[d], a[d][k]);
+      }
+    }
+  }
+
+  template <typename T, bool Shift, int D>
+  void dot_rows(const Piece& piece, std::int64_t first, double* z) const {
+    constexpr int kRows = D == 1 || kWide == 8 ? 8 : 4;
+    const double* const w = w_ + first * (whole_ + tail_) * kWide;
+    for (std::int64_t i = 0; i < piece.padded; i += kRows) {
+      V a[D][kRows] = {};
+      dot_tile<T, Shift, D, kRows>(reinterpret_cast<const T* const*>(row_) + i, w, a);
+      for (int d = 0; d < D; ++d)
+        for (int k = 0; k < kRows; k += kWide) {
+          double* const to = z + d * most_ + i + k;
+          store(to, load(to) + sum_lanes(a[d] + k));
+        }
+    }
+  }
+
+  // `C` whole chunks from column `at` on, and the last one if `Tail`.
+  template <typename T, bool Shift, int L, int S, int C, bool Tail>
+  void add_tile(const Piece& piece, std::int64_t at, const double* const* factor, double* const* to, bool carry) const {
+    constexpr int kTerms = L + S, kChunks = C + Tail, kTogether = kTerms == 1 ? 4 : 2;
+    const std::int64_t tail_at = offset(whole_), lines = (kChunks * kWide * static_cast<std::int64_t>(sizeof(T)) + 63) / 64;
+    V a[kTerms][kChunks];
+    for (int t = 0; t < kTerms; ++t)
+      for (int c = 0; c < kChunks; ++c) a[t][c] = carry && c < C ? load(to[t] + at + c * kWide) : V{};
+    if (carry && Tail)
+      for (int t = 0; t < kTerms; ++t)
+        for (std::int64_t j = whole_ * kWide; j < n_; ++j) a[t][C][j - tail_at] = to[t][j];
+    const T* const* const row = reinterpret_cast<const T* const*>(row_);
+    for (std::int64_t i = 0; i < piece.padded; i += kTogether) {
+      for (int k = 0; k < kTogether; ++k)
+        for (std::int64_t line = 0; line < lines; ++line)
+          __builtin_prefetch(ahead_[i + k] + at * static_cast<std::int64_t>(sizeof(T)) + 64 * line, 0, 2);
+      V f[kTerms][kTogether];
+#pragma GCC unroll 2
+      for (int t = 0; t < kTerms; ++t)
+#pragma GCC unroll 4
+        for (int k = 0; k < kTogether; ++k) f[t][k] = splat(factor[t][i + k]);
+#pragma GCC unroll 8
+      for (int c = 0; c < kChunks; ++c) {
+        const std::int64_t from = Tail && c == C ? tail_at : at + c * kWide;
+        const V shift = Shift ? load(shift_ + from) : V{};
+#pragma GCC unroll 4
+        for (int k = 0; k < kTogether; ++k) {
+          V x = load(row[i + k] + from);
+          if (Shift) x -= shift;
+#pragma GCC unroll 2
+          for (int t = 0; t < kTerms; ++t) a[t][c] = multiply_add(t < L ? f[t][k] : f[t][k] * x, x, a[t][c]);
+        }
+      }
+    }
+    for (int t = 0; t < kTerms; ++t) {
+      for (int c = 0; c < C; ++c) {
+        double* const sum = to[t] + at + c * kWide;
+        store(sum, carry ? a[t][c] : load(sum) + a[t][c]);
+      }
+      if (Tail)
+        for (std::int64_t j = whole_ * kWide; j < n_; ++j) {
+          const double sum = a[t][C][j - tail_at];
+          to[t][j] = carry ? sum : to[t][j] + sum;
+        }
+    }
+  }
+
+  template <typename T, bool Shift, int L, int S>
+  void add_rows(const Piece& piece, const double* const* factor, double* const* to, bool carry) const {
+    constexpr int kMost = kSumsInRegisters / (L + S) < 8 ? kSumsInRegisters / (L + S) : 8;
+    std::int64_t c = 0;
+    for (; c + kMost <= whole_; c += kMost) add_tile<T, Shift, L, S, kMost, false>(piece, c * kWide, factor, to, carry);
+    add_rest<T, Shift, L, S, kMost - 1>(piece, whole_ - c, c * kWide, factor, to, carry);
+  }
+  // Fewer chunks than a whole tile: their number becomes a constant.
+  template <typename T, bool Shift, int L, int S, int C>
+  void add_rest(const Piece& piece, std::int64_t left, std::int64_t at, const double* const* factor, double* const* to, bool carry) const {
+    if (left == C) {
+      if (tail_) return add_tile<T, Shift, L, S, C, true>(piece, at, factor, to, carry);
+      if constexpr (C > 0) return add_tile<T, Shift, L, S, C, false>(piece, at, factor, to, carry);
+    }
+    if constexpr (C > 0) add_rest<T, Shift, L, S, C - 1>(piece, left, at, factor, to, carry);
+  }
+
+  const Job& job_;
+  const Block& block_;
+  const std::int64_t n_, whole_, tail_, most_;
+  bool copies_, narrow_;
+  std::int64_t step_;
+  const double* lift_;
+  double *w_, *shift_, *q_, *memory_;
+  const void** row_;
+  const char** ahead_;
+};
