@@ -41,7 +41,7 @@ def test_moments_beside_a_gradient_cost_no_read(kind, rng):
     center[2] = 3.0
     beside.see(Units(center, 2.0 ** np.arange(7)))
     w, ask = rng.normal(size=7), What.GRADIENT | What.HESSIAN | What.SQUARES
-    sums, plain = (beside.reduce(what, w, 0.3) for what in (ask | What.MOMENTS, ask))
+    sums, plain = (beside.reduce(what, w, 0.3) for what in (ask | What.SUMS | What.EXTREMES, ask))
     np.testing.assert_array_equal(sums.gradient, plain.gradient)
     np.testing.assert_array_equal(sums.matrix, plain.matrix)
     found, known = beside.moments(correlations=False), whole.moments(correlations=False)
@@ -58,7 +58,7 @@ def test_moments_where_squares_would_cancel_are_read(rng):
     X = rng.normal(size=(3000, 2)) + 1e6
     rows = dense(X, rng.integers(0, 2, len(X)).astype(np.uint8))
     rows.see(Units(np.zeros(2), np.ones(2)))
-    rows.reduce(What.GRADIENT | What.SQUARES | What.MOMENTS, np.zeros(2), 0.0)
+    rows.reduce(What.GRADIENT | What.SQUARES | What.SUMS | What.EXTREMES, np.zeros(2), 0.0)
     np.testing.assert_allclose(rows.moments(correlations=False).sd, X.std(axis=0), rtol=1e-10)
     assert rows.reads == 2.0
 

@@ -39,10 +39,7 @@ class Numbers {
         narrow_[k] = part.kind == Kind::kFloat32;
         continue;
       }
-      double* const x = decoded_ + k * most_;
-      decode(piece, k, x);
-      for (std::int64_t i = 0; lift(k) != 1.0 && i < piece.rows; ++i) x[i] *= lift(k);
-      columns_[k] = x;
+      columns_[k] = decode(piece, k, lift(k));
     }
     return true;
   }
@@ -93,12 +90,13 @@ class Numbers {
 
   void add_extremes(const Piece& piece, double* low, double* high) const {
     for (std::int64_t k = 0; k < count_; ++k) {
-      if (lift(k) != 1.0) decode(piece, k, decoded_ + k * most_);
+      if (lift(k) != 1.0) decode(piece, k, 1.0);
       for (std::int64_t i = 0; i < piece.rows; ++i) {
         const double x = narrow_[k] ? static_cast<double>(static_cast<const float*>(columns_[k])[i]) : static_cast<const double*>(columns_[k])[i];
         low[k] = -x > low[k] ? -x : low[k];
         high[k] = x > high[k] ? x : high[k];
       }
+      if (lift(k) != 1.0) decode(piece, k, lift(k));
     }
   }
   void add_counts(const Piece&, double*) const {}
@@ -112,12 +110,15 @@ class Numbers {
  private:
   double lift(std::int64_t k) const { return job_.lift ? job_.lift[at() + k] : 1.0; }
 
-  void decode(const Piece& piece, std::int64_t k, double* x) const {
+  const double* decode(const Piece& piece, std::int64_t k, double times) const {
+    double* const x = decoded_ + k * most_;
     if (blocks_[k].form == Block::kIndicator)
       decode_indicator(blocks_[k], rows_of(piece), x);
     else
       decode_numbers(blocks_[k], rows_of(piece), x);
     for (std::int64_t i = piece.rows; i < piece.padded; ++i) x[i] = 0.0;
+    for (std::int64_t i = 0; times != 1.0 && i < piece.rows; ++i) x[i] *= times;
+    return x;
   }
 
   template <int K, typename T>

@@ -135,7 +135,6 @@ Plan plan_of(const Job& job) {
 GramJob job_of(const Job& job, const Plan& plan, std::int64_t first, std::int64_t count) {
   GramJob gram{};
   gram.rows = job;
-  gram.rows.what = kHessian;
   gram.rows.blocks = plan.numbers.data() + first;
   gram.rows.n_blocks = gram.rows.n = count;
   gram.rows.lift = job.lift ? plan.lift.data() + first : nullptr;

@@ -135,6 +135,8 @@ Reading read(const Kernels& kernels, const Job& job, Range range, int threads, c
     }
     matrix.h = sums.h_out;
   }
+  matrix.what = kHessian;
+  matrix.z_out = matrix.h_out = nullptr;
   bool stopped = false;
   const Interrupted asks = [&] { return stopped = stopped || interrupted(); };
   Reading reading;

@@ -102,12 +102,13 @@ class CsrRows(Rows):
         places = self.index[places]
         some = self._scipy[places]
         j, x = some.indices, some.data.astype(np.float64)
-        size = np.bincount(j, np.abs(x), self.n_features) / len(places)
-        p = power_of_two(size)
+        if not np.isfinite(x).all():
+            self.refuse_non_finite()
         counts = np.bincount(j, minlength=self.n_features)
+        p = power_of_two(np.bincount(j, np.abs(x), self.n_features) / len(places))
         mean = np.bincount(j, x * p[j], self.n_features) / np.maximum(counts, 1)
         sd = np.sqrt(np.bincount(j, np.square(x * p[j] - mean[j]), self.n_features) / np.maximum(counts, 1))
-        far = (counts >= STORED * len(places)) & (np.abs(mean) > FAR * sd) & np.isfinite(mean)
+        far = (counts >= STORED * len(places)) & (np.abs(mean) > FAR * sd)
         units.center[far] = (mean / p)[far]
         units.scale[far] = 1.0 / power_of_two(np.where(sd > 0, sd, 1.0) / p)[far]
         return units
