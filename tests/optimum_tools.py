@@ -124,12 +124,14 @@ class Optimum:
             self.prove(factor, gradient, wrong)
 
     @classmethod
-    def of(cls, on, theta, steps=80):
-        """From theta; where that is too far off, from zero, and the gap is a difference of two F."""
+    def of(cls, on, theta, steps=80, nearer=None):
+        """From theta; where that is too far off, from zero or from nearer(), and the gap is a difference of two F."""
         found = cls(on, theta, steps)
         if found.exists or not theta.any():
             return found
         other = cls(on, np.zeros_like(theta), steps)
+        if nearer and not other.exists:
+            other = cls(on, nearer(), steps)
         if other.exists:
             z_star, way = on.U @ other.theta, other.theta - theta
             F, error = on.at(theta)[0], 1e-12 * (1 + np.abs(on.U) @ np.abs(theta)).max()
