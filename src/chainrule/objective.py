@@ -342,9 +342,9 @@ class Objective:
         of = np.bincount(self.rows.y, weights=self.rows.s, minlength=2)
         return float(of[0]), float(of[1])
 
-    def secant(self, z: Vector, v: Vector, u: Vector) -> Secant:
+    def secant(self, z: Vector, v: Vector, u: Vector, norms: bool = False) -> Secant:
         """Read all rows along v (n + 1,) from z (m,): sums over the rows (`kernels.Secant`), and u (m,) filled with x~.v."""
-        return self.rows.secant(z, v, u)
+        return self.rows.secant(z, v, u, norms)
 
     def along(self, z: Vector, u: Vector, t: float, shift: float) -> Along:
         """Add the loss and its derivatives in (t, shift) at z + t u + shift: no read."""

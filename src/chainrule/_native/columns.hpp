@@ -7,7 +7,8 @@
 #pragma once
 #include "decode.hpp"
 
-constexpr int kColumnsTogether = kWide < 8 ? kWide : 8;  // that share a load of z or of a factor
+constexpr int kColumnsTogether = kWide;                 // that share a load of z or of a factor
+constexpr int kFourTogether = kWide == 8 ? 4 : 1;  // the same with four sums of each
 
 inline Rows rows_of(const Piece& piece) { return {piece.first, piece.rows, piece.place}; }
 
@@ -55,16 +56,21 @@ class Numbers {
   }
 
   void add(const Piece& piece, const Terms& terms, double*) const {
-    for (std::int64_t t = 0; t < terms.count(); ++t) {
-      double* const lanes = lanes_ + 8 * count_ * (terms.first + t);
+    double* const lanes = lanes_ + 8 * count_ * terms.first;
+    if (terms.points == 1 && terms.linear == 3 && terms.square == 1)
+      return over_groups<kFourTogether>([&](auto group, std::int64_t k) {
+        using G = decltype(group);
+        add_columns<G::count, typename G::Element, 3, 1>(piece, k, terms.plane, lanes + 8 * k);
+      });
+    for (std::int64_t t = 0; t < terms.count(); ++t)
       over_groups<kColumnsTogether>([&](auto group, std::int64_t k) {
         using G = decltype(group);
+        double* const to = lanes + 8 * (count_ * t + k);
         if (terms.is_square(t))
-          add_columns<G::count, typename G::Element, true>(piece, k, terms.of(t), lanes + 8 * k);
+          add_columns<G::count, typename G::Element, 0, 1>(piece, k, terms.of(t), to);
         else
-          add_columns<G::count, typename G::Element, false>(piece, k, terms.of(t), lanes + 8 * k);
+          add_columns<G::count, typename G::Element, 1, 0>(piece, k, terms.of(t), to);
       });
-    }
   }
 
   // Eight lanes, three additions of these, then the blocks.
@@ -158,28 +164,34 @@ class Numbers {
     }
   }
 
-  template <int K, typename T, bool Square>
+  // Lanes of L sums of x and S of x^2, `8 count_` numbers apart.
+  template <int K, typename T, int L, int S>
   void add_columns(const Piece& piece, std::int64_t k, const double* factor, double* lanes) const {
-    V a[K][kEight], shift[K];
+    constexpr int kTerms = L + S;
+    V a[kTerms][K][kEight], shift[K];
     const T* x[K];
     for (int j = 0; j < K; ++j) {
-      for (int e = 0; e < kEight; ++e) a[j][e] = load(lanes + 8 * j + kWide * e);
+      for (int t = 0; t < kTerms; ++t)
+        for (int e = 0; e < kEight; ++e) a[t][j][e] = load(lanes + 8 * (t * count_ + j) + kWide * e);
       shift[j] = splat(job_.shift ? job_.shift[at() + k + j] : 0.0);
       x[j] = static_cast<const T*>(columns_[k + j]);
     }
     for (std::int64_t i = 0; i < piece.padded; i += 8)
 #pragma GCC unroll 4
       for (int e = 0; e < kEight; ++e) {
-        const V f = load(factor + i + kWide * e);
+        V f[kTerms];
+        for (int t = 0; t < kTerms; ++t) f[t] = load(factor + t * most_ + i + kWide * e);
 #pragma GCC unroll 8
         for (int j = 0; j < K; ++j) {
           const V seen = load(x[j] + i + kWide * e) - shift[j];
           if (e == 0) __builtin_prefetch(x[j] + i + most_, 0, 2);
-          a[j][e] = multiply_add(Square ? f * seen : f, seen, a[j][e]);
+#pragma GCC unroll 4
+          for (int t = 0; t < kTerms; ++t) a[t][j][e] = multiply_add(t < L ? f[t] : f[t] * seen, seen, a[t][j][e]);
         }
       }
     for (int j = 0; j < K; ++j)
-      for (int e = 0; e < kEight; ++e) store(lanes + 8 * j + kWide * e, a[j][e]);
+      for (int t = 0; t < kTerms; ++t)
+        for (int e = 0; e < kEight; ++e) store(lanes + 8 * (t * count_ + j) + kWide * e, a[t][j][e]);
   }
 
   const Job& job_;
@@ -194,10 +206,10 @@ class Numbers {
 inline bool fetch_codes(const Block& block, const Piece& piece, std::int32_t* codes, BadCode& bad) {
   decode_codes(block, rows_of(piece), codes);
   const auto levels = static_cast<std::uint32_t>(block.slots);
-  bool good = true;
-  for (std::int64_t i = 0; i < piece.rows; ++i) good &= static_cast<std::uint32_t>(codes[i]) < levels;
+  std::int32_t wrong = 0;
+  for (std::int64_t i = 0; i < piece.rows; ++i) wrong |= static_cast<std::uint32_t>(codes[i]) >= levels;
   for (std::int64_t i = piece.rows; i < piece.padded; ++i) codes[i] = 0;
-  if (good) return true;
+  if (!wrong) return true;
   std::int64_t i = 0;
   while (static_cast<std::uint32_t>(codes[i]) < levels) ++i;
   const Rows one{piece.row(i), 1, nullptr};
@@ -223,15 +235,22 @@ class Codes {
   void dot(const Piece& piece, std::int64_t first, std::int64_t count, double* z) const {
     for (std::int64_t d = 0; d < count; ++d, z += most_) {
       const double* const w = job_.w + (first + d) * job_.n + block_.at;
+#if defined(__AVX512F__)
+      for (std::int64_t i = 0; i < piece.padded; i += 8) {
+        __m256i at;
+        __builtin_memcpy(&at, codes_ + i, sizeof at);
+        store(z + i, load(z + i) + reinterpret_cast<V>(_mm512_mask_i32gather_pd(_mm512_setzero_pd(), 0xff, at, w, 8)));
+      }
+#else
       for (std::int64_t i = 0; i < piece.padded; ++i) z[i] += w[codes_[i]];
+#endif
     }
   }
 
   void add(const Piece& piece, const Terms& terms, double* sums) const {
-    const std::int64_t count = terms.count();
-    if (count == 1) return add_terms<1>(piece, terms, 1, sums);
-    if (count == 4) return add_terms<4>(piece, terms, 4, sums);
-    add_terms<0>(piece, terms, count, sums);
+    if (terms.all == 1) return add_terms<1>(piece, terms, sums);
+    if (terms.all == 4 && terms.points == 1) return add_terms<4>(piece, terms, sums);
+    add_terms<0>(piece, terms, sums);
   }
 
   // As numbers, or one row after the other.
@@ -239,16 +258,9 @@ class Codes {
 
   void fold(double* sums) {
     const std::int64_t terms = job_.terms();
-    for (std::int64_t k = 0; lanes_ && k < block_.slots; ++k)
-      for (std::int64_t t = 0; t < terms; ++t) {
-        double a[8];
-        for (std::int64_t lane = 0; lane < 8; ++lane) {
-          double& cell = lanes_[(8 * k + lane) * terms + t];
-          a[lane] = cell;
-          cell = 0.0;
-        }
-        sums[terms * k + t] += sum_eight(a);
-      }
+    if (terms == 1) return fold_terms<1>(1, sums);
+    if (terms == 4) return fold_terms<4>(4, sums);
+    fold_terms<0>(terms, sums);
   }
 
   void add_norms(const Piece& piece, double* norms) const {
@@ -261,8 +273,21 @@ class Codes {
 
  private:
   template <int Count>
-  void add_terms(const Piece& piece, const Terms& terms, std::int64_t given, double* sums) const {
-    const std::int64_t count = Count ? Count : given, all = terms.all, first = terms.first;
+  void fold_terms(std::int64_t given, double* sums) {
+    const std::int64_t terms = Count ? Count : given;
+    double* cell = lanes_;
+    for (std::int64_t k = 0; lanes_ && k < block_.slots; ++k, cell += 8 * terms, sums += terms) {
+      for (std::int64_t t = 0; t < terms; ++t)
+        sums[t] += ((cell[t] + cell[terms + t]) + (cell[2 * terms + t] + cell[3 * terms + t])) +
+                   ((cell[4 * terms + t] + cell[5 * terms + t]) + (cell[6 * terms + t] + cell[7 * terms + t]));
+      for (std::int64_t t = 0; t < 8 * terms; ++t) cell[t] = 0.0;
+    }
+  }
+
+  // `Count`: all terms there are, if not 0.
+  template <int Count>
+  void add_terms(const Piece& piece, const Terms& terms, double* sums) const {
+    const std::int64_t count = Count ? Count : terms.count(), all = Count ? Count : terms.all, first = Count ? 0 : terms.first;
     const double* const f = terms.by_row;
     if (!lanes_) {
       for (std::int64_t i = 0; i < piece.rows; ++i) {

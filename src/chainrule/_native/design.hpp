@@ -24,7 +24,7 @@ enum What : unsigned {
   kExtremes = 128,  // smallest and largest x, as given
   kCounts = 256,    // rows in which sparse data store an element, or which have a level
   kNorms = 512,     // the largest sum_j q_j x~_j^2
-  kSecant = 1024,   // at z that is given and along a direction: sums of dL_dz x~, of its change, of c x~ and c x~^2; norms
+  kSecant = 1024,   // at z that is given and along a direction: sums of dL_dz x~, of its change, of c x~ and c x~^2
   kAlong = 2048,    // from z and u alone: the loss at z + t u + step and its derivatives
   kFeasible = 4096  // from z and u alone: the dual point of a step
 };
@@ -150,7 +150,7 @@ struct Layout {
     counts = slots + terms * job.n;
     extremes = counts + (job.has(kCounts) ? job.n : 0);
     norm = extremes + (job.has(kExtremes) ? 2 * job.n : 0);  // -min, then max
-    size = norm + (job.has(kNorms | kSecant | kFeasible) ? 1 : 0);
+    size = norm + (job.has(kNorms | kFeasible) ? 1 : 0);
   }
 
   // Term t of slot k of a block.

@@ -18,13 +18,20 @@ namespace {
 
 #include "decode.hpp"
 
-constexpr std::int64_t kTableRows = 8192;          // of a leaf of small tables
+constexpr std::int64_t kLeastTableRows = 8192, kMostTableRows = 65536;  // of a leaf of small tables
 constexpr std::int64_t kSmallTable = 8192;         // cells of a pair, or levels of a category, that are summed in leaves
 constexpr std::int64_t kLeafDoubles = 512 * 1024;  // of all such tables
 constexpr std::int64_t kNumbersAtOnce = 63;        // of a large category's table
 constexpr std::int64_t kRowsToWatch = 65536;       // between questions whether to give up
 
 using Places = std::vector<std::int64_t>;
+
+// A leaf's tables are cleared and added up: that is to cost less than its rows.
+std::int64_t table_rows(std::int64_t side) {
+  std::int64_t rows = kLeastTableRows;
+  while (rows < 8 * side && rows < kMostTableRows) rows *= 2;
+  return rows;
+}
 
 // Where a slot is in the matrix, or -1.
 Places places_of(const Job& job) {
@@ -206,10 +213,10 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
   const MatrixLayout layout(n_numbers, false);
   const Doubles packed = combine(read(kernels, numbers, range, threads, asks).matrices, layout.size);
   if (stopped) return false;
-  unpack(layout, packed.data(), matrix, plan.number_place.data(), plan.side);
+  unpack(layout, packed.data(), numbers.fold, matrix, plan.number_place.data(), plan.side);
   if (plan.categories.empty()) return true;
 
-  const std::int64_t leaves = (range.end - range.first - 1) / kTableRows + 1;
+  const std::int64_t leaf_rows = table_rows(plan.side), leaves = (range.end - range.first - 1) / leaf_rows + 1;
   const auto n_pairs = static_cast<std::int64_t>(plan.large_pairs.size());
   const std::int64_t chunks = n_numbers ? (n_numbers - 1) / kNumbersAtOnce + 1 : 1;
   const std::int64_t n_tables = chunks * static_cast<std::int64_t>(plan.large.size());
@@ -255,10 +262,10 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
       for (std::int64_t j = 0; j < size; ++j) sums[static_cast<std::size_t>(j)] -= sums[static_cast<std::size_t>(size + j)];
       place_numbers(part, levels, plan.number_place.data() + from, sums.data(), chunk == 0, matrix);
     } else {
-      const std::int64_t leaf = piece - n_pairs - n_tables, first = range.first + leaf * kTableRows;
+      const std::int64_t leaf = piece - n_pairs - n_tables, first = range.first + leaf * leaf_rows;
       sums = tree.take_buffer();
       std::fill(sums.begin(), sums.end(), 0.0);
-      if (kernels.gram_leaf(gram, first, std::min(range.end, first + kTableRows), sums.data(), scratch.data(), found))
+      if (kernels.gram_leaf(gram, first, std::min(range.end, first + leaf_rows), sums.data(), scratch.data(), found))
         tree.add({0, leaf, std::move(sums)});
       else
         refuse(found);
@@ -451,7 +458,7 @@ bool is_elementwise(const Job& job) {
 }
 
 std::int64_t gram_leaf_rows(std::int64_t side) {
-  std::int64_t rows = 16 * kTableRows;
+  std::int64_t rows = 2 * kMostTableRows;
   while (16 * rows < side * side) rows *= 2;
   return rows;
 }
@@ -459,7 +466,7 @@ std::int64_t gram_leaf_rows(std::int64_t side) {
 std::int64_t gram_depth(const Job& job, std::int64_t rows) {
   const std::int64_t side = job.n_numbers + 1, leaf = std::min(rows, gram_leaf_rows(side));
   if (is_elementwise(job)) return std::min(leaf, element_rows(side)) + (leaf - 1) / element_rows(side) + 1;
-  return std::min(leaf, kTableRows) + (leaf - 1) / kTableRows + 1;
+  return std::min(leaf, table_rows(side)) + (leaf - 1) / table_rows(side) + 1;
 }
 
 std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted, BadCode& bad) {
@@ -469,7 +476,8 @@ std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, i
   Tree tree(side * side, side * side);
   for (std::int64_t first = range.first; first < range.end; first += rows) {
     Doubles matrix = tree.take_buffer();
-    std::fill(matrix.begin(), matrix.end(), 0.0);
+    // By all threads: so large a memory comes page by page.
+    run_pieces(side, threads, interrupted, [&](std::int64_t row, Watch&) { std::fill_n(matrix.begin() + row * side, side, 0.0); });
     const std::int64_t number = range.number + first - range.first;
     const Range leaf{first, std::min(range.end, first + rows), number};
     const bool done = elements ? add_elements(job, leaf, matrix.data(), threads, interrupted, bad)

@@ -167,7 +167,7 @@ class Read {
       read_points(sums);
     }
     double* const vector = at_.given;
-    if (job_.has(kNorms | kSecant)) {
+    if (job_.has(kNorms)) {
       for (std::int64_t i = 0; i < piece_.padded; i += kWide) store(vector + i, splat(job_.q[job_.n]));
       each([&](auto& reader, const Block&) { reader.add_norms(piece_, vector); });
       double& norm = sums[layout_.norm];
@@ -210,8 +210,12 @@ class Read {
     if (!count) return;
     for (std::int64_t t = 0; t < count; ++t) sums[layout_.bias + terms.first + t] += sum_of(terms.of(t), piece_.padded);
     terms.by_row = count == 1 ? at_.terms : by_row_;
-    for (std::int64_t t = 0; has_interleaved_ && count > 1 && t < count; ++t)
-      for (std::int64_t i = 0; i < piece_.padded; ++i) by_row_[count * i + t] = at_.terms[t * most + i];
+    if (has_interleaved_ && count == 4)
+      for (std::int64_t i = 0; i < piece_.padded; ++i)
+        for (std::int64_t t = 0; t < 4; ++t) by_row_[4 * i + t] = at_.terms[t * most + i];
+    else if (has_interleaved_ && count > 1)
+      for (std::int64_t i = 0; i < piece_.padded; ++i)
+        for (std::int64_t t = 0; t < count; ++t) by_row_[count * i + t] = at_.terms[t * most + i];
     each([&](auto& reader, const Block& of) { reader.add(piece_, terms, slots_of(of, sums)); });
   }
 
@@ -242,6 +246,9 @@ class Read {
     constexpr std::int64_t lanes = kLanes<T>;
     const MatrixLayout layout(job_.n_numbers, sizeof(T) == 4);
     T* const panel = reinterpret_cast<T*>(panel_);
+    if (n_readers_ == 1 && readers_[0].kind == Reader::kRows && job_.n_numbers == job_.n && job_.n >= lanes)
+      return static_cast<const DenseRows*>(readers_[0].memory)
+          ->pack(i, root_, sizeof(T) == 4 ? job_.fold : nullptr, layout, kStripStep<T>, panel + lanes * in_panel_);
     const std::int64_t whole = (layout.strips - 1) * lanes, bias = lanes - layout.in_short;
     // Where a row has column c: in strip 0 behind the bias, from `whole` on.
     const auto place = [&](std::int64_t k, std::int64_t c) {
@@ -279,11 +286,11 @@ class Read {
       const V root = splat(root_[k]);
       for (std::int64_t j = c; j < end;) {
         if (all && whole_vector(j, end)) {
-          store(place(k, j), root * (rows.seen_vector(i + k, first + j - c) * fold_vector(of.at + first + j - c)));
+          store(place(k, j), root * (rows.seen_vector(i + k, first + j - c) * fold_vector<T>(of.at + first + j - c)));
           j += kWide;
         } else {
           const std::int64_t slot = job_.numbers[j];
-          *place(k, j) = static_cast<T>(root_[k] * (rows.seen(i + k, slot - of.at) * fold(slot)));
+          *place(k, j) = static_cast<T>(root_[k] * (rows.seen(i + k, slot - of.at) * fold<T>(slot)));
           ++j;
         }
       }
@@ -297,7 +304,7 @@ class Read {
       for (std::int64_t k = 0; k < 8; k += kWide) {
         V a[kWide] = {};
         for (std::int64_t l = 0; l < together; ++l)
-          a[l] = load(root_ + k) * (numbers.seen(job_.numbers[j + l] - of.at, i + k) * splat(fold(job_.numbers[j + l])));
+          a[l] = load(root_ + k) * (numbers.seen(job_.numbers[j + l] - of.at, i + k) * splat(fold<T>(job_.numbers[j + l])));
         if (together == kWide) {
           transpose(a);
           for (std::int64_t l = 0; l < kWide; ++l) store(place(k + l, j), a[l]);
@@ -311,8 +318,15 @@ class Read {
   template <typename T, typename Other, typename Place, typename Whole>
   void pack_block(const Other&, const Block&, std::int64_t, std::int64_t, std::int64_t, const Place&, const Whole&) {}
 
-  double fold(std::int64_t slot) const { return job_.fold ? job_.fold[slot] : 1.0; }
-  V fold_vector(std::int64_t slot) const { return job_.fold ? load(job_.fold + slot) : splat(1.0); }
+  // In float64 the finished matrix is multiplied by it.
+  template <typename T>
+  double fold(std::int64_t slot) const {
+    return job_.fold && sizeof(T) == 4 ? job_.fold[slot] : 1.0;
+  }
+  template <typename T>
+  V fold_vector(std::int64_t slot) const {
+    return job_.fold && sizeof(T) == 4 ? load(job_.fold + slot) : splat(1.0);
+  }
 
   const Job& job_;
   Piece piece_;

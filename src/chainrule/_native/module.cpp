@@ -238,7 +238,7 @@ class Design {
 struct Found {
   Job job{};  // what was asked for: points, flags, n
   std::vector<Block> blocks;
-  std::vector<double> fold;
+  std::vector<double> fold, matrix_fold;
   Reading reading;
 
   void own() {
@@ -327,7 +327,7 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   need(kHessian32, what & kHessian, "HESSIAN32 goes with HESSIAN");
   need(kProduct, job.h && !(what & kLoss), "a Hessian product needs h, and goes without a loss");
   need(kNorms, job.q, "norms need q");
-  need(kSecant, job.z && job.q, "a secant needs z and q");
+  need(kSecant, job.z, "a secant needs z");
   need(kAlong | kFeasible, job.z && job.u, "a step needs z and u");
   need(kHessian, points == 1 && outputs == 1, "a matrix is made at one point, of one output");
   if (h_out && !job.y) throw std::invalid_argument("curvatures need y");
@@ -353,6 +353,8 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   const Seen seen = given.seen(job.n);
   const View view(job, seen.center, seen.p);
   if (job.fold) found.fold.assign(job.fold, job.fold + job.n);
+  for (const std::int64_t slot : numbers)
+    if (job.fold && !job.has(kHessian32)) found.matrix_fold.push_back(job.fold[slot]);
   const Kernels& kernels = kernels_named(kernel);
   found.reading = without_lock([&](const Interrupted& interrupted) { return read(kernels, job, range, threads, interrupted); });
   found.own();
@@ -387,7 +389,7 @@ nb::object result(Found& found) {
     found.reading.matrices.clear();
     if (job.of_numbers()) {
       std::vector<double> whole(side * side);
-      unpack(of, packed.data(), whole.data());
+      unpack(of, packed.data(), found.matrix_fold.empty() ? nullptr : found.matrix_fold.data(), whole.data());
       matrix = owned_array(std::move(whole), {side, side});
     } else {
       matrix = owned_array(std::move(packed), {side, side});
@@ -407,6 +409,7 @@ Found combined(const nb::list& readings) {
       all.job = found.job;
       all.blocks = found.blocks;
       all.fold = found.fold;
+      all.matrix_fold = found.matrix_fold;
     } else if (found.job.what != all.job.what || found.job.n != all.job.n || found.job.points != all.job.points ||
                found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.fold != all.fold) {
       throw std::invalid_argument("readings of other quantities can't be combined");

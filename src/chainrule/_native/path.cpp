@@ -58,7 +58,7 @@ class Problem {
     // Without an intercept the matrix keeps the bias's row, last, and nothing reads it.
     const MatrixLayout layout(n, false);
     point.hessian.resize(static_cast<std::size_t>((n + 1) * (n + 1)));
-    unpack(layout, combine(std::move(reading.matrices), layout.size).data(), point.hessian.data());
+    unpack(layout, combine(std::move(reading.matrices), layout.size).data(), job.fold, point.hessian.data());
     for (double& h : point.hessian) h /= weight;
     for (std::int64_t j = 0; j < n; ++j) point.hessian[static_cast<std::size_t>(j * (n + 2))] += alpha_[j];
     point.theta = std::move(theta);

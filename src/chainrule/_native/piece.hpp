@@ -20,17 +20,17 @@ struct Carver {
 inline std::int64_t to_eight(std::int64_t count) { return (count + 7) / 8 * 8; }
 
 // Rows of a piece: a power of two, so many that its numbers stay in the second cache. Dense rows are read in short pieces, since the
-// rows of a piece are added one after the other; columns in long ones, since each starts anew.
+// memory rests while their losses are made and their rows are added one after the other; columns in long ones, since each starts anew.
 inline std::int64_t rows_of_piece(const Job& job) {
   std::int64_t bytes = 64, rows = kBlockRows;
   for (std::int64_t k = 0; k < job.n_blocks; ++k) {
     const Block& block = job.blocks[k];
     if (block.form == Block::kRows) bytes += 8 * block.slots, rows = rows < 64 ? rows : 64;
-    if (block.form == Block::kSparse) rows = rows < 256 ? rows : 256;
+    if (block.form == Block::kSparse) rows = rows < 64 ? rows : 64;
     if (block.form == Block::kCategory) bytes += 4;
     if (block.form == Block::kNumber || block.form == Block::kIndicator) bytes += 8;
   }
-  while (rows > 16 && rows * bytes > (rows > 256 ? 128 * 1024 : 512 * 1024)) rows /= 2;
+  while (rows > 16 && rows * bytes > (rows > 256 ? 128 * 1024 : rows > 64 ? 512 * 1024 : 20 * 1024)) rows /= 2;
   return rows;
 }
 
@@ -50,12 +50,11 @@ struct Piece {
   }
 
   void look_at(const Job& job, std::int64_t from, std::int64_t end) {
+    const std::int64_t before = position ? -1 : rows;
     first = from;
     rows = end - from;
-    bool any_zero = false;
-    for (std::int64_t k = 0; job.s && k < rows; ++k) any_zero |= job.s[from + k] == 0.0;
     position = place = nullptr;
-    if (any_zero) {
+    if (job.s && any_zero(job.s + from, rows)) {
       rows = 0;
       for (std::int64_t i = from; i < end; ++i) {
         positions_[rows] = i;
@@ -68,23 +67,39 @@ struct Piece {
       place = places_;
     }
     padded = to_eight(rows);
-    for (std::int64_t k = 0; k < padded; ++k) s[k] = k >= rows ? 0.0 : job.s ? job.s[at(k)] : 1.0;
-    for (std::int64_t k = 0; job.y && k < padded; ++k) label[k] = k < rows ? static_cast<double>(job.y[at(k)]) : 0.0;
+    if (job.s)
+      take(job.s, s);
+    else if (rows != before)
+      for (std::int64_t k = 0; k < padded; ++k) s[k] = k < rows ? 1.0 : 0.0;
+    if (job.y) take(job.y, label);
   }
 
   std::int64_t at(std::int64_t k) const { return position ? position[k] : first + k; }
   std::int64_t row(std::int64_t k) const { return place ? place[k] : first + k; }
 
   // Numbers of the rows from or to an array that goes with y.
-  void take(const double* from, double* to) const {
-    for (std::int64_t k = 0; k < rows; ++k) to[k] = from[at(k)];
+  template <typename T>
+  void take(const T* from, double* to) const {
+    if (position)
+      for (std::int64_t k = 0; k < rows; ++k) to[k] = static_cast<double>(from[position[k]]);
+    else
+      for (std::int64_t k = 0; k < rows; ++k) to[k] = static_cast<double>(from[first + k]);
     for (std::int64_t k = rows; k < padded; ++k) to[k] = 0.0;
   }
   void give(const double* from, double* to) const {
-    for (std::int64_t k = 0; k < rows; ++k) to[at(k)] = from[k];
+    if (position)
+      for (std::int64_t k = 0; k < rows; ++k) to[position[k]] = from[k];
+    else
+      for (std::int64_t k = 0; k < rows; ++k) to[first + k] = from[k];
   }
 
  private:
+  static bool any_zero(const double* x, std::int64_t count) {
+    bool zero = false;
+    for (std::int64_t k = 0; k < count; ++k) zero |= x[k] == 0.0;
+    return zero;
+  }
+
   std::int64_t *positions_, *places_;
 };
 

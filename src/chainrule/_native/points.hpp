@@ -26,11 +26,19 @@ inline double sum_of(const double* x, std::int64_t padded) {
   return sums.total();
 }
 
+// x <- s x, to <- x.
+inline void weigh(const double* s, std::int64_t padded, double* x) {
+  for (std::int64_t i = 0; i < padded; i += kWide) store(x + i, load(s + i) * load(x + i));
+}
+inline void copy(const double* x, std::int64_t padded, double* to) {
+  for (std::int64_t i = 0; i < padded; i += kWide) store(to + i, load(x + i));
+}
+
 // What a row counts with at a point: the data's weight, times the point's.
 inline const double* weights_at(const Job& job, const Piece& piece, std::int64_t point, double* memory) {
   if (!job.row_weights) return piece.s;
   piece.take(job.row_weights + point * job.m, memory);
-  for (std::int64_t i = 0; i < piece.padded; i += kWide) store(memory + i, load(memory + i) * load(piece.s + i));
+  weigh(piece.s, piece.padded, memory);
   return memory;
 }
 
@@ -40,9 +48,11 @@ inline void point_losses(const Job& job, const Piece& piece, const Points& at, d
   for (std::int64_t p = 0; p < at.count; ++p) {
     const double* const s = weights_at(job, piece, at.first + p, at.weight);
     const double* const z = at.z + p * outputs * step;
+    double* term = at.terms + p * each * step;
     // Residuals that nobody asked for need a place too.
-    double* const residual = job.has(kGradient) ? at.terms + p * each * step : at.other;
+    double* const residual = job.has(kGradient) ? term : at.other;
     double* const curvature = at.first + p == 0 ? at.matrix : at.curvature;
+    double* const to = scalars + p * scalar::kSize;
     if constexpr (!Loss::is_given) {
       Sum8 loss, correct, weight;
       for (std::int64_t i = 0; i < piece.padded; i += 8)
@@ -55,23 +65,18 @@ inline void point_losses(const Job& job, const Piece& piece, const Points& at, d
           correct.add(e, found.right ? sk : splat(0.0));
           weight.add(e, sk);
         }
-      double* const to = scalars + p * scalar::kSize;
       to[scalar::kLoss] += loss.total();
       to[scalar::kCorrect] += correct.total();
       to[scalar::kWeight] += weight.total();
-      to[scalar::kRows] += static_cast<double>(piece.rows);
     } else {
-      Loss::points(job, piece, z, step, s, residual, at.loss, curvature, scalars + p * scalar::kSize);
+      Loss::points(job, piece, z, step, s, residual, at.loss, curvature, to);
     }
+    to[scalar::kRows] += static_cast<double>(piece.rows);
     if (job.h_out) piece.give(curvature, job.h_out + (at.first + p) * job.m);
-    for (std::int64_t i = 0; i < piece.padded; i += kWide) {
-      const V sk = load(s + i);
-      store(curvature + i, sk * load(curvature + i));
-      for (std::int64_t k = 0; job.has(kGradient) && k < outputs; ++k) store(residual + k * step + i, sk * load(residual + k * step + i));
-      double* term = at.terms + p * each * step + i + (job.has(kGradient) ? outputs * step : 0);
-      if (job.has(kSums)) store(term, sk), term += step;
-      if (job.has(kSquares)) store(term, sk);
-    }
+    if (job.has(kHessian)) weigh(s, piece.padded, curvature);
+    for (std::int64_t k = 0; job.has(kGradient) && k < outputs; ++k, term += step) weigh(s, piece.padded, term);
+    if (job.has(kSums)) copy(s, piece.padded, term), term += step;
+    if (job.has(kSquares)) copy(s, piece.padded, term);
   }
 }
 
@@ -94,7 +99,6 @@ struct Given {
     scalars[scalar::kLoss] += sums[0];
     scalars[scalar::kCorrect] += sums[1];
     scalars[scalar::kWeight] += sum_of(s, piece.padded);
-    scalars[scalar::kRows] += static_cast<double>(piece.rows);
   }
 };
 
@@ -105,13 +109,16 @@ inline void point_weights(const Job& job, const Piece& piece, const Points& at, 
   for (std::int64_t p = 0; p < at.count; ++p) {
     const double* const s = weights_at(job, piece, at.first + p, at.weight);
     double* const c = at.first + p == 0 ? at.matrix : at.curvature;
-    for (std::int64_t i = 0; i < piece.padded; i += kWide) {
-      store(c + i, job.h ? load(s + i) * load(at.given + i) : load(s + i));
-      double* term = at.terms + p * each * step + i;
-      if (job.has(kProduct)) store(term, load(c + i) * load(at.z + p * step + i)), term += step;
-      if (job.has(kSums)) store(term, load(c + i)), term += step;
-      if (job.has(kSquares)) store(term, load(c + i));
+    double* term = at.terms + p * each * step;
+    copy(job.h ? at.given : s, piece.padded, c);
+    if (job.h) weigh(s, piece.padded, c);
+    if (job.has(kProduct)) {
+      copy(at.z + p * step, piece.padded, term);
+      weigh(c, piece.padded, term);
+      term += step;
     }
+    if (job.has(kSums)) copy(c, piece.padded, term), term += step;
+    if (job.has(kSquares)) copy(c, piece.padded, term);
     scalars[p * scalar::kSize + scalar::kWeight] += sum_of(c, piece.padded);
     scalars[p * scalar::kSize + scalar::kRows] += static_cast<double>(piece.rows);
   }

@@ -143,7 +143,7 @@ Reading read(const Kernels& kernels, const Job& job, Range range, int threads, c
   if (sums.what)
     reading = read_leaves(kernels, sums, range, threads, asks);
   else
-    reading.sums.push_back({0, range.number / leaf_rows(job.n), Doubles(static_cast<std::size_t>(Layout(job).size))});
+    reading.sums.push_back({0, range.number / leaf_rows(job.n), Doubles(static_cast<std::size_t>(Layout(job).size), 0.0)});
   if (reading.bad.row < 0 && !stopped) reading.matrices = gram(kernels, matrix, range, threads, asks, reading.bad);
   return reading;
 }
@@ -192,7 +192,9 @@ std::vector<double> decode(const Job& job, const Doubles& sums) {
   return out;
 }
 
-void unpack(const MatrixLayout& layout, const double* packed, double* matrix, const std::int64_t* place, std::int64_t side) {
+void unpack(const MatrixLayout& layout, const double* packed, const double* fold, double* matrix, const std::int64_t* place,
+            std::int64_t side) {
+  const auto left = [&](std::int64_t column) { return fold && column < layout.n ? fold[column] : 1.0; };
   const std::int64_t ld = place ? side : layout.n + 1;
   for (std::int64_t j = 0; j < layout.strips; ++j)
     for (std::int64_t i = 0; i <= j; ++i) {
@@ -201,8 +203,9 @@ void unpack(const MatrixLayout& layout, const double* packed, double* matrix, co
         for (std::int64_t b = i == j ? a : 0; b < layout.lanes; ++b) {
           std::int64_t row = layout.column(i, a), column = layout.column(j, b);
           if (row < 0 || column < 0) continue;
+          const double x = block[layout.lanes * a + b] * left(row) * left(column);
           if (place) row = place[row], column = place[column];
-          matrix[row * ld + column] = matrix[column * ld + row] = block[layout.lanes * a + b];
+          matrix[row * ld + column] = matrix[column * ld + row] = x;
         }
     }
 }

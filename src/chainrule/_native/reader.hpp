@@ -55,8 +55,10 @@ Doubles combine(std::vector<Subtree> subtrees, std::int64_t added);
 
 // Sums in the order of the slots: term t's at t (n + 1), the bias's last; multiplied by what the view left.
 std::vector<double> decode(const Job& job, const Doubles& sums);
-// The whole symmetric matrix (k + 1, k + 1) of k columns, the bias last; or into a larger one, each column and the bias at its place.
-void unpack(const MatrixLayout& layout, const double* packed, double* matrix, const std::int64_t* place = nullptr, std::int64_t side = 0);
+// The whole symmetric matrix (k + 1, k + 1) of k columns, the bias last, times what the view left of each (fold, k, or null); or into a
+// larger one, each column and the bias at its place.
+void unpack(const MatrixLayout& layout, const double* packed, const double* fold, double* matrix, const std::int64_t* place = nullptr,
+            std::int64_t side = 0);
 
 // The kernels for this processor: the best that it has, or the one named, or null where it can't run that.
 const Kernels* choose_kernels(const char* name);

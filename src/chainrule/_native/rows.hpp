@@ -10,6 +10,9 @@ constexpr int kSumsInRegisters = 16;
 constexpr int kSumsInRegisters = 8;
 #endif
 
+// Asked of the memory before its turn, half of it beside the dot products and half beside the sums, so that it always has something to do.
+constexpr std::ptrdiff_t kAheadBytes = 28672;
+
 class DenseRows {
  public:
   DenseRows(const Job& job, const Block& block, const Piece& piece, Carver& carver)
@@ -23,36 +26,36 @@ class DenseRows {
     const std::int64_t chunked = (whole_ + tail_) * kWide;
     w_ = carver.take(job.dots() * chunked);
     shift_ = job.shift ? carver.take(chunked) : nullptr;
-    q_ = job.has(kNorms | kSecant) ? carver.take(chunked) : nullptr;
+    folded_shift_ = job.has(kHessian32) ? carver.take(chunked) : nullptr;
+    q_ = job.has(kNorms) ? carver.take(chunked) : nullptr;
     memory_ = copies_ ? carver.take(most_ * step_) : nullptr;
     row_ = carver.take_as<const void*>(most_);
-    ahead_ = carver.take_as<const char*>(most_);
     if (!carver.memory) return;
     for (std::int64_t d = 0; d < job.dots(); ++d) to_chunks(job.w + d * job.n + block.at, w_ + d * chunked);
     for (std::int64_t k = 0; shift_ && k < chunked; ++k) shift_[k] = k < n_ ? job.shift[block.at + k] : 0.0;
+    for (std::int64_t k = 0; folded_shift_ && k < chunked; ++k)
+      folded_shift_[k] = k < n_ && job.shift ? -job.shift[block.at + k] * job.fold[block.at + k] : 0.0;
     if (q_) to_chunks(job.q + block.at, q_);
     for (std::int64_t k = 0; copies_ && k < most_ * step_; ++k) memory_[k] = 0.0;  // the padding of short rows
   }
 
-  // Where the piece's rows are, and those that come next.
+  // Where the piece's rows are. Those that come next are asked for while these are added; of an index, here.
   bool look_at(const Piece& piece, BadCode&) {
-    for (std::int64_t k = 0; k < piece.rows; ++k) {
-      const char* const at = block_.data + piece.row(k) * block_.row_stride;
-      if (copies_) {
-        double* const copy = memory_ + k * step_;
-        if (block_.is_float32)
-          copy_row<float>(at, copy);
-        else
-          copy_row<double>(at, copy);
-        row_[k] = copy;
-        ahead_[k] = reinterpret_cast<const char*>(copy);
-      } else {
+    const std::ptrdiff_t stride = block_.row_stride;
+    ahead_ = 0;
+    if (!piece.place) {
+      const char* const from = block_.data + piece.first * stride;
+      for (std::int64_t k = 0; k < piece.rows; ++k) row_[k] = from + k * stride;
+      if (!copies_) ahead_ = stride < 0 ? -kAheadBytes : kAheadBytes;
+    } else {
+      for (std::int64_t k = 0; k < piece.rows; ++k) row_[k] = block_.data + piece.place[k] * stride;
+      for (std::int64_t k = 0; job_.index && !copies_ && k < piece.rows; ++k) {
         const std::int64_t next = piece.at(k) + most_;
-        row_[k] = at;
-        ahead_[k] = block_.data + (!job_.index ? next : next < job_.m ? job_.index[next] : job_.index[job_.m - 1]) * block_.row_stride;
+        const char* const at = block_.data + job_.index[next < job_.m ? next : job_.m - 1] * stride;
+        for (std::int64_t byte = 0; byte < n_ * block_.col_stride; byte += 64) __builtin_prefetch(at + byte, 0, 2);
       }
     }
-    for (std::int64_t k = piece.rows; k < piece.padded; ++k) row_[k] = row_[piece.rows - 1], ahead_[k] = ahead_[piece.rows - 1];
+    finish(piece.rows);
     return true;
   }
 
@@ -150,6 +153,33 @@ class DenseRows {
     return shift_ ? x - shift_[j] : x;
   }
 
+  // Rows i, ..., i + 7 of the panel, where all of its columns are these: root of a row times x. fold: what float32 needs to be about 1.
+  template <typename To>
+  void pack(std::int64_t i, const double* root, const double* fold, const MatrixLayout& layout, std::int64_t step, To* panel) const {
+    const std::int64_t lanes = layout.lanes, bias = lanes - layout.in_short;
+    by_type([&](auto of, auto shift) {
+      using T = decltype(of);
+      for (std::int64_t k = 0; k < 8; ++k, panel += lanes) {
+        const T* const row = static_cast<const T*>(row_[i + k]);
+        const V times = splat(root[k]);
+        const auto at = [&](std::int64_t j) {
+          const V x = load(row + j);
+          if (fold) return times * multiply_add(x, load(fold + j), load(folded_shift_ + j));
+          return shift() ? times * (x - load(shift_ + j)) : times * x;
+        };
+        // Behind the bias, in the short strip's last lanes, are the last columns.
+        for (std::int64_t h = 0; h < lanes; h += kWide) {
+          I lane = {};
+          for (int l = 0; l < kWide; ++l) lane[l] = h + l - bias;
+          const V one = (lane == 0) ? times : V{};
+          store(panel + h, (lane > 0) ? at(n_ - lanes + h) : one);
+        }
+        for (std::int64_t strip = 1; strip < layout.strips; ++strip)
+          for (std::int64_t h = 0; h < lanes; h += kWide) store(panel + step * strip + h, at(lanes * (strip - 1) + h));
+      }
+    });
+  }
+
   // Vectors over columns in chunks: the last begins so that it ends with the row, and is 0 where it repeats a column.
   void to_chunks(const double* x, double* chunks) const {
     for (std::int64_t c = 0; c < whole_ + tail_; ++c)
@@ -161,20 +191,22 @@ class DenseRows {
 
   // Rows that are asked for by name, for mini-batches.
   void visit(const std::int64_t* places, std::int64_t rows) {
-    for (std::int64_t k = 0; k < rows; ++k) {
-      const char* const at = block_.data + places[k] * block_.row_stride;
-      row_[k] = at;
-      if (copies_) {
-        double* const copy = memory_ + k * step_;
-        block_.is_float32 ? copy_row<float>(at, copy) : copy_row<double>(at, copy);
-        row_[k] = copy;
-      }
-      ahead_[k] = static_cast<const char*>(row_[k]);
-    }
-    for (std::int64_t k = rows; rows && k < to_eight(rows); ++k) row_[k] = row_[rows - 1], ahead_[k] = ahead_[rows - 1];
+    for (std::int64_t k = 0; k < rows; ++k) row_[k] = block_.data + places[k] * block_.row_stride;
+    finish(rows);
   }
 
  private:
+  // Copies rows whose elements don't touch; those behind the last are the last once more, with factors of 0.
+  void finish(std::int64_t rows) {
+    for (std::int64_t k = 0; copies_ && k < rows; ++k) {
+      double* const copy = memory_ + k * step_;
+      const char* const at = static_cast<const char*>(row_[k]);
+      block_.is_float32 ? copy_row<float>(at, copy) : copy_row<double>(at, copy);
+      row_[k] = copy;
+    }
+    for (std::int64_t k = rows; rows && k < to_eight(rows); ++k) row_[k] = row_[rows - 1];
+  }
+
   std::int64_t offset(std::int64_t c) const { return c < whole_ || n_ < kWide ? c * kWide : n_ - kWide; }
 
   double given(const char* at) const {
@@ -210,8 +242,13 @@ class DenseRows {
   template <typename T, bool Shift, int D, int Rows>
   void dot_tile(const T* const* row, const double* w, V (&a)[D][Rows]) const {
     const std::int64_t chunks = whole_ + tail_;
+    constexpr std::int64_t kLine = 64 / (kWide * static_cast<std::int64_t>(sizeof(T)));  // chunks of a cache line
     for (std::int64_t c = 0; c < chunks; ++c) {
       const std::int64_t at = offset(c);
+      if (kLine < 2 || c % kLine == 0) {
+#pragma GCC unroll 4
+        for (int k = 0; k < Rows / 2; ++k) __builtin_prefetch(reinterpret_cast<const char*>(row[k] + at) + ahead_, 0, 2);
+      }
       V wc[D];
       for (int d = 0; d < D; ++d) wc[d] = load(w + (d * chunks + c) * kWide);
       const V shift = Shift ? load(shift_ + at) : V{};
@@ -253,9 +290,11 @@ class DenseRows {
         for (std::int64_t j = whole_ * kWide; j < n_; ++j) a[t][C][j - tail_at] = to[t][j];
     const T* const* const row = reinterpret_cast<const T* const*>(row_);
     for (std::int64_t i = 0; i < piece.padded; i += kTogether) {
-      for (int k = 0; k < kTogether; ++k)
-        for (std::int64_t line = 0; line < lines; ++line)
-          __builtin_prefetch(ahead_[i + k] + at * static_cast<std::int64_t>(sizeof(T)) + 64 * line, 0, 2);
+      if (i & 4) {
+        for (int k = 0; k < kTogether; ++k)
+          for (std::int64_t line = 0; line < lines; ++line)
+            __builtin_prefetch(reinterpret_cast<const char*>(row[i + k] + at) + ahead_ + 64 * line, 0, 2);
+      }
       V f[kTerms][kTogether];
 #pragma GCC unroll 2
       for (int t = 0; t < kTerms; ++t)
@@ -310,7 +349,7 @@ class DenseRows {
   bool copies_, narrow_;
   std::int64_t step_;
   const double* lift_;
-  double *w_, *shift_, *q_, *memory_;
+  double *w_, *shift_, *folded_shift_, *q_, *memory_;
   const void** row_;
-  const char** ahead_;
+  std::ptrdiff_t ahead_ = 0;
 };

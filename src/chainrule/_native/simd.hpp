@@ -151,19 +151,12 @@ static inline Power power_negative(V a) {
   const V k = shifted - splat(shifter);
   V r = -a - k * splat(0x1.62e42fee00000p-1);  // log(2)'s upper 32 bits: k times it is exact
   r = r - k * splat(0x1.a39ef35793c76p-33);
-  V q = splat(1.0 / 6227020800.0);
-  q = q * r + splat(1.0 / 479001600.0);
-  q = q * r + splat(1.0 / 39916800.0);
-  q = q * r + splat(1.0 / 3628800.0);
-  q = q * r + splat(1.0 / 362880.0);
-  q = q * r + splat(1.0 / 40320.0);
-  q = q * r + splat(1.0 / 5040.0);
-  q = q * r + splat(1.0 / 720.0);
-  q = q * r + splat(1.0 / 120.0);
-  q = q * r + splat(1.0 / 24.0);
-  q = q * r + splat(1.0 / 6.0);
-  q = q * r + splat(0.5);
-  q = q * (r * r) + r;
+  // (e^r - 1 - r)/r^2 in pairs (Estrin's scheme): a chain of fused products would be waited for.
+  const V r2 = r * r, r4 = r2 * r2;
+  const V p01 = splat(1.0 / 2.0) + r * splat(1.0 / 6.0), p23 = splat(1.0 / 24.0) + r * splat(1.0 / 120.0);
+  const V p45 = splat(1.0 / 720.0) + r * splat(1.0 / 5040.0), p67 = splat(1.0 / 40320.0) + r * splat(1.0 / 362880.0);
+  const V p89 = splat(1.0 / 3628800.0) + r * splat(1.0 / 39916800.0), pab = splat(1.0 / 479001600.0) + r * splat(1.0 / 6227020800.0);
+  const V q = r2 * (((p89 + r2 * pab) * r4 + (p45 + r2 * p67)) * r4 + (p01 + r2 * p23)) + r;
   // 2^k in two factors, since k reaches -1097 and a double's exponent only -1022.
   const I whole = reinterpret_cast<I>(shifted) - reinterpret_cast<I>(splat(shifter));
 #if defined(__AVX512F__)
@@ -192,17 +185,11 @@ static inline V log1p_unit(V e) {
   const V f = upper ? (e - splat(1.0)) * splat(0.5) : e;
   const V q = f / (splat(2.0) + f);
   const V q2 = q * q;  // at most 0.0295: the series' eleventh term is below 1e-17 of the first
-  V p = splat(2.0 / 21.0);
-  p = p * q2 + splat(2.0 / 19.0);
-  p = p * q2 + splat(2.0 / 17.0);
-  p = p * q2 + splat(2.0 / 15.0);
-  p = p * q2 + splat(2.0 / 13.0);
-  p = p * q2 + splat(2.0 / 11.0);
-  p = p * q2 + splat(2.0 / 9.0);
-  p = p * q2 + splat(2.0 / 7.0);
-  p = p * q2 + splat(2.0 / 5.0);
-  p = p * q2 + splat(2.0 / 3.0);
-  p = p * q2;
+  const V q4 = q2 * q2, q8 = q4 * q4;
+  const V p01 = splat(2.0 / 3.0) + q2 * splat(2.0 / 5.0), p23 = splat(2.0 / 7.0) + q2 * splat(2.0 / 9.0);
+  const V p45 = splat(2.0 / 11.0) + q2 * splat(2.0 / 13.0), p67 = splat(2.0 / 15.0) + q2 * splat(2.0 / 17.0);
+  const V p89 = splat(2.0 / 19.0) + q2 * splat(2.0 / 21.0);
+  const V p = q2 * ((p89 * q8 + (p45 + q4 * p67)) * q8 + (p01 + q4 * p23));
   // 2 q + q p, with 2 q written as f - q f: f is exact.
   const V log1p_f = f + q * (p - f);
   return upper ? log1p_f + splat(0x1.62e42fefa39efp-1) : log1p_f;

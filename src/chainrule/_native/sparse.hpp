@@ -33,10 +33,22 @@ class Sparse {
   }
 
   void add(const Piece& piece, const Terms& terms, double* sums) const {
-    const std::int64_t linear = terms.linear, square = terms.square;
-    if (terms.points == 1 && terms.all == 1 && linear == 1) return add_rows<1, 0>(piece, terms, sums);
-    if (terms.points == 1 && linear == 3 && square == 1) return add_rows<3, 1>(piece, terms, sums);
-    add_rows<0, 0>(piece, terms, sums);
+    const std::int64_t linear = terms.linear, square = terms.square, all = terms.all, count = terms.count();
+    double* const to = sums + terms.first;
+    if (all == 1 && linear == 1) {
+      add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) { to[j] = multiply_add(*f, x, to[j]); });
+    } else if (all == 4 && linear == 3 && square == 1) {
+      typedef double Four __attribute__((vector_size(32), aligned(8)));
+      add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) {
+        Four& at = *reinterpret_cast<Four*>(to + 4 * j);
+        at += *reinterpret_cast<const Four*>(f) * Four{x, x, x, x * x};
+      });
+    } else {
+      add_rows(piece, terms, [&](const double* f, std::int64_t j, double x) {
+        double* const at = to + all * j;
+        for (std::int64_t t = 0; t < count; ++t) at[t] = multiply_add(terms.is_square(t) ? f[t] * x : f[t], x, at[t]);
+      });
+    }
   }
 
   // One row after the other.
@@ -148,26 +160,17 @@ class Sparse {
     });
   }
 
-  template <int L, int S>
-  void add_rows(const Piece& piece, const Terms& terms, double* sums) const {
-    const std::int64_t count = L + S ? L + S : terms.count(), all = L + S == 1 ? 1 : terms.all;
+  // put(row i, its numbers, column, x) for all that rows have.
+  template <typename Put>
+  void add_rows(const Piece& piece, const Terms& terms, const Put& put) const {
+    const std::int64_t count = terms.count();
     const bool plain = !lift_ && !shift_;
-    double* const to = sums + terms.first;
     over_rows(piece, [&](std::int64_t i, const auto& row) {
       const double* const f = terms.by_row + count * i;
-      const auto put = [&](std::int64_t j, double x) {
-        double* const at = to + all * j;
-        if constexpr (L + S) {
-#pragma GCC unroll 4
-          for (int t = 0; t < L + S; ++t) at[t] = multiply_add(t < L ? f[t] : f[t] * x, x, at[t]);
-        } else {
-          for (std::int64_t t = 0; t < count; ++t) at[t] = multiply_add(terms.is_square(t) ? f[t] * x : f[t], x, at[t]);
-        }
-      };
       if (plain)
-        for (std::int64_t k = 0; k < row.size; ++k) put(static_cast<std::int64_t>(row.column[k]), static_cast<double>(row.x[k]));
+        for (std::int64_t k = 0; k < row.size; ++k) put(f, static_cast<std::int64_t>(row.column[k]), static_cast<double>(row.x[k]));
       else
-        over_elements(row, put);
+        over_elements(row, [&](std::int64_t j, double x) { put(f, j, x); });
     });
   }
 

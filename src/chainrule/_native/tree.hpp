@@ -10,7 +10,7 @@
 
 namespace chainrule {
 
-// Memory that begins with a cache line.
+// Memory that begins with a cache line, and holds anything at first.
 template <typename T>
 struct Aligned {
   using value_type = T;
@@ -18,6 +18,12 @@ struct Aligned {
   template <typename U>
   Aligned(const Aligned<U>&) {}
   T* allocate(std::size_t size) { return static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t{64})); }
+  template <typename U>
+  void construct(U*) {}
+  template <typename U, typename Value>
+  void construct(U* at, const Value& value) {
+    *at = value;
+  }
   void deallocate(T* memory, std::size_t) { ::operator delete(memory, std::align_val_t{64}); }
   bool operator==(const Aligned&) const { return true; }
 };

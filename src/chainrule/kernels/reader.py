@@ -326,6 +326,7 @@ def secant(
     y: Labels,
     s: Vector | None = None,
     u: Vector,
+    norms: bool = False,
     view: View | None = None,
     index: Places | None = None,
     threads: int = 1,
@@ -342,12 +343,13 @@ def secant(
         The direction, in the view's units, the bias last.
     u : (m,) float64
         Filled with every row's x~.v; with v_b for a row of weight 0.
+    norms : bool
+        Also the largest sum of squares of a row.
 
     The change has full relative accuracy in u, however small it is.
     """
     if v.shape != (design.n + 1,):
         raise InputError(f"v must have {design.n + 1} elements")
-    q = np.append(np.ones(design.n), 0.0)
     rows = design.m if index is None else len(index)
     threads = useful_threads((rows, design.row_numbers), threads)
     for name, vector in (("z", z), ("u", u)):
@@ -358,7 +360,7 @@ def secant(
         raise InputError("u is to be filled, but can't be written to")
     found = _call(
         design,
-        What.SECANT,
+        What.SECANT | (What.NORMS if norms else What(0)),
         threads,
         w=design.slots(v[:-1]),
         b=np.array([v[-1]]),
@@ -366,7 +368,7 @@ def secant(
         s=s,
         z=z,
         z_out=u,
-        q=design.slots(q),
+        q=design.slots(np.append(np.ones(design.n), 0.0)) if norms else None,
         index=index,
         **design.view(view),
     )
@@ -381,7 +383,7 @@ def secant(
         change,
         curvature,
         diagonal,
-        max(float(norm), 0.0) if not np.isnan(norm) else float(norm),
+        0.0 if norm == -np.inf else float(norm),
     )
 
 

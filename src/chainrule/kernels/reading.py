@@ -139,7 +139,7 @@ class Secant:
     change : sum s (dL_dz(z + u) - dL_dz(z)) x~, (n + 1,), with u = x~.v.
     curvature : sum s h x~, (n + 1,), with h = g (1 - g) at z: its last element is sum s h.
     diagonal : sum s h x~^2, (n + 1,).
-    norm : the largest sum_j x_j^2 of a row of positive weight, the bias not among them.
+    norm : the largest sum_j x_j^2 of a row of positive weight, the bias not among them, if asked for.
     """
 
     loss: float

@@ -207,7 +207,7 @@ class NewtonCG:
 
 def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
     """Read the rows at a point whose z is given."""
-    read = on.secant(z, np.zeros(on.n_features + 1), np.empty(on.n_rows))
+    read = on.secant(z, np.zeros(on.n_features + 1), np.empty(on.n_rows), norms=True)
     center = _center(on, read)
     residual = _centred(read.gradient, center) / on.weight + on.ridge * w
     largest = _largest(z, on.rows.s is None or on.rows.is_kept)
