@@ -19,8 +19,9 @@ from chainrule.solvers.preconditioner import Preconditioner
 Vector = NDArray[np.float64]
 
 PAIRS = 6  # of the last steps, that the direction is made with
-REFRESH = (2, 12)  # steps after which the preconditioner is made anew, by the curvature where they led
-EVERY = 16  # steps, later
+import os
+REFRESH = eval(os.environ.get('RF','(2,12)'))  # steps after which the preconditioner is made anew, by the curvature where they led
+EVERY = int(os.environ.get('EV','16'))  # steps, later
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
 PROMISES = 1e-3  # of F: a step that promises less is as long as the read's own secant says
 ENOUGH = 1e-3  # squared decrement of the line search over that of its first step
@@ -140,7 +141,8 @@ class NewtonCG:
         slope = float(exact @ v_w)
         if not slope < 0.0 or not np.isfinite(change).all():
             # The predicted gradient misled: from the exact one, which proves this point too.
-            made, found = Preconditioner.of(on, read, center, state.z), _bound_at(on, state, read)
+            made = Preconditioner.of_read(on, read, center).with_sample(on, state.z)
+            found = _bound_at(on, state, read)
             here = replace(state, bound=found) if found.gap < state.gap else state
             return replace(here, residual=exact, pairs=(), preconditioner=made, center=center, steps=state.steps + 1)
         near = -slope <= PROMISES * state.evaluation.objective
@@ -172,7 +174,7 @@ class NewtonCG:
         steps = state.steps + 1
         made = state.preconditioner
         if steps in REFRESH or steps % EVERY == 0:
-            made = Preconditioner.of(on, read, center, state.z)
+            made = Preconditioner.of_read(on, read, center).with_sample(on, state.z)
         gradient = read.gradient + t * read.change
         curvature = float(read.curvature[-1])
         pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
@@ -215,7 +217,7 @@ def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
     if not reach < LARGEST:
         raise TooLarge
     drift = _fresh_drift(on, reach, w, b)
-    made = Preconditioner.of(on, read, center, z)
+    made = Preconditioner.of_read(on, read, center)
     evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
     state = CGState(w, b, evaluation, z, residual, (), made, None, drift, drift, largest, center, reach, 0)
     return replace(state, bound=_bound_at(on, state, read))
