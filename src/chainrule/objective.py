@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import Along, Batches, Feasible, Path, Secant, What, along, feasible
+from chainrule.kernels import Along, Batches, Feasible, Path, Secant, What, along, feasible, pointwise
 from chainrule.penalties import PENALTIES
 from chainrule.rows import DenseRows, Rare, Rows
 from chainrule.sampling import Stratum, sample
@@ -158,12 +158,13 @@ class Objective:
             self.rows, self.alpha, self.fit_intercept, self.column_scale, strata=strata, sample_ridge=ridge
         )
 
-    def spread(self, size: int, rare_share: int) -> Objective:
-        """Give the objective over about `size` rows, and all rows of rare levels: one in `rare_share` of all at most."""
-        if size >= self.n_rows:
-            return self
-        rare = self.rows.rare(size / self.n_rows, self.n_rows / rare_share)
-        return self.sample(size, self._class_weights, 0.0, rare)
+    def rare(self, size: int, most: int) -> Rare:
+        """Levels of which `size` rows would show too little, and all rows that have them, about `most`."""
+        return Rare.none() if size >= self.n_rows else self.rows.rare(size / self.n_rows, most)
+
+    def spread(self, size: int, of_levels: Rare) -> Objective:
+        """Give the objective over about `size` rows, as it is, and all rows of some levels."""
+        return self if size >= self.n_rows else self.sample(size, self._class_weights, 0.0, of_levels)
 
     def evaluate(
         self,
@@ -298,6 +299,10 @@ class Objective:
         """Sum of the weights that an evaluation counts, in the rows' unit."""
         of = (float(part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in self.strata)
         return sum(part.multiplier * weight for part, weight in zip(self.strata, of, strict=True))
+
+    def curvatures(self, z: Vector) -> Vector:
+        """Give g (1 - g) of the rows that are read, at the z of all rows: no read."""
+        return np.concatenate([pointwise(z[each.rows.index], each.rows.y)[2] for each in self.strata])
 
     def hessian_product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
         """Hessian times v, (n + 1,) with the bias last: one read.

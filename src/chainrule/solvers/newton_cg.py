@@ -19,9 +19,7 @@ from chainrule.solvers.preconditioner import Preconditioner
 Vector = NDArray[np.float64]
 
 PAIRS = 6  # of the last steps, that the direction is made with
-import os
-REFRESH = eval(os.environ.get('RF','(2,12)'))  # steps after which the preconditioner is made anew, by the curvature where they led
-EVERY = int(os.environ.get('EV','16'))  # steps, later
+SETTLED, FAR = 0.02, 0.05  # of F: fall of a step after which a sample is worth its reads; fall after which it is looked at anew
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
 PROMISES = 1e-3  # of F: a step that promises less is as long as the read's own secant says
 ENOUGH = 1e-3  # squared decrement of the line search over that of its first step
@@ -141,7 +139,7 @@ class NewtonCG:
         slope = float(exact @ v_w)
         if not slope < 0.0 or not np.isfinite(change).all():
             # The predicted gradient misled: from the exact one, which proves this point too.
-            made = Preconditioner.of_read(on, read, center).with_sample(on, state.z)
+            made = Preconditioner.of_read(on, read, center).with_sample(on, state.z, state.evaluation.objective)
             found = _bound_at(on, state, read)
             here = replace(state, bound=found) if found.gap < state.gap else state
             return replace(here, residual=exact, pairs=(), preconditioner=made, center=center, steps=state.steps + 1)
@@ -172,9 +170,6 @@ class NewtonCG:
         t, v_w = line.t, v[:-1]
         w, b = state.w + t * v_w, state.b + t * float(v[-1]) + line.shift
         steps = state.steps + 1
-        made = state.preconditioner
-        if steps in REFRESH or steps % EVERY == 0:
-            made = Preconditioner.of_read(on, read, center).with_sample(on, state.z)
         gradient = read.gradient + t * read.change
         curvature = float(read.curvature[-1])
         pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
@@ -189,6 +184,10 @@ class NewtonCG:
         if float(v_w @ change) > 0.0:
             pairs = (*pairs, (v_w, change))[-PAIRS:]
         evaluation = _evaluation(on, found.loss, found.correct, w, residual, gradient)
+        made = state.preconditioner
+        now, before = evaluation.objective, state.evaluation.objective
+        if before - now <= SETTLED * now and now < (1.0 - FAR) * made.objective:
+            made = Preconditioner.of_read(on, read, center).with_sample(on, state.z, now)
         return CGState(
             w,
             b,

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.blas import cholesky
-from chainrule.kernels import Secant, pointwise
+from chainrule.kernels import Secant
 from chainrule.objective import Objective
+from chainrule.rows import Rare
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 BLOCK = 1000  # columns of the block: a Cholesky factor of about ten milliseconds
-import os
-BLOCK_SHARE = int(os.environ.get('BS','16'))  # one in so many rows gives it
-RARE_SHARE = int(os.environ.get('RS','8'))  # and beside these, rows of rare levels: one in so many
+WORTH = 4.0  # reads: as many products make the block. Half as many on kdd_census and onehot took two reads more, and as long
+LITTLE = 1e7  # products that take milliseconds in any case
+RARE_SHARE = 8  # one in so many rows, at most, comes for its rare levels
 LEAST_ROWS = 40  # a column of the block: fewer make it worse than none
-WORTH = 8.0  # products that make the block, over those of a read: more take longer than the reads that it saves
-LITTLE = 1e8  # products that take some hundredths of a second in any case
+FEWEST = 200  # columns of a block of some of the rows: 166 saved no read on text
 LIFT = 1e-12  # of the block's diagonal
 
 
@@ -73,11 +74,12 @@ class Arrow:
 class Preconditioner:
     """M: columns as centred under the curvature; the Hessian's exact diagonal, and its arrow of some columns from a sample.
 
-    diagonal (n,). arrow : None without one.
+    diagonal (n,). arrow : None without one. objective : F where its rows were looked at.
     """
 
     diagonal: Vector
     arrow: Arrow | None = None
+    objective: float = math.inf
 
     @classmethod
     def of_read(cls, on: Objective, read: Secant, center: Vector) -> Preconditioner:
@@ -85,23 +87,23 @@ class Preconditioner:
         squares = read.diagonal[:-1] / on.weight
         return cls(np.maximum(squares - np.square(center) * read.curvature[-1] / on.weight, 0.0) + on.ridge)
 
-    def with_sample(self, on: Objective, z: Vector) -> Preconditioner:
-        """Add the curvature of a sample of the rows at z."""
-        n = on.n_features
-        size = min(on.n_rows, max(on.n_rows // BLOCK_SHARE, LEAST_ROWS * min(BLOCK, n)))
-        products = on.rows.mean_terms
-        if size * products**2 > max(WORTH * on.n_rows * products, LITTLE):
+    def with_sample(self, on: Objective, z: Vector, objective: float) -> Preconditioner:
+        """Add the curvature of a sample of the rows at z, where F is `objective`."""
+        n, m, products = on.n_features, on.n_rows, on.rows.mean_terms
+        size = min(m, int(max(WORTH * m / products, LITTLE / products**2)))
+        k = min(BLOCK, n, size // LEAST_ROWS if size < m else n)
+        if k < min(FEWEST, n):
             return self
-        part = on.spread(size, RARE_SHARE)
-        light = part.strata[0].columns
-        if n <= BLOCK:
-            heavy, light = np.arange(n), light[:0]
-        elif n - len(light) <= BLOCK:
-            heavy = np.setdiff1d(np.arange(n), light)
-        else:
-            heavy, light = np.sort(np.argpartition(-self.diagonal, BLOCK - 1)[:BLOCK]), light[:0]
-        h = np.concatenate([pointwise(z[each.rows.index], each.rows.y)[2] for each in part.strata])
-        return Preconditioner(self.diagonal, Arrow.of(part, h, heavy, light))
+        rare = on.rare(size, m // RARE_SHARE) if n - m // RARE_SHARE <= k else Rare.none()
+        part = on.spread(size, rare)
+        light = rare.columns if k < n and n - len(rare.columns) <= k else rare.columns[:0]
+        is_heavy = np.zeros(n, dtype=np.bool_)
+        is_heavy[np.argpartition(-self.diagonal, k - 1)[:k]] = True
+        if len(light):
+            is_heavy[:] = True
+            is_heavy[light] = False
+        arrow = Arrow.of(part, part.curvatures(z), np.flatnonzero(is_heavy), light)
+        return Preconditioner(self.diagonal, arrow, objective)
 
     @classmethod
     def of_rows(cls, on: Objective, h: Vector, curvature: Vector) -> Preconditioner:
