@@ -1,4 +1,4 @@
-"""What stands for the Hessian between two reads: its diagonal; a block of heavy columns; and what binds rare levels to these."""
+"""What stands for the Hessian between two reads: its diagonal, a block of heavy columns, and rare levels tied to that block."""
 
 from __future__ import annotations
 
