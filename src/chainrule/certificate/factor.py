@@ -170,7 +170,7 @@ class Factor:
 
     @cached_property
     def lambda_guess(self) -> float:
-        """Estimate the same from above, by inverse iteration: it proves nothing, and takes no factor. Of more than 50 columns."""
+        """Estimate it from above by inverse iteration, without a factor of its own. It proves nothing."""
         L = self._proven()
         v = np.cos(np.arange(len(self.D), dtype=np.float64) ** 2)
         guess = 1.0
@@ -180,7 +180,7 @@ class Factor:
         return guess
 
     def _by_shift(self) -> float:
-        """The guess is above; the Cholesky factor proves (Higham 2002, section 10.1)."""
+        """Prove a share of the guess by a Cholesky factor (Higham 2002, section 10.1)."""
         guess = self.lambda_guess
         for share in (0.95, 0.8, 0.5, 0.1):
             if self._cholesky(self.eta + share * guess) is not None:

@@ -19,6 +19,8 @@ Index = NDArray[np.int64]
 
 BLOCK = 1000  # columns of the block: a Cholesky factor of about ten milliseconds
 WORTH = 4.0  # reads: as many products make the block. Half as many on kdd_census and onehot took two reads more, and as long
+MOST = 0.25  # of the rows, whose places and curvatures take memory
+BY_BLAS = 25.0  # products of matrices in the time of one of a read
 LITTLE = 1e7  # products that take milliseconds in any case
 RARE_SHARE = 8  # one in so many rows, at most, comes for its rare levels
 LEAST_ROWS = 40  # a column of the block: fewer make it worse than none
@@ -90,18 +92,18 @@ class Preconditioner:
     def with_sample(self, on: Objective, z: Vector, objective: float) -> Preconditioner:
         """Add the curvature of a sample of the rows at z, where F is `objective`."""
         n, m, products = on.n_features, on.n_rows, on.rows.mean_terms
-        size = min(m, int(max(WORTH * m / products, LITTLE / products**2)))
+        size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
         k = min(BLOCK, n, size // LEAST_ROWS if size < m else n)
         if k < min(FEWEST, n):
             return self
         rare = on.rare(size, m // RARE_SHARE) if n - m // RARE_SHARE <= k else Rare.none()
-        part = on.spread(size, rare)
-        light = rare.columns if k < n and n - len(rare.columns) <= k else rare.columns[:0]
-        is_heavy = np.zeros(n, dtype=np.bool_)
-        is_heavy[np.argpartition(-self.diagonal, k - 1)[:k]] = True
-        if len(light):
-            is_heavy[:] = True
+        part, light, is_heavy = on.spread(size, rare), rare.columns, np.ones(n, dtype=np.bool_)
+        rest = n - len(light)
+        if k < n and rest <= k and len(light) * rest**2 <= WORTH * BY_BLAS * m * products:
             is_heavy[light] = False
+        else:
+            light = light[:0]
+            is_heavy[np.argpartition(self.diagonal, -k)[: n - k]] = False
         arrow = Arrow.of(part, part.curvatures(z), np.flatnonzero(is_heavy), light)
         return Preconditioner(self.diagonal, arrow, objective)
 
