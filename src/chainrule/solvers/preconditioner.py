@@ -43,11 +43,12 @@ class Arrow:
 
     @classmethod
     def of(cls, on: Objective, h: Vector, heavy: Index, light: Index) -> Arrow | None:
-        """Make it of the rows' h; None where that isn't positive definite."""
+        """Make it of the rows' h; without `light` where that isn't positive definite, and None where no block is."""
         k, n = len(heavy), on.n_features
         heavy = np.append(heavy, n) if on.fit_intercept else heavy
-        left = np.array(on.hessian_block(h, heavy[:k])[: len(heavy), : len(heavy)], order="F")
-        coupling, diagonal = np.empty((len(light), len(heavy))), np.empty(len(light))
+        block = np.array(on.hessian_block(h, heavy[:k])[: len(heavy), : len(heavy)], order="F")
+        block[np.diag_indices(len(block))] *= 1.0 + LIFT
+        left, coupling, diagonal = block.copy("F"), np.empty((len(light), len(heavy))), np.empty(len(light))
         width = 2 * BLOCK - k
         for first in range(0, len(light), width):
             part = slice(first, min(first + width, len(light)))
@@ -56,8 +57,9 @@ class Arrow:
             B = below[:, np.append(np.arange(k), -1) if on.fit_intercept else np.arange(k)]
             np.divide(B, diagonal[part, np.newaxis], out=coupling[part])
             left -= coupling[part].T @ B
-        left[np.diag_indices(len(left))] *= 1.0 + LIFT
         factor = cholesky(left)
+        if factor is None and len(light):
+            factor, light, coupling, diagonal = cholesky(block), light[:0], coupling[:0], diagonal[:0]
         return None if factor is None else cls(heavy, light, factor, coupling, diagonal)
 
     def solve(self, r: Vector, v: Vector) -> None:
