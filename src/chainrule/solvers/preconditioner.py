@@ -32,14 +32,14 @@ LIFT = 1e-12  # of the block's diagonal
 class Arrow:
     """[[A, B], [B', D]] over columns `heavy` (the bias last) and `light`, D diagonal: factored through A - B D^-1 B'.
 
-    factor : lower Cholesky factor (k, k). coupling (light, k) : D^-1 B'. diagonal (light,) : D.
+    factor : lower Cholesky factor (k, k). root (light,) : D^(1/2). coupling (light, k) : D^(-1/2) B'.
     """
 
     heavy: Index
     light: Index
     factor: Matrix
+    root: Vector
     coupling: Matrix
-    diagonal: Vector
 
     @classmethod
     def of(cls, on: Objective, h: Vector, heavy: Index, light: Index) -> Arrow | None:
@@ -48,28 +48,28 @@ class Arrow:
         heavy = np.append(heavy, n) if on.fit_intercept else heavy
         block = np.array(on.hessian_block(h, heavy[:k])[: len(heavy), : len(heavy)], order="F")
         block[np.diag_indices(len(block))] *= 1.0 + LIFT
-        left, coupling, diagonal = block.copy("F"), np.empty((len(light), len(heavy))), np.empty(len(light))
+        left, root, coupling = block.copy("F"), np.empty(len(light)), np.empty((len(light), len(heavy)))
         width = 2 * BLOCK - k
         for first in range(0, len(light), width):
             part = slice(first, min(first + width, len(light)))
             below = on.hessian_block(h, np.append(heavy[:k], light[part]), first=True)[k:-1]
-            diagonal[part] = below.diagonal(k)
+            root[part] = np.sqrt(below.diagonal(k))
             B = below[:, np.append(np.arange(k), -1) if on.fit_intercept else np.arange(k)]
-            np.divide(B, diagonal[part, np.newaxis], out=coupling[part])
-            left -= coupling[part].T @ B
+            np.divide(B, root[part, np.newaxis], out=coupling[part])
+            left -= coupling[part].T @ coupling[part]
         factor = cholesky(left)
         if factor is None and len(light):
-            factor, light, coupling, diagonal = cholesky(block), light[:0], coupling[:0], diagonal[:0]
-        return None if factor is None else cls(heavy, light, factor, coupling, diagonal)
+            factor, light, root, coupling = cholesky(block), light[:0], root[:0], coupling[:0]
+        return None if factor is None else cls(heavy, light, factor, root, coupling)
 
     def solve(self, r: Vector, v: Vector) -> None:
         """Fill v (n,) with what solves for r (n,), in these columns."""
         from scipy.linalg.lapack import dpotrs
 
         r = np.append(r, 0.0)
-        of_light = r[self.light]
+        of_light = r[self.light] / self.root
         x, _ = dpotrs(self.factor, r[self.heavy] - of_light @ self.coupling, lower=1)
-        v[self.light] = of_light / self.diagonal - self.coupling @ x
+        v[self.light] = (of_light - self.coupling @ x) / self.root
         inside = self.heavy < len(v)
         v[self.heavy[inside]] = x[inside]
 
@@ -99,13 +99,15 @@ class Preconditioner:
         if k < min(FEWEST, n):
             return self
         rare = on.rare(size, m // RARE_SHARE) if n - m // RARE_SHARE <= k else Rare.none()
-        part, light, is_heavy = on.spread(size, rare), rare.columns, np.ones(n, dtype=np.bool_)
-        rest = n - len(light)
-        if k < n and rest <= k and len(light) * rest**2 <= WORTH * BY_BLAS * m * products:
+        light, rest, is_heavy = rare.columns, n - len(rare.columns), np.ones(n, dtype=np.bool_)
+        if k == n:
+            light = light[:0]
+        elif rest <= k and len(light) * rest**2 <= WORTH * BY_BLAS * m * products:
             is_heavy[light] = False
         else:
-            light = light[:0]
-            is_heavy[np.argpartition(self.diagonal, -k)[: n - k]] = False
+            rare, light = Rare.none(), light[:0]
+            is_heavy[np.argpartition(self.diagonal, n - k)[: n - k]] = False
+        part = on.spread(size, rare)
         arrow = Arrow.of(part, part.curvatures(z), np.flatnonzero(is_heavy), light)
         return Preconditioner(self.diagonal, arrow, objective)
 
