@@ -46,9 +46,12 @@ class Arrow:
         """Make it of the rows' h; without `light` where that isn't positive definite, and None where no block is."""
         k, n = len(heavy), on.n_features
         heavy = np.append(heavy, n) if on.fit_intercept else heavy
-        block = np.array(on.hessian_block(h, heavy[:k])[: len(heavy), : len(heavy)], order="F")
+        block = on.hessian_block(h, heavy[:k])[
+            : len(heavy), : len(heavy)
+        ].T  # symmetric: in Fortran order without a copy
         block[np.diag_indices(len(block))] *= 1.0 + LIFT
-        left, root, coupling = block.copy("F"), np.empty(len(light)), np.empty((len(light), len(heavy)))
+        left = block.copy("F") if len(light) else block
+        root, coupling = np.empty(len(light)), np.empty((len(light), len(heavy)))
         width = 2 * BLOCK - k
         for first in range(0, len(light), width):
             part = slice(first, min(first + width, len(light)))
