@@ -8,7 +8,7 @@ from real import REAL
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-LEVELS = (10, 50, 200, 1000, 2000)  # of onehot's categories
+LEVELS = (10, 50, 200, 1000, 2000)  # of the categories of onehot and zipf
 A_ROW = 60  # columns in a row of text
 
 
@@ -135,6 +135,31 @@ def onehot_csr(size: float = 1.0) -> Workload:
     return Workload("onehot_csr", X, data.y, data.alpha, data.words.replace("a pandas frame", "all of them as CSR"))
 
 
+def zipf_columns(size: float = 1.0) -> Workload:
+    """Ten normal columns and five categories whose commonest level has two rows of five, and hundreds of levels a few."""
+    import pandas as pd
+
+    rng = np.random.default_rng(9)
+    m = rows_of(1_000_000, size)
+    numbers = rng.standard_normal((10, m))
+    z = rng.normal(0.0, 0.5, 10) @ numbers - 1.0
+    columns: dict[str, object] = {f"x{j}": x for j, x in enumerate(numbers, 1)}
+    for levels in LEVELS:
+        codes = rng.zipf(1.5, m) % levels
+        z += rng.normal(0.0, 0.5, levels)[codes]
+        named = pd.Categorical.from_codes(codes, [f"level {k:04d}" for k in range(levels)])
+        columns[f"of {levels}"] = named.remove_unused_categories()
+    words = f"{m:,} x 10 numbers and categories of {', '.join(map(str, LEVELS))} levels by Zipf's law, a pandas frame"
+    return Workload("zipf_columns", pd.DataFrame(columns), labels(rng, z), 1 / m, words)
+
+
+def zipf_csr(size: float = 1.0) -> Workload:
+    """Give the same as SciPy's CSR, all levels."""
+    data = zipf_columns(size)
+    X = Coding(data.X, standardize=False).design(data.X)
+    return Workload("zipf_csr", X, data.y, data.alpha, data.words.replace("a pandas frame", "all of them as CSR"))
+
+
 def normal(m: int, n: int) -> Workload:
     """Plain normal columns, for cost against size."""
     rng = np.random.default_rng(4)
@@ -143,7 +168,7 @@ def normal(m: int, n: int) -> Workload:
     return Workload(f"{m} x {n}", X, labels(rng, X @ w - 0.3), 1 / m, f"{m:,} x {n} normal")
 
 
-MADE = (tall, mid, raw, small, wide, text, onehot_csr, onehot_columns)
+MADE = (tall, mid, raw, small, wide, text, onehot_csr, onehot_columns, zipf_csr, zipf_columns)
 WORKLOADS: dict[str, Callable[[float], Workload]] = {**{make.__name__: make for make in MADE}, **REAL}
 
 # The peers that came first in earlier runs, the fastest first; an entry that the memory can't hold says so in its row.
@@ -160,6 +185,8 @@ FASTEST: dict[str, tuple[str, ...]] = {
     "text": ("sklearn newton-cg", "sklearn lbfgs", "LIBLINEAR", "glum irls-ls"),
     "onehot_csr": ("glum irls-ls", "sklearn newton-cholesky", "sklearn newton-cg", "sklearn lbfgs", "glum lbfgs"),
     "onehot_columns": TABLES,
+    "zipf_csr": ("glum irls-ls", "sklearn newton-cholesky", "sklearn newton-cg", "sklearn lbfgs"),
+    "zipf_columns": TABLES,
     "flights_3m": TABLES,
     "kdd_census": TABLES,
     "nycflights": TABLES,

@@ -599,24 +599,26 @@ def test_epochs_needed_where_the_rows_are_less_sure_than_at_the_optimum(epochs, 
 
 
 @pytest.mark.parametrize(
-    ("m", "n", "is_dense", "has_penalty", "method", "why"),
+    ("m", "n", "is_dense", "has_penalty", "hessian_reads", "method", "why"),
     [
-        (1_000_000, 300, True, True, "newton", "fewest reads"),
-        (20_000, 2000, True, True, "newton-cg", "a Hessian of 2,000 columns"),
-        (20_000, 2000, True, False, "newton", "fewest reads"),
-        (50_000, 800, True, True, "newton-cg", "a Hessian of 800 columns"),
-        (50_000, 500, True, True, "newton", "fewest reads"),
-        (10_000, 500, True, True, "newton", "fewest reads"),
-        (83, 2308, True, True, "newton", "in the space of the 83 rows"),
-        (83, 2308, False, True, "newton-cg", "a Hessian of 2,308 columns"),
-        (100_000, 100_000, False, True, "newton-cg", "a Hessian of 100,000 columns"),
-        (300_000, 500, False, True, "newton-cg", "a Hessian of 500 columns"),
-        (3_000_000, 500, False, True, "newton", "fewest reads"),
-        (100_000, 20_000, True, False, "gradient-descent", "GB"),
+        (1_000_000, 300, True, True, 10.5, "newton", "fewest reads"),
+        (20_000, 2000, True, True, 53, "newton-cg", "a Hessian of 2,000 columns"),
+        (20_000, 2000, True, False, 53, "newton", "fewest reads"),
+        (50_000, 800, True, True, 23, "newton-cg", "a Hessian of 800 columns"),
+        (50_000, 500, True, True, 15.5, "newton", "fewest reads"),
+        (10_000, 500, True, True, 15.5, "newton", "fewest reads"),
+        (83, 2308, True, True, 61, "newton", "in the space of the 83 rows"),
+        (83, 2308, False, True, 200, "newton-cg", "a Hessian of 2,308 columns"),
+        (100_000, 100_000, False, True, 2000000.0, "newton-cg", "a Hessian of 100,000 columns"),
+        (300_000, 500, False, True, 15.5, "newton-cg", "a Hessian of 500 columns"),
+        (300_000, 500, False, True, 4.9, "newton", "fewest reads"),
+        (90_000, 500, False, True, 9.5, "newton-cg", "a Hessian of 500 columns"),
+        (3_000_000, 500, False, True, 3.1, "newton", "fewest reads"),
+        (100_000, 20_000, True, False, 503, "gradient-descent", "GB"),
     ],
 )
-def test_auto_chooses_by_shape_storage_and_penalty(m, n, is_dense, has_penalty, method, why):
-    chosen, reason = choose_method("auto", Shape(m, n, is_dense, has_penalty), has_rate=False)
+def test_auto_chooses_by_shape_storage_penalty_and_cost(m, n, is_dense, has_penalty, hessian_reads, method, why):
+    chosen, reason = choose_method("auto", Shape(m, n, is_dense, has_penalty, hessian_reads), has_rate=False)
     assert chosen == method
     assert why in reason
 

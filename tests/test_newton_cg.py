@@ -178,7 +178,7 @@ def ends_well(result, warned):
     assert np.isfinite(result.w).all()
     assert np.isfinite([result.b, result.objective, c.gap]).all()
     assert c.kind == "bound"
-    assert c.gap <= result.objective * (1 + 1e-6) + 1e-6  # F* is at least 0
+    assert c.gap <= result.objective * (1 + 1e-6) + 1e-5  # F* is at least 0; z may be sums of terms of 1e6, that round
     assert warned == (result.reason == "max_reads" or c.gap > max(result.tol, 1e-8))
     if result.reason == "converged" and c.gap > result.tol and result.scale.min() == result.scale.max() == 1.0:
         assert c.gap <= 4.0 * c.noise or result.center.any()

@@ -49,7 +49,8 @@ MADE = [make.__name__ for make in workloads.MADE]
 @pytest.mark.parametrize("name", MADE)
 def test_workloads_are_the_same_every_time(name):
     first, second = workloads.WORKLOADS[name](SIZE), workloads.WORKLOADS[name](SIZE)
-    assert first.kind == {"text": "csr", "onehot_csr": "csr", "onehot_columns": "frame"}.get(name, "array")
+    kinds = {"text": "csr", "onehot_csr": "csr", "onehot_columns": "frame", "zipf_csr": "csr", "zipf_columns": "frame"}
+    assert first.kind == kinds.get(name, "array")
     if first.kind == "array":
         assert first.X.tobytes() == second.X.tobytes()
         assert first.X.flags.c_contiguous

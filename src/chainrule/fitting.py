@@ -35,10 +35,9 @@ Vector = NDArray[np.float64]
 METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
 HESSIAN_COPIES = 5  # of n x n numbers: the Hessian, its scaled form, two factors, an inverse
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
-TALL_COLUMNS, TALL_ROWS = 1000, 2000  # columns, and rows a column: measured on tables of categories
 MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
-# From here on a Hessian and its factor take longer than the reads that they save.
-CG_COLUMNS = {"dense": 1000, "sparse": 300}
+# From here on a Hessian and its factor take longer than the reads that they save: of flights_3m 5 took less, 10 more.
+CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
 # Fewer rows a column leave Newton without samples (`solvers.newton.plan`): then from so many products (m n^2) on too.
 SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
@@ -155,7 +154,7 @@ def fit(
         alpha = number("alpha", alpha, low=0.0)
         taken = design.rows(codes, s, n_threads)
         n = taken.rows.n_features
-        shape = Shape(design.n_rows, n, design.is_dense, alpha > 0.0)
+        shape = Shape(design.n_rows, n, design.is_dense, alpha > 0.0, taken.rows.hessian_reads)
         chosen, why = choose_method(method, shape, rate is not None, _of_batches(batch_size, schedule, resume))
         options = Options(
             alpha=alpha,
@@ -287,17 +286,21 @@ def _run(method: str, shape: Shape) -> Method:
 
 @dataclass(frozen=True)
 class Shape:
-    """What the choice of a method goes by: m rows, n coefficients, dense or not, with a penalty or without."""
+    """What the choice of a method goes by: m rows, n coefficients, dense or not, a penalty or none; `Rows.hessian_reads`."""
 
     m: int
     n: int
     is_dense: bool
     has_penalty: bool
+    hessian_reads: float = math.inf
 
     @property
-    def is_tall(self) -> bool:
-        """Whether rows are so many that a step less is worth a Hessian of some hundred columns."""
-        return self.n <= TALL_COLUMNS and self.m >= TALL_ROWS * self.n
+    def is_many(self) -> bool:
+        """Whether columns are many, and their Hessian takes longer than the reads that it saves."""
+        if self.is_dense:
+            return self.n > CG_COLUMNS["dense"]
+        costly = self.hessian_reads > CG_READS or self.n > MAX_NEWTON_COLUMNS
+        return self.n > CG_COLUMNS["sparse"] and costly
 
     @property
     def is_costly(self) -> bool:
@@ -335,10 +338,10 @@ def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "
         return "sgd", f"{of_batches} was given, which only stochastic gradient descent has"
     if has_rate:
         return "gradient-descent", "a learning rate was given, which only gradient descent has"
-    n, kind = shape.n, "dense" if shape.is_dense else "sparse"
+    n = shape.n
     if shape.is_wide:
         return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
-    if shape.has_penalty and (shape.is_costly or (n > CG_COLUMNS[kind] and not shape.is_tall)):
+    if shape.has_penalty and (shape.is_costly or shape.is_many):
         return (
             "newton-cg",
             f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",

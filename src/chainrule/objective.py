@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from chainrule.kernels import Along, Batches, Feasible, Path, Secant, What, along, feasible, pointwise
 from chainrule.penalties import PENALTIES
-from chainrule.rows import DenseRows, Rare, Rows, spread_rows
+from chainrule.rows import DenseRows, Rare, Rows
 from chainrule.sampling import Stratum, sample
 
 PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
+
+ROWS_AT_ONCE = 16384  # whose derivatives are made while they are in the caches
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -158,6 +160,14 @@ class Objective:
             self.rows, self.alpha, self.fit_intercept, self.column_scale, strata=strata, sample_ridge=ridge
         )
 
+    def rare(self, size: int, most: int) -> Rare:
+        """Levels of which `size` rows would show too little, and all rows that have them, about `most`."""
+        return Rare.none() if size >= self.n_rows else self.rows.rare(size / self.n_rows, most)
+
+    def spread(self, size: int, of_levels: Rare) -> Objective:
+        """Give the objective over about `size` rows, as it is, and all rows of some levels."""
+        return self if size >= self.n_rows else self.sample(size, self._class_weights, 0.0, of_levels)
+
     def evaluate(
         self,
         w: Vector,
@@ -292,6 +302,16 @@ class Objective:
         of = (float(part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in self.strata)
         return sum(part.multiplier * weight for part, weight in zip(self.strata, of, strict=True))
 
+    def curvatures(self, z: Vector) -> Vector:
+        """Give g (1 - g) of the rows that are read, at the z of all rows: no read."""
+        h = np.empty(self.n_rows)
+        for stratum, part in self._parts():
+            rows, of = stratum.rows, h[part]
+            for first in range(0, rows.n_rows, ROWS_AT_ONCE):
+                piece = slice(first, first + ROWS_AT_ONCE)
+                of[piece] = pointwise(z[rows.index[piece] if self.is_sample else piece], rows.y[piece])[2]
+        return h
+
     def hessian_product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
         """Hessian times v, (n + 1,) with the bias last: one read.
 
@@ -314,13 +334,22 @@ class Objective:
         diagonal[:-1] += self.alpha + self.sample_ridge
         return diagonal
 
-    def hessian_block(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
-        """Hessian of some columns (k,) and the bias, (k + 1, k + 1): a read of these columns."""
-        total = sum(stratum.multiplier * stratum.rows.gram(h[part], columns) for stratum, part in self._parts())
-        matrix = np.asarray(total) / self.weight
+    def hessian_block(self, h: Vector, columns: NDArray[np.int64], *, first: bool = False) -> Matrix:
+        """Hessian of some columns (k,) and the bias, (k + 1, k + 1): a read of these columns.
+
+        first : of a sample the part of the first stratum alone, whose levels no other row has.
+        """
+        total = None
+        for stratum, part in self._parts():
+            matrix = stratum.rows.gram(h[part], columns)
+            matrix *= stratum.multiplier / self.weight
+            total = matrix if total is None else np.add(total, matrix, out=total)
+            if first:
+                break
+        assert total is not None
         ridge = self.ridge + self.sample_ridge
-        matrix[np.diag_indices(len(columns))] += ridge[columns]
-        return matrix
+        total[np.diag_indices(len(columns))] += ridge[columns]
+        return total
 
     # --- along a direction, from z that are kept: all rows, no sample ------------------------------------------------
 
@@ -353,22 +382,6 @@ class Objective:
     def feasible(self, z: Vector, u: Vector, t: float, shift: float, pull: float) -> Feasible:
         """Go to z + t u + shift, in place, and take in what the dual point there is worth (`kernels.feasible`): no read."""
         return feasible(z, u, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
-
-    def centred_block(self, z: Vector, columns: NDArray[np.int64], size: int) -> Matrix:
-        """Hessian of w over some columns (k,) with b at its optimum, (k, k) in Fortran order, from about `size` rows spread."""
-        places = spread_rows(self.n_rows, size) if size < self.n_rows else np.arange(self.n_rows)
-        part = self.rows.take(places)
-        h = pointwise(z[places], part.y)[2]
-        matrix = part.gram(h, columns)
-        matrix /= len(places) if part.s is None else float(part.s.sum())
-        block = matrix[:-1, :-1]
-        if self.fit_intercept and matrix[-1, -1] > 0.0:
-            taken = np.outer(matrix[-1, :-1], matrix[-1, :-1]).T  # symmetric: Fortran order without a copy
-            taken /= matrix[-1, -1]
-            block = np.subtract(block, taken, out=taken)
-        block = np.asfortranarray(block)
-        block[np.diag_indices(len(columns))] += self.ridge[columns]
-        return block
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
         """Strata, and where their rows are among all that are read."""

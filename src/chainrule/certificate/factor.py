@@ -168,14 +168,20 @@ class Factor:
         square = full @ full
         return 1.0 / (math.sqrt(math.sqrt(float(np.vdot(square, square)))) * loss)
 
-    def _by_shift(self) -> float:
-        """Inverse iteration guesses, from above, and proves nothing; the Cholesky factor does (Higham 2002, section 10.1)."""
+    @cached_property
+    def lambda_guess(self) -> float:
+        """Estimate it from above by inverse iteration, without a factor of its own. It proves nothing."""
         L = self._proven()
         v = np.cos(np.arange(len(self.D), dtype=np.float64) ** 2)
         guess = 1.0
         for _ in range(8):
             v, _ = _lapack()[0](L, v / math.sqrt(float(v @ v)), lower=1)
             guess = 1.0 / math.sqrt(float(v @ v))
+        return guess
+
+    def _by_shift(self) -> float:
+        """Prove a share of the guess by a Cholesky factor (Higham 2002, section 10.1)."""
+        guess = self.lambda_guess
         for share in (0.95, 0.8, 0.5, 0.1):
             if self._cholesky(self.eta + share * guess) is not None:
                 return share * guess

@@ -19,8 +19,10 @@ from chainrule.solvers.preconditioner import Preconditioner
 Vector = NDArray[np.float64]
 
 PAIRS = 6  # of the last steps, that the direction is made with
-REFRESH = (2, 12)  # steps after which the preconditioner is made anew, by the curvature where they led
-EVERY = 16  # steps, later
+SETTLED, FAR = (
+    0.02,
+    0.05,
+)  # of F: fall of a step after which a sample is worth its reads; fall after which it is looked at anew
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
 PROMISES = 1e-3  # of F: a step that promises less is as long as the read's own secant says
 ENOUGH = 1e-3  # squared decrement of the line search over that of its first step
@@ -51,7 +53,7 @@ class CGState(State):
     z : (m,) of the rows, kept up by the steps; overwritten by the next. residual : gradient of F over w with b at its optimum,
     exact where a read has just shown it, else as the last read's secant predicts it. pairs : (step, change of the residual).
     bound : what is proven. drift : how far z may be from that of (w, b), in the largest row; fresh : how far just after a read
-    for it. steps : how many were made.
+    for it. is_due : whether a sample is worth its reads before the next step.
     """
 
     z: Vector
@@ -64,7 +66,7 @@ class CGState(State):
     largest: float
     center: Vector
     reach: float
-    steps: int
+    is_due: bool = False
 
     @property
     def gap(self) -> float:
@@ -129,6 +131,9 @@ class NewtonCG:
             z = on.rows.scores(state.w, state.b)
             largest = _largest(z, on.rows.s is None or on.rows.is_kept)
             state = replace(state, z=z, drift=state.fresh, largest=largest)
+        if state.is_due:
+            made = state.preconditioner.with_sample(on, state.z, state.evaluation.objective)
+            state = replace(state, preconditioner=made, is_due=False)
         v = np.empty(on.n_features + 1)
         v_w = np.negative(_direction(state), out=v[:-1])
         v[-1] = -float(state.center @ v_w) if on.fit_intercept else 0.0
@@ -140,9 +145,10 @@ class NewtonCG:
         slope = float(exact @ v_w)
         if not slope < 0.0 or not np.isfinite(change).all():
             # The predicted gradient misled: from the exact one, which proves this point too.
-            made, found = Preconditioner.of(on, read, center, state.z), _bound_at(on, state, read)
+            found = _bound_at(on, state, read)
             here = replace(state, bound=found) if found.gap < state.gap else state
-            return replace(here, residual=exact, pairs=(), preconditioner=made, center=center, steps=state.steps + 1)
+            made, is_due = _anew(on, state, state.evaluation.objective, read, center)
+            return replace(here, residual=exact, pairs=(), preconditioner=made, center=center, is_due=is_due)
         near = -slope <= PROMISES * state.evaluation.objective
         line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v, u)
         before = state.evaluation.objective
@@ -169,10 +175,6 @@ class NewtonCG:
         """Go where the line search ended, and prove what can be proven there."""
         t, v_w = line.t, v[:-1]
         w, b = state.w + t * v_w, state.b + t * float(v[-1]) + line.shift
-        steps = state.steps + 1
-        made = state.preconditioner
-        if steps in REFRESH or steps % EVERY == 0:
-            made = Preconditioner.of(on, read, center, state.z)
         gradient = read.gradient + t * read.change
         curvature = float(read.curvature[-1])
         pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
@@ -187,6 +189,7 @@ class NewtonCG:
         if float(v_w @ change) > 0.0:
             pairs = (*pairs, (v_w, change))[-PAIRS:]
         evaluation = _evaluation(on, found.loss, found.correct, w, residual, gradient)
+        made, is_due = _anew(on, state, evaluation.objective, read, center)
         return CGState(
             w,
             b,
@@ -201,8 +204,15 @@ class NewtonCG:
             found.largest,
             center,
             state.reach,
-            steps,
+            is_due,
         )
+
+
+def _anew(on: Objective, state: CGState, now: float, read: Secant, center: Vector) -> tuple[Preconditioner, bool]:
+    """Give the preconditioner where F has come to `now`, its diagonal anew where a sample is due, and whether one is."""
+    made, fall = state.preconditioner, state.evaluation.objective - now
+    is_due = fall <= SETTLED * now and now < (1.0 - FAR) * made.objective
+    return (Preconditioner.of_read(on, read, center) if is_due else made), is_due
 
 
 def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
@@ -215,9 +225,9 @@ def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
     if not reach < LARGEST:
         raise TooLarge
     drift = _fresh_drift(on, reach, w, b)
-    made = Preconditioner.of(on, read, center, z)
+    made = Preconditioner.of_read(on, read, center)
     evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
-    state = CGState(w, b, evaluation, z, residual, (), made, None, drift, drift, largest, center, reach, 0)
+    state = CGState(w, b, evaluation, z, residual, (), made, None, drift, drift, largest, center, reach)
     return replace(state, bound=_bound_at(on, state, read))
 
 

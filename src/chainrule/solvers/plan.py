@@ -43,7 +43,8 @@ def plan(
         reads = math.ceil(math.log(max(2.0 / share * start / tol, 1.0)) / -math.log(shrink))
         return 4.0 / 3.0 * share * of_rows + matrix_reads + 1.0 + max(1.0, reads)
 
-    costs = {share: cost(share) for share in SHARES}
+    # Where the matrix takes longer than all rows, fewer rows save nothing.
+    costs = {share: cost(share) for share in SHARES if matrix_reads < of_rows}
     costs[1.0] = hessian_reads + 2.0
     share = min(costs, key=lambda s: costs[s])
     sizes = []

@@ -1,86 +1,131 @@
-"""What stands for the Hessian between two reads: its diagonal, and beside it the block of the heaviest columns."""
+"""What stands for the Hessian between two reads: its diagonal, a block of heavy columns, and rare levels tied to that block."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.blas import cholesky
 from chainrule.kernels import Secant
 from chainrule.objective import Objective
+from chainrule.rows import Rare
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 BLOCK = 1000  # columns of the block: a Cholesky factor of about ten milliseconds
-BLOCK_SHARE = 16  # one in so many rows gives it
+WORTH = 4.0  # reads: as many products make the block. Half as many on kdd_census and onehot took two reads more, and as long
+MOST = 0.25  # of the rows, whose places and curvatures take memory
+BY_BLAS = 25.0  # products of matrices in the time of one of a read
+LITTLE = 1e7  # products that take milliseconds in any case
+RARE_SHARE = 8  # one in so many rows, at most, comes for its rare levels
 LEAST_ROWS = 40  # a column of the block: fewer make it worse than none
-WORTH = 8.0  # products that make the block, over those of a read: more take longer than the reads that it saves
-LITTLE = 1e8  # products that take some hundredths of a second in any case
+FEWEST = 200  # columns of a block of some of the rows: 166 saved no read on text
 LIFT = 1e-12  # of the block's diagonal
 
 
 @dataclass(frozen=True)
-class Preconditioner:
-    """M: columns as centred under the curvature; the Hessian's exact diagonal, and its block of some columns from a sample.
+class Arrow:
+    """[[A, B], [B', D]] over columns `heavy` (the bias last) and `light`, D diagonal: factored through A - B D^-1 B'.
 
-    diagonal (n,). columns (k,) of the block, and its Cholesky factor; None without one.
+    factor : lower Cholesky factor (k, k). root (light,) : D^(1/2). coupling (light, k) : D^(-1/2) B'.
+    """
+
+    heavy: Index
+    light: Index
+    factor: Matrix
+    root: Vector
+    coupling: Matrix
+
+    @classmethod
+    def of(cls, on: Objective, h: Vector, heavy: Index, light: Index) -> Arrow | None:
+        """Make it of the rows' h; without `light` where that isn't positive definite, and None where no block is."""
+        k, n = len(heavy), on.n_features
+        heavy = np.append(heavy, n) if on.fit_intercept else heavy
+        block = on.hessian_block(h, heavy[:k])[
+            : len(heavy), : len(heavy)
+        ].T  # symmetric: in Fortran order without a copy
+        block[np.diag_indices(len(block))] *= 1.0 + LIFT
+        left = block.copy("F") if len(light) else block
+        root, coupling = np.empty(len(light)), np.empty((len(light), len(heavy)))
+        width = 2 * BLOCK - k
+        for first in range(0, len(light), width):
+            part = slice(first, min(first + width, len(light)))
+            below = on.hessian_block(h, np.append(heavy[:k], light[part]), first=True)[k:-1]
+            root[part] = np.sqrt(below.diagonal(k))
+            B = below[:, np.append(np.arange(k), -1) if on.fit_intercept else np.arange(k)]
+            np.divide(B, root[part, np.newaxis], out=coupling[part])
+            left -= coupling[part].T @ coupling[part]
+        factor = cholesky(left)
+        if factor is None and len(light):
+            factor, light, root, coupling = cholesky(block), light[:0], root[:0], coupling[:0]
+        return None if factor is None else cls(heavy, light, factor, root, coupling)
+
+    def solve(self, r: Vector, v: Vector) -> None:
+        """Fill v (n,) with what solves for r (n,), in these columns."""
+        from scipy.linalg.lapack import dpotrs
+
+        r = np.append(r, 0.0)
+        of_light = r[self.light] / self.root
+        x, _ = dpotrs(self.factor, r[self.heavy] - of_light @ self.coupling, lower=1)
+        v[self.light] = (of_light - self.coupling @ x) / self.root
+        inside = self.heavy < len(v)
+        v[self.heavy[inside]] = x[inside]
+
+
+@dataclass(frozen=True)
+class Preconditioner:
+    """M: columns as centred under the curvature; the Hessian's exact diagonal, and its arrow of some columns from a sample.
+
+    diagonal (n,). arrow : None without one. objective : F where its rows were looked at.
     """
 
     diagonal: Vector
-    columns: Index
-    factor: tuple[NDArray[np.float64], bool] | None
+    arrow: Arrow | None = None
+    objective: float = math.inf
 
     @classmethod
-    def of(cls, on: Objective, read: Secant, center: Vector, z: Vector) -> Preconditioner:
-        """Make it of what a read gave, and of a sample's block where columns differ in weight."""
-        weight, k = on.weight, min(BLOCK, on.n_features)
-        squares = read.diagonal[:-1] / weight
-        spread = np.maximum(squares - np.square(center) * read.curvature[-1] / weight, 0.0)
-        size = min(on.n_rows, max(on.n_rows // BLOCK_SHARE, LEAST_ROWS * k))
-        products = on.rows.mean_terms
-        is_worth = size * products**2 <= max(WORTH * on.n_rows * products, LITTLE)
-        block = (lambda columns: on.centred_block(z, columns, size)) if is_worth else None
-        return cls._with(spread + on.ridge, squares, block)
+    def of_read(cls, on: Objective, read: Secant, center: Vector) -> Preconditioner:
+        """Make the diagonal of what a read gave."""
+        squares = read.diagonal[:-1] / on.weight
+        return cls(np.maximum(squares - np.square(center) * read.curvature[-1] / on.weight, 0.0) + on.ridge)
+
+    def with_sample(self, on: Objective, z: Vector, objective: float) -> Preconditioner:
+        """Add the curvature of a sample of the rows at z, where F is `objective`."""
+        n, m, products = on.n_features, on.n_rows, on.rows.mean_terms
+        size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
+        k = min(BLOCK, n, size // LEAST_ROWS if size < m else n)
+        if k < min(FEWEST, n):
+            return self
+        rare = on.rare(size, m // RARE_SHARE) if n - m // RARE_SHARE <= k else Rare.none()
+        light, rest, is_heavy = rare.columns, n - len(rare.columns), np.ones(n, dtype=np.bool_)
+        if k == n:
+            light = light[:0]
+        elif rest <= k and len(light) * rest**2 <= WORTH * BY_BLAS * m * products:
+            is_heavy[light] = False
+        else:
+            rare, light = Rare.none(), light[:0]
+            is_heavy[np.argpartition(self.diagonal, n - k)[: n - k]] = False
+        part = on.spread(size, rare)
+        arrow = Arrow.of(part, part.curvatures(z), np.flatnonzero(is_heavy), light)
+        return Preconditioner(self.diagonal, arrow, objective)
 
     @classmethod
     def of_rows(cls, on: Objective, h: Vector, curvature: Vector) -> Preconditioner:
         """Make it of all rows that an objective reads, a sample's: h (m,) their g (1 - g), curvature (n + 1,) H e_b."""
         diagonal = on.hessian_diagonal(h)[:-1]
         pull = curvature[:-1] / curvature[-1] if on.fit_intercept else np.zeros(on.n_features)
-
-        def block(columns: Index) -> Matrix:
-            found = on.hessian_block(h, columns)[:-1, :-1] - np.outer(pull[columns], curvature[columns])
-            return np.asarray(found.T)  # symmetric: in Fortran order without a copy
-
-        return cls._with(diagonal - pull * curvature[:-1], diagonal, block)
-
-    @classmethod
-    def _with(cls, diagonal: Vector, squares: Vector, block: Callable[[Index], Matrix] | None) -> Preconditioner:
-        """Put a diagonal and the block of the columns of the largest squares together."""
-        n, none = len(diagonal), np.zeros(0, dtype=np.int64)
-        if block is None:
-            return cls(diagonal, none, None)
-        k = min(BLOCK, n)
-        columns = np.sort(np.argpartition(-squares, k - 1)[:k]) if k < n else np.arange(k)
-        of_columns = block(columns)
-        of_columns[np.diag_indices(k)] *= 1.0 + LIFT
-        from scipy.linalg import cho_factor
-
-        try:
-            factor = cho_factor(of_columns, lower=True, overwrite_a=True, check_finite=False)
-        except np.linalg.LinAlgError:
-            return cls(diagonal, none, None)
-        return cls(diagonal, columns.astype(np.int64), factor)
+        k = min(BLOCK, on.n_features)
+        heavy = np.sort(np.argpartition(-diagonal, k - 1)[:k])
+        return cls(diagonal - pull * curvature[:-1], Arrow.of(on, h, heavy, heavy[:0]))
 
     def solve(self, r: Vector) -> Vector:
         """M^-1 r, (n,)."""
         v = r / self.diagonal
-        if self.factor is not None:
-            from scipy.linalg import cho_solve
-
-            v[self.columns] = cho_solve(self.factor, r[self.columns], check_finite=False)
+        if self.arrow is not None:
+            self.arrow.solve(r, v)
         return v

@@ -226,8 +226,8 @@ class Reference:
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         proven = proves(kappa=kappa, all_rows=all_rows)
-        if proven.r >= KAPPA_MATTERS and on.rows.groups and (by_norm := kappa_upper(self.proof, self.norm)) < kappa:
-            kappa = by_norm
+        if proven.r >= KAPPA_MATTERS and on.rows.groups and math.sqrt(self.norm / self.proof.lambda_guess) < kappa:
+            kappa = min(kappa, kappa_upper(self.proof, self.norm))
             proven = proves(kappa=kappa, all_rows=all_rows)
         if proven.r >= KAPPA_MATTERS and may_look:
             # The cheap kappa costs too much here: find the largest leverage itself.

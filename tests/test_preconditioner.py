@@ -1,0 +1,150 @@
+"""What newton-cg steps with beside the diagonal, and the reads that it saves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+import chainrule
+from chainrule.designs import design_of
+from chainrule.objective import Objective
+from chainrule.rows import Rare
+from chainrule.solvers import preconditioner
+from chainrule.solvers.plan import plan
+from chainrule.solvers.preconditioner import Arrow, Preconditioner
+
+TOLS = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11)
+
+
+LEVELS = (10, 50, 200, 1000, 2000)
+
+
+def zipf(rng, m, levels=LEVELS, numbers=10):
+    """Numbers and categories by Zipf's law, as the benchmark's workload zipf has them."""
+    columns = {f"x{j}": rng.standard_normal(m) for j in range(numbers)}
+    z = sum(rng.normal(0.0, 0.5) * x for x in columns.values()) - 1.0
+    for k, count in enumerate(levels):
+        codes = rng.zipf(1.5, m) % count
+        z = z + rng.normal(0.0, 0.5, count)[codes]
+        columns[f"c{k}"] = pd.Categorical.from_codes(codes, [f"v{j}" for j in range(count)]).remove_unused_categories()
+    return pd.DataFrame(columns), (z + rng.logistic(size=m) > 0).astype(int)
+
+
+def one_hot(frame):
+    blocks = [frame.select_dtypes("number").to_numpy()]
+    return sp.csr_array(
+        sp.hstack(
+            [*blocks, *(pd.get_dummies(frame[c], sparse=True).sparse.to_coo() for c in frame.select_dtypes("category"))]
+        ).astype(np.float64)
+    )
+
+
+def stored(frame, storage):
+    return frame if storage == "columns" else one_hot(frame)
+
+
+def objective_of(X, y, alpha, fit_intercept=True, s=None):
+    return Objective(design_of(X, None, "all").rows(y.astype(np.uint8), s, 1).rows, alpha, fit_intercept)
+
+
+@pytest.mark.parametrize("storage", ["columns", "csr"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_an_arrow_is_the_hessian_where_no_row_has_two_light_columns(storage, fit_intercept, weighted, rng):
+    """With b at its optimum: M^-1 (H_ww - H_wb H_bw/H_bb) v = v."""
+    m = 3_000
+    frame, y = zipf(rng, m, (6, 150), 4)
+    s = rng.choice([0.0, 0.5, 3.0], m) if weighted else None
+    on = objective_of(stored(frame, storage), y, 1e-3, fit_intercept, s)
+    n = on.n_features
+    w = rng.normal(size=n)
+    h = np.zeros(m)
+    H = on.evaluate(w, 0.0, hessian=True, h=h).hessian
+    exact = H[:n, :n] - (np.outer(H[:n, n], H[n, :n]) / H[n, n] if fit_intercept else 0.0)
+    light = np.sort(rng.permutation(np.arange(10, n))[:120])  # levels of the second category
+    for columns in (light, light[:0]):
+        arrow = Arrow.of(on, h, np.setdiff1d(np.arange(n), columns), columns)
+        v, found = rng.normal(size=n), np.zeros(n)
+        arrow.solve(exact @ v, found)
+        np.testing.assert_allclose(found, v, rtol=1e-7, atol=1e-7)
+
+
+def test_light_columns_that_repeat_each_other_are_left_to_the_diagonal(rng):
+    """Two copies of a column, apart from one another, would take more than all of the heavy one's curvature."""
+    x = rng.normal(size=500)
+    on = objective_of(np.column_stack([x, x, x]), np.arange(500) % 2, 1e-9)
+    arrow = Arrow.of(on, np.full(500, 0.25), np.array([0]), np.array([1, 2]))
+    assert len(arrow.light) == 0
+    found = np.full(3, 7.0)
+    arrow.solve(np.ones(3), found)
+    assert found[0] == pytest.approx(1.0 / (0.25 * np.var(x)), rel=1e-6)
+    assert found[1:].tolist() == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("storage", ["columns", "csr"])
+def test_rare_levels_come_with_all_of_their_rows_and_save_half_the_reads(storage, rng, monkeypatch):
+    frame, y = zipf(rng, 60_000)
+    X = stored(frame, storage)
+    made, of = [], Arrow.of
+
+    def noted(on, h, heavy, light):
+        arrow = of(on, h, heavy, light)
+        made.append((on, heavy, light, arrow))
+        return arrow
+
+    monkeypatch.setattr(Arrow, "of", noted)
+    monkeypatch.setattr(preconditioner, "BY_BLAS", np.inf)  # of a million rows it is worth its cost
+    result = chainrule.fit(X, y, alpha=1 / 60_000, coding="all")
+    assert result.method == "newton-cg"
+    assert made
+    for on, heavy, light, arrow in made:
+        assert len(arrow.light)  # it is positive definite
+        assert len(heavy) + len(light) == len(result.w)
+        assert len(light) > len(heavy)
+        counts = np.asarray(one_hot(frame).sum(axis=0))[light]
+        whole = one_hot(frame)[on.strata[0].rows.index][:, light]
+        np.testing.assert_array_equal(np.asarray(whole.sum(axis=0)), counts)
+    monkeypatch.setattr(Preconditioner, "with_sample", lambda self, *_: self)
+    other = chainrule.fit(X, y, alpha=1 / 60_000, coding="all", method="newton-cg")
+    assert result.reads <= 0.5 * other.reads
+    assert abs(result.objective - other.objective) <= result.certificate.gap + other.certificate.gap
+
+
+@pytest.mark.parametrize("storage", ["columns", "csr"])
+@pytest.mark.parametrize("method", ["auto", "newton"])
+def test_a_looser_tol_never_takes_more_reads(storage, method, rng):
+    m = 60_000
+    frame, y = zipf(rng, m, (10, 50, 900), 4)
+    X = stored(frame, storage)
+    fits = [chainrule.fit(X, y, alpha=1 / m, coding="all", tol=tol, method=method) for tol in TOLS]
+    reads = [fit.reads for fit in fits]
+    assert reads == sorted(reads)
+    least = min(fits, key=lambda fit: fit.certificate.gap)
+    for tol, fit in zip(TOLS, fits, strict=True):
+        assert fit.certificate.gap <= tol
+        assert -1e-15 <= fit.objective - least.objective <= fit.certificate.gap
+        assert (np.abs(fit.w - least.w) <= fit.certificate.coef + least.certificate.coef).all()
+
+
+def test_threads_change_no_bit_of_it(rng):
+    frame, y = zipf(rng, 60_000)
+    for X in (frame, one_hot(frame)):
+        fits = [chainrule.fit(X, y, alpha=1 / 60_000, coding="all", n_threads=k) for k in (1, 2, 3)]
+        assert len({fit.w.tobytes() for fit in fits}) == 1
+        assert len({(fit.b, fit.reads, fit.certificate.gap) for fit in fits}) == 1
+
+
+def test_a_matrix_that_takes_longer_than_its_rows_is_of_all_rows_whatever_the_tol():
+    plans = {plan(1_000_000, 3_270, tol, 40.7, (700_000, 300_000), 38.1) for tol in (1e-2, 1e-4, 1e-7, 1e-12, 0.0)}
+    assert len(plans) == 1
+    assert plans.pop()[-1] == 1_000_000
+
+
+def test_few_rows_make_no_block(rng):
+    """A sample of fewer than 40 rows a column is worse than the diagonal."""
+    X = sp.random_array((4_000, 3_000), density=0.02, rng=rng, format="csr")
+    on = objective_of(X, rng.integers(0, 2, 4_000), 1e-3)
+    made = Preconditioner(np.ones(3_000))
+    assert 4_000 * 60**2 > preconditioner.LITTLE
+    assert made.with_sample(on, np.zeros(4_000), 0.5) is made
+    assert on.spread(4_000, Rare.none()) is on
