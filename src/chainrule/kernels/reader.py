@@ -182,7 +182,7 @@ def _read(
     w: Vector | None,
     b: Vector,
     *,
-    threads: int,
+    threads: int = 1,
     z: Vector | None = None,
     h: Vector | None = None,
     q: Vector | None = None,
