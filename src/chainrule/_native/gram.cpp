@@ -131,14 +131,14 @@ Plan plan_of(const Job& job) {
   return plan;
 }
 
-// The job of `count` of the numbers, from `first` on.
+// The job of `count` of the numbers, from `first` on, whose slots are still counted among all of them.
 GramJob job_of(const Job& job, const Plan& plan, std::int64_t first, std::int64_t count) {
   GramJob gram{};
   gram.rows = job;
   gram.rows.blocks = plan.numbers.data() + first;
   gram.rows.n_blocks = gram.rows.n = count;
-  gram.rows.lift = job.lift ? plan.lift.data() + first : nullptr;
-  gram.rows.shift = job.shift ? plan.shift.data() + first : nullptr;
+  gram.rows.lift = job.lift ? plan.lift.data() : nullptr;
+  gram.rows.shift = job.shift ? plan.shift.data() : nullptr;
   gram.rows.fold = job.fold ? plan.fold.data() + first : nullptr;
   gram.categories = plan.categories.data();
   gram.n_categories = static_cast<std::int64_t>(plan.categories.size());
