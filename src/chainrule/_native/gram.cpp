@@ -326,8 +326,11 @@ void over_elements(const Block& block, std::int64_t row, BadCode& bad, const Act
       decode_codes(block, {row, 1, nullptr}, &code);
       if (code >= 0 && code < block.slots)
         act(block.at + code, 1.0);
-      else if (bad.row < 0)
-        bad = {row, block.column, code, code < 0};
+      else if (bad.row < 0) {
+        const Rows one{row, 1, nullptr};  // int32 could not hold a larger code
+        over_parts(block, one, [&](const Part& part, std::int64_t k, std::int64_t) { numbers_of(part, one, k, 1, &x); });
+        bad = {row, block.column, static_cast<std::int64_t>(x), code == -1};
+      }
       return;
     case Block::kIndicator:
       decode_indicator(block, {row, 1, nullptr}, &x);
