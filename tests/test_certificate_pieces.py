@@ -33,7 +33,6 @@ from chainrule.certificate import (
     objective_rounding,
     radius_ratio,
     reach_bound,
-    sum_depth,
     upward,
     z_rounding,
 )
@@ -297,8 +296,6 @@ def test_float32_hessian_is_within_its_eta_and_still_proves(rng, block):
 
 def test_rounding_formulas():
     u = 2.0**-53
-    assert sum_depth(1_000_000) == 128 + 10 + 8
-    assert sum_depth(100) == 100 / 8 + 8
     assert hessian_eta(30, 146) == pytest.approx(31 * 4 * (30 + 146 + 8) * u)
     assert hessian_eta(30, 146, 64) == pytest.approx(31 * (70 * 2.0**-24 + 4 * 184 * u))
     assert z_rounding(5, 10.0) == pytest.approx(70 * u)

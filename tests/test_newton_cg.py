@@ -10,8 +10,7 @@ import scipy.sparse as sp
 
 from chainrule import InputError, fit
 from chainrule.errors import NotConvergedWarning
-from chainrule.kernels import csr as core
-from chainrule.kernels import sum_depth
+from chainrule.kernels import Csr, Design, vector_depth
 from chainrule.objective import Objective
 from chainrule.rows import CsrRows, DenseRows
 from chainrule.solvers.preconditioner import BLOCK
@@ -415,14 +414,14 @@ def test_numpys_arrays_at_the_peak_are_a_stated_count_of_vectors_and_blocks(m, n
 
 def test_the_depth_of_a_secants_sums_is_that_of_its_own_leaves(rng):
     X = sp.random_array((40_000, 40), density=0.2, rng=rng, format="csr")
-    data = core.Csr(X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32), 40)
+    data = Csr(X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32), 40)
     y, names = (np.arange(40_000) % 2).astype(np.uint8), [f"x{k}" for k in range(40)]
     rows = CsrRows(data, y, None, names)
-    assert rows.secant_depth >= core.sum_depth(40_000, 40, X.nnz, width=4)
-    assert rows.secant_depth >= sum_depth(40_000)  # passes over z are cut as dense rows are
+    assert rows.sum_depth >= Design.sparse(data).sum_depth(40_000)
+    assert rows.sum_depth >= vector_depth(40_000)  # passes over z have leaves of their own
     dense = DenseRows(X.toarray(), y, None, names)
-    assert dense.secant_depth == dense.sum_depth
-    assert Objective(DenseRows(X.toarray(), y, np.ones(40_000), names)).secant_depth > dense.secant_depth
+    assert dense.sum_depth == max(Design.dense(X.toarray()).sum_depth(40_000), vector_depth(40_000))
+    assert Objective(DenseRows(X.toarray(), y, np.ones(40_000), names)).secant_depth > dense.sum_depth
 
 
 def test_rows_of_1e160_in_their_own_space_end_with_a_sentence(rng):

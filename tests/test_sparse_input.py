@@ -221,3 +221,18 @@ def test_certify_reads_every_form(expected):
         assert 0.0 < far.lower <= far.gap
     with pytest.raises(InputError, match=r"coef must have one number a column, 6 of them, not the shape \(5,\)"):
         certify(X, labels(), result.w[1:], result.b, alpha=0.01)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_columns_far_from_0_are_certified_in_about_the_reads_of_dense_ones(kind, rng):
+    # Unit spread about 3e5: what is centred by a view keeps its digits, in sparse rows as in dense ones.
+    X = rng.normal(size=(12_000, 3))
+    y = (rng.random(12_000) < 1 / (1 + np.exp(-X @ [1.0, -0.5, 0.2]))).astype(int)
+    X = (X + 3e5).astype(kind)
+    of_rows, of_csr = fit(X, y), fit(sp.csr_matrix(X), y)
+    for result in (of_rows, of_csr):
+        assert result.certificate.kind == "bound"
+        assert result.reason == "converged"
+    assert of_csr.reads <= of_rows.reads + 2
+    both = of_rows.certificate.coef + of_csr.certificate.coef
+    assert np.all(np.abs(of_rows.w - of_csr.w) <= both[: len(of_rows.w)] + 1e-12 * np.abs(of_rows.w))

@@ -12,8 +12,8 @@ from chainrule.blas import WHOLE
 from chainrule.certificate.factor import CLEAR, Factor
 from chainrule.designs import design_of
 from chainrule.errors import NotConvergedWarning
-from chainrule.objective import Objective
 from chainrule.kernels import What
+from chainrule.objective import Objective
 from chainrule.rows import Rows
 from chainrule.sampling import class_counts
 from chainrule.solvers.plan import is_by_products, plan

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule import InputError
-from chainrule.kernels import BLOCK_ROWS
-from chainrule.kernels.vectors import along, feasible
+from chainrule.kernels import BLOCK_ROWS, along, feasible
 
 EDGES = [0.0, 1e-300, 1e-8, 0.3, 2.0, 17.0, 36.5, 40.0, 300.0, 709.0, 744.0, 746.0, 1e4]
 CHANGES = [0.0, 1e-300, 1e-12, 1e-6, 1e-3, 0.4, 5.0, 60.0, 800.0, 1e4]
@@ -102,7 +101,7 @@ def test_the_dual_point_agrees_with_its_twin(kernel, rng, t, shift, pull):
     terms, slack, largest, correct = {name: [] for name in names}, 0.0, 0.0, 0.0
     written = z.copy()
     found = feasible(written, u, y, s, t, shift, pull)
-    assert np.array_equal(written, after)
+    assert np.array_equal(written, np.where(s > 0, after, z))  # rows of weight 0 stay where they are
     with mpmath.workdps(50):
         for at, there, to, label, weight in zip(z, z + u, after, y, s, strict=True):
             sign = 1.0 - 2.0 * label
@@ -185,12 +184,11 @@ def test_rows_of_weight_0_count_nothing(kernel, rng):
         vector[~kept] = rng.choice(junk, (~kept).sum())
     assert along(*dirty, y, s, 0.7, 0.1) == along(np.where(kept, z, 5.0), np.where(kept, u, 5.0), y, s, 0.7, 0.1)
     clean = np.where(kept, z, 5.0)
-    with np.errstate(invalid="ignore", over="ignore"):
-        expected = dirty[0] + 0.7 * dirty[1] + 0.1
+    before = dirty[0].copy()
     assert feasible(dirty[0], dirty[1], y, s, 0.7, 0.1, 1e-3) == feasible(
         clean, np.where(kept, u, 5.0), y, s, 0.7, 0.1, 1e-3
     )
-    assert np.array_equal(np.isnan(dirty[0]), np.isnan(expected))
+    assert np.array_equal(dirty[0][~kept], before[~kept], equal_nan=True)
     assert np.array_equal(dirty[0][kept], clean[kept])
     nothing = feasible(np.full(5, np.nan), np.full(5, np.inf), y[:5], np.zeros(5), 1.0, 0.0, 0.1)
     assert set(vars(nothing).values()) == {0.0}

@@ -138,14 +138,14 @@ Plan plan_of(const Job& job) {
   return plan;
 }
 
-// The job of `count` of the numbers, from `first` on.
+// The job of `count` of the numbers, from `first` on, whose slots are still counted among all of them.
 GramJob job_of(const Job& job, const Plan& plan, std::int64_t first, std::int64_t count) {
   GramJob gram{};
   gram.rows = job;
   gram.rows.blocks = plan.numbers.data() + first;
   gram.rows.n_blocks = gram.rows.n = count;
-  gram.rows.lift = job.lift ? plan.lift.data() + first : nullptr;
-  gram.rows.shift = job.shift ? plan.shift.data() + first : nullptr;
+  gram.rows.lift = job.lift ? plan.lift.data() : nullptr;
+  gram.rows.shift = job.shift ? plan.shift.data() : nullptr;
   gram.rows.fold = job.fold ? plan.fold.data() + first : nullptr;
   gram.categories = plan.categories.data();
   gram.n_categories = static_cast<std::int64_t>(plan.categories.size());
@@ -333,8 +333,11 @@ void over_elements(const Block& block, std::int64_t row, BadCode& bad, const Act
       decode_codes(block, {row, 1, nullptr}, &code);
       if (code >= 0 && code < block.slots)
         act(block.at + code, 1.0);
-      else if (bad.row < 0)
-        bad = {row, block.column, code, code < 0};
+      else if (bad.row < 0) {
+        const Rows one{row, 1, nullptr};  // int32 could not hold a larger code
+        over_parts(block, one, [&](const Part& part, std::int64_t k, std::int64_t) { numbers_of(part, one, k, 1, &x); });
+        bad = {row, block.column, static_cast<std::int64_t>(x), code == -1};
+      }
       return;
     case Block::kIndicator:
       decode_indicator(block, {row, 1, nullptr}, &x);

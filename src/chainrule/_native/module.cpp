@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -282,6 +283,7 @@ void call_python(void* context, std::int64_t rows, std::int64_t step, const doub
   (void)step;
   const nb::object found = nb::borrow<nb::object>(static_cast<PyObject*>(context))(array(z), array(label));
   const auto parts = nb::cast<nb::tuple>(found);
+  if (parts.size() != 3) throw std::invalid_argument("a loss must give losses, residuals and curvatures");
   double* const to[] = {loss, residual, curvature};
   for (std::size_t k = 0; k < 3; ++k) {
     const auto part = nb::cast<Vector>(parts[k]);

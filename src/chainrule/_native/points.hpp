@@ -91,13 +91,16 @@ struct Given {
       loss[i] = curvature[i] = 0.0;
       for (std::int64_t k = 0; k < job.outputs; ++k) residual[k * step + i] = 0.0;
     }
-    double sums[2] = {};
-    for (std::int64_t i = 0; i < piece.rows; ++i) {
-      sums[0] += s[i] * loss[i];
-      sums[1] += Logistic::is_right(splat(z[i]), splat(piece.label[i]))[0] ? s[i] : 0.0;
-    }
-    scalars[scalar::kLoss] += sums[0];
-    scalars[scalar::kCorrect] += sums[1];
+    Sum8 total, correct;
+    for (std::int64_t i = 0; i < piece.padded; i += 8)
+      for (int e = 0; e < kEight; ++e) {
+        const std::int64_t k = i + kWide * e;
+        const V sk = load(s + k);
+        total.add(e, sk * load(loss + k));
+        correct.add(e, Logistic::is_right(load(z + k), load(piece.label + k)) ? sk : splat(0.0));
+      }
+    scalars[scalar::kLoss] += total.total();
+    scalars[scalar::kCorrect] += correct.total();
     scalars[scalar::kWeight] += sum_of(s, piece.padded);
   }
 };

@@ -152,8 +152,11 @@ class Sparse {
           for (int d = 0; d < D; ++d)
             a[0][d] = multiply_add(static_cast<double>(row.x[k]), w[step * static_cast<std::int64_t>(row.column[k]) + d], a[0][d]);
       } else {
+        std::int64_t k = 0;
         over_elements(row, [&](std::int64_t j, double x) {
-          for (int d = 0; d < D; ++d) a[0][d] = multiply_add(x, w[step * j + d], a[0][d]);
+          double* const lane = a[k < row.size / 4 * 4 ? k % 4 : 0];
+          for (int d = 0; d < D; ++d) lane[d] = multiply_add(x, w[step * j + d], lane[d]);
+          ++k;
         });
       }
       for (int d = 0; d < D; ++d) z[d * most_ + i] += (a[0][d] + a[1][d]) + (a[2][d] + a[3][d]);

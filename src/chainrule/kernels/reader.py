@@ -182,7 +182,7 @@ def _read(
     w: Vector | None,
     b: Vector,
     *,
-    threads: int,
+    threads: int = 1,
     z: Vector | None = None,
     h: Vector | None = None,
     q: Vector | None = None,
@@ -497,15 +497,20 @@ def level_counts(
     if alone is None:
         return {}
     weights, rows = np.zeros((2, alone.n, 2))
+    bad: list[CodeError] = []
     for kind in (0, 1) if y is not None else (0,):
         of_class = s if y is None else (y == kind) * (1.0 if s is None else s)
         try:
             found = _call(alone, What.SUMS | What.COUNTS, threads, s=of_class, index=index).result()
         except CodeError as error:
-            column = design.columns[design.categories[error.column]]
-            assert isinstance(column, CategoryColumn)
-            raise CodeError(design.categories[error.column], error.row, error.code, column.levels) from None
+            bad.append(error)
+            continue
         weights[:, kind], rows[:, kind] = found[1][0, :-1], found[2]
+    if bad:
+        first = min(bad, key=lambda error: error.row)
+        column = design.columns[design.categories[first.column]]
+        assert isinstance(column, CategoryColumn)
+        raise CodeError(design.categories[first.column], first.row, first.code, column.levels)
     at, counts = 0, {}
     for number in design.categories:
         column = design.columns[number]
