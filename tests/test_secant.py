@@ -85,7 +85,7 @@ def check(rng, stored, index=None, threads=1):
         for view in (None, view_of(rng, stored)):
             u, usual = np.full(m, np.nan), np.full(m, np.nan)
             how = {"s": weights, "view": view, "index": index, "threads": threads}
-            found = secant(stored.design, z, v, y=y, u=u, **how)
+            found = secant(stored.design, z, v, y=y, u=u, norms=True, **how)
             assert_secant(found, u, X, y, weights, z, v, view)
             read(stored.design, What.LOSS, w=v[:-1], b=v[-1], z=usual, **how)
             assert np.array_equal(u, usual)
@@ -138,19 +138,19 @@ def test_it_gives_what_the_usual_read_gives_at_that_point(name, rng):
     y, s, _, v = point_of(rng, stored, m)
     z, h, u = np.empty((3, m))
     usual = read(design, What.LOSS | What.GRADIENT, y=y, s=s, w=v[:-1], b=v[-1], z=z, h=h, view=view)
-    still = secant(design, z, np.zeros(n + 1), y=y, s=s, u=u, view=view)
+    still = secant(design, z, np.zeros(n + 1), y=y, s=s, u=u, norms=True, view=view)
     assert (still.loss, still.correct, still.weight) == (usual.loss, usual.correct, usual.weight)
     assert np.array_equal(still.gradient, np.append(usual.gradient, usual.bias))  # the same terms in the same order
     assert not u.any()
     assert not still.change.any()
     X1 = np.abs(np.column_stack([seen_as(stored.X, view), np.ones(m)]))
     # Along w from zeros the change is the difference of the gradients at both ends, and u is z.
-    start = secant(design, np.zeros(m), v, y=y, s=s, u=u, view=view)
+    start = secant(design, np.zeros(m), v, y=y, s=s, u=u, norms=True, view=view)
     near(u, z, X1 @ np.abs(v), "u")
     near(start.change, still.gradient - start.gradient, 2 * (s @ X1), "change")
     # Along a small direction the change is the Hessian's product.
     v = 1e-9 * v / max(1.0, np.abs(z).max())
-    change = secant(design, z, v, y=y, s=s, u=u, view=view).change
+    change = secant(design, z, v, y=y, s=s, u=u, norms=True, view=view).change
     bent = product(design, h, v, s=s, view=view)
     near(change, bent, X1.T @ (s * h * (X1 @ np.abs(v))) + 1e-300, "product", 1e-6)
 
@@ -163,14 +163,14 @@ def test_rows_of_weight_0_and_repeats(name, rng):
     s = rng.integers(0, 3, m).astype(float)
     index = np.repeat(np.arange(m), s.astype(int))
     dirty, view = spoiled(stored, s == 0, rng), view_of(rng, stored)
-    one = secant(dirty.design, np.where(s == 0, np.nan, z), v, y=y, s=s, u=np.empty(m), view=view)
-    many = secant(stored.design, z[index], v, y=y[index], u=np.empty(len(index)), view=view, index=index)
+    one = secant(dirty.design, np.where(s == 0, np.nan, z), v, y=y, s=s, u=np.empty(m), norms=True, view=view)
+    many = secant(stored.design, z[index], v, y=y[index], u=np.empty(len(index)), norms=True, view=view, index=index)
     X1 = np.abs(np.column_stack([seen_as(stored.X, view), np.ones(m)]))
     for name, value in vars(one).items():
         terms = s @ X1**2 if name == "diagonal" else s @ X1 if np.ndim(value) else abs(value)
         near(value, getattr(many, name), terms, name, 1e-12)
     u = np.empty(m)
-    nothing = secant(dirty.design, np.full(m, np.nan), v, y=y, s=np.zeros(m), u=u)
+    nothing = secant(dirty.design, np.full(m, np.nan), v, y=y, s=np.zeros(m), u=u, norms=True)
     assert all(not np.any(value) for value in vars(nothing).values())
     assert np.all(u == v[-1])
 
@@ -182,7 +182,7 @@ def test_nothing_outside_its_rows_is_touched(name, rng):
         y, _, z, v = point_of(rng, stored, m)
         wide, around = np.full(m + 16, np.nan), np.full(m + 16, np.nan)
         around[8 : m + 8] = z
-        found = secant(stored.design, around[8 : m + 8], v, y=y, u=wide[8 : m + 8])
+        found = secant(stored.design, around[8 : m + 8], v, y=y, u=wide[8 : m + 8], norms=True)
         assert np.isnan(wide[:8]).all()
         assert np.isnan(wide[m + 8 :]).all()
         assert_secant(found, wide[8 : m + 8], stored.X, y, None, z, v)
@@ -206,14 +206,14 @@ def test_a_norm_that_is_not_a_number_shows(place, rng):
     X[place] = np.nan
     y, u = rng.integers(0, 2, 3000).astype(np.uint8), np.empty(3000)
     for design in (Design.dense(X), Design.dense(np.asfortranarray(X)), Design.sparse(csr_of(X))):
-        assert np.isnan(secant(design, np.zeros(3000), np.zeros(4), y=y, u=u).norm)
+        assert np.isnan(secant(design, np.zeros(3000), np.zeros(4), y=y, u=u, norms=True).norm)
 
 
 @pytest.mark.parametrize("kinds", KINDS)
 def test_the_smallest_tables(kinds):
     row = csr_of(np.array([[2.0]]), kinds)
     one, u = np.array([1], np.uint8), np.empty(1)
-    found = secant(Design.sparse(row), np.zeros(1), np.array([0.5, 0.25]), y=one, u=u)
+    found = secant(Design.sparse(row), np.zeros(1), np.array([0.5, 0.25]), y=one, u=u, norms=True)
     assert u == 1.25
     assert found.gradient.tolist() == [-1.0, -0.5]
     assert found.curvature.tolist() == [0.5, 0.25]
@@ -221,7 +221,7 @@ def test_the_smallest_tables(kinds):
     assert found.norm == 4
     empty = Csr(np.array([], kinds[0]), np.array([], kinds[1]), np.zeros(10, kinds[2]), 3)
     y, u = np.arange(9, dtype=np.uint8) % 2, np.empty(9)
-    found = secant(Design.sparse(empty), np.ones(9), np.ones(4), y=y, u=u)
+    found = secant(Design.sparse(empty), np.ones(9), np.ones(4), y=y, u=u, norms=True)
     assert_secant(found, u, np.zeros((9, 3)), y, None, np.ones(9), np.ones(4))
 
 
