@@ -86,7 +86,7 @@ class DenseRows {
 
   // sums of term t: + sum over the rows of its factor times x, or x^2. `carry`: as if all rows so far were one piece.
   void add(const Piece& piece, const Terms& terms, double* sums, bool carry = false) const {
-    std::int64_t linear[2], square[2], has_linear = 0, has_square = 0;
+    std::int64_t linear[2] = {}, square[2] = {}, has_linear = 0, has_square = 0;
     const auto flush = [&] {
       if (!has_linear && !has_square) return;
       const std::int64_t chosen[2] = {has_linear ? linear[0] : square[0], has_linear > 1 ? linear[1] : square[0]};
