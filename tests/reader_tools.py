@@ -44,7 +44,7 @@ class Stored:
     def may_view(self):
         """Which columns may be centred and scaled: all but levels and indicators."""
         free = np.ones(self.design.n, bool)
-        for block in self.design.columns:
+        for block in self.design.blocks:
             if isinstance(block, CategoryColumn):
                 free[block.at : block.at + block.levels - block.skip] = False
             elif isinstance(block, NumberColumn) and block.indicator is not None:
@@ -299,7 +299,7 @@ def seen_as(X, view):
 def spoiled(stored, bad, rng):
     """The same design with NaN, infinity and codes that are no levels in some rows."""
     blocks = []
-    for block in stored.design.columns:
+    for block in stored.design.blocks:
         if isinstance(block, DenseRows):
             X = block.X.copy(order="K")
             X[bad] = rng.choice([np.nan, np.inf, -np.inf], (bad.sum(), X.shape[1]))
@@ -416,14 +416,14 @@ def check_moments(stored, X, gone, y, weights, how, x1):
     np.testing.assert_array_equal(found.high, X[kept].max(axis=0, initial=-np.inf) if len(k) else found.high)
     without = {name: value for name, value in how.items() if name != "view"}
     np.testing.assert_array_equal(missing_counts(design, **without), gone[:, kept].sum(axis=1))
-    of_columns = all(isinstance(block, NumberColumn | CategoryColumn) for block in design.columns)
+    of_columns = all(isinstance(block, NumberColumn | CategoryColumn) for block in design.blocks)
     if how["s"] is None and how["index"] is None and of_columns:
         counted = level_counts(design, y=None, **without)
         again = moments(design, level_rows={j: of.rows.sum(axis=1) for j, of in counted.items()}, **how)
         for one, other in zip(vars(found).values(), vars(again).values(), strict=True):
             near(one, other, np.abs(other), "moments beside counts")
     counts = level_counts(design, y=y, **without)
-    for place, column in enumerate(design.columns):
+    for place, column in enumerate(design.blocks):
         if not isinstance(column, CategoryColumn):
             assert place not in counts
             continue

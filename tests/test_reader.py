@@ -82,7 +82,7 @@ def test_rows_of_every_z_in_one_read(name, kernel, rng):
     z = np.resize(EDGES, 333)
     rows = STORAGES[name](rng, 333)
     m, n = rows.X.shape
-    design = Design([*rows.design.columns, NumberColumn((Part(z, m),), n)], m, n + 1)
+    design = Design([*rows.design.blocks, NumberColumn((Part(z, m),), n)], m, n + 1)
     X1 = np.column_stack([rows.X, z, np.ones(m)])
     w, y = np.append(np.zeros(n), 1.0), rng.integers(0, 2, m).astype(np.uint8)
     at, h = np.empty(m), np.empty(m)
@@ -214,24 +214,10 @@ def test_what_a_read_collects_does_not_depend_on_what_else_is_asked(name, rng):
     assert np.array_equal(extremes.high, together.high)
 
 
-def not_yet(why, *names):
-    return [pytest.param(name, marks=pytest.mark.xfail(reason=why)) for name in names]
+OF_BLOCKS = ["rows", "columns", "table", "csr dii", "everything"]
 
 
-OF_BLOCKS = [
-    "rows",
-    "columns",
-    *not_yet("a matrix of levels or sparse rows alone has weight 0", "table", "csr dii", "everything"),
-]
-OF_LEVELS = [
-    "rows",
-    "columns",
-    "csr dii",
-    *not_yet("of levels the sums tell, and they aren't asked for", "table", "everything"),
-]
-
-
-@pytest.mark.parametrize("name", OF_LEVELS)
+@pytest.mark.parametrize("name", OF_BLOCKS)
 def test_extremes_may_be_asked_for_alone(name, rng):
     stored, s = STORAGES[name](rng, 50), rng.choice([0.0, 2.0], 50)
     alone = read(stored.design, What.EXTREMES, s=s)
@@ -239,7 +225,6 @@ def test_extremes_may_be_asked_for_alone(name, rng):
     assert np.array_equal(alone.high, stored.X[s > 0].max(axis=0))
 
 
-@pytest.mark.xfail(reason="a matrix is made of what the memory held")
 def test_a_hessian_without_classes_is_refused(rng):
     stored = STORAGES["rows"](rng, 50)
     with pytest.raises(InputError, match="y"):
@@ -256,10 +241,10 @@ def test_a_matrix_alone_tells_its_weight(name, rng):
 def test_not_a_number_shows(name, rng):
     stored = STORAGES[name](rng, 50)
     y, z = rng.integers(0, 2, 50).astype(np.uint8), np.empty(50)
-    number = [j for j, block in enumerate(stored.design.columns) if not isinstance(block, CategoryColumn)]
+    number = [j for j, block in enumerate(stored.design.blocks) if not isinstance(block, CategoryColumn)]
     for bad in (np.nan, np.inf):
         for j in number:
-            block = stored.design.columns[j]
+            block = stored.design.blocks[j]
             if isinstance(block, Csr):
                 data = block.data.copy()
                 place = int(block.indptr[-1]) // 2
@@ -272,7 +257,7 @@ def test_not_a_number_shows(name, rng):
                 block = DenseRows(X, at)
             else:
                 continue
-            blocks = [block if k == j else other for k, other in enumerate(stored.design.columns)]
+            blocks = [block if k == j else other for k, other in enumerate(stored.design.blocks)]
             design = Design(blocks, 50, stored.design.n)
             sums = read(design, What.LOSS | What.GRADIENT, y=y, w=np.ones(design.n), z=z)
             assert not np.isfinite(z).all()

@@ -97,7 +97,7 @@ def test_an_index_reads_as_the_rows_it_names(name, rng):
     stored = STORAGES[name](rng, m)
     index = rng.integers(0, m, 1600)
     blocks = []
-    for block in stored.design.columns:
+    for block in stored.design.blocks:
         if isinstance(block, DenseRows):
             blocks.append(replace(block, X=block.X[index]))
         elif isinstance(block, Csr):
@@ -167,7 +167,7 @@ def test_strides_and_float32_change_no_bit(n, order, kernel, rng):
                 kept = A if weighted else np.array(A[s > 0], order=order)
                 at = (y[of], s[of], z[of]) if weighted else (y[s > 0], None, z[s > 0])
                 blocks = Design.dense(kept)
-                assert n == 1 or isinstance(blocks.columns[0], NumberColumn) == (order == "F")
+                assert n == 1 or isinstance(blocks.blocks[0], NumberColumn) == (order == "F")
                 reads.append(everything(blocks, *at, v, q, index=places, view=view, matrix=n <= 130))
             assert all(other == reads[0] for other in reads[1:])
 
@@ -279,7 +279,7 @@ def test_a_small_category_gives_the_bits_of_its_one_hot_columns(kernel, rng):
 def test_types_of_sparse_arrays_change_no_bit(density, kernel, rng):
     m, n = 1500, 40
     stored = storage(sparse(n, "dii", density))(rng, m)
-    csr = stored.design.columns[0]
+    csr = stored.design.blocks[0]
     at, view = given(rng, stored, m), view_of(rng, stored)
     expected = None
     for data, indices, indptr in ("dii", "dli", "dil", "fll", "fii"):
@@ -292,7 +292,7 @@ def test_types_of_sparse_arrays_change_no_bit(density, kernel, rng):
 def test_a_mix_of_blocks_in_another_order_gives_the_same_z(rng):
     m = 2000
     one = storage(rows(5), sparse(8), category("i2", 9, 0, False))(rng, m)
-    dense, csr, codes = one.design.columns
+    dense, csr, codes = one.design.blocks
     moved = [replace(codes, at=0), replace(dense, at=9), Csr(csr.data, csr.indices, csr.indptr, csr.n, at=14)]
     other, w = Design(moved, m, one.design.n), rng.normal(size=one.design.n)
     z, again = np.empty(m), np.empty(m)

@@ -55,7 +55,7 @@ def table(m, x):
 
 
 def mix(m, x):
-    of = csr(m, x).columns[0]
+    of = csr(m, x).blocks[0]
     blocks = [DenseRows(np.full((m, 2), x)), Csr(of.data, of.indices, of.indptr, 2, at=2)]
     return Design([*blocks, CategoryColumn((Part(np.ones(m, "i1"), m),), 4, 3, 0)], m, 7)
 
@@ -75,7 +75,7 @@ STORED = {
 def column_of(design, x):
     """What each column's x is, in every row: a category's codes are all 1."""
     X = np.full(design.n, x)
-    for block in design.columns:
+    for block in design.blocks:
         if isinstance(block, CategoryColumn):
             X[block.at : block.at + block.levels] = np.arange(block.levels) == 1
     return X

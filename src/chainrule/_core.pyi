@@ -6,102 +6,66 @@ BLOCK_ROWS: int
 FEW_LEVELS: int
 FLOAT32_BLOCK: int
 
-def read_rows(
-    X: Any,
-    what: int,
-    y: Any = None,
-    s: Any = None,
-    w: Any = None,
-    b: float = 0.0,
-    v: Any = None,
-    z: Any = None,
-    center: Any = None,
-    p: Any = None,
-    cp: Any = None,
-    index: Any = None,
-    q: Any = None,
-    h: Any = None,
-    threads: int = 1,
-    kernel: str | None = None,
-) -> tuple[Any, Any, int, int, int, int]: ...
-def secant(
-    X: Any,
-    y: Any,
-    s: Any,
-    z: Any,
-    v: Any,
-    u: Any,
-    center: Any,
-    p: Any,
-    cp: Any,
-    index: Any,
-    threads: int,
-    kernel: str | None,
-) -> Any: ...
-
-class Columns:
-    def __init__(self, m: int, terms: list[tuple[Any, ...]]) -> None: ...
+class Design:
+    def __init__(self, m: int) -> None: ...
+    def add_rows(self, X: Any) -> None: ...
+    def add_sparse(self, data: Any, indices: Any, indptr: Any, n: int) -> None: ...
+    def add_column(
+        self, form: int, column: int, levels: int, fill: float, missing: int, of_codes: bool, parts: tuple[Any, ...]
+    ) -> None: ...
+    @property
+    def m(self) -> int: ...
     @property
     def slots(self) -> int: ...
 
-def read_columns(
-    columns: Columns,
+class Reading:
+    def result(self) -> tuple[Any, Any, Any, Any, float, Any]: ...
+    @property
+    def bad(self) -> tuple[int, int, int, bool] | None: ...
+    @property
+    def subtrees(self) -> list[tuple[int, int, Any]]: ...
+    @property
+    def matrices(self) -> list[tuple[int, int, Any]]: ...
+
+def read(
+    design: Design,
     what: int,
     y: Any = None,
     s: Any = None,
-    h: Any = None,
     w: Any = None,
-    b: float = 0.0,
-    v: Any = None,
+    b: Any = None,
+    points: int = 1,
+    outputs: int = 1,
+    row_weights: Any = None,
     q: Any = None,
+    h: Any = None,
     z: Any = None,
-    curvature: Any = None,
-    product: Any = None,
-    by_class: bool = False,
+    u: Any = None,
+    t: float = 0.0,
+    step: float = 0.0,
+    pull: float = 0.0,
+    z_out: Any = None,
+    h_out: Any = None,
     center: Any = None,
     p: Any = None,
-    cp: Any = None,
     index: Any = None,
+    columns: Any = None,
+    loss: Any = None,
+    rows: tuple[int, int] | None = None,
+    number: int = 0,
     threads: int = 1,
     kernel: str | None = None,
-) -> tuple[Any, Any, int, int, int, int]: ...
-def secant_columns(
-    columns: Columns,
-    y: Any,
-    s: Any,
-    z: Any,
-    v: Any,
-    q: Any,
-    u: Any,
-    center: Any,
-    p: Any,
-    cp: Any,
-    index: Any,
-    threads: int,
-    kernel: str | None,
-) -> tuple[Any, Any, int, int]: ...
-def gram_columns(
-    columns: Columns,
-    h: Any,
-    s: Any,
-    place: Any,
-    matrix: Any,
-    center: Any = None,
-    p: Any = None,
-    cp: Any = None,
-    index: Any = None,
-    threads: int = 1,
-    kernel: str | None = None,
-) -> tuple[int, int, int, bool] | None: ...
-def column_leaf_blocks(m: int, large_slots: int) -> int: ...
-def gram_leaf_rows(m: int, side: int) -> int: ...
+) -> Reading: ...
+def combine(readings: list[Reading]) -> Reading: ...
+def leaf_rows(design: Design, what: int) -> int: ...
+def depths(design: Design, rows: int, kernel: str | None = None) -> tuple[float, float]: ...
+def check_indices(indptr: Any, indices: Any, n: int, threads: int = 1) -> bool: ...
 def newton_path(
-    X: Any,
+    design: Design,
     y: Any,
     s: Any,
     center: Any,
     p: Any,
-    cp: Any,
     index: Any,
     alpha: Any,
     fit_intercept: bool,
@@ -113,12 +77,11 @@ def newton_path(
     kernel: str | None,
 ) -> tuple[Any, Any, int, int]: ...
 def descend(
-    X: Any,
+    design: Design,
     y: Any,
     s: Any,
     center: Any,
     p: Any,
-    cp: Any,
     kept: Any,
     step: Any,
     alpha: float,
@@ -138,54 +101,5 @@ def descend(
 def visiting_order(places: Any, seed: int, epoch: int) -> None: ...
 def encode_labels(y: Any, codes: Any, kernel: str | None = None) -> tuple[Any, Any] | None: ...
 def pointwise(z: Any, y: Any, loss: Any, residual: Any, curvature: Any, kernel: str | None = None) -> None: ...
-def csr_read(
-    data: Any,
-    indices: Any,
-    indptr: Any,
-    n: int,
-    what: int,
-    y: Any = None,
-    s: Any = None,
-    h: Any = None,
-    w: Any = None,
-    b: float = 0.0,
-    z: Any = None,
-    curvature: Any = None,
-    p: Any = None,
-    index: Any = None,
-    q: Any = None,
-    threads: int = 1,
-    kernel: str | None = None,
-) -> Any: ...
-def csr_secant(
-    data: Any,
-    indices: Any,
-    indptr: Any,
-    n: int,
-    y: Any,
-    s: Any,
-    w: Any,
-    b: float,
-    at: Any,
-    u: Any,
-    p: Any,
-    index: Any,
-    threads: int,
-    kernel: str | None,
-) -> Any: ...
-def csr_moments(
-    data: Any, indices: Any, indptr: Any, n: int, s: Any, index: Any, threads: int, kernel: str | None
-) -> Any: ...
-def csr_gram(
-    data: Any, indices: Any, indptr: Any, n: int, s: Any, h: Any, p: Any, index: Any, columns: Any, threads: int
-) -> Any: ...
-def csr_check(indptr: Any, indices: Any, n: int, threads: int) -> bool: ...
-def csr_leaves(m: int, n: int, nnz: int, width: int) -> tuple[int, int]: ...
-def csr_blocks(m: int, nnz: int, k: int) -> tuple[int, int]: ...
-def along(
-    z: Any, u: Any, y: Any, s: Any, t: float, shift: float, threads: int, kernel: str | None
-) -> tuple[float, float, float, float, float, float]: ...
-def feasible(
-    z: Any, u: Any, y: Any, s: Any, t: float, shift: float, pull: float, threads: int, kernel: str | None
-) -> tuple[float, float, float, float, float, float, float, float, float]: ...
 def kernel_name(kernel: str | None = None) -> str: ...
+def kernel_names() -> list[str]: ...

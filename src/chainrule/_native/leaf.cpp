@@ -172,7 +172,7 @@ class Read {
       each([&](auto& reader, const Block&) { reader.add_norms(piece_, vector); });
       double& norm = sums[layout_.norm];
       for (std::int64_t i = 0; i < piece_.rows; ++i)
-        if (!(vector[i] <= norm)) norm = vector[i];
+        if (vector[i] > norm || vector[i] != vector[i]) norm = vector[i];  // a NaN stays
     }
     double *const low = sums + layout_.extremes, *const high = low + job_.n;
     if (job_.has(kExtremes)) each([&](auto& reader, const Block& of) { reader.add_extremes(piece_, low + of.at, high + of.at); });

@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <deque>
@@ -239,7 +240,7 @@ class Design {
 struct Found {
   Job job{};  // what was asked for: points, flags, n
   std::vector<Block> blocks;
-  std::vector<double> fold, matrix_fold;
+  std::vector<double> fold, matrix_fold, center;
   Reading reading;
 
   void own() {
@@ -282,14 +283,26 @@ void call_python(void* context, std::int64_t rows, std::int64_t step, const doub
   const auto array = [size](const double* from) { return owned_array(std::vector<double>(from, from + size)); };
   (void)step;
   const nb::object found = nb::borrow<nb::object>(static_cast<PyObject*>(context))(array(z), array(label));
-  const auto parts = nb::cast<nb::tuple>(found);
-  if (parts.size() != 3) throw std::invalid_argument("a loss must give losses, residuals and curvatures");
+  nb::tuple parts;
+  if (!nb::try_cast(found, parts) || parts.size() != 3) throw std::invalid_argument("a loss must give losses, residuals and curvatures");
   double* const to[] = {loss, residual, curvature};
   for (std::size_t k = 0; k < 3; ++k) {
-    const auto part = nb::cast<Vector>(parts[k]);
-    if (part.shape(0) != size) throw std::invalid_argument("a loss must give an element for each row");
+    Vector part;
+    if (!nb::try_cast(parts[k], part) || part.shape(0) != size)
+      throw std::invalid_argument("a loss must give arrays of an element for each row");
     std::copy(part.data(), part.data() + size, to[k]);
   }
+}
+
+// Every row of positive weight is of a class that there is.
+void refuse_labels(const Job& job) {
+  const auto most = static_cast<std::uint8_t>(std::min<std::int64_t>(std::max<std::int64_t>(job.outputs, 2) - 1, 255));
+  std::uint8_t largest = 0;
+  for (std::int64_t i = 0; job.y && i < job.m; ++i) largest = std::max(largest, job.y[i]);
+  for (std::int64_t i = 0; largest > most && i < job.m; ++i)
+    if (job.y[i] > most && !(job.s && job.s[i] == 0.0))
+      throw std::invalid_argument("y has class " + std::to_string(job.y[i]) + " in row " + std::to_string(i + 1) + ", not one of 0 to " +
+                                  std::to_string(most));
 }
 
 Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w,
@@ -326,6 +339,8 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   need(kLoss | kProduct | kSecant, job.w && job.b, "a point needs w and b");
   need(kGradient, what & kLoss, "a gradient goes with a loss");
   need(kGradient | kSecant | kAlong | kFeasible, job.y, "y is missing");
+  need(what & kLoss ? kHessian : 0, job.y, "y is missing");
+  refuse_labels(job);
   need(kHessian32, what & kHessian, "HESSIAN32 goes with HESSIAN");
   need(kProduct, job.h && !(what & kLoss), "a Hessian product needs h, and goes without a loss");
   need(kNorms, job.q, "norms need q");
@@ -355,6 +370,7 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   const Seen seen = given.seen(job.n);
   const View view(job, seen.center, seen.p);
   if (job.fold) found.fold.assign(job.fold, job.fold + job.n);
+  if (center) found.center.assign(center->data(), center->data() + job.n);
   for (const std::int64_t slot : numbers)
     if (job.fold && !job.has(kHessian32)) found.matrix_fold.push_back(job.fold[slot]);
   const Kernels& kernels = kernels_named(kernel);
@@ -374,8 +390,9 @@ nb::object result(Found& found) {
   const Job& job = found.job;
   const Layout layout(job);
   const auto n = static_cast<std::size_t>(job.n);
-  const Doubles sums = combine(std::move(found.reading.sums), layout.extremes);
+  Doubles sums = combine(std::move(found.reading.sums), layout.extremes);
   found.reading.sums.clear();
+  if (sums.empty()) sums.assign(static_cast<std::size_t>(layout.size), 0.0);  // a matrix alone
   const auto part = [&](std::int64_t from, std::size_t size) {
     const double* const at = sums.data() + from;
     return std::vector<double>(at, at + size);
@@ -401,6 +418,18 @@ nb::object result(Found& found) {
                         owned_array(decode(job, sums), {static_cast<std::size_t>(layout.terms), n + 1}), counts, extremes, norm, matrix);
 }
 
+// Subtrees must be of all rows from the first on, each once.
+void refuse_gaps(const std::vector<Subtree>& nodes) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> leaves;
+  for (const Subtree& node : nodes) leaves.emplace_back(node.first(), node.first() + (std::int64_t{1} << node.level));
+  std::sort(leaves.begin(), leaves.end());
+  std::int64_t next = 0;
+  for (const auto& [first, end] : leaves) {
+    if (first != next) throw std::invalid_argument(first < next ? "ranges must be adjacent: one is there twice" : "ranges must be adjacent: one is missing");
+    next = end;
+  }
+}
+
 // Readings of adjacent ranges as one.
 Found combined(const nb::list& readings) {
   Found all;
@@ -412,8 +441,9 @@ Found combined(const nb::list& readings) {
       all.blocks = found.blocks;
       all.fold = found.fold;
       all.matrix_fold = found.matrix_fold;
+      all.center = found.center;
     } else if (found.job.what != all.job.what || found.job.n != all.job.n || found.job.points != all.job.points ||
-               found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.fold != all.fold) {
+               found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.fold != all.fold || found.center != all.center) {
       throw std::invalid_argument("readings of other quantities can't be combined");
     }
     first = false;
@@ -421,6 +451,7 @@ Found combined(const nb::list& readings) {
     all.reading.matrices.insert(all.reading.matrices.end(), found.reading.matrices.begin(), found.reading.matrices.end());
   }
   if (first) throw std::invalid_argument("there must be a reading");
+  for (const std::vector<Subtree>* nodes : {&all.reading.sums, &all.reading.matrices}) refuse_gaps(*nodes);
   all.own();
   return all;
 }
@@ -479,6 +510,7 @@ nb::object newton(const Design& design, Bytes y, std::optional<Vector> s, std::o
   std::vector<Block> blocks;
   Job job = given.job(design, blocks);
   job.what = kLoss | kGradient | kHessian;
+  if (!job.of_numbers()) throw std::invalid_argument("a path is of numbers");
   std::vector<std::int64_t> numbers(static_cast<std::size_t>(job.n));
   for (std::size_t j = 0; j < numbers.size(); ++j) numbers[j] = static_cast<std::int64_t>(j);
   job.numbers = numbers.data();
@@ -503,6 +535,7 @@ nb::object descend_design(const Design& design, Bytes y, std::optional<Vector> s
   const std::int64_t rows = kept ? static_cast<std::int64_t>(kept->shape(0)) : job.m;
   for (std::int64_t k = 0; kept && k < rows; ++k)
     if (kept->data()[k] < 0 || kept->data()[k] >= job.m) throw std::invalid_argument("kept names a row that is not there");
+  if (blocks.size() != 1 || blocks[0].form != Block::kRows) throw std::invalid_argument("mini-batches are of dense rows");
   if (batch < 1 || batch > rows || schedule < 0 || schedule > 2) throw std::invalid_argument("no such batches or schedule");
   const std::int64_t updates = (rows - 1) / batch + 1;
   if (epoch < 0 || first < 0 || end < first || end > updates) throw std::invalid_argument("an epoch has no such updates");

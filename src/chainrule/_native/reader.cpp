@@ -140,10 +140,7 @@ Reading read(const Kernels& kernels, const Job& job, Range range, int threads, c
   bool stopped = false;
   const Interrupted asks = [&] { return stopped = stopped || interrupted(); };
   Reading reading;
-  if (sums.what)
-    reading = read_leaves(kernels, sums, range, threads, asks);
-  else
-    reading.sums.push_back({0, range.number / leaf_rows(job.n), Doubles(static_cast<std::size_t>(Layout(job).size), 0.0)});
+  if (sums.what) reading = read_leaves(kernels, sums, range, threads, asks);
   if (reading.bad.row < 0 && !stopped) reading.matrices = gram(kernels, matrix, range, threads, asks, reading.bad);
   return reading;
 }

@@ -115,7 +115,7 @@ class Tree {
  private:
   void combine(Doubles& sums, const Doubles& other) const {
     for (std::size_t j = 0; j < added_; ++j) sums[j] += other[j];
-    for (std::size_t j = added_; j < sums.size(); ++j) sums[j] = other[j] > sums[j] ? other[j] : sums[j];
+    for (std::size_t j = added_; j < sums.size(); ++j) sums[j] = other[j] > sums[j] || other[j] != other[j] ? other[j] : sums[j];
   }
 
   const std::size_t added_;

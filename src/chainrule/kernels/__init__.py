@@ -4,7 +4,6 @@ A read goes once over the rows, in leaves by the rows' own numbers, and adds the
 of threads can't change a bit, and reads of ranges of rows combine to the bits of one read.
 """
 
-from chainrule.kernels.path import Path, newton_path
 from chainrule.kernels.design import (
     FEW_LEVELS,
     CategoryColumn,
@@ -18,22 +17,10 @@ from chainrule.kernels.design import (
     check,
     lies_in_columns,
 )
+from chainrule.kernels.moments import LevelCounts, level_counts, missing_counts, moments
+from chainrule.kernels.path import Path, newton_path
 from chainrule.kernels.pointwise import pointwise, two_labels
-from chainrule.kernels.reader import (
-    LevelCounts,
-    Partial,
-    combine,
-    diagonal,
-    gram,
-    level_counts,
-    missing_counts,
-    moments,
-    product,
-    read,
-    read_points,
-    read_range,
-    secant,
-)
+from chainrule.kernels.reader import Partial, combine, diagonal, gram, product, read, read_points, read_range, secant
 from chainrule.kernels.reading import (
     BLOCK_ROWS,
     FLOAT32_BLOCK,

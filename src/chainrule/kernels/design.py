@@ -182,7 +182,7 @@ def require(array: Any, name: str, *kinds: type) -> None:
 
 
 def _terms_of(number: int, block: Block) -> Iterator[tuple[int, int, int, bool, tuple[str, tuple[Any, ...]]]]:
-    """What the core adds of a block: its first coefficient, slots before it without one, slots, whether of levels, and the call."""
+    """Give what the core adds: first coefficient, slots before it without one, slots, whether these are levels, the call."""
     if isinstance(block, DenseRows):
         yield block.at, 0, block.X.shape[1], False, ("add_rows", (block.X,))
         return
@@ -230,8 +230,8 @@ class Design:
     """
 
     def __init__(self, blocks: Sequence[Block], m: int, n: int) -> None:
-        self.columns, self.m, self.n = tuple(blocks), m, n
-        terms = [(number, *term) for number, block in enumerate(self.columns) for term in _terms_of(number, block)]
+        self.blocks, self.m, self.n = tuple(blocks), m, n
+        terms = [(number, *term) for number, block in enumerate(self.blocks) for term in _terms_of(number, block)]
         # A category without a coefficient stands before the column that has its place.
         terms.sort(key=lambda term: (term[1], term[3] > term[2]))
         self.native = _core.Design(m)
@@ -241,7 +241,7 @@ class Design:
             getattr(self.native, add)(*given)
             if first != at:
                 raise ValueError(f"column {number} has coefficient {first} where {at} is the next")
-            if isinstance(self.columns[number], CategoryColumn):
+            if isinstance(self.blocks[number], CategoryColumn):
                 self.spans[number] = slice(self.native.slots - slots, self.native.slots)
             coefficients += [np.full(skip, -1), np.arange(at, at + slots - skip)]
             of_levels.append(np.full(slots, levels))
@@ -270,30 +270,41 @@ class Design:
         return cls([csr], csr.m, csr.n)
 
     @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The blocks that are columns: of a table all of them."""
+        return tuple(block for block in self.blocks if isinstance(block, (NumberColumn, CategoryColumn)))
+
+    @cached_property
     def row_numbers(self) -> int:
         """Numbers that a row has about: what a read of it costs."""
         return 1 + sum(
             block.X.shape[1] if isinstance(block, DenseRows) else block.nnz // self.m if isinstance(block, Csr) else 1
-            for block in self.columns
+            for block in self.blocks
         )
 
     @property
     def has_sparse(self) -> bool:
         """Whether there are sparse rows."""
-        return any(isinstance(block, Csr) for block in self.columns)
+        return any(isinstance(block, Csr) for block in self.blocks)
 
     @cached_property
     def categories(self) -> tuple[int, ...]:
         """Which columns are categories."""
-        return tuple(k for k, column in enumerate(self.columns) if isinstance(column, CategoryColumn))
+        return tuple(k for k, block in enumerate(self.blocks) if isinstance(block, CategoryColumn))
+
+    def category(self, number: int) -> CategoryColumn:
+        """Give the category that is block `number`."""
+        block = self.blocks[number]
+        assert isinstance(block, CategoryColumn)
+        return block
 
     @cached_property
     def of_categories(self) -> Design | None:
         """The categories alone, with all of their levels."""
-        columns, at = [], 0
+        columns: list[Column] = []
+        at = 0
         for k in self.categories:
-            column = self.columns[k]
-            assert isinstance(column, CategoryColumn)
+            column = self.category(k)
             columns.append(CategoryColumn(column.parts, at, column.levels, 0, column.missing))
             at += column.levels
         return Design(columns, self.m, at) if columns else None
@@ -301,12 +312,12 @@ class Design:
     @cached_property
     def of_numbers(self) -> tuple[Places, Design | None]:
         """Coefficients of what isn't a category, and its design."""
-        columns, coefficients = [], np.arange(self.n)
+        columns: list[Column] = []
+        coefficients = np.arange(self.n)
         there = np.ones(self.n, dtype=np.bool_)
         for k in self.categories:
-            column = self.columns[k]
-            assert isinstance(column, CategoryColumn)
-            there[column.at : column.at + column.levels - column.skip] = False
+            category = self.category(k)
+            there[category.at : category.at + category.levels - category.skip] = False
         place = np.cumsum(there) - 1
         for column in self.columns:
             if isinstance(column, NumberColumn):
@@ -317,17 +328,16 @@ class Design:
     @cached_property
     def indicators(self) -> tuple[list[int], Any]:
         """Columns that may have missing values, and native indicators of these."""
-        which = [
-            k for k, c in enumerate(self.columns) if isinstance(c, (NumberColumn, CategoryColumn)) and c.may_miss
-        ]
-        native = _core.Design(self.m)
-        for k in which:
-            parts = next(_terms_of(k, self.columns[k]))[-1][1][-1]
-            native.add_column(_INDICATOR, k, 1, math.nan, -1, isinstance(self.columns[k], CategoryColumn), parts)
+        which, native = [], _core.Design(self.m)
+        for k, block in enumerate(self.blocks):
+            if isinstance(block, (NumberColumn, CategoryColumn)) and block.may_miss:
+                parts = next(_terms_of(k, block))[-1][1][-1]
+                native.add_column(_INDICATOR, k, 1, math.nan, -1, isinstance(block, CategoryColumn), parts)
+                which.append(k)
         return which, native if which else None
 
     def slots(self, x: Vector, blank: float = 0.0) -> Vector:
-        """Last axis: one number for each coefficient, and perhaps more behind, as the core has them, `blank` for levels without."""
+        """Last axis: one number a coefficient, and perhaps more behind, as the core has them: `blank` for levels without."""
         x = np.ascontiguousarray(x, dtype=np.float64)
         if self._slot is None:
             return x
@@ -388,9 +398,7 @@ class Design:
         if bad is None:
             return
         row, number, code, is_missing = bad
-        column = self.columns[number]
-        assert isinstance(column, CategoryColumn)
-        raise CodeError(number, row, None if is_missing else code, column.levels)
+        raise CodeError(number, row, None if is_missing else code, self.category(number).levels)
 
 
 def lies_in_columns(X: NDArray[np.floating]) -> bool:

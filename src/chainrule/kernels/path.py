@@ -49,7 +49,9 @@ def newton_path(
     """Run damped Newton in the core, for F = mean loss + (1/2) sum alpha_j w_j^2: each step a read with the Hessian.
 
     It ends one step after the squared decrement is at most `near`; or at the last point, where the Hessian has no Cholesky
-    factor, no step lowers F, or `most` reads are done. Of designs of numbers; arguments as of `read`; alpha (n,), in the view's units.
+    factor, no step lowers F, or `most` reads are done. Of designs of numbers.
+
+    Arguments as of `read`; alpha (n,), in the view's units.
     """
     n = design.n
     threads = useful_threads((len(y), n), threads)

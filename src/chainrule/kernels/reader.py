@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.errors import InputError
-from chainrule.kernels.design import CategoryColumn, CodeError, Csr, Design, require
+from chainrule.kernels.design import Csr, Design, require
 from chainrule.kernels.reading import Matrix, Secant, Sums, Vector, View, What, kernel_asked, useful_threads
 
 Labels = NDArray[np.uint8]
@@ -20,7 +20,6 @@ Places = NDArray[np.int64]
 GivenLoss = Callable[[Vector, Vector], tuple[Vector, Vector, Vector]]
 
 _SCALARS = 4  # loss, correct, weight, rows
-_MOMENTS = What.SUMS | What.SQUARES | What.EXTREMES
 
 
 @dataclass(frozen=True)
@@ -170,9 +169,14 @@ def read_range(
 
 
 def combine(partials: Sequence[Partial]) -> list[Sums]:
-    """Sums over adjacent ranges, in any order, that cover all rows: to the bit what one read gives; one for each point."""
+    """Give the sums over ranges, in any order, that make up all rows: to the bit what one read gives; one for each point."""
+    if not partials:
+        raise InputError("there must be a range of rows")
     first = partials[0]
-    native = _core.combine([partial.native for partial in partials])
+    try:
+        native = _core.combine([partial.native for partial in partials])
+    except ValueError as error:
+        raise InputError(str(error)) from None
     return _sums(Partial(native, first.design, first.what, first.shape))
 
 
@@ -212,9 +216,9 @@ def _read(
         "index": index,
         **design.view(view),
     }
-    native = _call(
+    native = call(
         design,
-        what | (What.COUNTS if what & What.EXTREMES and design.has_sparse else What(0)),
+        what | (What.COUNTS if what & What.EXTREMES and (design.has_sparse or design.spans) else What(0)),
         useful_threads((rows, design.row_numbers * len(b)), threads),
         b=np.ascontiguousarray(b, dtype=np.float64).reshape(-1),
         points=shape[0],
@@ -225,7 +229,7 @@ def _read(
     return Partial(native, design, what, shape)
 
 
-def _call(design: Design, what: What, threads: int, native: Any = None, **given: Any) -> Any:
+def call(design: Design, what: What, threads: int, native: Any = None, **given: Any) -> Any:
     """Call the core; InputError where a vector isn't as it takes it, CodeError where a row has no level."""
     for name, value in given.items():
         if not isinstance(value, np.ndarray) or name in ("center", "p", "columns"):
@@ -261,7 +265,9 @@ def _sums(partial: Partial) -> list[Sums]:
     scalars, terms, counts, extremes, norm, matrix = partial.native.result()
     scalars = scalars.reshape(points, _SCALARS)
     terms = design.coefficients(terms).reshape(points, -1, design.n + 1)
-    low, high = (None, None) if extremes is None else _extremes(design, extremes, terms, counts, scalars, what)
+    if what == What.HESSIAN and (design.spans or design.has_sparse):
+        scalars[:, 2] = matrix[-1, -1]  # no sums were read
+    low, high = (None, None) if extremes is None else _extremes(design, extremes, counts, scalars[0, 3])
     found = []
     for p in range(points):
         term = iter(terms[p])
@@ -289,27 +295,20 @@ def _sums(partial: Partial) -> list[Sums]:
     return found
 
 
-def _extremes(
-    design: Design, extremes: Matrix, terms: Matrix, counts: Vector | None, scalars: Matrix, what: What
-) -> tuple[Vector, Vector]:
-    """Smallest and largest x: of levels as their sums tell, of sparse columns with the zeros that aren't stored."""
+def _extremes(design: Design, extremes: Matrix, counts: Vector | None, rows: float) -> tuple[Vector, Vector]:
+    """Smallest and largest x: of levels as the counts of their rows tell, of sparse columns with the zeros not stored."""
     low, high = -extremes[0], extremes[1]
-    if design.spans:
-        # A category's levels are all there is in its slots.
-        place = 1 if what & What.GRADIENT else 0
-        sums = np.full(len(design.coefficient), 0.0)
-        sums[design.coefficient >= 0] = terms[0, place, :-1]
+    if counts is not None:
         for span in design.spans.values():
-            there = sums[span] > 0.0
-            skipped = design.coefficient[span] < 0
-            alone = there.sum() == 1 and not (skipped.any() and sums[span].sum() < scalars[0, 2])
-            low[span], high[span] = there & alone, there
+            there = counts[span] > 0.0
+            low[span], high[span] = there & (there.sum() == 1), there
+        counts = design.coefficients(counts)
     low, high = design.coefficients(low), design.coefficients(high)
-    for block in design.columns:
+    for block in design.blocks:
         if isinstance(block, Csr):
             assert counts is not None
             of = slice(block.at, block.at + block.n)
-            has_zero = design.coefficients(counts)[of] < scalars[0, 3]
+            has_zero = counts[of] < rows
             low[of] = np.where(has_zero, np.minimum(low[of], 0.0), low[of])
             high[of] = np.where(has_zero, np.maximum(high[of], 0.0), high[of])
     return low, high
@@ -358,7 +357,7 @@ def secant(
             raise InputError(f"{name} must have {rows} elements")
     if not u.flags.writeable:
         raise InputError("u is to be filled, but can't be written to")
-    found = _call(
+    found = call(
         design,
         What.SECANT | (What.NORMS if norms else What(0)),
         threads,
@@ -412,110 +411,3 @@ def gram(design: Design, h: Vector | None, columns: Places | None, **given: Any)
     matrix = read(design, What.HESSIAN, h=h, columns=columns, **given).matrix
     assert matrix is not None
     return matrix
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Sums over the rows, about the centres of the view that they were read in.
-
-    weight : S. sums, squares : (n,), sum s x~ and sum s x~^2. low, high : (n,), smallest and largest x, as given (not viewed).
-    Missing numbers count as their fill.
-    """
-
-    weight: float
-    sums: Vector
-    squares: Vector
-    low: Vector
-    high: Vector
-
-
-def moments(
-    design: Design,
-    *,
-    s: Vector | None = None,
-    view: View | None = None,
-    index: Places | None = None,
-    threads: int = 1,
-    level_rows: dict[int, NDArray[np.int64]] | None = None,
-) -> Moments:
-    """Moments of all coefficients' x; one read. With a view near the means, the squares don't cancel. As of `read`.
-
-    level_rows : rows of each level of each category, by its number, where these are known: no category is then read.
-    """
-    if level_rows is None or s is not None or index is not None:
-        found = read(design, _MOMENTS, s=s, view=view, index=index, threads=threads)
-        assert found.sums is not None
-        assert found.squares is not None
-        assert found.low is not None
-        assert found.high is not None
-        return Moments(found.weight, found.sums, found.squares, found.low, found.high)
-    sums, squares, low, high = np.zeros((4, design.n))
-    numbers, of_numbers = design.of_numbers
-    if of_numbers is not None:
-        seen = None if view is None else View(view.center[numbers], view.p[numbers])
-        part = moments(of_numbers, view=seen, threads=threads)
-        sums[numbers], squares[numbers], low[numbers], high[numbers] = part.sums, part.squares, part.low, part.high
-    for number, rows in level_rows.items():
-        column = design.columns[number]
-        assert isinstance(column, CategoryColumn)
-        of = slice(column.at, column.at + column.levels - column.skip)
-        there = rows > 0
-        sums[of] = squares[of] = rows[column.skip :]
-        low[of], high[of] = (there & (there.sum() == 1))[column.skip :], there[column.skip :]
-    return Moments(float(design.m), sums, squares, low, high)
-
-
-def missing_counts(
-    design: Design, *, s: Vector | None, index: Places | None = None, threads: int = 1
-) -> NDArray[np.int64]:
-    """Rows of positive weight in which a column has no value, for each column; a read of those that may miss some."""
-    missing = np.zeros(len(design.columns), dtype=np.int64)
-    which, indicators = design.indicators
-    if which:
-        kept = None if s is None else (s > 0.0).astype(np.float64)
-        found = _call(design, What.SUMS, threads, indicators, s=kept, index=index)
-        missing[which] = found.result()[1][0, :-1]
-    return missing
-
-
-@dataclass(frozen=True)
-class LevelCounts:
-    """What the levels of a category have of each class: weights and rows of positive weight, (levels, 2) each."""
-
-    weights: Matrix
-    rows: NDArray[np.int64]
-
-
-def level_counts(
-    design: Design, *, y: Labels | None, s: Vector | None, index: Places | None = None, threads: int = 1
-) -> dict[int, LevelCounts]:
-    """Weights and rows of class 0 and of class 1 of each level, for each column that is a category, by its number.
-
-    Levels that are skipped are there too; all rows are of class 0 without y. A read for each class; arguments as of `read`.
-    """
-    alone = design.of_categories
-    if alone is None:
-        return {}
-    weights, rows = np.zeros((2, alone.n, 2))
-    bad: list[CodeError] = []
-    for kind in (0, 1) if y is not None else (0,):
-        of_class = s if y is None else (y == kind) * (1.0 if s is None else s)
-        try:
-            found = _call(alone, What.SUMS | What.COUNTS, threads, s=of_class, index=index).result()
-        except CodeError as error:
-            bad.append(error)
-            continue
-        weights[:, kind], rows[:, kind] = found[1][0, :-1], found[2]
-    if bad:
-        first = min(bad, key=lambda error: error.row)
-        column = design.columns[design.categories[first.column]]
-        assert isinstance(column, CategoryColumn)
-        raise CodeError(design.categories[first.column], first.row, first.code, column.levels)
-    at, counts = 0, {}
-    for number in design.categories:
-        column = design.columns[number]
-        assert isinstance(column, CategoryColumn)
-        of = slice(at, at + column.levels)
-        counts[number] = LevelCounts(weights[of], rows[of].astype(np.int64))
-        at += column.levels
-    return counts

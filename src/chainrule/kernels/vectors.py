@@ -100,7 +100,7 @@ def feasible(
     if not z.flags.writeable:
         raise InputError("z must be writable")
     scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
-    return Feasible(*scalars, norm)
+    return Feasible(*[*scalars, norm])
 
 
 def vector_depth(rows: int) -> float:

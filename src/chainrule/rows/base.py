@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import InputError
 from chainrule import kernels
+from chainrule.errors import InputError
 from chainrule.kernels import Design, Secant, Sums, View, What
 from chainrule.rows.rare import Rare
 from chainrule.rows.units import Matrix, Moments, Units, Vector, power_of_two
@@ -104,9 +104,7 @@ class Rows(ABC):
         if what & What.HESSIAN and (self.design.spans or self.design.has_sparse):
             self.count_read()
             what &= ~What.HESSIAN32
-        sums = kernels.read(
-            self.design, what | What.LOSS, y=self.y, w=w / self._ratio, b=b, z=z, q=q, h=h, **self._at
-        )
+        sums = kernels.read(self.design, what | What.LOSS, y=self.y, w=w / self._ratio, b=b, z=z, q=q, h=h, **self._at)
         self._keep_moments(sums)
         if self._is_plain:
             return sums
@@ -118,7 +116,7 @@ class Rows(ABC):
             squares=None if sums.squares is None else sums.squares / self._ratio**2,
         )
 
-    def _keep_moments(self, sums: Sums) -> None:
+    def _keep_moments(self, sums: Sums) -> None:  # noqa: B027, only dense rows keep any
         """Take in the moments that stand beside a loss."""
 
     def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
@@ -141,7 +139,7 @@ class Rows(ABC):
         return np.asarray(kernels.diagonal(self.design, h, **self._at) / self._outer**2)
 
     def gram(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
-        """Add s h x~ x~' over the rows, for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units; a read of these."""
+        """Add s h x~ x~' over the rows, for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units: a read."""
         self.count_read(1.0 if self.design.has_sparse or self.design.spans else len(columns) / self.n_features)
         order = np.argsort(columns, kind="stable")
         matrix = kernels.gram(self.design, h, np.asarray(columns)[order], **self._at)

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import kernels as core
 from chainrule.errors import InputError
-from chainrule.kernels import View, What, thread_count
+from chainrule.kernels import What, thread_count
 from chainrule.rows.base import Rows
 from chainrule.rows.csr import CsrRows
 from chainrule.rows.decode import expanded, part_values, taken
 from chainrule.rows.dense import DenseRows
 from chainrule.rows.rare import Rare, matrix_reads, rare_columns
 from chainrule.rows.spread import spread_rows
-from chainrule.rows.units import Matrix, Moments, Units, Vector, units_of
+from chainrule.rows.units import Matrix, Units, Vector, units_of
 
 Index = NDArray[np.int64]
 GUESS_ROWS = 256

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule import kernels as core
 from chainrule.errors import InputError
-from chainrule.kernels import Design, View, thread_count
+from chainrule.kernels import Design, thread_count
 from chainrule.rows.base import Rows
 from chainrule.rows.rare import Rare, matrix_reads, rare_columns
 from chainrule.rows.spread import spread_rows

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import InputError
 from chainrule import kernels
+from chainrule.errors import InputError
 from chainrule.kernels import (
     Batches,
     Design,
