@@ -19,6 +19,7 @@ struct Check {
   bool has_duplicates = false;
 };
 // Of a sparse block with m rows and nnz elements. No value where `interrupted`, asked on the calling thread, said yes.
-std::optional<Check> check_sparse(const Block& block, std::int64_t m, std::int64_t nnz, int threads, const std::function<bool()>& interrupted);
+std::optional<Check> check_sparse(const Block& block, std::int64_t m, std::int64_t nnz, int threads,
+                                  const std::function<bool()>& interrupted);
 
 }  // namespace chainrule

@@ -6,8 +6,9 @@
 // large categories, whose lanes would not stay near, are added one row after the other.
 #pragma once
 #include "decode.hpp"
+#include "piece.hpp"
 
-constexpr int kColumnsTogether = kWide;                 // that share a load of z or of a factor
+constexpr int kColumnsTogether = kWide;            // that share a load of z or of a factor
 constexpr int kFourTogether = kWide == 8 ? 4 : 1;  // the same with four sums of each
 
 inline Rows rows_of(const Piece& piece) { return {piece.first, piece.rows, piece.place}; }
@@ -98,7 +99,8 @@ class Numbers {
     for (std::int64_t k = 0; k < count_; ++k) {
       if (lift(k) != 1.0) decode(piece, k, 1.0);
       for (std::int64_t i = 0; i < piece.rows; ++i) {
-        const double x = narrow_[k] ? static_cast<double>(static_cast<const float*>(columns_[k])[i]) : static_cast<const double*>(columns_[k])[i];
+        const double x =
+            narrow_[k] ? static_cast<double>(static_cast<const float*>(columns_[k])[i]) : static_cast<const double*>(columns_[k])[i];
         low[k] = -x > low[k] ? -x : low[k];
         high[k] = x > high[k] ? x : high[k];
       }

@@ -90,7 +90,7 @@ struct Job {
   // What kernels see is x lift - shift; null where all lifts are 1, all shifts 0. The rest of a view is in w, q and the finished sums.
   const double* lift;
   const double* shift;
-  const double* fold;  // the rest of the view, which the matrix's columns are multiplied by; or null
+  const double* fold;     // the rest of the view, which the matrix's columns are multiplied by; or null
   const std::uint8_t* y;  // class; null where only z or sums without a loss are asked for
   const double* s;        // weights, or null for ones; a row of weight 0 is not looked at
 
@@ -113,9 +113,7 @@ struct Job {
 
   bool has(unsigned flags) const { return what & flags; }
   // Numbers that are multiplied by x, and by x^2, for each point.
-  std::int64_t linear() const {
-    return has(kSecant) ? 3 : (has(kGradient) ? outputs : 0) + (has(kProduct) ? 1 : 0) + (has(kSums) ? 1 : 0);
-  }
+  std::int64_t linear() const { return has(kSecant) ? 3 : (has(kGradient) ? outputs : 0) + (has(kProduct) ? 1 : 0) + (has(kSums) ? 1 : 0); }
   std::int64_t square() const { return has(kSquares | kSecant) ? 1 : 0; }
   std::int64_t terms() const { return points * (linear() + square()); }
   // Whether all slots are numbers: else the matrix is made by itself.
@@ -144,7 +142,9 @@ struct Layout {
 
   explicit Layout(const Job& job) {
     terms = job.terms();
-    scalars = job.has(kAlong) ? std::int64_t{along::kSize} : job.has(kFeasible) ? std::int64_t{feasible::kSize} : job.points * scalar::kSize;
+    scalars = job.has(kAlong)      ? std::int64_t{along::kSize}
+              : job.has(kFeasible) ? std::int64_t{feasible::kSize}
+                                   : job.points * scalar::kSize;
     bias = scalars;
     slots = (bias + terms + 7) / 8 * 8;
     counts = slots + terms * job.n;

@@ -3,14 +3,13 @@
 // Categories are tables of weights (gram.hpp): small ones in short leaves of rows, large ones one by one. With sparse columns all is
 // elements of rows: rows are taken in blocks, packed times sqrt(c), each in ascending order with the bias last, and listed by column.
 // Then a row of the matrix at a time is summed in the first cache: for each element of its column, the rest of that element's row.
-#include "gram_matrix.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <mutex>
 
 #include "check.hpp"
+#include "gram_matrix.hpp"
 #include "threads.hpp"
 
 namespace chainrule {
@@ -280,10 +279,10 @@ bool add_tables(const Kernels& kernels, const Job& job, const Plan& plan, Range 
 // --- elements ----------------------------------------------------------------------------------------------------------
 
 constexpr std::int64_t kLeastRows = 16384, kMostRows = 131072;  // of a block of rows
-constexpr std::int64_t kPacks = 16;           // of a block, each made by one thread
-constexpr std::int64_t kColumnsAtOnce = 4;    // rows of the matrix that a thread takes at a time
-constexpr std::int64_t kMirrored = 32;        // of the matrix, when it is mirrored
-constexpr std::int64_t kListAhead = 8;        // elements of a list that are fetched before their turn
+constexpr std::int64_t kPacks = 16;                             // of a block, each made by one thread
+constexpr std::int64_t kColumnsAtOnce = 4;                      // rows of the matrix that a thread takes at a time
+constexpr std::int64_t kMirrored = 32;                          // of the matrix, when it is mirrored
+constexpr std::int64_t kListAhead = 8;                          // elements of a list that are fetched before their turn
 
 struct Element {
   double x;
@@ -326,7 +325,8 @@ void over_elements(const Block& block, std::int64_t row, BadCode& bad, const Act
     case Block::kRows:
       for (std::int64_t k = 0; k < block.slots; ++k) {
         const char* const at = block.data + row * block.row_stride + k * block.col_stride;
-        act(block.at + k, block.is_float32 ? static_cast<double>(*reinterpret_cast<const float*>(at)) : *reinterpret_cast<const double*>(at));
+        act(block.at + k,
+            block.is_float32 ? static_cast<double>(*reinterpret_cast<const float*>(at)) : *reinterpret_cast<const double*>(at));
       }
       return;
     case Block::kCategory:
@@ -416,7 +416,8 @@ bool mirror(double* matrix, std::int64_t side, int threads, const Interrupted& i
     const std::int64_t end = std::min((tile + 1) * kMirrored, side);
     for (std::int64_t across = 0; across <= tile; ++across)
       for (std::int64_t i = tile * kMirrored; i < end; ++i)
-        for (std::int64_t j = across * kMirrored; j < std::min((across + 1) * kMirrored, i); ++j) matrix[i * side + j] = matrix[j * side + i];
+        for (std::int64_t j = across * kMirrored; j < std::min((across + 1) * kMirrored, i); ++j)
+          matrix[i * side + j] = matrix[j * side + i];
   });
 }
 

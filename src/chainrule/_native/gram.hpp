@@ -84,7 +84,8 @@ class Tables {
       const std::int32_t* const of = codes(category);
       const double* const tile = width() > 1 ? tile_ : weight_;
       for (std::int64_t i = 0; i < piece_.rows; ++i)
-        for (std::int64_t v = 0; v < width(); ++v) add_kept(table[of[i] * width() + v], table[size + of[i] * width() + v], tile[i * width() + v]);
+        for (std::int64_t v = 0; v < width(); ++v)
+          add_kept(table[of[i] * width() + v], table[size + of[i] * width() + v], tile[i * width() + v]);
     }
     return true;
   }
@@ -108,7 +109,8 @@ class Tables {
     }
     if (!good) return false;
     if (rows.h) piece_.take(rows.h, weight_);
-    for (std::int64_t i = 0; i < piece_.padded; i += kWide) store(weight_ + i, rows.h ? load(weight_ + i) * load(piece_.s + i) : load(piece_.s + i));
+    for (std::int64_t i = 0; i < piece_.padded; i += kWide)
+      store(weight_ + i, rows.h ? load(weight_ + i) * load(piece_.s + i) : load(piece_.s + i));
     if (width() > 1 && a == b) {
       number().look_at(piece_, bad);
       make_tile();

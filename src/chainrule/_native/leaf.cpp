@@ -11,17 +11,17 @@
 namespace chainrule {
 namespace CHAINRULE_ISA {
 
-#include "simd.hpp"
 #include "losses.hpp"
 #include "panel.hpp"
+#include "simd.hpp"
 
 namespace {
 
-#include "piece.hpp"
-#include "rows.hpp"
 #include "columns.hpp"
-#include "sparse.hpp"
+#include "piece.hpp"
 #include "points.hpp"
+#include "rows.hpp"
+#include "sparse.hpp"
 
 struct Here {};
 
@@ -64,7 +64,8 @@ class Read {
     at_.other = carver.take(job.outputs * piece_.most);
     double** const vectors[] = {&at_.matrix, &at_.weight, &at_.loss, &at_.curvature, &at_.given};
     for (double** vector : vectors) *vector = carver.take(piece_.most);
-    panel_ = job.has(kHessian) ? carver.take(MatrixLayout(job.n_numbers, job.has(kHessian32)).strips * kStripStep<double>) : nullptr;  // in bytes the same in float32
+    panel_ = job.has(kHessian) ? carver.take(MatrixLayout(job.n_numbers, job.has(kHessian32)).strips * kStripStep<double>)
+                               : nullptr;  // in bytes the same in float32
   }
 
   bool leaf(std::int64_t first, std::int64_t end, double* sums, double* matrix, BadCode& bad) {
@@ -261,7 +262,9 @@ class Read {
       row[bias] = static_cast<T>(root_[k]);
     }
     // Columns c to c + kWide stay together where the first is a multiple of kWide and the last is in the same strip.
-    const auto whole_vector = [&](std::int64_t c, std::int64_t end) { return c % kWide == 0 && c + kWide <= end && (c + kWide <= whole || c >= whole); };
+    const auto whole_vector = [&](std::int64_t c, std::int64_t end) {
+      return c % kWide == 0 && c + kWide <= end && (c + kWide <= whole || c >= whole);
+    };
     std::int64_t c = 0;
     each([&](auto& reader, const Block& of) {
       std::int64_t end = c;
@@ -409,12 +412,13 @@ void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* l
     double at[kWide] = {}, label[kWide] = {};
     for (std::int64_t k = 0; k < rows; ++k) at[k] = z[i + k], label[k] = y[i + k];
     const Logistic found = Logistic::at(load(at), load(label));
-    for (std::int64_t k = 0; k < rows; ++k) loss[i + k] = found.loss[k], residual[i + k] = found.residual[k], curvature[i + k] = found.curvature[k];
+    for (std::int64_t k = 0; k < rows; ++k)
+      loss[i + k] = found.loss[k], residual[i + k] = found.residual[k], curvature[i + k] = found.curvature[k];
   }
 }
 
-#include "updates.hpp"
 #include "gram.hpp"
+#include "updates.hpp"
 
 #define CHAINRULE_TEXT(x) #x
 #define CHAINRULE_NAME(x) CHAINRULE_TEXT(x)
@@ -422,7 +426,18 @@ void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* l
 }  // namespace
 
 extern const Kernels kernels;
-const Kernels kernels = {CHAINRULE_NAME(CHAINRULE_ISA), scratch_doubles, leaf, depth, matrix_depth, encode, pointwise, descend, gram_scratch, gram_leaf, gram_pair, gram_numbers};
+const Kernels kernels = {CHAINRULE_NAME(CHAINRULE_ISA),
+                         scratch_doubles,
+                         leaf,
+                         depth,
+                         matrix_depth,
+                         encode,
+                         pointwise,
+                         descend,
+                         gram_scratch,
+                         gram_leaf,
+                         gram_pair,
+                         gram_numbers};
 
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule

@@ -3,6 +3,7 @@
 // A loss has for `kWide` rows, whose labels are numbers: from z, `outputs` vectors that lie `step` doubles apart, the loss, the residuals
 // dL_dz in their place (as many), the curvature d2L_dz2 where there is one output, and whether the largest output is the label's.
 #pragma once
+#include "simd.hpp"
 
 struct Pointwise {
   V loss, curvature;
@@ -14,13 +15,15 @@ struct Pointwise {
 struct Logistic {
   static constexpr bool is_given = false;
   V loss, residual, curvature;
+  V wrong, rest, over;  // probability of the other class, sigmoid(t); 1 less it; 1 over the larger of both
 
   static inline Logistic at(V z, V label) {
     const V sign = splat(1.0) - splat(2.0) * label, t = sign * z;
     const Sides sides(z);
     const V log1p_e = log1p_unit(sides.e);
     const auto right = t < splat(0.0);  // the model is on the right side
-    return {right ? log1p_e : t + log1p_e, sign * (right ? sides.small : sides.large), sides.small * sides.large};
+    const V wrong = right ? sides.small : sides.large, rest = right ? sides.large : sides.small;
+    return {right ? log1p_e : t + log1p_e, sign * wrong, sides.small * sides.large, wrong, rest, splat(1.0) + sides.e};
   }
   // Class 1 where z > 0.
   static inline I is_right(V z, V label) { return (label > splat(0.5)) == (z > splat(0.0)); }

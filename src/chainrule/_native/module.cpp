@@ -339,7 +339,7 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   need(kLoss | kProduct | kSecant, job.w && job.b, "a point needs w and b");
   need(kGradient, what & kLoss, "a gradient goes with a loss");
   need(kGradient | kSecant | kAlong | kFeasible, job.y, "y is missing");
-  need(what & kLoss ? kHessian : 0, job.y, "y is missing");
+  need(what & kLoss ? unsigned{kHessian} : 0U, job.y, "y is missing");
   refuse_labels(job);
   need(kHessian32, what & kHessian, "HESSIAN32 goes with HESSIAN");
   need(kProduct, job.h && !(what & kLoss), "a Hessian product needs h, and goes without a loss");
@@ -425,7 +425,8 @@ void refuse_gaps(const std::vector<Subtree>& nodes) {
   std::sort(leaves.begin(), leaves.end());
   std::int64_t next = 0;
   for (const auto& [first, end] : leaves) {
-    if (first != next) throw std::invalid_argument(first < next ? "ranges must be adjacent: one is there twice" : "ranges must be adjacent: one is missing");
+    if (first != next)
+      throw std::invalid_argument(first < next ? "ranges must be adjacent: one is there twice" : "ranges must be adjacent: one is missing");
     next = end;
   }
 }
@@ -443,7 +444,8 @@ Found combined(const nb::list& readings) {
       all.matrix_fold = found.matrix_fold;
       all.center = found.center;
     } else if (found.job.what != all.job.what || found.job.n != all.job.n || found.job.points != all.job.points ||
-               found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.fold != all.fold || found.center != all.center) {
+               found.job.outputs != all.job.outputs || found.job.n_numbers != all.job.n_numbers || found.fold != all.fold ||
+               found.center != all.center) {
       throw std::invalid_argument("readings of other quantities can't be combined");
     }
     first = false;
@@ -490,7 +492,8 @@ bool check_indices(nb::handle indptr, nb::handle indices, std::int64_t n, int th
   const std::string elements = std::to_string(nnz) + (nnz == 1 ? " element" : " elements");
   if (found->bad_row >= 0 && found->row_is_there)
     throw std::invalid_argument("row " + std::to_string(found->bad_row) + " names a column outside 0 to " + std::to_string(n - 1));
-  if (found->bad_row >= 0) throw std::invalid_argument("indptr of row " + std::to_string(found->bad_row) + " descends or leaves the " + elements);
+  if (found->bad_row >= 0)
+    throw std::invalid_argument("indptr of row " + std::to_string(found->bad_row) + " descends or leaves the " + elements);
   if (row_start(block, 0) != 0) throw std::invalid_argument("indptr must begin with 0");
   if (row_start(block, m) != nnz)
     throw std::invalid_argument("indptr ends at " + std::to_string(row_start(block, m)) + ", but there are " + elements);
@@ -647,8 +650,7 @@ NB_MODULE(_core, module) {
   module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a.noconvert(), "residual"_a.noconvert(), "curvature"_a.noconvert(),
              "kernel"_a = none);
   module.def("encode_labels", &encode_labels, "y"_a, "codes"_a.noconvert(), "kernel"_a = none);
-  module.def(
-      "kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = none);
+  module.def("kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = none);
   module.def("kernel_names", &kernel_names);
   module.attr("BLOCK_ROWS") = kBlockRows;
   module.attr("FLOAT32_BLOCK") = kFloat32Block;

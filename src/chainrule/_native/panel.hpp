@@ -3,6 +3,7 @@
 // Strip 0 is the short one: it holds what the whole strips leave, and the bias, in its last lanes. As the rows of a tile it costs
 // what it holds, while as columns it would cost a whole vector.
 #pragma once
+#include "simd.hpp"
 
 #if defined(__AVX512F__)
 constexpr int kVectorBytes = 64;

@@ -127,8 +127,8 @@ void keep(const Point& point, Path& path) {
 
 }  // namespace
 
-Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w, double b,
-                 double near, std::int64_t most, int threads, const Interrupted& interrupted) {
+Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w,
+                 double b, double near, std::int64_t most, int threads, const Interrupted& interrupted) {
   bool stop = false;
   const Interrupted asked = [&] { return stop = interrupted(); };
   const Problem problem(kernels, job, seen, alpha, fit_intercept, threads, asked);

@@ -23,7 +23,7 @@ struct Seen {
 // asked for loss, gradient and Hessian; its w and b are not used. Ends early, at the best point, where the matrix has no
 // Cholesky factor, no step lowers F, F is not finite, or `most` reads are done: then `next` is the last point itself and `points` ends
 // before it.
-Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w, double b,
-                 double near, std::int64_t most, int threads, const Interrupted& interrupted);
+Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w,
+                 double b, double near, std::int64_t most, int threads, const Interrupted& interrupted);
 
 }  // namespace chainrule

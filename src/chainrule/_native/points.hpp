@@ -1,6 +1,7 @@
 // What the rows of a piece count with: from z and labels to losses, residuals and curvatures, and their scalar sums. Included inside an
 // instruction set's namespace. A quantity is one function here.
 #pragma once
+#include "piece.hpp"
 
 // Eight lanes that add up over a piece.
 struct Sum8 {
@@ -12,10 +13,10 @@ struct Sum8 {
 
 // The rows of a piece at a group of points.
 struct Points {
-  std::int64_t most, first, count;  // rows of a piece at most; the group's points
-  double* z;                        // (points outputs, most)
-  double* terms;                    // (points (linear + square), most)
-  double* matrix;                   // what a row counts with in the matrix of the first point
+  std::int64_t most, first, count;                    // rows of a piece at most; the group's points
+  double* z;                                          // (points outputs, most)
+  double* terms;                                      // (points (linear + square), most)
+  double* matrix;                                     // what a row counts with in the matrix of the first point
   double *weight, *loss, *curvature, *given, *other;  // (most)
 };
 
@@ -84,8 +85,8 @@ inline void point_losses(const Job& job, const Piece& piece, const Points& at, d
 struct Given {
   static constexpr bool is_given = true;
 
-  static void points(const Job& job, const Piece& piece, const double* z, std::int64_t step, const double* s, double* residual, double* loss,
-                     double* curvature, double* scalars) {
+  static void points(const Job& job, const Piece& piece, const double* z, std::int64_t step, const double* s, double* residual,
+                     double* loss, double* curvature, double* scalars) {
     job.given.call(job.given.context, piece.rows, step, z, piece.label, loss, residual, curvature);
     for (std::int64_t i = piece.rows; i < piece.padded; ++i) {
       loss[i] = curvature[i] = 0.0;
@@ -179,11 +180,13 @@ inline void point_along(const Job& job, const Piece& piece, const Points& at, do
   for (int k = 0; k < along::kSize; ++k) scalars[k] += sums[k].total();
 }
 
-// At least KL(D || R) of two points of the unit interval that are `moved` = D - R apart; other = 1 - R. The terms of
-// a k(c/a) + b k(-c/b), k(x) = (1 + x) log(1 + x) - x, are at most x^2/2 each, and one with x < 0, where |x| <= 1, at most |x|^3/2 more.
-inline V divergence(V moved, V size, V R, V other) {
-  const V left = size / ((moved < splat(0.0)) ? R : other);
-  const V bound = splat(0.5) * size * (size / (R * other) + left * left);
+// At least KL(D || R) of two points of the unit interval that are `moved` = D - R apart; other = 1 - R, over = 1/max(R, other). The terms
+// of a k(c/a) + b k(-c/b), k(x) = (1 + x) log(1 + x) - x, are at most x^2/2 each, and one with x < 0, where |x| <= 1, at most |x|^3/2 more.
+inline V divergence(V moved, V size, V R, V other, V over) {
+  const auto small_R = R < other;
+  const V by_small = size / (small_R ? R : other), by_large = size * over;
+  const V left = ((moved < splat(0.0)) == small_R) ? by_small : by_large;
+  const V bound = splat(0.5) * (by_small * by_large + size * left * left);
   const V finite = (bound >= splat(0.0)) ? bound : splat(__builtin_inf());
   return (moved == splat(0.0)) ? splat(0.0) : finite;
 }
@@ -200,19 +203,17 @@ inline double point_feasible(const Job& job, const Piece& piece, const Points& a
       const V sign = splat(1.0) - splat(2.0) * label;
       const Logistic found = Logistic::at(z, label), there = Logistic::at(z + load(at.given + k), label), after = Logistic::at(next, label);
       // All as of the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
-      const V before = sign * found.residual;
-      const V free = before + splat(job.t) * (sign * there.residual - before) - splat(job.pull) * (sign * found.curvature);
+      const V free = found.wrong + splat(job.t) * (there.wrong - found.wrong) - splat(job.pull) * (sign * found.curvature);
       const V least = (free > splat(0.0)) ? free : splat(0.0);
       const V D = (least < splat(1.0)) ? least : splat(1.0);
-      const V R = sign * after.residual;
-      const V other = (R <= splat(0.5)) ? splat(1.0) - R : after.curvature / R;
+      const V R = after.wrong, other = after.rest;
       // On the side where nothing large cancels: 1 - D is exact for D >= 1/2.
       const V moved = (D < splat(0.5)) ? D - R : other - (splat(1.0) - D);
       const V size = size_of(moved), sD = s * D;
       const auto is_one = sign < splat(0.0);
       sums[feasible::kLoss].add(e, s * after.loss);
       sums[feasible::kCorrect].add(e, Logistic::is_right(next, label) ? s : splat(0.0));
-      sums[feasible::kDivergence].add(e, (s > splat(0.0)) ? s * divergence(moved, size, R, other) : splat(0.0));
+      sums[feasible::kDivergence].add(e, (s > splat(0.0)) ? s * divergence(moved, size, R, other, after.over) : splat(0.0));
       sums[feasible::kClipped].add(e, s * size_of(D - free));
       sums[feasible::kOnes].add(e, is_one ? sD : splat(0.0));
       sums[feasible::kZeros].add(e, is_one ? splat(0.0) : sD);

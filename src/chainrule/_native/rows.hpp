@@ -3,6 +3,7 @@
 // Dot products run along the rows, eight rows at a time; sums run down them, eight vectors of columns at a time. The rows of a piece are
 // added one after the other, and pieces likewise. Rows are used where they lie; copied one by one if their elements don't touch.
 #pragma once
+#include "piece.hpp"
 
 #if defined(__AVX512F__)
 constexpr int kSumsInRegisters = 16;
@@ -94,10 +95,14 @@ class DenseRows {
       double* const to[2] = {sums + n_ * (terms.first + chosen[0]), sums + n_ * (terms.first + chosen[1])};
       by_type([&](auto x, auto shift) {
         using T = decltype(x);
-        if (has_linear > 1) add_rows<T, shift(), 2, 0>(piece, factor, to, carry);
-        else if (has_linear && has_square) add_rows<T, shift(), 1, 1>(piece, factor, to, carry);
-        else if (has_linear) add_rows<T, shift(), 1, 0>(piece, factor, to, carry);
-        else add_rows<T, shift(), 0, 1>(piece, factor, to, carry);
+        if (has_linear > 1)
+          add_rows<T, shift(), 2, 0>(piece, factor, to, carry);
+        else if (has_linear && has_square)
+          add_rows<T, shift(), 1, 1>(piece, factor, to, carry);
+        else if (has_linear)
+          add_rows<T, shift(), 1, 0>(piece, factor, to, carry);
+        else
+          add_rows<T, shift(), 0, 1>(piece, factor, to, carry);
       });
       has_linear = has_square = 0;
     };

@@ -3,6 +3,7 @@
 // A row's products are added in four sums, its elements one after the other to those of their columns. Columns far from 0 are centred as a
 // view: what a row doesn't store there counts as -shift, and is looked for where a row stores fewer of these columns than there are.
 #pragma once
+#include "piece.hpp"
 
 constexpr std::int64_t kElementsAhead = 256;  // asked of the memory before their turn: rows lie anywhere
 

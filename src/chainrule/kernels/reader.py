@@ -30,6 +30,7 @@ class Partial:
     design: Design
     what: What
     shape: tuple[int, ...]  # points, or points and classes
+    given_loss: bool = False
 
     @property
     def subtrees(self) -> list[tuple[int, int, Vector]]:
@@ -177,7 +178,7 @@ def combine(partials: Sequence[Partial]) -> list[Sums]:
         native = _core.combine([partial.native for partial in partials])
     except ValueError as error:
         raise InputError(str(error)) from None
-    return _sums(Partial(native, first.design, first.what, first.shape))
+    return _sums(Partial(native, first.design, first.what, first.shape, first.given_loss))
 
 
 def _read(
@@ -226,7 +227,7 @@ def _read(
         **given,
         **more,
     )
-    return Partial(native, design, what, shape)
+    return Partial(native, design, what, shape, more.get("loss") is not None)
 
 
 def call(design: Design, what: What, threads: int, native: Any = None, **given: Any) -> Any:
@@ -290,6 +291,7 @@ def _sums(partial: Partial) -> list[Sums]:
                 low=low,
                 high=high,
                 norm=float(norm) if what & What.NORMS else 0.0,
+                given_loss=partial.given_loss,
             )
         )
     return found

@@ -83,6 +83,8 @@ class Sums:
         Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
     norm : float
         Largest sum_j q_j x~_j^2 over rows of positive weight, if asked for.
+    given_loss : bool
+        The loss was a function given from outside, which is slower, and not one of the core's own.
     """
 
     loss: float
@@ -96,6 +98,7 @@ class Sums:
     low: Vector | None = None
     high: Vector | None = None
     norm: float = 0.0
+    given_loss: bool = False
 
     def times(self, factor: float) -> Sums:
         """Count every row `factor` times."""
