@@ -1,7 +1,8 @@
 """Stored answers of the core's test program (core_test.cpp): its data made again, its sums with mpmath, by nothing of the core.
 
-`python tests/native/answers.py` writes answers.inc beside this file. A number is stored with the sum of its absolute terms, through which
-the roundings of z go too: with z = b + sum w_j x_j the terms of z are A = |b| + sum |w_j x_j|, those of a function f of z |f| + |f'| A.
+`python tests/native/answers.py` writes answers.inc beside this file. A number is stored with the sum of its absolute
+terms, through which the roundings of z go too: with z = b + sum w_j x_j the terms of z are A = |b| + sum |w_j x_j|,
+those of a function f of z |f| + |f'| A.
 """
 
 import math
@@ -10,7 +11,7 @@ from pathlib import Path
 import mpmath
 from mpmath import mpf
 
-mpmath.mp.prec = 160
+PRECISION = 160  # bits; numbers of more are asked for where they cancel
 MASK = 2**64 - 1
 EDGES = (18.0, -18.0, 37.0, -37.0, 710.0, -710.0, 1e4, -1e4)
 M, M_INDEX, M_PAIRS, M_WIDE = 2500, 1700, 150, 60
@@ -177,7 +178,8 @@ def mix_design():
 
 def seen_mix_design():
     def row(i):
-        x = [(j, first(i, real(60, 4 * i)) if j == 0 else real(60, 4 * i + j) * (2.0**-140 if j == 2 else 1.0)) for j in range(4)]
+        x = [(0, first(i, real(60, 4 * i)))]
+        x += [(j, real(60, 4 * i + j) * (2.0**-140 if j == 2 else 1.0)) for j in range(1, 4)]
         x += [(4, 1000.0 + real(61, i)), (5 + draw(62, i) % 3, 1.0)]
         return x + [(8 + j, v) for j, v in elements(63, i, 6, real)]
 
@@ -366,7 +368,8 @@ def triangle(design, rows):
     side = len(place) + 1
     cells = {}
     for row, c, terms in rows:
-        of = sorted((place[j], x, ax) for j, x, ax in row if j in place and (x or ax)) + [(side - 1, mpf(1), 1.0)]
+        of = sorted((place[j], x, ax) for j, x, ax in row if j in place and (x or ax))
+        of.append((side - 1, mpf(1), 1.0))
         for a, (i, x, ax) in enumerate(of):
             cx, tx = c * x, float(terms) * ax
             for j, other, size in of[a:]:
@@ -565,11 +568,11 @@ def put_feasible(answers):
     sums, largest = [Sum() for _ in range(8)], mpf(0)
     t, step, pull = STEP["t"], STEP["step"], STEP["pull"]
     for i in range(M):
-        s, y, z, u = weight(i), label(i), given_z(i), mpf(given_u(i))
+        s, z, u = weight(i), given_z(i), mpf(given_u(i))
         if not s:
             continue
         # At the edges D and R are so near 1 that their difference needs thousands of digits.
-        with mpmath.workprec(32000 if abs(z) > 100 else 160):
+        with mpmath.workprec(32000 if abs(z) > 100 else PRECISION):
             for k, (value, of) in enumerate(feasible_row(label(i), z, u, t, step, pull)):
                 sums[k].add(s * value, s * of)
         largest = max(largest, abs(z + t * u + step))
@@ -619,4 +622,5 @@ def make():
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("answers.inc").write_text(make(), encoding="utf-8")
+    with mpmath.workprec(PRECISION):
+        Path(__file__).with_name("answers.inc").write_text(make(), encoding="utf-8")
