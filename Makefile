@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard src/chainrule/_native/*)
 
-.PHONY: demo pictures test test-wheel sanitize check bench clean
+.PHONY: demo pictures test test-wheel test-arm sanitize check bench clean
 
 demo: .venv/installed
 	$(BIN)/chainrule demo --out-dir demo
@@ -20,6 +20,10 @@ test: .venv/installed .venv/installed-test
 test-wheel:
 	PYTHON="$(PYTHON)" scripts/test-wheel
 
+# The core compiled for aarch64, and its test program under qemu's user mode; it installs nothing.
+test-arm:
+	PYTHON="$(PYTHON)" scripts/test-arm
+
 # The core's tests with the address, undefined behaviour and thread sanitizers.
 sanitize: .venv/installed .venv/installed-test
 	scripts/sanitize
@@ -28,7 +32,7 @@ check: .venv/installed .venv/installed-check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run -Werror src/chainrule/_native/*.?pp
+	$(BIN)/clang-format --dry-run -Werror src/chainrule/_native/*.?pp tests/native/*.cpp
 	$(BIN)/python -m pytest -q tests/test_structure.py
 
 bench: .venv/installed .venv/installed-bench

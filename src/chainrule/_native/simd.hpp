@@ -49,7 +49,7 @@ static inline V multiply_add(V a, V b, V c) {
 #elif defined(__FMA__)
   return reinterpret_cast<V>(_mm256_fmadd_pd(reinterpret_cast<__m256d>(a), reinterpret_cast<__m256d>(b), reinterpret_cast<__m256d>(c)));
 #elif defined(__aarch64__)
-  return V{__builtin_fma(a[0], b[0], c[0]), __builtin_fma(a[1], b[1], c[1])};
+  return vfmaq_f64(c, a, b);
 #else
   return a * b + c;
 #endif
