@@ -66,6 +66,7 @@ class Read {
     at_.other = carver.take(job.outputs * piece_.most);
     double** const vectors[] = {&at_.matrix, &at_.weight, &at_.loss, &at_.curvature, &at_.given};
     for (double** vector : vectors) *vector = carver.take(piece_.most);
+    at_.sums = job.has(kAlong | kFeasible) ? carver.take(feasible::kSize * piece_.most) : nullptr;
     panel_ = job.has(kHessian) ? carver.take(MatrixLayout(job.n_numbers, job.has(kHessian32)).strips * kStripStep<double>)
                                : nullptr;  // in bytes the same in float32
   }
@@ -409,13 +410,20 @@ bool encode(Number number, const void* y, std::int64_t m, const void* low, const
 }
 
 void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature) {
+  double at[kWide] = {}, label[kWide] = {};
   for (std::int64_t i = 0; i < m; i += kWide) {
-    const std::int64_t rows = m - i < kWide ? m - i : kWide;
-    double at[kWide] = {}, label[kWide] = {};
-    for (std::int64_t k = 0; k < rows; ++k) at[k] = z[i + k], label[k] = y[i + k];
-    const Logistic found = Logistic::at(load(at), load(label));
-    for (std::int64_t k = 0; k < rows; ++k)
-      loss[i + k] = found.loss[k], residual[i + k] = found.residual[k], curvature[i + k] = found.curvature[k];
+    const bool whole = i + kWide <= m;
+    const std::int64_t rows = whole ? kWide : m - i;
+    for (std::int64_t k = 0; k < rows; ++k) label[k] = y[i + k];
+    for (std::int64_t k = 0; !whole && k < rows; ++k) at[k] = z[i + k];
+    const Logistic found = Logistic::at(load(whole ? z + i : at), load(label));
+    const auto put = [&](double* to, V x) {
+      if (whole) return store(to + i, x);
+      for (std::int64_t k = 0; k < rows; ++k) to[i + k] = x[k];
+    };
+    put(loss, found.loss);
+    put(residual, found.residual);
+    put(curvature, found.curvature);
   }
 }
 

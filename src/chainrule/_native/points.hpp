@@ -18,6 +18,7 @@ struct Points {
   double* terms;                                      // (points (linear + square), most)
   double* matrix;                                     // what a row counts with in the matrix of the first point
   double *weight, *loss, *curvature, *given, *other;  // (most)
+  double* sums;                                       // (along or feasible sums, most): what a row adds to each
 };
 
 inline double sum_of(const double* x, std::int64_t padded) {
@@ -161,23 +162,26 @@ inline void step_along(const Job& job, const Piece& piece, const Points& at) {
   if (job.z_out) piece.give(at.other, job.z_out);
 }
 
+// What rows add to each sum is kept for a piece: more sums than there are registers would be kept there in any case.
+inline void add_sums(const Piece& piece, const Points& at, int count, double* scalars) {
+  for (int k = 0; k < count; ++k) scalars[k] += sum_of(at.sums + k * at.most, piece.padded);
+}
+
 inline void point_along(const Job& job, const Piece& piece, const Points& at, double* scalars) {
-  Sum8 sums[along::kSize];
   step_along(job, piece, at);
-  for (std::int64_t i = 0; i < piece.padded; i += 8)
-    for (int e = 0; e < kEight; ++e) {
-      const std::int64_t k = i + kWide * e;
-      const V s = load(piece.s + k), u = load(at.given + k);
-      const Logistic found = Logistic::at(load(at.other + k), load(piece.label + k));
-      const V r = s * found.residual, h = s * found.curvature, hu = h * u;
-      sums[along::kLoss].add(e, s * found.loss);
-      sums[along::kSlopeT].add(e, r * u);
-      sums[along::kSlopeB].add(e, r);
-      sums[along::kBendTT].add(e, hu * u);
-      sums[along::kBendTB].add(e, hu);
-      sums[along::kBendBB].add(e, h);
-    }
-  for (int k = 0; k < along::kSize; ++k) scalars[k] += sums[k].total();
+  for (std::int64_t k = 0; k < piece.padded; k += kWide) {
+    const V s = load(piece.s + k), u = load(at.given + k);
+    const Logistic found = Logistic::at(load(at.other + k), load(piece.label + k));
+    const V r = s * found.residual, h = s * found.curvature, hu = h * u;
+    const auto put = [&](int sum, V x) { store(at.sums + sum * at.most + k, x); };
+    put(along::kLoss, s * found.loss);
+    put(along::kSlopeT, r * u);
+    put(along::kSlopeB, r);
+    put(along::kBendTT, hu * u);
+    put(along::kBendTB, hu);
+    put(along::kBendBB, h);
+  }
+  add_sums(piece, at, along::kSize, scalars);
 }
 
 // At least KL(D || R) of two points of the unit interval that are `moved` = D - R apart; other = 1 - R, over = 1/max(R, other). The terms
@@ -193,36 +197,34 @@ inline V divergence(V moved, V size, V R, V other, V over) {
 
 // The dual point of a step. Returns the largest |z'|.
 inline double point_feasible(const Job& job, const Piece& piece, const Points& at, double* scalars) {
-  Sum8 sums[feasible::kSize];
   V largest = {};
   step_along(job, piece, at);
-  for (std::int64_t i = 0; i < piece.padded; i += 8)
-    for (int e = 0; e < kEight; ++e) {
-      const std::int64_t k = i + kWide * e;
-      const V s = load(piece.s + k), label = load(piece.label + k), z = load(at.z + k), next = load(at.other + k);
-      const V sign = splat(1.0) - splat(2.0) * label;
-      const Logistic found = Logistic::at(z, label), there = Logistic::at(z + load(at.given + k), label), after = Logistic::at(next, label);
-      // All as of the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
-      const V free = found.wrong + splat(job.t) * (there.wrong - found.wrong) - splat(job.pull) * (sign * found.curvature);
-      const V least = (free > splat(0.0)) ? free : splat(0.0);
-      const V D = (least < splat(1.0)) ? least : splat(1.0);
-      const V R = after.wrong, other = after.rest;
-      // On the side where nothing large cancels: 1 - D is exact for D >= 1/2.
-      const V moved = (D < splat(0.5)) ? D - R : other - (splat(1.0) - D);
-      const V size = size_of(moved), sD = s * D;
-      const auto is_one = sign < splat(0.0);
-      sums[feasible::kLoss].add(e, s * after.loss);
-      sums[feasible::kCorrect].add(e, Logistic::is_right(next, label) ? s : splat(0.0));
-      sums[feasible::kDivergence].add(e, (s > splat(0.0)) ? s * divergence(moved, size, R, other, after.over) : splat(0.0));
-      sums[feasible::kClipped].add(e, s * size_of(D - free));
-      sums[feasible::kOnes].add(e, is_one ? sD : splat(0.0));
-      sums[feasible::kZeros].add(e, is_one ? splat(0.0) : sD);
-      sums[feasible::kSquare].add(e, sD * D);
-      sums[feasible::kMoved].add(e, s * size);
-      const V far = (s > splat(0.0)) ? size_of(next) : splat(0.0);
-      largest = (far > largest) ? far : largest;
-    }
-  for (int k = 0; k < feasible::kSize; ++k) scalars[k] += sums[k].total();
+  for (std::int64_t k = 0; k < piece.padded; k += kWide) {
+    const auto put = [&](int sum, V x) { store(at.sums + sum * at.most + k, x); };
+    const V s = load(piece.s + k), label = load(piece.label + k), z = load(at.z + k), next = load(at.other + k);
+    const V sign = splat(1.0) - splat(2.0) * label;
+    const Logistic found = Logistic::at(z, label), there = Logistic::at(z + load(at.given + k), label), after = Logistic::at(next, label);
+    // All as of the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
+    const V free = found.wrong + splat(job.t) * (there.wrong - found.wrong) - splat(job.pull) * (sign * found.curvature);
+    const V least = (free > splat(0.0)) ? free : splat(0.0);
+    const V D = (least < splat(1.0)) ? least : splat(1.0);
+    const V R = after.wrong, other = after.rest;
+    // On the side where nothing large cancels: 1 - D is exact for D >= 1/2.
+    const V moved = (D < splat(0.5)) ? D - R : other - (splat(1.0) - D);
+    const V size = size_of(moved), sD = s * D;
+    const auto is_one = sign < splat(0.0);
+    put(feasible::kLoss, s * after.loss);
+    put(feasible::kCorrect, Logistic::is_right(next, label) ? s : splat(0.0));
+    put(feasible::kDivergence, (s > splat(0.0)) ? s * divergence(moved, size, R, other, after.over) : splat(0.0));
+    put(feasible::kClipped, s * size_of(D - free));
+    put(feasible::kOnes, is_one ? sD : splat(0.0));
+    put(feasible::kZeros, is_one ? splat(0.0) : sD);
+    put(feasible::kSquare, sD * D);
+    put(feasible::kMoved, s * size);
+    const V far = (s > splat(0.0)) ? size_of(next) : splat(0.0);
+    largest = (far > largest) ? far : largest;
+  }
+  add_sums(piece, at, feasible::kSize, scalars);
   double most = 0.0;
   for (int k = 0; k < kWide; ++k) most = largest[k] > most ? largest[k] : most;
   return most;
