@@ -94,10 +94,8 @@ def sparse(rng: np.random.Generator, before: ModuleType | None, threads: int, ke
         np.tile(np.arange(10), (m, 1)),
         *((code + start)[:, None] for code, start in zip(codes, starts, strict=True)),
     ]
-    hot = sp.csr_array(
-        (np.hstack([numbers, np.ones((m, 5))]).ravel(), np.hstack(places).astype("i4").ravel(), np.arange(0, 15 * m + 1, 15, "i4")),
-        shape=(m, 10 + sum(LEVELS)),
-    )  # fmt: skip
+    elements, starts = np.hstack([numbers, np.ones((m, 5))]).ravel(), np.arange(0, 15 * m + 1, 15, "i4")
+    hot = sp.csr_array((elements, np.hstack(places).astype("i4").ravel(), starts), shape=(m, 10 + sum(LEVELS)))
     words = (100_000 * rng.random((20_000, 150)) ** 3).astype("i4")
     text = sp.csr_array(
         (rng.random(words.size), words.ravel(), np.arange(0, words.size + 1, 150, "i4")), shape=(20_000, 100_000)

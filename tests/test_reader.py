@@ -234,7 +234,8 @@ def test_a_hessian_without_classes_is_refused(rng):
 @pytest.mark.parametrize("name", OF_BLOCKS)
 def test_a_matrix_alone_tells_its_weight(name, rng):
     stored, s = STORAGES[name](rng, 50), rng.choice([0.0, 2.0], 50)
-    assert read(stored.design, What.HESSIAN, s=s).weight == pytest.approx(s.sum(), rel=1e-14)  # the corner of the matrix
+    weight = read(stored.design, What.HESSIAN, s=s).weight
+    assert weight == pytest.approx(s.sum(), rel=1e-14)  # of levels the corner of the matrix
 
 
 @pytest.mark.parametrize("name", FEW)
