@@ -377,7 +377,6 @@ bool leaf(const Job& job, std::int64_t first, std::int64_t end, double* sums, do
   return read.leaf(first, end, sums, matrix, bad);
 }
 
-// V: as many elements of y as there are in 8 bytes of codes.
 template <typename T>
 bool encode_as(const void* given, std::int64_t m, const void* low, const void* high, std::uint8_t* codes) {
   const T* y = static_cast<const T*>(given);

@@ -282,10 +282,10 @@ class Design:
             for block in self.blocks
         )
 
-    @property
-    def has_sparse(self) -> bool:
-        """Whether there are sparse rows."""
-        return any(isinstance(block, Csr) for block in self.blocks)
+    @cached_property
+    def of_numbers_alone(self) -> bool:
+        """Whether there are neither categories nor sparse rows, whose matrix is read by itself."""
+        return not any(isinstance(block, (CategoryColumn, Csr)) for block in self.blocks)
 
     @cached_property
     def categories(self) -> tuple[int, ...]:

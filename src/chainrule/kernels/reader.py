@@ -219,7 +219,7 @@ def _read(
     }
     native = call(
         design,
-        what | (What.COUNTS if what & What.EXTREMES and (design.has_sparse or design.spans) else What(0)),
+        what | (What.COUNTS if what & What.EXTREMES and not design.of_numbers_alone else What(0)),
         useful_threads((rows, design.row_numbers * len(b)), threads),
         b=np.ascontiguousarray(b, dtype=np.float64).reshape(-1),
         points=shape[0],
@@ -266,7 +266,7 @@ def _sums(partial: Partial) -> list[Sums]:
     scalars, terms, counts, extremes, norm, matrix = partial.native.result()
     scalars = scalars.reshape(points, _SCALARS)
     terms = design.coefficients(terms).reshape(points, -1, design.n + 1)
-    if what == What.HESSIAN and (design.spans or design.has_sparse):
+    if what == What.HESSIAN and not design.of_numbers_alone:
         scalars[:, 2] = matrix[-1, -1]  # no sums were read
     low, high = (None, None) if extremes is None else _extremes(design, extremes, counts, scalars[0, 3])
     found = []

@@ -101,7 +101,7 @@ class Rows(ABC):
             Weights of the norms, for units whose scales are powers of two.
         """
         self.count_read()
-        if what & What.HESSIAN and (self.design.spans or self.design.has_sparse):
+        if what & What.HESSIAN and not self.design.of_numbers_alone:
             self.count_read()
             what &= ~What.HESSIAN32
         sums = kernels.read(self.design, what | What.LOSS, y=self.y, w=w / self._ratio, b=b, z=z, q=q, h=h, **self._at)
@@ -140,7 +140,7 @@ class Rows(ABC):
 
     def gram(self, h: Vector, columns: NDArray[np.int64]) -> Matrix:
         """Add s h x~ x~' over the rows, for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units: a read."""
-        self.count_read(1.0 if self.design.has_sparse or self.design.spans else len(columns) / self.n_features)
+        self.count_read(len(columns) / self.n_features if self.design.of_numbers_alone else 1.0)
         order = np.argsort(columns, kind="stable")
         matrix = kernels.gram(self.design, h, np.asarray(columns)[order], **self._at)
         if not self._is_plain:
