@@ -237,15 +237,7 @@ class Codes {
   void dot(const Piece& piece, std::int64_t first, std::int64_t count, double* z) const {
     for (std::int64_t d = 0; d < count; ++d, z += most_) {
       const double* const w = job_.w + (first + d) * job_.n + block_.at;
-#if defined(__AVX512F__)
-      for (std::int64_t i = 0; i < piece.padded; i += 8) {
-        __m256i at;
-        __builtin_memcpy(&at, codes_ + i, sizeof at);
-        store(z + i, load(z + i) + reinterpret_cast<V>(_mm512_mask_i32gather_pd(_mm512_setzero_pd(), 0xff, at, w, 8)));
-      }
-#else
       for (std::int64_t i = 0; i < piece.padded; ++i) z[i] += w[codes_[i]];
-#endif
     }
   }
 

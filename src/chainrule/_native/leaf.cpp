@@ -148,7 +148,11 @@ class Read {
     for (std::int64_t d = 0; job_.z_out && d < job_.dots(); ++d)
       for (std::int64_t i = first; i < end; ++i) job_.z_out[d * job_.m + i] = job_.b[d];
     for (std::int64_t p = 0; job_.h_out && p < job_.points; ++p) {
-      const double h = job_.loss == LossKind::kLogistic ? Logistic::at(splat(job_.b[p]), V{}).curvature[0] : 0.0;
+      double z[kWide];
+      Odds odds;
+      store(z, splat(job_.b[p]));
+      odds.look_at(z, kWide);
+      const double h = job_.loss == LossKind::kLogistic ? Logistic::at(load(z), odds, 0, V{}).curvature[0] : 0.0;
       for (std::int64_t i = first; i < end; ++i) job_.h_out[p * job_.m + i] = h;
     }
   }
@@ -214,7 +218,7 @@ class Read {
     if (!count) return;
     for (std::int64_t t = 0; t < count; ++t) sums[layout_.bias + terms.first + t] += sum_of(terms.of(t), piece_.padded);
     terms.by_row = count == 1 ? at_.terms : by_row_;
-    if (has_interleaved_ && count == 4)
+    if (has_interleaved_ && count == 4)  // of a secant, whose read takes a tenth longer without
       for (std::int64_t i = 0; i < piece_.padded; ++i)
         for (std::int64_t t = 0; t < 4; ++t) by_row_[4 * i + t] = at_.terms[t * most + i];
     else if (has_interleaved_ && count > 1)
@@ -229,7 +233,9 @@ class Read {
   template <typename T>
   void add_matrix(double* matrix) {
     for (std::int64_t i = 0; i < piece_.padded; i += 8) {
-      for (int k = 0; k < 8; ++k) root_[k] = __builtin_sqrt(at_.matrix[i + k]);
+      double root[8];  // apart from the object: its roots are taken together
+      for (int k = 0; k < 8; ++k) root[k] = __builtin_sqrt(at_.matrix[i + k]);
+      for (int k = 0; k < 8; ++k) root_[k] = root[k];
       pack<T>(i);
       in_panel_ += 8;
       if (in_panel_ == kPanelRows) flush(matrix);
@@ -238,10 +244,13 @@ class Read {
 
   void flush(double* matrix) {
     const MatrixLayout layout(job_.n_numbers, job_.has(kHessian32));
+    Ahead ahead{reinterpret_cast<const char*>(panel_), 0};
+    if (n_readers_ == 1 && readers_[0].kind == Reader::kRows)
+      ahead = static_cast<const DenseRows*>(readers_[0].memory)->ahead(piece_, in_panel_);
     if (job_.has(kHessian32))
-      add_panel(reinterpret_cast<const float*>(panel_), in_panel_, layout, matrix);
+      add_panel(reinterpret_cast<const float*>(panel_), in_panel_, layout, ahead, matrix);
     else
-      add_panel(panel_, in_panel_, layout, matrix);
+      add_panel(panel_, in_panel_, layout, ahead, matrix);
     in_panel_ = 0;
   }
 
@@ -409,20 +418,20 @@ bool encode(Number number, const void* y, std::int64_t m, const void* low, const
 }
 
 void pointwise(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature) {
-  double at[kWide] = {}, label[kWide] = {};
-  for (std::int64_t i = 0; i < m; i += kWide) {
-    const bool whole = i + kWide <= m;
-    const std::int64_t rows = whole ? kWide : m - i;
-    for (std::int64_t k = 0; k < rows; ++k) label[k] = y[i + k];
-    for (std::int64_t k = 0; !whole && k < rows; ++k) at[k] = z[i + k];
-    const Logistic found = Logistic::at(load(whole ? z + i : at), load(label));
-    const auto put = [&](double* to, V x) {
-      if (whole) return store(to + i, x);
-      for (std::int64_t k = 0; k < rows; ++k) to[i + k] = x[k];
-    };
-    put(loss, found.loss);
-    put(residual, found.residual);
-    put(curvature, found.curvature);
+  constexpr std::int64_t most = Odds::most;
+  double at[most], label[most], found[3][most];
+  Odds odds;
+  for (std::int64_t i = 0; i < m; i += most) {
+    const std::int64_t rows = m - i < most ? m - i : most, padded = to_eight(rows);
+    for (std::int64_t k = 0; k < padded; ++k) at[k] = k < rows ? z[i + k] : 0.0, label[k] = k < rows ? y[i + k] : 0.0;
+    odds.look_at_loss(at, padded);
+    for (std::int64_t k = 0; k < padded; k += kWide) {
+      const Logistic here = Logistic::at(load(at + k), odds, k, load(label + k));
+      store(found[0] + k, here.loss), store(found[1] + k, here.residual), store(found[2] + k, here.curvature);
+    }
+    double* const to[] = {loss, residual, curvature};
+    for (int q = 0; q < 3; ++q)
+      for (std::int64_t k = 0; k < rows; ++k) to[q][i + k] = found[q][k];
   }
 }
 

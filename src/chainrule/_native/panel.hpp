@@ -58,14 +58,25 @@ inline void add_to(double* to, Vector value) {
   __builtin_memcpy(to, &sum, sizeof sum);
 }
 
+// What is read next, that the memory has something to do while the panel is multiplied: a cache line for each row of a tile.
+struct Ahead {
+  const char* at;
+  std::int64_t lines;
+};
+
 // out[q] += a' b of `Rows` columns of one strip and all of `Strips` strips, over `rows` rows of the panel.
 template <typename T, int Rows, int Strips>
-inline void outer_tile(const T* a, const T* b, std::int64_t rows, double* const* out) {
+inline void outer_tile(const T* a, const T* b, std::int64_t rows, Ahead& ahead, double* const* out) {
   using Vector = typename Vectors<T>::Type;
   constexpr int kEach = 64 / kVectorBytes, kAll = Strips * kEach;
   constexpr std::int64_t lanes = kLanes<T>, in_vector = kVectorBytes / static_cast<std::int64_t>(sizeof(T));
   Vector acc[Rows][kAll] = {};
+  const char* const next = ahead.at;
+  const std::int64_t line = ahead.lines >= rows ? 64 : 0;
+  ahead.at += line * rows;
+  ahead.lines -= line ? rows : 0;
   for (std::int64_t k = 0; k < rows; ++k) {
+    __builtin_prefetch(next + line * k, 0, 2);
     Vector bk[kAll];
 #pragma GCC unroll 4
     for (int q = 0; q < kAll; ++q)
@@ -85,47 +96,47 @@ inline void outer_tile(const T* a, const T* b, std::int64_t rows, double* const*
 
 // The tile's strips are counted at run time; so are its rows, in the short strip alone.
 template <typename T, int Rows>
-inline void outer_rows(std::int64_t strips, const T* a, const T* b, std::int64_t rows, double* const* out) {
+inline void outer_rows(std::int64_t strips, const T* a, const T* b, std::int64_t rows, Ahead& ahead, double* const* out) {
   for (std::int64_t first = 0; first < rows; first += kDepth<T>) {
     const std::int64_t count = rows - first < kDepth<T> ? rows - first : kDepth<T>;
     const T *ak = a + kLanes<T> * first, *bk = b + kLanes<T> * first;
     if constexpr (kTileStrips == 3) {
-      if (strips == 3) outer_tile<T, Rows, 3>(ak, bk, count, out);
-      if (strips == 2) outer_tile<T, Rows, 2>(ak, bk, count, out);
+      if (strips == 3) outer_tile<T, Rows, 3>(ak, bk, count, ahead, out);
+      if (strips == 2) outer_tile<T, Rows, 2>(ak, bk, count, ahead, out);
     }
-    if (strips == 1) outer_tile<T, Rows, 1>(ak, bk, count, out);
+    if (strips == 1) outer_tile<T, Rows, 1>(ak, bk, count, ahead, out);
   }
 }
 
 template <typename T>
-void outer_short(int tile_rows, std::int64_t strips, const T* a, const T* b, std::int64_t rows, double* const* out) {
+void outer_short(int tile_rows, std::int64_t strips, const T* a, const T* b, std::int64_t rows, Ahead& ahead, double* const* out) {
   switch (tile_rows) {
     case 1:
-      return outer_rows<T, 1>(strips, a, b, rows, out);
+      return outer_rows<T, 1>(strips, a, b, rows, ahead, out);
     case 2:
-      return outer_rows<T, 2>(strips, a, b, rows, out);
+      return outer_rows<T, 2>(strips, a, b, rows, ahead, out);
 #if defined(__AVX2__) || defined(__aarch64__)
     case 3:
-      return outer_rows<T, 3>(strips, a, b, rows, out);
+      return outer_rows<T, 3>(strips, a, b, rows, ahead, out);
     case 4:
-      return outer_rows<T, 4>(strips, a, b, rows, out);
+      return outer_rows<T, 4>(strips, a, b, rows, ahead, out);
 #endif
 #if defined(__AVX512F__)
     case 5:
-      return outer_rows<T, 5>(strips, a, b, rows, out);
+      return outer_rows<T, 5>(strips, a, b, rows, ahead, out);
     case 6:
-      return outer_rows<T, 6>(strips, a, b, rows, out);
+      return outer_rows<T, 6>(strips, a, b, rows, ahead, out);
     case 7:
-      return outer_rows<T, 7>(strips, a, b, rows, out);
+      return outer_rows<T, 7>(strips, a, b, rows, ahead, out);
     case 8:
-      return outer_rows<T, 8>(strips, a, b, rows, out);
+      return outer_rows<T, 8>(strips, a, b, rows, ahead, out);
 #endif
   }
 }
 
 // matrix += panel' panel: the blocks of its upper triangle.
 template <typename T>
-void add_panel(const T* panel, std::int64_t rows, const MatrixLayout& layout, double* matrix) {
+void add_panel(const T* panel, std::int64_t rows, const MatrixLayout& layout, Ahead ahead, double* matrix) {
   constexpr std::int64_t lanes = kLanes<T>;
   for (std::int64_t j = 0; j < layout.strips; j += kTileStrips) {
     const std::int64_t end = j + kTileStrips < layout.strips ? j + kTileStrips : layout.strips;
@@ -139,12 +150,12 @@ void add_panel(const T* panel, std::int64_t rows, const MatrixLayout& layout, do
         row = lanes - layout.in_short;
         const std::int64_t some = layout.in_short % kTileRows;
         for (std::int64_t q = 0; q < end - left; ++q) out[q] += lanes * row;
-        if (some) outer_short<T>(static_cast<int>(some), end - left, a + row, b, rows, out);
+        if (some) outer_short<T>(static_cast<int>(some), end - left, a + row, b, rows, ahead, out);
         for (std::int64_t q = 0; q < end - left; ++q) out[q] += lanes * some;
         row += some;
       }
       for (; row < lanes; row += kTileRows) {
-        outer_rows<T, kTileRows>(end - left, a + row, b, rows, out);
+        outer_rows<T, kTileRows>(end - left, a + row, b, rows, ahead, out);
         for (std::int64_t q = 0; q < end - left; ++q) out[q] += lanes * kTileRows;
       }
     }

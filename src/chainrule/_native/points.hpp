@@ -28,6 +28,9 @@ inline double sum_of(const double* x, std::int64_t padded) {
   return sums.total();
 }
 
+// Rows from row i on that are looked at together.
+inline std::int64_t some(const Piece& piece, std::int64_t i) { return piece.padded - i < Odds::most ? piece.padded - i : Odds::most; }
+
 // x <- s x, to <- x.
 inline void weigh(const double* s, std::int64_t padded, double* x) {
   for (std::int64_t i = 0; i < padded; i += kWide) store(x + i, load(s + i) * load(x + i));
@@ -57,16 +60,19 @@ inline void point_losses(const Job& job, const Piece& piece, const Points& at, d
     double* const to = scalars + p * scalar::kSize;
     if constexpr (!Loss::is_given) {
       Sum8 loss, correct, weight;
-      for (std::int64_t i = 0; i < piece.padded; i += 8)
+      Odds odds;
+      for (std::int64_t i = 0; i < piece.padded; i += 8) {
+        if (Loss::is_binary && i % Odds::most == 0) odds.look_at_loss(z + i, some(piece, i));
         for (int e = 0; e < kEight; ++e) {
           const std::int64_t k = i + kWide * e;
           const V sk = load(s + k);
-          const Pointwise found = Loss::point(z + k, outputs, step, load(piece.label + k), residual + k);
+          const Pointwise found = Loss::point(z + k, odds, k % Odds::most, outputs, step, load(piece.label + k), residual + k);
           store(curvature + k, found.curvature);
           loss.add(e, sk * found.loss);
           correct.add(e, found.right ? sk : splat(0.0));
           weight.add(e, sk);
         }
+      }
       to[scalar::kLoss] += loss.total();
       to[scalar::kCorrect] += correct.total();
       to[scalar::kWeight] += weight.total();
@@ -133,20 +139,30 @@ inline void point_weights(const Job& job, const Piece& piece, const Points& at, 
 inline void point_secant(const Job& job, const Piece& piece, const Points& at, double* scalars) {
   Sum8 loss, correct, weight;
   piece.take(job.z, at.given);
-  for (std::int64_t i = 0; i < piece.padded; i += 8)
+  Odds odds, there;
+  for (std::int64_t i = 0; i < piece.padded; i += 8) {
+    if (i % Odds::most == 0) {
+      odds.look_at_loss(at.given + i, some(piece, i));
+      for (std::int64_t k = i; k < i + some(piece, i); k += kWide) {
+        store(at.other + k, load(at.given + k) + load(at.z + k));
+        store(at.curvature + k, one_minus_exp(size_of(load(at.z + k))));
+      }
+      there.look_at(at.other + i, some(piece, i));
+    }
     for (int e = 0; e < kEight; ++e) {
-      const std::int64_t k = i + kWide * e;
+      const std::int64_t k = i + kWide * e, j = k % Odds::most;
       const V s = load(piece.s + k), label = load(piece.label + k), z = load(at.given + k), u = load(at.z + k);
-      const Logistic found = Logistic::at(z, label);
+      const Logistic found = Logistic::at(z, odds, j, label);
       loss.add(e, s * found.loss);
       correct.add(e, Logistic::is_right(z, label) ? s : splat(0.0));
       weight.add(e, s);
       const V h = s * found.curvature;
       store(at.terms + k, s * found.residual);
-      store(at.terms + at.most + k, s * Logistic::change(z, u));
+      store(at.terms + at.most + k, s * Logistic::change(z, u, odds, there, j, load(at.curvature + k)));
       store(at.terms + 2 * at.most + k, h);
       store(at.terms + 3 * at.most + k, h);
     }
+  }
   scalars[scalar::kLoss] += loss.total();
   scalars[scalar::kCorrect] += correct.total();
   scalars[scalar::kWeight] += weight.total();
@@ -169,9 +185,11 @@ inline void add_sums(const Piece& piece, const Points& at, int count, double* sc
 
 inline void point_along(const Job& job, const Piece& piece, const Points& at, double* scalars) {
   step_along(job, piece, at);
+  Odds odds;
+  odds.look_at_loss(at.other, piece.padded);
   for (std::int64_t k = 0; k < piece.padded; k += kWide) {
     const V s = load(piece.s + k), u = load(at.given + k);
-    const Logistic found = Logistic::at(load(at.other + k), load(piece.label + k));
+    const Logistic found = Logistic::at(load(at.other + k), odds, k, load(piece.label + k));
     const V r = s * found.residual, h = s * found.curvature, hu = h * u;
     const auto put = [&](int sum, V x) { store(at.sums + sum * at.most + k, x); };
     put(along::kLoss, s * found.loss);
@@ -199,11 +217,17 @@ inline V divergence(V moved, V size, V R, V other, V over) {
 inline double point_feasible(const Job& job, const Piece& piece, const Points& at, double* scalars) {
   V largest = {};
   step_along(job, piece, at);
+  for (std::int64_t k = 0; k < piece.padded; k += kWide) store(at.given + k, load(at.z + k) + load(at.given + k));
+  Odds odds, odds_there, odds_after;
+  odds.look_at(at.z, piece.padded);
+  odds_there.look_at(at.given, piece.padded);
+  odds_after.look_at_loss(at.other, piece.padded);
   for (std::int64_t k = 0; k < piece.padded; k += kWide) {
     const auto put = [&](int sum, V x) { store(at.sums + sum * at.most + k, x); };
     const V s = load(piece.s + k), label = load(piece.label + k), z = load(at.z + k), next = load(at.other + k);
     const V sign = splat(1.0) - splat(2.0) * label;
-    const Logistic found = Logistic::at(z, label), there = Logistic::at(z + load(at.given + k), label), after = Logistic::at(next, label);
+    const Logistic found = Logistic::at(z, odds, k, label), there = Logistic::at(load(at.given + k), odds_there, k, label);
+    const Logistic after = Logistic::at(next, odds_after, k, label);
     // All as of the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
     const V free = found.wrong + splat(job.t) * (there.wrong - found.wrong) - splat(job.pull) * (sign * found.curvature);
     const V least = (free > splat(0.0)) ? free : splat(0.0);

@@ -161,28 +161,24 @@ class DenseRows {
   // Rows i, ..., i + 7 of the panel, where all of its columns are these: root of a row times x. fold: what float32 needs to be about 1.
   template <typename To>
   void pack(std::int64_t i, const double* root, const double* fold, const MatrixLayout& layout, std::int64_t step, To* panel) const {
-    const std::int64_t lanes = layout.lanes, bias = lanes - layout.in_short;
-    by_type([&](auto of, auto shift) {
-      using T = decltype(of);
-      for (std::int64_t k = 0; k < 8; ++k, panel += lanes) {
-        const T* const row = static_cast<const T*>(row_[i + k]);
-        const V times = splat(root[k]);
-        const auto at = [&](std::int64_t j) {
-          const V x = load(row + j);
-          if (fold) return times * multiply_add(x, load(fold + j), load(folded_shift_ + j));
-          return shift() ? times * (x - load(shift_ + j)) : times * x;
-        };
-        // Behind the bias, in the short strip's last lanes, are the last columns.
-        for (std::int64_t h = 0; h < lanes; h += kWide) {
-          I lane = {};
-          for (int l = 0; l < kWide; ++l) lane[l] = h + l - bias;
-          const V one = (lane == 0) ? times : V{};
-          store(panel + h, (lane > 0) ? at(n_ - lanes + h) : one);
-        }
-        for (std::int64_t strip = 1; strip < layout.strips; ++strip)
-          for (std::int64_t h = 0; h < lanes; h += kWide) store(panel + step * strip + h, at(lanes * (strip - 1) + h));
-      }
+    by_type([&](auto x, auto shift) {
+      using T = decltype(x);
+      const T* const* const row = reinterpret_cast<const T* const*>(row_) + i;
+      if (fold)
+        pack_rows(row, root, layout, step, panel, [fold, shift = folded_shift_](const T* at, std::int64_t j) {
+          return multiply_add(load(at + j), load(fold + j), load(shift + j));
+        });
+      else
+        pack_rows(row, root, layout, step, panel, [from = shift_](const T* at, std::int64_t j) {
+          return decltype(shift)()() ? load(at + j) - load(from + j) : load(at + j);
+        });
     });
+  }
+
+  // The rows behind a piece.
+  Ahead ahead(const Piece& piece, std::int64_t rows) const {
+    const char* const at = block_.data + (piece.first + piece.rows) * block_.row_stride;
+    return {at, ahead_ > 0 ? rows * block_.row_stride / 64 : 0};
   }
 
   // Vectors over columns in chunks: the last begins so that it ends with the row, and is 0 where it repeats a column.
@@ -242,6 +238,27 @@ class DenseRows {
   V element(const T* row, std::int64_t c) const {
     const V x = load(row + offset(c));
     return Shift ? x - load(shift_ + offset(c)) : x;
+  }
+
+  // seen(row, j): `kWide` of a row's elements from column j on.
+  template <typename T, typename To, typename Seen>
+  void pack_rows(const T* const* row, const double* root, const MatrixLayout& layout, std::int64_t step, To* panel, Seen seen) const {
+    // What is stored might be what these are read from, as far as the compiler knows.
+    const std::int64_t lanes = kLanes<To>, n = n_, strips = layout.strips, bias = lanes - layout.in_short;
+    I lane = {};  // of a vector, counted from the bias
+    for (int l = 0; l < kWide; ++l) lane[l] = l;
+    lane -= bias;
+    for (int k = 0; k < 8; ++k, panel += lanes) {
+      const T* const x = row[k];
+      const V times = splat(root[k]);
+      // Behind the bias, in the short strip's last lanes, are the last columns.
+      for (std::int64_t h = 0; h < lanes; h += kWide) {
+        const V one = (lane + h == 0) ? times : V{};
+        store(panel + h, (lane + h > 0) ? times * seen(x, n - lanes + h) : one);
+      }
+      for (std::int64_t strip = 1; strip < strips; ++strip)
+        for (std::int64_t h = 0; h < lanes; h += kWide) store(panel + step * strip + h, times * seen(x, lanes * (strip - 1) + h));
+    }
   }
 
   template <typename T, bool Shift, int D, int Rows>

@@ -62,7 +62,9 @@ void descend(const Job& job, Descent& descent, double* memory) {
     double z[8] = {}, s[8] = {}, label[8] = {}, r[8] = {};
     dense.dot_few(rows, w, descent.b, z);
     for (std::int64_t k = 0; k < rows; ++k) s[k] = job.s ? job.s[places[k]] : 1.0, label[k] = job.y[places[k]];
-    for (std::int64_t k = 0; k < 8; k += kWide) store(r + k, load(s + k) * Logistic::at(load(z + k), load(label + k)).residual);
+    Odds odds;
+    odds.look_at(z, 8);
+    for (std::int64_t k = 0; k < 8; k += kWide) store(r + k, load(s + k) * Logistic::at(load(z + k), odds, k, load(label + k)).residual);
     for (std::int64_t k = 0; k < rows; ++k) descent.bias += r[k];
     piece.rows = rows;
     piece.padded = 8;
