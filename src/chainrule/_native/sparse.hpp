@@ -39,10 +39,12 @@ class Sparse {
     if (all == 1 && linear == 1) {
       add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) { to[j] = multiply_add(*f, x, to[j]); });
     } else if (all == 4 && linear == 3 && square == 1) {
-      typedef double Four __attribute__((vector_size(32), aligned(8)));
       add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) {
-        Four& at = *reinterpret_cast<Four*>(to + 4 * j);
-        at += *reinterpret_cast<const Four*>(f) * Four{x, x, x, x * x};
+        double* const at = to + 4 * j;
+        const double by[4] = {x, x, x, x * x};
+        double sum[4];  // of all before one is stored: together
+        for (int t = 0; t < 4; ++t) sum[t] = multiply_add(f[t], by[t], at[t]);
+        for (int t = 0; t < 4; ++t) at[t] = sum[t];
       });
     } else {
       add_rows(piece, terms, [&](const double* f, std::int64_t j, double x) {
