@@ -90,6 +90,16 @@ def test_threads_change_no_bit_of_wide_sparse_rows(n, rng):
     assert np.array_equal(gram(design, h, some, s=s), gram(design, h, some, s=s, threads=3))
 
 
+@pytest.mark.parametrize("float32", [False, True])
+@pytest.mark.parametrize("n", [7, 16, 24, 31, 48, 72])
+def test_a_column_has_its_bits_in_the_matrix_wherever_it_stands(n, float32, kernel, rng):
+    X, y, order = rng.normal(size=(1200, n)), rng.integers(0, 2, 1200).astype(np.uint8), rng.permutation(n)
+    what = What.LOSS | What.HESSIAN | (What.HESSIAN32 if float32 else What(0))
+    whole, swapped = (read(Design.dense(A), what, w=np.zeros(n), b=0.1, y=y).matrix for A in (X, X[:, order].copy()))
+    places = np.append(order, n)
+    assert np.array_equal(swapped, whole[np.ix_(places, places)])
+
+
 @pytest.mark.parametrize("name", STORAGES)
 def test_an_index_reads_as_the_rows_it_names(name, rng):
     # A copy of the rows in the same kinds of blocks; one row would lie in another way.

@@ -58,6 +58,21 @@ inline void add_to(double* to, Vector value) {
   __builtin_memcpy(to, &sum, sizeof sum);
 }
 
+// a b + c in one rounding, of float32 too.
+inline Vectors<float>::Type multiply_add(Vectors<float>::Type a, Vectors<float>::Type b, Vectors<float>::Type c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vectors<float>::Type>(
+      _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+#elif defined(__FMA__)
+  return reinterpret_cast<Vectors<float>::Type>(
+      _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
+#elif defined(__aarch64__)
+  return vfmaq_f32(c, a, b);
+#else
+  return a * b + c;
+#endif
+}
+
 // What is read next, that the memory has something to do while the panel is multiplied: a cache line for each row of a tile.
 struct Ahead {
   const char* at;
@@ -85,7 +100,7 @@ inline void outer_tile(const T* a, const T* b, std::int64_t rows, Ahead& ahead, 
     for (int i = 0; i < Rows; ++i) {
       const Vector ak = a[lanes * k + i] - Vector{};
 #pragma GCC unroll 4
-      for (int q = 0; q < kAll; ++q) acc[i][q] += ak * bk[q];
+      for (int q = 0; q < kAll; ++q) acc[i][q] = multiply_add(ak, bk[q], acc[i][q]);
     }
   }
 #pragma GCC unroll 8

@@ -45,15 +45,17 @@ class Certificate:
     kind : str
         One of `KINDS`.
     gap, lower : float
-        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F is the objective with the ridge; for
-        "infimum" F* is inf F, which nothing attains (0 where no more is known of it).
+        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F is the objective with the ridge; for "reduced" F* is
+        that of the model without the collinear directions; for "infimum" inf F, which nothing attains (0 where no more is known
+        of it).
     coef, intercept
         |w_j - w*_j| <= coef_j (n,), |b - b*| <= intercept, in the units of the result's w and b.
     digits : (n,)
         Proven significant digits of each w_j.
     r : float
         Below 1 the optimum is proven to exist and to be unique. For kind "ridge" that of the objective with the ridge, for
-        "reduced" that of the model without the collinear directions: along these other coefficients are as good.
+        "reduced" that of the model without the collinear directions: along these other coefficients are as good, or, where the
+        columns only nearly repeat each other, about as good.
     noise : float
         The gap that rounding alone would leave.
     hessian_rows : str
@@ -63,8 +65,9 @@ class Certificate:
     objective, optimum_at_least : float
         F at the point, and a lower bound on F*.
     infimum_at_least, infimum_gap : float
-        inf F of the objective asked for is at least this, and F - inf F at most this: for "ridge" without the ridge, else as
-        `optimum_at_least` and `gap`. For separated classes inf F is that of the rows on the separating plane.
+        inf F of the objective asked for is at least this, and F - inf F at most this: for "ridge" without the ridge, for
+        "reduced" with the directions that were left out, else as `optimum_at_least` and `gap`. For separated classes inf F is
+        that of the rows on the separating plane.
     reason : str
         For every other kind than "bound": why.
     """

@@ -454,7 +454,7 @@ def bound_without(
 def collinear_columns(found: Collinearity, *, is_short: bool) -> str:
     """Say what collinear columns mean, and the way out; is_short: whether the weights of least norm are returned."""
     which = "those of least norm" if is_short else "those without the columns so made up"
-    good = "as good" if found.exact else "as good, up to rounding"
+    good = "as good" if found.exact else "about as good, and only very large ones might be better"
     return (
         f"the columns are collinear, so that other coefficients are {good}: {found.sentence}; {which} are returned; "
         "drop a column of each relation, or use alpha > 0"
