@@ -20,8 +20,8 @@ struct Carver {
 inline std::int64_t to_eight(std::int64_t count) { return (count + 7) / 8 * 8; }
 
 // Rows of a piece: a power of two, so many that its numbers stay in the second cache. Dense rows are read in short pieces, since the
-// memory rests while their losses are made and their rows are added one after the other; columns in long ones, since each starts anew. Without
-// blocks all that there is to do stays in the first cache.
+// memory rests while their losses are made and their rows are added one after the other; columns in long ones, since each starts anew.
+// Without blocks all that there is to do stays in the first cache.
 inline std::int64_t rows_of_piece(const Job& job) {
   std::int64_t bytes = 64, rows = job.n_blocks ? kBlockRows : Odds::most;
   for (std::int64_t k = 0; k < job.n_blocks; ++k) {

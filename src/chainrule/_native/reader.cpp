@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "gram_matrix.hpp"
 #include "threads.hpp"
@@ -85,36 +86,51 @@ std::int64_t matrix_leaf_rows(std::int64_t n, std::int64_t columns) {
 
 namespace {
 
+// How many leaves a thread takes at a time: a power of two, the more the fewer locks, and so few that all threads end together.
+std::int64_t leaves_together(std::int64_t leaves, int threads) {
+  std::int64_t together = 1;
+  while (together < 16 && leaves >= 16 * together * threads) together *= 2;
+  return together;
+}
+
 // Sums, and of numbers alone the matrix.
 Reading read_leaves(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted) {
   const Layout layout(job);
   const MatrixLayout matrix_layout(job.n_numbers, job.has(kHessian32));
+  // A leaf of the matrix is `share` leaves of the sums, one after the other.
   const std::int64_t rows = leaf_rows(job.n), share = job.has(kHessian) ? matrix_leaf_rows(job.n, job.n_numbers) / rows : 1;
   const std::int64_t matrix_size = job.has(kHessian) ? matrix_layout.size : 0;
-  // Leaves by their numbers among all rows. The matrix of `share` of them, one after the other, is one leaf of its own tree.
-  const std::int64_t first_leaf = range.number / rows, leaves = (range.end - range.first - 1) / rows + 1;
-  const std::int64_t first_piece = first_leaf / share, pieces = (first_leaf + leaves - 1) / share - first_piece + 1;
+  // Leaves by their numbers among all rows.
+  const std::int64_t first_leaf = range.number / rows, end_leaf = first_leaf + (range.end - range.first - 1) / rows + 1;
+  const std::int64_t together = share * leaves_together((end_leaf - first_leaf) / share, threads);
+  const std::int64_t first_piece = first_leaf / together, pieces = (end_leaf - 1) / together - first_piece + 1;
   Tree tree(layout.size, layout.extremes), matrices(matrix_size, matrix_size);
   Spare scratches(kernels.scratch_doubles(job));
   Refusal refusal;
   run_pieces(pieces, threads, interrupted, [&](std::int64_t piece, Watch& watch) {
     if (refusal.before(piece)) return;
-    Doubles scratch = scratches.take(), matrix = matrices.take_buffer();
-    std::fill(matrix.begin(), matrix.end(), 0.0);
-    const std::int64_t from = std::max(first_leaf, (first_piece + piece) * share);
-    const std::int64_t to = std::min(first_leaf + leaves, (first_piece + piece + 1) * share);
+    Doubles scratch = scratches.take(), matrix;
+    Branch branch(tree), of_matrices(matrices);
+    const std::int64_t from = std::max(first_leaf, (first_piece + piece) * together);
+    const std::int64_t to = std::min(end_leaf, (first_piece + piece + 1) * together);
     for (std::int64_t leaf = from; leaf < to; ++leaf) {
       if (leaf > from && watch.stops()) return;
-      Doubles sums = tree.take_buffer();
+      if (matrix_size && matrix.empty()) {
+        matrix = of_matrices.take_buffer();
+        std::fill(matrix.begin(), matrix.end(), 0.0);
+      }
+      Doubles sums = branch.take_buffer();
       std::fill(sums.begin(), sums.begin() + layout.extremes, 0.0);
       std::fill(sums.begin() + layout.extremes, sums.end(), job.has(kFeasible) ? 0.0 : -std::numeric_limits<double>::infinity());
       const std::int64_t first = range.first + (leaf - first_leaf) * rows;
       BadCode found;
       if (!kernels.leaf(job, first, std::min(range.end, first + rows), sums.data(), matrix.data(), scratch.data(), found))
         return refusal.tell(piece, found);
-      tree.add({0, leaf, std::move(sums)});
+      branch.add({0, leaf, std::move(sums)});
+      if (matrix_size && ((leaf + 1) % share == 0 || leaf + 1 == to)) of_matrices.add({0, leaf / share, std::exchange(matrix, {})});
     }
-    if (matrix_size) matrices.add({0, first_piece + piece, std::move(matrix)});
+    branch.end();
+    of_matrices.end();
     scratches.give(std::move(scratch));
   });
   return {tree.subtrees(), matrices.subtrees(), refusal.bad()};
