@@ -5,14 +5,11 @@
 #pragma once
 #include "piece.hpp"
 
-#if defined(__AVX512F__)
-constexpr int kSumsInRegisters = 16;
-#else
 constexpr int kSumsInRegisters = 8;
-#endif
-
-// Asked of the memory before its turn, half of it beside the dot products and half beside the sums, so that it always has something to do.
-constexpr std::ptrdiff_t kAheadBytes = 28672;
+// So far ahead, or by a piece if that is more, the memory is asked before its turn, half of it beside the dot products and half beside the
+// sums, so that it always has something to do.
+constexpr std::ptrdiff_t kAheadBytes = 28672, kMostAhead = 524288;
+constexpr std::int64_t kStretchBytes = 16384;  // of a piece's rows, that all terms are added of before the next
 
 class DenseRows {
  public:
@@ -47,7 +44,11 @@ class DenseRows {
     if (!piece.place) {
       const char* const from = block_.data + piece.first * stride;
       for (std::int64_t k = 0; k < piece.rows; ++k) row_[k] = from + k * stride;
-      if (!copies_) ahead_ = stride < 0 ? -kAheadBytes : kAheadBytes;
+      if (!copies_) {
+        const std::ptrdiff_t all = most_ * (stride < 0 ? -stride : stride), far = all > kMostAhead ? kMostAhead : all;
+        ahead_ = far > kAheadBytes ? far : kAheadBytes;
+        if (stride < 0) ahead_ = -ahead_;
+      }
     } else {
       for (std::int64_t k = 0; k < piece.rows; ++k) row_[k] = block_.data + piece.place[k] * stride;
       for (std::int64_t k = 0; job_.index && !copies_ && k < piece.rows; ++k) {
@@ -85,37 +86,31 @@ class DenseRows {
     });
   }
 
-  // sums of term t: + sum over the rows of its factor times x, or x^2. `carry`: as if all rows so far were one piece.
+  // sums of term t: + sum over the rows of its factor times x, or x^2; two terms share a load of x, and all of them a stretch of columns
+  // while the first cache has it. `carry`: as if all rows so far were one piece.
   void add(const Piece& piece, const Terms& terms, double* sums, bool carry = false) const {
-    std::int64_t linear[2] = {}, square[2] = {}, has_linear = 0, has_square = 0;
-    const auto flush = [&] {
-      if (!has_linear && !has_square) return;
-      const std::int64_t chosen[2] = {has_linear ? linear[0] : square[0], has_linear > 1 ? linear[1] : square[0]};
-      const double* const factor[2] = {terms.of(chosen[0]), terms.of(chosen[1])};
-      double* const to[2] = {sums + n_ * (terms.first + chosen[0]), sums + n_ * (terms.first + chosen[1])};
-      by_type([&](auto x, auto shift) {
-        using T = decltype(x);
-        if (has_linear > 1)
-          add_rows<T, shift(), 2, 0>(piece, factor, to, carry);
-        else if (has_linear && has_square)
-          add_rows<T, shift(), 1, 1>(piece, factor, to, carry);
-        else if (has_linear)
-          add_rows<T, shift(), 1, 0>(piece, factor, to, carry);
-        else
-          add_rows<T, shift(), 0, 1>(piece, factor, to, carry);
-      });
-      has_linear = has_square = 0;
-    };
-    for (std::int64_t t = 0; t < terms.count(); ++t) {
-      if (terms.is_square(t)) {
-        if (has_square || has_linear > 1) flush();
-        square[has_square++] = t;
-      } else {
-        if (has_square || has_linear > 1) flush();
-        linear[has_linear++] = t;
+    std::int64_t stretch = kStretchBytes / (8 * kWide * most_);
+    stretch = stretch < 8 ? 8 : stretch / 8 * 8;
+    for (std::int64_t c = 0; c == 0 || c < whole_; c += stretch) {
+      const std::int64_t end = c + stretch < whole_ ? c + stretch : whole_;
+      for (std::int64_t t = 0; t < terms.count();) {
+        const bool square = terms.is_square(t), pair = !square && t + 1 < terms.count(), of_square = pair && terms.is_square(t + 1);
+        const double* const factor[2] = {terms.of(t), pair ? terms.of(t + 1) : nullptr};
+        double* const to[2] = {sums + n_ * (terms.first + t), pair ? sums + n_ * (terms.first + t + 1) : nullptr};
+        by_type([&](auto x, auto shift) {
+          using T = decltype(x);
+          if (square)
+            add_rows<T, shift(), 0, 1>(piece, c, end, factor, to, carry);
+          else if (of_square)
+            add_rows<T, shift(), 1, 1>(piece, c, end, factor, to, carry);
+          else if (pair)
+            add_rows<T, shift(), 2, 0>(piece, c, end, factor, to, carry);
+          else
+            add_rows<T, shift(), 1, 0>(piece, c, end, factor, to, carry);
+        });
+        t += pair ? 2 : 1;
       }
     }
-    flush();
   }
 
   // norms += q.x^2
@@ -349,11 +344,10 @@ class DenseRows {
   }
 
   template <typename T, bool Shift, int L, int S>
-  void add_rows(const Piece& piece, const double* const* factor, double* const* to, bool carry) const {
+  void add_rows(const Piece& piece, std::int64_t c, std::int64_t end, const double* const* factor, double* const* to, bool carry) const {
     constexpr int kMost = kSumsInRegisters / (L + S) < 8 ? kSumsInRegisters / (L + S) : 8;
-    std::int64_t c = 0;
-    for (; c + kMost <= whole_; c += kMost) add_tile<T, Shift, L, S, kMost, false>(piece, c * kWide, factor, to, carry);
-    add_rest<T, Shift, L, S, kMost - 1>(piece, whole_ - c, c * kWide, factor, to, carry);
+    for (; c + kMost <= end; c += kMost) add_tile<T, Shift, L, S, kMost, false>(piece, c * kWide, factor, to, carry);
+    if (end == whole_) add_rest<T, Shift, L, S, kMost - 1>(piece, end - c, c * kWide, factor, to, carry);
   }
   // Fewer chunks than a whole tile: their number becomes a constant.
   template <typename T, bool Shift, int L, int S, int C>
