@@ -5,7 +5,7 @@
 #pragma once
 #include "piece.hpp"
 
-constexpr int kSumsInRegisters = 8;
+constexpr int kSumsInRegisters = kWide == 8 ? 16 : 8;
 // So far ahead, or by a piece if that is more, the memory is asked before its turn, half of it beside the dot products and half beside the
 // sums, so that it always has something to do.
 constexpr std::ptrdiff_t kAheadBytes = 28672, kMostAhead = 524288;
@@ -86,8 +86,8 @@ class DenseRows {
     });
   }
 
-  // sums of term t: + sum over the rows of its factor times x, or x^2; two terms share a load of x, and all of them a stretch of columns
-  // while the first cache has it. `carry`: as if all rows so far were one piece.
+  // sums of term t: + sum over the rows of its factor times x, or x^2; two terms, or the four of a secant, share a load of x, and all a
+  // stretch of columns while the first cache has it. `carry`: as if all rows so far were one piece.
   void add(const Piece& piece, const Terms& terms, double* sums, bool carry = false) const {
     std::int64_t stretch = kStretchBytes / (8 * kWide * most_);
     stretch = stretch < 8 ? 8 : stretch / 8 * 8;
@@ -95,11 +95,16 @@ class DenseRows {
       const std::int64_t end = c + stretch < whole_ ? c + stretch : whole_;
       for (std::int64_t t = 0; t < terms.count();) {
         const bool square = terms.is_square(t), pair = !square && t + 1 < terms.count(), of_square = pair && terms.is_square(t + 1);
-        const double* const factor[2] = {terms.of(t), pair ? terms.of(t + 1) : nullptr};
-        double* const to[2] = {sums + n_ * (terms.first + t), pair ? sums + n_ * (terms.first + t + 1) : nullptr};
+        const bool secant = terms.linear == 3 && terms.square == 1;
+        const double* factor[4] = {};
+        double* to[4] = {};
+        for (std::int64_t k = 0; k < 4 && t + k < terms.count(); ++k)
+          factor[k] = terms.of(t + k), to[k] = sums + n_ * (terms.first + t + k);
         by_type([&](auto x, auto shift) {
           using T = decltype(x);
-          if (square)
+          if (secant)
+            add_rows<T, shift(), 3, 1>(piece, c, end, factor, to, carry);
+          else if (square)
             add_rows<T, shift(), 0, 1>(piece, c, end, factor, to, carry);
           else if (of_square)
             add_rows<T, shift(), 1, 1>(piece, c, end, factor, to, carry);
@@ -108,7 +113,7 @@ class DenseRows {
           else
             add_rows<T, shift(), 1, 0>(piece, c, end, factor, to, carry);
         });
-        t += pair ? 2 : 1;
+        t += secant ? 4 : pair ? 2 : 1;
       }
     }
   }
@@ -313,7 +318,7 @@ class DenseRows {
             __builtin_prefetch(reinterpret_cast<const char*>(row[i + k] + at) + ahead_ + 64 * line, 0, 2);
       }
       V f[kTerms][kTogether];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int t = 0; t < kTerms; ++t)
 #pragma GCC unroll 4
         for (int k = 0; k < kTogether; ++k) f[t][k] = splat(factor[t][i + k]);
@@ -325,7 +330,7 @@ class DenseRows {
         for (int k = 0; k < kTogether; ++k) {
           V x = load(row[i + k] + from);
           if (Shift) x -= shift;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
           for (int t = 0; t < kTerms; ++t) a[t][c] = multiply_add(t < L ? f[t][k] : f[t][k] * x, x, a[t][c]);
         }
       }
