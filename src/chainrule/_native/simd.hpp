@@ -134,14 +134,14 @@ static inline void transpose(V* a) {
 #endif
 }
 
-static inline V size_of(V x) { return (x < splat(0.0)) ? -x : x; }
+static inline V size_of(V x) { return reinterpret_cast<V>(reinterpret_cast<I>(x) & 0x7fffffffffffffff); }
 
-// exp(-a) as (1 + q) first second, for a >= 0; both factors are 1 for a < log(2)/2. Cody and Waite's reduction, Taylor's series on
-// |r| <= log(2)/2.
+// exp(-a) as (1 + q) scale 2^-128, for a >= 0: k reaches -1097, and a double's exponent only -1022. scale is 2^128 for a < log(2)/2. Cody
+// and Waite's reduction, Taylor's series on |r| <= log(2)/2.
 struct Power {
-  V q, first, second;
+  V q, scale;
 
-  V value() const { return (q + splat(1.0)) * first * second; }
+  V value() const { return (q + splat(1.0)) * scale * splat(0x1p-128); }
 };
 static inline Power power_negative(V a) {
   const V big = splat(760.0);
@@ -157,17 +157,8 @@ static inline Power power_negative(V a) {
   const V p45 = splat(1.0 / 720.0) + r * splat(1.0 / 5040.0), p67 = splat(1.0 / 40320.0) + r * splat(1.0 / 362880.0);
   const V p89 = splat(1.0 / 3628800.0) + r * splat(1.0 / 39916800.0), pab = splat(1.0 / 479001600.0) + r * splat(1.0 / 6227020800.0);
   const V q = r2 * (((p89 + r2 * pab) * r4 + (p45 + r2 * p67)) * r4 + (p01 + r2 * p23)) + r;
-  // 2^k in two factors, since k reaches -1097 and a double's exponent only -1022.
   const I whole = reinterpret_cast<I>(shifted) - reinterpret_cast<I>(splat(shifter));
-#if defined(__AVX512F__)
-  const I half = whole >> 1;
-#else
-  // Without an arithmetic shift of 64 bits: k + 2048 is positive.
-  const I half = reinterpret_cast<I>(reinterpret_cast<U>(whole + 2048) >> 1) - 1024;
-#endif
-  const V first = reinterpret_cast<V>((half + 1023) << 52);
-  const V second = reinterpret_cast<V>((whole - half + 1023) << 52);
-  return {q, first, second};
+  return {q, reinterpret_cast<V>((whole + (1023 + 128)) << 52)};
 }
 
 // exp(-a) for a >= 0, into the subnormal numbers; a NaN stays one.
