@@ -1,9 +1,9 @@
 // One struct a loss, of static functions, inlined by template. Included inside an instruction set's namespace.
 //
 // A loss has for `kWide` rows, whose labels are numbers: from z, `outputs` vectors that lie `step` doubles apart, the loss, the residuals
-// dL_dz in their place (as many), the curvature d2L_dz2 where there is one output, and whether the largest output is the label's. What
-// binary losses need of z is made for some rows before, in short loops (`Odds`): a row's chain of operations is so long that the processor
-// would not see enough rows at once.
+// dL_dz times the rows' weights (as many), the curvature d2L_dz2 where there is one output, and whether the largest output is the label's.
+// What binary losses need of z is made for some rows before, in short loops (`Odds`): a row's chain of operations is so long that the
+// processor would not see enough rows at once.
 #pragma once
 #include "simd.hpp"
 
@@ -45,10 +45,11 @@ struct Logistic {
   // Class 1 where z > 0.
   static inline I is_right(V z, V label) { return (label > splat(0.5)) == (z > splat(0.0)); }
 
-  static inline Pointwise point(const double* z, const Odds& odds, std::int64_t k, std::int64_t, std::int64_t, V label, double* residual) {
+  static inline Pointwise point(const double* z, const Odds& odds, std::int64_t k, std::int64_t, std::int64_t, V label, V weight,
+                                double* residual) {
     const V at_z = load(z);
     const Logistic found = at(at_z, odds, k, label);
-    store(residual, found.residual);
+    store(residual, weight * found.residual);
     return {found.loss, found.curvature, is_right(at_z, label)};
   }
 
@@ -76,7 +77,7 @@ struct Logistic {
 struct Softmax {
   static constexpr bool is_given = false, is_binary = false;
 
-  static inline Pointwise point(const double* z, const Odds&, std::int64_t, std::int64_t outputs, std::int64_t step, V label,
+  static inline Pointwise point(const double* z, const Odds&, std::int64_t, std::int64_t outputs, std::int64_t step, V label, V weight,
                                 double* residual) {
     V most = load(z), own = most, first = V{};
     for (std::int64_t k = 1; k < outputs; ++k) {
@@ -95,7 +96,7 @@ struct Softmax {
     const V inverse = splat(1.0) / (splat(1.0) + rest);
     for (std::int64_t k = 0; k < outputs; ++k) {
       const auto is_own = label == splat(static_cast<double>(k));
-      store(residual + k * step, inverse * (is_own ? -others : load(residual + k * step)));
+      store(residual + k * step, weight * (inverse * (is_own ? -others : load(residual + k * step))));
     }
     return {(most - own) + log1p_positive(rest), V{}, first == label};
   }

@@ -66,7 +66,7 @@ inline void point_losses(const Job& job, const Piece& piece, const Points& at, d
         for (int e = 0; e < kEight; ++e) {
           const std::int64_t k = i + kWide * e;
           const V sk = load(s + k);
-          const Pointwise found = Loss::point(z + k, odds, k % Odds::most, outputs, step, load(piece.label + k), residual + k);
+          const Pointwise found = Loss::point(z + k, odds, k % Odds::most, outputs, step, load(piece.label + k), sk, residual + k);
           store(curvature + k, found.curvature);
           loss.add(e, sk * found.loss);
           correct.add(e, found.right ? sk : splat(0.0));
@@ -82,7 +82,8 @@ inline void point_losses(const Job& job, const Piece& piece, const Points& at, d
     to[scalar::kRows] += static_cast<double>(piece.rows);
     if (job.h_out) piece.give(curvature, job.h_out + (at.first + p) * job.m);
     if (job.has(kHessian)) weigh(s, piece.padded, curvature);
-    for (std::int64_t k = 0; job.has(kGradient) && k < outputs; ++k, term += step) weigh(s, piece.padded, term);
+    for (std::int64_t k = 0; job.has(kGradient) && k < outputs; ++k, term += step)
+      if (Loss::is_given) weigh(s, piece.padded, term);
     if (job.has(kSums)) copy(s, piece.padded, term), term += step;
     if (job.has(kSquares)) copy(s, piece.padded, term);
   }
