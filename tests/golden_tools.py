@@ -76,9 +76,9 @@ def one_class_level():
     return frame, np.where(frame["place"] == "p7", "yes", y)
 
 
-def _float32(order):
+def _float32():
     X, y = numbers()
-    return np.asarray(X, dtype=np.float32, order=order), y
+    return X.astype(np.float32), y
 
 
 def _strided():
@@ -101,7 +101,7 @@ def _weighted(data):
 STORAGES: dict[str, Callable] = {
     "dense": numbers,
     "fortran": lambda: (np.asfortranarray(numbers()[0]), numbers()[1]),
-    "float32": lambda: _float32("C"),
+    "float32": _float32,
     "strided": _strided,
     "weighted": lambda: _weighted(numbers()),
     "far": lambda: numbers(offset=1e5),
@@ -187,19 +187,19 @@ def shown():
         for study in (studies.learning_rate, studies.centering, studies.scaling, studies.batches)
     }
     with tempfile.TemporaryDirectory() as folder:
-        table, model = copy_penguins(Path(folder)), Path(folder) / "model.safetensors"
+        penguins, model = copy_penguins(Path(folder)), Path(folder) / "model.safetensors"
         commands = {
-            "fit": ["fit", table, *FIT, "--out", model],
-            "descent": ["fit", table, *FIT, "--epochs", 30, "--out", Path(folder) / "descent.safetensors"],
-            "certify": ["certify", model, table],
-            "evaluate": ["evaluate", model, table],
-            "explain": ["explain", Path(folder) / "descent.safetensors", table, "--row", 5, "--epoch", 10],
-            "no such column": ["fit", table, "--target", "nothing"],
+            "fit": ["fit", penguins, *FIT, "--out", model],
+            "descent": ["fit", penguins, *FIT, "--epochs", 30, "--out", Path(folder) / "descent.safetensors"],
+            "certify": ["certify", model, penguins],
+            "evaluate": ["evaluate", model, penguins],
+            "explain": ["explain", Path(folder) / "descent.safetensors", penguins, "--row", 5, "--epoch", 10],
+            "no such column": ["fit", penguins, "--target", "nothing"],
         }
-        for name, words in commands.items():
+        for name, argv in commands.items():
             out = io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-                code = main([*map(str, words), *(["--json"] if name != "no such column" else [])])
+                code = main([*map(str, argv), *(["--json"] if name != "no such column" else [])])
             found[name] = {"exit code": code, "says": json.loads(out.getvalue() or "{}")}
     # As JSON has them; paths differ from run to run.
     return json.loads(json.dumps(found, default=float).replace(folder, ""))

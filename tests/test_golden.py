@@ -30,7 +30,7 @@ def test_fits_agree_within_both_certificates(name):
     assert abs(now["objective"] - before["objective"]) <= now["gap"] + before["gap"] + 1e-14
 
 
-def test_what_is_shown_of_them_is_the_same(capsys):
+def test_what_is_shown_of_them_is_the_same():
     compare(shown(), GOLDEN["shown"], "")
 
 

@@ -233,9 +233,7 @@ class Read {
   template <typename T>
   void add_matrix(double* matrix) {
     for (std::int64_t i = 0; i < piece_.padded; i += 8) {
-      double root[8];  // apart from the object: its roots are taken together
-      for (int k = 0; k < 8; ++k) root[k] = __builtin_sqrt(at_.matrix[i + k]);
-      for (int k = 0; k < 8; ++k) root_[k] = root[k];
+      for (int k = 0; k < 8; ++k) root_[k] = __builtin_sqrt(at_.matrix[i + k]);
       pack<T>(i);
       in_panel_ += 8;
       if (in_panel_ == kPanelRows) flush(matrix);
