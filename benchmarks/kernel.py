@@ -19,7 +19,9 @@ from types import ModuleType
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
+from scipy.special import expit
 from sklearn._loss import HalfBinomialLoss
 from sklearn.linear_model._linear_loss import LinearModelLoss
 
@@ -144,15 +146,20 @@ def table(rng: np.random.Generator, before: ModuleType | None, threads: int, ker
 def vectors(rng: np.random.Generator, before: ModuleType | None, threads: int, kernel: str) -> Iterator[Case]:
     m = 2_000_000
     z, u, y = 2 * rng.normal(size=m), rng.normal(size=m), labels(rng, m)
-    kept = z.copy()
+    kept, r = z.copy(), residuals(z, u, y)
     jobs: dict[str, Job] = {
         "along": lambda: along(z, u, y, None, 0.5, 0.1, threads=threads),
-        "dual": lambda: feasible(kept, u, y, None, 1e-9, 0.0, 0.0, threads=threads),
+        "dual": lambda: feasible(kept, u, r, y, None, 1e-9, 0.0, 0.0, threads=threads),
     }
     if before:
         jobs["before: along"] = lambda: before.along(z, u, y, None, 0.5, 0.1, threads, kernel)
         jobs["before: dual"] = lambda: before.feasible(kept, u, y, None, 1e-9, 0.0, 0.0, threads, kernel)
     yield "z and u alone", m / threads / 1e6, "ns a row and thread", jobs
+
+
+def residuals(z: NDArray[np.float64], u: NDArray[np.float64], y: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """dL_dz at z, and its change from z to z + u."""
+    return np.array([expit(z) - y, expit(z + u) - expit(z)])
 
 
 def points(rng: np.random.Generator, before: ModuleType | None, threads: int, kernel: str) -> Iterator[Case]:

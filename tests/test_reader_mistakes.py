@@ -260,8 +260,9 @@ def test_points_that_do_not_fit_are_refused(rng):
 def test_a_secant_that_does_not_fit_is_refused(name, rng):
     stored = STORAGES[name](rng, 20)
     n, y, frozen = stored.design.n, rng.integers(0, 2, 20).astype(np.uint8), np.empty(20)
-    frozen.flags.writeable = False
-    good = {"z": np.zeros(20), "v": np.ones(n + 1), "y": y, "u": np.empty(20)}
+    frozen_r = np.empty((2, 20))
+    frozen.flags.writeable = frozen_r.flags.writeable = False
+    good = {"z": np.zeros(20), "v": np.ones(n + 1), "y": y, "u": np.empty(20), "r": np.empty((2, 20))}
     secant(stored.design, **good)
     for change, says in (
         ({"z": np.zeros(19)}, "z must have 20 elements"),
@@ -276,6 +277,11 @@ def test_a_secant_that_does_not_fit_is_refused(name, rng):
         ({"u": np.empty(20, "f4")}, "u must be a contiguous"),
         ({"u": np.empty(40)[::2]}, "u must be a contiguous"),
         ({"u": frozen}, "u is to be filled, but can't be written"),
+        ({"r": np.empty((2, 19))}, r"r must be \(2, 20\)"),
+        ({"r": np.empty(40)}, r"r must be \(2, 20\)"),
+        ({"r": np.empty((2, 20), "f4")}, "r must be a contiguous"),
+        ({"r": np.empty((20, 2)).T}, "r must be a contiguous"),
+        ({"r": frozen_r}, "r is to be filled, but can't be written"),
         ({"view": View(np.zeros(n + 1), np.ones(n + 1))}, f"a view must have {n} columns"),
         ({"index": np.full(20, 20)}, "index names a row that is not there"),
         ({"index": np.full(20, -1)}, "index names a row that is not there"),

@@ -83,12 +83,20 @@ def check(rng, stored, index=None, threads=1):
     X = stored.X if index is None else stored.X[index]
     for weights in (None, s):
         for view in (None, view_of(rng, stored)):
-            u, usual = np.full(m, np.nan), np.full(m, np.nan)
+            u, usual, r = np.full(m, np.nan), np.full(m, np.nan), np.full((2, m), np.nan)
             how = {"s": weights, "view": view, "index": index, "threads": threads}
-            found = secant(stored.design, z, v, y=y, u=u, norms=True, **how)
+            found = secant(stored.design, z, v, y=y, u=u, r=r, norms=True, **how)
             assert_secant(found, u, X, y, weights, z, v, view)
             read(stored.design, What.LOSS, w=v[:-1], b=v[-1], z=usual, **how)
             assert np.array_equal(u, usual)
+            kept = np.ones(m, bool) if weights is None else weights > 0
+            assert np.isnan(r[:, ~kept]).all()
+            z_kept, u_kept, y_kept = z[kept], u[kept], y[kept]
+            assert np.array_equal(r[0, kept], pointwise(z_kept, y_kept)[1])
+            change = change_at(z_kept, u_kept).astype(float)
+            # z + u is rounded, and with it the sigmoid at it.
+            slack = 1e-13 * (1 + np.abs(z_kept) + np.abs(u_kept)) * np.abs(change) + np.finfo(float).tiny
+            assert np.all(np.abs(r[1, kept] - change) <= slack)
 
 
 @pytest.mark.parametrize("name", STORAGES)
@@ -113,8 +121,9 @@ def test_the_change_of_one_row_is_right_however_small_or_large(kernel, u):
         CategoryColumn((Part(places, m),), 0, m, 0),
         DenseRows(np.eye(m)),
     ):
-        got = np.empty(m)
-        found = secant(Design([block], m, m), z, np.append(np.full(m, u), 0.0), y=y, u=got)
+        got, of_rows = np.empty(m), np.empty((2, m))
+        found = secant(Design([block], m, m), z, np.append(np.full(m, u), 0.0), y=y, u=got, r=of_rows)
+        assert np.array_equal(of_rows, [found.gradient[:-1], found.change[:-1]])
         assert np.all(got == u)
         expected = change_at(z, u)
         tiny = np.finfo(float).tiny

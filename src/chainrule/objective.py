@@ -371,17 +371,17 @@ class Objective:
         of = np.bincount(self.rows.y, weights=self.rows.s, minlength=2)
         return float(of[0]), float(of[1])
 
-    def secant(self, z: Vector, v: Vector, u: Vector, norms: bool = False) -> Secant:
-        """Read all rows along v (n + 1,) from z (m,): sums over the rows (`kernels.Secant`), and u (m,) filled with x~.v."""
-        return self.rows.secant(z, v, u, norms)
+    def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
+        """Read all rows along v (n + 1,) from z (m,): sums over the rows, and u (m,) and r (2, m) filled (`kernels.secant`)."""
+        return self.rows.secant(z, v, u, r, norms)
 
     def along(self, z: Vector, u: Vector, t: float, shift: float) -> Along:
         """Add the loss and its derivatives in (t, shift) at z + t u + shift: no read."""
         return along(z, u, self.rows.y, self.rows.s, t, shift, threads=self.rows.threads)
 
-    def feasible(self, z: Vector, u: Vector, t: float, shift: float, pull: float) -> Feasible:
+    def feasible(self, z: Vector, u: Vector, r: Matrix, t: float, shift: float, pull: float) -> Feasible:
         """Go to z + t u + shift, in place, and take in what the dual point there is worth (`kernels.feasible`): no read."""
-        return feasible(z, u, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
+        return feasible(z, u, r, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
         """Strata, and where their rows are among all that are read."""

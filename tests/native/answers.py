@@ -559,13 +559,12 @@ def feasible_row(y, z, u, t, step, pull):
         (abs(D - free), terms),
         (D if y else mpf(0), terms if y else 0.0),
         (mpf(0) if y else D, 0.0 if y else terms),
-        (D * D, 2 * terms),
         (abs(moved), terms),
     )
 
 
 def put_feasible(answers):
-    sums, largest = [Sum() for _ in range(8)], mpf(0)
+    sums, largest = [Sum() for _ in range(7)], mpf(0)
     t, step, pull = STEP["t"], STEP["step"], STEP["pull"]
     for i in range(M):
         s, z, u = weight(i), given_z(i), mpf(given_u(i))

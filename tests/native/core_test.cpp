@@ -405,6 +405,18 @@ class Question {
     job.t = kT, job.step = kStep, job.pull = kPull;
     return given_z().given_u();
   }
+  // dL_dz at z and its change to z + u.
+  Question& given_r() {
+    const auto m = static_cast<std::size_t>(m_);
+    std::vector<double> there(m), loss(m), h(m);
+    std::vector<double>& r = vectors_.emplace_back(2 * m);
+    for (std::size_t i = 0; i < m; ++i) there[i] = job.z[i] + job.u[i];
+    kernels->pointwise(m_, job.z, job.y, loss.data(), r.data(), h.data());
+    kernels->pointwise(m_, there.data(), job.y, loss.data(), r.data() + m, h.data());
+    for (std::size_t i = 0; i < m; ++i) r[m + i] -= r[i];
+    job.r = r.data();
+    return *this;
+  }
   Question& keep_z() {
     z_.assign(static_cast<std::size_t>(m_ * job.points * job.outputs), -1.0);
     job.z_out = z_.data();
@@ -584,7 +596,7 @@ void test_steps(const Design& design) {
   compare("along.scalars", along.part(0, along::kSize));
   compare("along.z", along.some_z());
   Question feasible(design, kFeasible);
-  feasible.labels().weights().step().read_all("feasible");
+  feasible.labels().weights().step().given_r().read_all("feasible");
   compare("feasible.scalars", feasible.part(0, feasible::kSize));
   compare("feasible.norm", feasible.part(Layout(feasible.job).norm, 1));
 }

@@ -104,9 +104,11 @@ struct Job {
   const double* h;               // what a read without a loss counts rows by, times s; or null
   const double* z;               // given z of every row: kSecant, kAlong, kFeasible
   const double* u;               // its change along a direction: kAlong, kFeasible
+  const double* r;               // (2, m): dL_dz, and its change from z to z + u, without the weights: kFeasible
   double t, step, pull;          // of kAlong and kFeasible
   double* z_out;                 // (P outputs, m): every row's z, x~.v, or z + t u + step; or null. May be z itself
   double* h_out;                 // (P, m): curvature, without the weights; or null
+  double* r_out;                 // (2, m): r of this direction: kSecant; or null
   unsigned what;
   const std::int64_t* numbers;  // slots of the matrix, ascending: of dense rows, numbers and indicators
   std::int64_t n_numbers;
@@ -133,7 +135,7 @@ namespace along {
 enum { kLoss, kSlopeT, kSlopeB, kBendTT, kBendTB, kBendBB, kSize };
 }
 namespace feasible {
-enum { kLoss, kCorrect, kDivergence, kClipped, kOnes, kZeros, kSquare, kMoved, kSize };  // and the largest |z'|, as the norm
+enum { kLoss, kCorrect, kDivergence, kClipped, kOnes, kZeros, kMoved, kSize };  // and the largest |z'|, as the norm
 }
 
 // Where the sums of a leaf stand, in doubles: scalars, the terms' own sums (the bias's), the slots', counts; then what is combined by max.

@@ -307,11 +307,11 @@ void refuse_labels(const Job& job) {
 
 Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w,
                   std::optional<Vector> b, std::int64_t points, std::int64_t outputs, std::optional<Vector> row_weights,
-                  std::optional<Vector> q, std::optional<Vector> h, std::optional<Vector> z, std::optional<Vector> u, double t, double step,
-                  double pull, std::optional<Output> z_out, std::optional<Output> h_out, std::optional<Vector> center,
-                  std::optional<Vector> p, std::optional<Places> index, std::optional<Places> columns, nb::object loss,
-                  std::optional<std::pair<std::int64_t, std::int64_t>> rows, std::int64_t number, int threads,
-                  std::optional<std::string> kernel) {
+                  std::optional<Vector> q, std::optional<Vector> h, std::optional<Vector> z, std::optional<Vector> u,
+                  std::optional<Vector> r, double t, double step, double pull, std::optional<Output> z_out, std::optional<Output> h_out,
+                  std::optional<Output> r_out, std::optional<Vector> center, std::optional<Vector> p, std::optional<Places> index,
+                  std::optional<Places> columns, nb::object loss, std::optional<std::pair<std::int64_t, std::int64_t>> rows,
+                  std::int64_t number, int threads, std::optional<std::string> kernel) {
   Found found;
   const Given given{y, s, center, p, index};
   Job& job = found.job = given.job(design, found.blocks);
@@ -329,6 +329,8 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   job.z = pointer(z, job.m, "z");
   job.u = pointer(u, job.m, "u");
   job.z_out = pointer(z_out, (job.dots() ? points * outputs : 1) * job.m, "z_out");
+  job.r = pointer(r, 2 * job.m, "r");
+  job.r_out = pointer(r_out, 2 * job.m, "r_out");
   job.h_out = pointer(h_out, points * job.m, "h_out");
   job.t = t;
   job.step = step;
@@ -346,6 +348,7 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   need(kNorms, job.q, "norms need q");
   need(kSecant, job.z, "a secant needs z");
   need(kAlong | kFeasible, job.z && job.u, "a step needs z and u");
+  need(kFeasible, job.r, "a dual point needs r");
   need(kHessian, points == 1 && outputs == 1, "a matrix is made at one point, of one output");
   if (h_out && !job.y) throw std::invalid_argument("curvatures need y");
   if (job.loss == LossKind::kGiven && outputs > 1) throw std::invalid_argument("a given loss has one output");
@@ -634,9 +637,10 @@ NB_MODULE(_core, module) {
   const auto none = nb::none();
   // What is written must not be a copy.
   module.def("read", &read_design, "design"_a, "what"_a, "y"_a = none, "s"_a = none, "w"_a = none, "b"_a = none, "points"_a = 1,
-             "outputs"_a = 1, "row_weights"_a = none, "q"_a = none, "h"_a = none, "z"_a = none, "u"_a = none, "t"_a = 0.0, "step"_a = 0.0,
-             "pull"_a = 0.0, "z_out"_a.noconvert() = none, "h_out"_a.noconvert() = none, "center"_a = none, "p"_a = none, "index"_a = none,
-             "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0, "threads"_a = 1, "kernel"_a = none);
+             "outputs"_a = 1, "row_weights"_a = none, "q"_a = none, "h"_a = none, "z"_a = none, "u"_a = none, "r"_a = none, "t"_a = 0.0,
+             "step"_a = 0.0, "pull"_a = 0.0, "z_out"_a.noconvert() = none, "h_out"_a.noconvert() = none, "r_out"_a.noconvert() = none,
+             "center"_a = none, "p"_a = none, "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0,
+             "threads"_a = 1, "kernel"_a = none);
   module.def("combine", &combined, "readings"_a);
   module.def("leaf_rows", &rows_of_leaf, "design"_a, "what"_a);
   module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);

@@ -87,6 +87,12 @@ struct Piece {
       for (std::int64_t k = 0; k < rows; ++k) to[k] = static_cast<double>(from[first + k]);
     for (std::int64_t k = rows; k < padded; ++k) to[k] = 0.0;
   }
+  // The same, copied only where they don't lie together.
+  const double* seen(const double* from, double* memory) const {
+    if (!position && rows == padded) return from + first;
+    take(from, memory);
+    return memory;
+  }
   void give(const double* from, double* to) const {
     if (position)
       for (std::int64_t k = 0; k < rows; ++k) to[position[k]] = from[k];

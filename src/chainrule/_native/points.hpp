@@ -139,30 +139,37 @@ inline void point_weights(const Job& job, const Piece& piece, const Points& at, 
 // At z that is given, with u = x~.v in the place of z: the gradient's residual, its change along u, and the curvature, twice.
 inline void point_secant(const Job& job, const Piece& piece, const Points& at, double* scalars) {
   Sum8 loss, correct, weight;
-  piece.take(job.z, at.given);
+  const double* const given = piece.seen(job.z, at.given);
   Odds odds, there;
   for (std::int64_t i = 0; i < piece.padded; i += 8) {
     if (i % Odds::most == 0) {
-      odds.look_at_loss(at.given + i, some(piece, i));
+      odds.look_at_loss(given + i, some(piece, i));
       for (std::int64_t k = i; k < i + some(piece, i); k += kWide) {
-        store(at.other + k, load(at.given + k) + load(at.z + k));
+        store(at.other + k, load(given + k) + load(at.z + k));
         store(at.curvature + k, one_minus_exp(size_of(load(at.z + k))));
       }
       there.look_at(at.other + i, some(piece, i));
     }
     for (int e = 0; e < kEight; ++e) {
       const std::int64_t k = i + kWide * e, j = k % Odds::most;
-      const V s = load(piece.s + k), label = load(piece.label + k), z = load(at.given + k), u = load(at.z + k);
+      const V s = load(piece.s + k), label = load(piece.label + k), z = load(given + k), u = load(at.z + k);
       const Logistic found = Logistic::at(z, odds, j, label);
       loss.add(e, s * found.loss);
       correct.add(e, Logistic::is_right(z, label) ? s : splat(0.0));
       weight.add(e, s);
       const V h = s * found.curvature;
+      const V change = Logistic::change(z, u, odds, there, j, load(at.curvature + k));
+      store(at.loss + k, found.residual);
+      store(at.weight + k, change);
       store(at.terms + k, s * found.residual);
-      store(at.terms + at.most + k, s * Logistic::change(z, u, odds, there, j, load(at.curvature + k)));
+      store(at.terms + at.most + k, s * change);
       store(at.terms + 2 * at.most + k, h);
       store(at.terms + 3 * at.most + k, h);
     }
+  }
+  if (job.r_out) {
+    piece.give(at.loss, job.r_out);
+    piece.give(at.weight, job.r_out + job.m);
   }
   scalars[scalar::kLoss] += loss.total();
   scalars[scalar::kCorrect] += correct.total();
@@ -170,13 +177,13 @@ inline void point_secant(const Job& job, const Piece& piece, const Points& at, d
   scalars[scalar::kRows] += static_cast<double>(piece.rows);
 }
 
-// z' = z + t u + step, which is kept where asked for.
-inline void step_along(const Job& job, const Piece& piece, const Points& at) {
-  piece.take(job.z, at.z);
-  piece.take(job.u, at.given);
+// z' = z + t u + step, which is kept where asked for; returns u.
+inline const double* step_along(const Job& job, const Piece& piece, const Points& at) {
+  const double *const z = piece.seen(job.z, at.z), *const u = piece.seen(job.u, at.given);
   for (std::int64_t i = 0; i < piece.padded; i += kWide)
-    store(at.other + i, multiply_add(splat(job.t), load(at.given + i), load(at.z + i)) + splat(job.step));
+    store(at.other + i, multiply_add(splat(job.t), load(u + i), load(z + i)) + splat(job.step));
   if (job.z_out) piece.give(at.other, job.z_out);
+  return u;
 }
 
 // What rows add to each sum is kept for a piece: more sums than there are registers would be kept there in any case.
@@ -185,11 +192,11 @@ inline void add_sums(const Piece& piece, const Points& at, int count, double* sc
 }
 
 inline void point_along(const Job& job, const Piece& piece, const Points& at, double* scalars) {
-  step_along(job, piece, at);
+  const double* const line = step_along(job, piece, at);
   Odds odds;
   odds.look_at_loss(at.other, piece.padded);
   for (std::int64_t k = 0; k < piece.padded; k += kWide) {
-    const V s = load(piece.s + k), u = load(at.given + k);
+    const V s = load(piece.s + k), u = load(line + k);
     const Logistic found = Logistic::at(load(at.other + k), odds, k, load(piece.label + k));
     const V r = s * found.residual, h = s * found.curvature, hu = h * u;
     const auto put = [&](int sum, V x) { store(at.sums + sum * at.most + k, x); };
@@ -203,53 +210,44 @@ inline void point_along(const Job& job, const Piece& piece, const Points& at, do
   add_sums(piece, at, along::kSize, scalars);
 }
 
-// At least KL(D || R) of two points of the unit interval that are `moved` = D - R apart; other = 1 - R, over = 1/max(R, other). The terms
-// of a k(c/a) + b k(-c/b), k(x) = (1 + x) log(1 + x) - x, are at most x^2/2 each, and one with x < 0, where |x| <= 1, at most |x|^3/2 more.
-inline V divergence(V moved, V size, V R, V other, V over) {
-  const auto small_R = R < other;
-  const V by_small = size / (small_R ? R : other), by_large = size * over;
-  const V left = ((moved < splat(0.0)) == small_R) ? by_small : by_large;
-  const V bound = splat(0.5) * (by_small * by_large + size * left * left);
-  const V finite = (bound >= splat(0.0)) ? bound : splat(__builtin_inf());
-  return (moved == splat(0.0)) ? splat(0.0) : finite;
-}
-
 // The dual point of a step. Returns the largest |z'|.
 inline double point_feasible(const Job& job, const Piece& piece, const Points& at, double* scalars) {
-  V largest = {};
   step_along(job, piece, at);
-  for (std::int64_t k = 0; k < piece.padded; k += kWide) store(at.given + k, load(at.z + k) + load(at.given + k));
-  Odds odds, odds_there, odds_after;
-  odds.look_at(at.z, piece.padded);
-  odds_there.look_at(at.given, piece.padded);
-  odds_after.look_at_loss(at.other, piece.padded);
+  const double *const r = piece.seen(job.r, at.z), *const change = piece.seen(job.r + job.m, at.given);
+  Odds odds;
+  odds.look_at_loss(at.other, piece.padded);
+  V largest = {};
   for (std::int64_t k = 0; k < piece.padded; k += kWide) {
     const auto put = [&](int sum, V x) { store(at.sums + sum * at.most + k, x); };
-    const V s = load(piece.s + k), label = load(piece.label + k), z = load(at.z + k), next = load(at.other + k);
-    const V sign = splat(1.0) - splat(2.0) * label;
-    const Logistic found = Logistic::at(z, odds, k, label), there = Logistic::at(load(at.given + k), odds_there, k, label);
-    const Logistic after = Logistic::at(next, odds_after, k, label);
+    const V s = load(piece.s + k), label = load(piece.label + k), sign = splat(1.0) - splat(2.0) * label, next = load(at.other + k);
+    const Logistic found = Logistic::at(next, odds, k, label);
     // All as of the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
-    const V free = found.wrong + splat(job.t) * (there.wrong - found.wrong) - splat(job.pull) * (sign * found.curvature);
-    const V least = (free > splat(0.0)) ? free : splat(0.0);
-    const V D = (least < splat(1.0)) ? least : splat(1.0);
-    const V R = after.wrong, other = after.rest;
+    const V rk = load(r + k), wrong = size_of(rk), h = wrong - wrong * wrong;
+    const V free = sign * (multiply_add(splat(job.t), load(change + k), rk) - splat(job.pull) * h);
+    const V D = smaller((free > splat(0.0)) ? free : splat(0.0), splat(1.0));
+    const V R = found.wrong, other = found.rest;
     // On the side where nothing large cancels: 1 - D is exact for D >= 1/2.
     const V moved = (D < splat(0.5)) ? D - R : other - (splat(1.0) - D);
-    const V size = size_of(moved), sD = s * D;
-    const auto is_one = sign < splat(0.0);
-    put(feasible::kLoss, s * after.loss);
+    const V size = size_of(moved), sD = s * D, ones = label * sD;
+    // KL(D || R) = R k(moved/R) + other k(-moved/other), k(x) = (1 + x) log(1 + x) - x, which is at most x^2/2, and |x|^3/2 more for
+    // -1 <= x < 0. Of the two sides the smaller has the larger x.
+    const auto is_small = R < other;
+    const V by_small = size / (is_small ? R : other), by_large = size * found.over;
+    const V left = ((moved < splat(0.0)) == is_small) ? by_small : by_large;
+    const V divergence = splat(0.5) * s * (by_small * by_large + size * left * left);
+    put(feasible::kLoss, s * found.loss);
     put(feasible::kCorrect, Logistic::is_right(next, label) ? s : splat(0.0));
-    put(feasible::kDivergence, (s > splat(0.0)) ? s * divergence(moved, size, R, other, after.over) : splat(0.0));
+    put(feasible::kDivergence, (size == splat(0.0)) ? splat(0.0) : divergence);
     put(feasible::kClipped, s * size_of(D - free));
-    put(feasible::kOnes, is_one ? sD : splat(0.0));
-    put(feasible::kZeros, is_one ? splat(0.0) : sD);
-    put(feasible::kSquare, sD * D);
+    put(feasible::kOnes, ones);
+    put(feasible::kZeros, sD - ones);
     put(feasible::kMoved, s * size);
     const V far = (s > splat(0.0)) ? size_of(next) : splat(0.0);
     largest = (far > largest) ? far : largest;
   }
   add_sums(piece, at, feasible::kSize, scalars);
+  double& divergence = scalars[feasible::kDivergence];
+  if (!(divergence >= 0.0)) divergence = __builtin_inf();
   double most = 0.0;
   for (int k = 0; k < kWide; ++k) most = largest[k] > most ? largest[k] : most;
   return most;

@@ -134,6 +134,17 @@ static inline void transpose(V* a) {
 #endif
 }
 
+// The smaller; b where either is a NaN. Compilers make two operations of a comparison and a choice.
+static inline V smaller(V a, V b) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<V>(_mm512_min_pd(reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<V>(_mm256_min_pd(reinterpret_cast<__m256d>(a), reinterpret_cast<__m256d>(b)));
+#else
+  return (a < b) ? a : b;
+#endif
+}
+
 static inline V size_of(V x) { return reinterpret_cast<V>(reinterpret_cast<I>(x) & 0x7fffffffffffffff); }
 
 // exp(-a) as (1 + q) scale 2^-128, for a >= 0: k reaches -1097, and a double's exponent only -1022. scale is 2^128 for a < log(2)/2. Cody
@@ -141,11 +152,10 @@ static inline V size_of(V x) { return reinterpret_cast<V>(reinterpret_cast<I>(x)
 struct Power {
   V q, scale;
 
-  V value() const { return (q + splat(1.0)) * scale * splat(0x1p-128); }
+  V value() const { return multiply_add(q, scale, scale) * splat(0x1p-128); }
 };
 static inline Power power_negative(V a) {
-  const V big = splat(760.0);
-  a = (a > big) ? big : a;  // exp(-760) is 0 in double
+  a = smaller(splat(760.0), a);  // exp(-760) is 0 in double
   const double shifter = 0x1.8p52;
   const V shifted = a * splat(-1.4426950408889634) + splat(shifter);
   const V k = shifted - splat(shifter);

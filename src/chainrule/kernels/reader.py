@@ -327,6 +327,7 @@ def secant(
     y: Labels,
     s: Vector | None = None,
     u: Vector,
+    r: Matrix | None = None,
     norms: bool = False,
     view: View | None = None,
     index: Places | None = None,
@@ -344,6 +345,8 @@ def secant(
         The direction, in the view's units, the bias last.
     u : (m,) float64
         Filled with every row's x~.v; with v_b for a row of weight 0.
+    r : (2, m) float64, optional
+        Filled with dL_dz of every row of positive weight, and with its change from z to z + u.
     norms : bool
         Also the largest sum of squares of a row.
 
@@ -357,8 +360,13 @@ def secant(
         require(vector, name, np.float64)
         if len(vector) != rows:
             raise InputError(f"{name} must have {rows} elements")
-    if not u.flags.writeable:
-        raise InputError("u is to be filled, but can't be written to")
+    if r is not None:
+        require(r.ravel() if r.flags.c_contiguous else r, "r", np.float64)
+        if r.shape != (2, rows):
+            raise InputError(f"r must be (2, {rows})")
+    for name, filled in (("u", u), ("r", r)):
+        if filled is not None and not filled.flags.writeable:
+            raise InputError(f"{name} is to be filled, but can't be written to")
     found = call(
         design,
         What.SECANT | (What.NORMS if norms else What(0)),
@@ -369,6 +377,7 @@ def secant(
         s=s,
         z=z,
         z_out=u,
+        r_out=None if r is None else r.ravel(),
         q=design.slots(np.append(np.ones(design.n), 0.0)) if norms else None,
         index=index,
         **design.view(view),

@@ -16,9 +16,10 @@ from chainrule.errors import InputError
 from chainrule.kernels.reading import What, kernel_asked, useful_threads
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Labels = NDArray[np.uint8]
 
-# Numbers of a read that one row of a pass is worth, for the threads: three losses in place of products.
+# Numbers of a read that one row of a pass is worth, for the threads: a loss in place of products.
 _NUMBERS_A_ROW = 5
 
 
@@ -49,7 +50,6 @@ class Feasible:
         g' underflows and p's does not; it can be far too large where |c| is many times g' or 1 - g'.
     clipped : sum s |d - d before it was clipped|.
     ones, zeros : sum s |d| over the rows of y = 1 and over those of y = 0.
-    square : sum s d^2.
     moved : sum s |c|.
     largest : the largest |z'| of a row of positive weight, 0 without such a row.
     """
@@ -60,7 +60,6 @@ class Feasible:
     clipped: float
     ones: float
     zeros: float
-    square: float
     moved: float
     largest: float
 
@@ -87,19 +86,31 @@ def along(z: Vector, u: Vector, y: Labels, s: Vector | None, t: float, shift: fl
 
 
 def feasible(
-    z: Vector, u: Vector, y: Labels, s: Vector | None, t: float, shift: float, pull: float, *, threads: int = 1
+    z: Vector,
+    u: Vector,
+    r: Matrix,
+    y: Labels,
+    s: Vector | None,
+    t: float,
+    shift: float,
+    pull: float,
+    *,
+    threads: int = 1,
 ) -> Feasible:
     """Make the dual point of a step and move z to z' = z + t u + shift, which is written in its place.
 
-    With r, h = dL_dz and g (1 - g) at z, and e = dL_dz(z + u) - r, the point is p = y + d with d = r + t e - pull h, clipped
-    so that 0 <= (1 - 2y) d <= 1. Arguments and errors as of `along`; z must be writable. The bound of the divergence is that
+    With r[0] = dL_dz at z, r[1] its change from z to z + u (as `secant` gives both) and h = |r[0]| (1 - |r[0]|), the point is
+    p = y + d with d = r[0] + t r[1] - pull h, clipped so that 0 <= (1 - 2y) d <= 1. Arguments and errors as of `along`; z must
+    be writable, r is (2, m) float64. The bound of the divergence is that
     of its series, whose terms are all positive: k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most
     x^2/2 + |x|^3/2 for -1 <= x < 0; KL(p || g) = g k(c/g) + (1 - g) k(-c/(1 - g)).
     """
     _check(z, u, y, s)
+    if not isinstance(r, np.ndarray) or r.dtype != np.float64 or r.shape != (2, len(z)) or not r.flags.c_contiguous:
+        raise InputError(f"r must be a contiguous (2, {len(z)}) array of float64")
     if not z.flags.writeable:
         raise InputError("z must be writable")
-    scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
+    scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, r=r.ravel(), y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
     return Feasible(*[*scalars, norm])
 
 

@@ -127,10 +127,10 @@ class Rows(ABC):
         self.count_read()
         return np.asarray(kernels.product(self.design, h, v / self._outer, t=t, **self._at) / self._outer)
 
-    def secant(self, z: Vector, v: Vector, u: Vector, norms: bool = False) -> Secant:
-        """Read along v (n + 1,) from given z (m,), in the fit's units; u (m,) is filled with x~.v; one read."""
+    def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
+        """Read along v (n + 1,) from given z (m,), in the fit's units; fills u (m,), r (2, m) as `kernels.secant` does."""
         self.count_read()
-        found = kernels.secant(self.design, z, v / self._outer, y=self.y, u=u, norms=norms, **self._at)
+        found = kernels.secant(self.design, z, v / self._outer, y=self.y, u=u, r=r, norms=norms, **self._at)
         return found.over(self._outer)
 
     def diagonal(self, h: Vector) -> Vector:

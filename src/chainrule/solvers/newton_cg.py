@@ -17,6 +17,7 @@ from chainrule.solvers.loop import Start, State
 from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 PAIRS = 6  # of the last steps, that the direction is made with
 SETTLED, FAR = (
@@ -50,13 +51,15 @@ class Line:
 class CGState(State):
     """Where the method stands.
 
-    z : (m,) of the rows, kept up by the steps; overwritten by the next. residual : gradient of F over w with b at its optimum,
+    z : (m,) of the rows, kept up by the steps, and line : (3, m), what the last read told of them: x~.v, dL_dz and its change
+    along v (`kernels.secant`); both overwritten by the next. residual : gradient of F over w with b at its optimum,
     exact where a read has just shown it, else as the last read's secant predicts it. pairs : (step, change of the residual).
     bound : what is proven. drift : how far z may be from that of (w, b), in the largest row; fresh : how far just after a read
     for it. is_due : whether a sample is worth its reads before the next step.
     """
 
     z: Vector
+    line: Matrix
     residual: Vector
     pairs: tuple[tuple[Vector, Vector], ...]
     preconditioner: Preconditioner
@@ -112,7 +115,6 @@ class NewtonCG:
     b0: float
 
     @np.errstate(over="ignore", invalid="ignore")
-    @np.errstate(over="ignore", invalid="ignore")
     def init(self, objective: Objective) -> Start[CGState]:
         """Evaluate the start; without one, and where w = 0 and its best b is nearer, that."""
         on, w, b = objective, self.w0, self.b0
@@ -137,8 +139,8 @@ class NewtonCG:
         v = np.empty(on.n_features + 1)
         v_w = np.negative(_direction(state), out=v[:-1])
         v[-1] = -float(state.center @ v_w) if on.fit_intercept else 0.0
-        u = np.empty(on.n_rows)
-        read = on.secant(state.z, v, u)
+        u = state.line[0]
+        read = on.secant(state.z, v, u, state.line[1:])
         center = _center(on, read)
         exact = _centred(read.gradient, center) / on.weight + on.ridge * state.w
         change = _centred(read.change, center) / on.weight + on.ridge * v_w
@@ -178,7 +180,7 @@ class NewtonCG:
         gradient = read.gradient + t * read.change
         curvature = float(read.curvature[-1])
         pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
-        found = on.feasible(state.z, u, t, line.shift, pull)
+        found = on.feasible(state.z, u, state.line[1:], t, line.shift, pull)
         error = (on.rows.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
         error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(line.shift) + abs(b))
         drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
@@ -195,6 +197,7 @@ class NewtonCG:
             b,
             evaluation,
             state.z,
+            state.line,
             residual,
             pairs,
             made,
@@ -217,7 +220,8 @@ def _anew(on: Objective, state: CGState, now: float, read: Secant, center: Vecto
 
 def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
     """Read the rows at a point whose z is given."""
-    read = on.secant(z, np.zeros(on.n_features + 1), np.empty(on.n_rows), norms=True)
+    line = np.empty((3, on.n_rows))
+    read = on.secant(z, np.zeros(on.n_features + 1), line[0], line[1:], norms=True)
     center = _center(on, read)
     residual = _centred(read.gradient, center) / on.weight + on.ridge * w
     largest = _largest(z, on.rows.s is None or on.rows.is_kept)
@@ -227,7 +231,7 @@ def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
     drift = _fresh_drift(on, reach, w, b)
     made = Preconditioner.of_read(on, read, center)
     evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
-    state = CGState(w, b, evaluation, z, residual, (), made, None, drift, drift, largest, center, reach)
+    state = CGState(w, b, evaluation, z, line, residual, (), made, None, drift, drift, largest, center, reach)
     return replace(state, bound=_bound_at(on, state, read))
 
 
@@ -235,7 +239,7 @@ def _bound_at(on: Objective, state: CGState, read: Secant) -> Bound:
     """Bound F - F* at a point whose gradient was read: the dual point is g, made feasible."""
     curvature = float(read.curvature[-1])
     pull = float(read.gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
-    found = on.feasible(state.z, np.zeros(on.n_rows), 0.0, 0.0, pull)
+    found = on.feasible(state.z, np.zeros(on.n_rows), state.line[1:], 0.0, 0.0, pull)
     rho = (read.gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * state.w
     return _proven(on, state.reach, rho, found, read, state.w, state.drift, (0.0, pull))
 
