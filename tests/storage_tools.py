@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import scipy.sparse as sp
 
-from chainrule.designs import design_of
+from chainrule.data.designs import design_of
 
 NUMBERS = "float64 float32 int8 int32 int64 uint16 bool Int64".split()
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 import chainrule
-from chainrule.blas import BLOCK, WHOLE, cholesky, one_blas_thread, triangular_inverse
+from chainrule.kernels.blas import BLOCK, WHOLE, cholesky, one_blas_thread, triangular_inverse
 
 U = 2.0**-53
 
@@ -160,7 +160,7 @@ def test_what_others_set_in_the_meantime_stays():
 
 
 def test_no_blas_that_is_known_is_none_to_hold(monkeypatch, rng):
-    monkeypatch.setattr("chainrule.blas._libraries", lambda: ())
+    monkeypatch.setattr("chainrule.kernels.blas._libraries", lambda: ())
     A = positive(WHOLE + 1, rng)
     L = cholesky(A)
     assert np.allclose(L @ L.T, A, rtol=0, atol=1e-10)
@@ -178,7 +178,7 @@ threading.Thread(target=late).start()
 
 FORKED = """
 import os, threading, numpy as np, chainrule
-from chainrule import blas
+from chainrule.kernels import blas
 from threadpoolctl import ThreadpoolController, threadpool_limits
 rng = np.random.default_rng(0)
 X, y = rng.standard_normal((400, 60)), rng.integers(0, 2, 400)

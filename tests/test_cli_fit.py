@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule import fit
+from chainrule.data.tables import read_table
 from chainrule.errors import NotConvergedWarning
-from chainrule.model import load_model, load_trace
-from chainrule.tables import read_table
+from chainrule.model.model import load_model, load_trace
 from chainrule.training import prepare
 from cli_tools import FIT, assert_mistake, penguins, run
 

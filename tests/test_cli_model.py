@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from chainrule.cli import main
-from chainrule.model import load_model, load_trace
-from chainrule.tables import encode, read_table
+from chainrule.data.tables import encode, read_table
+from chainrule.model.model import load_model, load_trace
 from chainrule.training import figures
 from cli_tools import FIT, assert_mistake, copy_penguins, run
 

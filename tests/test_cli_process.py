@@ -13,7 +13,7 @@ import pytest
 
 import chainrule
 from chainrule.cli import main
-from chainrule.model import load_model, load_trace, trace_belongs
+from chainrule.model.model import load_model, load_trace, trace_belongs
 from cli_tools import COMMAND, FIT, copy_penguins, run
 
 __all__ = ["run"]
@@ -154,7 +154,7 @@ def test_ctrl_c_before_training_is_clean(run, monkeypatch, tmp_path):
     def stopped(*_args, **_more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.tables.reading.read_table", stopped)
+    monkeypatch.setattr("chainrule.data.tables.reading.read_table", stopped)
     monkeypatch.setattr("chainrule.cli.fit.read_table", stopped)
     outcome = run("fit", copy_penguins(tmp_path), *FIT, "--out", tmp_path / "m.safetensors")
     assert outcome == (130, "", "chainrule: interrupted before the end; no file is half-written\n")

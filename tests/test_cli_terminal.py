@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from chainrule import screen
-from chainrule.layout import folded, table_lines, wrapped
-from chainrule.model import load_model
+from chainrule.documents import screen
+from chainrule.documents.layout import folded, table_lines, wrapped
+from chainrule.model.model import load_model
 from cli_tools import FIT, assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]
@@ -193,7 +193,7 @@ def test_ctrl_c_while_the_report_is_drawn_says_what_is_there(run, penguins, tmp_
     def stop(*_args, **_more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.pictures.curves.loss_curves", stop)
+    monkeypatch.setattr("chainrule.charts.curves.loss_curves", stop)
     model, page = tmp_path / "m.safetensors", tmp_path / "r.html"
     outcome = run("fit", penguins, *FIT, "--out", model, "--report", page)
     assert outcome.code == 130
@@ -284,7 +284,7 @@ def test_ctrl_c_in_newton_leaves_the_state_so_far(run, penguins, tmp_path, monke
         if step.epoch == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.screen.FitProgress.__call__", pressed)
+    monkeypatch.setattr("chainrule.documents.screen.FitProgress.__call__", pressed)
     model = tmp_path / "m.safetensors"
     outcome = run("fit", penguins, *FIT, "--out", model)
     assert outcome.code == 130
@@ -315,7 +315,7 @@ def test_ctrl_c_before_the_first_step_is_clean(run, penguins, tmp_path, monkeypa
     def pressed(self, step, held_out):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.screen.FitProgress.__call__", pressed)
+    monkeypatch.setattr("chainrule.documents.screen.FitProgress.__call__", pressed)
     outcome = run("fit", penguins, *FIT, "--quiet", "--out", tmp_path / "m.safetensors", *words)
     assert outcome == (130, "", "chainrule: interrupted before the end; no file is half-written\n")
     assert [path.name for path in tmp_path.iterdir()] == ["penguins.csv"]

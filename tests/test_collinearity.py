@@ -6,11 +6,11 @@ import pytest
 from scipy.sparse import csr_array
 
 from chainrule import fit
-from chainrule.designs import design_of
+from chainrule.data.designs import design_of
+from chainrule.data.rows import DenseRows
 from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations, least_norm
 from chainrule.diagnosis.exact import exact_signs, simple_fraction, sum_signs
 from chainrule.errors import CollinearityWarning
-from chainrule.rows import DenseRows
 
 
 def dense(X, names=None, s=None):

@@ -5,8 +5,8 @@ import pytest
 
 from certificate_tools import Exact, Problem
 from chainrule import fit
+from chainrule.data.rows import DenseRows
 from chainrule.objective import Objective
-from chainrule.rows import DenseRows
 
 SIZES = [(700, 5), (30_000, 7)]  # read whole at every step; with samples
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from chainrule.model import load_model, load_trace
+from chainrule.model.model import load_model, load_trace
 from cli_tools import assert_mistake, run
 
 __all__ = ["run"]

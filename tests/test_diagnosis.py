@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from chainrule.data.rows import DenseRows
 from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature, trend_foretells
 from chainrule.objective import Objective
-from chainrule.rows import DenseRows
 
 
 def random_rows(rng):
@@ -58,7 +58,7 @@ def test_largest_curvature_bounds_the_hessian_everywhere(rng):
 def test_trace_bounds_the_curvature_where_the_matrix_is_not_made(rng, monkeypatch):
     rows, _ = random_rows(rng)
     exact = largest_curvature(rows.moments(), rows.units, 0.1)
-    monkeypatch.setattr("chainrule.rows.base.MAX_MATRIX_COLUMNS", 0)
+    monkeypatch.setattr("chainrule.data.rows.base.MAX_MATRIX_COLUMNS", 0)
     again = DenseRows(rows.X, rows.y, rows.s, rows.feature_names)
     assert exact <= largest_curvature(again.moments(), rows.units, 0.1)
 

@@ -19,7 +19,7 @@ from chainrule.errors import (
     OscillationWarning,
     SeparationWarning,
 )
-from chainrule.fitting import Shape, choose_method
+from chainrule.fitting.fit import Shape, choose_method
 from chainrule.graph import logistic_graph
 from tests_data import challenger, low_birth_weight, spector
 
@@ -226,7 +226,7 @@ def test_held_out_rows_join_the_trace(table):
 
 
 def test_trace_is_thinned_when_it_would_outgrow_its_memory():
-    from chainrule.trace import TraceRecorder
+    from chainrule.solvers.trace import TraceRecorder
 
     recorder = TraceRecorder(max_bytes=20_000)
     for epoch in range(1003):
@@ -542,7 +542,7 @@ def test_interrupt_before_the_first_epoch_has_no_result(table, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.rows.dense.DenseRows.moments", interrupted)
+    monkeypatch.setattr("chainrule.data.rows.dense.DenseRows.moments", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         fit(X, y)
     assert caught.value.result is None
@@ -630,7 +630,7 @@ def test_many_sparse_columns_without_a_penalty_are_refused():
 
 def test_newton_is_refused_where_its_hessian_does_not_fit(monkeypatch):
     assert choose_method("newton", Shape(1000, 20, True, False), has_rate=False)[0] == "newton"
-    monkeypatch.setattr("chainrule.fitting.free_memory", lambda: 1e9)
+    monkeypatch.setattr("chainrule.fitting.fit.free_memory", lambda: 1e9)
     with pytest.raises(InputError, match=r"20,000 columns and its factors take 16 GB.*'newton-cg' and alpha > 0"):
         choose_method("newton", Shape(1000, 20_000, False, False), has_rate=False)
     # Rows that are fewer than the columns: Newton runs in their space.
@@ -640,7 +640,7 @@ def test_newton_is_refused_where_its_hessian_does_not_fit(monkeypatch):
 @pytest.mark.parametrize("case", ["rounding", "reads"])
 def test_auto_goes_on_with_newton_where_newton_cg_proves_too_little(case, monkeypatch, rng):
     """A tiny penalty, on scales and factors, hides in rounding for the dual proof; or its steps are too slow."""
-    monkeypatch.setattr("chainrule.fitting.CG_PRODUCTS", 1e7)
+    monkeypatch.setattr("chainrule.fitting.fit.CG_PRODUCTS", 1e7)
     m, n = 3000, 160
     X = rng.standard_normal((m, 20)) @ rng.standard_normal((20, n)) + 0.05 * rng.standard_normal((m, n))
     y = (rng.random(m) < 1 / (1 + np.exp(-X[:, 0]))).astype(int)
@@ -649,7 +649,7 @@ def test_auto_goes_on_with_newton_where_newton_cg_proves_too_little(case, monkey
         X *= 10.0 ** rng.uniform(-3, 3, n)
         options["alpha"] = 1e-12
     else:
-        monkeypatch.setattr("chainrule.conjugate.DEFAULT_READS", 5)
+        monkeypatch.setattr("chainrule.fitting.conjugate.DEFAULT_READS", 5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = chainrule.fit(X, y, **options)

@@ -12,8 +12,8 @@ import pytest
 from sklearn.base import clone
 
 from chainrule import InputError, LogisticRegression, certify, fit
+from chainrule.data.frames import fields_of, learn
 from chainrule.errors import CollinearityWarning
-from chainrule.frames import fields_of, learn
 
 M = 120
 
@@ -284,7 +284,7 @@ def test_rows_of_weight_zero_are_not_there():
 
 
 def test_scores_of_rows_leave_out_those_of_weight_zero():
-    from chainrule.designs import design_of
+    from chainrule.data.designs import design_of
 
     c = letters().astype(object)
     c[5] = "rare"

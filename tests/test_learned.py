@@ -12,7 +12,13 @@ import pytest
 
 import chainrule
 from chainrule.certificate import Certificate
-from chainrule.learned import (
+from chainrule.data.rows import DenseRows
+from chainrule.documents.report import Part
+from chainrule.documents.report.story import captions, floored, mistakes, rates_told, story
+from chainrule.fitting.recipe import Recipe
+from chainrule.losses import sigmoid
+from chainrule.solvers.trace import Trace
+from chainrule.studies.learned import (
     NEAR,
     Curvature,
     Gradients,
@@ -26,14 +32,8 @@ from chainrule.learned import (
     progress_of,
     training_rows,
 )
-from chainrule.learned.gradients import spread_points
-from chainrule.learned.maps import round_points
-from chainrule.losses import sigmoid
-from chainrule.recipe import Recipe
-from chainrule.report import Part
-from chainrule.report.story import captions, floored, mistakes, rates_told, story
-from chainrule.rows import DenseRows
-from chainrule.trace import Trace
+from chainrule.studies.learned.gradients import spread_points
+from chainrule.studies.learned.maps import round_points
 from chainrule.training import prepare, train
 from cli_tools import run  # noqa: F401
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule import InputError
-from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
+from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
 
 EDGES = [0.0, 1e-320, 18.0, 37.0, 710.0, 745.0, 1e4, 1e308]
 

@@ -11,11 +11,11 @@ import pytest
 from safetensors.numpy import save
 
 from chainrule import InputError
-from chainrule.files import check_writable, write_atomically
-from chainrule.model import Model, load_model, load_trace, save_model, save_trace, trace_belongs, trace_path
-from chainrule.safefile import pack, unpack
-from chainrule.tables import learn_schema
-from chainrule.trace import Trace
+from chainrule.data.tables import learn_schema
+from chainrule.model.files import check_writable, write_atomically
+from chainrule.model.model import Model, load_model, load_trace, save_model, save_trace, trace_belongs, trace_path
+from chainrule.model.safefile import pack, unpack
+from chainrule.solvers.trace import Trace
 
 ARRAYS = ("w", "w_fit", "center", "scale")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from chainrule import InputError, fit
+from chainrule.data.rows import spread_rows
 from chainrule.errors import CollinearityWarning, NotConvergedWarning
-from chainrule.rows import spread_rows
 from chainrule.solvers.plan import plan
 
 

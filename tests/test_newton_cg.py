@@ -9,10 +9,10 @@ import pytest
 import scipy.sparse as sp
 
 from chainrule import InputError, fit
+from chainrule.data.rows import CsrRows, DenseRows
 from chainrule.errors import NotConvergedWarning
 from chainrule.kernels import Csr, Design, vector_depth
 from chainrule.objective import Objective
-from chainrule.rows import CsrRows, DenseRows
 from chainrule.solvers.preconditioner import BLOCK
 
 mp = mpmath.mp.clone()

@@ -235,7 +235,7 @@ def test_a_table_with_nearly_collinear_numbers_may_be_standardized(standardize, 
     """The model without the columns made up of others was fitted on a sparse copy, which refused to be centred."""
     import pandas as pd
 
-    from chainrule.rows import columns
+    from chainrule.data.rows import columns
 
     rng = np.random.default_rng(2)
     a, b = rng.normal(50.0, 1.0, size=200), rng.normal(size=200)

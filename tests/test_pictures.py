@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from chainrule.charts import axes, charts, curves, maps, style
+from chainrule.charts.gap_charts import BatchRun, Descending, batches_picture, scaling_picture
+from chainrule.charts.graph_picture import row_graph_svg
+from chainrule.charts.shares import gradient_shares
+from chainrule.charts.study_charts import RateRun, centering_curves, learning_rate_picture
+from chainrule.charts.text import cells, clean, escape, exp_number, number, shorten, tex_number
 from chainrule.explain import explain_row
-from chainrule.pictures import axes, charts, curves, maps, style
-from chainrule.pictures.gap_charts import BatchRun, Descending, batches_picture, scaling_picture
-from chainrule.pictures.graph_picture import row_graph_svg
-from chainrule.pictures.shares import gradient_shares
-from chainrule.pictures.study_charts import RateRun, centering_curves, learning_rate_picture
-from chainrule.pictures.text import cells, clean, escape, exp_number, number, shorten, tex_number
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -223,7 +223,7 @@ def test_threads_draw_the_same():
 
 def test_matplotlib_loads_when_a_picture_is_drawn_and_pyplot_never():
     code = (
-        "import sys, chainrule.report, chainrule.pictures.charts as c, chainrule.pictures.graph_picture\n"
+        "import sys, chainrule.documents.report, chainrule.charts.charts as c, chainrule.charts.graph_picture\n"
         "assert 'matplotlib' not in sys.modules\n"
         "c.odds_forest(['a'], [1.0])\n"
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"

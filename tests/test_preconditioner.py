@@ -6,9 +6,9 @@ import pytest
 import scipy.sparse as sp
 
 import chainrule
-from chainrule.designs import design_of
+from chainrule.data.designs import design_of
+from chainrule.data.rows import Rare
 from chainrule.objective import Objective
-from chainrule.rows import Rare
 from chainrule.solvers import preconditioner
 from chainrule.solvers.plan import plan
 from chainrule.solvers.preconditioner import Arrow, Preconditioner

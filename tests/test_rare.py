@@ -11,11 +11,11 @@ import scipy.sparse as sp
 import chainrule
 from chainrule.certificate.bounds import kappa_of_levels
 from chainrule.certificate.factor import Factor
-from chainrule.designs import design_of
+from chainrule.data.designs import design_of
+from chainrule.data.rows import spread_rows
+from chainrule.data.rows.rare import rare_columns
+from chainrule.data.sampling import sample
 from chainrule.objective import Objective
-from chainrule.rows import spread_rows
-from chainrule.rows.rare import rare_columns
-from chainrule.sampling import sample
 from chainrule.solvers.newton import Newton, _bend
 from chainrule.solvers.proof import Reference
 from chainrule.solvers.rare import settle

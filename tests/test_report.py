@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from chainrule.certificate import Certificate, digits_of
+from chainrule.charts.text import clean, number
+from chainrule.documents.report import ARTICLE, Coefficients, Learning, Part, ReportInputs, render_report
 from chainrule.errors import InputError
 from chainrule.explain import explain_row
-from chainrule.pictures.text import clean, number
-from chainrule.report import ARTICLE, Coefficients, Learning, Part, ReportInputs, render_report
-from chainrule.trace import Trace
+from chainrule.solvers.trace import Trace
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = (SCRIPT, "100% $x_1^2$ \\frac{1}{2}", "体重 العمر", "species=A&B \"q\" 'q'")

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from chainrule import InputError
+from chainrule.data.rows import DenseRows, Units, power_of_two
 from chainrule.kernels import What
 from chainrule.objective import Objective
-from chainrule.rows import DenseRows, Units, power_of_two
 
 
 def dense(X, y=None, s=None, **options):
@@ -76,7 +76,7 @@ def test_moments_where_the_guess_is_misled(rng):
 def test_moments_without_the_matrix_agree_with_it(rng, monkeypatch):
     X = rng.normal(size=(2000, 5)) * [1, 10, 100, 1e3, 1e4] + 7
     whole = dense(X).moments()
-    monkeypatch.setattr("chainrule.rows.base.MAX_MATRIX_COLUMNS", 4)
+    monkeypatch.setattr("chainrule.data.rows.base.MAX_MATRIX_COLUMNS", 4)
     short = dense(X).moments()
     assert short.correlation is None
     np.testing.assert_allclose(short.sd, whole.sd, rtol=1e-13)

@@ -4,9 +4,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from chainrule.data.rows import DenseRows
 from chainrule.diagnosis.overlap import decide, normalized, overlap_is_proven
 from chainrule.diagnosis.separation import find_separation
-from chainrule.rows import DenseRows
 
 
 def separation(X, y, s=None, names=None, *, n_threads=None, **options):

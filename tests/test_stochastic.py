@@ -13,12 +13,12 @@ import pytest
 
 import chainrule
 from chainrule import InputError
+from chainrule.data.rows import DenseRows
 from chainrule.diagnosis import NoiseMonitor, expected_smoothness, largest_curvature
 from chainrule.errors import LearningRateWarning, NotConvergedWarning
 from chainrule.kernels import SCHEDULES, Batches, visiting_order
 from chainrule.objective import Objective
-from chainrule.rows import DenseRows
-from chainrule.trace import TraceRecorder
+from chainrule.solvers.trace import TraceRecorder
 
 MASK = 2**64 - 1
 

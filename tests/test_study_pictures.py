@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from chainrule.pictures import axes, charts, maps, sheet, style
-from chainrule.pictures.gap_charts import BatchRun, Descending, batches_picture, scaling_picture
-from chainrule.pictures.shares import gradient_shares
-from chainrule.pictures.study_charts import RateRun, centering_curves, learning_rate_picture
-from chainrule.pictures.text import cells, clean, wrapped
+from chainrule.charts import axes, charts, maps, sheet, style
+from chainrule.charts.gap_charts import BatchRun, Descending, batches_picture, scaling_picture
+from chainrule.charts.shares import gradient_shares
+from chainrule.charts.study_charts import RateRun, centering_curves, learning_rate_picture
+from chainrule.charts.text import cells, clean, wrapped
 from test_pictures import NASTY, PICTURES, SVG, description, parsed, rate_runs, spans, words
 
 NEW = [

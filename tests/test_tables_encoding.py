@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule import InputError
-from chainrule.tables import Schema, encode, learn_schema, read_table, target_labels
+from chainrule.data.tables import Schema, encode, learn_schema, read_table, target_labels
 
 TRAIN = pa.table({
     "x": [1.0, 2.0, 3.0, 6.0],

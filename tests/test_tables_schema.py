@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule import InputError
-from chainrule.tables import Column, Schema, encode, learn_schema, read_table, target_labels
+from chainrule.data.tables import Column, Schema, encode, learn_schema, read_table, target_labels
 
 Y4 = ["no", "yes", "no", "yes"]
 

@@ -8,8 +8,8 @@ import pytest
 from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
+from chainrule.data.tables import encode, learn_schema, read_table, target_labels
 from chainrule.errors import InputError, NotConvergedWarning, SeparationWarning
-from chainrule.tables import encode, learn_schema, read_table, target_labels
 from chainrule.training import (
     Prepared,
     Recipe,

@@ -8,14 +8,14 @@ import pytest
 import scipy.sparse as sp
 
 import chainrule
-from chainrule.blas import WHOLE
 from chainrule.certificate.factor import CLEAR, Factor
-from chainrule.designs import design_of
+from chainrule.data.designs import design_of
+from chainrule.data.rows import Rows
+from chainrule.data.sampling import class_counts
 from chainrule.errors import NotConvergedWarning
 from chainrule.kernels import What
+from chainrule.kernels.blas import WHOLE
 from chainrule.objective import Objective
-from chainrule.rows import Rows
-from chainrule.sampling import class_counts
 from chainrule.solvers.plan import is_by_products, plan
 from chainrule.solvers.truncated import truncated_step
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from chainrule import graph as graph
     from chainrule import studies as studies
     from chainrule.certificate import Certificate as Certificate
-    from chainrule.certifying import certify as certify
     from chainrule.errors import ChainruleWarning as ChainruleWarning
     from chainrule.errors import CollinearityWarning as CollinearityWarning
     from chainrule.errors import CrawlingWarning as CrawlingWarning
@@ -23,10 +22,11 @@ if TYPE_CHECKING:
     from chainrule.errors import ThinnedTraceWarning as ThinnedTraceWarning
     from chainrule.estimator import LogisticRegression as LogisticRegression
     from chainrule.explain import explain_row as explain_row
-    from chainrule.fitting import fit as fit
-    from chainrule.held_out import HeldOut as HeldOut
-    from chainrule.result import Result as Result
-    from chainrule.trace import Trace as Trace
+    from chainrule.fitting.certifying import certify as certify
+    from chainrule.fitting.fit import fit as fit
+    from chainrule.fitting.held_out import HeldOut as HeldOut
+    from chainrule.fitting.result import Result as Result
+    from chainrule.solvers.trace import Trace as Trace
 
 __version__ = "0.1.0"
 
@@ -41,14 +41,14 @@ _HOMES = {
     "OscillationWarning": "chainrule.errors",
     "SeparationWarning": "chainrule.errors",
     "ThinnedTraceWarning": "chainrule.errors",
-    "HeldOut": "chainrule.held_out",
+    "HeldOut": "chainrule.fitting.held_out",
     "InputError": "chainrule.errors",
     "LogisticRegression": "chainrule.estimator",
-    "Result": "chainrule.result",
-    "certify": "chainrule.certifying",
+    "Result": "chainrule.fitting.result",
+    "certify": "chainrule.fitting.certifying",
     "explain_row": "chainrule.explain",
-    "Trace": "chainrule.trace",
-    "fit": "chainrule.fitting",
+    "Trace": "chainrule.solvers.trace",
+    "fit": "chainrule.fitting.fit",
 }
 _MODULES = ("graph", "studies")
 

@@ -11,10 +11,10 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_feature_names, check_is_fitted, column_or_1d, validate_data
 
+from chainrule.data.frames import is_table, scores, without_index
+from chainrule.data.inputs import check_weights, number, strength, was_copied
 from chainrule.errors import InputError
-from chainrule.fitting import fit
-from chainrule.frames import is_table, scores, without_index
-from chainrule.inputs import check_weights, number, strength, was_copied
+from chainrule.fitting.fit import fit
 from chainrule.losses import sigmoid
 
 FLOATS = [np.float64, np.float32]

@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.rows import DenseRows, Rare, Rows
+from chainrule.data.sampling import Stratum, sample
 from chainrule.kernels import Along, Batches, Feasible, Path, Secant, What, along, feasible, pointwise
 from chainrule.penalties import PENALTIES
-from chainrule.rows import DenseRows, Rare, Rows
-from chainrule.sampling import Stratum, sample
 
 PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
 

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.tables import Design, Schema, encode, learn_schema, read_table, read_weights, target_labels
+from chainrule.data.tables.words import shown
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, explain_row
-from chainrule.fitting import fit
-from chainrule.held_out import HeldOut
+from chainrule.fitting.fit import fit
+from chainrule.fitting.held_out import HeldOut
+from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
+from chainrule.fitting.recipe import NEWTON, Recipe
+from chainrule.fitting.result import Result
 from chainrule.losses import LOSSES, sigmoid
-from chainrule.metrics import accuracy, auc, base_rate_log_loss, log_loss
-from chainrule.model import Model
-from chainrule.recipe import NEWTON, Recipe
-from chainrule.result import Result
-from chainrule.tables import Design, Schema, encode, learn_schema, read_table, read_weights, target_labels
-from chainrule.tables.words import shown
-from chainrule.trace import Trace
+from chainrule.model.model import Model
+from chainrule.solvers.trace import Trace
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.blas import cholesky, triangular_inverse
 from chainrule.certificate.rounding import UNIT
+from chainrule.kernels.blas import cholesky, triangular_inverse
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

@@ -109,7 +109,7 @@ def fit(
 
     def job() -> int:
         from chainrule.cli.fit import FitRequest, run_fit
-        from chainrule.recipe import Recipe
+        from chainrule.fitting.recipe import Recipe
 
         recipe = Recipe(
             method,

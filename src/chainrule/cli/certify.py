@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule import screen
 from chainrule.certificate import Certificate, downward, upward
 from chainrule.cli import DONE, NOT_STRICT
 from chainrule.cli.coefficients import Places, is_models_start, read_coefficients, read_text
@@ -17,13 +16,14 @@ from chainrule.cli.documents import SCHEMA_VERSION, proven_digits
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
+from chainrule.data.tables import constants, encode, read_table
+from chainrule.documents import screen
 from chainrule.errors import InputError
-from chainrule.model import load_model
-from chainrule.tables import constants, encode, read_table
+from chainrule.model.model import load_model
 from chainrule.training import Floats, prepare, read_for, rows_of_training, worded
 
 if TYPE_CHECKING:
-    from chainrule.tables import Design, Schema
+    from chainrule.data.tables import Design, Schema
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Audited:
 
 def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
     """Prove a bound on F - F* at the coefficients, print it, return the exit code."""
-    from chainrule.certifying import certify
+    from chainrule.fitting.certifying import certify
 
     check_outputs({})
     if request.alpha is not None and request.C is not None:

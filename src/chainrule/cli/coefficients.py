@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.tables.words import counted, near, shown, some
 from chainrule.errors import InputError
-from chainrule.tables.words import counted, near, shown, some
 
 if TYPE_CHECKING:
-    from chainrule.tables import Schema
+    from chainrule.data.tables import Schema
 
 Floats = NDArray[np.float64]
 Row = tuple[int, list[str]]  # the line's number from 1, and its cells

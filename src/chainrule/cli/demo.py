@@ -4,15 +4,15 @@ from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from chainrule import screen
 from chainrule.cli import DONE, INTERRUPTED
 from chainrule.cli.documents import descent_document, fit_document, gradient_document
 from chainrule.cli.fit import Writer, tell_interrupt, tell_warnings, train_watched, write_files, writers
 from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
-from chainrule.files import write_atomically
-from chainrule.model import trace_path
-from chainrule.recipe import Recipe
-from chainrule.tables import read_table
+from chainrule.data.tables import read_table
+from chainrule.documents import screen
+from chainrule.fitting.recipe import Recipe
+from chainrule.model.files import write_atomically
+from chainrule.model.model import trace_path
 from chainrule.training import Prepared, Training, closest_call, explain, prepare
 
 FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")

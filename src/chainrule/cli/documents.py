@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.learned import progress_of
+from chainrule.studies.learned import progress_of
 from chainrule.training import Training, WholeGradient
 
 SCHEMA_VERSION = 1

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule import screen
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.data.tables import encode
+from chainrule.data.tables.words import counted, shown
+from chainrule.documents import screen
 from chainrule.errors import InputError
-from chainrule.model import load_model
-from chainrule.tables import encode
-from chainrule.tables.words import counted, shown
+from chainrule.model.model import load_model
 from chainrule.training import figures, read_for
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chainrule import screen
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION, gradient_document
 from chainrule.cli.outputs import check_outputs, inputs_of, plain, print_json
+from chainrule.data.tables import encode
+from chainrule.documents import screen
 from chainrule.errors import InputError
-from chainrule.files import write_atomically
-from chainrule.model import load_model, load_trace, trace_belongs, trace_path
-from chainrule.tables import encode
+from chainrule.model.files import write_atomically
+from chainrule.model.model import load_model, load_trace, trace_belongs, trace_path
 from chainrule.training import explain, read_for
 
 
@@ -44,7 +44,7 @@ def run_explain(
         screen.note(messages, text)
     told = plain(explanation.to_dict()) | {"part": part}
     if svg is not None:
-        from chainrule.pictures.graph_picture import row_graph_svg
+        from chainrule.charts.graph_picture import row_graph_svg
 
         write_atomically(svg, row_graph_svg(told))
     document = {

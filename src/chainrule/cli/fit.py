@@ -6,19 +6,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from chainrule import screen
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli.documents import fit_document
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
+from chainrule.data.tables import read_table
+from chainrule.documents import screen
+from chainrule.documents.layout import visible
 from chainrule.errors import InputError
-from chainrule.files import is_stream
-from chainrule.layout import visible
-from chainrule.model import save_model, save_trace, trace_path
-from chainrule.recipe import Recipe
-from chainrule.result import REASONS
-from chainrule.tables import read_table
+from chainrule.fitting.recipe import Recipe
+from chainrule.fitting.result import REASONS
+from chainrule.model.files import is_stream
+from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.training import Prepared, Training, check_row, prepare, train, worded
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from chainrule.cli.streams import stdout_is_closed
 from chainrule.errors import InputError
-from chainrule.files import check_writable, is_stream
-from chainrule.model import trace_path
+from chainrule.model.files import check_writable, is_stream
+from chainrule.model.model import trace_path
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()) -> None:

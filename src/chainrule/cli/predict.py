@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule import screen
 from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, inputs_of, print_json
-from chainrule.files import write_atomically
-from chainrule.layout import visible
-from chainrule.model import load_model
-from chainrule.tables import encode
+from chainrule.data.tables import encode
+from chainrule.documents import screen
+from chainrule.documents.layout import visible
+from chainrule.model.files import write_atomically
+from chainrule.model.model import load_model
 from chainrule.training import predictions, read_for
 
 

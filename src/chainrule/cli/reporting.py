@@ -8,10 +8,10 @@ import numpy as np
 
 from chainrule.cli.documents import proven_digits
 from chainrule.cli.outputs import plain
-from chainrule.files import write_atomically
-from chainrule.learned import learned_by
-from chainrule.report import Coefficients, Learning, Part, ReportInputs, render_report
-from chainrule.screen import as_options, run_and_certificate
+from chainrule.documents.report import Coefficients, Learning, Part, ReportInputs, render_report
+from chainrule.documents.screen import as_options, run_and_certificate
+from chainrule.model.files import write_atomically
+from chainrule.studies.learned import learned_by
 from chainrule.training import Training, closest_call, explain
 
 

@@ -27,7 +27,7 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
 
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:
-    from chainrule.screen import as_options
+    from chainrule.documents.screen import as_options
 
     try:
         parsed = typer.main.get_command(app).main(arguments, prog_name="chainrule", standalone_mode=False)
@@ -50,7 +50,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
 
 def say(text: str) -> None:
     """Write one line to stderr; what does not print is spelled out."""
-    from chainrule.layout import visible
+    from chainrule.documents.layout import visible
 
     print(visible(text), file=sys.stderr, flush=True)
 

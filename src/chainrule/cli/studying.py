@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import screen, studies
+from chainrule import studies
 from chainrule.cli import DONE
 from chainrule.cli.demo import FEATURES
 from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.options import at_least, column_names, positive, seed_of
 from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.data.tables import Schema, read_table, read_weights, target_labels
+from chainrule.data.tables.cells import kind_of, numbers, refuse_infinite
+from chainrule.data.tables.words import check_name, counted, shown
+from chainrule.documents import screen
 from chainrule.errors import InputError
-from chainrule.files import write_atomically
+from chainrule.model.files import write_atomically
 from chainrule.studies import Study
-from chainrule.tables import Schema, read_table, read_weights, target_labels
-from chainrule.tables.cells import kind_of, numbers, refuse_infinite
-from chainrule.tables.words import check_name, counted, shown
 from chainrule.training import prepare, worded
 
 FORMATS = (".svg", ".png", ".html")

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from chainrule.data.rows import Moments, Rows
 from chainrule.diagnosis.exact import U
 from chainrule.diagnosis.relations import Relation, Relations, active_blocks, factor_of, sentence_of
 from chainrule.kernels import BLOCK_ROWS
-from chainrule.rows import Moments, Rows
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

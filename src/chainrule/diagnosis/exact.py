@@ -14,7 +14,7 @@ from math import fsum, lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.rows import power_of_two
+from chainrule.data.rows import power_of_two
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
+from chainrule.data.rows import Rows, power_of_two
 from chainrule.diagnosis.exact import U, exact_signs, simple_fraction
 from chainrule.diagnosis.overlap import decide, maximize, normalized
 from chainrule.diagnosis.relations import active_blocks
-from chainrule.rows import Rows, power_of_two
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

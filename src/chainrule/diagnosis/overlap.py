@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import linprog
 
+from chainrule.data.rows import power_of_two
 from chainrule.diagnosis.exact import U
-from chainrule.rows import power_of_two
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

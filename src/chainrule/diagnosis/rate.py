@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.rows import Moments, Units
+from chainrule.data.rows import Moments, Units
 
 _last: tuple[bytes, float] = (
     b"",

@@ -15,8 +15,8 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.rows import Moments, Rows, power_of_two, spread_rows
 from chainrule.diagnosis.exact import exact_signs, simple_fraction, whole_numbers
-from chainrule.rows import Moments, Rows, power_of_two, spread_rows
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

@@ -16,11 +16,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import Collinearity, find_relations
 from chainrule.diagnosis.exact import whole_numbers
 from chainrule.diagnosis.halfspaces import Direction, Halfspaces, decimal_between, readable, search, simplified
 from chainrule.diagnosis.wording import Finding, column_sentence, direction_sentence
-from chainrule.rows import Rows
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]

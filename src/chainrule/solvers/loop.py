@@ -11,11 +11,11 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.rows import Units
 from chainrule.errors import InputError
 from chainrule.kernels import Path
 from chainrule.objective import Evaluation, Objective
-from chainrule.rows import Units
-from chainrule.trace import Trace, TraceRecorder
+from chainrule.solvers.trace import Trace, TraceRecorder
 
 Vector = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
 from chainrule.certificate.rounding import objective_rounding
+from chainrule.data.rows import spread_rows
+from chainrule.data.rows.rare import ENOUGH_ROWS
 from chainrule.kernels import pointwise
 from chainrule.objective import Evaluation, Objective
-from chainrule.rows import spread_rows
-from chainrule.rows.rare import ENOUGH_ROWS
 from chainrule.solvers.loop import Start, State
 from chainrule.solvers.plan import NOISE, is_by_products
 from chainrule.solvers.proof import Reference, depth_of, norm_weights, own

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.blas import cholesky
+from chainrule.data.rows import Rare
 from chainrule.kernels import Secant
+from chainrule.kernels.blas import cholesky
 from chainrule.objective import Objective
-from chainrule.rows import Rare
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

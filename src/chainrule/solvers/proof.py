@@ -20,9 +20,9 @@ from chainrule.certificate.rounding import (
     z_rounding,
 )
 from chainrule.certificate.wide import bound_by_gradient
+from chainrule.data.rows import Rows
 from chainrule.kernels import FLOAT32_BLOCK, pointwise
 from chainrule.objective import Evaluation, Objective
-from chainrule.rows import Rows
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.rows import Rows
 from chainrule.kernels import What, pointwise
 from chainrule.objective import Objective
-from chainrule.rows import Rows
 
 Vector = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from chainrule.pictures.sheet import Panel
+    from chainrule.charts.sheet import Panel
 
 SCHEMA_VERSION = 1
 
@@ -64,13 +64,13 @@ class Study:
 
     def svg(self, title: str | None = None) -> str:
         """Draw it: one SVG with a title and a conclusion under each picture, in its own light and dark colours."""
-        from chainrule.pictures.sheet import svg_sheet
+        from chainrule.charts.sheet import svg_sheet
 
         return svg_sheet(title or self.heading, self.panels())
 
     def png(self, title: str | None = None, *, scale: float = 2.0) -> bytes:
         """Draw the same as a PNG, `scale` dots per CSS pixel."""
-        from chainrule.pictures.sheet import png_sheet
+        from chainrule.charts.sheet import png_sheet
 
         return png_sheet(title or self.heading, self.panels(), scale=scale)
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.audit import shared_floors
+from chainrule.data.inputs import number as checked
+from chainrule.data.inputs import seed_number
 from chainrule.errors import InputError
-from chainrule.inputs import number as checked
-from chainrule.inputs import seed_number
-from chainrule.result import Result
+from chainrule.fitting.audit import shared_floors
+from chainrule.fitting.result import Result
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
 from chainrule.studies.rates import WITHIN, objective_words, optimum_words
@@ -22,7 +22,7 @@ from chainrule.studies.runs import Recorder
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 
 if TYPE_CHECKING:
-    from chainrule.pictures.sheet import Panel
+    from chainrule.charts.sheet import Panel
 
 Floats = NDArray[np.float64]
 
@@ -152,8 +152,8 @@ class BatchesStudy(Study):
 
     def panels(self) -> list[Panel]:
         """One picture: the distance from the optimum against reads, and against updates."""
-        from chainrule.pictures.gap_charts import BatchRun, batches_picture
-        from chainrule.pictures.sheet import Panel
+        from chainrule.charts.gap_charts import BatchRun, batches_picture
+        from chainrule.charts.sheet import Panel
 
         runs = [BatchRun(run.label, run.reads, run.updates, run.gap, levels(run.gap)) for run in self.runs]
         return [

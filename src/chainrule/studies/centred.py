@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.audit import shared_floors
+from chainrule.data.inputs import number as checked
+from chainrule.data.inputs import seed_number
 from chainrule.errors import InputError
-from chainrule.held_out import HeldOut
-from chainrule.inputs import number as checked
-from chainrule.inputs import seed_number
+from chainrule.fitting.audit import shared_floors
+from chainrule.fitting.held_out import HeldOut
 from chainrule.solvers import Step
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
@@ -25,7 +25,7 @@ from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, w
 from chainrule.training import stratified_split
 
 if TYPE_CHECKING:
-    from chainrule.pictures.sheet import Panel
+    from chainrule.charts.sheet import Panel
 
 Floats = NDArray[np.float64]
 
@@ -205,12 +205,12 @@ class CenteringStudy(Study):
 
     def panels(self) -> list[Panel]:
         """Give the maps of both runs, and their curves."""
-        from chainrule.pictures.sheet import Panel
+        from chainrule.charts.sheet import Panel
 
         return [Panel(self._maps, self.conclusions[0]), Panel(self._curves, self.conclusions[1])]
 
     def _maps(self) -> str:
-        from chainrule.pictures.maps import MapPanel, Points, decision_maps
+        from chainrule.charts.maps import MapPanel, Points, decision_maps
 
         def panel(shown: Map) -> MapPanel:
             return MapPanel(f"epoch {shown.epoch:,}", shown.w, shown.b, f"loss {words.number(shown.loss, 2)}")
@@ -227,7 +227,7 @@ class CenteringStudy(Study):
         )
 
     def _curves(self) -> str:
-        from chainrule.pictures.study_charts import centering_curves
+        from chainrule.charts.study_charts import centering_curves
 
         longest = max(self.runs, key=lambda run: len(run.run.epochs)).run.epochs
         runs = [(r.label, _on(longest, r, r.loss), _on(longest, r, r.held_out_accuracy)) for r in self.runs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.report.templates import markup, stylesheet, template
+from chainrule.documents.report.templates import markup, stylesheet, template
 from chainrule.studies.base import Study
 
 

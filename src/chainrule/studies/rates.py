@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.audit import shared_floors
+from chainrule.data.inputs import number as checked
+from chainrule.data.inputs import standardized_columns
 from chainrule.errors import InputError
-from chainrule.inputs import number as checked
-from chainrule.inputs import standardized_columns
+from chainrule.fitting.audit import shared_floors
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
 from chainrule.studies.curvature import Curvature
@@ -21,7 +21,7 @@ from chainrule.studies.runs import Recorder, Run, needed
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 
 if TYPE_CHECKING:
-    from chainrule.pictures.sheet import Panel
+    from chainrule.charts.sheet import Panel
 
 FACTORS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5, 2.0)
 BEYOND = 1.2  # of the limit near the optimum: there a run oscillates however flat the rest is
@@ -117,8 +117,8 @@ class LearningRateStudy(Study):
 
     def panels(self) -> list[Panel]:
         """One picture: loss curves above, epochs needed below."""
-        from chainrule.pictures.sheet import Panel
-        from chainrule.pictures.study_charts import RateRun, learning_rate_picture
+        from chainrule.charts.sheet import Panel
+        from chainrule.charts.study_charts import RateRun, learning_rate_picture
 
         runs = [
             RateRun(run.rate, run.happened, run.epochs, run.objective, run.shown, run.estimated) for run in self.runs

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.rows import Units
 from chainrule.diagnosis import epochs_left
-from chainrule.result import Result
-from chainrule.rows import Units
+from chainrule.fitting.result import Result
 from chainrule.solvers import Step
 from chainrule.studies import words
 from chainrule.studies.setting import Optimum, Progress

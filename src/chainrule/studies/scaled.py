@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.audit import shared_floors
+from chainrule.data.inputs import number as checked
 from chainrule.errors import InputError
-from chainrule.inputs import number as checked
+from chainrule.fitting.audit import shared_floors
 from chainrule.studies import words
 from chainrule.studies.base import Lines, Study
 from chainrule.studies.curvature import Curvature
@@ -22,7 +22,7 @@ from chainrule.studies.runs import Recorder, Run, needed
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 
 if TYPE_CHECKING:
-    from chainrule.pictures.sheet import Panel
+    from chainrule.charts.sheet import Panel
 
 _SHORT = {"numbers standardised": "numbers only"}  # where there is little room
 LARGE = 100.0  # condition number, from which on it may be why a run is slow
@@ -116,8 +116,8 @@ class ScalingStudy(Study):
 
     def panels(self) -> list[Panel]:
         """One picture: how each comes near the optimum."""
-        from chainrule.pictures.gap_charts import Descending, scaling_picture
-        from chainrule.pictures.sheet import Panel
+        from chainrule.charts.gap_charts import Descending, scaling_picture
+        from chainrule.charts.sheet import Panel
 
         runs = [
             Descending(

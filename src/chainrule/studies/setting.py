@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.audit import MAX_HESSIAN_COLUMNS
-from chainrule.descend import TOO_LARGE
+from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, switch
+from chainrule.data.rows import MAX_MATRIX_COLUMNS, DenseRows
 from chainrule.errors import ChainruleWarning, InputError
-from chainrule.fitting import fit
-from chainrule.inputs import check_weights, encode_labels, matrix, number, standardized_columns, switch
+from chainrule.fitting.audit import MAX_HESSIAN_COLUMNS
+from chainrule.fitting.descend import TOO_LARGE
+from chainrule.fitting.fit import fit
+from chainrule.fitting.result import Result
 from chainrule.objective import Objective
-from chainrule.result import Result
-from chainrule.rows import MAX_MATRIX_COLUMNS, DenseRows
 from chainrule.solvers import Callback
 from chainrule.studies.curvature import Curvature
 

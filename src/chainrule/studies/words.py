@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from chainrule.pictures.text import NEVER, estimate, power_of_ten, round_up
+from chainrule.charts.text import NEVER, estimate, power_of_ten, round_up
 
 __all__ = [
     "NEVER",

@@ -1,0 +1,1 @@
+"""Whatever X and y are, as rows of numbers that stay where they lie."""

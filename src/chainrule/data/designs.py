@@ -1,0 +1,108 @@
+"""What a user hands over as X, as rows: dense arrays, sparse matrices and tables with categories, where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.data.frames import CODINGS, Encoding, check_table, fields_of, is_table, learn, table_of
+from chainrule.data.inputs import column_names, counted, matrix
+from chainrule.data.rows import ColumnRows, CsrRows, DenseRows, Rows
+from chainrule.errors import InputError
+from chainrule.kernels import Csr, thread_count
+
+Vector = NDArray[np.float64]
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """X as rows; how often it, or a column of it, was copied; how its columns were encoded, where it is a table."""
+
+    rows: Rows
+    copies: int
+    encodings: tuple[Encoding, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Design:
+    """X, checked: so many rows, dense or not; `rows` puts labels (m,), weights (m,) and threads beside it."""
+
+    n_rows: int
+    is_dense: bool
+    rows: Callable[[Labels, Vector | None, int | None], Taken]
+
+
+def design_of(
+    X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "reference", least_rows: int = 2
+) -> Design:
+    """Take X as it is handed over; raises InputError where it can't be used."""
+    if coding not in CODINGS:
+        raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
+    if hasattr(X, "tocsr"):
+        return _sparse(X, feature_names, least_rows)
+    if is_table(X):
+        return _table(X, feature_names, coding, least_rows)
+    array, names, copies = matrix(X, feature_names, least_rows)
+    return Design(len(array), True, lambda y, s, threads: Taken(DenseRows(array, y, s, names, threads), copies))
+
+
+def _table(X: Any, feature_names: Sequence[str] | None, coding: str, least_rows: int) -> Design:
+    """See a table's columns where they lie; what it has of levels and missing values is learnt with the weights."""
+    if feature_names is not None:
+        raise InputError("feature_names are the table's own: rename its columns, or leave feature_names out")
+    fields = fields_of(X)
+    check_table(fields, least_rows)
+
+    def rows(y: Labels, s: Vector | None, threads: int | None) -> Taken:
+        encodings, level_rows = learn(fields, s, coding, thread_count(threads))
+        table, names, copies = table_of(fields, encodings)
+        taken = ColumnRows(table, y, s, names, threads)
+        taken.references = {e.name: e.levels[0] for e in encodings if e.skip and e.levels}
+        taken.level_rows = level_rows
+        taken.count_read()  # what was learnt
+        return Taken(taken, min(copies, 1), tuple(encodings))
+
+    return Design(sum(part.rows for part in fields[0].parts), False, rows)
+
+
+def _sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int) -> Design:
+    """See a SciPy matrix or array as CSR; every other form is converted once, and so are rows that name a column twice."""
+    if X.ndim != 2:
+        raise InputError(f"X must have two dimensions, rows and columns, not {X.ndim}")
+    m, n = (int(side) for side in X.shape)
+    if m < least_rows or n < 1:
+        raise InputError(
+            f"X has {counted(m, 'row')} and {counted(n, 'column')}: a fit needs two rows and one column at least"
+        )
+    names = column_names(feature_names, n)
+    form, origin, copies = X.format, "", 0
+    if form != "csr":
+        X, origin, copies = X.tocsr(), f"converted from {form.upper()}", 1
+    if X.dtype not in (np.float64, np.float32) or not X.dtype.isnative:
+        if X.dtype.kind not in "biuf":
+            raise InputError(f"X must hold real numbers, not {X.dtype}")
+        X, copies = X.astype(np.float64), 1
+    data, copied = _csr_of(X)
+    if data.duplicates:
+        X = X.copy()
+        X.sum_duplicates()
+        data, copied = _csr_of(X)[0], True
+    copies = max(copies, int(copied))
+    return Design(m, False, lambda y, s, threads: Taken(CsrRows(data, y, s, names, threads, origin), copies))
+
+
+def _csr_of(X: Any) -> tuple[Csr, bool]:
+    """See the arrays of a CSR matrix; and whether one of them had to be copied."""
+    given = (X.data, X.indices, X.indptr)
+    data, indices, indptr = parts = [np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("=")) for part in given]
+    end = int(indptr[-1])  # SciPy allows more room than there are elements
+    copied = any(part.size and not np.may_share_memory(part, of) for part, of in zip(parts, given, strict=True))
+    try:
+        return Csr(data[:end], indices[:end], indptr, int(X.shape[1]), thread_count(None)), copied
+    except InputError as error:
+        raise InputError(f"X is no valid CSR matrix: {error}") from None

@@ -1,0 +1,85 @@
+"""Samples of the rows that sorted, periodic and one-sided data can't fool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.rows import Rare, Rows, spread_rows
+from chainrule.data.rows.spread import RUN
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Rows of a sample that count `multiplier` times each, for those like them that were not taken.
+
+    columns : of rare levels, all of whose rows these are.
+    """
+
+    rows: Rows
+    multiplier: float
+    columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+def class_counts(rows: Rows) -> tuple[int, int]:
+    """Rows of each class that have a positive weight."""
+    if rows.s is None:
+        ones = int(np.count_nonzero(rows.y))
+        return rows.n_rows - ones, ones
+    ones = int(np.count_nonzero(rows.s[rows.y == 1]))
+    return int(np.count_nonzero(rows.s)) - ones, ones
+
+
+def sample(
+    rows: Rows, size: int, class_weights: tuple[float, float], of_levels: Rare | None = None
+) -> tuple[Stratum, ...]:
+    """Draw about `size` rows, stratified by class: all rows of a rare class, and a spread of the others.
+
+    Parameters
+    ----------
+    rows : Rows
+        The whole.
+    size : int
+        Rows wanted, fewer than there are.
+    class_weights : (float, float)
+        Sum of the weights of each class, in the rows' own unit.
+    of_levels : Rare, optional
+        Also all rows of these levels, so that the sample's Hessian shows each column.
+    """
+    zeros, ones = class_counts(rows)
+    rare, n_rare = int(ones < zeros), min(zeros, ones)
+    of_levels = Rare.none() if of_levels is None else of_levels
+    by_class = n_rare <= max(size // 2, RUN) and n_rare <= (zeros + ones) // 10
+    if not by_class and not len(of_levels.rows):
+        part = rows.take(_spread(rows.n_rows, size, None if rows.s is None else rows.is_kept))
+        return (Stratum(part, sum(class_weights) / weight_of(part)),)
+    is_whole = np.zeros(rows.n_rows, dtype=np.bool_)  # rows that are all taken
+    is_whole[of_levels.rows] = True
+    if by_class:
+        is_whole |= (rows.y == rare) & rows.is_kept
+    whole = Stratum(rows.take(np.flatnonzero(is_whole)), 1.0, of_levels.columns)
+    is_common = ~is_whole & rows.is_kept
+    if not is_common.any():
+        return (whole,)
+    index = _spread(rows.n_rows, size, is_common)
+    common = rows.take(index, ~is_whole[index])
+    left = class_weights[1 - rare]
+    if len(of_levels.rows):  # added up, not what the sum of all leaves: weights may be of very different sizes
+        left = float(np.count_nonzero(is_common) if rows.s is None else rows.s.sum(where=is_common))
+    return whole, Stratum(common, left / weight_of(common))
+
+
+def _spread(m: int, size: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """About `size` rows spread over the m; over the wanted ones alone where these are so few that none was met."""
+    index = spread_rows(m, size)
+    if wanted is None or wanted[index].any():
+        return index
+    places = np.flatnonzero(wanted)
+    return places if len(places) <= size else places[spread_rows(len(places), size)]
+
+
+def weight_of(rows: Rows) -> float:
+    """Sum of the rows' weights, in their unit."""
+    return float(rows.n_rows) if rows.s is None else float(rows.s.sum())

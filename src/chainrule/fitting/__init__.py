@@ -1,0 +1,1 @@
+"""A request, checked; the method that runs; what comes back."""

@@ -1,0 +1,129 @@
+"""`chainrule.certify`: how far anyone's coefficients are from the optimum."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.certificate import Certificate
+from chainrule.data.designs import design_of
+from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns, strength, switch
+from chainrule.errors import InputError
+from chainrule.fitting.audit import MAX_HESSIAN_COLUMNS, Floor, audit
+from chainrule.fitting.optimize import prepare
+from chainrule.fitting.problem import Options, Problem
+from chainrule.kernels.blas import one_blas_thread
+
+SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of our own would
+
+
+@one_blas_thread()
+def certify(
+    X: ArrayLike,
+    y: ArrayLike,
+    coef: ArrayLike,
+    intercept: float | ArrayLike,
+    *,
+    alpha: float | None = None,
+    C: float | None = None,
+    sample_weight: ArrayLike | None = None,
+    fit_intercept: bool = True,
+    standardize: bool | str | ArrayLike = False,
+    feature_names: Sequence[str] | None = None,
+    coding: str = "reference",
+    n_threads: int | None = None,
+) -> Certificate:
+    """Bound how far coefficients, whoever made them, are above the optimum of F(w, b) = (1/S) sum s l + (alpha/2) w.w.
+
+    The point itself proves it, where it is near (`chainrule.certificate.bound`: one read of the data with the Hessian).
+    Else an optimum of our own is found, in a few reads more, and both values of F are compared:
+
+        F(theta) - F(theta') - e <= F(theta) - F* <= F(theta) - F(theta') + bound(theta') + e,    e: the rounding of both F.
+
+    Parameters
+    ----------
+    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads
+        As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
+    C : float, optional
+        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
+    coef : (n,) or (1, n)
+        Weights w, for the columns as they are in X.
+    intercept : float or (1,)
+        Bias b; 0 where fit_intercept is False.
+
+    Returns
+    -------
+    Certificate
+        gap and lower: at most and at least so many nats above the optimum; coef, intercept: how far each coefficient can be
+        from the optimum's. Kind "infimum" where there is no optimum (separated classes).
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used, and coefficients at which F is not finite.
+
+    Examples
+    --------
+    >>> import chainrule
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+    >>> result = chainrule.fit(X, y)
+    >>> chainrule.certify(X, y, result.w, result.b).gap <= 1e-8
+    True
+    >>> chainrule.certify(X, y, [0.5], -0.5).kind
+    'bound'
+    """
+    started = time.perf_counter()
+    design = design_of(X, feature_names, coding)
+    m = design.n_rows
+    codes, _ = encode_labels(y, m)
+    s = check_weights(sample_weight, codes)
+    rows = design.rows(codes, s, n_threads).rows
+    n = rows.n_features
+    with_intercept = switch("fit_intercept", fit_intercept)
+    w, b = _point(coef, intercept, n, with_intercept)
+    options = Options(
+        alpha=strength(alpha, C, float(m) if s is None else float(s.sum())),
+        fit_intercept=with_intercept,
+        tol=min(1e-8, 1e-6 / m),
+        max_reads=None,
+        learning_rate=None,
+        callbacks=(),
+    )
+    columns, scaled = standardized_columns(standardize, rows.numeric, with_intercept)
+    problem = Problem(rows, options, columns, (w, b), scaled)
+    task = prepare(problem, started)
+    too_large = "the objective is not finite at these coefficients: look at their size and their units"
+    if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
+        raise InputError(too_large)
+    with np.errstate(over="ignore", invalid="ignore"):
+        certificate = audit(task, None, w, b)
+    if not np.isfinite(certificate.objective):
+        problem.rows.refuse_non_finite()
+        raise InputError(too_large)
+    if n > MAX_HESSIAN_COLUMNS or (certificate.proven and certificate.lower >= SHARP * certificate.gap):
+        return certificate
+    floor = Floor.of(replace(problem, rows=problem.rows.beside()), started)
+    return audit(task, floor, w, b)
+
+
+def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept: bool) -> tuple[np.ndarray, float]:
+    """Check coefficients as scikit-learn and others give them."""
+    try:
+        w = np.asarray(coef, dtype=np.float64)
+        b = np.asarray(intercept, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise InputError("coef and intercept must be numbers") from None
+    if w.shape not in ((n,), (1, n), (n, 1)):
+        raise InputError(f"coef must have one number a column, {n} of them, not the shape {w.shape}")
+    if not np.isfinite(w).all():
+        j = int(np.flatnonzero(~np.isfinite(w.reshape(-1)))[0])
+        raise InputError(f"coef is {w.reshape(-1)[j]} in column {j + 1}: coefficients are finite numbers")
+    if b.size != 1 or not np.isfinite(b).all():
+        raise InputError("intercept must be one finite number")
+    if float(b.reshape(-1)[0]) and not fit_intercept:
+        raise InputError("intercept is not 0 but fit_intercept is False: leave one of them out")
+    return check_start(w.reshape(-1), float(b.reshape(-1)[0]), n, fit_intercept)

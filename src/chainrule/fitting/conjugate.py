@@ -1,0 +1,204 @@
+"""`newton-cg` on a problem: its run, its certificate in the user's units, and what is said of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import qr
+from scipy.linalg.lapack import dormqr
+
+from chainrule.certificate import Bound, Certificate, digits_of, objective_rounding
+from chainrule.certificate.rounding import UNIT
+from chainrule.data.rows import DenseRows, Units
+from chainrule.diagnosis import RunMonitor
+from chainrule.errors import InputError, NotConvergedWarning
+from chainrule.fitting.optimize import LARGEST_TOL, WIDE_OFFSETS, optimize
+from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.verdict import Finding
+from chainrule.objective import PAIRWISE, Objective
+from chainrule.solvers import CGState, NewtonCG, NotFiniteAtStart, Outcome, Run
+from chainrule.solvers.newton_cg import LARGEST, TooLarge
+
+Vector = NDArray[np.float64]
+
+DEFAULT_READS = 300
+INNER = 0.01  # of tol: so near that the read which proves it finds nothing left to do
+TOO_LARGE = f"X has rows larger than {LARGEST:.0e}: divide its columns by a constant, or take method='newton'"
+LITTLE_PENALTY = ": raise alpha, or scale the columns down"
+NEEDS_PENALTY = (
+    "method='newton-cg' needs a penalty (alpha > 0): without one there may be no optimum, and nothing that it can prove; "
+    "give alpha, e.g. 1/m"
+)
+
+
+def optimize_by_products(problem: Problem, started: float) -> Ending:
+    """Run Newton on conjugate directions, a read a step, to a bound on F - F* of `tol`; raises InputError without a penalty."""
+    rows, options = problem.rows, problem.options
+    if not options.alpha > 0.0:
+        raise InputError(NEEDS_PENALTY)
+    problem.standardize()
+    return _run(problem, rows.units.to_fit(*problem.start), started)
+
+
+def optimize_in_row_space(problem: Problem, started: float) -> Ending:
+    """Run Newton where rows are fewer than columns: the optimum w is a combination of rows, X = R' Q', w = Q u, |w| = |u|.
+
+    The problem in u has as many columns as rows; Newton solves it, and a read at w = Q u proves what it is worth. (Hastie and
+    Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
+    """
+    rows, options = problem.rows, problem.options
+    problem.standardize()
+    rows.count_read()
+    seen = rows.viewed(np.arange(rows.n_rows))[:, :-1]
+    if not np.isfinite(seen[rows.is_kept]).all():
+        rows.refuse_non_finite()
+    seen[~rows.is_kept] = 0.0
+    if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
+        return optimize(problem, started)
+    (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
+    few = DenseRows(np.ascontiguousarray(R.T), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads)
+    w, b = rows.units.to_fit(*problem.start)
+    inner = replace(options, tol=INNER * options.tol, callbacks=(), max_reads=None)
+    start = _reflected(Q, tau, w, "T")[: len(R)], b
+    found = optimize(Problem(few, inner, np.zeros(len(R), dtype=np.bool_), start), started)
+    if found.outcome.reason == "interrupted":
+        raise KeyboardInterrupt
+    u = np.append(found.w_fit, np.zeros(len(w) - len(R)))
+    return replace(_run(problem, (_reflected(Q, tau, u, "N"), found.b_fit), started), copies=1)
+
+
+def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Vector:
+    """Q v or, with trans "T", Q' v, (n,), by Q's Householder reflections: half of making Q (Golub and Van Loan 2013, 5.1.6)."""
+    found, _, _ = dormqr("L", trans, Q, tau, v[:, np.newaxis], 64 * len(v))
+    return np.asarray(found[:, 0])
+
+
+def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Ending:
+    """Step from a point in the fit's units to a bound of tol."""
+    rows, options = problem.rows, problem.options
+    objective = Objective(rows, options.alpha, options.fit_intercept)
+    most = DEFAULT_READS if options.max_reads is None else options.max_reads
+    run = Run(
+        objective,
+        NewtonCG(*start),
+        tol=options.tol,
+        max_steps=10 * DEFAULT_READS,
+        max_reads=rows.reads + most,
+        monitor=RunMonitor(),
+        callbacks=options.callbacks,
+        started=started,
+    )
+    try:
+        outcome = run.run()
+    except TooLarge:
+        rows.refuse_non_finite()
+        raise InputError(TOO_LARGE) from None
+    except NotFiniteAtStart:
+        outcome = None
+    if outcome is None or outcome.reason == "non_finite":
+        rows.refuse_non_finite()
+        raise InputError("the objective is not finite: take a smaller w0, smaller numbers in X, or a larger alpha")
+    del run  # its points are in the trace
+    return _ending(problem, objective, outcome, started)
+
+
+def _ending(problem: Problem, objective: Objective, outcome: Outcome, started: float) -> Ending:
+    """Say what is proven of the point, as the user gets it."""
+    state, rows, tol = outcome.state, problem.rows, problem.options.tol
+    assert isinstance(state, CGState)
+    certificate = _certificate(problem, objective, state, started)
+    sentence = _told(outcome, certificate, tol, rows.reads)
+    said: tuple[Finding, ...] = ()
+    if outcome.reason == "converged" and certificate.gap > max(tol, LARGEST_TOL):
+        sentence += WIDE_OFFSETS if certificate.gap > 2.0 * state.gap else LITTLE_PENALTY
+        said = ((NotConvergedWarning, sentence),)
+    elif outcome.reason == "max_reads":
+        said = ((NotConvergedWarning, sentence),)
+    weight = objective.weight * rows.weight_unit
+    return Ending(outcome, state.w.copy(), state.b, rows.units, weight, sentence, said, certificate)
+
+
+def _certificate(problem: Problem, on: Objective, state: CGState, started: float) -> Certificate:
+    rows, n = problem.rows, on.n_features
+    seconds, objective = time.perf_counter() - started, state.evaluation.objective
+    w_user, b_user = rows.units.to_user(state.w, state.b)
+    noise_of_F = _noise_of_objective(on, state)
+    bound = state.bound
+    if bound is None or not bound.proven:
+        nothing = np.full(n, np.inf)
+        reason = "the run ended too far from an optimum"
+        return Certificate(
+            kind="none",
+            gap=math.inf,
+            lower=0.0,
+            coef=nothing,
+            intercept=math.inf,
+            digits=np.zeros(n, dtype=np.int64),
+            r=math.inf,
+            noise=math.inf,
+            hessian_rows="",
+            reads=rows.reads,
+            seconds=seconds,
+            objective=objective,
+            optimum_at_least=-math.inf,
+            reason=reason,
+        )
+    gap, coef = _as_returned(on, rows.units, state, bound, b_user)
+    low = max(0.0, objective - gap - noise_of_F)
+    return Certificate(
+        kind="bound",
+        gap=gap,
+        lower=0.0,
+        coef=coef,
+        intercept=math.inf if on.fit_intercept else 0.0,
+        digits=digits_of(w_user, coef),
+        r=0.0,
+        noise=bound.noise,
+        hessian_rows="none: a point of the dual problem, from all rows",
+        reads=rows.reads,
+        seconds=seconds,
+        objective=objective,
+        optimum_at_least=low,
+        infimum_at_least=low,
+        infimum_gap=gap,
+    )
+
+
+def _as_returned(on: Objective, units: Units, state: CGState, bound: Bound, b_user: float) -> tuple[float, Vector]:
+    """Give the gap and the coefficients' errors of the point that the user gets: in other units w and b have rounded."""
+    radius = bound.coef[: on.n_features] * (1.0 + 8.0 * UNIT)
+    if not units.center.any() and (units.scale == 1.0).all():
+        return bound.gap, radius / units.scale
+    # z moves by at most `shift` in every row. Of a convex F whose curvature along the move d is at most q,
+    # F(theta + d) - F* <= (sqrt(F - F*) + sqrt(q/2))^2.
+    rounded = 4.0 * UNIT * np.abs(state.w)
+    about = float(np.abs(units.center) @ np.abs(state.w / units.scale))
+    shift = 4.0 * UNIT * (abs(b_user) + (on.n_features + 2) * about) + state.reach * math.sqrt(float(rounded @ rounded))
+    q = 0.25 * shift * shift + float(on.ridge @ (rounded * rounded))
+    gap = (math.sqrt(bound.gap) + math.sqrt(0.5 * q)) ** 2 * (1.0 + 8.0 * UNIT)
+    return gap, (radius + rounded) / units.scale
+
+
+def _noise_of_objective(on: Objective, state: CGState) -> float:
+    """Bound the error of the computed F: its sum's, and what the rows' z are off by."""
+    M = np.zeros(on.n_features + 1)
+    of_sum = objective_rounding(
+        loss=state.evaluation.loss, d=on.secant_depth, r_rms=1.0, M=M, w=state.w, b=0.0, ridge=on.ridge
+    )
+    return of_sum + PAIRWISE * UNIT * on.penalty.value(state.w, on.alpha) + state.drift
+
+
+def _told(outcome: Outcome, certificate: Certificate, tol: float, reads: float) -> str:
+    """Say in a sentence how a run ended, what is proven, and the way on."""
+    said = certificate.sentence.rstrip(".")
+    run = f"{outcome.n_epochs} step{'s' if outcome.n_epochs != 1 else ''} and {reads:.1f} reads of the data"
+    if outcome.reason == "converged":
+        noise = f"; tol {tol:.2g} is below what rounding leaves here" if certificate.gap > tol else ""
+        return f"converged after {run}: {said}{noise}"
+    if outcome.reason == "interrupted":
+        return f"interrupted after {run}: {said}"
+    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}: raise max_reads, or alpha"

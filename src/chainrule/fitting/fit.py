@@ -1,0 +1,427 @@
+"""`chainrule.fit`: arrays in, a result out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.data.designs import Taken, design_of
+from chainrule.data.inputs import (
+    check_start,
+    check_weights,
+    encode_labels,
+    number,
+    seed_number,
+    standardized_columns,
+    switch,
+)
+from chainrule.data.rows import DenseRows
+from chainrule.errors import InputError, warn
+from chainrule.fitting.problem import Ending, Method, Options, Problem, objective_line
+from chainrule.fitting.result import Result
+from chainrule.kernels import SCHEDULES, Batches, kernel_name
+from chainrule.kernels.blas import one_blas_thread
+from chainrule.solvers import Callback
+
+Vector = NDArray[np.float64]
+
+METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
+HESSIAN_COPIES = 5  # of n x n numbers: the Hessian, its scaled form, two factors, an inverse
+MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
+MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
+# From here on a Hessian and its factor take longer than the reads that they save: of flights_3m 5 took less, 10 more.
+CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
+# Fewer rows a column leave Newton without samples (`solvers.newton.plan`): then from so many products (m n^2) on too.
+SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
+NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
+
+
+def fit(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    alpha: float = 0.0,
+    fit_intercept: bool = True,
+    method: str = "auto",
+    tol: float | None = None,
+    max_reads: int | None = None,
+    learning_rate: float | str = "auto",
+    standardize: bool | str | ArrayLike = False,
+    w0: ArrayLike | None = None,
+    b0: float | None = None,
+    feature_names: Sequence[str] | None = None,
+    coding: str = "reference",
+    n_threads: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    batch_size: int | None = None,
+    schedule: str | None = None,
+    seed: int = 0,
+    resume: Result | None = None,
+) -> Result:
+    """Fit a logistic regression: minimise F(w, b) = (1/S) sum s_i l(z_i, y_i) + (alpha/2) w.w over z = x.w + b.
+
+    Parameters
+    ----------
+    X : (m, n) array
+        Float64 and float32 are used where they lie, in any memory order; others are converted, and the copy counted. A SciPy
+        matrix or array in CSR form is used where it lies too (int32 or int64 indices); other forms are converted once. So are
+        the columns of an Arrow table, or of a pandas frame with category columns: numbers, booleans and codes where they lie,
+        missing numbers as their mean with a column that marks them, missing categories as a level of their own. Text is a
+        category of sorted levels, its codes a copy.
+    y : (m,) array
+        Two labels of any kind; y = 1 is the second in sorted order.
+    sample_weight : (m,) array, optional
+        Weights s, finite and not negative; S is their sum. Weight 2 is the row twice, weight 0 the row not there.
+    alpha : float
+        Strength of the L2 penalty, never on b. scikit-learn's C is 1/(alpha S).
+    fit_intercept : bool
+        False keeps b = 0.
+    method : str
+        "newton": a few reads to the optimum. "gradient-descent": the article's updates, each of them recorded. "sgd":
+        stochastic gradient descent, an update for each mini-batch of rows. "newton-cg": without a Hessian, for many columns
+        and a penalty: a read a step. "auto": newton, or newton-cg; gradient descent where a learning_rate is given; sgd where
+        batch_size, schedule or resume is.
+    tol : float, optional
+        Stop when F - F* is proven to be at most this, in nats per unit of weight; the default is the smaller of 1e-8 and
+        1e-6/m, which leaves no coefficient further from the optimum than about 0.0015 of its standard error.
+    max_reads : int, optional
+        Of newton: no step is begun after so many reads of the data, 100 by default; what proves the last point, or says why
+        nothing is proven, comes on top. Of gradient descent: epochs, 1000 by default; an epoch is an
+        update and a read of all rows. Of sgd: epochs, 100 by default; an epoch visits each row once, and a second read measures
+        it. The optimum that epochs are measured by is found before, in a few reads more.
+    learning_rate : float or "auto"
+        Of gradient descent; "auto" is 1/L_max, half the largest stable rate. Of sgd eta_0; "auto" is 1/(2 E), with E the
+        expected smoothness of the mini-batches (`diagnosis.expected_smoothness`).
+    standardize : bool, "center" or (n,) mask
+        Fit on (x - mean) / sd of these columns: penalty, rate, trace and gradients are then in those units. "center": on
+        x - mean of all columns, which changes neither the optimum nor the penalty, only the way there.
+    w0, b0
+        The start, in the user's units; zeros by default. Not with `resume`. newton-cg begins at w = 0 and its best b where F is
+        lower there.
+    feature_names : sequence of str, optional
+        Default: the frame's columns, or x1, x2, ...
+    coding : "reference" or "all"
+        Of category columns: coefficients for all levels but the first, or for all.
+    n_threads : int, optional
+        Default: CHAINRULE_THREADS, or the processors that this process may use. Changes no bit of the answer.
+    callbacks : callables
+        Each is called with a `Step` after each epoch and may return numbers by name, which the trace records.
+    batch_size : int
+        Of sgd: rows an update, 1 by default. The last batch of an epoch may be a shorter one; its step is shortened with it.
+    schedule : "constant", "inverse" or "inverse-sqrt"
+        Of sgd: the rate of update t is eta_0, eta_0/(1 + t/T) or eta_0/sqrt(1 + t/T), T the updates of an epoch. A constant
+        rate, the default, ends in a noise floor above the optimum; the others go on.
+    seed : int
+        Of sgd: from 0 to 2^64 - 1. The order of an epoch's rows comes from (seed, epoch) alone: runs repeat to the bit,
+        whatever the threads.
+    resume : Result
+        Of sgd: go on where that run on the same data and options ended, to the bit as if it had not stopped. max_reads then
+        counts its epochs too.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used; the message names the way out.
+    KeyboardInterrupt
+        On Ctrl-C, with the best state so far as its attribute `result`; None before the first epoch was recorded.
+
+    Examples
+    --------
+    >>> import chainrule
+    >>> result = chainrule.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+    >>> result.reason, result.certificate.gap <= 1e-8
+    ('converged', True)
+    """
+    try:
+        started = time.perf_counter()
+        kernel = kernel_name()
+        design = design_of(X, feature_names, coding)
+        codes, classes = encode_labels(y, design.n_rows)
+        s = check_weights(sample_weight, codes)
+        rate = _learning_rate(learning_rate)
+        alpha = number("alpha", alpha, low=0.0)
+        taken = design.rows(codes, s, n_threads)
+        n = taken.rows.n_features
+        shape = Shape(design.n_rows, n, design.is_dense, alpha > 0.0, taken.rows.hessian_reads)
+        chosen, why = choose_method(method, shape, rate is not None, _of_batches(batch_size, schedule, resume))
+        options = Options(
+            alpha=alpha,
+            fit_intercept=switch("fit_intercept", fit_intercept),
+            tol=min(1e-8, 1e-6 / design.n_rows) if tol is None else number("tol", tol, low=0.0),
+            max_reads=_epochs(max_reads),
+            learning_rate=rate,
+            callbacks=_callbacks(callbacks),
+            batches=_batches(batch_size, schedule, seed) if chosen == "sgd" else None,
+            resume=_resumed(resume, classes, {"w0": w0, "b0": b0}),
+        )
+        start = check_start(w0, b0, n, options.fit_intercept)
+        columns, scaled = standardized_columns(standardize, taken.rows.numeric, options.fit_intercept)
+        problem = Problem(taken.rows, options, columns, start, scaled)
+        loading = time.perf_counter()
+        run = _run(chosen, shape)
+        with one_blas_thread():
+            started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
+            ending = run(problem, started)
+            if method == "auto" and chosen == "newton-cg" and _is_for_newton(ending, options, shape):
+                why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
+                chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
+                ending = _run(chosen, shape)(replace(problem, start=start), started)
+            result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
+    except KeyboardInterrupt as stop:
+        stop.result = None  # type: ignore[attr-defined]
+        raise
+    for kind, text in ending.said:
+        warn(kind, text)
+    if result.reason == "interrupted":
+        interrupt = KeyboardInterrupt(result.message)
+        interrupt.result = result  # type: ignore[attr-defined]
+        raise interrupt
+    return result
+
+
+def _result(
+    problem: Problem,
+    ending: Ending,
+    method: tuple[str, str],
+    classes: tuple[Any, Any],
+    taken: Taken,
+    kernel: str,
+    started: float,
+) -> Result:
+    rows, options, outcome = problem.rows, problem.options, ending.outcome
+    evaluation = outcome.state.evaluation
+    w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
+    return Result(
+        w=w,
+        b=b,
+        w_fit=ending.w_fit,
+        b_fit=ending.b_fit,
+        center=ending.units.center,
+        scale=ending.units.scale,
+        feature_names=rows.feature_names,
+        classes=classes,
+        method=method[0],
+        method_reason=method[1],
+        reason=outcome.reason,
+        message=ending.sentence,
+        objective=evaluation.objective if ending.objective is None else ending.objective,
+        loss=evaluation.loss,
+        objective_line=_objective_line(problem, ending),
+        accuracy=evaluation.accuracy,
+        grad_norm=evaluation.grad_norm,
+        alpha=options.alpha,
+        fit_intercept=options.fit_intercept,
+        tol=options.tol,
+        learning_rate=ending.learning_rate,
+        learning_rate_limit=ending.limit,
+        epochs_needed=ending.epochs_needed,
+        epoch=outcome.epoch,
+        n_epochs=outcome.n_epochs,
+        n_rows=rows.n_rows,
+        sum_weights=ending.sum_weights,
+        trace=outcome.trace,
+        reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
+        seconds=time.perf_counter() - started + (options.resume.seconds if options.resume is not None else 0.0),
+        kernel=kernel,
+        storage=rows.storage,
+        threads=rows.threads,
+        copies=taken.copies + ending.copies,
+        warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
+        certificate=ending.certificate,
+        carried=ending.carried,
+        encodings=taken.encodings,
+        **_of_run(problem),
+    )
+
+
+def _objective_line(problem: Problem, ending: Ending) -> str:
+    """Write the objective; and, of separated classes, the one whose optimum is returned."""
+    line = objective_line(problem, ending.units, ending.sum_weights)
+    size = "sd_j" if problem.options.fit_intercept else "rms_j"
+    returned = f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
+    return line + returned if ending.certificate.kind == "ridge" or ending.objective is not None else line
+
+
+def _is_for_newton(ending: Ending, options: Options, shape: Shape) -> bool:
+    """Whether Newton should go on where newton-cg's steps or proofs came too slowly: where it can, in some minutes."""
+    if options.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= options.tol:
+        return False
+    return shape.m * shape.n**2 <= NEWTON_PRODUCTS and HESSIAN_COPIES * 8.0 * shape.n**2 <= free_memory()
+
+
+def _run(method: str, shape: Shape) -> Method:
+    """Load a method: they bring SciPy, which `import chainrule` does without."""
+    if method == "newton" and shape.is_wide:
+        from chainrule.fitting.conjugate import optimize_in_row_space
+
+        return optimize_in_row_space
+    if method == "newton":
+        from chainrule.fitting.audit import optimum
+
+        return optimum
+    if method == "newton-cg":
+        from chainrule.fitting.conjugate import optimize_by_products
+
+        return optimize_by_products
+    if method == "sgd":
+        from chainrule.fitting.stochastic import descend_by_batches
+
+        return descend_by_batches
+    from chainrule.fitting.descend import descend
+
+    return descend
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the choice of a method goes by: m rows, n coefficients, dense or not, a penalty or none; `Rows.hessian_reads`."""
+
+    m: int
+    n: int
+    is_dense: bool
+    has_penalty: bool
+    hessian_reads: float = math.inf
+
+    @property
+    def is_many(self) -> bool:
+        """Whether columns are many, and their Hessian takes longer than the reads that it saves."""
+        if self.is_dense:
+            return self.n > CG_COLUMNS["dense"]
+        costly = self.hessian_reads > CG_READS or self.n > MAX_NEWTON_COLUMNS
+        return self.n > CG_COLUMNS["sparse"] and costly
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether Newton would make several Hessians of all rows, of dense columns: tenths of a second each."""
+        return self.is_dense and self.m <= SAMPLED_ROWS * self.n and self.m * self.n**2 >= CG_PRODUCTS
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the optimum is a combination of rows that are fewer than the columns, and few."""
+        return self.is_dense and self.has_penalty and self.m < self.n and self.m <= MAX_ROW_SPACE
+
+
+def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "") -> tuple[str, str]:
+    """Give the method for such data, and why.
+
+    has_rate: a learning rate was given. of_batches: the option given that only sgd has, or "".
+    """
+    if not isinstance(method, str) or method not in ("auto", *METHODS):
+        raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, METHODS))}, not {method!r}")
+    if method != "auto":
+        if method in ("newton", "newton-cg") and has_rate:
+            raise InputError(
+                f"method={method!r} has no learning rate: leave learning_rate out, or take 'gradient-descent'"
+            )
+        if of_batches and method != "sgd":
+            raise InputError(f"method={method!r} has no {of_batches}: leave {of_batches} out, or take 'sgd'")
+        needed = HESSIAN_COPIES * 8.0 * shape.n**2
+        if method == "newton" and not shape.is_wide and needed > free_memory():
+            raise InputError(
+                f"a Hessian of {shape.n:,} columns and its factors take {needed / 1e9:.2g} GB, more than are free: "
+                f"take method='newton-cg'{'' if shape.has_penalty else ' and alpha > 0'}, or fewer columns"
+            )
+        return method, "as asked for"
+    if of_batches:
+        return "sgd", f"{of_batches} was given, which only stochastic gradient descent has"
+    if has_rate:
+        return "gradient-descent", "a learning rate was given, which only gradient descent has"
+    n = shape.n
+    if shape.is_wide:
+        return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
+    if shape.has_penalty and (shape.is_costly or shape.is_many):
+        return (
+            "newton-cg",
+            f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
+        )
+    if n > MAX_NEWTON_COLUMNS and shape.is_dense:
+        return "gradient-descent", f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
+    if n > MAX_NEWTON_COLUMNS:
+        raise InputError(
+            f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB, and without a penalty nothing else proves an "
+            "optimum: give alpha, e.g. 1/m"
+        )
+    return "newton", "the certified optimum in the fewest reads"
+
+
+def free_memory() -> float:
+    """Bytes that a process may still take; inf where the system doesn't say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return math.inf
+
+
+def _of_batches(batch_size: object, schedule: object, resume: object) -> str:
+    """Name the option given that only sgd has; empty without one."""
+    given = {"batch_size": batch_size, "schedule": schedule, "resume": resume}
+    return next((name for name, value in given.items() if value is not None), "")
+
+
+def _batches(batch_size: int | None, schedule: str | None, seed: int) -> Batches:
+    size, how = 1 if batch_size is None else batch_size, "constant" if schedule is None else schedule
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size < 2**64:
+        raise InputError(f"batch_size must be a whole number from 1, not {size!r}")
+    if not isinstance(how, str) or how not in SCHEDULES:
+        raise InputError(f"schedule must be one of {', '.join(map(repr, SCHEDULES))}, not {how!r}")
+    return Batches(int(size), seed_number("seed", seed), how)
+
+
+def _resumed(resume: Result | None, classes: tuple[Any, Any], starts: dict[str, object]) -> Result | None:
+    if resume is not None and not isinstance(resume, Result):
+        raise InputError(f"resume must be the Result of an earlier fit, not {type(resume).__name__}")
+    if resume is not None and resume.classes != classes:
+        raise InputError(f"resume: the classes were {resume.classes} and are {classes}: resume on the same data")
+    given = next((name for name, value in starts.items() if value is not None), "")
+    if resume is not None and given:
+        raise InputError(f"resume goes on from that fit's last point, not from {given}: leave {given} out, or resume")
+    return resume
+
+
+def _of_run(problem: Problem) -> dict[str, Any]:
+    """Say what a run of mini-batches was made with, and on which rows."""
+    batches = problem.options.batches
+    if batches is None or not isinstance(problem.rows, DenseRows):
+        return {}
+    made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
+    return {**made, "rows_digest": problem.rows.digest}
+
+
+def _epochs(max_reads: int | None) -> int | None:
+    if max_reads is None:
+        return None
+    if isinstance(max_reads, bool) or not isinstance(max_reads, int | np.integer) or max_reads < 0:
+        raise InputError(f"max_reads must be a whole number from 0, not {max_reads!r}")
+    return int(max_reads)
+
+
+def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callback, ...]:
+    if callbacks is None:
+        return ()
+    given = (callbacks,) if callable(callbacks) else tuple(callbacks)
+    for callback in given:
+        if not callable(callback):
+            raise InputError(f"callbacks must be functions of a Step, not {callback!r}")
+    return given
+
+
+def _learning_rate(learning_rate: float | str) -> float | None:
+    if isinstance(learning_rate, str) and learning_rate == "auto":
+        return None
+    try:
+        return number("learning_rate", learning_rate, above=0.0)
+    except InputError:
+        raise InputError(f"learning_rate must be a positive number or 'auto', not {learning_rate!r}") from None

@@ -1,0 +1,168 @@
+"""Newton's method on a problem: the units of its arithmetic, its run, and what is said of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from chainrule.certificate import digits_of
+from chainrule.data.rows import CsrRows, Units
+from chainrule.errors import CollinearityWarning, InputError, NotConvergedWarning
+from chainrule.fitting.no_optimum import separated_by_levels, without_optimum
+from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.task import Task, certified, noise_of_state, told
+from chainrule.solvers import NewtonState, Outcome
+
+PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
+LARGEST_TOL = 1e-8  # of the default: what rounding leaves above it is said aloud
+WIDE_OFFSETS = (
+    "; a column lies so far from 0, in its own deviations, that no intercept of 16 digits does better: subtract a constant "
+    "from it before the fit"
+)
+
+
+def optimize(problem: Problem, started: float) -> Ending:
+    """Run Newton on growing samples and few reads of all rows, to a bound on F - F* of `tol`."""
+    return solve(prepare(problem, started))
+
+
+def prepare(problem: Problem, started: float) -> Task:
+    """Choose the units of the arithmetic."""
+    rows, options = problem.rows, problem.options
+    fit_units = Units.of_user(rows.n_features)
+    if problem.columns.any():
+        rows.moments(correlations=False)
+        problem.standardize()
+        fit_units = rows.units
+    units = rows.guess_units(options.fit_intercept)
+    rows.see(units)
+    return Task(problem, units, fit_units, started)
+
+
+def solve(task: Task) -> Ending:
+    """Run Newton, and find out why where nothing is proven."""
+    rows, options = task.problem.rows, task.problem.options
+    if not options.alpha and rows.has_one_sided_level(options.fit_intercept):
+        return _with_infimum(task, separated_by_levels(task))
+    outcome, state = task.run(task.alpha)
+    proven = state.bound is not None and state.bound.proven
+    if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":
+        proven = False  # by the penalty alone, which rounding hides beside the loss
+    if proven or outcome.reason not in ("converged", "max_reads"):
+        certificate = certified(state, task.units, rows, task.started)
+        if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
+            return _after_rounding(task, outcome, state)
+        sentence = told(outcome, state, certificate, options.tol, rows.reads)
+        said = ((NotConvergedWarning, sentence),) if outcome.reason == "max_reads" else ()
+        return task.ending(outcome, state.w, state.b, certificate, sentence, said)
+    ending = without_optimum(task, outcome, state)
+    if ending.certificate.kind == "none" and state.is_separating:
+        # Rounding made it look so: go on, and look again where no step helps.
+        ending = without_optimum(task, *task.run(task.alpha, patient=True))
+    if ending.is_inexact:
+        return _of_pivots(task, ending)
+    return _with_infimum(task, ending)
+
+
+def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
+    """Say what is proven where the way to the user's units costs more than tol: of the point that the user gets."""
+    rows, tol = task.problem.rows, task.problem.options.tol
+    w, _ = task.units.to_user(state.w, state.b)
+    if not np.isfinite(w).all():
+        name = rows.feature_names[int(np.argmin(np.isfinite(w)))]
+        raise InputError(f"column {name!r} is so small that its weight is beyond a float64: multiply the column")
+    here, w_fit, b_fit = task.returned(state.w, state.b)
+    here = here.with_bound()
+    certificate = certified(here, task.units, rows, task.started, as_returned=True)
+    outcome = replace(outcome, state=here)
+    sentence = told(outcome, here, certificate, tol, rows.reads)
+    said = outcome.reason == "max_reads" or certificate.gap > max(tol, LARGEST_TOL)
+    if said and outcome.reason == "converged":
+        sentence += WIDE_OFFSETS
+    warning = ((NotConvergedWarning, sentence),) if said else ()
+    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, sentence, warning, certificate)
+
+
+def _of_pivots(task: Task, ending: Ending) -> Ending:
+    """Fit the model of the pivot columns alone, a copy of them, where the others are combinations of them.
+
+    That may be of fewer columns still; all relations are then named. Where no column is a pivot, since all are constant, one of
+    them stands for the intercept alone.
+    """
+    problem, rows, pivots = task.problem, task.problem.rows, ending.pivots
+    assert pivots is not None
+    none_varies = not len(pivots)
+    pivots = np.zeros(1, dtype=np.int64) if none_varies else pivots
+    part = rows.of_columns(pivots)
+    if problem.columns.any() and isinstance(part, CsrRows):
+        return replace(ending, is_inexact=False)  # too many to be centred
+    options = replace(problem.options, callbacks=(), max_reads=None)
+    start = (np.zeros(len(pivots)), 0.0)
+    found = optimize(Problem(part, options, problem.columns[pivots], start, problem.scaled), task.started)
+    rows.reads += part.reads
+    w_fit = np.zeros(rows.n_features)
+    w_fit[pivots] = found.w_fit
+    n, proven = rows.n_features, found.certificate
+    more = {"bound": "", "reduced": "" if none_varies else f"; {proven.reason}"}.get(proven.kind)
+    nothing = np.full(n, np.inf)
+    certificate = replace(
+        proven,
+        kind="reduced" if proven.kind == "bound" else proven.kind,
+        coef=nothing,
+        intercept=math.inf,
+        digits=digits_of(w_fit, nothing),
+        reads=rows.reads,
+        reason=proven.reason if more is None else ending.certificate.reason + more,
+        # All columns may do better than these.
+        infimum_at_least=0.0,
+        infimum_gap=proven.objective + noise_of_state(_state_of(found)),
+    )
+    outcome = replace(ending.outcome, state=found.outcome.state, reason=found.outcome.reason)
+    sentence = told(outcome, _state_of(found), certificate, options.tol, rows.reads)
+    said = (*ending.said[:1], *(each for each in found.said if not (none_varies and each[0] is CollinearityWarning)))
+    return replace(
+        ending,
+        outcome=outcome,
+        w_fit=w_fit,
+        b_fit=found.b_fit,
+        certificate=certificate,
+        sentence=sentence,
+        said=said,
+        objective=found.objective,
+        pivots=None,
+        is_inexact=False,
+        copies=1,
+    )
+
+
+def _state_of(ending: Ending) -> NewtonState:
+    state = ending.outcome.state
+    assert isinstance(state, NewtonState)
+    return state
+
+
+def _with_infimum(task: Task, ending: Ending) -> Ending:
+    """Sharpen what is known of inf F of separated classes.
+
+    Rows off the plane cost nothing at best, those on it their own minimum: inf F >= (S of the plane/S) min of their mean loss.
+    """
+    problem, certificate = task.problem, ending.certificate
+    rows, places = problem.rows, ending.on_plane
+    if (
+        places is None
+        or not len(places)
+        or len(places) * rows.n_features > PLANE_NUMBERS
+        or len(set(rows.y[places])) < 2
+    ):
+        return ending
+    part = rows.of_rows(places)
+    options = replace(problem.options, callbacks=(), max_reads=None)
+    start = (np.zeros(rows.n_features), 0.0)
+    found = optimize(Problem(part, options, np.zeros_like(problem.columns), start), task.started)
+    rows.reads += part.reads * len(places) / rows.n_rows
+    share = found.sum_weights / (sum(task.class_weights)) * (1.0 - 1e-12)
+    low = share * found.certificate.infimum_at_least  # 0 where that is of fewer columns
+    gap = certificate.infimum_gap - low
+    return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))

@@ -1,0 +1,105 @@
+"""A fit after its input was checked, and what a method makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Certificate
+from chainrule.data.rows import Rows, Units
+from chainrule.fitting.result import Carried, Result
+from chainrule.fitting.verdict import Finding
+from chainrule.kernels import Batches
+from chainrule.solvers import Callback, Outcome
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for: the arguments of `fit`, checked. learning_rate and max_reads None: the method's own.
+
+    batches, resume : of stochastic gradient descent.
+    """
+
+    alpha: float
+    fit_intercept: bool
+    tol: float
+    max_reads: int | None
+    learning_rate: float | None
+    callbacks: tuple[Callback, ...]
+    batches: Batches | None = None
+    resume: Result | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows, what to do with them, and which columns (n,) to standardise; start: (w0, b0) in the user's units.
+
+    scaled : whether these columns are divided by their deviation, or centred alone.
+    """
+
+    rows: Rows
+    options: Options
+    columns: NDArray[np.bool_]
+    start: tuple[Vector, float]
+    scaled: bool = True
+
+    def standardize(self) -> None:
+        """See the rows in the units of the fit."""
+        if self.columns.any():
+            self.rows.standardize(self.columns, self.scaled)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a method made of a problem.
+
+    w_fit, b_fit : the returned point in `units`, those of the fit. sentence : what happened. said : warnings.
+    sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : what is proven.
+    learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
+    epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
+    pivots : columns of the model that a certificate of kind "reduced" is for, else None.
+    on_plane : rows on the plane that separates the others. is_inexact : relations of the columns hold up to rounding alone, or
+    kept the run from a bound: the model of the pivots is still to be fitted. copies : of columns of X that the method made.
+    """
+
+    outcome: Outcome
+    w_fit: Vector
+    b_fit: float
+    units: Units
+    sum_weights: float
+    sentence: str
+    said: tuple[Finding, ...]
+    certificate: Certificate
+    learning_rate: float | None = None
+    limit: float | None = None
+    objective: float | None = None
+    said_at_once: tuple[str, ...] = ()
+    pivots: NDArray[np.int64] | None = None
+    on_plane: NDArray[np.int64] | None = None
+    is_inexact: bool = False
+    copies: int = 0
+    epochs_needed: float | None = None
+    carried: Carried | None = None
+
+
+Method = Callable[[Problem, float], Ending]
+
+
+def objective_line(problem: Problem, units: Units, sum_weights: float) -> str:
+    """Write the objective with its numbers put in."""
+    rows, alpha = problem.rows, problem.options.alpha
+    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{sum_weights:.10g}) sum s l(z, y)"
+    penalty = f" + ({alpha:.6g}/2) w.w" if alpha else ""
+    z = "z = x.w + b" if problem.options.fit_intercept else "z = x.w, no intercept"
+    free = ", b not penalised" if alpha and problem.options.fit_intercept else ""
+    text = "the user's units"
+    standardized = int(problem.columns.sum())
+    if standardized:
+        which = "all columns" if standardized == rows.n_features else f"{standardized} of {rows.n_features} columns"
+        text = f"units of {'(x - mean)/sd' if problem.scaled else 'x - mean'} for {which}"
+    return f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"

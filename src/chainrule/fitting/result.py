@@ -1,0 +1,160 @@
+"""What a fit returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Certificate
+from chainrule.solvers.trace import Trace
+
+Vector = NDArray[np.float64]
+
+SCHEMA_VERSION = 1
+
+REASONS = {
+    "converged": "the proven bound on F - F* is at most tol, or as small as rounding allows",
+    "max_reads": "the limit of reads or epochs was reached before tol",
+    "noise_floor": "the limit of epochs was reached, and F no longer falls: mini-batches at a constant rate are too noisy",
+    "diverged": "the loss grew without end; the best point seen is returned",
+    "non_finite": "the objective was not finite any more; the best point seen is returned",
+    "no_optimum": "the objective asked for has no optimum; that with a tiny ridge is returned",
+    "interrupted": "Ctrl-C; the best point seen is returned",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """What a run of mini-batches goes on with that a trace, once thinned, doesn't have; points in the fit's units.
+
+    gaps : (k,) of the last epochs, each of them, as the run's monitor saw them; best_epoch, best_objective, best_w, best_b :
+    the epoch nearest to the optimum.
+    """
+
+    gaps: Vector
+    best_epoch: int
+    best_objective: float
+    best_w: Vector
+    best_b: float
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A fitted logistic regression and all that is known about it. Frozen and picklable.
+
+    Attributes
+    ----------
+    w, b
+        Weights (n,) and bias, in the user's units.
+    w_fit, b_fit
+        The same in the fit's units, where x is ``(x - center) / scale``: those of penalty, learning rate, trace, gradients.
+    classes : tuple
+        Labels of y = 0 and y = 1.
+    reason : str
+        One of `REASONS`; `message` is a sentence with the numbers.
+    objective, loss : float
+        F at the returned point, and the mean log-loss in it, in nats.
+    objective_line : str
+        The objective with its numbers put in.
+    learning_rate, learning_rate_limit : float
+        Of gradient descent: the rate used, and 2/L_max, below which the objective never rises. Of stochastic gradient descent:
+        eta_0, and 2/E, up to which mini-batches are known to be stable (`diagnosis.expected_smoothness`). Else None.
+    batch_size, seed, schedule
+        Of stochastic gradient descent: rows an update, what its order comes from, how the rate changes. Else None.
+    rows_digest : str or None
+        Of stochastic gradient descent: SHA-256 of the rows of positive weight in their order, by which `resume` knows them.
+    carried : Carried or None
+        Of stochastic gradient descent: what `resume` needs beside the trace.
+    epochs_needed : float or None
+        Of descent that ended before tol: about how many epochs more it takes to tol; inf where it would not get
+        there. None where it is not known.
+    grad_norm : float
+        Largest |dF/dw_j|, |dF/db| at the returned point.
+    epoch, n_epochs : int
+        The epoch whose point is returned, and the last one run.
+    method, method_reason : str
+        The method that ran, and why.
+    certificate : Certificate
+        What is proven about the point.
+    encodings : tuple or None
+        Of a table with categories: how each of its columns became coefficients.
+    reads : float
+        How often each row was read. An epoch of stochastic gradient descent counts two: the updates, and the measure after it.
+    kernel, storage, threads, copies
+        Which instruction set ran, how the data lay, on how many threads, and how often X had to be copied.
+    """
+
+    w: Vector
+    b: float
+    w_fit: Vector
+    b_fit: float
+    center: Vector
+    scale: Vector
+    feature_names: tuple[str, ...]
+    classes: tuple[Any, Any]
+    method: str
+    method_reason: str
+    reason: str
+    message: str
+    objective: float
+    loss: float
+    objective_line: str
+    accuracy: float
+    grad_norm: float
+    alpha: float
+    fit_intercept: bool
+    tol: float
+    learning_rate: float | None
+    learning_rate_limit: float | None
+    epochs_needed: float | None
+    epoch: int
+    n_epochs: int
+    n_rows: int
+    sum_weights: float
+    trace: Trace
+    reads: float
+    seconds: float
+    kernel: str
+    storage: str
+    threads: int
+    copies: int
+    certificate: Certificate
+    warnings: tuple[str, ...] = ()
+    batch_size: int | None = None
+    seed: int | None = None
+    schedule: str | None = None
+    rows_digest: str | None = None
+    carried: Carried | None = None
+    encodings: tuple[Any, ...] | None = None
+
+    def to_dict(self, timings: bool = True) -> dict[str, Any]:
+        """All but trace, `carried` and `encodings` as what JSON can hold, with a `schema_version`; numbers not finite as None.
+
+        Parameters
+        ----------
+        timings : bool
+            False leaves out seconds and threads, which differ between runs that agree in every other bit.
+        """
+        document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        for name in self.__dataclass_fields__:
+            if name in ("trace", "certificate", "carried", "encodings") or (
+                not timings and name in ("seconds", "threads")
+            ):
+                continue
+            document[name] = _plain(getattr(self, name))
+        document["certificate"] = self.certificate.to_dict(timings=timings)
+        document["trace"] = {"epochs_kept": len(self.trace), "stride": self.trace.stride, "note": self.trace.note}
+        return document
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

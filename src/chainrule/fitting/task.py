@@ -1,0 +1,319 @@
+"""Newton on one problem: its units, its run, and its certificate in the user's units."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Certificate
+from chainrule.certificate.bounds import Bound, moved
+from chainrule.certificate.rounding import UNIT, gradient_rounding, objective_rounding
+from chainrule.certificate.statement import digits_of
+from chainrule.data.rows import Rows, Units
+from chainrule.data.sampling import class_counts
+from chainrule.diagnosis import RunMonitor
+from chainrule.errors import InputError
+from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.verdict import Finding
+from chainrule.objective import Objective
+from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
+from chainrule.solvers.proof import depth_of
+
+Vector = NDArray[np.float64]
+
+DEFAULT_READS = 100
+MOST_STEPS = 200
+LARGEST_RIDGE = 1e200  # in the arithmetic's units: beyond, a weight's own penalty overflows
+TOO_FAR = "the run ended too far from an optimum"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem in the units of the arithmetic: centred columns over powers of two."""
+
+    problem: Problem
+    units: Units
+    fit_units: Units
+    started: float
+
+    @cached_property
+    def ratio(self) -> Vector:
+        """Factor from w in the arithmetic's units to w in the fit's."""
+        return self.fit_units.scale / self.units.scale
+
+    @property
+    def alpha(self) -> float | Vector:
+        """Penalty of the objective asked for, in the arithmetic's units: 0, or one number a column."""
+        alpha = self.problem.options.alpha
+        if not alpha:
+            return 0.0
+        with np.errstate(over="ignore"):
+            ridge = alpha * self.ratio**2
+        if ridge.max() > LARGEST_RIDGE:
+            name = self.problem.rows.feature_names[int(np.argmax(ridge))]
+            raise InputError(
+                f"alpha {alpha:g} is too large for the scale of column {name!r}: multiply the column, or lower alpha"
+            )
+        return np.asarray(ridge)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """Objective asked for, in the arithmetic's units."""
+        return Objective(self.problem.rows, self.alpha, self.problem.options.fit_intercept)
+
+    @cached_property
+    def class_weights(self) -> tuple[float, float]:
+        """Sums of the weights of both classes, in the rows' own unit."""
+        rows = self.problem.rows
+        if rows.s is None:
+            ones = int(np.count_nonzero(rows.y))
+            return float(rows.n_rows - ones), float(ones)
+        return math.fsum(rows.s[rows.y == 0]), math.fsum(rows.s[rows.y == 1])
+
+    @property
+    def sum_weights(self) -> float:
+        """S, in the user's unit."""
+        return sum(self.class_weights) * self.problem.rows.weight_unit
+
+    @cached_property
+    def shift(self) -> Vector:
+        """How far the fit's centres are from the arithmetic's, in the latter's units."""
+        return (self.fit_units.center - self.units.center) / self.units.scale
+
+    def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """From the units of the arithmetic to those of the fit, without the way over x = 0."""
+        there, bias = self.all_to_fit(w, np.float64(b))
+        return there, float(bias)
+
+    def all_to_fit(self, W: Vector, b: Vector | np.float64) -> tuple[Vector, Vector]:
+        """Turn points W (..., n) and b (...) from the units of the arithmetic into those of the fit."""
+        with np.errstate(over="ignore"):  # of a column of 1e-310 the weight is beyond float64
+            return W * self.ratio, b + np.add.reduce(W * self.shift, axis=-1)
+
+    def ending(
+        self,
+        outcome: Outcome,
+        w: Vector,
+        b: float,
+        certificate: Certificate,
+        sentence: str,
+        said: tuple[Finding, ...] = (),
+    ) -> Ending:
+        """Give what the method makes of the problem; w and b in the arithmetic's units."""
+        w_fit, b_fit = self.to_fit(w, b)
+        return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, sentence, said, certificate)
+
+    def run(self, alpha: float | Vector, patient: bool = False) -> tuple[Outcome, NewtonState]:
+        """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
+        rows, options = self.problem.rows, self.problem.options
+        m, n = rows.n_rows, rows.n_features
+        sizes = plan(m, n, options.tol, rows.hessian_reads, class_counts(rows), rows.matrix_reads)
+        objective = Objective(rows, alpha, options.fit_intercept)
+        most = DEFAULT_READS if options.max_reads is None else options.max_reads
+        start = self.units.to_fit(*self.problem.start)
+        solver = Newton(*start, sizes, self.class_weights, options.tol, most, patient)
+        run = Run(
+            objective,
+            solver,
+            tol=options.tol,
+            max_steps=MOST_STEPS,
+            max_reads=rows.reads + most,
+            monitor=RunMonitor(),
+            callbacks=options.callbacks,
+            started=self.started,
+            units=self.fit_units,
+            to_fit=self.all_to_fit,
+        )
+        try:
+            outcome = run.run()
+        except NotFiniteAtStart:
+            outcome = None
+        if outcome is None or outcome.reason == "non_finite":
+            rows.refuse_non_finite()
+            raise InputError("the objective is not finite: take a smaller w0, or smaller numbers in X")
+        state = outcome.state
+        if not isinstance(state, NewtonState):  # one that the core passed on its way
+            state = solver.at(objective, state.w, state.b)
+        if state.z is None:
+            # It ended on a sample: F is of all rows.
+            state = replace(state, on=objective, evaluation=objective.evaluate(state.w, state.b))
+        state = state.with_bound()
+        if outcome.reason == "max_reads" and state.gap <= options.tol:
+            outcome = replace(outcome, reason="converged")  # as the last look shows
+        if isinstance(outcome.state, NewtonState):
+            outcome = replace(outcome, state=state)
+        return outcome, state
+
+    def at(self, w: Vector, b: float, on: Objective | None = None) -> NewtonState:
+        """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made.
+
+        on: another objective than the one asked for.
+        """
+        return Newton(w, b, (), self.class_weights, 0.0).at(self.objective if on is None else on, w, b)
+
+    def returned(self, w: Vector, b: float, on: Objective | None = None) -> tuple[NewtonState, Vector, float]:
+        """Evaluate what a user gets of (w, b), rounded to the units of the fit and from there: (state, w_fit, b_fit).
+
+        Both points' biases are rounded once. For endings in which that rounding matters: a read with the Hessian.
+        """
+        w_fit, b_fit = self.to_fit(w, b)
+        if not self.fit_units.center.any():
+            b_fit = plus_product(b, -self.units.center, w / self.units.scale)
+        w_user, b_user = self.fit_units.to_user(w_fit, b_fit)
+        here = w_user * self.units.scale, plus_product(b_user, self.units.center, w_user)
+        return self.at(*here, on), w_fit, b_fit
+
+
+def plus_product(b: float, center: Vector, w: Vector) -> float:
+    """Give b + center.w, rounded once."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = center * w
+        factor = 2.0**27 + 1.0  # splits a float64 in halves (Dekker 1971)
+        (c, c_low), (v, v_low) = ((high, x - high) for x in (center, w) for high in [factor * x - (factor * x - x)])
+        errors = ((c * v - products) + c * v_low + c_low * v) + c_low * v_low
+    if np.isfinite(errors).all():
+        return math.fsum([b, *products.tolist(), *errors.tolist()])
+    try:
+        return float(sum((Fraction(c) * Fraction(v) for c, v in zip(center, w, strict=True)), Fraction(b)))
+    except (OverflowError, ValueError):  # beyond float64, or not finite
+        return math.nan
+
+
+def certified(
+    state: NewtonState, units: Units, rows: Rows, started: float, *, as_returned: bool = False
+) -> Certificate:
+    """Put what is proven into the user's units, with the rounding of the way there.
+
+    as_returned: the state is at the very point that the user gets (`Task.returned`).
+    """
+    n, on = rows.n_features, state.on
+    w, b = units.to_user(state.w, state.b)
+    objective, seconds = state.evaluation.objective, time.perf_counter() - started
+    proven = state.bound
+    if proven is None or not proven.proven:
+        return nothing_proven(n, objective, rows.reads, seconds, TOO_FAR)
+    here = after_rounding(state, proven, None if as_returned else units, w)
+    way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
+    with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
+        coef = here.coef[:n] / units.scale
+    share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
+    noise_of_F = noise_of_state(state)
+    low = max(0.0, objective - proven.gap - noise_of_F)  # whatever the user's units round; F is never negative
+    gap = min(here.gap, objective + noise_of_F + (here.gap - proven.gap))
+    return Certificate(
+        kind="bound",
+        gap=gap,
+        lower=here.lower,
+        coef=coef,
+        intercept=_intercept(state, here, units) + 2.0 * UNIT * way if on.fit_intercept else 0.0,
+        digits=digits_of(w, coef),
+        r=here.r,
+        noise=here.noise,
+        hessian_rows="all rows" if share == 1.0 else f"{100 * share:.3g} % of the rows",
+        reads=rows.reads,
+        seconds=seconds,
+        objective=objective,
+        optimum_at_least=low,
+        infimum_at_least=low,
+        infimum_gap=gap,
+    )
+
+
+def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
+    """Bound the error of the bias in the user's units: along the line b - center.w, in the Hessian's norm where it has one."""
+    line, proof = np.append(-units.center / units.scale, 1.0), state.reference.proof
+    if proof.ok and proven.radius < math.inf:
+        return proven.radius * math.sqrt(float(proof.leverages(line[np.newaxis])[0]))
+    return float(np.abs(line) @ proven.coef)
+
+
+def noise_of_objective(on: Objective, loss: float, squares: Vector | None, w: Vector, b: float) -> float:
+    """Bound the error of F at (w, b), from the loss there; inf where the columns' mean squares are not known."""
+    if squares is None:
+        return math.inf
+    return objective_rounding(
+        loss=loss,
+        d=depth_of(on),
+        r_rms=math.sqrt(min(1.0, loss)),
+        M=np.sqrt(np.append(squares, 1.0)),
+        w=w,
+        b=b,
+        ridge=on.ridge,
+    )
+
+
+def noise_of_state(state: NewtonState) -> float:
+    """Bound the error of a state's F; inf where not all rows were read."""
+    return noise_of_objective(state.on, state.evaluation.loss, state.squares, state.w, state.b)
+
+
+def nothing_proven(n: int, objective: float, reads: float, seconds: float, reason: str) -> Certificate:
+    """Give a certificate that says why there is no bound."""
+    return Certificate(
+        kind="none",
+        gap=math.inf,
+        lower=0.0,
+        coef=np.full(n, np.inf),
+        intercept=math.inf,
+        digits=np.zeros(n, dtype=np.int64),
+        r=math.inf,
+        noise=math.inf,
+        hessian_rows="",
+        reads=reads,
+        seconds=seconds,
+        objective=objective,
+        optimum_at_least=-math.inf,
+        reason=reason,
+    )
+
+
+def _squares(state: NewtonState) -> Vector:
+    assert state.squares is not None
+    return state.squares
+
+
+def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Vector) -> Bound:
+    """Say what is proven of w and b as they are given: each rounded on the way to the user's units, or from them.
+
+    units: None where the state is at the point itself, but for one rounding of its bias (`Task.returned`).
+    """
+    on = state.on
+    n = on.n_features
+    M = np.sqrt(np.append(_squares(state), 1.0))
+    if units is None:
+        shift = np.append(np.zeros(n), 2.0 * UNIT * abs(state.b))
+    else:
+        way = abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w))
+        shift = np.append(4.0 * UNIT * np.abs(state.w), 2.0 * UNIT * way)
+    e = gradient_rounding(M=M, d=depth_of(on), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
+    gradient = state.evaluation.gradient
+    if not on.fit_intercept:
+        M, shift, e, gradient = M[:-1], shift[:-1], e[:-1], gradient[:-1]
+        M, shift, e, gradient = (np.append(v, 0.0) for v in (M, shift, e, gradient))
+    return moved(proven, shift, gradient=gradient, e=e, M=M, ridge=on.ridge)
+
+
+def told(outcome: Outcome, state: NewtonState, certificate: Certificate, tol: float, reads: float) -> str:
+    """Say in a sentence how a run ended, what is proven, and what is still needed."""
+    said = certificate.sentence.rstrip(".")
+    run = f"{outcome.n_epochs} step{'s' if outcome.n_epochs != 1 else ''} and {reads:.1f} reads of the data"
+    if outcome.reason == "converged":
+        is_noise = certificate.kind == "bound" and certificate.gap > tol
+        noise = f"; tol {tol:.2g} is below what rounding leaves here" if is_noise else ""
+        return f"converged after {run}: {said}{noise}"
+    left, way = "", ""
+    if certificate.proven or certificate.reason.startswith(TOO_FAR):
+        more = f"{state.reads_left(tol):.0f}"
+        left, way = (
+            f"; it takes about {more} more read{'s' if more != '1' else ''} to tol {tol:.2g}",
+            f": raise max_reads to about {math.ceil(reads + float(more)):,}",
+        )
+    if outcome.reason == "interrupted":
+        return f"interrupted after {run}: {said}{left}"
+    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}{left}{way}"

@@ -1,0 +1,240 @@
+"""A trained model, and what it leaves on disk: the model file and the trace beside it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule.data.tables.schema import Schema
+from chainrule.errors import InputError
+from chainrule.losses import sigmoid
+from chainrule.model.files import write_atomically
+from chainrule.model.safefile import pack, unpack
+
+if TYPE_CHECKING:
+    from chainrule.solvers.trace import Trace
+
+Floats = npt.NDArray[np.float64]
+
+# rows whose z stays in the cache while the features are added to it
+_BLOCK = 4096
+_TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model: what it must know of tables, its numbers, and how it was trained.
+
+    Parameters
+    ----------
+    schema : Schema
+        How a table becomes the design of n columns.
+    w, b : (n,) float64 and float
+        In the user's units: z = x.w + b. To be read; `decision` takes those of the fit.
+    w_fit, b_fit : (n,) float64 and float
+        In the units of the fit, whose x is (x - center) / scale.
+    center, scale : (n,) float64
+        Zeros and ones where a column is not standardised.
+    info : dict
+        `Result.to_dict(timings=False)`: JSON-able.
+
+    Raises
+    ------
+    InputError
+        An array has another shape than the schema's columns, or a number is not finite.
+    """
+
+    schema: Schema
+    w: Floats
+    b: float
+    w_fit: Floats
+    b_fit: float
+    center: Floats
+    scale: Floats
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.schema.feature_names)
+        for name in ("w", "w_fit", "center", "scale"):
+            array = np.asarray(getattr(self, name), dtype=np.float64)
+            if array.shape != (n,):
+                raise InputError(f"the model's {name} must have {n} numbers, one a feature: its shape is {array.shape}")
+            object.__setattr__(self, name, array)
+        for name in ("b", "b_fit"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        for name in ("w", "b", "w_fit", "b_fit", "center", "scale"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise InputError(
+                    f"the model's {name} is not finite: rescale the columns, or take a smaller learning rate"
+                )
+
+    def decision(self, X: npt.ArrayLike) -> Floats:
+        """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
+
+        In the units of the fit no digit is lost that the fit had: x.w + b cancels where a column is far from 0. A row's
+        z has the same bits alone, among others and on every machine.
+
+        Parameters
+        ----------
+        X : (m, n)
+            Rows of the design, in the user's units.
+
+        Returns
+        -------
+        (m,) float64
+
+        Raises
+        ------
+        InputError
+            X has another number of columns, or z is beyond what float64 can hold.
+        """
+        X = np.asarray(X, dtype=np.float64)
+        if X.ndim != 2 or X.shape[1] != self.w.size:
+            raise InputError(f"X must have the model's {self.w.size} columns: its shape is {X.shape}")
+        z = np.full(X.shape[0], self.b_fit)
+        with np.errstate(all="ignore"):
+            for start in range(0, X.shape[0], _BLOCK):
+                rows, part = X[start : start + _BLOCK], z[start : start + _BLOCK]
+                for j, w_j in enumerate(self.w_fit):
+                    part += (rows[:, j] - self.center[j]) / self.scale[j] * w_j
+        if not np.isfinite(z).all():
+            row = int(np.argmin(np.isfinite(z))) + 1
+            raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")
+        return z
+
+    def probability(self, X: npt.ArrayLike) -> Floats:
+        """Probability of the positive label, g = sigmoid(z) = 1 / (1 + exp(-z)).
+
+        Takes and raises what `decision` does; returns (m,) float64 from 0 to 1.
+        """
+        return sigmoid(self.decision(X))
+
+
+def save_model(path: str | Path, model: Model) -> None:
+    """Write a model; the same model gives the same file to the bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        By habit NAME.safetensors. Written whole or not at all.
+    model : Model
+
+    Raises
+    ------
+    InputError
+        The file can't be written.
+    """
+    check_X = _check_rows(model)
+    document = {
+        "objective_line": model.info.get("objective_line"),
+        "schema": model.schema.to_dict(),
+        "result": model.info,
+        "check_z": [float(z).hex() for z in model.decision(check_X)],
+    }
+    numbers = {name: getattr(model, name) for name in _TENSORS if name != "check_X"}
+    write_atomically(path, pack("model", document, {**numbers, "check_X": check_X}))
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model, and check that it is whole and still gives its check rows the same z, to the bit.
+
+    Raises
+    ------
+    InputError
+        No such file, a foreign or damaged one, a trace, or one of a newer version of chainrule.
+    """
+    document, tensors = unpack(path, "model")
+    try:
+        model = Model(
+            schema=Schema.from_dict(document["schema"]),
+            w=tensors["w"],
+            b=float(tensors["b"]),
+            w_fit=tensors["w_fit"],
+            b_fit=float(tensors["b_fit"]),
+            center=tensors["center"],
+            scale=tensors["scale"],
+            info=document["result"],
+        )
+        z = model.decision(tensors["check_X"])
+        expected = np.array([float.fromhex(number) for number in document["check_z"]])
+    except (KeyError, TypeError, ValueError) as error:
+        # the hash is right, so another program wrote it
+        raise InputError(f"{path} is no model of chainrule ({error}): train it again") from error
+    if not np.array_equal(z, expected):
+        raise InputError(
+            f"{path}: this machine computes other log-odds for the model's check rows than the one that trained it: "
+            "train the model again"
+        )
+    return model
+
+
+def save_trace(path: str | Path, trace: "Trace") -> None:
+    """Write what training recorded; the same trace gives the same file to the bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        See `trace_path`. Written whole or not at all.
+    trace : Trace
+
+    Raises
+    ------
+    InputError
+        The file can't be written.
+    """
+    document = {"columns": list(trace.columns), "stride": int(trace.stride), "note": trace.note}
+    columns = {f"columns/{name}": np.asarray(column) for name, column in trace.columns.items()}
+    write_atomically(path, pack("trace", document, {"w": trace.w, "b": trace.b, **columns}))
+
+
+def load_trace(path: str | Path) -> "Trace":
+    """Read a trace and check that it is whole.
+
+    Raises
+    ------
+    InputError
+        No such file, a foreign or damaged one, a model, or one of a newer version of chainrule.
+    """
+    from chainrule.solvers.trace import Trace
+
+    document, tensors = unpack(path, "trace")
+    try:
+        columns = {name: tensors[f"columns/{name}"] for name in document["columns"]}
+        return Trace(columns, tensors["w"], tensors["b"], document["stride"], document["note"])
+    except KeyError as error:
+        raise InputError(f"{path} is no trace of chainrule (no {error}): train the model again") from error
+
+
+def trace_path(model_path: str | Path) -> Path:
+    """Say where the trace of a model lies: beside it, as NAME.trace where the model is NAME.safetensors or NAME.
+
+    Raises
+    ------
+    InputError
+        The model's own name ends in .trace, or is a folder's.
+    """
+    path = Path(model_path)
+    if not path.name:
+        raise InputError(f"can't write {path}: it is a folder; name a file in it")
+    if path.suffix == ".trace":
+        raise InputError(
+            f"{path}: a model's name can't end in .trace, which its trace's does: call it {path.stem}.safetensors"
+        )
+    name = path.name if path.name == ".safetensors" else path.name.removesuffix(".safetensors")
+    return path.with_name(f"{name}.trace")
+
+
+def trace_belongs(model: Model, trace: "Trace") -> bool:
+    """Tell whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit."""
+    if trace.w.ndim != 2 or trace.w.shape[1] != model.w_fit.size:
+        return False
+    return bool(np.any(np.all(trace.w == model.w_fit, axis=1) & (trace.b == model.b_fit)))
+
+
+def _check_rows(model: Model) -> Floats:
+    """Make a few rows that exercise every feature: the centre, a scale up, a scale down, and alternating."""
+    sign = np.where(np.arange(model.w.size) % 2 == 0, 1.0, -1.0)
+    steps = np.stack([0.0 * sign, 1.0 + 0.0 * sign, -1.0 + 0.0 * sign, sign])
+    return np.asarray(model.center + steps * model.scale)

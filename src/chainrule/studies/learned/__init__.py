@@ -1,0 +1,22 @@
+"""How a run learned: from what it recorded, and from a few reads at the points that it passed."""
+
+from chainrule.studies.learned.gradients import Curvature, Gradients, gradients_of
+from chainrule.studies.learned.maps import Maps, maps_of
+from chainrule.studies.learned.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
+from chainrule.studies.learned.whole import Learned, learned_by, training_rows
+
+__all__ = [
+    "NEAR",
+    "Curvature",
+    "Gradients",
+    "HalfTime",
+    "HeldOutProgress",
+    "Learned",
+    "Maps",
+    "Progress",
+    "gradients_of",
+    "learned_by",
+    "maps_of",
+    "progress_of",
+    "training_rows",
+]

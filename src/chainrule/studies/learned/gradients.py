@@ -1,0 +1,176 @@
+"""The gradient at points that a run passed, computed again on all training rows, and the curvature where it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.rows import Rows, Units
+from chainrule.fitting.result import Result
+from chainrule.objective import Objective
+from chainrule.solvers.trace import Trace
+
+Floats = NDArray[np.float64]
+
+MOST_POINTS = 60  # each is a read of the data
+FEWEST_POINTS = 12
+MOST_NUMBERS = 2e9  # of the table, read for all points together: a few seconds
+MOST_COLUMNS = 500  # up to here the eigenvalues of a Hessian are found at once
+AT_OPTIMUM = "at the optimum"
+SINGULAR = 1e-13  # of the largest curvature: smaller ones are rounding
+NEAR_OPTIMUM = 1e-6  # nats: where the curvature is the optimum's
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The Hessian H at the point that a run returned, in the fit's units.
+
+    Attributes
+    ----------
+    limit : float
+        2/lambda_max(H): near there, steps of a larger rate overshoot by more than they gain.
+    condition : float, optional
+        lambda_max(H)/lambda_min(H); None where H is singular up to rounding.
+    place : str
+        "at the optimum" (within 1e-6 nats of it), "where it ended", or "at the point returned", which was passed before.
+    """
+
+    limit: float
+    condition: float | None
+    place: str
+
+    @property
+    def at_optimum(self) -> bool:
+        """Whether the point is the optimum, within 1e-6 nats."""
+        return self.place == AT_OPTIMUM
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradient of F at points that a run passed, each from a read of all training rows.
+
+    Attributes
+    ----------
+    epochs : (k,) int64
+    names : tuple of str, length n + 1
+        Of the columns; the last is the bias.
+    dL_dw, dL_db : (k, n) and (k,)
+        Penalty included, nats per unit.
+    method : str
+        Of the run: "newton", whose steps `epochs` counts, "gradient-descent", or "sgd" with all rows a batch.
+    standardized : bool
+        Units: of all columns standardised, or those of the fit, in which gradient descent stepped.
+    curvature : Curvature, optional
+        Of gradient descent, with up to 500 columns.
+    """
+
+    epochs: NDArray[np.int64]
+    names: tuple[str, ...]
+    dL_dw: Floats
+    dL_db: Floats
+    method: str
+    standardized: bool
+    curvature: Curvature | None = None
+
+    @property
+    def sizes(self) -> Floats:
+        """|dL_dw_j| and |dL_db|, (k, n + 1)."""
+        return np.abs(np.column_stack([self.dL_dw, self.dL_db]))
+
+    @property
+    def shares(self) -> Floats:
+        """Each one's part of their sum, (k, n + 1); rows of zeros where the gradient is zero."""
+        total = self.sizes.sum(axis=1, keepdims=True)
+        parts = np.zeros_like(self.sizes)
+        np.divide(self.sizes, total, out=parts, where=total > 0)
+        return parts
+
+
+def gradients_of(rows: Rows, result: Result) -> Gradients | None:
+    """Read the training rows again at points that the run passed, from its first to its last, spread by powers.
+
+    Parameters
+    ----------
+    rows : Rows
+        The training rows, in the user's units.
+    result : Result
+
+    Returns
+    -------
+    Gradients or None
+        None where the run has no epoch after its start, or F is not finite.
+    """
+    trace = result.trace
+    if len(trace) < 2:
+        return None
+    rows = rows.as_given()
+    # Newton's way is the same in all units: those of standardised columns can be compared
+    is_newton = result.method.startswith("newton") and result.fit_intercept
+    theirs = Units(result.center, result.scale)
+    columns = np.ones(rows.n_features, dtype=np.bool_) if is_newton else (theirs.center != 0) | (theirs.scale != 1)
+    if columns.any():
+        rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
+    alpha = result.alpha * (theirs.scale / rows.units.scale) ** 2 if result.alpha else 0.0
+    objective = Objective(rows, alpha, result.fit_intercept)
+
+    def here(k: int) -> tuple[Floats, float]:
+        return (
+            rows.units.to_fit(*theirs.to_user(trace.w[k], float(trace.b[k]))) if is_newton else (trace.w[k], trace.b[k])
+        )
+
+    chosen = spread_points(trace, points_for(rows))
+    pairs = [(k, objective.evaluate(*here(k))) for k in chosen.tolist()]
+    finite = [k for k, e in pairs if e.finite]
+    at = [e for _, e in pairs if e.finite]
+    if not at:
+        return None
+    return Gradients(
+        epochs=trace.columns["epoch"].astype(np.int64)[finite],
+        names=(*result.feature_names, "bias b"),
+        dL_dw=np.array([e.grad_w for e in at]),
+        dL_db=np.array([e.grad_b for e in at]),
+        method=result.method,
+        standardized=is_newton,
+        curvature=_curvature(objective, result) if result.method == "gradient-descent" else None,
+    )
+
+
+def follows_batches(rows: Rows, result: Result) -> bool:
+    """Tell a run whose updates follow the gradient of a few rows: where it goes, that of all rows says little."""
+    return result.method == "sgd" and (result.batch_size or 1) < rows.n_visited
+
+
+def points_for(rows: Rows) -> int:
+    """Say how many points are worth their reads."""
+    affordable = int(MOST_NUMBERS / (rows.n_rows * rows.n_features))
+    return max(FEWEST_POINTS, min(MOST_POINTS, affordable))
+
+
+def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
+    """Choose at most `count` of the epochs kept, the first and the last among them, spread by powers."""
+    epochs = trace.columns["epoch"].astype(np.float64)
+    if len(epochs) <= count:
+        return np.arange(len(epochs))
+    wanted = np.expm1(np.linspace(np.log1p(epochs[0]), np.log1p(epochs[-1]), count))
+    after = np.clip(np.searchsorted(epochs, wanted), 1, len(epochs) - 1)
+    return np.unique(np.where(wanted - epochs[after - 1] < epochs[after] - wanted, after - 1, after))
+
+
+def _curvature(objective: Objective, result: Result) -> Curvature | None:
+    if objective.n_features > MOST_COLUMNS:
+        return None
+    hessian = objective.evaluate(result.w_fit, result.b_fit, hessian=True).hessian
+    assert hessian is not None
+    if not np.isfinite(hessian).all():
+        return None
+    kept = slice(None) if result.fit_intercept else slice(-1)
+    curvature = np.linalg.eigvalsh(hessian[kept, kept])
+    low, high = float(curvature[0]), float(curvature[-1])
+    if not high > 0:
+        return None
+    place = "where it ended" if result.epoch == result.n_epochs else "at the point returned"
+    if result.certificate.kind == "bound" and result.certificate.gap <= NEAR_OPTIMUM:
+        place = AT_OPTIMUM
+    return Curvature(2.0 / high, high / low if low > SINGULAR * high else None, place)

@@ -1,0 +1,176 @@
+"""How a run went, from its trace alone: no row is read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.fitting.result import Result
+from chainrule.solvers.trace import Trace
+
+Floats = NDArray[np.float64]
+
+NEAR = 1e-3  # nats above the optimum: what more would change is hardly seen in any prediction
+STRONG = 0.1  # of the strongest feature's effect: weaker ones' ways say little
+SURE = 0.01  # of the way: how well the optimum's value must be known for half of the way to be said
+LEVEL_SD = 0.5  # of a column of zeros and ones, at most
+
+
+@dataclass(frozen=True)
+class HalfTime:
+    """After which epoch a weight stayed nearer to its end than half of its way."""
+
+    name: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class HeldOutProgress:
+    """The lowest held-out log-loss, after which epoch, and that of the last epoch.
+
+    training_fell: whether the training rows' log-loss fell from that epoch to the last.
+    """
+
+    epoch: int
+    lowest: float
+    last: float
+    training_fell: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a run went.
+
+    Attributes
+    ----------
+    unit : str
+        "epoch", or "step" of Newton's method.
+    last, stride : int
+        The last epoch, and which of them the trace keeps: numbers of epochs below are of those kept.
+    whole : int
+        The first epoch that read all rows, 0 but for Newton's method on samples; None where none did.
+    start, end : float
+        F, in nats, of that epoch and of the last that read all rows.
+    floor : float
+        A lower bound on F*, where it is near F*; else None. infimum : nothing attains it.
+    halfway : int
+        The first epoch with F at most half-way between that of epoch 0 and `floor`; None where it is not known.
+    near : int
+        The first epoch proven to be at most `NEAR` nats above F*; None where none is.
+    least_left : float
+        How far above F* the run's point is at least.
+    rises : int
+        Epochs that raised F by more than rounding, among those kept.
+    half_times : tuple of HalfTime
+        Of the weights with at least a tenth of the strongest's effect per standard deviation, the quickest first.
+    held_out : HeldOutProgress
+        None without held-out rows.
+    """
+
+    unit: str
+    last: int
+    stride: int
+    whole: int | None
+    start: float | None
+    end: float | None
+    floor: float | None
+    infimum: bool
+    halfway: int | None
+    near: int | None
+    least_left: float
+    rises: int
+    half_times: tuple[HalfTime, ...]
+    held_out: HeldOutProgress | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as what JSON can hold."""
+        plain = asdict(self)
+        return {**plain, "near_nats": NEAR, "half_times": [asdict(time) for time in self.half_times]}
+
+
+def progress_of(result: Result, deviations: ArrayLike) -> Progress:
+    """Tell how a run went.
+
+    Parameters
+    ----------
+    result : Result
+    deviations : (n,)
+        Standard deviation of each column in the user's units; NaN for levels and marks.
+    """
+    trace, proven = result.trace, result.certificate
+    epochs = trace.columns["epoch"].astype(np.int64)
+    whole = trace.columns["share"] >= 1.0
+    F = np.where(whole, trace.columns["objective"], np.nan)
+    known = np.flatnonzero(np.isfinite(F))
+    start, end = (float(F[k]) for k in known[[0, -1]]) if len(known) else (None, None)
+    is_infimum = proven.kind not in ("bound", "reduced")
+    floor = _floor(result, start)
+    halfway = None
+    if floor is not None and start is not None and whole[0]:
+        halfway = _first(epochs, F - floor <= (start - floor) / 2)
+    gap = np.where(whole, trace.columns["gap"], np.inf)
+    if floor is not None:
+        gap = np.fmin(gap, F - floor)
+    return Progress(
+        unit="step" if result.method.startswith("newton") else "epoch",
+        last=int(epochs[-1]),
+        stride=trace.stride,
+        whole=int(epochs[known[0]]) if len(known) else None,
+        start=start,
+        end=end,
+        floor=floor,
+        infimum=is_infimum,
+        halfway=halfway,
+        near=_first(epochs, gap <= NEAR),
+        least_left=float(proven.lower),
+        rises=int(np.count_nonzero(np.diff(F[known]) > 1e-12 * (1.0 + np.abs(F[known][:-1])))),
+        half_times=() if result.reason in ("diverged", "non_finite") else _half_times(result, deviations),
+        held_out=_held_out(trace, epochs),
+    )
+
+
+def _floor(result: Result, start: float | None) -> float | None:
+    """Give the lower bound on F*, or on inf F, where that is known well enough to speak of half the way to it."""
+    proven = result.certificate
+    if proven.kind in ("bound", "reduced", "infimum"):
+        low = proven.infimum_at_least if proven.kind == "infimum" else proven.optimum_at_least
+        width = proven.gap - proven.lower
+    else:
+        low, width = proven.infimum_at_least, proven.infimum_gap
+    if start is None or not math.isfinite(low) or not width <= SURE * (start - low):
+        return None
+    return float(low)
+
+
+def _first(epochs: NDArray[np.int64], reached: NDArray[np.bool_]) -> int | None:
+    found = np.flatnonzero(reached)
+    return int(epochs[found[0]]) if len(found) else None
+
+
+def _half_times(result: Result, deviations: ArrayLike) -> tuple[HalfTime, ...]:
+    """Find when each strong weight came nearer to its end than half of its way, for good."""
+    W, epochs = result.trace.w, result.trace.columns["epoch"].astype(np.int64)
+    sd = np.asarray(deviations, dtype=np.float64)
+    strength = np.abs(result.w) * np.where(np.isfinite(sd), sd, LEVEL_SD)
+    strong = np.flatnonzero((strength > 0) & (strength >= STRONG * strength.max(initial=0.0)) & (W[-1] != W[0]))
+    left = np.abs(W[:, strong] - W[-1, strong])
+    is_far = left > left[0] / 2
+    # the epoch after the last one that was still far; the last is never far
+    at = len(W) - np.argmax(is_far[::-1], axis=0)
+    times = [
+        HalfTime(result.feature_names[j], int(epochs[k])) for j, k in zip(strong.tolist(), at.tolist(), strict=True)
+    ]
+    return tuple(sorted(times, key=lambda time: time.epoch))
+
+
+def _held_out(trace: Trace, epochs: NDArray[np.int64]) -> HeldOutProgress | None:
+    loss = trace.columns.get("held_out_loss")
+    if loss is None or not np.isfinite(loss).any():
+        return None
+    best = int(np.nanargmin(np.where(np.isfinite(loss), loss, np.nan)))
+    ours = trace.columns["loss"]
+    return HeldOutProgress(int(epochs[best]), float(loss[best]), float(loss[-1]), bool(ours[-1] < ours[best]))
