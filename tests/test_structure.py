@@ -113,5 +113,5 @@ def test_budgets(path):
 
 
 def test_every_part_has_its_place():
-    parts = {part_of(path) for path in MODULES} - FREE - {ALONE, "page", "data"}
+    parts = {part_of(path) for path in MODULES} - FREE - {ALONE}
     assert parts == set(RANK)
