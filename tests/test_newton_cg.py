@@ -393,8 +393,7 @@ def test_ctrl_c_keeps_the_best_point_and_what_is_proven_of_it(rng):
 
 @pytest.mark.parametrize(("m", "n"), [(200_000, 100), (2_000, 60_000), (50_000, 3_000)])
 def test_numpys_arrays_at_the_peak_are_a_stated_count_of_vectors_and_blocks(m, n, rng):
-    """z, u, residuals and their changes, and in bytes and places of a sample less than one more of m; two blocks. The core's own
-    sums are not traced."""
+    """z, u, residuals, their changes; bytes and places of a sample, under one more of m; two blocks; not the core's sums."""
     X, y = text(rng, m, n, 6)
     options = {"alpha": 1 / m, "tol": 1e-6}
     run(X[:300], y[:300], None, **options)  # imports count no memory of a fit
