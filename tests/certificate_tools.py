@@ -18,6 +18,7 @@ from chainrule.certificate import (
     norm_of_z_rounding,
     z_rounding,
 )
+from chainrule.losses import LOGISTIC
 
 LONG = np.longdouble
 LONG_UNIT = float(np.finfo(LONG).eps)
@@ -76,7 +77,7 @@ class Problem:
     def rounding(self, theta, residual, of_z=True):
         r_rms = math.sqrt(self.s @ residual**2 / self.S)
         w, b, ridge = theta[:-1], theta[-1], self.ridge[:-1]
-        return gradient_rounding(M=self.M, d=self.m, r_rms=r_rms, w=w, b=b, ridge=ridge, of_z=of_z)
+        return gradient_rounding(of=LOGISTIC, M=self.M, d=self.m, r_rms=r_rms, w=w, b=b, ridge=ridge, of_z=of_z)
 
     def factor(self, curvature, part=None):
         return Factor.of(self.hessian(curvature, part), hessian_eta(self.n, self.m))

@@ -8,6 +8,7 @@ import scipy.linalg
 
 from certificate_tools import LONG, LONG_UNIT, Exact, Truth, points_on_the_way, random_problem
 from chainrule.certificate import best_lower_bound, moved, objective_rounding
+from chainrule.losses import LOGISTIC
 
 SLICES, EACH = 20, 100
 
@@ -100,7 +101,7 @@ def rounding_of_F(problem, theta):
     F, _, _, residual = problem.evaluate(theta)
     r_rms = np.sqrt(problem.s @ residual**2 / problem.S)
     return objective_rounding(
-        loss=F, d=problem.m, r_rms=r_rms, M=problem.M, w=theta[:-1], b=theta[-1], ridge=problem.ridge[:-1]
+        of=LOGISTIC, loss=F, d=problem.m, r_rms=r_rms, M=problem.M, w=theta[:-1], b=theta[-1], ridge=problem.ridge[:-1]
     )
 
 
@@ -136,6 +137,7 @@ def test_point_rounded_to_other_units_keeps_its_bound(rng):
         after = moved(
             found,
             theta_moved - theta,
+            of=LOGISTIC,
             gradient=gradient,
             e=problem.rounding(theta, residual),
             M=problem.M,

@@ -37,6 +37,7 @@ from chainrule.certificate import (
     z_rounding,
 )
 from chainrule.certificate.factor import SMALL
+from chainrule.losses import LOGISTIC
 
 RADII = np.concatenate([10.0 ** np.arange(-160, -3.0, 7), np.linspace(1e-3, 0.0101, 60), np.linspace(0.011, 0.999, 60)])
 
@@ -300,12 +301,12 @@ def test_rounding_formulas():
     assert hessian_eta(30, 146, 64) == pytest.approx(31 * (70 * 2.0**-24 + 4 * 184 * u))
     assert z_rounding(5, 10.0) == pytest.approx(70 * u)
     M, w, ridge = np.array([2.0, 1.0]), np.array([-3.0]), np.array([0.5])
-    e = gradient_rounding(M=M, d=20, r_rms=0.4, w=w, b=-4.0, ridge=ridge)
+    e = gradient_rounding(of=LOGISTIC, M=M, d=20, r_rms=0.4, w=w, b=-4.0, ridge=ridge)
     assert e == pytest.approx(u * M * (20 * 0.4 + 4 + 4 / 4 * (6 + 4)) + np.array([4 * u * 0.5 * 3, 0]))
-    found = objective_rounding(loss=0.6, d=20, r_rms=0.4, M=M, w=w, b=-4.0, ridge=ridge)
+    found = objective_rounding(of=LOGISTIC, loss=0.6, d=20, r_rms=0.4, M=M, w=w, b=-4.0, ridge=ridge)
     assert found == pytest.approx(u * (20 * 0.6 + 4 * 0.4 * 10 + 4 * 0.5 * 9))
     # Without an intercept M has no bias.
-    assert gradient_rounding(M=M[:1], d=20, r_rms=0.4, w=w, b=0.0).shape == (1,)
+    assert gradient_rounding(of=LOGISTIC, M=M[:1], d=20, r_rms=0.4, w=w, b=0.0).shape == (1,)
 
 
 def test_reach_bound_covers_every_row(rng):

@@ -7,6 +7,7 @@ import pytest
 
 from certificate_tools import Problem, Truth
 from chainrule.certificate import Factor, bound, bound_by_gradient, hessian_eta
+from chainrule.losses import LOGISTIC
 
 
 def quasi_separated(seed):
@@ -174,6 +175,7 @@ def test_gradient_of_w_alone_is_no_bound_where_b_is_not_the_minimiser():
                     gradient[:-1],
                     gradient[-1],
                     problem.rounding(theta, residual),
+                    of=LOGISTIC,
                     alpha=alpha,
                     h_b=curvature.mean(),
                     reach_c=np.linalg.norm(rows - center, axis=1).max(),

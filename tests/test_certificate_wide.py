@@ -7,6 +7,7 @@ import pytest
 
 from certificate_tools import Problem, Truth
 from chainrule.certificate import bound_by_dual, bound_by_gradient, kl_divergence
+from chainrule.losses import LOGISTIC
 
 
 def wide_problem(seed):
@@ -70,6 +71,7 @@ def test_dual_bound_holds_and_is_sharper_than_the_gradients(seed):
             gradient[:-1],
             gradient[-1],
             problem.rounding(theta, residual),
+            of=LOGISTIC,
             alpha=problem.alpha,
             h_b=problem.s @ curvature / problem.S,
             reach_c=rows.max(),
@@ -108,16 +110,16 @@ def test_dual_bound_holds_and_is_sharper_than_the_gradients(seed):
 def test_no_penalty_or_a_steep_b_prove_nothing():
     g, e = np.array([0.1, 0.2]), np.zeros(3)
     known = {"h_b": 0.2, "reach_c": 1.0, "reach": 1.0}
-    assert not bound_by_gradient(g, 0.01, e, alpha=0.0, **known).proven
-    assert not bound_by_gradient(g, 0.2, e, alpha=1.0, **known).proven
-    assert not bound_by_gradient(g, 0.01, e, alpha=1.0, **(known | {"h_b": 0.0})).proven
+    assert not bound_by_gradient(g, 0.01, e, of=LOGISTIC, alpha=0.0, **known).proven
+    assert not bound_by_gradient(g, 0.2, e, of=LOGISTIC, alpha=1.0, **known).proven
+    assert not bound_by_gradient(g, 0.01, e, of=LOGISTIC, alpha=1.0, **(known | {"h_b": 0.0})).proven
     assert not bound_by_dual(g, 0.1, alpha=0.0).proven
-    found = bound_by_gradient(g, 0.01, e, alpha=1.0, **known)
+    found = bound_by_gradient(g, 0.01, e, of=LOGISTIC, alpha=1.0, **known)
     assert found.gap == pytest.approx((math.sqrt(0.05) + 0.01) ** 2 / 2 + 0.2 * (0.05**2 / 2 + 0.05**3 / 6), rel=1e-4)
     # The rounding of every part makes it larger.
     for change in ({"zeta": 0.1}, {"depth": 1e14}):
-        assert bound_by_gradient(g, 0.01, e, alpha=1.0, **known, **change).r > found.r
-    assert bound_by_gradient(g, 0.01, np.full(3, 1e-3), alpha=1.0, **known).gap > found.gap
+        assert bound_by_gradient(g, 0.01, e, of=LOGISTIC, alpha=1.0, **known, **change).r > found.r
+    assert bound_by_gradient(g, 0.01, np.full(3, 1e-3), of=LOGISTIC, alpha=1.0, **known).gap > found.gap
     plain = bound_by_dual(g, 0.1, alpha=1.0)
     assert plain.gap == pytest.approx(0.125)
     for change in ({"e_rho": 0.1}, {"e_kl": 0.1}, {"imbalance": 0.1, "pull": 1.0}, {"imbalance": 0.1, "loss": 1.0}):

@@ -4,6 +4,7 @@ import pytest
 from chainrule.data.rows import DenseRows
 from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature, trend_foretells
 from chainrule.objective import Objective
+from chainrule.penalties import ridge
 
 
 def random_rows(rng):
@@ -45,7 +46,7 @@ def test_runs_on_one_table_find_its_largest_curvature_once(rng, monkeypatch):
 def test_largest_curvature_bounds_the_hessian_everywhere(rng):
     for _ in range(20):
         rows, alpha = random_rows(rng)
-        objective = Objective(rows, alpha)
+        objective = Objective(rows, ridge(alpha, rows.n_features))
         bound = largest_curvature(rows.moments(), rows.units, alpha)
         for _ in range(5):
             w = rng.normal(size=rows.n_features)
@@ -67,7 +68,7 @@ def test_trace_bounds_the_curvature_where_the_matrix_is_not_made(rng, monkeypatc
 def test_a_rate_just_below_the_limit_never_raises_the_loss(seed):
     rng = np.random.default_rng(seed)
     rows, alpha = random_rows(rng)
-    objective = Objective(rows, alpha)
+    objective = Objective(rows, ridge(alpha, rows.n_features))
     rate = 0.999 * 2 / largest_curvature(rows.moments(), rows.units, alpha)
     w, b = rng.normal(size=rows.n_features) * rng.choice([0.0, 1.0]), 0.0
     before = objective.evaluate(w, b)

@@ -9,6 +9,7 @@ import chainrule
 from chainrule.data.designs import design_of
 from chainrule.data.rows import Rare
 from chainrule.objective import Objective
+from chainrule.penalties import ridge
 from chainrule.solvers import preconditioner
 from chainrule.solvers.plan import plan
 from chainrule.solvers.preconditioner import Arrow, Preconditioner
@@ -44,7 +45,8 @@ def stored(frame, storage):
 
 
 def objective_of(X, y, alpha, fit_intercept=True, s=None):
-    return Objective(design_of(X, None, "all").rows(y.astype(np.uint8), s, 1).rows, alpha, fit_intercept)
+    rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1).rows
+    return Objective(rows, ridge(alpha, rows.n_features), fit_intercept)
 
 
 @pytest.mark.parametrize("storage", ["columns", "csr"])

@@ -7,7 +7,7 @@ import pytest
 from chainrule import InputError, fit
 from chainrule.fitting.fit import METHODS
 from chainrule.losses import LOSSES
-from chainrule.penalties import PENALTIES
+from chainrule.penalties import PENALTIES, ElasticNet
 
 EDGES = [0.0, 1e-8, 0.5, 18.0, 37.0, 710.0, 1e4]
 POINTS = sorted({*EDGES, *(-z for z in EDGES), *np.random.default_rng(0).normal(size=20) * 5})
@@ -54,19 +54,38 @@ def test_logistic_loss_against_fifty_digits():
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 7.0])
 def test_penalty(name, alpha, rng):
-    penalty = PENALTIES[name]
-    w = rng.normal(size=5)
+    assert_penalty(PENALTIES[name](alpha, 5), rng)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.4])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_elastic_net(l1, l2, rng):
+    factors = np.array([0.0, 0.5, 1.0, 2.0, 3.0])
+    penalty = ElasticNet(l1 * factors, l2 * factors)
+    assert penalty.smooth == (l1 == 0.0)
+    assert_penalty(penalty, rng)
+    w = np.array([0.0, 0.0, 0.0, 1.0, -1.0])
+    gradient = np.array([0.1, 0.1, -0.5, -l1 * 2 - l2 * 2, l1 * 3 + l2 * 3])
+    far = [0.1, max(0.1 - 0.5 * l1, 0.0), max(0.5 - l1, 0.0), 0.0, 0.0]
+    np.testing.assert_allclose(penalty.distance(w, gradient), far, atol=1e-15)
+
+
+def assert_penalty(penalty, rng):
+    """Derivatives, prox and units of a penalty of 5 columns."""
+    w, ratio = rng.normal(size=5), rng.exponential(size=5) + 0.1
     for j in range(5):
         e = np.eye(5)[j] * 1e-4
-        difference = (penalty.value(w + e, alpha) - penalty.value(w - e, alpha)) / 2e-4
-        assert difference == pytest.approx(penalty.gradient(w, alpha)[j], abs=1e-9)
-    np.testing.assert_allclose(penalty.subdifferential_distance(w, -penalty.gradient(w, alpha), alpha), 0.0, atol=1e-15)
-    grid = np.linspace(-4, 4, 80_001)
+        slope = (penalty.value(w + e) - penalty.value(w - e)) / 2e-4
+        smooth = penalty.gradient(w)[j]
+        assert penalty.distance(w, -np.eye(5)[j] * slope)[j] == pytest.approx(0.0, abs=1e-9)
+        assert not penalty.smooth or slope == pytest.approx(smooth, abs=1e-9)
+        bend = (penalty.gradient(w + e)[j] - penalty.gradient(w - e)[j]) / 2e-4
+        assert bend == pytest.approx(penalty.curvature[j], abs=1e-9)
+    assert penalty.strongly_convex == bool((penalty.curvature > 0.0).all())
     for step in (0.1, 2.0):
-        best = [grid[np.argmin((grid - x) ** 2 / 2 + step * np.array(0.5 * alpha * grid**2))] for x in w]
-        np.testing.assert_allclose(penalty.prox(w, alpha, step), best, atol=1.1e-4)
-    per_column = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
-    assert penalty.value(w, per_column) == pytest.approx(float(np.sum(per_column * w**2) / 2))
+        u = penalty.prox(w, step)
+        np.testing.assert_allclose(penalty.distance(u, (u - w) / step), 0.0, atol=1e-12)
+    assert penalty.in_units(ratio).value(w) == pytest.approx(penalty.value(ratio * w))
 
 
 @pytest.mark.parametrize("method", METHODS)

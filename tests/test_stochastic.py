@@ -18,6 +18,7 @@ from chainrule.diagnosis import NoiseMonitor, expected_smoothness, largest_curva
 from chainrule.errors import LearningRateWarning, NotConvergedWarning
 from chainrule.kernels import SCHEDULES, Batches, visiting_order
 from chainrule.objective import Objective
+from chainrule.penalties import ridge
 from chainrule.solvers.trace import TraceRecorder
 
 MASK = 2**64 - 1
@@ -126,12 +127,20 @@ def test_the_mean_update_over_an_epoch_at_one_point_is_the_full_gradient(size, m
     if size > rows.n_visited:
         size = rows.n_visited
     w, b, rate = rng.normal(size=5), 0.4 if with_intercept else 0.0, 0.5
-    full = Objective(rows, alpha, with_intercept).evaluate(w, b)
+    full = Objective(rows, ridge(alpha, rows.n_features), with_intercept).evaluate(w, b)
     batches = Batches(size, 11, "constant")
     visited, updates, total, parts = rows.n_visited, batches.updates(rows.n_visited), np.zeros(6), np.zeros(6)
     for k in range(updates):
         w_then, b_then = rows.descend(
-            w, b, alpha=alpha, fit_intercept=with_intercept, rate=rate, batches=batches, epoch=3, first=k, end=k + 1
+            w,
+            b,
+            ridge=np.full(5, alpha),
+            fit_intercept=with_intercept,
+            rate=rate,
+            batches=batches,
+            epoch=3,
+            first=k,
+            end=k + 1,
         )
         step = np.append(w - w_then, b - b_then) / rate
         share = min(size, visited - k * size) / size
@@ -164,7 +173,15 @@ def test_an_update_is_that_of_the_formula(table, rng):
             w - eta * (scale * residual @ X[at] + alpha * 3 / size * w), b - eta * scale * residual.sum()
         )
         w_then, b_then = rows.descend(
-            w, b, alpha=alpha, fit_intercept=True, rate=rate, batches=batches, epoch=epoch, first=k, end=k + 1
+            w,
+            b,
+            ridge=np.full(5, alpha),
+            fit_intercept=True,
+            rate=rate,
+            batches=batches,
+            epoch=epoch,
+            first=k,
+            end=k + 1,
         )
         np.testing.assert_allclose(np.append(w_then, b_then), expected, rtol=1e-13)
 
@@ -172,7 +189,7 @@ def test_an_update_is_that_of_the_formula(table, rng):
 def test_an_epoch_is_its_updates_one_after_the_other(table):
     X, y = table
     rows = rows_of(X, y, None, "scale")
-    how = dict(alpha=0.1, fit_intercept=True, rate=0.2, batches=Batches(10, 0, "inverse"), epoch=2)
+    how = dict(ridge=np.full(5, 0.1), fit_intercept=True, rate=0.2, batches=Batches(10, 0, "inverse"), epoch=2)
     whole = rows.descend(np.zeros(5), 0.0, **how)
     w, b = np.zeros(5), 0.0
     for k in range(21):
@@ -326,7 +343,15 @@ def test_every_kernel_agrees_with_python(n, kernel, rng):
     ):
         x = rows.viewed(np.arange(60))
         w, b = np.zeros(n), 0.1
-        ours = rows.descend(w, b, alpha=0.2, fit_intercept=True, rate=0.1, batches=Batches(size, 1, "inverse"), epoch=1)
+        ours = rows.descend(
+            w,
+            b,
+            ridge=np.full(rows.n_features, 0.2),
+            fit_intercept=True,
+            rate=0.1,
+            batches=Batches(size, 1, "inverse"),
+            epoch=1,
+        )
         theta, places, updates = np.append(w, b), visiting_order(60, 1, 1), -(-60 // size)
         for k in range(updates):
             at = places[k * size : (k + 1) * size]
@@ -387,7 +412,7 @@ def test_expected_smoothness_is_what_the_batches_show(with_intercept, rng):
 def test_two_runs_on_the_same_batches_never_move_apart_at_the_limit(size, table, rng):
     X, y = table
     rows = rows_of(X, y, rng.exponential(size=203), "center")
-    how = dict(alpha=0.05, fit_intercept=True, batches=Batches(size, 1, "constant"))
+    how = dict(ridge=np.full(5, 0.05), fit_intercept=True, batches=Batches(size, 1, "constant"))
     curvature = largest_curvature(rows.moments(), rows.units, 0.05)
     of_row = 0.25 * rows.largest_pull(True) + 0.05
     rate = 2.0 / expected_smoothness(curvature, of_row, 203, size)

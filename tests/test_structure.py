@@ -16,6 +16,7 @@ LAYERS = [
     {"losses", "penalties"},
     {"charts", "kernels"},
     {"data"},
+    {"given_loss"},
     {"objective"},
     {"certificate"},
     {"solvers"},
@@ -33,7 +34,7 @@ FREE = {"__init__", "__main__", "_core"}  # the lazy front door, `python -m`, th
 ALONE = "graph"  # stands on NumPy alone
 
 MODULES = sorted(p for p in ROOT.rglob("*.py"))
-MAX_MODULE, MAX_FUNCTION, MAX_CONSTRUCTOR = 500, 60, 12
+MAX_MODULE, MAX_FUNCTION, MAX_CONSTRUCTOR = 500, 60, 14
 
 
 def part_of(path):

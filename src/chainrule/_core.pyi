@@ -86,7 +86,7 @@ def descend(
     p: Any,
     kept: Any,
     step: Any,
-    alpha: float,
+    ridge: Any,
     fit_intercept: bool,
     w: Any,
     b: float,

@@ -15,7 +15,7 @@ from chainrule.data.frames import is_table, scores, without_index
 from chainrule.data.inputs import check_weights, number, strength, was_copied
 from chainrule.errors import InputError
 from chainrule.fitting.fit import fit
-from chainrule.losses import sigmoid
+from chainrule.losses import LOSSES
 
 FLOATS = [np.float64, np.float32]
 
@@ -29,7 +29,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Strength of the L2 penalty; None and 0 are no penalty.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
-    tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads
+    tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
         As in `chainrule.fit`.
     class_weight : dict or "balanced", optional
         Multiplies the rows' weights by their class's.
@@ -56,6 +56,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         standardize: bool | str = False,
         coding: str = "reference",
         n_threads: int | None = None,
+        loss: str = "logistic",
+        penalty: str = "ridge",
     ) -> None:
         self.alpha = alpha
         self.C = C
@@ -68,6 +70,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.standardize = standardize
         self.coding = coding
         self.n_threads = n_threads
+        self.loss = loss
+        self.penalty = penalty
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
@@ -101,6 +105,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             feature_names=None if of_table else getattr(self, "feature_names_in_", None),
             coding=self.coding,
             n_threads=self.n_threads,
+            loss=self.loss,
+            penalty=self.penalty,
         )
         if not of_table and _was_converted(given, X):
             self.result_ = replace(self.result_, copies=1)
@@ -145,7 +151,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probabilities of classes_[0] and classes_[1], (m, 2), each with full relative accuracy."""
         z = self.decision_function(X)
-        return np.column_stack([sigmoid(-z), sigmoid(z)])
+        probability = LOSSES[self.loss].probability
+        return np.column_stack([probability(-z), probability(z)])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Class of each row, (m,): classes_[1] where z > 0."""

@@ -1,12 +1,14 @@
-"""The loss of one row as a function of z: value, first and second derivative.
+"""The loss of one row as a function of its log-odds z. A fit takes one by its name in `LOSSES`.
 
-The native core has each loss as a struct of its own (`_native/losses.hpp`); this is the same in NumPy, for few rows,
-for predictions and for the tests. A new loss is one entry here and one struct there.
+The native core has the logistic loss as a struct (`_native/losses.hpp`); a loss without one is called from there, in NumPy,
+which is slower. A new loss is one class and one entry of `LOSSES`; what proofs and learning rates need of it are attributes.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,54 @@ def sigmoid(z: Vector) -> Vector:
     return np.where(z >= 0, 1.0, e) / (1.0 + e)
 
 
+class Loss(Protocol):
+    """A convex l(z, y) of y = 0 or 1 with l(z, 1) = l(-z, 0), which falls to its infimum 0 as z goes to the side of y.
+
+    Every function takes arrays z and y of one shape, and keeps full relative accuracy at every z.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in `LOSSES`."""
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the core has it as a struct."""
+
+    @property
+    def steepest(self) -> float:
+        """Largest |dL_dz|."""
+
+    @property
+    def curvature(self) -> float:
+        """Largest d2L_dz2."""
+
+    @property
+    def bend(self) -> float:
+        """The c of |d3L_dz3| <= c d2L_dz2 (Bach 2010; Sun and Tran-Dinh 2019): the certificate rests on it."""
+
+    def value(self, z: Vector, y: Vector) -> Vector:
+        """l(z, y) in nats."""
+
+    def derivative(self, z: Vector, y: Vector) -> Vector:
+        """dL_dz."""
+
+    def second_derivative(self, z: Vector, y: Vector) -> Vector:
+        """d2L_dz2."""
+
+    def divergence(self, d: Vector, z: Vector, y: Vector) -> Vector:
+        """At least l(z) + l*(d) - d z, l* the convex conjugate in z: 0 at d = dL_dz; inf where d is none of its slopes.
+
+        The distance of a dual point from the primal one; for the logistic loss KL(y + d || g).
+        """
+
+    def probability(self, z: Vector) -> Vector:
+        """Probability of y = 1 at z."""
+
+    def best_constant(self, zeros: float, ones: float) -> float:
+        """Z that minimises zeros l(z, 0) + ones l(z, 1)."""
+
+
 @dataclass(frozen=True)
 class Logistic:
     """Binary cross-entropy of z: l = log(1 + e^t) with t = (1 - 2y) z.
@@ -31,6 +81,10 @@ class Logistic:
     """
 
     name: str = "logistic"
+    is_native: bool = True
+    steepest: float = 1.0
+    curvature: float = 0.25
+    bend: float = 1.0
 
     def value(self, z: Vector, y: Vector) -> Vector:
         """l(z, y) in nats, shape of z."""
@@ -47,5 +101,35 @@ class Logistic:
         e = np.exp(-np.abs(z))
         return e / (1.0 + e) ** 2
 
+    def divergence(self, d: Vector, z: Vector, y: Vector) -> Vector:
+        """KL(y + d || g) = g k(c/g) + (1 - g) k(-c/(1 - g)), c = y + d - g, k(x) = (1 + x) log(1 + x) - x.
 
-LOSSES = {"logistic": Logistic()}
+        k(x) is at most x^2/2, and |x|^3/2 more for -1 <= x < 0: no logarithm, and close where c is small beside g and 1 - g.
+        """
+        sign = 1.0 - 2.0 * np.asarray(y, dtype=np.float64)
+        D, R, other = sign * d, sigmoid(sign * z), sigmoid(-sign * z)
+        moved = np.where(D < 0.5, D - R, other - (1.0 - D))
+        size = np.abs(moved)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            of_R, of_other = size / R, size / other
+            left = np.where(moved < 0.0, of_R, of_other)
+            bound = 0.5 * (of_R * of_other + size * left * left)
+        bound = np.where(np.isnan(bound) | (D < 0.0) | (D > 1.0), np.inf, bound)
+        return np.asarray(np.where(moved == 0.0, 0.0, bound))
+
+    def probability(self, z: Vector) -> Vector:
+        """Sigmoid(z)."""
+        return sigmoid(z)
+
+    def best_constant(self, zeros: float, ones: float) -> float:
+        """log(ones/zeros)."""
+        return math.log(ones) - math.log(zeros)
+
+
+LOGISTIC = Logistic()
+LOSSES: dict[str, Loss] = {LOGISTIC.name: LOGISTIC}
+
+
+def rms_residual(loss: Loss, mean: float) -> float:
+    """Bound the root mean square of dL_dz by the mean loss: |l'|^2 <= 2 max l'' l (Srebro et al. 2010, lemma 2.1)."""
+    return min(loss.steepest, math.sqrt(2.0 * loss.curvature * max(mean, 0.0)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,10 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import DenseRows, Rare, Rows
 from chainrule.data.sampling import Stratum, sample
+from chainrule.given_loss import along_of, feasible_of, given_loss, secant_of
 from chainrule.kernels import Along, Batches, Feasible, Path, Secant, What, along, feasible, pointwise
-from chainrule.penalties import PENALTIES
+from chainrule.losses import LOGISTIC, Loss, rms_residual
+from chainrule.penalties import Penalty, ridge
 
 PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
 
@@ -68,15 +69,16 @@ class Objective:
     Conventions: the loss is a mean over the weights, so F doesn't grow with the number of rows, and the weights' scale
     doesn't matter. The bias b stands apart from w and is never penalised; in vectors of length n + 1 it is last. Without
     an intercept b stays 0 and its derivatives are 0. All is in the units of the rows (`rows.units`): penalty, w and
-    derivatives are those of standardised columns where columns are standardised. alpha is one number in the units of the
-    fit, and one number a column where a solver does its arithmetic in other units. Vectors are float64.
+    derivatives are those of standardised columns where columns are standardised. Vectors are float64.
 
     Parameters
     ----------
     rows : Rows
-    alpha : float or (n,)
-        Strength of the penalty, per unit of weight.
+    penalty : Penalty, optional
+        In the units of the rows; none by default.
     fit_intercept : bool
+    loss : Loss
+        The logistic one by default; one that the core hasn't is called from there, which is slower.
     column_scale : (n,), optional
         Size of a column's unit, its deviation: grad_norm is then the same whatever the columns' units; ones by default.
     strata : tuple of Stratum, optional
@@ -88,18 +90,19 @@ class Objective:
     def __init__(
         self,
         rows: Rows,
-        alpha: float | Vector = 0.0,
+        penalty: Penalty | None = None,
         fit_intercept: bool = True,
         column_scale: Vector | None = None,
-        penalty: str = "l2",
+        loss: Loss = LOGISTIC,
         strata: tuple[Stratum, ...] | None = None,
         sample_ridge: float | Vector = 0.0,
     ) -> None:
         self.rows = rows
-        self.alpha = alpha
+        self.penalty = ridge(0.0, rows.n_features) if penalty is None else penalty
         self.fit_intercept = fit_intercept
         self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
-        self.penalty = PENALTIES[penalty]
+        self.loss = loss
+        self.given = None if loss.is_native else given_loss(loss)
         self.sample_ridge = sample_ridge
         self.strata = (Stratum(rows, 1.0),) if strata is None else strata
 
@@ -108,12 +111,10 @@ class Objective:
         """Length of w."""
         return self.rows.n_features
 
-    @cached_property
+    @property
     def ridge(self) -> Vector:
         """Penalty's second derivative, one number a column."""
-        ridge = np.empty(self.n_features)
-        ridge[:] = self.alpha
-        return ridge
+        return self.penalty.curvature
 
     @property
     def n_rows(self) -> int:
@@ -144,7 +145,7 @@ class Objective:
     def has_rare_levels(self) -> bool:
         """Whether this is a sample whose first stratum is all rows of rare levels, beside others, and a penalty holds them."""
         both = len(self.strata) == 2 and len(self.strata[0].columns) > 0
-        return both and self.ridge.min(initial=math.inf) > 0.0
+        return both and self.penalty.strongly_convex
 
     @property
     def reads(self) -> float:
@@ -157,7 +158,7 @@ class Objective:
         """Give the objective over about `size` rows, stratified, in the same units, with `ridge` added to the penalty."""
         strata = sample(self.rows, size, class_weights, of_levels)
         return Objective(
-            self.rows, self.alpha, self.fit_intercept, self.column_scale, strata=strata, sample_ridge=ridge
+            self.rows, self.penalty, self.fit_intercept, self.column_scale, self.loss, strata=strata, sample_ridge=ridge
         )
 
     def rare(self, size: int, most: int) -> Rare:
@@ -208,18 +209,21 @@ class Objective:
         norm, parts = 0.0, []
         for stratum, part in self._parts():
             fill_z, fill_h = (None if out is None else out[part] for out in (z, h))
-            parts.append(stratum.rows.reduce(what, w, b, z=fill_z, q=q, h=fill_h))
+            parts.append(stratum.rows.reduce(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given))
             norm = max(norm, parts[-1].norm)
         of_parts, parts = [part.matrix for part in parts], [part.with_matrix(None) for part in parts]
         total = parts[0].times(self.strata[0].multiplier)
         for sums, stratum in zip(parts[1:], self.strata[1:], strict=True):
             total = total.plus(sums.times(stratum.multiplier))
-        alpha = self.alpha + self.sample_ridge
-        grad_w = total.gradient / total.weight + self.penalty.gradient(w, alpha)
+        grad_w = total.gradient / total.weight + self.penalty.gradient(w)
+        value = total.loss / total.weight + self.penalty.value(w)
+        if self.is_sample:
+            own = ridge(self.sample_ridge, self.n_features)
+            grad_w, value = grad_w + own.gradient(w), value + own.value(w)
         grad_b = total.bias / total.weight if self.fit_intercept else 0.0
         matrix, lower, common = self._matrices([each for each in of_parts if each is not None], total.weight)
         return Evaluation(
-            objective=total.loss / total.weight + self.penalty.value(w, alpha),
+            objective=value,
             loss=total.loss / total.weight,
             accuracy=total.correct / total.weight,
             grad_w=grad_w,
@@ -240,34 +244,40 @@ class Objective:
         for part in parts:
             part /= weight
         if not self.is_sample:
-            matrix = self._with_penalty(parts[0], self.alpha)
+            matrix = self._with_penalty(parts[0], self.ridge)
             return matrix, matrix, None
         matrix, common = parts[0] * self.strata[0].multiplier, None
         if len(parts) == 2:
             matrix += parts[1] * self.strata[1].multiplier
             parts[0] += parts[1]
-            common = self._with_penalty(parts[1], self.alpha) if self.has_rare_levels else None
-        lower = self._with_penalty(parts[0], self.alpha)
-        return self._with_penalty(matrix, self.alpha + self.sample_ridge), lower, common
+            common = self._with_penalty(parts[1], self.ridge) if self.has_rare_levels else None
+        lower = self._with_penalty(parts[0], self.ridge)
+        return self._with_penalty(matrix, self.ridge + self.sample_ridge), lower, common
 
-    def _with_penalty(self, matrix: Matrix, alpha: float | Vector) -> Matrix:
-        matrix[np.diag_indices(self.n_features)] += alpha
+    def _with_penalty(self, matrix: Matrix, ridge: Vector) -> Matrix:
+        matrix[np.diag_indices(self.n_features)] += ridge
         if not self.fit_intercept:
             matrix[-1, :] = matrix[:, -1] = 0.0
         return matrix
 
     def descend(self, w: Vector, b: float, rate: float, batches: Batches, epoch: int) -> tuple[Vector, float]:
         """Give the point after an epoch of mini-batch updates from (w, b), of all rows (`Rows.descend`): one read."""
-        assert isinstance(self.alpha, float)
         assert isinstance(self.rows, DenseRows)
         return self.rows.descend(
-            w, b, alpha=self.alpha, fit_intercept=self.fit_intercept, rate=rate, batches=batches, epoch=epoch
+            w,
+            b,
+            ridge=self.ridge,
+            fit_intercept=self.fit_intercept,
+            rate=rate,
+            batches=batches,
+            epoch=epoch,
+            loss=self.given,
         )
 
     @property
     def in_core(self) -> bool:
-        """Whether the core runs Newton and mini-batches on these rows by itself."""
-        return isinstance(self.rows, DenseRows)
+        """Whether the core runs Newton on these rows by itself."""
+        return isinstance(self.rows, DenseRows) and self.loss.is_native
 
     def newton_path(self, w: Vector, b: float, *, near: float, most: int) -> Path:
         """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`."""
@@ -309,8 +319,16 @@ class Objective:
             rows, of = stratum.rows, h[part]
             for first in range(0, rows.n_rows, ROWS_AT_ONCE):
                 piece = slice(first, first + ROWS_AT_ONCE)
-                of[piece] = pointwise(z[rows.index[piece] if self.is_sample else piece], rows.y[piece])[2]
+                of[piece] = self.pointwise(z[rows.index[piece] if self.is_sample else piece], rows.y[piece])[2]
         return h
+
+    def pointwise(self, z: Vector, y: NDArray[np.uint8]) -> tuple[Vector, Vector, Vector]:
+        """Loss, dL_dz and d2L_dz2 of rows whose z is known: no read."""
+        return pointwise(z, y) if self.given is None else self.given(z, y.astype(np.float64))
+
+    def rms_residual(self, mean: float) -> float:
+        """Bound the root mean square of dL_dz by the mean loss."""
+        return rms_residual(self.loss, mean)
 
     def hessian_product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
         """Hessian times v, (n + 1,) with the bias last: one read.
@@ -324,14 +342,14 @@ class Objective:
             along = None if t is None else t[part]
             total += stratum.multiplier * stratum.rows.product(h[part], v, along)
         total /= self.weight
-        total[:-1] += (self.alpha + self.sample_ridge) * v[:-1]
+        total[:-1] += (self.ridge + self.sample_ridge) * v[:-1]
         return total if self.fit_intercept else np.append(total[:-1], 0.0)
 
     def hessian_diagonal(self, h: Vector) -> Vector:
         """Diagonal of the Hessian, (n + 1,) with the bias last: one read."""
         total = sum(stratum.multiplier * stratum.rows.diagonal(h[part]) for stratum, part in self._parts())
         diagonal = np.asarray(total) / self.weight
-        diagonal[:-1] += self.alpha + self.sample_ridge
+        diagonal[:-1] += self.ridge + self.sample_ridge
         return diagonal
 
     def hessian_block(self, h: Vector, columns: NDArray[np.int64], *, first: bool = False) -> Matrix:
@@ -355,15 +373,20 @@ class Objective:
 
     @property
     def base_log_odds(self) -> float:
-        """Best b where w is 0: the log-odds of the classes' weights; 0 without an intercept."""
-        zeros, ones = self._class_weights
-        return math.log(ones) - math.log(zeros) if self.fit_intercept else 0.0
+        """Best b where w is 0; 0 without an intercept."""
+        return self.loss.best_constant(*self._class_weights) if self.fit_intercept else 0.0
+
+    @cached_property
+    def at_zero(self) -> float:
+        """F where w and b are 0."""
+        return float(self.loss.value(np.zeros(1), np.zeros(1))[0])
 
     @property
     def base_objective(self) -> float:
         """F where w is 0 and b its best."""
         b, (zeros, ones) = self.base_log_odds, self._class_weights
-        return float(zeros * np.logaddexp(0.0, b) + ones * np.logaddexp(0.0, -b)) / self.weight
+        losses = self.loss.value(np.array([b, b]), np.array([0.0, 1.0]))
+        return float(zeros * losses[0] + ones * losses[1]) / self.weight
 
     @cached_property
     def _class_weights(self) -> tuple[float, float]:
@@ -373,15 +396,23 @@ class Objective:
 
     def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
         """Read all rows along v (n + 1,) from z (m,): sums over the rows, and u (m,) and r (2, m) filled (`kernels.secant`)."""
-        return self.rows.secant(z, v, u, r, norms)
+        if self.given is None:
+            return self.rows.secant(z, v, u, r, norms)
+        return secant_of(self.given, self.rows, z, v, u, r, norms)
 
     def along(self, z: Vector, u: Vector, t: float, shift: float) -> Along:
         """Add the loss and its derivatives in (t, shift) at z + t u + shift: no read."""
-        return along(z, u, self.rows.y, self.rows.s, t, shift, threads=self.rows.threads)
+        rows = self.rows
+        if self.given is None:
+            return along(z, u, rows.y, rows.s, t, shift, threads=rows.threads)
+        return along_of(self.given, rows, z + t * u + shift, u)
 
     def feasible(self, z: Vector, u: Vector, r: Matrix, t: float, shift: float, pull: float) -> Feasible:
         """Go to z + t u + shift, in place, and take in what the dual point there is worth (`kernels.feasible`): no read."""
-        return feasible(z, u, r, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
+        rows = self.rows
+        if self.given is None:
+            return feasible(z, u, r, rows.y, rows.s, t, shift, pull, threads=rows.threads)
+        return feasible_of(self.loss, rows, z, u, r, t, shift, pull)
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
         """Strata, and where their rows are among all that are read."""

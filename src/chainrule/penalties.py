@@ -1,8 +1,11 @@
-"""Penalties on w: value, gradient, prox, distance to the subdifferential. The bias b is never penalised."""
+"""Penalties on w. A fit takes one by its name in `PENALTIES`; a new penalty is one class and one entry there."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,29 +13,120 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class L2:
-    """(1/2) sum_j alpha_j w_j^2, the ridge penalty (Hoerl and Kennard 1970); alpha is one number, or one a column."""
+class Penalty(Protocol):
+    """A convex P(w) whose smooth part is quadratic, for n columns in some units. The bias b is never penalised."""
 
-    name: str = "l2"
+    @property
+    def curvature(self) -> Vector:
+        """Second derivative of the smooth part, (n,): what a Hessian gains on its diagonal."""
 
-    def value(self, w: Vector, alpha: float | Vector) -> float:
-        """(1/2) sum_j alpha_j w_j^2."""
+    @property
+    def smooth(self) -> bool:
+        """Whether P has a gradient everywhere."""
+
+    @property
+    def strongly_convex(self) -> bool:
+        """Whether P bends along every column, so that there is exactly one optimum."""
+
+    @property
+    def isotropic(self) -> bool:
+        """Whether P depends on the length of w alone."""
+
+    @property
+    def line(self) -> str:
+        """P as a term of the objective's line; empty where it is 0."""
+
+    def value(self, w: Vector) -> float:
+        """P(w)."""
+
+    def gradient(self, w: Vector) -> Vector:
+        """Gradient of the smooth part, (n,)."""
+
+    def prox(self, w: Vector, step: float) -> Vector:
+        """Minimise |u - w|^2/2 + step P(u) over u, (n,)."""
+
+    def distance(self, w: Vector, gradient: Vector) -> Vector:
+        """Distance of -gradient from the subdifferential of P at w, column by column, (n,): 0 at an optimum."""
+
+    def in_units(self, ratio: Vector) -> Penalty:
+        """Give the same penalty for v with w = ratio v."""
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticNet:
+    """P(w) = sum_j l1_j |w_j| + (1/2) sum_j l2_j w_j^2 (Zou and Hastie 2005, JRSS B 67, 301-320, equation 3).
+
+    Ridge (l1 = 0; Hoerl and Kennard 1970) and no penalty are its special cases. l1, l2: (n,), not negative.
+    """
+
+    l1: Vector
+    l2: Vector
+
+    @property
+    def curvature(self) -> Vector:
+        """l2."""
+        return self.l2
+
+    @cached_property
+    def smooth(self) -> bool:
+        """Whether all l1 are 0."""
+        return not self.l1.any()
+
+    @cached_property
+    def strongly_convex(self) -> bool:
+        """Whether all l2 are positive."""
+        return bool((self.l2 > 0.0).all())
+
+    @cached_property
+    def isotropic(self) -> bool:
+        """Whether this is a ridge with one strength."""
+        return self.smooth and bool((self.l2 == self.l2[:1]).all())
+
+    @property
+    def line(self) -> str:
+        """(0.1/2) w.w, or with a strength a column."""
+        terms = []
+        if self.l1.any():
+            same = (self.l1 == self.l1[0]).all()
+            terms.append(f"{self.l1[0]:.6g} sum |w_j|" if same else "sum l1_j |w_j|")
+        if self.l2.any():
+            same = (self.l2 == self.l2[0]).all()
+            terms.append(f"({self.l2[0]:.6g}/2) w.w" if same else "(1/2) sum l2_j w_j^2")
+        return " + ".join(terms)
+
+    def value(self, w: Vector) -> float:
+        """P(w)."""
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is named, not warned of
-            return 0.5 * float(np.sum(alpha * w * w)) if np.any(alpha) else 0.0
+            bent = 0.5 * float(np.sum(self.l2 * w * w)) if self.l2.any() else 0.0
+            return bent if self.smooth else bent + float(self.l1 @ np.abs(w))
 
-    def gradient(self, w: Vector, alpha: float | Vector) -> Vector:
-        """Alpha w, shape (n,)."""
+    def gradient(self, w: Vector) -> Vector:
+        """l2 w."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return alpha * w
+            return self.l2 * w
 
-    def prox(self, w: Vector, alpha: float | Vector, step: float) -> Vector:
-        """Minimise over u: |u - w|^2 / 2 + step (1/2) sum alpha u^2 = w / (1 + step alpha)."""
-        return w / (1.0 + step * alpha)
+    def prox(self, w: Vector, step: float) -> Vector:
+        """Soft-threshold w by step l1, then shrink it by 1 + step l2."""
+        kept = np.maximum(np.abs(w) - step * self.l1, 0.0)
+        return np.sign(w) * kept / (1.0 + step * self.l2)
 
-    def subdifferential_distance(self, w: Vector, gradient: Vector, alpha: float | Vector) -> Vector:
-        """|-gradient_j - alpha w_j|: the loss's negative gradient against the penalty's one slope, shape (n,)."""
-        return np.abs(gradient + alpha * w)
+    def distance(self, w: Vector, gradient: Vector) -> Vector:
+        """|g + l1 sign(w)| with g = gradient + l2 w; at w_j = 0 what |g_j| exceeds l1_j by."""
+        g = gradient + self.l2 * w
+        return np.asarray(np.where(w == 0.0, np.maximum(np.abs(g) - self.l1, 0.0), np.abs(g + self.l1 * np.sign(w))))
+
+    def in_units(self, ratio: Vector) -> ElasticNet:
+        """l1 |ratio| and l2 ratio^2; not finite where too large."""
+        with np.errstate(over="ignore"):
+            return ElasticNet(self.l1 * np.abs(ratio), self.l2 * ratio**2)
 
 
-PENALTIES = {"l2": L2()}
+def ridge(strength: float | Vector, n: int) -> ElasticNet:
+    """Give (1/2) sum_j strength_j w_j^2 of n columns: one strength, or one a column."""
+    l2 = np.empty(n)
+    l2[:] = strength
+    return ElasticNet(np.zeros(n), l2)
+
+
+# From alpha and the number of columns to the penalty in the fit's units.
+PENALTIES: dict[str, Callable[[float, int], Penalty]] = {"ridge": ridge}

@@ -201,8 +201,8 @@ struct Descent {
   Schedule schedule;
   double period;      // T
   double per_weight;  // M/(B S): M rows to visit in an epoch, S their weights
-  double alpha;       // the penalty, in the fit's units
   bool fit_intercept;
+  const double* ridge;         // (n): the penalty's second derivatives, in the fit's units
   const double* step;          // 1/ratio^2 of each column: from the gradient in the view's units to the step in them
   const std::int64_t* places;  // rows to visit, in this order
   std::int64_t count;

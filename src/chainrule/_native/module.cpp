@@ -531,7 +531,7 @@ nb::object newton(const Design& design, Bytes y, std::optional<Vector> s, std::o
 }
 
 nb::object descend_design(const Design& design, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
-                          std::optional<Places> kept, Vector step, double alpha, bool fit_intercept, Vector w, double b, double rate,
+                          std::optional<Places> kept, Vector step, Vector ridge, bool fit_intercept, Vector w, double b, double rate,
                           int schedule, std::int64_t batch, double per_weight, std::uint64_t seed, std::int64_t epoch, std::int64_t first,
                           std::int64_t end, std::optional<std::string> kernel) {
   const Given given{y, s, center, p, std::nullopt};
@@ -561,7 +561,7 @@ nb::object descend_design(const Design& design, Bytes y, std::optional<Vector> s
   descent.schedule = static_cast<Schedule>(schedule);
   descent.period = static_cast<double>(updates);
   descent.per_weight = per_weight;
-  descent.alpha = alpha;
+  descent.ridge = pointer(std::optional<Vector>(ridge), job.n, "ridge");
   descent.fit_intercept = fit_intercept;
   descent.step = of_fold.data();
   descent.updates = epoch * updates + first;
@@ -648,7 +648,7 @@ NB_MODULE(_core, module) {
   module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "alpha"_a,
              "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
   module.def("descend", &descend_design, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "kept"_a.none(), "step"_a,
-             "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "rate"_a, "schedule"_a, "batch"_a, "per_weight"_a, "seed"_a, "epoch"_a, "first"_a,
+             "ridge"_a, "fit_intercept"_a, "w"_a, "b"_a, "rate"_a, "schedule"_a, "batch"_a, "per_weight"_a, "seed"_a, "epoch"_a, "first"_a,
              "end"_a, "kernel"_a.none());
   module.def("visiting_order", &visiting_order, "places"_a.noconvert(), "seed"_a, "epoch"_a);
   module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a.noconvert(), "residual"_a.noconvert(), "curvature"_a.noconvert(),

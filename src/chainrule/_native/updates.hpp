@@ -28,15 +28,15 @@ inline double rate_at(const Descent& descent, std::int64_t t) {
   }
 }
 
-// w <- w - eta [M/(B S) sum over the batch of s dL_dz x] - eta (k/B) alpha w, for a batch of k <= B rows: the step of a shorter batch
+// w <- w - eta [M/(B S) sum over the batch of s dL_dz x] - eta (k/B) ridge_j w_j, for a batch of k <= B rows: the step of a shorter batch
 // is shortened with it. step: 1/ratio^2 of each column, from the view's units to the fit's and back.
 inline void update(Descent& descent, std::int64_t n) {
   const double eta = rate_at(descent, descent.updates);
   const double share = static_cast<double>(descent.filled) / static_cast<double>(descent.batch);
-  const double pull = eta * descent.per_weight, decay = eta * share * descent.alpha;
+  const double pull = eta * descent.per_weight, decay = eta * share;
   for (std::int64_t j = 0; j < n; ++j) {
     double& w = descent.w[j];
-    w = w - pull * descent.step[j] * descent.gradient[j] - decay * w;
+    w = w - pull * descent.step[j] * descent.gradient[j] - decay * descent.ridge[j] * w;
     descent.gradient[j] = 0.0;
   }
   if (descent.fit_intercept) descent.b -= pull * descent.bias;

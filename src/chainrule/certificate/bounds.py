@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import UNIT
+from chainrule.losses import Loss
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -143,7 +144,8 @@ def bound(
     gradient, e : (n + 1,)
         Gradient of F over all rows at theta, penalty in it, and the bound on its error (`gradient_rounding`).
     kappa : float
-        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_exact`, `kappa_upper`).
+        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_exact`, `kappa_upper`); like delta and zeta c times as large for a
+        loss with |l'''| <= c l'', since c^2 l(z/c) has |l'''| <= l''.
     delta : float
         Max over T of |x~.(theta - theta0)| (`delta_between`): how far theta is from where B was taken.
     zeta : float
@@ -344,25 +346,25 @@ def best_lower_bound(iterates: Iterable[tuple[float, float]], rounding: float = 
     return best
 
 
-def moved(proven: Bound, shift: Vector, *, gradient: Vector, e: Vector, M: Vector, ridge: Vector) -> Bound:
+def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector, M: Vector, ridge: Vector) -> Bound:
     """Say what holds for theta + d, from what holds for theta: w and b rounded to the user's units are such a point.
 
-    F(theta + d) - F(theta) <= sum_j (|grad_j| + e_j) |d_j| + (1/8) (sum_j M_j |d_j|)^2 + (1/2) sum_j ridge_j d_j^2,
-    since g (1 - g) <= 1/4 and the rms of x~.d is at most sum_j M_j |d_j|; by convexity F falls by no more than the first
+    F(theta + d) - F(theta) <= sum_j (|grad_j| + e_j) |d_j| + (B2/2) (sum_j M_j |d_j|)^2 + (1/2) sum_j ridge_j d_j^2,
+    since d2L_dz2 <= B2 and the rms of x~.d is at most sum_j M_j |d_j|; by convexity F falls by no more than the first
     sum. `coef` grows by |d_j| where it belongs to the theta_j.
 
     Parameters
     ----------
     shift : (n + 1,)
         Bounds on |d_j|.
-    gradient, e, M, ridge
+    of, gradient, e, M, ridge
         As in `bound` and `gradient_rounding`.
     """
     d = np.abs(shift)
     n = len(ridge)
     slope = float((np.abs(gradient) + e) @ d)
     change = float(M @ d)
-    bend = 0.125 * change * change + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
+    bend = 0.5 * of.curvature * change * change + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
     coef = proven.coef + d if len(proven.coef) == len(d) else proven.coef
     return replace(
         proven,

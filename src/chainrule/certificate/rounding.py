@@ -11,6 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.losses import Loss
+
 Vector = NDArray[np.float64]
 
 __all__ = [
@@ -51,14 +53,15 @@ def hessian_eta(n: int, depth: float, float32_block: int | None = None) -> float
 
 
 def gradient_rounding(
-    *, M: Vector, d: float, r_rms: float, w: Vector, b: float, ridge: Vector | float = 0.0, of_z: bool = True
+    *, of: Loss, M: Vector, d: float, r_rms: float, w: Vector, b: float, ridge: Vector | float = 0.0, of_z: bool = True
 ) -> Vector:
     """Bound the error of each entry of the computed gradient.
 
-    e_j = u M_j [d r_rms + min(4, 8 r_rms) + (n + 3)/4 (sum_k M_k |w_k| + |b|)] + 4 u ridge_j |w_j|
+    e_j = u M_j [d r_rms + min(4 B1, 8 r_rms) + (n + 3) B2 (sum_k M_k |w_k| + |b|)] + 4 u ridge_j |w_j|
 
-    d r_rms: the sum; 4 or 8 r_rms: the residual itself, made with its sign (never as g - y) and so with full relative
-    accuracy; (n + 3)/4: the error of z, since g (1 - g) <= 1/4, summed by Cauchy-Schwarz.
+    with |dL_dz| <= B1 and d2L_dz2 <= B2 (1 and 1/4 of the logistic loss). d r_rms: the sum; 4 B1 or 8 r_rms: the residual
+    itself, made with its sign (never as g - y) and so with full relative accuracy; (n + 3) B2: the error of z, summed by
+    Cauchy-Schwarz.
 
     Parameters
     ----------
@@ -66,8 +69,9 @@ def gradient_rounding(
         M_j = sqrt((1/S) sum s x~_j^2); the bias's is 1. (n,) without an intercept.
     d : float
         Depth of the sum (`kernels.Design.sum_depth`).
+    of : Loss
     r_rms : float
-        sqrt((1/S) sum s (g - y)^2), at most 1.
+        sqrt((1/S) sum s dL_dz^2), at most B1.
     w, b
         The point, (n,) and float.
     ridge : (n,)
@@ -81,7 +85,7 @@ def gradient_rounding(
     """
     n = len(w)
     size = float(M[:n] @ np.abs(w)) + abs(b) if of_z else 0.0
-    e: Vector = M * (UNIT * (d * r_rms + min(4.0, 8.0 * r_rms) + 0.25 * (n + 3) * size))
+    e: Vector = M * (UNIT * (d * r_rms + min(4.0 * of.steepest, 8.0 * r_rms) + of.curvature * (n + 3) * size))
     e[:n] += (4.0 * UNIT) * np.abs(ridge * w)
     return e
 
@@ -116,7 +120,7 @@ def reach_bound(norms2_max: float, D: Vector, theta: Vector) -> float:
 
 
 def objective_rounding(
-    *, loss: float, d: float, r_rms: float, M: Vector, w: Vector, b: float, ridge: Vector | float = 0.0
+    *, of: Loss, loss: float, d: float, r_rms: float, M: Vector, w: Vector, b: float, ridge: Vector | float = 0.0
 ) -> float:
     """Bound the error of the computed F.
 
@@ -127,6 +131,6 @@ def objective_rounding(
     """
     n = len(w)
     size = float(M[:n] @ np.abs(w)) + abs(b)
-    # Where z cancels by much, the residual at the computed z is not that at the true one: |r| grows by exp(|error of z|).
-    r_rms = min(1.0, r_rms * math.exp(min(700.0, (n + 3) * UNIT * size)))
+    # Where z cancels by much, the residual at the computed z is not that at the true one.
+    r_rms = min(of.steepest, r_rms * math.exp(min(700.0, of.bend * (n + 3) * UNIT * size)))
     return UNIT * (d * loss + (n + 3) * r_rms * size + 4.0 * float(np.sum(ridge * w * w)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import OUTWARD, TINY, Bound, h, radius_ratio
 from chainrule.certificate.rounding import UNIT
+from chainrule.losses import Loss
 
 Vector = NDArray[np.float64]
 
@@ -18,6 +19,7 @@ def bound_by_gradient(
     grad_b: float,
     e: Vector,
     *,
+    of: Loss,
     alpha: float,
     h_b: float,
     reach_c: float,
@@ -28,10 +30,10 @@ def bound_by_gradient(
 ) -> Bound:
     """Bound the distance from the optimum by the gradient alone.
 
-    With r = |grad_b|/h_b < 1, any fixed vector c and R = max over the rows of |x - c|:
+    With |l'''| <= k l'', r = k |grad_b|/h_b < 1, any fixed vector c and R = max over the rows of |x - c|:
 
-        F - F*    <=  (|grad_w - grad_b c| + |grad_b| R)^2/(2 alpha) + h_b h(r)
-        |w - w*|  <=  (|grad_w - grad_b c| + |grad_b| R)/alpha,    |b - b*| <= -log(1 - r) + max|x| |w - w*|
+        F - F*    <=  (|grad_w - grad_b c| + |grad_b| R)^2/(2 alpha) + h_b h(r)/k^2
+        |w - w*|  <=  (|grad_w - grad_b c| + |grad_b| R)/alpha,    |b - b*| <= -log(1 - r)/k + max|x| |w - w*|
 
     The first term is strong convexity (Nesterov 2004, theorem 2.1.10) of F minimised over b, whose gradient is not
     grad_w unless grad_b = 0: |grad_w|^2/(2 alpha) alone is wrong. The second is `bound`'s, in b alone.
@@ -41,28 +43,28 @@ def bound_by_gradient(
     grad_w, grad_b, e
         Gradient at the point, (n,) and float, and the bound (n + 1,) on its error.
     h_b : float
-        (1/S) sum s g (1 - g).
+        (1/S) sum s d2L_dz2.
     reach_c, reach : float
         R and max over the rows of |x|.
     center : (n,)
         c: 0, or the s g (1 - g)-mean of x.
     depth, zeta : float
-        Depth of the sum h_b, and the error of z: h_b counts for h_b exp(-zeta) (1 - (depth + 8) u).
+        Depth of the sum h_b, and the error of z, times k: h_b counts for h_b exp(-zeta) (1 - (depth + 8) u).
     """
     n = len(grad_w)
     slope_b = abs(grad_b) + float(e[n])
     e_w = math.sqrt(float(e[:n] @ e[:n])) + float(e[n]) * _norm(np.broadcast_to(np.asarray(center), (n,)))
     slope_w = (_norm(grad_w - grad_b * center) + e_w + slope_b * reach_c) * (1.0 + (n + 8) * UNIT)
     curvature = h_b * math.exp(-zeta) * (1.0 - (depth + 8.0) * UNIT)
-    r = slope_b / curvature if curvature > 0.0 else math.inf
+    r = of.bend * slope_b / curvature if curvature > 0.0 else math.inf
     if not (r < 1.0 and alpha > 0.0):
         return Bound(math.inf, 0.0, math.inf, np.full(n + 1, np.inf), r, math.inf, math.inf)
-    gap = slope_w * slope_w / (2.0 * alpha) * (1.0 + OUTWARD) + curvature * h(r)
+    gap = slope_w * slope_w / (2.0 * alpha) * (1.0 + OUTWARD) + curvature * h(r) / of.bend**2
     rounding_w = e_w + float(e[n]) * reach_c
-    noise = rounding_w * rounding_w / (2.0 * alpha) + curvature * h(float(e[n]) / curvature)
+    noise = rounding_w * rounding_w / (2.0 * alpha) + curvature * h(of.bend * float(e[n]) / curvature) / of.bend**2
     radius = slope_w / alpha * (1.0 + OUTWARD)
     coef = np.full(n + 1, radius)
-    coef[n] = r * radius_ratio(r) + reach * radius
+    coef[n] = r * radius_ratio(r) / of.bend + reach * radius
     return Bound(gap, 0.0, radius, coef, r, slope_w, noise)
 
 

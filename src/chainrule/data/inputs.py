@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -227,6 +227,13 @@ def strength(alpha: float | None, C: float | None, sum_weights: float) -> float:
     if not isinstance(C, int | float | np.number) or isinstance(C, bool) or not C > 0:
         raise InputError(f"C must be a positive number, not {C!r}")
     return 0.0 if np.isinf(C) else 1.0 / float(C) / sum_weights
+
+
+def choice(name: str, value: object, known: Collection[str]) -> str:
+    """`value`, which must be one of some names."""
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, known))}, not {value!r}")
+    return value
 
 
 def switch(name: str, value: object) -> bool:

@@ -49,10 +49,16 @@ def _largest_eigenvalue(matrix: NDArray[np.float64]) -> float:
     return value
 
 
-def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_intercept: bool = True) -> float:
-    """L_max = lambda_max of (1/(4S)) X~'SX~ + alpha diag(1, .., 1, 0), never too small.
+def largest_curvature(
+    moments: Moments,
+    units: Units,
+    ridge: float | NDArray[np.float64] = 0.0,
+    fit_intercept: bool = True,
+    of_loss: float = 0.25,
+) -> float:
+    """L_max = lambda_max of (B2/S) X~'SX~ + diag(ridge, 0), never too small.
 
-    Since g (1 - g) <= 1/4 this bounds the Hessian everywhere, so w <- w - rate dF/dw with a rate below 2/L_max never
+    Since d2L_dz2 <= B2 this bounds the Hessian everywhere, so w <- w - rate dF/dw with a rate below 2/L_max never
     raises F (Nesterov 2004, Introductory Lectures on Convex Optimization, theorem 2.1.14). All eigenvalues are computed,
     because power iteration approaches from below and proves nothing; above `rows.MAX_MATRIX_COLUMNS` columns the trace
     bounds them.
@@ -63,22 +69,26 @@ def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_in
         Of the user's columns.
     units : Units
         The fit's columns, for which the bound holds.
+    ridge : float or (n,)
+        Second derivatives of the penalty.
+    of_loss : float
+        B2: 1/4 of the logistic loss.
     """
     mean = (moments.mean - units.center) / units.scale
     sd = moments.sd / units.scale
     if moments.correlation is None:
         with np.errstate(over="ignore"):
             square = sd**2 + mean**2
-        bound = 0.25 * (float(square.sum()) + (1.0 if fit_intercept else 0.0)) + alpha
+        bound = of_loss * (float(square.sum()) + (1.0 if fit_intercept else 0.0)) + float(np.max(ridge))
     else:
         n = len(mean)
         matrix = np.zeros((n + 1, n + 1))
         with np.errstate(over="ignore", invalid="ignore"):
-            matrix[:n, :n] = 0.25 * (moments.correlation * np.outer(sd, sd) + np.outer(mean, mean))
-        matrix[np.diag_indices(n)] += alpha
+            matrix[:n, :n] = of_loss * (moments.correlation * np.outer(sd, sd) + np.outer(mean, mean))
+        matrix[np.diag_indices(n)] += ridge
         if fit_intercept:
-            matrix[n, :n] = matrix[:n, n] = 0.25 * mean
-            matrix[n, n] = 0.25
+            matrix[n, :n] = matrix[:n, n] = of_loss * mean
+            matrix[n, n] = of_loss
         if not np.isfinite(matrix).all():
             return float(np.inf)
         bound = _largest_eigenvalue(matrix)

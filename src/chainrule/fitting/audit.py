@@ -18,7 +18,6 @@ from chainrule.fitting.no_optimum import bound_without
 from chainrule.fitting.optimize import optimize, prepare, solve
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task, after_rounding, certified, noise_of_objective, noise_of_state, nothing_proven
-from chainrule.kernels import pointwise
 from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import depth_of
 
@@ -128,9 +127,15 @@ def shared_floors() -> Iterator[None]:
 def _is_same(a: Problem, b: Problem) -> bool:
     """Whether two problems have one objective: the same rows, penalty and intercept, whatever the way there."""
     one, other = a.options, b.options
-    if (one.alpha, one.fit_intercept) != (other.alpha, other.fit_intercept) or a.rows.data is not b.rows.data:
+    same = (one.alpha, one.penalty, one.loss, one.fit_intercept) == (
+        other.alpha,
+        other.penalty,
+        other.loss,
+        other.fit_intercept,
+    )
+    if not same or a.rows.data is not b.rows.data:
         return False
-    if one.alpha and not (a.scaled == b.scaled and np.array_equal(a.columns, b.columns)):
+    if a.penalty.strongly_convex and not (a.scaled == b.scaled and np.array_equal(a.columns, b.columns)):
         return False  # the penalty is on the fit's columns
     s, t = a.rows.s, b.rows.s
     weighted = (s is None and t is None) or (s is not None and t is not None and np.array_equal(s, t))
@@ -198,15 +203,15 @@ def _with_floor(task: Task, direct: Certificate, floor: Floor, state: NewtonStat
 
 
 def _rounding_of_bias(task: Task, w: Vector, b: float) -> float:
-    """Bound what F changes as the bias is rounded on its way from the user's units: |dF/db| is at most 1."""
+    """Bound what F changes as the bias is rounded on its way from the user's units."""
     size = float(np.abs(task.units.center / task.units.scale) @ np.abs(w))
-    return UNIT * ((len(w) + 2) * size + abs(b))
+    return task.objective.loss.steepest * UNIT * ((len(w) + 2) * size + abs(b))
 
 
 def _by_gradient(task: Task, floor: Floor | None, w: Vector, b: float) -> Certificate:
     """Bound by the gradient and the penalty alone, for more columns than a Hessian is made of."""
     rows, on = task.problem.rows, task.objective
-    n, alpha = rows.n_features, task.problem.options.alpha
+    n, penalty = rows.n_features, task.problem.penalty
     w_here, b_here = task.units.to_fit(w, b)
     z, q = np.empty(rows.n_rows), np.append(1.0 / task.ratio**2, 1.0)
     evaluation = on.evaluate(w_here, b_here, z=z, q=q, squares=True)
@@ -221,20 +226,23 @@ def _by_gradient(task: Task, floor: Floor | None, w: Vector, b: float) -> Certif
     infimum = replace(
         nothing, kind="infimum", gap=F + rounding, noise=rounding, optimum_at_least=0.0, infimum_gap=F + rounding
     )
-    if not (alpha > 0.0 and math.isfinite(F)):
+    if not (penalty.strongly_convex and math.isfinite(F)):
         return infimum if math.isfinite(F) else nothing
     s = np.ones(rows.n_rows) if rows.s is None else rows.s
-    h_b = float(s @ pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
+    h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
     reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
-    e = gradient_rounding(M=M, d=depth_of(on), r_rms=1.0, w=w_here, b=b_here, ridge=on.ridge)
-    zeta = z_rounding(n, reach_bound(evaluation.norm, np.append(task.ratio, 1.0), np.append(w_here, b_here)))
-    # In the fit's units the penalty is the same for all columns.
+    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=on.loss.steepest, w=w_here, b=b_here, ridge=on.ridge)
+    zeta = on.loss.bend * z_rounding(
+        n, reach_bound(evaluation.norm, np.append(task.ratio, 1.0), np.append(w_here, b_here))
+    )
+    # In the fit's units, whose penalty is the same for all columns, or at least its smallest.
     ratio = task.ratio
     proven = bound_by_gradient(
         evaluation.grad_w / ratio,
         evaluation.grad_b,
         np.append(e[:n] / ratio, e[n] if on.fit_intercept else 0.0) * (1.0 + 4.0 * UNIT),
-        alpha=alpha,
+        of=on.loss,
+        alpha=float(penalty.curvature.min()),
         h_b=h_b,
         reach_c=reach,
         reach=reach,

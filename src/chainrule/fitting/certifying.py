@@ -11,12 +11,22 @@ from numpy.typing import ArrayLike
 
 from chainrule.certificate import Certificate
 from chainrule.data.designs import design_of
-from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns, strength, switch
+from chainrule.data.inputs import (
+    check_start,
+    check_weights,
+    choice,
+    encode_labels,
+    standardized_columns,
+    strength,
+    switch,
+)
 from chainrule.errors import InputError
 from chainrule.fitting.audit import MAX_HESSIAN_COLUMNS, Floor, audit
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Options, Problem
 from chainrule.kernels.blas import one_blas_thread
+from chainrule.losses import LOSSES
+from chainrule.penalties import PENALTIES
 
 SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of our own would
 
@@ -36,6 +46,8 @@ def certify(
     feature_names: Sequence[str] | None = None,
     coding: str = "reference",
     n_threads: int | None = None,
+    loss: str = "logistic",
+    penalty: str = "ridge",
 ) -> Certificate:
     """Bound how far coefficients, whoever made them, are above the optimum of F(w, b) = (1/S) sum s l + (alpha/2) w.w.
 
@@ -46,7 +58,7 @@ def certify(
 
     Parameters
     ----------
-    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads
+    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads, loss, penalty
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
@@ -92,6 +104,8 @@ def certify(
         max_reads=None,
         learning_rate=None,
         callbacks=(),
+        loss=LOSSES[choice("loss", loss, LOSSES)],
+        penalty=choice("penalty", penalty, PENALTIES),
     )
     columns, scaled = standardized_columns(standardize, rows.numeric, with_intercept)
     problem = Problem(rows, options, columns, (w, b), scaled)

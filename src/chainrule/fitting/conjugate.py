@@ -37,8 +37,8 @@ NEEDS_PENALTY = (
 
 def optimize_by_products(problem: Problem, started: float) -> Ending:
     """Run Newton on conjugate directions, a read a step, to a bound on F - F* of `tol`; raises InputError without a penalty."""
-    rows, options = problem.rows, problem.options
-    if not options.alpha > 0.0:
+    rows = problem.rows
+    if not problem.penalty.strongly_convex:
         raise InputError(NEEDS_PENALTY)
     problem.standardize()
     return _run(problem, rows.units.to_fit(*problem.start), started)
@@ -80,7 +80,7 @@ def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Ve
 def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Ending:
     """Step from a point in the fit's units to a bound of tol."""
     rows, options = problem.rows, problem.options
-    objective = Objective(rows, options.alpha, options.fit_intercept)
+    objective = problem.objective()
     most = DEFAULT_READS if options.max_reads is None else options.max_reads
     run = Run(
         objective,
@@ -178,7 +178,7 @@ def _as_returned(on: Objective, units: Units, state: CGState, bound: Bound, b_us
     rounded = 4.0 * UNIT * np.abs(state.w)
     about = float(np.abs(units.center) @ np.abs(state.w / units.scale))
     shift = 4.0 * UNIT * (abs(b_user) + (on.n_features + 2) * about) + state.reach * math.sqrt(float(rounded @ rounded))
-    q = 0.25 * shift * shift + float(on.ridge @ (rounded * rounded))
+    q = on.loss.curvature * shift * shift + float(on.ridge @ (rounded * rounded))
     gap = (math.sqrt(bound.gap) + math.sqrt(0.5 * q)) ** 2 * (1.0 + 8.0 * UNIT)
     return gap, (radius + rounded) / units.scale
 
@@ -187,9 +187,16 @@ def _noise_of_objective(on: Objective, state: CGState) -> float:
     """Bound the error of the computed F: its sum's, and what the rows' z are off by."""
     M = np.zeros(on.n_features + 1)
     of_sum = objective_rounding(
-        loss=state.evaluation.loss, d=on.secant_depth, r_rms=1.0, M=M, w=state.w, b=0.0, ridge=on.ridge
+        of=on.loss,
+        loss=state.evaluation.loss,
+        d=on.secant_depth,
+        r_rms=on.loss.steepest,
+        M=M,
+        w=state.w,
+        b=0.0,
+        ridge=on.ridge,
     )
-    return of_sum + PAIRWISE * UNIT * on.penalty.value(state.w, on.alpha) + state.drift
+    return of_sum + PAIRWISE * UNIT * on.penalty.value(state.w) + on.loss.steepest * state.drift
 
 
 def _told(outcome: Outcome, certificate: Certificate, tol: float, reads: float) -> str:

@@ -43,8 +43,8 @@ def descend(problem: Problem, started: float) -> Ending:
     rows, options = problem.rows, problem.options
     moments = rows.moments()
     problem.standardize()
-    objective = Objective(rows, options.alpha, options.fit_intercept, rows.column_scale())
-    curvature = largest_curvature(moments, rows.units, options.alpha, options.fit_intercept)
+    objective = problem.objective(column_scale=rows.column_scale())
+    curvature = largest_curvature(moments, rows.units, objective.ridge, options.fit_intercept, options.loss.curvature)
     limit, rate = rates(curvature, options.learning_rate)
     at_once: list[str] = []
 
@@ -61,7 +61,7 @@ def descend(problem: Problem, started: float) -> Ending:
         tell(LearningRateWarning, above_limit(rate, limit, moments.correlation is not None))
     max_steps = DEFAULT_EPOCHS if options.max_reads is None else options.max_reads
     monitor = RunMonitor(
-        stable=rate <= limit, unbounded=rate * options.alpha > 2.0, tol=options.tol, max_steps=max_steps
+        stable=rate <= limit, unbounded=rate * objective.ridge.max() > 2.0, tol=options.tol, max_steps=max_steps
     )
     measure = Measure.of(problem, objective, started)
     run = Run(
@@ -135,9 +135,10 @@ class Measure:
         if not evaluation.finite:
             return math.inf, math.inf
         noise = objective_rounding(
+            of=self.objective.loss,
             loss=evaluation.loss,
             d=depth_of(self.objective),
-            r_rms=math.sqrt(min(1.0, evaluation.loss)),
+            r_rms=self.objective.rms_residual(evaluation.loss),
             M=self.M,
             w=w,
             b=b,

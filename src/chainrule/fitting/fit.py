@@ -16,6 +16,7 @@ from chainrule.data.designs import Taken, design_of
 from chainrule.data.inputs import (
     check_start,
     check_weights,
+    choice,
     encode_labels,
     number,
     seed_number,
@@ -28,6 +29,8 @@ from chainrule.fitting.problem import Ending, Method, Options, Problem, objectiv
 from chainrule.fitting.result import Result
 from chainrule.kernels import SCHEDULES, Batches, kernel_name
 from chainrule.kernels.blas import one_blas_thread
+from chainrule.losses import LOSSES
+from chainrule.penalties import PENALTIES
 from chainrule.solvers import Callback
 
 Vector = NDArray[np.float64]
@@ -65,6 +68,8 @@ def fit(
     schedule: str | None = None,
     seed: int = 0,
     resume: Result | None = None,
+    loss: str = "logistic",
+    penalty: str = "ridge",
 ) -> Result:
     """Fit a logistic regression: minimise F(w, b) = (1/S) sum s_i l(z_i, y_i) + (alpha/2) w.w over z = x.w + b.
 
@@ -125,6 +130,9 @@ def fit(
     resume : Result
         Of sgd: go on where that run on the same data and options ended, to the bit as if it had not stopped. max_reads then
         counts its epochs too.
+    loss, penalty : str
+        Names in `chainrule.losses.LOSSES` and `chainrule.penalties.PENALTIES`, where you can register your own. A loss that the
+        core doesn't have is computed in NumPy, which is slower; `Result.kernel` says so.
 
     Returns
     -------
@@ -154,7 +162,10 @@ def fit(
         alpha = number("alpha", alpha, low=0.0)
         taken = design.rows(codes, s, n_threads)
         n = taken.rows.n_features
-        shape = Shape(design.n_rows, n, design.is_dense, alpha > 0.0, taken.rows.hessian_reads)
+        on = LOSSES[choice("loss", loss, LOSSES)]
+        kernel += "" if on.is_native else f", {loss} loss in NumPy"
+        made = PENALTIES[choice("penalty", penalty, PENALTIES)](alpha, n)
+        shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, made.isotropic, taken.rows.hessian_reads)
         chosen, why = choose_method(method, shape, rate is not None, _of_batches(batch_size, schedule, resume))
         options = Options(
             alpha=alpha,
@@ -163,6 +174,8 @@ def fit(
             max_reads=_epochs(max_reads),
             learning_rate=rate,
             callbacks=_callbacks(callbacks),
+            loss=on,
+            penalty=penalty,
             batches=_batches(batch_size, schedule, seed) if chosen == "sgd" else None,
             resume=_resumed(resume, classes, {"w0": w0, "b0": b0}),
         )
@@ -286,12 +299,16 @@ def _run(method: str, shape: Shape) -> Method:
 
 @dataclass(frozen=True)
 class Shape:
-    """What the choice of a method goes by: m rows, n coefficients, dense or not, a penalty or none; `Rows.hessian_reads`."""
+    """What the choice of a method goes by.
+
+    m rows, n coefficients, dense or not, with a penalty or without, and whether that depends on the length of w alone.
+    """
 
     m: int
     n: int
     is_dense: bool
     has_penalty: bool
+    is_isotropic: bool = True
     hessian_reads: float = math.inf
 
     @property
@@ -310,7 +327,7 @@ class Shape:
     @property
     def is_wide(self) -> bool:
         """Whether the optimum is a combination of rows that are fewer than the columns, and few."""
-        return self.is_dense and self.has_penalty and self.m < self.n and self.m <= MAX_ROW_SPACE
+        return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
 
 
 def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "") -> tuple[str, str]:

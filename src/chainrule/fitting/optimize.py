@@ -44,9 +44,9 @@ def prepare(problem: Problem, started: float) -> Task:
 def solve(task: Task) -> Ending:
     """Run Newton, and find out why where nothing is proven."""
     rows, options = task.problem.rows, task.problem.options
-    if not options.alpha and rows.has_one_sided_level(options.fit_intercept):
+    if not task.problem.penalty.strongly_convex and rows.has_one_sided_level(options.fit_intercept):
         return _with_infimum(task, separated_by_levels(task))
-    outcome, state = task.run(task.alpha)
+    outcome, state = task.run(task.penalty)
     proven = state.bound is not None and state.bound.proven
     if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # by the penalty alone, which rounding hides beside the loss
@@ -60,7 +60,7 @@ def solve(task: Task) -> Ending:
     ending = without_optimum(task, outcome, state)
     if ending.certificate.kind == "none" and state.is_separating:
         # Rounding made it look so: go on, and look again where no step helps.
-        ending = without_optimum(task, *task.run(task.alpha, patient=True))
+        ending = without_optimum(task, *task.run(task.penalty, patient=True))
     if ending.is_inexact:
         return _of_pivots(task, ending)
     return _with_infimum(task, ending)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Carried, Result
 from chainrule.fitting.verdict import Finding
 from chainrule.kernels import Batches
+from chainrule.losses import LOGISTIC, Loss
+from chainrule.objective import Objective
+from chainrule.penalties import PENALTIES, Penalty
 from chainrule.solvers import Callback, Outcome
 
 Vector = NDArray[np.float64]
@@ -22,7 +26,7 @@ Vector = NDArray[np.float64]
 class Options:
     """What the user asked for: the arguments of `fit`, checked. learning_rate and max_reads None: the method's own.
 
-    batches, resume : of stochastic gradient descent.
+    penalty : its name in `PENALTIES`. batches, resume : of stochastic gradient descent.
     """
 
     alpha: float
@@ -31,6 +35,8 @@ class Options:
     max_reads: int | None
     learning_rate: float | None
     callbacks: tuple[Callback, ...]
+    loss: Loss = LOGISTIC
+    penalty: str = "ridge"
     batches: Batches | None = None
     resume: Result | None = None
 
@@ -47,6 +53,16 @@ class Problem:
     columns: NDArray[np.bool_]
     start: tuple[Vector, float]
     scaled: bool = True
+
+    @cached_property
+    def penalty(self) -> Penalty:
+        """The penalty in the fit's units."""
+        return PENALTIES[self.options.penalty](self.options.alpha, self.rows.n_features)
+
+    def objective(self, penalty: Penalty | None = None, column_scale: Vector | None = None) -> Objective:
+        """F over the rows as they are seen now; penalty: in these units, of the fit's by default."""
+        made = self.penalty if penalty is None else penalty
+        return Objective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
 
     def standardize(self) -> None:
         """See the rows in the units of the fit."""
@@ -92,11 +108,12 @@ Method = Callable[[Problem, float], Ending]
 
 def objective_line(problem: Problem, units: Units, sum_weights: float) -> str:
     """Write the objective with its numbers put in."""
-    rows, alpha = problem.rows, problem.options.alpha
+    rows, penalised = problem.rows, problem.penalty.line
     loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{sum_weights:.10g}) sum s l(z, y)"
-    penalty = f" + ({alpha:.6g}/2) w.w" if alpha else ""
+    loss += "" if problem.options.loss is LOGISTIC else f" [{problem.options.loss.name}]"
+    penalty = f" + {penalised}" if penalised else ""
     z = "z = x.w + b" if problem.options.fit_intercept else "z = x.w, no intercept"
-    free = ", b not penalised" if alpha and problem.options.fit_intercept else ""
+    free = ", b not penalised" if penalised and problem.options.fit_intercept else ""
     text = "the user's units"
     standardized = int(problem.columns.sum())
     if standardized:

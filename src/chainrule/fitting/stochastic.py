@@ -38,7 +38,7 @@ def descend_by_batches(problem: Problem, started: float) -> Ending:
     _ = rows.digest  # before the run: Ctrl-C then waits for no read
     problem.standardize()
     batches = _batches(problem)
-    objective = Objective(rows, options.alpha, options.fit_intercept, rows.column_scale())
+    objective = problem.objective(column_scale=rows.column_scale())
     limit, rate = rates(_smoothness(problem, moments, batches), options.learning_rate, part=0.25)
     max_steps = DEFAULT_EPOCHS if options.max_reads is None else options.max_reads
     if options.resume is not None:
@@ -47,7 +47,7 @@ def descend_by_batches(problem: Problem, started: float) -> Ending:
     if rate > limit:
         said.append(above_batch_limit(rate, limit, batches.size))
         warn(LearningRateWarning, said[0])
-    monitor = NoiseMonitor(unbounded=batches.schedule == "constant" and rate * options.alpha > 2.0)
+    monitor = NoiseMonitor(unbounded=batches.schedule == "constant" and rate * problem.penalty.curvature.max() > 2.0)
     measure = Measure.of(problem, objective, started)
     solver = StochasticGradientDescent(*rows.units.to_fit(*problem.start), rate, batches, measure.gap)
     run = Run(
@@ -91,10 +91,12 @@ def _dense(problem: Problem) -> DenseRows:
 def _smoothness(problem: Problem, moments: Moments, batches: Batches) -> float:
     """Give the expected smoothness of the batches: one read finds the row of the largest curvature."""
     rows, options = _dense(problem), problem.options
-    curvature = largest_curvature(moments, rows.units, options.alpha, options.fit_intercept)
+    curvature = largest_curvature(
+        moments, rows.units, problem.penalty.curvature, options.fit_intercept, options.loss.curvature
+    )
     if batches.size == rows.n_visited:
         return curvature
-    of_row = 0.25 * rows.largest_pull(options.fit_intercept) + options.alpha
+    of_row = options.loss.curvature * rows.largest_pull(options.fit_intercept) + problem.penalty.curvature.max()
     return expected_smoothness(curvature, of_row, rows.n_visited, batches.size)
 
 

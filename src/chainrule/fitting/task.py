@@ -22,6 +22,7 @@ from chainrule.errors import InputError
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.verdict import Finding
 from chainrule.objective import Objective
+from chainrule.penalties import Penalty
 from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
 from chainrule.solvers.proof import depth_of
 
@@ -47,25 +48,22 @@ class Task:
         """Factor from w in the arithmetic's units to w in the fit's."""
         return self.fit_units.scale / self.units.scale
 
-    @property
-    def alpha(self) -> float | Vector:
-        """Penalty of the objective asked for, in the arithmetic's units: 0, or one number a column."""
-        alpha = self.problem.options.alpha
-        if not alpha:
-            return 0.0
-        with np.errstate(over="ignore"):
-            ridge = alpha * self.ratio**2
-        if ridge.max() > LARGEST_RIDGE:
-            name = self.problem.rows.feature_names[int(np.argmax(ridge))]
+    @cached_property
+    def penalty(self) -> Penalty:
+        """Penalty of the objective asked for, in the arithmetic's units."""
+        penalty = self.problem.penalty.in_units(self.ratio)
+        if penalty.curvature.max(initial=0.0) > LARGEST_RIDGE:
+            name = self.problem.rows.feature_names[int(np.argmax(penalty.curvature))]
+            alpha = self.problem.options.alpha
             raise InputError(
                 f"alpha {alpha:g} is too large for the scale of column {name!r}: multiply the column, or lower alpha"
             )
-        return np.asarray(ridge)
+        return penalty
 
     @cached_property
     def objective(self) -> Objective:
         """Objective asked for, in the arithmetic's units."""
-        return Objective(self.problem.rows, self.alpha, self.problem.options.fit_intercept)
+        return self.problem.objective(self.penalty)
 
     @cached_property
     def class_weights(self) -> tuple[float, float]:
@@ -109,12 +107,12 @@ class Task:
         w_fit, b_fit = self.to_fit(w, b)
         return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, sentence, said, certificate)
 
-    def run(self, alpha: float | Vector, patient: bool = False) -> tuple[Outcome, NewtonState]:
+    def run(self, penalty: Penalty, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
         rows, options = self.problem.rows, self.problem.options
         m, n = rows.n_rows, rows.n_features
         sizes = plan(m, n, options.tol, rows.hessian_reads, class_counts(rows), rows.matrix_reads)
-        objective = Objective(rows, alpha, options.fit_intercept)
+        objective = self.problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         start = self.units.to_fit(*self.problem.start)
         solver = Newton(*start, sizes, self.class_weights, options.tol, most, patient)
@@ -238,9 +236,10 @@ def noise_of_objective(on: Objective, loss: float, squares: Vector | None, w: Ve
     if squares is None:
         return math.inf
     return objective_rounding(
+        of=on.loss,
         loss=loss,
         d=depth_of(on),
-        r_rms=math.sqrt(min(1.0, loss)),
+        r_rms=on.rms_residual(loss),
         M=np.sqrt(np.append(squares, 1.0)),
         w=w,
         b=b,
@@ -291,12 +290,12 @@ def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Ve
     else:
         way = abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w))
         shift = np.append(4.0 * UNIT * np.abs(state.w), 2.0 * UNIT * way)
-    e = gradient_rounding(M=M, d=depth_of(on), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
+    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=on.loss.steepest, w=state.w, b=state.b, ridge=on.ridge)
     gradient = state.evaluation.gradient
     if not on.fit_intercept:
         M, shift, e, gradient = M[:-1], shift[:-1], e[:-1], gradient[:-1]
         M, shift, e, gradient = (np.append(v, 0.0) for v in (M, shift, e, gradient))
-    return moved(proven, shift, gradient=gradient, e=e, M=M, ridge=on.ridge)
+    return moved(proven, shift, of=on.loss, gradient=gradient, e=e, M=M, ridge=on.ridge)
 
 
 def told(outcome: Outcome, state: NewtonState, certificate: Certificate, tol: float, reads: float) -> str:

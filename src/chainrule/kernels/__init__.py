@@ -20,7 +20,18 @@ from chainrule.kernels.design import (
 from chainrule.kernels.moments import LevelCounts, level_counts, missing_counts, moments
 from chainrule.kernels.path import Path, newton_path
 from chainrule.kernels.pointwise import pointwise, two_labels
-from chainrule.kernels.reader import Partial, combine, diagonal, gram, product, read, read_points, read_range, secant
+from chainrule.kernels.reader import (
+    GivenLoss,
+    Partial,
+    combine,
+    diagonal,
+    gram,
+    product,
+    read,
+    read_points,
+    read_range,
+    secant,
+)
 from chainrule.kernels.reading import (
     BLOCK_ROWS,
     FLOAT32_BLOCK,
@@ -52,6 +63,7 @@ __all__ = [
     "DenseRows",
     "Design",
     "Feasible",
+    "GivenLoss",
     "LevelCounts",
     "NumberColumn",
     "Part",

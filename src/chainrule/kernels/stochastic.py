@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,11 @@ class Batches:
     seed: int
     schedule: str
 
+    def rate(self, first: float, update: int, period: int) -> float:
+        """Give eta_t of update t, T = period."""
+        more = 1.0 + update / period
+        return first / {"constant": 1.0, "inverse": more, "inverse-sqrt": math.sqrt(more)}[self.schedule]
+
     def updates(self, rows: int) -> int:
         """Count the updates of an epoch that visits so many rows."""
         return -(-rows // self.size)
@@ -51,7 +57,7 @@ def descend(
     kept: NDArray[np.int64] | None,
     *,
     step: Vector,
-    alpha: float,
+    ridge: Vector,
     fit_intercept: bool,
     w: Vector,
     b: float,
@@ -66,7 +72,7 @@ def descend(
 
     Update k of an epoch takes the rows at places k B to (k + 1) B of `visiting_order`, fewer in the last, and is
 
-        w <- w - eta_t per_weight step_j sum s dL_dz x - eta_t alpha (rows of the batch/B) w,    b without a penalty.
+        w <- w - eta_t per_weight step_j sum s dL_dz x - eta_t ridge_j (rows of the batch/B) w_j,    b without a penalty.
 
     Parameters
     ----------
@@ -76,6 +82,8 @@ def descend(
         As of `read`.
     kept : (M,) int64, optional
         Rows to visit, by place; all by default.
+    ridge : (n,)
+        The penalty's second derivatives, in the fit's units.
     step : (n,)
         From the gradient in the view's units to the step in them.
     rate, batches
@@ -90,7 +98,7 @@ def descend(
         p,
         kept,
         step,
-        alpha,
+        ridge,
         fit_intercept,
         w,
         b,

@@ -12,7 +12,6 @@ from chainrule.certificate.bounds import Bound
 from chainrule.certificate.rounding import objective_rounding
 from chainrule.data.rows import spread_rows
 from chainrule.data.rows.rare import ENOUGH_ROWS
-from chainrule.kernels import pointwise
 from chainrule.objective import Evaluation, Objective
 from chainrule.solvers.loop import Start, State
 from chainrule.solvers.plan import NOISE, is_by_products
@@ -115,7 +114,7 @@ class NewtonState(State):
     @property
     def is_separating(self) -> bool:
         """Whether the point itself keeps the classes apart, in all rows and without a penalty: then there is no optimum."""
-        separates = self.share == 1.0 and self.evaluation.accuracy == 1.0 and not np.any(self.on.alpha)
+        separates = self.share == 1.0 and self.evaluation.accuracy == 1.0 and not self.on.ridge.any()
         return separates and not self.patient
 
     def _leads_nowhere(self, tol: float) -> bool:
@@ -133,9 +132,9 @@ class NewtonState(State):
         if not self.reference.proof.ok:
             # What is left along columns that nearly repeat each other falls slowly, or not at all.
             near = NEARLY_THERE * min(tol, NEAR_TOL)
-            slow = self.pace > SLOW and self.nu**2 <= near and not np.any(self.on.alpha)
-            return self.nu**2 <= 0.5 * tol or slow or (self.nu**2 <= NOISE and bool(np.any(self.on.alpha)))
-        if np.any(self.on.alpha):
+            slow = self.pace > SLOW and self.nu**2 <= near and not self.on.ridge.any()
+            return self.nu**2 <= 0.5 * tol or slow or (self.nu**2 <= NOISE and bool(self.on.ridge.any()))
+        if self.on.ridge.any():
             return False
         return self.nu**2 <= 1e-8 * tol and self.pace > 0.1 and not self.is_stale
 
@@ -207,7 +206,7 @@ class Newton:
             )
             # The last sample serves all rows. With all rows of rare levels, and a penalty, it needs no ridge of its own.
             is_last = stage == len(self.sizes) - 1
-            if is_last and whole.rows.groups and whole.ridge.min(initial=math.inf) > 0.0:
+            if is_last and whole.rows.groups and whole.penalty.strongly_convex:
                 ridge = np.zeros(whole.n_features)
             rare = whole.rows.rare(size / whole.n_rows, size, _bend(before)) if is_last else None
             on = whole.sample(size, self.class_weights, ridge, rare)
@@ -443,7 +442,7 @@ def _bend(before: NewtonState | None) -> Vector | None:
     on, squares = before.on, before.evaluation.squares
     curvature = np.square(before.reference.steps.D[: on.n_features]) - on.ridge - on.sample_ridge
     bend = np.ones(on.n_features)
-    np.divide(4.0 * curvature, squares, out=bend, where=squares > 0.0)
+    np.divide(curvature / on.loss.curvature, squares, out=bend, where=squares > 0.0)
     return np.clip(bend, 0.0, 1.0)
 
 
@@ -470,9 +469,10 @@ def _pairs(before: NewtonState, evaluation: Evaluation, w: Vector, b: float) -> 
 def _objective_noise(state: NewtonState) -> float:
     assert state.squares is not None
     return objective_rounding(
+        of=state.on.loss,
         loss=state.evaluation.loss,
         d=depth_of(state.on),
-        r_rms=math.sqrt(min(1.0, state.evaluation.loss)),
+        r_rms=state.on.rms_residual(state.evaluation.loss),
         M=np.sqrt(np.append(state.squares, 1.0)),
         w=state.w,
         b=state.b,
@@ -490,8 +490,8 @@ def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) ->
     t = 0.5
     for _ in range(60):
         z = state.z + t * (new.z - state.z)
-        loss = float(s @ pointwise(z, rows.y)[0]) / S
-        value = loss + on.penalty.value(state.w + t * step[:-1], on.alpha)
+        loss = float(s @ on.pointwise(z, rows.y)[0]) / S
+        value = loss + on.penalty.value(state.w + t * step[:-1])
         if value <= state.evaluation.objective + ARMIJO * t * slope:
             return t
         t /= 2

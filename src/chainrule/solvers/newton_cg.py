@@ -290,7 +290,7 @@ def _evaluation(
     grad_b = float(gradient[-1]) / on.weight if on.fit_intercept else 0.0
     value = loss / on.weight
     return Evaluation(
-        objective=value + on.penalty.value(w, on.alpha),
+        objective=value + on.penalty.value(w),
         loss=value,
         accuracy=correct / on.weight,
         grad_w=residual,
@@ -368,19 +368,20 @@ def _proven(
 
     Rounding: each of the sums that make rho adds terms of one row's d x, d = r + t e - pull h, of which the sizes are at most
     (|r| + t |e| + pull h) |x|; by Cauchy-Schwarz over rows and columns the whole is at most u (depth + 24) times the root mean
-    squares of both. z at (w, b) is off by `drift`, and |d KL/dz| = |p - g|, with a second derivative of at most 1/4.
+    squares of both. z at (w, b) is off by `drift`, and |d KL/dz| = |p - g|, with a second derivative of at most max d2L_dz2.
     """
     t, pull = abs(weights[0]), abs(weights[1])
     S, alpha = on.weight, float(on.ridge.min())
-    r_rms = math.sqrt(min(1.0, read.loss / S)) + 2.0 * t + 0.25 * pull
+    r_rms = on.rms_residual(read.loss / S) + 2.0 * on.loss.steepest * t + on.loss.curvature * pull
     depth = on.secant_depth + 24.0
     rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * _length(on.ridge * w)
     larger, imbalance, of_rounding = max(found.ones, found.zeros), 0.0, 0.0
     if on.fit_intercept and larger > 0.0:
         of_rounding = 2.0 * UNIT * depth
         imbalance = abs(found.ones - found.zeros) / larger + of_rounding
-    kl, loss = found.divergence / S, found.loss / S * OUTWARD + drift
-    of_drift = drift * found.moved / S + 0.125 * drift * drift
+    kl, loss = found.divergence / S, found.loss / S * OUTWARD + on.loss.steepest * drift
+    bent = 0.5 * on.loss.curvature * drift * drift
+    of_drift = drift * found.moved / S + bent
     bound = bound_by_dual(
         rho,
         kl,
@@ -393,4 +394,4 @@ def _proven(
         objective=loss + 0.5 * float(w @ (on.ridge * w)) * OUTWARD,
     )
     length = rounding + of_rounding * reach * larger / S
-    return replace(bound, noise=length * length / (2.0 * alpha) + 0.125 * drift * drift + of_rounding * found.loss / S)
+    return replace(bound, noise=length * length / (2.0 * alpha) + bent + of_rounding * found.loss / S)

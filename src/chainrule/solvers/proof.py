@@ -21,7 +21,7 @@ from chainrule.certificate.rounding import (
 )
 from chainrule.certificate.wide import bound_by_gradient
 from chainrule.data.rows import Rows
-from chainrule.kernels import FLOAT32_BLOCK, pointwise
+from chainrule.kernels import FLOAT32_BLOCK
 from chainrule.objective import Evaluation, Objective
 
 Vector = NDArray[np.float64]
@@ -159,7 +159,7 @@ class Reference:
         """
         if not self.steps.factored:
             # No curvature that can be used: back to 0 where that is better, else down the gradient.
-            back = evaluation.objective > math.log(2.0) and bool(self.theta.any())
+            back = evaluation.objective > on.at_zero and bool(self.theta.any())
             step = -self.theta if back else -4.0 / (on.n_features + 1) * own(on, evaluation.gradient)
             return step if on.fit_intercept else np.append(step, 0.0)
         q, weights = own(on, evaluation.gradient).copy(), []
@@ -194,69 +194,66 @@ class Reference:
     def _certify(
         self, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, squares: Vector, last: bool
     ) -> Bound | None:
-        by_penalty = last and self.z is None and on.ridge.min(initial=math.inf) > 0.0
+        by_penalty = last and self.z is None and on.penalty.strongly_convex
         if not evaluation.finite or not (self.proof.ok or by_penalty):
             return None
         n, D, theta, all_rows = on.n_features, self.proof.D, own(on, np.append(w, b)), self.z is None
+        c = on.loss.bend  # kappa, delta and zeta are in units of z/c
         gradient, numbers = own(on, evaluation.gradient), self.n_rows(on) * n
         may_look = numbers <= (KAPPA_NUMBERS if last else max(KAPPA_FEW, on.rows.n_rows * n // KAPPA_PER_READ))
         if self.proof.ok:
             # Where there are levels, their bound takes less than the smallest eigenvalue, and says more.
-            kappa = self.kappa_of_levels if on.rows.groups else kappa_upper(self.proof, self.norm)
+            kappa = c * (self.kappa_of_levels if on.rows.groups else kappa_upper(self.proof, self.norm))
             nu = math.sqrt(self.proof.norm2(gradient))
             if kappa * nu >= 1.0 and not (last or may_look or all_rows):
                 return nothing(len(gradient), kappa * nu, nu)  # too far away, however the rest comes out
         M = own(on, np.sqrt(np.append(squares * OUTWARD, 1.0)))
-        r_rms = math.sqrt(min(1.0, evaluation.loss))  # (g - y)^2 <= -log(1 - |g - y|) = l
-        e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge, of_z=not all_rows)
+        r_rms = on.rms_residual(evaluation.loss)
+        e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge, of_z=not all_rows)
         eps = norm_of_z_rounding(n, D, theta) if all_rows else 0.0
         # Of z here and of z where the Hessian was made.
-        zetas = [z_rounding(n, reach_bound(self.norm, D, at)) for at in (theta, self.theta)]
+        zetas = [c * z_rounding(n, reach_bound(self.norm, D, at)) for at in (theta, self.theta)]
         if np.array_equal(self.theta, theta):
             delta = 0.0
         elif self.z is not None:
-            delta = float(np.abs(z[self.index] - self.z).max()) + sum(zetas)
+            delta = c * float(np.abs(z[self.index] - self.z).max()) + sum(zetas)
         else:
             step = D * (theta - self.theta)
-            delta = math.sqrt(self.norm * float(step @ step)) * OUTWARD
+            delta = c * math.sqrt(self.norm * float(step @ step)) * OUTWARD
             if delta > DELTA_MATTERS and self.z_of_all is not None:
-                delta = min(delta, _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
+                delta = min(delta, c * _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
         zeta = max(zetas)
         if not self.proof.ok:
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         proven = proves(kappa=kappa, all_rows=all_rows)
-        if proven.r >= KAPPA_MATTERS and on.rows.groups and math.sqrt(self.norm / self.proof.lambda_guess) < kappa:
-            kappa = min(kappa, kappa_upper(self.proof, self.norm))
+        if proven.r >= KAPPA_MATTERS and on.rows.groups and c * math.sqrt(self.norm / self.proof.lambda_guess) < kappa:
+            kappa = min(kappa, c * kappa_upper(self.proof, self.norm))
             proven = proves(kappa=kappa, all_rows=all_rows)
         if proven.r >= KAPPA_MATTERS and may_look:
             # The cheap kappa costs too much here: find the largest leverage itself.
-            kappa = self._kappa(on, enough=KAPPA_ENOUGH * kappa / max(proven.r, 1e-300))
+            kappa = c * self._kappa(on, enough=KAPPA_ENOUGH * kappa / (c * max(proven.r, 1e-300)))
             proven = proves(kappa=kappa, all_rows=all_rows)
         if not all_rows and proven.r >= 1.0 > kappa * nu and (fall := self._fall(on, z) + sum(zetas)) < delta:
             proven = proves(kappa=kappa, delta=fall)
         if last and not proven.proven:
             # A few rows of tiny weight may be all that makes kappa large.
             kappa, left_out = self._without_some_rows(on, z, delta + 2.0 * zeta)
-            other = proves(kappa=kappa, left_out=left_out)
+            other = proves(kappa=c * kappa, left_out=left_out)
             proven = other if other.gap < proven.gap else proven
         if by_penalty and not proven.proven:
-            e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
+            e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         return proven
 
     def _fall(self, on: Objective, z: Vector) -> float:
         """Give how far log g (1 - g) of a sample's rows fell since its Hessian: at most |x~.v|, and often half of that."""
-        now = pointwise(z[self.index], on.rows.y[self.index])[2]
-        least = float(np.min(now / self._curvatures, initial=1.0)) if self._curvatures.all() else 0.0
-        return -math.log(least) + OF_CURVATURE if least > 0.0 else math.inf
-
-    @cached_property
-    def _curvatures(self) -> Vector:
-        """Give g (1 - g) of a sample's rows where its Hessian was made; 0 where it has no digits."""
         assert self.z is not None
-        found = pointwise(self.z, self.whole.y[self.index])[2]
-        return np.where(found > LEAST_CURVATURE, found, 0.0)
+        y = on.rows.y[self.index]
+        now, then = on.pointwise(z[self.index], y)[2], on.pointwise(self.z, y)[2]
+        then = np.where(then > LEAST_CURVATURE, then, 0.0)
+        least = float(np.min(now / then, initial=1.0)) if then.all() else 0.0
+        return -math.log(least) + OF_CURVATURE if least > 0.0 else math.inf
 
     def _by_penalty(self, on: Objective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
         """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's: in units of a penalty of 1."""
@@ -270,6 +267,7 @@ class Reference:
             evaluation.grad_w / root,
             evaluation.grad_b,
             e,
+            of=on.loss,
             alpha=1.0,
             h_b=h_b,
             reach_c=reach,
@@ -308,7 +306,7 @@ class Reference:
         n1 = len(self.proof.D)
         leverages = np.concatenate([self.proof.leverages(rows.viewed(part)[:, :n1]) for part in parts])
         rows.count_read(len(places) / rows.n_rows)
-        curvature = pointwise(z[places], rows.y[places])[2] * math.exp(min(moved, 700.0))
+        curvature = on.pointwise(z[places], rows.y[places])[2] * math.exp(min(moved, 700.0))
         weights = curvature / rows.n_rows if rows.s is None else curvature * rows.s[places] / float(rows.s.sum())
         return leave_out(leverages, weights)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows
-from chainrule.kernels import What, pointwise
+from chainrule.kernels import What
 from chainrule.objective import Objective
 
 Vector = NDArray[np.float64]
@@ -28,8 +28,8 @@ def settle(on: Objective, rows: Rows, columns: NDArray[np.int64], w: Vector, b: 
     for _ in range(MOST):
         trial = here.copy()
         trial[columns] += t * step
-        sums = rows.reduce(What.LOSS | What.GRADIENT, trial, b, z=z, h=h)
-        value = sums.loss / on.weight + on.penalty.value(trial, on.alpha)
+        sums = rows.reduce(What.LOSS | What.GRADIENT, trial, b, z=z, h=h, loss=on.given)
+        value = sums.loss / on.weight + on.penalty.value(trial)
         if not value < best:
             t /= 2.0
             continue
@@ -37,7 +37,7 @@ def settle(on: Objective, rows: Rows, columns: NDArray[np.int64], w: Vector, b: 
         curvature = rows.diagonal(h)[columns] / on.weight + on.ridge[columns]
         if z_here is not None and np.count_nonzero(moved := z != z_here) <= rows.n_rows / 2:
             rows, z, h = rows.take(np.flatnonzero(moved)), z[moved], h[moved]
-            loss = pointwise(z, rows.y)[0]
+            loss = on.pointwise(z, rows.y)[0]
             value -= (sums.loss - float(loss.sum() if rows.s is None else rows.s @ loss)) / on.weight
         here, best, t, z_here, z = trial, value, 1.0, z, np.empty(rows.n_rows)
         step = np.clip(-gradient / np.maximum(curvature, np.finfo(np.float64).tiny), -LONGEST, LONGEST)

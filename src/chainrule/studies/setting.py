@@ -20,6 +20,7 @@ from chainrule.fitting.descend import TOO_LARGE
 from chainrule.fitting.fit import fit
 from chainrule.fitting.result import Result
 from chainrule.objective import Objective
+from chainrule.penalties import ridge
 from chainrule.solvers import Callback
 from chainrule.studies.curvature import Curvature
 
@@ -192,7 +193,7 @@ class Setting:
         if len(self.names) > MAX_MATRIX_COLUMNS:
             return None, None, None
         rows = self._seen(standardize)
-        objective = Objective(rows, self.alpha, self.fit_intercept)
+        objective = Objective(rows, ridge(self.alpha, rows.n_features), self.fit_intercept)
 
         def at(w: Vector, b: float) -> NDArray[np.float64]:
             hessian = objective.evaluate(w, b, hessian=True).hessian

@@ -16,7 +16,7 @@ from chainrule import kernels
 from chainrule.data.rows.rare import Rare
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.errors import InputError
-from chainrule.kernels import Design, Secant, Sums, View, What
+from chainrule.kernels import Design, GivenLoss, Secant, Sums, View, What
 
 # Up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations.
 MAX_MATRIX_COLUMNS = 2048
@@ -85,6 +85,7 @@ class Rows(ABC):
         z: Vector | None = None,
         q: Vector | None = None,
         h: Vector | None = None,
+        loss: GivenLoss | None = None,
     ) -> Sums:
         """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; a read, two for a matrix of levels.
 
@@ -99,12 +100,16 @@ class Rows(ABC):
             Filled with every row's z, and g (1 - g).
         q : (n + 1,), optional
             Weights of the norms, for units whose scales are powers of two.
+        loss : callable, optional
+            As of `kernels.read`.
         """
         self.count_read()
         if what & What.HESSIAN and not self.design.of_numbers_alone:
             self.count_read()
             what &= ~What.HESSIAN32
-        sums = kernels.read(self.design, what | What.LOSS, y=self.y, w=w / self._ratio, b=b, z=z, q=q, h=h, **self._at)
+        sums = kernels.read(
+            self.design, what | What.LOSS, y=self.y, w=w / self._ratio, b=b, z=z, q=q, h=h, loss=loss, **self._at
+        )
         self._keep_moments(sums)
         if self._is_plain:
             return sums

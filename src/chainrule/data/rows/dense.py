@@ -17,6 +17,7 @@ from chainrule.errors import InputError
 from chainrule.kernels import (
     Batches,
     Design,
+    GivenLoss,
     Path,
     Sums,
     View,
@@ -26,6 +27,7 @@ from chainrule.kernels import (
     newton_path,
     thread_count,
     useful_threads,
+    visiting_order,
 )
 
 SAMPLE_ROWS = 256
@@ -173,17 +175,18 @@ class DenseRows(Rows):
         w: Vector,
         b: float,
         *,
-        alpha: float,
+        ridge: Vector,
         fit_intercept: bool,
         rate: float,
         batches: Batches,
         epoch: int,
         first: int = 0,
         end: int | None = None,
+        loss: GivenLoss | None = None,
     ) -> tuple[Vector, float]:
         """Make the updates `first` to `end` of an epoch, all by default, from (w, b) in the fit's units; one read.
 
-        The gradient of a batch of B_k rows is (M/(B_k S)) sum s dL_dz x + alpha w, its step eta_t B_k/B long. So each batch's
+        The gradient of a batch of B_k rows is (M/(B_k S)) sum s dL_dz x + ridge w, its step eta_t B_k/B long. So each batch's
         is an unbiased estimate of the gradient of F over the order, and at one point they add up, each times B_k/B, to
         M/B times that gradient, also where the last batch is a shorter one.
         """
@@ -193,6 +196,11 @@ class DenseRows(Rows):
         self.count_read((last - first) / updates)
         ratio = self._ratio
         weight = self.moments(correlations=False).weight / self.weight_unit
+        per_weight = self.n_visited / (batches.size * weight)
+        if loss is not None:
+            return self._descend_by(
+                loss, w, b, ridge, fit_intercept, rate, batches, per_weight, epoch, range(first, last)
+            )
         w, b = descend(
             self._in_rows,
             self.y,
@@ -200,18 +208,44 @@ class DenseRows(Rows):
             self._view,
             self.visited,
             step=1.0 / ratio**2,
-            alpha=alpha,
+            ridge=ridge,
             fit_intercept=fit_intercept,
             w=w / ratio,
             b=b,
             rate=rate,
             batches=batches,
-            per_weight=self.n_visited / (batches.size * weight),
+            per_weight=per_weight,
             epoch=epoch,
             first=first,
             end=last,
         )
         return w * ratio, b
+
+    def _descend_by(
+        self,
+        loss: GivenLoss,
+        w: Vector,
+        b: float,
+        ridge: Vector,
+        fit_intercept: bool,
+        rate: float,
+        batches: Batches,
+        per_weight: float,
+        epoch: int,
+        updates: range,
+    ) -> tuple[Vector, float]:
+        """Make the same updates with a loss that the core hasn't, in NumPy."""
+        order = visiting_order(self.n_visited, batches.seed, epoch)
+        order = order if self.visited is None else self.visited[order]
+        period = batches.updates(self.n_visited)
+        for k in updates:
+            places = order[k * batches.size : (k + 1) * batches.size]
+            x = self.viewed(places)[:, :-1]
+            r = loss(x @ w + b, self.y[places].astype(np.float64))[1] * (1.0 if self.s is None else self.s[places])
+            eta = batches.rate(rate, epoch * period + k, period)
+            w = w - eta * per_weight * (r @ x) - eta * len(places) / batches.size * ridge * w
+            b -= eta * per_weight * float(r.sum()) if fit_intercept else 0.0
+        return w, b
 
     def largest_pull(self, fit_intercept: bool) -> float:
         """Largest (M/S) s_i |x~_i|^2 of a row in the fit's units, x~ = (x, 1), or x without an intercept: one read."""

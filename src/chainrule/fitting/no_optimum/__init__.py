@@ -38,16 +38,17 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     data = rows.as_given()
     collinear = find_relations(data, fit_intercept=options.fit_intercept, curvature=_curvature(task, state))
     ending = None
-    if options.alpha:
+    held = task.problem.penalty.strongly_convex
+    if held:
         outcome, state = to_least_penalty(task, outcome, state, data, collinear)
         ending = proven_after_all(task, outcome, state, collinear)
     elif collinear.n_relations:
         ending = reduced(task, outcome, state, data, collinear)
-    if ending is None and not options.alpha and not state.reference.proof.ok:
+    if ending is None and not held and not state.reference.proof.ok:
         ending = nearly_reduced(task, outcome, state, data)
     if ending is not None:
         return ending
-    if not options.alpha:
+    if not held:
         hint = task.units.to_user(state.w, state.b)
         found = find_separation(data, hint, fit_intercept=options.fit_intercept, collinearity=collinear)
         if found is not None and found.kind != "undecided":
@@ -58,7 +59,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     stopped = replace(outcome, reason="max_reads")
     sentence = told(stopped, state, certificate, options.tol, rows.reads)
     ending = task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
-    if options.alpha or options.max_reads is not None or not len(collinear.pivots):
+    if held or options.max_reads is not None or not len(collinear.pivots):
         return ending
     return by_pivots(ending, collinear) if collinear.n_relations else ending
 
@@ -75,7 +76,7 @@ def separated_by_levels(task: Task) -> Ending:
 def _curvature(task: Task, state: NewtonState) -> Curvature | None:
     """Give the run's last Hessian, where it is of all rows, in float64 and without a penalty."""
     proof, rows = state.reference.proof, task.problem.rows
-    whole = state.reference.z is None and not task.problem.options.alpha and not np.any(state.on.alpha)
+    whole = state.reference.z is None and not task.problem.penalty.strongly_convex and not state.on.ridge.any()
     if not whole or state.is_separating or proof.eta > 10.0 * correlation_tolerance(rows.n_features, rows.n_rows):
         return None
     matrix = proof.matrix
@@ -91,10 +92,10 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> st
     unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
         return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
-    alpha = task.problem.options.alpha
-    way = "raise alpha, standardize the columns" if alpha else "use alpha > 0"
+    held = task.problem.penalty.strongly_convex
+    way = "raise alpha, standardize the columns" if held else "use alpha > 0"
     if relations:
-        return f"{relations}: {way}, or drop a column of each relation" if alpha else relations
+        return f"{relations}: {way}, or drop a column of each relation" if held else relations
     vector = np.abs(proof.null_space[1][:, 0])
     columns = np.flatnonzero(vector > 0.01 * vector.max())
     words = [*task.problem.rows.feature_names, "the intercept"]

@@ -230,7 +230,7 @@ def _point(
         return None if found is None else (found, False, False)
     # Along an exact relation F stays as it is; else it is of the model without the other columns, where they are 0.
     here, proven = found[0], found[1]
-    way = _inexactness(collinear, moments, options.fit_intercept, found[4])
+    way = options.loss.steepest * _inexactness(collinear, moments, options.fit_intercept, found[4])
     if proven.gap + way > max(options.tol, 4.0 * proven.noise):
         fewer = _without(task, here, collinear)
         if fewer is not None and fewer[1].gap <= max(options.tol, 4.0 * fewer[1].noise):
@@ -318,7 +318,7 @@ def _beside(
 ) -> Bound | None:
     """Bound F - F* at (w, b), whose z are nearly those of the state, without a read; None where that says too little.
 
-    F(theta + d) - F(theta) <= (grad + e).d + (1/8) mean (x~.d)^2. With d = V t + e, V the relations with the residuals r and
+    F(theta + d) - F(theta) <= (grad + e).d + (B2/2) mean (x~.d)^2. With d = V t + e, V the relations with the residuals r and
     the constants k, the root mean square of x~.d is at most |t|.r + |k.t + d_b| + M.|e|.
     """
     if state.reference.z is not None or state.z is None or state.squares is None:
@@ -331,12 +331,12 @@ def _beside(
     M = np.sqrt(np.append(state.squares, 1.0))
     moved = np.abs(w) + np.abs(state.w)
     reach = _reach(collinear, moments, units, d, d_b, M[:-1], fit_intercept) + (n + 64) * UNIT * float(M[:-1] @ moved)
-    e = gradient_rounding(M=M, d=depth_of(on), r_rms=1.0, w=state.w, b=state.b, ridge=on.ridge)
+    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=on.loss.steepest, w=state.w, b=state.b, ridge=on.ridge)
     way = np.append(d, d_b)
     slope = abs(float(state.evaluation.gradient @ way)) + float(
         (e + UNIT * np.abs(state.evaluation.gradient)) @ np.abs(way)
     )
-    bend = 0.125 * reach * reach
+    bend = 0.5 * on.loss.curvature * reach * reach
     here = replace(
         at_state,
         gap=(at_state.gap + slope + bend) * (1.0 + 1e-9),
@@ -387,9 +387,9 @@ def _residual(relation: Relation, moments: Moments, centred: bool) -> float:
 
 
 def _inexactness(collinear: Collinearity, moments: Moments, centred: bool, change: Vector) -> float:
-    """Bound what F changes as the weights of the columns that others make up go from `change` (n,) to 0, along their relations.
+    """Bound how far the mean |z| moves as the weights of columns that others make up go from `change` (n,) to 0.
 
-    |dl/dz| <= 1, and along relation r, z changes by t_r times its residual.
+    They go along the relations: along relation r, z changes by t_r times its residual.
     """
     if collinear.exact:
         return 0.0
@@ -433,20 +433,20 @@ def bound_without(
         B[own] = left
     factor = Factor.of(B[np.ix_(kept, kept)], eta)
     theta = np.append(state.w, state.b)[: len(D)]
-    zetas = [z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
+    zetas = [on.loss.bend * z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
     delta = 0.0
     if not reference.is_of_all(state.w, state.b):
         assert state.z is not None
         assert reference.z_of_all is not None
         change = np.abs(state.z - reference.z_of_all)
-        delta = float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas)
+        delta = on.loss.bend * float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas)
     M = np.sqrt(np.append(state.squares, 1.0)) * (1.0 + 1e-12)
-    r_rms = math.sqrt(min(1.0, evaluation.loss))
-    e = gradient_rounding(M=M, d=depth_of(on), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
+    r_rms = on.rms_residual(evaluation.loss)
+    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
     if more is not None:
         e = e + more
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
-    kappa = kappa_upper(factor, norm)
+    kappa = on.loss.bend * kappa_upper(factor, norm)
     gradient = evaluation.gradient[kept]
     return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=max(zetas), all_rows=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,7 @@ from chainrule.errors import CollinearityWarning, NotConvergedWarning, Separatio
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.task import Task, certified, noise_of_state
 from chainrule.fitting.verdict import Finding
-from chainrule.objective import Objective
+from chainrule.penalties import ridge
 
 Vector = NDArray[np.float64]
 
@@ -26,22 +25,22 @@ SEPARATED_RIDGE = 1e-8  # on standardised columns: the documented ridge of separ
 def with_ridge(task: Task, data: Rows, found: Separation, collinear: Collinearity) -> Ending:
     """Find the optimum under the ridge, and say what of F itself it proves."""
     rows, options = task.problem.rows, task.problem.options
-    ridge = SEPARATED_RIDGE * (sizes_of(data, options.fit_intercept) / task.units.scale) ** 2
-    ridge = np.where(ridge > 0, ridge, SEPARATED_RIDGE)
-    outcome, run = task.run(ridge)
+    size = SEPARATED_RIDGE * (sizes_of(data, options.fit_intercept) / task.units.scale) ** 2
+    small = ridge(np.where(size > 0, size, SEPARATED_RIDGE), rows.n_features)
+    outcome, run = task.run(small)
     # Of all rows, though the run may have stopped on a sample.
-    state, w_fit, b_fit = task.returned(run.w, run.b, Objective(rows, ridge, options.fit_intercept))
+    state, w_fit, b_fit = task.returned(run.w, run.b, task.problem.objective(small))
     state = state.with_bound()
     certificate = certified(state, task.units, rows, task.started, as_returned=True)
     is_proven = certificate.kind == "bound" and certificate.gap <= max(options.tol, 4.0 * certificate.noise)
-    # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them. |dl/dz| <= l.
+    # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them.
     loss = state.evaluation.loss
     certificate = replace(
         certificate,
         kind="ridge" if certificate.kind == "bound" else certificate.kind,
         reason=found.sentence,
         infimum_at_least=0.0,
-        infimum_gap=loss * math.exp(min(4.0 * UNIT * abs(state.b), 700.0)) + noise_of_state(state),
+        infimum_gap=loss + state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + noise_of_state(state),
     )
     reason = outcome.reason if outcome.reason == "interrupted" or not is_proven else "no_optimum"
     outcome = replace(outcome, state=state, reason="max_reads" if reason == "converged" else reason)

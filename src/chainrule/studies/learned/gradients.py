@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
 from chainrule.objective import Objective
+from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
 
 Floats = NDArray[np.float64]
@@ -112,8 +113,8 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     columns = np.ones(rows.n_features, dtype=np.bool_) if is_newton else (theirs.center != 0) | (theirs.scale != 1)
     if columns.any():
         rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
-    alpha = result.alpha * (theirs.scale / rows.units.scale) ** 2 if result.alpha else 0.0
-    objective = Objective(rows, alpha, result.fit_intercept)
+    penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
+    objective = Objective(rows, penalty, result.fit_intercept)
 
     def here(k: int) -> tuple[Floats, float]:
         return (
