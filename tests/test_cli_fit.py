@@ -123,10 +123,10 @@ def test_no_reads_at_all_give_the_start(run, penguins, words):
 
 def test_a_run_that_crawls_has_a_better_way_out_than_more_of_it(run, penguins):
     text = " ".join(run("fit", penguins, *FIT, "--learning-rate", "1e-3", "--epochs", "40").out.split())
-    ways = "take a larger --learning-rate, or auto, or raise --epochs to about [\\d,]+, or take --method newton without"
+    ways = "use a larger --learning-rate, or auto, or raise --epochs to about [\\d,]+, or use --method newton without"
     assert re.search(ways, text)
     text = " ".join(run("fit", penguins, *FIT, "--learning-rate", "1e-9", "--epochs", "40").out.split())
-    assert "take a larger --learning-rate, or auto, or take --method newton without" in text
+    assert "use a larger --learning-rate, or auto, or use --method newton without" in text
 
 
 def separated_table(folder):
@@ -207,7 +207,7 @@ def test_json_is_one_document_and_stdout_has_nothing_else(run, penguins, tmp_pat
         assert entry["odds_ratio"] == pytest.approx(math.exp(entry["w"]), rel=1e-12)
         assert entry["w"] == pytest.approx(entry["w_fit"] / entry["scale"], rel=1e-12)
     # the note of the early stop is on stderr, since no text repeats it
-    assert "before tol" in outcome.err
+    assert "before the proven gap reached --tol" in outcome.err
 
 
 def test_model_and_trace_are_written_and_agree(run, penguins, tmp_path):
@@ -306,7 +306,7 @@ def test_a_noise_floor_names_the_options(run, penguins):
     assert "stochastic gradient descent: as asked for" in text
     assert "single rows, in an order of seed 0" in text
     assert "F no longer falls" in text
-    assert "take --schedule inverse, a smaller --learning-rate or a larger --batch-size for less of it" in text
+    assert "use --schedule inverse, a smaller --learning-rate or a larger --batch-size" in text
     assert "F no longer falls" in outcome.err
 
 
@@ -336,7 +336,7 @@ def test_diverging_run_ends_and_names_the_way_out(run, penguins):
     assert outcome.code == 0
     told = json.loads(outcome.out)
     assert told["result"]["reason"] != "converged"
-    assert "take a --learning-rate below" in outcome.err
+    assert "use a --learning-rate below" in outcome.err
 
 
 def test_quiet_silences_stderr_only(run, penguins):
@@ -446,7 +446,7 @@ def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):
     assert run("fit", penguins, *FIT, "--epochs", "0", "--report", page).code == 0
     assert "g = 0.5000" in page.read_text()
     assert "smallest margin" not in page.read_text()
-    assert page.read_text().count("before tol") == 1
+    assert page.read_text().count("before the proven gap reached --tol") == 1
 
 
 def test_separated_data_with_collinear_columns_say_both(run, tmp_path):

@@ -260,7 +260,7 @@ def test_what_is_still_needed_is_said_where_the_reads_end(shape, rng):
     X, y = table(rng, *shape)
     needed = fit(X, y, method="newton", tol=1e-12).reads
     for most in (0, 1, 2, 3):
-        with pytest.warns(NotConvergedWarning, match="before a bound of tol 1e-12") as caught:
+        with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 1e-12") as caught:
             result = fit(X, y, method="newton", tol=1e-12, max_reads=most)
         assert result.reason == "max_reads"
         assert str(caught[0].message) == result.message

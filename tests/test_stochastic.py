@@ -471,13 +471,13 @@ def test_a_rate_above_what_is_known_to_be_stable_is_said(table):
     with pytest.warns(LearningRateWarning, match="above what is known to be stable for batches of 1"):
         fit(X, y, max_reads=1, learning_rate=1.01 * limit)
     assert fit(X, y, max_reads=1).learning_rate == limit / 4
-    with pytest.warns(LearningRateWarning), pytest.warns(NotConvergedWarning, match="take a learning_rate below"):
+    with pytest.warns(LearningRateWarning), pytest.warns(NotConvergedWarning, match="use a learning_rate below"):
         chainrule.fit(X, y, method="sgd", learning_rate=50.0 * limit, max_reads=40)
     assert fit(X, y, max_reads=1, batch_size=50).learning_rate_limit > limit
 
 
 def test_a_rate_far_below_is_told_to_grow(table):
-    with pytest.warns(NotConvergedWarning, match="the steps are short: take a larger learning_rate, or 'auto'"):
+    with pytest.warns(NotConvergedWarning, match="the steps are short: use a larger learning_rate, or 'auto'"):
         result = chainrule.fit(*table, method="sgd", learning_rate=1e-6, max_reads=30)
     assert result.reason == "max_reads"
 

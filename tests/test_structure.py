@@ -13,6 +13,7 @@ if not list(ROOT.glob("*.py")):  # an editable install may list the built module
 # From low to high: a module imports only from lines above its own, or its own package.
 LAYERS = [
     {"errors"},
+    {"findings"},
     {"losses", "penalties"},
     {"charts", "kernels"},
     {"data"},

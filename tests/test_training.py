@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from chainrule.data.tables import encode, learn_schema, read_table, target_labels
 from chainrule.errors import InputError, NotConvergedWarning, SeparationWarning
+from chainrule.findings import Finding
 from chainrule.training import (
     Prepared,
     Recipe,
@@ -114,7 +115,7 @@ def test_held_out_rows_teach_nothing(penguins):
     other = penguins.set_column(at, "body_mass_g", pa.array(mass, from_pandas=True))
     second = prepare(other, "sex", features=FEATURES, test_size=0.25, seed=3)
     how = Recipe(epochs=20)
-    with pytest.warns(NotConvergedWarning, match="before tol"):
+    with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol"):
         a, b = train(first, how), train(second, how)
     assert np.array_equal(a.model.w, b.model.w)
     assert np.array_equal(a.model.scale, b.model.scale)
@@ -361,7 +362,7 @@ def test_separated_classes_are_named_by_their_labels():
 
 def test_without_standardising_the_fit_is_in_the_units_of_the_table(penguins):
     prepared = prepare(penguins, "sex", features=["bill_depth_mm", "bill_length_mm"])
-    with pytest.warns(NotConvergedWarning, match="before tol"):
+    with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol"):
         training = train(prepared, Recipe(standardize=False, epochs=10))
     assert np.array_equal(training.model.w, training.model.w_fit)
     assert (training.model.scale == 1).all()
@@ -424,10 +425,10 @@ def offset_table(offset=1e15):
 
 
 def test_one_z_for_figures_predictions_and_explanations_far_from_0():
-    with pytest.warns(NotConvergedWarning, match="before tol 0"):
+    with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 0"):
         training = train(prepare(offset_table(), "y", test_size=0.25), Recipe(epochs=2000, tol=0.0))
     design, model = training.prepared.design, training.model
-    with pytest.warns(NotConvergedWarning, match="before tol 0"):
+    with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 0"):
         near = train(prepare(offset_table(0.0), "y", test_size=0.25), Recipe(epochs=2000, tol=0.0))
     # an offset changes nothing in the fit's units
     np.testing.assert_allclose(model.w_fit, near.model.w_fit, rtol=1e-9)
@@ -473,17 +474,18 @@ def test_an_interrupt_before_the_first_step_carries_nothing(penguins, options):
 @pytest.mark.parametrize(
     ("options", "limit", "newton"),
     [
-        ({}, "--max-reads", "take --method newton"),
-        ({"method": "gradient-descent", "max_reads": 5}, "--max-reads", "take --method newton"),
-        ({"method": "gradient-descent"}, "--epochs", "take --method newton"),
-        ({"epochs": 5}, "--epochs", "take --method newton without --epochs"),
-        ({"learning_rate": 0.1, "max_reads": 5}, "--max-reads", "take --method newton without --learning-rate"),
+        ({}, "--max-reads", "use --method newton"),
+        ({"method": "gradient-descent", "max_reads": 5}, "--max-reads", "use --method newton"),
+        ({"method": "gradient-descent"}, "--epochs", "use --method newton"),
+        ({"epochs": 5}, "--epochs", "use --method newton without --epochs"),
+        ({"learning_rate": 0.1, "max_reads": 5}, "--max-reads", "use --method newton without --learning-rate"),
     ],
 )
 def test_ways_out_name_options_that_the_command_line_takes_beside_those_given(penguins, options, limit, newton):
     recipe, schema = Recipe(**options), prepare(penguins, "sex", features=FEATURES).schema
-    told = worded("raise max_reads to about 9, or take method='newton'", schema, recipe)
-    assert told == f"raise {limit} to about 9, or {newton}"
+    values = {"steps": 3, "proof": "nothing", "tol": 0.1, "ways": (("more reads", 9), ("newton", None))}
+    told = worded(Finding("stopped", values), schema, recipe)
+    assert told.endswith(f": raise {limit} to about 9, or {newton}")
 
 
 @pytest.mark.parametrize("levels", [2, 3, 7])

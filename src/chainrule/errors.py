@@ -45,10 +45,10 @@ class ThinnedTraceWarning(ChainruleWarning):
     """The trace would have outgrown its memory, so only every k-th epoch was kept."""
 
 
-def warn(kind: type[ChainruleWarning], text: str) -> None:
-    """Warn at the line of the user's that called into this package, however deep that is."""
+def warn(kind: type[ChainruleWarning], what: object) -> None:
+    """Warn at the line of the user's that called into this package, however deep that is; what: a text, or reads as one."""
     home = os.path.dirname(__file__)
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename).startswith(home):
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, kind, stacklevel=level)
+    warnings.warn(kind(what), stacklevel=level)

@@ -117,8 +117,11 @@ class ElasticNet:
 
     def in_units(self, ratio: Vector) -> ElasticNet:
         """l1 |ratio| and l2 ratio^2; not finite where too large."""
+        l1, l2 = np.zeros_like(self.l1), np.zeros_like(self.l2)
         with np.errstate(over="ignore"):
-            return ElasticNet(self.l1 * np.abs(ratio), self.l2 * ratio**2)
+            np.multiply(self.l1, np.abs(ratio), out=l1, where=self.l1 > 0.0)
+            np.multiply(self.l2, ratio**2, out=l2, where=self.l2 > 0.0)
+        return ElasticNet(l1, l2)
 
 
 def ridge(strength: float | Vector, n: int) -> ElasticNet:

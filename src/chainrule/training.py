@@ -19,6 +19,7 @@ from chainrule.data.tables import Design, Schema, encode, learn_schema, read_tab
 from chainrule.data.tables.words import shown
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, explain_row
+from chainrule.findings import SHELL, Said, say
 from chainrule.fitting.fit import fit
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
@@ -206,8 +207,8 @@ def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
     result = replace(
         result,
         classes=(schema.negative, schema.positive),
-        message=worded(result.message, schema, recipe),
-        warnings=tuple(worded(text, schema, recipe) for text in result.warnings),
+        message=worded(result.findings[0], schema, recipe),
+        warnings=tuple(worded(found, schema, recipe) for found in result.findings[1:]),
         certificate=replace(proven, reason=worded(proven.reason, schema, recipe)),
         method_reason=recipe.reason or result.method_reason,
     )
@@ -242,12 +243,9 @@ def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
     )
 
 
-def worded(text: str, schema: Schema, recipe: Recipe | None = None) -> str:
+def worded(text: Said, schema: Schema, recipe: Recipe | None = None) -> str:
     """Put what the fit says into the words of the table and of the options given: labels, levels, ways out."""
-    text = with_labels(with_references(text, schema), schema)
-    if recipe is None:
-        return text
-    return text.replace("raise max_reads", f"raise {recipe.limit}").replace("take method='newton'", recipe.newton)
+    return with_labels(with_references(say(text, SHELL if recipe is None else recipe.front), schema), schema)
 
 
 def with_references(text: str, schema: Schema) -> str:

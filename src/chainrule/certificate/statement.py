@@ -89,6 +89,26 @@ class Certificate:
     infimum_at_least: float = 0.0
     infimum_gap: float = math.inf
 
+    @classmethod
+    def nothing(cls, n: int, objective: float, reads: float, seconds: float, reason: str) -> Certificate:
+        """Say why there is no bound, of n coefficients."""
+        return cls(
+            kind="none",
+            gap=math.inf,
+            lower=0.0,
+            coef=np.full(n, np.inf),
+            intercept=math.inf,
+            digits=np.zeros(n, dtype=np.int64),
+            r=math.inf,
+            noise=math.inf,
+            hessian_rows="",
+            reads=reads,
+            seconds=seconds,
+            objective=objective,
+            optimum_at_least=-math.inf,
+            reason=reason,
+        )
+
     @property
     def proven(self) -> bool:
         """Whether there is a finite, proven bound."""

@@ -15,6 +15,7 @@ from chainrule.data.tables import read_table
 from chainrule.documents import screen
 from chainrule.documents.layout import visible
 from chainrule.errors import InputError
+from chainrule.findings import Said
 from chainrule.fitting.recipe import Recipe
 from chainrule.fitting.result import REASONS
 from chainrule.model.files import is_stream
@@ -106,10 +107,10 @@ def train_watched(prepared: Prepared, recipe: Recipe, messages: Console) -> Watc
     """Train under a progress bar; what goes wrong on the way is told at once."""
     told: list[str] = []
 
-    def words(text: str) -> str:
+    def words(text: Said) -> str:
         return worded(text, prepared.schema, recipe)
 
-    def tell(text: str) -> None:
+    def tell(text: Said) -> None:
         told.append(words(text))
         screen.note(messages, words(text))
 

@@ -12,6 +12,7 @@ import typer
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE
 from chainrule.cli.streams import patient_streams
 from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
+from chainrule.findings import Said, said_by
 
 WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
 
@@ -28,6 +29,7 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:
     from chainrule.documents.screen import as_options
+    from chainrule.findings import say_in_shell
 
     try:
         parsed = typer.main.get_command(app).main(arguments, prog_name="chainrule", standalone_mode=False)
@@ -35,7 +37,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
         sys.stdout.flush()
         return code
     except InputError as mistake:
-        return _mistake(as_options(str(mistake)))
+        return _mistake(as_options(say_in_shell(mistake)))
     except OSError as error:
         return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
     except KeyboardInterrupt:
@@ -56,12 +58,12 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def collected_warnings(tell: Callable[[str], None] = lambda text: None) -> Iterator[list[str]]:
+def collected_warnings(tell: Callable[[Said], None] = lambda text: None) -> Iterator[list[Said]]:
     """Collect Chainrule's warnings, each once, in place of printing them; others are printed as ever.
 
     tell: called at once with those that come while training goes on.
     """
-    seen: list[str] = []
+    seen: list[Said] = []
 
     def collect(
         message: Warning | str,
@@ -73,10 +75,10 @@ def collected_warnings(tell: Callable[[str], None] = lambda text: None) -> Itera
     ) -> None:
         if not issubclass(category, ChainruleWarning):
             say(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
-        elif str(message) not in seen:
-            seen.append(str(message))
+        elif (said := said_by(message)) not in seen:
+            seen.append(said)
             if issubclass(category, WHILE_TRAINING):
-                tell(str(message))
+                tell(said)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", ChainruleWarning)

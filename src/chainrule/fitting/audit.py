@@ -17,7 +17,7 @@ from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound,
 from chainrule.fitting.no_optimum import bound_without
 from chainrule.fitting.optimize import optimize, prepare, solve
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, after_rounding, certified, noise_of_objective, noise_of_state, nothing_proven
+from chainrule.fitting.task import Task, after_rounding, certified, noise_of_objective, noise_of_state
 from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import depth_of
 
@@ -222,7 +222,7 @@ def _by_gradient(task: Task, floor: Floor | None, w: Vector, b: float) -> Certif
     seconds = time.perf_counter() - task.started
     F = evaluation.objective
     reason = floor.reason if floor is not None else f"{n:,} columns are too many for a Hessian"
-    nothing = nothing_proven(n, F, rows.reads, seconds, reason)
+    nothing = Certificate.nothing(n, F, rows.reads, seconds, reason)
     infimum = replace(
         nothing, kind="infimum", gap=F + rounding, noise=rounding, optimum_at_least=0.0, infimum_gap=F + rounding
     )

@@ -15,10 +15,11 @@ from chainrule.certificate import Bound, Certificate, digits_of, objective_round
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import DenseRows, Units
 from chainrule.diagnosis import RunMonitor
-from chainrule.errors import InputError, NotConvergedWarning
-from chainrule.fitting.optimize import LARGEST_TOL, WIDE_OFFSETS, optimize
+from chainrule.errors import InputError
+from chainrule.findings import Finding
+from chainrule.fitting.optimize import LARGEST_TOL, optimize
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.verdict import Finding
+from chainrule.fitting.task import TOO_FAR, newton_finding, warnings_of
 from chainrule.objective import PAIRWISE, Objective
 from chainrule.solvers import CGState, NewtonCG, NotFiniteAtStart, Outcome, Run
 from chainrule.solvers.newton_cg import LARGEST, TooLarge
@@ -28,7 +29,6 @@ Vector = NDArray[np.float64]
 DEFAULT_READS = 300
 INNER = 0.01  # of tol: so near that the read which proves it finds nothing left to do
 TOO_LARGE = f"X has rows larger than {LARGEST:.0e}: divide its columns by a constant, or take method='newton'"
-LITTLE_PENALTY = ": raise alpha, or scale the columns down"
 NEEDS_PENALTY = (
     "method='newton-cg' needs a penalty (alpha > 0): without one there may be no optimum, and nothing that it can prove; "
     "give alpha, e.g. 1/m"
@@ -111,15 +111,13 @@ def _ending(problem: Problem, objective: Objective, outcome: Outcome, started: f
     state, rows, tol = outcome.state, problem.rows, problem.options.tol
     assert isinstance(state, CGState)
     certificate = _certificate(problem, objective, state, started)
-    sentence = _told(outcome, certificate, tol, rows.reads)
-    said: tuple[Finding, ...] = ()
-    if outcome.reason == "converged" and certificate.gap > max(tol, LARGEST_TOL):
-        sentence += WIDE_OFFSETS if certificate.gap > 2.0 * state.gap else LITTLE_PENALTY
-        said = ((NotConvergedWarning, sentence),)
-    elif outcome.reason == "max_reads":
-        said = ((NotConvergedWarning, sentence),)
+    how = newton_finding(outcome, certificate, tol, rows.reads, None, ("more reads", None), ("more alpha", None))
+    if how.code == "converged" and certificate.gap > max(tol, LARGEST_TOL):
+        is_offset = certificate.gap > 2.0 * state.gap
+        ways = () if is_offset else (("more alpha", None), ("smaller columns", None))
+        how = Finding("unreached", {**how.values, "is_offset": is_offset, "ways": ways})
     weight = objective.weight * rows.weight_unit
-    return Ending(outcome, state.w.copy(), state.b, rows.units, weight, sentence, said, certificate)
+    return Ending(outcome, state.w.copy(), state.b, rows.units, weight, how, warnings_of(how), certificate)
 
 
 def _certificate(problem: Problem, on: Objective, state: CGState, started: float) -> Certificate:
@@ -129,24 +127,7 @@ def _certificate(problem: Problem, on: Objective, state: CGState, started: float
     noise_of_F = _noise_of_objective(on, state)
     bound = state.bound
     if bound is None or not bound.proven:
-        nothing = np.full(n, np.inf)
-        reason = "the run ended too far from an optimum"
-        return Certificate(
-            kind="none",
-            gap=math.inf,
-            lower=0.0,
-            coef=nothing,
-            intercept=math.inf,
-            digits=np.zeros(n, dtype=np.int64),
-            r=math.inf,
-            noise=math.inf,
-            hessian_rows="",
-            reads=rows.reads,
-            seconds=seconds,
-            objective=objective,
-            optimum_at_least=-math.inf,
-            reason=reason,
-        )
+        return Certificate.nothing(n, objective, rows.reads, seconds, TOO_FAR)
     gap, coef = _as_returned(on, rows.units, state, bound, b_user)
     low = max(0.0, objective - gap - noise_of_F)
     return Certificate(
@@ -197,15 +178,3 @@ def _noise_of_objective(on: Objective, state: CGState) -> float:
         ridge=on.ridge,
     )
     return of_sum + PAIRWISE * UNIT * on.penalty.value(state.w) + on.loss.steepest * state.drift
-
-
-def _told(outcome: Outcome, certificate: Certificate, tol: float, reads: float) -> str:
-    """Say in a sentence how a run ended, what is proven, and the way on."""
-    said = certificate.sentence.rstrip(".")
-    run = f"{outcome.n_epochs} step{'s' if outcome.n_epochs != 1 else ''} and {reads:.1f} reads of the data"
-    if outcome.reason == "converged":
-        noise = f"; tol {tol:.2g} is below what rounding leaves here" if certificate.gap > tol else ""
-        return f"converged after {run}: {said}{noise}"
-    if outcome.reason == "interrupted":
-        return f"interrupted after {run}: {said}"
-    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}: raise max_reads, or alpha"

@@ -8,27 +8,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate import objective_rounding
+from chainrule.certificate import Certificate, objective_rounding
 from chainrule.diagnosis import RunMonitor, epochs_left, largest_curvature
-from chainrule.errors import (
-    ChainruleWarning,
-    CollinearityWarning,
-    InputError,
-    LearningRateWarning,
-    SeparationWarning,
-    warn,
-)
+from chainrule.errors import InputError
+from chainrule.findings import Finding, Way, warn_of
 from chainrule.fitting.audit import Floor, audit
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task
-from chainrule.fitting.verdict import Finding, above_limit, findings, message, while_running
 from chainrule.objective import Evaluation, Objective
 from chainrule.solvers import GradientDescent, NotFiniteAtStart, Outcome, Run
 from chainrule.solvers.proof import depth_of
 
 DEFAULT_EPOCHS = 1000
-TOO_LARGE = "the columns are too large for any learning rate"
+MOST = 1e9  # epochs that anyone would run
+MANY_TIMES = 3.0  # as many epochs more than were run: there are better ways than more of them
+ROUNDING = 4.0  # times the certificate's noise: a gap as small is rounding
 HALF = 0.7  # of the gradient, about half of the gap: then a proof is tried again
 MAX_EIGEN_COLUMNS = 500  # up to here a run that ended too early is worth an eigendecomposition
 
@@ -46,19 +41,22 @@ def descend(problem: Problem, started: float) -> Ending:
     objective = problem.objective(column_scale=rows.column_scale())
     curvature = largest_curvature(moments, rows.units, objective.ridge, options.fit_intercept, options.loss.curvature)
     limit, rate = rates(curvature, options.learning_rate)
-    at_once: list[str] = []
+    at_once: list[Finding] = []
 
-    def tell(kind: type[ChainruleWarning], text: str) -> None:
-        at_once.append(text)
-        warn(kind, text)
+    def tell(found: Finding) -> None:
+        at_once.append(found)
+        warn_of(found)
 
     def on_status(status: str, epoch: int) -> None:
-        found = while_running(status, epoch, monitor.needed, rate, limit)
-        if found is not None:
-            tell(*found)
+        if status == "oscillating":
+            tell(Finding("oscillating", {"epoch": epoch, "ways": (("slower", limit),)}))
+        elif status == "crawling":
+            ways = _ways(epoch + monitor.needed, rate, limit)
+            tell(Finding("crawling", {"epoch": epoch, "epochs": monitor.needed, "ways": ways}))
 
     if rate > limit:
-        tell(LearningRateWarning, above_limit(rate, limit, moments.correlation is not None))
+        is_largest = moments.correlation is not None
+        tell(Finding("above limit", {"rate": rate, "limit": limit, "is_largest": is_largest}))
     max_steps = DEFAULT_EPOCHS if options.max_reads is None else options.max_reads
     monitor = RunMonitor(
         stable=rate <= limit, unbounded=rate * objective.ridge.max() > 2.0, tol=options.tol, max_steps=max_steps
@@ -77,19 +75,19 @@ def descend(problem: Problem, started: float) -> Ending:
     try:
         outcome = run.run()
     except NotFiniteAtStart:
-        raise InputError("the objective is not finite at the start: take a smaller w0, or standardize=True") from None
+        raise InputError(Finding("not finite at start")) from None
     state = outcome.state
     certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
     needed = _epochs_needed(objective, measure.floor, outcome, rate, options.tol)
-    sentence = message(outcome, certificate, options.tol, rate, limit, needed)
+    how = how_it_ended(outcome, certificate, options.tol, rate, limit, needed)
     return Ending(
         outcome,
         state.w.copy(),
         state.b,
         rows.units,
         moments.weight,
-        sentence,
-        (*causes(measure.floor), *findings(outcome, sentence)),
+        how,
+        (*causes(measure.floor), *warnings_of(how, outcome)),
         certificate,
         rate,
         limit,
@@ -105,7 +103,7 @@ def rates(curvature: float, asked: float | None, part: float = 0.5) -> tuple[flo
     if rate is None:
         rate = part * 2.0 / curvature if curvature > 0 else 1.0
     if rate == 0.0 or not np.isfinite(curvature):
-        raise InputError(f"{TOO_LARGE}: standardize them (standardize=True), or rescale")
+        raise InputError(Finding("too large for any rate"))
     return limit, rate
 
 
@@ -159,15 +157,65 @@ class Measure:
 def causes(floor: Floor) -> list[Finding]:
     """Name why there is no single optimum."""
     said = () if floor.ending is None else floor.ending.said
-    ends = (
-        f"the columns are collinear, so that other coefficients are as good: {floor.reason}; these are those that the start "
-        "leads to; drop a column of each relation, or use alpha > 0"
-    )
+    which = "these are those that the start leads to"
+    ends = Finding("collinear", {"is_exact": True, "relations": floor.reason, "which": which})
     return [
-        (kind, ends if kind is CollinearityWarning and floor.kind == "reduced" else text)
-        for kind, text in said
-        if kind in (CollinearityWarning, SeparationWarning)
+        ends if found.code == "collinear" and floor.kind == "reduced" else found
+        for found in said
+        if found.code in ("collinear", "collinear too", "separated")
     ]
+
+
+def how_it_ended(
+    outcome: Outcome, certificate: Certificate, tol: float, rate: float, limit: float, needed: float
+) -> Finding:
+    """Say how a run ended, and the ways out where it ended badly.
+
+    rate, limit: the learning rate, and the largest stable one. needed: estimate of the epochs still needed to `tol`; inf where
+    it would not get there, NaN where unknown.
+    """
+    values = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": tol}
+    if outcome.reason == "converged":
+        return Finding("converged", values)
+    if outcome.reason in ("diverged", "non_finite"):
+        code = "diverged" if outcome.reason == "diverged" or not outcome.n_epochs else "not finite"
+        return Finding(code, values | {"best": outcome.epoch, "ways": (("slower", limit),)})
+    if outcome.reason == "interrupted":
+        return Finding("interrupted", values | {"best": outcome.epoch})
+    more, ways = _what_is_left(outcome, certificate, rate, limit, needed)
+    return Finding("stopped", values | {"more": more, "ways": ways})
+
+
+def _what_is_left(
+    outcome: Outcome, certificate: Certificate, rate: float, limit: float, needed: float
+) -> tuple[tuple[Finding, ...], tuple[Way, ...]]:
+    if outcome.oscillated:
+        best = {"objective": outcome.best_objective, "best": outcome.best_epoch}
+        return (Finding("oscillated", best),), (("slower", limit),)
+    if certificate.gap <= ROUNDING * certificate.noise:
+        return (Finding("is rounding"),), (("larger tol", certificate.noise),)
+    if math.isnan(needed):
+        return (), ()
+    left = (Finding("epochs left", {"epochs": needed, "by": "rate"}),)
+    if needed > 1e15:
+        return left, ()
+    ways = _ways(outcome.n_epochs + needed, rate, limit)
+    if needed <= MANY_TIMES * max(outcome.n_epochs, 100):
+        ways = tuple(way for way in ways if way[0] == "more reads")
+    return left, ways
+
+
+def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
+    """Name what brings a slow run to its end, after so many epochs in all."""
+    faster: tuple[Way, ...] = (("faster", None),) if rate < 0.4 * limit else ()
+    more: tuple[Way, ...] = (("more reads", total),) if total < MOST else ()
+    return (*faster, *more, ("newton", None))
+
+
+def warnings_of(how: Finding, outcome: Outcome) -> tuple[Finding, ...]:
+    """Give what a user is warned of at the end."""
+    thinned = (Finding("thinned trace", {"note": outcome.trace.note}),) if outcome.trace.note else ()
+    return (*(() if how.warning is None else (how,)), *thinned)
 
 
 def _epochs_needed(objective: Objective, floor: Floor, outcome: Outcome, rate: float, tol: float) -> float:

@@ -24,7 +24,8 @@ from chainrule.data.inputs import (
     switch,
 )
 from chainrule.data.rows import DenseRows
-from chainrule.errors import InputError, warn
+from chainrule.errors import InputError
+from chainrule.findings import warn_of
 from chainrule.fitting.problem import Ending, Method, Options, Problem, objective_line
 from chainrule.fitting.result import Result
 from chainrule.kernels import SCHEDULES, Batches, kernel_name
@@ -165,7 +166,7 @@ def fit(
         on = LOSSES[choice("loss", loss, LOSSES)]
         kernel += "" if on.is_native else f", {loss} loss in NumPy"
         made = PENALTIES[choice("penalty", penalty, PENALTIES)](alpha, n)
-        shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, made.isotropic, taken.rows.hessian_reads)
+        shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, taken.rows.hessian_reads, made.isotropic)
         chosen, why = choose_method(method, shape, rate is not None, _of_batches(batch_size, schedule, resume))
         options = Options(
             alpha=alpha,
@@ -195,8 +196,8 @@ def fit(
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
-    for kind, text in ending.said:
-        warn(kind, text)
+    for found in ending.said:
+        warn_of(found)
     if result.reason == "interrupted":
         interrupt = KeyboardInterrupt(result.message)
         interrupt.result = result  # type: ignore[attr-defined]
@@ -228,7 +229,8 @@ def _result(
         method=method[0],
         method_reason=method[1],
         reason=outcome.reason,
-        message=ending.sentence,
+        message=str(ending.how),
+        findings=(ending.how, *ending.said_at_once, *ending.said),
         objective=evaluation.objective if ending.objective is None else ending.objective,
         loss=evaluation.loss,
         objective_line=_objective_line(problem, ending),
@@ -251,7 +253,7 @@ def _result(
         storage=rows.storage,
         threads=rows.threads,
         copies=taken.copies + ending.copies,
-        warnings=(*ending.said_at_once, *(text for _, text in ending.said)),
+        warnings=tuple(str(found) for found in (*ending.said_at_once, *ending.said)),
         certificate=ending.certificate,
         carried=ending.carried,
         encodings=taken.encodings,
@@ -308,8 +310,8 @@ class Shape:
     n: int
     is_dense: bool
     has_penalty: bool
-    is_isotropic: bool = True
     hessian_reads: float = math.inf
+    is_isotropic: bool = True
 
     @property
     def is_many(self) -> bool:

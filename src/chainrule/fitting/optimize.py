@@ -9,18 +9,15 @@ import numpy as np
 
 from chainrule.certificate import digits_of
 from chainrule.data.rows import CsrRows, Units
-from chainrule.errors import CollinearityWarning, InputError, NotConvergedWarning
+from chainrule.errors import InputError
+from chainrule.findings import Finding
 from chainrule.fitting.no_optimum import separated_by_levels, without_optimum
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, certified, noise_of_state, told
+from chainrule.fitting.task import Task, certified, ended, noise_of_state, warnings_of
 from chainrule.solvers import NewtonState, Outcome
 
 PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
 LARGEST_TOL = 1e-8  # of the default: what rounding leaves above it is said aloud
-WIDE_OFFSETS = (
-    "; a column lies so far from 0, in its own deviations, that no intercept of 16 digits does better: subtract a constant "
-    "from it before the fit"
-)
 
 
 def optimize(problem: Problem, started: float) -> Ending:
@@ -54,9 +51,8 @@ def solve(task: Task) -> Ending:
         certificate = certified(state, task.units, rows, task.started)
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
             return _after_rounding(task, outcome, state)
-        sentence = told(outcome, state, certificate, options.tol, rows.reads)
-        said = ((NotConvergedWarning, sentence),) if outcome.reason == "max_reads" else ()
-        return task.ending(outcome, state.w, state.b, certificate, sentence, said)
+        how = ended(outcome, certificate, options.tol, rows.reads, state)
+        return task.ending(outcome, state.w, state.b, certificate, how, warnings_of(how))
     ending = without_optimum(task, outcome, state)
     if ending.certificate.kind == "none" and state.is_separating:
         # Rounding made it look so: go on, and look again where no step helps.
@@ -77,12 +73,10 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     here = here.with_bound()
     certificate = certified(here, task.units, rows, task.started, as_returned=True)
     outcome = replace(outcome, state=here)
-    sentence = told(outcome, here, certificate, tol, rows.reads)
-    said = outcome.reason == "max_reads" or certificate.gap > max(tol, LARGEST_TOL)
-    if said and outcome.reason == "converged":
-        sentence += WIDE_OFFSETS
-    warning = ((NotConvergedWarning, sentence),) if said else ()
-    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, sentence, warning, certificate)
+    how = ended(outcome, certificate, tol, rows.reads, here)
+    if how.code == "converged" and certificate.gap > max(tol, LARGEST_TOL):
+        how = Finding("unreached", {**how.values, "is_offset": True})
+    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, how, warnings_of(how), certificate)
 
 
 def _of_pivots(task: Task, ending: Ending) -> Ending:
@@ -120,15 +114,15 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
         infimum_gap=proven.objective + noise_of_state(_state_of(found)),
     )
     outcome = replace(ending.outcome, state=found.outcome.state, reason=found.outcome.reason)
-    sentence = told(outcome, _state_of(found), certificate, options.tol, rows.reads)
-    said = (*ending.said[:1], *(each for each in found.said if not (none_varies and each[0] is CollinearityWarning)))
+    how = ended(outcome, certificate, options.tol, rows.reads, _state_of(found))
+    said = (*ending.said[:1], *(each for each in found.said if not (none_varies and each.code == "collinear")))
     return replace(
         ending,
         outcome=outcome,
         w_fit=w_fit,
         b_fit=found.b_fit,
         certificate=certificate,
-        sentence=sentence,
+        how=how,
         said=said,
         objective=found.objective,
         pivots=None,

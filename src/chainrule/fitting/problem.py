@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows, Units
+from chainrule.findings import Finding
 from chainrule.fitting.result import Carried, Result
-from chainrule.fitting.verdict import Finding
 from chainrule.kernels import Batches
 from chainrule.losses import LOGISTIC, Loss
 from chainrule.objective import Objective
@@ -74,7 +74,7 @@ class Problem:
 class Ending:
     """What a method made of a problem.
 
-    w_fit, b_fit : the returned point in `units`, those of the fit. sentence : what happened. said : warnings.
+    w_fit, b_fit : the returned point in `units`, those of the fit. how : how it ended. said : warnings.
     sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : what is proven.
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
@@ -88,13 +88,13 @@ class Ending:
     b_fit: float
     units: Units
     sum_weights: float
-    sentence: str
+    how: Finding
     said: tuple[Finding, ...]
     certificate: Certificate
     learning_rate: float | None = None
     limit: float | None = None
     objective: float | None = None
-    said_at_once: tuple[str, ...] = ()
+    said_at_once: tuple[Finding, ...] = ()
     pivots: NDArray[np.int64] | None = None
     on_plane: NDArray[np.int64] | None = None
     is_inexact: bool = False

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chainrule.errors import InputError
+from chainrule.findings import Front
 
 METHODS = ("auto", "newton", "newton-cg", "gradient-descent", "sgd")
 NEWTON = ("newton", "newton-cg")
@@ -75,13 +76,9 @@ class Recipe:
         return "gradient-descent" if self.of_descent else "newton"
 
     @property
-    def limit(self) -> str:
-        """The option that limits the run, to be raised where it ended too early."""
-        return "--max-reads" if self.chosen in NEWTON or self.max_reads is not None else "--epochs"
-
-    @property
-    def newton(self) -> str:
-        """Say how Newton's method would be asked for."""
+    def front(self) -> Front:
+        """How this request's options are named: what limits the run, and what can't go with --method newton."""
+        limit = "--max-reads" if self.chosen in NEWTON or self.max_reads is not None else "--epochs"
         given = {
             "--learning-rate": self.learning_rate,
             "--epochs": self.epochs,
@@ -89,7 +86,7 @@ class Recipe:
             "--schedule": self.schedule,
         }
         without = [option for option, value in given.items() if value is not None]
-        return "take --method newton" + (f" without {' and '.join(without)}" if without else "")
+        return Front(True, {"max_reads": limit}, f" without {' and '.join(without)}" if without else "")
 
     @property
     def reason(self) -> str:

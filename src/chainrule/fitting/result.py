@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
+from chainrule.findings import Finding
 from chainrule.solvers.trace import Trace
 
 Vector = NDArray[np.float64]
@@ -18,6 +19,7 @@ SCHEMA_VERSION = 1
 REASONS = {
     "converged": "the proven bound on F - F* is at most tol, or as small as rounding allows",
     "max_reads": "the limit of reads or epochs was reached before tol",
+    "unproven": "the run ended by itself, and what it proves is more than tol",
     "noise_floor": "the limit of epochs was reached, and F no longer falls: mini-batches at a constant rate are too noisy",
     "diverged": "the loss grew without end; the best point seen is returned",
     "non_finite": "the objective was not finite any more; the best point seen is returned",
@@ -123,6 +125,7 @@ class Result:
     copies: int
     certificate: Certificate
     warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     batch_size: int | None = None
     seed: int | None = None
     schedule: str | None = None
@@ -140,11 +143,12 @@ class Result:
         """
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for name in self.__dataclass_fields__:
-            if name in ("trace", "certificate", "carried", "encodings") or (
+            if name in ("trace", "certificate", "carried", "encodings", "findings") or (
                 not timings and name in ("seconds", "threads")
             ):
                 continue
             document[name] = _plain(getattr(self, name))
+        document["findings"] = [found.to_dict() for found in self.findings]
         document["certificate"] = self.certificate.to_dict(timings=timings)
         document["trace"] = {"epochs_kept": len(self.trace), "stride": self.trace.stride, "note": self.trace.note}
         return document

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.data.rows import DenseRows, Moments
 from chainrule.diagnosis import NoiseMonitor, epochs_by_trend, expected_smoothness, largest_curvature
-from chainrule.errors import InputError, LearningRateWarning, warn
+from chainrule.errors import InputError
+from chainrule.findings import Finding, Way, warn_of
 from chainrule.fitting.audit import Floor, audit
-from chainrule.fitting.descend import Measure, causes, rates
+from chainrule.fitting.descend import MOST, ROUNDING, Measure, causes, how_it_ended, rates, warnings_of
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Carried, Result
-from chainrule.fitting.verdict import above_batch_limit, findings, message, of_batches
 from chainrule.kernels import Batches, kernel_name
 from chainrule.objective import Objective
 from chainrule.solvers import Before, NotFiniteAtStart, Outcome, Run, StochasticGradientDescent, StochasticState
 
 DEFAULT_EPOCHS = 100
 BEYOND = 1e15  # epochs: never
+AUTOMATIC = 0.25  # of the limit of mini-batches
+MUCH_SMALLER = 0.1 * AUTOMATIC
 SAME_F = 1e-9  # relative: two instruction sets differ by less at one point
 
 Vector = NDArray[np.float64]
@@ -43,10 +45,10 @@ def descend_by_batches(problem: Problem, started: float) -> Ending:
     max_steps = DEFAULT_EPOCHS if options.max_reads is None else options.max_reads
     if options.resume is not None:
         _check_options(options.resume, problem, rate, max_steps)
-    said: list[str] = []
+    said: list[Finding] = []
     if rate > limit:
-        said.append(above_batch_limit(rate, limit, batches.size))
-        warn(LearningRateWarning, said[0])
+        said.append(Finding("above limit", {"rate": rate, "limit": limit, "batch": batches.size}))
+        warn_of(said[0])
     monitor = NoiseMonitor(unbounded=batches.schedule == "constant" and rate * problem.penalty.curvature.max() > 2.0)
     measure = Measure.of(problem, objective, started)
     solver = StochasticGradientDescent(*rows.units.to_fit(*problem.start), rate, batches, measure.gap)
@@ -63,7 +65,7 @@ def descend_by_batches(problem: Problem, started: float) -> Ending:
     try:
         outcome = run.run()
     except NotFiniteAtStart:
-        raise InputError("the objective is not finite at the start: take a smaller w0, or standardize=True") from None
+        raise InputError(Finding("not finite at start")) from None
     state = outcome.state
     certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
     return _ending(problem, outcome, certificate, measure.floor, monitor, rate, limit, said)
@@ -108,7 +110,7 @@ def _ending(
     monitor: NoiseMonitor,
     rate: float,
     limit: float,
-    said: list[str],
+    said: list[Finding],
 ) -> Ending:
     """Say how the run went; a run at a constant rate that no longer falls has come to its noise floor."""
     options, rows, state = problem.options, problem.rows, outcome.state
@@ -121,17 +123,20 @@ def _ending(
     if outcome.reason in ("max_reads", "noise_floor"):
         recent = monitor.recent if monitor.hovers else None
         decays = batches.schedule != "constant"
-        sentence = of_batches(outcome, certificate, options.tol, recent, needed, decays=decays, rate=rate, limit=limit)
+        more, ways = _what_is_left(outcome, certificate, recent, needed, decays=decays, rate=rate, limit=limit)
+        values = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": options.tol}
+        code = "stopped" if outcome.reason == "max_reads" else "noise floor"
+        how = Finding(code, values | {"more": more, "ways": ways})
     else:
-        sentence = message(outcome, certificate, options.tol, rate, limit, needed)
+        how = how_it_ended(outcome, certificate, options.tol, rate, limit, needed)
     return Ending(
         outcome,
         state.w.copy(),
         state.b,
         rows.units,
         rows.moments().weight,
-        sentence,
-        (*causes(floor), *findings(outcome, sentence)),
+        how,
+        (*causes(floor), *warnings_of(how, outcome)),
         certificate,
         rate,
         limit,
@@ -139,6 +144,50 @@ def _ending(
         epochs_needed=None if math.isnan(needed) else needed,
         carried=_carried(outcome, monitor),
     )
+
+
+def _what_is_left(
+    outcome: Outcome,
+    certificate: Certificate,
+    hovering: Vector | None,
+    needed: float,
+    *,
+    decays: bool,
+    rate: float,
+    limit: float,
+) -> tuple[tuple[Finding, ...], tuple[Way, ...]]:
+    """Say what a run that ended before tol still lacks, and the ways out.
+
+    hovering: the gaps of the last epochs, where they no longer fall. needed: epochs to tol; NaN where it is not known.
+    """
+    newton: Way = ("newton", None)
+    if certificate.gap <= ROUNDING * certificate.noise:
+        return (Finding("is rounding"),), (("larger tol", certificate.noise),)
+    if hovering is not None:
+        is_noise = outcome.reason == "noise_floor" and bool(rate <= limit)
+        values = {
+            "decays": decays,
+            "epochs": len(hovering),
+            "low": float(hovering.min()),
+            "high": float(hovering.max()),
+            "objective": outcome.best_objective,
+            "best": outcome.best_epoch,
+            "is_noise": is_noise,
+        }
+        first: Way = ("slower", limit) if rate > limit else ("less noise", None) if is_noise else ("more reads", None)
+        return (Finding("hovers", values),), (first, newton)
+    if needed > BEYOND:
+        return (
+            (Finding("epochs left", {"epochs": needed, "by": "trend"}),),
+            (("faster" if rate < AUTOMATIC * limit else "longer steps", None), newton),
+        )
+    if math.isnan(needed):
+        if rate < MUCH_SMALLER * limit:
+            return (Finding("short steps"),), (("faster", None), newton)
+        return () if decays else (Finding("unknown rate"),), (("more reads", None), newton)
+    total = outcome.n_epochs + needed
+    more: tuple[Way, ...] = (("more reads", total),) if needed < MOST else ()
+    return (Finding("epochs left", {"epochs": needed, "by": "trend"}),), (*more, newton)
 
 
 def _epochs_needed(outcome: Outcome, floor: Floor, tol: float) -> float:

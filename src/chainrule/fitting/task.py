@@ -19,8 +19,8 @@ from chainrule.data.rows import Rows, Units
 from chainrule.data.sampling import class_counts
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
+from chainrule.findings import Finding, Way
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.verdict import Finding
 from chainrule.objective import Objective
 from chainrule.penalties import Penalty
 from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
@@ -100,12 +100,12 @@ class Task:
         w: Vector,
         b: float,
         certificate: Certificate,
-        sentence: str,
+        how: Finding,
         said: tuple[Finding, ...] = (),
     ) -> Ending:
         """Give what the method makes of the problem; w and b in the arithmetic's units."""
         w_fit, b_fit = self.to_fit(w, b)
-        return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, sentence, said, certificate)
+        return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, how, said, certificate)
 
     def run(self, penalty: Penalty, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
@@ -195,7 +195,7 @@ def certified(
     objective, seconds = state.evaluation.objective, time.perf_counter() - started
     proven = state.bound
     if proven is None or not proven.proven:
-        return nothing_proven(n, objective, rows.reads, seconds, TOO_FAR)
+        return Certificate.nothing(n, objective, rows.reads, seconds, TOO_FAR)
     here = after_rounding(state, proven, None if as_returned else units, w)
     way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
     with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
@@ -252,26 +252,6 @@ def noise_of_state(state: NewtonState) -> float:
     return noise_of_objective(state.on, state.evaluation.loss, state.squares, state.w, state.b)
 
 
-def nothing_proven(n: int, objective: float, reads: float, seconds: float, reason: str) -> Certificate:
-    """Give a certificate that says why there is no bound."""
-    return Certificate(
-        kind="none",
-        gap=math.inf,
-        lower=0.0,
-        coef=np.full(n, np.inf),
-        intercept=math.inf,
-        digits=np.zeros(n, dtype=np.int64),
-        r=math.inf,
-        noise=math.inf,
-        hessian_rows="",
-        reads=reads,
-        seconds=seconds,
-        objective=objective,
-        optimum_at_least=-math.inf,
-        reason=reason,
-    )
-
-
 def _squares(state: NewtonState) -> Vector:
     assert state.squares is not None
     return state.squares
@@ -298,21 +278,29 @@ def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Ve
     return moved(proven, shift, of=on.loss, gradient=gradient, e=e, M=M, ridge=on.ridge)
 
 
-def told(outcome: Outcome, state: NewtonState, certificate: Certificate, tol: float, reads: float) -> str:
-    """Say in a sentence how a run ended, what is proven, and what is still needed."""
-    said = certificate.sentence.rstrip(".")
-    run = f"{outcome.n_epochs} step{'s' if outcome.n_epochs != 1 else ''} and {reads:.1f} reads of the data"
+def ended(outcome: Outcome, certificate: Certificate, tol: float, reads: float, state: NewtonState) -> Finding:
+    """Say how a run of Newton's ended, what is proven, and what is still needed."""
+    left = None
+    if outcome.reason != "converged" and (certificate.proven or certificate.reason.startswith(TOO_FAR)):
+        left = math.ceil(state.reads_left(tol))
+    return newton_finding(outcome, certificate, tol, reads, left)
+
+
+def newton_finding(
+    outcome: Outcome, certificate: Certificate, tol: float, reads: float, left: int | None, *ways: Way
+) -> Finding:
+    """Say how a run that counts steps and reads ended; left: reads to tol, where that is known; ways: more ways out."""
+    values = {"steps": outcome.n_epochs, "reads": reads, "proof": certificate.sentence, "tol": tol}
     if outcome.reason == "converged":
-        is_noise = certificate.kind == "bound" and certificate.gap > tol
-        noise = f"; tol {tol:.2g} is below what rounding leaves here" if is_noise else ""
-        return f"converged after {run}: {said}{noise}"
-    left, way = "", ""
-    if certificate.proven or certificate.reason.startswith(TOO_FAR):
-        more = f"{state.reads_left(tol):.0f}"
-        left, way = (
-            f"; it takes about {more} more read{'s' if more != '1' else ''} to tol {tol:.2g}",
-            f": raise max_reads to about {math.ceil(reads + float(more)):,}",
-        )
+        return Finding("converged", values | {"is_rounding": certificate.kind == "bound" and certificate.gap > tol})
+    if left is not None:
+        values["more"] = (Finding("reads left", {"reads": left, "tol": tol}),)
     if outcome.reason == "interrupted":
-        return f"interrupted after {run}: {said}{left}"
-    return f"stopped after {run}, before a bound of tol {tol:.2g}: {said}{left}{way}"
+        return Finding("interrupted", values)
+    more: tuple[Way, ...] = () if left is None else (("more reads", reads + left),)
+    return Finding("unproven" if outcome.reason == "unproven" else "stopped", values | {"ways": (*more, *ways)})
+
+
+def warnings_of(how: Finding) -> tuple[Finding, ...]:
+    """Give the ending itself where it is a warning."""
+    return () if how.warning is None else (how,)

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, switch
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, DenseRows
 from chainrule.errors import ChainruleWarning, InputError
+from chainrule.findings import Finding, said_by
 from chainrule.fitting.audit import MAX_HESSIAN_COLUMNS
-from chainrule.fitting.descend import TOO_LARGE
 from chainrule.fitting.fit import fit
 from chainrule.fitting.result import Result
 from chainrule.objective import Objective
@@ -212,9 +212,9 @@ class Setting:
         try:
             yield
         except InputError as error:
-            if self.may_standardize or not str(error).startswith(TOO_LARGE):
+            if self.may_standardize or said_by(error) != Finding("too large for any rate"):
                 raise
-            raise InputError(f"{TOO_LARGE}: divide them by a constant") from None
+            raise InputError("the columns are too large for any learning rate: divide them by a constant") from None
 
     def _seen(self, standardize: Standardize) -> DenseRows:
         rows = DenseRows(self.X, self.y, self.s, self.names, self.n_threads)

@@ -9,7 +9,7 @@ from chainrule.charts import text as words
 from chainrule.charts.text import clean, counted, escape, shorten
 from chainrule.documents.report.inputs import Part
 from chainrule.documents.report.templates import markup, percent
-from chainrule.fitting.verdict import floor_digits
+from chainrule.findings import floor_digits
 from chainrule.studies.learned import NEAR, Gradients, HeldOutProgress, Learned, Progress
 
 SHOWN_NAMES = 3

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 
+from chainrule.certificate import Certificate
 from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations
 from chainrule.diagnosis.separation import find_separation
-from chainrule.errors import NotConvergedWarning
 from chainrule.fitting.no_optimum.collinear import (
     bound_without,
     by_pivots,
@@ -17,10 +16,11 @@ from chainrule.fitting.no_optimum.collinear import (
     proven_after_all,
     reduced,
     to_least_penalty,
+    unproven,
 )
 from chainrule.fitting.no_optimum.separated import with_ridge
 from chainrule.fitting.problem import Ending
-from chainrule.fitting.task import TOO_FAR, Task, nothing_proven, told
+from chainrule.fitting.task import TOO_FAR, Task, ended
 from chainrule.solvers import NewtonState, Outcome
 
 __all__ = ["bound_without", "separated_by_levels", "without_optimum"]
@@ -55,10 +55,12 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
             return with_ridge(task, data, found, collinear)
     reason = _why(task, outcome, state, collinear.sentence)
     objective = state.evaluation.objective
-    certificate = nothing_proven(rows.n_features, objective, rows.reads, time.perf_counter() - task.started, reason)
-    stopped = replace(outcome, reason="max_reads")
-    sentence = told(stopped, state, certificate, options.tol, rows.reads)
-    ending = task.ending(stopped, state.w, state.b, certificate, sentence, ((NotConvergedWarning, sentence),))
+    certificate = Certificate.nothing(
+        rows.n_features, objective, rows.reads, time.perf_counter() - task.started, reason
+    )
+    stopped = unproven(outcome)
+    how = ended(stopped, certificate, options.tol, rows.reads, state)
+    ending = task.ending(stopped, state.w, state.b, certificate, how, (how,))
     if held or options.max_reads is not None or not len(collinear.pivots):
         return ending
     return by_pivots(ending, collinear) if collinear.n_relations else ending

@@ -16,10 +16,9 @@ from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound,
 from chainrule.data.rows import Moments, Rows, Units
 from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
 from chainrule.diagnosis.relations import Relation
-from chainrule.errors import CollinearityWarning, NotConvergedWarning
+from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
-from chainrule.fitting.task import Task, after_rounding, certified, noise_of_state, told
-from chainrule.fitting.verdict import Finding
+from chainrule.fitting.task import Task, after_rounding, certified, ended, noise_of_state, warnings_of
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import depth_of
 
@@ -63,8 +62,13 @@ def to_least_penalty(
             break
         step = state.reference.direction(state.on, state.evaluation)
         w, b = state.w + step[:-1], state.b + float(step[-1])
-    reason = "converged" if best.reached(task.problem.options.tol) else "max_reads"
-    return replace(outcome, state=best, reason=reason), best
+    outcome = replace(outcome, state=best)
+    return (replace(outcome, reason="converged") if best.reached(task.problem.options.tol) else unproven(outcome)), best
+
+
+def unproven(outcome: Outcome) -> Outcome:
+    """Say that a run ended without a proof of tol; that it reached its limit says more."""
+    return outcome if outcome.reason == "max_reads" else replace(outcome, reason="unproven")
 
 
 def proven_after_all(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending | None:
@@ -77,11 +81,11 @@ def proven_after_all(task: Task, outcome: Outcome, state: NewtonState, collinear
     if state.bound is None or not state.bound.proven:
         return None
     certificate = certified(state, task.units, rows, task.started, as_returned=True)
-    reason = "converged" if certificate.gap <= max(tol, 4.0 * certificate.noise) else "max_reads"
-    outcome = replace(outcome, state=state, reason=reason)
-    sentence = told(outcome, state, certificate, tol, rows.reads)
-    said = ((NotConvergedWarning, sentence),) if reason == "max_reads" else ()
-    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, sentence, said, certificate)
+    outcome = replace(outcome, state=state)
+    is_near = certificate.gap <= max(tol, 4.0 * certificate.noise)
+    outcome = replace(outcome, reason="converged") if is_near else unproven(outcome)
+    how = ended(outcome, certificate, tol, rows.reads, state)
+    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, how, warnings_of(how), certificate)
 
 
 def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:
@@ -191,18 +195,18 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
         infimum_at_least=low if collinear.exact else 0.0,
         infimum_gap=proven.gap if collinear.exact else state.evaluation.objective + noise_of_F + proven.gap,
     )
-    outcome = replace(outcome, state=state, reason="converged" if converged else "max_reads")
-    sentence = told(outcome, state, certificate, options.tol, rows.reads)
-    said: list[Finding] = [(CollinearityWarning, collinear_columns(collinear, is_short=is_least and not is_rough))]
-    said += [] if converged else [(NotConvergedWarning, sentence)]
+    outcome = replace(outcome, state=state)
+    outcome = replace(outcome, reason="converged") if converged else unproven(outcome)
+    how = ended(outcome, certificate, options.tol, rows.reads, state)
+    said = (collinear_columns(collinear, is_short=is_least and not is_rough), *warnings_of(how))
     return Ending(
         outcome,
         w_fit,
         b_fit,
         task.fit_units,
         task.sum_weights,
-        sentence,
-        tuple(said),
+        how,
+        said,
         certificate,
         # Where a relation holds too roughly for that, the model without its columns is to be fitted by itself.
         pivots=pivots if collinear.exact or is_rough else None,
@@ -212,7 +216,7 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
 
 def by_pivots(ending: Ending, collinear: Collinearity) -> Ending:
     """Leave it to the model of the pivots, fitted by itself, where the run with all columns ended too far from any bound."""
-    said = ((CollinearityWarning, collinear_columns(collinear, is_short=False)),)
+    said = (collinear_columns(collinear, is_short=False),)
     certificate = replace(ending.certificate, reason=collinear.sentence)
     return replace(ending, certificate=certificate, said=said, pivots=np.sort(collinear.pivots), is_inexact=True)
 
@@ -451,11 +455,8 @@ def bound_without(
     return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=max(zetas), all_rows=True)
 
 
-def collinear_columns(found: Collinearity, *, is_short: bool) -> str:
-    """Say what collinear columns mean, and the way out; is_short: whether the weights of least norm are returned."""
+def collinear_columns(found: Collinearity, *, is_short: bool) -> Finding:
+    """Say what collinear columns mean; is_short: whether the weights of least norm are returned."""
     which = "those of least norm" if is_short else "those without the columns so made up"
-    good = "as good" if found.exact else "about as good, and only very large ones might be better"
-    return (
-        f"the columns are collinear, so that other coefficients are {good}: {found.sentence}; {which} are returned; "
-        "drop a column of each relation, or use alpha > 0"
-    )
+    values = {"is_exact": found.exact, "relations": found.sentence, "which": f"{which} are returned"}
+    return Finding("collinear", values)

@@ -11,10 +11,9 @@ from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.diagnosis.separation import Separation
-from chainrule.errors import CollinearityWarning, NotConvergedWarning, SeparationWarning
+from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.task import Task, certified, noise_of_state
-from chainrule.fitting.verdict import Finding
 from chainrule.penalties import ridge
 
 Vector = NDArray[np.float64]
@@ -43,21 +42,21 @@ def with_ridge(task: Task, data: Rows, found: Separation, collinear: Collinearit
         infimum_gap=loss + state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + noise_of_state(state),
     )
     reason = outcome.reason if outcome.reason == "interrupted" or not is_proven else "no_optimum"
-    outcome = replace(outcome, state=state, reason="max_reads" if reason == "converged" else reason)
-    sentence = f"the objective asked for has no optimum: {found.sentence.rstrip('.')}"
-    said: tuple[Finding, ...] = ((SeparationWarning, found.sentence),)
+    outcome = replace(outcome, state=state, reason="unproven" if reason == "converged" else reason)
+    how = Finding("no optimum", {"why": found.sentence})
+    said: tuple[Finding, ...] = (Finding("separated", {"why": found.sentence}),)
     if collinear.n_relations:
-        said = (*said, (CollinearityWarning, f"the columns are collinear as well: {collinear.sentence}"))
+        said = (*said, Finding("collinear too", {"relations": collinear.sentence}))
     if not is_proven:
-        sentence += f"; nor was that with the ridge of 1e-8 reached: {certificate.sentence.rstrip('.')}"
-        said = (*said, (NotConvergedWarning, sentence))
+        how = Finding("no optimum", {"why": found.sentence, "proof": certificate.sentence})
+        said = (*said, how)
     return Ending(
         outcome,
         w_fit,
         b_fit,
         task.fit_units,
         task.sum_weights,
-        sentence,
+        how,
         said,
         certificate,
         objective=loss,

@@ -1,0 +1,316 @@
+"""What there is to say about a run, as data: a code and its values.
+
+Each code has one sentence here, written for two fronts: Python's users read ``max_reads=200``, the command line's ``--max-reads
+200``. What a user can do about it is a list of ways out, each with its value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.errors import (
+    ChainruleWarning,
+    CollinearityWarning,
+    CrawlingWarning,
+    DivergenceWarning,
+    LearningRateWarning,
+    NotConvergedWarning,
+    OscillationWarning,
+    SeparationWarning,
+    ThinnedTraceWarning,
+    warn,
+)
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Front:
+    """How options are named: as Python's arguments, or as the command line's."""
+
+    is_shell: bool = False
+    # Of a command that has another option for an argument, and what must go with --method where that is to be changed.
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    without: str = ""
+
+    def option(self, name: str, value: object = None) -> str:
+        """Name an option, and its value where one is given."""
+        if not self.is_shell:
+            return name if value is None else f"{name}={value!r}"
+        shown = self.renamed.get(name, f"--{name.replace('_', '-')}")
+        return shown if value is None or value is True else f"{shown} {value}"
+
+    @property
+    def auto_rate(self) -> str:
+        """'auto', as a learning rate."""
+        return "auto" if self.is_shell else "'auto'"
+
+
+PYTHON, SHELL = Front(), Front(is_shell=True)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to say. As text it reads as Python's users see it."""
+
+    code: str
+    values: Values = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return say(self)
+
+    @property
+    def warning(self) -> type[ChainruleWarning] | None:
+        """The warning's class, where it is one."""
+        return WARNINGS.get(self.code)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give code and values as JSON holds them."""
+        return {"code": self.code, "values": {name: _plain(value) for name, value in self.values.items()}}
+
+
+def say(what: Finding | str, front: Front = PYTHON) -> str:
+    """Write a finding's sentence; a text stays as it is."""
+    return what if isinstance(what, str) else SENTENCES[what.code](what.values, front)
+
+
+Said = Finding | str
+
+
+def said_by(error: Exception | str) -> Said:
+    """Give what an error or a warning was raised with: a finding or a text."""
+    what = error.args[0] if isinstance(error, Exception) and error.args else error
+    return what if isinstance(what, Finding) else str(what)
+
+
+def say_in_shell(error: Exception) -> str:
+    """Write an error's sentence for the command line."""
+    return say(said_by(error), SHELL)
+
+
+def warn_of(found: Finding) -> None:
+    """Warn of a finding, at the line of the user's that called into this package."""
+    assert found.warning is not None
+    warn(found.warning, found)
+
+
+def counted(number: int, noun: str) -> str:
+    """Spell a number with its noun: '1 row', '1,200 rows'."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def floor_digits(x: float, digits: int = 4) -> str:
+    """Write x > 0 with so many significant digits, rounded down: a rate below what is shown is below the limit."""
+    if not math.isfinite(x) or x <= 0:
+        return f"{x:g}"
+    step = 10.0 ** (math.floor(math.log10(x)) - digits + 1)
+    return f"{math.floor(x / step) * step:.{digits}g}"
+
+
+def about(number: float) -> str:
+    """Write an estimate of a count: two significant digits, rounded up."""
+    number = max(1.0, number)
+    step = 10.0 ** max(0.0, math.floor(math.log10(number)) - 1)
+    rounded = math.ceil(number / step) * step
+    return f"{rounded:,.0f}" if rounded < 1e9 else f"{rounded:.1e}"
+
+
+# --- ways out ----------------------------------------------------------------------------------------------------------
+
+Way = tuple[str, Any]
+
+WAYS: dict[str, Callable[[Any, Front], str]] = {
+    "more reads": lambda to, on: f"raise {on.option('max_reads')}" + (f" to about {about(to)}" if to else ""),
+    "slower": lambda limit, on: f"use a {on.option('learning_rate')} below {floor_digits(limit)}, or {on.auto_rate}",
+    "faster": lambda _, on: f"use a larger {on.option('learning_rate')}, or {on.auto_rate}",
+    "longer steps": lambda _, on: f"use a larger {on.option('learning_rate')}",
+    "newton": lambda _, on: f"use {on.option('method', 'newton')}{on.without}",
+    "more alpha": lambda _, on: f"raise {on.option('alpha')}",
+    "larger tol": lambda noise, on: f"use a {on.option('tol')} above {noise:.0e}",
+    "less noise": lambda _, on: (
+        f"use {on.option('schedule', 'inverse')}, a smaller {on.option('learning_rate')} or a larger {on.option('batch_size')}"
+    ),
+    "smaller columns": lambda _, on: "scale the columns down",
+}
+
+
+def ways_out(ways: Sequence[Way], on: Front) -> str:
+    """Join the ways out: 'a, or b'; empty without any."""
+    return ", or ".join(WAYS[code](value, on) for code, value in ways)
+
+
+def _with_ways(text: str, values: Values, on: Front) -> str:
+    ways = ways_out(values.get("ways", ()), on)
+    return f"{text}: {ways}" if ways else text
+
+
+# --- how a run ended ---------------------------------------------------------------------------------------------------
+
+
+def _run(values: Values) -> str:
+    """'3 steps and 4.2 reads of the data', or '20 epochs'."""
+    if "reads" in values:
+        return f"{counted(values['steps'], 'step')} and {values['reads']:.1f} reads of the data"
+    return counted(values["steps"], "epoch")
+
+
+def _proof(values: Values, on: Front) -> str:
+    return say(values["proof"], on).rstrip(".")
+
+
+def _converged(values: Values, on: Front) -> str:
+    text = f"converged after {_run(values)}: {_proof(values, on)}"
+    if values.get("is_rounding"):
+        text += f"; {on.option('tol')} {values['tol']:.2g} is below what rounding leaves here"
+    if values.get("is_offset"):
+        text += (
+            "; a column lies so far from 0, in its own deviations, that no intercept of 16 digits does better: subtract a "
+            "constant from it before the fit"
+        )
+    return _with_ways(text, values, on)
+
+
+def _stopped(values: Values, on: Front) -> str:
+    text = f"stopped after {_run(values)}, before the proven gap reached {on.option('tol')} {values['tol']:.2g}"
+    parts = [f"{text}: {_proof(values, on)}", *(say(part, on) for part in values.get("more", ()))]
+    return _with_ways("; ".join(parts), values, on)
+
+
+def _unproven(values: Values, on: Front) -> str:
+    text = f"ended after {_run(values)} without a proof of {on.option('tol')} {values['tol']:.2g}"
+    parts = [f"{text}: {_proof(values, on)}", *(say(part, on) for part in values.get("more", ()))]
+    return _with_ways("; ".join(parts), values, on)
+
+
+def _returned(values: Values, on: Front) -> str:
+    ways = ways_out(values.get("ways", ()), on)
+    text = f"the best point, of epoch {values['best']:,}, is returned"
+    return f"{text}; {ways}" if ways else text
+
+
+def _diverged(values: Values, on: Front) -> str:
+    if not values["steps"]:
+        what = "diverged: the first epoch takes the objective beyond what a float64 holds"
+    else:
+        what = f"diverged: the loss grows without end after epoch {values['steps']:,}"
+    return f"{what}; {_returned(values, on)}"
+
+
+def _interrupted(values: Values, on: Front) -> str:
+    returned = f"; {_returned(values, on)}" if "best" in values else ""
+    more = "".join(f"; {say(part, on)}" for part in values.get("more", ()))
+    return f"interrupted after {_run(values)}{returned}: {_proof(values, on)}{more}"
+
+
+def _reads_left(values: Values, on: Front) -> str:
+    return f"it takes about {counted(values['reads'], 'more read')} to {on.option('tol')} {values['tol']:.2g}"
+
+
+def _epochs_left(values: Values, on: Front) -> str:
+    if values["epochs"] > 1e15:
+        return f"at the {values['by']} seen it would not get there"
+    return f"at the {values['by']} seen about {about(values['epochs'])} more epochs are needed"
+
+
+def _hovers(values: Values, on: Front) -> str:
+    falls = "F shows no clear fall" if values["decays"] else "F no longer falls"
+    span = f"in the last {counted(values['epochs'], 'epoch')} this bound went up and down"
+    best = f"the lowest objective was {values['objective']:.6g}, after epoch {values['best']:,}"
+    noise = ", by the noise of mini-batches at a constant rate" if values["is_noise"] else ""
+    return f"{falls}: {span} from {values['low']:.2g} to {values['high']:.2g} ({best}){noise}"
+
+
+def _crawling(values: Values, on: Front) -> str:
+    needed = values["epochs"]
+    how_long = f"about {about(needed)} more epochs" if math.isfinite(needed) else "no number of epochs"
+    text = f"epoch {values['epoch']:,}: crawling: {how_long} would do at the rate seen"
+    return f"{text}; {ways_out(values['ways'], on)}"
+
+
+def _above_limit(values: Values, on: Front) -> str:
+    rate, limit = f"{on.option('learning_rate')} {values['rate']:.6g}", floor_digits(values["limit"])
+    if "batch" in values:
+        of = f"what is known to be stable for batches of {values['batch']:,}, {limit}"
+        return f"{rate} is above {of}: the loss may rise or never settle"
+    which = "the stable limit" if values["is_largest"] else "the rate that is known to be stable,"
+    return f"{rate} is above {which} {limit}: the loss may rise or oscillate"
+
+
+def _no_optimum(values: Values, on: Front) -> str:
+    text = f"the objective asked for has no optimum: {say(values['why'], on).rstrip('.')}"
+    if values.get("proof"):
+        text += f"; nor was that with the ridge of 1e-8 reached: {_proof(values, on)}"
+    return text
+
+
+def _collinear(values: Values, on: Front) -> str:
+    good = "as good" if values["is_exact"] else "about as good, and only very large ones might be better"
+    return (
+        f"the columns are collinear, so that other coefficients are {good}: {values['relations']}; {values['which']}; drop a "
+        f"column of each relation, or use {on.option('alpha')} > 0"
+    )
+
+
+SENTENCES: dict[str, Callable[[Values, Front], str]] = {
+    "converged": _converged,
+    "unreached": _converged,  # and further than tol for a reason that is named
+    "stopped": _stopped,
+    "noise floor": _stopped,
+    "unproven": _unproven,
+    "diverged": _diverged,
+    "not finite": lambda v, on: f"stopped: the objective is not finite after epoch {v['steps']:,}; {_returned(v, on)}",
+    "interrupted": _interrupted,
+    "no optimum": _no_optimum,
+    "reads left": _reads_left,
+    "epochs left": _epochs_left,
+    "is rounding": lambda v, on: "what is left is rounding",
+    "oscillated": lambda v, on: (
+        f"the loss oscillated (the lowest objective, {v['objective']:.6g}, was that of epoch {v['best']:,})"
+    ),
+    "short steps": lambda v, on: "the steps are short",
+    "unknown rate": lambda v, on: "how far F falls at a constant rate can't be predicted",
+    "hovers": _hovers,
+    "oscillating": lambda v, on: f"epoch {v['epoch']:,}: the loss oscillates; {ways_out(v['ways'], on)}",
+    "crawling": _crawling,
+    "above limit": _above_limit,
+    "not finite at start": lambda v, on: (
+        f"the objective is not finite at the start: use a smaller w0, or {on.option('standardize', True)}"
+    ),
+    "too large for any rate": lambda v, on: (
+        f"the columns are too large for any learning rate: standardize them ({on.option('standardize', True)}), or rescale"
+    ),
+    "thinned trace": lambda v, on: str(v["note"]),
+    "separated": lambda v, on: say(v["why"], on),
+    "collinear": _collinear,
+    "collinear too": lambda v, on: f"the columns are collinear as well: {v['relations']}",
+}
+
+WARNINGS: dict[str, type[ChainruleWarning]] = {
+    "unreached": NotConvergedWarning,
+    "stopped": NotConvergedWarning,
+    "noise floor": NotConvergedWarning,
+    "unproven": NotConvergedWarning,
+    "diverged": DivergenceWarning,
+    "not finite": DivergenceWarning,
+    "no optimum": NotConvergedWarning,
+    "oscillating": OscillationWarning,
+    "crawling": CrawlingWarning,
+    "above limit": LearningRateWarning,
+    "thinned trace": ThinnedTraceWarning,
+    "separated": SeparationWarning,
+    "collinear": CollinearityWarning,
+    "collinear too": CollinearityWarning,
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Finding):
+        return value.to_dict()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
