@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule import InputError
-from chainrule.data.tables import read_table
+from chainrule.data.files import read_table
 
 
 def write(folder, content, name="t.csv"):

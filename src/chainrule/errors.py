@@ -5,8 +5,20 @@ import sys
 import warnings
 
 
+def printable(text: str) -> str:
+    """Spell what does not print (escapes, line ends, lone surrogates) by its code: a terminal obeys nothing of it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class InputError(ValueError):
-    """The user's data or options can't be used; the message names the culprit and the way out."""
+    """The user's data or options can't be used; the message names the culprit and the way out.
+
+    command_line : the sentence that the command line prints, where its ways out have other names than Python's.
+    """
+
+    def __init__(self, text: str = "", command_line: str | None = None) -> None:
+        super().__init__(printable(text))
+        self.command_line = command_line
 
 
 class ChainruleWarning(UserWarning):
@@ -51,4 +63,4 @@ def warn(kind: type[ChainruleWarning], text: str) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename).startswith(home):
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, kind, stacklevel=level)
+    warnings.warn(printable(text), kind, stacklevel=level)

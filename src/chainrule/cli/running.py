@@ -35,7 +35,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
         sys.stdout.flush()
         return code
     except InputError as mistake:
-        return _mistake(as_options(str(mistake)))
+        return _mistake(mistake.command_line or as_options(str(mistake)))
     except OSError as error:
         return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
     except KeyboardInterrupt:

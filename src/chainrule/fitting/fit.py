@@ -23,7 +23,7 @@ from chainrule.data.inputs import (
     switch,
 )
 from chainrule.data.rows import DenseRows
-from chainrule.errors import InputError, warn
+from chainrule.errors import InputError, printable, warn
 from chainrule.fitting.problem import Ending, Method, Options, Problem, objective_line
 from chainrule.fitting.result import Result
 from chainrule.kernels import SCHEDULES, Batches, kernel_name
@@ -44,7 +44,7 @@ NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
 
 
 def fit(
-    X: ArrayLike,
+    X: Any,
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
@@ -168,7 +168,9 @@ def fit(
         )
         start = check_start(w0, b0, n, options.fit_intercept)
         columns, scaled = standardized_columns(standardize, taken.rows.numeric, options.fit_intercept)
-        problem = Problem(taken.rows, options, columns, start, scaled)
+        rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
+        taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
+        problem = Problem(rows, options, columns, start, scaled)
         loading = time.perf_counter()
         run = _run(chosen, shape)
         with one_blas_thread():
@@ -215,7 +217,7 @@ def _result(
         method=method[0],
         method_reason=method[1],
         reason=outcome.reason,
-        message=ending.sentence,
+        message=printable(ending.sentence),
         objective=evaluation.objective if ending.objective is None else ending.objective,
         loss=evaluation.loss,
         objective_line=_objective_line(problem, ending),
