@@ -204,14 +204,14 @@ def _pair(source: Source) -> Data | None:
         if label_kind(table.column(name)) != "number":
             raise InputError(f"column {shown(name)} holds no numbers: {option} takes a column of numbers")
         fields = fields_of(table, [name])
-        refuse_infinite(fields, "mend the cell, or leave it empty if it is not known")
+        refuse_infinite(fields)
         columns.append(numbers_of(fields[0]))
     X = np.column_stack(columns)
     known = np.flatnonzero(np.isfinite(y) & np.isfinite(X).all(axis=1))
     s = None
     if source.weights is not None:
         check_name(source.weights, often, "weights column")
-        s = read_weights(table, source.weights, np.isin(np.arange(len(y)), known))[known]
+        s = read_weights(table, source.weights, np.bincount(known, minlength=len(y)) > 0)[known]
     for name, values in zip((source.x, source.y), X[known].T, strict=True):
         if len(values) and values.min() == values.max():
             raise InputError(f"column {shown(name)} has one value only, {values[0]:g}: name a column that varies")

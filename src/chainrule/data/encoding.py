@@ -83,7 +83,7 @@ def learn(
             rows = counts[k]
             levels = tuple(level for level, count in zip(field.levels, rows, strict=False) if count)
             if not levels:
-                raise _no_value(field, s)
+                raise _no_value(field, s, index)
             lost = int(rows[-1])
             column = Column(field.name, "category", lost > 0, levels=levels, all_levels=coding == "all")
         column = replace(column, constant=column.constant and leave_out_constants)
@@ -174,7 +174,7 @@ def _mean(field: Field, s: Vector | None, index: Index | None) -> float:
     x = values_of(NumberColumn(field.parts, 0), np.arange(field.rows) if index is None else index)
     there = ~np.isnan(x) if s is None else ~np.isnan(x) & (s > 0)
     if not there.any():
-        raise _no_value(field, s)
+        raise _no_value(field, s, index)
     bad = np.flatnonzero(there & np.isinf(x))
     if len(bad):
         row = int(bad[0] if index is None else index[bad[0]])
@@ -189,8 +189,9 @@ def _mean(field: Field, s: Vector | None, index: Index | None) -> float:
     return float(np.average(x * p, weights=weights)) / p
 
 
-def _no_value(field: Field, s: Vector | None) -> InputError:
-    return unusable(field.name, "has no value in any row" + ("" if s is None or s.all() else " of positive weight"))
+def _no_value(field: Field, s: Vector | None, index: Index | None) -> InputError:
+    of = "" if s is None or s.all() else " of positive weight"
+    return unusable(field.name, f"has no value in any {'' if index is None else 'training '}row{of}")
 
 
 # --- columns as blocks -------------------------------------------------------------------------------------------------
@@ -324,8 +325,13 @@ def _as_learnt(field: Field, column: Column, first: int) -> Field:
     if not field.has_value:
         empty = np.full(field.rows, np.nan) if is_number else np.full(field.rows, -1, dtype=np.int8)
         return Field(field.name, (Part(empty, len(empty)),), None if is_number else ())
+    if is_number and column.levels and {v.lower() for v in field.levels or ()} <= set(BOOLEANS):
+        truth = np.array([v.lower() == "true" for v in field.levels or ()] + [np.nan])
+        codes = values_of(CategoryColumn(field.parts, 0, len(truth)), np.arange(field.rows))
+        values = truth[np.where(np.isnan(codes), -1, codes).astype(np.intp)]
+        return Field(field.name, (Part(values, len(values)),), copied=True)
     if is_number:
-        raise _no_number(field, first)
+        raise _no_number(field, column, first)
     x = np.concatenate([part_values(part, slice(None)) for part in field.parts])
     values, places = np.unique(x[~np.isnan(x)], return_inverse=True)
     levels = [BOOLEANS[int(v)] if field.is_boolean else displayed(v) for v in values.tolist()]
@@ -353,15 +359,16 @@ def first_row(field: Field, wanted: NDArray[np.bool_]) -> tuple[int, str]:
     return before, ""
 
 
-def _no_number(field: Field, first: int) -> InputError:
+def _no_number(field: Field, column: Column, first: int) -> InputError:
     assert field.levels is not None
-    bad = np.array([not looks_like_number(level) for level in field.levels], dtype=np.bool_)
-    what = "has categories and had numbers in the fit"
-    if not bad.any():
-        return mistaken(field.name, what, "turn it into numbers")
-    row, cell = first_row(field, bad)
+    good = [looks_like_number(level) or level.lower() in column.levels for level in field.levels]
+    row, cell = first_row(field, ~np.array(good, dtype=np.bool_))
     na = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
-    return mistaken(field.name, what, "turn it into numbers", f"it has {shown(cell)} in row {first + row + 1}: {na}")
+    has = "holds text here: write it as numbers" if all(good) else f"has {shown(cell)} in row {first + row + 1}: {na}"
+    return InputError(
+        f"column {field.name!r} has categories and had numbers in the fit: turn it into numbers",
+        f"column {shown(field.name)} held numbers in training and {has}",
+    )
 
 
 def _new_level(field: Field, levels: list[str], first: int) -> InputError:
@@ -393,8 +400,11 @@ def _lost(field: Field, first: int) -> InputError:
     )
 
 
-def refuse_infinite(fields: Sequence[Field], way: str, first: int = 0) -> None:
-    """Refuse infinite numbers, naming the first row of a column that has one."""
+def refuse_infinite(fields: Sequence[Field], first: int = 0, *, may_drop: bool = False) -> None:
+    """Refuse infinite numbers, naming the first row of a column that has one.
+
+    first : rows before these. may_drop : the column may be left out, since the model is still to be trained.
+    """
     numbers = [field for field in fields if field.levels is None]
     if not numbers:
         return
@@ -403,10 +413,11 @@ def refuse_infinite(fields: Sequence[Field], way: str, first: int = 0) -> None:
         if not np.isfinite([low, high]).all():
             x = np.concatenate([part_values(part, slice(None)) for part in field.parts])
             row = int(np.argmax(np.isinf(x)))
-            where = f"in row {first + row + 1}: {way}"
+            where, drop = f"in row {first + row + 1}", f", or leave the column out with {option('--drop', field.name)}"
+            ways = "mend the cell, or leave it empty if it is not known" + drop * may_drop
             raise InputError(
-                f"column {field.name!r} has {x[row]} {where}",
-                f"column {shown(field.name)} has an infinite number {where}",
+                f"column {field.name!r} has {x[row]} {where}: fill it in",
+                f"column {shown(field.name)} has an infinite number {where}: {ways}",
             )
 
 
@@ -424,7 +435,7 @@ def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str =
     z = np.empty(design.m)
     read(design, What.LOSS, y=None, s=None, w=w, b=b, z=z, threads=thread_count(None))
     if not np.isfinite(z).all():
-        refuse_infinite(fields, "fill it in")
+        refuse_infinite(fields)
         row = int(np.argmin(np.isfinite(z))) + 1
         raise InputError(f"row {row} has numbers that are too large for its log-odds: divide the columns by a constant")
     return z

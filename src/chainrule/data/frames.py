@@ -68,7 +68,7 @@ def is_table(X: Any) -> bool:
 
 def column_names(X: Any) -> list[str]:
     """Names of a frame's columns, without an index that pandas left among those of an Arrow table."""
-    return _columns(X)[0]
+    return [name for name in _columns(X)[0] if not (_is_arrow(X) and UNNAMED_INDEX.fullmatch(name))]
 
 
 def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False) -> list[Field]:
@@ -83,7 +83,7 @@ def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False
     lost = next((name for name in wanted or () if name not in often), None)
     if lost is not None:
         raise InputError(f"X has no column {lost!r}, which the fit had: add it, or fit without it")
-    wanted = names if wanted is None else wanted
+    wanted = column_names(X) if wanted is None else wanted
     twice = next((name for name in wanted if often[name] > 1), None)
     if twice is not None:
         raise InputError(f"X has two columns called {twice!r}: rename one")
@@ -114,8 +114,7 @@ def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
     if _is_pandas(X):
         return [str(name) for name in X.columns], lambda k: X.iloc[:, k]
     if _is_arrow(X):
-        kept = [k for k, name in enumerate(X.schema.names) if not UNNAMED_INDEX.fullmatch(name)]
-        return [X.schema.names[k] for k in kept], lambda k: X.column(kept[k])
+        return list(X.schema.names), X.column
     import narwhals as nw
 
     frame = nw.from_native(X)

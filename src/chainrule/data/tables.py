@@ -116,7 +116,7 @@ def learn_table(
     for field in fields:
         if is_text_column(table.column(field.name)):
             _refuse_text_among_numbers(field)
-    refuse_infinite(fields, "mend the cell, or leave it empty if it is not known, or leave the column out with --drop")
+    refuse_infinite(fields, may_drop=True)
     learnt = learn(fields, of_train, index=None if len(train) == len(y) else train, leave_out_constants=True)
     notes += [
         _missing_note(column, learnt.missing[column.name]) for column in learnt.columns if column.name in learnt.missing
@@ -178,7 +178,7 @@ def encode_table(
         check_name(column.name, often)
     met = Met() if met is None else met
     fields = fields_of(table, [column.name for column in schema.columns], sort=True)
-    refuse_infinite(fields, "mend the cell, or leave it empty if it is not known", first)
+    refuse_infinite(fields, first)
     design = encode(fields, schema.columns, unseen, met, first=first)
     y = weights = None
     if need_target or schema.target in often:

@@ -168,10 +168,8 @@ def load_model(path: str | Path) -> Model:
     document, tensors = unpack(path, "model")
     try:
         info = document["result"]
-        if not (isinstance(info, dict) and all(isinstance(info[key], kind) for key, kind in _INFO.items())):
-            raise TypeError("what it says of its training")
-        kinds = {name: x.dtype.kind for name, x in tensors.items()}
-        if not is_all(str, info.get("na", [])) or kinds != dict.fromkeys(_TENSORS, "f"):
+        _check_info(info)
+        if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
         model = Model(
             schema=Schema.from_dict(document["schema"]),
@@ -196,6 +194,15 @@ def load_model(path: str | Path) -> Model:
             "train the model again"
         )
     return model
+
+
+def _check_info(info: dict[str, Any]) -> None:
+    """Refuse what a file says of the training where what others look up in it is missing or of another kind."""
+    split = info.get("split") or {"test_size": 0.0, "seed": 0}
+    lists = isinstance(info.get("na", []), list) and is_all(str, info.get("na", []))
+    told = all(isinstance(info[key], kind) for key, kind in _INFO.items())
+    if not (lists and told and isinstance(split["test_size"], float | int) and isinstance(split["seed"], int)):
+        raise TypeError("what it says of its training")
 
 
 def save_trace(path: str | Path, trace: "Trace") -> None:
@@ -230,9 +237,13 @@ def load_trace(path: str | Path) -> "Trace":
     document, tensors = unpack(path, "trace")
     try:
         columns = {name: tensors[f"columns/{name}"] for name in document["columns"]}
-        return Trace(columns, tensors["w"], tensors["b"], document["stride"], document["note"])
-    except KeyError as error:
-        raise InputError(f"{path} is no trace of chainrule (no {error}): train the model again") from error
+        w, b, stride, note = tensors["w"], tensors["b"], document["stride"], document["note"]
+        alike = all(x.shape == b.shape for x in (*columns.values(), w[:, 0], b)) and b.ndim == 1
+        if not (alike and isinstance(stride, int) and isinstance(note, str) and "epoch" in columns):
+            raise TypeError("its columns")
+        return Trace(columns, w, b, stride, note)
+    except (KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{path} is no trace of chainrule ({error}): train the model again") from error
 
 
 def trace_path(model_path: str | Path) -> Path:
