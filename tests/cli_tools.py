@@ -1,13 +1,16 @@
 """What the tests of the command line share."""
 
+import re
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from chainrule import InputError
 from chainrule.cli import main
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "chainrule")
@@ -58,3 +61,13 @@ def assert_mistake(outcome: Outcome, *parts: str) -> None:
     assert "Traceback" not in outcome.err
     for part in parts:
         assert part in outcome.err
+
+
+@contextmanager
+def refused(words: str) -> Iterator[list[str]]:
+    """One sentence, as the command line says it and as it is given, has these words in it."""
+    said: list[str] = []
+    with pytest.raises(InputError) as caught:
+        yield said
+    said.append(caught.value.command_line or str(caught.value))
+    assert re.search(words, said[0]), said

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 import chainrule
 from chainrule.certificate import upward
-from chainrule.data.tables import read_table
+from chainrule.data.files import read_table
 from chainrule.training import prepare
 from cli_tools import assert_mistake, penguins, run
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule import fit
-from chainrule.data.tables import read_table
+from chainrule.data.files import read_table
 from chainrule.errors import NotConvergedWarning
 from chainrule.model.model import load_model, load_trace
 from chainrule.training import prepare

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from chainrule.cli import main
-from chainrule.data.tables import encode, read_table
+from chainrule.data.files import read_table
+from chainrule.data.tables import encode_table
 from chainrule.model.model import load_model, load_trace
 from chainrule.training import figures
 from cli_tools import FIT, assert_mistake, copy_penguins, run
@@ -35,7 +36,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def numbers(trained):
     model = load_model(trained.model)
-    design = encode(model.schema, read_table(trained.table))
+    design = encode_table(model.schema, read_table(trained.table))
     return model, design
 
 

@@ -154,7 +154,7 @@ def test_ctrl_c_before_training_is_clean(run, monkeypatch, tmp_path):
     def stopped(*_args, **_more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.data.tables.reading.read_table", stopped)
+    monkeypatch.setattr("chainrule.data.files.read_table", stopped)
     monkeypatch.setattr("chainrule.cli.fit.read_table", stopped)
     outcome = run("fit", copy_penguins(tmp_path), *FIT, "--out", tmp_path / "m.safetensors")
     assert outcome == (130, "", "chainrule: interrupted before the end; no file is half-written\n")

@@ -8,7 +8,7 @@ import pytest
 
 from chainrule import studies
 from chainrule.cli.demo import FEATURES
-from chainrule.data.tables import read_table
+from chainrule.data.files import read_table
 from chainrule.training import prepare
 from cli_tools import assert_mistake, penguins, run
 

@@ -16,6 +16,8 @@ from chainrule.data.rows import DenseRows
 from chainrule.documents.report import Part
 from chainrule.documents.report.story import captions, floored, mistakes, rates_told, story
 from chainrule.fitting.recipe import Recipe
+from chainrule.kernels import Design, NumberColumn
+from chainrule.kernels import Part as Rows
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
 from chainrule.studies.learned import (
@@ -30,7 +32,6 @@ from chainrule.studies.learned import (
     learned_by,
     maps_of,
     progress_of,
-    training_rows,
 )
 from chainrule.studies.learned.gradients import spread_points
 from chainrule.studies.learned.maps import round_points
@@ -70,7 +71,7 @@ def in_units(training, center, scale):
 def test_gradients_are_those_of_the_steps():
     training = trained()
     result = training.result
-    g = gradients_of(training_rows(training), result)
+    g = gradients_of(training.prepared.training_rows(), result)
     X, y, s = in_units(training, result.center, result.scale)
     for k, epoch in enumerate(g.epochs.tolist()):
         w, b = result.trace.at(epoch)
@@ -91,7 +92,7 @@ def test_gradients_are_those_of_the_steps():
 def test_newtons_gradients_are_per_standard_deviation_and_with_the_penalty_of_its_own_units():
     training = trained(Recipe(alpha=0.01))
     result = training.result
-    g = gradients_of(training_rows(training), result)
+    g = gradients_of(training.prepared.training_rows(), result)
     design, rows = training.prepared.design, training.prepared.train
     s = design.weights[rows] / design.weights[rows].sum()
     mean = s @ design.X[rows]
@@ -117,7 +118,7 @@ def test_newtons_gradients_are_per_standard_deviation_and_with_the_penalty_of_it
 def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away():
     training = trained(Recipe(method="gradient-descent", epochs=5000, alpha=0.01, tol=1e-9))
     result = training.result
-    curvature = gradients_of(training_rows(training), result).curvature
+    curvature = gradients_of(training.prepared.training_rows(), result).curvature
     X, _, s = in_units(training, result.center, result.scale)
     theta = np.append(result.w_fit, result.b_fit)
     p = sigmoid(X @ theta)
@@ -147,7 +148,7 @@ def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away()
 def test_a_run_that_passed_its_best_point_says_whose_curvature_it_is():
     training = trained(Recipe(learning_rate=50.0, epochs=20, alpha=0.5))
     assert training.result.epoch < training.result.n_epochs
-    assert gradients_of(training_rows(training), training.result).curvature.place == "at the point returned"
+    assert gradients_of(training.prepared.training_rows(), training.result).curvature.place == "at the point returned"
 
 
 def first(epochs, reached):
@@ -195,12 +196,18 @@ def test_newton_on_samples_is_measured_from_its_first_step_on_all_rows():
 
 def test_gradients_of_columns_of_any_size_are_found():
     training = trained(Recipe(), weights=None)
-    g = gradients_of(training_rows(training), training.result)
-    X = training.prepared.design.X * 1e-200
-    design = dataclasses.replace(training.prepared.design, X=X)
+    g = gradients_of(training.prepared.training_rows(), training.result)
+    given = training.prepared.design
+    blocks = [
+        dataclasses.replace(column, parts=tuple(Rows(part.values * 1e-200, part.rows) for part in column.parts))
+        if isinstance(column, NumberColumn)
+        else column
+        for column in given.design.columns
+    ]
+    design = dataclasses.replace(given, design=Design(blocks, given.design.m, given.design.n))
     tiny = train(dataclasses.replace(training.prepared, design=design), Recipe())
     np.testing.assert_allclose(
-        gradients_of(training_rows(tiny), tiny.result).shares[0], g.shares[0], rtol=1e-9, atol=1e-12
+        gradients_of(tiny.prepared.training_rows(), tiny.result).shares[0], g.shares[0], rtol=1e-9, atol=1e-12
     )
 
 
@@ -230,7 +237,7 @@ def test_separated_classes_are_measured_from_the_infimum():
 @pytest.mark.parametrize("recipe", [STEPS, Recipe(alpha=0.01)], ids=("descent", "newton"))
 def test_maps_are_the_models_with_the_other_columns_at_their_means(recipe):
     training = trained(recipe)
-    rows, result = training_rows(training), training.result
+    rows, result = training.prepared.training_rows(), training.result
     m = maps_of(rows, result, np.asarray(training.prepared.schema.numeric))
     assert set(m.names) == {"x0", "x1"}
     assert m.others == 2

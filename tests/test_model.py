@@ -11,13 +11,15 @@ import pytest
 from safetensors.numpy import save
 
 from chainrule import InputError
-from chainrule.data.tables import learn_schema
+from chainrule.data.tables import learn_table
 from chainrule.model.files import check_writable, write_atomically
 from chainrule.model.model import Model, load_model, load_trace, save_model, save_trace, trace_belongs, trace_path
 from chainrule.model.safefile import pack, unpack
 from chainrule.solvers.trace import Trace
 
 ARRAYS = ("w", "w_fit", "center", "scale")
+
+TOLD = {"alpha": 0.0, "loss": 0.1, "sum_weights": 4.0, "method": "newton", "n_epochs": 3, "n_rows": 4}
 
 
 def small_model(seed=0, **changes):
@@ -27,7 +29,7 @@ def small_model(seed=0, **changes):
         "größe": ["a", "b", "ü", "a"],
         "y": ["no", "yes", "no", "yes"],
     })  # fmt: skip
-    schema = learn_schema(table, "y")
+    schema = learn_table(table, "y")[0]
     n = len(schema.feature_names)
     numbers = {
         "w": rng.normal(size=n),
@@ -36,7 +38,7 @@ def small_model(seed=0, **changes):
         "b_fit": float(rng.normal()),
         "center": np.where(schema.numeric, 3.0, 0.0),
         "scale": np.where(schema.numeric, 1.7, 1.0),
-        "info": {"objective_line": "F = (1/4) sum l", "loss": 0.1, "reason": "converged", "n": [1, 2], "none": None},
+        "info": TOLD | {"objective_line": "F = (1/4) sum l", "reason": "converged", "n": [1, 2], "none": None},
     }
     return Model(schema=schema, **{**numbers, **changes})
 
@@ -146,8 +148,8 @@ def test_the_file_is_plain_safetensors_with_one_key(tmp_path):
 
 def test_numbers_that_json_has_not_become_null_and_numpys_become_pythons(tmp_path):
     info = {"rate": np.float64(0.5), "w": np.array([1.0, np.inf]), "k": np.int64(3), "bad": float("nan"), "t": (1, 2)}
-    save_model(tmp_path / "m", small_model(info=info))
-    assert load_model(tmp_path / "m").info == {"rate": 0.5, "w": [1.0, None], "k": 3, "bad": None, "t": [1, 2]}
+    save_model(tmp_path / "m", small_model(info=TOLD | info))
+    assert load_model(tmp_path / "m").info == TOLD | {"rate": 0.5, "w": [1.0, None], "k": 3, "bad": None, "t": [1, 2]}
 
 
 # ---- damage
@@ -351,3 +353,31 @@ def test_what_the_user_may_not_write(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="permission denied; choose another place"):
         write_atomically(tmp_path / "f", "x")
     assert os.listdir(tmp_path) == []
+
+
+SPOILT = [
+    ("result", "alpha", "none"), ("result", "n_epochs", None), ("result", "na", [1]), ("result", "split", {"seed": 1}),
+    ("schema", "target", 3), ("schema", "weights", []), ("schema", "notes", [1]), ("schema", "label_kind", ["text"]),
+    ("schema", "columns", []), ("schema", "columns", [1]),
+    ("schema", "columns", [{"name": "a", "kind": "category", "levels": [1, 2]}]),
+    ("schema", "columns", [{"name": "a", "kind": "number", "mean": "1", "levels": []}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "key", "value"), SPOILT, ids=lambda v: str(v)[:20])
+def test_wrong_types_behind_a_right_checksum_are_refused(tmp_path, part, key, value):
+    save_model(tmp_path / "m", small_model())
+    document, tensors = unpack(tmp_path / "m", "model")
+    document[part][key] = value
+    (tmp_path / "m").write_bytes(pack("model", document, tensors))
+    with pytest.raises(InputError, match="train"):
+        load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("change", [{"stride": "2"}, {"note": None}, {"columns": ["loss"]}, {"columns": 3}])
+def test_wrong_types_in_a_trace_are_refused(tmp_path, change):
+    save_trace(tmp_path / "t", small_trace())
+    document, tensors = unpack(tmp_path / "t", "trace")
+    (tmp_path / "t").write_bytes(pack("trace", document | change, tensors))
+    with pytest.raises(InputError, match="train the model again"):
+        load_trace(tmp_path / "t")

@@ -5,12 +5,26 @@ import sys
 import warnings
 
 
+def printable(text: str) -> str:
+    """Spell what does not print (escapes, line ends, lone surrogates) by its code: a terminal obeys nothing of it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class InputError(ValueError):
-    """The user's data or options can't be used; the message names the culprit and the way out."""
+    """The user's data or options can't be used; the message names the culprit and the way out.
+
+    Raised with a text, or with a finding whose sentence the command line puts in its own words.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ChainruleWarning(UserWarning):
     """Base of all warnings: the answer stands, and there is something to know about it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class LearningRateWarning(ChainruleWarning):

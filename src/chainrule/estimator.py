@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import _check_feature_names, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from chainrule.data.frames import is_table, scores, without_index
+from chainrule.data.encoding import UNSEEN, scores
+from chainrule.data.frames import column_names, is_table
 from chainrule.data.inputs import check_weights, number, strength, was_copied
 from chainrule.errors import InputError
 from chainrule.fitting.fit import fit
@@ -31,6 +32,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
     tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
         As in `chainrule.fit`.
+    unseen : "error", "reference" or "missing"
+        What a level counts as, in predictions, that the fit did not see: it is refused, or it is the first level, or a
+        missing value. "reference" also takes the mean for numbers that are missing where none was.
     class_weight : dict or "balanced", optional
         Multiplies the rows' weights by their class's.
 
@@ -55,6 +59,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: float | str = "auto",
         standardize: bool | str = False,
         coding: str = "reference",
+        unseen: str = "error",
         n_threads: int | None = None,
         loss: str = "logistic",
         penalty: str = "ridge",
@@ -69,23 +74,25 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.learning_rate = learning_rate
         self.standardize = standardize
         self.coding = coding
+        self.unseen = unseen
         self.n_threads = n_threads
         self.loss = loss
         self.penalty = penalty
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
+        if self.unseen not in UNSEEN:
+            raise InputError(f"unseen must be 'error', 'reference' or 'missing', not {self.unseen!r}")
         given, of_table = X, is_table(X)
         if of_table:
             if y is None:
-                raise InputError(f"y must have one label a row, {np.shape(X)[0]} of them, not None")
-            X = without_index(X)
-            _check_feature_names(self, X, reset=True)
-            self.n_features_in_ = int(np.shape(X)[1])
+                raise InputError(f"y must have one label a row, {len(X)} of them, not None")
+            self.feature_names_in_ = np.array(column_names(X), dtype=object)
+            self.n_features_in_ = len(self.feature_names_in_)
             y = column_or_1d(y, warn=True)
         else:
             # Finite values are checked in the native read, which skips rows of weight 0.
-            X, y = validate_data(
+            X, y = _validated(
                 self, X, y, accept_sparse=True, dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=2
             )
         s = check_weights(sample_weight, np.zeros(np.size(y), dtype=np.uint8), needs_both_classes=False)
@@ -110,7 +117,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         if not of_table and _was_converted(given, X):
             self.result_ = replace(self.result_, copies=1)
-        self.classes_ = np.unique(y)
+        self.classes_ = np.array(self.result_.classes, dtype=np.asarray(y).dtype)
         self.coef_ = self.result_.w.reshape(1, -1)
         self.intercept_ = np.array([self.result_.b])
         self.n_iter_ = np.array([self.result_.n_epochs])
@@ -144,8 +151,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Log-odds z = x.w + b of each row, (m,)."""
         check_is_fitted(self)
         if self.result_.encodings is not None:
-            return scores(X, self.result_.encodings, self.coef_[0], float(self.intercept_[0]))
-        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+            return scores(X, self.result_.encodings, self.coef_[0], float(self.intercept_[0]), self.unseen)
+        X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -158,6 +165,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Class of each row, (m,): classes_[1] where z > 0."""
         z = self.decision_function(X)
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
+
+
+def _validated(estimator: LogisticRegression, X: Any, *y: Any, **options: Any) -> Any:
+    """Check X, and y where it is given, as scikit-learn does; and what it does not look at."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise InputError("X has masked elements: fill them in, or drop their rows")
+    try:
+        return validate_data(estimator, X, *y, **options)
+    except OverflowError:
+        raise InputError("X has numbers that a float64 doesn't hold: make them smaller") from None
 
 
 def _was_converted(given: Any, X: Any) -> bool:

@@ -282,6 +282,11 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "too large for any rate": lambda v, on: (
         f"the columns are too large for any learning rate: standardize them ({on.option('standardize', True)}), or rescale"
     ),
+    "column": lambda v, on: (
+        f"column {v['shown']} {v['what']}: {v['shell']}"
+        if on.is_shell
+        else f"column {v['name']!r} {v['what']}: {v['way']}"
+    ),
     "thinned trace": lambda v, on: str(v["note"]),
     "separated": lambda v, on: say(v["why"], on),
     "collinear": _collinear,

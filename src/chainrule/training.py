@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.tables import Design, Schema, encode, learn_schema, read_table, read_weights, target_labels
-from chainrule.data.tables.words import shown
+from chainrule.data.designs import Design, part_of
+from chainrule.data.files import read_table
+from chainrule.data.rows import Rows, power_of_two
+from chainrule.data.schema import Schema
+from chainrule.data.tables import Encoded, learn_table
+from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, explain_row
 from chainrule.findings import SHELL, Said, say
@@ -25,7 +29,8 @@ from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
 from chainrule.fitting.recipe import NEWTON, Recipe
 from chainrule.fitting.result import Result
-from chainrule.losses import LOSSES, sigmoid
+from chainrule.kernels import View, What, read, thread_count
+from chainrule.losses import sigmoid
 from chainrule.model.model import Model
 from chainrule.solvers.trace import Trace
 
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,33 +46,47 @@ class Prepared:
     """A table ready to train on; `train`, `test` and `unknown` are row indices from 0 into the design."""
 
     schema: Schema
-    design: Design
-    train: Rows
-    test: Rows
-    unknown: Rows
+    design: Encoded
+    train: Places
+    test: Places
+    unknown: Places
     test_size: float
     seed: int
     na: tuple[str, ...]
     notes: tuple[str, ...]
+
+    def part(self, places: Places) -> tuple[Design, NDArray[np.uint8], Floats | None]:
+        """See some rows of known label where they lie: their columns, classes (k,) and weights."""
+        s = self.design.weights
+        index = None if len(places) == self.design.design.m else places
+        columns = part_of(self.design.design, self.schema.columns, index)
+        return columns, (self.design.labels[places] == 1.0).astype(np.uint8), None if s is None else s[places]
+
+    def training_rows(self, threads: int | None = None) -> Rows:
+        """See the training rows in the table's units."""
+        columns, y, s = self.part(self.train)
+        return columns.rows(y, s, threads).rows
 
 
 @dataclass(frozen=True)
 class Training:
     """What training gave: the model, what was recorded, the figures of both parts, the rows of unknown target.
 
-    deviations: (n,) standard deviation of each number among the training rows; NaN for levels and marks.
+    z: (m,) log-odds of all rows. deviations: (n,) standard deviation of each number among the training rows; NaN for levels
+    and marks.
     """
 
     prepared: Prepared
     result: Result
     model: Model
+    z: Floats
     deviations: Floats
     train_figures: dict[str, Any]
     test_figures: dict[str, Any] | None
     predictions: list[dict[str, Any]]
 
 
-def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Rows, Rows]:
+def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Places, Places]:
     """Split the rows of known class into a training and a held-out part with equal shares of both classes.
 
     ceil(test_size m) rows are held out; each class gives its share, the odd row comes from the class with the largest
@@ -114,21 +133,23 @@ def prepare(
     table: pyarrow.Table. target, features, drop, weights: column names. na: the cells that were read as missing beside
     the usual ones; the model remembers them. Raises InputError for what can't be used.
     """
-    negative, positive, y = target_labels(table, target, positive)
-    train, test = stratified_split(y, test_size, seed)
-    if weights is not None and table.column_names.count(weights) == 1:
-        s = read_weights(table, weights, np.flatnonzero(np.isfinite(y)))
-        _check_weights(s, weights, y, (negative, positive), (train, test))
-    schema = learn_schema(
-        table, target, positive=positive, features=features, drop=drop, weights=weights, rows=train
+    test = np.zeros(0, dtype=np.int64)
+
+    def split(y: Floats, s: Floats | None, labels: tuple[str, str]) -> Places:
+        nonlocal test
+        train, test = stratified_split(y, test_size, seed)
+        if s is not None and weights is not None:
+            _check_weights(s, weights, y, labels, (train, test))
+        return train
+
+    schema, design, train = learn_table(
+        table, target, positive=positive, features=features, drop=drop, weights=weights, split=split
     )  # fmt: skip
-    design = encode(schema, table, need_target=True)
-    unknown = np.flatnonzero(~np.isfinite(y))
-    notes = (*schema.notes, *design.notes)
-    return Prepared(schema, design, train, test, unknown, test_size, seed, tuple(na), notes)
+    unknown = np.flatnonzero(np.isnan(design.labels))
+    return Prepared(schema, design, train, test, unknown, test_size, seed, tuple(na), (*schema.notes, *design.notes))
 
 
-def _check_weights(s: Floats, name: str, y: Floats, labels: tuple[str, str], parts: tuple[Rows, Rows]) -> None:
+def _check_weights(s: Floats, name: str, y: Floats, labels: tuple[str, str], parts: tuple[Places, Places]) -> None:
     """Refuse parts of the rows, training and held out, in which nothing has weight, before anything is computed."""
     train, test = parts
     empty = [
@@ -160,13 +181,9 @@ def train(
     Raises KeyboardInterrupt with attribute `.training`, the state so far, when Ctrl-C stopped the fit after its first epoch.
     """
     how = recipe or Recipe()
-    design, rows = prepared.design, prepared.train
+    X, y, s = prepared.part(prepared.train)
     standardize = how.chosen not in NEWTON if how.standardize is None else how.standardize
-    held_out = None
-    if len(prepared.test):
-        held_out = HeldOut(
-            design.X[prepared.test], _y(design)[prepared.test], _part(design.weights, prepared.test), how.threads
-        )
+    held_out = HeldOut(*prepared.part(prepared.test), how.threads) if len(prepared.test) else None
 
     def watch(step: Any) -> Mapping[str, float] | None:
         figures = held_out(step) if held_out is not None else None
@@ -176,16 +193,15 @@ def train(
 
     try:
         result = fit(
-            _take(design.X, rows),
-            _take(_y(design), rows),
-            sample_weight=_part(design.weights, rows),
+            X,
+            y,
+            sample_weight=s,
             alpha=how.alpha,
             method=how.chosen if how.of_descent or how.of_batches else how.method,
             tol=how.tol,
             max_reads=how.max_reads if how.epochs is None else how.epochs,
             learning_rate="auto" if how.learning_rate is None else how.learning_rate,
             standardize=np.asarray(prepared.schema.numeric) if standardize else False,
-            feature_names=prepared.schema.feature_names,
             n_threads=how.threads,
             callbacks=(watch,),
             batch_size=how.batch_size,
@@ -226,41 +242,27 @@ def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
         scale=result.scale,
         info=info,
     )
-    design = prepared.design
-    z = model.decision(design.X)
+    z, y, s = model.decision(prepared.design.design), prepared.design.labels, prepared.design.weights
+
+    def measured(places: Places) -> dict[str, Any]:
+        return figures(z[places], y[places], None if s is None else s[places])
+
+    rows, numeric = prepared.training_rows(recipe.threads), schema.numeric
     return Training(
         prepared=prepared,
         result=result,
         model=model,
-        train_figures=figures(z[prepared.train], _y(design)[prepared.train], _part(design.weights, prepared.train)),
-        test_figures=(
-            figures(z[prepared.test], _y(design)[prepared.test], _part(design.weights, prepared.test))
-            if len(prepared.test)
-            else None
-        ),
-        predictions=predictions(model, design, prepared.unknown),
-        deviations=deviations(prepared),
+        z=z,
+        train_figures=measured(prepared.train),
+        test_figures=measured(prepared.test) if len(prepared.test) else None,
+        predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
+        deviations=np.where(numeric, rows.moments(correlations=False).sd, np.nan),
     )
 
 
 def worded(text: Said, schema: Schema, recipe: Recipe | None = None) -> str:
-    """Put what the fit says into the words of the table and of the options given: labels, levels, ways out."""
-    return with_labels(with_references(say(text, SHELL if recipe is None else recipe.front), schema), schema)
-
-
-def with_references(text: str, schema: Schema) -> str:
-    """Name the reference level of a category where the fit, which doesn't know it, says that a row has no other level."""
-    from chainrule.diagnosis.wording import none_of  # SciPy, which predictions do without
-
-    at = 0
-    for column in schema.columns:
-        names = schema.feature_names[at : at + len(column.design_names())]
-        at += len(names)
-        if column.kind == "category" and names:
-            level = f"{column.name}={column.levels[0]}: every row of this level is "
-            for known in (f"{column.name}: {none_of(names)} is ", f"{none_of(names)} is "):
-                text = text.replace(known, level)
-    return text
+    """Put what the fit says into the words of the table and of the options given: labels, ways out."""
+    return with_labels(say(text, SHELL if recipe is None else recipe.front), schema)
 
 
 def with_labels(text: str, schema: Schema) -> str:
@@ -270,28 +272,12 @@ def with_labels(text: str, schema: Schema) -> str:
     return re.sub(r"\bclass ([01])\b", lambda found: shown((schema.negative, schema.positive)[int(found[1])]), text)
 
 
-def deviations(prepared: Prepared) -> Floats:
-    """Weighted standard deviation of each number among the training rows, (n,); NaN for levels and marks."""
-    design, rows = prepared.design, prepared.train
-    s = _part(design.weights, rows)
-    out = np.full(len(prepared.schema.feature_names), np.nan)
-    for j in np.flatnonzero(prepared.schema.numeric):
-        x = _take(design.X[:, j], rows)
-        size = float(np.abs(x).max()) or 1.0
-        x = x / size
-        x = x - np.average(x, weights=s)
-        out[j] = size * math.sqrt(np.average(x * x, weights=s))
-    return out
-
-
-def predictions(model: Model, design: Design, rows: Rows | None = None) -> list[dict[str, Any]]:
-    """Row number, probability of the positive label and class of each row; at z = 0 it is the negative label."""
-    chosen = np.arange(len(design.row_numbers)) if rows is None else rows
-    z = model.decision(design.X[chosen])
+def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
+    """Give number, probability of the positive label and class of rows with these log-odds; at z = 0 the negative label."""
     labels = (model.schema.negative, model.schema.positive)
     return [
-        {"row": int(number), "probability": float(g), "class": labels[int(log_odds > 0)]}
-        for number, log_odds, g in zip(design.row_numbers[chosen], z, sigmoid(z), strict=True)
+        {"row": int(row), "probability": float(g), "class": labels[int(log_odds > 0)]}
+        for row, log_odds, g in zip(rows, z, sigmoid(z), strict=True)
     ]
 
 
@@ -344,7 +330,7 @@ class WholeGradient:
     of_training: bool
 
 
-def whole_gradient(model: Model, design: Design, w: Floats, b: float) -> WholeGradient | None:
+def whole_gradient(model: Model, design: Encoded, w: Floats, b: float) -> WholeGradient | None:
     """dL_dw = (1/S) sum s dL_dz x and dL_db at (w, b), over the training rows where the table has them.
 
     The split is made again; that these are the training rows is known from their loss, which must be the model's.
@@ -354,25 +340,28 @@ def whole_gradient(model: Model, design: Design, w: Floats, b: float) -> WholeGr
 
 
 def _gradient_over(
-    parts: tuple[Rows, Rows] | None, model: Model, design: Design, w: Floats, b: float
+    parts: tuple[Places, Places] | None, model: Model, design: Encoded, w: Floats, b: float
 ) -> WholeGradient | None:
     if design.y is None or not np.isfinite(design.y).any():
         return None
-    of_training = parts is not None
     rows = np.flatnonzero(np.isfinite(design.y)) if parts is None else parts[0]
-    X = (design.X[rows] - model.center) / model.scale
-    s = np.ones(len(rows)) if design.weights is None else design.weights[rows]
-    S = float(s.sum())
-    weighted = s * LOSSES["logistic"].derivative(X @ w + b, design.y[rows])
-    return WholeGradient(X.T @ weighted / S, float(weighted.sum() / S), S, len(rows), of_training)
+    p = np.where(model.scale == 1.0, 1.0, power_of_two(model.scale))  # a level's is 1
+    ratio = model.scale * p  # of the fit's units to those of the read, whose scales are powers of two
+    s = None if design.weights is None else design.weights[rows]
+    sums = read(
+        design.design, What.LOSS | What.GRADIENT, w=w / ratio, b=b, y=(design.y[rows] == 1.0).astype(np.uint8), s=s,
+        view=View(model.center, p), index=rows, threads=thread_count(None),
+    )  # fmt: skip
+    S = sums.weight
+    return WholeGradient(sums.gradient / ratio / S, float(sums.bias / S), S, len(rows), parts is not None)
 
 
-def rows_of_training(model: Model, design: Design) -> tuple[Rows, bool]:
+def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
     """Find the training rows where the table is the one trained on (True), else all rows of known label (False)."""
     parts = _split_again(model, design)
     if parts is not None:
         return parts[0], True
-    known = np.flatnonzero(np.isfinite(_y(design)))
+    known = np.flatnonzero(np.isfinite(design.labels))
     if not len(known):
         raise InputError(
             f"the table has no row with a known {shown(model.schema.target)}, so there is nothing to compare"
@@ -380,7 +369,7 @@ def rows_of_training(model: Model, design: Design) -> tuple[Rows, bool]:
     return known, False
 
 
-def _split_again(model: Model, design: Design) -> tuple[Rows, Rows] | None:
+def _split_again(model: Model, design: Encoded) -> tuple[Places, Places] | None:
     """Find the training and the held-out rows of the table that the model was trained on; None for another table."""
     split = model.info.get("split")
     if not split or design.y is None:
@@ -391,13 +380,14 @@ def _split_again(model: Model, design: Design) -> tuple[Rows, Rows] | None:
         return None
     if len(rows) != model.info["n_rows"]:
         return None
-    loss = log_loss(model.decision(design.X[rows]), design.y[rows], _part(design.weights, rows))
+    s = None if design.weights is None else design.weights[rows]
+    loss = log_loss(model.decision(design.design)[rows], design.y[rows], s)
     return (rows, held_out) if math.isclose(loss, model.info["loss"], rel_tol=1e-9, abs_tol=1e-12) else None
 
 
-def check_row(design: Design, row: int) -> None:
+def check_row(design: Encoded, row: int) -> None:
     """Refuse a row number, from 1, that the table doesn't have."""
-    count = len(design.row_numbers)
+    count = design.design.m
     if not 1 <= row <= count:
         raise InputError(f"row {row} is not in the table: its rows are 1 to {count}, counted without the header")
 
@@ -405,14 +395,13 @@ def check_row(design: Design, row: int) -> None:
 def closest_call(training: "Training") -> int:
     """Find the training row, from 1, that the model gets right by the smallest margin: there both sides weigh."""
     design, rows = training.prepared.design, training.prepared.train
-    y = _y(design)[rows]
-    margin = (2 * y - 1) * training.model.decision(design.X[rows])
+    margin = (2 * design.labels[rows] - 1) * training.z[rows]
     counts = margin > 0 if design.weights is None else (margin > 0) & (design.weights[rows] > 0)
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
 
 
 def explain(
-    model: Model, design: Design, row: int, *, trace: Trace | None = None, epoch: int | None = None
+    model: Model, design: Encoded, row: int, *, trace: Trace | None = None, epoch: int | None = None
 ) -> Explained:
     """Explain one row of a table, at the end of training or as it was after `epoch` (from the trace).
 
@@ -430,7 +419,7 @@ def explain(
     whole = _gradient_over(parts, model, design, w, b)
     y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
     explanation = explain_row(
-        (design.X[i] - model.center) / model.scale,
+        (design.given(np.array([i]))[0] - model.center) / model.scale,
         y,
         w,
         b,
@@ -452,18 +441,3 @@ def explain(
     else:
         part = "training" if i in parts[0] else "held out"
     return Explained(explanation, whole, part)
-
-
-def _y(design: Design) -> Floats:
-    if design.y is None:
-        raise InputError("the target column is not in the table")
-    return design.y
-
-
-def _part(weights: Floats | None, rows: Rows) -> Floats | None:
-    return None if weights is None else _take(weights, rows)
-
-
-def _take(array: Floats, rows: Rows) -> Floats:
-    """Take rows, in ascending order; all of them are the array itself and no copy."""
-    return array if len(rows) == len(array) else array[rows]

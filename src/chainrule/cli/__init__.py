@@ -9,12 +9,13 @@ imported only by the command that needs it.
 
 from collections.abc import Sequence
 
+SCHEMA_VERSION = 1  # of the documents that --json prints
 DONE = 0
 MISTAKE = 2
 NOT_STRICT = 3
 INTERRUPTED = 130
 
-__all__ = ["DONE", "INTERRUPTED", "MISTAKE", "NOT_STRICT", "main"]
+__all__ = ["DONE", "INTERRUPTED", "MISTAKE", "NOT_STRICT", "SCHEMA_VERSION", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

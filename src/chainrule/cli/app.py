@@ -180,6 +180,7 @@ def predict(
     table: opt.Table,
     out: Out = None,
     na: opt.Missing = None,
+    unseen: opt.UnseenLevels = "reference",
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> Job:
@@ -188,7 +189,7 @@ def predict(
     def job() -> int:
         from chainrule.cli.predict import run_predict
 
-        return run_predict(model, table, na or [], out, as_json=json, quiet=quiet)
+        return run_predict(model, table, na or [], out, unseen, as_json=json, quiet=quiet)
 
     return job
 
@@ -198,6 +199,7 @@ def evaluate(
     model: opt.ModelFile,
     table: opt.Table,
     na: opt.Missing = None,
+    unseen: opt.UnseenLevels = "reference",
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> Job:
@@ -206,7 +208,7 @@ def evaluate(
     def job() -> int:
         from chainrule.cli.evaluate import run_evaluate
 
-        return run_evaluate(model, table, na or [], as_json=json, quiet=quiet)
+        return run_evaluate(model, table, na or [], unseen, as_json=json, quiet=quiet)
 
     return job
 

@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.certificate import Certificate, downward, upward
-from chainrule.cli import DONE, NOT_STRICT
+from chainrule.cli import DONE, NOT_STRICT, SCHEMA_VERSION
 from chainrule.cli.coefficients import Places, is_models_start, read_coefficients, read_text
-from chainrule.cli.documents import SCHEMA_VERSION, proven_digits
+from chainrule.cli.documents import proven_digits
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
-from chainrule.data.tables import constants, encode, read_table
+from chainrule.data.designs import part_of
+from chainrule.data.files import read_table
+from chainrule.data.tables import Encoded, constants, encode_table
 from chainrule.documents import screen
 from chainrule.errors import InputError
 from chainrule.model.model import load_model
 from chainrule.training import Floats, prepare, read_for, rows_of_training, worded
 
 if TYPE_CHECKING:
-    from chainrule.data.tables import Design, Schema
+    from chainrule.data.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Audited:
     """
 
     schema: "Schema"
-    design: "Design"
+    design: Encoded
     rows: Any
     notes: Sequence[str]
     of_training: bool
@@ -75,18 +77,16 @@ def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
     design, rows = audited.design, audited.rows
     for text in audited.notes:
         screen.note(messages, text)
-    assert design.y is not None
     weights = None if design.weights is None else design.weights[rows]
     with collected_warnings() as warned:
         certificate = certify(
-            design.X if len(rows) == len(design.X) else design.X[rows],
-            design.y[rows],
+            part_of(design.design, audited.schema.columns, None if len(rows) == design.design.m else rows),
+            design.labels[rows],
             audited.w,
             audited.b,
             alpha=audited.alpha,
             sample_weight=weights,
             standardize=audited.standardize,
-            feature_names=audited.schema.feature_names,
             n_threads=request.threads,
         )
     document = certify_document(request, audited, certificate, [worded(text, audited.schema) for text in warned])
@@ -178,12 +178,12 @@ def _of_model(request: CertifyRequest) -> Audited:
         if value is not None:
             raise InputError(f"{request.coefficients} says itself what {option} is: leave {option} out")
     table = read_for(model, request.table, request.na)
-    design = encode(model.schema, table, need_target=True)
+    design = encode_table(model.schema, table, need_target=True)
     rows, of_training = rows_of_training(model, design)
     notes = design.notes
     measured = rows if design.weights is None else rows[design.weights[rows] > 0]
-    if notes and len(measured) < len(design.X):  # some may be on rows that aren't measured
-        notes = encode(model.schema, table.take(measured), need_target=True).notes
+    if notes and len(measured) < design.design.m:  # some may be on rows that aren't measured
+        notes = encode_table(model.schema, table.take(measured), need_target=True).notes
     standardized = (model.scale != 1) | (model.center != 0)
     return Audited(
         schema=model.schema,
@@ -233,7 +233,7 @@ def _of_table(request: CertifyRequest) -> Audited:
     )
 
 
-def _alpha(request: CertifyRequest, design: "Design", rows: Any, default: float) -> float:
+def _alpha(request: CertifyRequest, design: Encoded, rows: Any, default: float) -> float:
     if request.C is not None:
         S = float(len(rows)) if design.weights is None else math.fsum(design.weights[rows])
         return 1.0 / (request.C * S)

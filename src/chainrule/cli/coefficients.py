@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.tables.words import counted, near, shown, some
+from chainrule.data.words import counted, near, shown, some
 from chainrule.errors import InputError
 
 if TYPE_CHECKING:
-    from chainrule.data.tables import Schema
+    from chainrule.data.schema import Schema
 
 Floats = NDArray[np.float64]
 Row = tuple[int, list[str]]  # the line's number from 1, and its cells

@@ -8,7 +8,7 @@ from chainrule.cli import DONE, INTERRUPTED
 from chainrule.cli.documents import descent_document, fit_document, gradient_document
 from chainrule.cli.fit import Writer, tell_interrupt, tell_warnings, train_watched, write_files, writers
 from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
-from chainrule.data.tables import read_table
+from chainrule.data.files import read_table
 from chainrule.documents import screen
 from chainrule.fitting.recipe import Recipe
 from chainrule.model.files import write_atomically

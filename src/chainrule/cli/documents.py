@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.certificate import digits_of
+from chainrule.cli import SCHEMA_VERSION
 from chainrule.studies.learned import progress_of
 from chainrule.training import Training, WholeGradient
-
-SCHEMA_VERSION = 1
 
 
 def fit_document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:

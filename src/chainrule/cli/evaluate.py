@@ -5,35 +5,49 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule.cli import DONE
-from chainrule.cli.documents import SCHEMA_VERSION
+from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.data.tables import encode
-from chainrule.data.tables.words import counted, shown
+from chainrule.cli.predict import encoded_batches
+from chainrule.data.encoding import Met
+from chainrule.data.tables import notes_of
+from chainrule.data.words import counted, shown
 from chainrule.documents import screen
 from chainrule.errors import InputError
 from chainrule.model.model import load_model
-from chainrule.training import figures, read_for
+from chainrule.training import Floats, figures
 
 
-def run_evaluate(model_path: Path, table_path: Path, na: Sequence[str], *, as_json: bool, quiet: bool) -> int:
+def run_evaluate(
+    model_path: Path,
+    table_path: Path,
+    na: Sequence[str],
+    unseen: str = "reference",
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Measure the model on the rows of known label; the others are counted and said."""
     check_outputs({})
     messages = screen.messages(quiet=quiet)
     model = load_model(model_path)
-    design = encode(model.schema, read_for(model, table_path, na), need_target=True)
-    y = design.y
-    known = np.flatnonzero(np.isfinite(y)) if y is not None else np.array([], dtype=np.intp)
-    if y is None or not len(known):
+    parts: list[tuple[Floats, Floats, Floats | None]] = []
+    met, count = Met(), 0
+    for first, part in encoded_batches(model, table_path, na, unseen, met, need_target=True):
+        known = ~np.isnan(part.labels)
+        z, s = model.decision(part.design)[known], part.weights
+        parts.append((z, part.labels[known], None if s is None else s[known]))
+        count = first + part.design.m
+    z, y = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    weights = None if met.no_weights else [part[2] for part in parts if part[2] is not None]
+    if not len(y):
         raise InputError(
             f"{table_path} has no row with a known {shown(model.schema.target)}, so there is nothing to compare"
         )
-    notes = list(design.notes)
-    if len(known) < len(y):
-        notes.append(f"{counted(len(y) - len(known), 'row')} without {shown(model.schema.target)} left out")
+    notes = notes_of(model.schema, met, unseen)
+    if len(y) < count:
+        notes.append(f"{counted(count - len(y), 'row')} without {shown(model.schema.target)} left out")
     for text in notes:
         screen.note(messages, text)
-    part = figures(model.decision(design.X[known]), y[known], None if design.weights is None else design.weights[known])
     document = {
         "schema_version": SCHEMA_VERSION,
         "command": "evaluate",
@@ -43,7 +57,7 @@ def run_evaluate(model_path: Path, table_path: Path, na: Sequence[str], *, as_js
         "positive": model.schema.positive,
         "negative": model.schema.negative,
         "notes": notes,
-        "figures": part,
+        "figures": figures(z, y, np.concatenate(weights) if weights else None),
     }
     if as_json:
         print_json(document)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chainrule.cli import DONE
-from chainrule.cli.documents import SCHEMA_VERSION, gradient_document
+from chainrule.cli import DONE, SCHEMA_VERSION
+from chainrule.cli.documents import gradient_document
 from chainrule.cli.outputs import check_outputs, inputs_of, plain, print_json
-from chainrule.data.tables import encode
+from chainrule.data.tables import encode_table
 from chainrule.documents import screen
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
@@ -39,8 +39,8 @@ def run_explain(
         if trace.w.shape[1:] != model.w_fit.shape or (trace.stride == 1 and not trace_belongs(model, trace)):
             raise InputError(f"{beside} is not the trace of {model_path}: train again, so that both are of one run")
     table = read_for(model, table_path, na)
-    explanation, whole, part = explain(model, encode(model.schema, table), row, trace=trace, epoch=epoch)
-    for text in encode(model.schema, table.slice(row - 1, 1)).notes:  # of this row alone
+    explanation, whole, part = explain(model, encode_table(model.schema, table), row, trace=trace, epoch=epoch)
+    for text in encode_table(model.schema, table.slice(row - 1, 1)).notes:  # of this row alone
         screen.note(messages, text)
     told = plain(explanation.to_dict()) | {"part": part}
     if svg is not None:

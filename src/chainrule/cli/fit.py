@@ -11,7 +11,7 @@ from chainrule.cli.documents import fit_document
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
-from chainrule.data.tables import read_table
+from chainrule.data.files import read_table
 from chainrule.documents import screen
 from chainrule.documents.layout import visible
 from chainrule.errors import InputError

@@ -2,59 +2,115 @@
 
 import csv
 import io
+import json
+import shutil
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.cli import DONE
-from chainrule.cli.documents import SCHEMA_VERSION
-from chainrule.cli.outputs import check_outputs, inputs_of, print_json
-from chainrule.data.tables import encode
+import numpy as np
+
+from chainrule.cli import DONE, SCHEMA_VERSION
+from chainrule.cli.outputs import check_outputs, inputs_of
+from chainrule.data.encoding import Met
+from chainrule.data.files import read_batches
+from chainrule.data.tables import Encoded, encode_table, notes_of
 from chainrule.documents import screen
 from chainrule.documents.layout import visible
+from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
-from chainrule.model.model import load_model
-from chainrule.training import predictions, read_for
+from chainrule.model.model import Model, load_model
+
+HEADER = "row,probability,class\n"
+IN_MEMORY = 1 << 24  # characters of predictions; more wait on the disk until the last row is predicted
+
+
+def encoded_batches(
+    model: Model, table: Path, na: Sequence[str], unseen: str, met: Met, *, need_target: bool = False
+) -> Iterator[tuple[int, Encoded]]:
+    """Read a table as the model does, some rows at a time: the number of rows before, and these."""
+    first = 0
+    for batch in read_batches(table, model.schema, na=(*model.info.get("na", ()), *na)):
+        part = encode_table(model.schema, batch, need_target=need_target, unseen=unseen, met=met, first=first)
+        yield first, part
+        first += part.design.m
 
 
 def run_predict(
-    model_path: Path, table_path: Path, na: Sequence[str], out: Path | None, *, as_json: bool, quiet: bool
+    model_path: Path,
+    table_path: Path,
+    na: Sequence[str],
+    out: Path | None,
+    unseen: str = "reference",
+    *,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
-    """Predict every row; the probability keeps all its digits."""
+    """Predict every row; the probability keeps all its digits. Nothing is written before the last row is predicted."""
     check_outputs({"--out": out}, inputs_of(model_path, table_path))
     messages = screen.messages(quiet=quiet)
     model = load_model(model_path)
-    design = encode(model.schema, read_for(model, table_path, na))
-    for text in design.notes:
-        screen.note(messages, text)
-    rows = predictions(model, design)
-    document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "command": "predict",
-        "model": str(model_path),
-        "table": str(table_path),
-        "target": model.schema.target,
-        "positive": model.schema.positive,
-        "negative": model.schema.negative,
-        "notes": list(design.notes),
-        "predictions": rows,
-    }
-    if out is not None:
-        write_atomically(out, as_csv(rows))
-        screen.note(messages, f"wrote {len(rows):,} predictions to {out}")
-    if as_json:
-        print_json(document)
-    elif out is None:
-        text = as_csv(rows)
-        sys.stdout.write("\n".join(map(visible, text.split("\n"))) if sys.stdout.isatty() else text)
+    labels = np.array([model.schema.negative, model.schema.positive], dtype=object)
+    met, count, lines = Met(), 0, io.StringIO()
+    with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as kept:
+        writer = csv.writer(lines, lineterminator="\n")
+        for first, part in encoded_batches(model, table_path, na, unseen, met):
+            z = model.decision(part.design)
+            count = first + len(z)
+            writer.writerows(
+                zip(
+                    range(first + 1, count + 1),
+                    map(repr, sigmoid(z).tolist()),
+                    labels[(z > 0).astype(int)],
+                    strict=True,
+                )
+            )
+            kept.write(lines.getvalue())
+            lines.seek(0)
+            lines.truncate()
+        notes = notes_of(model.schema, met, unseen)
+        for text in notes:
+            screen.note(messages, text)
+        if out is not None:
+            write_atomically(out, _rewound(kept, HEADER))
+            screen.note(messages, f"wrote {count:,} predictions to {out}")
+        if as_json:
+            _print_json(model, (str(model_path), str(table_path)), notes, csv.reader(_rewound(kept)))
+        elif out is None and sys.stdout.isatty():
+            sys.stdout.writelines(visible(line.rstrip("\n")) + "\n" for line in _rewound(kept, HEADER))
+        elif out is None:
+            sys.stdout.write(HEADER)
+            kept.seek(0)
+            shutil.copyfileobj(kept, sys.stdout, 1 << 20)
     return DONE
 
 
-def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Write predictions as CSV with a header; numbers so that they read back to the same bits."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "probability", "class"])
-    writer.writerows([entry["row"], repr(entry["probability"]), entry["class"]] for entry in rows)
-    return text.getvalue()
+def _rewound(kept: Any, head: str = "") -> Iterator[str]:
+    """Give what was kept from its beginning, line by line."""
+    kept.seek(0)
+    if head:
+        yield head
+    yield from kept
+
+
+def _print_json(model: Model, paths: tuple[str, str], notes: list[str], rows: Iterable[list[str]]) -> None:
+    """Print the document of the predictions, row by row."""
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "command": "predict",
+        "model": paths[0],
+        "table": paths[1],
+        "target": model.schema.target,
+        "positive": model.schema.positive,
+        "negative": model.schema.negative,
+        "notes": notes,
+    }
+    sys.stdout.write(json.dumps(document, indent=2).removesuffix("\n}") + ',\n  "predictions": [')
+    between = "\n    "
+    for row, probability, label in rows:
+        told = {"row": int(row), "probability": float(probability), "class": label}
+        sys.stdout.write(between + json.dumps(told))
+        between = ",\n    "
+    sys.stdout.write("\n  ]\n}\n")

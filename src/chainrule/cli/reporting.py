@@ -36,7 +36,7 @@ def write_report(
     is_right = explanation.y is not None and (2 * explanation.y - 1) * explanation.z > 0
     told = plain(explanation.to_dict()) | {"part": in_part, "closest": row is None and is_right}
     y = design.y
-    z = model.decision(design.X)
+    z = training.z
 
     def part(rows: Any, metrics: dict[str, Any] | None) -> Part | None:
         return Part(metrics, z[rows], y[rows]) if metrics is not None and y is not None and len(rows) else None

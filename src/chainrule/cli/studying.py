@@ -1,5 +1,6 @@
 """`chainrule study ...`: data in, a study out: printed, and written as pictures or a page."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -10,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import studies
-from chainrule.cli import DONE
+from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli.demo import FEATURES
-from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.options import at_least, column_names, positive, seed_of
 from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.data.tables import Schema, read_table, read_weights, target_labels
-from chainrule.data.tables.cells import kind_of, numbers, refuse_infinite
-from chainrule.data.tables.words import check_name, counted, shown
+from chainrule.data.encoding import refuse_infinite
+from chainrule.data.files import read_table
+from chainrule.data.frames import fields_of
+from chainrule.data.labels import label_kind, numbers_of, read_weights, target_labels
+from chainrule.data.schema import Schema
+from chainrule.data.words import check_name, counted, shown
 from chainrule.documents import screen
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
@@ -158,14 +161,12 @@ def _table(source: Source) -> Data:
             na=source.na,
         )
     design, schema, rows = prepared.design, prepared.schema, prepared.train
-    assert design.y is not None
     notes = schema.notes  # of the design are the rows left out as well
     if len(prepared.unknown):
         notes = (*notes, f"{counted(len(prepared.unknown), 'row')} without {shown(schema.target)} left out")
-    whole = len(rows) == len(design.X)
     return Data(
-        X=design.X if whole else design.X[rows],
-        y=design.y[rows],
+        X=design.given(rows),
+        y=design.labels[rows],
         s=None if design.weights is None else design.weights[rows],
         names=schema.feature_names,
         numeric=np.asarray(schema.numeric),
@@ -194,20 +195,23 @@ def _pair(source: Source) -> Data | None:
     assert source.x is not None
     assert source.y is not None
     table = read_table(source.table, na=source.na)
-    negative, positive_label, y = target_labels(table, source.target, source.positive)
+    often = Counter(table.column_names)
+    check_name(source.target, often, "target column")
+    negative, positive_label, y = target_labels(table.column(source.target), source.target, source.positive)
     columns = []
     for option, name in (("--x", source.x), ("--y", source.y)):
-        check_name(name, table.column_names)
-        if kind_of(table.column(name)) != "number":
+        check_name(name, often)
+        if label_kind(table.column(name)) != "number":
             raise InputError(f"column {shown(name)} holds no numbers: {option} takes a column of numbers")
-        columns.append(numbers(table.column(name)))
-        refuse_infinite(name, columns[-1], may_drop=False)
+        fields = fields_of(table, [name])
+        refuse_infinite(fields)
+        columns.append(numbers_of(fields[0]))
     X = np.column_stack(columns)
     known = np.flatnonzero(np.isfinite(y) & np.isfinite(X).all(axis=1))
     s = None
     if source.weights is not None:
-        check_name(source.weights, table.column_names, "weights column")
-        s = read_weights(table, source.weights, known)[known]
+        check_name(source.weights, often, "weights column")
+        s = read_weights(table, source.weights, np.bincount(known, minlength=len(y)) > 0)[known]
     for name, values in zip((source.x, source.y), X[known].T, strict=True):
         if len(values) and values.min() == values.max():
             raise InputError(f"column {shown(name)} has one value only, {values[0]:g}: name a column that varies")

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.frames import CODINGS, Encoding, check_table, fields_of, is_table, learn, table_of
-from chainrule.data.inputs import column_names, counted, matrix
+from chainrule.data.encoding import CODINGS, blocks_of, learn
+from chainrule.data.frames import fields_of, is_table
+from chainrule.data.inputs import column_names, matrix
 from chainrule.data.rows import ColumnRows, CsrRows, DenseRows, Rows
+from chainrule.data.schema import Column, feature_names
+from chainrule.data.words import counted
 from chainrule.errors import InputError
 from chainrule.kernels import Csr, thread_count
+from chainrule.kernels import Design as Blocks
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.uint8]
@@ -25,7 +29,7 @@ class Taken:
 
     rows: Rows
     copies: int
-    encodings: tuple[Encoding, ...] | None = None
+    encodings: tuple[Column, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,11 @@ class Design:
 
 
 def design_of(
-    X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "reference", least_rows: int = 2
+    X: ArrayLike | Design, feature_names: Sequence[str] | None, coding: str = "reference", least_rows: int = 2
 ) -> Design:
     """Take X as it is handed over; raises InputError where it can't be used."""
+    if isinstance(X, Design):
+        return X
     if coding not in CODINGS:
         raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
     if hasattr(X, "tocsr"):
@@ -56,18 +62,45 @@ def _table(X: Any, feature_names: Sequence[str] | None, coding: str, least_rows:
     if feature_names is not None:
         raise InputError("feature_names are the table's own: rename its columns, or leave feature_names out")
     fields = fields_of(X)
-    check_table(fields, least_rows)
+    m = fields[0].rows if fields else len(X)
+    _check_size(m, len(fields), least_rows)
 
     def rows(y: Labels, s: Vector | None, threads: int | None) -> Taken:
-        encodings, level_rows = learn(fields, s, coding, thread_count(threads))
-        table, names, copies = table_of(fields, encodings)
-        taken = ColumnRows(table, y, s, names, threads)
-        taken.references = {e.name: e.levels[0] for e in encodings if e.skip and e.levels}
-        taken.level_rows = level_rows
+        learnt = learn(fields, s, coding, threads=thread_count(threads))
+        blocks, copies = blocks_of(fields, learnt.columns)
+        taken = column_rows(blocks, learnt.columns, y, s, threads)
+        taken.level_rows = learnt.level_rows
         taken.count_read()  # what was learnt
-        return Taken(taken, min(copies, 1), tuple(encodings))
+        return Taken(taken, min(copies, 1), learnt.columns)
 
-    return Design(sum(part.rows for part in fields[0].parts), False, rows)
+    return Design(m, False, rows)
+
+
+def column_rows(
+    blocks: Blocks,
+    columns: Sequence[Column],
+    y: Labels,
+    s: Vector | None,
+    threads: int | None,
+    index: NDArray[np.int64] | None = None,
+) -> ColumnRows:
+    """Put labels and weights beside the blocks of these columns; index: the rows that y (k,) and s (k,) are of."""
+    rows = ColumnRows(blocks, y, s, feature_names(columns), threads, index)
+    rows.references = {c.name: c.levels[0] for c in columns if c.kind == "category" and not c.all_levels}
+    return rows
+
+
+def part_of(blocks: Blocks, columns: Sequence[Column], index: NDArray[np.int64] | None) -> Design:
+    """See some rows of encoded columns, or all, where they lie."""
+    m = blocks.m if index is None else len(index)
+    return Design(m, False, lambda y, s, threads: Taken(column_rows(blocks, columns, y, s, threads, index), 0))
+
+
+def _check_size(m: int, n: int, least_rows: int) -> None:
+    if m < least_rows or n < 1:
+        raise InputError(
+            f"X has {counted(m, 'row')} and {counted(n, 'column')}: a fit needs two rows and one column at least"
+        )
 
 
 def _sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int) -> Design:
@@ -75,10 +108,7 @@ def _sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int) -> Des
     if X.ndim != 2:
         raise InputError(f"X must have two dimensions, rows and columns, not {X.ndim}")
     m, n = (int(side) for side in X.shape)
-    if m < least_rows or n < 1:
-        raise InputError(
-            f"X has {counted(m, 'row')} and {counted(n, 'column')}: a fit needs two rows and one column at least"
-        )
+    _check_size(m, n, least_rows)
     names = column_names(feature_names, n)
     form, origin, copies = X.format, "", 0
     if form != "csr":

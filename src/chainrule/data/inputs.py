@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.data.words import counted
 from chainrule.errors import InputError
 from chainrule.kernels import two_labels
 
@@ -62,11 +63,6 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
     # A frame of one block gives a view, and so does a part of it; a mixed one a new array each time.
     rows = getattr(given, "iloc", None)
     return rows is None or not np.may_share_memory(np.asarray(rows[:1]), array)
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @lru_cache(maxsize=4)

@@ -14,7 +14,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
-from scipy.optimize import linprog
 
 from chainrule.data.rows import power_of_two
 from chainrule.diagnosis.exact import U
@@ -140,6 +139,8 @@ def maximize(A: Matrix, margin: bool = False, zero: Matrix | None = None) -> tup
     With `margin`: min sum |v_j| with A v >= 1 and zero v = 0 (a sparse v that separates with a margin; no multipliers).
     The last column of A, the intercept, costs nothing where |v| is summed.
     """
+    from scipy.optimize import linprog  # half of a first fit's time, which most fits never need
+
     q, k = A.shape
     options = {"primal_feasibility_tolerance": FEASIBLE, "dual_feasibility_tolerance": FEASIBLE}
     total = A.sum(axis=0)

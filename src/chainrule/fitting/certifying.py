@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,7 +34,7 @@ SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of
 
 @one_blas_thread()
 def certify(
-    X: ArrayLike,
+    X: Any,
     y: ArrayLike,
     coef: ArrayLike,
     intercept: float | ArrayLike,

@@ -24,7 +24,7 @@ from chainrule.data.inputs import (
     switch,
 )
 from chainrule.data.rows import DenseRows
-from chainrule.errors import InputError
+from chainrule.errors import InputError, printable
 from chainrule.findings import warn_of
 from chainrule.fitting.problem import Ending, Method, Options, Problem, objective_line
 from chainrule.fitting.result import Result
@@ -48,7 +48,7 @@ NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
 
 
 def fit(
-    X: ArrayLike,
+    X: Any,
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
@@ -182,7 +182,9 @@ def fit(
         )
         start = check_start(w0, b0, n, options.fit_intercept)
         columns, scaled = standardized_columns(standardize, taken.rows.numeric, options.fit_intercept)
-        problem = Problem(taken.rows, options, columns, start, scaled)
+        rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
+        taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
+        problem = Problem(rows, options, columns, start, scaled)
         loading = time.perf_counter()
         run = _run(chosen, shape)
         with one_blas_thread():
@@ -229,7 +231,7 @@ def _result(
         method=method[0],
         method_reason=method[1],
         reason=outcome.reason,
-        message=str(ending.how),
+        message=printable(str(ending.how)),
         findings=(ending.how, *ending.said_at_once, *ending.said),
         objective=evaluation.objective if ending.objective is None else ending.objective,
         loss=evaluation.loss,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.data.designs import Design, design_of
 from chainrule.data.inputs import check_weights, matrix
 from chainrule.errors import InputError
-from chainrule.kernels import Design, View, What, read, thread_count
+from chainrule.kernels import View
 from chainrule.solvers import Step
 
 
@@ -17,7 +18,7 @@ class HeldOut:
     Parameters
     ----------
     X : (m, n) array
-        Finite, in the user's units; used where it lies, as in `fit`.
+        Finite, in the user's units; used where it lies, as in `fit`. Or rows of a table, encoded as those of the fit.
     y : (m,) array
         0 and 1.
     sample_weight : (m,) array, optional
@@ -31,33 +32,32 @@ class HeldOut:
     """
 
     def __init__(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, n_threads: int | None = None
+        self, X: ArrayLike | Design, y: ArrayLike, sample_weight: ArrayLike | None = None, n_threads: int | None = None
     ) -> None:
-        self.X, _, _ = matrix(X, None, least_rows=1)
+        design = X if isinstance(X, Design) else design_of(matrix(X, None, least_rows=1)[0], None, least_rows=1)
         codes = np.asarray(y)
-        if codes.shape != (len(self.X),) or not np.isin(codes, (0, 1)).all():
-            raise InputError(f"the held-out y must be {len(self.X)} classes, each 0 or 1")
-        self.y = np.ascontiguousarray(codes, dtype=np.uint8)
-        self.s = check_weights(sample_weight, self.y, needs_both_classes=False)
-        self.threads = thread_count(n_threads)
-        self._design = Design.dense(self.X)
+        if codes.shape != (design.n_rows,) or not np.isin(codes, (0, 1)).all():
+            raise InputError(f"the held-out y must be {design.n_rows} classes, each 0 or 1")
+        codes = np.ascontiguousarray(codes, dtype=np.uint8)
+        s = check_weights(sample_weight, codes, needs_both_classes=False)
+        self.rows = design.rows(codes, s, n_threads).rows
 
     def __call__(self, step: Step) -> dict[str, float]:
         """Loss and accuracy at the step's point: one read of the held-out rows."""
-        if self.X.shape[1] != len(step.w):
-            raise InputError(f"the held-out X has {self.X.shape[1]} columns, the fit {len(step.w)}")
+        if self.rows.n_features != len(step.w):
+            raise InputError(f"the held-out X has {self.rows.n_features} columns, the fit {len(step.w)}")
         view, ratio = step.units.view()
         return self._figures(step.w / ratio, step.b, view)
 
     def at(self, w: ArrayLike, b: float) -> dict[str, float]:
         """Loss and accuracy of coefficients w (n,) and b in the user's units: one read of the held-out rows."""
         w = np.asarray(w, dtype=np.float64)
-        if w.shape != (self.X.shape[1],):
-            raise InputError(f"the held-out X has {self.X.shape[1]} columns, w is of shape {w.shape}")
+        if w.shape != (self.rows.n_features,):
+            raise InputError(f"the held-out X has {self.rows.n_features} columns, w is of shape {w.shape}")
         return self._figures(w, float(b), None)
 
     def _figures(self, w: NDArray[np.float64], b: float, view: View | None) -> dict[str, float]:
-        sums = read(self._design, What.LOSS, y=self.y, s=self.s, w=w, b=b, view=view, threads=self.threads)
+        sums = self.rows.loss(w, b, view)
         if np.isnan(sums.loss):
             raise InputError("the held-out X has missing or infinite numbers: fill them in, or drop their rows")
         return {"held_out_loss": sums.loss / sums.weight, "held_out_accuracy": sums.correct / sums.weight}

@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from chainrule.errors import InputError
@@ -56,7 +57,7 @@ def is_stream(path: str | Path) -> bool:
     return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
-def write_atomically(path: str | Path, data: bytes | str) -> None:
+def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> None:
     """Write a file through a temporary one in the same folder, so that nothing half-written stays.
 
     Parameters
@@ -64,8 +65,8 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
     path : str or Path
         The file; an old one is replaced at the end, in one step. A stream (`is_stream`) is written straight, and
         that its reader leaves early is no error.
-    data : bytes or str
-        The content; text is written as UTF-8, its line ends as they are.
+    data : bytes, str or iterable of str
+        The content, whole or in pieces; text is written as UTF-8, its line ends as they are.
 
     Raises
     ------
@@ -73,7 +74,9 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         The file can't be written.
     """
     real = check_writable(path)
-    content = data.encode() if isinstance(data, str) else data
+    content = (
+        (data,) if isinstance(data, bytes) else (text.encode() for text in ((data,) if isinstance(data, str) else data))
+    )
     try:
         if is_stream(real):
             _pour(real, content)
@@ -90,23 +93,23 @@ def _descriptor(path: str | Path) -> int | None:
     return int(found[1]) if found and os.name == "posix" else None
 
 
-def _pour(path: Path, content: bytes) -> None:
+def _pour(path: Path, content: Iterable[bytes]) -> None:
     number = _descriptor(path)
     try:
         with open(path if number is None else os.dup(number), "wb") as file:
-            file.write(content)
+            file.writelines(content)
     except BrokenPipeError:
         pass  # its reader wanted no more
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: Iterable[bytes]) -> None:
     temporary = path.parent / f".chainrule-{secrets.token_hex(8)}.tmp"
     try:
         # opened like this the file gets the permissions that the user's umask gives, and never an existing file
         with open(
             os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), "wb"
         ) as f:
-            f.write(content)
+            f.writelines(content)
         os.replace(temporary, path)
     except BaseException:  # Ctrl-C too
         temporary.unlink(missing_ok=True)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.data.tables.schema import Schema
+from chainrule.data.rows.decode import values_of
+from chainrule.data.schema import Schema, is_all
 from chainrule.errors import InputError
+from chainrule.kernels import CategoryColumn, Column, Design, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import pack, unpack
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-# rows whose z stays in the cache while the features are added to it
-_BLOCK = 4096
+# rows whose z stays in the cache while the columns are added to it
+_BLOCK = 16384
+# what others look up in a model's `info`
+_INFO = {"alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int}
 _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
 
@@ -70,7 +74,7 @@ class Model:
                     f"the model's {name} is not finite: rescale the columns, or take a smaller learning rate"
                 )
 
-    def decision(self, X: npt.ArrayLike) -> Floats:
+    def decision(self, rows: Design | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
 
         In the units of the fit no digit is lost that the fit had: x.w + b cancels where a column is far from 0. A row's
@@ -78,8 +82,8 @@ class Model:
 
         Parameters
         ----------
-        X : (m, n)
-            Rows of the design, in the user's units.
+        rows : Design, or (m, n) array
+            Columns as the schema encodes them, or dense numbers in the user's units.
 
         Returns
         -------
@@ -88,28 +92,44 @@ class Model:
         Raises
         ------
         InputError
-            X has another number of columns, or z is beyond what float64 can hold.
+            There is another number of columns, or z is beyond what float64 can hold.
         """
-        X = np.asarray(X, dtype=np.float64)
-        if X.ndim != 2 or X.shape[1] != self.w.size:
-            raise InputError(f"X must have the model's {self.w.size} columns: its shape is {X.shape}")
-        z = np.full(X.shape[0], self.b_fit)
+        if not isinstance(rows, Design):
+            X = np.asarray(rows, dtype=np.float64)
+            if X.ndim != 2 or X.shape[1] != self.w.size:
+                raise InputError(f"X must have the model's {self.w.size} columns: its shape is {X.shape}")
+            if not len(X):
+                return np.zeros(0)
+            rows = Design([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
+        z = np.full(rows.m, self.b_fit)
         with np.errstate(all="ignore"):
-            for start in range(0, X.shape[0], _BLOCK):
-                rows, part = X[start : start + _BLOCK], z[start : start + _BLOCK]
-                for j, w_j in enumerate(self.w_fit):
-                    part += (rows[:, j] - self.center[j]) / self.scale[j] * w_j
+            for start in range(0, rows.m, _BLOCK):
+                places = np.arange(start, min(start + _BLOCK, rows.m))
+                for column in rows.columns:
+                    self._add(column, places, z[start : start + _BLOCK])
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z))) + 1
             raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")
         return z
 
-    def probability(self, X: npt.ArrayLike) -> Floats:
+    def _add(self, column: Column, places: npt.NDArray[np.int64], z: Floats) -> None:
+        x, j = values_of(column, places), column.at
+        lost = np.isnan(x)
+        if isinstance(column, CategoryColumn):
+            of_levels = np.concatenate([np.zeros(column.skip), self.w_fit[j : j + column.levels - column.skip]])
+            z += of_levels[np.where(lost, column.missing or 0, x).astype(np.intp)]
+            return
+        x = x if column.fill is None else np.where(lost, column.fill, x)
+        z += (x - self.center[j]) / self.scale[j] * self.w_fit[j]
+        if column.indicator is not None:
+            z += lost * self.w_fit[column.indicator]
+
+    def probability(self, rows: Design | npt.ArrayLike) -> Floats:
         """Probability of the positive label, g = sigmoid(z) = 1 / (1 + exp(-z)).
 
         Takes and raises what `decision` does; returns (m,) float64 from 0 to 1.
         """
-        return sigmoid(self.decision(X))
+        return sigmoid(self.decision(rows))
 
 
 def save_model(path: str | Path, model: Model) -> None:
@@ -147,6 +167,10 @@ def load_model(path: str | Path) -> Model:
     """
     document, tensors = unpack(path, "model")
     try:
+        info = document["result"]
+        _check_info(info)
+        if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
+            raise TypeError("its numbers")
         model = Model(
             schema=Schema.from_dict(document["schema"]),
             w=tensors["w"],
@@ -155,11 +179,13 @@ def load_model(path: str | Path) -> Model:
             b_fit=float(tensors["b_fit"]),
             center=tensors["center"],
             scale=tensors["scale"],
-            info=document["result"],
+            info=info,
         )
         z = model.decision(tensors["check_X"])
         expected = np.array([float.fromhex(number) for number in document["check_z"]])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
         # the hash is right, so another program wrote it
         raise InputError(f"{path} is no model of chainrule ({error}): train it again") from error
     if not np.array_equal(z, expected):
@@ -168,6 +194,15 @@ def load_model(path: str | Path) -> Model:
             "train the model again"
         )
     return model
+
+
+def _check_info(info: dict[str, Any]) -> None:
+    """Refuse what a file says of the training where what others look up in it is missing or of another kind."""
+    split = info.get("split") or {"test_size": 0.0, "seed": 0}
+    lists = isinstance(info.get("na", []), list) and is_all(str, info.get("na", []))
+    told = all(isinstance(info[key], kind) for key, kind in _INFO.items())
+    if not (lists and told and isinstance(split["test_size"], float | int) and isinstance(split["seed"], int)):
+        raise TypeError("what it says of its training")
 
 
 def save_trace(path: str | Path, trace: "Trace") -> None:
@@ -202,9 +237,13 @@ def load_trace(path: str | Path) -> "Trace":
     document, tensors = unpack(path, "trace")
     try:
         columns = {name: tensors[f"columns/{name}"] for name in document["columns"]}
-        return Trace(columns, tensors["w"], tensors["b"], document["stride"], document["note"])
-    except KeyError as error:
-        raise InputError(f"{path} is no trace of chainrule (no {error}): train the model again") from error
+        w, b, stride, note = tensors["w"], tensors["b"], document["stride"], document["note"]
+        alike = all(x.shape == b.shape for x in (*columns.values(), w[:, 0], b)) and b.ndim == 1
+        if not (alike and isinstance(stride, int) and isinstance(note, str) and "epoch" in columns):
+            raise TypeError("its columns")
+        return Trace(columns, w, b, stride, note)
+    except (KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{path} is no trace of chainrule ({error}): train the model again") from error
 
 
 def trace_path(model_path: str | Path) -> Path:

@@ -109,6 +109,7 @@ class NewtonState(State):
         if self.z is not None and self.reference.is_of_all(self.w, self.b):
             # A new Hessian at every step: the number of digits doubles.
             steps = math.log2(max(math.log(max(tol, NOISE)) / math.log(min(gap, 0.1)), 1.0))
+            steps *= 1.0 if self.on.rows.design.of_numbers_alone else 2.0  # levels' matrix is a read of its own
         return max(1.0, math.ceil(steps)) + (1.0 if self.z is None else 0.0)
 
     @property

@@ -121,6 +121,15 @@ class Rows(ABC):
             squares=None if sums.squares is None else sums.squares / self._ratio**2,
         )
 
+    def loss(self, w: Vector, b: float, view: View | None = None) -> Sums:
+        """Add the loss alone at (w, b), in the units of a view; a read."""
+        self.count_read()
+        return kernels.read(self.design, What.LOSS, y=self.y, w=w, b=b, **{**self._at, "view": view})
+
+    def in_batches(self) -> Rows:
+        """Give the rows as mini-batches visit them: dense ones."""
+        return self
+
     def _keep_moments(self, sums: Sums) -> None:  # noqa: B027, only dense rows keep any
         """Take in the moments that stand beside a loss."""
 
@@ -171,7 +180,7 @@ class Rows(ABC):
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
         """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
         self.count_read()
-        sums = kernels.moments(self.design, s=mask.astype(np.float64), threads=self.threads)
+        sums = kernels.moments(self.design, s=mask.astype(np.float64), index=self._index, threads=self.threads)
         return sums.low, sums.high
 
     @property

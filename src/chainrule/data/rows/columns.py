@@ -36,6 +36,8 @@ class ColumnRows(Rows):
         As of `Rows`; a name for each coefficient.
     n_threads : int, optional
         Changes no bit of any sum.
+    index : (k,) int64, optional
+        The table's rows that y and s are of; all by default.
 
     Attributes
     ----------
@@ -50,9 +52,11 @@ class ColumnRows(Rows):
         s: Vector | None,
         feature_names: Sequence[str],
         n_threads: int | None = None,
+        index: Index | None = None,
     ) -> None:
         super().__init__(table, y, s, feature_names, thread_count(n_threads))
         self.table = table
+        self._index = index
 
     @cached_property
     def numeric(self) -> NDArray[np.bool_]:
@@ -210,36 +214,47 @@ class ColumnRows(Rows):
 
     def given(self, places: Index) -> Matrix:
         """Rows at these places as they are given: a copy (k, n) in float64, in C order."""
-        at = places if self._index is None else self._index[places]
-        return expanded(self.table, at, np.arange(self.n_features))
+        return expanded(self.table, self._places(places), np.arange(self.n_features))
+
+    def _places(self, rows: slice | Index) -> Index:
+        """Say where in the table rows are."""
+        if self._index is not None:
+            return self._index[rows]
+        return np.arange(self.table.m)[rows] if isinstance(rows, slice) else rows
 
     def block(self, rows: slice | Index, columns: Index) -> Matrix:
         """Look at some columns of some rows as they are given, in float64: (k, columns), not to be written to."""
-        places = np.arange(self.table.m)[rows] if isinstance(rows, slice) else rows
-        return expanded(self.table, places, columns)
+        return expanded(self.table, self._places(rows), columns)
 
     def of_columns(self, columns: Index) -> DenseRows | CsrRows:
         """Copy these columns of all rows, as rows of their own: dense ones where they are few, else sparse ones."""
-        if len(columns) * self.table.m <= MOST_DENSE:
+        if len(columns) * self.n_rows <= MOST_DENSE:
             names = [self.feature_names[j] for j in columns]
             return DenseRows(self.block(slice(None), columns), self.y, self.s, names, self.threads)
         from scipy.sparse import csr_array, vstack
 
         step = max(1024, 4_000_000 // max(len(columns), 1))
-        parts = [csr_array(self.block(slice(first, first + step), columns)) for first in range(0, self.table.m, step)]
+        parts = [csr_array(self.block(slice(first, first + step), columns)) for first in range(0, self.n_rows, step)]
         return CsrRows.of_scipy(
             vstack(parts, format="csr"), self, slice(None), [self.feature_names[j] for j in columns]
         )
 
+    def in_batches(self) -> DenseRows:
+        """Give the rows as mini-batches visit them: a dense copy."""
+        s = None if self.s is None else self.s * self.weight_unit
+        return DenseRows(self.given(np.arange(self.n_rows)), self.y, s, self.feature_names, self.threads)
+
     def of_rows(self, places: Index) -> ColumnRows:
         """Copy these rows, as a whole of their own."""
         s = None if self.s is None else self.s[places]
-        part = ColumnRows(taken(self.table, places), self.y[places], s, self.feature_names, self.threads)
+        part = ColumnRows(taken(self.table, self._places(places)), self.y[places], s, self.feature_names, self.threads)
         part.references = self.references
         return part
 
     def refuse_non_finite(self) -> None:
         """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""
+        kept = np.zeros(self.table.m, dtype=np.bool_)
+        kept[self._places(slice(None))] = self.is_kept
         for column in self.table.columns:
             if not isinstance(column, core.NumberColumn):
                 continue
@@ -247,8 +262,7 @@ class ColumnRows(Rows):
             for part in column.parts:
                 x = part_values(part, slice(0, part.rows))
                 bad = ~np.isfinite(x) if column.fill is None else np.isinf(x)
-                if self.s is not None and self._index is None:
-                    bad &= self.s[first : first + part.rows] > 0
+                bad &= kept[first : first + part.rows]
                 if bad.any():
                     row = int(np.flatnonzero(bad)[0])
                     what = "NaN" if np.isnan(x[row]) else x[row]

@@ -26,7 +26,7 @@ SHOWN = 30  # features in a table; --json gives all
 
 def shown(word: str) -> str:
     """Spell a name or a label from the data."""
-    from chainrule.data.tables import words  # the package loads pyarrow, which no help text needs
+    from chainrule.data import words
 
     return words.shown(word)
 

@@ -3,7 +3,7 @@
 from chainrule.studies.learned.gradients import Curvature, Gradients, gradients_of
 from chainrule.studies.learned.maps import Maps, maps_of
 from chainrule.studies.learned.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
-from chainrule.studies.learned.whole import Learned, learned_by, training_rows
+from chainrule.studies.learned.whole import Learned, learned_by
 
 __all__ = [
     "NEAR",
@@ -18,5 +18,4 @@ __all__ = [
     "learned_by",
     "maps_of",
     "progress_of",
-    "training_rows",
 ]

@@ -110,7 +110,8 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     # Newton's way is the same in all units: those of standardised columns can be compared
     is_newton = result.method.startswith("newton") and result.fit_intercept
     theirs = Units(result.center, result.scale)
-    columns = np.ones(rows.n_features, dtype=np.bool_) if is_newton else (theirs.center != 0) | (theirs.scale != 1)
+    columns = rows.numeric if is_newton else (theirs.center != 0) | (theirs.scale != 1)
+    moments = rows.moments(correlations=False) if is_newton else None
     if columns.any():
         rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
@@ -127,11 +128,15 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     at = [e for _, e in pairs if e.finite]
     if not at:
         return None
+    dL_dw, dL_db = np.array([e.grad_w for e in at]), np.array([e.grad_b for e in at])
+    if moments is not None:  # levels, which no view standardises
+        levels = ~columns & (moments.sd > 0)
+        dL_dw[:, levels] = (dL_dw[:, levels] - np.outer(dL_db, moments.mean[levels])) / moments.sd[levels]
     return Gradients(
         epochs=trace.columns["epoch"].astype(np.int64)[finite],
         names=(*result.feature_names, "bias b"),
-        dL_dw=np.array([e.grad_w for e in at]),
-        dL_db=np.array([e.grad_b for e in at]),
+        dL_dw=dL_dw,
+        dL_db=dL_db,
         method=result.method,
         standardized=is_newton,
         curvature=_curvature(objective, result) if result.method == "gradient-descent" else None,

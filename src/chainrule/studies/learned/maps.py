@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows import DenseRows, Units
+from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
 from chainrule.solvers.trace import Trace
 
@@ -60,12 +60,12 @@ class Maps:
     y_range: tuple[float, float]
 
 
-def maps_of(rows: DenseRows, result: Result, numeric: NDArray[np.bool_]) -> Maps | None:
+def maps_of(rows: Rows, result: Result, numeric: NDArray[np.bool_]) -> Maps | None:
     """Make maps of what the run's model was after about eight of its epochs.
 
     Parameters
     ----------
-    rows : DenseRows
+    rows : Rows
         The training rows, in the user's units.
     result : Result
     numeric : (n,) bool
@@ -124,7 +124,7 @@ def round_points(trace: Trace) -> NDArray[np.intp]:
     return np.unique(nearest)
 
 
-def _points(rows: DenseRows, count: int) -> tuple[NDArray[np.int64], Floats]:
+def _points(rows: Rows, count: int) -> tuple[NDArray[np.int64], Floats]:
     """Draw about `count` rows of positive weight, each class by its share and at least one; their places and classes."""
     random = np.random.Generator(np.random.PCG64(SEED))
     kept = np.flatnonzero(rows.is_kept)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.data.rows import DenseRows
 from chainrule.studies.learned.gradients import Gradients, follows_batches, gradients_of
 from chainrule.studies.learned.maps import Maps, maps_of
 from chainrule.studies.learned.progress import Progress, progress_of
@@ -34,7 +33,7 @@ class Learned:
 
 def learned_by(training: Training) -> Learned:
     """Tell how a training learned, with some reads of its rows (`gradients.points_for`)."""
-    rows, result = training_rows(training), training.result
+    rows, result = training.prepared.training_rows(training.result.threads), training.result
     numeric = np.asarray(training.prepared.schema.numeric)
     maps = maps_of(rows, result, numeric)
     by_batches = follows_batches(rows, result) and len(result.trace) > 1
@@ -50,13 +49,3 @@ def learned_by(training: Training) -> Learned:
 def _why_no_maps(numbers: int) -> str:
     has = {0: "the model reads none", 1: "the model reads one"}.get(numbers, "fewer than two of the model's vary")
     return f"A map needs two columns of numbers, and {has}"
-
-
-def training_rows(training: Training) -> DenseRows:
-    """See the training rows where they lie in the table's design, in the user's units."""
-    prepared = training.prepared
-    design, result = prepared.design, training.result
-    assert design.y is not None  # a training has labels
-    codes = (design.y == 1).astype(np.uint8)
-    whole = DenseRows(design.X, codes, design.weights, prepared.schema.feature_names, result.threads)
-    return whole if len(prepared.train) == whole.n_rows else whole.take(prepared.train)

@@ -1,10 +1,16 @@
-"""How messages spell names, counts and lists."""
+"""How messages spell names, counts and lists; and a column that can't be used."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from shlex import quote
 
 from chainrule.errors import InputError
+from chainrule.findings import Finding
+
+# what the CSV reader takes for a number
+_NUMBER = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)|0x[0-9a-f]+)\s*", re.I | re.ASCII)
 
 
 def shown(word: str, limit: int = 60) -> str:
@@ -41,16 +47,26 @@ def near(name: str, names: Sequence[str]) -> str:
     return f"did you mean {some(close)}?" if close else f"its columns are {some(names, 10)}"
 
 
-def check_name(name: str, names: Sequence[str], role: str = "column") -> None:
-    """Refuse a name that the table does not have, or has twice.
+def check_name(name: str, names: Counter[str], role: str = "column") -> None:
+    """Refuse a name that a table does not have, or has twice. names: how often the table has each."""
+    if names[name] == 0:
+        raise InputError(f"the table has no {role} {shown(name)}: {near(name, list(names))}")
+    if names[name] > 1:
+        raise InputError(f"the table has {names[name]} columns called {shown(name)}: give each its own name")
 
-    Raises
-    ------
-    InputError
-        With near names.
-    """
-    times = names.count(name)
-    if times == 0:
-        raise InputError(f"the table has no {role} {shown(name)}: {near(name, names)}")
-    if times > 1:
-        raise InputError(f"the table has {times} columns called {shown(name)}: give each its own name")
+
+def unusable(name: str, what: str, way: str = "") -> InputError:
+    """Make the error of a column that can't be used; the way out is `way`, or to leave the column out."""
+    ways = f"{way}, or leave it out" if way else "leave it out"
+    return mistaken(name, what, ways, f"{ways} with {option('--drop', name)}")
+
+
+def mistaken(name: str, what: str, way: str, on_command_line: str = "") -> InputError:
+    """Make the error of a column with a wrong cell, or of another kind than it had; both faces may have ways of their own."""
+    values = {"name": name, "shown": shown(name), "what": what, "way": way, "shell": on_command_line or way}
+    return InputError(Finding("column", values))
+
+
+def looks_like_number(cell: str) -> bool:
+    """Tell whether the CSV reader would take a cell for a number."""
+    return _NUMBER.fullmatch(cell) is not None

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule import InputError
-from chainrule.data.tables import read_table
+from chainrule.data.files import read_table
 
 
 def write(folder, content, name="t.csv"):
@@ -29,7 +29,8 @@ def test_types_and_missing_cells(tmp_path):
         "n,x,flag,word,empty\n1,2.5,true,a,\nNA,NaN,False,N/A,NA\n3,,TRUE,null,null\n-4,1e3,,NA,NaN\n",
     )
     table = read_table(path)
-    assert [str(t) for t in table.schema.types] == ["int64", "double", "bool", "string", "null"]
+    kinds = ["int64", "double", "bool", "dictionary<values=string, indices=int32, ordered=0>", "null"]
+    assert [str(t) for t in table.schema.types] == kinds
     assert table["n"].to_pylist() == [1, None, 3, -4]
     assert table["x"].to_pylist() == [2.5, None, None, 1000.0]
     assert table["flag"].to_pylist() == [True, False, True, None]

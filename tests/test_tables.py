@@ -2,7 +2,6 @@
 
 import datetime
 import shlex
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +9,18 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from chainrule import InputError
-from chainrule.data.tables import Schema, encode, learn_schema, read_table, target_labels
+from chainrule.data.files import read_table
+from chainrule.data.labels import target_labels
+from chainrule.data.schema import Column, Schema
+from chainrule.data.tables import encode_table, learn_table
+from cli_tools import refused
+
+
+def learn_schema(table, target, rows=None, **options):
+    """Learn from the rows with a label, or from those given."""
+    split = None if rows is None else lambda *_: np.array(rows)
+    return learn_table(table, target, split=split, **options)[0]
+
 
 TRAIN = pa.table({
     "x": [1.0, 2.0, 3.0, 6.0],
@@ -23,7 +32,7 @@ TRAIN = pa.table({
     "y": ["no", "yes", "no", "yes"],
 })  # fmt: skip
 SCHEMA = learn_schema(TRAIN, "y", weights="s")
-NAMES = ("x", "holes", "holes missing", "word=b", "word=c", "gaps=v", "gaps=(missing)", "flag=true")
+NAMES = ("x", "holes", "holes missing", "word=b", "word=c", "gaps=v", "gaps=(missing)", "flag")
 
 
 def changed(**columns):
@@ -35,7 +44,7 @@ def changed(**columns):
 
 def test_the_design_by_hand():
     assert SCHEMA.feature_names == NAMES
-    design = encode(SCHEMA, TRAIN, need_target=True)
+    design = encode_table(SCHEMA, TRAIN, need_target=True)
     mean = (1 * 1 + 3 * 3 + 4 * 5) / 8
     np.testing.assert_array_equal(
         design.X,
@@ -48,7 +57,7 @@ def test_the_design_by_hand():
     )
     np.testing.assert_array_equal(design.y, [0, 1, 0, 1])
     np.testing.assert_array_equal(design.weights, [1, 2, 3, 4])
-    np.testing.assert_array_equal(design.row_numbers, [1, 2, 3, 4])
+    assert design.design.m == 4
     assert design.notes == ()
     assert design.X.dtype == np.float64
     assert design.X.flags.c_contiguous
@@ -68,48 +77,51 @@ def test_an_independent_coding_agrees():
         cut = int(rng.integers(1, m))
         table = pa.concat_tables([whole.slice(0, cut), whole.slice(cut)])
         schema = learn_schema(table, "y")
-        X = encode(schema, table).X
+        X = encode_table(schema, table).X
         mean = sum(v for v in x if v is not None) / sum(v is not None for v in x)
+        share = sum(v for v in flag if v is not None) / sum(v is not None for v in flag)
         for i in range(m):
             cells = {
                 "x": mean if x[i] is None else x[i],
                 "x missing": float(x[i] is None),
                 "word=(missing)": float(word[i] is None),
-                "flag=true": float(flag[i] is True),
-                "flag=(missing)": float(flag[i] is None),
+                "flag": share if flag[i] is None else float(flag[i]),
+                "flag missing": float(flag[i] is None),
                 **{f"word={level}": float(word[i] == level) for level in "pqré"},
             }
             np.testing.assert_allclose(X[i], [cells[name] for name in schema.feature_names], rtol=1e-14)
-        dropped = {"x", "x missing", "word=(missing)", "flag=true", "flag=(missing)"} | {f"word={v}" for v in set(word)}
+        dropped = {"x", "x missing", "word=(missing)", "flag", "flag missing"} | {f"word={v}" for v in set(word)}
         assert set(schema.feature_names) <= dropped
         assert f"word={min(v for v in word if v)}" not in schema.feature_names
 
 
 def test_a_row_has_the_same_design_alone():
-    design = encode(SCHEMA, TRAIN)
+    design = encode_table(SCHEMA, TRAIN)
     for k in range(4):
-        np.testing.assert_array_equal(encode(SCHEMA, TRAIN.slice(k, 1)).X[0], design.X[k])
+        np.testing.assert_array_equal(encode_table(SCHEMA, TRAIN.slice(k, 1)).X[0], design.X[k])
 
 
 def test_other_columns_and_order_do_not_matter():
     table = TRAIN.select(["y", "flag", "gaps", "word", "holes", "x", "s"]).append_column("more", pa.array([b"1"] * 4))
-    np.testing.assert_array_equal(encode(SCHEMA, table).X, encode(SCHEMA, TRAIN).X)
+    np.testing.assert_array_equal(encode_table(SCHEMA, table).X, encode_table(SCHEMA, TRAIN).X)
 
 
 def test_missing_as_never_in_training_is_counted_and_said():
-    design = encode(SCHEMA, changed(x=[None, 2.0, float("nan"), 6.0], word=[None, "a", "c", "b"], flag=pa.nulls(4)))
+    design = encode_table(
+        SCHEMA, changed(x=[None, 2.0, float("nan"), 6.0], word=[None, "a", "c", "b"], flag=pa.nulls(4))
+    )
     np.testing.assert_array_equal(design.X[:, 0], [SCHEMA.columns[0].mean, 2, SCHEMA.columns[0].mean, 6])
     np.testing.assert_array_equal(design.X[0, 3:5], [0, 0])
-    np.testing.assert_array_equal(design.X[:, 7], 0)
+    np.testing.assert_array_equal(design.X[:, 7], 0.4)
     assert design.notes == (
         "column x: 2 rows miss it, as no training row did: the mean 3.8 is used",
         "column word: 1 row misses it, as no training row did: treated as the reference a",
-        "column flag: 4 rows miss it, as no training row did: treated as the reference false",
+        "column flag: 4 rows miss it, as no training row did: the mean 0.4 is used",
     )
 
 
 def test_an_all_missing_column_at_prediction():
-    design = encode(SCHEMA, changed(holes=pa.nulls(4), gaps=pa.nulls(4)))
+    design = encode_table(SCHEMA, changed(holes=pa.nulls(4), gaps=pa.nulls(4)))
     np.testing.assert_array_equal(design.X[:, 1], 30 / 8)
     np.testing.assert_array_equal(design.X[:, 2], 1)
     np.testing.assert_array_equal(design.X[:, 5:7], [[0, 1]] * 4)
@@ -117,12 +129,12 @@ def test_an_all_missing_column_at_prediction():
 
 
 def test_unknown_levels_are_the_reference_counted_and_said():
-    design = encode(SCHEMA, changed(word=["Dream2", "b", "Dream", "Dream2"]))
+    design = encode_table(SCHEMA, changed(word=["Dream2", "b", "Dream", "Dream2"]))
     np.testing.assert_array_equal(design.X[:, 3:5], [[0, 0], [1, 0], [0, 0], [0, 0]])
     assert design.notes == (
         "column word: 3 rows have levels that training never saw (Dream, Dream2): treated as the reference a",
     )
-    assert encode(SCHEMA, changed(word=["a", "b", "<new>", "c"])).notes == (
+    assert encode_table(SCHEMA, changed(word=["a", "b", "<new>", "c"])).notes == (
         "column word: 1 row has a level that training never saw (<new>): treated as the reference a",
     )
 
@@ -134,24 +146,23 @@ def test_unknown_levels_are_the_reference_counted_and_said():
         ({"word": None}, r"no column word, which the model reads: "),
         ({"x": ["1", "2", "three", "4"]}, "column x held numbers in training and has three in row 3"),
         ({"x": ["1", "2", "3", "4"]}, "column x held numbers in training and holds text here"),
-        ({"x": [True, False, True, True]}, "column x held numbers in training and has true in row 1"),
         ({"x": [1.0, 2.0, 3.0, -float("inf")]}, "column x has an infinite number in row 4"),
-        ({"x": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column x holds dates"),
-        ({"word": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column word holds dates"),
-        ({"word": [1, 2, 3, 4]}, r"column word holds the numbers 1, 2, 3 and 1 more and in training .* levels a, b, c"),
-        ({"flag": [0, 1, 1, 0]}, "column flag holds the numbers 0, 1 and in training it had the levels false, true"),
+        ({"x": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column x is date32"),
+        ({"word": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column word is date32"),
+        ({"word": [1, 2, 3, 4]}, "column word has numbers and had categories in the fit: it had the levels a, b, c"),
+        ({"flag": ["True", "FALSE", "maybe", "true"]}, "column flag held numbers in training and has maybe in row 3"),
     ],
 )
 def test_columns_that_changed_their_nature(columns, words):
-    with pytest.raises(InputError, match=words):
-        encode(SCHEMA, changed(**columns))
+    with refused(words):
+        encode_table(SCHEMA, changed(**columns))
 
 
 def test_whole_and_broken_numbers_are_the_same_column():
     ints = changed(x=pa.array([1, 2, 3, 6], pa.int32()))
-    np.testing.assert_array_equal(encode(SCHEMA, ints).X, encode(SCHEMA, TRAIN).X)
+    np.testing.assert_array_equal(encode_table(SCHEMA, ints).X, encode_table(SCHEMA, TRAIN).X)
     floats = changed(x=pa.array([1, 2, 3, 6], pa.float32()))
-    np.testing.assert_array_equal(encode(SCHEMA, floats).X, encode(SCHEMA, TRAIN).X)
+    np.testing.assert_array_equal(encode_table(SCHEMA, floats).X, encode_table(SCHEMA, TRAIN).X)
 
 
 def test_categories_of_digits_match_numbers_as_written():
@@ -159,28 +170,35 @@ def test_categories_of_digits_match_numbers_as_written():
     schema = learn_schema(train, "y")
     assert schema.feature_names == ("code=10", "code=2")
     for cells in ([10, 2, 7, None], [10.0, 2.0, 7.0, None]):
-        design = encode(schema, pa.table({"code": cells}))
+        design = encode_table(schema, pa.table({"code": cells}))
         np.testing.assert_array_equal(design.X, [[1, 0], [0, 1], [0, 0], [0, 0]])
         assert design.notes == (
-            "column code: numbers here and levels in training: compared as written",
             "column code: 1 row has a level that training never saw (7): treated as the reference 1",
             "column code: 1 row misses it, as no training row did: treated as the reference 1",
         )
 
 
-def test_booleans_are_known_in_a_column_that_one_cell_made_text():
-    design = encode(SCHEMA, changed(flag=["True", "FALSE", "maybe", "true"]))
-    np.testing.assert_array_equal(design.X[:, 7], [1, 0, 0, 1])
-    assert design.notes == (
-        "column flag: 1 row has a level that training never saw (maybe): treated as the reference false",
-    )
+def test_booleans_are_known_however_they_are_written():
+    expected = encode_table(SCHEMA, TRAIN).X
+    for flag in (["True", "FALSE", "TRUE", "false"], [1, 0, 1, 0], [1.0, 0.0, 1.0, 0.0]):
+        np.testing.assert_array_equal(encode_table(SCHEMA, changed(flag=flag)).X, expected)
+    some = encode_table(SCHEMA, changed(flag=["True", None, "TRUE", None]))
+    np.testing.assert_array_equal(some.X[:, 7], [1.0, 0.4, 1.0, 0.4])
+
+
+def test_booleans_of_models_of_0_1_0_are_levels():
+    old = Schema("y", "no", "yes", (Column("flag", "category", levels=("false", "true")),))
+    for flag in ([True, False, True, False], ["True", "FALSE", "TRUE", "maybe"], pa.array([True, False, True, None])):
+        design = encode_table(old, changed(flag=flag))
+        np.testing.assert_array_equal(design.X[:, 0], [1, 0, 1, 0])
+    assert "1 row misses it" in design.notes[0]
 
 
 def test_leading_zeros_survive_from_training_to_prediction(tmp_path):
     (tmp_path / "train.csv").write_text("zip,y\n012a,0\n0345,1\n0345,0\n012a,1\n")
     (tmp_path / "new.csv").write_text("zip\n0345\n")
     schema = learn_schema(read_table(tmp_path / "train.csv"), "y")
-    design = encode(schema, read_table(tmp_path / "new.csv", text=schema.text_columns))
+    design = encode_table(schema, read_table(tmp_path / "new.csv", text=schema.text_columns))
     np.testing.assert_array_equal(design.X, [[1.0]])
     assert design.notes == ()
 
@@ -190,17 +208,17 @@ def test_csv_and_parquet_give_the_same_design(tmp_path):
     pq.write_table(TRAIN, tmp_path / "t.parquet")
     one, other = read_table(tmp_path / "t.csv"), read_table(tmp_path / "t.parquet")
     assert learn_schema(one, "y", weights="s") == learn_schema(other, "y", weights="s") == SCHEMA
-    np.testing.assert_array_equal(encode(SCHEMA, one).X, encode(SCHEMA, other).X)
+    np.testing.assert_array_equal(encode_table(SCHEMA, one).X, encode_table(SCHEMA, other).X)
 
 
 # ---- target and weights
 
 
 def test_target_may_be_absent_or_unknown():
-    assert encode(SCHEMA, changed(y=None)).y is None
-    np.testing.assert_array_equal(encode(SCHEMA, changed(y=["yes", None, "no", None])).y, [1, np.nan, 0, np.nan])
-    assert np.isnan(encode(SCHEMA, changed(y=pa.nulls(4))).y).all()
-    design = encode(SCHEMA, changed(y=["yes", "?", "no", "??"]))
+    assert encode_table(SCHEMA, changed(y=None)).y is None
+    np.testing.assert_array_equal(encode_table(SCHEMA, changed(y=["yes", None, "no", None])).y, [1, np.nan, 0, np.nan])
+    assert np.isnan(encode_table(SCHEMA, changed(y=pa.nulls(4))).y).all()
+    design = encode_table(SCHEMA, changed(y=["yes", "?", "no", "??"]))
     np.testing.assert_array_equal(design.y, [1, np.nan, 0, np.nan])
     assert design.notes == ("column y: 2 rows with a label that is neither no nor yes: taken as not known",)
 
@@ -211,47 +229,48 @@ def test_target_may_be_absent_or_unknown():
         ({"y": None}, "no target column y"),
         ({"y": ["yes", "no", "Yes", "no"]}, "column y has the label Yes in row 3, and the model knows no and yes"),
         ({"y": [1, 0, 1, 0]}, "column y has the label 1 in row 1"),
-        ({"y": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column y holds dates"),
+        ({"y": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column y holds values of the type date32"),
         ({"s": [1.0, 2.0, None, 1.0]}, "column s has no weight in row 3"),
         ({"s": [1.0, -2.0, 1.0, 1.0]}, "column s has a negative weight in row 2"),
     ],
 )
 def test_a_needed_target_must_be_as_known(columns, words):
-    with pytest.raises(InputError, match=words):
-        encode(SCHEMA, changed(**columns), need_target=True)
+    with refused(words):
+        encode_table(SCHEMA, changed(**columns), need_target=True)
 
 
 def test_classes_follow_the_schemas_positive_label():
     schema = learn_schema(TRAIN, "y", positive="no", drop=["s"])
-    np.testing.assert_array_equal(encode(schema, TRAIN).y, [1, 0, 1, 0])
-    np.testing.assert_array_equal(encode(schema, TRAIN).y, target_labels(TRAIN, "y", "no")[2])
+    np.testing.assert_array_equal(encode_table(schema, TRAIN).y, [1, 0, 1, 0])
+    np.testing.assert_array_equal(encode_table(schema, TRAIN).y, target_labels(TRAIN["y"], "y", "no")[2])
     # 0 and 1 read as 0.0 and 1.0 where some are missing in a data frame
     schema = learn_schema(changed(y=[0, 1, 0, 1]), "y", drop=["s"])
-    design = encode(schema, changed(y=[1.0, float("nan"), 0.0, 1.0]), need_target=True)
+    design = encode_table(schema, changed(y=[1.0, float("nan"), 0.0, 1.0]), need_target=True)
     np.testing.assert_array_equal(design.y, [1, np.nan, 0, 1])
 
 
 def test_weights_absent_at_evaluation_are_said():
-    design = encode(SCHEMA, changed(s=None), need_target=True)
+    design = encode_table(SCHEMA, changed(s=None), need_target=True)
     assert design.weights is None
     assert design.notes == ("no column s with weights here: every row counts once",)
-    assert encode(SCHEMA, changed(s=None)).notes == ()
-    assert encode(SCHEMA, changed(s=["a", "b", "c", "d"])).weights is None
+    assert encode_table(SCHEMA, changed(s=None)).notes == ()
+    assert encode_table(SCHEMA, changed(s=["a", "b", "c", "d"])).weights is None
 
 
-def test_many_rows_in_seconds():
+def test_categories_stay_codes_and_numbers_stay_where_they_lie():
     rng = np.random.default_rng(0)
-    m = 300_000
-    numbers = {f"x{k}": rng.standard_normal(m) for k in range(14)}
-    words = {f"c{k}": pa.array(rng.choice(["aa", "bb", "cc", "dd"], m)) for k in range(6)}
-    table = pa.table({**numbers, **words, "y": rng.integers(0, 2, m)})
-    start = time.perf_counter()
-    design = encode(learn_schema(table, "y"), table)
-    # 0.4 s on two cores; a loop over the rows in Python takes more than 10 s
-    assert time.perf_counter() - start < 5.0
-    assert design.X.shape == (m, 32)
-    np.testing.assert_array_equal(design.X[:, 3], numbers["x3"])
-    np.testing.assert_array_equal(design.X[:, 14:17].sum(axis=1), np.array(words["c0"].to_pylist()) != "aa")
+    m = 3000
+    codes = pa.array(rng.integers(0, 4, m).astype(np.int8))
+    level = pa.DictionaryArray.from_arrays(codes, ["aa", "bb", "cc", "dd"], ordered=True)
+    table = pa.table({"x": rng.standard_normal(m), "k": rng.integers(0, 9, m), "c": level, "y": rng.integers(0, 2, m)})
+    design = encode_table(learn_schema(table, "y"), table).design
+    for column, name in zip(design.columns, ("x", "k", "c"), strict=True):
+        given = table[name].chunk(0)
+        theirs = given.indices if name == "c" else given
+        assert np.shares_memory(column.parts[0].values, theirs.to_numpy())
+    words = pa.array(rng.choice(["aa", "bb"], m))
+    text = encode_table(learn_schema(table.set_column(2, "c", words), "y"), table.set_column(2, "c", words)).design
+    assert text.columns[2].parts[0].values.dtype == np.int8
 
 
 # ---- labels as trained, whatever the file
@@ -279,7 +298,7 @@ def test_text_labels_stay_text_in_every_file(tmp_path, trained, asked, y):
     schema = Schema.from_dict(schema.to_dict())
     assert "y" in schema.text_columns
     for path in written(tmp_path, "t", asked):
-        found = encode(schema, read_table(path, text=schema.text_columns), need_target=True).y
+        found = encode_table(schema, read_table(path, text=schema.text_columns), need_target=True).y
         np.testing.assert_array_equal(found, y)
 
 
@@ -288,24 +307,22 @@ def test_number_labels_stay_numbers_in_every_file(tmp_path):
     assert "y" not in schema.text_columns
     for cells in (["0.0", "1.0", "01", " 1"], ["0", "1", "1", "1e0"]):
         for path in written(tmp_path, "t", cells):
-            found = encode(schema, read_table(path, text=schema.text_columns), need_target=True).y
+            found = encode_table(schema, read_table(path, text=schema.text_columns), need_target=True).y
             np.testing.assert_array_equal(found, [0, 1, 1, 1])
 
 
 def test_boolean_labels_stay_booleans_in_every_file(tmp_path):
     schema = learn_schema(pa.table({"x": [1, 2, 3, 4], "y": [True, False, True, False]}), "y")
     for path in written(tmp_path, "t", ["TRUE", "true", "False", None]):
-        found = encode(schema, read_table(path, text=schema.text_columns), need_target=True).y
+        found = encode_table(schema, read_table(path, text=schema.text_columns), need_target=True).y
         np.testing.assert_array_equal(found, [1, 1, 0, np.nan])
 
 
 def test_numbers_for_text_labels_that_are_one_number_are_refused():
     schema = learn_schema(pa.table({"x": [1, 2, 3, 4], "y": ["01", "1", "01", "1"]}), "y")
-    with pytest.raises(
-        InputError, match="column y holds numbers here and the labels 01 and 1 are text: write it as text"
-    ):
-        encode(schema, pa.table({"x": [1, 2], "y": [1, 1]}), need_target=True)
-    design = encode(schema, pa.table({"x": [1, 2], "y": [1, 1]}))
+    with refused("column y holds numbers here and the labels 01 and 1 are text: write it as text"):
+        encode_table(schema, pa.table({"x": [1, 2], "y": [1, 1]}), need_target=True)
+    design = encode_table(schema, pa.table({"x": [1, 2], "y": [1, 1]}))
     assert np.isnan(design.y).all()
     assert "2 rows with a label that is neither 01 nor 1" in design.notes[0]
 
@@ -314,14 +331,14 @@ def test_numbers_for_text_labels_that_are_one_number_are_refused():
 def test_advice_can_be_followed(name):
     days = pa.array([1, 2, 3, 4], pa.date32())
     table = pa.table({"x": [1, 2, 3, 4], "y": ["a", "b", "a", "b"], name: days})
-    with pytest.raises(InputError, match="leave it out with --drop") as caught:
+    with refused("leave it out with --drop") as caught:
         learn_schema(table, "y")
-    words = shlex.split(str(caught.value).split("leave it out with ")[1].replace(", or derive", " , or derive"))
+    words = shlex.split(caught[0].split("leave it out with ")[1])
     assert words[0] == f"--drop={name}" if name.startswith("-") else words[:2] == ["--drop", name]
 
 
 @pytest.mark.parametrize("cells", [pa.array([1, 2, 3, 4], pa.date32()), pa.array([b"a", b"b", b"a", b"b"])])
 def test_a_target_that_is_no_label_is_not_to_be_dropped(cells):
-    with pytest.raises(InputError, match=r"column t holds .*: name a target with two labels") as caught:
+    with refused(r"column t holds .*: name a target with two labels") as caught:
         learn_schema(pa.table({"x": [1, 2, 3, 4], "t": cells}), "t")
-    assert "--drop" not in str(caught.value)
+    assert "--drop" not in caught[0]

@@ -10,9 +10,19 @@ import pyarrow as pa
 import pytest
 
 from chainrule import InputError
-from chainrule.data.tables import Column, Schema, encode, learn_schema, read_table, target_labels
+from chainrule.data.files import read_table
+from chainrule.data.labels import target_labels
+from chainrule.data.schema import Column, Schema
+from chainrule.data.tables import encode_table, learn_table
+from cli_tools import refused
 
 Y4 = ["no", "yes", "no", "yes"]
+
+
+def learn_schema(table, target, rows=None, **options):
+    """Learn from the rows with a label, or from those given."""
+    split = None if rows is None else lambda *_: np.array(rows)
+    return learn_table(table, target, split=split, **options)[0]
 
 
 def table_of(**columns):
@@ -41,22 +51,22 @@ def table_of(**columns):
 )
 def test_labels_are_sorted_and_the_second_is_positive(cells, negative, positive):
     table = table_of(y=cells)
-    assert target_labels(table, "y")[:2] == (negative, positive)
-    np.testing.assert_array_equal(target_labels(table, "y")[2], [1.0, 0.0, 1.0, 0.0])
-    swapped = target_labels(table, "y", negative)
+    assert target_labels(table["y"], "y")[:2] == (negative, positive)
+    np.testing.assert_array_equal(target_labels(table["y"], "y")[2], [1.0, 0.0, 1.0, 0.0])
+    swapped = target_labels(table["y"], "y", negative)
     assert swapped[:2] == (positive, negative)
     np.testing.assert_array_equal(swapped[2], [0.0, 1.0, 0.0, 1.0])
 
 
 def test_positive_is_the_same_label_however_a_number_or_boolean_is_written():
-    assert target_labels(table_of(y=[1, 0, 1]), "y", "0.0")[1] == "0"
-    assert target_labels(table_of(y=[True, False, True]), "y", "False")[1] == "false"
+    assert target_labels(table_of(y=[1, 0, 1])["y"], "y", "0.0")[1] == "0"
+    assert target_labels(table_of(y=[True, False, True])["y"], "y", "False")[1] == "false"
 
 
 def test_missing_labels_are_nan():
-    y = target_labels(table_of(y=["a", None, "b", "a"]), "y")[2]
+    y = target_labels(table_of(y=["a", None, "b", "a"])["y"], "y")[2]
     np.testing.assert_array_equal(y, [0.0, np.nan, 1.0, 0.0])
-    y = target_labels(table_of(y=[1.0, float("nan"), None, 0.0]), "y")[2]
+    y = target_labels(table_of(y=[1.0, float("nan"), None, 0.0])["y"], "y")[2]
     np.testing.assert_array_equal(y, [1.0, np.nan, np.nan, 0.0])
 
 
@@ -68,32 +78,32 @@ def test_missing_labels_are_nan():
         ([0.5, 1.5, 2.5], r"column y has 3 labels \(0.5, 1.5, 2.5\)"),
         (["a", None, None], "only 1 row with a label in column y"),
         ([None, None, None], "only 0 rows with a label in column y"),
-        (pa.array([datetime.date(2020, 1, 1)] * 3), "column y holds dates"),
+        (pa.array([datetime.date(2020, 1, 1)] * 3), "column y holds values of the type date32.*, which are no labels"),
     ],
 )
 def test_labels_that_can_not_be_used(cells, words):
-    with pytest.raises(InputError, match=words):
-        target_labels(table_of(y=cells), "y")
+    with refused(words):
+        target_labels(table_of(y=cells)["y"], "y")
 
 
 def test_many_labels_are_counted_not_all_listed():
-    with pytest.raises(InputError, match=r"has 1,500 labels \(0, 1, 2, 3, 4, 5, 6, 7 and 1,492 more\)"):
-        target_labels(table_of(y=list(range(1500))), "y")
+    with refused(r"has 1,500 labels \(0, 1, 2, 3, 4, 5, 6, 7 and 1,492 more\)"):
+        target_labels(table_of(y=list(range(1500)))["y"], "y")
 
 
 def test_positive_not_among_the_labels_names_both():
-    with pytest.raises(InputError, match="label maybe is none of column y: its labels are no and yes"):
-        target_labels(table_of(y=Y4), "y", "maybe")
+    with refused("label maybe is none of column y: its labels are no and yes"):
+        target_labels(table_of(y=Y4)["y"], "y", "maybe")
 
 
 def test_target_not_there_lists_near_names():
     table = table_of(sex=Y4, Island=Y4, bill=[1, 2, 3, 4])
-    with pytest.raises(InputError, match=re.escape("no target column sexx: did you mean sex?")):
-        target_labels(table, "sexx")
-    with pytest.raises(InputError, match=re.escape("did you mean Island?")):
-        target_labels(table, "island")
-    with pytest.raises(InputError, match=re.escape("its columns are sex, Island, bill")):
-        target_labels(table, "zzzzzz")
+    with refused(re.escape("no target column sexx: did you mean sex?")):
+        learn_schema(table, "sexx")
+    with refused(re.escape("did you mean Island?")):
+        learn_schema(table, "island")
+    with refused(re.escape("its columns are sex, Island, bill")):
+        learn_schema(table, "zzzzzz")
 
 
 # ---- columns
@@ -104,12 +114,12 @@ def test_numbers_categories_and_booleans():
         x=[1.0, 2.0, 4.0, 5.0], k=[1, 2, 3, 6], word=["b", "a", "c", "a"], flag=[True, False, True, True], y=Y4
     )
     schema = learn_schema(table, "y")
-    assert schema.feature_names == ("x", "k", "word=b", "word=c", "flag=true")
-    np.testing.assert_array_equal(schema.numeric, [True, True, False, False, False])
+    assert schema.feature_names == ("x", "k", "word=b", "word=c", "flag")
+    np.testing.assert_array_equal(schema.numeric, [True, True, False, False, True])
     assert schema.columns[0] == Column("x", "number", mean=3.0)
     assert schema.columns[1] == Column("k", "number", mean=3.0)
     assert schema.columns[2] == Column("word", "category", levels=("a", "b", "c"))
-    assert schema.columns[3] == Column("flag", "category", levels=("false", "true"))
+    assert schema.columns[3] == Column("flag", "number", mean=0.75, levels=("false", "true"))
     assert schema.text_columns == ("word", "y")
     assert schema.notes == ()
 
@@ -117,13 +127,13 @@ def test_numbers_categories_and_booleans():
 def test_missing_in_training_makes_marks():
     table = table_of(x=[1.0, None, 4.0, float("nan")], word=["b", None, "a", "b"], flag=[True, None, False, True], y=Y4)
     schema = learn_schema(table, "y")
-    assert schema.feature_names == ("x", "x missing", "word=b", "word=(missing)", "flag=true", "flag=(missing)")
-    np.testing.assert_array_equal(schema.numeric, [True, False, False, False, False, False])
+    assert schema.feature_names == ("x", "x missing", "word=b", "word=(missing)", "flag", "flag missing")
+    np.testing.assert_array_equal(schema.numeric, [True, False, False, False, True, False])
     assert schema.columns[0].mean == 2.5
     assert schema.notes == (
         "column x: 2 training rows miss it: the mean 2.5 and a mark of its own",
         "column word: 1 training row misses it: a level of its own",
-        "column flag: 1 training row misses it: a level of its own",
+        "column flag: 1 training row misses it: the mean 0.666667 and a mark of its own",
     )
 
 
@@ -135,8 +145,6 @@ def test_only_training_rows_are_learnt_from():
     schema = learn_schema(table, "y")
     assert schema.columns[0].mean == 18.0
     assert schema.columns[1].levels == ("a", "b", "c")
-    # a row without a label never trains
-    assert learn_schema(table, "y", rows=[0, 1, 4]).columns[0].mean == 2.0
 
 
 def test_dictionary_of_numbers_is_a_category_sorted_by_size():
@@ -244,7 +252,7 @@ def test_names_of_the_design_stay_unique():
     assert schema.notes[-1] == (
         "columns of the design whose names were taken: a=b=c (2), x missing (2), sex=(missing) (2)"
     )
-    design = encode(schema, table)
+    design = encode_table(schema, table)
     np.testing.assert_array_equal(design.X[:, 6], [1, 0, 0, 0])
     np.testing.assert_array_equal(design.X[:, 7], [0, 1, 0, 0])
 
@@ -279,22 +287,25 @@ def numbers_but(cell, at, m=20, as_missing=0):
 BAD = [
     ({"x": [1.0, 2.0, float("inf"), 4.0]}, "column x has an infinite number in row 3"),
     ({"x": [1.0, -float("inf"), float("inf"), 4.0]}, "column x has an infinite number in row 2"),
-    ({"x": pa.nulls(4)}, "column x has no value in any training row: leave it out with --drop x"),
+    ({"x": pa.nulls(4)}, "column x has no value in any row: leave it out with --drop x"),
     ({"x": [float("nan")] * 4}, "column x has no value"),
     ({"x": pa.array([None] * 4, pa.string())}, "column x has no value"),
-    ({"when": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column when holds dates.*--drop when, or derive a number"),
-    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when holds dates"),
-    ({"when": pa.array([datetime.time(10)] * 4)}, "column when holds times"),
-    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when holds times"),
-    ({"many": [[1], [2], [3], [4]]}, "column many holds values of the type list"),
-    ({"raw": [b"a", b"b", b"c", b"d"]}, "column raw holds values of the type binary"),
+    (
+        {"when": pa.array([datetime.date(2020, 1, 1)] * 4)},
+        "column when is date32.*such as a year.*, or leave it out with --drop when",
+    ),
+    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*make numbers"),
+    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*make numbers"),
+    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*make numbers"),
+    ({"many": [[1], [2], [3], [4]]}, "column many is list.*spread it over columns"),
+    ({"raw": [b"a", b"b", b"c", b"d"]}, "column raw is binary, neither numbers nor categories"),
 ]
 
 
 @pytest.mark.parametrize(("columns", "words"), BAD)
 def test_columns_that_can_not_be_used(columns, words):
     table = pa.table({**columns, "z": [1, 2, 3, 4], "y": Y4})
-    with pytest.raises(InputError, match=words):
+    with refused(words):
         learn_schema(table, "y")
     # left out, it does no harm
     assert learn_schema(table, "y", drop=list(columns)).feature_names == ("z",)
@@ -302,19 +313,17 @@ def test_columns_that_can_not_be_used(columns, words):
 
 def test_infinite_numbers_are_named_by_their_row_in_the_table():
     table = table_of(x=[float("inf"), 1.0, 2.0, float("inf"), 4.0], y=[None, "a", "b", "a", "b"])
-    with pytest.raises(InputError, match="infinite number in row 4"):
+    with refused("infinite number in row 1"):
         learn_schema(table, "y")
 
 
 def test_text_among_numbers_names_the_first_row_and_cell():
     y = ["a", "b"] * 10
-    with pytest.raises(
-        InputError, match=r"column x holds numbers but for 1 cell, the first in row 8: 12,5; .*--na 12,5"
-    ):
+    with refused(r"column x holds numbers but for 1 cell, the first in row 8: 12,5; .*--na 12,5"):
         learn_schema(table_of(x=numbers_but("12,5", 7), y=y), "y")
     two = numbers_but("unknown", 3)
     two[11] = "?"
-    with pytest.raises(InputError, match="but for 2 cells, the first in row 4: unknown"):
+    with refused("but for 2 cells, the first in row 4: unknown"):
         learn_schema(table_of(x=two, y=y), "y")
 
 
@@ -323,9 +332,9 @@ def test_ninety_per_cent_of_the_known_cells_is_the_border():
         cells = [str(k) for k in range(n_numbers)] + [f"w{k}" for k in range(n_words)] + [None] * n_missing
         return table_of(x=cells, y=(["a", "b"] * len(cells))[: len(cells)])
 
-    with pytest.raises(InputError, match="holds numbers but for 2 cells, the first in row 19"):
+    with refused("holds numbers but for 2 cells, the first in row 19"):
         learn_schema(text(18, 2, 0), "y")
-    with pytest.raises(InputError, match="holds numbers"):
+    with refused("holds numbers"):
         learn_schema(text(9, 1, 30), "y")
     assert len(learn_schema(text(17, 2, 0), "y").feature_names) == 18
     # text of numbers alone is meant: a CSV file would have made it numbers
@@ -337,19 +346,18 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
     lines = [f"{k},{'ab'[k % 2]}" for k in range(30)]
     lines[16] = "n.a.,a"
     path.write_text("x,y\n" + "\n".join(lines) + "\n")
-    with pytest.raises(InputError, match=r"column x .* the first in row 17: n.a.; .*--na n.a."):
+    with refused(r"column x .* the first in row 17: n.a.; .*--na n.a."):
         learn_schema(read_table(path), "y")
     schema = learn_schema(read_table(path, na=["n.a."]), "y")
     assert schema.feature_names == ("x", "x missing")
 
 
-def test_a_thousand_levels_and_no_more():
-    m = 1001
-    word = [f"w{k:04d}" for k in range(m)]
-    y = ["a", "b"] * 501
-    with pytest.raises(InputError, match=r"column word has 1,001 levels, and at most 1,000 can be used: .*--drop word"):
-        learn_schema(table_of(word=word, y=y[:m]), "y")
-    assert len(learn_schema(table_of(word=word[:1000], y=y[:1000]), "y").feature_names) == 999
+def test_levels_in_any_number_are_read():
+    m = 70_000
+    table = table_of(word=[f"w{k:05d}" for k in range(m)], y=["a", "b"] * (m // 2))
+    schema, encoded, _ = learn_table(table, "y")
+    assert len(schema.feature_names) == m - 1
+    assert encoded.design.columns[0].parts[0].values.dtype == np.int32
 
 
 @pytest.mark.parametrize(
@@ -364,26 +372,24 @@ def test_a_thousand_levels_and_no_more():
         ({"weights": "a", "features": ["a", "b"]}, "column a holds the weights and can't be a feature"),
         ({"drop": ["a", "b", "c"]}, "no column is left"),
         ({"features": []}, "no column is left"),
-        ({"rows": [0]}, "only 1 row with a label"),
-        ({"rows": [0, 9]}, "rows must be places from 0 to 3"),
         ({"rows": [0, 2]}, "training rows have no label yes in column y, only no"),
         ({"positive": "maybe"}, "its labels are no and yes"),
     ],
 )
 def test_options_that_can_not_be(options, words):
     table = table_of(a=[1, 2, 3, 4], b=[1, 2, 3, 5], c=[1, 2, 3, 6], y=Y4)
-    with pytest.raises(InputError, match=words):
+    with refused(words):
         learn_schema(table, "y", **options)
 
 
 def test_all_constant():
-    with pytest.raises(InputError, match=r"no column is left to train on: .*constant"):
+    with refused(r"no column is left to train on: .*constant"):
         learn_schema(table_of(a=[1, 1, 1, 1], y=Y4), "y")
 
 
 def test_two_columns_of_one_name():
     table = pa.Table.from_arrays([pa.array([1, 2, 3, 4])] * 2 + [pa.array(Y4)], ["a", "a", "y"])
-    with pytest.raises(InputError, match="2 columns called a"):
+    with refused("2 columns called a"):
         learn_schema(table, "y")
 
 
@@ -401,14 +407,14 @@ def test_two_columns_of_one_name():
     ],
 )
 def test_weights_that_can_not_be_used(weights, words):
-    with pytest.raises(InputError, match=words):
+    with refused(words):
         learn_schema(table_of(x=[1, 2, 3, 4], s=weights, y=Y4), "y", weights="s")
 
 
 def test_a_row_to_be_predicted_needs_no_weight():
     table = table_of(x=[1, 2, 3, 4], s=[1.0, 2.0, None, -1.0], y=["a", "b", None, None])
     schema = learn_schema(table, "y", weights="s")
-    np.testing.assert_array_equal(encode(schema, table, need_target=True).weights, [1.0, 2.0, 0.0, 0.0])
+    np.testing.assert_array_equal(encode_table(schema, table, need_target=True).weights, [1.0, 2.0, 0.0, 0.0])
 
 
 # ---- JSON
@@ -442,7 +448,7 @@ def test_json_round_trip_gives_an_equal_schema_and_design():
         assert again == schema
         assert json.dumps(again.to_dict()) == json.dumps(schema.to_dict())
         assert len(set(schema.feature_names)) == len(schema.feature_names)
-        one, other = encode(schema, table), encode(again, table)
+        one, other = encode_table(schema, table), encode_table(again, table)
         np.testing.assert_array_equal(one.X, other.X)
         assert one.notes == other.notes
 
@@ -461,5 +467,5 @@ def test_json_round_trip_gives_an_equal_schema_and_design():
 def test_json_that_is_no_schema(spoil):
     plain = learn_schema(table_of(x=[1, 2, 3, 4], y=Y4), "y").to_dict()
     spoil(plain)
-    with pytest.raises(InputError, match="no schema"):
+    with refused("no schema"):
         Schema.from_dict(plain)

@@ -1,0 +1,179 @@
+"""The labels and the weights of a file's rows: read once, as the classes 0 and 1 and as numbers."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from chainrule.data.frames import Field, coded, displayed, fields_of
+from chainrule.data.rows.decode import part_values
+from chainrule.data.schema import BOOLEANS, LabelKind, Schema
+from chainrule.data.words import counted as count
+from chainrule.data.words import looks_like_number, shown, some
+from chainrule.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+
+
+def target_labels(column: Any, target: str, positive: str | None = None) -> tuple[str, str, Floats]:
+    """Read the two labels and the classes of a table to train on.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        Two labels: numbers, booleans or text. A missing one is a row to be predicted.
+    target : str
+        The column's name.
+    positive : str, optional
+        The label that is class 1; the second in sorted order (numbers by size, text by code point) if not given.
+
+    Returns
+    -------
+    negative, positive : str
+        The labels as displayed: "0", "true", "male".
+    y : (m,) float64
+        0. and 1., NaN where the label is missing.
+
+    Raises
+    ------
+    InputError
+        Fewer than two rows with a label; one label or more than two; `positive` is not one of them.
+    """
+    name = shown(target)
+    if label_kind(column) is None:
+        raise InputError(
+            f"column {name} holds values of the type {column.type}, which are no labels: name a target with two labels, or "
+            "derive one from it"
+        )
+    codes, levels = coded(column)
+    known = int(np.count_nonzero(codes >= 0))
+    if known < 2:
+        raise InputError(f"only {count(known, 'row')} with a label in column {name}: at least two are needed to train")
+    if len(levels) == 1:
+        raise InputError(f"column {name} has one label, {shown(levels[0])}: two are needed to train")
+    if len(levels) > 2:
+        raise InputError(
+            f"column {name} has {len(levels):,} labels ({some(levels, 8)}): exactly two are needed; keep the rows of "
+            "two, or make a column that joins them to two"
+        )
+    place = 1 if positive is None else _place_of(positive, levels, name)
+    return levels[1 - place], levels[place], _classes(codes, place)
+
+
+def _classes(codes: npt.NDArray[Any], place: int) -> Floats:
+    return np.where(codes < 0, np.nan, codes == place)
+
+
+def label_kind(column: Any) -> LabelKind | None:
+    """Tell what labels are: numbers, booleans or text; None where they are none. A CSV file's guess must not change them."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return "text" if is_text or pa.types.is_null(kind) else None
+
+
+def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -> tuple[Floats, int]:
+    """Read the classes of a table by the two labels of a trained model, compared as what they were in training.
+
+    first : rows before these, for messages.
+
+    Returns
+    -------
+    y : (m,) float64
+        0. and 1., NaN where the label is missing or, unless strict, not one of the two.
+    strange : int
+        The number of rows whose label is not one of the two.
+
+    Raises
+    ------
+    InputError
+        Strict, and a label is not one of the two: names the first such row.
+    """
+    held = label_kind(column)
+    if held is None:
+        if strict:
+            target_labels(column, schema.target)
+        return np.full(len(column), np.nan), len(column) - column.null_count
+    codes, written = coded(column)
+    levels = [_compared(level, schema.label_kind) for level in written]
+    labels = [schema.negative, schema.positive]
+    if schema.label_kind == "text" and held == "number" and len(set(map(as_number, labels))) == 1:
+        if strict:
+            raise InputError(
+                f"column {shown(schema.target)} holds numbers here and the labels {shown(labels[0])} and {shown(labels[1])} "
+                "are text: write it as text"
+            )
+        labels = []
+    # a missing row's -1 picks the last place
+    places = np.array([labels.index(level) if level in labels else -1 for level in levels] + [-1], dtype=np.int8)[codes]
+    strange = (places < 0) & (codes >= 0)
+    if strict and strange.any():
+        row = int(np.argmax(strange))
+        raise InputError(
+            f"column {shown(schema.target)} has the label {shown(written[codes[row]])} in row {first + row + 1}, and the "
+            f"model knows {shown(labels[0])} and {shown(labels[1])}: mend it, or leave the cell empty"
+        )
+    return _classes(places, 1), int(np.count_nonzero(strange))
+
+
+def _compared(level: str, kind: LabelKind) -> str:
+    """Spell a label as labels of that kind are: a number 01 is 1, TRUE is true."""
+    if kind == "number":
+        return as_number(level)
+    return level.lower() if kind == "boolean" and level.lower() in BOOLEANS else level
+
+
+def as_number(cell: str) -> str:
+    """Spell a cell of text that is a number as `displayed` spells the number; others stay as they are."""
+    if not looks_like_number(cell):
+        return cell
+    return displayed(float(int(cell, 16)) if "x" in cell.lower() else float(cell))
+
+
+def _place_of(positive: str, levels: tuple[str, ...], name: str) -> int:
+    """Find the label that is meant: as it is, or the same number or boolean written otherwise."""
+    for same in (str, as_number, str.lower):
+        if same(positive) in map(same, levels) and (same is not str.lower or levels == BOOLEANS):
+            return [same(level) for level in levels].index(same(positive))
+    raise InputError(
+        f"the positive label {shown(positive)} is none of column {name}: its labels are {shown(levels[0])} and "
+        f"{shown(levels[1])}"
+    )
+
+
+def numbers_of(field: Field) -> Floats:
+    """Values of a field of numbers, (m,) float64, NaN where they are missing."""
+    parts = [part_values(part, slice(None)) for part in field.parts]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0), *parts])
+
+
+def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first: int = 0) -> Floats:
+    """Read the column of weights, (m,) float64, and check it in the rows of the mask (m,).
+
+    Raises
+    ------
+    InputError
+        It is no column of numbers, or a row's weight is missing, negative or infinite: names the row.
+    """
+    column = table.column(name)
+    if label_kind(column) != "number":
+        held = "no" if pa.types.is_null(column.type) else f"{_value_type(column)} in place of"
+        raise InputError(
+            f"column {shown(name)} holds {held} numbers and can't be the weights: name another with --weights"
+        )
+    s = numbers_of(fields_of(table, [name])[0])
+    for bad, what in ((np.isnan(s), "no"), (s < 0, "a negative"), (np.isinf(s), "an infinite")):
+        if (bad & rows).any():
+            raise InputError(
+                f"column {shown(name)} has {what} weight in row {first + int(np.argmax(bad & rows)) + 1}: weights must be "
+                "finite numbers, 0 or more; mend the cell"
+            )
+    return s
+
+
+def _value_type(column: Any) -> Any:
+    return column.type.value_type if pa.types.is_dictionary(column.type) else column.type

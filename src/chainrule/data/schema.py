@@ -1,0 +1,170 @@
+"""What a fit must know of a table: its columns, levels, means and labels, to and from JSON."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule.errors import InputError
+
+LabelKind = Literal["number", "boolean", "text"]
+MISSING_LEVEL = "(missing)"
+BOOLEANS = ("false", "true")
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column becomes coefficients, as the rows of the fit showed it.
+
+    Parameters
+    ----------
+    name : str
+        As in the table.
+    kind : "number" or "category"
+        Booleans are numbers, 0 and 1.
+    missing : bool
+        Some rows of the fit miss it: a coefficient of its own marks them.
+    mean : float, optional
+        Weighted mean of a number, in its own units, which fills in missing ones.
+    constant : bool
+        A number that has one value only, where it isn't missing, and is left out: just the mark of the missing rows is used.
+    levels : tuple of str
+        Of a category, in order; the first is the reference. Of booleans "false" and "true".
+    all_levels : bool
+        The first level has a coefficient too.
+    """
+
+    name: str
+    kind: Literal["number", "category"]
+    missing: bool = False
+    mean: float | None = None
+    constant: bool = False
+    levels: tuple[str, ...] = ()
+    all_levels: bool = False
+
+    def design_names(self) -> list[str]:
+        """Name the coefficients that this one has, before names that collide are told apart."""
+        if self.kind == "number":
+            return [self.name] * (not self.constant) + [f"{self.name} missing"] * self.missing
+        levels = [*self.levels, *([MISSING_LEVEL] if self.missing else [])]
+        return [f"{self.name}={level}" for level in levels[0 if self.all_levels else 1 :]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON has it; `all_levels` only where it is so, which files of 0.1.0 don't know."""
+        plain = asdict(self) | {"levels": list(self.levels)}
+        return plain if plain.pop("all_levels") is False else plain | {"all_levels": True}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "Column":
+        """Build it from what `to_dict` gave; raises TypeError or KeyError for what is none."""
+        column = cls(**{**plain, "levels": tuple(plain["levels"])})
+        is_number = column.kind == "number"
+        good = (
+            is_all(str, [column.name, *column.levels])
+            and is_all(bool, [column.missing, column.constant, column.all_levels])
+            and (is_number or column.kind == "category")
+            and (
+                isinstance(column.mean, float) and bool(np.isfinite(column.mean)) if is_number else column.mean is None
+            )
+            and (is_number or 0 < len(set(column.levels)) == len(column.levels))
+        )
+        if not good:
+            raise TypeError(f"column {column.name!r}")
+        return column
+
+
+def is_all(kind: type, values: Sequence[object]) -> bool:
+    """Whether all values are of that kind."""
+    return all(isinstance(value, kind) for value in values)
+
+
+def feature_names(columns: Iterable[Column]) -> tuple[str, ...]:
+    """Names of the coefficients, (n,), each once: a second `a=b` becomes `a=b (2)`."""
+    taken: dict[str, None] = {}
+    for wanted in (name for column in columns for name in column.design_names()):
+        name, k = wanted, 1
+        while name in taken:
+            k += 1
+            name = f"{wanted} ({k})"
+        taken[name] = None
+    return tuple(taken)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """How a table with labels becomes a design, learnt from the training rows.
+
+    Parameters
+    ----------
+    target : str
+        The column with the labels.
+    negative, positive : str
+        Its labels as displayed; class 0 and class 1.
+    columns : tuple of Column
+        Those that the model reads.
+    weights : str, optional
+        The column with the rows' weights.
+    notes : tuple of str
+        What was left out or filled in, one sentence each.
+    label_kind : "number", "boolean" or "text"
+        What the labels were in training, and are compared as.
+    """
+
+    target: str
+    negative: str
+    positive: str
+    columns: tuple[Column, ...]
+    weights: str | None = None
+    notes: tuple[str, ...] = ()
+    label_kind: LabelKind = "text"
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the coefficients, (n,)."""
+        return feature_names(self.columns)
+
+    @cached_property
+    def numeric(self) -> npt.NDArray[np.bool_]:
+        """Which coefficients are of numbers, (n,) bool: these may be standardised, levels and marks not."""
+        return np.array(
+            [
+                c.kind == "number" and not c.constant and k == 0
+                for c in self.columns
+                for k in range(len(c.design_names()))
+            ],
+            dtype=np.bool_,
+        )
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns that a CSV file has as text (`read_table(..., text=...)`): categories, and labels of text."""
+        words = [c.name for c in self.columns if c.kind == "category" and not set(c.levels) <= set(BOOLEANS)]
+        return (*words, *([self.target] if self.label_kind == "text" else []))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
+        return {**asdict(self), "columns": [column.to_dict() for column in self.columns], "notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "Schema":
+        """Build a schema from what `to_dict` gave.
+
+        Raises
+        ------
+        InputError
+            Keys are missing, unknown or of the wrong type.
+        """
+        try:
+            columns = tuple(Column.from_dict(column) for column in plain["columns"])
+            schema = cls(**{**plain, "columns": columns, "notes": tuple(plain["notes"])})
+            words = [schema.target, schema.negative, schema.positive, *schema.notes]
+            if not (columns and is_all(str, words) and isinstance(schema.weights, str | None)):
+                raise TypeError("target, labels, weights and notes")
+            if schema.label_kind not in get_args(LabelKind):
+                raise TypeError(f"labels of the kind {schema.label_kind!r}")
+            return schema
+        except (TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"this is no schema of a table ({error}): train the model again") from error
