@@ -97,22 +97,19 @@ def batches(
     """
     setting, seed = Setting.of(X, y, epochs, **shared), seed_number("seed", seed)
     visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
-    asked = [whole_number("sizes", size, 1) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()]
-    chosen = sorted({size for size in asked if size < visited}, reverse=True)
-    plans = [(size, _label(size), "constant") for size in chosen]
-    plans += [(size, f"{_label(size)} (falling)", "inverse-sqrt") for size in chosen[-1:]]
+    asked = {whole_number("sizes", size, 1) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()}
+    plans = [(size, "constant") for size in sorted(asked, reverse=True) if size < visited]
+    plans += [(size, "inverse-sqrt") for size, _ in plans[-1:]]
     optimum, notes = setting.optimum(standardize)
     form = setting.form("the columns", standardize, optimum, is_curved=False)
-    how: list[tuple[str, dict[str, Any]]] = [("all rows", {})]
-    for size, label, schedule in plans:
-        how.append((label, {"method": "sgd", "batch_size": size, "schedule": schedule, "seed": seed}))
-    runs = [run(setting, form, label, to_the_end=True, by_level=True, **options)[0] for label, options in how]
-    updates = (1, *(-(-visited // size) for size, _, _ in plans))
+    runs = [run(setting, form, "all rows", to_the_end=True, swings=True)[0]]
+    for size, schedule in plans:
+        label = "single rows" if size == 1 else f"{size:,} rows"
+        label += "" if schedule == "constant" else " (falling)"
+        how: dict[str, Any] = {"method": "sgd", "batch_size": size, "schedule": schedule, "seed": seed}
+        runs.append(run(setting, form, label, to_the_end=True, swings=True, **how)[0])
+    updates = (1, *(-(-visited // size) for size, _ in plans))
     return BatchesStudy.made(setting, [form], runs, notes, updates=updates, seed=seed)
-
-
-def _label(size: int) -> str:
-    return "single rows" if size == 1 else f"{size:,} rows"
 
 
 def settled(told: Run) -> float:

@@ -49,7 +49,7 @@ class CenteringStudy(Study):
     name: ClassVar[str] = "centering"
     heading: ClassVar[str] = "How centring shapes what is learned"
     knob: ClassVar[str] = "columns"
-    how: ClassVar[str] = "the same for both"
+    how: ClassVar[str] = "the same for both runs, from zeros"
 
     maps: tuple[Maps, Maps]
     classes: tuple[str, str]
@@ -68,9 +68,8 @@ class CenteringStudy(Study):
         good = [*self._last("held_out_accuracy", words.percent), *levels]
         loss = words.listed("Training loss then, in nats", self._last("loss", words.number))
         stable = words.listed("Largest stable learning rate, 2/L_max", limits)
-        return words.listed(
-            f"Held-out accuracy {after}", good
-        ), f"{loss} {self.arrivals()} {self.conditions()} {stable}"
+        why = f"{loss} {self.arrivals()} {self.conditions()} {stable}"
+        return words.listed(f"Held-out accuracy {after}", good), why
 
     def _last(self, curve: str, write: Callable[[float], str]) -> list[tuple[str, str]]:
         return [(run.label, write(float(run.curves[curve][-1]))) for run in self.runs]

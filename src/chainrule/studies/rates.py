@@ -39,9 +39,11 @@ class LearningRateStudy(Study):
 
     def says(self) -> tuple[str, ...]:
         """Say which rate was first, what the others did, and why."""
+        best = self.fastest
         first = f"No rate came within {self.near} in {words.counted(self.max_epochs, 'epoch')}."
-        if self.fastest is not None:
-            first = f"The rate {self.fastest.label} came within {self.near} first, after {self.fastest.took} epochs."
+        if best is not None:
+            after = words.counted(int(best.reached or 0), "epoch")
+            first = f"The rate {best.label} came within {self.near} first, after {after}."
         limit, local = self.forms[0].limit, self.forms[0].local_limit
         theory = f"No rate up to 2/L_max = {words.below(limit)} can raise the loss"
         if local is not None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.charts.text import estimate
 from chainrule.data.rows import Units
 from chainrule.diagnosis import epochs_left
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.result import Result
 from chainrule.solvers import Step
-from chainrule.studies import words
 from chainrule.studies.setting import Form, Setting
 
 Floats = NDArray[np.float64]
@@ -66,10 +66,11 @@ class Run:
         """0, 1, ..., (k,)."""
         return np.arange(float(len(self.gap)))
 
-    @property
-    def took(self) -> str:
-        """Epochs as text."""
-        return words.cell(self.reached, self.estimated, self.n_epochs)
+    def took(self, about: str = "≈ ", above: str = "> ") -> str:
+        """Write after how many epochs it came near the optimum, or would, or more than how many it takes."""
+        if self.reached is not None:
+            return estimate(self.reached, about, above) if self.estimated else f"{self.reached:,.0f}"
+        return "never" if self.happened == "diverges" else f"{above}{self.n_epochs:,}"
 
     @property
     def nearest(self) -> float:
@@ -77,81 +78,56 @@ class Run:
         return float(np.min(self.gap))
 
 
-@dataclass
-class Recorder:
-    """A callback that keeps every epoch's figures, however much the trace thins."""
-
-    label: str
-    setting: Setting
-    held_out: HeldOut | None
-    kept: list[dict[str, float]] = field(default_factory=list)
-
-    def __call__(self, step: Step) -> dict[str, float]:
-        """Keep an epoch, and what it is on the rows held out."""
-        told = {} if self.held_out is None else {"loss": step.loss, **self.held_out(step)}
-        self.kept.append({"objective": step.objective, "gap": step.gap, **told})
-        if self.setting.progress is not None:
-            self.setting.progress(self.label, step.epoch, step.max_reads)
-        return {}
-
-
 def run(
-    setting: Setting,
-    form: Form,
-    label: str,
-    *,
-    to_the_end: bool = False,
-    held_out: HeldOut | None = None,
-    by_level: bool = False,
-    **options: Any,
-) -> tuple[Run, Result]:
+    setting: Setting, form: Form, label: str, *, to_the_end: bool = False, held_out: HeldOut | None = None,
+    swings: bool = False, **options: Any,
+) -> tuple[Run, Result]:  # fmt: skip
     """Run a plan and sum it up.
 
-    to_the_end: go on where the optimum is near. held_out: rows to measure after each epoch. by_level: epochs swing, so that
-    a median says what happened; it is the curve "level". options: of `fit`.
+    to_the_end: go on where the optimum is near. held_out: rows to measure after each epoch. swings: single epochs say little,
+    so that the curve "level" says what happened. options: of `fit`.
     """
-    recorder = Recorder(label, setting, held_out)
+    kept: list[dict[str, float]] = []  # of every epoch, however much the trace thins
+
+    def record(step: Step) -> dict[str, float]:
+        told = {} if held_out is None else {"loss": step.loss, **held_out(step)}
+        kept.append({"objective": step.objective, "gap": step.gap, **told})
+        if setting.progress is not None:
+            setting.progress(label, step.epoch, step.max_reads)
+        return {}
+
     options = {"method": "gradient-descent", "tol": 0.0 if to_the_end else setting.within} | options
-    result = setting.fit(max_reads=setting.epochs, standardize=form.standardize, callbacks=(recorder,), **options)
-    curves = {name: np.array([line[name] for line in recorder.kept]) for name in recorder.kept[0]}
+    result = setting.fit(max_reads=setting.epochs, standardize=form.standardize, callbacks=(record,), **options)
+    curves = {name: np.array([line[name] for line in kept]) for name in kept[0]}
     objective, gap = curves.pop("objective"), curves.pop("gap")
     there = np.flatnonzero(gap <= setting.within)
-    raised = int(np.count_nonzero(np.diff(objective) > ROUNDING * (1.0 + np.abs(objective[:-1]))))
     reached: float | None = float(there[0]) if len(there) else None
     rate = float(result.learning_rate or 0.0)
-    if by_level:
+    if swings:
         curves["level"] = levels(gap)
-        happened, more = _happened_by_level(result, curves["level"][-1] <= setting.within, reached is not None), None
-    else:
-        may_settle = form.local_limit is None or rate < form.local_limit
-        stays = bool(may_settle and gap[-1] <= setting.within)
-        happened = _happened(result, objective, raised, reached is not None, stays)
-        more = _epochs_left(result, form, gap, setting.within) if happened == "crawls" else None
+    may_settle = form.local_limit is None or rate < form.local_limit
+    stays = bool((curves["level"][-1] if swings else gap[-1]) <= setting.within and (may_settle or swings))
+    raised = int(np.count_nonzero(np.diff(objective) > ROUNDING * (1.0 + np.abs(objective[:-1]))))
+    happened = _happened(result, objective, None if swings else raised, reached is not None, stays)
+    more = _epochs_left(result, form, gap, setting.within) if happened == "crawls" and not swings else None
     if more is not None:
         reached = result.n_epochs + more
-    return Run(
-        label, rate, happened, objective, gap, int(result.n_epochs), raised, reached, more is not None, curves
-    ), result
+    told = Run(label, rate, happened, objective, gap, result.n_epochs, raised, reached, more is not None, curves)
+    return told, result
 
 
-def _happened(result: Result, objective: Floats, raised: int, is_there: bool, stays: bool) -> str:
+def _happened(result: Result, objective: Floats, raised: int | None, is_there: bool, stays: bool) -> str:
+    """Call a run by what happened. raised: None where epochs swing."""
     if result.reason in ("diverged", "non_finite"):
         return "diverges"
+    if raised is None:
+        was_there = is_there or result.reason == "noise_floor"
+        return "converges" if stays else "hovers" if was_there else "crawls"
     if not raised:
         return "converges" if is_there else "crawls"
-    if stays:
-        return "recovers"
     late = objective[len(objective) // 2 :]
     stays_above = len(objective) > LEAST and late.min() > objective[0]
-    return "diverges" if stays_above and not is_there else "oscillates"
-
-
-def _happened_by_level(result: Result, is_there: bool, was_there: bool) -> str:
-    if result.reason in ("diverged", "non_finite"):
-        return "diverges"
-    if is_there:
-        return "converges"
-    return "hovers" if was_there or result.reason == "noise_floor" else "crawls"
+    return "recovers" if stays else "diverges" if stays_above and not is_there else "oscillates"
 
 
 def levels(gap: Floats) -> Floats:

@@ -42,7 +42,7 @@ class ScalingStudy(Study):
         """Draw how each comes near the optimum."""
         from chainrule.charts.gap_charts import Descending, scaling_picture
 
-        runs = [Descending(run.label, run.epochs, run.gap, f"{run.took} epochs") for run in self.runs]
+        runs = [Descending(run.label, run.epochs, run.gap, f"{run.took()} epochs") for run in self.runs]
         return [lambda: scaling_picture(runs, within=self.within, exists=self.optimum.exists)]
 
 

@@ -23,8 +23,6 @@ Vector = NDArray[np.float64]
 Standardize = bool | str | NDArray[np.bool_]
 Progress = Callable[[str, int, int], None]
 
-WITHIN = 1e-3  # nats
-
 
 class Shared(TypedDict, total=False):
     """What every study takes.
@@ -55,7 +53,7 @@ class Optimum:
     objective : float
         F*, or that lower bound.
     why : str
-        Why there is none.
+        Why there is none; what to do about it is in the study's notes.
     w, b
         In the user's units.
     reads, steps
@@ -69,11 +67,6 @@ class Optimum:
     b: float
     reads: float
     steps: int
-
-    @property
-    def cause(self) -> str:
-        """Why there is none, without what to do about it."""
-        return self.why.split(":")[0].split(";")[0]
 
     @property
     def name(self) -> str:
@@ -134,18 +127,10 @@ class Setting:
 
     @classmethod
     def of(
-        cls,
-        X: ArrayLike,
-        y: ArrayLike,
-        epochs: int,
-        *,
-        sample_weight: ArrayLike | None = None,
-        alpha: float = 0.0,
-        feature_names: Sequence[str] | None = None,
-        n_threads: int | None = None,
-        within: float = WITHIN,
+        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float = 0.0,
+        feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
         progress: Progress | None = None,
-    ) -> Setting:
+    ) -> Setting:  # fmt: skip
         """Check what a user handed over; raises InputError."""
         most, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
         array, names, _ = matrix(X, feature_names)
@@ -176,7 +161,7 @@ class Setting:
         exists = proven.kind in ("bound", "reduced")
         low = max(0.0, proven.infimum_at_least)
         objective = result.objective if exists else low if math.isfinite(low) else 0.0
-        why = "" if exists else (proven.reason or "nothing is proven").rstrip(".")
+        why = "" if exists else (proven.reason or "nothing is proven").split(":")[0].split(";")[0].rstrip(".")
         found = Optimum(exists, objective, why, result.w, result.b, result.reads, result.n_epochs)
         return found, result.warnings
 

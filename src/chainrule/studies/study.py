@@ -52,21 +52,10 @@ class Study:
     notes: tuple[str, ...]
 
     @classmethod
-    def made(
-        cls, setting: Setting, forms: Sequence[Form], runs: Sequence[Run], notes: tuple[str, ...], **own: Any
-    ) -> Self:
+    def made(cls, of: Setting, forms: Sequence[Form], runs: Sequence[Run], notes: tuple[str, ...], **own: Any) -> Self:
         """Put a study together."""
-        return cls(
-            forms=tuple(forms),
-            runs=tuple(runs),
-            within=setting.within,
-            max_epochs=setting.epochs,
-            n_rows=len(setting.y),
-            n_features=len(setting.names),
-            alpha=setting.alpha,
-            notes=notes,
-            **own,
-        )
+        size = (of.epochs, len(of.y), len(of.names))
+        return cls(tuple(forms), tuple(runs), of.within, *size, of.alpha, notes, **own)
 
     def says(self) -> tuple[str, ...]:
         """Say what the numbers say: a text a picture."""
@@ -96,8 +85,9 @@ class Study:
         first, *others = self.says()
         if not self.optimum.exists:
             low = words.number(self.optimum.objective)
-            cause = f"{self.optimum.cause}: distances are from the infimum, which is at least {low} nats."
-            first = f"{cause[:1].upper()}{cause[1:]} {first}"
+            first = (
+                f"There is no optimum: {self.optimum.why}. Distances are from the infimum, at least {low} nats. {first}"
+            )
         return first, *others
 
     @property
@@ -113,7 +103,7 @@ class Study:
         return [
             ("rows", f"{self.n_rows:,}, {words.counted(self.n_features, 'column')}"),
             ("objective", penalty),
-            ("optimum", optimum if told.exists else f"none: {told.cause}"),
+            ("optimum", optimum if told.exists else f"none: {told.why}"),
             ("learning rate", self.how),
         ]
 
@@ -122,7 +112,7 @@ class Study:
         columns = {
             self.knob: [run.label for run in self.runs],
             "what happened": [run.happened for run in self.runs],
-            f"{self.unit} to {words.nats(self.within)}": [run.took for run in self.runs],
+            f"{self.unit} to {words.nats(self.within)}": [run.took() for run in self.runs],
             **self.columns(),
         }
         return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
@@ -130,8 +120,8 @@ class Study:
     def arrivals(self) -> str:
         """Say which run came near the optimum when, the first one first."""
         order = sorted(self.runs, key=lambda run: math.inf if run.reached is None else run.reached)
-        took = ((run.label, run.took if run.reached is None else f"after {run.took}") for run in order)
-        return words.listed(f"Within {self.near}, in {self.unit}", took)
+        took = ((run.label, run.took("about ", "more than ")) for run in order)
+        return words.listed(f"{self.unit.capitalize()} to come within {self.near}", took)
 
     def conditions(self) -> str:
         """Say how much the Hessian's largest and smallest curvature differ."""
@@ -177,14 +167,12 @@ class Study:
 
 def plain(value: Any) -> Any:
     """Make a value JSON-able: dataclasses become dictionaries of what they show, arrays lists, what is not finite None."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.repr}
+    if is_dataclass(value):
+        value = {f.name: getattr(value, f.name) for f in fields(value) if f.repr}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
+        return {name: plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 
 from chainrule.charts import text
-from chainrule.charts.text import counted, estimate
+from chainrule.charts.text import counted
 
-__all__ = ["below", "cell", "counted", "listed", "nats", "number", "percent"]
+__all__ = ["below", "counted", "listed", "nats", "number", "percent"]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -33,13 +33,6 @@ def below(limit: float, digits: int = 3) -> str:
 def percent(share: float) -> str:
     """Write a share as a percentage with two decimals."""
     return f"{100 * share:.2f} %"
-
-
-def cell(reached: float | None, is_estimated: bool, n_epochs: int) -> str:
-    """Write after how many epochs a run came near the optimum; an estimate says so."""
-    if reached is None:
-        return f"not in {n_epochs:,}"
-    return estimate(reached) if is_estimated else f"{reached:,.0f}"
 
 
 def listed(what: str, cells: Iterable[tuple[str, str]]) -> str:
