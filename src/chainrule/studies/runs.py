@@ -70,7 +70,7 @@ class Run:
         """Write after how many epochs it came near the optimum, or would, or more than how many it takes."""
         if self.reached is not None:
             return estimate(self.reached, about, above) if self.estimated else f"{self.reached:,.0f}"
-        return "never" if self.happened == "diverges" else f"{above}{self.n_epochs:,}"
+        return f"{above if self.happened == 'crawls' else 'not in '}{self.n_epochs:,}"
 
     @property
     def nearest(self) -> float:

@@ -32,7 +32,7 @@ def below(limit: float, digits: int = 3) -> str:
 
 def percent(share: float) -> str:
     """Write a share as a percentage with two decimals."""
-    return f"{100 * share:.2f} %"
+    return f"{100 * share:.2f}%"
 
 
 def listed(what: str, cells: Iterable[tuple[str, str]]) -> str:
