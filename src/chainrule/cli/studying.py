@@ -1,19 +1,18 @@
 """`chainrule study ...`: data in, a study out: printed, and written as pictures or a page."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import studies
 from chainrule.cli import DONE, SCHEMA_VERSION
+from chainrule.cli import options as opt
 from chainrule.cli.demo import FEATURES
-from chainrule.cli.options import at_least, column_names, positive, seed_of
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.data.encoding import refuse_infinite
 from chainrule.data.files import read_table
@@ -28,178 +27,138 @@ from chainrule.studies import Study
 from chainrule.training import prepare, worded
 
 FORMATS = (".svg", ".png", ".html")
-ANIMALS = "penguins"
+STUDIES: dict[str, Callable[..., Study]] = {
+    "learning-rate": studies.learning_rate,
+    "centering": studies.centering,
+    "scaling": studies.scaling,
+    "batches": studies.batches,
+}
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the data are from: a table with a target, or what the study has of its own. is_pair: x and y are its columns."""
-
-    table: Path | None
-    target: str | None
-    positive: str | None
-    features: Sequence[str] | None
-    drop: Sequence[str] | None
-    weights: str | None
-    na: Sequence[str]
-    x: str | None = None
-    y: str | None = None
-    is_pair: bool = False
-
-
-@dataclass(frozen=True)
-class StudyOptions:
-    """How the study runs; None is the study's own choice."""
-
-    epochs: int | None
-    tol: float
-    alpha: float | None
-    seed: int
-    threads: int | None
-    standardize: bool = False
-    rates: tuple[float, ...] = ()
-    test_size: float = 0.0
-    sizes: tuple[int, ...] = ()
+Given = Mapping[str, Any]  # the options of a command by name; what it doesn't have is not there
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a study is of. X (m, n), y (m,) of 0 and 1, s (m,) or None; about: what the document says of it."""
+    """What a study is of: arguments of its function, labels of y = 0 and y = 1, notes; schema: of a whole table."""
 
-    X: NDArray[np.float64]
-    y: NDArray[np.float64]
-    s: NDArray[np.float64] | None
-    names: tuple[str, ...]
-    numeric: NDArray[np.bool_]
-    about: Mapping[str, Any]
+    arguments: dict[str, Any]
+    labels: tuple[str, str]
     notes: tuple[str, ...]
-    title: str
     schema: Schema | None = None
-    is_demo: bool = False
-
-    def worded(self, text: str) -> str:
-        """Put what a fit says into the words of the table and of the command line."""
-        return screen.as_options(text if self.schema is None else worded(text, self.schema))
 
 
-def run_study(
-    which: str, source: Source, options: StudyOptions, out: Path | None, *, as_json: bool, quiet: bool
-) -> int:
+def run_study(which: str, given: Given) -> int:
     """Study, print, write; return the exit code."""
-    _check(options, out)
-    _check_source(source)
-    check_outputs({"--out": out}, [] if source.table is None else [source.table])
-    messages = screen.messages(quiet=quiet)
-    data = _pair(source) if source.is_pair else _table(source)
-    for text in data.notes if data is not None else ():
+    how = _arguments(given)
+    table, out = given["table"], given["out"]
+    check_outputs({"--out": out}, [] if table is None else [table])
+    data = _pair(given) if "x" in given else _table(given)
+    messages = screen.messages(quiet=given["quiet"])
+    for text in data.notes:
         screen.note(messages, text)
     with screen.StudyProgress(messages) as progress:
-        study = _STUDIES[which](data, options, progress)
-    notes = [screen.as_options(text) if data is None else data.worded(text) for text in study.notes]
-    for text in notes:
+        study = STUDIES[which](**how | data.arguments, progress=progress)
+    told = [screen.as_options(text if data.schema is None else worded(text, data.schema)) for text in study.notes]
+    for text in told:
         screen.note(messages, text)
-    title = study.heading if data is None else f"{study.heading}: {data.title}"
+    notes = [*data.notes, *told]
+    name = "penguins" if table is None else table.name
+    title = f"{study.heading}: {name}" if data.arguments else study.heading
     if out is not None:
-        write_atomically(out, _drawn(study, out, title, [*(data.notes if data else ()), *notes]))
-    if as_json:
-        print_json(_document(study, data, out, notes))
+        write_atomically(out, _drawn(study, out, title, notes))
+    if given["json"]:
+        about = {"table": str(table or name), "target": given["target"] or "sex"}
+        about |= dict(zip(("negative", "positive"), data.labels, strict=True))
+        files = {"out": None if out is None else str(out)}
+        ours = {"schema_version": SCHEMA_VERSION, "command": "study", "notes": notes, "files": files}
+        print_json(study.to_dict() | (about if data.arguments else {}) | ours)
     else:
         screen.print_study(screen.results(), study, title, out)
     return DONE
 
 
-def _check(options: StudyOptions, out: Path | None) -> None:
-    if options.epochs is not None:
-        at_least("--epochs", options.epochs, 1, "whole number")
-    positive("--tol", options.tol)
-    if options.alpha is not None:
-        at_least("--alpha", options.alpha, 0)
-    seed_of(options.seed)
-    for size in options.sizes:
-        at_least("--batch-size", size, 1, "whole number")
-    if out is not None and out.suffix.lower() not in FORMATS:
-        raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
+def _arguments(given: Given) -> dict[str, Any]:
+    """Check the options; give those that the study's function takes beside the data."""
+    alpha, sizes, test_size = given["alpha"] or 0.0, given.get("sizes"), given.get("test_size")
+    rates = [opt.learning_rate_number(text) for text in given.get("rates") or ()]
+    rate = None if given.get("rate") is None else opt.learning_rate_number(given["rate"])
+    opt.positive("--tol", given["tol"])
+    opt.at_least("--alpha", alpha, 0)
+    opt.seed_of(given["seed"])
+    for option, counts in (("--epochs", [given["epochs"]]), ("--batch-size", sizes or ())):
+        for count in counts:
+            if count is not None:
+                opt.at_least(option, count, 1, "whole number")
+    if test_size is not None and not 0 < test_size < 1:
+        raise InputError(f"--test-size must be above 0 and below 1, such as 0.2, not {test_size:g}")
+    if given["out"] is not None and given["out"].suffix.lower() not in FORMATS:
+        raise InputError(f"--out {given['out']} must end in .svg, .png or .html, which says what is drawn")
+    _check_columns(given)
+    how = {"alpha": alpha, "within": given["tol"], "n_threads": opt.thread_count(given["threads"]), "sizes": sizes,
+           "epochs": given["epochs"], "rates": rates or None, "learning_rate": rate, "test_size": test_size,
+           "seed": given["seed"] if "sizes" in given or "x" in given else None}  # fmt: skip
+    return {name: value for name, value in how.items() if value is not None}
 
 
-def _check_source(source: Source) -> None:
-    where = "--table TABLE" if source.is_pair else "a TABLE"
-    given = {
-        "--target": source.target, "--positive": source.positive, "--features": source.features, "--drop": source.drop,
-        "--weights": source.weights, "--na": source.na or None, "--x": source.x, "--y": source.y,
-    }  # fmt: skip
-    if source.table is None:
-        for option, value in given.items():
-            if value is not None:
-                raise InputError(
-                    f"{option} is of {where}, and there is none: name the table too, or leave {option} out"
-                )
+def _check_columns(given: Given) -> None:
+    """Refuse columns without a table, and a table without its columns."""
+    is_pair = "x" in given
+    if given["table"] is None:
+        for name in ("target", "positive", "features", "drop", "weights", "na", "x", "y"):
+            if given.get(name):
+                where = "--table TABLE" if is_pair else "a TABLE"
+                raise InputError(f"--{name} needs {where}: name the table too, or leave --{name} out")
         return
-    needed = ("--target", "--x", "--y") if source.is_pair else ("--target",)
-    for option in needed:
-        if given[option] is None:
-            which = "the column to learn" if option == "--target" else "one of the two columns of the maps"
-            raise InputError(f"{option} is missing: it names {which} of {source.table}")
-    if source.is_pair and len({source.x, source.y, source.target}) < 3:
+    for name in ("target", "x", "y") if is_pair else ("target",):
+        if given[name] is None:
+            what = "the column to learn" if name == "target" else "one of the two columns of the maps"
+            raise InputError(f"--{name} is missing: it names {what} of {given['table']}")
+    if is_pair and len({given["x"], given["y"], given["target"]}) < 3:
         raise InputError("--x, --y and --target must be three different columns")
 
 
-def _table(source: Source) -> Data:
+def _table(given: Given) -> Data:
     """Read a table's design; without a table, the demo's penguins of known sex."""
-    if source.table is None:
+    if given["table"] is None:
         with as_file(files("chainrule") / "data" / "penguins.csv") as path:
             prepared = prepare(read_table(path), "sex", features=FEATURES)
     else:
-        assert source.target is not None
-        table = read_table(source.table, na=source.na)
-        prepared = prepare(
-            table,
-            source.target,
-            positive=source.positive,
-            features=column_names(source.features, table.column_names),
-            drop=column_names(source.drop, table.column_names) or (),
-            weights=source.weights,
-            na=source.na,
-        )
+        table = read_table(given["table"], na=given["na"] or ())
+        features, drop = (opt.column_names(given[name], table.column_names) for name in ("features", "drop"))
+        how = {"positive": given["positive"], "weights": given["weights"]}
+        prepared = prepare(table, given["target"], features=features, drop=drop or (), **how)
     design, schema, rows = prepared.design, prepared.schema, prepared.train
     notes = schema.notes  # of the design are the rows left out as well
     if len(prepared.unknown):
         notes = (*notes, f"{counted(len(prepared.unknown), 'row')} without {shown(schema.target)} left out")
-    return Data(
-        X=design.given(rows),
-        y=design.labels[rows],
-        s=None if design.weights is None else design.weights[rows],
-        names=schema.feature_names,
-        numeric=np.asarray(schema.numeric),
-        about=_about(source, schema.target, schema.negative, schema.positive),
-        notes=notes,
-        title=ANIMALS if source.table is None else source.table.name,
-        schema=schema,
-        is_demo=source.table is None,
-    )
-
-
-def _about(source: Source, target: str, negative: str, positive: str) -> dict[str, Any]:
-    return {
-        "table": ANIMALS if source.table is None else str(source.table),
-        "target": target,
-        "negative": negative,
-        "positive": positive,
+    s = None if design.weights is None else design.weights[rows]
+    numeric = np.asarray(schema.numeric)
+    own: dict[str, Any] = {"numeric": numeric}
+    if "standardize" in given:
+        own = {"standardize": numeric if given["standardize"] else False}
+        if given["table"] is None and given["alpha"] is None:
+            own["alpha"] = 1.0 / len(rows)  # the penalty of the demo
+    arrays = {
+        "X": design.given(rows),
+        "y": design.labels[rows],
+        "sample_weight": s,
+        "feature_names": schema.feature_names,
     }
+    return Data(arrays | own, (schema.negative, schema.positive), notes, schema)
 
 
-def _pair(source: Source) -> Data | None:
-    """Read two columns of numbers and the target; rows that miss one of them are left out. None: the article's points."""
-    if source.table is None:
-        return None
-    assert source.target is not None
-    assert source.x is not None
-    assert source.y is not None
-    table = read_table(source.table, na=source.na)
+def _pair(given: Given) -> Data:
+    """Read two columns of numbers and the target; rows that miss one of them are left out. Nothing without a table."""
+    if given["table"] is None:
+        return Data({}, ("0", "1"), ())
+    table = read_table(given["table"], na=given["na"] or ())
     often = Counter(table.column_names)
-    check_name(source.target, often, "target column")
-    negative, positive_label, y = target_labels(table.column(source.target), source.target, source.positive)
+    check_name(given["target"], often, "target column")
+    negative, positive, y = target_labels(table.column(given["target"]), given["target"], given["positive"])
+    names = (given["x"], given["y"])
     columns = []
-    for option, name in (("--x", source.x), ("--y", source.y)):
+    for option, name in zip(("--x", "--y"), names, strict=True):
         check_name(name, often)
         if label_kind(table.column(name)) != "number":
             raise InputError(f"column {shown(name)} holds no numbers: {option} takes a column of numbers")
@@ -209,108 +168,19 @@ def _pair(source: Source) -> Data | None:
     X = np.column_stack(columns)
     known = np.flatnonzero(np.isfinite(y) & np.isfinite(X).all(axis=1))
     s = None
-    if source.weights is not None:
-        check_name(source.weights, often, "weights column")
-        s = read_weights(table, source.weights, np.bincount(known, minlength=len(y)) > 0)[known]
-    for name, values in zip((source.x, source.y), X[known].T, strict=True):
+    if given["weights"] is not None:
+        check_name(given["weights"], often, "weights column")
+        s = read_weights(table, given["weights"], np.bincount(known, minlength=len(y)) > 0)[known]
+    for name, values in zip(names, X[known].T, strict=True):
         if len(values) and values.min() == values.max():
             raise InputError(f"column {shown(name)} has one value only, {values[0]:g}: name a column that varies")
-    for label, text in ((0.0, negative), (1.0, positive_label)):
-        if not np.any(y[known] == label):
-            raise InputError(f"no row with both columns has the label {shown(text)}: rows of both labels are needed")
+    for value, label in enumerate((negative, positive)):
+        if not np.any(y[known] == value):
+            raise InputError(f"no row with both columns has the label {shown(label)}: rows of both labels are needed")
     left = len(y) - len(known)
     notes = (f"{counted(left, 'row')} without the target or one of the columns left out",) if left else ()
-    return Data(
-        X[known], y[known], s, (source.x, source.y), np.ones(2, dtype=np.bool_),
-        _about(source, source.target, negative, positive_label), notes, source.table.name,
-    )  # fmt: skip
-
-
-def _learning_rate(data: Data | None, options: StudyOptions, progress: Any) -> Study:
-    assert data is not None
-    return studies.learning_rate(
-        data.X,
-        data.y,
-        sample_weight=data.s,
-        alpha=_alpha(options, _own_alpha(data)),
-        standardize=data.numeric if options.standardize else False,
-        within=options.tol,
-        rates=options.rates,
-        feature_names=data.names,
-        n_threads=options.threads,
-        progress=progress,
-        **_epochs(options),
-    )
-
-
-def _centering(data: Data | None, options: StudyOptions, progress: Any) -> Study:
-    how: dict[str, Any] = {
-        "alpha": _alpha(options, 0.0),
-        "learning_rate": options.rates[0] if options.rates else None,
-        "test_size": options.test_size,
-        "within": options.tol,
-        "seed": options.seed,
-        "n_threads": options.threads,
-        "progress": progress,
-        **_epochs(options),
-    }
-    if data is None:
-        return studies.centering(**how)
-    classes = (data.about["negative"], data.about["positive"])
-    return studies.centering(
-        data.X, data.y, sample_weight=data.s, feature_names=data.names, classes=classes, **how
-    )  # fmt: skip
-
-
-def _scaling(data: Data | None, options: StudyOptions, progress: Any) -> Study:
-    assert data is not None
-    return studies.scaling(
-        data.X,
-        data.y,
-        sample_weight=data.s,
-        alpha=_alpha(options, 0.0),
-        numeric=data.numeric,
-        within=options.tol,
-        feature_names=data.names,
-        n_threads=options.threads,
-        progress=progress,
-        **_epochs(options),
-    )
-
-
-def _batches(data: Data | None, options: StudyOptions, progress: Any) -> Study:
-    assert data is not None
-    how: dict[str, Any] = {"sizes": options.sizes} if options.sizes else {}
-    return studies.batches(
-        data.X,
-        data.y,
-        sample_weight=data.s,
-        alpha=_alpha(options, _own_alpha(data)),
-        standardize=data.numeric if options.standardize else False,
-        within=options.tol,
-        seed=options.seed,
-        feature_names=data.names,
-        n_threads=options.threads,
-        progress=progress,
-        **_epochs(options),
-        **how,
-    )
-
-
-_STUDIES = {"learning-rate": _learning_rate, "centering": _centering, "scaling": _scaling, "batches": _batches}
-
-
-def _alpha(options: StudyOptions, own: float) -> float:
-    return own if options.alpha is None else options.alpha
-
-
-def _own_alpha(data: Data) -> float:
-    """Give the penalty of the demo for its penguins: 1 over the rows."""
-    return 1.0 / len(data.y) if data.is_demo else 0.0
-
-
-def _epochs(options: StudyOptions) -> dict[str, Any]:
-    return {} if options.epochs is None else {"epochs": options.epochs}
+    arrays = {"X": X[known], "y": y[known], "sample_weight": s, "feature_names": names}
+    return Data(arrays | {"classes": (negative, positive)}, (negative, positive), notes)
 
 
 def _drawn(study: Study, out: Path, title: str, notes: Sequence[str]) -> bytes | str:
@@ -318,16 +188,3 @@ def _drawn(study: Study, out: Path, title: str, notes: Sequence[str]) -> bytes |
     if kind == ".svg":
         return study.svg(title)
     return study.png(title) if kind == ".png" else study.html(title, notes=notes)
-
-
-def _document(study: Study, data: Data | None, out: Path | None, notes: Sequence[str]) -> dict[str, Any]:
-    about = {} if data is None else dict(data.about)
-    notes = [*(data.notes if data is not None else ()), *notes]
-    return {
-        **study.to_dict(),
-        "schema_version": SCHEMA_VERSION,
-        "command": "study",
-        **about,
-        "notes": notes,
-        "files": {"out": None if out is None else str(out)},
-    }

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
-MATTERS = 0.1  # epochs by condition number, from which on the flattest direction is what takes them
-
 FLAT = 1e-12  # eigenvalue of the Hessian with a unit diagonal, below which a direction has no curvature beyond rounding
 
 
@@ -56,10 +54,6 @@ class Curvature:
         smallest = float(np.linalg.norm(root, 2)) ** -2
         largest = float(np.linalg.eigvalsh(part)[-1])
         return cls(largest, min(smallest, largest), max(1.0, largest / smallest), flat + int(np.count_nonzero(~curved)))
-
-    def explains(self, epochs: float) -> bool:
-        """Tell whether so many epochs may be the flattest direction's; far fewer show that it hardly matters for F."""
-        return epochs >= MATTERS * self.condition
 
     @property
     def limit(self) -> float:

@@ -1,54 +1,59 @@
-"""What all runs of a study share: the data, the objective, its optimum, its curvature."""
+"""What the runs of a study share: the data, how they run, and the optimum and curvature that they are measured by."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, switch
+from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, DenseRows
 from chainrule.errors import ChainruleWarning, InputError
-from chainrule.findings import Finding, said_by
-from chainrule.fitting.audit import MAX_HESSIAN_COLUMNS
 from chainrule.fitting.fit import fit
 from chainrule.fitting.result import Result
 from chainrule.objective import Objective
-from chainrule.penalties import ridge
-from chainrule.solvers import Callback
 from chainrule.studies.curvature import Curvature
 
 Vector = NDArray[np.float64]
 Standardize = bool | str | NDArray[np.bool_]
-Progress = Callable[[str, int, int], None]  # (which run, its epoch, its epochs at most)
+Progress = Callable[[str, int, int], None]
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Leave out the warnings of a study's fits: the study itself says what happened."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChainruleWarning)
-        yield
+class Shared(TypedDict, total=False):
+    """What every study takes.
+
+    sample_weight, alpha, feature_names, n_threads : as `chainrule.fit`.
+    within : float
+        Near the optimum is where F - F* is proven to be at most this, nats per unit of weight; 0.001.
+    progress : callable
+        Told (run, epoch, epochs at most).
+    """
+
+    sample_weight: ArrayLike | None
+    alpha: float
+    feature_names: Sequence[str] | None
+    n_threads: int | None
+    within: float
+    progress: Progress | None
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """What the runs of a study are measured by, found by Newton's method.
+    """What runs are measured by, found by Newton's method.
 
     Attributes
     ----------
     exists : bool
-        Whether it is certified; else distances are from inf F, or from what inf F is proven to be at least.
+        Whether it is certified; else distances are from what inf F is proven to be at least.
     objective : float
-        F*; or what inf F is at least.
+        F*, or that lower bound.
     why : str
-        Why there is none.
+        Why there is none; what to do about it is in the study's notes.
     w, b
         In the user's units.
     reads, steps
@@ -64,19 +69,50 @@ class Optimum:
     steps: int
 
     @property
-    def cause(self) -> str:
-        """Why there is none, without what to do about it."""
-        return self.why.split(":")[0].split(";")[0]
-
-    @property
     def name(self) -> str:
         """What distances are from, in words."""
         return "the optimum" if self.exists else "the infimum"
 
 
 @dataclass(frozen=True, eq=False)
+class Form:
+    """One form of the columns, and what theory says of gradient descent on it.
+
+    Attributes
+    ----------
+    label : str
+    standardize : bool, str or (n,) mask
+        As `chainrule.fit`.
+    limit : float
+        2/L_max, known before training: no smaller rate ever raises F. inf where there is no curvature.
+    local_limit : float or None
+        2/lambda_max(H(w*)): at a larger rate no run settles at the optimum. None where there is none.
+    start, end : Curvature or None
+        At zeros and at the optimum.
+    optimum : Optimum
+    hessian : (p, p) float64 or None
+        At the optimum, in the fit's units.
+    """
+
+    label: str
+    standardize: Standardize
+    limit: float
+    local_limit: float | None
+    start: Curvature | None
+    end: Curvature | None
+    optimum: Optimum
+    hessian: NDArray[np.float64] | None = field(repr=False)
+
+    @property
+    def condition(self) -> float | None:
+        """Condition number at the optimum; at the start, where there is none."""
+        told = self.end or self.start
+        return None if told is None else told.condition
+
+
+@dataclass(frozen=True, eq=False)
 class Setting:
-    """Checked data and the objective of a study. X (m, n), y (m,) uint8, s (m,) or None."""
+    """Checked data and how its runs go. X (m, n), y (m,) uint8, s (m,) or None; epochs of a run at most."""
 
     X: NDArray[np.floating]
     y: NDArray[np.uint8]
@@ -84,146 +120,73 @@ class Setting:
     names: tuple[str, ...]
     classes: tuple[Any, Any]
     alpha: float
-    fit_intercept: bool
     n_threads: int | None
-    may_standardize: bool = True  # whether the study's user may; the messages of its runs tell
+    epochs: int
+    within: float
+    progress: Progress | None
 
     @classmethod
     def of(
-        cls,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None,
-        *,
-        alpha: float = 0.0,
-        fit_intercept: bool = True,
-        feature_names: Sequence[str] | None = None,
-        n_threads: int | None = None,
-        may_standardize: bool = True,
-    ) -> Setting:
+        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float = 0.0,
+        feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
+        progress: Progress | None = None,
+    ) -> Setting:  # fmt: skip
         """Check what a user handed over; raises InputError."""
+        most, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
         array, names, _ = matrix(X, feature_names)
         codes, classes = encode_labels(y, len(array))
         s = check_weights(sample_weight, codes)
-        return cls(
-            array,
-            codes,
-            s,
-            names,
-            classes,
-            number("alpha", alpha, low=0.0),
-            switch("fit_intercept", fit_intercept),
-            n_threads,
-            may_standardize,
-        )
+        alpha = number("alpha", alpha, low=0.0)
+        return cls(array, codes, s, names, classes, alpha, n_threads, most, within, progress)
 
     def part(self, rows: NDArray[np.intp]) -> Setting:
         """Give the same on some rows: a copy of them."""
-        s = None if self.s is None else self.s[rows]
-        return replace(self, X=self.X[rows], y=self.y[rows], s=s)
+        return replace(self, X=self.X[rows], y=self.y[rows], s=None if self.s is None else self.s[rows])
 
-    def descend(
-        self,
-        rate: float | str,
-        epochs: int,
-        tol: float,
-        standardize: Standardize = False,
-        callbacks: Sequence[Callback] = (),
-        **options: Any,
-    ) -> Result:
-        """Run gradient descent, or the method named in `options`, from zeros."""
-        with quiet(), self._in_its_words():
-            return fit(
-                self.X,
-                self.y,
-                sample_weight=self.s,
-                alpha=self.alpha,
-                fit_intercept=self.fit_intercept,
-                feature_names=self.names,
-                n_threads=self.n_threads,
-                tol=tol,
-                max_reads=epochs,
-                learning_rate=rate,
-                standardize=standardize,
-                callbacks=callbacks,
-                **({"method": "gradient-descent"} | options),
-            )
+    def fit(self, **options: Any) -> Result:
+        """Fit; the study itself says what a warning would."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChainruleWarning)
+            how: dict[str, Any] = {"alpha": self.alpha, "feature_names": self.names, "n_threads": self.n_threads}
+            return fit(self.X, self.y, sample_weight=self.s, **how, **options)
+
+    def rows(self) -> DenseRows:
+        """See the rows as they are."""
+        return DenseRows(self.X, self.y, self.s, self.names, self.n_threads)
 
     def optimum(self, standardize: Standardize = False) -> tuple[Optimum, tuple[str, ...]]:
-        """Find the optimum by Newton's method, and what is to be known of the data."""
-        n = len(self.names)
-        if n > MAX_HESSIAN_COLUMNS:
-            why = f"{n:,} columns are too many for a Hessian"
-            return Optimum(False, 0.0, why, np.zeros(n), 0.0, 0.0, 0), ()
-        with quiet():
-            result = fit(
-                self.X,
-                self.y,
-                sample_weight=self.s,
-                alpha=self.alpha,
-                fit_intercept=self.fit_intercept,
-                method="newton",
-                feature_names=self.names,
-                n_threads=self.n_threads,
-                standardize=standardize,
-            )
+        """Find the optimum, and what is to be known of the data."""
+        result = self.fit(method="newton", standardize=standardize)
         proven = result.certificate
         exists = proven.kind in ("bound", "reduced")
-        objective = result.objective if exists else max(0.0, proven.infimum_at_least)
-        if not math.isfinite(objective):
-            objective = 0.0
-        found = Optimum(
-            exists,
-            objective,
-            "" if exists else (proven.reason or "nothing is proven").rstrip("."),
-            result.w,
-            result.b,
-            result.reads,
-            result.n_epochs,
-        )
+        low = max(0.0, proven.infimum_at_least)
+        objective = result.objective if exists else low if math.isfinite(low) else 0.0
+        why = "" if exists else (proven.reason or "nothing is proven").split(":")[0].split(";")[0].rstrip(".")
+        found = Optimum(exists, objective, why, result.w, result.b, result.reads, result.n_epochs)
         return found, result.warnings
 
-    def curvature(
-        self, standardize: Standardize, optimum: Optimum
-    ) -> tuple[Curvature | None, Curvature | None, NDArray[np.float64] | None]:
-        """Curvature at the start (zeros) and at the optimum, and the Hessian there, in the units of `standardize`.
+    def form(self, label: str, standardize: Standardize, optimum: Optimum, *, is_curved: bool = True) -> Form:
+        """Measure a form of the columns. is_curved: also its curvatures, unless the columns are too many."""
+        begun = self.fit(method="gradient-descent", tol=self.within, max_reads=0, standardize=standardize)
+        limit = begun.learning_rate_limit
+        assert limit is not None
+        start = end = hessian = None
+        if is_curved and len(self.names) <= MAX_MATRIX_COLUMNS:
+            start, _ = self._curvature(standardize, np.zeros(len(self.names)), 0.0)
+            if optimum.exists:
+                end, hessian = self._curvature(standardize, optimum.w, optimum.b)
+        local = end.limit if end is not None and math.isfinite(end.limit) else None
+        return Form(label, standardize, limit, local, start, end, optimum, hessian)
 
-        None where there is no optimum, or where the columns are too many.
-        """
-        if len(self.names) > MAX_MATRIX_COLUMNS:
-            return None, None, None
-        rows = self._seen(standardize)
-        objective = Objective(rows, ridge(self.alpha, rows.n_features), self.fit_intercept)
-
-        def at(w: Vector, b: float) -> NDArray[np.float64]:
-            hessian = objective.evaluate(w, b, hessian=True).hessian
-            assert hessian is not None
-            return hessian if self.fit_intercept else hessian[:-1, :-1]
-
-        start = Curvature.of(at(np.zeros(len(self.names)), 0.0))
-        if not optimum.exists:
-            return start, None, None
-        hessian = at(*rows.units.to_fit(optimum.w, optimum.b))
-        return start, Curvature.of(hessian), hessian
-
-    @contextmanager
-    def _in_its_words(self) -> Iterator[None]:
-        """Name no way out that the study doesn't have."""
-        try:
-            yield
-        except InputError as error:
-            if self.may_standardize or said_by(error) != Finding("too large for any rate"):
-                raise
-            raise InputError("the columns are too large for any learning rate: divide them by a constant") from None
-
-    def _seen(self, standardize: Standardize) -> DenseRows:
-        rows = DenseRows(self.X, self.y, self.s, self.names, self.n_threads)
-        columns, scaled = standardized_columns(
-            standardize, np.ones(len(self.names), dtype=np.bool_), self.fit_intercept
-        )
+    def _curvature(self, standardize: Standardize, w: Vector, b: float) -> tuple[Curvature, NDArray[np.float64]]:
+        """Read the Hessian at a point of the user's units, in the units of the form."""
+        rows = self.rows()
+        columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
         if columns.any():
-            rows.standardize(columns, scaled)
-        return rows
+            rows.standardize(columns, is_scaled)
+        hessian = Objective(rows, ridge(self.alpha, rows.n_features)).evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
+        assert hessian is not None
+        return Curvature.of(hessian), hessian
 
 
 def whole_number(name: str, value: object, least: int) -> int:

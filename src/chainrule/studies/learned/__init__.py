@@ -1,7 +1,7 @@
 """How a run learned: from what it recorded, and from a few reads at the points that it passed."""
 
 from chainrule.studies.learned.gradients import Curvature, Gradients, gradients_of
-from chainrule.studies.learned.maps import Maps, maps_of
+from chainrule.studies.learned.maps import Maps, maps_of, maps_over
 from chainrule.studies.learned.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
 from chainrule.studies.learned.whole import Learned, learned_by
 
@@ -17,5 +17,6 @@ __all__ = [
     "gradients_of",
     "learned_by",
     "maps_of",
+    "maps_over",
     "progress_of",
 ]

@@ -12,6 +12,7 @@ from chainrule.fitting.result import Result
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
+from chainrule.studies import curvature
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +21,6 @@ FEWEST_POINTS = 12
 MOST_NUMBERS = 2e9  # of the table, read for all points together: a few seconds
 MOST_COLUMNS = 500  # up to here the eigenvalues of a Hessian are found at once
 AT_OPTIMUM = "at the optimum"
-SINGULAR = 1e-13  # of the largest curvature: smaller ones are rounding
 NEAR_OPTIMUM = 1e-6  # nats: where the curvature is the optimum's
 
 
@@ -169,14 +169,11 @@ def _curvature(objective: Objective, result: Result) -> Curvature | None:
         return None
     hessian = objective.evaluate(result.w_fit, result.b_fit, hessian=True).hessian
     assert hessian is not None
-    if not np.isfinite(hessian).all():
-        return None
     kept = slice(None) if result.fit_intercept else slice(-1)
-    curvature = np.linalg.eigvalsh(hessian[kept, kept])
-    low, high = float(curvature[0]), float(curvature[-1])
-    if not high > 0:
+    found = curvature.Curvature.of(hessian[kept, kept]) if np.isfinite(hessian).all() else None
+    if found is None or not found.largest:
         return None
     place = "where it ended" if result.epoch == result.n_epochs else "at the point returned"
     if result.certificate.kind == "bound" and result.certificate.gap <= NEAR_OPTIMUM:
         place = AT_OPTIMUM
-    return Curvature(2.0 / high, high / low if low > SINGULAR * high else None, place)
+    return Curvature(found.limit, None if found.flat else found.condition, place)

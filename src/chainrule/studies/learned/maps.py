@@ -79,12 +79,18 @@ def maps_of(rows: Rows, result: Result, numeric: NDArray[np.bool_]) -> Maps | No
     moments = rows.as_given().moments(correlations=False)
     strength = np.where(numeric & (moments.sd > 0), np.abs(result.w) * moments.sd, -1.0)
     i, j = (int(k) for k in np.argsort(-strength, kind="stable")[:2]) if len(strength) >= 2 else (0, 0)
-    chosen = round_points(result.trace)
-    if i == j or strength[j] < 0 or not len(chosen):
+    if i == j or strength[j] < 0 or not len(round_points(result.trace)):
         return None
+    return maps_over(rows, result, (i, j), moments.mean)
+
+
+def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -> Maps:
+    """Make maps over two columns (x, y); the others are held at their `mean` (n,)."""
+    i, j = axes
     units, trace = Units(result.center, result.scale), result.trace
+    chosen = round_points(trace)
     points = [units.to_user(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
-    others = np.setdiff1d(np.arange(rows.n_features), (i, j))
+    others = np.setdiff1d(np.arange(rows.n_features), axes)
     places, label = _points(rows, DRAWN_POINTS)
     given = rows.given(places)
     wide = rows.given(_points(rows, LOOKED_AT)[0])
@@ -95,7 +101,7 @@ def maps_of(rows: Rows, result: Result, numeric: NDArray[np.bool_]) -> Maps | No
         epochs=columns["epoch"].astype(np.int64)[chosen],
         loss=np.where(columns["share"] >= 1, columns["loss"], np.nan)[chosen],
         w=np.array([w[[i, j]] for w, _ in points]),
-        b=np.array([b + float(w[others] @ moments.mean[others]) for w, b in points]),
+        b=np.array([b + float(w[others] @ mean[others]) for w, b in points]),
         x=given[:, i],
         y=given[:, j],
         label=label,

@@ -88,8 +88,7 @@ class Progress:
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as what JSON can hold."""
-        plain = asdict(self)
-        return {**plain, "near_nats": NEAR, "half_times": [asdict(time) for time in self.half_times]}
+        return {**asdict(self), "near_nats": NEAR}
 
 
 def progress_of(result: Result, deviations: ArrayLike) -> Progress:
