@@ -12,6 +12,7 @@ import pytest
 
 from chainrule import InputError
 from chainrule.cli import main
+from chainrule.findings import say_in_shell
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "chainrule")
 FIT = ("--target", "sex", "--drop", "year")
@@ -69,5 +70,5 @@ def refused(words: str) -> Iterator[list[str]]:
     said: list[str] = []
     with pytest.raises(InputError) as caught:
         yield said
-    said.append(caught.value.command_line or str(caught.value))
+    said.append(say_in_shell(caught.value))
     assert re.search(words, said[0]), said

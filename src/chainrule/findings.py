@@ -80,6 +80,11 @@ def say(what: Finding | str, front: Front = PYTHON) -> str:
 Said = Finding | str
 
 
+def two_fronts(python: str, shell: str) -> Finding:
+    """Say something whose ways out differ between the fronts."""
+    return Finding("two fronts", {"python": python, "shell": shell})
+
+
 def said_by(error: Exception | str) -> Said:
     """Give what an error or a warning was raised with: a finding or a text."""
     what = error.args[0] if isinstance(error, Exception) and error.args else error
@@ -282,11 +287,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "too large for any rate": lambda v, on: (
         f"the columns are too large for any learning rate: standardize them ({on.option('standardize', True)}), or rescale"
     ),
-    "column": lambda v, on: (
-        f"column {v['shown']} {v['what']}: {v['shell']}"
-        if on.is_shell
-        else f"column {v['name']!r} {v['what']}: {v['way']}"
-    ),
+    "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),
     "thinned trace": lambda v, on: str(v["note"]),
     "separated": lambda v, on: say(v["why"], on),
     "collinear": _collinear,

@@ -21,6 +21,7 @@ from chainrule.data.rows.decode import part_values, present, values_of
 from chainrule.data.schema import BOOLEANS, Column
 from chainrule.data.words import counted, looks_like_number, mistaken, option, shown, some, unusable
 from chainrule.errors import InputError
+from chainrule.findings import two_fronts
 from chainrule.kernels import (
     CategoryColumn,
     CodeError,
@@ -366,8 +367,10 @@ def _no_number(field: Field, column: Column, first: int) -> InputError:
     na = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
     has = "holds text here: write it as numbers" if all(good) else f"has {shown(cell)} in row {first + row + 1}: {na}"
     return InputError(
-        f"column {field.name!r} has categories and had numbers in the fit: turn it into numbers",
-        f"column {shown(field.name)} held numbers in training and {has}",
+        two_fronts(
+            f"column {field.name!r} has categories and had numbers in the fit: turn it into numbers",
+            f"column {shown(field.name)} held numbers in training and {has}",
+        )
     )
 
 
@@ -416,8 +419,10 @@ def refuse_infinite(fields: Sequence[Field], first: int = 0, *, may_drop: bool =
             where, drop = f"in row {first + row + 1}", f", or leave the column out with {option('--drop', field.name)}"
             ways = "mend the cell, or leave it empty if it is not known" + drop * may_drop
             raise InputError(
-                f"column {field.name!r} has {x[row]} {where}: fill it in",
-                f"column {shown(field.name)} has an infinite number {where}: {ways}",
+                two_fronts(
+                    f"column {field.name!r} has {x[row]} {where}: fill it in",
+                    f"column {shown(field.name)} has an infinite number {where}: {ways}",
+                )
             )
 
 

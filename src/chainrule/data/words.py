@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from shlex import quote
 
 from chainrule.errors import InputError
-from chainrule.findings import Finding
+from chainrule.findings import two_fronts
 
 # what the CSV reader takes for a number
 _NUMBER = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)|0x[0-9a-f]+)\s*", re.I | re.ASCII)
@@ -63,8 +63,8 @@ def unusable(name: str, what: str, way: str = "") -> InputError:
 
 def mistaken(name: str, what: str, way: str, on_command_line: str = "") -> InputError:
     """Make the error of a column with a wrong cell, or of another kind than it had; both faces may have ways of their own."""
-    values = {"name": name, "shown": shown(name), "what": what, "way": way, "shell": on_command_line or way}
-    return InputError(Finding("column", values))
+    python = f"column {name!r} {what}: {way}"
+    return InputError(two_fronts(python, f"column {shown(name)} {what}: {on_command_line or way}"))
 
 
 def looks_like_number(cell: str) -> bool:

@@ -17,6 +17,7 @@ from chainrule.errors import ChainruleWarning, InputError
 from chainrule.fitting.fit import fit
 from chainrule.fitting.result import Result
 from chainrule.objective import Objective
+from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
 
 Vector = NDArray[np.float64]
@@ -184,7 +185,9 @@ class Setting:
         columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
         if columns.any():
             rows.standardize(columns, is_scaled)
-        hessian = Objective(rows, ridge(self.alpha, rows.n_features)).evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
+        hessian = (
+            Objective(rows, ridge(self.alpha, rows.n_features)).evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
+        )
         assert hessian is not None
         return Curvature.of(hessian), hessian
 
