@@ -259,6 +259,14 @@ def _collinear(values: Values, on: Front) -> str:
     )
 
 
+def _too_many_columns(values: Values, on: Front) -> str:
+    n = values["columns"]
+    text = f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
+    if values["has_penalty"]:
+        return f"{text}: use {on.option('method', 'newton-cg')}, or fewer columns"
+    return f"{text}, and without a penalty nothing else proves an optimum: give {on.option('alpha')}, e.g. 1/m"
+
+
 SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "converged": _converged,
     "unreached": _converged,  # and further than tol for a reason that is named
@@ -287,6 +295,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "too large for any rate": lambda v, on: (
         f"the columns are too large for any learning rate: standardize them ({on.option('standardize', True)}), or rescale"
     ),
+    "too many columns": _too_many_columns,
     "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),
     "thinned trace": lambda v, on: str(v["note"]),
     "separated": lambda v, on: say(v["why"], on),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,8 @@ from chainrule.data.inputs import (
 from chainrule.data.rows import DenseRows
 from chainrule.errors import InputError, printable
 from chainrule.findings import warn_of
-from chainrule.fitting.problem import Ending, Method, Options, Problem, objective_line
+from chainrule.fitting.methods import Shape, choose_method, is_for_newton, run_of
+from chainrule.fitting.problem import Ending, Options, Problem, objective_line
 from chainrule.fitting.result import Result
 from chainrule.kernels import SCHEDULES, Batches, kernel_name
 from chainrule.kernels.blas import one_blas_thread
@@ -35,16 +34,6 @@ from chainrule.penalties import PENALTIES
 from chainrule.solvers import Callback
 
 Vector = NDArray[np.float64]
-
-METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
-HESSIAN_COPIES = 5  # of n x n numbers: the Hessian, its scaled form, two factors, an inverse
-MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
-MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
-# From here on a Hessian and its factor take longer than the reads that they save: of flights_3m 5 took less, 10 more.
-CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
-# Fewer rows a column leave Newton without samples (`solvers.newton.plan`): then from so many products (m n^2) on too.
-SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
-NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
 
 
 def fit(
@@ -186,14 +175,14 @@ def fit(
         taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
         problem = Problem(rows, options, columns, start, scaled)
         loading = time.perf_counter()
-        run = _run(chosen, shape)
+        run = run_of(chosen, shape)
         with one_blas_thread():
             started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
             ending = run(problem, started)
-            if method == "auto" and chosen == "newton-cg" and _is_for_newton(ending, options, shape):
+            if method == "auto" and chosen == "newton-cg" and is_for_newton(ending, options, shape):
                 why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
                 chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
-                ending = _run(chosen, shape)(replace(problem, start=start), started)
+                ending = run_of(chosen, shape)(replace(problem, start=start), started)
             result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
@@ -269,121 +258,6 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
     returned = f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
     return line + returned if ending.certificate.kind == "ridge" or ending.objective is not None else line
-
-
-def _is_for_newton(ending: Ending, options: Options, shape: Shape) -> bool:
-    """Whether Newton should go on where newton-cg's steps or proofs came too slowly: where it can, in some minutes."""
-    if options.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= options.tol:
-        return False
-    return shape.m * shape.n**2 <= NEWTON_PRODUCTS and HESSIAN_COPIES * 8.0 * shape.n**2 <= free_memory()
-
-
-def _run(method: str, shape: Shape) -> Method:
-    """Load a method: they bring SciPy, which `import chainrule` does without."""
-    if method == "newton" and shape.is_wide:
-        from chainrule.fitting.conjugate import optimize_in_row_space
-
-        return optimize_in_row_space
-    if method == "newton":
-        from chainrule.fitting.audit import optimum
-
-        return optimum
-    if method == "newton-cg":
-        from chainrule.fitting.conjugate import optimize_by_products
-
-        return optimize_by_products
-    if method == "sgd":
-        from chainrule.fitting.stochastic import descend_by_batches
-
-        return descend_by_batches
-    from chainrule.fitting.descend import descend
-
-    return descend
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the choice of a method goes by.
-
-    m rows, n coefficients, dense or not, with a penalty or without, and whether that depends on the length of w alone.
-    """
-
-    m: int
-    n: int
-    is_dense: bool
-    has_penalty: bool
-    hessian_reads: float = math.inf
-    is_isotropic: bool = True
-
-    @property
-    def is_many(self) -> bool:
-        """Whether columns are many, and their Hessian takes longer than the reads that it saves."""
-        if self.is_dense:
-            return self.n > CG_COLUMNS["dense"]
-        costly = self.hessian_reads > CG_READS or self.n > MAX_NEWTON_COLUMNS
-        return self.n > CG_COLUMNS["sparse"] and costly
-
-    @property
-    def is_costly(self) -> bool:
-        """Whether Newton would make several Hessians of all rows, of dense columns: tenths of a second each."""
-        return self.is_dense and self.m <= SAMPLED_ROWS * self.n and self.m * self.n**2 >= CG_PRODUCTS
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether the optimum is a combination of rows that are fewer than the columns, and few."""
-        return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
-
-
-def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "") -> tuple[str, str]:
-    """Give the method for such data, and why.
-
-    has_rate: a learning rate was given. of_batches: the option given that only sgd has, or "".
-    """
-    if not isinstance(method, str) or method not in ("auto", *METHODS):
-        raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, METHODS))}, not {method!r}")
-    if method != "auto":
-        if method in ("newton", "newton-cg") and has_rate:
-            raise InputError(
-                f"method={method!r} has no learning rate: leave learning_rate out, or take 'gradient-descent'"
-            )
-        if of_batches and method != "sgd":
-            raise InputError(f"method={method!r} has no {of_batches}: leave {of_batches} out, or take 'sgd'")
-        needed = HESSIAN_COPIES * 8.0 * shape.n**2
-        if method == "newton" and not shape.is_wide and needed > free_memory():
-            raise InputError(
-                f"a Hessian of {shape.n:,} columns and its factors take {needed / 1e9:.2g} GB, more than are free: "
-                f"take method='newton-cg'{'' if shape.has_penalty else ' and alpha > 0'}, or fewer columns"
-            )
-        return method, "as asked for"
-    if of_batches:
-        return "sgd", f"{of_batches} was given, which only stochastic gradient descent has"
-    if has_rate:
-        return "gradient-descent", "a learning rate was given, which only gradient descent has"
-    n = shape.n
-    if shape.is_wide:
-        return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
-    if shape.has_penalty and (shape.is_costly or shape.is_many):
-        return (
-            "newton-cg",
-            f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
-        )
-    if n > MAX_NEWTON_COLUMNS and shape.is_dense:
-        return "gradient-descent", f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
-    if n > MAX_NEWTON_COLUMNS:
-        raise InputError(
-            f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB, and without a penalty nothing else proves an "
-            "optimum: give alpha, e.g. 1/m"
-        )
-    return "newton", "the certified optimum in the fewest reads"
-
-
-def free_memory() -> float:
-    """Bytes that a process may still take; inf where the system doesn't say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return math.inf
 
 
 def _of_batches(batch_size: object, schedule: object, resume: object) -> str:

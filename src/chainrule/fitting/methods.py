@@ -1,0 +1,119 @@
+"""Which method a fit takes, and why: by the shape of the data and what was asked for, never by free memory or time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from chainrule.errors import InputError
+from chainrule.findings import Finding
+from chainrule.fitting.problem import Ending, Method, Options
+
+METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
+MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
+MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
+MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
+# From here on a Hessian and its factor take longer than the reads that they save: of flights_3m 5 took less, 10 more.
+CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
+# Fewer rows a column leave Newton without samples (`solvers.newton.plan`): then from so many products (m n^2) on too.
+SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
+NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the choice of a method goes by.
+
+    m rows, n coefficients, dense or not, with a penalty or without, and whether that depends on the length of w alone.
+    """
+
+    m: int
+    n: int
+    is_dense: bool
+    has_penalty: bool
+    hessian_reads: float = math.inf
+    is_isotropic: bool = True
+
+    @property
+    def is_many(self) -> bool:
+        """Whether columns are many, and their Hessian takes longer than the reads that it saves."""
+        if self.is_dense:
+            return self.n > CG_COLUMNS["dense"]
+        costly = self.hessian_reads > CG_READS or self.n > MAX_NEWTON_COLUMNS
+        return self.n > CG_COLUMNS["sparse"] and costly
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether Newton would make several Hessians of all rows, of dense columns: tenths of a second each."""
+        return self.is_dense and self.m <= SAMPLED_ROWS * self.n and self.m * self.n**2 >= CG_PRODUCTS
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the optimum is a combination of rows that are fewer than the columns, and few."""
+        return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
+
+
+def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "") -> tuple[str, str]:
+    """Give the method for such data, and why.
+
+    has_rate: a learning rate was given. of_batches: the option given that only sgd has, or "".
+    """
+    if not isinstance(method, str) or method not in ("auto", *METHODS):
+        raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, METHODS))}, not {method!r}")
+    if method != "auto":
+        if method in ("newton", "newton-cg") and has_rate:
+            raise InputError(
+                f"method={method!r} has no learning rate: leave learning_rate out, or take 'gradient-descent'"
+            )
+        if of_batches and method != "sgd":
+            raise InputError(f"method={method!r} has no {of_batches}: leave {of_batches} out, or take 'sgd'")
+        if method == "newton" and not shape.is_wide and shape.n > MOST_COLUMNS:
+            raise InputError(Finding("too many columns", {"columns": shape.n, "has_penalty": shape.has_penalty}))
+        return method, "as asked for"
+    if of_batches:
+        return "sgd", f"{of_batches} was given, which only stochastic gradient descent has"
+    if has_rate:
+        return "gradient-descent", "a learning rate was given, which only gradient descent has"
+    n = shape.n
+    if shape.is_wide:
+        return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
+    if shape.has_penalty and (shape.is_costly or shape.is_many):
+        return (
+            "newton-cg",
+            f"a read a step costs less than a Hessian of {n:,} columns, and the penalty lets it prove as much",
+        )
+    if n > MAX_NEWTON_COLUMNS and shape.is_dense:
+        return "gradient-descent", f"a Hessian of {n:,} columns would take {8e-9 * n * n:.2g} GB"
+    if n > MAX_NEWTON_COLUMNS:
+        raise InputError(Finding("too many columns", {"columns": n, "has_penalty": False}))
+    return "newton", "the certified optimum in the fewest reads"
+
+
+def is_for_newton(ending: Ending, options: Options, shape: Shape) -> bool:
+    """Whether Newton should go on where newton-cg's steps or proofs came too slowly: where it can, in some minutes."""
+    if options.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= options.tol:
+        return False
+    return shape.m * shape.n**2 <= NEWTON_PRODUCTS and shape.n <= MAX_NEWTON_COLUMNS
+
+
+def run_of(method: str, shape: Shape) -> Method:
+    """Load a method: they bring SciPy, which `import chainrule` does without."""
+    if method == "newton" and shape.is_wide:
+        from chainrule.fitting.conjugate import optimize_in_row_space
+
+        return optimize_in_row_space
+    if method == "newton":
+        from chainrule.fitting.audit import optimum
+
+        return optimum
+    if method == "newton-cg":
+        from chainrule.fitting.conjugate import optimize_by_products
+
+        return optimize_by_products
+    if method == "sgd":
+        from chainrule.fitting.stochastic import descend_by_batches
+
+        return descend_by_batches
+    from chainrule.fitting.descend import descend
+
+    return descend
