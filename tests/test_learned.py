@@ -9,12 +9,12 @@ import warnings
 import numpy as np
 import pyarrow as pa
 import pytest
+from chainrule.documents.report.story import captions, floored, mistakes, rates_told, story
 
 import chainrule
 from chainrule.certificate import Certificate
 from chainrule.data.rows import DenseRows
 from chainrule.documents.report import Part
-from chainrule.documents.report.story import captions, floored, mistakes, rates_told, story
 from chainrule.fitting.recipe import Recipe
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.certificate import digits_of
+from chainrule.documents.results import milestones, proven_digits
 from chainrule.studies.learned import progress_of
 from chainrule.training import Training, WholeGradient
 
@@ -72,23 +72,12 @@ def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[st
     ]
 
 
-def proven_digits(value: float, error: float | None) -> int:
-    """Count the digits of a number that a bound on its error proves."""
-    return int(digits_of(np.array([value]), np.array([math.inf if error is None else error]))[0])
-
-
-MILESTONES = (0, 1, 10, 100, 1000, 10_000)
-
-
 def descent_document(learning: Training, optimum: Training) -> dict[str, Any]:
     """Say how gradient descent came to the optimum: its result, some of its epochs, how far apart the two ends are."""
-    columns = learning.result.trace.columns
-    last = int(columns["epoch"][-1])
-    shown = [k for k, epoch in enumerate(columns["epoch"]) if epoch in MILESTONES or epoch == last]
     apart = np.abs(np.append(learning.model.w_fit - optimum.model.w_fit, learning.model.b_fit - optimum.model.b_fit))
     return {
         "result": learning.result.to_dict(),
-        "epochs": [{name: column[k].item() for name, column in columns.items()} for k in shown],
+        "epochs": milestones(learning.result.trace),
         "learned": progress_of(learning.result, learning.deviations).to_dict(),
         "largest_difference": float(apart.max()),
     }

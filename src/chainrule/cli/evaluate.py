@@ -10,7 +10,7 @@ from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.data.tables import encode
 from chainrule.data.tables.words import counted, shown
-from chainrule.documents import screen
+from chainrule.documents import results, terminal
 from chainrule.errors import InputError
 from chainrule.model.model import load_model
 from chainrule.training import figures, read_for
@@ -19,7 +19,7 @@ from chainrule.training import figures, read_for
 def run_evaluate(model_path: Path, table_path: Path, na: Sequence[str], *, as_json: bool, quiet: bool) -> int:
     """Measure the model on the rows of known label; the others are counted and said."""
     check_outputs({})
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
     design = encode(model.schema, read_for(model, table_path, na), need_target=True)
     y = design.y
@@ -32,7 +32,7 @@ def run_evaluate(model_path: Path, table_path: Path, na: Sequence[str], *, as_js
     if len(known) < len(y):
         notes.append(f"{counted(len(y) - len(known), 'row')} without {shown(model.schema.target)} left out")
     for text in notes:
-        screen.note(messages, text)
+        terminal.note(messages, text)
     part = figures(model.decision(design.X[known]), y[known], None if design.weights is None else design.weights[known])
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -48,5 +48,5 @@ def run_evaluate(model_path: Path, table_path: Path, na: Sequence[str], *, as_js
     if as_json:
         print_json(document)
     else:
-        screen.print_evaluation(screen.results(), document)
+        terminal.show(terminal.results(), results.evaluation(document))
     return DONE

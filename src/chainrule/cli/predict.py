@@ -11,11 +11,11 @@ from chainrule.cli import DONE
 from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, inputs_of, print_json
 from chainrule.data.tables import encode
-from chainrule.documents import screen
-from chainrule.documents.layout import visible
+from chainrule.documents import terminal
 from chainrule.model.files import write_atomically
 from chainrule.model.model import load_model
 from chainrule.training import predictions, read_for
+from chainrule.words import visible
 
 
 def run_predict(
@@ -23,11 +23,11 @@ def run_predict(
 ) -> int:
     """Predict every row; the probability keeps all its digits."""
     check_outputs({"--out": out}, inputs_of(model_path, table_path))
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
     design = encode(model.schema, read_for(model, table_path, na))
     for text in design.notes:
-        screen.note(messages, text)
+        terminal.note(messages, text)
     rows = predictions(model, design)
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -42,7 +42,7 @@ def run_predict(
     }
     if out is not None:
         write_atomically(out, as_csv(rows))
-        screen.note(messages, f"wrote {len(rows):,} predictions to {out}")
+        terminal.note(messages, f"wrote {len(rows):,} predictions to {out}")
     if as_json:
         print_json(document)
     elif out is None:

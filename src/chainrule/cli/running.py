@@ -12,6 +12,7 @@ import typer
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE
 from chainrule.cli.streams import patient_streams
 from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
+from chainrule.words import as_options, visible
 
 WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
 
@@ -27,8 +28,6 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
 
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:
-    from chainrule.documents.screen import as_options
-
     try:
         parsed = typer.main.get_command(app).main(arguments, prog_name="chainrule", standalone_mode=False)
         code: int = parsed() if callable(parsed) else int(parsed or DONE)
@@ -50,8 +49,6 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
 
 def say(text: str) -> None:
     """Write one line to stderr; what does not print is spelled out."""
-    from chainrule.documents.layout import visible
-
     print(visible(text), file=sys.stderr, flush=True)
 
 

@@ -18,11 +18,14 @@ from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.data.tables import Schema, read_table, read_weights, target_labels
 from chainrule.data.tables.cells import kind_of, numbers, refuse_infinite
 from chainrule.data.tables.words import check_name, counted, shown
-from chainrule.documents import screen
+from chainrule.documents import terminal
+from chainrule.documents.progress import StudyProgress
+from chainrule.documents.studies import study_blocks
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import prepare, worded
+from chainrule.words import as_options
 
 FORMATS = (".svg", ".png", ".html")
 ANIMALS = "penguins"
@@ -76,7 +79,7 @@ class Data:
 
     def worded(self, text: str) -> str:
         """Put what a fit says into the words of the table and of the command line."""
-        return screen.as_options(text if self.schema is None else worded(text, self.schema))
+        return as_options(text if self.schema is None else worded(text, self.schema))
 
 
 def run_study(
@@ -86,22 +89,22 @@ def run_study(
     _check(options, out)
     _check_source(source)
     check_outputs({"--out": out}, [] if source.table is None else [source.table])
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     data = _pair(source) if source.is_pair else _table(source)
     for text in data.notes if data is not None else ():
-        screen.note(messages, text)
-    with screen.StudyProgress(messages) as progress:
+        terminal.note(messages, text)
+    with StudyProgress(messages) as progress:
         study = _STUDIES[which](data, options, progress)
-    notes = [screen.as_options(text) if data is None else data.worded(text) for text in study.notes]
+    notes = [as_options(text) if data is None else data.worded(text) for text in study.notes]
     for text in notes:
-        screen.note(messages, text)
+        terminal.note(messages, text)
     title = study.heading if data is None else f"{study.heading}: {data.title}"
     if out is not None:
         write_atomically(out, _drawn(study, out, title, [*(data.notes if data else ()), *notes]))
     if as_json:
         print_json(_document(study, data, out, notes))
     else:
-        screen.print_study(screen.results(), study, title, out)
+        terminal.show(terminal.results(), study_blocks(study, title, out))
     return DONE
 
 

@@ -76,7 +76,7 @@ class Study:
 
     def html(self, title: str | None = None, *, notes: Sequence[str] = ()) -> str:
         """Give it as one HTML page: pictures, conclusions, tables. notes: more sentences on the data."""
-        from chainrule.studies.page import study_page
+        from chainrule.documents.studies import study_page
 
         return study_page(self, title or self.heading, notes)
 
