@@ -169,7 +169,7 @@ def test_report_explains_the_row_asked_for_or_the_closest_call(run, penguins, tm
     assert "the training row that the model gets right by the smallest margin" in page.read_text()
     assert run(*words, "--row", "3").code == 0
     text = page.read_text()
-    assert "Row 3 of the table" in text
+    assert "Row 3 (" in text
     assert "smallest margin" not in text
     assert "held out" in text
     page.unlink()

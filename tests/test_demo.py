@@ -21,7 +21,7 @@ def test_demo_tells_the_whole_story(run, tmp_path):
         "249 to train on, 84 held out, 11 set aside, sex unknown",
         "F(w, b) = (1/249) sum l(z, y) + (0.00401606/2) w.w",
         "F - F* <=",
-        "proven",
+        "proven digits",
         "The same optimum by gradient descent",
         "(auto), the largest stable one is",
         "odds ratio",

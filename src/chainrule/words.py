@@ -10,6 +10,20 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NUMBER = re.compile(r"(-?)(\d+)(\.\d+)?(?:e([+-]\d+))?(?![\d.])")
 
 
+class Shown:
+    """Base of results that show themselves; what there is to say of them, and how, is loaded when they do."""
+
+    def __str__(self) -> str:
+        from chainrule.documents import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from chainrule.documents import as_html
+
+        return as_html(self)
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Write a number with `digits` significant digits: -0.2500, 7.9e-13. None and not-a-number are a dash.
 
@@ -66,7 +80,7 @@ def shortened(name: object, room: int = NAME) -> str:
     whole = str(name)
     if len(whole) > 2 * room:  # no more than that is seen: a name may have thousands of signs
         whole = f"{whole[:room]}{whole[-room:]}"
-    text = visible(whole) or "''"
+    text = visible(whole)
     if cells(text) <= room and len(str(name)) <= 2 * room:
         return text
     head, tail = text[: (room - 1) // 2], text[-(room // 2) :]

@@ -12,9 +12,8 @@ import numpy as np
 from chainrule.certificate import Certificate, downward, upward
 from chainrule.cli import DONE, NOT_STRICT
 from chainrule.cli.coefficients import Places, is_models_start, read_coefficients, read_text
-from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.options import column_names
-from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.cli.outputs import SCHEMA_VERSION, check_outputs, print_json
 from chainrule.cli.running import collected_warnings
 from chainrule.data.tables import constants, encode, read_table
 from chainrule.documents import results, terminal

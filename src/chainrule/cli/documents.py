@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.cli.outputs import SCHEMA_VERSION
 from chainrule.documents.results import milestones, proven_digits
 from chainrule.studies.learned import progress_of
 from chainrule.training import Training, WholeGradient
-
-SCHEMA_VERSION = 1
-
 
 def fit_document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:
     """Make the document of a fit: result, figures, coefficients, predictions of the rows set aside, files, notes."""

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.cli import DONE
-from chainrule.cli.documents import SCHEMA_VERSION
-from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.cli.outputs import SCHEMA_VERSION, check_outputs, print_json
 from chainrule.data.tables import encode
 from chainrule.data.tables.words import counted, shown
 from chainrule.documents import results, terminal

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chainrule.cli import DONE
-from chainrule.cli.documents import SCHEMA_VERSION, gradient_document
-from chainrule.cli.outputs import check_outputs, inputs_of, plain, print_json
+from chainrule.cli.documents import gradient_document
+from chainrule.cli.outputs import SCHEMA_VERSION, check_outputs, inputs_of, plain, print_json
 from chainrule.data.tables import encode
 from chainrule.documents import rows, terminal
 from chainrule.errors import InputError

@@ -13,6 +13,9 @@ from chainrule.model.files import check_writable, is_stream
 from chainrule.model.model import trace_path
 
 
+SCHEMA_VERSION = 1  # of the documents that `--json` gives
+
+
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()) -> None:
     """Refuse paths that can't be written, that are given twice, or that would replace an input; write nothing.
 

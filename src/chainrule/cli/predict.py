@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.cli import DONE
-from chainrule.cli.documents import SCHEMA_VERSION
-from chainrule.cli.outputs import check_outputs, inputs_of, print_json
+from chainrule.cli.outputs import SCHEMA_VERSION, check_outputs, inputs_of, print_json
 from chainrule.data.tables import encode
 from chainrule.documents import terminal
 from chainrule.model.files import write_atomically

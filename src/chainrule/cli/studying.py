@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from chainrule import studies
 from chainrule.cli import DONE
 from chainrule.cli.demo import FEATURES
-from chainrule.cli.documents import SCHEMA_VERSION
 from chainrule.cli.options import at_least, column_names, positive, seed_of
-from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.cli.outputs import SCHEMA_VERSION, check_outputs, print_json
 from chainrule.data.tables import Schema, read_table, read_weights, target_labels
 from chainrule.data.tables.cells import kind_of, numbers, refuse_infinite
 from chainrule.data.tables.words import check_name, counted, shown

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def shown(result: Any) -> "Sequence[Block]":
-    """Give what there is to say about a `Result`, `Certificate`, `Trace` or `RowExplanation`."""
-    from chainrule.documents import results, rows
+    """Give what there is to say about a `Result`, `Certificate`, `Trace`, `RowExplanation` or study."""
+    from chainrule.documents import results, rows, studies
 
     makers = {
         "Result": results.of_result,
@@ -20,7 +20,7 @@ def shown(result: Any) -> "Sequence[Block]":
         "Trace": results.of_trace,
         "RowExplanation": rows.of_explanation,
     }
-    return makers[type(result).__name__](result)
+    return makers.get(type(result).__name__, studies.of_study)(result)
 
 
 def as_text(result: Any) -> str:

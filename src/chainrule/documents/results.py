@@ -200,10 +200,11 @@ def learning_curves(trace: Any, newton: bool, part: Document, optimum_loss: floa
 
 
 def milestones(trace: Any) -> list[dict[str, Any]]:
-    """Give some lines of a trace: the epochs 0, 1, 10, 100, ... and the last."""
+    """Give some lines of a trace: the epochs 0, 1, 10, 100, ... and the last, or all of few."""
     columns = trace.columns
     last = int(columns["epoch"][-1])
-    shown = [k for k, epoch in enumerate(columns["epoch"]) if epoch in MILESTONES or epoch == last]
+    few = len(columns["epoch"]) <= 8
+    shown = [k for k, epoch in enumerate(columns["epoch"]) if few or epoch in MILESTONES or epoch == last]
     return [{name: column[k].item() for name, column in columns.items()} for k in shown]
 
 
@@ -318,7 +319,7 @@ def of_result(result: Any) -> list[Block]:
         Facts(
             [
                 *_asked(told),
-                *ending(told),
+                *ending(told)[:1],
                 ("log-loss", say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)),
             ]
         ),

@@ -62,16 +62,14 @@ def explanation(document: Document) -> list[Block]:
 
 def _heading(document: Document) -> Text:
     told = document["explanation"]
-    row = "Row {row} of the table" if told["row"] is not None else "One row"
+    row = "Row {row}" if told["row"] is not None else "One row"
     what = "{target:name}" if "target" in document else "its class"
     known = " unknown" if told["y"] is None else f" is {{label:name}}, y = {{y:g}}{PARTS.get(told.get('part'), '')}"
     when = ""
     if "method" in document:
-        unit, epoch = (
-            "step" if is_newton(document) else "epoch",
-            document["epochs"] if told["epoch"] is None else told["epoch"],
-        )
-        when = f", after {unit} {epoch:,}" if epoch else f", at the start, before the first {unit}"
+        unit, epoch = "step" if is_newton(document) else "epoch", told["epoch"]
+        when = f" after the last {unit}, {document['epochs']:,}" if epoch is None else f" after {unit} {epoch:,}"
+        when = f" at the start, before the first {unit}" if epoch == 0 else when
     label = f"{told['y']:g}" if told["label"] is None and told["y"] is not None else told["label"]
     return say(f"{row} ({what}{known}){when}", row=told["row"], target=document.get("target"), label=label, y=told["y"])
 

@@ -27,6 +27,13 @@ def study_blocks(study: "Study", title: str, out: Path | None) -> list[Block]:
     ]
 
 
+def of_study(study: "Study") -> list[Block]:
+    """Tell what a function of `chainrule.studies` gave."""
+    sentences = [say("{it}", it=text) for text in study.conclusions]
+    charts = Beside([[Chart(panel.draw, panel.sentence)] for panel in study.panels()])
+    return [Heading(study.heading), Facts(study.facts()), *sentences, charts, *_tables(study)]
+
+
 def study_page(study: "Study", title: str, notes: Sequence[str]) -> str:
     """Tell a study as one HTML page."""
     from chainrule.documents.html import page

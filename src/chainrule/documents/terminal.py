@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from chainrule.documents import blocks as b
-from chainrule.words import as_options, cells, shortened, visible
+from chainrule.words import NAME, as_options, cells, shortened, visible
 
 HEADING, DIM = "bold", "dim"
 INDENT = "  "
@@ -40,8 +40,8 @@ def show(console: Console, blocks: Sequence[b.Block]) -> None:
     """Print blocks, one below the other."""
     last: b.Block | None = None
     for block in _flat(blocks):
-        lines = lines_of(block, max(console.width - len(INDENT), LEAST_WIDTH))
         indent = "" if isinstance(block, b.Heading) and block.level < 3 else INDENT
+        lines = lines_of(block, max(console.width - len(indent), LEAST_WIDTH))
         if lines and _is_apart(last, block):
             console.print()
         for line in lines:
@@ -163,12 +163,10 @@ def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str]], *, width: i
     numbers = [[visible(cell) for cell in row[1:]] for row in rows]
     bodies = [max((cells(row[j]) for row in numbers), default=0) for j in range(len(heads) - 1)]
     natural = max(map(cells, names), default=0)
-    first_head, *others = [shortened(head) if head else "" for head in heads]
-    for on_one_line in (True, False):
+    first_head, *others = heads
+    for widest in (NAME, 13, 8):  # heads on one line, if there is room; else on several
         tops = [
-            [head]
-            if on_one_line
-            else [shortened(line, max(body, 14)) if line else "" for line in wrapped(head, max(body, 10))]
+            [shortened(line, max(body, 14, widest)) for line in wrapped(head, max(body, widest))]
             for head, body in zip(others, bodies, strict=True)
         ]
         sizes = [max(body, *map(cells, top)) for body, top in zip(bodies, tops, strict=True)]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from chainrule.words import Shown
+
 if TYPE_CHECKING:
     from chainrule.charts.sheet import Panel
 
@@ -24,7 +26,7 @@ class Lines:
     rows: tuple[tuple[str, ...], ...]
 
 
-class Study:
+class Study(Shown):
     """Base of the studies' results: frozen, computed from arrays, the same numbers in every form."""
 
     name: ClassVar[str]
