@@ -12,6 +12,7 @@ from chainrule.documents.results import milestones, proven_digits
 from chainrule.studies.learned import progress_of
 from chainrule.training import Training, WholeGradient
 
+
 def fit_document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:
     """Make the document of a fit: result, figures, coefficients, predictions of the rows set aside, files, notes."""
     prepared, model = training.prepared, training.model

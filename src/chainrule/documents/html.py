@@ -86,5 +86,5 @@ def _template() -> "Template":
 
 def _formula(block: Formula) -> str:
     """Set a formula as mathematics; a remark in it, such as "divides by zero", stays text."""
-    pieces = re.split(r"(?<=[:;]) ", block.text)
-    return " ".join(mathml(piece) if "=" in piece else escape(visible(piece)) for piece in pieces)
+    pieces = re.split(r"([:;] )", block.text)
+    return "".join(mathml(piece) if "=" in piece else escape(visible(piece)) for piece in pieces)

@@ -52,7 +52,12 @@ class Drawn:
 
 
 def report(title: str, document: Document, drawn: Drawn, sources: Sequence[str] = ()) -> str:
-    """Write the story of a fit as one HTML page, the same for the same inputs.
+    """Write the story of a fit as one HTML page, the same for the same inputs."""
+    return html.page(title, report_blocks(document, drawn, sources))
+
+
+def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ()) -> list[Block]:
+    """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
 
     document: of a fit, with "explanation" and "whole_gradient" of a row where one is to be shown, and "descent" where
     gradient descent came to the same optimum.
@@ -62,7 +67,7 @@ def report(title: str, document: Document, drawn: Drawn, sources: Sequence[str] 
     notes = [text for text in notes if text.rstrip(".").lower() not in f"{result['message']} {trouble}".lower()]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
     heading, *table = results.coefficients(document)
-    blocks: list[Block] = [
+    return [
         *([say("{it}.", "cause", it=trouble)] if trouble else []),
         _lead(document),
         Heading("The fit"),
@@ -86,7 +91,6 @@ def report(title: str, document: Document, drawn: Drawn, sources: Sequence[str] 
         say("These are associations in these rows, not causes.", "note"),
         *bullets("Sources", [f"The computation graph and its derivatives: {ARTICLE}.", *sources]),
     ]
-    return html.page(title, blocks)
 
 
 def _trouble(result: Document) -> str:
@@ -138,14 +142,9 @@ def _learning(document: Document, drawn: Drawn) -> list[Block]:
     run, trace = (
         (result, drawn.trace) if descent is None or drawn.descent is None else (descent["result"], drawn.descent)
     )
-    (_, how), (_, proof), *_ = results.ending(run, as_options)
-    same = [
-        say(
-            "The same objective by gradient descent, w ← w − learning rate · dL_dw. {how}. {proof}.",
-            how=how,
-            proof=proof,
-        )
-    ]
+    proof, *_ = results.certificate(run)
+    text = "The same objective by gradient descent, w ← w − learning rate · dL_dw: {how}. {proof}"
+    same = [say(text, how=as_options(run["message"]).rstrip("."), proof=proof)]
     told = [] if learned is None else [*story(learned), rate_told(learned, run)]
     proven = run is not result and result["certificate"]["kind"] == "bound"
     curves = results.learning_curves(

@@ -165,7 +165,7 @@ def certificate(result: Document, runs: Sequence[curves.Descent] = ()) -> list[B
         *([("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []),
         *([("left by rounding", say("{noise:2}", noise=told["noise"]))] if told["noise"] is not None else []),
     ]
-    blocks: list[Block] = [*said, Facts(tiles, "tiles")]
+    blocks: list[Block] = [*said, *([Facts(tiles, "tiles")] if tiles else [])]
     if not any(run.curve() for run in runs):
         return blocks
     infimum = told["kind"] == "infimum"
