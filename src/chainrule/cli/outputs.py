@@ -12,7 +12,6 @@ from chainrule.errors import InputError
 from chainrule.model.files import check_writable, is_stream
 from chainrule.model.model import trace_path
 
-
 SCHEMA_VERSION = 1  # of the documents that `--json` gives
 
 

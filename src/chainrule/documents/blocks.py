@@ -46,14 +46,6 @@ def say(template: str, role: Role = "", **values: Any) -> Text:
     return Text(((template, values),) if template else (), role)
 
 
-def listed(texts: Iterable[Words], between: str = " ", role: Role = "") -> Text:
-    """Join sentences, leaving out empty ones."""
-    whole = Text((), role)
-    for text in texts:
-        whole = whole + (between if whole and text else "") + text
-    return whole
-
-
 def _text(words: Words) -> Text:
     return words if isinstance(words, Text) else say("{it}", it=words) if words else say("")
 

@@ -1,18 +1,16 @@
 """How a run learned, in sentences and pictures made of its numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.charts.maps import MapPanel, Points, decision_maps
 from chainrule.charts.shares import gradient_shares
-from chainrule.documents.blocks import Chart, Text, Words, listed, say
+from chainrule.documents.blocks import Chart, Text, say
 from chainrule.studies.learned import NEAR, Gradients, Learned, Maps, Progress
 from chainrule.words import counted, number
 
-SHOWN_NAMES = 3
-SURE = 0.1  # what a sure mistake gave the right class, at most
 LITTLE = 1e-3  # nats: two log-losses nearer than this are told as one
 
 
@@ -50,27 +48,13 @@ def _rises(p: Progress) -> str:
 def _half_times(p: Progress) -> Text:
     if not p.half_times:
         return say("")
-    ends = [
-        p.half_times[0].epoch,
-        *([p.half_times[-1].epoch] if p.half_times[-1].epoch > p.half_times[0].epoch else []),
-    ]
+    first, last = p.half_times[0], p.half_times[-1]
     latest = " at the latest" if p.stride > 1 else ""
-    parts = [
-        say(
-            f"{{names}} settled{which} ({p.unit} {epoch:,}{latest})",
-            names=_names([t.name for t in p.half_times if t.epoch == epoch]),
-        )
-        for epoch, which in zip(ends, [" first", " last"] if len(ends) > 1 else [""], strict=True)
-    ]
-    of = f", of {counted(len(p.half_times), 'strong weight')}" if len(ends) > 1 else ""
-    return listed(parts, ", ") + f"{of}: past half of the way to the end, for good."
-
-
-def _names(names: Sequence[str]) -> Text:
-    """Write "a", "a and b", "a, b, c and 2 more"."""
-    shown: list[Words] = [say("{name:name}", name=name) for name in names[:SHOWN_NAMES]]
-    last = f"{len(names) - len(shown):,} more" if len(names) > len(shown) else shown.pop()
-    return listed([listed(shown, ", "), last], " and ")
+    text = f"{{a:name}} settled first ({p.unit} {first.epoch:,}{latest})"
+    if last.epoch > first.epoch:
+        text += f", {{b:name}} last ({p.unit} {last.epoch:,}{latest})"
+    text += f", of {counted(len(p.half_times), 'strong weight')}: past half of the way to the end, for good."
+    return say(text, a=first.name, b=last.name)
 
 
 def _gradient(g: Gradients | None) -> Text:
@@ -122,20 +106,9 @@ def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
         return said + "this one is among them."
     slowest = min(1.0 - abs(1.0 - 2.0 * rate / (local * under)) for under in (1.0, curvature.condition))
     return said + say(
-        "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved {ratio:3} times as "
-        "much as the flattest.", part=100 * slowest, ratio=curvature.condition,
+        "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved {ratio:3} "
+        "times as much as the flattest.", part=100 * slowest, ratio=curvature.condition,
     )  # fmt: skip
-
-
-def mistakes(z: Any, y: Any, mean: float | None) -> Text:
-    """Say how many rows the model got wrong although it was sure, and what they cost; mean: their weighted mean loss."""
-    losses = np.logaddexp(0.0, (1.0 - 2.0 * np.asarray(y)) * np.asarray(z))
-    sure, total = losses > -np.log(SURE), float(losses.sum())
-    if not sure.any():
-        return say("")
-    once = ", each counted once" if mean is not None and abs(mean - total / len(losses)) > 1e-6 * abs(mean) else ""
-    text = f"{{count}} of {{rows:training row}} gave the right class less than {SURE:g}: {{share:%}} of the whole loss{once}."
-    return say(text, count=int(sure.sum()), rows=len(losses), share=float(losses[sure].sum()) / total)
 
 
 def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Chart]]:
@@ -151,7 +124,7 @@ def _shares(g: Gradients, unit: str) -> Chart:
     steps = "Newton’s steps don’t follow it" if g.method.startswith("newton") else "the steps follow it"
     return Chart(
         lambda: gradient_shares(g.epochs.astype(np.float64), g.shares, g.names, unit=unit),
-        f"Each weight’s share of the gradient, {units}: {steps}. Computed on all training rows at {counted(len(g.epochs), unit)}.",
+        f"Each weight’s share of the gradient, {units}: {steps}. From all training rows at {counted(len(g.epochs), unit)}.",
     )
 
 
@@ -164,7 +137,7 @@ def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
     points = Points(m.x, m.y, m.label, m.of, " of positive weight" if m.of < m.rows else "")
     rest = f"; {counted(m.others, 'other column')} at the training rows’ mean" if m.others else ""
     weights = f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
-    text = f"The probability of {{positive:name}} as it was learned, over the two strongest columns of numbers{rest}. On the line it is 1/2."
+    text = f"The probability of {{positive:name}} as it was learned, over the two strongest numbers{rest}: 1/2 on the line."
     return Chart(
         lambda: decision_maps([("", panels)], points, x_label=m.names[0], y_label=m.names[1], classes=classes,
                               x_range=m.x_range, y_range=m.y_range),

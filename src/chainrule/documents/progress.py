@@ -3,48 +3,35 @@
 import math
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
 from chainrule.documents.blocks import spelled
 
 PAUSE = 0.08  # seconds between two drawings: an epoch takes microseconds
 
 
-class _Live:
-    """A line that is drawn anew every now and then."""
+class _Live(Progress):
+    """A line that is drawn anew every now and then; `words` beside the bar say what is there."""
 
     def __init__(self, console: Console, *columns: ProgressColumn) -> None:
-        self._live = console.is_terminal and not console.quiet
+        is_off = not console.is_terminal or console.quiet
+        super().__init__(*columns, console=console, auto_refresh=False, transient=True, disable=is_off)
         self._drawn = 0.0
-        self._task: TaskID | None = None
-        self._progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> Self:
-        if self._live:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._progress.stop()
+    def _draw(self, done: int, most: int, words: str) -> None:
+        if not self.tasks:
+            self.add_task("", total=most, words=words)
+        self.update(self.task_ids[0], completed=done, total=most, words=words, refresh=True)
 
     def _is_due(self) -> bool:
         now = time.monotonic()
-        if not self._live or now - self._drawn < PAUSE:
+        if self.disable or now - self._drawn < PAUSE:
             return False
         self._drawn = now
         return True
-
-    def _draw(self, done: int, most: int, words: str) -> None:
-        if self._task is None:
-            self._task = self._progress.add_task("", total=most, words=words)
-        self._progress.update(self._task, completed=done, total=most, words=words, refresh=True)
 
 
 class FitProgress(_Live):

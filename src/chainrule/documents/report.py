@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.charts import charts
 from chainrule.documents import html, results
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Text, bullets, say
-from chainrule.documents.learned import mistakes, pictures, rate_told, story
+from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.documents.rows import explanation
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
@@ -23,15 +23,15 @@ ARTICLE = "Christoph Winkler, “Neural Networks and Logistic Regression - Backp
 GLOSSARY = {
     "z, log-odds": "The sum of all contributions x w, and the bias b. Positive speaks for y = 1.",
     "g, probability": "The sigmoid of z: 1/(1 + exp(−z)). The odds are g/(1 − g) = exp(z).",
-    "log-loss": "−log of the probability given to what happened, averaged over rows, in nats. 0 is perfect; 0.6931 is a coin’s.",
-    "odds ratio": "What one more unit, one standard deviation (SD), or this level instead of the reference multiplies the odds by, the "
-    "other features unchanged. A unit of one feature can’t be compared with a unit of another; a standard deviation can.",
+    "log-loss": "−log of the probability given to what happened, the rows’ mean, in nats. 0 is perfect; 0.6931 is a coin’s.",
+    "odds ratio": "What one more unit, one standard deviation (SD), or this level, not the reference, multiplies the odds by. "
+    "Units of two features can’t be compared; their standard deviations can.",
     "proven digits": "The optimum’s coefficient agrees in these digits: it is less than half a unit of the last one away.",
     "AUC": "The chance that a random row of y = 1 gets a larger g than a random row of y = 0.",
-    "gradient": "The slope of the loss in each weight. Gradient descent steps against it: w ← w − learning rate · dL_dw. Newton’s method "
-    "divides by the curvature, the Hessian H: w ← w − H⁻¹ dL_dw.",
-    "F, F*": "The objective, and the smallest value that any w and b can give. F is convex: where the gradient is small against the "
-    "curvature, F* can’t be far below.",
+    "gradient": "The slope of the loss in each weight. Gradient descent steps against it: w ← w − learning rate · dL_dw. "
+    "Newton’s method divides by the curvature, the Hessian H: w ← w − H⁻¹ dL_dw.",
+    "F, F*": "The objective, and the smallest value that any w and b can give. F is convex: where the gradient is small "
+    "against the curvature, F* can’t be far below.",
 }  # fmt: skip
 
 
@@ -171,7 +171,6 @@ def _probabilities(document: Document, drawn: Drawn) -> Beside:
         if drawn.held_out is None
         else [spread(*drawn.held_out, "Held-out rows: the same for rows that training never saw.")]
     )
-    sure = mistakes(z, y, document["training"]["loss"])
     return Beside(
         [
             spread(z, y, "Training rows: how the probabilities of both classes are spread."),
@@ -179,6 +178,6 @@ def _probabilities(document: Document, drawn: Drawn) -> Beside:
             [Chart(lambda: charts.loss_of_g(sigmoid(z), y, classes=classes),
                    "The loss of one row as a function of g. Each stroke below is where training rows are.")],
             [Chart(lambda: charts.loss_of_z(z, y, classes=classes),
-                   say("The same loss as a function of z: of a sure mistake it is nearly |z|. ") + sure)],
+                   "The same loss as a function of z: of a sure mistake it is nearly |z|.")],
         ]
     )  # fmt: skip

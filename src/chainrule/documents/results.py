@@ -144,7 +144,9 @@ def odds_chart(document: Document) -> Chart:
     entries = document["coefficients"]
     w, sd = (np.array([entry[key] for entry in entries], dtype=np.float64) for key in ("w", "sd"))
     names, per_sd = [entry["name"] for entry in entries], np.isfinite(sd)
-    caption = "Odds ratios, on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left of it for {negative:name}."
+    caption = (
+        "Odds ratios on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left for {negative:name}."
+    )
     return Chart(
         lambda: charts.odds_forest(names, np.where(per_sd, w * sd, w), per_sd=per_sd),
         say(caption, positive=document["positive"], negative=document["negative"]),
@@ -211,8 +213,8 @@ def milestones(trace: Any) -> list[dict[str, Any]]:
 def epochs_table(lines: Sequence[Document]) -> Table:
     """Tabulate some epochs of a run."""
     return Table.from_entries(
-        lines, ("epoch", "epoch", ""), ("log-loss", "loss", "f"), ("held out", "held_out_loss", "f"), ("accuracy", "accuracy", "%"),
-        ("largest dL_dw", "grad_norm", "2"), ("F - F* at most", "gap", "2"),
+        lines, ("epoch", "epoch", ""), ("log-loss", "loss", "f"), ("held out", "held_out_loss", "f"),
+        ("accuracy", "accuracy", "%"), ("largest dL_dw", "grad_norm", "2"), ("F - F* at most", "gap", "2"),
     )  # fmt: skip
 
 
@@ -249,7 +251,7 @@ def audit(document: Document) -> list[Block]:
             [
                 ("coefficients", say("{coefficients_of}: log-odds that {target:name} is {positive:name}", **document)),
                 ("table", say(f"{{table}}: the {rows}", **document)),
-                ("objective", say(f"the mean log-loss{penalty}: F = {{F:10}} here", F=told["objective"], alpha=document["alpha"])),
+                ("objective", say(f"the mean log-loss{penalty}: F = {{F:10}} here", **document, F=told["objective"])),
             ]
         ),
         Heading("How far from the optimum"),

@@ -6,6 +6,7 @@ from typing import Any
 from chainrule.charts.graph_picture import row_graph_svg
 from chainrule.documents.blocks import Block, Chart, Facts, Formula, Heading, Table, Text, say
 from chainrule.documents.results import BIAS, SHOWN, is_newton, rest
+from chainrule.words import counted
 
 Document = Mapping[str, Any]
 
@@ -32,11 +33,11 @@ def explanation(document: Document) -> list[Block]:
               lambda: row_graph_svg(told, narrow=True, standalone=False)),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
-            lines, ("feature", "name", "name"), *([("value", "x_user", "g")] if scaled else []), ("x", "x", "4"), ("w", "w", "4"),
-            ("x w", "contribution", "4"), ("odds times", "odds_factor", "3"), ("g so far", "g", "f"),
+            lines, ("feature", "name", "name"), *([("value", "x_user", "g")] if scaled else []), ("x", "x", "4"),
+            ("w", "w", "4"), ("x w", "contribution", "4"), ("odds times", "odds_factor", "3"), ("g so far", "g", "f"),
         ),
         *left,
-        *([say("x is the value in the units of the fit: less its mean, over its standard deviation.", "note")] if scaled else []),
+        *([say("x is in the units of the fit: the value less its mean, over its SD.", "note")] if scaled else []),
         say("z = x · w + b = {z:g}, the log-odds", z=told["z"]),
         Formula(told["chain"]["g"]),
     ]  # fmt: skip
@@ -52,8 +53,9 @@ def explanation(document: Document) -> list[Block]:
         *_strongest(told),
         Formula(told["chain"]["dL_db"]),
         Table.from_entries(
-            lines, ("dL_dw = dL_dz dz_dw", "name", "name"), ("dz_dw", "dz_dw", "4"), ("dL_dw", "dL_dw", "4"), ("share", "share", "e"),
-            ("all rows", "all_rows", "e"), *([("alpha w", "penalty_gradient", "e")] if told["alpha"] > 0 else []),
+            lines, ("dL_dw = dL_dz dz_dw", "name", "name"), ("dz_dw", "dz_dw", "4"), ("dL_dw", "dL_dw", "4"),
+            ("share", "share", "e"), ("all rows", "all_rows", "e"),
+            ("alpha w", "penalty_gradient" if told["alpha"] > 0 else "", "e"),
         ),
         *left,
         Facts(_shares(document)),
@@ -88,8 +90,8 @@ def _lines(document: Document) -> list[dict[str, Any]]:
         for entry, total in zip(told["features"], sums, strict=True)
     ]
     place = {name: at for at, (name, _) in enumerate(told["path"][1:])}
-    bias = {"name": BIAS, "w": told["b"], "contribution": told["b"], "g": told["path"][0][1], "dz_dw": 1.0, "dL_dw": told["dL_db"],
-            "share": told["share_b"], "all_rows": None if whole is None else whole["dL_db"]}  # fmt: skip
+    bias = {"name": BIAS, "w": told["b"], "contribution": told["b"], "g": told["path"][0][1], "dz_dw": 1.0,
+            "dL_dw": told["dL_db"], "share": told["share_b"], "all_rows": whole and whole["dL_db"]}  # fmt: skip
     shown = sorted(features, key=lambda entry: place[entry["name"]])[:SHOWN]
     return [bias, *({**entry, "g": so_far[entry["name"]]} for entry in shown)]
 
@@ -110,7 +112,7 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
     if whole is not None:
         which = "trained on" if whole["training_rows"] else "with a label here (they are not those trained on)"
         facts += [("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: {ADDS[told['part']]}"),
-                  ("all rows", f"the sum of the shares of the {whole['rows']:,} row{'s' * (whole['rows'] != 1)} {which}")]  # fmt: skip
+                  ("all rows", f"the sum of the shares of the {counted(whole['rows'], 'row')} {which}")]  # fmt: skip
     if told["alpha"] > 0:
         facts.append(("alpha w", "the penalty's part; at the optimum it and the rows' part cancel"))
     if told["note"]:
