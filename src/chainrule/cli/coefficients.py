@@ -154,7 +154,7 @@ def named_numbers(path: Path, text: str, known: set[str]) -> tuple[Mapping[str, 
 def _of_json(path: Path, text: str) -> list[tuple[int, str, str]]:
     try:
         pairs = json.loads(text, object_pairs_hook=list)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f'{path} is no JSON of names and numbers, such as {{"bill_length_mm": 0.2}}: {error}'
         ) from None
@@ -183,8 +183,9 @@ def _of_csv(path: Path, text: str, known: set[str]) -> tuple[list[tuple[int, str
             "name,coef,se, or keep names and coefficients alone"
         )
     name, number = _places(path, head) if has_head else (0, 1)
-    pairs = [(line, cells[name], cells[number] if number < len(cells) else "") for line, cells in rows[has_head:]]
-    return pairs, [f"{path}: the coefficients are those in column {shown(head[number])}"] if len(head) > 2 else []
+    padded = [(line, [*cells, *[""] * len(head)]) for line, cells in rows[has_head:]]
+    notes = [f"{path}: the coefficients are those in column {shown(head[number])}"] if len(head) > 2 else []
+    return [(line, cells[name], cells[number]) for line, cells in padded], notes
 
 
 def _places(path: Path, head: Sequence[str]) -> tuple[int, int]:
