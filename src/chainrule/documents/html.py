@@ -37,12 +37,12 @@ HTML = _Html()
 
 def page(title: str, blocks: Sequence[Block]) -> str:
     """Write a page of its own: a title, and blocks of which each heading of level 2 begins a section."""
-    return _template().render(title=title, sections=_sections(blocks), css=_stylesheet())
+    return _template().render(title=title, sections=_sections(blocks), css=_stylesheet()).strip()
 
 
 def fragment(blocks: Sequence[Block]) -> str:
     """Write blocks for a notebook: one element that brings its own style."""
-    return _template().render(title=None, sections=_sections(blocks), css=_stylesheet())
+    return _template().render(title=None, sections=_sections(blocks), css=_stylesheet()).strip()
 
 
 def _sections(blocks: Sequence[Block]) -> list[list[Block]]:
