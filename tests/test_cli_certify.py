@@ -153,8 +153,7 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
         ),
         ("name,w\nintercept,1\nx,2\nu,3\nlevel=b,4\nsingle=s,1\n", ["column single of the table is not used here"]),
         ("name,w\nintercept,1\nx,2\nu,3\ny,4\n", ["column y of the table is not used here"]),
-        ("x,u,level=b\n1,2,3\n", ["no row called intercept"]),
-        ("x,u\n1,2\n3,4\n", ["1 is where a name should be", "a line for each coefficient"]),
+        ("x,u\n1,2\n3,4\n", ["line 1", "coefficient of x is no number: u"]),
         (
             "name,pvalue,se\nx,1,2\nu,3,4\nconst,5,6\n",
             ["no column called coef", "only name, pvalue, se", "call the one"],
@@ -174,9 +173,12 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
         ),
         ("name,coef\n" + "x" * 200_000 + ",1\n", ["line 2", "more than 131,072 characters"]),
         ("# made by a tool\nname,coef\nx,1\nu,3\nconst,5\n", ["line 1 must have a name and a number"]),
-        ("x,u,const\n1,3\n", ["3 names above 2 numbers"]),
-        ("x,u,const\n1,three,5\n", ["coefficient of u is no number: three"]),
-        ('{"name": 1}', ["a name and a number"]),
+        ('{"name": 1}', ["no column name as it is encoded"]),
+        ('{"x": 1, "x": 2}', ["x is there twice"]),
+        ('{"x": "two"}', ["coefficient of x is no number: two"]),
+        ('{"x": ', ["is no JSON of names and numbers"]),
+        ('{"x": ' * 20_000, ["is no JSON of names and numbers"]),
+        ("se,coef,name\n1,2,x\n1,2\n", ["the table has no column ''"]),
     ],
 )
 def test_bad_coefficients_are_one_sentence(run, tmp_path, text, parts):
@@ -226,9 +228,7 @@ def test_mistakes_in_options(run, penguins, tmp_path):
         ",name,coef\n{numbered}",  # DataFrame.to_csv
         '"","x"\n{pairs}',  # R: write.csv
         '"","name","x"\n{from_1}',  # R: write.csv of a data frame
-        '"x"\n{pairs}',  # R: write.table(sep=",")
         '"","Estimate","Std. Error","z value","Pr(>|z|)"\n{summary}',  # R: write.csv of a summary's coefficients
-        '"Estimate","Std. Error","z value","Pr(>|z|)"\n{summary}',  # R: write.table of them
         '"","values","ind"\n{stacked}',  # R: write.csv of stack(coef(model))
         "term,estimate,std.error,statistic,p.value\n{summary}",  # R: broom
         ",coef,std err,z,P>|z|,[0.025\n{summary}",  # statsmodels
@@ -237,15 +237,9 @@ def test_mistakes_in_options(run, penguins, tmp_path):
         "\tcoef\tse\tz\tp\n{tabbed}",
         "name,std_err,coef\n{last}",
         "name,pvalue,coefficient\n{last}",
-        "coefficient,value,estimate\n{last}",  # the first has the names
         "coef,name\n{swapped}",
-        "{swapped}",
-        "0,1\n{pairs}",  # DataFrame.to_csv(index=False) of pairs
         "name,coef,,\n{trailing}",  # a sheet's empty columns
-        "{names}\n{values}\n",
-        ",{names}\n0,{values}\n",  # DataFrame.to_csv of one row
-        ",{names}\ncoef,{values}\n",
-        "{names}\n1,{values}\n",  # R: write.table of one row
+        "{json}",
     ],
 )
 def test_files_of_other_tools_are_read(run, penguins, problem, tmp_path, text):
@@ -258,14 +252,13 @@ def test_files_of_other_tools_are_read(run, penguins, problem, tmp_path, text):
             pairs="".join(pairs),
             numbered="".join(f"{k},{pair}" for k, pair in enumerate(pairs)),
             from_1="".join(f'"{k}",{pair}' for k, pair in enumerate(pairs, start=1)),
+            json=json.dumps({name: float(value) for name, value in entries.items()}),
             summary="".join(f"{name},{value},0.5,-2,0.04\n" for name, value in entries.items()),
             tabbed="".join(f"{name}\t{value}\t0.5\t-2\t0.04\n" for name, value in entries.items()),
             last="".join(f"{name},0.5,{value}\n" for name, value in entries.items()),
             stacked="".join(f'"{k}",{value},"{name}"\n' for k, (name, value) in enumerate(entries.items(), start=1)),
             swapped="".join(f"{value},{name}\n" for name, value in entries.items()),
             trailing="".join(f"{name},{value},,\n" for name, value in entries.items()),
-            names=",".join(entries),
-            values=",".join(entries.values()),
         )
     )
     told = json.loads(run("certify", path, penguins, *WORDS, "--json").out)
@@ -303,7 +296,6 @@ def test_columns_called_by_numbers_and_like_heads(run, tmp_path):
         ",coef\n0,1\n1,0\nweight,2\nconst,5\n",
         ",name,coef\n0,0,1\n1,1,0\n2,weight,2\n3,const,5\n",
         "weight,2\n1,0\n0,1\nconst,5\n",
-        "0,1,weight,const\n1,0,2,5\n",
     ):
         path.write_text(text)
         told = json.loads(run("certify", path, table, "--target", "y", "--json").out)

@@ -295,7 +295,8 @@ def test_mini_batches_are_those_of_python(run, penguins, tmp_path):
         ours = fit(X, y, method="sgd", batch_size=8, schedule="inverse", seed=3, max_reads=7)
     assert [entry["w"] for entry in told["coefficients"]] == ours.w.tolist()
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "an update for 8 rows; known to be stable up to" in page
+    assert "8 rows an update" in page
+    assert "known to be stable up to" in page
     assert "no step raises the objective" not in page
 
 

@@ -181,7 +181,7 @@ def test_interrupted_study_leaves_nothing(run, tmp_path, monkeypatch):
         if epoch == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.documents.screen.study.StudyProgress.__call__", stop)
+    monkeypatch.setattr("chainrule.documents.progress.StudyProgress.__call__", stop)
     outcome = run("study", "scaling", "--out", tmp_path / "study.svg")
     assert outcome.code == 130
     assert outcome.out == ""

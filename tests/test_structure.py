@@ -12,7 +12,7 @@ if not list(ROOT.glob("*.py")):  # an editable install may list the built module
 
 # From low to high: a module imports only from lines above its own, or its own package.
 LAYERS = [
-    {"errors"},
+    {"errors", "words"},
     {"findings"},
     {"losses", "penalties"},
     {"charts", "kernels"},
@@ -30,6 +30,8 @@ LAYERS = [
     {"estimator"},
     {"cli"},
 ]
+# What shows itself (`print`, a notebook, a study's page) loads the documents in the method that is called.
+SHOWN_WHEN_CALLED = {("words", "documents"), ("studies", "documents")}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FREE = {"__init__", "__main__", "_core"}  # the lazy front door, `python -m`, the native core
 ALONE = "graph"  # stands on NumPy alone
@@ -79,6 +81,8 @@ def test_imports_go_upward_only(path):
         other = name[1]
         if other == part or other in ("_core", "__version__"):
             continue
+        if (part, other) in SHOWN_WHEN_CALLED:
+            continue
         if part == ALONE:
             assert other == "errors", f"{path.name} imports {other}: graph stands alone on NumPy"
         elif other == ALONE:
@@ -86,6 +90,15 @@ def test_imports_go_upward_only(path):
         else:
             assert other in RANK, f"{other} has no place in LAYERS"
             assert RANK[other] < RANK[part], f"{path.name} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_documents_load_when_something_is_shown(path):
+    if (part_of(path), "documents") not in SHOWN_WHEN_CALLED:
+        return
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:  # at the top of the module
+        if isinstance(node, ast.ImportFrom):
+            assert not (node.module or "").startswith("chainrule.documents"), f"{path.name} loads documents at once"
 
 
 def test_graph_needs_numpy_only():

@@ -18,6 +18,7 @@ from chainrule.graph.check import gradient_check
 from chainrule.graph.logistic import LogisticGraph, logistic_graph
 from chainrule.graph.pullbacks import Array
 from chainrule.graph.stable import sigmoid
+from chainrule.words import Shown
 
 _CHECKED_ENTRIES = 64
 
@@ -58,7 +59,7 @@ class FeatureExplanation:
 
 
 @dataclass(frozen=True)
-class RowExplanation:
+class RowExplanation(Shown):
     """A row on its way through the graph and back.
 
     Attributes

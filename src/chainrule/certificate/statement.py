@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.words import Shown
+
 Vector = NDArray[np.float64]
 
 KINDS = {
@@ -37,7 +39,7 @@ def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(Shown):
     """What is proven about a fit. Frozen and picklable.
 
     Attributes

@@ -94,11 +94,12 @@ def exp_number(log_value: float, digits: int = 4) -> str:
 
 
 def clean(name: object) -> str:
-    """Text as XML can hold it on one line: control characters and lone surrogates become a replacement mark."""
+    """Text as XML can hold it on one line: what is no sign, or reverses text, becomes a replacement mark."""
     out = []
     for c in str(name):
         kind = unicodedata.category(c)
-        out.append(" " if c in "\t\n\r" else "\N{REPLACEMENT CHARACTER}" if kind in ("Cc", "Cs") or c in "￾￿" else c)
+        bad = kind in ("Cc", "Cf", "Cn", "Cs", "Zl", "Zp") and c not in "\u200c\u200d"  # these hold signs together
+        out.append(" " if c in "\t\n\r" else "\N{REPLACEMENT CHARACTER}" if bad else c)
     return "".join(out)
 
 
@@ -122,7 +123,9 @@ def cells(text: str) -> float:
 
 def shorten(name: object, width: float) -> str:
     """Shorten a name to `width` cells with an ellipsis in its middle: names of levels differ at their end."""
+    most = int(2 * width) + 1  # signs that are looked at, at either end: a name may have thousands
     text = clean(name)
+    text = text if len(text) <= 2 * most else text[:most] + text[-most:]
     if cells(text) <= width:
         return text
     head, tail = text, ""
@@ -136,11 +139,15 @@ def shorten(name: object, width: float) -> str:
     return head + "…" + tail
 
 
+def _bounded(word: str) -> str:
+    return word if len(word) <= 500 else f"{word[:250]}…{word[-250:]}"
+
+
 def wrapped(text: str, width: float) -> list[str]:
     """Break a text into lines of at most `width` cells, at spaces where there are any."""
     lines: list[str] = []
     line = ""
-    for word in clean(text).split():
+    for word in map(_bounded, clean(text).split()):
         while cells(word) > width:  # no space in it to break at
             head = word
             while cells(head) > width:

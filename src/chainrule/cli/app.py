@@ -153,8 +153,8 @@ def certify(
 ) -> Job:
     """Prove how far anyone's coefficients are from the optimum of a table.
 
-    MODEL is a model file, or a CSV file of names and coefficients in the table's units, in two columns or in two lines: columns
-    as chainrule names them (a level as species=Gentoo), and one called intercept, (Intercept), const or b.
+    MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels
+    write it: columns as chainrule names them (a level as species=Gentoo), and one called intercept, (Intercept), const or b.
     """
     for option, value in (("--alpha", alpha), ("--tol", tol)):
         if value is not None:

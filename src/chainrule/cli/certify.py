@@ -12,14 +12,13 @@ import numpy as np
 from chainrule.certificate import Certificate, downward, upward
 from chainrule.cli import DONE, NOT_STRICT, SCHEMA_VERSION
 from chainrule.cli.coefficients import Places, is_models_start, read_coefficients, read_text
-from chainrule.cli.documents import proven_digits
 from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
 from chainrule.data.designs import part_of
 from chainrule.data.files import read_table
 from chainrule.data.tables import Encoded, constants, encode_table
-from chainrule.documents import screen
+from chainrule.documents import results, terminal
 from chainrule.errors import InputError
 from chainrule.model.model import load_model
 from chainrule.training import Floats, prepare, read_for, rows_of_training, worded
@@ -72,11 +71,11 @@ def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
     check_outputs({})
     if request.alpha is not None and request.C is not None:
         raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     audited = _of_model(request) if is_model(request.coefficients) else _of_table(request)
     design, rows = audited.design, audited.rows
     for text in audited.notes:
-        screen.note(messages, text)
+        terminal.note(messages, text)
     weights = None if design.weights is None else design.weights[rows]
     with collected_warnings() as warned:
         certificate = certify(
@@ -93,9 +92,9 @@ def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
     if as_json:
         print_json(document)
     else:
-        screen.print_audit(screen.results(), document)
+        terminal.show(terminal.results(), results.audit(document))
     if document["met"] is False:
-        screen.note(messages, f"exit code 3: {unmet(certificate, document['tol'])}")
+        terminal.note(messages, f"exit code 3: {unmet(certificate, document['tol'])}")
     return NOT_STRICT if document["met"] is False else DONE
 
 
@@ -142,7 +141,7 @@ def certify_document(
         "intercept": {
             "b": audited.b,
             "error": told["intercept"],
-            "digits": proven_digits(audited.b, told["intercept"]),
+            "digits": results.proven_digits(audited.b, told["intercept"]),
         },
         "coefficients": [
             {"name": name, "w": float(w), "error": error, "digits": digits}

@@ -1,15 +1,19 @@
 """`chainrule demo`: the penguins, from a table to a model, a report and eleven predictions."""
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 from chainrule.cli import DONE, INTERRUPTED
 from chainrule.cli.documents import descent_document, fit_document, gradient_document
 from chainrule.cli.fit import Writer, tell_interrupt, tell_warnings, train_watched, write_files, writers
 from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
 from chainrule.data.files import read_table
-from chainrule.documents import screen
+from chainrule.documents import results, rows, terminal
+from chainrule.documents.blocks import Block, Code, Facts, Heading, say
 from chainrule.fitting.recipe import Recipe
 from chainrule.model.files import write_atomically
 from chainrule.model.model import trace_path
@@ -29,10 +33,10 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     make_folder("--out-dir", out_dir)
     paths = demo_files(out_dir)
     check_outputs({f"--out-dir ({name})": path for name, path in paths.items()})
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     prepared = prepare_penguins()
     for text in prepared.notes:
-        screen.note(messages, text)
+        terminal.note(messages, text)
     optimum = train_watched(prepared, optimum_recipe(prepared), messages)
     descent = optimum if optimum.interrupted else train_watched(prepared, descent_recipe(prepared), messages)
     training, learning = optimum.training, descent.training
@@ -52,11 +56,54 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     if as_json:
         print_json(document)
     else:
-        screen.print_demo(screen.results(), document)
+        terminal.show(terminal.results(), demo(document))
     if descent.interrupted or written != paths:
         tell_interrupt(messages, learning, paths, written)
         return INTERRUPTED
     return DONE
+
+
+def demo(document: Mapping[str, Any]) -> list[Block]:
+    """Tell what it is, the fit, gradient descent to the same optimum, one bird, the birds of unknown sex, what to try next."""
+    told, result = document["descent"], document["descent"]["result"]
+    apart = "no coefficient differs by more than {apart:2} from those of newton's {steps:step}"
+    birds = results.predictions(document, EPOCHS, f"The {len(document['predictions'])} birds of unknown sex", "")
+    return [
+        Heading("Male or female? 344 penguins of the Palmer Archipelago, Antarctica", 1),
+        *results.fit(document),
+        Heading("The same optimum by gradient descent"),
+        Heading("w <- w - learning rate dL_dw, b <- b - learning rate dL_db", 3),
+        results.epochs_table(told["epochs"]),
+        Facts(
+            [
+                ("learning rate", results.rate(result)),
+                *results.ending(result)[:2],
+                ("difference", say(apart, apart=told["largest_difference"], steps=document["result"]["n_epochs"])),
+            ]
+        ),
+        *rows.explanation(document),
+        *birds,
+        say("Rows 4 and 272 have no measure at all: theirs are put at the mean.", "note"),
+        *_next(document),
+    ]
+
+
+def _next(document: Mapping[str, Any]) -> list[Block]:
+    paths = {name: shlex.quote(path) for name, path in document["files"].items() if path}
+    if not {"model", "data", "descent", "descent's trace", "report"} <= set(paths):
+        return []
+    row = document["explanation"]["row"]
+    return [
+        Heading("Next"),
+        Code(
+            [
+                f"open {paths['report']}",
+                f"chainrule explain {paths['descent']} {paths['data']} --row {row} --epoch 1",
+                f"chainrule predict {paths['model']} {paths['data']}",
+                "chainrule fit YOUR.csv --target COLUMN --test-size 0.25 --report report.html",
+            ]
+        ),
+    ]
 
 
 def demo_files(folder: Path) -> dict[str, Path | None]:

@@ -1,14 +1,14 @@
 """The documents that commands give: what `--json` prints and what the text shows are the same numbers."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule.certificate import digits_of
 from chainrule.cli import SCHEMA_VERSION
+from chainrule.cli.outputs import plain
+from chainrule.documents.results import milestones, proven_digits
 from chainrule.studies.learned import progress_of
 from chainrule.training import Training, WholeGradient
 
@@ -48,46 +48,24 @@ def fit_document(training: Training, table: str, files: Mapping[str, Path | None
 
 
 def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[str, Any]]:
-    model = training.model
-    columns = (
-        model.schema.feature_names, model.w, model.w_fit, model.center, model.scale, training.deviations,
-        proven["coef"], proven["digits"],
-    )  # fmt: skip
-    return [
-        {
-            "name": name,
-            "w": float(w),
-            "odds_ratio": _exp(w),
-            "w_fit": float(w_fit),
-            "odds_ratio_fit": _exp(w_fit),
-            "center": float(center),
-            "scale": float(scale),
-            "sd": None if math.isnan(sd) else float(sd),
-            "odds_ratio_sd": None if math.isnan(sd) else _exp(w * sd),
-            "error": error,
-            "digits": digits,
-        }
-        for name, w, w_fit, center, scale, sd, error, digits in zip(*columns, strict=True)
-    ]
-
-
-def proven_digits(value: float, error: float | None) -> int:
-    """Count the digits of a number that a bound on its error proves."""
-    return int(digits_of(np.array([value]), np.array([math.inf if error is None else error]))[0])
-
-
-MILESTONES = (0, 1, 10, 100, 1000, 10_000)
+    model, sd = training.model, training.deviations
+    with np.errstate(over="ignore"):
+        odds, odds_fit, odds_sd = np.exp(model.w), np.exp(model.w_fit), np.exp(model.w * sd)
+    columns = {
+        "name": model.schema.feature_names, "w": model.w, "odds_ratio": odds, "w_fit": model.w_fit, "odds_ratio_fit": odds_fit,
+        "center": model.center, "scale": model.scale, "sd": plain(sd),
+        "odds_ratio_sd": plain(odds_sd), "error": proven["coef"], "digits": proven["digits"],
+    }  # fmt: skip
+    values = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
+    return [dict(zip(columns, line, strict=True)) for line in zip(*values, strict=True)]
 
 
 def descent_document(learning: Training, optimum: Training) -> dict[str, Any]:
     """Say how gradient descent came to the optimum: its result, some of its epochs, how far apart the two ends are."""
-    columns = learning.result.trace.columns
-    last = int(columns["epoch"][-1])
-    shown = [k for k, epoch in enumerate(columns["epoch"]) if epoch in MILESTONES or epoch == last]
     apart = np.abs(np.append(learning.model.w_fit - optimum.model.w_fit, learning.model.b_fit - optimum.model.b_fit))
     return {
         "result": learning.result.to_dict(),
-        "epochs": [{name: column[k].item() for name, column in columns.items()} for k in shown],
+        "epochs": milestones(learning.result.trace),
         "learned": progress_of(learning.result, learning.deviations).to_dict(),
         "largest_difference": float(apart.max()),
     }
@@ -104,10 +82,3 @@ def gradient_document(whole: WholeGradient | None) -> dict[str, Any] | None:
         "dL_dw": whole.dL_dw.tolist(),
         "dL_db": whole.dL_db,
     }
-
-
-def _exp(value: float) -> float:
-    try:
-        return math.exp(value)
-    except OverflowError:
-        return math.inf

@@ -11,7 +11,7 @@ from chainrule.cli.predict import encoded_batches
 from chainrule.data.encoding import Met
 from chainrule.data.tables import notes_of
 from chainrule.data.words import counted, shown
-from chainrule.documents import screen
+from chainrule.documents import results, terminal
 from chainrule.errors import InputError
 from chainrule.model.model import load_model
 from chainrule.training import Floats, figures
@@ -28,7 +28,7 @@ def run_evaluate(
 ) -> int:
     """Measure the model on the rows of known label; the others are counted and said."""
     check_outputs({})
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
     parts: list[tuple[Floats, Floats, Floats | None]] = []
     met, count = Met(), 0
@@ -47,7 +47,7 @@ def run_evaluate(
     if len(y) < count:
         notes.append(f"{counted(count - len(y), 'row')} without {shown(model.schema.target)} left out")
     for text in notes:
-        screen.note(messages, text)
+        terminal.note(messages, text)
     document = {
         "schema_version": SCHEMA_VERSION,
         "command": "evaluate",
@@ -62,5 +62,5 @@ def run_evaluate(
     if as_json:
         print_json(document)
     else:
-        screen.print_evaluation(screen.results(), document)
+        terminal.show(terminal.results(), results.evaluation(document))
     return DONE

@@ -7,7 +7,7 @@ from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli.documents import gradient_document
 from chainrule.cli.outputs import check_outputs, inputs_of, plain, print_json
 from chainrule.data.tables import encode_table
-from chainrule.documents import screen
+from chainrule.documents import rows, terminal
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 from chainrule.model.model import load_model, load_trace, trace_belongs, trace_path
@@ -27,7 +27,7 @@ def run_explain(
 ) -> int:
     """Explain one row; with an epoch, as it was then."""
     check_outputs({"--svg": svg}, inputs_of(model_path, table_path))
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
     trace = None
     if epoch is not None:
@@ -41,7 +41,7 @@ def run_explain(
     table = read_for(model, table_path, na)
     explanation, whole, part = explain(model, encode_table(model.schema, table), row, trace=trace, epoch=epoch)
     for text in encode_table(model.schema, table.slice(row - 1, 1)).notes:  # of this row alone
-        screen.note(messages, text)
+        terminal.note(messages, text)
     told = plain(explanation.to_dict()) | {"part": part}
     if svg is not None:
         from chainrule.charts.graph_picture import row_graph_svg
@@ -64,5 +64,5 @@ def run_explain(
     if as_json:
         print_json(document)
     else:
-        screen.print_explanation(screen.results(), document)
+        terminal.show(terminal.results(), rows.explanation(document))
     return DONE

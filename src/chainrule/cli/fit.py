@@ -12,8 +12,8 @@ from chainrule.cli.options import column_names
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
 from chainrule.data.files import read_table
-from chainrule.documents import screen
-from chainrule.documents.layout import visible
+from chainrule.documents import results, terminal
+from chainrule.documents.progress import FitProgress
 from chainrule.errors import InputError
 from chainrule.findings import Said
 from chainrule.fitting.recipe import Recipe
@@ -21,6 +21,7 @@ from chainrule.fitting.result import REASONS
 from chainrule.model.files import is_stream
 from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.training import Prepared, Training, check_row, prepare, train, worded
+from chainrule.words import visible
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
     # a stream has nothing beside it
     trace = None if request.out is None or is_stream(request.out) else trace_path(request.out)
     check_outputs({"--out": request.out, "--out (its trace)": trace, "--report": request.report}, [request.table])
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     prepared = read_and_prepare(request)
     if request.row is not None:
         check_row(prepared.design, request.row)
     for text in prepared.notes:
-        screen.note(messages, text)
+        terminal.note(messages, text)
     watched = train_watched(prepared, request.recipe, messages)
     training, interrupted = watched.training, watched.interrupted
     wanted: dict[str, Path | None] = {"model": request.out, "trace": trace, "report": request.report}
@@ -62,9 +63,7 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
     if as_json:
         print_json(document)
     else:
-        console = screen.results()
-        screen.print_fit(console, document)
-        screen.print_set_aside(console, document)
+        terminal.show(terminal.results(), [*results.fit(document), *results.set_aside(document)])
     if interrupted or written != wanted:
         tell_interrupt(messages, training, wanted, written)
         return INTERRUPTED
@@ -72,7 +71,7 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
     if strict and not done:
         warned = training.result.reason == "converged"
         why = "there was a warning" if warned else REASONS[training.result.reason]
-        screen.note(messages, f"exit code 3, by --strict: {why}")
+        terminal.note(messages, f"exit code 3, by --strict: {why}")
         return NOT_STRICT
     return DONE
 
@@ -112,11 +111,11 @@ def train_watched(prepared: Prepared, recipe: Recipe, messages: Console) -> Watc
 
     def tell(text: Said) -> None:
         told.append(words(text))
-        screen.note(messages, words(text))
+        terminal.note(messages, words(text))
 
     with collected_warnings(tell) as warned:
         try:
-            with screen.FitProgress(messages, recipe.chosen) as progress:
+            with FitProgress(messages, recipe.chosen) as progress:
                 training = train(prepared, recipe, progress=progress)
             return Watched(training, False, [words(text) for text in warned], told)
         except KeyboardInterrupt as stop:
@@ -168,7 +167,7 @@ def tell_warnings(messages: Console, watched: Watched, *, as_json: bool) -> None
     for text in watched.warned:
         said = text.rstrip(".") in watched.training.result.message and not as_json
         if text not in watched.told and not said:
-            screen.note(messages, text)
+            terminal.note(messages, text)
 
 
 def tell_interrupt(

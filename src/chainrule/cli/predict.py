@@ -17,11 +17,11 @@ from chainrule.cli.outputs import check_outputs, inputs_of
 from chainrule.data.encoding import Met
 from chainrule.data.files import read_batches
 from chainrule.data.tables import Encoded, encode_table, notes_of
-from chainrule.documents import screen
-from chainrule.documents.layout import visible
+from chainrule.documents import terminal
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model
+from chainrule.words import visible
 
 HEADER = "row,probability,class\n"
 IN_MEMORY = 1 << 24  # characters of predictions; more wait on the disk until the last row is predicted
@@ -50,7 +50,7 @@ def run_predict(
 ) -> int:
     """Predict every row; the probability keeps all its digits. Nothing is written before the last row is predicted."""
     check_outputs({"--out": out}, inputs_of(model_path, table_path))
-    messages = screen.messages(quiet=quiet)
+    messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
     labels = np.array([model.schema.negative, model.schema.positive], dtype=object)
     met, count, lines = Met(), 0, io.StringIO()
@@ -72,10 +72,10 @@ def run_predict(
             lines.truncate()
         notes = notes_of(model.schema, met, unseen)
         for text in notes:
-            screen.note(messages, text)
+            terminal.note(messages, text)
         if out is not None:
             write_atomically(out, _rewound(kept, HEADER))
-            screen.note(messages, f"wrote {count:,} predictions to {out}")
+            terminal.note(messages, f"wrote {count:,} predictions to {out}")
         if as_json:
             _print_json(model, (str(model_path), str(table_path)), notes, csv.reader(_rewound(kept)))
         elif out is None and sys.stdout.isatty():

@@ -12,7 +12,8 @@ import typer
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE
 from chainrule.cli.streams import patient_streams
 from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
-from chainrule.findings import Said, said_by
+from chainrule.findings import Said, said_by, say_in_shell
+from chainrule.words import as_options, visible
 
 WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
 
@@ -28,9 +29,6 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
 
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:
-    from chainrule.documents.screen import as_options
-    from chainrule.findings import say_in_shell
-
     try:
         parsed = typer.main.get_command(app).main(arguments, prog_name="chainrule", standalone_mode=False)
         code: int = parsed() if callable(parsed) else int(parsed or DONE)
@@ -52,8 +50,6 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
 
 def say(text: str) -> None:
     """Write one line to stderr; what does not print is spelled out."""
-    from chainrule.documents.layout import visible
-
     print(visible(text), file=sys.stderr, flush=True)
 
 

@@ -20,11 +20,14 @@ from chainrule.data.frames import fields_of
 from chainrule.data.labels import label_kind, numbers_of, read_weights, target_labels
 from chainrule.data.schema import Schema
 from chainrule.data.words import check_name, counted, shown
-from chainrule.documents import screen
+from chainrule.documents import terminal
+from chainrule.documents.progress import StudyProgress
+from chainrule.documents.studies import study_blocks
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import prepare, worded
+from chainrule.words import as_options
 
 FORMATS = (".svg", ".png", ".html")
 STUDIES: dict[str, Callable[..., Study]] = {
@@ -54,14 +57,14 @@ def run_study(which: str, given: Given) -> int:
     table, out = given["table"], given["out"]
     check_outputs({"--out": out}, [] if table is None else [table])
     data = _pair(given) if "x" in given else _table(given)
-    messages = screen.messages(quiet=given["quiet"])
+    messages = terminal.messages(quiet=given["quiet"])
     for text in data.notes:
-        screen.note(messages, text)
-    with screen.StudyProgress(messages) as progress:
+        terminal.note(messages, text)
+    with StudyProgress(messages) as progress:
         study = STUDIES[which](**how | data.arguments, progress=progress)
-    told = [screen.as_options(text if data.schema is None else worded(text, data.schema)) for text in study.notes]
+    told = [as_options(text if data.schema is None else worded(text, data.schema)) for text in study.notes]
     for text in told:
-        screen.note(messages, text)
+        terminal.note(messages, text)
     notes = [*data.notes, *told]
     name = "penguins" if table is None else table.name
     title = f"{study.heading}: {name}" if data.arguments else study.heading
@@ -74,7 +77,7 @@ def run_study(which: str, given: Given) -> int:
         ours = {"schema_version": SCHEMA_VERSION, "command": "study", "notes": notes, "files": files}
         print_json(study.to_dict() | (about if data.arguments else {}) | ours)
     else:
-        screen.print_study(screen.results(), study, title, out)
+        terminal.show(terminal.results(), study_blocks(study, title, out))
     return DONE
 
 

@@ -1,1 +1,37 @@
-"""What there is to say about a result, and how a terminal and a page show it."""
+"""What there is to say about a result, as blocks, and the renderers that write them: terminal, HTML, notebook.
+
+`shown` finds the blocks of anything that shows itself. The document of a result (`to_dict()`) is its JSON.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chainrule.documents.blocks import Block
+
+
+def shown(result: Any) -> "Sequence[Block]":
+    """Give what there is to say about a `Result`, `Certificate`, `Trace`, `RowExplanation` or study."""
+    from chainrule.documents import results, rows, studies
+
+    makers = {
+        "Result": results.of_result,
+        "Certificate": results.of_certificate,
+        "Trace": results.of_trace,
+        "RowExplanation": rows.of_explanation,
+    }
+    return makers.get(type(result).__name__, studies.of_study)(result)
+
+
+def as_text(result: Any) -> str:
+    """Write a result for `print`."""
+    from chainrule.documents.terminal import as_text
+
+    return as_text(shown(result))
+
+
+def as_html(result: Any) -> str:
+    """Write a result for a notebook: one element that brings its own style and pictures."""
+    from chainrule.documents.html import fragment
+
+    return fragment(shown(result))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.findings import Finding
 from chainrule.solvers.trace import Trace
+from chainrule.words import Shown
 
 Vector = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class Carried:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Shown):
     """A fitted logistic regression and all that is known about it. Frozen and picklable.
 
     Attributes

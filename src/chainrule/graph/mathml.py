@@ -6,7 +6,7 @@ One text, two looks: a terminal prints the formula as it stands, a page shows it
 import re
 from html import escape
 
-_TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<name>[^\W\d]\w*)|(?P<mark>[-+/^()\[\]·,=>]))")
+_TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<mark>[-+/^()\[\]·,=>]))")
 _NAMES = {"sigmoid": "σ", "sum": "∑"}
 _MARKS = {"-": "−"}
 _END = ("end", "", False)
@@ -131,7 +131,9 @@ class _Parser:
 
     def atom(self) -> str:
         if self.kind == "number":
-            return f"<mn>{self.take()}</mn>"
+            mantissa, _, exponent = self.take().partition("e")
+            power = f"<mo>×</mo><msup><mn>10</mn><mn>{int(exponent)}</mn></msup>".replace("-", "−") if exponent else ""
+            return _row(f"<mn>{mantissa}</mn>", power) if power else f"<mn>{mantissa}</mn>"
         if self.kind == "name":
             name, (_, following, spaced) = self.take(), self.tokens[self.at]
             return self.call(name) if following == "(" and not spaced else _name(name)

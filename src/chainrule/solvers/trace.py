@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
+from chainrule.words import Shown
 
 MAX_BYTES = 64 * 2**20
 _OVERHEAD = 120  # bytes of an array object and its place in a list
 
 
 @dataclass(frozen=True)
-class Trace:
+class Trace(Shown):
     """Training, epoch by epoch, in the units of the fit.
 
     Attributes

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.studies import words
 from chainrule.studies.runs import Run
 from chainrule.studies.setting import Form, Optimum, Setting
+from chainrule.words import Shown
 
 if TYPE_CHECKING:
     from chainrule.charts.sheet import Panel
@@ -20,7 +21,7 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(Shown):
     """Base of the studies' results: frozen, computed from arrays, the same numbers in every form.
 
     Attributes
@@ -147,17 +148,9 @@ class Study:
 
     def html(self, title: str | None = None, *, notes: Sequence[str] = ()) -> str:
         """Give it as one HTML page: pictures, conclusion, table. notes: more sentences on the data."""
-        from chainrule.documents.study import study_page
+        from chainrule.documents.studies import study_page
 
         return study_page(self, title or self.heading, notes)
-
-    def _repr_html_(self) -> str:
-        from chainrule.documents.study import study_fragment
-
-        return study_fragment(self)
-
-    def __str__(self) -> str:
-        return f"{self.heading}\n\n{self.conclusion}"
 
     def _panels(self) -> list[Panel]:
         from chainrule.charts.sheet import Panel

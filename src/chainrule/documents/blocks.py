@@ -1,0 +1,204 @@
+"""What there is to say, as a list of blocks: made once from a result's data, written by each renderer in its own way.
+
+    [Heading("How well it does"), say("right on {share:%} of {rows:row}", share=0.9, rows=249), Chart(draw, "...")]
+
+A sentence keeps its numbers and names as values. A format after the colon says how a value is written:
+
+    4      a number with so many significant digits        %      a share: 90.0%
+    f      with four decimals, as in a column               name   a name or label from the data
+    g      with up to six digits, none of them needless     up, down   a bound: two digits, rounded to its own side
+    e      with a power of ten: 2.0e-03                     floor   a limit: four digits, rounded down
+    time   seconds                                          row    a number with its noun: 1 row, 249 rows
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from chainrule.words import counted, number
+
+Role = Literal["", "lead", "cause", "note"]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A sentence: templates, each with the values for its braces. Texts add up."""
+
+    parts: tuple[tuple[str, Mapping[str, Any]], ...]
+    role: Role = ""
+
+    def __add__(self, other: Text | str) -> Text:
+        return replace(self, parts=self.parts + _text(other).parts)
+
+    def __bool__(self) -> bool:
+        return bool(self.parts)
+
+
+Words = Text | str  # a plain string has no braces to fill and may come from the data
+
+
+def say(template: str, role: Role = "", **values: Any) -> Text:
+    """Make a sentence of a template and its values, which may be sentences too."""
+    return Text(((template, values),) if template else (), role)
+
+
+def _text(words: Words) -> Text:
+    return words if isinstance(words, Text) else say("{it}", it=words) if words else say("")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading; level 1 is the title, 2 begins a section."""
+
+    text: Words
+    level: int = 2
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and what they are. As "tiles" large numbers side by side on a page, as "glossary" terms and their meaning."""
+
+    pairs: Sequence[tuple[str, Any]]
+    role: Literal["", "tiles", "glossary"] = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: a head, cells, and the format of those that are no strings ("bar": a share, drawn on a page)."""
+
+    head: str
+    cells: Sequence[Any]
+    format: str = "4"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of one length; the first has the names of the rows."""
+
+    columns: Sequence[Column]
+
+    @classmethod
+    def of(cls, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+        """Make a table of rows of text."""
+        return cls([Column(head, [row[j] for row in rows], "") for j, head in enumerate(heads)])
+
+    @classmethod
+    def from_entries(cls, entries: Sequence[Mapping[str, Any]], *columns: tuple[str, str, str]) -> Table:
+        """Make a table of a document's entries; columns: head, key, format. Keys that no entry has are left out."""
+        return cls([Column(head, [entry.get(key) for entry in entries], how)
+                    for head, key, how in columns if any(entry.get(key) is not None for entry in entries)])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula in the language of `chainrule.graph.mathml`, and what it is of."""
+
+    text: str
+    note: Words = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines that a user may copy."""
+
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture: what draws its SVG, and a caption. narrow: draws it for a phone."""
+
+    draw: Callable[[], str]
+    caption: Words = ""
+    narrow: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: Sequence[Words]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Groups of blocks, side by side where there is room."""
+
+    groups: Sequence[Sequence[Block]]
+
+
+Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Beside
+
+
+def bullets(heading: str, items: Iterable[Words]) -> list[Block]:
+    """Make a list of sentences below a heading, each said once; nothing where there is none."""
+    once = list(dict.fromkeys(items))
+    return [Heading(heading), Bullets(once)] if once else []
+
+
+def spelled(value: Any, how: str = "") -> str:
+    """Write a number in plain signs, None as nothing; how: a format of the table above."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and math.isnan(value):
+        return "-"
+    if how in ("", "4") and isinstance(value, int):
+        return f"{value:,}"
+    if not how or how.isdigit():
+        return number(value, int(how or 4))
+    if how in ("up", "down", "floor"):
+        return _bound(value, how)
+    if how == "time":
+        return f"{value / 60:.3g} minutes" if value >= 99.5 else f"{float(f'{value:.2g}'):g} seconds"
+    if how == "g":
+        return f"{value:.6g}"
+    if how == "%":
+        return f"{100 * value:.1f}%"
+    if how in ("f", "bar"):
+        return f"{value:.4f}" if abs(value) < 1e6 else number(value)
+    if how == "e":
+        return f"{value:.2e}" if value and math.isfinite(value) else number(value)
+    return counted(value, how)
+
+
+def _bound(value: float, how: str) -> str:
+    from chainrule.certificate import downward, upward  # NumPy, which no help text needs
+
+    if how == "floor":  # four digits: what is below what is shown is below the limit
+        step = 10.0 ** (math.floor(math.log10(value)) - 3)
+        return number(math.floor(value / step) * step)
+    return upward(value) if how == "up" else downward(value)
+
+
+class Speller(string.Formatter):
+    """What a renderer writes sentences with: how it spells its own words, a name, a number."""
+
+    def literal(self, text: str) -> str:
+        """Write words."""
+        raise NotImplementedError
+
+    def name(self, text: str) -> str:
+        """Write a name or a label from the data."""
+        raise NotImplementedError
+
+    def number(self, text: str) -> str:
+        """Write a number that is spelled in plain signs."""
+        raise NotImplementedError
+
+    def words(self, text: Words) -> str:
+        """Write a sentence."""
+        if isinstance(text, str):
+            return self.literal(text)
+        return "".join(self.vformat(self.literal(template), (), values) for template, values in text.parts)
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Write a value of a sentence, or a table's cell."""
+        if isinstance(value, Text):
+            return self.words(value)
+        if format_spec == "name":
+            return self.name(value)
+        return self.literal(value) if isinstance(value, str) else self.number(spelled(value, format_spec))

@@ -1,0 +1,90 @@
+"""Blocks as HTML: a page of its own, and a fragment for a notebook.
+
+Neither loads anything, links anywhere or needs JavaScript. Both follow the reader's light or dark colours, print, and read
+on a phone. Every name from the data is escaped here and in the pictures.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from chainrule.charts.style import FONT, palette_css
+from chainrule.documents.blocks import Block, Formula, Heading, Speller, Words
+from chainrule.graph.mathml import mathml
+from chainrule.words import shortened, typeset, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+class _Html(Speller):
+    def literal(self, text: str) -> str:
+        # no line breaks inside --an-option
+        return re.sub(r"(?<![\w-])--[a-z][a-z-]*", r'<span class="option">\g<0></span>', escape(visible(text)))
+
+    def name(self, text: str) -> str:
+        return f"<bdi>{escape(shortened(text))}</bdi>"
+
+    def number(self, text: str) -> str:
+        return typeset(text).replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+
+
+HTML = _Html()
+
+
+def page(title: str, blocks: Sequence[Block]) -> str:
+    """Write a page of its own: a title, and blocks of which each heading of level 2 begins a section."""
+    return _template().render(title=title, sections=_sections(blocks), css=_stylesheet()).strip()
+
+
+def fragment(blocks: Sequence[Block]) -> str:
+    """Write blocks for a notebook: one element that brings its own style."""
+    return _template().render(title=None, sections=_sections(blocks), css=_stylesheet()).strip()
+
+
+def _sections(blocks: Sequence[Block]) -> list[list[Block]]:
+    sections: list[list[Block]] = [[]]
+    for block in blocks:
+        if isinstance(block, Heading) and block.level == 2:
+            sections.append([])
+        sections[-1].append(block)
+    return [section for section in sections if section]
+
+
+@cache
+def _stylesheet() -> str:
+    return (
+        f"{palette_css().replace(':root', '.chainrule')}.chainrule {{ font-family: {FONT}; }}\n{_resource('page.css')}"
+    )
+
+
+def _resource(name: str) -> str:
+    return (files("chainrule.documents") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    def words(text: Words) -> Any:
+        return Markup(HTML.format_field(text, ""))
+
+    env = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    env.filters |= {
+        "kind": lambda block: type(block).__name__,
+        "words": words,
+        "cell": lambda value, how: Markup(HTML.format_field(value, how)),
+        "drawn": lambda draw: Markup(draw()),
+        "formula": lambda block: Markup(_formula(block)),
+    }
+    return env.from_string(_resource("page.html.jinja"))
+
+
+def _formula(block: Formula) -> str:
+    """Set a formula as mathematics; a remark in it, such as "divides by zero", stays text."""
+    pieces = re.split(r"([:;] )", block.text)
+    return "".join(mathml(piece) if "=" in piece else escape(visible(piece)) for piece in pieces)

@@ -1,0 +1,79 @@
+"""A run while it goes on: one live line on stderr, and nothing at all where that is no terminal."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+
+from chainrule.documents.blocks import spelled
+
+PAUSE = 0.08  # seconds between two drawings: an epoch takes microseconds
+
+
+class _Live(Progress):
+    """A line that is drawn anew every now and then; `words` beside the bar say what is there."""
+
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
+        is_off = not console.is_terminal or console.quiet
+        super().__init__(*columns, console=console, auto_refresh=False, transient=True, disable=is_off)
+        self._drawn = 0.0
+
+    def _draw(self, done: int, most: int, words: str) -> None:
+        if not self.tasks:
+            self.add_task("", total=most, words=words)
+        self.update(self.task_ids[0], completed=done, total=most, words=words, refresh=True)
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        if self.disable or now - self._drawn < PAUSE:
+            return False
+        self._drawn = now
+        return True
+
+
+class FitProgress(_Live):
+    """The line of a fit. Call it once an epoch or step with the fit's step and the held-out figures.
+
+    console: the console of messages. method: of the run, as `fit` names it.
+    """
+
+    def __init__(self, console: Console, method: str) -> None:
+        self._descends = not method.startswith("newton")
+        columns: list[ProgressColumn] = [TextColumn("{task.fields[words]}")]
+        if self._descends:  # of Newton's steps nobody knows how many are to come
+            columns = [
+                TextColumn("epoch {task.completed:,.0f} of {task.total:,.0f}"),
+                BarColumn(bar_width=16),
+                *columns,
+            ]
+        super().__init__(console, *columns)
+
+    def __call__(self, step: Any, held_out: Mapping[str, float]) -> None:
+        """Draw this epoch, unless the last drawing is too near."""
+        if not self._is_due():
+            return
+        text = f"loss {step.loss:.4f}"
+        if "held_out_loss" in held_out:
+            text += f", held out {held_out['held_out_loss']:.4f}"
+        if math.isfinite(step.gap):
+            text += f", F - F* <= {spelled(step.gap, 'up')}"
+        if not self._descends:
+            where = "all rows" if step.share >= 1 else f"a sample, {spelled(step.share, '%')} of the rows"
+            text = f"step {step.epoch} on {where}, {step.reads:.1f} reads: {text}"
+        self._draw(step.epoch, step.max_reads, text)
+
+
+class StudyProgress(_Live):
+    """The line of a study's runs. Call it with the run's name, its epoch and the most that it may have."""
+
+    def __init__(self, console: Console) -> None:
+        text = "{task.fields[words]}: epoch {task.completed:,.0f} of {task.total:,.0f}"
+        super().__init__(console, TextColumn(text), BarColumn(bar_width=16))
+
+    def __call__(self, run: str, epoch: int, most: int) -> None:
+        """Draw where the run is, unless the last drawing is too near."""
+        if self._is_due():
+            self._draw(epoch, most, run)

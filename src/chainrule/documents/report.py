@@ -1,0 +1,183 @@
+"""The report of a fit: its story as blocks, from the document that `--json` gives and from arrays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.charts import charts
+from chainrule.documents import html, results
+from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Text, bullets, say
+from chainrule.documents.learned import pictures, rate_told, story
+from chainrule.documents.rows import explanation
+from chainrule.losses import sigmoid
+from chainrule.solvers.trace import Trace
+from chainrule.studies.learned import Learned
+from chainrule.words import as_options, counted
+
+Document = Mapping[str, Any]
+
+SHOWN_PREDICTIONS = 500
+ARTICLE = "Christoph Winkler, “Neural Networks and Logistic Regression - Backpropagation in Detail”"
+GLOSSARY = {
+    "z, log-odds": "The sum of all contributions x w, and the bias b. Positive speaks for y = 1.",
+    "g, probability": "The sigmoid of z: 1/(1 + exp(−z)). The odds are g/(1 − g) = exp(z).",
+    "log-loss": "−log of the probability given to what happened, the rows’ mean, in nats. 0 is perfect; 0.6931 is a coin’s.",
+    "odds ratio": "What one more unit, one standard deviation (SD), or this level, not the reference, multiplies the odds by. "
+    "Units of two features can’t be compared; their standard deviations can.",
+    "proven digits": "The optimum’s coefficient agrees in these digits: it is less than half a unit of the last one away.",
+    "AUC": "The chance that a random row of y = 1 gets a larger g than a random row of y = 0.",
+    "gradient": "The slope of the loss in each weight. Gradient descent steps against it: w ← w − learning rate · dL_dw. "
+    "Newton’s method divides by the curvature, the Hessian H: w ← w − H⁻¹ dL_dw.",
+    "F, F*": "The objective, and the smallest value that any w and b can give. F is convex: where the gradient is small "
+    "against the curvature, F* can’t be far below.",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a report draws beside the numbers of its document.
+
+    trace : what the run recorded. z, y : (m,) log-odds and classes of the training rows; held_out : the same of held-out rows.
+    learned : how the run of the learning curves learned. descent : the trace of gradient descent, where the document has one.
+    """
+
+    trace: Trace
+    z: Any
+    y: Any
+    held_out: tuple[Any, Any] | None = None
+    learned: Learned | None = None
+    descent: Trace | None = None
+
+
+def report(title: str, document: Document, drawn: Drawn, sources: Sequence[str] = ()) -> str:
+    """Write the story of a fit as one HTML page, the same for the same inputs."""
+    return html.page(title, report_blocks(document, drawn, sources))
+
+
+def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ()) -> list[Block]:
+    """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
+
+    document: of a fit, with "explanation" and "whole_gradient" of a row where one is to be shown, and "descent" where
+    gradient descent came to the same optimum.
+    """
+    result, trouble = document["result"], _trouble(document["result"])
+    notes = [as_options(text) for text in (*document["notes"], *result["warnings"])]
+    notes = [text for text in notes if text.rstrip(".").lower() not in f"{result['message']} {trouble}".lower()]
+    row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
+    heading, *table = results.coefficients(document)
+    return [
+        *([say("{it}.", "cause", it=trouble)] if trouble else []),
+        _lead(document),
+        Heading("The fit"),
+        results.setting(document),
+        *_run(result, trouble),
+        Heading("How near the optimum it is"),
+        *results.certificate(result, _runs(document, drawn)),
+        Heading("How it learned"),
+        *_learning(document, drawn),
+        Heading("How well it predicts"),
+        results.figures({"training": document["training"], "held out": document["held_out"]}),
+        *(explanation(row) if document.get("explanation") else []),
+        heading,
+        Beside([table, [results.odds_chart(document)]]),
+        Heading("The probabilities"),
+        _probabilities(document, drawn),
+        *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
+        *bullets("Notes", notes),
+        Heading("What the numbers mean"),
+        Facts(list(GLOSSARY.items()), "glossary"),
+        say("These are associations in these rows, not causes.", "note"),
+        *bullets("Sources", [f"The computation graph and its derivatives: {ARTICLE}.", *sources]),
+    ]
+
+
+def _trouble(result: Document) -> str:
+    """Say why there is no optimum, with the way out; empty where there is one, or where nothing is known of it."""
+    told = result["certificate"]
+    reason = as_options(told["reason"]).rstrip(".")
+    if told["kind"] not in ("ridge", "infimum") or not reason:
+        return ""
+    return (
+        f"The objective asked for has no optimum: {reason}"
+        if told["kind"] == "ridge"
+        else reason[:1].upper() + reason[1:]
+    )
+
+
+def _lead(document: Document) -> Text:
+    """Say the result in one sentence."""
+    result, which = document["result"], "held-out" if document["held_out"] else "training"
+    newton = results.is_newton(result)
+    after = (
+        f"{counted(result['n_epochs'], 'step' if newton else 'epoch')} of {'Newton’s method' if newton else 'training'}"
+    )
+    text = (f"After {after}, the model is right on {{accuracy:%}} of {{rows:{which} row}}, where the larger class "
+            "alone would be right on {base_accuracy:%}; its log-loss there is {loss:f}.")  # fmt: skip
+    return say(text, "" if _trouble(result) else "lead", **(document["held_out"] or document["training"]))
+
+
+def _run(result: Document, trouble: str) -> list[Block]:
+    message = as_options(result["message"]).rstrip(".").lower() not in trouble.lower()
+    tiles: list[tuple[str, Any]] = [
+        ("steps" if results.is_newton(result) else "epochs", result["n_epochs"]),
+        ("reads of the data", say("{reads:3}", **result)),
+        ("objective", result["objective"]),
+        ("gradient at the end", say("{grad_norm:3}", **result)),
+        ("penalty alpha", result["alpha"]),
+    ]
+    return [*([say("{it}.", it=results.ending(result, as_options)[0][1])] if message else []), Facts(tiles, "tiles")]
+
+
+def _runs(document: Document, drawn: Drawn) -> list[Any]:
+    result, descent = document["result"], document.get("descent")
+    more = [results.descent(descent["result"], drawn.descent, result["certificate"])] if descent else []
+    return [results.descent(result, drawn.trace, result["certificate"]), *more]
+
+
+def _learning(document: Document, drawn: Drawn) -> list[Block]:
+    """Tell how it learned: gradient descent where the document has it, else the run itself."""
+    result, learned, descent = document["result"], drawn.learned, document.get("descent")
+    run, trace = (
+        (result, drawn.trace) if descent is None or drawn.descent is None else (descent["result"], drawn.descent)
+    )
+    proof, *_ = results.certificate(run)
+    text = "The same objective by gradient descent, w ← w − learning rate · dL_dw: {how}. {proof}"
+    same = [say(text, how=as_options(run["message"]).rstrip("."), proof=proof)]
+    told = [] if learned is None else [*story(learned), rate_told(learned, run)]
+    proven = run is not result and result["certificate"]["kind"] == "bound"
+    curves = results.learning_curves(
+        trace, results.is_newton(run), document["training"], result["loss"] if proven else None
+    )
+    absent = [] if learned is None else [learned.no_gradients, learned.no_maps]
+    return [
+        *(same if run is not result else []),
+        *filter(None, told),
+        Beside([*curves.groups, *pictures(learned, (document["negative"], document["positive"]))]),
+        *(say("{it}.", "note", it=text.rstrip(".")) for text in (*absent, trace.note) if text),
+    ]
+
+
+def _probabilities(document: Document, drawn: Drawn) -> Beside:
+    classes = (document["negative"], document["positive"])
+    z, y = np.asarray(drawn.z), np.asarray(drawn.y)
+
+    def spread(z: Any, y: Any, says: str) -> list[Block]:
+        return [Chart(lambda: charts.probability_histogram(sigmoid(np.asarray(z)), y, classes=classes), says)]
+
+    held_out = (
+        []
+        if drawn.held_out is None
+        else [spread(*drawn.held_out, "Held-out rows: the same for rows that training never saw.")]
+    )
+    return Beside(
+        [
+            spread(z, y, "Training rows: how the probabilities of both classes are spread."),
+            *held_out,
+            [Chart(lambda: charts.loss_of_g(sigmoid(z), y, classes=classes),
+                   "The loss of one row as a function of g. Each stroke below is where training rows are.")],
+            [Chart(lambda: charts.loss_of_z(z, y, classes=classes),
+                   "The same loss as a function of z: of a sure mistake it is nearly |z|.")],
+        ]
+    )  # fmt: skip

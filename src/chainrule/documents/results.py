@@ -1,0 +1,345 @@
+"""What there is to say about a fit, its certificate, predictions and an audit, from the documents that `--json` gives."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.certificate import digits_of
+from chainrule.charts import charts, curves
+from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
+from chainrule.words import as_options, counted
+
+Document = Mapping[str, Any]
+
+BIAS = "b (bias)"  # a feature may be called b
+SHOWN = 30  # features in a table
+SHOWN_PREDICTIONS = 20
+MILESTONES = (0, 1, 10, 100, 1000, 10_000)
+
+
+def proven_digits(value: float, error: float | None) -> int:
+    """Count the digits of a number that a bound on its error proves."""
+    return int(digits_of(np.array([value]), np.array([np.inf if error is None else error]))[0])
+
+
+def is_newton(result: Document) -> bool:
+    """Tell a run of Newton's method by its result."""
+    return str(result["method"]).startswith("newton")
+
+
+def fit(document: Document) -> list[Block]:
+    """Tell what a fit gave: the objective, the method, the figures, the coefficients, what happened."""
+    wrote = [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
+    return [
+        setting(document),
+        Heading("How well it does"),
+        figures({"training": document["training"], "held out": document["held_out"]}),
+        *coefficients(document),
+        Heading("What happened"),
+        Facts([*ending(document["result"], as_options), *wrote]),
+    ]
+
+
+def setting(document: Document) -> Facts:
+    """Tell what was asked: the target, the rows, the objective, the method."""
+    counts = document["rows"]
+    target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **_names(document))
+    parts = ["{training} to train on", *["{held_out} held out"] * bool(counts["held_out"]),
+             *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"])]  # fmt: skip
+    rows = say(", ".join(parts), target=document["target"], **counts)
+    return Facts([("target", target), ("rows", rows), *_asked(document["result"], as_options)])
+
+
+def _names(document: Document) -> dict[str, Any]:
+    return {key: document[key] for key in ("target", "positive", "negative")}
+
+
+def _asked(result: Document, worded: Callable[[str], str] = str) -> list[tuple[str, Any]]:
+    """Tell objective, method and learning rate; worded: puts Python's sentences into the words of another front end."""
+    facts: list[tuple[str, Any]] = [("objective", result["objective_line"])]
+    facts.append(("method", f"{_method(result)}: {worded(result['method_reason'])}"))
+    facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
+    if result["batch_size"] is not None:
+        size = "single rows" if result["batch_size"] == 1 else f"{result['batch_size']:,} rows an update"
+        facts.append(("mini-batches", f"{size}, in an order of seed {result['seed']}"))
+    return facts
+
+
+def _method(result: Document) -> str:
+    return "stochastic gradient descent" if result["method"] == "sgd" else str(result["method"]).replace("-", " ")
+
+
+def rate(result: Document) -> Text:
+    """Tell the learning rate and its limit."""
+    own, limit, batches = result["learning_rate"], result["learning_rate_limit"], result["method"] == "sgd"
+    if limit is None:
+        return say("{own}; any rate is stable here", own=own)
+    auto = " (auto)" if own == limit / (4 if batches else 2) else ""
+    falls = {"inverse": ", over 1 + epochs", "inverse-sqrt": ", over the root of 1 + epochs"}.get(
+        result["schedule"], ""
+    )
+    known = "; known to be stable up to {limit:floor}" if batches else ", the largest stable one is {limit:floor}"
+    above = f": above it the loss may rise or {'never settle' if batches else 'oscillate'}" if own > limit else ""
+    return say(f"{{own}}{auto}{falls}{known}{above}", own=own, limit=limit)
+
+
+def ending(result: Document, worded: Callable[[str], str] = str) -> list[tuple[str, Any]]:
+    """Tell how a run ended and what is proven, each once, also where the message says both."""
+    told = result["certificate"]
+    proven, reason = told["sentence"].rstrip("."), told["reason"].rstrip(".")
+    run = result["message"].rstrip(".").replace(f": {proven}", "")
+    cause = reason.split(":")[0]
+    if cause and cause in run:
+        proven = proven.replace(f": {reason}", "").replace(f": {cause}", "")
+    training = say(
+        "{method}: {run} ({seconds:time})", method=_method(result), run=worded(run), seconds=result["seconds"]
+    )
+    hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
+    return [("training", training), ("certificate", worded(proven)), *hessian]
+
+
+def figures(parts: Mapping[str, Document | None]) -> Table:
+    """Compare loss, accuracy and AUC of parts of the rows, with those of predicting the base rate for every row."""
+    return Table.from_entries(
+        [{**part, "part": name} for name, part in parts.items() if part],
+        ("", "part", ""), ("rows", "rows", ""), ("log-loss", "loss", "f"), ("(base rate)", "base_loss", "f"),
+        ("accuracy", "accuracy", "%"), ("(base rate)", "base_accuracy", "%"), ("AUC", "auc", "f"),
+    )  # fmt: skip
+
+
+def coefficients(document: Document) -> list[Block]:
+    """Tell the coefficients and odds ratios, per unit and per standard deviation (SD); the strongest where there are many."""
+    entries = [
+        {**entry, "w_sd": None if entry["sd"] is None else entry["w"] * entry["sd"]}
+        for entry in document["coefficients"]
+    ]
+    shown = _strongest(entries, lambda entry: entry["w"] if entry["w_sd"] is None else entry["w_sd"])
+    bias = document["intercept"]
+    digits = ("proven digits", "digits" if document["result"]["certificate"]["kind"] == "bound" else "", "")
+    return [
+        Heading(say("Coefficients: log-odds of {positive:name}", positive=document["positive"])),
+        Table.from_entries(
+            [{"name": BIAS, "w": bias["b"], "digits": bias["digits"]}, *shown], ("feature", "name", "name"),
+            ("w per unit", "w", "4"), digits, ("odds ratio", "odds_ratio", "4"), ("w per SD", "w_sd", "4"),
+            ("odds ratio per SD", "odds_ratio_sd", "4"),
+        ),
+        *rest(len(entries)),
+    ]  # fmt: skip
+
+
+def _strongest(entries: Sequence[Document], strength: Callable[[Document], float | None]) -> list[Document]:
+    """Keep the strongest, in their order."""
+    order = sorted(range(len(entries)), key=lambda j: -abs(strength(entries[j]) or 0.0))[:SHOWN]
+    return [entries[j] for j in sorted(order)]
+
+
+def rest(count: int) -> list[Text]:
+    """Say how many of so many are not shown."""
+    return [say("and {n:smaller one} (--json gives all)", "note", n=count - SHOWN)] if count > SHOWN else []
+
+
+def odds_chart(document: Document) -> Chart:
+    """Draw the odds ratios, per standard deviation where that is known."""
+    entries = document["coefficients"]
+    w, sd = (np.array([entry[key] for entry in entries], dtype=np.float64) for key in ("w", "sd"))
+    names, per_sd = [entry["name"] for entry in entries], np.isfinite(sd)
+    caption = (
+        "Odds ratios on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left for {negative:name}."
+    )
+    return Chart(
+        lambda: charts.odds_forest(names, np.where(per_sd, w * sd, w), per_sd=per_sd),
+        say(caption, positive=document["positive"], negative=document["negative"]),
+    )
+
+
+def certificate(result: Document, runs: Sequence[curves.Descent] = ()) -> list[Block]:
+    """Tell what is proven about a result, and how runs came there."""
+    told = result["certificate"]
+    if told["kind"] == "bound":
+        said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", gap=told["gap"]),
+                say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
+    else:
+        said = [say("{it}", "lead", it=told["sentence"])]
+    digits = sorted({min(told["digits"], default=0), max(told["digits"], default=0)})
+    tiles: list[tuple[str, Any]] = [
+        *([("proven digits of w", " to ".join(map(str, digits)))] if told["kind"] == "bound" else []),
+        *([("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []),
+        *([("left by rounding", say("{noise:2}", noise=told["noise"]))] if told["noise"] is not None else []),
+    ]
+    blocks: list[Block] = [*said, *([Facts(tiles, "tiles")] if tiles else [])]
+    if not any(run.curve() for run in runs):
+        return blocks
+    infimum = told["kind"] == "infimum"
+    chart = Chart(lambda: curves.gap_curves(runs, tol=result["tol"], infimum=infimum) or "",
+                  "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
+    return [Beside([blocks, [chart]])]
+
+
+def descent(result: Document, trace: Any, proven: Document) -> curves.Descent:
+    """Give a run's way down, for the chart of a certificate; proven: the certificate of the nearest point known."""
+    newton = is_newton(result)
+    label, role = ("Newton", "one") if newton else ("gradient descent", "training")
+    return curves.Descent(label, role, trace, proven["optimum_at_least"], own=newton)
+
+
+def learning_curves(trace: Any, newton: bool, part: Document, optimum_loss: float | None = None) -> Beside:
+    """Draw loss and accuracy over the epochs of gradient descent, or over the reads of the data where steps are few."""
+    by_reads = newton and "reads" in trace.columns
+    when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
+    base_loss, base_accuracy = part.get("base_loss"), part.get("base_accuracy")
+    best = ", another the optimum’s" if optimum_loss is not None else ""
+    loss = "" if base_loss is None else f" A dotted line is the loss of predicting the base rate for every row{best}."
+    share = "" if base_accuracy is None else " The dotted line is the share of the larger class."
+    return Beside(
+        [
+            [Chart(lambda: curves.loss_curves(trace, base_loss=base_loss, optimum_loss=optimum_loss, by_reads=by_reads),
+                   f"Log-loss after each {when}.{loss}")],
+            [Chart(lambda: curves.accuracy_curves(trace, base_accuracy=base_accuracy, by_reads=by_reads),
+                   f"Share of rows on the right side of g = 1/2.{share}")],
+        ]
+    )  # fmt: skip
+
+
+def milestones(trace: Any) -> list[dict[str, Any]]:
+    """Give some lines of a trace: the epochs 0, 1, 10, 100, ... and the last, or all of few."""
+    columns = trace.columns
+    last = int(columns["epoch"][-1])
+    few = len(columns["epoch"]) <= 8
+    shown = [k for k, epoch in enumerate(columns["epoch"]) if few or epoch in MILESTONES or epoch == last]
+    return [{name: column[k].item() for name, column in columns.items()} for k in shown]
+
+
+def epochs_table(lines: Sequence[Document]) -> Table:
+    """Tabulate some epochs of a run."""
+    return Table.from_entries(
+        lines, ("epoch", "epoch", ""), ("log-loss", "loss", "f"), ("held out", "held_out_loss", "f"),
+        ("accuracy", "accuracy", "%"), ("largest dL_dw", "grad_norm", "2"), ("F - F* at most", "gap", "2"),
+    )  # fmt: skip
+
+
+def predictions(document: Document, most: int, heading: Words, left: str = "") -> list[Block]:
+    """Tabulate the first predictions of the rows set aside; left: where the others are."""
+    rows = document["predictions"]
+    table = Table.from_entries(
+        rows[:most],
+        ("class", "class", "name"),
+        ("row", "row", ""),
+        (f"probability of {document['positive']}", "probability", "bar"),
+    )
+    more = [say(f"and {{n}} more{left}", "note", n=len(rows) - most)] if len(rows) > most else []
+    return [Heading(heading), table, *more] if rows else []
+
+
+def set_aside(document: Document) -> list[Block]:
+    """Tell the predictions of the rows whose target is missing."""
+    count = len(document["predictions"])
+    heading = say(
+        f"The {'row' if count == 1 else f'{count:,} rows'} of unknown {{target:name}}", target=document["target"]
+    )
+    return predictions(document, SHOWN_PREDICTIONS, heading, ": --json, the report and chainrule predict have all")
+
+
+def audit(document: Document) -> list[Block]:
+    """Tell how far anyone's coefficients are from the optimum."""
+    told, bias, entries = document["certificate"], document["intercept"], document["coefficients"]
+    units = " on standardised numbers" if document["standardized"] else ""
+    penalty = f" + ({{alpha:g}}/2) w.w{units}" if document["alpha"] else ", no penalty"
+    rows = "{rows:row} it was trained on" if document["training_rows"] else "{rows:row} of known {target:name}"
+    blocks: list[Block] = [
+        Facts(
+            [
+                ("coefficients", say("{coefficients_of}: log-odds that {target:name} is {positive:name}", **document)),
+                ("table", say(f"{{table}}: the {rows}", **document)),
+                ("objective", say(f"the mean log-loss{penalty}: F = {{F:10}} here", **document, F=told["objective"])),
+            ]
+        ),
+        Heading("How far from the optimum"),
+        _audit_sentence(told),
+        *(say("{it}", it=as_options(text)) for text in document["warnings"]),
+    ]  # fmt: skip
+    if told["gap"] is None or all(entry["error"] is None for entry in entries):
+        return blocks
+    shown = _strongest(entries, lambda entry: entry["error"])
+    table = Table.from_entries(
+        [{**bias, "name": BIAS, "w": bias["b"]}, *shown], ("feature", "name", "name"), ("w per unit", "w", "4"),
+        ("off by at most", "error", "up"), ("proven digits", "digits", ""),
+    )  # fmt: skip
+    return [*blocks, table, *rest(len(entries))]
+
+
+def _audit_sentence(told: Document) -> Text:
+    reason = as_options(f": {told['reason'].rstrip('.')}" if told["reason"] else "")
+    if told["gap"] is None:
+        return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)
+    least = "the infimum" if told["kind"] == "infimum" else "the optimum"
+    text = f"These coefficients are at most {{gap:up}} nats above {least}"
+    text += ", and at least {lower:down}" if told["lower"] > 0.0 else ""
+    text += ", in the model without the collinear directions" if told["kind"] == "reduced" else ""
+    return say(text + "{why}.", gap=told["gap"], lower=told["lower"], why=reason)
+
+
+def evaluation(document: Document) -> list[Block]:
+    """Tell how well a model does on a table."""
+    part, counts = document["figures"], document["figures"]["confusion"]
+    negative, positive = document["negative"], document["positive"]
+    return [
+        Facts(
+            [
+                ("model", say("{model}: the probability that {target:name} is {positive:name}", **document)),
+                ("table", document["table"]),
+                ("base rate", say("{share:%} of these rows are {positive:name}", share=part["base_rate"], positive=positive)),
+            ]
+        ),
+        Heading("How well it does"),
+        figures({"this table": part}),
+        Heading("Counts"),
+        Table.of(
+            ["", f"predicted {negative}", f"predicted {positive}"],
+            [
+                [f"is {negative}", counts["true_negative"], counts["false_positive"]],
+                [f"is {positive}", counts["false_negative"], counts["true_positive"]],
+            ],
+        ),
+    ]  # fmt: skip
+
+
+def of_result(result: Any) -> list[Block]:
+    """Tell what `chainrule.fit` gave."""
+    told, b, proven = result.to_dict(), float(result.b), result.certificate
+    with np.errstate(over="ignore"):
+        columns = (result.feature_names, result.w.tolist(), proven.digits.tolist(), np.exp(result.w).tolist())
+    document = {
+        "result": told, "negative": str(result.classes[0]), "positive": str(result.classes[1]),
+        "intercept": {"b": b, "digits": proven_digits(b, proven.intercept)},
+        "coefficients": [{"name": name, "w": w, "sd": None, "digits": digits, "odds_ratio": odds}
+                         for name, w, digits, odds in zip(*columns, strict=True)],
+    }  # fmt: skip
+    heading, *table = coefficients(document)
+    return [
+        Heading(say("Logistic regression of {n_rows:row}", n_rows=result.n_rows)),
+        Facts(
+            [
+                *_asked(told),
+                *ending(told)[:1],
+                ("log-loss", say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)),
+            ]
+        ),
+        Beside([[heading, *table], [odds_chart(document)]]),
+        *(say("{it}", "cause", it=text) for text in result.warnings),
+        Heading("How it learned"),
+        *certificate(told, [descent(told, result.trace, told["certificate"])]),
+        learning_curves(result.trace, is_newton(told), {}),
+    ]
+
+
+def of_certificate(proven: Any) -> list[Block]:
+    """Tell what a certificate proves."""
+    return certificate({"certificate": proven.to_dict()})
+
+
+def of_trace(trace: Any) -> list[Block]:
+    """Tell what a run recorded."""
+    note = [say("{it}", "note", it=trace.note)] if trace.note else []
+    table = epochs_table(milestones(trace))
+    return [Heading(f"{counted(len(trace), 'epoch')} of training"), table, *note, learning_curves(trace, False, {})]

@@ -1,0 +1,125 @@
+"""What there is to say about one row: forward, the chain rule step by step, backward, what is checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.charts.graph_picture import row_graph_svg
+from chainrule.documents.blocks import Block, Chart, Facts, Formula, Heading, Table, Text, say
+from chainrule.documents.results import BIAS, SHOWN, is_newton, rest
+from chainrule.words import counted
+
+Document = Mapping[str, Any]
+
+TINY = 1e-12  # a standardised x at its mean may come out as 1e-16: the rounding of a 0
+PARTS = {"training": "; a training row", "held out": "; held out", "other": "; not among the training rows"}
+ADDS = {
+    "training": "what this row adds to the gradient",
+    "held out": "what this row would add to the gradient, but it was held out and adds nothing",
+    "other": "what this row would add to the gradient over the rows of this table",
+}
+
+
+def explanation(document: Document) -> list[Block]:
+    """Tell one row forward and backward: values, contributions, derivatives, the chain rule, its share of the gradient."""
+    told = document["explanation"]
+    known, lines, left = told["y"] is not None, _lines(document), rest(len(told["features"]))
+    scaled = any(entry["x_user"] != entry["x"] for entry in told["features"])
+    runs = "Values run from left to right; derivatives run back, and the chain rule multiplies them."
+    blocks: list[Block] = [
+        Heading(_heading(document)),
+        *([say("It is the training row that the model gets right by the smallest margin.")] if told.get("closest") else []),
+        Chart(lambda: row_graph_svg(told, standalone=False),
+              runs if known else "Without a class there is no loss, so the graph ends at g.",
+              lambda: row_graph_svg(told, narrow=True, standalone=False)),
+        Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
+        Table.from_entries(
+            lines, ("feature", "name", "name"), *([("value", "x_user", "g")] if scaled else []), ("x", "x", "4"),
+            ("w", "w", "4"), ("x w", "contribution", "4"), ("odds times", "odds_factor", "3"), ("g so far", "g", "f"),
+        ),
+        *left,
+        *([say("x is in the units of the fit: the value less its mean, over its SD.", "note")] if scaled else []),
+        say("z = x · w + b = {z:g}, the log-odds", z=told["z"]),
+        Formula(told["chain"]["g"]),
+    ]  # fmt: skip
+    if not known:
+        note = [say("{it}", "note", it=told["note"])] if told["note"] else []
+        return [*blocks, say("Without a label there is no loss, and nothing goes backward.", "note"), *note]
+    return [
+        *blocks,
+        Formula(told["chain"]["L"]),
+        Heading("backward: L -> g -> z -> w, b", 3),
+        *(Formula(told["chain"][key]) for key in ("dL_dg", "dg_dz", "dL_dz")),
+        Formula(f"dL/dz = g - y = (1 - 2y) sigmoid((1 - 2y) z) = {told['dL_dz']:.6g}", "stable form"),
+        *_strongest(told),
+        Formula(told["chain"]["dL_db"]),
+        Table.from_entries(
+            lines, ("dL_dw = dL_dz dz_dw", "name", "name"), ("dz_dw", "dz_dw", "4"), ("dL_dw", "dL_dw", "4"),
+            ("share", "share", "e"), ("all rows", "all_rows", "e"),
+            ("alpha w", "penalty_gradient" if told["alpha"] > 0 else "", "e"),
+        ),
+        *left,
+        Facts(_shares(document)),
+    ]  # fmt: skip
+
+
+def _heading(document: Document) -> Text:
+    told = document["explanation"]
+    row = "Row {row}" if told["row"] is not None else "One row"
+    what = "{target:name}" if "target" in document else "its class"
+    known = " unknown" if told["y"] is None else f" is {{label:name}}, y = {{y:g}}{PARTS.get(told.get('part'), '')}"
+    when = ""
+    if "method" in document:
+        unit, epoch = "step" if is_newton(document) else "epoch", told["epoch"]
+        when = f" after the last {unit}, {document['epochs']:,}" if epoch is None else f" after {unit} {epoch:,}"
+        when = f" at the start, before the first {unit}" if epoch == 0 else when
+    label = f"{told['y']:g}" if told["label"] is None and told["y"] is not None else told["label"]
+    return say(f"{row} ({what}{known}){when}", row=told["row"], target=document.get("target"), label=label, y=told["y"])
+
+
+def _lines(document: Document) -> list[dict[str, Any]]:
+    """Give the bias and the features, the largest contribution first, as the path to g goes."""
+    told, whole = document["explanation"], document.get("whole_gradient")
+    so_far = dict(told["path"])
+    sums = [None] * len(told["features"]) if whole is None else whole["dL_dw"]
+    features = [
+        {
+            **entry,
+            **{key: 0.0 for key in ("x", "contribution", "dz_dw") if abs(entry[key] or 0.0) <= TINY},
+            "all_rows": total,
+        }
+        for entry, total in zip(told["features"], sums, strict=True)
+    ]
+    place = {name: at for at, (name, _) in enumerate(told["path"][1:])}
+    bias = {"name": BIAS, "w": told["b"], "contribution": told["b"], "g": told["path"][0][1], "dz_dw": 1.0,
+            "dL_dw": told["dL_db"], "share": told["share_b"], "all_rows": whole and whole["dL_db"]}  # fmt: skip
+    shown = sorted(features, key=lambda entry: place[entry["name"]])[:SHOWN]
+    return [bias, *({**entry, "g": so_far[entry["name"]]} for entry in shown)]
+
+
+def _strongest(told: Document) -> list[Formula]:
+    """Write out dL/dw of the feature with the largest derivative."""
+    if not told["features"]:
+        return []
+    j, entry = max(enumerate(told["features"], start=1), key=lambda numbered: abs(numbered[1]["dL_dw"] or 0.0))
+    x = f"({entry['x']:.6g})" if entry["x"] < 0 else f"{entry['x']:.6g}"
+    text = f"dL/dw_{j} = dL/dz · dz/dw_{j} = {told['dL_dz']:.6g} · {x} = {entry['dL_dw'] or 0.0:.6g}"
+    return [Formula(text, say("{name:name}", name=entry["name"]))]
+
+
+def _shares(document: Document) -> list[tuple[str, Any]]:
+    told, whole, check = document["explanation"], document.get("whole_gradient"), document["explanation"]["check"]
+    facts: list[tuple[str, Any]] = []
+    if whole is not None:
+        which = "trained on" if whole["training_rows"] else "with a label here (they are not those trained on)"
+        facts += [("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: {ADDS[told['part']]}"),
+                  ("all rows", f"the sum of the shares of the {counted(whole['rows'], 'row')} {which}")]  # fmt: skip
+    if told["alpha"] > 0:
+        facts.append(("alpha w", "the penalty's part; at the optimum it and the rows' part cancel"))
+    if told["note"]:
+        facts.append(("note", told["note"]))
+    return [*facts, ("checked", say("against {method}: the largest relative error is {max_error:2}", **check))]
+
+
+def of_explanation(row: Any) -> list[Block]:
+    """Tell what `chainrule.explain_row` gave."""
+    return explanation({"explanation": row.to_dict()})
