@@ -9,6 +9,7 @@ import typer
 from chainrule import __version__
 from chainrule.cli import options as opt
 from chainrule.cli.study import study
+from chainrule.errors import InputError
 
 Job = Callable[[], int]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to stdout.")]
@@ -105,7 +106,8 @@ def fit(
     if batch_size is not None:
         opt.at_least("--batch-size", batch_size, 1, "whole number")
     opt.fraction("--test-size", test_size)
-    opt.needs("--row", row, "--report", report)
+    if row is not None and report is None:
+        raise InputError("--row chooses the row of the report: add --report FILE")
 
     def job() -> int:
         from chainrule.cli.fit import FitRequest, run_fit

@@ -479,12 +479,6 @@ def fraction(option: str, value: float) -> None:
         raise InputError(f"{option} must be 0 or a fraction below 1, such as 0.25, not {value:g}")
 
 
-def needs(option: str, value: object, other: str, given: object) -> None:
-    """Refuse an option that does nothing without another."""
-    if value is not None and given is None:
-        raise InputError(f"{option} chooses the row of the report: add {other} FILE")
-
-
 def column_names(given: Sequence[str] | None, known: Sequence[str]) -> list[str] | None:
     """Names given one by one or separated by commas; a column whose own name has a comma is given alone.
 
