@@ -22,8 +22,8 @@ from chainrule.errors import InputError
 MISSING = ("", "NA", "N/A", "NaN", "null")
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 BATCH_ROWS = 1 << 16  # of Parquet
-BLOCK = 1 << 24  # bytes of CSV that are parsed at once: no cell may be longer
-STREAM_BLOCK = 1 << 22
+BLOCK = 1 << 24  # bytes of CSV that are parsed at once: no row may be longer
+STREAM_BLOCK = 1 << 20
 MOST_LEVELS = 1 << 16  # a block with more is no category, and its text stays text
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 _FOREIGN = {
@@ -80,7 +80,7 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
             )
         with (
             _opened(place, zipped) as stream,
-            pa_csv.open_csv(stream, **_csv_options(place, ending, zipped, na)) as reader,
+            pa_csv.open_csv(stream, **_csv_options(place, ending, zipped, na, kept=())) as reader,
         ):
             return list(reader.schema.names)
 
@@ -208,6 +208,7 @@ def _read_csv(path: Path, ending: str, zipped: bool, missing: Sequence[str], tex
     try:
         with _opened(path, zipped) as stream:
             table = pa_csv.read_csv(stream, **options)
+        pa.default_memory_pool().release_unused()
     except pa.ArrowInvalid:
         table = _parse_for_message(path, zipped, options)
     if table.num_rows == 0:
