@@ -13,8 +13,8 @@ from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.running import collected_warnings
 from chainrule.data.files import read_table
 from chainrule.documents import screen
-from chainrule.documents.layout import visible
 from chainrule.errors import InputError
+from chainrule.errors import printable as visible
 from chainrule.fitting.recipe import Recipe
 from chainrule.fitting.result import REASONS
 from chainrule.model.files import is_stream

@@ -15,7 +15,7 @@ from chainrule.data.encoding import Met
 from chainrule.data.files import read_batches
 from chainrule.data.tables import Encoded, encode_table, notes_of
 from chainrule.documents import screen
-from chainrule.documents.layout import visible
+from chainrule.errors import printable as visible
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model

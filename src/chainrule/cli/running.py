@@ -11,7 +11,14 @@ import typer
 
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE
 from chainrule.cli.streams import patient_streams
-from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
+from chainrule.errors import (
+    ChainruleWarning,
+    CrawlingWarning,
+    InputError,
+    LearningRateWarning,
+    OscillationWarning,
+    printable,
+)
 
 WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
 
@@ -50,9 +57,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
 
 def say(text: str) -> None:
     """Write one line to stderr; what does not print is spelled out."""
-    from chainrule.documents.layout import visible
-
-    print(visible(text), file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 @contextmanager

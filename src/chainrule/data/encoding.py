@@ -71,7 +71,8 @@ def learn(
 
     index : rows of the fit, all by default; s (k,) are theirs.
     """
-    counts, numbers = _level_rows(fields, s, index, threads), _numbers(fields, s, index, threads)
+    counts = _level_rows(_raw(fields), fields, s, index, threads)
+    numbers = _numbers(fields, s, index, threads)
     columns: list[Column] = []
     constants = []
     level_rows, missing = {}, {}
@@ -99,11 +100,11 @@ def learn(
 
 
 def _level_rows(
-    fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int = 1
+    raw: Design, fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int = 1
 ) -> dict[int, NDArray[np.int64]]:
     """Count the rows of positive weight of each level of a category, by its place; last are those without a value."""
     try:
-        counts = level_counts(_raw(fields), y=None, s=s, index=index, threads=threads)
+        counts = level_counts(raw, y=None, s=s, index=index, threads=threads)
     except CodeError as error:
         raise _no_level(fields[error.column]) from None
     rows = {k: of.rows.sum(axis=1) for k, of in counts.items()}
@@ -281,18 +282,20 @@ def encode(
     met: Met | None = None,
     *,
     first: int = 0,
-    index: Index | None = None,
 ) -> Design:
     """See another table's columns as the fit's coefficients.
 
     unseen : what a level counts as that the fit did not see. "error": it is refused, and so is a value that is missing where
     none was. "reference": the first level, and missing numbers the mean. "missing": a missing value, where the fit had some.
-    met : takes in what was not seen. first : rows before these, for messages. index : the rows that count, all by default.
+    met : takes in what was not seen; infinite numbers are then refused. first : rows before these, for messages.
 
     Raises InputError for a column of another kind than it was, and for what `unseen` refuses.
     """
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    counts, lost = _level_rows(fields, None, index), missing_counts(_raw(fields), s=None, index=index)
+    raw = _raw(fields)
+    if met is not None:
+        refuse_infinite(fields, first)
+    counts, lost = _level_rows(raw, fields, None, None), missing_counts(raw, s=None)
     for k, (field, column) in enumerate(zip(fields, columns, strict=True)):
         if field.levels is not None:
             known = set(column.levels)

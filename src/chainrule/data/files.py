@@ -21,7 +21,7 @@ from chainrule.errors import InputError
 
 MISSING = ("", "NA", "N/A", "NaN", "null")
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
-BATCH_ROWS = 1 << 16  # of Parquet
+BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 22  # of Parquet, at most
 BLOCK = 1 << 24  # bytes of CSV that are parsed at once: no row may be longer
 STREAM_BLOCK = 1 << 20
 MOST_LEVELS = 1 << 16  # a block with more is no category, and its text stays text
@@ -92,12 +92,14 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
             raise pa.ArrowInvalid("for a message")
         if ending == ".parquet":
             with pq.ParquetFile(place) as file:
-                for batch in file.iter_batches(BATCH_ROWS, columns=kept):
+                for batch in file.iter_batches(max(256, min(BATCH_ROWS, BATCH_NUMBERS // len(kept))), columns=kept):
                     done += batch.num_rows
                     yield _mark_missing(pa.Table.from_batches([batch]), na)
         else:
-            types = _types(schema)
-            options = _csv_options(place, ending, zipped, na, {k: v for k, v in types.items() if k in kept}, kept)
+            given = _types(schema)
+            types = {name: given[name] for name in kept}
+            options = _csv_options(place, ending, zipped, na, types, kept)
+            options["read_options"].block_size = max(STREAM_BLOCK, 1024 * len(names))  # some hundreds of rows
             with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
                 last = None
                 for batch in reader:

@@ -54,11 +54,21 @@ def is_frame(X: Any) -> bool:
         return False
     if isinstance(X, Mapping) or _is_pandas(X) or _is_arrow(X):
         return True
-    if not hasattr(X, "columns"):
+    if not hasattr(type(X), "columns"):
         return False
     import narwhals as nw
 
     return nw.from_native(X, pass_through=True) is not X
+
+
+def collected(X: Any) -> Any:
+    """Run a lazy query, once, to an Arrow table; any other frame is what it is."""
+    if isinstance(X, Mapping) or _is_pandas(X) or _is_arrow(X):
+        return X
+    import narwhals as nw
+
+    frame = nw.from_native(X)
+    return frame.collect("pyarrow").to_native() if isinstance(frame, nw.LazyFrame) else X
 
 
 def is_table(X: Any) -> bool:
@@ -78,6 +88,7 @@ def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False
 
     Raises InputError that names a column which isn't there, is there twice, or is neither numbers nor categories.
     """
+    X = collected(X)
     names, column = _columns(X)
     often = Counter(names)
     lost = next((name for name in wanted or () if name not in often), None)
@@ -96,11 +107,11 @@ def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False
 
 
 def _is_pandas(X: Any) -> bool:
-    return hasattr(X, "iloc") and hasattr(X, "columns") and hasattr(X, "dtypes")
+    return all(hasattr(type(X), name) for name in ("iloc", "columns", "dtypes"))
 
 
 def _is_arrow(X: Any) -> bool:
-    return hasattr(X, "schema") and hasattr(X, "column_names") and hasattr(X, "num_rows")
+    return all(hasattr(type(X), name) for name in ("schema", "column_names", "num_rows"))  # not of X: a query would run
 
 
 def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
@@ -110,7 +121,7 @@ def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
     """
     if isinstance(X, Mapping):
         columns = list(X.values())
-        return [str(name) for name in X], lambda k: _listed(columns[k])
+        return [str(name) for name in X], columns.__getitem__
     if _is_pandas(X):
         return [str(name) for name in X.columns], lambda k: X.iloc[:, k]
     if _is_arrow(X):
@@ -118,13 +129,7 @@ def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
     import narwhals as nw
 
     frame = nw.from_native(X)
-    if isinstance(frame, nw.LazyFrame):
-        frame = frame.collect("pyarrow")
     return frame.columns, lambda k: frame[:, k].to_native()
-
-
-def _listed(column: Any) -> Any:
-    return column if hasattr(column, "dtype") or hasattr(column, "type") else np.asarray(column)
 
 
 def _is_plain(dtype: Any) -> bool:

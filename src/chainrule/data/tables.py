@@ -178,7 +178,6 @@ def encode_table(
         check_name(column.name, often)
     met = Met() if met is None else met
     fields = fields_of(table, [column.name for column in schema.columns], sort=True)
-    refuse_infinite(fields, first)
     design = encode(fields, schema.columns, unseen, met, first=first)
     y = weights = None
     if need_target or schema.target in often:

@@ -11,6 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from chainrule.errors import printable as visible
+
 HEADING = "bold"
 DIM = "dim"
 INDENT = "  "
@@ -18,11 +20,6 @@ GAP = 2  # cells between columns
 NAME = 60  # cells of a name at most
 LEAST_NAME = 12  # cells of a name's column at least; narrower tables are stacked
 LEAST_WIDTH = 16
-
-
-def visible(text: str) -> str:
-    """Spell what does not print (escapes, line ends, lone surrogates) by its code: a terminal obeys nothing of it."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def shortened(name: str, room: int = NAME) -> str:

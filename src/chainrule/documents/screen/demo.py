@@ -7,10 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from chainrule.documents.layout import DIM, HEADING, print_facts, print_heading, print_table, print_text, visible
+from chainrule.documents.layout import DIM, HEADING, print_facts, print_heading, print_table, print_text
 from chainrule.documents.screen.explaining import print_explanation
 from chainrule.documents.screen.fitting import print_fit, print_predictions, rate_line, run_and_certificate
 from chainrule.documents.screen.words import Document, fixed, number, percent, seconds
+from chainrule.errors import printable as visible
 
 
 def print_demo(console: Console, document: Document) -> None:

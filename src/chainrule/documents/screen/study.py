@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from chainrule.documents.layout import HEADING, print_facts, print_heading, print_table, print_text, visible
+from chainrule.documents.layout import HEADING, print_facts, print_heading, print_table, print_text
+from chainrule.errors import printable as visible
 
 if TYPE_CHECKING:
     from chainrule.studies import Study

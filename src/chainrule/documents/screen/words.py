@@ -14,7 +14,8 @@ from typing import IO, Any, TextIO, cast
 from rich.console import Console
 from rich.text import Text
 
-from chainrule.documents.layout import visible, without_padding
+from chainrule.documents.layout import without_padding
+from chainrule.errors import printable as visible
 
 Document = Mapping[str, Any]
 Rows = list[list[str]]
