@@ -318,15 +318,6 @@ def test_boolean_labels_stay_booleans_in_every_file(tmp_path):
         np.testing.assert_array_equal(found, [1, 1, 0, np.nan])
 
 
-def test_numbers_for_text_labels_that_are_one_number_are_refused():
-    schema = learn_schema(pa.table({"x": [1, 2, 3, 4], "y": ["01", "1", "01", "1"]}), "y")
-    with refused("column y holds numbers here and the labels 01 and 1 are text: write it as text"):
-        encode_table(schema, pa.table({"x": [1, 2], "y": [1, 1]}), need_target=True)
-    design = encode_table(schema, pa.table({"x": [1, 2], "y": [1, 1]}))
-    assert np.isnan(design.y).all()
-    assert "2 rows with a label that is neither 01 nor 1" in design.notes[0]
-
-
 @pytest.mark.parametrize("name", ["when", "the date", "it's", "a,b", "-t"])
 def test_advice_can_be_followed(name):
     days = pa.array([1, 2, 3, 4], pa.date32())

@@ -41,7 +41,6 @@ Block = NumberColumn | CategoryColumn
 
 CODINGS = ("reference", "all")
 UNSEEN = ("error", "reference", "missing")
-NEARLY_CONSTANT = 1e-6  # of a mean from the largest number: from there on all numbers may be the same
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def learn(
     index : rows of the fit, all by default; s (k,) are theirs.
     """
     counts = _level_rows(_raw(fields), fields, s, index, threads)
-    numbers = _numbers(fields, s, index, threads)
+    numbers = _numbers(fields, s, index, threads, leave_out_constants)
     columns: list[Column] = []
     constants = []
     level_rows, missing = {}, {}
@@ -130,44 +129,49 @@ def _raw(fields: Sequence[Field]) -> Design:
 
 
 def _numbers(
-    fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int
+    fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int, constants: bool
 ) -> dict[int, tuple[Column, int]]:
     """Learn the fields of numbers, by their places, and how many rows miss each: a read of these, or two.
 
-    The rounded mean of equal numbers may be another one: they are filled in by the number itself, and stay constant.
+    constants : which columns have one value only matters, also of those that miss none. The rounded mean of equal numbers may
+    be another one: they are filled in by the number itself, and stay constant.
     """
     places = [k for k, field in enumerate(fields) if field.levels is None]
     if not places:
         return {}
     table = _raw([fields[k] for k in places])
     given: dict[str, Any] = {"s": s, "index": index, "threads": threads}
-    missing, sums = missing_counts(table, **given), moments(table, **given)
+    missing, sums = missing_counts(table, **given), read(table, What.SUMS, **given)
+    assert sums.sums is not None
     rows = table.m if index is None else len(index)
-    found, alike = {}, {}
-    for k, total, lost, low, high in zip(places, sums.sums, missing, sums.low, sums.high, strict=True):
-        field, is_constant = fields[k], not lost and bool(low == high)
-        if is_constant:
-            mean = float(low)
-        elif np.isfinite(total) and (s is None or not lost) and lost < rows:
-            mean = float(total) / (rows - lost if s is None else sums.weight)
-        else:
-            mean = _mean(field, s, index)
-        if not lost:
-            mean = float(np.clip(mean, low, high))
-        farthest = float(low if high == 0.0 else high)  # missing ones were read as 0
-        if lost and (
-            farthest == mean == 0.0 or (0.0 in (low, high) and abs(mean / (farthest or 1.0) - 1.0) < NEARLY_CONSTANT)
-        ):
-            alike[k] = farthest
-        booleans = BOOLEANS if field.is_boolean else ()
-        found[k] = (Column(field.name, "number", bool(lost), mean, is_constant, booleans), int(lost))
-    if alike:
-        blocks = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(alike.items())]
-        sums = moments(Design(blocks, table.m, len(blocks)), **given)
-        for k, low, high in zip(alike, sums.low, sums.high, strict=True):
-            if low == high:
-                found[k] = (replace(found[k][0], mean=alike[k], constant=True), found[k][1])
+    found, means = {}, {}
+    for k, total, lost in zip(places, sums.sums.tolist(), missing.tolist(), strict=True):
+        is_plain = np.isfinite(total) and (s is None or not lost) and lost < rows
+        mean = total / (rows - lost if s is None else sums.weight) if is_plain else _mean(fields[k], s, index)
+        booleans = BOOLEANS if fields[k].is_boolean else ()
+        found[k] = (Column(fields[k].name, "number", lost > 0, mean, levels=booleans), lost)
+        if lost or constants:
+            means[k] = mean
+    if means:
+        # A value that is there stands in for missing ones: the extremes are then those of the column.
+        first = {k: _value_of(fields[k], index, s) for k in means}
+        blocks = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(first.items())]
+        ends = moments(Design(blocks, table.m, len(blocks)), **given)
+        for k, low, high in zip(means, ends.low.tolist(), ends.high.tolist(), strict=True):
+            mean = min(max(means[k], low), high)
+            found[k] = (replace(found[k][0], mean=mean, constant=low == high), found[k][1])
     return found
+
+
+def _value_of(field: Field, index: Index | None, s: Vector | None) -> float:
+    """Give the first number that is there in a row of positive weight."""
+    places = np.arange(field.rows) if index is None else index
+    places = places if s is None else places[s > 0]
+    for first in range(0, len(places), 4096):
+        x = values_of(NumberColumn(field.parts, 0), places[first : first + 4096])
+        if not np.isnan(x).all():
+            return float(x[~np.isnan(x)][0])
+    return 0.0
 
 
 def _mean(field: Field, s: Vector | None, index: Index | None) -> float:

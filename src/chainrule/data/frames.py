@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -202,12 +202,11 @@ def _arrow_field(name: str, column: Any, sort: bool) -> Field:
     kind, copied = column.type, False
     if pa.types.is_null(kind) or pa.types.is_float16(kind) or pa.types.is_decimal(kind):
         column, kind, copied = column.cast(pa.float64(), safe=False), pa.float64(), True
-    if is_text(kind) or (pa.types.is_dictionary(kind) and sort and not kind.ordered):
-        codes, levels = coded(column)
-        return Field(name, _whole(codes), levels, copied=True)
-    chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
+    if is_text(kind):
+        return replace(_dictionaries(name, column, sort=True), copied=True)
     if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
-        return _dictionaries(name, chunks)
+        return _dictionaries(name, column, sort and not kind.ordered)
+    chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind):
         return Field(name, tuple(_arrow_part(chunk) for chunk in chunks), copied=copied)
     raise _neither(name, kind)
@@ -221,32 +220,11 @@ def is_text(kind: Any) -> bool:
 
 
 def coded(column: Any) -> tuple[Codes, tuple[str, ...]]:
-    """Read a column of any kind as codes of its levels.
-
-    Returns
-    -------
-    codes : (m,) int8 to int32
-        Place of each row's level in `levels`, -1 where it is missing.
-    levels : tuple of str
-        As displayed, in the order of the values: numbers by size, false before true, text by code point.
-    """
-    import pyarrow as pa
-
-    chunks = column.chunks if hasattr(column, "chunks") else [column]
-    chunks = [chunk if pa.types.is_dictionary(column.type) else chunk.dictionary_encode() for chunk in chunks]
-    values = [chunk.dictionary.to_pylist() for chunk in chunks]
-    # NaN, the only value that differs from itself, is missing
-    every = sorted({v for some in values for v in some if v is not None and v == v})
-    levels = tuple(dict.fromkeys(map(displayed, every)))
-    place = {level: k for k, level in enumerate(levels)}
-    codes = np.empty(len(column), dtype=code_type(len(levels)))
-    at = 0
-    for chunk, some in zip(chunks, values, strict=True):
-        lookup = np.array([-1 if v is None else place.get(displayed(v), -1) for v in some] + [-1], dtype=codes.dtype)
-        indices = chunk.indices.fill_null(len(some)) if chunk.null_count else chunk.indices
-        codes[at : at + len(chunk)] = lookup[indices.to_numpy(zero_copy_only=False)]
-        at += len(chunk)
-    return codes, levels
+    """Read a column of any kind as codes, (m,) int32, of its levels in the order of their values; missing ones are -1."""
+    field = _dictionaries("", column, sort=True)
+    assert field.levels is not None
+    every = np.arange(len(field.levels), dtype=np.int32)
+    return np.concatenate([every[:0], *(recoded("", part, every).values for part in field.parts)]), field.levels
 
 
 def code_type(levels: int) -> Any:
@@ -264,21 +242,26 @@ def displayed(value: Any) -> str:
     return str(value)
 
 
-def _dictionaries(name: str, chunks: Sequence[Any]) -> Field:
-    """Take codes where they lie, unless chunks differ in their levels or have one twice; a null among these is no value."""
-    texts: list[list[str | None]] = []
+def _dictionaries(name: str, column: Any, sort: bool) -> Field:
+    """Take codes where they lie, unless chunks differ in their levels, have one twice or a null, or their order is none.
+
+    sort : levels are in the order of their values: numbers by size, false before true, text by code point.
+    """
+    chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
+    chunks = [chunk if hasattr(chunk, "indices") else chunk.dictionary_encode() for chunk in chunks]
+    values: list[list[Any]] = []
     for k, chunk in enumerate(chunks):
-        if k and chunk.dictionary.equals(chunks[k - 1].dictionary):
-            texts.append(texts[-1])
-        else:
-            texts.append([None if level is None else str(level) for level in chunk.dictionary.to_pylist()])
-    levels = {level: None for text in texts for level in text if level is not None}
-    place = {level: k for k, level in enumerate(levels)}
+        same = k and chunk.dictionary.equals(chunks[k - 1].dictionary)
+        values.append(values[-1] if same else chunk.dictionary.to_pylist())
+    # NaN, the only value that differs from itself, is missing
+    every = dict.fromkeys(v for some in values for v in some if v is not None and v == v)
+    spell = displayed if sort else str
+    place = {level: k for k, level in enumerate(dict.fromkeys(map(spell, sorted(every) if sort else every)))}
     parts, copied = [], False
-    for chunk, text in zip(chunks, texts, strict=True):
+    for chunk, some in zip(chunks, values, strict=True):
         part = _arrow_part(chunk.indices)
-        lookup = np.array([-1 if level is None else place[level] for level in text], dtype=np.int32)
-        if part.values.dtype == np.uint64 or (lookup != np.arange(len(text))).any():
+        lookup = np.array([place[spell(v)] if v in every else -1 for v in some], dtype=code_type(len(place)))
+        if sort or part.values.dtype == np.uint64 or (lookup != np.arange(len(some))).any():
             part, copied = recoded(name, part, lookup), True
         parts.append(part)
     return Field(name, tuple(parts), tuple(place), copied)

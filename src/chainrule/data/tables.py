@@ -215,8 +215,7 @@ def constants(table: pa.Table, rows: Index, but: Sequence[str]) -> dict[str, flo
 
 def is_text_column(column: pa.ChunkedArray) -> bool:
     """Whether the cells are text, be they written out or as a dictionary."""
-    kind = column.type
-    return is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
+    return is_text(getattr(column.type, "value_type", column.type))
 
 
 def _feature_names(
