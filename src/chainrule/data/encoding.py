@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.frames import Codes, Field, Parts, code_type, displayed, fields_of, is_frame, recoded
+from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_frame, recoded
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import part_values, present, values_of
 from chainrule.data.schema import BOOLEANS, Column
@@ -148,8 +148,7 @@ def _numbers(
     for k, total, lost in zip(places, sums.sums.tolist(), missing.tolist(), strict=True):
         is_plain = np.isfinite(total) and (s is None or not lost) and lost < rows
         mean = total / (rows - lost if s is None else sums.weight) if is_plain else _mean(fields[k], s, index)
-        booleans = BOOLEANS if fields[k].is_boolean else ()
-        found[k] = (Column(fields[k].name, "number", lost > 0, mean, levels=booleans), lost)
+        found[k] = (Column(fields[k].name, "number", lost > 0, mean), lost)
         if lost or constants:
             means[k] = mean
     if means:
@@ -318,39 +317,25 @@ def encode(
 
 
 def _as_learnt(field: Field, column: Column, first: int) -> Field:
-    """See a column as the kind that it was: a column without any value may be either, and numbers may be written as levels."""
+    """See a column as the kind that it was: a column without any value may be either."""
     is_number = column.kind == "number"
-    if is_number == (field.levels is None):
-        if (
-            set(column.levels) <= set(BOOLEANS) and field.levels is not None
-        ):  # one wrong cell makes a file's booleans text
-            lower = {v: v.lower() if v in ("True", "TRUE", "False", "FALSE") else v for v in field.levels}
-            place = {level: k for k, level in enumerate(dict.fromkeys(lower.values()))}
-            lookup = np.array([place[v] for v in lower.values()], dtype=np.int32)
-            return Field(field.name, tuple(recoded(field.name, p, lookup) for p in field.parts), tuple(place), True)
-        return field
-    if not field.has_value:
+    if is_number != (field.levels is None):
+        if field.has_value:
+            raise _no_number(field, first) if is_number else mistaken(
+                field.name, "has numbers and had categories in the fit", "turn it into categories",
+                f"it had the levels {some(column.levels, 3)}: write it as it was in training",
+            )  # fmt: skip
         empty = np.full(field.rows, np.nan) if is_number else np.full(field.rows, -1, dtype=np.int8)
         return Field(field.name, (Part(empty, len(empty)),), None if is_number else ())
-    if is_number and column.levels and {v.lower() for v in field.levels or ()} <= set(BOOLEANS):
-        truth = np.array([v.lower() == "true" for v in field.levels or ()] + [np.nan])
-        codes = values_of(CategoryColumn(field.parts, 0, len(truth)), np.arange(field.rows))
-        values = truth[np.where(np.isnan(codes), -1, codes).astype(np.intp)]
-        return Field(field.name, (Part(values, len(values)),), copied=True)
-    if is_number:
-        raise _no_number(field, column, first)
-    x = np.concatenate([part_values(part, slice(None)) for part in field.parts])
-    values, places = np.unique(x[~np.isnan(x)], return_inverse=True)
-    levels = [BOOLEANS[int(v)] if field.is_boolean else displayed(v) for v in values.tolist()]
-    if not set(levels) & set(column.levels):
-        had = f"it had the levels {some(column.levels, 3)}"
-        raise mistaken(
-            field.name, "has numbers and had categories in the fit", "turn it into categories",
-            f"{had}: write it as it was in training",
-        )  # fmt: skip
-    codes = np.full(len(x), -1, dtype=np.int32)
-    codes[~np.isnan(x)] = places
-    return Field(field.name, (Part(codes, len(codes)),), tuple(levels), copied=True)
+    if not is_number and set(column.levels) <= set(
+        BOOLEANS
+    ):  # a file's one wrong cell leaves TRUE and True as they are
+        assert field.levels is not None
+        lower = [v.lower() if v in ("True", "TRUE", "False", "FALSE") else v for v in field.levels]
+        place = {level: k for k, level in enumerate(dict.fromkeys(lower))}
+        lookup = np.array([place[v] for v in lower], dtype=np.int32)
+        return Field(field.name, tuple(recoded(field.name, p, lookup) for p in field.parts), tuple(place), True)
+    return field
 
 
 def first_row(field: Field, wanted: NDArray[np.bool_]) -> tuple[int, str]:
@@ -366,9 +351,9 @@ def first_row(field: Field, wanted: NDArray[np.bool_]) -> tuple[int, str]:
     return before, ""
 
 
-def _no_number(field: Field, column: Column, first: int) -> InputError:
+def _no_number(field: Field, first: int) -> InputError:
     assert field.levels is not None
-    good = [looks_like_number(level) or level.lower() in column.levels for level in field.levels]
+    good = [looks_like_number(level) for level in field.levels]
     row, cell = first_row(field, ~np.array(good, dtype=np.bool_))
     na = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
     has = "holds text here: write it as numbers" if all(good) else f"has {shown(cell)} in row {first + row + 1}: {na}"

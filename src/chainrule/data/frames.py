@@ -38,11 +38,6 @@ class Field:
         return sum(part.rows for part in self.parts)
 
     @property
-    def is_boolean(self) -> bool:
-        """Whether its numbers are booleans."""
-        return self.levels is None and all(part.bits or part.values.dtype == np.bool_ for part in self.parts)
-
-    @property
     def has_value(self) -> bool:
         """Whether a row has one."""
         return any(present(part, self.levels is not None).any() for part in self.parts)
@@ -84,7 +79,8 @@ def column_names(X: Any) -> list[str]:
 def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False) -> list[Field]:
     """Take a frame's columns as they lie, all or those wanted, in that order.
 
-    sort : the levels of dictionaries are sorted, unless their type says that they are ordered; text's levels always are.
+    sort : as of a file, whose true and false are words: levels of dictionaries are sorted, unless their type says that they are
+    ordered. Text's levels always are.
 
     Raises InputError that names a column which isn't there, is there twice, or is neither numbers nor categories.
     """
@@ -202,6 +198,8 @@ def _arrow_field(name: str, column: Any, sort: bool) -> Field:
     kind, copied = column.type, False
     if pa.types.is_null(kind) or pa.types.is_float16(kind) or pa.types.is_decimal(kind):
         column, kind, copied = column.cast(pa.float64(), safe=False), pa.float64(), True
+    if sort and pa.types.is_boolean(kind):  # a file's true and false are words
+        column, kind = column.cast(pa.string()), pa.string()
     if is_text(kind):
         return replace(_dictionaries(name, column, sort=True), copied=True)
     if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
