@@ -114,12 +114,12 @@ def test_numbers_categories_and_booleans():
         x=[1.0, 2.0, 4.0, 5.0], k=[1, 2, 3, 6], word=["b", "a", "c", "a"], flag=[True, False, True, True], y=Y4
     )
     schema = learn_schema(table, "y")
-    assert schema.feature_names == ("x", "k", "word=b", "word=c", "flag")
-    np.testing.assert_array_equal(schema.numeric, [True, True, False, False, True])
+    assert schema.feature_names == ("x", "k", "word=b", "word=c", "flag=true")
+    np.testing.assert_array_equal(schema.numeric, [True, True, False, False, False])
     assert schema.columns[0] == Column("x", "number", mean=3.0)
     assert schema.columns[1] == Column("k", "number", mean=3.0)
     assert schema.columns[2] == Column("word", "category", levels=("a", "b", "c"))
-    assert schema.columns[3] == Column("flag", "number", mean=0.75, levels=("false", "true"))
+    assert schema.columns[3] == Column("flag", "category", levels=("false", "true"))
     assert schema.text_columns == ("word", "y")
     assert schema.notes == ()
 
@@ -127,13 +127,13 @@ def test_numbers_categories_and_booleans():
 def test_missing_in_training_makes_marks():
     table = table_of(x=[1.0, None, 4.0, float("nan")], word=["b", None, "a", "b"], flag=[True, None, False, True], y=Y4)
     schema = learn_schema(table, "y")
-    assert schema.feature_names == ("x", "x missing", "word=b", "word=(missing)", "flag", "flag missing")
-    np.testing.assert_array_equal(schema.numeric, [True, False, False, False, True, False])
+    assert schema.feature_names == ("x", "x missing", "word=b", "word=(missing)", "flag=true", "flag=(missing)")
+    np.testing.assert_array_equal(schema.numeric, [True, False, False, False, False, False])
     assert schema.columns[0].mean == 2.5
     assert schema.notes == (
         "column x: 2 training rows miss it: the mean 2.5 and a mark of its own",
         "column word: 1 training row misses it: a level of its own",
-        "column flag: 1 training row misses it: the mean 0.666667 and a mark of its own",
+        "column flag: 1 training row misses it: a level of its own",
     )
 
 

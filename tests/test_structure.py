@@ -12,7 +12,8 @@ if not list(ROOT.glob("*.py")):  # an editable install may list the built module
 
 # From low to high: a module imports only from lines above its own, or its own package.
 LAYERS = [
-    {"errors", "words"},
+    {"words"},
+    {"errors"},
     {"findings"},
     {"losses", "penalties"},
     {"charts", "kernels"},

@@ -4,10 +4,7 @@ import os
 import sys
 import warnings
 
-
-def printable(text: str) -> str:
-    """Spell what does not print (escapes, line ends, lone surrogates) by its code: a terminal obeys nothing of it."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+from chainrule.words import visible
 
 
 class InputError(ValueError):
@@ -17,14 +14,14 @@ class InputError(ValueError):
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return visible(super().__str__())
 
 
 class ChainruleWarning(UserWarning):
     """Base of all warnings: the answer stands, and there is something to know about it."""
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return visible(super().__str__())
 
 
 class LearningRateWarning(ChainruleWarning):

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from chainrule.data.encoding import UNSEEN, scores
-from chainrule.data.frames import column_names, is_table
+from chainrule.data.frames import collected, column_names, is_table
 from chainrule.data.inputs import check_weights, number, strength, was_copied
 from chainrule.errors import InputError
 from chainrule.fitting.fit import fit
@@ -87,6 +87,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if of_table:
             if y is None:
                 raise InputError(f"y must have one label a row, {len(X)} of them, not None")
+            X = collected(X)
             self.feature_names_in_ = np.array(column_names(X), dtype=object)
             self.n_features_in_ = len(self.feature_names_in_)
             y = column_or_1d(y, warn=True)

@@ -3,14 +3,11 @@
 import csv
 import io
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, inputs_of
@@ -52,47 +49,43 @@ def run_predict(
     check_outputs({"--out": out}, inputs_of(model_path, table_path))
     messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
-    labels = np.array([model.schema.negative, model.schema.positive], dtype=object)
-    met, count, lines = Met(), 0, io.StringIO()
+    labels = [_cell(model.schema.negative), _cell(model.schema.positive)]
+    met, count = Met(), 0
     with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as kept:
-        writer = csv.writer(lines, lineterminator="\n")
         for first, part in encoded_batches(model, table_path, na, unseen, met):
             z = model.decision(part.design)
             count = first + len(z)
-            writer.writerows(
-                zip(
-                    range(first + 1, count + 1),
-                    map(repr, sigmoid(z).tolist()),
-                    labels[(z > 0).astype(int)],
-                    strict=True,
-                )
-            )
-            kept.write(lines.getvalue())
-            lines.seek(0)
-            lines.truncate()
+            told = zip(range(first + 1, count + 1), sigmoid(z).tolist(), (z > 0).tolist(), strict=True)
+            kept.write("".join([f"{row},{probability!r},{labels[is_one]}\n" for row, probability, is_one in told]))
         notes = notes_of(model.schema, met, unseen)
         for text in notes:
             terminal.note(messages, text)
         if out is not None:
-            write_atomically(out, _rewound(kept, HEADER))
+            write_atomically(out, _pieces(kept))
             terminal.note(messages, f"wrote {count:,} predictions to {out}")
         if as_json:
-            _print_json(model, (str(model_path), str(table_path)), notes, csv.reader(_rewound(kept)))
-        elif out is None and sys.stdout.isatty():
-            sys.stdout.writelines(visible(line.rstrip("\n")) + "\n" for line in _rewound(kept, HEADER))
-        elif out is None:
-            sys.stdout.write(HEADER)
             kept.seek(0)
-            shutil.copyfileobj(kept, sys.stdout, 1 << 20)
+            _print_json(model, (str(model_path), str(table_path)), notes, csv.reader(kept))
+        elif out is None:
+            hide = visible if sys.stdout.isatty() else str
+            for piece in _pieces(kept):
+                sys.stdout.write("\n".join(map(hide, piece.split("\n"))))
     return DONE
 
 
-def _rewound(kept: Any, head: str = "") -> Iterator[str]:
-    """Give what was kept from its beginning, line by line."""
+def _cell(label: str) -> str:
+    """Write a label as a cell of CSV."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([label])
+    return line.getvalue()
+
+
+def _pieces(kept: Any) -> Iterator[str]:
+    """Give the header and what was kept, from its beginning."""
     kept.seek(0)
-    if head:
-        yield head
-    yield from kept
+    yield HEADER
+    while piece := kept.read(1 << 20):
+        yield piece
 
 
 def _print_json(model: Model, paths: tuple[str, str], notes: list[str], rows: Iterable[list[str]]) -> None:

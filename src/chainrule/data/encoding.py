@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.frames import Codes, Field, Parts, code_type, displayed, fields_of, is_frame, recoded
+from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_frame, recoded
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import part_values, present, values_of
 from chainrule.data.schema import BOOLEANS, Column
@@ -42,7 +42,6 @@ Block = NumberColumn | CategoryColumn
 
 CODINGS = ("reference", "all")
 UNSEEN = ("error", "reference", "missing")
-NEARLY_CONSTANT = 1e-6  # of a mean from the largest number: from there on all numbers may be the same
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,8 @@ def learn(
 
     index : rows of the fit, all by default; s (k,) are theirs.
     """
-    counts, numbers = _level_rows(fields, s, index, threads), _numbers(fields, s, index, threads)
+    counts = _level_rows(_raw(fields), fields, s, index, threads)
+    numbers = _numbers(fields, s, index, threads, leave_out_constants)
     columns: list[Column] = []
     constants = []
     level_rows, missing = {}, {}
@@ -100,11 +100,11 @@ def learn(
 
 
 def _level_rows(
-    fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int = 1
+    raw: Design, fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int = 1
 ) -> dict[int, NDArray[np.int64]]:
     """Count the rows of positive weight of each level of a category, by its place; last are those without a value."""
     try:
-        counts = level_counts(_raw(fields), y=None, s=s, index=index, threads=threads)
+        counts = level_counts(raw, y=None, s=s, index=index, threads=threads)
     except CodeError as error:
         raise _no_level(fields[error.column]) from None
     rows = {k: of.rows.sum(axis=1) for k, of in counts.items()}
@@ -130,44 +130,48 @@ def _raw(fields: Sequence[Field]) -> Design:
 
 
 def _numbers(
-    fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int
+    fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int, constants: bool
 ) -> dict[int, tuple[Column, int]]:
     """Learn the fields of numbers, by their places, and how many rows miss each: a read of these, or two.
 
-    The rounded mean of equal numbers may be another one: they are filled in by the number itself, and stay constant.
+    constants : which columns have one value only matters, also of those that miss none. The rounded mean of equal numbers may
+    be another one: they are filled in by the number itself, and stay constant.
     """
     places = [k for k, field in enumerate(fields) if field.levels is None]
     if not places:
         return {}
     table = _raw([fields[k] for k in places])
     given: dict[str, Any] = {"s": s, "index": index, "threads": threads}
-    missing, sums = missing_counts(table, **given), moments(table, **given)
+    missing, sums = missing_counts(table, **given), read(table, What.SUMS, **given)
+    assert sums.sums is not None
     rows = table.m if index is None else len(index)
-    found, alike = {}, {}
-    for k, total, lost, low, high in zip(places, sums.sums, missing, sums.low, sums.high, strict=True):
-        field, is_constant = fields[k], not lost and bool(low == high)
-        if is_constant:
-            mean = float(low)
-        elif np.isfinite(total) and (s is None or not lost) and lost < rows:
-            mean = float(total) / (rows - lost if s is None else sums.weight)
-        else:
-            mean = _mean(field, s, index)
-        if not lost:
-            mean = float(np.clip(mean, low, high))
-        farthest = float(low if high == 0.0 else high)  # missing ones were read as 0
-        if lost and (
-            farthest == mean == 0.0 or (0.0 in (low, high) and abs(mean / (farthest or 1.0) - 1.0) < NEARLY_CONSTANT)
-        ):
-            alike[k] = farthest
-        booleans = BOOLEANS if field.is_boolean else ()
-        found[k] = (Column(field.name, "number", bool(lost), mean, is_constant, booleans), int(lost))
-    if alike:
-        blocks = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(alike.items())]
-        sums = moments(Design(blocks, table.m, len(blocks)), **given)
-        for k, low, high in zip(alike, sums.low, sums.high, strict=True):
-            if low == high:
-                found[k] = (replace(found[k][0], mean=alike[k], constant=True), found[k][1])
+    found, means = {}, {}
+    for k, total, lost in zip(places, sums.sums.tolist(), missing.tolist(), strict=True):
+        is_plain = np.isfinite(total) and (s is None or not lost) and lost < rows
+        mean = total / (rows - lost if s is None else sums.weight) if is_plain else _mean(fields[k], s, index)
+        found[k] = (Column(fields[k].name, "number", lost > 0, mean), lost)
+        if lost or constants:
+            means[k] = mean
+    if means:
+        # A value that is there stands in for missing ones: the extremes are then those of the column.
+        first = {k: _value_of(fields[k], index, s) for k in means}
+        blocks = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(first.items())]
+        ends = moments(Design(blocks, table.m, len(blocks)), **given)
+        for k, low, high in zip(means, ends.low.tolist(), ends.high.tolist(), strict=True):
+            mean = min(max(means[k], low), high)
+            found[k] = (replace(found[k][0], mean=mean, constant=low == high), found[k][1])
     return found
+
+
+def _value_of(field: Field, index: Index | None, s: Vector | None) -> float:
+    """Give the first number that is there in a row of positive weight."""
+    places = np.arange(field.rows) if index is None else index
+    places = places if s is None else places[s > 0]
+    for first in range(0, len(places), 4096):
+        x = values_of(NumberColumn(field.parts, 0), places[first : first + 4096])
+        if not np.isnan(x).all():
+            return float(x[~np.isnan(x)][0])
+    return 0.0
 
 
 def _mean(field: Field, s: Vector | None, index: Index | None) -> float:
@@ -282,18 +286,20 @@ def encode(
     met: Met | None = None,
     *,
     first: int = 0,
-    index: Index | None = None,
 ) -> Design:
     """See another table's columns as the fit's coefficients.
 
     unseen : what a level counts as that the fit did not see. "error": it is refused, and so is a value that is missing where
     none was. "reference": the first level, and missing numbers the mean. "missing": a missing value, where the fit had some.
-    met : takes in what was not seen. first : rows before these, for messages. index : the rows that count, all by default.
+    met : takes in what was not seen; infinite numbers are then refused. first : rows before these, for messages.
 
     Raises InputError for a column of another kind than it was, and for what `unseen` refuses.
     """
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    counts, lost = _level_rows(fields, None, index), missing_counts(_raw(fields), s=None, index=index)
+    raw = _raw(fields)
+    if met is not None:
+        refuse_infinite(fields, first)
+    counts, lost = _level_rows(raw, fields, None, None), missing_counts(raw, s=None)
     for k, (field, column) in enumerate(zip(fields, columns, strict=True)):
         if field.levels is not None:
             known = set(column.levels)
@@ -312,39 +318,25 @@ def encode(
 
 
 def _as_learnt(field: Field, column: Column, first: int) -> Field:
-    """See a column as the kind that it was: a column without any value may be either, and numbers may be written as levels."""
+    """See a column as the kind that it was: a column without any value may be either."""
     is_number = column.kind == "number"
-    if is_number == (field.levels is None):
-        if (
-            set(column.levels) <= set(BOOLEANS) and field.levels is not None
-        ):  # one wrong cell makes a file's booleans text
-            lower = {v: v.lower() if v in ("True", "TRUE", "False", "FALSE") else v for v in field.levels}
-            place = {level: k for k, level in enumerate(dict.fromkeys(lower.values()))}
-            lookup = np.array([place[v] for v in lower.values()], dtype=np.int32)
-            return Field(field.name, tuple(recoded(field.name, p, lookup) for p in field.parts), tuple(place), True)
-        return field
-    if not field.has_value:
+    if is_number != (field.levels is None):
+        if field.has_value:
+            raise _no_number(field, first) if is_number else mistaken(
+                field.name, "has numbers and had categories in the fit", "turn it into categories",
+                f"it had the levels {some(column.levels, 3)}: write it as it was in training",
+            )  # fmt: skip
         empty = np.full(field.rows, np.nan) if is_number else np.full(field.rows, -1, dtype=np.int8)
         return Field(field.name, (Part(empty, len(empty)),), None if is_number else ())
-    if is_number and column.levels and {v.lower() for v in field.levels or ()} <= set(BOOLEANS):
-        truth = np.array([v.lower() == "true" for v in field.levels or ()] + [np.nan])
-        codes = values_of(CategoryColumn(field.parts, 0, len(truth)), np.arange(field.rows))
-        values = truth[np.where(np.isnan(codes), -1, codes).astype(np.intp)]
-        return Field(field.name, (Part(values, len(values)),), copied=True)
-    if is_number:
-        raise _no_number(field, column, first)
-    x = np.concatenate([part_values(part, slice(None)) for part in field.parts])
-    values, places = np.unique(x[~np.isnan(x)], return_inverse=True)
-    levels = [BOOLEANS[int(v)] if field.is_boolean else displayed(v) for v in values.tolist()]
-    if not set(levels) & set(column.levels):
-        had = f"it had the levels {some(column.levels, 3)}"
-        raise mistaken(
-            field.name, "has numbers and had categories in the fit", "turn it into categories",
-            f"{had}: write it as it was in training",
-        )  # fmt: skip
-    codes = np.full(len(x), -1, dtype=np.int32)
-    codes[~np.isnan(x)] = places
-    return Field(field.name, (Part(codes, len(codes)),), tuple(levels), copied=True)
+    if not is_number and set(column.levels) <= set(
+        BOOLEANS
+    ):  # a file's one wrong cell leaves TRUE and True as they are
+        assert field.levels is not None
+        lower = [v.lower() if v in ("True", "TRUE", "False", "FALSE") else v for v in field.levels]
+        place = {level: k for k, level in enumerate(dict.fromkeys(lower))}
+        lookup = np.array([place[v] for v in lower], dtype=np.int32)
+        return Field(field.name, tuple(recoded(field.name, p, lookup) for p in field.parts), tuple(place), True)
+    return field
 
 
 def first_row(field: Field, wanted: NDArray[np.bool_]) -> tuple[int, str]:
@@ -360,9 +352,9 @@ def first_row(field: Field, wanted: NDArray[np.bool_]) -> tuple[int, str]:
     return before, ""
 
 
-def _no_number(field: Field, column: Column, first: int) -> InputError:
+def _no_number(field: Field, first: int) -> InputError:
     assert field.levels is not None
-    good = [looks_like_number(level) or level.lower() in column.levels for level in field.levels]
+    good = [looks_like_number(level) for level in field.levels]
     row, cell = first_row(field, ~np.array(good, dtype=np.bool_))
     na = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
     has = "holds text here: write it as numbers" if all(good) else f"has {shown(cell)} in row {first + row + 1}: {na}"

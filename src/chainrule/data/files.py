@@ -21,9 +21,9 @@ from chainrule.errors import InputError
 
 MISSING = ("", "NA", "N/A", "NaN", "null")
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
-BATCH_ROWS = 1 << 16  # of Parquet
-BLOCK = 1 << 24  # bytes of CSV that are parsed at once: no cell may be longer
-STREAM_BLOCK = 1 << 22
+BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 22  # of Parquet, at most
+BLOCK = 1 << 24  # bytes of CSV that are parsed at once: no row may be longer
+STREAM_BLOCK = 1 << 20
 MOST_LEVELS = 1 << 16  # a block with more is no category, and its text stays text
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 _FOREIGN = {
@@ -80,7 +80,7 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
             )
         with (
             _opened(place, zipped) as stream,
-            pa_csv.open_csv(stream, **_csv_options(place, ending, zipped, na)) as reader,
+            pa_csv.open_csv(stream, **_csv_options(place, ending, zipped, na, kept=())) as reader,
         ):
             return list(reader.schema.names)
 
@@ -92,12 +92,14 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
             raise pa.ArrowInvalid("for a message")
         if ending == ".parquet":
             with pq.ParquetFile(place) as file:
-                for batch in file.iter_batches(BATCH_ROWS, columns=kept):
+                for batch in file.iter_batches(max(256, min(BATCH_ROWS, BATCH_NUMBERS // len(kept))), columns=kept):
                     done += batch.num_rows
                     yield _mark_missing(pa.Table.from_batches([batch]), na)
         else:
-            types = _types(schema)
-            options = _csv_options(place, ending, zipped, na, {k: v for k, v in types.items() if k in kept}, kept)
+            given = _types(schema)
+            types = {name: given[name] for name in kept}
+            options = _csv_options(place, ending, zipped, na, types, kept)
+            options["read_options"].block_size = max(STREAM_BLOCK, 1024 * len(names))  # some hundreds of rows
             with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
                 last = None
                 for batch in reader:
@@ -116,7 +118,6 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
 def _types(schema: Schema) -> dict[str, Any]:
     """Types of a CSV file's columns that a model reads: guesses by the first block could be wrong later on."""
     types = {c.name: pa.float64() if c.kind == "number" else pa.string() for c in schema.columns}
-    types |= {c.name: pa.bool_() for c in schema.columns if c.kind == "number" and c.levels}
     return types | {schema.target: pa.string()} | ({} if schema.weights is None else {schema.weights: pa.float64()})
 
 
@@ -189,8 +190,8 @@ def _csv_options(
             null_values=list({*MISSING, *missing}),
             strings_can_be_null=True,
             # without these 1 beside true is a boolean
-            true_values=TRUE if whole else [*TRUE, "1"],
-            false_values=FALSE if whole else [*FALSE, "0"],
+            true_values=TRUE,
+            false_values=FALSE,
             column_types=types or {},
             include_columns=list(kept or ()),
             auto_dict_encode=whole,
@@ -208,6 +209,7 @@ def _read_csv(path: Path, ending: str, zipped: bool, missing: Sequence[str], tex
     try:
         with _opened(path, zipped) as stream:
             table = pa_csv.read_csv(stream, **options)
+        pa.default_memory_pool().release_unused()
     except pa.ArrowInvalid:
         table = _parse_for_message(path, zipped, options)
     if table.num_rows == 0:
@@ -269,17 +271,9 @@ def _checked(path: Path, table: pa.Table, rows: int | None = None) -> pa.Table:
 
 
 def _check_utf8(path: Path, table: pa.Table) -> None:
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        if not pa.types.is_binary(kind):
-            continue
-        for row, cell in enumerate(column, start=1):
-            try:
-                (cell.as_py() or b"").decode()
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{path} is not UTF-8 text (column {shown(name)}, row {row}): save it as UTF-8"
-                ) from error
+    for field in table.schema:
+        if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
+            raise InputError(f"{path} is not UTF-8 text (column {shown(field.name)}): save it as UTF-8")
 
 
 def _check_quotes(path: Path, zipped: bool, delimiter: str, table: pa.Table, rows: int) -> None:

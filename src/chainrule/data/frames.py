@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -38,11 +38,6 @@ class Field:
         return sum(part.rows for part in self.parts)
 
     @property
-    def is_boolean(self) -> bool:
-        """Whether its numbers are booleans."""
-        return self.levels is None and all(part.bits or part.values.dtype == np.bool_ for part in self.parts)
-
-    @property
     def has_value(self) -> bool:
         """Whether a row has one."""
         return any(present(part, self.levels is not None).any() for part in self.parts)
@@ -54,11 +49,21 @@ def is_frame(X: Any) -> bool:
         return False
     if isinstance(X, Mapping) or _is_pandas(X) or _is_arrow(X):
         return True
-    if not hasattr(X, "columns"):
+    if not hasattr(type(X), "columns"):
         return False
     import narwhals as nw
 
     return nw.from_native(X, pass_through=True) is not X
+
+
+def collected(X: Any) -> Any:
+    """Run a lazy query, once, to an Arrow table; any other frame is what it is."""
+    if isinstance(X, Mapping) or _is_pandas(X) or _is_arrow(X):
+        return X
+    import narwhals as nw
+
+    frame = nw.from_native(X)
+    return frame.collect("pyarrow").to_native() if isinstance(frame, nw.LazyFrame) else X
 
 
 def is_table(X: Any) -> bool:
@@ -74,10 +79,12 @@ def column_names(X: Any) -> list[str]:
 def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False) -> list[Field]:
     """Take a frame's columns as they lie, all or those wanted, in that order.
 
-    sort : the levels of dictionaries are sorted, unless their type says that they are ordered; text's levels always are.
+    sort : as of a file, whose true and false are words: levels of dictionaries are sorted, unless their type says that they are
+    ordered. Text's levels always are.
 
     Raises InputError that names a column which isn't there, is there twice, or is neither numbers nor categories.
     """
+    X = collected(X)
     names, column = _columns(X)
     often = Counter(names)
     lost = next((name for name in wanted or () if name not in often), None)
@@ -96,11 +103,11 @@ def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False
 
 
 def _is_pandas(X: Any) -> bool:
-    return hasattr(X, "iloc") and hasattr(X, "columns") and hasattr(X, "dtypes")
+    return all(hasattr(type(X), name) for name in ("iloc", "columns", "dtypes"))
 
 
 def _is_arrow(X: Any) -> bool:
-    return hasattr(X, "schema") and hasattr(X, "column_names") and hasattr(X, "num_rows")
+    return all(hasattr(type(X), name) for name in ("schema", "column_names", "num_rows"))  # not of X: a query would run
 
 
 def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
@@ -110,7 +117,7 @@ def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
     """
     if isinstance(X, Mapping):
         columns = list(X.values())
-        return [str(name) for name in X], lambda k: _listed(columns[k])
+        return [str(name) for name in X], columns.__getitem__
     if _is_pandas(X):
         return [str(name) for name in X.columns], lambda k: X.iloc[:, k]
     if _is_arrow(X):
@@ -118,13 +125,7 @@ def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
     import narwhals as nw
 
     frame = nw.from_native(X)
-    if isinstance(frame, nw.LazyFrame):
-        frame = frame.collect("pyarrow")
     return frame.columns, lambda k: frame[:, k].to_native()
-
-
-def _listed(column: Any) -> Any:
-    return column if hasattr(column, "dtype") or hasattr(column, "type") else np.asarray(column)
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -197,12 +198,13 @@ def _arrow_field(name: str, column: Any, sort: bool) -> Field:
     kind, copied = column.type, False
     if pa.types.is_null(kind) or pa.types.is_float16(kind) or pa.types.is_decimal(kind):
         column, kind, copied = column.cast(pa.float64(), safe=False), pa.float64(), True
-    if is_text(kind) or (pa.types.is_dictionary(kind) and sort and not kind.ordered):
-        codes, levels = coded(column)
-        return Field(name, _whole(codes), levels, copied=True)
-    chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
+    if sort and pa.types.is_boolean(kind):  # a file's true and false are words
+        column, kind = column.cast(pa.string()), pa.string()
+    if is_text(kind):
+        return replace(_dictionaries(name, column, sort=True), copied=True)
     if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
-        return _dictionaries(name, chunks)
+        return _dictionaries(name, column, sort and not kind.ordered)
+    chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind):
         return Field(name, tuple(_arrow_part(chunk) for chunk in chunks), copied=copied)
     raise _neither(name, kind)
@@ -216,32 +218,11 @@ def is_text(kind: Any) -> bool:
 
 
 def coded(column: Any) -> tuple[Codes, tuple[str, ...]]:
-    """Read a column of any kind as codes of its levels.
-
-    Returns
-    -------
-    codes : (m,) int8 to int32
-        Place of each row's level in `levels`, -1 where it is missing.
-    levels : tuple of str
-        As displayed, in the order of the values: numbers by size, false before true, text by code point.
-    """
-    import pyarrow as pa
-
-    chunks = column.chunks if hasattr(column, "chunks") else [column]
-    chunks = [chunk if pa.types.is_dictionary(column.type) else chunk.dictionary_encode() for chunk in chunks]
-    values = [chunk.dictionary.to_pylist() for chunk in chunks]
-    # NaN, the only value that differs from itself, is missing
-    every = sorted({v for some in values for v in some if v is not None and v == v})
-    levels = tuple(dict.fromkeys(map(displayed, every)))
-    place = {level: k for k, level in enumerate(levels)}
-    codes = np.empty(len(column), dtype=code_type(len(levels)))
-    at = 0
-    for chunk, some in zip(chunks, values, strict=True):
-        lookup = np.array([-1 if v is None else place.get(displayed(v), -1) for v in some] + [-1], dtype=codes.dtype)
-        indices = chunk.indices.fill_null(len(some)) if chunk.null_count else chunk.indices
-        codes[at : at + len(chunk)] = lookup[indices.to_numpy(zero_copy_only=False)]
-        at += len(chunk)
-    return codes, levels
+    """Read a column of any kind as codes, (m,) int32, of its levels in the order of their values; missing ones are -1."""
+    field = _dictionaries("", column, sort=True)
+    assert field.levels is not None
+    every = np.arange(len(field.levels), dtype=np.int32)
+    return np.concatenate([every[:0], *(recoded("", part, every).values for part in field.parts)]), field.levels
 
 
 def code_type(levels: int) -> Any:
@@ -259,21 +240,26 @@ def displayed(value: Any) -> str:
     return str(value)
 
 
-def _dictionaries(name: str, chunks: Sequence[Any]) -> Field:
-    """Take codes where they lie, unless chunks differ in their levels or have one twice; a null among these is no value."""
-    texts: list[list[str | None]] = []
+def _dictionaries(name: str, column: Any, sort: bool) -> Field:
+    """Take codes where they lie, unless chunks differ in their levels, have one twice or a null, or their order is none.
+
+    sort : levels are in the order of their values: numbers by size, false before true, text by code point.
+    """
+    chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
+    chunks = [chunk if hasattr(chunk, "indices") else chunk.dictionary_encode() for chunk in chunks]
+    values: list[list[Any]] = []
     for k, chunk in enumerate(chunks):
-        if k and chunk.dictionary.equals(chunks[k - 1].dictionary):
-            texts.append(texts[-1])
-        else:
-            texts.append([None if level is None else str(level) for level in chunk.dictionary.to_pylist()])
-    levels = {level: None for text in texts for level in text if level is not None}
-    place = {level: k for k, level in enumerate(levels)}
+        same = k and chunk.dictionary.equals(chunks[k - 1].dictionary)
+        values.append(values[-1] if same else chunk.dictionary.to_pylist())
+    # NaN, the only value that differs from itself, is missing
+    every = dict.fromkeys(v for some in values for v in some if v is not None and v == v)
+    spell = displayed if sort else str
+    place = {level: k for k, level in enumerate(dict.fromkeys(map(spell, sorted(every) if sort else every)))}
     parts, copied = [], False
-    for chunk, text in zip(chunks, texts, strict=True):
+    for chunk, some in zip(chunks, values, strict=True):
         part = _arrow_part(chunk.indices)
-        lookup = np.array([-1 if level is None else place[level] for level in text], dtype=np.int32)
-        if part.values.dtype == np.uint64 or (lookup != np.arange(len(text))).any():
+        lookup = np.array([place[spell(v)] if v in every else -1 for v in some], dtype=code_type(len(place)))
+        if sort or part.values.dtype == np.uint64 or (lookup != np.arange(len(some))).any():
             part, copied = recoded(name, part, lookup), True
         parts.append(part)
     return Field(name, tuple(parts), tuple(place), copied)

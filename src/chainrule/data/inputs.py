@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
@@ -102,49 +103,44 @@ def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, A
     encoded = two_labels(array)
     if encoded is not None and all(np.isfinite(label) for label in encoded[1:]):
         return encoded[0], (encoded[1], encoded[2])
-    missing = _missing(array)
-    if missing.any():
-        row = int(np.flatnonzero(missing)[0])
-        raise InputError(f"y has {array[row]} in row {row + 1}: drop the rows without a label")
-    try:
-        labels = np.unique(array)
-    except TypeError:
-        raise InputError("y mixes kinds of labels: make all of them numbers or all of them text") from None
-    plain = [_plain(label) for label in labels[:6]]
+    labels = _distinct(array)
     if len(labels) != 2:
-        shown = ", ".join(repr(label) for label in plain[:5]) + (", ..." if len(labels) > 5 else "")
+        shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
         raise InputError(
             f"{_kind(labels)}y has {counted(len(labels), 'label')} ({shown}) and a fit needs two: give rows of two classes"
         )
-    return np.ascontiguousarray(array == labels[1], dtype=np.uint8), (plain[0], plain[1])
+    return np.ascontiguousarray(array == labels[1], dtype=np.uint8), (labels[0], labels[1])
 
 
-def _kind(labels: NDArray[Any]) -> str:
+def _distinct(array: NDArray[Any]) -> list[Any]:
+    """Sort the labels that there are: Python's, but dates, which in nanoseconds would turn into integers."""
+    try:
+        found = list(set(array)) if array.dtype.kind in "Mm" else list(set(array.tolist()))  # a sort takes seconds
+    except TypeError:
+        raise InputError("y must be numbers, text or booleans, one label a row") from None
+    lost = [label for label in found if _is_missing(label)]
+    if lost:
+        row = next(row for row, label in enumerate(array) if _is_missing(label))
+        raise InputError(f"y has {array[row]} in row {row + 1}: drop the rows without a label")
+    try:
+        return sorted(found)
+    except TypeError:
+        raise InputError("y mixes kinds of labels: make all of them numbers or all of them text") from None
+
+
+def _kind(labels: list[Any]) -> str:
     """Name such labels as scikit-learn's users know them."""
-    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+    if any(isinstance(label, float) and not label.is_integer() for label in labels):
         return "Unknown label type: continuous, "
     return "Only binary classification is supported, " if len(labels) > 2 else ""
 
 
-def _missing(array: NDArray[Any]) -> NDArray[np.bool_]:
-    if array.dtype.kind in "Mm":
-        return np.asarray(np.isnat(array))
-    if array.dtype.kind == "f":
-        return np.asarray(~np.isfinite(array))
-    return np.array([_is_missing(label) for label in _objects(array)] or [False], dtype=np.bool_)
-
-
 def _is_missing(label: Any) -> bool:
-    """None, NaN, NaT and NA: what isn't equal to itself, or can't say."""
+    """None, NaN, infinity, NaT and NA: what isn't equal to itself, or can't say."""
     try:
-        return label is None or bool(label != label)
+        return label is None or bool(label != label) or (isinstance(label, float) and math.isinf(label))
     except TypeError:
         return True
-
-
-def _plain(label: Any) -> Any:
-    # Dates in nanoseconds would turn into integers.
-    return label.item() if isinstance(label, np.generic) and label.dtype.kind not in "Mm" else label
 
 
 def check_weights(

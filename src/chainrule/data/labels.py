@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chainrule.data.frames import Field, coded, displayed, fields_of
+from chainrule.data.frames import Field, coded, displayed, fields_of, is_text
 from chainrule.data.rows.decode import part_values
 from chainrule.data.schema import BOOLEANS, LabelKind, Schema
 from chainrule.data.words import counted as count
@@ -67,13 +67,12 @@ def _classes(codes: npt.NDArray[Any], place: int) -> Floats:
 
 def label_kind(column: Any) -> LabelKind | None:
     """Tell what labels are: numbers, booleans or text; None where they are none. A CSV file's guess must not change them."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    kind = getattr(column.type, "value_type", column.type)
     if pa.types.is_boolean(kind):
         return "boolean"
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "number"
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return "text" if is_text or pa.types.is_null(kind) else None
+    return "text" if is_text(kind) or pa.types.is_null(kind) else None
 
 
 def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -> tuple[Floats, int]:
@@ -101,13 +100,6 @@ def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -
     codes, written = coded(column)
     levels = [_compared(level, schema.label_kind) for level in written]
     labels = [schema.negative, schema.positive]
-    if schema.label_kind == "text" and held == "number" and len(set(map(as_number, labels))) == 1:
-        if strict:
-            raise InputError(
-                f"column {shown(schema.target)} holds numbers here and the labels {shown(labels[0])} and {shown(labels[1])} "
-                "are text: write it as text"
-            )
-        labels = []
     # a missing row's -1 picks the last place
     places = np.array([labels.index(level) if level in labels else -1 for level in levels] + [-1], dtype=np.int8)[codes]
     strange = (places < 0) & (codes >= 0)
@@ -161,7 +153,9 @@ def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first:
     """
     column = table.column(name)
     if label_kind(column) != "number":
-        held = "no" if pa.types.is_null(column.type) else f"{_value_type(column)} in place of"
+        held = (
+            "no" if pa.types.is_null(column.type) else f"{getattr(column.type, 'value_type', column.type)} in place of"
+        )
         raise InputError(
             f"column {shown(name)} holds {held} numbers and can't be the weights: name another with --weights"
         )
@@ -173,7 +167,3 @@ def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first:
                 "finite numbers, 0 or more; mend the cell"
             )
     return s
-
-
-def _value_type(column: Any) -> Any:
-    return column.type.value_type if pa.types.is_dictionary(column.type) else column.type

@@ -24,7 +24,7 @@ class Column:
     name : str
         As in the table.
     kind : "number" or "category"
-        Booleans are numbers, 0 and 1.
+        A frame's booleans are numbers, 0 and 1; a file's are the levels false and true.
     missing : bool
         Some rows of the fit miss it: a coefficient of its own marks them.
     mean : float, optional
@@ -32,7 +32,7 @@ class Column:
     constant : bool
         A number that has one value only, where it isn't missing, and is left out: just the mark of the missing rows is used.
     levels : tuple of str
-        Of a category, in order; the first is the reference. Of booleans "false" and "true".
+        Of a category, in order; the first is the reference.
     all_levels : bool
         The first level has a coefficient too.
     """

@@ -178,7 +178,6 @@ def encode_table(
         check_name(column.name, often)
     met = Met() if met is None else met
     fields = fields_of(table, [column.name for column in schema.columns], sort=True)
-    refuse_infinite(fields, first)
     design = encode(fields, schema.columns, unseen, met, first=first)
     y = weights = None
     if need_target or schema.target in often:
@@ -216,8 +215,7 @@ def constants(table: pa.Table, rows: Index, but: Sequence[str]) -> dict[str, flo
 
 def is_text_column(column: pa.ChunkedArray) -> bool:
     """Whether the cells are text, be they written out or as a dictionary."""
-    kind = column.type
-    return is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
+    return is_text(getattr(column.type, "value_type", column.type))
 
 
 def _feature_names(

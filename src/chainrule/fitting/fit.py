@@ -22,7 +22,7 @@ from chainrule.data.inputs import (
     switch,
 )
 from chainrule.data.rows import DenseRows
-from chainrule.errors import InputError, printable
+from chainrule.errors import InputError
 from chainrule.findings import warn_of
 from chainrule.fitting.methods import Shape, choose_method, is_for_newton, run_of
 from chainrule.fitting.problem import Ending, Options, Problem, objective_line
@@ -32,6 +32,7 @@ from chainrule.kernels.blas import one_blas_thread
 from chainrule.losses import LOSSES
 from chainrule.penalties import PENALTIES
 from chainrule.solvers import Callback
+from chainrule.words import visible
 
 Vector = NDArray[np.float64]
 
@@ -220,7 +221,7 @@ def _result(
         method=method[0],
         method_reason=method[1],
         reason=outcome.reason,
-        message=printable(str(ending.how)),
+        message=visible(str(ending.how)),
         findings=(ending.how, *ending.said_at_once, *ending.said),
         objective=evaluation.objective if ending.objective is None else ending.objective,
         loss=evaluation.loss,
