@@ -142,7 +142,7 @@ def test_separated_classes_are_named_with_the_way_out_and_told_once(run, tmp_pat
     text = " ".join(outcome.out.split())
     assert text.count("the classes completely") == 1
     assert "low above" in text or "low below" in text
-    assert "use --alpha > 0" in text
+    assert "use a penalty" in text
     assert "with a ridge of 1e-8" in text
     assert "proven digits" not in text
     assert "the classes" not in outcome.err
@@ -165,7 +165,7 @@ def test_collinear_columns_are_named_with_the_way_out(run, tmp_path):
     text = " ".join((outcome.out + outcome.err).split())
     assert "a + b = both" in text
     assert "drop" in text
-    assert "alpha > 0" in text
+    assert "use a penalty" in text
     assert "proven digits" not in outcome.out
     assert run(*words, "--strict").code == 3
 

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from chainrule.documents.progress import FitProgress
 from chainrule.documents.terminal import folded, table_lines, wrapped
+from chainrule.findings import SHELL, Finding, say
 from chainrule.model.model import load_model
-from chainrule.words import as_options
 from cli_tools import FIT, assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]
@@ -238,11 +238,9 @@ def test_numbers_of_rows_and_epochs_are_singular_where_they_are_one(run, penguin
 
 
 def test_options_have_their_own_names():
-    said = "learning_rate 100 is above the stable limit 0.4; take a learning_rate below 0.4, or 'auto'"
-    assert as_options(said) == (
-        "--learning-rate 100 is above the stable limit 0.4; take a --learning-rate below 0.4, or auto"
-    )
-    assert as_options("column learning_rate: 2 rows miss it") == "column learning_rate: 2 rows miss it"
+    found = Finding("above limit", {"rate": 100.0, "limit": 0.4, "is_largest": True})
+    assert str(found) == "learning_rate 100 is above the stable limit 0.4: the loss may rise or oscillate"
+    assert say(found, SHELL) == "--learning-rate 100 is above the stable limit 0.4: the loss may rise or oscillate"
 
 
 @pytest.mark.parametrize(

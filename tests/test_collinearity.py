@@ -9,7 +9,7 @@ from chainrule import fit
 from chainrule.data.designs import design_of
 from chainrule.data.rows import DenseRows
 from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations, least_norm
-from chainrule.diagnosis.exact import exact_signs, simple_fraction, sum_signs
+from chainrule.diagnosis.exact import exact_signs, simple_fraction
 from chainrule.errors import CollinearityWarning
 
 
@@ -69,11 +69,12 @@ def test_signs_of_numbers_whose_products_underflow_or_overflow():
     assert exact_signs(X, tiny, Fraction(0)).tolist() == reference_signs(X, tiny, Fraction(0))
 
 
-def test_sum_signs_where_everything_cancels_but_the_last_bit():
-    terms = np.array(
-        [[1e16, 1.0, 1e300], [1.0, 2.0**-60, 1.0], [-1e16, -1.0, -1e300], [-1.0, 0.0, -1.0], [0, 0, 5e-324]]
+def test_signs_where_everything_cancels_but_the_last_bit():
+    X = np.array(
+        [[1e16, 1.0, -1e16, -1.0, 0.0], [1.0, 2.0**-60, -1.0, 0.0, 0.0], [1e300, 1.0, -1e300, -1.0, 5e-324], [0.0] * 5]
     )
-    assert sum_signs(terms.copy()).tolist() == [0, 1, 1]
+    assert exact_signs(X, [Fraction(1)] * 5, Fraction(0)).tolist() == [0, 1, 1, 0]
+    assert exact_signs(X, [Fraction(1)] * 5, Fraction(-1, 2**2000)).tolist() == [-1, 1, 1, -1]
 
 
 def test_simple_fraction():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule.data.rows import DenseRows
-from chainrule.diagnosis.overlap import decide, normalized, overlap_is_proven
+from chainrule.diagnosis.overlap import decide, overlap_is_proven
 from chainrule.diagnosis.separation import find_separation
 
 
@@ -191,7 +191,10 @@ def test_no_multipliers_prove_overlap_of_separated_rows(rng):
         # As near to a proof as can be: rows off the plane get next to nothing.
         for weight in (1.0, 1e-8, 1e-16, 1e-30):
             assert not overlap_is_proven(A, np.where(z == 0, rng.random(40) + 0.1, weight))
-        assert decide(normalized(A)).kind != "overlap"
+        found = decide(A)
+        assert not found.flat[z != 0].any()
+        assert ((A @ found.v > 0.5) == ~found.flat).all()
+        assert (A @ found.v > -1e-9).all()
 
 
 def test_multipliers_prove_overlap(rng):
@@ -219,7 +222,7 @@ def test_endometrial_like_level_is_named(rng):
     assert (found.n_separated, found.n_on_plane) == (13, 66)
     assert "every row with NV = 1 is high" in found.sentence
     assert found.sentence.endswith(
-        "; use alpha > 0, e.g. alpha = 1/m = 0.013 for m rows; without it, more rows or dropping the column help only where "
+        "; use a penalty, e.g. alpha = 1/m = 0.013; without it, more rows or dropping the column help only where "
         "the classes then overlap."
     )
     assert separation(X[:, 1:], y) is None  # as here
@@ -311,7 +314,7 @@ def test_only_three_columns_together_separate(rng):
 
 def promises_only_what_holds(found):
     """Dropping a column is never said to be enough: whether the classes then overlap is for the next fit to tell."""
-    ways = found.sentence.split("use alpha > 0", 1)[1]
+    ways = found.sentence.split("use a penalty", 1)[1]
     return "or drop " not in ways and ways.endswith("only where the classes then overlap.")
 
 

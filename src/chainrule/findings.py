@@ -255,7 +255,7 @@ def _collinear(values: Values, on: Front) -> str:
     good = "as good" if values["is_exact"] else "about as good, and only very large ones might be better"
     return (
         f"the columns are collinear, so that other coefficients are {good}: {values['relations']}; {values['which']}; drop a "
-        f"column of each relation, or use {on.option('alpha')} > 0"
+        "column of each relation, or use a penalty"
     )
 
 
@@ -294,6 +294,17 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     ),
     "too large for any rate": lambda v, on: (
         f"the columns are too large for any learning rate: standardize them ({on.option('standardize', True)}), or rescale"
+    ),
+    "needs a penalty": lambda v, on: (
+        f"{on.option('method', 'newton-cg')} needs a penalty: without one there may be no optimum, and nothing that it can prove; "
+        f"give {on.option('alpha')}, e.g. 1/m"
+    ),
+    "rows too large": lambda v, on: (
+        f"X has rows larger than {v['largest']:.0e}: divide its columns by a constant, or use {on.option('method', 'newton')}"
+    ),
+    "large batch": lambda v, on: (
+        f"{on.option('batch_size')} {v['batch']:,} is more than the {v['rows']:,} rows of positive weight: use one up to that, or "
+        f"{on.option('method', 'gradient-descent')} for an update of all rows"
     ),
     "too many columns": _too_many_columns,
     "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),

@@ -89,26 +89,3 @@ def shortened(name: object, room: int = NAME) -> str:
     while cells(head) + cells(tail) > room - 1:
         tail = tail[1:]
     return f"{head}…{tail}"
-
-
-def as_options(text: str) -> str:
-    """Call what Python's arguments are called in a message by the names of the command line's options."""
-    text = re.sub(r"^learning_rate (?=\d)", "--learning-rate ", text)
-    text = re.sub(r"take a learning_rate below (\S+), or 'auto'", r"take a --learning-rate below \1, or auto", text)
-    text = text.replace("raise max_reads", "raise --max-reads").replace("take method='newton'", "take --method newton")
-    text = re.sub(
-        r"use alpha > 0, e\.g\. alpha = 1/m = (\S+) for m rows",
-        r"use --alpha > 0, e.g. --alpha \1, 1 over the rows",
-        text,
-    )
-    text = text.replace("or use alpha > 0", "or use --alpha > 0")
-    text = text.replace("take a larger learning_rate, or 'auto'", "take a larger --learning-rate, or auto")
-    text = text.replace("take a larger learning_rate", "take a larger --learning-rate")
-    text = text.replace(
-        "take schedule='inverse', a smaller learning_rate", "take --schedule inverse, a smaller --learning-rate"
-    )
-    text = text.replace("or a larger batch_size", "or a larger --batch-size")
-    text = re.sub(r"^batch_size (?=\d)", "--batch-size ", text)
-    text = text.replace("or method='gradient-descent'", "or --method gradient-descent")
-    text = re.sub(r"take a tol above (\S+)", r"that is as good as it gets", text)
-    return re.sub(r"\(?standardize=True\)?", lambda found: found[0].replace("standardize=True", "--standardize"), text)

@@ -13,7 +13,7 @@ from chainrule.cli import DONE, INTERRUPTED, MISTAKE
 from chainrule.cli.streams import patient_streams
 from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
 from chainrule.findings import Said, said_by, say_in_shell
-from chainrule.words import as_options, visible
+from chainrule.words import visible
 
 WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
 
@@ -35,7 +35,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
         sys.stdout.flush()
         return code
     except InputError as mistake:
-        return _mistake(as_options(say_in_shell(mistake)))
+        return _mistake(say_in_shell(mistake))
     except OSError as error:
         return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
     except KeyboardInterrupt:

@@ -27,7 +27,6 @@ from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import prepare, worded
-from chainrule.words import as_options
 
 FORMATS = (".svg", ".png", ".html")
 STUDIES: dict[str, Callable[..., Study]] = {
@@ -62,7 +61,7 @@ def run_study(which: str, given: Given) -> int:
         terminal.note(messages, text)
     with StudyProgress(messages) as progress:
         study = STUDIES[which](**how | data.arguments, progress=progress)
-    told = [as_options(text if data.schema is None else worded(text, data.schema)) for text in study.notes]
+    told = [text if data.schema is None else worded(text, data.schema) for text in study.notes]
     for text in told:
         terminal.note(messages, text)
     notes = [*data.notes, *told]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,8 @@ from scipy.linalg import solve_triangular
 
 from chainrule.data.rows import Moments, Rows
 from chainrule.diagnosis.exact import U
-from chainrule.diagnosis.relations import Relation, Relations, active_blocks, factor_of, sentence_of
+from chainrule.diagnosis.relations import Relation, Relations, active_blocks
+from chainrule.diagnosis.wording import factor_of
 from chainrule.kernels import BLOCK_ROWS
 
 Vector = NDArray[np.float64]
@@ -120,55 +120,53 @@ def find_relations(
         Saves the read of the moments, where they are known but for the correlations. Small weights may hide what a column
         has of its own: should a relation from it not hold, the correlations are read after all.
     """
-    if curvature is not None and tolerance is None:
-        known = curvature.correlation(fit_intercept)
-        moments = rows.moments(correlations=known is None)
-        if known is not None and (moments.sd > 0).all():
-            factor = (2.0 + FAR_CENTER) ** 2
-            found = _find(
-                rows, moments, *known, fit_intercept, factor * correlation_tolerance(rows.n_features, rows.n_rows)
-            )
+    rounding = correlation_tolerance(rows.n_features, rows.n_rows)
+    known = curvature.correlation(fit_intercept) if curvature is not None and tolerance is None else None
+    if known is not None:
+        moments = rows.moments(correlations=False)
+        if (moments.sd > 0).all():
+            found = _find(rows, moments, *known, fit_intercept, (2.0 + FAR_CENTER) ** 2 * rounding)
             if found.n_relations and found.holds:
                 return found
     moments = rows.moments()
-    tolerance = correlation_tolerance(rows.n_features, rows.n_rows) if tolerance is None else tolerance
     shift = np.zeros(rows.n_features) if fit_intercept else moments.mean
     size = np.hypot(moments.sd, shift)
-    return _find(rows, moments, _correlation(rows, moments, shift, size), size, fit_intercept, tolerance)
+    matrix = _correlation(rows, moments, shift, size)
+    return _find(rows, moments, matrix, size, fit_intercept, rounding if tolerance is None else tolerance)
 
 
 def _find(
     rows: Rows, moments: Moments, matrix: Matrix, of_matrix: Vector, fit_intercept: bool, tolerance: float
 ) -> Collinearity:
     """Find the relations in a correlation matrix of columns over their sizes `of_matrix`."""
-    n = rows.n_features
-    size = np.hypot(moments.sd, np.zeros(n) if fit_intercept else moments.mean)
-    categories = {levels.stop - 1: levels for levels in _whole(rows, size)} if fit_intercept else {}
+    n, names = rows.n_features, rows.feature_names
+    size = np.hypot(moments.sd, 0.0 if fit_intercept else moments.mean)
+    unit = np.where(size > 0, size, 1.0)
+    # A category with a column for every level: these add up to 1 in each row, and no row need be read for it.
+    groups = [at for at, has_first in rows.groups if fit_intercept and not has_first and at.stop - at.start > 1]
+    categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
     pivots, vectors = _echelon(matrix, size > 0, tolerance, set(categories))
     for j, v in vectors.items():
         if j in categories:
             v[categories[j]] = size[categories[j]] / size[j]
         else:
             v *= np.divide(size, of_matrix, out=np.ones(n), where=of_matrix > 0)
-    whole = {j for j, v in vectors.items() if j in categories or _is_of_levels(v, size, rows.feature_names)}
-    _make_sparse(vectors, np.divide(moments.mean, size, out=np.zeros(n), where=size > 0), whole)
+    whole = {j for j, v in vectors.items() if j in categories or _is_of_levels(v / unit, names)}
+    _make_sparse(vectors, moments.mean / unit, whole)
     sizes = {j: np.count_nonzero(v) for j, v in vectors.items()}
-    short = (j for j in vectors if sizes[j] <= MAX_WORDS or j in categories)
+    short = [j for j in vectors if sizes[j] <= MAX_WORDS or j in categories]
     listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
-    relations = {j: _constant(rows, moments, j) for j in listed if size[j] == 0}
-    relations |= {j: _category(rows, categories[j]) for j in listed if j in categories}
-    varying = [j for j in listed if j not in relations]
-    if varying:
-        search = Relations.of(rows, moments, size, fit_intercept)
-        relations |= dict(zip(varying, search.find([vectors[j] for j in varying], varying), strict=True))
+    known = {j: _known(rows, moments, j, categories.get(j)) for j in listed if j in categories or size[j] == 0}
+    sought = {j: vectors[j] for j in listed if j not in known}
+    relations = known | (Relations(rows, moments, size, fit_intercept).find(sought) if sought else {})
     for j, relation in relations.items():
         if relation.up_to_rounding:
             at, c = list(relation.indices), np.array(relation.coefficients)
             vectors[j][:] = 0.0
-            vectors[j][at] = c / c[-1] * np.where(size > 0, size / size[j], 1.0)[at] if size[j] > 0 else 1.0
+            vectors[j][at] = c / c[-1] * unit[at] / unit[j]
     basis = np.array(list(vectors.values())).reshape(len(vectors), n).T
     # In units of the deviation also where the matrix was about zero: constant columns keep the unit vector.
-    ratio = np.where(moments.sd > 0, moments.sd, 1.0) / np.where(size > 0, size, 1.0)
+    ratio = np.where(moments.sd > 0, moments.sd, 1.0) / unit
     return Collinearity(tuple(relations[j] for j in listed), pivots, np.linalg.qr(basis * ratio[:, None])[0])
 
 
@@ -196,17 +194,18 @@ def least_norm(
 
 
 def _correlation(rows: Rows, moments: Moments, shift: Vector, size: Vector) -> Matrix:
-    ratio, about = (np.divide(v, size, out=np.zeros_like(size), where=size > 0) for v in (moments.sd, shift))
+    """Mean products of the columns, `shift` their means, over their sizes."""
+    n, alive = rows.n_features, size > 0
+    unit = np.where(alive, size, np.inf)
     if moments.correlation is not None:
-        return np.asarray(moments.correlation * np.outer(ratio, ratio) + np.outer(about, about))
-    n = rows.n_features
-    matrix, total = np.zeros((n, n)), 0.0
+        ratio = moments.sd / unit
+        return np.asarray(moments.correlation * np.outer(ratio, ratio) + np.outer(shift / unit, shift / unit))
     if rows.n_rows * n > MAX_DENSE:
-        return np.diag((size > 0).astype(np.float64))  # too large to look for relations
+        return np.diag(alive.astype(np.float64))  # too large to look for relations
+    matrix = np.zeros((n, n))
     for _, X in active_blocks(rows, np.arange(n)):
-        Z = (X - (moments.mean - shift)) / np.where(size > 0, size, np.inf)
+        Z = (X - (moments.mean - shift)) / unit
         matrix += Z.T @ Z
-        total += len(Z)
     d = np.sqrt(np.diag(matrix))
     d[d == 0] = 1.0
     return np.asarray(matrix / d / d[:, None])
@@ -230,33 +229,30 @@ def _echelon(
     kept: list[int] = []
     vectors: dict[int, Vector] = {}
     for j in range(n):
-        v = np.zeros(n)
-        v[j] = 1.0
-        if not alive[j] or j in known:
-            vectors[j] = v
-            continue
         r = len(kept)
-        row = solve_triangular(factor[:r, :r], matrix[kept, j], lower=True) if r else np.zeros(0)
-        left = matrix[j, j] - row @ row
-        if left <= tolerance:
-            if r:
-                v[kept] = -solve_triangular(factor[:r, :r], row, lower=True, trans="T")
-            vectors[j] = v
-        else:
+        row, left = np.zeros(r), 0.0
+        if alive[j] and j not in known:
+            row = solve_triangular(factor[:r, :r], matrix[kept, j], lower=True) if r else row
+            left = matrix[j, j] - row @ row
+        if left > tolerance:
             factor[r, :r], factor[r, r] = row, np.sqrt(left)
             kept.append(j)
-    for v in vectors.values():
+            continue
+        v = np.zeros(n)
+        v[j] = 1.0
+        if row.any():
+            v[kept] = -solve_triangular(factor[:r, :r], row, lower=True, trans="T")
         v[np.abs(v) < ZERO * np.abs(v).max()] = 0.0
+        vectors[j] = v
     return np.array(kept, dtype=np.int64), vectors
 
 
-def _is_of_levels(v: Vector, size: Vector, names: Sequence[str]) -> bool:
-    """Whether a relation, in units of the columns' sizes, is the plain sum of levels of one category."""
+def _is_of_levels(v: Vector, names: Sequence[str]) -> bool:
+    """Whether a relation is the plain sum of levels of one category."""
     support = np.flatnonzero(v)
-    if len(support) < 2 or factor_of(tuple(names[int(j)] for j in support)) is None:
+    if len(support) < 2 or factor_of([names[j] for j in support.tolist()]) is None:
         return False
-    c = v[support] / size[support]
-    return bool((np.abs(c - c[0]) <= 1e-6 * abs(c[0])).all())
+    return np.allclose(v[support], v[support[0]], rtol=1e-6, atol=0.0)
 
 
 def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> None:
@@ -270,49 +266,33 @@ def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> N
         worth = abs(v @ mean) > 1e-6 * (np.abs(v) @ np.abs(mean))
         return float(np.count_nonzero(v)) + (0.5 if worth else 0.0)
 
-    if len(vectors) > MAX_SPARSE:
-        return
-    for _ in range(3):
+    pairs = [(i, j) for i in reversed(vectors) if i not in whole for j in vectors if i != j]
+    changed = len(vectors) <= MAX_SPARSE
+    while changed:
         changed = False
-        for i in reversed(vectors):
-            if i in whole:
+        for i, j in pairs:
+            v, other = vectors[i], vectors[j]
+            both = np.flatnonzero((v != 0) & (other != 0))
+            if len(both) < 2:
                 continue
-            v = vectors[i]
-            best, best_cost = v, cost(v)
-            for j, other in vectors.items():
-                both = np.flatnonzero((v != 0) & (other != 0))
-                if i == j or len(both) < 2:
-                    continue
-                ratios = np.sort(v[both] / other[both])
-                # The ratio that most columns share takes the most of them out.
-                runs = np.split(ratios, np.flatnonzero(np.diff(ratios) > 1e-6 * np.abs(ratios[1:])) + 1)
-                trial = v - max(runs, key=len)[0] * other
-                trial[np.abs(trial) < 1e-6 * np.abs(v).max()] = 0.0
-                if trial[i] == v[i] and cost(trial) < best_cost:
-                    best, best_cost = trial, cost(trial)
-            if best is not v:
-                v[:] = best
-                changed = True
-        if not changed:
-            return
+            ratios = np.sort(v[both] / other[both])
+            # The ratio that most columns share takes the most of them out.
+            runs = np.split(ratios, np.flatnonzero(np.diff(ratios) > 1e-6 * np.abs(ratios[1:])) + 1)
+            trial = v - max(runs, key=len)[0] * other
+            trial[np.abs(trial) < 1e-6 * np.abs(v).max()] = 0.0
+            if trial[i] == v[i] and cost(trial) < cost(v):
+                vectors[i], changed = trial, True
 
 
-def _whole(rows: Rows, size: Vector) -> list[slice]:
-    """Columns of each category that has one for every level: each row has one level, so that they add up to 1 exactly."""
-    of = (levels for levels, has_first in rows.groups if not has_first and levels.stop - levels.start > 1)
-    return [levels for levels in of if (size[levels] > 0).all()]
+def _known(rows: Rows, moments: Moments, j: int, levels: slice | None) -> Relation:
+    """Say that the levels of a category add up to 1, or that a column does not vary: no row need be read for it.
 
-
-def _category(rows: Rows, levels: slice) -> Relation:
-    """Say that the levels of a category add up to the intercept: no row need be read."""
-    names, at = rows.feature_names[levels], range(levels.start, levels.stop)
-    sentence = sentence_of(names, [Fraction(1)] * len(at), Fraction(1))
-    return Relation(names, tuple(at), (1.0,) * len(at), 1.0, True, True, 0.0, sentence)
-
-
-def _constant(rows: Rows, moments: Moments, j: int) -> Relation:
-    """Say that a column does not vary; where its numbers differ all the same, that rows of next to no weight do it."""
-    name, exact = rows.feature_names[j], bool(moments.low[j] == moments.high[j])
+    Where the numbers of a column that does not vary differ all the same, rows of next to no weight do it.
+    """
+    names = rows.feature_names
+    if levels is not None:
+        at = tuple(range(levels.start, levels.stop))
+        return Relation(names[levels], at, (1.0,) * len(at), 1.0, exact=True, up_to_rounding=True, deviation=0.0)
+    exact = bool(moments.low[j] == moments.high[j])
     value = float(moments.low[j] if exact else moments.mean[j])
-    sentence = f"{name} is constant ({value:.6g})" + ("" if exact else " but for rows of next to no weight")
-    return Relation((name,), (j,), (1.0,), value, exact, exact, 0.0 if exact else np.inf, sentence)
+    return Relation((names[j],), (j,), (1.0,), value, exact, exact, 0.0 if exact else np.inf)

@@ -1,15 +1,14 @@
-"""Signs of x.v + b without a rounding error, and simple numbers for coefficients found in floating point.
+"""Signs of x.v + b without a rounding error, and simple numbers near those that were found in floating point.
 
-Products and sums are split into a rounded part and its error (Dekker 1971; Knuth 1969; Ogita, Rump and Oishi 2005,
-Accurate sum and dot product, algorithms 3.3 and 4.1), whole columns at a time; what stays open is added by `math.fsum`
-or, where a product would underflow, in fractions.
+Products are split into a rounded part and its error (Dekker 1971; Ogita, Rump and Oishi 2005, Accurate sum and dot product,
+algorithm 3.3), which `math.fsum` adds exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from math import fsum, lcm
+from math import fsum, gcd, lcm
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +20,9 @@ Matrix = NDArray[np.float64]
 Signs = NDArray[np.int8]
 
 U = 2.0**-53
-TINY = 2.0**-900  # a product at least so large has an error that is a normal number
+TINY = 2.0**-900  # the rounding error of a product at least so large is a normal number
 MAX_TERMS = 4_000_000  # numbers held at once
-PASSES = 4
+MOST_UNITS = 12  # numbers up to which each may be the unit of the others
 
 
 def whole_numbers(v: Sequence[Fraction], b: Fraction) -> tuple[list[int], int]:
@@ -33,62 +32,35 @@ def whole_numbers(v: Sequence[Fraction], b: Fraction) -> tuple[list[int], int]:
 
 
 def simple_fraction(value: float, tolerance: float = 1e-7, largest: int = 64) -> Fraction | None:
-    """Give the fraction nearest to `value`, its denominator up to `largest`, if it is within `tolerance` (relative)."""
+    """Return the fraction nearest to `value` with a denominator up to `largest`; None if none is within `tolerance`."""
     if not np.isfinite(value):
         return None
     found = Fraction(value).limit_denominator(largest)
     return found if abs(float(found) - value) <= tolerance * abs(value) else None
 
 
-def _two_sum(a: Matrix, b: Matrix) -> tuple[Matrix, Matrix]:
-    s = a + b
-    t = s - a
-    return s, (a - (s - t)) + (b - t)
+def snapped(c: Vector) -> Iterator[list[Fraction]]:
+    """Yield simple numbers in about the ratios of `c`, none of which is 0; the last one is positive.
 
-
-def _split(a: Matrix) -> tuple[Matrix, Matrix]:
-    t = a * 134217729.0  # 2^27 + 1
-    high = t - (t - a)
-    return high, a - high
-
-
-def _two_product(a: Matrix, b: float) -> tuple[Matrix, Matrix]:
-    p = a * b
-    a_high, a_low = _split(a)
-    b_high, b_low = _split(np.float64(b))  # type: ignore[arg-type]
-    return p, a_low * b_low - (((p - a_high * b_high) - a_low * b_high) - a_high * b_low)
-
-
-def _pieces(value: int, shift: int) -> list[float]:
-    """Split value 2^shift into floats of 53 bits that add up to it exactly."""
-    pieces = []
-    while value:
-        drop = max(abs(value).bit_length() - 53, 0)
-        head = (abs(value) >> drop) * (1 if value > 0 else -1)
-        pieces.append(float(np.ldexp(float(head), drop + shift)))
-        value -= head << drop
-    return pieces
-
-
-def sum_signs(terms: Matrix) -> Signs:
-    """Sign of the exact sum down each column of `terms` (t, q): -1, 0 or 1. Overwrites `terms`."""
-    t, q = terms.shape
-    signs = np.zeros(q, dtype=np.int8)
-    left = np.arange(q)
-    total, error = terms.sum(axis=0), (t + 2) * 2 * U * np.abs(terms).sum(axis=0)
-    for _ in range(PASSES + 1):
-        known = (np.abs(total) > error) | (error == 0.0)
-        signs[left[known]] = np.sign(total[known])
-        left, terms = left[~known], terms[:, ~known]
-        if not len(left):
-            return signs
-        running = terms[0]
-        for i in range(1, t):
-            running, terms[i - 1] = _two_sum(running, terms[i])
-        terms[t - 1] = running
-        total, error = running, 2 * np.abs(terms[:-1]).sum(axis=0)
-    signs[left] = [np.sign(fsum(column)) for column in terms.T]
-    return signs
+    First whole numbers, times powers of two where the columns' scales differ by such; then decimals with the last one 1.
+    """
+    seen = set()
+    for unit in c[::-1] if len(c) <= MOST_UNITS else c[-1:]:
+        simple = []
+        for ratio in (c / unit).tolist():
+            part, exponent = np.frexp(ratio)
+            mantissa = simple_fraction(2.0 * float(part)) or Fraction(0)
+            simple.append(simple_fraction(ratio) or mantissa * Fraction(2) ** (int(exponent) - 1))
+        if not all(simple):
+            continue
+        key = tuple(x / simple[-1] for x in simple)
+        if key not in seen:
+            seen.add(key)
+            whole, _ = whole_numbers(key, Fraction(0))
+            yield [Fraction(x, gcd(*whole)) for x in whole]
+    decimals = [float(f"{x:.7g}") for x in c / c[-1]]
+    if np.allclose(decimals, c / c[-1], rtol=1e-7, atol=0.0) and tuple(map(Fraction, decimals)) not in seen:
+        yield [Fraction(d) for d in decimals]
 
 
 def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> Signs:
@@ -100,41 +72,71 @@ def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> Signs:
     v, b
         k rationals and one more.
     """
-    q, k = X.shape
-    signs = np.zeros(q, dtype=np.int8)
-    if not q:
-        return signs
     whole, whole_b = whole_numbers(v, b)
-    p = power_of_two(np.abs(X).max(axis=0)) if k else np.ones(0)
-    p_exponent = np.frexp(p)[1] - 1
-    lengths = [abs(c).bit_length() - int(e) for c, e in zip(whole, p_exponent, strict=True) if c]
-    shift = -max([*lengths, abs(whole_b).bit_length()])
-    # Pieces far below all others could underflow: then all is done in fractions.
-    pairs = [(j, f) for j, c in enumerate(whole) for f in _pieces(c, shift - int(p_exponent[j]))]
-    constants = _pieces(whole_b, shift)
-    open_rows = np.zeros(q, dtype=np.bool_)
-    if any(abs(f) < 2.0**-400 for _, f in pairs) or any(abs(f) < 2.0**-400 for f in constants):
-        open_rows[:] = True
-    else:
-        step = max(1, MAX_TERMS // (2 * len(pairs) + len(constants) + 1))
-        for first in range(0, q, step):
-            part = slice(first, first + step)
-            scaled = X[part] * p
-            signs[part], open_rows[part] = _part_signs(scaled, pairs, constants)
-            open_rows[part] |= ((np.abs(scaled) < TINY) & (X[part] != 0)).any(axis=1)
-    for i in np.flatnonzero(open_rows):
-        value = sum((c * Fraction(float(x)) for c, x in zip(whole, X[i], strict=True)), Fraction(whole_b))
-        signs[i] = (value > 0) - (value < 0)
+    # In columns and coefficients of size about 1: powers of two change no sign and round nothing.
+    p = np.append(power_of_two(np.abs(X).max(axis=0, initial=0.0)), 1.0)
+    exponents = np.frexp(p)[1].tolist()
+    unit = max((c.bit_length() - e for c, e in zip([*whole, whole_b], exponents, strict=True) if c), default=0)
+    numbers = [c / (Fraction(2) ** unit * Fraction(x)) for c, x in zip([*whole, whole_b], p.tolist(), strict=True)]
+    u = np.array([float(c) for c in numbers])
+    signs = np.zeros(len(X), dtype=np.int8)
+    step = max(1, MAX_TERMS // (8 * len(u)))
+    for first in range(0, len(X), step):
+        part = np.column_stack([X[first : first + step], np.ones(len(X[first : first + step]))])
+        Z = part * p
+        z = Z @ u
+        signs[first : first + step] = np.sign(z)
+        near = np.flatnonzero(np.abs(z) <= (len(u) + 6) * U * (np.abs(Z) @ np.abs(u)) + TINY)
+        if len(near):
+            signs[first + near] = _signs_by_terms(part[near], p, numbers)
     return signs
 
 
-def _part_signs(X: Matrix, pairs: list[tuple[int, float]], constants: list[float]) -> tuple[Signs, NDArray[np.bool_]]:
-    """Signs of some rows, and which of them underflow."""
-    terms = np.zeros((2 * len(pairs) + len(constants) + 1, len(X)))
-    small = np.zeros(len(X), dtype=np.bool_)
-    for i, (j, f) in enumerate(pairs):
-        x = np.ascontiguousarray(X[:, j])
-        terms[2 * i], terms[2 * i + 1] = _two_product(x, f)
-        small |= (x != 0) & (np.abs(terms[2 * i]) < TINY)
-    terms[2 * len(pairs) : -1] = np.array(constants)[:, None]
-    return sum_signs(terms), small
+def _signs_by_terms(X: Matrix, p: Vector, numbers: list[Fraction]) -> Vector:
+    """Sign of the exact sum of numbers times p X, for each row."""
+    tiny = np.zeros(len(X), dtype=np.bool_)
+    terms: list[Vector] = []
+    for j, number in enumerate(numbers):
+        for piece in _pieces(number):
+            product, error = _two_product(X[:, j] * p[j], piece)
+            tiny |= (X[:, j] != 0) & (np.abs(product) < TINY)
+            terms += [product, error]
+    sums, rounded = np.zeros(len(X)), np.zeros(len(X), dtype=np.bool_)
+    for term in terms:  # of whole numbers and the like no sum is rounded
+        sums, error = _two_sum(sums, term)
+        rounded |= error != 0
+    if rounded.any():
+        sums[rounded] = [fsum(row) for row in np.array(terms)[:, rounded].T.tolist()]
+    rational = [c * Fraction(x) for c, x in zip(numbers, p.tolist(), strict=True)]
+    for i in np.flatnonzero(tiny):  # the error of a product may have underflowed
+        total = sum((c * Fraction(x) for c, x in zip(rational, X[i].tolist(), strict=True)), Fraction(0))
+        sums[i] = (total > 0) - (total < 0)
+    return np.sign(sums)
+
+
+def _pieces(value: Fraction) -> list[float]:
+    """Floats that add up to a whole number times a power of two; the last is next to 0 where none is small enough."""
+    pieces = []
+    while float(value):
+        pieces.append(float(value))
+        value -= Fraction(pieces[-1])
+    return [*pieces, 5e-324] if value else pieces
+
+
+def _two_sum(a: Vector, b: Vector) -> tuple[Vector, Vector]:
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def _split(a: Matrix) -> tuple[Matrix, Matrix]:
+    t = a * 134217729.0  # 2^27 + 1
+    high = t - (t - a)
+    return high, a - high
+
+
+def _two_product(a: Vector, b: float) -> tuple[Vector, Vector]:
+    p = a * b
+    a_high, a_low = _split(a)
+    b_high, b_low = _split(np.array(b))
+    return p, a_low * b_low - (((p - a_high * b_high) - a_low * b_high) - a_high * b_low)

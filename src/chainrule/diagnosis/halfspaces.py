@@ -1,6 +1,6 @@
 """Search for a direction that has all rows on their side: on a subset of the rows, made exact, proven on all.
 
-Arithmetic units: u = (x - mean) p with p powers of two near 1/sd; the rational directions are in the user's columns.
+Arithmetic units: u = (x - center) p with p powers of two near 1/sd; the rational directions are in the user's columns.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from chainrule.data.rows import Rows, power_of_two
-from chainrule.diagnosis.exact import U, exact_signs, simple_fraction
-from chainrule.diagnosis.overlap import decide, maximize, normalized
+from chainrule.diagnosis.exact import U, exact_signs
+from chainrule.diagnosis.overlap import FLAT, Verdict, decide, keeps, sparsest
 from chainrule.diagnosis.relations import active_blocks
 
 Vector = NDArray[np.float64]
@@ -26,11 +25,12 @@ Mask = NDArray[np.bool_]
 Signs = NDArray[np.int8]
 
 ROUNDS = 60
-WRONG = 1e-9  # a row's score so far on the wrong side, relative to |u|.|v| + |b|, is no rounding
-FLAT = 1e-8  # a score so near 0 may be exactly 0
-MAX_SUBSET = 60_000
+LEAST = 1000  # rows of the first subset, and 4 a column
+FEW_NUMBERS, MOST_NUMBERS = 400_000, 1_000_000  # of the subset's rows: the linear program then takes 3 and 15 seconds
+
+FAR = 10.0  # deviations that a column's mean is from 0, beyond which it is centred
+MAX_READABLE = 6  # columns of a direction that is put into short decimals
 MAX_EXACT_COLUMNS = 64  # columns up to which null spaces are found in fractions
-MAX_SPARSE_NUMBERS = 400_000  # of the linear program that looks for fewer columns
 
 
 @dataclass(frozen=True)
@@ -48,361 +48,225 @@ class Halfspaces:
 
     rows: Rows
     pivots: Index
-    mean: Vector
+    center: Vector
     p: Vector
-    binary: Mask
+    reach: Vector  # largest |x_j|
+    is_dummy: Mask  # columns from 0 to 1: indicators, by their looks
     fit_intercept: bool
 
     @classmethod
     def of(cls, rows: Rows, pivots: Index, fit_intercept: bool) -> Halfspaces:
         """Prepare the rows; `pivots` are columns that carry all others."""
         moments = rows.moments()
-        size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
-        mean = moments.mean if fit_intercept else np.zeros(rows.n_features)
-        binary = (moments.low == 0) & (moments.high == 1)
-        return cls(rows, pivots, mean, power_of_two(size), binary, fit_intercept)
+        far = fit_intercept & (np.abs(moments.mean) > FAR * moments.sd)
+        center, size = np.where(far, moments.mean, 0.0), np.hypot(moments.sd, np.where(far, 0.0, moments.mean))
+        reach, is_dummy = np.maximum(-moments.low, moments.high), (moments.low == 0) & (moments.high == 1)
+        return cls(rows.as_given(), pivots, center, power_of_two(size), reach, is_dummy, fit_intercept)
 
-    def all_rows(self) -> Mask:
-        """Rows of positive weight."""
-        return np.ones(self.rows.n_rows, dtype=np.bool_) if self.rows.s is None else self.rows.s > 0
-
-    def is_dummy(self, j: int) -> bool:
-        """Whether the column runs from 0 to 1: an indicator, by its looks."""
-        return bool(self.binary[j])
-
-    def matrix(self, numbers: Index) -> Matrix:
-        """a_i = (2y_i - 1) (u_i, 1) of the rows asked for, pivots only; without an intercept no last column."""
-        X = self.rows.block(numbers, self.pivots)
-        A = (X - self.mean[self.pivots]) * self.p[self.pivots]
-        if self.fit_intercept:
-            A = np.hstack([A, np.ones((len(A), 1))])
-        return A * self.side(numbers)[:, None]
-
-    def side(self, numbers: Index | slice) -> Vector:
+    def side(self, numbers: Index) -> Vector:
         """2y - 1."""
         return np.where(self.rows.y[numbers] > 0, 1.0, -1.0)
+
+    def matrix(self, numbers: Index, X: Matrix | None = None) -> Matrix:
+        """a_i = (2y_i - 1) (u_i, 1) of the rows asked for, pivots only; without an intercept no last column.
+
+        Times powers of two, so that each one's largest number is in [1, 2).
+        """
+        X = self.rows.block(numbers, self.pivots) if X is None else X
+        A = (X - self.center[self.pivots]) * self.p[self.pivots]
+        A = np.column_stack([A, np.ones(len(A))]) if self.fit_intercept else A
+        return np.asarray(A * (self.side(numbers) * power_of_two(np.abs(A).max(axis=1, initial=0.0)))[:, None])
 
     def exact(self, a: Vector) -> tuple[dict[int, Fraction], Fraction]:
         """Direction of `matrix` as exact rationals in the user's columns: p is a power of two, so nothing is rounded."""
         v = {
-            int(j): Fraction(float(a[i])) * Fraction(float(self.p[j])) for i, j in enumerate(self.pivots) if a[i] != 0.0
+            int(j): Fraction(c) * Fraction(float(self.p[j])) for j, c in zip(self.pivots, a.tolist(), strict=False) if c
         }
         b = Fraction(float(a[-1])) if self.fit_intercept else Fraction(0)
-        return v, b - sum((c * Fraction(float(self.mean[j])) for j, c in v.items()), Fraction(0))
+        return v, b - sum((c * Fraction(float(self.center[j])) for j, c in v.items()), Fraction(0))
 
-    def _centred(self, v: dict[int, Fraction], b: Fraction) -> tuple[Index, Vector, float, int]:
-        """Support, coefficients and intercept in arithmetic units, scaled by a power of two to about 1."""
-        support = np.array([j for j, c in v.items() if c], dtype=np.int64)
-        u = [v[int(j)] / Fraction(float(self.p[j])) for j in support]
-        level = b + sum((v[int(j)] * Fraction(float(self.mean[j])) for j in support), Fraction(0))
-        largest = max([abs(c) for c in u] + [abs(level)], default=Fraction(1)) or Fraction(1)
-        exponent = largest.numerator.bit_length() - largest.denominator.bit_length()
-        scale = Fraction(2) ** -exponent
-        return support, np.array([float(c * scale) for c in u]), float(level * scale), exponent
+    def directed(self, v: dict[int, Fraction], b: Fraction, mask: Mask) -> Direction:
+        """Prove the signs of (2y - 1)(x.v + b) in the rows of the mask; 0 in others."""
+        unit = max([abs(c) * Fraction(float(self.reach[j])) for j, c in v.items()] + [abs(b)]) or Fraction(1)
+        w = np.zeros(self.rows.n_features)
+        w[list(v)] = [float(c / unit) for c in v.values()]
+        z = self.rows.scores(w, float(b / unit))
+        signs = np.where(mask, np.sign(z), 0.0).astype(np.int8)
+        near = mask & (np.abs(z) <= 8 * (len(w) + 8) * U * (float(self.reach @ np.abs(w)) + 1.0))
+        for numbers, X in active_blocks(self.rows, np.array(list(v), dtype=np.int64), near):
+            signs[numbers] = exact_signs(X, list(v.values()), b)
+        return Direction(v, b, signs * np.where(self.rows.y > 0, 1, -1).astype(np.int8))
 
-    def _blocks(self, support: Index, mask: Mask) -> Iterator[tuple[Index, Matrix, Matrix]]:
-        if not len(support):
-            numbers = np.flatnonzero(mask)
-            yield numbers, np.zeros((len(numbers), 0)), np.zeros((len(numbers), 0))
-            return
-        for numbers, X in active_blocks(self.rows, support, mask):
-            yield numbers, X, (X - self.mean[support]) * self.p[support]
+    def placed(self, a: Vector, null: Matrix, mask: Mask) -> tuple[Mask, Index]:
+        """Rows on the plane of a direction, by rounding; and those to be looked at, the worst first.
 
-    def scores(self, found: Direction, mask: Mask) -> tuple[Vector, Vector]:
-        """(2y - 1)(x.v + b) in floating point and |u|.|v| + |b|, shapes (m,); 0 outside the mask."""
-        return self._scores(found.v, found.b, mask)
-
-    def _scores(self, v: dict[int, Fraction], b: Fraction, mask: Mask) -> tuple[Vector, Vector]:
-        support, u, level, exponent = self._centred(v, b)
-        z, size = np.zeros(self.rows.n_rows), np.zeros(self.rows.n_rows)
-        for numbers, _, Z in self._blocks(support, mask):
-            z[numbers] = (Z @ u + level) * self.side(numbers)
-            size[numbers] = np.abs(Z) @ np.abs(u) + abs(level)
-        scale = 2.0 ** min(max(exponent, -900), 900)
-        return z * scale, size * scale
-
-    def signs(self, v: dict[int, Fraction], b: Fraction, mask: Mask) -> Signs:
-        """Proven sign of (2y - 1)(x.v + b) in the rows of the mask, 0 in others.
-
-        By the error bound (k+6) u (|u|.|v| + |b|), which has in it the rounding of u, v and b; within it exactly.
+        These are on its wrong side, or on its plane and see one of the directions `null` (k, d).
         """
-        support, u, level, _ = self._centred(v, b)
-        rational = [v[int(j)] for j in support]
-        signs = np.zeros(self.rows.n_rows, dtype=np.int8)
-        for numbers, X, Z in self._blocks(support, mask):
-            z = Z @ u + level
-            bound = (len(support) + 6) * U * (np.abs(Z) @ np.abs(u) + abs(level))
-            known = np.abs(z) > bound
-            sign = np.sign(z).astype(np.int8)
-            sign[~known] = exact_signs(X[~known], rational, b)
-            signs[numbers] = sign * self.side(numbers).astype(np.int8)
-        return signs
+        z, near = np.zeros(self.rows.n_rows), np.zeros(self.rows.n_rows, dtype=np.bool_)
+        wrong = near.copy()
+        if not a.any() and not null.size:
+            return mask, np.zeros(0, dtype=np.int64)
+        w = np.zeros(self.rows.n_features)
+        w[self.pivots] = a[: len(self.pivots)] * self.p[self.pivots]
+        b = float(a[-1]) * self.fit_intercept - float(self.center @ w)
+        away = self.rows.scores(w, b) * np.where(self.rows.y > 0, 1.0, -1.0) > FLAT * (self.reach @ np.abs(w) + abs(b))
+        for numbers, X in active_blocks(self.rows, self.pivots, mask & ~away):
+            A = self.matrix(numbers, X)
+            z[numbers], size = A @ a, FLAT * (np.abs(A) @ np.abs(a))
+            near[numbers] = np.abs(z[numbers]) <= size
+            wrong[numbers] = (z[numbers] < -size) | near[numbers] & (np.abs(A @ null) > 1e-7).any(axis=1)
+        worst = np.flatnonzero(wrong)
+        return near, worst[np.argsort(z[worst], kind="stable")]
 
-    def sample(self, active: Mask, count: int) -> Index:
+    def sample(self, mask: Mask, count: int) -> Index:
         """Rows drawn from both classes alike; always the same ones."""
         rng = np.random.default_rng(0)
-        parts = [np.flatnonzero(active & (self.rows.y == label)) for label in (0, 1)]
-        few = min(len(part) for part in parts)
-        take = [max(count // 2, count - few) if len(part) > few else count // 2 for part in parts]
-        drawn = [
-            part if len(part) <= size else rng.choice(part, size, replace=False)
-            for part, size in zip(parts, take, strict=True)
-        ]
-        return np.unique(np.concatenate(drawn))
+        parts = [np.flatnonzero(mask & (self.rows.y == label)) for label in (0, 1)]
+        few = min(count // 2, *map(len, parts))
+        return np.sort(np.concatenate([rng.permutation(part)[: max(count // 2, count - few)] for part in parts]))
+
+
+def search(
+    space: Halfspaces, active: Mask, hint: tuple[Vector, float] | None
+) -> tuple[Direction | None, bool, Direction | None]:
+    """Look for a direction among the active rows that leaves as few on its plane as can be.
+
+    hint : a direction in the user's columns, tried where the linear program is too large.
+
+    Returns the direction, or None where none is found; whether it is proven that the rows left overlap; and, where no
+    direction is proven, one that separates up to rounding.
+    """
+    subset = space.sample(active, max(LEAST, 4 * (len(space.pivots) + 1)))
+    for _ in range(ROUNDS):
+        numbers = len(subset) * (len(space.pivots) + 1)
+        if numbers > FEW_NUMBERS:
+            found = _hinted(space, active, hint)
+            if found is not None or numbers > MOST_NUMBERS:
+                return found, found is not None, None
+        A = space.matrix(subset)
+        verdict = decide(A)
+        if verdict is None:
+            break
+        a = verdict.v if numbers > FEW_NUMBERS else _in_few_columns(A, verdict, space.fit_intercept)
+        near, wrong = space.placed(a, verdict.null, active)
+        wrong = wrong[~np.isin(wrong, subset)]
+        if len(wrong):
+            subset = np.union1d(subset, wrong[: max(len(subset) // 2, 64)])
+            continue
+        if verdict.flat.all():
+            return None, verdict.proven, None
+        near[subset] = verdict.flat  # which the program tells better
+        found = _made_exact(space, active, a, near)
+        if found is not None:
+            return found, verdict.proven, None
+        return None, False, Direction(*space.exact(a), (active & ~near).astype(np.int8))
+    return None, False, None
+
+
+def _hinted(space: Halfspaces, active: Mask, hint: tuple[Vector, float] | None) -> Direction | None:
+    """Give the direction asked for, where it separates completely."""
+    if hint is None or not np.isfinite([*hint[0], hint[1]]).all():
+        return None
+    v = {j: Fraction(c) for j, c in enumerate(hint[0].tolist()) if c}
+    found = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
+    return found if (found.signs[active] == 1).all() else None
+
+
+def _in_few_columns(A: Matrix, verdict: Verdict, fit_intercept: bool) -> Vector:
+    """Give a direction as good as the verdict's with few columns, or that; the intercept is free."""
+    if verdict.flat.all():
+        return verdict.v
+    costs, margins = np.ones(A.shape[1]), np.ones(len(A))
+    if fit_intercept:
+        costs[-1], margins = 0.0, np.abs(A[:, -1])  # of the rows before their scaling
+    margins = np.where(verdict.flat, 0.0, margins)
+    for v in (sparsest(A, margins, costs), verdict.v):
+        if v is not None and keeps(A, margins, v):
+            return v
+    return verdict.v
+
+
+def _made_exact(space: Halfspaces, active: Mask, a: Vector, near: Mask) -> Direction | None:
+    """Give a direction near `a` that has every row exactly on its side or on the plane, through the rows `near`."""
+    v, b = space.exact(a)
+    plane = np.flatnonzero(near)
+    if not len(plane):
+        found = space.directed(v, b, active)
+        return found if (found.signs[active] == 1).all() else None
+    support = np.array(list(v), dtype=np.int64)
+    if len(support) > MAX_EXACT_COLUMNS:
+        return None
+    few = np.random.default_rng(0).permutation(plane)[:LEAST]
+    for _ in range(4):
+        for values, level in _through(space, support, [*v.values()], b, space.rows.block(few, support)):
+            found = space.directed(dict(zip(support.tolist(), values, strict=True)), level, active)
+            if (found.signs >= 0).all() and (found.signs[active & ~near] == 1).all():
+                return found
+            wrong = np.flatnonzero(found.signs < 0)
+            if len(wrong) and near[wrong].all():
+                # Rows of the plane that the sample lacked: the plane has to go through them too.
+                few = np.append(wrong[:LEAST], few)
+                break
+        else:
+            break
+    return None
+
+
+def _through(
+    space: Halfspaces, support: Index, v: list[Fraction], b: Fraction, X: Matrix
+) -> Iterator[tuple[list[Fraction], Fraction]]:
+    """Yield exact directions near (v, b) whose plane goes through the points X (q, columns of the support)."""
+    p, center = space.p[support], space.center[support]
+    points = np.column_stack([(X - center) * p, np.full(len(X), float(space.fit_intercept))])
+    _, triangle, order = qr(points.T / np.abs(points).max(axis=1, initial=1e-300), mode="economic", pivoting=True)
+    diagonal = np.abs(np.diag(triangle))
+    chosen = X[order[: int((diagonal > 1e-10 * diagonal.max(initial=0.0)).sum())]]
+    scale = [Fraction(x) for x in p.tolist()]
+    one = Fraction(int(space.fit_intercept))
+    reduced = _reduced([[one, *(Fraction(x) * c for x, c in zip(row, scale, strict=True))] for row in chosen.tolist()])
+    wanted = [b, *(c / x for c, x in zip(v, scale, strict=True))]
+    free = [c for c in range(len(wanted)) if c not in reduced and (c or one)]
+    largest = max((abs(wanted[c]) for c in free), default=Fraction(0))
+    for bits in (0, 3, 8, 16, 40) if largest else ():
+        found = [Fraction(round(c / largest * 2**bits)) if j in free else Fraction(0) for j, c in enumerate(wanted)]
+        for j, row in reduced.items():
+            found[j] = -sum((row[c] * found[c] for c in free), Fraction(0))
+        yield [c * x for c, x in zip(found[1:], scale, strict=True)], found[0]
+
+
+def _reduced(rows: list[list[Fraction]]) -> dict[int, list[Fraction]]:
+    """Reduced row echelon form, by each row's leading column."""
+    done: dict[int, list[Fraction]] = {}
+    for row in rows:
+        for j, other in done.items():
+            row = [x - row[j] * y if y else x for x, y in zip(row, other, strict=True)]
+        lead = next((j for j, x in enumerate(row) if x), None)
+        if lead is not None:
+            row = [x / row[lead] for x in row]
+            for j, other in done.items():
+                done[j] = [x - other[lead] * y if y else x for x, y in zip(other, row, strict=True)]
+            done[lead] = row
+    return done
 
 
 def decimal_between(low: float, high: float) -> Fraction | None:
     """Give the shortest decimal strictly between two numbers, near their middle; None: there is none of 17 digits."""
     if not low < high or not np.isfinite([low, high]).all():
         return None
-    middle = low / 2 + high / 2
-    shortest = (Fraction(f"{middle:.{digits}g}") for digits in range(1, 18))
+    shortest = (Fraction(f"{low / 2 + high / 2:.{digits}g}") for digits in range(1, 18))
     return next((value for value in shortest if Fraction(low) < value < Fraction(high)), None)
-
-
-def search(
-    space: Halfspaces, active: Mask, hint: tuple[Vector, float] | None, whole: bool
-) -> tuple[Literal["overlap", "found", "open"], Direction | None]:
-    """Look for a direction among the active rows: found and exact; or proven that there is none; or open.
-
-    An open verdict may have a direction that holds up to rounding only. whole: the columns are independent on the active
-    rows, so that a direction which no row seems to see leaves the verdict open.
-    """
-    if hint is not None and np.isfinite([*hint[0], hint[1]]).all():
-        v = {int(j): Fraction(float(c)) for j, c in enumerate(hint[0]) if c}
-        b = Fraction(float(hint[1])) if space.fit_intercept else Fraction(0)
-        signs = space.signs(v, b, active)
-        if (signs[active] == 1).all():
-            return "found", Direction(v, b, signs)
-    total = int(active.sum())
-    subset = space.sample(active, min(total, max(1000, 8 * (len(space.pivots) + 1))))
-    thorough = False
-    for _ in range(ROUNDS):
-        verdict = decide(normalized(space.matrix(subset)), thorough)
-        complete_subset = len(subset) == total
-        if verdict.kind == "direction":
-            assert verdict.v is not None
-            a = np.where(np.abs(verdict.v) > 1e-9 * np.abs(verdict.v).max(), verdict.v, 0.0)
-            z, size = space._scores(*space.exact(a), active)
-            wrong = np.flatnonzero(active & (z < -WRONG * size))
-            new = np.setdiff1d(wrong, subset)
-            if len(new):
-                order = np.argsort(z[new] / size[new], kind="stable")
-                subset = np.union1d(subset, new[order[: max(len(subset) // 2, 64)]])
-                continue
-            exact = None if len(wrong) else _made_exact(space, active, a, z, size)
-            if exact is None and not thorough:
-                thorough = True
-                continue
-            if exact is None:
-                return "open", None if len(wrong) else _up_to_rounding(space, a, z, size)
-            return "found", exact
-        if not complete_subset:
-            seen = _rows_that_see(space, active, subset, verdict.null)
-            if not len(seen) and verdict.kind == "open" and len(subset) < MAX_SUBSET:
-                seen = space.sample(active, min(total, 4 * len(subset)))
-            if len(np.setdiff1d(seen, subset)):
-                subset = np.union1d(subset, seen)
-                continue
-        unseen = whole and verdict.null.shape[1] > 0
-        return ("overlap" if verdict.kind == "overlap" and not unseen else "open"), None
-    return "open", None
-
-
-def _rows_that_see(space: Halfspaces, active: Mask, subset: Index, null: Matrix) -> Index:
-    """For each direction that no row of the subset sees, rows that do: the subset lacks them."""
-    if not null.shape[1]:
-        return np.zeros(0, dtype=np.int64)
-    directions = null[:, :64] / np.abs(null[:, :64]).max(axis=0)
-    best: Vector = np.zeros((4, directions.shape[1]))
-    rows_of = np.zeros(best.shape, dtype=np.int64)
-    columns = np.arange(directions.shape[1])
-    for numbers, X in active_blocks(space.rows, space.pivots, active):
-        Z = (X - space.mean[space.pivots]) * space.p[space.pivots]
-        size = np.abs(Z).max(axis=1, initial=1.0)
-        if space.fit_intercept:
-            Z = np.hstack([Z, np.ones((len(Z), 1))])
-        seen = np.abs(Z @ directions) / size[:, None]
-        for slot in range(len(best)):
-            top = seen.argmax(axis=0)
-            value = seen[top, columns]
-            better = value > best[slot]
-            best[slot, better], rows_of[slot, better] = value[better], numbers[top[better]]
-            seen[top, columns] = 0.0
-    return np.unique(rows_of[best > 1e-7])
-
-
-def _made_exact(space: Halfspaces, active: Mask, a: Vector, z: Vector, size: Vector) -> Direction | None:
-    """Give the solver's direction as rationals that have every row exactly on its side or on the plane; None: not found."""
-    v, b = space.exact(a)
-    if (z[active] > 0).all():
-        signs = space.signs(v, b, active)
-        if (signs[active] == 1).all():
-            return Direction(v, b, signs)
-    for flat in (FLAT, 1e-11):
-        plane = np.flatnonzero(active & (z <= flat * size))
-        found = _through(space, active, plane, v, b) if len(plane) else None
-        if found is not None:
-            return found
-    return None
-
-
-def _through(space: Halfspaces, active: Mask, plane: Index, v: dict[int, Fraction], b: Fraction) -> Direction | None:
-    """Give an exact direction near (v, b) whose plane goes through the rows `plane`, or has them on their side."""
-    support = np.array(sorted(v), dtype=np.int64)
-    few = plane if len(plane) <= 4000 else np.random.default_rng(0).choice(plane, 4000, replace=False)
-    X, side = space.rows.block(few, support), space.side(few)
-    for _ in range(4):
-        worst: Index = np.zeros(0, dtype=np.int64)
-        for values, level in _candidates(space, support, v, b, X):
-            if not any(values) or (exact_signs(X, values, level) * side < 0).any():
-                continue
-            trial = {int(j): c for j, c in zip(support, values, strict=True) if c}
-            signs = space.signs(trial, level, active)
-            if (signs[active] >= 0).all():
-                if signs.any():
-                    return Direction(trial, level, signs)
-                continue
-            wrong = np.flatnonzero(signs < 0)
-            if not len(worst) and np.isin(wrong, plane).all():
-                worst = wrong[:200]
-        if not len(worst):
-            return None
-        # Rows of the plane that the sample lacked: the plane has to go through them too.
-        X = np.vstack([space.rows.block(worst, support), X])
-        side = np.append(space.side(worst), side)
-    return None
-
-
-def _up_to_rounding(space: Halfspaces, a: Vector, z: Vector, size: Vector) -> Direction:
-    """Give a direction that could not be made exact, in simple numbers if it has them; its signs aren't proven."""
-    v, b = space.exact(a)
-    signs = (z > FLAT * size).astype(np.int8)
-    largest = max(v.values(), key=abs, default=Fraction(1))
-    ratios = {j: simple_fraction(float(c / largest), 1e-6) for j, c in v.items()}
-    simple = {j: ratio for j, ratio in ratios.items() if ratio is not None}
-    unit = abs(largest)
-    if len(simple) == len(v):
-        sign = 1 if largest > 0 else -1
-        level = float(b / unit)
-        near = simple_fraction(level, 1e-6) or Fraction(0 if abs(level) < 1e-6 else f"{level:.6g}")
-        return Direction({j: sign * c for j, c in simple.items()}, near, signs)
-    return Direction({j: c / unit for j, c in v.items()}, b / unit, signs)
-
-
-def simplified(space: Halfspaces, everyone: Mask, plane: Mask, found: Direction) -> Direction:
-    """Give a direction with the same signs by as few columns as a linear program with a margin needs, or `found`."""
-    k = len(space.pivots) + 1
-    free = everyone & ~plane
-    subset = space.sample(free, min(int(free.sum()), max(1000, 8 * k)))
-    numbers = np.flatnonzero(plane)
-    if len(numbers) > 4000:
-        numbers = np.random.default_rng(0).choice(numbers, 4000, replace=False)
-    zero = space.matrix(numbers)
-    zero = normalized(zero[_independent(zero)])
-    for _ in range(6):
-        if (len(subset) + len(zero)) * k > MAX_SPARSE_NUMBERS or not space.fit_intercept:
-            return found
-        a, _ = maximize(space.matrix(subset), margin=True, zero=zero)
-        if a is None or not a[:-1].any():
-            return found
-        a = np.where(np.abs(a) > 1e-9 * np.abs(a).max(), a, 0.0)
-        z, size = space.scores(Direction(*space.exact(a), found.signs), everyone)
-        wrong = np.setdiff1d(np.flatnonzero(free & (z < 0.5)), subset)
-        if not len(wrong):
-            exact = _made_exact(space, everyone, a, z, size)
-            same = exact is not None and ((exact.signs == 1) == free).all()
-            return exact if same and exact is not None and len(exact.v) <= len(found.v) else found
-        subset = np.union1d(subset, wrong[np.argsort(z[wrong], kind="stable")[: max(len(subset) // 2, 64)]])
-    return found
-
-
-def _independent(rows: Matrix) -> Index:
-    """Rows that span the others, by a pivoted QR factorisation."""
-    if not rows.size:
-        return np.zeros(0, dtype=np.int64)
-    _, triangle, order = qr(normalized(rows).T, mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(triangle))
-    return np.asarray(order[: int((diagonal > 1e-10 * diagonal[0]).sum())], dtype=np.int64)
-
-
-def _candidates(
-    space: Halfspaces, support: Index, v: dict[int, Fraction], b: Fraction, X: Matrix
-) -> Iterator[tuple[list[Fraction], Fraction]]:
-    """Directions near v that may be exact: simple rationals, then the null space of the rows X that lie on the plane."""
-    values = np.array([float(v[int(j)]) for j in support])
-    for unit in np.unique(np.abs(values))[::-1][:8]:
-        ratios = [simple_fraction(float(value / unit), 1e-6) for value in values]
-        simple = [ratio for ratio in ratios if ratio is not None]
-        if len(simple) == len(values):
-            level = -sum((c * Fraction(float(x)) for c, x in zip(simple, X[0], strict=True)), Fraction(0))
-            yield simple, (level if space.fit_intercept else Fraction(0))
-    if len(support) > MAX_EXACT_COLUMNS:
-        return
-    p = space.p[support]
-    U_rows = (X - space.mean[support]) * p
-    columns = [*range(len(support))]
-    if space.fit_intercept:
-        U_rows, columns = np.hstack([np.ones((len(X), 1)), U_rows]), [-1, *columns]
-    chosen = [
-        [Fraction(1) if c < 0 else Fraction(float(X[i, c])) * Fraction(float(p[c])) for c in columns]
-        for i in _independent(U_rows)
-    ]
-    pivots, reduced = _reduced(chosen)
-    free = [c for c in range(len(columns)) if c not in pivots]
-    if not free:
-        return
-    exact = [b if c < 0 else v[int(support[c])] / Fraction(float(p[c])) for c in columns]
-    largest = max(abs(exact[c]) for c in free)
-    if not largest:
-        return
-    for bits in (0, 3, 8, 16, 40):
-        whole = [Fraction(0)] * len(columns)
-        for c in free:
-            whole[c] = Fraction(round(exact[c] / largest * 2**bits))
-        for row, c in zip(reduced, pivots, strict=True):
-            whole[c] = -sum((row[f] * whole[f] for f in free), Fraction(0))
-        by_column = dict(zip(columns, whole, strict=True))
-        yield [by_column[c] * Fraction(float(p[c])) for c in range(len(support))], by_column.get(-1, Fraction(0))
-
-
-def _reduced(matrix: list[list[Fraction]]) -> tuple[list[int], list[list[Fraction]]]:
-    """Reduced row echelon form, in fractions: the pivots' columns and the rows."""
-    rows = [row[:] for row in matrix]
-    pivots: list[int] = []
-    done: list[list[Fraction]] = []
-    for row in rows:
-        for c, other in zip(pivots, done, strict=True):
-            if row[c]:
-                factor = row[c]
-                row[:] = [x - factor * y if y else x for x, y in zip(row, other, strict=True)]
-        c = next((i for i, x in enumerate(row) if x), -1)
-        if c < 0:
-            continue
-        head = row[c]
-        row[:] = [x / head if x else x for x in row]
-        for other in done:
-            if other[c]:
-                factor = other[c]
-                other[:] = [x - factor * y if y else x for x, y in zip(other, row, strict=True)]
-        pivots.append(c)
-        done.append(row)
-    return pivots, done
 
 
 def readable(space: Halfspaces, active: Mask, found: Direction) -> Direction:
     """Complete separation by few columns in short decimals, if those separate too."""
-    if not 0 < len(found.v) <= 6 or not space.fit_intercept or not active.any():
-        return found
-    y = space.rows.y > 0
-    largest = max(abs(c) for c in found.v.values())
-    for digits in (1, 2, 3, 4):
+    largest = max(map(abs, found.v.values()), default=Fraction(0))
+    for digits in (1, 2, 3, 4) if 0 < len(found.v) <= MAX_READABLE and space.fit_intercept else ():
         v = {j: Fraction(f"{float(c / largest):.{digits}g}") for j, c in found.v.items()}
-        z = space.scores(Direction(v, Fraction(0), found.signs), active)[0] * np.where(y, 1.0, -1.0)
-        t = decimal_between(float(z[active & ~y].max(initial=-np.inf)), float(z[active & y].min(initial=np.inf)))
-        if t is None:
-            continue
-        signs = space.signs(v, -Fraction(t), active)
-        if (signs[active] == 1).all():
-            return Direction(v, -Fraction(t), signs)
+        z = space.rows.scores(np.array([float(v.get(j, 0)) for j in range(space.rows.n_features)]), 0.0)
+        below, above = (z[active & (space.rows.y == label)] for label in (0, 1))
+        t = decimal_between(float(below.max(initial=-np.inf)), float(above.min(initial=np.inf)))
+        if t is not None:
+            short = space.directed(v, -t, active)
+            if (short.signs[active] == 1).all():
+                return short
     return found

@@ -1,4 +1,4 @@
-"""What a separating direction means, in a sentence: columns, levels, thresholds and classes by their names."""
+"""Relations among columns and separating directions in words: columns, levels, thresholds and classes by their names."""
 
 from __future__ import annotations
 
@@ -7,48 +7,129 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.diagnosis.exact import simple_fraction, whole_numbers
-from chainrule.diagnosis.halfspaces import Direction, Halfspaces
-from chainrule.diagnosis.relations import factor_of, linear_text
+
+MAX_COLUMNS = 8  # in a relation's sentence
+MAX_CAUSE = 6  # in that of a direction
+
+
+def linear_text(names: Sequence[str], v: Sequence[float], constant: float = 0.0) -> str:
+    """Write v.x + constant for a reader: "2 x1 - x2 + 5"."""
+    text = ""
+    for name, c in zip([*names, ""], [*v, constant], strict=True):
+        if c:
+            size = _number(abs(c))
+            sign = ("-" if c < 0 else "") if not text else (" - " if c < 0 else " + ")
+            text += sign + (name if name and size == "1" else f"{size} {name}".strip())
+    return text or "0"
+
+
+def _number(value: float) -> str:
+    decimal, near = f"{value:.7g}", simple_fraction(value, 1e-15)
+    if near is None:
+        return decimal
+    return str(near) if (near < 10**7 if near.denominator == 1 else Fraction(decimal) != near) else decimal
+
+
+def factor_of(names: Sequence[str]) -> str | None:
+    """Name of the one category whose levels the columns are ("species" of "species=Gentoo"), or None."""
+    heads = {name.split("=", 1)[0] if "=" in name else None for name in names}
+    return heads.pop() if len(heads) == 1 else None
+
+
+def relation_sentence(names: Sequence[str], v: Sequence[float], constant: float) -> str:
+    """Write v.x = constant for a reader."""
+    last, ones = v[-1], [1.0] * len(names)
+    if len(names) == 1:
+        return f"{names[0]} is constant ({constant / last:.6g})"
+    if len(set(v)) == 1 and constant == last:
+        few = len(names) <= MAX_COLUMNS
+        whole = linear_text(names, ones) if few else f"{linear_text(names[:3], ones[:3])} + ... + {names[-1]}"
+        factor = factor_of(names)
+        return f"the levels of {factor} add up to the intercept: {whole} = 1" if factor else f"{whole} = 1"
+    if len(names) > MAX_COLUMNS:
+        return f"{names[-1]} is a combination of {len(names) - 1} columns: {', '.join(names[:6])}, ..."
+    rest = [-c for c in v[:-1]]
+    if len(rest) > 1 and not constant and last == 1 and set(rest) == {1}:
+        return f"{linear_text(names[:-1], rest)} = {names[-1]}"
+    return f"{linear_text(names[-1:], [last])} = {linear_text(names[:-1], rest, constant)}"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One cause: its text, and whether it is a level of a category."""
+class Cause:
+    """A direction that keeps rows of two classes apart: z = x.v + constant is >= 0 in class 1 and <= 0 in class 0.
 
-    text: str
-    is_level: bool = False
+    columns, v: those that take part. sides: whether there are rows with z > 0, and with z < 0. complete: none has z = 0.
+    dummy: the columns run from 0 to 1. reference: the level of the columns' category that has no column, where these are all
+    others. left: it is of the rows that the causes before it leave.
+    """
 
+    columns: tuple[str, ...]
+    v: tuple[Fraction, ...]
+    constant: Fraction
+    sides: tuple[bool, bool]
+    complete: bool
+    dummy: bool
+    reference: str | None
+    left: bool
 
-def column_sentence(
-    space: Halfspaces,
-    j: int,
-    side: int,
-    t: Fraction,
-    classes: tuple[str, str],
-    ends: tuple[float, float, float, float],
-) -> Finding:
-    """Word a column that separates alone, at the threshold t; side 1: class 1 above. Ends: of each class's rows."""
-    name = space.rows.feature_names[j]
-    upper, lower = (classes[1], classes[0]) if side > 0 else (classes[0], classes[1])
-    is_level = space.is_dummy(j) and "=" in name
-    if all(end != t for end in ends):
-        if space.is_dummy(j):
-            return Finding(
-                f"{name} alone separates the classes completely: {upper} where it is 1, {lower} where 0", is_level
-            )
-        return Finding(
-            f"{name} above {float(t):g} separates the classes completely: {upper} above, {lower} below", False
+    @property
+    def level(self) -> str | None:
+        """The category of which a level has rows of one class alone; None: it is no such cause."""
+        factor = factor_of(self.columns) if self.dummy else None
+        alone = len(self.columns) == 1 and not self.complete
+        rest = len(set(self.v)) == 1 and self.constant == -self.v[0]
+        return factor if alone or rest else None
+
+    def sentence(self, classes: tuple[str, str]) -> str:
+        """Put the cause into words."""
+        return ("of the rows left, " if self.left else "") + self._text(classes)
+
+    def _text(self, classes: tuple[str, str]) -> str:
+        names = self.columns
+        if len(names) != 1:
+            return self._of_several(classes)
+        name, threshold = names[0], float(-self.constant / self.v[0])
+        ups = self.v[0] > 0
+        upper, lower = classes[ups], classes[not ups]
+        above, below = self.sides if ups else self.sides[::-1]
+        if self.complete and self.dummy:
+            return f"{name} alone separates the classes completely: {upper} where it is 1, {lower} where 0"
+        if self.complete:
+            return f"{name} above {threshold:g} separates the classes completely: {upper} above, {lower} below"
+        if not self.dummy:
+            parts = [f"above {threshold:.6g} is {upper}"] * above + [f"below {threshold:.6g} is {lower}"] * below
+            return f"{name}: every row {' and every row '.join(parts)}"
+        if self.level is None:
+            return f"every row with {name} = {1 if above else 0} is {upper if above else lower}"
+        return f"{name}: every row of this level is {upper}" if above else f"{self._rest()} is {lower}"
+
+    def _rest(self) -> str:
+        """Say which rows have none of the levels."""
+        if self.reference is not None:
+            return f"{self.level}={self.reference}: every row of this level"
+        return none_of(self.columns) if len(self.columns) == 1 else f"{self.level}: {none_of(self.columns)}"
+
+    def _of_several(self, classes: tuple[str, str]) -> str:
+        if self.level is not None:
+            return f"{self._rest()} is {classes[self.v[0] < 0]}"
+        where = "every row" if self.complete else "rows"
+        only = "" if self.complete else "only "
+        return (
+            f"{self._about()} is above 0 {only}in {where} of {classes[1]} and below 0 {only}in {where} of {classes[0]}"
         )
-    above, below = bool(max(ends) > t), bool(min(ends) < t)
-    if space.is_dummy(j):
-        who, whose = f"{name}: every row of this level", upper
-        if not above:
-            who, whose = _of_reference(space, factor_of((name,)), (name,)) or none_of((name,)), lower
-        if not is_level:
-            who = f"every row with {name} = {1 if above else 0}"
-        return Finding(f"{who} is {whose}", is_level)
-    parts = [f"above {float(t):.6g} is {upper}"] * above + [f"below {float(t):.6g} is {lower}"] * below
-    return Finding(f"{name}: every row {' and every row '.join(parts)}", False)
+
+    def _about(self) -> str:
+        """Write the direction in few digits, with "about" where that changes it."""
+        names = self.columns
+        if len(names) > MAX_CAUSE:
+            return f"a combination of {len(names)} columns ({', '.join(names[:MAX_CAUSE])}, ...)"
+        whole, constant = whole_numbers(self.v, self.constant)
+        if max(map(abs, [*whole, constant])) <= 10**4:
+            return linear_text(names, whole, constant)
+        unit = max(map(abs, self.v))
+        shown = [float(f"{float(c / unit):.5g}") for c in (*self.v, self.constant)]
+        exact = all(Fraction(c) * unit == x for c, x in zip(shown, (*self.v, self.constant), strict=True))
+        return ("" if exact else "about ") + linear_text(names, shown[:-1], shown[-1])
 
 
 def none_of(names: Sequence[str]) -> str:
@@ -59,48 +140,26 @@ def none_of(names: Sequence[str]) -> str:
     return f"every row of none of {', '.join(names[:4])}{more}"
 
 
-def _of_reference(space: Halfspaces, factor: str | None, names: Sequence[str]) -> str | None:
-    """Say which rows are of none of the levels where these are all that have a column: those of the first level."""
-    reference = None if factor is None else space.rows.references.get(factor)
-    others = {name for name in space.rows.feature_names if name.startswith(f"{factor}=")}
-    return None if reference is None or not others <= set(names) else f"{factor}={reference}: every row of this level"
+def separation_sentence(kind: str, causes: Sequence[Cause], classes: tuple[str, str], m: int) -> str:
+    """Say that the classes of m rows are separated, by what, and the ways out; `kind` as in `Separation`.
 
-
-def direction_sentence(space: Halfspaces, found: Direction, classes: tuple[str, str], complete: bool) -> Finding:
-    """Word a direction of several columns; complete: no row is on its plane."""
-    support = sorted(j for j, c in found.v.items() if c)
-    names = tuple(space.rows.feature_names[j] for j in support)
-    where = f"is above 0 only in rows of {classes[1]} and below 0 only in rows of {classes[0]}"
-    if complete:
-        where = f"is above 0 in every row of {classes[1]} and below 0 in every row of {classes[0]}"
-    factor = factor_of(names)
-    values = [found.v[j] for j in support]
-    if factor and len(set(values)) == 1 and found.b == -values[0] and all(space.is_dummy(j) for j in support):
-        who = _of_reference(space, factor, names) or f"{factor}: {none_of(names)}"
-        return Finding(f"{who} is {classes[0 if values[0] > 0 else 1]}", True)
-    if len(names) > 6:
-        what = f"a combination of {len(names)} columns ({', '.join(names[:6])}, ...)"
-        return Finding(f"{what} {where}")
-    whole, whole_b = whole_numbers(values, found.b)
-    if max([*map(abs, whole), abs(whole_b)]) <= 10**4:
-        text = linear_text(names, [Fraction(c) for c in whole], Fraction(whole_b))
-    else:
-        text = _about(space, support, names, [*values, found.b])
-    return Finding(f"{text} {where}")
-
-
-def _about(space: Halfspaces, support: list[int], names: tuple[str, ...], numbers: list[Fraction]) -> str:
-    """Write coefficients and intercept in few digits, with "about" where that changes them."""
-    unit = min(abs(c) for c in numbers[:-1])
-    reach = max(abs(c) / Fraction(float(space.p[j])) for c, j in zip(numbers[:-1], support, strict=True))
-    if abs(numbers[-1]) < reach / 10**9:
-        numbers = [*numbers[:-1], Fraction(0)]
-    ratios = [simple_fraction(float(c / unit), 1e-9) if c else c for c in numbers]
-    simple = [ratio for ratio in ratios if ratio is not None]
-    if len(simple) == len(ratios):
-        whole, whole_b = whole_numbers(simple[:-1], simple[-1])
-        return "about " + linear_text(names, [Fraction(c) for c in whole], Fraction(whole_b))
-    unit = max(abs(c) for c in numbers[:-1])
-    exact = [c / unit for c in numbers]
-    shown = [Fraction(f"{float(c):.5g}") for c in exact]
-    return ("" if shown == exact else "about ") + linear_text(names, shown[:-1], shown[-1])
+    What helps always comes first: other columns, not named here, may separate the classes as well.
+    """
+    always = f"use a penalty, e.g. alpha = 1/m = {1 / max(m, 1):.2g}"
+    only = "help only where the classes then overlap"
+    shown = "; ".join(cause.sentence(classes) for cause in causes[:3])
+    shown += f"; and {len(causes) - 3} more" if len(causes) > 3 else ""
+    if kind == "undecided":
+        what = f"up to rounding, though not exactly, the classes are separated: {shown}"
+        what = what if causes else "whether a plane separates the classes could not be decided within rounding"
+        return f"{what}; {always}; without it, more rows or dropping columns {only}."
+    if not causes:
+        return "all rows are of one class: nothing is to be learned from them."
+    levels = sum(cause.level is not None for cause in causes)
+    fewer = "dropping the column" if len(causes) == len(causes[0].columns) == 1 else "dropping some of the columns"
+    fewer = "dropping the columns" if len(causes) > 1 else fewer
+    merging = f" or merging the level{'s' if levels > 1 else ''} with another" if levels else ""
+    ways = f"more rows{',' if levels else ' or'} {fewer}{merging}"
+    how = "completely" if kind == "complete" else "quasi-completely"
+    what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
+    return f"{what}; {always}; without it, {ways} {only}."

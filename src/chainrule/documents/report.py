@@ -14,7 +14,7 @@ from chainrule.documents.rows import explanation
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
 from chainrule.studies.learned import Learned
-from chainrule.words import as_options, counted
+from chainrule.words import counted
 
 Document = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
     gradient descent came to the same optimum.
     """
     result, trouble = document["result"], _trouble(document["result"])
-    notes = [as_options(text) for text in (*document["notes"], *result["warnings"])]
+    notes = [text for text in (*document["notes"], *result["warnings"])]
     notes = [text for text in notes if text.rstrip(".").lower() not in f"{result['message']} {trouble}".lower()]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
     heading, *table = results.coefficients(document)
@@ -96,7 +96,7 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
 def _trouble(result: Document) -> str:
     """Say why there is no optimum, with the way out; empty where there is one, or where nothing is known of it."""
     told = result["certificate"]
-    reason = as_options(told["reason"]).rstrip(".")
+    reason = told["reason"].rstrip(".")
     if told["kind"] not in ("ridge", "infimum") or not reason:
         return ""
     return (
@@ -119,7 +119,7 @@ def _lead(document: Document) -> Text:
 
 
 def _run(result: Document, trouble: str) -> list[Block]:
-    message = as_options(result["message"]).rstrip(".").lower() not in trouble.lower()
+    message = result["message"].rstrip(".").lower() not in trouble.lower()
     tiles: list[tuple[str, Any]] = [
         ("steps" if results.is_newton(result) else "epochs", result["n_epochs"]),
         ("reads of the data", say("{reads:3}", **result)),
@@ -127,7 +127,7 @@ def _run(result: Document, trouble: str) -> list[Block]:
         ("gradient at the end", say("{grad_norm:3}", **result)),
         ("penalty alpha", result["alpha"]),
     ]
-    return [*([say("{it}.", it=results.ending(result, as_options)[0][1])] if message else []), Facts(tiles, "tiles")]
+    return [*([say("{it}.", it=results.ending(result)[0][1])] if message else []), Facts(tiles, "tiles")]
 
 
 def _runs(document: Document, drawn: Drawn) -> list[Any]:
@@ -144,7 +144,7 @@ def _learning(document: Document, drawn: Drawn) -> list[Block]:
     )
     proof, *_ = results.certificate(run)
     text = "The same objective by gradient descent, w ← w − learning rate · dL_dw: {how}. {proof}"
-    same = [say(text, how=as_options(run["message"]).rstrip("."), proof=proof)]
+    same = [say(text, how=run["message"].rstrip("."), proof=proof)]
     told = [] if learned is None else [*story(learned), rate_told(learned, run)]
     proven = run is not result and result["certificate"]["kind"] == "bound"
     curves = results.learning_curves(

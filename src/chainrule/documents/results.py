@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.certificate import digits_of
 from chainrule.charts import charts, curves
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
-from chainrule.words import as_options, counted
+from chainrule.words import counted
 
 Document = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ def fit(document: Document) -> list[Block]:
         figures({"training": document["training"], "held out": document["held_out"]}),
         *coefficients(document),
         Heading("What happened"),
-        Facts([*ending(document["result"], as_options), *wrote]),
+        Facts([*ending(document["result"]), *wrote]),
     ]
 
 
@@ -48,17 +48,17 @@ def setting(document: Document) -> Facts:
     parts = ["{training} to train on", *["{held_out} held out"] * bool(counts["held_out"]),
              *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"])]  # fmt: skip
     rows = say(", ".join(parts), target=document["target"], **counts)
-    return Facts([("target", target), ("rows", rows), *_asked(document["result"], as_options)])
+    return Facts([("target", target), ("rows", rows), *_asked(document["result"])])
 
 
 def _names(document: Document) -> dict[str, Any]:
     return {key: document[key] for key in ("target", "positive", "negative")}
 
 
-def _asked(result: Document, worded: Callable[[str], str] = str) -> list[tuple[str, Any]]:
+def _asked(result: Document) -> list[tuple[str, Any]]:
     """Tell objective, method and learning rate; worded: puts Python's sentences into the words of another front end."""
     facts: list[tuple[str, Any]] = [("objective", result["objective_line"])]
-    facts.append(("method", f"{_method(result)}: {worded(result['method_reason'])}"))
+    facts.append(("method", f"{_method(result)}: {result['method_reason']}"))
     facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
     if result["batch_size"] is not None:
         size = "single rows" if result["batch_size"] == 1 else f"{result['batch_size']:,} rows an update"
@@ -84,7 +84,7 @@ def rate(result: Document) -> Text:
     return say(f"{{own}}{auto}{falls}{known}{above}", own=own, limit=limit)
 
 
-def ending(result: Document, worded: Callable[[str], str] = str) -> list[tuple[str, Any]]:
+def ending(result: Document) -> list[tuple[str, Any]]:
     """Tell how a run ended and what is proven, each once, also where the message says both."""
     told = result["certificate"]
     proven, reason = told["sentence"].rstrip("."), told["reason"].rstrip(".")
@@ -92,11 +92,9 @@ def ending(result: Document, worded: Callable[[str], str] = str) -> list[tuple[s
     cause = reason.split(":")[0]
     if cause and cause in run:
         proven = proven.replace(f": {reason}", "").replace(f": {cause}", "")
-    training = say(
-        "{method}: {run} ({seconds:time})", method=_method(result), run=worded(run), seconds=result["seconds"]
-    )
+    training = say("{method}: {run} ({seconds:time})", method=_method(result), run=run, seconds=result["seconds"])
     hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
-    return [("training", training), ("certificate", worded(proven)), *hessian]
+    return [("training", training), ("certificate", proven), *hessian]
 
 
 def figures(parts: Mapping[str, Document | None]) -> Table:
@@ -256,7 +254,7 @@ def audit(document: Document) -> list[Block]:
         ),
         Heading("How far from the optimum"),
         _audit_sentence(told),
-        *(say("{it}", it=as_options(text)) for text in document["warnings"]),
+        *(say("{it}", it=text) for text in document["warnings"]),
     ]  # fmt: skip
     if told["gap"] is None or all(entry["error"] is None for entry in entries):
         return blocks
@@ -269,7 +267,7 @@ def audit(document: Document) -> list[Block]:
 
 
 def _audit_sentence(told: Document) -> Text:
-    reason = as_options(f": {told['reason'].rstrip('.')}" if told["reason"] else "")
+    reason = f": {told['reason'].rstrip('.')}" if told["reason"] else ""
     if told["gap"] is None:
         return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)
     least = "the infimum" if told["kind"] == "infimum" else "the optimum"

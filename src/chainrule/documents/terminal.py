@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from chainrule.documents import blocks as b
-from chainrule.words import NAME, as_options, cells, shortened, visible
+from chainrule.words import NAME, cells, shortened, visible
 
 HEADING, DIM = "bold", "dim"
 INDENT = "  "
@@ -32,7 +32,7 @@ def messages(*, quiet: bool = False) -> Console:
 
 def note(console: Console, text: str) -> None:
     """Print one note on stderr, whole on one line where stderr is a file."""
-    words = Line.assemble(("note: ", "yellow"), visible(as_options(text)))
+    words = Line.assemble(("note: ", "yellow"), visible(text))
     console.print(words, soft_wrap=not console.is_terminal)
 
 

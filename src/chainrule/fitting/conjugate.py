@@ -28,18 +28,13 @@ Vector = NDArray[np.float64]
 
 DEFAULT_READS = 300
 INNER = 0.01  # of tol: so near that the read which proves it finds nothing left to do
-TOO_LARGE = f"X has rows larger than {LARGEST:.0e}: divide its columns by a constant, or take method='newton'"
-NEEDS_PENALTY = (
-    "method='newton-cg' needs a penalty (alpha > 0): without one there may be no optimum, and nothing that it can prove; "
-    "give alpha, e.g. 1/m"
-)
 
 
 def optimize_by_products(problem: Problem, started: float) -> Ending:
     """Run Newton on conjugate directions, a read a step, to a bound on F - F* of `tol`; raises InputError without a penalty."""
     rows = problem.rows
     if not problem.penalty.strongly_convex:
-        raise InputError(NEEDS_PENALTY)
+        raise InputError(Finding("needs a penalty"))
     problem.standardize()
     return _run(problem, rows.units.to_fit(*problem.start), started)
 
@@ -96,12 +91,12 @@ def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Endin
         outcome = run.run()
     except TooLarge:
         rows.refuse_non_finite()
-        raise InputError(TOO_LARGE) from None
+        raise InputError(Finding("rows too large", {"largest": LARGEST})) from None
     except NotFiniteAtStart:
         outcome = None
     if outcome is None or outcome.reason == "non_finite":
         rows.refuse_non_finite()
-        raise InputError("the objective is not finite: take a smaller w0, smaller numbers in X, or a larger alpha")
+        raise InputError("the objective is not finite: take a smaller w0, smaller numbers in X, or a larger penalty")
     del run  # its points are in the trace
     return _ending(problem, objective, outcome, started)
 

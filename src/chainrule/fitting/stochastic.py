@@ -75,10 +75,7 @@ def _batches(problem: Problem) -> Batches:
     batches, visited = problem.options.batches, problem.rows.n_visited
     assert batches is not None
     if batches.size > visited:
-        raise InputError(
-            f"batch_size {batches.size:,} is more than the {visited:,} rows of positive weight: take one up to that, or "
-            "method='gradient-descent' for an update of all rows"
-        )
+        raise InputError(Finding("large batch", {"batch": batches.size, "rows": visited}))
     return batches
 
 

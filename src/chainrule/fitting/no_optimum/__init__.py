@@ -95,7 +95,7 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> st
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
         return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
     held = task.problem.penalty.strongly_convex
-    way = "raise alpha, standardize the columns" if held else "use alpha > 0"
+    way = "raise the penalty, standardize the columns" if held else "use a penalty"
     if relations:
         return f"{relations}: {way}, or drop a column of each relation" if held else relations
     vector = np.abs(proof.null_space[1][:, 0])
