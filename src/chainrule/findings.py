@@ -296,14 +296,14 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
         f"the columns are too large for any learning rate: standardize them ({on.option('standardize', True)}), or rescale"
     ),
     "needs a penalty": lambda v, on: (
-        f"{on.option('method', 'newton-cg')} needs a penalty: without one there may be no optimum, and nothing that it can prove; "
+        f"{on.option('method', 'newton-cg')} needs a penalty: without one there may be no optimum, and nothing to prove; "
         f"give {on.option('alpha')}, e.g. 1/m"
     ),
     "rows too large": lambda v, on: (
         f"X has rows larger than {v['largest']:.0e}: divide its columns by a constant, or use {on.option('method', 'newton')}"
     ),
     "large batch": lambda v, on: (
-        f"{on.option('batch_size')} {v['batch']:,} is more than the {v['rows']:,} rows of positive weight: use one up to that, or "
+        f"{on.option('batch_size')} {v['batch']:,} is more than the {v['rows']:,} rows of positive weight: use no more, or "
         f"{on.option('method', 'gradient-descent')} for an update of all rows"
     ),
     "too many columns": _too_many_columns,
