@@ -120,7 +120,7 @@ def test_separated_classes_are_a_note_in_the_table_s_words(run, tmp_path):
     outcome = run("study", "learning-rate", path, "--target", "b", *FEW)
     assert outcome.code == 0
     assert "yes above, no below" in outcome.err
-    assert "--alpha" in outcome.err
+    assert "use a penalty" in outcome.err
     assert "no finite coefficients are optimal" in " ".join(outcome.out.split())
 
 
