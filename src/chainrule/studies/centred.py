@@ -25,6 +25,7 @@ from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, w
 from chainrule.training import stratified_split
 
 if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
     from chainrule.charts.sheet import Panel
 
 Floats = NDArray[np.float64]
@@ -209,7 +210,7 @@ class CenteringStudy(Study):
 
         return [Panel(self._maps, self.conclusions[0]), Panel(self._curves, self.conclusions[1])]
 
-    def _maps(self) -> str:
+    def _maps(self) -> Picture:
         from chainrule.charts.maps import MapPanel, Points, decision_maps
 
         def panel(shown: Map) -> MapPanel:
@@ -226,7 +227,7 @@ class CenteringStudy(Study):
             y_range=_around(points.y),
         )
 
-    def _curves(self) -> str:
+    def _curves(self) -> Picture:
         from chainrule.charts.study_charts import centering_curves
 
         longest = max(self.runs, key=lambda run: len(run.run.epochs)).run.epochs

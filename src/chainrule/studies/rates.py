@@ -21,6 +21,7 @@ from chainrule.studies.runs import Recorder, Run, needed
 from chainrule.studies.setting import Optimum, Progress, Setting, Standardize, whole_number
 
 if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
     from chainrule.charts.sheet import Panel
 
 FACTORS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5, 2.0)
@@ -124,7 +125,7 @@ class LearningRateStudy(Study):
             RateRun(run.rate, run.happened, run.epochs, run.objective, run.shown, run.estimated) for run in self.runs
         ]
 
-        def draw() -> str:
+        def draw() -> Picture:
             return learning_rate_picture(
                 runs,
                 optimum=self.optimum.objective,

@@ -49,7 +49,7 @@ def _curves(inputs: ReportInputs) -> dict[str, str]:
     by_reads = learning is None and is_newton(result) and "reads" in trace.columns
     proven = result.get("certificate") or {}
     optimum_loss = result.get("loss") if learning is not None and proven.get("kind") == "bound" else None
-    made = {
+    made: dict[str, str] = {
         "loss": curves.loss_curves(trace, base_loss=m.get("base_loss"), optimum_loss=optimum_loss, by_reads=by_reads),
         "accuracy": curves.accuracy_curves(trace, base_accuracy=m.get("base_accuracy"), by_reads=by_reads),
     }
@@ -63,7 +63,7 @@ def _curves(inputs: ReportInputs) -> dict[str, str]:
 
 def _learned(learned: Learned | None, classes: tuple[str, str]) -> dict[str, str]:
     """Draw the shares of the gradient and the maps, where there are any."""
-    made = {}
+    made: dict[str, str] = {}
     if learned is not None and learned.gradients is not None:
         g = learned.gradients
         made["shares"] = gradient_shares(g.epochs.astype(np.float64), g.shares, g.names, unit=learned.progress.unit)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from chainrule.documents.report.drawn import charts_of, graphs_of
 from chainrule.documents.report.inputs import READ, ReportInputs, check_inputs, is_newton
 from chainrule.documents.report.lines import (
     SHOWN_COEFFICIENTS,
@@ -47,6 +46,8 @@ def render_report(inputs: ReportInputs) -> str:
     InputError
         The arrays of the coefficients or of a part differ in length.
     """
+    from chainrule.documents.report.drawn import charts_of, graphs_of  # loads matplotlib
+
     check_inputs(inputs)
     schema = inputs.schema
     classes = (str(schema.get("negative", "0")), str(schema.get("positive", "1")))
