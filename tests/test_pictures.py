@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chainrule.charts import axes, charts, curves, maps, style
+from chainrule.charts import charts, curves, maps, style
 from chainrule.charts.gap_charts import BatchRun, Descending, batches_picture, scaling_picture
 from chainrule.charts.graph_picture import row_graph_svg
 from chainrule.charts.shares import gradient_shares
@@ -295,7 +295,7 @@ def test_loss_curve_says_its_numbers():
     says = description(curves.loss_curves(t, base_loss=0.6875))
     assert "training: 0.6900 at 0, 0.2500 at 200 (epoch), lowest 0.2500, highest 0.6900." in says
     assert "0.3125 at 200" in says
-    assert "Base rate alone 0.6875." in says
+    assert "base rate alone 0.6875." in says
     assert "held out" in words(curves.loss_curves(t))
     assert "held out" not in words(curves.loss_curves(trace()))
 
@@ -356,7 +356,7 @@ def test_gap_curve_has_proven_bounds_of_all_rows_only():
     says = description(svg)
     # a sample's F is another function: the first that counts is after 1.5 reads, by the lower bound on F*
     assert "F − F* at most, nats. Newton (3.50 reads): 0.00010 at 1.50, 2.0 × 10⁻¹¹ at 3.50 (reads of the data)" in says
-    assert "Tol 1.0 × 10⁻⁸." in says
+    assert "tol 1.0 × 10⁻⁸." in says
     assert "3.50 reads" in words(svg)
     proven_only = curves.Descent("Newton", "one", newton()).curve()
     assert proven_only.x.tolist() == [2.5, 3.5]

@@ -364,8 +364,8 @@ def test_pictures_without_an_optimum_call_their_floor_what_it_is(each):
         assert "inf F" in svg
         assert "F*" not in svg
         assert "the optimum" not in svg
-    assert "inf F ≥ 0" in studies.learning_rate(X, y, epochs=30).svg()
-    assert "F* = " in each[0].svg()
+    assert "inf F ≥" in studies.learning_rate(X, y, epochs=30).svg()
+    assert ">F* =<" in each[0].svg()
 
 
 def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
@@ -683,7 +683,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
         "nats at the end",
     )  # what it is about, first
     assert at_the_end in [row[3] for row in table.rows]
-    assert f"first within 0.0010 at read {noisy.reached:.0f}" in said
+    assert f"first within at {noisy.reached:.0f}" in said
     assert noisy.settled == pytest.approx(np.median(noisy.gap[-6:]))
 
 

@@ -181,15 +181,29 @@ def test_ticks_are_written_short(value, text):
     assert axes.tick(value) == text
 
 
-def test_of_many_points_so_many_are_drawn_as_can_be_seen():
+def test_dots_are_written_once_however_many_maps_there_are():
     rng = np.random.default_rng(0)
     points = maps.Points(rng.random(500), rng.random(500), rng.integers(0, 2, 500), 80_000)
-    svg = one_map((1.0, 1.0), -1.0, ((0.0, 1.0), (0.0, 1.0)), points=points)
+    sizes = []
+    for count in (1, 16):
+        panels = [maps.MapPanel(str(k), (1.0, 1.0), -1.0) for k in range(count)]
+        svg = maps.decision_maps([("", panels)], points, x_label="x", y_label="y", classes=("0", "1"), x_range=(0, 1),
+                                 y_range=(0, 1))  # fmt: skip
+        sizes.append(len(svg))
+    assert sizes[1] < 3 * sizes[0]
     assert "Across, x goes from 0 to 1; up, y from 0 to 1." in description(svg)
-    drawn = sum(use.get("style", "").startswith("fill: #e69f00") or use.get("style", "").startswith("fill: #0072b2")
-                for use in parsed(svg).iter(f"{SVG}use"))  # fmt: skip
-    assert 75 < drawn <= 150
-    assert f"Dots are a sample, {drawn} of 80,000 rows." in description(svg)
+    assert "Dots are a sample, 500 of 80,000 rows." in description(svg)
+
+
+def test_dots_stand_where_their_rows_are():
+    points = maps.Points(np.array([0.25, 0.75]), np.array([0.5, 0.25]), np.array([0, 1]), 2)
+    image = one_map((0.0, 0.0), 0.5, ((0.0, 1.0), (0.0, 1.0)), points=points).pixels(scale=2)
+    left = 14 + axes.CELL * 4  # the label 0.25
+    size = (440 - left - 20) / 2
+    for x, y, role in ((0.25, 0.5, "zero"), (0.75, 0.25, "one")):
+        at = image[round(2 * (120 + size * (1 - y))), round(2 * (left + size * x)), :3]
+        expected = [int(style.PALETTE[role][0][k : k + 2], 16) for k in (1, 3, 5)]
+        assert np.abs(at.astype(int) - expected).max() < 20
 
 
 # ---- learning rates -----------------------------------------------------------------------------------------------
@@ -290,7 +304,7 @@ def test_gaps_say_when_they_are_near_enough():
     says = description(PICTURES["scaling"])
     assert "centred (599 epochs): 0.40 at 0, 0.00099 at 600 (epoch), lowest 0.00099, highest 0.40." in says
     assert "as they are (about 1,800 epochs): 0.40 at 0, 0.014 at 1,000 (epoch)" in says
-    assert "Within 0.0010." in says
+    assert "within 0.0010." in says
     text = words(PICTURES["batches"])
     assert "reads of the data" in text
     assert "updates of w" in text
@@ -326,7 +340,7 @@ def test_centring_says_both_numbers():
     )
     assert "Training loss, nats per row. a: 0.7000 at 0, 0.1250 at 2" in says
     assert "Held-out accuracy, share of rows. a: 0.5000 at 0, 1 at 2 (epoch)" in says
-    assert "Optimum 0.06250." in says
+    assert "optimum 0.06250." in says
 
 
 def test_curves_of_centring_have_no_class_s_colour():

@@ -68,7 +68,7 @@ def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: f
     """
     low, high = min(values), min(max(values), 1e307)
     if low > 0 and (high > 50 * low if powers is None else powers):
-        bottom, top = math.floor(math.log10(low) - 0.1), math.ceil(math.log10(high) + 0.04)
+        bottom, top = math.floor(math.log10(low) - 0.01), math.ceil(math.log10(high) + 0.01)
         exponents = range(top, bottom - 1, -max(1, math.ceil((top - bottom) / 6)))
         ax.set_yscale("log")
         ends, ticks = (10.0**bottom, 10.0**top), [10.0**k for k in exponents]
@@ -155,7 +155,7 @@ def panel(
     for label, value in levels:
         ax.axhline(value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
         names.append(Name(edge, pixel(ax, d, 0, value)[1], label, number(value, digits), "muted"))
-        says.append(f"{label[:1].upper()}{label[1:]} {number(value, digits)}.")
+        says.append(f"{label} {number(value, digits)}.")
     for curve in curves:
         inside = np.flatnonzero(curve.y >= low)
         end = min(len(curve.y), (inside[-1] if len(inside) else 0) + 2)  # what falls out of the chart stays out of it

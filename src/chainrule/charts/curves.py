@@ -64,7 +64,7 @@ def _curves(
         says += ["Hollow marks are of a sample of the rows."] * sampled + ["No finite value was recorded."] * (
             not lines
         )
-        return d.picture(kind, f"{title.partition(',')[0].capitalize()} over the {over}", " ".join(says))
+        return d.picture(kind, f"{title.partition(',')[0].capitalize()} over the {over if by_reads else 'epochs'}", " ".join(says))
 
 
 @dataclass(frozen=True)

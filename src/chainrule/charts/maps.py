@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import CELL, nice, tick
@@ -24,7 +26,6 @@ BANDS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _LOGITS = [math.log(p / (1 - p)) - 1e-12 for p in BANDS]  # at the level itself P is in the band above
 _STRENGTHS = (0.72, 0.5, 0.3, 0.13)  # of a class's colour, from the outside to the middle
 _GAP = 10.0  # between maps
-_DOTS = 150  # more than that hide a small map
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def decision_maps(
     """Draw maps of P(y = 1 | x), four across, for one or more runs, all on one scale.
 
     lines: runs with their names ("not centred") and maps; of several, maps with the same number stand one under the other.
-    points: rows to draw over every map, 150 of them at most; those outside the ranges are left out.
+    points: rows to draw over every map; those outside the ranges are left out.
     x_label, y_label: names of the columns. x_range, y_range: what the axes show, low end first; the same ends are widened.
     """
     across = min(4, max([2, *(len(panels) for _, panels in lines)]))
@@ -108,12 +109,11 @@ def _wide_enough(ends: Ends) -> Ends:
 
 
 def _inside(points: Points | None, x_range: Ends, y_range: Ends) -> Points | None:
-    """Leave out what lies outside the ranges, and so many rows, evenly, that the maps can be seen."""
+    """Leave out what lies outside the ranges."""
     if points is None or not len(points.x):
         return None
     x, y = np.asarray(points.x, dtype=np.float64), np.asarray(points.y, dtype=np.float64)
-    keep = np.flatnonzero((x >= x_range[0]) & (x <= x_range[1]) & (y >= y_range[0]) & (y <= y_range[1]))
-    keep = keep[:: 1 + len(keep) // _DOTS]
+    keep = (x >= x_range[0]) & (x <= x_range[1]) & (y >= y_range[0]) & (y <= y_range[1])
     return Points(x[keep], y[keep], np.asarray(points.label)[keep], points.of, points.which)
 
 
@@ -132,12 +132,22 @@ def _map(ax: Axes, panel: MapPanel, ranges: tuple[Ends, Ends], shown: Points | N
     colours = [to_rgba(colour("zero"), s) for s in _STRENGTHS] + [to_rgba(colour("one"), s) for s in _STRENGTHS[::-1]]
     ax.contourf(*ranges, z, levels=_LOGITS, colors=colours, extend="both", zorder=1)
     if shown is not None:
-        look: Any = {"markersize": 3.6, "markeredgewidth": 0.6, "markeredgecolor": colour("paper"), "zorder": 2}
-        for c, role, mark in ((0, "zero", "s"), (1, "one", "o")):
-            ax.plot(shown.x[shown.label == c], shown.y[shown.label == c], mark, color=colour(role), **look)
+        for c, role, cap in ((0, "zero", "projecting"), (1, "one", "round")):
+            _dots(ax, shown.x[shown.label == c], shown.y[shown.label == c], role, cap)
     if z.min() < 0 < z.max():
         for role, width in (("paper", 3.2), ("ink", 1.6)):
             ax.contour(*ranges, z, levels=[0.0], colors=colour(role), linewidths=width, linestyles="-", zorder=3)
+
+
+def _dots(ax: Axes, x: Floats, y: Floats, role: str, cap: Any) -> None:
+    """Draw dots, round or as diamonds: all of them are one marker, which an SVG holds once for all maps."""
+    at = (ax.transLimits.transform(np.column_stack([x, y])) * ax.bbox.size).round(1)
+    if len(at):
+        # a stroke of nearly no length with a cap; not along an axis, else a raster would move it to whole pixels
+        strokes = Path(np.hstack([at - 0.02, at + 0.02]).reshape(-1, 2), [Path.MOVETO, Path.LINETO] * len(at))
+        look: Any = {"transform": ax.transAxes, "markersize": 2 * np.abs(strokes.vertices).max(), "fillstyle": "none"}
+        for ink, width in (("paper", 5.0), (role, 3.4)):
+            ax.plot(0, 0, marker=MarkerStyle(strokes, capstyle=cap), mew=width, color=colour(ink), zorder=2, **look)
 
 
 def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool, bool]) -> None:
@@ -164,7 +174,7 @@ def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
     ax.axvline(4, color=colour("ink"), linewidth=1.6)
     if shown is not None:
         x = 8.0
-        for c, mark, role in ((0, "■", "zero-text"), (1, "●", "one")):
+        for c, mark, role in ((0, "◆", "zero-text"), (1, "●", "one")):
             words = f"{mark} {shorten(classes[c], 14)}"
             d.text(x, 72, words, role=role, bold=True, tip=f"{mark} {classes[c]}")
             x += 16 + 0.64 * 12 * cells(words)
