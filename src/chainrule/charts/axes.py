@@ -15,6 +15,7 @@ from chainrule.charts.canvas import Drawing, colour
 from chainrule.charts.text import MINUS, cells, clean, lines_of, number, power_of_ten
 
 Floats = NDArray[np.float64]
+Name = tuple[float, float, str, str, str]  # y and x of what ends there, pixels; its name, a note under it, its role
 LEFT, ASIDE = 54.0, 134.0  # room for labels of six signs at the left of a chart, and for names at its right
 MANY = 30.0  # epochs or reads, from which on they are shown by orders of magnitude
 CELL = 0.62 * 12  # width of a digit of a chart's words, in the widest of the page's fonts
@@ -42,23 +43,18 @@ def tick(value: float) -> str:
     return MINUS * (value < 0) + factor + power_of_ten(int(exponent))
 
 
-def across(ax: Axes, first: float, last: float) -> None:
-    """Scale x: few epochs or reads evenly, many by powers of ten, since the first of them do most of the work."""
-    decades = [10.0**k for k in range(math.floor(math.log10(first or 1)), math.ceil(math.log10(last)) + 1)]
-    ends = first, max(last, first + 1)
-    if last > 8 * first > 0:
-        ax.set_xscale("log")
-        ticks, ends = [m * t for t in decades for m in ((1,) if last > 90 * first else (1, 2, 5))], (first / 1.05, last)
-    elif last < MANY or first > last / 2:
-        ticks = nice(*ends, whole=True)
+def across(ax: Axes, last: float) -> None:
+    """Scale x from 0: few epochs or reads evenly, many by powers of ten, since the first of them do most of the work."""
+    last = max(last, 1.0)
+    if last < MANY:
+        ticks = nice(0, last, whole=True)
     else:
         ax.set_xscale("function", functions=(np.log1p, np.expm1))
-        ticks = [0.0, *decades[:: 1 + len(decades) // 9]]
-        ticks += [last] if last < 1e5 and last > 3.5 * max(t for t in ticks if t <= last) else []
-    ticks = [t for t in ticks if ends[0] <= t <= ends[1]]
+        powers = math.floor(math.log10(last))
+        ticks = [0.0, *(10.0**k for k in range(0, powers + 1, 1 + powers // 8))]
+        ticks += [last] if 3.5 * ticks[-1] < last < 1e5 else []
     ax.set_xticks(ticks, [tick(t) if last < 1e5 or t < 1000 else power_of_ten(round(math.log10(t))) for t in ticks])
-    ax.minorticks_off()
-    ax.set_xlim(ends)
+    ax.set_xlim(0, last)
 
 
 def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: float = math.inf) -> None:
@@ -69,11 +65,10 @@ def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: f
     low, high = min(values), min(max(values), 1e307)
     if low > 0 and (high > 50 * low if powers is None else powers):
         bottom, top = math.floor(math.log10(low) - 0.01), math.ceil(math.log10(high) + 0.01)
-        exponents = range(top, bottom - 1, -max(1, math.ceil((top - bottom) / 6)))
+        ends, exponents = (10.0**bottom, 10.0**top), range(top, bottom - 1, -max(1, math.ceil((top - bottom) / 6)))
+        ticks = [10.0**k for k in exponents]
+        labels = [tick(10.0**k) if (bottom >= -3 and top <= 4) or k == 0 else power_of_ten(k) for k in exponents]
         ax.set_yscale("log")
-        ends, ticks = (10.0**bottom, 10.0**top), [10.0**k for k in exponents]
-        plain = bottom >= -3 and top <= 4
-        labels = [tick(10.0**k) if plain or k == 0 else power_of_ten(k) for k in exponents]
     else:
         pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
         ends = (low - pad, min(high + pad, ceiling + 0.1 * pad))
@@ -136,25 +131,26 @@ class Curve:
 def panel(
     d: Drawing, top: float, height: float, curves: Sequence[Curve], words: tuple[str, str],
     levels: Sequence[tuple[str, float]] = (), *, left: float = LEFT, right: float = ASIDE, digits: int = 4,
-    first: float = 0.0, floor: float = 0.0, ceiling: float = math.inf, powers: bool | None = None,
+    floor: float = 0.0, ceiling: float = math.inf, powers: bool | None = None,
 ) -> tuple[Axes, list[str]]:  # fmt: skip
     """Draw curves and level lines, each named at its end, with its last value or its note; give the axes and what they say.
 
-    words: what goes up, with its unit, and what goes across, from `first` on. levels: (name, value). left, right: room for labels and names.
+    words: what goes up, with its unit, and what goes across. levels: (name, value). left, right: room for labels and names.
     digits: of the values. floor: what is below it needs no room. ceiling: what no value can be above.
     """
     says = [f"{words[0][:1].upper()}{words[0][1:]}.", *(curve.told(words[1], digits) for curve in curves)]
     curves = [curve for curve in curves if len(curve.y)]
     values = [min(max(float(v), floor), ceiling) for curve in curves for v in (curve.y.min(), curve.y.max())]
-    ax, edge, names = d.axes(left, top, d.width - right - left, height), d.width - right, []
+    edge, names = d.width - right, list[Name]()
+    ax = d.axes(left, top, edge - left, height)
     up(ax, [*values, *(value for _, value in levels)] or [0.0, 1.0], powers, ceiling)
-    across(ax, first, max([1.0, *(float(curve.x[-1]) for curve in curves)]))
+    across(ax, max([1.0, *(float(curve.x[-1]) for curve in curves)]))
     d.text(8, top - 16, words[0], "muted")
     d.text((left + edge) / 2, top + height + 38, words[1], "muted", anchor="center")
     low, high = ax.get_ylim()
     for label, value in levels:
         ax.axhline(value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-        names.append(Name(edge, pixel(ax, d, 0, value)[1], label, number(value, digits), "muted"))
+        names.append((pixel(ax, d, 0, value)[1], edge, label, number(value, digits), "muted"))
         says.append(f"{label} {number(value, digits)}.")
     for curve in curves:
         inside = np.flatnonzero(curve.y >= low)
@@ -168,11 +164,8 @@ def panel(
         if curve.near is not None:
             ax.plot([curve.near], [levels[0][1]], "o", color=ink, markersize=5.5, zorder=5)
         if curve.label:
-            note, at = (
-                curve.note or number(float(curve.y[-1]), digits),
-                pixel(ax, d, float(x[-1]), min(float(y[-1]), high)),
-            )
-            names.append(Name(*at, curve.label, note, curve.role, bold=True))
+            end_x, end_y = pixel(ax, d, float(x[-1]), min(float(y[-1]), high))
+            names.append((end_y, end_x, curve.label, curve.note or number(float(curve.y[-1]), digits), curve.role))
     names_aside(d, names, edge, top - 12, top + height + 12)
     return ax, says
 
@@ -200,30 +193,18 @@ def stroke(ax: Axes, x: Floats, y: Floats, role: str, *, dashes: Any = "-", widt
 # ---- names at the ends --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Name:
-    """A name at the right of a chart for what ends at (x, y) pixels, maybe with a quieter line or more under it."""
-
-    x: float
-    y: float
-    label: str
-    note: str
-    role: str
-    bold: bool = False
-
-
 def names_aside(d: Drawing, names: Sequence[Name], edge: float, top: float, bottom: float) -> None:
     """Write names right of `edge`, each with a thin line from the end that it names, moved apart where they would touch."""
-    room, names = (d.width - edge - 18) / CELL, sorted(names, key=lambda name: name.y)
-    words = [(lines_of(name.label, room, 2), lines_of(name.note, room, 3)) for name in names]
+    room, names = (d.width - edge - 18) / (0.68 * 12), sorted(names)
+    words = [(lines_of(label, room, 2), lines_of(note, room, 3)) for _, _, label, note, _ in names]
     heights = [15.0 * (len(head) + len(note)) + 6 for head, note in words]
-    places = spread([name.y for name in names], heights, top, bottom)
-    for name, (head, note), height, middle in zip(names, words, heights, places, strict=True):
-        ends = [(name.x + 3, name.y), (edge + 4, name.y), (edge + 13, middle)]
-        d.line(ends if name.x < edge - 2 else ends[1:], name.role, width=0.9, alpha=0.7)
+    places = spread([y for y, *_ in names], heights, top, bottom)
+    for (y, x, label, _, role), (head, note), height, middle in zip(names, words, heights, places, strict=True):
+        ends = [(x + 3, y), (edge + 4, y), (edge + 13, middle)]
+        d.line(ends if x < edge - 2 else ends[1:], role, width=0.9, alpha=0.7)
         for k, line in enumerate([*head, *note]):
-            y, is_head = middle - height / 2 + 14.5 + 15 * k, k < len(head)
-            d.text(edge + 16, y, line, name.role, bold=name.bold and is_head, tip=name.label * is_head)
+            bold, at = k < len(head) and role != "muted", middle - height / 2 + 14.5 + 15 * k
+            d.text(edge + 16, at, line, role, bold=bold, tip=label if k < len(head) else "")
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], top: float, bottom: float) -> list[float]:

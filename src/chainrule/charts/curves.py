@@ -56,15 +56,16 @@ def _curves(
             lines.append(Curve.of(label, role, x, columns[name], dashes=dashes, whole=whole if by_reads else None))
     sampled = any(line.whole is not None and not line.whole.all() for line in lines)
     with drawing(WIDTH, 292 if sampled else 270) as d:
-        first = min((float(line.x[0]) for line in lines), default=0.0) if by_reads else 0.0
         ceiling = 1.0 if kind == "accuracy" else math.inf
-        _, says = panel(d, 34, 190, lines, (title, over), known, first=first, ceiling=ceiling)
+        _, says = panel(d, 34, 190, lines, (title, over), known, ceiling=ceiling)
         if sampled:
             d.text(LEFT, 286, "○ on a sample of the rows    ● on all rows", "muted")
         says += ["Hollow marks are of a sample of the rows."] * sampled + ["No finite value was recorded."] * (
             not lines
         )
-        return d.picture(kind, f"{title.partition(',')[0].capitalize()} over the {over if by_reads else 'epochs'}", " ".join(says))
+        return d.picture(
+            kind, f"{title.partition(',')[0].capitalize()} over the {over if by_reads else 'epochs'}", " ".join(says)
+        )
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,5 @@ def gap_curves(runs: Sequence[Descent], *, tol: float | None = None, infimum: bo
     above, goal = ("F − inf F", "infimum") if infimum else ("F − F*", "optimum")
     with drawing(WIDTH, 290) as d:
         words, levels = (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
-        first = min(float(line.x[0]) for line in lines)
-        _, says = panel(d, 34, 210, lines, words, levels, digits=2, first=first, powers=True)
+        _, says = panel(d, 34, 210, lines, words, levels, digits=2, powers=True)
         return d.picture("gap", f"Distance of the objective from its {goal}", " ".join(says))

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import CELL, nice, tick
@@ -23,7 +24,7 @@ from chainrule.charts.text import cells, clean, counted, number, shorten
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]
 BANDS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
-_LOGITS = [math.log(p / (1 - p)) - 1e-12 for p in BANDS]  # at the level itself P is in the band above
+_LOGITS = np.log(np.divide(BANDS, np.subtract(1, BANDS))) - 1e-12  # at the level itself P is in the band above
 _STRENGTHS = (0.72, 0.5, 0.3, 0.13)  # of a class's colour, from the outside to the middle
 _GAP = 10.0  # between maps
 
@@ -40,7 +41,7 @@ class MapPanel:
 
 @dataclass(frozen=True)
 class Points:
-    """Rows drawn over the maps: x, y, label (k,), 0 or 1, sampled from `of` rows, and which these are (" of positive weight")."""
+    """Rows drawn over the maps: x, y, label (k,), 0 or 1, sampled from `of` rows; which: these are (" of positive weight")."""
 
     x: Floats
     y: Floats
@@ -65,7 +66,8 @@ def decision_maps(
     x_label, y_label: names of the columns. x_range, y_range: what the axes show, low end first; the same ends are widened.
     """
     across = min(4, max([2, *(len(panels) for _, panels in lines)]))
-    ranges = _wide_enough(x_range), _wide_enough(y_range)
+    wider = MaxNLocator().nonsingular  # where both ends are the same
+    ranges = wider(*x_range), wider(*y_range)
     left = max(34.0, 14 + CELL * max(cells(tick(t)) for t in nice(*ranges[1], 4)))
     size = (WIDTH - left - 10 - (across - 1) * _GAP) / across
     over = 18 + 15 * any(panel.note for _, panels in lines for panel in panels)
@@ -102,12 +104,6 @@ def decision_maps(
         return d.picture("maps", f"Maps of the probability of {one} over {x_name} and {y_name}", " ".join(says))
 
 
-def _wide_enough(ends: Ends) -> Ends:
-    low, high = float(min(ends)), float(max(ends))
-    least = 1e-9 * max(abs(low), abs(high)) or 1.0
-    return (low, high) if high - low > least else (low - max(0.5, least), high + max(0.5, least))
-
-
 def _inside(points: Points | None, x_range: Ends, y_range: Ends) -> Points | None:
     """Leave out what lies outside the ranges."""
     if points is None or not len(points.x):
@@ -130,7 +126,8 @@ def _map(ax: Axes, panel: MapPanel, ranges: tuple[Ends, Ends], shown: Points | N
         )
         return
     colours = [to_rgba(colour("zero"), s) for s in _STRENGTHS] + [to_rgba(colour("one"), s) for s in _STRENGTHS[::-1]]
-    ax.contourf(*ranges, z, levels=_LOGITS, colors=colours, extend="both", zorder=1)
+    scale = max(1.0, float(np.abs(z).max()) / 1e100)  # contours end at 1e250
+    ax.contourf(*ranges, z / scale, levels=_LOGITS / scale, colors=colours, extend="both", zorder=1)
     if shown is not None:
         for c, role, cap in ((0, "zero", "projecting"), (1, "one", "round")):
             _dots(ax, shown.x[shown.label == c], shown.y[shown.label == c], role, cap)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.charts.axes import Floats, Name, across, names_aside, pixel
+from chainrule.charts.axes import Floats, across, names_aside, pixel
 from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
 from chainrule.charts.text import clean, counted, number
 
@@ -24,7 +24,7 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
     left, edge, says = 46.0, WIDTH - 154, []
     with drawing(WIDTH, 284) as d:
         ax = d.axes(left, 34, edge - left, 206)
-        across(ax, 0, max([1.0, *e[-1:]]))
+        across(ax, float(e[-1]) if len(e) else 1.0)
         ax.set_ylim(0, 1)
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
         d.text(8, 18, "share of the gradient, |∂L/∂wⱼ| of all", "muted")
@@ -36,7 +36,7 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
             ax.fill_between(x, base, top, color=colour(role), alpha=0.75, linewidth=0)
             ax.plot(x, base, color=colour("paper"), linewidth=1.2)
             middle = pixel(ax, d, 0, float(base[-1] + top[-1]) / 2)[1]
-            asides.append(Name(edge, middle, label, f"{100 * s[-1, k]:.3g}%", "muted" if role == "line" else role))
+            asides.append((middle, edge, label, f"{100 * s[-1, k]:.3g}%", "muted" if role == "line" else role))
             first, last, most = (f"{100 * float(v):.3g}%" for v in (s[0, k], s[-1, k], s[:, k].max()))
             ends = [f"{unit} {number(float(v))}" for v in (e[0], e[-1])]
             says.append(f"{clean(label)}: {first} at {ends[0]}, {last} at {ends[1]}, at most {most}.")

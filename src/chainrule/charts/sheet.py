@@ -18,7 +18,7 @@ class Panel:
 
 
 def svg_sheet(title: str, panels: Sequence[Panel]) -> str:
-    """Give one SVG with its own light and dark colours: the title, and the pictures one under the other, each with its sentence."""
+    """Give one SVG with its own light and dark colours: the title, then each picture with its sentence under it."""
     pictures = [panel.draw() for panel in panels]
     words, tops = _layout(title, panels, pictures)
     placed = (f'<svg y="{top:g}" {svg.removeprefix("<svg ")}' for svg, top in zip(pictures, tops, strict=True))

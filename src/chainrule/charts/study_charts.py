@@ -73,31 +73,22 @@ def learning_rate_picture(
     lines = []
     for k, run in enumerate(runs):
         # from slow to fast along the ramp; above the limit another colour, dashed
-        role, dashes = (
-            (f"ramp-{1 + round(6 * k / max(1, slow - 1))}", "-")
-            if k < slow
-            else ("backward", DASHES[1 + (k - slow) % 5])
-        )
+        ramp, above = f"ramp-{1 + round(6 * k / max(1, slow - 1))}", DASHES[1 + (k - slow) % 5]
+        role, dashes = (ramp, "-") if k < slow else ("backward", above)
         y = np.clip(np.nan_to_num(run.objective, nan=np.inf), optimum, high + 30 * (high - optimum))
         away = (y[-1] - optimum) / (high - optimum) > 0.08
         lines.append(Curve(number(run.rate, 3) if away else "", role, run.epochs, y, run.happened, dashes))
     rows = sorted([*((run.rate, k) for k, run in enumerate(runs)),
                    *((v, k) for k, v in ((-1, limit), (-2, local_limit)) if v and v < math.inf)], reverse=True)  # fmt: skip
     with drawing(WIDTH, 320 + _ROW * len(rows)) as d:
-        needed = 0.58 * 12 * max([4.0, *(cells(run.needed) for run in runs)])
-        near = f"{number(within, 1)} nats of {goal}"
-        right = max(
-            ASIDE,
-            20 + 0.58 * 12 * cells(near),
-            26 + needed + 0.58 * 12 * max([10.0, *(cells(run.happened) for run in runs)]),
-        )
+        needed, near = CELL * max([4.0, *(cells(run.needed) for run in runs)]), f"{number(within, 1)} nats of {goal}"
+        right = max(ASIDE, 14 + CELL * cells(near), 24 + needed + CELL * max([9.0, *(cells(r.happened) for r in runs)]))
         left = max(LEFT, 16 + CELL * max([0.0, *(cells(number(run.rate, 3)) for run in runs)]))
         floor = [(f"{goal} {'=' if exists else '≥'}", optimum)]
         upper, _ = panel(d, 34, 180, lines, ("objective F, nats", ""), floor, left=left, right=right, ceiling=high)
         _reached(d, upper, runs, [line.role for line in lines], rows, needed, near)
-        says = [
-            f"{goal} is {'' if exists else 'at least '}{number(optimum, 5)} nats. Limit 2/L_max: {below(limit, 4)}."
-        ]
+        is_ = "is" if exists else "is at least"
+        says = [f"{goal} {is_} {number(optimum, 5)} nats. Limit 2/L_max: {below(limit, 4)}."]
         says += [f"Limit near the optimum, 2/λ_max(H(w*)): {number(local_limit)}."] if local_limit else []
         for run in runs:
             end = f", F is {number(float(run.objective[-1]), 5)} after {number(float(run.epochs[-1]))} epochs"
@@ -115,7 +106,7 @@ def _reached(
     (left, floor), (edge, _) = pixel(upper, d, 0, upper.get_ylim()[0]), pixel(upper, d, last := upper.get_xlim()[1], 1)
     top, column = floor + 56, edge + 14 + needed
     ax = d.axes(left, top, edge - left, _ROW * len(rows))
-    across(ax, 0, last)
+    across(ax, last)
     ax.set(ylim=(len(rows) - 0.5, -0.5), yticks=[])
     for x, y, words in ((8.0, top - 8, "rate"), (edge + 14, top - 23, "epochs to within"), (edge + 14, top - 8, near)):
         d.text(x, y, words, "muted")
