@@ -669,7 +669,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
     study = studies.batches(X, y, epochs=60)
     svg = study.svg()
     said = " ".join(ET.fromstring(svg).itertext())
-    assert "opacity:0.35" not in svg  # no band of swings
+    assert "opacity: 0.35" not in svg  # no band of swings
     assert "median over the last tenth of the way" in said
     noisy = next(run for run in study.runs if run.batch_size == 1)
     assert noisy.reached is not None

@@ -95,8 +95,9 @@ def pixel(ax: Axes, d: Drawing, x: float, y: float) -> tuple[float, float]:
 class Curve:
     """One line of a chart: finite values over increasing epochs or reads.
 
-    label: its name, empty for none. note: under it; empty: the last value. role: of the palette.
+    label: its name, empty for none. role: of the palette. note: under the name; empty: the last value.
     whole: (k,) bool, which values are of all rows; None: no marks at the steps. near: where it first came to the level.
+    band: whether dense swings may be drawn as one.
     """
 
     label: str
@@ -107,6 +108,7 @@ class Curve:
     dashes: Any = "-"
     whole: NDArray[np.bool_] | None = None
     near: float | None = None
+    band: bool = True
 
     @classmethod
     def of(cls, label: str, role: str, x: ArrayLike, y: ArrayLike, above: float = -math.inf, **more: Any) -> "Curve":
@@ -156,7 +158,7 @@ def panel(
         inside = np.flatnonzero(curve.y >= low)
         end = min(len(curve.y), (inside[-1] if len(inside) else 0) + 2)  # what falls out of the chart stays out of it
         x, y, ink = curve.x[:end], np.maximum(curve.y[:end], low), colour(curve.role)
-        stroke(ax, x, y, curve.role, dashes=curve.dashes, width=2.2 if curve.whole is None else 1.4)
+        stroke(ax, x, y, curve.role, dashes=curve.dashes, width=2.2 if curve.whole is None else 1.4, band=curve.band)
         marks = np.arange(end) if curve.whole is not None else [end - 1] * bool(curve.label)
         hollow = [k for k in marks if curve.whole is not None and not curve.whole[k]]
         for some, fill in ((marks, ink), (hollow, colour("paper"))):
@@ -170,7 +172,7 @@ def panel(
     return ax, says
 
 
-def stroke(ax: Axes, x: Floats, y: Floats, role: str, *, dashes: Any = "-", width: float = 2.0) -> None:
+def stroke(ax: Axes, x: Floats, y: Floats, role: str, *, dashes: Any, width: float, band: bool) -> None:
     """Draw a curve; from where its points lie too dense to be told apart, a swinging one as the band that it fills.
 
     The axes' limits are set before; x and y are finite, x increasing.
@@ -182,7 +184,7 @@ def stroke(ax: Axes, x: Floats, y: Floats, role: str, *, dashes: Any = "-", widt
     height, inner = at[dense[0] :, 1], dense - dense[0]
     tall = np.maximum.reduceat(height, inner) - np.minimum.reduceat(height, inner)
     # what goes one way moves as far as it gets; what swings moves farther
-    if len(dense) > 8 and np.median(tall) > 2.5 and np.abs(np.diff(height)).sum() > 1.3 * np.ptp(height):
+    if band and len(dense) > 8 and np.median(tall) > 2.5 and np.abs(np.diff(height)).sum() > 1.3 * np.ptp(height):
         end = int(dense[0]) + 1
         middle, edges = x[dense], (np.minimum.reduceat(y, dense), np.maximum.reduceat(y, dense))
         ax.fill_between(middle, *edges, color=ink, alpha=0.35, linewidth=0, zorder=3)

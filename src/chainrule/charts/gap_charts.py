@@ -58,9 +58,9 @@ def batches_picture(runs: Sequence[BatchRun], *, within: float = 1e-3, exists: b
             for k, run in enumerate(runs):
                 x: Floats = getattr(run, of)
                 near = next(iter(x[run.gap <= within].tolist()), None)
-                lines.append(Curve.of(run.label, ROLES[k % 6], x, run.level, above=0.0, near=near))
+                lines.append(Curve.of(run.label, ROLES[k % 6], x, run.level, above=0.0, near=near, band=False))
             what = "nats, median over the last tenth of the way"
-            title, says = _gaps(d, top, lines, what, unit, ("• first within", within), exists)
+            title, says = _gaps(d, top, lines, what, unit, ("• within", within), exists)
             said += says
         return d.picture("batches", f"{title} by reads of the data and by updates", " ".join(said))
 
