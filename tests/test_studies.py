@@ -328,8 +328,8 @@ def test_pictures_without_an_optimum_call_their_floor_what_it_is(each):
         assert "inf F" in svg
         assert "F*" not in svg
         assert "the optimum" not in svg
-    assert "inf F ≥ 0" in studies.learning_rate(X, y, epochs=30).svg()
-    assert "F* = " in each[0].svg()
+    assert "inf F ≥" in studies.learning_rate(X, y, epochs=30).svg()
+    assert ">F* =<" in each[0].svg()
 
 
 def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
@@ -559,7 +559,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
     study = studies.batches(X, y, epochs=60)
     svg = study.svg()
     said = " ".join(ET.fromstring(svg).itertext())
-    assert "opacity:0.35" not in svg  # no band of swings
+    assert "opacity: 0.35" not in svg  # no band of swings
     assert "median over the last tenth of the way" in said
     noisy = next(run for run in study.runs if run.label == "single rows")
     assert noisy.reached is not None

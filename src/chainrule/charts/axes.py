@@ -1,331 +1,227 @@
-"""Axes of epochs, reads and rates, level lines, and labels at the ends of curves: shared by all charts over time."""
+"""Charts over epochs or reads: scales, curves, level lines, and a name at the end of each."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
 
-from chainrule.charts.style import Drawing, colour
-from chainrule.charts.text import cells, number, power_of_ten
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from chainrule.charts.canvas import Drawing, colour
+from chainrule.charts.text import MINUS, cells, clean, lines_of, number, power_of_ten
 
 Floats = NDArray[np.float64]
-Across = Callable[[Floats], Floats]
-WIDTH = 440.0
-LEFT = 54.0  # of the axes: room for a number of six signs
+Name = tuple[float, float, str, str, str]  # y and x of what ends there, pixels; its name, a note under it, its role
+LEFT, ASIDE = 54.0, 134.0  # room for labels of six signs at the left of a chart, and for names at its right
 MANY = 30.0  # epochs or reads, from which on they are shown by orders of magnitude
+CELL = 0.62 * 12  # width of a digit of a chart's words, in the widest of the page's fonts
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.6)), (0, (8, 2, 2, 2)), (0, (4, 1.5)), (0, (1, 1.5)))
+# in this order: the first three differ in lightness too, for eyes that see no colours
+ROLES = ("one", "backward", "ramp-7", "training", "held-out", "zero-text")
+_COLUMN = 4.0  # pixels: of a curve with more points in a column only how far they reach can be seen
 
 
-def thin(x: Floats, y: Floats, bins: int = 300) -> tuple[Floats, Floats]:
-    """Keep the first, last, lowest and highest point of each bin of x: a swing of the curve is never lost."""
-    if len(x) <= 4 * bins or x[-1] <= x[0]:
-        return x, y
-    place = np.minimum(((x - x[0]) / (x[-1] - x[0]) * bins).astype(np.int64), bins - 1)
-    starts = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
-    ends = np.r_[starts[1:], len(x)]
-    keep = {0, len(x) - 1}
-    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
-        keep |= {a, b - 1, a + int(np.argmin(y[a:b])), a + int(np.argmax(y[a:b]))}
-    index = np.array(sorted(keep))
-    return x[index], y[index]
+# ---- scales -------------------------------------------------------------------------------------------------------
 
 
-def powers(ax: "Axes", values: Sequence[float]) -> None:
-    """Set a range of y by powers of ten around values, with level lines."""
-    low, high = math.floor(math.log10(min(values)) - 0.2), math.ceil(math.log10(max(values)) + 0.1)
-    step = max(1, math.ceil((high - low) / 7))
-    ax.set_yscale("log")
-    ax.set_ylim(10.0**low, 10.0**high)
-    ticks = range(high - (high - low) // step * step, high + 1, step)
-    ax.set_yticks([10.0**k for k in ticks], ["1" if k == 0 else power_of_ten(k) for k in ticks])
-    ax.minorticks_off()
-    ax.grid(axis="y", color=colour("faint"), linewidth=1)
-    ax.set_axisbelow(True)
+def nice(low: float, high: float, many: int = 5, *, whole: bool = False) -> list[float]:
+    """Give about so many round values from low to high."""
+    steps = MaxNLocator(many, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
+    return [float(t) for t in steps if low <= t <= high]
 
 
-def epochs_axis(ax: "Axes", last: float) -> Across:
-    """Set the axis of epochs from 0; returns what places them. The first do most of the work: long runs go by powers."""
-    from matplotlib.ticker import MaxNLocator
+def tick(value: float) -> str:
+    """Write a round value with the digits that it has: 0.25, 2,000, 2.5 × 10⁻⁹, 10⁶."""
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return f"{value:,.10g}".replace("-", MINUS)
+    mantissa, exponent = f"{abs(value):.4e}".split("e")
+    factor = "" if float(mantissa) == 1 else f"{float(mantissa):g} × "
+    return MINUS * (value < 0) + factor + power_of_ten(int(exponent))
 
-    last = max(1.0, last)
+
+def across(ax: Axes, last: float) -> None:
+    """Scale x from 0: few epochs or reads evenly, many by powers of ten, since the first of them do most of the work."""
+    last = max(last, 1.0)
     if last < MANY:
-        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(0, last) if t <= last]
+        ticks = nice(0, last, whole=True)
     else:
-        ticks = [t for t in (0, *(10**k for k in range(8))) if t <= last]
-        if last > 3.5 * ticks[-1]:  # nearer, the two labels would touch
-            ticks.append(int(last))
-
-    def across(epoch: Floats) -> Floats:
-        return np.log10(1 + epoch) if last >= MANY else epoch
-
-    place(ax, (0.0, last), [float(t) for t in ticks], across)
-    return across
+        ax.set_xscale("function", functions=(np.log1p, np.expm1))
+        powers = math.floor(math.log10(last))
+        ticks = [0.0, *(10.0**k for k in range(0, powers + 1, 1 + powers // 8))]
+        ticks += [last] if 3.5 * ticks[-1] < last < 1e5 else []
+    ax.set_xticks(ticks, [tick(t) if last < 1e5 or t < 1000 else power_of_ten(round(math.log10(t))) for t in ticks])
+    ax.set_xlim(0, last)
 
 
-def reads_axis(ax: "Axes", first: float, last: float) -> Across:
-    """Set the axis of reads, fractions of one included, from the first; returns what places them."""
-    from matplotlib.ticker import MaxNLocator
+def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: float = math.inf) -> None:
+    """Scale y around values: by powers of ten where asked, or where they span more than a factor of 50.
 
-    if not last > 8 * first > 0:
-        first = math.floor(first) if first > last / 2 else 0.0
-        last = max(last, first + 1.0)
-        place(
-            ax,
-            (first, last),
-            [t for t in MaxNLocator(5, integer=True).tick_values(first, last) if t <= last],
-            np.asarray,
-        )
-        return np.asarray
-    decades = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
-    marks = (1.0,) if last > 90 * first else (1.0, 2.0, 5.0)
-    place(ax, (first, last), [m * 10.0**k for k in decades for m in marks], np.log10)
-    return np.log10
-
-
-def place(ax: "Axes", ends: tuple[float, float], ticks: Sequence[float], across: Across) -> None:
-    """Set the axis's ends, and ticks where there is room for them."""
-    low, high = (float(v) for v in across(np.array(ends)))
-    ax.set_xlim(low - (0.02 * (high - low) if ends[0] > 0 else 0.0), high)
-    inside = [t for t in ticks if ends[0] <= t <= ends[1] * (1 + 1e-9)]
-    at = [float(v) for v in across(np.array(inside))] if inside else []
-    to_pixels = ax.bbox.width / (ax.get_xlim()[1] - ax.get_xlim()[0])
-    kept: list[tuple[float, str]] = []
-    end = -math.inf
-    for x, tick in zip(at, inside, strict=True):
-        label = _count(tick, by_powers=inside[-1] >= 10**6)
-        half = 0.31 * 12 * cells(label)
-        if x * to_pixels - half > end + 3:
-            kept.append((x, label))
-            end = x * to_pixels + half
-    ax.set_xticks([x for x, _ in kept], [label for _, label in kept])
-
-
-def _count(value: float, by_powers: bool) -> str:
-    if by_powers and value >= 1000:
-        exponent = round(math.log10(value))
-        return power_of_ten(exponent) if value == 10.0**exponent else number(value, 2)
-    return f"{value:,.6g}" if value < 1 else f"{value:,.0f}"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """A range of y with its ticks."""
-
-    low: float
-    high: float
-    ticks: Sequence[float]
-    labels: Sequence[str]
-    by_powers: bool
-
-    def set(self, ax: "Axes") -> None:
-        """Give it to the axes, with level lines."""
-        if self.by_powers:
-            ax.set_yscale("log")
-        ax.set_ylim(self.low, self.high)
-        ax.set_yticks(self.ticks, self.labels)
-        ax.minorticks_off()
-        ax.grid(axis="y", color=colour("faint"), linewidth=1)
-        ax.set_axisbelow(True)
-
-
-def levels_of(values: Sequence[float], ceiling: float | None = None, *, by_powers: bool = True) -> Scale:
-    """Choose the range of y around values, by powers where they may and span more than a factor of 50."""
-    from matplotlib.ticker import MaxNLocator
-
-    low, high = min(values), max(values)
-    by_powers = by_powers and low > 0 and high > 50 * low
-    if by_powers:
-        low, high = low / 1.3, min(high, 1e307) * 1.3
-        first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
-        ticks = [10.0**k for k in range(first, last + 1, math.ceil((last - first + 1) / 5))]
-        labels = [number(t, 1) if 1e-4 < t < 1e5 else power_of_ten(round(math.log10(t))) for t in ticks]
+    ceiling: what no value can be above. The axes' left side moves where the labels need it.
+    """
+    low, high = min(values), min(max(values), 1e307)
+    if low > 0 and (high > 50 * low if powers is None else powers):
+        bottom, top = math.floor(math.log10(low) - 0.01), math.ceil(math.log10(high) + 0.01)
+        ends, exponents = (10.0**bottom, 10.0**top), range(top, bottom - 1, -max(1, math.ceil((top - bottom) / 6)))
+        ticks = [10.0**k for k in exponents]
+        labels = [tick(10.0**k) if (bottom >= -3 and top <= 4) or k == 0 else power_of_ten(k) for k in exponents]
+        ax.set_yscale("log")
     else:
         pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-        low, high = low - pad, high + pad
-        if ceiling is not None:
-            high = min(high, ceiling + 1e-9)
-        ticks = [t for t in MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
-        step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-        places = max(0, -math.floor(math.log10(step) + 1e-9))
-        places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
-        labels = [
-            f"{t:.{places}f}".replace("-", "−") if places < 13 and abs(t) < 1e6 else number(float(t), 3) for t in ticks
-        ]
-    return Scale(low, high, ticks, labels, by_powers)
+        ends = (low - pad, min(high + pad, ceiling + 0.1 * pad))
+        ticks = nice(ends[0], min(ends[1], ceiling), 6)
+        labels = [tick(t) for t in ticks]
+    ax.set_yticks(ticks, labels)
+    ax.minorticks_off()
+    ax.set_ylim(ends)
+    box = ax.get_position()
+    box.x0 = max(box.x0, (12 + CELL * max(map(cells, labels), default=0.0)) / ax.figure.bbox.width)
+    ax.set_position(box)
 
 
-def pixel(ax: "Axes", d: Drawing, x: float, y: float) -> tuple[float, float]:
+def pixel(ax: Axes, d: Drawing, x: float, y: float) -> tuple[float, float]:
     """Where a point of the axes lies, in CSS pixels from the drawing's top left corner."""
     at = ax.transData.transform((x, y))
     return float(at[0]), d.height - float(at[1])
 
 
-def nice_ends(low: float, high: float, many: int = 4) -> list[tuple[float, str]]:
-    """Give round values within a small axis, about so many, from low to high, with their labels."""
-    from matplotlib.ticker import MaxNLocator
-
-    ticks = [float(t) for t in MaxNLocator(many, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high]
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-    return [(t, tick_label(t, step)) for t in ticks or [low]]
+# ---- curves -------------------------------------------------------------------------------------------------------
 
 
-def tick_label(value: float, step: float) -> str:
-    """Write a tick with the decimals that its step needs."""
-    if value and not 1e-4 <= abs(value) < 1e6:
-        digits = next((n for n in (1, 2, 3) if math.isclose(float(f"{value:.{n - 1}e}"), value, rel_tol=1e-9)), 4)
-        text = number(value, digits) if value % 1 or abs(value) >= 1e6 else number(value)
-        return text.replace("1 × 10", "10") if text.lstrip("−").startswith("1 × ") else text
-    places = max(0, min(8, -math.floor(math.log10(step) + 1e-9)))
-    places += 0 if abs(step * 10**places - round(step * 10**places)) < 1e-6 else 1
-    return f"{value:,.{places}f}".replace("-", "−")
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart: finite values over increasing epochs or reads.
+
+    label: its name, empty for none. role: of the palette. note: under the name; empty: the last value.
+    whole: (k,) bool, which values are of all rows; None: no marks at the steps. near: where it first came to the level.
+    band: whether dense swings may be drawn as one.
+    """
+
+    label: str
+    role: str
+    x: Floats
+    y: Floats
+    note: str = ""
+    dashes: Any = "-"
+    whole: NDArray[np.bool_] | None = None
+    near: float | None = None
+    band: bool = True
+
+    @classmethod
+    def of(cls, label: str, role: str, x: ArrayLike, y: ArrayLike, above: float = -math.inf, **more: Any) -> "Curve":
+        """Leave out values that are not finite, or not above a bound."""
+        xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        keep = np.isfinite(xs) & np.isfinite(ys) & (ys > above)
+        if more.get("whole") is not None:
+            more["whole"] = more["whole"][keep]
+        return cls(label, role, xs[keep], ys[keep], **more)
+
+    def told(self, unit: str, digits: int = 4) -> str:
+        """Say the curve's ends and its extremes."""
+        if not len(self.y):
+            return f"{clean(self.label)}: no finite value."
+        first, last, low, high = (number(float(v), digits) for v in (self.y[0], self.y[-1], self.y.min(), self.y.max()))
+        ends = [f"at {number(float(self.x[k]), 3)}" for k in (0, -1)]
+        note = f" ({clean(self.note)})" if self.note else ""
+        near = "" if self.near is None else f", first within at {number(self.near, 3)}"
+        return f"{clean(self.label)}{note}: {first} {ends[0]}, {last} {ends[1]} ({unit}), lowest {low}, highest {high}{near}."
+
+
+def panel(
+    d: Drawing, top: float, height: float, curves: Sequence[Curve], words: tuple[str, str],
+    levels: Sequence[tuple[str, float]] = (), *, left: float = LEFT, right: float = ASIDE, digits: int = 4,
+    floor: float = 0.0, ceiling: float = math.inf, powers: bool | None = None,
+) -> tuple[Axes, list[str]]:  # fmt: skip
+    """Draw curves and level lines, each named at its end, with its last value or its note; give the axes and what they say.
+
+    words: what goes up, with its unit, and what goes across. levels: (name, value). left, right: room for labels and names.
+    digits: of the values. floor: what is below it needs no room. ceiling: what no value can be above.
+    """
+    says = [f"{words[0][:1].upper()}{words[0][1:]}.", *(curve.told(words[1], digits) for curve in curves)]
+    curves = [curve for curve in curves if len(curve.y)]
+    values = [min(max(float(v), floor), ceiling) for curve in curves for v in (curve.y.min(), curve.y.max())]
+    edge, names = d.width - right, list[Name]()
+    ax = d.axes(left, top, edge - left, height)
+    up(ax, [*values, *(value for _, value in levels)] or [0.0, 1.0], powers, ceiling)
+    across(ax, max([1.0, *(float(curve.x[-1]) for curve in curves)]))
+    d.text(8, top - 16, words[0], "muted")
+    d.text((left + edge) / 2, top + height + 38, words[1], "muted", anchor="center")
+    low, high = ax.get_ylim()
+    for label, value in levels:
+        ax.axhline(value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
+        names.append((pixel(ax, d, 0, value)[1], edge, label, number(value, digits), "muted"))
+        says.append(f"{label} {number(value, digits)}.")
+    for curve in curves:
+        inside = np.flatnonzero(curve.y >= low)
+        end = min(len(curve.y), (inside[-1] if len(inside) else 0) + 2)  # what falls out of the chart stays out of it
+        x, y, ink = curve.x[:end], np.maximum(curve.y[:end], low), colour(curve.role)
+        stroke(ax, x, y, curve.role, dashes=curve.dashes, width=2.2 if curve.whole is None else 1.4, band=curve.band)
+        marks = np.arange(end) if curve.whole is not None else [end - 1] * bool(curve.label)
+        hollow = [k for k in marks if curve.whole is not None and not curve.whole[k]]
+        for some, fill in ((marks, ink), (hollow, colour("paper"))):
+            ax.plot(x[some], y[some], "o", color=ink, markerfacecolor=fill, markersize=5.5, clip_on=False, zorder=4)
+        if curve.near is not None:
+            ax.plot([curve.near], [levels[0][1]], "o", color=ink, markersize=5.5, zorder=5)
+        if curve.label:
+            end_x, end_y = pixel(ax, d, float(x[-1]), min(float(y[-1]), high))
+            names.append((end_y, end_x, curve.label, curve.note or number(float(curve.y[-1]), digits), curve.role))
+    names_aside(d, names, edge, top - 12, top + height + 12)
+    return ax, says
+
+
+def stroke(ax: Axes, x: Floats, y: Floats, role: str, *, dashes: Any, width: float, band: bool) -> None:
+    """Draw a curve; from where its points lie too dense to be told apart, a swinging one as the band that it fills.
+
+    The axes' limits are set before; x and y are finite, x increasing.
+    """
+    at, ink, end = ax.transData.transform(np.column_stack([x, y])), colour(role), len(x)
+    starts = np.flatnonzero(np.diff(at[:, 0] // _COLUMN, prepend=-np.inf) > 0)
+    sparse = np.flatnonzero(np.diff(starts) < 3)
+    dense = starts[sparse[-1] + 1 if len(sparse) else 0 :]
+    height, inner = at[dense[0] :, 1], dense - dense[0]
+    tall = np.maximum.reduceat(height, inner) - np.minimum.reduceat(height, inner)
+    # what goes one way moves as far as it gets; what swings moves farther
+    if band and len(dense) > 8 and np.median(tall) > 2.5 and np.abs(np.diff(height)).sum() > 1.3 * np.ptp(height):
+        end = int(dense[0]) + 1
+        middle, edges = x[dense], (np.minimum.reduceat(y, dense), np.maximum.reduceat(y, dense))
+        ax.fill_between(middle, *edges, color=ink, alpha=0.35, linewidth=0, zorder=3)
+        ax.plot(middle, np.column_stack(edges), color=ink, linewidth=0.9, zorder=3)
+    ax.plot(x[:end], y[:end], color=ink, linewidth=width, linestyle=dashes, zorder=3)
+
+
+# ---- names at the ends --------------------------------------------------------------------------------------------
+
+
+def names_aside(d: Drawing, names: Sequence[Name], edge: float, top: float, bottom: float) -> None:
+    """Write names right of `edge`, each with a thin line from the end that it names, moved apart where they would touch."""
+    room, names = (d.width - edge - 18) / (0.68 * 12), sorted(names)
+    words = [(lines_of(label, room, 2), lines_of(note, room, 3)) for _, _, label, note, _ in names]
+    heights = [15.0 * (len(head) + len(note)) + 6 for head, note in words]
+    places = spread([y for y, *_ in names], heights, top, bottom)
+    for (y, x, label, _, role), (head, note), height, middle in zip(names, words, heights, places, strict=True):
+        ends = [(x + 3, y), (edge + 4, y), (edge + 13, middle)]
+        d.line(ends if x < edge - 2 else ends[1:], role, width=0.9, alpha=0.7)
+        for k, line in enumerate([*head, *note]):
+            bold, at = k < len(head) and role != "muted", middle - height / 2 + 14.5 + 15 * k
+            d.text(edge + 16, at, line, role, bold=bold, tip=label if k < len(head) else "")
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], top: float, bottom: float) -> list[float]:
     """Move the middles of boxes apart until none touch, all together as little as can be (least squares).
 
-    wanted: middles, increasing; heights: of the boxes. In place of too little room between top and bottom they overlap
-    evenly.
+    wanted: middles, increasing; heights: of the boxes. With too little room between top and bottom they overlap evenly.
     """
-    if not len(wanted):
-        return []
-    shrink = min(1.0, (bottom - top) / max(sum(heights), 1e-9))
-    h = [shrink * v for v in heights]
+    h = np.asarray(heights, dtype=np.float64) * min(1.0, (bottom - top) / max(sum(heights), 1e-9))
     # the middles' order is kept when what the boxes above take up is subtracted: an isotonic regression
-    below = np.concatenate([[0.0], np.cumsum([(a + b) / 2 for a, b in pairwise(h)])])
-    blocks: list[list[float]] = []  # [sum, count]
-    for value in np.asarray(wanted, dtype=np.float64) - below:
-        blocks.append([float(value), 1.0])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] >= blocks[-1][0] / blocks[-1][1]:
-            last = blocks.pop()
-            blocks[-1] = [blocks[-1][0] + last[0], blocks[-1][1] + last[1]]
-    level = [total / count for total, count in blocks for _ in range(int(count))]
-    low, high = top + h[0] / 2, bottom - h[-1] / 2 - float(below[-1])
-    return [float(min(max(v, low), max(low, high)) + b) for v, b in zip(level, below, strict=True)]
-
-
-@dataclass(frozen=True)
-class SideLabel:
-    """Lines of words at the right of a chart for what ends at (x, y) pixels; the first `bold` lines bold."""
-
-    x: float
-    y: float
-    lines: Sequence[str]
-    role: str
-    bold: int = 1
-    leader: bool = True
-
-
-def side_labels(d: Drawing, labels: Sequence[SideLabel], left: float, top: float, bottom: float) -> None:
-    """Write labels from `left` on, each with a thin line from the end that it names, moved apart where they would touch."""
-    labels = sorted(labels, key=lambda label: label.y)
-    heights = [15.0 * len(label.lines) + 6 for label in labels]
-    places = spread([label.y for label in labels], heights, top, bottom)
-    for label, middle in zip(labels, places, strict=True):
-        if label.leader:
-            if label.x < left - 14:
-                d.line([(label.x + 3, label.y), (left - 12, label.y)], role=label.role, width=0.8, alpha=0.6)
-            d.line([(left - 12, label.y), (left - 3, middle)], role=label.role, width=0.9)
-        write_label(d, label, left, middle - 7.5 * len(label.lines))
-
-
-def write_label(d: Drawing, label: SideLabel, left: float, top: float) -> None:
-    """Write a label's lines from its top left corner."""
-    for k, line in enumerate(label.lines):
-        d.text(left, top + 11.5 + 15 * k, line, role=label.role, size=12, bold=k < label.bold)
-
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom
-
-
-def beside(
-    end: tuple[float, float], size: tuple[float, float], curves: Sequence[Floats], within: Box, taken: list[Box]
-) -> tuple[float, float] | None:  # fmt: skip
-    """Find a place for a label at the end of a curve, within the chart, that no curve and no other label touches.
-
-    Parameters
-    ----------
-    end, size : (float, float)
-        Of the curve, and of the label, in pixels.
-    curves : sequence of ndarray (k, 2)
-        Pixels along every curve, a few apart.
-    within : Box
-        The chart.
-    taken : list of Box
-        The labels so far; the new one is added.
-
-    Returns
-    -------
-    (float, float) or None
-        Top left corner.
-    """
-    (x, y), (w, h) = end, size
-    above, below = y - h - 5, y + 7
-    rights = (x + 7, above), (x - w / 2, below), (x + 7, below), (x + 9, y - h / 2)
-    for left, top in (*rights, (x - 0.75 * w, below), (x - w - 7, below), (x - w - 7, above)):
-        box = (left - 2, top - 1, left + w + 2, top + h + 1)
-        inside = within[0] <= box[0] and within[1] <= box[1] and box[2] <= within[2] and box[3] <= within[3]
-        hit = any(((c >= box[:2]) & (c <= box[2:])).all(axis=1).any() for c in curves)
-        clash = any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken)
-        if inside and not hit and not clash:
-            taken.append(box)
-            return left, top
-    return None
-
-
-def along(ax: "Axes", d: Drawing, x: Floats, y: Floats) -> Floats:
-    """Give pixels along a curve, at most three apart."""
-    at = ax.transData.transform(np.column_stack([x, y]))
-    at[:, 1] = d.height - at[:, 1]
-    if len(at) < 2:
-        return at
-    far = np.clip(np.ceil(np.abs(np.diff(at, axis=0)).max(axis=1) / 3), 1, 400).astype(np.int64)
-    place = np.repeat(np.arange(len(far)), far) + np.concatenate([np.arange(n) / n for n in far])
-    place = np.r_[place, len(far)]
-    k = np.arange(len(at))
-    return np.column_stack([np.interp(place, k, at[:, 0]), np.interp(place, k, at[:, 1])])
-
-
-_COLUMN = 4.0  # pixels; of a curve with more points in a column only how far they reach can be seen
-_BAND = 8  # columns: a shorter band is no band
-
-
-def stroke(
-    ax: "Axes", x: Floats, y: Floats, *, role: str, dashes: Any = "-", width: float = 2.0, bands: bool = True
-) -> None:  # fmt: skip
-    """Draw a curve; from where its points lie too dense to be told apart, a swinging one as the band that it fills.
-
-    The axes' limits are set before; x and y are finite, x increasing. bands: whether it may be one.
-    """
-    if not len(x):
-        return
-    ink = colour(role)
-    pixels = ax.transData.transform(np.column_stack([x, y]))
-    column = np.floor(pixels[:, 0] / _COLUMN)
-    starts = np.flatnonzero(np.r_[True, np.diff(column) > 0])
-    if len(starts) > 1 and len(x) - starts[-1] < 3:
-        starts = starts[:-1]  # the last column is not yet full
-    counts = np.diff(np.r_[starts, len(x)])
-    sparse = np.flatnonzero(counts[:-1] < 3)
-    first = int(sparse[-1]) + 1 if len(sparse) else 0
-    low, high = np.minimum.reduceat(y, starts)[first:], np.maximum.reduceat(y, starts)[first:]
-    mid = (x[starts] + x[np.r_[starts[1:] - 1, len(x) - 1]])[first:] / 2
-    end = int(starts[first])
-    height = pixels[end:, 1]
-    tall = np.maximum.reduceat(height, starts[first:] - end) - np.minimum.reduceat(height, starts[first:] - end)
-    # what goes one way moves as far as it gets; what swings moves farther
-    swings = float(np.abs(np.diff(height)).sum()) > 1.3 * float(np.ptp(height))
-    if not bands or len(mid) < _BAND or not swings or float(np.median(tall)) < 2.5:
-        x, y = thin(x, y, 120)
-        ax.plot(x, y, color=ink, linewidth=width, linestyle=dashes, zorder=3)
-        return
-    if end > 0:
-        ax.plot(x[: end + 1], y[: end + 1], color=ink, linewidth=width, linestyle=dashes, zorder=3)
-    ax.fill_between(mid, low, high, color=ink, alpha=0.35, linewidth=0, zorder=3)
-    for edge in (low, high):
-        ax.plot(mid, edge, color=ink, linewidth=0.9, zorder=3)
+    below = np.cumsum([h[:1].sum() / 2, *((a + b) / 2 for a, b in pairwise(h))])
+    blocks: list[list[float]] = []
+    for value, taken in zip(wanted, below, strict=False):
+        blocks.append([value - float(taken)])
+        while len(blocks) > 1 and np.mean(blocks[-2]) >= np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    level = [float(np.mean(block)) for block in blocks for _ in block]
+    last = max(top, bottom - float(h.sum()))
+    return [min(max(v, top), last) + float(taken) for v, taken in zip(level, below, strict=False)]

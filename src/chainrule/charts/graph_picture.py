@@ -1,333 +1,191 @@
-"""The article's computation graph for one row, with formulas and numbers: x, w, b at the left, then z, g and L.
+"""The article's computation graph for one row, with formulas and numbers: x, w, b first, then z, g and L.
 
-Forward values stand above the edges, derivatives below them. Source: Christoph Winkler, "Neural Networks and Logistic
-Regression - Backpropagation in Detail" (its picture computation_graph.png).
+Values flow forward, derivatives back. Source: Christoph Winkler, "Neural Networks and Logistic Regression - Backpropagation
+in Detail" (its picture computation_graph.png).
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from chainrule.charts.style import Drawing, drawing, math_width
-from chainrule.charts.text import cells, clean, counted, number, shorten, tex_number
+from chainrule.charts.canvas import Drawing, drawing
+from chainrule.charts.text import cells, clean, counted, indexed, number, shorten
 
 SHOWN = 12
-_ROW = 62.0
-_Z_FORMULA = r"z = \sum x_j w_j + b"
-_G_FORMULA = r"g = \dfrac{1}{1+e^{-z}}"
-_L_FORMULA = r"L = -y\,\log g - (1-y)\,\log(1-g)"
-_DL_DG = r"\dfrac{\partial L}{\partial g} = \dfrac{1-y}{1-g} - \dfrac{y}{g}"
-_DG_DZ = r"\dfrac{\partial g}{\partial z} = g\,(1-g)"
+_FORWARD = r"z = \sum x_j w_j + b", r"g = \dfrac{1}{1+e^{-z}}", r"L = -y\,\log g - (1-y)\,\log(1-g)"
+_BACKWARD = (
+    r"\dfrac{\partial g}{\partial z} = g\,(1-g)",
+    r"\dfrac{\partial L}{\partial g} = \dfrac{1-y}{1-g} - \dfrac{y}{g}",
+)
+_CHAIN = r"\dfrac{\partial L}{\partial %s} = \dfrac{\partial L}{\partial %s}\,\dfrac{\partial %s}{\partial %s}"
+_STABLE = r"\dfrac{\partial L}{\partial z} = g - y = "
 
 Explanation = Mapping[str, Any]
+Point = tuple[float, float]
+Product = tuple[str, str, str]  # of the chain rule: what it is, its formula, its numbers
+
+
+class _Row(NamedTuple):
+    """What flows into z, in words: a name, its value in the table's units, x, w, their product, derivatives."""
+
+    name: str
+    w: str = ""
+    dz: str = ""
+    dL: str = ""
+    x: str = ""
+    product: str = ""
+    value: str = ""
 
 
 def row_graph_svg(explanation: Explanation, *, narrow: bool = False, standalone: bool = True) -> str:
     """Draw the computation graph of one row with its values, local derivatives and chain-rule products.
 
-    Parameters
-    ----------
-    explanation : mapping
-        What `RowExplanation.to_dict()` gives. Without a class y the graph ends at g. Of more than 12 features the 12
-        with the largest contributions are drawn, and the sum of the others.
-    narrow : bool
-        From top to bottom, 380 pixels wide, for a phone; otherwise from left to right, 1100 wide.
-    standalone : bool
-        With its own light and dark colours and a background; False: for a page that has `style.palette_css()`.
-
-    Returns
-    -------
-    str
-        SVG text.
+    explanation: what `RowExplanation.to_dict()` gives. Without a class y the graph ends at g. Of more than 12 features the 12
+    with the largest contributions are drawn, and the sum of the others. narrow: from top to bottom, 380 pixels wide, for a
+    phone; otherwise from left to right, 1100 wide. standalone: with its own light and dark colours; else for a page.
     """
-    shown, rest = _strongest(explanation["features"])
-    rows = len(shown) + (1 if rest else 0) + 1
-    if narrow:
-        picture = _narrow(explanation, shown, rest, rows)
-    else:
-        picture = _wide(explanation, shown, rest, rows)
-    kind = "graph-narrow" if narrow else "graph"
-    return picture.svg(kind, f"Computation graph of {_headline(explanation)}", _describe(explanation),
-                       standalone=standalone)  # fmt: skip
-
-
-def _strongest(features: list[dict[str, Any]]) -> tuple[list[tuple[int, dict[str, Any]]], list[dict[str, Any]]]:
-    """Split features into those drawn, with their number from 1, and the others."""
-    numbered = list(enumerate(features, start=1))
-    if len(numbered) <= SHOWN:
-        return numbered, []
-    order = sorted(numbered, key=lambda f: -abs(f[1]["contribution"] or 0.0))
-    return order[:SHOWN], [f for _, f in order[SHOWN:]]
-
-
-def _headline(e: Explanation) -> str:
-    row = f"row {e['row']}" if e.get("row") is not None else "one row"
-    if e.get("y") is None:
-        known = "y unknown"
-    else:
-        known = f"y = {number(e['y'])}" + (f" ({shorten(e['label'], 24)})" if e.get("label") is not None else "")
+    e, features = explanation, list(enumerate(explanation["features"], start=1))
+    if len(features) > SHOWN:
+        features.sort(key=lambda f: -abs(f[1]["contribution"] or 0.0))
+    known, rest = e.get("y") is not None, [f["contribution"] or 0.0 for _, f in features[SHOWN:]]
+    rows = [_row(j, f) for j, f in features[:SHOWN]]
+    if rest:
+        rows.append(_Row(f"+ {counted(len(rest), 'more feature')}", product=f"Σ xⱼwⱼ = {number(sum(rest))}"))
+    dL_db = f"∂L/∂b = {number(e['dL_db'])}" if known else ""
+    rows.append(_Row("bias", f"b = {number(e['b'])}", f"∂z/∂b = {number(e.get('dz_db', 1.0))}", dL_db))
+    products = _products(e, features[:SHOWN]) if known else []
+    label = f" ({shorten(e['label'], 24)})" if known and e.get("label") is not None else ""
     epoch = f", epoch {e['epoch']:,}" if e.get("epoch") is not None else ""
-    return f"{row}, {known}{epoch}"
+    row, y = f"Row {e['row']}" if e.get("row") is not None else "One row", f"= {number(e['y'])}" if known else "unknown"
+    title, n, below = f"{row}, y {y}{label}{epoch}", len(rows), 46 * len(products)
+    z = 126.0 + 72 * n if narrow else max(62.0 + 31 * n, 190.0)
+    height = z + (408 + below if known else 240) if narrow else max(80 + 62 * n, z + (150 + below if known else 110))
+    with drawing(380 if narrow else 1100, height) as d:
+        d.text(10, 24, title, size=14 if narrow else 15, bold=True)
+        says = (_narrow if narrow else _wide)(d, e, rows, products, z)
+        alternative = [", ".join(filter(None, (f"{row.name}: {row.x}", row.w, row.product, row.dL))) for row in rows]
+        alternative += [*says, *(f"{name} {text}" for name, _, text in products)]
+        kind, title = "graph-narrow" if narrow else "graph", f"{title[:1].lower()}{title[1:]}"
+        picture = d.picture(kind, f"Computation graph of {title}", "; ".join(alternative) + ".")
+    return picture.standalone() if standalone else picture
 
 
-def _describe(e: Explanation) -> str:
-    parts = [
-        f"{clean(f['name'])}: x = {number(f['x'])}, w = {number(f['w'])}, x w = {number(f['contribution'])}"
-        + (f", dL/dw = {number(f['dL_dw'])}" if f.get("dL_dw") is not None else "")
-        for f in e["features"][:200]
-    ]
-    parts.append(f"b = {number(e['b'])}")
-    parts.append(f"z = {number(e['z'])}, g = {number(e['g'])}, dg/dz = {number(e['dg_dz'])}")
-    if e.get("y") is None:
-        parts.append("y is unknown, so there is no loss and no derivative of it")
-    else:
-        first = "not finite: it divides by zero" if e.get("dL_dg") is None else number(e["dL_dg"])
-        parts.append(f"L = {number(e['loss'])}, dL/dg = {first}, dL/dz = {number(e['stable'])}")
-        parts.append(f"dL/db = {number(e['dL_db'])}")
-    return "; ".join(parts) + "."
+def _row(j: int, f: Mapping[str, Any]) -> _Row:
+    value = number(f["x_user"]) if f.get("x_user") is not None and f["x_user"] != f["x"] else ""
+    x, w = indexed("x", j), indexed("w", j)
+    dL = "" if f.get("dL_dw") is None else f"∂L/∂{w} = {number(f['dL_dw'])}"
+    product, dz = f"{x}{w} = {number(f['contribution'])}", f"∂z/∂{w} = {number(f['dz_dw'])}"
+    return _Row(clean(f["name"]), f"{w} = {number(f['w'])}", dz, dL, f"{x} = {number(f['x'])}", product, value)
 
 
-def _key(d: Drawing, x: float, y: float) -> None:
-    d.line([(x, y - 4), (x + 22, y - 4)], role="ink", width=1.6, arrow=True)
-    d.text(x + 30, y, "forward: values", size=12)
-    d.line([(x + 162, y - 4), (x + 140, y - 4)], role="backward", width=1.6, arrow=True)
-    d.text(x + 170, y, "backward: derivatives", role="backward", size=12)
-
-
-def _node(d: Drawing, x: float, y: float, tex: str) -> None:
-    d.box(x - 27, y - 22, 54, 44, fill="panel", edge="ink", radius=22, thick=1.6)
-    d.math(x, y + 7, tex, size=22, anchor="center")
-
-
-def _value_box(d: Drawing, left: float, y: float, width: float, tex: str, value: float | None) -> None:
-    d.box(left, y - 14, width, 28)
-    room, size = width - 12, 13.0
-    words = _number_within(value, room - math_width(f"{tex} =", size + 1) - 0.3 * size, size)
-    needed = math_width(f"{tex} =", size + 1) + (0.3 + 0.64 * cells(words)) * size
-    size = size if needed <= room else size * room / needed
-    d.equation(left + width / 2, y + 5, f"{tex} =", words, size=size, anchor="center")
-
-
-def _number_within(value: float | None, room: float, size: float) -> str:
-    """Write a number with as many of four digits as fit the room; two at least."""
-    return next((t for k in (4, 3) if cells(t := number(value, k)) * 0.64 * size <= room), number(value, 2))
-
-
-def _products(e: Explanation, shown: list[tuple[int, dict[str, Any]]]) -> list[tuple[str, str]]:
-    """Give the chain rule with its numbers, (formula, role) a line: the article's form, then the stable one."""
-    dz = e["stable"]
-    if e.get("article_product") is None:
-        cause = "0" if e["g"] < 0.5 else "1"
-        lines = [
-            (r"\dfrac{\partial L}{\partial g}\,\dfrac{\partial g}{\partial z}"
-             rf"\;\,\mathrm{{divides\ by\ zero:}}\; g \;\mathrm{{rounds\ to}}\; {cause}", "backward"),
-        ]  # fmt: skip
-    else:
-        lines = [
-            (r"\dfrac{\partial L}{\partial z} = \dfrac{\partial L}{\partial g}\,\dfrac{\partial g}{\partial z} = "
-             rf"{tex_number(e['dL_dg'], factor=True)} \cdot {tex_number(e['dg_dz'], factor=True)} = "
-             rf"{tex_number(e['article_product'])}", "ink"),
-        ]  # fmt: skip
+def _products(e: Explanation, shown: Sequence[tuple[int, Mapping[str, Any]]]) -> list[Product]:
+    """Give the chain rule with its numbers: the article's form, then the stable one."""
+    dz, article = number(e["stable"]), f"divides by zero: g rounds to {0 if e['g'] < 0.5 else 1}"
+    if e.get("article_product") is not None:
+        article = f"= {_factor(e['dL_dg'])} · {_factor(e['dg_dz'])} = {number(e['article_product'])}"
+    lines = [("∂L/∂z", _CHAIN % ("z", "g", "g", "z"), article)]
     if e["y"] in (0, 1):
-        form = r"-\,\sigma(-z)" if e["y"] == 1 else r"\sigma(z)"
-        note = r"\quad\mathrm{(stable\ form)}" if e.get("saturated") else ""
-        lines.append((rf"\dfrac{{\partial L}}{{\partial z}} = g - y = {form} = {tex_number(dz)}{note}", "ink"))
+        stable = "  (stable form)" if e.get("saturated") else ""
+        lines.append(("∂L/∂z", _STABLE + (r"-\sigma(-z)" if e["y"] == 1 else r"\sigma(z)"), f"= {dz}{stable}"))
     if shown:
         j, f = max(shown, key=lambda p: abs(p[1]["dL_dw"] or 0.0))
-        lines.append(
-            (rf"\dfrac{{\partial L}}{{\partial w_{{{j}}}}} = \dfrac{{\partial L}}{{\partial z}}\,"
-             rf"\dfrac{{\partial z}}{{\partial w_{{{j}}}}} = {tex_number(dz, factor=True)} \cdot "
-             rf"{tex_number(f['x'], factor=True)} = {tex_number(f['dL_dw'])}", "ink")
-        )  # fmt: skip
-    lines.append(
-        (r"\dfrac{\partial L}{\partial b} = \dfrac{\partial L}{\partial z}\,\dfrac{\partial z}{\partial b} = "
-         rf"{tex_number(dz, factor=True)} \cdot 1 = {tex_number(e['dL_db'])}", "ink")
-    )  # fmt: skip
-    return lines
+        product = f"= {_factor(e['stable'])} · {_factor(f['x'])} = {number(f['dL_dw'])}"
+        lines.append((f"∂L/∂{indexed('w', j)}", _CHAIN % (f"w_{{{j}}}", "z", "z", f"w_{{{j}}}"), product))
+    return [*lines, ("∂L/∂b", _CHAIN % ("b", "z", "z", "b"), f"= {_factor(e['stable'])} · 1 = {number(e['dL_db'])}")]
 
 
-def _fitted(d: Drawing, x: float, y: float, tex: str, room: float, role: str, size: float = 15) -> None:
-    """Set a formula, smaller where it would not fit."""
-    width = math_width(tex, size)
-    d.math(x, y, tex, role=role, size=size if width <= room else size * room / width)
+def _factor(value: float | None) -> str:
+    return f"({number(value)})" if value is not None and value < 0 else number(value)
 
 
-def _check_line(e: Explanation) -> str:
-    check = e.get("check") or {}
-    if check.get("max_error") is None:
-        return ""
-    return f"gradient check: largest relative error {number(check['max_error'], 2)}"
+# ---- from left to right, or from top to bottom --------------------------------------------------------------------
 
 
-# ---- from left to right -------------------------------------------------------------------------------------------
+def _wide(d: Drawing, e: Explanation, rows: Sequence[_Row], products: Sequence[Product], z: float) -> list[str]:
+    for k, row in enumerate(rows):
+        y = z + 62 * (k + 0.5 - len(rows) / 2)
+        d.line([(284 if row.x else 294, y), (530, y)])
+        d.line([(530, y), (580, y), (556, z), (615, z)], curved=True)
+        d.text(10, y + (-1 if row.value else 4), shorten(row.name, 20), size=12.5, tip=row.name)
+        d.text(10, y + 15, row.value and f"value {row.value}", "muted")
+        d.text(410, y + 17, row.dz, "backward", room=130)
+        _boxes(d, row, (178, 294), y)
+        d.text(410, y - 6, row.product, room=130)
+        d.text(398, y + 28, row.dL, "backward", anchor="right")
+    _results(d, e, products, 800, 26, 616, z + 132, 470)
+    places = [(616, z - 64), (776, z - 64), (862, z - 64)], [(668, z + 48), (880, z + 48)]
+    return _chain(d, e, [(640, z), (800, z), (1060, z)], *places)
 
-_X_BOX, _W_BOX, _BOX, _EDGE, _BEND, _Z, _G, _L = 178.0, 294.0, 106.0, 410.0, 552.0, 676.0, 848.0, 1046.0
+
+def _narrow(d: Drawing, e: Explanation, rows: Sequence[_Row], products: Sequence[Product], z: float) -> list[str]:
+    for k, row in enumerate(rows):
+        y = 106 + 72 * k
+        d.line([(116 if row.x else 122, y), (366, y)])
+        d.text(10, y - 21, shorten(row.name, 25 - cells(row.value)), size=12.5, tip=row.name)
+        d.text(228, y - 21, row.value, "muted", anchor="right")
+        _boxes(d, row, (10, 122), y)
+        d.text(236, y - 7, row.product, room=126)
+        d.text(236, y + 17, row.dL, "backward", room=126)
+    d.line([(366, 106), (366, z), (71, z)])
+    _results(d, e, products, 10, 46, 10, z + 396, 360)
+    places = [(86, z - 34), (86, z + 132), (86, z + 272)], [(86, z + 62), (86, z + 202)]
+    return _chain(d, e, [(46, z + 140 * k) for k in range(3)], *places)
 
 
-def _wide(e: Explanation, shown: list[tuple[int, dict[str, Any]]], rest: list[dict[str, Any]], rows: int) -> Drawing:
+def _boxes(d: Drawing, row: _Row, lefts: tuple[float, float], y: float) -> None:
+    for left, words in zip(lefts, (row.x, row.w), strict=True):
+        if words:
+            d.box(left, y - 14, 106, 28)
+            d.text(left + 53, y + 4.5, words, size=13, room=98, anchor="center")
+
+
+def _chain(d: Drawing, e: Explanation, at: Sequence[Point], over: Sequence[Point], under: Sequence[Point]) -> list[str]:
+    """Draw z -> g -> L at their places, with formulas and values of what flows forward, and of what flows back; say them."""
     known = e.get("y") is not None
-    top = 62.0
-    chain = _products(e, shown) if known else []
-    below = 150 + 46 * len(chain)
-    zy = max(top + rows * _ROW / 2, top + 124)
-    height = max(top + rows * _ROW + 18, zy + below if known else zy + 90)
-    first = max(top, min(zy, height - rows * _ROW / 2 - 18) - rows * _ROW / 2)
-    with drawing(1100, height) as d:
-        d.text(16, 26, _headline(e)[:1].upper() + _headline(e)[1:], size=15, bold=True)
-        _key(d, 1100 - 336, 26)
-        for k, (j, f) in enumerate(shown):
-            _wide_feature(d, first + _ROW * (k + 0.5), zy, j, f)
-        if rest:
-            y = first + _ROW * (len(shown) + 0.5)
-            total = sum(f["contribution"] or 0.0 for f in rest)
-            d.text(16, y + 4, f"+ {counted(len(rest), 'more feature')}", role="muted", size=12.5)
-            _to_z(d, y, zy)
-            d.equation(_EDGE, y - 7, r"\sum x_j w_j =", number(total), size=13)
-        y = first + _ROW * (rows - 0.5)
-        d.text(16, y + 4, "bias", size=12.5)
-        _value_box(d, _W_BOX, y, _BOX, "b", e["b"])
-        _to_z(d, y, zy)
-        d.equation(_EDGE, y + 20, r"\partial z/\partial b =", number(e.get("dz_db", 1.0)), role="backward", size=13)
-        if e.get("dL_db") is not None:
-            d.equation(_W_BOX + _BOX - 2, y + 29, r"\partial L/\partial b =", number(e["dL_db"]), role="backward",
-                       size=12, anchor="right")  # fmt: skip
-        _wide_chain(d, e, zy, known)
-        for k, (tex, role) in enumerate(chain):
-            _fitted(d, 648, zy + 172 + 46 * k, tex, 436, role)
-        d.text(16, height - 8, _check_line(e) if height - 8 > first + rows * _ROW + 10 else "", role="muted", size=12)
-    return d
-
-
-def _to_z(d: Drawing, y: float, zy: float) -> None:
-    d.line([(_W_BOX + _BOX, y), (_BEND, y)], role="line")
-    d.line([(_BEND, y), (_BEND + 56, y), (_BEND + 34, zy), (_Z - 29, zy)], role="line")
-
-
-def _wide_feature(d: Drawing, y: float, zy: float, j: int, f: dict[str, Any]) -> None:
-    """Draw x_j and w_j, their product above the edge to z, the derivatives below."""
-    other_unit = f.get("x_user") is not None and f["x_user"] != f["x"]
-    d.text(16, y + (-1 if other_unit else 4), shorten(f["name"], 21), size=12.5, tip=clean(f["name"]))
-    if other_unit:
-        d.text(16, y + 15, f"value {number(f['x_user'])}", role="muted", size=11.5)
-    _value_box(d, _X_BOX, y, _BOX, f"x_{{{j}}}", f["x"])
-    _value_box(d, _W_BOX, y, _BOX, f"w_{{{j}}}", f["w"])
-    d.line([(_X_BOX + _BOX, y), (_W_BOX, y)], role="line")
-    _to_z(d, y, zy)
-    d.equation(_EDGE, y - 7, f"x_{{{j}}}w_{{{j}}} =", number(f["contribution"]), size=13)
-    d.equation(_EDGE, y + 20, rf"\partial z/\partial w_{{{j}}} =", number(f["dz_dw"]), role="backward", size=13)
-    if f.get("dL_dw") is not None:
-        d.equation(_W_BOX + _BOX - 2, y + 29, rf"\partial L/\partial w_{{{j}}} =", number(f["dL_dw"]), role="backward",
-                   size=12, anchor="right")  # fmt: skip
-
-
-def _wide_chain(d: Drawing, e: Explanation, zy: float, known: bool) -> None:
-    """Draw z -> g -> L: what flows forward above, what flows back below."""
-    d.line([(_Z + 27, zy - 5), (_G - 28, zy - 5)], role="ink", arrow=True)
-    d.math(_Z - 14, zy - 54, _Z_FORMULA, size=15)
-    d.text(_Z - 14, zy - 31, f"= {number(e['z'])}", size=14, bold=True)
-    d.math(_G - 14, zy - 61, _G_FORMULA, size=15)
-    d.text(_G - 14, zy - 31, f"= {number(e['g'])}", size=14, bold=True)
-    if known:
-        d.line([(_G - 27, zy + 5), (_Z + 28, zy + 5)], role="backward", arrow=True)
-        d.line([(_G + 27, zy - 5), (_L - 28, zy - 5)], role="ink", arrow=True)
-        d.line([(_L - 27, zy + 5), (_G + 28, zy + 5)], role="backward", arrow=True)
-        d.math(1084, zy - 106, _L_FORMULA, size=15, anchor="right")
-        d.text(1084, zy - 83, f"= {number(e['loss'])}", size=14, bold=True, anchor="right")
-        d.math(_G + 40, zy + 44, _DL_DG, role="backward", size=15)
-        first = "divides by zero" if e.get("dL_dg") is None else f"= {number(e['dL_dg'])}"
-        d.text(_G + 40, zy + 78, first, role="backward", size=14, bold=True)
-        d.line([(_L, zy + 98), (_L, zy + 23)], role="ink", arrow=True)
-        _value_box(d, _L - 38, zy + 112, 76, "y", e["y"])
-        _node(d, _L, zy, "L")
-    else:
-        d.text(_G + 44, zy - 2, "y is unknown:", role="muted", size=13)
-        d.text(_G + 44, zy + 16, "no loss, no gradient", role="muted", size=13)
-    d.math(_Z + 8, zy + 44, _DG_DZ, role="backward", size=15)
-    d.text(_Z + 8, zy + 78, f"= {number(e['dg_dz'])}", role="backward", size=14, bold=True)
-    _node(d, _Z, zy, "z")
-    _node(d, _G, zy, "g")
-
-
-# ---- from top to bottom -------------------------------------------------------------------------------------------
-
-_BUS = 366.0
-
-
-def _narrow(e: Explanation, shown: list[tuple[int, dict[str, Any]]], rest: list[dict[str, Any]], rows: int) -> Drawing:
-    known = e.get("y") is not None
-    top, row = 66.0, 72.0
-    chain = _products(e, shown) if known else []
-    z_at = top + row * rows + 54
-    g_at, l_at = z_at + 128, z_at + 268
-    height = l_at + 96 + 46 * len(chain) + 14 if known else g_at + 70
-    with drawing(380, height) as d:
-        d.text(10, 22, _headline(e)[:1].upper() + _headline(e)[1:], size=14, bold=True)
-        _key(d, 10, 44)
-        for k, (j, f) in enumerate(shown):
-            _narrow_feature(d, top + row * k, j, f)
-        if rest:
-            y = top + row * len(shown)
-            d.text(10, y + 44, f"+ {counted(len(rest), 'more feature')}", role="muted", size=12.5)
-            total = sum(f["contribution"] or 0.0 for f in rest)
-            d.equation(226, y + 32, r"\sum x_j w_j =", number(total), size=12.5)
-            d.line([(222, y + 40), (_BUS, y + 40)], role="line")
-        y = top + row * (rows - 1) + 40
-        d.text(10, y - 22, "bias", size=12.5)
-        _value_box(d, 116, y, 100, "b", e["b"])
-        d.line([(216, y), (_BUS, y)], role="line")
-        if e.get("dL_db") is not None:
-            d.equation(
-                222, y + 17, r"\partial L/\partial b =", _number_within(e["dL_db"], 92, 12), role="backward", size=12
+    values = [f"= {number(e[key])}" for key in ("z", "g", "loss")[: 2 + known]]
+    slopes = [f"= {number(e['dg_dz'])}", "divides by zero" if e.get("dL_dg") is None else f"= {number(e['dL_dg'])}"]
+    for place, tex, value, role in (
+        *zip(over, _FORWARD, values, ["ink"] * 3, strict=False),
+        *zip(under, _BACKWARD, slopes, ["backward"] * (1 + known), strict=False),
+    ):
+        d.formula(*place, tex, role=role)
+        d.text(place[0], place[1] + 30, value, role, size=13.5, bold=True)
+    for k, (x, y) in enumerate(at[: len(values)]):
+        d.box(x - 24, y - 24, 48, 48, "ink", radius=24)
+        d.formula(x, y + 7, "zgL"[k], size=22, anchor="center")
+        x0, y0 = at[k - 1]
+        for shift, role in ((-5, "ink"), (5, "backward")) if k else ():
+            ends = (
+                [(x0 + 25, y + shift), (x - 25, y + shift)] if y == y0 else [(x + shift, y0 + 25), (x + shift, y - 25)]
             )
-        d.line([(_BUS, top + 40), (_BUS, z_at), (80, z_at)], role="line")
-        _narrow_chain(d, e, z_at, g_at, l_at, known)
-        for k, (tex, role) in enumerate(chain):
-            _fitted(d, 10, l_at + 96 + 46 * k, tex, 360, role)
-        d.text(10, height - 8, _check_line(e) if known else "", role="muted", size=11.5)
-    return d
-
-
-def _narrow_feature(d: Drawing, top: float, j: int, f: dict[str, Any]) -> None:
-    y = top + 40
-    room = 26.0
-    if f.get("x_user") is not None and f["x_user"] != f["x"]:
-        value = number(f["x_user"])
-        d.text(216, y - 21, value, role="muted", size=12, anchor="right")
-        room = (206 - 10 - 0.64 * 12 * cells(value)) / (0.64 * 12.5)
-    d.text(10, y - 21, shorten(f["name"], room), size=12.5, tip=clean(f["name"]))
-    _value_box(d, 10, y, 98, f"x_{{{j}}}", f["x"])
-    _value_box(d, 116, y, 100, f"w_{{{j}}}", f["w"])
-    d.line([(108, y), (116, y)], role="line")
-    d.line([(216, y), (_BUS, y)], role="line")
-    d.equation(226, y - 7, f"x_{{{j}}}w_{{{j}}} =", number(f["contribution"]), size=12.5)
-    if f.get("dL_dw") is not None:
-        words = _number_within(f["dL_dw"], 86, 12)
-        d.equation(222, y + 17, rf"\partial L/\partial w_{{{j}}} =", words, role="backward", size=12)
-
-
-def _formula_and_value(d: Drawing, y: float, tex: str, value: str, role: str) -> None:
-    d.math(86, y, tex, role=role, size=14)
-    d.text(86 + math_width(tex, 14) + 6, y, value, role=role, size=13, bold=True)
-
-
-def _narrow_chain(d: Drawing, e: Explanation, z_at: float, g_at: float, l_at: float, known: bool) -> None:
-    x = 46.0
-    _formula_and_value(d, z_at - 14, _Z_FORMULA, f"= {number(e['z'])}", "ink")
-    d.line([(x - 5, z_at + 22), (x - 5, g_at - 23)], role="ink", arrow=True)
-    _formula_and_value(d, (z_at + g_at) / 2 + 5, _DG_DZ, f"= {number(e['dg_dz'])}", "backward")
-    _formula_and_value(d, g_at + 5, _G_FORMULA, f"= {number(e['g'])}", "ink")
+            d.line(ends[:: 1 if shift < 0 else -1], role, arrow=True)
     if known:
-        d.line([(x + 5, g_at - 22), (x + 5, z_at + 23)], role="backward", arrow=True)
-        d.line([(x - 5, g_at + 22), (x - 5, l_at - 23)], role="ink", arrow=True)
-        d.line([(x + 5, l_at - 22), (x + 5, g_at + 23)], role="backward", arrow=True)
-        middle = (g_at + l_at) / 2
-        first = "divides by zero" if e.get("dL_dg") is None else f"= {number(e['dL_dg'])}"
-        _formula_and_value(d, middle + 5, _DL_DG, first, "backward")
-        d.math(86, l_at + 1, _L_FORMULA, size=14)
-        d.text(86, l_at + 22, f"= {number(e['loss'])}", size=13, bold=True)
-        d.line([(x, l_at + 40), (x, l_at + 23)], role="ink", arrow=True)
-        d.text(x + 14, l_at + 52, f"y = {number(e['y'])}", size=13)
-        _node(d, x, l_at, "L")
+        d.line([(x, y + 56), (x, y + 25)], "ink", arrow=True)
+        d.text(x, y + 72, f"y = {number(e['y'])}", size=13, anchor="center")
     else:
-        d.text(10, g_at + 56, "y is unknown: no loss, no gradient", role="muted", size=12.5)
-    _node(d, x, z_at, "z")
-    _node(d, x, g_at, "g")
+        d.text(*under[1], "y is unknown: no loss, no gradient", "muted", size=13)
+    return [
+        f"{n} {v}"
+        for n, v in (*zip("zgL", values, strict=False), *zip(("∂g/∂z", "∂L/∂g"), slopes[: 1 + known], strict=False))
+    ]
+
+
+def _results(
+    d: Drawing,
+    e: Explanation,
+    products: Sequence[Product],
+    key: float,
+    row: float,
+    left: float,
+    top: float,
+    room: float,
+) -> None:
+    """Write which colour flows where, the chain rule with its numbers, and how well it was checked."""
+    d.text(key, row, "→ forward: values")
+    d.text(key + 130, row, "← backward: derivatives", "backward")
+    for k, (_, tex, text) in enumerate(products):
+        d.formula(left, top + 46 * k, tex, text, "ink" if text.startswith("=") else "backward", room=room)
+    error = (e.get("check") or {}).get("max_error")
+    if error is not None:
+        d.text(
+            left, top + 46 * len(products) - 6, f"gradient check: largest relative error {number(error, 2)}", "muted"
+        )

@@ -2,38 +2,37 @@
 
 import math
 import unicodedata
+from bisect import bisect_right
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import lru_cache
+from itertools import accumulate
 from xml.sax.saxutils import escape as _escape
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
+NEVER = 1e9  # epochs: nobody runs more, and how many more is no news
 _NEAR = 1e-3  # nats
-NEVER = 1e9  # epochs: what needs more is not run by anybody, and how many more is no news
 _WHOLE = 1e7  # epochs, from which on nobody counts their digits
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_RAISED, _LOWERED = (str.maketrans("-0123456789", signs) for signs in ("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "₋₀₁₂₃₄₅₆₇₈₉"))
+# Unicode's classes of the signs that embed, override or isolate a direction of writing
+_TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def power_of_ten(exponent: int) -> str:
-    """10 to an integer power, as text with raised digits."""
-    return "10" + str(exponent).translate(_SUPERSCRIPTS)
+    """Write 10 to an integer power with raised digits."""
+    return "10" + str(exponent).translate(_RAISED)
+
+
+def indexed(letter: str, index: int) -> str:
+    """Write a letter with a lowered number: x₁."""
+    return letter + str(index).translate(_LOWERED)
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a number with `digits` significant digits and a true minus sign.
+    """Write a number with `digits` significant digits and a true minus sign; a dash for None and not-a-number.
 
     An integer below a million is written as one, so that an exact 0 or 1 can be told from a rounded one. What is
     smaller than 1e-4 or has more than six digits before the point is written with a power of ten.
-
-    Parameters
-    ----------
-    value : float or None
-        None and not-a-number become a dash: there is no number to show.
-    digits : int
-        Significant digits, at least 1.
-
-    Returns
-    -------
-    str
     """
     if value is None or math.isnan(value):
         return MISSING
@@ -49,6 +48,14 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{sign}{mantissa} × {power_of_ten(exponent)}"
 
 
+def below(value: float, digits: int = 3) -> str:
+    """Write a positive limit rounded down: as it is written, it is not above itself."""
+    if not 0 < value < math.inf:
+        return number(value, digits)
+    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return number(math.floor(value / step * (1 + 1e-12)) * step, digits)
+
+
 def round_up(count: float) -> float:
     """Round a number of epochs up to two significant digits, and to 1 at least."""
     count = max(1.0, count)
@@ -57,7 +64,7 @@ def round_up(count: float) -> float:
 
 
 def estimate(count: float, about: str = "≈ ", above: str = "> ") -> str:
-    """Write estimated epochs: two significant digits, upwards, since it should not look exact; above 10⁹ no more than that."""
+    """Write estimated epochs with two significant digits, rounded up; above 10⁹ no more than that."""
     if count > NEVER:
         return above + power_of_ten(9)
     value = round_up(count)
@@ -65,7 +72,7 @@ def estimate(count: float, about: str = "≈ ", above: str = "> ") -> str:
 
 
 def between(low: float | None, high: float | None) -> tuple[str, str] | None:
-    """Write a lower and an upper bound of F* with as many decimals as tell them apart, each rounded to its own side.
+    """Write bounds of F* with as many decimals as tell them apart, each rounded to its own side.
 
     None where they are in no order, or so far apart that they say nothing of where F* is.
     """
@@ -94,13 +101,21 @@ def exp_number(log_value: float, digits: int = 4) -> str:
 
 
 def clean(name: object) -> str:
-    """Text as XML can hold it on one line: what is no sign, or reverses text, becomes a replacement mark."""
-    out = []
-    for c in str(name):
-        kind = unicodedata.category(c)
-        bad = kind in ("Cc", "Cf", "Cn", "Cs", "Zl", "Zp") and c not in "\u200c\u200d"  # these hold signs together
-        out.append(" " if c in "\t\n\r" else "\N{REPLACEMENT CHARACTER}" if bad else c)
-    return "".join(out)
+    """Text on one line that XML can hold and that reads as it is written.
+
+    Line ends and tabs become spaces. Control characters, lone surrogates and signs that turn the direction of writing
+    (U+202A to U+202E, U+2066 to U+2069) become a replacement mark.
+    """
+    text = str(name)
+    return text if text.isprintable() else "".join(map(_cleaned, text))
+
+
+def _cleaned(sign: str) -> str:
+    kind = unicodedata.category(sign)
+    if sign in "\t\n\r" or kind in ("Zl", "Zp"):
+        return " "
+    bad = kind in ("Cc", "Cs") or sign in "\ufffe\uffff" or unicodedata.bidirectional(sign) in _TURNS
+    return "\N{REPLACEMENT CHARACTER}" if bad else sign
 
 
 def escape(text: object) -> str:
@@ -109,16 +124,22 @@ def escape(text: object) -> str:
 
 
 def cells(text: str) -> float:
-    """Width of a text in cells of a digit's width: wide (East Asian) signs count two, combining ones none."""
-    total = 0.0
-    for c in text:
-        if unicodedata.combining(c) or unicodedata.category(c) == "Cf":
-            continue
-        if c in "⁻⁰¹²³⁴⁵⁶⁷⁸⁹":
-            total += 0.65
-            continue
-        total += 2.0 if unicodedata.east_asian_width(c) in ("W", "F") else 1.3 if c in "MWmw@%" else 1.0
-    return total
+    """Width of a text in digits: wide (East Asian) signs count two, combining ones none."""
+    return sum(map(_cell, text))
+
+
+@lru_cache(maxsize=4096)
+def _cell(sign: str) -> float:
+    if unicodedata.combining(sign) or unicodedata.category(sign) == "Cf":
+        return 0.0
+    if sign in "⁻⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉":
+        return 0.65
+    return 2.0 if unicodedata.east_asian_width(sign) in ("W", "F") else 1.3 if sign in "MWmw@%" else 1.0
+
+
+def _fitting(text: str, width: float) -> int:
+    """How many of the first signs of a text fit in `width` cells."""
+    return bisect_right(list(accumulate(map(_cell, text))), width)
 
 
 def shorten(name: object, width: float) -> str:
@@ -128,54 +149,26 @@ def shorten(name: object, width: float) -> str:
     text = text if len(text) <= 2 * most else text[:most] + text[-most:]
     if cells(text) <= width:
         return text
-    head, tail = text, ""
-    room = width - 1
-    while head and cells(head) > room * 0.55:
-        head = head[:-1]
-    for c in reversed(text[len(head) :]):
-        if cells(c + tail) > room - cells(head):
-            break
-        tail = c + tail
-    return head + "…" + tail
-
-
-def _bounded(word: str) -> str:
-    return word if len(word) <= 500 else f"{word[:250]}…{word[-250:]}"
+    head = text[: _fitting(text, 0.55 * (width - 1))]
+    back = text[::-1]
+    return head + "…" + back[: _fitting(back, width - 1 - cells(head))][::-1]
 
 
 def wrapped(text: str, width: float) -> list[str]:
     """Break a text into lines of at most `width` cells, at spaces where there are any."""
     lines: list[str] = []
     line = ""
-    for word in map(_bounded, clean(text).split()):
+    for word in clean(text).split():
+        if line and cells(line) + 1 + cells(word) > width:
+            lines, line = [*lines, line], ""
         while cells(word) > width:  # no space in it to break at
-            head = word
-            while cells(head) > width:
-                head = head[:-1]
-            lines += [line] * bool(line) + [head]
-            line, word = "", word[len(head) :]
-        longer = f"{line} {word}" if line else word
-        if cells(longer) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = longer
-    return lines + [line] * bool(line)
+            cut = max(1, _fitting(word, width))
+            lines, word = [*lines, word[:cut]], word[cut:]
+        line = f"{line} {word}".strip()
+    return [*lines, line] if line else lines
 
 
 def lines_of(text: str, width: float, most: int) -> list[str]:
     """Break a text into at most so many lines of `width` cells; the last is shortened where that is too little."""
     lines = wrapped(text, width)
     return lines if len(lines) <= most else [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]), width)]
-
-
-def tex_number(value: float | None, digits: int = 4, *, factor: bool = False) -> str:
-    """Write a number for a formula; as a factor of a product a negative one gets parentheses."""
-    text = number(value, digits)
-    sign = "-" if text.startswith(MINUS) else ""
-    text = text.removeprefix(MINUS).replace(",", "{,}").replace("∞", r"\infty").replace(MISSING, "?")
-    if " × 10" in text:
-        mantissa, exponent = text.split(" × 10")
-        plain = "".join("-0123456789"["⁻⁰¹²³⁴⁵⁶⁷⁸⁹".index(c)] for c in exponent)
-        text = rf"{mantissa}\times 10^{{{plain}}}"
-    return rf"({sign}{text})" if sign and factor else f"{sign}{text}"

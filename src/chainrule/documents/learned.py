@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.charts.maps import MapPanel, Points, decision_maps
-from chainrule.charts.shares import gradient_shares
 from chainrule.documents.blocks import Chart, Text, say
 from chainrule.studies.learned import NEAR, Gradients, Learned, Maps, Progress
 from chainrule.words import counted, number
@@ -120,6 +118,8 @@ def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Cha
 
 
 def _shares(g: Gradients, unit: str) -> Chart:
+    from chainrule.charts.shares import gradient_shares
+
     units = "per standard deviation of each column" if g.standardized else "in the units of the fit"
     steps = "Newton’s steps don’t follow it" if g.method.startswith("newton") else "the steps follow it"
     return Chart(
@@ -129,6 +129,8 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
+    from chainrule.charts.maps import MapPanel, Points, decision_maps
+
     panels = [
         MapPanel(f"{unit} {epoch:,}", (float(w[0]), float(w[1])), float(b),
                  f"loss {number(float(loss), 3 if loss >= LITTLE else 2)}" if np.isfinite(loss) else "")

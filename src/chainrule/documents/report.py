@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.charts import charts
 from chainrule.documents import html, results
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
@@ -160,6 +159,8 @@ def _learning(document: Document, drawn: Drawn) -> list[Block]:
 
 
 def _probabilities(document: Document, drawn: Drawn) -> Beside:
+    from chainrule.charts import charts
+
     classes = (document["negative"], document["positive"])
     z, y = np.asarray(drawn.z), np.asarray(drawn.y)
 

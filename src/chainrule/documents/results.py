@@ -1,14 +1,16 @@
 """What there is to say about a fit, its certificate, predictions and an audit, from the documents that `--json` gives."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.charts import charts, curves
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
 from chainrule.words import counted
+
+if TYPE_CHECKING:
+    from chainrule.charts import curves
 
 Document = Mapping[str, Any]
 
@@ -139,6 +141,8 @@ def rest(count: int) -> list[Text]:
 
 def odds_chart(document: Document) -> Chart:
     """Draw the odds ratios, per standard deviation where that is known."""
+    from chainrule.charts import charts
+
     entries = document["coefficients"]
     w, sd = (np.array([entry[key] for entry in entries], dtype=np.float64) for key in ("w", "sd"))
     names, per_sd = [entry["name"] for entry in entries], np.isfinite(sd)
@@ -151,7 +155,7 @@ def odds_chart(document: Document) -> Chart:
     )
 
 
-def certificate(result: Document, runs: Sequence[curves.Descent] = ()) -> list[Block]:
+def certificate(result: Document, runs: Sequence["curves.Descent"] = ()) -> list[Block]:
     """Tell what is proven about a result, and how runs came there."""
     told = result["certificate"]
     if told["kind"] == "bound":
@@ -168,14 +172,18 @@ def certificate(result: Document, runs: Sequence[curves.Descent] = ()) -> list[B
     blocks: list[Block] = [*said, *([Facts(tiles, "tiles")] if tiles else [])]
     if not any(run.curve() for run in runs):
         return blocks
+    from chainrule.charts import curves
+
     infimum = told["kind"] == "infimum"
     chart = Chart(lambda: curves.gap_curves(runs, tol=result["tol"], infimum=infimum) or "",
                   "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
     return [Beside([blocks, [chart]])]
 
 
-def descent(result: Document, trace: Any, proven: Document) -> curves.Descent:
+def descent(result: Document, trace: Any, proven: Document) -> "curves.Descent":
     """Give a run's way down, for the chart of a certificate; proven: the certificate of the nearest point known."""
+    from chainrule.charts import curves
+
     newton = is_newton(result)
     label, role = ("Newton", "one") if newton else ("gradient descent", "training")
     return curves.Descent(label, role, trace, proven["optimum_at_least"], own=newton)
@@ -183,6 +191,8 @@ def descent(result: Document, trace: Any, proven: Document) -> curves.Descent:
 
 def learning_curves(trace: Any, newton: bool, part: Document, optimum_loss: float | None = None) -> Beside:
     """Draw loss and accuracy over the epochs of gradient descent, or over the reads of the data where steps are few."""
+    from chainrule.charts import curves
+
     by_reads = newton and "reads" in trace.columns
     when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
     base_loss, base_accuracy = part.get("base_loss"), part.get("base_accuracy")

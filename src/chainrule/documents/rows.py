@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.charts.graph_picture import row_graph_svg
 from chainrule.documents.blocks import Block, Chart, Facts, Formula, Heading, Table, Text, say
 from chainrule.documents.results import BIAS, SHOWN, is_newton, rest
 from chainrule.words import counted
@@ -28,9 +27,9 @@ def explanation(document: Document) -> list[Block]:
     blocks: list[Block] = [
         Heading(_heading(document)),
         *([say("It is the training row that the model gets right by the smallest margin.")] if told.get("closest") else []),
-        Chart(lambda: row_graph_svg(told, standalone=False),
+        Chart(lambda: _graph(told),
               runs if known else "Without a class there is no loss, so the graph ends at g.",
-              lambda: row_graph_svg(told, narrow=True, standalone=False)),
+              lambda: _graph(told, narrow=True)),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
             lines, ("feature", "name", "name"), *([("value", "x_user", "g")] if scaled else []), ("x", "x", "4"),
@@ -123,3 +122,9 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
 def of_explanation(row: Any) -> list[Block]:
     """Tell what `chainrule.explain_row` gave."""
     return explanation({"explanation": row.to_dict()})
+
+
+def _graph(told: Document, **how: Any) -> str:
+    from chainrule.charts.graph_picture import row_graph_svg
+
+    return row_graph_svg(told, standalone=False, **how)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,9 @@ from chainrule.studies import words
 from chainrule.studies.runs import Run, run
 from chainrule.studies.setting import Setting, Shared, Standardize, whole_number
 from chainrule.studies.study import Study
+
+if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,7 @@ class BatchesStudy(Study):
             "learning rate": [words.number(run.rate) for run in self.runs],
         }
 
-    def pictures(self) -> Sequence[Callable[[], str]]:
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw the distance from the optimum against reads, and against updates."""
         from chainrule.charts.gap_charts import BatchRun, batches_picture
 

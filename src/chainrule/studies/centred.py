@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,9 @@ from chainrule.studies.runs import Run, run
 from chainrule.studies.setting import Setting, Shared
 from chainrule.studies.study import Study
 from chainrule.training import stratified_split
+
+if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
 
 Floats = NDArray[np.float64]
 
@@ -83,11 +86,11 @@ class CenteringStudy(Study):
             "limit 2/L_max": [words.below(form.limit) for form in self.forms],
         }
 
-    def pictures(self) -> Sequence[Callable[[], str]]:
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw the maps of both runs, and their curves."""
         return [self._draw_maps, self._draw_curves]
 
-    def _draw_maps(self) -> str:
+    def _draw_maps(self) -> Picture:
         from chainrule.charts.maps import MapPanel, Points, decision_maps
 
         lines = [
@@ -102,7 +105,7 @@ class CenteringStudy(Study):
         return decision_maps(lines, points, x_label=m.names[0], y_label=m.names[1], classes=self.classes,
                              x_range=m.x_range, y_range=m.y_range)  # fmt: skip
 
-    def _draw_curves(self) -> str:
+    def _draw_curves(self) -> Picture:
         from chainrule.charts.study_charts import centering_curves
 
         longest = max(self.runs, key=lambda run: len(run.gap)).epochs

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import ClassVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,9 @@ from chainrule.studies import words
 from chainrule.studies.runs import Run, run
 from chainrule.studies.setting import Form, Setting, Shared, Standardize
 from chainrule.studies.study import Study
+
+if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
 
 FACTORS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5, 2.0)
 BEYOND = 1.2  # of the limit near the optimum: there a run oscillates however flat the rest is
@@ -67,7 +70,7 @@ class LearningRateStudy(Study):
             "nearest, nats": [words.number(run.nearest, 2) for run in self.runs],
         }
 
-    def pictures(self) -> Sequence[Callable[[], str]]:
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw loss curves above, epochs needed below."""
         from chainrule.charts.study_charts import RateRun, learning_rate_picture
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,9 @@ from chainrule.studies import words
 from chainrule.studies.runs import run
 from chainrule.studies.setting import Setting, Shared, Standardize
 from chainrule.studies.study import Study
+
+if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class ScalingStudy(Study):
             "limit 2/L_max": [words.below(form.limit) for form in self.forms],
         }
 
-    def pictures(self) -> Sequence[Callable[[], str]]:
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw how each comes near the optimum."""
         from chainrule.charts.gap_charts import Descending, scaling_picture
 

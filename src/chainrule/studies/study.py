@@ -15,6 +15,7 @@ from chainrule.studies.setting import Form, Optimum, Setting
 from chainrule.words import Shown
 
 if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
     from chainrule.charts.sheet import Panel
 
 SCHEMA_VERSION = 1
@@ -66,7 +67,7 @@ class Study(Shown):
         """Give the table's own columns: a cell a run."""
         raise NotImplementedError
 
-    def pictures(self) -> Sequence[Callable[[], str]]:
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Give what draws each picture as SVG."""
         raise NotImplementedError
 

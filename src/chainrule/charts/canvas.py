@@ -1,0 +1,194 @@
+"""What pictures are drawn on: a figure of matplotlib's, measured in CSS pixels, and its own SVG and PNG.
+
+Words are text, formulas outlines. The same input gives the same bytes. This module and the charts import matplotlib: their
+callers import them when they draw.
+"""
+
+import hashlib
+import io
+import math
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import figure, font_manager, image, patches, textpath, transforms
+from matplotlib.axes import Axes
+from matplotlib.backends import backend_agg, backend_svg
+from matplotlib.path import Path
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from chainrule.charts.style import LIGHT, LOOK, own_css
+from chainrule.charts.text import cells, clean, escape
+from chainrule.errors import InputError
+
+WIDTH = 440.0  # of a chart, CSS pixels
+_OURS = {"font", "mathtext", "svg", "path", "text", "lines", "patch", "axes", "xtick", "ytick", "grid", "figure"}
+_SETTINGS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k.partition(".")[0] in _OURS} | LOOK
+# Fonts for signs that DejaVu Sans lacks, where the machine has them: only a PNG's words are drawn with a font of here.
+_MORE_FONTS = "Noto Sans CJK SC", "WenQuanYi Micro Hei", "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS"
+_DRAWING = threading.Lock()  # matplotlib's settings are the process's own, so one picture is drawn at a time
+
+
+def colour(role: str) -> str:
+    """Colour of a role on light paper."""
+    return LIGHT[role]
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Hold matplotlib's own settings, whatever the user's are, with our look over them."""
+    with _DRAWING, mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # an SVG's reader has the font; a PNG shows a box
+        yield
+
+
+class _PageRenderer(backend_svg.RendererSVG):
+    """matplotlib's SVG without ids, since a page holds several pictures, and with a text's label as its tip."""
+
+    writer: Any
+
+    def open_group(self, s: str, gid: str | None = None) -> None:
+        self.writer.start("g", {"id": gid} if gid else {})
+
+    def draw_text(self, *words: Any, mtext: Any = None, **more: Any) -> None:
+        if mtext is not None and mtext.get_label():
+            self.writer.element("title", mtext.get_label())
+        super().draw_text(*words, mtext=mtext, **more)  # type: ignore[no-untyped-call, misc]
+
+
+class Picture(str):
+    """A chart: SVG text for a page that has `palette_css()`; `standalone()` and `pixels()` are for files of their own."""
+
+    figure: figure.Figure
+    size: tuple[float, float]  # CSS pixels
+
+    def standalone(self) -> str:
+        """Give the SVG with its own light and dark colours, and a background."""
+        head, end, body = self.partition("</desc>")
+        return f"{head}{end}{own_css()}{body}"
+
+    _repr_svg_ = standalone
+
+    def pixels(self, scale: float = 2.0) -> NDArray[np.uint8]:
+        """Give the picture in the light colours, (height, width, 4), with `scale` dots per CSS pixel, 16 at most."""
+        if not 0 < scale <= 16:
+            raise InputError(f"scale={scale!r}: a picture needs a number above 0 and at most 16")
+        with _settings():
+            here = {font.name for font in font_manager.fontManager.ttflist}
+            for words in self.figure.findobj(Text):
+                words.set(fontfamily=["DejaVu Sans", *(name for name in _MORE_FONTS if name in here)])
+            self.figure.set(facecolor=LIGHT["paper"], dpi=72 * scale)
+            canvas: Any = backend_agg.FigureCanvasAgg(self.figure)
+            canvas.draw()
+            return np.array(canvas.buffer_rgba(), dtype=np.uint8)
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Write pixels as a PNG; the same pixels give the same bytes."""
+    out = io.BytesIO()
+    image.imsave(out, pixels, format="png", origin="upper", metadata={"Software": None})  # type: ignore[dict-item]
+    return out.getvalue()
+
+
+class Drawing:
+    """A figure measured in CSS pixels from its top left corner. Made by `drawing`."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width, self.height = width, height
+        # at 72 dots per inch a point, a dot and a unit of the SVG are the same
+        self.figure = figure.Figure(figsize=(width / 72, height / 72), dpi=72)
+        self.pixels = (
+            transforms.Affine2D().scale(1, -1).translate(0, height).scale(1 / 72) + self.figure.dpi_scale_trans
+        )
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Give axes in the house style: a baseline, faint level lines, quiet labels."""
+        box = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
+        return self.figure.add_axes(box)
+
+    def text(
+        self, x: float, y: float, words: object, role: str = "ink", *, size: float = 12, bold: bool = False,
+        anchor: str = "left", tip: object = "", room: float = math.inf,
+    ) -> None:  # fmt: skip
+        """Write words, cleaned, on a baseline at y, smaller where they need more room; tip: the whole of what is shortened."""
+        shown, whole = clean(words), clean(tip)
+        size = min(size, room / (0.62 * max(cells(shown), 1.0)))
+        look: Any = {"fontweight": "bold" if bold else "normal", "horizontalalignment": anchor, "parse_math": False}
+        self._add(Text(x, y, shown, color=colour(role), fontsize=size, label=whole * (whole != shown), **look))
+
+    def formula(
+        self, x: float, y: float, tex: str, words: str = "", role: str = "ink", *, size: float = 15,
+        anchor: str = "left", room: float = math.inf,
+    ) -> None:  # fmt: skip
+        """Set one of our own formulas in outlines on a baseline at y, and words after it as text."""
+        outline = _outline(tex)
+        width = float(np.asarray(outline.vertices)[:, 0].max()) * size / 100
+        left = x - {"left": 0.0, "center": width / 2, "right": width}[anchor]
+        place = transforms.Affine2D().scale(size / 100, -size / 100).translate(left, y) + self.pixels
+        self._add(patches.PathPatch(outline, facecolor=colour(role), edgecolor="none"), place)
+        self.text(left + width + 0.35 * size, y, words, role, size=size - 2, room=room - width - 0.35 * size)
+
+    def line(
+        self, points: Sequence[tuple[float, float]], role: str = "line", *, width: float = 1.5, curved: bool = False,
+        arrow: bool = False, **more: Any,
+    ) -> None:  # fmt: skip
+        """Draw a line through points, or a cubic curve by four, maybe with an arrow's head; more: of matplotlib's patches."""
+        path = Path(points, [Path.MOVETO] + [Path.CURVE4 if curved else Path.LINETO] * (len(points) - 1))
+        head = "-|>,head_length=8,head_width=3.5" if arrow else "-"
+        self._add(
+            patches.FancyArrowPatch(
+                path=path, arrowstyle=head, mutation_scale=1, color=colour(role), linewidth=width, **more
+            )
+        )
+
+    def box(self, x: float, y: float, width: float, height: float, edge: str = "line", *, radius: float = 6) -> None:
+        """Draw a rounded box by its top left corner."""
+        style = f"round,pad=0,rounding_size={radius}"
+        ink: Any = {"facecolor": colour("panel"), "edgecolor": colour(edge), "linewidth": 1.4}
+        self._add(patches.FancyBboxPatch((x, y), width, height, boxstyle=style, **ink))
+
+    def _add(self, artist: Any, transform: Any = None) -> None:
+        artist.set_transform(transform or self.pixels)
+        self.figure.add_artist(artist)
+
+    def picture(self, kind: str, title: str, description: str) -> Picture:
+        """Let matplotlib write its SVG, and put our root in place of its own.
+
+        kind: start of every id; a hash of the words follows, so that two pictures in a page never clash.
+        title, description: the text alternative; the description carries the numbers.
+        """
+        name = f"{kind}-{hashlib.sha256(f'{title} {description}'.encode()).hexdigest()[:10]}"
+        mpl.rcParams["svg.hashsalt"] = name
+        out, width, height = io.StringIO(), f"{self.width:g}", f"{self.height:g}"
+        no_metadata: Any = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        renderer: Any = _PageRenderer(self.width, self.height, out, metadata=no_metadata)  # type: ignore[no-untyped-call]
+        self.figure.draw(renderer)
+        renderer.finalize()
+        made = Picture(
+            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="cr" '
+            f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" style="stroke-linejoin:round" role="img" '
+            f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
+            f'<desc id="{name}-desc">{escape(description)}</desc>{out.getvalue()[out.getvalue().index("<g") :].strip()}'
+        )
+        made.figure, made.size = self.figure, (self.width, self.height)
+        return made
+
+
+@contextmanager
+def drawing(width: float, height: float) -> Iterator[Drawing]:
+    """Draw in our look; matplotlib has its settings back afterwards."""
+    with _settings():
+        yield Drawing(width, height)
+
+
+@lru_cache(maxsize=256)  # setting a formula takes milliseconds, and pictures have the same ones again
+def _outline(tex: str) -> Path:
+    """Outlines of a formula at size 100, to a hundredth of a pixel as it is drawn."""
+    made = textpath.TextPath((0, 0), f"${tex}$", size=100)
+    return Path(np.round(made.vertices, 1), made.codes)
