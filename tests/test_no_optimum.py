@@ -1,5 +1,6 @@
 """Data without one optimum: the cause is named, and what is returned is well-defined and certified."""
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 from chainrule import InputError, certify, fit
-from chainrule.errors import CollinearityWarning, SeparationWarning
+from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
 
 
 @pytest.fixture
@@ -250,3 +251,36 @@ def test_a_table_with_nearly_collinear_numbers_may_be_standardized(standardize, 
     monkeypatch.setattr(columns, "MOST_DENSE", 0)
     with pytest.warns(CollinearityWarning, match="to within"):
         assert fit(table, y, standardize=standardize).certificate.kind == "reduced"
+
+
+@pytest.mark.parametrize(("n", "seed"), [(1, 0), (1, 5), (3, 7), (3, 11)])
+def test_columns_that_only_rows_of_next_to_no_weight_vary_leave_the_intercept(n, seed):
+    """The fit of the columns that vary, none of these, called itself without end."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, 200)
+    X = (1 + 1e-12 * rng.normal(size=(200, n))) * np.arange(2, 2 + n)
+    X[:33] = 0.0
+    X, s = sp.csr_array(X), np.where(np.arange(200) < 33, 1e-30, 1.0)
+    with pytest.warns(CollinearityWarning, match=r"x1 is constant \(2\) but for rows of next to no weight"):
+        result = fit(X, y, sample_weight=s)
+    audited = certify(X, y, result.w, result.b, sample_weight=s)
+    share = y[33:].mean()
+    least = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    assert result.certificate.kind == audited.kind == "reduced"
+    for gap in (result.certificate.gap, audited.gap):
+        assert result.objective - least - 1e-15 <= gap <= result.tol
+
+
+@pytest.mark.parametrize("alpha", [1e-300, 1e-200, 1e-100, 1.0, 1e300])
+@pytest.mark.parametrize("seed", range(6))
+def test_absurd_scales_and_penalties_overflow_in_silence(alpha, seed):
+    """NumPy's warnings are of no use to who asked for a fit; what overflows proves nothing."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_t(2, size=(40, 4)) * 10.0 ** rng.uniform(-100, 100 if seed % 2 else 3, 4)
+    X[:, 3] = 2 * X[:, 0]
+    y = rng.integers(0, 2, 40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", ChainruleWarning)
+        with contextlib.suppress(InputError):  # "alpha is too large for the scale of column"
+            fit(X, y, alpha=alpha, method="newton")

@@ -91,9 +91,9 @@ class _Trial:
         self.exact = self.exact and self.ratio <= 1.0 and not exact_signs(X, self.v, -self.constant).any()
 
     @property
-    def rank(self) -> tuple[bool, bool, int]:
-        """What a better trial has less of; a ratio half as large is better."""
-        return not self.exact, self.ratio > 1.0, np.frexp(self.ratio)[1] if np.isfinite(self.ratio) else 10**4
+    def rank(self) -> tuple[bool, float]:
+        """What a better trial has less of: inexactness, then a ratio above 1, which counts from half to twice as one."""
+        return not self.exact, float(np.ceil(np.log2(max(self.ratio, 1.0))))
 
 
 @dataclass(frozen=True)

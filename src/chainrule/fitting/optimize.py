@@ -38,6 +38,7 @@ def prepare(problem: Problem, started: float) -> Task:
     return Task(problem, units, fit_units, started)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of absurd scales and penalties: what overflows proves nothing
 def solve(task: Task) -> Ending:
     """Run Newton, and find out why where nothing is proven."""
     rows, options = task.problem.rows, task.problem.options

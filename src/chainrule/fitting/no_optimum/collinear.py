@@ -210,7 +210,8 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
         certificate,
         # Where a relation holds too roughly for that, the model without its columns is to be fitted by itself.
         pivots=pivots if collinear.exact or is_rough else None,
-        is_inexact=is_rough,
+        # One column that doesn't vary stands for a model without columns: it has no smaller one.
+        is_inexact=is_rough and rows.n_features > 1,
     )
 
 
