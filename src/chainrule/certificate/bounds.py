@@ -371,7 +371,7 @@ def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector
         gap=(proven.gap + slope + bend) * (1.0 + OUTWARD),
         lower=max(0.0, proven.lower - slope * (1.0 + OUTWARD)),
         coef=coef,
-        noise=proven.noise + bend,
+        noise=proven.noise + slope + bend,
     )
 
 

@@ -17,7 +17,7 @@ from chainrule.data.rows import DenseRows, Units
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.findings import Finding
-from chainrule.fitting.optimize import LARGEST_TOL, optimize
+from chainrule.fitting.optimize import optimize
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import TOO_FAR, newton_finding, warnings_of
 from chainrule.objective import PAIRWISE, Objective
@@ -107,10 +107,6 @@ def _ending(problem: Problem, objective: Objective, outcome: Outcome, started: f
     assert isinstance(state, CGState)
     certificate = _certificate(problem, objective, state, started)
     how = newton_finding(outcome, certificate, tol, rows.reads, None, ("more reads", None), ("more alpha", None))
-    if how.code == "converged" and certificate.gap > max(tol, LARGEST_TOL):
-        is_offset = certificate.gap > 2.0 * state.gap
-        ways = () if is_offset else (("more alpha", None), ("smaller columns", None))
-        how = Finding("unreached", {**how.values, "is_offset": is_offset, "ways": ways})
     weight = objective.weight * rows.weight_unit
     return Ending(outcome, state.w.copy(), state.b, rows.units, weight, how, warnings_of(how), certificate)
 

@@ -98,6 +98,13 @@ def is_for_newton(ending: Ending, options: Options, shape: Shape) -> bool:
 
 def run_of(method: str, shape: Shape) -> Method:
     """Load a method: they bring SciPy, which `import chainrule` does without."""
+    from chainrule.fitting.task import as_returned
+
+    run = _loaded(method, shape)
+    return lambda problem, started: as_returned(problem, run(problem, started), started)
+
+
+def _loaded(method: str, shape: Shape) -> Method:
     if method == "newton" and shape.is_wide:
         from chainrule.fitting.conjugate import optimize_in_row_space
 

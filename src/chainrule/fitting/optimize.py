@@ -17,7 +17,6 @@ from chainrule.fitting.task import Task, certified, ended, noise_of_state, warni
 from chainrule.solvers import NewtonState, Outcome
 
 PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
-LARGEST_TOL = 1e-8  # of the default: what rounding leaves above it is said aloud
 
 
 def optimize(problem: Problem, started: float) -> Ending:
@@ -75,8 +74,6 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     certificate = certified(here, task.units, rows, task.started, as_returned=True)
     outcome = replace(outcome, state=here)
     how = ended(outcome, certificate, tol, rows.reads, here)
-    if how.code == "converged" and certificate.gap > max(tol, LARGEST_TOL):
-        how = Finding("unreached", {**how.values, "is_offset": True})
     return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, how, warnings_of(how), certificate)
 
 

@@ -30,6 +30,7 @@ Vector = NDArray[np.float64]
 
 DEFAULT_READS = 100
 MOST_STEPS = 200
+LARGEST_TOL = 1e-8  # of the default: what rounding leaves above it is said aloud
 LARGEST_RIDGE = 1e200  # in the arithmetic's units: beyond, a weight's own penalty overflows
 TOO_FAR = "the run ended too far from an optimum"
 
@@ -304,3 +305,30 @@ def newton_finding(
 def warnings_of(how: Finding) -> tuple[Finding, ...]:
     """Give the ending itself where it is a warning."""
     return () if how.warning is None else (how,)
+
+
+def as_returned(problem: Problem, ending: Ending, started: float) -> Ending:
+    """Report F at the point that the user gets, and say so where rounding took it further than tol from the optimum.
+
+    Columns far from 0, in their own deviations, have an intercept b - center.w whose last digit moves every z.
+    """
+    units, options, rows = ending.units, problem.options, problem.rows
+    w, b = units.to_user(ending.w_fit, ending.b_fit)
+    tol = max(options.tol, LARGEST_TOL)
+    way = abs(b) + (len(w) + 2) * float(np.abs(units.center) @ np.abs(w))
+    shift = UNIT * way if units.center.any() else 0.0  # of z
+    is_offset = options.loss.steepest * shift > tol
+    outcome, certificate, how = ending.outcome, ending.certificate, ending.how
+    if is_offset:
+        task = Task(problem, rows.units, units, started)
+        here = w * rows.units.scale, plus_product(b, rows.units.center, w)
+        evaluation = task.objective.evaluate(*here)
+        outcome = replace(outcome, state=replace(outcome.state, evaluation=evaluation))
+        noise = max(certificate.noise, min(certificate.gap, 0.5 * options.loss.curvature * shift * shift))
+        certificate = replace(certificate, objective=evaluation.objective, noise=noise, reads=rows.reads)
+    said = ending.said
+    if how.code == "converged" and certificate.gap > tol:
+        ways = () if is_offset else (("more alpha", None), ("smaller columns", None))
+        how = Finding("unreached", {**how.values, "is_offset": is_offset, "ways": ways})
+        said = (*said, *warnings_of(how))
+    return replace(ending, outcome=outcome, certificate=certificate, how=how, said=said)
