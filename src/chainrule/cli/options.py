@@ -67,9 +67,8 @@ UnseenLevels = Annotated[
     str,
     typer.Option(
         "--unseen",
-        parser=lambda text: one_of("--unseen", text, ("reference", "missing", "error")),
         metavar="HOW",
-        help="A level that training never saw counts as the reference or as missing, or is an error.",
+        help="How a level counts that training never saw: reference, missing, or error.",
         rich_help_panel=DATA,
     ),
 ]
@@ -446,13 +445,6 @@ def learning_rate_number(text: str) -> float:
     if isinstance(rate, str):
         raise InputError(f"--learning-rate must be a positive number here, not {text!r}")
     return rate
-
-
-def one_of(option: str, text: str, words: Sequence[str]) -> str:
-    """Check that an option is one of some words."""
-    if text not in words:
-        raise typer.BadParameter(f"{option} must be {', '.join(words[:-1])} or {words[-1]}, not {text!r}")
-    return text
 
 
 def at_least(option: str, value: float, lowest: float, unit: str = "number") -> None:

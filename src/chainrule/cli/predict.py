@@ -11,10 +11,11 @@ from typing import Any
 
 from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, inputs_of
-from chainrule.data.encoding import Met
+from chainrule.data.encoding import UNSEEN, Met
 from chainrule.data.files import read_batches
 from chainrule.data.tables import Encoded, encode_table, notes_of
 from chainrule.documents import screen
+from chainrule.errors import InputError
 from chainrule.errors import printable as visible
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
@@ -28,6 +29,8 @@ def encoded_batches(
     model: Model, table: Path, na: Sequence[str], unseen: str, met: Met, *, need_target: bool = False
 ) -> Iterator[tuple[int, Encoded]]:
     """Read a table as the model does, some rows at a time: the number of rows before, and these."""
+    if unseen not in UNSEEN:
+        raise InputError(f"--unseen must be reference, missing or error, not {unseen!r}")
     first = 0
     for batch in read_batches(table, model.schema, na=(*model.info.get("na", ()), *na)):
         part = encode_table(model.schema, batch, need_target=need_target, unseen=unseen, met=met, first=first)
