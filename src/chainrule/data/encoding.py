@@ -34,6 +34,7 @@ from chainrule.kernels import (
     moments,
     read,
     thread_count,
+    useful_threads,
 )
 
 Vector = NDArray[np.float64]
@@ -71,6 +72,7 @@ def learn(
 
     index : rows of the fit, all by default; s (k,) are theirs.
     """
+    threads = useful_threads((fields[0].rows // 8, len(fields)), threads)  # counting is an eighth of a read
     counts = _level_rows(_raw(fields), fields, s, index, threads)
     numbers = _numbers(fields, s, index, threads, leave_out_constants)
     columns: list[Column] = []
