@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.rows import Moments, Units
-
-_last: tuple[bytes, float] = (
-    b"",
-    0.0,
-)  # digest of a matrix, and its largest eigenvalue: runs on one table follow one another
 
 
 def expected_smoothness(curvature: float, of_row: float, rows: int, batch: int) -> float:
@@ -39,16 +31,6 @@ def expected_smoothness(curvature: float, of_row: float, rows: int, batch: int) 
     return whole * min(curvature, of_row) + (rows - batch) / (batch * (rows - 1)) * of_row
 
 
-def _largest_eigenvalue(matrix: NDArray[np.float64]) -> float:
-    global _last
-    digest = hashlib.blake2b(matrix.data).digest()
-    known, value = _last
-    if digest != known:
-        value = float(np.linalg.eigvalsh(matrix)[-1])
-        _last = digest, value
-    return value
-
-
 def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_intercept: bool = True) -> float:
     """L_max = lambda_max of (1/(4S)) X~'SX~ + alpha diag(1, .., 1, 0), never too small.
 
@@ -64,24 +46,18 @@ def largest_curvature(moments: Moments, units: Units, alpha: float = 0.0, fit_in
     units : Units
         The fit's columns, for which the bound holds.
     """
-    mean = (moments.mean - units.center) / units.scale
-    sd = moments.sd / units.scale
-    if moments.correlation is None:
-        with np.errstate(over="ignore"):
-            square = sd**2 + mean**2
-        bound = 0.25 * (float(square.sum()) + (1.0 if fit_intercept else 0.0)) + alpha
-    else:
-        n = len(mean)
-        matrix = np.zeros((n + 1, n + 1))
-        with np.errstate(over="ignore", invalid="ignore"):
-            matrix[:n, :n] = 0.25 * (moments.correlation * np.outer(sd, sd) + np.outer(mean, mean))
-        matrix[np.diag_indices(n)] += alpha
-        if fit_intercept:
-            matrix[n, :n] = matrix[:n, n] = 0.25 * mean
-            matrix[n, n] = 0.25
-        if not np.isfinite(matrix).all():
-            return float(np.inf)
-        bound = _largest_eigenvalue(matrix)
+    mean, sd = (moments.mean - units.center) / units.scale, moments.sd / units.scale
+    n = len(mean)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if moments.correlation is None:
+            bound = 0.25 * (float((sd**2 + mean**2).sum()) + fit_intercept) + alpha
+        else:
+            mean = np.append(mean, 1.0)
+            matrix = 0.25 * np.outer(mean, mean)
+            matrix[:n, :n] += 0.25 * (moments.correlation * np.outer(sd, sd))
+            matrix[np.arange(n), np.arange(n)] += alpha
+            matrix = matrix if fit_intercept else matrix[:n, :n]
+            bound = float(np.linalg.eigvalsh(matrix)[-1]) if np.isfinite(matrix).all() else np.inf
     if not np.isfinite(bound):
         return bound
     # Rounded up to 24 bits: covers the eigenvalues' rounding, and hides the last bits of another LAPACK.
