@@ -2,7 +2,7 @@
 
 rate           the largest stable learning rate
 runs           runs that diverge, oscillate, crawl or hover
-collinearity   columns that are combinations of others; it builds on `relations` (their numbers, tried on every row)
+collinearity   columns that are combinations of others, tried on every row
 separation     classes that a plane keeps apart, proven on every row; it builds on `overlap` (the linear programs, and the proof
                that nothing separates) and `halfspaces` (the search)
 exact          signs without a rounding error

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, power_of_two
+from chainrule.diagnosis.collinearity import active_blocks
 from chainrule.diagnosis.exact import U, exact_signs
 from chainrule.diagnosis.overlap import FLAT, Verdict, decide, keeps, sparsest
-from chainrule.diagnosis.relations import active_blocks
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

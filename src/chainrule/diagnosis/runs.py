@@ -46,12 +46,10 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
         with np.errstate(over="ignore", invalid="ignore"):
             return float(parts @ factor**k) <= tol
 
-    if not is_reached(1e15):
+    low, high = 0.0, 1e15
+    if not is_reached(high):
         return float(np.inf)
-    low, high = 0.0, 1.0
-    while not is_reached(high):
-        low, high = high, 2.0 * high
-    while high - low > 0.01 * high and high - low > 1:
+    while high - low > max(0.01 * high, 1.0):
         middle = (low + high) / 2
         low, high = (low, middle) if is_reached(middle) else (middle, high)
     return float(np.ceil(high))
@@ -254,6 +252,6 @@ class NoiseMonitor(Monitor):
         gaps = self.recent
         if self.count < LEAST_TREND or not (np.isfinite(gaps).all() and (gaps > 0).all()):
             return False
-        slope, _, squares = _line(np.arange(len(gaps)), np.log(gaps))
+        slope, _, squares = _line(np.arange(float(len(gaps))), np.log(gaps))
         k = len(gaps)
         return bool(slope > -2.0 * np.sqrt(squares / (k - 2) * 12.0 / (k * (k * k - 1.0))))
