@@ -416,7 +416,7 @@ class _Search:
             yield {j: X[:, np.searchsorted(columns, at)] for j, at in supports.items()}
 
     def _near(self, supports: dict[int, Index], vectors: dict[int, Vector]) -> dict[int, list[list[Fraction]]]:
-        """Simple numbers near the vectors'."""
+        """Take simple numbers near those of the vectors."""
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             return {j: list(snapped(vectors[j][at] / self.size[at])) for j, at in supports.items()}
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import Collinearity, find_relations
-from chainrule.diagnosis.exact import whole_numbers
 from chainrule.diagnosis.halfspaces import Direction, Halfspaces, decimal_between, search
 from chainrule.diagnosis.wording import Cause, factor_of, separation_sentence
 
@@ -27,43 +26,36 @@ Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-LARGEST = 10**6  # whole numbers up to here are given as they are
-
 
 @dataclass(frozen=True)
 class Separation:
-    """A direction that keeps the classes apart: z = x.direction + intercept is >= 0 for class 1 and <= 0 for class 0.
+    """Directions that keep the classes apart, each of the rows that those before it leave on their planes.
 
     kind
-        "complete": z != 0 in every row. "quasi": z = 0 in some. Both are proven in exact arithmetic, for a rational
-        direction of which `direction` holds the nearest floats. "undecided": rounding hides the answer and nothing is
-        proven; a direction, if there is one, separates up to rounding.
-    direction, intercept
-        (n,) and a number, in the user's columns; whole numbers where they are small.
-    columns, indices
-        The columns that take part.
-    n_separated, n_on_plane, rows_on_plane
-        Rows off the plane and on it, and the numbers of the latter from 0; rows of weight 0 aren't counted.
-    final
-        The rows on the plane overlap (their rank as computed), so that no direction separates more. Then inf of the mean
-        loss is (weight on the plane / S) times the minimum over the rows on the plane, which is attained; 0 when complete.
+        "complete": no row is left. "quasi": some are. Both are proven in exact arithmetic. "undecided": rounding hides the
+        answer and nothing is proven; a direction, if there is one, separates up to rounding.
     causes
-        Columns, levels and combinations that do it, one after another.
+        The directions: columns, levels and combinations, with their exact coefficients. Put together, each with so large a
+        factor that it keeps its rows, they are one direction.
+    rows_on_plane
+        Rows that are left, by their numbers from 0; rows of weight 0 aren't counted.
+    final
+        The rows left overlap (their rank as computed), so that no direction separates more. Then inf of the mean loss is
+        (weight on the plane / S) times the minimum over the rows left, which is attained; 0 when complete.
     sentence
-        The cause and the ways out.
+        The causes and the ways out.
     """
 
     kind: Literal["complete", "quasi", "undecided"]
-    direction: Vector = field(compare=False)
-    intercept: float
-    columns: tuple[str, ...]
-    indices: tuple[int, ...]
-    n_separated: int
-    n_on_plane: int
+    causes: tuple[Cause, ...]
     rows_on_plane: Index = field(compare=False, repr=False)
     final: bool
-    causes: tuple[Cause, ...]
     sentence: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that take part."""
+        return tuple(dict.fromkeys(name for cause in self.causes for name in cause.columns))
 
 
 def find_separation(
@@ -94,42 +86,26 @@ def find_separation(
     # A column that is only nearly a combination of others counts: what it adds may be all that separates.
     near_columns = [relation.indices[-1] for relation in known.relations if not relation.up_to_rounding]
     space = Halfspaces.of(rows, np.union1d(known.pivots, near_columns).astype(np.int64), fit_intercept)
-    levels: list[Direction] = []
     causes: list[Cause] = []
-    active, final, near = rows.is_kept, True, None
-    while active.any():
-        alone = list(_alone(space, active))
-        found, final, near = (None, True, None) if alone else search(space, active, hint)
-        parts = alone or ([] if found is None else [found])
-        causes += [_cause(space, each, active, left=bool(levels)) for each in parts if each.v]
-        levels += [_sum(space, parts)] if parts else []
+    left, final, near = rows.is_kept, True, None
+    while left.any():
+        alone = list(_alone(space, left))
+        found, final, near = (None, True, None) if alone else search(space, left, hint)
+        active, is_first = left, not causes
+        for each in alone or ([] if found is None else [found]):
+            causes.append(_cause(space, each, active, is_first=is_first))
+            left = left & (each.signs == 0)
         if not alone:
             break
-        active = active & (levels[-1].signs == 0)
-    if not levels and final:
+    if not causes and final:
         return None
-    if not levels and near is not None:
-        causes = [_cause(space, near, active, left=False)]
-    total = _combined(space, levels) if levels else near or Direction({}, Fraction(0), np.zeros(rows.n_rows, np.int8))
-    kept = rows.is_kept
-    plane = kept & (total.signs == 0)
     kind: Literal["complete", "quasi", "undecided"]
-    kind = "undecided" if not levels else "quasi" if plane.any() else "complete"
-    at = sorted(j for j, c in total.v.items() if c)
-    direction, intercept = _as_floats(space, at, total)
-    return Separation(
-        kind=kind,
-        direction=direction,
-        intercept=intercept,
-        columns=tuple(rows.feature_names[j] for j in at),
-        indices=tuple(at),
-        n_separated=int((kept & ~plane).sum()),
-        n_on_plane=int(plane.sum()),
-        rows_on_plane=np.flatnonzero(plane),
-        final=kind != "undecided" and (final or not plane.any()),
-        causes=tuple(causes),
-        sentence=separation_sentence(kind, causes, (str(classes[0]), str(classes[1])), int(kept.sum())),
-    )
+    kind = "undecided" if not causes else "quasi" if left.any() else "complete"
+    if not causes and near is not None:
+        causes, left = [_cause(space, near, left, is_first=True)], left & (near.signs == 0)
+    m, names = int(np.count_nonzero(rows.is_kept)), (str(classes[0]), str(classes[1]))
+    final = kind == "complete" or (kind == "quasi" and final)
+    return Separation(kind, tuple(causes), np.flatnonzero(left), final, separation_sentence(kind, causes, names, m))
 
 
 def _alone(space: Halfspaces, active: Mask) -> Iterator[Direction]:
@@ -158,35 +134,7 @@ def _alone(space: Halfspaces, active: Mask) -> Iterator[Direction]:
         yield Direction({j: v}, -v * t, (active & (bool(widths) | (x != float(t)))).astype(np.int8))
 
 
-def _sum(space: Halfspaces, parts: list[Direction]) -> Direction:
-    """Add directions up, none of which has a row on its wrong side; of columns on about one scale."""
-    if len(parts) == 1:
-        return parts[0]
-    scales = [Fraction(1.0 if space.is_dummy[j] else float(space.p[j])) for each in parts for j in each.v]
-    v = {j: c * scale for each, scale in zip(parts, scales, strict=True) for j, c in each.v.items()}
-    b = sum((each.b * scale for each, scale in zip(parts, scales, strict=True)), Fraction(0))
-    return Direction(v, b, np.max([each.signs for each in parts], axis=0))
-
-
-def _combined(space: Halfspaces, levels: list[Direction]) -> Direction:
-    """One direction with the signs of all levels: each earlier one counts for so much more that it keeps its rows."""
-    total = levels[-1]
-    for level in reversed(levels[:-1]):
-        expected = np.maximum(level.signs, total.signs)
-        for exponent in (0, 2, 8, 16, 32, 64, 128, 300, 1000):
-            factor = Fraction(2) ** exponent
-            v = {j: total.v.get(j, 0) + factor * level.v.get(j, 0) for j in {**total.v, **level.v}}
-            v = {j: c for j, c in v.items() if c}
-            both = space.directed(v, total.b + factor * level.b, expected == 1)
-            if (both.signs == expected).all():
-                break
-        else:
-            raise ArithmeticError("directions can't be combined")
-        total = both
-    return total
-
-
-def _cause(space: Halfspaces, found: Direction, active: Mask, *, left: bool) -> Cause:
+def _cause(space: Halfspaces, found: Direction, active: Mask, *, is_first: bool) -> Cause:
     """Say as data what a direction means, by its columns' names."""
     at, all_names = sorted(found.v), space.rows.feature_names
     names, dummy = tuple(all_names[j] for j in at), bool(space.is_dummy[at].all())
@@ -195,22 +143,12 @@ def _cause(space: Halfspaces, found: Direction, active: Mask, *, left: bool) -> 
     off = space.rows.y[found.signs == 1] == 1
     return Cause(
         columns=names,
+        indices=tuple(at),
         v=tuple(found.v[j] for j in at),
         constant=found.b,
         sides=(bool(off.any()), not off.all()),
         complete=bool(found.signs[active].all()),
         dummy=dummy,
         reference=space.rows.references.get(factor) if factor and is_rest else None,
-        left=left,
+        is_first=is_first,
     )
-
-
-def _as_floats(space: Halfspaces, at: list[int], found: Direction) -> tuple[Vector, float]:
-    """Give a direction in whole numbers, where they are small, or else with its largest number about 1."""
-    whole, whole_b = whole_numbers([found.v[j] for j in at], found.b)
-    unit = max((abs(found.v[j] / Fraction(float(space.p[j]))) for j in at), default=Fraction(1))
-    if at and max(map(abs, [*whole, whole_b])) <= LARGEST:
-        unit = found.v[at[0]] / whole[0]
-    direction = np.zeros(space.rows.n_features)
-    direction[at] = [float(found.v[j] / unit) for j in at]
-    return direction, float(found.b / unit)
