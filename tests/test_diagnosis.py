@@ -33,16 +33,6 @@ def test_largest_curvature_is_the_largest_eigenvalue_and_never_below_it(seed):
     assert exact * (1 - 1e-13) <= found <= exact * (1 + 1e-6)
 
 
-def test_runs_on_one_table_find_its_largest_curvature_once(rng, monkeypatch):
-    rows = DenseRows(rng.normal(size=(30, 4)), (np.arange(30) % 2).astype(np.uint8), None, tuple("abcd"))
-    counted = []
-    found = np.linalg.eigvalsh
-    monkeypatch.setattr(np.linalg, "eigvalsh", lambda matrix: counted.append(1) or found(matrix))
-    first, other, again = (largest_curvature(rows.moments(), rows.units, alpha) for alpha in (0.1, 0.2, 0.2))
-    assert len(counted) == 2
-    assert other == again == pytest.approx(first + 0.1, rel=0.2)
-
-
 def test_largest_curvature_bounds_the_hessian_everywhere(rng):
     for _ in range(20):
         rows, alpha = random_rows(rng)

@@ -2,11 +2,13 @@
 
 rate           the largest stable learning rate
 runs           runs that diverge, oscillate, crawl or hover
-collinearity   columns that are combinations of others, in words
-separation     classes that a plane keeps apart, proven on every row; it builds on `exact` (signs without a rounding error),
-               `overlap` (the proof that nothing separates), `halfspaces` (the search) and `wording`
+collinearity   columns that are combinations of others, tried on every row
+separation     classes that a plane keeps apart, proven on every row; it builds on `overlap` (the linear programs, and the proof
+               that nothing separates) and `halfspaces` (the search)
+exact          signs without a rounding error
+wording        sentences for relations and separating directions
 
-The last two bring SciPy, which gradient descent does without: they are imported where they are needed.
+All but the first two bring SciPy, which gradient descent does without: they are imported where they are needed.
 """
 
 from chainrule.diagnosis.rate import expected_smoothness, largest_curvature

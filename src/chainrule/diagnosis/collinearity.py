@@ -1,33 +1,65 @@
 """Columns that repeat each other: the linear relations among them, in words and small whole numbers where they are.
 
-Found in the correlation matrix, or in a Hessian, whose rounding sets the tolerance; verified on every row (`relations`).
+Found in the correlation matrix, or in a Hessian, whose rounding sets the tolerance; tried on every row. Where a relation holds
+only up to rounding, that is said: in exact arithmetic the column is *not* a combination of the others, and so no exact
+statement may rest on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from chainrule.data.rows import Moments, Rows
-from chainrule.diagnosis.exact import U
-from chainrule.diagnosis.relations import Relation, Relations, active_blocks
-from chainrule.diagnosis.wording import factor_of
+from chainrule.diagnosis.exact import U, exact_signs, snapped
+from chainrule.diagnosis.wording import factor_of, relation_sentence
 from chainrule.kernels import BLOCK_ROWS
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns: taken as 0, then verified
 MAX_LISTED = 40  # relations verified and put into words, those of the fewest columns
 MAX_WORDS = 100  # columns in a relation, beyond which no one reads it: counted alone
 MAX_SPARSE = 60  # relations up to which they are made sparse
 FAR_CENTER = 10.0  # of a Hessian's weighted means from its centre, in deviations: beyond, its correlations cancel
 MAX_DENSE = 20_000_000  # numbers of X up to which more columns than `rows.MAX_MATRIX_COLUMNS` are looked at
+
+
+@dataclass(frozen=True)
+class Relation:
+    """coefficients . x[indices] = constant in every row.
+
+    columns, indices, coefficients: of the columns that take part, the last one following from the ones before it.
+    exact: no rounding at all; else `deviation` is the largest |x.v - constant| in a row, in standard deviations of the
+    last column, and `up_to_rounding` says that rounding the data explains it.
+    """
+
+    columns: tuple[str, ...]
+    indices: tuple[int, ...]
+    coefficients: tuple[float, ...]
+    constant: float
+    exact: bool
+    up_to_rounding: bool
+    deviation: float
+
+    @property
+    def sentence(self) -> str:
+        """The relation in words, with how well it holds."""
+        text = relation_sentence(self.columns, self.coefficients, self.constant)
+        if self.exact:
+            return text
+        if len(self.columns) == 1:
+            return f"{text} but for rows of next to no weight"
+        well = "up to rounding, not exactly"
+        return f"{text} ({well if self.up_to_rounding else f'to within {self.deviation:.1g} standard deviations'})"
 
 
 @dataclass(frozen=True)
@@ -99,11 +131,7 @@ class Curvature:
 
 
 def find_relations(
-    rows: Rows,
-    *,
-    fit_intercept: bool = True,
-    tolerance: float | None = None,
-    curvature: Curvature | None = None,
+    rows: Rows, *, fit_intercept: bool = True, tolerance: float | None = None, curvature: Curvature | None = None
 ) -> Collinearity:
     """Every linear relation among the columns, from one read of the moments and one of the columns that take part.
 
@@ -158,7 +186,9 @@ def _find(
     listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
     known = {j: _known(rows, moments, j, categories.get(j)) for j in listed if j in categories or size[j] == 0}
     sought = {j: vectors[j] for j in listed if j not in known}
-    relations = known | (Relations(rows, moments, size, fit_intercept).find(sought) if sought else {})
+    relations = known | (
+        _Search(rows, moments.mean * fit_intercept, size, fit_intercept).find(sought) if sought else {}
+    )
     for j, relation in relations.items():
         if relation.up_to_rounding:
             at, c = list(relation.indices), np.array(relation.coefficients)
@@ -296,3 +326,130 @@ def _known(rows: Rows, moments: Moments, j: int, levels: slice | None) -> Relati
     exact = bool(moments.low[j] == moments.high[j])
     value = float(moments.low[j] if exact else moments.mean[j])
     return Relation((names[j],), (j,), (1.0,), value, exact, exact, 0.0 if exact else np.inf)
+
+
+def active_blocks(rows: Rows, columns: Index, keep: NDArray[np.bool_] | None = None) -> Iterator[tuple[Index, Matrix]]:
+    """Rows that count (positive weight, and in `keep`), block by block: their numbers, and their columns as float64."""
+    step = max(1024, BLOCK_NUMBERS // max(len(columns), 1))
+    rows.count_read(len(columns) / rows.n_features)
+    for first in range(0, rows.n_rows, step):
+        part = slice(first, first + step)
+        mask = rows.is_kept[part] if keep is None else keep[part] & rows.is_kept[part]
+        if mask.any():
+            X = rows.block(part, columns)
+            yield first + np.flatnonzero(mask), X if mask.all() else X[mask]
+
+
+@dataclass
+class _Trial:
+    """Rational coefficients and a constant, and how well they hold in the rows so far.
+
+    ratio : largest residual in units of its rounding. residual : the largest.
+    """
+
+    v: list[Fraction]
+    constant: Fraction
+    exact: bool = True
+    ratio: float = 0.0
+    residual: float = 0.0
+
+    def add(self, X: Matrix, unit: float) -> None:
+        """Take in rows X (q, columns). Up to rounding: within twice (k+2) u (|x|.|v| + |constant|)."""
+        c, constant = np.array([_as_float(c) for c in self.v]), _as_float(self.constant)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            residual = np.abs(X @ c - constant)
+            bound = 2 * (len(c) + 2) * unit * (np.abs(X) @ np.abs(c) + abs(constant))
+            ratio = np.where(residual == 0, 0.0, residual / bound)
+        # What is beyond float64 doesn't hold.
+        residual, ratio = (np.where(np.isnan(x), np.inf, x) for x in (residual, ratio))
+        self.residual = max(self.residual, float(residual.max(initial=0.0)))
+        self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
+        self.exact = self.exact and self.ratio <= 1.0 and not exact_signs(X, self.v, -self.constant).any()
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What a better trial has less of: inexactness, then a ratio above 1, which counts from half to twice as one."""
+        return not self.exact, float(np.ceil(np.log2(max(self.ratio, 1.0))))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What relations are looked for in: the rows, the columns' centres and their sizes in the vectors' units."""
+
+    rows: Rows
+    center: Vector
+    size: Vector
+    fit_intercept: bool
+
+    def find(self, vectors: dict[int, Vector]) -> dict[int, Relation]:
+        """Turn null vectors (n,), in units of the columns' sizes, into relations; each by its last column.
+
+        All are tried together, in one read of the columns that take part; those that don't hold are then fitted to all rows.
+        """
+        supports = {j: np.append(np.setdiff1d(np.flatnonzero(v), j), j) for j, v in vectors.items()}
+        first = self.rows.given(np.flatnonzero(self.rows.is_kept)[:1])[0]
+        found: dict[int, list[_Trial]] = {j: [] for j in vectors}
+        rough = supports
+        for numbers in (self._near, self._fitted):
+            near = numbers(rough, vectors) if rough else {}
+            trials = {j: [self._trial(c, first[rough[j]]) for c in some] for j, some in near.items()}
+            for block in self._blocks(rough):
+                for j, X in block.items():
+                    for trial in trials[j]:
+                        trial.add(X, self.rows.unit)
+            for j, some in trials.items():
+                found[j] += some
+            rough = {j: at for j, at in rough.items() if all(trial.ratio > 1.0 for trial in found[j])}
+        return {j: self._relation(at, min(found[j], key=lambda trial: trial.rank)) for j, at in supports.items()}
+
+    def _trial(self, c: list[Fraction], first: Vector) -> _Trial:
+        """Add the constant that the first row has, to coefficients; 0 where that is next to nothing."""
+        products = [a * Fraction(x) for a, x in zip(c, first.tolist(), strict=True)]
+        constant, size = sum(products, Fraction(0)), sum(map(abs, products), Fraction(0))
+        has_one = self.fit_intercept and abs(constant) > 2**20 * Fraction(self.rows.unit) * size
+        return _Trial(c, constant if has_one else Fraction(0))
+
+    def _blocks(self, supports: dict[int, Index]) -> Iterator[dict[int, Matrix]]:
+        """All rows that count, block by block: the columns of each support."""
+        columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *supports.values()]))
+        for _, X in active_blocks(self.rows, columns) if len(columns) else ():
+            yield {j: X[:, np.searchsorted(columns, at)] for j, at in supports.items()}
+
+    def _near(self, supports: dict[int, Index], vectors: dict[int, Vector]) -> dict[int, list[list[Fraction]]]:
+        """Take simple numbers near those of the vectors."""
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return {j: list(snapped(vectors[j][at] / self.size[at])) for j, at in supports.items()}
+
+    def _fitted(self, supports: dict[int, Index], vectors: dict[int, Vector]) -> dict[int, list[list[Fraction]]]:
+        """Take the numbers from the rows, by a step of least squares on their residuals; simple ones near them come first."""
+        sums = {j: np.zeros((len(at), len(at) + 1)) for j, at in supports.items()}
+        for block in self._blocks(supports):
+            for j, X in block.items():
+                Z = (X - self.center[supports[j]]) / self.size[supports[j]]
+                sums[j] += Z.T @ np.column_stack([Z, Z @ vectors[j][supports[j]]])
+        found = {}
+        for j, at in supports.items():
+            step = np.append(np.linalg.lstsq(sums[j][:-1, :-2], sums[j][:-1, -1], rcond=None)[0], 0.0)
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                c = (vectors[j][at] - step) / self.size[at]
+                c = c / c[-1]
+                if not np.isfinite(c).all():  # the last column by itself, with what that leaves open
+                    c = np.append(np.zeros(len(c) - 1), 1.0)
+                found[j] = [*(snapped(c) if c.all() else ()), [Fraction(x) for x in c.tolist()]]
+        return found
+
+    def _relation(self, at: Index, found: _Trial) -> Relation:
+        unit = abs(_as_float(found.v[-1])) * float(self.size[at[-1]])
+        deviation = 0.0 if found.exact else found.residual / unit
+        names, v = tuple(self.rows.feature_names[i] for i in at), tuple(_as_float(c) for c in found.v)
+        return Relation(
+            names, tuple(at.tolist()), v, _as_float(found.constant), found.exact, found.ratio <= 1.0, deviation
+        )
+
+
+def _as_float(value: Fraction) -> float:
+    """Nearest float64; infinite beyond them."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf

@@ -11,12 +11,11 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
 from chainrule.data.rows import Rows, power_of_two
+from chainrule.diagnosis.collinearity import active_blocks
 from chainrule.diagnosis.exact import U, exact_signs
 from chainrule.diagnosis.overlap import FLAT, Verdict, decide, keeps, sparsest
-from chainrule.diagnosis.relations import active_blocks
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -24,12 +23,10 @@ Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Signs = NDArray[np.int8]
 
-ROUNDS = 60
+ROUNDS, TRIES = 60, 8
 LEAST = 1000  # rows of the first subset, and 4 a column
 FEW_NUMBERS, MOST_NUMBERS = 400_000, 1_000_000  # of the subset's rows: the linear program then takes 3 and 15 seconds
-
 FAR = 10.0  # deviations that a column's mean is from 0, beyond which it is centred
-MAX_READABLE = 6  # columns of a direction that is put into short decimals
 MAX_EXACT_COLUMNS = 64  # columns up to which null spaces are found in fractions
 
 
@@ -79,9 +76,8 @@ class Halfspaces:
 
     def exact(self, a: Vector) -> tuple[dict[int, Fraction], Fraction]:
         """Direction of `matrix` as exact rationals in the user's columns: p is a power of two, so nothing is rounded."""
-        v = {
-            int(j): Fraction(c) * Fraction(float(self.p[j])) for j, c in zip(self.pivots, a.tolist(), strict=False) if c
-        }
+        p = self.p[self.pivots].tolist()
+        v = {int(j): Fraction(c) * Fraction(x) for j, c, x in zip(self.pivots, a.tolist(), p, strict=False) if c}
         b = Fraction(float(a[-1])) if self.fit_intercept else Fraction(0)
         return v, b - sum((c * Fraction(float(self.center[j])) for j, c in v.items()), Fraction(0))
 
@@ -196,8 +192,8 @@ def _made_exact(space: Halfspaces, active: Mask, a: Vector, near: Mask) -> Direc
     support = np.array(list(v), dtype=np.int64)
     if len(support) > MAX_EXACT_COLUMNS:
         return None
-    few = np.random.default_rng(0).permutation(plane)[:LEAST]
-    for _ in range(4):
+    few = np.random.default_rng(0).permutation(plane)[: 2 * len(support) + 20]
+    for _ in range(TRIES):
         for values, level in _through(space, support, [*v.values()], b, space.rows.block(few, support)):
             found = space.directed(dict(zip(support.tolist(), values, strict=True)), level, active)
             if (found.signs >= 0).all() and (found.signs[active & ~near] == 1).all():
@@ -205,7 +201,7 @@ def _made_exact(space: Halfspaces, active: Mask, a: Vector, near: Mask) -> Direc
             wrong = np.flatnonzero(found.signs < 0)
             if len(wrong) and near[wrong].all():
                 # Rows of the plane that the sample lacked: the plane has to go through them too.
-                few = np.append(wrong[:LEAST], few)
+                few = np.append(wrong[: len(support)], few)
                 break
         else:
             break
@@ -216,14 +212,9 @@ def _through(
     space: Halfspaces, support: Index, v: list[Fraction], b: Fraction, X: Matrix
 ) -> Iterator[tuple[list[Fraction], Fraction]]:
     """Yield exact directions near (v, b) whose plane goes through the points X (q, columns of the support)."""
-    p, center = space.p[support], space.center[support]
-    points = np.column_stack([(X - center) * p, np.full(len(X), float(space.fit_intercept))])
-    _, triangle, order = qr(points.T / np.abs(points).max(axis=1, initial=1e-300), mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(triangle))
-    chosen = X[order[: int((diagonal > 1e-10 * diagonal.max(initial=0.0)).sum())]]
-    scale = [Fraction(x) for x in p.tolist()]
+    scale = [Fraction(x) for x in space.p[support].tolist()]
     one = Fraction(int(space.fit_intercept))
-    reduced = _reduced([[one, *(Fraction(x) * c for x, c in zip(row, scale, strict=True))] for row in chosen.tolist()])
+    reduced = _reduced([[one, *(Fraction(x) * c for x, c in zip(row, scale, strict=True))] for row in X.tolist()])
     wanted = [b, *(c / x for c, x in zip(v, scale, strict=True))]
     free = [c for c in range(len(wanted)) if c not in reduced and (c or one)]
     largest = max((abs(wanted[c]) for c in free), default=Fraction(0))
@@ -255,18 +246,3 @@ def decimal_between(low: float, high: float) -> Fraction | None:
         return None
     shortest = (Fraction(f"{low / 2 + high / 2:.{digits}g}") for digits in range(1, 18))
     return next((value for value in shortest if Fraction(low) < value < Fraction(high)), None)
-
-
-def readable(space: Halfspaces, active: Mask, found: Direction) -> Direction:
-    """Complete separation by few columns in short decimals, if those separate too."""
-    largest = max(map(abs, found.v.values()), default=Fraction(0))
-    for digits in (1, 2, 3, 4) if 0 < len(found.v) <= MAX_READABLE and space.fit_intercept else ():
-        v = {j: Fraction(f"{float(c / largest):.{digits}g}") for j, c in found.v.items()}
-        z = space.rows.scores(np.array([float(v.get(j, 0)) for j in range(space.rows.n_features)]), 0.0)
-        below, above = (z[active & (space.rows.y == label)] for label in (0, 1))
-        t = decimal_between(float(below.max(initial=-np.inf)), float(above.min(initial=np.inf)))
-        if t is not None:
-            short = space.directed(v, -t, active)
-            if (short.signs[active] == 1).all():
-                return short
-    return found

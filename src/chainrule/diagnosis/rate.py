@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Moments, Units
-
-_last: tuple[bytes, float] = (
-    b"",
-    0.0,
-)  # digest of a matrix, and its largest eigenvalue: runs on one table follow one another
 
 
 def expected_smoothness(curvature: float, of_row: float, rows: int, batch: int) -> float:
@@ -37,16 +30,6 @@ def expected_smoothness(curvature: float, of_row: float, rows: int, batch: int) 
         return curvature
     whole = rows * (batch - 1) / (batch * (rows - 1))
     return whole * min(curvature, of_row) + (rows - batch) / (batch * (rows - 1)) * of_row
-
-
-def _largest_eigenvalue(matrix: NDArray[np.float64]) -> float:
-    global _last
-    digest = hashlib.blake2b(matrix.data).digest()
-    known, value = _last
-    if digest != known:
-        value = float(np.linalg.eigvalsh(matrix)[-1])
-        _last = digest, value
-    return value
 
 
 def largest_curvature(
@@ -74,24 +57,18 @@ def largest_curvature(
     of_loss : float
         B2: 1/4 of the logistic loss.
     """
-    mean = (moments.mean - units.center) / units.scale
-    sd = moments.sd / units.scale
-    if moments.correlation is None:
-        with np.errstate(over="ignore"):
-            square = sd**2 + mean**2
-        bound = of_loss * (float(square.sum()) + (1.0 if fit_intercept else 0.0)) + float(np.max(ridge))
-    else:
-        n = len(mean)
-        matrix = np.zeros((n + 1, n + 1))
-        with np.errstate(over="ignore", invalid="ignore"):
-            matrix[:n, :n] = of_loss * (moments.correlation * np.outer(sd, sd) + np.outer(mean, mean))
-        matrix[np.diag_indices(n)] += ridge
-        if fit_intercept:
-            matrix[n, :n] = matrix[:n, n] = of_loss * mean
-            matrix[n, n] = of_loss
-        if not np.isfinite(matrix).all():
-            return float(np.inf)
-        bound = _largest_eigenvalue(matrix)
+    mean, sd = (moments.mean - units.center) / units.scale, moments.sd / units.scale
+    n = len(mean)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if moments.correlation is None:
+            bound = of_loss * (float((sd**2 + mean**2).sum()) + fit_intercept) + float(np.max(ridge))
+        else:
+            mean = np.append(mean, 1.0)
+            matrix = of_loss * np.outer(mean, mean)
+            matrix[:n, :n] += of_loss * (moments.correlation * np.outer(sd, sd))
+            matrix[np.arange(n), np.arange(n)] += ridge
+            matrix = matrix if fit_intercept else matrix[:n, :n]
+            bound = float(np.linalg.eigvalsh(matrix)[-1]) if np.isfinite(matrix).all() else np.inf
     if not np.isfinite(bound):
         return bound
     # Rounded up to 24 bits: covers the eigenvalues' rounding, and hides the last bits of another LAPACK.

@@ -46,12 +46,10 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
         with np.errstate(over="ignore", invalid="ignore"):
             return float(parts @ factor**k) <= tol
 
-    if not is_reached(1e15):
+    low, high = 0.0, 1e15
+    if not is_reached(high):
         return float(np.inf)
-    low, high = 0.0, 1.0
-    while not is_reached(high):
-        low, high = high, 2.0 * high
-    while high - low > 0.01 * high and high - low > 1:
+    while high - low > max(0.01 * high, 1.0):
         middle = (low + high) / 2
         low, high = (low, middle) if is_reached(middle) else (middle, high)
     return float(np.ceil(high))
@@ -69,16 +67,19 @@ def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:
         return float(np.inf)
     if gaps[-1] <= tol:
         return 0.0
-    log_gap, log_ratio = np.log(gaps), float(np.log(tol / gaps[-1]))
-    fits = []
-    for x in (k, np.log(k + 1.0)):
-        slope, level = np.polyfit(x, log_gap, 1)
-        fits.append((float(np.square(log_gap - slope * x - level).sum()), float(slope)))
-    (error_geometric, rate), (error_power, power) = fits
+    log_ratio = float(np.log(tol / gaps[-1]))
+    rate, _, error_geometric = _line(k, np.log(gaps))
+    power, _, error_power = _line(np.log(k + 1.0), np.log(gaps))
     if error_geometric <= error_power:
         return log_ratio / rate if rate < 0 else float(np.inf)
     with np.errstate(over="ignore"):
         return float(k[-1] * np.expm1(log_ratio / power)) if power < 0 else float(np.inf)
+
+
+def _line(x: Vector, y: Vector) -> tuple[float, float, float]:
+    """Slope and level of the least squares line, and the sum of its squared residuals."""
+    slope, level = np.polyfit(x, y, 1)
+    return float(slope), float(level), float(np.square(y - slope * x - level).sum())
 
 
 def trend_foretells(epochs: Vector, gaps: Vector, more: float) -> bool:
@@ -146,77 +147,16 @@ def epochs_left(
 
 
 @dataclass
-class RunMonitor:
-    """Watches a run's objective, epoch by epoch, and names what it does: "", "crawling", "oscillating" or "diverging".
+class Monitor:
+    """Watches a run's objective, epoch by epoch, for what goes wrong.
+
+    Diverging is not finite, or, where a run can, ten times above the start.
 
     Parameters
     ----------
-    stable : bool
-        The rate is at most 2/L_max: the objective can't rise by more than rounding, and nothing is named.
     unbounded : bool
         The rate times alpha is above 2: each step multiplies w by more than 1, so the run diverges once it is on its way.
         Else it can't, since the log-loss's gradient is bounded, and only oscillates.
-
-    tol, max_steps
-        Where the run should end, and where it must; for "crawling".
-
-    Diverging: unbounded, and ten times above the start; or not finite. Oscillating: a quarter of the last twenty steps,
-    and two at least, raised the objective; or twenty epochs brought none below the twenty before. Crawling: a fifth of the
-    epochs, and a hundred at least, are over, and at the rate of the last sixty the gap needs three times those that are
-    left; rates slow down, so that more will be needed.
-    """
-
-    stable: bool = True
-    unbounded: bool = False
-    tol: float = 0.0
-    max_steps: int = 0
-    needed: float = np.inf
-    _gaps: deque[float] = field(default_factory=lambda: deque(maxlen=61))
-    _count: int = 0
-    _values: deque[float] = field(default_factory=lambda: deque(maxlen=40))
-    _start: float | None = None
-
-    def watch(self, objective: float, gap: float) -> str:
-        """Add an epoch; says what the run does now. `needed` is then the epochs still needed, at the rate of the last ones."""
-        self._gaps.append(gap)
-        self._count += 1
-        if self._start is None:
-            self._start = objective
-        self._values.append(objective)
-        if not np.isfinite(objective):
-            return "diverging"
-        if self.stable:
-            return "crawling" if self._is_crawling() else ""
-        if self.unbounded:
-            return "diverging" if objective > 10.0 * (1.0 + abs(self._start)) else ""
-        values = list(self._values)
-        recent = values[-21:]
-        rises = sum(after > before + 1e-12 * (1.0 + abs(before)) for before, after in pairwise(recent))
-        stuck = len(values) == 40 and min(values[20:]) >= min(values[:20]) * (1.0 - 1e-14)
-        return "oscillating" if stuck or rises >= max(2, (len(recent) - 1) / 4) else ""
-
-    def _is_crawling(self) -> bool:
-        done, gaps = self._count - 1, self._gaps
-        if done < max(100, self.max_steps / 5) or done >= self.max_steps or self.tol <= 0 or gaps[-1] <= self.tol:
-            return False
-        if not (np.isfinite(gaps[0]) and np.isfinite(gaps[-1])):
-            return False
-        slope = np.log(gaps[-1] / gaps[0]) / (len(gaps) - 1) if gaps[0] > 0 else 0.0
-        self.needed = float(np.log(self.tol / gaps[-1]) / slope) if slope < 0 else np.inf
-        return self.needed > 3 * (self.max_steps - done)
-
-
-@dataclass
-class NoiseMonitor:
-    """Watches a run of mini-batches, whose objective goes up and down by nature: "", "hovering" or "diverging".
-
-    Diverging: as of `RunMonitor`. Hovering: over the last half of the epochs, 10 at least and 100 at most, the logarithm of the
-    gap has no slope below zero by two standard errors of its least squares line.
-
-    Parameters
-    ----------
-    unbounded : bool
-        The rate stays, and times alpha it is above 2.
     count, gaps
         Epochs watched, and the gaps of the last ones; start : the first one's objective.
     """
@@ -224,17 +164,73 @@ class NoiseMonitor:
     unbounded: bool = False
     count: int = 0
     gaps: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RECENT + 1))
-    start: float | None = None
+    start: float = np.nan
+
+    def diverges(self, objective: float, gap: float) -> bool:
+        """Add an epoch; whether the run diverges."""
+        self.start = self.start if self.count else objective
+        self.gaps.append(gap)
+        self.count += 1
+        return not np.isfinite(objective) or (self.unbounded and objective > 10.0 * (1.0 + abs(self.start)))
+
+
+@dataclass
+class RunMonitor(Monitor):
+    """Names what a run does: "", "crawling", "oscillating" or "diverging".
+
+    Parameters
+    ----------
+    stable : bool
+        The rate is at most 2/L_max: the objective can't rise by more than rounding, and the run can only crawl.
+    tol, max_steps
+        Where the run should end, and where it must; for "crawling".
+
+    Oscillating: a quarter of the last twenty steps, and two at least, raised the objective; or twenty epochs brought none
+    below the twenty before. Crawling: a fifth of the epochs, and a hundred at least, are over, and at the rate of the last
+    sixty the gap needs three times those that are left; rates slow down, so that more will be needed. `needed` is how many.
+    """
+
+    stable: bool = True
+    tol: float = 0.0
+    max_steps: int = 0
+    needed: float = np.inf
+    _values: deque[float] = field(default_factory=lambda: deque(maxlen=40))
 
     def watch(self, objective: float, gap: float) -> str:
         """Add an epoch; says what the run does now."""
-        self.gaps.append(gap)
-        self.count += 1
-        if self.start is None:
-            self.start = objective
-        if not np.isfinite(objective) or (self.unbounded and objective > 10.0 * (1.0 + abs(self.start))):
+        self._values.append(objective)
+        if self.diverges(objective, gap):
             return "diverging"
-        return "hovering" if self.hovers else ""
+        if self.stable or self.unbounded:
+            return "crawling" if self.stable and self._is_crawling() else ""
+        values = list(self._values)
+        recent = values[-21:]
+        rises = sum(after > before + 1e-12 * (1.0 + abs(before)) for before, after in pairwise(recent))
+        stuck = len(values) == 40 and min(values[20:]) >= min(values[:20]) * (1.0 - 1e-14)
+        return "oscillating" if stuck or rises >= max(2, (len(recent) - 1) / 4) else ""
+
+    def _is_crawling(self) -> bool:
+        done, gaps = self.count - 1, list(self.gaps)[-61:]
+        if not max(100, self.max_steps / 5) <= done < self.max_steps or not 0 < self.tol < gaps[-1] < np.inf:
+            return False
+        if not np.isfinite(gaps[0]):
+            return False
+        slope = np.log(gaps[-1] / gaps[0]) / (len(gaps) - 1) if gaps[0] > 0 else 0.0
+        self.needed = float(np.log(self.tol / gaps[-1]) / slope) if slope < 0 else np.inf
+        return self.needed > 3 * (self.max_steps - done)
+
+
+@dataclass
+class NoiseMonitor(Monitor):
+    """Names what a run of mini-batches does, whose objective goes up and down by nature: "", "hovering" or "diverging".
+
+    Hovering: over the last half of the epochs, 10 at least and 100 at most, the logarithm of the gap has no slope below zero
+    by two standard errors of its least squares line. `unbounded` only where the rate stays.
+    """
+
+    def watch(self, objective: float, gap: float) -> str:
+        """Add an epoch; says what the run does now."""
+        return "diverging" if self.diverges(objective, gap) else "hovering" if self.hovers else ""
 
     def go_on(self, gaps: Vector, count: int, start: float) -> None:
         """Take up where another ended, as if that had been watched here."""
@@ -243,8 +239,7 @@ class NoiseMonitor:
 
     def after(self, count: int) -> Vector:
         """Gaps of the last epochs when so many had been watched; at most one more was since."""
-        since = self.count - count
-        return np.array(self.gaps)[: len(self.gaps) - since][-MOST_RECENT:]
+        return np.array(self.gaps)[: len(self.gaps) - (self.count - count)][-MOST_RECENT:]
 
     @property
     def recent(self) -> Vector:
@@ -257,8 +252,6 @@ class NoiseMonitor:
         gaps = self.recent
         if self.count < LEAST_TREND or not (np.isfinite(gaps).all() and (gaps > 0).all()):
             return False
-        k = np.arange(len(gaps)) - (len(gaps) - 1) / 2
-        log_gap = np.log(gaps) - np.log(gaps).mean()
-        slope = float(k @ log_gap) / float(k @ k)
-        error = np.sqrt(float(np.square(log_gap - slope * k).sum()) / (len(gaps) - 2) / float(k @ k))
-        return bool(slope > -2.0 * error)
+        slope, _, squares = _line(np.arange(float(len(gaps))), np.log(gaps))
+        k = len(gaps)
+        return bool(slope > -2.0 * np.sqrt(squares / (k - 2) * 12.0 / (k * (k * k - 1.0))))

@@ -58,19 +58,20 @@ def relation_sentence(names: Sequence[str], v: Sequence[float], constant: float)
 class Cause:
     """A direction that keeps rows of two classes apart: z = x.v + constant is >= 0 in class 1 and <= 0 in class 0.
 
-    columns, v: those that take part. sides: whether there are rows with z > 0, and with z < 0. complete: none has z = 0.
-    dummy: the columns run from 0 to 1. reference: the level of the columns' category that has no column, where these are all
-    others. left: it is of the rows that the causes before it leave.
+    columns, indices, v: those that take part. sides: whether there are rows with z > 0, and with z < 0. complete: no row has
+    z = 0. dummy: the columns run from 0 to 1. reference: the level of the columns' category that has no column, where these
+    are all others. is_first: it is of all rows; else of those that the causes before it leave.
     """
 
     columns: tuple[str, ...]
+    indices: tuple[int, ...]
     v: tuple[Fraction, ...]
     constant: Fraction
     sides: tuple[bool, bool]
     complete: bool
     dummy: bool
     reference: str | None
-    left: bool
+    is_first: bool
 
     @property
     def level(self) -> str | None:
@@ -82,7 +83,7 @@ class Cause:
 
     def sentence(self, classes: tuple[str, str]) -> str:
         """Put the cause into words."""
-        return ("of the rows left, " if self.left else "") + self._text(classes)
+        return ("" if self.is_first else "of the rows left, ") + self._text(classes)
 
     def _text(self, classes: tuple[str, str]) -> str:
         names = self.columns
@@ -145,6 +146,7 @@ def separation_sentence(kind: str, causes: Sequence[Cause], classes: tuple[str, 
 
     What helps always comes first: other columns, not named here, may separate the classes as well.
     """
+    causes = [cause for cause in causes if cause.columns]
     always = f"use a penalty, e.g. alpha = 1/m = {1 / max(m, 1):.2g}"
     only = "help only where the classes then overlap"
     shown = "; ".join(cause.sentence(classes) for cause in causes[:3])

@@ -10,7 +10,6 @@ import numpy as np
 from chainrule.certificate import digits_of
 from chainrule.data.rows import CsrRows, Units
 from chainrule.errors import InputError
-from chainrule.findings import Finding
 from chainrule.fitting.no_optimum import separated_by_levels, without_optimum
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task, certified, ended, noise_of_state, warnings_of

@@ -315,8 +315,8 @@ def as_returned(problem: Problem, ending: Ending, started: float) -> Ending:
     units, options, rows = ending.units, problem.options, problem.rows
     w, b = units.to_user(ending.w_fit, ending.b_fit)
     tol = max(options.tol, LARGEST_TOL)
-    way = abs(b) + (len(w) + 2) * float(np.abs(units.center) @ np.abs(w))
-    shift = UNIT * way if units.center.any() else 0.0  # of z
+    centers = float(np.abs(rows.units.center) @ np.abs(w))
+    shift = UNIT * (abs(b) + (len(w) + 2) * centers) if centers else 0.0  # of z
     is_offset = options.loss.steepest * shift > tol
     outcome, certificate, how = ending.outcome, ending.certificate, ending.how
     if is_offset:

@@ -14,8 +14,7 @@ from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
 from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
 from chainrule.data.rows import Moments, Rows, Units
-from chainrule.diagnosis.collinearity import Collinearity, find_relations, least_norm
-from chainrule.diagnosis.relations import Relation
+from chainrule.diagnosis.collinearity import Collinearity, Relation, find_relations, least_norm
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.task import Task, after_rounding, certified, ended, noise_of_state, warnings_of
