@@ -97,6 +97,20 @@ def test_far_from_zero_a_fit_says_what_rounding_leaves_and_how_to_do_better(offs
         assert "subtract a constant from it before the fit" in str(caught[0].message)
 
 
+@pytest.mark.parametrize("method", ["newton", "newton-cg", "gradient-descent"])
+@pytest.mark.parametrize("offset", [1e5, 1e9, 1e11, 1e13])
+def test_standardised_far_from_zero_f_is_that_of_the_point_returned_and_a_gap_above_tol_is_said(method, offset, rng):
+    X = offset + rng.normal(size=(100, 3))
+    y = ((X - offset) @ [1.0, -1.0, 0.5] + rng.logistic(size=100) > 0).astype(int)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = fit(X, y, standardize=True, method=method, alpha=0.01)
+    F = float(exact_F(X, y, result.w, result.b)) + 0.005 * float(np.square(result.w * result.scale).sum())
+    assert abs(F - result.objective) <= 1e-13
+    assert bool(caught) == (result.certificate.gap > 1e-8)
+    assert all("subtract a constant from it before the fit" in str(each.message) for each in caught)
+
+
 def test_without_an_intercept_the_bias_stays_zero_and_the_audit_takes_it(rng):
     for _ in range(20):
         x = np.round(rng.normal(size=(40, 1)) * 8) / 8 + 5.0
