@@ -1,8 +1,10 @@
 """The distance from the optimum that gradient descent and `certify` tell, against the true one."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import chainrule
@@ -178,6 +180,29 @@ def test_bad_coefficients_are_one_sentence(change, sentence):
     given = {"X": [[0.0], [1.0], [2.0]], "y": [0, 1, 0], "coef": [0.5], "intercept": 0.0, **change}
     with pytest.raises(InputError, match=sentence):
         certify(given.pop("X"), given.pop("y"), given.pop("coef"), given.pop("intercept"), **given)
+
+
+def test_a_model_is_audited_as_its_coefficients_are(rng):
+    import statsmodels.api
+    from sklearn.linear_model import LogisticRegression
+
+    X = rng.normal(size=(80, 3))
+    y = (X[:, 0] + rng.logistic(size=80) > 0).astype(int)
+    peer = LogisticRegression(C=1.0).fit(X, y)
+    w, b = peer.coef_[0], float(peer.intercept_[0])
+    params = np.insert(w, 1, b)
+    named = SimpleNamespace(params=params, model=SimpleNamespace(exog_names=["x1", "const", "x2", "x3"]))
+    series = SimpleNamespace(params=pd.Series(params, index=["x1", "Intercept", "x2", "x3"]))
+    ours = chainrule.fit(X, y, alpha=0.1)
+    for model, by in ((peer, (w, b)), (named, (w, b)), (series, (w, b)), (ours, (ours.w, ours.b))):
+        found, expected = certify(X, y, model, C=1.0), certify(X, y, *by, C=1.0)
+        assert (found.gap, found.lower, found.kind) == (expected.gap, expected.lower, expected.kind)
+    with pytest.raises(InputError, match="leave it out"):
+        certify(X, y, peer, 0.0, C=1.0)
+    theirs = statsmodels.api.Logit(y, statsmodels.api.add_constant(X)).fit(disp=False, tol=1e-12)
+    assert certify(X, y, theirs).gap <= 1e-10
+    without = SimpleNamespace(params=w)
+    assert certify(X, y, without, C=1.0, fit_intercept=False).gap == certify(X, y, w, C=1.0, fit_intercept=False).gap
 
 
 def test_auto_says_what_it_chose_and_why(rng):

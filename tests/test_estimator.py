@@ -95,6 +95,34 @@ def test_fit_that_stops_early_warns(table):
         LogisticRegression(max_reads=2).fit(*table)
 
 
+def test_a_fit_that_stops_early_is_known_to_scikit_learns_filters(table):
+    from sklearn.exceptions import ConvergenceWarning
+
+    with pytest.warns(ConvergenceWarning, match="max_reads"):
+        LogisticRegression(max_reads=2).fit(*table)
+
+
+@pytest.mark.parametrize("method", ["newton", "newton-cg", "gradient-descent"])
+def test_a_warm_start_begins_where_the_fit_before_ended(method, table):
+    X, y = table
+    model = LogisticRegression(alpha=0.1, method=method, warm_start=True).fit(X, y)
+    before = model.result_
+    model.fit(X, y)
+    assert model.result_.trace.columns["objective"][0] <= before.objective + 1e-12
+    assert model.result_.n_epochs <= before.n_epochs
+    assert abs(model.result_.objective - before.objective) <= 2e-8
+    with pytest.raises(InputError, match="the fit before had"):
+        model.fit(X[:, :1], y)
+
+
+def test_verbose_prints_a_line_a_step(table, capsys):
+    model = LogisticRegression(method="gradient-descent", alpha=0.1, max_reads=20_000, verbose=True).fit(*table)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == model.result_.n_epochs + 1
+    assert lines[0].startswith("step 0: ")
+    assert "F - F* <= " in lines[-1]
+
+
 @pytest.mark.filterwarnings("ignore::chainrule.errors.ChainruleWarning")
 @parametrize_with_checks([LogisticRegression(alpha=0.01)])
 def test_every_check_of_scikit_learn(estimator, check):

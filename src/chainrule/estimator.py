@@ -9,16 +9,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from chainrule.data.encoding import UNSEEN, scores
 from chainrule.data.frames import collected, column_names, is_table
 from chainrule.data.inputs import check_weights, number, strength, was_copied
-from chainrule.errors import InputError
+from chainrule.errors import InputError, NotConvergedWarning
+from chainrule.findings import WARNINGS
 from chainrule.fitting.fit import fit
 from chainrule.losses import LOSSES
+from chainrule.solvers import Step
 
 FLOATS = [np.float64, np.float32]
+
+
+class UnconvergedWarning(NotConvergedWarning, ConvergenceWarning):  # type: ignore[misc]
+    """Training ended before it reached `tol`: known to scikit-learn's filters too, once this module is imported."""
+
+
+WARNINGS.update({code: UnconvergedWarning for code, kind in WARNINGS.items() if kind is NotConvergedWarning})
 
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -37,6 +47,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         missing value. "reference" also takes the mean for numbers that are missing where none was.
     class_weight : dict or "balanced", optional
         Multiplies the rows' weights by their class's.
+    warm_start : bool
+        Begin at the coefficients of the fit before, where that had as many columns.
+    verbose : bool or int
+        Print a line after each step: reads of the data, F, and the bound on F - F*.
 
     Attributes
     ----------
@@ -63,6 +77,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_threads: int | None = None,
         loss: str = "logistic",
         penalty: str = "ridge",
+        warm_start: bool = False,
+        verbose: bool | int = False,
     ) -> None:
         self.alpha = alpha
         self.C = C
@@ -78,6 +94,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_threads = n_threads
         self.loss = loss
         self.penalty = penalty
+        self.warm_start = warm_start
+        self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
@@ -99,9 +117,13 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         s = check_weights(sample_weight, np.zeros(np.size(y), dtype=np.uint8), needs_both_classes=False)
         if self.class_weight is not None:
             s = self._weighted_by_class(np.asarray(y), np.ones(np.size(y)) if s is None else s)
+        w0, b0 = self._start() if self.warm_start and hasattr(self, "coef_") else (None, None)
         self.result_ = fit(
             X,
             y,
+            w0=w0,
+            b0=b0,
+            callbacks=(_tell,) if self.verbose else (),
             sample_weight=s,
             alpha=strength(self.alpha, self.C, np.size(y) if s is None else float(s.sum())),
             fit_intercept=self.fit_intercept,
@@ -123,6 +145,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.intercept_ = np.array([self.result_.b])
         self.n_iter_ = np.array([self.result_.n_epochs])
         return self
+
+    def _start(self) -> tuple[NDArray[np.float64], float]:
+        """Where the fit before ended."""
+        n = len(self.coef_[0])
+        if self.result_.encodings is None and self.n_features_in_ != n:
+            raise InputError(
+                f"warm_start: the fit before had {n} columns, and X has {self.n_features_in_}: fit a new estimator"
+            )
+        return self.coef_[0], float(self.intercept_[0])
 
     def _weighted_by_class(self, y: NDArray[Any], s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Multiply s by the class's weight; "balanced" gives each class half of S (King and Zeng 2001)."""
@@ -166,6 +197,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Class of each row, (m,): classes_[1] where z > 0."""
         z = self.decision_function(X)
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
+
+
+def _tell(step: Step) -> None:
+    bound = f"F - F* <= {step.gap:.2g}" if np.isfinite(step.gap) else "no bound yet"
+    print(f"step {step.epoch}: {step.reads:.1f} reads, F = {step.objective:.10g}, {bound}", flush=True)
 
 
 def _validated(estimator: LogisticRegression, X: Any, *y: Any, **options: Any) -> Any:

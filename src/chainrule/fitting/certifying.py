@@ -25,10 +25,12 @@ from chainrule.errors import InputError
 from chainrule.fitting.audit import MAX_HESSIAN_COLUMNS, Floor, audit
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Options, Problem
+from chainrule.fitting.result import Result
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.losses import LOSSES
 from chainrule.penalties import PENALTIES
 
+CONSTANTS = ("const", "Intercept")  # what statsmodels calls its constant, in arrays and in formulas
 SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of our own would
 
 
@@ -36,8 +38,8 @@ SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of
 def certify(
     X: Any,
     y: ArrayLike,
-    coef: ArrayLike,
-    intercept: float | ArrayLike,
+    coef: Any,
+    intercept: float | ArrayLike | None = None,
     *,
     alpha: float | None = None,
     C: float | None = None,
@@ -63,10 +65,11 @@ def certify(
         As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
-    coef : (n,) or (1, n)
-        Weights w, for the columns as they are in X.
+    coef : (n,) or (1, n), or a fitted model
+        Weights w, for the columns as they are in X. Of a model its `coef_` and `intercept_` (scikit-learn, glum), its `params`
+        (statsmodels: the constant is the one called const or Intercept), or w and b of a `Result`.
     intercept : float or (1,)
-        Bias b; 0 where fit_intercept is False.
+        Bias b, not given beside a model; 0 by default.
 
     Returns
     -------
@@ -86,6 +89,8 @@ def certify(
     >>> result = chainrule.fit(X, y)
     >>> chainrule.certify(X, y, result.w, result.b).gap <= 1e-8
     True
+    >>> chainrule.certify(X, y, result).gap <= 1e-8
+    True
     >>> chainrule.certify(X, y, [0.5], -0.5).kind
     'bound'
     """
@@ -97,7 +102,7 @@ def certify(
     rows = design.rows(codes, s, n_threads).rows
     n = rows.n_features
     with_intercept = switch("fit_intercept", fit_intercept)
-    w, b = _point(coef, intercept, n, with_intercept)
+    w, b = _point(*_of_model(coef, intercept), n, with_intercept)
     options = Options(
         alpha=strength(alpha, C, float(m) if s is None else float(s.sum())),
         fit_intercept=with_intercept,
@@ -123,6 +128,28 @@ def certify(
         return certificate
     floor = Floor.of(replace(problem, rows=problem.rows.beside()), started)
     return audit(task, floor, w, b)
+
+
+def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]:
+    """Give a model's coefficients and intercept; those given themselves stay as they are."""
+    if isinstance(coef, Result):
+        found = coef.w, coef.b
+    elif hasattr(coef, "coef_"):
+        found = coef.coef_, getattr(coef, "intercept_", 0.0)
+    elif hasattr(coef, "params"):
+        names = list(getattr(getattr(coef, "model", None), "exog_names", getattr(coef.params, "index", ())))
+        is_constant = np.array([name in CONSTANTS for name in names] or [False] * len(coef.params))
+        if is_constant.sum() > 1:
+            raise InputError(
+                f"the model has more than one constant, {' and '.join(CONSTANTS)}: give coef and intercept"
+            )
+        values = np.asarray(coef.params)
+        found = values[~is_constant], float(values[is_constant].sum())
+    else:
+        return coef, 0.0 if intercept is None else intercept
+    if intercept is not None:
+        raise InputError("intercept is given beside a model, which has its own: leave it out")
+    return found
 
 
 def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept: bool) -> tuple[np.ndarray, float]:
