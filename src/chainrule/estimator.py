@@ -16,7 +16,7 @@ from chainrule.data.encoding import UNSEEN, scores
 from chainrule.data.frames import collected, column_names, is_table
 from chainrule.data.inputs import check_weights, number, strength, was_copied
 from chainrule.errors import InputError, NotConvergedWarning
-from chainrule.findings import WARNINGS
+from chainrule.findings import warnings_as
 from chainrule.fitting.fit import fit
 from chainrule.losses import LOSSES
 from chainrule.solvers import Step
@@ -25,10 +25,7 @@ FLOATS = [np.float64, np.float32]
 
 
 class UnconvergedWarning(NotConvergedWarning, ConvergenceWarning):  # type: ignore[misc]
-    """Training ended before it reached `tol`: known to scikit-learn's filters too, once this module is imported."""
-
-
-WARNINGS.update({code: UnconvergedWarning for code, kind in WARNINGS.items() if kind is NotConvergedWarning})
+    """Training ended before it reached `tol`; scikit-learn's filters know it too."""
 
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -118,26 +115,27 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.class_weight is not None:
             s = self._weighted_by_class(np.asarray(y), np.ones(np.size(y)) if s is None else s)
         w0, b0 = self._start() if self.warm_start and hasattr(self, "coef_") else (None, None)
-        self.result_ = fit(
-            X,
-            y,
-            w0=w0,
-            b0=b0,
-            callbacks=(_tell,) if self.verbose else (),
-            sample_weight=s,
-            alpha=strength(self.alpha, self.C, np.size(y) if s is None else float(s.sum())),
-            fit_intercept=self.fit_intercept,
-            method=self.method,
-            tol=self.tol,
-            max_reads=self.max_reads,
-            learning_rate=self.learning_rate,
-            standardize=self.standardize,
-            feature_names=None if of_table else getattr(self, "feature_names_in_", None),
-            coding=self.coding,
-            n_threads=self.n_threads,
-            loss=self.loss,
-            penalty=self.penalty,
-        )
+        with warnings_as({NotConvergedWarning: UnconvergedWarning}):
+            self.result_ = fit(
+                X,
+                y,
+                w0=w0,
+                b0=b0,
+                callbacks=(_tell,) if self.verbose else (),
+                sample_weight=s,
+                alpha=strength(self.alpha, self.C, np.size(y) if s is None else float(s.sum())),
+                fit_intercept=self.fit_intercept,
+                method=self.method,
+                tol=self.tol,
+                max_reads=self.max_reads,
+                learning_rate=self.learning_rate,
+                standardize=self.standardize,
+                feature_names=None if of_table else getattr(self, "feature_names_in_", None),
+                coding=self.coding,
+                n_threads=self.n_threads,
+                loss=self.loss,
+                penalty=self.penalty,
+            )
         if not of_table and _was_converted(given, X):
             self.result_ = replace(self.result_, copies=1)
         self.classes_ = np.array(self.result_.classes, dtype=np.asarray(y).dtype)

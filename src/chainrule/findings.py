@@ -7,8 +7,11 @@ Each code has one sentence here, written for two fronts: Python's users read ``m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from chainrule.errors import (
@@ -99,7 +102,22 @@ def say_in_shell(error: Exception) -> str:
 def warn_of(found: Finding) -> None:
     """Warn of a finding, at the line of the user's that called into this package."""
     assert found.warning is not None
-    warn(found.warning, found)
+    warn(_KINDS.get().get(found.warning, found.warning), found)
+
+
+_KINDS: ContextVar[Mapping[type, type[ChainruleWarning]]] = ContextVar(
+    "kinds of warnings", default=MappingProxyType({})
+)
+
+
+@contextmanager
+def warnings_as(kinds: Mapping[type, type[ChainruleWarning]]) -> Iterator[None]:
+    """Within it, and in this thread, warnings are of other classes: {its own: another}."""
+    before = _KINDS.set(kinds)
+    try:
+        yield
+    finally:
+        _KINDS.reset(before)
 
 
 def counted(number: int, noun: str) -> str:
