@@ -46,10 +46,12 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
         with np.errstate(over="ignore", invalid="ignore"):
             return float(parts @ factor**k) <= tol
 
-    low, high = 0.0, 1e15
-    if not is_reached(high):
+    if not is_reached(1e15):
         return float(np.inf)
-    while high - low > max(0.01 * high, 1.0):
+    low, high = 0.0, 1.0
+    while not is_reached(high):
+        low, high = high, 2.0 * high
+    while high - low > 0.01 * high and high - low > 1:
         middle = (low + high) / 2
         low, high = (low, middle) if is_reached(middle) else (middle, high)
     return float(np.ceil(high))
