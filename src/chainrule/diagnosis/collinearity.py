@@ -201,13 +201,7 @@ def _find(
 
 
 def least_norm(
-    w: Vector,
-    b: float,
-    moments: Moments,
-    null_basis: Matrix,
-    *,
-    about: Vector | float = 0.0,
-    fit_intercept: bool = True,
+    w: Vector, b: float, moments: Moments, null_basis: Matrix, *, about: Vector | float = 0, fit_intercept: bool = True
 ) -> tuple[Vector, float]:
     """Of all (w, b) with the same predictions, the one of least norm in standardised columns.
 

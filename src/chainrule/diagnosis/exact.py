@@ -21,6 +21,7 @@ Signs = NDArray[np.int8]
 
 U = 2.0**-53
 TINY = 2.0**-900  # the rounding error of a product at least so large is a normal number
+SPLIT = 2.0**27 + 1.0
 MAX_TERMS = 4_000_000  # numbers held at once
 MOST_UNITS = 12  # numbers up to which each may be the unit of the others
 
@@ -42,7 +43,7 @@ def simple_fraction(value: float, tolerance: float = 1e-7, largest: int = 64) ->
 def snapped(c: Vector) -> Iterator[list[Fraction]]:
     """Yield simple numbers in about the ratios of `c`, none of which is 0; the last one is positive.
 
-    First whole numbers, times powers of two where the columns' scales differ by such; then decimals with the last one 1.
+    Whole numbers, times powers of two where the columns' scales differ by such.
     """
     seen = set()
     for unit in c[::-1] if len(c) <= MOST_UNITS else c[-1:]:
@@ -58,9 +59,6 @@ def snapped(c: Vector) -> Iterator[list[Fraction]]:
             seen.add(key)
             whole, _ = whole_numbers(key, Fraction(0))
             yield [Fraction(x, gcd(*whole)) for x in whole]
-    decimals = [float(f"{x:.7g}") for x in c / c[-1]]
-    if np.allclose(decimals, c / c[-1], rtol=1e-7, atol=0.0) and tuple(map(Fraction, decimals)) not in seen:
-        yield [Fraction(d) for d in decimals]
 
 
 def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> Signs:
@@ -129,14 +127,7 @@ def _two_sum(a: Vector, b: Vector) -> tuple[Vector, Vector]:
     return s, (a - (s - t)) + (b - t)
 
 
-def _split(a: Matrix) -> tuple[Matrix, Matrix]:
-    t = a * 134217729.0  # 2^27 + 1
-    high = t - (t - a)
-    return high, a - high
-
-
 def _two_product(a: Vector, b: float) -> tuple[Vector, Vector]:
-    p = a * b
-    a_high, a_low = _split(a)
-    b_high, b_low = _split(np.array(b))
+    p, (a_high, b_high) = a * b, (x * SPLIT - (x * SPLIT - x) for x in (a, np.array(b)))
+    a_low, b_low = a - a_high, b - b_high
     return p, a_low * b_low - (((p - a_high * b_high) - a_low * b_high) - a_high * b_low)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rows, power_of_two
 from chainrule.diagnosis.collinearity import active_blocks
 from chainrule.diagnosis.exact import U, exact_signs
-from chainrule.diagnosis.overlap import FLAT, Verdict, decide, keeps, sparsest
+from chainrule.diagnosis.overlap import FLAT, decide
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -25,7 +25,7 @@ Signs = NDArray[np.int8]
 
 ROUNDS, TRIES = 60, 8
 LEAST = 1000  # rows of the first subset, and 4 a column
-FEW_NUMBERS, MOST_NUMBERS = 400_000, 1_000_000  # of the subset's rows: the linear program then takes 3 and 15 seconds
+MOST_NUMBERS = 500_000  # of the subset's rows: beyond, a linear program takes more than 3 seconds
 FAR = 10.0  # deviations that a column's mean is from 0, beyond which it is centred
 MAX_EXACT_COLUMNS = 64  # columns up to which null spaces are found in fractions
 
@@ -49,6 +49,7 @@ class Halfspaces:
     p: Vector
     reach: Vector  # largest |x_j|
     is_dummy: Mask  # columns from 0 to 1: indicators, by their looks
+    side: Vector  # 2y - 1
     fit_intercept: bool
 
     @classmethod
@@ -58,11 +59,8 @@ class Halfspaces:
         far = fit_intercept & (np.abs(moments.mean) > FAR * moments.sd)
         center, size = np.where(far, moments.mean, 0.0), np.hypot(moments.sd, np.where(far, 0.0, moments.mean))
         reach, is_dummy = np.maximum(-moments.low, moments.high), (moments.low == 0) & (moments.high == 1)
-        return cls(rows.as_given(), pivots, center, power_of_two(size), reach, is_dummy, fit_intercept)
-
-    def side(self, numbers: Index) -> Vector:
-        """2y - 1."""
-        return np.where(self.rows.y[numbers] > 0, 1.0, -1.0)
+        side = np.where(rows.y > 0, 1.0, -1.0)
+        return cls(rows.as_given(), pivots, center, power_of_two(size), reach, is_dummy, side, fit_intercept)
 
     def matrix(self, numbers: Index, X: Matrix | None = None) -> Matrix:
         """a_i = (2y_i - 1) (u_i, 1) of the rows asked for, pivots only; without an intercept no last column.
@@ -72,7 +70,7 @@ class Halfspaces:
         X = self.rows.block(numbers, self.pivots) if X is None else X
         A = (X - self.center[self.pivots]) * self.p[self.pivots]
         A = np.column_stack([A, np.ones(len(A))]) if self.fit_intercept else A
-        return np.asarray(A * (self.side(numbers) * power_of_two(np.abs(A).max(axis=1, initial=0.0)))[:, None])
+        return np.asarray(A * (self.side[numbers] * power_of_two(np.abs(A).max(axis=1, initial=0.0)))[:, None])
 
     def exact(self, a: Vector) -> tuple[dict[int, Fraction], Fraction]:
         """Direction of `matrix` as exact rationals in the user's columns: p is a power of two, so nothing is rounded."""
@@ -91,7 +89,7 @@ class Halfspaces:
         near = mask & (np.abs(z) <= 8 * (len(w) + 8) * U * (float(self.reach @ np.abs(w)) + 1.0))
         for numbers, X in active_blocks(self.rows, np.array(list(v), dtype=np.int64), near):
             signs[numbers] = exact_signs(X, list(v.values()), b)
-        return Direction(v, b, signs * np.where(self.rows.y > 0, 1, -1).astype(np.int8))
+        return Direction(v, b, signs * self.side.astype(np.int8))
 
     def placed(self, a: Vector, null: Matrix, mask: Mask) -> tuple[Mask, Index]:
         """Rows on the plane of a direction, by rounding; and those to be looked at, the worst first.
@@ -105,7 +103,7 @@ class Halfspaces:
         w = np.zeros(self.rows.n_features)
         w[self.pivots] = a[: len(self.pivots)] * self.p[self.pivots]
         b = float(a[-1]) * self.fit_intercept - float(self.center @ w)
-        away = self.rows.scores(w, b) * np.where(self.rows.y > 0, 1.0, -1.0) > FLAT * (self.reach @ np.abs(w) + abs(b))
+        away = self.rows.scores(w, b) * self.side > FLAT * (self.reach @ np.abs(w) + abs(b))
         for numbers, X in active_blocks(self.rows, self.pivots, mask & ~away):
             A = self.matrix(numbers, X)
             z[numbers], size = A @ a, FLAT * (np.abs(A) @ np.abs(a))
@@ -134,52 +132,27 @@ def search(
     """
     subset = space.sample(active, max(LEAST, 4 * (len(space.pivots) + 1)))
     for _ in range(ROUNDS):
-        numbers = len(subset) * (len(space.pivots) + 1)
-        if numbers > FEW_NUMBERS:
-            found = _hinted(space, active, hint)
-            if found is not None or numbers > MOST_NUMBERS:
-                return found, found is not None, None
-        A = space.matrix(subset)
-        verdict = decide(A)
-        if verdict is None:
+        if len(subset) * (len(space.pivots) + 1) > MOST_NUMBERS:
             break
-        a = verdict.v if numbers > FEW_NUMBERS else _in_few_columns(A, verdict, space.fit_intercept)
-        near, wrong = space.placed(a, verdict.null, active)
+        verdict = decide(space.matrix(subset), space.fit_intercept)
+        near, wrong = space.placed(verdict.v, verdict.null, active)
         wrong = wrong[~np.isin(wrong, subset)]
         if len(wrong):
             subset = np.union1d(subset, wrong[: max(len(subset) // 2, 64)])
             continue
         if verdict.flat.all():
-            return None, verdict.proven, None
+            # A direction that no row seems to see, though no column follows from others, is not known.
+            is_whole = (active == space.rows.is_kept).all()
+            return None, verdict.proven and not (is_whole and verdict.null.size), None
         near[subset] = verdict.flat  # which the program tells better
-        found = _made_exact(space, active, a, near)
-        if found is not None:
-            return found, verdict.proven, None
-        return None, False, Direction(*space.exact(a), (active & ~near).astype(np.int8))
-    return None, False, None
-
-
-def _hinted(space: Halfspaces, active: Mask, hint: tuple[Vector, float] | None) -> Direction | None:
-    """Give the direction asked for, where it separates completely."""
+        found = _made_exact(space, active, verdict.v, near)
+        about = Direction(*space.exact(verdict.v), (active & ~near).astype(np.int8))
+        return found, verdict.proven and found is not None, about if found is None else None
     if hint is None or not np.isfinite([*hint[0], hint[1]]).all():
-        return None
+        return None, False, None
     v = {j: Fraction(c) for j, c in enumerate(hint[0].tolist()) if c}
-    found = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
-    return found if (found.signs[active] == 1).all() else None
-
-
-def _in_few_columns(A: Matrix, verdict: Verdict, fit_intercept: bool) -> Vector:
-    """Give a direction as good as the verdict's with few columns, or that; the intercept is free."""
-    if verdict.flat.all():
-        return verdict.v
-    costs, margins = np.ones(A.shape[1]), np.ones(len(A))
-    if fit_intercept:
-        costs[-1], margins = 0.0, np.abs(A[:, -1])  # of the rows before their scaling
-    margins = np.where(verdict.flat, 0.0, margins)
-    for v in (sparsest(A, margins, costs), verdict.v):
-        if v is not None and keeps(A, margins, v):
-            return v
-    return verdict.v
+    hinted = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
+    return (hinted, True, None) if (hinted.signs[active] == 1).all() else (None, False, None)
 
 
 def _made_exact(space: Halfspaces, active: Mask, a: Vector, near: Mask) -> Direction | None:
@@ -195,7 +168,8 @@ def _made_exact(space: Halfspaces, active: Mask, a: Vector, near: Mask) -> Direc
     few = np.random.default_rng(0).permutation(plane)[: 2 * len(support) + 20]
     for _ in range(TRIES):
         for values, level in _through(space, support, [*v.values()], b, space.rows.block(few, support)):
-            found = space.directed(dict(zip(support.tolist(), values, strict=True)), level, active)
+            trial = {int(j): c for j, c in zip(support, values, strict=True) if c}
+            found = space.directed(trial, level, active)
             if (found.signs >= 0).all() and (found.signs[active & ~near] == 1).all():
                 return found
             wrong = np.flatnonzero(found.signs < 0)
