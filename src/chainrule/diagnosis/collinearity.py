@@ -7,7 +7,7 @@ statement may rest on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -179,8 +179,12 @@ def _find(
             v[categories[j]] = size[categories[j]] / size[j]
         else:
             v *= np.divide(size, of_matrix, out=np.ones(n), where=of_matrix > 0)
-    whole = {j for j, v in vectors.items() if j in categories or _is_of_levels(v / unit, names)}
-    _make_sparse(vectors, moments.mean / unit, whole)
+    whole = set(categories)
+    for j, v in vectors.items():  # or the plain sum of levels, by their names
+        some = np.flatnonzero(v)
+        if factor_of([names[i] for i in some.tolist()]) and np.ptp(v[some] / unit[some]) <= 1e-6 / unit[j]:
+            whole.add(j)
+    _make_sparse(vectors, whole)
     sizes = {j: np.count_nonzero(v) for j, v in vectors.items()}
     short = [j for j in vectors if sizes[j] <= MAX_WORDS or j in categories]
     listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
@@ -271,25 +275,11 @@ def _echelon(
     return np.array(kept, dtype=np.int64), vectors
 
 
-def _is_of_levels(v: Vector, names: Sequence[str]) -> bool:
-    """Whether a relation is the plain sum of levels of one category."""
-    support = np.flatnonzero(v)
-    if len(support) < 2 or factor_of([names[j] for j in support.tolist()]) is None:
-        return False
-    return np.allclose(v[support], v[support[0]], rtol=1e-6, atol=0.0)
-
-
-def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> None:
+def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
     """Replace a relation by itself less a multiple of another as long as fewer columns take part. In place.
 
-    A constant counts as half a column; `mean` of the columns in the units of the vectors. whole: relations that stay, since
-    they read best as they are.
+    whole: relations that stay, since they read best as they are.
     """
-
-    def cost(v: Vector) -> float:
-        worth = abs(v @ mean) > 1e-6 * (np.abs(v) @ np.abs(mean))
-        return float(np.count_nonzero(v)) + (0.5 if worth else 0.0)
-
     pairs = [(i, j) for i in reversed(vectors) if i not in whole for j in vectors if i != j]
     changed = len(vectors) <= MAX_SPARSE
     while changed:
@@ -304,7 +294,7 @@ def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> N
             runs = np.split(ratios, np.flatnonzero(np.diff(ratios) > 1e-6 * np.abs(ratios[1:])) + 1)
             trial = v - max(runs, key=len)[0] * other
             trial[np.abs(trial) < 1e-6 * np.abs(v).max()] = 0.0
-            if trial[i] == v[i] and cost(trial) < cost(v):
+            if trial[i] == v[i] and np.count_nonzero(trial) < np.count_nonzero(v):
                 vectors[i], changed = trial, True
 
 
