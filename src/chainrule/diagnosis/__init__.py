@@ -12,22 +12,6 @@ All but the first two bring SciPy, which gradient descent does without: they are
 """
 
 from chainrule.diagnosis.rate import expected_smoothness, largest_curvature
-from chainrule.diagnosis.runs import (
-    NoiseMonitor,
-    RunMonitor,
-    epochs_by_curvature,
-    epochs_by_trend,
-    epochs_left,
-    trend_foretells,
-)
+from chainrule.diagnosis.runs import NoiseMonitor, RunMonitor, epochs_by_trend, epochs_left
 
-__all__ = [
-    "NoiseMonitor",
-    "RunMonitor",
-    "epochs_by_curvature",
-    "epochs_by_trend",
-    "epochs_left",
-    "expected_smoothness",
-    "largest_curvature",
-    "trend_foretells",
-]
+__all__ = ["NoiseMonitor", "RunMonitor", "epochs_by_trend", "epochs_left", "expected_smoothness", "largest_curvature"]

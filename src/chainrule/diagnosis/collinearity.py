@@ -122,10 +122,10 @@ class Curvature:
         B, size = self.matrix[:-1, :-1], self.matrix[-1, -1]
         if not (np.isfinite(self.matrix).all() and size > 0.0):
             return None
-        middle = self.matrix[-1, :-1] / size if fit_intercept else np.zeros(len(B))
+        middle = self.matrix[-1, :-1] / size * fit_intercept
         B = B / size - np.outer(middle, middle)
         sd = np.sqrt(np.maximum(B.diagonal(), 0.0))
-        if (np.abs(middle) > FAR_CENTER * sd)[sd > 0].any() or not (sd > 0).all():
+        if not ((sd > 0) & (np.abs(middle) <= FAR_CENTER * sd)).all():
             return None
         return np.asarray(B / sd / sd[:, np.newaxis]), sd * self.scale
 
@@ -190,9 +190,7 @@ def _find(
     listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
     known = {j: _known(rows, moments, j, categories.get(j)) for j in listed if j in categories or size[j] == 0}
     sought = {j: vectors[j] for j in listed if j not in known}
-    relations = known | (
-        _Search(rows, moments.mean * fit_intercept, size, fit_intercept).find(sought) if sought else {}
-    )
+    relations = known | _Search(rows, moments.mean * fit_intercept, size, fit_intercept).find(sought)
     for j, relation in relations.items():
         if relation.up_to_rounding:
             at, c = list(relation.indices), np.array(relation.coefficients)
@@ -350,9 +348,8 @@ class _Trial:
         self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
         self.exact = self.exact and self.ratio <= 1.0 and not exact_signs(X, self.v, -self.constant).any()
 
-    @property
     def rank(self) -> tuple[bool, float]:
-        """What a better trial has less of: inexactness, then a ratio above 1, which counts from half to twice as one."""
+        """Count what speaks against it: inexactness, then a ratio above 1, in powers of two."""
         return not self.exact, float(np.ceil(np.log2(max(self.ratio, 1.0))))
 
 
@@ -384,7 +381,7 @@ class _Search:
             for j, some in trials.items():
                 found[j] += some
             rough = {j: at for j, at in rough.items() if all(trial.ratio > 1.0 for trial in found[j])}
-        return {j: self._relation(at, min(found[j], key=lambda trial: trial.rank)) for j, at in supports.items()}
+        return {j: self._relation(at, min(found[j], key=_Trial.rank)) for j, at in supports.items()}
 
     def _trial(self, c: list[Fraction], first: Vector) -> _Trial:
         """Add the constant that the first row has, to coefficients; 0 where that is next to nothing."""

@@ -17,7 +17,6 @@ from chainrule.data.rows import power_of_two
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-Signs = NDArray[np.int8]
 
 U = 2.0**-53
 TINY = 2.0**-900  # the rounding error of a product at least so large is a normal number
@@ -61,7 +60,7 @@ def snapped(c: Vector) -> Iterator[list[Fraction]]:
             yield [Fraction(x, gcd(*whole)) for x in whole]
 
 
-def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> Signs:
+def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> NDArray[np.int8]:
     """Sign of x.v + b for every row of X, without a rounding error: -1, 0 or 1, shape (q,).
 
     Parameters

@@ -6,8 +6,8 @@ on the rows that are still on the planes of those before; then a direction of se
 be. Each is exact (rational), and its signs are proven on all rows without a rounding error. When the rows left overlap
 (`overlap`), the verdict is final.
 
-The search takes a subset of the rows, whose program (`overlap`) tells which overlap and a direction for the others; rows that it
-has on the wrong side are added, until there is none. Arithmetic units are u = (x - center) p with p powers of two near 1/sd;
+The search takes a subset of the rows, whose program (`overlap`) tells which overlap and a direction for the others; rows that
+it has on the wrong side are added, until there is none. Arithmetic units are u = (x - center) p with p powers of two near 1/sd;
 the rational directions are in the user's columns.
 """
 
@@ -152,18 +152,10 @@ def _cause(space: _Space, found: Direction, active: Mask, *, is_first: bool) -> 
     names, dummy = tuple(all_names[j] for j in at), bool(space.is_dummy[at].all())
     factor = factor_of(names) if dummy else None
     is_rest = factor is not None and {name for name in all_names if name.startswith(f"{factor}=")} <= set(names)
-    off = space.rows.y[found.signs == 1] == 1
-    return Cause(
-        columns=names,
-        indices=tuple(at),
-        v=tuple(found.v[j] for j in at),
-        constant=found.b,
-        sides=(bool(off.any()), not off.all()),
-        complete=bool(found.signs[active].all()),
-        dummy=dummy,
-        reference=space.rows.references.get(factor) if factor and is_rest else None,
-        is_first=is_first,
-    )
+    reference = space.rows.references.get(factor) if factor and is_rest else None
+    off, v = space.rows.y[found.signs == 1] == 1, tuple(found.v[j] for j in at)
+    sides, complete = (bool(off.any()), bool((~off).any())), bool(found.signs[active].all())
+    return Cause(names, tuple(at), v, found.b, sides, complete, dummy, reference, is_first)
 
 
 @dataclass(frozen=True)

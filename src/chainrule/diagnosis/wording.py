@@ -25,9 +25,8 @@ def linear_text(names: Sequence[str], v: Sequence[float], constant: float = 0.0)
 
 def _number(value: float) -> str:
     decimal, near = f"{value:.7g}", simple_fraction(value, 1e-15)
-    if near is None:
-        return decimal
-    return str(near) if (near < 10**7 if near.denominator == 1 else Fraction(decimal) != near) else decimal
+    is_short = near is not None and (near < 10**7 if near.denominator == 1 else Fraction(decimal) != near)
+    return str(near) if is_short else decimal
 
 
 def factor_of(names: Sequence[str]) -> str | None:
@@ -132,8 +131,6 @@ def separation_sentence(kind: str, causes: Sequence[Cause], classes: tuple[str, 
     causes = [cause for cause in causes if cause.columns]
     shown = "; ".join(cause.sentence(classes) for cause in causes[:3])
     shown += f"; and {len(causes) - 3} more" if len(causes) > 3 else ""
-    if kind != "undecided" and not causes:
-        return "all rows are of one class: nothing is to be learned from them."
     how = "completely" if kind == "complete" else "quasi-completely"
     what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
     if kind == "undecided":
