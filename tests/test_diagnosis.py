@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from chainrule.data.rows import DenseRows
-from chainrule.diagnosis import RunMonitor, epochs_by_curvature, epochs_by_trend, largest_curvature, trend_foretells
+from chainrule.diagnosis import RunMonitor, epochs_by_trend, largest_curvature
+from chainrule.diagnosis.runs import epochs_by_curvature, trend_foretells
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 

@@ -3,8 +3,8 @@
 rate           the largest stable learning rate
 runs           runs that diverge, oscillate, crawl or hover
 collinearity   columns that are combinations of others, tried on every row
-separation     classes that a plane keeps apart, proven on every row; it builds on `overlap` (the linear programs, and the proof
-               that nothing separates) and `halfspaces` (the search)
+separation     classes that a plane keeps apart, proven on every row
+overlap        the linear programs for it, and the proof that nothing separates
 exact          signs without a rounding error
 wording        sentences for relations and separating directions
 
@@ -12,22 +12,6 @@ All but the first two bring SciPy, which gradient descent does without: they are
 """
 
 from chainrule.diagnosis.rate import expected_smoothness, largest_curvature
-from chainrule.diagnosis.runs import (
-    NoiseMonitor,
-    RunMonitor,
-    epochs_by_curvature,
-    epochs_by_trend,
-    epochs_left,
-    trend_foretells,
-)
+from chainrule.diagnosis.runs import NoiseMonitor, RunMonitor, epochs_by_trend, epochs_left
 
-__all__ = [
-    "NoiseMonitor",
-    "RunMonitor",
-    "epochs_by_curvature",
-    "epochs_by_trend",
-    "epochs_left",
-    "expected_smoothness",
-    "largest_curvature",
-    "trend_foretells",
-]
+__all__ = ["NoiseMonitor", "RunMonitor", "epochs_by_trend", "epochs_left", "expected_smoothness", "largest_curvature"]

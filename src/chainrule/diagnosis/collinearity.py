@@ -7,7 +7,7 @@ statement may rest on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -122,10 +122,10 @@ class Curvature:
         B, size = self.matrix[:-1, :-1], self.matrix[-1, -1]
         if not (np.isfinite(self.matrix).all() and size > 0.0):
             return None
-        middle = self.matrix[-1, :-1] / size if fit_intercept else np.zeros(len(B))
+        middle = self.matrix[-1, :-1] / size * fit_intercept
         B = B / size - np.outer(middle, middle)
         sd = np.sqrt(np.maximum(B.diagonal(), 0.0))
-        if (np.abs(middle) > FAR_CENTER * sd)[sd > 0].any() or not (sd > 0).all():
+        if not ((sd > 0) & (np.abs(middle) <= FAR_CENTER * sd)).all():
             return None
         return np.asarray(B / sd / sd[:, np.newaxis]), sd * self.scale
 
@@ -179,16 +179,18 @@ def _find(
             v[categories[j]] = size[categories[j]] / size[j]
         else:
             v *= np.divide(size, of_matrix, out=np.ones(n), where=of_matrix > 0)
-    whole = {j for j, v in vectors.items() if j in categories or _is_of_levels(v / unit, names)}
-    _make_sparse(vectors, moments.mean / unit, whole)
+    whole = set(categories)
+    for j, v in vectors.items():  # or the plain sum of levels, by their names
+        some = np.flatnonzero(v)
+        if factor_of([names[i] for i in some.tolist()]) and np.ptp(v[some] / unit[some]) <= 1e-6 / unit[j]:
+            whole.add(j)
+    _make_sparse(vectors, whole)
     sizes = {j: np.count_nonzero(v) for j, v in vectors.items()}
     short = [j for j in vectors if sizes[j] <= MAX_WORDS or j in categories]
     listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
     known = {j: _known(rows, moments, j, categories.get(j)) for j in listed if j in categories or size[j] == 0}
     sought = {j: vectors[j] for j in listed if j not in known}
-    relations = known | (
-        _Search(rows, moments.mean * fit_intercept, size, fit_intercept).find(sought) if sought else {}
-    )
+    relations = known | _Search(rows, moments.mean * fit_intercept, size, fit_intercept).find(sought)
     for j, relation in relations.items():
         if relation.up_to_rounding:
             at, c = list(relation.indices), np.array(relation.coefficients)
@@ -201,13 +203,7 @@ def _find(
 
 
 def least_norm(
-    w: Vector,
-    b: float,
-    moments: Moments,
-    null_basis: Matrix,
-    *,
-    about: Vector | float = 0.0,
-    fit_intercept: bool = True,
+    w: Vector, b: float, moments: Moments, null_basis: Matrix, *, about: Vector | float = 0, fit_intercept: bool = True
 ) -> tuple[Vector, float]:
     """Of all (w, b) with the same predictions, the one of least norm in standardised columns.
 
@@ -277,25 +273,11 @@ def _echelon(
     return np.array(kept, dtype=np.int64), vectors
 
 
-def _is_of_levels(v: Vector, names: Sequence[str]) -> bool:
-    """Whether a relation is the plain sum of levels of one category."""
-    support = np.flatnonzero(v)
-    if len(support) < 2 or factor_of([names[j] for j in support.tolist()]) is None:
-        return False
-    return np.allclose(v[support], v[support[0]], rtol=1e-6, atol=0.0)
-
-
-def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> None:
+def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
     """Replace a relation by itself less a multiple of another as long as fewer columns take part. In place.
 
-    A constant counts as half a column; `mean` of the columns in the units of the vectors. whole: relations that stay, since
-    they read best as they are.
+    whole: relations that stay, since they read best as they are.
     """
-
-    def cost(v: Vector) -> float:
-        worth = abs(v @ mean) > 1e-6 * (np.abs(v) @ np.abs(mean))
-        return float(np.count_nonzero(v)) + (0.5 if worth else 0.0)
-
     pairs = [(i, j) for i in reversed(vectors) if i not in whole for j in vectors if i != j]
     changed = len(vectors) <= MAX_SPARSE
     while changed:
@@ -310,7 +292,7 @@ def _make_sparse(vectors: dict[int, Vector], mean: Vector, whole: set[int]) -> N
             runs = np.split(ratios, np.flatnonzero(np.diff(ratios) > 1e-6 * np.abs(ratios[1:])) + 1)
             trial = v - max(runs, key=len)[0] * other
             trial[np.abs(trial) < 1e-6 * np.abs(v).max()] = 0.0
-            if trial[i] == v[i] and cost(trial) < cost(v):
+            if trial[i] == v[i] and np.count_nonzero(trial) < np.count_nonzero(v):
                 vectors[i], changed = trial, True
 
 
@@ -366,9 +348,8 @@ class _Trial:
         self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
         self.exact = self.exact and self.ratio <= 1.0 and not exact_signs(X, self.v, -self.constant).any()
 
-    @property
     def rank(self) -> tuple[bool, float]:
-        """What a better trial has less of: inexactness, then a ratio above 1, which counts from half to twice as one."""
+        """Count what speaks against it: inexactness, then a ratio above 1, in powers of two."""
         return not self.exact, float(np.ceil(np.log2(max(self.ratio, 1.0))))
 
 
@@ -400,7 +381,7 @@ class _Search:
             for j, some in trials.items():
                 found[j] += some
             rough = {j: at for j, at in rough.items() if all(trial.ratio > 1.0 for trial in found[j])}
-        return {j: self._relation(at, min(found[j], key=lambda trial: trial.rank)) for j, at in supports.items()}
+        return {j: self._relation(at, min(found[j], key=_Trial.rank)) for j, at in supports.items()}
 
     def _trial(self, c: list[Fraction], first: Vector) -> _Trial:
         """Add the constant that the first row has, to coefficients; 0 where that is next to nothing."""

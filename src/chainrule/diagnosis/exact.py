@@ -17,10 +17,10 @@ from chainrule.data.rows import power_of_two
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-Signs = NDArray[np.int8]
 
 U = 2.0**-53
 TINY = 2.0**-900  # the rounding error of a product at least so large is a normal number
+SPLIT = 2.0**27 + 1.0
 MAX_TERMS = 4_000_000  # numbers held at once
 MOST_UNITS = 12  # numbers up to which each may be the unit of the others
 
@@ -42,7 +42,7 @@ def simple_fraction(value: float, tolerance: float = 1e-7, largest: int = 64) ->
 def snapped(c: Vector) -> Iterator[list[Fraction]]:
     """Yield simple numbers in about the ratios of `c`, none of which is 0; the last one is positive.
 
-    First whole numbers, times powers of two where the columns' scales differ by such; then decimals with the last one 1.
+    Whole numbers, times powers of two where the columns' scales differ by such.
     """
     seen = set()
     for unit in c[::-1] if len(c) <= MOST_UNITS else c[-1:]:
@@ -58,12 +58,9 @@ def snapped(c: Vector) -> Iterator[list[Fraction]]:
             seen.add(key)
             whole, _ = whole_numbers(key, Fraction(0))
             yield [Fraction(x, gcd(*whole)) for x in whole]
-    decimals = [float(f"{x:.7g}") for x in c / c[-1]]
-    if np.allclose(decimals, c / c[-1], rtol=1e-7, atol=0.0) and tuple(map(Fraction, decimals)) not in seen:
-        yield [Fraction(d) for d in decimals]
 
 
-def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> Signs:
+def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> NDArray[np.int8]:
     """Sign of x.v + b for every row of X, without a rounding error: -1, 0 or 1, shape (q,).
 
     Parameters
@@ -72,46 +69,31 @@ def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> Signs:
     v, b
         k rationals and one more.
     """
+    step = max(1, MAX_TERMS // (8 * len(v) + 8))
+    if len(X) > step:
+        return np.concatenate([exact_signs(X[first : first + step], v, b) for first in range(0, len(X), step)])
     whole, whole_b = whole_numbers(v, b)
+    X = np.column_stack([X, np.ones(len(X))])
     # In columns and coefficients of size about 1: powers of two change no sign and round nothing.
-    p = np.append(power_of_two(np.abs(X).max(axis=0, initial=0.0)), 1.0)
-    exponents = np.frexp(p)[1].tolist()
-    unit = max((c.bit_length() - e for c, e in zip([*whole, whole_b], exponents, strict=True) if c), default=0)
-    numbers = [c / (Fraction(2) ** unit * Fraction(x)) for c, x in zip([*whole, whole_b], p.tolist(), strict=True)]
-    u = np.array([float(c) for c in numbers])
-    signs = np.zeros(len(X), dtype=np.int8)
-    step = max(1, MAX_TERMS // (8 * len(u)))
-    for first in range(0, len(X), step):
-        part = np.column_stack([X[first : first + step], np.ones(len(X[first : first + step]))])
-        Z = part * p
-        z = Z @ u
-        signs[first : first + step] = np.sign(z)
-        near = np.flatnonzero(np.abs(z) <= (len(u) + 6) * U * (np.abs(Z) @ np.abs(u)) + TINY)
-        if len(near):
-            signs[first + near] = _signs_by_terms(part[near], p, numbers)
-    return signs
-
-
-def _signs_by_terms(X: Matrix, p: Vector, numbers: list[Fraction]) -> Vector:
-    """Sign of the exact sum of numbers times p X, for each row."""
-    tiny = np.zeros(len(X), dtype=np.bool_)
+    p = power_of_two(np.abs(X).max(axis=0, initial=0.0))
+    lengths = [c.bit_length() - e for c, e in zip([*whole, whole_b], np.frexp(p)[1].tolist(), strict=True) if c]
+    rational = [c / Fraction(2) ** max(lengths, default=0) for c in (*whole, whole_b)]
+    sums, rounded, tiny = np.zeros(len(X)), *np.zeros((2, len(X)), dtype=np.bool_)
     terms: list[Vector] = []
-    for j, number in enumerate(numbers):
-        for piece in _pieces(number):
-            product, error = _two_product(X[:, j] * p[j], piece)
-            tiny |= (X[:, j] != 0) & (np.abs(product) < TINY)
+    for x, c, unit in zip(X.T, rational, p.tolist(), strict=True):
+        for piece in _pieces(c / Fraction(unit)):
+            product, error = _two_product(x * unit, piece)
+            tiny |= (x != 0) & (np.abs(product) < TINY)
             terms += [product, error]
-    sums, rounded = np.zeros(len(X)), np.zeros(len(X), dtype=np.bool_)
     for term in terms:  # of whole numbers and the like no sum is rounded
         sums, error = _two_sum(sums, term)
         rounded |= error != 0
     if rounded.any():
         sums[rounded] = [fsum(row) for row in np.array(terms)[:, rounded].T.tolist()]
-    rational = [c * Fraction(x) for c, x in zip(numbers, p.tolist(), strict=True)]
     for i in np.flatnonzero(tiny):  # the error of a product may have underflowed
         total = sum((c * Fraction(x) for c, x in zip(rational, X[i].tolist(), strict=True)), Fraction(0))
         sums[i] = (total > 0) - (total < 0)
-    return np.sign(sums)
+    return np.sign(sums).astype(np.int8)
 
 
 def _pieces(value: Fraction) -> list[float]:
@@ -129,14 +111,7 @@ def _two_sum(a: Vector, b: Vector) -> tuple[Vector, Vector]:
     return s, (a - (s - t)) + (b - t)
 
 
-def _split(a: Matrix) -> tuple[Matrix, Matrix]:
-    t = a * 134217729.0  # 2^27 + 1
-    high = t - (t - a)
-    return high, a - high
-
-
 def _two_product(a: Vector, b: float) -> tuple[Vector, Vector]:
-    p = a * b
-    a_high, a_low = _split(a)
-    b_high, b_low = _split(np.array(b))
+    p, (a_high, b_high) = a * b, (x * SPLIT - (x * SPLIT - x) for x in (a, np.array(b)))
+    a_low, b_low = a - a_high, b - b_high
     return p, a_low * b_low - (((p - a_high * b_high) - a_low * b_high) - a_high * b_low)

@@ -30,8 +30,8 @@ RANK = 1e-9  # singular values below this share of the largest count as 0
 class Verdict:
     """Which rows of a matrix overlap, and a direction that has all others on their side: the most rows, all at once.
 
-    flat (q,): rows that overlap; v (k,): 0 in these, at least 1 in the others, up to rounding; null (k, d): directions that
-    no row of `flat` sees. proven: that these overlap, their rank as computed.
+    flat (q,): rows that overlap; v (k,): 0 in these, above 0 in the others, up to rounding; null (k, d): directions that no row
+    of `flat` sees. proven: that these overlap, their rank as computed.
     """
 
     flat: Mask
@@ -40,64 +40,60 @@ class Verdict:
     proven: bool
 
 
-def decide(A: Matrix) -> Verdict | None:
-    """Decide by a linear program, of the rows A (q, k) of size 1; None where it is not solved.
+def decide(A: Matrix, fit_intercept: bool) -> Verdict:
+    """Decide by a linear program, of the rows A (q, k) of size 1; unproven where that is not solved.
 
         max sum alpha, sum (alpha_i + beta_i) a_i = 0, 0 <= alpha <= 1, 0 <= beta.
 
-    Since multipliers lambda = alpha + beta may be scaled, alpha is 1 in rows that overlap and 0 in others. v are the prices of
-    the equations.
+    Since multipliers lambda = alpha + beta may be scaled, alpha is 1 in rows that overlap and 0 in others. The prices of the
+    equations are a direction, in place of which one of few columns is taken where there is one; an intercept is free.
     """
     q, k = A.shape
     _, sizes, right = np.linalg.svd(A, full_matrices=False)
     kept = sizes > RANK * sizes.max(initial=0.0)
     # In coordinates in which the rows are orthonormal nearly dependent columns are as good as others.
     turn = right[kept].T * (np.sqrt(q) / sizes[kept])
-    unproven = None
+    verdict = Verdict(np.ones(q, dtype=np.bool_), np.zeros(k), np.zeros((k, 0)), proven=False)
     for turned, tolerance in ((np.eye(k), FINE), (turn, FINE), (turn, COARSE)):
         columns = csc_array((A @ turned).T)
         bounds = np.zeros(2 * q), np.repeat([1.0, np.inf], q)
         found = _solve(hstack([columns, columns]), np.repeat([1.0, 0.0], q), *bounds, tolerance)
         if found is not None:
-            verdict = _checked(A, found[0][:q] + found[0][q:], _clean(turned @ found[1]))
-            if verdict.proven:
-                return verdict
-            unproven = unproven or verdict
-    return unproven
+            verdict = _checked(A, found[0][:q] + found[0][q:], turned @ found[1], fit_intercept)
+        if verdict.proven:
+            break
+    return verdict
 
 
-def _checked(A: Matrix, multipliers: Vector, v: Vector) -> Verdict:
+def _checked(A: Matrix, multipliers: Vector, v: Vector, fit_intercept: bool) -> Verdict:
     """Say what multipliers and prices prove."""
     flat = multipliers > 0.5
-    v = np.zeros(len(v)) if flat.all() else v
     _, sizes, right = np.linalg.svd(np.linalg.qr(A[flat], mode="r"))
     rank = int((sizes > RANK * sizes.max(initial=0.0)).sum())
     proven = rank == 0 or overlap_is_proven(A[flat] @ right[:rank].T, multipliers[flat])
-    return Verdict(flat, v, right[rank:].T, proven and keeps(A, np.where(flat, 0.0, 1.0), v))
+    # Of the rows before their scaling, whose intercept was 1.
+    margins = np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
+    directions = (np.zeros(len(v)),) if flat.all() else (_sparsest(A, margins, fit_intercept), v)
+    for each in directions:
+        # Without the rounding of zeros.
+        v = np.where(np.abs(each) > 1e-12 * np.abs(each).max(initial=0.0), each, 0.0)
+        z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
+        if np.where(flat, np.abs(z) <= size, z >= 0.5 * margins).all():
+            return Verdict(flat, v, right[rank:].T, proven)
+    return Verdict(flat, v, right[rank:].T, proven=False)
 
 
-def _clean(v: Vector) -> Vector:
-    """Without the rounding of zeros."""
-    return np.where(np.abs(v) > 1e-12 * np.abs(v).max(initial=0.0), v, 0.0)
+def _sparsest(A: Matrix, margins: Vector, fit_intercept: bool) -> Vector:
+    """V (k,) of least sum |v_j| but for the intercept, with A v >= margins, and A v = 0 where these are 0; 0: not found.
 
-
-def keeps(A: Matrix, margins: Vector, v: Vector) -> bool:
-    """Whether A v is about at least the margins, and about 0 where these are 0."""
-    z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
-    return bool(np.where(margins > 0, z >= 0.5 * margins, np.abs(z) <= size).all())
-
-
-def sparsest(A: Matrix, margins: Vector, costs: Vector) -> Vector | None:
-    """V (k,) of least sum costs_j |v_j| with A v = 0 in the rows `flat` and A v >= 1 in the others; None: not found.
-
-    Few v_j are not 0. It is the prices of max sum lambda over the others, |sum lambda_i a_ij| <= costs_j.
+    Few v_j are not 0. They are the prices of max margins.lambda, |sum lambda_i a_ij| <= 1, 0 for the intercept.
     """
-    columns = hstack([csc_array(A.T), -eye_array(A.shape[1])])
-    gain = np.append(margins, np.zeros(len(costs)))
-    low = np.append(np.where(margins > 0, 0.0, -np.inf), -costs)
-    high = np.append(np.full(len(A), np.inf), costs)
+    q, k = A.shape
+    costs = np.where(np.arange(k) < k - fit_intercept, 1.0, 0.0)
+    columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(margins, np.zeros(k))
+    low, high = np.append(np.where(margins > 0, 0.0, -np.inf), -costs), np.append(np.full(q, np.inf), costs)
     found = _solve(columns, gain, low, high, FINE) or _solve(columns, gain, low, high, COARSE)
-    return None if found is None else _clean(found[1])
+    return np.zeros(k) if found is None else found[1]
 
 
 def _solve(
@@ -117,10 +113,8 @@ def overlap_is_proven(A: Matrix, multipliers: Vector) -> bool:
     less than lambda_i where |a_i.(R'R)^-1 rho| < 1. The rounding of A, rho and R is inside the factor of two and e.
     """
     q, k = A.shape
-    if q < k or not np.isfinite(multipliers).all():
-        return False
-    weights = multipliers / max(float(multipliers.sum()), 1e-300)
-    if not (weights > 0).all():
+    weights = multipliers / multipliers.sum()
+    if q < k or not (weights > 0).all():  # nor are they NaN
         return False
     R = np.linalg.qr(np.sqrt(weights)[:, None] * A, mode="r")
     smallest = float(np.linalg.svd(R, compute_uv=False)[-1])

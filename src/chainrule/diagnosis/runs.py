@@ -46,10 +46,12 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
         with np.errstate(over="ignore", invalid="ignore"):
             return float(parts @ factor**k) <= tol
 
-    low, high = 0.0, 1e15
-    if not is_reached(high):
+    if not is_reached(1e15):
         return float(np.inf)
-    while high - low > max(0.01 * high, 1.0):
+    low, high = 0.0, 1.0
+    while not is_reached(high):
+        low, high = high, 2.0 * high
+    while high - low > 0.01 * high and high - low > 1:
         middle = (low + high) / 2
         low, high = (low, middle) if is_reached(middle) else (middle, high)
     return float(np.ceil(high))
@@ -68,18 +70,18 @@ def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:
     if gaps[-1] <= tol:
         return 0.0
     log_ratio = float(np.log(tol / gaps[-1]))
-    rate, _, error_geometric = _line(k, np.log(gaps))
-    power, _, error_power = _line(np.log(k + 1.0), np.log(gaps))
+    rate, error_geometric = _line(k, np.log(gaps))
+    power, error_power = _line(np.log(k + 1.0), np.log(gaps))
     if error_geometric <= error_power:
         return log_ratio / rate if rate < 0 else float(np.inf)
     with np.errstate(over="ignore"):
         return float(k[-1] * np.expm1(log_ratio / power)) if power < 0 else float(np.inf)
 
 
-def _line(x: Vector, y: Vector) -> tuple[float, float, float]:
-    """Slope and level of the least squares line, and the sum of its squared residuals."""
+def _line(x: Vector, y: Vector) -> tuple[float, float]:
+    """Slope of the least squares line, and the sum of its squared residuals."""
     slope, level = np.polyfit(x, y, 1)
-    return float(slope), float(level), float(np.square(y - slope * x - level).sum())
+    return float(slope), float(np.square(y - slope * x - level).sum())
 
 
 def trend_foretells(epochs: Vector, gaps: Vector, more: float) -> bool:
@@ -99,20 +101,12 @@ def trend_foretells(epochs: Vector, gaps: Vector, more: float) -> bool:
     if not np.isfinite(more) or last <= 0:
         return False
     early = epochs <= last / max(2.0, (last + more) / last)
-    if np.count_nonzero(early) < LEAST_TREND:
-        return False
     told = float(epochs[early][-1]) + epochs_by_trend(epochs[early], gaps[early], float(gaps[-1]))
-    return bool(last / FORETOLD <= told <= last * FORETOLD)
+    return bool(np.count_nonzero(early) >= LEAST_TREND and last / FORETOLD <= told <= last * FORETOLD)
 
 
 def epochs_left(
-    epochs: Vector,
-    gaps: Vector,
-    tol: float,
-    rate: float,
-    near: tuple[Matrix, Vector] | None = None,
-    *,
-    tested: bool = False,
+    epochs: Vector, gaps: Vector, tol: float, rate: float, near: tuple[Matrix, Vector] | None, *, tested: bool = False
 ) -> float:
     """Estimate the epochs of gradient descent until the gap is at most `tol`; inf if never, NaN where nothing tells.
 
@@ -211,9 +205,7 @@ class RunMonitor(Monitor):
 
     def _is_crawling(self) -> bool:
         done, gaps = self.count - 1, list(self.gaps)[-61:]
-        if not max(100, self.max_steps / 5) <= done < self.max_steps or not 0 < self.tol < gaps[-1] < np.inf:
-            return False
-        if not np.isfinite(gaps[0]):
+        if not max(100, self.max_steps / 5) <= done < self.max_steps or not 0 < self.tol < gaps[-1] < np.inf > gaps[0]:
             return False
         slope = np.log(gaps[-1] / gaps[0]) / (len(gaps) - 1) if gaps[0] > 0 else 0.0
         self.needed = float(np.log(self.tol / gaps[-1]) / slope) if slope < 0 else np.inf
@@ -252,6 +244,6 @@ class NoiseMonitor(Monitor):
         gaps = self.recent
         if self.count < LEAST_TREND or not (np.isfinite(gaps).all() and (gaps > 0).all()):
             return False
-        slope, _, squares = _line(np.arange(float(len(gaps))), np.log(gaps))
+        slope, squares = _line(np.arange(float(len(gaps))), np.log(gaps))
         k = len(gaps)
         return bool(slope > -2.0 * np.sqrt(squares / (k - 2) * 12.0 / (k * (k * k - 1.0))))

@@ -5,6 +5,10 @@ quasi-completely (Albert and Anderson 1984, Biometrika 71). First columns that s
 on the rows that are still on the planes of those before; then a direction of several columns, which leaves as few rows as can
 be. Each is exact (rational), and its signs are proven on all rows without a rounding error. When the rows left overlap
 (`overlap`), the verdict is final.
+
+The search takes a subset of the rows, whose program (`overlap`) tells which overlap and a direction for the others; rows that
+it has on the wrong side are added, until there is none. Arithmetic units are u = (x - center) p with p powers of two near 1/sd;
+the rational directions are in the user's columns.
 """
 
 from __future__ import annotations
@@ -17,14 +21,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows import Rows
-from chainrule.diagnosis.collinearity import Collinearity, find_relations
-from chainrule.diagnosis.halfspaces import Direction, Halfspaces, decimal_between, search
+from chainrule.data.rows import Rows, power_of_two
+from chainrule.diagnosis.collinearity import Collinearity, active_blocks, find_relations
+from chainrule.diagnosis.exact import U, exact_signs
+from chainrule.diagnosis.overlap import FLAT, decide
 from chainrule.diagnosis.wording import Cause, factor_of, separation_sentence
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+ROUNDS, TRIES = 60, 8
+LEAST = 1000  # rows of the first subset, and 4 a column
+MOST_NUMBERS = 500_000  # of the subset's rows: beyond, a linear program takes more than 3 seconds
+FAR = 10.0  # deviations that a column's mean is from 0, beyond which it is centred
+MAX_EXACT_COLUMNS = 64  # columns up to which null spaces are found in fractions
 
 
 @dataclass(frozen=True)
@@ -85,12 +97,12 @@ def find_separation(
     known = find_relations(rows, fit_intercept=fit_intercept) if collinearity is None else collinearity
     # A column that is only nearly a combination of others counts: what it adds may be all that separates.
     near_columns = [relation.indices[-1] for relation in known.relations if not relation.up_to_rounding]
-    space = Halfspaces.of(rows, np.union1d(known.pivots, near_columns).astype(np.int64), fit_intercept)
+    space = _Space.of(rows, np.union1d(known.pivots, near_columns).astype(np.int64), fit_intercept)
     causes: list[Cause] = []
     left, final, near = rows.is_kept, True, None
     while left.any():
         alone = list(_alone(space, left))
-        found, final, near = (None, True, None) if alone else search(space, left, hint)
+        found, final, near = (None, True, None) if alone else _search(space, left, hint)
         active, is_first = left, not causes
         for each in alone or ([] if found is None else [found]):
             causes.append(_cause(space, each, active, is_first=is_first))
@@ -108,7 +120,7 @@ def find_separation(
     return Separation(kind, tuple(causes), np.flatnonzero(left), final, separation_sentence(kind, causes, names, m))
 
 
-def _alone(space: Halfspaces, active: Mask) -> Iterator[Direction]:
+def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
     """Columns that separate alone, found by comparing numbers: one of them where it does so completely, else all.
 
     With an intercept, rows of one class only are on one side of no plane at all: b alone.
@@ -125,7 +137,7 @@ def _alone(space: Halfspaces, active: Mask) -> Iterator[Direction]:
     thresholds, widths = {}, {}
     for j in np.flatnonzero((up | down) & (space.fit_intercept | (first <= 0) & (last >= 0))).tolist():
         low, high = float(first[j]), float(last[j])
-        t = thresholds[j] = (decimal_between(low, high) or Fraction(low)) if space.fit_intercept else Fraction(0)
+        t = thresholds[j] = (_decimal_between(low, high) or Fraction(low)) if space.fit_intercept else Fraction(0)
         if low < t < high:
             widths[j] = (high - low) * float(space.p[j])
     for j in [max(widths, key=widths.__getitem__)] if widths else thresholds:
@@ -134,21 +146,205 @@ def _alone(space: Halfspaces, active: Mask) -> Iterator[Direction]:
         yield Direction({j: v}, -v * t, (active & (bool(widths) | (x != float(t)))).astype(np.int8))
 
 
-def _cause(space: Halfspaces, found: Direction, active: Mask, *, is_first: bool) -> Cause:
+def _cause(space: _Space, found: Direction, active: Mask, *, is_first: bool) -> Cause:
     """Say as data what a direction means, by its columns' names."""
     at, all_names = sorted(found.v), space.rows.feature_names
     names, dummy = tuple(all_names[j] for j in at), bool(space.is_dummy[at].all())
     factor = factor_of(names) if dummy else None
     is_rest = factor is not None and {name for name in all_names if name.startswith(f"{factor}=")} <= set(names)
-    off = space.rows.y[found.signs == 1] == 1
-    return Cause(
-        columns=names,
-        indices=tuple(at),
-        v=tuple(found.v[j] for j in at),
-        constant=found.b,
-        sides=(bool(off.any()), not off.all()),
-        complete=bool(found.signs[active].all()),
-        dummy=dummy,
-        reference=space.rows.references.get(factor) if factor and is_rest else None,
-        is_first=is_first,
-    )
+    reference = space.rows.references.get(factor) if factor and is_rest else None
+    off, v = space.rows.y[found.signs == 1] == 1, tuple(found.v[j] for j in at)
+    sides, complete = (bool(off.any()), bool((~off).any())), bool(found.signs[active].all())
+    return Cause(names, tuple(at), v, found.b, sides, complete, dummy, reference, is_first)
+
+
+@dataclass(frozen=True)
+class Direction:
+    """An exact direction x.v + b, v by column, and the proven sign of (2y - 1)(x.v + b) in each row looked at."""
+
+    v: dict[int, Fraction]
+    b: Fraction
+    signs: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class _Space:
+    """The rows as half-spaces of directions: columns `pivots` and the intercept."""
+
+    rows: Rows
+    pivots: Index
+    center: Vector
+    p: Vector
+    reach: Vector  # largest |x_j|
+    is_dummy: Mask  # columns from 0 to 1: indicators, by their looks
+    side: Vector  # 2y - 1
+    fit_intercept: bool
+
+    @classmethod
+    def of(cls, rows: Rows, pivots: Index, fit_intercept: bool) -> _Space:
+        """Prepare the rows; `pivots` are columns that carry all others."""
+        moments = rows.moments()
+        far = fit_intercept & (np.abs(moments.mean) > FAR * moments.sd)
+        center, size = np.where(far, moments.mean, 0.0), np.hypot(moments.sd, np.where(far, 0.0, moments.mean))
+        reach, is_dummy = np.maximum(-moments.low, moments.high), (moments.low == 0) & (moments.high == 1)
+        side = np.where(rows.y > 0, 1.0, -1.0)
+        return cls(rows.as_given(), pivots, center, power_of_two(size), reach, is_dummy, side, fit_intercept)
+
+    def matrix(self, numbers: Index, X: Matrix | None = None) -> Matrix:
+        """a_i = (2y_i - 1) (u_i, 1) of the rows asked for, pivots only; without an intercept no last column.
+
+        Times powers of two, so that each one's largest number is in [1, 2).
+        """
+        X = self.rows.block(numbers, self.pivots) if X is None else X
+        A = (X - self.center[self.pivots]) * self.p[self.pivots]
+        A = np.column_stack([A, np.ones(len(A))]) if self.fit_intercept else A
+        return np.asarray(A * (self.side[numbers] * power_of_two(np.abs(A).max(axis=1, initial=0.0)))[:, None])
+
+    def exact(self, a: Vector) -> tuple[dict[int, Fraction], Fraction]:
+        """Direction of `matrix` as exact rationals in the user's columns: p is a power of two, so nothing is rounded."""
+        p = self.p[self.pivots].tolist()
+        v = {int(j): Fraction(c) * Fraction(x) for j, c, x in zip(self.pivots, a.tolist(), p, strict=False) if c}
+        b = Fraction(float(a[-1])) if self.fit_intercept else Fraction(0)
+        return v, b - sum((c * Fraction(float(self.center[j])) for j, c in v.items()), Fraction(0))
+
+    def directed(self, v: dict[int, Fraction], b: Fraction, mask: Mask) -> Direction:
+        """Prove the signs of (2y - 1)(x.v + b) in the rows of the mask; 0 in others."""
+        unit = max([abs(c) * Fraction(float(self.reach[j])) for j, c in v.items()] + [abs(b)]) or Fraction(1)
+        w = np.zeros(self.rows.n_features)
+        w[list(v)] = [float(c / unit) for c in v.values()]
+        z = self.rows.scores(w, float(b / unit))
+        signs = np.where(mask, np.sign(z), 0.0).astype(np.int8)
+        near = mask & (np.abs(z) <= 8 * (len(w) + 8) * U * (float(self.reach @ np.abs(w)) + 1.0))
+        for numbers, X in active_blocks(self.rows, np.array(list(v), dtype=np.int64), near):
+            signs[numbers] = exact_signs(X, list(v.values()), b)
+        return Direction(v, b, signs * self.side.astype(np.int8))
+
+    def placed(self, a: Vector, null: Matrix, mask: Mask) -> tuple[Mask, Index]:
+        """Rows on the plane of a direction, by rounding; and those to be looked at, the worst first.
+
+        These are on its wrong side, or on its plane and see one of the directions `null` (k, d).
+        """
+        z, near = np.zeros(self.rows.n_rows), np.zeros(self.rows.n_rows, dtype=np.bool_)
+        wrong = near.copy()
+        if not a.any() and not null.size:
+            return mask, np.zeros(0, dtype=np.int64)
+        w = np.zeros(self.rows.n_features)
+        w[self.pivots] = a[: len(self.pivots)] * self.p[self.pivots]
+        b = float(a[-1]) * self.fit_intercept - float(self.center @ w)
+        away = self.rows.scores(w, b) * self.side > FLAT * (self.reach @ np.abs(w) + abs(b))
+        for numbers, X in active_blocks(self.rows, self.pivots, mask & ~away):
+            A = self.matrix(numbers, X)
+            z[numbers], size = A @ a, FLAT * (np.abs(A) @ np.abs(a))
+            near[numbers] = np.abs(z[numbers]) <= size
+            wrong[numbers] = (z[numbers] < -size) | near[numbers] & (np.abs(A @ null) > 1e-7).any(axis=1)
+        worst = np.flatnonzero(wrong)
+        return near, worst[np.argsort(z[worst], kind="stable")]
+
+    def sample(self, mask: Mask, count: int) -> Index:
+        """Rows drawn from both classes alike; always the same ones."""
+        rng = np.random.default_rng(0)
+        parts = [np.flatnonzero(mask & (self.rows.y == label)) for label in (0, 1)]
+        few = min(count // 2, *map(len, parts))
+        return np.sort(np.concatenate([rng.permutation(part)[: max(count // 2, count - few)] for part in parts]))
+
+
+def _search(
+    space: _Space, active: Mask, hint: tuple[Vector, float] | None
+) -> tuple[Direction | None, bool, Direction | None]:
+    """Look for a direction among the active rows that leaves as few on its plane as can be.
+
+    hint : a direction in the user's columns, tried where the linear program is too large.
+
+    Returns the direction, or None where none is found; whether it is proven that the rows left overlap; and, where no
+    direction is proven, one that separates up to rounding.
+    """
+    subset = space.sample(active, max(LEAST, 4 * (len(space.pivots) + 1)))
+    for _ in range(ROUNDS):
+        if len(subset) * (len(space.pivots) + 1) > MOST_NUMBERS:
+            break
+        verdict = decide(space.matrix(subset), space.fit_intercept)
+        near, wrong = space.placed(verdict.v, verdict.null, active)
+        wrong = wrong[~np.isin(wrong, subset)]
+        if len(wrong):
+            subset = np.union1d(subset, wrong[: max(len(subset) // 2, 64)])
+            continue
+        if verdict.flat.all():
+            # A direction that no row seems to see, though no column follows from others, is not known.
+            is_whole = (active == space.rows.is_kept).all()
+            return None, verdict.proven and not (is_whole and verdict.null.size), None
+        near[subset] = verdict.flat  # which the program tells better
+        found = _made_exact(space, active, verdict.v, near)
+        about = Direction(*space.exact(verdict.v), (active & ~near).astype(np.int8))
+        return found, verdict.proven and found is not None, about if found is None else None
+    if hint is None or not np.isfinite([*hint[0], hint[1]]).all():
+        return None, False, None
+    v = {j: Fraction(c) for j, c in enumerate(hint[0].tolist()) if c}
+    hinted = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
+    return (hinted, True, None) if (hinted.signs[active] == 1).all() else (None, False, None)
+
+
+def _made_exact(space: _Space, active: Mask, a: Vector, near: Mask) -> Direction | None:
+    """Give a direction near `a` that has every row exactly on its side or on the plane, through the rows `near`."""
+    v, b = space.exact(a)
+    plane = np.flatnonzero(near)
+    if not len(plane):
+        found = space.directed(v, b, active)
+        return found if (found.signs[active] == 1).all() else None
+    support = np.array(list(v), dtype=np.int64)
+    if len(support) > MAX_EXACT_COLUMNS:
+        return None
+    few = np.random.default_rng(0).permutation(plane)[: 2 * len(support) + 20]
+    for _ in range(TRIES):
+        for values, level in _through(space, support, [*v.values()], b, space.rows.block(few, support)):
+            trial = {int(j): c for j, c in zip(support, values, strict=True) if c}
+            found = space.directed(trial, level, active)
+            if (found.signs >= 0).all() and (found.signs[active & ~near] == 1).all():
+                return found
+            wrong = np.flatnonzero(found.signs < 0)
+            if len(wrong) and near[wrong].all():
+                # Rows of the plane that the sample lacked: the plane has to go through them too.
+                few = np.append(wrong[: len(support)], few)
+                break
+        else:
+            break
+    return None
+
+
+def _through(
+    space: _Space, support: Index, v: list[Fraction], b: Fraction, X: Matrix
+) -> Iterator[tuple[list[Fraction], Fraction]]:
+    """Yield exact directions near (v, b) whose plane goes through the points X (q, columns of the support)."""
+    scale = [Fraction(x) for x in space.p[support].tolist()]
+    one = Fraction(int(space.fit_intercept))
+    reduced = _reduced([[one, *(Fraction(x) * c for x, c in zip(row, scale, strict=True))] for row in X.tolist()])
+    wanted = [b, *(c / x for c, x in zip(v, scale, strict=True))]
+    free = [c for c in range(len(wanted)) if c not in reduced and (c or one)]
+    largest = max((abs(wanted[c]) for c in free), default=Fraction(0))
+    for bits in (0, 3, 8, 16, 40) if largest else ():
+        found = [Fraction(round(c / largest * 2**bits)) if j in free else Fraction(0) for j, c in enumerate(wanted)]
+        for j, row in reduced.items():
+            found[j] = -sum((row[c] * found[c] for c in free), Fraction(0))
+        yield [c * x for c, x in zip(found[1:], scale, strict=True)], found[0]
+
+
+def _reduced(rows: list[list[Fraction]]) -> dict[int, list[Fraction]]:
+    """Reduced row echelon form, by each row's leading column."""
+    done: dict[int, list[Fraction]] = {}
+    for row in rows:
+        for j, other in done.items():
+            row = [x - row[j] * y if y else x for x, y in zip(row, other, strict=True)]
+        lead = next((j for j, x in enumerate(row) if x), None)
+        if lead is not None:
+            row = [x / row[lead] for x in row]
+            for j, other in done.items():
+                done[j] = [x - other[lead] * y if y else x for x, y in zip(other, row, strict=True)]
+            done[lead] = row
+    return done
+
+
+def _decimal_between(low: float, high: float) -> Fraction | None:
+    """Give the shortest decimal strictly between two numbers, near their middle; None: there is none of 17 digits."""
+    if not low < high or not np.isfinite([low, high]).all():
+        return None
+    shortest = (Fraction(f"{low / 2 + high / 2:.{digits}g}") for digits in range(1, 18))
+    return next((value for value in shortest if Fraction(low) < value < Fraction(high)), None)

@@ -25,9 +25,8 @@ def linear_text(names: Sequence[str], v: Sequence[float], constant: float = 0.0)
 
 def _number(value: float) -> str:
     decimal, near = f"{value:.7g}", simple_fraction(value, 1e-15)
-    if near is None:
-        return decimal
-    return str(near) if (near < 10**7 if near.denominator == 1 else Fraction(decimal) != near) else decimal
+    is_short = near is not None and (near < 10**7 if near.denominator == 1 else Fraction(decimal) != near)
+    return str(near) if is_short else decimal
 
 
 def factor_of(names: Sequence[str]) -> str | None:
@@ -83,54 +82,37 @@ class Cause:
 
     def sentence(self, classes: tuple[str, str]) -> str:
         """Put the cause into words."""
-        return ("" if self.is_first else "of the rows left, ") + self._text(classes)
-
-    def _text(self, classes: tuple[str, str]) -> str:
-        names = self.columns
-        if len(names) != 1:
-            return self._of_several(classes)
-        name, threshold = names[0], float(-self.constant / self.v[0])
-        ups = self.v[0] > 0
-        upper, lower = classes[ups], classes[not ups]
-        above, below = self.sides if ups else self.sides[::-1]
-        if self.complete and self.dummy:
-            return f"{name} alone separates the classes completely: {upper} where it is 1, {lower} where 0"
-        if self.complete:
-            return f"{name} above {threshold:g} separates the classes completely: {upper} above, {lower} below"
-        if not self.dummy:
+        name, is_up, threshold = self.columns[0], self.v[0] > 0, float(-self.constant / self.v[0])
+        upper, lower = classes[is_up], classes[not is_up]
+        above, below = self.sides if is_up else self.sides[::-1]
+        if len(self.columns) > 1 and self.level is None:
+            where = "in every row of" if self.complete else "only in rows of"
+            text = f"{self._about()} is above 0 {where} {classes[1]} and below 0 {where} {classes[0]}"
+        elif self.level is not None and (len(self.columns) > 1 or not above):
+            rest = f"{self.level}={self.reference}: every row of this level"
+            rest = rest if self.reference is not None else none_of(self.columns)
+            text = f"{self.level}: " * (self.reference is None and len(self.columns) > 1) + f"{rest} is {lower}"
+        elif self.level is not None:
+            text = f"{name}: every row of this level is {upper}"
+        elif self.complete:
+            text = f"{name} above {threshold:g} separates the classes completely: {upper} above, {lower} below"
+        elif self.dummy:
+            text = f"every row with {name} = {1 if above else 0} is {upper if above else lower}"
+        else:
             parts = [f"above {threshold:.6g} is {upper}"] * above + [f"below {threshold:.6g} is {lower}"] * below
-            return f"{name}: every row {' and every row '.join(parts)}"
-        if self.level is None:
-            return f"every row with {name} = {1 if above else 0} is {upper if above else lower}"
-        return f"{name}: every row of this level is {upper}" if above else f"{self._rest()} is {lower}"
-
-    def _rest(self) -> str:
-        """Say which rows have none of the levels."""
-        if self.reference is not None:
-            return f"{self.level}={self.reference}: every row of this level"
-        return none_of(self.columns) if len(self.columns) == 1 else f"{self.level}: {none_of(self.columns)}"
-
-    def _of_several(self, classes: tuple[str, str]) -> str:
-        if self.level is not None:
-            return f"{self._rest()} is {classes[self.v[0] < 0]}"
-        where = "every row" if self.complete else "rows"
-        only = "" if self.complete else "only "
-        return (
-            f"{self._about()} is above 0 {only}in {where} of {classes[1]} and below 0 {only}in {where} of {classes[0]}"
-        )
+            text = f"{name}: every row {' and every row '.join(parts)}"
+        return ("" if self.is_first else "of the rows left, ") + text
 
     def _about(self) -> str:
-        """Write the direction in few digits, with "about" where that changes it."""
-        names = self.columns
+        """Write the direction in few digits."""
+        names, largest = self.columns, max(map(abs, self.v))
         if len(names) > MAX_CAUSE:
             return f"a combination of {len(names)} columns ({', '.join(names[:MAX_CAUSE])}, ...)"
         whole, constant = whole_numbers(self.v, self.constant)
         if max(map(abs, [*whole, constant])) <= 10**4:
             return linear_text(names, whole, constant)
-        unit = max(map(abs, self.v))
-        shown = [float(f"{float(c / unit):.5g}") for c in (*self.v, self.constant)]
-        exact = all(Fraction(c) * unit == x for c, x in zip(shown, (*self.v, self.constant), strict=True))
-        return ("" if exact else "about ") + linear_text(names, shown[:-1], shown[-1])
+        *shown, last = [float(f"{float(c / largest):.5g}") for c in (*self.v, self.constant)]
+        return f"about {linear_text(names, shown, last)}"
 
 
 def none_of(names: Sequence[str]) -> str:
@@ -147,21 +129,18 @@ def separation_sentence(kind: str, causes: Sequence[Cause], classes: tuple[str, 
     What helps always comes first: other columns, not named here, may separate the classes as well.
     """
     causes = [cause for cause in causes if cause.columns]
-    always = f"use a penalty, e.g. alpha = 1/m = {1 / max(m, 1):.2g}"
-    only = "help only where the classes then overlap"
     shown = "; ".join(cause.sentence(classes) for cause in causes[:3])
     shown += f"; and {len(causes) - 3} more" if len(causes) > 3 else ""
-    if kind == "undecided":
-        what = f"up to rounding, though not exactly, the classes are separated: {shown}"
-        what = what if causes else "whether a plane separates the classes could not be decided within rounding"
-        return f"{what}; {always}; without it, more rows or dropping columns {only}."
-    if not causes:
-        return "all rows are of one class: nothing is to be learned from them."
-    levels = sum(cause.level is not None for cause in causes)
-    fewer = "dropping the column" if len(causes) == len(causes[0].columns) == 1 else "dropping some of the columns"
-    fewer = "dropping the columns" if len(causes) > 1 else fewer
-    merging = f" or merging the level{'s' if levels > 1 else ''} with another" if levels else ""
-    ways = f"more rows{',' if levels else ' or'} {fewer}{merging}"
     how = "completely" if kind == "complete" else "quasi-completely"
     what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
-    return f"{what}; {always}; without it, {ways} {only}."
+    if kind == "undecided":
+        what = f"up to rounding, though not exactly, the classes are separated: {shown}"
+        what = what if causes else "whether a plane separates the classes could not be decided"
+    always = f"use a penalty, e.g. alpha = 1/m = {1 / max(m, 1):.2g}"
+    has_level = any(cause.level is not None for cause in causes)
+    ways = (
+        "more rows, dropping columns or merging the level with another"
+        if has_level
+        else "more rows or dropping columns"
+    )
+    return f"{what}; {always}; without it, {ways} help only where the classes then overlap."
