@@ -155,14 +155,15 @@ def shorten(name: object, width: float) -> str:
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """Break a text into lines of at most `width` cells, at spaces where there are any."""
+    """Break a text into lines of at most `width` cells: at spaces, else behind a sign within a name, else anywhere."""
     lines: list[str] = []
     line = ""
     for word in clean(text).split():
         if line and cells(line) + 1 + cells(word) > width:
             lines, line = [*lines, line], ""
         while cells(word) > width:  # no space in it to break at
-            cut = max(1, _fitting(word, width))
+            most = max(1, _fitting(word, width))
+            cut = max(word.rfind(sign, 0, most) for sign in "=_-./") + 1 or most
             lines, word = [*lines, word[:cut]], word[cut:]
         line = f"{line} {word}".strip()
     return [*lines, line] if line else lines
