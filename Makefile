@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard src/chainrule/_native/*)
 
-.PHONY: demo pictures test test-wheel test-arm sanitize check bench clean
+.PHONY: demo pictures test test-kernels test-wheel test-arm sanitize check bench clean
 
 demo: .venv/installed
 	$(BIN)/chainrule demo --out-dir demo
@@ -15,6 +15,12 @@ pictures: .venv/installed
 
 test: .venv/installed .venv/installed-test
 	$(BIN)/python -m pytest -n auto
+
+# Fits, certificates and known answers once more, on each instruction set that is not the processor's best.
+test-kernels: .venv/installed .venv/installed-test
+	for kernel in $$($(BIN)/python -c 'from chainrule.kernels import kernel_name, kernel_names as names; print(*{*names()} - {kernel_name()})'); do \
+		CHAINRULE_KERNEL=$$kernel $(BIN)/python -m pytest -q -n auto tests/test_golden.py tests/test_known_answers.py \
+			tests/test_certificate_claims.py tests/test_axes.py tests/test_returned_point.py || exit 1; done
 
 # A wheel, built with warnings as errors: its files, and the tests that it needs in a clean environment outside the checkout.
 test-wheel:
