@@ -248,12 +248,14 @@ def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
         return figures(z[places], y[places], None if s is None else s[places])
 
     rows, numeric = prepared.training_rows(recipe.threads), schema.numeric
+    on_training = measured(prepared.train)
+    info["split"]["loss"] = on_training["loss"]
     return Training(
         prepared=prepared,
         result=result,
         model=model,
         z=z,
-        train_figures=measured(prepared.train),
+        train_figures=on_training,
         test_figures=measured(prepared.test) if len(prepared.test) else None,
         predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
         deviations=np.where(numeric, rows.moments(correlations=False).sd, np.nan),
@@ -382,7 +384,8 @@ def _split_again(model: Model, design: Encoded) -> tuple[Places, Places] | None:
         return None
     s = None if design.weights is None else design.weights[rows]
     loss = log_loss(model.decision(design.design)[rows], design.y[rows], s)
-    return (rows, held_out) if math.isclose(loss, model.info["loss"], rel_tol=1e-9, abs_tol=1e-12) else None
+    was = split.get("loss", model.info["loss"])  # files of 0.1.0 have the latter alone
+    return (rows, held_out) if math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12) else None
 
 
 def check_row(design: Encoded, row: int) -> None:
