@@ -32,9 +32,10 @@ def holds(found, X, y):
     assert (found.kind == "complete") == (min(values) > 0)
 
 
-def kind_by_rays(X, y):
+def kind_by_rays(X, y, fit_intercept=True):
     """Independent and exact: every extreme ray of {v: A v >= 0} is orthogonal to k - 1 rows. Whole numbers, full rank."""
-    A = np.column_stack([X, np.ones(len(X), dtype=int)]).astype(np.int64) * np.where(y, 1, -1)[:, None]
+    X = np.column_stack([X, np.ones(len(X), dtype=int)]) if fit_intercept else X
+    A = X.astype(np.int64) * np.where(y, 1, -1)[:, None]
     A = np.unique(A, axis=0).astype(object)
     k = A.shape[1]
     rays = []
@@ -86,6 +87,33 @@ def test_small_problems_against_all_extreme_rays(rng, part):
             assert found.final
             holds(found, scaled, y)
         seen.add(expected)
+    assert len(seen) >= 2
+
+
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_small_problems_of_every_scale_with_repeated_rows_and_rows_of_weight_0(rng, part, fit_intercept):
+    seen = set()
+    for trial in range(50):
+        n = int(rng.integers(2 - fit_intercept, 4))
+        m, large = int(rng.integers(n + 3, (40, 25, 13)[n - 1])), int(rng.choice([1, 3, 12, 1000, 10**5]))
+        X = rng.integers(-large, large + 1, (m, n))
+        X = X[rng.integers(0, m, m)] if trial % 3 else X
+        z = X @ rng.integers(-3, 4, n) + (int(rng.integers(-2, 3)) if fit_intercept else 0)
+        y = np.where(z == 0, rng.random(m) < 0.5, z > 0) if part % 2 else z + large * rng.normal(size=m) / 3 > 0
+        A = np.column_stack([X, np.ones(m)]) if fit_intercept else X
+        if y.all() or not y.any() or np.linalg.matrix_rank(A) < A.shape[1]:
+            continue
+        expected = kind_by_rays(X, y, fit_intercept)
+        seen.add(expected)
+        scaled = X * 2.0 ** rng.integers(-950, 950, n)
+        more = np.vstack([scaled, rng.normal(size=(3, n)), np.full((1, n), np.nan)])
+        s = np.append(rng.exponential(size=m) + 0.01, np.zeros(4))
+        found = separation(more, np.append(y, [0, 1, 0, 1]), s, fit_intercept=fit_intercept)
+        assert (found and found.kind) == expected
+        if found:
+            assert found.final
+            holds(found, scaled, y)
     assert len(seen) >= 2
 
 
@@ -407,6 +435,16 @@ def test_hint_is_tried_and_a_wrong_one_does_no_harm(rng):
     assert separation(X, y, hint=(-w, 5.0)).kind == "complete"
     assert separation(X, y, hint=(np.full(4, np.nan), 0.0)).kind == "complete"
     assert separation(X, rng.random(300) < 0.5, hint=(w, -0.1)) is None
+
+
+def test_hint_of_many_columns_is_proven_without_a_program(rng):
+    X, w = rng.normal(size=(5000, 1100)), rng.normal(size=1100)
+    y = X @ w > 0.1
+    found = separation(X, y, hint=(w, -0.1))
+    assert (found.kind, found.final) == ("complete", True)
+    assert found.causes[0].v == tuple(Fraction(c) for c in w.tolist())
+    assert found.causes[0].constant == Fraction(-0.1)
+    assert separation(X, y, hint=(-w, 0.1)).kind == "undecided"  # so many are not looked at
 
 
 def test_storage_and_threads_change_nothing(rng):

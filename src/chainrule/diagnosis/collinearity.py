@@ -54,10 +54,8 @@ class Relation:
     def sentence(self) -> str:
         """The relation in words, with how well it holds."""
         text = relation_sentence(self.columns, self.coefficients, self.constant)
-        if self.exact:
-            return text
-        if len(self.columns) == 1:
-            return f"{text} but for rows of next to no weight"
+        if self.exact or len(self.columns) == 1:
+            return text if self.exact else f"{text} but for rows of next to no weight"
         well = "up to rounding, not exactly"
         return f"{text} ({well if self.up_to_rounding else f'to within {self.deviation:.1g} standard deviations'})"
 
@@ -213,10 +211,8 @@ def least_norm(
     scale = np.where(moments.sd > 0, moments.sd, 1.0)
     v = w * scale
     shorter = (v - null_basis @ (null_basis.T @ v)) / scale
-    if not fit_intercept:
-        return shorter, b
     mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
-    return shorter, b + float((mean - about) @ (w - shorter))
+    return shorter, b + fit_intercept * float((mean - about) @ (w - shorter))
 
 
 def _correlation(rows: Rows, moments: Moments, shift: Vector, size: Vector) -> Matrix:

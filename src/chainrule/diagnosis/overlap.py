@@ -22,6 +22,7 @@ Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FINE, COARSE = 1e-10, 1e-7  # what HiGHS takes for feasible: the finest it offers, and its default
+FEW = 300_000  # numbers of the rows, up to which a direction of few columns takes a second
 FLAT = 1e-9  # a row's score so near 0, relative to |a|.|v|, may be exactly 0
 RANK = 1e-9  # singular values below this share of the largest count as 0
 
@@ -73,7 +74,9 @@ def _checked(A: Matrix, multipliers: Vector, v: Vector, fit_intercept: bool) -> 
     proven = rank == 0 or overlap_is_proven(A[flat] @ right[:rank].T, multipliers[flat])
     # Of the rows before their scaling, whose intercept was 1.
     margins = np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
-    directions = (np.zeros(len(v)),) if flat.all() else (_sparsest(A, margins, fit_intercept), v)
+    directions = [np.zeros(len(v))] if flat.all() else [v]
+    if A.size <= FEW and not flat.all():
+        directions.insert(0, _sparsest(A, margins, fit_intercept))
     for each in directions:
         # Without the rounding of zeros.
         v = np.where(np.abs(each) > 1e-12 * np.abs(each).max(initial=0.0), each, 0.0)

@@ -34,7 +34,8 @@ Mask = NDArray[np.bool_]
 
 ROUNDS, TRIES = 60, 8
 LEAST = 1000  # rows of the first subset, and 4 a column
-MOST_NUMBERS = 500_000  # of the subset's rows: beyond, a linear program takes more than 3 seconds
+MOST_NUMBERS = 1_000_000  # of the subset's rows: beyond, a linear program takes more than 10 seconds
+MANY_COLUMNS = 250  # from which one takes a second
 FAR = 10.0  # deviations that a column's mean is from 0, beyond which it is centred
 MAX_EXACT_COLUMNS = 64  # columns up to which null spaces are found in fractions
 
@@ -88,7 +89,7 @@ def find_separation(
     rows : Rows
         Rows of weight 0 don't count.
     hint : (w, b), optional
-        A direction to try first, in the user's columns: coefficients of a fit that ran away.
+        A direction to try first where columns are many, in the user's: coefficients of a fit that ran away.
     collinearity : Collinearity, optional
         What `find_relations` found, if it was asked already.
     classes
@@ -127,8 +128,7 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
     """
     y = space.rows.y[active]
     if y.all() or not y.any():
-        if space.fit_intercept:
-            yield Direction({}, Fraction(1 if y[0] else -1), active.astype(np.int8))
+        yield from [Direction({}, Fraction(1 if y[0] else -1), active.astype(np.int8))] * space.fit_intercept
         return
     (low0, high0), (low1, high1) = (space.rows.extremes(active & (space.rows.y == label)) for label in (0, 1))
     up = (high0 <= low1) & (low0 != high1)
@@ -253,14 +253,21 @@ def _search(
 ) -> tuple[Direction | None, bool, Direction | None]:
     """Look for a direction among the active rows that leaves as few on its plane as can be.
 
-    hint : a direction in the user's columns, tried where the linear program is too large.
+    hint : a direction in the user's columns, tried first where the linear program is large.
 
     Returns the direction, or None where none is found; whether it is proven that the rows left overlap; and, where no
     direction is proven, one that separates up to rounding.
     """
-    subset = space.sample(active, max(LEAST, 4 * (len(space.pivots) + 1)))
+    k = len(space.pivots) + 1
+    if k > MANY_COLUMNS and hint is not None and np.isfinite([*hint[0], hint[1]]).all():
+        v = {j: Fraction(c) for j, c in enumerate(hint[0].tolist()) if c}
+        hinted = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
+        if (hinted.signs[active] == 1).all():
+            return hinted, True, None
+    count = max(LEAST, 4 * k)
+    subset = space.sample(active, count) if np.count_nonzero(active) > 2 * count else np.flatnonzero(active)
     for _ in range(ROUNDS):
-        if len(subset) * (len(space.pivots) + 1) > MOST_NUMBERS:
+        if len(subset) * k > MOST_NUMBERS:
             break
         verdict = decide(space.matrix(subset), space.fit_intercept)
         near, wrong = space.placed(verdict.v, verdict.null, active)
@@ -276,11 +283,7 @@ def _search(
         found = _made_exact(space, active, verdict.v, near)
         about = Direction(*space.exact(verdict.v), (active & ~near).astype(np.int8))
         return found, verdict.proven and found is not None, about if found is None else None
-    if hint is None or not np.isfinite([*hint[0], hint[1]]).all():
-        return None, False, None
-    v = {j: Fraction(c) for j, c in enumerate(hint[0].tolist()) if c}
-    hinted = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
-    return (hinted, True, None) if (hinted.signs[active] == 1).all() else (None, False, None)
+    return None, False, None
 
 
 def _made_exact(space: _Space, active: Mask, a: Vector, near: Mask) -> Direction | None:
@@ -344,7 +347,5 @@ def _reduced(rows: list[list[Fraction]]) -> dict[int, list[Fraction]]:
 
 def _decimal_between(low: float, high: float) -> Fraction | None:
     """Give the shortest decimal strictly between two numbers, near their middle; None: there is none of 17 digits."""
-    if not low < high or not np.isfinite([low, high]).all():
-        return None
     shortest = (Fraction(f"{low / 2 + high / 2:.{digits}g}") for digits in range(1, 18))
     return next((value for value in shortest if Fraction(low) < value < Fraction(high)), None)
