@@ -347,5 +347,7 @@ def _reduced(rows: list[list[Fraction]]) -> dict[int, list[Fraction]]:
 
 def _decimal_between(low: float, high: float) -> Fraction | None:
     """Give the shortest decimal strictly between two numbers, near their middle; None: there is none of 17 digits."""
+    if not np.isfinite([low, high]).all():
+        return None
     shortest = (Fraction(f"{low / 2 + high / 2:.{digits}g}") for digits in range(1, 18))
     return next((value for value in shortest if Fraction(low) < value < Fraction(high)), None)
