@@ -26,6 +26,7 @@ from chainrule.errors import (
     ThinnedTraceWarning,
     warn,
 )
+from chainrule.words import counted
 
 Values = Mapping[str, Any]
 
@@ -118,11 +119,6 @@ def warnings_as(kinds: Mapping[type, type[ChainruleWarning]]) -> Iterator[None]:
         yield
     finally:
         _KINDS.reset(before)
-
-
-def counted(number: int, noun: str) -> str:
-    """Spell a number with its noun: '1 row', '1,200 rows'."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def floor_digits(x: float, digits: int = 4) -> str:

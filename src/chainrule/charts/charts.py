@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import nice, tick
 from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
-from chainrule.charts.text import cells, clean, counted, exp_number, number, shorten
+from chainrule.charts.text import cells, clean, exp_number, number, shorten
+from chainrule.words import counted
 
 Floats = NDArray[np.float64]
 Classes = tuple[str, str]

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.charts.canvas import Drawing, drawing
-from chainrule.charts.text import cells, clean, counted, indexed, number, shorten
+from chainrule.charts.text import cells, clean, indexed, number, shorten
+from chainrule.words import counted
 
 SHOWN = 12
 _FORWARD = r"z = \sum x_j w_j + b", r"g = \dfrac{1}{1+e^{-z}}", r"L = -y\,\log g - (1-y)\,\log(1-g)"

@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import CELL, nice, tick
 from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
-from chainrule.charts.text import cells, clean, counted, number, shorten
+from chainrule.charts.text import cells, clean, number, shorten
+from chainrule.words import counted
 
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]

@@ -6,7 +6,8 @@ import numpy as np
 
 from chainrule.charts.axes import Floats, across, names_aside, pixel
 from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
-from chainrule.charts.text import clean, counted, number
+from chainrule.charts.text import clean, number
+from chainrule.words import counted
 
 SHOWN = 5
 _DRAWN = 300  # epochs, the first ones all, since the axis goes by powers of ten

@@ -84,11 +84,6 @@ def between(low: float | None, high: float | None) -> tuple[str, str] | None:
     return f"{ends[0]:f}".replace("-", MINUS), f"{ends[1]:f}".replace("-", MINUS)
 
 
-def counted(count: int, noun: str) -> str:
-    """Write a number with its noun: 1 row, 2 rows."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def exp_number(log_value: float, digits: int = 4) -> str:
     """Write exp(log_value), also where the value itself is outside the range of float64."""
     if math.isnan(log_value) or math.isinf(log_value) or abs(log_value) < 700:

@@ -10,11 +10,12 @@ from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.predict import encoded_batches
 from chainrule.data.encoding import Met
 from chainrule.data.tables import notes_of
-from chainrule.data.words import counted, shown
+from chainrule.data.words import shown
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
 from chainrule.model.model import load_model
 from chainrule.training import Floats, figures
+from chainrule.words import counted
 
 
 def run_evaluate(

@@ -19,7 +19,7 @@ from chainrule.data.files import read_table
 from chainrule.data.frames import fields_of
 from chainrule.data.labels import label_kind, numbers_of, read_weights, target_labels
 from chainrule.data.schema import Schema
-from chainrule.data.words import check_name, counted, shown
+from chainrule.data.words import check_name, shown
 from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
 from chainrule.documents.studies import study_blocks
@@ -27,6 +27,7 @@ from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import prepare, worded
+from chainrule.words import counted
 
 FORMATS = (".svg", ".png", ".html")
 STUDIES: dict[str, Callable[..., Study]] = {

@@ -14,10 +14,10 @@ from chainrule.data.frames import fields_of, is_table
 from chainrule.data.inputs import column_names, matrix
 from chainrule.data.rows import ColumnRows, CsrRows, DenseRows, Rows
 from chainrule.data.schema import Column, feature_names
-from chainrule.data.words import counted
 from chainrule.errors import InputError
 from chainrule.kernels import Csr, thread_count
 from chainrule.kernels import Design as Blocks
+from chainrule.words import counted
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.uint8]

@@ -19,7 +19,7 @@ from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_
 from chainrule.data.rows import power_of_two
 from chainrule.data.rows.decode import part_values, present, values_of
 from chainrule.data.schema import BOOLEANS, Column
-from chainrule.data.words import counted, looks_like_number, mistaken, option, shown, some, unusable
+from chainrule.data.words import looks_like_number, mistaken, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.findings import two_fronts
 from chainrule.kernels import (
@@ -36,6 +36,7 @@ from chainrule.kernels import (
     thread_count,
     useful_threads,
 )
+from chainrule.words import counted
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]

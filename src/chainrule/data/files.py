@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from chainrule.data.frames import is_text
 from chainrule.data.schema import Schema
-from chainrule.data.words import counted, looks_like_number, shown, some
+from chainrule.data.words import looks_like_number, shown, some
 from chainrule.errors import InputError
+from chainrule.words import counted
 
 MISSING = ("", "NA", "N/A", "NaN", "null")
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]

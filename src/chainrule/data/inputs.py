@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.words import counted
 from chainrule.errors import InputError
 from chainrule.kernels import two_labels
+from chainrule.words import counted
 
 Vector = NDArray[np.float64]
 SEEDS = 2**64

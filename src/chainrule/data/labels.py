@@ -9,9 +9,9 @@ import pyarrow as pa
 from chainrule.data.frames import Field, coded, displayed, fields_of, is_text
 from chainrule.data.rows.decode import part_values
 from chainrule.data.schema import BOOLEANS, LabelKind, Schema
-from chainrule.data.words import counted as count
 from chainrule.data.words import looks_like_number, shown, some
 from chainrule.errors import InputError
+from chainrule.words import counted as count
 
 Floats = npt.NDArray[np.float64]
 

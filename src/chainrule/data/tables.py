@@ -14,9 +14,10 @@ from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of, is_text
 from chainrule.data.labels import Floats, known_labels, label_kind, numbers_of, read_weights, target_labels
 from chainrule.data.rows.decode import expanded, present
 from chainrule.data.schema import Column, Schema
-from chainrule.data.words import check_name, counted, looks_like_number, near, option, shown, some
+from chainrule.data.words import check_name, looks_like_number, near, option, shown, some
 from chainrule.errors import InputError
 from chainrule.kernels import Design
+from chainrule.words import counted
 
 Index = npt.NDArray[np.int64]
 

@@ -35,11 +35,6 @@ def some(words: Iterable[str], limit: int = 5) -> str:
     return listed if len(every) <= limit else f"{listed} and {len(every) - limit:,} more"
 
 
-def counted(number: int, noun: str) -> str:
-    """Spell a number with its noun: '1 row', '1,200 rows'."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def near(name: str, names: Sequence[str]) -> str:
     """Name the columns that a wrong name may have meant, or list what there is."""
     lower = {other.lower().strip(): other for other in reversed(names)}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from chainrule.charts import text
-from chainrule.charts.text import counted
+from chainrule.charts.text import below
+from chainrule.words import counted
 
 __all__ = ["below", "counted", "listed", "nats", "number", "percent"]
 
@@ -20,14 +20,6 @@ def nats(within: float) -> str:
     """Write a distance from the optimum with no digit more than it needs."""
     digits = next(d for d in range(1, 7) if d == 6 or float(f"{within:.{d}g}") == float(f"{within:.6g}"))
     return f"{number(within, digits)} nats"
-
-
-def below(limit: float, digits: int = 3) -> str:
-    """Write a limit rounded down: as it is written, it must not be above itself."""
-    if not 0 < limit < math.inf:
-        return number(limit, digits)
-    step = 10.0 ** (math.floor(math.log10(limit)) - digits + 1)
-    return number(math.floor(limit / step * (1 + 1e-12)) * step, digits)
 
 
 def percent(share: float) -> str:
