@@ -7,10 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
-from chainrule.cli.documents import fit_document
 from chainrule.cli.options import column_names
-from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.cli.running import collected_warnings
+from chainrule.cli.reporting import fit_document
+from chainrule.cli.running import check_outputs, collected_warnings, tell
 from chainrule.data.files import read_table
 from chainrule.documents import results, terminal
 from chainrule.documents.progress import FitProgress
@@ -60,10 +59,7 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
     written = write_files(wanted, writers(training, request.table.name, request.row))
     document = fit_document(training, str(request.table), written)
     tell_warnings(messages, watched, as_json=as_json)
-    if as_json:
-        print_json(document)
-    else:
-        terminal.show(terminal.results(), [*results.fit(document), *results.set_aside(document)])
+    tell(document, lambda told: [*results.fit(told), *results.set_aside(told)], as_json=as_json)
     if interrupted or written != wanted:
         tell_interrupt(messages, training, wanted, written)
         return INTERRUPTED
