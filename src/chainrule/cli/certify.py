@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli import DONE, NOT_STRICT
-from chainrule.cli.coefficients import ENDINGS, model_of
+from chainrule.cli.coefficients import model_of
 from chainrule.cli.options import column_names
 from chainrule.cli.reporting import proven_of
 from chainrule.cli.running import check_outputs, headed, tell
@@ -95,17 +95,17 @@ def run(
 
 
 def _read(coefficients: Path, table: Path, na: Sequence[str], learned: dict[str, Any]) -> tuple[Model, Any]:
-    """Read the model and the table; of a file of coefficients the model is made with what is learned from the table."""
-    if coefficients.suffix.lower() not in ENDINGS:
+    """Read the model and the table; of other coefficients a model is made, with what is learned from the table."""
+    data = coefficients.read_bytes()
+    if data[4:9] == b"\0\0\0\0{":  # as a model file begins: a length below 2^32, and JSON
+        model = load_model(coefficients)
         for name, value in learned.items():
             if value is not None:
                 raise InputError(f"{coefficients} says itself what --{name} is: leave --{name} out")
-        model = load_model(coefficients)
         return model, read_for(model, table, na)
     if learned["target"] is None:
         raise InputError(f"{coefficients} is no model of chainrule, so --target must say which column is learned")
-    data = read_table(table, na=na)
-    for name in ("features", "drop"):
-        learned[name] = column_names(learned[name], data.column_names)
-    schema = prepare(data, learned.pop("target"), na=na, **learned | {"drop": learned["drop"] or ()}).schema
-    return model_of(coefficients, schema, data.column_names), data
+    rows = read_table(table, na=na)
+    features, drop = (column_names(learned.pop(name), rows.column_names) for name in ("features", "drop"))
+    prepared = prepare(rows, **learned, features=features, drop=drop or (), na=na)
+    return model_of(coefficients, data, prepared.schema, rows.column_names), rows

@@ -1,46 +1,58 @@
-"""Anyone's coefficients as a model: names and numbers from a table or JSON, as R, broom, statsmodels and people write them."""
+"""Anyone's coefficients as a model.
 
+CSV: a name and a number a line, or a table of R, broom, statsmodels or pandas, whose head says which column has the
+coefficients. JSON: an object of names and numbers.
+"""
+
+import csv
+import io
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from chainrule.data.files import read_table
 from chainrule.data.schema import Schema
-from chainrule.data.words import near, shown, some
+from chainrule.data.words import looks_like_number, near, shown, some
 from chainrule.errors import InputError
 from chainrule.model.model import Model
+from chainrule.words import counted
 
-ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".json")  # other files are models
+LAYOUT = "give a line for each coefficient, its name and its number, such as bill_length_mm,0.2"
 INTERCEPT = ("intercept", "(intercept)", "intercept_", "const", "_cons", "bias", "b")
 # heads of columns, in lower case, with spaces in place of marks
 NAMES = ("name", "term", "feature", "variable", "parameter", "ind")
-COEFFICIENTS = ("coef", "coefficient", "coefficients", "estimate", "weight", "weights", "w", "beta", "value", "values")
+COEFFICIENTS = (
+    "coef", "coefficient", "coefficients", "estimate", "weight", "weights", "w", "beta", "value", "values", "x", "0",
+)  # fmt: skip
 
 
-def model_of(path: Path, schema: Schema, columns: Sequence[str]) -> Model:
-    """Read coefficients of a table with these columns, in its units, as a model without a penalty.
+def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) -> Model:
+    """Make a model, without a penalty, of the coefficients in a file; they are for a table of these columns, in its units.
 
     Raises InputError for a name that is missing, unknown or there twice, and for what is no number.
     """
-    known = _spellings(schema)
-    w = dict.fromkeys(schema.feature_names, math.nan)
-    intercepts: dict[str, float] = {}
-    for given, value in _numbers(path):
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise InputError(f"{path}: the coefficient of {shown(given)} is no finite number: {shown(str(value))}")
+    known, found = _spellings(schema), dict[str, float]()
+    for line, given, cell in _numbers(path, data, known):
         name = known.get(given, given)
-        kept = intercepts if name not in w and name.lower() in INTERCEPT else w
-        if kept is w and name not in w:
-            raise InputError(f"{path}: {_unknown(name, schema, columns)}")
-        if not math.isnan(kept.get(name, math.nan)):
+        if not looks_like_number(cell) or "x" in cell.lower():
+            raise InputError(
+                f"{path}, line {line}: the coefficient of {shown(given)} is no number: {shown(cell)}; write it like -0.25"
+            )
+        if not math.isfinite(float(cell)):
+            raise InputError(f"{path}: the coefficient of {shown(given)} is not finite: {shown(cell)}")
+        if name in found:
             raise InputError(f"{path}: {shown(name)} is there twice: keep one")
-        kept[name] = float(value)
-    missing = [name for name, value in w.items() if math.isnan(value)]
+        found[name] = float(cell)
+    names = schema.feature_names
+    # a feature may be called like an intercept: then it is the feature
+    intercepts = [name for name in found if name not in names and name.lower() in INTERCEPT]
+    for name in found:
+        if name not in names and name not in intercepts:
+            raise InputError(f"{path}: {_unknown(name, schema, columns)}")
+    missing = [name for name in names if name not in found]
     if missing:
         raise InputError(f"{path} has no coefficient for {some(missing)}: add it, or leave the column out with --drop")
     if len(intercepts) != 1:
@@ -48,9 +60,8 @@ def model_of(path: Path, schema: Schema, columns: Sequence[str]) -> Model:
             f"{some(intercepts)} are all intercepts: keep one" if intercepts else "has no row called intercept: add one"
         )
         raise InputError(f"{path} {which} (0 where the model has none)")
-    (b,) = intercepts.values()
-    numbers = np.array(list(w.values()))
-    return Model(schema, numbers, b, numbers, b, np.zeros(len(w)), np.ones(len(w)), {"alpha": 0.0})
+    w, b = np.array([found[name] for name in names]), found[intercepts[0]]
+    return Model(schema, w, b, w, b, np.zeros(len(w)), np.ones(len(w)), {"alpha": 0.0})
 
 
 def _spellings(schema: Schema) -> dict[str, str]:
@@ -80,24 +91,50 @@ def _unknown(name: str, schema: Schema, columns: Sequence[str]) -> str:
     return f"the table has no column {shown(name)} as it is encoded: {near(name, schema.feature_names)}"
 
 
-def _numbers(path: Path) -> Iterable[tuple[str, Any]]:
-    """Read names and what stands beside them."""
-    if path.suffix.lower() == ".json":
-        try:
-            return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: pairs)  # type: ignore[no-any-return]
-        except (ValueError, RecursionError) as error:
+def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[int, str, str]]:
+    """Read (line, name, number as it is written) of each coefficient; known: what may be called so."""
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        if text.lstrip().startswith("{"):
+            pairs = json.loads(text, object_pairs_hook=list)
+            return [(1, name, value if isinstance(value, str) else json.dumps(value)) for name, value in pairs]
+        first = re.sub(r'"[^"]*"', "", text.lstrip().split("\n", 1)[0])
+        delimiter = next(
+            (mark for mark in ";\t" if mark in first), ","
+        )  # beside these a comma is in a name or a number
+        rows = [
+            [cell.strip() for cell in cells]
+            for cells in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+        ]
+    except UnicodeDecodeError:
+        raise InputError(f"can't read {path}: it is no text in UTF-8; save it as CSV in UTF-8") from None
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise InputError(
+            f"{path} is no CSV or JSON of names and numbers, or has an open quote ({error}): {LAYOUT}"
+        ) from None
+    lines = [(line, cells) for line, cells in enumerate(rows, start=1) if any(cells)]
+    if not lines:
+        raise InputError(f"{path} is empty: {LAYOUT}, and one for the intercept")
+    (_, head), width = lines[0], len(lines[0][1])
+    for line, cells in lines:
+        if not 2 <= len(cells) <= width:
             raise InputError(
-                f'{path} is no JSON of names and numbers, such as {{"bill_length_mm": 0.2}}: {error}'
-            ) from None
-    table = read_table(path)
-    heads = [re.sub(r"\W+|_+", " ", head.lower()).strip() for head in table.column_names]
-    name = next((j for j, head in enumerate(heads) if head in NAMES), 0)
-    others = [j for j, head in enumerate(heads) if head and j != name]  # columns without a head are row numbers
-    meant = [j for j in others if heads[j] in COEFFICIENTS] or others
+                f"{path}: line {line} has {counted(len(cells), 'cell')} and the first has {width}: each must have a name and a "
+                "number; put a name with a comma in quotes, and write a number like 1000.5"
+            )
+    # a data frame's index has no name, and its column may be called 0
+    has_head = head[0] == "" or not (
+        head[0] in known or head[0].lower() in INTERCEPT or any(map(looks_like_number, head))
+    )
+    heads = [re.sub(r"[\W_]+", " ", cell.lower()).strip() for cell in head]
+    if not has_head:
+        heads = ["name", *["coef"] * (width - 1)]
+    name = next((j for j, word in enumerate(heads) if word in NAMES), 0)
+    meant = [j for j, word in enumerate(heads) if word in COEFFICIENTS and j != name]
     if len(meant) != 1:
         raise InputError(
-            f"{path} has the columns {some(table.column_names, 10)}: call the one with the names name, and one with the "
-            "coefficients coef"
+            f"{path} must have one column called coef, estimate, weight or alike; its first line is {some(head, 10)}: begin it "
+            "with a line such as name,coef,se"
         )
-    names, numbers = (table.column(j).to_pylist() for j in (name, meant[0]))
-    return [("" if name is None else str(name), number) for name, number in zip(names, numbers, strict=True)]
+    padded = ((line, [*cells, *[""] * width]) for line, cells in lines[has_head:])
+    return [(line, cells[name], cells[meant[0]]) for line, cells in padded]
