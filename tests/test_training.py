@@ -377,10 +377,10 @@ def test_all_rows_are_trained_on_where_they_lie(monkeypatch):
     class SeenError(Exception):
         pass
 
-    def look(X, y, **_more):
+    def look(spec, X, y, *_more):
         raise SeenError(X, y)
 
-    monkeypatch.setattr("chainrule.training.fit", look)
+    monkeypatch.setattr("chainrule.training.run", look)
     prepared = prepare(pa.table({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "b", "a", "b"]}), "y")
     with pytest.raises(SeenError) as seen:
         train(prepared, asked())
