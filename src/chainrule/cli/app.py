@@ -11,7 +11,6 @@ import typer
 from chainrule import __version__
 from chainrule.cli import options as opt
 from chainrule.cli.study import study
-from chainrule.errors import InputError
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to stdout.")]
 Svg = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Also draw the graph with the row's numbers.")]
@@ -37,11 +36,10 @@ app.add_typer(study, name="study")
 
 
 def command(declared: Callable[..., None]) -> None:
-    """Add a command with the arguments of `declared`, whose body only checks them."""
+    """Add a command: its help is the docstring of `declared`, and its options are the arguments."""
 
     @wraps(declared)
     def job(**given: Any) -> int:
-        declared(**given)
         code: int = import_module(f"chainrule.cli.{declared.__name__}").run(**given)
         return code
 
@@ -72,7 +70,7 @@ def demo(out_dir: Folder = Path("demo"), as_json: opt.Json = False, quiet: opt.Q
     """Train on 344 penguins, male or female? and see everything: the quickest way in."""
 
 
-@app.command()
+@command
 def fit(
     table: opt.Table,
     target: opt.Target,
@@ -92,54 +90,19 @@ def fit(
     schedule: opt.Schedule = None,
     alpha: opt.Alpha = 0.0,
     standardize: opt.Standardize = None,
-    threads: opt.Threads = None,
+    n_threads: opt.Threads = None,
     out: opt.ModelOut = None,
     report: opt.ReportOut = None,
     row: opt.ReportRow = None,
-    json: opt.Json = False,
+    as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     strict: opt.Strict = False,
-) -> int:
+) -> None:
     """Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.
 
     Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target
     sets its row aside; it is predicted.
     """
-    rate = None if learning_rate is None else opt.learning_rate(learning_rate)
-    for option, limit in (("--epochs", epochs), ("--max-reads", max_reads)):
-        if limit is not None:
-            opt.at_least(option, limit, 0, "whole number")
-    if tol is not None:
-        opt.at_least("--tol", tol, 0)
-    opt.at_least("--alpha", alpha, 0)
-    opt.seed_of(seed)
-    if batch_size is not None:
-        opt.at_least("--batch-size", batch_size, 1, "whole number")
-    opt.fraction("--test-size", test_size)
-    if row is not None and report is None:
-        raise InputError("--row chooses the row of the report: add --report FILE")
-
-    from chainrule.cli.fit import FitRequest, run_fit
-    from chainrule.fitting.recipe import Recipe
-
-    recipe = Recipe(
-        method,
-        rate,
-        epochs,
-        max_reads,
-        tol,
-        alpha,
-        standardize,
-        opt.thread_count(threads),
-        batch_size,
-        schedule,
-        seed,
-    )
-    request = FitRequest(
-        table=table, target=target, positive=positive, features=features, drop=drop, weights=weights, na=na or [],
-        test_size=test_size, seed=seed, recipe=recipe, out=out, report=report, row=row,
-    )  # fmt: skip
-    return run_fit(request, as_json=json, quiet=quiet, strict=strict)
 
 
 @command
@@ -156,7 +119,7 @@ def certify(
     C: opt.InverseAlpha = None,
     standardize: opt.MaybeStandardize = None,
     tol: opt.AuditTol = None,
-    threads: opt.Threads = None,
+    n_threads: opt.Threads = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -166,13 +129,6 @@ def certify(
     write it: columns as chainrule names them, a level as species=Gentoo, speciesGentoo or species[T.Gentoo], and one called
     intercept, (Intercept), const or b.
     """
-    for option, value in (("--alpha", alpha), ("--tol", tol)):
-        if value is not None:
-            opt.at_least(option, value, 0)
-    opt.positive("--C", C)
-    opt.thread_count(threads)
-    if alpha is not None and C is not None:
-        raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
 
 
 @command

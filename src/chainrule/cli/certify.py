@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli import DONE, NOT_STRICT
+from chainrule.cli import options as opt
 from chainrule.cli.coefficients import model_of
-from chainrule.cli.options import column_names
 from chainrule.cli.reporting import proven_of
 from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.designs import part_of
@@ -33,7 +33,7 @@ def run(
     C: float | None,
     standardize: bool | None,
     tol: float | None,
-    threads: int | None,
+    n_threads: int | None,
     as_json: bool,
     quiet: bool,
     **learned: Any,
@@ -44,6 +44,12 @@ def run(
     what the model says, or no penalty without one.
     """
     check_outputs({})
+    for option, value in (("--alpha", alpha), ("--tol", tol)):
+        if value is not None:
+            opt.at_least(option, value, 0)
+    opt.positive("--C", C)
+    if alpha is not None and C is not None:
+        raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
     model, data = _read(coefficients, table, na or (), learned)
     schema = model.schema
     design = encode_table(schema, data, need_target=True)
@@ -64,7 +70,7 @@ def run(
     units = (model.scale != 1) | (model.center != 0) if standardize is None else standardize & schema.numeric
     certificate = certify(
         part_of(design.design, schema.columns, None), design.labels, model.w, model.b,
-        alpha=alpha, sample_weight=design.weights, standardize=units, n_threads=threads,
+        alpha=alpha, sample_weight=design.weights, standardize=units, n_threads=opt.thread_count(n_threads),
     )  # fmt: skip
     told = certificate.to_dict()
     told |= {key: worded(told[key], schema) for key in ("reason", "sentence")}
@@ -106,6 +112,6 @@ def _read(coefficients: Path, table: Path, na: Sequence[str], learned: dict[str,
     if learned["target"] is None:
         raise InputError(f"{coefficients} is no model of chainrule, so --target must say which column is learned")
     rows = read_table(table, na=na)
-    features, drop = (column_names(learned.pop(name), rows.column_names) for name in ("features", "drop"))
+    features, drop = (opt.column_names(learned.pop(name), rows.column_names) for name in ("features", "drop"))
     prepared = prepare(rows, **learned, features=features, drop=drop or (), na=na)
     return model_of(coefficients, data, prepared.schema, rows.column_names), rows

@@ -4,8 +4,8 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -14,15 +14,13 @@ import typer
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE, SCHEMA_VERSION
 from chainrule.documents import terminal
 from chainrule.documents.blocks import Block
-from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
-from chainrule.findings import Said, said_by, say_in_shell
+from chainrule.errors import InputError
+from chainrule.findings import say_in_shell
 from chainrule.model.files import check_writable, is_stream
 from chainrule.words import plain, visible
 
 if TYPE_CHECKING:
     from chainrule.data.schema import Schema
-
-WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
 
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
@@ -71,29 +69,6 @@ def _mistake(sentence: str) -> int:
 
 def _say(sentence: str) -> None:
     print(visible(f"chainrule: {sentence}"), file=sys.stderr, flush=True)
-
-
-@contextmanager
-def collected_warnings(tell: Callable[[Said], None]) -> Iterator[list[Said]]:
-    """Collect Chainrule's warnings, each once, in place of printing them; others are printed as ever.
-
-    tell: called at once with those that come while training goes on.
-    """
-    seen: list[Said] = []
-    printed = warnings.showwarning
-
-    def collect(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if not issubclass(category, ChainruleWarning):
-            printed(message, category, *place, **more)
-        elif (said := said_by(message)) not in seen:
-            seen.append(said)
-            if issubclass(category, WHILE_TRAINING):
-                tell(said)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ChainruleWarning)
-        warnings.showwarning = collect
-        yield seen
 
 
 class Patient:
