@@ -292,7 +292,7 @@ def test_a_row_is_complete(name):
     assert len(row.derivatives) == len(row.arguments)
     for formula in (row, *row.derivatives):
         assert formula.formula
-        root = ElementTree.fromstring(formula.mathml)
+        root = ElementTree.fromstring(graph.mathml(formula.formula))
         assert root.tag == "{http://www.w3.org/1998/Math/MathML}math"
 
 

@@ -6,10 +6,13 @@ One text, two looks: a terminal prints the formula as it stands, a page shows it
 import re
 from html import escape
 
-_TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<mark>[-+/^()\[\]·,=>]))")
-_NAMES = {"sigmoid": "σ", "sum": "∑"}
-_MARKS = {"-": "−"}
-_END = ("end", "", False)
+_TOKEN = r"\s*(?:\d+(?:\.\d+)?(?:e[-+]?\d+)?|[^\W\d]\w*|[-+/^()\[\]·,=>])"
+_NAMES = {"sigmoid": "σ"}
+_SIGNS = {"-": "−", ">": "&gt;"}
+_CLOSING = {"(": ")", "[": "]"}
+_LEVELS = ("=>,", "-+", "/·", "^")  # signs, those that bind least first
+
+Tokens = list[str]  # the last is the next; a token begins with the spaces before it
 
 
 def mathml(formula: str) -> str:
@@ -34,126 +37,77 @@ def mathml(formula: str) -> str:
     ValueError
         The text is not a formula of this language.
     """
-    parser = _Parser(formula)
-    inner = parser.relation()
-    if parser.kind != "end":
-        raise ValueError(f"{formula!r} is not a formula: {parser.text!r} was not expected")
+    tokens = re.findall(_TOKEN, formula)[::-1]
+    try:
+        inner = _read(tokens)
+        if tokens or "".join(re.findall(_TOKEN, formula)) != formula.rstrip():
+            raise IndexError
+    except IndexError:
+        raise ValueError(f"{formula!r} is not a formula") from None
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{inner}</math>'
 
 
-def _tokens(formula: str) -> list[tuple[str, str, bool]]:
-    """Split into (kind, text, whether a space stands before it)."""
-    tokens, at = [], 0
-    while formula[at:].strip():
-        match = _TOKEN.match(formula, at)
-        if match is None or match.lastgroup is None:
-            raise ValueError(f"{formula!r} is not a formula: {formula[at:]!r} can't be read")
-        tokens.append((match.lastgroup, match[match.lastgroup], formula[at].isspace()))
-        at = match.end()
-    return [*tokens, _END]
-
-
 def _row(*parts: str) -> str:
-    return f"<mrow>{''.join(parts)}</mrow>"
+    return f"<mrow>{''.join(parts)}</mrow>" if len(parts) > 1 else parts[0]
 
 
-def _operator(text: str) -> str:
-    return f"<mo>{escape(_MARKS.get(text, text))}</mo>"
+def _sign(text: str) -> str:
+    return f"<mo>{_SIGNS.get(text.strip(), text.strip())}</mo>"
+
+
+def _read(tokens: Tokens, level: int = 0) -> str:
+    """Read what binds at least as strongly as a level: parts and the signs between them."""
+    if level == len(_LEVELS):
+        return _atom(tokens)
+    parts: list[str] = []
+    while True:
+        text = tokens[-1].strip() if tokens else "end"
+        if parts and text in _LEVELS[level]:
+            tokens.pop()
+            right = _read(tokens, level + 1)
+            if text == "/":
+                parts.append(f"<mfrac>{_bare(parts.pop())}{_bare(right)}</mfrac>")
+            elif text == "^":
+                parts.append(f"<msup>{parts.pop()}{_bare(right)}</msup>")
+            else:
+                parts += [_sign(text), right]
+        elif not parts and level == 1 and text in "-+":
+            parts += [_sign(tokens.pop()), _read(tokens, 2)]
+        elif not parts:
+            parts.append(_read(tokens, level + 1))
+        elif level == 2 and tokens and (text in "([" or text[0].isalnum()):
+            parts += ["<mo>&#x2062;</mo>", _read(tokens, 3)]
+        else:
+            return _row(*parts)
+
+
+def _atom(tokens: Tokens) -> str:
+    text = tokens.pop().strip()
+    if text in _CLOSING:
+        inner = _read(tokens)
+        if tokens.pop().strip() != _CLOSING[text]:
+            raise IndexError
+        return _row(_sign(text), inner, _sign(_CLOSING[text]))
+    if text[0].isdigit():
+        mantissa, _, exponent = text.partition("e")
+        power = f"<mo>×</mo><msup><mn>10</mn><mn>{int(exponent)}</mn></msup>".replace("-", "−") if exponent else ""
+        return _row(f"<mn>{mantissa}</mn>", *filter(None, [power]))
+    if not text[0].isalpha():
+        raise IndexError
+    if not tokens or tokens[-1] != "(":
+        return _name(text)
+    argument = _atom(tokens)
+    if text in ("exp", "sum"):
+        return f"<msup><mi>e</mi>{_bare(argument)}</msup>" if text == "exp" else _row("<mo>∑</mo>", _bare(argument))
+    return _row(_name(text), "<mo>&#x2061;</mo>", argument)
 
 
 def _name(text: str) -> str:
     if re.fullmatch(r"d[^\W\d](_\w+)?", text):
         return _row("<mo>∂</mo>", _name(text[1:]))
-    if "_" in text:
-        symbol, index = text.split("_", 1)
-        return f"<msub><mi>{escape(symbol)}</mi><mi>{escape(index)}</mi></msub>"
-    return f"<mi>{escape(_NAMES.get(text, text))}</mi>"
-
-
-class _Parser:
-    """Recursive descent over the tokens of one formula."""
-
-    def __init__(self, formula: str) -> None:
-        self.formula = formula
-        self.tokens = _tokens(formula)
-        self.at = 0
-
-    @property
-    def kind(self) -> str:
-        return self.tokens[self.at][0]
-
-    @property
-    def text(self) -> str:
-        return self.tokens[self.at][1]
-
-    def take(self) -> str:
-        self.at += 1
-        return self.tokens[self.at - 1][1]
-
-    def expect(self, mark: str) -> None:
-        if self.text != mark:
-            raise ValueError(f"{self.formula!r} is not a formula: {mark!r} is missing")
-        self.take()
-
-    def relation(self) -> str:
-        parts = [self.sum()]
-        while self.text in ("=", ">", ",") and self.kind == "mark":
-            parts += [_operator(self.take()), self.sum()]
-        return parts[0] if len(parts) == 1 else _row(*parts)
-
-    def sum(self) -> str:
-        parts = [_operator(self.take())] if self.text in ("-", "+") else []
-        parts.append(self.product())
-        while self.text in ("-", "+"):
-            parts += [_operator(self.take()), self.product()]
-        return parts[0] if len(parts) == 1 else _row(*parts)
-
-    def product(self) -> str:
-        parts = [self.power()]
-        while True:
-            if self.text == "/":
-                self.take()
-                parts.append(f"<mfrac>{_bare(parts.pop())}{_bare(self.power())}</mfrac>")
-            elif self.text == "·":
-                self.take()
-                parts += [_operator("·"), self.power()]
-            elif self.kind in ("number", "name") or self.text in ("(", "["):
-                parts += ["<mo>&#x2062;</mo>", self.power()]
-            else:
-                return parts[0] if len(parts) == 1 else _row(*parts)
-
-    def power(self) -> str:
-        base = self.atom()
-        if self.text != "^":
-            return base
-        self.take()
-        return f"<msup>{base}{_bare(self.atom())}</msup>"
-
-    def atom(self) -> str:
-        if self.kind == "number":
-            mantissa, _, exponent = self.take().partition("e")
-            power = f"<mo>×</mo><msup><mn>10</mn><mn>{int(exponent)}</mn></msup>".replace("-", "−") if exponent else ""
-            return _row(f"<mn>{mantissa}</mn>", power) if power else f"<mn>{mantissa}</mn>"
-        if self.kind == "name":
-            name, (_, following, spaced) = self.take(), self.tokens[self.at]
-            return self.call(name) if following == "(" and not spaced else _name(name)
-        closing = {"(": ")", "[": "]"}.get(self.text)
-        if closing is None:
-            raise ValueError(f"{self.formula!r} is not a formula: {self.text or 'its end'!r} was not expected")
-        opening = self.take()
-        inner = self.relation()
-        self.expect(closing)
-        return _row(_operator(opening), inner, _operator(closing))
-
-    def call(self, name: str) -> str:
-        self.expect("(")
-        inner = self.relation()
-        self.expect(")")
-        if name == "exp":
-            return f"<msup><mi>e</mi>{inner}</msup>"
-        if name == "sum":
-            return _row("<mo>∑</mo>", inner)
-        return _row(_name(name), "<mo>&#x2061;</mo>", _operator("("), inner, _operator(")"))
+    symbol, _, index = text.partition("_")
+    mark = f"<mi>{escape(_NAMES.get(symbol, symbol))}</mi>"
+    return f"<msub>{mark}<mi>{escape(index)}</mi></msub>" if index else mark
 
 
 def _bare(part: str) -> str:
