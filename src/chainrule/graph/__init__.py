@@ -21,29 +21,10 @@ from chainrule.graph.operations import OPERATIONS, Derivative, Operation
 from chainrule.graph.pullbacks import ENTRIES, LEFT_FACTOR, RIGHT_FACTOR, Pullback
 
 __all__ = [
-    "COMPLEX_STEP",
-    "DIFFERENCES",
-    "ENTRIES",
-    "LEFT_FACTOR",
-    "OPERATIONS",
-    "RIGHT_FACTOR",
-    "Derivative",
-    "GradientCheck",
-    "LogisticGraph",
-    "Node",
-    "Operation",
-    "Pullback",
-    "absolute_terms",
-    "apply",
-    "constant",
-    "gradient_check",
-    "gradients",
-    "logistic_graph",
-    "mathml",
-    "row_factors",
-    "topological_order",
-    "variable",
-]
+    "COMPLEX_STEP", "DIFFERENCES", "ENTRIES", "LEFT_FACTOR", "OPERATIONS", "RIGHT_FACTOR", "Derivative",
+    "GradientCheck", "LogisticGraph", "Node", "Operation", "Pullback", "absolute_terms", "apply", "constant",
+    "gradient_check", "gradients", "logistic_graph", "mathml", "row_factors", "topological_order", "variable",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Callable[..., Node]:

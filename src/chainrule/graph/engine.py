@@ -7,6 +7,7 @@ knows an operation by name: values, derivatives and how they multiply come from 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ def _reflected(name: str) -> Callable[["Node", Operand], "Node"]:
     return lambda node, other: apply(name, other, node)
 
 
+@dataclass(eq=False, repr=False, slots=True, weakref_slot=True)
 class Node:
     """A value in the graph; made by `variable`, `constant`, `apply` and the operators + - * / @.
 
@@ -47,30 +49,20 @@ class Node:
         None means not yet computed.
     """
 
-    __slots__ = ("__weakref__", "_local", "arguments", "gradient", "is_constant", "name", "operation", "value")
+    value: Array
+    operation: Operation | None = None
+    arguments: tuple["Node", ...] = ()
+    is_constant: bool = field(default=False, kw_only=True)
+    name: str = field(default="", kw_only=True)
+    gradient: Array | None = field(default=None, init=False)
+    _local: dict[int, Array] = field(default_factory=dict, init=False)
+
     __array_ufunc__ = None  # so that ndarray * node asks the node
     __add__, __radd__ = _binary("add"), _reflected("add")
     __sub__, __rsub__ = _binary("sub"), _reflected("sub")
     __mul__, __rmul__ = _binary("mul"), _reflected("mul")
     __truediv__, __rtruediv__ = _binary("div"), _reflected("div")
     __matmul__, __rmatmul__ = _binary("matmul"), _reflected("matmul")
-
-    def __init__(
-        self,
-        value: Array,
-        operation: Operation | None = None,
-        arguments: "tuple[Node, ...]" = (),
-        *,
-        is_constant: bool = False,
-        name: str = "",
-    ) -> None:
-        self.value = value
-        self.operation = operation
-        self.arguments = arguments
-        self.is_constant = is_constant
-        self.name = name
-        self.gradient: Array | None = None
-        self._local: dict[int, Array] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:

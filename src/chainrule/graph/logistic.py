@@ -118,11 +118,7 @@ class LogisticGraph:
 
 
 def logistic_graph(
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
-    w: npt.ArrayLike,
-    b: npt.ArrayLike,
-    sample_weight: npt.ArrayLike | None = None,
+    X: npt.ArrayLike, y: npt.ArrayLike, w: npt.ArrayLike, b: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
 ) -> LogisticGraph:
     """Build the article's graph for one row or for m rows and run it forward.
 
@@ -151,9 +147,8 @@ def logistic_graph(
     rows, classes = constant(X, "X"), constant(y, "y")
     weights, bias = variable(w, "w"), variable(b, "b")
     _check_shapes(rows, classes, weights, bias)
-    if not np.isin(classes.value, (0.0, 1.0)).all():
-        wrong = classes.value[~np.isin(classes.value, (0.0, 1.0))].flat[0]
-        raise InputError(f"'y' has the class {wrong:g}; classes are 0 and 1 here")
+    if len(wrong := classes.value[~np.isin(classes.value, (0.0, 1.0))]):
+        raise InputError(f"'y' has the class {wrong[0]:g}; classes are 0 and 1 here")
     s = None if sample_weight is None else _weights(sample_weight, classes)
     z = apply("affine", rows, weights, bias, name="z")
     if not np.isfinite(z.value).all():
@@ -161,19 +156,8 @@ def logistic_graph(
     g = apply("sigmoid", z, name="g")
     loss = apply("bce_logits", z, classes, name="loss")
     article_loss = apply("bce", g, classes, name="article_loss")
-    return LogisticGraph(
-        X=rows,
-        y=classes,
-        w=weights,
-        b=bias,
-        sample_weight=s,
-        z=z,
-        g=g,
-        loss=loss,
-        article_loss=article_loss,
-        L=_average(loss, s, "L"),
-        article_L=_average(article_loss, s, "article_L"),
-    )
+    averages = _average(loss, s, "L"), _average(article_loss, s, "article_L")
+    return LogisticGraph(rows, classes, weights, bias, s, z, g, loss, article_loss, *averages)
 
 
 def row_factors(graph: LogisticGraph) -> Array:
