@@ -154,8 +154,8 @@ def _pair(prepared: Prepared, table: "pa.Table", names: Sequence[str]) -> Data:
         if label_kind(column) != "number":
             raise InputError(f"column {shown(name)} holds no numbers: {option} takes a column of numbers")
         if name not in schema.feature_names:
-            value = "".join(f", {value.as_py():g}" for value in column.drop_null()[:1])
-            raise InputError(f"column {shown(name)} has one value only{value}: name a column that varies")
+            only = "".join(f", {each.as_py():g}" for each in column.drop_null()[:1])
+            raise InputError(f"column {shown(name)} has one value only{only}: name a column that varies")
         rows = rows[~np.asarray(column.is_null(nan_is_null=True))[rows]]
     for value, label in enumerate((schema.negative, schema.positive)):
         if not np.any(prepared.design.labels[rows] == value):
