@@ -30,14 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMATS = (".svg", ".png", ".html")
-STUDIES: dict[str, Callable[..., Study]] = {
-    "learning-rate": studies.learning_rate,
-    "centering": studies.centering,
-    "scaling": studies.scaling,
-    "batches": studies.batches,
-}
-
-
 Given = Mapping[str, Any]  # the options of a command by the names of its function's arguments; others are not there
 OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "x", "y")
 OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
@@ -63,7 +55,7 @@ def run_study(which: str, given: Given) -> int:
     for text in data.notes:
         terminal.note(messages, text)
     with StudyProgress(messages) as progress:
-        study = STUDIES[which](**data.arguments | how, progress=progress)
+        study: Study = getattr(studies, which.replace("-", "_"))(**data.arguments | how, progress=progress)
     told = [text if data.schema is None else worded(text, data.schema) for text in study.notes]
     for text in told:
         terminal.note(messages, text)
