@@ -67,21 +67,15 @@ RATES = option("learning-rate", str, "R", TRAINING, "One more rate to run, such 
 RATE = option("learning-rate", str, "R", TRAINING, "Of both runs. Else 0.1 for the points, and of a table half of the limit of "
               "its columns as they are.")  # fmt: skip
 SIZES = option(
-    "batch-size", int, "B", TRAINING, "Rows an update of one run; may repeat. Else 256, 16 and 1.", many=True
+    "batch-size", int, "B", TRAINING, "Rows of an update, a run each; may repeat. Else 256, 16, 1.", many=True
 )
 SEED: Options = {"seed": option("seed", int, "S", DATA, "Seed of all that is drawn at random: a run repeats.")}
 NO_SEED: Options = {
     "unused_seed": option("seed", int, "S", DATA, "Taken by every study; this one draws nothing at random.")
 }
 DEFAULTS = {
-    "test_size": 0.2,
-    "within": 1e-3,
-    "json": False,
-    "quiet": False,
-    "standardize": True,
-    "seed": 0,
-    "unused_seed": 0,
-}
+    "test_size": 0.2, "within": 1e-3, "json": False, "quiet": False, "standardize": True, "seed": 0, "unused_seed": 0,
+}  # fmt: skip
 
 
 @study.callback()
