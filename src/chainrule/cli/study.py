@@ -1,6 +1,6 @@
 """The commands `chainrule study ...` and their options; what they return does the work."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,6 @@ import typer
 from chainrule.cli import options as opt
 from chainrule.cli.options import DATA, OUTPUT, TRAINING
 
-Job = Callable[[], int]
 Options = Mapping[str, Any]  # the study's argument: what the command takes for it
 
 study = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,13 +85,10 @@ def of_learning() -> None:
 def add(name: str, says: str, options: Options) -> None:
     """Add the command of a study. Typer reads its options off the signature, which is made here."""
 
-    def command(**given: Any) -> Job:
-        def job() -> int:
-            from chainrule.cli.studying import run_study
+    def command(**given: Any) -> int:
+        from chainrule.cli.studying import run_study
 
-            return run_study(name, given)
-
-        return job
+        return run_study(name, given)
 
     command.__annotations__ = dict(options)
     command.__signature__ = Signature([  # type: ignore[attr-defined]
