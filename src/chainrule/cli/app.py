@@ -29,7 +29,8 @@ def command(declared: Callable[..., None]) -> None:
         code: int = import_module(f"chainrule.cli.{declared.__name__}").run(**given)
         return code
 
-    app.command()(job)
+    paragraphs = (declared.__doc__ or "").split("\n\n")
+    app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(job)
 
 
 def _version(asked: bool) -> None:

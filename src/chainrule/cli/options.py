@@ -102,12 +102,17 @@ AUDIT_TOL = option(
     None, "--tol", "T", "Exit code 3 unless the coefficients are proven to be within T nats of the optimum.", OUTPUT
 )
 
+MAYBE_TABLE: Any = typer.Argument(
+    None, metavar="TABLE", help="CSV or Parquet file. Default: the penguins of the demo, male or female?"
+)
 STUDIED_TARGET = option(None, "--target", "COLUMN", "Column of the table to learn, with two labels.", DATA)
 STUDIED_TABLE = option(
     None, "--table", "TABLE", "CSV or Parquet file, with --target, --x and --y. Default: the article's points.", DATA
 )
 FIRST_COLUMN = option(None, "--x", "COLUMN", "Column of numbers, drawn from left to right.", DATA)
 SECOND_COLUMN = option(None, "--y", "COLUMN", "Column of numbers, drawn upwards.", DATA)
+STUDY_TEST_SIZE = option(0.2, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", DATA)
+UNUSED_SEED = option(0, "--seed", "S", "Accepted by every study; this one draws nothing at random.", DATA)
 STUDY_SEED = option(0, "--seed", "S", "Seed of everything that is drawn at random.", DATA)
 STUDY_EPOCHS = option(
     None, "--epochs", "N", "Epochs of a run at most. Default: 1,000; 100 for centering and batches.", TRAINING
