@@ -11,7 +11,7 @@ import tests_data
 from chainrule import fit
 from chainrule.data.rows import Units
 from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
-from chainrule.kernels import What
+from chainrule.kernels.reading import What
 from storage_tools import random_case
 
 TOLERANCE = 1e-13  # of the sum of absolute terms
@@ -74,7 +74,7 @@ def test_every_sum_is_that_of_the_expanded_table(start):
         np.testing.assert_array_equal(table.numeric, case.numeric)
         s, n = np.ones(len(case.y)) if table.s is None else table.s, len(case.names)
         X = case.filled
-        np.testing.assert_allclose(np.nan_to_num(table.given(np.arange(len(X)))[case.kept]), X[case.kept], rtol=1e-14)
+        np.testing.assert_allclose(np.nan_to_num(table.numbers()[case.kept]), X[case.kept], rtol=1e-14)
         for rows in (table, sparse):
             compare_moments(rows, dense, X, s)
         center = np.where(case.numeric, rng.normal(size=n), 0.0) * (rng.random() < 0.5)
@@ -169,7 +169,7 @@ def test_every_sum_is_the_same_for_any_threads(seed):
     found = []
     for threads in (1, 2, 3, 8):
         for rows in case.storages(threads)[:2]:
-            sums = rows.reduce(What.GRADIENT | What.HESSIAN | What.SQUARES, w[:-1], w[-1])
+            sums = rows.read(What.GRADIENT | What.HESSIAN | What.SQUARES, w[:-1], w[-1])
             moments = rows.moments(correlations=False)
             vectors = [sums.gradient, sums.matrix, sums.squares, [sums.loss, sums.bias, sums.weight, sums.correct]]
             found.append([*vectors, rows.product(h, v), rows.diagonal(h), moments.mean, moments.sd])

@@ -13,8 +13,8 @@ from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows
 from chainrule.data.sampling import class_counts
 from chainrule.errors import NotConvergedWarning
-from chainrule.kernels import What
 from chainrule.kernels.blas import WHOLE
+from chainrule.kernels.reading import What
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 from chainrule.solvers.plan import is_by_products, plan
@@ -247,7 +247,7 @@ def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
 def test_a_block_of_dense_columns_keeps_their_order(rng):
     X = rng.normal(size=(300, 5)) + 3.0
     rows = design_of(X, None).rows(rng.integers(0, 2, 300).astype(np.uint8), None, 1).rows
-    rows.see(rows.guess_units(True))
+    rows = rows.see(rows.guess_units(True))
     h, seen = rng.random(300), rows.viewed(np.arange(300))
     for columns in ([0, 1, 2, 3, 4], [4, 1, 0, 3, 2], [3, 1], [2]):
         x = seen[:, [*columns, 5]]

@@ -21,14 +21,15 @@ from chainrule.data.inputs import (
     standardized_columns,
     switch,
 )
-from chainrule.data.rows import DenseRows
+from chainrule.data.rows.batches import digest
 from chainrule.errors import InputError
 from chainrule.findings import warn_of
 from chainrule.fitting.methods import Shape, choose_method, is_for_newton, run_of
 from chainrule.fitting.problem import Ending, Options, Problem, objective_line
 from chainrule.fitting.result import Result
-from chainrule.kernels import SCHEDULES, Batches, kernel_name
 from chainrule.kernels.blas import one_blas_thread
+from chainrule.kernels.reading import kernel_name
+from chainrule.kernels.runs import SCHEDULES, Batches
 from chainrule.losses import LOSSES
 from chainrule.penalties import PENALTIES
 from chainrule.solvers import Callback
@@ -171,7 +172,7 @@ def fit(
             resume=_resumed(resume, classes, {"w0": w0, "b0": b0}),
         )
         start = check_start(w0, b0, n, options.fit_intercept)
-        columns, scaled = standardized_columns(standardize, taken.rows.numeric, options.fit_intercept)
+        columns, scaled = standardized_columns(standardize, taken.rows.design.numeric, options.fit_intercept)
         rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
         taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
         problem = Problem(rows, options, columns, start, scaled)
@@ -242,7 +243,7 @@ def _result(
         reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
         seconds=time.perf_counter() - started + (options.resume.seconds if options.resume is not None else 0.0),
         kernel=kernel,
-        storage=rows.storage,
+        storage=rows.design.storage,
         threads=rows.threads,
         copies=taken.copies + ending.copies,
         warnings=tuple(str(found) for found in (*ending.said_at_once, *ending.said)),
@@ -290,10 +291,10 @@ def _resumed(resume: Result | None, classes: tuple[Any, Any], starts: dict[str, 
 def _of_run(problem: Problem) -> dict[str, Any]:
     """Say what a run of mini-batches was made with, and on which rows."""
     batches = problem.options.batches
-    if batches is None or not isinstance(problem.rows, DenseRows):
+    if batches is None:
         return {}
     made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
-    return {**made, "rows_digest": problem.rows.digest}
+    return {**made, "rows_digest": digest(problem.rows)}
 
 
 def _epochs(max_reads: int | None) -> int | None:

@@ -13,7 +13,7 @@ from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows, Units
 from chainrule.findings import Finding
 from chainrule.fitting.result import Carried, Result
-from chainrule.kernels import Batches
+from chainrule.kernels.runs import Batches
 from chainrule.losses import LOGISTIC, Loss
 from chainrule.objective import Objective
 from chainrule.penalties import PENALTIES, Penalty
@@ -41,9 +41,9 @@ class Options:
     resume: Result | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Problem:
-    """Rows, what to do with them, and which columns (n,) to standardise; start: (w0, b0) in the user's units.
+    """Rows as the run sees them, what to do with them, which columns (n,) to standardise; start: (w0, b0) in the user's units.
 
     scaled : whether these columns are divided by their deviation, or centred alone.
     """
@@ -67,7 +67,7 @@ class Problem:
     def standardize(self) -> None:
         """See the rows in the units of the fit."""
         if self.columns.any():
-            self.rows.standardize(self.columns, self.scaled)
+            self.rows = self.rows.standardize(self.columns, self.scaled)
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,8 @@ def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -
     points = [units.to_user(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
     others = np.setdiff1d(np.arange(rows.n_features), axes)
     places, label = _points(rows, DRAWN_POINTS)
-    given = rows.given(places)
-    wide = rows.given(_points(rows, LOOKED_AT)[0])
+    given = rows.numbers(places)
+    wide = rows.numbers(_points(rows, LOOKED_AT)[0])
     columns = trace.columns
     return Maps(
         names=(result.feature_names[i], result.feature_names[j]),
