@@ -438,9 +438,9 @@ def test_the_largest_pull_is_the_same_with_and_without_weights(table):
     for standardize in (None, "scale", "center"):
         plain, weighted = rows_of(X, y, None, standardize), rows_of(X, y, np.full(len(y), 3.0), standardize)
         x = plain.viewed(np.arange(len(y)))
-        assert plain.largest_pull(True) == pytest.approx(np.square(x).sum(axis=1).max())
-        assert weighted.largest_pull(True) == pytest.approx(plain.largest_pull(True))
-        assert weighted.largest_pull(False) == pytest.approx(np.square(x[:, :-1]).sum(axis=1).max())
+        assert largest_pull(plain, True) == pytest.approx(np.square(x).sum(axis=1).max())
+        assert largest_pull(weighted, True) == pytest.approx(largest_pull(plain, True))
+        assert largest_pull(weighted, False) == pytest.approx(np.square(x[:, :-1]).sum(axis=1).max())
 
 
 @pytest.mark.parametrize("k", range(12))

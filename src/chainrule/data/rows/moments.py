@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import scipy_csr
 from chainrule.data.rows.spread import spread_rows
-from chainrule.data.rows.units import Moments, Units, Vector, power_of_two, units_of
+from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
 from chainrule.kernels.design import Csr
-from chainrule.kernels.reader import read
+from chainrule.kernels.reader import gram, read
 from chainrule.kernels.reading import MOMENTS, Sums, View, What
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def guess_units(rows: Rows, centred: bool) -> Units:
     Levels and marks stay as they are, and so do sparse columns but those far from 0, which nearly all rows store.
     """
     m, numbers, units = rows.n_rows, np.flatnonzero(rows.design.numeric), Units.of_user(rows.n_features)
-    # Of few rows every k-th will do, and takes a third of the time.
-    places = np.arange(0, m, -(-m // GUESS_ROWS)) if m <= 4 * GUESS_ROWS else spread_rows(m, GUESS_ROWS)
+    places = spread_rows(m, GUESS_ROWS) if m > GUESS_ROWS else np.arange(m)
     if rows.s is not None:
         kept = places[rows.s[places] > 0]
         places = kept if len(kept) else np.flatnonzero(rows.s > 0)[:GUESS_ROWS]
@@ -63,12 +63,22 @@ def _of_sparse(rows: Rows, csr: Csr, places: NDArray[np.int64]) -> Units:
 
 
 def read_moments(rows: Rows, with_matrix: bool) -> Moments:
-    """Read means, deviations and extremes, and correlations where asked: again, where the columns defeat the guess."""
+    """Read means, deviations and extremes, and correlations where asked: again, where dense columns defeat the guess.
+
+    With levels or sparse columns, whose matrix is a read of its own, correlations are read about the means.
+    """
+    if with_matrix and not rows.design.of_numbers_alone:
+        known, numeric = rows.moments(correlations=False), rows.design.numeric
+        centred = numeric if rows.design.csr is None else np.abs(known.mean) > FAR * known.sd
+        p = np.where(numeric & (known.sd > 0), power_of_two(np.maximum(known.sd, 1e-300)), 1.0)
+        rows.count_read()
+        matrix = gram(rows.design, None, None, **{**rows.how, "view": View(np.where(centred, known.mean, 0.0), p)})
+        return replace(known, correlation=_correlation(matrix, known.sd * p))
     units = rows.guess_units(centred=True)
     view = View(units.center, 1.0 / units.scale)
     what = What.EXTREMES | What.HESSIAN if with_matrix else MOMENTS
-    for _ in range(3):
-        rows.count_read(2.0 if with_matrix and not rows.design.of_numbers_alone else 1.0)
+    for _ in range(3 if rows.is_dense else 1):
+        rows.count_read()
         sums = read(rows.design, what, **{**rows.how, "view": view})
         found, good = _moments(rows, sums, view)
         if good.all():
@@ -91,10 +101,9 @@ def _moments(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bo
     Far from the mean the squares cancel or underflow; overflow shows as inf or NaN.
     """
     low, high, total, squares = sums.low, sums.high, sums.sums, sums.squares
-    of_matrix = total is None and sums.matrix is not None  # beside a loss a matrix is of other weights
-    if of_matrix:
-        assert sums.matrix is not None
-        total, squares = sums.matrix[-1, :-1], np.diag(sums.matrix)[:-1]
+    matrix = sums.matrix if total is None else None  # beside a loss it is of other weights
+    if matrix is not None:
+        total, squares = matrix[-1, :-1], np.diag(matrix)[:-1]
     assert low is not None
     assert high is not None
     assert total is not None
@@ -106,15 +115,15 @@ def _moments(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bo
     variance = np.where(is_constant, 0.0, np.maximum(squares / sums.weight - shift**2, 0.0))
     mean = np.clip(view.center + shift / view.p, low, high)
     good = (variance > 0) & (shift**2 <= CANCELS * variance) | is_constant | ~rows.design.numeric
-    correlation = _correlation(sums, shift, variance) if of_matrix else None
+    correlation = None if matrix is None else _correlation(matrix, np.sqrt(variance))
     found = Moments(mean, np.sqrt(variance) / view.p, low, high, correlation, sums.weight * rows.weight_unit)
     return found, good & np.isfinite(variance)
 
 
-def _correlation(sums: Sums, shift: Vector, variance: Vector) -> NDArray[np.float64]:
-    assert sums.matrix is not None
-    root = np.sqrt(variance)
-    inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
-    correlation = (sums.matrix[:-1, :-1] / sums.weight - np.outer(shift, shift)) * inverse * inverse[:, None]
-    np.fill_diagonal(correlation, np.where(root > 0, 1.0, 0.0))
+def _correlation(matrix: Matrix, sd: Vector) -> Matrix:
+    """Make correlations of a matrix of products, and of the deviations in its units."""
+    shift = matrix[-1, :-1] / matrix[-1, -1]
+    inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)
+    correlation = (matrix[:-1, :-1] / matrix[-1, -1] - np.outer(shift, shift)) * inverse * inverse[:, None]
+    np.fill_diagonal(correlation, np.where(sd > 0, 1.0, 0.0))
     return np.asarray(correlation)

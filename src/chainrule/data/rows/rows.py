@@ -454,21 +454,19 @@ class Rows:
         return replace(self, y=self.y[index], s=s, index=self.places[index], learned={})
 
     def of_columns(self, columns: Index) -> Rows:
-        """Copy these columns of all rows, as rows of their own: dense ones where they are few or all are, else sparse ones."""
-        if self.is_dense or len(columns) * self.n_rows <= MOST_DENSE:
-            design = Design.dense(np.array(self.numbers(columns=columns)))
+        """Copy these columns of all rows, as rows of their own: of many columns of a table sparse ones."""
+        names, csr = [self.feature_names[j] for j in columns], self.design.csr
+        if csr is not None:
+            X = scipy_csr(csr)[self.places][:, columns]
+        elif self.is_dense or len(columns) * self.n_rows <= MOST_DENSE:
+            return self._copied(Design.dense(np.array(self.numbers(columns=columns))), names)
         else:
             from scipy.sparse import csr_array, vstack
 
-            csr, step = self.design.csr, max(1024, AT_ONCE // max(len(columns), 1))
-            parts = (slice(first, first + step) for first in range(0, self.n_rows if csr is None else 0, step))
-            X = (
-                vstack([csr_array(self.numbers(part, columns)) for part in parts], format="csr")
-                if csr is None
-                else scipy_csr(csr)[self.places][:, columns]
-            )
-            design = Design.sparse(Csr(X.data, X.indices, X.indptr, X.shape[1], self.threads))
-        return self._copied(design, [self.feature_names[j] for j in columns])
+            step = max(1024, AT_ONCE // len(columns))
+            parts = (slice(first, first + step) for first in range(0, self.n_rows, step))
+            X = vstack([csr_array(self.numbers(part, columns)) for part in parts], format="csr")
+        return self._copied(Design.sparse(Csr(X.data, X.indices, X.indptr, len(columns), self.threads)), names)
 
     def in_batches(self) -> Rows:
         """Give the rows as mini-batches visit them: those of a table as a dense copy."""
