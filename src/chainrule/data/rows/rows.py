@@ -492,7 +492,7 @@ class Rows:
 
     def guess_units(self, centred: bool) -> Units:
         """Units for arithmetic, with scales that are powers of two: numbers less about their mean, where that is no copy."""
-        return guess_units(self, centred)
+        return self._once(f"units {centred}", lambda: guess_units(self, centred))
 
     def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> Rows:
         """See the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
