@@ -1,6 +1,6 @@
 """The commands `chainrule study ...` and their options; what they return does the work."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +9,6 @@ import typer
 
 from chainrule.cli import options as opt
 
-Job = Callable[[], int]
 Options = Mapping[str, tuple[Any, Any]]  # name: what it takes, default
 
 study = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,13 +57,10 @@ def of_learning() -> None:
 def add(name: str, says: str, *options: Options) -> None:
     """Add the command of a study. Typer reads its options off the signature, which is made here."""
 
-    def command(**given: Any) -> Job:
-        def job() -> int:
-            from chainrule.cli.studying import run_study
+    def command(**given: Any) -> int:
+        from chainrule.cli.studying import run_study
 
-            return run_study(name, given)
-
-        return job
+        return run_study(name, given)
 
     own = {key: kind for some in options for key, kind in some.items()}
     command.__annotations__ = {key: annotation for key, (annotation, _) in own.items()}

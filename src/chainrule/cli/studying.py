@@ -13,7 +13,7 @@ from chainrule import studies
 from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli import options as opt
 from chainrule.cli.demo import FEATURES
-from chainrule.cli.outputs import check_outputs, print_json
+from chainrule.cli.running import check_outputs, print_json
 from chainrule.data.encoding import refuse_infinite
 from chainrule.data.files import read_table
 from chainrule.data.frames import fields_of

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.data.inputs import seed_number
+from chainrule.data.inputs import LARGEST_SEED, whole_number
 from chainrule.fitting.audit import shared_floors
 from chainrule.studies import words
 from chainrule.studies.runs import Run, run
-from chainrule.studies.setting import Setting, Shared, Standardize, whole_number
+from chainrule.studies.setting import Setting, Shared, Standardize
 from chainrule.studies.study import Study
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def batches(
     InputError
         For data or options that can't be used.
     """
-    setting, seed = Setting.of(X, y, epochs, **shared), seed_number("seed", seed)
+    setting, seed = Setting.of(X, y, epochs, **shared), whole_number("seed", seed, 0, LARGEST_SEED)
     visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
     asked = {whole_number("sizes", size, 1) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()}
     plans = [(size, "constant") for size in sorted(asked, reverse=True) if size < visited]

@@ -11,9 +11,9 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns
+from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows
-from chainrule.errors import ChainruleWarning, InputError
+from chainrule.errors import ChainruleWarning
 from chainrule.fitting.fit import fit
 from chainrule.fitting.result import Result
 from chainrule.objective import Objective
@@ -190,10 +190,3 @@ class Setting:
         )
         assert hessian is not None
         return Curvature.of(hessian), hessian
-
-
-def whole_number(name: str, value: object, least: int) -> int:
-    """`value` as an int of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} must be a whole number from {least}, not {value!r}")
-    return int(value)
