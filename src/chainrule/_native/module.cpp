@@ -60,7 +60,8 @@ std::span<T> lent(const nb::object& given, const char* name) {
   if (!nb::try_cast(given, array, false)) {
     using Number = std::remove_const_t<T>;
     const std::string kind = std::is_same_v<Number, double> ? "float64" : std::is_same_v<Number, std::uint8_t> ? "uint8" : "int64";
-    throw std::invalid_argument(std::string(name) + " must be a contiguous array of " + kind + (std::is_const_v<T> ? "" : " that can be written to"));
+    throw std::invalid_argument(std::string(name) + " must be a contiguous array of " + kind +
+                                (std::is_const_v<T> ? "" : " that can be written to"));
   }
   return {array.data(), array.size()};
 }
@@ -293,9 +294,11 @@ struct Given {
   Seen seen(const std::vector<Block>& blocks, std::int64_t n) const {
     const Seen seen{lent(center, n, "center"), lent(p, n, "p")};
     if (!seen.center != !seen.p) throw std::invalid_argument("center and p go together");
-    for (const Block& block : blocks)
-      for (std::int64_t k = block.at; seen.p && k < block.at + block.slots && (block.form == Block::kCategory || block.form == Block::kIndicator); ++k)
+    for (const Block& block : blocks) {
+      const bool is_fixed = block.form == Block::kCategory || block.form == Block::kIndicator;
+      for (std::int64_t k = block.at; is_fixed && seen.p && k < block.at + block.slots; ++k)
         if (seen.center[k] != 0.0 || seen.p[k] != 1.0) throw std::invalid_argument("levels and indicators are neither centred nor scaled");
+    }
     return seen;
   }
 };
@@ -511,7 +514,8 @@ bool check_arrays(nb::handle data, nb::handle indices, nb::handle indptr, std::i
   columns.require("indices", Kind::kInt32, Kind::kInt64, "int32 or int64");
   starts.require("indptr", Kind::kInt32, Kind::kInt64, "int32 or int64");
   if (values.size() != columns.size())
-    throw std::invalid_argument("data has " + std::to_string(values.size()) + " elements, but indices has " + std::to_string(columns.size()));
+    throw std::invalid_argument("data has " + std::to_string(values.size()) + " elements, but indices has " +
+                                std::to_string(columns.size()));
   Block block{};
   block.indices = columns.data();
   block.indptr = starts.data();
@@ -674,9 +678,8 @@ NB_MODULE(_core, module) {
   const auto none = nb::none();
   module.def("read", &read_design, "design"_a, "what"_a, "y"_a = none, "s"_a = none, "w"_a = none, "b"_a = none, "points"_a = 1,
              "outputs"_a = 1, "row_weights"_a = none, "q"_a = none, "h"_a = none, "z"_a = none, "u"_a = none, "r"_a = none, "t"_a = 0.0,
-             "step"_a = 0.0, "pull"_a = 0.0, "z_out"_a = none, "h_out"_a = none, "r_out"_a = none,
-             "center"_a = none, "p"_a = none, "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0,
-             "threads"_a = 1, "kernel"_a = none);
+             "step"_a = 0.0, "pull"_a = 0.0, "z_out"_a = none, "h_out"_a = none, "r_out"_a = none, "center"_a = none, "p"_a = none,
+             "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0, "threads"_a = 1, "kernel"_a = none);
   module.def("combine", &combined, "readings"_a);
   module.def("leaf_rows", &rows_of_leaf, "design"_a, "what"_a);
   module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);

@@ -151,7 +151,7 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(rows.n_features), 0.0)
     found = optimize(Problem(part, options, np.zeros_like(problem.columns), start), task.started)
-    share = found.sum_weights / (sum(task.class_weights)) * (1.0 - 1e-12)
+    share = found.sum_weights / task.sum_weights * (1.0 - 1e-12)
     low = share * found.certificate.infimum_at_least  # 0 where that is of fewer columns
     gap = certificate.infimum_gap - low
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))

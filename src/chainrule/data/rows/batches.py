@@ -58,7 +58,7 @@ def descend_rows(
     X, updates, ratio = rows.design.X, batches.updates(rows.n_visited), rows.outer[:-1]
     assert X is not None
     assert rows.index is None
-    last = updates if end is None else end
+    last, visited = updates if end is None else end, None if rows.is_kept.all() else np.flatnonzero(rows.is_kept)
     rows.count_read((last - first) / updates)
     weight = rows.moments(correlations=False).weight / rows.weight_unit
     per_weight = rows.n_visited / (batches.size * weight)
@@ -66,10 +66,10 @@ def descend_rows(
         run = {"ridge": ridge, "fit_intercept": fit_intercept, "rate": rate, "per_weight": per_weight, "epoch": epoch}
         run |= {"step": 1.0 / ratio**2, "w": w / ratio, "b": b, "first": first, "end": last}
         by_rows = Design([DenseRows(X)], *X.shape)  # in whatever order X lies
-        w, b = descend(by_rows, rows.y, rows.s, rows.view, rows.visited, batches=batches, **run)
+        w, b = descend(by_rows, rows.y, rows.s, rows.view, visited, batches=batches, **run)
         return w * ratio, b
     order = visiting_order(rows.n_visited, batches.seed, epoch)
-    order = order if rows.visited is None else rows.visited[order]
+    order = order if visited is None else visited[order]
     for k in range(first, last):
         places = order[k * batches.size : (k + 1) * batches.size]
         x = rows.viewed(places)[:, :-1]

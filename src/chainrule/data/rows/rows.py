@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import expanded, scipy_csr
 from chainrule.data.rows.moments import guess_units, moments_beside, read_moments
-from chainrule.data.rows.rare import Rare, matrix_reads, rare_columns
+from chainrule.data.rows.rare import Rare, matrix_reads, rare_rows, row_counts
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.errors import InputError
 from chainrule.kernels import reader
@@ -138,20 +138,10 @@ class Rows:
         """Which of the rows have a positive weight."""
         return np.ones(self.n_rows, dtype=np.bool_) if self.s is None else self.s > 0
 
-    @cached_property
-    def visited(self) -> Index | None:
-        """Rows that an epoch of mini-batches visits, those of positive weight; None for all."""
-        return None if self.is_kept.all() else np.flatnonzero(self.is_kept)
-
     @property
     def n_visited(self) -> int:
-        """M: how many these are."""
+        """M: how many of the rows an epoch of mini-batches visits, those of positive weight."""
         return int(np.count_nonzero(self.is_kept))
-
-    @property
-    def few_columns(self) -> bool:
-        """Whether a matrix of all columns is worth making."""
-        return self.n_features <= MAX_MATRIX_COLUMNS
 
     @cached_property
     def mean_terms(self) -> float:
@@ -198,7 +188,7 @@ class Rows:
     def moments(self, correlations: bool = True) -> Moments:
         """Means, deviations, extremes, and correlations unless columns are many: a read or two, the first time."""
         found: Moments | None = self.learned.get("moments")
-        with_matrix = correlations and self.few_columns
+        with_matrix = correlations and self.n_features <= MAX_MATRIX_COLUMNS
         if found is None or (with_matrix and found.correlation is None):
             found = self.learned["moments"] = read_moments(self, with_matrix)
         return found
@@ -351,57 +341,16 @@ class Rows:
         self.count_read(path.total)
         return path
 
-    # --- levels that few rows have -----------------------------------------------------------------------------------
+    # --- levels ------------------------------------------------------------------------------------------------------
 
     @property
     def row_counts(self) -> Vector:
         """Rows of positive weight where a sparse column is not 0, or that have a level or a mark, (n,); 0 for numbers."""
-        return self._once("row counts", self._row_counts)
-
-    def _row_counts(self) -> Vector:
-        csr, n = self.design.csr, self.n_features
-        if csr is not None:
-            kept = np.zeros(csr.m, dtype=np.bool_)
-            kept[self.places[self.is_kept]] = True
-            some = np.repeat(kept, np.diff(csr.indptr)) & (csr.data != 0)
-            return np.bincount(csr.indices[some], minlength=n).astype(np.float64)
-        if self.s is None:
-            counts = np.rint(self.moments(correlations=False).mean * self.n_rows)
-        else:
-            self.count_read()
-            sums = reader.read(self.design, What.SUMS, **{**self.how, "s": self.is_kept * 1.0, "view": None}).sums
-            assert sums is not None
-            counts = sums
-        return np.where(self.design.numeric, 0.0, counts)
+        return self._once("row counts", lambda: row_counts(self))
 
     def rare(self, share: float, most: float, bend: Vector | None = None) -> Rare:
-        """Find levels or columns of which a share of the rows would show too little, and all rows that have them, about `most`.
-
-        bend : (n,), 4 g (1 - g) of a column's rows, where that is known: a row of little curvature shows little. A read.
-        """
-        csr, n = self.design.csr, self.n_features
-        if csr is None and not (self.design.columns and not self.design.numeric.all()):
-            return Rare.none()
-        counts = self.row_counts
-        firsts = [levels for levels, has_first in self.design.groups if has_first]
-        of_firsts = np.array([np.count_nonzero(self.is_kept) - counts[levels].sum() for levels in firsts])
-        of_all = None if bend is None else np.append(bend, np.ones(len(firsts)))
-        rare = rare_columns(np.append(counts, of_firsts), share, most, of_all)
-        if not rare.any():
-            return Rare.none()
-        if csr is not None:
-            self.count_read()
-            elements = np.flatnonzero(rare[csr.indices] & (csr.data != 0))
-            has_one = np.zeros(csr.m, dtype=np.bool_)
-            has_one[np.searchsorted(csr.indptr, elements, side="right") - 1] = True
-            has_one = has_one[self.places]
-        else:  # z counts a row's rare levels: a first level is there where no other is
-            w, b = rare[:n].astype(np.float64), 0.0
-            for levels, is_rare in zip(firsts, rare[n:], strict=True):
-                w[levels] -= float(is_rare)
-                b += float(is_rare)
-            has_one = self.as_given().scores(w, b) > 0.5
-        return Rare(np.flatnonzero(has_one & self.is_kept), np.flatnonzero(rare[:n]))
+        """Find columns of which a share of the rows would show too little, and all rows that have them: see `rare_rows`."""
+        return rare_rows(self, share, most, bend)
 
     def has_one_sided_level(self, fit_intercept: bool) -> bool:
         """Whether a level has rows of one class only, which separates the classes: with an intercept any level. A read."""
