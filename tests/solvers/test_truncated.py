@@ -88,19 +88,19 @@ def test_one_hessian_proves_and_samples_have_none(storage, alpha, rng, monkeypat
     frame, y = frame_of(rng, m, (300, 800))
     X = frame if storage == "columns" else one_hot(frame, skip=1)
     made = []
-    gram, reduce = Rows.gram, Rows.reduce
+    gram, read = Rows.gram, Rows.read
 
     def counted_gram(self, h, columns):
         made.append((self.n_rows, len(columns)))
         return gram(self, h, columns)
 
-    def counted_reduce(self, what, *point, **options):
+    def counted_read(self, what, *point, **options):
         if what & What.HESSIAN:
             made.append((self.n_rows, self.n_features))
-        return reduce(self, what, *point, **options)
+        return read(self, what, *point, **options)
 
     monkeypatch.setattr(Rows, "gram", counted_gram)
-    monkeypatch.setattr(Rows, "reduce", counted_reduce)
+    monkeypatch.setattr(Rows, "read", counted_read)
     result = chainrule.fit(X, y, alpha=alpha, method="newton")
     assert result.reason == "converged"
     assert result.certificate.kind == "bound"
