@@ -14,14 +14,13 @@ import pytest
 
 import chainrule
 from chainrule.certificate import Certificate
-from chainrule.data.rows import DenseRows
+from chainrule.data.rows import Rows
 from chainrule.documents.blocks import spelled
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.documents.terminal import PLAIN
 from chainrule.findings import SHELL
 from chainrule.fitting.spec import FitSpec
-from chainrule.kernels import Design, NumberColumn
-from chainrule.kernels import Part as Rows
+from chainrule.kernels.design import Design, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
 from chainrule.studies.curvature import Curvature
@@ -216,7 +215,7 @@ def test_gradients_of_columns_of_any_size_are_found():
     g = gradients_of(training.prepared.training_rows(), training.result)
     given = training.prepared.design
     blocks = [
-        dataclasses.replace(column, parts=tuple(Rows(part.values * 1e-200, part.rows) for part in column.parts))
+        dataclasses.replace(column, parts=tuple(Part(part.values * 1e-200, part.rows) for part in column.parts))
         if isinstance(column, NumberColumn)
         else column
         for column in given.design.columns
@@ -290,7 +289,7 @@ def test_points_of_maps_are_a_stratified_sample():
     X, y = r.normal(size=(20_000, 2)), (r.random(20_000) < 0.02).astype(np.uint8)
     X[7, 0] = 1e9  # one far-away value leaves the others their room
     result = chainrule.fit(X, y, feature_names=["a", "b"])
-    m = maps_of(DenseRows(X, y, None, ["a", "b"]), result, np.array([True, True]))
+    m = maps_of(Rows.dense(X, y, None, ["a", "b"]), result, np.array([True, True]))
     assert m.of == 20_000
     assert 150 <= len(m.x) <= 170
     assert m.label.sum() == pytest.approx(160 * y.mean(), abs=1)

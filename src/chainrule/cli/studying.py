@@ -21,7 +21,7 @@ from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
 from chainrule.documents.studies import study_blocks
 from chainrule.errors import InputError
-from chainrule.kernels import MAX_THREADS
+from chainrule.kernels.reading import MAX_THREADS
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import Prepared, prepare

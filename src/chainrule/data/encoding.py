@@ -22,20 +22,9 @@ from chainrule.data.schema import BOOLEANS, Column
 from chainrule.data.words import looks_like_number, mistaken, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.findings import two_fronts
-from chainrule.kernels import (
-    CategoryColumn,
-    CodeError,
-    Design,
-    NumberColumn,
-    Part,
-    What,
-    level_counts,
-    missing_counts,
-    moments,
-    read,
-    thread_count,
-    useful_threads,
-)
+from chainrule.kernels.design import CategoryColumn, CodeError, Design, NumberColumn, Part
+from chainrule.kernels.reader import extremes, level_counts, missing_counts, read
+from chainrule.kernels.reading import What, thread_count, useful_threads
 from chainrule.words import counted
 
 Vector = NDArray[np.float64]
@@ -110,7 +99,7 @@ def _level_rows(
         counts = level_counts(raw, y=None, s=s, index=index, threads=threads)
     except CodeError as error:
         raise _no_level(fields[error.column]) from None
-    rows = {k: of.rows.sum(axis=1) for k, of in counts.items()}
+    rows = {k: of.sum(axis=1) for k, of in counts.items()}
     bad = next((k for k, of in rows.items() if of[-2]), None)
     if bad is not None:
         raise _no_level(fields[bad])
@@ -159,8 +148,8 @@ def _numbers(
         # A value that is there stands in for missing ones: the extremes are then those of the column.
         first = {k: _value_of(fields[k], index, s) for k in means}
         blocks = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(first.items())]
-        ends = moments(Design(blocks, table.m, len(blocks)), **given)
-        for k, low, high in zip(means, ends.low.tolist(), ends.high.tolist(), strict=True):
+        lows, highs = extremes(Design(blocks, table.m, len(blocks)), **given)
+        for k, low, high in zip(means, lows.tolist(), highs.tolist(), strict=True):
             mean = min(max(means[k], low), high)
             found[k] = (replace(found[k][0], mean=mean, constant=low == high), found[k][1])
     return found
@@ -406,8 +395,7 @@ def refuse_infinite(fields: Sequence[Field], first: int = 0, *, may_drop: bool =
     numbers = [field for field in fields if field.levels is None]
     if not numbers:
         return
-    sums = moments(_raw(numbers))
-    for field, low, high in zip(numbers, sums.low, sums.high, strict=True):
+    for field, low, high in zip(numbers, *extremes(_raw(numbers)), strict=True):
         if not np.isfinite([low, high]).all():
             x = np.concatenate([part_values(part, slice(None)) for part in field.parts])
             row = int(np.argmax(np.isinf(x)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows.decode import present
 from chainrule.data.words import unusable
 from chainrule.errors import InputError
-from chainrule.kernels import Part
+from chainrule.kernels.design import Part
 
 Parts = tuple[Part, ...]
 Codes = NDArray[np.signedinteger[Any]]

@@ -16,7 +16,7 @@ from chainrule.data.rows.decode import expanded, present
 from chainrule.data.schema import Column, Schema
 from chainrule.data.words import check_name, looks_like_number, near, option, shown, some
 from chainrule.errors import InputError
-from chainrule.kernels import Design
+from chainrule.kernels.design import Design
 from chainrule.words import counted
 
 Index = npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from chainrule.data.rows.decode import values_of
 from chainrule.data.schema import Schema, is_all
 from chainrule.errors import InputError
-from chainrule.kernels import CategoryColumn, Column, Design, NumberColumn, Part
+from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import pack, unpack

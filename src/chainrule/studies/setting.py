@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, whole_number
-from chainrule.data.rows import MAX_MATRIX_COLUMNS, DenseRows
+from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.fitting.fit import run
 from chainrule.fitting.result import Result
@@ -151,9 +151,9 @@ class Setting:
             spec = FitSpec.of(alpha=self.alpha, n_threads=self.n_threads, **options)
             return run(spec, design_of(self.X, self.names), self.y, self.s, self.classes, time.perf_counter())
 
-    def rows(self) -> DenseRows:
+    def rows(self) -> Rows:
         """See the rows as they are."""
-        return DenseRows(self.X, self.y, self.s, self.names, self.n_threads)
+        return Rows.dense(self.X, self.y, self.s, self.names, self.n_threads)
 
     def optimum(self, standardize: Standardize) -> tuple[Optimum, tuple[str, ...]]:
         """Find the optimum, and what is to be known of the data."""
@@ -184,7 +184,7 @@ class Setting:
         rows = self.rows()
         columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
         if columns.any():
-            rows.standardize(columns, is_scaled)
+            rows = rows.standardize(columns, is_scaled)
         objective = Objective(rows, ridge(self.alpha, rows.n_features))
         hessian = objective.evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
         assert hessian is not None
