@@ -1,5 +1,7 @@
 """A trained model, and what it leaves on disk: the model file and the trace beside it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chainrule.data.rows.decode import values_of
-from chainrule.data.schema import Schema, is_all
+from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
 from chainrule.kernels import CategoryColumn, Column, Design, NumberColumn, Part
 from chainrule.losses import sigmoid
@@ -22,8 +24,11 @@ Floats = npt.NDArray[np.float64]
 
 # rows whose z stays in the cache while the columns are added to it
 _BLOCK = 16384
-# what others look up in a model's `info`
-_INFO = {"alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int}
+# what others look up in a model's `info`, and in its `split`
+_INFO = {
+    "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
+    "test_size": float | int, "seed": int,
+}  # fmt: skip
 _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
 
@@ -166,28 +171,16 @@ def load_model(path: str | Path) -> Model:
         No such file, a foreign or damaged one, a trace, or one of a newer version of chainrule.
     """
     document, tensors = unpack(path, "model")
-    try:
+    with _of_chainrule(path, "model"):  # the checksum is right, so another program wrote what can't be used
         info = document["result"]
-        _check_info(info)
+        require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
-        model = Model(
-            schema=Schema.from_dict(document["schema"]),
-            w=tensors["w"],
-            b=float(tensors["b"]),
-            w_fit=tensors["w_fit"],
-            b_fit=float(tensors["b_fit"]),
-            center=tensors["center"],
-            scale=tensors["scale"],
-            info=info,
-        )
-        z = model.decision(tensors["check_X"])
+        check_X = tensors.pop("check_X")
+        numbers: dict[str, Any] = dict(tensors)
+        model = Model(Schema.from_dict(document["schema"]), info=info, **numbers)
+        z = model.decision(check_X)
         expected = np.array([float.fromhex(number) for number in document["check_z"]])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        # the hash is right, so another program wrote it
-        raise InputError(f"{path} is no model of chainrule ({error}): train it again") from error
     if not np.array_equal(z, expected):
         raise InputError(
             f"{path}: this machine computes other log-odds for the model's check rows than the one that trained it: "
@@ -196,13 +189,15 @@ def load_model(path: str | Path) -> Model:
     return model
 
 
-def _check_info(info: dict[str, Any]) -> None:
-    """Refuse what a file says of the training where what others look up in it is missing or of another kind."""
-    split = info.get("split") or {"test_size": 0.0, "seed": 0}
-    lists = isinstance(info.get("na", []), list) and is_all(str, info.get("na", []))
-    told = all(isinstance(info[key], kind) for key, kind in _INFO.items())
-    if not (lists and told and isinstance(split["test_size"], float | int) and isinstance(split["seed"], int)):
-        raise TypeError("what it says of its training")
+@contextmanager
+def _of_chainrule(path: str | Path, kind: str) -> Iterator[None]:
+    """Say of a file whose content is not as it should be that it is none of ours."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no {kind} of chainrule ({error}): train the model again") from error
 
 
 def save_trace(path: str | Path, trace: "Trace") -> None:
@@ -235,15 +230,13 @@ def load_trace(path: str | Path) -> "Trace":
     from chainrule.solvers.trace import Trace
 
     document, tensors = unpack(path, "trace")
-    try:
+    with _of_chainrule(path, "trace"):
+        require_kinds(document, {"columns": list[str], "stride": int, "note": str})
         columns = {name: tensors[f"columns/{name}"] for name in document["columns"]}
-        w, b, stride, note = tensors["w"], tensors["b"], document["stride"], document["note"]
-        alike = all(x.shape == b.shape for x in (*columns.values(), w[:, 0], b)) and b.ndim == 1
-        if not (alike and isinstance(stride, int) and isinstance(note, str) and "epoch" in columns):
+        w, b = tensors["w"], tensors["b"]
+        if b.ndim != 1 or any(x.shape != b.shape for x in (*columns.values(), w[:, 0])) or "epoch" not in columns:
             raise TypeError("its columns")
-        return Trace(columns, w, b, stride, note)
-    except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path} is no trace of chainrule ({error}): train the model again") from error
+        return Trace(columns, w, b, document["stride"], document["note"])
 
 
 def trace_path(model_path: str | Path) -> Path:
