@@ -372,7 +372,6 @@ def test_levels_in_any_number_are_read():
         ({"weights": "a", "features": ["a", "b"]}, "column a holds the weights and can't be a feature"),
         ({"drop": ["a", "b", "c"]}, "no column is left"),
         ({"features": []}, "no column is left"),
-        ({"rows": [0, 2]}, "training rows have no label yes in column y, only no"),
         ({"positive": "maybe"}, "its labels are no and yes"),
     ],
 )
@@ -402,8 +401,6 @@ def test_two_columns_of_one_name():
         ([1.0, 1.0, 1.0, float("inf")], "column s has an infinite weight in row 4"),
         (["1", "2", "3", "x"], "column s holds string in place of numbers"),
         (pa.nulls(4), "column s holds no numbers"),
-        ([0, 0, 0, 0], "rows of both labels, with weights above 0"),
-        ([1, 0, 1, 0], "no label yes in column y, only no"),
     ],
 )
 def test_weights_that_can_not_be_used(weights, words):

@@ -9,7 +9,6 @@ from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, print_json
 from chainrule.cli.predict import encoded_batches
 from chainrule.data.encoding import Met
-from chainrule.data.tables import notes_of
 from chainrule.data.words import shown
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
@@ -44,7 +43,7 @@ def run_evaluate(
         raise InputError(
             f"{table_path} has no row with a known {shown(model.schema.target)}, so there is nothing to compare"
         )
-    notes = notes_of(model.schema, met, unseen)
+    notes = list(met.notes(model.schema, unseen))
     if len(y) < count:
         notes.append(f"{counted(count - len(y), 'row')} without {shown(model.schema.target)} left out")
     for text in notes:

@@ -13,7 +13,7 @@ from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli.outputs import check_outputs, inputs_of
 from chainrule.data.encoding import Met
 from chainrule.data.files import read_batches
-from chainrule.data.tables import Encoded, encode_table, notes_of
+from chainrule.data.tables import Encoded, encode_table
 from chainrule.documents import terminal
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
@@ -57,7 +57,7 @@ def run_predict(
             count = first + len(z)
             told = zip(range(first + 1, count + 1), sigmoid(z).tolist(), (z > 0).tolist(), strict=True)
             kept.write("".join([f"{row},{probability!r},{labels[is_one]}\n" for row, probability, is_one in told]))
-        notes = notes_of(model.schema, met, unseen)
+        notes = list(met.notes(model.schema, unseen))
         for text in notes:
             terminal.note(messages, text)
         if out is not None:

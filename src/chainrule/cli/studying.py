@@ -14,10 +14,10 @@ from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli import options as opt
 from chainrule.cli.demo import FEATURES
 from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.data.encoding import refuse_infinite
+from chainrule.data.encoding import finite
 from chainrule.data.files import read_table
 from chainrule.data.frames import fields_of
-from chainrule.data.labels import label_kind, numbers_of, read_weights, target_labels
+from chainrule.data.labels import label_kind, read_weights, target_labels
 from chainrule.data.schema import Schema
 from chainrule.data.words import check_name, shown
 from chainrule.documents import terminal
@@ -165,9 +165,7 @@ def _pair(given: Given) -> Data:
         check_name(name, often)
         if label_kind(table.column(name)) != "number":
             raise InputError(f"column {shown(name)} holds no numbers: {option} takes a column of numbers")
-        fields = fields_of(table, [name])
-        refuse_infinite(fields)
-        columns.append(numbers_of(fields[0]))
+        columns.append(finite(fields_of(table, [name])[0]))
     X = np.column_stack(columns)
     known = np.flatnonzero(np.isfinite(y) & np.isfinite(X).all(axis=1))
     s = None

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chainrule.data.frames import Field, coded, displayed, fields_of, is_text
-from chainrule.data.rows.decode import part_values
+from chainrule.data.frames import coded, displayed, fields_of, is_text
 from chainrule.data.schema import BOOLEANS, LabelKind, Schema
 from chainrule.data.words import looks_like_number, shown, some
 from chainrule.errors import InputError
@@ -137,12 +136,6 @@ def _place_of(positive: str, levels: tuple[str, ...], name: str) -> int:
     )
 
 
-def numbers_of(field: Field) -> Floats:
-    """Values of a field of numbers, (m,) float64, NaN where they are missing."""
-    parts = [part_values(part, slice(None)) for part in field.parts]
-    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0), *parts])
-
-
 def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first: int = 0) -> Floats:
     """Read the column of weights, (m,) float64, and check it in the rows of the mask (m,).
 
@@ -159,7 +152,7 @@ def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first:
         raise InputError(
             f"column {shown(name)} holds {held} numbers and can't be the weights: name another with --weights"
         )
-    s = numbers_of(fields_of(table, [name])[0])
+    s = fields_of(table, [name])[0].values
     for bad, what in ((np.isnan(s), "no"), (s < 0, "a negative"), (np.isinf(s), "an infinite")):
         if (bad & rows).any():
             raise InputError(

@@ -1,5 +1,6 @@
 """What a fit must know of a table: its columns, levels, means and labels, to and from JSON."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -62,14 +63,14 @@ class Column:
         """Build it from what `to_dict` gave; raises TypeError or KeyError for what is none."""
         column = cls(**{**plain, "levels": tuple(plain["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
-        number = column.kind == "number"
-        if not (np.isfinite(column.mean) if number else 0 < len(set(column.levels)) == len(column.levels)):
+        number = column.mean is not None and math.isfinite(column.mean)
+        if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
             raise TypeError(f"column {column.name!r}")
         return column
 
 
 def require_kinds(values: Mapping[str, object], kinds: Mapping[str, Any]) -> None:
-    """Require values of these kinds: types, literals, alternatives, lists and tuples of one kind; raises TypeError or KeyError."""
+    """Require values of these kinds: types, literals, unions, lists or tuples of one kind; raises TypeError or KeyError."""
     for key, kind in kinds.items():
         if not _is_a(values[key], kind):
             raise TypeError(f"its {key}")

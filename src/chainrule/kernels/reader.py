@@ -290,6 +290,7 @@ def _sums(partial: Partial) -> list[Sums]:
                 sums=sums,
                 low=low,
                 high=high,
+                counts=None if counts is None else design.coefficients(counts),
                 norm=float(norm) if what & What.NORMS else 0.0,
                 given_loss=partial.given_loss,
             )

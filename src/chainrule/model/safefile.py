@@ -54,9 +54,12 @@ def unpack(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, npt.N
         No such file, a foreign or damaged one, another kind than `kind`, or one of a newer version of chainrule.
     """
     try:
-        with open(path, "rb"), safe_open(path, framework="numpy") as file:  # the library alone would not say what is wrong
+        with (
+            open(path, "rb"),
+            safe_open(path, framework="numpy") as file,
+        ):  # the library alone would not say what is wrong
             text = file.metadata()[KEY]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except FileNotFoundError as error:
         raise InputError(f"there is no {kind} file {path}: check the name, or train a model first") from error
     except (OSError, ValueError) as error:
