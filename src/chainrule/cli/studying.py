@@ -14,7 +14,7 @@ from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli import options as opt
 from chainrule.cli.demo import FEATURES
 from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.data.encoding import finite
+from chainrule.data.encoding import survey
 from chainrule.data.files import read_table
 from chainrule.data.frames import fields_of
 from chainrule.data.labels import label_kind, read_weights, target_labels
@@ -165,7 +165,9 @@ def _pair(given: Given) -> Data:
         check_name(name, often)
         if label_kind(table.column(name)) != "number":
             raise InputError(f"column {shown(name)} holds no numbers: {option} takes a column of numbers")
-        columns.append(finite(fields_of(table, [name])[0]))
+        fields = fields_of(table, [name])
+        survey(fields)  # refuses infinite numbers
+        columns.append(fields[0].values)
     X = np.column_stack(columns)
     known = np.flatnonzero(np.isfinite(y) & np.isfinite(X).all(axis=1))
     s = None

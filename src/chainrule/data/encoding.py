@@ -50,71 +50,64 @@ class Learnt:
 class Seen:
     """What the rows of positive weight have in a column.
 
-    lost : how many miss it. rows : of a category, how many have each level, (levels,). low, high, mean : of numbers; NaN where
-    there is none.
+    lost : how many miss it. rows : of a category, how many have each level, (levels,). low, high, mean : of numbers.
     """
 
     lost: int
     rows: Index | None = None
-    low: float = np.nan
-    high: float = np.nan
-    mean: float = np.nan
+    low: float = 0.0
+    high: float = 0.0
+    mean: float = 0.0
 
     @property
     def is_empty(self) -> bool:
         """Whether no row has a value."""
-        return bool(np.isnan(self.low)) if self.rows is None else not self.rows.any()
-
-    @property
-    def is_infinite(self) -> bool:
-        """Whether a number is infinite."""
-        return bool(np.isinf(self.low) or np.isinf(self.high))
+        return self.low > self.high if self.rows is None else not self.rows.any()
 
 
 def survey(
-    fields: Sequence[Field], s: Vector | None = None, index: Index | None = None, threads: int = 1
+    fields: Sequence[Field], s: Vector | None = None, index: Index | None = None, threads: int = 1, first: int = 0
 ) -> list[Seen]:
     """See what columns have: a read, and another of the numbers that are missing in some rows.
 
-    index : the rows to look at, all by default; s (k,) are theirs.
+    index : the rows to look at, all by default; s (k,) are theirs. first : rows before these, for messages.
+    Raises InputError for infinite numbers.
     """
     given: dict[str, Any] = {"s": s, "index": index, "threads": threads}
-    blocks: list[NumberColumn | CategoryColumn] = []
-    at = 0
-    for field in fields:
-        slots = 1 if field.levels is None else len(field.levels) + 1  # the last for missing values
-        number = field.levels is None
-        blocks.append(NumberColumn(field.parts, at) if number else CategoryColumn(field.parts, at, slots, 0, slots - 1))
-        at += slots
-    found = read(Design(blocks, fields[0].rows, at), What.SUMS | What.EXTREMES, **given)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.sums is not None
-    low, high, mean, lost = found.low, found.high, found.sums / found.weight, np.zeros(at)
-    holes = [block for block in blocks if isinstance(block, NumberColumn) and not np.isfinite(mean[block.at])]
-    if holes:
-        places = [block.at for block in holes]
-        p = power_of_two(np.maximum(np.abs(low), np.abs(high))[places])  # so that no sum overflows
-        marked = [NumberColumn(block.parts, 2 * k, 0.0, 2 * k + 1) for k, block in enumerate(holes)]
-        design = Design(marked, fields[0].rows, 2 * len(holes))
-        view = View(np.zeros(design.n), np.column_stack([p, np.ones_like(p)]).ravel())
-        sums = read(design, What.SUMS, view=view, **given).sums
-        rows = sums if s is None else read(design, What.SUMS, **given | {"s": (s > 0.0).astype(np.float64)}).sums
-        assert sums is not None
-        assert rows is not None
-        lost[places] = rows[1::2]
+    raw = [Column(f.name, "number") if f.levels is None else Column(f.name, "category", True, None, False, f.levels, True)
+           for f in fields]  # fmt: skip
+    design = blocks_of(fields, raw)[0]
+    found = read(design, What.SUMS | What.EXTREMES, **given)
+    places = np.array([block.at for block in design.columns])
+    low, high, mean = (np.asarray(of)[places] for of in (found.low, found.high, found.sums))
+    mean = mean / found.weight
+    lost, is_number = np.zeros(len(fields)), np.array([field.levels is None for field in fields])
+    holes = np.flatnonzero(is_number & ~np.isfinite(mean))
+    for k in holes:
+        if low[k] <= high[k] and np.isinf([low[k], high[k]]).any():
+            # of a file also a row that isn't trained on
+            rows = np.arange(design.m) if s is None or index is not None else np.flatnonzero(s > 0.0)
+            raise _infinite(fields[k], rows, first)
+    if len(holes):
+        p = power_of_two(np.maximum(-low, high)[holes])  # so that no sum overflows
+        marked = blocks_of([fields[k] for k in holes], [Column("", "number", True, 0.0)] * len(holes))[0]
+        view = View(np.zeros(marked.n), np.column_stack([p, np.ones_like(p)]).ravel())
+        x, weights = np.asarray(read(marked, What.SUMS, view=view, **given).sums).reshape(-1, 2).T
+        kept = None if s is None else (s > 0.0).astype(np.float64)
+        lost[holes] = weights if kept is None else np.asarray(read(marked, What.SUMS, **given | {"s": kept}).sums)[1::2]
         with np.errstate(all="ignore"):
             # Rounding must neither leave a weight of 0 nor take a constant's mean away from it.
-            inside = sums[::2] / np.maximum(found.weight - sums[1::2], np.finfo(float).tiny) / p
-            mean[places] = np.clip(inside, low[places], high[places])
-        low[places], high[places] = np.where(low > high, np.nan, [low, high])[:, places]
-    counts = np.zeros(at, dtype=np.int64) if found.counts is None else found.counts.astype(np.int64)
-    return [
-        Seen(int(lost[block.at]), None, *(float(x[block.at]) for x in (low, high, mean)))
-        if isinstance(block, NumberColumn)
-        else Seen(int(counts[block.at + block.levels - 1]), counts[block.at : block.at + block.levels - 1])
-        for block in blocks
-    ]
+            inside = x / np.maximum(found.weight - weights, np.finfo(float).tiny) / p
+            mean[holes] = np.clip(inside, low[holes], high[holes])
+    counts = np.asarray(found.counts, dtype=np.int64) if found.counts is not None else np.zeros(0, dtype=np.int64)
+    seen = []
+    for k, (field, at) in enumerate(zip(fields, places, strict=True)):
+        if field.levels is None:
+            seen.append(Seen(int(lost[k]), None, float(low[k]), float(high[k]), float(mean[k])))
+        else:
+            end = at + len(field.levels)
+            seen.append(Seen(int(counts[end]), counts[at:end]))
+    return seen
 
 
 def learn(
@@ -136,9 +129,6 @@ def learn(
         if seen.is_empty:
             positive = "" if s is None or s.all() else " of positive weight"
             raise unusable(field.name, f"has no value in any {'training ' * (index is not None)}row{positive}")
-        if seen.is_infinite:
-            # of a file also a row that isn't trained on
-            raise _infinite(field, np.arange(field.rows) if s is None or index is not None else np.flatnonzero(s > 0.0))
         if field.levels is None:
             constant = leave_out_constants and seen.low == seen.high
             column = Column(field.name, "number", seen.lost > 0, seen.mean, constant)
@@ -167,22 +157,24 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
     """
     blocks: list[NumberColumn | CategoryColumn] = []
     at = copies = 0
+    other = 0 if unseen == "reference" else None
     for field, column in zip(fields, columns, strict=True):
+        k, copied = len(column.levels), field.copied
         if column.constant:
             marks = tuple(Part((~present(part)).view(np.int8), part.rows) for part in field.parts)
             blocks.append(CategoryColumn(marks, at, 2))
-            copies += 1
+            k, copied = 0, True
         elif column.kind == "number":
             fill = column.mean if column.missing or unseen == "reference" else None
             blocks.append(NumberColumn(field.parts, at, fill, at + 1 if column.missing else None))
-            copies += field.copied
+            k = 1
         else:
-            parts, copied = _codes(field, column, 0 if unseen == "reference" else -1)
-            k = len(column.levels)
-            lost = k if column.missing else 0 if unseen == "reference" else None
+            parts, recoded = _codes(field, column, -1 if other is None else other)
+            lost = k if column.missing else other
             blocks.append(CategoryColumn(parts, at, k + column.missing, int(not column.all_levels), lost))
-            copies += copied or field.copied
-        at += len(column.design_names())
+            k, copied = k - (not column.all_levels), copied or recoded
+        at += k + column.missing
+        copies += copied
     if not at:
         raise InputError("no column has two levels or two values: there is nothing to fit")
     return Design(blocks, fields[0].rows, at), copies
@@ -269,9 +261,9 @@ def encode(
     """
     met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    for field, column, seen in zip(fields, columns, survey(fields, threads=thread_count(None)), strict=True):
-        if seen.is_infinite:
-            raise _infinite(field, np.arange(field.rows), first)
+    for field, column, seen in zip(
+        fields, columns, survey(fields, threads=thread_count(None), first=first), strict=True
+    ):
         if seen.rows is not None:
             assert field.levels is not None
             known, rows = _places(column), seen.rows.tolist()
@@ -342,14 +334,6 @@ def _infinite(field: Field, rows: Index, first: int = 0) -> InputError:
             f"column {shown(field.name)} has an infinite number in row {row}: mend the cell, or leave it empty",
         )
     )
-
-
-def finite(field: Field) -> Vector:
-    """Values of a column of numbers, (m,), NaN where they are missing; raises InputError for an infinite one."""
-    x = field.values
-    if np.isinf(x).any():
-        raise _infinite(field, np.arange(field.rows))
-    return x
 
 
 def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:
