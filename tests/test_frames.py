@@ -597,7 +597,7 @@ def test_rows_that_the_fit_could_not_know_are_named():
     for sentence, columns in sentences.items():
         with pytest.raises(InputError, match=sentence):
             model.predict_proba(table.assign(**columns))
-    with pytest.raises(InputError, match="X has no column 'k', which the fit had: "):
+    with pytest.raises(InputError, match="X has no column 'k', which the model reads: "):
         model.predict(table[["c", "x"]])
     with pytest.raises(InputError, match="X has two columns called 'x': rename one"):
         model.predict(pd.concat([table, table[["x"]]], axis=1))

@@ -83,14 +83,14 @@ def survey(
     mean = mean / found.weight
     lost, is_number = np.zeros(len(fields)), np.array([field.levels is None for field in fields])
     holes = np.flatnonzero(is_number & ~np.isfinite(mean))
-    for k in holes:
+    for k in holes.tolist():
         if low[k] <= high[k] and np.isinf([low[k], high[k]]).any():
             # of a file also a row that isn't trained on
             rows = np.arange(design.m) if s is None or index is not None else np.flatnonzero(s > 0.0)
             raise _infinite(fields[k], rows, first)
     if len(holes):
         p = power_of_two(np.maximum(-low, high)[holes])  # so that no sum overflows
-        marked = blocks_of([fields[k] for k in holes], [Column("", "number", True, 0.0)] * len(holes))[0]
+        marked = blocks_of([fields[k] for k in holes.tolist()], [Column("", "number", True, 0.0)] * len(holes))[0]
         view = View(np.zeros(marked.n), np.column_stack([p, np.ones_like(p)]).ravel())
         x, weights = np.asarray(read(marked, What.SUMS, view=view, **given).sums).reshape(-1, 2).T
         kept = None if s is None else (s > 0.0).astype(np.float64)
@@ -101,7 +101,7 @@ def survey(
             mean[holes] = np.clip(inside, low[holes], high[holes])
     counts = np.asarray(found.counts, dtype=np.int64) if found.counts is not None else np.zeros(0, dtype=np.int64)
     seen = []
-    for k, (field, at) in enumerate(zip(fields, places, strict=True)):
+    for k, (field, at) in enumerate(zip(fields, places.tolist(), strict=True)):
         if field.levels is None:
             seen.append(Seen(int(lost[k]), None, float(low[k]), float(high[k]), float(mean[k])))
         else:
@@ -169,10 +169,10 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
             blocks.append(NumberColumn(field.parts, at, fill, at + 1 if column.missing else None))
             k = 1
         else:
-            parts, recoded = _codes(field, column, -1 if other is None else other)
+            parts, is_copy = _codes(field, column, -1 if other is None else other)
             lost = k if column.missing else other
             blocks.append(CategoryColumn(parts, at, k + column.missing, int(not column.all_levels), lost))
-            k, copied = k - (not column.all_levels), copied or recoded
+            k, copied = k - (not column.all_levels), copied or is_copy
         at += k + column.missing
         copies += copied
     if not at:

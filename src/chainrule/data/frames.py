@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import part_values, present
-from chainrule.data.words import unusable
+from chainrule.data.words import check_name, unusable
 from chainrule.errors import InputError
 from chainrule.kernels import Part
 
@@ -92,13 +92,9 @@ def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False
     X = collected(X)
     names, column = _columns(X)
     often = Counter(names)
-    lost = next((name for name in wanted or () if name not in often), None)
-    if lost is not None:
-        raise InputError(f"X has no column {lost!r}, which the fit had: add it, or fit without it")
     wanted = column_names(X) if wanted is None else wanted
-    twice = next((name for name in wanted if often[name] > 1), None)
-    if twice is not None:
-        raise InputError(f"X has two columns called {twice!r}: rename one")
+    for name in wanted:
+        check_name(name, often, of=", which the model reads" if name not in often else "")
     place = {name: k for k, name in enumerate(names)}
     fields = [_field(name, column(place[name]), sort) for name in wanted]
     uneven = next((field for field in fields if field.rows != fields[0].rows), None)

@@ -131,14 +131,8 @@ class Schema:
     @cached_property
     def numeric(self) -> npt.NDArray[np.bool_]:
         """Which coefficients are of numbers, (n,) bool: these may be standardised, levels and marks not."""
-        return np.array(
-            [
-                c.kind == "number" and not c.constant and k == 0
-                for c in self.columns
-                for k in range(len(c.design_names()))
-            ],
-            dtype=np.bool_,
-        )
+        marks = [c.kind == "number" and name == c.name for c in self.columns for name in c.design_names()]
+        return np.array(marks, dtype=np.bool_)
 
     @property
     def text_columns(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
 from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
-from chainrule.data.words import check_name, looks_like_number, near, option, shown, some
+from chainrule.data.words import check_name, looks_like_number, option, shown, some
 from chainrule.errors import InputError
 from chainrule.kernels import Design
 from chainrule.words import counted
@@ -163,15 +163,7 @@ def encode_table(
         A column is not there, has text instead of numbers, or an infinite number; with `need_target` also an unknown
         label or a weight that can't be used.
     """
-    often = Counter(table.column_names)
-    mine = {column.name for column in schema.columns}
-    for column in schema.columns:
-        if column.name not in often:
-            others = [name for name in often if name not in mine]
-            way = near(column.name, others) if others else "add it"
-            raise InputError(f"the table has no column {shown(column.name)}, which the model reads: {way}")
-        check_name(column.name, often)
-    met = Met() if met is None else met
+    often, met = Counter(table.column_names), Met() if met is None else met
     fields = fields_of(table, [column.name for column in schema.columns], sort=True)
     design = encode(fields, schema.columns, unseen, met, first=first)
     y = weights = None
@@ -179,7 +171,12 @@ def encode_table(
         check_name(schema.target, often, "target column")
         y, strange = known_labels(table.column(schema.target), schema, strict=need_target, first=first)
         met.labels += strange
-        weights = _weights(schema, table, y, need_target, met, first)
+        name = schema.weights
+        if name is not None and name in often and (need_target or label_kind(table.column(name)) == "number"):
+            known = ~np.isnan(y)
+            s = read_weights(table, name, known & need_target, first)
+            weights = np.where(known & np.isfinite(s) & (s >= 0), s, 0.0)
+        met.no_weights = need_target and name is not None and name not in often
     return Encoded(design, y, weights, met.notes(schema, unseen))
 
 
@@ -227,8 +224,6 @@ def _feature_names(
             notes.append(f"the index of a data frame is left out: {some(index)}")
         wanted = [name for name in names if name not in {"", target, weights, *index}]
     kept = [name for name in wanted if name not in set(drop)]
-    for name in kept:
-        check_name(name, often)
     if not kept:
         raise InputError("no column is left to train on: name some with --features, or leave out fewer with --drop")
     return kept, notes
@@ -250,16 +245,3 @@ def _refuse_text_among_numbers(field: Field) -> None:
             f"{row + 1}: {shown(cell)}; mend the cell, name it with {option('--na', cell)} if it means missing, or leave "
             f"the column out with {option('--drop', field.name)}"
         )
-
-
-def _weights(schema: Schema, table: pa.Table, y: Floats, need: bool, met: Met, first: int) -> Floats | None:
-    if schema.weights is None:
-        return None
-    if schema.weights not in table.column_names:
-        met.no_weights = need
-        return None
-    if not need and label_kind(table.column(schema.weights)) != "number":
-        return None
-    known = ~np.isnan(y)
-    s = read_weights(table, schema.weights, known if need else np.zeros(len(y), dtype=np.bool_), first)
-    return np.where(known & np.isfinite(s) & (s >= 0), s, 0.0)
