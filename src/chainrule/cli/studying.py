@@ -14,7 +14,7 @@ from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli import options as opt
 from chainrule.cli.demo import FEATURES
 from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.data.encoding import survey
+from chainrule.data.encoding import learn
 from chainrule.data.files import read_table
 from chainrule.data.frames import fields_of
 from chainrule.data.labels import label_kind, read_weights, target_labels
@@ -166,7 +166,7 @@ def _pair(given: Given) -> Data:
         if label_kind(table.column(name)) != "number":
             raise InputError(f"column {shown(name)} holds no numbers: {option} takes a column of numbers")
         fields = fields_of(table, [name])
-        survey(fields)  # refuses infinite numbers
+        learn(fields, may_be_empty=True)  # refuses infinite numbers
         columns.append(fields[0].values)
     X = np.column_stack(columns)
     known = np.flatnonzero(np.isfinite(y) & np.isfinite(X).all(axis=1))

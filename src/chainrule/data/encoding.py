@@ -46,51 +46,82 @@ class Learnt:
     constants: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What the rows of positive weight have in a column.
+def learn(
+    fields: Sequence[Field],
+    s: Vector | None = None,
+    coding: str = "reference",
+    *,
+    index: Index | None = None,
+    leave_out_constants: bool = False,
+    may_be_empty: bool = False,
+    threads: int = 1,
+    first: int = 0,
+) -> Learnt:
+    """Find the levels, the means and what is missing, in the rows of positive weight: a read or two.
 
-    lost : how many miss it. rows : of a category, how many have each level, (levels,). low, high, mean : of numbers.
+    index : rows to learn from, all by default; s (k,) are theirs. may_be_empty : accept columns without a value, whose mean is
+    NaN. first : rows before these, for messages.
+    Raises InputError for infinite numbers, and for a column without a value.
     """
+    low, high, mean, lost, level_rows = _survey(fields, first, s=s, index=index, threads=threads)
+    columns: list[Column] = []
+    constants, missing, kept = [], {}, {}
+    for k, field in enumerate(fields):
+        name, misses, rows = field.name, bool(lost[k]), level_rows[k]
+        levels = tuple(level for level, count in zip(field.levels or (), rows, strict=False) if count)
+        if not may_be_empty and (low[k] > high[k] if field.levels is None else not levels):
+            positive = "" if s is None or s.all() else " of positive weight"
+            raise unusable(name, f"has no value in any {'training ' * (index is not None)}row{positive}")
+        if field.levels is None:
+            constant = leave_out_constants and bool(low[k] == high[k])
+            column = Column(name, "number", misses, float(mean[k]), constant)
+        else:
+            column = Column(name, "category", misses, levels=levels, all_levels=coding == "all")
+        if misses:
+            missing[name] = int(lost[k])
+        if leave_out_constants and not column.design_names():
+            constants.append(name)
+            continue
+        if field.levels is not None:
+            kept[len(columns)] = rows[rows > 0]
+        columns.append(column)
+    return Learnt(tuple(columns), kept, missing, tuple(constants))
 
-    lost: int
-    rows: Index | None = None
-    low: float = 0.0
-    high: float = 0.0
-    mean: float = 0.0
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no row has a value."""
-        return self.low > self.high if self.rows is None else not self.rows.any()
-
-
-def survey(
-    fields: Sequence[Field], s: Vector | None = None, index: Index | None = None, threads: int = 1, first: int = 0
-) -> list[Seen]:
+def _survey(
+    fields: Sequence[Field], first: int, *, s: Vector | None, index: Index | None, threads: int
+) -> tuple[Vector, Vector, Vector, Vector, list[Index]]:
     """See what columns have: a read, and another of the numbers that are missing in some rows.
 
-    index : the rows to look at, all by default; s (k,) are theirs. first : rows before these, for messages.
-    Raises InputError for infinite numbers.
+    Give smallest, largest and mean of numbers, how many rows miss a column, (columns,) each, and the rows of a category's
+    levels, last of those without one.
     """
-    given: dict[str, Any] = {"s": s, "index": index, "threads": threads}
     raw = [Column(f.name, "number") if f.levels is None else Column(f.name, "category", True, None, False, f.levels, True)
            for f in fields]  # fmt: skip
+    given: dict[str, Any] = {"s": s, "index": index, "threads": threads}
     design = blocks_of(fields, raw)[0]
     found = read(design, What.SUMS | What.EXTREMES, **given)
-    places = np.array([block.at for block in design.columns])
+    places = [block.at for block in design.columns]
     low, high, mean = (np.asarray(of)[places] for of in (found.low, found.high, found.sums))
     mean = mean / found.weight
-    lost, is_number = np.zeros(len(fields)), np.array([field.levels is None for field in fields])
-    holes = np.flatnonzero(is_number & ~np.isfinite(mean))
-    for k in holes.tolist():
+    counts = np.zeros(design.n, dtype=np.int64) if found.counts is None else found.counts.astype(np.int64)
+    rows = [
+        counts[at : at + len(f.levels) + 1] if f.levels is not None else counts[:0]
+        for f, at in zip(fields, places, strict=True)
+    ]
+    lost = np.array([of[-1] if len(of) else 0 for of in rows])
+    holes = [k for k, field in enumerate(fields) if field.levels is None and not np.isfinite(mean[k])]
+    for k in holes:
         if low[k] <= high[k] and np.isinf([low[k], high[k]]).any():
             # of a file also a row that isn't trained on
-            rows = np.arange(design.m) if s is None or index is not None else np.flatnonzero(s > 0.0)
-            raise _infinite(fields[k], rows, first)
-    if len(holes):
+            x = np.where(np.zeros(design.m) if s is None or index is not None else s == 0.0, 0.0, fields[k].values)
+            row = int(np.argmax(np.isinf(x)))
+            python = f"X has {x[row]} in row {first + row + 1}, column {fields[k].name!r}: fill it in, or drop the row"
+            where = f"column {shown(fields[k].name)} has an infinite number in row {first + row + 1}"
+            raise InputError(two_fronts(python, f"{where}: mend the cell, or leave it empty"))
+    if holes:
         p = power_of_two(np.maximum(-low, high)[holes])  # so that no sum overflows
-        marked = blocks_of([fields[k] for k in holes.tolist()], [Column("", "number", True, 0.0)] * len(holes))[0]
+        marked = blocks_of([fields[k] for k in holes], [Column("", "number", True, 0.0)] * len(holes))[0]
         view = View(np.zeros(marked.n), np.column_stack([p, np.ones_like(p)]).ravel())
         x, weights = np.asarray(read(marked, What.SUMS, view=view, **given).sums).reshape(-1, 2).T
         kept = None if s is None else (s > 0.0).astype(np.float64)
@@ -99,52 +130,7 @@ def survey(
             # Rounding must neither leave a weight of 0 nor take a constant's mean away from it.
             inside = x / np.maximum(found.weight - weights, np.finfo(float).tiny) / p
             mean[holes] = np.clip(inside, low[holes], high[holes])
-    counts = np.asarray(found.counts, dtype=np.int64) if found.counts is not None else np.zeros(0, dtype=np.int64)
-    seen = []
-    for k, (field, at) in enumerate(zip(fields, places.tolist(), strict=True)):
-        if field.levels is None:
-            seen.append(Seen(int(lost[k]), None, float(low[k]), float(high[k]), float(mean[k])))
-        else:
-            end = at + len(field.levels)
-            seen.append(Seen(int(counts[end]), counts[at:end]))
-    return seen
-
-
-def learn(
-    fields: Sequence[Field],
-    s: Vector | None = None,
-    coding: str = "reference",
-    *,
-    index: Index | None = None,
-    leave_out_constants: bool = False,
-    threads: int = 1,
-) -> Learnt:
-    """Find the levels, the means and what is missing, in the rows of positive weight: a read or two.
-
-    index : rows of the fit, all by default; s (k,) are theirs.
-    """
-    columns: list[Column] = []
-    constants, level_rows, missing = [], {}, {}
-    for field, seen in zip(fields, survey(fields, s, index, threads), strict=True):
-        if seen.is_empty:
-            positive = "" if s is None or s.all() else " of positive weight"
-            raise unusable(field.name, f"has no value in any {'training ' * (index is not None)}row{positive}")
-        if field.levels is None:
-            constant = leave_out_constants and seen.low == seen.high
-            column = Column(field.name, "number", seen.lost > 0, seen.mean, constant)
-        else:
-            assert seen.rows is not None
-            levels = tuple(level for level, rows in zip(field.levels, seen.rows, strict=True) if rows)
-            column = Column(field.name, "category", seen.lost > 0, levels=levels, all_levels=coding == "all")
-        if seen.lost:
-            missing[field.name] = seen.lost
-        if leave_out_constants and not column.design_names():
-            constants.append(field.name)
-            continue
-        if seen.rows is not None:
-            level_rows[len(columns)] = np.append(seen.rows[seen.rows > 0], [seen.lost] * (seen.lost > 0))
-        columns.append(column)
-    return Learnt(tuple(columns), level_rows, missing, tuple(constants))
+    return low, high, mean, lost, rows
 
 
 # --- columns as blocks -------------------------------------------------------------------------------------------------
@@ -217,30 +203,24 @@ class Met:
         """Say it, and what it counts as: one sentence a column and cause."""
         said = []
         for column in schema.columns:
+            levels, lost = self.levels.get(column.name), self.missing[column.name]
             reference = f"treated as the reference {shown(column.levels[0])}" if column.levels else ""
-            levels = self.levels.get(column.name)
             if levels:
-                have = "has a level" if levels.total() == 1 else "have levels"
-                treated = "treated as missing" if unseen == "missing" else reference
-                said.append(
-                    f"column {shown(column.name)}: {counted(levels.total(), 'row')} {have} that training never saw "
-                    f"({some(sorted(levels), 3)}): {treated}"
-                )
-            lost = self.missing[column.name]
+                have = f"{counted(levels.total(), 'row')} {'has a level' if levels.total() == 1 else 'have levels'}"
+                way = "treated as missing" if unseen == "missing" else reference
+                said.append((column.name, f"{have} that training never saw ({some(sorted(levels), 3)}): {way}"))
             if lost:
-                misses = "misses" if lost == 1 else "miss"
+                misses = f"{counted(lost, 'row')} {'misses' if lost == 1 else 'miss'} it"
                 way = reference or f"the mean {column.mean:.6g} is used"
-                said.append(
-                    f"column {shown(column.name)}: {counted(lost, 'row')} {misses} it, as no training row did: {way}"
-                )
+                said.append((column.name, f"{misses}, as no training row did: {way}"))
         if self.labels:
-            said.append(
-                f"column {shown(schema.target)}: {counted(self.labels, 'row')} with a label that is neither "
-                f"{shown(schema.negative)} nor {shown(schema.positive)}: taken as not known"
-            )
+            known = f"neither {shown(schema.negative)} nor {shown(schema.positive)}"
+            what = f"{counted(self.labels, 'row')} with a label that is {known}: taken as not known"
+            said.append((schema.target, what))
+        notes = [f"column {shown(name)}: {what}" for name, what in said]
         if self.no_weights:
-            said.append(f"no column {shown(schema.weights or '')} with weights here: every row counts once")
-        return tuple(said)
+            notes.append(f"no column {shown(schema.weights or '')} with weights here: every row counts once")
+        return tuple(notes)
 
 
 def encode(
@@ -261,23 +241,20 @@ def encode(
     """
     met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    for field, column, seen in zip(
-        fields, columns, survey(fields, threads=thread_count(None), first=first), strict=True
-    ):
-        if seen.rows is not None:
-            assert field.levels is not None
-            known, rows = _places(column), seen.rows.tolist()
-            strange = {level: n for level, n in zip(field.levels, rows, strict=True) if n and level not in known}
-            if strange and (unseen == "error" or (unseen == "missing" and not column.missing)):
-                raise _new_level(field, strange, first)
-            if strange:
-                met.levels.setdefault(column.name, Counter()).update(strange)
-        if seen.lost and not column.missing:
-            if unseen != "reference":
-                row = first + int(np.argmax(np.isnan(field.values))) + 1
-                what = f"has no value in row {row}, and had one in every row of the fit"
-                raise mistaken(field.name, what, "fill it in")
-            met.missing[column.name] += seen.lost
+    here = learn(fields, may_be_empty=True, threads=thread_count(None), first=first)
+    for k, (field, column) in enumerate(zip(fields, columns, strict=True)):
+        known, rows = _places(column), here.level_rows.get(k, ())
+        found = zip(here.columns[k].levels, rows, strict=False)
+        strange = {level: int(count) for level, count in found if level not in known}
+        if strange and (unseen == "error" or (unseen == "missing" and not column.missing)):
+            raise _new_level(field, strange, first)
+        if strange:
+            met.levels.setdefault(column.name, Counter()).update(strange)
+        lost = 0 if column.missing else here.missing.get(column.name, 0)
+        if lost and unseen != "reference":
+            row = first + int(np.argmax(np.isnan(field.values))) + 1
+            raise mistaken(field.name, f"has no value in row {row}, and had one in every row of the fit", "fill it in")
+        met.missing[column.name] += lost
     return blocks_of(fields, columns, unseen)[0]
 
 
@@ -321,19 +298,6 @@ def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
     what = f"has {level!r} in row {first + row + 1}, a level that the fit did not see{more}"
     way = "drop the row, or fit again with such rows"
     return mistaken(field.name, what, f"{way}, or take unseen='reference'", f"{way}, or take --unseen reference")
-
-
-def _infinite(field: Field, rows: Index, first: int = 0) -> InputError:
-    """Name the first of some rows that has an infinite number."""
-    x = field.values[rows]
-    k = int(np.argmax(np.isinf(x)))
-    row = first + int(rows[k]) + 1
-    return InputError(
-        two_fronts(
-            f"X has {x[k]} in row {row}, column {field.name!r}: fill it in, or drop the row",
-            f"column {shown(field.name)} has an infinite number in row {row}: mend the cell, or leave it empty",
-        )
-    )
 
 
 def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:
