@@ -66,18 +66,16 @@ class Model:
 
     def __post_init__(self) -> None:
         n = len(self.schema.feature_names)
-        for name in ("w", "w_fit", "center", "scale"):
+        for name in ("w", "w_fit", "center", "scale", "b", "b_fit"):
             array = np.asarray(getattr(self, name), dtype=np.float64)
-            if array.shape != (n,):
+            is_bias = name.startswith("b")
+            if not is_bias and array.shape != (n,):
                 raise InputError(f"the model's {name} must have {n} numbers, one a feature: its shape is {array.shape}")
-            object.__setattr__(self, name, array)
-        for name in ("b", "b_fit"):
-            object.__setattr__(self, name, float(getattr(self, name)))
-        for name in ("w", "b", "w_fit", "b_fit", "center", "scale"):
-            if not np.isfinite(getattr(self, name)).all():
+            if not np.isfinite(array).all():
                 raise InputError(
                     f"the model's {name} is not finite: rescale the columns, or take a smaller learning rate"
                 )
+            object.__setattr__(self, name, float(array) if is_bias else array)
 
     def decision(self, rows: Design | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
@@ -111,17 +109,16 @@ class Model:
             for start in range(0, rows.m, _BLOCK):
                 places = np.arange(start, min(start + _BLOCK, rows.m))
                 for column in rows.columns:
-                    self._add(column, places, z[start : start + _BLOCK])
+                    self._add(column, values_of(column, places), z[places[0] : places[-1] + 1])
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z))) + 1
             raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")
         return z
 
-    def _add(self, column: Column, places: npt.NDArray[np.int64], z: Floats) -> None:
-        x, j = values_of(column, places), column.at
-        lost = np.isnan(x)
+    def _add(self, column: Column, x: Floats, z: Floats) -> None:
+        j, lost = column.at, np.isnan(x)
         if isinstance(column, CategoryColumn):
-            of_levels = np.concatenate([np.zeros(column.skip), self.w_fit[j : j + column.levels - column.skip]])
+            of_levels = np.append(np.zeros(column.skip), self.w_fit[j : j + column.levels - column.skip])
             z += of_levels[np.where(lost, column.missing or 0, x).astype(np.intp)]
             return
         x = x if column.fill is None else np.where(lost, column.fill, x)
