@@ -13,7 +13,7 @@ from chainrule.data.words import shown
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
 from chainrule.model.model import load_model
-from chainrule.training import Floats, figures
+from chainrule.training import figures
 from chainrule.words import counted
 
 
@@ -30,19 +30,24 @@ def run_evaluate(
     check_outputs({})
     messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
-    parts: list[tuple[Floats, Floats, Floats | None]] = []
+    z, y, s = (
+        bytearray(),
+        bytearray(),
+        bytearray(),
+    )  # of float64, booleans and float64: a file may have more rows than fit as lists
     met, count = Met(), 0
     for first, part in encoded_batches(model, table_path, na, unseen, met, need_target=True):
         known = ~np.isnan(part.labels)
-        z, s = model.decision(part.design)[known], part.weights
-        parts.append((z, part.labels[known], None if s is None else s[known]))
+        z += model.decision(part.design)[known].tobytes()
+        y += (part.labels[known] > 0.0).tobytes()
+        s += b"" if part.weights is None else part.weights[known].tobytes()
         count = first + part.design.m
-    z, y = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-    weights = None if met.no_weights else [part[2] for part in parts if part[2] is not None]
-    if not len(y):
+    if not y:
         raise InputError(
             f"{table_path} has no row with a known {shown(model.schema.target)}, so there is nothing to compare"
         )
+    ones = np.frombuffer(y, dtype=np.bool_).astype(np.float64)
+    found = figures(np.frombuffer(z), ones, np.frombuffer(s) if s and not met.no_weights else None)
     notes = list(met.notes(model.schema, unseen))
     if len(y) < count:
         notes.append(f"{counted(count - len(y), 'row')} without {shown(model.schema.target)} left out")
@@ -57,7 +62,7 @@ def run_evaluate(
         "positive": model.schema.positive,
         "negative": model.schema.negative,
         "notes": notes,
-        "figures": figures(z, y, np.concatenate(weights) if weights else None),
+        "figures": found,
     }
     if as_json:
         print_json(document)
