@@ -222,7 +222,7 @@ def test_labels_of_any_kind(values):
 def test_one_level_has_no_coefficient():
     one = pd.Categorical(["a"] * M)
     assert fitted(pd.DataFrame({"c": one, "x": numbers()})).feature_names == ("x",)
-    with pytest.raises(InputError, match="no column has two levels or two values: there is nothing to fit"):
+    with pytest.raises(InputError, match="no column is left to train on: each is left out or constant"):
         fitted(pd.DataFrame({"c": one}))
     same(fitted(pd.DataFrame({"c": one, "x": numbers()}), coding="all", alpha=0.1, fit_intercept=False),
          fitted(pd.DataFrame({"c=a": np.ones(M), "x": numbers()}), alpha=0.1, fit_intercept=False))  # fmt: skip

@@ -30,11 +30,7 @@ def run_evaluate(
     check_outputs({})
     messages = terminal.messages(quiet=quiet)
     model = load_model(model_path)
-    z, y, s = (
-        bytearray(),
-        bytearray(),
-        bytearray(),
-    )  # of float64, booleans and float64: a file may have more rows than fit as lists
+    z, y, s = bytearray(), bytearray(), bytearray()  # as bytes, 9 or 17 a row: the AUC needs all of them
     met, count = Met(), 0
     for first, part in encoded_batches(model, table_path, na, unseen, met, need_target=True):
         known = ~np.isnan(part.labels)
@@ -47,7 +43,7 @@ def run_evaluate(
             f"{table_path} has no row with a known {shown(model.schema.target)}, so there is nothing to compare"
         )
     ones = np.frombuffer(y, dtype=np.bool_).astype(np.float64)
-    found = figures(np.frombuffer(z), ones, np.frombuffer(s) if s and not met.no_weights else None)
+    found = figures(np.frombuffer(z), ones, np.frombuffer(s) if s else None)
     notes = list(met.notes(model.schema, unseen))
     if len(y) < count:
         notes.append(f"{counted(count - len(y), 'row')} without {shown(model.schema.target)} left out")

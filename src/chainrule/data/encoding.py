@@ -162,7 +162,7 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
         at += k + column.missing
         copies += copied
     if not at:
-        raise InputError("no column has two levels or two values: there is nothing to fit")
+        raise InputError("no column is left to train on: each is left out or constant")
     return Design(blocks, fields[0].rows, at), copies
 
 
@@ -224,12 +224,7 @@ class Met:
 
 
 def encode(
-    fields: Sequence[Field],
-    columns: Sequence[Column],
-    unseen: str,
-    met: Met | None = None,
-    *,
-    first: int = 0,
+    fields: Sequence[Field], columns: Sequence[Column], unseen: str, met: Met | None = None, *, first: int = 0
 ) -> Design:
     """See another table's columns as the fit's coefficients.
 

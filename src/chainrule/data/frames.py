@@ -62,13 +62,18 @@ def is_frame(X: Any) -> bool:
 
 
 def collected(X: Any) -> Any:
-    """Run a lazy query, once, to an Arrow table; any other frame is what it is."""
+    """Make a frame pandas', Arrow's or a dictionary of columns, and run a lazy query, once.
+
+    pandas and Arrow are read without narwhals, which refuses names that are there twice, though nothing reads them.
+    """
     if isinstance(X, Mapping) or _is_pandas(X) or _is_arrow(X):
         return X
     import narwhals as nw
 
     frame = nw.from_native(X)
-    return frame.collect("pyarrow").to_native() if isinstance(frame, nw.LazyFrame) else X
+    if isinstance(frame, nw.LazyFrame):
+        return frame.collect("pyarrow").to_native()
+    return {name: frame[name].to_native() for name in frame.columns}
 
 
 def is_table(X: Any) -> bool:
@@ -78,7 +83,7 @@ def is_table(X: Any) -> bool:
 
 def column_names(X: Any) -> list[str]:
     """Names of a frame's columns, without an index that pandas left among those of an Arrow table."""
-    return [name for name in _columns(X)[0] if not (_is_arrow(X) and UNNAMED_INDEX.fullmatch(name))]
+    return [name for name in _columns(collected(X))[0] if not (_is_arrow(X) and UNNAMED_INDEX.fullmatch(name))]
 
 
 def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False) -> list[Field]:
@@ -112,21 +117,12 @@ def _is_arrow(X: Any) -> bool:
 
 
 def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
-    """Names of a frame's columns, and what gives each by its place.
-
-    pandas and Arrow are read without narwhals, which refuses names that are there twice, though nothing reads them.
-    """
-    if isinstance(X, Mapping):
-        columns = list(X.values())
-        return [str(name) for name in X], columns.__getitem__
-    if _is_pandas(X):
-        return [str(name) for name in X.columns], lambda k: X.iloc[:, k]
+    """Names of a frame's columns, and what gives each by its place."""
     if _is_arrow(X):
         return list(X.schema.names), X.column
-    import narwhals as nw
-
-    frame = nw.from_native(X)
-    return frame.columns, lambda k: frame[:, k].to_native()
+    if _is_pandas(X):
+        return [str(name) for name in X.columns], lambda k: X.iloc[:, k]
+    return [str(name) for name in X], list(X.values()).__getitem__
 
 
 def _is_plain(dtype: Any) -> bool:

@@ -110,10 +110,6 @@ def learn_table(
     for field in fields:
         _refuse_text_among_numbers(field)
     learnt = learn(fields, of_train, index=None if len(train) == len(y) else train, leave_out_constants=True)
-    if not learnt.columns:
-        raise InputError(
-            "no column is left to train on: each is the target, left out, or constant in the training rows"
-        )
     for column in learnt.columns:
         lost = learnt.missing.get(column.name)
         if lost:
@@ -223,10 +219,7 @@ def _feature_names(
         if index:
             notes.append(f"the index of a data frame is left out: {some(index)}")
         wanted = [name for name in names if name not in {"", target, weights, *index}]
-    kept = [name for name in wanted if name not in set(drop)]
-    if not kept:
-        raise InputError("no column is left to train on: name some with --features, or leave out fewer with --drop")
-    return kept, notes
+    return [name for name in wanted if name not in set(drop)], notes
 
 
 def _refuse_text_among_numbers(field: Field) -> None:

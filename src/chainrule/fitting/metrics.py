@@ -59,7 +59,8 @@ def auc(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None)
     total = float(np.sum(s[y])) * below[-1]
     if total == 0.0:
         return None
-    wins = below[np.searchsorted(z[~y], z[y])] + below[np.searchsorted(z[~y], z[y], side="right")]
+    zeros, ones = z[~y], z[y]
+    wins = below[np.searchsorted(zeros, ones)] + below[np.searchsorted(zeros, ones, side="right")]
     return min(float(np.sum(s[y] * wins) / 2 / total), 1.0)
 
 
