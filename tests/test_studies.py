@@ -12,7 +12,6 @@ import pytest
 import chainrule
 from chainrule import InputError, studies
 from chainrule.charts.maps import BANDS, band_of
-from chainrule.charts.text import estimate
 from chainrule.fitting import audit
 from chainrule.fitting.audit import shared_floors
 from chainrule.losses import sigmoid
@@ -20,6 +19,7 @@ from chainrule.studies import words
 from chainrule.studies.batched import settled
 from chainrule.studies.curvature import Curvature
 from chainrule.training import stratified_split
+from chainrule.words import estimate
 
 FAST = {"epochs": 60}
 

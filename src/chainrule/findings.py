@@ -26,7 +26,7 @@ from chainrule.errors import (
     ThinnedTraceWarning,
     warn,
 )
-from chainrule.words import counted
+from chainrule.words import about, counted, rounded
 
 Values = Mapping[str, Any]
 
@@ -121,20 +121,8 @@ def warnings_as(kinds: Mapping[type, type[ChainruleWarning]]) -> Iterator[None]:
         _KINDS.reset(before)
 
 
-def floor_digits(x: float, digits: int = 4) -> str:
-    """Write x > 0 with so many significant digits, rounded down: a rate below what is shown is below the limit."""
-    if not math.isfinite(x) or x <= 0:
-        return f"{x:g}"
-    step = 10.0 ** (math.floor(math.log10(x)) - digits + 1)
-    return f"{math.floor(x / step) * step:.{digits}g}"
-
-
-def about(number: float) -> str:
-    """Write an estimate of a count: two significant digits, rounded up."""
-    number = max(1.0, number)
-    step = 10.0 ** max(0.0, math.floor(math.log10(number)) - 1)
-    rounded = math.ceil(number / step) * step
-    return f"{rounded:,.0f}" if rounded < 1e9 else f"{rounded:.1e}"
+def _limit(rate: float) -> str:
+    return f"{rounded(rate, 4, up=False):.4g}"  # a rate below what is shown is below the limit
 
 
 # --- ways out ----------------------------------------------------------------------------------------------------------
@@ -143,7 +131,7 @@ Way = tuple[str, Any]
 
 WAYS: dict[str, Callable[[Any, Front], str]] = {
     "more reads": lambda to, on: f"raise {on.option('max_reads')}" + (f" to about {about(to)}" if to else ""),
-    "slower": lambda limit, on: f"use a {on.option('learning_rate')} below {floor_digits(limit)}, or {on.auto_rate}",
+    "slower": lambda limit, on: f"use a {on.option('learning_rate')} below {_limit(limit)}, or {on.auto_rate}",
     "faster": lambda _, on: f"use a larger {on.option('learning_rate')}, or {on.auto_rate}",
     "longer steps": lambda _, on: f"use a larger {on.option('learning_rate')}",
     "newton": lambda _, on: f"use {on.option('method', 'newton')}{on.without}",
@@ -250,7 +238,7 @@ def _crawling(values: Values, on: Front) -> str:
 
 
 def _above_limit(values: Values, on: Front) -> str:
-    rate, limit = f"{on.option('learning_rate')} {values['rate']:.6g}", floor_digits(values["limit"])
+    rate, limit = f"{on.option('learning_rate')} {values['rate']:.6g}", _limit(values["limit"])
     if "batch" in values:
         of = f"what is known to be stable for batches of {values['batch']:,}, {limit}"
         return f"{rate} is above {of}: the loss may rise or never settle"

@@ -1,4 +1,4 @@
-"""Curves of a run: loss and accuracy, and how far the objective is from its optimum."""
+"""Curves of runs: loss and accuracy, and how far the objective is from its optimum."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.charts.axes import LEFT, MANY, Curve, panel
+from chainrule.charts.axes import DASHES, LEFT, MANY, ROLES, Curve, Floats, panel
 from chainrule.charts.canvas import WIDTH, Picture, drawing
-from chainrule.charts.text import number
+from chainrule.words import pretty
+
+_FORMS = ("ink", "held-out", "training", "muted")  # none that a class has in a map
 
 
 class TraceLike(Protocol):
@@ -20,6 +22,20 @@ class TraceLike(Protocol):
     def columns(self) -> Mapping[str, NDArray[Any]]:
         """Arrays of one length: "epoch", "loss", "accuracy", maybe "held_out_loss", "reads", "share", "gap" and others."""
         ...
+
+
+Panel = tuple[Sequence[Curve], tuple[str, str], Sequence[tuple[str, float]]]  # as `panel` takes them
+
+
+def _picture(
+    kind: str, title: str, panels: Sequence[Panel], height: float = 190, foot: str = "", **how: Any
+) -> Picture:
+    """Draw panels one above the other, each `height` high, and a line of words below; how: as `panel` takes it."""
+    step = height + 92
+    with drawing(WIDTH, step * len(panels) - 12 + 22 * bool(foot)) as d:
+        says = [text for k, of in enumerate(panels) for text in panel(d, 34 + k * step, height, *of, **how)[1]]
+        d.text(LEFT, d.height - 6, foot, "muted")
+        return d.picture(kind, title, " ".join([*says, foot]).strip())
 
 
 def loss_curves(
@@ -38,34 +54,26 @@ def loss_curves(
 
 def accuracy_curves(trace: TraceLike, *, base_accuracy: float | None = None, by_reads: bool = False) -> Picture:
     """Draw the accuracy (share of rows on the right side of g = 1/2) over the epochs; arguments as `loss_curves`."""
-    return _curves("accuracy", "accuracy, share of rows", trace, [("larger class alone", base_accuracy)], by_reads)
+    levels = [("larger class alone", base_accuracy)]
+    return _curves("accuracy", "accuracy, share of rows", trace, levels, by_reads, ceiling=1.0)
 
 
 def _curves(
-    kind: str, title: str, trace: TraceLike, levels: Sequence[tuple[str, float | None]], by_reads: bool
+    kind: str, title: str, trace: TraceLike, levels: Sequence[tuple[str, float | None]], by_reads: bool, **how: float
 ) -> Picture:
     columns, known = trace.columns, [(name, v) for name, v in levels if v is not None and math.isfinite(v)]
     x, over = (columns["reads"], "reads of the data") if by_reads else (columns["epoch"], "epoch")
     share = np.asarray(columns.get("share", np.ones(len(x))))
-    lines = []
-    # the held-out rows are all read at every step
-    for name, label, role, dashes, whole in (
-        (kind, "training", "training", "-", share >= 1), (f"held_out_{kind}", "held out", "held-out", (0, (5, 2.5)), share > -1)
-    ):  # fmt: skip
-        if name in columns and np.isfinite(columns[name]).any():
-            lines.append(Curve.of(label, role, x, columns[name], dashes=dashes, whole=whole if by_reads else None))
-    sampled = any(line.whole is not None and not line.whole.all() for line in lines)
-    with drawing(WIDTH, 292 if sampled else 270) as d:
-        ceiling = 1.0 if kind == "accuracy" else math.inf
-        _, says = panel(d, 34, 190, lines, (title, over), known, ceiling=ceiling)
-        if sampled:
-            d.text(LEFT, 286, "○ on a sample of the rows    ● on all rows", "muted")
-        says += ["Hollow marks are of a sample of the rows."] * sampled + ["No finite value was recorded."] * (
-            not lines
-        )
-        return d.picture(
-            kind, f"{title.partition(',')[0].capitalize()} over the {over if by_reads else 'epochs'}", " ".join(says)
-        )
+    kinds = [(kind, "training", "-", share >= 1), (f"held_out_{kind}", "held out", (0, (5, 2.5)), share > -1)]
+    lines = [
+        Curve.of(label, label.replace(" ", "-"), x, columns[name], dashes=dashes, whole=whole if by_reads else None)
+        for name, label, dashes, whole in kinds  # the held-out rows are all read at every step
+        if name in columns
+    ]
+    sampled = by_reads and bool((share < 1).any())
+    foot = "○ on a sample of the rows    ● on all rows" if sampled else ""
+    name = f"{kind.capitalize().replace('Loss', 'Log-loss')} over the {over if by_reads else 'epochs'}"
+    return _picture(kind, name, [(lines, (title, over), known)], foot=foot, **how)
 
 
 @dataclass(frozen=True)
@@ -87,16 +95,14 @@ class Descent:
         columns = self.trace.columns
         if not {"reads", "gap", "objective", "share"} <= set(columns):
             return None
-        reads, gap, F, share = (
-            np.asarray(columns[k], dtype=np.float64) for k in ("reads", "gap", "objective", "share")
-        )
+        reads, gap, F, share = (np.asarray(columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
         if self.optimum_at_least is not None and math.isfinite(self.optimum_at_least):
             gap = np.minimum(gap, np.where(share >= 1, F - self.optimum_at_least, np.inf))
         # before the first line: the columns' moments and the loss at the start
         x = np.maximum(reads if self.own else reads - reads[0] + 2, 1.0)
         whole = np.ones(len(x), dtype=bool) if len(x) < MANY else None
         curve = Curve.of(self.label, self.role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole)
-        return replace(curve, note=f"{number(float(curve.x[-1]), 3)} reads") if len(curve.y) else None
+        return replace(curve, note=f"{pretty(float(curve.x[-1]), 3)} reads") if len(curve.y) else None
 
 
 def gap_curves(runs: Sequence[Descent], *, tol: float | None = None, infimum: bool = False) -> Picture | None:
@@ -106,10 +112,93 @@ def gap_curves(runs: Sequence[Descent], *, tol: float | None = None, infimum: bo
     None where no bound is known.
     """
     lines = [line for run in runs if (line := run.curve()) is not None]
-    if not lines:
-        return None
     above, goal = ("F − inf F", "infimum") if infimum else ("F − F*", "optimum")
-    with drawing(WIDTH, 290) as d:
-        words, levels = (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
-        _, says = panel(d, 34, 210, lines, words, levels, digits=2, powers=True)
-        return d.picture("gap", f"Distance of the objective from its {goal}", " ".join(says))
+    panel = lines, (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
+    return (
+        _picture("gap", f"Distance of the objective from its {goal}", [panel], digits=2, powers=True) if lines else None
+    )
+
+
+# ---- the studies' runs --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Descending:
+    """F - F* over the epochs of one run, nats; `note` in a few words, may be empty."""
+
+    label: str
+    epochs: Floats
+    gap: Floats
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class BatchRun:
+    """F - F* of one run, nats, by the reads of the data and by the updates so far.
+
+    gap: after each epoch. level: what is drawn, the median of `gap` over the last tenth of the epochs so far.
+    """
+
+    label: str
+    reads: Floats
+    updates: Floats
+    gap: Floats
+    level: Floats
+
+
+def scaling_picture(runs: Sequence[Descending], *, within: float = 1e-3, exists: bool = True) -> Picture:
+    """Draw F - F* over the epochs, by powers of ten, for several ways to scale the columns.
+
+    within: what is near enough, nats. exists: whether there is an optimum; else gaps are from inf F.
+    """
+    lines = [
+        Curve.of(run.label, ROLES[k % 6], run.epochs, run.gap, above=0.0, note=run.note, dashes=DASHES[k % 6])
+        for k, run in enumerate(runs)
+    ]
+    return _distances("scalings", "over the epochs", [(lines, "nats", "epoch")], ("within", within), exists)
+
+
+def batches_picture(runs: Sequence[BatchRun], *, within: float = 1e-3, exists: bool = True) -> Picture:
+    """Draw F - F*, by powers of ten, for several batch sizes: by the reads of the data, and by the updates.
+
+    Lines are of medians over the last tenth of the way, since bands of swings would cover one another; dots are where F
+    first came near. Arguments as for `scaling_picture`.
+    """
+
+    def lines(of: str) -> list[Curve]:
+        axes = [getattr(run, of) for run in runs]
+        near = [next(iter(x[run.gap <= within].tolist()), None) for run, x in zip(runs, axes, strict=True)]
+        each = enumerate(zip(runs, axes, near, strict=True))
+        return [
+            Curve.of(run.label, ROLES[k % 6], x, run.level, above=0.0, near=at, band=False) for k, (run, x, at) in each
+        ]
+
+    what = "nats, median over the last tenth of the way"
+    panels = [(lines(of), what, unit) for of, unit in (("reads", "reads of the data"), ("updates", "updates of w"))]
+    return _distances("batches", "by reads of the data and by updates", panels, ("• within", within), exists)
+
+
+def _distances(
+    kind: str, over: str, panels: Sequence[tuple[Sequence[Curve], str, str]], level: tuple[str, float], exists: bool
+) -> Picture:
+    above, goal = ("F − F*", "optimum") if exists else ("F − inf F", "infimum")
+    drawn = [(lines, (f"{above}, {what}", unit), [level]) for lines, what, unit in panels]
+    # what is far nearer than near enough needs no room
+    how: dict[str, Any] = {"height": 204, "digits": 2, "floor": level[1] / 30, "powers": True}
+    return _picture(kind, f"Distance to the {goal} {over}", drawn, **how)
+
+
+def centering_curves(epochs: Floats, runs: Sequence[tuple[str, Floats, Floats]], *, optimum: float | None) -> Picture:
+    """Draw the training loss and, under it, the held-out accuracy over the epochs of several runs.
+
+    epochs: (k,). runs: (name, training loss in nats per row (k,), held-out accuracy as a share of the rows (k,)).
+    optimum: loss at the optimum, drawn as a level.
+    """
+    levels = [("optimum", optimum)] if optimum is not None and math.isfinite(optimum) else []
+    losses, accuracies = (
+        [Curve.of(run[0], _FORMS[k % 4], epochs, run[which], dashes=DASHES[k % 6]) for k, run in enumerate(runs)]
+        for which in (1, 2)
+    )
+    words = ("training loss, nats per row", ""), ("held-out accuracy, share of rows", "epoch")
+    panels = [(losses, words[0], levels), (accuracies, words[1], [])]
+    return _picture("centering", "Training loss and held-out accuracy over the epochs", panels, 170)

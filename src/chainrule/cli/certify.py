@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.certificate import Certificate, downward, upward
+from chainrule.certificate import Certificate
 from chainrule.cli import DONE, NOT_STRICT, SCHEMA_VERSION
 from chainrule.cli.coefficients import Places, is_models_start, read_coefficients, read_text
 from chainrule.cli.options import column_names
@@ -22,6 +22,7 @@ from chainrule.documents import results, terminal
 from chainrule.errors import InputError
 from chainrule.model.model import load_model
 from chainrule.training import Floats, prepare, read_for, rows_of_training, worded
+from chainrule.words import downward, upward
 
 if TYPE_CHECKING:
     from chainrule.data.schema import Schema

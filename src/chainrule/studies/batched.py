@@ -61,7 +61,7 @@ class BatchesStudy(Study):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw the distance from the optimum against reads, and against updates."""
-        from chainrule.charts.gap_charts import BatchRun, batches_picture
+        from chainrule.charts.curves import BatchRun, batches_picture
 
         runs = [
             BatchRun(run.label, run.epochs, an_epoch * run.epochs, run.gap, run.curves["level"])

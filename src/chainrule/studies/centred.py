@@ -106,7 +106,7 @@ class CenteringStudy(Study):
                              x_range=m.x_range, y_range=m.y_range)  # fmt: skip
 
     def _draw_curves(self) -> Picture:
-        from chainrule.charts.study_charts import centering_curves
+        from chainrule.charts.curves import centering_curves
 
         longest = max(self.runs, key=lambda run: len(run.gap)).epochs
 

@@ -72,7 +72,7 @@ class LearningRateStudy(Study):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw loss curves above, epochs needed below."""
-        from chainrule.charts.study_charts import RateRun, learning_rate_picture
+        from chainrule.charts.rates import RateRun, learning_rate_picture
 
         runs = [RateRun(r.rate, r.happened, r.epochs, r.objective, r.reached, r.estimated) for r in self.runs]
         form, floor = self.forms[0], self.optimum

@@ -43,7 +43,7 @@ class ScalingStudy(Study):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw how each comes near the optimum."""
-        from chainrule.charts.gap_charts import Descending, scaling_picture
+        from chainrule.charts.curves import Descending, scaling_picture
 
         runs = [Descending(run.label, run.epochs, run.gap, f"{run.took()} epochs") for run in self.runs]
         return [lambda: scaling_picture(runs, within=self.within, exists=self.optimum.exists)]

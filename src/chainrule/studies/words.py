@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chainrule.charts import text
-from chainrule.charts.text import below
-from chainrule.words import counted
+from chainrule.words import counted, pretty, rounded
 
 __all__ = ["below", "counted", "listed", "nats", "number", "percent"]
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number as pictures do."""
-    return text.number(value, digits)
+    return pretty(value, digits)
+
+
+def below(limit: float) -> str:
+    """Write a limit rounded down: as it is written, it is not above itself."""
+    return pretty(rounded(limit, 3, up=False), 3)
 
 
 def nats(within: float) -> str:
