@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from chainrule.charts import charts, curves, maps, style
-from chainrule.charts.graph_picture import row_graph_svg
 from chainrule.charts.charts import odds
-from chainrule.charts.curves import BatchRun, Descending, batches_picture, centering_curves, scaling_picture
-from chainrule.charts.rates import RateRun, learning_rate_picture
+from chainrule.charts.curves import batches_picture, centering_curves, learning_rate_picture, scaling_picture
+from chainrule.charts.graph_picture import row_graph_svg
 from chainrule.charts.shares import gradient_shares
 from chainrule.explain import explain_row
 from chainrule.words import cells, pretty, shortened, visible
@@ -89,14 +88,14 @@ def all_pictures() -> dict[str, str]:
         "gap": curves.gap_curves([curves.Descent("Newton", "one", newton(), 0.3)], tol=1e-8),
         "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
-        "loss_of_g": charts.loss_of_g(g, y, classes=(NASTY[1], NASTY[4])),
+        "loss_of_g": charts.loss_of_row(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
         "graph": row_graph_svg(explanation(), standalone=False),
         "graph narrow": row_graph_svg(explanation(), narrow=True, standalone=False),
         "graph nasty": row_graph_svg(
             explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict(),
             standalone=False,
         ),
-        "loss_of_z": charts.loss_of_z(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
+        "loss_of_z": charts.loss_of_row(np.log(g / (1 - g)), y, over="z", classes=(NASTY[1], NASTY[4])),
         **study_pictures(),
     }
 
@@ -109,37 +108,43 @@ def study_pictures() -> dict[str, str]:
     strange = [("huge", (1e300, -1e300), 0.0), ("none", (np.nan, np.inf), 0.0), (NASTY[0] * 3, (0.0, 0.0), 0.0)]
     box = {"x_range": (-3.0, 3.0), "y_range": (-3.0, 3.0)}
     e = np.arange(1001.0)
-    runs = [Descending("as they are", e, 0.4 * np.exp(-e / 300), "about 1,800 epochs"),
-            Descending("centred", e[:601], 0.4 * np.exp(-e[:601] / 100), "599 epochs"),
-            Descending(NASTY[3] * 4, e[:70], 0.4 * np.exp(-e[:70] / 10))]  # fmt: skip
+    runs = [a_run("as they are", e, 0.4 * np.exp(-e / 300), "about 1,800"),
+            a_run("centred", e[:601], 0.4 * np.exp(-e[:601] / 100), "599"),
+            a_run(NASTY[3] * 4, e[:70], 0.4 * np.exp(-e[:70] / 10), "69")]  # fmt: skip
     steady, noisy = 0.4 * np.exp(-e / 300), 0.01 * np.exp(rng.normal(size=1001))
-    batches = [BatchRun("all rows", e, e, steady, steady), BatchRun("single rows", e, e * 10_000, noisy, 0.02 + 0 * e)]
+    batches = [a_run("all rows", e, steady, level=steady), a_run("single rows", e, noisy, level=0.02 + 0 * e)]
     curves_of = [
-        ("not centred", 0.1 + 0.59 * np.exp(-e / 50), 1 - 0.5 * np.exp(-e / 9)),
-        (NASTY[0], e * np.nan, e / 1001),
+        a_run("not centred", e, e, loss=0.1 + 0.59 * np.exp(-e / 50), held_out_accuracy=1 - 0.5 * np.exp(-e / 9)),
+        a_run(NASTY[0], e, e, loss=e * np.nan, held_out_accuracy=e / 1001),
     ]
     return {
         "maps": maps.decision_maps([("one", panels), ("two", panels)], points, x_label=NASTY[1], y_label=NASTY[2],
                                    classes=(NASTY[0], "b" * 40), **box),
         "maps strange": maps.decision_maps([("", [maps.MapPanel(t, w, b) for t, w, b in strange])], None, x_label="x",
                                            y_label="y" * 90, classes=("0", "1"), x_range=(5, 5), y_range=(1e5, 9e5)),
-        "rates": learning_rate_picture(rate_runs(), optimum=0.44, limit=2.2, local_limit=6.0),
-        "one rate": learning_rate_picture(rate_runs()[:1], optimum=0.44, limit=2.2),
+        "rates": learning_rate_picture(rate_runs(), limit=2.2),
+        "one rate": learning_rate_picture(rate_runs()[:1], limit=2.2),
         "scaling": scaling_picture(runs),
-        "batches": batches_picture(batches),
-        "centering": centering_curves(e, curves_of, optimum=0.0625),
+        "batches": batches_picture(batches, (1, 10_000)),
+        "centering": centering_curves(curves_of, optimum=0.0625),
         "shares": gradient_shares(e, rng.random((1001, 9)), [*NASTY, "a", "b", "c" * 50]),
     }  # fmt: skip
 
 
-def rate_runs() -> list[RateRun]:
+def a_run(label, epochs, gap, took="", rate=0.5, happened="converges", **more) -> SimpleNamespace:
+    """A run of a study, as its pictures need it."""
+    return SimpleNamespace(label=label, epochs=epochs, gap=gap, rate=rate, happened=happened, took=lambda: took, curves=more,
+                           reached=None if took.startswith("not") else 1.0)  # fmt: skip
+
+
+def rate_runs() -> list[SimpleNamespace]:
     """Rates that crawl, converge, oscillate, and leave float64."""
     e = np.arange(1001.0)
-    fall = [(0.02, "crawls", 400.0, 2213.0), (0.2, "converges", 40.0, 221.0), (2.0, "converges", 4.0, 22.0)]
-    runs = [RateRun(rate, what, e, 0.44 + 0.25 * np.exp(-e / t), at, at > 1000) for rate, what, t, at in fall]
-    swing = RateRun(7.0, "oscillates", e, np.where(e > 0, 0.5 + 0.03 * np.cos(np.pi * e), 0.69), None)
-    gone = RateRun(9.0, "diverges", e[:4], np.array([0.69, 3.0, 1e300, np.inf]), None)
-    return [*runs, swing, gone]
+    fall = [(0.02, "crawls", 400.0, "≈ 2,300"), (0.2, "converges", 40.0, "221"), (2.0, "converges", 4.0, "22")]
+    runs = [a_run(pretty(rate, 3), e, 0.25 * np.exp(-e / t), took, rate, what) for rate, what, t, took in fall]
+    swing = np.where(e > 0, 0.06 + 0.03 * np.cos(np.pi * e), 0.25)
+    runs.append(a_run("7", e, swing, "not in 1,000", 7.0, "oscillates"))
+    return [*runs, a_run("9", e[:4], np.array([0.25, 3.0, 1e300, np.inf]), "not in 3", 9.0, "diverges")]
 
 
 @pytest.mark.parametrize(
@@ -436,7 +441,7 @@ def test_a_million_rows_are_binned():
     g = rng.random(1_000_000)
     y = (rng.random(1_000_000) < g) * 1.0
     start = time.perf_counter()
-    both = charts.probability_histogram(g, y), charts.loss_of_g(g, y)
+    both = charts.probability_histogram(g, y), charts.loss_of_row(np.log(g / (1 - g)), y)
     assert time.perf_counter() - start < 5
     assert all(len(svg) < 60_000 for svg in both)
     assert all(f"{int(y.sum()):,} rows" in description(svg) for svg in both)
@@ -446,7 +451,7 @@ def test_a_million_rows_are_binned():
 def test_one_class_alone_is_drawn(classes):
     y = np.full(5, classes)
     parsed(charts.probability_histogram(np.linspace(0, 1, 5), y))
-    parsed(charts.loss_of_g(np.linspace(0, 1, 5), y))
+    parsed(charts.loss_of_row(np.linspace(-5, 5, 5), y))
 
 
 # ---- the graph ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,10 @@
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from typing import Any
 
 NAME = 60  # cells of a name at most
 _JOINERS = "\u200c\u200d"  # they hold signs of some scripts together, and harm nothing
@@ -41,6 +44,19 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{max(0, digits - 1 - exponent)}f}" if -5 < exponent < 6 else text
 
 
+def plain(value: Any) -> Any:
+    """Make a value JSON-able: a record becomes a dictionary of what it shows, an array a list, what is not finite None."""
+    if is_dataclass(value):
+        value = {f.name: getattr(value, f.name) for f in fields(value) if f.repr}
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if hasattr(value, "tolist"):  # of NumPy
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def typeset(text: str) -> str:
     """Write a number as books do: −0.2500, 7.9 × 10⁻¹³, 10⁶, 1,224 epochs."""
     if text in ("-", "inf", "-inf"):
@@ -65,6 +81,11 @@ def rounded(x: float, digits: int, *, up: bool) -> float:
     if not math.isfinite(x):
         return x
     return float(Context(digits, ROUND_CEILING if up else ROUND_FLOOR).create_decimal(Decimal(repr(float(x)))))
+
+
+def below(limit: float, digits: int = 3) -> str:
+    """Write a limit as books do, rounded down: as it is written, it is not above itself."""
+    return pretty(rounded(limit, digits, up=False), digits)
 
 
 def upward(x: float) -> str:
@@ -133,7 +154,8 @@ def wrapped(text: str, width: float, *, whole: bool = False) -> list[str]:
     """
     from rich.cells import chop_cells
 
-    lines, line = [], ""
+    lines: list[str] = []
+    line = ""
     for word in text.split():
         if line and cells(line) + 1 + cells(word) > width:
             lines, line = [*lines, line], ""

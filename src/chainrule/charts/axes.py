@@ -114,12 +114,13 @@ class Curve:
 def panel(
     d: Drawing, top: float, height: float, curves: Sequence[Curve], words: tuple[str, str],
     levels: Sequence[tuple[str, float]] = (), *, left: float = LEFT, right: float = ASIDE, digits: int = 4,
-    floor: float = 0.0, ceiling: float = math.inf, powers: bool | None = None,
+    floor: float = 0.0, ceiling: float = math.inf, powers: bool | None = None, legend: str = "",
 ) -> tuple[Axes, list[str]]:  # fmt: skip
     """Draw curves and level lines, each named at its end, with its last value or its note; give the axes and what they say.
 
     words: what goes up, with its unit, and what goes across. levels: (name, value). left, right: room for labels and names.
-    digits: of the values. floor: what is below it needs no room. ceiling: what no value can be above.
+    digits: of the values. floor: what is below it needs no room. ceiling: what no value can be above. legend: a title
+    of names in the curves' order, for ends that lie together.
     """
     says = [f"{words[0][:1].upper()}{words[0][1:]}.", *(curve.told(words[1], digits) for curve in curves)]
     curves = [curve for curve in curves if len(curve.y)]
@@ -132,7 +133,9 @@ def panel(
     d.text((left + edge) / 2, top + height + 38, words[1], "muted", anchor="center")
     low, high = ax.get_ylim()
     for label, value in levels:
-        ax.axhline(value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
+        ax.axhline(
+            value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2, label=f"{label} {value:g}"
+        )
         names.append((pixel(ax, d, 0, value)[1], edge, label, pretty(value, digits), "muted"))
         says.append(f"{label} {pretty(value, digits)}.")
     for curve in curves:
@@ -148,7 +151,23 @@ def panel(
         if curve.label:
             end_x, end_y = pixel(ax, d, float(x[-1]), min(float(y[-1]), high))
             names.append((end_y, end_x, curve.label, curve.note or pretty(float(curve.y[-1]), digits), curve.role))
-    names_aside(d, names, edge, top - 12, top + height + 12)
+    if legend:
+        place: dict[str, Any] = {
+            "loc": "center left",
+            "bbox_to_anchor": (1.0, 0.5),
+            "frameon": False,
+            "alignment": "left",
+        }
+        look = {
+            "fontsize": 12,
+            "title_fontsize": 12,
+            "labelcolor": colour("ink"),
+            "labelspacing": 0.7,
+            "handlelength": 2.0,
+        }
+        ax.legend(title=legend, **place, **look).get_title().set_color(colour("muted"))
+    else:
+        names_aside(d, names, edge, top - 12, top + height + 12)
     return ax, says
 
 
@@ -160,11 +179,12 @@ def _stroke(ax: Axes, x: Floats, y: Floats, curve: Curve) -> None:
     dense = starts[starts >= many[0]] if len(many) else many
     if curve.band and len(dense) > 8 and np.abs(np.diff(at[dense[0] :, 1])).sum() > 3 * np.ptp(at[dense[0] :, 1]):
         edges = [reach.reduceat(y[dense[0] :], dense - dense[0]) for reach in (np.minimum, np.maximum)]
-        ax.fill_between(x[dense], *edges, color=ink, alpha=0.35, linewidth=0, zorder=3)
+        ax.fill_between(x[dense], edges[0], edges[1], color=ink, alpha=0.35, linewidth=0, zorder=3)
         ax.plot(x[dense], np.column_stack(edges), color=ink, linewidth=0.9, zorder=3)
         end = int(dense[0]) + 1
     width = 2.2 if curve.whole is None else 1.4
-    ax.plot(x[:end], y[:end], color=ink, linewidth=width, linestyle=curve.dashes, zorder=3)
+    name = f"{curve.label}  {curve.note}"
+    ax.plot(x[:end], y[:end], color=ink, linewidth=width, linestyle=curve.dashes, zorder=3, label=name)
 
 
 def names_aside(d: Drawing, names: Sequence[Name], edge: float, top: float, bottom: float) -> None:

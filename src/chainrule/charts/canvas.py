@@ -63,8 +63,8 @@ class _PageRenderer(backend_svg.RendererSVG):
 
     def _convert_path(self, path: Path, transform: Any = None, *where: Any, **more: Any) -> str:
         at = path if transform is None else transform.transform_path(path)
-        short = Path(np.round(at.vertices, 2), at.codes)  # a hundredth of a pixel is enough
-        return str(super()._convert_path(short, None, *where, **more))  # type: ignore[misc]
+        short = Path(np.asarray(at.vertices).round(2), at.codes)  # a hundredth of a pixel is enough
+        return str(super()._convert_path(short, None, *where, **more))  # type: ignore[no-untyped-call]
 
 
 class Picture(str):

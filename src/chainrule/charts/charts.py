@@ -113,75 +113,73 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
         return d.picture("probabilities", "Probabilities of both classes", " ".join(says))
 
 
-def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
-    """Draw the loss of one row as a function of g, -log g for y = 1 and -log(1-g) for y = 0, with the rows as a rug.
+def loss_of_row(z: ArrayLike, y: ArrayLike, *, over: str = "g", classes: Classes = ("0", "1")) -> Picture:
+    """Draw the loss of one row as a function of g, or of z, with the rows as a rug and how many are sure and wrong.
 
-    Arguments as for `probability_histogram`. The rug has at most 60 strokes a class, darker where more rows are. Rows whose
-    own class has a probability below 0.1 are counted as sure and wrong.
+    z: (m,), log-odds of y = 1; y as for `probability_histogram`. over: "g" or "z", whose axis ends at 12 or earlier: rows
+    beyond are in the rug's last stroke. The rug has at most 60 strokes a class, darker where more rows are. Rows whose own
+    class has a probability below 0.1 are sure and wrong.
     """
-    p, labels = np.asarray(g, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    rows, grid = [p[(labels == c) & ~np.isnan(p)] for c in (0, 1)], np.linspace(0.01, 1, 100)
-    with np.errstate(divide="ignore"):
-        losses = [-np.log1p(-rows[0]), -np.log(rows[1])]
-    curves = (1 - grid, -np.log(grid)), (grid, -np.log(grid))
-    says = "-log(1-g), from 0 at g = 0 to infinity at g = 1", "-log g, from infinity at g = 0 to 0 at g = 1"
-    return _loss_chart("g", 1.0, 4.6, curves, (r"-\log(1-g)", r"-\log\, g"), rows, losses, classes, says)
-
-
-def loss_of_z(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
-    """Draw the loss of one row as a function of z, log(1 + exp(-z)) for y = 1 and log(1 + exp(z)) for y = 0, with a rug.
-
-    z: (m,), log-odds of y = 1; rows beyond the axis, which ends at 12 or earlier, are in the rug's last stroke.
-    """
-    zs, labels = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    zs, labels, by_g = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64), over == "g"
     rows = [zs[(labels == c) & ~np.isnan(zs)] for c in (0, 1)]
-    reach = min(12, 2 * math.ceil(min(12.0, max(3.0, *(float(np.abs(v).max(initial=0.0)) for v in rows))) / 2))
-    grid = np.linspace(-reach, reach, 121)
-    curves = (grid, np.logaddexp(0, grid)), (grid, np.logaddexp(0, -grid))
     losses = [np.logaddexp(0, rows[0]), np.logaddexp(0, -rows[1])]
-    says = "log(1 + exp(z))", f"log(1 + exp(−z)); rows with |z| above {reach} are drawn at the ends"
-    formulas, rows = (r"\log(1+e^{z})", r"\log(1+e^{-z})"), [np.clip(v, -reach, reach) for v in rows]
-    return _loss_chart("z", reach, 1.03 * reach, curves, formulas, rows, losses, classes, says)
-
-
-def _loss_chart(
-    symbol: str, reach: float, top: float, curves: Sequence[tuple[Floats, Floats]], formulas: tuple[str, str],
-    rows: Sequence[Floats], losses: Sequence[Floats], classes: Classes, told: tuple[str, str],
-) -> Picture:  # fmt: skip
-    """Draw both losses over g or z up to `reach`, where the rows are, and how many are sure and wrong."""
-    says, low = [], 0.0 if symbol == "g" else -reach
-    name, full = ("g, probability of", "probability") if symbol == "g" else ("z, log-odds of", "log-odds")
-    sure = (1 - _SURE, _SURE) if symbol == "g" else (math.log(1 / _SURE - 1), -math.log(1 / _SURE - 1))
+    reach = min(12, 2 * math.ceil(min(12.0, max(3.0, *(float(np.abs(v).max(initial=0.0)) for v in rows))) / 2))
+    low, high, top, formulas = -reach, reach, 1.03 * reach, (r"\log(1+e^{z})", r"\log(1+e^{-z})")
+    grid = np.linspace(-reach, reach, 121)
+    sure, name, said = math.log(1 / _SURE - 1), "log-odds", f"; rows with |z| above {reach} are drawn at the ends"
+    curves = [(grid, np.logaddexp(0, grid)), (grid, np.logaddexp(0, -grid))]
+    if by_g:
+        low, high, top, formulas, sure, name, said = (
+            0,
+            1,
+            4.6,
+            (r"-\log(1-g)", r"-\log\, g"),
+            1 - _SURE,
+            "probability",
+            "",
+        )
+        grid, rows = np.linspace(0.01, 1, 100), [1 / (1 + np.exp(-np.clip(v, -700, 700))) for v in rows]
+        curves = [(1 - grid, -np.log(grid)), (grid, -np.log(grid))]
+    says = [f"Losses: {formulas[1]} for y = 1, {formulas[0]} for y = 0{said}.".replace("\\", "")]
     with drawing(WIDTH, 356) as d:
         ax = d.axes(46, 34, WIDTH - 62, 164)
-        ax.set(xlim=(low, reach), ylim=(0, top), xticks=nice(low, reach, 4))
+        ax.set(xlim=(low, high), ylim=(0, top), xticks=nice(low, high, 4))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.tick_params("x", pad=58)
         d.text(8, 18, "loss of one row, nats", "muted")
-        d.text(235, 288, f"{name} {shortened(classes[1], 24)}", "muted", anchor="center", tip=f"{name} {classes[1]}")
+        d.text(
+            235,
+            288,
+            f"{over}, {name} of {shortened(classes[1], 24)}",
+            "muted",
+            anchor="center",
+            tip=f"{name} of {classes[1]}",
+        )
         d.text(8, 313, "sure and wrong, beyond the mark in the rug:", "muted")
         for c, y, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
             ax.plot(*curves[c], color=colour(role), linewidth=2.4, linestyle="-" if c else (0, (6, 2)), zorder=3)
             d.formula(130 if c else 345, 70, formulas[c], role=ink, size=16, anchor="left" if c else "right")
-            counts, edges = np.histogram(rows[c], bins=60, range=(low, reach))
-            rug = d.axes(46, y, WIDTH - 62, 18)
-            rug.set(xlim=(low, reach), ylim=(0, 1), xticks=[], yticks=[])
-            rug.spines["bottom"].set_visible(False)
-            # five shades, by the root of the count
-            middles = (edges[:-1] + edges[1:]) / 2
-            shades = np.ceil(5 * np.sqrt(counts / counts.max(initial=1))) / 5
-            for shade in np.unique(shades[counts > 0]):
-                rug.vlines(middles[shades == shade], 0, 1, color=colour(role), alpha=shade, linewidth=4)
-            rug.vlines(sure[c], -0.1, 1.1, color=colour("ink"), linewidth=1.4, clip_on=False)
+            counts, edges = np.histogram(np.clip(rows[c], low, high), bins=60, range=(low, high))
+            mark = sure if not c else _SURE if by_g else -sure
+            _rug(d.axes(46, y, WIDTH - 62, 18), counts, edges, mark, role)
             wrong, total = losses[c][losses[c] > -math.log(_SURE)], float(losses[c].sum())
-            side = f"{'<' if c else '>'} {pretty(sure[c], 2)}"
-            text = f"y = {c}, {symbol} {side}: {len(wrong):,} of {counted(len(losses[c]), 'row')}"
+            side = f"{'<' if c else '>'} {pretty(mark, 2)}"
+            text = f"y = {c}, {over} {side}: {len(wrong):,} of {counted(len(losses[c]), 'row')}"
             if len(wrong) and total < math.inf:
                 text += f", {100 * float(wrong.sum()) / total:.2g}% of their loss"
             d.text(38, y + 14, f"y = {c}", role=ink, bold=True, anchor="right")
             d.text(8, 330 if c else 347, text, role=ink)
             most = f"; the largest loss is {pretty(float(wrong.max()), 3)} nats" if len(wrong) else ""
-            says.append(f"y = {c} ({classes[c]}): the loss is {told[c]}. Sure and wrong, {text}{most}.")
-        title = f"The loss of one row as a function of the {full} {symbol}"
-        return d.picture(f"loss-of-{symbol}", title, " ".join(says))
+            says.append(f"{classes[c]}, sure and wrong: {text}{most}.")
+        return d.picture(f"loss-of-{over}", f"The loss of one row as a function of the {name} {over}", " ".join(says))
+
+
+def _rug(ax: Axes, counts: NDArray[np.intp], edges: Floats, mark: float, role: str) -> None:
+    """Draw a stroke a bin, in five shades by the root of the count, and a mark."""
+    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), xticks=[], yticks=[])
+    ax.spines["bottom"].set_visible(False)
+    shades, middles = np.ceil(5 * np.sqrt(counts / counts.max(initial=1))) / 5, (edges[:-1] + edges[1:]) / 2
+    for shade in np.unique(shades[counts > 0]):
+        ax.vlines(middles[shades == shade], 0, 1, color=colour(role), alpha=shade, linewidth=4)
+    ax.vlines(mark, -0.1, 1.1, color=colour("ink"), linewidth=1.4, clip_on=False)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.charts.axes import DASHES, LEFT, MANY, ROLES, Curve, Floats, panel
+from chainrule.charts.axes import DASHES, LEFT, MANY, ROLES, Curve, panel
 from chainrule.charts.canvas import WIDTH, Picture, drawing
-from chainrule.words import pretty
+from chainrule.words import below, pretty
 
 _FORMS = ("ink", "held-out", "training", "muted")  # none that a class has in a map
 
@@ -119,85 +119,93 @@ def gap_curves(runs: Sequence[Descent], *, tol: float | None = None, infimum: bo
     )
 
 
-# ---- the studies' runs --------------------------------------------------------------------------------------------
+# ---- the studies' runs: each with its label, rate, epochs, gap (F - F*), curves, what happened, and `took()` ---------
 
 
-@dataclass(frozen=True)
-class Descending:
-    """F - F* over the epochs of one run, nats; `note` in a few words, may be empty."""
+def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 1e-3, exists: bool = True) -> Picture:
+    """Draw F - F* over the epochs, by powers of ten, for several learning rates, with how long each took.
 
-    label: str
-    epochs: Floats
-    gap: Floats
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class BatchRun:
-    """F - F* of one run, nats, by the reads of the data and by the updates so far.
-
-    gap: after each epoch. level: what is drawn, the median of `gap` over the last tenth of the epochs so far.
+    limit: 2 / L_max; larger rates are dashed. Others as for `scaling_picture`.
     """
+    runs = sorted(runs, key=lambda run: float(run.rate))
+    slow = sum(run.rate <= limit for run in runs)
+    lines = []
+    for k, run in enumerate(runs):  # from slow to fast along the ramp; above the limit another colour
+        ramp = f"ramp-{1 + round(6 * k / max(1, slow - 1))}"
+        look: dict[str, Any] = (
+            {"role": ramp} if k < slow else {"role": "backward", "dashes": DASHES[1 + (k - slow) % 5]}
+        )
+        note = f"{run.happened} ({run.took()})" if run.reached is not None else run.happened
+        lines.append(Curve.of(run.label, x=run.epochs, y=run.gap, above=0.0, note=note, **look))
+    start = max((float(line.y[0]) for line in lines if len(line.y)), default=1.0)
+    how = {
+        "right": 206,
+        "ceiling": 30 * start,
+        "foot": f"dashed: above 2/L_max = {below(limit)}",
+        "legend": "learning rate (epochs)",
+    }
+    return _distances(
+        "rates", "for several learning rates", [(lines, "nats", "epoch")], ("within", within), exists, **how
+    )
 
-    label: str
-    reads: Floats
-    updates: Floats
-    gap: Floats
-    level: Floats
 
-
-def scaling_picture(runs: Sequence[Descending], *, within: float = 1e-3, exists: bool = True) -> Picture:
+def scaling_picture(runs: Sequence[Any], *, within: float = 1e-3, exists: bool = True) -> Picture:
     """Draw F - F* over the epochs, by powers of ten, for several ways to scale the columns.
 
     within: what is near enough, nats. exists: whether there is an optimum; else gaps are from inf F.
     """
     lines = [
-        Curve.of(run.label, ROLES[k % 6], run.epochs, run.gap, above=0.0, note=run.note, dashes=DASHES[k % 6])
+        Curve.of(run.label, ROLES[k % 6], run.epochs, run.gap, 0.0, note=f"{run.took()} epochs", dashes=DASHES[k % 6])
         for k, run in enumerate(runs)
     ]
     return _distances("scalings", "over the epochs", [(lines, "nats", "epoch")], ("within", within), exists)
 
 
-def batches_picture(runs: Sequence[BatchRun], *, within: float = 1e-3, exists: bool = True) -> Picture:
+def batches_picture(
+    runs: Sequence[Any], updates: Sequence[int], *, within: float = 1e-3, exists: bool = True
+) -> Picture:
     """Draw F - F*, by powers of ten, for several batch sizes: by the reads of the data, and by the updates.
 
-    Lines are of medians over the last tenth of the way, since bands of swings would cover one another; dots are where F
-    first came near. Arguments as for `scaling_picture`.
+    Lines are of medians over the last tenth of the way (the curve "level"), since bands of swings would cover one another;
+    dots are where F first came near. updates: of each run, in an epoch. Others as for `scaling_picture`.
     """
 
-    def lines(of: str) -> list[Curve]:
-        axes = [getattr(run, of) for run in runs]
-        near = [next(iter(x[run.gap <= within].tolist()), None) for run, x in zip(runs, axes, strict=True)]
-        each = enumerate(zip(runs, axes, near, strict=True))
-        return [
-            Curve.of(run.label, ROLES[k % 6], x, run.level, above=0.0, near=at, band=False) for k, (run, x, at) in each
-        ]
+    def lines(of_epoch: Sequence[int]) -> list[Curve]:
+        made = []
+        for k, (run, many) in enumerate(zip(runs, of_epoch, strict=True)):
+            near = next(iter((many * run.epochs[run.gap <= within]).tolist()), None)
+            level = run.curves["level"]
+            made.append(Curve.of(run.label, ROLES[k % 6], many * run.epochs, level, 0.0, near=near, band=False))
+        return made
 
     what = "nats, median over the last tenth of the way"
-    panels = [(lines(of), what, unit) for of, unit in (("reads", "reads of the data"), ("updates", "updates of w"))]
+    panels = [(lines([1] * len(runs)), what, "reads of the data"), (lines(updates), what, "updates of w")]
     return _distances("batches", "by reads of the data and by updates", panels, ("• within", within), exists)
 
 
 def _distances(
-    kind: str, over: str, panels: Sequence[tuple[Sequence[Curve], str, str]], level: tuple[str, float], exists: bool
-) -> Picture:
+    kind: str, over: str, panels: Sequence[tuple[Sequence[Curve], str, str]], level: tuple[str, float], exists: bool,
+    **how: Any,
+) -> Picture:  # fmt: skip
     above, goal = ("F − F*", "optimum") if exists else ("F − inf F", "infimum")
     drawn = [(lines, (f"{above}, {what}", unit), [level]) for lines, what, unit in panels]
     # what is far nearer than near enough needs no room
-    how: dict[str, Any] = {"height": 204, "digits": 2, "floor": level[1] / 30, "powers": True}
+    how = {"height": 204, "digits": 2, "floor": level[1] / 30, "powers": True} | how
     return _picture(kind, f"Distance to the {goal} {over}", drawn, **how)
 
 
-def centering_curves(epochs: Floats, runs: Sequence[tuple[str, Floats, Floats]], *, optimum: float | None) -> Picture:
-    """Draw the training loss and, under it, the held-out accuracy over the epochs of several runs.
+def centering_curves(runs: Sequence[Any], *, optimum: float | None) -> Picture:
+    """Draw the training loss (the runs' curve "loss") and, under it, "held_out_accuracy" over the epochs of several runs.
 
-    epochs: (k,). runs: (name, training loss in nats per row (k,), held-out accuracy as a share of the rows (k,)).
     optimum: loss at the optimum, drawn as a level.
     """
     levels = [("optimum", optimum)] if optimum is not None and math.isfinite(optimum) else []
     losses, accuracies = (
-        [Curve.of(run[0], _FORMS[k % 4], epochs, run[which], dashes=DASHES[k % 6]) for k, run in enumerate(runs)]
-        for which in (1, 2)
+        [
+            Curve.of(run.label, _FORMS[k % 4], run.epochs, run.curves[of], dashes=DASHES[k % 6])
+            for k, run in enumerate(runs)
+        ]
+        for of in ("loss", "held_out_accuracy")
     )
     words = ("training loss, nats per row", ""), ("held-out accuracy, share of rows", "epoch")
     panels = [(losses, words[0], levels), (accuracies, words[1], [])]

@@ -46,7 +46,8 @@ LOOK: dict[str, Any] = {
     **{f"{axis}tick.{what}": value for axis in "xy"
        for what, value in (("major.pad", 6.0), ("labelcolor", LIGHT["muted"]), ("labelsize", 12.0))},
 }  # fmt: skip
-_TEXT_CSS = f".cr text{{font-family:{FONT}!important;font-variant-numeric:tabular-nums}}.cr tspan{{font-family:{FORMULA_FONT}!important}}"
+_TEXT_CSS = f".cr text{{font-family:{FONT}!important;font-variant-numeric:tabular-nums}}"
+_TEXT_CSS += f".cr tspan{{font-family:{FORMULA_FONT}!important}}"
 
 
 def _recoloured(to: Mapping[str, str]) -> str:

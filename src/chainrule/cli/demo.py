@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.cli import DONE, INTERRUPTED
 from chainrule.cli.documents import descent_document, fit_document, gradient_document
 from chainrule.cli.fit import Writer, tell_interrupt, tell_warnings, train_watched, write_files, writers
-from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
+from chainrule.cli.outputs import check_outputs, make_folder, print_json
 from chainrule.data.files import read_table
 from chainrule.documents import results, rows, terminal
 from chainrule.documents.blocks import Block, Code, Facts, Heading, say
@@ -51,7 +51,7 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
         "epochs": training.result.n_epochs,
         "descent": descent_document(learning, training),
         "whole_gradient": gradient_document(whole),
-        "explanation": plain(explanation.to_dict()) | {"part": part},
+        "explanation": explanation.to_dict() | {"part": part},
     }
     if as_json:
         print_json(document)

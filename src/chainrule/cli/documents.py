@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli import SCHEMA_VERSION
-from chainrule.cli.outputs import plain
 from chainrule.documents.results import milestones, proven_digits
 from chainrule.studies.learned import progress_of
 from chainrule.training import Training, WholeGradient
+from chainrule.words import plain
 
 
 def fit_document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:

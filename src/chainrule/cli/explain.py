@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chainrule.cli import DONE, SCHEMA_VERSION
 from chainrule.cli.documents import gradient_document
-from chainrule.cli.outputs import check_outputs, inputs_of, plain, print_json
+from chainrule.cli.outputs import check_outputs, inputs_of, print_json
 from chainrule.data.tables import encode_table
 from chainrule.documents import rows, terminal
 from chainrule.errors import InputError
@@ -42,7 +42,7 @@ def run_explain(
     explanation, whole, part = explain(model, encode_table(model.schema, table), row, trace=trace, epoch=epoch)
     for text in encode_table(model.schema, table.slice(row - 1, 1)).notes:  # of this row alone
         terminal.note(messages, text)
-    told = plain(explanation.to_dict()) | {"part": part}
+    told = explanation.to_dict() | {"part": part}
     if svg is not None:
         from chainrule.charts.graph_picture import row_graph_svg
 

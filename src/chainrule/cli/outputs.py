@@ -1,7 +1,6 @@
 """Files and documents that a command gives: checked before the work, written whole or not at all."""
 
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from chainrule.cli.streams import stdout_is_closed
 from chainrule.errors import InputError
 from chainrule.model.files import check_writable, is_stream
 from chainrule.model.model import trace_path
+from chainrule.words import plain
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()) -> None:
@@ -43,19 +43,6 @@ def make_folder(option: str, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{option} {path} can't be made a folder: {error.strerror or error}") from None
-
-
-def plain(value: Any) -> Any:
-    """Make a value JSON-able: NumPy's numbers and arrays become Python's, what is not finite becomes None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chainrule.cli.documents import descent_document, fit_document, gradient_document
-from chainrule.cli.outputs import plain
 from chainrule.documents.report import Drawn, report
 from chainrule.model.files import write_atomically
 from chainrule.studies.learned import learned_by
 from chainrule.training import Training, closest_call, explain
+from chainrule.words import plain
 
 
 def write_report(

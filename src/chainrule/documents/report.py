@@ -176,9 +176,9 @@ def _probabilities(document: Document, drawn: Drawn) -> Beside:
         [
             spread(z, y, "Training rows: how the probabilities of both classes are spread."),
             *held_out,
-            [Chart(lambda: charts.loss_of_g(sigmoid(z), y, classes=classes),
+            [Chart(lambda: charts.loss_of_row(z, y, classes=classes),
                    "The loss of one row as a function of g. Each stroke below is where training rows are.")],
-            [Chart(lambda: charts.loss_of_z(z, y, classes=classes),
+            [Chart(lambda: charts.loss_of_row(z, y, over="z", classes=classes),
                    "The same loss as a function of z: of a sure mistake it is nearly |z|.")],
         ]
     )  # fmt: skip
