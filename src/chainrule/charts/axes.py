@@ -152,20 +152,8 @@ def panel(
             end_x, end_y = pixel(ax, d, float(x[-1]), min(float(y[-1]), high))
             names.append((end_y, end_x, curve.label, curve.note or pretty(float(curve.y[-1]), digits), curve.role))
     if legend:
-        place: dict[str, Any] = {
-            "loc": "center left",
-            "bbox_to_anchor": (1.0, 0.5),
-            "frameon": False,
-            "alignment": "left",
-        }
-        look = {
-            "fontsize": 12,
-            "title_fontsize": 12,
-            "labelcolor": colour("ink"),
-            "labelspacing": 0.7,
-            "handlelength": 2.0,
-        }
-        ax.legend(title=legend, **place, **look).get_title().set_color(colour("muted"))
+        made = ax.legend(title=legend, loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
+        made.get_title().set_color(colour("muted"))
     else:
         names_aside(d, names, edge, top - 12, top + height + 12)
     return ax, says

@@ -41,6 +41,8 @@ LOOK: dict[str, Any] = {
     "figure.facecolor": "none", "axes.facecolor": "none", "axes.axisbelow": True,
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": LIGHT["faint"], "grid.linewidth": 1.0,
     "axes.spines.left": False, "axes.spines.right": False, "axes.spines.top": False,
+    "legend.frameon": False, "legend.fontsize": 12, "legend.title_fontsize": 12, "legend.labelcolor": LIGHT["ink"],
+    "legend.labelspacing": 0.7, "legend.handlelength": 2.0,
     "axes.edgecolor": LIGHT["line"], "axes.linewidth": 1.0,
     **{f"{axis}tick.{which}.size": 0.0 for axis in "xy" for which in ("major", "minor")},
     **{f"{axis}tick.{what}": value for axis in "xy"
