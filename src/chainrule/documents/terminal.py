@@ -149,8 +149,8 @@ def _table(block: b.Table, width: int) -> list[Line]:
         more = min(max(cells(head) - least[j], 0), room)
         room -= more
         grid.add_column(Line(head), justify="right" if j else "left", width=least[j] + more)
-    for row in zip(*columns, strict=True):
-        grid.add_row(*map(Line, row))
+    for cell_row in zip(*columns, strict=True):
+        grid.add_row(*map(Line, cell_row))
     return [_line(segments) for segments in Console(width=width, file=io.StringIO()).render_lines(grid, pad=False)]
 
 
