@@ -38,16 +38,16 @@ SHARED: Options = {
     "weights": (opt.Weights, None),
     "na": (opt.Missing, None),
     "epochs": (opt.StudyEpochs, None),
-    "tol": (opt.StudyTol, 1e-3),
+    "within": (opt.StudyTol, 1e-3),
     "alpha": (opt.StudyAlpha, None),
-    "threads": (opt.Threads, None),
+    "n_threads": (opt.Threads, None),
     "out": (opt.StudyOut, None),
     "json": (opt.Json, False),
     "quiet": (opt.Quiet, False),
 }
 STANDARDIZE: Options = {"standardize": (opt.StudyStandardize, True)}
 SEED: Options = {"seed": (opt.StudySeed, 0)}
-NO_SEED: Options = {"seed": (opt.UnusedSeed, 0)}
+NO_SEED: Options = {"unused_seed": (opt.UnusedSeed, 0)}
 
 
 @study.callback()
@@ -88,7 +88,7 @@ add(
     "Learn from two columns as they are and centred, at one learning rate: maps, curves, and why they differ.\n\n"
     "Without a table: 100,000 points from two normals with identity covariance and means (0, 0) and (2, 8), 20 % held out, "
     "learning rate 0.1, 100 epochs.",
-    PAIR, {"rate": (opt.OneRate, None)}, SEED, SHARED,
+    PAIR, {"learning_rate": (opt.OneRate, None)}, SEED, SHARED,
 )  # fmt: skip
 add(
     "scaling",

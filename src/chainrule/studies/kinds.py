@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.data.inputs import LARGEST_SEED, whole_number
 from chainrule.data.inputs import number as checked
-from chainrule.data.inputs import seed_number
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
 from chainrule.studies.learned import Maps, maps_over
 from chainrule.studies.runs import Run
-from chainrule.studies.setting import Form, Setting, Shared, Standardize, whole_number
+from chainrule.studies.setting import Form, Setting, Shared, Standardize
 from chainrule.studies.study import Study, conduct, listed, nats, number
 from chainrule.training import stratified_split
 from chainrule.words import below, counted
@@ -319,7 +319,7 @@ def centering(
     InputError
         For data or options that can't be used.
     """
-    seed, share = seed_number("seed", seed), checked("test_size", test_size, above=0.0)
+    seed, share = whole_number("seed", seed, 0, LARGEST_SEED), checked("test_size", test_size, above=0.0)
     if share >= 1.0:
         raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")
     if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
@@ -422,9 +422,9 @@ def batches(
     InputError
         For data or options that can't be used.
     """
-    setting, seed = Setting.of(X, y, epochs, **shared), seed_number("seed", seed)
+    setting, seed = Setting.of(X, y, epochs, **shared), whole_number("seed", seed, 0, LARGEST_SEED)
     visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
-    asked = {whole_number("sizes", size) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()}
+    asked = {whole_number("sizes", size, 1) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()}
     plans: list[Plan] = [("all rows", {"tol": 0.0})]
     for size in sorted((size for size in asked if size < visited), reverse=True):
         label = "single rows" if size == 1 else f"{size:,} rows"

@@ -11,9 +11,9 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns
+from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, DenseRows
-from chainrule.errors import ChainruleWarning, InputError
+from chainrule.errors import ChainruleWarning
 from chainrule.fitting.fit import fit
 from chainrule.fitting.result import Result
 from chainrule.objective import Objective
@@ -124,7 +124,7 @@ class Setting:
     @classmethod
     def of(cls, X: ArrayLike, y: ArrayLike, epochs: int, **given: Unpack[Shared]) -> Setting:
         """Check what a user handed over; raises InputError."""
-        epochs, within = whole_number("epochs", epochs), number("within", given.get("within", 1e-3), above=0.0)
+        epochs, within = whole_number("epochs", epochs, 1), number("within", given.get("within", 1e-3), above=0.0)
         array, names, _ = matrix(X, given.get("feature_names"))
         codes, classes = encode_labels(y, len(array))
         s, alpha = check_weights(given.get("sample_weight"), codes), number("alpha", given.get("alpha", 0.0), low=0.0)
@@ -180,10 +180,3 @@ class Setting:
         hessian = objective.evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
         assert hessian is not None
         return hessian
-
-
-def whole_number(name: str, value: object) -> int:
-    """`value` as an int of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name} must be a whole number from 1, not {value!r}")
-    return int(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 import mpmath
 import pytest
 
-FOLDER = Path(__file__).with_name("native")
+FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))
 
 import answers  # noqa: E402
