@@ -24,23 +24,18 @@ def _way(p: Progress) -> Text:
     if p.start is None or p.end is None:
         return say("")
     most = "at most " if p.stride > 1 else ""  # where the trace was thinned epochs are known up to those kept
-    goal = "its infimum" if p.infimum else "its optimum"
-    said = say(f"The {p.unit}s before {p.unit} {p.whole:,} read samples of the rows. " if p.whole else "")
+    text = f"The {p.unit}s before {p.unit} {p.whole:,} read samples of the rows. " if p.whole else ""
+    left = 0.0 if p.floor is None else p.end - p.floor
     if p.floor is None:
-        return said + say("The objective went from {start:5} to {end:5} nats", start=p.start, end=p.end) + _rises(p)
-    said += say(f"The objective began {{above}} nats above {goal}", above=p.start - p.floor)
-    if p.halfway:
-        said += f"; half of the way took {most}{counted(p.halfway, p.unit)}"
-    if p.near:
-        said += f"; {most}{counted(p.near, p.unit)} brought it within {NEAR:g} nats"
-    if p.end - p.floor > NEAR:
-        said += say("; at the end {left:3} nats are left", left=p.end - p.floor)
-    return said + _rises(p)
-
-
-def _rises(p: Progress) -> str:
+        text += "The objective went from {start:5} to {end:5} nats"
+    else:
+        text += f"The objective began {{above}} nats above {'its infimum' if p.infimum else 'its optimum'}"
+        text += f"; half of the way took {most}{counted(p.halfway, p.unit)}" if p.halfway else ""
+        text += f"; {most}{counted(p.near, p.unit)} brought it within {NEAR:g} nats" if p.near else ""
+        text += "; at the end {left:3} nats are left" if left > NEAR else ""
     kept = f"the {p.last:,}" if p.stride == 1 else f"the {p.unit}s kept"
-    return f". It rose in {p.rises:,} of {kept}." if p.rises else "."
+    text += f". It rose in {p.rises:,} of {kept}." if p.rises else "."
+    return say(text, start=p.start, end=p.end, above=p.start - (p.floor or 0.0), left=left)
 
 
 def _half_times(p: Progress) -> Text:
@@ -49,8 +44,7 @@ def _half_times(p: Progress) -> Text:
     first, last = p.half_times[0], p.half_times[-1]
     latest = " at the latest" if p.stride > 1 else ""
     text = f"{{a:name}} settled first ({p.unit} {first.epoch:,}{latest})"
-    if last.epoch > first.epoch:
-        text += f", {{b:name}} last ({p.unit} {last.epoch:,}{latest})"
+    text += f", {{b:name}} last ({p.unit} {last.epoch:,}{latest})" if last.epoch > first.epoch else ""
     text += f", of {counted(len(p.half_times), 'strong weight')}: past half of the way to the end, for good."
     return say(text, a=first.name, b=last.name)
 
@@ -62,15 +56,14 @@ def _gradient(g: Gradients | None) -> Text:
     shares, sizes = g.shares[some], g.sizes.sum(axis=1)
     leaders = shares.argmax(axis=1)
     changes = int(np.count_nonzero(np.diff(leaders)))
-    # between two epochs read others may lead
-    least = "at least " if len(g.epochs) <= g.epochs[-1] - g.epochs[0] else ""
-    text = (
-        "{first:name} has the largest share of the gradient at the start ({start:%}), {last:name} at the end ({end:%})"
-    )
+    least = (
+        "at least " if len(g.epochs) <= g.epochs[-1] - g.epochs[0] else ""
+    )  # between two epochs read others may lead
+    text = "{first:name} has the largest share of the gradient at the start ({p:%}), {last:name} at the end ({q:%})"
     text += f"; the lead changes {least}{counted(changes, 'time')}" if changes else ""
     text += ". The gradient’s size, the sum of all |dL_dw_j| and |dL_db|, went from {a:3} to {z:2}."
-    return say(text, first=g.names[leaders[0]], last=g.names[leaders[-1]], start=float(shares[0].max()),
-               end=float(shares[-1].max()), a=float(sizes[0]), z=float(sizes[-1]))  # fmt: skip
+    (p, q), (a, z) = shares[[0, -1]].max(axis=1).tolist(), sizes[[0, -1]].tolist()
+    return say(text, first=g.names[leaders[0]], last=g.names[leaders[-1]], p=p, q=q, a=a, z=z)
 
 
 def _held_out(p: Progress) -> Text:
@@ -81,11 +74,8 @@ def _held_out(p: Progress) -> Text:
         return say("The held-out log-loss was lowest at the end, or hardly higher: {last:f}.", last=h.last)
     after = f"after {counted(h.epoch, p.unit)}" if h.epoch else "at the start"
     overfit = " What was learned after that helps the training rows and not these." if h.training_fell else ""
-    return say(
-        f"The held-out log-loss was lowest {after}, {{lowest:f}}; at the end it is {{last:f}}.{overfit}",
-        lowest=h.lowest,
-        last=h.last,
-    )
+    text = f"The held-out log-loss was lowest {after}, {{lowest:f}}; at the end it is {{last:f}}.{overfit}"
+    return say(text, lowest=h.lowest, last=h.last)
 
 
 def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
@@ -95,18 +85,17 @@ def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
     if not rate or not limit or learned is None or curvature is None:
         return say("")
     local, place = curvature.limit, curvature.place[:1].upper() + curvature.place[1:]
-    said = say(f"{place} rates up to {{local:floor}} are stable; ", local=local)
+    text = f"{place} rates up to {{local:floor}} are stable; "
     if rate > local:
-        return said + (
-            "this one can’t settle there." if curvature.at_optimum else "this one overshoots by more than it gains."
-        )
-    if curvature.condition is None or learned.progress.infimum:
-        return said + "this one is among them."
-    slowest = min(1.0 - abs(1.0 - 2.0 * rate / (local * under)) for under in (1.0, curvature.condition))
-    return said + say(
-        "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved {ratio:3} "
-        "times as much as the flattest.", part=100 * slowest, ratio=curvature.condition,
-    )  # fmt: skip
+        text += "this one can’t settle there." if curvature.at_optimum else "this one overshoots by more than it gains."
+    elif curvature.condition is None or learned.progress.infimum:
+        text += "this one is among them."
+    else:
+        text += "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved "
+        text += "{ratio:3} times as much as the flattest."
+    flattest = 2.0 * rate / (local * (curvature.condition or 1.0))
+    slowest = min(1.0 - abs(1.0 - 2.0 * rate / local), 1.0 - abs(1.0 - flattest))
+    return say(text, local=local, part=100 * slowest, ratio=curvature.condition)
 
 
 def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Chart]]:
@@ -131,17 +120,15 @@ def _shares(g: Gradients, unit: str) -> Chart:
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
     from chainrule.charts.maps import MapPanel, Points, decision_maps
 
-    panels = [
-        MapPanel(f"{unit} {epoch:,}", (float(w[0]), float(w[1])), float(b),
-                 f"loss {number(float(loss), 3 if loss >= LITTLE else 2)}" if np.isfinite(loss) else "")
-        for epoch, w, b, loss in zip(m.epochs.tolist(), m.w, m.b, m.loss, strict=True)
-    ]  # fmt: skip
-    points = Points(m.x, m.y, m.label, m.of, " of positive weight" if m.of < m.rows else "")
+    losses = [
+        f"loss {number(loss, 3 if loss >= LITTLE else 2)}" if np.isfinite(loss) else "" for loss in m.loss.tolist()
+    ]
+    columns = zip(m.epochs.tolist(), m.w.tolist(), m.b.tolist(), losses, strict=True)
+    panels = [MapPanel(f"{unit} {epoch:,}", (w[0], w[1]), b, loss) for epoch, w, b, loss in columns]
+    few = m.of < m.rows
+    points = Points(m.x, m.y, m.label, m.of, " of positive weight" if few else "")
     rest = f"; {counted(m.others, 'other column')} at the training rows’ mean" if m.others else ""
-    weights = f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
     text = f"The probability of {{positive:name}} as it was learned, over the two strongest numbers{rest}: 1/2 on the line."
-    return Chart(
-        lambda: decision_maps([("", panels)], points, x_label=m.names[0], y_label=m.names[1], classes=classes,
-                              x_range=m.x_range, y_range=m.y_range),
-        say(text + weights, positive=classes[1]),
-    )  # fmt: skip
+    text += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if few else ""
+    how: dict[str, Any] = {"x_label": m.names[0], "y_label": m.names[1], "x_range": m.x_range, "y_range": m.y_range}
+    return Chart(lambda: decision_maps([("", panels)], points, classes=classes, **how), say(text, positive=classes[1]))
