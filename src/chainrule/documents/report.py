@@ -65,6 +65,8 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
     message, said = result["message"].rstrip("."), f"{result['message']} {trouble}".lower()
     notes = [text for text in (*document["notes"], *result["warnings"]) if text.rstrip(".").lower() not in said]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
+    runs: list[tuple[Document, Any]] = [(result, drawn.trace)]
+    runs += [(document["descent"]["result"], drawn.descent)] if document.get("descent") else []
     heading, *table = results.coefficients(document)
     return [
         *([say("{it}.", "cause", it=trouble)] if trouble else []),
@@ -74,7 +76,7 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
         *([say("{it}.", it=results.ending(result)[0][1])] if message.lower() not in trouble.lower() else []),
         _tiles(result),
         Heading("How near the optimum it is"),
-        *results.certificate(result, _runs(document, drawn)),
+        *results.certificate(result, results.descents(result["certificate"], *runs)),
         Heading("How it learned"),
         *_learning(document, drawn),
         Heading("How well it predicts"),
@@ -114,12 +116,6 @@ def _tiles(result: Document) -> Facts:
     tiles = {"steps" if results.is_newton(result) else "epochs": "{n_epochs}", "reads of the data": "{reads:3}",
              "objective": "{objective}", "gradient at the end": "{grad_norm:3}", "penalty alpha": "{alpha}"}  # fmt: skip
     return Facts([(name, say(text, **result)) for name, text in tiles.items()], "tiles")
-
-
-def _runs(document: Document, drawn: Drawn) -> list[Any]:
-    proven, descent = document["result"]["certificate"], document.get("descent")
-    more = [results.descent(descent["result"], drawn.descent, proven)] if descent else []
-    return [results.descent(document["result"], drawn.trace, proven), *more]
 
 
 def _learning(document: Document, drawn: Drawn) -> list[Block]:

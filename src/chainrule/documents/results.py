@@ -10,7 +10,7 @@ from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Tab
 from chainrule.words import counted
 
 if TYPE_CHECKING:
-    from chainrule.charts import curves
+    from chainrule.charts.axes import Curve
 
 Document = Mapping[str, Any]
 
@@ -141,7 +141,7 @@ def odds_chart(document: Document) -> Chart:
     )
 
 
-def certificate(result: Document, runs: Sequence["curves.Descent"] = ()) -> list[Block]:
+def certificate(result: Document, runs: Sequence["Curve"] = ()) -> list[Block]:
     """Tell what is proven about a result, and how runs came there."""
     told = result["certificate"]
     said = [say("{sentence}", "lead", **told)]
@@ -154,23 +154,22 @@ def certificate(result: Document, runs: Sequence["curves.Descent"] = ()) -> list
     tiles += [("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []
     tiles += [("left by rounding", say("{noise:2}", **told))] if told["noise"] is not None else []
     blocks: list[Block] = [*said, *([Facts(tiles, "tiles")] if tiles else [])]
-    if not any(run.curve() for run in runs):
+    if not runs:
         return blocks
     from chainrule.charts import curves
 
     infimum = told["kind"] == "infimum"
-    chart = Chart(lambda: curves.gap_curves(runs, tol=result["tol"], infimum=infimum) or "",
+    chart = Chart(lambda: curves.gap_curves(runs, tol=result["tol"], infimum=infimum),
                   "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
     return [Beside([blocks, [chart]])]
 
 
-def descent(result: Document, trace: Any, proven: Document) -> "curves.Descent":
-    """Give a run's way down, for the chart of a certificate; proven: the certificate of the nearest point known."""
-    from chainrule.charts import curves
+def descents(proven: Document, *runs: tuple[Document, Any]) -> list["Curve"]:
+    """Give the ways down of runs, for the chart of a certificate; proven: that of the nearest point known."""
+    from chainrule.charts.curves import descent
 
-    newton = is_newton(result)
-    label, role = ("Newton", "one") if newton else ("gradient descent", "training")
-    return curves.Descent(label, role, trace, proven["optimum_at_least"], own=newton)
+    made = [descent(trace, is_newton(result), proven["optimum_at_least"]) for result, trace in runs]
+    return [curve for curve in made if curve is not None]
 
 
 def learning_curves(trace: Any, newton: bool, part: Document, optimum_loss: float | None = None) -> Beside:
@@ -297,7 +296,7 @@ def of_result(result: Any) -> list[Block]:
         Beside([coefficients(document), [odds_chart(document)]]),
         *(say("{it}", "cause", it=text) for text in result.warnings),
         Heading("How it learned"),
-        *certificate(told, [descent(told, result.trace, told["certificate"])]),
+        *certificate(told, descents(told["certificate"], (told, result.trace))),
         learning_curves(result.trace, is_newton(told), {}),
     ]
 
