@@ -44,9 +44,9 @@ def run_explain(
         terminal.note(messages, text)
     told = explanation.to_dict() | {"part": part}
     if svg is not None:
-        from chainrule.charts.graph_picture import row_graph_svg
+        from chainrule.charts.graph_picture import row_graph
 
-        write_atomically(svg, row_graph_svg(told))
+        write_atomically(svg, row_graph(told).standalone())
     document = {
         "schema_version": SCHEMA_VERSION,
         "command": "explain",

@@ -110,11 +110,10 @@ class Code:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture: what draws its SVG, and a caption. narrow: draws it for a phone."""
+    """A picture: what draws its SVG, and a caption."""
 
     draw: Callable[[], str]
     caption: Words = ""
-    narrow: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)

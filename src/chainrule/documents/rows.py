@@ -28,8 +28,7 @@ def explanation(document: Document) -> list[Block]:
         Heading(_heading(document)),
         *([say("It is the training row that the model gets right by the smallest margin.")] if told.get("closest") else []),
         Chart(lambda: _graph(told),
-              runs if known else "Without a class there is no loss, so the graph ends at g.",
-              lambda: _graph(told, narrow=True)),
+              runs if known else "Without a class there is no loss, so the graph ends at g."),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
             lines, ("feature", "name", "name"), *([("value", "x_user", "g")] if scaled else []), ("x", "x", "4"),
@@ -120,7 +119,7 @@ def of_explanation(row: Any) -> list[Block]:
     return explanation({"explanation": row.to_dict()})
 
 
-def _graph(told: Document, **how: Any) -> str:
-    from chainrule.charts.graph_picture import row_graph_svg
+def _graph(told: Document) -> str:
+    from chainrule.charts.graph_picture import row_graph
 
-    return row_graph_svg(told, standalone=False, **how)
+    return row_graph(told)
