@@ -165,7 +165,10 @@ def _stroke(ax: Axes, x: Floats, y: Floats, curve: Curve) -> None:
     starts = np.flatnonzero(np.diff(at[:, 0] // _COLUMN, prepend=-np.inf) > 0)
     many = starts[np.diff(starts, append=end) > 2]
     dense = starts[starts >= many[0]] if len(many) else many
-    if curve.band and len(dense) > 8 and np.abs(np.diff(at[dense[0] :, 1])).sum() > 3 * np.ptp(at[dense[0] :, 1]):
+    height = at[dense[0] if len(dense) else end :, 1]
+    swings = [np.ptp(part) for part in np.split(height, (dense - dense[:1].sum())[1:])]
+    # what goes one way moves as far as it gets; what swings moves farther
+    if curve.band and len(dense) > 8 and np.median(swings) > 2.5 and np.abs(np.diff(height)).sum() > 1.3 * np.ptp(height):
         edges = [reach.reduceat(y[dense[0] :], dense - dense[0]) for reach in (np.minimum, np.maximum)]
         ax.fill_between(x[dense], edges[0], edges[1], color=ink, alpha=0.35, linewidth=0, zorder=3)
         ax.plot(x[dense], np.column_stack(edges), color=ink, linewidth=0.9, zorder=3)
