@@ -88,12 +88,11 @@ def all_pictures() -> dict[str, str]:
         "gap": curves.gap_curves([curves.descent(newton(), True, 0.3)], tol=1e-8),
         "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
-        "loss_of_g": charts.loss_of_row(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
         "graph": row_graph(explanation()),
         "graph nasty": row_graph(
             explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict()
         ),
-        "loss_of_z": charts.loss_of_row(np.log(g / (1 - g)), y, over="z", classes=(NASTY[1], NASTY[4])),
+        "loss_of_z": charts.loss_of_row(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
         **study_pictures(),
     }
 

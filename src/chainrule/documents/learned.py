@@ -17,7 +17,7 @@ def story(learned: Learned) -> list[Text]:
     p = learned.progress
     if p.last == 0:
         return [say(f"No {p.unit} was run: the model is where it started.")]
-    return [text for text in (_way(p), _half_times(p), _gradient(learned.gradients), _held_out(p)) if text]
+    return [text for text in (_way(p), _half_times(p), _held_out(p)) if text]
 
 
 def _way(p: Progress) -> Text:
@@ -47,23 +47,6 @@ def _half_times(p: Progress) -> Text:
     text += f", {{b:name}} last ({p.unit} {last.epoch:,}{latest})" if last.epoch > first.epoch else ""
     text += f", of {counted(len(p.half_times), 'strong weight')}: past half of the way to the end, for good."
     return say(text, a=first.name, b=last.name)
-
-
-def _gradient(g: Gradients | None) -> Text:
-    some: Any = [] if g is None else np.flatnonzero(g.sizes.sum(axis=1) > 0)
-    if g is None or len(some) < 2 or len(g.names) < 2:
-        return say("")
-    shares, sizes = g.shares[some], g.sizes.sum(axis=1)
-    leaders = shares.argmax(axis=1)
-    changes = int(np.count_nonzero(np.diff(leaders)))
-    least = (
-        "at least " if len(g.epochs) <= g.epochs[-1] - g.epochs[0] else ""
-    )  # between two epochs read others may lead
-    text = "{first:name} has the largest share of the gradient at the start ({p:%}), {last:name} at the end ({q:%})"
-    text += f"; the lead changes {least}{counted(changes, 'time')}" if changes else ""
-    text += ". The gradient’s size, the sum of all |dL_dw_j| and |dL_db|, went from {a:3} to {z:2}."
-    (p, q), (a, z) = shares[[0, -1]].max(axis=1).tolist(), sizes[[0, -1]].tolist()
-    return say(text, first=g.names[leaders[0]], last=g.names[leaders[-1]], p=p, q=q, a=a, z=z)
 
 
 def _held_out(p: Progress) -> Text:
@@ -111,18 +94,15 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
     units = "per standard deviation of each column" if g.standardized else "in the units of the fit"
     steps = "Newton’s steps don’t follow it" if g.method.startswith("newton") else "the steps follow it"
-    return Chart(
-        lambda: gradient_shares(g.epochs.astype(np.float64), g.shares, g.names, unit=unit),
-        f"Each weight’s share of the gradient, {units}: {steps}. From all training rows at {counted(len(g.epochs), unit)}.",
-    )
+    read = f"From all training rows at {counted(len(g.epochs), unit)}."
+    return Chart(lambda: gradient_shares(g.epochs.astype(np.float64), g.shares, g.names, unit=unit),
+                 f"Each weight’s share of the gradient, {units}: {steps}. {read}")  # fmt: skip
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
     from chainrule.charts.maps import MapPanel, Points, decision_maps
 
-    losses = [
-        f"loss {number(loss, 3 if loss >= LITTLE else 2)}" if np.isfinite(loss) else "" for loss in m.loss.tolist()
-    ]
+    losses = [f"loss {number(v, 3 if v >= LITTLE else 2)}" if np.isfinite(v) else "" for v in m.loss.tolist()]
     columns = zip(m.epochs.tolist(), m.w.tolist(), m.b.tolist(), losses, strict=True)
     panels = [MapPanel(f"{unit} {epoch:,}", (w[0], w[1]), b, loss) for epoch, w, b, loss in columns]
     few = m.of < m.rows
