@@ -151,7 +151,7 @@ def panel(
             end_x, end_y = pixel(ax, d, float(x[-1]), min(float(y[-1]), high))
             names.append((end_y, end_x, curve.label, curve.note or pretty(float(curve.y[-1]), digits), curve.role))
     if legend:
-        made = ax.legend(title=legend, loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
+        made = ax.legend(title=legend, loc="center left", bbox_to_anchor=(1.03, 0.5), alignment="left")
         made.get_title().set_color(colour("muted"))
     else:
         names_aside(d, names, edge, top - 12, top + height + 12)
