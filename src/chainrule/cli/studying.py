@@ -19,7 +19,7 @@ from chainrule.data.labels import label_kind
 from chainrule.data.words import shown
 from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
-from chainrule.documents.studies import study_blocks
+from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
 from chainrule.kernels.reading import MAX_THREADS
 from chainrule.model.files import write_atomically
@@ -66,7 +66,7 @@ def run_study(which: str, given: Given) -> int:
         }  # fmt: skip
         write_atomically(out, kinds[out.suffix.lower()](title))
     if not given["json"]:
-        terminal.show(terminal.results(), study_blocks(study, title, out))
+        terminal.show(terminal.results(), of_study(study, title, out))
         return DONE
     about = {"table": str(table or name), "target": given["target"] or "sex"}
     about |= dict(zip(("negative", "positive"), data.labels, strict=True))
