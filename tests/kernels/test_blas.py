@@ -59,8 +59,8 @@ def test_factors_have_the_same_bits_for_any_number_of_threads(rng):
 
 
 def table(rng):
-    m = 20_000
-    frame = pd.DataFrame({"a": pd.Categorical(rng.integers(0, 800, m)), "b": pd.Categorical(rng.integers(0, 350, m))})
+    m = 12_000
+    frame = pd.DataFrame({"a": pd.Categorical(rng.integers(0, 700, m)), "b": pd.Categorical(rng.integers(0, 340, m))})
     return frame, rng.integers(0, 2, m), {"alpha": 1 / m, "coding": "all", "method": "newton"}
 
 
@@ -71,8 +71,8 @@ def sparse(rng):
 
 
 def dense(rng):
-    X = rng.standard_normal((2500, 700))
-    return X, rng.integers(0, 2, 2500), {"alpha": 1e-3}
+    X = rng.standard_normal((1500, 400))
+    return X, rng.integers(0, 2, 1500), {"alpha": 1e-3}
 
 
 def wide(rng):

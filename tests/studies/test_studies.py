@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import chainrule
 from chainrule import InputError, studies
@@ -20,6 +22,7 @@ from chainrule.studies import words
 from chainrule.studies.batched import settled
 from chainrule.studies.curvature import Curvature
 from chainrule.training import stratified_split
+from drawn_tools import drawn, tables
 
 FAST = {"epochs": 60}
 
@@ -86,17 +89,16 @@ def test_limit_of_the_start_is_the_limit_known_before_training(rng):
 # --- learning rate
 
 
-def test_a_rate_at_99_hundredths_of_the_limit_never_raises_the_loss(rng):
-    for _ in range(20):
-        m, n = int(rng.integers(5, 60)), int(rng.integers(1, 5))
-        X, y = rng.normal(size=(m, n)) * 10.0 ** rng.uniform(-2, 2, n) + rng.normal(size=n), np.arange(m) % 2
-        s = None if rng.random() < 0.5 else rng.uniform(0.1, 3.0, m)
-        study = studies.learning_rate(
-            X, y, sample_weight=s, alpha=float(rng.choice([0.0, 0.1])), standardize=bool(rng.random() < 0.5), epochs=25
-        )
-        below = [run for run in study.runs if run.rate < study.forms[0].limit]
-        assert any(run.rate == pytest.approx(0.99 * study.forms[0].limit) for run in below)
-        assert [run.raised for run in below] == [0] * len(below)
+@settings(drawn, max_examples=15)
+@given(tables(most_columns=4), st.sampled_from([0.0, 0.1]), st.booleans())
+def test_a_rate_at_99_hundredths_of_the_limit_never_raises_the_loss(table, alpha, standardize):
+    X, y, s = table
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", chainrule.ChainruleWarning)
+        study = studies.learning_rate(X, y, sample_weight=s, alpha=alpha, standardize=standardize, epochs=25)
+    below = [run for run in study.runs if run.rate < study.forms[0].limit]
+    assert any(run.rate == pytest.approx(0.99 * study.forms[0].limit) for run in below)
+    assert [run.raised for run in below] == [0] * len(below)
 
 
 def test_runs_are_those_of_fit(rng):
