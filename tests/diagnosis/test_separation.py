@@ -167,7 +167,7 @@ def test_by_construction(rng, kind, part):
             holds(found, X, y)
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(2))
 def test_random_overlapping_data_are_never_called_separated(rng, part):
     for _ in range(50):
         n = int(rng.integers(1, 9))
@@ -194,7 +194,7 @@ def test_random_overlapping_data_are_never_called_separated(rng, part):
 
 
 def test_no_multipliers_prove_overlap_of_separated_rows(rng):
-    for _ in range(300):
+    for _ in range(60):
         k = int(rng.integers(2, 6))
         A = rng.integers(-5, 6, (40, k)).astype(float)
         v = rng.integers(-2, 3, k)
