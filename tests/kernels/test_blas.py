@@ -204,11 +204,11 @@ print(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.parametrize("n", [20, WHOLE + 10])
 def test_a_fit_may_outlive_the_main_thread(n):
-    run = subprocess.run([sys.executable, "-c", AFTER_MAIN.format(n=n)], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", AFTER_MAIN.format(n=n)], capture_output=True, text=True, timeout=900)
     assert run.stdout.strip() == "converged", run.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_fits_and_has_its_setting_back():
-    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=900)
     assert run.stdout.strip() == "0", run.stderr
