@@ -286,7 +286,10 @@ def test_mini_batches_are_those_of_python(run, penguins, tmp_path):
     )  # fmt: skip
     told = json.loads(outcome.out)
     result = told["result"]
-    assert (result["method"], result["method_reason"]) == ("sgd", "--batch-size was given, which only sgd has")
+    assert (result["method"], result["method_reason"]) == (
+        "sgd",
+        "--batch-size was given, which only stochastic gradient descent has",
+    )
     assert (result["batch_size"], result["schedule"], result["seed"], result["n_epochs"]) == (8, "inverse", 3, 7)
     prepared = prepare(read_table(penguins), "sex", features=["bill_depth_mm", "bill_length_mm"])
     rows = prepared.train

@@ -65,14 +65,14 @@ def test_tables(attempt, text, parts):
         (("--learning-rate", "nan"), ["--learning-rate", "nan"]),
         (("--learning-rate", "inf"), ["--learning-rate", "inf"]),
         (("--learning-rate", "fast"), ["--learning-rate", "'fast'", "auto"]),
-        (("--epochs=-1",), ["--epochs", "0 or more"]),
+        (("--epochs=-1",), ["--epochs", "from 0"]),
         (("--epochs", "2.5"), ["--epochs must be a whole number, not '2.5'"]),
         (("--epochs", "many"), ["--epochs must be a whole number, not 'many'"]),
-        (("--max-reads=-1",), ["--max-reads", "0 or more"]),
+        (("--max-reads=-1",), ["--max-reads", "from 0"]),
         (("--max-reads", "5", "--epochs", "5"), ["--epochs and --max-reads", "give one"]),
-        (("--tol=-1",), ["--tol", "0 or more"]),
+        (("--tol=-1",), ["--tol", "from 0"]),
         (("--tol", "small"), ["--tol must be a number, not 'small'"]),
-        (("--alpha=-1",), ["--alpha", "0 or more"]),
+        (("--alpha=-1",), ["--alpha", "from 0"]),
         (("--alpha", "nan"), ["--alpha", "nan"]),
         (("--test-size", "1"), ["--test-size", "below 1"]),
         (("--test-size=-0.1",), ["--test-size"]),
@@ -80,8 +80,8 @@ def test_tables(attempt, text, parts):
         (("--test-size", "0.99"), ["--test-size 0.99", "hold out less"]),
         (("--seed=-1",), ["--seed must be a whole number from 0 to 18446744073709551615, not -1"]),
         ((f"--seed={2**64}",), ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
-        (("--threads", "0"), ["--threads", "1 or more"]),
-        (("--method", "magic"), ["--method", "'magic'", "auto, newton, newton-cg, gradient-descent or sgd"]),
+        (("--threads", "0"), ["--threads", "from 1"]),
+        (("--method", "magic"), ["--method", "'magic'", "'auto', 'gradient-descent', 'newton', 'newton-cg', 'sgd'"]),
         (
             ("--method", "newton", "--learning-rate", "1"),
             ["--learning-rate", "gradient descent", "leave one of them out"],
@@ -111,7 +111,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_training(attempt, tmp
     def never(*_args, **_more):
         raise AssertionError("training began")
 
-    monkeypatch.setattr("chainrule.training.fit", never)
+    monkeypatch.setattr("chainrule.training.run", never)
     (tmp_path / "folder").mkdir()
     for out, parts in (
         (tmp_path / "folder", ["folder"]),
@@ -163,7 +163,7 @@ def test_unexpected_errors_are_not_hidden(run, penguins, monkeypatch):
     def broken(*_args, **_more):
         raise RuntimeError("a defect of ours")
 
-    monkeypatch.setattr("chainrule.training.fit", broken)
+    monkeypatch.setattr("chainrule.training.run", broken)
     with pytest.raises(RuntimeError, match="a defect of ours"):
         run("fit", penguins, *FIT)
 
@@ -196,9 +196,9 @@ def test_the_trace_is_an_input_too(run, penguins, tmp_path):
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["--batch-size", "0"], ["--batch-size must be a whole number of 1 or more"]),
+        (["--batch-size", "0"], ["--batch-size must be a whole number from 1"]),
         (["--batch-size", "41"], ["--batch-size 41 is more than the 40 rows", "or --method gradient-descent"]),
-        (["--schedule", "linear"], ["--schedule 'linear' is not known; choose constant, inverse or inverse-sqrt"]),
+        (["--schedule", "linear"], ["--schedule must be one of 'constant', 'inverse', 'inverse-sqrt', not 'linear'"]),
         (["--method", "newton", "--batch-size", "2"], ["--batch-size is an option of sgd, and --method is newton"]),
         (["--method", "gradient-descent", "--schedule", "inverse"], ["--schedule is an option of sgd"]),
     ],

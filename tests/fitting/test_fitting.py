@@ -20,6 +20,7 @@ from chainrule.errors import (
     SeparationWarning,
 )
 from chainrule.fitting.methods import Shape, choose_method
+from chainrule.fitting.spec import FitSpec
 from chainrule.graph import logistic_graph
 from tests_data import challenger, low_birth_weight, spector
 
@@ -354,8 +355,11 @@ BAD = [
     (dict(tol=-1), "tol"),
     (dict(max_reads=-1), "max_reads"),
     (dict(max_reads=1.5), "max_reads"),
-    (dict(method="newton", learning_rate=0.1), "method='newton' has no learning rate"),
-    (dict(method="magic"), "method must be 'auto' or one of 'gradient-descent'"),
+    (
+        dict(method="newton", learning_rate=0.1),
+        "learning_rate is an option of gradient descent, and method is newton",
+    ),
+    (dict(method="magic"), "method must be one of 'auto', 'gradient-descent'"),
     (dict(w0=[1.0, 2.0]), "w0"),
     (dict(n_threads=0), "n_threads must be a whole number from 1"),
     (dict(standardize=[True, False]), "standardize"),
@@ -629,24 +633,24 @@ def test_epochs_needed_where_the_rows_are_less_sure_than_at_the_optimum(epochs, 
     ],
 )
 def test_auto_chooses_by_shape_storage_penalty_and_cost(m, n, is_dense, has_penalty, hessian_reads, method, why):
-    chosen, reason = choose_method("auto", Shape(m, n, is_dense, has_penalty, hessian_reads), has_rate=False)
+    chosen, reason = choose_method(FitSpec(), Shape(m, n, is_dense, has_penalty, hessian_reads))
     assert chosen == method
     assert why in reason
 
 
 def test_many_sparse_columns_without_a_penalty_are_refused():
     with pytest.raises(InputError, match="without a penalty nothing else proves an optimum: give alpha"):
-        choose_method("auto", Shape(1000, 20_000, False, False), has_rate=False)
+        choose_method(FitSpec(), Shape(1000, 20_000, False, False))
 
 
 def test_newton_is_refused_where_its_hessian_is_too_large_whatever_memory_is_free():
-    assert choose_method("newton", Shape(1000, 20_000, True, False), has_rate=False)[0] == "newton"
+    assert choose_method(FitSpec("newton"), Shape(1000, 20_000, True, False))[0] == "newton"
     with pytest.raises(InputError, match=r"a Hessian of 30,000 columns would take 7.2 GB, and without a penalty"):
-        choose_method("newton", Shape(1000, 30_000, False, False), has_rate=False)
+        choose_method(FitSpec("newton"), Shape(1000, 30_000, False, False))
     with pytest.raises(InputError, match=r"use method='newton-cg', or fewer columns"):
-        choose_method("newton", Shape(100_000, 30_000, False, True), has_rate=False)
+        choose_method(FitSpec("newton"), Shape(100_000, 30_000, False, True))
     # Rows that are fewer than the columns: Newton runs in their space.
-    assert choose_method("newton", Shape(1000, 30_000, True, True), has_rate=False)[0] == "newton"
+    assert choose_method(FitSpec("newton"), Shape(1000, 30_000, True, True))[0] == "newton"
 
 
 @pytest.mark.parametrize("case", ["rounding", "reads"])

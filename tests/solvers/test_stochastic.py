@@ -583,8 +583,14 @@ MISTAKES = [
     (dict(schedule="linear"), "schedule must be one of 'constant', 'inverse', 'inverse-sqrt', not 'linear'"),
     (dict(seed=-1), "seed must be a whole number from 0"),
     (dict(seed=2**64), "seed must be a whole number from 0"),
-    (dict(method="newton", batch_size=3), "method='newton' has no batch_size"),
-    (dict(method="gradient-descent", schedule="inverse"), "method='gradient-descent' has no schedule"),
+    (
+        dict(method="newton", batch_size=3),
+        "batch_size is an option of sgd, and method is newton",
+    ),
+    (
+        dict(method="gradient-descent", schedule="inverse"),
+        "schedule is an option of sgd, and method is gradient-descent",
+    ),
     (dict(resume=3), "resume must be the Result of an earlier fit, not int"),
     (dict(learning_rate=0.0), "learning_rate must be a positive number"),
 ]

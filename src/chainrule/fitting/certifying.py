@@ -15,7 +15,6 @@ from chainrule.data.designs import design_of
 from chainrule.data.inputs import (
     check_start,
     check_weights,
-    choice,
     encode_labels,
     standardized_columns,
     strength,
@@ -24,11 +23,10 @@ from chainrule.data.inputs import (
 from chainrule.errors import InputError
 from chainrule.fitting.audit import MAX_HESSIAN_COLUMNS, Floor, audit
 from chainrule.fitting.optimize import prepare
-from chainrule.fitting.problem import Options, Problem
+from chainrule.fitting.problem import Problem
 from chainrule.fitting.result import Result
+from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.blas import one_blas_thread
-from chainrule.losses import LOSSES
-from chainrule.penalties import PENALTIES
 
 CONSTANTS = ("const", "Intercept")  # what statsmodels calls its constant, in arrays and in formulas
 SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of our own would
@@ -103,18 +101,12 @@ def certify(
     n = rows.n_features
     with_intercept = switch("fit_intercept", fit_intercept)
     w, b = _point(*_of_model(coef, intercept), n, with_intercept)
-    options = Options(
-        alpha=strength(alpha, C, float(m) if s is None else float(s.sum())),
-        fit_intercept=with_intercept,
-        tol=min(1e-8, 1e-6 / m),
-        max_reads=None,
-        learning_rate=None,
-        callbacks=(),
-        loss=LOSSES[choice("loss", loss, LOSSES)],
-        penalty=choice("penalty", penalty, PENALTIES),
-    )
+    alpha = strength(alpha, C, float(m) if s is None else float(s.sum()))
+    spec = FitSpec.of(
+        alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty
+    ).on_rows(m)
     columns, scaled = standardized_columns(standardize, rows.numeric, with_intercept)
-    problem = Problem(rows, options, columns, (w, b), scaled)
+    problem = Problem(rows, spec, columns, (w, b), scaled)
     task = prepare(problem, started)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():

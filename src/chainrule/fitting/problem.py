@@ -12,47 +12,29 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows, Units
 from chainrule.findings import Finding
-from chainrule.fitting.result import Carried, Result
-from chainrule.kernels import Batches
-from chainrule.losses import LOGISTIC, Loss
+from chainrule.fitting.result import Carried
+from chainrule.fitting.spec import FitSpec
+from chainrule.losses import LOGISTIC
 from chainrule.objective import Objective
 from chainrule.penalties import PENALTIES, Penalty
-from chainrule.solvers import Callback, Outcome
+from chainrule.solvers import Outcome
 
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for: the arguments of `fit`, checked. learning_rate and max_reads None: the method's own.
-
-    penalty : its name in `PENALTIES`. batches, resume : of stochastic gradient descent.
-    """
-
-    alpha: float
-    fit_intercept: bool
-    tol: float
-    max_reads: int | None
-    learning_rate: float | None
-    callbacks: tuple[Callback, ...]
-    loss: Loss = LOGISTIC
-    penalty: str = "ridge"
-    batches: Batches | None = None
-    resume: Result | None = None
 
 
 @dataclass(frozen=True)
 class Problem:
     """Rows, what to do with them, and which columns (n,) to standardise; start: (w0, b0) in the user's units.
 
-    scaled : whether these columns are divided by their deviation, or centred alone.
+    scaled : whether these columns are divided by their deviation, or centred alone. class_names : of y = 0 and of y = 1.
     """
 
     rows: Rows
-    options: Options
+    options: FitSpec
     columns: NDArray[np.bool_]
     start: tuple[Vector, float]
     scaled: bool = True
+    class_names: tuple[str, str] = ("class 0", "class 1")
 
     @cached_property
     def penalty(self) -> Penalty:

@@ -50,7 +50,9 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
         return ending
     if not held:
         hint = task.units.to_user(state.w, state.b)
-        found = find_separation(data, hint, fit_intercept=options.fit_intercept, collinearity=collinear)
+        found = find_separation(
+            data, hint, fit_intercept=options.fit_intercept, collinearity=collinear, classes=task.problem.class_names
+        )
         if found is not None and found.kind != "undecided":
             return with_ridge(task, data, found, collinear)
     reason = _why(task, outcome, state, collinear.sentence)
@@ -70,7 +72,7 @@ def separated_by_levels(task: Task) -> Ending:
     """Return the optimum under the ridge where a level has rows of one class alone: without a run that leads nowhere."""
     fit_intercept, data = task.problem.options.fit_intercept, task.problem.rows.as_given()
     collinear = find_relations(data, fit_intercept=fit_intercept)
-    found = find_separation(data, fit_intercept=fit_intercept, collinearity=collinear)
+    found = find_separation(data, fit_intercept=fit_intercept, collinearity=collinear, classes=task.problem.class_names)
     assert found is not None
     return with_ridge(task, data, found, collinear)
 
