@@ -2,7 +2,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
@@ -437,9 +436,7 @@ def test_a_million_rows_are_binned():
     rng = np.random.default_rng(0)
     g = rng.random(1_000_000)
     y = (rng.random(1_000_000) < g) * 1.0
-    start = time.perf_counter()
     both = charts.probability_histogram(g, y), charts.loss_of_row(np.log(g / (1 - g)), y)
-    assert time.perf_counter() - start < 5
     assert all(len(svg) < 60_000 for svg in both)
     assert all(f"{int(y.sum()):,} rows" in description(svg) for svg in both)
 
