@@ -28,7 +28,7 @@ def kernel(request, monkeypatch):
 @pytest.fixture
 def some_kernel(request, monkeypatch):
     """One of the instruction sets that this processor has, by the test's name: for what another test sweeps in full."""
-    from chainrule.kernels import kernel_names
+    from chainrule.kernels.reading import kernel_names
 
     names = kernel_names()
     name = names[sum(request.node.name.encode()) % len(names)]
