@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,3 +129,45 @@ def test_verbose_prints_a_line_a_step(table, capsys):
 @parametrize_with_checks([LogisticRegression(alpha=0.01)])
 def test_every_check_of_scikit_learn(estimator, check):
     check(estimator)
+
+
+class Watching:
+    """A callback that keeps what it sees and ends the fit after some steps."""
+
+    def __init__(self, last):
+        self.last, self.seen, self.tasks = last, [], []
+
+    def setup(self, estimator, context):
+        self.tasks.append("setup")
+
+    def teardown(self, estimator, context):
+        self.tasks.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.tasks.append(f"{context.task_name} begins")
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        self.tasks.append(f"{context.task_name} ends")
+        if context.task_name == "step" and fitted_estimator is not None:
+            self.seen.append((fitted_estimator.coef_, fitted_estimator.predict_proba(X)))
+        return len(self.seen) == self.last
+
+
+@pytest.mark.parametrize("method", ["newton", "newton-cg", "gradient-descent", "sgd"])
+def test_callbacks_see_each_step_and_may_end_the_fit(method, table):
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9")
+    X, y = table
+    how = dict(alpha=0.1, method=method, standardize=True)
+    for last in (2, 10**6):
+        watching = Watching(last)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotConvergedWarning)
+            model = LogisticRegression(**how).set_callbacks(watching).fit(X, y)
+        assert len(watching.seen) == model.n_iter_[0] == min(last, model.n_iter_[0])
+        assert (model.result_.reason == "interrupted") == (last == 2)
+        coef, probability = watching.seen[model.result_.epoch - 1]  # of sgd the best epoch, not the last
+        np.testing.assert_allclose(coef, model.coef_, rtol=1e-12)
+        np.testing.assert_allclose(probability, model.predict_proba(X), rtol=1e-12)
+        assert watching.tasks[:3] == ["setup", "fit begins", "step begins"]
+        assert watching.tasks[-3:] == ["step ends", "fit ends", "teardown"]
+        assert watching.tasks.count("step begins") == watching.tasks.count("step ends")

@@ -1,53 +1,47 @@
 """The commands `chainrule study ...` and their options; what they return does the work."""
 
-from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from chainrule.cli import options as opt
 
-Job = Callable[[], int]
-Options = Mapping[str, tuple[Any, Any]]  # name: what it takes, default
+Options = dict[str, tuple[Any, Any]]  # the study's argument: its type, and what the command takes for it
 
 study = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-MaybeTable = Annotated[
-    Path | None,
-    typer.Argument(metavar="[TABLE]", help="CSV or Parquet file. Else the penguins of the demo: male or female?"),
-]
-
 TABLE: Options = {
-    "table": (MaybeTable, None),
-    "target": (opt.StudiedTarget, None),
-    "positive": (opt.Positive, None),
-    "features": (opt.Features, None),
-    "drop": (opt.Drop, None),
+    "table": (Path | None, opt.MAYBE_TABLE),
+    "target": (str | None, opt.STUDIED_TARGET),
+    "positive": (str | None, opt.POSITIVE),
 }
+COLUMNS: Options = {"features": (list[str] | None, opt.FEATURES), "drop": (list[str] | None, opt.DROP)}
 PAIR: Options = {
-    "table": (opt.StudiedTable, None),
-    "target": (opt.StudiedTarget, None),
-    "x": (opt.FirstColumn, None),
-    "y": (opt.SecondColumn, None),
-    "positive": (opt.Positive, None),
-    "test_size": (opt.StudyTestSize, 0.2),
+    **TABLE,
+    "table": (Path | None, opt.STUDIED_TABLE),
+    "x": (str | None, opt.FIRST_COLUMN),
+    "y": (str | None, opt.SECOND_COLUMN),
+    "test_size": (float, opt.STUDY_TEST_SIZE),
 }
 SHARED: Options = {
-    "weights": (opt.Weights, None),
-    "na": (opt.Missing, None),
-    "epochs": (opt.StudyEpochs, None),
-    "within": (opt.StudyTol, 1e-3),
-    "alpha": (opt.StudyAlpha, None),
-    "n_threads": (opt.Threads, None),
-    "out": (opt.StudyOut, None),
-    "json": (opt.Json, False),
-    "quiet": (opt.Quiet, False),
+    "weights": (str | None, opt.WEIGHTS),
+    "na": (list[str] | None, opt.NA),
+    "epochs": (int | None, opt.STUDY_EPOCHS),
+    "within": (float, opt.STUDY_TOL),
+    "alpha": (float | None, opt.STUDY_ALPHA),
+    "n_threads": (int | None, opt.THREADS),
+    "out": (Path | None, opt.STUDY_OUT),
+    "json": (bool, opt.JSON),
+    "quiet": (bool, opt.QUIET),
 }
-STANDARDIZE: Options = {"standardize": (opt.StudyStandardize, True)}
-SEED: Options = {"seed": (opt.StudySeed, 0)}
-NO_SEED: Options = {"unused_seed": (opt.UnusedSeed, 0)}
+STANDARDIZE: Options = {"standardize": (bool, opt.STUDY_STANDARDIZE)}
+RATES: Options = {"rates": (list[float] | None, opt.MORE_RATES)}
+RATE: Options = {"learning_rate": (float | None, opt.ONE_RATE)}
+SIZES: Options = {"sizes": (list[int] | None, opt.BATCH_SIZES)}
+SEED: Options = {"seed": (int, opt.STUDY_SEED)}
+NO_SEED: Options = {"unused_seed": (int, opt.UNUSED_SEED)}
 
 
 @study.callback()
@@ -55,23 +49,19 @@ def of_learning() -> None:
     """See and measure how the learning rate, centring, scaling and batches shape what is learned."""
 
 
-def add(name: str, says: str, *options: Options) -> None:
+def add(name: str, says: str, options: Options) -> None:
     """Add the command of a study. Typer reads its options off the signature, which is made here."""
 
-    def command(**given: Any) -> Job:
-        def job() -> int:
-            from chainrule.cli.studying import run_study
+    def command(**given: Any) -> int:
+        from chainrule.cli.studying import run_study
 
-            return run_study(name, given)
+        return run_study(name, given)
 
-        return job
-
-    own = {key: kind for some in options for key, kind in some.items()}
-    command.__annotations__ = {key: annotation for key, (annotation, _) in own.items()}
+    command.__annotations__ = {key: kind for key, (kind, _) in options.items()}
     command.__signature__ = Signature(  # type: ignore[attr-defined]
         [
             Parameter(key, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for key, (kind, default) in own.items()
+            for key, (kind, default) in options.items()
         ]
     )
     study.command(name, help=says)(command)
@@ -81,22 +71,22 @@ add(
     "learning-rate",
     "Run gradient descent at rates from a hundredth of the stable limit to twice the limit.\n\n"
     "Says which crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the certified optimum.",
-    TABLE, {"rates": (opt.MoreRates, None)}, STANDARDIZE, NO_SEED, SHARED,
-)  # fmt: skip
+    {**TABLE, **COLUMNS, **RATES, **STANDARDIZE, **NO_SEED, **SHARED},
+)
 add(
     "centering",
     "Learn from two columns as they are and centred, at one learning rate: maps, curves, and why they differ.\n\n"
     "Without a table: 100,000 points from two normals with identity covariance and means (0, 0) and (2, 8), 20 % held out, "
     "learning rate 0.1, 100 epochs.",
-    PAIR, {"learning_rate": (opt.OneRate, None)}, SEED, SHARED,
-)  # fmt: skip
+    {**PAIR, **RATE, **SEED, **SHARED},
+)
 add(
     "scaling",
     "Learn from the columns as they are, centred, and standardised: epochs, condition numbers, limits.",
-    TABLE, NO_SEED, SHARED,
-)  # fmt: skip
+    {**TABLE, **COLUMNS, **NO_SEED, **SHARED},
+)
 add(
     "batches",
     "Learn from all rows an update, from mini-batches and from single rows: what a read and an update bring.",
-    TABLE, {"sizes": (opt.BatchSizes, None)}, STANDARDIZE, SEED, SHARED,
-)  # fmt: skip
+    {**TABLE, **COLUMNS, **SIZES, **STANDARDIZE, **SEED, **SHARED},
+)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
-from chainrule.studies.learned import NEAR, Gradients, Learned, Maps, Progress
-from chainrule.words import counted, number
+from chainrule.studies.learned import AT_OPTIMUM, NEAR, Gradients, Learned, Maps, Progress
+from chainrule.studies.learned.maps import draw
+from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: two log-losses nearer than this are told as one
 
@@ -64,20 +65,21 @@ def _held_out(p: Progress) -> Text:
 def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
     """Place the learning rate against the curvature where the run ended; result: `Result.to_dict()` of the same run."""
     rate, limit = result["learning_rate"], result["learning_rate_limit"]
-    curvature = None if learned is None or learned.gradients is None else learned.gradients.curvature
-    if not rate or not limit or learned is None or curvature is None:
+    if not rate or not limit or learned is None or learned.gradients is None or learned.gradients.curvature is None:
         return say("")
-    local, place = curvature.limit, curvature.place[:1].upper() + curvature.place[1:]
+    curvature, where = learned.gradients.curvature, learned.gradients.place
+    local, place = curvature.limit, where[:1].upper() + where[1:]
     text = f"{place} rates up to {{local:floor}} are stable; "
     if rate > local:
-        text += "this one can’t settle there." if curvature.at_optimum else "this one overshoots by more than it gains."
-    elif curvature.condition is None or learned.progress.infimum:
-        text += "this one is among them."
-    else:
-        text += "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved "
-        text += "{ratio:3} times as much as the flattest."
-    flattest = 2.0 * rate / (local * (curvature.condition or 1.0))
-    slowest = min(1.0 - abs(1.0 - 2.0 * rate / local), 1.0 - abs(1.0 - flattest))
+        text += "this one can’t settle there." if where == AT_OPTIMUM else "this one overshoots by more than it gains."
+        return say(text, local=local)
+    if curvature.flat or learned.progress.infimum:
+        return say(text + "this one is among them.", local=local)
+    text += (
+        "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved "
+    )
+    text += "{ratio:3} times as much as the flattest."
+    slowest = min(1.0 - abs(1.0 - 2.0 * rate / (local * under)) for under in (1.0, curvature.condition))
     return say(text, local=local, part=100 * slowest, ratio=curvature.condition)
 
 
@@ -100,15 +102,7 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
-    from chainrule.charts.maps import MapPanel, Points, decision_maps
-
-    losses = [f"loss {number(v, 3 if v >= LITTLE else 2)}" if np.isfinite(v) else "" for v in m.loss.tolist()]
-    columns = zip(m.epochs.tolist(), m.w.tolist(), m.b.tolist(), losses, strict=True)
-    panels = [MapPanel(f"{unit} {epoch:,}", (w[0], w[1]), b, loss) for epoch, w, b, loss in columns]
-    few = m.of < m.rows
-    points = Points(m.x, m.y, m.label, m.of, " of positive weight" if few else "")
     rest = f"; {counted(m.others, 'other column')} at the training rows’ mean" if m.others else ""
     text = f"The probability of {{positive:name}} as it was learned, over the two strongest numbers{rest}: 1/2 on the line."
-    text += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if few else ""
-    how: dict[str, Any] = {"x_label": m.names[0], "y_label": m.names[1], "x_range": m.x_range, "y_range": m.y_range}
-    return Chart(lambda: decision_maps([("", panels)], points, classes=classes, **how), say(text, positive=classes[1]))
+    text += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
+    return Chart(lambda: draw([("", m)], classes, unit), say(text, positive=classes[1]))

@@ -15,6 +15,7 @@ from chainrule.data.inputs import number as checked
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
 from chainrule.studies.learned import Maps, maps_over
+from chainrule.studies.learned.maps import draw
 from chainrule.studies.runs import Run
 from chainrule.studies.setting import Form, Setting, Shared, Standardize
 from chainrule.studies.study import Study, conduct, listed, nats, number
@@ -251,22 +252,8 @@ class CenteringStudy(ScalingStudy):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw the maps of both runs, and their curves."""
-        return [self._draw_maps, self._draw_curves]
-
-    def _draw_maps(self) -> Picture:
-        from chainrule.charts.maps import MapPanel, Points, decision_maps
-
-        lines = [
-            (run.label, [
-                MapPanel(f"epoch {epoch:,}", (w[0], w[1]), b, f"loss {number(loss, 2)}")
-                for epoch, w, b, loss in zip(m.epochs.tolist(), m.w.tolist(), m.b.tolist(), m.loss.tolist(), strict=True)
-            ])
-            for run, m in zip(self.runs, self.maps, strict=True)
-        ]  # fmt: skip
-        m = self.maps[0]
-        points = Points(m.x, m.y, m.label, m.of, " of positive weight" if m.of < m.rows else "")
-        return decision_maps(lines, points, x_label=m.names[0], y_label=m.names[1], classes=self.classes,
-                             x_range=m.x_range, y_range=m.y_range)  # fmt: skip
+        lines = [(run.label, m) for run, m in zip(self.runs, self.maps, strict=True)]
+        return [lambda: draw(lines, self.classes), self._draw_curves]
 
     def _draw_curves(self) -> Picture:
         from chainrule.charts.curves import centering_curves
