@@ -7,7 +7,6 @@ import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
 from chainrule.studies.learned import AT_OPTIMUM, NEAR, Gradients, Learned, Maps, Progress
-from chainrule.studies.learned.maps import draw
 from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: two log-losses nearer than this are told as one
@@ -102,7 +101,9 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
+    from chainrule.charts.maps import decision_maps
+
     rest = f"; {counted(m.others, 'other column')} at the training rows’ mean" if m.others else ""
     text = f"The probability of {{positive:name}} as it was learned, over the two strongest numbers{rest}: 1/2 on the line."
     text += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
-    return Chart(lambda: draw([("", m)], classes, unit), say(text, positive=classes[1]))
+    return Chart(lambda: decision_maps([("", m)], classes, unit), say(text, positive=classes[1]))
