@@ -105,7 +105,7 @@ def test_what_training_never_saw_is_counted_over_all_batches_or_refused(run, tra
     assert_mistake(outcome, "column word has 'new' in row", "--unseen reference")
     assert_mistake(run("predict", model, paths["csv"], "--unseen", "missing"), "column word has 'new' in row")
     assert_mistake(
-        run("predict", model, paths["csv"], "--unseen", "first"), "--unseen must be reference, missing or error"
+        run("predict", model, paths["csv"], "--unseen", "first"), "--unseen must be one of"
     )
 
 
