@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
 from chainrule.solvers.trace import Trace
-from chainrule.words import number
 
 if TYPE_CHECKING:
     pass
