@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.data.rows import CsrRows, Units
+from chainrule.data.rows import Units
 from chainrule.errors import InputError
 from chainrule.fitting.no_optimum import separated_by_levels, without_optimum
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, certified, ended, noise_of_state, warnings_of
+from chainrule.fitting.task import Task, certified, ended, warnings_of
 from chainrule.solvers import NewtonState, Outcome
 
 PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
@@ -87,8 +87,8 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
     none_varies = not len(pivots)
     pivots = np.zeros(1, dtype=np.int64) if none_varies else pivots
     part = rows.of_columns(pivots)
-    if problem.columns.any() and isinstance(part, CsrRows):
-        return replace(ending, is_inexact=False)  # too many to be centred
+    if problem.columns.any() and not part.can_centre:
+        return replace(ending, is_inexact=False)
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(len(pivots)), 0.0)
     found = optimize(Problem(part, options, problem.columns[pivots], start, problem.scaled), task.started)
@@ -108,7 +108,7 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
         reason=proven.reason if more is None else ending.certificate.reason + more,
         # All columns may do better than these.
         infimum_at_least=0.0,
-        infimum_gap=proven.objective + noise_of_state(_state_of(found)),
+        infimum_gap=proven.objective + _state_of(found).noise,
     )
     outcome = replace(ending.outcome, state=found.outcome.state, reason=found.outcome.reason)
     how = ended(outcome, certificate, options.tol, rows.reads, _state_of(found))

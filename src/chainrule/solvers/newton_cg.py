@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,13 +13,14 @@ from chainrule.certificate import Bound, bound_by_dual
 from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
 from chainrule.kernels import Feasible, Secant
-from chainrule.objective import Evaluation, Objective
-from chainrule.solvers.loop import Start, State
+from chainrule.objective import DataObjective, Evaluation, Objective
+from chainrule.solvers.loop import State
 from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
+ARMIJO, MOST_HALVINGS = 1e-4, 60
 PAIRS = 6  # of the last steps, that the direction is made with
 SETTLED, FAR = (
     0.02,
@@ -39,17 +41,21 @@ class TooLarge(ArithmeticError):
 
 
 @dataclass(frozen=True)
-class Line:
-    """Where the line search ended: F and its loss at z + t u + shift."""
+class Conjugate(State):
+    """Where the method stands: the gradient, pairs of the last steps and what they did to it, and nu2: |gradient|^2 in H^-1."""
 
-    t: float
-    shift: float
-    objective: float
+    residual: Vector
+    pairs: tuple[tuple[Vector, Vector], ...]
+    nu2: float
+
+    def reached(self, tol: float) -> bool:
+        """Whether a quadratic model has no more than tol left: nothing proves it."""
+        return self.nu2 <= 2.0 * tol
 
 
 @dataclass(frozen=True)
 class CGState(State):
-    """Where the method stands.
+    """Where the method stands on rows.
 
     z : (m,) of the rows, kept up by the steps, and line : (3, m), what the last read told of them: x~.v, dL_dz and its change
     along v (`kernels.secant`); both overwritten by the next. residual : gradient of F over w with b at its optimum,
@@ -105,30 +111,51 @@ class NewtonCG:
     divergence of p from the new g shrink together. Columns count as centred on their means under the curvature, since b is at
     its optimum at each step.
 
+    An objective without rows shows the change of its gradient by two evaluations, and nothing is proven of it.
+
     Parameters
     ----------
-    w0, b0
-        The start, in the fit's units.
+    start : (size,)
+        In the fit's units.
     """
 
-    w0: Vector
-    b0: float
+    start: Vector
+    needs = Objective
 
     @np.errstate(over="ignore", invalid="ignore")
-    def init(self, objective: Objective) -> Start[CGState]:
+    def init(self, objective: Objective) -> tuple[list[State], State]:
         """Evaluate the start; without one, and where w = 0 and its best b is nearer, that."""
-        on, w, b = objective, self.w0, self.b0
-        if w.any() or b:
-            state = _state_at(on, w, b, on.rows.scores(w, b))
+        if not isinstance(objective, DataObjective):
+            return [], _at(objective, self.start, objective.evaluate(self.start), ())
+        on = objective
+        if self.start.any():
+            state = _state_at(on, self.start, on.rows.scores(self.start[:-1], float(self.start[-1])))
             if state.evaluation.objective <= on.base_objective:
-                return Start(state)
+                return [], state
         b = on.base_log_odds
-        return Start(_state_at(on, np.zeros(on.n_features), b, np.full(on.n_rows, b)))
+        return [], _state_at(on, np.append(np.zeros(on.n_features), b), np.full(on.n_rows, b))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def step(self, objective: Objective, state: CGState) -> CGState:
+    def step(self, objective: Objective, state: State) -> State:
         """One read along the next direction, and what follows from it."""
-        on = objective
+        if isinstance(objective, DataObjective):
+            assert isinstance(state, CGState)
+            return self._step_on_rows(objective, state)
+        assert isinstance(state, Conjugate)
+        v = -_direction(state.residual, state.pairs, np.copy)
+        slope = float(state.residual @ v)
+        bend = float(v @ (objective.evaluate(state.theta + v).gradient - state.residual))
+        t = -slope / bend if bend > 0.0 else 1.0
+        for _ in range(MOST_HALVINGS):
+            new = objective.evaluate(state.theta + t * v)
+            if new.objective <= state.evaluation.objective + ARMIJO * t * slope:
+                break
+            t /= 2.0
+        moved, change = t * v, new.gradient - state.residual
+        pairs = (*state.pairs, (moved, change))[-PAIRS:] if float(moved @ change) > 0.0 else state.pairs
+        return _at(objective, state.theta + moved, new, pairs)
+
+    def _step_on_rows(self, on: DataObjective, state: CGState) -> CGState:
         if state.is_stale:
             z = on.rows.scores(state.w, state.b)
             largest = _largest(z, on.rows.s is None or on.rows.is_kept)
@@ -136,8 +163,8 @@ class NewtonCG:
         if state.is_due:
             made = state.preconditioner.with_sample(on, state.z, state.evaluation.objective)
             state = replace(state, preconditioner=made, is_due=False)
-        v = np.empty(on.n_features + 1)
-        v_w = np.negative(_direction(state), out=v[:-1])
+        v = np.empty(on.size)
+        v_w = np.negative(_direction(state.residual, state.pairs, state.preconditioner.solve), out=v[:-1])
         v[-1] = -float(state.center @ v_w) if on.fit_intercept else 0.0
         u = state.line[0]
         read = on.secant(state.z, v, u, state.line[1:])
@@ -157,14 +184,14 @@ class NewtonCG:
         moved = self._moved(on, state, v, u, read, center, exact, change, line)
         if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
             # The secant misled: back to where it began, and a search.
-            state.z[:] -= line.t * u + line.shift
+            state.z[:] -= line[0] * u + line[1]
             back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
             moved = self._moved(on, back, v, u, read, center, exact, change, _search(on, back, v, u))
         return moved
 
     def _moved(
         self,
-        on: Objective,
+        on: DataObjective,
         state: CGState,
         v: Vector,
         u: Vector,
@@ -172,17 +199,19 @@ class NewtonCG:
         center: Vector,
         exact: Vector,
         change: Vector,
-        line: Line,
+        line: tuple[float, float],
     ) -> CGState:
         """Go where the line search ended, and prove what can be proven there."""
-        t, v_w = line.t, v[:-1]
-        w, b = state.w + t * v_w, state.b + t * float(v[-1]) + line.shift
+        (t, shift), v_w = line, v[:-1]
+        theta = state.theta + t * v
+        theta[-1] += shift
+        w, b = theta[:-1], float(theta[-1])
         gradient = read.gradient + t * read.change
         curvature = float(read.curvature[-1])
         pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
-        found = on.feasible(state.z, u, state.line[1:], t, line.shift, pull)
+        found = on.feasible(state.z, u, state.line[1:], t, shift, pull)
         error = (on.rows.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
-        error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(line.shift) + abs(b))
+        error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(shift) + abs(b))
         drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
         rho = (gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * w
         bound = _proven(on, state.reach, rho, found, read, w, drift, (t, pull))
@@ -193,8 +222,7 @@ class NewtonCG:
         evaluation = _evaluation(on, found.loss, found.correct, w, residual, gradient)
         made, is_due = _anew(on, state, evaluation.objective, read, center)
         return CGState(
-            w,
-            b,
+            theta,
             evaluation,
             state.z,
             state.line,
@@ -211,16 +239,16 @@ class NewtonCG:
         )
 
 
-def _anew(on: Objective, state: CGState, now: float, read: Secant, center: Vector) -> tuple[Preconditioner, bool]:
+def _anew(on: DataObjective, state: CGState, now: float, read: Secant, center: Vector) -> tuple[Preconditioner, bool]:
     """Give the preconditioner where F has come to `now`, its diagonal anew where a sample is due, and whether one is."""
     made, fall = state.preconditioner, state.evaluation.objective - now
     is_due = fall <= SETTLED * now and now < (1.0 - FAR) * made.objective
     return (Preconditioner.of_read(on, read, center) if is_due else made), is_due
 
 
-def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
+def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     """Read the rows at a point whose z is given."""
-    line = np.empty((3, on.n_rows))
+    line, w, b = np.empty((3, on.n_rows)), theta[:-1], float(theta[-1])
     read = on.secant(z, np.zeros(on.n_features + 1), line[0], line[1:], norms=True)
     center = _center(on, read)
     residual = _centred(read.gradient, center) / on.weight + on.ridge * w
@@ -231,11 +259,11 @@ def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
     drift = _fresh_drift(on, reach, w, b)
     made = Preconditioner.of_read(on, read, center)
     evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
-    state = CGState(w, b, evaluation, z, line, residual, (), made, None, drift, drift, largest, center, reach)
+    state = CGState(theta, evaluation, z, line, residual, (), made, None, drift, drift, largest, center, reach)
     return replace(state, bound=_bound_at(on, state, read))
 
 
-def _bound_at(on: Objective, state: CGState, read: Secant) -> Bound:
+def _bound_at(on: DataObjective, state: CGState, read: Secant) -> Bound:
     """Bound F - F* at a point whose gradient was read: the dual point is g, made feasible."""
     curvature = float(read.curvature[-1])
     pull = float(read.gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
@@ -244,12 +272,12 @@ def _bound_at(on: Objective, state: CGState, read: Secant) -> Bound:
     return _proven(on, state.reach, rho, found, read, state.w, state.drift, (0.0, pull))
 
 
-def _fresh_drift(on: Objective, reach: float, w: Vector, b: float) -> float:
+def _fresh_drift(on: DataObjective, reach: float, w: Vector, b: float) -> float:
     """Bound the error of z as a read makes it."""
     return (on.rows.terms + 4) * UNIT * (reach * _length(w) + abs(b))
 
 
-def _center(on: Objective, read: Secant) -> Vector:
+def _center(on: DataObjective, read: Secant) -> Vector:
     """Means of the columns under the curvature: what centres them for w while b is at its optimum."""
     weight = float(read.curvature[-1])
     return read.curvature[:-1] / weight if on.fit_intercept and weight > 0.0 else np.zeros(on.n_features)
@@ -268,38 +296,36 @@ def _largest(v: Vector, where: NDArray[np.bool_] | bool = True) -> float:
     return max(float(v.max(where=where, initial=0.0)), -float(v.min(where=where, initial=0.0)))
 
 
-def _direction(state: CGState) -> Vector:
-    """H^-1 residual, by the pairs over the preconditioner (L-BFGS's two loops)."""
-    q, weights = state.residual.copy(), []
-    for step, change in reversed(state.pairs):
+def _at(on: Objective, theta: Vector, evaluation: Evaluation, pairs: tuple[tuple[Vector, Vector], ...]) -> Conjugate:
+    """Give the state at a point of an objective without rows."""
+    residual = evaluation.gradient
+    return Conjugate(theta, evaluation, residual, pairs, float(residual @ _direction(residual, pairs, np.copy)))
+
+
+def _direction(residual: Vector, pairs: tuple[tuple[Vector, Vector], ...], solve: Callable[[Vector], Vector]) -> Vector:
+    """H^-1 residual, by the pairs over a preconditioner (L-BFGS's two loops)."""
+    q, weights = residual.copy(), []
+    for step, change in reversed(pairs):
         weights.append(float(step @ q) / float(step @ change))
         q -= weights[-1] * change
-    direction = state.preconditioner.solve(q)
-    if state.pairs:
-        step, change = state.pairs[-1]
-        size = float(change @ state.preconditioner.solve(change))
+    direction = solve(q)
+    if pairs:
+        step, change = pairs[-1]
+        size = float(change @ solve(change))
         direction *= float(step @ change) / size if size > 0.0 else 1.0
-    for (step, change), weight in zip(state.pairs, reversed(weights), strict=True):
+    for (step, change), weight in zip(pairs, reversed(weights), strict=True):
         direction += (weight - float(change @ direction) / float(step @ change)) * step
     return direction
 
 
 def _evaluation(
-    on: Objective, loss: float, correct: float, w: Vector, residual: Vector, gradient: Vector
+    on: DataObjective, loss: float, correct: float, w: Vector, residual: Vector, gradient: Vector
 ) -> Evaluation:
-    grad_b = float(gradient[-1]) / on.weight if on.fit_intercept else 0.0
-    value = loss / on.weight
-    return Evaluation(
-        objective=value + on.penalty.value(w),
-        loss=value,
-        accuracy=correct / on.weight,
-        grad_w=residual,
-        grad_b=grad_b,
-        grad_norm=max(float(np.abs(residual / on.column_scale).max(initial=0.0)), abs(grad_b)),
-    )
+    value, full = loss / on.weight, np.append(residual, float(gradient[-1]) / on.weight if on.fit_intercept else 0.0)
+    return Evaluation(value + on.penalty.value(w), full, value, correct / on.weight, on.norm(full))
 
 
-def _by_secant(on: Objective, slope: float, v_w: Vector, change: Vector, read: Secant) -> Line:
+def _by_secant(on: DataObjective, slope: float, v_w: Vector, change: Vector, read: Secant) -> tuple[float, float]:
     """Minimise the model of F over (t, shift) that the read itself gives: slopes at t = 0 and how they change to t = 1."""
     bend = float(v_w @ change)  # with b at its optimum all the way
     t = -slope / bend if bend > 0.0 else 1.0
@@ -307,10 +333,10 @@ def _by_secant(on: Objective, slope: float, v_w: Vector, change: Vector, read: S
     shift = 0.0
     if on.fit_intercept and weight > 0.0:
         shift = -(float(read.gradient[-1]) + t * float(read.change[-1])) / weight
-    return Line(t, shift, math.nan)
+    return t, shift
 
 
-def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
+def _search(on: DataObjective, state: CGState, v: Vector, u: Vector) -> tuple[float, float]:
     """Minimise F over (t, shift) on z + t u + shift: Newton's method with halving, no read."""
     w, v_w = state.w, v[:-1]
     ww, wv, vv = (float(a @ (on.ridge * b)) for a, b in ((w, w), (w, v_w), (v_w, v_w)))
@@ -340,7 +366,7 @@ def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
         first = max(first, decrement)
         if decrement <= ENOUGH * first and decrement < first and abs(d_t) * far + abs(d_b) <= NEAR:
             # The last step costs no pass: it squares what is left.
-            return Line(t + d_t, shift + d_b, best)
+            return t + d_t, shift + d_b
         k = 1.0
         while k > 1e-15:
             trial = on.along(state.z, u, t + k * d_t, shift + k * d_b)
@@ -351,11 +377,11 @@ def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
         else:
             break
         t, shift, at, best = t + k * d_t, shift + k * d_b, trial, reached
-    return Line(t, shift, best)
+    return t, shift
 
 
 def _proven(
-    on: Objective,
+    on: DataObjective,
     reach: float,
     rho: Vector,
     found: Feasible,

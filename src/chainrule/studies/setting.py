@@ -16,7 +16,7 @@ from chainrule.data.rows import MAX_MATRIX_COLUMNS, DenseRows
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.fitting.fit import fit
 from chainrule.fitting.result import Result
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
 
@@ -185,10 +185,8 @@ class Setting:
         columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
         if columns.any():
             rows.standardize(columns, is_scaled)
-        hessian = (
-            Objective(rows, ridge(self.alpha, rows.n_features)).evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
-        )
-        assert hessian is not None
+        at = np.append(*rows.units.to_fit(w, b))
+        hessian = DataObjective(rows, ridge(self.alpha, rows.n_features)).hessian(at)
         return Curvature.of(hessian), hessian
 
 
