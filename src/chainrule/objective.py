@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +69,7 @@ class Evaluation:
 class Objective(Protocol):
     """F of one flat vector theta: all that gradient descent and newton-cg ask for."""
 
-    @property
-    def size(self) -> int:
-        """Length of theta."""
+    size: int  # of theta
 
     @property
     def reads(self) -> float:
@@ -82,7 +80,6 @@ class Objective(Protocol):
         """F and its gradient."""
 
 
-@runtime_checkable
 class HasHessian(Objective, Protocol):
     """An objective that Newton's method can minimise."""
 
@@ -90,7 +87,6 @@ class HasHessian(Objective, Protocol):
         """Second derivatives, (size, size)."""
 
 
-@runtime_checkable
 class HasBatches(Objective, Protocol):
     """A mean over rows, that sgd can minimise a batch of rows at a time."""
 
@@ -144,13 +140,8 @@ class DataObjective(Objective):
         self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
         self.given = None if loss.is_native else given_loss(loss)
         self.strata = (Stratum(rows, 1.0),) if strata is None else strata
-        self.n_features = rows.n_features
+        self.n_features, self.size = rows.n_features, rows.n_features + 1
         self.is_sample = strata is not None
-
-    @property
-    def size(self) -> int:
-        """N + 1, the bias last."""
-        return self.n_features + 1
 
     @property
     def ridge(self) -> Vector:

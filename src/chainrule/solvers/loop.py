@@ -237,8 +237,10 @@ class Run(Generic[F, S]):
     def __post_init__(self) -> None:
         """Check the objective, and take up the run before."""
         needs = self.solver.needs
-        if needs is not Objective and not isinstance(self.objective, needs):
-            raise InputError(f"{type(self.solver).__name__} needs an objective with {needs.__name__}: {needs.__doc__}")
+        missing = [name for name in vars(needs) if not name.startswith("_") and not hasattr(self.objective, name)]
+        if missing:
+            of, what = type(self.solver).__name__, " and ".join(missing)
+            raise InputError(f"{of} needs an objective with {what}: add it, or take gradient descent")
         self.units = Units.of_user(self.objective.size - 1) if self.units is None else self.units
         self._seen: set[str] = set()
         self._recorder = TraceRecorder()

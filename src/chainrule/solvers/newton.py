@@ -16,12 +16,10 @@ from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
 from chainrule.solvers.loop import State
 from chainrule.solvers.plan import NOISE, is_by_products
 from chainrule.solvers.proof import Reference, error_of_objective, full, norm_weights, own
-from chainrule.solvers.rare import settle
 from chainrule.solvers.truncated import truncated_step
 
 Vector = NDArray[np.float64]
 
-SETTLED = 8  # one in so many rows may be of rare levels that find their place before the Hessian of all rows
 APART = 2.0  # cost of a sample's row of a table, over that of all rows one after the other
 ARMIJO, LEAST_EIGENVALUE = 1e-4, 1e-12
 FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
@@ -231,17 +229,11 @@ class Newton:
             is_last = stage == len(self.sizes) - 1
             if is_last and whole.rows.groups and whole.penalty.strongly_convex:
                 ridge = np.zeros(whole.n_features)
-            rare = whole.rows.rare(size / whole.n_rows, size, _bend(before)) if is_last else None
+            rare = whole.rows.rare(size / whole.n_rows, size) if is_last else None
             on = whole.sample(size, ridge, rare)
-            if len(on.strata[0].columns):
-                theta = settle(whole, on.strata[0].rows, on.strata[0].columns, theta)
-                if before is not None and before.reference.steps.factored:
-                    return self._lead(on, stage, theta, before)
+            if len(on.strata[0].columns) and before is not None and before.reference.steps.factored:
+                return self._lead(on, stage, theta, before)
             return self._evaluate_sample(on, stage, theta, reference)
-        if stage < len(self.sizes) and before is not None:
-            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED, _bend(before))
-            if len(rare.columns):
-                theta = settle(whole, whole.rows.take(rare.rows), rare.columns, theta)
         # Where the last size is all rows, their Hessian is made here.
         return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
 
@@ -286,15 +278,14 @@ class Newton:
         whole = on.rows
         costs = (whole.hessian_reads, whole.matrix_reads)
         if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
-            evaluation = on.evaluate(theta, What.SQUARES if stage == len(self.sizes) - 2 else NOTHING, h=z)
+            evaluation = on.evaluate(theta, h=z)
             stand_in = Reference.without_factor(on, np.zeros(on.size), theta)
             state = NewtonState(theta, evaluation, stage, on, stand_in, None, None, None, math.inf, 1.0, False)
             return replace(state, curvatures=z)
         # Only the last sample's Hessian also proves, for all rows.
         is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
         proves = stage == len(self.sizes) - 1
-        more = What.SQUARES if stage == len(self.sizes) - 2 and not on.in_core else NOTHING  # for `_bend`
-        evaluation, reference = _with_hessian(on, theta, z, reference, more, proves=proves, looks=is_last)
+        evaluation, reference = _with_hessian(on, theta, z, reference, proves=proves, looks=is_last)
         nu = reference.decrement(on, evaluation)
         return NewtonState(theta, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
 
@@ -451,17 +442,6 @@ def _with_hessian(
         if _is_in_range(on, evaluation) and (reference.sharp if proves else reference.steps.factored):
             break
     return evaluation, reference
-
-
-def _bend(before: NewtonState | None) -> Vector | None:
-    """Mean 4 g (1 - g) of each column's rows in a sample, (n,): 1 where it has none."""
-    if before is None or before.evaluation.squares is None:
-        return None
-    on, squares = before.on, before.evaluation.squares
-    curvature = np.square(before.reference.steps.D[: on.n_features]) - on.ridge - on.sample_ridge
-    bend = np.ones(on.n_features)
-    np.divide(curvature / on.loss.curvature, squares, out=bend, where=squares > 0.0)
-    return np.clip(bend, 0.0, 1.0)
 
 
 def _is_in_range(on: DataObjective, evaluation: Evaluation) -> bool:
