@@ -123,7 +123,9 @@ def test_standardized_view_is_the_standardized_matrix(rng):
     w, b = rng.normal(size=6) * 0.1, 0.3
     h, along = np.empty(len(X)), np.empty(len(X))
     found = DataObjective(rows, ridge(0.2, rows.n_features)).evaluate(np.append(w, b), What.HESSIAN, h=h)
-    expected = DataObjective(dense(np.ascontiguousarray(Z), y), ridge(0.2, Z.shape[1])).evaluate(np.append(w, b), What.HESSIAN)
+    expected = DataObjective(dense(np.ascontiguousarray(Z), y), ridge(0.2, Z.shape[1])).evaluate(
+        np.append(w, b), What.HESSIAN
+    )
     assert found.objective == pytest.approx(expected.objective, rel=1e-10)
     np.testing.assert_allclose(found.grad_w, expected.grad_w, rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.hessian, expected.hessian, rtol=0, atol=1e-10 * np.abs(expected.hessian).max())

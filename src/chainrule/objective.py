@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Evaluation:
     @property
     def finite(self) -> bool:
         """Whether F and its gradient are finite."""
-        return bool(np.isfinite(self.objective) and np.isfinite(self.gradient).all())
+        return math.isfinite(self.objective) and bool(np.isfinite(self.gradient).all())
 
     @property
     def grad_w(self) -> Vector:
@@ -309,13 +310,13 @@ class DataObjective(Objective):
         assert self.rows.dense is not None
         before, of = self.reads, self.rows.dense
         path = of.newton_path(self.ridge, self.fit_intercept, theta[:-1], float(theta[-1]), near=near, most=most)
-        numbers = zip(path.objective, path.gradient, path.loss, path.correct, strict=True)
-        found = [Evaluation(F, gradient, loss, right, self.norm(gradient)) for F, gradient, loss, right in numbers]
+        numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
+        found = [Evaluation(*of_point) for of_point in numbers]
         return list(zip(path.theta, found, before + path.reads, strict=True)), path.next
 
-    def norm(self, gradient: Vector) -> float:
-        """`Evaluation.grad_norm` of a gradient (n + 1,)."""
-        return max(float(np.abs(gradient[:-1] / self.column_scale).max(initial=0.0)), abs(float(gradient[-1])))
+    def norm(self, gradient: Vector) -> Any:
+        """`Evaluation.grad_norm` of a gradient (n + 1,), or of some (k, n + 1)."""
+        return np.abs(gradient / np.append(self.column_scale, 1.0)).max(axis=-1)
 
     @cached_property
     def weight(self) -> float:

@@ -74,11 +74,24 @@ class Task:
         """S, in the user's unit."""
         return sum(self.class_weights) * self.problem.rows.weight_unit
 
-    def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """From the units of the arithmetic to those of the fit, without the way over x = 0."""
+    @cached_property
+    def _way(self) -> tuple[Vector, Vector]:
+        """Factors from theta to that in the fit's units, and what its bias gains."""
         shift = (self.fit_units.center - self.units.center) / self.units.scale
-        with np.errstate(over="ignore"):  # of a column of 1e-310 the weight is beyond float64
-            return w * self.ratio, b + float(np.add.reduce(w * shift))
+        return np.append(self.ratio, 1.0), np.append(shift, 0.0)
+
+    def all_to_fit(self, theta: Vector) -> Vector:
+        """From the units of the arithmetic to those of the fit, without the way over x = 0."""
+        factor, shift = self._way
+        there = theta * factor  # of a column of 1e-310 the weight is beyond float64
+        there[-1] += np.add.reduce(theta * shift)
+        return np.asarray(there)
+
+    def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
+        """Turn w and b from the units of the arithmetic into those of the fit."""
+        with np.errstate(over="ignore"):
+            there = self.all_to_fit(np.append(w, b))
+        return there[:-1], float(there[-1])
 
     def ending(
         self,
@@ -109,7 +122,7 @@ class Task:
             max_steps=MOST_STEPS,
             max_reads=rows.reads + most,
             units=self.fit_units,
-            to_fit=lambda theta: np.append(*self.to_fit(theta[:-1], float(theta[-1]))),
+            to_fit=self.all_to_fit,
         )
         state = outcome.state
         if not isinstance(state, NewtonState):  # one that the core passed on its way

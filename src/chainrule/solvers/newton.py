@@ -14,6 +14,7 @@ from chainrule.data.rows.rare import ENOUGH_ROWS
 from chainrule.kernels import What
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
 from chainrule.solvers.loop import State
+from chainrule.solvers.pairs import Pair
 from chainrule.solvers.plan import NOISE, is_by_products
 from chainrule.solvers.proof import Reference, error_of_objective, full, norm_weights, own
 from chainrule.solvers.truncated import truncated_step
@@ -55,7 +56,7 @@ class NewtonState(State):
     nu: float
     pace: float
     stalled: bool
-    pairs: tuple[tuple[Vector, Vector], ...] = ()
+    pairs: tuple[Pair, ...] = ()
     patient: bool = False
     along: Vector | None = None
     curvatures: Vector | None = None
@@ -451,7 +452,7 @@ def _is_in_range(on: DataObjective, evaluation: Evaluation) -> bool:
     return bool(np.isfinite(evaluation.lower).all() and curvature.min() > FLOAT32_LEAST)
 
 
-def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[tuple[Vector, Vector], ...]:
+def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[Pair, ...]:
     """Add what the last step moved and what it did to the gradient; steps that show no curvature teach nothing."""
     moved = theta - before.theta
     change = evaluation.gradient - before.evaluation.gradient

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from chainrule.certificate.rounding import UNIT
 from chainrule.kernels import Feasible, Secant
 from chainrule.objective import DataObjective, Evaluation, Objective
 from chainrule.solvers.loop import State
+from chainrule.solvers.pairs import Pair, corrected
 from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
@@ -45,7 +45,7 @@ class Conjugate(State):
     """Where the method stands: the gradient, pairs of the last steps and what they did to it, and nu2: |gradient|^2 in H^-1."""
 
     residual: Vector
-    pairs: tuple[tuple[Vector, Vector], ...]
+    pairs: tuple[Pair, ...]
     nu2: float
 
     def reached(self, tol: float) -> bool:
@@ -67,7 +67,7 @@ class CGState(State):
     z: Vector
     line: Matrix
     residual: Vector
-    pairs: tuple[tuple[Vector, Vector], ...]
+    pairs: tuple[Pair, ...]
     preconditioner: Preconditioner
     bound: Bound | None
     drift: float
@@ -142,7 +142,7 @@ class NewtonCG:
             assert isinstance(state, CGState)
             return self._step_on_rows(objective, state)
         assert isinstance(state, Conjugate)
-        v = -_direction(state.residual, state.pairs, np.copy)
+        v = -corrected(state.residual, state.pairs, np.copy, scaled=True)
         slope = float(state.residual @ v)
         bend = float(v @ (objective.evaluate(state.theta + v).gradient - state.residual))
         t = -slope / bend if bend > 0.0 else 1.0
@@ -164,117 +164,89 @@ class NewtonCG:
             made = state.preconditioner.with_sample(on, state.z, state.evaluation.objective)
             state = replace(state, preconditioner=made, is_due=False)
         v = np.empty(on.size)
-        v_w = np.negative(_direction(state.residual, state.pairs, state.preconditioner.solve), out=v[:-1])
+        v_w = np.negative(corrected(state.residual, state.pairs, state.preconditioner.solve, scaled=True), out=v[:-1])
         v[-1] = -float(state.center @ v_w) if on.fit_intercept else 0.0
-        u = state.line[0]
-        read = on.secant(state.z, v, u, state.line[1:])
-        center = _center(on, read)
-        exact = _centred(read.gradient, center) / on.weight + on.ridge * state.w
-        change = _centred(read.change, center) / on.weight + on.ridge * v_w
+        read = on.secant(state.z, v, state.line[0], state.line[1:])
+        _, exact, change = _slopes(on, state, v, read)
         slope = float(exact @ v_w)
         if not slope < 0.0 or not np.isfinite(change).all():
             # The predicted gradient misled: from the exact one, which proves this point too.
-            found = _bound_at(on, state, read)
-            here = replace(state, bound=found) if found.gap < state.gap else state
-            made, is_due = _anew(on, state, state.evaluation.objective, read, center)
-            return replace(here, residual=exact, pairs=(), preconditioner=made, center=center, is_due=is_due)
-        near = -slope <= PROMISES * state.evaluation.objective
-        line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v, u)
-        before = state.evaluation.objective
-        moved = self._moved(on, state, v, u, read, center, exact, change, line)
+            state.line[0] = state.line[2] = 0.0
+            return replace(_moved(on, state, np.zeros(on.size), replace(read, change=np.zeros(on.size))), pairs=())
+        near, before = -slope <= PROMISES * state.evaluation.objective, state.evaluation.objective
+        line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v)
+        moved = _moved(on, state, v, read, *line)
         if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
             # The secant misled: back to where it began, and a search.
-            state.z[:] -= line[0] * u + line[1]
+            state.z[:] -= line[0] * state.line[0] + line[1]
             back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
-            moved = self._moved(on, back, v, u, read, center, exact, change, _search(on, back, v, u))
+            moved = _moved(on, back, v, read, *_search(on, back, v))
         return moved
-
-    def _moved(
-        self,
-        on: DataObjective,
-        state: CGState,
-        v: Vector,
-        u: Vector,
-        read: Secant,
-        center: Vector,
-        exact: Vector,
-        change: Vector,
-        line: tuple[float, float],
-    ) -> CGState:
-        """Go where the line search ended, and prove what can be proven there."""
-        (t, shift), v_w = line, v[:-1]
-        theta = state.theta + t * v
-        theta[-1] += shift
-        w, b = theta[:-1], float(theta[-1])
-        gradient = read.gradient + t * read.change
-        curvature = float(read.curvature[-1])
-        pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
-        found = on.feasible(state.z, u, state.line[1:], t, shift, pull)
-        error = (on.rows.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
-        error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(shift) + abs(b))
-        drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
-        rho = (gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * w
-        bound = _proven(on, state.reach, rho, found, read, w, drift, (t, pull))
-        residual = exact + t * change
-        pairs = state.pairs
-        if float(v_w @ change) > 0.0:
-            pairs = (*pairs, (v_w, change))[-PAIRS:]
-        evaluation = _evaluation(on, found.loss, found.correct, w, residual, gradient)
-        made, is_due = _anew(on, state, evaluation.objective, read, center)
-        return CGState(
-            theta,
-            evaluation,
-            state.z,
-            state.line,
-            residual,
-            pairs,
-            made,
-            bound,
-            drift,
-            _fresh_drift(on, state.reach, w, b),
-            found.largest,
-            center,
-            state.reach,
-            is_due,
-        )
-
-
-def _anew(on: DataObjective, state: CGState, now: float, read: Secant, center: Vector) -> tuple[Preconditioner, bool]:
-    """Give the preconditioner where F has come to `now`, its diagonal anew where a sample is due, and whether one is."""
-    made, fall = state.preconditioner, state.evaluation.objective - now
-    is_due = fall <= SETTLED * now and now < (1.0 - FAR) * made.objective
-    return (Preconditioner.of_read(on, read, center) if is_due else made), is_due
 
 
 def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     """Read the rows at a point whose z is given."""
-    line, w, b = np.empty((3, on.n_rows)), theta[:-1], float(theta[-1])
-    read = on.secant(z, np.zeros(on.n_features + 1), line[0], line[1:], norms=True)
-    center = _center(on, read)
-    residual = _centred(read.gradient, center) / on.weight + on.ridge * w
-    largest = _largest(z, on.rows.s is None or on.rows.is_kept)
+    line, v = np.empty((3, on.n_rows)), np.zeros(on.size)
+    read = on.secant(z, v, line[0], line[1:], norms=True)
     reach = math.sqrt(read.norm + TINY) * OUTWARD
     if not reach < LARGEST:
         raise TooLarge
-    drift = _fresh_drift(on, reach, w, b)
-    made = Preconditioner.of_read(on, read, center)
-    evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
-    state = CGState(theta, evaluation, z, line, residual, (), made, None, drift, drift, largest, center, reach)
-    return replace(state, bound=_bound_at(on, state, read))
+    drift, center = _fresh_drift(on, reach, theta), _center(on, read)
+    made, none = Preconditioner.of_read(on, read, center), Evaluation(math.inf, v)
+    largest = _largest(z, on.rows.s is None or on.rows.is_kept)
+    return _moved(on, CGState(theta, none, z, line, v, (), made, None, drift, drift, largest, center, reach), v, read)
 
 
-def _bound_at(on: DataObjective, state: CGState, read: Secant) -> Bound:
-    """Bound F - F* at a point whose gradient was read: the dual point is g, made feasible."""
-    curvature = float(read.curvature[-1])
-    pull = float(read.gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
-    found = on.feasible(state.z, np.zeros(on.n_rows), state.line[1:], 0.0, 0.0, pull)
-    rho = (read.gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * state.w
-    return _proven(on, state.reach, rho, found, read, state.w, state.drift, (0.0, pull))
+def _slopes(on: DataObjective, state: CGState, v: Vector, read: Secant) -> tuple[Vector, Vector, Vector]:
+    """Give the columns' means under the curvature, and over w with b at its optimum the gradient and its change along v."""
+    center = _center(on, read)
+    exact, change = (_centred(sums, center) / on.weight for sums in (read.gradient, read.change))
+    return center, exact + on.ridge * state.w, change + on.ridge * v[:-1]
 
 
-def _fresh_drift(on: DataObjective, reach: float, w: Vector, b: float) -> float:
+def _moved(on: DataObjective, state: CGState, v: Vector, read: Secant, t: float = 0.0, shift: float = 0.0) -> CGState:
+    """Go to theta + t v, and shift further along b, and prove what can be proven there."""
+    center, exact, change = _slopes(on, state, v, read)
+    theta, v_w = state.theta + t * v, v[:-1]
+    theta[-1] += shift
+    w, b = theta[:-1], float(theta[-1])
+    gradient, curvature = read.gradient + t * read.change, float(read.curvature[-1])
+    pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
+    found = on.feasible(state.z, state.line[0], state.line[1:], t, shift, pull)
+    error = (on.rows.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
+    error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(shift) + abs(b))
+    drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
+    rho = (gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * w
+    bound = _proven(on, state.reach, rho, found, read, w, drift, (t, pull))
+    residual, pairs = exact + t * change, state.pairs
+    if float(v_w @ change) > 0.0:
+        pairs = (*pairs, (v_w, change))[-PAIRS:]
+    value = found.loss / on.weight
+    full = np.append(residual, float(gradient[-1]) / on.weight if on.fit_intercept else 0.0)
+    F = value + on.penalty.value(w)
+    made, fall = state.preconditioner, state.evaluation.objective - F
+    is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective
+    return CGState(
+        theta,
+        Evaluation(F, full, value, found.correct / on.weight, on.norm(full)),
+        state.z,
+        state.line,
+        residual,
+        pairs,
+        Preconditioner.of_read(on, read, center) if is_due else made,
+        bound,
+        drift,
+        _fresh_drift(on, state.reach, theta),
+        found.largest,
+        center,
+        state.reach,
+        is_due,
+    )
+
+
+def _fresh_drift(on: DataObjective, reach: float, theta: Vector) -> float:
     """Bound the error of z as a read makes it."""
-    return (on.rows.terms + 4) * UNIT * (reach * _length(w) + abs(b))
+    return (on.rows.terms + 4) * UNIT * (reach * _length(theta[:-1]) + abs(float(theta[-1])))
 
 
 def _center(on: DataObjective, read: Secant) -> Vector:
@@ -296,33 +268,12 @@ def _largest(v: Vector, where: NDArray[np.bool_] | bool = True) -> float:
     return max(float(v.max(where=where, initial=0.0)), -float(v.min(where=where, initial=0.0)))
 
 
-def _at(on: Objective, theta: Vector, evaluation: Evaluation, pairs: tuple[tuple[Vector, Vector], ...]) -> Conjugate:
+def _at(on: Objective, theta: Vector, evaluation: Evaluation, pairs: tuple[Pair, ...]) -> Conjugate:
     """Give the state at a point of an objective without rows."""
     residual = evaluation.gradient
-    return Conjugate(theta, evaluation, residual, pairs, float(residual @ _direction(residual, pairs, np.copy)))
-
-
-def _direction(residual: Vector, pairs: tuple[tuple[Vector, Vector], ...], solve: Callable[[Vector], Vector]) -> Vector:
-    """H^-1 residual, by the pairs over a preconditioner (L-BFGS's two loops)."""
-    q, weights = residual.copy(), []
-    for step, change in reversed(pairs):
-        weights.append(float(step @ q) / float(step @ change))
-        q -= weights[-1] * change
-    direction = solve(q)
-    if pairs:
-        step, change = pairs[-1]
-        size = float(change @ solve(change))
-        direction *= float(step @ change) / size if size > 0.0 else 1.0
-    for (step, change), weight in zip(pairs, reversed(weights), strict=True):
-        direction += (weight - float(change @ direction) / float(step @ change)) * step
-    return direction
-
-
-def _evaluation(
-    on: DataObjective, loss: float, correct: float, w: Vector, residual: Vector, gradient: Vector
-) -> Evaluation:
-    value, full = loss / on.weight, np.append(residual, float(gradient[-1]) / on.weight if on.fit_intercept else 0.0)
-    return Evaluation(value + on.penalty.value(w), full, value, correct / on.weight, on.norm(full))
+    return Conjugate(
+        theta, evaluation, residual, pairs, float(residual @ corrected(residual, pairs, np.copy, scaled=True))
+    )
 
 
 def _by_secant(on: DataObjective, slope: float, v_w: Vector, change: Vector, read: Secant) -> tuple[float, float]:
@@ -336,9 +287,9 @@ def _by_secant(on: DataObjective, slope: float, v_w: Vector, change: Vector, rea
     return t, shift
 
 
-def _search(on: DataObjective, state: CGState, v: Vector, u: Vector) -> tuple[float, float]:
+def _search(on: DataObjective, state: CGState, v: Vector) -> tuple[float, float]:
     """Minimise F over (t, shift) on z + t u + shift: Newton's method with halving, no read."""
-    w, v_w = state.w, v[:-1]
+    w, v_w, u = state.w, v[:-1], state.line[0]
     ww, wv, vv = (float(a @ (on.ridge * b)) for a, b in ((w, w), (w, v_w), (v_w, v_w)))
 
     def value(loss: float, t: float) -> float:

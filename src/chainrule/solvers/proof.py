@@ -24,6 +24,7 @@ from chainrule.certificate.wide import bound_by_gradient
 from chainrule.data.rows import Rows
 from chainrule.kernels import FLOAT32_BLOCK
 from chainrule.objective import DataObjective, Evaluation
+from chainrule.solvers.pairs import Pair, corrected
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -151,27 +152,18 @@ class Reference:
         gradient = own(on, evaluation.gradient)
         return math.sqrt(max(0.0, float(gradient @ self.steps.solve(gradient))))
 
-    def direction(
-        self, on: DataObjective, evaluation: Evaluation, pairs: Sequence[tuple[Vector, Vector]] = ()
-    ) -> Vector:
+    def direction(self, on: DataObjective, evaluation: Evaluation, pairs: Sequence[Pair] = ()) -> Vector:
         """Give the Newton step -H^-1 grad, (n + 1,).
 
-        pairs: (n + 1,) moved and (n + 1,) change of the gradient, of steps with this Hessian: they correct it (BFGS's two
-        loops; Nocedal and Wright 2006, algorithm 7.4), so that a sample's Hessian behaves more and more like that of all rows.
+        pairs: of steps with this Hessian: they correct it, so that a sample's behaves more and more like that of all rows.
         """
         if not self.steps.factored:
             # No curvature that can be used: back to 0 where that is better, else down the gradient.
             back = evaluation.objective > on.at_zero and bool(self.theta.any())
             step = -self.theta if back else -4.0 / (on.n_features + 1) * own(on, evaluation.gradient)
             return full(on, step)
-        q, weights = own(on, evaluation.gradient).copy(), []
-        for moved, change in reversed([(own(on, s), own(on, y)) for s, y in pairs]):
-            weights.append(float(moved @ q) / float(moved @ change))
-            q -= weights[-1] * change
-        step = self.steps.solve(q)
-        for (s, y), weight in zip(pairs, reversed(weights), strict=True):
-            moved, change = own(on, s), own(on, y)
-            step = step + (weight - float(change @ step) / float(moved @ change)) * moved
+        of_own = [(own(on, moved), own(on, change)) for moved, change in pairs]
+        step = corrected(own(on, evaluation.gradient), of_own, self.steps.solve, scaled=False)
         return full(on, -step)
 
     def certify(

@@ -88,7 +88,10 @@ class TraceRecorder:
         """Add an epoch: `line` has "epoch" and the other columns' numbers, theta is (w, b)."""
         self._n = len(theta)
         self._names += [name for name in line if name not in self._names]
-        self._last = np.append(theta, [line.get(name, np.nan) for name in self._names])
+        row = np.empty(len(theta) + len(self._names))
+        row[: len(theta)] = theta
+        row[len(theta) :] = [line.get(name, np.nan) for name in self._names]
+        self._last = row
         if line["epoch"] % self.stride:
             return
         self._kept.append(self._last)
