@@ -7,7 +7,7 @@ from functools import cached_property
 import mpmath
 import numpy as np
 
-from chainrule.certificate.bounds import bound, kappa_exact, leave_out
+from chainrule.certificate.bounds import bound, leave_out
 from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import gradient_rounding, hessian_eta, norm_of_z_rounding, z_rounding
 from chainrule.losses import LOGISTIC
@@ -78,9 +78,7 @@ class Problem:
         if not factor.ok:
             return math.inf
         u = self.u if part is None else self.u[part]
-        norms2 = np.square(u * factor.inverse_D).sum(axis=1)
-        order = np.argsort(-norms2)
-        return kappa_exact(factor, norms2[order], lambda start, stop: u[order[start:stop]])
+        return math.sqrt(factor.leverages(u).max(initial=0.0)) * (1.0 + 1e-13)
 
     def without_some_rows(self, factor, curvature):
         """What `bound` is told where rows of the largest leverage are left out of T."""

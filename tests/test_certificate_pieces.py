@@ -17,7 +17,6 @@ from chainrule.certificate.bounds import (
     h,
     h_lower_ratio,
     h_ratio,
-    kappa_exact,
     kappa_upper,
     leave_out,
     radius_ratio,
@@ -158,39 +157,18 @@ def test_eta_near_one_is_not_ok():
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_kappa_is_the_largest_leverage_with_few_solves(seed):
+def test_kappa_is_at_least_the_largest_leverage(seed):
     rng = np.random.default_rng(seed)
     m, n = int(rng.integers(1, 3000)), int(rng.integers(1, 6))
     x = np.column_stack([rng.standard_t(2, size=(m, n)) * 10.0 ** rng.uniform(-3, 3, n), np.ones(m)])
     factor = Factor.of(x.T @ x / m + np.diag(np.diag(x.T @ x)) * 0.01, 1e-12)
     norms2 = np.square(x * factor.inverse_D).sum(axis=1)
-    order = np.argsort(-norms2)
-    solved = []
-
-    def rows(start, stop):
-        solved.append(stop - start)
-        return x[order[start:stop]]
-
-    exact = math.sqrt(factor.leverages(x).max())
-    kappa = kappa_exact(factor, norms2[order], rows)
-    assert exact <= kappa * (1 + 1e-15)
-    assert kappa == pytest.approx(exact, rel=1e-12)
-    assert m < 2000 or sum(solved) < m / 2  # heavy tails: few rows can have it
-    upper = kappa_upper(factor, norms2.max())
-    assert exact <= upper
-
-    solved.clear()
-    assert kappa_exact(factor, norms2[order], rows, enough=upper) <= upper
-    assert solved == []
-    between = kappa_exact(factor, norms2[order], rows, enough=(exact + upper) / 2)
-    assert exact * (1 - 1e-12) <= between <= max((exact + upper) / 2, exact) * (1 + 1e-12)
+    assert math.sqrt(factor.leverages(x).max()) <= kappa_upper(factor, norms2.max())
 
 
 def test_kappa_without_rows_or_without_a_proof():
     factor = Factor.of(np.eye(2), 1e-12)
-    assert kappa_exact(factor, np.zeros(0), lambda start, stop: np.zeros((0, 2))) == 0.0
     broken = Factor.of(np.ones((2, 2)), 1e-12)
-    assert kappa_exact(broken, np.ones(1), lambda start, stop: np.ones((1, 2))) == math.inf
     assert kappa_upper(broken, 1.0) == math.inf
     # No rows in T: the penalty alone is the Hessian, and the bound nu^2/2 is exact for a parabola.
     found = bound(factor, np.array([0.3, 0.4]), np.zeros(2), kappa=0.0)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rare, Rows
 from chainrule.data.sampling import Stratum, sample
-from chainrule.given_loss import along_of, feasible_of, given_loss, secant_of
-from chainrule.kernels import Along, Batches, Feasible, Secant, What, along, feasible, pointwise
+from chainrule.kernels import Along, Batches, Feasible, GivenLoss, Secant, What, along, feasible, pointwise
 from chainrule.losses import LOGISTIC, Loss, rms_residual
 from chainrule.penalties import Penalty, ridge
 
@@ -34,8 +33,7 @@ class Evaluation:
     Of a fit: loss = mean log-loss (nats), accuracy = share of the weight of the rows whose class is right;
     grad_norm: the largest of |grad_w_j| / column_scale_j and |grad_b|; hessian (n + 1, n + 1) with
     the bias last, or None. lower: the Hessian's part that the rows read account for, each counted once, over the sum of all
-    weights, penalty in it (a sample's `hessian` counts its rows for those not read). common: that of rows without a rare level
-    alone, where a penalty makes something of it. norm: the largest
+    weights, penalty in it (a sample's `hessian` counts its rows for those not read). norm: the largest
     sum_j q_j x~_j^2 of the rows. squares: (1/S) sum s x_j^2. float32: the Hessian's products were made in float32.
     """
 
@@ -46,7 +44,6 @@ class Evaluation:
     grad_norm: float = np.nan
     hessian: Matrix | None = None
     lower: Matrix | None = None
-    common: Matrix | None = None
     norm: float = 0.0
     squares: Vector | None = None
     float32: bool = False
@@ -139,7 +136,7 @@ class DataObjective(Objective):
         self.rows, self.fit_intercept, self.loss, self.sample_ridge = rows, fit_intercept, loss, sample_ridge
         self.penalty = ridge(0.0, rows.n_features) if penalty is None else penalty
         self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
-        self.given = None if loss.is_native else given_loss(loss)
+        self.given = None if loss.is_native else _called(loss)
         self.strata = (Stratum(rows, 1.0),) if strata is None else strata
         self.n_features, self.size = rows.n_features, rows.n_features + 1
         self.is_sample = strata is not None
@@ -168,12 +165,6 @@ class DataObjective(Objective):
     def matrix_depth(self) -> float:
         """Roundings that a term of the Hessian goes through: N."""
         return max(stratum.rows.matrix_depth for stratum in self.strata) + len(self.strata) - 1.0
-
-    @property
-    def has_rare_levels(self) -> bool:
-        """Whether this is a sample whose first stratum is all rows of rare levels, beside others, and a penalty holds them."""
-        both = len(self.strata) == 2 and len(self.strata[0].columns) > 0
-        return both and self.penalty.strongly_convex
 
     @property
     def reads(self) -> float:
@@ -231,7 +222,7 @@ class DataObjective(Objective):
             own = ridge(self.sample_ridge, self.n_features)
             gradient[:-1] += own.gradient(w)
             value += own.value(w)
-        matrix, lower, common = self._matrices([each for each in matrices if each is not None], total.weight)
+        matrix, lower = self._matrices([each for each in matrices if each is not None], total.weight)
         return Evaluation(
             value,
             gradient,
@@ -240,7 +231,6 @@ class DataObjective(Objective):
             self.norm(gradient),
             matrix,
             lower,
-            common,
             norm,
             None if total.squares is None else total.squares / total.weight,
             bool(what & What.HESSIAN32),
@@ -252,22 +242,20 @@ class DataObjective(Objective):
         assert found is not None
         return found
 
-    def _matrices(self, parts: list[Matrix], weight: float) -> tuple[Matrix | None, Matrix | None, Matrix | None]:
-        """Hessian, its lower part and that of the common rows (`Evaluation`), of the strata's sums, which are overwritten."""
+    def _matrices(self, parts: list[Matrix], weight: float) -> tuple[Matrix | None, Matrix | None]:
+        """Hessian and its lower part (`Evaluation`), of the strata's sums, which are overwritten."""
         if not parts:
-            return None, None, None
+            return None, None
         for part in parts:
             part /= weight
         if not self.is_sample:
             matrix = self._with_penalty(parts[0], self.ridge)
-            return matrix, matrix, None
-        matrix, common = parts[0] * self.strata[0].multiplier, None
+            return matrix, matrix
+        matrix = parts[0] * self.strata[0].multiplier
         if len(parts) == 2:
             matrix += parts[1] * self.strata[1].multiplier
             parts[0] += parts[1]
-            common = self._with_penalty(parts[1], self.ridge) if self.has_rare_levels else None
-        lower = self._with_penalty(parts[0], self.ridge)
-        return self._with_penalty(matrix, self.ridge + self.sample_ridge), lower, common
+        return self._with_penalty(matrix, self.ridge + self.sample_ridge), self._with_penalty(parts[0], self.ridge)
 
     def _with_penalty(self, matrix: Matrix, ridge: Vector) -> Matrix:
         matrix[np.diag_indices(self.n_features)] += ridge
@@ -411,23 +399,15 @@ class DataObjective(Objective):
 
     def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
         """Read all rows along v (n + 1,) from z (m,): sums over the rows, and u (m,) and r (2, m) filled (`kernels.secant`)."""
-        if self.given is None:
-            return self.rows.secant(z, v, u, r, norms)
-        return secant_of(self.given, self.rows, z, v, u, r, norms)
+        return self.rows.secant(z, v, u, r, norms)
 
     def along(self, z: Vector, u: Vector, t: float, shift: float) -> Along:
         """Add the loss and its derivatives in (t, shift) at z + t u + shift: no read."""
-        rows = self.rows
-        if self.given is None:
-            return along(z, u, rows.y, rows.s, t, shift, threads=rows.threads)
-        return along_of(self.given, rows, z + t * u + shift, u)
+        return along(z, u, self.rows.y, self.rows.s, t, shift, threads=self.rows.threads)
 
     def feasible(self, z: Vector, u: Vector, r: Matrix, t: float, shift: float, pull: float) -> Feasible:
         """Go to z + t u + shift, in place, and take in what the dual point there is worth (`kernels.feasible`): no read."""
-        rows = self.rows
-        if self.given is None:
-            return feasible(z, u, r, rows.y, rows.s, t, shift, pull, threads=rows.threads)
-        return feasible_of(self.loss, rows, z, u, r, t, shift, pull)
+        return feasible(z, u, r, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
         """Strata, and where their rows are among all that are read."""
@@ -435,3 +415,8 @@ class DataObjective(Objective):
         for stratum in self.strata:
             yield stratum, slice(at, at + stratum.rows.n_rows)
             at += stratum.rows.n_rows
+
+
+def _called(loss: Loss) -> GivenLoss:
+    """Give a loss that the core has no struct for as the core calls it: slower."""
+    return lambda z, y: (loss.value(z, y), loss.derivative(z, y), loss.second_derivative(z, y))

@@ -11,7 +11,7 @@ Units: those of the arithmetic (centred columns times powers of two, the bias la
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,6 @@ from chainrule.losses import Loss
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
 TINY = 1e-300  # more than underflow takes off a sum of squares
@@ -143,7 +142,7 @@ def bound(
     gradient, e : (n + 1,)
         Gradient of F over all rows at theta, penalty in it, and the bound on its error (`gradient_rounding`).
     kappa : float
-        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_exact`, `kappa_upper`); like delta and zeta c times as large for a
+        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_upper`, `leave_out`); like delta and zeta c times as large for a
         loss with |l'''| <= c l'', since c^2 l(z/c) has |l'''| <= l''.
     delta : float
         Max over T of |x~.(theta - theta0)|: how far theta is from where B was taken.
@@ -203,9 +202,7 @@ def kappa_upper(factor: Factor, norms2_max: float) -> float:
     return math.sqrt(norms2_max / lam) * (1.0 + OUTWARD) if lam > 0.0 else math.inf
 
 
-def kappa_of_levels(
-    factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector, absent: Places | None = None
-) -> float:
+def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector) -> float:
     """Bound kappa for rows that have one level of each category, by the triangle inequality: no row is looked at.
 
     With any fixed m_c for each category, here the mean of its levels under the curvature, and norms in B^-1:
@@ -220,15 +217,11 @@ def kappa_of_levels(
         For each category the columns of its levels, and whether there is one more level that has none.
     reach : (n,)
         max |x_j| over the rows, for the columns that are in no group.
-    absent : (k,) int64, optional
-        Columns of levels that no row has.
     """
     W, loss = factor.whitened
     norms = np.sqrt(np.einsum("ij,ij->j", W, W))
     is_number = np.zeros(len(norms), dtype=np.bool_)
     is_number[: len(reach)] = True
-    is_there = np.ones(len(norms), dtype=np.bool_)
-    is_there[np.zeros(0, dtype=np.int64) if absent is None else absent] = False
     center, has_bias = np.zeros(len(norms)), len(norms) > len(reach)
     kappa = 0.0
     for levels, has_first in groups:
@@ -237,52 +230,13 @@ def kappa_of_levels(
         share = weight / max(float(weight.sum()), float(factor.D[-1]) ** 2 if has_bias else 0.0)
         m = W[:, levels] @ share
         apart = W[:, levels] - m[:, np.newaxis]
-        squares = np.einsum("ij,ij->j", apart, apart).max(where=is_there[levels], initial=0.0)
+        squares = np.einsum("ij,ij->j", apart, apart).max(initial=0.0)
         kappa += math.sqrt(max(float(squares), float(m @ m) if has_first else 0.0))
         center += m
     center += W[:, -1] if has_bias else 0.0
     kappa += math.sqrt(float(center @ center)) + float(reach[is_number[: len(reach)]] @ norms[is_number])
     rounding = 4.0 * (len(groups) + 2) * len(norms) ** 1.5 * UNIT * float(norms.max())
     return float((kappa + rounding) * math.sqrt(loss) * (1.0 + OUTWARD))
-
-
-def kappa_exact(
-    factor: Factor,
-    norms2: Vector,
-    rows: Callable[[int, int], Matrix],
-    *,
-    enough: float = 0.0,
-) -> float:
-    """Find kappa = max over T of (x~' B^-1 x~)^(1/2), solving only for the rows that can have it.
-
-    x~' B^-1 x~ <= |D^-1 x~|^2/lambda_min, so the rows are solved from the largest norm down until that falls below the largest
-    value found. Then the value is exact; where `enough` ends it before, it is an upper bound.
-
-    Parameters
-    ----------
-    norms2 : (k,)
-        |D^-1 x~|^2 of the rows of T with s > 0, descending.
-    rows : callable
-        rows(start, stop) -> (stop - start, n + 1): the rows x~ at these places of `norms2`.
-    enough : float
-        A kappa that is small enough: the bound hardly depends on it when kappa nu is well below 1.
-    """
-    count = len(norms2)
-    if count == 0:
-        return 0.0
-    lam = factor.lambda_min
-    if not lam > 0.0:
-        return math.inf
-    largest = max(64, min(1024, 2**17 // len(factor.D) ** 2))  # small products stay on one BLAS thread
-    done, batch, found = 0, 32, 0.0
-    while True:
-        rest = float(norms2[done]) / lam if done < count else 0.0
-        upper = max(found, rest)
-        if rest <= found or done >= count or upper <= enough * enough:
-            return math.sqrt(upper) * (1.0 + OUTWARD)
-        stop = min(done + batch, count)
-        found = max(found, float(factor.leverages(rows(done, stop)).max()))
-        done, batch = stop, min(2 * batch, largest)
 
 
 def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:

@@ -16,7 +16,8 @@ from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import DenseRows, Units
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
-from chainrule.fitting.optimize import optimize
+from chainrule.fitting.audit import audit
+from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.run import run
 from chainrule.fitting.task import TOO_FAR, newton_finding, warnings_of
@@ -87,13 +88,19 @@ def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Endin
             refusal=refusal,
             max_steps=10 * DEFAULT_READS,
             max_reads=rows.reads + most,
+            tol=options.tol if options.loss.is_native else INNER * options.tol,
         )
     except TooLarge:
         rows.refuse_non_finite()
         raise InputError(Finding("rows too large", {"largest": LARGEST})) from None
     state = outcome.state
-    assert isinstance(state, CGState)
-    certificate = _certificate(problem, objective, state, started)
+    if isinstance(state, CGState):
+        certificate = _certificate(problem, objective, state, started)
+    else:
+        task = prepare(replace(problem, rows=rows.beside()), started)
+        certificate = audit(task, None, *rows.units.to_user(state.w, state.b))
+        if outcome.reason == "converged" and certificate.gap > options.tol:
+            outcome = replace(outcome, reason="unproven")
     ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))
     how = newton_finding(outcome, certificate, options.tol, rows.reads, None, *ways)
     weight = objective.weight * rows.weight_unit

@@ -82,6 +82,19 @@ def descend(problem: Problem, started: float) -> Ending:
     limits = {"max_steps": max_steps, "monitor": monitor, "on_status": on_status, "before": before}
     refusal = Finding("not finite at start")
     outcome = run(problem, objective, solver, started, refusal=refusal, may_diverge=True, **limits)
+    return _ending(problem, measure, outcome, monitor, (rate, limit), tuple(at_once))
+
+
+def _ending(
+    problem: Problem,
+    measure: Measure,
+    outcome: Outcome,
+    monitor: RunMonitor | NoiseMonitor,
+    rates: tuple[float, float],
+    at_once: tuple[Finding, ...],
+) -> Ending:
+    """Say how near the optimum the run came, and what it lacks."""
+    (rate, limit), rows, options = rates, problem.rows, problem.options
     state, carried = outcome.state, None
     certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
     if isinstance(monitor, NoiseMonitor):
@@ -89,7 +102,7 @@ def descend(problem: Problem, started: float) -> Ending:
         left = stochastic.what_is_left(problem, outcome, monitor, needed, rate, limit)
         carried = stochastic.carried(outcome, monitor)
     else:
-        needed = _epochs_needed(objective, measure.floor, outcome, rate, options.tol)
+        needed = _epochs_needed(measure.objective, measure.floor, outcome, rate, options.tol)
         left = _what_is_left(outcome, rate, limit, needed)
     how = how_it_ended(outcome, certificate, options.tol, limit, left)
     return Ending(
@@ -97,13 +110,13 @@ def descend(problem: Problem, started: float) -> Ending:
         state.w.copy(),
         state.b,
         rows.units,
-        moments.weight,
+        rows.moments().weight,
         how,
         (*causes(measure.floor), *warnings_of(how, outcome)),
         certificate,
         rate,
         limit,
-        said_at_once=tuple(at_once),
+        said_at_once=at_once,
         epochs_needed=None if math.isnan(needed) else needed,
         carried=carried,
     )

@@ -30,8 +30,8 @@ def run(
         Where F is not finite: names the row, where it is one that has no number, else says `refusal`.
     """
     options = problem.options
-    asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor()} | limits
-    one: Run[Any, Any] = Run(objective, solver, tol=options.tol, callbacks=options.callbacks, started=started, **asked)
+    asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits
+    one: Run[Any, Any] = Run(objective, solver, callbacks=options.callbacks, started=started, **asked)
     try:
         outcome = one.run()
         if outcome.reason != "non_finite" or may_diverge:

@@ -17,10 +17,12 @@ from chainrule.solvers.loop import State
 from chainrule.solvers.pairs import Pair
 from chainrule.solvers.plan import NOISE, is_by_products
 from chainrule.solvers.proof import Reference, error_of_objective, full, norm_weights, own
+from chainrule.solvers.rare import settle
 from chainrule.solvers.truncated import truncated_step
 
 Vector = NDArray[np.float64]
 
+SETTLED = 8  # one in so many rows may be of rare levels that find their place before the Hessian of all rows
 APART = 2.0  # cost of a sample's row of a table, over that of all rows one after the other
 ARMIJO, LEAST_EIGENVALUE = 1e-4, 1e-12
 FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
@@ -232,9 +234,15 @@ class Newton:
                 ridge = np.zeros(whole.n_features)
             rare = whole.rows.rare(size / whole.n_rows, size) if is_last else None
             on = whole.sample(size, ridge, rare)
-            if len(on.strata[0].columns) and before is not None and before.reference.steps.factored:
-                return self._lead(on, stage, theta, before)
+            if len(on.strata[0].columns):
+                theta = settle(whole, on.strata[0].rows, on.strata[0].columns, theta)
+                if before is not None and before.reference.steps.factored:
+                    return self._lead(on, stage, theta, before)
             return self._evaluate_sample(on, stage, theta, reference)
+        if stage < len(self.sizes) and before is not None:
+            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED)
+            if len(rare.columns):
+                theta = settle(whole, whole.rows.take(rare.rows), rare.columns, theta)
         # Where the last size is all rows, their Hessian is made here.
         return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
 
@@ -362,11 +370,7 @@ class Newton:
             more = NOTHING if known is not None else What.SQUARES | more
             evaluation, reference = _with_hessian(whole, theta, z, reference, more)
         else:
-            # Where there are levels, they bound the leverage better than any norm.
-            is_loose = reference is not None and reference.is_loose and not whole.rows.groups
-            q = norm_weights(whole, reference) if is_loose else None
-            evaluation = whole.evaluate(theta, What.SQUARES if known is None else NOTHING, z=z, q=q)
-            reference = reference if reference is None or q is None else reference.with_norm(evaluation.norm)
+            evaluation = whole.evaluate(theta, What.SQUARES if known is None else NOTHING, z=z)
         assert reference is not None
         squares = evaluation.squares if known is None else known
         assert squares is not None

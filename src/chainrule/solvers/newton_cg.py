@@ -111,7 +111,8 @@ class NewtonCG:
     divergence of p from the new g shrink together. Columns count as centred on their means under the curvature, since b is at
     its optimum at each step.
 
-    An objective without rows shows the change of its gradient by two evaluations, and nothing is proven of it.
+    An objective without rows, or whose loss the core hasn't, shows the change of its gradient by two evaluations, and nothing
+    is proven on the way.
 
     Parameters
     ----------
@@ -125,9 +126,9 @@ class NewtonCG:
     @np.errstate(over="ignore", invalid="ignore")
     def init(self, objective: Objective) -> tuple[list[State], State]:
         """Evaluate the start; without one, and where w = 0 and its best b is nearer, that."""
-        if not isinstance(objective, DataObjective):
+        on = _with_rows(objective)
+        if on is None:
             return [], _at(objective, self.start, objective.evaluate(self.start), ())
-        on = objective
         if self.start.any():
             state = _state_at(on, self.start, on.rows.scores(self.start[:-1], float(self.start[-1])))
             if state.evaluation.objective <= on.base_objective:
@@ -138,9 +139,10 @@ class NewtonCG:
     @np.errstate(over="ignore", invalid="ignore")
     def step(self, objective: Objective, state: State) -> State:
         """One read along the next direction, and what follows from it."""
-        if isinstance(objective, DataObjective):
+        on = _with_rows(objective)
+        if on is not None:
             assert isinstance(state, CGState)
-            return self._step_on_rows(objective, state)
+            return self._step_on_rows(on, state)
         assert isinstance(state, Conjugate)
         v = -corrected(state.residual, state.pairs, np.copy, scaled=True)
         slope = float(state.residual @ v)
@@ -148,7 +150,7 @@ class NewtonCG:
         t = -slope / bend if bend > 0.0 else 1.0
         for _ in range(MOST_HALVINGS):
             new = objective.evaluate(state.theta + t * v)
-            if new.objective <= state.evaluation.objective + ARMIJO * t * slope:
+            if new.objective <= state.evaluation.objective * (1.0 + UNIT) + ARMIJO * t * slope:
                 break
             t /= 2.0
         moved, change = t * v, new.gradient - state.residual
@@ -266,6 +268,11 @@ def _length(v: Vector) -> float:
 def _largest(v: Vector, where: NDArray[np.bool_] | bool = True) -> float:
     """Largest size in v, without a copy of it."""
     return max(float(v.max(where=where, initial=0.0)), -float(v.min(where=where, initial=0.0)))
+
+
+def _with_rows(on: Objective) -> DataObjective | None:
+    """Give the objective where a read along a line shows all that a step needs."""
+    return on if isinstance(on, DataObjective) and on.given is None else None
 
 
 def _at(on: Objective, theta: Vector, evaluation: Evaluation, pairs: tuple[Pair, ...]) -> Conjugate:

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.bounds import Bound, bound, kappa_exact, kappa_of_levels, kappa_upper, leave_out, nothing
+from chainrule.certificate.bounds import Bound, bound, kappa_of_levels, kappa_upper, leave_out, nothing
 from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import (
     gradient_rounding,
@@ -30,16 +30,13 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 OUTWARD = 1.0 + 1e-12
-# r from which on a smaller kappa makes the bound clearly better: at 0.5 it is 1.23 times what it is at 0.
-KAPPA_MATTERS, KAPPA_ENOUGH = 0.5, 0.2
-# Numbers that may be copied to find it: few; or as many as take a read's time, which is what comes if the bound is not enough.
-KAPPA_FEW, KAPPA_NUMBERS, KAPPA_PER_READ = 300_000, 5_000_000, 60
+KAPPA_MATTERS = (
+    0.5  # r from which on a smaller kappa makes the bound clearly better: at 0.5 it is 1.23 times what it is at 0
+)
+AT_ONCE = 1_250_000  # numbers of rows that are copied at a time
 SHARP = 4.0  # smallest eigenvalue over eta, from which on a norm is too large by less than a quarter
-LOOSE = 10.0  # ratio of the weights of a norm to D^-2, over the columns, from which on it is worth another
 DELTA_MATTERS = 0.1  # from there on the change of all rows' z is looked at, not bounded by their norms
 ROWS_AT_ONCE = 16384  # that are looked at while they are in the caches
-LITTLE_MORE = 1.1  # times nu: a bound that is a fifth larger
-LEAST_CURVATURE, OF_CURVATURE = 1e-290, 1e-12  # g (1 - g) that has all its digits, and more than two of them round by
 NULL_RIDGE = 1e-9  # of the diagonal, where columns are collinear: steps leave the directions that don't matter
 
 
@@ -49,10 +46,8 @@ class Reference:
 
     steps, proof : factors of the Hessian for steps, and of the part of it that the rows read account for.
     theta : where it was made, (n + 1,). z : the rows' z there; None where the rows are all rows. index : which rows.
-    norm : largest |D^-1 x~|^2 of the rows, D of `proof`, or a bound on it: `is_loose` where weights far from D^-2 gave it.
-    z_of_all : z there where the rows are all rows. whole : all rows. absent : columns of levels that none of the rows has.
-    common : of a sample with all rows of rare levels, what those of the other rows alone prove: without the penalty's help rare
-    levels have large leverages, and their coefficients are found first.
+    norm : largest |D^-1 x~|^2 of the rows, D of `proof`, or a bound on it.
+    z_of_all : z there where the rows are all rows. whole : all rows.
     """
 
     steps: Factor
@@ -61,11 +56,8 @@ class Reference:
     z: Vector | None
     index: NDArray[np.int64] | None
     norm: float
-    is_loose: bool
     z_of_all: Vector | None
     whole: Rows
-    absent: NDArray[np.int64] | None = None
-    common: Reference | None = None
 
     @classmethod
     def of(
@@ -98,28 +90,22 @@ class Reference:
         q = own(on, norm_weights(on, before))
         # |D^-1 x~|^2 <= max_j 1/(q_j D_j^2) sum_j q_j x~_j^2
         ratio = proof.inverse_D**2 / q
-        norm, is_loose = evaluation.norm * float(ratio.max()) * OUTWARD, bool(ratio.max() > LOOSE * ratio.min())
+        norm = evaluation.norm * float(ratio.max()) * OUTWARD
         theta = own(on, theta)
         if not on.is_sample:
-            return cls(steps, proof, theta, None, None, norm, is_loose, z, on.rows)
+            return cls(steps, proof, theta, None, None, norm, z, on.rows)
         places = [np.flatnonzero(stratum.rows.is_kept) for stratum in on.strata]
         index = np.concatenate([part.rows.index[at] for part, at in zip(on.strata, places, strict=True)])
         firsts = np.cumsum([0, *(part.rows.n_rows for part in on.strata)])
         z = np.concatenate([z[first + at] for first, at in zip(firsts, places, strict=False)])
-        common = None
-        if evaluation.common is not None and looks:
-            factor, rest = Factor.of(own_matrix(on, evaluation.common), eta), slice(len(places[0]), None)
-            of_rest = evaluation.norm * float((factor.inverse_D**2 / q).max()) * OUTWARD
-            absent = on.strata[0].columns
-            common = cls(factor, factor, theta, z[rest], index[rest], of_rest, True, None, on.rows, absent)
-        return cls(steps, proof, theta, z, index, norm, is_loose, None, on.rows, None, common)
+        return cls(steps, proof, theta, z, index, norm, None, on.rows)
 
     @classmethod
     def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> Reference:
         """Stand in for a Hessian of a sample of which only the diagonal (n + 1,) was made: it proves nothing."""
         none = Factor.unfactored(own(on, diagonal), "no Hessian was made of the sample")
         nowhere = np.zeros(0, dtype=np.int64)
-        return cls(none, none, own(on, theta), np.zeros(0), nowhere, math.inf, True, None, on.rows)
+        return cls(none, none, own(on, theta), np.zeros(0), nowhere, math.inf, None, on.rows)
 
     def is_of_all(self, theta: Vector) -> bool:
         """Whether it was made of all rows, at this point."""
@@ -130,10 +116,6 @@ class Reference:
         """Whether all rows should have a Hessian of their own: columns are collinear, or seem so in a sample."""
         return not self.proof.factored or (self.z is not None and not self.proof.ok)
 
-    def with_norm(self, norm: float) -> Reference:
-        """Take the largest |D^-1 x~|^2 as `norm_weights` of this Hessian gave it in a later read of all rows."""
-        return replace(self, norm=min(self.norm, norm * OUTWARD), is_loose=False)
-
     @property
     def sharp(self) -> bool:
         """Whether the rounding of the matrix costs the proofs little in every direction."""
@@ -143,7 +125,7 @@ class Reference:
     def kappa_of_levels(self) -> float:
         """Bound on the rows' leverage, by the levels of categories; inf where there are none."""
         groups = self.whole.groups
-        return kappa_of_levels(self.proof, groups, self.whole.reach(), self.absent) if groups else math.inf
+        return kappa_of_levels(self.proof, groups, self.whole.reach()) if groups else math.inf
 
     def decrement(self, on: DataObjective, evaluation: Evaluation) -> float:
         """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""
@@ -167,39 +149,23 @@ class Reference:
         return full(on, -step)
 
     def certify(
-        self, on: DataObjective, evaluation: Evaluation, theta: Vector, z: Vector, squares: Vector, last: bool = False
+        self, on: DataObjective, evaluation: Evaluation, at: Vector, z: Vector, squares: Vector, last: bool = False
     ) -> Bound | None:
-        """Say what is proven at a point of which all rows were read; z and mean squares of all rows.
+        """Say what is proven at a point `at` of which all rows were read; z and mean squares of all rows.
 
         last: no better point will come, so that a bound is worth more than what it costs.
         """
-        if self.common is None:
-            return self._certify(on, evaluation, theta, z, squares, last)
-        found = self.common.certify(on, evaluation, theta, z, squares)
-        if found is not None and found.proven and self.proof.ok:
-            nu = math.sqrt(self.proof.norm2(own(on, evaluation.gradient)))
-            if found.nu <= LITTLE_MORE * nu:  # the rows left out would not make it much smaller
-                return found
-        other = self._certify(on, evaluation, theta, z, squares, last)
-        if found is None or other is None:
-            return other if found is None else found
-        return min(found, other, key=lambda each: (each.gap, each.r))
-
-    def _certify(
-        self, on: DataObjective, evaluation: Evaluation, at: Vector, z: Vector, squares: Vector, last: bool
-    ) -> Bound | None:
         by_penalty = last and self.z is None and on.penalty.strongly_convex
         if not evaluation.finite or not (self.proof.ok or by_penalty):
             return None
         n, D, theta, all_rows = on.n_features, self.proof.D, own(on, at), self.z is None
         c = on.loss.bend  # kappa, delta and zeta are in units of z/c
-        gradient, numbers = own(on, evaluation.gradient), self.n_rows(on) * n
-        may_look = numbers <= (KAPPA_NUMBERS if last else max(KAPPA_FEW, on.rows.n_rows * n // KAPPA_PER_READ))
+        gradient = own(on, evaluation.gradient)
         if self.proof.ok:
             # Where there are levels, their bound takes less than the smallest eigenvalue, and says more.
             kappa = c * (self.kappa_of_levels if on.rows.groups else kappa_upper(self.proof, self.norm))
             nu = math.sqrt(self.proof.norm2(gradient))
-            if kappa * nu >= 1.0 and not (last or may_look or all_rows):
+            if kappa * nu >= 1.0 and not (last or all_rows):
                 return nothing(len(gradient), kappa * nu, nu)  # too far away, however the rest comes out
         r_rms = on.rms_residual(evaluation.loss)
         e = own(on, error_of_gradient(on, r_rms, squares, at, of_z=not all_rows))
@@ -223,12 +189,6 @@ class Reference:
         if proven.r >= KAPPA_MATTERS and on.rows.groups and c * math.sqrt(self.norm / self.proof.lambda_guess) < kappa:
             kappa = min(kappa, c * kappa_upper(self.proof, self.norm))
             proven = proves(kappa=kappa, all_rows=all_rows)
-        if proven.r >= KAPPA_MATTERS and may_look:
-            # The cheap kappa costs too much here: find the largest leverage itself.
-            kappa = c * self._kappa(on, enough=KAPPA_ENOUGH * kappa / (c * max(proven.r, 1e-300)))
-            proven = proves(kappa=kappa, all_rows=all_rows)
-        if not all_rows and proven.r >= 1.0 > kappa * nu and (fall := self._fall(on, z) + sum(zetas)) < delta:
-            proven = proves(kappa=kappa, delta=fall)
         if last and not proven.proven:
             # A few rows of tiny weight may be all that makes kappa large.
             kappa, left_out = self._without_some_rows(on, z, delta + 2.0 * zeta)
@@ -238,15 +198,6 @@ class Reference:
             e = own(on, error_of_gradient(on, r_rms, squares, at))
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         return proven
-
-    def _fall(self, on: DataObjective, z: Vector) -> float:
-        """Give how far log g (1 - g) of a sample's rows fell since its Hessian: at most |x~.v|, and often half of that."""
-        assert self.z is not None
-        y = on.rows.y[self.index]
-        now, then = on.pointwise(z[self.index], y)[2], on.pointwise(self.z, y)[2]
-        then = np.where(then > LEAST_CURVATURE, then, 0.0)
-        least = float(np.min(now / then, initial=1.0)) if then.all() else 0.0
-        return -math.log(least) + OF_CURVATURE if least > 0.0 else math.inf
 
     def _by_penalty(self, on: DataObjective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
         """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's: in units of a penalty of 1."""
@@ -278,15 +229,6 @@ class Reference:
         """How many rows the Hessian came from."""
         return on.rows.n_rows if self.index is None else len(self.index)
 
-    def _kappa(self, on: DataObjective, enough: float) -> float:
-        """Largest leverage of the Hessian's rows, from copies of them: for few numbers only."""
-        places = np.flatnonzero(on.rows.is_kept) if self.index is None else self.index
-        U = on.rows.viewed(places)[:, : len(self.proof.D)]
-        norms2 = np.square(U * self.proof.inverse_D).sum(axis=1) * OUTWARD
-        order = np.argsort(-norms2, kind="stable")
-        on.rows.count_read(len(places) / on.rows.n_rows)
-        return kappa_exact(self.proof, norms2[order], lambda start, stop: U[order[start:stop]], enough=enough)
-
     def _without_some_rows(self, on: DataObjective, z: Vector, moved: float) -> tuple[float, float]:
         """Give kappa of the rows that stay in T, and what those left out weigh: a look at all rows of the Hessian.
 
@@ -294,7 +236,7 @@ class Reference:
         """
         rows = on.rows
         places = np.flatnonzero(rows.is_kept) if self.index is None else self.index
-        step = max(1024, KAPPA_NUMBERS // (4 * len(self.proof.D)))
+        step = max(1024, AT_ONCE // len(self.proof.D))
         parts = [places[first : first + step] for first in range(0, len(places), step)]
         n1 = len(self.proof.D)
         leverages = np.concatenate([self.proof.leverages(rows.viewed(part)[:, :n1]) for part in parts])

@@ -310,11 +310,8 @@ class Rows(ABC):
             part.__dict__.pop(known, None)
         return part
 
-    def rare(self, share: float, most: float, bend: Vector | None = None) -> Rare:
-        """Find levels or columns of which a share of the rows would show too little, and all rows that have them, about `most`.
-
-        bend : (n,), 4 g (1 - g) of a column's rows, where that is known: a row of little curvature shows little.
-        """
+    def rare(self, share: float, most: float) -> Rare:
+        """Find columns of which a share of the rows would show too little, and all rows that have them, about `most`."""
         return Rare.none()
 
     @property

@@ -155,13 +155,12 @@ class ColumnRows(Rows):
             counts = core.moments(self.table, s=self._kept, index=self._index, threads=self.threads).sums
         return np.where(self.numeric, 0.0, counts)
 
-    def rare(self, share: float, most: float, bend: Vector | None = None) -> Rare:
+    def rare(self, share: float, most: float) -> Rare:
         """Find levels of which a share of the rows would show too little, and all rows that have them, about `most`; a read."""
         counts = self.row_counts
         firsts = [levels for levels, has_first in self.groups if has_first]
         of_firsts = np.array([np.count_nonzero(self.is_kept) - counts[levels].sum() for levels in firsts])
-        of_all = None if bend is None else np.append(bend, np.ones(len(firsts)))
-        rare = rare_columns(np.append(counts, of_firsts), share, most, of_all)
+        rare = rare_columns(np.append(counts, of_firsts), share, most)
         if not rare.any():
             return Rare.none()
         # z counts a row's rare levels: a first level is there where no other is.

@@ -118,9 +118,9 @@ class CsrRows(Rows):
     def _may_centre(self, moments: Moments) -> NDArray[np.bool_]:
         return np.abs(moments.mean) > FAR * moments.sd
 
-    def rare(self, share: float, most: float, bend: Vector | None = None) -> Rare:
+    def rare(self, share: float, most: float) -> Rare:
         """Find columns of which a share of the rows shows too little, and all rows that have them, about `most`; a read."""
-        rare = rare_columns(self.row_counts, share, most, bend)
+        rare = rare_columns(self.row_counts, share, most)
         if not rare.any():
             return Rare.none()
         self.count_read()

@@ -26,13 +26,12 @@ class Rare:
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
-def rare_columns(counts: Vector, share: float, most: float, bend: Vector | None = None) -> NDArray[np.bool_]:
+def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]:
     """Columns of which a share of the rows would show too little, the rarest first, as long as their rows are at most `most`.
 
-    counts : (n,), rows that have a column. bend : (n,), mean 4 g (1 - g) of these rows; 1 where it isn't known.
+    counts : (n,), rows that have a column.
     """
-    shown = counts * share if bend is None else counts * share * bend
-    rare = np.flatnonzero((counts > 0) & (shown < ENOUGH_ROWS))
+    rare = np.flatnonzero((counts > 0) & (counts * share < ENOUGH_ROWS))
     rare = rare[np.argsort(counts[rare], kind="stable")]
     rare = rare[np.cumsum(counts[rare]) <= most]
     mask = np.zeros(len(counts), dtype=np.bool_)

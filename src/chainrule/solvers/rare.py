@@ -1,0 +1,48 @@
+"""Coefficients of rare levels, brought near their optimum before a sample's Hessian is made: they may have far to go."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.rows import Rows
+from chainrule.kernels import What
+from chainrule.objective import DataObjective
+
+Vector = NDArray[np.float64]
+
+MOST = 12  # steps
+LONGEST, NEAR = 2.0, 0.05  # step of a coefficient, at most, and at the end
+
+
+def settle(on: DataObjective, rows: Rows, columns: NDArray[np.int64], theta: Vector) -> Vector:
+    """Minimise F over some coefficients, of which `rows` are all rows that have them: Newton, one by one at the same time.
+
+    Within a sample's Hessian the curvature is of one point; where a level has few rows, or all of one class, the way to its
+    optimum is long, and the curvature at the end another. Each step reads the few rows of these levels alone, and then those
+    of the ones that still move.
+    """
+    z, h = np.empty(rows.n_rows), np.empty(rows.n_rows)
+    best, t, step = np.inf, 1.0, np.zeros(len(columns))
+    here, b, z_here = theta[:-1], float(theta[-1]), None
+    for _ in range(MOST):
+        trial = here.copy()
+        trial[columns] += t * step
+        sums = rows.reduce(What.LOSS | What.GRADIENT, trial, b, z=z, h=h, loss=on.given)
+        value = sums.loss / on.weight + on.penalty.value(trial)
+        if not value < best:
+            t /= 2.0
+            continue
+        gradient = sums.gradient[columns] / on.weight + on.ridge[columns] * trial[columns]
+        curvature = rows.diagonal(h)[columns] / on.weight + on.ridge[columns]
+        if z_here is not None and np.count_nonzero(moved := z != z_here) <= rows.n_rows / 2:
+            rows, z, h = rows.take(np.flatnonzero(moved)), z[moved], h[moved]
+            loss = on.pointwise(z, rows.y)[0]
+            value -= (sums.loss - float(loss.sum() if rows.s is None else rows.s @ loss)) / on.weight
+        here, best, t, z_here, z = trial, value, 1.0, z, np.empty(rows.n_rows)
+        step = np.clip(-gradient / np.maximum(curvature, np.finfo(np.float64).tiny), -LONGEST, LONGEST)
+        moves = np.abs(step) > NEAR
+        if not moves.any():
+            break
+        columns, step = columns[moves], step[moves]
+    return np.append(here, b)
