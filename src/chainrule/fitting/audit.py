@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate, audit_gap, bound_by_gradient, digits_of
-from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
+from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
 from chainrule.fitting.no_optimum import bound_without
 from chainrule.fitting.optimize import optimize, prepare, solve
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, after_rounding, certified, noise_of_objective, noise_of_state
+from chainrule.fitting.task import Task, after_rounding, certified
+from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
-from chainrule.solvers.proof import depth_of
+from chainrule.solvers.proof import depth_of, error_of_gradient, error_of_objective
 
 Vector = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ class Floor:
             low, kind = certificate.infimum_at_least, "infimum"
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
-        high = (certificate.objective if ending.objective is None else ending.objective) + noise_of_state(state)
+        high = (certificate.objective if ending.objective is None else ending.objective) + state.noise
         return cls(max(low, 0.0), high, kind, certificate.reason, w, b, ending)
 
     @property
@@ -160,7 +161,7 @@ def audit(task: Task, floor: Floor | None, w: Vector, b: float) -> Certificate:
 
 
 def _with_floor(task: Task, direct: Certificate, floor: Floor, state: NewtonState, w: Vector, b: float) -> Certificate:
-    rounding = noise_of_state(state) + _rounding_of_bias(task, state.w, state.b)
+    rounding = state.noise + _rounding_of_bias(task, state.w, state.b)
     F = state.evaluation.objective
     least, most = floor.gap(F, rounding)
     kind = "bound" if direct.proven else floor.kind
@@ -214,10 +215,10 @@ def _by_gradient(task: Task, floor: Floor | None, w: Vector, b: float) -> Certif
     n, penalty = rows.n_features, task.problem.penalty
     w_here, b_here = task.units.to_fit(w, b)
     z, q = np.empty(rows.n_rows), np.append(1.0 / task.ratio**2, 1.0)
-    evaluation = on.evaluate(w_here, b_here, z=z, q=q, squares=True)
+    theta = np.append(w_here, b_here)
+    evaluation = on.evaluate(theta, What.SQUARES, z=z, q=q)
     assert evaluation.squares is not None
-    M = np.sqrt(np.append(evaluation.squares, 1.0))
-    noise = noise_of_objective(on, evaluation.loss, evaluation.squares, w_here, b_here)
+    noise = error_of_objective(on, evaluation.loss, evaluation.squares, theta)
     rounding = noise + _rounding_of_bias(task, w_here, b_here)
     seconds = time.perf_counter() - task.started
     F = evaluation.objective
@@ -231,10 +232,8 @@ def _by_gradient(task: Task, floor: Floor | None, w: Vector, b: float) -> Certif
     s = np.ones(rows.n_rows) if rows.s is None else rows.s
     h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
     reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
-    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=on.loss.steepest, w=w_here, b=b_here, ridge=on.ridge)
-    zeta = on.loss.bend * z_rounding(
-        n, reach_bound(evaluation.norm, np.append(task.ratio, 1.0), np.append(w_here, b_here))
-    )
+    e = error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)
+    zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, np.append(task.ratio, 1.0), theta))
     # In the fit's units, whose penalty is the same for all columns, or at least its smallest.
     ratio = task.ratio
     proven = bound_by_gradient(

@@ -162,6 +162,7 @@ def run(
         made = PENALTIES[spec.penalty](spec.alpha, n)
         shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, taken.rows.hessian_reads, made.isotropic)
         chosen, why = choose_method(spec, shape)
+        spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
         start = check_start(*spec.start, n, spec.fit_intercept)
         standardize = False if spec.standardize is None else spec.standardize
         columns, scaled = standardized_columns(standardize, taken.rows.design.numeric, spec.fit_intercept)

@@ -12,7 +12,7 @@ from chainrule.data.rows import Units
 from chainrule.errors import InputError
 from chainrule.fitting.no_optimum import separated_by_levels, without_optimum
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, certified, ended, noise_of_state, warnings_of
+from chainrule.fitting.task import Task, certified, ended, warnings_of
 from chainrule.solvers import NewtonState, Outcome
 
 PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
@@ -107,7 +107,7 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
         reason=proven.reason if more is None else ending.certificate.reason + more,
         # All columns may do better than these.
         infimum_at_least=0.0,
-        infimum_gap=proven.objective + noise_of_state(_state_of(found)),
+        infimum_gap=proven.objective + _state_of(found).noise,
     )
     outcome = replace(ending.outcome, state=found.outcome.state, reason=found.outcome.reason)
     how = ended(outcome, certificate, options.tol, rows.reads, _state_of(found))

@@ -19,7 +19,7 @@ from chainrule.errors import ChainruleWarning, InputError
 from chainrule.fitting.fit import run
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
 
@@ -185,7 +185,5 @@ class Setting:
         columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
         if columns.any():
             rows = rows.standardize(columns, is_scaled)
-        objective = Objective(rows, ridge(self.alpha, rows.n_features))
-        hessian = objective.evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
-        assert hessian is not None
-        return hessian
+        objective = DataObjective(rows, ridge(self.alpha, rows.n_features))
+        return objective.hessian(np.append(*rows.units.to_fit(w, b)))

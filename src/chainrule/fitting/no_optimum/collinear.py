@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
-from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
+from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
 from chainrule.data.rows import Moments, Rows, Units
 from chainrule.diagnosis.collinearity import Collinearity, Relation, find_relations, least_norm
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
-from chainrule.fitting.task import Task, after_rounding, certified, ended, noise_of_state, warnings_of
+from chainrule.fitting.task import Task, after_rounding, certified, ended, warnings_of
 from chainrule.solvers import NewtonState, Outcome
-from chainrule.solvers.proof import depth_of
+from chainrule.solvers.proof import error_of_gradient
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -171,7 +171,7 @@ def reduced(task: Task, outcome: Outcome, state: NewtonState, data: Rows, collin
     if point is None:
         return None
     (state, proven, w_fit, b_fit, _), holds, is_least = point
-    noise_of_F = noise_of_state(state)
+    noise_of_F = state.noise
     converged = proven.gap <= max(options.tol, 4.0 * proven.noise)
     is_rough = not collinear.exact and not (holds and converged)
     low = max(0.0, state.evaluation.objective - proven.gap - noise_of_F)
@@ -335,7 +335,7 @@ def _beside(
     M = np.sqrt(np.append(state.squares, 1.0))
     moved = np.abs(w) + np.abs(state.w)
     reach = _reach(collinear, moments, units, d, d_b, M[:-1], fit_intercept) + (n + 64) * UNIT * float(M[:-1] @ moved)
-    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=on.loss.steepest, w=state.w, b=state.b, ridge=on.ridge)
+    e = error_of_gradient(on, on.loss.steepest, state.squares, state.theta)
     way = np.append(d, d_b)
     slope = abs(float(state.evaluation.gradient @ way)) + float(
         (e + UNIT * np.abs(state.evaluation.gradient)) @ np.abs(way)
@@ -347,7 +347,7 @@ def _beside(
         lower=max(0.0, at_state.lower - slope * (1.0 + 1e-9)),
         noise=at_state.noise + bend,
     )
-    larger = replace(state, w=np.maximum(np.abs(state.w), np.abs(w)), b=max(abs(state.b), abs(b)))
+    larger = replace(state, theta=np.maximum(np.abs(state.theta), np.abs(np.append(w, b))))
     here = after_rounding(larger, here, units, np.maximum(np.abs(state.w), np.abs(w)) / units.scale)
     return here if here.gap <= max(task.problem.options.tol, 2.0 * at_state.gap) else None
 
@@ -436,17 +436,15 @@ def bound_without(
         eta *= float(np.max(B[own] / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
         B[own] = left
     factor = Factor.of(B[np.ix_(kept, kept)], eta)
-    theta = np.append(state.w, state.b)[: len(D)]
+    theta = state.theta[: len(D)]
     zetas = [on.loss.bend * z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
     delta = 0.0
-    if not reference.is_of_all(state.w, state.b):
+    if not reference.is_of_all(state.theta):
         assert state.z is not None
         assert reference.z_of_all is not None
         change = np.abs(state.z - reference.z_of_all)
         delta = on.loss.bend * float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas)
-    M = np.sqrt(np.append(state.squares, 1.0)) * (1.0 + 1e-12)
-    r_rms = on.rms_residual(evaluation.loss)
-    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
+    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta)
     if more is not None:
         e = e + more
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)

@@ -13,7 +13,7 @@ from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.diagnosis.separation import Separation
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
-from chainrule.fitting.task import Task, certified, noise_of_state
+from chainrule.fitting.task import Task, certified
 from chainrule.penalties import ridge
 
 Vector = NDArray[np.float64]
@@ -39,7 +39,7 @@ def with_ridge(task: Task, data: Rows, found: Separation, collinear: Collinearit
         kind="ridge" if certificate.kind == "bound" else certificate.kind,
         reason=found.sentence,
         infimum_at_least=0.0,
-        infimum_gap=loss + state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + noise_of_state(state),
+        infimum_gap=loss + state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise,
     )
     reason = outcome.reason if outcome.reason == "interrupted" or not is_proven else "no_optimum"
     outcome = replace(outcome, state=state, reason="unproven" if reason == "converged" else reason)
