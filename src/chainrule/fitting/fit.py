@@ -251,7 +251,7 @@ def _result(
         certificate=replace(ending.certificate, reason=say(ending.certificate.reason, front)),
         carried=ending.carried,
         encodings=taken.encodings,
-        **(_of_run(problem) if method[0] == "sgd" else {}),
+        **_of_run(problem),
     )
 
 
@@ -266,5 +266,7 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
 def _of_run(problem: Problem) -> dict[str, Any]:
     """Say what a run of mini-batches was made with, and on which rows."""
     batches = problem.options.batches
+    if batches is None:
+        return {}
     made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
     return {**made, "rows_digest": digest(problem.rows)}

@@ -32,6 +32,7 @@ Vector = NDArray[np.float64]
 def check_rows(problem: Problem) -> tuple[Rows, Batches]:
     """Give the rows and the batches; raises InputError where they don't go together."""
     rows, batches = problem.rows, problem.options.batches
+    assert batches is not None
     if not rows.is_dense:
         are = rows.design.storage
         raise InputError(
