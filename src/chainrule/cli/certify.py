@@ -66,7 +66,7 @@ class Audited:
 
 def run_certify(request: CertifyRequest, *, as_json: bool, quiet: bool) -> int:
     """Prove a bound on F - F* at the coefficients, print it, return the exit code."""
-    from chainrule.fitting.certifying import certify
+    from chainrule.fitting.reference import certify
 
     check_outputs({})
     if request.alpha is not None and request.C is not None:

@@ -75,6 +75,14 @@ class Collinearity:
     null_basis: Matrix = field(compare=False)
 
     @property
+    def vectors(self) -> Matrix:
+        """Coefficients of the relations listed, (n, k)."""
+        found = np.zeros((len(self.null_basis), len(self.relations)))
+        for k, relation in enumerate(self.relations):
+            found[list(relation.indices), k] = relation.coefficients
+        return found
+
+    @property
     def exact(self) -> bool:
         """Whether every relation holds exactly."""
         return self.n_relations == len(self.relations) and all(relation.exact for relation in self.relations)
@@ -200,19 +208,29 @@ def _find(
     return Collinearity(tuple(relations[j] for j in listed), pivots, np.linalg.qr(basis * ratio[:, None])[0])
 
 
-def least_norm(
-    w: Vector, b: float, moments: Moments, null_basis: Matrix, *, about: Vector | float = 0, fit_intercept: bool = True
+def moved_along(
+    null_basis: Matrix,
+    w: Vector,
+    b: float,
+    moments: Moments,
+    *,
+    about: Vector | float = 0,
+    fit_intercept: bool = True,
+    zero: Index | None = None,
 ) -> tuple[Vector, float]:
-    """Of all (w, b) with the same predictions, the one of least norm in standardised columns.
+    """Of all (w, b) with the same predictions, the one of least norm in standardised columns, or with no weight in `zero`.
 
-    w (n,) is of the user's columns, b of these less `about`; null_basis from `find_relations`. With v = w sd: v - N N'v; the
+    w (n,) is of the user's columns, b of these less `about`; null_basis N from `find_relations`. With v = w sd: v - N N'v; the
     bias takes up what the constants of the relations are worth. Without an intercept they are 0, and b stays.
     """
     scale = np.where(moments.sd > 0, moments.sd, 1.0)
     v = w * scale
-    shorter = (v - null_basis @ (null_basis.T @ v)) / scale
+    t = null_basis.T @ v if zero is None else np.linalg.lstsq(null_basis[zero], v[zero], rcond=None)[0]
+    other = (v - null_basis @ t) / scale
+    if zero is not None:
+        other[zero] = 0.0
     mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
-    return shorter, b + fit_intercept * float((mean - about) @ (w - shorter))
+    return other, b + fit_intercept * float((mean - about) @ (w - other))
 
 
 def _correlation(rows: Rows, moments: Moments, shift: Vector, size: Vector) -> Matrix:

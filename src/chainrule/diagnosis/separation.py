@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, power_of_two
 from chainrule.diagnosis.collinearity import Collinearity, active_blocks, find_relations
-from chainrule.diagnosis.exact import U, exact_signs
+from chainrule.diagnosis.exact import U, eliminated, exact_signs
 from chainrule.diagnosis.overlap import FLAT, decide
 from chainrule.diagnosis.wording import Cause, factor_of, separation_sentence
 
@@ -317,32 +317,20 @@ def _through(
     space: _Space, support: Index, v: list[Fraction], b: Fraction, X: Matrix
 ) -> Iterator[tuple[list[Fraction], Fraction]]:
     """Yield exact directions near (v, b) whose plane goes through the points X (q, columns of the support)."""
-    scale = [Fraction(x) for x in space.p[support].tolist()]
-    one = Fraction(int(space.fit_intercept))
-    reduced = _reduced([[one, *(Fraction(x) * c for x, c in zip(row, scale, strict=True))] for row in X.tolist()])
-    wanted = [b, *(c / x for c, x in zip(v, scale, strict=True))]
-    free = [c for c in range(len(wanted)) if c not in reduced and (c or one)]
-    largest = max((abs(wanted[c]) for c in free), default=Fraction(0))
+    scale = [Fraction(int(space.fit_intercept)), *map(Fraction, space.p[support].tolist())]
+    points = np.column_stack([np.ones(len(X)), X]).tolist()
+    rows = [{j: Fraction(x) * c for j, (x, c) in enumerate(zip(row, scale, strict=True)) if x and c} for row in points]
+    through = eliminated(rows, [1.0] * len(scale))
+    wanted = [c / (x or 1) for c, x in zip([b, *v], scale, strict=True)]
+    free = {j: c for j, c in enumerate(wanted) if j not in through and scale[j]}
+    largest = max(map(abs, free.values()), default=Fraction(0))
     for bits in (0, 3, 8, 16, 40) if largest else ():
-        found = [Fraction(round(c / largest * 2**bits)) if j in free else Fraction(0) for j, c in enumerate(wanted)]
-        for j, row in reduced.items():
-            found[j] = -sum((row[c] * found[c] for c in free), Fraction(0))
-        yield [c * x for c, x in zip(found[1:], scale, strict=True)], found[0]
-
-
-def _reduced(rows: list[list[Fraction]]) -> dict[int, list[Fraction]]:
-    """Reduced row echelon form, by each row's leading column."""
-    done: dict[int, list[Fraction]] = {}
-    for row in rows:
-        for j, other in done.items():
-            row = [x - row[j] * y if y else x for x, y in zip(row, other, strict=True)]
-        lead = next((j for j, x in enumerate(row) if x), None)
-        if lead is not None:
-            row = [x / row[lead] for x in row]
-            for j, other in done.items():
-                done[j] = [x - other[lead] * y if y else x for x, y in zip(other, row, strict=True)]
-            done[lead] = row
-    return done
+        found = [Fraction(0)] * len(scale)
+        for j, c in free.items():
+            found[j] = Fraction(round(c / largest * 2**bits))
+        for j, row in through.items():
+            found[j] = -sum((c * found[i] for i, c in row.items() if i in free), Fraction(0))
+        yield [c * x for c, x in zip(found[1:], scale[1:], strict=True)], found[0]
 
 
 def _decimal_between(low: float, high: float) -> Fraction | None:

@@ -12,9 +12,9 @@ from chainrule.certificate import Certificate, objective_rounding
 from chainrule.diagnosis import RunMonitor, epochs_left, largest_curvature
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way, warn_of
-from chainrule.fitting.audit import Floor, audit
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.reference import Reference, audit
 from chainrule.fitting.task import Task
 from chainrule.objective import Evaluation, Objective
 from chainrule.solvers import GradientDescent, NotFiniteAtStart, Outcome, Run
@@ -112,7 +112,7 @@ class Measure:
     """How far points of the fit are from the optimum: each epoch by its F; by a proof of its own where F's digits end."""
 
     task: Task
-    floor: Floor
+    floor: Reference
     objective: Objective
     tol: float
     M: Vector
@@ -122,7 +122,7 @@ class Measure:
     @classmethod
     def of(cls, problem: Problem, objective: Objective, started: float) -> Measure:
         """Find the optimum of a problem whose rows are seen in the fit's units."""
-        floor = Floor.of(problem, started)
+        floor = Reference.of(problem, started)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
         task = prepare(replace(problem, rows=rows.beside()), started)
@@ -146,22 +146,21 @@ class Measure:
         if gap > 100.0 * noise:
             self._seen = gap / max(evaluation.grad_norm, 1e-300) ** 2
         # Where F* is not known at all, neither is what is left.
-        estimate = math.inf if self.floor.ending is None else min(gap, self._seen * evaluation.grad_norm**2)
-        worth = gap <= self.tol + 4.0 * noise or self.floor.ending is None
+        estimate = math.inf if self.floor.certificate is None else min(gap, self._seen * evaluation.grad_norm**2)
+        worth = gap <= self.tol + 4.0 * noise or self.floor.certificate is None
         if gap <= self.tol or not worth or evaluation.grad_norm > self._next:
             return gap, estimate
         self._next = evaluation.grad_norm * HALF
         return min(gap, audit(self.task, self.floor, *self.objective.rows.units.to_user(w, b)).gap), estimate
 
 
-def causes(floor: Floor) -> list[Finding]:
+def causes(floor: Reference) -> list[Finding]:
     """Name why there is no single optimum."""
-    said = () if floor.ending is None else floor.ending.said
     which = "these are those that the start leads to"
     ends = Finding("collinear", {"is_exact": True, "relations": floor.reason, "which": which})
     return [
         ends if found.code == "collinear" and floor.kind == "reduced" else found
-        for found in said
+        for found in floor.said
         if found.code in ("collinear", "collinear too", "separated")
     ]
 
@@ -218,13 +217,13 @@ def warnings_of(how: Finding, outcome: Outcome) -> tuple[Finding, ...]:
     return (*(() if how.warning is None else (how,)), *thinned)
 
 
-def _epochs_needed(objective: Objective, floor: Floor, outcome: Outcome, rate: float, tol: float) -> float:
+def _epochs_needed(objective: Objective, floor: Reference, outcome: Outcome, rate: float, tol: float) -> float:
     """Estimate the epochs still needed, where the run ended too early.
 
     Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*). On separated data there is none, and the gap's trend is
     a power of k.
     """
-    if outcome.reason != "max_reads" or outcome.oscillated or floor.ending is None:
+    if outcome.reason != "max_reads" or outcome.oscillated or floor.certificate is None:
         return float("nan")
     near = None
     if floor.kind != "infimum" and objective.n_features <= MAX_EIGEN_COLUMNS:

@@ -22,6 +22,7 @@ from chainrule.data.inputs import (
     switch,
 )
 from chainrule.data.rows import DenseRows
+from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.findings import warn_of
 from chainrule.fitting.methods import Shape, choose_method, is_for_newton, run_of
@@ -174,7 +175,7 @@ def fit(
         columns, scaled = standardized_columns(standardize, taken.rows.numeric, options.fit_intercept)
         rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
         taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
-        problem = Problem(rows, options, columns, start, scaled)
+        problem = Problem(rows, options, columns, start, scaled, class_names(classes))
         loading = time.perf_counter()
         run = run_of(chosen, shape)
         with one_blas_thread():
@@ -223,7 +224,7 @@ def _result(
         reason=outcome.reason,
         message=visible(str(ending.how)),
         findings=(ending.how, *ending.said_at_once, *ending.said),
-        objective=evaluation.objective if ending.objective is None else ending.objective,
+        objective=ending.objective,
         loss=evaluation.loss,
         objective_line=_objective_line(problem, ending),
         accuracy=evaluation.accuracy,
@@ -258,7 +259,7 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
     line = objective_line(problem, ending.units, ending.sum_weights)
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
     returned = f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
-    return line + returned if ending.certificate.kind == "ridge" or ending.objective is not None else line
+    return line + returned if ending.separated is not None else line
 
 
 def _of_batches(batch_size: object, schedule: object, resume: object) -> str:
@@ -321,3 +322,9 @@ def _learning_rate(learning_rate: float | str) -> float | None:
         return number("learning_rate", learning_rate, above=0.0)
     except InputError:
         raise InputError(f"learning_rate must be a positive number or 'auto', not {learning_rate!r}") from None
+
+
+def class_names(classes: tuple[Any, Any]) -> tuple[str, str]:
+    """Give what sentences call the two classes: text labels as they are, others as 'class 1'."""
+    lower, upper = (shown(label) if isinstance(label, str) else f"class {label}" for label in classes)
+    return lower, upper

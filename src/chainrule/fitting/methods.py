@@ -110,9 +110,9 @@ def _loaded(method: str, shape: Shape) -> Method:
 
         return optimize_in_row_space
     if method == "newton":
-        from chainrule.fitting.audit import optimum
+        from chainrule.fitting.optimize import optimize
 
-        return optimum
+        return optimize
     if method == "newton-cg":
         from chainrule.fitting.conjugate import optimize_by_products
 

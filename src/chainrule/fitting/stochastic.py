@@ -13,9 +13,9 @@ from chainrule.data.rows import DenseRows, Moments
 from chainrule.diagnosis import NoiseMonitor, epochs_by_trend, expected_smoothness, largest_curvature
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way, warn_of
-from chainrule.fitting.audit import Floor, audit
 from chainrule.fitting.descend import MOST, ROUNDING, Measure, causes, how_it_ended, rates, warnings_of
 from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.reference import Reference, audit
 from chainrule.fitting.result import Carried, Result
 from chainrule.kernels import Batches, kernel_name
 from chainrule.objective import Objective
@@ -103,7 +103,7 @@ def _ending(
     problem: Problem,
     outcome: Outcome,
     certificate: Certificate,
-    floor: Floor,
+    floor: Reference,
     monitor: NoiseMonitor,
     rate: float,
     limit: float,
@@ -187,10 +187,10 @@ def _what_is_left(
     return (Finding("epochs left", {"epochs": needed, "by": "trend"}),), (*more, newton)
 
 
-def _epochs_needed(outcome: Outcome, floor: Floor, tol: float) -> float:
+def _epochs_needed(outcome: Outcome, floor: Reference, tol: float) -> float:
     """Estimate the epochs still needed where the rate decays, from the trend of the gap; inf where it shows none."""
     epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
-    if floor.ending is None or len(epochs) < 20:
+    if floor.certificate is None or len(epochs) < 20:
         return math.nan
     needed = epochs_by_trend(epochs, gaps, tol)
     return needed if needed <= BEYOND else math.inf
