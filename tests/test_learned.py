@@ -16,7 +16,8 @@ from chainrule.data.rows import DenseRows
 from chainrule.documents.blocks import spelled
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.documents.terminal import PLAIN
-from chainrule.fitting.recipe import Recipe
+from chainrule.findings import SHELL
+from chainrule.fitting.spec import FitSpec
 from chainrule.kernels import Design, NumberColumn
 from chainrule.kernels import Part as Rows
 from chainrule.losses import sigmoid
@@ -45,7 +46,7 @@ def told(learned):
     return " ".join(map(PLAIN.words, story(learned)))
 
 
-STEPS = Recipe(method="gradient-descent", epochs=80, alpha=0.01)
+STEPS = FitSpec.of(SHELL, method="gradient-descent", epochs=80, alpha=0.01)
 
 
 def table(m=240, seed=0, categories=True, numbers=2):
@@ -60,11 +61,11 @@ def table(m=240, seed=0, categories=True, numbers=2):
     return pa.table({**columns, "s": r.integers(0, 4, m).astype(float), "y": y})
 
 
-def trained(recipe=STEPS, *, test_size=0.25, weights="s", **more):
+def trained(spec=STEPS, *, test_size=0.25, weights="s", **more):
     prepared = prepare(table(**more), "y", drop=() if weights else ("s",), weights=weights, test_size=test_size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return train(prepared, recipe)
+        return train(prepared, spec)
 
 
 def in_units(training, center, scale):
@@ -97,7 +98,7 @@ def test_gradients_are_those_of_the_steps():
 
 
 def test_newtons_gradients_are_per_standard_deviation_and_with_the_penalty_of_its_own_units():
-    training = trained(Recipe(alpha=0.01))
+    training = trained(FitSpec.of(SHELL, alpha=0.01))
     result = training.result
     g = gradients_of(training.prepared.training_rows(), result)
     design, rows = training.prepared.design, training.prepared.train
@@ -123,7 +124,7 @@ def test_newtons_gradients_are_per_standard_deviation_and_with_the_penalty_of_it
 
 
 def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away():
-    training = trained(Recipe(method="gradient-descent", epochs=5000, alpha=0.01, tol=1e-9))
+    training = trained(FitSpec.of(SHELL, method="gradient-descent", epochs=5000, alpha=0.01, tol=1e-9))
     result = training.result
     curvature = gradients_of(training.prepared.training_rows(), result).curvature
     X, _, s = in_units(training, result.center, result.scale)
@@ -144,7 +145,7 @@ def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away()
 
     assert left(0.95 * curvature.limit) < 1e-3 < left(1.05 * curvature.limit)
     # what an epoch takes off the way along the flattest direction, as the last epochs did
-    optimum = trained(Recipe(alpha=0.01, tol=1e-15, standardize=True)).result
+    optimum = trained(FitSpec.of(SHELL, alpha=0.01, tol=1e-15, standardize=True)).result
     best = np.append(optimum.w_fit, optimum.b_fit)
     way = np.linalg.norm(np.column_stack([result.trace.w, result.trace.b])[-40:] - best, axis=1)
     text = PLAIN.words(rate_told(learned_by(training), result.to_dict()))
@@ -153,7 +154,7 @@ def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away()
 
 
 def test_a_run_that_passed_its_best_point_says_whose_curvature_it_is():
-    training = trained(Recipe(learning_rate=50.0, epochs=20, alpha=0.5))
+    training = trained(FitSpec.of(SHELL, learning_rate=50.0, epochs=20, alpha=0.5))
     assert training.result.epoch < training.result.n_epochs
     assert gradients_of(training.prepared.training_rows(), training.result).curvature.place == "at the point returned"
 
@@ -162,19 +163,23 @@ def first(epochs, reached):
     return int(epochs[reached][0]) if reached.any() else None
 
 
-@pytest.mark.parametrize("recipe", [STEPS, dataclasses.replace(STEPS, epochs=4), Recipe(alpha=0.01)], ids=str)
-def test_progress_counts_epochs_to_half_of_the_way_and_to_the_optimum(recipe):
-    training = trained(recipe)
+@pytest.mark.parametrize(
+    "spec", [STEPS, dataclasses.replace(STEPS, max_reads=4), FitSpec.of(SHELL, alpha=0.01)], ids=str
+)
+def test_progress_counts_epochs_to_half_of_the_way_and_to_the_optimum(spec):
+    training = trained(spec)
     result, columns = training.result, training.result.trace.columns
     p = progress_of(result, training.deviations)
     F, epochs = columns["objective"], columns["epoch"].astype(int)
     # the penalty is of the fit's units: numbers are standardised for gradient descent
-    best = trained(Recipe(alpha=0.01, tol=1e-14, standardize=recipe.method == "gradient-descent")).result.objective
+    best = trained(
+        FitSpec.of(SHELL, alpha=0.01, tol=1e-14, standardize=spec.method == "gradient-descent")
+    ).result.objective
     assert p.halfway == first(epochs, F - best <= (F[0] - best) / 2)
     assert p.near == first(epochs, F - best <= NEAR)
     assert p.start == F[0]
     assert p.floor == pytest.approx(best, abs=1e-7)
-    assert p.unit == ("epoch" if recipe.method == "gradient-descent" else "step")
+    assert p.unit == ("epoch" if spec.method == "gradient-descent" else "step")
     assert p.last == result.n_epochs
     assert p.rises == 0
     assert p.held_out.lowest == columns["held_out_loss"].min()
@@ -202,7 +207,12 @@ def test_newton_on_samples_is_measured_from_its_first_step_on_all_rows():
 
 
 def test_gradients_of_columns_of_any_size_are_found():
-    training = trained(Recipe(), weights=None)
+    training = trained(
+        FitSpec.of(
+            SHELL,
+        ),
+        weights=None,
+    )
     g = gradients_of(training.prepared.training_rows(), training.result)
     given = training.prepared.design
     blocks = [
@@ -212,14 +222,19 @@ def test_gradients_of_columns_of_any_size_are_found():
         for column in given.design.columns
     ]
     design = dataclasses.replace(given, design=Design(blocks, given.design.m, given.design.n))
-    tiny = train(dataclasses.replace(training.prepared, design=design), Recipe())
+    tiny = train(
+        dataclasses.replace(training.prepared, design=design),
+        FitSpec.of(
+            SHELL,
+        ),
+    )
     np.testing.assert_allclose(
         gradients_of(tiny.prepared.training_rows(), tiny.result).shares[0], g.shares[0], rtol=1e-9, atol=1e-12
     )
 
 
 def test_a_rate_above_the_limit_is_told_by_the_epochs_that_raised_the_objective():
-    training = trained(Recipe(learning_rate=50.0, epochs=20, alpha=0.001))
+    training = trained(FitSpec.of(SHELL, learning_rate=50.0, epochs=20, alpha=0.001))
     F = training.result.trace.columns["objective"]
     p = progress_of(training.result, training.deviations)
     assert p.rises == int((np.diff(F) > 1e-9).sum()) > 0
@@ -241,9 +256,9 @@ def test_separated_classes_are_measured_from_the_infimum():
     assert "nats above its infimum" in told(Learned(p))
 
 
-@pytest.mark.parametrize("recipe", [STEPS, Recipe(alpha=0.01)], ids=("descent", "newton"))
-def test_maps_are_the_models_with_the_other_columns_at_their_means(recipe):
-    training = trained(recipe)
+@pytest.mark.parametrize("spec", [STEPS, FitSpec.of(SHELL, alpha=0.01)], ids=("descent", "newton"))
+def test_maps_are_the_models_with_the_other_columns_at_their_means(spec):
+    training = trained(spec)
     rows, result = training.prepared.training_rows(), training.result
     m = maps_of(rows, result, np.asarray(training.prepared.schema.numeric))
     assert set(m.names) == {"x0", "x1"}
@@ -292,7 +307,9 @@ def test_without_two_numbers_there_is_no_map_and_the_page_says_why(more, says):
 
 
 def test_the_gradient_of_all_rows_is_not_shown_of_mini_batches():
-    by_rows, by_all = (trained(Recipe(method="sgd", batch_size=size, epochs=20), weights=None) for size in (4, 180))
+    by_rows, by_all = (
+        trained(FitSpec.of(SHELL, method="sgd", batch_size=size, epochs=20), weights=None) for size in (4, 180)
+    )
     learned = learned_by(by_rows)
     assert learned.gradients is None
     assert "noise of the last batches" in learned.no_gradients
@@ -301,7 +318,7 @@ def test_the_gradient_of_all_rows_is_not_shown_of_mini_batches():
     whole = learned_by(by_all)
     assert whole.no_gradients == ""
     np.testing.assert_array_equal(whole.gradients.epochs, np.arange(21))
-    assert learned_by(trained(Recipe(method="sgd", epochs=0))).no_gradients == ""
+    assert learned_by(trained(FitSpec.of(SHELL, method="sgd", epochs=0))).no_gradients == ""
 
 
 def test_a_run_of_no_epochs_has_nothing_to_tell():
@@ -453,7 +470,15 @@ def test_captions_say_units_and_what_the_other_columns_are():
     assert "2 other columns at the training rows’ mean" in of_maps
     assert of_maps.endswith(f"Of the 180 training rows {learned.maps.of} have a positive weight.")
     assert "positive weight" not in captions(learned_by(trained(weights=None)))[1]
-    newton = captions(learned_by(trained(Recipe())))
+    newton = captions(
+        learned_by(
+            trained(
+                FitSpec.of(
+                    SHELL,
+                )
+            )
+        )
+    )
     assert "per standard deviation of each column: Newton’s steps don’t follow it" in newton[0]
 
 

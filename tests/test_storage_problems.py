@@ -14,9 +14,10 @@ import scipy.sparse as sp
 from chainrule import certify, fit
 from chainrule.data.designs import design_of
 from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
-from chainrule.fitting.audit import audit
 from chainrule.fitting.optimize import prepare
-from chainrule.fitting.problem import Options, Problem
+from chainrule.fitting.problem import Problem
+from chainrule.fitting.reference import audit
+from chainrule.fitting.spec import FitSpec
 from optimum_tools import IS_WIDE, Exact, Objective, Optimum, is_separated, without_repeats
 
 KINDS = (
@@ -573,7 +574,7 @@ def what_points_prove(case, points):
     """What is proven of points by themselves, one read each; `certify` takes this, and an optimum where there is one."""
     names = None if case.storage in TABLES else case.names
     rows = design_of(case.data, names, case.options["coding"]).rows(case.y.astype(np.uint8), case.s, 1).rows
-    options = Options(0.0, True, 1e-10, None, None, ())
+    options = FitSpec(tol=1e-10)
     n = rows.n_features
     task = prepare(Problem(rows, options, np.zeros(n, dtype=bool), (np.zeros(n), 0.0), False), 0.0)
     return [audit(task, None, w, b) for w, b in points]

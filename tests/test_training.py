@@ -1,5 +1,6 @@
 """A table in, a trained model out."""
 
+from functools import partial
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -11,10 +12,10 @@ from sklearn.model_selection import train_test_split
 from chainrule.data.files import read_table
 from chainrule.data.tables import encode_table, learn_table
 from chainrule.errors import InputError, NotConvergedWarning, SeparationWarning
-from chainrule.findings import Finding
+from chainrule.findings import SHELL, Finding, say
+from chainrule.fitting.spec import FitSpec
 from chainrule.training import (
     Prepared,
-    Recipe,
     Training,
     closest_call,
     explain,
@@ -24,9 +25,9 @@ from chainrule.training import (
     stratified_split,
     train,
     whole_gradient,
-    worded,
 )
 
+asked = partial(FitSpec.of, SHELL)
 FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 
 
@@ -39,7 +40,7 @@ def penguins() -> pa.Table:
 @pytest.fixture(scope="module")
 def trained(penguins: pa.Table) -> Training:
     prepared = prepare(penguins, "sex", features=FEATURES, test_size=0.25, seed=0)
-    return train(prepared, Recipe(alpha=1 / 249, epochs=20_000))
+    return train(prepared, asked(alpha=1 / 249, epochs=20_000))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_known_figures_of_the_penguins(penguins):
     unknown = np.flatnonzero(np.isnan(design.y))
     test = np.setdiff1d(np.flatnonzero(np.isfinite(design.y)), rows)
     prepared = Prepared(schema, design, rows, test, unknown, 0.25, 0, (), ())
-    training = train(prepared, Recipe(alpha=1 / 249, epochs=50_000))
+    training = train(prepared, asked(alpha=1 / 249, epochs=50_000))
     assert training.result.reason == "converged"
     assert training.test_figures is not None
     assert training.test_figures["loss"] == pytest.approx(0.2606, abs=5e-5)
@@ -117,7 +118,7 @@ def test_held_out_rows_teach_nothing(penguins):
     at = penguins.column_names.index("body_mass_g")
     other = penguins.set_column(at, "body_mass_g", pa.array(mass, from_pandas=True))
     second = prepare(other, "sex", features=FEATURES, test_size=0.25, seed=3)
-    how = Recipe(epochs=20)
+    how = asked(epochs=20)
     with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol"):
         a, b = train(first, how), train(second, how)
     assert np.array_equal(a.model.w, b.model.w)
@@ -165,7 +166,7 @@ def test_weights_are_repeated_rows():
     y = np.where(rng.random(60) < 1 / (1 + np.exp(-x)), "yes", "no")
     weighted = pa.table({"x": x, "y": y, "s": s})
     repeated = pa.table({"x": np.repeat(x, s), "y": np.repeat(y, s)})
-    how = Recipe(epochs=5000)
+    how = asked(epochs=5000)
     one = train(prepare(weighted, "y", weights="s"), how)
     many = train(prepare(repeated, "y"), how)
     assert one.model.schema.feature_names == ("x",)
@@ -260,7 +261,7 @@ def test_interrupt_carries_the_training_so_far(penguins):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as stop:
-        train(prepared, Recipe(epochs=1000), progress=press_ctrl_c)
+        train(prepared, asked(epochs=1000), progress=press_ctrl_c)
     training = stop.value.training
     assert training.result.reason == "interrupted"
     assert training.result.n_epochs <= 5
@@ -270,9 +271,10 @@ def test_interrupt_carries_the_training_so_far(penguins):
 
 def test_unknown_method_is_refused():
     with pytest.raises(
-        InputError, match="--method 'magic' is not known; choose auto, newton, newton-cg, gradient-descent or sgd"
+        InputError,
+        match="--method must be one of 'auto', 'gradient-descent', 'newton', 'newton-cg', 'sgd', not 'magic'",
     ):
-        Recipe(method="magic")
+        asked(method="magic")
 
 
 @pytest.mark.parametrize(
@@ -286,22 +288,22 @@ def test_unknown_method_is_refused():
     ],
 )
 def test_what_only_gradient_descent_has_chooses_it(options, method):
-    recipe = Recipe(**options)
-    assert recipe.chosen == method
-    assert ("was given" in recipe.reason) == (method == "gradient-descent" and "method" not in options)
+    spec = asked(**options)
+    assert spec.chosen == method
+    assert ("was given" in spec.why) == (method == "gradient-descent" and "method" not in options)
 
 
 @pytest.mark.parametrize("of_descent", [{"learning_rate": 0.1}, {"learning_rate": "auto"}, {"epochs": 3}])
 def test_newton_refuses_what_only_gradient_descent_has(of_descent):
     with pytest.raises(InputError, match=r"--(learning-rate|epochs) is an option of gradient descent"):
-        Recipe(method="newton", **of_descent)
+        asked(method="newton", **of_descent)
 
 
 def test_both_methods_come_to_the_same_optimum(penguins):
     """Each within what its certificate proves, the standard deviations those of the standardised fit."""
     prepared = prepare(penguins, "sex", features=FEATURES, test_size=0.25)
-    newton = train(prepared, Recipe(alpha=1 / 249, standardize=True))
-    descent = train(prepared, Recipe(alpha=1 / 249, epochs=20_000))
+    newton = train(prepared, asked(alpha=1 / 249, standardize=True))
+    descent = train(prepared, asked(alpha=1 / 249, epochs=20_000))
     assert (newton.result.method, descent.result.method) == ("newton", "gradient-descent")
     assert newton.result.reads < 20 < descent.result.reads
     for one in (newton, descent):
@@ -320,7 +322,7 @@ def test_both_methods_come_to_the_same_optimum(penguins):
 
 def test_units_of_the_fit_are_those_of_the_table_for_newton_unless_asked_for(penguins):
     prepared = prepare(penguins, "sex", features=FEATURES)
-    plain, standardized = train(prepared), train(prepared, Recipe(standardize=True))
+    plain, standardized = train(prepared, asked()), train(prepared, asked(standardize=True))
     assert (plain.model.scale == 1).all()
     assert np.array_equal(plain.model.w, plain.model.w_fit)
     # without a penalty the optimum is the same
@@ -344,7 +346,7 @@ def test_interrupt_of_newton_carries_the_training_so_far(penguins):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as stop:
-        train(prepared, progress=press_ctrl_c)
+        train(prepared, asked(), progress=press_ctrl_c)
     training = stop.value.training
     assert training.result.method == "newton"
     assert training.result.reason == "interrupted"
@@ -355,7 +357,7 @@ def test_interrupt_of_newton_carries_the_training_so_far(penguins):
 def test_separated_classes_are_named_by_their_labels():
     table = pa.table({"x": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "y": ["low"] * 3 + ["high"] * 3})
     with pytest.warns(SeparationWarning):
-        result = train(prepare(table, "y")).result
+        result = train(prepare(table, "y"), asked()).result
     assert result.reason == "no_optimum"
     for text in (result.message, result.certificate.reason, *result.warnings):
         assert "low" in text
@@ -366,7 +368,7 @@ def test_separated_classes_are_named_by_their_labels():
 def test_without_standardising_the_fit_is_in_the_units_of_the_table(penguins):
     prepared = prepare(penguins, "sex", features=["bill_depth_mm", "bill_length_mm"])
     with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol"):
-        training = train(prepared, Recipe(standardize=False, epochs=10))
+        training = train(prepared, asked(standardize=False, epochs=10))
     assert np.array_equal(training.model.w, training.model.w_fit)
     assert (training.model.scale == 1).all()
 
@@ -381,7 +383,7 @@ def test_all_rows_are_trained_on_where_they_lie(monkeypatch):
     monkeypatch.setattr("chainrule.training.fit", look)
     prepared = prepare(pa.table({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "b", "a", "b"]}), "y")
     with pytest.raises(SeenError) as seen:
-        train(prepared)
+        train(prepared, asked())
     rows = seen.value.args[0].rows(seen.value.args[1], None, 1).rows
     assert rows.design is prepared.design.design
     assert rows.y.tolist() == [0, 1, 0, 1]
@@ -430,10 +432,10 @@ def offset_table(offset=1e15):
 
 def test_one_z_for_figures_predictions_and_explanations_far_from_0():
     with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 0"):
-        training = train(prepare(offset_table(), "y", test_size=0.25), Recipe(epochs=2000, tol=0.0))
+        training = train(prepare(offset_table(), "y", test_size=0.25), asked(epochs=2000, tol=0.0))
     design, model = training.prepared.design, training.model
     with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 0"):
-        near = train(prepare(offset_table(0.0), "y", test_size=0.25), Recipe(epochs=2000, tol=0.0))
+        near = train(prepare(offset_table(0.0), "y", test_size=0.25), asked(epochs=2000, tol=0.0))
     # an offset changes nothing in the fit's units
     np.testing.assert_allclose(model.w_fit, near.model.w_fit, rtol=1e-9)
     np.testing.assert_allclose(model.decision(design.X), near.model.decision(near.prepared.design.X), rtol=0, atol=1e-9)
@@ -473,7 +475,7 @@ def test_an_interrupt_before_the_first_step_carries_nothing(penguins, options):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as stop:
-        train(prepare(penguins, "sex", features=FEATURES), Recipe(**options), progress=press_ctrl_c)
+        train(prepare(penguins, "sex", features=FEATURES), asked(**options), progress=press_ctrl_c)
     assert not hasattr(stop.value, "training")
 
 
@@ -487,10 +489,9 @@ def test_an_interrupt_before_the_first_step_carries_nothing(penguins, options):
         ({"learning_rate": 0.1, "max_reads": 5}, "--max-reads", "use --method newton without --learning-rate"),
     ],
 )
-def test_ways_out_name_options_that_the_command_line_takes_beside_those_given(penguins, options, limit, newton):
-    recipe, schema = Recipe(**options), prepare(penguins, "sex", features=FEATURES).schema
+def test_ways_out_name_options_that_the_command_line_takes_beside_those_given(options, limit, newton):
     values = {"steps": 3, "proof": "nothing", "tol": 0.1, "ways": (("more reads", 9), ("newton", None))}
-    told = worded(Finding("stopped", values), schema, recipe)
+    told = say(Finding("stopped", values), asked(**options).front)
     assert told.endswith(f": raise {limit} to about 9, or {newton}")
 
 
@@ -501,7 +502,7 @@ def test_a_level_that_the_fit_cannot_see_is_named(levels):
     level = np.repeat(names, 20)
     y = np.where(level == names[0], "yes", np.where(np.arange(20 * levels) % 3 == 0, "yes", "no"))
     with pytest.warns(SeparationWarning) as said:
-        result = train(prepare(pa.table({"colour": level, "y": y}), "y")).result
+        result = train(prepare(pa.table({"colour": level, "y": y}), "y"), asked()).result
     assert "colour=level 0: every row of this level is yes; " in result.message
     assert "or merging the level with another help only where the classes then overlap" in result.message
     assert len(said) == 1

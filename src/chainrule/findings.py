@@ -53,7 +53,7 @@ class Front:
         return "auto" if self.is_shell else "'auto'"
 
 
-PYTHON, SHELL = Front(), Front(is_shell=True)
+PYTHON, SHELL = Front(), Front(is_shell=True, renamed={"n_threads": "--threads"})
 
 
 @dataclass(frozen=True)

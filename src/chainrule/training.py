@@ -7,6 +7,7 @@ explain   one row of a table, forward and backward, and its share of the whole g
 
 import math
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +25,11 @@ from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.explain import RowExplanation, explain_row
 from chainrule.findings import SHELL, Said, say
-from chainrule.fitting.fit import fit
+from chainrule.fitting.fit import run
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
-from chainrule.fitting.recipe import NEWTON, Recipe
 from chainrule.fitting.result import Result
+from chainrule.fitting.spec import NEWTON, FitSpec
 from chainrule.kernels import View, What, read, thread_count
 from chainrule.losses import sigmoid
 from chainrule.model.model import Model
@@ -171,19 +172,19 @@ def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> "pa.Tabl
 
 def train(
     prepared: Prepared,
-    recipe: Recipe | None = None,
+    spec: FitSpec,
     *,
     progress: Callable[[Any, Mapping[str, float]], None] | None = None,
 ) -> Training:
-    """Train on the training rows.
+    """Train on the training rows. Without a word on it, numbers are standardised for gradient descent, not for Newton's.
 
     progress(step, held_out): called once an epoch, or step of Newton's, with the fit's step and the held-out figures then.
     Raises KeyboardInterrupt with attribute `.training`, the state so far, when Ctrl-C stopped the fit after its first epoch.
     """
-    how = recipe or Recipe()
+    started = time.perf_counter()
     X, y, s = prepared.part(prepared.train)
-    standardize = how.chosen not in NEWTON if how.standardize is None else how.standardize
-    held_out = HeldOut(*prepared.part(prepared.test), how.threads) if len(prepared.test) else None
+    standardize = spec.chosen not in NEWTON if spec.standardize is None else spec.standardize
+    held_out = HeldOut(*prepared.part(prepared.test), spec.n_threads) if len(prepared.test) else None
 
     def watch(step: Any) -> Mapping[str, float] | None:
         figures = held_out(step) if held_out is not None else None
@@ -191,43 +192,21 @@ def train(
             progress(step, figures or {})
         return figures
 
+    numeric = np.asarray(prepared.schema.numeric) if standardize else False
+    spec = replace(spec, standardize=numeric, callbacks=(watch,))
+    classes = prepared.schema.negative, prepared.schema.positive
     try:
-        result = fit(
-            X,
-            y,
-            sample_weight=s,
-            alpha=how.alpha,
-            method=how.chosen if how.of_descent or how.of_batches else how.method,
-            tol=how.tol,
-            max_reads=how.max_reads if how.epochs is None else how.epochs,
-            learning_rate="auto" if how.learning_rate is None else how.learning_rate,
-            standardize=np.asarray(prepared.schema.numeric) if standardize else False,
-            n_threads=how.threads,
-            callbacks=(watch,),
-            batch_size=how.batch_size,
-            schedule=how.schedule,
-            seed=how.seed,
-        )
+        return finish(prepared, run(spec, X, y, s, classes, started), spec)
     except KeyboardInterrupt as stop:
         so_far = getattr(stop, "result", None)  # None: before the first epoch was recorded
         if isinstance(so_far, Result):
-            stop.training = finish(prepared, so_far, how)  # type: ignore[attr-defined]
+            stop.training = finish(prepared, so_far, spec)  # type: ignore[attr-defined]
         raise
-    return finish(prepared, result, how)
 
 
-def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
+def finish(prepared: Prepared, result: Result, spec: FitSpec) -> Training:
     """Make the model of a fit, and measure it on both parts."""
-    # the fit saw the classes as 0 and 1
-    schema, proven = prepared.schema, result.certificate
-    result = replace(
-        result,
-        classes=(schema.negative, schema.positive),
-        message=worded(result.findings[0], schema, recipe),
-        warnings=tuple(worded(found, schema, recipe) for found in result.findings[1:]),
-        certificate=replace(proven, reason=worded(proven.reason, schema, recipe)),
-        method_reason=recipe.reason or result.method_reason,
-    )
+    schema = prepared.schema
     info = result.to_dict(timings=False)
     # with these a later look at the same table finds the training rows again
     info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed}
@@ -247,7 +226,7 @@ def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
     def measured(places: Places) -> dict[str, Any]:
         return figures(z[places], y[places], None if s is None else s[places])
 
-    rows, numeric = prepared.training_rows(recipe.threads), schema.numeric
+    rows, numeric = prepared.training_rows(spec.n_threads), schema.numeric
     on_training = measured(prepared.train)
     info["split"]["loss"] = on_training["loss"]
     return Training(
@@ -262,9 +241,9 @@ def finish(prepared: Prepared, result: Result, recipe: Recipe) -> Training:
     )
 
 
-def worded(text: Said, schema: Schema, recipe: Recipe | None = None) -> str:
+def worded(text: Said, schema: Schema) -> str:
     """Put what the fit says into the words of the table and of the options given: labels, ways out."""
-    return with_labels(say(text, SHELL if recipe is None else recipe.front), schema)
+    return with_labels(say(text, SHELL), schema)
 
 
 def with_labels(text: str, schema: Schema) -> str:

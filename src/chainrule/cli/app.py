@@ -95,40 +95,23 @@ def fit(
     Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target
     sets its row aside; it is predicted.
     """
-    rate = None if learning_rate is None else opt.learning_rate(learning_rate)
-    for option, limit in (("--epochs", epochs), ("--max-reads", max_reads)):
-        if limit is not None:
-            opt.at_least(option, limit, 0, "whole number")
-    if tol is not None:
-        opt.at_least("--tol", tol, 0)
-    opt.at_least("--alpha", alpha, 0)
-    opt.seed_of(seed)
-    if batch_size is not None:
-        opt.at_least("--batch-size", batch_size, 1, "whole number")
+    from chainrule.findings import SHELL
+    from chainrule.fitting.spec import FitSpec
+
+    spec = FitSpec.of(
+        SHELL, method=method, alpha=alpha, tol=tol, max_reads=max_reads, epochs=epochs, learning_rate=learning_rate,
+        standardize=standardize, n_threads=threads, batch_size=batch_size, schedule=schedule, seed=seed,
+    )  # fmt: skip
     opt.fraction("--test-size", test_size)
     if row is not None and report is None:
         raise InputError("--row chooses the row of the report: add --report FILE")
 
     def job() -> int:
         from chainrule.cli.fit import FitRequest, run_fit
-        from chainrule.fitting.recipe import Recipe
 
-        recipe = Recipe(
-            method,
-            rate,
-            epochs,
-            max_reads,
-            tol,
-            alpha,
-            standardize,
-            opt.thread_count(threads),
-            batch_size,
-            schedule,
-            seed,
-        )
         request = FitRequest(
             table=table, target=target, positive=positive, features=features, drop=drop, weights=weights, na=na or [],
-            test_size=test_size, seed=seed, recipe=recipe, out=out, report=report, row=row,
+            test_size=test_size, seed=seed, spec=spec, out=out, report=report, row=row,
         )  # fmt: skip
         return run_fit(request, as_json=json, quiet=quiet, strict=strict)
 

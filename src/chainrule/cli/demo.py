@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from chainrule.cli.outputs import check_outputs, make_folder, plain, print_json
 from chainrule.data.files import read_table
 from chainrule.documents import results, rows, terminal
 from chainrule.documents.blocks import Block, Code, Facts, Heading, say
-from chainrule.fitting.recipe import Recipe
+from chainrule.findings import SHELL
+from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import write_atomically
 from chainrule.model.model import trace_path
 from chainrule.training import Prepared, Training, closest_call, explain, prepare
@@ -37,8 +37,8 @@ def run_demo(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     prepared = prepare_penguins()
     for text in prepared.notes:
         terminal.note(messages, text)
-    optimum = train_watched(prepared, optimum_recipe(prepared), messages)
-    descent = optimum if optimum.interrupted else train_watched(prepared, descent_recipe(prepared), messages)
+    optimum = train_watched(prepared, optimum_spec(prepared), messages)
+    descent = optimum if optimum.interrupted else train_watched(prepared, descent_spec(prepared), messages)
     training, learning = optimum.training, descent.training
     row = closest_call(training)
     written = write_files(paths, demo_writers(training, learning))
@@ -141,11 +141,11 @@ def prepare_penguins() -> Prepared:
     return prepare(table, "sex", features=FEATURES, test_size=0.25, seed=0)
 
 
-def optimum_recipe(prepared: Prepared) -> Recipe:
+def optimum_spec(prepared: Prepared, **options: Any) -> FitSpec:
     """Go to the optimum with a light penalty: alpha is 1 over the number of training rows."""
-    return Recipe(alpha=1 / len(prepared.train), standardize=True)
+    return FitSpec.of(SHELL, alpha=1 / len(prepared.train), standardize=True, **options)
 
 
-def descent_recipe(prepared: Prepared) -> Recipe:
+def descent_spec(prepared: Prepared) -> FitSpec:
     """Minimise the same objective by gradient descent."""
-    return replace(optimum_recipe(prepared), method="gradient-descent", epochs=EPOCHS)
+    return optimum_spec(prepared, method="gradient-descent", epochs=EPOCHS)

@@ -15,12 +15,12 @@ from chainrule.data.files import read_table
 from chainrule.documents import results, terminal
 from chainrule.documents.progress import FitProgress
 from chainrule.errors import InputError
-from chainrule.findings import Said
-from chainrule.fitting.recipe import Recipe
+from chainrule.findings import Said, say
 from chainrule.fitting.result import REASONS
+from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream
 from chainrule.model.model import save_model, save_trace, trace_path
-from chainrule.training import Prepared, Training, check_row, prepare, train, worded
+from chainrule.training import Prepared, Training, check_row, prepare, train
 from chainrule.words import visible
 
 
@@ -37,7 +37,7 @@ class FitRequest:
     na: Sequence[str]
     test_size: float
     seed: int
-    recipe: Recipe
+    spec: FitSpec
     out: Path | None
     report: Path | None
     row: int | None
@@ -54,7 +54,7 @@ def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) ->
         check_row(prepared.design, request.row)
     for text in prepared.notes:
         terminal.note(messages, text)
-    watched = train_watched(prepared, request.recipe, messages)
+    watched = train_watched(prepared, request.spec, messages)
     training, interrupted = watched.training, watched.interrupted
     wanted: dict[str, Path | None] = {"model": request.out, "trace": trace, "report": request.report}
     written = write_files(wanted, writers(training, request.table.name, request.row))
@@ -102,12 +102,12 @@ class Watched:
     told: list[str]
 
 
-def train_watched(prepared: Prepared, recipe: Recipe, messages: Console) -> Watched:
+def train_watched(prepared: Prepared, spec: FitSpec, messages: Console) -> Watched:
     """Train under a progress bar; what goes wrong on the way is told at once."""
     told: list[str] = []
 
     def words(text: Said) -> str:
-        return worded(text, prepared.schema, recipe)
+        return say(text, spec.front)
 
     def tell(text: Said) -> None:
         told.append(words(text))
@@ -115,8 +115,8 @@ def train_watched(prepared: Prepared, recipe: Recipe, messages: Console) -> Watc
 
     with collected_warnings(tell) as warned:
         try:
-            with FitProgress(messages, recipe.chosen) as progress:
-                training = train(prepared, recipe, progress=progress)
+            with FitProgress(messages, spec.chosen) as progress:
+                training = train(prepared, spec, progress=progress)
             return Watched(training, False, [words(text) for text in warned], told)
         except KeyboardInterrupt as stop:
             stopped = getattr(stop, "training", None)

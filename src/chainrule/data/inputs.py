@@ -15,7 +15,7 @@ from chainrule.kernels import two_labels
 from chainrule.words import counted
 
 Vector = NDArray[np.float64]
-SEEDS = 2**64
+LARGEST_SEED = 2**64 - 1
 
 
 def matrix(
@@ -235,10 +235,13 @@ def switch(name: str, value: object) -> bool:
     return bool(value)
 
 
-def seed_number(name: str, value: object) -> int:
-    """`value` as a seed: an int that an unsigned one of 64 bits holds."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < SEEDS:
-        raise InputError(f"{name} must be a whole number from 0 to {SEEDS - 1}, not {value!r}")
+def whole_number(name: str, value: Any, low: int = 0, high: int | None = None) -> int:
+    """`value` as an int from `low`, to `high` where one is given."""
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or value < low or (high is not None and value > high):
+        raise InputError(
+            f"{name} must be a whole number from {low}{'' if high is None else f' to {high}'}, not {value!r}"
+        )
     return int(value)
 
 

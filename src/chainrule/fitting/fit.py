@@ -5,35 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.designs import Taken, design_of
-from chainrule.data.inputs import (
-    check_start,
-    check_weights,
-    choice,
-    encode_labels,
-    number,
-    seed_number,
-    standardized_columns,
-    switch,
-)
+from chainrule.data.designs import Design, Labels, Taken, design_of
+from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns
 from chainrule.data.rows import DenseRows
 from chainrule.data.words import shown
 from chainrule.errors import InputError
-from chainrule.findings import warn_of
+from chainrule.findings import say, warn_of
 from chainrule.fitting.methods import Shape, choose_method, is_for_newton, run_of
-from chainrule.fitting.problem import Ending, Options, Problem, objective_line
+from chainrule.fitting.problem import Ending, Problem, objective_line
 from chainrule.fitting.result import Result
-from chainrule.kernels import SCHEDULES, Batches, kernel_name
+from chainrule.fitting.spec import FitSpec
+from chainrule.kernels import kernel_name
 from chainrule.kernels.blas import one_blas_thread
-from chainrule.losses import LOSSES
 from chainrule.penalties import PENALTIES
-from chainrule.solvers import Callback
+from chainrule.solvers import Callback, NewtonState
 from chainrule.words import visible
+
+if TYPE_CHECKING:  # it brings SciPy
+    from chainrule.fitting.reference import Reference
 
 Vector = NDArray[np.float64]
 
@@ -144,48 +138,53 @@ def fit(
     >>> result.reason, result.certificate.gap <= 1e-8
     ('converged', True)
     """
+    started = time.perf_counter()
+    not_given = isinstance(learning_rate, str) and learning_rate == "auto"
+    spec = FitSpec.of(
+        alpha=alpha, fit_intercept=fit_intercept, method=method, tol=tol, max_reads=max_reads,
+        learning_rate=None if not_given else learning_rate, standardize=standardize, w0=w0, b0=b0, n_threads=n_threads,
+        callbacks=callbacks, batch_size=batch_size, schedule=schedule, seed=seed, resume=resume, loss=loss, penalty=penalty,
+    )  # fmt: skip
+    design = design_of(X, feature_names, coding)
+    codes, classes = encode_labels(y, design.n_rows)
+    return run(spec, design, codes, check_weights(sample_weight, codes), classes, started)
+
+
+def run(
+    spec: FitSpec, design: Design, codes: Labels, s: Vector | None, classes: tuple[Any, Any], started: float,
+    reference: Reference | None = None,
+) -> Result:  # fmt: skip
+    """Do what a checked request asks of checked data: codes (m,) 0 or 1, weights s (m,), the labels of both classes.
+
+    reference : of the same data and objective, as another `Result` has it: what descent is measured by, else found first.
+    """
     try:
-        started = time.perf_counter()
-        kernel = kernel_name()
-        design = design_of(X, feature_names, coding)
-        codes, classes = encode_labels(y, design.n_rows)
-        s = check_weights(sample_weight, codes)
-        rate = _learning_rate(learning_rate)
-        alpha = number("alpha", alpha, low=0.0)
-        taken = design.rows(codes, s, n_threads)
+        if spec.resume is not None and spec.resume.classes != classes:
+            raise InputError(
+                f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data"
+            )
+        spec = spec.on_rows(design.n_rows)
+        taken = design.rows(codes, s, spec.n_threads)
         n = taken.rows.n_features
-        on = LOSSES[choice("loss", loss, LOSSES)]
-        kernel += "" if on.is_native else f", {loss} loss in NumPy"
-        made = PENALTIES[choice("penalty", penalty, PENALTIES)](alpha, n)
+        made = PENALTIES[spec.penalty](spec.alpha, n)
         shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, taken.rows.hessian_reads, made.isotropic)
-        chosen, why = choose_method(method, shape, rate is not None, _of_batches(batch_size, schedule, resume))
-        options = Options(
-            alpha=alpha,
-            fit_intercept=switch("fit_intercept", fit_intercept),
-            tol=min(1e-8, 1e-6 / design.n_rows) if tol is None else number("tol", tol, low=0.0),
-            max_reads=_epochs(max_reads),
-            learning_rate=rate,
-            callbacks=_callbacks(callbacks),
-            loss=on,
-            penalty=penalty,
-            batches=_batches(batch_size, schedule, seed) if chosen == "sgd" else None,
-            resume=_resumed(resume, classes, {"w0": w0, "b0": b0}),
-        )
-        start = check_start(w0, b0, n, options.fit_intercept)
-        columns, scaled = standardized_columns(standardize, taken.rows.numeric, options.fit_intercept)
+        chosen, why = choose_method(spec, shape)
+        start = check_start(*spec.start, n, spec.fit_intercept)
+        standardize = False if spec.standardize is None else spec.standardize
+        columns, scaled = standardized_columns(standardize, taken.rows.numeric, spec.fit_intercept)
         rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
         taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
-        problem = Problem(rows, options, columns, start, scaled, class_names(classes))
+        problem = Problem(rows, spec, columns, start, scaled, class_names(classes), reference)
         loading = time.perf_counter()
-        run = run_of(chosen, shape)
+        method = run_of(chosen, shape)
         with one_blas_thread():
             started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
-            ending = run(problem, started)
-            if method == "auto" and chosen == "newton-cg" and is_for_newton(ending, options, shape):
+            ending = method(problem, started)
+            if spec.method == "auto" and chosen == "newton-cg" and is_for_newton(ending, spec, shape):
                 why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
                 chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
                 ending = run_of(chosen, shape)(replace(problem, start=start), started)
-            result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
+            result = _result(problem, ending, (chosen, why), classes, taken, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
@@ -198,18 +197,25 @@ def fit(
     return result
 
 
+def class_names(classes: tuple[Any, Any]) -> tuple[str, str]:
+    """Give what sentences call the two classes: text labels as they are, others as 'class 1'."""
+    lower, upper = (shown(label) if isinstance(label, str) else f"class {label}" for label in classes)
+    return lower, upper
+
+
 def _result(
     problem: Problem,
     ending: Ending,
     method: tuple[str, str],
     classes: tuple[Any, Any],
     taken: Taken,
-    kernel: str,
     started: float,
 ) -> Result:
     rows, options, outcome = problem.rows, problem.options, ending.outcome
     evaluation = outcome.state.evaluation
     w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
+    front = options.front
+    in_numpy = "" if options.loss.is_native else f", {options.loss.name} loss in NumPy"
     return Result(
         w=w,
         b=b,
@@ -222,7 +228,7 @@ def _result(
         method=method[0],
         method_reason=method[1],
         reason=outcome.reason,
-        message=visible(str(ending.how)),
+        message=visible(say(ending.how, front)),
         findings=(ending.how, *ending.said_at_once, *ending.said),
         objective=ending.objective,
         loss=evaluation.loss,
@@ -242,15 +248,16 @@ def _result(
         trace=outcome.trace,
         reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
         seconds=time.perf_counter() - started + (options.resume.seconds if options.resume is not None else 0.0),
-        kernel=kernel,
+        kernel=kernel_name() + in_numpy,
         storage=rows.storage,
         threads=rows.threads,
         copies=taken.copies + ending.copies,
-        warnings=tuple(str(found) for found in (*ending.said_at_once, *ending.said)),
-        certificate=ending.certificate,
+        warnings=tuple(say(found, front) for found in (*ending.said_at_once, *ending.said)),
+        certificate=replace(ending.certificate, reason=say(ending.certificate.reason, front)),
         carried=ending.carried,
         encodings=taken.encodings,
-        **_of_run(problem),
+        reference=_reference(ending) if method[0] == "newton" else None,
+        **(_of_run(problem) if method[0] == "sgd" else {}),
     )
 
 
@@ -262,69 +269,18 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
     return line + returned if ending.separated is not None else line
 
 
-def _of_batches(batch_size: object, schedule: object, resume: object) -> str:
-    """Name the option given that only sgd has; empty without one."""
-    given = {"batch_size": batch_size, "schedule": schedule, "resume": resume}
-    return next((name for name, value in given.items() if value is not None), "")
+def _reference(ending: Ending) -> Reference | None:
+    """Give an optimum, or a proven infimum, that other runs can be measured by."""
+    from chainrule.fitting.reference import Reference
 
-
-def _batches(batch_size: int | None, schedule: str | None, seed: int) -> Batches:
-    size, how = 1 if batch_size is None else batch_size, "constant" if schedule is None else schedule
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size < 2**64:
-        raise InputError(f"batch_size must be a whole number from 1, not {size!r}")
-    if not isinstance(how, str) or how not in SCHEDULES:
-        raise InputError(f"schedule must be one of {', '.join(map(repr, SCHEDULES))}, not {how!r}")
-    return Batches(int(size), seed_number("seed", seed), how)
-
-
-def _resumed(resume: Result | None, classes: tuple[Any, Any], starts: dict[str, object]) -> Result | None:
-    if resume is not None and not isinstance(resume, Result):
-        raise InputError(f"resume must be the Result of an earlier fit, not {type(resume).__name__}")
-    if resume is not None and resume.classes != classes:
-        raise InputError(f"resume: the classes were {resume.classes} and are {classes}: resume on the same data")
-    given = next((name for name, value in starts.items() if value is not None), "")
-    if resume is not None and given:
-        raise InputError(f"resume goes on from that fit's last point, not from {given}: leave {given} out, or resume")
-    return resume
+    is_done = ending.outcome.reason in ("converged", "no_optimum") and isinstance(ending.outcome.state, NewtonState)
+    return Reference.of_ending(ending) if is_done else None
 
 
 def _of_run(problem: Problem) -> dict[str, Any]:
     """Say what a run of mini-batches was made with, and on which rows."""
     batches = problem.options.batches
-    if batches is None or not isinstance(problem.rows, DenseRows):
+    if not isinstance(problem.rows, DenseRows):
         return {}
     made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
     return {**made, "rows_digest": problem.rows.digest}
-
-
-def _epochs(max_reads: int | None) -> int | None:
-    if max_reads is None:
-        return None
-    if isinstance(max_reads, bool) or not isinstance(max_reads, int | np.integer) or max_reads < 0:
-        raise InputError(f"max_reads must be a whole number from 0, not {max_reads!r}")
-    return int(max_reads)
-
-
-def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callback, ...]:
-    if callbacks is None:
-        return ()
-    given = (callbacks,) if callable(callbacks) else tuple(callbacks)
-    for callback in given:
-        if not callable(callback):
-            raise InputError(f"callbacks must be functions of a Step, not {callback!r}")
-    return given
-
-
-def _learning_rate(learning_rate: float | str) -> float | None:
-    if isinstance(learning_rate, str) and learning_rate == "auto":
-        return None
-    try:
-        return number("learning_rate", learning_rate, above=0.0)
-    except InputError:
-        raise InputError(f"learning_rate must be a positive number or 'auto', not {learning_rate!r}") from None
-
-
-def class_names(classes: tuple[Any, Any]) -> tuple[str, str]:
-    """Give what sentences call the two classes: text labels as they are, others as 'class 1'."""
-    lower, upper = (shown(label) if isinstance(label, str) else f"class {label}" for label in classes)
-    return lower, upper

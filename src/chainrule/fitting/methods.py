@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from chainrule.errors import InputError
 from chainrule.findings import Finding
-from chainrule.fitting.problem import Ending, Method, Options
+from chainrule.fitting.problem import Ending, Method
+from chainrule.fitting.spec import FitSpec
 
-METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
 MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
 MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
@@ -53,27 +53,12 @@ class Shape:
         return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
 
 
-def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "") -> tuple[str, str]:
-    """Give the method for such data, and why.
-
-    has_rate: a learning rate was given. of_batches: the option given that only sgd has, or "".
-    """
-    if not isinstance(method, str) or method not in ("auto", *METHODS):
-        raise InputError(f"method must be 'auto' or one of {', '.join(map(repr, METHODS))}, not {method!r}")
-    if method != "auto":
-        if method in ("newton", "newton-cg") and has_rate:
-            raise InputError(
-                f"method={method!r} has no learning rate: leave learning_rate out, or take 'gradient-descent'"
-            )
-        if of_batches and method != "sgd":
-            raise InputError(f"method={method!r} has no {of_batches}: leave {of_batches} out, or take 'sgd'")
-        if method == "newton" and not shape.is_wide and shape.n > MOST_COLUMNS:
+def choose_method(spec: FitSpec, shape: Shape) -> tuple[str, str]:
+    """Give the method for such data, and why."""
+    if spec.why:
+        if spec.chosen == "newton" and not shape.is_wide and shape.n > MOST_COLUMNS:
             raise InputError(Finding("too many columns", {"columns": shape.n, "has_penalty": shape.has_penalty}))
-        return method, "as asked for"
-    if of_batches:
-        return "sgd", f"{of_batches} was given, which only stochastic gradient descent has"
-    if has_rate:
-        return "gradient-descent", "a learning rate was given, which only gradient descent has"
+        return spec.chosen, spec.why
     n = shape.n
     if shape.is_wide:
         return "newton", f"in the space of the {shape.m:,} rows, which are fewer than the {n:,} columns"
@@ -89,9 +74,9 @@ def choose_method(method: str, shape: Shape, has_rate: bool, of_batches: str = "
     return "newton", "the certified optimum in the fewest reads"
 
 
-def is_for_newton(ending: Ending, options: Options, shape: Shape) -> bool:
+def is_for_newton(ending: Ending, spec: FitSpec, shape: Shape) -> bool:
     """Whether Newton should go on where newton-cg's steps or proofs came too slowly: where it can, in some minutes."""
-    if options.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= options.tol:
+    if spec.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= spec.tol:
         return False
     return shape.m * shape.n**2 <= NEWTON_PRODUCTS and shape.n <= MAX_NEWTON_COLUMNS
 

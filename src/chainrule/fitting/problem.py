@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows, Units
 from chainrule.findings import Finding
-from chainrule.fitting.result import Carried, Result
-from chainrule.kernels import Batches
-from chainrule.losses import LOGISTIC, Loss
+from chainrule.fitting.result import Carried
+from chainrule.fitting.spec import FitSpec
+from chainrule.losses import LOGISTIC
 from chainrule.objective import Objective
 from chainrule.penalties import PENALTIES, Penalty
-from chainrule.solvers import Callback, Outcome
+from chainrule.solvers import Outcome
 
 if TYPE_CHECKING:  # they bring SciPy
     from chainrule.diagnosis.collinearity import Collinearity
@@ -26,25 +26,6 @@ if TYPE_CHECKING:  # they bring SciPy
     from chainrule.fitting.reference import Reference
 
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for: the arguments of `fit`, checked. learning_rate and max_reads None: the method's own.
-
-    penalty : its name in `PENALTIES`. batches, resume : of stochastic gradient descent.
-    """
-
-    alpha: float
-    fit_intercept: bool
-    tol: float
-    max_reads: int | None
-    learning_rate: float | None
-    callbacks: tuple[Callback, ...]
-    loss: Loss = LOGISTIC
-    penalty: str = "ridge"
-    batches: Batches | None = None
-    resume: Result | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +37,7 @@ class Problem:
     """
 
     rows: Rows
-    options: Options
+    options: FitSpec
     columns: NDArray[np.bool_]
     start: tuple[Vector, float]
     scaled: bool = True

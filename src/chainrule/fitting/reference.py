@@ -17,7 +17,6 @@ from chainrule.data.designs import design_of
 from chainrule.data.inputs import (
     check_start,
     check_weights,
-    choice,
     encode_labels,
     standardized_columns,
     strength,
@@ -28,12 +27,11 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.degenerate import bound_without
 from chainrule.fitting.optimize import prepare, solve
-from chainrule.fitting.problem import Ending, Options, Problem
+from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Result
+from chainrule.fitting.spec import FitSpec
 from chainrule.fitting.task import Task, after_rounding, certified, noise_of_state
 from chainrule.kernels.blas import one_blas_thread
-from chainrule.losses import LOSSES
-from chainrule.penalties import PENALTIES
 from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import Reference as Hessian
 from chainrule.solvers.proof import depth_of
@@ -92,9 +90,7 @@ class Reference:
             low, kind = certificate.optimum_at_least, certificate.kind
         high = ending.objective + noise_of_state(state)
         point = ending.units.to_user(ending.w_fit, ending.b_fit)
-        return cls(
-            max(low, 0.0), high, kind, certificate.reason, *point, certificate, ending.said, ending.collinear
-        )
+        return cls(max(low, 0.0), high, kind, certificate.reason, *point, certificate, ending.said, ending.collinear)
 
     def gap(self, objective: float, rounding: float) -> tuple[float, float]:
         """(at least, at most) F - inf F at a point whose F is known to `rounding`."""
@@ -163,7 +159,7 @@ def _rounding_of_bias(task: Task, w: Vector, b: float) -> float:
 
 
 def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
-    """Bound by the gradient and the penalty alone, for more columns than a Hessian is made of; w, b in the arithmetic's units."""
+    """Bound by the gradient and the penalty alone, for more columns than a Hessian is made of."""
     rows, on, n = task.problem.rows, task.objective, len(w)
     has_penalty = task.problem.penalty.strongly_convex
     root = np.sqrt(on.ridge) if has_penalty else np.ones(n)
@@ -279,18 +275,12 @@ def certify(
     n = rows.n_features
     with_intercept = switch("fit_intercept", fit_intercept)
     w, b = _point(*_of_model(coef, intercept), n, with_intercept)
-    options = Options(
-        alpha=strength(alpha, C, float(m) if s is None else float(s.sum())),
-        fit_intercept=with_intercept,
-        tol=min(1e-8, 1e-6 / m),
-        max_reads=None,
-        learning_rate=None,
-        callbacks=(),
-        loss=LOSSES[choice("loss", loss, LOSSES)],
-        penalty=choice("penalty", penalty, PENALTIES),
-    )
+    alpha = strength(alpha, C, float(m) if s is None else float(s.sum()))
+    spec = FitSpec.of(
+        alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty
+    ).on_rows(m)
     columns, scaled = standardized_columns(standardize, rows.numeric, with_intercept)
-    problem = Problem(rows, options, columns, (w, b), scaled)
+    problem = Problem(rows, spec, columns, (w, b), scaled)
     task = prepare(problem, started)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():

@@ -141,7 +141,9 @@ class Result(Shown):
     reference: Reference | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """All but trace, `carried`, `reference` and `encodings` as what JSON can hold, with a `schema_version`; numbers not finite as None.
+        """All but trace, `carried`, `reference` and `encodings` as what JSON can hold, with a `schema_version`.
+
+        Numbers that are not finite are None.
 
         Parameters
         ----------

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.data.inputs import seed_number
-from chainrule.fitting.audit import shared_floors
+from chainrule.data.inputs import LARGEST_SEED, whole_number
 from chainrule.studies import words
 from chainrule.studies.runs import Run, run
-from chainrule.studies.setting import Setting, Shared, Standardize, whole_number
+from chainrule.studies.setting import Setting, Shared, Standardize
 from chainrule.studies.study import Study
 
 if TYPE_CHECKING:
@@ -70,7 +69,6 @@ class BatchesStudy(Study):
         return [lambda: batches_picture(runs, within=self.within, exists=self.optimum.exists)]
 
 
-@shared_floors()
 def batches(
     X: ArrayLike, y: ArrayLike, *, standardize: Standardize = False, sizes: Sequence[int] = (1, 16, 256),
     epochs: int = 100, seed: int = 0, **shared: Unpack[Shared],
@@ -98,7 +96,7 @@ def batches(
     InputError
         For data or options that can't be used.
     """
-    setting, seed = Setting.of(X, y, epochs, **shared), seed_number("seed", seed)
+    setting, seed = Setting.of(X, y, epochs, **shared), whole_number("seed", seed, 0, LARGEST_SEED)
     visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
     asked = {whole_number("sizes", size, 1) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()}
     plans = [(size, "constant") for size in sorted(asked, reverse=True) if size < visited]

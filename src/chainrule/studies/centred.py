@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.data.inputs import LARGEST_SEED, whole_number
 from chainrule.data.inputs import number as checked
-from chainrule.data.inputs import seed_number
 from chainrule.errors import InputError
-from chainrule.fitting.audit import shared_floors
 from chainrule.fitting.held_out import HeldOut
 from chainrule.studies import words
 from chainrule.studies.learned import Maps, maps_over
@@ -129,7 +128,6 @@ def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
     return X, np.repeat([0, 1], PER_CLASS)
 
 
-@shared_floors()
 def centering(
     X: ArrayLike | None = None, y: ArrayLike | None = None, *, test_size: float = 0.2, learning_rate: float | None = None,
     epochs: int = 100, seed: int = 0, classes: tuple[str, str] | None = None, **shared: Unpack[Shared],
@@ -164,7 +162,7 @@ def centering(
     InputError
         For data or options that can't be used.
     """
-    seed = seed_number("seed", seed)
+    seed = whole_number("seed", seed, 0, LARGEST_SEED)
     share = checked("test_size", test_size, above=0.0)
     if share >= 1.0:
         raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.data.inputs import number as checked
-from chainrule.fitting.audit import shared_floors
 from chainrule.studies import words
 from chainrule.studies.runs import Run, run
 from chainrule.studies.setting import Form, Setting, Shared, Standardize
@@ -80,7 +79,6 @@ class LearningRateStudy(Study):
                                               local_limit=form.local_limit, exists=floor.exists)]  # fmt: skip
 
 
-@shared_floors()
 def learning_rate(
     X: ArrayLike, y: ArrayLike, *, standardize: Standardize = False, epochs: int = 1000, rates: Sequence[float] = (),
     **shared: Unpack[Shared],

@@ -97,7 +97,9 @@ def run(
         return {}
 
     options = {"method": "gradient-descent", "tol": 0.0 if to_the_end else setting.within} | options
-    result = setting.fit(max_reads=setting.epochs, standardize=form.standardize, callbacks=(record,), **options)
+    result = setting.fit(
+        form.optimum.reference, max_reads=setting.epochs, standardize=form.standardize, callbacks=(record,), **options
+    )
     curves = {name: np.array([line[name] for line in kept]) for name in kept[0]}
     objective, gap = curves.pop("objective"), curves.pop("gap")
     there = np.flatnonzero(gap <= setting.within)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
-from chainrule.fitting.audit import shared_floors
 from chainrule.studies import words
 from chainrule.studies.runs import run
 from chainrule.studies.setting import Setting, Shared, Standardize
@@ -49,7 +48,6 @@ class ScalingStudy(Study):
         return [lambda: scaling_picture(runs, within=self.within, exists=self.optimum.exists)]
 
 
-@shared_floors()
 def scaling(
     X: ArrayLike,
     y: ArrayLike,

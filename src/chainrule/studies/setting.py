@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,14 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns
+from chainrule.data.designs import design_of
+from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, DenseRows
-from chainrule.errors import ChainruleWarning, InputError
-from chainrule.fitting.fit import fit
+from chainrule.errors import ChainruleWarning
+from chainrule.fitting.fit import run as fit_as_asked
+from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
+from chainrule.fitting.spec import FitSpec
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
@@ -59,6 +63,8 @@ class Optimum:
         In the user's units.
     reads, steps
         Of Newton's method.
+    reference : Reference
+        What `fit` measures runs by.
     """
 
     exists: bool
@@ -68,6 +74,7 @@ class Optimum:
     b: float
     reads: float
     steps: int
+    reference: Reference | None = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -144,12 +151,12 @@ class Setting:
         """Give the same on some rows: a copy of them."""
         return replace(self, X=self.X[rows], y=self.y[rows], s=None if self.s is None else self.s[rows])
 
-    def fit(self, **options: Any) -> Result:
-        """Fit; the study itself says what a warning would."""
+    def fit(self, reference: Reference | None = None, **options: Any) -> Result:
+        """Fit; the study itself says what a warning would. reference : what the run is measured by."""
+        spec, design = FitSpec.of(alpha=self.alpha, n_threads=self.n_threads, **options), design_of(self.X, self.names)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
-            how: dict[str, Any] = {"alpha": self.alpha, "feature_names": self.names, "n_threads": self.n_threads}
-            return fit(self.X, self.y, sample_weight=self.s, **how, **options)
+            return fit_as_asked(spec, design, self.y, self.s, self.classes, time.perf_counter(), reference)
 
     def rows(self) -> DenseRows:
         """See the rows as they are."""
@@ -163,12 +170,13 @@ class Setting:
         low = max(0.0, proven.infimum_at_least)
         objective = result.objective if exists else low if math.isfinite(low) else 0.0
         why = "" if exists else (proven.reason or "nothing is proven").split(":")[0].split(";")[0].rstrip(".")
-        found = Optimum(exists, objective, why, result.w, result.b, result.reads, result.n_epochs)
+        found = Optimum(exists, objective, why, result.w, result.b, result.reads, result.n_epochs, result.reference)
         return found, result.warnings
 
     def form(self, label: str, standardize: Standardize, optimum: Optimum, *, is_curved: bool = True) -> Form:
         """Measure a form of the columns. is_curved: also its curvatures, unless the columns are too many."""
-        begun = self.fit(method="gradient-descent", tol=self.within, max_reads=0, standardize=standardize)
+        how = {"method": "gradient-descent", "tol": self.within, "max_reads": 0, "standardize": standardize}
+        begun = self.fit(optimum.reference, **how)
         limit = begun.learning_rate_limit
         assert limit is not None
         start = end = hessian = None
@@ -190,10 +198,3 @@ class Setting:
         )
         assert hessian is not None
         return Curvature.of(hessian), hessian
-
-
-def whole_number(name: str, value: object, least: int) -> int:
-    """`value` as an int of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} must be a whole number from {least}, not {value!r}")
-    return int(value)

@@ -1,0 +1,182 @@
+"""What a fit is asked for, checked: once, for Python and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from numpy.typing import ArrayLike
+
+from chainrule.data.inputs import LARGEST_SEED, choice, number, switch, whole_number
+from chainrule.errors import InputError
+from chainrule.findings import PYTHON, Front
+from chainrule.fitting.result import Result
+from chainrule.kernels import MAX_THREADS, SCHEDULES, Batches
+from chainrule.losses import LOGISTIC, LOSSES, Loss
+from chainrule.penalties import PENALTIES
+from chainrule.solvers import Callback
+
+METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
+NEWTON = ("newton", "newton-cg")
+LARGEST_TOL = 1e-8  # of the default
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """A request to fit; of the data it knows nothing. None: the method's own choice.
+
+    tol : what was asked for, or the default of a table so large that 1e-8 is more than 1e-6/m (`on_rows`).
+    penalty : its name in `PENALTIES`. standardize : as in `fit`, None where nothing was said. start : (w0, b0) as given.
+    batches, resume : of stochastic gradient descent. given : options that choose a method, by the names that the front has.
+    """
+
+    method: str = "auto"
+    alpha: float = 0.0
+    fit_intercept: bool = True
+    tol: float = LARGEST_TOL
+    max_reads: int | None = None
+    learning_rate: float | None = None
+    standardize: bool | str | ArrayLike | None = None
+    start: tuple[ArrayLike | None, float | None] = (None, None)
+    n_threads: int | None = None
+    callbacks: tuple[Callback, ...] = ()
+    loss: Loss = LOGISTIC
+    penalty: str = "ridge"
+    batches: Batches = field(default_factory=lambda: Batches(1, 0, "constant"))
+    resume: Result | None = None
+    has_tol: bool = False
+    given: tuple[str, ...] = ()
+    front: Front = PYTHON
+
+    @classmethod
+    def of(
+        cls,
+        front: Front = PYTHON,
+        *,
+        method: str = "auto",
+        alpha: float = 0.0,
+        fit_intercept: bool = True,
+        tol: float | None = None,
+        max_reads: int | None = None,
+        epochs: int | None = None,
+        learning_rate: float | str | None = None,
+        standardize: bool | str | ArrayLike | None = None,
+        w0: ArrayLike | None = None,
+        b0: float | None = None,
+        n_threads: int | None = None,
+        callbacks: Sequence[Callback] | Callback | None = (),
+        batch_size: int | None = None,
+        schedule: str | None = None,
+        seed: int = 0,
+        resume: Result | None = None,
+        loss: str = "logistic",
+        penalty: str = "ridge",
+    ) -> FitSpec:
+        """Check the options of `fit`, as a user of `front` names them; raises InputError.
+
+        epochs : max_reads of descent, which it chooses. learning_rate : None where it was not given.
+        """
+        name = front.option
+        if epochs is not None and max_reads is not None:
+            raise InputError(f"{name('epochs')} and {name('max_reads')} limit the same run: give one of them")
+        limit, limited = (max_reads, "max_reads") if epochs is None else (epochs, "epochs")
+        options = {"learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size, "schedule": schedule}
+        given = tuple(option for option, value in (options | {"resume": resume}).items() if value is not None)
+        spec = cls(
+            method=choice(name("method"), method, ("auto", *METHODS)),
+            alpha=number(name("alpha"), alpha, low=0.0),
+            fit_intercept=switch("fit_intercept", fit_intercept),
+            tol=LARGEST_TOL if tol is None else number(name("tol"), tol, low=0.0),
+            max_reads=None if limit is None else whole_number(name(limited), limit),
+            learning_rate=_learning_rate(front, learning_rate),
+            standardize=standardize,
+            start=(w0, b0),
+            n_threads=None if n_threads is None else whole_number(name("n_threads"), n_threads, 1, MAX_THREADS),
+            callbacks=_callbacks(callbacks),
+            loss=LOSSES[choice("loss", loss, LOSSES)],
+            penalty=choice("penalty", penalty, PENALTIES),
+            batches=Batches(
+                whole_number(name("batch_size"), 1 if batch_size is None else batch_size, 1, LARGEST_SEED),
+                whole_number(name("seed"), seed, 0, LARGEST_SEED),
+                choice(name("schedule"), "constant" if schedule is None else schedule, SCHEDULES),
+            ),
+            resume=_resumed(resume, {"w0": w0, "b0": b0}),
+            has_tol=tol is not None,
+            given=given,
+        )  # fmt: skip
+        spec._check_method(front)
+        if epochs is not None or (max_reads is None and spec.chosen not in NEWTON):
+            front = replace(front, renamed={**front.renamed, "max_reads": "--epochs"})
+        without = " and ".join(name(option) for option in given if option in options)
+        return replace(spec, front=replace(front, without=without and f" without {without}"))
+
+    def _check_method(self, front: Front) -> None:
+        """Refuse options that only another method has."""
+        for option, owner, others in (
+            (self.of_batches, "sgd", ("newton", "newton-cg", "gradient-descent")),
+            (self.of_descent, "gradient descent", NEWTON),
+        ):
+            if option and self.method in others:
+                name, method = front.option(option), front.option("method")
+                raise InputError(
+                    f"{name} is an option of {owner}, and {method} is {self.method}: leave one of them out"
+                )
+
+    @property
+    def of_batches(self) -> str:
+        """The option given that only sgd has; empty without one."""
+        return next((option for option in self.given if option in ("batch_size", "schedule", "resume")), "")
+
+    @property
+    def of_descent(self) -> str:
+        """The option given that descent alone has, on all rows or by mini-batches; empty without one."""
+        return next((option for option in self.given if option in ("learning_rate", "epochs")), "")
+
+    @property
+    def chosen(self) -> str:
+        """The method that these options choose, newton where they leave it to the data."""
+        if self.method != "auto":
+            return self.method
+        return "sgd" if self.of_batches else "gradient-descent" if self.of_descent else "newton"
+
+    @property
+    def why(self) -> str:
+        """Why that one; empty where it is left to the data."""
+        option = self.of_batches or self.of_descent
+        if self.method != "auto":
+            return "as asked for"
+        what = "stochastic gradient descent" if self.of_batches else "gradient descent"
+        return f"{self.front.option(option)} was given, which only {what} has" if option else ""
+
+    def on_rows(self, m: int) -> FitSpec:
+        """Put in the default tol of m rows."""
+        return self if self.has_tol else replace(self, tol=min(LARGEST_TOL, 1e-6 / m))
+
+
+def _learning_rate(front: Front, given: float | str | None) -> float | None:
+    if given is None or (isinstance(given, str) and given.strip().lower() == "auto"):
+        return None
+    name = front.option("learning_rate")
+    try:
+        return number(name, float(given) if front.is_shell else given, above=0.0)
+    except (InputError, ValueError):
+        raise InputError(f"{name} must be a positive number or {front.auto_rate}, not {given!r}") from None
+
+
+def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callback, ...]:
+    if callbacks is None:
+        return ()
+    given = (callbacks,) if callable(callbacks) else tuple(callbacks)
+    for callback in given:
+        if not callable(callback):
+            raise InputError(f"callbacks must be functions of a Step, not {callback!r}")
+    return given
+
+
+def _resumed(resume: Result | None, starts: dict[str, object]) -> Result | None:
+    if resume is not None and not isinstance(resume, Result):
+        raise InputError(f"resume must be the Result of an earlier fit, not {type(resume).__name__}")
+    given = next((name for name, value in starts.items() if value is not None), "")
+    if resume is not None and given:
+        raise InputError(f"resume goes on from that fit's last point, not from {given}: leave {given} out, or resume")
+    return resume
