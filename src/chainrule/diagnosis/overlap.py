@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import linprog
 from scipy.sparse import csc_array, eye_array, hstack
+from scipy.special import expit
 
 from chainrule.diagnosis.exact import U
 
@@ -24,6 +25,8 @@ Mask = NDArray[np.bool_]
 FINE, COARSE = 1e-10, 1e-7  # what HiGHS takes for feasible: the finest it offers, and its default
 FEW = 300_000  # numbers of the rows, up to which a direction of few columns takes a second
 FLAT = 1e-9  # a row's score so near 0, relative to |a|.|v|, may be exactly 0
+TINY = 1e-280  # curvature that is none
+MOST_STEPS, NEAR = 20, 1e-12  # of Newton's method, and its squared decrement at the end
 RANK = 1e-9  # singular values below this share of the largest count as 0
 
 
@@ -50,11 +53,16 @@ def decide(A: Matrix, fit_intercept: bool) -> Verdict:
     equations are a direction, in place of which one of few columns is taken where there is one; an intercept is free.
     """
     q, k = A.shape
+    quick = _by_newton(A)
+    verdict = Verdict(np.ones(q, dtype=np.bool_), np.zeros(k), np.zeros((k, 0)), proven=False)
+    if quick is not None:
+        verdict = _checked(A, *quick, fit_intercept)
+    if verdict.proven:
+        return verdict
     _, sizes, right = np.linalg.svd(A, full_matrices=False)
     kept = sizes > RANK * sizes.max(initial=0.0)
     # In coordinates in which the rows are orthonormal nearly dependent columns are as good as others.
     turn = right[kept].T * (np.sqrt(q) / sizes[kept])
-    verdict = Verdict(np.ones(q, dtype=np.bool_), np.zeros(k), np.zeros((k, 0)), proven=False)
     for turned, tolerance in ((np.eye(k), FINE), (turn, FINE), (turn, COARSE)):
         columns = csc_array((A @ turned).T)
         bounds = np.zeros(2 * q), np.repeat([1.0, np.inf], q)
@@ -64,6 +72,28 @@ def decide(A: Matrix, fit_intercept: bool) -> Verdict:
         if verdict.proven:
             break
     return verdict
+
+
+def _by_newton(A: Matrix) -> tuple[Vector, Vector] | None:
+    """Multipliers (q,) and a direction (k,) by Newton's method for the logistic loss of the rows: quick, and often enough.
+
+    At its minimum sum_i g(-a_i.v) a_i = 0: all rows overlap. Where there is none, v comes to have all rows on its side.
+    """
+    v = np.zeros(A.shape[1])
+    for _ in range(MOST_STEPS):
+        z = A @ v
+        if (z > FLAT * (np.abs(A) @ np.abs(v))).all():
+            return np.zeros(len(A)), v / z.min()
+        g = expit(-z)
+        H, slope = (A.T * (g * (1.0 - g))) @ A, A.T @ g
+        if not H.max() > TINY:
+            break
+        H[np.diag_indices(len(v))] += 1e-12 * H.max()
+        step = np.linalg.solve(H, slope)
+        if float(step @ slope) < NEAR:
+            return g / g.min(), v
+        v = v + step
+    return None
 
 
 def _checked(A: Matrix, multipliers: Vector, v: Vector, fit_intercept: bool) -> Verdict:

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, power_of_two
 from chainrule.diagnosis.collinearity import Collinearity, active_blocks, find_relations
-from chainrule.diagnosis.exact import U, eliminated, exact_signs
+from chainrule.diagnosis.exact import U, eliminated, exact_signs, whole_numbers
 from chainrule.diagnosis.overlap import FLAT, decide
-from chainrule.diagnosis.wording import Cause, factor_of, separation_sentence
+from chainrule.findings import Finding, factor_of
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -38,6 +38,20 @@ MOST_NUMBERS = 1_000_000  # of the subset's rows: beyond, a linear program takes
 MANY_COLUMNS = 250  # from which one takes a second
 FAR = 10.0  # deviations that a column's mean is from 0, beyond which it is centred
 MAX_EXACT_COLUMNS = 64  # columns up to which null spaces are found in fractions
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A direction that keeps rows of two classes apart: z = x.v + constant is >= 0 in class 1 and <= 0 in class 0.
+
+    columns, indices, v: those that take part.
+    """
+
+    columns: tuple[str, ...]
+    indices: tuple[int, ...]
+    v: tuple[Fraction, ...]
+    constant: Fraction
+    finding: Finding
 
 
 @dataclass(frozen=True)
@@ -55,15 +69,15 @@ class Separation:
     final
         The rows left overlap (their rank as computed), so that no direction separates more. Then inf of the mean loss is
         (weight on the plane / S) times the minimum over the rows left, which is attained; 0 when complete.
-    sentence
-        The causes and the ways out.
+    finding
+        What there is to say: the causes, and the ways out.
     """
 
     kind: Literal["complete", "quasi", "undecided"]
     causes: tuple[Cause, ...]
     rows_on_plane: Index = field(compare=False, repr=False)
     final: bool
-    sentence: str
+    finding: Finding
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -93,7 +107,7 @@ def find_separation(
     collinearity : Collinearity, optional
         What `find_relations` found, if it was asked already.
     classes
-        Names of class 0 and class 1, for the sentence.
+        Names of class 0 and class 1, for the finding.
     """
     known = find_relations(rows, fit_intercept=fit_intercept) if collinearity is None else collinearity
     # A column that is only nearly a combination of others counts: what it adds may be all that separates.
@@ -104,9 +118,9 @@ def find_separation(
     while left.any():
         alone = list(_alone(space, left))
         found, final, near = (None, True, None) if alone else _search(space, left, hint)
-        active, is_first = left, not causes
+        active, of_rest = left, bool(causes)
         for each in alone or ([] if found is None else [found]):
-            causes.append(_cause(space, each, active, is_first=is_first))
+            causes.append(_cause(space, each, active, classes, of_rest=of_rest))
             left = left & (each.signs == 0)
         if not alone:
             break
@@ -115,10 +129,11 @@ def find_separation(
     kind: Literal["complete", "quasi", "undecided"]
     kind = "undecided" if not causes else "quasi" if left.any() else "complete"
     if not causes and near is not None:
-        causes, left = [_cause(space, near, left, is_first=True)], left & (near.signs == 0)
-    m, names = int(np.count_nonzero(rows.is_kept)), (str(classes[0]), str(classes[1]))
+        causes, left = [_cause(space, near, left, classes, of_rest=False)], left & (near.signs == 0)
+    said = tuple(cause.finding for cause in causes if cause.columns)
+    finding = Finding("separated", {"kind": kind, "causes": said, "rows": int(np.count_nonzero(rows.is_kept))})
     final = kind == "complete" or (kind == "quasi" and final)
-    return Separation(kind, tuple(causes), np.flatnonzero(left), final, separation_sentence(kind, causes, names, m))
+    return Separation(kind, tuple(causes), np.flatnonzero(left), final, finding)
 
 
 def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
@@ -146,16 +161,40 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
         yield Direction({j: v}, -v * t, (active & (bool(widths) | (x != float(t)))).astype(np.int8))
 
 
-def _cause(space: _Space, found: Direction, active: Mask, *, is_first: bool) -> Cause:
-    """Say as data what a direction means, by its columns' names."""
+def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str], *, of_rest: bool) -> Cause:
+    """Say as data what a direction means, by its columns' names; of_rest: of the rows that the causes before it leave."""
     at, all_names = sorted(found.v), space.rows.feature_names
-    names, dummy = tuple(all_names[j] for j in at), bool(space.is_dummy[at].all())
-    factor = factor_of(names) if dummy else None
-    is_rest = factor is not None and {name for name in all_names if name.startswith(f"{factor}=")} <= set(names)
-    reference = space.rows.references.get(factor) if factor and is_rest else None
-    off, v = space.rows.y[found.signs == 1] == 1, tuple(found.v[j] for j in at)
-    sides, complete = (bool(off.any()), bool((~off).any())), bool(found.signs[active].all())
-    return Cause(names, tuple(at), v, found.b, sides, complete, dummy, reference, is_first)
+    names, v = tuple(all_names[j] for j in at), tuple(found.v[j] for j in at)
+    of_one = space.rows.y[found.signs == 1] == 1
+    is_complete, is_dummy = bool(found.signs[active].all()), bool(space.is_dummy[at].all())
+    factor = factor_of(names) if is_dummy else None
+    is_up = not v or v[0] > 0
+    (lower, below), (upper, above) = list(zip(classes, (not of_one.all(), of_one.any()), strict=True))[
+        :: 1 if is_up else -1
+    ]
+    is_rest = factor is not None and len(set(v)) == 1 and found.b == -v[0]
+    whole, constant = whole_numbers(v, found.b)
+    if len(names) > 1 and not is_rest:
+        is_exact = max(map(abs, [*whole, constant])) <= 10**4
+        largest = max(map(abs, v))
+        *shown, last = [*whole, constant] if is_exact else [float(f"{float(c / largest):.5g}") for c in (*v, found.b)]
+        values = {"coefficients": tuple(shown), "constant": last, "is_exact": is_exact, "is_complete": is_complete}
+        finding = Finding("direction", values | {"columns": names, "classes": tuple(classes)})
+    elif is_dummy and (is_rest or not is_complete):
+        has_all = factor is not None and {name for name in all_names if name.startswith(f"{factor}=")} <= set(names)
+        reference = space.rows.references.get(factor or "") if has_all else None
+        if len(names) == 1 and above:
+            finding = Finding("level", {"level": names[0], "class": upper})
+        elif reference is not None:
+            finding = Finding("level", {"level": f"{factor}={reference}", "class": lower})
+        else:
+            finding = Finding("no level", {"levels": names, "class": lower})
+    else:
+        sides = (("above", upper),) * bool(above) + (("below", lower),) * bool(below)
+        threshold = float(-found.b / v[0]) if v else 0.0
+        finding = Finding("threshold", {"column": "".join(names), "threshold": threshold, "sides": sides})
+    finding = Finding(finding.code, {**finding.values, "factor": factor, "of_rest": of_rest})
+    return Cause(names, tuple(at), v, found.b, finding)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def _ending(
     outcome = replace(outcome, state=state, reason=reason)
     how = ended(outcome, certificate, tol, task.problem.rows.reads, state)
     if separated is not None:
-        how = Finding("no optimum", {"why": separated.sentence} | ({} if is_near else {"proof": certificate.sentence}))
+        how = Finding("no optimum", {"why": separated.finding, "proof": "" if is_near else certificate.sentence})
     said = (*said, *(() if separated is not None and is_near else warnings_of(how)))
     return Ending(
         outcome, *point, task.fit_units, task.sum_weights, how, said, certificate, collinear=collinear, separated=separated
@@ -144,13 +144,13 @@ def _with_ridge(task: Task, data: Rows, found: Separation, collinear: Collineari
     certificate = replace(
         certificate,
         kind="ridge" if certificate.proven else "none",
-        reason=found.sentence,
+        reason=str(found.finding),
         infimum_at_least=0.0,
         infimum_gap=state.evaluation.loss + rounding,
     )
-    said = [Finding("separated", {"why": found.sentence})]
+    said = [found.finding]
     if collinear.n_relations:
-        said.append(Finding("collinear too", {"relations": collinear.sentence}))
+        said.append(Finding("collinear too", {"relations": collinear.findings}))
     return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=said, separated=found)
 
 
@@ -210,7 +210,7 @@ def _reduced(
         infimum_gap=proven.gap if collinear.exact else objective + noise + proven.gap,
     )
     which = "those of least norm" if is_short else "those without the columns so made up"
-    values = {"is_exact": collinear.exact, "relations": collinear.sentence, "which": f"{which} are returned"}
+    values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} are returned"}
     said = (Finding("collinear", values),)
     return _ending(task, outcome, found.state, found.point, certificate, said=said, collinear=collinear)
 

@@ -157,7 +157,7 @@ class Measure:
 def causes(floor: Reference) -> list[Finding]:
     """Name why there is no single optimum."""
     which = "these are those that the start leads to"
-    ends = Finding("collinear", {"is_exact": True, "relations": floor.reason, "which": which})
+    ends = Finding("collinear", {"is_exact": True, "relations": (floor.reason,), "which": which})
     return [
         ends if found.code == "collinear" and floor.kind == "reduced" else found
         for found in floor.said
