@@ -50,7 +50,7 @@ def decide(A: Matrix, fit_intercept: bool) -> Verdict:
         max sum alpha, sum (alpha_i + beta_i) a_i = 0, 0 <= alpha <= 1, 0 <= beta.
 
     Since multipliers lambda = alpha + beta may be scaled, alpha is 1 in rows that overlap and 0 in others. The prices of the
-    equations are a direction, in place of which one of few columns is taken where there is one; an intercept is free.
+    equations are a direction. Newton's method is tried before.
     """
     q, k = A.shape
     quick = _by_newton(A)
@@ -102,31 +102,36 @@ def _checked(A: Matrix, multipliers: Vector, v: Vector, fit_intercept: bool) -> 
     _, sizes, right = np.linalg.svd(np.linalg.qr(A[flat], mode="r"))
     rank = int((sizes > RANK * sizes.max(initial=0.0)).sum())
     proven = rank == 0 or overlap_is_proven(A[flat] @ right[:rank].T, multipliers[flat])
-    # Of the rows before their scaling, whose intercept was 1.
-    margins = np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
-    directions = [np.zeros(len(v))] if flat.all() else [v]
-    if A.size <= FEW and not flat.all():
-        directions.insert(0, _sparsest(A, margins, fit_intercept))
-    for each in directions:
-        # Without the rounding of zeros.
-        v = np.where(np.abs(each) > 1e-12 * np.abs(each).max(initial=0.0), each, 0.0)
-        z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
-        if np.where(flat, np.abs(z) <= size, z >= 0.5 * margins).all():
-            return Verdict(flat, v, right[rank:].T, proven)
-    return Verdict(flat, v, right[rank:].T, proven=False)
+    found = _separating(A, np.zeros(len(v)) if flat.all() else v, flat, fit_intercept)
+    return Verdict(flat, v if found is None else found, right[rank:].T, proven and found is not None)
 
 
-def _sparsest(A: Matrix, margins: Vector, fit_intercept: bool) -> Vector:
-    """V (k,) of least sum |v_j| but for the intercept, with A v >= margins, and A v = 0 where these are 0; 0: not found.
+def _separating(A: Matrix, v: Vector, flat: Mask, fit_intercept: bool) -> Vector | None:
+    """Clear v (k,) of rounded zeros; None where rows that are not flat come less than half as far as they should."""
+    v = np.where(np.abs(v) > 1e-12 * np.abs(v).max(initial=0.0), v, 0.0)
+    z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
+    is_apart = np.where(flat, np.abs(z) <= size, z >= 0.5 * _margins(A, flat, fit_intercept))
+    return v if is_apart.all() else None
+
+
+def _margins(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector:
+    """Give the distances asked for, of the rows before their scaling, whose intercept was 1."""
+    return np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
+
+
+def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
+    """V (k,) of least sum |v_j| but for the intercept, 0 in the flat rows and above 0 in the others; None: not found.
 
     Few v_j are not 0. They are the prices of max margins.lambda, |sum lambda_i a_ij| <= 1, 0 for the intercept.
     """
-    q, k = A.shape
+    (q, k), margins = A.shape, _margins(A, flat, fit_intercept)
+    if A.size > FEW:
+        return None
     costs = np.where(np.arange(k) < k - fit_intercept, 1.0, 0.0)
     columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(margins, np.zeros(k))
-    low, high = np.append(np.where(margins > 0, 0.0, -np.inf), -costs), np.append(np.full(q, np.inf), costs)
+    low, high = np.append(np.where(flat, -np.inf, 0.0), -costs), np.append(np.full(q, np.inf), costs)
     found = _solve(columns, gain, low, high, FINE) or _solve(columns, gain, low, high, COARSE)
-    return np.zeros(k) if found is None else found[1]
+    return None if found is None else _separating(A, found[1], flat, fit_intercept)
 
 
 def _solve(

@@ -14,7 +14,7 @@ the rational directions are in the user's columns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rows, power_of_two
 from chainrule.diagnosis.collinearity import Collinearity, active_blocks, find_relations
 from chainrule.diagnosis.exact import U, eliminated, exact_signs, whole_numbers
-from chainrule.diagnosis.overlap import FLAT, decide
+from chainrule.diagnosis.overlap import FLAT, decide, sparsest
 from chainrule.findings import Finding, factor_of
 
 Vector = NDArray[np.float64]
@@ -308,9 +308,15 @@ def _search(
     for _ in range(ROUNDS):
         if len(subset) * k > MOST_NUMBERS:
             break
-        verdict = decide(space.matrix(subset), space.fit_intercept)
+        A = space.matrix(subset)
+        verdict = decide(A, space.fit_intercept)
         near, wrong = space.placed(verdict.v, verdict.null, active)
         wrong = wrong[~np.isin(wrong, subset)]
+        if not (len(wrong) or verdict.flat.all()):
+            few = sparsest(A, verdict.flat, space.fit_intercept)
+            verdict = verdict if few is None else replace(verdict, v=few)
+            near, wrong = space.placed(verdict.v, verdict.null, active)
+            wrong = wrong[~np.isin(wrong, subset)]
         if len(wrong):
             subset = np.union1d(subset, wrong[: max(len(subset) // 2, 64)])
             continue
