@@ -362,13 +362,8 @@ def _separated(values: Values, on: Front) -> str:
     causes, more = values["causes"], len(values["causes"]) - 3
     shown = "; ".join("of the rows left, " * each.values["of_rest"] + say(each, on) for each in causes[:3])
     shown += f"; and {more} more" if more > 0 else ""
-    if values["kind"] != "undecided":
-        how = "completely" if values["kind"] == "complete" else "quasi-completely"
-        what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
-    elif causes:
-        what = f"up to rounding, though not exactly, the classes are separated: {shown}"
-    else:
-        what = "whether a plane separates the classes could not be decided"
+    how = "completely" if values["kind"] == "complete" else "quasi-completely"
+    what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
     has_level = any(each.code in ("level", "no level") and each.values["factor"] for each in causes)
     ways = (
         "more rows, dropping columns or merging the level with another"

@@ -26,6 +26,7 @@ Index = NDArray[np.int64]
 
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns: taken as 0, then verified
+NEAR = 100.0  # times the rounding of its terms: the coefficients come from correlations, which have rounded too
 MAX_LISTED = 40  # relations verified and put into words, those of the fewest columns
 MAX_WORDS = 100  # columns in a relation, beyond which no one reads it: counted alone
 MAX_SPARSE = 60  # relations up to which they are made sparse
@@ -153,7 +154,7 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
     known = {j: _known(rows, moments, j, categories.get(j)) for j in listed if j in categories or size[j] == 0}
     sought = {j: vectors[j] for j in listed if j not in known}
-    relations = known | _tried(rows, sought, moments.mean * fit_intercept, size, fit_intercept)
+    relations = known | _tried(rows, sought, size, fit_intercept)
     for j, relation in relations.items():
         if relation.up_to_rounding:
             at, c = list(relation.indices), np.array(relation.coefficients)
@@ -288,95 +289,61 @@ class _Trial:
     ratio: float = 0.0
     residual: float = 0.0
 
+    @classmethod
+    def of(cls, v: list[Fraction], first: Vector, unit: float, fit_intercept: bool) -> _Trial:
+        """Take the constant that the first row has; 0 where that is next to nothing."""
+        products = [c * Fraction(x) for c, x in zip(v, first.tolist(), strict=True)]
+        constant, size = sum(products, Fraction(0)), sum(map(abs, products), Fraction(0))
+        has_one = fit_intercept and abs(constant) > 2**20 * Fraction(unit) * size
+        return cls(v, constant if has_one else Fraction(0))
+
     def add(self, X: Matrix, unit: float) -> None:
-        """Take in rows X (q, columns). Up to rounding: within twice (k+2) u (|x|.|v| + |constant|)."""
+        """Take in rows X (q, columns), and the rounding of their terms: (k+2) u (|x|.|v| + |constant|)."""
         c, constant = np.array([_as_float(c) for c in self.v]), _as_float(self.constant)
         residual = np.abs(X @ c - constant)
-        bound = 2 * (len(c) + 2) * unit * (np.abs(X) @ np.abs(c) + abs(constant))
+        bound = (len(c) + 2) * unit * (np.abs(X) @ np.abs(c) + abs(constant))
         ratio = np.where(residual == 0, 0.0, residual / bound)
         # What is beyond float64 doesn't hold.
         residual, ratio = (np.where(np.isnan(x), np.inf, x) for x in (residual, ratio))
         self.residual = max(self.residual, float(residual.max(initial=0.0)))
         self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
-        self.exact = self.exact and self.ratio <= 1.0 and not exact_signs(X, self.v, -self.constant).any()
+        self.exact = self.exact and self.ratio <= NEAR and not exact_signs(X, self.v, -self.constant).any()
 
     def rank(self) -> tuple[bool, float]:
-        """Count what speaks against it: inexactness, then a ratio above 1, in powers of two."""
-        return not self.exact, float(np.ceil(np.log2(max(self.ratio, 1.0))))
+        """Count what speaks against it: inexactness, then a ratio above `NEAR`, in powers of two."""
+        return not self.exact, float(np.ceil(np.log2(max(self.ratio / NEAR, 1.0))))
 
 
-def _tried(
-    rows: Rows, vectors: dict[int, Vector], center: Vector, size: Vector, fit_intercept: bool
-) -> dict[int, Relation]:
+def _tried(rows: Rows, vectors: dict[int, Vector], size: Vector, fit_intercept: bool) -> dict[int, Relation]:
     """Turn null vectors (n,), in units of the columns' sizes, into relations; each by its last column.
 
-    All are tried together as simple numbers, in one read of the columns that take part; those that don't hold are then fitted
-    to all rows, about the columns' centres.
+    All are tried together in one read of the columns that take part: as simple numbers near them, and as they are.
     """
     supports = {j: np.append(np.setdiff1d(np.flatnonzero(v), j), j) for j, v in vectors.items()}
     first = rows.given(np.flatnonzero(rows.is_kept)[:1])[0]
-    found: dict[int, list[_Trial]] = {j: [] for j in vectors}
-    rough = supports
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        numbers = {j: list(snapped(vectors[j][at] / size[at])) for j, at in supports.items()}
-        while rough:
-            trials = {
-                j: [_trial(c, first[at], rows.unit, fit_intercept) for c in numbers[j]] for j, at in rough.items()
-            }
-            for block in _blocks(rows, rough):
-                for j, X in block.items():
-                    for trial in trials[j]:
-                        trial.add(X, rows.unit)
-            for j, some in trials.items():
-                found[j] += some
-            if rough is not supports:
-                break
-            rough = {j: at for j, at in rough.items() if all(trial.ratio > 1.0 for trial in found[j])}
-            numbers = _fitted(rows, rough, vectors, center, size)
+        trials = {}
+        for j, at in supports.items():
+            c = vectors[j][at] / size[at]
+            raw = c / c[-1]
+            if not np.isfinite(raw).all():  # the last column by itself, with what that leaves open
+                raw = np.append(np.zeros(len(c) - 1), 1.0)
+            near = [*snapped(c), [Fraction(x) for x in raw.tolist()]]
+            trials[j] = [_Trial.of(v, first[at], rows.unit, fit_intercept) for v in near]
+        columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *supports.values()]))
+        for _, X in active_blocks(rows, columns) if len(columns) else ():
+            for j, at in supports.items():
+                for trial in trials[j]:
+                    trial.add(X[:, np.searchsorted(columns, at)], rows.unit)
     relations = {}
     for j, at in supports.items():
-        best = min(found[j], key=_Trial.rank)
+        best = min(trials[j], key=_Trial.rank)
         v = tuple(map(_as_float, best.v))
         deviation = 0.0 if best.exact else best.residual / (abs(v[-1]) * float(size[j]))
         names = tuple(rows.feature_names[i] for i in at)
-        constant, is_near = _as_float(best.constant), best.ratio <= 1.0
+        constant, is_near = _as_float(best.constant), best.ratio <= NEAR
         relations[j] = Relation(names, tuple(at.tolist()), v, constant, best.exact, is_near, deviation)
     return relations
-
-
-def _trial(c: list[Fraction], first: Vector, unit: float, fit_intercept: bool) -> _Trial:
-    """Add the constant that the first row has, to coefficients; 0 where that is next to nothing."""
-    products = [a * Fraction(x) for a, x in zip(c, first.tolist(), strict=True)]
-    constant, size = sum(products, Fraction(0)), sum(map(abs, products), Fraction(0))
-    has_one = fit_intercept and abs(constant) > 2**20 * Fraction(unit) * size
-    return _Trial(c, constant if has_one else Fraction(0))
-
-
-def _blocks(rows: Rows, supports: dict[int, Index]) -> Iterator[dict[int, Matrix]]:
-    """All rows that count, block by block: the columns of each support."""
-    columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *supports.values()]))
-    for _, X in active_blocks(rows, columns) if len(columns) else ():
-        yield {j: X[:, np.searchsorted(columns, at)] for j, at in supports.items()}
-
-
-def _fitted(
-    rows: Rows, supports: dict[int, Index], vectors: dict[int, Vector], center: Vector, size: Vector
-) -> dict[int, list[list[Fraction]]]:
-    """Take the numbers from the rows, by a step of least squares on their residuals; simple ones near them come first."""
-    sums = {j: np.zeros((len(at), len(at) + 1)) for j, at in supports.items()}
-    for block in _blocks(rows, supports):
-        for j, X in block.items():
-            Z = (X - center[supports[j]]) / size[supports[j]]
-            sums[j] += Z.T @ np.column_stack([Z, Z @ vectors[j][supports[j]]])
-    found = {}
-    for j, at in supports.items():
-        step = np.append(np.linalg.lstsq(sums[j][:-1, :-2], sums[j][:-1, -1], rcond=None)[0], 0.0)
-        c = (vectors[j][at] - step) / size[at]
-        c = c / c[-1]
-        if not np.isfinite(c).all():  # the last column by itself, with what that leaves open
-            c = np.append(np.zeros(len(c) - 1), 1.0)
-        found[j] = [*(snapped(c) if c.all() else ()), [Fraction(x) for x in c.tolist()]]
-    return found
 
 
 def _as_float(value: Fraction) -> float:

@@ -60,7 +60,7 @@ class Separation:
 
     kind
         "complete": no row is left. "quasi": some are. Both are proven in exact arithmetic. "undecided": rounding hides the
-        answer and nothing is proven; a direction, if there is one, separates up to rounding.
+        answer and nothing is proven.
     causes
         The directions: columns, levels and combinations, with their exact coefficients. Put together, each with so large a
         factor that it keeps its rows, they are one direction.
@@ -114,10 +114,10 @@ def find_separation(
     near_columns = [relation.indices[-1] for relation in known.relations if not relation.up_to_rounding]
     space = _Space.of(rows, np.union1d(known.pivots, near_columns).astype(np.int64), fit_intercept)
     causes: list[Cause] = []
-    left, final, near = rows.is_kept, True, None
+    left, final = rows.is_kept, True
     while left.any():
         alone = list(_alone(space, left))
-        found, final, near = (None, True, None) if alone else _search(space, left, hint)
+        found, final = (None, True) if alone else _search(space, left, hint)
         active, of_rest = left, bool(causes)
         for each in alone or ([] if found is None else [found]):
             causes.append(_cause(space, each, active, classes, of_rest=of_rest))
@@ -128,8 +128,6 @@ def find_separation(
         return None
     kind: Literal["complete", "quasi", "undecided"]
     kind = "undecided" if not causes else "quasi" if left.any() else "complete"
-    if not causes and near is not None:
-        causes, left = [_cause(space, near, left, classes, of_rest=False)], left & (near.signs == 0)
     said = tuple(cause.finding for cause in causes if cause.columns)
     finding = Finding("separated", {"kind": kind, "causes": said, "rows": int(np.count_nonzero(rows.is_kept))})
     final = kind == "complete" or (kind == "quasi" and final)
@@ -287,22 +285,19 @@ class _Space:
         return np.sort(np.concatenate([rng.permutation(part)[: max(count // 2, count - few)] for part in parts]))
 
 
-def _search(
-    space: _Space, active: Mask, hint: tuple[Vector, float] | None
-) -> tuple[Direction | None, bool, Direction | None]:
+def _search(space: _Space, active: Mask, hint: tuple[Vector, float] | None) -> tuple[Direction | None, bool]:
     """Look for a direction among the active rows that leaves as few on its plane as can be.
 
     hint : a direction in the user's columns, tried first where the linear program is large.
 
-    Returns the direction, or None where none is found; whether it is proven that the rows left overlap; and, where no
-    direction is proven, one that separates up to rounding.
+    Returns the direction, or None where none is found; and whether it is proven that the rows left overlap.
     """
     k = len(space.pivots) + 1
     if k > MANY_COLUMNS and hint is not None and np.isfinite([*hint[0], hint[1]]).all():
         v = {j: Fraction(c) for j, c in enumerate(hint[0].tolist()) if c}
         hinted = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
         if (hinted.signs[active] == 1).all():
-            return hinted, True, None
+            return hinted, True
     count = max(LEAST, 4 * k)
     subset = space.sample(active, count) if np.count_nonzero(active) > 2 * count else np.flatnonzero(active)
     for _ in range(ROUNDS):
@@ -323,12 +318,11 @@ def _search(
         if verdict.flat.all():
             # A direction that no row seems to see, though no column follows from others, is not known.
             is_whole = (active == space.rows.is_kept).all()
-            return None, verdict.proven and not (is_whole and verdict.null.size), None
+            return None, verdict.proven and not (is_whole and verdict.null.size)
         near[subset] = verdict.flat  # which the program tells better
         found = _made_exact(space, active, verdict.v, near)
-        about = Direction(*space.exact(verdict.v), (active & ~near).astype(np.int8))
-        return found, verdict.proven and found is not None, about if found is None else None
-    return None, False, None
+        return found, verdict.proven and found is not None
+    return None, False
 
 
 def _made_exact(space: _Space, active: Mask, a: Vector, near: Mask) -> Direction | None:

@@ -190,21 +190,16 @@ def _reduced(
     rows, proven, objective = task.problem.rows, found.bound, found.state.evaluation.objective
     noise = noise_of_state(found.state)
     low = max(0.0, objective - proven.gap - noise)
-    certificate = Certificate(
+    seconds = time.perf_counter() - task.started
+    certificate = replace(
+        Certificate.nothing(rows.n_features, objective, rows.reads, seconds, collinear.sentence),
         kind="reduced",
         gap=proven.gap,
         lower=proven.lower,
-        coef=np.full(rows.n_features, np.inf),
-        intercept=math.inf,
-        digits=np.zeros(rows.n_features, dtype=np.int64),
         r=proven.r,
         noise=proven.noise,
         hessian_rows="all rows",
-        reads=rows.reads,
-        seconds=time.perf_counter() - task.started,
-        objective=objective,
         optimum_at_least=low,
-        reason=collinear.sentence,
         # What holds up to rounding alone is no relation: all columns may do better.
         infimum_at_least=low if collinear.exact else 0.0,
         infimum_gap=proven.gap if collinear.exact else objective + noise + proven.gap,
@@ -229,27 +224,21 @@ def _minimum_of_pivots(
     found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, pivots))
     if not collinear.exact:
         found = _along(task, state, data, collinear, others)
-    kept, part = np.append(pivots, len(state.w)), 1.0
+    kept = np.append(pivots, len(state.w))
     for _ in range(0 if outcome.reason == "max_reads" else MOST_STEPS):
         here, proven = found.state, found.bound
         is_near = proven.proven and proven.gap <= max(tol, 4.0 * proven.noise)
-        if is_near or (here.is_separating and not patient):
-            break
         own = kept if here.on.fit_intercept else kept[:-1]
         factor = Factor.of(here.reference.proof.matrix[np.ix_(own, own)], here.reference.proof.eta)
-        if not factor.factored:
+        if is_near or not factor.factored or (here.is_separating and not patient):
             break
         step = np.zeros(len(here.w) + 1)
-        step[own] = part * factor.solve(here.evaluation.gradient[own])
+        step[own] = factor.solve(here.evaluation.gradient[own])
         new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), pivots)
         if not new.state.evaluation.objective < here.evaluation.objective:
-            part *= 0.25
-            if proven.proven:
-                break
-            continue
-        slow = not new.bound.nu < QUICK * proven.nu
-        found, part = new, 1.0
-        if slow and not patient:
+            break
+        found = new
+        if not (patient or new.bound.nu < QUICK * proven.nu):
             break
     return found if found.bound.proven else None
 

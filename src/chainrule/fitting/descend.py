@@ -146,8 +146,8 @@ class Measure:
         if gap > 100.0 * noise:
             self._seen = gap / max(evaluation.grad_norm, 1e-300) ** 2
         # Where F* is not known at all, neither is what is left.
-        estimate = math.inf if self.floor.certificate is None else min(gap, self._seen * evaluation.grad_norm**2)
-        worth = gap <= self.tol + 4.0 * noise or self.floor.certificate is None
+        estimate = math.inf if not self.floor.is_known else min(gap, self._seen * evaluation.grad_norm**2)
+        worth = gap <= self.tol + 4.0 * noise or not self.floor.is_known
         if gap <= self.tol or not worth or evaluation.grad_norm > self._next:
             return gap, estimate
         self._next = evaluation.grad_norm * HALF
@@ -157,7 +157,7 @@ class Measure:
 def causes(floor: Reference) -> list[Finding]:
     """Name why there is no single optimum."""
     which = "these are those that the start leads to"
-    ends = Finding("collinear", {"is_exact": True, "relations": (floor.reason,), "which": which})
+    ends = Finding("collinear", {"is_exact": True, "relations": (floor.certificate.reason,), "which": which})
     return [
         ends if found.code == "collinear" and floor.kind == "reduced" else found
         for found in floor.said
@@ -223,7 +223,7 @@ def _epochs_needed(objective: Objective, floor: Reference, outcome: Outcome, rat
     Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*). On separated data there is none, and the gap's trend is
     a power of k.
     """
-    if outcome.reason != "max_reads" or outcome.oscillated or floor.certificate is None:
+    if outcome.reason != "max_reads" or outcome.oscillated or not floor.is_known:
         return float("nan")
     near = None
     if floor.kind != "infimum" and objective.n_features <= MAX_EIGEN_COLUMNS:

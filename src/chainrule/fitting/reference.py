@@ -48,18 +48,14 @@ SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of
 class Reference:
     """The optimum that others are measured by, or what stands in for it: low <= inf F <= high.
 
-    w, b : where F is `high`, in the user's units. kind : of what is said of others: "bound" (F - F*), "reduced" (the same, of
-    the model without the collinear directions), "infimum" (F - inf F: there is no optimum, or none is known). reason : why it
-    isn't "bound". certificate : of that point; None where none was looked for. said : why there is no single optimum.
+    w, b : where F is at most `high`, in the user's units; certificate : of that point. said : why there is no single optimum.
+    collinear : relations that leave the model of the certificate some columns less.
     """
 
-    low: float
+    certificate: Certificate
     high: float
-    kind: str
-    reason: str
     w: Vector
     b: float
-    certificate: Certificate | None = None
     said: tuple[Finding, ...] = ()
     collinear: Collinearity | None = None
 
@@ -71,7 +67,7 @@ class Reference:
         n = problem.rows.n_features
         if n > MAX_HESSIAN_COLUMNS:
             reason = f"{n:,} columns are too many for a Hessian"
-            return cls(0.0, math.inf, "infimum", reason, np.zeros(n), 0.0)
+            return cls(Certificate.nothing(n, math.inf, 0.0, 0.0, reason), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
         task = prepare(replace(problem, rows=problem.rows.beside(), options=options, start=(np.zeros(n), 0.0)), started)
         ending = solve(task)
@@ -82,15 +78,26 @@ class Reference:
     @classmethod
     def of_ending(cls, ending: Ending) -> Reference:
         """Take what Newton's method came to."""
-        certificate, state = ending.certificate, ending.outcome.state
+        state = ending.outcome.state
         assert isinstance(state, NewtonState)
-        has_optimum = certificate.kind in ("bound", "reduced")
-        low, kind = certificate.infimum_at_least, "infimum"
-        if has_optimum:
-            low, kind = certificate.optimum_at_least, certificate.kind
-        high = ending.objective + noise_of_state(state)
-        point = ending.units.to_user(ending.w_fit, ending.b_fit)
-        return cls(max(low, 0.0), high, kind, certificate.reason, *point, certificate, ending.said, ending.collinear)
+        high, point = ending.objective + noise_of_state(state), ending.units.to_user(ending.w_fit, ending.b_fit)
+        return cls(ending.certificate, high, *point, ending.said, ending.collinear)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether an optimum, or an infimum, was looked for."""
+        return self.high < math.inf
+
+    @property
+    def kind(self) -> str:
+        """What is said of others: "bound" (F - F*), "reduced" (the same, of fewer columns), else "infimum" (F - inf F)."""
+        return self.certificate.kind if self.certificate.kind in ("bound", "reduced") else "infimum"
+
+    @property
+    def low(self) -> float:
+        """What F can't go below."""
+        of = self.certificate
+        return max(of.infimum_at_least if self.kind == "infimum" else of.optimum_at_least, 0.0)
 
     def gap(self, objective: float, rounding: float) -> tuple[float, float]:
         """(at least, at most) F - inf F at a point whose F is known to `rounding`."""
@@ -127,13 +134,13 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
         here = after_rounding(state, bound_without(state, np.sort(by.collinear.pivots)), task.units, w)
         gap, least = min(gap, here.gap), max(least, here.lower)
     theirs = by.certificate
-    if kind == "bound" and theirs is not None:
+    if kind == "bound":
         up = 1.0 + 4.0 * UNIT
         gap = min(gap, direct.gap)
         coef = np.minimum(coef, (np.abs(w - by.w) + theirs.coef) * up)
         intercept = min(intercept, (abs(b - by.b) + theirs.intercept) * up)
     # The reference may be of the model without some columns: of inf F it then says nothing.
-    infimum = max(direct.infimum_at_least, 0.0 if theirs is None else theirs.infimum_at_least)
+    infimum = max(direct.infimum_at_least, theirs.infimum_at_least)
     return replace(
         direct,
         kind=kind,
@@ -148,7 +155,7 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
         optimum_at_least=max(by.low, direct.optimum_at_least),
         infimum_at_least=infimum,
         infimum_gap=gap if infimum >= by.low else F + rounding - infimum,
-        reason="" if kind == "bound" else by.reason,
+        reason="" if kind == "bound" else theirs.reason,
     )
 
 
@@ -168,7 +175,7 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
     stand_in = Hessian.without_factor(on, np.append(root, 1.0) ** 2, w, b)
     state = NewtonState(w, b, evaluation, 0, on, stand_in, z, evaluation.squares, None, math.inf, 1.0, False)
     rounding, F = noise_of_state(state) + _rounding_of_bias(task, w, b), evaluation.objective
-    reason = by.reason if by is not None else f"{n:,} columns are too many for a Hessian"
+    reason = by.certificate.reason if by is not None else f"{n:,} columns are too many for a Hessian"
     nothing = Certificate.nothing(n, F, rows.reads, time.perf_counter() - task.started, reason)
     if not math.isfinite(F):
         return nothing

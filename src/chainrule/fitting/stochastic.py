@@ -190,7 +190,7 @@ def _what_is_left(
 def _epochs_needed(outcome: Outcome, floor: Reference, tol: float) -> float:
     """Estimate the epochs still needed where the rate decays, from the trend of the gap; inf where it shows none."""
     epochs, gaps = (outcome.trace.columns[name].astype(np.float64) for name in ("epoch", "gap"))
-    if floor.certificate is None or len(epochs) < 20:
+    if not floor.is_known or len(epochs) < 20:
         return math.nan
     needed = epochs_by_trend(epochs, gaps, tol)
     return needed if needed <= BEYOND else math.inf
