@@ -4,7 +4,7 @@ import pytest
 from chainrule.data.rows import DenseRows
 from chainrule.diagnosis import RunMonitor, epochs_by_trend, largest_curvature
 from chainrule.diagnosis.runs import epochs_by_curvature, trend_foretells
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 
 
@@ -37,13 +37,13 @@ def test_largest_curvature_is_the_largest_eigenvalue_and_never_below_it(seed):
 def test_largest_curvature_bounds_the_hessian_everywhere(rng):
     for _ in range(20):
         rows, alpha = random_rows(rng)
-        objective = Objective(rows, ridge(alpha, rows.n_features))
+        objective = DataObjective(rows, ridge(alpha, rows.n_features))
         bound = largest_curvature(rows.moments(), rows.units, alpha)
         for _ in range(5):
             w = rng.normal(size=rows.n_features)
-            hessian = objective.evaluate(w, 0.1, hessian=True).hessian
+            hessian = objective.hessian(np.append(w, 0.1))
             assert np.linalg.eigvalsh(hessian)[-1] <= bound
-        zero = np.linalg.eigvalsh(objective.evaluate(np.zeros(rows.n_features), 0.0, hessian=True).hessian)[-1]
+        zero = np.linalg.eigvalsh(objective.hessian(np.zeros(rows.n_features + 1)))[-1]
         assert zero == pytest.approx(bound, rel=1e-6)  # at zeros every g (1 - g) is 1/4: the bound is exact
 
 
@@ -59,25 +59,25 @@ def test_trace_bounds_the_curvature_where_the_matrix_is_not_made(rng, monkeypatc
 def test_a_rate_just_below_the_limit_never_raises_the_loss(seed):
     rng = np.random.default_rng(seed)
     rows, alpha = random_rows(rng)
-    objective = Objective(rows, ridge(alpha, rows.n_features))
+    objective = DataObjective(rows, ridge(alpha, rows.n_features))
     rate = 0.999 * 2 / largest_curvature(rows.moments(), rows.units, alpha)
     w, b = rng.normal(size=rows.n_features) * rng.choice([0.0, 1.0]), 0.0
-    before = objective.evaluate(w, b)
+    before = objective.evaluate(np.append(w, b))
     for _ in range(100):
         w, b = w - rate * before.grad_w, b - rate * before.grad_b
-        after = objective.evaluate(w, b)
+        after = objective.evaluate(np.append(w, b))
         assert after.objective <= before.objective * (1 + 1e-12)
         before = after
 
 
 def test_a_rate_above_the_limit_can_raise_the_loss():
     rows = DenseRows(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([1, 0, 0, 1], dtype=np.uint8), None, ["x1"])
-    objective = Objective(rows)
+    objective = DataObjective(rows)
     limit = 2 / largest_curvature(rows.moments(), rows.units)
     start = np.array([1e-3])  # the optimum is 0
-    evaluation = objective.evaluate(start, 0.0)
+    evaluation = objective.evaluate(np.append(start, 0.0))
     for factor, rises in ((0.99, False), (1.01, True)):
-        after = objective.evaluate(start - factor * limit * evaluation.grad_w, 0.0)
+        after = objective.evaluate(np.append(start - factor * limit * evaluation.grad_w, 0.0))
         assert (after.objective > evaluation.objective) is rises
 
 

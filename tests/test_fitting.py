@@ -230,7 +230,7 @@ def test_trace_is_thinned_when_it_would_outgrow_its_memory():
 
     recorder = TraceRecorder(max_bytes=20_000)
     for epoch in range(1003):
-        recorder.record({"epoch": epoch, "loss": 1.0 / (epoch + 1)}, np.full(4, float(epoch)), float(epoch))
+        recorder.record({"epoch": epoch, "loss": 1.0 / (epoch + 1)}, np.full(5, float(epoch)))
     trace = recorder.trace()
     assert trace.stride > 1
     assert "one epoch in" in trace.note

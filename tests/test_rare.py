@@ -15,7 +15,7 @@ from chainrule.data.designs import design_of
 from chainrule.data.rows import spread_rows
 from chainrule.data.rows.rare import rare_columns
 from chainrule.data.sampling import sample
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.newton import Newton, _bend
 from chainrule.solvers.proof import Reference
@@ -179,7 +179,7 @@ def test_curvature_of_a_samples_columns_is_that_of_their_rows(weighted, rng):
     s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
     rows = rows_of(frame, y, s=s)
     ones = float(y.sum() if s is None else s @ y)
-    whole = Objective(rows, ridge(1e-3, rows.n_features))
+    whole = DataObjective(rows, ridge(1e-3, rows.n_features))
     on = whole.sample(2000, (float(m if s is None else s.sum()) - ones, ones), np.full(rows.n_features, 0.1))
     w, b = rng.normal(size=rows.n_features) * 0.7, -0.4
     start = Newton(w, b, (2000, 20_000), (1.0, 1.0), 1e-7)
@@ -214,7 +214,7 @@ def test_coefficients_of_rare_levels_settle_where_their_slope_vanishes(rng):
     frame, y = frame_of(rng, m, levels=(40, 30)), rng.integers(0, 2, m)
     y[frame["c0"].cat.codes.to_numpy() % 5 == 1] = 0  # levels of one class have far to go
     rows = rows_of(frame, y)
-    on = Objective(rows, ridge(1 / m, rows.n_features))
+    on = DataObjective(rows, ridge(1 / m, rows.n_features))
     rare = rows.rare(1 / 16, m / 4)
     w = rng.normal(size=rows.n_features)
     before = on.evaluate(w, 0.3)
@@ -335,7 +335,7 @@ def test_rows_without_rare_levels_prove_sooner_and_never_too_much(coding, weight
         y = (frame["x0"] + rng.logistic(size=m) > 0).to_numpy().astype(int)
         s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
         rows = rows_of(frame, y, coding, s)
-        whole = Objective(rows, ridge(1.0 / m, rows.n_features), True)
+        whole = DataObjective(rows, ridge(1.0 / m, rows.n_features), True)
         n = rows.n_features
         theta = np.zeros(n + 1)
         for _ in range(12):
@@ -376,7 +376,7 @@ def test_curvature_falls_by_what_its_rows_say(rng):
     m = 2_000
     frame = frame_of(rng, m, levels=(4,))
     rows = rows_of(frame, rng.integers(0, 2, m))
-    whole, n = Objective(rows, ridge(1e-3, rows.n_features), True), rows.n_features
+    whole, n = DataObjective(rows, ridge(1e-3, rows.n_features), True), rows.n_features
     on = whole.sample(500, tuple(np.bincount(rows.y).astype(float)), np.zeros(n))
     for b, to, expected in (
         (0.0, 1.0, -math.log(4 / (1 + math.e) ** 2 * math.e)),

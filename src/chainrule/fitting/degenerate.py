@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
-from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
+from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import Collinearity, find_relations, moved_along
 from chainrule.diagnosis.exact import independent
 from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
-from chainrule.fitting.task import TOO_FAR, Task, after_rounding, certified, ended, noise_of_state, warnings_of
+from chainrule.fitting.task import TOO_FAR, Task, after_rounding, certified, ended, warnings_of
 from chainrule.penalties import ridge
 from chainrule.solvers import NewtonState, Outcome
-from chainrule.solvers.proof import depth_of
+from chainrule.solvers.proof import error_of_gradient
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -140,7 +140,7 @@ def _with_ridge(task: Task, data: Rows, found: Separation, collinear: Collineari
     state = state.with_bound()
     certificate = certified(state, task.units, rows, task.started, as_returned=True)
     # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them.
-    rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + noise_of_state(state)
+    rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
         certificate,
         kind="ridge" if certificate.proven else "none",
@@ -188,7 +188,7 @@ def _reduced(
         is_short = short.bound.proven and (collinear.exact or short.bound.gap <= near)
         found = short if is_short else found
     rows, proven, objective = task.problem.rows, found.bound, found.state.evaluation.objective
-    noise = noise_of_state(found.state)
+    noise = found.state.noise
     low = max(0.0, objective - proven.gap - noise)
     seconds = time.perf_counter() - task.started
     certificate = replace(
@@ -272,7 +272,7 @@ def _by_difference(state: NewtonState, found: _Found) -> Bound:
 
     Where it is lower than that optimum by more than rounding, the relations are too rough for it: inf.
     """
-    noise = noise_of_state(state) + noise_of_state(found.state)
+    noise = state.noise + found.state.noise
     higher = state.evaluation.objective - found.state.evaluation.objective
     return replace(
         found.bound,
@@ -305,17 +305,15 @@ def bound_without(
         eta *= float(np.max(B[own] / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
         B[own] = left
     factor = Factor.of(B[np.ix_(kept, kept)], eta)
-    theta = np.append(state.w, state.b)[: len(D)]
+    theta = state.theta[: len(D)]
     zetas = [on.loss.bend * z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
     delta = 0.0
-    if not reference.is_of_all(state.w, state.b):
+    if not reference.is_of_all(state.theta):
         assert state.z is not None
         assert reference.z_of_all is not None
         change = np.abs(state.z - reference.z_of_all)
         delta = on.loss.bend * float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas)
-    M = np.sqrt(np.append(state.squares, 1.0)) * (1.0 + 1e-12)
-    r_rms = on.rms_residual(evaluation.loss)
-    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=r_rms, w=state.w, b=state.b, ridge=on.ridge)
+    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta)
     if more is not None:
         e = e + more
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)

@@ -102,10 +102,8 @@ def _loaded(method: str, shape: Shape) -> Method:
         from chainrule.fitting.conjugate import optimize_by_products
 
         return optimize_by_products
-    if method == "sgd":
-        from chainrule.fitting.stochastic import descend_by_batches
-
-        return descend_by_batches
     from chainrule.fitting.descend import descend
 
+    if method == "sgd":
+        return lambda problem, started: descend(problem, started, problem.options.batches)
     return descend

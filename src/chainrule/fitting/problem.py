@@ -16,7 +16,7 @@ from chainrule.findings import Finding
 from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
 from chainrule.losses import LOGISTIC
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import PENALTIES, Penalty
 from chainrule.solvers import Outcome
 
@@ -49,10 +49,10 @@ class Problem:
         """The penalty in the fit's units."""
         return PENALTIES[self.options.penalty](self.options.alpha, self.rows.n_features)
 
-    def objective(self, penalty: Penalty | None = None, column_scale: Vector | None = None) -> Objective:
+    def objective(self, penalty: Penalty | None = None, column_scale: Vector | None = None) -> DataObjective:
         """F over the rows as they are seen now; penalty: in these units, of the fit's by default."""
         made = self.penalty if penalty is None else penalty
-        return Objective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
+        return DataObjective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
 
     def standardize(self) -> None:
         """See the rows in the units of the fit."""

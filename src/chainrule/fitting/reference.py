@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.certificate import Bound, Certificate, audit_gap, bound_by_gradient, digits_of
-from chainrule.certificate.rounding import UNIT, gradient_rounding, reach_bound, z_rounding
+from chainrule.certificate import Certificate, audit_gap, digits_of
+from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
 from chainrule.data.designs import design_of
 from chainrule.data.inputs import (
     check_start,
@@ -30,11 +30,12 @@ from chainrule.fitting.optimize import prepare, solve
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.fitting.task import Task, after_rounding, certified, noise_of_state
+from chainrule.fitting.task import Task, after_rounding, certified
+from chainrule.kernels import What
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import Reference as Hessian
-from chainrule.solvers.proof import depth_of
+from chainrule.solvers.proof import bound_by_penalty, error_of_gradient
 
 Vector = NDArray[np.float64]
 
@@ -80,7 +81,7 @@ class Reference:
         """Take what Newton's method came to."""
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
-        high, point = ending.objective + noise_of_state(state), ending.units.to_user(ending.w_fit, ending.b_fit)
+        high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
         return cls(ending.certificate, high, *point, ending.said, ending.collinear)
 
     @property
@@ -124,7 +125,7 @@ def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
 
 def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState, w: Vector, b: float) -> Certificate:
     """Compare F with that of the reference, and take what is nearer."""
-    rounding = noise_of_state(state) + _rounding_of_bias(task, state.w, state.b)
+    rounding = state.noise + _rounding_of_bias(task, state.w, state.b)
     F, kind = state.evaluation.objective, "bound" if direct.proven else by.kind
     if not math.isfinite(F):
         return direct
@@ -169,48 +170,29 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
     """Bound by the gradient and the penalty alone, for more columns than a Hessian is made of."""
     rows, on, n = task.problem.rows, task.objective, len(w)
     has_penalty = task.problem.penalty.strongly_convex
-    root = np.sqrt(on.ridge) if has_penalty else np.ones(n)
-    z = np.empty(rows.n_rows)
-    evaluation = on.evaluate(w, b, z=z, q=np.append(1.0 / root**2, 1.0), squares=True)
-    stand_in = Hessian.without_factor(on, np.append(root, 1.0) ** 2, w, b)
-    state = NewtonState(w, b, evaluation, 0, on, stand_in, z, evaluation.squares, None, math.inf, 1.0, False)
-    rounding, F = noise_of_state(state) + _rounding_of_bias(task, w, b), evaluation.objective
+    theta, z = np.append(w, b), np.empty(rows.n_rows)
+    scale = np.append(np.sqrt(on.ridge) if has_penalty else np.ones(n), 1.0)
+    evaluation = on.evaluate(theta, What.SQUARES, z=z, q=1.0 / scale**2)
+    stand_in = Hessian.without_factor(on, scale**2, theta)
+    state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares, None, math.inf, 1.0, False)
+    rounding, F = state.noise + _rounding_of_bias(task, w, b), evaluation.objective
     reason = by.certificate.reason if by is not None else f"{n:,} columns are too many for a Hessian"
     nothing = Certificate.nothing(n, F, rows.reads, time.perf_counter() - task.started, reason)
     if not math.isfinite(F):
         return nothing
     if has_penalty:
-        state = replace(state, bound=_by_gradient(state, root))
+        assert evaluation.squares is not None
+        s = np.ones(len(z)) if rows.s is None else rows.s
+        h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
+        e = error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)
+        zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, theta))
+        reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
+        state = replace(state, bound=bound_by_penalty(on, evaluation, e, h_b=h_b, reach=reach, zeta=zeta))
         found = certified(state, task.units, rows, task.started)
         if found.proven and found.gap <= F:
             return replace(found, hessian_rows="")
     gap = F + rounding
     return replace(nothing, kind="infimum", gap=gap, noise=rounding, optimum_at_least=0.0, infimum_gap=gap)
-
-
-def _by_gradient(state: NewtonState, root: Vector) -> Bound:
-    """Bound F - F* in units whose penalty is 1: those of columns over `root`, the root of the penalty's curvature."""
-    on, evaluation, n = state.on, state.evaluation, len(state.w)
-    assert state.z is not None and state.squares is not None  # noqa: PT018
-    M, scale = np.sqrt(np.append(state.squares, 1.0)), np.append(root, 1.0)
-    s = np.ones(len(state.z)) if on.rows.s is None else on.rows.s
-    h_b = float(s @ on.pointwise(state.z, on.rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
-    reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
-    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=on.loss.steepest, w=state.w, b=state.b, ridge=on.ridge)
-    found = bound_by_gradient(
-        evaluation.grad_w / root,
-        evaluation.grad_b,
-        e / scale * np.append(np.ones(n), on.fit_intercept) * (1.0 + 4.0 * UNIT),
-        of=on.loss,
-        alpha=1.0,
-        h_b=h_b,
-        reach_c=reach,
-        reach=reach,
-        depth=depth_of(on),
-        zeta=on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, np.append(state.w, state.b))),
-    )
-    coef = found.coef / scale * (1.0 + 4.0 * UNIT)
-    return replace(found, coef=coef if on.fit_intercept else coef[:-1], radius=math.inf)
 
 
 @one_blas_thread()

@@ -16,13 +16,15 @@ from chainrule.certificate.rounding import (
     gradient_rounding,
     hessian_eta,
     norm_of_z_rounding,
+    objective_rounding,
     reach_bound,
     z_rounding,
 )
 from chainrule.certificate.wide import bound_by_gradient
 from chainrule.data.rows import Rows
 from chainrule.kernels import FLOAT32_BLOCK
-from chainrule.objective import Evaluation, Objective
+from chainrule.objective import DataObjective, Evaluation
+from chainrule.solvers.pairs import Pair, corrected
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -68,10 +70,9 @@ class Reference:
     @classmethod
     def of(
         cls,
-        on: Objective,
+        on: DataObjective,
         evaluation: Evaluation,
-        w: Vector,
-        b: float,
+        theta: Vector,
         z: Vector,
         before: Reference | None,
         looks: bool = True,
@@ -98,7 +99,7 @@ class Reference:
         # |D^-1 x~|^2 <= max_j 1/(q_j D_j^2) sum_j q_j x~_j^2
         ratio = proof.inverse_D**2 / q
         norm, is_loose = evaluation.norm * float(ratio.max()) * OUTWARD, bool(ratio.max() > LOOSE * ratio.min())
-        theta = own(on, np.append(w, b))
+        theta = own(on, theta)
         if not on.is_sample:
             return cls(steps, proof, theta, None, None, norm, is_loose, z, on.rows)
         places = [np.flatnonzero(stratum.rows.is_kept) for stratum in on.strata]
@@ -114,15 +115,15 @@ class Reference:
         return cls(steps, proof, theta, z, index, norm, is_loose, None, on.rows, None, common)
 
     @classmethod
-    def without_factor(cls, on: Objective, diagonal: Vector, w: Vector, b: float) -> Reference:
+    def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> Reference:
         """Stand in for a Hessian of a sample of which only the diagonal (n + 1,) was made: it proves nothing."""
         none = Factor.unfactored(own(on, diagonal), "no Hessian was made of the sample")
-        theta, nowhere = own(on, np.append(w, b)), np.zeros(0, dtype=np.int64)
-        return cls(none, none, theta, np.zeros(0), nowhere, math.inf, True, None, on.rows)
+        nowhere = np.zeros(0, dtype=np.int64)
+        return cls(none, none, own(on, theta), np.zeros(0), nowhere, math.inf, True, None, on.rows)
 
-    def is_of_all(self, w: Vector, b: float) -> bool:
+    def is_of_all(self, theta: Vector) -> bool:
         """Whether it was made of all rows, at this point."""
-        return self.z is None and np.array_equal(self.theta, np.append(w, b)[: len(self.theta)])
+        return self.z is None and np.array_equal(self.theta, theta[: len(self.theta)])
 
     @property
     def is_poor(self) -> bool:
@@ -144,60 +145,53 @@ class Reference:
         groups = self.whole.groups
         return kappa_of_levels(self.proof, groups, self.whole.reach(), self.absent) if groups else math.inf
 
-    def decrement(self, on: Objective, evaluation: Evaluation) -> float:
+    def decrement(self, on: DataObjective, evaluation: Evaluation) -> float:
         """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""
         if not self.steps.factored:
             return math.inf
         gradient = own(on, evaluation.gradient)
         return math.sqrt(max(0.0, float(gradient @ self.steps.solve(gradient))))
 
-    def direction(self, on: Objective, evaluation: Evaluation, pairs: Sequence[tuple[Vector, Vector]] = ()) -> Vector:
+    def direction(self, on: DataObjective, evaluation: Evaluation, pairs: Sequence[Pair] = ()) -> Vector:
         """Give the Newton step -H^-1 grad, (n + 1,).
 
-        pairs: (n + 1,) moved and (n + 1,) change of the gradient, of steps with this Hessian: they correct it (BFGS's two
-        loops; Nocedal and Wright 2006, algorithm 7.4), so that a sample's Hessian behaves more and more like that of all rows.
+        pairs: of steps with this Hessian: they correct it, so that a sample's behaves more and more like that of all rows.
         """
         if not self.steps.factored:
             # No curvature that can be used: back to 0 where that is better, else down the gradient.
             back = evaluation.objective > on.at_zero and bool(self.theta.any())
             step = -self.theta if back else -4.0 / (on.n_features + 1) * own(on, evaluation.gradient)
-            return step if on.fit_intercept else np.append(step, 0.0)
-        q, weights = own(on, evaluation.gradient).copy(), []
-        for moved, change in reversed([(own(on, s), own(on, y)) for s, y in pairs]):
-            weights.append(float(moved @ q) / float(moved @ change))
-            q -= weights[-1] * change
-        step = self.steps.solve(q)
-        for (s, y), weight in zip(pairs, reversed(weights), strict=True):
-            moved, change = own(on, s), own(on, y)
-            step = step + (weight - float(change @ step) / float(moved @ change)) * moved
-        return -step if on.fit_intercept else np.append(-step, 0.0)
+            return full(on, step)
+        of_own = [(own(on, moved), own(on, change)) for moved, change in pairs]
+        step = corrected(own(on, evaluation.gradient), of_own, self.steps.solve, scaled=False)
+        return full(on, -step)
 
     def certify(
-        self, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, squares: Vector, last: bool = False
+        self, on: DataObjective, evaluation: Evaluation, theta: Vector, z: Vector, squares: Vector, last: bool = False
     ) -> Bound | None:
         """Say what is proven at a point of which all rows were read; z and mean squares of all rows.
 
         last: no better point will come, so that a bound is worth more than what it costs.
         """
         if self.common is None:
-            return self._certify(on, evaluation, w, b, z, squares, last)
-        found = self.common.certify(on, evaluation, w, b, z, squares)
+            return self._certify(on, evaluation, theta, z, squares, last)
+        found = self.common.certify(on, evaluation, theta, z, squares)
         if found is not None and found.proven and self.proof.ok:
             nu = math.sqrt(self.proof.norm2(own(on, evaluation.gradient)))
             if found.nu <= LITTLE_MORE * nu:  # the rows left out would not make it much smaller
                 return found
-        other = self._certify(on, evaluation, w, b, z, squares, last)
+        other = self._certify(on, evaluation, theta, z, squares, last)
         if found is None or other is None:
             return other if found is None else found
         return min(found, other, key=lambda each: (each.gap, each.r))
 
     def _certify(
-        self, on: Objective, evaluation: Evaluation, w: Vector, b: float, z: Vector, squares: Vector, last: bool
+        self, on: DataObjective, evaluation: Evaluation, at: Vector, z: Vector, squares: Vector, last: bool
     ) -> Bound | None:
         by_penalty = last and self.z is None and on.penalty.strongly_convex
         if not evaluation.finite or not (self.proof.ok or by_penalty):
             return None
-        n, D, theta, all_rows = on.n_features, self.proof.D, own(on, np.append(w, b)), self.z is None
+        n, D, theta, all_rows = on.n_features, self.proof.D, own(on, at), self.z is None
         c = on.loss.bend  # kappa, delta and zeta are in units of z/c
         gradient, numbers = own(on, evaluation.gradient), self.n_rows(on) * n
         may_look = numbers <= (KAPPA_NUMBERS if last else max(KAPPA_FEW, on.rows.n_rows * n // KAPPA_PER_READ))
@@ -207,9 +201,8 @@ class Reference:
             nu = math.sqrt(self.proof.norm2(gradient))
             if kappa * nu >= 1.0 and not (last or may_look or all_rows):
                 return nothing(len(gradient), kappa * nu, nu)  # too far away, however the rest comes out
-        M = own(on, np.sqrt(np.append(squares * OUTWARD, 1.0)))
         r_rms = on.rms_residual(evaluation.loss)
-        e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge, of_z=not all_rows)
+        e = own(on, error_of_gradient(on, r_rms, squares, at, of_z=not all_rows))
         eps = norm_of_z_rounding(n, D, theta) if all_rows else 0.0
         # Of z here and of z where the Hessian was made.
         zetas = [c * z_rounding(n, reach_bound(self.norm, D, at)) for at in (theta, self.theta)]
@@ -223,8 +216,9 @@ class Reference:
             if delta > DELTA_MATTERS and self.z_of_all is not None:
                 delta = min(delta, c * _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
         zeta = max(zetas)
-        if not self.proof.ok:
-            return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
+        if not self.proof.ok:  # the error of z is in e then, not in eps
+            whole = own(on, error_of_gradient(on, r_rms, squares, at))
+            return self._by_penalty(on, evaluation, whole, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         proven = proves(kappa=kappa, all_rows=all_rows)
         if proven.r >= KAPPA_MATTERS and on.rows.groups and c * math.sqrt(self.norm / self.proof.lambda_guess) < kappa:
@@ -242,11 +236,11 @@ class Reference:
             other = proves(kappa=c * kappa, left_out=left_out)
             proven = other if other.gap < proven.gap else proven
         if by_penalty and not proven.proven:
-            e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=r_rms, w=w, b=b, ridge=on.ridge)
+            e = own(on, error_of_gradient(on, r_rms, squares, at))
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         return proven
 
-    def _fall(self, on: Objective, z: Vector) -> float:
+    def _fall(self, on: DataObjective, z: Vector) -> float:
         """Give how far log g (1 - g) of a sample's rows fell since its Hessian: at most |x~.v|, and often half of that."""
         assert self.z is not None
         y = on.rows.y[self.index]
@@ -255,37 +249,23 @@ class Reference:
         least = float(np.min(now / then, initial=1.0)) if then.all() else 0.0
         return -math.log(least) + OF_CURVATURE if least > 0.0 else math.inf
 
-    def _by_penalty(self, on: Objective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
-        """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's: in units of a penalty of 1."""
-        n, D, root = on.n_features, self.proof.D, np.sqrt(on.ridge)
-        ratio = float((D[:n] / root).max())
+    def _by_penalty(self, on: DataObjective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
+        """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's."""
+        n, D = on.n_features, self.proof.D
+        ratio = float((D[:n] / np.sqrt(on.ridge)).max())
         reach = math.sqrt(self.norm * ratio * ratio) * OUTWARD
-        e = np.append(e[:n] / root, e[n:] if on.fit_intercept else 0.0) * OUTWARD
         # D is 1 where a diagonal is no usable number; the matrix has it.
         h_b = float(self.proof.matrix[n, n]) * (1.0 - 4.0 * self.proof.eta) if on.fit_intercept else 1.0
-        found = bound_by_gradient(
-            evaluation.grad_w / root,
-            evaluation.grad_b,
-            e,
-            of=on.loss,
-            alpha=1.0,
-            h_b=h_b,
-            reach_c=reach,
-            reach=reach,
-            depth=depth_of(on),
-            zeta=zeta,
-        )
-        coef = own(on, found.coef / np.append(root, 1.0) * OUTWARD)
+        found = bound_by_penalty(on, evaluation, e, h_b=h_b, reach=reach, zeta=zeta)
         # |d| in B's norm <= sqrt(trace of D^-1 B D^-1) |D d|
-        scaled = D * coef
-        radius = math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD
-        return replace(found, coef=coef, radius=radius)
+        scaled = D * found.coef
+        return replace(found, radius=math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD)
 
-    def n_rows(self, on: Objective) -> int:
+    def n_rows(self, on: DataObjective) -> int:
         """How many rows the Hessian came from."""
         return on.rows.n_rows if self.index is None else len(self.index)
 
-    def _kappa(self, on: Objective, enough: float) -> float:
+    def _kappa(self, on: DataObjective, enough: float) -> float:
         """Largest leverage of the Hessian's rows, from copies of them: for few numbers only."""
         places = np.flatnonzero(on.rows.is_kept) if self.index is None else self.index
         U = on.rows.viewed(places)[:, : len(self.proof.D)]
@@ -294,7 +274,7 @@ class Reference:
         on.rows.count_read(len(places) / on.rows.n_rows)
         return kappa_exact(self.proof, norms2[order], lambda start, stop: U[order[start:stop]], enough=enough)
 
-    def _without_some_rows(self, on: Objective, z: Vector, moved: float) -> tuple[float, float]:
+    def _without_some_rows(self, on: DataObjective, z: Vector, moved: float) -> tuple[float, float]:
         """Give kappa of the rows that stay in T, and what those left out weigh: a look at all rows of the Hessian.
 
         z of all rows at a point whose z is at most `moved` from the Hessian's.
@@ -321,18 +301,58 @@ def _largest_change(z: Vector, before: Vector, s: Vector | None) -> float:
     return float(np.max(of_parts))
 
 
-def depth_of(on: Objective) -> float:
+def bound_by_penalty(
+    on: DataObjective, evaluation: Evaluation, e: Vector, *, h_b: float, reach: float, zeta: float
+) -> Bound:
+    """Bound F - F* by the penalty's convexity, in units of a penalty of 1, in which `reach` is the largest |x|.
+
+    e, h_b, zeta : as `bound_by_gradient` has them, in the objective's own units.
+    """
+    n, scale, kept = on.n_features, np.append(np.sqrt(on.ridge), 1.0), np.append(e[: on.n_features], 0.0)
+    kept[n] = float(e[n]) if on.fit_intercept else 0.0
+    found = bound_by_gradient(
+        evaluation.grad_w / scale[:n],
+        evaluation.grad_b,
+        kept / scale * OUTWARD,
+        of=on.loss,
+        alpha=1.0,
+        h_b=h_b,
+        reach_c=reach,
+        reach=reach,
+        depth=depth_of(on),
+        zeta=zeta,
+    )
+    return replace(found, coef=own(on, found.coef / scale * OUTWARD), radius=math.inf)
+
+
+def error_of_gradient(on: DataObjective, r_rms: float, squares: Vector, theta: Vector, of_z: bool = True) -> Vector:
+    """Bound the error of each entry of the gradient, (n + 1,), from the columns' mean squares."""
+    M, d = np.sqrt(np.append(squares * OUTWARD, 1.0)), depth_of(on)
+    w, b = theta[:-1], float(theta[-1])
+    return gradient_rounding(of=on.loss, M=M, d=d, r_rms=r_rms, w=w, b=b, ridge=on.ridge, of_z=of_z)
+
+
+def error_of_objective(on: DataObjective, loss: float, squares: Vector | None, theta: Vector) -> float:
+    """Bound the error of F at theta, from the loss there; inf where the columns' mean squares are not known."""
+    if squares is None:
+        return math.inf
+    M, d = np.sqrt(np.append(squares, 1.0)), depth_of(on)
+    r_rms, w, b = on.rms_residual(loss), theta[:-1], float(theta[-1])
+    return objective_rounding(of=on.loss, loss=loss, d=d, r_rms=r_rms, M=M, w=w, b=b, ridge=on.ridge)
+
+
+def depth_of(on: DataObjective) -> float:
     """Depth of the sums over an objective's rows, of the loss and the gradient."""
     return on.sum_depth + weighting_depth(on)
 
 
-def weighting_depth(on: Objective) -> float:
+def weighting_depth(on: DataObjective) -> float:
     """Say what the weights add to a depth where they have a sum of their own, S, that has rounded."""
     weighted = on.rows.s is not None or len(on.strata) > 1 or on.strata[0].multiplier != 1.0
     return on.sum_depth if weighted else 0.0
 
 
-def norm_weights(on: Objective, reference: Reference | None) -> Vector:
+def norm_weights(on: DataObjective, reference: Reference | None) -> Vector:
     """Weights q = D^-2 of the last Hessian, whose norms are near those of the next; (n + 1,), of the bias 0 without one."""
     q = np.ones(on.n_features + 1)
     if reference is not None:
@@ -342,11 +362,16 @@ def norm_weights(on: Objective, reference: Reference | None) -> Vector:
     return q
 
 
-def own(on: Objective, vector: Vector) -> Vector:
+def own(on: DataObjective, vector: Vector) -> Vector:
     """Leave out the bias of (n + 1,) where there is none."""
     return vector if on.fit_intercept else vector[:-1]
 
 
-def own_matrix(on: Objective, matrix: Matrix) -> Matrix:
+def own_matrix(on: DataObjective, matrix: Matrix) -> Matrix:
     """Leave out the bias of (n + 1, n + 1) where there is none."""
     return matrix if on.fit_intercept else matrix[:-1, :-1]
+
+
+def full(on: DataObjective, vector: Vector) -> Vector:
+    """Put back the bias that `own` left out, 0."""
+    return vector if on.fit_intercept else np.append(vector, 0.0)

@@ -20,7 +20,7 @@ from chainrule.fitting.fit import run as fit_as_asked
 from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
 
@@ -193,8 +193,6 @@ class Setting:
         columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
         if columns.any():
             rows.standardize(columns, is_scaled)
-        hessian = (
-            Objective(rows, ridge(self.alpha, rows.n_features)).evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
-        )
-        assert hessian is not None
+        at = np.append(*rows.units.to_fit(w, b))
+        hessian = DataObjective(rows, ridge(self.alpha, rows.n_features)).hessian(at)
         return Curvature.of(hessian), hessian

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from chainrule.data.rows.rare import Rare
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.errors import InputError
 from chainrule.kernels import Design, GivenLoss, Secant, Sums, View, What
+
+if TYPE_CHECKING:
+    from chainrule.data.rows.dense import DenseRows
 
 # Up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations.
 MAX_MATRIX_COLUMNS = 2048
@@ -56,6 +59,13 @@ class Rows(ABC):
         self._moments: Moments | None = None
         self._index: NDArray[np.int64] | None = None
         self._whole: Rows | None = None
+
+    can_centre = True  # any of its columns, as a view
+
+    @property
+    def dense(self) -> DenseRows | None:
+        """These rows where they are dense numbers: what the core's own Newton and mini-batches read."""
+        return None
 
     # Rows of positive weight of each level of a category, by its column's number, where they were counted as it was learnt.
     level_rows: dict[int, NDArray[np.int64]] | None = None

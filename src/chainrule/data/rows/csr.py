@@ -38,6 +38,8 @@ class CsrRows(Rows):
         What it was converted from, in words; empty for the user's own arrays.
     """
 
+    can_centre = False
+
     def __init__(
         self,
         data: core.Csr,

@@ -62,6 +62,11 @@ class DenseRows(Rows):
         super().__init__(Design.dense(X), y, s, feature_names, threads)
         self.X = X
 
+    @property
+    def dense(self) -> DenseRows:
+        """These rows."""
+        return self
+
     def given(self, places: NDArray[np.int64]) -> Matrix:
         """Rows at these places as they are given: a copy (k, n) in float64, in C order whatever X is in."""
         return np.array(self.X[places if self._index is None else self._index[places]], dtype=np.float64, order="C")

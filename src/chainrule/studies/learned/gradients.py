@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
 from chainrule.studies import curvature
@@ -115,7 +115,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     if columns.any():
         rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
-    objective = Objective(rows, penalty, result.fit_intercept)
+    objective = DataObjective(rows, penalty, result.fit_intercept)
 
     def here(k: int) -> tuple[Floats, float]:
         return (
@@ -123,7 +123,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
         )
 
     chosen = spread_points(trace, points_for(rows))
-    pairs = [(k, objective.evaluate(*here(k))) for k in chosen.tolist()]
+    pairs = [(k, objective.evaluate(np.append(*here(k)))) for k in chosen.tolist()]
     finite = [k for k, e in pairs if e.finite]
     at = [e for _, e in pairs if e.finite]
     if not at:
@@ -164,11 +164,10 @@ def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
     return np.unique(np.where(wanted - epochs[after - 1] < epochs[after] - wanted, after - 1, after))
 
 
-def _curvature(objective: Objective, result: Result) -> Curvature | None:
+def _curvature(objective: DataObjective, result: Result) -> Curvature | None:
     if objective.n_features > MOST_COLUMNS:
         return None
-    hessian = objective.evaluate(result.w_fit, result.b_fit, hessian=True).hessian
-    assert hessian is not None
+    hessian = objective.hessian(np.append(result.w_fit, result.b_fit))
     kept = slice(None) if result.fit_intercept else slice(-1)
     found = curvature.Curvature.of(hessian[kept, kept]) if np.isfinite(hessian).all() else None
     if found is None or not found.largest:
