@@ -221,7 +221,7 @@ def test_no_multipliers_prove_overlap_of_separated_rows(rng):
         # As near to a proof as can be: rows off the plane get next to nothing.
         for weight in (1.0, 1e-8, 1e-16, 1e-30):
             assert not overlap_is_proven(A, np.where(z == 0, rng.random(40) + 0.1, weight))
-        found = decide(A, fit_intercept=False)
+        found = decide(A)
         assert not found.flat[z != 0].any()
         assert ((A @ found.v > 0.4) == ~found.flat).all()
         assert (A @ found.v > -1e-9).all()

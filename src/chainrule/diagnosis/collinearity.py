@@ -27,6 +27,7 @@ Index = NDArray[np.int64]
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns: taken as 0, then verified
 NEAR = 100.0  # times the rounding of its terms: the coefficients come from correlations, which have rounded too
+FEW = 64  # rows
 MAX_LISTED = 40  # relations verified and put into words, those of the fewest columns
 MAX_WORDS = 100  # columns in a relation, beyond which no one reads it: counted alone
 MAX_SPARSE = 60  # relations up to which they are made sparse
@@ -307,7 +308,8 @@ class _Trial:
         residual, ratio = (np.where(np.isnan(x), np.inf, x) for x in (residual, ratio))
         self.residual = max(self.residual, float(residual.max(initial=0.0)))
         self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
-        self.exact = self.exact and self.ratio <= NEAR and not exact_signs(X, self.v, -self.constant).any()
+        for some in (X[:FEW], X):  # few rows mostly tell
+            self.exact = self.exact and self.ratio <= NEAR and not exact_signs(some, self.v, -self.constant).any()
 
     def rank(self) -> tuple[bool, float]:
         """Count what speaks against it: inexactness, then a ratio above `NEAR`, in powers of two."""

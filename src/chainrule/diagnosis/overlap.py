@@ -44,7 +44,7 @@ class Verdict:
     proven: bool
 
 
-def decide(A: Matrix, fit_intercept: bool) -> Verdict:
+def decide(A: Matrix) -> Verdict:
     """Decide by a linear program, of the rows A (q, k) of size 1; unproven where that is not solved.
 
         max sum alpha, sum (alpha_i + beta_i) a_i = 0, 0 <= alpha <= 1, 0 <= beta.
@@ -56,7 +56,7 @@ def decide(A: Matrix, fit_intercept: bool) -> Verdict:
     quick = _by_newton(A)
     verdict = Verdict(np.ones(q, dtype=np.bool_), np.zeros(k), np.zeros((k, 0)), proven=False)
     if quick is not None:
-        verdict = _checked(A, *quick, fit_intercept)
+        verdict = _checked(A, *quick)
     if verdict.proven:
         return verdict
     _, sizes, right = np.linalg.svd(A, full_matrices=False)
@@ -68,7 +68,7 @@ def decide(A: Matrix, fit_intercept: bool) -> Verdict:
         bounds = np.zeros(2 * q), np.repeat([1.0, np.inf], q)
         found = _solve(hstack([columns, columns]), np.repeat([1.0, 0.0], q), *bounds, tolerance)
         if found is not None:
-            verdict = _checked(A, found[0][:q] + found[0][q:], turned @ found[1], fit_intercept)
+            verdict = _checked(A, found[0][:q] + found[0][q:], turned @ found[1])
         if verdict.proven:
             break
     return verdict
@@ -96,42 +96,36 @@ def _by_newton(A: Matrix) -> tuple[Vector, Vector] | None:
     return None
 
 
-def _checked(A: Matrix, multipliers: Vector, v: Vector, fit_intercept: bool) -> Verdict:
+def _checked(A: Matrix, multipliers: Vector, v: Vector) -> Verdict:
     """Say what multipliers and prices prove."""
     flat = multipliers > 0.5
     _, sizes, right = np.linalg.svd(np.linalg.qr(A[flat], mode="r"))
     rank = int((sizes > RANK * sizes.max(initial=0.0)).sum())
     proven = rank == 0 or overlap_is_proven(A[flat] @ right[:rank].T, multipliers[flat])
-    found = _separating(A, np.zeros(len(v)) if flat.all() else v, flat, fit_intercept)
+    found = _separating(A, np.zeros(len(v)) if flat.all() else v, flat)
     return Verdict(flat, v if found is None else found, right[rank:].T, proven and found is not None)
 
 
-def _separating(A: Matrix, v: Vector, flat: Mask, fit_intercept: bool) -> Vector | None:
-    """Clear v (k,) of rounded zeros; None where rows that are not flat come less than half as far as they should."""
+def _separating(A: Matrix, v: Vector, flat: Mask) -> Vector | None:
+    """Clear v (k,) of rounded zeros; None where it isn't 0 in the flat rows and at least 0.5 in the others."""
     v = np.where(np.abs(v) > 1e-12 * np.abs(v).max(initial=0.0), v, 0.0)
     z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
-    is_apart = np.where(flat, np.abs(z) <= size, z >= 0.5 * _margins(A, flat, fit_intercept))
-    return v if is_apart.all() else None
-
-
-def _margins(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector:
-    """Give the distances asked for, of the rows before their scaling, whose intercept was 1."""
-    return np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
+    return v if np.where(flat, np.abs(z) <= size, z >= 0.5).all() else None
 
 
 def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
-    """V (k,) of least sum |v_j| but for the intercept, 0 in the flat rows and above 0 in the others; None: not found.
+    """V (k,) of least sum |v_j| but for the intercept, 0 in the flat rows and at least 1 in the others; None: not found.
 
-    Few v_j are not 0. They are the prices of max margins.lambda, |sum lambda_i a_ij| <= 1, 0 for the intercept.
+    Few v_j are not 0. They are the prices of max sum lambda_i of the others, |sum lambda_i a_ij| <= 1, 0 for the intercept.
     """
-    (q, k), margins = A.shape, _margins(A, flat, fit_intercept)
+    q, k = A.shape
     if A.size > FEW:
         return None
     costs = np.where(np.arange(k) < k - fit_intercept, 1.0, 0.0)
-    columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(margins, np.zeros(k))
+    columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(np.where(flat, 0.0, 1.0), np.zeros(k))
     low, high = np.append(np.where(flat, -np.inf, 0.0), -costs), np.append(np.full(q, np.inf), costs)
     found = _solve(columns, gain, low, high, FINE) or _solve(columns, gain, low, high, COARSE)
-    return None if found is None else _separating(A, found[1], flat, fit_intercept)
+    return None if found is None else _separating(A, found[1], flat)
 
 
 def _solve(

@@ -304,7 +304,7 @@ def _search(space: _Space, active: Mask, hint: tuple[Vector, float] | None) -> t
         if len(subset) * k > MOST_NUMBERS:
             break
         A = space.matrix(subset)
-        verdict = decide(A, space.fit_intercept)
+        verdict = decide(A)
         near, wrong = space.placed(verdict.v, verdict.null, active)
         wrong = wrong[~np.isin(wrong, subset)]
         if not (len(wrong) or verdict.flat.all()):

@@ -56,22 +56,52 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     if ending is not None:
         return ending
     hint = task.units.to_user(state.w, state.b)
-    found = find_separation(
-        data, hint, fit_intercept=options.fit_intercept, collinearity=collinear, classes=task.problem.class_names
+    return (
+        _separated(task, data, collinear, hint)
+        or _reduced(task, outcome, state, data, collinear, patient=True)
+        or _unproven(task, outcome, state, collinear)
     )
-    if found is not None and found.kind != "undecided":
-        return _with_ridge(task, data, found, collinear)
-    ending = _reduced(task, outcome, state, data, collinear, patient=True)
-    return ending or _unproven(task, outcome, state, collinear)
 
 
 def separated_by_levels(task: Task) -> Ending:
     """Return the optimum under the ridge where a level has rows of one class alone: without a run that leads nowhere."""
-    fit_intercept, data = task.problem.options.fit_intercept, task.problem.rows.as_given()
-    collinear = find_relations(data, fit_intercept=fit_intercept)
-    found = find_separation(data, fit_intercept=fit_intercept, collinearity=collinear, classes=task.problem.class_names)
-    assert found is not None
-    return _with_ridge(task, data, found, collinear)
+    data = task.problem.rows.as_given()
+    ending = _separated(task, data, find_relations(data, fit_intercept=task.problem.options.fit_intercept))
+    assert ending is not None
+    return ending
+
+
+def _separated(task: Task, data: Rows, collinear: Collinearity, hint: Point | None = None) -> Ending | None:
+    """Return the optimum under the ridge, and what it proves of F itself, where the classes are separated."""
+    rows, problem = task.problem.rows, task.problem
+    fit_intercept, names = problem.options.fit_intercept, problem.class_names
+    found = find_separation(data, hint, fit_intercept=fit_intercept, collinearity=collinear, classes=names)
+    if found is None or found.kind == "undecided":
+        return None
+    weight = SEPARATED_RIDGE * (sizes_of(data, fit_intercept) / task.units.scale) ** 2
+    small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
+    outcome, run = task.run(small)
+    # Of all rows, though the run may have stopped on a sample.
+    state, w_fit, b_fit = task.returned(run.w, run.b, problem.objective(small))
+    state = state.with_bound()
+    certificate = certified(state, task.units, rows, task.started, as_returned=True)
+    # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them.
+    rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
+    certificate = replace(
+        certificate,
+        kind="ridge" if certificate.proven else "none",
+        reason=str(found.finding),
+        infimum_at_least=0.0,
+        infimum_gap=state.evaluation.loss + rounding,
+    )
+    too = (Finding("collinear too", {"relations": collinear.findings}),) if collinear.n_relations else ()
+    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=(found.finding, *too), separated=found)
+
+
+def sizes_of(data: Rows, fit_intercept: bool) -> Vector:
+    """Size (n,) of each column that the ridge of separated data is for: its deviation; without an intercept that from 0."""
+    moments = data.moments(correlations=False)
+    return moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
 
 
 def _ending(
@@ -124,40 +154,6 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> st
     words = [*task.problem.rows.feature_names, "the intercept"]
     shown = ", ".join(words[j] for j in columns[:6]) + (", ..." if len(columns) > 6 else "")
     return f"rounding hides the curvature along a combination of {shown}: {way}, or drop a column"
-
-
-# --- separated classes -------------------------------------------------------------------------------------------------
-
-
-def _with_ridge(task: Task, data: Rows, found: Separation, collinear: Collinearity) -> Ending:
-    """Find the optimum under the ridge, and say what of F itself it proves."""
-    rows, size = task.problem.rows, sizes_of(data, task.problem.options.fit_intercept)
-    weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
-    small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
-    outcome, run = task.run(small)
-    # Of all rows, though the run may have stopped on a sample.
-    state, w_fit, b_fit = task.returned(run.w, run.b, task.problem.objective(small))
-    state = state.with_bound()
-    certificate = certified(state, task.units, rows, task.started, as_returned=True)
-    # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them.
-    rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
-    certificate = replace(
-        certificate,
-        kind="ridge" if certificate.proven else "none",
-        reason=str(found.finding),
-        infimum_at_least=0.0,
-        infimum_gap=state.evaluation.loss + rounding,
-    )
-    said = [found.finding]
-    if collinear.n_relations:
-        said.append(Finding("collinear too", {"relations": collinear.findings}))
-    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=said, separated=found)
-
-
-def sizes_of(data: Rows, fit_intercept: bool) -> Vector:
-    """Size (n,) of each column that the ridge of separated data is for: its deviation; without an intercept that from 0."""
-    moments = data.moments(correlations=False)
-    return moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
 
 
 # --- collinear columns without a penalty -------------------------------------------------------------------------------
