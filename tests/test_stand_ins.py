@@ -142,5 +142,5 @@ def test_a_network_comes_to_a_stationary_point(solver, slope, network, rng):
     "solver", [Newton(np.ones(8)), StochasticGradientDescent(np.ones(8), 0.1, Batches(1, 3, "constant"), unproven)]
 )
 def test_what_an_objective_can_not_do_is_said_before_the_first_step(solver, quadratic):
-    with pytest.raises(InputError, match="needs an objective with .*(hessian|descend)"):
+    with pytest.raises(InputError, match=r"needs an objective with .*(hessian|descend)"):
         Run(Slopes(quadratic), solver, tol=1e-9, max_steps=5, monitor=RunMonitor())

@@ -12,6 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+try:  # scikit-learn 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+    CallbackSupportMixin, with_callbacks = object, lambda method: method
+
 from chainrule.data.encoding import UNSEEN, scores
 from chainrule.data.frames import collected, column_names, is_table
 from chainrule.data.inputs import check_weights, number, strength, was_copied
@@ -22,14 +27,20 @@ from chainrule.losses import LOSSES
 from chainrule.solvers import Step
 
 FLOATS = [np.float64, np.float32]
+PASSED = (
+    "fit_intercept", "method", "tol", "max_reads", "learning_rate", "standardize", "coding", "n_threads", "loss", "penalty",
+)  # fmt: skip
 
 
 class UnconvergedWarning(NotConvergedWarning, ConvergenceWarning):  # type: ignore[misc]
     """Training ended before it reached `tol`; scikit-learn's filters know it too."""
 
 
-class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression as a scikit-learn classifier: F = (1/S) sum s l + (alpha/2) w.w, b never penalised.
+
+    scikit-learn's callbacks (`set_callbacks`) see each step as a task, with an estimator that predicts as if the fit had ended
+    there (of a table without one), and may end the fit.
 
     Parameters
     ----------
@@ -94,6 +105,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.warm_start = warm_start
         self.verbose = verbose
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
         if self.unseen not in UNSEEN:
@@ -115,39 +127,39 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.class_weight is not None:
             s = self._weighted_by_class(np.asarray(y), np.ones(np.size(y)) if s is None else s)
         w0, b0 = self._start() if self.warm_start and hasattr(self, "coef_") else (None, None)
-        with warnings_as({NotConvergedWarning: UnconvergedWarning}):
-            self.result_ = fit(
-                X,
-                y,
-                w0=w0,
-                b0=b0,
-                callbacks=(_tell,) if self.verbose else (),
-                sample_weight=s,
-                alpha=strength(self.alpha, self.C, np.size(y) if s is None else float(s.sum())),
-                fit_intercept=self.fit_intercept,
-                method=self.method,
-                tol=self.tol,
-                max_reads=self.max_reads,
-                learning_rate=self.learning_rate,
-                standardize=self.standardize,
-                feature_names=None if of_table else getattr(self, "feature_names_in_", None),
-                coding=self.coding,
-                n_threads=self.n_threads,
-                loss=self.loss,
-                penalty=self.penalty,
-            )
+        tasks = _Tasks(self, X, y, sample_weight, of_table) if hasattr(self, "_skl_callbacks") else None
+        try:
+            with warnings_as({NotConvergedWarning: UnconvergedWarning}):
+                self.result_ = fit(
+                    X,
+                    y,
+                    w0=w0,
+                    b0=b0,
+                    callbacks=[*([_tell] if self.verbose else []), *([tasks] if tasks else [])],
+                    sample_weight=s,
+                    alpha=strength(self.alpha, self.C, np.size(y) if s is None else float(s.sum())),
+                    feature_names=None if of_table else getattr(self, "feature_names_in_", None),
+                    **{name: getattr(self, name) for name in PASSED},
+                )
+        except KeyboardInterrupt as stop:
+            if tasks is None or not tasks.stopped:
+                raise
+            self.result_ = stop.result  # type: ignore[attr-defined]
         if not of_table and _was_converted(given, X):
             self.result_ = replace(self.result_, copies=1)
         self.classes_ = np.array(self.result_.classes, dtype=np.asarray(y).dtype)
         self.coef_ = self.result_.w.reshape(1, -1)
         self.intercept_ = np.array([self.result_.b])
         self.n_iter_ = np.array([self.result_.n_epochs])
+        self._encodings = self.result_.encodings
+        if tasks is not None:
+            tasks.end()
         return self
 
     def _start(self) -> tuple[NDArray[np.float64], float]:
         """Where the fit before ended."""
         n = len(self.coef_[0])
-        if self.result_.encodings is None and self.n_features_in_ != n:
+        if self._encodings is None and self.n_features_in_ != n:
             raise InputError(
                 f"warm_start: the fit before had {n} columns, and X has {self.n_features_in_}: fit a new estimator"
             )
@@ -180,8 +192,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Log-odds z = x.w + b of each row, (m,)."""
         check_is_fitted(self)
-        if self.result_.encodings is not None:
-            return scores(X, self.result_.encodings, self.coef_[0], float(self.intercept_[0]), self.unseen)
+        if self._encodings is not None:
+            return scores(X, self._encodings, self.coef_[0], float(self.intercept_[0]), self.unseen)
         X = _validated(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         return np.asarray(X @ self.coef_[0] + self.intercept_[0], dtype=np.float64)
 
@@ -195,6 +207,34 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Class of each row, (m,): classes_[1] where z > 0."""
         z = self.decision_function(X)
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
+
+
+class _Tasks:
+    """scikit-learn's callbacks of a fit: each step is a task, and one of them may end the fit."""
+
+    def __init__(self, estimator: LogisticRegression, X: Any, y: Any, s: Any, of_table: bool) -> None:
+        weights = None if s is None else {"sample_weight": s}
+        self.told = {"estimator": estimator, "X": X, "y": y, "metadata": weights}
+        self.fitted = None if of_table else {"classes_": np.unique(y), "_encodings": None}
+        self.root = estimator._init_callback_context(max_subtasks=None)
+        self.root.call_on_fit_task_begin(**self.told)
+        self.task: Any = None
+        self.stopped = False
+
+    def __call__(self, step: Step) -> None:
+        """End a step's task, and begin the next one's."""
+        if self.stopped:  # raised one step late: only now the trace has the step that it stopped at
+            raise KeyboardInterrupt
+        if self.task is not None:
+            w, b = step.units.to_user(step.w, step.b)
+            at = None if self.fitted is None else self.fitted | {"coef_": w.reshape(1, -1), "intercept_": np.array([b])}
+            self.stopped = self.task.call_on_fit_task_end(**self.told, reconstruction_attributes=at)
+        self.task = self.root.subcontext(task_name="step").call_on_fit_task_begin(**self.told)
+
+    def end(self) -> None:
+        """End the task that was begun and had no step, and the fit."""
+        self.task.call_on_fit_task_end(estimator=self.told["estimator"])
+        self.root.call_on_fit_task_end(**self.told, reconstruction_attributes={})
 
 
 def _tell(step: Step) -> None:

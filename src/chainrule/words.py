@@ -3,6 +3,9 @@
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 NAME = 60  # cells of a name at most
 _JOINERS = "\u200c\u200d"  # they hold signs of some scripts together, and harm nothing
@@ -38,6 +41,19 @@ def number(value: float | None, digits: int = 4) -> str:
     text = f"{value:.{digits - 1}e}"
     exponent = int(text.split("e")[1])
     return f"{value:.{max(0, digits - 1 - exponent)}f}" if -5 < exponent < 6 else text
+
+
+def plain(value: Any) -> Any:
+    """Make a value JSON-able: a record becomes a dictionary of what it shows, an array a list, what is not finite None."""
+    if is_dataclass(value):
+        value = {f.name: getattr(value, f.name) for f in fields(value) if f.repr}
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if hasattr(value, "tolist"):  # of NumPy
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def typeset(text: str) -> str:

@@ -3,10 +3,10 @@
 Exit codes: 0 done, perhaps with warnings; 2 the user's mistake, told in one sentence; 3 under `--strict`, stopped
 before `tol` or done with a warning, and of certify, not as near as `--tol`; 130 stopped by Ctrl-C.
 
-Each command is parsed with typer and rich alone, and the parsed command is run afterwards: what computes or draws is
-imported only by the command that needs it.
+Options are read with typer and rich alone; what computes or draws is imported only by the command that needs it.
 """
 
+import sys
 from collections.abc import Sequence
 
 SCHEMA_VERSION = 1  # of the documents that --json prints
@@ -25,4 +25,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         from chainrule.cli.running import run
     except KeyboardInterrupt:  # Ctrl-C while the first modules load
         return INTERRUPTED
-    return run(app, argv)
+    return run(app, sys.argv[1:] if argv is None else argv)

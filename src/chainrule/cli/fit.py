@@ -1,21 +1,22 @@
 """`chainrule fit`: train on a table, print what happened, write model, trace and report."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
-from chainrule.cli.documents import fit_document
-from chainrule.cli.options import column_names
-from chainrule.cli.outputs import check_outputs, print_json
-from chainrule.cli.running import collected_warnings
+from chainrule.cli import options as opt
+from chainrule.cli.reporting import fit_document
+from chainrule.cli.running import check_outputs, tell
 from chainrule.data.files import read_table
 from chainrule.documents import results, terminal
 from chainrule.documents.progress import FitProgress
-from chainrule.errors import InputError
-from chainrule.findings import Said, say
+from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
+from chainrule.findings import SHELL, Said, said_by, say
 from chainrule.fitting.result import REASONS
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream
@@ -23,133 +24,124 @@ from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.training import Prepared, Training, check_row, prepare, train
 from chainrule.words import visible
 
-
-@dataclass(frozen=True)
-class FitRequest:
-    """What `chainrule fit` was asked for."""
-
-    table: Path
-    target: str
-    positive: str | None
-    features: Sequence[str] | None
-    drop: Sequence[str] | None
-    weights: str | None
-    na: Sequence[str]
-    test_size: float
-    seed: int
-    spec: FitSpec
-    out: Path | None
-    report: Path | None
-    row: int | None
+WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
+Files = Mapping[str, Path | None]
 
 
-def run_fit(request: FitRequest, *, as_json: bool, quiet: bool, strict: bool) -> int:
-    """Train, write, print; return the exit code."""
+def run(
+    table: Path,
+    target: str,
+    *,
+    features: Sequence[str] | None,
+    drop: Sequence[str] | None,
+    na: Sequence[str] | None,
+    test_size: float,
+    seed: int,
+    positive: str | None,
+    weights: str | None,
+    out: Path | None,
+    report: Path | None,
+    row: int | None,
+    as_json: bool,
+    quiet: bool,
+    strict: bool,
+    **how: Any,
+) -> int:
+    """Train, write, print; return the exit code. how: the options of `FitSpec.of`."""
+    spec = FitSpec.of(SHELL, seed=seed, **how)
+    opt.fraction("--test-size", test_size)
+    if row is not None and report is None:
+        raise InputError("--row chooses the row of the report: add --report FILE")
     # a stream has nothing beside it
-    trace = None if request.out is None or is_stream(request.out) else trace_path(request.out)
-    check_outputs({"--out": request.out, "--out (its trace)": trace, "--report": request.report}, [request.table])
+    trace = None if out is None or is_stream(out) else trace_path(out)
+    check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
+    data = read_table(table, na=na or ())
+    features, drop = (opt.column_names(names, data.column_names) for names in (features, drop))
+    prepared = prepare(
+        data, target, positive=positive, features=features, drop=drop or (), weights=weights, test_size=test_size, seed=seed,
+        na=na or (),
+    )  # fmt: skip
+    if row is not None:
+        check_row(prepared.design, row)
     messages = terminal.messages(quiet=quiet)
-    prepared = read_and_prepare(request)
-    if request.row is not None:
-        check_row(prepared.design, request.row)
     for text in prepared.notes:
         terminal.note(messages, text)
-    watched = train_watched(prepared, request.spec, messages)
-    training, interrupted = watched.training, watched.interrupted
-    wanted: dict[str, Path | None] = {"model": request.out, "trace": trace, "report": request.report}
-    written = write_files(wanted, writers(training, request.table.name, request.row))
-    document = fit_document(training, str(request.table), written)
-    tell_warnings(messages, watched, as_json=as_json)
-    if as_json:
-        print_json(document)
-    else:
-        terminal.show(terminal.results(), [*results.fit(document), *results.set_aside(document)])
+    told: list[str] = []
+    training, interrupted = _train(prepared, spec, messages, told)
+    result = training.result
+    wanted: Files = {"model": out, "trace": trace, "report": report}
+    written = _write(wanted, training, table.name, row)
+    for text in result.warnings:
+        is_repeated = text.rstrip(".") in result.message and not as_json
+        if text not in told and not is_repeated:
+            terminal.note(messages, text)
+    document = fit_document(training, str(table), written)
+    tell(document, lambda of: [*results.fit(of), *results.set_aside(of)], as_json=as_json)
     if interrupted or written != wanted:
-        tell_interrupt(messages, training, wanted, written)
+        _tell_interrupt(messages, training, wanted, written)
         return INTERRUPTED
-    done = training.result.reason == "converged" and not watched.warned
-    if strict and not done:
-        warned = training.result.reason == "converged"
-        why = "there was a warning" if warned else REASONS[training.result.reason]
+    if strict and (result.reason != "converged" or result.warnings):
+        why = "there was a warning" if result.reason == "converged" else REASONS[result.reason]
         terminal.note(messages, f"exit code 3, by --strict: {why}")
         return NOT_STRICT
     return DONE
 
 
-def read_and_prepare(request: FitRequest) -> Prepared:
-    """Read the table, split it, learn its schema."""
-    table = read_table(request.table, na=request.na)
-    return prepare(
-        table,
-        request.target,
-        positive=request.positive,
-        features=column_names(request.features, table.column_names),
-        drop=column_names(request.drop, table.column_names) or (),
-        weights=request.weights,
-        test_size=request.test_size,
-        seed=request.seed,
-        na=request.na,
-    )
+def _train(prepared: Prepared, spec: FitSpec, messages: Console, told: list[str]) -> tuple[Training, bool]:
+    """Train under a progress bar, and whether Ctrl-C ended it; what goes wrong on the way is told at once."""
 
+    def note(said: Said) -> None:
+        told.append(say(said, spec.front))
+        terminal.note(messages, told[-1])
 
-@dataclass(frozen=True)
-class Watched:
-    """A training, whether Ctrl-C stopped it, its warnings in the table's words, and which of them were told while it ran."""
-
-    training: Training
-    interrupted: bool
-    warned: list[str]
-    told: list[str]
-
-
-def train_watched(prepared: Prepared, spec: FitSpec, messages: Console) -> Watched:
-    """Train under a progress bar; what goes wrong on the way is told at once."""
-    told: list[str] = []
-
-    def words(text: Said) -> str:
-        return say(text, spec.front)
-
-    def tell(text: Said) -> None:
-        told.append(words(text))
-        terminal.note(messages, words(text))
-
-    with collected_warnings(tell) as warned:
+    with _warnings_told(note):
         try:
             with FitProgress(messages, spec.chosen) as progress:
-                training = train(prepared, spec, progress=progress)
-            return Watched(training, False, [words(text) for text in warned], told)
+                return train(prepared, spec, progress=progress), False
         except KeyboardInterrupt as stop:
             stopped = getattr(stop, "training", None)
             if not isinstance(stopped, Training):
                 raise
-            return Watched(stopped, True, [words(text) for text in warned], told)
+            return stopped, True
 
 
-Writer = Callable[[Path], None]
+@contextmanager
+def _warnings_told(note: Callable[[Said], None]) -> Iterator[None]:
+    """Tell Chainrule's warnings that come while training goes on; the result has all of them. Others are printed as ever."""
+    printed = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, ChainruleWarning):
+            note(said_by(message))
+        else:
+            printed(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChainruleWarning)
+        for kind in WHILE_TRAINING:
+            warnings.simplefilter("always", kind)
+        warnings.showwarning = show
+        yield
 
 
-def writers(training: Training, title: str, row: int | None = None) -> dict[str, Writer]:
-    """Give what writes each file of a fit."""
+def _write(files: Files, training: Training, title: str, row: int | None) -> Files:
+    """Write the files asked for, each whole or not at all; return those written, fewer where Ctrl-C came between."""
 
     def report(path: Path) -> None:
         from chainrule.cli.reporting import write_report
 
         write_report(path, training, title, row)
 
-    return {
+    writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
         "trace": lambda path: save_trace(path, training.result.trace),
         "report": report,
     }
-
-
-def write_files(files: Mapping[str, Path | None], by: Mapping[str, Writer]) -> dict[str, Path | None]:
-    """Write the files asked for, each whole or not at all; return those written, fewer where Ctrl-C came between."""
     written: dict[str, Path | None] = dict.fromkeys(files)
     try:
         for name, path in files.items():
             if path is not None:
-                by[name](path)
+                writers[name](path)
                 written[name] = path
     except KeyboardInterrupt:
         pass  # whoever asked compares the two
@@ -162,17 +154,7 @@ def write_files(files: Mapping[str, Path | None], by: Mapping[str, Writer]) -> d
     return written
 
 
-def tell_warnings(messages: Console, watched: Watched, *, as_json: bool) -> None:
-    """Print as notes the warnings that weren't told yet, but for those that the text of the results repeats."""
-    for text in watched.warned:
-        said = text.rstrip(".") in watched.training.result.message and not as_json
-        if text not in watched.told and not said:
-            terminal.note(messages, text)
-
-
-def tell_interrupt(
-    messages: Console, training: Training, wanted: Mapping[str, Path | None], written: Mapping[str, Path | None]
-) -> None:  # fmt: skip
+def _tell_interrupt(messages: Console, training: Training, wanted: Files, written: Files) -> None:
     """Say what Ctrl-C left behind, in training or after it."""
     there = ", ".join(str(path) for path in written.values() if path is not None)
     missing = ", ".join(str(path) for name, path in wanted.items() if path is not None and written[name] is None)

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.cli import DONE, SCHEMA_VERSION
-from chainrule.cli.outputs import check_outputs, inputs_of
+from chainrule.cli import DONE
+from chainrule.cli.running import check_outputs, headed
 from chainrule.data.encoding import Met
 from chainrule.data.files import read_batches
 from chainrule.data.tables import Encoded, encode_table, notes_of
 from chainrule.documents import terminal
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
-from chainrule.model.model import Model, load_model
+from chainrule.model.model import Model, load_model, trace_path
 from chainrule.words import visible
 
 HEADER = "row,probability,class\n"
@@ -35,29 +35,22 @@ def encoded_batches(
         first += part.design.m
 
 
-def run_predict(
-    model_path: Path,
-    table_path: Path,
-    na: Sequence[str],
-    out: Path | None,
-    unseen: str = "reference",
-    *,
-    as_json: bool,
-    quiet: bool,
+def run(
+    model: Path, table: Path, *, out: Path | None, na: Sequence[str] | None, unseen: str, as_json: bool, quiet: bool
 ) -> int:
     """Predict every row; the probability keeps all its digits. Nothing is written before the last row is predicted."""
-    check_outputs({"--out": out}, inputs_of(model_path, table_path))
+    trained = load_model(model)
+    check_outputs({"--out": out}, [model, trace_path(model), table])
     messages = terminal.messages(quiet=quiet)
-    model = load_model(model_path)
-    labels = [_cell(model.schema.negative), _cell(model.schema.positive)]
+    labels = [_cell(trained.schema.negative), _cell(trained.schema.positive)]
     met, count = Met(), 0
     with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as kept:
-        for first, part in encoded_batches(model, table_path, na, unseen, met):
-            z = model.decision(part.design)
+        for first, part in encoded_batches(trained, table, na or (), unseen, met):
+            z = trained.decision(part.design)
             count = first + len(z)
             told = zip(range(first + 1, count + 1), sigmoid(z).tolist(), (z > 0).tolist(), strict=True)
             kept.write("".join([f"{row},{probability!r},{labels[is_one]}\n" for row, probability, is_one in told]))
-        notes = notes_of(model.schema, met, unseen)
+        notes = notes_of(trained.schema, met, unseen)
         for text in notes:
             terminal.note(messages, text)
         if out is not None:
@@ -65,7 +58,9 @@ def run_predict(
             terminal.note(messages, f"wrote {count:,} predictions to {out}")
         if as_json:
             kept.seek(0)
-            _print_json(model, (str(model_path), str(table_path)), notes, csv.reader(kept))
+            _print_json(
+                headed("predict", trained.schema, model=model, table=table) | {"notes": notes}, csv.reader(kept)
+            )
         elif out is None:
             hide = visible if sys.stdout.isatty() else str
             for piece in _pieces(kept):
@@ -88,18 +83,8 @@ def _pieces(kept: Any) -> Iterator[str]:
         yield piece
 
 
-def _print_json(model: Model, paths: tuple[str, str], notes: list[str], rows: Iterable[list[str]]) -> None:
+def _print_json(document: dict[str, Any], rows: Iterable[list[str]]) -> None:
     """Print the document of the predictions, row by row."""
-    document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "command": "predict",
-        "model": paths[0],
-        "table": paths[1],
-        "target": model.schema.target,
-        "positive": model.schema.positive,
-        "negative": model.schema.negative,
-        "notes": notes,
-    }
     sys.stdout.write(json.dumps(document, indent=2).removesuffix("\n}") + ',\n  "predictions": [')
     between = "\n    "
     for row, probability, label in rows:

@@ -1,45 +1,83 @@
-"""From a training to its report."""
+"""What there is to say about a fit: its document, which `--json` prints and the text shows, and its report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from chainrule.cli.documents import descent_document, fit_document, gradient_document
-from chainrule.cli.outputs import plain
+import numpy as np
+
+from chainrule.cli.running import headed
+from chainrule.documents import results
 from chainrule.documents.report import Drawn, report
 from chainrule.model.files import write_atomically
-from chainrule.studies.learned import learned_by
-from chainrule.training import Training, closest_call, explain
+from chainrule.studies.learned import learned_by, progress_of
+from chainrule.training import Training, WholeGradient, closest_call, explain
+from chainrule.words import plain
 
 
-def write_report(
-    path: Path,
-    training: Training,
-    title: str,
-    row: int | None = None,
-    *,
-    learning: Training | None = None,
-    sources: Sequence[str] = (),
-) -> None:
-    """Write the report of a training as one HTML file.
+def fit_document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:
+    """Make the document of a fit: result, figures, coefficients, predictions of the rows set aside, files, notes."""
+    prepared, model, result = training.prepared, training.model, training.result.to_dict()
+    parts = {"training": prepared.train, "held_out": prepared.test, "set_aside": prepared.unknown}
+    error = result["certificate"]["intercept"]
+    return headed("fit", prepared.schema, table=table) | {
+        "rows": {name: len(rows) for name, rows in parts.items()},
+        "training": training.train_figures,
+        "held_out": training.test_figures,
+        "intercept": {"b": model.b, "b_fit": model.b_fit, **proven_of(model.b, error)},
+        "coefficients": _coefficients(training, result["certificate"]),
+        "predictions": training.predictions,
+        "notes": list(prepared.notes),
+        "files": {name: None if path is None else str(path) for name, path in files.items()},
+        "learned": progress_of(training.result, training.deviations).to_dict(),
+        "result": result,
+    }
+
+
+def proven_of(value: float, error: float | None) -> dict[str, Any]:
+    """Say how far a coefficient can be from the optimum's, and which of its digits that proves."""
+    return {"error": error, "digits": results.proven_digits(value, error)}
+
+
+def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[str, Any]]:
+    model, sd = training.model, training.deviations
+    with np.errstate(over="ignore"):
+        odds, odds_fit, odds_sd = np.exp(model.w), np.exp(model.w_fit), np.exp(model.w * sd)
+    columns = {
+        "name": model.schema.feature_names, "w": model.w, "odds_ratio": odds, "w_fit": model.w_fit, "odds_ratio_fit": odds_fit,
+        "center": model.center, "scale": model.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven["coef"],
+        "digits": proven["digits"],
+    }  # fmt: skip
+    return [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
+
+
+def gradient_document(whole: WholeGradient | None) -> dict[str, Any] | None:
+    """Say over which rows the whole gradient was summed, and what it is."""
+    if whole is None:
+        return None
+    return {
+        "rows": whole.rows, "training_rows": whole.of_training, "sum_weights": whole.sum_weights,
+        "dL_dw": whole.dL_dw.tolist(), "dL_db": whole.dL_db,
+    }  # fmt: skip
+
+
+def write_report(path: Path, training: Training, title: str, row: int | None = None) -> None:
+    """Write the report of a training as one HTML page.
 
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
-    learning: gradient descent on the same objective, whose learning curves are shown.
     """
-    prepared, model = training.prepared, training.model
-    design = prepared.design
-    explanation, whole, part = explain(model, design, closest_call(training) if row is None else row)
+    prepared, model, z = training.prepared, training.model, training.z
+    y = prepared.design.labels
+    explanation, whole, part = explain(model, prepared.design, closest_call(training) if row is None else row)
     # where every row is at g = 1/2 or wrong, none is right by a small margin
     is_right = explanation.y is not None and (2 * explanation.y - 1) * explanation.z > 0
     document = fit_document(training, title, {}) | {
         "explanation": explanation.to_dict() | {"part": part, "closest": row is None and is_right},
         "whole_gradient": gradient_document(whole),
-        "descent": None if learning is None else descent_document(learning, training),
     }
-    z, y = training.z, design.labels
     drawn = Drawn(
         training.result.trace, z[prepared.train], y[prepared.train],
         held_out=(z[prepared.test], y[prepared.test]) if len(prepared.test) else None,
-        learned=learned_by(training if learning is None else learning),
-        descent=None if learning is None else learning.result.trace,
+        learned=learned_by(training),
     )  # fmt: skip
-    write_atomically(path, report(title, plain(document), drawn, tuple(sources)))
+    write_atomically(path, report(title, plain(document), drawn))

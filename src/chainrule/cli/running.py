@@ -1,102 +1,149 @@
-"""One command from its arguments to its exit code: mistakes, warnings and Ctrl-C become one sentence on stderr."""
+"""How a command runs and writes: mistakes become one sentence, files are whole or absent, a reader may leave."""
 
-import re
+import json
+import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TextIO
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 
-from chainrule.cli import DONE, INTERRUPTED, MISTAKE
-from chainrule.cli.streams import patient_streams
-from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
-from chainrule.findings import Said, said_by, say_in_shell
-from chainrule.words import visible
+from chainrule.cli import DONE, INTERRUPTED, MISTAKE, SCHEMA_VERSION
+from chainrule.documents import terminal
+from chainrule.documents.blocks import Block
+from chainrule.errors import InputError
+from chainrule.findings import say_in_shell
+from chainrule.model.files import check_writable, is_stream
+from chainrule.words import plain, visible
 
-WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
+if TYPE_CHECKING:
+    from chainrule.data.schema import Schema
 
 
-def run(app: typer.Typer, argv: Sequence[str] | None = None) -> int:
-    """Parse `argv`, run the command of `app`, return the exit code (see `chainrule.cli`)."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    with patient_streams(), warnings.catch_warnings():
-        # NumPy's "overflow encountered" says nothing to a user: what is not finite is looked for, and said. Appended,
-        # so that a filter that is there already (in tests: error) comes first.
+def run(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Parse the arguments, run the command of `app`, return the exit code (see `chainrule.cli`)."""
+    out, err = Patient(sys.stdout, "stdout"), Patient(sys.stderr)
+    with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)), warnings.catch_warnings():
+        # A number that is not finite is looked for and named. Appended, so that a test's own filter comes first.
         warnings.simplefilter("ignore", RuntimeWarning, append=True)
-        return _run(app, arguments)
+        try:
+            code = execute(app, arguments)
+            out.flush()
+            return code
+        except InputError as mistake:
+            return _mistake(say_in_shell(mistake))
+        except OSError as error:
+            return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
+        except KeyboardInterrupt:
+            _say("interrupted before the end; no file is half-written")
+            return INTERRUPTED
+        except Exception as error:
+            # typer keeps its usage errors in a private copy of click, older versions in click: known by what they can do
+            if not (hasattr(error, "format_message") and hasattr(error, "ctx")):
+                raise
+            text = str(error) if str(error).startswith("--") else error.format_message().rstrip(".")
+            where = error.ctx.command_path if error.ctx else "chainrule COMMAND"
+            return _mistake(f"{text or 'a command is missing'}; see {where} --help")
+        finally:
+            with suppress(InputError):
+                out.flush()
 
 
-def _run(app: typer.Typer, arguments: list[str]) -> int:
+def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Parse the arguments and run the command; unlike typer's own way, errors and Ctrl-C go through."""
+    command = typer.main.get_command(app)
     try:
-        parsed = typer.main.get_command(app).main(arguments, prog_name="chainrule", standalone_mode=False)
-        code: int = parsed() if callable(parsed) else int(parsed or DONE)
-        sys.stdout.flush()
-        return code
-    except InputError as mistake:
-        return _mistake(say_in_shell(mistake))
-    except OSError as error:
-        return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        say("chainrule: interrupted before the end; no file is half-written")
-        return INTERRUPTED
-    except Exception as error:
-        # typer keeps its usage errors in a private copy of click, older versions in click: known by what they can do
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-            return _mistake(_usage(error.format_message(), arguments))
-        raise
-
-
-def say(text: str) -> None:
-    """Write one line to stderr; what does not print is spelled out."""
-    print(visible(text), file=sys.stderr, flush=True)
-
-
-@contextmanager
-def collected_warnings(tell: Callable[[Said], None] = lambda text: None) -> Iterator[list[Said]]:
-    """Collect Chainrule's warnings, each once, in place of printing them; others are printed as ever.
-
-    tell: called at once with those that come while training goes on.
-    """
-    seen: list[Said] = []
-
-    def collect(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        if not issubclass(category, ChainruleWarning):
-            say(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
-        elif (said := said_by(message)) not in seen:
-            seen.append(said)
-            if issubclass(category, WHILE_TRAINING):
-                tell(said)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ChainruleWarning)
-        warnings.showwarning = collect
-        yield seen
+        with command.make_context("chainrule", list(arguments)) as context:
+            return int(command.invoke(context) or DONE)
+    except typer.Exit as end:
+        return end.exit_code
 
 
 def _mistake(sentence: str) -> int:
-    say(f"chainrule: {' '.join(sentence.split())}")
+    _say(" ".join(sentence.split()))
     return MISTAKE
 
 
-def _usage(sentence: str, arguments: list[str]) -> str:
-    """Typer's own sentence, and where to read on."""
-    command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
-    text = sentence.rstrip(".") if sentence else "a command is missing"
-    text = re.sub(r"^Invalid value(?: for '[^']*')?: (?=--)", "", text)  # our own sentences name the option
-    known = command in ("demo", "fit", "certify", "predict", "evaluate", "explain", "study")
-    if (
-        command == "study"
-        and len(arguments) > 1
-        and arguments[1] in ("learning-rate", "centering", "scaling", "batches")
-    ):
-        command = f"study {arguments[1]}"
-    return f"{text}; see chainrule {command + ' ' if known else ''}--help"
+def _say(sentence: str) -> None:
+    print(visible(f"chainrule: {sentence}"), file=sys.stderr, flush=True)
+
+
+class Patient:
+    """A stream whose reader may leave (`| head`) or was never there (`>&-`): it goes quiet, and the work goes on.
+
+    file: None where the stream was closed. name: what to call it where the disk below it is full; without one it is not
+    worth a word.
+    """
+
+    def __init__(self, file: TextIO | None, name: str = "") -> None:
+        self.is_closed = file is None
+        # in place of a closed stream: the next file to be opened would become stdout
+        self._file = open(os.devnull, "w") if file is None else file
+        self._name = name
+        if hasattr(self._file, "reconfigure"):  # a label that the terminal can't show must not stop the command
+            self._file.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._file, attribute)
+
+    def write(self, text: str) -> int:
+        """Write, or leave it where nobody reads."""
+        self._try(self._file.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or leave it where nobody reads."""
+        self._try(self._file.flush)
+
+    def _try(self, do: Callable[..., object], *what: str) -> None:
+        try:
+            do(*what)
+        except OSError as error:
+            # what is still buffered must go somewhere, or Python complains about it at its end
+            void = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(void, self._file.fileno())
+            os.close(void)
+            if self._name and not isinstance(error, BrokenPipeError):
+                raise InputError(f"can't write to {self._name}: {(error.strerror or str(error)).lower()}") from None
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()) -> None:
+    """Refuse paths that can't be written, that are given twice, or that would replace an input; write nothing.
+
+    outputs: option -> path, as the user gave it (None: not asked for). Without any, stdout must be there.
+    """
+    if getattr(sys.stdout, "is_closed", False) and not any(outputs.values()):
+        raise InputError("stdout is closed, so the results can't be printed: open it, or name a file")
+    taken = {path.resolve(): f"the input {path}" for path in inputs}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        real = check_writable(path)
+        if is_stream(path):
+            continue
+        if real in taken:
+            raise InputError(f"{option} {path} would overwrite {taken[real]}; choose another path")
+        taken[real] = f"what {option} writes"
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON document on stdout, and nothing else."""
+    sys.stdout.write(json.dumps(plain(document), indent=2, allow_nan=False) + "\n")
+
+
+def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any]:
+    """Begin a command's document: what it read, and what is learned."""
+    told = {name: str(path) for name, path in paths.items()}
+    labels = {"target": schema.target, "positive": schema.positive, "negative": schema.negative}
+    return {"schema_version": SCHEMA_VERSION, "command": command, **told, **labels}
+
+
+def tell(document: Mapping[str, Any], blocks: Callable[[Mapping[str, Any]], Sequence[Block]], *, as_json: bool) -> None:
+    """Print a document: as JSON, or as the blocks made of it."""
+    if as_json:
+        print_json(document)
+    else:
+        terminal.show(terminal.results(), blocks(document))

@@ -163,7 +163,7 @@ def run(
             raise InputError(
                 f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data"
             )
-        spec = spec.on_rows(design.n_rows)
+        spec, kernel = spec.on_rows(design.n_rows), kernel_name()
         taken = design.rows(codes, s, spec.n_threads)
         n = taken.rows.n_features
         made = PENALTIES[spec.penalty](spec.alpha, n)
@@ -184,7 +184,7 @@ def run(
                 why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
                 chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
                 ending = run_of(chosen, shape)(replace(problem, start=start), started)
-            result = _result(problem, ending, (chosen, why), classes, taken, started)
+            result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
@@ -209,6 +209,7 @@ def _result(
     method: tuple[str, str],
     classes: tuple[Any, Any],
     taken: Taken,
+    kernel: str,
     started: float,
 ) -> Result:
     rows, options, outcome = problem.rows, problem.options, ending.outcome
@@ -248,7 +249,7 @@ def _result(
         trace=outcome.trace,
         reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
         seconds=time.perf_counter() - started + (options.resume.seconds if options.resume is not None else 0.0),
-        kernel=kernel_name() + in_numpy,
+        kernel=kernel + in_numpy,
         storage=rows.storage,
         threads=rows.threads,
         copies=taken.copies + ending.copies,

@@ -1,0 +1,388 @@
+import dataclasses
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from chainrule.certificate import Certificate, digits_of
+from chainrule.documents.report import ARTICLE, Drawn, report, report_blocks
+from chainrule.documents.terminal import as_text
+from chainrule.explain import explain_row
+from chainrule.solvers.trace import Trace
+from chainrule.words import NAME, number, shortened, typeset, visible
+
+SCRIPT = "<script>alert(1)</script>"
+NAMES = (SCRIPT, "100% $x_1^2$ \\frac{1}{2}", "体重 العمر", "species=A&B \"q\" 'q'")
+VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr", "source", "mspace"}
+
+
+class Page(HTMLParser):
+    """A page's elements, ids, texts; raises where tags don't nest."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.headings: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"{tag} has an attribute twice"
+        self.elements.append((tag, dict(attrs)))
+        if tag == "h2":
+            self.headings.append("")
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.stack:
+            self.text += data
+        if "h2" in self.stack:
+            self.headings[-1] += data
+
+
+def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: float | None = 1.0):
+    """A document of a fit, what is drawn beside it, and sources."""
+    rng = np.random.default_rng(seed)
+    n = len(names)
+    w_fit, scale = rng.normal(size=n), np.where(np.arange(n) % 2 == 0, 2.5, 1.0)
+    z = rng.normal(size=m) * 2
+    labels = (rng.random(m) < 1 / (1 + np.exp(-z))) * 1.0
+    metrics = {
+        "rows": m, "loss": 0.4375, "accuracy": 0.8125, "auc": 0.90625, "base_rate": 0.53125, "base_loss": 0.69115,
+        "base_accuracy": 0.53125,
+    }  # fmt: skip
+    k = 40
+    columns = {"epoch": np.arange(k), "loss": np.linspace(0.69, 0.44, k), "accuracy": np.linspace(0.5, 0.8125, k)}
+    if held_out:
+        columns |= {"held_out_loss": np.linspace(0.7, 0.5, k), "held_out_accuracy": np.linspace(0.5, 0.75, k)}
+    explanation = explain_row(
+        rng.normal(size=n), y, w_fit, 0.25, feature_names=names, row=23, epoch=39, label=SCRIPT, sum_weights=m,
+        center=np.full(n, 7.0), scale=scale,
+    )  # fmt: skip
+    w = w_fit / scale
+    sd = np.where(scale == 1, np.nan, scale)
+    document = {
+        "target": "out<b>come", "negative": SCRIPT, "positive": "yes & $no_1$",
+        "rows": {"training": m, "held_out": 20 if held_out else 0, "set_aside": 0},
+        "result": {
+            "objective_line": f"F(w, b) = (1/{m}) sum l(z, y)", "message": "stopped after 39 epochs", "n_epochs": 39,
+            "n_rows": m, "objective": 0.4375, "loss": 0.4375, "grad_norm": 1e-3, "alpha": 0.0, "learning_rate": 0.5,
+            "learning_rate_limit": 1.25, "warnings": ["a warning, said once"], "method": "gradient-descent",
+            "method_reason": "asked for", "batch_size": None, "schedule": None, "seconds": 0.25, "reads": 40.0, "tol": 1e-8,
+            "certificate": certificate(kind="none", gap=np.inf, lower=0.0),
+        },
+        "training": metrics,
+        "held_out": {**metrics, "rows": 20, "accuracy": 0.75} if held_out else None,
+        "intercept": {"b": 0.125, "digits": 3},
+        "coefficients": [
+            {"name": name, "w": float(w[j]), "odds_ratio": float(np.exp(w[j])), "digits": 5, "error": 1e-6,
+             "sd": None if np.isnan(sd[j]) else float(sd[j]),
+             "odds_ratio_sd": None if np.isnan(sd[j]) else float(np.exp(w[j] * sd[j]))}
+            for j, name in enumerate(names)
+        ],
+        "explanation": explanation.to_dict(),
+        "predictions": [{"row": 3, "probability": 0.6875, "class": SCRIPT}, {"row": 1234, "probability": 1.0, "class": "x"}],
+        "notes": ["a warning, said once", "a note & more"],
+    }  # fmt: skip
+    trace = Trace(columns=columns, w=np.zeros((k, n)), b=np.zeros(k), note="every epoch was kept")
+    return document, Drawn(trace, z, labels, held_out=(z[:20], labels[:20]) if held_out else None)
+
+
+def certificate(**more):
+    w = np.array([0.5, -2.0, 0.125, 3.0])
+    coef = np.array([1e-6, 1e-5, 1e-7, 1e-4])
+    known = {
+        "kind": "bound", "gap": 7.81e-9, "lower": 7.72e-9, "coef": coef, "intercept": 1e-5, "digits": digits_of(w, coef),
+        "r": 4.57e-5, "noise": 9e-27, "hessian_rows": "25 % of the rows", "reads": 4.6, "seconds": 0.25,
+        "objective": 0.4375, "optimum_at_least": 0.4375 - 7.82e-9, "reason": "",
+    }  # fmt: skip
+    return Certificate(**{**known, **more}).to_dict()
+
+
+def page_of(document=None, drawn=None, **result):
+    """A page, of the common document where none is given, with other entries of its result."""
+    document = DOCUMENT if document is None else document
+    document = {**document, "result": {**document["result"], **result}}
+    return report(f"A title with {SCRIPT}", document, drawn or DRAWN, ("Data: somebody <some@where>",))
+
+
+def said(document, drawn=None, **result):
+    """The same story in a terminal, which draws nothing."""
+    blocks = report_blocks({**document, "result": {**document["result"], **result}}, drawn or DRAWN)
+    return " ".join(as_text(blocks, width=1000).split())
+
+
+DOCUMENT, DRAWN = make()
+HTML = page_of()
+PAGE = Page(HTML)
+
+
+def test_same_inputs_same_page():
+    assert page_of(*make()) == HTML
+
+
+def test_page_is_one_file_that_leads_nowhere():
+    assert not re.search(r"https?:|//[a-z]", re.sub(r'xmlns(:xlink)?="http://www\.w3\.org/[^"]*"', "", HTML))
+    for tag, attrs in PAGE.elements:
+        assert tag not in {"script", "link", "a", "iframe", "img", "object", "embed", "form", "base"}
+        assert not any(name.startswith("on") for name in attrs), "no event handlers"
+        for name in ("href", "src", "xlink:href"):
+            assert (attrs.get(name) or "#").startswith("#")
+    assert "@import" not in HTML
+    assert "url(" not in HTML.replace("url(#", "")
+    assert "default-src 'none'" in HTML
+
+
+def test_ids_are_unique_and_references_resolve():
+    ids = [a["id"] for _, a in PAGE.elements if "id" in a]
+    assert len(ids) > 20
+    assert len(ids) == len(set(ids))
+    references = re.findall(r'(?:href="#|url\(#)([^")]+)', HTML)
+    labelled = [i for _, a in PAGE.elements for i in (a.get("aria-labelledby") or "").split()]
+    assert set(references) | set(labelled) <= set(ids)
+
+
+def test_every_picture_is_well_formed():
+    pictures = re.findall(r"<svg.*?</svg>", HTML, flags=re.S)
+    assert len(pictures) == 9, "loss, accuracy, graph wide and narrow, odds, two histograms, loss of g and of z"
+    for svg in pictures:
+        ET.fromstring(svg)
+
+
+def test_mathematics_is_written_with_its_own_signs():
+    formulas = re.findall(r'<div class="formula">(.*?)</div>', HTML, flags=re.S)
+    assert len(formulas) == 8, "g, L, dL/dg, dg/dz, dL/dz twice, dL/dw, dL/db"
+    assert not [formula for formula in formulas if re.search(r"\bd[Lgz]|-\d|w_\d", formula)]
+    assert any("∂L/∂z = ∂L/∂g · ∂g/∂z = " in formula for formula in formulas)
+
+
+def test_names_from_the_data_are_text_everywhere():
+    assert "<script" not in HTML
+    for name in NAMES:
+        assert visible(name) in PAGE.text
+    assert f"A title with {SCRIPT}" in PAGE.text
+    assert "out<b>come" in PAGE.text
+    assert "yes & $no_1$" in PAGE.text
+    assert "somebody <some@where>" in PAGE.text
+
+
+@pytest.mark.parametrize("bad", ["a\u202eb", "a\u2066b", "a\u2028b", "a\x1b[31mb", "a\ud800b", "a\nb"])
+def test_what_reverses_or_ends_a_line_is_spelled(bad):
+    page = page_of(*make(names=(bad, "x")))
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\u2028\u2029\x1b\ud800-\udfff]", page)
+    assert repr(bad)[1:-1] in Page(page).text
+
+
+def test_a_name_of_thousands_of_signs_is_shortened():
+    name = "x" * 4000
+    assert len(shortened(name)) == NAME
+    page = Page(page_of(*make(names=(name, "x"))))
+    assert shortened(name) in page.text
+
+
+def test_order_of_the_contents():
+    assert PAGE.headings == [
+        "The fit", "How near the optimum it is", "How it learned", "How well it predicts",
+        f"Row 23 (out<b>come is {SCRIPT}, y = 1) after epoch 39", "Coefficients: log-odds of yes & $no_1$", "The probabilities",
+        "Predictions", "Notes", "What the numbers mean", "Sources",
+    ]  # fmt: skip
+
+
+def test_result_sentence_and_objective():
+    assert "right on 75.0% of 20 held-out rows" in PAGE.text
+    assert "After 39 epochs" in PAGE.text
+    assert "F(w, b) = (1/60) sum l(z, y)" in PAGE.text
+    assert "right on 81.2% of 60 training rows" in said(*make(held_out=False))
+
+
+def test_learning_rate_against_its_limit():
+    assert "0.5000, the largest stable one is 1.250" in PAGE.text
+    assert "above it the loss may rise" not in PAGE.text
+    assert "2, the largest stable one is 1.250: above it the loss may rise" in said(DOCUMENT, learning_rate=2.0)
+
+
+def test_coefficients_with_their_odds_ratios():
+    for entry in DOCUMENT["coefficients"]:
+        for key in ("w", "odds_ratio", "odds_ratio_sd"):
+            if entry[key] is not None:
+                assert typeset(number(entry[key])) in PAGE.text
+
+
+def test_the_tables_of_the_row_have_every_number():
+    e = DOCUMENT["explanation"]
+    for f in e["features"]:
+        for key in ("x", "w", "contribution", "dL_dw"):
+            assert typeset(number(f[key])) in PAGE.text, key
+        assert f"{f['x_user']:.6g}".replace("-", "−") in PAGE.text
+        assert typeset(f"{f['share']:.2e}").replace(" ", "\N{NO-BREAK SPACE}") in PAGE.text
+    for key in ("z", "g", "loss", "dL_dg", "dg_dz", "dL_dz", "dL_db"):
+        assert f"{e[key]:.6g}".lstrip("-") in PAGE.text, key
+
+
+def test_notes_are_said_once():
+    assert PAGE.text.count("a warning, said once") == 1
+    assert "a note & more" in PAGE.text
+    assert "every epoch was kept" in PAGE.text
+    assert ARTICLE in PAGE.text
+
+
+def test_predictions():
+    assert "0.6875" in PAGE.text
+    assert "1,234" in PAGE.text
+    assert 'style="width:68.8%"' in HTML
+    assert "probability of yes" not in said({**DOCUMENT, "predictions": []})
+    many = [{"row": k, "probability": 0.5, "class": "a"} for k in range(1, 2001)]
+    assert "and 1,500 more, not listed here" in said({**DOCUMENT, "predictions": many})
+
+
+def test_where_the_row_is_from():
+    e = DOCUMENT["explanation"]
+    for more, sentence in (
+        ({"part": "training"}, "y = 1; a training row)"),
+        (
+            {"part": "training", "closest": True},
+            "It is the training row that the model gets right by the smallest margin.",
+        ),
+        ({"part": "held out"}, "y = 1; held out)"),
+    ):
+        assert sentence in said({**DOCUMENT, "explanation": {**e, **more}})
+
+
+def test_saturated_slope_has_two_factors_that_multiply_to_it():
+    e = explain_row([54.4], 1.0, [1.0], 0.0, feature_names=["a"]).to_dict()
+    text = Page(page_of({**DOCUMENT, "explanation": e})).text
+    mantissa, exponent = f"{1 / (1 + np.exp(54.4)):.6g}".split("e")
+    assert f"1 · {mantissa} × 10⁻²⁴" in text
+    assert exponent == "-24"
+
+
+def test_row_of_unknown_class_has_no_derivatives():
+    page = Page(page_of(*make(y=None)))
+    assert "the graph ends at g" in page.text
+    assert "nothing goes backward" in page.text
+    assert "dL_dw" not in page.text[: page.text.index("What the numbers mean")]
+
+
+def test_saturated_row_shows_both_forms():
+    e = explain_row([40.0], 0.0, [3.0], 0.0, feature_names=["a"]).to_dict()
+    page = Page(page_of({**DOCUMENT, "explanation": e}))
+    assert "divides by zero" in page.text
+    assert "(stable form)" in page.text
+
+
+def test_without_a_row_or_notes_there_is_no_section_of_them():
+    text = said({**DOCUMENT, "explanation": None, "notes": []}, warnings=[])
+    assert "Row 23" not in text
+    assert "Notes" not in text
+
+
+def test_five_hundred_features_and_many_rows():
+    names = [f"feature_{j:03d}" for j in range(500)]
+    document, drawn = make(names=names, m=200_000)
+    html = page_of(document, drawn)
+    assert len(html) < 1_000_000
+    text = Page(html).text
+    assert text.count("and 470 smaller ones") == 3
+    strongest = max(document["coefficients"], key=lambda entry: abs(entry["w"] * (entry["sd"] or 1.0)))
+    assert strongest["name"] in text
+
+
+def test_style_serves_dark_print_and_phone():
+    css = HTML[HTML.index("<style>") : HTML.index("</style>")]
+    assert "prefers-color-scheme:dark" in css
+    assert "@media print" in css
+    assert "max-width: 560px" in css
+    assert 'name="viewport"' in HTML
+    used = set(re.findall(r"var\(--([a-z-]+)\)", css))
+    assert used <= set(re.findall(r"--([a-z-]+):", css))
+
+
+def certified(**more):
+    """A document of Newton's method, and its trace."""
+    k = 4
+    columns = {
+        "epoch": np.arange(k), "reads": np.array([0.2, 1.5, 2.5, 4.6]), "share": np.array([0.25, 1, 1, 1]),
+        "loss": np.linspace(0.69, 0.44, k), "objective": np.linspace(0.69, 0.4375, k),
+        "accuracy": np.linspace(0.5, 0.8, k), "gap": np.array([np.inf, np.inf, 1e-4, 7.8e-9]),
+    }  # fmt: skip
+    result = {**DOCUMENT["result"], "method": "newton", "n_epochs": 3, "reads": 4.6, "learning_rate": None,
+              "learning_rate_limit": None, "loss": 0.43, "certificate": certificate(**more)}  # fmt: skip
+    return {**DOCUMENT, "result": result}, dataclasses.replace(
+        DRAWN, trace=Trace(columns, np.zeros((k, 4)), np.zeros(k))
+    )
+
+
+def words_of(page):
+    return " ".join(Page(page).text.split())
+
+
+def test_certificate_is_a_sentence_with_its_numbers():
+    text = words_of(page_of(*certified()))
+    # a bound is rounded up
+    assert "No coefficients can lower the objective by more than 7.9 × 10⁻⁹ nats. Proven" in text
+    assert "25 % of the rows" in text
+    assert "After 3 steps of Newton’s method" in text
+    assert "learning rate 0" not in text
+    assert "proven digits" in text
+    assert "F − F* at most, nats." in text
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            {"kind": "ridge", "reason": "x separates"},
+            "of 1e-8 on standardised columns; the one asked for has no optimum",
+        ),
+        ({"kind": "ridge", "infimum_gap": 3.21e-4}, "without the ridge F - inf F <= 0.00033"),
+        ({"kind": "reduced", "reason": "a + b = c"}, "collinear directions: a + b = c"),
+        ({"kind": "none", "gap": np.inf, "lower": 0.0, "reason": "too far"}, "No bound on F - F* is proven: too far"),
+        (
+            {"kind": "infimum", "reason": "no end", "lower": 0.0},
+            "F - inf F <= 7.9e-09 nats (proven; no optimum is known",
+        ),
+    ],
+)
+def test_what_a_certificate_holds_for_and_why_is_said(more, says):
+    text = said(*certified(**more))
+    assert says in text
+    assert "exactly one optimum" not in text
+
+
+def test_learning_curves_are_gradient_descents_where_it_came_to_the_same_optimum():
+    document, drawn = certified()
+    more = {"objective": np.linspace(0.7, 0.44, 40), "gap": np.geomspace(0.3, 9e-9, 40)}
+    columns = {**DRAWN.trace.columns, **more, "reads": np.arange(40.0) + 6, "share": np.ones(40)}
+    descent = {"result": {**DOCUMENT["result"], "certificate": certificate(gap=9e-9)}}
+    drawn = dataclasses.replace(drawn, descent=dataclasses.replace(DRAWN.trace, columns=columns))
+    text = words_of(page_of({**document, "descent": descent}, drawn))
+    assert "The same objective by gradient descent" in text
+    assert "optimum 0.4300." in text  # the loss there, a level of the loss curves
+    assert "gradient descent (41 reads): 0.26 at 2, " in text
+
+
+@pytest.mark.parametrize("kind", ["ridge", "infimum"])
+def test_a_page_without_an_optimum_begins_with_the_cause_and_the_way_out(kind):
+    reason = "the classes are separated: x above 3 is yes; use --alpha > 0, or drop the column"
+    document, drawn = certified(kind=kind, reason=f"{reason}.", lower=0.0)
+    message = f"the objective asked for has no optimum: {reason}" if kind == "ridge" else "stopped after 3 epochs"
+    html = page_of({**document, "notes": []}, drawn, message=message, warnings=[f"{reason}.", "another"])
+    text = words_of(html)
+    assert text.lower().count(reason) == 1
+    assert text.lower().index(reason) < text.index("is right on")
+    assert re.search(r'<p class="cause">(?:The objective asked for has no optimum: the|The) classes', html)
+    assert html.count('class="lead"') == 1  # the certificate's
+    assert "another" in text

@@ -1,0 +1,466 @@
+"""Rare levels: whose rows a sample takes, where their coefficients settle, and what leverage their rows have at most."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from chainrule.solvers.rare import settle
+
+import chainrule
+from chainrule.certificate.bounds import kappa_of_levels
+from chainrule.certificate.factor import Factor
+from chainrule.data.designs import design_of
+from chainrule.data.rows import spread_rows
+from chainrule.data.rows.rare import rare_columns
+from chainrule.data.sampling import sample
+from chainrule.objective import DataObjective
+from chainrule.penalties import ridge
+from chainrule.solvers.newton import Newton, _bend
+from chainrule.solvers.proof import Reference
+
+
+def frame_of(rng, m, levels=(3, 40), numbers=2):
+    """Levels whose shares fall like 1/rank^2, so that the last ones have few rows."""
+    columns = {f"x{j}": rng.standard_normal(m) * 3.0**j for j in range(numbers)}
+    for k, count in enumerate(levels):
+        share = np.arange(1.0, count + 1) ** -2
+        codes = rng.permutation(count)[rng.choice(count, m, p=share / share.sum())]
+        columns[f"c{k}"] = pd.Categorical.from_codes(codes, [f"v{j}" for j in range(count)]).remove_unused_categories()
+    return pd.DataFrame(columns)
+
+
+def rows_of(frame, y, coding="all", s=None):
+    return design_of(frame, None, coding).rows(y.astype(np.uint8), s, 1).rows
+
+
+def expanded(rows):
+    return rows.given(np.arange(rows.n_rows))
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_leverage_is_at_most_what_the_levels_say(coding, intercept, rng):
+    for _ in range(20):
+        m = int(rng.integers(50, 800))
+        frame = frame_of(rng, m, levels=tuple(rng.integers(1, 30, int(rng.integers(1, 4)))))
+        rows = rows_of(frame, rng.integers(0, 2, m), coding)
+        if rows.n_features < 2:
+            continue
+        alpha = 10.0 ** rng.uniform(-6, 0)
+        g = 1.0 / (1.0 + np.exp(-rng.normal(size=m) * 3))
+        X = np.column_stack([expanded(rows), np.ones(m)])[:, : rows.n_features + intercept]
+        B = (X * (g * (1 - g) / m)[:, np.newaxis]).T @ X
+        B[np.diag_indices(rows.n_features)] += alpha
+        factor = Factor.of(B, 1e-13)
+        assert factor.ok
+        exact = np.sqrt(np.einsum("ij,ij->i", X, np.linalg.solve(B, X.T).T).max())
+        proven = kappa_of_levels(factor, rows.groups, rows.reach())
+        assert exact <= proven * (1 + 1e-9)
+        # A triangle of one side a column: no more than their number too large, and the centre's.
+        assert proven <= exact * (len(frame.columns) + 2)
+
+
+def test_levels_that_add_up_to_the_bias_make_no_leverage(rng):
+    """Where all levels have coefficients, directions without rows carry the penalty alone; no row has them."""
+    m = 20_000
+    frame = frame_of(rng, m, levels=(5, 7), numbers=0)
+    rows = rows_of(frame, rng.integers(0, 2, m))
+    X = np.column_stack([expanded(rows), np.ones(m)])
+    B = X.T @ X / (4 * m)
+    B[np.diag_indices(rows.n_features)] += 1e-9
+    factor = Factor.of(B, 1e-13)
+    exact = np.sqrt(np.einsum("ij,ij->i", X, np.linalg.solve(B, X.T).T).max())
+    assert kappa_of_levels(factor, rows.groups, rows.reach()) <= 3 * exact
+    assert 1.0 / np.sqrt(factor.lambda_min) > 300 * exact
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
+    m = 30_000
+    frame, y = frame_of(rng, m, levels=(60, 90)), rng.integers(0, 2, m)
+    frame.loc[rng.choice(m, 40, replace=False), "x1"] = np.nan  # a mark of missing numbers is as rare
+    frame.loc[rng.choice(m, 30, replace=False), "c0"] = np.nan
+    s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
+    rows = rows_of(frame, y, coding, s)
+    rare = rows.rare(1 / 16, m / 8)
+    assert {rows.feature_names[j] for j in rare.columns} >= {"x1 missing", "c0=(missing)"}
+    X, kept = expanded(rows), rows.is_kept
+    counts = X[kept].sum(axis=0)
+    assert 5 < len(rare.columns)
+    assert (counts[rare.columns] / 16 < 100).all()
+    others = np.setdiff1d(np.flatnonzero(rows.numeric == 0), rare.columns)
+    assert counts[rare.columns].max() <= counts[others].min()
+    if coding == "all":
+        assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept))
+    assert not set(np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept)) - set(rare.rows)
+    marks = X[:, ~rows.numeric]
+    of_csr = design_of(sp.csr_array(marks), None, "all").rows(y.astype(np.uint8), s, 1).rows
+    found = of_csr.rare(1 / 16, m / 8)
+    assert np.array_equal(found.rows, np.flatnonzero((marks[:, found.columns] > 0).any(axis=1) & kept))
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+def test_rows_are_counted_whatever_they_weigh(coding, rng):
+    """Sums of weights of very different sizes say nothing of how many rows there are."""
+    m = 30_000
+    frame, y = frame_of(rng, m, levels=(60,)), rng.integers(0, 2, m)
+    size = 10.0 ** rng.uniform(-200, 90, 60)[frame["c0"].cat.codes.to_numpy()]
+    plain = rows_of(frame, y, coding)
+    weighted = rows_of(frame, y, coding, size)
+    expected, found = plain.rare(1 / 16, m / 8), weighted.rare(1 / 16, m / 8)
+    assert len(expected.columns) > 5
+    assert np.array_equal(found.columns, expected.columns)
+    assert np.array_equal(found.rows, expected.rows)
+    X = sp.csr_array(expanded(plain)[:, 2:])
+    expected, found = (design_of(X, None).rows(y.astype(np.uint8), s, 1).rows.rare(1 / 16, m / 8) for s in (None, size))
+    assert np.array_equal(found.columns, expected.columns)
+    assert np.array_equal(found.rows, expected.rows)
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_rare_columns_of_any_sign_are_found_and_zeros_are_none(index, rng):
+    """A row may have two rare columns whose numbers add up to 0, and zeros that are stored."""
+    m, n = 5_000, 30
+    X = np.where(rng.random((m, n)) < 0.004, rng.choice([-1.0, 1.0, 5e-324], (m, n)), 0.0)
+    X[rng.choice(m, 10), :2] = [1.0, -1.0]
+    X[:, -1] = 1.0
+    stored = sp.csr_array(X)
+    full = sp.csr_array((X.ravel(), np.tile(np.arange(n), m), np.arange(0, m * n + 1, n)), shape=(m, n))
+    s = rng.choice([0.0, 1.0], m, p=[0.3, 0.7])
+    for matrix in (stored, full):
+        matrix.indices, matrix.indptr = matrix.indices.astype(index), matrix.indptr.astype(index)
+        for weights in (None, s):
+            rows = design_of(matrix, None, "all").rows(rng.integers(0, 2, m).astype(np.uint8), weights, 1).rows
+            kept = rows.is_kept
+            counts = np.count_nonzero(X[kept], axis=0)
+            rare = rows.rare(1 / 16, m / 8)
+            assert rare.columns.tolist() == list(range(n - 1))
+            assert counts.min() > 0
+            assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] != 0).any(axis=1) & kept))
+            places = np.sort(rng.choice(m, m // 2, replace=False))
+            part = rows.take(places)
+            found = part.rare(1 / 16, m / 8)
+            has_one = (X[places][:, found.columns] != 0).any(axis=1) & part.is_kept
+            assert np.array_equal(found.rows, np.flatnonzero(has_one))
+
+
+def test_rows_that_are_left_count_for_what_they_weigh(rng):
+    """Beside rows of rare levels that weigh 1e16 times as much."""
+    m = 40_000
+    frame, y = frame_of(rng, m, levels=(50,)), rng.integers(0, 2, m)
+    plain = rows_of(frame, y)
+    rare = plain.rare(1 / 16, m / 16)
+    s = np.ones(m)
+    s[rare.rows] = 1e16 / 3
+    rows = rows_of(frame, y, s=s)
+    strata = sample(rows, m // 16, (rows.s[y == 0].sum(), rows.s[y == 1].sum()), rows.rare((m // 16) / m, m // 16))
+    weight = strata[1].multiplier * strata[1].rows.s.sum() * rows.weight_unit
+    assert weight == pytest.approx(m - len(rare.rows), rel=1e-12)
+
+
+def test_rare_levels_come_first_and_no_more_rows_than_wanted():
+    counts = np.array([0.0, 5.0, 10.0, 1000.0, 1e6])
+    assert rare_columns(counts, 1 / 16, 1000).tolist() == [False, True, True, False, False]
+    assert rare_columns(counts, 1 / 16, 1015).tolist() == [False, True, True, True, False]
+    assert rare_columns(counts, 1 / 16, 7).tolist() == [False, True, False, False, False]
+    # Rows of little curvature show little.
+    bend = np.array([1.0, 1.0, 1.0, 1.0, 1e-3])
+    assert rare_columns(counts, 1 / 16, 1e7, bend).tolist() == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_curvature_of_a_samples_columns_is_that_of_their_rows(weighted, rng):
+    m = 30_000
+    frame, y = frame_of(rng, m, levels=(6, 40)), rng.integers(0, 2, m)
+    s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
+    rows = rows_of(frame, y, s=s)
+    ones = float(y.sum() if s is None else s @ y)
+    whole = DataObjective(rows, ridge(1e-3, rows.n_features))
+    on = whole.sample(2000, (float(m if s is None else s.sum()) - ones, ones), np.full(rows.n_features, 0.1))
+    w, b = rng.normal(size=rows.n_features) * 0.7, -0.4
+    start = Newton(w, b, (2000, 20_000), (1.0, 1.0), 1e-7)
+    state = start._evaluate_sample(on, 0, w, b, None)
+    part = on.strata[0].rows
+    X, weight = expanded(rows)[part.index], np.ones(part.n_rows) if part.s is None else part.s
+    g = 1 / (1 + np.exp(-(X @ w + b)))
+    mass = weight @ X**2
+    expected = np.divide((weight * 4 * g * (1 - g)) @ X**2, mass, out=np.ones(len(mass)), where=mass > 0)
+    assert np.allclose(_bend(state), expected, rtol=1e-9)
+    assert (mass == 0).any()
+
+
+@pytest.mark.parametrize("share_of_ones", [0.5, 0.02])
+def test_a_sample_with_rare_levels_counts_each_row_once(share_of_ones, rng):
+    m = 40_000
+    frame, y = frame_of(rng, m, levels=(50,)), (rng.random(m) < share_of_ones).astype(int)
+    rows = rows_of(frame, y)
+    weights = (float(m - y.sum()), float(y.sum()))
+    strata = sample(rows, m // 16, weights, rows.rare((m // 16) / m, m // 16))
+    assert len(strata) == 2
+    assert strata[0].multiplier == 1.0
+    assert len(strata[0].columns)
+    total = sum(part.multiplier * (part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in strata)
+    assert total == pytest.approx(m, rel=1e-12)
+    kept = strata[1].rows.index[strata[1].rows.is_kept]
+    assert not set(kept) & set(strata[0].rows.index)
+
+
+def test_coefficients_of_rare_levels_settle_where_their_slope_vanishes(rng):
+    m = 20_000
+    frame, y = frame_of(rng, m, levels=(40, 30)), rng.integers(0, 2, m)
+    y[frame["c0"].cat.codes.to_numpy() % 5 == 1] = 0  # levels of one class have far to go
+    rows = rows_of(frame, y)
+    on = DataObjective(rows, ridge(1 / m, rows.n_features))
+    rare = rows.rare(1 / 16, m / 4)
+    w = rng.normal(size=rows.n_features)
+    before = on.evaluate(w, 0.3)
+    settled = settle(on, rows.take(rare.rows), rare.columns, w, 0.3)
+    after = on.evaluate(settled, 0.3)
+    others = np.setdiff1d(np.arange(rows.n_features), rare.columns)
+    assert np.array_equal(settled[others], w[others])
+    assert after.objective < before.objective
+    size = np.abs(before.grad_w[rare.columns]).max()
+    assert np.abs(after.grad_w[rare.columns]).max() < 0.02 * size
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+def test_many_rare_levels_are_fitted_from_samples_to_the_bound(coding, rng):
+    m = 120_000
+    frame = frame_of(rng, m, levels=(12, 150))
+    z = frame["x0"].to_numpy() - 0.5 + rng.normal(size=200)[frame["c1"].cat.codes.to_numpy()]
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-z))).astype(int)
+    found = chainrule.fit(frame, y, alpha=1 / m, coding=coding, method="newton", n_threads=1)
+    again = chainrule.fit(frame, y, alpha=1 / m, coding=coding, method="newton", n_threads=3)
+    assert np.array_equal(found.w, again.w)
+    assert found.reason == "converged"
+    assert found.certificate.gap <= found.tol
+    assert found.reads < 16
+    X = expanded(rows_of(frame, y, coding))
+    exact = chainrule.fit(X, y, alpha=1 / m, tol=1e-18)
+    assert np.abs(found.w - exact.w).max() <= found.certificate.coef.max() + exact.certificate.coef.max()
+
+
+def test_rounding_of_the_gradient_counts_column_by_column(rng):
+    """Of any error within e the norm is at most what the bound takes."""
+    from chainrule.certificate.bounds import bound
+
+    for _ in range(50):
+        n = int(rng.integers(2, 9))
+        X = rng.normal(size=(60, n)) * 10.0 ** rng.uniform(-6, 2, n)
+        X[:, -1] = X[:, 0] + 1e-5 * X[:, -1]
+        B = X.T @ X / 60
+        factor = Factor.of(B, 1e-13)
+        if not factor.ok:
+            continue
+        e = np.abs(rng.normal(size=n)) * 1e-12 * 10.0 ** rng.uniform(-6, 2, n)
+        kappa = np.sqrt(factor.leverages(X).max())
+        proven = bound(factor, np.zeros(n), e, kappa=kappa)
+        exact = np.linalg.inv(np.asarray(B, dtype=np.longdouble).astype(float))
+        for signs in rng.choice([-1.0, 1.0], (20, n)):
+            delta = e * signs
+            assert delta @ exact @ delta <= proven.nu**2 * (1 + 1e-6)
+        scaled = e * factor.inverse_D
+        assert proven.nu <= np.sqrt(scaled @ scaled / factor.lambda_min) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+def test_levels_of_one_class_are_named_and_the_ridge_is_certified(coding, rng):
+    """A level of a single row beside columns that repeat each other: rounding hides little of each, and not both at once."""
+    m = 20_000
+    frame = frame_of(rng, m, levels=(6, 9))
+    z = frame["x0"].to_numpy() - 0.5
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-z))).astype(int)
+    codes = rng.integers(0, 3, m)
+    codes[np.flatnonzero(y == 0)[0]] = 3
+    frame["place"] = pd.Categorical.from_codes(codes, ["a", "b", "c", "d"])
+    frame["again"] = frame["x1"]
+    with (
+        pytest.warns(chainrule.SeparationWarning, match="place=d: every row of this level is class 0"),
+        pytest.warns(chainrule.CollinearityWarning, match="again = x1"),
+    ):
+        found = chainrule.fit(frame, y, coding=coding)
+    assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
+    assert found.certificate.gap <= found.tol
+    assert found.reads < 40
+
+
+def test_a_first_level_of_one_class_is_seen_before_a_run(rng):
+    """It has no coefficient: the intercept and those of all other levels keep its rows apart."""
+    m = 4_000
+    codes, x = rng.integers(0, 5, m), rng.normal(size=m)
+    y = np.where(codes == 0, 1, rng.random(m) < 1.0 / (1.0 + np.exp(-x))).astype(int)
+    frame = pd.DataFrame({"x": x, "c": pd.Categorical.from_codes(codes, list("abcde"))})
+    with pytest.warns(chainrule.SeparationWarning, match="c=a: every row of this level is class 1"):
+        found = chainrule.fit(frame, y)
+    assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
+    assert found.reads < 80
+    assert chainrule.fit(frame, y, fit_intercept=False).reason == "converged"
+
+
+@pytest.mark.parametrize("with_levels", [False, True])
+@pytest.mark.parametrize("share_of_ones", [0.5, 0.01])
+@pytest.mark.parametrize("left", [0, 1, 50, 3000])
+def test_a_sample_meets_rows_of_positive_weight_wherever_they_are(with_levels, share_of_ones, left, rng):
+    """All rows where a sample would look weigh nothing, but for the rare ones, and `left` rows elsewhere."""
+    m, size = 20_000, 1000
+    frame, y = frame_of(rng, m, levels=(40,)), (rng.random(m) < share_of_ones).astype(int)
+    whole = rows_of(frame, y)
+    found = whole.rare(size / m, size) if with_levels else None
+    s = np.zeros(m)
+    elsewhere = np.setdiff1d(np.arange(m), spread_rows(m, size))
+    s[rng.choice(elsewhere, max(left, 2), replace=False)] = 1.0
+    s[np.flatnonzero(y)[:5]] = 1.0
+    if found is not None:
+        s[found.rows] = 1.0
+        if left == 0:
+            s[np.setdiff1d(np.flatnonzero(y == 0), found.rows)] = 0.0
+    rows = rows_of(frame, y, s=s)
+    strata = sample(rows, size, (float(rows.s[y == 0].sum()), float(rows.s[y == 1].sum())), found)
+    total = sum(part.multiplier * part.rows.s.sum() for part in strata)
+    assert total == pytest.approx(rows.s.sum(), rel=1e-12)
+    assert all(np.isfinite(part.multiplier) for part in strata)
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_without_rare_levels_prove_sooner_and_never_too_much(coding, weighted, rng):
+    """T without the rows of rare levels: the penalty alone holds their coefficients, and no leverage is as large as theirs."""
+    proven, sooner = 0, 0
+    for m, levels in (*[(4_000, (6, 40))] * 8, (60_000, (6, 300)), (60_000, (200, 200))):
+        frame = frame_of(rng, m, levels=levels)
+        y = (frame["x0"] + rng.logistic(size=m) > 0).to_numpy().astype(int)
+        s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
+        rows = rows_of(frame, y, coding, s)
+        whole = DataObjective(rows, ridge(1.0 / m, rows.n_features), True)
+        n = rows.n_features
+        theta = np.zeros(n + 1)
+        for _ in range(12):
+            e = whole.evaluate(theta[:n], theta[n], hessian=True)
+            theta = theta - np.linalg.solve(e.hessian, e.gradient)
+        rare = rows.rare(0.25, m / 4)
+        none = np.zeros(n)
+        on = whole.sample(m // 4, tuple(np.bincount(y, weights=s, minlength=2).astype(float)), none, rare)
+        assert on.has_rare_levels
+        start = theta + rng.normal(size=n + 1) * 0.02
+        z = np.empty(on.n_rows)
+        made = on.evaluate(start[:n], start[n], hessian=True, z=z, q=np.ones(n + 1))
+        reference = Reference.of(on, made, start[:n], start[n], z, None)
+        assert np.intersect1d(reference.common.index, rare.rows).size == 0
+        for size in 10.0 ** np.arange(-6.0, -1.0, 0.25):
+            off = rng.normal(size=n + 1) * size
+            off[rare.columns] *= 0.01  # they found their place first
+            point = theta + off
+            all_z = np.empty(m)
+            e = whole.evaluate(point[:n], point[n], z=all_z, squares=True)
+            here = (whole, e, point[:n], point[n], all_z, e.squares)
+            by_common, by_all = reference.common.certify(*here), replace(reference, common=None).certify(*here)
+            gap = distance(whole, point, theta)
+            for bound in (by_common, by_all, reference.certify(*here)):
+                assert reference._fall(whole, all_z) <= np.abs(all_z[reference.index] - reference.z).max() + 2e-12
+                if bound.proven:
+                    assert bound.gap >= gap * (1 - 1e-9)
+                    assert np.all(np.abs(point - theta) <= bound.coef + 1e-12)
+            assert reference.certify(*here).gap <= 1.3 * min(by_common.gap, by_all.gap)
+            proven += by_common.proven
+            sooner += by_common.proven and not by_all.proven
+    assert proven > 40
+    assert sooner > 0
+
+
+def test_curvature_falls_by_what_its_rows_say(rng):
+    """From the middle outward by less than |x~.v|, in the tails by all of it, inward not at all; where it vanishes, unknown."""
+    m = 2_000
+    frame = frame_of(rng, m, levels=(4,))
+    rows = rows_of(frame, rng.integers(0, 2, m))
+    whole, n = DataObjective(rows, ridge(1e-3, rows.n_features), True), rows.n_features
+    on = whole.sample(500, tuple(np.bincount(rows.y).astype(float)), np.zeros(n))
+    for b, to, expected in (
+        (0.0, 1.0, -math.log(4 / (1 + math.e) ** 2 * math.e)),
+        (30.0, 31.0, 1.0),
+        (-3.0, -1.0, 0.0),
+        (800.0, 801.0, math.inf),
+    ):
+        z = np.empty(on.n_rows)
+        made = on.evaluate(np.zeros(n), b, hessian=True, z=z, q=np.ones(n + 1))
+        reference = Reference.of(on, made, np.zeros(n), b, z, None)
+        assert reference._fall(whole, np.full(m, to)) == pytest.approx(expected, abs=2e-12)
+
+
+def distance(on, point, theta):
+    """F(point) - F(theta) where theta is the optimum, as a Bregman distance: no difference of large numbers."""
+    n = on.n_features
+    z, there = on.rows.scores(point[:n], point[n]), on.rows.scores(theta[:n], theta[n])
+    g = 1.0 / (1.0 + np.exp(-there))
+    t = np.maximum(np.abs(z - there), 1e-300) * np.sign(z - there)
+    # log(1 + g (e^t - 1)) - g t, by its series where t is small
+    exact = np.log1p(g * np.expm1(t)) - g * t
+    series = g * (1 - g) * t**2 / 2 * (1 + (1 - 2 * g) * t / 3)
+    each = np.where(np.abs(t) < 1e-3, series, exact)
+    s = np.ones(len(z)) if on.rows.s is None else on.rows.s
+    v = point[:n] - theta[:n]
+    return float(s @ np.where(s > 0, each, 0.0) / s.sum() + v @ (on.ridge * v) / 2)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("far", [0.0, 1e9])
+def test_mean_squares_of_moments_are_never_too_small(weighted, far, rng):
+    """In the fit's units; far from 0 a mean has lost digits, and the squares of what is left take that in."""
+    m = 3_000
+    frame = frame_of(rng, m, levels=(4, 30))
+    frame["x1"] = frame["x1"] + far
+    frame.loc[frame.index[::7], "x0"] = np.nan
+    s = rng.choice([0.0, 1.0, 2.5], m) if weighted else None
+    rows = rows_of(frame, rng.integers(0, 2, m), "all", s)
+    assert rows.mean_squares is None
+    rows.moments(correlations=False)
+    rows.see(rows.guess_units(True))
+    if weighted:  # rows of no weight may hide where the others are: their squares are read
+        assert rows.mean_squares is None
+        return
+    weights = np.ones(m)
+    exact = [math.fsum(weights * x.astype(float) ** 2) / math.fsum(weights) for x in rows.viewed(np.arange(m)).T[:-1]]
+    assert (rows.mean_squares >= exact).all()
+    assert rows.mean_squares == pytest.approx(exact, rel=1e-6 if far else 3e-9)
+
+
+def test_the_last_samples_hessian_is_made_a_step_further(rng, monkeypatch):
+    """Levels of some hundred rows are far off in the sample before; one Hessian of the last sample is then enough."""
+    m = 200_000
+    frame = frame_of(rng, m, levels=(12, 150))
+    z = frame["x0"].to_numpy() - 0.5 + rng.normal(size=200)[frame["c1"].cat.codes.to_numpy()]
+    y = (rng.random(m) < 1.0 / (1.0 + np.exp(-z))).astype(int)
+    seen, evaluate = [], Newton._evaluate_sample
+
+    def recorded(self, on, stage, *args, **options):
+        state = evaluate(self, on, stage, *args, **options)
+        seen.append((stage, state.nu, state.evaluation.objective))
+        return state
+
+    monkeypatch.setattr(Newton, "_evaluate_sample", recorded)
+    found = chainrule.fit(frame, y, alpha=1 / m, coding="all", method="newton", tol=1e-8)
+    assert found.certificate.gap <= 1e-8
+    last = max(stage for stage, _, _ in seen)
+    assert last > 0
+    assert sum(stage == last for stage, _, _ in seen) == 1
+    assert seen[-1][1] < 0.5 * max(nu for stage, nu, _ in seen if stage == last - 1)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-5])
+def test_a_few_missing_numbers_are_rare_rows_of_their_own(alpha, rng):
+    """Beside a category or not: their mark's coefficient is found from all rows that have it."""
+    m = 60_000
+    x = rng.normal(size=m)
+    y = (x + rng.logistic(size=m) > 0).astype(int)
+    x[:30] = np.nan
+    for frame in (
+        pd.DataFrame({"x": x, "c": pd.Categorical(rng.choice(list("ab"), m))}),
+        pd.DataFrame({"x": pd.array(np.where(np.isnan(x), None, x), dtype="Float64"), "z": rng.normal(size=m)}),
+    ):
+        result = chainrule.fit(frame, y, alpha=alpha, method="newton")
+        assert result.reason == "converged"
+        assert result.certificate.gap <= result.tol
+        assert result.reads < 12
