@@ -151,7 +151,7 @@ class Measure:
         if gap > 100.0 * noise:
             self._seen = gap / max(evaluation.grad_norm, 1e-300) ** 2
         # Where F* is not known at all, neither is what is left.
-        estimate = math.inf if not self.floor.is_known else min(gap, self._seen * evaluation.grad_norm**2)
+        estimate = math.inf if not self.floor.is_known else min(gap, self._seen * float(evaluation.grad_norm) ** 2)
         worth = gap <= self.tol + 4.0 * noise or not self.floor.is_known
         if gap <= self.tol or not worth or evaluation.grad_norm > self._next:
             return gap, estimate
