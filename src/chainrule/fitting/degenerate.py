@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
-from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
+from chainrule.certificate.rounding import UNIT, norm_of_z_rounding, reach_bound, z_rounding
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import Collinearity, find_relations, moved_along
 from chainrule.diagnosis.exact import independent
@@ -32,7 +33,8 @@ Point = tuple[Vector, float]
 SEPARATED_RIDGE = 1e-8  # on standardised columns: the documented ridge of separated data
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the others leave open
 LEAST_PENALTY_STEPS = 8
-MOST_STEPS = 30  # of the model of the pivot columns
+MOST_STEPS, FEW_STEPS = 30, 3  # of the model of the pivot columns; after a run that came to its limit
+FEW_NUMBERS = 300_000  # of the rows, up to which their leverages are looked at
 QUICK = 0.4  # a decrement's fall that tells Newton's convergence from separated classes'
 
 
@@ -220,22 +222,26 @@ def _minimum_of_pivots(
     found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, pivots))
     if not collinear.exact:
         found = _along(task, state, data, collinear, others)
-    kept = np.append(pivots, len(state.w))
-    for _ in range(0 if outcome.reason == "max_reads" else MOST_STEPS):
+    kept, part = np.append(pivots, len(state.w)), 1.0
+    is_limited = outcome.reason == "max_reads" and task.problem.options.max_reads is not None
+    for _ in range(FEW_STEPS if is_limited else MOST_STEPS):
         here, proven = found.state, found.bound
-        is_near = proven.proven and proven.gap <= max(tol, 4.0 * proven.noise)
+        is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         own = kept if here.on.fit_intercept else kept[:-1]
         factor = Factor.of(here.reference.proof.matrix[np.ix_(own, own)], here.reference.proof.eta)
         if is_near or not factor.factored or (here.is_separating and not patient):
             break
         step = np.zeros(len(here.w) + 1)
-        step[own] = factor.solve(here.evaluation.gradient[own])
+        step[own] = part * factor.solve(here.evaluation.gradient[own])
         new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), pivots)
-        if not new.state.evaluation.objective < here.evaluation.objective:
+        if new.state.evaluation.objective < here.evaluation.objective:
+            found, part = new, 1.0
+            if not (patient or new.bound.nu < QUICK * proven.nu):
+                break
+        elif proven.proven or not patient:
             break
-        found = new
-        if not (patient or new.bound.nu < QUICK * proven.nu):
-            break
+        else:
+            part *= 0.25
     return found if found.bound.proven else None
 
 
@@ -303,19 +309,27 @@ def bound_without(
     factor = Factor.of(B[np.ix_(kept, kept)], eta)
     theta = state.theta[: len(D)]
     zetas = [on.loss.bend * z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
+    is_here = reference.is_of_all(state.theta)
     delta = 0.0
-    if not reference.is_of_all(state.theta):
+    if not is_here:
         assert state.z is not None
         assert reference.z_of_all is not None
         change = np.abs(state.z - reference.z_of_all)
         delta = on.loss.bend * float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas)
-    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta)
+    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here)
+    eps = norm_of_z_rounding(n, D, theta) if is_here else 0.0
     if more is not None:
         e = e + more
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
-    kappa = on.loss.bend * kappa_upper(factor, norm)
-    gradient = evaluation.gradient[kept]
-    return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=max(zetas), all_rows=True)
+    prove = partial(
+        bound, factor, evaluation.gradient[kept], e[kept], delta=delta, zeta=max(zetas), eps=eps, all_rows=True
+    )
+    found = prove(kappa=on.loss.bend * kappa_upper(factor, norm))
+    if found.proven or not factor.ok or on.rows.n_rows * n > FEW_NUMBERS:
+        return found
+    on.rows.count_read()
+    leverages = factor.leverages(on.rows.viewed(np.flatnonzero(on.rows.is_kept))[:, kept])
+    return prove(kappa=on.loss.bend * math.sqrt(float(leverages.max())) * (1.0 + 1e-12))
 
 
 # --- collinear columns with a penalty that rounding hides beside the loss ----------------------------------------------

@@ -26,6 +26,7 @@ from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.degenerate import bound_without
+from chainrule.fitting.fit import class_names
 from chainrule.fitting.optimize import prepare, solve
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Result
@@ -258,7 +259,7 @@ def certify(
     started = time.perf_counter()
     design = design_of(X, feature_names, coding)
     m = design.n_rows
-    codes, _ = encode_labels(y, m)
+    codes, classes = encode_labels(y, m)
     s = check_weights(sample_weight, codes)
     rows = design.rows(codes, s, n_threads).rows
     n = rows.n_features
@@ -269,7 +270,7 @@ def certify(
         alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty
     ).on_rows(m)
     columns, scaled = standardized_columns(standardize, rows.numeric, with_intercept)
-    problem = Problem(rows, spec, columns, (w, b), scaled)
+    problem = Problem(rows, spec, columns, (w, b), scaled, class_names(classes))
     task = prepare(problem, started)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
