@@ -34,6 +34,7 @@ SEPARATED_RIDGE = 1e-8  # on standardised columns: the documented ridge of separ
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the others leave open
 LEAST_PENALTY_STEPS = 8
 MOST_STEPS, FEW_STEPS = 30, 3  # of the model of the pivot columns; after a run that came to its limit
+LEAST_PART = 1e-3  # of a step
 FEW_NUMBERS = 300_000  # of the rows, up to which their leverages are looked at
 QUICK = 0.4  # a decrement's fall that tells Newton's convergence from separated classes'
 
@@ -227,18 +228,20 @@ def _minimum_of_pivots(
     for _ in range(FEW_STEPS if is_limited else MOST_STEPS):
         here, proven = found.state, found.bound
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
+        if is_near or (here.is_separating and not patient):
+            break
         own = kept if here.on.fit_intercept else kept[:-1]
         factor = Factor.of(here.reference.proof.matrix[np.ix_(own, own)], here.reference.proof.eta)
-        if is_near or not factor.factored or (here.is_separating and not patient):
+        if not factor.factored:
             break
         step = np.zeros(len(here.w) + 1)
         step[own] = part * factor.solve(here.evaluation.gradient[own])
         new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), pivots)
         if new.state.evaluation.objective < here.evaluation.objective:
             found, part = new, 1.0
-            if not (patient or new.bound.nu < QUICK * proven.nu):
+            if not (patient or new.bound.proven or new.bound.nu < QUICK * proven.nu):
                 break
-        elif proven.proven or not patient:
+        elif part < LEAST_PART or not (patient or proven.proven):
             break
         else:
             part *= 0.25
