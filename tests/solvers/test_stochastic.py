@@ -547,7 +547,7 @@ def test_separated_classes_have_an_infimum(rng):
         warnings.simplefilter("ignore")
         result = chainrule.fit(x, (x[:, 0] > 0.1).astype(int), method="sgd", max_reads=30)
     assert result.certificate.kind == "infimum"
-    assert any("separates" in text for text in result.warnings)
+    assert any(found.code == "separated" for found in result.findings)
 
 
 def test_hovering_is_told_from_falling(rng):

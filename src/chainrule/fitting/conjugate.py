@@ -16,9 +16,9 @@ from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
-from chainrule.fitting.audit import audit
 from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.reference import audit
 from chainrule.fitting.run import run
 from chainrule.fitting.task import TOO_FAR, newton_finding, warnings_of
 from chainrule.objective import PAIRWISE, DataObjective

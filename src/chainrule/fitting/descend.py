@@ -13,11 +13,12 @@ from chainrule.diagnosis import NoiseMonitor, RunMonitor, epochs_left, largest_c
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way, warn_of
 from chainrule.fitting import stochastic
-from chainrule.fitting.audit import Floor, audit
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.reference import Reference, audit
 from chainrule.fitting.run import run
 from chainrule.fitting.task import Task, warnings_of
+from chainrule.kernels.runs import Batches
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
 from chainrule.solvers.proof import error_of_objective
@@ -33,12 +34,12 @@ Vector = NDArray[np.float64]
 Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what a run that ended before tol still lacks, and the ways out
 
 
-def descend(problem: Problem, started: float) -> Ending:
+def descend(problem: Problem, started: float, batches: Batches | None = None) -> Ending:
     """Run gradient descent with the user's learning rate or 1/L_max; of mini-batches 1/(2 E), E their expected smoothness.
 
     The optimum is found first, by a few reads of Newton, so that each epoch knows how far it is from it.
     """
-    rows, options, batches = problem.rows, problem.options, problem.options.batches
+    rows, options = problem.rows, problem.options
     if batches is not None:
         stochastic.check_rows(problem)
     moments = rows.moments()
@@ -99,7 +100,7 @@ def _ending(
     state, carried = outcome.state, None
     certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
     if isinstance(monitor, NoiseMonitor):
-        outcome, needed = stochastic.judged(problem, outcome, monitor, known=measure.floor.ending is not None)
+        outcome, needed = stochastic.judged(problem, outcome, monitor, known=measure.floor.is_known)
         left = stochastic.what_is_left(problem, outcome, monitor, needed, rate, limit)
         carried = stochastic.carried(outcome, monitor)
     else:
@@ -139,7 +140,7 @@ class Measure:
     """How far points of the fit are from the optimum: each epoch by its F; by a proof of its own where F's digits end."""
 
     task: Task
-    floor: Floor
+    floor: Reference
     objective: DataObjective
     tol: float
     squares: Vector
@@ -149,7 +150,7 @@ class Measure:
     @classmethod
     def of(cls, problem: Problem, objective: DataObjective, started: float) -> Measure:
         """Find the optimum of a problem whose rows are seen in the fit's units."""
-        floor = Floor.of(problem, started)
+        floor = Reference.of(problem, started)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
         task = prepare(replace(problem), started)
@@ -164,8 +165,8 @@ class Measure:
         if gap > 100.0 * noise:
             self._seen = gap / max(evaluation.grad_norm, 1e-300) ** 2
         # Where F* is not known at all, neither is what is left.
-        estimate = math.inf if self.floor.ending is None else min(gap, self._seen * evaluation.grad_norm**2)
-        worth = gap <= self.tol + 4.0 * noise or self.floor.ending is None
+        estimate = math.inf if not self.floor.is_known else min(gap, self._seen * float(evaluation.grad_norm) ** 2)
+        worth = gap <= self.tol + 4.0 * noise or not self.floor.is_known
         if gap <= self.tol or not worth or evaluation.grad_norm > self._next:
             return gap, estimate
         self._next = evaluation.grad_norm * HALF
@@ -173,14 +174,13 @@ class Measure:
         return min(gap, audit(self.task, self.floor, *here).gap), estimate
 
 
-def causes(floor: Floor) -> list[Finding]:
+def causes(floor: Reference) -> list[Finding]:
     """Name why there is no single optimum."""
-    said = () if floor.ending is None else floor.ending.said
     which = "these are those that the start leads to"
-    ends = Finding("collinear", {"is_exact": True, "relations": floor.reason, "which": which})
+    ends = Finding("collinear", {"is_exact": True, "relations": (floor.certificate.reason,), "which": which})
     return [
         ends if found.code == "collinear" and floor.kind == "reduced" else found
-        for found in said
+        for found in floor.said
         if found.code in ("collinear", "collinear too", "separated")
     ]
 
@@ -223,13 +223,13 @@ def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
     return (*faster, *more, ("newton", None))
 
 
-def _epochs_needed(objective: DataObjective, floor: Floor, outcome: Outcome, rate: float, tol: float) -> float:
+def _epochs_needed(objective: DataObjective, floor: Reference, outcome: Outcome, rate: float, tol: float) -> float:
     """Estimate the epochs still needed, where the run ended too early.
 
     Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*). On separated data there is none, and the gap's trend is
     a power of k.
     """
-    if outcome.reason != "max_reads" or outcome.oscillated or floor.ending is None:
+    if outcome.reason != "max_reads" or outcome.oscillated or not floor.is_known:
         return float("nan")
     near = None
     if floor.kind != "infimum" and objective.n_features <= MAX_EIGEN_COLUMNS:

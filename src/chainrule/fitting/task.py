@@ -145,17 +145,24 @@ class Task:
         theta = np.append(w, b)
         return Newton(theta).at(self.objective if on is None else on, theta)
 
-    def returned(self, w: Vector, b: float, on: DataObjective | None = None) -> tuple[NewtonState, Vector, float]:
+    def returned(
+        self, w: Vector, b: float, on: DataObjective | None = None, near: NewtonState | None = None
+    ) -> tuple[NewtonState, Vector, float]:
         """Evaluate what a user gets of (w, b), rounded to the units of the fit and from there: (state, w_fit, b_fit).
 
-        Both points' biases are rounded once. For endings in which that rounding matters: a read with the Hessian.
+        Both points' biases are rounded once. For endings in which that rounding matters: a read, with the Hessian unless that
+        of a state near it will do.
         """
         w_fit, b_fit = self.to_fit(w, b)
         if not self.fit_units.center.any():
             b_fit = plus_product(b, -self.units.center, w / self.units.scale)
         w_user, b_user = self.fit_units.to_user(w_fit, b_fit)
         here = w_user * self.units.scale, plus_product(b_user, self.units.center, w_user)
-        return self.at(*here, on), w_fit, b_fit
+        if near is None:
+            return self.at(*here, on), w_fit, b_fit
+        z = np.zeros(self.problem.rows.n_rows)
+        theta = np.append(*here)
+        return replace(near, theta=theta, evaluation=near.on.evaluate(theta, z=z), z=z, bound=None), w_fit, b_fit
 
 
 def plus_product(b: float, center: Vector, w: Vector) -> float:

@@ -182,8 +182,9 @@ class Reference:
             if delta > DELTA_MATTERS and self.z_of_all is not None:
                 delta = min(delta, c * _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
         zeta = max(zetas)
-        if not self.proof.ok:
-            return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
+        if not self.proof.ok:  # the error of z is in e then, not in eps
+            whole = own(on, error_of_gradient(on, r_rms, squares, at))
+            return self._by_penalty(on, evaluation, whole, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         proven = proves(kappa=kappa, all_rows=all_rows)
         if (
@@ -204,30 +205,16 @@ class Reference:
         return proven
 
     def _by_penalty(self, on: DataObjective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
-        """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's: in units of a penalty of 1."""
-        n, D, root = on.n_features, self.proof.D, np.sqrt(on.ridge)
-        ratio = float((D[:n] / root).max())
+        """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's."""
+        n, D = on.n_features, self.proof.D
+        ratio = float((D[:n] / np.sqrt(on.ridge)).max())
         reach = math.sqrt(self.norm * ratio * ratio) * OUTWARD
-        e = np.append(e[:n] / root, e[n:] if on.fit_intercept else 0.0) * OUTWARD
         # D is 1 where a diagonal is no usable number; the matrix has it.
         h_b = float(self.proof.matrix[n, n]) * (1.0 - 4.0 * self.proof.eta) if on.fit_intercept else 1.0
-        found = bound_by_gradient(
-            evaluation.grad_w / root,
-            evaluation.grad_b,
-            e,
-            of=on.loss,
-            alpha=1.0,
-            h_b=h_b,
-            reach_c=reach,
-            reach=reach,
-            depth=depth_of(on),
-            zeta=zeta,
-        )
-        coef = own(on, found.coef / np.append(root, 1.0) * OUTWARD)
+        found = bound_by_penalty(on, evaluation, e, h_b=h_b, reach=reach, zeta=zeta)
         # |d| in B's norm <= sqrt(trace of D^-1 B D^-1) |D d|
-        scaled = D * coef
-        radius = math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD
-        return replace(found, coef=coef, radius=radius)
+        scaled = D * found.coef
+        return replace(found, radius=math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD)
 
     def n_rows(self, on: DataObjective) -> int:
         """How many rows the Hessian came from."""
@@ -258,6 +245,30 @@ def _largest_change(z: Vector, before: Vector, s: Vector | None) -> float:
         np.abs(z[part] - before[part]).max(where=kept, initial=0.0) for part, kept in zip(parts, where, strict=True)
     ]
     return float(np.max(of_parts))
+
+
+def bound_by_penalty(
+    on: DataObjective, evaluation: Evaluation, e: Vector, *, h_b: float, reach: float, zeta: float
+) -> Bound:
+    """Bound F - F* by the penalty's convexity, in units of a penalty of 1, in which `reach` is the largest |x|.
+
+    e, h_b, zeta : as `bound_by_gradient` has them, in the objective's own units.
+    """
+    n, scale, kept = on.n_features, np.append(np.sqrt(on.ridge), 1.0), np.append(e[: on.n_features], 0.0)
+    kept[n] = float(e[n]) if on.fit_intercept else 0.0
+    found = bound_by_gradient(
+        evaluation.grad_w / scale[:n],
+        evaluation.grad_b,
+        kept / scale * OUTWARD,
+        of=on.loss,
+        alpha=1.0,
+        h_b=h_b,
+        reach_c=reach,
+        reach=reach,
+        depth=depth_of(on),
+        zeta=zeta,
+    )
+    return replace(found, coef=own(on, found.coef / scale * OUTWARD), radius=math.inf)
 
 
 def error_of_gradient(on: DataObjective, r_rms: float, squares: Vector, theta: Vector, of_z: bool = True) -> Vector:
