@@ -13,6 +13,7 @@ from chainrule.data.rows import spread_rows
 from chainrule.data.rows.rare import ENOUGH_ROWS
 from chainrule.kernels.reading import What
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
+from chainrule.solvers.damped import DampedState, damped_at, damped_step
 from chainrule.solvers.loop import State
 from chainrule.solvers.pairs import Pair
 from chainrule.solvers.plan import NOISE, is_by_products
@@ -24,17 +25,15 @@ Vector = NDArray[np.float64]
 
 SETTLED = 8  # one in so many rows may be of rare levels that find their place before the Hessian of all rows
 APART = 2.0  # cost of a sample's row of a table, over that of all rows one after the other
-ARMIJO, LEAST_EIGENVALUE = 1e-4, 1e-12
+ARMIJO = 1e-4
 FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a Hessian in float32 saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # mean curvature of a column that float32 shows
 NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
 RIDGE_ROWS = 256  # that a sample's ridge comes from
 LEAST_CURVATURE = 1e-3  # of a step, over that of its parts column by column
-SLOW, NEARLY_THERE = (
-    0.5,
-    1e3,
-)  # pace, and squared decrement over tol, from where on steps on collinear columns lead nowhere
+# Pace, and squared decrement over tol, from where on steps on collinear columns lead nowhere.
+SLOW, NEARLY_THERE = 0.5, 1e3
 NEAR_TOL = 1e-8  # at most: to a looser tol a run may have most of its way before it
 FAR_OFF = 0.5  # r that rounding alone leaves: the point is too far from where the Hessian was made
 WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
@@ -147,18 +146,6 @@ class NewtonState(State):
 
 
 @dataclass(frozen=True)
-class DampedState(State):
-    """Where Newton stands on an objective without rows: the step from here, along which F falls, and its squared decrement."""
-
-    next: Vector
-    nu2: float
-
-    def reached(self, tol: float) -> bool:
-        """Whether a quadratic model has no more than tol left: nothing proves it."""
-        return self.nu2 <= 2.0 * tol
-
-
-@dataclass(frozen=True)
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
 
@@ -192,7 +179,7 @@ class Newton:
     def init(self, objective: HasHessian) -> tuple[list[State], State]:
         """Evaluate the start on the first sample; where rows and columns are few, go most of the way in the core."""
         if not isinstance(objective, DataObjective):
-            return [], _damped_at(objective, self.start)
+            return [], damped_at(objective, self.start)
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
@@ -208,7 +195,7 @@ class Newton:
     def step(self, objective: HasHessian, state: State) -> State:
         """One Newton step, and where a sample has served, the way to the next."""
         if isinstance(state, DampedState):
-            return _damped_step(objective, state)
+            return damped_step(objective, state)
         assert isinstance(state, NewtonState)
         assert isinstance(objective, DataObjective)
         if state.stage < len(self.sizes) and self.sizes[state.stage] < objective.rows.n_rows:
@@ -485,22 +472,3 @@ def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) ->
             return t
         t /= 2
     return t
-
-
-def _damped_at(on: HasHessian, theta: Vector) -> DampedState:
-    """Evaluate a point of an objective without rows; its Hessian counts by the sizes of its eigenvalues, so that F falls."""
-    evaluation = on.evaluate(theta)
-    curvature, vectors = np.linalg.eigh(on.hessian(theta))
-    size = np.maximum(np.abs(curvature), LEAST_EIGENVALUE * np.abs(curvature).max(initial=1e-300))
-    parts = evaluation.gradient @ vectors
-    return DampedState(theta, evaluation, -vectors @ (parts / size), float(parts @ (parts / size)))
-
-
-def _damped_step(on: HasHessian, state: DampedState) -> DampedState:
-    t, evaluation = 1.0, state.evaluation
-    while (
-        on.evaluate(state.theta + t * state.next).objective > evaluation.objective - ARMIJO * t * state.nu2
-        and t > 1e-15
-    ):
-        t /= 2.0
-    return _damped_at(on, state.theta + t * state.next)

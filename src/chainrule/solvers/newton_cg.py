@@ -23,10 +23,8 @@ Matrix = NDArray[np.float64]
 
 ARMIJO, MOST_HALVINGS = 1e-4, 60
 PAIRS = 6  # of the last steps, that the direction is made with
-SETTLED, FAR = (
-    0.02,
-    0.05,
-)  # of F: fall of a step after which a sample is worth its reads; fall after which it is looked at anew
+# Of F: fall of a step after which a sample is worth its reads; fall after which it is looked at anew.
+SETTLED, FAR = 0.02, 0.05
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
 PROMISES = 1e-3  # of F: a step that promises less is as long as the read's own secant says
 ENOUGH = 1e-3  # squared decrement of the line search over that of its first step

@@ -30,9 +30,6 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 OUTWARD = 1.0 + 1e-12
-KAPPA_MATTERS = (
-    0.5  # r from which on a smaller kappa makes the bound clearly better: at 0.5 it is 1.23 times what it is at 0
-)
 AT_ONCE = 1_250_000  # numbers of rows that are copied at a time
 SHARP = 4.0  # smallest eigenvalue over eta, from which on a norm is too large by less than a quarter
 DELTA_MATTERS = 0.1  # from there on the change of all rows' z is looked at, not bounded by their norms
@@ -187,13 +184,6 @@ class Reference:
             return self._by_penalty(on, evaluation, whole, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         proven = proves(kappa=kappa, all_rows=all_rows)
-        if (
-            proven.r >= KAPPA_MATTERS
-            and on.rows.design.groups
-            and c * math.sqrt(self.norm / self.proof.lambda_guess) < kappa
-        ):
-            kappa = min(kappa, c * kappa_upper(self.proof, self.norm))
-            proven = proves(kappa=kappa, all_rows=all_rows)
         if last and not proven.proven:
             # A few rows of tiny weight may be all that makes kappa large.
             kappa, left_out = self._without_some_rows(on, z, delta + 2.0 * zeta)
