@@ -313,6 +313,10 @@ def _no_level(values: Values, on: Front) -> str:
 
 
 def _threshold(values: Values, on: Front) -> str:
+    if values["is_complete"]:
+        (_, upper), (_, lower) = values["sides"]
+        at = f"{values['column']} above {values['threshold']:g}"
+        return f"{at} separates the classes completely: {upper} above, {lower} below"
     sides = [f"every row {side} {values['threshold']:.6g} is {of}" for side, of in values["sides"]]
     return f"{values['column']}: {' and '.join(sides)}"
 

@@ -286,10 +286,9 @@ def test_age_separates_completely(rng):
     found = separation(X, age > 40.5, names=["x", "age"], classes=("no", "yes"))
     assert found.kind == "complete"
     assert found.columns == ("age",)
-    assert said(found) == [
-        ("threshold", {"column": "age", "threshold": 40.5, "sides": (("above", "yes"), ("below", "no"))})
-    ]
-    assert "age: every row above 40.5 is yes and every row below 40.5 is no" in str(found.finding)
+    sides = (("above", "yes"), ("below", "no"))
+    assert said(found) == [("threshold", {"column": "age", "threshold": 40.5, "sides": sides, "is_complete": True})]
+    assert "age above 40.5 separates the classes completely: yes above, no below" in str(found.finding)
     assert -found.causes[0].constant / found.causes[0].v[0] == 40.5
 
 
@@ -302,7 +301,8 @@ def test_toy_of_complete_separation():
     found = separation(tie, [0, 0, 0, 1, 1, 1])
     assert (found.kind, found.rows_on_plane.tolist()) == ("quasi", [2, 3])
     sides = (("above", "class 1"), ("below", "class 0"))
-    assert said(found) == [("threshold", {"column": "x1", "threshold": 3.0, "sides": sides})]
+    assert said(found) == [("threshold", {"column": "x1", "threshold": 3.0, "sides": sides, "is_complete": False})]
+    assert "x1: every row above 3 is class 1 and every row below 3 is class 0" in str(found.finding)
     assert separation(tie, [0, 0, 1, 0, 1, 1]).kind == "quasi"
 
 

@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from chainrule import InputError
 from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
 
 EDGES = [0.0, 1e-320, 18.0, 37.0, 710.0, 745.0, 1e4, 1e308]
@@ -102,3 +103,10 @@ def test_base_rate():
     assert base_rate_log_loss(np.ones(3), base_rate=1.0) == 0.0
     assert base_rate_log_loss(y, base_rate=1.0) == math.inf
     assert base_rate_log_loss(y, base_rate=0.0) == math.inf
+
+
+@pytest.mark.parametrize("metric", [log_loss, accuracy, auc])
+def test_nothing_to_measure(metric):
+    for z, y, s in (([], [], None), ([1.0, 2.0], [1, 0], [0.0, 0.0])):
+        with pytest.raises(InputError, match="nothing to measure"):
+            metric(z, y, s)

@@ -102,30 +102,32 @@ def _checked(A: Matrix, multipliers: Vector, v: Vector) -> Verdict:
     _, sizes, right = np.linalg.svd(np.linalg.qr(A[flat], mode="r"))
     rank = int((sizes > RANK * sizes.max(initial=0.0)).sum())
     proven = rank == 0 or overlap_is_proven(A[flat] @ right[:rank].T, multipliers[flat])
-    found = _separating(A, np.zeros(len(v)) if flat.all() else v, flat)
+    found = _separating(A, np.zeros(len(v)) if flat.all() else v, flat, np.ones(len(A)))
     return Verdict(flat, v if found is None else found, right[rank:].T, proven and found is not None)
 
 
-def _separating(A: Matrix, v: Vector, flat: Mask) -> Vector | None:
-    """Clear v (k,) of rounded zeros; None where it isn't 0 in the flat rows and at least 0.5 in the others."""
+def _separating(A: Matrix, v: Vector, flat: Mask, margins: Vector) -> Vector | None:
+    """Clear v (k,) of rounded zeros; None where it isn't 0 in the flat rows and at least half of the margin in the others."""
     v = np.where(np.abs(v) > 1e-12 * np.abs(v).max(initial=0.0), v, 0.0)
     z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
-    return v if np.where(flat, np.abs(z) <= size, z >= 0.5).all() else None
+    return v if np.where(flat, np.abs(z) <= size, z >= 0.5 * margins).all() else None
 
 
 def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
-    """V (k,) of least sum |v_j| but for the intercept, 0 in the flat rows and at least 1 in the others; None: not found.
+    """V (k,) of least sum |v_j| but for the intercept, 0 in the flat rows and above 0 in the others; None: not found.
 
-    Few v_j are not 0. They are the prices of max sum lambda_i of the others, |sum lambda_i a_ij| <= 1, 0 for the intercept.
+    Few v_j are not 0. They are the prices of max margins.lambda, |sum lambda_i a_ij| <= 1, 0 for the intercept.
     """
     q, k = A.shape
+    # Of the rows before their scaling, whose intercept was 1.
+    margins = np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
     if A.size > FEW:
         return None
     costs = np.where(np.arange(k) < k - fit_intercept, 1.0, 0.0)
-    columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(np.where(flat, 0.0, 1.0), np.zeros(k))
+    columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(margins, np.zeros(k))
     low, high = np.append(np.where(flat, -np.inf, 0.0), -costs), np.append(np.full(q, np.inf), costs)
     found = _solve(columns, gain, low, high, FINE) or _solve(columns, gain, low, high, COARSE)
-    return None if found is None else _separating(A, found[1], flat)
+    return None if found is None else _separating(A, found[1], flat, margins)
 
 
 def _solve(

@@ -190,7 +190,9 @@ def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str]
     else:
         sides = (("above", upper),) * bool(above) + (("below", lower),) * bool(below)
         threshold = float(-found.b / v[0]) if v else 0.0
-        finding = Finding("threshold", {"column": "".join(names), "threshold": threshold, "sides": sides})
+        finding = Finding(
+            "threshold", {"column": "".join(names), "threshold": threshold, "sides": sides, "is_complete": is_complete}
+        )
     finding = Finding(finding.code, {**finding.values, "factor": factor, "of_rest": of_rest})
     return Cause(names, tuple(at), v, found.b, finding)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from chainrule.errors import InputError
 from chainrule.losses import LOSSES
 
 Floats = npt.NDArray[np.float64]
@@ -87,6 +88,8 @@ def _of_weight(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None)
     z, y = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
     s = np.ones_like(y) if weight is None else np.asarray(weight, dtype=np.float64)
     counts = s > 0.0
+    if not counts.any():
+        raise InputError("every row has weight 0: there is nothing to measure")
     # a power of two: exact but for weights 2^-1000 below the largest
     s = np.ldexp(s, -int(np.frexp(s.max())[1]))
     return (z, y, s) if counts.all() else (z[counts], y[counts], s[counts])
