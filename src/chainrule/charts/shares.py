@@ -35,7 +35,8 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
         d.text(edge + 16, 18, f"at {last}", "muted")
         x, drawn = (e, s) if len(e) > 1 else (np.array(ax.get_xlim()), np.vstack([s, s]))  # one: over the whole width
         inks = [colour(_ROLES[k % len(_ROLES)]) for k in range(len(labels))]
-        ax.stackplot(x, drawn.T, colors=inks, alpha=0.75, edgecolor=colour("paper"), linewidth=1.2)
+        ax.stackplot(x, drawn.T, colors=inks, alpha=0.75, linewidth=0)
+        ax.plot(x, np.cumsum(drawn, axis=1)[:, :-1], color=colour("paper"), linewidth=1.2)
         for k, (label, top) in enumerate(zip(labels, np.cumsum(s[-1]), strict=True)):
             role = _ROLES[k % len(_ROLES)].replace("line", "muted")
             start, end, most = (f"{100 * float(v):.3g}%" for v in (s[0, k], s[-1, k], s[:, k].max()))
