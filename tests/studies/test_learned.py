@@ -502,7 +502,7 @@ def test_the_page_and_the_document_have_it(run, tmp_path, method):  # noqa: F811
     assert f"({unit} {learned['half_times'][0]['epoch']})" in words
     assert re.search(r"Dots are a sample, \d+ of \d+ rows of positive weight\.", html)
     titles = re.findall(r"<title[^>]*>(.*?)</title>", html)
-    assert "Each column&#39;s share of the gradient over the " + unit + "s" in titles
+    assert "Each column&#x27;s share of the gradient over the " + unit + "s" in titles
     assert (
         "Maps of the probability of yes over x0 and x1" in titles
         or "Maps of the probability of yes over x1 and x0" in titles

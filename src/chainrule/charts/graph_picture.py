@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.charts.canvas import Drawing, drawing
-from chainrule.charts.text import cells, clean, indexed, number, shorten
-from chainrule.words import counted
+from chainrule.words import cells, counted, pretty, shortened
 
 SHOWN = 12
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _FORWARD = r"z = \sum x_j w_j + b", r"g = \dfrac{1}{1+e^{-z}}", r"L = -y\,\log g - (1-y)\,\log(1-g)"
 _BACKWARD = (
     r"\dfrac{\partial g}{\partial z} = g\,(1-g)",
@@ -50,13 +50,13 @@ def row_graph_svg(explanation: Explanation, *, narrow: bool = False, standalone:
     known, rest = e.get("y") is not None, [f["contribution"] or 0.0 for _, f in features[SHOWN:]]
     rows = [_row(j, f) for j, f in features[:SHOWN]]
     if rest:
-        rows.append(_Row(f"+ {counted(len(rest), 'more feature')}", product=f"Σ xⱼwⱼ = {number(sum(rest))}"))
-    dL_db = f"∂L/∂b = {number(e['dL_db'])}" if known else ""
-    rows.append(_Row("bias", f"b = {number(e['b'])}", f"∂z/∂b = {number(e.get('dz_db', 1.0))}", dL_db))
+        rows.append(_Row(f"+ {counted(len(rest), 'more feature')}", product=f"Σ xⱼwⱼ = {pretty(sum(rest))}"))
+    dL_db = f"∂L/∂b = {pretty(e['dL_db'])}" if known else ""
+    rows.append(_Row("bias", f"b = {pretty(e['b'])}", f"∂z/∂b = {pretty(e.get('dz_db', 1.0))}", dL_db))
     products = _products(e, features[:SHOWN]) if known else []
-    label = f" ({shorten(e['label'], 24)})" if known and e.get("label") is not None else ""
+    label = f" ({shortened(e['label'], 24)})" if known and e.get("label") is not None else ""
     epoch = f", epoch {e['epoch']:,}" if e.get("epoch") is not None else ""
-    row, y = f"Row {e['row']}" if e.get("row") is not None else "One row", f"= {number(e['y'])}" if known else "unknown"
+    row, y = f"Row {e['row']}" if e.get("row") is not None else "One row", f"= {pretty(e['y'])}" if known else "unknown"
     title, n, below = f"{row}, y {y}{label}{epoch}", len(rows), 46 * len(products)
     z = 126.0 + 72 * n if narrow else max(62.0 + 31 * n, 190.0)
     height = z + (408 + below if known else 240) if narrow else max(80 + 62 * n, z + (150 + below if known else 110))
@@ -71,31 +71,35 @@ def row_graph_svg(explanation: Explanation, *, narrow: bool = False, standalone:
 
 
 def _row(j: int, f: Mapping[str, Any]) -> _Row:
-    value = number(f["x_user"]) if f.get("x_user") is not None and f["x_user"] != f["x"] else ""
-    x, w = indexed("x", j), indexed("w", j)
-    dL = "" if f.get("dL_dw") is None else f"∂L/∂{w} = {number(f['dL_dw'])}"
-    product, dz = f"{x}{w} = {number(f['contribution'])}", f"∂z/∂{w} = {number(f['dz_dw'])}"
-    return _Row(clean(f["name"]), f"{w} = {number(f['w'])}", dz, dL, f"{x} = {number(f['x'])}", product, value)
+    value = pretty(f["x_user"]) if f.get("x_user") is not None and f["x_user"] != f["x"] else ""
+    x, w = f"x{_low(j)}", f"w{_low(j)}"
+    dL = "" if f.get("dL_dw") is None else f"∂L/∂{w} = {pretty(f['dL_dw'])}"
+    product, dz = f"{x}{w} = {pretty(f['contribution'])}", f"∂z/∂{w} = {pretty(f['dz_dw'])}"
+    return _Row(str(f["name"]), f"{w} = {pretty(f['w'])}", dz, dL, f"{x} = {pretty(f['x'])}", product, value)
 
 
 def _products(e: Explanation, shown: Sequence[tuple[int, Mapping[str, Any]]]) -> list[Product]:
     """Give the chain rule with its numbers: the article's form, then the stable one."""
-    dz, article = number(e["stable"]), f"divides by zero: g rounds to {0 if e['g'] < 0.5 else 1}"
+    dz, article = pretty(e["stable"]), f"divides by zero: g rounds to {0 if e['g'] < 0.5 else 1}"
     if e.get("article_product") is not None:
-        article = f"= {_factor(e['dL_dg'])} · {_factor(e['dg_dz'])} = {number(e['article_product'])}"
+        article = f"= {_factor(e['dL_dg'])} · {_factor(e['dg_dz'])} = {pretty(e['article_product'])}"
     lines = [("∂L/∂z", _CHAIN % ("z", "g", "g", "z"), article)]
     if e["y"] in (0, 1):
         stable = "  (stable form)" if e.get("saturated") else ""
         lines.append(("∂L/∂z", _STABLE + (r"-\sigma(-z)" if e["y"] == 1 else r"\sigma(z)"), f"= {dz}{stable}"))
     if shown:
         j, f = max(shown, key=lambda p: abs(p[1]["dL_dw"] or 0.0))
-        product = f"= {_factor(e['stable'])} · {_factor(f['x'])} = {number(f['dL_dw'])}"
-        lines.append((f"∂L/∂{indexed('w', j)}", _CHAIN % (f"w_{{{j}}}", "z", "z", f"w_{{{j}}}"), product))
-    return [*lines, ("∂L/∂b", _CHAIN % ("b", "z", "z", "b"), f"= {_factor(e['stable'])} · 1 = {number(e['dL_db'])}")]
+        product = f"= {_factor(e['stable'])} · {_factor(f['x'])} = {pretty(f['dL_dw'])}"
+        lines.append((f"∂L/∂w{_low(j)}", _CHAIN % (f"w_{{{j}}}", "z", "z", f"w_{{{j}}}"), product))
+    return [*lines, ("∂L/∂b", _CHAIN % ("b", "z", "z", "b"), f"= {_factor(e['stable'])} · 1 = {pretty(e['dL_db'])}")]
+
+
+def _low(index: int) -> str:
+    return str(index).translate(_LOWERED)
 
 
 def _factor(value: float | None) -> str:
-    return f"({number(value)})" if value is not None and value < 0 else number(value)
+    return f"({pretty(value)})" if value is not None and value < 0 else pretty(value)
 
 
 # ---- from left to right, or from top to bottom --------------------------------------------------------------------
@@ -106,7 +110,7 @@ def _wide(d: Drawing, e: Explanation, rows: Sequence[_Row], products: Sequence[P
         y = z + 62 * (k + 0.5 - len(rows) / 2)
         d.line([(284 if row.x else 294, y), (530, y)])
         d.line([(530, y), (580, y), (556, z), (615, z)], curved=True)
-        d.text(10, y + (-1 if row.value else 4), shorten(row.name, 20), size=12.5, tip=row.name)
+        d.text(10, y + (-1 if row.value else 4), shortened(row.name, 20), size=12.5, tip=row.name)
         d.text(10, y + 15, row.value and f"value {row.value}", "muted")
         d.text(410, y + 17, row.dz, "backward", room=130)
         _boxes(d, row, (178, 294), y)
@@ -121,7 +125,7 @@ def _narrow(d: Drawing, e: Explanation, rows: Sequence[_Row], products: Sequence
     for k, row in enumerate(rows):
         y = 106 + 72 * k
         d.line([(116 if row.x else 122, y), (366, y)])
-        d.text(10, y - 21, shorten(row.name, 25 - cells(row.value)), size=12.5, tip=row.name)
+        d.text(10, y - 21, shortened(row.name, 25 - cells(row.value)), size=12.5, tip=row.name)
         d.text(228, y - 21, row.value, "muted", anchor="right")
         _boxes(d, row, (10, 122), y)
         d.text(236, y - 7, row.product, room=126)
@@ -142,8 +146,8 @@ def _boxes(d: Drawing, row: _Row, lefts: tuple[float, float], y: float) -> None:
 def _chain(d: Drawing, e: Explanation, at: Sequence[Point], over: Sequence[Point], under: Sequence[Point]) -> list[str]:
     """Draw z -> g -> L at their places, with formulas and values of what flows forward, and of what flows back; say them."""
     known = e.get("y") is not None
-    values = [f"= {number(e[key])}" for key in ("z", "g", "loss")[: 2 + known]]
-    slopes = [f"= {number(e['dg_dz'])}", "divides by zero" if e.get("dL_dg") is None else f"= {number(e['dL_dg'])}"]
+    values = [f"= {pretty(e[key])}" for key in ("z", "g", "loss")[: 2 + known]]
+    slopes = [f"= {pretty(e['dg_dz'])}", "divides by zero" if e.get("dL_dg") is None else f"= {pretty(e['dL_dg'])}"]
     for place, tex, value, role in (
         *zip(over, _FORWARD, values, ["ink"] * 3, strict=False),
         *zip(under, _BACKWARD, slopes, ["backward"] * (1 + known), strict=False),
@@ -161,7 +165,7 @@ def _chain(d: Drawing, e: Explanation, at: Sequence[Point], over: Sequence[Point
             d.line(ends[:: 1 if shift < 0 else -1], role, arrow=True)
     if known:
         d.line([(x, y + 56), (x, y + 25)], "ink", arrow=True)
-        d.text(x, y + 72, f"y = {number(e['y'])}", size=13, anchor="center")
+        d.text(x, y + 72, f"y = {pretty(e['y'])}", size=13, anchor="center")
     else:
         d.text(*under[1], "y is unknown: no loss, no gradient", "muted", size=13)
     return [
@@ -188,5 +192,5 @@ def _results(
     error = (e.get("check") or {}).get("max_error")
     if error is not None:
         d.text(
-            left, top + 46 * len(products) - 6, f"gradient check: largest relative error {number(error, 2)}", "muted"
+            left, top + 46 * len(products) - 6, f"gradient check: largest relative error {pretty(error, 2)}", "muted"
         )

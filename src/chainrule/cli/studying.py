@@ -19,7 +19,7 @@ from chainrule.data.schema import Schema
 from chainrule.data.words import shown
 from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
-from chainrule.documents.studies import study_blocks
+from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
@@ -67,7 +67,7 @@ def run_study(which: str, given: Given) -> int:
         }  # fmt: skip
         write_atomically(out, kinds[out.suffix.lower()](title))
     if not given["json"]:
-        terminal.show(terminal.results(), study_blocks(study, title, out))
+        terminal.show(terminal.results(), of_study(study, title, out))
         return DONE
     about = {"table": str(table or name), "target": given["target"] or "sex"}
     about |= dict(zip(("negative", "positive"), data.labels, strict=True))

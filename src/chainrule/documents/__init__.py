@@ -20,7 +20,7 @@ def shown(result: Any) -> "Sequence[Block]":
         "Trace": results.of_trace,
         "RowExplanation": rows.of_explanation,
     }
-    return makers.get(type(result).__name__, studies.of_study)(result)
+    return makers.get(type(result).__name__, lambda study: studies.of_study(study, study.heading))(result)
 
 
 def as_text(result: Any) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from chainrule.words import counted, number
+from chainrule.words import counted, downward, number, rounded, upward
 
 Role = Literal["", "lead", "cause", "note"]
 
@@ -140,38 +140,31 @@ def bullets(heading: str, items: Iterable[Words]) -> list[Block]:
     return [Heading(heading), Bullets(once)] if once else []
 
 
+def _seconds(value: float) -> str:
+    return f"{value / 60:.3g} minutes" if value >= 99.5 else f"{float(f'{value:.2g}'):g} seconds"
+
+
+FORMATS: dict[str, Callable[[float], str]] = {
+    "up": upward,
+    "down": downward,
+    "floor": lambda value: number(rounded(value, 4, up=False)),
+    "time": _seconds,
+    "g": lambda value: f"{value:.6g}",
+    "%": lambda value: f"{100 * value:.1f}%",
+    "f": lambda value: f"{value:.4f}" if abs(value) < 1e6 else number(value),
+    "e": lambda value: f"{value:.2e}" if value and math.isfinite(value) else number(value),
+}
+
+
 def spelled(value: Any, how: str = "") -> str:
     """Write a number in plain signs, None as nothing; how: a format of the table above."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and math.isnan(value):
-        return "-"
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "" if value is None else "-"
     if how in ("", "4") and isinstance(value, int):
         return f"{value:,}"
     if not how or how.isdigit():
         return number(value, int(how or 4))
-    if how in ("up", "down", "floor"):
-        return _bound(value, how)
-    if how == "time":
-        return f"{value / 60:.3g} minutes" if value >= 99.5 else f"{float(f'{value:.2g}'):g} seconds"
-    if how == "g":
-        return f"{value:.6g}"
-    if how == "%":
-        return f"{100 * value:.1f}%"
-    if how in ("f", "bar"):
-        return f"{value:.4f}" if abs(value) < 1e6 else number(value)
-    if how == "e":
-        return f"{value:.2e}" if value and math.isfinite(value) else number(value)
-    return counted(value, how)
-
-
-def _bound(value: float, how: str) -> str:
-    from chainrule.certificate import downward, upward  # NumPy, which no help text needs
-
-    if how == "floor":  # four digits: what is below what is shown is below the limit
-        step = 10.0 ** (math.floor(math.log10(value)) - 3)
-        return number(math.floor(value / step) * step)
-    return upward(value) if how == "up" else downward(value)
+    return FORMATS[how.replace("bar", "f")](value) if how.replace("bar", "f") in FORMATS else counted(value, how)
 
 
 class Speller(string.Formatter):

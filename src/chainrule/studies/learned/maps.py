@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.charts.text import number
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
 from chainrule.solvers.trace import Trace
+from chainrule.words import pretty
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
@@ -116,7 +116,7 @@ def draw(lines: Sequence[tuple[str, Maps]], classes: tuple[str, str], unit: str 
     m = lines[0][1]
     panels = [
         (label, [
-            MapPanel(f"{unit} {epoch:,}", (w[0], w[1]), b, f"loss {number(loss, 3 if loss >= LITTLE else 2)}" * isfinite(loss))
+            MapPanel(f"{unit} {epoch:,}", (w[0], w[1]), b, f"loss {pretty(loss, 3 if loss >= LITTLE else 2)}" * isfinite(loss))
             for epoch, w, b, loss in zip(m.epochs.tolist(), m.w.tolist(), m.b.tolist(), m.loss.tolist(), strict=True)
         ])
         for label, m in lines
