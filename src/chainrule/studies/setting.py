@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -122,14 +122,17 @@ class Setting:
     progress: Progress | None
 
     @classmethod
-    def of(cls, X: ArrayLike, y: ArrayLike, epochs: int, **given: Unpack[Shared]) -> Setting:
+    def of(
+        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float = 0.0,
+        feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
+        progress: Progress | None = None,
+    ) -> Setting:  # fmt: skip
         """Check what a user handed over; raises InputError."""
-        epochs, within = whole_number("epochs", epochs, 1), number("within", given.get("within", 1e-3), above=0.0)
-        array, names, _ = matrix(X, given.get("feature_names"))
+        epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
+        array, names, _ = matrix(X, feature_names)
         codes, classes = encode_labels(y, len(array))
-        s, alpha = check_weights(given.get("sample_weight"), codes), number("alpha", given.get("alpha", 0.0), low=0.0)
-        threads, progress = given.get("n_threads"), given.get("progress")
-        return cls(array, codes, s, names, classes, alpha, threads, epochs, within, progress)
+        s, alpha = check_weights(sample_weight, codes), number("alpha", alpha, low=0.0)
+        return cls(array, codes, s, names, classes, alpha, n_threads, epochs, within, progress)
 
     def part(self, rows: NDArray[np.int64]) -> Setting:
         """Give the same on some rows: a copy of them."""
