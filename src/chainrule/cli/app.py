@@ -4,27 +4,13 @@ from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from chainrule import __version__
 from chainrule.cli import options as opt
 from chainrule.cli.study import study
-
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to stdout.")]
-Svg = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Also draw the graph with the row's numbers.")]
-Row = Annotated[int, typer.Option("--row", parser=opt.whole("--row"), metavar="K", help="The row to explain, from 1.")]
-Epoch = Annotated[
-    int | None,
-    typer.Option(
-        "--epoch", parser=opt.whole("--epoch"), metavar="E",
-        help="As it was after E epochs (steps of newton), from the trace. Else the end.",
-    ),
-]  # fmt: skip
-Folder = Annotated[
-    Path, typer.Option("--out-dir", metavar="DIR", help="Folder of the model, its trace, the report and the data.")
-]
 
 app = typer.Typer(
     name="chainrule",
@@ -43,7 +29,8 @@ def command(declared: Callable[..., None]) -> None:
         code: int = import_module(f"chainrule.cli.{declared.__name__}").run(**given)
         return code
 
-    app.command()(job)
+    paragraphs = (declared.__doc__ or "").split("\n\n")
+    app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(job)
 
 
 def _version(asked: bool) -> None:
@@ -54,9 +41,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def chainrule(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
-    ] = False,
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and end."
+    ),
 ) -> None:
     """Logistic regression as the smallest neural network: every gradient visible, every step explained.
 
@@ -66,37 +53,37 @@ def chainrule(
 
 
 @command
-def demo(out_dir: Folder = Path("demo"), as_json: opt.Json = False, quiet: opt.Quiet = False) -> None:
+def demo(out_dir: Path = opt.OUT_DIR, as_json: bool = opt.JSON, quiet: bool = opt.QUIET) -> None:
     """Train on 344 penguins, male or female? and see everything: the quickest way in."""
 
 
 @command
 def fit(
-    table: opt.Table,
-    target: opt.Target,
-    positive: opt.Positive = None,
-    features: opt.Features = None,
-    drop: opt.Drop = None,
-    weights: opt.Weights = None,
-    na: opt.Missing = None,
-    test_size: opt.TestSize = 0.0,
-    seed: opt.Seed = 0,
-    method: opt.Method = "auto",
-    tol: opt.Tol = None,
-    max_reads: opt.MaxReads = None,
-    learning_rate: opt.LearningRate = None,
-    epochs: opt.Epochs = None,
-    batch_size: opt.BatchSize = None,
-    schedule: opt.Schedule = None,
-    alpha: opt.Alpha = 0.0,
-    standardize: opt.Standardize = None,
-    n_threads: opt.Threads = None,
-    out: opt.ModelOut = None,
-    report: opt.ReportOut = None,
-    row: opt.ReportRow = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    strict: opt.Strict = False,
+    table: Path = opt.TABLE,
+    target: str = opt.TARGET,
+    positive: str | None = opt.POSITIVE,
+    features: list[str] | None = opt.FEATURES,
+    drop: list[str] | None = opt.DROP,
+    weights: str | None = opt.WEIGHTS,
+    na: list[str] | None = opt.NA,
+    test_size: float = opt.TEST_SIZE,
+    seed: int = opt.SEED,
+    method: str = opt.METHOD,
+    tol: float | None = opt.TOL,
+    max_reads: int | None = opt.MAX_READS,
+    learning_rate: str | None = opt.LEARNING_RATE,
+    epochs: int | None = opt.EPOCHS,
+    batch_size: int | None = opt.BATCH_SIZE,
+    schedule: str | None = opt.SCHEDULE,
+    alpha: float = opt.ALPHA,
+    standardize: bool | None = opt.STANDARDIZE,
+    n_threads: int | None = opt.THREADS,
+    out: Path | None = opt.MODEL_OUT,
+    report: Path | None = opt.REPORT,
+    row: int | None = opt.REPORT_ROW,
+    as_json: bool = opt.JSON,
+    quiet: bool = opt.QUIET,
+    strict: bool = opt.STRICT,
 ) -> None:
     """Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.
 
@@ -107,21 +94,21 @@ def fit(
 
 @command
 def certify(
-    coefficients: opt.CoefficientsFile,
-    table: opt.Table,
-    target: opt.MaybeTarget = None,
-    positive: opt.Positive = None,
-    features: opt.Features = None,
-    drop: opt.Drop = None,
-    weights: opt.Weights = None,
-    na: opt.Missing = None,
-    alpha: opt.MaybeAlpha = None,
-    C: opt.InverseAlpha = None,
-    standardize: opt.MaybeStandardize = None,
-    tol: opt.AuditTol = None,
-    n_threads: opt.Threads = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
+    coefficients: Path = opt.COEFFICIENTS,
+    table: Path = opt.TABLE,
+    target: str | None = opt.MAYBE_TARGET,
+    positive: str | None = opt.POSITIVE,
+    features: list[str] | None = opt.FEATURES,
+    drop: list[str] | None = opt.DROP,
+    weights: str | None = opt.WEIGHTS,
+    na: list[str] | None = opt.NA,
+    alpha: float | None = opt.MAYBE_ALPHA,
+    C: float | None = opt.INVERSE_ALPHA,
+    standardize: bool | None = opt.MAYBE_STANDARDIZE,
+    tol: float | None = opt.AUDIT_TOL,
+    n_threads: int | None = opt.THREADS,
+    as_json: bool = opt.JSON,
+    quiet: bool = opt.QUIET,
 ) -> None:
     """Prove how far anyone's coefficients are from the optimum of a table.
 
@@ -133,38 +120,38 @@ def certify(
 
 @command
 def predict(
-    model: opt.ModelFile,
-    table: opt.Table,
-    out: Out = None,
-    na: opt.Missing = None,
-    unseen: opt.UnseenLevels = "reference",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
+    model: Path = opt.MODEL,
+    table: Path = opt.TABLE,
+    out: Path | None = opt.OUT,
+    na: list[str] | None = opt.NA,
+    unseen: str = opt.UNSEEN,
+    as_json: bool = opt.JSON,
+    quiet: bool = opt.QUIET,
 ) -> None:
     """Predict each row of a table: row, probability of the positive label, class."""
 
 
 @command
 def evaluate(
-    model: opt.ModelFile,
-    table: opt.Table,
-    na: opt.Missing = None,
-    unseen: opt.UnseenLevels = "reference",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
+    model: Path = opt.MODEL,
+    table: Path = opt.TABLE,
+    na: list[str] | None = opt.NA,
+    unseen: str = opt.UNSEEN,
+    as_json: bool = opt.JSON,
+    quiet: bool = opt.QUIET,
 ) -> None:
     """Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts."""
 
 
 @command
 def explain(
-    model: opt.ModelFile,
-    table: opt.Table,
-    row: Row,
-    epoch: Epoch = None,
-    svg: Svg = None,
-    na: opt.Missing = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
+    model: Path = opt.MODEL,
+    table: Path = opt.TABLE,
+    row: int = opt.ROW,
+    epoch: int | None = opt.EPOCH,
+    svg: Path | None = opt.SVG,
+    na: list[str] | None = opt.NA,
+    as_json: bool = opt.JSON,
+    quiet: bool = opt.QUIET,
 ) -> None:
     """Explain one row step by step: its forward pass, and the chain rule with its numbers."""

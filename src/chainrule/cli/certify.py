@@ -15,11 +15,12 @@ from chainrule.cli.reporting import proven_of
 from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.designs import part_of
 from chainrule.data.files import read_table
-from chainrule.data.inputs import strength
+from chainrule.data.inputs import number, strength, whole_number
 from chainrule.data.tables import encode_table
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
 from chainrule.fitting.certifying import certify
+from chainrule.kernels import MAX_THREADS
 from chainrule.model.model import Model, load_model
 from chainrule.training import prepare, read_for, rows_of_training, worded
 
@@ -46,8 +47,11 @@ def run(
     check_outputs({})
     for option, value in (("--alpha", alpha), ("--tol", tol)):
         if value is not None:
-            opt.at_least(option, value, 0)
-    opt.positive("--C", C)
+            number(option, value, low=0.0)
+    if C is not None:
+        number("--C", C, above=0.0)
+    if n_threads is not None:
+        whole_number("--threads", n_threads, 1, MAX_THREADS)
     if alpha is not None and C is not None:
         raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
     model, data = _read(coefficients, table, na or (), learned)
@@ -70,7 +74,7 @@ def run(
     units = (model.scale != 1) | (model.center != 0) if standardize is None else standardize & schema.numeric
     certificate = certify(
         part_of(design.design, schema.columns, None), design.labels, model.w, model.b,
-        alpha=alpha, sample_weight=design.weights, standardize=units, n_threads=opt.thread_count(n_threads),
+        alpha=alpha, sample_weight=design.weights, standardize=units, n_threads=n_threads,
     )  # fmt: skip
     told = certificate.to_dict()
     told |= {key: worded(told[key], schema) for key in ("reason", "sentence")}

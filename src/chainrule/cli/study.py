@@ -1,80 +1,47 @@
 """The commands `chainrule study ...` and their options; what they return does the work."""
 
-from collections.abc import Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from chainrule.cli import options as opt
-from chainrule.cli.options import DATA, OUTPUT, TRAINING
 
-Options = Mapping[str, Any]  # the study's argument: what the command takes for it
+Options = dict[str, tuple[Any, Any]]  # the study's argument: its type, and what the command takes for it
 
 study = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-PARSERS = {int: opt.whole, float: opt.real}
-
-
-def option(name: str, kind: type, metavar: str, heading: str, says: str, *, many: bool = False) -> Any:
-    """Make what a command takes under `--name`: a number or text, or a list of them."""
-    parser = PARSERS[kind](f"--{name}") if kind in PARSERS else None
-    takes: Any = list[kind] if many else kind  # type: ignore[valid-type]
-    return Annotated[
-        takes | None, typer.Option(f"--{name}", parser=parser, metavar=metavar, help=says, rich_help_panel=heading)
-    ]
-
-
 TABLE: Options = {
-    "table": Annotated[
-        Path | None,
-        typer.Argument(metavar="[TABLE]", help="CSV or Parquet file. Else the penguins of the demo: male or female?"),
-    ],
-    "target": option("target", str, "COLUMN", DATA, "Column to learn, of a table; two labels."),
-    "positive": opt.Positive,
+    "table": (Path | None, opt.MAYBE_TABLE),
+    "target": (str | None, opt.STUDIED_TARGET),
+    "positive": (str | None, opt.POSITIVE),
 }
-COLUMNS: Options = {"features": opt.Features, "drop": opt.Drop}
+COLUMNS: Options = {"features": (list[str] | None, opt.FEATURES), "drop": (list[str] | None, opt.DROP)}
 PAIR: Options = {
     **TABLE,
-    "table": option(
-        "table", Path, "TABLE", DATA, "CSV or Parquet file, with --target, --x and --y. Else the points above."
-    ),
-    "x": option("x", str, "COLUMN", DATA, "Column of numbers, drawn from left to right."),
-    "y": option("y", str, "COLUMN", DATA, "Column of numbers, drawn upwards."),
-    "test_size": option("test-size", float, "F", DATA, "Part of the rows to hold out, stratified."),
+    "table": (Path | None, opt.STUDIED_TABLE),
+    "x": (str | None, opt.FIRST_COLUMN),
+    "y": (str | None, opt.SECOND_COLUMN),
+    "test_size": (float, opt.STUDY_TEST_SIZE),
 }
 SHARED: Options = {
-    "weights": opt.Weights,
-    "na": opt.Missing,
-    "epochs": option("epochs", int, "N", TRAINING, "Epochs of each run at most. Else 1,000; of centering and batches 100."),
-    "within": option("tol", float, "T", TRAINING, "Near the optimum is where F is proven to be at most T nats above it."),
-    "alpha": option("alpha", float, "A", TRAINING, "Penalty: alpha/2 w.w is added to the mean loss. "
-                    "Else none; 1/333 for rates and batches of the penguins."),
-    "n_threads": opt.Threads,
-    "out": option("out", Path, "FILE", OUTPUT, "Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html."),
-    "json": opt.Json,
-    "quiet": opt.Quiet,
-}  # fmt: skip
-STANDARDIZE: Options = {
-    "standardize": Annotated[bool, typer.Option(
-        "--standardize/--no-standardize", help="Train on numbers with mean 0, deviation 1, as chainrule fit does.",
-        rich_help_panel=TRAINING,
-    )],
-}  # fmt: skip
-RATES = option("learning-rate", str, "R", TRAINING, "One more rate to run, such as your own; may repeat.", many=True)
-RATE = option("learning-rate", str, "R", TRAINING, "Of both runs. Else 0.1 for the points, and of a table half of the limit of "
-              "its columns as they are.")  # fmt: skip
-SIZES = option(
-    "batch-size", int, "B", TRAINING, "Rows of an update, a run each; may repeat. Else 256, 16, 1.", many=True
-)
-SEED: Options = {"seed": option("seed", int, "S", DATA, "Seed of all that is drawn at random: a run repeats.")}
-NO_SEED: Options = {
-    "unused_seed": option("seed", int, "S", DATA, "Taken by every study; this one draws nothing at random.")
+    "weights": (str | None, opt.WEIGHTS),
+    "na": (list[str] | None, opt.NA),
+    "epochs": (int | None, opt.STUDY_EPOCHS),
+    "within": (float, opt.STUDY_TOL),
+    "alpha": (float | None, opt.STUDY_ALPHA),
+    "n_threads": (int | None, opt.THREADS),
+    "out": (Path | None, opt.STUDY_OUT),
+    "json": (bool, opt.JSON),
+    "quiet": (bool, opt.QUIET),
 }
-DEFAULTS = {
-    "test_size": 0.2, "within": 1e-3, "json": False, "quiet": False, "standardize": True, "seed": 0, "unused_seed": 0,
-}  # fmt: skip
+STANDARDIZE: Options = {"standardize": (bool, opt.STUDY_STANDARDIZE)}
+RATES: Options = {"rates": (list[float] | None, opt.MORE_RATES)}
+RATE: Options = {"learning_rate": (float | None, opt.ONE_RATE)}
+SIZES: Options = {"sizes": (list[int] | None, opt.BATCH_SIZES)}
+SEED: Options = {"seed": (int, opt.STUDY_SEED)}
+NO_SEED: Options = {"unused_seed": (int, opt.UNUSED_SEED)}
 
 
 @study.callback()
@@ -90,10 +57,13 @@ def add(name: str, says: str, options: Options) -> None:
 
         return run_study(name, given)
 
-    command.__annotations__ = dict(options)
-    command.__signature__ = Signature([  # type: ignore[attr-defined]
-        Parameter(key, Parameter.KEYWORD_ONLY, default=DEFAULTS.get(key), annotation=kind) for key, kind in options.items()
-    ])  # fmt: skip
+    command.__annotations__ = {key: kind for key, (kind, _) in options.items()}
+    command.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter(key, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for key, (kind, default) in options.items()
+        ]
+    )
     study.command(name, help=says)(command)
 
 
@@ -101,14 +71,14 @@ add(
     "learning-rate",
     "Run gradient descent at rates from a hundredth of the stable limit to twice the limit.\n\n"
     "Says which crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the certified optimum.",
-    {**TABLE, **COLUMNS, "rates": RATES, **STANDARDIZE, **NO_SEED, **SHARED},
+    {**TABLE, **COLUMNS, **RATES, **STANDARDIZE, **NO_SEED, **SHARED},
 )
 add(
     "centering",
     "Learn from two columns as they are and centred, at one learning rate: maps, curves, and why they differ.\n\n"
     "Without a table: 100,000 points from two normals with identity covariance and means (0, 0) and (2, 8), 20 % held out, "
     "learning rate 0.1, 100 epochs.",
-    {**PAIR, "learning_rate": RATE, **SEED, **SHARED},
+    {**PAIR, **RATE, **SEED, **SHARED},
 )
 add(
     "scaling",
@@ -118,5 +88,5 @@ add(
 add(
     "batches",
     "Learn from all rows an update, from mini-batches and from single rows: what a read and an update bring.",
-    {**TABLE, **COLUMNS, "sizes": SIZES, **STANDARDIZE, **SEED, **SHARED},
+    {**TABLE, **COLUMNS, **SIZES, **STANDARDIZE, **SEED, **SHARED},
 )

@@ -14,6 +14,7 @@ from chainrule.cli import options as opt
 from chainrule.cli.demo import FEATURES
 from chainrule.cli.running import check_outputs, print_json
 from chainrule.data.files import read_table
+from chainrule.data.inputs import LARGEST_SEED, number, whole_number
 from chainrule.data.labels import label_kind
 from chainrule.data.schema import Schema
 from chainrule.data.words import shown
@@ -21,6 +22,7 @@ from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
 from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
+from chainrule.kernels import MAX_THREADS
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import Prepared, prepare, worded
@@ -80,17 +82,15 @@ def run_study(which: str, given: Given) -> int:
 def _arguments(given: Given) -> dict[str, Any]:
     """Check the options; give those that the study's function takes beside the data."""
     how = {name: given[name] for name in OWN if given.get(name) is not None}
-    if "rates" in how:
-        how["rates"] = [opt.learning_rate_number(text) for text in how["rates"]]
-    if "learning_rate" in how:
-        how["learning_rate"] = opt.learning_rate_number(how["learning_rate"])
-    opt.positive("--tol", how["within"])
-    opt.at_least("--alpha", how.get("alpha", 0.0), 0)
-    opt.seed_of(given.get("seed", given.get("unused_seed")))
-    opt.thread_count(given["n_threads"])
-    for option, counts in (("--epochs", [how.get("epochs", 1)]), ("--batch-size", how.get("sizes", ()))):
-        for count in counts:
-            opt.at_least(option, count, 1, "whole number")
+    number("--tol", how["within"], above=0.0)
+    number("--alpha", how.get("alpha", 0.0), low=0.0)
+    for rate in (*how.get("rates", ()), how.get("learning_rate", 1.0)):
+        number("--learning-rate", rate, above=0.0)
+    for size in how.get("sizes", ()):
+        whole_number("--batch-size", size, 1)
+    whole_number("--epochs", how.get("epochs", 1), 1)
+    whole_number("--seed", given.get("seed", given.get("unused_seed")), 0, LARGEST_SEED)
+    whole_number("--threads", how.get("n_threads", 1), 1, MAX_THREADS)
     if not 0 < how.get("test_size", 0.5) < 1:
         raise InputError(f"--test-size must be above 0 and below 1, such as 0.2, not {how['test_size']:g}")
     if given["out"] is not None and given["out"].suffix.lower() not in FORMATS:
