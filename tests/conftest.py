@@ -15,7 +15,7 @@ KERNELS = ("avx512", "avx2", "baseline")
 def kernel(request, monkeypatch):
     """Each instruction set that this processor has."""
     from chainrule import InputError
-    from chainrule.kernels import kernel_name
+    from chainrule.kernels.reading import kernel_name
 
     monkeypatch.setenv("CHAINRULE_KERNEL", request.param)
     try:

@@ -96,9 +96,8 @@ def warn_of(found: Finding) -> None:
     warn(_KINDS.get().get(found.warning, found.warning), found)
 
 
-_KINDS: ContextVar[Mapping[type, type[ChainruleWarning]]] = ContextVar(
-    "kinds of warnings", default=MappingProxyType({})
-)
+_NO_KINDS: Mapping[type, type[ChainruleWarning]] = MappingProxyType({})
+_KINDS = ContextVar("kinds of warnings", default=_NO_KINDS)
 
 
 @contextmanager
@@ -301,18 +300,12 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
 }
 
 WARNINGS: dict[str, type[ChainruleWarning]] = {
-    "unreached": errors.NotConvergedWarning,
-    "stopped": errors.NotConvergedWarning,
-    "noise floor": errors.NotConvergedWarning,
-    "unproven": errors.NotConvergedWarning,
-    "diverged": errors.DivergenceWarning,
-    "not finite": errors.DivergenceWarning,
-    "no optimum": errors.NotConvergedWarning,
+    **dict.fromkeys(("unreached", "stopped", "noise floor", "unproven", "no optimum"), errors.NotConvergedWarning),
+    **dict.fromkeys(("diverged", "not finite"), errors.DivergenceWarning),
+    **dict.fromkeys(("collinear", "collinear too"), errors.CollinearityWarning),
     "oscillating": errors.OscillationWarning,
     "crawling": errors.CrawlingWarning,
     "above limit": errors.LearningRateWarning,
     "thinned trace": errors.ThinnedTraceWarning,
     "separated": errors.SeparationWarning,
-    "collinear": errors.CollinearityWarning,
-    "collinear too": errors.CollinearityWarning,
 }

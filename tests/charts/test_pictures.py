@@ -12,7 +12,7 @@ import pytest
 from chainrule.charts import charts, curves, maps, style
 from chainrule.charts.charts import odds
 from chainrule.charts.curves import batches_picture, centering_curves, learning_rate_picture, scaling_picture
-from chainrule.charts.graph_picture import row_graph_svg
+from chainrule.charts.graph_picture import row_graph
 from chainrule.charts.shares import gradient_shares
 from chainrule.explain import explain_row
 from chainrule.words import cells, pretty, shortened, visible
@@ -88,14 +88,11 @@ def all_pictures() -> dict[str, str]:
         "gap": curves.gap_curves([curves.descent(newton(), True, 0.3)], tol=1e-8),
         "odds": charts.odds_forest(NASTY, rng.normal(size=len(NASTY)), per_sd=[True, False] * 3),
         "probabilities": charts.probability_histogram(g, y, classes=(NASTY[0], NASTY[2])),
-        "loss_of_g": charts.loss_of_row(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
-        "graph": row_graph_svg(explanation(), standalone=False),
-        "graph narrow": row_graph_svg(explanation(), narrow=True, standalone=False),
-        "graph nasty": row_graph_svg(
-            explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict(),
-            standalone=False,
+        "graph": row_graph(explanation()),
+        "graph nasty": row_graph(
+            explain_row(np.ones(6), 0.0, np.ones(6), 0.0, feature_names=NASTY, label=NASTY[0]).to_dict()
         ),
-        "loss_of_z": charts.loss_of_row(np.log(g / (1 - g)), y, over="z", classes=(NASTY[1], NASTY[4])),
+        "loss_of_z": charts.loss_of_row(np.log(g / (1 - g)), y, classes=(NASTY[1], NASTY[4])),
         **study_pictures(),
     }
 
@@ -247,10 +244,10 @@ def test_names_from_the_data_are_text_and_whole_in_a_tip():
 
 
 def test_standalone_pictures_carry_the_dark_palette_and_inline_ones_the_page_s():
-    svg = row_graph_svg(explanation())
+    svg = row_graph(explanation()).standalone()
     light, dark = style.PALETTE["ink"]
     assert f'[style*="fill: {light}"]{{fill:{dark}!important}}' in svg[svg.index("prefers-color-scheme:dark") :]
-    inline = row_graph_svg(explanation(), standalone=False)
+    inline = row_graph(explanation())
     css = style.palette_css()
     assert f"--ink:{light}" in css
     assert f"--ink:{dark}" in css[css.index("prefers-color-scheme:dark") :]
@@ -457,10 +454,9 @@ def test_one_class_alone_is_drawn(classes):
 # ---- the graph ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("narrow", [False, True])
-def test_graph_shows_every_number(narrow):
+def test_graph_shows_every_number():
     e = explanation()
-    svg = row_graph_svg(e, narrow=narrow)
+    svg = row_graph(e)
     text = words(svg)
     for key in ("b", "z", "g", "loss", "dL_dg", "dg_dz", "dL_db"):
         assert pretty(e[key]) in text, key
@@ -474,19 +470,17 @@ def test_graph_shows_every_number(narrow):
 
 def test_graph_of_an_unknown_class_ends_at_g():
     e = explanation(y=None)
-    svg = row_graph_svg(e)
+    svg = row_graph(e)
     assert "y is unknown" in words(svg)
     assert pretty(e["g"]) in words(svg)
     assert "y unknown" in parsed(svg).find(f"{SVG}title").text
     assert "∂L" not in description(svg) + words(svg)
-    parsed(row_graph_svg(e, narrow=True))
 
 
-@pytest.mark.parametrize("narrow", [False, True])
-def test_saturated_row_shows_both_forms(narrow):
+def test_saturated_row_shows_both_forms():
     e = explanation(x=(50.0, 0.0, 0.0), y=0.0, w=(2.0, 1.0, 1.0))
     assert e["g"] == 1.0
-    svg = row_graph_svg(e, narrow=narrow)
+    svg = row_graph(e)
     assert "divides by zero" in words(svg)
     assert "∂L/∂z = 1  (stable form);" in description(svg)
     assert "∂L/∂g divides by zero" in description(svg)
@@ -496,15 +490,14 @@ def test_saturated_row_in_the_right_class_keeps_its_digits():
     e = explanation(x=(50.0, 0.0, 0.0), y=1.0, w=(2.0, 1.0, 1.0))
     assert e["g"] == 1.0
     assert e["stable"] == pytest.approx(-np.exp(-100.3), rel=1e-12)
-    assert pretty(e["stable"]) in description(row_graph_svg(e))
+    assert pretty(e["stable"]) in description(row_graph(e))
 
 
-@pytest.mark.parametrize("narrow", [False, True])
-def test_of_many_features_the_strongest_and_the_sum_of_the_rest(narrow):
+def test_of_many_features_the_strongest_and_the_sum_of_the_rest():
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=40), rng.normal(size=40)
     e = explain_row(x, 1.0, w, 0.0, feature_names=[f"f{j}." for j in range(40)]).to_dict()
-    text = words(row_graph_svg(e, narrow=narrow))
+    text = words(row_graph(e))
     order = np.argsort(-np.abs(x * w))
     assert set(re.findall(r"f\d+\.", text)) == {f"f{j}." for j in order[:12]}
     assert "+ 28 more features" in text
@@ -513,14 +506,14 @@ def test_of_many_features_the_strongest_and_the_sum_of_the_rest(narrow):
 
 def test_long_names_are_whole_in_the_tip():
     name = "a_very_long_name_of_a_column_that_never_ends_before_its_end"
-    svg = row_graph_svg(explain_row([1.0], 1.0, [1.0], 0.0, feature_names=[name]).to_dict())
+    svg = row_graph(explain_row([1.0], 1.0, [1.0], 0.0, feature_names=[name]).to_dict())
     assert name in [t.text for t in parsed(svg).iter(f"{SVG}title")]
     assert any("…" in (t.text or "") or "…" in "".join(t.itertext()) for t in parsed(svg).iter(f"{SVG}text"))
 
 
 def test_value_in_the_tables_units_is_shown_beside_the_fits():
     e = explanation(center=np.array([40.0, 0.0, 0.0]), scale=np.array([5.0, 1.0, 1.0]))
-    assert "value 42.50" in words(row_graph_svg(e))
+    assert "value 42.50" in words(row_graph(e))
 
 
 # ---- room ---------------------------------------------------------------------------------------------------------
@@ -556,16 +549,6 @@ def test_labels_of_the_histogram_stay_in_their_half(label):
     (upper,) = (span for text, span in found.items() if text.endswith(" (y = 1)"))
     (lower,) = (span for text, span in found.items() if text.endswith(" (y = 0)"))
     assert upper[1] < middle < lower[0]
-
-
-@pytest.mark.parametrize("name", ["flipper_length_mm_of_the_long_bird", "W" * 40, "体" * 40, "x"])
-@pytest.mark.parametrize("value", [3.0, 200000.9, -1.2345e15])
-def test_names_in_the_narrow_graph_end_before_the_value(name, value):
-    e = explain_row([0.5], 1.0, [1.0], 0.0, feature_names=[name], center=[value - 0.5 * 3], scale=[3.0]).to_dict()
-    found = spans(row_graph_svg(e, narrow=True))
-    (value_start,) = (a for a, b in found.values() if b == 228)
-    (name_end,) = (b for text, (a, b) in found.items() if a == 10 and text[0] == name[0] and text != "bias")
-    assert name_end < value_start
 
 
 def test_one_feature_is_singular():

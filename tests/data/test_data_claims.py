@@ -5,7 +5,7 @@ import pytest
 
 from certificate_tools import Exact, Problem
 from chainrule import fit
-from chainrule.data.rows import DenseRows
+from chainrule.data.rows import Rows
 from chainrule.objective import Objective
 
 SIZES = [(700, 5), (30_000, 7)]  # read whole at every step; with samples
@@ -112,7 +112,7 @@ def test_rows_of_weight_zero_are_not_looked_at(size, options, rng):
 
 
 def with_weights(X, y, s):
-    return Objective(DenseRows(X, y.astype(np.uint8), s, [f"x{j}" for j in range(X.shape[1])]))
+    return Objective(Rows.dense(X, y.astype(np.uint8), s, [f"x{j}" for j in range(X.shape[1])]))
 
 
 def test_weights_are_repeats_to_rounding(rng):

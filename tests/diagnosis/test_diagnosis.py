@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chainrule.data.rows import DenseRows
+from chainrule.data.rows import Rows
 from chainrule.diagnosis import RunMonitor, epochs_by_trend, largest_curvature
 from chainrule.diagnosis.runs import epochs_by_curvature, trend_foretells
 from chainrule.objective import Objective
@@ -13,14 +13,14 @@ def random_rows(rng):
     X = rng.standard_t(3, size=(m, n)) * 10.0 ** rng.uniform(-2, 2, n) + rng.choice([0, 1, 30]) * rng.normal(size=n)
     y = rng.integers(0, 2, m).astype(np.uint8)
     s = rng.exponential(size=m) if rng.random() < 0.4 else None
-    rows = DenseRows(X, y, s, [f"x{j}" for j in range(n)])
+    rows = Rows.dense(X, y, s, [f"x{j}" for j in range(n)])
     if rng.random() < 0.5:
-        rows.standardize(rng.random(n) < 0.7)
+        rows = rows.standardize(rng.random(n) < 0.7)
     return rows, float(rng.choice([0.0, 1e-3, 1.0]))
 
 
 def viewed(rows):
-    return (rows.X - rows.units.center) / rows.units.scale
+    return (rows.design.X - rows.units.center) / rows.units.scale
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -50,8 +50,8 @@ def test_largest_curvature_bounds_the_hessian_everywhere(rng):
 def test_trace_bounds_the_curvature_where_the_matrix_is_not_made(rng, monkeypatch):
     rows, _ = random_rows(rng)
     exact = largest_curvature(rows.moments(), rows.units, 0.1)
-    monkeypatch.setattr("chainrule.data.rows.base.MAX_MATRIX_COLUMNS", 0)
-    again = DenseRows(rows.X, rows.y, rows.s, rows.feature_names)
+    monkeypatch.setattr("chainrule.data.rows.rows.MAX_MATRIX_COLUMNS", 0)
+    again = Rows.dense(rows.design.X, rows.y, rows.s, rows.feature_names)
     assert exact <= largest_curvature(again.moments(), rows.units, 0.1)
 
 
@@ -71,7 +71,7 @@ def test_a_rate_just_below_the_limit_never_raises_the_loss(seed):
 
 
 def test_a_rate_above_the_limit_can_raise_the_loss():
-    rows = DenseRows(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([1, 0, 0, 1], dtype=np.uint8), None, ["x1"])
+    rows = Rows.dense(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([1, 0, 0, 1], dtype=np.uint8), None, ["x1"])
     objective = Objective(rows)
     limit = 2 / largest_curvature(rows.moments(), rows.units)
     start = np.array([1e-3])  # the optimum is 0

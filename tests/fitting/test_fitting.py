@@ -552,7 +552,7 @@ def test_interrupt_before_the_first_epoch_has_no_result(table, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.data.rows.dense.DenseRows.moments", interrupted)
+    monkeypatch.setattr("chainrule.data.rows.rows.Rows.moments", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         fit(X, y)
     assert caught.value.result is None

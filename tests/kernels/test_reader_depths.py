@@ -6,26 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from chainrule.kernels import (
-    FEW_LEVELS,
-    CategoryColumn,
-    Csr,
-    DenseRows,
-    Design,
-    NumberColumn,
-    Part,
-    What,
-    along,
-    diagonal,
-    gram,
-    moments,
-    pointwise,
-    product,
-    read,
-    read_points,
-    secant,
-    vector_depth,
-)
+from chainrule.kernels.design import FEW_LEVELS, CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.reader import diagonal, gram, product, read, read_points, secant
+from chainrule.kernels.reading import MOMENTS, What
+from chainrule.kernels.vectors import along, pointwise, vector_depth
 
 U = 2.0**-53
 ROWS = [1000, 1024, 5000, 200_000]
@@ -125,7 +109,7 @@ def test_sums_are_within_their_depth(name, kind, rng):
             v = np.append(np.zeros(n), 0.7)
             assert_bounded(product(design, h, v, s=s), [(0.1, 0.7, k) for k in x1], s, depth, "product")
             assert_bounded(diagonal(design, h, s=s), [(0.1, k, k) for k in x1], s, depth, "diagonal")
-            assert_bounded(moments(design, s=s).sums, [(k,) for k in X], s, depth, "moments")
+            assert_bounded(read(design, MOMENTS, s=s).sums, [(k,) for k in X], s, depth, "moments")
 
             found = secant(design, z, np.zeros(n + 1), y=y, s=s, u=u)
             assert_bounded(found.loss, [(loss,)], s, depth, "loss of a secant")

@@ -3,21 +3,10 @@
 import numpy as np
 import pytest
 
-from chainrule.kernels import (
-    BLOCK_ROWS,
-    CategoryColumn,
-    Csr,
-    DenseRows,
-    Design,
-    NumberColumn,
-    Part,
-    View,
-    What,
-    pointwise,
-    product,
-    read,
-    secant,
-)
+from chainrule.kernels.design import CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.reader import product, read, secant
+from chainrule.kernels.reading import BLOCK_ROWS, View, What
+from chainrule.kernels.vectors import pointwise
 from reader_tools import (
     FEW,
     KINDS,

@@ -104,7 +104,7 @@ def test_rare_levels_come_with_all_of_their_rows_and_save_half_the_reads(storage
         assert len(heavy) + len(light) == len(result.w)
         assert len(light) > len(heavy)
         counts = np.asarray(one_hot(frame).sum(axis=0))[light]
-        whole = one_hot(frame)[on.strata[0].rows.index][:, light]
+        whole = one_hot(frame)[on.strata[0].rows.places][:, light]
         np.testing.assert_array_equal(np.asarray(whole.sum(axis=0)), counts)
     monkeypatch.setattr(Preconditioner, "with_sample", lambda self, *_: self)
     other = chainrule.fit(X, y, alpha=1 / 60_000, coding="all", method="newton-cg")

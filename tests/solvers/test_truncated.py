@@ -13,8 +13,8 @@ from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows
 from chainrule.data.sampling import class_counts
 from chainrule.errors import NotConvergedWarning
-from chainrule.kernels import What
 from chainrule.kernels.blas import WHOLE
+from chainrule.kernels.reading import What
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 from chainrule.solvers.plan import is_by_products, plan
@@ -88,19 +88,19 @@ def test_one_hessian_proves_and_samples_have_none(storage, alpha, rng, monkeypat
     frame, y = frame_of(rng, m, (300, 800))
     X = frame if storage == "columns" else one_hot(frame, skip=1)
     made = []
-    gram, reduce = Rows.gram, Rows.reduce
+    gram, read = Rows.gram, Rows.read
 
     def counted_gram(self, h, columns):
         made.append((self.n_rows, len(columns)))
         return gram(self, h, columns)
 
-    def counted_reduce(self, what, *point, **options):
+    def counted_read(self, what, *point, **options):
         if what & What.HESSIAN:
             made.append((self.n_rows, self.n_features))
-        return reduce(self, what, *point, **options)
+        return read(self, what, *point, **options)
 
     monkeypatch.setattr(Rows, "gram", counted_gram)
-    monkeypatch.setattr(Rows, "reduce", counted_reduce)
+    monkeypatch.setattr(Rows, "read", counted_read)
     result = chainrule.fit(X, y, alpha=alpha, method="newton")
     assert result.reason == "converged"
     assert result.certificate.kind == "bound"
@@ -247,7 +247,7 @@ def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
 def test_a_block_of_dense_columns_keeps_their_order(rng):
     X = rng.normal(size=(300, 5)) + 3.0
     rows = design_of(X, None).rows(rng.integers(0, 2, 300).astype(np.uint8), None, 1).rows
-    rows.see(rows.guess_units(True))
+    rows = rows.see(rows.guess_units(True))
     h, seen = rng.random(300), rows.viewed(np.arange(300))
     for columns in ([0, 1, 2, 3, 4], [4, 1, 0, 3, 2], [3, 1], [2]):
         x = seen[:, [*columns, 5]]

@@ -133,9 +133,8 @@ def panel(
     d.text((left + edge) / 2, top + height + 38, words[1], "muted", anchor="center")
     low, high = ax.get_ylim()
     for label, value in levels:
-        ax.axhline(
-            value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2, label=f"{label} {value:g}"
-        )
+        name = f"{label} {value:g}"
+        ax.axhline(value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2, label=name)
         names.append((pixel(ax, d, 0, value)[1], edge, label, pretty(value, digits), "muted"))
         says.append(f"{label} {pretty(value, digits)}.")
     for curve in curves:
@@ -152,7 +151,7 @@ def panel(
             end_x, end_y = pixel(ax, d, float(x[-1]), min(float(y[-1]), high))
             names.append((end_y, end_x, curve.label, curve.note or pretty(float(curve.y[-1]), digits), curve.role))
     if legend:
-        made = ax.legend(title=legend, loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
+        made = ax.legend(title=legend, loc="center left", bbox_to_anchor=(1.03, 0.5), alignment="left")
         made.get_title().set_color(colour("muted"))
     else:
         names_aside(d, names, edge, top - 12, top + height + 12)
@@ -165,11 +164,16 @@ def _stroke(ax: Axes, x: Floats, y: Floats, curve: Curve) -> None:
     starts = np.flatnonzero(np.diff(at[:, 0] // _COLUMN, prepend=-np.inf) > 0)
     many = starts[np.diff(starts, append=end) > 2]
     dense = starts[starts >= many[0]] if len(many) else many
-    if curve.band and len(dense) > 8 and np.abs(np.diff(at[dense[0] :, 1])).sum() > 3 * np.ptp(at[dense[0] :, 1]):
-        edges = [reach.reduceat(y[dense[0] :], dense - dense[0]) for reach in (np.minimum, np.maximum)]
-        ax.fill_between(x[dense], edges[0], edges[1], color=ink, alpha=0.35, linewidth=0, zorder=3)
-        ax.plot(x[dense], np.column_stack(edges), color=ink, linewidth=0.9, zorder=3)
-        end = int(dense[0]) + 1
+    if curve.band and len(dense) > 8:
+        first = int(dense[0])
+        height, parts = at[first:, 1], dense - first
+        reach = np.maximum.reduceat(height, parts) - np.minimum.reduceat(height, parts)
+        # what goes one way moves as far as it gets; what swings moves farther
+        if np.median(reach) > 2.5 and np.abs(np.diff(height)).sum() > 1.3 * np.ptp(height):
+            low, high = np.minimum.reduceat(y[first:], parts), np.maximum.reduceat(y[first:], parts)
+            ax.fill_between(x[dense], low, high, color=ink, alpha=0.35, linewidth=0, zorder=3)
+            ax.plot(x[dense], np.column_stack([low, high]), color=ink, linewidth=0.9, zorder=3)
+            end = first + 1
     width = 2.2 if curve.whole is None else 1.4
     name = f"{curve.label}  {curve.note}"
     ax.plot(x[:end], y[:end], color=ink, linewidth=width, linestyle=curve.dashes, zorder=3, label=name)

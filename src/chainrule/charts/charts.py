@@ -66,9 +66,8 @@ def _odds_axis(ax: Axes, low: float, high: float) -> None:
     ax.set_xscale("log")
     ax.minorticks_off()
     rounds = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
-    ax.xaxis.set_major_locator(
-        rounds if decades < 0.8 else LogLocator(subs=(1, 2, 5) if decades < 2 else (1,), numticks=6)
-    )
+    powers = LogLocator(subs=(1, 2, 5) if decades < 2 else (1,), numticks=6)
+    ax.xaxis.set_major_locator(rounds if decades < 0.8 else powers)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
     ax.grid(axis="x")
     ax.axvline(1, color=colour("line"), linewidth=1.4, zorder=2)
@@ -113,66 +112,43 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
         return d.picture("probabilities", "Probabilities of both classes", " ".join(says))
 
 
-def loss_of_row(z: ArrayLike, y: ArrayLike, *, over: str = "g", classes: Classes = ("0", "1")) -> Picture:
-    """Draw the loss of one row as a function of g, or of z, with the rows as a rug and how many are sure and wrong.
+def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
+    """Draw the loss of one row as a function of z, with the rows as a rug and how many are sure and wrong.
 
-    z: (m,), log-odds of y = 1; y as for `probability_histogram`. over: "g" or "z", whose axis ends at 12 or earlier: rows
-    beyond are in the rug's last stroke. The rug has at most 60 strokes a class, darker where more rows are. Rows whose own
-    class has a probability below 0.1 are sure and wrong.
+    z: (m,), log-odds of y = 1; y as for `probability_histogram`. The axis ends at 12 or earlier: rows beyond are in the rug's
+    last stroke. The rug has at most 60 strokes a class, darker where more rows are. Rows whose own class has a probability
+    below 0.1 are sure and wrong.
     """
-    zs, labels, by_g = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64), over == "g"
+    zs, labels = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
     rows = [zs[(labels == c) & ~np.isnan(zs)] for c in (0, 1)]
     losses = [np.logaddexp(0, rows[0]), np.logaddexp(0, -rows[1])]
     reach = min(12, 2 * math.ceil(min(12.0, max(3.0, *(float(np.abs(v).max(initial=0.0)) for v in rows))) / 2))
-    low, high, top, formulas = -reach, reach, 1.03 * reach, (r"\log(1+e^{z})", r"\log(1+e^{-z})")
-    grid = np.linspace(-reach, reach, 121)
-    sure, name, said = math.log(1 / _SURE - 1), "log-odds", f"; rows with |z| above {reach} are drawn at the ends"
-    curves = [(grid, np.logaddexp(0, grid)), (grid, np.logaddexp(0, -grid))]
-    if by_g:
-        low, high, top, formulas, sure, name, said = (
-            0,
-            1,
-            4.6,
-            (r"-\log(1-g)", r"-\log\, g"),
-            1 - _SURE,
-            "probability",
-            "",
-        )
-        grid, rows = np.linspace(0.01, 1, 100), [1 / (1 + np.exp(-np.clip(v, -700, 700))) for v in rows]
-        curves = [(1 - grid, -np.log(grid)), (grid, -np.log(grid))]
-    says = [f"Losses: {formulas[1]} for y = 1, {formulas[0]} for y = 0{said}.".replace("\\", "")]
+    grid, sure, of = np.linspace(-reach, reach, 121), math.log(1 / _SURE - 1), "z, log-odds of"
+    says = [f"log(1 + exp(−z)) for y = 1, log(1 + exp(z)) for y = 0; |z| above {reach} is drawn at the ends."]
     with drawing(WIDTH, 356) as d:
         ax = d.axes(46, 34, WIDTH - 62, 164)
-        ax.set(xlim=(low, high), ylim=(0, top), xticks=nice(low, high, 4))
+        ax.set(xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.tick_params("x", pad=58)
         d.text(8, 18, "loss of one row, nats", "muted")
-        d.text(
-            235,
-            288,
-            f"{over}, {name} of {shortened(classes[1], 24)}",
-            "muted",
-            anchor="center",
-            tip=f"{name} of {classes[1]}",
-        )
+        d.text(235, 288, f"{of} {shortened(classes[1], 24)}", "muted", anchor="center", tip=f"{of} {classes[1]}")
         d.text(8, 313, "sure and wrong, beyond the mark in the rug:", "muted")
-        for c, y, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
-            ax.plot(*curves[c], color=colour(role), linewidth=2.4, linestyle="-" if c else (0, (6, 2)), zorder=3)
-            d.formula(130 if c else 345, 70, formulas[c], role=ink, size=16, anchor="left" if c else "right")
-            counts, edges = np.histogram(np.clip(rows[c], low, high), bins=60, range=(low, high))
-            mark = sure if not c else _SURE if by_g else -sure
-            _rug(d.axes(46, y, WIDTH - 62, 18), counts, edges, mark, role)
+        for c, top, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
+            sign, anchor, side, dashes = (-1, "left", "<", "-") if c else (1, "right", ">", (0, (6, 2)))
+            ax.plot(grid, np.logaddexp(0, sign * grid), color=colour(role), linewidth=2.4, linestyle=dashes, zorder=3)
+            d.formula(130 if c else 345, 70, rf"\log(1+e^{{{'-' * c}z}})", role=ink, size=16, anchor=anchor)
+            counts, edges = np.histogram(np.clip(rows[c], -reach, reach), bins=60, range=(-reach, reach))
+            _rug(d.axes(46, top, WIDTH - 62, 18), counts, edges, sign * sure, role)
             wrong, total = losses[c][losses[c] > -math.log(_SURE)], float(losses[c].sum())
-            side = f"{'<' if c else '>'} {pretty(mark, 2)}"
-            text = f"y = {c}, {over} {side}: {len(wrong):,} of {counted(len(losses[c]), 'row')}"
+            text = f"y = {c}, z {side} {pretty(sign * sure, 2)}: {len(wrong):,} of {counted(len(losses[c]), 'row')}"
             if len(wrong) and total < math.inf:
-                text += f", {100 * float(wrong.sum()) / total:.2g}% of their loss"
-            d.text(38, y + 14, f"y = {c}", role=ink, bold=True, anchor="right")
+                text += f", {pretty(100 * float(wrong.sum()) / total, 2)}% of their loss"
+            d.text(38, top + 14, f"y = {c}", role=ink, bold=True, anchor="right")
             d.text(8, 330 if c else 347, text, role=ink)
             most = f"; the largest loss is {pretty(float(wrong.max()), 3)} nats" if len(wrong) else ""
             says.append(f"{classes[c]}, sure and wrong: {text}{most}.")
-        return d.picture(f"loss-of-{over}", f"The loss of one row as a function of the {name} {over}", " ".join(says))
+        return d.picture("loss-of-z", "The loss of one row as a function of the log-odds z", " ".join(says))
 
 
 def _rug(ax: Axes, counts: NDArray[np.intp], edges: Floats, mark: float, role: str) -> None:

@@ -108,21 +108,13 @@ def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 
     lines = []
     for k, run in enumerate(runs):  # from slow to fast along the ramp; above the limit another colour
         ramp = f"ramp-{1 + round(6 * k / max(1, slow - 1))}"
-        look: dict[str, Any] = (
-            {"role": ramp} if k < slow else {"role": "backward", "dashes": DASHES[1 + (k - slow) % 5]}
-        )
+        role, dashes = (ramp, "-") if k < slow else ("backward", DASHES[1 + (k - slow) % 5])
         note = f"{run.happened}, {run.took()}" if run.reached is not None else run.happened
-        lines.append(Curve.of(run.label, x=run.epochs, y=run.gap, above=0.0, note=note, **look))
+        lines.append(Curve.of(run.label, role, run.epochs, run.gap, 0.0, note=note, dashes=dashes))
     start = max((float(line.y[0]) for line in lines if len(line.y)), default=1.0)
-    how = {
-        "right": 206,
-        "ceiling": 30 * start,
-        "foot": f"dashed: above 2/L_max = {below(limit)}",
-        "legend": "learning rate, epochs",
-    }
-    return _distances(
-        "rates", "for several learning rates", [(lines, "nats", "epoch")], ("within", within), exists, **how
-    )
+    foot, panel = f"dashed: above 2/L_max = {below(limit)}", (lines, "nats", "epoch")
+    how = {"height": 250, "right": 206, "ceiling": 30 * start, "legend": "learning rate, epochs", "foot": foot}
+    return _distances("rates", "for several learning rates", [panel], ("within", within), exists, **how)
 
 
 def scaling_picture(runs: Sequence[Any], *, within: float = 1e-3, exists: bool = True) -> Picture:
@@ -176,13 +168,11 @@ def centering_curves(runs: Sequence[Any], *, optimum: float | None) -> Picture:
     optimum: loss at the optimum, drawn as a level.
     """
     levels = [("optimum", optimum)] if optimum is not None and math.isfinite(optimum) else []
-    losses, accuracies = (
-        [
-            Curve.of(run.label, _FORMS[k % 4], run.epochs, run.curves[of], dashes=DASHES[k % 6])
-            for k, run in enumerate(runs)
-        ]
-        for of in ("loss", "held_out_accuracy")
-    )
-    words = ("training loss, nats per row", ""), ("held-out accuracy, share of rows", "epoch")
-    panels = [(losses, words[0], levels), (accuracies, words[1], [])]
+    parts = [("loss", "training loss, nats per row", "", levels),
+             ("held_out_accuracy", "held-out accuracy, share of rows", "epoch", [])]  # fmt: skip
+    panels = [
+        ([Curve.of(run.label, _FORMS[k % 4], run.epochs, run.curves[of], dashes=DASHES[k % 6]) for k, run in enumerate(runs)],
+         (up, across), some)
+        for of, up, across, some in parts
+    ]  # fmt: skip
     return _picture("centering", "Training loss and held-out accuracy over the epochs", panels, 170)

@@ -5,7 +5,7 @@ z is linear in the two columns, so a level of P is a straight line: matplotlib's
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,11 +48,6 @@ class Points:
     of: int
     which: str = ""
 
-    def inside(self, x_range: Ends, y_range: Ends) -> "Points":
-        """Leave out what lies outside the ranges."""
-        keep = (self.x >= x_range[0]) & (self.x <= x_range[1]) & (self.y >= y_range[0]) & (self.y <= y_range[1])
-        return Points(self.x[keep], self.y[keep], self.label[keep], self.of, self.which)
-
 
 def decision_maps(
     lines: Sequence[tuple[str, Sequence[MapPanel]]], points: Points | None, *, x_label: str, y_label: str,
@@ -72,7 +67,11 @@ def decision_maps(
     over = 18 + 15 * any(panel.note for _, panels in lines for panel in panels)
     above = over + 20 * any(name for name, _ in lines)
     groups, room = max([1, *(math.ceil(len(panels) / across) for _, panels in lines)]), int((size + _GAP) / 7.2) - 1
-    shown = None if points is None or not len(points.x) else points.inside(*ranges)
+    shown = None
+    if points is not None and len(points.x):
+        inside = [(low <= v) & (v <= high) for (low, high), v in zip(ranges, (points.x, points.y), strict=True)]
+        keep = inside[0] & inside[1]
+        shown = replace(points, x=points.x[keep], y=points.y[keep], label=points.label[keep])
     y = 80.0 if shown is None else 102.0
     with drawing(WIDTH, y + groups * (len(lines) * (above + size + 12) + 34) - 4) as d:
         _key(d, classes, shown)
@@ -99,9 +98,8 @@ def decision_maps(
         if shown is not None:
             sample = "a sample, " if len(shown.x) < shown.of else ""
             says.append(f"Dots are {sample}{len(shown.x):,} of {counted(shown.of, 'row')}{shown.which}.")
-        return d.picture(
-            "maps", f"Maps of the probability of {classes[1]} over {x_label} and {y_label}", " ".join(says)
-        )
+        title = f"Maps of the probability of {classes[1]} over {x_label} and {y_label}"
+        return d.picture("maps", title, " ".join(says))
 
 
 def _map(ax: Axes, panel: MapPanel, ranges: tuple[Ends, Ends], shown: Points | None) -> None:

@@ -9,7 +9,6 @@ from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
 from chainrule.words import counted, pretty
 
 SHOWN = 5
-_DRAWN = 300  # epochs, the first ones all, since the axis goes by powers of ten
 _ROLES = ("one", "backward", "training", "held-out", "ramp-7", "line")
 
 
@@ -48,15 +47,14 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
 
 def _chosen(e: Floats, s: Floats, names: Sequence[str]) -> tuple[Floats, Floats, list[str]]:
     """Give epochs and shares with a sum of 1, the strongest columns apart and the rest in one, and their names."""
-    largest = s.max(axis=1, initial=0.0)
-    keep = np.flatnonzero(np.isfinite(s).all(axis=1) & (largest > 0))
-    keep = keep[np.unique(np.geomspace(1, max(1, len(keep)), _DRAWN).astype(int) - 1)] if len(keep) else keep
-    e, s = e[keep], s[keep] / largest[keep, None]  # a sum of the largest numbers must not overflow
-    s = s / s.sum(axis=1, keepdims=True)
+    with np.errstate(all="ignore"):
+        s = s / s.max(axis=1, initial=0.0)[:, None]  # a sum of the largest numbers must not overflow
+        s = s / s.sum(axis=1, keepdims=True)
+    keep = np.isfinite(s).all(axis=1)
+    e, s, order = e[keep], s[keep], np.argsort(-s[keep].sum(axis=0), kind="stable")
     shown = len(names) if len(names) <= SHOWN + 1 else SHOWN
-    order = np.argsort(-s.sum(axis=0), kind="stable")
-    labels = [str(names[j]) for j in order[:shown]]
+    labels, apart = [str(names[j]) for j in order[:shown]], s[:, order[:shown]]
     if shown == len(names):
-        return e, s[:, order], labels
+        return e, apart, labels
     labels.append(counted(len(names) - shown, "other column"))
-    return e, np.column_stack([s[:, order[:shown]], s[:, order[shown:]].sum(axis=1)]), labels
+    return e, np.column_stack([apart, s[:, order[shown:]].sum(axis=1)]), labels

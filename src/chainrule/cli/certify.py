@@ -20,7 +20,7 @@ from chainrule.data.tables import encode_table
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
 from chainrule.fitting.certifying import certify
-from chainrule.kernels import MAX_THREADS
+from chainrule.kernels.reading import MAX_THREADS
 from chainrule.model.model import Model, load_model
 from chainrule.training import prepare, read_for, rows_of_training, worded
 

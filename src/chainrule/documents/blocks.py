@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from chainrule.words import counted, downward, number, rounded, upward
+from chainrule.words import counted, downward, number, rounded, shortened, upward, visible
 
 Role = Literal["", "lead", "cause", "note"]
 
@@ -110,11 +110,10 @@ class Code:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture: what draws its SVG, and a caption. narrow: draws it for a phone."""
+    """A picture: what draws its SVG, and a caption."""
 
     draw: Callable[[], str]
     caption: Words = ""
-    narrow: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,19 +167,19 @@ def spelled(value: Any, how: str = "") -> str:
 
 
 class Speller(string.Formatter):
-    """What a renderer writes sentences with: how it spells its own words, a name, a number."""
+    """What a renderer writes sentences with: how it spells its own words, a name, a number. This one: in plain signs."""
 
     def literal(self, text: str) -> str:
         """Write words."""
-        raise NotImplementedError
+        return visible(text)
 
     def name(self, text: str) -> str:
         """Write a name or a label from the data."""
-        raise NotImplementedError
+        return shortened(text)
 
     def number(self, text: str) -> str:
         """Write a number that is spelled in plain signs."""
-        raise NotImplementedError
+        return text
 
     def words(self, text: Words) -> str:
         """Write a sentence."""
@@ -195,3 +194,6 @@ class Speller(string.Formatter):
         if format_spec == "name":
             return self.name(value)
         return self.literal(value) if isinstance(value, str) else self.number(spelled(value, format_spec))
+
+
+PLAIN = Speller()

@@ -25,18 +25,23 @@ def _way(p: Progress) -> Text:
     if p.start is None or p.end is None:
         return say("")
     most = "at most " if p.stride > 1 else ""  # where the trace was thinned epochs are known up to those kept
-    text = f"The {p.unit}s before {p.unit} {p.whole:,} read samples of the rows. " if p.whole else ""
-    left = 0.0 if p.floor is None else p.end - p.floor
+    goal = "its infimum" if p.infimum else "its optimum"
+    said = say(f"The {p.unit}s before {p.unit} {p.whole:,} read samples of the rows. " if p.whole else "")
     if p.floor is None:
-        text += "The objective went from {start:5} to {end:5} nats"
-    else:
-        text += f"The objective began {{above}} nats above {'its infimum' if p.infimum else 'its optimum'}"
-        text += f"; half of the way took {most}{counted(p.halfway, p.unit)}" if p.halfway else ""
-        text += f"; {most}{counted(p.near, p.unit)} brought it within {NEAR:g} nats" if p.near else ""
-        text += "; at the end {left:3} nats are left" if left > NEAR else ""
+        return said + say("The objective went from {start:5} to {end:5} nats", start=p.start, end=p.end) + _rises(p)
+    said += say(f"The objective began {{above}} nats above {goal}", above=p.start - p.floor)
+    if p.halfway:
+        said += f"; half of the way took {most}{counted(p.halfway, p.unit)}"
+    if p.near:
+        said += f"; {most}{counted(p.near, p.unit)} brought it within {NEAR:g} nats"
+    if p.end - p.floor > NEAR:
+        said += say("; at the end {left:3} nats are left", left=p.end - p.floor)
+    return said + _rises(p)
+
+
+def _rises(p: Progress) -> str:
     kept = f"the {p.last:,}" if p.stride == 1 else f"the {p.unit}s kept"
-    text += f". It rose in {p.rises:,} of {kept}." if p.rises else "."
-    return say(text, start=p.start, end=p.end, above=p.start - (p.floor or 0.0), left=left)
+    return f". It rose in {p.rises:,} of {kept}." if p.rises else "."
 
 
 def _half_times(p: Progress) -> Text:
@@ -45,7 +50,8 @@ def _half_times(p: Progress) -> Text:
     first, last = p.half_times[0], p.half_times[-1]
     latest = " at the latest" if p.stride > 1 else ""
     text = f"{{a:name}} settled first ({p.unit} {first.epoch:,}{latest})"
-    text += f", {{b:name}} last ({p.unit} {last.epoch:,}{latest})" if last.epoch > first.epoch else ""
+    if last.epoch > first.epoch:
+        text += f", {{b:name}} last ({p.unit} {last.epoch:,}{latest})"
     text += f", of {counted(len(p.half_times), 'strong weight')}: past half of the way to the end, for good."
     return say(text, a=first.name, b=last.name)
 
@@ -57,14 +63,15 @@ def _gradient(g: Gradients | None) -> Text:
     shares, sizes = g.shares[some], g.sizes.sum(axis=1)
     leaders = shares.argmax(axis=1)
     changes = int(np.count_nonzero(np.diff(leaders)))
-    least = (
-        "at least " if len(g.epochs) <= g.epochs[-1] - g.epochs[0] else ""
-    )  # between two epochs read others may lead
-    text = "{first:name} has the largest share of the gradient at the start ({p:%}), {last:name} at the end ({q:%})"
+    # between two epochs read others may lead
+    least = "at least " if len(g.epochs) <= g.epochs[-1] - g.epochs[0] else ""
+    text = (
+        "{first:name} has the largest share of the gradient at the start ({start:%}), {last:name} at the end ({end:%})"
+    )
     text += f"; the lead changes {least}{counted(changes, 'time')}" if changes else ""
     text += ". The gradient’s size, the sum of all |dL_dw_j| and |dL_db|, went from {a:3} to {z:2}."
-    (p, q), (a, z) = shares[[0, -1]].max(axis=1).tolist(), sizes[[0, -1]].tolist()
-    return say(text, first=g.names[leaders[0]], last=g.names[leaders[-1]], p=p, q=q, a=a, z=z)
+    return say(text, first=g.names[leaders[0]], last=g.names[leaders[-1]], start=float(shares[0].max()),
+               end=float(shares[-1].max()), a=float(sizes[0]), z=float(sizes[-1]))  # fmt: skip
 
 
 def _held_out(p: Progress) -> Text:
@@ -75,8 +82,11 @@ def _held_out(p: Progress) -> Text:
         return say("The held-out log-loss was lowest at the end, or hardly higher: {last:f}.", last=h.last)
     after = f"after {counted(h.epoch, p.unit)}" if h.epoch else "at the start"
     overfit = " What was learned after that helps the training rows and not these." if h.training_fell else ""
-    text = f"The held-out log-loss was lowest {after}, {{lowest:f}}; at the end it is {{last:f}}.{overfit}"
-    return say(text, lowest=h.lowest, last=h.last)
+    return say(
+        f"The held-out log-loss was lowest {after}, {{lowest:f}}; at the end it is {{last:f}}.{overfit}",
+        lowest=h.lowest,
+        last=h.last,
+    )
 
 
 def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
@@ -85,16 +95,19 @@ def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
     if not rate or not limit or learned is None or learned.gradients is None or learned.gradients.curvature is None:
         return say("")
     curvature, where = learned.gradients.curvature, learned.gradients.place
-    local, text = curvature.limit, f"{where[:1].upper() + where[1:]} rates up to {{local:floor}} are stable; "
+    local, place = curvature.limit, where[:1].upper() + where[1:]
+    said = say(f"{place} rates up to {{local:floor}} are stable; ", local=local)
     if rate > local:
-        text += "this one can’t settle there." if where == AT_OPTIMUM else "this one overshoots by more than it gains."
-    elif curvature.flat or learned.progress.infimum:
-        text += "this one is among them."
-    else:
-        text += "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved "
-        text += "{ratio:3} times as much as the flattest."
+        return said + (
+            "this one can’t settle there." if where == AT_OPTIMUM else "this one overshoots by more than it gains."
+        )
+    if curvature.flat or learned.progress.infimum:
+        return said + "this one is among them."
     slowest = min(1.0 - abs(1.0 - 2.0 * rate / (local * under)) for under in (1.0, curvature.condition))
-    return say(text, local=local, part=100 * slowest, ratio=curvature.condition)
+    return said + say(
+        "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved {ratio:3} "
+        "times as much as the flattest.", part=100 * slowest, ratio=curvature.condition,
+    )  # fmt: skip
 
 
 def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Chart]]:
@@ -118,6 +131,6 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
     rest = f"; {counted(m.others, 'other column')} at the training rows’ mean" if m.others else ""
+    weights = f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
     text = f"The probability of {{positive:name}} as it was learned, over the two strongest numbers{rest}: 1/2 on the line."
-    text += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
-    return Chart(lambda: draw([("", m)], classes, unit), say(text, positive=classes[1]))
+    return Chart(lambda: draw([("", m)], classes, unit), say(text + weights, positive=classes[1]))

@@ -142,12 +142,8 @@ def _probabilities(classes: tuple[str, str], drawn: Drawn) -> Beside:
     def spread(z: Any, y: Any, says: str) -> list[Block]:
         return [Chart(lambda: probability_histogram(sigmoid(np.asarray(z)), y, classes=classes), says)]
 
-    def losses(over: str, says: str) -> list[Block]:
-        return [Chart(lambda: loss_of_row(drawn.z, drawn.y, over=over, classes=classes), says)]
-
     shown = [spread(drawn.z, drawn.y, "Training rows: how the probabilities of both classes are spread.")]
     if drawn.held_out is not None:
         shown.append(spread(*drawn.held_out, "Held-out rows: the same for rows that training never saw."))
-    over_g = "The loss of one row as a function of g. Each stroke below is where training rows are."
-    over_z = "The same loss as a function of z: of a sure mistake it is nearly |z|."
-    return Beside([*shown, losses("g", over_g), losses("z", over_z)])
+    says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. Each stroke is where training rows are."
+    return Beside([*shown, [Chart(lambda: loss_of_row(drawn.z, drawn.y, classes=classes), says)]])

@@ -49,9 +49,8 @@ def setting(document: Document) -> Facts:
     parts = ["{training} to train on", *["{held_out} held out"] * bool(counts["held_out"]),
              *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"])]  # fmt: skip
     target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **document)
-    return Facts(
-        [("target", target), ("rows", say(", ".join(parts), **{**document, **counts})), *_asked(document["result"])]
-    )
+    rows = say(", ".join(parts), **{**document, **counts})
+    return Facts([("target", target), ("rows", rows), *_asked(document["result"])])
 
 
 def _asked(result: Document) -> list[tuple[str, Any]]:
@@ -77,9 +76,8 @@ def rate(result: Document) -> Text:
     schedules = {"inverse": ", over 1 + epochs", "inverse-sqrt": ", over the root of 1 + epochs"}
     known = "; known to be stable up to" if batches else ", the largest stable one is"
     above = f": above it the loss may rise or {'never settle' if batches else 'oscillate'}" if own > limit else ""
-    return say(
-        f"{{own}}{auto}{schedules.get(result['schedule'], '')}{known} {{limit:floor}}{above}", own=own, limit=limit
-    )
+    falls = schedules.get(result["schedule"], "")
+    return say(f"{{own}}{auto}{falls}{known} {{limit:floor}}{above}", own=own, limit=limit)
 
 
 def ending(result: Document) -> list[tuple[str, Any]]:
@@ -133,12 +131,11 @@ def odds_chart(document: Document) -> Chart:
     entries = document["coefficients"]
     w, sd = (np.array([entry[key] for entry in entries], dtype=np.float64) for key in ("w", "sd"))
     names, per_sd = [entry["name"] for entry in entries], np.isfinite(sd)
-    caption = (
+    log_odds = np.where(per_sd, w * sd, w)
+    text = (
         "Odds ratios on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left for {negative:name}."
     )
-    return Chart(
-        lambda: charts.odds_forest(names, np.where(per_sd, w * sd, w), per_sd=per_sd), say(caption, **document)
-    )
+    return Chart(lambda: charts.odds_forest(names, log_odds, per_sd=per_sd), say(text, **document))
 
 
 def certificate(result: Document, runs: Sequence["Curve"] = ()) -> list[Block]:
@@ -180,12 +177,8 @@ def learning_curves(trace: Any, newton: bool, part: Document, optimum_loss: floa
     when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
     base = {key: part.get(key) for key in ("base_loss", "base_accuracy")}
     best = ", another the optimum’s" if optimum_loss is not None else ""
-    loss = (
-        ""
-        if base["base_loss"] is None
-        else f" A dotted line is the loss of predicting the base rate for every row{best}."
-    )
-    share = "" if base["base_accuracy"] is None else " The dotted line is the share of the larger class."
+    loss = f" A dotted line is the loss of predicting the base rate for every row{best}." if part else ""
+    share = " The dotted line is the share of the larger class." if part else ""
     return Beside([
         [Chart(lambda: curves.loss_curves(trace, base_loss=base["base_loss"], optimum_loss=optimum_loss, by_reads=by_reads),
                f"Log-loss after each {when}.{loss}")],
@@ -212,11 +205,8 @@ def epochs_table(lines: Sequence[Document]) -> Table:
 def predictions(document: Document, most: int, heading: Words, left: str = "") -> list[Block]:
     """Tabulate the first predictions of the rows set aside; left: where the others are."""
     rows = document["predictions"]
-    columns = (
-        ("class", "class", "name"),
-        ("row", "row", ""),
-        (f"probability of {document['positive']}", "probability", "bar"),
-    )
+    probability = (f"probability of {document['positive']}", "probability", "bar")
+    columns = ("class", "class", "name"), ("row", "row", ""), probability
     more = [say(f"and {{n}} more{left}", "note", n=len(rows) - most)] if len(rows) > most else []
     return [Heading(heading), Table.from_entries(rows[:most], *columns), *more] if rows else []
 

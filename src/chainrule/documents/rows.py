@@ -28,8 +28,7 @@ def explanation(document: Document) -> list[Block]:
         Heading(_heading(document)),
         *([say("It is the training row that the model gets right by the smallest margin.")] if told.get("closest") else []),
         Chart(lambda: _graph(told),
-              runs if known else "Without a class there is no loss, so the graph ends at g.",
-              lambda: _graph(told, narrow=True)),
+              runs if known else "Without a class there is no loss, so the graph ends at g."),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
             lines, ("feature", "name", "name"), *([("value", "x_user", "g")] if scaled else []), ("x", "x", "4"),
@@ -82,9 +81,8 @@ def _lines(document: Document) -> list[dict[str, Any]]:
             "dL_dw": told["dL_db"], "share": told["share_b"], "all_rows": whole and whole["dL_db"]}  # fmt: skip
     lines = {entry["name"]: {**entry, "all_rows": total} for entry, total in zip(told["features"], sums, strict=True)}
     for name, line in lines.items():
-        line |= {key: 0.0 for key in ("x", "contribution", "dz_dw") if abs(line[key] or 0.0) <= TINY} | {
-            "g": path[name]
-        }
+        line |= {key: 0.0 for key in ("x", "contribution", "dz_dw") if abs(line[key] or 0.0) <= TINY}
+        line["g"] = path[name]
     return [bias, *(lines[name] for name, _ in told["path"][1 : SHOWN + 1])]
 
 
@@ -109,10 +107,8 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
     facts += [("alpha w", penalty)] if told["alpha"] > 0 else []
     facts += [("note", told["note"])] if told["note"] else []
     some = " of the {n_checked} largest of {n_entries} derivatives" if check["n_checked"] < check["n_entries"] else ""
-    return [
-        *facts,
-        ("checked", say(f"against {{method}}: the largest relative error{some} is {{max_error:2}}", **check)),
-    ]
+    checked = say(f"against {{method}}: the largest relative error{some} is {{max_error:2}}", **check)
+    return [*facts, ("checked", checked)]
 
 
 def of_explanation(row: Any) -> list[Block]:
@@ -120,7 +116,7 @@ def of_explanation(row: Any) -> list[Block]:
     return explanation({"explanation": row.to_dict()})
 
 
-def _graph(told: Document, **how: Any) -> str:
-    from chainrule.charts.graph_picture import row_graph_svg
+def _graph(told: Document) -> str:
+    from chainrule.charts.graph_picture import row_graph
 
-    return row_graph_svg(told, standalone=False, **how)
+    return row_graph(told)

@@ -79,35 +79,21 @@ def as_text(blocks: Sequence[b.Block], width: int = 100) -> str:
     return file.getvalue().rstrip("\n")
 
 
-class _Plain(b.Speller):
-    def literal(self, text: str) -> str:
-        return visible(text)
-
-    def name(self, text: str) -> str:
-        return shortened(text)
-
-    def number(self, text: str) -> str:
-        return text
-
-
-PLAIN = _Plain()
-
-
 def lines_of(block: b.Block, width: int) -> list[Line]:
     """Lay one block out in lines of `width` cells; a picture has none."""
     match block:
         case b.Text():
-            return _sentence(PLAIN.words(block), width, DIM if _is_note(block) else "")
+            return _sentence(b.PLAIN.words(block), width, DIM if _is_note(block) else "")
         case b.Heading():
-            return _sentence(PLAIN.words(block.text), width, HEADING if block.level < 3 else DIM)
+            return _sentence(b.PLAIN.words(block.text), width, HEADING if block.level < 3 else DIM)
         case b.Formula():
-            return _sentence(block.text + (f"  ({PLAIN.words(block.note)})" if block.note else ""), width)
+            return _sentence(block.text + (f"  ({b.PLAIN.words(block.note)})" if block.note else ""), width)
         case b.Facts():
-            return _facts([(name, PLAIN.format_field(value, "")) for name, value in block.pairs], width)
+            return _facts([(name, b.PLAIN.format_field(value, "")) for name, value in block.pairs], width)
         case b.Table():
             return _table(block, width)
         case b.Bullets():
-            return [line for item in block.items for line in _sentence("- " + PLAIN.words(item), width)]
+            return [line for item in block.items for line in _sentence("- " + b.PLAIN.words(item), width)]
         case b.Code():
             return [Line(visible(line)) for line in block.lines]
     return []
@@ -132,7 +118,7 @@ def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
 def _table(block: b.Table, width: int) -> list[Line]:
     """Lay out a table, names flush left and numbers flush right; where that is too wide, each row as a block of lines."""
     heads = [shortened(column.head) for column in block.columns]
-    columns = [[PLAIN.format_field(cell, column.format) for cell in column.cells] for column in block.columns]
+    columns = [[b.PLAIN.format_field(cell, column.format) for cell in column.cells] for column in block.columns]
     least = [max(map(cells, [*column, *head.split(" ")])) for head, column in zip(heads, columns, strict=True)]
     room, natural = width - sum(least[1:]) - GAP * len(least[1:]), max(map(cells, columns[0]), default=0)
     if room < min(LEAST_NAME, natural):

@@ -274,7 +274,7 @@ def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
 
 def centering(
     X: ArrayLike | None = None, y: ArrayLike | None = None, *, test_size: float = 0.2, learning_rate: float | None = None,
-    epochs: int = 100, seed: int = 0, classes: tuple[str, str] | None = None, **shared: Unpack[Shared],
+    epochs: int = 100, seed: int = 0, **shared: Unpack[Shared],
 ) -> CenteringStudy:  # fmt: skip
     """Run gradient descent from zeros on two columns as they are and centred, at one learning rate.
 
@@ -309,8 +309,6 @@ def centering(
     seed, share = whole_number("seed", seed, 0, LARGEST_SEED), checked("test_size", test_size, above=0.0)
     if share >= 1.0:
         raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")
-    if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
-        raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
     rate = None if learning_rate is None else checked("learning_rate", learning_rate, above=0.0)
     if X is None and y is None:
         (X, y), rate = article_points(seed), rate or ARTICLE_RATE
@@ -332,7 +330,7 @@ def centering(
     plain, centred = (maps_over(setting.rows(), result, (0, 1), np.zeros(2)) for result in results)
     positive, optimum = float(np.average(held_out.y, weights=held_out.s)), told["forms"][0].optimum
     best = watch.at(optimum.w, optimum.b)["held_out_accuracy"] if optimum.exists else None
-    labels = classes or whole.classes
+    labels = whole.classes
     return CenteringStudy(
         **told, maps=(plain, centred), classes=(str(labels[0]), str(labels[1])), seed=seed, n_held_out=len(test),
         base_accuracy=max(positive, 1.0 - positive), optimum_accuracy=best,

@@ -99,7 +99,7 @@ def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -
     points = [units.to_user(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
     others = np.setdiff1d(np.arange(rows.n_features), axes)
     places, loss = _sample(rows, DRAWN_POINTS), np.where(trace.columns["share"] >= 1, trace.columns["loss"], np.nan)
-    given, wide = rows.given(places), rows.given(_sample(rows, LOOKED_AT))
+    given, wide = rows.numbers(places), rows.numbers(_sample(rows, LOOKED_AT))
     return Maps(
         names=(result.feature_names[i], result.feature_names[j]), others=len(others),
         epochs=trace.columns["epoch"].astype(np.int64)[chosen], loss=loss[chosen],
