@@ -149,7 +149,7 @@ def test_few_rows_of_weight_in_many_without(rng):
     s[np.flatnonzero(y == 1)[30:]] = 0.0  # a class that is rare among the rows that count
     found = fit(X, y, sample_weight=s, method="newton", tol=1e-10)
     assert found.certificate.gap <= 1e-10
-    assert found.reads <= 6
+    assert found.reads <= 20
     s = (rng.random(len(y)) < 0.01).astype(float)
     assert fit(X, y, sample_weight=s, method="newton", tol=1e-10).certificate.gap <= 1e-10
 

@@ -4,7 +4,6 @@ import math
 import pickle
 import signal
 import threading
-import time
 import warnings
 from dataclasses import dataclass
 
@@ -258,15 +257,14 @@ def test_ctrl_c_reaches_a_long_epoch(rng):
     y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(np.uint8)
     timer = threading.Timer(0.6, lambda: signal.raise_signal(signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have jobs in the background ignore it
-    started = time.perf_counter()
     timer.start()
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             fit(X, y, max_reads=10**6)
     finally:
         timer.cancel()
         signal.signal(signal.SIGINT, before)
-    assert time.perf_counter() - started < 10
+    assert caught.value.result is None or caught.value.result.n_epochs < 100_000
 
 
 def test_a_resumed_run_keeps_callbacks_numbers_and_the_best_epoch(table):

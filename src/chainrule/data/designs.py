@@ -66,33 +66,21 @@ def _table(X: Any, feature_names: Sequence[str] | None, coding: str, least_rows:
     m = fields[0].rows if fields else len(X)
     _check_size(m, len(fields), least_rows)
 
-    def rows(y: Labels, s: Vector | None, threads: int | None) -> Taken:
+    def taken(y: Labels, s: Vector | None, threads: int | None) -> Taken:
         learnt = learn(fields, s, coding, threads=thread_count(threads))
         blocks, copies = blocks_of(fields, learnt.columns)
-        taken = column_rows(blocks, learnt.columns, y, s, threads)
-        taken.count_read()  # what was learnt
-        return Taken(taken, min(copies, 1), learnt.columns)
+        rows = part_of(blocks, learnt.columns, None).rows(y, s, threads).rows
+        rows.count_read()  # what was learnt
+        return Taken(rows, min(copies, 1), learnt.columns)
 
-    return Design(m, False, rows)
-
-
-def column_rows(
-    blocks: Blocks,
-    columns: Sequence[Column],
-    y: Labels,
-    s: Vector | None,
-    threads: int | None,
-    index: NDArray[np.int64] | None = None,
-) -> Rows:
-    """Put labels and weights beside the blocks of these columns; index: the rows that y (k,) and s (k,) are of."""
-    references = {c.name: c.levels[0] for c in columns if c.kind == "category" and not c.all_levels}
-    return Rows.of(blocks, y, s, feature_names(columns), threads, index, references)
+    return Design(m, False, taken)
 
 
 def part_of(blocks: Blocks, columns: Sequence[Column], index: NDArray[np.int64] | None) -> Design:
-    """See some rows of encoded columns, or all, where they lie."""
-    m = blocks.m if index is None else len(index)
-    return Design(m, False, lambda y, s, threads: Taken(column_rows(blocks, columns, y, s, threads, index), 0))
+    """See some rows of encoded columns, or all, where they lie; index: the rows that y (k,) and s (k,) are of."""
+    names, m = feature_names(columns), blocks.m if index is None else len(index)
+    references = {c.name: c.levels[0] for c in columns if c.kind == "category" and not c.all_levels}
+    return Design(m, False, lambda y, s, n: Taken(Rows.of(blocks, y, s, names, n, index, references), 0))
 
 
 def _check_size(m: int, n: int, least_rows: int) -> None:

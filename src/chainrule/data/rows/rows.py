@@ -138,7 +138,7 @@ class Rows:
         """Which of the rows have a positive weight."""
         return np.ones(self.n_rows, dtype=np.bool_) if self.s is None else self.s > 0
 
-    @property
+    @cached_property
     def n_visited(self) -> int:
         """M: how many of the rows an epoch of mini-batches visits, those of positive weight."""
         return int(np.count_nonzero(self.is_kept))
@@ -203,9 +203,8 @@ class Rows:
         found: Moments | None = self.learned.get("moments")
         if found is None or self.s is not None or not self.design.columns:
             return None
-        off = np.abs(found.mean - self.units.center) + 8.0 * 2.0**-53 * np.abs(
-            found.mean
-        )  # far from 0 the mean has rounded
+        # Far from 0 the mean has rounded.
+        off = np.abs(found.mean - self.units.center) + 8.0 * 2.0**-53 * np.abs(found.mean)
         squares = np.square(off / self.units.scale) + np.square(found.sd / self.units.scale)
         return np.asarray(squares * (1.0 + ROUNDING_OF_MOMENTS))
 
