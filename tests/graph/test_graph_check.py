@@ -88,6 +88,8 @@ def test_the_check_leaves_gradients_alone():
 def test_a_gradient_that_is_not_a_number_is_an_infinite_error():
     graph_ = graph.logistic_graph([[1.0]], [0.0], [40.0], 0.0)
     assert graph.gradient_check(graph_.article_L).max_error == np.inf
+    many = graph.logistic_graph([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0], [1.0, 40.0], 0.0)
+    assert graph.gradient_check(many.article_L, max_entries=1).errors["w"] == np.inf
     assert graph.gradient_check(graph_.L).max_error < 1e-15
 
 

@@ -670,6 +670,12 @@ def test_what_cannot_be_studied_is_said_in_a_sentence(call, parts, rng):
         assert part in str(error.value)
 
 
+def test_a_misspelt_option_is_refused(rng):
+    X, y = a_table(rng)
+    with pytest.raises(TypeError, match="alhpa"):
+        studies.scaling(X, y, alhpa=0.1)
+
+
 def test_limits_and_distances_in_words():
     assert (words.nats(1e-3), words.nats(1.5e-9)) == ("0.001 nats", "1.5 × 10⁻⁹ nats")
     assert [below(x) for x in (0.4139, 2.6559, 2.65, 9.999e-7, math.inf)] == [

@@ -78,7 +78,7 @@ def gradient_check(
     backpropagated, scales, order = gradients(output), absolute_terms(output), topological_order(output)
     if parameters is None:
         parameters = [node for node in order if node.operation is None and not node.is_constant]
-    is_analytic = all(node.operation is None or node.operation.analytic for node in order)
+    is_analytic = all(node.is_constant or node.operation is None or node.operation.analytic for node in order)
     errors: dict[str, float] = {}
     n_checked = n_entries = 0
     for number, parameter in enumerate(parameters, start=1):
@@ -87,7 +87,7 @@ def gradient_check(
         name = parameter.name or f"parameter {number}"
         path = _dependents(order, parameter)
         expected, scale = backpropagated[parameter].reshape(-1), scales[parameter].reshape(-1)
-        entries = np.argsort(-scale, kind="stable")[:max_entries]
+        entries = np.argsort(-np.nan_to_num(scale, nan=np.inf), kind="stable")[:max_entries]
         measure = _by_complex_step if is_analytic else _by_differences
         measured = np.array([measure(output, parameter, path, entry) for entry in entries.tolist()])
         with np.errstate(all="ignore"):

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -132,17 +132,20 @@ class Setting:
     progress: Progress | None
 
     @classmethod
-    def of(cls, X: ArrayLike, y: ArrayLike, epochs: int, **given: Unpack[Shared]) -> Setting:
+    def of(
+        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float = 0.0,
+        feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
+        classes: tuple[str, str] | None = None, progress: Progress | None = None,
+    ) -> Setting:  # fmt: skip
         """Check what a user handed over; raises InputError."""
-        epochs, within = whole_number("epochs", epochs, 1), number("within", given.get("within", 1e-3), above=0.0)
-        array, names, _ = matrix(X, given.get("feature_names"))
+        epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
+        array, names, _ = matrix(X, feature_names)
         codes, labels = encode_labels(y, len(array))
-        classes = given.get("classes") or labels
-        if not isinstance(classes, list | tuple) or len(classes) != 2:
+        if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
             raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
-        s, alpha = check_weights(given.get("sample_weight"), codes), number("alpha", given.get("alpha", 0.0), low=0.0)
-        threads, progress = given.get("n_threads"), given.get("progress")
-        return cls(array, codes, s, names, (classes[0], classes[1]), alpha, threads, epochs, within, progress)
+        s, alpha = check_weights(sample_weight, codes), number("alpha", alpha, low=0.0)
+        named = labels if classes is None else (classes[0], classes[1])
+        return cls(array, codes, s, names, named, alpha, n_threads, epochs, within, progress)
 
     def part(self, rows: NDArray[np.int64]) -> Setting:
         """Give the same on some rows: a copy of them."""
