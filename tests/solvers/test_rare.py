@@ -349,9 +349,15 @@ def test_rows_without_rare_levels_prove_sooner_and_never_too_much(coding, weight
         made = on.evaluate(start[:n], start[n], hessian=True, z=z, q=np.ones(n + 1))
         reference = Reference.of(on, made, start[:n], start[n], z, None)
         assert np.intersect1d(reference.common.index, rare.rows).size == 0
-        for size in 10.0 ** np.arange(-6.0, -1.0, 0.25):
+        # Points at which rare levels found their place first, and some at which they are far from it, and saturated.
+        sizes = [(size, 0.01 * size) for size in 10.0 ** np.arange(-6.0, -1.0, 0.25)] + [
+            (1e-6, 2.0),
+            (1e-6, 5.0),
+            (1e-3, 8.0),
+        ]
+        for size, of_rare in sizes:
             off = rng.normal(size=n + 1) * size
-            off[rare.columns] *= 0.01  # they found their place first
+            off[rare.columns] = rng.normal(size=len(rare.columns)) * of_rare
             point = theta + off
             all_z = np.empty(m)
             e = whole.evaluate(point[:n], point[n], z=all_z, squares=True)
