@@ -12,22 +12,11 @@ from chainrule import __version__
 from chainrule.cli import options as opt
 from chainrule.cli.study import study
 
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to stdout.")]
-Svg = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Also draw the graph with the row's numbers.")]
-Row = Annotated[int, typer.Option("--row", parser=opt.whole("--row"), metavar="K", help="The row to explain, from 1.")]
-Epoch = Annotated[
-    int | None,
-    typer.Option(
-        "--epoch", parser=opt.whole("--epoch"), metavar="E",
-        help="As it was after E epochs (steps of newton), from the trace. Else the end.",
-    ),
-]  # fmt: skip
-Folder = Annotated[
-    Path, typer.Option("--out-dir", metavar="DIR", help="Folder of the model, its trace, the report and the data.")
-]
-
 app = typer.Typer(
     name="chainrule",
+    help="Logistic regression as the smallest neural network: every gradient visible, every step explained.\n\n"
+    "Results go to stdout; progress and notes to stderr. Exit codes: 0 done, perhaps with warnings; 2 a mistake in the data or "
+    "the options; 3 under --strict, stopped early or warned, or of certify, above --tol; 130 stopped by Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,7 +32,8 @@ def command(declared: Callable[..., None]) -> None:
         code: int = import_module(f"chainrule.cli.{declared.__name__}").run(**given)
         return code
 
-    app.command()(job)
+    paragraphs = (declared.__doc__ or "").split("\n\n")
+    app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(job)  # the terminal breaks its lines
 
 
 def _version(asked: bool) -> None:
@@ -53,20 +43,16 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def chainrule(
+def _chainrule(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Logistic regression as the smallest neural network: every gradient visible, every step explained.
-
-    Results go to stdout; progress and notes to stderr. Exit codes: 0 done, perhaps with warnings; 2 a mistake in the
-    data or the options; 3 under --strict, stopped early or warned, or of certify, above --tol; 130 stopped by Ctrl-C.
-    """
+    pass
 
 
 @command
-def demo(out_dir: Folder = Path("demo"), as_json: opt.Json = False, quiet: opt.Quiet = False) -> None:
+def demo(out_dir: opt.Folder = Path("demo"), as_json: opt.Json = False, quiet: opt.Quiet = False) -> None:
     """Train on 344 penguins, male or female? and see everything: the quickest way in."""
 
 
@@ -135,7 +121,7 @@ def certify(
 def predict(
     model: opt.ModelFile,
     table: opt.Table,
-    out: Out = None,
+    out: opt.TableOut = None,
     na: opt.Missing = None,
     unseen: opt.UnseenLevels = "reference",
     as_json: opt.Json = False,
@@ -160,9 +146,9 @@ def evaluate(
 def explain(
     model: opt.ModelFile,
     table: opt.Table,
-    row: Row,
-    epoch: Epoch = None,
-    svg: Svg = None,
+    row: opt.Row,
+    epoch: opt.Epoch = None,
+    svg: opt.Svg = None,
     na: opt.Missing = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,

@@ -44,10 +44,6 @@ def run(
     what the model says, or no penalty without one.
     """
     check_outputs({})
-    for option, value in (("--alpha", alpha), ("--tol", tol)):
-        if value is not None:
-            opt.at_least(option, value, 0)
-    opt.positive("--C", C)
     if alpha is not None and C is not None:
         raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
     model, data = _read(coefficients, table, na or (), learned)
@@ -70,7 +66,7 @@ def run(
     units = (model.scale != 1) | (model.center != 0) if standardize is None else standardize & schema.numeric
     certificate = certify(
         part_of(design.design, schema.columns, None), design.labels, model.w, model.b,
-        alpha=alpha, sample_weight=design.weights, standardize=units, n_threads=opt.thread_count(n_threads),
+        alpha=alpha, sample_weight=design.weights, standardize=units, n_threads=n_threads,
     )  # fmt: skip
     told = certificate.to_dict()
     told |= {key: worded(told[key], schema) for key in ("reason", "sentence")}

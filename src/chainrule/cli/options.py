@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -16,434 +16,150 @@ OBJECTIVE = "Objective"
 OUTPUT = "Output"
 
 
-def whole(option: str) -> Callable[[str], int]:
-    """Give what reads a whole number off an option's text."""
+def number(flag: str, kind: type, low: float | None = None, *, positive: bool = False) -> Callable[[str], Any]:
+    """Give what reads a number, int or float, off an option's text, and refuses one out of its bounds."""
+    what = f"a {'positive ' * positive}{'whole ' * (kind is int)}number"
 
-    def read(text: str) -> int:
+    def read(text: str) -> Any:
         try:
-            return int(text)
+            value = kind(text)
         except ValueError:
-            raise typer.BadParameter(f"{option} must be a whole number, not {text!r}") from None
+            raise typer.BadParameter(f"{flag} must be {what}, not {text!r}") from None
+        if (low is not None and not low <= value < math.inf) or (positive and not 0 < value < math.inf):
+            raise typer.BadParameter(f"{flag} must be {what}{'' if low is None else f' from {low:g}'}, not {text}")
+        return value
 
     return read
 
 
-def real(option: str) -> Callable[[str], float]:
-    """Give what reads a number off an option's text."""
-
-    def read(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise typer.BadParameter(f"{option} must be a number, not {text!r}") from None
-
-    return read
+def option(
+    panel: str, flag: str, metavar: str | None, says: str, parser: Callable[[str], Any] | type | None = None
+) -> Any:
+    """Make an option. parser: int or float read any number."""
+    if isinstance(parser, type):
+        parser = number(flag, parser)
+    return typer.Option(flag, metavar=metavar, help=says, rich_help_panel=panel, parser=parser)
 
 
+# fmt: off
 Table = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet file; data rows count from 1.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file written by chainrule fit.")]
-CoefficientsFile = Annotated[
-    Path,
-    typer.Argument(
-        metavar="MODEL",
-        help="Model file written by chainrule fit, or a CSV file of names and numbers; of more columns, that called "
-        "coef, estimate, weight or alike.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.", rich_help_panel=OUTPUT)]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.", rich_help_panel=OUTPUT)
-]
-Missing = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--na",
-        metavar="TEXT",
-        help="Also means missing, as empty, NA, N/A, NaN and null do; may repeat.",
-        rich_help_panel=DATA,
-    ),
-]
-UnseenLevels = Annotated[
-    str,
-    typer.Option(
-        "--unseen",
-        parser=lambda text: one_of("--unseen", text, ("reference", "missing", "error")),
-        metavar="HOW",
-        help="A level that training never saw counts as the reference or as missing, or is an error.",
-        rich_help_panel=DATA,
-    ),
-]
-Target = Annotated[
-    str, typer.Option("--target", metavar="COLUMN", help="Column to learn; two labels.", rich_help_panel=DATA)
-]
-MaybeTarget = Annotated[
-    str | None,
-    typer.Option(
-        "--target", metavar="COLUMN", help="Column that was learned; a model file says it.", rich_help_panel=DATA
-    ),
-]
-Positive = Annotated[
-    str | None,
-    typer.Option(
-        "--positive",
-        metavar="LABEL",
-        help="Label whose probability is learned. Else the second in sorted order.",
-        rich_help_panel=DATA,
-    ),
-]
-Features = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--features",
-        metavar="NAMES",
-        help="Columns to use: comma separated, or repeat. Else all others.",
-        rich_help_panel=DATA,
-    ),
-]
-Drop = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--drop",
-        metavar="NAMES",
-        help="Columns to leave out: comma separated, or repeat.",
-        rich_help_panel=DATA,
-    ),
-]
-Weights = Annotated[
-    str | None,
-    typer.Option("--weights", metavar="COLUMN", help="Column of row weights.", rich_help_panel=DATA),
-]
-TestSize = Annotated[
-    float,
-    typer.Option(
-        "--test-size",
-        parser=real("--test-size"),
-        metavar="F",
-        help="Part of the rows to hold out, stratified.",
-        rich_help_panel=DATA,
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        "--seed",
-        parser=whole("--seed"),
-        metavar="S",
-        help="Seed of the hold-out split, and of the order of sgd.",
-        rich_help_panel=DATA,
-    ),
-]
-Method = Annotated[
-    str,
-    typer.Option(
-        "--method",
-        metavar="METHOD",
-        help="newton: few steps to the optimum; gradient-descent: many small ones, as in learning; sgd: one for each "
-        "mini-batch of rows; auto: newton, unless an option of the others is given.",
-        rich_help_panel=TRAINING,
-    ),
-]
-Tol = Annotated[
-    float | None,
-    typer.Option(
-        "--tol",
-        parser=real("--tol"),
-        metavar="T",
-        help="End when the objective is proven to be at most T above its optimum. Else the smaller of 1e-8 and 1e-6/rows.",
-        rich_help_panel=TRAINING,
-    ),
-]
-MaxReads = Annotated[
-    int | None,
-    typer.Option(
-        "--max-reads",
-        parser=whole("--max-reads"),
-        metavar="N",
-        help="Reads of the data at most: newton begins no step after them (what proves its last point comes on top), gradient "
-        "descent takes as many epochs. Else 100 and 1,000; 100 for sgd.",
-        rich_help_panel=TRAINING,
-    ),
-]
-LearningRate = Annotated[
-    str | None,
-    typer.Option(
-        "--learning-rate",
-        metavar="R",
-        help="Of gradient descent, which it chooses, and of sgd: a positive number; auto takes a stable one.",
-        rich_help_panel=TRAINING,
-    ),
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(
-        "--epochs",
-        parser=whole("--epochs"),
-        metavar="N",
-        help="Of gradient descent, which it chooses: updates at most, each a read of the data; else 1,000. Of sgd: so often "
-        "each row is visited; else 100.",
-        rich_help_panel=TRAINING,
-    ),
-]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        "--batch-size",
-        parser=whole("--batch-size"),
-        metavar="B",
-        help="Of sgd, which it chooses: rows an update. Else 1.",
-        rich_help_panel=TRAINING,
-    ),
-]
-Schedule = Annotated[
-    str | None,
-    typer.Option(
-        "--schedule",
-        metavar="HOW",
-        help="Of sgd, which it chooses: the rate stays constant; or falls with the epochs k, as inverse, 1/(1 + k), or "
-        "inverse-sqrt, its root. Else constant.",
-        rich_help_panel=TRAINING,
-    ),
-]
-Alpha = Annotated[
-    float,
-    typer.Option(
-        "--alpha",
-        parser=real("--alpha"),
-        metavar="A",
-        help="Penalty: alpha/2 w.w is added to the mean loss.",
-        rich_help_panel=TRAINING,
-    ),
-]
-Standardize = Annotated[
-    bool | None,
-    typer.Option(
-        "--standardize/--no-standardize",
-        help="Train on numbers with mean 0, deviation 1; the penalty is then in these units. On for gradient descent, "
-        "else off.",
-        rich_help_panel=TRAINING,
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        parser=whole("--threads"),
-        metavar="T",
-        help="Threads of the kernel; no bit of the model changes.",
-        rich_help_panel=TRAINING,
-    ),
-]
-MaybeAlpha = Annotated[
-    float | None,
-    typer.Option(
-        "--alpha",
-        parser=real("--alpha"),
-        metavar="A",
-        help="Penalty of the objective: alpha/2 w.w beside the mean loss. Else the model's, or none.",
-        rich_help_panel=OBJECTIVE,
-    ),
-]
-InverseAlpha = Annotated[
-    float | None,
-    typer.Option(
-        "--C",
-        parser=real("--C"),
-        metavar="C",
-        help="The same as scikit-learn has it: alpha = 1/(C S), S the sum of the weights.",
-        rich_help_panel=OBJECTIVE,
-    ),
-]
-MaybeStandardize = Annotated[
-    bool | None,
-    typer.Option(
-        "--standardize/--no-standardize",
-        help="The penalty is on the coefficients of standardised numbers. Else as the model was trained, or not.",
-        rich_help_panel=OBJECTIVE,
-    ),
-]
-AuditTol = Annotated[
-    float | None,
-    typer.Option(
-        "--tol",
-        parser=real("--tol"),
-        metavar="T",
-        help="Exit code 3 unless the coefficients are proven to be at most T nats above the optimum.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-ModelOut = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        metavar="MODEL",
-        help="Write the model here, and its trace beside it as NAME.trace.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-ReportOut = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE", help="Write a report here: one HTML file.", rich_help_panel=OUTPUT),
-]
-ReportRow = Annotated[
-    int | None,
-    typer.Option(
-        "--row",
-        parser=whole("--row"),
-        metavar="K",
-        help="The row that the report explains; else the training row that the model gets right by the smallest margin.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Strict = Annotated[
-    bool,
-    typer.Option("--strict", help="Exit code 3 after an early stop or a warning.", rich_help_panel=OUTPUT),
-]
+CoefficientsFile = Annotated[Path, typer.Argument(
+    metavar="MODEL", help="Model file, or a CSV or JSON file of names and numbers; of more columns, that called coef, "
+    "estimate, weight or alike.")]
 
-StudiedTarget = Annotated[
-    str | None,
-    typer.Option("--target", metavar="COLUMN", help="Column to learn, of a table; two labels.", rich_help_panel=DATA),
-]
-StudiedTable = Annotated[
-    Path | None,
-    typer.Option(
-        "--table",
-        metavar="TABLE",
-        help="CSV or Parquet file, with --target, --x and --y. Else the points above.",
-        rich_help_panel=DATA,
-    ),
-]
-FirstColumn = Annotated[
-    str | None,
-    typer.Option("--x", metavar="COLUMN", help="Column of numbers, drawn from left to right.", rich_help_panel=DATA),
-]
-SecondColumn = Annotated[
-    str | None,
-    typer.Option("--y", metavar="COLUMN", help="Column of numbers, drawn upwards.", rich_help_panel=DATA),
-]
-StudyTestSize = Annotated[
-    float,
-    typer.Option(
-        "--test-size",
-        parser=real("--test-size"),
-        metavar="F",
-        help="Part of the rows to hold out, stratified.",
-        rich_help_panel=DATA,
-    ),
-]
-StudySeed = Annotated[
-    int,
-    typer.Option(
-        "--seed",
-        parser=whole("--seed"),
-        metavar="S",
-        help="Seed of all that is drawn at random: a run repeats.",
-        rich_help_panel=DATA,
-    ),
-]
-UnusedSeed = Annotated[
-    int,
-    typer.Option(
-        "--seed",
-        parser=whole("--seed"),
-        metavar="S",
-        help="Taken by every study; this one draws nothing at random.",
-        rich_help_panel=DATA,
-    ),
-]
-StudyEpochs = Annotated[
-    int | None,
-    typer.Option(
-        "--epochs",
-        parser=whole("--epochs"),
-        metavar="N",
-        help="Epochs of each run at most. Else 1,000; of centering and batches 100.",
-        rich_help_panel=TRAINING,
-    ),
-]
-StudyTol = Annotated[
-    float,
-    typer.Option(
-        "--tol",
-        parser=real("--tol"),
-        metavar="T",
-        help="Near the optimum is where F is proven to be at most T nats above it.",
-        rich_help_panel=TRAINING,
-    ),
-]
-StudyAlpha = Annotated[
-    float | None,
-    typer.Option(
-        "--alpha",
-        parser=real("--alpha"),
-        metavar="A",
-        help="Penalty: alpha/2 w.w is added to the mean loss. Else none; 1/333 for rates and batches of the penguins.",
-        rich_help_panel=TRAINING,
-    ),
-]
-StudyStandardize = Annotated[
-    bool,
-    typer.Option(
-        "--standardize/--no-standardize",
-        help="Train on numbers with mean 0, deviation 1, as chainrule fit does.",
-        rich_help_panel=TRAINING,
-    ),
-]
-MoreRates = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--learning-rate",
-        metavar="R",
-        help="One more rate to run, such as your own; may repeat.",
-        rich_help_panel=TRAINING,
-    ),
-]
-OneRate = Annotated[
-    str | None,
-    typer.Option(
-        "--learning-rate",
-        metavar="R",
-        help="Of both runs. Else 0.1 for the points, and of a table half of the limit of its columns as they are.",
-        rich_help_panel=TRAINING,
-    ),
-]
-BatchSizes = Annotated[
-    list[int] | None,
-    typer.Option(
-        "--batch-size",
-        parser=whole("--batch-size"),
-        metavar="B",
-        help="Rows an update of one run; may repeat. Else 256, 16 and 1.",
-        rich_help_panel=TRAINING,
-    ),
-]
-StudyOut = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        metavar="FILE",
-        help="Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.",
-        rich_help_panel=OUTPUT,
-    ),
-]
+# the table
+Target = Annotated[str, option(DATA, "--target", "COLUMN", "Column to learn; two labels.")]
+MaybeTarget = Annotated[str | None, option(DATA, "--target", "COLUMN", "Column that was learned; a model file says it.")]
+StudiedTarget = Annotated[str | None, option(DATA, "--target", "COLUMN", "Column to learn, of a table; two labels.")]
+StudiedTable = Annotated[Path | None, option(
+    DATA, "--table", "TABLE", "CSV or Parquet file, with --target, --x and --y. Else the points above.")]
+FirstColumn = Annotated[str | None, option(DATA, "--x", "COLUMN", "Column of numbers, drawn from left to right.")]
+SecondColumn = Annotated[str | None, option(DATA, "--y", "COLUMN", "Column of numbers, drawn upwards.")]
+Positive = Annotated[str | None, option(
+    DATA, "--positive", "LABEL", "Label whose probability is learned. Else the second in sorted order.")]
+Features = Annotated[list[str] | None, option(
+    DATA, "--features", "NAMES", "Columns to use: comma separated, or repeat. Else all others.")]
+Drop = Annotated[list[str] | None, option(DATA, "--drop", "NAMES", "Columns to leave out: comma separated, or repeat.")]
+Weights = Annotated[str | None, option(DATA, "--weights", "COLUMN", "Column of row weights.")]
+Missing = Annotated[list[str] | None, option(
+    DATA, "--na", "TEXT", "Also means missing, as empty, NA, N/A, NaN and null do; may repeat.")]
+UnseenLevels = Annotated[str, option(
+    DATA, "--unseen", "HOW", "A level that training never saw counts as the reference or as missing, or is an error.",
+    lambda text: one_of("--unseen", text, ("reference", "missing", "error")))]
+TestSize = Annotated[float, option(DATA, "--test-size", "F", "Part of the rows to hold out, stratified.", float)]
+StudyTestSize = TestSize
+Seed = Annotated[int, option(DATA, "--seed", "S", "Seed of the hold-out split, and of the order of sgd.", int)]
+StudySeed = Annotated[int, option(DATA, "--seed", "S", "Seed of all that is drawn at random: a run repeats.", int)]
+UnusedSeed = Annotated[int, option(DATA, "--seed", "S", "Taken by every study; this one draws nothing at random.", int)]
+Row = Annotated[int, typer.Option("--row", parser=number("--row", int), metavar="K", help="The row to explain, from 1.")]
+Epoch = Annotated[int | None, typer.Option(
+    "--epoch", parser=number("--epoch", int), metavar="E",
+    help="As it was after E epochs (steps of newton), from the trace. Else the end.")]
 
+# the fit
+Method = Annotated[str, option(
+    TRAINING, "--method", "METHOD", "newton: few steps to the optimum; gradient-descent: many small ones, as in learning; sgd: "
+    "one for each mini-batch of rows; auto: newton, unless an option of the others is given.")]
+Tol = Annotated[float | None, option(
+    TRAINING, "--tol", "T", "Stop when no coefficients can lower the objective by more than T. Else the smaller of 1e-8 and "
+    "1e-6/rows.", float)]
+MaxReads = Annotated[int | None, option(
+    TRAINING, "--max-reads", "N", "Newton starts no step after N reads of the data; certifying may add one or two. Gradient "
+    "descent takes as many epochs. Else 100 and 1,000; 100 for sgd.", int)]
+LearningRate = Annotated[str | None, option(
+    TRAINING, "--learning-rate", "R", "Step size. Selects gradient descent, unless sgd is chosen; auto picks a stable one.")]
+Epochs = Annotated[int | None, option(
+    TRAINING, "--epochs", "N", "Selects gradient descent, unless sgd is chosen: updates at most, each a read of the data; else "
+    "1,000. Of sgd: how often each row is visited; else 100.", int)]
+BatchSize = Annotated[int | None, option(TRAINING, "--batch-size", "B", "Rows an update. Selects sgd. Else 1.", int)]
+Schedule = Annotated[str | None, option(
+    TRAINING, "--schedule", "HOW", "Selects sgd. How its step size falls with the epochs k: constant; inverse, 1/(1 + k); or "
+    "inverse-sqrt, its root. Else constant.")]
+Alpha = Annotated[float, option(TRAINING, "--alpha", "A", "Penalty: alpha/2 w.w is added to the mean loss.", float)]
+Standardize = Annotated[bool | None, option(
+    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0, deviation 1; the penalty is then in these "
+    "units. On for gradient descent, else off.")]
+Threads = Annotated[int | None, option(
+    TRAINING, "--threads", "T", "Threads of the kernel; no bit of the model changes.", number("--threads", int, 1))]
 
-def learning_rate(text: str) -> float | Literal["auto"]:
-    """Read a learning rate off `text`: "auto" or a positive, finite number."""
-    if text.strip().lower() == "auto":
-        return "auto"
-    try:
-        rate = float(text)
-    except ValueError:
-        raise InputError(f"--learning-rate must be auto or a positive number, not {text!r}") from None
-    if not (math.isfinite(rate) and rate > 0):
-        raise InputError(f"--learning-rate must be a positive number, not {text}; auto takes a stable one")
-    return rate
+# the objective that others' coefficients are measured by
+MaybeAlpha = Annotated[float | None, option(
+    OBJECTIVE, "--alpha", "A", "Penalty of the objective: alpha/2 w.w beside the mean loss. Else the model's, or none.",
+    number("--alpha", float, 0))]
+InverseAlpha = Annotated[float | None, option(
+    OBJECTIVE, "--C", "C", "The same as scikit-learn has it: alpha = 1/(C S), S the sum of the weights.",
+    number("--C", float, positive=True))]
+MaybeStandardize = Annotated[bool | None, option(
+    OBJECTIVE, "--standardize/--no-standardize", None, "The penalty is on the coefficients of standardised numbers. Else as "
+    "the model was trained, or not.")]
+AuditTol = Annotated[float | None, option(
+    OUTPUT, "--tol", "T", "Exit code 3 unless the coefficients are proven to be at most T nats above the optimum.",
+    number("--tol", float, 0))]
+
+# what is studied
+StudyEpochs = Annotated[int | None, option(
+    TRAINING, "--epochs", "N", "Epochs of each run at most. Else 1,000; of centering and batches 100.", int)]
+StudyTol = Annotated[float, option(
+    TRAINING, "--tol", "T", "Near the optimum is where F is proven to be at most T nats above it.", float)]
+StudyAlpha = Annotated[float | None, option(
+    TRAINING, "--alpha", "A", "Penalty: alpha/2 w.w is added to the mean loss. Else none; 1/333 for rates and batches of the "
+    "penguins.", float)]
+StudyStandardize = Annotated[bool, option(
+    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0, deviation 1, as chainrule fit does.")]
+MoreRates = Annotated[list[str] | None, option(
+    TRAINING, "--learning-rate", "R", "One more rate to run, such as your own; may repeat.")]
+OneRate = Annotated[str | None, option(
+    TRAINING, "--learning-rate", "R", "Of both runs. Else 0.1 for the points, and of a table half of the limit of its columns "
+    "as they are.")]
+BatchSizes = Annotated[list[int] | None, option(
+    TRAINING, "--batch-size", "B", "Rows an update of one run; may repeat. Else 256, 16 and 1.", int)]
+
+# what is written
+Json = Annotated[bool, option(OUTPUT, "--json", None, "Print one JSON document instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.", rich_help_panel=OUTPUT)]
+Strict = Annotated[bool, option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.")]
+ModelOut = Annotated[Path | None, option(
+    OUTPUT, "--out", "MODEL", "Write the model here, and its trace beside it as NAME.trace.")]
+ReportOut = Annotated[Path | None, option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.")]
+ReportRow = Annotated[int | None, option(
+    OUTPUT, "--row", "K", "The row that the report explains; else the training row that the model gets right by the smallest "
+    "margin.", int)]
+StudyOut = Annotated[Path | None, option(
+    OUTPUT, "--out", "FILE", "Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.")]
+TableOut = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to stdout.")]
+Svg = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Also draw the graph with the row's numbers.")]
+Folder = Annotated[Path, typer.Option("--out-dir", metavar="DIR", help="Folder of the models, the report and the data.")]
+# fmt: on
 
 
 def learning_rate_number(text: str) -> float:
     """Read a learning rate that is a number off `text`."""
-    rate = learning_rate(text)
-    if isinstance(rate, str):
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not (math.isfinite(rate) and rate > 0):
         raise InputError(f"--learning-rate must be a positive number here, not {text!r}")
     return rate
 
