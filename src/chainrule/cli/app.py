@@ -1,7 +1,5 @@
-"""The commands and their options. What a command does is `run` in the module of its name, loaded when it is called."""
+"""The commands: what each is for, and its options, by the arguments of `run` in the module of its name."""
 
-from collections.abc import Callable
-from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,18 +22,6 @@ app = typer.Typer(
 app.add_typer(study, name="study")
 
 
-def command(declared: Callable[..., None]) -> None:
-    """Add a command: its help is the docstring of `declared`, and its options are the arguments."""
-
-    @wraps(declared)
-    def job(**given: Any) -> int:
-        code: int = import_module(f"chainrule.cli.{declared.__name__}").run(**given)
-        return code
-
-    paragraphs = (declared.__doc__ or "").split("\n\n")
-    app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(job)  # the terminal breaks its lines
-
-
 def _version(asked: bool) -> None:
     if asked:
         print(f"chainrule {__version__}")
@@ -51,106 +37,52 @@ def _chainrule(
     pass
 
 
-@command
-def demo(out_dir: opt.Folder = Path("demo"), as_json: opt.Json = False, quiet: opt.Quiet = False) -> None:
-    """Train on 344 penguins, male or female? and see everything: the quickest way in."""
+def _run(name: str, given: dict[str, Any]) -> int:
+    code: int = import_module(f"chainrule.cli.{name}").run(**given)
+    return code
 
 
-@command
-def fit(
-    table: opt.Table,
-    target: opt.Target,
-    positive: opt.Positive = None,
-    features: opt.Features = None,
-    drop: opt.Drop = None,
-    weights: opt.Weights = None,
-    na: opt.Missing = None,
-    test_size: opt.TestSize = 0.0,
-    seed: opt.Seed = 0,
-    method: opt.Method = "auto",
-    tol: opt.Tol = None,
-    max_reads: opt.MaxReads = None,
-    learning_rate: opt.LearningRate = None,
-    epochs: opt.Epochs = None,
-    batch_size: opt.BatchSize = None,
-    schedule: opt.Schedule = None,
-    alpha: opt.Alpha = 0.0,
-    standardize: opt.Standardize = None,
-    n_threads: opt.Threads = None,
-    out: opt.ModelOut = None,
-    report: opt.ReportOut = None,
-    row: opt.ReportRow = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    strict: opt.Strict = False,
-) -> None:
-    """Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.
+COLUMNS = {"positive": opt.Positive, "features": opt.Features, "drop": opt.Drop, "weights": opt.Weights, "na": opt.Missing}
+PREDICTED = {"na": opt.Missing, "unseen": opt.UnseenLevels}
+SAID = {"as_json": opt.Json, "quiet": opt.Quiet}
 
-    Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target
-    sets its row aside; it is predicted.
-    """
-
-
-@command
-def certify(
-    coefficients: opt.CoefficientsFile,
-    table: opt.Table,
-    target: opt.MaybeTarget = None,
-    positive: opt.Positive = None,
-    features: opt.Features = None,
-    drop: opt.Drop = None,
-    weights: opt.Weights = None,
-    na: opt.Missing = None,
-    alpha: opt.MaybeAlpha = None,
-    C: opt.InverseAlpha = None,
-    standardize: opt.MaybeStandardize = None,
-    tol: opt.AuditTol = None,
-    n_threads: opt.Threads = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Prove how far anyone's coefficients are from the optimum of a table.
-
-    MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels
-    write it: columns as chainrule names them, a level as species=Gentoo, speciesGentoo or species[T.Gentoo], and one called
-    intercept, (Intercept), const or b.
-    """
-
-
-@command
-def predict(
-    model: opt.ModelFile,
-    table: opt.Table,
-    out: opt.TableOut = None,
-    na: opt.Missing = None,
-    unseen: opt.UnseenLevels = "reference",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Predict each row of a table: row, probability of the positive label, class."""
-
-
-@command
-def evaluate(
-    model: opt.ModelFile,
-    table: opt.Table,
-    na: opt.Missing = None,
-    unseen: opt.UnseenLevels = "reference",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts."""
-
-
-@command
-def explain(
-    model: opt.ModelFile,
-    table: opt.Table,
-    row: opt.Row,
-    epoch: opt.Epoch = None,
-    svg: opt.Svg = None,
-    na: opt.Missing = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Explain one row step by step: its forward pass, and the chain rule with its numbers."""
+# fmt: off
+opt.command(
+    app, "demo", "Train on 344 penguins, male or female? and see everything: the quickest way in.",
+    {"out_dir": opt.Folder, **SAID}, _run, out_dir=Path("demo"),
+)
+opt.command(
+    app, "fit",
+    "Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.\n\n"
+    "Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target sets "
+    "its row aside; it is predicted.",
+    {"table": opt.Table, "target": opt.Target, **COLUMNS, "test_size": opt.TestSize, "seed": opt.Seed, "method": opt.Method,
+     "tol": opt.Tol, "max_reads": opt.MaxReads, "learning_rate": opt.LearningRate, "epochs": opt.Epochs,
+     "batch_size": opt.BatchSize, "schedule": opt.Schedule, "alpha": opt.Alpha, "standardize": opt.Standardize,
+     "n_threads": opt.Threads, "out": opt.ModelOut, "report": opt.ReportOut, "row": opt.ReportRow, **SAID,
+     "strict": opt.Strict},
+    _run, test_size=0.0, seed=0, method="auto", alpha=0.0,
+)
+opt.command(
+    app, "certify",
+    "Prove how far anyone's coefficients are from the optimum of a table.\n\n"
+    "MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels "
+    "write it: columns as chainrule names them, a level as species=Gentoo, speciesGentoo or species[T.Gentoo], and one called "
+    "intercept, (Intercept), const or b.",
+    {"coefficients": opt.CoefficientsFile, "table": opt.Table, "target": opt.MaybeTarget, **COLUMNS, "alpha": opt.MaybeAlpha,
+     "C": opt.InverseAlpha, "standardize": opt.MaybeStandardize, "tol": opt.AuditTol, "n_threads": opt.Threads, **SAID},
+    _run,
+)
+opt.command(
+    app, "predict", "Predict each row of a table: row, probability of the positive label, class.",
+    {"model": opt.ModelFile, "table": opt.Table, "out": opt.TableOut, **PREDICTED, **SAID}, _run, unseen="reference",
+)
+opt.command(
+    app, "evaluate", "Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts.",
+    {"model": opt.ModelFile, "table": opt.Table, **PREDICTED, **SAID}, _run, unseen="reference",
+)
+opt.command(
+    app, "explain", "Explain one row step by step: its forward pass, and the chain rule with its numbers.",
+    {"model": opt.ModelFile, "table": opt.Table, "row": opt.Row, "epoch": opt.Epoch, "svg": opt.Svg, "na": opt.Missing, **SAID},
+    _run,
+)

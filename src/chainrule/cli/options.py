@@ -1,9 +1,11 @@
 """The options that commands share, and what may be given for them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -14,6 +16,33 @@ DATA = "Data"
 TRAINING = "Training"
 OBJECTIVE = "Objective"
 OUTPUT = "Output"
+
+
+def command(
+    to: typer.Typer,
+    name: str,
+    says: str,
+    options: Mapping[str, Any],
+    run: Callable[[str, dict[str, Any]], int],
+    **defaults: Any,
+) -> None:
+    """Add a command. Typer reads its options off a function's signature, which is made here.
+
+    options: by the name of an argument of `run`, what the command takes for it. Without a default one that may be None is,
+    a flag is off, and others are required.
+    """
+
+    def job(**given: Any) -> int:
+        return run(name, given)
+
+    def parameter(key: str, option: Any) -> Parameter:
+        kind = get_args(option)[0]
+        default = False if kind is bool else None if NoneType in get_args(kind) else Parameter.empty
+        return Parameter(key, Parameter.KEYWORD_ONLY, default=defaults.get(key, default), annotation=option)
+
+    job.__annotations__ = dict(options)
+    job.__signature__ = Signature([parameter(*pair) for pair in options.items()])  # type: ignore[attr-defined]
+    to.command(name, help=says)(job)
 
 
 def number(flag: str, kind: type, low: float | None = None, *, positive: bool = False) -> Callable[[str], Any]:
