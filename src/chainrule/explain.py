@@ -7,7 +7,8 @@ The path of the probability starts at sigmoid(b) and adds the contributions from
 value; a step is what g gains there, and all steps lead to g. Another order gives other steps and the same end.
 """
 
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from chainrule.graph.check import gradient_check
 from chainrule.graph.logistic import LogisticGraph, logistic_graph
 from chainrule.graph.pullbacks import Array
 from chainrule.graph.stable import sigmoid
-from chainrule.words import Shown
+from chainrule.words import Shown, plain
 
-_CHECKED_ENTRIES = 64
+_CHECKED_ENTRIES = 16  # of the weights, those with the largest derivatives
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class RowExplanation(Shown):
     chain : dict
         The formulas with the numbers put in: z, g, L, dL_dg, dg_dz, dL_dz, dL_db, and for each feature dL_dw and share.
     check : dict
-        max_error and method of the gradient check, and of what: "L", or "g" when the class is unknown.
+        max_error and method of the gradient check, of what ("L", or "g" when the class is unknown), and how many derivatives
+        were checked of how many: the largest.
     note : str or None
         What is special: saturation, numbers that are infinite or not numbers.
     """
@@ -130,26 +132,15 @@ class RowExplanation(Shown):
         dict
             Without NaN and infinities: they are None, and `note` says so.
         """
-        return {field.name: _jsonable(getattr(self, field.name)) for field in fields(self)}
+        return dict(plain(self))
 
 
 def explain_row(
-    x: npt.ArrayLike,
-    y: float | None,
-    w: npt.ArrayLike,
-    b: float,
-    *,
-    feature_names: Any,
-    row: int | None = None,
-    epoch: int | None = None,
-    weight: float = 1.0,
-    sum_weights: float = 1.0,
-    alpha: float = 0.0,
-    gradient: tuple[npt.ArrayLike, float] | None = None,
-    label: str | None = None,
-    center: npt.ArrayLike | None = None,
-    scale: npt.ArrayLike | None = None,
-) -> RowExplanation:
+    x: npt.ArrayLike, y: float | None, w: npt.ArrayLike, b: float, *, feature_names: Any, row: int | None = None,
+    epoch: int | None = None, weight: float = 1.0, sum_weights: float = 1.0, alpha: float = 0.0,
+    gradient: tuple[npt.ArrayLike, float] | None = None, label: str | None = None,
+    center: npt.ArrayLike | None = None, scale: npt.ArrayLike | None = None,
+) -> RowExplanation:  # fmt: skip
     """Explain one row.
 
     Parameters
@@ -183,80 +174,47 @@ def explain_row(
     InputError
         Shapes that don't fit, NaN or infinite numbers, a class other than 0, 1 and None.
     """
-    graph, names = _row_graph(x, y, w, b), tuple(str(name) for name in feature_names)
-    n = graph.w.value.size
-    if len(names) != n:
-        raise InputError(f"there are {len(names)} feature names for {n} features")
-    whole = None if gradient is None else (_vector(gradient[0], n, "gradient"), float(gradient[1]))
-    fit = _Fit(float(weight), float(sum_weights), float(alpha), whole)
-    about: dict[str, Any] = {"row": row, "epoch": epoch, "label": label}
-    about |= {"weight": fit.weight, "sum_weights": fit.sum_weights, "alpha": fit.alpha}
-    return RowExplanation(**about, **_explained(graph, y, names, fit, _in_user_units(graph.X.value, center, scale)))
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """What the row is a part of."""
-
-    weight: float
-    sum_weights: float
-    alpha: float
-    gradient: tuple[Array, float] | None
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.weight) and self.weight >= 0):
-            raise InputError(f"the row's weight {self.weight:g} must be 0 or more")
-        if not (np.isfinite(self.sum_weights) and self.sum_weights > 0):
-            raise InputError(f"the sum of weights {self.sum_weights:g} must be above 0")
-
-    def share(self, derivative: float | None) -> float | None:
-        """Return (s/S) times a derivative of the row's own loss."""
-        return None if derivative is None else self.weight * derivative / self.sum_weights
-
-
-def _explained(
-    graph: LogisticGraph, y: float | None, names: tuple[str, ...], fit: _Fit, x_user: Array
-) -> dict[str, Any]:
-    """Return the fields of `RowExplanation` that are computed."""
-    path, steps = _path(graph, names)
-    checked = gradient_check(graph.g if y is None else graph.L, max_entries=_CHECKED_ENTRIES)
-    dL_db = _known(y, graph.dL_db)
-    with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow: the note says so
-        features = _features(graph, y, names, fit, x_user, steps)
-        share_b = fit.share(dL_db)
-        share_b_of_gradient = _ratio(share_b, fit.gradient and fit.gradient[1])
-    return {
-        "y": None if y is None else float(y),
-        "saturated": bool(graph.is_saturated),
-        "features": features,
-        "b": float(graph.b.value),
-        "z": float(graph.z.value),
-        "g": float(graph.g.value),
-        "loss": _known(y, graph.loss.value),
-        "dL_dg": _known(y, graph.dL_dg),
-        "dg_dz": float(graph.dg_dz),
-        "dz_db": float(graph.dz_db),
-        "dL_dz": _known(y, graph.dL_dz),
-        "dL_db": dL_db,
-        "share_b": share_b,
-        "share_b_of_gradient": share_b_of_gradient,
-        "article_product": _known(y, graph.article_product),
-        "stable": _known(y, graph.dL_dz),
-        "path": path,
-        "chain": _chain(graph, y, names, fit),
-        "check": {"max_error": checked.max_error, "method": checked.method, "of": "g" if y is None else "L"},
-        "note": _note(graph, y, features, share_b_of_gradient, fit),
-    }
-
-
-def _row_graph(x: npt.ArrayLike, y: float | None, w: npt.ArrayLike, b: float) -> LogisticGraph:
     if np.ndim(x) != 1:
         raise InputError(f"a row to explain is a vector; 'x' has shape {np.shape(x)}")
-    return logistic_graph(x, 0.0 if y is None else y, w, b)
-
-
-def _known(y: float | None, value: Array) -> float | None:
-    return None if y is None else float(value)
+    graph, names = logistic_graph(x, 0.0 if y is None else y, w, b), tuple(map(str, feature_names))
+    n, known = len(graph.w.value), y is not None
+    if len(names) != n:
+        raise InputError(f"there are {len(names)} feature names for {n} features")
+    weight, sum_weights, alpha = float(weight), float(sum_weights), float(alpha)
+    if not (np.isfinite(weight) and weight >= 0):
+        raise InputError(f"the row's weight {weight:g} must be 0 or more")
+    if not (np.isfinite(sum_weights) and sum_weights > 0):
+        raise InputError(f"the sum of weights {sum_weights:g} must be above 0")
+    whole: list[Any] = [None] * (n + 1)
+    if gradient is not None:
+        whole = [*_vector(gradient[0], n, "gradient").tolist(), float(gradient[1])]
+    terms, dL = graph.X.value * graph.w.value, np.append(graph.dL_dw, graph.dL_db)
+    path, steps = _path(graph, names)
+    with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow: the note says so
+        shares, odds = weight * dL / sum_weights, np.exp(terms)
+        ratios = [float(share / each) if known and each else None for share, each in zip(shares, whole, strict=True)]
+    columns = {
+        "name": names, "x": graph.X.value, "x_user": _in_user_units(graph.X.value, center, scale), "w": graph.w.value,
+        "contribution": terms, "odds_factor": odds, "probability_step": steps, "dz_dw": graph.dz_dw,
+        "dL_dw": graph.dL_dw if known else [None] * n, "share": shares[:n] if known else [None] * n,
+        "share_of_gradient": ratios[:n], "penalty_gradient": alpha * graph.w.value,
+    }  # fmt: skip
+    lists = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
+    of_loss = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
+               "share_b": shares[n], "article_product": graph.article_product, "stable": graph.dL_dz}  # fmt: skip
+    check = gradient_check(graph.L if known else graph.g, max_entries=_CHECKED_ENTRIES)
+    return RowExplanation(
+        row=row, epoch=epoch, y=None if y is None else float(y), label=label, saturated=bool(graph.is_saturated),
+        weight=weight, sum_weights=sum_weights, alpha=alpha,
+        features=tuple(FeatureExplanation(**dict(zip(columns, line, strict=True))) for line in zip(*lists, strict=True)),
+        b=float(graph.b.value), z=float(graph.z.value), g=float(graph.g.value), dg_dz=float(graph.dg_dz),
+        dz_db=float(graph.dz_db), share_b_of_gradient=ratios[n],
+        **{name: float(value) if known else None for name, value in of_loss.items()}, path=path,
+        chain=_chain(graph, names, weight, sum_weights, known=known),
+        check={"max_error": check.max_error, "method": check.method, "of": "L" if known else "g",
+               "n_checked": check.n_checked, "n_entries": check.n_entries},
+        note=_note(graph, (*names, "b (bias)"), odds, () if gradient is None else ratios, known=known),
+    )  # fmt: skip
 
 
 def _vector(values: npt.ArrayLike, n: int, name: str) -> Array:
@@ -266,52 +224,16 @@ def _vector(values: npt.ArrayLike, n: int, name: str) -> Array:
     return array
 
 
-def _ratio(share: float | None, whole: float | None) -> float | None:
-    return None if share is None or whole is None or whole == 0 else share / whole
-
-
-def _features(
-    graph: LogisticGraph, y: float | None, names: tuple[str, ...], fit: _Fit, x_user: Array, steps: Array
-) -> tuple[FeatureExplanation, ...]:
-    x, w = graph.X.value, graph.w.value
-    features = []
-    for j, name in enumerate(names):
-        dL_dw = None if y is None else float(graph.dL_dw[j])
-        share = fit.share(dL_dw)
-        features.append(
-            FeatureExplanation(
-                name=name,
-                x=float(x[j]),
-                x_user=float(x_user[j]),
-                w=float(w[j]),
-                contribution=float(x[j] * w[j]),
-                odds_factor=float(np.exp(x[j] * w[j])),
-                probability_step=float(steps[j]),
-                dz_dw=float(graph.dz_dw[j]),
-                dL_dw=dL_dw,
-                share=share,
-                share_of_gradient=_ratio(share, fit.gradient and float(fit.gradient[0][j])),
-                penalty_gradient=float(fit.alpha * w[j]),
-            )
-        )
-    return tuple(features)
-
-
 def _in_user_units(x: Array, center: npt.ArrayLike | None, scale: npt.ArrayLike | None) -> Array:
     """Return x scale + center without the digits that the way to the fit's units and back made up."""
     shift = np.zeros_like(x) if center is None else _vector(center, x.size, "center")
     stretch = np.ones_like(x) if scale is None else _vector(scale, x.size, "scale")
-    values = []
-    for here, moved, by, factor in zip(*(v.tolist() for v in (x, x * stretch, shift, stretch)), strict=True):
-        if (by, factor) == (0.0, 1.0):  # the fit's units are the user's
-            values.append(here)
-            continue
-        largest = max(abs(moved), abs(by))
-        if not np.isfinite(largest):
-            raise InputError("'center' and 'scale' must be finite numbers")
-        digits = 14 - int(np.floor(np.log10(largest))) if largest > 0 else 0
-        values.append(round(moved + by, digits))
-    return np.array(values)
+    largest = np.maximum(np.abs(x * stretch), np.abs(shift))
+    if not np.isfinite(largest).all():
+        raise InputError("'center' and 'scale' must be finite numbers")
+    digits = 14 - np.floor(np.log10(np.where(largest > 0, largest, 1.0))).astype(int)
+    rounded = np.array(list(map(round, (x * stretch + shift).tolist(), digits.tolist())))
+    return np.where((shift == 0) & (stretch == 1), x, rounded)  # where the fit's units are the user's
 
 
 def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str, float], ...], Array]:
@@ -334,22 +256,10 @@ def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str
 
 
 def number(value: float) -> str:
-    """Return a number as the chain shows it: six digits, no more than needed.
-
-    Parameters
-    ----------
-    value : float
-
-    Returns
-    -------
-    str
-        For example "-0.2"; "not a number" and "infinite" are words.
-    """
+    """Return a number as the chain shows it: six digits, no more than needed; "not a number" and "infinite" are words."""
     if np.isnan(value):
         return "not a number"
-    if np.isinf(value):
-        return "infinite" if value > 0 else "-infinite"
-    return f"{value + 0.0:.6g}"
+    return f"{value + 0.0:.6g}".replace("inf", "infinite")
 
 
 def _factor(value: float) -> str:
@@ -357,56 +267,44 @@ def _factor(value: float) -> str:
     return f"({number(value)})" if value < 0 else number(value)
 
 
-def _product(left: float, right: float) -> str:
-    return f"{number(left)} · {_factor(right)}"
-
-
-def _chain(graph: LogisticGraph, y: float | None, names: tuple[str, ...], fit: _Fit) -> dict[str, Any]:
-    z, g, b = (float(node.value) for node in (graph.z, graph.g, graph.b))
-    x, w, dg_dz = graph.X.value, graph.w.value, float(graph.dg_dz)
-    terms = [f"{_factor(float(x[j]))} · {_factor(float(w[j]))}" for j in range(len(names))]
-    shown = terms if len(terms) <= 12 else [*terms[:10], f"... ({len(terms) - 10} more)"]
+def _chain(
+    graph: LogisticGraph, names: tuple[str, ...], weight: float, sum_weights: float, *, known: bool
+) -> dict[str, Any]:
+    """Write each step with its numbers; where g has rounded, the article's with the g that it has and the stable form."""
+    y, z, g, b, loss = (float(node.value) for node in (graph.y, graph.z, graph.g, graph.b, graph.loss))
+    dL_dg, dg_dz, dL_dz, dL_db = (float(each) for each in (graph.dL_dg, graph.dg_dz, graph.dL_dz, graph.dL_db))
+    x, w, dL_dw = graph.X.value.tolist(), graph.w.value.tolist(), graph.dL_dw.tolist()
+    terms = [f"{_factor(x_j)} · {_factor(w_j)}" for x_j, w_j in zip(x, w, strict=True)]
+    terms = terms if len(terms) <= 12 else [*terms[:10], f"... ({len(terms) - 10} more)"]
+    shown_g, rest = number(g), number(float(sigmoid(-z)))  # 1 - g with all its digits
     chain: dict[str, Any] = {
-        "z": f"z = x · w + b = {' + '.join([*shown, _factor(b)])} = {number(z)}",
-        "g": f"g = 1/(1 + exp(-z)) = 1/(1 + exp({number(-z)})) = {number(g)}",
-        "dg_dz": f"dg/dz = g (1 - g) = {number(g)} · {number(float(sigmoid(-z)))} = {number(dg_dz)}",
+        "z": f"z = x · w + b = {' + '.join([*terms, _factor(b)])} = {number(z)}",
+        "g": f"g = 1/(1 + exp(-z)) = 1/(1 + exp({number(-z)})) = {shown_g}",
+        "dg_dz": f"dg/dz = g (1 - g) = {shown_g} · {rest} = {number(dg_dz)}",
     }
-    if y is None:
+    if not known:
         return chain
-    loss, dL_dg, dL_dz, dL_db = (float(each) for each in (graph.loss.value, graph.dL_dg, graph.dL_dz, graph.dL_db))
-    chosen, probability = ("g", g) if y == 1 else ("1 - g", float(sigmoid(-z)))
-    fractions = f"{1 - y:g}/{number(float(sigmoid(-z)))} - {y:g}/{number(g)}"
-    fraction = f"{number(fit.weight)}/{number(fit.sum_weights)}"
-    chain |= {
-        "L": f"L = -log({chosen}) = -log({number(probability)}) = {number(loss)}",
-        "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {fractions} = {number(dL_dg)}",
-        "dL_dz": f"dL/dz = dL/dg · dg/dz = {_product(dL_dg, dg_dz)} = {number(dL_dz)}",
-        "dL_dw": [
-            f"dL/dw[{name}] = dL/dz · dz/dw = {_product(dL_dz, float(x[j]))} = {number(float(graph.dL_dw[j]))}"
-            for j, name in enumerate(names)
-        ],
-        "dL_db": f"dL/db = dL/dz · dz/db = {_product(dL_dz, 1.0)} = {number(dL_db)}",
-        "share": [
-            f"s/S · dL/dw[{name}] = {fraction} · {_factor(float(graph.dL_dw[j]))}"
-            f" = {number(fit.weight * float(graph.dL_dw[j]) / fit.sum_weights)}"
-            for j, name in enumerate(names)
-        ],
-    }
+    fractions, product = f"{1 - y:g}/{rest} - {y:g}/{shown_g}", f"{number(dL_dg)} · {_factor(dg_dz)} = {number(dL_dz)}"
+    of_g, loss_by = f"{fractions} = {number(dL_dg)}", f"-log({'g' if y else '1 - g'}) = -log({shown_g if y else rest})"
     if graph.is_saturated:
-        chain |= _saturated_chain(graph)
-    return chain
-
-
-def _saturated_chain(graph: LogisticGraph) -> dict[str, str]:
-    """Write the article's product with the rounded g that it has, and the stable form beside it."""
-    g, y, z = float(graph.g.value), float(graph.y.value), float(graph.z.value)
-    fractions, fault = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}", _fault(g)
-    stable = f"{1 - 2 * y:g} · sigmoid({number((1 - 2 * y) * z)}) = {number(float(graph.dL_dz))}"
-    return {
-        "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {fractions}: {fault}",
-        "dL_dz": f"dL/dz = dL/dg · dg/dz = ({fractions}) · {g:g} · {1 - g:g}: {fault}; "
-        f"stable: (1 - 2y) · sigmoid((1 - 2y) z) = {stable}",
-        "L": f"L = log(1 + exp((1 - 2y) z)) = {number(float(graph.loss.value))}",
+        fractions, fault, t = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}", _fault(g), (1 - 2 * y) * z
+        of_g, loss_by = f"{fractions}: {fault}", "log(1 + exp((1 - 2y) z))"
+        product = f"({fractions}) · {g:g} · {1 - g:g}: {fault}; stable: (1 - 2y) · sigmoid((1 - 2y) z) = "
+        product += f"{1 - 2 * y:g} · sigmoid({number(t)}) = {number(dL_dz)}"
+    by, part = f"{number(dL_dz)} ·", f"{number(weight)}/{number(sum_weights)}"
+    return chain | {
+        "L": f"L = {loss_by} = {number(loss)}",
+        "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {of_g}",
+        "dL_dz": f"dL/dz = dL/dg · dg/dz = {product}",
+        "dL_dw": [
+            f"dL/dw[{name}] = dL/dz · dz/dw = {by} {_factor(x_j)} = {number(dL_j)}"
+            for name, x_j, dL_j in zip(names, x, dL_dw, strict=True)
+        ],
+        "dL_db": f"dL/db = dL/dz · dz/db = {by} 1 = {number(dL_db)}",
+        "share": [
+            f"s/S · dL/dw[{name}] = {part} · {_factor(dL_j)} = {number(weight * dL_j / sum_weights)}"
+            for name, dL_j in zip(names, dL_dw, strict=True)
+        ],
     }
 
 
@@ -415,48 +313,24 @@ def _fault(g: float) -> str:
 
 
 def _note(
-    graph: LogisticGraph,
-    y: float | None,
-    features: tuple[FeatureExplanation, ...],
-    share_b_of_gradient: float | None,
-    fit: _Fit,
-) -> str | None:
-    notes = []
-    g = float(graph.g.value)
+    graph: LogisticGraph, names: Sequence[str], odds: Array, ratios: Sequence[float | None], *, known: bool
+) -> str | None:  # fmt: skip
+    """Say what is special: saturation, digits lost, numbers that are infinite or have no meaning."""
+    g, dL_dz, limit, notes = float(graph.g.value), number(float(graph.dL_dz)), float(graph.dL_dg), []
     if graph.is_saturated:
         notes.append(f"g has rounded to {g:g}." if g in (0.0, 1.0) else f"g is {g:g}, and 1/g overflows.")
-    if y is not None and graph.is_saturated:
+        if known:
+            notes.append(f"The article's product dL/dg dg/dz {_fault(g)} here; the stable form gives dL/dz = {dL_dz}.")
+            notes.append("dL/dg is infinite." if np.isinf(limit) else f"The limit of dL/dg is {number(limit)}.")
+    elif known and abs(graph.article_product - graph.dL_dz) > 1e-6 * abs(graph.dL_dz):
+        article = number(float(graph.article_product))
+        notes.append(f"1 - g has lost digits: the article's product gives dL/dz = {article}, the stable form {dL_dz}.")
+    large = [name for name, factor in zip(names, odds, strict=False) if np.isinf(factor)]
+    if large:
+        notes.append(f"The factor on the odds is too large for a float64: {', '.join(large)}.")
+    without = [name for name, ratio in zip(names, ratios, strict=False) if ratio is None or not np.isfinite(ratio)]
+    if known and without:
         notes.append(
-            f"The article's product dL/dg dg/dz {_fault(g)} here and is not finite;"
-            f" the stable form gives dL/dz = {number(float(graph.dL_dz))}."
+            f"The whole gradient is 0 or not finite here, so a share of it has no meaning: {', '.join(without)}."
         )
-        limit = float(graph.dL_dg)
-        notes.append("dL/dg is infinite." if np.isinf(limit) else f"The limit of dL/dg is {number(limit)}.")
-    elif y is not None and abs(graph.article_product - graph.dL_dz) > 1e-6 * abs(graph.dL_dz):
-        notes.append(
-            f"g is so near to {y:g} that 1 - g has lost digits: the article's product gives dL/dz ="
-            f" {number(float(graph.article_product))}, the stable form {number(float(graph.dL_dz))}."
-        )
-    too_large = [each.name for each in features if np.isinf(each.odds_factor)]
-    if too_large:
-        notes.append(f"The factor on the odds is too large for a float64: {', '.join(too_large)}.")
-    if y is not None and fit.gradient is not None:
-        ratios = [(each.name, each.share_of_gradient) for each in features] + [("b (bias)", share_b_of_gradient)]
-        without = [name for name, ratio in ratios if ratio is None or not np.isfinite(ratio)]
-        if without:
-            notes.append(
-                f"The whole gradient is 0 or not finite here, so a share of it has no meaning: {', '.join(without)}."
-            )
     return " ".join(notes) or None
-
-
-def _jsonable(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: _jsonable(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
-        return {key: _jsonable(each) for key, each in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_jsonable(each) for each in value]
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value

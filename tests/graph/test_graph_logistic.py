@@ -171,7 +171,6 @@ def test_gradient_check_of_both_ways():
         assert check.method == graph.COMPLEX_STEP
         assert set(check.errors) == {"w", "b"}
         assert check.max_error < 1e-14
-        assert max(check.differences.values()) < 1e-9
 
 
 def test_a_penalty_is_one_more_node():
@@ -208,11 +207,11 @@ def test_gradient_descent_on_the_graph_lowers_the_loss():
     ("change", "message"),
     [
         ({"X": np.zeros((2, 2, 2))}, "'X' has shape"),
-        ({"X": np.zeros((0, 2)), "y": []}, "'X' has no rows"),
-        ({"w": [1.0]}, r"'w' has shape \(1,\); the 2 features of 'X' need \(2,\)"),
-        ({"b": [1.0, 2.0]}, r"'b' has shape \(2,\); it is a single number"),
-        ({"y": [1.0]}, r"'y' has shape \(1,\); give one class a row, \(3,\)"),
-        ({"X": [1.0, 2.0]}, "'y' has shape .* give a single class, for 'X' is one row"),
+        ({"X": np.zeros((0, 2)), "y": []}, r"'X' has shape \(0, 2\)"),
+        ({"w": [1.0]}, r"'w' has shape \(1,\), .*: m rows need \(m, n\), \(m,\), \(n,\) and \(\)"),
+        ({"b": [1.0, 2.0]}, r"'b' has shape \(2,\)"),
+        ({"y": [1.0]}, r"'X' has shape \(3, 2\), 'y' has shape \(1,\)"),
+        ({"X": [1.0, 2.0]}, r"one row \(n,\), \(\), \(n,\) and \(\)"),
         ({"y": [0.0, 1.0, 2.0]}, "'y' has the class 2; classes are 0 and 1"),
         ({"y": [0.0, 1.0, np.nan]}, "'y' has a NaN"),
         ({"y": ["a", "b", "a"]}, "'y' is not an array of real numbers"),

@@ -1,7 +1,5 @@
 """Every row of the table of operations: values and derivatives against mpmath, differences and the adjoint identity."""
 
-import xml.etree.ElementTree as ElementTree
-
 import mpmath
 import numpy as np
 import pytest
@@ -290,41 +288,13 @@ def test_a_row_is_complete(name):
     row = OPERATIONS[name]
     assert row.name == name
     assert len(row.derivatives) == len(row.arguments)
-    for formula in (row, *row.derivatives):
-        assert formula.formula
-        root = ElementTree.fromstring(formula.mathml)
-        assert root.tag == "{http://www.w3.org/1998/Math/MathML}math"
+    assert all(formula.formula for formula in (row, *row.derivatives))
 
 
 @pytest.mark.parametrize("name", elementwise())
 def test_every_elementwise_row_has_a_reference(name):
     """A new row of the table needs its line in REFERENCE above."""
     assert name in REFERENCE
-
-
-@pytest.mark.parametrize(
-    ("formula", "parts"),
-    [
-        ("1/(1 + exp(-z))", "<mfrac><mn>1</mn><mrow><mn>1</mn><mo>+</mo><msup><mi>e</mi>"),
-        (
-            "dL/dw_j",
-            "<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo><msub><mi>w</mi><mi>j</mi></msub></mrow></mfrac>",
-        ),
-        ("[x > 0]", "<mo>&gt;</mo>"),
-        ("-a/b^2", "<mo>−</mo><mfrac><mi>a</mi><msup><mi>b</mi><mn>2</mn></msup></mfrac>"),
-        ("y (1 - g)", "<mi>y</mi><mo>&#x2062;</mo>"),
-        ("log(g)", "<mi>log</mi><mo>&#x2061;</mo>"),
-        ("w_j", "<msub><mi>w</mi><mi>j</mi></msub>"),
-    ],
-)
-def test_mathml(formula, parts):
-    assert parts in graph.mathml(formula)
-
-
-@pytest.mark.parametrize("text", ["", "1 +", "(1", "a)", "a ? b", "/ 2", "<b>"])
-def test_mathml_refuses_what_is_no_formula(text):
-    with pytest.raises(ValueError, match="not a formula"):
-        graph.mathml(text)
 
 
 def test_a_derivative_for_each_argument_is_asked():

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import re
 import warnings
 from functools import partial
@@ -23,9 +24,9 @@ from chainrule.kernels import Design, NumberColumn
 from chainrule.kernels import Part as Rows
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
+from chainrule.studies.curvature import Curvature
 from chainrule.studies.learned import (
     NEAR,
-    Curvature,
     Gradients,
     HalfTime,
     HeldOutProgress,
@@ -128,7 +129,8 @@ def test_newtons_gradients_are_per_standard_deviation_and_with_the_penalty_of_it
 def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away():
     training = trained(asked(method="gradient-descent", epochs=5000, alpha=0.01, tol=1e-9))
     result = training.result
-    curvature = gradients_of(training.prepared.training_rows(), result).curvature
+    g = gradients_of(training.prepared.training_rows(), result)
+    curvature = g.curvature
     X, _, s = in_units(training, result.center, result.scale)
     theta = np.append(result.w_fit, result.b_fit)
     p = sigmoid(X @ theta)
@@ -136,7 +138,7 @@ def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away()
     values, vectors = np.linalg.eigh(H)
     assert curvature.limit == pytest.approx(2 / values[-1], rel=1e-9)
     assert curvature.condition == pytest.approx(values[-1] / values[0], rel=1e-9)
-    assert curvature.place == "at the optimum"
+    assert g.place == "at the optimum"
     # a small way off the optimum along the steepest direction: a step shortens it below the limit, lengthens it above
     off = 1e-3 * vectors[:, -1]
 
@@ -158,7 +160,7 @@ def test_curvature_is_the_hessians_and_says_from_which_rate_on_steps_move_away()
 def test_a_run_that_passed_its_best_point_says_whose_curvature_it_is():
     training = trained(asked(learning_rate=50.0, epochs=20, alpha=0.5))
     assert training.result.epoch < training.result.n_epochs
-    assert gradients_of(training.prepared.training_rows(), training.result).curvature.place == "at the point returned"
+    assert gradients_of(training.prepared.training_rows(), training.result).place == "at the point returned"
 
 
 def first(epochs, reached):
@@ -431,20 +433,22 @@ def test_a_gradient_of_zero_leads_nowhere():
 @pytest.mark.parametrize(
     ("rate", "limit", "curvature", "says", "not_said"),
     [
-        (1.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "At the optimum rates up to 8 are stable; with this one an epoch",
+        (1.0, 2.0, (8.0, 40.0, "at the optimum"), "At the optimum rates up to 8 are stable; with this one an epoch",
          "can’t"),
-        (1.0, 2.0, Curvature(8.0, None, "where it ended"), "Where it ended rates up to 8 are stable; this one is among",
+        (1.0, 2.0, (8.0, None, "where it ended"), "Where it ended rates up to 8 are stable; this one is among",
          "flattest"),
-        (9.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "up to 8 are stable; this one can’t settle there.", "flattest"),
-        (9.0, 2.0, Curvature(8.0, 40.0, "at the point returned"), "this one overshoots by more than it gains.", "flattest"),
-        (7.9, 2.0, Curvature(8.0, 40.0, "at the optimum"), "an epoch takes 2.5% off what is left along the slowest",
+        (9.0, 2.0, (8.0, 40.0, "at the optimum"), "up to 8 are stable; this one can’t settle there.", "flattest"),
+        (9.0, 2.0, (8.0, 40.0, "at the point returned"), "this one overshoots by more than it gains.", "flattest"),
+        (7.9, 2.0, (8.0, 40.0, "at the optimum"), "an epoch takes 2.5% off what is left along the slowest",
          "can’t"),
-        (7.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "an epoch takes 4.4% off", "can’t"),
-        (1.0, 2.0, Curvature(8.0, 40.0, "at the optimum"), "The steepest is curved 40 times as much as the flattest.", "can’t"),
+        (7.0, 2.0, (8.0, 40.0, "at the optimum"), "an epoch takes 4.4% off", "can’t"),
+        (1.0, 2.0, (8.0, 40.0, "at the optimum"), "The steepest is curved 40 times as much as the flattest.", "can’t"),
     ],
 )  # fmt: skip
 def test_the_rate_against_the_curvature(rate, limit, curvature, says, not_said):
-    g = dataclasses.replace(shares((6, 3, 1), (1, 1, 1)), curvature=curvature)
+    local, condition, place = curvature
+    found = Curvature(2 / local, 2 / local / (condition or math.inf), condition or math.nan, int(condition is None))
+    g = dataclasses.replace(shares((6, 3, 1), (1, 1, 1)), curvature=found, place=place)
     text = PLAIN.words(rate_told(Learned(PROGRESS, g), {"learning_rate": rate, "learning_rate_limit": limit}))
     assert says in text
     assert not_said not in text

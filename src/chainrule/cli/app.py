@@ -8,6 +8,7 @@ import typer
 
 from chainrule import __version__
 from chainrule.cli import options as opt
+from chainrule.cli.options import DATA, OBJECTIVE, OUTPUT, TRAINING
 from chainrule.cli.study import study
 
 app = typer.Typer(
@@ -42,47 +43,102 @@ def _run(name: str, given: dict[str, Any]) -> int:
     return code
 
 
-COLUMNS = {"positive": opt.Positive, "features": opt.Features, "drop": opt.Drop, "weights": opt.Weights, "na": opt.Missing}
-PREDICTED = {"na": opt.Missing, "unseen": opt.UnseenLevels}
+# fmt: off
+FILES = {"model": opt.ModelFile, "table": opt.Table}
+LEARNED = {"positive": opt.Positive, "features": opt.Features, "drop": opt.Drop, "weights": opt.Weights, "na": opt.Missing}
+PREDICTED = {
+    "na": opt.Missing,
+    "unseen": opt.option(
+        DATA, "--unseen", "HOW", "A level that training never saw counts as the reference or as missing, or is an error.",
+        default="reference", parser=opt.one_of("--unseen", "reference", "missing", "error")),
+}
 SAID = {"as_json": opt.Json, "quiet": opt.Quiet}
 
-# fmt: off
-opt.command(
-    app, "demo", "Train on 344 penguins, male or female? and see everything: the quickest way in.",
-    {"out_dir": opt.Folder, **SAID}, _run, out_dir=Path("demo"),
-)
+opt.command(app, "demo", "Train on 344 penguins, male or female? and see everything: the quickest way in.", {
+    "out_dir": opt.option(
+        None, "--out-dir", "DIR", "Folder of the models, the report and the data.", Path, Path("demo")),
+    **SAID,
+}, _run)
 opt.command(
     app, "fit",
     "Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.\n\n"
-    "Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target sets "
-    "its row aside; it is predicted.",
-    {"table": opt.Table, "target": opt.Target, **COLUMNS, "test_size": opt.TestSize, "seed": opt.Seed, "method": opt.Method,
-     "tol": opt.Tol, "max_reads": opt.MaxReads, "learning_rate": opt.LearningRate, "epochs": opt.Epochs,
-     "batch_size": opt.BatchSize, "schedule": opt.Schedule, "alpha": opt.Alpha, "standardize": opt.Standardize,
-     "n_threads": opt.Threads, "out": opt.ModelOut, "report": opt.ReportOut, "row": opt.ReportRow, **SAID,
-     "strict": opt.Strict},
-    _run, test_size=0.0, seed=0, method="auto", alpha=0.0,
-)
+    "Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target "
+    "sets its row aside; it is predicted.", {
+    "table": opt.Table,
+    "target": opt.Target,
+    **LEARNED,
+    "test_size": opt.option(DATA, "--test-size", "F", "Part of the rows to hold out, stratified.", float, 0.0),
+    "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split, and of the order of sgd.", int, 0),
+    "method": opt.option(
+        TRAINING, "--method", "METHOD", "newton: few steps to the optimum; gradient-descent: many small ones, as in learning; "
+        "sgd: one for each mini-batch of rows; auto: newton, unless an option of the others is given.", default="auto"),
+    "tol": opt.option(
+        TRAINING, "--tol", "T", "Stop when no coefficients can lower the objective by more than T. Else the smaller of 1e-8 "
+        "and 1e-6/rows.", float),
+    "max_reads": opt.option(
+        TRAINING, "--max-reads", "N", "Newton starts no step after N reads of the data; certifying may add one or two. "
+        "Gradient descent takes as many epochs. Else 100 and 1,000; 100 for sgd.", int),
+    "learning_rate": opt.option(
+        TRAINING, "--learning-rate", "R",
+        "Step size. Selects gradient descent, unless sgd is chosen; auto picks a stable one."),
+    "epochs": opt.option(
+        TRAINING, "--epochs", "N", "Selects gradient descent, unless sgd is chosen: updates at most, each a read of the data; "
+        "else 1,000. Of sgd: how often each row is visited; else 100.", int),
+    "batch_size": opt.option(TRAINING, "--batch-size", "B", "Rows an update. Selects sgd. Else 1.", int),
+    "schedule": opt.option(
+        TRAINING, "--schedule", "HOW", "Selects sgd. How its step size falls with the epochs k: constant; inverse, 1/(1 + k); "
+        "or inverse-sqrt, its root. Else constant."),
+    "alpha": opt.option(TRAINING, "--alpha", "A", "Penalty: alpha/2 w.w is added to the mean loss.", float, 0.0),
+    "standardize": opt.option(
+        TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0, deviation 1; the penalty is then in "
+        "these units. On for gradient descent, else off.", bool),
+    "n_threads": opt.Threads,
+    "out": opt.option(OUTPUT, "--out", "MODEL", "Write the model here, and its trace beside it as NAME.trace.", Path),
+    "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
+    "row": opt.option(
+        OUTPUT, "--row", "K", "The row that the report explains; else the training row that the model gets right by the "
+        "smallest margin.", int),
+    **SAID,
+    "strict": opt.option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.", bool, False),
+}, _run)
 opt.command(
     app, "certify",
     "Prove how far anyone's coefficients are from the optimum of a table.\n\n"
     "MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels "
     "write it: columns as chainrule names them, a level as species=Gentoo, speciesGentoo or species[T.Gentoo], and one called "
-    "intercept, (Intercept), const or b.",
-    {"coefficients": opt.CoefficientsFile, "table": opt.Table, "target": opt.MaybeTarget, **COLUMNS, "alpha": opt.MaybeAlpha,
-     "C": opt.InverseAlpha, "standardize": opt.MaybeStandardize, "tol": opt.AuditTol, "n_threads": opt.Threads, **SAID},
-    _run,
-)
-opt.command(
-    app, "predict", "Predict each row of a table: row, probability of the positive label, class.",
-    {"model": opt.ModelFile, "table": opt.Table, "out": opt.TableOut, **PREDICTED, **SAID}, _run, unseen="reference",
-)
+    "intercept, (Intercept), const or b.", {
+    "coefficients": opt.argument(
+        "MODEL", "Model file, or a CSV or JSON file of names and numbers; of more columns, that called coef, estimate, weight "
+        "or alike."),
+    "table": opt.Table,
+    "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned; a model file says it."),
+    **LEARNED,
+    "alpha": opt.option(
+        OBJECTIVE, "--alpha", "A", "Penalty of the objective: alpha/2 w.w beside the mean loss. Else the model's, or none.",
+        float, low=0),
+    "C": opt.option(
+        OBJECTIVE, "--C", "C", "The same as scikit-learn has it: alpha = 1/(C S), S the sum of the weights.", float, above=0),
+    "standardize": opt.option(
+        OBJECTIVE, "--standardize/--no-standardize", None, "The penalty is on the coefficients of standardised numbers. Else "
+        "as the model was trained, or not.", bool),
+    "tol": opt.option(
+        OUTPUT, "--tol", "T", "Exit code 3 unless the coefficients are proven to be at most T nats above the optimum.", float,
+        low=0),
+    "n_threads": opt.Threads,
+    **SAID,
+}, _run)
+opt.command(app, "predict", "Predict each row of a table: row, probability of the positive label, class.", {
+    **FILES, "out": opt.option(None, "--out", "FILE", "Write here instead of to stdout.", Path), **PREDICTED, **SAID,
+}, _run)
 opt.command(
     app, "evaluate", "Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts.",
-    {"model": opt.ModelFile, "table": opt.Table, **PREDICTED, **SAID}, _run, unseen="reference",
-)
-opt.command(
-    app, "explain", "Explain one row step by step: its forward pass, and the chain rule with its numbers.",
-    {"model": opt.ModelFile, "table": opt.Table, "row": opt.Row, "epoch": opt.Epoch, "svg": opt.Svg, "na": opt.Missing, **SAID},
-    _run,
-)
+    {**FILES, **PREDICTED, **SAID}, _run)
+opt.command(app, "explain", "Explain one row step by step: its forward pass, and the chain rule with its numbers.", {
+    **FILES,
+    "row": opt.option(None, "--row", "K", "The row to explain, from 1.", int, opt.REQUIRED),
+    "epoch": opt.option(
+        None, "--epoch", "E", "As it was after E epochs (steps of newton), from the trace. Else the end.", int),
+    "svg": opt.option(None, "--svg", "FILE", "Also draw the graph with the row's numbers.", Path),
+    "na": opt.Missing,
+    **SAID,
+}, _run)

@@ -14,7 +14,6 @@ from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, load_trace, trace_belongs, trace_path
 from chainrule.solvers.trace import Trace
 from chainrule.training import explain, read_for
-from chainrule.words import plain
 
 
 def run(
@@ -37,7 +36,7 @@ def run(
     messages = terminal.messages(quiet=quiet)
     for text in encode_table(trained.schema, rows.slice(row - 1, 1)).notes:  # of this row alone
         terminal.note(messages, text)
-    told = plain(explanation.to_dict()) | {"part": part}
+    told = explanation.to_dict() | {"part": part}
     if svg is not None:
         from chainrule.charts.graph_picture import row_graph_svg
 

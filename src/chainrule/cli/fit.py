@@ -49,7 +49,8 @@ def run(
 ) -> int:
     """Train, write, print; return the exit code. how: the options of `FitSpec.of`."""
     spec = FitSpec.of(SHELL, seed=seed, **how)
-    opt.fraction("--test-size", test_size)
+    if not 0 <= test_size < 1:
+        raise InputError(f"--test-size must be 0 or a fraction below 1, such as 0.25, not {test_size:g}")
     if row is not None and report is None:
         raise InputError("--row chooses the row of the report: add --report FILE")
     # a stream has nothing beside it

@@ -1,52 +1,61 @@
-"""The commands `chainrule study ...` and their options; what they return does the work."""
+"""The commands `chainrule study ...` and their options, by the arguments of what runs them."""
 
-from collections.abc import Mapping
-from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from chainrule.cli import options as opt
-
-Options = Mapping[str, tuple[Any, Any]]  # name: what it takes, default
+from chainrule.cli.options import DATA, LARGEST_SEED, OUTPUT, TRAINING
 
 study = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-MaybeTable = Annotated[
-    Path | None,
-    typer.Argument(metavar="[TABLE]", help="CSV or Parquet file. Else the penguins of the demo: male or female?"),
-]
-
-TABLE: Options = {
-    "table": (MaybeTable, None),
-    "target": (opt.StudiedTarget, None),
-    "positive": (opt.Positive, None),
-    "features": (opt.Features, None),
-    "drop": (opt.Drop, None),
+# fmt: off
+TABLE = {
+    "table": opt.argument("[TABLE]", "CSV or Parquet file. Else the penguins of the demo: male or female?", default=None),
+    "target": opt.option(DATA, "--target", "COLUMN", "Column to learn, of a table; two labels."),
+    "positive": opt.Positive,
 }
-PAIR: Options = {
-    "table": (opt.StudiedTable, None),
-    "target": (opt.StudiedTarget, None),
-    "x": (opt.FirstColumn, None),
-    "y": (opt.SecondColumn, None),
-    "positive": (opt.Positive, None),
-    "test_size": (opt.StudyTestSize, 0.2),
+COLUMNS = {"features": opt.Features, "drop": opt.Drop}
+PAIR = {
+    **TABLE,
+    "table": opt.option(
+        DATA, "--table", "TABLE", "CSV or Parquet file, with --target, --x and --y. Else the points above.", Path),
+    "x": opt.option(DATA, "--x", "COLUMN", "Column of numbers, drawn from left to right."),
+    "y": opt.option(DATA, "--y", "COLUMN", "Column of numbers, drawn upwards."),
+    "test_size": opt.option(DATA, "--test-size", "F", "Part of the rows to hold out, stratified.", float, 0.2),
 }
-SHARED: Options = {
-    "weights": (opt.Weights, None),
-    "na": (opt.Missing, None),
-    "epochs": (opt.StudyEpochs, None),
-    "tol": (opt.StudyTol, 1e-3),
-    "alpha": (opt.StudyAlpha, None),
-    "threads": (opt.Threads, None),
-    "out": (opt.StudyOut, None),
-    "json": (opt.Json, False),
-    "quiet": (opt.Quiet, False),
+SHARED = {
+    "weights": opt.Weights,
+    "na": opt.Missing,
+    "epochs": opt.option(
+        TRAINING, "--epochs", "N", "Epochs of each run at most. Else 1,000; of centering and batches 100.", int, low=1),
+    "within": opt.option(
+        TRAINING, "--tol", "T", "Near the optimum is where F is proven to be at most T nats above it.", float, 1e-3, above=0),
+    "alpha": opt.option(
+        TRAINING, "--alpha", "A", "Penalty: alpha/2 w.w is added to the mean loss. Else none; 1/333 for rates and batches of "
+        "the penguins.", float, low=0),
+    "n_threads": opt.Threads,
+    "out": opt.option(
+        OUTPUT, "--out", "FILE", "Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.", Path),
+    "as_json": opt.Json,
+    "quiet": opt.Quiet,
 }
-STANDARDIZE: Options = {"standardize": (opt.StudyStandardize, True)}
-SEED: Options = {"seed": (opt.StudySeed, 0)}
-NO_SEED: Options = {"seed": (opt.UnusedSeed, 0)}
+STANDARDIZE = {"standardize": opt.option(
+    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0, deviation 1, as chainrule fit does.",
+    bool, True)}
+RATES = opt.option(
+    TRAINING, "--learning-rate", "R", "One more rate to run, such as your own; may repeat.", float, many=True, above=0)
+RATE = opt.option(
+    TRAINING, "--learning-rate", "R", "Of both runs. Else 0.1 for the points, and of a table half of the limit of its columns "
+    "as they are.", float, above=0)
+SIZES = opt.option(
+    TRAINING, "--batch-size", "B", "Rows of an update, a run each; may repeat. Else 256, 16, 1.", int, many=True, low=1)
+SEED = {"seed": opt.option(
+    DATA, "--seed", "S", "Seed of all that is drawn at random: a run repeats.", int, 0, low=0, high=LARGEST_SEED)}
+NO_SEED = {"unused_seed": opt.option(
+    DATA, "--seed", "S", "Taken by every study; this one draws nothing at random.", int, 0, low=0, high=LARGEST_SEED)}
+# fmt: on
 
 
 @study.callback()
@@ -54,45 +63,32 @@ def of_learning() -> None:
     """See and measure how the learning rate, centring, scaling and batches shape what is learned."""
 
 
-def add(name: str, says: str, *options: Options) -> None:
-    """Add the command of a study. Typer reads its options off the signature, which is made here."""
+def _run(name: str, given: dict[str, Any]) -> int:
+    from chainrule.cli.studying import run_study
 
-    def command(**given: Any) -> int:
-        from chainrule.cli.studying import run_study
-
-        return run_study(name, given)
-
-    own = {key: kind for some in options for key, kind in some.items()}
-    command.__annotations__ = {key: annotation for key, (annotation, _) in own.items()}
-    command.__signature__ = Signature(  # type: ignore[attr-defined]
-        [
-            Parameter(key, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for key, (kind, default) in own.items()
-        ]
-    )
-    study.command(name, help=says)(command)
+    return run_study(name, given)
 
 
-add(
-    "learning-rate",
+opt.command(
+    study, "learning-rate",
     "Run gradient descent at rates from a hundredth of the stable limit to twice the limit.\n\n"
     "Says which crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the certified optimum.",
-    TABLE, {"rates": (opt.MoreRates, None)}, STANDARDIZE, NO_SEED, SHARED,
+    {**TABLE, **COLUMNS, "rates": RATES, **STANDARDIZE, **NO_SEED, **SHARED}, _run,
 )  # fmt: skip
-add(
-    "centering",
+opt.command(
+    study, "centering",
     "Learn from two columns as they are and centred, at one learning rate: maps, curves, and why they differ.\n\n"
     "Without a table: 100,000 points from two normals with identity covariance and means (0, 0) and (2, 8), 20 % held out, "
     "learning rate 0.1, 100 epochs.",
-    PAIR, {"rate": (opt.OneRate, None)}, SEED, SHARED,
+    {**PAIR, "learning_rate": RATE, **SEED, **SHARED}, _run,
 )  # fmt: skip
-add(
-    "scaling",
+opt.command(
+    study, "scaling",
     "Learn from the columns as they are, centred, and standardised: epochs, condition numbers, limits.",
-    TABLE, NO_SEED, SHARED,
+    {**TABLE, **COLUMNS, **NO_SEED, **SHARED}, _run,
 )  # fmt: skip
-add(
-    "batches",
+opt.command(
+    study, "batches",
     "Learn from all rows an update, from mini-batches and from single rows: what a read and an update bring.",
-    TABLE, {"sizes": (opt.BatchSizes, None)}, STANDARDIZE, SEED, SHARED,
+    {**TABLE, **COLUMNS, "sizes": SIZES, **STANDARDIZE, **SEED, **SHARED}, _run,
 )  # fmt: skip

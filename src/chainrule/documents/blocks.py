@@ -95,7 +95,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula in the language of `chainrule.graph.mathml`, and what it is of."""
+    """A formula with its numbers, as a terminal prints it, and what it is of."""
 
     text: str
     note: Words = ""

@@ -12,12 +12,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from chainrule.charts.style import FONT, palette_css
-from chainrule.documents.blocks import Block, Formula, Heading, Speller, Words
-from chainrule.graph.mathml import mathml
+from chainrule.documents.blocks import Block, Heading, Speller, Words
 from chainrule.words import shortened, typeset, visible
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 class _Html(Speller):
@@ -79,12 +80,13 @@ def _template() -> "Template":
         "words": words,
         "cell": lambda value, how: Markup(HTML.format_field(value, how)),
         "drawn": lambda draw: Markup(draw()),
-        "formula": lambda block: Markup(_formula(block)),
+        "formula": lambda block: Markup(_formula(block.text)),
     }
     return env.from_string(_resource("page.html.jinja"))
 
 
-def _formula(block: Formula) -> str:
-    """Set a formula as mathematics; a remark in it, such as "divides by zero", stays text."""
-    pieces = re.split(r"([:;] )", block.text)
-    return "".join(mathml(piece) if "=" in piece else escape(visible(piece)) for piece in pieces)
+def _formula(text: str) -> str:
+    """Write a formula with signs of its own: ∂L/∂w₃ = −0.2 · 1.5."""
+    text = re.sub(r"\bd(?=[A-Za-z])", "∂", visible(text))
+    text = re.sub(r"[\d.]+e[-+]\d+", lambda number: typeset(number[0]), text)
+    return escape(re.sub(r"_\d+", lambda index: index[0][1:].translate(_LOWERED), text.replace("-", "−")))

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
-from chainrule.studies.learned import NEAR, Gradients, Learned, Maps, Progress
-from chainrule.words import counted, number
+from chainrule.studies.learned import AT_OPTIMUM, NEAR, Gradients, Learned, Maps, Progress
+from chainrule.studies.learned.maps import draw
+from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: two log-losses nearer than this are told as one
 
@@ -91,16 +92,16 @@ def _held_out(p: Progress) -> Text:
 def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
     """Place the learning rate against the curvature where the run ended; result: `Result.to_dict()` of the same run."""
     rate, limit = result["learning_rate"], result["learning_rate_limit"]
-    curvature = None if learned is None or learned.gradients is None else learned.gradients.curvature
-    if not rate or not limit or learned is None or curvature is None:
+    if not rate or not limit or learned is None or learned.gradients is None or learned.gradients.curvature is None:
         return say("")
-    local, place = curvature.limit, curvature.place[:1].upper() + curvature.place[1:]
+    curvature, where = learned.gradients.curvature, learned.gradients.place
+    local, place = curvature.limit, where[:1].upper() + where[1:]
     said = say(f"{place} rates up to {{local:floor}} are stable; ", local=local)
     if rate > local:
         return said + (
-            "this one can’t settle there." if curvature.at_optimum else "this one overshoots by more than it gains."
+            "this one can’t settle there." if where == AT_OPTIMUM else "this one overshoots by more than it gains."
         )
-    if curvature.condition is None or learned.progress.infimum:
+    if curvature.flat or learned.progress.infimum:
         return said + "this one is among them."
     slowest = min(1.0 - abs(1.0 - 2.0 * rate / (local * under)) for under in (1.0, curvature.condition))
     return said + say(
@@ -129,19 +130,7 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
-    from chainrule.charts.maps import MapPanel, Points, decision_maps
-
-    panels = [
-        MapPanel(f"{unit} {epoch:,}", (float(w[0]), float(w[1])), float(b),
-                 f"loss {number(float(loss), 3 if loss >= LITTLE else 2)}" if np.isfinite(loss) else "")
-        for epoch, w, b, loss in zip(m.epochs.tolist(), m.w, m.b, m.loss, strict=True)
-    ]  # fmt: skip
-    points = Points(m.x, m.y, m.label, m.of, " of positive weight" if m.of < m.rows else "")
     rest = f"; {counted(m.others, 'other column')} at the training rows’ mean" if m.others else ""
     weights = f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
     text = f"The probability of {{positive:name}} as it was learned, over the two strongest numbers{rest}: 1/2 on the line."
-    return Chart(
-        lambda: decision_maps([("", panels)], points, x_label=m.names[0], y_label=m.names[1], classes=classes,
-                              x_range=m.x_range, y_range=m.y_range),
-        say(text + weights, positive=classes[1]),
-    )  # fmt: skip
+    return Chart(lambda: draw([("", m)], classes, unit), say(text + weights, positive=classes[1]))

@@ -116,7 +116,9 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
         facts.append(("alpha w", "the penalty's part; at the optimum it and the rows' part cancel"))
     if told["note"]:
         facts.append(("note", told["note"]))
-    return [*facts, ("checked", say("against {method}: the largest relative error is {max_error:2}", **check))]
+    some = " of the {n_checked} largest of {n_entries} derivatives" if check["n_checked"] < check["n_entries"] else ""
+    said = say(f"against {{method}}: the largest relative error{some} is {{max_error:2}}", **check)
+    return [*facts, ("checked", said)]
 
 
 def of_explanation(row: Any) -> list[Block]:

@@ -7,6 +7,7 @@ knows an operation by name: values, derivatives and how they multiply come from 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,11 +15,20 @@ import numpy.typing as npt
 
 from chainrule.errors import InputError
 from chainrule.graph.operations import OPERATIONS, Operation
-from chainrule.graph.pullbacks import Array, Pullback
+from chainrule.graph.pullbacks import Array
 
 Operand: TypeAlias = "Node | npt.ArrayLike"
 
 
+def _binary(name: str) -> Callable[["Node", Operand], "Node"]:
+    return lambda node, other: apply(name, node, other)
+
+
+def _reflected(name: str) -> Callable[["Node", Operand], "Node"]:
+    return lambda node, other: apply(name, other, node)
+
+
+@dataclass(eq=False, repr=False, slots=True, weakref_slot=True)
 class Node:
     """A value in the graph; made by `variable`, `constant`, `apply` and the operators + - * / @.
 
@@ -39,25 +49,20 @@ class Node:
         None means not yet computed.
     """
 
-    __slots__ = ("__weakref__", "_local", "arguments", "gradient", "is_constant", "name", "operation", "value")
-    __array_ufunc__ = None  # so that ndarray * node asks the node
+    value: Array
+    operation: Operation | None = None
+    arguments: tuple["Node", ...] = ()
+    is_constant: bool = field(default=False, kw_only=True)
+    name: str = field(default="", kw_only=True)
+    gradient: Array | None = field(default=None, init=False)
+    _local: dict[int, Array] = field(default_factory=dict, init=False)
 
-    def __init__(
-        self,
-        value: Array,
-        operation: Operation | None = None,
-        arguments: "tuple[Node, ...]" = (),
-        *,
-        is_constant: bool = False,
-        name: str = "",
-    ) -> None:
-        self.value = value
-        self.operation = operation
-        self.arguments = arguments
-        self.is_constant = is_constant
-        self.name = name
-        self.gradient: Array | None = None
-        self._local: dict[int, Array] = {}
+    __array_ufunc__ = None  # so that ndarray * node asks the node
+    __add__, __radd__ = _binary("add"), _reflected("add")
+    __sub__, __rsub__ = _binary("sub"), _reflected("sub")
+    __mul__, __rmul__ = _binary("mul"), _reflected("mul")
+    __truediv__, __rtruediv__ = _binary("div"), _reflected("div")
+    __matmul__, __rmatmul__ = _binary("matmul"), _reflected("matmul")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,36 +112,6 @@ class Node:
         """
         for node, gradient in gradients(self, seed).items():
             node.gradient = gradient
-
-    def __add__(self, other: Operand) -> "Node":
-        return apply("add", self, other)
-
-    def __radd__(self, other: Operand) -> "Node":
-        return apply("add", other, self)
-
-    def __sub__(self, other: Operand) -> "Node":
-        return apply("sub", self, other)
-
-    def __rsub__(self, other: Operand) -> "Node":
-        return apply("sub", other, self)
-
-    def __mul__(self, other: Operand) -> "Node":
-        return apply("mul", self, other)
-
-    def __rmul__(self, other: Operand) -> "Node":
-        return apply("mul", other, self)
-
-    def __truediv__(self, other: Operand) -> "Node":
-        return apply("div", self, other)
-
-    def __rtruediv__(self, other: Operand) -> "Node":
-        return apply("div", other, self)
-
-    def __matmul__(self, other: Operand) -> "Node":
-        return apply("matmul", self, other)
-
-    def __rmatmul__(self, other: Operand) -> "Node":
-        return apply("matmul", other, self)
 
     def __neg__(self) -> "Node":
         return apply("neg", self)
@@ -306,12 +281,10 @@ def gradients(output: Node, seed: npt.ArrayLike | None = None) -> dict[Node, Arr
     dict of Node to ndarray
         Each in the shape of its node's value, read-only.
     """
-    return accumulate(output, _seed(output, seed), _contribution)
+    return accumulate(output, _seed(output, seed), lambda local: local)
 
 
-def accumulate(
-    output: Node, seed: Array, contribution: Callable[[Pullback, Array, Array, tuple[int, ...]], Array]
-) -> dict[Node, Array]:
+def accumulate(output: Node, seed: Array, of: Callable[[Array], Array]) -> dict[Node, Array]:
     """Walk back from the output and add up, for each node, what its uses contribute.
 
     Parameters
@@ -320,8 +293,8 @@ def accumulate(
         Where to start.
     seed : ndarray
         What the output itself has.
-    contribution : callable
-        ``contribution(pullback, gradient of the result, local derivative, shape of the argument) -> ndarray``.
+    of : callable
+        What of each local derivative counts.
 
     Returns
     -------
@@ -335,13 +308,9 @@ def accumulate(
             if argument.is_constant:
                 continue
             with np.errstate(all="ignore"):  # the article's product of inf and 0 is shown, not hidden
-                part = contribution(row.pullback, sums[node], node.local_derivative(index), argument.shape)
+                part = row.pullback.apply(sums[node], of(node.local_derivative(index)), argument.shape)
                 sums[argument] = _frozen(sums[argument] + part if argument in sums else part)
     return sums
-
-
-def _contribution(pullback: Pullback, gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
-    return pullback.apply(gradient, local, shape)
 
 
 def _seed(output: Node, seed: npt.ArrayLike | None) -> Array:

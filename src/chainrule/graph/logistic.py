@@ -118,11 +118,7 @@ class LogisticGraph:
 
 
 def logistic_graph(
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
-    w: npt.ArrayLike,
-    b: npt.ArrayLike,
-    sample_weight: npt.ArrayLike | None = None,
+    X: npt.ArrayLike, y: npt.ArrayLike, w: npt.ArrayLike, b: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
 ) -> LogisticGraph:
     """Build the article's graph for one row or for m rows and run it forward.
 
@@ -150,10 +146,12 @@ def logistic_graph(
     """
     rows, classes = constant(X, "X"), constant(y, "y")
     weights, bias = variable(w, "w"), variable(b, "b")
-    _check_shapes(rows, classes, weights, bias)
-    if not np.isin(classes.value, (0.0, 1.0)).all():
-        wrong = classes.value[~np.isin(classes.value, (0.0, 1.0))].flat[0]
-        raise InputError(f"'y' has the class {wrong:g}; classes are 0 and 1 here")
+    fits = (classes.shape, weights.shape, bias.shape) == (rows.shape[:-1], rows.shape[-1:], ())
+    if not (fits and len(rows.shape) in (1, 2) and 0 not in rows.shape[:-1]):
+        shapes = ", ".join(f"{node.name!r} has shape {node.shape}" for node in (rows, classes, weights, bias))
+        raise InputError(f"{shapes}: m rows need (m, n), (m,), (n,) and (), one row (n,), (), (n,) and ()")
+    if len(wrong := classes.value[~np.isin(classes.value, (0.0, 1.0))]):
+        raise InputError(f"'y' has the class {wrong[0]:g}; classes are 0 and 1 here")
     s = None if sample_weight is None else _weights(sample_weight, classes)
     z = apply("affine", rows, weights, bias, name="z")
     if not np.isfinite(z.value).all():
@@ -161,19 +159,8 @@ def logistic_graph(
     g = apply("sigmoid", z, name="g")
     loss = apply("bce_logits", z, classes, name="loss")
     article_loss = apply("bce", g, classes, name="article_loss")
-    return LogisticGraph(
-        X=rows,
-        y=classes,
-        w=weights,
-        b=bias,
-        sample_weight=s,
-        z=z,
-        g=g,
-        loss=loss,
-        article_loss=article_loss,
-        L=_average(loss, s, "L"),
-        article_L=_average(article_loss, s, "article_L"),
-    )
+    averages = _average(loss, s, "L"), _average(article_loss, s, "article_L")
+    return LogisticGraph(rows, classes, weights, bias, s, z, g, loss, article_loss, *averages)
 
 
 def row_factors(graph: LogisticGraph) -> Array:
@@ -200,20 +187,6 @@ def _average(losses: Node, s: Node | None, name: str) -> Node:
     if s is None:
         return apply("mean", losses, name=name)
     return apply("div", apply("sum", apply("weigh", s, losses)), constant(s.value.sum(), "S"), name=name)
-
-
-def _check_shapes(X: Node, y: Node, w: Node, b: Node) -> None:
-    if len(X.shape) not in (1, 2):
-        raise InputError(f"'X' has shape {X.shape}; give m rows as (m, n) or one row as (n,)")
-    if X.value.ndim == 2 and X.shape[0] == 0:
-        raise InputError("'X' has no rows")
-    if w.shape != X.shape[-1:]:
-        raise InputError(f"'w' has shape {w.shape}; the {X.shape[-1]} features of 'X' need ({X.shape[-1]},)")
-    if b.shape != ():
-        raise InputError(f"'b' has shape {b.shape}; it is a single number")
-    if y.shape != X.shape[:-1]:
-        needed = "a single class, for 'X' is one row" if X.value.ndim == 1 else f"one class a row, ({X.shape[0]},)"
-        raise InputError(f"'y' has shape {y.shape}; give {needed}")
 
 
 def _weights(sample_weight: npt.ArrayLike, y: Node) -> Node:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.graph import stable
-from chainrule.graph.mathml import mathml
 from chainrule.graph.pullbacks import ENTRIES, LEFT_FACTOR, RIGHT_FACTOR, Pullback
 
 
@@ -38,11 +37,6 @@ class Derivative:
     formula: str
     value: Callable[..., Any]
     pullback: Pullback = ENTRIES
-
-    @property
-    def mathml(self) -> str:
-        """The formula as a MathML element."""
-        return mathml(self.formula)
 
 
 @dataclass(frozen=True)
@@ -75,11 +69,6 @@ class Operation:
     def __post_init__(self) -> None:
         if len(self.derivatives) != len(self.arguments):
             raise ValueError(f"operation {self.name!r} needs one derivative for each of {self.arguments}")
-
-    @property
-    def mathml(self) -> str:
-        """The formula as a MathML element."""
-        return mathml(self.formula)
 
 
 def _affine(x: Any, w: Any, b: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The machine of the studies: a plan is run by `fit`, measured by the certified optimum, and becomes arrays."""
+"""One run of a study: `fit` runs it, the certified optimum measures it, and it becomes arrays."""
 
 from __future__ import annotations
 
@@ -66,26 +66,25 @@ class Run:
         """0, 1, ..., (k,)."""
         return np.arange(float(len(self.gap)))
 
+    @property
+    def level(self) -> float:
+        """Median of F - F* over the last tenth of the epochs: of a run of batches."""
+        return float(self.curves["level"][-1])
+
     def took(self, about: str = "≈ ", above: str = "> ") -> str:
         """Write after how many epochs it came near the optimum, or would, or more than how many it takes."""
         if self.reached is not None:
             return estimate(self.reached, about, above) if self.estimated else f"{self.reached:,.0f}"
         return f"{above if self.happened == 'crawls' else 'not in '}{self.n_epochs:,}"
 
-    @property
-    def nearest(self) -> float:
-        """Smallest bound on F - F* that it came to."""
-        return float(np.min(self.gap))
-
 
 def run(
-    setting: Setting, form: Form, label: str, *, to_the_end: bool = False, held_out: HeldOut | None = None,
-    swings: bool = False, **options: Any,
-) -> tuple[Run, Result]:  # fmt: skip
-    """Run a plan and sum it up.
+    setting: Setting, form: Form, label: str, *, held_out: HeldOut | None, swings: bool, **options: Any
+) -> tuple[Run, Result]:
+    """Run `fit` with some options and sum it up.
 
-    to_the_end: go on where the optimum is near. held_out: rows to measure after each epoch. swings: single epochs say little,
-    so that the curve "level" says what happened. options: of `fit`.
+    held_out: rows to measure after each epoch. swings: of batches, single epochs say little, so that the curve "level" says
+    what happened.
     """
     kept: list[dict[str, float]] = []  # of every epoch, however much the trace thins
 
@@ -96,38 +95,33 @@ def run(
             setting.progress(label, step.epoch, step.max_reads)
         return {}
 
-    options = {"method": "gradient-descent", "tol": 0.0 if to_the_end else setting.within} | options
+    options = {"method": "gradient-descent", "tol": setting.within} | options
     result = setting.fit(max_reads=setting.epochs, standardize=form.standardize, callbacks=(record,), **options)
     curves = {name: np.array([line[name] for line in kept]) for name in kept[0]}
     objective, gap = curves.pop("objective"), curves.pop("gap")
     there = np.flatnonzero(gap <= setting.within)
-    reached: float | None = float(there[0]) if len(there) else None
-    rate = float(result.learning_rate or 0.0)
+    reached, rate = float(there[0]) if len(there) else None, float(result.learning_rate or 0.0)
+    raised = int(np.count_nonzero(np.diff(objective) > ROUNDING * (1.0 + np.abs(objective[:-1]))))
+    more = None
     if swings:
         curves["level"] = levels(gap)
-    may_settle = form.local_limit is None or rate < form.local_limit
-    stays = bool((curves["level"][-1] if swings else gap[-1]) <= setting.within and (may_settle or swings))
-    raised = int(np.count_nonzero(np.diff(objective) > ROUNDING * (1.0 + np.abs(objective[:-1]))))
-    happened = _happened(result, objective, None if swings else raised, reached is not None, stays)
-    more = _epochs_left(result, form, gap, setting.within) if happened == "crawls" and not swings else None
-    if more is not None:
-        reached = result.n_epochs + more
-    told = Run(label, rate, happened, objective, gap, result.n_epochs, raised, reached, more is not None, curves)
-    return told, result
-
-
-def _happened(result: Result, objective: Floats, raised: int | None, is_there: bool, stays: bool) -> str:
-    """Call a run by what happened. raised: None where epochs swing."""
     if result.reason in ("diverged", "non_finite"):
-        return "diverges"
-    if raised is None:
-        was_there = is_there or result.reason == "noise_floor"
-        return "converges" if stays else "hovers" if was_there else "crawls"
-    if not raised:
-        return "converges" if is_there else "crawls"
-    late = objective[len(objective) // 2 :]
-    stays_above = len(objective) > LEAST and late.min() > objective[0]
-    return "recovers" if stays else "diverges" if stays_above and not is_there else "oscillates"
+        happened = "diverges"
+    elif swings:
+        was_there = reached is not None or result.reason == "noise_floor"
+        happened = "converges" if curves["level"][-1] <= setting.within else "hovers" if was_there else "crawls"
+    elif raised:
+        may_settle = form.local_limit is None or rate < form.local_limit
+        stays_above = len(objective) > LEAST and objective[len(objective) // 2 :].min() > objective[0]
+        happened = "diverges" if stays_above and reached is None else "oscillates"
+        happened = "recovers" if gap[-1] <= setting.within and may_settle else happened
+    else:
+        happened = "crawls" if reached is None else "converges"
+        more = _epochs_left(result, form, gap, setting.within) if reached is None else None
+    reached = reached if more is None else result.n_epochs + more
+    return Run(
+        label, rate, happened, objective, gap, result.n_epochs, raised, reached, more is not None, curves
+    ), result
 
 
 def levels(gap: Floats) -> Floats:

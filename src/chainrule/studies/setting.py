@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,7 +54,7 @@ class Optimum:
     objective : float
         F*, or that lower bound.
     why : str
-        Why there is none; what to do about it is in the study's notes.
+        Why there is none; the study's notes say what to do about it.
     w, b
         In the user's units.
     reads, steps
@@ -68,11 +68,6 @@ class Optimum:
     b: float
     reads: float
     steps: int
-
-    @property
-    def name(self) -> str:
-        """What distances are from, in words."""
-        return "the optimum" if self.exists else "the infimum"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,20 +122,16 @@ class Setting:
     progress: Progress | None
 
     @classmethod
-    def of(
-        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float = 0.0,
-        feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
-        progress: Progress | None = None,
-    ) -> Setting:  # fmt: skip
+    def of(cls, X: ArrayLike, y: ArrayLike, epochs: int, **given: Unpack[Shared]) -> Setting:
         """Check what a user handed over; raises InputError."""
-        most, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
-        array, names, _ = matrix(X, feature_names)
+        epochs, within = whole_number("epochs", epochs, 1), number("within", given.get("within", 1e-3), above=0.0)
+        array, names, _ = matrix(X, given.get("feature_names"))
         codes, classes = encode_labels(y, len(array))
-        s = check_weights(sample_weight, codes)
-        alpha = number("alpha", alpha, low=0.0)
-        return cls(array, codes, s, names, classes, alpha, n_threads, most, within, progress)
+        s, alpha = check_weights(given.get("sample_weight"), codes), number("alpha", given.get("alpha", 0.0), low=0.0)
+        threads, progress = given.get("n_threads"), given.get("progress")
+        return cls(array, codes, s, names, classes, alpha, threads, epochs, within, progress)
 
-    def part(self, rows: NDArray[np.intp]) -> Setting:
+    def part(self, rows: NDArray[np.int64]) -> Setting:
         """Give the same on some rows: a copy of them."""
         return replace(self, X=self.X[rows], y=self.y[rows], s=None if self.s is None else self.s[rows])
 
@@ -148,45 +139,44 @@ class Setting:
         """Fit; the study itself says what a warning would."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
-            how: dict[str, Any] = {"alpha": self.alpha, "feature_names": self.names, "n_threads": self.n_threads}
-            return fit(self.X, self.y, sample_weight=self.s, **how, **options)
+            options |= {"alpha": self.alpha, "feature_names": self.names, "n_threads": self.n_threads}
+            return fit(self.X, self.y, sample_weight=self.s, **options)
 
     def rows(self) -> DenseRows:
         """See the rows as they are."""
         return DenseRows(self.X, self.y, self.s, self.names, self.n_threads)
 
-    def optimum(self, standardize: Standardize = False) -> tuple[Optimum, tuple[str, ...]]:
+    def optimum(self, standardize: Standardize) -> tuple[Optimum, tuple[str, ...]]:
         """Find the optimum, and what is to be known of the data."""
         result = self.fit(method="newton", standardize=standardize)
         proven = result.certificate
-        exists = proven.kind in ("bound", "reduced")
-        low = max(0.0, proven.infimum_at_least)
+        exists, low = proven.kind in ("bound", "reduced"), max(0.0, proven.infimum_at_least)
         objective = result.objective if exists else low if math.isfinite(low) else 0.0
         why = "" if exists else (proven.reason or "nothing is proven").split(":")[0].split(";")[0].rstrip(".")
         found = Optimum(exists, objective, why, result.w, result.b, result.reads, result.n_epochs)
         return found, result.warnings
 
-    def form(self, label: str, standardize: Standardize, optimum: Optimum, *, is_curved: bool = True) -> Form:
+    def form(self, label: str, standardize: Standardize, optimum: Optimum, *, is_curved: bool) -> Form:
         """Measure a form of the columns. is_curved: also its curvatures, unless the columns are too many."""
-        begun = self.fit(method="gradient-descent", tol=self.within, max_reads=0, standardize=standardize)
-        limit = begun.learning_rate_limit
+        limit = self.fit(
+            method="gradient-descent", tol=self.within, max_reads=0, standardize=standardize
+        ).learning_rate_limit
         assert limit is not None
         start = end = hessian = None
         if is_curved and len(self.names) <= MAX_MATRIX_COLUMNS:
-            start, _ = self._curvature(standardize, np.zeros(len(self.names)), 0.0)
+            start = Curvature.of(self._hessian(standardize, np.zeros(len(self.names)), 0.0))
             if optimum.exists:
-                end, hessian = self._curvature(standardize, optimum.w, optimum.b)
+                end = Curvature.of(hessian := self._hessian(standardize, optimum.w, optimum.b))
         local = end.limit if end is not None and math.isfinite(end.limit) else None
         return Form(label, standardize, limit, local, start, end, optimum, hessian)
 
-    def _curvature(self, standardize: Standardize, w: Vector, b: float) -> tuple[Curvature, NDArray[np.float64]]:
+    def _hessian(self, standardize: Standardize, w: Vector, b: float) -> NDArray[np.float64]:
         """Read the Hessian at a point of the user's units, in the units of the form."""
         rows = self.rows()
         columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
         if columns.any():
             rows.standardize(columns, is_scaled)
-        hessian = (
-            Objective(rows, ridge(self.alpha, rows.n_features)).evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
-        )
+        objective = Objective(rows, ridge(self.alpha, rows.n_features))
+        hessian = objective.evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
         assert hessian is not None
-        return Curvature.of(hessian), hessian
+        return hessian

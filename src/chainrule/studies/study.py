@@ -1,24 +1,60 @@
-"""What every study gives: its runs as arrays, a conclusion made of them, one table, pictures."""
+"""What every study gives, and the runner of all of them: forms of the columns, runs on each, measured by one optimum."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from chainrule.studies import words
-from chainrule.studies.runs import Run
-from chainrule.studies.setting import Form, Optimum, Setting
-from chainrule.words import Shown
+from chainrule.charts import text
+from chainrule.fitting.audit import shared_floors
+from chainrule.fitting.held_out import HeldOut
+from chainrule.fitting.result import Result
+from chainrule.studies.runs import Run, run
+from chainrule.studies.setting import Form, Optimum, Setting, Standardize
+from chainrule.words import Shown, counted, plain
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
     from chainrule.charts.sheet import Panel
 
 SCHEMA_VERSION = 1
+
+
+def conduct(
+    of: Setting, ways: Iterable[tuple[str, Standardize]], plans: Callable[[Form], Iterable[tuple[str, dict[str, Any]]]], *,
+    is_curved: bool = True, swings: bool = False, held_out: HeldOut | None = None,
+) -> tuple[dict[str, Any], list[Result]]:  # fmt: skip
+    """Run the plans of each form of the columns; give the fields that all studies share, and the results of the runs.
+
+    Parameters
+    ----------
+    ways : pairs
+        Label of a form and how it is standardised.
+    plans : callable
+        From a form to its runs: label and options of `fit`. Called when all runs before are done.
+    is_curved, swings, held_out
+        As `Setting.form` and `run`.
+    """
+    forms: list[Form] = []
+    runs: list[Run] = []
+    results: list[Result] = []
+    notes: tuple[str, ...] = ()
+    with shared_floors():
+        for name, standardize in ways:
+            if not forms:
+                optimum, notes = of.optimum(standardize)
+            elif of.alpha:  # without a penalty it is the same in all units
+                optimum, _ = of.optimum(standardize)
+            forms.append(of.form(name, standardize, optimum, is_curved=is_curved))
+            for label, options in plans(forms[-1]):
+                told, result = run(of, forms[-1], label, held_out=held_out, swings=swings, **options)
+                runs.append(told)
+                results.append(result)
+    shared = {"forms": tuple(forms), "runs": tuple(runs), "within": of.within, "max_epochs": of.epochs, "n_rows": len(of.y),
+              "n_features": len(of.names), "alpha": of.alpha, "notes": notes}  # fmt: skip
+    return shared, results
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,18 +89,19 @@ class Study(Shown):
     alpha: float
     notes: tuple[str, ...]
 
-    @classmethod
-    def made(cls, of: Setting, forms: Sequence[Form], runs: Sequence[Run], notes: tuple[str, ...], **own: Any) -> Self:
-        """Put a study together."""
-        size = (of.epochs, len(of.y), len(of.names))
-        return cls(tuple(forms), tuple(runs), of.within, *size, of.alpha, notes, **own)
-
     def says(self) -> tuple[str, ...]:
-        """Say what the numbers say: a text a picture."""
-        raise NotImplementedError
+        """Say what the numbers say, a text a picture: which run came near the optimum when, the first one first, and why."""
+        order = sorted(self.runs, key=lambda run: math.inf if run.reached is None else run.reached)
+        took = [(run.label, run.took("about ", "more than ")) for run in order]
+        said = listed(f"{self.unit.capitalize()} to come within {self.near}", took)
+        if any(form.condition is not None for form in self.forms):
+            cells = [(form.label, number(form.condition)) for form in self.forms]
+            where = "at the optimum" if self.optimum.exists else "at the start"
+            said += " " + listed(f"Condition number of the Hessian {where}", cells)
+        return (said,)
 
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """Give the table's own columns: a cell a run."""
+        """Give the table's own columns, a cell a run."""
         raise NotImplementedError
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
@@ -79,18 +116,16 @@ class Study(Shown):
     @property
     def near(self) -> str:
         """How near the runs are to come, in words."""
-        return f"{words.nats(self.within)} of {self.optimum.name}"
+        return f"{nats(self.within)} of the {'optimum' if self.optimum.exists else 'infimum'}"
 
     @property
     def conclusions(self) -> tuple[str, ...]:
         """What is said under each picture; first of all, that there is no optimum."""
+        if self.optimum.exists:
+            return self.says()
+        low = f"Distances are from the infimum, at least {number(self.optimum.objective)} nats."
         first, *others = self.says()
-        if not self.optimum.exists:
-            low = words.number(self.optimum.objective)
-            first = (
-                f"There is no optimum: {self.optimum.why}. Distances are from the infimum, at least {low} nats. {first}"
-            )
-        return first, *others
+        return f"There is no optimum: {self.optimum.why}. {low} {first}", *others
 
     @property
     def conclusion(self) -> str:
@@ -99,12 +134,11 @@ class Study(Shown):
 
     def facts(self) -> list[tuple[str, str]]:
         """Say what was studied: names and what they are."""
-        told = self.optimum
-        penalty = f"mean log-loss + ({self.alpha:.6g}/2) w.w" if self.alpha else "mean log-loss, no penalty"
-        optimum = f"F* = {words.number(told.objective, 5)} nats, certified by Newton's method in {told.reads:.0f} reads"
+        told, penalty = self.optimum, f" + ({self.alpha:.6g}/2) w.w" if self.alpha else ", no penalty"
+        optimum = f"F* = {number(told.objective, 5)} nats, certified by Newton's method in {told.reads:.0f} reads"
         return [
-            ("rows", f"{self.n_rows:,}, {words.counted(self.n_features, 'column')}"),
-            ("objective", penalty),
+            ("rows", f"{self.n_rows:,}, {counted(self.n_features, 'column')}"),
+            ("objective", f"mean log-loss{penalty}"),
             ("optimum", optimum if told.exists else f"none: {told.why}"),
             ("learning rate", self.how),
         ]
@@ -114,22 +148,10 @@ class Study(Shown):
         columns = {
             self.knob: [run.label for run in self.runs],
             "what happened": [run.happened for run in self.runs],
-            f"{self.unit} to {words.nats(self.within)}": [run.took() for run in self.runs],
+            f"{self.unit} to {nats(self.within)}": [run.took() for run in self.runs],
             **self.columns(),
         }
         return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
-
-    def arrivals(self) -> str:
-        """Say which run came near the optimum when, the first one first."""
-        order = sorted(self.runs, key=lambda run: math.inf if run.reached is None else run.reached)
-        took = ((run.label, run.took("about ", "more than ")) for run in order)
-        return words.listed(f"{self.unit.capitalize()} to come within {self.near}", took)
-
-    def conditions(self) -> str:
-        """Say how much the Hessian's largest and smallest curvature differ."""
-        where = "at the optimum" if self.optimum.exists else "at the start"
-        cells = [(form.label, words.number(form.condition)) for form in self.forms]
-        return words.listed(f"Condition number of the Hessian {where}", cells)
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers as what JSON can hold, with a `schema_version`; numbers that aren't finite as None."""
@@ -156,17 +178,20 @@ class Study(Shown):
     def _panels(self) -> list[Panel]:
         from chainrule.charts.sheet import Panel
 
-        return [Panel(draw, text) for draw, text in zip(self.pictures(), self.conclusions, strict=True)]
+        return [Panel(draw, said) for draw, said in zip(self.pictures(), self.conclusions, strict=True)]
 
 
-def plain(value: Any) -> Any:
-    """Make a value JSON-able: dataclasses become dictionaries of what they show, arrays lists, what is not finite None."""
-    if is_dataclass(value):
-        value = {f.name: getattr(value, f.name) for f in fields(value) if f.repr}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {name: plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number as pictures do."""
+    return text.number(value, digits)
+
+
+def nats(within: float) -> str:
+    """Write a distance from the optimum with no digit more than it needs."""
+    digits = next(d for d in range(1, 7) if d == 6 or float(f"{within:.{d}g}") == float(f"{within:.6g}"))
+    return f"{number(within, digits)} nats"
+
+
+def listed(what: str, cells: Iterable[tuple[str, str]]) -> str:
+    """Write one figure of several runs as a sentence."""
+    return f"{what}: {', '.join(f'{label} {cell}' for label, cell in cells)}."

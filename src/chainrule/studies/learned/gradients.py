@@ -12,7 +12,7 @@ from chainrule.fitting.result import Result
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
-from chainrule.studies import curvature
+from chainrule.studies.curvature import Curvature
 
 Floats = NDArray[np.float64]
 
@@ -22,30 +22,6 @@ MOST_NUMBERS = 2e9  # of the table, read for all points together: a few seconds
 MOST_COLUMNS = 500  # up to here the eigenvalues of a Hessian are found at once
 AT_OPTIMUM = "at the optimum"
 NEAR_OPTIMUM = 1e-6  # nats: where the curvature is the optimum's
-
-
-@dataclass(frozen=True)
-class Curvature:
-    """The Hessian H at the point that a run returned, in the fit's units.
-
-    Attributes
-    ----------
-    limit : float
-        2/lambda_max(H): near there, steps of a larger rate overshoot by more than they gain.
-    condition : float, optional
-        lambda_max(H)/lambda_min(H); None where H is singular up to rounding.
-    place : str
-        "at the optimum" (within 1e-6 nats of it), "where it ended", or "at the point returned", which was passed before.
-    """
-
-    limit: float
-    condition: float | None
-    place: str
-
-    @property
-    def at_optimum(self) -> bool:
-        """Whether the point is the optimum, within 1e-6 nats."""
-        return self.place == AT_OPTIMUM
 
 
 @dataclass(frozen=True)
@@ -64,7 +40,9 @@ class Gradients:
     standardized : bool
         Units: of all columns standardised, or those of the fit, in which gradient descent stepped.
     curvature : Curvature, optional
-        Of gradient descent, with up to 500 columns.
+        Of F at the point that the run returned, in the fit's units: of gradient descent, with up to 500 columns.
+    place : str
+        Where that is: "at the optimum" (within 1e-6 nats of it), "where it ended", or "at the point returned", passed before.
     """
 
     epochs: NDArray[np.int64]
@@ -74,6 +52,7 @@ class Gradients:
     method: str
     standardized: bool
     curvature: Curvature | None = None
+    place: str = ""
 
     @property
     def sizes(self) -> Floats:
@@ -106,41 +85,33 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     trace = result.trace
     if len(trace) < 2:
         return None
-    rows = rows.as_given()
+    rows, theirs = rows.as_given(), Units(result.center, result.scale)
     # Newton's way is the same in all units: those of standardised columns can be compared
     is_newton = result.method.startswith("newton") and result.fit_intercept
-    theirs = Units(result.center, result.scale)
     columns = rows.numeric if is_newton else (theirs.center != 0) | (theirs.scale != 1)
-    moments = rows.moments(correlations=False) if is_newton else None
+    moments = rows.moments(correlations=False)
     if columns.any():
         rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
     objective = Objective(rows, penalty, result.fit_intercept)
-
-    def here(k: int) -> tuple[Floats, float]:
-        return (
-            rows.units.to_fit(*theirs.to_user(trace.w[k], float(trace.b[k]))) if is_newton else (trace.w[k], trace.b[k])
-        )
-
     chosen = spread_points(trace, points_for(rows))
-    pairs = [(k, objective.evaluate(*here(k))) for k in chosen.tolist()]
-    finite = [k for k, e in pairs if e.finite]
-    at = [e for _, e in pairs if e.finite]
-    if not at:
+    points = [(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
+    if is_newton:
+        points = [rows.units.to_fit(*theirs.to_user(w, b)) for w, b in points]
+    found = [
+        (k, e) for k, e in zip(chosen.tolist(), (objective.evaluate(*at) for at in points), strict=True) if e.finite
+    ]
+    if not found:
         return None
-    dL_dw, dL_db = np.array([e.grad_w for e in at]), np.array([e.grad_b for e in at])
-    if moments is not None:  # levels, which no view standardises
+    dL_dw, dL_db = np.array([e.grad_w for _, e in found]), np.array([e.grad_b for _, e in found])
+    if is_newton:  # levels, which no view standardises
         levels = ~columns & (moments.sd > 0)
         dL_dw[:, levels] = (dL_dw[:, levels] - np.outer(dL_db, moments.mean[levels])) / moments.sd[levels]
     return Gradients(
-        epochs=trace.columns["epoch"].astype(np.int64)[finite],
-        names=(*result.feature_names, "bias b"),
-        dL_dw=dL_dw,
-        dL_db=dL_db,
-        method=result.method,
-        standardized=is_newton,
-        curvature=_curvature(objective, result) if result.method == "gradient-descent" else None,
-    )
+        epochs=trace.columns["epoch"].astype(np.int64)[[k for k, _ in found]],
+        names=(*result.feature_names, "bias b"), dL_dw=dL_dw, dL_db=dL_db, method=result.method, standardized=is_newton,
+        curvature=_curvature(objective, result) if result.method == "gradient-descent" else None, place=_place(result),
+    )  # fmt: skip
 
 
 def follows_batches(rows: Rows, result: Result) -> bool:
@@ -169,11 +140,12 @@ def _curvature(objective: Objective, result: Result) -> Curvature | None:
         return None
     hessian = objective.evaluate(result.w_fit, result.b_fit, hessian=True).hessian
     assert hessian is not None
-    kept = slice(None) if result.fit_intercept else slice(-1)
-    found = curvature.Curvature.of(hessian[kept, kept]) if np.isfinite(hessian).all() else None
-    if found is None or not found.largest:
-        return None
-    place = "where it ended" if result.epoch == result.n_epochs else "at the point returned"
+    kept = slice(None if result.fit_intercept else -1)
+    found = Curvature.of(hessian[kept, kept]) if np.isfinite(hessian).all() else None
+    return found if found is not None and found.largest else None
+
+
+def _place(result: Result) -> str:
     if result.certificate.kind == "bound" and result.certificate.gap <= NEAR_OPTIMUM:
-        place = AT_OPTIMUM
-    return Curvature(found.limit, None if found.flat else found.condition, place)
+        return AT_OPTIMUM
+    return "where it ended" if result.epoch == result.n_epochs else "at the point returned"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.charts.text import number
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
 from chainrule.solvers.trace import Trace
+
+if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +28,7 @@ LOOKED_AT = 5000  # rows, for the range of the axes
 TAIL = 0.005  # of them, left out at each end of a column that has far-away values
 MARGIN = 0.04
 SEED = 0
+LITTLE = 1e-3  # nats: two digits of a loss below this say enough
 
 
 @dataclass(frozen=True)
@@ -86,30 +94,36 @@ def maps_of(rows: Rows, result: Result, numeric: NDArray[np.bool_]) -> Maps | No
 
 def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -> Maps:
     """Make maps over two columns (x, y); the others are held at their `mean` (n,)."""
-    i, j = axes
-    units, trace = Units(result.center, result.scale), result.trace
+    (i, j), units, trace = axes, Units(result.center, result.scale), result.trace
     chosen = round_points(trace)
     points = [units.to_user(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
     others = np.setdiff1d(np.arange(rows.n_features), axes)
-    places, label = _points(rows, DRAWN_POINTS)
-    given = rows.given(places)
-    wide = rows.given(_points(rows, LOOKED_AT)[0])
-    columns = trace.columns
+    places, loss = _sample(rows, DRAWN_POINTS), np.where(trace.columns["share"] >= 1, trace.columns["loss"], np.nan)
+    given, wide = rows.given(places), rows.given(_sample(rows, LOOKED_AT))
     return Maps(
-        names=(result.feature_names[i], result.feature_names[j]),
-        others=len(others),
-        epochs=columns["epoch"].astype(np.int64)[chosen],
-        loss=np.where(columns["share"] >= 1, columns["loss"], np.nan)[chosen],
-        w=np.array([w[[i, j]] for w, _ in points]),
-        b=np.array([b + float(w[others] @ mean[others]) for w, b in points]),
-        x=given[:, i],
-        y=given[:, j],
-        label=label,
-        of=int(np.count_nonzero(rows.is_kept)),
-        rows=rows.n_rows,
-        x_range=_range(wide[:, i]),
-        y_range=_range(wide[:, j]),
-    )
+        names=(result.feature_names[i], result.feature_names[j]), others=len(others),
+        epochs=trace.columns["epoch"].astype(np.int64)[chosen], loss=loss[chosen],
+        w=np.array([w[[i, j]] for w, _ in points]), b=np.array([b + float(w[others] @ mean[others]) for w, b in points]),
+        x=given[:, i], y=given[:, j], label=rows.y[places].astype(np.float64), of=int(np.count_nonzero(rows.is_kept)),
+        rows=rows.n_rows, x_range=_range(wide[:, i]), y_range=_range(wide[:, j]),
+    )  # fmt: skip
+
+
+def draw(lines: Sequence[tuple[str, Maps]], classes: tuple[str, str], unit: str = "epoch") -> Picture:
+    """Draw maps of the same two columns, a line of them a run: its label, and its maps."""
+    from chainrule.charts.maps import MapPanel, Points, decision_maps
+
+    m = lines[0][1]
+    panels = [
+        (label, [
+            MapPanel(f"{unit} {epoch:,}", (w[0], w[1]), b, f"loss {number(loss, 3 if loss >= LITTLE else 2)}" * isfinite(loss))
+            for epoch, w, b, loss in zip(m.epochs.tolist(), m.w.tolist(), m.b.tolist(), m.loss.tolist(), strict=True)
+        ])
+        for label, m in lines
+    ]  # fmt: skip
+    points = Points(m.x, m.y, m.label, m.of, " of positive weight" if m.of < m.rows else "")
+    return decision_maps(panels, points, x_label=m.names[0], y_label=m.names[1], classes=classes, x_range=m.x_range,
+                         y_range=m.y_range)  # fmt: skip
 
 
 def round_points(trace: Trace) -> NDArray[np.intp]:
@@ -130,17 +144,13 @@ def round_points(trace: Trace) -> NDArray[np.intp]:
     return np.unique(nearest)
 
 
-def _points(rows: Rows, count: int) -> tuple[NDArray[np.int64], Floats]:
-    """Draw about `count` rows of positive weight, each class by its share and at least one; their places and classes."""
-    random = np.random.Generator(np.random.PCG64(SEED))
-    kept = np.flatnonzero(rows.is_kept)
-    found = []
-    for c in (0, 1):
-        members = kept[rows.y[kept] == c]
-        share = max(1, round(count * len(members) / len(kept))) if len(kept) > count else len(members)
+def _sample(rows: Rows, count: int) -> NDArray[np.int64]:
+    """Draw the places of about `count` rows of positive weight, each class by its share and at least one."""
+    random, kept, found = np.random.Generator(np.random.PCG64(SEED)), np.flatnonzero(rows.is_kept), []
+    for members in (kept[rows.y[kept] == c] for c in (0, 1)):
+        share = max(1, round(min(1.0, count / len(kept)) * len(members)))
         found.append(random.choice(members, min(share, len(members)), replace=False))
-    places = np.sort(np.concatenate(found))
-    return places, rows.y[places].astype(np.float64)
+    return np.sort(np.concatenate(found))
 
 
 def _range(x: Floats) -> tuple[float, float]:

@@ -106,48 +106,33 @@ def progress_of(result: Result, deviations: ArrayLike) -> Progress:
     F = np.where(whole, trace.columns["objective"], np.nan)
     known = np.flatnonzero(np.isfinite(F))
     start, end = (float(F[k]) for k in known[[0, -1]]) if len(known) else (None, None)
-    is_infimum = proven.kind not in ("bound", "reduced")
     floor = _floor(result, start)
-    halfway = None
-    if floor is not None and start is not None and whole[0]:
-        halfway = _first(epochs, F - floor <= (start - floor) / 2)
-    gap = np.where(whole, trace.columns["gap"], np.inf)
-    if floor is not None:
+    gap, halfway = np.where(whole, trace.columns["gap"], np.inf), None
+    if floor is not None and start is not None:
+        halfway = _first(epochs, F - floor <= (start - floor) / 2) if whole[0] else None
         gap = np.fmin(gap, F - floor)
     return Progress(
-        unit="step" if result.method.startswith("newton") else "epoch",
-        last=int(epochs[-1]),
-        stride=trace.stride,
-        whole=int(epochs[known[0]]) if len(known) else None,
-        start=start,
-        end=end,
-        floor=floor,
-        infimum=is_infimum,
-        halfway=halfway,
-        near=_first(epochs, gap <= NEAR),
+        unit="step" if result.method.startswith("newton") else "epoch", last=int(epochs[-1]), stride=trace.stride,
+        whole=int(epochs[known[0]]) if len(known) else None, start=start, end=end, floor=floor,
+        infimum=proven.kind not in ("bound", "reduced"), halfway=halfway, near=_first(epochs, gap <= NEAR),
         least_left=float(proven.lower),
         rises=int(np.count_nonzero(np.diff(F[known]) > 1e-12 * (1.0 + np.abs(F[known][:-1])))),
         half_times=() if result.reason in ("diverged", "non_finite") else _half_times(result, deviations),
         held_out=_held_out(trace, epochs),
-    )
+    )  # fmt: skip
 
 
 def _floor(result: Result, start: float | None) -> float | None:
     """Give the lower bound on F*, or on inf F, where that is known well enough to speak of half the way to it."""
     proven = result.certificate
-    if proven.kind in ("bound", "reduced", "infimum"):
-        low = proven.infimum_at_least if proven.kind == "infimum" else proven.optimum_at_least
-        width = proven.gap - proven.lower
-    else:
-        low, width = proven.infimum_at_least, proven.infimum_gap
-    if start is None or not math.isfinite(low) or not width <= SURE * (start - low):
-        return None
-    return float(low)
+    low = proven.optimum_at_least if proven.kind in ("bound", "reduced") else proven.infimum_at_least
+    width = proven.gap - proven.lower if proven.kind in ("bound", "reduced", "infimum") else proven.infimum_gap
+    is_known = start is not None and math.isfinite(low) and width <= SURE * (start - low)
+    return float(low) if is_known else None
 
 
 def _first(epochs: NDArray[np.int64], reached: NDArray[np.bool_]) -> int | None:
-    found = np.flatnonzero(reached)
-    return int(epochs[found[0]]) if len(found) else None
+    return next(iter(epochs[reached].tolist()), None)
 
 
 def _half_times(result: Result, deviations: ArrayLike) -> tuple[HalfTime, ...]:
@@ -157,19 +142,15 @@ def _half_times(result: Result, deviations: ArrayLike) -> tuple[HalfTime, ...]:
     strength = np.abs(result.w) * np.where(np.isfinite(sd), sd, LEVEL_SD)
     strong = np.flatnonzero((strength > 0) & (strength >= STRONG * strength.max(initial=0.0)) & (W[-1] != W[0]))
     left = np.abs(W[:, strong] - W[-1, strong])
-    is_far = left > left[0] / 2
     # the epoch after the last one that was still far; the last is never far
-    at = len(W) - np.argmax(is_far[::-1], axis=0)
-    times = [
-        HalfTime(result.feature_names[j], int(epochs[k])) for j, k in zip(strong.tolist(), at.tolist(), strict=True)
-    ]
+    settled = epochs[len(W) - np.argmax((left > left[0] / 2)[::-1], axis=0)]
+    times = [HalfTime(result.feature_names[j], k) for j, k in zip(strong.tolist(), settled.tolist(), strict=True)]
     return tuple(sorted(times, key=lambda time: time.epoch))
 
 
 def _held_out(trace: Trace, epochs: NDArray[np.int64]) -> HeldOutProgress | None:
-    loss = trace.columns.get("held_out_loss")
+    loss, ours = trace.columns.get("held_out_loss"), trace.columns["loss"]
     if loss is None or not np.isfinite(loss).any():
         return None
     best = int(np.nanargmin(np.where(np.isfinite(loss), loss, np.nan)))
-    ours = trace.columns["loss"]
     return HeldOutProgress(int(epochs[best]), float(loss[best]), float(loss[-1]), bool(ours[-1] < ours[best]))

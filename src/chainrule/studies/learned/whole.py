@@ -34,18 +34,13 @@ class Learned:
 def learned_by(training: Training) -> Learned:
     """Tell how a training learned, with some reads of its rows (`gradients.points_for`)."""
     rows, result = training.prepared.training_rows(training.result.threads), training.result
-    numeric = np.asarray(training.prepared.schema.numeric)
-    maps = maps_of(rows, result, numeric)
-    by_batches = follows_batches(rows, result) and len(result.trace) > 1
+    numeric, has_way = np.asarray(training.prepared.schema.numeric), len(result.trace) > 1
+    maps, by_batches = maps_of(rows, result, numeric), follows_batches(rows, result) and has_way
+    has = {0: "the model reads none", 1: "the model reads one"}.get(numeric.sum(), "fewer than two of the model's vary")
     return Learned(
-        progress=progress_of(result, training.deviations),
-        gradients=None if by_batches else gradients_of(rows, result),
-        maps=maps,
-        no_maps="" if maps is not None or len(result.trace) < 2 else _why_no_maps(int(numeric.sum())),
-        no_gradients=NOISE if by_batches else "",
+        progress_of(result, training.deviations),
+        None if by_batches else gradients_of(rows, result),
+        maps,
+        "" if maps is not None or not has_way else f"A map needs two columns of numbers, and {has}",
+        NOISE if by_batches else "",
     )
-
-
-def _why_no_maps(numbers: int) -> str:
-    has = {0: "the model reads none", 1: "the model reads one"}.get(numbers, "fewer than two of the model's vary")
-    return f"A map needs two columns of numbers, and {has}"

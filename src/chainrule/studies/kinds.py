@@ -1,0 +1,439 @@
+"""The four studies: what each varies, over which values, what it measures and what it says of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.charts.text import below
+from chainrule.data.inputs import LARGEST_SEED, whole_number
+from chainrule.data.inputs import number as checked
+from chainrule.errors import InputError
+from chainrule.fitting.held_out import HeldOut
+from chainrule.studies.learned import Maps, maps_over
+from chainrule.studies.learned.maps import draw
+from chainrule.studies.runs import Run
+from chainrule.studies.setting import Form, Setting, Shared, Standardize
+from chainrule.studies.study import Study, conduct, listed, nats, number
+from chainrule.training import stratified_split
+from chainrule.words import counted
+
+if TYPE_CHECKING:
+    from chainrule.charts.canvas import Picture
+
+Floats = NDArray[np.float64]
+Plan = tuple[str, dict[str, Any]]
+
+FACTORS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5, 2.0)
+BEYOND = 1.2  # of the limit near the optimum: there a run oscillates however flat the rest is
+PER_CLASS = 50_000
+SECOND_MEAN = (2.0, 8.0)
+ARTICLE_RATE = 0.1
+
+
+# --- the learning rate
+
+
+@dataclass(frozen=True, eq=False)
+class LearningRateStudy(Study):
+    """What `learning_rate` found: a run a rate, the smallest first. Frozen."""
+
+    name: ClassVar[str] = "learning-rate"
+    heading: ClassVar[str] = "How the learning rate shapes what is learned"
+    knob: ClassVar[str] = "learning rate"
+    how: ClassVar[str] = "from a hundredth of the largest stable one, 2/L_max, to twice as much"
+
+    @property
+    def fastest(self) -> Run | None:
+        """The run that came near the optimum first, and was seen to; the smaller rate of two."""
+        there = [run for run in self.runs if run.reached is not None and not run.estimated]
+        return min(there, key=lambda run: (run.reached, run.rate), default=None)
+
+    def says(self) -> tuple[str, ...]:
+        """Say which rate was first, and what theory says of rates."""
+        best, limit, local = self.fastest, self.forms[0].limit, self.forms[0].local_limit
+        said = f"No rate came within {self.near} in {counted(self.max_epochs, 'epoch')}."
+        if best is not None:
+            after = counted(int(best.reached or 0), "epoch")
+            said = f"The rate {best.label} came within {self.near} first, after {after}."
+        settles = "" if local is None else f"; above 2/λ_max(H(w*)) = {number(local)} none settles at the optimum"
+        return (f"{said} No rate up to 2/L_max = {below(limit)} can raise the loss{settles}.",)
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Give each rate's part of the limit, and how near it came."""
+        return {
+            "of the limit": [number(run.rate / self.forms[0].limit) for run in self.runs],
+            "nearest, nats": [number(float(np.min(run.gap)), 2) for run in self.runs],
+        }
+
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
+        """Draw loss curves above, epochs needed below."""
+        from chainrule.charts.study_charts import RateRun, learning_rate_picture
+
+        runs = [RateRun(r.rate, r.happened, r.epochs, r.objective, r.reached, r.estimated) for r in self.runs]
+        form, floor = self.forms[0], self.optimum
+        return [lambda: learning_rate_picture(runs, optimum=floor.objective, limit=form.limit, within=self.within,
+                                              local_limit=form.local_limit, exists=floor.exists)]  # fmt: skip
+
+
+def learning_rate(
+    X: ArrayLike, y: ArrayLike, *, standardize: Standardize = False, epochs: int = 1000, rates: Sequence[float] = (),
+    **shared: Unpack[Shared],
+) -> LearningRateStudy:  # fmt: skip
+    """Run gradient descent from zeros at rates from a hundredth of the stable limit to twice the limit.
+
+    Rates: 0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5 and 2 times the limit 2/L_max, and 1.2 times 2/lambda_max(H(w*)) where
+    that is larger still, since a run may cross the limit unharmed until it is near the optimum.
+
+    Parameters
+    ----------
+    X, y, sample_weight, alpha, standardize, feature_names, n_threads
+        As `chainrule.fit`.
+    epochs : int
+        Epochs of each run at most, from 1.
+    within : float
+        A run ends when F - F* is proven to be at most this, nats per unit of weight; 0.001.
+    rates : sequence of float
+        More rates to run.
+    progress : callable, optional
+        Told (run, epoch, epochs at most).
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used.
+
+    Examples
+    --------
+    >>> import chainrule
+    >>> study = chainrule.studies.learning_rate([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+    >>> study.fastest.happened
+    'converges'
+    """
+    more = [checked("rates", rate, above=0.0) for rate in np.ravel(np.asarray(rates, dtype=object)).tolist()]
+
+    def plans(form: Form) -> list[Plan]:
+        base, beyond = form.limit if math.isfinite(form.limit) else 1.0, BEYOND * (form.local_limit or 0.0)
+        chosen = {*(factor * base for factor in FACTORS), *more, *([beyond] if beyond > FACTORS[-1] * base else [])}
+        return [(number(rate), {"learning_rate": rate}) for rate in sorted(chosen) if 0.0 < rate < math.inf]
+
+    told, _ = conduct(Setting.of(X, y, epochs, **shared), [("the columns", standardize)], plans)
+    return LearningRateStudy(**told | {"runs": tuple(_in_step(told["runs"], told["forms"][0].limit))})
+
+
+def _in_step(runs: Sequence[Run], limit: float) -> Iterator[Run]:
+    """Bring the estimates of slow runs into line with the run that went furthest.
+
+    Small steps follow one curve, the gradient flow, so that epochs go by 1/rate: what one run shows, or foretells best, tells
+    of the others.
+    """
+    known = [run for run in runs if not run.raised and run.rate <= limit and run.reached]
+    seen = [run for run in known if not run.estimated]
+    best = min(seen or known, key=lambda run: run.rate if seen else float(np.min(run.gap)), default=None)
+    for run in runs:
+        if best is None or run.happened != "crawls" or run.rate > limit or run is best:
+            yield run
+        else:
+            reached = max(run.n_epochs + 1.0, (best.reached or 0.0) * best.rate / run.rate)
+            yield replace(run, reached=reached, estimated=True)
+
+
+# --- the form of the columns
+
+
+@dataclass(frozen=True, eq=False)
+class ScalingStudy(Study):
+    """What `scaling` found: a form of the columns and its run each: as they are, centred, standardised. Frozen."""
+
+    name: ClassVar[str] = "scaling"
+    heading: ClassVar[str] = "How centring and scaling shape what is learned"
+    knob: ClassVar[str] = "columns"
+    how: ClassVar[str] = "half of the largest stable one, 2/L_max, of each form of the columns"
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Give what theory says of each form."""
+        return {
+            "condition number": [number(form.condition) for form in self.forms],
+            "limit 2/L_max": [below(form.limit) for form in self.forms],
+        }
+
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
+        """Draw how each comes near the optimum."""
+        from chainrule.charts.gap_charts import Descending, scaling_picture
+
+        runs = [Descending(run.label, run.epochs, run.gap, f"{run.took()} epochs") for run in self.runs]
+        return [lambda: scaling_picture(runs, within=self.within, exists=self.optimum.exists)]
+
+
+def scaling(
+    X: ArrayLike, y: ArrayLike, *, numeric: NDArray[np.bool_] | None = None, epochs: int = 1000, **shared: Unpack[Shared]
+) -> ScalingStudy:  # fmt: skip
+    """Run gradient descent from zeros on the columns as they are, centred, and standardised, each at half of its limit.
+
+    Parameters
+    ----------
+    X, y, sample_weight, alpha, feature_names, n_threads
+        As `chainrule.fit`. With a penalty the standardised columns have another objective, and another optimum.
+    numeric : (n,) mask of bool, optional
+        Columns that are numbers, where others are marks of levels: a run with these alone standardised is added.
+    epochs : int
+        Epochs of each run at most, from 1.
+    within : float
+        A run ends when F - F* is proven to be at most this, nats per unit of weight; 0.001.
+    progress : callable, optional
+        Told (run, epoch, epochs at most).
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used.
+    """
+    setting = Setting.of(X, y, epochs, **shared)
+    ways: list[tuple[str, Standardize]] = [("as they are", False), ("centred", "center"), ("standardised", True)]
+    if numeric is not None:
+        mask = np.asarray(numeric)
+        if mask.dtype != np.bool_ or mask.shape != (len(setting.names),):
+            raise InputError(f"numeric must be a mask of {len(setting.names)} booleans, one a column")
+        if mask.any() and not mask.all():
+            ways.insert(2, ("numbers standardised", mask))
+    told, _ = conduct(setting, ways, lambda form: [(form.label, {})])
+    return ScalingStudy(**told)
+
+
+@dataclass(frozen=True, eq=False)
+class CenteringStudy(ScalingStudy):
+    """What `centering` found: the columns as they are, and centred. Frozen.
+
+    The runs' curves are "loss", "held_out_loss" and "held_out_accuracy".
+
+    Attributes
+    ----------
+    maps : pair of Maps
+        Of each run.
+    classes : pair of str
+    seed, n_held_out : int
+    base_accuracy : float
+        Share of the larger class among the rows held out.
+    optimum_accuracy : float or None
+        Held-out accuracy at the optimum; None where there is none.
+    """
+
+    name: ClassVar[str] = "centering"
+    heading: ClassVar[str] = "How centring shapes what is learned"
+    how: ClassVar[str] = "the same for both runs, from zeros"
+
+    maps: tuple[Maps, Maps]
+    classes: tuple[str, str]
+    seed: int
+    n_held_out: int
+    base_accuracy: float
+    optimum_accuracy: float | None
+
+    def says(self) -> tuple[str, ...]:
+        """Say how good both lines z = 0 are, and why they differ."""
+        levels = {"the optimum": self.optimum_accuracy, "the larger class alone": self.base_accuracy}
+        shares = [*self._last("held_out_accuracy"), *levels.items()]
+        good = [(label, f"{share:.2%}") for label, share in shares if share is not None]
+        after = f"after {counted(self.max_epochs, 'epoch')} at learning rate {number(self.runs[0].rate)}"
+        return listed(f"Held-out accuracy {after}", good), *super().says()
+
+    def _last(self, curve: str) -> list[tuple[str, float]]:
+        return [(run.label, float(run.curves[curve][-1])) for run in self.runs]
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Give where both ended, and what theory says."""
+        accuracy = [f"{share:.2%}" for _, share in self._last("held_out_accuracy")]
+        return {
+            "loss": [number(loss) for _, loss in self._last("loss")],
+            "held-out accuracy": accuracy,
+            **super().columns(),
+        }
+
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
+        """Draw the maps of both runs, and their curves."""
+        lines = [(run.label, m) for run, m in zip(self.runs, self.maps, strict=True)]
+        return [lambda: draw(lines, self.classes), self._draw_curves]
+
+    def _draw_curves(self) -> Picture:
+        from chainrule.charts.study_charts import centering_curves
+
+        longest = max(self.runs, key=lambda run: len(run.gap)).epochs
+
+        def over(run: Run, curve: str) -> Floats:
+            """Give a curve as long as the longest; NaN where the run had ended."""
+            return np.append(run.curves[curve], np.full(len(longest) - len(run.gap), np.nan))
+
+        runs = [(run.label, over(run, "loss"), over(run, "held_out_accuracy")) for run in self.runs]
+        return centering_curves(longest, runs, optimum=self.optimum.objective if self.optimum.exists else None)
+
+
+def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
+    """Draw the article's points: 50,000 a class from normals with identity covariance and means (0, 0) and (2, 8).
+
+    Returns X (100000, 2) and y (100000,), class 0 first; PCG64 of the seed.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    X = rng.standard_normal((2 * PER_CLASS, 2))
+    X[PER_CLASS:] += SECOND_MEAN
+    return X, np.repeat([0, 1], PER_CLASS)
+
+
+def centering(
+    X: ArrayLike | None = None, y: ArrayLike | None = None, *, test_size: float = 0.2, learning_rate: float | None = None,
+    epochs: int = 100, seed: int = 0, classes: tuple[str, str] | None = None, **shared: Unpack[Shared],
+) -> CenteringStudy:  # fmt: skip
+    """Run gradient descent from zeros on two columns as they are and centred, at one learning rate.
+
+    Parameters
+    ----------
+    X : (m, 2) array, optional
+        Without X and y: the article's points, `article_points(seed)`.
+    y : (m,) array, optional
+        Two labels.
+    sample_weight, alpha, feature_names, n_threads
+        As `chainrule.fit`. Centring changes no optimum, penalty or not.
+    test_size : float
+        Share of the rows held out of both runs, stratified; above 0 and below 1.
+    learning_rate : float, optional
+        Of both runs; default: 0.1 for the article's points, else half of the limit of the columns as they are.
+    epochs : int
+        Epochs of each run, from 1.
+    within : float
+        Distance from the optimum, nats, to which epochs are counted, or estimated; 0.001.
+    seed : int
+        Of the points and the split.
+    classes : pair of str, optional
+        Names of y = 0 and y = 1; default: its labels.
+    progress : callable, optional
+        Told (run, epoch, epochs at most).
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used.
+    """
+    seed, share = whole_number("seed", seed, 0, LARGEST_SEED), checked("test_size", test_size, above=0.0)
+    if share >= 1.0:
+        raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")
+    if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
+        raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
+    rate = None if learning_rate is None else checked("learning_rate", learning_rate, above=0.0)
+    if X is None and y is None:
+        (X, y), rate = article_points(seed), rate or ARTICLE_RATE
+    if X is None or y is None:
+        raise InputError("give X and y, or neither of them for the article's points")
+    whole = Setting.of(X, y, epochs, **shared)
+    if len(whole.names) != 2:
+        raise InputError(f"the study of centring needs two columns, to draw maps of them, and X has {len(whole.names)}")
+    train, test = stratified_split(whole.y.astype(np.float64), share, seed)
+    setting, held_out = whole.part(train), whole.part(test)
+    watch = HeldOut(held_out.X, held_out.y, held_out.s, whole.n_threads)
+    limits: list[float] = []
+
+    def plans(form: Form) -> list[Plan]:
+        limits.append(form.limit)  # the first form's is of both
+        return [(form.label, {"learning_rate": rate or limits[0] / 2, "tol": 0.0})]
+
+    told, results = conduct(setting, [("as they are", False), ("centred", "center")], plans, held_out=watch)
+    plain, centred = (maps_over(setting.rows(), result, (0, 1), np.zeros(2)) for result in results)
+    positive, optimum = float(np.average(held_out.y, weights=held_out.s)), told["forms"][0].optimum
+    best = watch.at(optimum.w, optimum.b)["held_out_accuracy"] if optimum.exists else None
+    labels = classes or whole.classes
+    return CenteringStudy(
+        **told, maps=(plain, centred), classes=(str(labels[0]), str(labels[1])), seed=seed, n_held_out=len(test),
+        base_accuracy=max(positive, 1.0 - positive), optimum_accuracy=best,
+    )  # fmt: skip
+
+
+# --- rows an update
+
+
+@dataclass(frozen=True, eq=False)
+class BatchesStudy(Study):
+    """What `batches` found: all rows, then batches from the largest to single rows; last, the smallest at a falling rate.
+
+    A run "converges" if it is near the optimum over the last tenth of its epochs; "hovers" if it is not, although it was
+    once, or no longer falls: a constant rate leaves the noise of the updates; "crawls" if it still falls; else "diverges".
+
+    Attributes
+    ----------
+    updates : tuple of int
+        Of each run, in an epoch, which is a read of the data (those that measure F come on top).
+    seed : int
+    """
+
+    name: ClassVar[str] = "batches"
+    heading: ClassVar[str] = "How batches shape what is learned"
+    knob: ClassVar[str] = "rows an update"
+    unit: ClassVar[str] = "reads"
+    how: ClassVar[str] = "half the largest stable one for all rows, a quarter of what is known to be stable for batches"
+
+    updates: tuple[int, ...]
+    seed: int
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Give updates, where it ended, and the rate."""
+        pairs = zip(self.runs, self.updates, strict=True)
+        reached = [None if run.reached is None else an_epoch * run.reached for run, an_epoch in pairs]
+        return {
+            f"updates to {nats(self.within)}": [number(count) for count in reached],
+            "nats at the end": [number(run.level, 2) for run in self.runs],
+            "learning rate": [number(run.rate) for run in self.runs],
+        }
+
+    def pictures(self) -> Sequence[Callable[[], Picture]]:
+        """Draw the distance from the optimum against reads, and against updates."""
+        from chainrule.charts.gap_charts import BatchRun, batches_picture
+
+        runs = [
+            BatchRun(run.label, run.epochs, an_epoch * run.epochs, run.gap, run.curves["level"])
+            for run, an_epoch in zip(self.runs, self.updates, strict=True)
+        ]
+        return [lambda: batches_picture(runs, within=self.within, exists=self.optimum.exists)]
+
+
+def batches(
+    X: ArrayLike, y: ArrayLike, *, standardize: Standardize = False, sizes: Sequence[int] = (1, 16, 256),
+    epochs: int = 100, seed: int = 0, **shared: Unpack[Shared],
+) -> BatchesStudy:  # fmt: skip
+    """Run gradient descent on all rows, on mini-batches and on single rows, from zeros, each at its own safe rate.
+
+    Parameters
+    ----------
+    X, y, sample_weight, alpha, standardize, feature_names, n_threads
+        As `chainrule.fit`.
+    sizes : sequence of int
+        Rows an update; those that are not below the number of rows are left out. The smallest runs once more at a rate that
+        falls as eta_0/sqrt(1 + t/T), T the updates of an epoch.
+    epochs : int
+        Epochs of each run, from 1: each reads the data once for its updates.
+    within : float
+        Distance from the optimum, nats, to which reads and updates are counted; 0.001.
+    seed : int
+        Of the order of the rows: a study repeats to the bit.
+    progress : callable, optional
+        Told (run, epoch, epochs at most).
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used.
+    """
+    setting, seed = Setting.of(X, y, epochs, **shared), whole_number("seed", seed, 0, LARGEST_SEED)
+    visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
+    asked = {whole_number("sizes", size, 1) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()}
+    plans: list[Plan] = [("all rows", {"tol": 0.0})]
+    for size in sorted((size for size in asked if size < visited), reverse=True):
+        label = "single rows" if size == 1 else f"{size:,} rows"
+        plans.append((label, {"method": "sgd", "tol": 0.0, "batch_size": size, "seed": seed}))
+    if len(plans) > 1:
+        label, smallest = plans[-1]
+        plans.append((f"{label} (falling)", {**smallest, "schedule": "inverse-sqrt"}))
+    told, _ = conduct(setting, [("the columns", standardize)], lambda form: plans, is_curved=False, swings=True)
+    updates = tuple(-(-visited // how.get("batch_size", visited)) for _, how in plans)
+    return BatchesStudy(**told, updates=updates, seed=seed)
