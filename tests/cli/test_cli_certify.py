@@ -207,7 +207,7 @@ def test_mistakes_in_options(run, penguins, tmp_path):
     path.write_text("const,1\n")
     assert_mistake(run("certify", model, penguins, "--target", "sex"), "says itself what --target is")
     assert_mistake(run("certify", path, penguins), "--target")
-    assert_mistake(run("certify", model, penguins, "--C", "0"), "--C", "positive")
+    assert_mistake(run("certify", model, penguins, "--C", "0"), "--C", "above 0")
     assert_mistake(run("certify", model, penguins, "--C", "1", "--alpha", "1"), "--alpha and --C", "give one")
     assert_mistake(run("certify", model, penguins, "--alpha=-1"), "--alpha")
     assert_mistake(run("certify", model, penguins, "--alpha", "much"), "--alpha must be a number, not 'much'")

@@ -49,14 +49,14 @@ LEARNED = {"positive": opt.Positive, "features": opt.Features, "drop": opt.Drop,
 PREDICTED = {
     "na": opt.Missing,
     "unseen": opt.option(
-        DATA, "--unseen", "HOW", "A level that training never saw counts as the reference or as missing, or is an error.",
-        default="reference", parser=opt.one_of("--unseen", "reference", "missing", "error")),
+        DATA, "--unseen", "HOW", "How to treat a level that training never saw: reference, missing or error.",
+        default="reference"),
 }
 SAID = {"as_json": opt.Json, "quiet": opt.Quiet}
 
 opt.command(app, "demo", "Train on 344 penguins, male or female? and see everything: the quickest way in.", {
     "out_dir": opt.option(
-        None, "--out-dir", "DIR", "Folder of the models, the report and the data.", Path, Path("demo")),
+        OUTPUT, "--out-dir", "DIR", "Folder for the models, their traces, the report and the data.", Path, Path("demo")),
     **SAID,
 }, _run)
 opt.command(
@@ -67,37 +67,36 @@ opt.command(
     "table": opt.Table,
     "target": opt.Target,
     **LEARNED,
-    "test_size": opt.option(DATA, "--test-size", "F", "Part of the rows to hold out, stratified.", float, 0.0),
-    "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split, and of the order of sgd.", int, 0),
+    "test_size": opt.option(DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.0),
+    "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split and of the order of mini-batches.", int, 0),
     "method": opt.option(
-        TRAINING, "--method", "METHOD", "newton: few steps to the optimum; gradient-descent: many small ones, as in learning; "
-        "sgd: one for each mini-batch of rows; auto: newton, unless an option of the others is given.", default="auto"),
+        TRAINING, "--method", "METHOD", "newton: a few steps to the optimum. gradient-descent: many small steps, as in "
+        "learning. sgd: a step for each mini-batch. newton-cg: for many columns. auto: newton, unless an option of another "
+        "method is given.", default="auto"),
     "tol": opt.option(
-        TRAINING, "--tol", "T", "Stop when no coefficients can lower the objective by more than T. Else the smaller of 1e-8 "
-        "and 1e-6/rows.", float),
+        TRAINING, "--tol", "T", "Stop when the objective is proven to be within T nats of its optimum. Default: 1e-8, or "
+        "1e-6/rows if that is less.", float),
     "max_reads": opt.option(
-        TRAINING, "--max-reads", "N", "Newton starts no step after N reads of the data; certifying may add one or two. "
-        "Gradient descent takes as many epochs. Else 100 and 1,000; 100 for sgd.", int),
+        TRAINING, "--max-reads", "N", "Newton starts no step after N reads of the data (default 100); the proof may add one or "
+        "two. Gradient descent runs N epochs at most.", int),
     "learning_rate": opt.option(
-        TRAINING, "--learning-rate", "R",
-        "Step size. Selects gradient descent, unless sgd is chosen; auto picks a stable one."),
+        TRAINING, "--learning-rate", "R", 'Step size. Selects gradient descent; "auto" picks a stable one.'),
     "epochs": opt.option(
-        TRAINING, "--epochs", "N", "Selects gradient descent, unless sgd is chosen: updates at most, each a read of the data; "
-        "else 1,000. Of sgd: how often each row is visited; else 100.", int),
-    "batch_size": opt.option(TRAINING, "--batch-size", "B", "Rows an update. Selects sgd. Else 1.", int),
+        TRAINING, "--epochs", "N", "Epochs at most. Selects gradient descent. Default: 1,000, or 100 for sgd.", int),
+    "batch_size": opt.option(TRAINING, "--batch-size", "B", "Rows in a mini-batch. Selects sgd. Default: 1.", int),
     "schedule": opt.option(
-        TRAINING, "--schedule", "HOW", "Selects sgd. How its step size falls with the epochs k: constant; inverse, 1/(1 + k); "
-        "or inverse-sqrt, its root. Else constant."),
-    "alpha": opt.option(TRAINING, "--alpha", "A", "Penalty: alpha/2 w.w is added to the mean loss.", float, 0.0),
+        TRAINING, "--schedule", "HOW", "How the step size changes over the epochs k: constant, inverse (1/(1 + k)) or "
+        "inverse-sqrt. Selects sgd."),
+    "alpha": opt.option(
+        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w, added to the mean loss.", float, 0.0),
     "standardize": opt.option(
-        TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0, deviation 1; the penalty is then in "
-        "these units. On for gradient descent, else off.", bool),
+        TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1; the penalty "
+        "is then on those weights. Default: on for gradient descent, else off.", bool),
     "n_threads": opt.Threads,
     "out": opt.option(OUTPUT, "--out", "MODEL", "Write the model here, and its trace beside it as NAME.trace.", Path),
     "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
     "row": opt.option(
-        OUTPUT, "--row", "K", "The row that the report explains; else the training row that the model gets right by the "
-        "smallest margin.", int),
+        OUTPUT, "--row", "K", "Row that the report explains. Default: the training row that is only just right.", int),
     **SAID,
     "strict": opt.option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.", bool, False),
 }, _run)
@@ -108,37 +107,36 @@ opt.command(
     "write it: columns as chainrule names them, a level as species=Gentoo, speciesGentoo or species[T.Gentoo], and one called "
     "intercept, (Intercept), const or b.", {
     "coefficients": opt.argument(
-        "MODEL", "Model file, or a CSV or JSON file of names and numbers; of more columns, that called coef, estimate, weight "
-        "or alike."),
+        "MODEL", "Model file, or a CSV or JSON file of names and numbers; of several columns the one called coef, estimate or "
+        "weight."),
     "table": opt.Table,
-    "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned; a model file says it."),
+    "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned. A model file names it."),
     **LEARNED,
     "alpha": opt.option(
-        OBJECTIVE, "--alpha", "A", "Penalty of the objective: alpha/2 w.w beside the mean loss. Else the model's, or none.",
-        float, low=0),
+        OBJECTIVE, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: the model's, or none.", float, low=0),
     "C": opt.option(
-        OBJECTIVE, "--C", "C", "The same as scikit-learn has it: alpha = 1/(C S), S the sum of the weights.", float, above=0),
+        OBJECTIVE, "--C", "C", "scikit-learn's inverse strength: alpha = 1/(C S), S the sum of the weights.", float, above=0),
     "standardize": opt.option(
-        OBJECTIVE, "--standardize/--no-standardize", None, "The penalty is on the coefficients of standardised numbers. Else "
-        "as the model was trained, or not.", bool),
+        OBJECTIVE, "--standardize/--no-standardize", None, "The penalty is on the weights of standardised numbers. Default: as "
+        "the model was trained, or not.", bool),
     "tol": opt.option(
-        OUTPUT, "--tol", "T", "Exit code 3 unless the coefficients are proven to be at most T nats above the optimum.", float,
+        OUTPUT, "--tol", "T", "Exit code 3 unless the coefficients are proven to be within T nats of the optimum.", float,
         low=0),
     "n_threads": opt.Threads,
     **SAID,
 }, _run)
 opt.command(app, "predict", "Predict each row of a table: row, probability of the positive label, class.", {
-    **FILES, "out": opt.option(None, "--out", "FILE", "Write here instead of to stdout.", Path), **PREDICTED, **SAID,
+    **FILES, "out": opt.option(OUTPUT, "--out", "FILE", "Write here instead of to stdout.", Path), **PREDICTED, **SAID,
 }, _run)
 opt.command(
     app, "evaluate", "Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts.",
     {**FILES, **PREDICTED, **SAID}, _run)
 opt.command(app, "explain", "Explain one row step by step: its forward pass, and the chain rule with its numbers.", {
     **FILES,
-    "row": opt.option(None, "--row", "K", "The row to explain, from 1.", int, opt.REQUIRED),
+    "row": opt.option(DATA, "--row", "K", "The row to explain, from 1.", int, opt.REQUIRED),
     "epoch": opt.option(
-        None, "--epoch", "E", "As it was after E epochs (steps of newton), from the trace. Else the end.", int),
-    "svg": opt.option(None, "--svg", "FILE", "Also draw the graph with the row's numbers.", Path),
+        DATA, "--epoch", "E", "As it was after E epochs (steps of newton), from the trace. Default: the end.", int),
+    "svg": opt.option(OUTPUT, "--svg", "FILE", "Also draw the graph with the row's numbers.", Path),
     "na": opt.Missing,
     **SAID,
 }, _run)

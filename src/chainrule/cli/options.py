@@ -30,12 +30,10 @@ def option(
     default: Any = None,
     *,
     many: bool = False,
-    parser: Callable[[str], Any] | None = None,
     **bounds: Any,
 ) -> Option:
     """Make an option. kind: bool is a flag, int and float are numbers within bounds; many: a list, by repeating it."""
-    if kind in (int, float):
-        parser = number(names, kind, **bounds)
+    parser = number(names, kind, **bounds) if kind in (int, float) else None
     takes: Any = list[kind] if many else kind  # type: ignore[valid-type]
     named = typer.Option(*names.split(), metavar=metavar, help=says, rich_help_panel=heading, parser=parser)
     return Option(Annotated[takes | None if default is None else takes, named], default)
@@ -43,8 +41,9 @@ def option(
 
 def number(name: str, kind: type, low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Any:
     """Give what reads a number off an option's text, and refuses one out of its bounds."""
-    what = f"a {'positive ' * (above == 0)}{'whole ' * (kind is int)}number"
-    bounds = f" from {low:g}" * math.isfinite(low) + f" to {high}" * math.isfinite(high)
+    what = "a whole number" if kind is int else "a number"
+    limits = {"from": low, "above": above, "to": high}
+    bounds = "".join(f" {word} {limit}" for word, limit in limits.items() if math.isfinite(limit))
     is_bounded = max(low, above) > -math.inf
 
     def read(text: str) -> Any:
@@ -55,17 +54,6 @@ def number(name: str, kind: type, low: float = -math.inf, high: float = math.inf
         if is_bounded and not (low <= value <= high and above < value < math.inf):
             raise typer.BadParameter(f"{name} must be {what}{bounds}, not {text}")
         return value
-
-    return read
-
-
-def one_of(name: str, *words: str) -> Callable[[str], str]:
-    """Give what takes one of some words."""
-
-    def read(text: str) -> str:
-        if text not in words:
-            raise typer.BadParameter(f"{name} must be {', '.join(words[:-1])} or {words[-1]}, not {text!r}")
-        return text
 
     return read
 
@@ -96,17 +84,18 @@ def argument(metavar: str, says: str, default: Any = REQUIRED) -> Option:
 
 
 # fmt: off
-Table = argument("TABLE", "CSV or Parquet file; data rows count from 1.")
+Table = argument("TABLE", "CSV or Parquet file. Data rows count from 1.")
 ModelFile = argument("MODEL", "Model file written by chainrule fit.")
 
-Target = option(DATA, "--target", "COLUMN", "Column to learn; two labels.", default=REQUIRED)
-Positive = option(DATA, "--positive", "LABEL", "Label whose probability is learned. Else the second in sorted order.")
-Features = option(DATA, "--features", "NAMES", "Columns to use: comma separated, or repeat. Else all others.", many=True)
-Drop = option(DATA, "--drop", "NAMES", "Columns to leave out: comma separated, or repeat.", many=True)
+Target = option(DATA, "--target", "COLUMN", "Column to learn, with two labels.", default=REQUIRED)
+Positive = option(DATA, "--positive", "LABEL", "Label whose probability is learned. Default: the second in sorted order.")
+Features = option(
+    DATA, "--features", "NAMES", "Columns to use, separated by commas; may repeat. Default: all others.", many=True)
+Drop = option(DATA, "--drop", "NAMES", "Columns to leave out, separated by commas; may repeat.", many=True)
 Weights = option(DATA, "--weights", "COLUMN", "Column of row weights.")
-Missing = option(DATA, "--na", "TEXT", "Also means missing, as empty, NA, N/A, NaN and null do; may repeat.", many=True)
-
-Threads = option(TRAINING, "--threads", "T", "Threads of the kernel; no bit of the model changes.", int, low=1)
+Missing = option(
+    DATA, "--na", "TEXT", "Another spelling of missing, beside empty, NA, N/A, NaN and null; may repeat.", many=True)
+Threads = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
 
 Json = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)
 Quiet = option(OUTPUT, "--quiet -q", None, "No progress and no notes on stderr.", bool, False)

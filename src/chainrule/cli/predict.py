@@ -11,8 +11,9 @@ from typing import Any
 
 from chainrule.cli import DONE
 from chainrule.cli.running import check_outputs, headed
-from chainrule.data.encoding import Met
+from chainrule.data.encoding import UNSEEN, Met
 from chainrule.data.files import read_batches
+from chainrule.data.inputs import choice
 from chainrule.data.tables import Encoded, encode_table, notes_of
 from chainrule.documents import terminal
 from chainrule.losses import sigmoid
@@ -28,6 +29,7 @@ def encoded_batches(
     model: Model, table: Path, na: Sequence[str], unseen: str, met: Met, *, need_target: bool = False
 ) -> Iterator[tuple[int, Encoded]]:
     """Read a table as the model does, some rows at a time: the number of rows before, and these."""
+    choice("--unseen", unseen, UNSEEN)
     first = 0
     for batch in read_batches(table, model.schema, na=(*model.info.get("na", ()), *na)):
         part = encode_table(model.schema, batch, need_target=need_target, unseen=unseen, met=met, first=first)

@@ -12,29 +12,30 @@ study = typer.Typer(no_args_is_help=True, context_settings={"help_option_names":
 
 # fmt: off
 TABLE = {
-    "table": opt.argument("[TABLE]", "CSV or Parquet file. Else the penguins of the demo: male or female?", default=None),
-    "target": opt.option(DATA, "--target", "COLUMN", "Column to learn, of a table; two labels."),
+    "table": opt.argument("TABLE", "CSV or Parquet file. Default: the penguins of the demo, male or female?", default=None),
+    "target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."),
     "positive": opt.Positive,
 }
 COLUMNS = {"features": opt.Features, "drop": opt.Drop}
 PAIR = {
     **TABLE,
     "table": opt.option(
-        DATA, "--table", "TABLE", "CSV or Parquet file, with --target, --x and --y. Else the points above.", Path),
+        DATA, "--table", "TABLE", "CSV or Parquet file, with --target, --x and --y. Default: the article's points.", Path),
     "x": opt.option(DATA, "--x", "COLUMN", "Column of numbers, drawn from left to right."),
     "y": opt.option(DATA, "--y", "COLUMN", "Column of numbers, drawn upwards."),
-    "test_size": opt.option(DATA, "--test-size", "F", "Part of the rows to hold out, stratified.", float, 0.2),
+    "test_size": opt.option(DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.2),
 }
 SHARED = {
     "weights": opt.Weights,
     "na": opt.Missing,
     "epochs": opt.option(
-        TRAINING, "--epochs", "N", "Epochs of each run at most. Else 1,000; of centering and batches 100.", int, low=1),
+        TRAINING, "--epochs", "N", "Epochs of a run at most. Default: 1,000; 100 for centering and batches.", int, low=1),
     "within": opt.option(
-        TRAINING, "--tol", "T", "Near the optimum is where F is proven to be at most T nats above it.", float, 1e-3, above=0),
+        TRAINING, "--tol", "T", "A run counts as near the optimum when it is proven to be within T nats of it.", float, 1e-3,
+        above=0),
     "alpha": opt.option(
-        TRAINING, "--alpha", "A", "Penalty: alpha/2 w.w is added to the mean loss. Else none; 1/333 for rates and batches of "
-        "the penguins.", float, low=0),
+        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: none; 1/333 for rates and batches of the "
+        "penguins.", float, low=0),
     "n_threads": opt.Threads,
     "out": opt.option(
         OUTPUT, "--out", "FILE", "Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.", Path),
@@ -42,19 +43,19 @@ SHARED = {
     "quiet": opt.Quiet,
 }
 STANDARDIZE = {"standardize": opt.option(
-    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0, deviation 1, as chainrule fit does.",
-    bool, True)}
+    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True)}
 RATES = opt.option(
     TRAINING, "--learning-rate", "R", "One more rate to run, such as your own; may repeat.", float, many=True, above=0)
 RATE = opt.option(
-    TRAINING, "--learning-rate", "R", "Of both runs. Else 0.1 for the points, and of a table half of the limit of its columns "
-    "as they are.", float, above=0)
+    TRAINING, "--learning-rate", "R", "Step size of both runs. Default: 0.1 for the points; of a table half of its largest "
+    "stable rate.", float, above=0)
 SIZES = opt.option(
-    TRAINING, "--batch-size", "B", "Rows of an update, a run each; may repeat. Else 256, 16, 1.", int, many=True, low=1)
+    TRAINING, "--batch-size", "B", "Rows in a mini-batch of one run; may repeat. Default: 256, 16 and 1.", int, many=True,
+    low=1)
 SEED = {"seed": opt.option(
-    DATA, "--seed", "S", "Seed of all that is drawn at random: a run repeats.", int, 0, low=0, high=LARGEST_SEED)}
+    DATA, "--seed", "S", "Seed of everything that is drawn at random.", int, 0, low=0, high=LARGEST_SEED)}
 NO_SEED = {"unused_seed": opt.option(
-    DATA, "--seed", "S", "Taken by every study; this one draws nothing at random.", int, 0, low=0, high=LARGEST_SEED)}
+    DATA, "--seed", "S", "Accepted by every study; this one draws nothing at random.", int, 0, low=0, high=LARGEST_SEED)}
 # fmt: on
 
 
