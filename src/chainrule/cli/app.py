@@ -44,15 +44,15 @@ def _run(name: str, given: dict[str, Any]) -> int:
 
 
 # fmt: off
-FILES = {"model": opt.ModelFile, "table": opt.Table}
-LEARNED = {"positive": opt.Positive, "features": opt.Features, "drop": opt.Drop, "weights": opt.Weights, "na": opt.Missing}
+FILES = {"model": opt.MODEL, "table": opt.TABLE}
+LEARNED = {"positive": opt.POSITIVE, "features": opt.FEATURES, "drop": opt.DROP, "weights": opt.WEIGHTS, "na": opt.NA}
 PREDICTED = {
-    "na": opt.Missing,
+    "na": opt.NA,
     "unseen": opt.option(
         DATA, "--unseen", "HOW", "How to treat a level that training never saw: reference, missing or error.",
         default="reference"),
 }
-SAID = {"as_json": opt.Json, "quiet": opt.Quiet}
+SAID = {"as_json": opt.JSON, "quiet": opt.QUIET}
 
 opt.command(app, "demo", "Train on 344 penguins, male or female? and see everything: the quickest way in.", {
     "out_dir": opt.option(
@@ -64,8 +64,8 @@ opt.command(
     "Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.\n\n"
     "Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target "
     "sets its row aside; it is predicted.", {
-    "table": opt.Table,
-    "target": opt.Target,
+    "table": opt.TABLE,
+    "target": opt.TARGET,
     **LEARNED,
     "test_size": opt.option(DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.0),
     "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split and of the order of mini-batches.", int, 0),
@@ -92,7 +92,7 @@ opt.command(
     "standardize": opt.option(
         TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1; the penalty "
         "is then on those weights. Default: on for gradient descent, else off.", bool),
-    "n_threads": opt.Threads,
+    "n_threads": opt.THREADS,
     "out": opt.option(OUTPUT, "--out", "MODEL", "Write the model here, and its trace beside it as NAME.trace.", Path),
     "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
     "row": opt.option(
@@ -109,7 +109,7 @@ opt.command(
     "coefficients": opt.argument(
         "MODEL", "Model file, or a CSV or JSON file of names and numbers; of several columns the one called coef, estimate or "
         "weight."),
-    "table": opt.Table,
+    "table": opt.TABLE,
     "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned. A model file names it."),
     **LEARNED,
     "alpha": opt.option(
@@ -122,7 +122,7 @@ opt.command(
     "tol": opt.option(
         OUTPUT, "--tol", "T", "Exit code 3 unless the coefficients are proven to be within T nats of the optimum.", float,
         low=0),
-    "n_threads": opt.Threads,
+    "n_threads": opt.THREADS,
     **SAID,
 }, _run)
 opt.command(app, "predict", "Predict each row of a table: row, probability of the positive label, class.", {
@@ -137,6 +137,6 @@ opt.command(app, "explain", "Explain one row step by step: its forward pass, and
     "epoch": opt.option(
         DATA, "--epoch", "E", "As it was after E epochs (steps of newton), from the trace. Default: the end.", int),
     "svg": opt.option(OUTPUT, "--svg", "FILE", "Also draw the graph with the row's numbers.", Path),
-    "na": opt.Missing,
+    "na": opt.NA,
     **SAID,
 }, _run)

@@ -84,21 +84,21 @@ def argument(metavar: str, says: str, default: Any = REQUIRED) -> Option:
 
 
 # fmt: off
-Table = argument("TABLE", "CSV or Parquet file. Data rows count from 1.")
-ModelFile = argument("MODEL", "Model file written by chainrule fit.")
+TABLE = argument("TABLE", "CSV or Parquet file. Data rows count from 1.")
+MODEL = argument("MODEL", "Model file written by chainrule fit.")
 
-Target = option(DATA, "--target", "COLUMN", "Column to learn, with two labels.", default=REQUIRED)
-Positive = option(DATA, "--positive", "LABEL", "Label whose probability is learned. Default: the second in sorted order.")
-Features = option(
+TARGET = option(DATA, "--target", "COLUMN", "Column to learn, with two labels.", default=REQUIRED)
+POSITIVE = option(DATA, "--positive", "LABEL", "Label whose probability is learned. Default: the second in sorted order.")
+FEATURES = option(
     DATA, "--features", "NAMES", "Columns to use, separated by commas; may repeat. Default: all others.", many=True)
-Drop = option(DATA, "--drop", "NAMES", "Columns to leave out, separated by commas; may repeat.", many=True)
-Weights = option(DATA, "--weights", "COLUMN", "Column of row weights.")
-Missing = option(
+DROP = option(DATA, "--drop", "NAMES", "Columns to leave out, separated by commas; may repeat.", many=True)
+WEIGHTS = option(DATA, "--weights", "COLUMN", "Column of row weights.")
+NA = option(
     DATA, "--na", "TEXT", "Another spelling of missing, beside empty, NA, N/A, NaN and null; may repeat.", many=True)
-Threads = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
+THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
 
-Json = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)
-Quiet = option(OUTPUT, "--quiet -q", None, "No progress and no notes on stderr.", bool, False)
+JSON = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)
+QUIET = option(OUTPUT, "--quiet -q", None, "No progress and no notes on stderr.", bool, False)
 # fmt: on
 
 

@@ -14,9 +14,9 @@ study = typer.Typer(no_args_is_help=True, context_settings={"help_option_names":
 TABLE = {
     "table": opt.argument("TABLE", "CSV or Parquet file. Default: the penguins of the demo, male or female?", default=None),
     "target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."),
-    "positive": opt.Positive,
+    "positive": opt.POSITIVE,
 }
-COLUMNS = {"features": opt.Features, "drop": opt.Drop}
+COLUMNS = {"features": opt.FEATURES, "drop": opt.DROP}
 PAIR = {
     **TABLE,
     "table": opt.option(
@@ -26,8 +26,8 @@ PAIR = {
     "test_size": opt.option(DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.2),
 }
 SHARED = {
-    "weights": opt.Weights,
-    "na": opt.Missing,
+    "weights": opt.WEIGHTS,
+    "na": opt.NA,
     "epochs": opt.option(
         TRAINING, "--epochs", "N", "Epochs of a run at most. Default: 1,000; 100 for centering and batches.", int, low=1),
     "within": opt.option(
@@ -36,11 +36,11 @@ SHARED = {
     "alpha": opt.option(
         TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: none; 1/333 for rates and batches of the "
         "penguins.", float, low=0),
-    "n_threads": opt.Threads,
+    "n_threads": opt.THREADS,
     "out": opt.option(
         OUTPUT, "--out", "FILE", "Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.", Path),
-    "as_json": opt.Json,
-    "quiet": opt.Quiet,
+    "as_json": opt.JSON,
+    "quiet": opt.QUIET,
 }
 STANDARDIZE = {"standardize": opt.option(
     TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True)}
