@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from chainrule.data.encoding import Met, encode, first_row, learn, refuse_infinite
 from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of, is_text
-from chainrule.data.labels import Floats, known_labels, label_kind, numbers_of, read_weights, target_labels
+from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
 from chainrule.data.rows.decode import expanded, present
 from chainrule.data.schema import Column, Schema
 from chainrule.data.words import check_name, looks_like_number, near, option, shown, some
@@ -200,18 +200,6 @@ def notes_of(schema: Schema, met: Met, unseen: str) -> list[str]:
     if met.no_weights:
         notes.append(f"no column {shown(schema.weights or '')} with weights here: every row counts once")
     return notes
-
-
-def constants(table: pa.Table, rows: Index, but: Sequence[str]) -> dict[str, float]:
-    """Give the numbers that have one value only in these rows, where they have any; not of the columns in `but`."""
-    often, found = Counter(table.column_names), {}
-    for name in set(table.column_names) - set(but):
-        if often[name] == 1 and label_kind(table.column(name)) == "number":
-            x = numbers_of(fields_of(table, [name])[0])[rows]
-            values = np.unique(x[np.isfinite(x)])
-            if len(values) == 1:
-                found[name] = float(values[0])
-    return found
 
 
 def is_text_column(column: pa.ChunkedArray) -> bool:
