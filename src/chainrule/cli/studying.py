@@ -99,7 +99,7 @@ def _data(given: Given) -> Data:
             return Data({}, ("0", "1"), ())
         with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
             prepared = prepare(read_table(penguins), "sex", features=FEATURES)
-        return _whole(prepared, given, alpha=1.0 / len(prepared.train))  # the penalty of the demo
+        return _whole(prepared, given, alpha=1.0 / len(prepared.train))  # a light penalty
     for name in ("target", "x", "y") if is_pair else ("target",):
         if given[name] is None:
             what = "the column to learn" if name == "target" else "one of the two columns of the maps"
