@@ -18,7 +18,7 @@ test: .venv/installed .venv/installed-test
 
 # Fits, certificates and known answers once more, on each instruction set that is not the processor's best.
 test-kernels: .venv/installed .venv/installed-test
-	for kernel in $$($(BIN)/python -c 'from chainrule.kernels import kernel_name, kernel_names as names; print(*{*names()} - {kernel_name()})'); do \
+	for kernel in $$($(BIN)/python -c 'from chainrule.kernels.reading import kernel_name, kernel_names as names; print(*{*names()} - {kernel_name()})'); do \
 		CHAINRULE_KERNEL=$$kernel $(BIN)/python -m pytest -q -n auto tests/fitting/test_golden.py tests/fitting/test_known_answers.py \
 			tests/certificate/test_certificate_claims.py tests/fitting/test_axes.py tests/fitting/test_returned_point.py || exit 1; done
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.kernels import kernel_name, thread_count
+from chainrule.kernels.reading import kernel_name, thread_count
 
 
 def machine(packages: dict[str, str]) -> dict[str, Any]:

@@ -25,23 +25,10 @@ from scipy.special import expit
 from sklearn._loss import HalfBinomialLoss
 from sklearn.linear_model._linear_loss import LinearModelLoss
 
-from chainrule.kernels import (
-    CategoryColumn,
-    Csr,
-    Design,
-    NumberColumn,
-    Part,
-    What,
-    along,
-    feasible,
-    gram,
-    kernel_names,
-    product,
-    read,
-    read_points,
-    secant,
-    thread_count,
-)
+from chainrule.kernels.design import CategoryColumn, Csr, Design, NumberColumn, Part
+from chainrule.kernels.reader import gram, product, read, read_points, secant
+from chainrule.kernels.reading import What, kernel_names, thread_count
+from chainrule.kernels.vectors import along, feasible
 
 Job = Callable[[], object]
 Case = tuple[str, float, str, dict[str, Job]]  # name, what a time is divided by, unit, jobs

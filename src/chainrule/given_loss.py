@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows
-from chainrule.kernels import Along, Feasible, GivenLoss, Secant, What
+from chainrule.kernels.reader import GivenLoss
+from chainrule.kernels.reading import Secant, What
+from chainrule.kernels.vectors import Along, Feasible
 from chainrule.losses import Loss
 
 Vector = NDArray[np.float64]
@@ -68,7 +70,7 @@ def secant_of(given: GivenLoss, rows: Rows, z: Vector, v: Vector, u: Vector, r: 
     norm = 0.0
     if norms:
         q = np.append(np.ones(len(v) - 1), 0.0)
-        norm = rows.reduce(What.LOSS | What.NORMS, np.zeros(len(v) - 1), 0.0, q=q).norm
+        norm = rows.read(What.LOSS | What.NORMS, np.zeros(len(v) - 1), 0.0, q=q).norm
     return Secant(
         loss=_sum((s * loss)[kept]),
         correct=_sum(s[kept & ((z > 0.0) == (y > 0.5))]),

@@ -9,10 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows import DenseRows, Rare, Rows
+from chainrule.data.rows import Rare, Rows
+from chainrule.data.rows.batches import descend_rows
 from chainrule.data.sampling import Stratum, sample
 from chainrule.given_loss import along_of, feasible_of, given_loss, secant_of
-from chainrule.kernels import Along, Batches, Feasible, Path, Secant, What, along, feasible, pointwise
+from chainrule.kernels.reading import Secant, What
+from chainrule.kernels.runs import Batches, Path
+from chainrule.kernels.vectors import Along, Feasible, along, feasible, pointwise
 from chainrule.losses import LOGISTIC, Loss, rms_residual
 from chainrule.penalties import Penalty, ridge
 
@@ -209,7 +212,7 @@ class Objective:
         norm, parts = 0.0, []
         for stratum, part in self._parts():
             fill_z, fill_h = (None if out is None else out[part] for out in (z, h))
-            parts.append(stratum.rows.reduce(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given))
+            parts.append(stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given))
             norm = max(norm, parts[-1].norm)
         of_parts, parts = [part.matrix for part in parts], [part.with_matrix(None) for part in parts]
         total = parts[0].times(self.strata[0].multiplier)
@@ -261,9 +264,9 @@ class Objective:
         return matrix
 
     def descend(self, w: Vector, b: float, rate: float, batches: Batches, epoch: int) -> tuple[Vector, float]:
-        """Give the point after an epoch of mini-batch updates from (w, b), of all rows (`Rows.descend`): one read."""
-        assert isinstance(self.rows, DenseRows)
-        return self.rows.descend(
+        """Give the point after an epoch of mini-batch updates from (w, b), of all rows (`descend_rows`): one read."""
+        return descend_rows(
+            self.rows,
             w,
             b,
             ridge=self.ridge,
@@ -277,11 +280,10 @@ class Objective:
     @property
     def in_core(self) -> bool:
         """Whether the core runs Newton on these rows by itself."""
-        return isinstance(self.rows, DenseRows) and self.loss.is_native
+        return self.rows.is_dense and self.loss.is_native
 
     def newton_path(self, w: Vector, b: float, *, near: float, most: int) -> Path:
         """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`."""
-        assert isinstance(self.rows, DenseRows)
         return self.rows.newton_path(self.ridge, self.fit_intercept, w, b, near=near, most=most)
 
     def passed(self, path: Path, k: int) -> tuple[Vector, float, Evaluation]:
@@ -319,7 +321,7 @@ class Objective:
             rows, of = stratum.rows, h[part]
             for first in range(0, rows.n_rows, ROWS_AT_ONCE):
                 piece = slice(first, first + ROWS_AT_ONCE)
-                of[piece] = self.pointwise(z[rows.index[piece] if self.is_sample else piece], rows.y[piece])[2]
+                of[piece] = self.pointwise(z[rows.places[piece] if self.is_sample else piece], rows.y[piece])[2]
         return h
 
     def pointwise(self, z: Vector, y: NDArray[np.uint8]) -> tuple[Vector, Vector, Vector]:

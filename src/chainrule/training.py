@@ -30,7 +30,8 @@ from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import NEWTON, FitSpec
-from chainrule.kernels import View, What, read, thread_count
+from chainrule.kernels.reader import read
+from chainrule.kernels.reading import View, What, thread_count
 from chainrule.losses import sigmoid
 from chainrule.model.model import Model
 from chainrule.solvers.trace import Trace

@@ -10,7 +10,7 @@ from certificate_tools import LONG, LONG_UNIT, Exact, Truth, points_on_the_way, 
 from chainrule.certificate import best_lower_bound, moved, objective_rounding
 from chainrule.losses import LOGISTIC
 
-SLICES, EACH = 20, 100
+SLICES, EACH = 10, 100
 
 
 def parts_and_places(problem, rng, points, k):

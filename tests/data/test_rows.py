@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from chainrule import InputError
-from chainrule.data.rows import DenseRows, Units, power_of_two
-from chainrule.kernels import What
+from chainrule.data.rows import Rows, Units, power_of_two
+from chainrule.kernels.reading import What
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 
 
 def dense(X, y=None, s=None, **options):
     y = np.zeros(len(X), dtype=np.uint8) if y is None else y
-    return DenseRows(X, y, s, [f"x{j}" for j in range(X.shape[1])], **options)
+    return Rows.dense(X, y, s, [f"x{j}" for j in range(X.shape[1])], **options)
 
 
 def test_moments_on_all_scales_and_far_from_zero(rng):
@@ -40,9 +40,9 @@ def test_moments_beside_a_gradient_cost_no_read(kind, rng):
     whole, beside = dense(X, y, s), dense(X, y, s)
     center = np.append(X[0, :6], 0.0)
     center[2] = 3.0
-    beside.see(Units(center, 2.0 ** np.arange(7)))
+    beside = beside.see(Units(center, 2.0 ** np.arange(7)))
     w, ask = rng.normal(size=7), What.GRADIENT | What.HESSIAN | What.SQUARES
-    sums, plain = (beside.reduce(what, w, 0.3) for what in (ask | What.SUMS | What.EXTREMES, ask))
+    sums, plain = (beside.read(what, w, 0.3) for what in (ask | What.SUMS | What.EXTREMES, ask))
     np.testing.assert_array_equal(sums.gradient, plain.gradient)
     np.testing.assert_array_equal(sums.matrix, plain.matrix)
     found, known = beside.moments(correlations=False), whole.moments(correlations=False)
@@ -58,8 +58,8 @@ def test_moments_beside_a_gradient_cost_no_read(kind, rng):
 def test_moments_where_squares_would_cancel_are_read(rng):
     X = rng.normal(size=(3000, 2)) + 1e6
     rows = dense(X, rng.integers(0, 2, len(X)).astype(np.uint8))
-    rows.see(Units(np.zeros(2), np.ones(2)))
-    rows.reduce(What.GRADIENT | What.SQUARES | What.SUMS | What.EXTREMES, np.zeros(2), 0.0)
+    rows = rows.see(Units(np.full(2, 0.5), np.ones(2)))
+    rows.read(What.GRADIENT | What.SQUARES | What.SUMS | What.EXTREMES, np.zeros(2), 0.0)
     np.testing.assert_allclose(rows.moments(correlations=False).sd, X.std(axis=0), rtol=1e-10)
     assert rows.reads == 2.0
 
@@ -77,7 +77,7 @@ def test_moments_where_the_guess_is_misled(rng):
 def test_moments_without_the_matrix_agree_with_it(rng, monkeypatch):
     X = rng.normal(size=(2000, 5)) * [1, 10, 100, 1e3, 1e4] + 7
     whole = dense(X).moments()
-    monkeypatch.setattr("chainrule.data.rows.base.MAX_MATRIX_COLUMNS", 4)
+    monkeypatch.setattr("chainrule.data.rows.rows.MAX_MATRIX_COLUMNS", 4)
     short = dense(X).moments()
     assert short.correlation is None
     np.testing.assert_allclose(short.sd, whole.sd, rtol=1e-13)
@@ -101,9 +101,9 @@ def test_extreme_columns_are_scaled_not_overflowed(scale, rng):
     rows = dense(X, y)
     moments = rows.moments()
     np.testing.assert_allclose(moments.sd[1] / scale, (X[:, 1] / scale).std(), rtol=1e-12)
-    rows.standardize(np.ones(3, dtype=bool))
+    rows = rows.standardize(np.ones(3, dtype=bool))
     w = np.array([0.3, -0.2, 0.1])
-    sums = rows.reduce(What.GRADIENT, w, 0.1)
+    sums = rows.read(What.GRADIENT, w, 0.1)
     assert np.isfinite(sums.gradient).all()
     Z = X / [1.0, scale, 1.0]
     Z = (Z - Z.mean(axis=0)) / Z.std(axis=0)
@@ -117,7 +117,7 @@ def test_standardized_view_is_the_standardized_matrix(rng):
     y = (rng.random(2500) < 0.5).astype(np.uint8)
     mask = np.array([True, True, False, True, True, False])
     rows = dense(X, y)
-    rows.standardize(mask)
+    rows = rows.standardize(mask)
     Z = X.copy()
     Z[:, mask] = (X[:, mask] - X[:, mask].mean(axis=0)) / X[:, mask].std(axis=0)
     w, b = rng.normal(size=6) * 0.1, 0.3

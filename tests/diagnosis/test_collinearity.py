@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 from chainrule import fit
 from chainrule.data.designs import design_of
-from chainrule.data.rows import DenseRows
+from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations, least_norm
 from chainrule.diagnosis.exact import exact_signs, simple_fraction
 from chainrule.errors import CollinearityWarning
@@ -15,7 +15,7 @@ from chainrule.errors import CollinearityWarning
 
 def dense(X, names=None, s=None):
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else names
-    return DenseRows(X, np.zeros(len(X), dtype=np.uint8), s, names)
+    return Rows.dense(X, np.zeros(len(X), dtype=np.uint8), s, names)
 
 
 def relations(X, names=None, s=None, **options):

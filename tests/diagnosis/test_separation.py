@@ -3,15 +3,17 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given
 
-from chainrule.data.rows import DenseRows
+from chainrule.data.rows import Rows
 from chainrule.diagnosis.overlap import decide, overlap_is_proven
 from chainrule.diagnosis.separation import find_separation
+from drawn_tools import drawn, whole_tables
 
 
 def separation(X, y, s=None, names=None, *, n_threads=None, **options):
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else names
-    return find_separation(DenseRows(X, np.asarray(y, dtype=np.uint8), s, names, n_threads), **options)
+    return find_separation(Rows.dense(X, np.asarray(y, dtype=np.uint8), s, names, n_threads), **options)
 
 
 def scores(found, X, y):
@@ -68,29 +70,19 @@ def determinant(M):
 # Against an exact reference
 
 
-@pytest.mark.parametrize("part", range(8))
-def test_small_problems_against_all_extreme_rays(rng, part):
-    seen = set()
-    for trial in range(50):
-        n = 1 + trial % 3
-        m = int(rng.integers(n + 3, (40, 25, 13)[n - 1]))
-        X = rng.integers(-3, 4, (m, n)) if trial % 2 else rng.integers(-12, 13, (m, n))
-        z = X @ rng.integers(-2, 3, n) + int(rng.integers(-1, 2))
-        y = (z + 2 * rng.normal(size=m) > 0) if part % 2 else np.where(z == 0, rng.random(m) < 0.5, z > 0)
-        if y.all() or not y.any() or np.linalg.matrix_rank(np.column_stack([X, np.ones(m)])) <= n:
-            continue
-        expected = kind_by_rays(X, y)
-        scaled = X * 2.0 ** rng.integers(-27, 28, n)
-        found = separation(scaled, y)
-        assert (found and found.kind) == expected
-        if found:
-            assert found.final
-            holds(found, scaled, y)
-        seen.add(expected)
-    assert len(seen) >= 2
+@drawn
+@given(whole_tables())
+def test_small_problems_against_all_extreme_rays(problem):
+    X, y, scale = problem
+    expected = kind_by_rays(X, y)
+    found = separation(X * scale, y)
+    assert (found and found.kind) == expected
+    if found:
+        assert found.final
+        holds(found, X * scale, y)
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_small_problems_of_every_scale_with_repeated_rows_and_rows_of_weight_0(rng, part, fit_intercept):
     seen = set()
@@ -141,9 +133,9 @@ def test_rows_one_unit_off_a_line(rng, part):
 
 
 @pytest.mark.parametrize("kind", [None, "complete", "quasi"])
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(2))
 def test_by_construction(rng, kind, part):
-    for trial in range(50):
+    for trial in range(30):
         n = int(rng.integers(2, 13)) if trial % 10 else int(rng.integers(20, 70))
         m = int(rng.integers(2 * n + 10, 8 * n + 40))
         support = rng.choice(n, int(rng.integers(1, min(n, 6) + 1)), replace=False)
@@ -175,7 +167,7 @@ def test_by_construction(rng, kind, part):
             holds(found, X, y)
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(2))
 def test_random_overlapping_data_are_never_called_separated(rng, part):
     for _ in range(50):
         n = int(rng.integers(1, 9))
@@ -202,7 +194,7 @@ def test_random_overlapping_data_are_never_called_separated(rng, part):
 
 
 def test_no_multipliers_prove_overlap_of_separated_rows(rng):
-    for _ in range(300):
+    for _ in range(60):
         k = int(rng.integers(2, 6))
         A = rng.integers(-5, 6, (40, k)).astype(float)
         v = rng.integers(-2, 3, k)

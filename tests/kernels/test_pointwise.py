@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from chainrule.kernels import pointwise, two_labels
+from chainrule.kernels.vectors import pointwise, two_labels
 from chainrule.losses import LOSSES
 
 EDGES = [0.0, 18.0, 37.0, 709.0, 710.0, 744.0, 745.0, 746.0, 1e4, 1e-8, 1e-300]

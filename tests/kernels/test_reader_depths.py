@@ -6,29 +6,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from chainrule.kernels import (
-    FEW_LEVELS,
-    CategoryColumn,
-    Csr,
-    DenseRows,
-    Design,
-    NumberColumn,
-    Part,
-    What,
-    along,
-    diagonal,
-    gram,
-    moments,
-    pointwise,
-    product,
-    read,
-    read_points,
-    secant,
-    vector_depth,
-)
+from chainrule.kernels.design import FEW_LEVELS, CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.reader import diagonal, gram, product, read, read_points, secant
+from chainrule.kernels.reading import MOMENTS, What
+from chainrule.kernels.vectors import along, pointwise, vector_depth
 
 U = 2.0**-53
-ROWS = [1000, 1024, 5000, 200_000]
+ROWS = [1000, 1024, 5000, 60_000]
 
 
 def dense(m, x, n=3):
@@ -106,7 +90,7 @@ def assert_bounded(found, factors, s, depth, name):
 @pytest.mark.parametrize("name", STORED)
 def test_sums_are_within_their_depth(name, kind, rng):
     for m in ROWS:
-        for x in (0.1, *(rng.uniform(0.5, 1.0, 2) if m < 10_000 else ())):
+        for x in (0.1, *rng.uniform(0.5, 1.0, int(m < 10_000))):
             design = STORED[name](m, x)
             s, X, n, b = weights(rng, m, kind), column_of(design, x), design.n, float(rng.normal())
             depth = design.sum_depth(m)
@@ -125,7 +109,7 @@ def test_sums_are_within_their_depth(name, kind, rng):
             v = np.append(np.zeros(n), 0.7)
             assert_bounded(product(design, h, v, s=s), [(0.1, 0.7, k) for k in x1], s, depth, "product")
             assert_bounded(diagonal(design, h, s=s), [(0.1, k, k) for k in x1], s, depth, "diagonal")
-            assert_bounded(moments(design, s=s).sums, [(k,) for k in X], s, depth, "moments")
+            assert_bounded(read(design, MOMENTS, s=s).sums, [(k,) for k in X], s, depth, "moments")
 
             found = secant(design, z, np.zeros(n + 1), y=y, s=s, u=u)
             assert_bounded(found.loss, [(loss,)], s, depth, "loss of a secant")
@@ -151,7 +135,7 @@ def test_sums_are_within_their_depth(name, kind, rng):
 @pytest.mark.parametrize("name", STORED)
 def test_a_given_loss_is_summed_within_the_same_depth(name, kind, rng):
     for m in ROWS[:3]:
-        for value in (0.1, *rng.uniform(0.5, 1.0, 8)):
+        for value in (0.1, *rng.uniform(0.5, 1.0, 2)):
             design, s = STORED[name](m, 0.1), weights(rng, m, kind)
             if kind == "equal":
                 s = np.ones(m)

@@ -3,21 +3,10 @@
 import numpy as np
 import pytest
 
-from chainrule.kernels import (
-    BLOCK_ROWS,
-    CategoryColumn,
-    Csr,
-    DenseRows,
-    Design,
-    NumberColumn,
-    Part,
-    View,
-    What,
-    pointwise,
-    product,
-    read,
-    secant,
-)
+from chainrule.kernels.design import CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.reader import product, read, secant
+from chainrule.kernels.reading import BLOCK_ROWS, View, What
+from chainrule.kernels.vectors import pointwise
 from reader_tools import (
     FEW,
     KINDS,
@@ -100,7 +89,7 @@ def check(rng, stored, index=None, threads=1):
 
 
 @pytest.mark.parametrize("name", STORAGES)
-def test_a_secant_agrees_with_its_numpy_twin(name, kernel, rng):
+def test_a_secant_agrees_with_its_numpy_twin(name, some_kernel, rng):
     for m in (1, 8, 77, BLOCK_ROWS + 5):
         stored = STORAGES[name](rng, m)
         check(rng, stored, threads=int(rng.integers(1, 4)))

@@ -6,7 +6,8 @@ import pytest
 from scipy.special import expit
 
 from chainrule import InputError
-from chainrule.kernels import BLOCK_ROWS, along, feasible
+from chainrule.kernels.reading import BLOCK_ROWS
+from chainrule.kernels.vectors import along, feasible
 
 EDGES = [0.0, 1e-300, 1e-8, 0.3, 2.0, 17.0, 36.5, 40.0, 300.0, 709.0, 744.0, 746.0, 1e4]
 CHANGES = [0.0, 1e-300, 1e-12, 1e-6, 1e-3, 0.4, 5.0, 60.0, 800.0, 1e4]

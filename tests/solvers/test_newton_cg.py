@@ -9,9 +9,10 @@ import pytest
 import scipy.sparse as sp
 
 from chainrule import InputError, fit
-from chainrule.data.rows import CsrRows, DenseRows
+from chainrule.data.rows import Rows
 from chainrule.errors import NotConvergedWarning
-from chainrule.kernels import Csr, Design, vector_depth
+from chainrule.kernels.design import Csr, Design
+from chainrule.kernels.vectors import vector_depth
 from chainrule.objective import Objective
 from chainrule.solvers.preconditioner import BLOCK
 
@@ -416,12 +417,12 @@ def test_the_depth_of_a_secants_sums_is_that_of_its_own_leaves(rng):
     X = sp.random_array((40_000, 40), density=0.2, rng=rng, format="csr")
     data = Csr(X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32), 40)
     y, names = (np.arange(40_000) % 2).astype(np.uint8), [f"x{k}" for k in range(40)]
-    rows = CsrRows(data, y, None, names)
+    rows = Rows.of(Design.sparse(data), y, None, names)
     assert rows.sum_depth >= Design.sparse(data).sum_depth(40_000)
     assert rows.sum_depth >= vector_depth(40_000)  # passes over z have leaves of their own
-    dense = DenseRows(X.toarray(), y, None, names)
+    dense = Rows.dense(X.toarray(), y, None, names)
     assert dense.sum_depth == max(Design.dense(X.toarray()).sum_depth(40_000), vector_depth(40_000))
-    assert Objective(DenseRows(X.toarray(), y, np.ones(40_000), names)).secant_depth > dense.sum_depth
+    assert Objective(Rows.dense(X.toarray(), y, np.ones(40_000), names)).secant_depth > dense.sum_depth
 
 
 def test_rows_of_1e160_in_their_own_space_end_with_a_sentence(rng):

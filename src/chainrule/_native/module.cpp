@@ -13,8 +13,10 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -30,17 +32,13 @@ using namespace chainrule;
 
 namespace {
 
-using Array = nb::ndarray<nb::ro, nb::device::cpu>;
 using Vector = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Places = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Output = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <typename Values>
 nb::object owned_array(Values values, std::vector<std::size_t> shape) {
   auto* kept = new Values(std::move(values));
   const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Values*>(p); });
-  return nb::cast(nb::ndarray<nb::numpy, double>(kept->data(), shape.size(), shape.data(), owner));
+  return nb::cast(nb::ndarray<nb::numpy, typename Values::value_type>(kept->data(), shape.size(), shape.data(), owner));
 }
 template <typename Values>
 nb::object owned_array(Values values) {
@@ -54,11 +52,27 @@ const Kernels& kernels_named(const std::optional<std::string>& name) {
   return *kernels;
 }
 
-template <typename Given>
-auto pointer(const Given& given, std::int64_t expected, const char* name) {
-  if (given && static_cast<std::int64_t>(given->shape(0)) != expected)
+// Numbers that a Python array lends as long as it lives, in any shape; none for None. What isn't const is written, so never to a copy.
+template <typename T>
+std::span<T> lent(const nb::object& given, const char* name) {
+  if (given.is_none()) return {};
+  nb::ndarray<T, nb::c_contig, nb::device::cpu> array;
+  if (!nb::try_cast(given, array, false)) {
+    using Number = std::remove_const_t<T>;
+    const std::string kind = std::is_same_v<Number, double> ? "float64" : std::is_same_v<Number, std::uint8_t> ? "uint8" : "int64";
+    throw std::invalid_argument(std::string(name) + " must be a contiguous array of " + kind +
+                                (std::is_const_v<T> ? "" : " that can be written to"));
+  }
+  return {array.data(), array.size()};
+}
+
+// The same of so many numbers; nullptr for None.
+template <typename T = const double>
+T* lent(const nb::object& given, std::int64_t expected, const char* name) {
+  const std::span<T> found = lent<T>(given, name);
+  if (!given.is_none() && static_cast<std::int64_t>(found.size()) != expected)
     throw std::invalid_argument(std::string(name) + " must have " + std::to_string(expected) + " elements");
-  return given ? given->data() : nullptr;
+  return given.is_none() ? nullptr : found.data();
 }
 
 // Runs without the interpreter's lock; raises what a signal asks for.
@@ -95,6 +109,13 @@ class Buffer {
 
   // Bitmaps are of bytes that lie one after the other.
   bool is_bitmap() const { return axes() == 1 && kind() == Kind::kUint8 && (view_.strides[0] == 1 || view_.shape[0] < 2); }
+
+  // Refuses what isn't a vector of one of two types, its elements one after the other.
+  void require(const char* name, Kind one, Kind other, const char* kinds) const {
+    const bool lies = axes() == 1 && (view_.shape[0] < 2 || view_.strides[0] == view_.itemsize);
+    if (!lies || (kind() != one && kind() != other))
+      throw std::invalid_argument(std::string(name) + " must be a contiguous vector of " + kinds);
+  }
 
   Kind kind() const {
     const std::string format(view_.format ? view_.format : "B");
@@ -251,9 +272,7 @@ struct Found {
 
 // Rows as a read sees them: which ones, their labels and weights, in which view.
 struct Given {
-  std::optional<Bytes> y;
-  std::optional<Vector> s, center, p;
-  std::optional<Places> index;
+  nb::object y = nb::none(), s = nb::none(), center = nb::none(), p = nb::none(), index = nb::none();
 
   Job job(const Design& design, std::vector<Block>& blocks) const {
     Job job{};
@@ -261,18 +280,27 @@ struct Given {
     job.blocks = blocks.data();
     job.n_blocks = static_cast<std::int64_t>(blocks.size());
     job.n = design.slots();
-    job.m = index ? static_cast<std::int64_t>(index->shape(0)) : design.m();
+    const std::span<const std::int64_t> some = lent<const std::int64_t>(index, "index");
+    job.m = index.is_none() ? design.m() : static_cast<std::int64_t>(some.size());
     if (job.m < 1) throw std::invalid_argument("index must name a row");
-    job.index = index ? index->data() : nullptr;
-    for (std::int64_t i = 0; index && i < job.m; ++i)
-      if (job.index[i] < 0 || job.index[i] >= design.m()) throw std::invalid_argument("index names a row that is not there");
-    job.y = pointer(y, job.m, "y");
-    job.s = pointer(s, job.m, "s");
+    job.index = index.is_none() ? nullptr : some.data();
+    for (const std::int64_t row : some)
+      if (row < 0 || row >= design.m()) throw std::invalid_argument("index names a row that is not there");
+    job.y = lent<const std::uint8_t>(y, job.m, "y");
+    job.s = lent(s, job.m, "s");
     job.points = job.outputs = 1;
-    if (center.has_value() != p.has_value()) throw std::invalid_argument("center and p go together");
     return job;
   }
-  Seen seen(std::int64_t n) const { return {pointer(center, n, "center"), pointer(p, n, "p")}; }
+  Seen seen(const std::vector<Block>& blocks, std::int64_t n) const {
+    const Seen seen{lent(center, n, "center"), lent(p, n, "p")};
+    if (!seen.center != !seen.p) throw std::invalid_argument("center and p go together");
+    for (const Block& block : blocks) {
+      const bool is_fixed = block.form == Block::kCategory || block.form == Block::kIndicator;
+      for (std::int64_t k = block.at; is_fixed && seen.p && k < block.at + block.slots; ++k)
+        if (seen.center[k] != 0.0 || seen.p[k] != 1.0) throw std::invalid_argument("levels and indicators are neither centred nor scaled");
+    }
+    return seen;
+  }
 };
 
 // A loss in Python: (z, label) -> (loss, residual, curvature), arrays of the rows; z and residual (outputs, rows) where there are more.
@@ -305,12 +333,10 @@ void refuse_labels(const Job& job) {
                                   std::to_string(most));
 }
 
-Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, std::optional<Vector> s, std::optional<Vector> w,
-                  std::optional<Vector> b, std::int64_t points, std::int64_t outputs, std::optional<Vector> row_weights,
-                  std::optional<Vector> q, std::optional<Vector> h, std::optional<Vector> z, std::optional<Vector> u,
-                  std::optional<Vector> r, double t, double step, double pull, std::optional<Output> z_out, std::optional<Output> h_out,
-                  std::optional<Output> r_out, std::optional<Vector> center, std::optional<Vector> p, std::optional<Places> index,
-                  std::optional<Places> columns, nb::object loss, std::optional<std::pair<std::int64_t, std::int64_t>> rows,
+Found read_design(const Design& design, unsigned what, nb::object y, nb::object s, nb::object w, nb::object b, std::int64_t points,
+                  std::int64_t outputs, nb::object row_weights, nb::object q, nb::object h, nb::object z, nb::object u, nb::object r,
+                  double t, double step, double pull, nb::object z_out, nb::object h_out, nb::object r_out, nb::object center, nb::object p,
+                  nb::object index, nb::object columns, nb::object loss, std::optional<std::pair<std::int64_t, std::int64_t>> rows,
                   std::int64_t number, int threads, std::optional<std::string> kernel) {
   Found found;
   const Given given{y, s, center, p, index};
@@ -321,17 +347,17 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   if (points < 1 || outputs < 1) throw std::invalid_argument("there must be a point and an output");
   job.loss = !loss.is_none() ? LossKind::kGiven : outputs > 1 ? LossKind::kSoftmax : LossKind::kLogistic;
   job.given = {loss.ptr(), call_python};
-  job.w = pointer(w, points * outputs * job.n, "w");
-  job.b = pointer(b, points * outputs, "b");
-  job.row_weights = pointer(row_weights, points * job.m, "row_weights");
-  job.q = pointer(q, job.n + 1, "q");
-  job.h = pointer(h, job.m, "h");
-  job.z = pointer(z, job.m, "z");
-  job.u = pointer(u, job.m, "u");
-  job.z_out = pointer(z_out, (job.dots() ? points * outputs : 1) * job.m, "z_out");
-  job.r = pointer(r, 2 * job.m, "r");
-  job.r_out = pointer(r_out, 2 * job.m, "r_out");
-  job.h_out = pointer(h_out, points * job.m, "h_out");
+  job.w = lent(w, points * outputs * job.n, "w");
+  job.b = lent(b, points * outputs, "b");
+  job.row_weights = lent(row_weights, points * job.m, "row_weights");
+  job.q = lent(q, job.n + 1, "q");
+  job.h = lent(h, job.m, "h");
+  job.z = lent(z, job.m, "z");
+  job.u = lent(u, job.m, "u");
+  job.z_out = lent<double>(z_out, (job.dots() ? points * outputs : 1) * job.m, what & kSecant ? "u" : "z");
+  job.r = lent(r, 2 * job.m, "r");
+  job.r_out = lent<double>(r_out, 2 * job.m, "r");
+  job.h_out = lent<double>(h_out, points * job.m, "h");
   job.t = t;
   job.step = step;
   job.pull = pull;
@@ -350,14 +376,15 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   need(kAlong | kFeasible, job.z && job.u, "a step needs z and u");
   need(kFeasible, job.r, "a dual point needs r");
   need(kHessian, points == 1 && outputs == 1, "a matrix is made at one point, of one output");
-  if (h_out && !job.y) throw std::invalid_argument("curvatures need y");
+  if (job.h_out && !job.y) throw std::invalid_argument("curvatures need y");
   if (job.loss == LossKind::kGiven && outputs > 1) throw std::invalid_argument("a given loss has one output");
 
   std::vector<std::int64_t> numbers;
   for (const Block& block : found.blocks)
     for (std::int64_t k = 0; k < block.slots && (what & kHessian); ++k) numbers.push_back(block.at + k);
-  if (columns) {
-    numbers.assign(columns->data(), columns->data() + columns->shape(0));
+  if (!columns.is_none()) {
+    const std::span<const std::int64_t> some = lent<const std::int64_t>(columns, "columns");
+    numbers.assign(some.begin(), some.end());
     for (std::size_t k = 0; k < numbers.size(); ++k)
       if (numbers[k] < 0 || numbers[k] >= job.n || (k && numbers[k] <= numbers[k - 1]))
         throw std::invalid_argument("columns must be ascending");
@@ -370,10 +397,10 @@ Found read_design(const Design& design, unsigned what, std::optional<Bytes> y, s
   if (range.first < 0 || range.end <= range.first || range.end > job.m) throw std::invalid_argument("there are no such rows");
   if (number < 0 || number % leaf) throw std::invalid_argument("a range must begin at a multiple of " + std::to_string(leaf) + " rows");
 
-  const Seen seen = given.seen(job.n);
+  const Seen seen = given.seen(found.blocks, job.n);
   const View view(job, seen.center, seen.p);
   if (job.fold) found.fold.assign(job.fold, job.fold + job.n);
-  if (center) found.center.assign(center->data(), center->data() + job.n);
+  if (seen.center) found.center.assign(seen.center, seen.center + job.n);
   for (const std::int64_t slot : numbers)
     if (job.fold && !job.has(kHessian32)) found.matrix_fold.push_back(job.fold[slot]);
   const Kernels& kernels = kernels_named(kernel);
@@ -480,9 +507,15 @@ std::int64_t rows_of_leaf(const Design& design, unsigned what) {
   return leaf_of(job);
 }
 
-// Whether a row names a column twice; what is wrong with the indices is thrown.
-bool check_indices(nb::handle indptr, nb::handle indices, std::int64_t n, int threads) {
-  const Buffer starts(indptr), columns(indices);
+// Whether a row names a column twice; what is wrong with the arrays of a sparse matrix is thrown.
+bool check_arrays(nb::handle data, nb::handle indices, nb::handle indptr, std::int64_t n, int threads) {
+  const Buffer values(data), columns(indices), starts(indptr);
+  values.require("data", Kind::kFloat64, Kind::kFloat32, "float64 or float32");
+  columns.require("indices", Kind::kInt32, Kind::kInt64, "int32 or int64");
+  starts.require("indptr", Kind::kInt32, Kind::kInt64, "int32 or int64");
+  if (values.size() != columns.size())
+    throw std::invalid_argument("data has " + std::to_string(values.size()) + " elements, but indices has " +
+                                std::to_string(columns.size()));
   Block block{};
   block.indices = columns.data();
   block.indptr = starts.data();
@@ -509,9 +542,9 @@ nb::list subtrees(const std::vector<Subtree>& nodes) {
   return list;
 }
 
-nb::object newton(const Design& design, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
-                  std::optional<Places> index, Vector alpha, bool fit_intercept, Vector w, double b, double near, std::int64_t most,
-                  int threads, std::optional<std::string> kernel) {
+nb::object newton(const Design& design, nb::object y, nb::object s, nb::object center, nb::object p, nb::object index, nb::object alpha,
+                  bool fit_intercept, nb::object w, double b, double near, std::int64_t most, int threads,
+                  std::optional<std::string> kernel) {
   const Given given{y, s, center, p, index};
   std::vector<Block> blocks;
   Job job = given.job(design, blocks);
@@ -521,36 +554,41 @@ nb::object newton(const Design& design, Bytes y, std::optional<Vector> s, std::o
   for (std::size_t j = 0; j < numbers.size(); ++j) numbers[j] = static_cast<std::int64_t>(j);
   job.numbers = numbers.data();
   job.n_numbers = job.n;
-  const double* ridge = pointer(std::optional<Vector>(alpha), job.n, "alpha");
-  const double* start = pointer(std::optional<Vector>(w), job.n, "w");
+  const double* ridge = lent(alpha, job.n, "alpha");
+  const double* start = lent(w, job.n, "w");
+  if (!job.y || !ridge || !start) throw std::invalid_argument("a path needs y, alpha and w");
+  const Seen seen = given.seen(blocks, job.n);
   const Kernels& kernels = kernels_named(kernel);
   Path path = without_lock([&](const Interrupted& interrupted) {
-    return newton_path(kernels, job, given.seen(job.n), ridge, fit_intercept, start, b, near, most, threads, interrupted);
+    return newton_path(kernels, job, seen, ridge, fit_intercept, start, b, near, most, threads, interrupted);
   });
   return nb::make_tuple(owned_array(std::move(path.points)), owned_array(std::move(path.next)), path.count, path.reads);
 }
 
-nb::object descend_design(const Design& design, Bytes y, std::optional<Vector> s, std::optional<Vector> center, std::optional<Vector> p,
-                          std::optional<Places> kept, Vector step, Vector ridge, bool fit_intercept, Vector w, double b, double rate,
-                          int schedule, std::int64_t batch, double per_weight, std::uint64_t seed, std::int64_t epoch, std::int64_t first,
+nb::object descend_design(const Design& design, nb::object y, nb::object s, nb::object center, nb::object p, nb::object kept,
+                          nb::object step, nb::object ridge, bool fit_intercept, nb::object w, double b, double rate, int schedule,
+                          std::int64_t batch, double per_weight, std::uint64_t seed, std::int64_t epoch, std::int64_t first,
                           std::int64_t end, std::optional<std::string> kernel) {
-  const Given given{y, s, center, p, std::nullopt};
+  const Given given{y, s, center, p};
   std::vector<Block> blocks;
   Job job = given.job(design, blocks);
   job.what = kLoss | kGradient;
-  const std::int64_t rows = kept ? static_cast<std::int64_t>(kept->shape(0)) : job.m;
-  for (std::int64_t k = 0; kept && k < rows; ++k)
-    if (kept->data()[k] < 0 || kept->data()[k] >= job.m) throw std::invalid_argument("kept names a row that is not there");
+  const std::span<const std::int64_t> some = lent<const std::int64_t>(kept, "kept");
+  const std::int64_t rows = kept.is_none() ? job.m : static_cast<std::int64_t>(some.size());
+  for (const std::int64_t row : some)
+    if (row < 0 || row >= job.m) throw std::invalid_argument("kept names a row that is not there");
   if (blocks.size() != 1 || blocks[0].form != Block::kRows) throw std::invalid_argument("mini-batches are of dense rows");
   if (batch < 1 || batch > rows || schedule < 0 || schedule > 2) throw std::invalid_argument("no such batches or schedule");
   const std::int64_t updates = (rows - 1) / batch + 1;
   if (epoch < 0 || first < 0 || end < first || end > updates) throw std::invalid_argument("an epoch has no such updates");
   // The point as the kernels see the columns, and back.
-  const double* start = pointer(std::optional<Vector>(w), job.n, "w");
-  const double* steps = pointer(std::optional<Vector>(step), job.n, "step");
+  const double* start = lent(w, job.n, "w");
+  const double* steps = lent(step, job.n, "step");
+  const double* penalties = lent(ridge, job.n, "ridge");
+  if (!job.y || !start || !steps || !penalties) throw std::invalid_argument("mini-batches need y, w, step and ridge");
   job.w = start;
   job.b = &b;
-  const Seen seen = given.seen(job.n);
+  const Seen seen = given.seen(blocks, job.n);
   const View view(job, seen.center, seen.p);
   const auto n = static_cast<std::size_t>(job.n);
   std::vector<double> point(job.w, job.w + n), gradient(n), of_fold(n);
@@ -561,7 +599,7 @@ nb::object descend_design(const Design& design, Bytes y, std::optional<Vector> s
   descent.schedule = static_cast<Schedule>(schedule);
   descent.period = static_cast<double>(updates);
   descent.per_weight = per_weight;
-  descent.ridge = pointer(std::optional<Vector>(ridge), job.n, "ridge");
+  descent.ridge = penalties;
   descent.fit_intercept = fit_intercept;
   descent.step = of_fold.data();
   descent.updates = epoch * updates + first;
@@ -571,7 +609,7 @@ nb::object descend_design(const Design& design, Bytes y, std::optional<Vector> s
   const Order order(static_cast<std::uint64_t>(rows), seed, static_cast<std::uint64_t>(epoch));
   const Kernels& kernels = kernels_named(kernel);
   without_lock([&](const Interrupted& interrupted) {
-    descend(kernels, job, descent, order, kept ? kept->data() : nullptr, rows, first, end, interrupted);
+    descend(kernels, job, descent, order, kept.is_none() ? nullptr : some.data(), rows, first, end, interrupted);
     return 0;
   });
   for (std::size_t j = 0; j < n && job.fold; ++j) point[j] /= job.fold[j];
@@ -579,12 +617,12 @@ nb::object descend_design(const Design& design, Bytes y, std::optional<Vector> s
   return owned_array(std::move(point));
 }
 
-void visiting_order(const nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& places, std::uint64_t seed,
-                    std::int64_t epoch) {
-  const std::size_t size = places.shape(0);
-  if (size < 1 || epoch < 0) throw std::invalid_argument("there must be a row, and an epoch from 0");
-  const Order order(size, seed, static_cast<std::uint64_t>(epoch));
-  for (std::size_t k = 0; k < size; ++k) places.data()[k] = static_cast<std::int64_t>(order(k));
+nb::object visiting_order(std::int64_t rows, std::uint64_t seed, std::int64_t epoch) {
+  if (rows < 1 || epoch < 0) throw std::invalid_argument("there must be a row, and an epoch from 0");
+  const Order order(static_cast<std::uint64_t>(rows), seed, static_cast<std::uint64_t>(epoch));
+  std::vector<std::int64_t> places(static_cast<std::size_t>(rows));
+  for (std::size_t k = 0; k < places.size(); ++k) places[k] = static_cast<std::int64_t>(order(k));
+  return owned_array(std::move(places));
 }
 
 template <typename T>
@@ -611,12 +649,15 @@ nb::object encode_labels(const nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb
   return nb::none();
 }
 
-void pointwise(const Vector& z, const Bytes& y, const Output& loss, const Output& residual, const Output& curvature,
-               std::optional<std::string> kernel) {
-  const std::size_t m = z.shape(0);
-  if (y.shape(0) != m || loss.shape(0) != m || residual.shape(0) != m || curvature.shape(0) != m)
-    throw std::invalid_argument("z, y and the outputs must have one length");
-  kernels_named(kernel).pointwise(static_cast<std::int64_t>(m), z.data(), y.data(), loss.data(), residual.data(), curvature.data());
+// (loss, residual, curvature) of single rows.
+nb::object pointwise(nb::object z, nb::object y, std::optional<std::string> kernel) {
+  const std::span<const double> at = lent<const double>(z, "z");
+  const std::size_t m = at.size();
+  const std::uint8_t* labels = lent<const std::uint8_t>(y, static_cast<std::int64_t>(m), "y");
+  std::vector<double> loss(m), residual(m), curvature(m);
+  if (m && !labels) throw std::invalid_argument("y is missing");
+  kernels_named(kernel).pointwise(static_cast<std::int64_t>(m), at.data(), labels, loss.data(), residual.data(), curvature.data());
+  return nb::make_tuple(owned_array(std::move(loss)), owned_array(std::move(residual)), owned_array(std::move(curvature)));
 }
 
 }  // namespace
@@ -635,24 +676,21 @@ NB_MODULE(_core, module) {
       .def_prop_ro("subtrees", [](const Found& found) { return subtrees(found.reading.sums); })
       .def_prop_ro("matrices", [](const Found& found) { return subtrees(found.reading.matrices); });
   const auto none = nb::none();
-  // What is written must not be a copy.
   module.def("read", &read_design, "design"_a, "what"_a, "y"_a = none, "s"_a = none, "w"_a = none, "b"_a = none, "points"_a = 1,
              "outputs"_a = 1, "row_weights"_a = none, "q"_a = none, "h"_a = none, "z"_a = none, "u"_a = none, "r"_a = none, "t"_a = 0.0,
-             "step"_a = 0.0, "pull"_a = 0.0, "z_out"_a.noconvert() = none, "h_out"_a.noconvert() = none, "r_out"_a.noconvert() = none,
-             "center"_a = none, "p"_a = none, "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0,
-             "threads"_a = 1, "kernel"_a = none);
+             "step"_a = 0.0, "pull"_a = 0.0, "z_out"_a = none, "h_out"_a = none, "r_out"_a = none, "center"_a = none, "p"_a = none,
+             "index"_a = none, "columns"_a = none, "loss"_a = none, "rows"_a = none, "number"_a = 0, "threads"_a = 1, "kernel"_a = none);
   module.def("combine", &combined, "readings"_a);
   module.def("leaf_rows", &rows_of_leaf, "design"_a, "what"_a);
   module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);
-  module.def("check_indices", &check_indices, "indptr"_a, "indices"_a, "n"_a, "threads"_a = 1);
+  module.def("check_sparse", &check_arrays, "data"_a, "indices"_a, "indptr"_a, "n"_a, "threads"_a = 1);
   module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "alpha"_a,
              "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
   module.def("descend", &descend_design, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "kept"_a.none(), "step"_a,
              "ridge"_a, "fit_intercept"_a, "w"_a, "b"_a, "rate"_a, "schedule"_a, "batch"_a, "per_weight"_a, "seed"_a, "epoch"_a, "first"_a,
              "end"_a, "kernel"_a.none());
-  module.def("visiting_order", &visiting_order, "places"_a.noconvert(), "seed"_a, "epoch"_a);
-  module.def("pointwise", &pointwise, "z"_a, "y"_a, "loss"_a.noconvert(), "residual"_a.noconvert(), "curvature"_a.noconvert(),
-             "kernel"_a = none);
+  module.def("visiting_order", &visiting_order, "rows"_a, "seed"_a, "epoch"_a);
+  module.def("pointwise", &pointwise, "z"_a, "y"_a, "kernel"_a = none);
   module.def("encode_labels", &encode_labels, "y"_a, "codes"_a.noconvert(), "kernel"_a = none);
   module.def("kernel_name", [](std::optional<std::string> kernel) { return std::string(kernels_named(kernel).name); }, "kernel"_a = none);
   module.def("kernel_names", &kernel_names);

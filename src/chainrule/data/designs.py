@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.encoding import CODINGS, blocks_of, learn
 from chainrule.data.frames import fields_of, is_table
 from chainrule.data.inputs import column_names, matrix
-from chainrule.data.rows import ColumnRows, CsrRows, DenseRows, Rows
+from chainrule.data.rows import Rows
 from chainrule.data.schema import Column, feature_names
 from chainrule.errors import InputError
-from chainrule.kernels import Csr, thread_count
-from chainrule.kernels import Design as Blocks
+from chainrule.kernels.design import Csr
+from chainrule.kernels.design import Design as Blocks
+from chainrule.kernels.reading import thread_count
 from chainrule.words import counted
 
 Vector = NDArray[np.float64]
@@ -54,7 +55,7 @@ def design_of(
     if is_table(X):
         return _table(X, feature_names, coding, least_rows)
     array, names, copies = matrix(X, feature_names, least_rows)
-    return Design(len(array), True, lambda y, s, threads: Taken(DenseRows(array, y, s, names, threads), copies))
+    return Design(len(array), True, lambda y, s, threads: Taken(Rows.dense(array, y, s, names, threads), copies))
 
 
 def _table(X: Any, feature_names: Sequence[str] | None, coding: str, least_rows: int) -> Design:
@@ -65,35 +66,21 @@ def _table(X: Any, feature_names: Sequence[str] | None, coding: str, least_rows:
     m = fields[0].rows if fields else len(X)
     _check_size(m, len(fields), least_rows)
 
-    def rows(y: Labels, s: Vector | None, threads: int | None) -> Taken:
+    def taken(y: Labels, s: Vector | None, threads: int | None) -> Taken:
         learnt = learn(fields, s, coding, threads=thread_count(threads))
         blocks, copies = blocks_of(fields, learnt.columns)
-        taken = column_rows(blocks, learnt.columns, y, s, threads)
-        taken.level_rows = learnt.level_rows
-        taken.count_read()  # what was learnt
-        return Taken(taken, min(copies, 1), learnt.columns)
+        rows = part_of(blocks, learnt.columns, None).rows(y, s, threads).rows
+        rows.count_read()  # what was learnt
+        return Taken(rows, min(copies, 1), learnt.columns)
 
-    return Design(m, False, rows)
-
-
-def column_rows(
-    blocks: Blocks,
-    columns: Sequence[Column],
-    y: Labels,
-    s: Vector | None,
-    threads: int | None,
-    index: NDArray[np.int64] | None = None,
-) -> ColumnRows:
-    """Put labels and weights beside the blocks of these columns; index: the rows that y (k,) and s (k,) are of."""
-    rows = ColumnRows(blocks, y, s, feature_names(columns), threads, index)
-    rows.references = {c.name: c.levels[0] for c in columns if c.kind == "category" and not c.all_levels}
-    return rows
+    return Design(m, False, taken)
 
 
 def part_of(blocks: Blocks, columns: Sequence[Column], index: NDArray[np.int64] | None) -> Design:
-    """See some rows of encoded columns, or all, where they lie."""
-    m = blocks.m if index is None else len(index)
-    return Design(m, False, lambda y, s, threads: Taken(column_rows(blocks, columns, y, s, threads, index), 0))
+    """See some rows of encoded columns, or all, where they lie; index: the rows that y (k,) and s (k,) are of."""
+    names, m = feature_names(columns), blocks.m if index is None else len(index)
+    references = {c.name: c.levels[0] for c in columns if c.kind == "category" and not c.all_levels}
+    return Design(m, False, lambda y, s, n: Taken(Rows.of(blocks, y, s, names, n, index, references), 0))
 
 
 def _check_size(m: int, n: int, least_rows: int) -> None:
@@ -117,22 +104,23 @@ def _sparse(X: Any, feature_names: Sequence[str] | None, least_rows: int) -> Des
         if X.dtype.kind not in "biuf":
             raise InputError(f"X must hold real numbers, not {X.dtype}")
         X, copies = X.astype(np.float64), 1
-    data, copied = _csr_of(X)
+    data, copied = _csr_of(X, origin)
     if data.duplicates:
         X = X.copy()
         X.sum_duplicates()
-        data, copied = _csr_of(X)[0], True
+        data, copied = _csr_of(X, origin)[0], True
     copies = max(copies, int(copied))
-    return Design(m, False, lambda y, s, threads: Taken(CsrRows(data, y, s, names, threads, origin), copies))
+    blocks = Blocks.sparse(data)
+    return Design(m, False, lambda y, s, threads: Taken(Rows.of(blocks, y, s, names, threads), copies))
 
 
-def _csr_of(X: Any) -> tuple[Csr, bool]:
+def _csr_of(X: Any, origin: str) -> tuple[Csr, bool]:
     """See the arrays of a CSR matrix; and whether one of them had to be copied."""
     given = (X.data, X.indices, X.indptr)
     data, indices, indptr = parts = [np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("=")) for part in given]
     end = int(indptr[-1])  # SciPy allows more room than there are elements
     copied = any(part.size and not np.may_share_memory(part, of) for part, of in zip(parts, given, strict=True))
     try:
-        return Csr(data[:end], indices[:end], indptr, int(X.shape[1]), thread_count(None)), copied
-    except InputError as error:
+        return Csr(data[:end], indices[:end], indptr, int(X.shape[1]), thread_count(None), origin=origin), copied
+    except ValueError as error:
         raise InputError(f"X is no valid CSR matrix: {error}") from None

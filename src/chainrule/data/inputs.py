@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels import two_labels
+from chainrule.kernels.vectors import two_labels
 from chainrule.words import counted
 
 Vector = NDArray[np.float64]

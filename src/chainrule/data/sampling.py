@@ -25,11 +25,8 @@ class Stratum:
 
 def class_counts(rows: Rows) -> tuple[int, int]:
     """Rows of each class that have a positive weight."""
-    if rows.s is None:
-        ones = int(np.count_nonzero(rows.y))
-        return rows.n_rows - ones, ones
-    ones = int(np.count_nonzero(rows.s[rows.y == 1]))
-    return int(np.count_nonzero(rows.s)) - ones, ones
+    ones = int(np.count_nonzero(rows.y) if rows.s is None else np.count_nonzero(rows.s[rows.y == 1]))
+    return rows.n_visited - ones, ones
 
 
 def sample(

@@ -1,14 +1,17 @@
 """What a fit must know of a table: its columns, levels, means and labels, to and from JSON."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from itertools import chain, count
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 
 from chainrule.errors import InputError
+from chainrule.words import plain
 
 LabelKind = Literal["number", "boolean", "text"]
 MISSING_LEVEL = "(missing)"
@@ -43,7 +46,7 @@ class Column:
     mean: float | None = None
     constant: bool = False
     levels: tuple[str, ...] = ()
-    all_levels: bool = False
+    all_levels: bool = field(default=False, repr=False)  # not in files, whose first level never has one
 
     def design_names(self) -> list[str]:
         """Name the coefficients that this one has, before names that collide are told apart."""
@@ -52,44 +55,37 @@ class Column:
         levels = [*self.levels, *([MISSING_LEVEL] if self.missing else [])]
         return [f"{self.name}={level}" for level in levels[0 if self.all_levels else 1 :]]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON has it; `all_levels` only where it is so, which files of 0.1.0 don't know."""
-        plain = asdict(self) | {"levels": list(self.levels)}
-        return plain if plain.pop("all_levels") is False else plain | {"all_levels": True}
-
     @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> "Column":
-        """Build it from what `to_dict` gave; raises TypeError or KeyError for what is none."""
-        column = cls(**{**plain, "levels": tuple(plain["levels"])})
-        is_number = column.kind == "number"
-        good = (
-            is_all(str, [column.name, *column.levels])
-            and is_all(bool, [column.missing, column.constant, column.all_levels])
-            and (is_number or column.kind == "category")
-            and (
-                isinstance(column.mean, float) and bool(np.isfinite(column.mean)) if is_number else column.mean is None
-            )
-            and (is_number or 0 < len(set(column.levels)) == len(column.levels))
-        )
-        if not good:
+    def from_dict(cls, given: dict[str, Any]) -> "Column":
+        """Build it from what `Schema.to_dict` gave; raises TypeError or KeyError for what is none."""
+        column = cls(**{**given, "levels": tuple(given["levels"])})
+        require_kinds(vars(column), get_type_hints(cls))
+        number = column.mean is not None and math.isfinite(column.mean)
+        if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
             raise TypeError(f"column {column.name!r}")
         return column
 
 
-def is_all(kind: type, values: Sequence[object]) -> bool:
-    """Whether all values are of that kind."""
-    return all(isinstance(value, kind) for value in values)
+def require_kinds(values: Mapping[str, object], kinds: Mapping[str, Any]) -> None:
+    """Require values of these kinds: types, literals, unions, lists or tuples of one kind; raises TypeError or KeyError."""
+    for key, kind in kinds.items():
+        if not _is_a(values[key], kind):
+            raise TypeError(f"its {key}")
+
+
+def _is_a(value: object, kind: Any) -> bool:
+    origin, of = get_origin(kind), get_args(kind)
+    if origin in (list, tuple):
+        return isinstance(value, origin) and all(_is_a(element, of[0]) for element in value)
+    return value in of if origin is Literal else isinstance(value, kind)
 
 
 def feature_names(columns: Iterable[Column]) -> tuple[str, ...]:
     """Names of the coefficients, (n,), each once: a second `a=b` becomes `a=b (2)`."""
     taken: dict[str, None] = {}
     for wanted in (name for column in columns for name in column.design_names()):
-        name, k = wanted, 1
-        while name in taken:
-            k += 1
-            name = f"{wanted} ({k})"
-        taken[name] = None
+        names = chain([wanted], (f"{wanted} ({k})" for k in count(2)))
+        taken[next(name for name in names if name not in taken)] = None
     return tuple(taken)
 
 
@@ -129,14 +125,8 @@ class Schema:
     @cached_property
     def numeric(self) -> npt.NDArray[np.bool_]:
         """Which coefficients are of numbers, (n,) bool: these may be standardised, levels and marks not."""
-        return np.array(
-            [
-                c.kind == "number" and not c.constant and k == 0
-                for c in self.columns
-                for k in range(len(c.design_names()))
-            ],
-            dtype=np.bool_,
-        )
+        marks = [c.kind == "number" and name == c.name for c in self.columns for name in c.design_names()]
+        return np.array(marks, dtype=np.bool_)
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -146,10 +136,10 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
-        return {**asdict(self), "columns": [column.to_dict() for column in self.columns], "notes": list(self.notes)}
+        return dict(plain(self))
 
     @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> "Schema":
+    def from_dict(cls, given: dict[str, Any]) -> "Schema":
         """Build a schema from what `to_dict` gave.
 
         Raises
@@ -158,13 +148,11 @@ class Schema:
             Keys are missing, unknown or of the wrong type.
         """
         try:
-            columns = tuple(Column.from_dict(column) for column in plain["columns"])
-            schema = cls(**{**plain, "columns": columns, "notes": tuple(plain["notes"])})
-            words = [schema.target, schema.negative, schema.positive, *schema.notes]
-            if not (columns and is_all(str, words) and isinstance(schema.weights, str | None)):
-                raise TypeError("target, labels, weights and notes")
-            if schema.label_kind not in get_args(LabelKind):
-                raise TypeError(f"labels of the kind {schema.label_kind!r}")
+            columns = tuple(Column.from_dict(column) for column in given["columns"])
+            schema = cls(**{**given, "columns": columns, "notes": tuple(given["notes"])})
+            require_kinds(vars(schema), get_type_hints(cls))
+            if not columns:
+                raise TypeError("no columns")
             return schema
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"this is no schema of a table ({error}): train the model again") from error

@@ -18,7 +18,7 @@ from scipy.linalg import solve_triangular
 from chainrule.data.rows import Moments, Rows
 from chainrule.diagnosis.exact import U, exact_signs, snapped
 from chainrule.diagnosis.wording import factor_of, relation_sentence
-from chainrule.kernels import BLOCK_ROWS
+from chainrule.kernels.reading import BLOCK_ROWS
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -169,7 +169,7 @@ def _find(
     size = np.hypot(moments.sd, 0.0 if fit_intercept else moments.mean)
     unit = np.where(size > 0, size, 1.0)
     # A category with a column for every level: these add up to 1 in each row, and no row need be read for it.
-    groups = [at for at, has_first in rows.groups if fit_intercept and not has_first and at.stop - at.start > 1]
+    groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
     categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
     pivots, vectors = _echelon(matrix, size > 0, tolerance, set(categories))
     for j, v in vectors.items():
@@ -314,7 +314,7 @@ def active_blocks(rows: Rows, columns: Index, keep: NDArray[np.bool_] | None = N
         part = slice(first, first + step)
         mask = rows.is_kept[part] if keep is None else keep[part] & rows.is_kept[part]
         if mask.any():
-            X = rows.block(part, columns)
+            X = rows.numbers(part, columns)
             yield first + np.flatnonzero(mask), X if mask.all() else X[mask]
 
 
@@ -364,7 +364,7 @@ class _Search:
         All are tried together, in one read of the columns that take part; those that don't hold are then fitted to all rows.
         """
         supports = {j: np.append(np.setdiff1d(np.flatnonzero(v), j), j) for j, v in vectors.items()}
-        first = self.rows.given(np.flatnonzero(self.rows.is_kept)[:1])[0]
+        first = self.rows.numbers(np.flatnonzero(self.rows.is_kept)[:1])[0]
         found: dict[int, list[_Trial]] = {j: [] for j in vectors}
         rough = supports
         for numbers in (self._near, self._fitted):
@@ -373,7 +373,7 @@ class _Search:
             for block in self._blocks(rough):
                 for j, X in block.items():
                     for trial in trials[j]:
-                        trial.add(X, self.rows.unit)
+                        trial.add(X, self.rows.design.unit)
             for j, some in trials.items():
                 found[j] += some
             rough = {j: at for j, at in rough.items() if all(trial.ratio > 1.0 for trial in found[j])}
@@ -383,7 +383,7 @@ class _Search:
         """Add the constant that the first row has, to coefficients; 0 where that is next to nothing."""
         products = [a * Fraction(x) for a, x in zip(c, first.tolist(), strict=True)]
         constant, size = sum(products, Fraction(0)), sum(map(abs, products), Fraction(0))
-        has_one = self.fit_intercept and abs(constant) > 2**20 * Fraction(self.rows.unit) * size
+        has_one = self.fit_intercept and abs(constant) > 2**20 * Fraction(self.rows.design.unit) * size
         return _Trial(c, constant if has_one else Fraction(0))
 
     def _blocks(self, supports: dict[int, Index]) -> Iterator[dict[int, Matrix]]:

@@ -142,7 +142,7 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
             widths[j] = (high - low) * float(space.p[j])
     for j in [max(widths, key=widths.__getitem__)] if widths else thresholds:
         v, t = Fraction(1 if up[j] else -1), thresholds[j]
-        x = space.rows.block(slice(None), np.array([j]))[:, 0]
+        x = space.rows.numbers(columns=np.array([j]))[:, 0]
         yield Direction({j: v}, -v * t, (active & (bool(widths) | (x != float(t)))).astype(np.int8))
 
 
@@ -195,7 +195,7 @@ class _Space:
 
         Times powers of two, so that each one's largest number is in [1, 2).
         """
-        X = self.rows.block(numbers, self.pivots) if X is None else X
+        X = self.rows.numbers(numbers, self.pivots) if X is None else X
         A = (X - self.center[self.pivots]) * self.p[self.pivots]
         A = np.column_stack([A, np.ones(len(A))]) if self.fit_intercept else A
         return np.asarray(A * (self.side[numbers] * power_of_two(np.abs(A).max(axis=1, initial=0.0)))[:, None])
@@ -298,7 +298,7 @@ def _made_exact(space: _Space, active: Mask, a: Vector, near: Mask) -> Direction
         return None
     few = np.random.default_rng(0).permutation(plane)[: 2 * len(support) + 20]
     for _ in range(TRIES):
-        for values, level in _through(space, support, [*v.values()], b, space.rows.block(few, support)):
+        for values, level in _through(space, support, [*v.values()], b, space.rows.numbers(few, support)):
             trial = {int(j): c for j, c in zip(support, values, strict=True) if c}
             found = space.directed(trial, level, active)
             if (found.signs >= 0).all() and (found.signs[active & ~near] == 1).all():

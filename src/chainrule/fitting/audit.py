@@ -65,7 +65,7 @@ class Floor:
             reason = f"{n:,} columns are too many for a Hessian"
             return cls(0.0, math.inf, "infimum", reason, np.zeros(n), 0.0, None)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
-        task = prepare(replace(problem, rows=problem.rows.beside(), options=options, start=(np.zeros(n), 0.0)), started)
+        task = prepare(replace(problem, options=options, start=(np.zeros(n), 0.0)), started)
         ending = solve(task)
         if ending.outcome.reason == "interrupted":
             raise KeyboardInterrupt
@@ -133,7 +133,7 @@ def _is_same(a: Problem, b: Problem) -> bool:
         other.loss,
         other.fit_intercept,
     )
-    if not same or a.rows.data is not b.rows.data:
+    if not same or not a.rows.is_same_data(b.rows):
         return False
     if a.penalty.strongly_convex and not (a.scaled == b.scaled and np.array_equal(a.columns, b.columns)):
         return False  # the penalty is on the fit's columns

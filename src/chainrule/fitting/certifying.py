@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,7 +104,7 @@ def certify(
     spec = FitSpec.of(
         alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty
     ).on_rows(m)
-    columns, scaled = standardized_columns(standardize, rows.numeric, with_intercept)
+    columns, scaled = standardized_columns(standardize, rows.design.numeric, with_intercept)
     problem = Problem(rows, spec, columns, (w, b), scaled)
     task = prepare(problem, started)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
@@ -114,11 +113,11 @@ def certify(
     with np.errstate(over="ignore", invalid="ignore"):
         certificate = audit(task, None, w, b)
     if not np.isfinite(certificate.objective):
-        problem.rows.refuse_non_finite()
+        rows.refuse_non_finite()
         raise InputError(too_large)
     if n > MAX_HESSIAN_COLUMNS or (certificate.proven and certificate.lower >= SHARP * certificate.gap):
         return certificate
-    floor = Floor.of(replace(problem, rows=problem.rows.beside()), started)
+    floor = Floor.of(problem, started)
     return audit(task, floor, w, b)
 
 

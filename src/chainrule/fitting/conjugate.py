@@ -13,7 +13,7 @@ from scipy.linalg.lapack import dormqr
 
 from chainrule.certificate import Bound, Certificate, digits_of, objective_rounding
 from chainrule.certificate.rounding import UNIT
-from chainrule.data.rows import DenseRows, Units
+from chainrule.data.rows import Rows, Units
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.findings import Finding
@@ -32,11 +32,10 @@ INNER = 0.01  # of tol: so near that the read which proves it finds nothing left
 
 def optimize_by_products(problem: Problem, started: float) -> Ending:
     """Run Newton on conjugate directions, a read a step, to a bound on F - F* of `tol`; raises InputError without a penalty."""
-    rows = problem.rows
     if not problem.penalty.strongly_convex:
         raise InputError(Finding("needs a penalty"))
     problem.standardize()
-    return _run(problem, rows.units.to_fit(*problem.start), started)
+    return _run(problem, problem.rows.units.to_fit(*problem.start), started)
 
 
 def optimize_in_row_space(problem: Problem, started: float) -> Ending:
@@ -45,17 +44,17 @@ def optimize_in_row_space(problem: Problem, started: float) -> Ending:
     The problem in u has as many columns as rows; Newton solves it, and a read at w = Q u proves what it is worth. (Hastie and
     Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
     """
-    rows, options = problem.rows, problem.options
     problem.standardize()
+    rows, options = problem.rows, problem.options
     rows.count_read()
-    seen = rows.viewed(np.arange(rows.n_rows))[:, :-1]
+    seen = rows.viewed()[:, :-1]
     if not np.isfinite(seen[rows.is_kept]).all():
         rows.refuse_non_finite()
     seen[~rows.is_kept] = 0.0
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
         return optimize(problem, started)
     (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
-    few = DenseRows(np.ascontiguousarray(R.T), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads)
+    few = Rows.dense(np.ascontiguousarray(R.T), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads)
     w, b = rows.units.to_fit(*problem.start)
     inner = replace(options, tol=INNER * options.tol, callbacks=(), max_reads=None)
     start = _reflected(Q, tau, w, "T")[: len(R)], b

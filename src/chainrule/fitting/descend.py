@@ -38,6 +38,7 @@ def descend(problem: Problem, started: float) -> Ending:
     rows, options = problem.rows, problem.options
     moments = rows.moments()
     problem.standardize()
+    rows = problem.rows
     objective = problem.objective(column_scale=rows.column_scale())
     curvature = largest_curvature(moments, rows.units, objective.ridge, options.fit_intercept, options.loss.curvature)
     limit, rate = rates(curvature, options.learning_rate)
@@ -125,7 +126,7 @@ class Measure:
         floor = Floor.of(problem, started)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
-        task = prepare(replace(problem, rows=rows.beside()), started)
+        task = prepare(replace(problem), started)
         return cls(task, floor, objective, problem.options.tol, np.append(np.hypot(mean, sd), 1.0))
 
     def gap(self, w: Vector, b: float, evaluation: Evaluation) -> tuple[float, float]:

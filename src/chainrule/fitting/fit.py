@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.designs import Design, Labels, Taken, design_of
 from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns
-from chainrule.data.rows import DenseRows
+from chainrule.data.rows.batches import digest
 from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.findings import say, warn_of
@@ -20,8 +20,8 @@ from chainrule.fitting.methods import Shape, choose_method, is_for_newton, run_o
 from chainrule.fitting.problem import Ending, Problem, objective_line
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.kernels import kernel_name
 from chainrule.kernels.blas import one_blas_thread
+from chainrule.kernels.reading import kernel_name
 from chainrule.penalties import PENALTIES
 from chainrule.solvers import Callback
 from chainrule.words import visible
@@ -164,7 +164,7 @@ def run(
         chosen, why = choose_method(spec, shape)
         start = check_start(*spec.start, n, spec.fit_intercept)
         standardize = False if spec.standardize is None else spec.standardize
-        columns, scaled = standardized_columns(standardize, taken.rows.numeric, spec.fit_intercept)
+        columns, scaled = standardized_columns(standardize, taken.rows.design.numeric, spec.fit_intercept)
         rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
         taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
         problem = Problem(rows, spec, columns, start, scaled, class_names(classes))
@@ -243,7 +243,7 @@ def _result(
         reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
         seconds=time.perf_counter() - started + (options.resume.seconds if options.resume is not None else 0.0),
         kernel=kernel + in_numpy,
-        storage=rows.storage,
+        storage=rows.design.storage,
         threads=rows.threads,
         copies=taken.copies + ending.copies,
         warnings=tuple(say(found, front) for found in (*ending.said_at_once, *ending.said)),
@@ -265,7 +265,5 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
 def _of_run(problem: Problem) -> dict[str, Any]:
     """Say what a run of mini-batches was made with, and on which rows."""
     batches = problem.options.batches
-    if not isinstance(problem.rows, DenseRows):
-        return {}
     made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
-    return {**made, "rows_digest": problem.rows.digest}
+    return {**made, "rows_digest": digest(problem.rows)}

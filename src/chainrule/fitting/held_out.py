@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.designs import Design, design_of
 from chainrule.data.inputs import check_weights, matrix
+from chainrule.data.rows import Rows
 from chainrule.errors import InputError
-from chainrule.kernels import View
+from chainrule.kernels.reading import What
 from chainrule.solvers import Step
 
 
@@ -46,18 +47,17 @@ class HeldOut:
         """Loss and accuracy at the step's point: one read of the held-out rows."""
         if self.rows.n_features != len(step.w):
             raise InputError(f"the held-out X has {self.rows.n_features} columns, the fit {len(step.w)}")
-        view, ratio = step.units.view()
-        return self._figures(step.w / ratio, step.b, view)
+        return self._figures(self.rows.see(step.units), step.w, step.b)
 
     def at(self, w: ArrayLike, b: float) -> dict[str, float]:
         """Loss and accuracy of coefficients w (n,) and b in the user's units: one read of the held-out rows."""
         w = np.asarray(w, dtype=np.float64)
         if w.shape != (self.rows.n_features,):
             raise InputError(f"the held-out X has {self.rows.n_features} columns, w is of shape {w.shape}")
-        return self._figures(w, float(b), None)
+        return self._figures(self.rows, w, float(b))
 
-    def _figures(self, w: NDArray[np.float64], b: float, view: View | None) -> dict[str, float]:
-        sums = self.rows.loss(w, b, view)
+    def _figures(self, rows: Rows, w: NDArray[np.float64], b: float) -> dict[str, float]:
+        sums = rows.read(What.LOSS, w, b)
         if np.isnan(sums.loss):
             raise InputError("the held-out X has missing or infinite numbers: fill them in, or drop their rows")
         return {"held_out_loss": sums.loss / sums.weight, "held_out_accuracy": sums.correct / sums.weight}

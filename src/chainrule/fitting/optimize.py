@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.data.rows import CsrRows, Units
+from chainrule.data.rows import Units
 from chainrule.errors import InputError
 from chainrule.fitting.no_optimum import separated_by_levels, without_optimum
 from chainrule.fitting.problem import Ending, Problem
@@ -28,11 +28,10 @@ def prepare(problem: Problem, started: float) -> Task:
     rows, options = problem.rows, problem.options
     fit_units = Units.of_user(rows.n_features)
     if problem.columns.any():
-        rows.moments(correlations=False)
         problem.standardize()
-        fit_units = rows.units
+        fit_units = problem.rows.units
     units = rows.guess_units(options.fit_intercept)
-    rows.see(units)
+    problem.rows = rows.see(units)
     return Task(problem, units, fit_units, started)
 
 
@@ -87,12 +86,12 @@ def _of_pivots(task: Task, ending: Ending) -> Ending:
     none_varies = not len(pivots)
     pivots = np.zeros(1, dtype=np.int64) if none_varies else pivots
     part = rows.of_columns(pivots)
-    if problem.columns.any() and isinstance(part, CsrRows):
+    if problem.columns.any() and part.design.csr is not None:
         return replace(ending, is_inexact=False)  # too many to be centred
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(len(pivots)), 0.0)
     found = optimize(Problem(part, options, problem.columns[pivots], start, problem.scaled), task.started)
-    rows.reads += part.reads
+    rows.count_read(part.reads)
     w_fit = np.zeros(rows.n_features)
     w_fit[pivots] = found.w_fit
     n, proven = rows.n_features, found.certificate
@@ -148,12 +147,11 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
         or len(set(rows.y[places])) < 2
     ):
         return ending
-    part = rows.of_rows(places)
+    part = rows.take(places).as_given()
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(rows.n_features), 0.0)
     found = optimize(Problem(part, options, np.zeros_like(problem.columns), start), task.started)
-    rows.reads += part.reads * len(places) / rows.n_rows
-    share = found.sum_weights / (sum(task.class_weights)) * (1.0 - 1e-12)
+    share = found.sum_weights / task.sum_weights * (1.0 - 1e-12)
     low = share * found.certificate.infimum_at_least  # 0 where that is of fewer columns
     gap = certificate.infimum_gap - low
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))

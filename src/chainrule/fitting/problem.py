@@ -22,9 +22,9 @@ from chainrule.solvers import Outcome
 Vector = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Problem:
-    """Rows, what to do with them, and which columns (n,) to standardise; start: (w0, b0) in the user's units.
+    """Rows as the run sees them, what to do with them, which columns (n,) to standardise; start: (w0, b0) in the user's units.
 
     scaled : whether these columns are divided by their deviation, or centred alone. class_names : of y = 0 and of y = 1.
     """
@@ -49,7 +49,7 @@ class Problem:
     def standardize(self) -> None:
         """See the rows in the units of the fit."""
         if self.columns.any():
-            self.rows.standardize(self.columns, self.scaled)
+            self.rows = self.rows.standardize(self.columns, self.scaled)
 
 
 @dataclass(frozen=True)

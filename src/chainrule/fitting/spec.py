@@ -11,7 +11,8 @@ from chainrule.data.inputs import LARGEST_SEED, choice, number, switch, whole_nu
 from chainrule.errors import InputError
 from chainrule.findings import PYTHON, Front
 from chainrule.fitting.result import Result
-from chainrule.kernels import MAX_THREADS, SCHEDULES, Batches
+from chainrule.kernels.reading import MAX_THREADS
+from chainrule.kernels.runs import SCHEDULES, Batches
 from chainrule.losses import LOGISTIC, LOSSES, Loss
 from chainrule.penalties import PENALTIES
 from chainrule.solvers import Callback

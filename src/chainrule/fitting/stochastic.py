@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
-from chainrule.data.rows import DenseRows, Moments
+from chainrule.data.rows import Moments, Rows
+from chainrule.data.rows.batches import digest, largest_pull
 from chainrule.diagnosis import NoiseMonitor, epochs_by_trend, expected_smoothness, largest_curvature
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way, warn_of
@@ -17,7 +18,8 @@ from chainrule.fitting.audit import Floor, audit
 from chainrule.fitting.descend import MOST, ROUNDING, Measure, causes, how_it_ended, rates, warnings_of
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Carried, Result
-from chainrule.kernels import Batches, kernel_name
+from chainrule.kernels.reading import kernel_name
+from chainrule.kernels.runs import Batches
 from chainrule.objective import Objective
 from chainrule.solvers import Before, NotFiniteAtStart, Outcome, Run, StochasticGradientDescent, StochasticState
 
@@ -37,8 +39,9 @@ def descend_by_batches(problem: Problem, started: float) -> Ending:
     """
     rows, options = _dense(problem), problem.options
     moments = rows.moments()
-    _ = rows.digest  # before the run: Ctrl-C then waits for no read
+    digest(rows)  # before the run: Ctrl-C then waits for no read
     problem.standardize()
+    rows = problem.rows
     batches = _batches(problem)
     objective = problem.objective(column_scale=rows.column_scale())
     limit, rate = rates(_smoothness(problem, moments, batches), options.learning_rate, part=0.25)
@@ -79,10 +82,11 @@ def _batches(problem: Problem) -> Batches:
     return batches
 
 
-def _dense(problem: Problem) -> DenseRows:
-    if not isinstance(problem.rows, DenseRows):
+def _dense(problem: Problem) -> Rows:
+    if not problem.rows.is_dense:
         raise InputError(
-            f"method='sgd' reads dense numbers alone, and these are {problem.rows.storage}: take method='auto', or X.toarray()"
+            f"method='sgd' reads dense numbers alone, and these are {problem.rows.design.storage}: "
+            "take method='auto', or X.toarray()"
         )
     return problem.rows
 
@@ -95,7 +99,7 @@ def _smoothness(problem: Problem, moments: Moments, batches: Batches) -> float:
     )
     if batches.size == rows.n_visited:
         return curvature
-    of_row = options.loss.curvature * rows.largest_pull(options.fit_intercept) + problem.penalty.curvature.max()
+    of_row = options.loss.curvature * largest_pull(rows, options.fit_intercept) + problem.penalty.curvature.max()
     return expected_smoothness(curvature, of_row, rows.n_visited, batches.size)
 
 
@@ -221,7 +225,7 @@ def _check_options(before: Result, problem: Problem, rate: float, max_steps: int
             )
     if not (np.array_equal(before.center, rows.units.center) and np.array_equal(before.scale, rows.units.scale)):
         raise InputError("resume: standardize or the data differ: resume on the same data, with the same options")
-    if before.rows_digest != rows.digest:
+    if before.rows_digest != digest(rows):
         raise InputError("resume: the rows, or their order, are not those of that fit: resume on the same rows")
     if before.learning_rate != rate:
         raise InputError(f"resume: learning_rate was {before.learning_rate!r} and is {rate!r}: give the same")
@@ -240,7 +244,7 @@ def _before(
     assert carried is not None  # a run of mini-batches has it
     F = trace.columns["objective"]
     monitor.go_on(carried.gaps, result.n_epochs + 1, float(F[0]))
-    as_then = (kernel_name(), objective.rows.storage) == (result.kernel, result.storage)
+    as_then = (kernel_name(), objective.rows.design.storage) == (result.kernel, result.storage)
     allowed = 0.0 if as_then else SAME_F
 
     def at(epoch: int, then: float, w: Vector, b: float) -> tuple[int, StochasticState]:

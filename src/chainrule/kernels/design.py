@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.errors import InputError
 from chainrule.kernels.reading import View, What, kernel_asked
 
 Vector = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 FEW_LEVELS: int = _core.FEW_LEVELS
-_NUMBER, _INDICATOR, _CATEGORY = 0, 1, 2
+NUMBER, INDICATOR, CATEGORY = 0, 1, 2  # forms of columns, as the core calls them
+
+# What the core adds of a block: first coefficient, slots before it without one, slots, and the call that adds them.
+Term = tuple[int, int, int, tuple[str, tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,15 @@ class Part:
     values_at: int = 0
 
 
+def column_call(
+    form: int, number: int, parts: Sequence[Part], levels: int = 1, fill: float = math.nan, missing: int = -1,
+    is_codes: bool = False,
+) -> tuple[str, tuple[Any, ...]]:  # fmt: skip
+    """Say how the core adds a column."""
+    given = tuple((p.values, p.rows, p.valid, p.valid_at, p.bits, p.values_at) for p in parts)
+    return "add_column", (form, number, levels, fill, missing, is_codes, given)
+
+
 @dataclass(frozen=True)
 class NumberColumn:
     """A column of numbers or booleans: one coefficient, or two.
@@ -56,11 +67,14 @@ class NumberColumn:
     fill: float | None = None
     indicator: int | None = None
 
-    @property
-    def may_miss(self) -> bool:
-        """Whether a value could be missing, as far as its type and `fill` say."""
-        filled = self.fill is not None
-        return any(part.valid is not None or (filled and part.values.dtype.kind == "f") for part in self.parts)
+    def terms(self, number: int) -> Iterator[Term]:
+        """Give what the core adds."""
+        fill = math.nan if self.fill is None else float(self.fill)
+        yield self.at, 0, 1, column_call(NUMBER, number, self.parts, fill=fill)
+        if self.indicator is not None:
+            if self.fill is None:
+                raise ValueError(f"column {number}: with an indicator, fill says what a missing number counts as")
+            yield self.indicator, 0, 1, column_call(INDICATOR, number, self.parts)
 
 
 @dataclass(frozen=True)
@@ -80,10 +94,20 @@ class CategoryColumn:
     missing: int | None = None
 
     @property
-    def may_miss(self) -> bool:
-        """Whether a value could be missing, as far as its type and `missing` say."""
-        return self.missing is not None and any(
-            part.valid is not None or part.values.dtype.kind == "i" for part in self.parts
+    def span(self) -> slice:
+        """Its coefficients."""
+        return slice(self.at, self.at + self.levels - self.skip)
+
+    def terms(self, number: int) -> Iterator[Term]:
+        """Give what the core adds."""
+        if self.skip not in (0, 1) or self.levels < 1:
+            raise ValueError(f"column {number}: skip must be 0 or 1, and there must be a level")
+        missing = -1 if self.missing is None else self.missing
+        yield (
+            self.at,
+            self.skip,
+            self.levels,
+            column_call(CATEGORY, number, self.parts, self.levels, math.nan, missing, True),
         )
 
 
@@ -92,10 +116,22 @@ Column = NumberColumn | CategoryColumn
 
 @dataclass(frozen=True, eq=False)
 class DenseRows:
-    """Dense rows. X : (m, n) float64 or float32, any strides; column j has coefficient at + j."""
+    """Dense rows. X : (m, n) float64 or float32, any strides; column j has coefficient at + j.
+
+    by_columns : whether it is read column by column, as is quick where these lie one after the other.
+    """
 
     X: NDArray[np.floating]
     at: int = 0
+    by_columns: bool = False
+
+    def terms(self, number: int) -> Iterator[Term]:
+        """Give what the core adds."""
+        m, n = self.X.shape
+        if not self.by_columns:
+            yield self.at, 0, n, ("add_rows", (self.X,))
+        for j in range(n if self.by_columns else 0):
+            yield self.at + j, 0, 1, column_call(NUMBER, number, (Part(self.X[:, j], m),))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +143,11 @@ class Csr:
     indptr : (m + 1,) int32 or int64: row i has the elements indptr[i] to indptr[i + 1].
     n : columns, at least 1; m is at least 1 too.
     threads : to check with.
-    at : number of the first column's coefficient.
+    at : number of the first column's coefficient. origin : what it was converted from, in words.
     duplicates : whether a row names a column twice, found when it is made. A design refuses such rows: sum them first.
 
-    The arrays must be C-contiguous and of the processor's byte order, and mustn't be changed afterwards: what `check` found
-    keeps the reads inside them. InputError where something is wrong.
+    The arrays must be C-contiguous and of the processor's byte order, and mustn't be changed afterwards: what the core finds
+    when this is made keeps the reads inside them. ValueError where something is wrong.
     """
 
     data: NDArray[np.floating]
@@ -120,13 +156,12 @@ class Csr:
     n: int
     threads: InitVar[int] = 1
     at: int = 0
+    origin: str = ""
     duplicates: bool = field(init=False)
 
     def __post_init__(self, threads: int) -> None:
-        require(self.data, "data", np.float64, np.float32)
-        if len(self.data) != len(self.indices):
-            raise InputError(f"data has {len(self.data)} elements, but indices has {len(self.indices)}")
-        object.__setattr__(self, "duplicates", check(self.indptr, self.indices, self.n, threads))
+        found = _core.check_sparse(self.data, self.indices, self.indptr, self.n, threads)
+        object.__setattr__(self, "duplicates", found)
 
     @property
     def m(self) -> int:
@@ -137,6 +172,12 @@ class Csr:
     def nnz(self) -> int:
         """Number of stored elements."""
         return len(self.data)
+
+    def terms(self, number: int) -> Iterator[Term]:
+        """Give what the core adds."""
+        if self.duplicates:
+            raise ValueError("a row names a column twice: sum its elements in a copy first")
+        yield self.at, 0, self.n, ("add_sparse", (self.data, self.indices, self.indptr, self.n))
 
 
 Block = DenseRows | Csr | NumberColumn | CategoryColumn
@@ -156,57 +197,6 @@ class CodeError(ValueError):
             else f"has code {code}, not one of 0 to {levels - 1}"
         )
         super().__init__(f"row {row + 1} of column {column + 1} {what}")
-
-
-def check(
-    indptr: NDArray[np.signedinteger[Any]], indices: NDArray[np.signedinteger[Any]], n: int, threads: int = 1
-) -> bool:
-    """Say whether a row names a column twice; InputError, which names the row, where elements or columns aren't there.
-
-    One go over the indices; rows that aren't sorted are gone over again, with a mark for each column.
-    """
-    require(indptr, "indptr", np.int32, np.int64)
-    require(indices, "indices", np.int32, np.int64)
-    try:
-        return bool(_core.check_indices(indptr, indices, n, threads))
-    except ValueError as error:
-        raise InputError(str(error)) from None
-
-
-def require(array: Any, name: str, *kinds: type) -> None:
-    """Require a contiguous vector of one of these types, in the processor's byte order."""
-    fits = isinstance(array, np.ndarray) and array.ndim == 1 and array.flags.c_contiguous and array.dtype.isnative
-    if not fits or array.dtype not in [np.dtype(kind) for kind in kinds]:
-        names = " or ".join(np.dtype(kind).name for kind in kinds)
-        raise InputError(f"{name} must be a contiguous vector of {names}")
-
-
-def _terms_of(number: int, block: Block) -> Iterator[tuple[int, int, int, bool, tuple[str, tuple[Any, ...]]]]:
-    """Give what the core adds: first coefficient, slots before it without one, slots, whether these are levels, the call."""
-    if isinstance(block, DenseRows):
-        yield block.at, 0, block.X.shape[1], False, ("add_rows", (block.X,))
-        return
-    if isinstance(block, Csr):
-        if block.duplicates:
-            raise InputError("a row names a column twice: sum its elements in a copy first")
-        yield block.at, 0, block.n, False, ("add_sparse", (block.data, block.indices, block.indptr, block.n))
-        return
-    parts = tuple((p.values, p.rows, p.valid, p.valid_at, p.bits, p.values_at) for p in block.parts)
-    if isinstance(block, CategoryColumn):
-        if block.skip not in (0, 1) or block.levels < 1:
-            raise ValueError(f"column {number}: skip must be 0 or 1, and there must be a level")
-        if block.missing is not None and not 0 <= block.missing < block.levels:
-            raise ValueError(f"column {number}: missing values count as level {block.missing}, which is not there")
-        missing = -1 if block.missing is None else block.missing
-        call = (_CATEGORY, number, block.levels, math.nan, missing, True, parts)
-        yield block.at, block.skip, block.levels, True, ("add_column", call)
-        return
-    fill = math.nan if block.fill is None else float(block.fill)
-    yield block.at, 0, 1, False, ("add_column", (_NUMBER, number, 1, fill, -1, False, parts))
-    if block.indicator is not None:
-        if block.fill is None:
-            raise ValueError(f"column {number}: with an indicator, fill says what a missing number counts as")
-        yield block.indicator, 0, 1, True, ("add_column", (_INDICATOR, number, 1, math.nan, -1, False, parts))
 
 
 class Design:
@@ -231,48 +221,64 @@ class Design:
 
     def __init__(self, blocks: Sequence[Block], m: int, n: int) -> None:
         self.blocks, self.m, self.n = tuple(blocks), m, n
-        terms = [(number, *term) for number, block in enumerate(self.blocks) for term in _terms_of(number, block)]
+        terms = [(number, *term) for number, block in enumerate(self.blocks) for term in block.terms(number)]
         # A category without a coefficient stands before the column that has its place.
         terms.sort(key=lambda term: (term[1], term[3] > term[2]))
         self.native = _core.Design(m)
-        coefficients, of_levels, at = [], [], 0
-        self.spans: dict[int, slice] = {}  # slots of each category
-        for number, first, skip, slots, levels, (add, given) in terms:
+        at, without = 0, []
+        self.spans: list[slice] = []  # slots of each category
+        for number, first, skip, slots, (add, given) in terms:
+            here = self.native.slots
             getattr(self.native, add)(*given)
             if first != at:
                 raise ValueError(f"column {number} has coefficient {first} where {at} is the next")
+            if skip:
+                without.append(here)
             if isinstance(self.blocks[number], CategoryColumn):
-                self.spans[number] = slice(self.native.slots - slots, self.native.slots)
-            coefficients += [np.full(skip, -1), np.arange(at, at + slots - skip)]
-            of_levels.append(np.full(slots, levels))
+                self.spans.append(slice(here, here + slots))
             at += slots - skip
         if at != n or n < 1:
             raise ValueError(
                 f"the columns have {at} coefficients, not {n}" if n >= 1 else "there must be a coefficient"
             )
-        self.coefficient: Places = np.concatenate(coefficients)
-        self._of_levels: NDArray[np.bool_] = np.concatenate(of_levels)
-        self._slot: Places | None = np.flatnonzero(self.coefficient >= 0) if len(self.coefficient) > n else None
+        self._slot: Places | None = np.delete(np.arange(self.native.slots), without) if without else None
 
     @classmethod
     def dense(cls, X: NDArray[np.floating]) -> Design:
-        """Take a dense matrix as rows or, where the columns lie one after the other, as columns of numbers."""
+        """Take a dense matrix as rows or, where its columns lie one after the other, as columns of numbers."""
         if X.ndim != 2 or X.dtype not in (np.float64, np.float32) or not all(X.shape):
             raise ValueError("X must be 2-D, float64 or float32, and have a row and a column")
-        m, n = X.shape
-        if lies_in_columns(X):
-            return cls([NumberColumn((Part(X[:, j], m),), j) for j in range(n)], m, n)
-        return cls([DenseRows(X)], m, n)
+        by_columns = X.shape[1] == 1 or abs(X.strides[0]) < abs(X.strides[1])
+        return cls([DenseRows(X, by_columns=by_columns)], *X.shape)
 
     @classmethod
     def sparse(cls, csr: Csr) -> Design:
         """Take sparse rows alone."""
         return cls([csr], csr.m, csr.n)
 
+    # --- facts -------------------------------------------------------------------------------------------------------
+
+    @property
+    def X(self) -> NDArray[np.floating] | None:
+        """The matrix, (m, n), where it is a dense one alone."""
+        block = self.blocks[0]
+        return block.X if isinstance(block, DenseRows) and len(self.blocks) == 1 else None
+
+    @property
+    def csr(self) -> Csr | None:
+        """The sparse rows, where there is nothing else."""
+        block = self.blocks[0]
+        return block if isinstance(block, Csr) and len(self.blocks) == 1 else None
+
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """The blocks that are columns: of a table all of them."""
         return tuple(block for block in self.blocks if isinstance(block, (NumberColumn, CategoryColumn)))
+
+    @cached_property
+    def categories(self) -> tuple[tuple[int, CategoryColumn], ...]:
+        """The blocks that are categories, and their places."""
+        return tuple((k, block) for k, block in enumerate(self.blocks) if isinstance(block, CategoryColumn))
 
     @cached_property
     def row_numbers(self) -> int:
@@ -287,94 +293,89 @@ class Design:
         """Whether there are neither categories nor sparse rows, whose matrix is read by itself."""
         return not any(isinstance(block, (CategoryColumn, Csr)) for block in self.blocks)
 
-    @cached_property
-    def categories(self) -> tuple[int, ...]:
-        """Which columns are categories."""
-        return tuple(k for k, block in enumerate(self.blocks) if isinstance(block, CategoryColumn))
-
-    def category(self, number: int) -> CategoryColumn:
-        """Give the category that is block `number`."""
-        block = self.blocks[number]
-        assert isinstance(block, CategoryColumn)
-        return block
+    @property
+    def unit(self) -> float:
+        """Unit roundoff of the data: of float32 2^-24."""
+        of: list[NDArray[Any]] = [block.X if isinstance(block, DenseRows) else block.data for block in self.blocks
+              if isinstance(block, (DenseRows, Csr))]  # fmt: skip
+        of += [part.values for column in self.columns for part in column.parts]
+        return 2.0**-24 if any(values.dtype == np.float32 for values in of) else 2.0**-53
 
     @cached_property
-    def of_categories(self) -> Design | None:
-        """The categories alone, with all of their levels."""
-        columns: list[Column] = []
-        at = 0
-        for k in self.categories:
-            column = self.category(k)
-            columns.append(CategoryColumn(column.parts, at, column.levels, 0, column.missing))
-            at += column.levels
-        return Design(columns, self.m, at) if columns else None
-
-    @cached_property
-    def of_numbers(self) -> tuple[Places, Design | None]:
-        """Coefficients of what isn't a category, and its design."""
-        columns: list[Column] = []
-        coefficients = np.arange(self.n)
-        there = np.ones(self.n, dtype=np.bool_)
-        for k in self.categories:
-            category = self.category(k)
-            there[category.at : category.at + category.levels - category.skip] = False
-        place = np.cumsum(there) - 1
+    def numeric(self) -> NDArray[np.bool_]:
+        """Which coefficients are of numbers (n,), and not of levels of a category or marks of missing numbers."""
+        mask = np.ones(self.n, dtype=np.bool_)
         for column in self.columns:
-            if isinstance(column, NumberColumn):
-                indicator = None if column.indicator is None else int(place[column.indicator])
-                columns.append(NumberColumn(column.parts, int(place[column.at]), column.fill, indicator))
-        return coefficients[there], Design(columns, self.m, len(columns) and int(there.sum())) if columns else None
+            if isinstance(column, CategoryColumn):
+                mask[column.span] = False
+            elif column.indicator is not None:
+                mask[column.indicator] = False
+        return mask
 
     @cached_property
-    def indicators(self) -> tuple[list[int], Any]:
-        """Columns that may have missing values, and native indicators of these."""
-        which, native = [], _core.Design(self.m)
-        for k, block in enumerate(self.blocks):
-            if isinstance(block, (NumberColumn, CategoryColumn)) and block.may_miss:
-                parts = next(_terms_of(k, block))[-1][1][-1]
-                native.add_column(_INDICATOR, k, 1, math.nan, -1, isinstance(block, CategoryColumn), parts)
-                which.append(k)
-        return which, native if which else None
+    def terms(self) -> int:
+        """Products in a row's z, at most."""
+        marks = sum(isinstance(column, NumberColumn) and column.indicator is not None for column in self.columns)
+        longest = (int(np.diff(block.indptr).max()) for block in self.blocks if isinstance(block, Csr))
+        return len(self.columns) + marks + (0 if self.X is None else self.n) + sum(longest)
+
+    @cached_property
+    def groups(self) -> list[tuple[slice, bool]]:
+        """Of each category the columns of its levels, and whether there is one more level, without a column."""
+        return [(column.span, bool(column.skip)) for _, column in self.categories if column.levels > column.skip]
+
+    @property
+    def storage(self) -> str:
+        """How the data lie, in words."""
+        if self.X is not None:
+            flags = self.X.flags
+            order = "C order" if flags.c_contiguous else "Fortran order" if flags.f_contiguous else "strided"
+            return f"dense {self.X.dtype.name}, {order}"
+        if self.csr is not None:
+            kind = f"CSR {self.csr.data.dtype.name}, {self.csr.indices.dtype.name} indices"
+            return f"{kind}, {self.csr.origin}" if self.csr.origin else kind
+        said = []
+        for kind, plural in (("number", "numbers"), ("category", "categories")):
+            some = [c for c in self.columns if isinstance(c, NumberColumn) == (kind == "number")]
+            types = sorted({"bits" if part.bits else part.values.dtype.name for c in some for part in c.parts})
+            said += [f"{len(some)} {kind if len(some) == 1 else plural} ({', '.join(types)})"] if some else []
+        return f"columns: {', '.join(said)}"
+
+    # --- coefficients and slots --------------------------------------------------------------------------------------
 
     def slots(self, x: Vector, blank: float = 0.0) -> Vector:
-        """Last axis: one number a coefficient, and perhaps more behind, as the core has them: `blank` for levels without."""
+        """Last axis: one number a coefficient, and perhaps the bias's, as the core has them: `blank` for levels without."""
         x = np.ascontiguousarray(x, dtype=np.float64)
+        behind = x.shape[-1] - self.n
+        if behind not in (0, 1):
+            raise ValueError(f"there must be {self.n} elements, one for each column, not {x.shape[-1]}")
         if self._slot is None:
             return x
-        behind = x.shape[-1] - self.n
-        out = np.full((*x.shape[:-1], len(self.coefficient) + behind), blank)
+        out = np.full((*x.shape[:-1], self.native.slots + behind), blank)
         out[..., self._slot] = x[..., : self.n]
-        out[..., len(self.coefficient) :] = x[..., self.n :]
+        out[..., self.native.slots :] = x[..., self.n :]
         return out
 
     def coefficients(self, x: Vector) -> Vector:
         """Last axis: of one number for each slot those that coefficients have; what stands behind stays."""
         if self._slot is None:
             return x
-        behind = np.arange(len(self.coefficient), x.shape[-1])
+        behind = np.arange(self.native.slots, x.shape[-1])
         return np.ascontiguousarray(x[..., np.concatenate([self._slot, behind])])
 
     def slot_numbers(self, columns: Places | None) -> Places | None:
-        """Slots of some coefficients, ascending; of all by default, None where all slots have one."""
-        if columns is None:
-            return self._slot
-        chosen = np.asarray(columns)
-        if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or ((chosen < 0) | (chosen >= self.n)).any():
-            raise ValueError("columns must be numbers of coefficients")
-        if (np.diff(chosen) <= 0).any():
-            raise ValueError("columns must be ascending")
-        return np.ascontiguousarray(chosen if self._slot is None else self._slot[chosen], dtype=np.int64)
+        """Slots of some coefficients; of all by default, None where all slots have one."""
+        if columns is None or self._slot is None:
+            return self._slot if columns is None else np.ascontiguousarray(columns, dtype=np.int64)
+        if len(columns) and not 0 <= columns[0] <= columns[-1] < self.n:
+            raise ValueError("columns must be ascending numbers of coefficients")
+        return self._slot[columns]
 
-    def view(self, view: View | None) -> dict[str, Vector | None]:
+    def seen(self, view: View | None) -> dict[str, Vector]:
         """Centre and p for each slot."""
-        if view is None:
-            return {"center": None, "p": None}
-        if len(view.center) != self.n or len(view.p) != self.n:
-            raise ValueError(f"a view must have {self.n} columns")
-        center, p = self.slots(view.center), self.slots(view.p, 1.0)
-        if center[self._of_levels].any() or (p[self._of_levels] != 1.0).any():
-            raise ValueError("levels and indicators are neither centred nor scaled")
-        return {"center": center, "p": p}
+        return {} if view is None else {"center": self.slots(view.center), "p": self.slots(view.p, 1.0)}
+
+    # --- reads -------------------------------------------------------------------------------------------------------
 
     def sum_depth(self, rows: int) -> float:
         """Count the roundings that a term of a sum over so many rows goes through: d, the worst of all sums.
@@ -395,12 +396,6 @@ class Design:
 
     def refuse(self, bad: tuple[int, int, int, bool] | None) -> None:
         """Raise what a read found."""
-        if bad is None:
-            return
-        row, number, code, is_missing = bad
-        raise CodeError(number, row, None if is_missing else code, self.category(number).levels)
-
-
-def lies_in_columns(X: NDArray[np.floating]) -> bool:
-    """Whether X's columns lie one after the other: it is read as a table of numbers."""
-    return X.shape[1] == 1 or abs(X.strides[0]) < abs(X.strides[1])
+        if bad is not None:
+            row, number, code, is_missing = bad
+            raise CodeError(number, row, None if is_missing else code, dict(self.categories)[number].levels)

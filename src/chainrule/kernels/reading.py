@@ -48,6 +48,10 @@ class What(IntFlag):
     FEASIBLE = 4096
 
 
+MOMENTS = What.SUMS | What.SQUARES | What.EXTREMES
+ADDED = ("loss", "correct", "weight", "gradient", "bias", "matrix", "squares")  # what sums over other rows add to
+
+
 @dataclass(frozen=True)
 class View:
     """Columns seen as ``x * p - center * p`` with `p` powers of two: exact scaling, one rounding for the centre."""
@@ -85,6 +89,8 @@ class Sums:
         Largest sum_j q_j x~_j^2 over rows of positive weight, if asked for.
     given_loss : bool
         The loss was a function given from outside, which is slower, and not one of the core's own.
+    counts
+        Rows of positive weight of each level, (n,), beside `low` and `high` where some columns are categories. Or None.
     """
 
     loss: float
@@ -99,21 +105,11 @@ class Sums:
     high: Vector | None = None
     norm: float = 0.0
     given_loss: bool = False
+    counts: Vector | None = None
 
     def times(self, factor: float) -> Sums:
         """Count every row `factor` times."""
-        if factor == 1.0:
-            return self
-        return replace(
-            self,
-            loss=factor * self.loss,
-            correct=factor * self.correct,
-            weight=factor * self.weight,
-            gradient=factor * self.gradient,
-            bias=factor * self.bias,
-            matrix=None if self.matrix is None else factor * self.matrix,
-            squares=None if self.squares is None else factor * self.squares,
-        )
+        return self if factor == 1.0 else self._with({name: factor * value for name, value in self._added().items()})
 
     def with_matrix(self, matrix: Matrix | None) -> Sums:
         """Add a matrix that was made by itself, or take it out."""
@@ -121,16 +117,14 @@ class Sums:
 
     def plus(self, other: Sums) -> Sums:
         """Add the sums over other rows, of which the same was asked."""
-        return replace(
-            self,
-            loss=self.loss + other.loss,
-            correct=self.correct + other.correct,
-            weight=self.weight + other.weight,
-            gradient=self.gradient + other.gradient,
-            bias=self.bias + other.bias,
-            matrix=None if self.matrix is None or other.matrix is None else self.matrix + other.matrix,
-            squares=None if self.squares is None or other.squares is None else self.squares + other.squares,
-        )
+        theirs = other._added()
+        return self._with({name: value + theirs[name] for name, value in self._added().items()})
+
+    def _added(self) -> dict[str, Any]:
+        return {name: value for name in ADDED if (value := getattr(self, name)) is not None}
+
+    def _with(self, values: dict[str, Any]) -> Sums:
+        return replace(self, **values)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Passes over vectors of the rows that are kept between reads: z, and its change u along a direction.
+"""Rows without their columns: z that are kept between reads, its change u along a direction, and labels.
 
-Both are reads of a design without blocks. Rows of weight 0 count nothing, whatever stands in them.
+Passes over z are reads of a design without blocks. Rows of weight 0 count nothing, whatever stands in them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.errors import InputError
 from chainrule.kernels.reading import What, kernel_asked, useful_threads
 
 Vector = NDArray[np.float64]
@@ -67,22 +66,11 @@ class Feasible:
 def along(z: Vector, u: Vector, y: Labels, s: Vector | None, t: float, shift: float, *, threads: int = 1) -> Along:
     """Sum the loss and its two derivatives over the rows at z' = z + t u + shift.
 
-    Parameters
-    ----------
-    z, u : (m,) float64, C-contiguous
-    y : (m,) uint8, 0 or 1
-    s : (m,) float64, optional
-        Weights.
-    threads : int
-        Changes no bit of the result.
-
-    Raises
-    ------
-    InputError
-        Where a vector has another length, type or layout.
+    z, u : (m,) float64. y : (m,) uint8, 0 or 1. s : (m,) float64, optional, weights. All contiguous; ValueError where they
+    aren't. threads : changes no bit of the result.
     """
-    _check(z, u, y, s)
-    return Along(*_read(What.ALONG, threads, z=z, u=u, y=y, s=s, t=t, step=shift)[0])
+    scalars, _ = _read(What.ALONG, threads, z=z, u=u, y=y, s=s, t=t, step=shift)
+    return Along(*scalars)
 
 
 def feasible(
@@ -105,18 +93,8 @@ def feasible(
     of its series, whose terms are all positive: k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most
     x^2/2 + |x|^3/2 for -1 <= x < 0; KL(p || g) = g k(c/g) + (1 - g) k(-c/(1 - g)).
     """
-    _check(z, u, y, s)
-    if not isinstance(r, np.ndarray) or r.dtype != np.float64 or r.shape != (2, len(z)) or not r.flags.c_contiguous:
-        raise InputError(f"r must be a contiguous (2, {len(z)}) array of float64")
-    if not z.flags.writeable:
-        raise InputError("z must be writable")
-    scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, r=r.ravel(), y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
+    scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, r=r, y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
     return Feasible(*[*scalars, norm])
-
-
-def vector_depth(rows: int) -> float:
-    """Count the roundings that a term of a pass over so many rows goes through."""
-    return float(_core.depths(_core.Design(rows), rows, kernel_asked())[0])
 
 
 def _read(what: What, threads: int, z: Vector, **given: Any) -> tuple[list[float], float]:
@@ -125,14 +103,22 @@ def _read(what: What, threads: int, z: Vector, **given: Any) -> tuple[list[float
     return found[0].tolist(), float(found[4])
 
 
-def _check(z: Vector, u: Vector, y: Labels, s: Vector | None) -> None:
-    """Require vectors of one length, float64 but for y, as the core takes them."""
-    given: dict[str, NDArray[Any] | None] = {"z": z, "u": u, "y": y, "s": s}
-    for name, vector in given.items():
-        kind = np.uint8 if name == "y" else np.float64
-        if vector is None and name == "s":
-            continue
-        if not isinstance(vector, np.ndarray) or vector.dtype != kind or not vector.flags.c_contiguous:
-            raise InputError(f"{name} must be a contiguous array of {np.dtype(kind).name}")
-        if vector.shape != (len(z),) or not len(z):
-            raise InputError(f"{name} must be ({max(1, len(z))},), not {vector.shape}")
+def vector_depth(rows: int) -> float:
+    """Count the roundings that a term of a pass over so many rows goes through."""
+    return float(_core.depths(_core.Design(rows), rows, kernel_asked())[0])
+
+
+def pointwise(z: Vector, y: Labels) -> tuple[Vector, Vector, Vector]:
+    """Loss, dL_dz and d2L_dz2 of single rows by the kernels' own arithmetic: three arrays (m,)."""
+    return _core.pointwise(
+        np.ascontiguousarray(z, dtype=np.float64), np.ascontiguousarray(y, dtype=np.uint8), kernel_asked()
+    )
+
+
+def two_labels(y: NDArray[Any]) -> tuple[Labels, Any, Any] | None:
+    """Y as 0 and 1 and its two labels, smaller first, in one go over numbers; None where they aren't two, or no numbers."""
+    if y.ndim != 1 or not y.flags.c_contiguous or not len(y) or y.dtype.kind not in "biuf" or not y.dtype.isnative:
+        return None
+    codes = np.empty(len(y), dtype=np.uint8)
+    found = _core.encode_labels(y, codes, kernel_asked())
+    return None if found is None else (codes, found[0], found[1])

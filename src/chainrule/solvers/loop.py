@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Units
 from chainrule.errors import InputError
-from chainrule.kernels import Path
+from chainrule.kernels.runs import Path
 from chainrule.objective import Evaluation, Objective
 from chainrule.solvers.trace import Trace, TraceRecorder
 

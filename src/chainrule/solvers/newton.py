@@ -207,7 +207,7 @@ class Newton:
             )
             # The last sample serves all rows. With all rows of rare levels, and a penalty, it needs no ridge of its own.
             is_last = stage == len(self.sizes) - 1
-            if is_last and whole.rows.groups and whole.penalty.strongly_convex:
+            if is_last and whole.rows.design.groups and whole.penalty.strongly_convex:
                 ridge = np.zeros(whole.n_features)
             rare = whole.rows.rare(size / whole.n_rows, size, _bend(before)) if is_last else None
             on = whole.sample(size, self.class_weights, ridge, rare)
@@ -319,7 +319,7 @@ class Newton:
         if state.stage < len(self.sizes) - 1 or state.nu**2 < 1e-12:
             return False
         n = state.on.n_features
-        groups = state.on.rows.groups
+        groups = state.on.rows.design.groups
         sampled = n / size + (1.0 / ENOUGH_ROWS if groups else 0.0)  # a level may have no more rows in it
         of_levels = max((float(np.abs(step[levels]).max()) for levels, _ in groups), default=0.0)
         moved = sampled + 0.3 * state.nu**2 + min((0.2 * of_levels) ** 2, 0.4)
@@ -351,7 +351,7 @@ class Newton:
             evaluation, reference = _with_hessian(whole, w, b, z, reference, **ask)
         else:
             # Where there are levels, they bound the leverage better than any norm.
-            is_loose = reference is not None and reference.is_loose and not whole.rows.groups
+            is_loose = reference is not None and reference.is_loose and not whole.rows.design.groups
             q = norm_weights(whole, reference) if is_loose else None
             evaluation = whole.evaluate(w, b, z=z, q=q, squares=known is None)
             reference = reference if reference is None or q is None else reference.with_norm(evaluation.norm)

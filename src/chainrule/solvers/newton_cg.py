@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from chainrule.certificate import Bound, bound_by_dual
 from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
-from chainrule.kernels import Feasible, Secant
+from chainrule.kernels.reading import Secant
+from chainrule.kernels.vectors import Feasible
 from chainrule.objective import Evaluation, Objective
 from chainrule.solvers.loop import Start, State
 from chainrule.solvers.preconditioner import Preconditioner
@@ -181,7 +182,7 @@ class NewtonCG:
         curvature = float(read.curvature[-1])
         pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
         found = on.feasible(state.z, u, state.line[1:], t, line.shift, pull)
-        error = (on.rows.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
+        error = (on.rows.design.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
         error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(line.shift) + abs(b))
         drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
         rho = (gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * w
@@ -246,7 +247,7 @@ def _bound_at(on: Objective, state: CGState, read: Secant) -> Bound:
 
 def _fresh_drift(on: Objective, reach: float, w: Vector, b: float) -> float:
     """Bound the error of z as a read makes it."""
-    return (on.rows.terms + 4) * UNIT * (reach * _length(w) + abs(b))
+    return (on.rows.design.terms + 4) * UNIT * (reach * _length(w) + abs(b))
 
 
 def _center(on: Objective, read: Secant) -> Vector:

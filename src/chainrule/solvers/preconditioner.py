@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Rare
-from chainrule.kernels import Secant
 from chainrule.kernels.blas import cholesky
+from chainrule.kernels.reading import Secant
 from chainrule.objective import Objective
 
 Vector = NDArray[np.float64]

@@ -21,7 +21,7 @@ from chainrule.certificate.rounding import (
 )
 from chainrule.certificate.wide import bound_by_gradient
 from chainrule.data.rows import Rows
-from chainrule.kernels import FLOAT32_BLOCK
+from chainrule.kernels.reading import FLOAT32_BLOCK
 from chainrule.objective import Evaluation, Objective
 
 Vector = NDArray[np.float64]
@@ -102,7 +102,7 @@ class Reference:
         if not on.is_sample:
             return cls(steps, proof, theta, None, None, norm, is_loose, z, on.rows)
         places = [np.flatnonzero(stratum.rows.is_kept) for stratum in on.strata]
-        index = np.concatenate([part.rows.index[at] for part, at in zip(on.strata, places, strict=True)])
+        index = np.concatenate([part.rows.places[at] for part, at in zip(on.strata, places, strict=True)])
         firsts = np.cumsum([0, *(part.rows.n_rows for part in on.strata)])
         z = np.concatenate([z[first + at] for first, at in zip(firsts, places, strict=False)])
         common = None
@@ -141,7 +141,7 @@ class Reference:
     @cached_property
     def kappa_of_levels(self) -> float:
         """Bound on the rows' leverage, by the levels of categories; inf where there are none."""
-        groups = self.whole.groups
+        groups = self.whole.design.groups
         return kappa_of_levels(self.proof, groups, self.whole.reach(), self.absent) if groups else math.inf
 
     def decrement(self, on: Objective, evaluation: Evaluation) -> float:
@@ -203,7 +203,7 @@ class Reference:
         may_look = numbers <= (KAPPA_NUMBERS if last else max(KAPPA_FEW, on.rows.n_rows * n // KAPPA_PER_READ))
         if self.proof.ok:
             # Where there are levels, their bound takes less than the smallest eigenvalue, and says more.
-            kappa = c * (self.kappa_of_levels if on.rows.groups else kappa_upper(self.proof, self.norm))
+            kappa = c * (self.kappa_of_levels if on.rows.design.groups else kappa_upper(self.proof, self.norm))
             nu = math.sqrt(self.proof.norm2(gradient))
             if kappa * nu >= 1.0 and not (last or may_look or all_rows):
                 return nothing(len(gradient), kappa * nu, nu)  # too far away, however the rest comes out
@@ -227,7 +227,11 @@ class Reference:
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
         proven = proves(kappa=kappa, all_rows=all_rows)
-        if proven.r >= KAPPA_MATTERS and on.rows.groups and c * math.sqrt(self.norm / self.proof.lambda_guess) < kappa:
+        if (
+            proven.r >= KAPPA_MATTERS
+            and on.rows.design.groups
+            and c * math.sqrt(self.norm / self.proof.lambda_guess) < kappa
+        ):
             kappa = min(kappa, c * kappa_upper(self.proof, self.norm))
             proven = proves(kappa=kappa, all_rows=all_rows)
         if proven.r >= KAPPA_MATTERS and may_look:

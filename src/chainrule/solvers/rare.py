@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows
-from chainrule.kernels import What
+from chainrule.kernels.reading import What
 from chainrule.objective import Objective
 
 Vector = NDArray[np.float64]
@@ -28,7 +28,7 @@ def settle(on: Objective, rows: Rows, columns: NDArray[np.int64], w: Vector, b: 
     for _ in range(MOST):
         trial = here.copy()
         trial[columns] += t * step
-        sums = rows.reduce(What.LOSS | What.GRADIENT, trial, b, z=z, h=h, loss=on.given)
+        sums = rows.read(What.LOSS | What.GRADIENT, trial, b, z=z, h=h, loss=on.given)
         value = sums.loss / on.weight + on.penalty.value(trial)
         if not value < best:
             t /= 2.0

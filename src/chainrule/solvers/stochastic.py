@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import Batches
+from chainrule.kernels.runs import Batches
 from chainrule.objective import Objective
 from chainrule.solvers.gradient_descent import DescentState, Gap
 from chainrule.solvers.loop import Start

@@ -1,13 +1,13 @@
-"""Some rows of a table of columns as numbers: for what looks at few of them, or at few columns."""
+"""Some rows of a design as numbers: for what looks at few of them, or at few columns."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import CategoryColumn, Column, Design, NumberColumn, Part
+from chainrule.kernels.design import CategoryColumn, Column, Csr, Design, NumberColumn, Part
 
 Index = NDArray[np.int64]
 Matrix = NDArray[np.float64]
@@ -59,47 +59,52 @@ def values_of(column: Column, places: Index) -> Vector:
     return values
 
 
-def expanded(table: Design, places: Index, columns: Index) -> Matrix:
-    """Give some coefficients' x in some rows, (k, columns): levels and marks as 0 and 1, missing numbers as their fill."""
+def scipy_csr(csr: Csr) -> Any:
+    """View the same arrays as SciPy's."""
+    from scipy.sparse import csr_array
+
+    return csr_array((csr.data, csr.indices, csr.indptr), shape=(csr.m, csr.n))
+
+
+def expanded(design: Design, places: slice | Index, columns: Index | None = None) -> Matrix:
+    """Give some coefficients' x in some rows, (k, columns), all by default: a look where they lie so, else a copy.
+
+    Levels and marks are 0 and 1, missing numbers their fill.
+    """
+    X, some = design.X, slice(None) if columns is None else columns
+    if X is None and design.csr is not None:
+        X = scipy_csr(design.csr)[places][:, some].toarray(order="C")
+        return np.asarray(X, dtype=np.float64)
+    if X is not None:
+        return np.asarray(X[places][:, some], dtype=np.float64)
+    places = np.arange(design.m)[places] if isinstance(places, slice) else places
+    columns = np.arange(design.n) if columns is None else columns
     out = np.zeros((len(places), len(columns)))
     order = np.argsort(columns, kind="stable")
     ascending = columns[order]
-    for column in table.columns:
-        if isinstance(column, NumberColumn):
-            wanted = [j for j in (column.at, column.indicator) if j is not None]
-        else:
-            wanted = [column.at, column.at + column.levels - column.skip - 1]
-        low, high = np.searchsorted(ascending, min(wanted)), np.searchsorted(ascending, max(wanted), side="right")
-        if low == high:
-            continue
-        values = values_of(column, places)
-        for at in order[low:high]:
-            j = int(columns[at])
-            if isinstance(column, CategoryColumn):
-                continue
-            if j == column.at:
-                out[:, at] = values if column.fill is None else np.where(np.isnan(values), column.fill, values)
-            elif j == column.indicator:
-                out[:, at] = np.isnan(values)
-        if isinstance(column, CategoryColumn):
-            if column.missing is not None:
-                values = np.where(np.isnan(values), column.missing, values)
-            coefficient = column.at + values - column.skip  # of a row; below `at` where its level has none
-            place = np.searchsorted(ascending, coefficient)
-            found = (place < len(ascending)) & (coefficient >= column.at)
-            found &= ascending[np.minimum(place, len(ascending) - 1)] == coefficient
-            out[np.flatnonzero(found), order[place[found]]] = 1.0
+    for column in design.columns:
+        _expand(column, places, out, order, ascending)
     return out
 
 
-def taken(table: Design, places: Index) -> Design:
-    """Copy some rows of all columns, as a table of their own."""
-    columns: list[Column] = []
-    for column in table.columns:
-        values = values_of(column, places)
-        if isinstance(column, CategoryColumn):
-            codes = np.where(np.isnan(values), -1.0, values).astype(np.int64)
-            columns.append(replace(column, parts=(Part(codes, len(codes)),)))
-        else:
-            columns.append(replace(column, parts=(Part(values, len(values)),)))
-    return Design(columns, len(places), table.n)
+def _expand(column: Column, places: Index, out: Matrix, order: Index, ascending: Index) -> None:
+    """Fill in what one column has; order, ascending : the coefficients wanted, and where each stands in `out`."""
+    marks = [column.indicator] if isinstance(column, NumberColumn) and column.indicator is not None else []
+    of = column.span if isinstance(column, CategoryColumn) else slice(column.at, column.at + 1)
+    low, high = np.searchsorted(ascending, (of.start, of.stop))
+    marked = [int(at) for mark in marks for at in order[ascending == mark]]
+    if low == high and not marked:
+        return
+    values = values_of(column, places)
+    if isinstance(column, NumberColumn):
+        out[:, marked] = np.isnan(values)[:, np.newaxis]
+        filled = values if column.fill is None else np.where(np.isnan(values), column.fill, values)
+        out[:, order[low:high]] = filled[:, np.newaxis]
+        return
+    if column.missing is not None:
+        values = np.where(np.isnan(values), column.missing, values)
+    coefficient = column.at + values - column.skip  # of a row; below `at` where its level has none
+    place = np.searchsorted(ascending, coefficient)
+    found = (place < len(ascending)) & (coefficient >= column.at)
+    found &= ascending[np.minimum(place, len(ascending) - 1)] == coefficient
+    out[np.flatnonzero(found), order[place[found]]] = 1.0

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from chainrule.kernels.reader import read
+from chainrule.kernels.reading import What
+
+if TYPE_CHECKING:
+    from chainrule.data.rows.rows import Rows
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -43,3 +50,51 @@ def rare_columns(counts: Vector, share: float, most: float, bend: Vector | None 
 def matrix_reads(n: int, numbers: float) -> float:
     """Time of an n x n matrix and its factor, in reads of so many numbers: measured, two threads."""
     return (8.0 * n * n + n**3 / 72.0) / numbers
+
+
+def row_counts(rows: Rows) -> Vector:
+    """Count the rows of positive weight where a sparse column is not 0, or that have a level or a mark, (n,); 0 for numbers."""
+    csr, n = rows.design.csr, rows.n_features
+    if csr is not None:
+        kept = np.zeros(csr.m, dtype=np.bool_)
+        kept[rows.places[rows.is_kept]] = True
+        some = np.repeat(kept, np.diff(csr.indptr)) & (csr.data != 0)
+        return np.bincount(csr.indices[some], minlength=n).astype(np.float64)
+    if rows.s is None:
+        counts = np.rint(rows.moments(correlations=False).mean * rows.n_rows)
+    else:
+        rows.count_read()
+        sums = read(rows.design, What.SUMS, **{**rows.how, "s": rows.is_kept * 1.0, "view": None}).sums
+        assert sums is not None
+        counts = sums
+    return np.where(rows.design.numeric, 0.0, counts)
+
+
+def rare_rows(rows: Rows, share: float, most: float, bend: Vector | None) -> Rare:
+    """Find columns of which a share of the rows would show too little, and all rows that have them, about `most`; a read.
+
+    bend : (n,), 4 g (1 - g) of a column's rows, where that is known: a row of little curvature shows little.
+    """
+    csr, n = rows.design.csr, rows.n_features
+    if csr is None and rows.design.numeric.all():
+        return Rare.none()
+    counts = rows.row_counts
+    firsts = [levels for levels, has_first in rows.design.groups if has_first]
+    of_firsts = np.array([np.count_nonzero(rows.is_kept) - counts[levels].sum() for levels in firsts])
+    of_all = None if bend is None else np.append(bend, np.ones(len(firsts)))
+    rare = rare_columns(np.append(counts, of_firsts), share, most, of_all)
+    if not rare.any():
+        return Rare.none()
+    if csr is not None:
+        rows.count_read()
+        elements = np.flatnonzero(rare[csr.indices] & (csr.data != 0))
+        has_one = np.zeros(csr.m, dtype=np.bool_)
+        has_one[np.searchsorted(csr.indptr, elements, side="right") - 1] = True
+        has_one = has_one[rows.places]
+    else:  # z counts a row's rare levels: a first level is there where no other is
+        w, b = rare[:n].astype(np.float64), 0.0
+        for levels, is_rare in zip(firsts, rare[n:], strict=True):
+            w[levels] -= float(is_rare)
+            b += float(is_rare)
+        has_one = rows.as_given().scores(w, b) > 0.5
+    return Rare(np.flatnonzero(has_one & rows.is_kept), np.flatnonzero(rare[:n]))

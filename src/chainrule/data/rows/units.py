@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels import View
-
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
@@ -30,11 +28,6 @@ class Units:
         with np.errstate(over="ignore", invalid="ignore"):
             w_user = w / self.scale
             return w_user, b - float(self.center @ w_user)
-
-    def view(self) -> tuple[View, Vector]:
-        """How the kernels see these units: a view, and what is left, so that x_fit = x_view / ratio."""
-        p = power_of_two(self.scale)
-        return View(self.center, p), self.scale * p
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
         """Weights and bias for x in the fit's units: the inverse of `to_user`; not finite where they are too large."""

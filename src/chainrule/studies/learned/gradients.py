@@ -88,10 +88,10 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     rows, theirs = rows.as_given(), Units(result.center, result.scale)
     # Newton's way is the same in all units: those of standardised columns can be compared
     is_newton = result.method.startswith("newton") and result.fit_intercept
-    columns = rows.numeric if is_newton else (theirs.center != 0) | (theirs.scale != 1)
+    columns = rows.design.numeric if is_newton else (theirs.center != 0) | (theirs.scale != 1)
     moments = rows.moments(correlations=False)
     if columns.any():
-        rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
+        rows = rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
     objective = Objective(rows, penalty, result.fit_intercept)
     chosen = spread_points(trace, points_for(rows))

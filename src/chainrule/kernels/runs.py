@@ -1,0 +1,128 @@
+"""Steps that the core makes by itself: Newton's where rows and columns are few, and those of mini-batches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import _core
+from chainrule.kernels.design import Design
+from chainrule.kernels.reading import Matrix, Vector, View, kernel_asked, useful_threads
+
+SCHEDULES = ("constant", "inverse", "inverse-sqrt")
+
+
+@dataclass(frozen=True)
+class Path:
+    """Points that Newton's method went through, and the one that it would go to next.
+
+    reads, objective, loss, correct: (k,); reads so far; correct is the share of the weight whose class is right.
+    theta, gradient: (k, n + 1), the bias last; without an intercept its derivative is 0. next: (n + 1,), not evaluated.
+    total: reads in all.
+    """
+
+    reads: Vector
+    objective: Vector
+    loss: Vector
+    correct: Vector
+    theta: Matrix
+    gradient: Matrix
+    next: Vector
+    total: int
+
+
+def newton_path(
+    design: Design,
+    y: NDArray[np.uint8],
+    s: Vector | None,
+    view: View | None,
+    index: NDArray[np.int64] | None,
+    *,
+    threads: int,
+    **run: Any,
+) -> Path:
+    """Run damped Newton in the core, for F = mean loss + (1/2) sum alpha_j w_j^2: each step a read with the Hessian.
+
+    It ends one step after the squared decrement is at most `near`; or at the last point, where the Hessian has no Cholesky
+    factor, no step lowers F, or `most` reads are done. Of designs of numbers.
+
+    Arguments as of `read`; run: alpha (n,), in the view's units, fit_intercept, w, b, near and most.
+    """
+    n, threads = design.n, useful_threads((len(y), design.n), threads)
+    given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | run
+    points, following, count, total = _core.newton_path(
+        design.native, y=y, s=s, index=index, threads=threads, kernel=kernel_asked(), **given
+    )
+    columns = points.reshape(count, 2 * n + 6)
+    reads, objective, loss, correct = columns[:, :4].T
+    return Path(reads, objective, loss, correct, columns[:, 4 : n + 5], columns[:, n + 5 :], following, total)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How stochastic gradient descent goes over the rows.
+
+    size : B, rows an update. seed : of the order, from 0 to 2^64 - 1. schedule : of the learning rate over the updates t, with
+    T those of an epoch: "constant"; "inverse", eta_0/(1 + t/T); "inverse-sqrt", eta_0/sqrt(1 + t/T).
+    """
+
+    size: int
+    seed: int
+    schedule: str
+
+    def rate(self, first: float, update: int, period: int) -> float:
+        """Give eta_t of update t, T = period."""
+        more = 1.0 + update / period
+        return first / {"constant": 1.0, "inverse": more, "inverse-sqrt": math.sqrt(more)}[self.schedule]
+
+    def updates(self, rows: int) -> int:
+        """Count the updates of an epoch that visits so many rows."""
+        return -(-rows // self.size)
+
+
+def visiting_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Order in which an epoch (0 is the first) visits its rows: a permutation of 0, ..., rows - 1, keyed by (seed, epoch).
+
+    A Feistel network with cycle walking (`_native/stochastic.hpp`): the core computes each place when it needs it.
+    """
+    return np.asarray(_core.visiting_order(rows, seed, epoch))
+
+
+def descend(
+    design: Design,
+    y: NDArray[np.uint8],
+    s: Vector | None,
+    view: View | None,
+    kept: NDArray[np.int64] | None,
+    *,
+    batches: Batches,
+    **run: Any,
+) -> tuple[Vector, float]:
+    """Make the updates `first` to `end` of an epoch from (w, b), in the view's units, one after the other on one thread.
+
+    Update k of an epoch takes the rows at places k B to (k + 1) B of `visiting_order`, fewer in the last, and is
+
+        w <- w - eta_t per_weight step_j sum s dL_dz x - eta_t ridge_j (rows of the batch/B) w_j,    b without a penalty.
+
+    Parameters
+    ----------
+    design : Design
+        Of dense rows alone.
+    y, s, view
+        As of `read`.
+    kept : (M,) int64, optional
+        Rows to visit, by place; all by default.
+    batches
+        What makes eta_t of eta_0.
+    run : step, ridge, fit_intercept, w, b, rate, per_weight, epoch, first, end
+        ridge (n,) : the penalty's second derivatives, in the fit's units. step (n,) : from the gradient in the view's units to
+        the step in them. rate : eta_0.
+    """
+    how = {"schedule": SCHEDULES.index(batches.schedule), "batch": batches.size, "seed": batches.seed}
+    given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | how | run
+    point = _core.descend(design.native, y=y, s=s, kept=kept, kernel=kernel_asked(), **given)
+    return point[:-1], float(point[-1])
