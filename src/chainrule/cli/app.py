@@ -1,36 +1,26 @@
-"""The commands and their options. What a command does is `run` in the module of its name, loaded when it is called."""
+"""The commands: what each is for, and its options, by the arguments of `run` in the module of its name."""
 
-from collections.abc import Callable
-from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from chainrule import __version__
 from chainrule.cli import options as opt
+from chainrule.cli.options import DATA, OBJECTIVE, OUTPUT, TRAINING
 from chainrule.cli.study import study
 
 app = typer.Typer(
     name="chainrule",
+    help="Logistic regression as the smallest neural network: every gradient visible, every step explained.\n\n"
+    "Results go to stdout; progress and notes to stderr. Exit codes: 0 done, perhaps with warnings; 2 a mistake in the data or "
+    "the options; 3 under --strict, stopped early or warned, or of certify, above --tol; 130 stopped by Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(study, name="study")
-
-
-def command(declared: Callable[..., None]) -> None:
-    """Add a command: its help is the docstring of `declared`, and its options are the arguments."""
-
-    @wraps(declared)
-    def job(**given: Any) -> int:
-        code: int = import_module(f"chainrule.cli.{declared.__name__}").run(**given)
-        return code
-
-    paragraphs = (declared.__doc__ or "").split("\n\n")
-    app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(job)
 
 
 def _version(asked: bool) -> None:
@@ -40,118 +30,113 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def chainrule(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and end."
-    ),
+def _chainrule(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
-    """Logistic regression as the smallest neural network: every gradient visible, every step explained.
-
-    Results go to stdout; progress and notes to stderr. Exit codes: 0 done, perhaps with warnings; 2 a mistake in the
-    data or the options; 3 under --strict, stopped early or warned, or of certify, above --tol; 130 stopped by Ctrl-C.
-    """
+    pass
 
 
-@command
-def demo(out_dir: Path = opt.OUT_DIR, as_json: bool = opt.JSON, quiet: bool = opt.QUIET) -> None:
-    """Train on 344 penguins, male or female? and see everything: the quickest way in."""
+def _run(name: str, given: dict[str, Any]) -> int:
+    code: int = import_module(f"chainrule.cli.{name}").run(**given)
+    return code
 
 
-@command
-def fit(
-    table: Path = opt.TABLE,
-    target: str = opt.TARGET,
-    positive: str | None = opt.POSITIVE,
-    features: list[str] | None = opt.FEATURES,
-    drop: list[str] | None = opt.DROP,
-    weights: str | None = opt.WEIGHTS,
-    na: list[str] | None = opt.NA,
-    test_size: float = opt.TEST_SIZE,
-    seed: int = opt.SEED,
-    method: str = opt.METHOD,
-    tol: float | None = opt.TOL,
-    max_reads: int | None = opt.MAX_READS,
-    learning_rate: str | None = opt.LEARNING_RATE,
-    epochs: int | None = opt.EPOCHS,
-    batch_size: int | None = opt.BATCH_SIZE,
-    schedule: str | None = opt.SCHEDULE,
-    alpha: float = opt.ALPHA,
-    standardize: bool | None = opt.STANDARDIZE,
-    n_threads: int | None = opt.THREADS,
-    out: Path | None = opt.MODEL_OUT,
-    report: Path | None = opt.REPORT,
-    row: int | None = opt.REPORT_ROW,
-    as_json: bool = opt.JSON,
-    quiet: bool = opt.QUIET,
-    strict: bool = opt.STRICT,
-) -> None:
-    """Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.
+# fmt: off
+FILES = {"model": opt.MODEL, "table": opt.TABLE}
+LEARNED = {"positive": opt.POSITIVE, "features": opt.FEATURES, "drop": opt.DROP, "weights": opt.WEIGHTS, "na": opt.NA}
+PREDICTED = {
+    "na": opt.NA,
+    "unseen": opt.option(
+        DATA, "--unseen", "HOW", "How to treat a level that training never saw: reference, missing or error.",
+        default="reference"),
+}
+SAID = {"as_json": opt.JSON, "quiet": opt.QUIET}
 
-    Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target
-    sets its row aside; it is predicted.
-    """
-
-
-@command
-def certify(
-    coefficients: Path = opt.COEFFICIENTS,
-    table: Path = opt.TABLE,
-    target: str | None = opt.MAYBE_TARGET,
-    positive: str | None = opt.POSITIVE,
-    features: list[str] | None = opt.FEATURES,
-    drop: list[str] | None = opt.DROP,
-    weights: str | None = opt.WEIGHTS,
-    na: list[str] | None = opt.NA,
-    alpha: float | None = opt.MAYBE_ALPHA,
-    C: float | None = opt.INVERSE_ALPHA,
-    standardize: bool | None = opt.MAYBE_STANDARDIZE,
-    tol: float | None = opt.AUDIT_TOL,
-    n_threads: int | None = opt.THREADS,
-    as_json: bool = opt.JSON,
-    quiet: bool = opt.QUIET,
-) -> None:
-    """Prove how far anyone's coefficients are from the optimum of a table.
-
-    MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels
-    write it: columns as chainrule names them, a level as species=Gentoo, speciesGentoo or species[T.Gentoo], and one called
-    intercept, (Intercept), const or b.
-    """
-
-
-@command
-def predict(
-    model: Path = opt.MODEL,
-    table: Path = opt.TABLE,
-    out: Path | None = opt.OUT,
-    na: list[str] | None = opt.NA,
-    unseen: str = opt.UNSEEN,
-    as_json: bool = opt.JSON,
-    quiet: bool = opt.QUIET,
-) -> None:
-    """Predict each row of a table: row, probability of the positive label, class."""
-
-
-@command
-def evaluate(
-    model: Path = opt.MODEL,
-    table: Path = opt.TABLE,
-    na: list[str] | None = opt.NA,
-    unseen: str = opt.UNSEEN,
-    as_json: bool = opt.JSON,
-    quiet: bool = opt.QUIET,
-) -> None:
-    """Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts."""
-
-
-@command
-def explain(
-    model: Path = opt.MODEL,
-    table: Path = opt.TABLE,
-    row: int = opt.ROW,
-    epoch: int | None = opt.EPOCH,
-    svg: Path | None = opt.SVG,
-    na: list[str] | None = opt.NA,
-    as_json: bool = opt.JSON,
-    quiet: bool = opt.QUIET,
-) -> None:
-    """Explain one row step by step: its forward pass, and the chain rule with its numbers."""
+opt.command(app, "demo", "Train on 344 penguins, male or female? and see everything: the quickest way in.", {
+    "out_dir": opt.option(
+        OUTPUT, "--out-dir", "DIR", "Folder for the models, their traces, the report and the data.", Path, Path("demo")),
+    **SAID,
+}, _run)
+opt.command(
+    app, "fit",
+    "Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.\n\n"
+    "Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target "
+    "sets its row aside; it is predicted.", {
+    "table": opt.TABLE,
+    "target": opt.TARGET,
+    **LEARNED,
+    "test_size": opt.option(DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.0),
+    "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split and of the order of mini-batches.", int, 0),
+    "method": opt.option(
+        TRAINING, "--method", "METHOD", "newton: a few steps to the optimum. gradient-descent: many small steps, as in "
+        "learning. sgd: a step for each mini-batch. newton-cg: for many columns. auto: newton, unless an option of another "
+        "method is given.", default="auto"),
+    "tol": opt.option(
+        TRAINING, "--tol", "T", "Stop when the objective is proven to be within T nats of its optimum. Default: 1e-8, or "
+        "1e-6/rows if that is less.", float),
+    "max_reads": opt.option(
+        TRAINING, "--max-reads", "N", "Newton starts no step after N reads of the data (default 100); the proof may add one or "
+        "two. Gradient descent runs N epochs at most.", int),
+    "learning_rate": opt.option(
+        TRAINING, "--learning-rate", "R", 'Step size. Selects gradient descent; "auto" picks a stable one.'),
+    "epochs": opt.option(
+        TRAINING, "--epochs", "N", "Epochs at most. Selects gradient descent. Default: 1,000, or 100 for sgd.", int),
+    "batch_size": opt.option(TRAINING, "--batch-size", "B", "Rows in a mini-batch. Selects sgd. Default: 1.", int),
+    "schedule": opt.option(
+        TRAINING, "--schedule", "HOW", "How the step size changes over the epochs k: constant, inverse (1/(1 + k)) or "
+        "inverse-sqrt. Selects sgd."),
+    "alpha": opt.option(
+        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w, added to the mean loss.", float, 0.0),
+    "standardize": opt.option(
+        TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1; the penalty "
+        "is then on those weights. Default: on for gradient descent, else off.", bool),
+    "n_threads": opt.THREADS,
+    "out": opt.option(OUTPUT, "--out", "MODEL", "Write the model here, and its trace beside it as NAME.trace.", Path),
+    "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
+    "row": opt.option(
+        OUTPUT, "--row", "K", "Row that the report explains. Default: the training row that is only just right.", int),
+    **SAID,
+    "strict": opt.option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.", bool, False),
+}, _run)
+opt.command(
+    app, "certify",
+    "Prove how far anyone's coefficients are from the optimum of a table.\n\n"
+    "MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels "
+    "write it: columns as chainrule names them, a level as species=Gentoo, speciesGentoo or species[T.Gentoo], and one called "
+    "intercept, (Intercept), const or b.", {
+    "coefficients": opt.argument(
+        "MODEL", "Model file, or a CSV or JSON file of names and numbers; of several columns the one called coef, estimate or "
+        "weight."),
+    "table": opt.TABLE,
+    "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned. A model file names it."),
+    **LEARNED,
+    "alpha": opt.option(
+        OBJECTIVE, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: the model's, or none.", float, low=0),
+    "C": opt.option(
+        OBJECTIVE, "--C", "C", "scikit-learn's inverse strength: alpha = 1/(C S), S the sum of the weights.", float, above=0),
+    "standardize": opt.option(
+        OBJECTIVE, "--standardize/--no-standardize", None, "The penalty is on the weights of standardised numbers. Default: as "
+        "the model was trained, or not.", bool),
+    "tol": opt.option(
+        OUTPUT, "--tol", "T", "Exit code 3 unless the coefficients are proven to be within T nats of the optimum.", float,
+        low=0),
+    "n_threads": opt.THREADS,
+    **SAID,
+}, _run)
+opt.command(app, "predict", "Predict each row of a table: row, probability of the positive label, class.", {
+    **FILES, "out": opt.option(OUTPUT, "--out", "FILE", "Write here instead of to stdout.", Path), **PREDICTED, **SAID,
+}, _run)
+opt.command(
+    app, "evaluate", "Compare a model with a table's known labels: log-loss, accuracy, AUC, base rate, counts.",
+    {**FILES, **PREDICTED, **SAID}, _run)
+opt.command(app, "explain", "Explain one row step by step: its forward pass, and the chain rule with its numbers.", {
+    **FILES,
+    "row": opt.option(DATA, "--row", "K", "The row to explain, from 1.", int, opt.REQUIRED),
+    "epoch": opt.option(
+        DATA, "--epoch", "E", "As it was after E epochs (steps of newton), from the trace. Default: the end.", int),
+    "svg": opt.option(OUTPUT, "--svg", "FILE", "Also draw the graph with the row's numbers.", Path),
+    "na": opt.NA,
+    **SAID,
+}, _run)

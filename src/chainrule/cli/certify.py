@@ -15,12 +15,16 @@ from chainrule.cli.reporting import proven_of
 from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.designs import part_of
 from chainrule.data.files import read_table
-from chainrule.data.inputs import number, strength, whole_number
+from chainrule.data.inputs import strength
 from chainrule.data.tables import encode_table
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
+<<<<<<< HEAD
 from chainrule.fitting.reference import certify
 from chainrule.kernels.reading import MAX_THREADS
+=======
+from chainrule.fitting.certifying import certify
+>>>>>>> refs/heads/cli
 from chainrule.model.model import Model, load_model
 from chainrule.training import prepare, read_for, rows_of_training, worded
 
@@ -45,13 +49,6 @@ def run(
     what the model says, or no penalty without one.
     """
     check_outputs({})
-    for option, value in (("--alpha", alpha), ("--tol", tol)):
-        if value is not None:
-            number(option, value, low=0.0)
-    if C is not None:
-        number("--C", C, above=0.0)
-    if n_threads is not None:
-        whole_number("--threads", n_threads, 1, MAX_THREADS)
     if alpha is not None and C is not None:
         raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
     model, data = _read(coefficients, table, na or (), learned)

@@ -37,29 +37,28 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
     known, found = _spellings(schema), dict[str, float]()
     for line, given, cell in _numbers(path, data, known):
         name = known.get(given, given)
-        if not looks_like_number(cell) or "x" in cell.lower():
+        is_number = looks_like_number(cell) and "x" not in cell.lower()
+        if not (is_number and math.isfinite(float(cell))):
+            what = "not finite" if is_number else "no number"
             raise InputError(
-                f"{path}, line {line}: the coefficient of {shown(given)} is no number: {shown(cell)}; write it like -0.25"
+                f"{path}, line {line}: the coefficient of {shown(given)} is {what}: {shown(cell)}; write it like -0.25"
             )
-        if not math.isfinite(float(cell)):
-            raise InputError(f"{path}: the coefficient of {shown(given)} is not finite: {shown(cell)}")
         if name in found:
             raise InputError(f"{path}: {shown(name)} is there twice: keep one")
         found[name] = float(cell)
-    names = schema.feature_names
+    names = dict.fromkeys(schema.feature_names)
+    others = [name for name in found if name not in names]
     # a feature may be called like an intercept: then it is the feature
-    intercepts = [name for name in found if name not in names and name.lower() in INTERCEPT]
-    for name in found:
-        if name not in names and name not in intercepts:
+    intercepts = [name for name in others if name.lower() in INTERCEPT]
+    for name in others:
+        if name not in intercepts:
             raise InputError(f"{path}: {_unknown(name, schema, columns)}")
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(f"{path} has no coefficient for {some(missing)}: add it, or leave the column out with --drop")
     if len(intercepts) != 1:
-        which = (
-            f"{some(intercepts)} are all intercepts: keep one" if intercepts else "has no row called intercept: add one"
-        )
-        raise InputError(f"{path} {which} (0 where the model has none)")
+        which = f"{some(intercepts)} are all intercepts: keep" if intercepts else "has no row called intercept: add"
+        raise InputError(f"{path} {which} one (0 where the model has none)")
     w, b = np.array([found[name] for name in names]), found[intercepts[0]]
     return Model(schema, w, b, w, b, np.zeros(len(w)), np.ones(len(w)), {"alpha": 0.0})
 
@@ -99,13 +98,10 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
             pairs = json.loads(text, object_pairs_hook=list)
             return [(1, name, value if isinstance(value, str) else json.dumps(value)) for name, value in pairs]
         first = re.sub(r'"[^"]*"', "", text.lstrip().split("\n", 1)[0])
-        delimiter = next(
-            (mark for mark in ";\t" if mark in first), ","
-        )  # beside these a comma is in a name or a number
-        rows = [
-            [cell.strip() for cell in cells]
-            for cells in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
-        ]
+        # beside these a comma is in a name or in a number
+        delimiter = next((mark for mark in ";\t" if mark in first), ",")
+        reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+        rows = [[cell.strip() for cell in cells] for cells in reader]
     except UnicodeDecodeError:
         raise InputError(f"can't read {path}: it is no text in UTF-8; save it as CSV in UTF-8") from None
     except (ValueError, RecursionError, csv.Error) as error:
@@ -123,12 +119,10 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
                 "number; put a name with a comma in quotes, and write a number like 1000.5"
             )
     # a data frame's index has no name, and its column may be called 0
-    has_head = head[0] == "" or not (
-        head[0] in known or head[0].lower() in INTERCEPT or any(map(looks_like_number, head))
-    )
+    is_named = head[0] in known or head[0].lower() in INTERCEPT
+    has_head = head[0] == "" or not (is_named or any(map(looks_like_number, head)))
     heads = [re.sub(r"[\W_]+", " ", cell.lower()).strip() for cell in head]
-    if not has_head:
-        heads = ["name", *["coef"] * (width - 1)]
+    heads = heads if has_head else ["name", *["coef"] * (width - 1)]
     name = next((j for j, word in enumerate(heads) if word in NAMES), 0)
     meant = [j for j, word in enumerate(heads) if word in COEFFICIENTS and j != name]
     if len(meant) != 1:

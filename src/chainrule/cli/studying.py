@@ -14,14 +14,12 @@ from chainrule.cli import options as opt
 from chainrule.cli.demo import FEATURES
 from chainrule.cli.running import check_outputs, print_json
 from chainrule.data.files import read_table
-from chainrule.data.inputs import LARGEST_SEED, number, whole_number
 from chainrule.data.labels import label_kind
 from chainrule.data.words import shown
 from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
 from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
-from chainrule.kernels.reading import MAX_THREADS
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
 from chainrule.training import Prepared, prepare
@@ -65,7 +63,7 @@ def run_study(which: str, given: Given) -> int:
             ".svg": study.svg, ".png": study.png, ".html": partial(study.html, notes=notes),
         }  # fmt: skip
         write_atomically(out, kinds[out.suffix.lower()](title))
-    if not given["json"]:
+    if not given["as_json"]:
         terminal.show(terminal.results(), of_study(study, title, out))
         return DONE
     about = {"table": str(table or name), "target": given["target"] or "sex"}
@@ -79,15 +77,6 @@ def run_study(which: str, given: Given) -> int:
 def _arguments(given: Given) -> dict[str, Any]:
     """Check the options; give those that the study's function takes beside the data."""
     how = {name: given[name] for name in OWN if given.get(name) is not None}
-    number("--tol", how["within"], above=0.0)
-    number("--alpha", how.get("alpha", 0.0), low=0.0)
-    for rate in (*how.get("rates", ()), how.get("learning_rate", 1.0)):
-        number("--learning-rate", rate, above=0.0)
-    for size in how.get("sizes", ()):
-        whole_number("--batch-size", size, 1)
-    whole_number("--epochs", how.get("epochs", 1), 1)
-    whole_number("--seed", given.get("seed", given.get("unused_seed")), 0, LARGEST_SEED)
-    whole_number("--threads", how.get("n_threads", 1), 1, MAX_THREADS)
     if not 0 < how.get("test_size", 0.5) < 1:
         raise InputError(f"--test-size must be above 0 and below 1, such as 0.2, not {how['test_size']:g}")
     if given["out"] is not None and given["out"].suffix.lower() not in FORMATS:
@@ -107,7 +96,7 @@ def _data(given: Given) -> Data:
             return Data({}, ("0", "1"), ())
         with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
             prepared = prepare(read_table(penguins), "sex", features=FEATURES)
-        return _whole(prepared, given, alpha=1.0 / len(prepared.train))  # the penalty of the demo
+        return _whole(prepared, given, alpha=1.0 / len(prepared.train))  # a light penalty
     for name in ("target", "x", "y") if is_pair else ("target",):
         if given[name] is None:
             what = "the column to learn" if name == "target" else "one of the two columns of the maps"
