@@ -19,12 +19,7 @@ from chainrule.data.inputs import strength
 from chainrule.data.tables import encode_table
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
-<<<<<<< HEAD
 from chainrule.fitting.reference import certify
-from chainrule.kernels.reading import MAX_THREADS
-=======
-from chainrule.fitting.certifying import certify
->>>>>>> refs/heads/cli
 from chainrule.model.model import Model, load_model
 from chainrule.training import prepare, read_for, rows_of_training, worded
 
