@@ -14,19 +14,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from chainrule.errors import (
-    ChainruleWarning,
-    CollinearityWarning,
-    CrawlingWarning,
-    DivergenceWarning,
-    LearningRateWarning,
-    NotConvergedWarning,
-    OscillationWarning,
-    SeparationWarning,
-    ThinnedTraceWarning,
-    warn,
-)
-from chainrule.words import counted
+from chainrule import errors
+from chainrule.errors import ChainruleWarning, warn
+from chainrule.words import about, counted, plain, rounded
 
 Values = Mapping[str, Any]
 
@@ -73,7 +63,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Give code and values as JSON holds them."""
-        return {"code": self.code, "values": {name: _plain(value) for name, value in self.values.items()}}
+        return {"code": self.code, "values": plain(self.values)}
 
 
 def say(what: Finding | str, front: Front = PYTHON) -> str:
@@ -106,9 +96,8 @@ def warn_of(found: Finding) -> None:
     warn(_KINDS.get().get(found.warning, found.warning), found)
 
 
-_KINDS: ContextVar[Mapping[type, type[ChainruleWarning]]] = ContextVar(
-    "kinds of warnings", default=MappingProxyType({})
-)
+_NO_KINDS: Mapping[type, type[ChainruleWarning]] = MappingProxyType({})
+_KINDS = ContextVar("kinds of warnings", default=_NO_KINDS)
 
 
 @contextmanager
@@ -121,20 +110,8 @@ def warnings_as(kinds: Mapping[type, type[ChainruleWarning]]) -> Iterator[None]:
         _KINDS.reset(before)
 
 
-def floor_digits(x: float, digits: int = 4) -> str:
-    """Write x > 0 with so many significant digits, rounded down: a rate below what is shown is below the limit."""
-    if not math.isfinite(x) or x <= 0:
-        return f"{x:g}"
-    step = 10.0 ** (math.floor(math.log10(x)) - digits + 1)
-    return f"{math.floor(x / step) * step:.{digits}g}"
-
-
-def about(number: float) -> str:
-    """Write an estimate of a count: two significant digits, rounded up."""
-    number = max(1.0, number)
-    step = 10.0 ** max(0.0, math.floor(math.log10(number)) - 1)
-    rounded = math.ceil(number / step) * step
-    return f"{rounded:,.0f}" if rounded < 1e9 else f"{rounded:.1e}"
+def _limit(rate: float) -> str:
+    return f"{rounded(rate, 4, up=False):.4g}"  # a rate below what is shown is below the limit
 
 
 # --- ways out ----------------------------------------------------------------------------------------------------------
@@ -143,7 +120,7 @@ Way = tuple[str, Any]
 
 WAYS: dict[str, Callable[[Any, Front], str]] = {
     "more reads": lambda to, on: f"raise {on.option('max_reads')}" + (f" to about {about(to)}" if to else ""),
-    "slower": lambda limit, on: f"use a {on.option('learning_rate')} below {floor_digits(limit)}, or {on.auto_rate}",
+    "slower": lambda limit, on: f"use a {on.option('learning_rate')} below {_limit(limit)}, or {on.auto_rate}",
     "faster": lambda _, on: f"use a larger {on.option('learning_rate')}, or {on.auto_rate}",
     "longer steps": lambda _, on: f"use a larger {on.option('learning_rate')}",
     "newton": lambda _, on: f"use {on.option('method', 'newton')}{on.without}",
@@ -193,39 +170,31 @@ def _converged(values: Values, on: Front) -> str:
 
 
 def _stopped(values: Values, on: Front) -> str:
-    text = f"stopped after {_run(values)}, before the proven gap reached {on.option('tol')} {values['tol']:.2g}"
-    parts = [f"{text}: {_proof(values, on)}", *(say(part, on) for part in values.get("more", ()))]
-    return _with_ways("; ".join(parts), values, on)
+    how = f"stopped after {_run(values)}, before the proven gap reached {on.option('tol')} {values['tol']:.2g}"
+    return _unproven(values, on, how)
 
 
-def _unproven(values: Values, on: Front) -> str:
-    text = f"ended after {_run(values)} without a proof of {on.option('tol')} {values['tol']:.2g}"
+def _unproven(values: Values, on: Front, how: str = "") -> str:
+    text = how or f"ended after {_run(values)} without a proof of {on.option('tol')} {values['tol']:.2g}"
     parts = [f"{text}: {_proof(values, on)}", *(say(part, on) for part in values.get("more", ()))]
     return _with_ways("; ".join(parts), values, on)
 
 
 def _returned(values: Values, on: Front) -> str:
     ways = ways_out(values.get("ways", ()), on)
-    text = f"the best point, of epoch {values['best']:,}, is returned"
-    return f"{text}; {ways}" if ways else text
+    return f"the best point, of epoch {values['best']:,}, is returned{ways and f'; {ways}'}"
 
 
 def _diverged(values: Values, on: Front) -> str:
-    if not values["steps"]:
-        what = "diverged: the first epoch takes the objective beyond what a float64 holds"
-    else:
-        what = f"diverged: the loss grows without end after epoch {values['steps']:,}"
-    return f"{what}; {_returned(values, on)}"
+    beyond = "the first epoch takes the objective beyond what a float64 holds"
+    what = f"the loss grows without end after epoch {values['steps']:,}" if values["steps"] else beyond
+    return f"diverged: {what}; {_returned(values, on)}"
 
 
 def _interrupted(values: Values, on: Front) -> str:
     returned = f"; {_returned(values, on)}" if "best" in values else ""
     more = "".join(f"; {say(part, on)}" for part in values.get("more", ()))
     return f"interrupted after {_run(values)}{returned}: {_proof(values, on)}{more}"
-
-
-def _reads_left(values: Values, on: Front) -> str:
-    return f"it takes about {counted(values['reads'], 'more read')} to {on.option('tol')} {values['tol']:.2g}"
 
 
 def _epochs_left(values: Values, on: Front) -> str:
@@ -250,7 +219,7 @@ def _crawling(values: Values, on: Front) -> str:
 
 
 def _above_limit(values: Values, on: Front) -> str:
-    rate, limit = f"{on.option('learning_rate')} {values['rate']:.6g}", floor_digits(values["limit"])
+    rate, limit = f"{on.option('learning_rate')} {values['rate']:.6g}", _limit(values["limit"])
     if "batch" in values:
         of = f"what is known to be stable for batches of {values['batch']:,}, {limit}"
         return f"{rate} is above {of}: the loss may rise or never settle"
@@ -291,7 +260,9 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "not finite": lambda v, on: f"stopped: the objective is not finite after epoch {v['steps']:,}; {_returned(v, on)}",
     "interrupted": _interrupted,
     "no optimum": _no_optimum,
-    "reads left": _reads_left,
+    "reads left": lambda v, on: (
+        f"it takes about {counted(v['reads'], 'more read')} to {on.option('tol')} {v['tol']:.2g}"
+    ),
     "epochs left": _epochs_left,
     "is rounding": lambda v, on: "what is left is rounding",
     "oscillated": lambda v, on: (
@@ -329,28 +300,12 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
 }
 
 WARNINGS: dict[str, type[ChainruleWarning]] = {
-    "unreached": NotConvergedWarning,
-    "stopped": NotConvergedWarning,
-    "noise floor": NotConvergedWarning,
-    "unproven": NotConvergedWarning,
-    "diverged": DivergenceWarning,
-    "not finite": DivergenceWarning,
-    "no optimum": NotConvergedWarning,
-    "oscillating": OscillationWarning,
-    "crawling": CrawlingWarning,
-    "above limit": LearningRateWarning,
-    "thinned trace": ThinnedTraceWarning,
-    "separated": SeparationWarning,
-    "collinear": CollinearityWarning,
-    "collinear too": CollinearityWarning,
+    **dict.fromkeys(("unreached", "stopped", "noise floor", "unproven", "no optimum"), errors.NotConvergedWarning),
+    **dict.fromkeys(("diverged", "not finite"), errors.DivergenceWarning),
+    **dict.fromkeys(("collinear", "collinear too"), errors.CollinearityWarning),
+    "oscillating": errors.OscillationWarning,
+    "crawling": errors.CrawlingWarning,
+    "above limit": errors.LearningRateWarning,
+    "thinned trace": errors.ThinnedTraceWarning,
+    "separated": errors.SeparationWarning,
 }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Finding):
-        return value.to_dict()
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

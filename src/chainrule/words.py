@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 NAME = 60  # cells of a name at most
@@ -57,15 +58,55 @@ def plain(value: Any) -> Any:
 
 
 def typeset(text: str) -> str:
-    """Write a number as books do: −0.2500, 7.9 × 10⁻¹³, 1,224 epochs."""
+    """Write a number as books do: −0.2500, 7.9 × 10⁻¹³, 10⁶, 1,224 epochs."""
     if text in ("-", "inf", "-inf"):
         return text.replace("-inf", "−∞").replace("inf", "∞").replace("-", "–")
     found = _NUMBER.match(text)
     if found is None:
         return text
     sign, whole, decimals, exponent = found.groups()
-    power = "" if exponent is None else f" × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
-    return f"{'−' if sign else ''}{int(whole):,}{decimals or ''}{power}{text[found.end() :]}"
+    size = f"{int(whole):,}{decimals or ''}"
+    if exponent is not None:
+        size = f"{size} × ".removeprefix("1 × ") + f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    return f"{'−' if sign else ''}{size}{text[found.end() :]}"
+
+
+def pretty(value: float | None, digits: int = 4) -> str:
+    """Write a number with `digits` significant digits as books do."""
+    return typeset(number(value, digits))
+
+
+def rounded(x: float, digits: int, *, up: bool) -> float:
+    """Round a number to so many decimal digits, up or down: what is shown of a bound is one."""
+    if not math.isfinite(x):
+        return x
+    return float(Context(digits, ROUND_CEILING if up else ROUND_FLOOR).create_decimal(Decimal(repr(float(x)))))
+
+
+def below(limit: float, digits: int = 3) -> str:
+    """Write a limit as books do, rounded down: as it is written, it is not above itself."""
+    return pretty(rounded(limit, digits, up=False), digits)
+
+
+def upward(x: float) -> str:
+    """Write two digits of x, rounded up."""
+    return f"{rounded(x, 2, up=True):.2g}"
+
+
+def downward(x: float) -> str:
+    """Write two digits of x, rounded down."""
+    return f"{rounded(x, 2, up=False):.2g}"
+
+
+def about(count: float) -> str:
+    """Write an estimate of a count: two digits, rounded up."""
+    most = math.ceil(rounded(max(1.0, count), 2, up=True))
+    return f"{most:,}" if most < 1e9 else f"{most:.1e}"
+
+
+def estimate(count: float, near: str = "≈ ", above: str = "> ") -> str:
+    """Write estimated epochs; nobody runs more than 10⁹, and how many more is no news."""
+    return f"{above}10⁹" if count > 1e9 else near + about(count)
 
 
 def counted(count: int, noun: str) -> str:
@@ -93,15 +134,34 @@ def cells(text: str) -> int:
 
 def shortened(name: object, room: int = NAME) -> str:
     """Shorten a name to `room` cells by an ellipsis in its middle: names of levels differ at their ends."""
+    from rich.cells import chop_cells
+
     whole = str(name)
-    if len(whole) > 2 * room:  # no more than that is seen: a name may have thousands of signs
-        whole = f"{whole[:room]}{whole[-room:]}"
-    text = visible(whole)
-    if cells(text) <= room and len(str(name)) <= 2 * room:
+    text = visible(
+        whole if len(whole) <= 2 * room else f"{whole[:room]}{whole[-room:]}"
+    )  # a name may have thousands of signs
+    if cells(text) <= room and len(whole) <= 2 * room:
         return text
-    head, tail = text[: (room - 1) // 2], text[-(room // 2) :]
-    while cells(head) > (room - 1) // 2:
-        head = head[:-1]
-    while cells(head) + cells(tail) > room - 1:
-        tail = tail[1:]
-    return f"{head}…{tail}"
+    head = chop_cells(text, max((room - 1) // 2, 1))[0]
+    tail = chop_cells(text[::-1], max(room - 1 - cells(head), 1))[0]
+    return f"{head}…{tail[::-1]}"
+
+
+def wrapped(text: str, width: float, *, whole: bool = False) -> list[str]:
+    """Break a text into lines of `width` cells: at spaces, else behind a sign within a name, else anywhere.
+
+    whole: a word that is longer than a line stays whole.
+    """
+    from rich.cells import chop_cells
+
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        if line and cells(line) + 1 + cells(word) > width:
+            lines, line = [*lines, line], ""
+        while not whole and cells(word) > width:
+            most = len(chop_cells(word, max(int(width), 2))[0])
+            cut = max(word.rfind(sign, 0, most) for sign in "=_-./:") + 1 or most
+            lines, word = [*lines, word[:cut]], word[cut:]
+        line = f"{line} {word}".strip()
+    return [*lines, line] if line else lines

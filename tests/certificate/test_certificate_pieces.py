@@ -20,7 +20,6 @@ from chainrule.certificate import (
     bound,
     delta_between,
     digits_of,
-    downward,
     gradient_rounding,
     h,
     h_lower_ratio,
@@ -33,11 +32,11 @@ from chainrule.certificate import (
     objective_rounding,
     radius_ratio,
     reach_bound,
-    upward,
     z_rounding,
 )
 from chainrule.certificate.factor import SMALL
 from chainrule.losses import LOGISTIC
+from chainrule.words import downward, upward
 
 RADII = np.concatenate([10.0 ** np.arange(-160, -3.0, 7), np.linspace(1e-3, 0.0101, 60), np.linspace(0.011, 0.999, 60)])
 

@@ -8,9 +8,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import chainrule
-from chainrule.certificate import upward
 from chainrule.data.files import read_table
 from chainrule.training import prepare
+from chainrule.words import upward
 from cli_tools import assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]

@@ -41,7 +41,7 @@ def test_the_good_table_is_good(run, tmp_path):
         ("", ["t.csv", "empty"]),
         ("x,c,y\n", ["t.csv", "no rows"]),
         (GOOD.replace("x,c,y", "x,c,z"), ["no target column y"]),
-        (GOOD.replace("yes", "no"), ["column y has one label, no"]),
+        (GOOD.replace("yes", "no"), ["column y has 1 label (no)"]),
         (swap("perhaps", 3, 2), ["column y has 3 labels", "no", "perhaps", "yes"]),
         ("x,y\n1,no\n", ["only 1 row with a label"]),
         ("x,y\n1,no\n2,\n3,NA\n", ["only 1 row with a label"]),

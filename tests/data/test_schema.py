@@ -73,7 +73,7 @@ def test_missing_labels_are_nan():
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
-        (["a", "a", "a"], "column y has one label, a: two are needed"),
+        (["a", "a", "a"], r"column y has 1 label \(a\), and two are needed"),
         (["a", "b", "c"], r"column y has 3 labels \(a, b, c\)"),
         ([0.5, 1.5, 2.5], r"column y has 3 labels \(0.5, 1.5, 2.5\)"),
         (["a", None, None], "only 1 row with a label in column y"),
@@ -372,7 +372,6 @@ def test_levels_in_any_number_are_read():
         ({"weights": "a", "features": ["a", "b"]}, "column a holds the weights and can't be a feature"),
         ({"drop": ["a", "b", "c"]}, "no column is left"),
         ({"features": []}, "no column is left"),
-        ({"rows": [0, 2]}, "training rows have no label yes in column y, only no"),
         ({"positive": "maybe"}, "its labels are no and yes"),
     ],
 )
@@ -389,7 +388,7 @@ def test_all_constant():
 
 def test_two_columns_of_one_name():
     table = pa.Table.from_arrays([pa.array([1, 2, 3, 4])] * 2 + [pa.array(Y4)], ["a", "a", "y"])
-    with refused("2 columns called a"):
+    with refused("two columns called a"):
         learn_schema(table, "y")
 
 
@@ -402,8 +401,6 @@ def test_two_columns_of_one_name():
         ([1.0, 1.0, 1.0, float("inf")], "column s has an infinite weight in row 4"),
         (["1", "2", "3", "x"], "column s holds string in place of numbers"),
         (pa.nulls(4), "column s holds no numbers"),
-        ([0, 0, 0, 0], "rows of both labels, with weights above 0"),
-        ([1, 0, 1, 0], "no label yes in column y, only no"),
     ],
 )
 def test_weights_that_can_not_be_used(weights, words):

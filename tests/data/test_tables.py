@@ -211,7 +211,7 @@ def test_target_may_be_absent_or_unknown():
         ({"y": None}, "no target column y"),
         ({"y": ["yes", "no", "Yes", "no"]}, "column y has the label Yes in row 3, and the model knows no and yes"),
         ({"y": [1, 0, 1, 0]}, "column y has the label 1 in row 1"),
-        ({"y": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column y holds values of the type date32"),
+        ({"y": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column y has the label 2020-01-01 in row 1"),
         ({"s": [1.0, 2.0, None, 1.0]}, "column s has no weight in row 3"),
         ({"s": [1.0, -2.0, 1.0, 1.0]}, "column s has a negative weight in row 2"),
     ],

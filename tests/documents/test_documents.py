@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule.documents.blocks import Beside, Chart, Facts, Heading, Table, say, spelled
+from chainrule.documents.blocks import PLAIN, Beside, Chart, Facts, Heading, Table, say, spelled
 from chainrule.documents.html import HTML, fragment
-from chainrule.documents.terminal import PLAIN, as_text
+from chainrule.documents.terminal import as_text
 from chainrule.words import NAME, number, shortened, typeset, visible
 
 

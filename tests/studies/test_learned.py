@@ -15,9 +15,8 @@ import pytest
 import chainrule
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows
-from chainrule.documents.blocks import spelled
+from chainrule.documents.blocks import PLAIN, spelled
 from chainrule.documents.learned import pictures, rate_told, story
-from chainrule.documents.terminal import PLAIN
 from chainrule.findings import SHELL
 from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.design import Design, NumberColumn, Part
@@ -403,33 +402,6 @@ def shares(*rows):
 
 
 @pytest.mark.parametrize(
-    ("leaders", "says"),
-    [
-        (["p", "p"], "p has the largest share of the gradient at the start (60.0%), p at the end (60.0%). The gradient’s size"),
-        (["p", "q", "q"], "p has the largest share of the gradient at the start (60.0%), q at the end (60.0%); the lead"),
-        (["p", "q", "p", "q", "p", "b"], "bias b at the end (60.0%); the lead changes at least 5 times."),
-        (["p", "", "q"], "q at the end (60.0%); the lead changes at least 1 time."),
-    ],
-)  # fmt: skip
-def test_who_leads_the_gradient(leaders, says):
-    size = {"p": (6, -3, 1), "q": (3, 6, -1), "b": (1, 3, 6), "": (0, 0, 0)}
-    text = told(Learned(PROGRESS, shares(*(size[name] for name in leaders))))
-    assert says in text
-    assert "went from 10 to " in text
-
-
-def test_the_lead_changes_as_often_as_it_is_seen_to_where_every_epoch_was_read():
-    g = shares(*([(6, 3, 1), (3, 6, 1)] * 3))
-    said = [told(Learned(PROGRESS, dataclasses.replace(g, epochs=e))) for e in (np.arange(6), np.arange(6) * 2)]
-    assert "the lead changes 5 times." in said[0]
-    assert "the lead changes at least 5 times." in said[1]
-
-
-def test_a_gradient_of_zero_leads_nowhere():
-    assert "gradient" not in told(Learned(PROGRESS, shares((0, 0, 0), (0, 0, 0))))
-
-
-@pytest.mark.parametrize(
     ("rate", "limit", "curvature", "says", "not_said"),
     [
         (1.0, 2.0, (8.0, 40.0, "at the optimum"), "At the optimum rates up to 8 are stable; with this one an epoch",
@@ -501,7 +473,7 @@ def test_the_page_and_the_document_have_it(run, tmp_path, method):  # noqa: F811
     assert f"({unit} {learned['half_times'][0]['epoch']})" in words
     assert re.search(r"Dots are a sample, \d+ of \d+ rows of positive weight\.", html)
     titles = re.findall(r"<title[^>]*>(.*?)</title>", html)
-    assert "Each column&#39;s share of the gradient over the " + unit + "s" in titles
+    assert "Each column&#x27;s share of the gradient over the " + unit + "s" in titles
     assert (
         "Maps of the probability of yes over x0 and x1" in titles
         or "Maps of the probability of yes over x1 and x0" in titles

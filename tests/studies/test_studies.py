@@ -11,16 +11,21 @@ import pytest
 
 import chainrule
 from chainrule import InputError, studies
-from chainrule.charts.maps import BANDS, band_of
-from chainrule.charts.text import below, estimate
+from chainrule.charts.maps import BANDS
 from chainrule.fitting import audit
 from chainrule.fitting.audit import shared_floors
 from chainrule.losses import sigmoid
 from chainrule.studies import study as words
 from chainrule.studies.curvature import Curvature
 from chainrule.training import stratified_split
+from chainrule.words import below, estimate
 
 FAST = {"epochs": 60}
+
+
+def band_of(g):
+    """The band of a map that each probability falls in."""
+    return np.searchsorted(np.asarray(BANDS), np.asarray(g), side="right")
 
 
 def a_table(rng, m=200, n=3, noise=1.0):
@@ -188,7 +193,7 @@ def test_a_run_that_rises_and_settles_has_one_name_everywhere():
     assert run.rate < study.forms[0].local_limit
     assert run.happened == "recovers"
     assert [run.label, "recovers"] in [row[:2] for row in study.table()[1]]
-    assert f"Rate {words.number(run.rate)} recovers" in study.svg()
+    assert f"{words.number(run.rate)} (recovers, " in study.svg()
 
 
 @pytest.mark.filterwarnings("ignore::chainrule.ChainruleWarning")
@@ -235,7 +240,7 @@ def test_conclusion_where_nothing_arrives(rng):
     X, y = a_table(rng)
     study = studies.learning_rate(X, y, within=1e-9, epochs=5)
     assert study.fastest is None
-    assert "No rate came within 1 × 10⁻⁹ nats of the optimum in 5 epochs" in study.conclusion
+    assert "No rate came within 10⁻⁹ nats of the optimum in 5 epochs" in study.conclusion
 
 
 def test_conclusion_where_the_start_is_the_optimum():
@@ -323,8 +328,7 @@ def test_pictures_without_an_optimum_call_their_floor_what_it_is(each):
         assert "inf F" in svg
         assert "F*" not in svg
         assert "the optimum" not in svg
-    assert "inf F ≥" in studies.learning_rate(X, y, epochs=30).svg()
-    assert ">F* =<" in each[0].svg()
+    assert "F − F*, nats" in each[0].svg()
 
 
 def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():

@@ -27,7 +27,7 @@ from chainrule.certificate.rounding import (
     reach_bound,
     z_rounding,
 )
-from chainrule.certificate.statement import KINDS, Certificate, digits_of, downward, upward
+from chainrule.certificate.statement import KINDS, Certificate, digits_of
 from chainrule.certificate.wide import bound_by_dual, bound_by_gradient, kl_divergence
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
     "bound_by_gradient",
     "delta_between",
     "digits_of",
-    "downward",
     "gradient_rounding",
     "h",
     "h_lower_ratio",
@@ -57,6 +56,5 @@ __all__ = [
     "objective_rounding",
     "radius_ratio",
     "reach_bound",
-    "upward",
     "z_rounding",
 ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.words import Shown
+from chainrule.words import Shown, downward, upward
 
 Vector = NDArray[np.float64]
 
@@ -173,19 +172,3 @@ class Certificate(Shown):
 
 def _finite(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
-
-
-def _two_digits(x: float, rounding: str) -> str:
-    if not math.isfinite(x):
-        return "inf"
-    return f"{float(Context(prec=2, rounding=rounding).create_decimal(Decimal(repr(float(x))))):.2g}"
-
-
-def upward(x: float) -> str:
-    """Two digits of x >= 0, rounded up: what is printed as a bound is one."""
-    return _two_digits(x, ROUND_CEILING)
-
-
-def downward(x: float) -> str:
-    """Two digits of x >= 0, rounded down."""
-    return _two_digits(x, ROUND_FLOOR)

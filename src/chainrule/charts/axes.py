@@ -3,16 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression
 
 from chainrule.charts.canvas import Drawing, colour
-from chainrule.charts.text import MINUS, cells, clean, lines_of, number, power_of_ten
+from chainrule.words import cells, pretty, shortened, typeset, visible, wrapped
 
 Floats = NDArray[np.float64]
 Name = tuple[float, float, str, str, str]  # y and x of what ends there, pixels; its name, a note under it, its role
@@ -25,36 +25,22 @@ ROLES = ("one", "backward", "ramp-7", "training", "held-out", "zero-text")
 _COLUMN = 4.0  # pixels: of a curve with more points in a column only how far they reach can be seen
 
 
-# ---- scales -------------------------------------------------------------------------------------------------------
-
-
-def nice(low: float, high: float, many: int = 5, *, whole: bool = False) -> list[float]:
+def nice(low: float, high: float, many: int = 5) -> list[float]:
     """Give about so many round values from low to high."""
-    steps = MaxNLocator(many, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
-    return [float(t) for t in steps if low <= t <= high]
+    return [float(t) for t in MaxNLocator(many, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
 
 
-def tick(value: float) -> str:
+def tick(value: float, digits: int = 10) -> str:
     """Write a round value with the digits that it has: 0.25, 2,000, 2.5 × 10⁻⁹, 10⁶."""
-    if value == 0 or 1e-4 <= abs(value) < 1e6:
-        return f"{value:,.10g}".replace("-", MINUS)
-    mantissa, exponent = f"{abs(value):.4e}".split("e")
-    factor = "" if float(mantissa) == 1 else f"{float(mantissa):g} × "
-    return MINUS * (value < 0) + factor + power_of_ten(int(exponent))
+    return typeset(f"{value:.{digits if value == 0 or 1e-4 <= abs(value) < 1e6 else 5}g}")
 
 
 def across(ax: Axes, last: float) -> None:
     """Scale x from 0: few epochs or reads evenly, many by powers of ten, since the first of them do most of the work."""
-    last = max(last, 1.0)
-    if last < MANY:
-        ticks = nice(0, last, whole=True)
-    else:
-        ax.set_xscale("function", functions=(np.log1p, np.expm1))
-        powers = math.floor(math.log10(last))
-        ticks = [0.0, *(10.0**k for k in range(0, powers + 1, 1 + powers // 8))]
-        ticks += [last] if 3.5 * ticks[-1] < last < 1e5 else []
-    ax.set_xticks(ticks, [tick(t) if last < 1e5 or t < 1000 else power_of_ten(round(math.log10(t))) for t in ticks])
-    ax.set_xlim(0, last)
+    if last >= MANY:
+        ax.set_xscale("symlog", linthresh=1, linscale=0.3)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, 4)))
+    ax.set_xlim(0, max(last, 1.0))
 
 
 def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: float = math.inf) -> None:
@@ -62,23 +48,21 @@ def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: f
 
     ceiling: what no value can be above. The axes' left side moves where the labels need it.
     """
-    low, high = min(values), min(max(values), 1e307)
+    low, high = min(values), min(max(values), 1e250)
     if low > 0 and (high > 50 * low if powers is None else powers):
-        bottom, top = math.floor(math.log10(low) - 0.01), math.ceil(math.log10(high) + 0.01)
-        ends, exponents = (10.0**bottom, 10.0**top), range(top, bottom - 1, -max(1, math.ceil((top - bottom) / 6)))
-        ticks = [10.0**k for k in exponents]
-        labels = [tick(10.0**k) if (bottom >= -3 and top <= 4) or k == 0 else power_of_ten(k) for k in exponents]
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(numticks=7))
+        ax.minorticks_off()
+        ax.set_ylim(10.0 ** math.floor(math.log10(low) - 0.01), 10.0 ** math.ceil(math.log10(high) + 0.01))
+        written = FuncFormatter(lambda value, _: "1" if value == 1 else typeset(f"{value:.0e}"))
     else:
         pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-        ends = (low - pad, min(high + pad, ceiling + 0.1 * pad))
-        ticks = nice(ends[0], min(ends[1], ceiling), 6)
-        labels = [tick(t) for t in ticks]
-    ax.set_yticks(ticks, labels)
-    ax.minorticks_off()
-    ax.set_ylim(ends)
-    box = ax.get_position()
-    box.x0 = max(box.x0, (12 + CELL * max(map(cells, labels), default=0.0)) / ax.figure.bbox.width)
+        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        ax.set_ylim(low - pad, min(high + pad, ceiling + 0.1 * pad))
+        written = FuncFormatter(lambda value, _: tick(value))
+    ax.yaxis.set_major_formatter(written)
+    box, widest = ax.get_position(), max(cells(written(t)) for t in ax.get_yticks())
+    box.x0 = max(box.x0, (12 + CELL * widest) / ax.figure.bbox.width)
     ax.set_position(box)
 
 
@@ -86,9 +70,6 @@ def pixel(ax: Axes, d: Drawing, x: float, y: float) -> tuple[float, float]:
     """Where a point of the axes lies, in CSS pixels from the drawing's top left corner."""
     at = ax.transData.transform((x, y))
     return float(at[0]), d.height - float(at[1])
-
-
-# ---- curves -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -122,23 +103,24 @@ class Curve:
     def told(self, unit: str, digits: int = 4) -> str:
         """Say the curve's ends and its extremes."""
         if not len(self.y):
-            return f"{clean(self.label)}: no finite value."
-        first, last, low, high = (number(float(v), digits) for v in (self.y[0], self.y[-1], self.y.min(), self.y.max()))
-        ends = [f"at {number(float(self.x[k]), 3)}" for k in (0, -1)]
-        note = f" ({clean(self.note)})" if self.note else ""
-        near = "" if self.near is None else f", first within at {number(self.near, 3)}"
-        return f"{clean(self.label)}{note}: {first} {ends[0]}, {last} {ends[1]} ({unit}), lowest {low}, highest {high}{near}."
+            return f"{self.label}: no finite value."
+        first, last, low, high = (pretty(float(v), digits) for v in (self.y[0], self.y[-1], self.y.min(), self.y.max()))
+        start, end = (pretty(float(v), 3) for v in self.x[[0, -1]])
+        note = f" ({self.note})" if self.note else ""
+        near = "" if self.near is None else f", first within at {pretty(self.near, 3)}"
+        return f"{self.label}{note}: {first} at {start}, {last} at {end} ({unit}), lowest {low}, highest {high}{near}."
 
 
 def panel(
     d: Drawing, top: float, height: float, curves: Sequence[Curve], words: tuple[str, str],
     levels: Sequence[tuple[str, float]] = (), *, left: float = LEFT, right: float = ASIDE, digits: int = 4,
-    floor: float = 0.0, ceiling: float = math.inf, powers: bool | None = None,
+    floor: float = 0.0, ceiling: float = math.inf, powers: bool | None = None, legend: str = "",
 ) -> tuple[Axes, list[str]]:  # fmt: skip
     """Draw curves and level lines, each named at its end, with its last value or its note; give the axes and what they say.
 
     words: what goes up, with its unit, and what goes across. levels: (name, value). left, right: room for labels and names.
-    digits: of the values. floor: what is below it needs no room. ceiling: what no value can be above.
+    digits: of the values. floor: what is below it needs no room. ceiling: what no value can be above. legend: a title
+    of names in the curves' order, for ends that lie together.
     """
     says = [f"{words[0][:1].upper()}{words[0][1:]}.", *(curve.told(words[1], digits) for curve in curves)]
     curves = [curve for curve in curves if len(curve.y)]
@@ -151,54 +133,56 @@ def panel(
     d.text((left + edge) / 2, top + height + 38, words[1], "muted", anchor="center")
     low, high = ax.get_ylim()
     for label, value in levels:
-        ax.axhline(value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2)
-        names.append((pixel(ax, d, 0, value)[1], edge, label, number(value, digits), "muted"))
-        says.append(f"{label} {number(value, digits)}.")
+        name = f"{label} {value:g}"
+        ax.axhline(value, color=colour("line"), linewidth=1.2, linestyle=(0, (1.5, 3)), zorder=2, label=name)
+        names.append((pixel(ax, d, 0, value)[1], edge, label, pretty(value, digits), "muted"))
+        says.append(f"{label} {pretty(value, digits)}.")
     for curve in curves:
-        inside = np.flatnonzero(curve.y >= low)
+        ink, inside = colour(curve.role), np.flatnonzero(curve.y >= low)
         end = min(len(curve.y), (inside[-1] if len(inside) else 0) + 2)  # what falls out of the chart stays out of it
-        x, y, ink = curve.x[:end], np.maximum(curve.y[:end], low), colour(curve.role)
-        stroke(ax, x, y, curve.role, dashes=curve.dashes, width=2.2 if curve.whole is None else 1.4, band=curve.band)
-        marks = np.arange(end) if curve.whole is not None else [end - 1] * bool(curve.label)
-        hollow = [k for k in marks if curve.whole is not None and not curve.whole[k]]
-        for some, fill in ((marks, ink), (hollow, colour("paper"))):
+        x, y = curve.x[:end], np.maximum(curve.y[:end], low)
+        _stroke(ax, x, y, curve)
+        whole = curve.whole if curve.whole is not None else np.arange(len(curve.y)) >= (end - 1 if curve.label else end)
+        for some, fill in ((whole[:end], ink), (~whole[:end] & (curve.whole is not None), colour("paper"))):
             ax.plot(x[some], y[some], "o", color=ink, markerfacecolor=fill, markersize=5.5, clip_on=False, zorder=4)
         if curve.near is not None:
             ax.plot([curve.near], [levels[0][1]], "o", color=ink, markersize=5.5, zorder=5)
         if curve.label:
             end_x, end_y = pixel(ax, d, float(x[-1]), min(float(y[-1]), high))
-            names.append((end_y, end_x, curve.label, curve.note or number(float(curve.y[-1]), digits), curve.role))
-    names_aside(d, names, edge, top - 12, top + height + 12)
+            names.append((end_y, end_x, curve.label, curve.note or pretty(float(curve.y[-1]), digits), curve.role))
+    if legend:
+        made = ax.legend(title=legend, loc="center left", bbox_to_anchor=(1.03, 0.5), alignment="left")
+        made.get_title().set_color(colour("muted"))
+    else:
+        names_aside(d, names, edge, top - 12, top + height + 12)
     return ax, says
 
 
-def stroke(ax: Axes, x: Floats, y: Floats, role: str, *, dashes: Any, width: float, band: bool) -> None:
-    """Draw a curve; from where its points lie too dense to be told apart, a swinging one as the band that it fills.
-
-    The axes' limits are set before; x and y are finite, x increasing.
-    """
-    at, ink, end = ax.transData.transform(np.column_stack([x, y])), colour(role), len(x)
+def _stroke(ax: Axes, x: Floats, y: Floats, curve: Curve) -> None:
+    """Draw a curve; from where its points lie too dense to be told apart, a swinging one as the band that it fills."""
+    at, ink, end = ax.transData.transform(np.column_stack([x, y])), colour(curve.role), len(x)
     starts = np.flatnonzero(np.diff(at[:, 0] // _COLUMN, prepend=-np.inf) > 0)
-    sparse = np.flatnonzero(np.diff(starts) < 3)
-    dense = starts[sparse[-1] + 1 if len(sparse) else 0 :]
-    height, inner = at[dense[0] :, 1], dense - dense[0]
-    tall = np.maximum.reduceat(height, inner) - np.minimum.reduceat(height, inner)
-    # what goes one way moves as far as it gets; what swings moves farther
-    if band and len(dense) > 8 and np.median(tall) > 2.5 and np.abs(np.diff(height)).sum() > 1.3 * np.ptp(height):
-        end = int(dense[0]) + 1
-        middle, edges = x[dense], (np.minimum.reduceat(y, dense), np.maximum.reduceat(y, dense))
-        ax.fill_between(middle, *edges, color=ink, alpha=0.35, linewidth=0, zorder=3)
-        ax.plot(middle, np.column_stack(edges), color=ink, linewidth=0.9, zorder=3)
-    ax.plot(x[:end], y[:end], color=ink, linewidth=width, linestyle=dashes, zorder=3)
-
-
-# ---- names at the ends --------------------------------------------------------------------------------------------
+    many = starts[np.diff(starts, append=end) > 2]
+    dense = starts[starts >= many[0]] if len(many) else many
+    if curve.band and len(dense) > 8:
+        first = int(dense[0])
+        height, parts = at[first:, 1], dense - first
+        reach = np.maximum.reduceat(height, parts) - np.minimum.reduceat(height, parts)
+        # what goes one way moves as far as it gets; what swings moves farther
+        if np.median(reach) > 2.5 and np.abs(np.diff(height)).sum() > 1.3 * np.ptp(height):
+            low, high = np.minimum.reduceat(y[first:], parts), np.maximum.reduceat(y[first:], parts)
+            ax.fill_between(x[dense], low, high, color=ink, alpha=0.35, linewidth=0, zorder=3)
+            ax.plot(x[dense], np.column_stack([low, high]), color=ink, linewidth=0.9, zorder=3)
+            end = first + 1
+    width = 2.2 if curve.whole is None else 1.4
+    name = f"{curve.label}  {curve.note}"
+    ax.plot(x[:end], y[:end], color=ink, linewidth=width, linestyle=curve.dashes, zorder=3, label=name)
 
 
 def names_aside(d: Drawing, names: Sequence[Name], edge: float, top: float, bottom: float) -> None:
     """Write names right of `edge`, each with a thin line from the end that it names, moved apart where they would touch."""
     room, names = (d.width - edge - 18) / (0.68 * 12), sorted(names)
-    words = [(lines_of(label, room, 2), lines_of(note, room, 3)) for _, _, label, note, _ in names]
+    words = [(_lines(label, room, 2), _lines(note, room, 3)) for _, _, label, note, _ in names]
     heights = [15.0 * (len(head) + len(note)) + 6 for head, note in words]
     places = spread([y for y, *_ in names], heights, top, bottom)
     for (y, x, label, _, role), (head, note), height, middle in zip(names, words, heights, places, strict=True):
@@ -209,19 +193,19 @@ def names_aside(d: Drawing, names: Sequence[Name], edge: float, top: float, bott
             d.text(edge + 16, at, line, role, bold=bold, tip=label if k < len(head) else "")
 
 
-def spread(wanted: Sequence[float], heights: Sequence[float], top: float, bottom: float) -> list[float]:
+def _lines(text: str, room: float, most: int) -> list[str]:
+    lines = wrapped(visible(text), room)
+    return lines if len(lines) <= most else [*lines[: most - 1], shortened(" ".join(lines[most - 1 :]), int(room))]
+
+
+def spread(wanted: Sequence[float], heights: Sequence[float], top: float, bottom: float) -> Floats:
     """Move the middles of boxes apart until none touch, all together as little as can be (least squares).
 
     wanted: middles, increasing; heights: of the boxes. With too little room between top and bottom they overlap evenly.
     """
-    h = np.asarray(heights, dtype=np.float64) * min(1.0, (bottom - top) / max(sum(heights), 1e-9))
-    # the middles' order is kept when what the boxes above take up is subtracted: an isotonic regression
-    below = np.cumsum([h[:1].sum() / 2, *((a + b) / 2 for a, b in pairwise(h))])
-    blocks: list[list[float]] = []
-    for value, taken in zip(wanted, below, strict=False):
-        blocks.append([value - float(taken)])
-        while len(blocks) > 1 and np.mean(blocks[-2]) >= np.mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    level = [float(np.mean(block)) for block in blocks for _ in block]
-    last = max(top, bottom - float(h.sum()))
-    return [min(max(v, top), last) + float(taken) for v, taken in zip(level, below, strict=False)]
+    if not len(wanted):
+        return np.zeros(0)
+    h = np.asarray(heights, dtype=np.float64) * min(1.0, (bottom - top) / sum(heights))
+    above = np.cumsum(h) - h / 2  # the middles less this must increase
+    level = isotonic_regression(np.asarray(wanted) - above).x
+    return np.asarray(np.clip(level, top, max(top, bottom - float(h.sum()))) + above)

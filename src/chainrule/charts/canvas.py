@@ -1,6 +1,6 @@
 """What pictures are drawn on: a figure of matplotlib's, measured in CSS pixels, and its own SVG and PNG.
 
-Words are text, formulas outlines. The same input gives the same bytes. This module and the charts import matplotlib: their
+Words and formulas are text. The same input gives the same bytes. This module and the charts import matplotlib: their
 callers import them when they draw.
 """
 
@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -24,11 +24,11 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from chainrule.charts.style import LIGHT, LOOK, own_css
-from chainrule.charts.text import cells, clean, escape
 from chainrule.errors import InputError
+from chainrule.words import cells, visible
 
 WIDTH = 440.0  # of a chart, CSS pixels
-_OURS = {"font", "mathtext", "svg", "path", "text", "lines", "patch", "axes", "xtick", "ytick", "grid", "figure"}
+_OURS = set("font mathtext svg path text lines patch axes xtick ytick grid figure legend".split())
 _SETTINGS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k.partition(".")[0] in _OURS} | LOOK
 # Fonts for signs that DejaVu Sans lacks, where the machine has them: only a PNG's words are drawn with a font of here.
 _MORE_FONTS = "Noto Sans CJK SC", "WenQuanYi Micro Hei", "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS"
@@ -60,6 +60,11 @@ class _PageRenderer(backend_svg.RendererSVG):
         if mtext is not None and mtext.get_label():
             self.writer.element("title", mtext.get_label())
         super().draw_text(*words, mtext=mtext, **more)  # type: ignore[no-untyped-call, misc]
+
+    def _convert_path(self, path: Path, transform: Any = None, *where: Any, **more: Any) -> str:
+        at = path if transform is None else transform.transform_path(path)
+        short = Path(np.asarray(at.vertices).round(2), at.codes)  # a hundredth of a pixel is enough
+        return str(super()._convert_path(short, None, *where, **more))  # type: ignore[no-untyped-call]
 
 
 class Picture(str):
@@ -103,9 +108,8 @@ class Drawing:
         self.width, self.height = width, height
         # at 72 dots per inch a point, a dot and a unit of the SVG are the same
         self.figure = figure.Figure(figsize=(width / 72, height / 72), dpi=72)
-        self.pixels = (
-            transforms.Affine2D().scale(1, -1).translate(0, height).scale(1 / 72) + self.figure.dpi_scale_trans
-        )
+        flip = transforms.Affine2D().scale(1, -1).translate(0, height).scale(1 / 72)
+        self.pixels = flip + self.figure.dpi_scale_trans
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
         """Give axes in the house style: a baseline, faint level lines, quiet labels."""
@@ -116,9 +120,9 @@ class Drawing:
         self, x: float, y: float, words: object, role: str = "ink", *, size: float = 12, bold: bool = False,
         anchor: str = "left", tip: object = "", room: float = math.inf,
     ) -> None:  # fmt: skip
-        """Write words, cleaned, on a baseline at y, smaller where they need more room; tip: the whole of what is shortened."""
-        shown, whole = clean(words), clean(tip)
-        size = min(size, room / (0.62 * max(cells(shown), 1.0)))
+        """Write words on a baseline at y, smaller where they need more room; tip: the whole of what is shortened."""
+        shown, whole = visible(words), visible(tip)
+        size = min(size, room / (0.62 * max(cells(shown), 1)))
         look: Any = {"fontweight": "bold" if bold else "normal", "horizontalalignment": anchor, "parse_math": False}
         self._add(Text(x, y, shown, color=colour(role), fontsize=size, label=whole * (whole != shown), **look))
 
@@ -126,13 +130,12 @@ class Drawing:
         self, x: float, y: float, tex: str, words: str = "", role: str = "ink", *, size: float = 15,
         anchor: str = "left", room: float = math.inf,
     ) -> None:  # fmt: skip
-        """Set one of our own formulas in outlines on a baseline at y, and words after it as text."""
-        outline = _outline(tex)
-        width = float(np.asarray(outline.vertices)[:, 0].max()) * size / 100
-        left = x - {"left": 0.0, "center": width / 2, "right": width}[anchor]
-        place = transforms.Affine2D().scale(size / 100, -size / 100).translate(left, y) + self.pixels
-        self._add(patches.PathPatch(outline, facecolor=colour(role), edgecolor="none"), place)
-        self.text(left + width + 0.35 * size, y, words, role, size=size - 2, room=room - width - 0.35 * size)
+        """Set one of our own formulas on a baseline at y, and words to its right."""
+        look: Any = {"horizontalalignment": anchor}
+        self._add(Text(x, y, f"${tex}$", color=colour(role), fontsize=size, **look))
+        font = font_manager.FontProperties(size=size)
+        width = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0] + 0.35 * size
+        self.text(x + width, y, words, role, size=size - 2, room=room - width)
 
     def line(
         self, points: Sequence[tuple[float, float]], role: str = "line", *, width: float = 1.5, curved: bool = False,
@@ -140,12 +143,8 @@ class Drawing:
     ) -> None:  # fmt: skip
         """Draw a line through points, or a cubic curve by four, maybe with an arrow's head; more: of matplotlib's patches."""
         path = Path(points, [Path.MOVETO] + [Path.CURVE4 if curved else Path.LINETO] * (len(points) - 1))
-        head = "-|>,head_length=8,head_width=3.5" if arrow else "-"
-        self._add(
-            patches.FancyArrowPatch(
-                path=path, arrowstyle=head, mutation_scale=1, color=colour(role), linewidth=width, **more
-            )
-        )
+        look = {"arrowstyle": "-|>,head_length=8,head_width=3.5" if arrow else "-", "mutation_scale": 1, **more}
+        self._add(patches.FancyArrowPatch(path=path, color=colour(role), linewidth=width, **look))
 
     def box(self, x: float, y: float, width: float, height: float, edge: str = "line", *, radius: float = 6) -> None:
         """Draw a rounded box by its top left corner."""
@@ -153,8 +152,8 @@ class Drawing:
         ink: Any = {"facecolor": colour("panel"), "edgecolor": colour(edge), "linewidth": 1.4}
         self._add(patches.FancyBboxPatch((x, y), width, height, boxstyle=style, **ink))
 
-    def _add(self, artist: Any, transform: Any = None) -> None:
-        artist.set_transform(transform or self.pixels)
+    def _add(self, artist: Any) -> None:
+        artist.set_transform(self.pixels)
         self.figure.add_artist(artist)
 
     def picture(self, kind: str, title: str, description: str) -> Picture:
@@ -163,6 +162,7 @@ class Drawing:
         kind: start of every id; a hash of the words follows, so that two pictures in a page never clash.
         title, description: the text alternative; the description carries the numbers.
         """
+        title, description = visible(title), visible(description)
         name = f"{kind}-{hashlib.sha256(f'{title} {description}'.encode()).hexdigest()[:10]}"
         mpl.rcParams["svg.hashsalt"] = name
         out, width, height = io.StringIO(), f"{self.width:g}", f"{self.height:g}"
@@ -185,10 +185,3 @@ def drawing(width: float, height: float) -> Iterator[Drawing]:
     """Draw in our look; matplotlib has its settings back afterwards."""
     with _settings():
         yield Drawing(width, height)
-
-
-@lru_cache(maxsize=256)  # setting a formula takes milliseconds, and pictures have the same ones again
-def _outline(tex: str) -> Path:
-    """Outlines of a formula at size 100, to a hundredth of a pixel as it is drawn."""
-    made = textpath.TextPath((0, 0), f"${tex}$", size=100)
-    return Path(np.round(made.vertices, 1), made.codes)

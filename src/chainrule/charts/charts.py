@@ -5,20 +5,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import nice, tick
 from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
-from chainrule.charts.text import cells, clean, exp_number, number, shorten
-from chainrule.words import counted
+from chainrule.words import cells, counted, pretty, shortened
 
 Floats = NDArray[np.float64]
 Classes = tuple[str, str]
 SHOWN_FEATURES = 30
 _SURE = 0.1  # of the row's own class: below, the model is sure, and wrong
-
-
-# ---- odds ratios --------------------------------------------------------------------------------------------------
 
 
 def odds_forest(
@@ -35,50 +32,46 @@ def odds_forest(
     finite = np.flatnonzero(np.isfinite(w))
     order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:limit]]
     order = order[np.argsort(-w[order], kind="stable")]
-    values, weaker, rows = [exp_number(float(w[j]), 3) for j in order], len(w) - len(order), max(len(order), 1)
-    left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0.0)), 14 + 24 * rows
+    values, weaker, rows = [odds(float(w[j]), 3) for j in order], len(w) - len(order), max(len(order), 1)
+    left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * rows
     left_out = f"{counted(weaker, 'weaker feature')} {'is' if weaker == 1 else 'are'} not drawn." if weaker else ""
     with drawing(480, bottom + (78 if weaker else 58)) as d:
         ax = d.axes(left, 14, right - left, bottom - 14)
         ax.set(ylim=(rows - 0.5, -0.5), yticks=[])
-        _odds_axis(ax, float(w[order].min(initial=0.0)), float(w[order].max(initial=0.0)))
+        at = np.exp(np.clip(w, -230, 230))
+        _odds_axis(ax, float(at[order].min(initial=0.95)), float(at[order].max(initial=1.05)))
         for k, j in enumerate(order):
             ink = colour("one" if w[j] > 0 else "zero" if w[j] < 0 else "line")
-            ax.plot([0, w[j]], [k, k], color=ink, linewidth=2.4, zorder=3)
-            ax.plot([w[j]], [k], color=ink, marker="o" if by_sd[j] else "D", markersize=7, zorder=4, clip_on=False)
-            d.text(left - 12, 30 + 24 * k, shorten(names[j], 19), size=12.5, anchor="right", tip=names[j])
+            ax.plot([1, at[j]], [k, k], color=ink, linewidth=2.4, zorder=3)
+            ax.plot([at[j]], [k], color=ink, marker="o" if by_sd[j] else "D", markersize=7, zorder=4, clip_on=False)
+            d.text(left - 12, 30 + 24 * k, shortened(names[j], 18), size=12.5, anchor="right", tip=names[j])
             d.text(right + 14, 30 + 24 * k, values[k], size=12.5)
         d.text(8, bottom + 46, "odds ratio", "muted")
         for x, some, words in ((1, by_sd, "●  per standard deviation"), (190, ~by_sd, "◆  per level, or per unit")):
-            if some[order].any():
-                d.text(left - 60 + x, bottom + 46, words, "muted")
+            d.text(left - 60 + x, bottom + 46, words if some[order].any() else "", "muted")
         d.text(8, bottom + 66, left_out, "muted")
-        says = "; ".join(f"{clean(names[j])}: {exp_number(float(w[j]), 4)}" for j in order)
+        says = "; ".join(f"{names[j]}: {odds(float(w[j]))}" for j in order)
         title = f"Odds ratios of {counted(len(order), 'feature')} on a logarithmic axis"
         return d.picture("odds", title, f"{says}. {left_out}".strip())
 
 
+def odds(log_odds: float, digits: int = 4) -> str:
+    """Write exp(log_odds), also where that is beyond float64: by its power of ten."""
+    return pretty(math.exp(log_odds), digits) if abs(log_odds) < 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
+
+
 def _odds_axis(ax: Axes, low: float, high: float) -> None:
-    """Put ticks at odds ratios that people say, over a range of log-odds that includes 0."""
-    low, high = (low, high) if high - low > 0.2 else (min(low, -0.1), max(high, 0.1))
-    decades, ten = (high - low) / math.log(10), math.log(10)
-    if decades > 3:
-        step = math.ceil(decades / 5)
-        powers = range(math.ceil(low / ten / step) * step, int(high / ten) + 1, step)
-        ticks = {k * ten: exp_number(k * ten, 1) for k in powers}
-    elif decades > 0.8:
-        marks = (1, 2, 5) if decades < 2 else (1,)
-        ticks = {math.log(m * 10.0**k): tick(m * 10.0**k) for k in range(-4, 5) for m in marks}
-    else:
-        ticks = {math.log(r): tick(r) for r in nice(math.exp(low), math.exp(high), 5)}
-    pad = 0.04 * (high - low)
+    """Scale odds ratios by powers, from low to high, with 1 among them."""
+    decades = math.log10(high / low)
+    ax.set_xscale("log")
+    ax.minorticks_off()
+    rounds = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
+    powers = LogLocator(subs=(1, 2, 5) if decades < 2 else (1,), numticks=6)
+    ax.xaxis.set_major_locator(rounds if decades < 0.8 else powers)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
     ax.grid(axis="x")
-    ax.axvline(0, color=colour("line"), linewidth=1.4, zorder=2)
-    ax.set_xticks(*zip(*(t for t in ticks.items() if low - pad <= t[0] <= high + pad), strict=True))
-    ax.set_xlim(low - pad, high + pad)
-
-
-# ---- probabilities ------------------------------------------------------------------------------------------------
+    ax.axvline(1, color=colour("line"), linewidth=1.4, zorder=2)
+    ax.set_xlim(low / 10 ** (0.04 * decades), high * 10 ** (0.04 * decades))
 
 
 def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1"), bins: int = 20) -> Picture:
@@ -93,14 +86,13 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
     shares = [c / max(int(c.sum()), 1) for c in counts]
     top = 1.08 * max(float(s.max()) for s in shares) or 1.0
     with drawing(WIDTH, 290) as d:
-        left, right, name = 46.0, WIDTH - 16, shorten(classes[1], 24)
+        left, right, name = 46.0, WIDTH - 16, shortened(classes[1], 24)
         ax = d.axes(left, 34, right - left, 206)
-        for share, role, sign in ((shares[1], "one", 1), (shares[0], "zero", -1)):
-            ax.bar(edges[:-1] + 0.5 / bins, sign * share, width=0.86 / bins, color=colour(role), zorder=3)
-        levels = nice(-top, top, 6)
-        ax.set(xlim=(0, 1), ylim=(-top, top))
-        ax.set_yticks(levels, [f"{abs(t) * 100:g}%" for t in levels])
-        ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+        for share, role in ((shares[1], "one"), (-shares[0], "zero")):
+            ax.bar(edges[:-1] + 0.5 / bins, share, width=0.86 / bins, color=colour(role), zorder=3)
+        ax.set(xlim=(0, 1), ylim=(-top, top), xticks=(0, 0.25, 0.5, 0.75, 1))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{abs(share):.3%}".replace(".000", "")))
         ax.axhline(0, color=colour("line"), linewidth=1.2, zorder=4)
         ax.axvline(0.5, color=colour("line"), linewidth=1.2, linestyle="--", zorder=2)
         ax.spines["bottom"].set_visible(False)
@@ -108,91 +100,62 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
         d.text(right, 18, f"predicted {name}  →", "muted", anchor="right")
         d.text((left + right) / 2, 284, f"g, probability of {name}", "muted", anchor="center")
         # half the width each: a bold sign is about 0.66 of its size wide
-        room = (right - left) / 2 / (0.66 * 13) - cells(" (y = 1)") - 3
+        room = int((right - left) / 2 / (0.66 * 13)) - cells(" (y = 1)") - 3
         for c, x, y_at, role, anchor in ((1, 60, 58, "one", "left"), (0, right - 8, 230, "zero-text", "right")):
-            words, tip = f"{shorten(classes[c], room)} (y = {c})", f"{classes[c]} (y = {c})"
+            words, tip = f"{shortened(classes[c], room)} (y = {c})", f"{classes[c]} (y = {c})"
             d.text(x, y_at, words, role, size=13, bold=True, anchor=anchor, tip=tip)
         says = [
-            f"{counted(int(counts[c].sum()), 'row')} of class {clean(classes[c])} (y = {c}), {int(half.sum()):,} with g {side} "
+            f"{counted(int(counts[c].sum()), 'row')} of class {classes[c]} (y = {c}), {int(half.sum()):,} with g {side} "
             f"0.5; in {bins} bins of g from 0 to 1: {', '.join(map(str, counts[c]))}."
             for c, side, half in ((1, "of at least", counts[1][bins // 2 :]), (0, "below", counts[0][: bins // 2]))
         ]
         return d.picture("probabilities", "Probabilities of both classes", " ".join(says))
 
 
-# ---- the loss of one row ------------------------------------------------------------------------------------------
+def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
+    """Draw the loss of one row as a function of z, with the rows as a rug and how many are sure and wrong.
 
-
-def loss_of_g(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
-    """Draw the loss of one row as a function of g, -log g for y = 1 and -log(1-g) for y = 0, with the rows as a rug.
-
-    Arguments as for `probability_histogram`. The rug has at most 120 strokes a class, darker where more rows are. Rows whose
-    own class has a probability below 0.1 are counted as sure and wrong.
-    """
-    p, labels = np.asarray(g, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    rows, grid = [p[(labels == c) & ~np.isnan(p)] for c in (0, 1)], np.linspace(0.01, 1, 199)
-    with np.errstate(divide="ignore"):
-        losses = [-np.log1p(-rows[0]), -np.log(rows[1])]
-    curves = (1 - grid, -np.log(grid)), (grid, -np.log(grid))
-    says = "-log(1-g), from 0 at g = 0 to infinity at g = 1", "-log g, from infinity at g = 0 to 0 at g = 1"
-    return _loss_chart("g", 1.0, 4.6, curves, (r"-\log(1-g)", r"-\log\, g"), rows, losses, classes, says)
-
-
-def loss_of_z(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
-    """Draw the loss of one row as a function of z, log(1 + exp(-z)) for y = 1 and log(1 + exp(z)) for y = 0, with a rug.
-
-    z: (m,), log-odds of y = 1; rows beyond the axis, which ends at 12 or earlier, are in the rug's last stroke.
+    z: (m,), log-odds of y = 1; y as for `probability_histogram`. The axis ends at 12 or earlier: rows beyond are in the rug's
+    last stroke. The rug has at most 60 strokes a class, darker where more rows are. Rows whose own class has a probability
+    below 0.1 are sure and wrong.
     """
     zs, labels = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
     rows = [zs[(labels == c) & ~np.isnan(zs)] for c in (0, 1)]
-    reach = min(12, 2 * math.ceil(min(12.0, max(3.0, *(float(np.abs(v).max(initial=0.0)) for v in rows))) / 2))
-    grid = np.linspace(-reach, reach, 241)
-    curves = (grid, np.logaddexp(0, grid)), (grid, np.logaddexp(0, -grid))
     losses = [np.logaddexp(0, rows[0]), np.logaddexp(0, -rows[1])]
-    says = "log(1 + exp(z))", f"log(1 + exp(−z)); rows with |z| above {reach} are drawn at the ends"
-    formulas, rows = (r"\log(1+e^{z})", r"\log(1+e^{-z})"), [np.clip(v, -reach, reach) for v in rows]
-    return _loss_chart("z", reach, 1.03 * reach, curves, formulas, rows, losses, classes, says)
-
-
-def _loss_chart(
-    symbol: str, reach: float, top: float, curves: Sequence[tuple[Floats, Floats]], formulas: tuple[str, str],
-    rows: Sequence[Floats], losses: Sequence[Floats], classes: Classes, told: tuple[str, str],
-) -> Picture:  # fmt: skip
-    """Draw both losses over g or z up to `reach`, where the rows are, and how many are sure and wrong."""
-    says, low = [], 0.0 if symbol == "g" else -reach
-    name, full = ("g, probability of", "probability") if symbol == "g" else ("z, log-odds of", "log-odds")
-    sure = (1 - _SURE, _SURE) if symbol == "g" else (math.log(1 / _SURE - 1), -math.log(1 / _SURE - 1))
+    reach = min(12, 2 * math.ceil(min(12.0, max(3.0, *(float(np.abs(v).max(initial=0.0)) for v in rows))) / 2))
+    grid, sure, of = np.linspace(-reach, reach, 121), math.log(1 / _SURE - 1), "z, log-odds of"
+    says = [f"log(1 + exp(−z)) for y = 1, log(1 + exp(z)) for y = 0; |z| above {reach} is drawn at the ends."]
     with drawing(WIDTH, 356) as d:
         ax = d.axes(46, 34, WIDTH - 62, 164)
-        ax.set(xlim=(low, reach), ylim=(0, top))
-        for axis, ticks in ((ax.xaxis, nice(low, reach, 4)), (ax.yaxis, nice(0, top, 5, whole=True))):
-            axis.set_ticks(ticks, [tick(t) for t in ticks])
+        ax.set(xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.tick_params("x", pad=58)
         d.text(8, 18, "loss of one row, nats", "muted")
-        d.text(235, 288, f"{name} {shorten(classes[1], 24)}", "muted", anchor="center", tip=f"{name} {classes[1]}")
+        d.text(235, 288, f"{of} {shortened(classes[1], 24)}", "muted", anchor="center", tip=f"{of} {classes[1]}")
         d.text(8, 313, "sure and wrong, beyond the mark in the rug:", "muted")
-        for c, y, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
-            ax.plot(*curves[c], color=colour(role), linewidth=2.4, linestyle="-" if c else (0, (6, 2)), zorder=3)
-            d.formula(130 if c else 345, 70, formulas[c], role=ink, size=16, anchor="left" if c else "right")
-            counts, edges = np.histogram(rows[c], bins=120, range=(low, reach))
-            some = counts > 0
-            rug = d.axes(46, y, WIDTH - 62, 18)
-            rug.set(xlim=(low, reach), ylim=(0, 1), xticks=[], yticks=[])
-            rug.spines["bottom"].set_visible(False)
-            # five shades, by the root of the count
-            shades = np.ceil(5 * np.sqrt(counts[some] / counts.max(initial=1))) / 5
-            middles = (edges[:-1] + edges[1:])[some] / 2
-            if len(middles):
-                rug.vlines(middles, 0, 1, color=colour(role), alpha=shades, linewidth=2, clip_on=False)
-            rug.vlines(sure[c], -0.1, 1.1, color=colour("ink"), linewidth=1.4, clip_on=False)
+        for c, top, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
+            sign, anchor, side, dashes = (-1, "left", "<", "-") if c else (1, "right", ">", (0, (6, 2)))
+            ax.plot(grid, np.logaddexp(0, sign * grid), color=colour(role), linewidth=2.4, linestyle=dashes, zorder=3)
+            d.formula(130 if c else 345, 70, rf"\log(1+e^{{{'-' * c}z}})", role=ink, size=16, anchor=anchor)
+            counts, edges = np.histogram(np.clip(rows[c], -reach, reach), bins=60, range=(-reach, reach))
+            _rug(d.axes(46, top, WIDTH - 62, 18), counts, edges, sign * sure, role)
             wrong, total = losses[c][losses[c] > -math.log(_SURE)], float(losses[c].sum())
-            side = f"{'<' if c else '>'} {number(sure[c], 2)}"
-            text = f"y = {c}, {symbol} {side}: {len(wrong):,} of {counted(len(losses[c]), 'row')}"
+            text = f"y = {c}, z {side} {pretty(sign * sure, 2)}: {len(wrong):,} of {counted(len(losses[c]), 'row')}"
             if len(wrong) and total < math.inf:
-                text += f", {100 * float(wrong.sum()) / total:.2g}% of their loss"
-            d.text(38, y + 14, f"y = {c}", role=ink, bold=True, anchor="right")
+                text += f", {pretty(100 * float(wrong.sum()) / total, 2)}% of their loss"
+            d.text(38, top + 14, f"y = {c}", role=ink, bold=True, anchor="right")
             d.text(8, 330 if c else 347, text, role=ink)
-            most = f"; the largest loss is {number(float(wrong.max()), 3)} nats" if len(wrong) else ""
-            says.append(f"y = {c} ({clean(classes[c])}): the loss is {told[c]}. Sure and wrong, {text}{most}.")
-        title = f"The loss of one row as a function of the {full} {symbol}"
-        return d.picture(f"loss-of-{symbol}", title, " ".join(says))
+            most = f"; the largest loss is {pretty(float(wrong.max()), 3)} nats" if len(wrong) else ""
+            says.append(f"{classes[c]}, sure and wrong: {text}{most}.")
+        return d.picture("loss-of-z", "The loss of one row as a function of the log-odds z", " ".join(says))
+
+
+def _rug(ax: Axes, counts: NDArray[np.intp], edges: Floats, mark: float, role: str) -> None:
+    """Draw a stroke a bin, in five shades by the root of the count, and a mark."""
+    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), xticks=[], yticks=[])
+    ax.spines["bottom"].set_visible(False)
+    shades, middles = np.ceil(5 * np.sqrt(counts / counts.max(initial=1))) / 5, (edges[:-1] + edges[1:]) / 2
+    for shade in np.unique(shades[counts > 0]):
+        ax.vlines(middles[shades == shade], 0, 1, color=colour(role), alpha=shade, linewidth=4)
+    ax.vlines(mark, -0.1, 1.1, color=colour("ink"), linewidth=1.4, clip_on=False)

@@ -1,29 +1,35 @@
-"""Curves of a run: loss and accuracy, and how far the objective is from its optimum."""
+"""Curves of runs: loss and accuracy, and how far the objective is from its optimum."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.charts.axes import LEFT, MANY, Curve, panel
+from chainrule.charts.axes import DASHES, LEFT, MANY, ROLES, Curve, panel
 from chainrule.charts.canvas import WIDTH, Picture, drawing
-from chainrule.charts.text import number
+from chainrule.words import below, pretty
+
+_FORMS = ("ink", "held-out", "training", "muted")  # none that a class has in a map
 
 
-class TraceLike(Protocol):
-    """What the curves need of a trace: its columns."""
+Panel = tuple[Sequence[Curve], tuple[str, str], Sequence[tuple[str, float]]]  # as `panel` takes them
 
-    @property
-    def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Arrays of one length: "epoch", "loss", "accuracy", maybe "held_out_loss", "reads", "share", "gap" and others."""
-        ...
+
+def _picture(
+    kind: str, title: str, panels: Sequence[Panel], height: float = 190, foot: str = "", **how: Any
+) -> Picture:
+    """Draw panels one above the other, each `height` high, and a line of words below; how: as `panel` takes it."""
+    step = height + 92
+    with drawing(WIDTH, step * len(panels) - 12 + 22 * bool(foot)) as d:
+        says = [text for k, of in enumerate(panels) for text in panel(d, 34 + k * step, height, *of, **how)[1]]
+        d.text(LEFT, d.height - 6, foot, "muted")
+        return d.picture(kind, title, " ".join([*says, foot]).strip())
 
 
 def loss_curves(
-    trace: TraceLike, *, base_loss: float | None = None, optimum_loss: float | None = None, by_reads: bool = False
+    trace: Any, *, base_loss: float | None = None, optimum_loss: float | None = None, by_reads: bool = False
 ) -> Picture:
     """Draw the log-loss over the epochs, on the training rows and, where the trace has them, on held-out rows.
 
@@ -36,80 +42,137 @@ def loss_curves(
     return _curves("loss", "log-loss, nats per row", trace, levels, by_reads)
 
 
-def accuracy_curves(trace: TraceLike, *, base_accuracy: float | None = None, by_reads: bool = False) -> Picture:
+def accuracy_curves(trace: Any, *, base_accuracy: float | None = None, by_reads: bool = False) -> Picture:
     """Draw the accuracy (share of rows on the right side of g = 1/2) over the epochs; arguments as `loss_curves`."""
-    return _curves("accuracy", "accuracy, share of rows", trace, [("larger class alone", base_accuracy)], by_reads)
+    levels = [("larger class alone", base_accuracy)]
+    return _curves("accuracy", "accuracy, share of rows", trace, levels, by_reads, ceiling=1.0)
 
 
 def _curves(
-    kind: str, title: str, trace: TraceLike, levels: Sequence[tuple[str, float | None]], by_reads: bool
+    kind: str, title: str, trace: Any, levels: Sequence[tuple[str, float | None]], by_reads: bool, **how: float
 ) -> Picture:
     columns, known = trace.columns, [(name, v) for name, v in levels if v is not None and math.isfinite(v)]
     x, over = (columns["reads"], "reads of the data") if by_reads else (columns["epoch"], "epoch")
     share = np.asarray(columns.get("share", np.ones(len(x))))
-    lines = []
-    # the held-out rows are all read at every step
-    for name, label, role, dashes, whole in (
-        (kind, "training", "training", "-", share >= 1), (f"held_out_{kind}", "held out", "held-out", (0, (5, 2.5)), share > -1)
-    ):  # fmt: skip
-        if name in columns and np.isfinite(columns[name]).any():
-            lines.append(Curve.of(label, role, x, columns[name], dashes=dashes, whole=whole if by_reads else None))
-    sampled = any(line.whole is not None and not line.whole.all() for line in lines)
-    with drawing(WIDTH, 292 if sampled else 270) as d:
-        ceiling = 1.0 if kind == "accuracy" else math.inf
-        _, says = panel(d, 34, 190, lines, (title, over), known, ceiling=ceiling)
-        if sampled:
-            d.text(LEFT, 286, "○ on a sample of the rows    ● on all rows", "muted")
-        says += ["Hollow marks are of a sample of the rows."] * sampled + ["No finite value was recorded."] * (
-            not lines
-        )
-        return d.picture(
-            kind, f"{title.partition(',')[0].capitalize()} over the {over if by_reads else 'epochs'}", " ".join(says)
-        )
+    kinds = [(kind, "training", "-", share >= 1), (f"held_out_{kind}", "held out", (0, (5, 2.5)), share > -1)]
+    lines = [
+        Curve.of(label, label.replace(" ", "-"), x, columns[name], dashes=dashes, whole=whole if by_reads else None)
+        for name, label, dashes, whole in kinds  # the held-out rows are all read at every step
+        if name in columns
+    ]
+    sampled = by_reads and bool((share < 1).any())
+    foot = "○ on a sample of the rows    ● on all rows" if sampled else ""
+    name = f"{kind.capitalize().replace('Loss', 'Log-loss')} over the {over if by_reads else 'epochs'}"
+    return _picture(kind, name, [(lines, (title, over), known)], foot=foot, **how)
 
 
-@dataclass(frozen=True)
-class Descent:
-    """A run on its way down.
+def descent(trace: Any, newton: bool, optimum_at_least: float | None = None) -> Curve | None:
+    """Make the curve of a run's way down by the reads of the data: bounds on F - F*; None where none is known.
 
-    trace: columns "reads", "gap", "objective", "share". optimum_at_least: a lower bound on F*; inf: none is known.
-    own: whether all reads are its own; else those before the first line, which measured the distance, are not counted.
+    trace: columns "reads", "gap", "objective", "share". newton: of Newton's method, else of gradient descent, whose reads
+    before the first line are not its own. optimum_at_least: a lower bound on F*, from which F is as far at most.
     """
-
-    label: str
-    role: str
-    trace: TraceLike
-    optimum_at_least: float | None = None
-    own: bool = True
-
-    def curve(self) -> Curve | None:
-        """Bounds on F - F* by the reads so far: the one proven at the point itself, else F less the lower bound on F*."""
-        columns = self.trace.columns
-        if not {"reads", "gap", "objective", "share"} <= set(columns):
-            return None
-        reads, gap, F, share = (
-            np.asarray(columns[k], dtype=np.float64) for k in ("reads", "gap", "objective", "share")
-        )
-        if self.optimum_at_least is not None and math.isfinite(self.optimum_at_least):
-            gap = np.minimum(gap, np.where(share >= 1, F - self.optimum_at_least, np.inf))
-        # before the first line: the columns' moments and the loss at the start
-        x = np.maximum(reads if self.own else reads - reads[0] + 2, 1.0)
-        whole = np.ones(len(x), dtype=bool) if len(x) < MANY else None
-        curve = Curve.of(self.label, self.role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole)
-        return replace(curve, note=f"{number(float(curve.x[-1]), 3)} reads") if len(curve.y) else None
+    if not {"reads", "gap", "objective", "share"} <= set(trace.columns):
+        return None
+    reads, gap, F, share = (np.asarray(trace.columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
+    if optimum_at_least is not None and math.isfinite(optimum_at_least):
+        gap = np.minimum(gap, np.where(share >= 1, F - optimum_at_least, np.inf))
+    # before the first line: the columns' moments and the loss at the start
+    x = np.maximum(reads if newton else reads - reads[0] + 2, 1.0)
+    whole = np.ones(len(x), dtype=bool) if len(x) < MANY else None
+    label, role = ("Newton", "one") if newton else ("gradient descent", "training")
+    curve = Curve.of(label, role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole)
+    return replace(curve, note=f"{pretty(float(curve.x[-1]), 3)} reads") if len(curve.y) else None
 
 
-def gap_curves(runs: Sequence[Descent], *, tol: float | None = None, infimum: bool = False) -> Picture | None:
+def gap_curves(runs: Sequence[Curve], *, tol: float | None = None, infimum: bool = False) -> Picture:
     """Draw how far the objective is proven to be from its optimum, by the reads of the data; both in powers of ten.
 
     tol: the bound that was asked for, the level to reach. infimum: there is no optimum, the distance is that from inf F.
-    None where no bound is known.
     """
-    lines = [line for run in runs if (line := run.curve()) is not None]
-    if not lines:
-        return None
     above, goal = ("F − inf F", "infimum") if infimum else ("F − F*", "optimum")
-    with drawing(WIDTH, 290) as d:
-        words, levels = (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
-        _, says = panel(d, 34, 210, lines, words, levels, digits=2, powers=True)
-        return d.picture("gap", f"Distance of the objective from its {goal}", " ".join(says))
+    panel = runs, (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
+    return _picture("gap", f"Distance of the objective from its {goal}", [panel], digits=2, powers=True)
+
+
+# ---- the studies' runs: each with its label, rate, epochs, gap (F - F*), curves, what happened, and `took()` ---------
+
+
+def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 1e-3, exists: bool = True) -> Picture:
+    """Draw F - F* over the epochs, by powers of ten, for several learning rates, with how long each took.
+
+    limit: 2 / L_max; larger rates are dashed. Others as for `scaling_picture`.
+    """
+    runs = sorted(runs, key=lambda run: float(run.rate))
+    slow = sum(run.rate <= limit for run in runs)
+    lines = []
+    for k, run in enumerate(runs):  # from slow to fast along the ramp; above the limit another colour
+        ramp = f"ramp-{1 + round(6 * k / max(1, slow - 1))}"
+        role, dashes = (ramp, "-") if k < slow else ("backward", DASHES[1 + (k - slow) % 5])
+        note = f"{run.happened}, {run.took()}" if run.reached is not None else run.happened
+        lines.append(Curve.of(run.label, role, run.epochs, run.gap, 0.0, note=note, dashes=dashes))
+    start = max((float(line.y[0]) for line in lines if len(line.y)), default=1.0)
+    foot, panel = f"dashed: above 2/L_max = {below(limit)}", (lines, "nats", "epoch")
+    how = {"height": 250, "right": 206, "ceiling": 30 * start, "legend": "learning rate, epochs", "foot": foot}
+    return _distances("rates", "for several learning rates", [panel], ("within", within), exists, **how)
+
+
+def scaling_picture(runs: Sequence[Any], *, within: float = 1e-3, exists: bool = True) -> Picture:
+    """Draw F - F* over the epochs, by powers of ten, for several ways to scale the columns.
+
+    within: what is near enough, nats. exists: whether there is an optimum; else gaps are from inf F.
+    """
+    lines = [
+        Curve.of(run.label, ROLES[k % 6], run.epochs, run.gap, 0.0, note=f"{run.took()} epochs", dashes=DASHES[k % 6])
+        for k, run in enumerate(runs)
+    ]
+    return _distances("scalings", "over the epochs", [(lines, "nats", "epoch")], ("within", within), exists)
+
+
+def batches_picture(
+    runs: Sequence[Any], updates: Sequence[int], *, within: float = 1e-3, exists: bool = True
+) -> Picture:
+    """Draw F - F*, by powers of ten, for several batch sizes: by the reads of the data, and by the updates.
+
+    Lines are of medians over the last tenth of the way (the curve "level"), since bands of swings would cover one another;
+    dots are where F first came near. updates: of each run, in an epoch. Others as for `scaling_picture`.
+    """
+
+    def lines(of_epoch: Sequence[int]) -> list[Curve]:
+        made = []
+        for k, (run, many) in enumerate(zip(runs, of_epoch, strict=True)):
+            near = next(iter((many * run.epochs[run.gap <= within]).tolist()), None)
+            level = run.curves["level"]
+            made.append(Curve.of(run.label, ROLES[k % 6], many * run.epochs, level, 0.0, near=near, band=False))
+        return made
+
+    what = "nats, median over the last tenth of the way"
+    panels = [(lines([1] * len(runs)), what, "reads of the data"), (lines(updates), what, "updates of w")]
+    return _distances("batches", "by reads of the data and by updates", panels, ("• within", within), exists)
+
+
+def _distances(
+    kind: str, over: str, panels: Sequence[tuple[Sequence[Curve], str, str]], level: tuple[str, float], exists: bool,
+    **how: Any,
+) -> Picture:  # fmt: skip
+    above, goal = ("F − F*", "optimum") if exists else ("F − inf F", "infimum")
+    drawn = [(lines, (f"{above}, {what}", unit), [level]) for lines, what, unit in panels]
+    # what is far nearer than near enough needs no room
+    how = {"height": 204, "digits": 2, "floor": level[1] / 30, "powers": True} | how
+    return _picture(kind, f"Distance to the {goal} {over}", drawn, **how)
+
+
+def centering_curves(runs: Sequence[Any], *, optimum: float | None) -> Picture:
+    """Draw the training loss (the runs' curve "loss") and, under it, "held_out_accuracy" over the epochs of several runs.
+
+    optimum: loss at the optimum, drawn as a level.
+    """
+    levels = [("optimum", optimum)] if optimum is not None and math.isfinite(optimum) else []
+    parts = [("loss", "training loss, nats per row", "", levels),
+             ("held_out_accuracy", "held-out accuracy, share of rows", "epoch", [])]  # fmt: skip
+    panels = [
+        ([Curve.of(run.label, _FORMS[k % 4], run.epochs, run.curves[of], dashes=DASHES[k % 6]) for k, run in enumerate(runs)],
+         (up, across), some)
+        for of, up, across, some in parts
+    ]  # fmt: skip
+    return _picture("centering", "Training loss and held-out accuracy over the epochs", panels, 170)

@@ -5,8 +5,7 @@ z is linear in the two columns, so a level of P is a straight line: matplotlib's
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,11 @@ from matplotlib.colors import to_rgba
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from chainrule.charts.axes import CELL, nice, tick
 from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
-from chainrule.charts.text import cells, clean, number, shorten
-from chainrule.words import counted
+from chainrule.words import cells, counted, pretty, shortened
 
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]
@@ -51,11 +49,6 @@ class Points:
     which: str = ""
 
 
-def band_of(g: ArrayLike) -> NDArray[np.intp]:
-    """Give the band that each probability falls in: 0 below BANDS[0], k from BANDS[k-1] on, len(BANDS) at the top."""
-    return np.searchsorted(np.asarray(BANDS), np.asarray(g, dtype=np.float64), side="right")
-
-
 def decision_maps(
     lines: Sequence[tuple[str, Sequence[MapPanel]]], points: Points | None, *, x_label: str, y_label: str,
     classes: tuple[str, str], x_range: Ends, y_range: Ends,
@@ -73,45 +66,40 @@ def decision_maps(
     size = (WIDTH - left - 10 - (across - 1) * _GAP) / across
     over = 18 + 15 * any(panel.note for _, panels in lines for panel in panels)
     above = over + 20 * any(name for name, _ in lines)
-    groups, room = max([1, *(math.ceil(len(panels) / across) for _, panels in lines)]), (size + _GAP) / (0.6 * 12) - 1
-    shown = _inside(points, *ranges)
+    groups, room = max([1, *(math.ceil(len(panels) / across) for _, panels in lines)]), int((size + _GAP) / 7.2) - 1
+    shown = None
+    if points is not None and len(points.x):
+        inside = [(low <= v) & (v <= high) for (low, high), v in zip(ranges, (points.x, points.y), strict=True)]
+        keep = inside[0] & inside[1]
+        shown = replace(points, x=points.x[keep], y=points.y[keep], label=points.label[keep])
     y = 80.0 if shown is None else 102.0
     with drawing(WIDTH, y + groups * (len(lines) * (above + size + 12) + 34) - 4) as d:
         _key(d, classes, shown)
-        x_name, y_name, one, zero = map(clean, (x_label, y_label, classes[1], classes[0]))
-        (left_end, right_end), (bottom, top) = (map(number, ends) for ends in ranges)
-        says = [f"P is that of {one} against {zero}; z = 0 is where P is 0.5. Across, {x_name} goes from {left_end} to "
-                f"{right_end}; up, {y_name} from {bottom} to {top}."]  # fmt: skip
-        d.text(8, y - 6, f"↑ {shorten(y_label, 44)}", "muted", tip=f"↑ {y_label}")
+        (left_end, right_end), (bottom, top) = (map(pretty, ends) for ends in ranges)
+        says = [f"P is that of {classes[1]} against {classes[0]}; z = 0 is where P is 0.5. Across, {x_label} goes from "
+                f"{left_end} to {right_end}; up, {y_label} from {bottom} to {top}."]  # fmt: skip
+        d.text(8, y - 6, f"↑ {shortened(y_label, 44)}", "muted", tip=f"↑ {y_label}")
         for group in range(groups):
             for row, (name, panels) in enumerate(lines, start=1):
-                d.text(left, y + 14, shorten(name, 48), size=14, bold=True, tip=name)
+                d.text(left, y + 14, shortened(name, 48), size=14, bold=True, tip=name)
                 y += above
                 for k, panel in enumerate(panels[group * across : (group + 1) * across]):
                     x = left + k * (size + _GAP)
-                    d.text(x, y - over + 12, shorten(panel.title, room), bold=True, tip=panel.title)
-                    d.text(x, y - 6, shorten(panel.note, room), "muted", tip=panel.note)
+                    d.text(x, y - over + 12, shortened(panel.title, room), bold=True, tip=panel.title)
+                    d.text(x, y - 6, shortened(panel.note, room), "muted", tip=panel.note)
                     ax = d.axes(x, y, size, size)
-                    _ticks(ax, ranges, size, labels=(row == len(lines), k == 0))
                     _map(ax, panel, ranges, shown)
-                    z = f"{number(panel.w[0])} × {x_name} + {number(panel.w[1])} × {y_name} + {number(panel.b)}"
-                    says.append(f"{', '.join(filter(None, map(clean, (name, panel.title, panel.note))))}: z = {z}.")
+                    _ticks(ax, ranges, size, labels=(row == len(lines), k == 0))
+                    z = f"{pretty(panel.w[0])} × {x_label} + {pretty(panel.w[1])} × {y_label} + {pretty(panel.b)}"
+                    says.append(f"{', '.join(filter(None, (name, panel.title, panel.note)))}: z = {z}.")
                 y += size + 12
             y += 34
-        d.text(WIDTH - 10, d.height - 8, f"{shorten(x_label, 44)} →", "muted", anchor="right", tip=f"{x_label} →")
+        d.text(WIDTH - 10, d.height - 8, f"{shortened(x_label, 44)} →", "muted", anchor="right", tip=f"{x_label} →")
         if shown is not None:
             sample = "a sample, " if len(shown.x) < shown.of else ""
             says.append(f"Dots are {sample}{len(shown.x):,} of {counted(shown.of, 'row')}{shown.which}.")
-        return d.picture("maps", f"Maps of the probability of {one} over {x_name} and {y_name}", " ".join(says))
-
-
-def _inside(points: Points | None, x_range: Ends, y_range: Ends) -> Points | None:
-    """Leave out what lies outside the ranges."""
-    if points is None or not len(points.x):
-        return None
-    x, y = np.asarray(points.x, dtype=np.float64), np.asarray(points.y, dtype=np.float64)
-    keep = (x >= x_range[0]) & (x <= x_range[1]) & (y >= y_range[0]) & (y <= y_range[1])
-    return Points(x[keep], y[keep], np.asarray(points.label)[keep], points.of, points.which)
+        title = f"Maps of the probability of {classes[1]} over {x_label} and {y_label}"
+        return d.picture("maps", title, " ".join(says))
 
 
 def _map(ax: Axes, panel: MapPanel, ranges: tuple[Ends, Ends], shown: Points | None) -> None:
@@ -122,9 +110,8 @@ def _map(ax: Axes, panel: MapPanel, ranges: tuple[Ends, Ends], shown: Points | N
     with np.errstate(all="ignore"):
         z = panel.w[0] * np.array([ranges[0]] * 2) + panel.w[1] * np.array([ranges[1]] * 2).T + panel.b
     if not np.isfinite(z).all():
-        ax.text(
-            0.5, 0.5, "not finite", transform=ax.transAxes, ha="center", va="center", fontsize=12, color=colour("muted")
-        )
+        centred: Any = {"ha": "center", "va": "center", "transform": ax.transAxes}
+        ax.text(0.5, 0.5, "not finite", fontsize=12, color=colour("muted"), **centred)
         return
     colours = [to_rgba(colour("zero"), s) for s in _STRENGTHS] + [to_rgba(colour("one"), s) for s in _STRENGTHS[::-1]]
     scale = max(1.0, float(np.abs(z).max()) / 1e100)  # contours end at 1e250
@@ -150,12 +137,13 @@ def _dots(ax: Axes, x: Floats, y: Floats, role: str, cap: Any) -> None:
 
 def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool, bool]) -> None:
     """Put ticks at round values: as many as have room for their labels, which stand at the bottom and at the left alone."""
-    for axis, ends, labelled in ((ax.xaxis, ranges[0], labels[0]), (ax.yaxis, ranges[1], labels[1])):
+    for axis, (low, high), labelled in ((ax.xaxis, ranges[0], labels[0]), (ax.yaxis, ranges[1], labels[1])):
         for many in (4, 3, 2, 1):
-            half = {t: 0.5 * CELL * cells(tick(t)) * (axis is ax.xaxis) for t in nice(*ends, many)}
-            at = {t: size * (t - ends[0]) / (ends[1] - ends[0]) for t in half}
-            ticks = [t for t in half if half[t] - _GAP / 2 < at[t] < size + _GAP / 2 - half[t]]
-            if all(at[two] - at[one] > half[one] + half[two] + 4 for one, two in pairwise(ticks)):
+            ticks = nice(low, high, many)
+            widest = CELL * max(map(cells, map(tick, ticks)), default=0.0) if axis is ax.xaxis else 12.0
+            at = size * (np.array(ticks) - low) / (high - low)
+            ticks = [t for t, x in zip(ticks, at, strict=True) if widest - _GAP < 2 * x < 2 * size - widest + _GAP]
+            if size * np.diff(ticks).min(initial=math.inf) > (widest + 4) * (high - low):
                 break
         axis.set_ticks(ticks, [tick(t) * labelled for t in ticks])
         axis.set_tick_params(length=4, color=colour("line"), pad=3)
@@ -163,7 +151,7 @@ def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool,
 
 def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
     """Draw the scale of P, once for all maps, and what the dots are."""
-    d.text(8, 16, f"P(y = 1), probability of class {shorten(classes[1], 32)}", "muted", tip=f"class {classes[1]}")
+    d.text(8, 16, f"P(y = 1), probability of class {shortened(classes[1], 32)}", "muted", tip=f"class {classes[1]}")
     ax = d.axes(46, 24, WIDTH - 92, 12)
     for k, strength in enumerate([*_STRENGTHS, *_STRENGTHS[::-1]]):
         ax.axvspan(k, k + 1, color=colour("zero" if k < 4 else "one"), alpha=strength, linewidth=0)
@@ -173,7 +161,7 @@ def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
     if shown is not None:
         x = 8.0
         for c, mark, role in ((0, "◆", "zero-text"), (1, "●", "one")):
-            words = f"{mark} {shorten(classes[c], 14)}"
+            words = f"{mark} {shortened(classes[c], 14)}"
             d.text(x, 72, words, role=role, bold=True, tip=f"{mark} {classes[c]}")
             x += 16 + 0.64 * 12 * cells(words)
         d.text(WIDTH - 10, 72, f"{len(shown.x):,} of {counted(shown.of, 'row')} drawn", "muted", anchor="right")

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chainrule.charts.canvas import WIDTH, Picture, drawing, encode_png
-from chainrule.charts.text import wrapped
-
-_CELL = 0.6  # width of a digit, in sizes of the font, in the widest of the page's fonts
+from chainrule.charts.axes import CELL
+from chainrule.charts.canvas import Picture, drawing, encode_png
+from chainrule.words import wrapped
 
 
 @dataclass(frozen=True)
@@ -19,40 +18,34 @@ class Panel:
 
 def svg_sheet(title: str, panels: Sequence[Panel]) -> str:
     """Give one SVG with its own light and dark colours: the title, then each picture with its sentence under it."""
-    pictures = [panel.draw() for panel in panels]
-    words, tops = _layout(title, panels, pictures)
-    placed = (f'<svg y="{top:g}" {svg.removeprefix("<svg ")}' for svg, top in zip(pictures, tops, strict=True))
+    words, pictures = _layout(title, panels)
+    placed = (f'<svg y="{top:g}" {svg.removeprefix("<svg ")}' for svg, top in pictures)
     sheet = words.standalone().replace('role="img"', 'role="group"', 1)
     return f"{sheet.removesuffix('</svg>')}{''.join(placed)}</svg>"
 
 
 def png_sheet(title: str, panels: Sequence[Panel], *, scale: float = 2.0) -> bytes:
     """Give the same sheet as a PNG in the light colours, `scale` dots per CSS pixel."""
-    pictures = [panel.draw() for panel in panels]
-    words, tops = _layout(title, panels, pictures)
+    words, pictures = _layout(title, panels)
     sheet = words.pixels(scale)
-    for picture, top in zip(pictures, tops, strict=True):
+    for picture, top in pictures:
         image, at = picture.pixels(scale), round(top * scale)
         sheet[at : at + image.shape[0], : image.shape[1]] = image
     return encode_png(sheet)
 
 
-def _layout(title: str, panels: Sequence[Panel], pictures: Sequence[Picture]) -> tuple[Picture, list[float]]:
-    """Draw title and sentences; give them, and the top of each picture."""
-    width = max([WIDTH, *(picture.size[0] for picture in pictures)])
-    y, lines, tops = 8.0, [], []
-    for line in wrapped(title, (width - 16) / (1.08 * _CELL * 16)):
-        y += 22
-        lines.append((y, line, 16))
-    y += 14
-    for panel, picture in zip(panels, pictures, strict=True):
-        tops.append(y)
-        y += picture.size[1] + 4
-        for line in wrapped(panel.sentence, (width - 16) / (_CELL * 13)):
-            y += 18
-            lines.append((y, line, 13))
-        y += 26
+def _layout(title: str, panels: Sequence[Panel]) -> tuple[Picture, list[tuple[Picture, float]]]:
+    """Draw title and sentences; give them, and each picture with its top."""
+    drawn = [(panel.draw(), panel.sentence) for panel in panels]
+    width, pictures = max(picture.size[0] for picture, _ in drawn), []
+    lines = [(30.0 + 22 * k, line, 16) for k, line in enumerate(wrapped(title, (width - 16) / (1.44 * CELL)))]
+    y = 22.0 + 22 * len(lines)
+    for picture, sentence in drawn:
+        pictures.append((picture, y))
+        below = wrapped(sentence, (width - 16) / (1.08 * CELL))
+        lines += [(y + picture.size[1] + 4 + 18 * k, line, 13) for k, line in enumerate(below, start=1)]
+        y += picture.size[1] + 30 + 18 * len(below)
     with drawing(width, y - 12) as d:
         for at, line, size in lines:
             d.text(8, at, line, size=size, bold=size == 16)
-        return d.picture("sheet", title, " ".join(panel.sentence for panel in panels)), tops
+        return d.picture("sheet", title, " ".join(panel.sentence for panel in panels)), pictures

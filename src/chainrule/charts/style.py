@@ -34,18 +34,22 @@ PALETTE: dict[str, tuple[str, str]] = {
 }
 LIGHT, DARK = ({role: pair[mode] for role, pair in PALETTE.items()} for mode in (0, 1))
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
+FORMULA_FONT = 'STIXGeneral, "STIX Two Text", "Times New Roman", Tinos, "Liberation Serif", serif'
 
 LOOK: dict[str, Any] = {
     "font.family": ["DejaVu Sans"], "mathtext.fontset": "stix", "svg.fonttype": "none",
     "figure.facecolor": "none", "axes.facecolor": "none", "axes.axisbelow": True,
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": LIGHT["faint"], "grid.linewidth": 1.0,
     "axes.spines.left": False, "axes.spines.right": False, "axes.spines.top": False,
+    "legend.frameon": False, "legend.fontsize": 12, "legend.title_fontsize": 12, "legend.labelcolor": LIGHT["ink"],
+    "legend.labelspacing": 0.7, "legend.handlelength": 2.0,
     "axes.edgecolor": LIGHT["line"], "axes.linewidth": 1.0,
     **{f"{axis}tick.{which}.size": 0.0 for axis in "xy" for which in ("major", "minor")},
     **{f"{axis}tick.{what}": value for axis in "xy"
        for what, value in (("major.pad", 6.0), ("labelcolor", LIGHT["muted"]), ("labelsize", 12.0))},
 }  # fmt: skip
 _TEXT_CSS = f".cr text{{font-family:{FONT}!important;font-variant-numeric:tabular-nums}}"
+_TEXT_CSS += f".cr tspan{{font-family:{FORMULA_FONT}!important}}"
 
 
 def _recoloured(to: Mapping[str, str]) -> str:

@@ -38,9 +38,9 @@ def run(
         terminal.note(messages, text)
     told = explanation.to_dict() | {"part": part}
     if svg is not None:
-        from chainrule.charts.graph_picture import row_graph_svg
+        from chainrule.charts.graph_picture import row_graph
 
-        write_atomically(svg, row_graph_svg(told))
+        write_atomically(svg, row_graph(told).standalone())
     document = headed("explain", trained.schema, model=model, table=table) | {
         "method": trained.info["method"],
         "epochs": trained.info["n_epochs"],

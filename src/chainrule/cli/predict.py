@@ -5,24 +5,26 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO
+
+import numpy as np
 
 from chainrule.cli import DONE
 from chainrule.cli.running import check_outputs, headed
 from chainrule.data.encoding import UNSEEN, Met
 from chainrule.data.files import read_batches
 from chainrule.data.inputs import choice
-from chainrule.data.tables import Encoded, encode_table, notes_of
+from chainrule.data.tables import Encoded, encode_table
 from chainrule.documents import terminal
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, trace_path
 from chainrule.words import visible
 
-HEADER = "row,probability,class\n"
-IN_MEMORY = 1 << 24  # characters of predictions; more wait on the disk until the last row is predicted
+IN_MEMORY = 1 << 22  # bytes of log-odds; more wait on the disk until the last row is predicted
 
 
 def encoded_batches(
@@ -44,30 +46,45 @@ def run(
     trained = load_model(model)
     check_outputs({"--out": out}, [model, trace_path(model), table])
     messages = terminal.messages(quiet=quiet)
-    labels = [_cell(trained.schema.negative), _cell(trained.schema.positive)]
-    met, count = Met(), 0
-    with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as kept:
-        for first, part in encoded_batches(trained, table, na or (), unseen, met):
-            z = trained.decision(part.design)
-            count = first + len(z)
-            told = zip(range(first + 1, count + 1), sigmoid(z).tolist(), (z > 0).tolist(), strict=True)
-            kept.write("".join([f"{row},{probability!r},{labels[is_one]}\n" for row, probability, is_one in told]))
-        notes = notes_of(trained.schema, met, unseen)
+    met = Met()
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as kept:
+        for _, part in encoded_batches(trained, table, na or (), unseen, met):
+            kept.write(trained.decision(part.design).tobytes())
+        count = kept.tell() // 8
+        notes = met.notes(trained.schema, unseen)
         for text in notes:
             terminal.note(messages, text)
+        labels = [trained.schema.negative, trained.schema.positive]
         if out is not None:
-            write_atomically(out, _pieces(kept))
+            write_atomically(out, _csv(kept, labels))
             terminal.note(messages, f"wrote {count:,} predictions to {out}")
         if as_json:
-            kept.seek(0)
-            _print_json(
-                headed("predict", trained.schema, model=model, table=table) | {"notes": notes}, csv.reader(kept)
-            )
+            document = headed("predict", trained.schema, model=model, table=table) | {"notes": list(notes)}
+            sys.stdout.write(json.dumps(document, indent=2).removesuffix("\n}") + ',\n  "predictions": [')
+            for row, probability, label in chain.from_iterable(_told(kept, labels)):
+                told = json.dumps({"row": row, "probability": probability, "class": label})
+                sys.stdout.write(f"{',' * (row > 1)}\n    {told}")
+            sys.stdout.write("\n  ]\n}\n")
         elif out is None:
-            hide = visible if sys.stdout.isatty() else str
-            for piece in _pieces(kept):
-                sys.stdout.write("\n".join(map(hide, piece.split("\n"))))
+            sys.stdout.writelines(_csv(kept, list(map(visible, labels)) if sys.stdout.isatty() else labels))
     return DONE
+
+
+def _told(kept: IO[bytes], labels: Sequence[str]) -> Iterator[Iterator[tuple[int, float, str]]]:
+    """Give number, probability and class of the rows whose log-odds were kept, some at a time."""
+    kept.seek(0)
+    first = 1
+    while some := kept.read(1 << 16):
+        z = np.frombuffer(some)
+        classes = [labels[is_one] for is_one in (z > 0).tolist()]
+        yield zip(range(first, first + len(z)), sigmoid(z).tolist(), classes, strict=True)
+        first += len(z)
+
+
+def _csv(kept: IO[bytes], labels: Sequence[str]) -> Iterator[str]:
+    yield "row,probability,class\n"
+    for rows in _told(kept, [_cell(label) for label in labels]):
+        yield "".join([f"{row},{probability!r},{cell}\n" for row, probability, cell in rows])
 
 
 def _cell(label: str) -> str:
@@ -75,22 +92,3 @@ def _cell(label: str) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow([label])
     return line.getvalue()
-
-
-def _pieces(kept: Any) -> Iterator[str]:
-    """Give the header and what was kept, from its beginning."""
-    kept.seek(0)
-    yield HEADER
-    while piece := kept.read(1 << 20):
-        yield piece
-
-
-def _print_json(document: dict[str, Any], rows: Iterable[list[str]]) -> None:
-    """Print the document of the predictions, row by row."""
-    sys.stdout.write(json.dumps(document, indent=2).removesuffix("\n}") + ',\n  "predictions": [')
-    between = "\n    "
-    for row, probability, label in rows:
-        told = {"row": int(row), "probability": float(probability), "class": label}
-        sys.stdout.write(between + json.dumps(told))
-        between = ",\n    "
-    sys.stdout.write("\n  ]\n}\n")

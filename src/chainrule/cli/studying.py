@@ -16,16 +16,15 @@ from chainrule.cli.running import check_outputs, print_json
 from chainrule.data.files import read_table
 from chainrule.data.inputs import LARGEST_SEED, number, whole_number
 from chainrule.data.labels import label_kind
-from chainrule.data.schema import Schema
 from chainrule.data.words import shown
 from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
-from chainrule.documents.studies import study_blocks
+from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
 from chainrule.kernels.reading import MAX_THREADS
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
-from chainrule.training import Prepared, prepare, worded
+from chainrule.training import Prepared, prepare
 from chainrule.words import counted
 
 if TYPE_CHECKING:
@@ -39,12 +38,11 @@ OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rat
 
 @dataclass(frozen=True)
 class Data:
-    """What a study is of: arguments of its function, labels of y = 0 and y = 1, notes; schema: of a table's columns."""
+    """What a study is of: arguments of its function, labels of y = 0 and y = 1, notes."""
 
     arguments: dict[str, Any]
     labels: tuple[str, str]
     notes: tuple[str, ...]
-    schema: Schema | None = None
 
 
 def run_study(which: str, given: Given) -> int:
@@ -58,10 +56,9 @@ def run_study(which: str, given: Given) -> int:
         terminal.note(messages, text)
     with StudyProgress(messages) as progress:
         study: Study = getattr(studies, which.replace("-", "_"))(**data.arguments | how, progress=progress)
-    told = [text if data.schema is None else worded(text, data.schema) for text in study.notes]
-    for text in told:
+    for text in study.notes:
         terminal.note(messages, text)
-    notes, name = [*data.notes, *told], "penguins" if table is None else table.name
+    notes, name = [*data.notes, *study.notes], "penguins" if table is None else table.name
     title = f"{study.heading}: {name}" if data.arguments else study.heading
     if out is not None:
         kinds: dict[str, Callable[[str], bytes | str]] = {
@@ -69,7 +66,7 @@ def run_study(which: str, given: Given) -> int:
         }  # fmt: skip
         write_atomically(out, kinds[out.suffix.lower()](title))
     if not given["json"]:
-        terminal.show(terminal.results(), study_blocks(study, title, out))
+        terminal.show(terminal.results(), of_study(study, title, out))
         return DONE
     about = {"table": str(table or name), "target": given["target"] or "sex"}
     about |= dict(zip(("negative", "positive"), data.labels, strict=True))
@@ -135,7 +132,7 @@ def _whole(prepared: Prepared, given: Given, **own: Any) -> Data:
         own = {"numeric": numeric}
     else:
         own["standardize"] = numeric if given["standardize"] else False
-    return Data(_arrays(prepared, prepared.train, slice(None)) | own, (schema.negative, schema.positive), notes, schema)
+    return Data(_arrays(prepared, prepared.train, slice(None)) | own, (schema.negative, schema.positive), notes)
 
 
 def _pair(prepared: Prepared, table: "pa.Table", names: Sequence[str]) -> Data:
@@ -155,11 +152,12 @@ def _pair(prepared: Prepared, table: "pa.Table", names: Sequence[str]) -> Data:
     left, labels = table.num_rows - len(rows), (schema.negative, schema.positive)
     notes = (f"{counted(left, 'row')} without the target or one of the columns left out",) if left else ()
     places = [schema.feature_names.index(name) for name in names]
-    return Data(_arrays(prepared, rows, places) | {"classes": labels}, labels, notes)
+    return Data(_arrays(prepared, rows, places), labels, notes)
 
 
 def _arrays(prepared: Prepared, rows: Any, places: Any) -> dict[str, Any]:
     design = prepared.design
-    return {"X": np.ascontiguousarray(design.given(rows)[:, places]), "y": design.labels[rows],
+    return {"classes": (prepared.schema.negative, prepared.schema.positive),
+            "X": np.ascontiguousarray(design.given(rows)[:, places]), "y": design.labels[rows],
             "sample_weight": None if design.weights is None else design.weights[rows],
             "feature_names": tuple(np.array(prepared.schema.feature_names, dtype=object)[places])}  # fmt: skip

@@ -7,8 +7,8 @@ of the fit miss it; a missing category is a level.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from dataclasses import field as of
 from typing import Any
 
@@ -17,19 +17,18 @@ from numpy.typing import NDArray
 
 from chainrule.data.frames import Codes, Field, Parts, code_type, fields_of, is_frame, recoded
 from chainrule.data.rows import power_of_two
-from chainrule.data.rows.decode import part_values, present, values_of
-from chainrule.data.schema import BOOLEANS, Column
+from chainrule.data.rows.decode import present
+from chainrule.data.schema import BOOLEANS, Column, Schema
 from chainrule.data.words import looks_like_number, mistaken, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.findings import two_fronts
-from chainrule.kernels.design import CategoryColumn, CodeError, Design, NumberColumn, Part
-from chainrule.kernels.reader import extremes, level_counts, missing_counts, read
-from chainrule.kernels.reading import What, thread_count, useful_threads
+from chainrule.kernels.design import CategoryColumn, Design, NumberColumn, Part
+from chainrule.kernels.reader import read
+from chainrule.kernels.reading import View, What, thread_count
 from chainrule.words import counted
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
-Block = NumberColumn | CategoryColumn
 
 CODINGS = ("reference", "all")
 UNSEEN = ("error", "reference", "missing")
@@ -44,7 +43,7 @@ class Learnt:
     """
 
     columns: tuple[Column, ...]
-    level_rows: dict[int, NDArray[np.int64]]
+    level_rows: dict[int, Index]
     missing: dict[str, int]
     constants: tuple[str, ...] = ()
 
@@ -56,139 +55,84 @@ def learn(
     *,
     index: Index | None = None,
     leave_out_constants: bool = False,
+    may_be_empty: bool = False,
     threads: int = 1,
+    first: int = 0,
 ) -> Learnt:
     """Find the levels, the means and what is missing, in the rows of positive weight: a read or two.
 
-    index : rows of the fit, all by default; s (k,) are theirs.
+    index : rows to learn from, all by default; s (k,) are theirs. may_be_empty : accept columns without a value, whose mean is
+    NaN. first : rows before these, for messages.
+    Raises InputError for infinite numbers, and for a column without a value.
     """
-    threads = useful_threads((fields[0].rows // 8, len(fields)), threads)  # counting is an eighth of a read
-    counts = _level_rows(_raw(fields), fields, s, index, threads)
-    numbers = _numbers(fields, s, index, threads, leave_out_constants)
+    low, high, mean, lost, level_rows = _survey(fields, first, s=s, index=index, threads=threads)
     columns: list[Column] = []
-    constants = []
-    level_rows, missing = {}, {}
+    constants, missing, kept = [], {}, {}
     for k, field in enumerate(fields):
+        name, misses, rows = field.name, bool(lost[k]), level_rows[k]
+        levels = tuple(level for level, count in zip(field.levels or (), rows, strict=False) if count)
+        if not may_be_empty and (low[k] > high[k] if field.levels is None else not levels):
+            positive = "" if s is None or s.all() else " of positive weight"
+            raise unusable(name, f"has no value in any {'training ' * (index is not None)}row{positive}")
         if field.levels is None:
-            column, lost = numbers[k]
-            rows = None
+            constant = leave_out_constants and bool(low[k] == high[k])
+            column = Column(name, "number", misses, float(mean[k]), constant)
         else:
-            rows = counts[k]
-            levels = tuple(level for level, count in zip(field.levels, rows, strict=False) if count)
-            if not levels:
-                raise _no_value(field, s, index)
-            lost = int(rows[-1])
-            column = Column(field.name, "category", lost > 0, levels=levels, all_levels=coding == "all")
-        column = replace(column, constant=column.constant and leave_out_constants)
-        if lost:
-            missing[field.name] = lost
+            column = Column(name, "category", misses, levels=levels, all_levels=coding == "all")
+        if misses:
+            missing[name] = int(lost[k])
         if leave_out_constants and not column.design_names():
-            constants.append(field.name)
+            constants.append(name)
             continue
-        if rows is not None:
-            level_rows[len(columns)] = rows[rows > 0]
+        if field.levels is not None:
+            kept[len(columns)] = rows[rows > 0]
         columns.append(column)
-    return Learnt(tuple(columns), level_rows, missing, tuple(constants))
+    return Learnt(tuple(columns), kept, missing, tuple(constants))
 
 
-def _level_rows(
-    raw: Design, fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int = 1
-) -> dict[int, NDArray[np.int64]]:
-    """Count the rows of positive weight of each level of a category, by its place; last are those without a value."""
-    try:
-        counts = level_counts(raw, y=None, s=s, index=index, threads=threads)
-    except CodeError as error:
-        raise _no_level(fields[error.column]) from None
-    rows = {k: of.sum(axis=1) for k, of in counts.items()}
-    bad = next((k for k, of in rows.items() if of[-2]), None)
-    if bad is not None:
-        raise _no_level(fields[bad])
-    return {k: np.delete(of, -2) for k, of in rows.items()}
+def _survey(
+    fields: Sequence[Field], first: int, *, s: Vector | None, index: Index | None, threads: int
+) -> tuple[Vector, Vector, Vector, Vector, list[Index]]:
+    """See what columns have: a read, and another of the numbers that are missing in some rows.
 
-
-def _raw(fields: Sequence[Field]) -> Design:
-    """Columns as they come, before anything is known: missing numbers as 0, missing levels as one more."""
-    columns: list[Block] = []
-    at = 0
-    for field in fields:
-        if field.levels is None:
-            columns.append(NumberColumn(field.parts, at, 0.0))
-            at += 1
-        else:
-            slots = len(field.levels) + 2  # one for codes of no level, which none may have, and one for missing values
-            columns.append(CategoryColumn(field.parts, at, slots, 0, slots - 1))
-            at += slots
-    return Design(columns, fields[0].rows, at)
-
-
-def _numbers(
-    fields: Sequence[Field], s: Vector | None, index: Index | None, threads: int, constants: bool
-) -> dict[int, tuple[Column, int]]:
-    """Learn the fields of numbers, by their places, and how many rows miss each: a read of these, or two.
-
-    constants : which columns have one value only matters, also of those that miss none. The rounded mean of equal numbers may
-    be another one: they are filled in by the number itself, and stay constant.
+    Give smallest, largest and mean of numbers, how many rows miss a column, (columns,) each, and the rows of a category's
+    levels, last of those without one.
     """
-    places = [k for k, field in enumerate(fields) if field.levels is None]
-    if not places:
-        return {}
-    table = _raw([fields[k] for k in places])
+    raw = [Column(f.name, "number") if f.levels is None else Column(f.name, "category", True, None, False, f.levels, True)
+           for f in fields]  # fmt: skip
     given: dict[str, Any] = {"s": s, "index": index, "threads": threads}
-    missing, sums = missing_counts(table, **given), read(table, What.SUMS, **given)
-    assert sums.sums is not None
-    rows = table.m if index is None else len(index)
-    found, means = {}, {}
-    for k, total, lost in zip(places, sums.sums.tolist(), missing.tolist(), strict=True):
-        is_plain = np.isfinite(total) and (s is None or not lost) and lost < rows
-        mean = total / (rows - lost if s is None else sums.weight) if is_plain else _mean(fields[k], s, index)
-        found[k] = (Column(fields[k].name, "number", lost > 0, mean), lost)
-        if lost or constants:
-            means[k] = mean
-    if means:
-        # A value that is there stands in for missing ones: the extremes are then those of the column.
-        first = {k: _value_of(fields[k], index, s) for k in means}
-        blocks = [NumberColumn(fields[k].parts, at, fill) for at, (k, fill) in enumerate(first.items())]
-        lows, highs = extremes(Design(blocks, table.m, len(blocks)), **given)
-        for k, low, high in zip(means, lows.tolist(), highs.tolist(), strict=True):
-            mean = min(max(means[k], low), high)
-            found[k] = (replace(found[k][0], mean=mean, constant=low == high), found[k][1])
-    return found
-
-
-def _value_of(field: Field, index: Index | None, s: Vector | None) -> float:
-    """Give the first number that is there in a row of positive weight."""
-    places = np.arange(field.rows) if index is None else index
-    places = places if s is None else places[s > 0]
-    for first in range(0, len(places), 4096):
-        x = values_of(NumberColumn(field.parts, 0), places[first : first + 4096])
-        if not np.isnan(x).all():
-            return float(x[~np.isnan(x)][0])
-    return 0.0
-
-
-def _mean(field: Field, s: Vector | None, index: Index | None) -> float:
-    """Weighted mean of a column's numbers that are there, where a plain sum would not give it."""
-    x = values_of(NumberColumn(field.parts, 0), np.arange(field.rows) if index is None else index)
-    there = ~np.isnan(x) if s is None else ~np.isnan(x) & (s > 0)
-    if not there.any():
-        raise _no_value(field, s, index)
-    bad = np.flatnonzero(there & np.isinf(x))
-    if len(bad):
-        row = int(bad[0] if index is None else index[bad[0]])
-        raise InputError(
-            f"X has {x[bad[0]]} in row {row + 1}, column {field.name!r}: "
-            "fill it in, drop the row, or give the row weight 0"
-        )
-    x, weights = x[there], None if s is None else s[there]
-    p = float(power_of_two(np.abs(x).max()))  # so that no sum overflows
-    if weights is not None:
-        weights = weights * power_of_two(weights.max())
-    return float(np.average(x * p, weights=weights)) / p
-
-
-def _no_value(field: Field, s: Vector | None, index: Index | None) -> InputError:
-    of = "" if s is None or s.all() else " of positive weight"
-    return unusable(field.name, f"has no value in any {'' if index is None else 'training '}row{of}")
+    design = blocks_of(fields, raw)[0]
+    found = read(design, What.SUMS | What.EXTREMES, **given)
+    places = [block.at for block in design.columns]
+    low, high, mean = (np.asarray(of)[places] for of in (found.low, found.high, found.sums))
+    mean = mean / found.weight
+    counts = np.zeros(design.n, dtype=np.int64) if found.counts is None else found.counts.astype(np.int64)
+    rows = [
+        counts[at : at + len(f.levels) + 1] if f.levels is not None else counts[:0]
+        for f, at in zip(fields, places, strict=True)
+    ]
+    lost = np.array([of[-1] if len(of) else 0 for of in rows])
+    holes = [k for k, field in enumerate(fields) if field.levels is None and not np.isfinite(mean[k])]
+    for k in holes:
+        if low[k] <= high[k] and np.isinf([low[k], high[k]]).any():
+            # of a file also a row that isn't trained on
+            x = np.where(np.zeros(design.m) if s is None or index is not None else s == 0.0, 0.0, fields[k].values)
+            row = int(np.argmax(np.isinf(x)))
+            python = f"X has {x[row]} in row {first + row + 1}, column {fields[k].name!r}: fill it in, or drop the row"
+            where = f"column {shown(fields[k].name)} has an infinite number in row {first + row + 1}"
+            raise InputError(two_fronts(python, f"{where}: mend the cell, or leave it empty"))
+    if holes:
+        p = power_of_two(np.maximum(-low, high)[holes])  # so that no sum overflows
+        marked = blocks_of([fields[k] for k in holes], [Column("", "number", True, 0.0)] * len(holes))[0]
+        view = View(np.zeros(marked.n), np.column_stack([p, np.ones_like(p)]).ravel())
+        x, weights = np.asarray(read(marked, What.SUMS, view=view, **given).sums).reshape(-1, 2).T
+        kept = None if s is None else (s > 0.0).astype(np.float64)
+        lost[holes] = weights if kept is None else np.asarray(read(marked, What.SUMS, **given | {"s": kept}).sums)[1::2]
+        with np.errstate(all="ignore"):
+            # Rounding must neither leave a weight of 0 nor take a constant's mean away from it.
+            inside = x / np.maximum(found.weight - weights, np.finfo(float).tiny) / p
+            mean[holes] = np.clip(inside, low[holes], high[holes])
+    return low, high, mean, lost, rows
 
 
 # --- columns as blocks -------------------------------------------------------------------------------------------------
@@ -199,26 +143,28 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
 
     unseen : what a value counts as that the fit did not see. By "error" only rows that are not read may have one.
     """
-    blocks: list[Block] = []
+    blocks: list[NumberColumn | CategoryColumn] = []
     at = copies = 0
+    other = 0 if unseen == "reference" else None
     for field, column in zip(fields, columns, strict=True):
+        k, copied = len(column.levels), field.copied
         if column.constant:
             marks = tuple(Part((~present(part)).view(np.int8), part.rows) for part in field.parts)
             blocks.append(CategoryColumn(marks, at, 2))
-            copies += 1
+            k, copied = 0, True
         elif column.kind == "number":
             fill = column.mean if column.missing or unseen == "reference" else None
             blocks.append(NumberColumn(field.parts, at, fill, at + 1 if column.missing else None))
-            copies += field.copied
+            k = 1
         else:
-            parts, copied = _codes(field, column, 0 if unseen == "reference" else -1)
-            k = len(column.levels)
-            lost = k if column.missing else 0 if unseen == "reference" else None
+            parts, is_copy = _codes(field, column, -1 if other is None else other)
+            lost = k if column.missing else other
             blocks.append(CategoryColumn(parts, at, k + column.missing, int(not column.all_levels), lost))
-            copies += copied or field.copied
-        at += len(column.design_names())
+            k, copied = k - (not column.all_levels), copied or is_copy
+        at += k + column.missing
+        copies += copied
     if not at:
-        raise InputError("no column has two levels or two values: there is nothing to fit")
+        raise InputError("no column is left to train on: each is left out or constant")
     return Design(blocks, fields[0].rows, at), copies
 
 
@@ -227,9 +173,17 @@ def _codes(field: Field, column: Column, other: int) -> tuple[Parts, bool]:
     assert field.levels is not None
     if field.levels == column.levels:
         return field.parts, False
+    place = _places(column)
+    lookup: Codes = np.array([place.get(level, other) for level in field.levels], dtype=code_type(len(column.levels)))
+    return tuple(recoded(part, lookup) for part in field.parts), True
+
+
+def _places(column: Column) -> dict[str, int]:
+    """Give each level's place; one wrong cell in a file's column of booleans leaves TRUE and True as they are written."""
     place = {level: k for k, level in enumerate(column.levels)}
-    lookup: Codes = np.array([place.get(level, other) for level in field.levels], dtype=code_type(len(place)))
-    return tuple(recoded(field.name, part, lookup) for part in field.parts), True
+    if not set(place) <= set(BOOLEANS):
+        return place
+    return {written: k for level, k in place.items() for written in (level, level.upper(), level.capitalize())}
 
 
 # --- another table -----------------------------------------------------------------------------------------------------
@@ -247,166 +201,100 @@ class Met:
     labels: int = 0
     no_weights: bool = False
 
-    def notes(self, columns: Sequence[Column], unseen: str) -> list[str]:
+    def notes(self, schema: Schema, unseen: str) -> tuple[str, ...]:
         """Say it, and what it counts as: one sentence a column and cause."""
         said = []
-        for column in columns:
+        for column in schema.columns:
+            levels, lost = self.levels.get(column.name), self.missing[column.name]
             reference = f"treated as the reference {shown(column.levels[0])}" if column.levels else ""
-            levels = self.levels.get(column.name)
             if levels:
-                rows = levels.total()
-                have = "has a level" if rows == 1 else "have levels"
-                treated = "treated as missing" if unseen == "missing" else reference
-                said.append(
-                    f"column {shown(column.name)}: {counted(rows, 'row')} {have} that training never saw "
-                    f"({some(sorted(levels), 3)}): {treated}"
-                )
-            lost = self.missing[column.name]
+                have = f"{counted(levels.total(), 'row')} {'has a level' if levels.total() == 1 else 'have levels'}"
+                way = "treated as missing" if unseen == "missing" else reference
+                said.append((column.name, f"{have} that training never saw ({some(sorted(levels), 3)}): {way}"))
             if lost:
-                misses = "misses" if lost == 1 else "miss"
-                way = reference if column.kind == "category" else f"the mean {column.mean:.6g} is used"
-                said.append(
-                    f"column {shown(column.name)}: {counted(lost, 'row')} {misses} it, as no training row did: {way}"
-                )
-        return said
+                misses = f"{counted(lost, 'row')} {'misses' if lost == 1 else 'miss'} it"
+                way = reference or f"the mean {column.mean:.6g} is used"
+                said.append((column.name, f"{misses}, as no training row did: {way}"))
+        if self.labels:
+            known = f"neither {shown(schema.negative)} nor {shown(schema.positive)}"
+            what = f"{counted(self.labels, 'row')} with a label that is {known}: taken as not known"
+            said.append((schema.target, what))
+        notes = [f"column {shown(name)}: {what}" for name, what in said]
+        if self.no_weights:
+            notes.append(f"no column {shown(schema.weights or '')} with weights here: every row counts once")
+        return tuple(notes)
 
 
 def encode(
-    fields: Sequence[Field],
-    columns: Sequence[Column],
-    unseen: str,
-    met: Met | None = None,
-    *,
-    first: int = 0,
+    fields: Sequence[Field], columns: Sequence[Column], unseen: str, met: Met | None = None, *, first: int = 0
 ) -> Design:
     """See another table's columns as the fit's coefficients.
 
     unseen : what a level counts as that the fit did not see. "error": it is refused, and so is a value that is missing where
     none was. "reference": the first level, and missing numbers the mean. "missing": a missing value, where the fit had some.
-    met : takes in what was not seen; infinite numbers are then refused. first : rows before these, for messages.
+    met : takes in what was not seen. first : rows before these, for messages.
 
-    Raises InputError for a column of another kind than it was, and for what `unseen` refuses.
+    Raises InputError for a column of another kind than it was, for infinite numbers, and for what `unseen` refuses.
     """
+    met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    raw = _raw(fields)
-    if met is not None:
-        refuse_infinite(fields, first)
-    counts, lost = _level_rows(raw, fields, None, None), missing_counts(raw, s=None)
+    here = learn(fields, may_be_empty=True, threads=thread_count(None), first=first)
     for k, (field, column) in enumerate(zip(fields, columns, strict=True)):
-        if field.levels is not None:
-            known = set(column.levels)
-            rows = counts[k].tolist()
-            strange = {v: n for v, n in zip(field.levels, rows, strict=False) if n and v not in known}
-            if strange and (unseen == "error" or (unseen == "missing" and not column.missing)):
-                raise _new_level(field, list(strange), first)
-            if strange and met is not None:
-                met.levels.setdefault(column.name, Counter()).update(strange)
-        if lost[k] and not column.missing:
-            if unseen != "reference":
-                raise _lost(field, first)
-            if met is not None:
-                met.missing[column.name] += int(lost[k])
+        known, rows = _places(column), here.level_rows.get(k, ())
+        found = zip(here.columns[k].levels, rows, strict=False)
+        strange = {level: int(count) for level, count in found if level not in known}
+        if strange and (unseen == "error" or (unseen == "missing" and not column.missing)):
+            raise _new_level(field, strange, first)
+        if strange:
+            met.levels.setdefault(column.name, Counter()).update(strange)
+        lost = 0 if column.missing else here.missing.get(column.name, 0)
+        if lost and unseen != "reference":
+            row = first + int(np.argmax(np.isnan(field.values))) + 1
+            raise mistaken(field.name, f"has no value in row {row}, and had one in every row of the fit", "fill it in")
+        met.missing[column.name] += lost
     return blocks_of(fields, columns, unseen)[0]
 
 
 def _as_learnt(field: Field, column: Column, first: int) -> Field:
     """See a column as the kind that it was: a column without any value may be either."""
     is_number = column.kind == "number"
-    if is_number != (field.levels is None):
-        if field.has_value:
-            raise _no_number(field, first) if is_number else mistaken(
-                field.name, "has numbers and had categories in the fit", "turn it into categories",
-                f"it had the levels {some(column.levels, 3)}: write it as it was in training",
-            )  # fmt: skip
-        empty = np.full(field.rows, np.nan) if is_number else np.full(field.rows, -1, dtype=np.int8)
-        return Field(field.name, (Part(empty, len(empty)),), None if is_number else ())
-    if not is_number and set(column.levels) <= set(
-        BOOLEANS
-    ):  # a file's one wrong cell leaves TRUE and True as they are
-        assert field.levels is not None
-        lower = [v.lower() if v in ("True", "TRUE", "False", "FALSE") else v for v in field.levels]
-        place = {level: k for k, level in enumerate(dict.fromkeys(lower))}
-        lookup = np.array([place[v] for v in lower], dtype=np.int32)
-        return Field(field.name, tuple(recoded(field.name, p, lookup) for p in field.parts), tuple(place), True)
-    return field
-
-
-def first_row(field: Field, wanted: NDArray[np.bool_]) -> tuple[int, str]:
-    """First row, from 0, that has one of the wanted levels, (levels,), and that level."""
+    if is_number == (field.levels is None):
+        return field
+    values = field.values
+    if np.isnan(values).all():
+        return Field(field.name, (Part(values if is_number else np.full(field.rows, -1), field.rows),),
+                     None if is_number else ())  # fmt: skip
+    if not is_number:
+        way = f"it had the levels {some(column.levels, 3)}: write it as it was in training"
+        raise mistaken(field.name, "has numbers and had categories in the fit", "turn it into categories", way)
     assert field.levels is not None
-    before = 0
-    for part in field.parts:
-        rows = np.flatnonzero(present(part, is_code=True))
-        bad = rows[wanted[part.values[rows]]]
-        if len(bad):
-            return before + int(bad[0]), field.levels[int(part.values[bad[0]])]
-        before += part.rows
-    return before, ""
-
-
-def _no_number(field: Field, first: int) -> InputError:
-    assert field.levels is not None
-    good = [looks_like_number(level) for level in field.levels]
-    row, cell = first_row(field, ~np.array(good, dtype=np.bool_))
-    na = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
-    has = "holds text here: write it as numbers" if all(good) else f"has {shown(cell)} in row {first + row + 1}: {na}"
-    return InputError(
-        two_fronts(
-            f"column {field.name!r} has categories and had numbers in the fit: turn it into numbers",
-            f"column {shown(field.name)} held numbers in training and {has}",
-        )
+    words = [level for level in field.levels if not looks_like_number(level)]
+    row, cell = first_row(field, words or field.levels)
+    has = f"has {shown(cell)} in row {first + row + 1}" if words else "holds text here"
+    way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
+    raise mistaken(
+        field.name,
+        f"held numbers in training and {has}",
+        "turn it into numbers",
+        way if words else "write it as numbers",
     )
 
 
-def _new_level(field: Field, levels: list[str], first: int) -> InputError:
+def first_row(field: Field, wanted: Collection[str]) -> tuple[int, str]:
+    """First row, from 0, that has one of the wanted levels, and that level."""
     assert field.levels is not None
-    row, level = first_row(field, np.isin(np.array(field.levels, dtype=object), levels))
+    codes = field.values
+    row = int(np.argmax(np.isin(codes, [code for code, level in enumerate(field.levels) if level in wanted])))
+    return row, field.levels[int(codes[row])]
+
+
+def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
+    row, level = first_row(field, levels)
     others = [other for other in levels if other != level]
     more = f" (nor {some(others)})" if others else ""
     what = f"has {level!r} in row {first + row + 1}, a level that the fit did not see{more}"
     way = "drop the row, or fit again with such rows"
     return mistaken(field.name, what, f"{way}, or take unseen='reference'", f"{way}, or take --unseen reference")
-
-
-def _no_level(field: Field) -> InputError:
-    assert field.levels is not None
-    codes = values_of(CategoryColumn(field.parts, 0, len(field.levels)), np.arange(field.rows))
-    row = int(np.argmax(codes >= len(field.levels)))
-    return mistaken(field.name, f"has code {codes[row]:.0f} in row {row + 1}, of no level", "make it anew")
-
-
-def _lost(field: Field, first: int) -> InputError:
-    row = 0
-    for part in field.parts:
-        there = present(part, field.levels is not None)
-        row += part.rows if there.all() else int(np.argmin(there))
-        if not there.all():
-            break
-    return mistaken(
-        field.name, f"has no value in row {first + row + 1}, and had one in every row of the fit", "fill it in"
-    )
-
-
-def refuse_infinite(fields: Sequence[Field], first: int = 0, *, may_drop: bool = False) -> None:
-    """Refuse infinite numbers, naming the first row of a column that has one.
-
-    first : rows before these. may_drop : the column may be left out, since the model is still to be trained.
-    """
-    numbers = [field for field in fields if field.levels is None]
-    if not numbers:
-        return
-    for field, low, high in zip(numbers, *extremes(_raw(numbers)), strict=True):
-        if not np.isfinite([low, high]).all():
-            x = np.concatenate([part_values(part, slice(None)) for part in field.parts])
-            row = int(np.argmax(np.isinf(x)))
-            where, drop = f"in row {first + row + 1}", f", or leave the column out with {option('--drop', field.name)}"
-            ways = "mend the cell, or leave it empty if it is not known" + drop * may_drop
-            raise InputError(
-                two_fronts(
-                    f"column {field.name!r} has {x[row]} {where}: fill it in",
-                    f"column {shown(field.name)} has an infinite number {where}: {ways}",
-                )
-            )
 
 
 def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:
@@ -423,7 +311,6 @@ def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str =
     z = np.empty(design.m)
     read(design, What.LOSS, y=None, s=None, w=w, b=b, z=z, threads=thread_count(None))
     if not np.isfinite(z).all():
-        refuse_infinite(fields)
         row = int(np.argmin(np.isfinite(z))) + 1
         raise InputError(f"row {row} has numbers that are too large for its log-odds: divide the columns by a constant")
     return z

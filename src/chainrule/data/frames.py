@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows.decode import present
-from chainrule.data.words import unusable
+from chainrule.data.rows.decode import part_values, present
+from chainrule.data.words import check_name, unusable
 from chainrule.errors import InputError
 from chainrule.kernels.design import Part
 
 Parts = tuple[Part, ...]
 Codes = NDArray[np.signedinteger[Any]]
 
+_WAYS = {
+    r"(?i)date|time|duration|period": "make numbers of it, such as a year, a weekday or days since a date",
+    r"(?i)list|large_list|fixed_size_list|struct|map|array": "spread it over columns of its own",
+}
 UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls it in Arrow; no column of the frame
 
 
@@ -38,9 +42,10 @@ class Field:
         return sum(part.rows for part in self.parts)
 
     @property
-    def has_value(self) -> bool:
-        """Whether a row has one."""
-        return any(present(part, self.levels is not None).any() for part in self.parts)
+    def values(self) -> NDArray[np.float64]:
+        """All rows, (m,): numbers, or codes of levels; NaN where they are missing."""
+        values = np.concatenate([np.empty(0), *(part_values(part, slice(None)) for part in self.parts)])
+        return values if self.levels is None else np.where(values < 0, np.nan, values)
 
 
 def is_frame(X: Any) -> bool:
@@ -57,13 +62,18 @@ def is_frame(X: Any) -> bool:
 
 
 def collected(X: Any) -> Any:
-    """Run a lazy query, once, to an Arrow table; any other frame is what it is."""
+    """Make a frame pandas', Arrow's or a dictionary of columns, and run a lazy query, once.
+
+    pandas and Arrow are read without narwhals, which refuses names that are there twice, though nothing reads them.
+    """
     if isinstance(X, Mapping) or _is_pandas(X) or _is_arrow(X):
         return X
     import narwhals as nw
 
     frame = nw.from_native(X)
-    return frame.collect("pyarrow").to_native() if isinstance(frame, nw.LazyFrame) else X
+    if isinstance(frame, nw.LazyFrame):
+        return frame.collect("pyarrow").to_native()
+    return {name: frame[name].to_native() for name in frame.columns}
 
 
 def is_table(X: Any) -> bool:
@@ -73,7 +83,7 @@ def is_table(X: Any) -> bool:
 
 def column_names(X: Any) -> list[str]:
     """Names of a frame's columns, without an index that pandas left among those of an Arrow table."""
-    return [name for name in _columns(X)[0] if not (_is_arrow(X) and UNNAMED_INDEX.fullmatch(name))]
+    return [name for name in _columns(collected(X))[0] if not (_is_arrow(X) and UNNAMED_INDEX.fullmatch(name))]
 
 
 def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False) -> list[Field]:
@@ -87,13 +97,9 @@ def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False
     X = collected(X)
     names, column = _columns(X)
     often = Counter(names)
-    lost = next((name for name in wanted or () if name not in often), None)
-    if lost is not None:
-        raise InputError(f"X has no column {lost!r}, which the fit had: add it, or fit without it")
     wanted = column_names(X) if wanted is None else wanted
-    twice = next((name for name in wanted if often[name] > 1), None)
-    if twice is not None:
-        raise InputError(f"X has two columns called {twice!r}: rename one")
+    for name in wanted:
+        check_name(name, often, of=", which the model reads" if name not in often else "")
     place = {name: k for k, name in enumerate(names)}
     fields = [_field(name, column(place[name]), sort) for name in wanted]
     uneven = next((field for field in fields if field.rows != fields[0].rows), None)
@@ -111,21 +117,12 @@ def _is_arrow(X: Any) -> bool:
 
 
 def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
-    """Names of a frame's columns, and what gives each by its place.
-
-    pandas and Arrow are read without narwhals, which refuses names that are there twice, though nothing reads them.
-    """
-    if isinstance(X, Mapping):
-        columns = list(X.values())
-        return [str(name) for name in X], columns.__getitem__
-    if _is_pandas(X):
-        return [str(name) for name in X.columns], lambda k: X.iloc[:, k]
+    """Names of a frame's columns, and what gives each by its place."""
     if _is_arrow(X):
         return list(X.schema.names), X.column
-    import narwhals as nw
-
-    frame = nw.from_native(X)
-    return frame.columns, lambda k: frame[:, k].to_native()
+    if _is_pandas(X):
+        return [str(name) for name in X.columns], lambda k: X.iloc[:, k]
+    return [str(name) for name in X], list(X.values()).__getitem__
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -134,16 +131,19 @@ def _is_plain(dtype: Any) -> bool:
 
 def _field(name: str, column: Any, sort: bool) -> Field:
     """Take a column: NumPy's numbers and pandas' codes as they are, all else as Arrow has it."""
-    dtype = getattr(column, "dtype", None)
+    dtype: Any = getattr(column, "dtype", None)
     if getattr(column, "ndim", 1) != 1:
         raise unusable(name, f"has {column.ndim} dimensions", "give one value a row")
-    if dtype is not None and (_is_plain(dtype) or (hasattr(dtype, "fill_value") and dtype.kind in "biuf")):
-        return _numbers(name, np.asarray(column), copied=hasattr(dtype, "fill_value"))  # of a sparse one
-    if dtype is not None and hasattr(dtype, "categories") and hasattr(column, "array"):
-        return _category(name, _whole(np.asarray(column.array.codes)), tuple(map(str, dtype.categories)))
-    return _arrow_field(
-        name, _as_arrow(name, column, dtype), sort or str(dtype) == "Categorical"
-    )  # polars' order is none
+    is_sparse = hasattr(dtype, "fill_value") and dtype.kind in "biuf"
+    if is_sparse or _is_plain(dtype):
+        values = np.asarray(column)
+        is_read = values.dtype.isnative and (values.dtype.kind in "biu" or values.dtype in (np.float64, np.float32))
+        values = values if is_read else values.astype(np.float64)
+        return Field(name, (Part(values, len(values)),), copied=is_sparse or not is_read)
+    if hasattr(dtype, "categories") and hasattr(column, "array"):
+        return _category(name, [(Part(np.asarray(column.array.codes), len(column)), list(dtype.categories))], sort)
+    is_unordered = str(dtype) == "Categorical"  # polars' order is none
+    return _arrow_field(name, _as_arrow(name, column, dtype), sort or is_unordered)
 
 
 def _as_arrow(name: str, column: Any, dtype: Any) -> Any:
@@ -162,34 +162,10 @@ def _as_arrow(name: str, column: Any, dtype: Any) -> Any:
         raise unusable(name, what, "make all of it numbers, or all of it text") from None
 
 
-def _whole(values: NDArray[Any]) -> Parts:
-    return (Part(values, len(values)),)
-
-
-def _numbers(name: str, values: NDArray[Any], copied: bool = False) -> Field:
-    """Take numbers where they lie; of a type that the core doesn't read as float64."""
-    if values.dtype.isnative and (values.dtype.kind in "biu" or values.dtype in (np.float64, np.float32)):
-        return Field(name, _whole(values), copied=copied)
-    return Field(name, _whole(values.astype(np.float64)), copied=True)
-
-
-def _category(name: str, parts: Parts, levels: tuple[str, ...], copied: bool = False) -> Field:
-    if len(set(levels)) < len(levels):
-        twice = Counter(levels).most_common(1)[0][0]
-        raise InputError(f"column {name!r} has two levels that read {twice!r}: rename one")
-    return Field(name, parts, levels, copied)
-
-
 def _neither(name: str, kind: Any) -> InputError:
     """Say what to make of a column that is neither numbers nor categories."""
-    text = str(kind)
-    if re.match(r"date|time|duration|period|Date|Time|Duration", text):
-        way = "make numbers of it, such as a year, a weekday or days since a date"
-    elif re.match(r"list|large_list|fixed_size_list|struct|map|List|Array|Struct", text):
-        way = "spread it over columns of its own"
-    else:
-        way = "turn it into one of them"
-    return unusable(name, f"is {text}, neither numbers nor categories", way)
+    way = next((way for names, way in _WAYS.items() if re.match(names, str(kind))), "turn it into one of them")
+    return unusable(name, f"is {kind}, neither numbers nor categories", way)
 
 
 def _arrow_field(name: str, column: Any, sort: bool) -> Field:
@@ -197,14 +173,15 @@ def _arrow_field(name: str, column: Any, sort: bool) -> Field:
 
     kind, copied = column.type, False
     if pa.types.is_null(kind) or pa.types.is_float16(kind) or pa.types.is_decimal(kind):
-        column, kind, copied = column.cast(pa.float64(), safe=False), pa.float64(), True
-    if sort and pa.types.is_boolean(kind):  # a file's true and false are words
-        column, kind = column.cast(pa.string()), pa.string()
-    if is_text(kind):
-        return replace(_dictionaries(name, column, sort=True), copied=True)
-    if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
-        return _dictionaries(name, column, sort and not kind.ordered)
+        column, copied = column.cast(pa.float64(), safe=False), True
+    elif sort and pa.types.is_boolean(kind):  # a file's true and false are words
+        column = column.cast(pa.string())
     chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
+    kind = column.type
+    if is_text(kind):
+        return _dictionaries(name, [chunk.dictionary_encode() for chunk in chunks], sort=True)
+    if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
+        return _dictionaries(name, chunks, sort and not kind.ordered)
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind):
         return Field(name, tuple(_arrow_part(chunk) for chunk in chunks), copied=copied)
     raise _neither(name, kind)
@@ -218,11 +195,11 @@ def is_text(kind: Any) -> bool:
 
 
 def coded(column: Any) -> tuple[Codes, tuple[str, ...]]:
-    """Read a column of any kind as codes, (m,) int32, of its levels in the order of their values; missing ones are -1."""
-    field = _dictionaries("", column, sort=True)
+    """Read an Arrow column of any kind as codes, (m,), of its levels in the order of their values; missing ones are -1."""
+    chunks = [chunk if hasattr(chunk, "indices") else chunk.dictionary_encode() for chunk in column.chunks]
+    field = _dictionaries("", chunks, sort=True)
     assert field.levels is not None
-    every = np.arange(len(field.levels), dtype=np.int32)
-    return np.concatenate([every[:0], *(recoded("", part, every).values for part in field.parts)]), field.levels
+    return np.concatenate([np.empty(0, dtype=np.int8), *(part.values for part in field.parts)]), field.levels
 
 
 def code_type(levels: int) -> Any:
@@ -240,29 +217,44 @@ def displayed(value: Any) -> str:
     return str(value)
 
 
-def _dictionaries(name: str, column: Any, sort: bool) -> Field:
-    """Take codes where they lie, unless chunks differ in their levels, have one twice or a null, or their order is none.
+def _dictionaries(name: str, chunks: Sequence[Any], sort: bool) -> Field:
+    """Take Arrow's dictionaries, which may differ between chunks."""
+    import pyarrow as pa
 
-    sort : levels are in the order of their values: numbers by size, false before true, text by code point.
-    """
-    chunks = [chunk for chunk in (column.chunks if hasattr(column, "chunks") else [column]) if len(chunk)]
-    chunks = [chunk if hasattr(chunk, "indices") else chunk.dictionary_encode() for chunk in chunks]
-    values: list[list[Any]] = []
+    parts: list[tuple[Part, list[Any]]] = []
     for k, chunk in enumerate(chunks):
+        try:
+            chunk.validate(full=True)
+        except pa.ArrowInvalid:
+            raise InputError(f"column {name!r} has codes of no level: make it anew") from None
         same = k and chunk.dictionary.equals(chunks[k - 1].dictionary)
-        values.append(values[-1] if same else chunk.dictionary.to_pylist())
+        parts.append((_arrow_part(chunk.indices), parts[-1][1] if same else chunk.dictionary.to_pylist()))
+    return _category(name, parts, sort)
+
+
+def _category(name: str, given: Sequence[tuple[Part, list[Any]]], sort: bool) -> Field:
+    """Take codes where they lie, unless parts differ in their values, have one twice or a null, or their order is none.
+
+    given : parts, each with what its codes stand for. sort : levels are in the order of their values: numbers by size, false
+    before true, text by code point.
+    """
     # NaN, the only value that differs from itself, is missing
-    every = dict.fromkeys(v for some in values for v in some if v is not None and v == v)
+    every = dict.fromkeys(v for _, values in given for v in values if v is not None and v == v)
     spell = displayed if sort else str
-    place = {level: k for k, level in enumerate(dict.fromkeys(map(spell, sorted(every) if sort else every)))}
-    parts, copied = [], False
-    for chunk, some in zip(chunks, values, strict=True):
-        part = _arrow_part(chunk.indices)
-        lookup = np.array([place[spell(v)] if v in every else -1 for v in some], dtype=code_type(len(place)))
-        if sort or part.values.dtype == np.uint64 or (lookup != np.arange(len(some))).any():
-            part, copied = recoded(name, part, lookup), True
+    levels = tuple(map(spell, sorted(every) if sort else every))
+    place = {level: k for k, level in enumerate(levels)}
+    if len(place) < len(levels):
+        raise InputError(
+            f"column {name!r} has two levels that read {Counter(levels).most_common(1)[0][0]!r}: rename one"
+        )
+    parts: list[Part] = []
+    copied = False
+    for part, values in given:
+        lookup = np.array([place[spell(v)] if v in every else -1 for v in values], dtype=code_type(len(place)))
+        if sort or part.values.dtype == np.uint64 or (lookup != np.arange(len(values))).any():
+            part, copied = recoded(part, lookup), True
         parts.append(part)
-    return Field(name, tuple(parts), tuple(place), copied)
+    return Field(name, tuple(parts), levels, copied)
 
 
 def _arrow_part(chunk: Any) -> Part:
@@ -279,12 +271,9 @@ def _arrow_part(chunk: Any) -> Part:
     return Part(values if values.flags.aligned else values.copy(), rows, valid, offset)
 
 
-def recoded(name: str, part: Part, lookup: Codes) -> Part:
+def recoded(part: Part, lookup: Codes) -> Part:
     """Copy codes, each as `lookup` has it; what is missing as -1."""
     there = present(part, is_code=True)
-    codes = part.values[there]
-    if len(codes) and codes.max() >= len(lookup):
-        raise InputError(f"column {name!r} has code {codes.max()}, and only {len(lookup)} levels: make it anew")
     new = np.full(part.rows, -1, dtype=lookup.dtype)
-    new[there] = lookup[codes]
+    new[there] = lookup[part.values[there]]
     return Part(new, part.rows)

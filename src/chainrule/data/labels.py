@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chainrule.data.frames import Field, coded, displayed, fields_of, is_text
-from chainrule.data.rows.decode import part_values
+from chainrule.data.frames import coded, displayed, fields_of, is_text
 from chainrule.data.schema import BOOLEANS, LabelKind, Schema
 from chainrule.data.words import looks_like_number, shown, some
 from chainrule.errors import InputError
@@ -40,8 +39,8 @@ def target_labels(column: Any, target: str, positive: str | None = None) -> tupl
     InputError
         Fewer than two rows with a label; one label or more than two; `positive` is not one of them.
     """
-    name = shown(target)
-    if label_kind(column) is None:
+    name, kind = shown(target), label_kind(column)
+    if kind is None:
         raise InputError(
             f"column {name} holds values of the type {column.type}, which are no labels: name a target with two labels, or "
             "derive one from it"
@@ -50,14 +49,20 @@ def target_labels(column: Any, target: str, positive: str | None = None) -> tupl
     known = int(np.count_nonzero(codes >= 0))
     if known < 2:
         raise InputError(f"only {count(known, 'row')} with a label in column {name}: at least two are needed to train")
-    if len(levels) == 1:
-        raise InputError(f"column {name} has one label, {shown(levels[0])}: two are needed to train")
-    if len(levels) > 2:
+    if len(levels) != 2:
         raise InputError(
-            f"column {name} has {len(levels):,} labels ({some(levels, 8)}): exactly two are needed; keep the rows of "
-            "two, or make a column that joins them to two"
+            f"column {name} has {count(len(levels), 'label')} ({some(levels, 8)}), and two are needed: keep the rows of two, "
+            "or make a column with two"
         )
-    place = 1 if positive is None else _place_of(positive, levels, name)
+    place = 1
+    if positive is not None:
+        meant = _compared(positive, kind)
+        if meant not in levels:
+            raise InputError(
+                f"the positive label {shown(positive)} is none of column {name}: its labels are {shown(levels[0])} and "
+                f"{shown(levels[1])}"
+            )
+        place = levels.index(meant)
     return levels[1 - place], levels[place], _classes(codes, place)
 
 
@@ -92,24 +97,21 @@ def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -
     InputError
         Strict, and a label is not one of the two: names the first such row.
     """
-    held = label_kind(column)
-    if held is None:
-        if strict:
-            target_labels(column, schema.target)
-        return np.full(len(column), np.nan), len(column) - column.null_count
+    if pa.types.is_nested(column.type):
+        column = pa.chunked_array([pa.nulls(len(column))])
     codes, written = coded(column)
-    levels = [_compared(level, schema.label_kind) for level in written]
-    labels = [schema.negative, schema.positive]
+    labels = (schema.negative, schema.positive)
     # a missing row's -1 picks the last place
-    places = np.array([labels.index(level) if level in labels else -1 for level in levels] + [-1], dtype=np.int8)[codes]
-    strange = (places < 0) & (codes >= 0)
+    places = {label: k for k, label in enumerate(labels)}
+    found = np.array([*(places.get(_compared(level, schema.label_kind), -1) for level in written), -1])[codes]
+    strange = (found < 0) & (codes >= 0)
     if strict and strange.any():
         row = int(np.argmax(strange))
         raise InputError(
             f"column {shown(schema.target)} has the label {shown(written[codes[row]])} in row {first + row + 1}, and the "
             f"model knows {shown(labels[0])} and {shown(labels[1])}: mend it, or leave the cell empty"
         )
-    return _classes(places, 1), int(np.count_nonzero(strange))
+    return _classes(found, 1), int(np.count_nonzero(strange))
 
 
 def _compared(level: str, kind: LabelKind) -> str:
@@ -126,23 +128,6 @@ def as_number(cell: str) -> str:
     return displayed(float(int(cell, 16)) if "x" in cell.lower() else float(cell))
 
 
-def _place_of(positive: str, levels: tuple[str, ...], name: str) -> int:
-    """Find the label that is meant: as it is, or the same number or boolean written otherwise."""
-    for same in (str, as_number, str.lower):
-        if same(positive) in map(same, levels) and (same is not str.lower or levels == BOOLEANS):
-            return [same(level) for level in levels].index(same(positive))
-    raise InputError(
-        f"the positive label {shown(positive)} is none of column {name}: its labels are {shown(levels[0])} and "
-        f"{shown(levels[1])}"
-    )
-
-
-def numbers_of(field: Field) -> Floats:
-    """Values of a field of numbers, (m,) float64, NaN where they are missing."""
-    parts = [part_values(part, slice(None)) for part in field.parts]
-    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0), *parts])
-
-
 def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first: int = 0) -> Floats:
     """Read the column of weights, (m,) float64, and check it in the rows of the mask (m,).
 
@@ -153,13 +138,13 @@ def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first:
     """
     column = table.column(name)
     if label_kind(column) != "number":
-        held = (
+        what = (
             "no" if pa.types.is_null(column.type) else f"{getattr(column.type, 'value_type', column.type)} in place of"
         )
         raise InputError(
-            f"column {shown(name)} holds {held} numbers and can't be the weights: name another with --weights"
+            f"column {shown(name)} holds {what} numbers and can't be the weights: name another with --weights"
         )
-    s = numbers_of(fields_of(table, [name])[0])
+    s = fields_of(table, [name])[0].values
     for bad, what in ((np.isnan(s), "no"), (s < 0, "a negative"), (np.isinf(s), "an infinite")):
         if (bad & rows).any():
             raise InputError(

@@ -1,9 +1,10 @@
 """What a fit must know of a table: its columns, levels, means and labels, to and from JSON."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -61,24 +62,25 @@ class Column:
     def from_dict(cls, plain: dict[str, Any]) -> "Column":
         """Build it from what `to_dict` gave; raises TypeError or KeyError for what is none."""
         column = cls(**{**plain, "levels": tuple(plain["levels"])})
-        is_number = column.kind == "number"
-        good = (
-            is_all(str, [column.name, *column.levels])
-            and is_all(bool, [column.missing, column.constant, column.all_levels])
-            and (is_number or column.kind == "category")
-            and (
-                isinstance(column.mean, float) and bool(np.isfinite(column.mean)) if is_number else column.mean is None
-            )
-            and (is_number or 0 < len(set(column.levels)) == len(column.levels))
-        )
-        if not good:
+        require_kinds(vars(column), get_type_hints(cls))
+        number = column.mean is not None and math.isfinite(column.mean)
+        if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
             raise TypeError(f"column {column.name!r}")
         return column
 
 
-def is_all(kind: type, values: Sequence[object]) -> bool:
-    """Whether all values are of that kind."""
-    return all(isinstance(value, kind) for value in values)
+def require_kinds(values: Mapping[str, object], kinds: Mapping[str, Any]) -> None:
+    """Require values of these kinds: types, literals, unions, lists or tuples of one kind; raises TypeError or KeyError."""
+    for key, kind in kinds.items():
+        if not _is_a(values[key], kind):
+            raise TypeError(f"its {key}")
+
+
+def _is_a(value: object, kind: Any) -> bool:
+    origin, of = get_origin(kind), get_args(kind)
+    if origin in (list, tuple):
+        return isinstance(value, origin) and all(_is_a(element, of[0]) for element in value)
+    return value in of if origin is Literal else isinstance(value, kind)
 
 
 def feature_names(columns: Iterable[Column]) -> tuple[str, ...]:
@@ -129,14 +131,8 @@ class Schema:
     @cached_property
     def numeric(self) -> npt.NDArray[np.bool_]:
         """Which coefficients are of numbers, (n,) bool: these may be standardised, levels and marks not."""
-        return np.array(
-            [
-                c.kind == "number" and not c.constant and k == 0
-                for c in self.columns
-                for k in range(len(c.design_names()))
-            ],
-            dtype=np.bool_,
-        )
+        marks = [c.kind == "number" and name == c.name for c in self.columns for name in c.design_names()]
+        return np.array(marks, dtype=np.bool_)
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -160,11 +156,9 @@ class Schema:
         try:
             columns = tuple(Column.from_dict(column) for column in plain["columns"])
             schema = cls(**{**plain, "columns": columns, "notes": tuple(plain["notes"])})
-            words = [schema.target, schema.negative, schema.positive, *schema.notes]
-            if not (columns and is_all(str, words) and isinstance(schema.weights, str | None)):
-                raise TypeError("target, labels, weights and notes")
-            if schema.label_kind not in get_args(LabelKind):
-                raise TypeError(f"labels of the kind {schema.label_kind!r}")
+            require_kinds(vars(schema), get_type_hints(cls))
+            if not columns:
+                raise TypeError("no columns")
             return schema
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"this is no schema of a table ({error}): train the model again") from error

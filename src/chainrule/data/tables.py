@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chainrule.data.encoding import Met, encode, first_row, learn, refuse_infinite
-from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of, is_text
-from chainrule.data.labels import Floats, known_labels, label_kind, numbers_of, read_weights, target_labels
-from chainrule.data.rows.decode import expanded, present
-from chainrule.data.schema import Column, Schema
-from chainrule.data.words import check_name, looks_like_number, near, option, shown, some
+from chainrule.data.encoding import Met, encode, first_row, learn
+from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of
+from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
+from chainrule.data.rows.decode import expanded
+from chainrule.data.schema import Schema, feature_names
+from chainrule.data.words import check_name, looks_like_number, option, shown, some
 from chainrule.errors import InputError
 from chainrule.kernels.design import Design
 from chainrule.words import counted
@@ -87,8 +87,8 @@ def learn_table(
     weights : str, optional
         Column with weights, each finite and not negative; a row of weight 0 is as good as not there.
     split : callable, optional
-        From y, the weights and the two labels to the places, ascending, of the training rows; all rows with a label if not
-        given.
+        From y, the weights and the two labels to the places, ascending, of the training rows, with both labels at positive
+        weights; all rows with a label if not given.
 
     Returns
     -------
@@ -102,43 +102,33 @@ def learn_table(
     often = Counter(table.column_names)
     check_name(target, often, "target column")
     negative, positive, y = target_labels(table.column(target), target, positive)
-    notes: list[str] = []
-    names = _feature_names(often, table.column_names, target, features, drop, weights, notes)
+    names, notes = _feature_names(often, table.column_names, target, features, drop, weights)
     s = None if weights is None else read_weights(table, weights, ~np.isnan(y))
     train = np.flatnonzero(~np.isnan(y)) if split is None else split(y, s, (negative, positive))
     of_train = None if s is None else s[train]
-    for value, label, other in ((0.0, negative, positive), (1.0, positive, negative)):
-        if not np.any((y[train] == value) & (True if of_train is None else of_train > 0)):
-            raise InputError(
-                f"the training rows have no label {shown(label)} in column {shown(target)}, only {shown(other)}: rows "
-                "of both labels, with weights above 0, are needed"
-            )
     fields = fields_of(table, names, sort=True)
     for field in fields:
-        if is_text_column(table.column(field.name)):
-            _refuse_text_among_numbers(field)
-    refuse_infinite(fields, may_drop=True)
+        _refuse_text_among_numbers(field)
     learnt = learn(fields, of_train, index=None if len(train) == len(y) else train, leave_out_constants=True)
-    notes += [
-        _missing_note(column, learnt.missing[column.name]) for column in learnt.columns if column.name in learnt.missing
-    ]
+    for column in learnt.columns:
+        lost = learnt.missing.get(column.name)
+        if lost:
+            way = "a level of its own" if column.levels else f"the mean {column.mean:.6g} and a mark of its own"
+            rows = f"{counted(lost, 'training row')} {'misses' if lost == 1 else 'miss'} it"
+            notes.append(f"column {shown(column.name)}: {rows}: {way}")
     if learnt.constants:
         notes.append(f"constant column{'s' * (len(learnt.constants) > 1)} left out: {some(learnt.constants, 20)}")
-    if not learnt.columns:
-        raise InputError(
-            "no column is left to train on: each is the target, left out, or constant in the training rows"
-        )
-    kind = label_kind(table.column(target)) or "text"
-    schema = Schema(target, negative, positive, learnt.columns, weights, (), kind)
-    plain = [name for column in schema.columns for name in column.design_names()]
-    renamed = [name for name, wanted in zip(schema.feature_names, plain, strict=True) if name != wanted]
+    plain = [name for column in learnt.columns for name in column.design_names()]
+    renamed = [name for name, wanted in zip(feature_names(learnt.columns), plain, strict=True) if name != wanted]
     if renamed:
         notes.append(f"columns of the design whose names were taken: {some(renamed, 20)}")
+    kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
-    kept, met = {column.name for column in learnt.columns}, Met()
+    met = Met()
+    kept = {column.name for column in learnt.columns}
     design = encode([field for field in fields if field.name in kept], schema.columns, "reference", met)
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
-    return schema, Encoded(design, y, known, tuple(met.notes(schema.columns, "reference"))), train
+    return schema, Encoded(design, y, known, met.notes(schema, "reference")), train
 
 
 def encode_table(
@@ -169,15 +159,7 @@ def encode_table(
         A column is not there, has text instead of numbers, or an infinite number; with `need_target` also an unknown
         label or a weight that can't be used.
     """
-    often = Counter(table.column_names)
-    mine = {column.name for column in schema.columns}
-    for column in schema.columns:
-        if column.name not in often:
-            others = [name for name in often if name not in mine]
-            way = near(column.name, others) if others else "add it"
-            raise InputError(f"the table has no column {shown(column.name)}, which the model reads: {way}")
-        check_name(column.name, often)
-    met = Met() if met is None else met
+    often, met = Counter(table.column_names), Met() if met is None else met
     fields = fields_of(table, [column.name for column in schema.columns], sort=True)
     design = encode(fields, schema.columns, unseen, met, first=first)
     y = weights = None
@@ -185,21 +167,13 @@ def encode_table(
         check_name(schema.target, often, "target column")
         y, strange = known_labels(table.column(schema.target), schema, strict=need_target, first=first)
         met.labels += strange
-        weights = _weights(schema, table, y, need_target, met, first)
-    return Encoded(design, y, weights, tuple(notes_of(schema, met, unseen)))
-
-
-def notes_of(schema: Schema, met: Met, unseen: str) -> list[str]:
-    """Say what a table had that training never saw."""
-    notes = met.notes(schema.columns, unseen)
-    if met.labels:
-        notes.append(
-            f"column {shown(schema.target)}: {counted(met.labels, 'row')} with a label that is neither "
-            f"{shown(schema.negative)} nor {shown(schema.positive)}: taken as not known"
-        )
-    if met.no_weights:
-        notes.append(f"no column {shown(schema.weights or '')} with weights here: every row counts once")
-    return notes
+        name = schema.weights
+        if name is not None and name in often and (need_target or label_kind(table.column(name)) == "number"):
+            known = ~np.isnan(y)
+            s = read_weights(table, name, known & need_target, first)
+            weights = np.where(known & np.isfinite(s) & (s >= 0), s, 0.0)
+        met.no_weights = need_target and name is not None and name not in often
+    return Encoded(design, y, weights, met.notes(schema, unseen))
 
 
 def constants(table: pa.Table, rows: Index, but: Sequence[str]) -> dict[str, float]:
@@ -207,16 +181,11 @@ def constants(table: pa.Table, rows: Index, but: Sequence[str]) -> dict[str, flo
     often, found = Counter(table.column_names), {}
     for name in set(table.column_names) - set(but):
         if often[name] == 1 and label_kind(table.column(name)) == "number":
-            x = numbers_of(fields_of(table, [name])[0])[rows]
+            x = fields_of(table, [name])[0].values[rows]
             values = np.unique(x[np.isfinite(x)])
             if len(values) == 1:
                 found[name] = float(values[0])
     return found
-
-
-def is_text_column(column: pa.ChunkedArray) -> bool:
-    """Whether the cells are text, be they written out or as a dictionary."""
-    return is_text(getattr(column.type, "value_type", column.type))
 
 
 def _feature_names(
@@ -226,69 +195,46 @@ def _feature_names(
     features: Sequence[str] | None,
     drop: Sequence[str],
     weights: str | None,
-    notes: list[str],
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
+    """Choose the columns to train on; give them, and what is left out without being asked for, in words."""
     for name in (*(features or ()), *drop):
         check_name(name, often)
-    if target in (features or ()):
-        raise InputError(f"column {shown(target)} is the target and can't be a feature too: take it out of --features")
-    if target in drop:
-        raise InputError(f"column {shown(target)} is the target: take it out of --drop")
     if weights is not None:
         check_name(weights, often, "weights column")
-        if weights == target or weights in (features or ()):
-            also = "the target" if weights == target else "a feature"
-            raise InputError(f"column {shown(weights)} holds the weights and can't be {also} too: name another")
-    if features is not None:
-        wanted = list(dict.fromkeys(features))
-    else:
-        unnamed = [k for k, name in enumerate(names, start=1) if name == ""]
-        if unnamed:
-            places = "column " + ", ".join(str(k) for k in unnamed)
-            notes.append(f"{places} of the table has no name and is left out")
+    roles = [
+        (target, "is the target", {"a feature": features or (), "left out": drop}),
+        (weights, "holds the weights", {"the target": [target], "a feature": features or ()}),
+    ]
+    for role, what, others in roles:
+        also = next((other for other, taken in others.items() if role in taken), None)
+        if also is not None:
+            raise InputError(f"column {shown(role or '')} {what} and can't be {also} too: name another")
+    notes = []
+    wanted = list(dict.fromkeys(features or ()))
+    if features is None:
+        unnamed = ", ".join(str(k) for k, name in enumerate(names, start=1) if name == "")
         index = [name for name in names if UNNAMED_INDEX.fullmatch(name)]
+        if unnamed:
+            notes.append(f"column {unnamed} of the table has no name and is left out")
         if index:
             notes.append(f"the index of a data frame is left out: {some(index)}")
-        aside = {"", target, weights, *index}
-        wanted = [name for name in names if name not in aside]
-    left_out = set(drop)
-    kept = [name for name in wanted if name not in left_out]
-    for name in kept:
-        check_name(name, often)
-    if not kept:
-        raise InputError("no column is left to train on: name some with --features, or leave out fewer with --drop")
-    return kept
+        wanted = [name for name in names if name not in {"", target, weights, *index}]
+    return [name for name in wanted if name not in set(drop)], notes
 
 
 def _refuse_text_among_numbers(field: Field) -> None:
     """Refuse text of which 90 % or more, but not all, is numbers: one wrong cell makes the reader take all as text."""
-    assert field.levels is not None
-    numeric = np.array([looks_like_number(level) for level in field.levels], dtype=np.bool_)
-    rows = sum(np.bincount(part.values[present(part, is_code=True)], minlength=len(numeric)) for part in field.parts)
-    known, n_numbers = int(np.sum(rows)), int(np.sum(rows * numeric))
-    if n_numbers < known and 10 * n_numbers >= 9 * known:
-        row, cell = first_row(field, ~numeric)
+    levels = field.levels or ()
+    numeric = np.array([looks_like_number(level) for level in levels], dtype=np.bool_)
+    if numeric.all() or not numeric.any():
+        return
+    codes = field.values
+    rows = np.bincount(codes[codes >= 0.0].astype(np.intp), minlength=len(numeric))
+    known, numbers = int(rows.sum()), int(rows @ numeric)
+    if numbers < known and 10 * numbers >= 9 * known:
+        row, cell = first_row(field, [level for level, good in zip(levels, numeric, strict=True) if not good])
         raise InputError(
-            f"column {shown(field.name)} holds numbers but for {counted(known - n_numbers, 'cell')}, the first in row "
+            f"column {shown(field.name)} holds numbers but for {counted(known - numbers, 'cell')}, the first in row "
             f"{row + 1}: {shown(cell)}; mend the cell, name it with {option('--na', cell)} if it means missing, or leave "
             f"the column out with {option('--drop', field.name)}"
         )
-
-
-def _missing_note(column: Column, n_missing: int) -> str:
-    way = "a level of its own" if column.kind == "category" else f"the mean {column.mean:.6g} and a mark of its own"
-    misses = "misses" if n_missing == 1 else "miss"
-    return f"column {shown(column.name)}: {counted(n_missing, 'training row')} {misses} it: {way}"
-
-
-def _weights(schema: Schema, table: pa.Table, y: Floats, need: bool, met: Met, first: int) -> Floats | None:
-    if schema.weights is None:
-        return None
-    if schema.weights not in table.column_names:
-        met.no_weights = need
-        return None
-    if not need and label_kind(table.column(schema.weights)) != "number":
-        return None
-    known = ~np.isnan(y)
-    s = read_weights(table, schema.weights, known if need else np.zeros(len(y), dtype=np.bool_), first)
-    return np.where(known & np.isfinite(s) & (s >= 0), s, 0.0)

@@ -42,12 +42,12 @@ def near(name: str, names: Sequence[str]) -> str:
     return f"did you mean {some(close)}?" if close else f"its columns are {some(names, 10)}"
 
 
-def check_name(name: str, names: Counter[str], role: str = "column") -> None:
-    """Refuse a name that a table does not have, or has twice. names: how often the table has each."""
-    if names[name] == 0:
-        raise InputError(f"the table has no {role} {shown(name)}: {near(name, list(names))}")
-    if names[name] > 1:
-        raise InputError(f"the table has {names[name]} columns called {shown(name)}: give each its own name")
+def check_name(name: str, names: Counter[str], role: str = "column", of: str = "") -> None:
+    """Refuse a name that a table does not have, or has twice. names: how often the table has each; of: who needs it."""
+    if names[name] != 1:
+        what, way = ("two columns called", "rename one") if names[name] else (f"no {role}", near(name, list(names)))
+        shell = f"the table has {what} {shown(name)}{of}: {way}"
+        raise InputError(two_fronts(f"X has {what} {name!r}{of}: {way}", shell))
 
 
 def unusable(name: str, what: str, way: str = "") -> InputError:

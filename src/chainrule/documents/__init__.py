@@ -14,13 +14,9 @@ def shown(result: Any) -> "Sequence[Block]":
     """Give what there is to say about a `Result`, `Certificate`, `Trace`, `RowExplanation` or study."""
     from chainrule.documents import results, rows, studies
 
-    makers = {
-        "Result": results.of_result,
-        "Certificate": results.of_certificate,
-        "Trace": results.of_trace,
-        "RowExplanation": rows.of_explanation,
-    }
-    return makers.get(type(result).__name__, studies.of_study)(result)
+    makers = {"Result": results.of_result, "Certificate": results.of_certificate, "Trace": results.of_trace,
+              "RowExplanation": rows.of_explanation}  # fmt: skip
+    return makers.get(type(result).__name__, lambda study: studies.of_study(study, study.heading))(result)
 
 
 def as_text(result: Any) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from chainrule.words import counted, number
+from chainrule.words import counted, downward, number, rounded, shortened, upward, visible
 
 Role = Literal["", "lead", "cause", "note"]
 
@@ -110,11 +110,10 @@ class Code:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture: what draws its SVG, and a caption. narrow: draws it for a phone."""
+    """A picture: what draws its SVG, and a caption."""
 
     draw: Callable[[], str]
     caption: Words = ""
-    narrow: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,54 +139,47 @@ def bullets(heading: str, items: Iterable[Words]) -> list[Block]:
     return [Heading(heading), Bullets(once)] if once else []
 
 
+def _seconds(value: float) -> str:
+    return f"{value / 60:.3g} minutes" if value >= 99.5 else f"{float(f'{value:.2g}'):g} seconds"
+
+
+FORMATS: dict[str, Callable[[float], str]] = {
+    "up": upward,
+    "down": downward,
+    "floor": lambda value: number(rounded(value, 4, up=False)),
+    "time": _seconds,
+    "g": lambda value: f"{value:.6g}",
+    "%": lambda value: f"{100 * value:.1f}%",
+    "f": lambda value: f"{value:.4f}" if abs(value) < 1e6 else number(value),
+    "e": lambda value: f"{value:.2e}" if value and math.isfinite(value) else number(value),
+}
+
+
 def spelled(value: Any, how: str = "") -> str:
     """Write a number in plain signs, None as nothing; how: a format of the table above."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and math.isnan(value):
-        return "-"
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "" if value is None else "-"
     if how in ("", "4") and isinstance(value, int):
         return f"{value:,}"
     if not how or how.isdigit():
         return number(value, int(how or 4))
-    if how in ("up", "down", "floor"):
-        return _bound(value, how)
-    if how == "time":
-        return f"{value / 60:.3g} minutes" if value >= 99.5 else f"{float(f'{value:.2g}'):g} seconds"
-    if how == "g":
-        return f"{value:.6g}"
-    if how == "%":
-        return f"{100 * value:.1f}%"
-    if how in ("f", "bar"):
-        return f"{value:.4f}" if abs(value) < 1e6 else number(value)
-    if how == "e":
-        return f"{value:.2e}" if value and math.isfinite(value) else number(value)
-    return counted(value, how)
-
-
-def _bound(value: float, how: str) -> str:
-    from chainrule.certificate import downward, upward  # NumPy, which no help text needs
-
-    if how == "floor":  # four digits: what is below what is shown is below the limit
-        step = 10.0 ** (math.floor(math.log10(value)) - 3)
-        return number(math.floor(value / step) * step)
-    return upward(value) if how == "up" else downward(value)
+    return FORMATS[how.replace("bar", "f")](value) if how.replace("bar", "f") in FORMATS else counted(value, how)
 
 
 class Speller(string.Formatter):
-    """What a renderer writes sentences with: how it spells its own words, a name, a number."""
+    """What a renderer writes sentences with: how it spells its own words, a name, a number. This one: in plain signs."""
 
     def literal(self, text: str) -> str:
         """Write words."""
-        raise NotImplementedError
+        return visible(text)
 
     def name(self, text: str) -> str:
         """Write a name or a label from the data."""
-        raise NotImplementedError
+        return shortened(text)
 
     def number(self, text: str) -> str:
         """Write a number that is spelled in plain signs."""
-        raise NotImplementedError
+        return text
 
     def words(self, text: Words) -> str:
         """Write a sentence."""
@@ -202,3 +194,6 @@ class Speller(string.Formatter):
         if format_spec == "name":
             return self.name(value)
         return self.literal(value) if isinstance(value, str) else self.number(spelled(value, format_spec))
+
+
+PLAIN = Speller()

@@ -38,28 +38,23 @@ HTML = _Html()
 
 def page(title: str, blocks: Sequence[Block]) -> str:
     """Write a page of its own: a title, and blocks of which each heading of level 2 begins a section."""
-    return _template().render(title=title, sections=_sections(blocks), css=_stylesheet()).strip()
+    return _rendered(blocks, title)
 
 
 def fragment(blocks: Sequence[Block]) -> str:
     """Write blocks for a notebook: one element that brings its own style."""
-    return _template().render(title=None, sections=_sections(blocks), css=_stylesheet()).strip()
+    return _rendered(blocks, None)
 
 
-def _sections(blocks: Sequence[Block]) -> list[list[Block]]:
+def _rendered(blocks: Sequence[Block], title: str | None) -> str:
     sections: list[list[Block]] = [[]]
     for block in blocks:
-        if isinstance(block, Heading) and block.level == 2:
+        if isinstance(block, Heading) and block.level == 2 and sections[-1]:
             sections.append([])
         sections[-1].append(block)
-    return [section for section in sections if section]
-
-
-@cache
-def _stylesheet() -> str:
-    return (
-        f"{palette_css().replace(':root', '.chainrule')}.chainrule {{ font-family: {FONT}; }}\n{_resource('page.css')}"
-    )
+    palette = palette_css().replace(":root", ".chainrule")
+    css = f"{palette}.chainrule {{ font-family: {FONT}; }}\n{_resource('page.css')}"
+    return _template().render(title=title, sections=sections, css=css).strip()
 
 
 def _resource(name: str) -> str:

@@ -2,13 +2,13 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
-from chainrule.documents.blocks import spelled
+from chainrule.words import upward
 
 PAUSE = 0.08  # seconds between two drawings: an epoch takes microseconds
 
@@ -21,17 +21,14 @@ class _Live(Progress):
         super().__init__(*columns, console=console, auto_refresh=False, transient=True, disable=is_off)
         self._drawn = 0.0
 
-    def _draw(self, done: int, most: int, words: str) -> None:
-        if not self.tasks:
-            self.add_task("", total=most, words=words)
-        self.update(self.task_ids[0], completed=done, total=most, words=words, refresh=True)
-
-    def _is_due(self) -> bool:
+    def _draw(self, done: int, most: int, words: Callable[[], str]) -> None:
         now = time.monotonic()
         if self.disable or now - self._drawn < PAUSE:
-            return False
+            return
         self._drawn = now
-        return True
+        if not self.tasks:
+            self.add_task("", words="")
+        self.update(self.task_ids[0], completed=done, total=most, words=words(), refresh=True)
 
 
 class FitProgress(_Live):
@@ -41,29 +38,20 @@ class FitProgress(_Live):
     """
 
     def __init__(self, console: Console, method: str) -> None:
-        self._descends = not method.startswith("newton")
-        columns: list[ProgressColumn] = [TextColumn("{task.fields[words]}")]
-        if self._descends:  # of Newton's steps nobody knows how many are to come
-            columns = [
-                TextColumn("epoch {task.completed:,.0f} of {task.total:,.0f}"),
-                BarColumn(bar_width=16),
-                *columns,
-            ]
-        super().__init__(console, *columns)
+        self._descends = not method.startswith("newton")  # of Newton's steps nobody knows how many are to come
+        epochs = [TextColumn("epoch {task.completed:,.0f} of {task.total:,.0f}"), BarColumn(bar_width=16)]
+        super().__init__(console, *(epochs if self._descends else []), TextColumn("{task.fields[words]}"))
 
     def __call__(self, step: Any, held_out: Mapping[str, float]) -> None:
         """Draw this epoch, unless the last drawing is too near."""
-        if not self._is_due():
-            return
+        self._draw(step.epoch, step.max_reads, lambda: self._words(step, held_out))
+
+    def _words(self, step: Any, held_out: Mapping[str, float]) -> str:
         text = f"loss {step.loss:.4f}"
-        if "held_out_loss" in held_out:
-            text += f", held out {held_out['held_out_loss']:.4f}"
-        if math.isfinite(step.gap):
-            text += f", F - F* <= {spelled(step.gap, 'up')}"
-        if not self._descends:
-            where = "all rows" if step.share >= 1 else f"a sample, {spelled(step.share, '%')} of the rows"
-            text = f"step {step.epoch} on {where}, {step.reads:.1f} reads: {text}"
-        self._draw(step.epoch, step.max_reads, text)
+        text += f", held out {held_out['held_out_loss']:.4f}" if "held_out_loss" in held_out else ""
+        text += f", F - F* <= {upward(step.gap)}" if math.isfinite(step.gap) else ""
+        where = "all rows" if step.share >= 1 else f"a sample, {100 * step.share:.1f}% of the rows"
+        return text if self._descends else f"step {step.epoch} on {where}, {step.reads:.1f} reads: {text}"
 
 
 class StudyProgress(_Live):
@@ -75,5 +63,4 @@ class StudyProgress(_Live):
 
     def __call__(self, run: str, epoch: int, most: int) -> None:
         """Draw where the run is, unless the last drawing is too near."""
-        if self._is_due():
-            self._draw(epoch, most, run)
+        self._draw(epoch, most, lambda: run)

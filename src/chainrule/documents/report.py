@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.documents import html, results
-from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Text, bullets, say
+from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Role, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.documents.rows import explanation
 from chainrule.losses import sigmoid
@@ -62,18 +62,21 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
     gradient descent came to the same optimum.
     """
     result, trouble = document["result"], _trouble(document["result"])
-    notes = [text for text in (*document["notes"], *result["warnings"])]
-    notes = [text for text in notes if text.rstrip(".").lower() not in f"{result['message']} {trouble}".lower()]
+    message, said = result["message"].rstrip("."), f"{result['message']} {trouble}".lower()
+    notes = [text for text in (*document["notes"], *result["warnings"]) if text.rstrip(".").lower() not in said]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
+    runs: list[tuple[Document, Any]] = [(result, drawn.trace)]
+    runs += [(document["descent"]["result"], drawn.descent)] if document.get("descent") else []
     heading, *table = results.coefficients(document)
     return [
         *([say("{it}.", "cause", it=trouble)] if trouble else []),
-        _lead(document),
+        _lead(document, "" if trouble else "lead"),
         Heading("The fit"),
         results.setting(document),
-        *_run(result, trouble),
+        *([say("{it}.", it=results.ending(result)[0][1])] if message.lower() not in trouble.lower() else []),
+        _tiles(result),
         Heading("How near the optimum it is"),
-        *results.certificate(result, _runs(document, drawn)),
+        *results.certificate(result, results.descents(result["certificate"], *runs)),
         Heading("How it learned"),
         *_learning(document, drawn),
         Heading("How well it predicts"),
@@ -82,7 +85,7 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
         heading,
         Beside([table, [results.odds_chart(document)]]),
         Heading("The probabilities"),
-        _probabilities(document, drawn),
+        _probabilities((document["negative"], document["positive"]), drawn),
         *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
         *bullets("Notes", notes),
         Heading("What the numbers mean"),
@@ -94,91 +97,53 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
 
 def _trouble(result: Document) -> str:
     """Say why there is no optimum, with the way out; empty where there is one, or where nothing is known of it."""
-    told = result["certificate"]
-    reason = told["reason"].rstrip(".")
-    if told["kind"] not in ("ridge", "infimum") or not reason:
-        return ""
-    return (
-        f"The objective asked for has no optimum: {reason}"
-        if told["kind"] == "ridge"
-        else reason[:1].upper() + reason[1:]
-    )
+    kind, reason = result["certificate"]["kind"], result["certificate"]["reason"].rstrip(".")
+    if kind == "ridge" and reason:
+        return f"The objective asked for has no optimum: {reason}"
+    return reason[:1].upper() + reason[1:] if kind == "infimum" else ""
 
 
-def _lead(document: Document) -> Text:
+def _lead(document: Document, role: Role) -> Text:
     """Say the result in one sentence."""
     result, which = document["result"], "held-out" if document["held_out"] else "training"
-    newton = results.is_newton(result)
-    after = (
-        f"{counted(result['n_epochs'], 'step' if newton else 'epoch')} of {'Newton’s method' if newton else 'training'}"
-    )
-    text = (f"After {after}, the model is right on {{accuracy:%}} of {{rows:{which} row}}, where the larger class "
-            "alone would be right on {base_accuracy:%}; its log-loss there is {loss:f}.")  # fmt: skip
-    return say(text, "" if _trouble(result) else "lead", **(document["held_out"] or document["training"]))
+    of, unit = ("Newton’s method", "step") if results.is_newton(result) else ("training", "epoch")
+    text = (f"After {counted(result['n_epochs'], unit)} of {of}, the model is right on {{accuracy:%}} of {{rows:{which} row}}, "
+            "where the larger class alone would be right on {base_accuracy:%}; its log-loss there is {loss:f}.")  # fmt: skip
+    return say(text, role, **(document["held_out"] or document["training"]))
 
 
-def _run(result: Document, trouble: str) -> list[Block]:
-    message = result["message"].rstrip(".").lower() not in trouble.lower()
-    tiles: list[tuple[str, Any]] = [
-        ("steps" if results.is_newton(result) else "epochs", result["n_epochs"]),
-        ("reads of the data", say("{reads:3}", **result)),
-        ("objective", result["objective"]),
-        ("gradient at the end", say("{grad_norm:3}", **result)),
-        ("penalty alpha", result["alpha"]),
-    ]
-    return [*([say("{it}.", it=results.ending(result)[0][1])] if message else []), Facts(tiles, "tiles")]
-
-
-def _runs(document: Document, drawn: Drawn) -> list[Any]:
-    result, descent = document["result"], document.get("descent")
-    more = [results.descent(descent["result"], drawn.descent, result["certificate"])] if descent else []
-    return [results.descent(result, drawn.trace, result["certificate"]), *more]
+def _tiles(result: Document) -> Facts:
+    tiles = {"steps" if results.is_newton(result) else "epochs": "{n_epochs}", "reads of the data": "{reads:3}",
+             "objective": "{objective}", "gradient at the end": "{grad_norm:3}", "penalty alpha": "{alpha}"}  # fmt: skip
+    return Facts([(name, say(text, **result)) for name, text in tiles.items()], "tiles")
 
 
 def _learning(document: Document, drawn: Drawn) -> list[Block]:
     """Tell how it learned: gradient descent where the document has it, else the run itself."""
     result, learned, descent = document["result"], drawn.learned, document.get("descent")
-    run, trace = (
-        (result, drawn.trace) if descent is None or drawn.descent is None else (descent["result"], drawn.descent)
-    )
-    proof, *_ = results.certificate(run)
-    text = "The same objective by gradient descent, w ← w − learning rate · dL_dw: {how}. {proof}"
-    same = [say(text, how=run["message"].rstrip("."), proof=proof)]
-    told = [] if learned is None else [*story(learned), rate_told(learned, run)]
+    run, trace = (result, drawn.trace) if drawn.descent is None or not descent else (descent["result"], drawn.descent)
+    blocks: list[Block] = []
+    if run is not result:
+        text = "The same objective by gradient descent, w ← w − learning rate · dL_dw: {how}. {proof}"
+        blocks.append(say(text, how=run["message"].rstrip("."), proof=results.certificate(run)[0]))
+    if learned is not None:
+        blocks += filter(None, [*story(learned), rate_told(learned, run)])
     proven = run is not result and result["certificate"]["kind"] == "bound"
-    curves = results.learning_curves(
-        trace, results.is_newton(run), document["training"], result["loss"] if proven else None
-    )
+    optimum = result["loss"] if proven else None
+    curves = results.learning_curves(trace, results.is_newton(run), document["training"], optimum)
+    blocks.append(Beside([*curves.groups, *pictures(learned, (document["negative"], document["positive"]))]))
     absent = [] if learned is None else [learned.no_gradients, learned.no_maps]
-    return [
-        *(same if run is not result else []),
-        *filter(None, told),
-        Beside([*curves.groups, *pictures(learned, (document["negative"], document["positive"]))]),
-        *(say("{it}.", "note", it=text.rstrip(".")) for text in (*absent, trace.note) if text),
-    ]
+    return [*blocks, *(say("{it}.", "note", it=text.rstrip(".")) for text in (*absent, trace.note) if text)]
 
 
-def _probabilities(document: Document, drawn: Drawn) -> Beside:
-    from chainrule.charts import charts
-
-    classes = (document["negative"], document["positive"])
-    z, y = np.asarray(drawn.z), np.asarray(drawn.y)
+def _probabilities(classes: tuple[str, str], drawn: Drawn) -> Beside:
+    from chainrule.charts.charts import loss_of_row, probability_histogram
 
     def spread(z: Any, y: Any, says: str) -> list[Block]:
-        return [Chart(lambda: charts.probability_histogram(sigmoid(np.asarray(z)), y, classes=classes), says)]
+        return [Chart(lambda: probability_histogram(sigmoid(np.asarray(z)), y, classes=classes), says)]
 
-    held_out = (
-        []
-        if drawn.held_out is None
-        else [spread(*drawn.held_out, "Held-out rows: the same for rows that training never saw.")]
-    )
-    return Beside(
-        [
-            spread(z, y, "Training rows: how the probabilities of both classes are spread."),
-            *held_out,
-            [Chart(lambda: charts.loss_of_g(sigmoid(z), y, classes=classes),
-                   "The loss of one row as a function of g. Each stroke below is where training rows are.")],
-            [Chart(lambda: charts.loss_of_z(z, y, classes=classes),
-                   "The same loss as a function of z: of a sure mistake it is nearly |z|.")],
-        ]
-    )  # fmt: skip
+    shown = [spread(drawn.z, drawn.y, "Training rows: how the probabilities of both classes are spread.")]
+    if drawn.held_out is not None:
+        shown.append(spread(*drawn.held_out, "Held-out rows: the same for rows that training never saw."))
+    says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. Each stroke is where training rows are."
+    return Beside([*shown, [Chart(lambda: loss_of_row(drawn.z, drawn.y, classes=classes), says)]])

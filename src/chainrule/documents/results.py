@@ -10,7 +10,7 @@ from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Tab
 from chainrule.words import counted
 
 if TYPE_CHECKING:
-    from chainrule.charts import curves
+    from chainrule.charts.axes import Curve
 
 Document = Mapping[str, Any]
 
@@ -46,21 +46,16 @@ def fit(document: Document) -> list[Block]:
 def setting(document: Document) -> Facts:
     """Tell what was asked: the target, the rows, the objective, the method."""
     counts = document["rows"]
-    target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **_names(document))
     parts = ["{training} to train on", *["{held_out} held out"] * bool(counts["held_out"]),
              *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"])]  # fmt: skip
-    rows = say(", ".join(parts), target=document["target"], **counts)
+    target = say("{target:name}: {positive:name} is y = 1, {negative:name} is y = 0", **document)
+    rows = say(", ".join(parts), **{**document, **counts})
     return Facts([("target", target), ("rows", rows), *_asked(document["result"])])
 
 
-def _names(document: Document) -> dict[str, Any]:
-    return {key: document[key] for key in ("target", "positive", "negative")}
-
-
 def _asked(result: Document) -> list[tuple[str, Any]]:
-    """Tell objective, method and learning rate; worded: puts Python's sentences into the words of another front end."""
-    facts: list[tuple[str, Any]] = [("objective", result["objective_line"])]
-    facts.append(("method", f"{_method(result)}: {result['method_reason']}"))
+    """Tell objective, method and learning rate."""
+    facts = [("objective", result["objective_line"]), ("method", f"{_method(result)}: {result['method_reason']}")]
     facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
     if result["batch_size"] is not None:
         size = "single rows" if result["batch_size"] == 1 else f"{result['batch_size']:,} rows an update"
@@ -78,20 +73,18 @@ def rate(result: Document) -> Text:
     if limit is None:
         return say("{own}; any rate is stable here", own=own)
     auto = " (auto)" if own == limit / (4 if batches else 2) else ""
-    falls = {"inverse": ", over 1 + epochs", "inverse-sqrt": ", over the root of 1 + epochs"}.get(
-        result["schedule"], ""
-    )
-    known = "; known to be stable up to {limit:floor}" if batches else ", the largest stable one is {limit:floor}"
+    schedules = {"inverse": ", over 1 + epochs", "inverse-sqrt": ", over the root of 1 + epochs"}
+    known = "; known to be stable up to" if batches else ", the largest stable one is"
     above = f": above it the loss may rise or {'never settle' if batches else 'oscillate'}" if own > limit else ""
-    return say(f"{{own}}{auto}{falls}{known}{above}", own=own, limit=limit)
+    falls = schedules.get(result["schedule"], "")
+    return say(f"{{own}}{auto}{falls}{known} {{limit:floor}}{above}", own=own, limit=limit)
 
 
 def ending(result: Document) -> list[tuple[str, Any]]:
     """Tell how a run ended and what is proven, each once, also where the message says both."""
     told = result["certificate"]
     proven, reason = told["sentence"].rstrip("."), told["reason"].rstrip(".")
-    run = result["message"].rstrip(".").replace(f": {proven}", "")
-    cause = reason.split(":")[0]
+    run, cause = result["message"].rstrip(".").replace(f": {proven}", ""), reason.partition(":")[0]
     if cause and cause in run:
         proven = proven.replace(f": {reason}", "").replace(f": {cause}", "")
     training = say("{method}: {run} ({seconds:time})", method=_method(result), run=run, seconds=result["seconds"])
@@ -110,22 +103,14 @@ def figures(parts: Mapping[str, Document | None]) -> Table:
 
 def coefficients(document: Document) -> list[Block]:
     """Tell the coefficients and odds ratios, per unit and per standard deviation (SD); the strongest where there are many."""
-    entries = [
-        {**entry, "w_sd": None if entry["sd"] is None else entry["w"] * entry["sd"]}
-        for entry in document["coefficients"]
-    ]
+    entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"]} for entry in document["coefficients"]]
     shown = _strongest(entries, lambda entry: entry["w"] if entry["w_sd"] is None else entry["w_sd"])
-    bias = document["intercept"]
     digits = ("proven digits", "digits" if document["result"]["certificate"]["kind"] == "bound" else "", "")
-    return [
-        Heading(say("Coefficients: log-odds of {positive:name}", positive=document["positive"])),
-        Table.from_entries(
-            [{"name": BIAS, "w": bias["b"], "digits": bias["digits"]}, *shown], ("feature", "name", "name"),
-            ("w per unit", "w", "4"), digits, ("odds ratio", "odds_ratio", "4"), ("w per SD", "w_sd", "4"),
-            ("odds ratio per SD", "odds_ratio_sd", "4"),
-        ),
-        *rest(len(entries)),
-    ]  # fmt: skip
+    columns = [("feature", "name", "name"), ("w per unit", "w", "4"), digits, ("odds ratio", "odds_ratio", "4"),
+               ("w per SD", "w_sd", "4"), ("odds ratio per SD", "odds_ratio_sd", "4")]  # fmt: skip
+    bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
+    heading = Heading(say("Coefficients: log-odds of {positive:name}", **document))
+    return [heading, Table.from_entries([bias, *shown], *columns), *rest(len(entries))]
 
 
 def _strongest(entries: Sequence[Document], strength: Callable[[Document], float | None]) -> list[Document]:
@@ -146,47 +131,42 @@ def odds_chart(document: Document) -> Chart:
     entries = document["coefficients"]
     w, sd = (np.array([entry[key] for entry in entries], dtype=np.float64) for key in ("w", "sd"))
     names, per_sd = [entry["name"] for entry in entries], np.isfinite(sd)
-    caption = (
+    log_odds = np.where(per_sd, w * sd, w)
+    text = (
         "Odds ratios on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left for {negative:name}."
     )
-    return Chart(
-        lambda: charts.odds_forest(names, np.where(per_sd, w * sd, w), per_sd=per_sd),
-        say(caption, positive=document["positive"], negative=document["negative"]),
-    )
+    return Chart(lambda: charts.odds_forest(names, log_odds, per_sd=per_sd), say(text, **document))
 
 
-def certificate(result: Document, runs: Sequence["curves.Descent"] = ()) -> list[Block]:
+def certificate(result: Document, runs: Sequence["Curve"] = ()) -> list[Block]:
     """Tell what is proven about a result, and how runs came there."""
     told = result["certificate"]
+    said = [say("{sentence}", "lead", **told)]
+    tiles: list[tuple[str, Any]] = []
     if told["kind"] == "bound":
-        said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", gap=told["gap"]),
+        said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
                 say("Proven, rounding included: there is exactly one optimum.")]  # fmt: skip
-    else:
-        said = [say("{it}", "lead", it=told["sentence"])]
-    digits = sorted({min(told["digits"], default=0), max(told["digits"], default=0)})
-    tiles: list[tuple[str, Any]] = [
-        *([("proven digits of w", " to ".join(map(str, digits)))] if told["kind"] == "bound" else []),
-        *([("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []),
-        *([("left by rounding", say("{noise:2}", noise=told["noise"]))] if told["noise"] is not None else []),
-    ]
+        digits = sorted({min(told["digits"], default=0), max(told["digits"], default=0)})
+        tiles.append(("proven digits of w", " to ".join(map(str, digits))))
+    tiles += [("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []
+    tiles += [("left by rounding", say("{noise:2}", **told))] if told["noise"] is not None else []
     blocks: list[Block] = [*said, *([Facts(tiles, "tiles")] if tiles else [])]
-    if not any(run.curve() for run in runs):
+    if not runs:
         return blocks
     from chainrule.charts import curves
 
     infimum = told["kind"] == "infimum"
-    chart = Chart(lambda: curves.gap_curves(runs, tol=result["tol"], infimum=infimum) or "",
+    chart = Chart(lambda: curves.gap_curves(runs, tol=result["tol"], infimum=infimum),
                   "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
     return [Beside([blocks, [chart]])]
 
 
-def descent(result: Document, trace: Any, proven: Document) -> "curves.Descent":
-    """Give a run's way down, for the chart of a certificate; proven: the certificate of the nearest point known."""
-    from chainrule.charts import curves
+def descents(proven: Document, *runs: tuple[Document, Any]) -> list["Curve"]:
+    """Give the ways down of runs, for the chart of a certificate; proven: that of the nearest point known."""
+    from chainrule.charts.curves import descent
 
-    newton = is_newton(result)
-    label, role = ("Newton", "one") if newton else ("gradient descent", "training")
-    return curves.Descent(label, role, trace, proven["optimum_at_least"], own=newton)
+    made = [descent(trace, is_newton(result), proven["optimum_at_least"]) for result, trace in runs]
+    return [curve for curve in made if curve is not None]
 
 
 def learning_curves(trace: Any, newton: bool, part: Document, optimum_loss: float | None = None) -> Beside:
@@ -195,27 +175,23 @@ def learning_curves(trace: Any, newton: bool, part: Document, optimum_loss: floa
 
     by_reads = newton and "reads" in trace.columns
     when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
-    base_loss, base_accuracy = part.get("base_loss"), part.get("base_accuracy")
+    base = {key: part.get(key) for key in ("base_loss", "base_accuracy")}
     best = ", another the optimum’s" if optimum_loss is not None else ""
-    loss = "" if base_loss is None else f" A dotted line is the loss of predicting the base rate for every row{best}."
-    share = "" if base_accuracy is None else " The dotted line is the share of the larger class."
-    return Beside(
-        [
-            [Chart(lambda: curves.loss_curves(trace, base_loss=base_loss, optimum_loss=optimum_loss, by_reads=by_reads),
-                   f"Log-loss after each {when}.{loss}")],
-            [Chart(lambda: curves.accuracy_curves(trace, base_accuracy=base_accuracy, by_reads=by_reads),
-                   f"Share of rows on the right side of g = 1/2.{share}")],
-        ]
-    )  # fmt: skip
+    loss = f" A dotted line is the loss of predicting the base rate for every row{best}." if part else ""
+    share = " The dotted line is the share of the larger class." if part else ""
+    return Beside([
+        [Chart(lambda: curves.loss_curves(trace, base_loss=base["base_loss"], optimum_loss=optimum_loss, by_reads=by_reads),
+               f"Log-loss after each {when}.{loss}")],
+        [Chart(lambda: curves.accuracy_curves(trace, base_accuracy=base["base_accuracy"], by_reads=by_reads),
+               f"Share of rows on the right side of g = 1/2.{share}")],
+    ])  # fmt: skip
 
 
 def milestones(trace: Any) -> list[dict[str, Any]]:
     """Give some lines of a trace: the epochs 0, 1, 10, 100, ... and the last, or all of few."""
-    columns = trace.columns
-    last = int(columns["epoch"][-1])
-    few = len(columns["epoch"]) <= 8
-    shown = [k for k, epoch in enumerate(columns["epoch"]) if few or epoch in MILESTONES or epoch == last]
-    return [{name: column[k].item() for name, column in columns.items()} for k in shown]
+    epochs = trace.columns["epoch"]
+    shown = [k for k, epoch in enumerate(epochs) if len(epochs) <= 8 or epoch in MILESTONES or epoch == epochs[-1]]
+    return [{name: column[k].item() for name, column in trace.columns.items()} for k in shown]
 
 
 def epochs_table(lines: Sequence[Document]) -> Table:
@@ -229,22 +205,16 @@ def epochs_table(lines: Sequence[Document]) -> Table:
 def predictions(document: Document, most: int, heading: Words, left: str = "") -> list[Block]:
     """Tabulate the first predictions of the rows set aside; left: where the others are."""
     rows = document["predictions"]
-    table = Table.from_entries(
-        rows[:most],
-        ("class", "class", "name"),
-        ("row", "row", ""),
-        (f"probability of {document['positive']}", "probability", "bar"),
-    )
+    probability = (f"probability of {document['positive']}", "probability", "bar")
+    columns = ("class", "class", "name"), ("row", "row", ""), probability
     more = [say(f"and {{n}} more{left}", "note", n=len(rows) - most)] if len(rows) > most else []
-    return [Heading(heading), table, *more] if rows else []
+    return [Heading(heading), Table.from_entries(rows[:most], *columns), *more] if rows else []
 
 
 def set_aside(document: Document) -> list[Block]:
     """Tell the predictions of the rows whose target is missing."""
     count = len(document["predictions"])
-    heading = say(
-        f"The {'row' if count == 1 else f'{count:,} rows'} of unknown {{target:name}}", target=document["target"]
-    )
+    heading = say(f"The {'row' if count == 1 else f'{count:,} rows'} of unknown {{target:name}}", **document)
     return predictions(document, SHOWN_PREDICTIONS, heading, ": --json, the report and chainrule predict have all")
 
 
@@ -254,26 +224,20 @@ def audit(document: Document) -> list[Block]:
     units = " on standardised numbers" if document["standardized"] else ""
     penalty = f" + ({{alpha:g}}/2) w.w{units}" if document["alpha"] else ", no penalty"
     rows = "{rows:row} it was trained on" if document["training_rows"] else "{rows:row} of known {target:name}"
+    facts = {"coefficients": "{coefficients_of}: log-odds that {target:name} is {positive:name}",
+             "table": f"{{table}}: the {rows}", "objective": f"the mean log-loss{penalty}: F = {{F:10}} here"}  # fmt: skip
     blocks: list[Block] = [
-        Facts(
-            [
-                ("coefficients", say("{coefficients_of}: log-odds that {target:name} is {positive:name}", **document)),
-                ("table", say(f"{{table}}: the {rows}", **document)),
-                ("objective", say(f"the mean log-loss{penalty}: F = {{F:10}} here", **document, F=told["objective"])),
-            ]
-        ),
+        Facts([(name, say(text, **document, F=told["objective"])) for name, text in facts.items()]),
         Heading("How far from the optimum"),
         _audit_sentence(told),
         *(say("{it}", it=text) for text in document["warnings"]),
-    ]  # fmt: skip
+    ]
     if told["gap"] is None or all(entry["error"] is None for entry in entries):
         return blocks
-    shown = _strongest(entries, lambda entry: entry["error"])
-    table = Table.from_entries(
-        [{**bias, "name": BIAS, "w": bias["b"]}, *shown], ("feature", "name", "name"), ("w per unit", "w", "4"),
-        ("off by at most", "error", "up"), ("proven digits", "digits", ""),
-    )  # fmt: skip
-    return [*blocks, table, *rest(len(entries))]
+    shown = [{**bias, "name": BIAS, "w": bias["b"]}, *_strongest(entries, lambda entry: entry["error"])]
+    columns = [("feature", "name", "name"), ("w per unit", "w", "4"), ("off by at most", "error", "up"),
+               ("proven digits", "digits", "")]  # fmt: skip
+    return [*blocks, Table.from_entries(shown, *columns), *rest(len(entries))]
 
 
 def _audit_sentence(told: Document) -> Text:
@@ -291,25 +255,17 @@ def evaluation(document: Document) -> list[Block]:
     """Tell how well a model does on a table."""
     part, counts = document["figures"], document["figures"]["confusion"]
     negative, positive = document["negative"], document["positive"]
+    facts = {"model": "{model}: the probability that {target:name} is {positive:name}", "table": "{table}",
+             "base rate": "{base_rate:%} of these rows are {positive:name}"}  # fmt: skip
+    confusion = [[f"is {negative}", counts["true_negative"], counts["false_positive"]],
+                 [f"is {positive}", counts["false_negative"], counts["true_positive"]]]  # fmt: skip
     return [
-        Facts(
-            [
-                ("model", say("{model}: the probability that {target:name} is {positive:name}", **document)),
-                ("table", document["table"]),
-                ("base rate", say("{share:%} of these rows are {positive:name}", share=part["base_rate"], positive=positive)),
-            ]
-        ),
+        Facts([(name, say(text, **document, base_rate=part["base_rate"])) for name, text in facts.items()]),
         Heading("How well it does"),
         figures({"this table": part}),
         Heading("Counts"),
-        Table.of(
-            ["", f"predicted {negative}", f"predicted {positive}"],
-            [
-                [f"is {negative}", counts["true_negative"], counts["false_positive"]],
-                [f"is {positive}", counts["false_negative"], counts["true_positive"]],
-            ],
-        ),
-    ]  # fmt: skip
+        Table.of(["", f"predicted {negative}", f"predicted {positive}"], confusion),
+    ]
 
 
 def of_result(result: Any) -> list[Block]:
@@ -323,20 +279,14 @@ def of_result(result: Any) -> list[Block]:
         "coefficients": [{"name": name, "w": w, "sd": None, "digits": digits, "odds_ratio": odds}
                          for name, w, digits, odds in zip(*columns, strict=True)],
     }  # fmt: skip
-    heading, *table = coefficients(document)
+    loss = say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)
     return [
-        Heading(say("Logistic regression of {n_rows:row}", n_rows=result.n_rows)),
-        Facts(
-            [
-                *_asked(told),
-                *ending(told)[:1],
-                ("log-loss", say("{loss:f}, accuracy {accuracy:%} on the training rows", **told)),
-            ]
-        ),
-        Beside([[heading, *table], [odds_chart(document)]]),
+        Heading(say("Logistic regression of {n_rows:row}", **told)),
+        Facts([*_asked(told), *ending(told)[:1], ("log-loss", loss)]),
+        Beside([coefficients(document), [odds_chart(document)]]),
         *(say("{it}", "cause", it=text) for text in result.warnings),
         Heading("How it learned"),
-        *certificate(told, [descent(told, result.trace, told["certificate"])]),
+        *certificate(told, descents(told["certificate"], (told, result.trace))),
         learning_curves(result.trace, is_newton(told), {}),
     ]
 

@@ -28,8 +28,7 @@ def explanation(document: Document) -> list[Block]:
         Heading(_heading(document)),
         *([say("It is the training row that the model gets right by the smallest margin.")] if told.get("closest") else []),
         Chart(lambda: _graph(told),
-              runs if known else "Without a class there is no loss, so the graph ends at g.",
-              lambda: _graph(told, narrow=True)),
+              runs if known else "Without a class there is no loss, so the graph ends at g."),
         Heading("forward: x, w, b -> z -> g" + (" -> L" if known else ""), 3),
         Table.from_entries(
             lines, ("feature", "name", "name"), *([("value", "x_user", "g")] if scaled else []), ("x", "x", "4"),
@@ -63,36 +62,28 @@ def explanation(document: Document) -> list[Block]:
 
 def _heading(document: Document) -> Text:
     told = document["explanation"]
-    row = "Row {row}" if told["row"] is not None else "One row"
-    what = "{target:name}" if "target" in document else "its class"
     known = " unknown" if told["y"] is None else f" is {{label:name}}, y = {{y:g}}{PARTS.get(told.get('part'), '')}"
     when = ""
     if "method" in document:
         unit, epoch = "step" if is_newton(document) else "epoch", told["epoch"]
         when = f" after the last {unit}, {document['epochs']:,}" if epoch is None else f" after {unit} {epoch:,}"
         when = f" at the start, before the first {unit}" if epoch == 0 else when
-    label = f"{told['y']:g}" if told["label"] is None and told["y"] is not None else told["label"]
-    return say(f"{row} ({what}{known}){when}", row=told["row"], target=document.get("target"), label=label, y=told["y"])
+    text = f"{'One row' if told['row'] is None else 'Row {row}'} ({{target:name}}{known}){when}"
+    label = f"{told['y'] or 0.0:g}" if told["label"] is None else told["label"]
+    return say(text, **{**told, "label": label, "target": document.get("target", "its class")})
 
 
 def _lines(document: Document) -> list[dict[str, Any]]:
     """Give the bias and the features, the largest contribution first, as the path to g goes."""
     told, whole = document["explanation"], document.get("whole_gradient")
-    so_far = dict(told["path"])
-    sums = [None] * len(told["features"]) if whole is None else whole["dL_dw"]
-    features = [
-        {
-            **entry,
-            **{key: 0.0 for key in ("x", "contribution", "dz_dw") if abs(entry[key] or 0.0) <= TINY},
-            "all_rows": total,
-        }
-        for entry, total in zip(told["features"], sums, strict=True)
-    ]
-    place = {name: at for at, (name, _) in enumerate(told["path"][1:])}
+    path, sums = dict(told["path"]), whole["dL_dw"] if whole else [None] * len(told["features"])
     bias = {"name": BIAS, "w": told["b"], "contribution": told["b"], "g": told["path"][0][1], "dz_dw": 1.0,
             "dL_dw": told["dL_db"], "share": told["share_b"], "all_rows": whole and whole["dL_db"]}  # fmt: skip
-    shown = sorted(features, key=lambda entry: place[entry["name"]])[:SHOWN]
-    return [bias, *({**entry, "g": so_far[entry["name"]]} for entry in shown)]
+    lines = {entry["name"]: {**entry, "all_rows": total} for entry, total in zip(told["features"], sums, strict=True)}
+    for name, line in lines.items():
+        line |= {key: 0.0 for key in ("x", "contribution", "dz_dw") if abs(line[key] or 0.0) <= TINY}
+        line["g"] = path[name]
+    return [bias, *(lines[name] for name, _ in told["path"][1 : SHOWN + 1])]
 
 
 def _strongest(told: Document) -> list[Formula]:
@@ -112,13 +103,12 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
         which = "trained on" if whole["training_rows"] else "with a label here (they are not those trained on)"
         facts += [("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: {ADDS[told['part']]}"),
                   ("all rows", f"the sum of the shares of the {counted(whole['rows'], 'row')} {which}")]  # fmt: skip
-    if told["alpha"] > 0:
-        facts.append(("alpha w", "the penalty's part; at the optimum it and the rows' part cancel"))
-    if told["note"]:
-        facts.append(("note", told["note"]))
+    penalty = "the penalty's part; at the optimum it and the rows' part cancel"
+    facts += [("alpha w", penalty)] if told["alpha"] > 0 else []
+    facts += [("note", told["note"])] if told["note"] else []
     some = " of the {n_checked} largest of {n_entries} derivatives" if check["n_checked"] < check["n_entries"] else ""
-    said = say(f"against {{method}}: the largest relative error{some} is {{max_error:2}}", **check)
-    return [*facts, ("checked", said)]
+    checked = say(f"against {{method}}: the largest relative error{some} is {{max_error:2}}", **check)
+    return [*facts, ("checked", checked)]
 
 
 def of_explanation(row: Any) -> list[Block]:
@@ -126,7 +116,7 @@ def of_explanation(row: Any) -> list[Block]:
     return explanation({"explanation": row.to_dict()})
 
 
-def _graph(told: Document, **how: Any) -> str:
-    from chainrule.charts.graph_picture import row_graph_svg
+def _graph(told: Document) -> str:
+    from chainrule.charts.graph_picture import row_graph
 
-    return row_graph_svg(told, standalone=False, **how)
+    return row_graph(told)

@@ -15,43 +15,20 @@ CREDIT = (
 )
 
 
-def study_blocks(study: "Study", title: str, out: Path | None) -> list[Block]:
-    """Tell a study in a terminal; out: the file that was written."""
+def of_study(study: "Study", title: str = "", out: Path | None = None) -> list[Block]:
+    """Tell what a function of `chainrule.studies` gave; out: the file that was written."""
+    drawn = zip(study.pictures(), study.conclusions, strict=True)
     return [
-        Heading(title, 1),
+        *([Heading(title, 1)] if title else []),
         Facts(study.facts()),
-        _table(study),
-        Heading("What it says"),
-        *(say("{it}", it=text) for text in study.conclusions),
+        Beside([[Chart(draw), say("{it}", it=text)] for draw, text in drawn]),
+        Table.of(*study.table()),
         *([] if out is None else [Facts([("wrote", str(out))])]),
     ]
-
-
-def of_study(study: "Study") -> list[Block]:
-    """Tell what a function of `chainrule.studies` gave."""
-    sentences = [say("{it}", it=text) for text in study.conclusions]
-    return [Heading(study.heading), Facts(study.facts()), *sentences, _charts(study), _table(study)]
 
 
 def study_page(study: "Study", title: str, notes: Sequence[str]) -> str:
     """Tell a study as one HTML page."""
     from chainrule.documents.html import page
 
-    return page(
-        title,
-        [
-            Facts(study.facts()),
-            _charts(study),
-            _table(study),
-            *bullets("Notes", notes),
-            *bullets("Sources", [CREDIT]),
-        ],
-    )
-
-
-def _charts(study: "Study") -> Block:
-    return Beside([[Chart(draw, text)] for draw, text in zip(study.pictures(), study.conclusions, strict=True)])
-
-
-def _table(study: "Study") -> Block:
-    return Table.of(*study.table())
+    return page(title, [*of_study(study), *bullets("Notes", notes), *bullets("Sources", [CREDIT])])

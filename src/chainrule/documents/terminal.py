@@ -7,11 +7,14 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 
+from rich import box
 from rich.console import Console
+from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text as Line
 
 from chainrule.documents import blocks as b
-from chainrule.words import NAME, cells, shortened, visible
+from chainrule.words import cells, shortened, visible, wrapped
 
 HEADING, DIM = "bold", "dim"
 INDENT = "  "
@@ -76,141 +79,68 @@ def as_text(blocks: Sequence[b.Block], width: int = 100) -> str:
     return file.getvalue().rstrip("\n")
 
 
-class _Plain(b.Speller):
-    def literal(self, text: str) -> str:
-        return visible(text)
-
-    def name(self, text: str) -> str:
-        return shortened(text)
-
-    def number(self, text: str) -> str:
-        return text
-
-
-PLAIN = _Plain()
-
-
 def lines_of(block: b.Block, width: int) -> list[Line]:
     """Lay one block out in lines of `width` cells; a picture has none."""
     match block:
         case b.Text():
-            return [Line(line, style=DIM if _is_note(block) else "") for line in wrapped(block, width)]
+            return _sentence(b.PLAIN.words(block), width, DIM if _is_note(block) else "")
         case b.Heading():
-            return [Line(line, style=HEADING if block.level < 3 else DIM) for line in wrapped(block.text, width)]
+            return _sentence(b.PLAIN.words(block.text), width, HEADING if block.level < 3 else DIM)
         case b.Formula():
-            note = f"  ({PLAIN.words(block.note)})" if block.note else ""
-            return [Line(line) for line in wrapped(block.text + note, width)]
+            return _sentence(block.text + (f"  ({b.PLAIN.words(block.note)})" if block.note else ""), width)
         case b.Facts():
-            return facts_lines([(name, PLAIN.format_field(value, "")) for name, value in block.pairs], width)
+            return _facts([(name, b.PLAIN.format_field(value, "")) for name, value in block.pairs], width)
         case b.Table():
-            # a name is spelled by the table, which knows how much room it has
-            columns = [[PLAIN.format_field(c, "" if isinstance(c, str) else column.format) for c in column.cells]
-                       for column in block.columns]  # fmt: skip
-            return table_lines([column.head for column in block.columns], list(zip(*columns, strict=True)), width=width)
+            return _table(block, width)
         case b.Bullets():
-            return [Line(line) for item in block.items for line in wrapped("- " + PLAIN.words(item), width)]
+            return [line for item in block.items for line in _sentence("- " + b.PLAIN.words(item), width)]
         case b.Code():
             return [Line(visible(line)) for line in block.lines]
     return []
 
 
-def wrapped(text: b.Words, width: int) -> list[str]:
-    """Break text between words into lines of `width` cells; a word that is longer stays whole."""
-    lines: list[str] = []
-    for word in PLAIN.words(text).split(" "):
-        if lines and cells(lines[-1]) + 1 + cells(word) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
+def _sentence(text: str, width: int, style: str = "") -> list[Line]:
+    return [Line(line, style) for line in wrapped(text, width, whole=True)]
 
 
-def folded(name: str, width: int) -> list[str]:
-    """Break a name into lines of `width` cells: between words, else after a sign such as _ or =, else anywhere."""
-    lines: list[str] = []
-    for line in wrapped(name, width):
-        part = ""
-        for c in line:
-            if part and cells(part + c) > width:
-                cut = max((k + 1 for k, sign in enumerate(part) if sign in "_=-./:"), default=len(part))
-                lines.append(part[:cut])
-                part = part[cut:]
-            part += c
-        lines.append(part)
-    return lines
-
-
-def facts_lines(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
+def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
     """Lay out names and what they are: beside each other, or one below the other where that is narrow."""
     left = max((len(name) for name, _ in pairs), default=0) + GAP
+    if width - left < min(24, max((cells(text) for _, text in pairs), default=0)):
+        return [line for name, text in pairs for line in (Line(name, DIM), *_sentence(text, width))]
     lines: list[Line] = []
     for name, text in pairs:
-        if width - left >= 24:
-            first, *rest = wrapped(text, width - left)
-            lines += [Line(name.ljust(left), style=DIM) + Line(first)] if first else [Line(name, style=DIM)]
-            lines += [Line(" " * left + line) for line in rest]
-        else:
-            lines += [Line(name, style=DIM), *(Line(INDENT + line) for line in wrapped(text, width - len(INDENT)))]
+        first, *rest = _sentence(text, width - left) or [Line()]
+        lines += [Line(name.ljust(left), DIM) + first, *(Line(" " * left) + line for line in rest)]
     return lines
 
 
-def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str]], *, width: int) -> list[Line]:
-    """Lay out a table: names flush left in the first column, numbers flush right in the others, a rule below the heads.
-
-    Heads wrap. Where the numbers leave too little room for the names, each row becomes a block of lines.
-    """
-    names = [shortened(row[0]) if row[0] else "" for row in rows]
-    numbers = [[visible(cell) for cell in row[1:]] for row in rows]
-    bodies = [max((cells(row[j]) for row in numbers), default=0) for j in range(len(heads) - 1)]
-    natural = max(map(cells, names), default=0)
-    first_head, *others = heads
-    for widest in (NAME, 13, 8):  # heads on one line, if there is room; else on several
-        tops = [
-            [shortened(line, max(body, 14, widest)) for line in wrapped(head, max(body, widest))]
-            for head, body in zip(others, bodies, strict=True)
-        ]
-        sizes = [max(body, *map(cells, top)) for body, top in zip(bodies, tops, strict=True)]
-        room = width - sum(sizes) - GAP * len(sizes)
-        if room >= max(natural, *map(cells, first_head.split(" "))):
-            break
+def _table(block: b.Table, width: int) -> list[Line]:
+    """Lay out a table, names flush left and numbers flush right; where that is too wide, each row as a block of lines."""
+    heads = [shortened(column.head) for column in block.columns]
+    columns = [[b.PLAIN.format_field(cell, column.format) for cell in column.cells] for column in block.columns]
+    least = [max(map(cells, [*column, *head.split(" ")])) for head, column in zip(heads, columns, strict=True)]
+    room, natural = width - sum(least[1:]) - GAP * len(least[1:]), max(map(cells, columns[0]), default=0)
     if room < min(LEAST_NAME, natural):
-        return _stacked(others, names, numbers, width)
-    first = min(room, max(natural, cells(first_head)))
-    sizes = [first, *sizes]
-    top = _side_by_side([folded(first_head, first), *tops], sizes, bottom=True)
-    lines = [Line(line, style=HEADING) for line in top]
-    lines.append(Line("─" * (sum(sizes) + GAP * (len(sizes) - 1)), style=DIM))
-    for name, row in zip(names, numbers, strict=True):
-        lines += map(Line, _side_by_side([folded(name, first), *([cell] for cell in row)], sizes))
-    return lines
+        lines: list[Line] = []
+        for name, *row in map(list, zip(*columns, strict=True)):
+            lines += [Line(line, HEADING) for line in wrapped(name, width)]
+            lines += _facts([pair for pair in zip(heads[1:], row, strict=True) if pair[1]], width)
+        return lines
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style=HEADING,
+                 border_style=DIM)  # fmt: skip
+    columns[0], least[0] = ["\n".join(wrapped(name, room)) for name in columns[0]], min(room, natural)
+    room -= least[0]
+    for j, head in enumerate(heads):  # on fewer lines, where there is room
+        more = min(max(cells(head) - least[j], 0), room)
+        room -= more
+        grid.add_column(Line(head), justify="right" if j else "left", width=least[j] + more)
+    for cell_row in zip(*columns, strict=True):
+        grid.add_row(*map(Line, cell_row))
+    return [_line(segments) for segments in Console(width=width, file=io.StringIO()).render_lines(grid, pad=False)]
 
 
-def _side_by_side(parts: Sequence[Sequence[str]], sizes: Sequence[int], *, bottom: bool = False) -> list[str]:
-    """Join the lines of cells, the first flush left, the others flush right; `bottom`: all end on the last line."""
-    height = max(map(len, parts))
-    lines = []
-    for k in range(height):
-        line = []
-        for j, (part, size) in enumerate(zip(parts, sizes, strict=True)):
-            at = k - (height - len(part)) if bottom else k
-            text = part[at] if 0 <= at < len(part) else ""
-            space = " " * (size - cells(text))
-            line.append(space + text if j else text + space)
-        lines.append((" " * GAP).join(line).rstrip())
-    return lines
-
-
-def _stacked(heads: Sequence[str], names: Sequence[str], numbers: Sequence[Sequence[str]], width: int) -> list[Line]:
-    """Lay out each row as its name and, below it, a line for each number."""
-    lines: list[Line] = []
-    for name, row in zip(names, numbers, strict=True):
-        lines += [Line(line, style=HEADING) for line in folded(name, width)]
-        longest = max(map(cells, row), default=0)
-        labels = [shortened(head, max(width - longest - len(INDENT) - GAP, 8)) for head in heads]
-        widest = max(map(cells, labels), default=0)
-        lines += [
-            Line(INDENT + label + " " * (widest - cells(label) + GAP) + cell.rjust(longest))
-            for label, cell in zip(labels, row, strict=True)
-            if cell
-        ]
-    return lines
+def _line(segments: Sequence[Segment]) -> Line:
+    line = Line.assemble(*((segment.text, segment.style or "") for segment in segments))
+    line.rstrip()
+    return line

@@ -53,14 +53,15 @@ def auc(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None)
     Parameters, raises: as `log_loss`. Returns a float from 0 to 1, None where one class only has weight.
     """
     z, y, s = _checked(z, y, weight)
-    _, tied = np.unique(z, return_inverse=True)
-    ones = np.bincount(tied, weights=s * y)
-    zeros = np.bincount(tied, weights=s * (1.0 - y))
-    total = float(np.sum(ones)) * float(np.sum(zeros))
+    order = np.argsort(z)
+    z, y, s = z[order], y[order] > 0, s[order]
+    below = np.append(0.0, np.cumsum(s[~y]))  # weight of class 0 before each of its rows, and of all
+    total = float(np.sum(s[y])) * below[-1]
     if total == 0.0:
         return None
-    below = np.cumsum(zeros) - zeros
-    return min(float(np.sum(ones * (below + 0.5 * zeros)) / total), 1.0)
+    zeros, ones = z[~y], z[y]
+    wins = below[np.searchsorted(zeros, ones)] + below[np.searchsorted(zeros, ones, side="right")]
+    return min(float(np.sum(s[y] * wins) / 2 / total), 1.0)
 
 
 def base_rate_log_loss(
@@ -114,4 +115,4 @@ def _checked(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -
         raise InputError("every row has weight 0: there is nothing to measure")
     # a power of two: exact but for weights 2^-1000 below the largest
     s = np.ldexp(s, -int(np.frexp(s.max())[1]))
-    return z[counts], y[counts], s[counts]
+    return (z, y, s) if counts.all() else (z[counts], y[counts], s[counts])

@@ -36,7 +36,7 @@ def check_writable(path: str | Path) -> Path:
         is_folder, has_folder = real.is_dir(), real.parent.is_dir()
         allowed = os.access(real if real.exists() else real.parent, os.W_OK)
     except (OSError, ValueError) as error:  # a name that is too long, or has a zero byte in it
-        raise InputError(f"can't write {str(path)!r}: {_reason(error)}; choose another name") from error
+        raise InputError(f"can't write {str(path)!r}: {reason(error)}; choose another name") from error
     if is_folder:
         raise InputError(f"can't write {path}: it is a folder; name a file in it")
     if not has_folder:
@@ -83,7 +83,7 @@ def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> Non
         else:
             _replace(real, content)
     except OSError as error:
-        raise InputError(f"can't write {path}: {_reason(error)}; choose another place") from error
+        raise InputError(f"can't write {path}: {reason(error)}; choose another place") from error
 
 
 def _descriptor(path: str | Path) -> int | None:
@@ -116,6 +116,7 @@ def _replace(path: Path, content: Iterable[bytes]) -> None:
         raise
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Say what the system says of a file, as a part of a sentence."""
     text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:]

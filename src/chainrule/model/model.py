@@ -1,5 +1,7 @@
 """A trained model, and what it leaves on disk: the model file and the trace beside it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chainrule.data.rows.decode import values_of
-from chainrule.data.schema import Schema, is_all
+from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
 from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
 from chainrule.losses import sigmoid
@@ -22,8 +24,11 @@ Floats = npt.NDArray[np.float64]
 
 # rows whose z stays in the cache while the columns are added to it
 _BLOCK = 16384
-# what others look up in a model's `info`
-_INFO = {"alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int}
+# what others look up in a model's `info`, and in its `split`
+_INFO = {
+    "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
+    "test_size": float | int, "seed": int,
+}  # fmt: skip
 _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
 
@@ -61,18 +66,16 @@ class Model:
 
     def __post_init__(self) -> None:
         n = len(self.schema.feature_names)
-        for name in ("w", "w_fit", "center", "scale"):
+        for name in ("w", "w_fit", "center", "scale", "b", "b_fit"):
             array = np.asarray(getattr(self, name), dtype=np.float64)
-            if array.shape != (n,):
+            is_bias = name.startswith("b")
+            if not is_bias and array.shape != (n,):
                 raise InputError(f"the model's {name} must have {n} numbers, one a feature: its shape is {array.shape}")
-            object.__setattr__(self, name, array)
-        for name in ("b", "b_fit"):
-            object.__setattr__(self, name, float(getattr(self, name)))
-        for name in ("w", "b", "w_fit", "b_fit", "center", "scale"):
-            if not np.isfinite(getattr(self, name)).all():
+            if not np.isfinite(array).all():
                 raise InputError(
                     f"the model's {name} is not finite: rescale the columns, or take a smaller learning rate"
                 )
+            object.__setattr__(self, name, float(array) if is_bias else array)
 
     def decision(self, rows: Design | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
@@ -106,17 +109,16 @@ class Model:
             for start in range(0, rows.m, _BLOCK):
                 places = np.arange(start, min(start + _BLOCK, rows.m))
                 for column in rows.columns:
-                    self._add(column, places, z[start : start + _BLOCK])
+                    self._add(column, values_of(column, places), z[places[0] : places[-1] + 1])
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z))) + 1
             raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")
         return z
 
-    def _add(self, column: Column, places: npt.NDArray[np.int64], z: Floats) -> None:
-        x, j = values_of(column, places), column.at
-        lost = np.isnan(x)
+    def _add(self, column: Column, x: Floats, z: Floats) -> None:
+        j, lost = column.at, np.isnan(x)
         if isinstance(column, CategoryColumn):
-            of_levels = np.concatenate([np.zeros(column.skip), self.w_fit[j : j + column.levels - column.skip]])
+            of_levels = np.append(np.zeros(column.skip), self.w_fit[j : j + column.levels - column.skip])
             z += of_levels[np.where(lost, column.missing or 0, x).astype(np.intp)]
             return
         x = x if column.fill is None else np.where(lost, column.fill, x)
@@ -166,28 +168,16 @@ def load_model(path: str | Path) -> Model:
         No such file, a foreign or damaged one, a trace, or one of a newer version of chainrule.
     """
     document, tensors = unpack(path, "model")
-    try:
+    with _of_chainrule(path, "model"):  # the checksum is right, so another program wrote what can't be used
         info = document["result"]
-        _check_info(info)
+        require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
             raise TypeError("its numbers")
-        model = Model(
-            schema=Schema.from_dict(document["schema"]),
-            w=tensors["w"],
-            b=float(tensors["b"]),
-            w_fit=tensors["w_fit"],
-            b_fit=float(tensors["b_fit"]),
-            center=tensors["center"],
-            scale=tensors["scale"],
-            info=info,
-        )
-        z = model.decision(tensors["check_X"])
+        check_X = tensors.pop("check_X")
+        numbers: dict[str, Any] = dict(tensors)
+        model = Model(Schema.from_dict(document["schema"]), info=info, **numbers)
+        z = model.decision(check_X)
         expected = np.array([float.fromhex(number) for number in document["check_z"]])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        # the hash is right, so another program wrote it
-        raise InputError(f"{path} is no model of chainrule ({error}): train it again") from error
     if not np.array_equal(z, expected):
         raise InputError(
             f"{path}: this machine computes other log-odds for the model's check rows than the one that trained it: "
@@ -196,13 +186,15 @@ def load_model(path: str | Path) -> Model:
     return model
 
 
-def _check_info(info: dict[str, Any]) -> None:
-    """Refuse what a file says of the training where what others look up in it is missing or of another kind."""
-    split = info.get("split") or {"test_size": 0.0, "seed": 0}
-    lists = isinstance(info.get("na", []), list) and is_all(str, info.get("na", []))
-    told = all(isinstance(info[key], kind) for key, kind in _INFO.items())
-    if not (lists and told and isinstance(split["test_size"], float | int) and isinstance(split["seed"], int)):
-        raise TypeError("what it says of its training")
+@contextmanager
+def _of_chainrule(path: str | Path, kind: str) -> Iterator[None]:
+    """Say of a file whose content is not as it should be that it is none of ours."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no {kind} of chainrule ({error}): train the model again") from error
 
 
 def save_trace(path: str | Path, trace: "Trace") -> None:
@@ -235,15 +227,13 @@ def load_trace(path: str | Path) -> "Trace":
     from chainrule.solvers.trace import Trace
 
     document, tensors = unpack(path, "trace")
-    try:
+    with _of_chainrule(path, "trace"):
+        require_kinds(document, {"columns": list[str], "stride": int, "note": str})
         columns = {name: tensors[f"columns/{name}"] for name in document["columns"]}
-        w, b, stride, note = tensors["w"], tensors["b"], document["stride"], document["note"]
-        alike = all(x.shape == b.shape for x in (*columns.values(), w[:, 0], b)) and b.ndim == 1
-        if not (alike and isinstance(stride, int) and isinstance(note, str) and "epoch" in columns):
+        w, b = tensors["w"], tensors["b"]
+        if b.ndim != 1 or any(x.shape != b.shape for x in (*columns.values(), w[:, 0])) or "epoch" not in columns:
             raise TypeError("its columns")
-        return Trace(columns, w, b, stride, note)
-    except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path} is no trace of chainrule ({error}): train the model again") from error
+        return Trace(columns, w, b, document["stride"], document["note"])
 
 
 def trace_path(model_path: str | Path) -> Path:

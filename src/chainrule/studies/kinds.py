@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.charts.text import below
 from chainrule.data.inputs import LARGEST_SEED, whole_number
 from chainrule.data.inputs import number as checked
 from chainrule.errors import InputError
@@ -21,7 +20,7 @@ from chainrule.studies.runs import Run
 from chainrule.studies.setting import Form, Setting, Shared, Standardize
 from chainrule.studies.study import Study, conduct, listed, nats, number
 from chainrule.training import stratified_split
-from chainrule.words import counted
+from chainrule.words import below, counted
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
@@ -72,13 +71,11 @@ class LearningRateStudy(Study):
         }
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
-        """Draw loss curves above, epochs needed below."""
-        from chainrule.charts.study_charts import RateRun, learning_rate_picture
+        """Draw how each comes near the optimum."""
+        from chainrule.charts.curves import learning_rate_picture
 
-        runs = [RateRun(r.rate, r.happened, r.epochs, r.objective, r.reached, r.estimated) for r in self.runs]
-        form, floor = self.forms[0], self.optimum
-        return [lambda: learning_rate_picture(runs, optimum=floor.objective, limit=form.limit, within=self.within,
-                                              local_limit=form.local_limit, exists=floor.exists)]  # fmt: skip
+        limit, exists = self.forms[0].limit, self.optimum.exists
+        return [lambda: learning_rate_picture(self.runs, limit=limit, within=self.within, exists=exists)]
 
 
 def learning_rate(
@@ -164,10 +161,9 @@ class ScalingStudy(Study):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw how each comes near the optimum."""
-        from chainrule.charts.gap_charts import Descending, scaling_picture
+        from chainrule.charts.curves import scaling_picture
 
-        runs = [Descending(run.label, run.epochs, run.gap, f"{run.took()} epochs") for run in self.runs]
-        return [lambda: scaling_picture(runs, within=self.within, exists=self.optimum.exists)]
+        return [lambda: scaling_picture(self.runs, within=self.within, exists=self.optimum.exists)]
 
 
 def scaling(
@@ -260,16 +256,9 @@ class CenteringStudy(ScalingStudy):
         return [lambda: draw(lines, self.classes), self._draw_curves]
 
     def _draw_curves(self) -> Picture:
-        from chainrule.charts.study_charts import centering_curves
+        from chainrule.charts.curves import centering_curves
 
-        longest = max(self.runs, key=lambda run: len(run.gap)).epochs
-
-        def over(run: Run, curve: str) -> Floats:
-            """Give a curve as long as the longest; NaN where the run had ended."""
-            return np.append(run.curves[curve], np.full(len(longest) - len(run.gap), np.nan))
-
-        runs = [(run.label, over(run, "loss"), over(run, "held_out_accuracy")) for run in self.runs]
-        return centering_curves(longest, runs, optimum=self.optimum.objective if self.optimum.exists else None)
+        return centering_curves(self.runs, optimum=self.optimum.objective if self.optimum.exists else None)
 
 
 def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
@@ -285,7 +274,7 @@ def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
 
 def centering(
     X: ArrayLike | None = None, y: ArrayLike | None = None, *, test_size: float = 0.2, learning_rate: float | None = None,
-    epochs: int = 100, seed: int = 0, classes: tuple[str, str] | None = None, **shared: Unpack[Shared],
+    epochs: int = 100, seed: int = 0, **shared: Unpack[Shared],
 ) -> CenteringStudy:  # fmt: skip
     """Run gradient descent from zeros on two columns as they are and centred, at one learning rate.
 
@@ -320,8 +309,6 @@ def centering(
     seed, share = whole_number("seed", seed, 0, LARGEST_SEED), checked("test_size", test_size, above=0.0)
     if share >= 1.0:
         raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")
-    if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
-        raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
     rate = None if learning_rate is None else checked("learning_rate", learning_rate, above=0.0)
     if X is None and y is None:
         (X, y), rate = article_points(seed), rate or ARTICLE_RATE
@@ -343,7 +330,7 @@ def centering(
     plain, centred = (maps_over(setting.rows(), result, (0, 1), np.zeros(2)) for result in results)
     positive, optimum = float(np.average(held_out.y, weights=held_out.s)), told["forms"][0].optimum
     best = watch.at(optimum.w, optimum.b)["held_out_accuracy"] if optimum.exists else None
-    labels = classes or whole.classes
+    labels = whole.classes
     return CenteringStudy(
         **told, maps=(plain, centred), classes=(str(labels[0]), str(labels[1])), seed=seed, n_held_out=len(test),
         base_accuracy=max(positive, 1.0 - positive), optimum_accuracy=best,
@@ -388,13 +375,9 @@ class BatchesStudy(Study):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw the distance from the optimum against reads, and against updates."""
-        from chainrule.charts.gap_charts import BatchRun, batches_picture
+        from chainrule.charts.curves import batches_picture
 
-        runs = [
-            BatchRun(run.label, run.epochs, an_epoch * run.epochs, run.gap, run.curves["level"])
-            for run, an_epoch in zip(self.runs, self.updates, strict=True)
-        ]
-        return [lambda: batches_picture(runs, within=self.within, exists=self.optimum.exists)]
+        return [lambda: batches_picture(self.runs, self.updates, within=self.within, exists=self.optimum.exists)]
 
 
 def batches(

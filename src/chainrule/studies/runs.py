@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.charts.text import estimate
 from chainrule.data.rows import Units
 from chainrule.diagnosis import epochs_left
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.result import Result
 from chainrule.solvers import Step
 from chainrule.studies.setting import Form, Setting
+from chainrule.words import estimate
 
 Floats = NDArray[np.float64]
 

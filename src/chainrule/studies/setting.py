@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,13 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows
-from chainrule.errors import ChainruleWarning
-from chainrule.fitting.fit import fit
+from chainrule.errors import ChainruleWarning, InputError
+from chainrule.fitting.fit import run
 from chainrule.fitting.result import Result
+from chainrule.fitting.spec import FitSpec
 from chainrule.objective import Objective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
@@ -31,6 +34,8 @@ class Shared(TypedDict, total=False):
     sample_weight, alpha, feature_names, n_threads : as `chainrule.fit`.
     within : float
         Near the optimum is where F - F* is proven to be at most this, nats per unit of weight; 0.001.
+    classes : pair of str
+        Names of y = 0 and y = 1; default: its labels.
     progress : callable
         Told (run, epoch, epochs at most).
     """
@@ -40,6 +45,7 @@ class Shared(TypedDict, total=False):
     feature_names: Sequence[str] | None
     n_threads: int | None
     within: float
+    classes: tuple[str, str] | None
     progress: Progress | None
 
 
@@ -126,10 +132,13 @@ class Setting:
         """Check what a user handed over; raises InputError."""
         epochs, within = whole_number("epochs", epochs, 1), number("within", given.get("within", 1e-3), above=0.0)
         array, names, _ = matrix(X, given.get("feature_names"))
-        codes, classes = encode_labels(y, len(array))
+        codes, labels = encode_labels(y, len(array))
+        classes = given.get("classes") or labels
+        if not isinstance(classes, list | tuple) or len(classes) != 2:
+            raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
         s, alpha = check_weights(given.get("sample_weight"), codes), number("alpha", given.get("alpha", 0.0), low=0.0)
         threads, progress = given.get("n_threads"), given.get("progress")
-        return cls(array, codes, s, names, classes, alpha, threads, epochs, within, progress)
+        return cls(array, codes, s, names, (classes[0], classes[1]), alpha, threads, epochs, within, progress)
 
     def part(self, rows: NDArray[np.int64]) -> Setting:
         """Give the same on some rows: a copy of them."""
@@ -139,8 +148,8 @@ class Setting:
         """Fit; the study itself says what a warning would."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
-            options |= {"alpha": self.alpha, "feature_names": self.names, "n_threads": self.n_threads}
-            return fit(self.X, self.y, sample_weight=self.s, **options)
+            spec = FitSpec.of(alpha=self.alpha, n_threads=self.n_threads, **options)
+            return run(spec, design_of(self.X, self.names), self.y, self.s, self.classes, time.perf_counter())
 
     def rows(self) -> Rows:
         """See the rows as they are."""

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from chainrule.charts import text
 from chainrule.fitting.audit import shared_floors
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.result import Result
 from chainrule.studies.runs import Run, run
 from chainrule.studies.setting import Form, Optimum, Setting, Standardize
-from chainrule.words import Shown, counted, plain
+from chainrule.words import Shown, counted, plain, pretty
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
@@ -183,7 +182,7 @@ class Study(Shown):
 
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number as pictures do."""
-    return text.number(value, digits)
+    return pretty(value, digits)
 
 
 def nats(within: float) -> str:

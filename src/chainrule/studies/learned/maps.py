@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.charts.text import number
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
 from chainrule.solvers.trace import Trace
+from chainrule.words import number
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
