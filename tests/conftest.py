@@ -23,3 +23,14 @@ def kernel(request, monkeypatch):
     except InputError:
         pytest.skip(f"this processor or build has no {request.param}")
     return request.param
+
+
+@pytest.fixture
+def some_kernel(request, monkeypatch):
+    """One of the instruction sets that this processor has, by the test's name: for what another test sweeps in full."""
+    from chainrule.kernels.reading import kernel_names
+
+    names = kernel_names()
+    name = names[sum(request.node.name.encode()) % len(names)]
+    monkeypatch.setenv("CHAINRULE_KERNEL", name)
+    return name

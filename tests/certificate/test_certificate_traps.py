@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from certificate_tools import Problem, Truth
-from chainrule.certificate import Factor, bound, bound_by_gradient, hessian_eta
+from chainrule.certificate import Factor, bound, bound_by_gradient
+from chainrule.certificate.rounding import hessian_eta
 from chainrule.losses import LOGISTIC
 
 
@@ -71,7 +72,7 @@ def without_rounding(problem, theta, residual):
 
 def test_quasi_separated_data_are_never_proven_to_have_an_optimum():
     points = naive = signed = 0
-    for seed in range(200):
+    for seed in range(100):
         problem, along, rng = quasi_separated(seed)
         for theta in far_out(problem, along, rng, 30):
             points += 1
@@ -86,9 +87,9 @@ def test_quasi_separated_data_are_never_proven_to_have_an_optimum():
                 g = 1 / (1 + np.exp(-(problem.u @ theta)))
             naive += without_rounding(problem, theta, g - problem.y)
             signed += without_rounding(problem, theta, problem.evaluate(theta)[3])
-    assert points == 6000
+    assert points == 3000
     # The trap is there, with residuals g - y and with those made with their sign.
-    assert min(naive, signed) > 100
+    assert min(naive, signed) > 50
 
 
 def test_columns_that_are_collinear_up_to_rounding_are_not_factored():

@@ -12,7 +12,19 @@ from chainrule.charts.curves import batches_picture, centering_curves, learning_
 from chainrule.charts.shares import gradient_shares
 from chainrule.errors import InputError
 from chainrule.words import cells, visible, wrapped
-from test_pictures import NASTY, PICTURES, SVG, a_run, css_of, description, parsed, plain_texts, rate_runs, words
+from test_pictures import (
+    NASTY,
+    PICTURES,
+    SVG,
+    a_run,
+    css_of,
+    description,
+    parsed,
+    plain_texts,
+    rate_runs,
+    some_maps,
+    words,
+)
 
 NEW = [
     "maps",
@@ -68,11 +80,11 @@ def band_of(g):
 
 
 def one_map(
-    w: tuple[float, float], b: float, box: tuple[tuple[float, float], tuple[float, float]], **more: object
+    w: tuple[float, float], b: float, box: tuple[tuple[float, float], tuple[float, float]], points: object = None
 ) -> str:
-    panels = [maps.MapPanel("map", w, b)]
-    return maps.decision_maps([("", panels)], more.pop("points", None), x_label="x", y_label="y", classes=("0", "1"),
-                              x_range=box[0], y_range=box[1], **more)  # fmt: skip
+    return maps.decision_maps(
+        [("", some_maps([(w, b)], points, x_range=box[0], y_range=box[1], loss=np.nan))], ("0", "1")
+    )
 
 
 def band_colours() -> np.ndarray:
@@ -135,12 +147,10 @@ def test_weights_that_leave_float64_are_said_to():
 
 def test_maps_say_their_lines_and_of_how_many_rows_the_dots_are():
     svg = PICTURES["maps"]
-    assert "one, epoch 3, loss 0.333: z = 1 × " in description(svg)
+    assert "one, epoch 3, loss 0.250: z = 1 × " in description(svg)
     assert "Dots are a sample, 60 of 5,000 rows." in description(svg)
-    whole = maps.Points(np.array([0.2, 0.4]), np.array([0.5, 0.5]), np.array([0, 1]), 2)
-    panels = [maps.MapPanel("epoch 1", (1.0, 1.0), 0.0)]
-    svg_of_all = maps.decision_maps([("", panels)], whole, x_label="x", y_label="y", classes=("0", "1"), x_range=(0, 1),
-                                    y_range=(0, 1))  # fmt: skip
+    whole = (np.array([0.2, 0.4]), np.array([0.5, 0.5]), np.array([0, 1]), 2)
+    svg_of_all = one_map((1.0, 1.0), 0.0, ((0, 1), (0, 1)), whole)
     assert "Dots are 2 of 2 rows." in description(svg_of_all)
     assert "60 of 5,000 rows drawn" in words(svg)
     assert visible(NASTY[2]) in description(svg)
@@ -162,10 +172,7 @@ RANGES = [
 
 @pytest.mark.parametrize("ends", RANGES, ids=str)
 def test_ticks_of_small_maps_fit(ends):
-    panels = [maps.MapPanel(f"epoch {k}", (0.0, 0.0), 1.0, "loss 0.123") for k in range(5)]
-    svg = maps.decision_maps(
-        [("", panels)], None, x_label="x", y_label="y", classes=("0", "1"), x_range=ends, y_range=ends
-    )
+    svg = maps.decision_maps([("", some_maps([((0.0, 0.0), 1.0)] * 5, x_range=ends, y_range=ends))], ("0", "1"))
     found = boxes(svg)
     for k, one in enumerate(found):
         assert one[1] >= 0
@@ -185,12 +192,11 @@ def test_ticks_are_written_short(value, text):
 
 def test_dots_are_written_once_however_many_maps_there_are():
     rng = np.random.default_rng(0)
-    points = maps.Points(rng.random(500), rng.random(500), rng.integers(0, 2, 500), 80_000)
+    points = (rng.random(500), rng.random(500), rng.integers(0, 2, 500), 80_000)
     sizes = []
     for count in (1, 16):
-        panels = [maps.MapPanel(str(k), (1.0, 1.0), -1.0) for k in range(count)]
-        svg = maps.decision_maps([("", panels)], points, x_label="x", y_label="y", classes=("0", "1"), x_range=(0, 1),
-                                 y_range=(0, 1))  # fmt: skip
+        some = some_maps([((1.0, 1.0), -1.0)] * count, points, x_range=(0, 1), y_range=(0, 1))
+        svg = maps.decision_maps([("", some)], ("0", "1"))
         sizes.append(len(svg))
     assert sizes[1] < 3 * sizes[0]
     assert "Across, x goes from 0 to 1; up, y from 0 to 1." in description(svg)
@@ -198,8 +204,8 @@ def test_dots_are_written_once_however_many_maps_there_are():
 
 
 def test_dots_stand_where_their_rows_are():
-    points = maps.Points(np.array([0.25, 0.75]), np.array([0.5, 0.25]), np.array([0, 1]), 2)
-    image = one_map((0.0, 0.0), 0.5, ((0.0, 1.0), (0.0, 1.0)), points=points).pixels(scale=2)
+    points = (np.array([0.25, 0.75]), np.array([0.5, 0.25]), np.array([0, 1]), 2)
+    image = one_map((0.0, 0.0), 0.5, ((0.0, 1.0), (0.0, 1.0)), points).pixels(scale=2)
     left = 14 + axes.CELL * 4  # the label 0.25
     size = (440 - left - 20) / 2
     for x, y, role in ((0.25, 0.5, "zero"), (0.75, 0.25, "one")):

@@ -65,7 +65,7 @@ def compare_moments(rows, dense, X, s):
         assert np.all(np.abs(found.correlation - expected.correlation) <= 10 * TOLERANCE * np.outer(loss, loss))
 
 
-@pytest.mark.parametrize("start", range(0, 500, 100))
+@pytest.mark.parametrize("start", range(0, 200, 100))
 def test_every_sum_is_that_of_the_expanded_table(start):
     for seed in range(start, start + 100):
         case, rng = random_case(seed), np.random.default_rng(seed)
@@ -93,7 +93,7 @@ def caught(X, y, **options):
     return result
 
 
-@pytest.mark.parametrize("start", range(0, 500, 100))
+@pytest.mark.parametrize("start", range(0, 200, 100))
 def test_fits_agree_within_their_certificates(start):
     kinds = []
     for seed in range(start, start + 100):

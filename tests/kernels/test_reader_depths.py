@@ -12,7 +12,7 @@ from chainrule.kernels.reading import MOMENTS, What
 from chainrule.kernels.vectors import along, pointwise, vector_depth
 
 U = 2.0**-53
-ROWS = [1000, 1024, 5000, 200_000]
+ROWS = [1000, 1024, 5000, 60_000]
 
 
 def dense(m, x, n=3):
@@ -90,7 +90,7 @@ def assert_bounded(found, factors, s, depth, name):
 @pytest.mark.parametrize("name", STORED)
 def test_sums_are_within_their_depth(name, kind, rng):
     for m in ROWS:
-        for x in (0.1, *(rng.uniform(0.5, 1.0, 2) if m < 10_000 else ())):
+        for x in (0.1, *rng.uniform(0.5, 1.0, int(m < 10_000))):
             design = STORED[name](m, x)
             s, X, n, b = weights(rng, m, kind), column_of(design, x), design.n, float(rng.normal())
             depth = design.sum_depth(m)
@@ -135,7 +135,7 @@ def test_sums_are_within_their_depth(name, kind, rng):
 @pytest.mark.parametrize("name", STORED)
 def test_a_given_loss_is_summed_within_the_same_depth(name, kind, rng):
     for m in ROWS[:3]:
-        for value in (0.1, *rng.uniform(0.5, 1.0, 8)):
+        for value in (0.1, *rng.uniform(0.5, 1.0, 2)):
             design, s = STORED[name](m, 0.1), weights(rng, m, kind)
             if kind == "equal":
                 s = np.ones(m)

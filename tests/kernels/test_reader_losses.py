@@ -103,7 +103,7 @@ def test_softmax_of_one_row_is_right_at_the_edges(K, kernel, rng):
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_softmax_of_two_classes_is_the_binary_loss(name, kernel, rng):
+def test_softmax_of_two_classes_is_the_binary_loss(name, some_kernel, rng):
     m = 500
     stored = STORAGES[name](rng, m)
     n, s, view = stored.design.n, rng.choice([0.0, 0.5, 2.0], m), view_of(rng, stored)

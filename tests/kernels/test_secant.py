@@ -89,7 +89,7 @@ def check(rng, stored, index=None, threads=1):
 
 
 @pytest.mark.parametrize("name", STORAGES)
-def test_a_secant_agrees_with_its_numpy_twin(name, kernel, rng):
+def test_a_secant_agrees_with_its_numpy_twin(name, some_kernel, rng):
     for m in (1, 8, 77, BLOCK_ROWS + 5):
         stored = STORAGES[name](rng, m)
         check(rng, stored, threads=int(rng.integers(1, 4)))

@@ -5,7 +5,6 @@ z is linear in the two columns, so a level of P is a straight line: matplotlib's
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,89 +25,66 @@ BANDS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _LOGITS = np.log(np.divide(BANDS, np.subtract(1, BANDS))) - 1e-12  # at the level itself P is in the band above
 _STRENGTHS = (0.72, 0.5, 0.3, 0.13)  # of a class's colour, from the outside to the middle
 _GAP = 10.0  # between maps
+_LITTLE = 1e-3  # nats: two digits of a loss below this say enough
 
 
-@dataclass(frozen=True)
-class MapPanel:
-    """One map: z = w[0] x + w[1] y + b in the units of the axes; a title above it ("epoch 3"), maybe a note under that."""
+def decision_maps(lines: Sequence[tuple[str, Any]], classes: tuple[str, str], unit: str = "epoch") -> Picture:
+    """Draw maps of P(y = 1 | x), four across, for one or more runs, all on one scale, with rows over them.
 
-    title: str
-    w: Ends
-    b: float
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Points:
-    """Rows drawn over the maps: x, y, label (k,), 0 or 1, sampled from `of` rows; which: these are (" of positive weight")."""
-
-    x: Floats
-    y: Floats
-    label: NDArray[Any]
-    of: int
-    which: str = ""
-
-
-def decision_maps(
-    lines: Sequence[tuple[str, Sequence[MapPanel]]], points: Points | None, *, x_label: str, y_label: str,
-    classes: tuple[str, str], x_range: Ends, y_range: Ends,
-) -> Picture:  # fmt: skip
-    """Draw maps of P(y = 1 | x), four across, for one or more runs, all on one scale.
-
-    lines: runs with their names ("not centred") and maps; of several, maps with the same number stand one under the other.
-    points: rows to draw over every map; those outside the ranges are left out.
-    x_label, y_label: names of the columns. x_range, y_range: what the axes show, low end first; the same ends are widened.
+    lines: runs with their names ("not centred") and their `studies.learned.Maps`, all of the same two columns and rows; maps
+    with the same number stand one under the other. Rows outside the ranges are left out; ranges of equal ends are widened.
     """
-    across = min(4, max([2, *(len(panels) for _, panels in lines)]))
-    wider = MaxNLocator().nonsingular  # where both ends are the same
-    ranges = wider(*x_range), wider(*y_range)
+    m, wider = lines[0][1], MaxNLocator().nonsingular  # where both ends are the same
+    ranges, (x_name, y_name) = (wider(*m.x_range), wider(*m.y_range)), m.names
+    across = min(4, max(2, *(len(of.epochs) for _, of in lines)))
     left = max(34.0, 14 + CELL * max(cells(tick(t)) for t in nice(*ranges[1], 4)))
     size = (WIDTH - left - 10 - (across - 1) * _GAP) / across
-    over = 18 + 15 * any(panel.note for _, panels in lines for panel in panels)
+    over, groups = (
+        33 if np.isfinite(m.loss).any() else 18,
+        math.ceil(max(1, *(len(of.epochs) for _, of in lines)) / across),
+    )
     above = over + 20 * any(name for name, _ in lines)
-    groups, room = max([1, *(math.ceil(len(panels) / across) for _, panels in lines)]), int((size + _GAP) / 7.2) - 1
-    shown = None
-    if points is not None and len(points.x):
-        inside = [(low <= v) & (v <= high) for (low, high), v in zip(ranges, (points.x, points.y), strict=True)]
-        keep = inside[0] & inside[1]
-        shown = replace(points, x=points.x[keep], y=points.y[keep], label=points.label[keep])
-    y = 80.0 if shown is None else 102.0
+    inside = [(low <= v) & (v <= high) for (low, high), v in zip(ranges, (m.x, m.y), strict=True)]
+    points = [np.column_stack([m.x, m.y])[inside[0] & inside[1] & (m.label == c)] for c in (0, 1)]
+    shown = sum(map(len, points))
+    y = 102.0 if shown else 80.0
     with drawing(WIDTH, y + groups * (len(lines) * (above + size + 12) + 34) - 4) as d:
-        _key(d, classes, shown)
+        _key(d, classes, f"{shown:,} of {counted(m.of, 'row')} drawn" if shown else "")
         (left_end, right_end), (bottom, top) = (map(pretty, ends) for ends in ranges)
-        says = [f"P is that of {classes[1]} against {classes[0]}; z = 0 is where P is 0.5. Across, {x_label} goes from "
-                f"{left_end} to {right_end}; up, {y_label} from {bottom} to {top}."]  # fmt: skip
-        d.text(8, y - 6, f"↑ {shortened(y_label, 44)}", "muted", tip=f"↑ {y_label}")
+        says = [f"P is that of {classes[1]} against {classes[0]}; z = 0 is where P is 0.5. Across, {x_name} goes from "
+                f"{left_end} to {right_end}; up, {y_name} from {bottom} to {top}."]  # fmt: skip
+        d.text(8, y - 6, f"↑ {shortened(y_name, 44)}", "muted", tip=f"↑ {y_name}")
         for group in range(groups):
-            for row, (name, panels) in enumerate(lines, start=1):
+            for row, (name, of) in enumerate(lines, start=1):
                 d.text(left, y + 14, shortened(name, 48), size=14, bold=True, tip=name)
                 y += above
-                for k, panel in enumerate(panels[group * across : (group + 1) * across]):
-                    x = left + k * (size + _GAP)
-                    d.text(x, y - over + 12, shortened(panel.title, room), bold=True, tip=panel.title)
-                    d.text(x, y - 6, shortened(panel.note, room), "muted", tip=panel.note)
+                for k, at in enumerate(range(group * across, min((group + 1) * across, len(of.epochs)))):
+                    x, w, b, loss = left + k * (size + _GAP), of.w[at].tolist(), float(of.b[at]), float(of.loss[at])
+                    title = f"{unit} {int(of.epochs[at]):,}"
+                    note = f"loss {pretty(loss, 3 if loss >= _LITTLE else 2)}" if math.isfinite(loss) else ""
+                    d.text(x, y - over + 12, title, bold=True)
+                    d.text(x, y - 6, note, "muted")
                     ax = d.axes(x, y, size, size)
-                    _map(ax, panel, ranges, shown)
+                    _map(ax, w, b, ranges, points)
                     _ticks(ax, ranges, size, labels=(row == len(lines), k == 0))
-                    z = f"{pretty(panel.w[0])} × {x_label} + {pretty(panel.w[1])} × {y_label} + {pretty(panel.b)}"
-                    says.append(f"{', '.join(filter(None, (name, panel.title, panel.note)))}: z = {z}.")
+                    z = f"{pretty(w[0])} × {x_name} + {pretty(w[1])} × {y_name} + {pretty(b)}"
+                    says.append(f"{', '.join(filter(None, (name, title, note)))}: z = {z}.")
                 y += size + 12
             y += 34
-        d.text(WIDTH - 10, d.height - 8, f"{shortened(x_label, 44)} →", "muted", anchor="right", tip=f"{x_label} →")
-        if shown is not None:
-            sample = "a sample, " if len(shown.x) < shown.of else ""
-            says.append(f"Dots are {sample}{len(shown.x):,} of {counted(shown.of, 'row')}{shown.which}.")
-        title = f"Maps of the probability of {classes[1]} over {x_label} and {y_label}"
-        return d.picture("maps", title, " ".join(says))
+        d.text(WIDTH - 10, d.height - 8, f"{shortened(x_name, 44)} →", "muted", anchor="right", tip=f"{x_name} →")
+        which = " of positive weight" if m.of < m.rows else ""
+        sample = "a sample, " if shown < m.of else ""
+        says += [f"Dots are {sample}{shown:,} of {counted(m.of, 'row')}{which}."] if shown else []
+        return d.picture("maps", f"Maps of the probability of {classes[1]} over {x_name} and {y_name}", " ".join(says))
 
 
-def _map(ax: Axes, panel: MapPanel, ranges: tuple[Ends, Ends], shown: Points | None) -> None:
+def _map(ax: Axes, w: Sequence[float], b: float, ranges: tuple[Ends, Ends], points: Sequence[Floats]) -> None:
     """Fill the bands of P, and draw the rows and the line z = 0."""
     ax.set(xlim=ranges[0], ylim=ranges[1])
     ax.grid(visible=False)
     ax.spines[:].set_visible(True)
     with np.errstate(all="ignore"):
-        z = panel.w[0] * np.array([ranges[0]] * 2) + panel.w[1] * np.array([ranges[1]] * 2).T + panel.b
+        z = w[0] * np.array([ranges[0]] * 2) + w[1] * np.array([ranges[1]] * 2).T + b
     if not np.isfinite(z).all():
         centred: Any = {"ha": "center", "va": "center", "transform": ax.transAxes}
         ax.text(0.5, 0.5, "not finite", fontsize=12, color=colour("muted"), **centred)
@@ -116,17 +92,16 @@ def _map(ax: Axes, panel: MapPanel, ranges: tuple[Ends, Ends], shown: Points | N
     colours = [to_rgba(colour("zero"), s) for s in _STRENGTHS] + [to_rgba(colour("one"), s) for s in _STRENGTHS[::-1]]
     scale = max(1.0, float(np.abs(z).max()) / 1e100)  # contours end at 1e250
     ax.contourf(*ranges, z / scale, levels=_LOGITS / scale, colors=colours, extend="both", zorder=1)
-    if shown is not None:
-        for c, role, cap in ((0, "zero", "projecting"), (1, "one", "round")):
-            _dots(ax, shown.x[shown.label == c], shown.y[shown.label == c], role, cap)
+    for at, role, cap in zip(points, ("zero", "one"), ("projecting", "round"), strict=True):
+        _dots(ax, at, role, cap)
     if z.min() < 0 < z.max():
         for role, width in (("paper", 3.2), ("ink", 1.6)):
             ax.contour(*ranges, z, levels=[0.0], colors=colour(role), linewidths=width, linestyles="-", zorder=3)
 
 
-def _dots(ax: Axes, x: Floats, y: Floats, role: str, cap: Any) -> None:
+def _dots(ax: Axes, points: Floats, role: str, cap: Any) -> None:
     """Draw dots, round or as diamonds: all of them are one marker, which an SVG holds once for all maps."""
-    at = (ax.transLimits.transform(np.column_stack([x, y])) * ax.bbox.size).round(1)
+    at = (ax.transLimits.transform(points) * ax.bbox.size).round(1)
     if len(at):
         # a stroke of nearly no length with a cap; not along an axis, else a raster would move it to whole pixels
         strokes = Path(np.hstack([at - 0.02, at + 0.02]).reshape(-1, 2), [Path.MOVETO, Path.LINETO] * len(at))
@@ -149,7 +124,7 @@ def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool,
         axis.set_tick_params(length=4, color=colour("line"), pad=3)
 
 
-def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
+def _key(d: Drawing, classes: tuple[str, str], drawn: str) -> None:
     """Draw the scale of P, once for all maps, and what the dots are."""
     d.text(8, 16, f"P(y = 1), probability of class {shortened(classes[1], 32)}", "muted", tip=f"class {classes[1]}")
     ax = d.axes(46, 24, WIDTH - 92, 12)
@@ -158,10 +133,9 @@ def _key(d: Drawing, classes: tuple[str, str], shown: Points | None) -> None:
     ax.set(xlim=(0, 8), yticks=[])
     ax.set_xticks(range(9), ["0", *(f"{level:g}" for level in BANDS), "1"])
     ax.axvline(4, color=colour("ink"), linewidth=1.6)
-    if shown is not None:
-        x = 8.0
-        for c, mark, role in ((0, "◆", "zero-text"), (1, "●", "one")):
-            words = f"{mark} {shortened(classes[c], 14)}"
-            d.text(x, 72, words, role=role, bold=True, tip=f"{mark} {classes[c]}")
-            x += 16 + 0.64 * 12 * cells(words)
-        d.text(WIDTH - 10, 72, f"{len(shown.x):,} of {counted(shown.of, 'row')} drawn", "muted", anchor="right")
+    x = 8.0
+    for c, mark, role in ((0, "◆", "zero-text"), (1, "●", "one")) if drawn else ():
+        words = f"{mark} {shortened(classes[c], 14)}"
+        d.text(x, 72, words, role=role, bold=True, tip=f"{mark} {classes[c]}")
+        x += 16 + 0.64 * 12 * cells(words)
+    d.text(WIDTH - 10, 72, drawn, "muted", anchor="right")

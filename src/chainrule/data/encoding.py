@@ -245,8 +245,7 @@ def encode(
         strange = {level: int(count) for level, count in found if level not in known}
         if strange and (unseen == "error" or (unseen == "missing" and not column.missing)):
             raise _new_level(field, strange, first)
-        if strange:
-            met.levels.setdefault(column.name, Counter()).update(strange)
+        met.levels.setdefault(column.name, Counter()).update(strange)
         lost = 0 if column.missing else here.missing.get(column.name, 0)
         if lost and unseen != "reference":
             row = first + int(np.argmax(np.isnan(field.values))) + 1
@@ -262,22 +261,19 @@ def _as_learnt(field: Field, column: Column, first: int) -> Field:
         return field
     values = field.values
     if np.isnan(values).all():
-        return Field(field.name, (Part(values if is_number else np.full(field.rows, -1), field.rows),),
-                     None if is_number else ())  # fmt: skip
+        part = Part(values if is_number else np.full(field.rows, -1), field.rows)
+        return Field(field.name, (part,), None if is_number else ())
     if not is_number:
         way = f"it had the levels {some(column.levels, 3)}: write it as it was in training"
         raise mistaken(field.name, "has numbers and had categories in the fit", "turn it into categories", way)
     assert field.levels is not None
     words = [level for level in field.levels if not looks_like_number(level)]
-    row, cell = first_row(field, words or field.levels)
-    has = f"has {shown(cell)} in row {first + row + 1}" if words else "holds text here"
+    if not words:
+        raise mistaken(field.name, "held numbers in training and holds text here", "write it as numbers")
+    row, cell = first_row(field, words)
     way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
-    raise mistaken(
-        field.name,
-        f"held numbers in training and {has}",
-        "turn it into numbers",
-        way if words else "write it as numbers",
-    )
+    what = f"held numbers in training and has {shown(cell)} in row {first + row + 1}"
+    raise mistaken(field.name, what, "turn it into numbers", way)
 
 
 def first_row(field: Field, wanted: Collection[str]) -> tuple[int, str]:

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, count
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 
 from chainrule.errors import InputError
+from chainrule.words import plain
 
 LabelKind = Literal["number", "boolean", "text"]
 MISSING_LEVEL = "(missing)"
@@ -44,7 +46,7 @@ class Column:
     mean: float | None = None
     constant: bool = False
     levels: tuple[str, ...] = ()
-    all_levels: bool = False
+    all_levels: bool = field(default=False, repr=False)  # not in files, whose first level never has one
 
     def design_names(self) -> list[str]:
         """Name the coefficients that this one has, before names that collide are told apart."""
@@ -53,15 +55,10 @@ class Column:
         levels = [*self.levels, *([MISSING_LEVEL] if self.missing else [])]
         return [f"{self.name}={level}" for level in levels[0 if self.all_levels else 1 :]]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON has it; `all_levels` only where it is so, which files of 0.1.0 don't know."""
-        plain = asdict(self) | {"levels": list(self.levels)}
-        return plain if plain.pop("all_levels") is False else plain | {"all_levels": True}
-
     @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> "Column":
-        """Build it from what `to_dict` gave; raises TypeError or KeyError for what is none."""
-        column = cls(**{**plain, "levels": tuple(plain["levels"])})
+    def from_dict(cls, given: dict[str, Any]) -> "Column":
+        """Build it from what `Schema.to_dict` gave; raises TypeError or KeyError for what is none."""
+        column = cls(**{**given, "levels": tuple(given["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
         number = column.mean is not None and math.isfinite(column.mean)
         if not (number if column.kind == "number" else 0 < len(set(column.levels)) == len(column.levels)):
@@ -87,11 +84,8 @@ def feature_names(columns: Iterable[Column]) -> tuple[str, ...]:
     """Names of the coefficients, (n,), each once: a second `a=b` becomes `a=b (2)`."""
     taken: dict[str, None] = {}
     for wanted in (name for column in columns for name in column.design_names()):
-        name, k = wanted, 1
-        while name in taken:
-            k += 1
-            name = f"{wanted} ({k})"
-        taken[name] = None
+        names = chain([wanted], (f"{wanted} ({k})" for k in count(2)))
+        taken[next(name for name in names if name not in taken)] = None
     return tuple(taken)
 
 
@@ -142,10 +136,10 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
-        return {**asdict(self), "columns": [column.to_dict() for column in self.columns], "notes": list(self.notes)}
+        return dict(plain(self))
 
     @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> "Schema":
+    def from_dict(cls, given: dict[str, Any]) -> "Schema":
         """Build a schema from what `to_dict` gave.
 
         Raises
@@ -154,8 +148,8 @@ class Schema:
             Keys are missing, unknown or of the wrong type.
         """
         try:
-            columns = tuple(Column.from_dict(column) for column in plain["columns"])
-            schema = cls(**{**plain, "columns": columns, "notes": tuple(plain["notes"])})
+            columns = tuple(Column.from_dict(column) for column in given["columns"])
+            schema = cls(**{**given, "columns": columns, "notes": tuple(given["notes"])})
             require_kinds(vars(schema), get_type_hints(cls))
             if not columns:
                 raise TypeError("no columns")

@@ -176,18 +176,6 @@ def encode_table(
     return Encoded(design, y, weights, met.notes(schema, unseen))
 
 
-def constants(table: pa.Table, rows: Index, but: Sequence[str]) -> dict[str, float]:
-    """Give the numbers that have one value only in these rows, where they have any; not of the columns in `but`."""
-    often, found = Counter(table.column_names), {}
-    for name in set(table.column_names) - set(but):
-        if often[name] == 1 and label_kind(table.column(name)) == "number":
-            x = fields_of(table, [name])[0].values[rows]
-            values = np.unique(x[np.isfinite(x)])
-            if len(values) == 1:
-                found[name] = float(values[0])
-    return found
-
-
 def _feature_names(
     often: Counter[str],
     names: Sequence[str],

@@ -215,8 +215,8 @@ def _sums(partial: Partial) -> list[Sums]:
         bias = float(vector[-1]) if len(shape) == 1 else vector[:, -1]
         top = float(norm) if what & What.NORMS else 0.0
         levels = None if counts is None else design.coefficients(counts)
-        given = loss, correct, weight, vector[..., :-1], bias, matrix, squares, sums, low, high, levels, top
-        found.append(Sums(*given, given_loss=partial.given_loss))
+        given = loss, correct, weight, vector[..., :-1], bias, matrix, squares, sums, low, high, top
+        found.append(Sums(*given, given_loss=partial.given_loss, counts=levels))
     return found
 
 

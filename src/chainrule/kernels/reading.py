@@ -85,12 +85,12 @@ class Sums:
         sum s x^2 and sum s x, shape (n,), or None.
     low, high
         Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
-    counts
-        Rows of positive weight of each level, (n,), beside `low` and `high` where some columns are categories. Or None.
     norm : float
         Largest sum_j q_j x~_j^2 over rows of positive weight, if asked for.
     given_loss : bool
         The loss was a function given from outside, which is slower, and not one of the core's own.
+    counts
+        Rows of positive weight of each level, (n,), beside `low` and `high` where some columns are categories. Or None.
     """
 
     loss: float
@@ -103,9 +103,9 @@ class Sums:
     sums: Vector | None = None
     low: Vector | None = None
     high: Vector | None = None
-    counts: Vector | None = None
     norm: float = 0.0
     given_loss: bool = False
+    counts: Vector | None = None
 
     def times(self, factor: float) -> Sums:
         """Count every row `factor` times."""

@@ -33,16 +33,16 @@ def check_writable(path: str | Path) -> Path:
         return Path(path)
     try:
         real = Path(os.path.realpath(path))
-        is_folder, has_folder = real.is_dir(), real.parent.is_dir()
-        allowed = os.access(real if real.exists() else real.parent, os.W_OK)
+        wrong = {
+            "it is a folder; name a file in it": real.is_dir(),
+            f"the folder {real.parent} does not exist; make it first": not real.parent.is_dir(),
+            "permission denied; choose another place": not os.access(real if real.exists() else real.parent, os.W_OK),
+        }
     except (OSError, ValueError) as error:  # a name that is too long, or has a zero byte in it
         raise InputError(f"can't write {str(path)!r}: {reason(error)}; choose another name") from error
-    if is_folder:
-        raise InputError(f"can't write {path}: it is a folder; name a file in it")
-    if not has_folder:
-        raise InputError(f"can't write {path}: the folder {real.parent} does not exist; make it first")
-    if not allowed:
-        raise InputError(f"can't write {path}: permission denied; choose another place")
+    for why, is_so in wrong.items():
+        if is_so:
+            raise InputError(f"can't write {path}: {why}")
     return real
 
 

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 
 from chainrule.errors import InputError
 from chainrule.model.files import reason
+from chainrule.words import plain
 
 FORMAT_VERSION = 1
 KEY = "chainrule"
@@ -39,9 +40,7 @@ def pack(kind: str, document: Mapping[str, Any], tensors: Mapping[str, npt.Array
         float64 or int64.
     """
     arrays = {name: np.require(array, requirements=["C"]) for name, array in sorted(tensors.items())}
-    whole = {"format_version": FORMAT_VERSION, "kind": kind, **document}
-    written = json.dumps(whole, default=lambda value: value.tolist())
-    text = json.dumps(json.loads(written, parse_constant=lambda infinite: None))
+    text = json.dumps(plain({"format_version": FORMAT_VERSION, "kind": kind, **document}))
     return bytes(save(arrays, metadata={KEY: f'{text[:-1]}, "sha256": "{_digest(text, arrays)}"}}'}))
 
 

@@ -15,7 +15,6 @@ from chainrule.data.inputs import number as checked
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
 from chainrule.studies.learned import Maps, maps_over
-from chainrule.studies.learned.maps import draw
 from chainrule.studies.runs import Run
 from chainrule.studies.setting import Form, Setting, Shared, Standardize
 from chainrule.studies.study import Study, conduct, listed, nats, number
@@ -252,8 +251,10 @@ class CenteringStudy(ScalingStudy):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw the maps of both runs, and their curves."""
+        from chainrule.charts.maps import decision_maps
+
         lines = [(run.label, m) for run, m in zip(self.runs, self.maps, strict=True)]
-        return [lambda: draw(lines, self.classes), self._draw_curves]
+        return [lambda: decision_maps(lines, self.classes), self._draw_curves]
 
     def _draw_curves(self) -> Picture:
         from chainrule.charts.curves import centering_curves

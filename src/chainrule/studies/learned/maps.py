@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +11,9 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
 from chainrule.solvers.trace import Trace
-from chainrule.words import number
 
 if TYPE_CHECKING:
-    from chainrule.charts.canvas import Picture
+    pass
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +25,6 @@ LOOKED_AT = 5000  # rows, for the range of the axes
 TAIL = 0.005  # of them, left out at each end of a column that has far-away values
 MARGIN = 0.04
 SEED = 0
-LITTLE = 1e-3  # nats: two digits of a loss below this say enough
 
 
 @dataclass(frozen=True)
@@ -107,23 +103,6 @@ def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -
         x=given[:, i], y=given[:, j], label=rows.y[places].astype(np.float64), of=int(np.count_nonzero(rows.is_kept)),
         rows=rows.n_rows, x_range=_range(wide[:, i]), y_range=_range(wide[:, j]),
     )  # fmt: skip
-
-
-def draw(lines: Sequence[tuple[str, Maps]], classes: tuple[str, str], unit: str = "epoch") -> Picture:
-    """Draw maps of the same two columns, a line of them a run: its label, and its maps."""
-    from chainrule.charts.maps import MapPanel, Points, decision_maps
-
-    m = lines[0][1]
-    panels = [
-        (label, [
-            MapPanel(f"{unit} {epoch:,}", (w[0], w[1]), b, f"loss {number(loss, 3 if loss >= LITTLE else 2)}" * isfinite(loss))
-            for epoch, w, b, loss in zip(m.epochs.tolist(), m.w.tolist(), m.b.tolist(), m.loss.tolist(), strict=True)
-        ])
-        for label, m in lines
-    ]  # fmt: skip
-    points = Points(m.x, m.y, m.label, m.of, " of positive weight" if m.of < m.rows else "")
-    return decision_maps(panels, points, x_label=m.names[0], y_label=m.names[1], classes=classes, x_range=m.x_range,
-                         y_range=m.y_range)  # fmt: skip
 
 
 def round_points(trace: Trace) -> NDArray[np.intp]:
