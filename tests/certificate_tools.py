@@ -7,17 +7,9 @@ from functools import cached_property
 import mpmath
 import numpy as np
 
-from chainrule.certificate import (
-    Factor,
-    bound,
-    delta_between,
-    gradient_rounding,
-    hessian_eta,
-    kappa_exact,
-    leave_out,
-    norm_of_z_rounding,
-    z_rounding,
-)
+from chainrule.certificate.bounds import bound, leave_out
+from chainrule.certificate.factor import Factor
+from chainrule.certificate.rounding import gradient_rounding, hessian_eta, norm_of_z_rounding, z_rounding
 from chainrule.losses import LOGISTIC
 
 LONG = np.longdouble
@@ -86,9 +78,7 @@ class Problem:
         if not factor.ok:
             return math.inf
         u = self.u if part is None else self.u[part]
-        norms2 = np.square(u * factor.inverse_D).sum(axis=1)
-        order = np.argsort(-norms2)
-        return kappa_exact(factor, norms2[order], lambda start, stop: u[order[start:stop]])
+        return math.sqrt(factor.leverages(u).max(initial=0.0)) * (1.0 + 1e-13)
 
     def without_some_rows(self, factor, curvature):
         """What `bound` is told where rows of the largest leverage are left out of T."""
@@ -107,7 +97,10 @@ class Problem:
         rows = self.u if part is None else self.u[part]
         reach = float((np.abs(rows) @ np.abs(theta0)).max())
         step = theta - theta0
-        delta = float(np.abs(rows @ step).max()) if read_delta else delta_between(factor, kappa, step)
+        delta = float(np.abs(rows @ step).max())
+        if not read_delta:  # by the rows' largest norm, as where no z is at hand
+            largest = np.square(rows * factor.inverse_D).sum(axis=1).max(initial=0.0)
+            delta = math.sqrt(largest * float((factor.D * step) @ (factor.D * step))) * (1.0 + 1e-12)
         e, eps = self.rounding(theta, residual, of_z=part is not None), 0.0
         if part is None:
             eps = norm_of_z_rounding(self.n, factor.D, theta)

@@ -18,7 +18,6 @@ LAYERS = [
     {"losses", "penalties"},
     {"charts", "kernels"},
     {"data"},
-    {"given_loss"},
     {"objective"},
     {"certificate"},
     {"solvers"},

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from chainrule.errors import ThinnedTraceWarning as ThinnedTraceWarning
     from chainrule.estimator import LogisticRegression as LogisticRegression
     from chainrule.explain import explain_row as explain_row
-    from chainrule.fitting.certifying import certify as certify
     from chainrule.fitting.fit import fit as fit
     from chainrule.fitting.held_out import HeldOut as HeldOut
+    from chainrule.fitting.reference import certify as certify
     from chainrule.fitting.result import Result as Result
     from chainrule.solvers.trace import Trace as Trace
 
@@ -45,7 +45,7 @@ _HOMES = {
     "InputError": "chainrule.errors",
     "LogisticRegression": "chainrule.estimator",
     "Result": "chainrule.fitting.result",
-    "certify": "chainrule.fitting.certifying",
+    "certify": "chainrule.fitting.reference",
     "explain_row": "chainrule.explain",
     "Trace": "chainrule.solvers.trace",
     "fit": "chainrule.fitting.fit",

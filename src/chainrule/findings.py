@@ -20,6 +20,8 @@ from chainrule.words import about, counted, plain, rounded
 
 Values = Mapping[str, Any]
 
+MOST_NAMES = 8  # of columns in a relation's sentence
+
 
 @dataclass(frozen=True)
 class Front:
@@ -234,12 +236,111 @@ def _no_optimum(values: Values, on: Front) -> str:
     return text
 
 
+# --- collinear columns -------------------------------------------------------------------------------------------------
+
+
+def factor_of(names: Sequence[str]) -> str | None:
+    """Name of the one category whose levels the columns are ("species" of "species=Gentoo"), or None."""
+    heads = {name.split("=", 1)[0] if "=" in name else None for name in names}
+    return heads.pop() if len(heads) == 1 else None
+
+
+def linear_text(names: Sequence[str], v: Sequence[float], constant: float = 0.0) -> str:
+    """Write v.x + constant for a reader: "2 x1 - x2 + 5"."""
+    text = ""
+    for name, c in zip([*names, ""], [*v, constant], strict=True):
+        if c:
+            sign = ("-" if c < 0 else "") if not text else (" - " if c < 0 else " + ")
+            text += sign + (name if name and abs(c) == 1 else f"{abs(c):.7g} {name}".strip())
+    return text or "0"
+
+
+def _relation(values: Values, on: Front) -> str:
+    names, v, constant = values["columns"], values["coefficients"], values["constant"]
+    *others, last = names
+    is_sum = len(set(v)) == 1 and constant == v[-1]
+    if not others:
+        rows = "" if values["is_exact"] else " but for rows of next to no weight"
+        return f"{last} is constant ({constant / v[-1]:.6g}){rows}"
+    if is_sum and factor_of(names):
+        shown = names if len(names) <= MOST_NAMES else [*names[:3], "...", last]
+        return f"the levels of {factor_of(names)} add up to the intercept: {' + '.join(shown)} = 1"
+    if len(names) > MOST_NAMES:
+        text = f"{last} is a combination of {len(others)} columns: {', '.join(names[:6])}, ..."
+    else:
+        text = f"{linear_text(others, [-c for c in v[:-1]], constant)} = {linear_text([last], v[-1:])}"
+    if values["is_exact"]:
+        return text
+    apart = values["deviation"]
+    return f"{text} ({f'to within {apart:.1g} standard deviations' if apart else 'up to rounding, not exactly'})"
+
+
+def _more_relations(values: Values, on: Front) -> str:
+    listed, count = values["listed"], values["relations"]
+    if listed:
+        return f"and {count - listed} more relations"
+    return f"{count:,} of the {values['columns']:,} columns are combinations of more than {values['most']} others each"
+
+
+def _together(relations: Sequence[Said], on: Front) -> str:
+    return "; ".join(say(each, on) for each in relations)
+
+
 def _collinear(values: Values, on: Front) -> str:
     good = "as good" if values["is_exact"] else "about as good, and only very large ones might be better"
+    relations = _together(values["relations"], on)
     return (
-        f"the columns are collinear, so that other coefficients are {good}: {values['relations']}; {values['which']}; drop a "
-        "column of each relation, or use a penalty"
+        f"the columns are collinear, so that other coefficients are {good}: {relations}; {values['which']}; drop a column of "
+        "each relation, or use a penalty"
     )
+
+
+# --- separated classes -------------------------------------------------------------------------------------------------
+
+
+def _level(values: Values, on: Front) -> str:
+    level, of = values["level"], values["class"]
+    return f"{level}: every row of this level is {of}" if values["factor"] else f"every row with {level} = 1 is {of}"
+
+
+def _no_level(values: Values, on: Front) -> str:
+    names, of = values["levels"], values["class"]
+    if len(names) == 1:
+        rows = f"without {names[0]}" if values["factor"] else f"with {names[0]} = 0"
+        return f"every row {rows} is {of}"
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"{factor_of(names)}: every row of none of {', '.join(names[:4])}{more} is {of}"
+
+
+def _threshold(values: Values, on: Front) -> str:
+    sides = [f"every row {side} {values['threshold']:.6g} is {of}" for side, of in values["sides"]]
+    return f"{values['column']}: {' and '.join(sides)}"
+
+
+def _direction(values: Values, on: Front) -> str:
+    names, v, (lower, upper) = values["columns"], values["coefficients"], values["classes"]
+    where = "in every row of" if values["is_complete"] else "only in rows of"
+    what = f"a combination of {len(names)} columns ({', '.join(names[:6])}, ...)"
+    if len(names) <= 6:
+        what = ("" if values["is_exact"] else "about ") + linear_text(names, v, values["constant"])
+    return f"{what} is above 0 {where} {upper} and below 0 {where} {lower}"
+
+
+def _separated(values: Values, on: Front) -> str:
+    # What helps always comes first: columns not named here may separate the classes as well.
+    causes, more = values["causes"], len(values["causes"]) - 3
+    shown = "; ".join("of the rows left, " * each.values["of_rest"] + say(each, on) for each in causes[:3])
+    shown += f"; and {more} more" if more > 0 else ""
+    how = "completely" if values["kind"] == "complete" else "quasi-completely"
+    what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
+    has_level = any(each.code in ("level", "no level") and each.values["factor"] for each in causes)
+    ways = (
+        "more rows, dropping columns or merging the level with another"
+        if has_level
+        else "more rows or dropping columns"
+    )
+    penalty = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}"
+    return f"{what}; {penalty}; without it, {ways} help only where the classes then overlap."
 
 
 def _too_many_columns(values: Values, on: Front) -> str:
@@ -294,9 +395,15 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "too many columns": _too_many_columns,
     "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),
     "thinned trace": lambda v, on: str(v["note"]),
-    "separated": lambda v, on: say(v["why"], on),
+    "separated": _separated,
+    "level": _level,
+    "no level": _no_level,
+    "threshold": _threshold,
+    "direction": _direction,
+    "relation": _relation,
+    "more relations": _more_relations,
     "collinear": _collinear,
-    "collinear too": lambda v, on: f"the columns are collinear as well: {v['relations']}",
+    "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
 
 WARNINGS: dict[str, type[ChainruleWarning]] = {

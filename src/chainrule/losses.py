@@ -58,12 +58,6 @@ class Loss(Protocol):
     def second_derivative(self, z: Vector, y: Vector) -> Vector:
         """d2L_dz2."""
 
-    def divergence(self, d: Vector, z: Vector, y: Vector) -> Vector:
-        """At least l(z) + l*(d) - d z, l* the convex conjugate in z: 0 at d = dL_dz; inf where d is none of its slopes.
-
-        The distance of a dual point from the primal one; for the logistic loss KL(y + d || g).
-        """
-
     def probability(self, z: Vector) -> Vector:
         """Probability of y = 1 at z."""
 
@@ -100,22 +94,6 @@ class Logistic:
         """d2L_dz2 = g (1 - g), shape of z."""
         e = np.exp(-np.abs(z))
         return e / (1.0 + e) ** 2
-
-    def divergence(self, d: Vector, z: Vector, y: Vector) -> Vector:
-        """KL(y + d || g) = g k(c/g) + (1 - g) k(-c/(1 - g)), c = y + d - g, k(x) = (1 + x) log(1 + x) - x.
-
-        k(x) is at most x^2/2, and |x|^3/2 more for -1 <= x < 0: no logarithm, and close where c is small beside g and 1 - g.
-        """
-        sign = 1.0 - 2.0 * np.asarray(y, dtype=np.float64)
-        D, R, other = sign * d, sigmoid(sign * z), sigmoid(-sign * z)
-        moved = np.where(D < 0.5, D - R, other - (1.0 - D))
-        size = np.abs(moved)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            of_R, of_other = size / R, size / other
-            left = np.where(moved < 0.0, of_R, of_other)
-            bound = 0.5 * (of_R * of_other + size * left * left)
-        bound = np.where(np.isnan(bound) | (D < 0.0) | (D > 1.0), np.inf, bound)
-        return np.asarray(np.where(moved == 0.0, 0.0, bound))
 
     def probability(self, z: Vector) -> Vector:
         """Sigmoid(z)."""

@@ -1,10 +1,12 @@
-"""The contract that solvers see: an objective, never data."""
+"""What solvers minimise: F over one flat vector theta. `Objective` is the contract, `DataObjective` that of a fit."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +14,14 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rare, Rows
 from chainrule.data.rows.batches import descend_rows
 from chainrule.data.sampling import Stratum, sample
-from chainrule.given_loss import along_of, feasible_of, given_loss, secant_of
+from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, What
-from chainrule.kernels.runs import Batches, Path
+from chainrule.kernels.runs import Batches
 from chainrule.kernels.vectors import Along, Feasible, along, feasible, pointwise
 from chainrule.losses import LOGISTIC, Loss, rms_residual
 from chainrule.penalties import Penalty, ridge
 
+NOTHING = What(0)
 PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
 
 ROWS_AT_ONCE = 16384  # whose derivatives are made while they are in the caches
@@ -29,50 +32,84 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The objective and its derivatives at one point.
+    """F and its gradient (size,) at one point, and what else was asked for.
 
-    objective = F, loss = mean log-loss (nats), accuracy = share of the weight of the rows whose class is right;
-    grad_w (n,), grad_b; grad_norm: the largest of |grad_w_j| / column_scale_j and |grad_b|; hessian (n + 1, n + 1) with
+    Of a fit: loss = mean log-loss (nats), accuracy = share of the weight of the rows whose class is right;
+    grad_norm: the largest of |grad_w_j| / column_scale_j and |grad_b|; hessian (n + 1, n + 1) with
     the bias last, or None. lower: the Hessian's part that the rows read account for, each counted once, over the sum of all
-    weights, penalty in it (a sample's `hessian` counts its rows for those not read). common: that of rows without a rare level
-    alone, where a penalty makes something of it. norm: the largest
+    weights, penalty in it (a sample's `hessian` counts its rows for those not read). norm: the largest
     sum_j q_j x~_j^2 of the rows. squares: (1/S) sum s x_j^2. float32: the Hessian's products were made in float32.
     """
 
     objective: float
-    loss: float
-    accuracy: float
-    grad_w: Vector
-    grad_b: float
-    grad_norm: float
+    gradient: Vector
+    loss: float = np.nan
+    accuracy: float = np.nan
+    grad_norm: float = np.nan
     hessian: Matrix | None = None
     lower: Matrix | None = None
-    common: Matrix | None = None
     norm: float = 0.0
     squares: Vector | None = None
     float32: bool = False
 
     @property
     def finite(self) -> bool:
-        """Whether every number in it is finite."""
-        return bool(np.isfinite(self.objective) and np.isfinite(self.grad_w).all() and np.isfinite(self.grad_b))
+        """Whether F and its gradient are finite."""
+        return math.isfinite(self.objective) and bool(np.isfinite(self.gradient).all())
 
     @property
-    def gradient(self) -> Vector:
-        """Gradient of F, (n + 1,) with the bias last."""
-        return np.append(self.grad_w, self.grad_b)
+    def grad_w(self) -> Vector:
+        """Gradient over the weights, (n,)."""
+        return self.gradient[:-1]
+
+    @property
+    def grad_b(self) -> float:
+        """Gradient over the bias."""
+        return float(self.gradient[-1])
 
 
-class Objective:
-    """F(w, b) = (1/S) sum_i s_i l(z_i, y_i) + (1/2) sum_j alpha_j w_j^2,   z_i = x_i.w + b,   S = sum_i s_i.
+class Objective(Protocol):
+    """F of one flat vector theta: all that gradient descent and newton-cg ask for."""
 
-    Gradient:  dF/dw = (1/S) sum_i s_i dL_dz_i x_i + alpha w,   dF/db = (1/S) sum_i s_i dL_dz_i.
-    Hessian:   (1/S) sum_i s_i g_i (1 - g_i) x~_i x~_i' + diag(alpha, 0),   x~ = (x, 1).
+    size: int  # of theta
+
+    @property
+    def reads(self) -> float:
+        """How often the data were read so far, where that is counted."""
+        return 0.0
+
+    def evaluate(self, theta: Vector) -> Evaluation:
+        """F and its gradient."""
+
+
+class HasHessian(Objective, Protocol):
+    """An objective that Newton's method can minimise."""
+
+    def hessian(self, theta: Vector) -> Matrix:
+        """Second derivatives, (size, size)."""
+
+
+class HasBatches(Objective, Protocol):
+    """A mean over rows, that sgd can minimise a batch of rows at a time."""
+
+    @property
+    def n_visited(self) -> int:
+        """Rows that an epoch visits."""
+
+    def descend(self, theta: Vector, rate: float, batches: Batches, epoch: int) -> Vector:
+        """Give the point after an epoch of updates from theta."""
+
+
+class DataObjective(Objective):
+    """F(w, b) = (1/S) sum_i s_i l(z_i, y_i) + P(w),   z_i = x_i.w + b,   S = sum_i s_i,   theta = (w, b).
+
+    Gradient:  dF/dw = (1/S) sum_i s_i dL_dz_i x_i + dP/dw,   dF/db = (1/S) sum_i s_i dL_dz_i.
+    Hessian:   (1/S) sum_i s_i d2L_dz2_i x~_i x~_i' + diag(ridge, 0),   x~ = (x, 1).
 
     Conventions: the loss is a mean over the weights, so F doesn't grow with the number of rows, and the weights' scale
-    doesn't matter. The bias b stands apart from w and is never penalised; in vectors of length n + 1 it is last. Without
-    an intercept b stays 0 and its derivatives are 0. All is in the units of the rows (`rows.units`): penalty, w and
-    derivatives are those of standardised columns where columns are standardised. Vectors are float64.
+    doesn't matter. The bias b is last in theta and is never penalised; without an intercept it stays 0, as its derivatives do.
+    All is in the units of the rows (`rows.units`): penalty, w and derivatives are those of standardised columns where columns
+    are standardised. Vectors are float64.
 
     Parameters
     ----------
@@ -80,10 +117,10 @@ class Objective:
     penalty : Penalty, optional
         In the units of the rows; none by default.
     fit_intercept : bool
-    loss : Loss
-        The logistic one by default; one that the core hasn't is called from there, which is slower.
     column_scale : (n,), optional
         Size of a column's unit, its deviation: grad_norm is then the same whatever the columns' units; ones by default.
+    loss : Loss
+        The logistic one by default; one that the core hasn't is called from there, which is slower.
     strata : tuple of Stratum, optional
         A sample in place of all rows: see `sample`.
     sample_ridge : float or (n,)
@@ -100,19 +137,13 @@ class Objective:
         strata: tuple[Stratum, ...] | None = None,
         sample_ridge: float | Vector = 0.0,
     ) -> None:
-        self.rows = rows
+        self.rows, self.fit_intercept, self.loss, self.sample_ridge = rows, fit_intercept, loss, sample_ridge
         self.penalty = ridge(0.0, rows.n_features) if penalty is None else penalty
-        self.fit_intercept = fit_intercept
         self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
-        self.loss = loss
-        self.given = None if loss.is_native else given_loss(loss)
-        self.sample_ridge = sample_ridge
+        self.given = None if loss.is_native else _called(loss)
         self.strata = (Stratum(rows, 1.0),) if strata is None else strata
-
-    @property
-    def n_features(self) -> int:
-        """Length of w."""
-        return self.rows.n_features
+        self.n_features, self.size = rows.n_features, rows.n_features + 1
+        self.is_sample = strata is not None
 
     @property
     def ridge(self) -> Vector:
@@ -140,122 +171,95 @@ class Objective:
         return max(stratum.rows.matrix_depth for stratum in self.strata) + len(self.strata) - 1.0
 
     @property
-    def is_sample(self) -> bool:
-        """Whether an evaluation reads a part of the rows."""
-        return self.strata[0].rows is not self.rows
-
-    @property
-    def has_rare_levels(self) -> bool:
-        """Whether this is a sample whose first stratum is all rows of rare levels, beside others, and a penalty holds them."""
-        both = len(self.strata) == 2 and len(self.strata[0].columns) > 0
-        return both and self.penalty.strongly_convex
-
-    @property
     def reads(self) -> float:
         """How often each row was read so far, in fractions."""
         return self.rows.reads
 
-    def sample(
-        self, size: int, class_weights: tuple[float, float], ridge: float | Vector, of_levels: Rare | None = None
-    ) -> Objective:
+    def sample(self, size: int, ridge: float | Vector, of_levels: Rare | None = None) -> DataObjective:
         """Give the objective over about `size` rows, stratified, in the same units, with `ridge` added to the penalty."""
-        strata = sample(self.rows, size, class_weights, of_levels)
-        return Objective(
-            self.rows, self.penalty, self.fit_intercept, self.column_scale, self.loss, strata=strata, sample_ridge=ridge
-        )
+        strata = sample(self.rows, size, self.class_weights, of_levels)
+        return DataObjective(self.rows, self.penalty, self.fit_intercept, self.column_scale, self.loss, strata, ridge)
 
     def rare(self, size: int, most: int) -> Rare:
         """Levels of which `size` rows would show too little, and all rows that have them, about `most`."""
         return Rare.none() if size >= self.n_rows else self.rows.rare(size / self.n_rows, most)
 
-    def spread(self, size: int, of_levels: Rare) -> Objective:
+    def spread(self, size: int, of_levels: Rare) -> DataObjective:
         """Give the objective over about `size` rows, as it is, and all rows of some levels."""
-        return self if size >= self.n_rows else self.sample(size, self._class_weights, 0.0, of_levels)
+        return self if size >= self.n_rows else self.sample(size, 0.0, of_levels)
 
     def evaluate(
         self,
-        w: Vector,
-        b: float,
-        hessian: bool = False,
+        theta: Vector,
+        what: What = NOTHING,
+        *,
         z: Vector | None = None,
         q: Vector | None = None,
-        squares: bool = False,
-        float32: bool = False,
-        moments: bool = False,
         h: Vector | None = None,
     ) -> Evaluation:
-        """F and its gradient at (w, b), and what else is asked for, in one read.
+        """F and its gradient at theta (n + 1,), and what else is asked for, in one read.
 
         Parameters
         ----------
-        w, b
-            The point.
-        hessian : bool
-            Also the Hessian and its lower part.
+        what : What
+            HESSIAN: also the Hessian and its lower part; with HESSIAN32 multiplied in float32, twice as fast on many columns.
+            SQUARES: the columns' mean squares; beside them SUMS and EXTREMES, which the rows keep.
         z, h : (m,), optional
-            Filled with the rows' z, and g (1 - g); of a sample, those of its strata one after the other.
+            Filled with the rows' z, and d2L_dz2; of a sample, those of its strata one after the other.
         q : (n + 1,), optional
             Weights of `norm`.
-        squares : bool
-            Also the columns' mean squares.
-        float32 : bool
-            Multiply for the Hessian in float32 (`What.HESSIAN32`): twice as fast on many columns.
-        moments : bool
-            With squares: also the columns' sums and extremes, which the rows keep.
         """
-        what = What.LOSS | What.GRADIENT
-        what |= What.HESSIAN if hessian else What(0)
-        what |= What.HESSIAN32 if hessian and float32 else What(0)
-        what |= What.NORMS if q is not None else What(0)
-        what |= What.SQUARES if squares else What(0)
-        what |= What.SUMS | What.EXTREMES if moments else What(0)
-        norm, parts = 0.0, []
+        w, b = theta[:-1], float(theta[-1])
+        what |= What.LOSS | What.GRADIENT | (NOTHING if q is None else What.NORMS)
+        norm, parts, matrices = 0.0, [], []
         for stratum, part in self._parts():
             fill_z, fill_h = (None if out is None else out[part] for out in (z, h))
-            parts.append(stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given))
-            norm = max(norm, parts[-1].norm)
-        of_parts, parts = [part.matrix for part in parts], [part.with_matrix(None) for part in parts]
-        total = parts[0].times(self.strata[0].multiplier)
-        for sums, stratum in zip(parts[1:], self.strata[1:], strict=True):
-            total = total.plus(sums.times(stratum.multiplier))
-        grad_w = total.gradient / total.weight + self.penalty.gradient(w)
+            sums = stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given)
+            norm = max(norm, sums.norm)
+            matrices.append(sums.matrix)
+            parts.append(sums.with_matrix(None).times(stratum.multiplier))
+        total = parts[0] if len(parts) == 1 else parts[0].plus(parts[1])
+        gradient = np.append(total.gradient / total.weight, total.bias / total.weight if self.fit_intercept else 0.0)
+        gradient[:-1] += self.penalty.gradient(w)
         value = total.loss / total.weight + self.penalty.value(w)
         if self.is_sample:
             own = ridge(self.sample_ridge, self.n_features)
-            grad_w, value = grad_w + own.gradient(w), value + own.value(w)
-        grad_b = total.bias / total.weight if self.fit_intercept else 0.0
-        matrix, lower, common = self._matrices([each for each in of_parts if each is not None], total.weight)
+            gradient[:-1] += own.gradient(w)
+            value += own.value(w)
+        matrix, lower = self._matrices([each for each in matrices if each is not None], total.weight)
         return Evaluation(
-            objective=value,
-            loss=total.loss / total.weight,
-            accuracy=total.correct / total.weight,
-            grad_w=grad_w,
-            grad_b=grad_b,
-            grad_norm=self._norm(grad_w, grad_b),
-            hessian=matrix,
-            lower=lower,
-            common=common,
-            norm=norm,
-            squares=None if total.squares is None else total.squares / total.weight,
-            float32=hessian and float32,
+            value,
+            gradient,
+            total.loss / total.weight,
+            total.correct / total.weight,
+            self.norm(gradient),
+            matrix,
+            lower,
+            norm,
+            None if total.squares is None else total.squares / total.weight,
+            bool(what & What.HESSIAN32),
         )
 
-    def _matrices(self, parts: list[Matrix], weight: float) -> tuple[Matrix | None, Matrix | None, Matrix | None]:
-        """Hessian, its lower part and that of the common rows (`Evaluation`), of the strata's sums, which are overwritten."""
+    def hessian(self, theta: Vector) -> Matrix:
+        """Second derivatives (n + 1, n + 1), the bias last: one read."""
+        found = self.evaluate(theta, What.HESSIAN).hessian
+        assert found is not None
+        return found
+
+    def _matrices(self, parts: list[Matrix], weight: float) -> tuple[Matrix | None, Matrix | None]:
+        """Hessian and its lower part (`Evaluation`), of the strata's sums, which are overwritten."""
         if not parts:
-            return None, None, None
+            return None, None
         for part in parts:
             part /= weight
         if not self.is_sample:
             matrix = self._with_penalty(parts[0], self.ridge)
-            return matrix, matrix, None
-        matrix, common = parts[0] * self.strata[0].multiplier, None
+            return matrix, matrix
+        matrix = parts[0] * self.strata[0].multiplier
         if len(parts) == 2:
             matrix += parts[1] * self.strata[1].multiplier
             parts[0] += parts[1]
-            common = self._with_penalty(parts[1], self.ridge) if self.has_rare_levels else None
-        lower = self._with_penalty(parts[0], self.ridge)
-        return self._with_penalty(matrix, self.ridge + self.sample_ridge), lower, common
+        return self._with_penalty(matrix, self.ridge + self.sample_ridge), self._with_penalty(parts[0], self.ridge)
 
     def _with_penalty(self, matrix: Matrix, ridge: Vector) -> Matrix:
         matrix[np.diag_indices(self.n_features)] += ridge
@@ -263,12 +267,17 @@ class Objective:
             matrix[-1, :] = matrix[:, -1] = 0.0
         return matrix
 
-    def descend(self, w: Vector, b: float, rate: float, batches: Batches, epoch: int) -> tuple[Vector, float]:
-        """Give the point after an epoch of mini-batch updates from (w, b), of all rows (`descend_rows`): one read."""
-        return descend_rows(
+    @property
+    def n_visited(self) -> int:
+        """Rows that an epoch of mini-batches visits."""
+        return self.rows.n_visited
+
+    def descend(self, theta: Vector, rate: float, batches: Batches, epoch: int) -> Vector:
+        """Give the point after an epoch of mini-batch updates from theta, of all rows: one read."""
+        w, b = descend_rows(
             self.rows,
-            w,
-            b,
+            theta[:-1],
+            float(theta[-1]),
             ridge=self.ridge,
             fit_intercept=self.fit_intercept,
             rate=rate,
@@ -276,37 +285,29 @@ class Objective:
             epoch=epoch,
             loss=self.given,
         )
+        return np.append(w, b)
 
     @property
     def in_core(self) -> bool:
         """Whether the core runs Newton on these rows by itself."""
         return self.rows.is_dense and self.loss.is_native
 
-    def newton_path(self, w: Vector, b: float, *, near: float, most: int) -> Path:
-        """Run Newton in the core, on all rows and few columns, from (w, b) to where the squared decrement is at most `near`."""
-        return self.rows.newton_path(self.ridge, self.fit_intercept, w, b, near=near, most=most)
+    def newton_path(
+        self, theta: Vector, *, near: float, most: int
+    ) -> tuple[list[tuple[Vector, Evaluation, float]], Vector]:
+        """Run Newton in the core, on all rows and few columns, from theta to where the squared decrement is at most `near`.
 
-    def passed(self, path: Path, k: int) -> tuple[Vector, float, Evaluation]:
-        """Point k of a path, and what the objective is there."""
-        n, gradient = self.n_features, path.gradient[k]
-        evaluation = Evaluation(
-            objective=float(path.objective[k]),
-            loss=float(path.loss[k]),
-            accuracy=float(path.correct[k]),
-            grad_w=gradient[:n],
-            grad_b=float(gradient[n]),
-            grad_norm=self._norm(gradient[:n], float(gradient[n])),
-        )
-        return path.theta[k, :n], float(path.theta[k, n]), evaluation
+        Give the points that it passed, what F is there and the reads until then; and the point that comes next.
+        """
+        before = self.reads
+        path = self.rows.newton_path(self.ridge, self.fit_intercept, theta[:-1], float(theta[-1]), near=near, most=most)
+        numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
+        found = [Evaluation(*of_point) for of_point in numbers]
+        return list(zip(path.theta, found, before + path.reads, strict=True)), path.next
 
-    def norms(self, gradients: Matrix) -> Vector:
-        """`Evaluation.grad_norm` of gradients (k, n + 1)."""
-        scaled = np.abs(gradients)
-        scaled[:, :-1] /= self.column_scale
-        return np.asarray(scaled.max(axis=1))
-
-    def _norm(self, grad_w: Vector, grad_b: float) -> float:
-        return max(float(np.abs(grad_w / self.column_scale).max(initial=0.0)), abs(grad_b))
+    def norm(self, gradient: Vector) -> Any:
+        """`Evaluation.grad_norm` of a gradient (n + 1,), or of some (k, n + 1)."""
+        return np.abs(gradient / np.append(self.column_scale, 1.0)).max(axis=-1)
 
     @cached_property
     def weight(self) -> float:
@@ -376,7 +377,7 @@ class Objective:
     @property
     def base_log_odds(self) -> float:
         """Best b where w is 0; 0 without an intercept."""
-        return self.loss.best_constant(*self._class_weights) if self.fit_intercept else 0.0
+        return self.loss.best_constant(*self.class_weights) if self.fit_intercept else 0.0
 
     @cached_property
     def at_zero(self) -> float:
@@ -386,35 +387,30 @@ class Objective:
     @property
     def base_objective(self) -> float:
         """F where w is 0 and b its best."""
-        b, (zeros, ones) = self.base_log_odds, self._class_weights
+        b, (zeros, ones) = self.base_log_odds, self.class_weights
         losses = self.loss.value(np.array([b, b]), np.array([0.0, 1.0]))
         return float(zeros * losses[0] + ones * losses[1]) / self.weight
 
     @cached_property
-    def _class_weights(self) -> tuple[float, float]:
-        """Weights of the rows of y = 0 and of y = 1."""
-        of = np.bincount(self.rows.y, weights=self.rows.s, minlength=2)
-        return float(of[0]), float(of[1])
+    def class_weights(self) -> tuple[float, float]:
+        """Sums of the weights of the rows of y = 0 and of y = 1, in the rows' unit."""
+        if self.rows.s is None:
+            ones = int(np.count_nonzero(self.rows.y))
+            return float(self.rows.n_rows - ones), float(ones)
+        zeros, of_ones = np.bincount(self.rows.y, weights=self.rows.s, minlength=2).tolist()
+        return zeros, of_ones
 
     def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
         """Read all rows along v (n + 1,) from z (m,): sums over the rows, and u (m,) and r (2, m) filled (`kernels.secant`)."""
-        if self.given is None:
-            return self.rows.secant(z, v, u, r, norms)
-        return secant_of(self.given, self.rows, z, v, u, r, norms)
+        return self.rows.secant(z, v, u, r, norms)
 
     def along(self, z: Vector, u: Vector, t: float, shift: float) -> Along:
         """Add the loss and its derivatives in (t, shift) at z + t u + shift: no read."""
-        rows = self.rows
-        if self.given is None:
-            return along(z, u, rows.y, rows.s, t, shift, threads=rows.threads)
-        return along_of(self.given, rows, z + t * u + shift, u)
+        return along(z, u, self.rows.y, self.rows.s, t, shift, threads=self.rows.threads)
 
     def feasible(self, z: Vector, u: Vector, r: Matrix, t: float, shift: float, pull: float) -> Feasible:
         """Go to z + t u + shift, in place, and take in what the dual point there is worth (`kernels.feasible`): no read."""
-        rows = self.rows
-        if self.given is None:
-            return feasible(z, u, r, rows.y, rows.s, t, shift, pull, threads=rows.threads)
-        return feasible_of(self.loss, rows, z, u, r, t, shift, pull)
+        return feasible(z, u, r, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
         """Strata, and where their rows are among all that are read."""
@@ -422,3 +418,8 @@ class Objective:
         for stratum in self.strata:
             yield stratum, slice(at, at + stratum.rows.n_rows)
             at += stratum.rows.n_rows
+
+
+def _called(loss: Loss) -> GivenLoss:
+    """Give a loss that the core has no struct for as the core calls it: slower."""
+    return lambda z, y: (loss.value(z, y), loss.derivative(z, y), loss.second_derivative(z, y))

@@ -11,30 +11,25 @@ import numpy as np
 import pytest
 
 from certificate_tools import Problem
-from chainrule.certificate import (
-    KINDS,
-    Certificate,
-    Factor,
+from chainrule.certificate.bounds import (
     audit_gap,
-    best_lower_bound,
     bound,
-    delta_between,
-    digits_of,
-    gradient_rounding,
     h,
     h_lower_ratio,
     h_ratio,
-    hessian_eta,
-    kappa_exact,
     kappa_upper,
-    kl_divergence,
     leave_out,
-    objective_rounding,
     radius_ratio,
+)
+from chainrule.certificate.factor import SMALL, Factor
+from chainrule.certificate.rounding import (
+    gradient_rounding,
+    hessian_eta,
+    objective_rounding,
     reach_bound,
     z_rounding,
 )
-from chainrule.certificate.factor import SMALL
+from chainrule.certificate.statement import KINDS, Certificate, digits_of
 from chainrule.losses import LOGISTIC
 from chainrule.words import downward, upward
 
@@ -95,8 +90,6 @@ def test_factor_agrees_with_dense_algebra(rng, size, smallest):
     ):
         assert (found >= exact * (1 - 1e-8)).all()
         assert found == pytest.approx(exact, rel=1e-4)
-    x = v / D / D
-    assert factor.length2(x) == pytest.approx(x @ B @ x + eta * np.square(D * x).sum(), rel=1e-6)
     smallest_eigenvalue = np.linalg.eigvalsh(shifted)[0]
     weakest = (size ** (-1 / 4)) if size <= 50 else 0.75
     assert weakest * smallest_eigenvalue * 0.99 <= factor.lambda_min <= smallest_eigenvalue * (1 + 1e-6) + 1e-15
@@ -114,11 +107,9 @@ def test_proof_norms_cover_every_matrix_within_eta(rng):
         error *= eta / np.abs(np.linalg.eigvalsh(error)).max()
         true = B + error * factor.D * factor.D[:, None]
         v = rng.normal(size=size) * factor.D
-        x = v / factor.D**2
         assert np.linalg.eigvalsh(true / factor.D / factor.D[:, None])[0] > 0
         inverse = np.linalg.inv(true / factor.D / factor.D[:, None])
         assert factor.norm2(v) >= (v / factor.D) @ inverse @ (v / factor.D) * (1 - 1e-9)
-        assert factor.length2(x) >= x @ true @ x * (1 - 1e-9)
         assert (factor.inverse_diagonal * factor.D**2 >= np.diag(inverse) * (1 - 1e-9)).all()
 
 
@@ -167,60 +158,23 @@ def test_eta_near_one_is_not_ok():
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_kappa_is_the_largest_leverage_with_few_solves(seed):
+def test_kappa_is_at_least_the_largest_leverage(seed):
     rng = np.random.default_rng(seed)
     m, n = int(rng.integers(1, 3000)), int(rng.integers(1, 6))
     x = np.column_stack([rng.standard_t(2, size=(m, n)) * 10.0 ** rng.uniform(-3, 3, n), np.ones(m)])
     factor = Factor.of(x.T @ x / m + np.diag(np.diag(x.T @ x)) * 0.01, 1e-12)
     norms2 = np.square(x * factor.inverse_D).sum(axis=1)
-    order = np.argsort(-norms2)
-    solved = []
-
-    def rows(start, stop):
-        solved.append(stop - start)
-        return x[order[start:stop]]
-
-    exact = math.sqrt(factor.leverages(x).max())
-    kappa = kappa_exact(factor, norms2[order], rows)
-    assert exact <= kappa * (1 + 1e-15)
-    assert kappa == pytest.approx(exact, rel=1e-12)
-    assert m < 2000 or sum(solved) < m / 2  # heavy tails: few rows can have it
-    upper = kappa_upper(factor, norms2.max())
-    assert exact <= upper
-
-    solved.clear()
-    assert kappa_exact(factor, norms2[order], rows, enough=upper) <= upper
-    assert solved == []
-    assert exact <= kappa_exact(factor, norms2[order], rows, limit=8) <= upper * (1 + 1e-12)
-    assert sum(solved) <= 8
-    between = kappa_exact(factor, norms2[order], rows, enough=(exact + upper) / 2)
-    assert exact * (1 - 1e-12) <= between <= max((exact + upper) / 2, exact) * (1 + 1e-12)
+    assert math.sqrt(factor.leverages(x).max()) <= kappa_upper(factor, norms2.max())
 
 
 def test_kappa_without_rows_or_without_a_proof():
     factor = Factor.of(np.eye(2), 1e-12)
-    assert kappa_exact(factor, np.zeros(0), lambda start, stop: np.zeros((0, 2))) == 0.0
     broken = Factor.of(np.ones((2, 2)), 1e-12)
-    assert kappa_exact(broken, np.ones(1), lambda start, stop: np.ones((1, 2))) == math.inf
     assert kappa_upper(broken, 1.0) == math.inf
     # No rows in T: the penalty alone is the Hessian, and the bound nu^2/2 is exact for a parabola.
     found = bound(factor, np.array([0.3, 0.4]), np.zeros(2), kappa=0.0)
     assert found.gap == pytest.approx(0.125)
     assert found.radius == pytest.approx(0.5)
-
-
-def test_delta_is_never_too_small(rng):
-    for _ in range(100):
-        x = np.column_stack([rng.normal(size=(60, 3)) * 10.0 ** rng.uniform(-3, 3, 3), np.ones(60)])
-        factor = Factor.of(x.T @ x / 60, 1e-10)
-        norms2 = np.square(x * factor.inverse_D).sum(axis=1)
-        kappa = math.sqrt(factor.leverages(x).max())
-        step = rng.normal(size=4) / factor.D
-        true = np.abs(x @ step).max()
-        assert true <= delta_between(factor, kappa, step)
-        assert true <= delta_between(factor, kappa, step, norms2.max()) <= delta_between(factor, kappa, step)
-        assert true <= delta_between(factor, math.inf, step, norms2.max())
-    assert delta_between(factor, kappa, np.zeros(4)) == 0.0
 
 
 def test_the_terms_of_the_bound_go_the_right_way(rng):
@@ -314,30 +268,11 @@ def test_reach_bound_covers_every_row(rng):
     assert (np.abs(x) @ np.abs(theta)).max() <= reach_bound(np.square(x / D).sum(axis=1).max(), D, theta)
 
 
-def test_lower_bound_keeps_the_best_and_an_audit_adds_both_errors():
-    assert best_lower_bound([]) == -math.inf
-    assert best_lower_bound([(0.7, math.inf)]) == -math.inf
-    assert best_lower_bound([(0.7, 0.3), (0.6, 0.1), (0.59, 0.2)], 0.01) == pytest.approx(0.49)
+def test_an_audit_adds_both_errors():
     lower, upper = audit_gap(0.5, 0.4, 1e-9, 1e-15)
     assert (lower, upper) == (pytest.approx(0.1 - 1e-15), pytest.approx(0.1 + 1e-9))
     assert audit_gap(0.4, 0.4, 1e-20, 1e-15) == (0.0, pytest.approx(1e-15))
     assert audit_gap(0.4 - 1e-16, 0.4, 1e-20, 0.0) == (0.0, 1e-20)  # below the fit: nearer than its bound
-
-
-def test_kl_divergence_keeps_its_digits(rng):
-    with mpmath.workdps(50):
-        for _ in range(300):
-            t = rng.normal() * 8
-            g, rest = 1 / (1 + math.exp(-t)), 1 / (1 + math.exp(t))
-            difference = min(g, rest) * rng.uniform(-1, 1) * 10.0 ** rng.uniform(-12, 0)
-            found = float(kl_divergence(np.array([difference]), np.array([g]), np.array([rest]))[0])
-            q = mpmath.mpf(rest if g > rest else g)
-            d = mpmath.mpf(-difference if g > rest else difference)
-            p = q + d
-            true = p * mpmath.log(p / q) + (1 - p) * mpmath.log((1 - p) / (1 - q))
-            assert found == pytest.approx(float(true), rel=1e-11)
-    ends = kl_divergence(np.array([-0.25, 0.75]), np.array([0.25, 0.25]), np.array([0.75, 0.75]))
-    assert ends == pytest.approx([-math.log(0.75), -math.log(0.25)])
 
 
 def certificate(**changes):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from certificate_tools import Problem, Truth
-from chainrule.certificate import Factor, bound, bound_by_gradient, hessian_eta
+from chainrule.certificate import Factor, bound, bound_by_gradient
+from chainrule.certificate.rounding import hessian_eta
 from chainrule.losses import LOGISTIC
 
 

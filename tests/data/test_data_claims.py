@@ -6,7 +6,7 @@ import pytest
 from certificate_tools import Exact, Problem
 from chainrule import fit
 from chainrule.data.rows import Rows
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 
 SIZES = [(700, 5), (30_000, 7)]  # read whole at every step; with samples
 
@@ -112,7 +112,7 @@ def test_rows_of_weight_zero_are_not_looked_at(size, options, rng):
 
 
 def with_weights(X, y, s):
-    return Objective(Rows.dense(X, y.astype(np.uint8), s, [f"x{j}" for j in range(X.shape[1])]))
+    return DataObjective(Rows.dense(X, y.astype(np.uint8), s, [f"x{j}" for j in range(X.shape[1])]))
 
 
 def test_weights_are_repeats_to_rounding(rng):
@@ -120,8 +120,8 @@ def test_weights_are_repeats_to_rounding(rng):
     s = rng.integers(0, 4, len(y)).astype(float)
     places = np.repeat(np.arange(len(y)), s.astype(int))
     w, b = rng.normal(size=6), 0.3
-    one = with_weights(X, y, s).evaluate(w, b)
-    other = with_weights(X[places], y[places], None).evaluate(w, b)
+    one = with_weights(X, y, s).evaluate(np.append(w, b))
+    other = with_weights(X[places], y[places], None).evaluate(np.append(w, b))
     t = np.where(y == 1, -1.0, 1.0) * (X @ w + b)
     terms = s / s.sum() * np.exp(-np.logaddexp(0.0, -t))
     assert abs(one.objective - other.objective) <= 1e-12 * (s / s.sum() @ np.logaddexp(0.0, t))

@@ -4,7 +4,7 @@ import pytest
 from chainrule import InputError
 from chainrule.data.rows import Rows, Units, power_of_two
 from chainrule.kernels.reading import What
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 
 
@@ -122,13 +122,15 @@ def test_standardized_view_is_the_standardized_matrix(rng):
     Z[:, mask] = (X[:, mask] - X[:, mask].mean(axis=0)) / X[:, mask].std(axis=0)
     w, b = rng.normal(size=6) * 0.1, 0.3
     h, along = np.empty(len(X)), np.empty(len(X))
-    found = Objective(rows, ridge(0.2, rows.n_features)).evaluate(w, b, hessian=True, h=h)
-    expected = Objective(dense(np.ascontiguousarray(Z), y), ridge(0.2, Z.shape[1])).evaluate(w, b, hessian=True)
+    found = DataObjective(rows, ridge(0.2, rows.n_features)).evaluate(np.append(w, b), What.HESSIAN, h=h)
+    expected = DataObjective(dense(np.ascontiguousarray(Z), y), ridge(0.2, Z.shape[1])).evaluate(
+        np.append(w, b), What.HESSIAN
+    )
     assert found.objective == pytest.approx(expected.objective, rel=1e-10)
     np.testing.assert_allclose(found.grad_w, expected.grad_w, rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.hessian, expected.hessian, rtol=0, atol=1e-10 * np.abs(expected.hessian).max())
     v = rng.normal(size=7)
-    on, largest = Objective(rows, ridge(0.2, rows.n_features)), np.abs(found.hessian).max()
+    on, largest = DataObjective(rows, ridge(0.2, rows.n_features)), np.abs(found.hessian).max()
     np.testing.assert_allclose(on.hessian_product(h, v, along), found.hessian @ v, rtol=0, atol=1e-11 * largest)
     np.testing.assert_allclose(along, Z @ v[:-1] + v[-1], rtol=0, atol=1e-9)
     np.testing.assert_allclose(on.hessian_diagonal(h), found.hessian.diagonal(), rtol=1e-11)
@@ -167,8 +169,8 @@ def test_non_finite_element_is_named_by_row_and_column(bad, rng):
 def test_objective_without_intercept_has_no_bias_derivatives(rng):
     X = rng.normal(size=(300, 3))
     y = (rng.random(300) < 0.5).astype(np.uint8)
-    objective = Objective(dense(X, y), ridge(0.1, X.shape[1]), fit_intercept=False)
-    at = objective.evaluate(np.zeros(3), 0.0, hessian=True)
+    objective = DataObjective(dense(X, y), ridge(0.1, X.shape[1]), fit_intercept=False)
+    at = objective.evaluate(np.zeros(4), What.HESSIAN)
     assert at.grad_b == 0.0
     assert not at.hessian[-1].any()
     assert objective.hessian_product(np.ones(300), np.ones(4))[-1] == 0.0

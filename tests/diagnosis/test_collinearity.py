@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from chainrule import fit
 from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows
-from chainrule.diagnosis.collinearity import Curvature, correlation_tolerance, find_relations, least_norm
+from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations, moved_along
 from chainrule.diagnosis.exact import exact_signs, simple_fraction
 from chainrule.errors import CollinearityWarning
 
@@ -23,7 +23,7 @@ def relations(X, names=None, s=None, **options):
 
 
 def sentences(X, names=None, s=None, **options):
-    return [relation.sentence for relation in relations(X, names, s, **options).relations]
+    return [str(relation.finding) for relation in relations(X, names, s, **options).relations]
 
 
 def as_rank(found, n):
@@ -93,7 +93,7 @@ def test_weekend_example_is_named(rng):
     X = np.column_stack([rng.normal(size=500), sat, sun, sat + sun])
     found = relations(X, ["age", "sat", "sun", "weekend"])
     (relation,) = found.relations
-    assert relation.sentence == "sat + sun = weekend"
+    assert str(relation.finding) == "sat + sun = weekend"
     assert relation.columns == ("sat", "sun", "weekend")
     assert relation.indices == (1, 2, 3)
     assert relation.coefficients == (-1.0, -1.0, 1.0)
@@ -119,10 +119,10 @@ def test_duplicates_shifts_and_constants(rng):
     k = rng.integers(-50, 50, (300, 2)).astype(float)
     X = np.column_stack([k, 2 * k[:, 0], k[:, 0] + 5, np.full(300, 3.0), k[:, 1] / 4])
     found = relations(X)
-    assert [r.sentence for r in found.relations] == ["x3 = 2 x1", "x4 = x1 + 5", "x5 is constant (3)", "4 x6 = x2"]
+    assert [str(r.finding) for r in found.relations] == ["2 x1 = x3", "x1 + 5 = x4", "x5 is constant (3)", "x2 = 4 x6"]
     assert all(r.exact for r in found.relations)
     assert as_rank(found, 6) == 2
-    assert sentences(X[:, :5], fit_intercept=False) == ["x3 = 2 x1", "3 x5 = -5 x1 + 3 x4"] or (
+    assert sentences(X[:, :5], fit_intercept=False) == ["2 x1 = x3", "-5 x1 + 3 x4 = 3 x5"] or (
         as_rank(relations(X[:, :5], fit_intercept=False), 5) == 3
     )
 
@@ -131,7 +131,7 @@ def test_collinear_up_to_rounding_is_not_called_exact(rng):
     X = rng.normal(size=(60, 2))
     X = np.column_stack([X, X[:, 0] + X[:, 1]])
     (relation,) = relations(X).relations
-    assert relation.sentence == "x1 + x2 = x3 (up to rounding, not exactly)"
+    assert str(relation.finding) == "x1 + x2 = x3 (up to rounding, not exactly)"
     assert relation.up_to_rounding
     assert not relation.exact
     exact = [Fraction(a) + Fraction(b) - Fraction(c) for a, b, c in X.tolist()]
@@ -146,7 +146,7 @@ def test_collinear_up_to_rounding_is_not_called_exact(rng):
 def test_one_row_off_by_a_last_bit_breaks_exactness(rng):
     X = rng.integers(-9, 10, (5000, 2)).astype(float)
     X = np.column_stack([X, X[:, 0] - 3 * X[:, 1] + 7])
-    assert sentences(X) == ["x3 = x1 - 3 x2 + 7"]
+    assert sentences(X) == ["x1 - 3 x2 + 7 = x3"]
     X[4321, 2] = np.nextafter(X[4321, 2], 99)
     (relation,) = relations(X).relations
     assert not relation.exact
@@ -160,7 +160,7 @@ def test_nearly_collinear_says_how_nearly(rng):
     assert not relation.exact
     assert not relation.up_to_rounding
     assert 1e-8 < relation.deviation < 1e-7
-    assert "to within" in relation.sentence
+    assert "to within" in str(relation.finding)
     X[:, 2] = X[:, 0] + 1e-5 * rng.normal(size=400)
     assert relations(X).relations == ()
 
@@ -192,7 +192,7 @@ def test_rows_of_weight_0_do_not_count(rng):
     s = np.ones(100)
     assert len(relations(X, s=np.where(np.arange(100) == 10, 0.0, s)).relations) == 0
     s[:11] = 0
-    assert sentences(X, s=s) == ["x3 = x1"]
+    assert sentences(X, s=s) == ["x1 = x3"]
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (5, 40), (2, 3)])
@@ -234,43 +234,18 @@ def test_least_norm_keeps_the_predictions_and_shrinks(rng):
     rows = dense(X)
     found, moments = find_relations(rows), rows.moments()
     w, b = np.array([1.0, -2.0, 0.5, 3.0, 7.0]), 0.25
-    short, bias = least_norm(w, b, moments, found.null_basis)
+    short, bias = moved_along(found.null_basis, w, b, moments)
     np.testing.assert_allclose(X @ short + bias, X @ w + b, rtol=1e-12)
     sd = np.where(moments.sd > 0, moments.sd, 1.0)
     Z = (X - X.mean(axis=0)) / sd
     best = np.linalg.lstsq(Z, Z @ (w * sd), rcond=None)[0]
     np.testing.assert_allclose(short * sd, best, rtol=0, atol=1e-11 * np.abs(best).max())
-    again, _ = least_norm(short, bias, moments, found.null_basis)
+    again, _ = moved_along(found.null_basis, short, bias, moments)
     np.testing.assert_allclose(again, short, rtol=1e-12, atol=1e-14)
 
 
 def test_tolerance_grows_with_the_columns_and_the_depth_of_the_sum():
     assert correlation_tolerance(30, 10**6) > correlation_tolerance(30, 10**3) > correlation_tolerance(3, 10**3) > 0
-
-
-def curvature(X, h):
-    rows = np.c_[X - X.mean(axis=0), np.ones(len(X))]
-    return Curvature((rows * h[:, None]).T @ rows / len(X), np.ones(X.shape[1]))
-
-
-def test_relations_in_a_hessian_are_those_of_the_columns(rng):
-    X = rng.integers(-9, 10, (6000, 4)).astype(float)
-    X = np.c_[X, X[:, 0] - 2 * X[:, 1] + 3]
-    rows, g = dense(X), 1.0 / (1.0 + np.exp(-0.2 * X[:, 2]))
-    found = find_relations(rows, curvature=curvature(X, g * (1 - g)))
-    assert found == find_relations(dense(X))
-    assert [relation.sentence for relation in found.relations] == ["x5 = x1 - 2 x2 + 3"]
-    assert rows.moments(correlations=False).correlation is None
-
-
-def test_what_small_weights_hide_is_looked_at_in_the_rows(rng):
-    """A level that the Hessian hardly sees makes two columns differ: no relation."""
-    X = rng.normal(size=(6000, 3))
-    X[:, 2] = X[:, 0]
-    X[:40, 2] += 1.0
-    h = np.ones(len(X))
-    h[:40] = 1e-18
-    assert find_relations(dense(X), curvature=curvature(X, h)).n_relations == 0
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -283,9 +258,9 @@ def test_levels_that_add_up_to_the_intercept_are_not_mixed_with_those_of_another
     first = ["carrier", "origin"][::order][0]
     assert found[0] == f"the levels of {first} add up to the intercept: {' + '.join(names[0])} = 1"
     assert sorted(found[1:]) == (
-        ["carrier=b + carrier=c = origin=K", "carrier=d + carrier=e = origin=L", "origin=J = carrier=a"]
+        ["carrier=a = origin=J", "carrier=b + carrier=c = origin=K", "carrier=d + carrier=e = origin=L"]
         if order == 1
-        else ["carrier=a = origin=J", "carrier=c = origin=K - carrier=b", "carrier=e = origin=L - carrier=d"]
+        else ["origin=J = carrier=a", "origin=K - carrier=b = carrier=c", "origin=L - carrier=d = carrier=e"]
     )
 
 
@@ -332,6 +307,6 @@ def test_a_column_that_only_rows_of_next_to_no_weight_vary_is_not_called_constan
     X = np.array([[1.0, 3.0], [2.0, 3.0], [3.0, 3.0], [4.0, 0.0]])
     rows = design_of(csr_array(X), None).rows(np.zeros(4, dtype=np.uint8), np.array([1e20, 2e20, 1e20, 1.0]), 1).rows
     (relation,) = find_relations(rows).relations
-    assert relation.sentence == "x2 is constant (3) but for rows of next to no weight"
+    assert str(relation.finding) == "x2 is constant (3) but for rows of next to no weight"
     assert not relation.exact
     assert not relation.up_to_rounding

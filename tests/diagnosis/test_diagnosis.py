@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from chainrule.data.rows import Rows
 from chainrule.diagnosis import RunMonitor, epochs_by_trend, largest_curvature
 from chainrule.diagnosis.runs import epochs_by_curvature, trend_foretells
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from drawn_tools import drawn, tables
 
@@ -43,12 +43,11 @@ def test_largest_curvature_is_the_largest_eigenvalue_and_never_below_it(problem)
 @given(problems(), st.integers(0, 99))
 def test_largest_curvature_bounds_the_hessian_everywhere(problem, seed):
     rows, alpha = problem
-    objective = Objective(rows, ridge(alpha, rows.n_features))
+    objective = DataObjective(rows, ridge(alpha, rows.n_features))
     bound = largest_curvature(rows.moments(), rows.units, alpha)
     w = np.random.default_rng(seed).normal(size=rows.n_features)
-    hessian = objective.evaluate(w, 0.1, hessian=True).hessian
-    assert np.linalg.eigvalsh(hessian)[-1] <= bound
-    zero = np.linalg.eigvalsh(objective.evaluate(np.zeros(rows.n_features), 0.0, hessian=True).hessian)[-1]
+    assert np.linalg.eigvalsh(objective.hessian(np.append(w, 0.1)))[-1] <= bound
+    zero = np.linalg.eigvalsh(objective.hessian(np.zeros(rows.n_features + 1)))[-1]
     assert zero == pytest.approx(bound, rel=1e-6)  # at zeros every g (1 - g) is 1/4: the bound is exact
 
 
@@ -65,25 +64,25 @@ def test_trace_bounds_the_curvature_where_the_matrix_is_not_made(rng, monkeypatc
 @given(problems(), st.integers(0, 99))
 def test_a_rate_just_below_the_limit_never_raises_the_loss(problem, seed):
     rows, alpha = problem
-    objective = Objective(rows, ridge(alpha, rows.n_features))
+    objective = DataObjective(rows, ridge(alpha, rows.n_features))
     rate = 0.999 * 2 / largest_curvature(rows.moments(), rows.units, alpha)
     w, b = np.random.default_rng(seed).normal(size=rows.n_features) * (seed % 2), 0.0
-    before = objective.evaluate(w, b)
+    before = objective.evaluate(np.append(w, b))
     for _ in range(100):
         w, b = w - rate * before.grad_w, b - rate * before.grad_b
-        after = objective.evaluate(w, b)
+        after = objective.evaluate(np.append(w, b))
         assert after.objective <= before.objective * (1 + 1e-12)
         before = after
 
 
 def test_a_rate_above_the_limit_can_raise_the_loss():
     rows = Rows.dense(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([1, 0, 0, 1], dtype=np.uint8), None, ["x1"])
-    objective = Objective(rows)
+    objective = DataObjective(rows)
     limit = 2 / largest_curvature(rows.moments(), rows.units)
     start = np.array([1e-3])  # the optimum is 0
-    evaluation = objective.evaluate(start, 0.0)
+    evaluation = objective.evaluate(np.append(start, 0.0))
     for factor, rises in ((0.99, False), (1.01, True)):
-        after = objective.evaluate(start - factor * limit * evaluation.grad_w, 0.0)
+        after = objective.evaluate(np.append(start - factor * limit * evaluation.grad_w, 0.0))
         assert (after.objective > evaluation.objective) is rises
 
 

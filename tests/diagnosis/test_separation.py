@@ -26,6 +26,13 @@ def scores(found, X, y):
     return values
 
 
+def said(found):
+    """Codes and values of the causes of all rows, but for what is not known of them."""
+    named = [(cause.finding.code, dict(cause.finding.values)) for cause in found.causes]
+    assert not any(values.pop("of_rest") for _, values in named)
+    return [(code, {name: value for name, value in values.items() if value is not None}) for code, values in named]
+
+
 def holds(found, X, y):
     """The causes keep every row on its side, and those on the plane are the ones that are said to be."""
     values = scores(found, X, y)
@@ -206,7 +213,7 @@ def test_no_multipliers_prove_overlap_of_separated_rows(rng):
         # As near to a proof as can be: rows off the plane get next to nothing.
         for weight in (1.0, 1e-8, 1e-16, 1e-30):
             assert not overlap_is_proven(A, np.where(z == 0, rng.random(40) + 0.1, weight))
-        found = decide(A, fit_intercept=False)
+        found = decide(A)
         assert not found.flat[z != 0].any()
         assert ((A @ found.v > 0.4) == ~found.flat).all()
         assert (A @ found.v > -1e-9).all()
@@ -235,8 +242,8 @@ def test_endometrial_like_level_is_named(rng):
     assert (found.causes[0].indices, found.causes[0].v, found.causes[0].constant) == ((0,), (1,), 0)
     assert len(found.rows_on_plane) == 66
     holds(found, X, y)
-    assert "every row with NV = 1 is high" in found.sentence
-    assert found.sentence.endswith(
+    assert "every row with NV = 1 is high" in str(found.finding)
+    assert str(found.finding).endswith(
         "; use a penalty, e.g. alpha = 1/m = 0.013; without it, more rows or dropping columns help only where "
         "the classes then overlap."
     )
@@ -251,12 +258,14 @@ def test_level_of_a_category_is_named_with_its_class(rng):
     y[level == 2] = True
     found = separation(X, y, names=names, classes=("female", "male"))
     assert found.columns == ("species=Gentoo",)
-    assert "species=Gentoo: every row of this level is male" in found.sentence
-    assert "dropping columns or merging the level with another help only where" in found.sentence
+    assert said(found) == [("level", {"level": "species=Gentoo", "class": "male", "factor": "species"})]
+    assert "species=Gentoo: every row of this level is male" in str(found.finding)
+    assert "dropping columns or merging the level with another help only where" in str(found.finding)
     y = rng.random(300) < 0.5
     y[level != 2] = False
     found = separation(X, y, names=names, classes=("female", "male"))
-    assert "every row without species=Gentoo is female" in found.sentence
+    assert ("no level", {"levels": ("species=Gentoo",), "class": "female", "factor": "species"}) in said(found)
+    assert "every row without species=Gentoo is female" in str(found.finding)
 
 
 def test_level_without_a_column_of_its_own(rng):
@@ -266,7 +275,7 @@ def test_level_without_a_column_of_its_own(rng):
     y[level == 3] = False
     found = separation(X, y, names=["c=a", "c=b", "c=d", "x"], classes=("no", "yes"))
     assert (found.kind, found.final) == ("quasi", True)
-    assert "c: every row of none of c=a, c=b, c=d is no" in found.sentence
+    assert "c: every row of none of c=a, c=b, c=d is no" in str(found.finding)
     assert found.rows_on_plane.tolist() == np.flatnonzero(level != 3).tolist()
 
 
@@ -277,7 +286,10 @@ def test_age_separates_completely(rng):
     found = separation(X, age > 40.5, names=["x", "age"], classes=("no", "yes"))
     assert found.kind == "complete"
     assert found.columns == ("age",)
-    assert "age above 40.5 separates the classes completely: yes above, no below" in found.sentence
+    assert said(found) == [
+        ("threshold", {"column": "age", "threshold": 40.5, "sides": (("above", "yes"), ("below", "no"))})
+    ]
+    assert "age: every row above 40.5 is yes and every row below 40.5 is no" in str(found.finding)
     assert -found.causes[0].constant / found.causes[0].v[0] == 40.5
 
 
@@ -289,7 +301,8 @@ def test_toy_of_complete_separation():
     tie = np.array([[1.0], [2.0], [3.0], [3.0], [5.0], [6.0]])
     found = separation(tie, [0, 0, 0, 1, 1, 1])
     assert (found.kind, found.rows_on_plane.tolist()) == ("quasi", [2, 3])
-    assert "every row above 3 is class 1 and every row below 3 is class 0" in found.sentence
+    sides = (("above", "class 1"), ("below", "class 0"))
+    assert said(found) == [("threshold", {"column": "x1", "threshold": 3.0, "sides": sides})]
     assert separation(tie, [0, 0, 1, 0, 1, 1]).kind == "quasi"
 
 
@@ -315,8 +328,10 @@ def test_only_three_columns_together_separate(rng):
     assert [c / found.causes[0].v[0] for c in found.causes[0].v] == [1, 2, -1]
     assert min(scores(found, X, y)) == 0
     assert len(found.rows_on_plane) == (z == 0).sum()
-    assert "x1 + 2 x2 - x3 is above 0 only in rows of class 1" in found.sentence
-    assert "dropping columns help only where the classes then overlap" in found.sentence
+    (cause,) = found.causes
+    assert (cause.finding.code, cause.finding.values["is_complete"]) == ("direction", False)
+    assert "x1 + 2 x2 - x3 is above 0 only in rows of class 1" in str(found.finding)
+    assert "dropping columns help only where the classes then overlap" in str(found.finding)
     y = z > 0.5
     found = separation(X, y)
     assert (found.kind, found.columns) == ("complete", ("x1", "x2", "x3"))
@@ -325,7 +340,7 @@ def test_only_three_columns_together_separate(rng):
 
 def promises_only_what_holds(found):
     """Dropping a column is never said to be enough: whether the classes then overlap is for the next fit to tell."""
-    ways = found.sentence.split("use a penalty", 1)[1]
+    ways = str(found.finding).split("use a penalty", 1)[1]
     return "or drop " not in ways and ways.endswith("only where the classes then overlap.")
 
 
@@ -480,7 +495,6 @@ def test_decimal_data_are_never_wrong(rng):
         assert found is not None
         if found.kind == "undecided":
             assert not found.final
-            assert "up to rounding" in found.sentence
         else:
             holds(found, X, y)
 

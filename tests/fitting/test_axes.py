@@ -34,9 +34,6 @@ class Halved(Logistic):
     def second_derivative(self, z, y):
         return super().second_derivative(z / 2, y) / 4
 
-    def divergence(self, d, z, y):
-        return super().divergence(2 * d, z / 2, y)
-
     def probability(self, z):
         return super().probability(z / 2)
 

@@ -6,7 +6,6 @@ import mpmath
 import numpy as np
 import pytest
 
-from chainrule import InputError
 from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
 
 EDGES = [0.0, 1e-320, 18.0, 37.0, 710.0, 745.0, 1e4, 1e308]
@@ -103,29 +102,3 @@ def test_base_rate():
     assert base_rate_log_loss(np.ones(3), base_rate=1.0) == 0.0
     assert base_rate_log_loss(y, base_rate=1.0) == math.inf
     assert base_rate_log_loss(y, base_rate=0.0) == math.inf
-
-
-@pytest.mark.parametrize("metric", [log_loss, accuracy, auc])
-@pytest.mark.parametrize(
-    ("z", "y", "s", "words"),
-    [
-        ([], [], None, "no rows"),
-        ([1.0], [1, 0], None, "one entry a row"),
-        ([1.0, 2.0], [1, 0], [1.0], "one entry a row"),
-        ([1.0, math.nan], [1, 0], None, "z is not a number in row 2"),
-        ([1.0, 2.0], [1, 2], None, "y must be 0 or 1: row 2 has 2"),
-        ([1.0, 2.0], [math.nan, 1], None, "y must be 0 or 1: row 1 has nan"),
-        ([1.0, 2.0], [1, 0], [1.0, -1.0], "weights must be finite, 0 or more: row 2 has -1"),
-        ([1.0, 2.0], [1, 0], [math.nan, 1.0], "row 1 has nan"),
-        ([1.0, 2.0], [1, 0], [0.0, 0.0], "every row has weight 0"),
-    ],
-)
-def test_bad_input(metric, z, y, s, words):
-    with pytest.raises(InputError, match=words):
-        metric(z, y, s)
-
-
-def test_base_rate_must_be_a_probability():
-    for p in (-0.1, 1.5, math.nan):
-        with pytest.raises(InputError, match="from 0 to 1"):
-            base_rate_log_loss([0, 1], base_rate=p)

@@ -14,9 +14,9 @@ import scipy.sparse as sp
 from chainrule import certify, fit
 from chainrule.data.designs import design_of
 from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
-from chainrule.fitting.audit import audit
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Problem
+from chainrule.fitting.reference import audit
 from chainrule.fitting.spec import FitSpec
 from optimum_tools import IS_WIDE, Exact, Objective, Optimum, is_separated, without_repeats
 

@@ -13,7 +13,7 @@ from chainrule.data.rows import Rows
 from chainrule.errors import NotConvergedWarning
 from chainrule.kernels.design import Csr, Design
 from chainrule.kernels.vectors import vector_depth
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.solvers.preconditioner import BLOCK
 
 mp = mpmath.mp.clone()
@@ -422,7 +422,7 @@ def test_the_depth_of_a_secants_sums_is_that_of_its_own_leaves(rng):
     assert rows.sum_depth >= vector_depth(40_000)  # passes over z have leaves of their own
     dense = Rows.dense(X.toarray(), y, None, names)
     assert dense.sum_depth == max(Design.dense(X.toarray()).sum_depth(40_000), vector_depth(40_000))
-    assert Objective(Rows.dense(X.toarray(), y, np.ones(40_000), names)).secant_depth > dense.sum_depth
+    assert DataObjective(Rows.dense(X.toarray(), y, np.ones(40_000), names)).secant_depth > dense.sum_depth
 
 
 def test_rows_of_1e160_in_their_own_space_end_with_a_sentence(rng):

@@ -8,7 +8,8 @@ import scipy.sparse as sp
 import chainrule
 from chainrule.data.designs import design_of
 from chainrule.data.rows import Rare
-from chainrule.objective import Objective
+from chainrule.kernels.reading import What
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers import preconditioner
 from chainrule.solvers.plan import plan
@@ -46,7 +47,7 @@ def stored(frame, storage):
 
 def objective_of(X, y, alpha, fit_intercept=True, s=None):
     rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1).rows
-    return Objective(rows, ridge(alpha, rows.n_features), fit_intercept)
+    return DataObjective(rows, ridge(alpha, rows.n_features), fit_intercept)
 
 
 @pytest.mark.parametrize("storage", ["columns", "csr"])
@@ -61,7 +62,7 @@ def test_an_arrow_is_the_hessian_where_no_row_has_two_light_columns(storage, fit
     n = on.n_features
     w = rng.normal(size=n)
     h = np.zeros(m)
-    H = on.evaluate(w, 0.0, hessian=True, h=h).hessian
+    H = on.evaluate(np.append(w, 0.0), What.HESSIAN, h=h).hessian
     exact = H[:n, :n] - (np.outer(H[:n, n], H[n, :n]) / H[n, n] if fit_intercept else 0.0)
     light = np.sort(rng.permutation(np.arange(10, n))[:120])  # levels of the second category
     for columns in (light, light[:0]):

@@ -15,7 +15,7 @@ from chainrule.data.sampling import class_counts
 from chainrule.errors import NotConvergedWarning
 from chainrule.kernels.blas import WHOLE
 from chainrule.kernels.reading import What
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.plan import is_by_products, plan
 from chainrule.solvers.truncated import truncated_step
@@ -55,13 +55,12 @@ def test_a_step_solves_newtons_system_to_a_hundredth(storage, both, rng):
     X = frame if storage == "columns" else one_hot(frame)
     X = X.toarray() if storage == "dense" else X
     rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1).rows
-    whole = Objective(rows, ridge(1e-3, rows.n_features), fit_intercept)
-    weights = np.bincount(y, weights=s, minlength=2).astype(float)
-    for on in (whole, whole.sample(1_500, tuple(weights), 1e-4)):
+    whole = DataObjective(rows, ridge(1e-3, rows.n_features), fit_intercept)
+    for on in (whole, whole.sample(3_000, 1e-4)):
         w, b = rng.normal(size=rows.n_features) * 0.3, 0.2 if fit_intercept else 0.0
         h = np.zeros(on.n_rows)
-        gradient = on.evaluate(w, b, h=h).gradient
-        matrix = on.evaluate(w, b, hessian=True).hessian
+        gradient = on.evaluate(np.append(w, b), h=h).gradient
+        matrix = on.hessian(np.append(w, b))
         size = rows.n_features + fit_intercept
         exact = -np.linalg.solve(matrix[:size, :size], gradient[:size])
         found = truncated_step(on, gradient, h)
@@ -77,7 +76,7 @@ def test_a_step_solves_newtons_system_to_a_hundredth(storage, both, rng):
 def test_a_gradient_of_zero_makes_no_step(rng):
     frame, y = frame_of(rng, 500, (4,))
     rows = design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1).rows
-    on = Objective(rows, ridge(1e-3, rows.n_features), True)
+    on = DataObjective(rows, ridge(1e-3, rows.n_features), True)
     found = truncated_step(on, np.zeros(on.n_features + 1), np.full(500, 0.25))
     assert not found.step.any()
     assert found.nu == 0.0
@@ -219,8 +218,8 @@ def test_a_start_without_curvature_finds_its_way_back(b0, rng):
         assert result.certificate.gap <= result.tol
         assert result.reads <= MANY
     rows = design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1).rows
-    on = Objective(rows, ridge(1e-4, rows.n_features), True)
-    assert truncated_step(on, on.evaluate(np.zeros(on.n_features), b0).gradient, np.zeros(len(y))) is None
+    on = DataObjective(rows, ridge(1e-4, rows.n_features), True)
+    assert truncated_step(on, on.evaluate(np.append(np.zeros(on.n_features), b0)).gradient, np.zeros(len(y))) is None
 
 
 @pytest.mark.parametrize("stop", ["max_reads", "interrupted"])
@@ -240,7 +239,7 @@ def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
         result = caught.value.result
     assert result.reason == stop
     rows = design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1).rows
-    exact = Objective(rows, ridge(1e-6, rows.n_features), True).evaluate(result.w, result.b)
+    exact = DataObjective(rows, ridge(1e-6, rows.n_features), True).evaluate(np.append(result.w, result.b))
     assert result.objective == pytest.approx(exact.objective, rel=1e-12)
     assert result.certificate.objective == pytest.approx(exact.objective, rel=1e-12)
     assert result.accuracy == pytest.approx(exact.accuracy, rel=1e-12)

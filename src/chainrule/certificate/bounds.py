@@ -11,7 +11,7 @@ Units: those of the arithmetic (centred columns times powers of two, the bias la
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,6 @@ from chainrule.losses import Loss
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
 TINY = 1e-300  # more than underflow takes off a sum of squares
@@ -80,7 +79,7 @@ class Bound:
     radius : float
         |theta - theta*| in B's norm; inf where nothing is proven.
     coef : (n + 1,)
-        |theta_j - theta*_j| <= coef_j, or |a.(theta - theta*)| for the rows a of `coordinates`.
+        |theta_j - theta*_j| <= coef_j; |a.(theta - theta*)| <= radius (a' B^-1 a)^(1/2) for any a (`Factor.leverages`).
     r, nu : float
         kappa nu/c and (grad' B^-1 grad)^(1/2), rounding added. r < 1 proves that there is exactly one optimum.
     noise : float
@@ -120,7 +119,6 @@ def bound(
     eps: float = 0.0,
     left_out: float = 0.0,
     all_rows: bool = False,
-    coordinates: Matrix | None = None,
 ) -> Bound:
     """Bound the distance of theta from the optimum by a factored part of the Hessian.
 
@@ -144,10 +142,10 @@ def bound(
     gradient, e : (n + 1,)
         Gradient of F over all rows at theta, penalty in it, and the bound on its error (`gradient_rounding`).
     kappa : float
-        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_exact`, `kappa_upper`); like delta and zeta c times as large for a
+        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_upper`, `leave_out`); like delta and zeta c times as large for a
         loss with |l'''| <= c l'', since c^2 l(z/c) has |l'''| <= l''.
     delta : float
-        Max over T of |x~.(theta - theta0)| (`delta_between`): how far theta is from where B was taken.
+        Max over T of |x~.(theta - theta0)|: how far theta is from where B was taken.
     zeta : float
         Error of the z that B was made with (`z_rounding`).
     eps : float
@@ -158,12 +156,9 @@ def bound(
         and kappa^2 grow by 1/(1 - tau), which is to say that c shrinks by 1 - tau. `leave_out` chooses them.
     all_rows : bool
         T is all rows with s > 0: then there is a lower bound too.
-    coordinates : (k, n + 1), optional
-        Bound a.(theta - theta*) for these rows a (the intercept in the user's units, say) instead of each theta_j.
     """
-    size = len(gradient) if coordinates is None else len(coordinates)
     if not factor.ok:
-        return nothing(size)
+        return nothing(len(gradient))
     scaled = e * factor.inverse_D
     growth = math.exp(min(delta + 3.0 * zeta, 700.0)) * math.sqrt(1.0 + 2.0 * factor.eta / factor.lambda_low)
     c = math.exp(-delta - zeta) * (1.0 - left_out)
@@ -181,12 +176,11 @@ def bound(
         lower = nu1 * nu1 / up * h_lower_ratio(kappa * nu1 / up) if nu1 > 0.0 else 0.0
     least = kappa * eps / c if c > 0.0 else math.inf
     if not r < 1.0:
-        return replace(nothing(size, r, nu), lower=lower, least=least)
+        return replace(nothing(len(gradient), r, nu), lower=lower, least=least)
     gap = nu * nu / c * h_ratio(r)
     noise = eps * eps / c * h_ratio(kappa * eps / c)
     radius = nu / c * radius_ratio(r)
-    spread = factor.inverse_diagonal if coordinates is None else factor.leverages(coordinates)
-    return Bound(gap, lower, radius, radius * np.sqrt(spread), r, nu, noise, least)
+    return Bound(gap, lower, radius, radius * np.sqrt(factor.inverse_diagonal), r, nu, noise, least)
 
 
 def _nu_lower(factor: Factor, gradient: Vector) -> float:
@@ -208,9 +202,7 @@ def kappa_upper(factor: Factor, norms2_max: float) -> float:
     return math.sqrt(norms2_max / lam) * (1.0 + OUTWARD) if lam > 0.0 else math.inf
 
 
-def kappa_of_levels(
-    factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector, absent: Places | None = None
-) -> float:
+def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector) -> float:
     """Bound kappa for rows that have one level of each category, by the triangle inequality: no row is looked at.
 
     With any fixed m_c for each category, here the mean of its levels under the curvature, and norms in B^-1:
@@ -225,15 +217,11 @@ def kappa_of_levels(
         For each category the columns of its levels, and whether there is one more level that has none.
     reach : (n,)
         max |x_j| over the rows, for the columns that are in no group.
-    absent : (k,) int64, optional
-        Columns of levels that no row has.
     """
     W, loss = factor.whitened
     norms = np.sqrt(np.einsum("ij,ij->j", W, W))
     is_number = np.zeros(len(norms), dtype=np.bool_)
     is_number[: len(reach)] = True
-    is_there = np.ones(len(norms), dtype=np.bool_)
-    is_there[np.zeros(0, dtype=np.int64) if absent is None else absent] = False
     center, has_bias = np.zeros(len(norms)), len(norms) > len(reach)
     kappa = 0.0
     for levels, has_first in groups:
@@ -242,59 +230,13 @@ def kappa_of_levels(
         share = weight / max(float(weight.sum()), float(factor.D[-1]) ** 2 if has_bias else 0.0)
         m = W[:, levels] @ share
         apart = W[:, levels] - m[:, np.newaxis]
-        squares = np.einsum("ij,ij->j", apart, apart).max(where=is_there[levels], initial=0.0)
+        squares = np.einsum("ij,ij->j", apart, apart).max(initial=0.0)
         kappa += math.sqrt(max(float(squares), float(m @ m) if has_first else 0.0))
         center += m
     center += W[:, -1] if has_bias else 0.0
     kappa += math.sqrt(float(center @ center)) + float(reach[is_number[: len(reach)]] @ norms[is_number])
     rounding = 4.0 * (len(groups) + 2) * len(norms) ** 1.5 * UNIT * float(norms.max())
     return float((kappa + rounding) * math.sqrt(loss) * (1.0 + OUTWARD))
-
-
-def kappa_exact(
-    factor: Factor,
-    norms2: Vector,
-    rows: Callable[[int, int], Matrix],
-    *,
-    enough: float = 0.0,
-    batch: int = 32,
-    limit: int | None = None,
-) -> float:
-    """Find kappa = max over T of (x~' B^-1 x~)^(1/2), solving only for the rows that can have it.
-
-    x~' B^-1 x~ <= |D^-1 x~|^2/lambda_min, so the rows are solved from the largest norm down until that falls below the largest
-    value found. Then the value is exact; where `enough` or `limit` ends it before, it is an upper bound.
-
-    Parameters
-    ----------
-    norms2 : (k,)
-        |D^-1 x~|^2 of the rows of T with s > 0, descending.
-    rows : callable
-        rows(start, stop) -> (stop - start, n + 1): the rows x~ at these places of `norms2`.
-    enough : float
-        A kappa that is small enough: the bound hardly depends on it when kappa nu is well below 1.
-    batch : int
-        Rows of the first batch; each next one is twice as large, within bounds.
-    limit : int, optional
-        Most rows to solve for.
-    """
-    count = len(norms2)
-    if count == 0:
-        return 0.0
-    lam = factor.lambda_min
-    if not lam > 0.0:
-        return math.inf
-    limit = count if limit is None else min(limit, count)
-    largest = max(64, min(1024, 2**17 // len(factor.D) ** 2))  # small products stay on one BLAS thread
-    done, found = 0, 0.0
-    while True:
-        rest = float(norms2[done]) / lam if done < count else 0.0
-        upper = max(found, rest)
-        if rest <= found or done >= limit or upper <= enough * enough:
-            return math.sqrt(upper) * (1.0 + OUTWARD)
-        stop = min(done + batch, limit)
-        found = max(found, float(factor.leverages(rows(done, stop)).max()))
-        done, batch = stop, min(2 * batch, largest)
 
 
 def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:
@@ -316,34 +258,6 @@ def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:
     tau = np.append(0.0, np.cumsum(weights[top] * leverages[top])[:-1]) * (1.0 + 1e-9)
     k = int(np.argmin(np.where(tau <= 0.9, np.sqrt(leverages[top]) / np.maximum(1.0 - tau, 0.1), np.inf)))
     return math.sqrt(float(leverages[top[k]])) * (1.0 + OUTWARD), float(tau[k])
-
-
-def delta_between(factor: Factor, kappa: float, step: Vector, norms2_max: float = math.inf) -> float:
-    """Bound delta = max over T of |x~.step| without a read, for step = theta - theta0.
-
-    The smaller of kappa |step|_B and max |D^-1 x~| |D step|; inf where neither is known.
-    """
-    scaled = factor.D * step
-    plain = math.sqrt(float(scaled @ scaled))
-    if plain == 0.0:
-        return 0.0
-    by_norm = math.sqrt(norms2_max) * plain
-    by_kappa = kappa * math.sqrt(factor.length2(step)) if factor.ok else math.inf
-    return min(by_norm, by_kappa) * (1.0 + OUTWARD)
-
-
-def best_lower_bound(iterates: Iterable[tuple[float, float]], rounding: float = 0.0) -> float:
-    """F* >= max over all iterates k of F_k - bound_k - rounding.
-
-    iterates: pairs (F_k, gap_k); rounding: the largest error of a computed F (`objective_rounding`). -inf where no bound
-    is finite.
-    """
-    best = -math.inf
-    for objective, gap in iterates:
-        value = objective - gap - rounding
-        if value > best:
-            best = value
-    return best
 
 
 def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector, M: Vector, ridge: Vector) -> Bound:

@@ -208,12 +208,6 @@ class Factor:
         x, _ = _lapack()[1](self._proven(), v * self.inverse_D, lower=1)
         return float(x @ x)
 
-    def length2(self, v: Vector) -> float:
-        """Squared norm v' B v, never too small."""
-        scaled = v * self.D
-        x = self._proven().T @ scaled
-        return float(x @ x + 2.0 * self.eta * (scaled @ scaled))
-
     @cached_property
     def whitened(self) -> tuple[Matrix, float]:
         """W (n + 1, n + 1) with |W u|^2 = u' B^-1 u up to rounding, and the factor that makes it never too small."""

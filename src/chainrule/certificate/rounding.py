@@ -15,17 +15,6 @@ from chainrule.losses import Loss
 
 Vector = NDArray[np.float64]
 
-__all__ = [
-    "UNIT",
-    "UNIT32",
-    "gradient_rounding",
-    "hessian_eta",
-    "norm_of_z_rounding",
-    "objective_rounding",
-    "reach_bound",
-    "z_rounding",
-]
-
 UNIT = 2.0**-53
 UNIT32 = 2.0**-24
 

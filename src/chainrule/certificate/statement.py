@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.certificate.bounds import Bound
 from chainrule.words import Shown, downward, upward
 
 Vector = NDArray[np.float64]
@@ -22,6 +23,10 @@ KINDS = {
     "none": "nothing is proven",
 }
 MOST_DIGITS = 15  # of a float64
+TOLD = (  # in `to_dict`, in this order
+    *("gap", "lower", "coef", "intercept", "digits", "r", "noise", "hessian_rows", "reads"),
+    *("objective", "optimum_at_least", "infimum_at_least", "infimum_gap", "reason", "seconds"),
+)
 
 
 def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
@@ -74,18 +79,18 @@ class Certificate(Shown):
     """
 
     kind: str
-    gap: float
-    lower: float
     coef: Vector
-    intercept: float
     digits: NDArray[np.int64]
-    r: float
-    noise: float
-    hessian_rows: str
+    objective: float
     reads: float
     seconds: float
-    objective: float
-    optimum_at_least: float
+    gap: float = math.inf
+    lower: float = 0.0
+    intercept: float = math.inf
+    r: float = math.inf
+    noise: float = math.inf
+    hessian_rows: str = ""
+    optimum_at_least: float = -math.inf
     reason: str = ""
     infimum_at_least: float = 0.0
     infimum_gap: float = math.inf
@@ -93,21 +98,40 @@ class Certificate(Shown):
     @classmethod
     def nothing(cls, n: int, objective: float, reads: float, seconds: float, reason: str) -> Certificate:
         """Say why there is no bound, of n coefficients."""
+        return cls("none", np.full(n, np.inf), np.zeros(n, np.int64), objective, reads, seconds, reason=reason)
+
+    @classmethod
+    def of(
+        cls,
+        found: Bound,
+        w: Vector,
+        coef: Vector,
+        intercept: float,
+        *,
+        objective: float,
+        least: float,
+        hessian_rows: str,
+        reads: float,
+        seconds: float,
+    ) -> Certificate:
+        """Say what a bound proves of w (n,), with the errors coef (n,) and intercept in its units; F* is at least `least`."""
+        low = max(0.0, least)  # F is never negative
         return cls(
-            kind="none",
-            gap=math.inf,
-            lower=0.0,
-            coef=np.full(n, np.inf),
-            intercept=math.inf,
-            digits=np.zeros(n, dtype=np.int64),
-            r=math.inf,
-            noise=math.inf,
-            hessian_rows="",
-            reads=reads,
-            seconds=seconds,
-            objective=objective,
-            optimum_at_least=-math.inf,
-            reason=reason,
+            "bound",
+            coef,
+            digits_of(w, coef),
+            objective,
+            reads,
+            seconds,
+            found.gap,
+            found.lower,
+            intercept,
+            found.r,
+            found.noise,
+            hessian_rows,
+            low,
+            infimum_at_least=low,
+            infimum_gap=found.gap,
         )
 
     @property
@@ -146,29 +170,11 @@ class Certificate(Shown):
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """JSON-able: arrays as lists, numbers that are not finite as None. timings=False leaves out the seconds."""
-        out: dict[str, Any] = {
-            "kind": self.kind,
-            "proven": self.proven,
-            "sentence": self.sentence,
-            "gap": _finite(self.gap),
-            "lower": self.lower,
-            "coef": [_finite(float(x)) for x in self.coef],
-            "intercept": _finite(self.intercept),
-            "digits": [int(k) for k in self.digits],
-            "r": _finite(self.r),
-            "noise": _finite(self.noise),
-            "hessian_rows": self.hessian_rows,
-            "reads": self.reads,
-            "objective": _finite(self.objective),
-            "optimum_at_least": _finite(self.optimum_at_least),
-            "infimum_at_least": self.infimum_at_least,
-            "infimum_gap": _finite(self.infimum_gap),
-            "reason": self.reason,
-        }
-        if timings:
-            out["seconds"] = self.seconds
+        out: dict[str, Any] = {"kind": self.kind, "proven": self.proven, "sentence": self.sentence}
+        for name in TOLD if timings else TOLD[:-1]:
+            value = getattr(self, name)
+            if isinstance(value, np.ndarray):
+                out[name] = [x if math.isfinite(x) else None for x in value.tolist()]
+            else:
+                out[name] = None if isinstance(value, float) and not math.isfinite(value) else value
         return out
-
-
-def _finite(x: float) -> float | None:
-    return float(x) if math.isfinite(x) else None

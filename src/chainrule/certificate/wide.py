@@ -93,7 +93,7 @@ def bound_by_dual(
     ----------
     rho : (n,)
     kl : float
-        (1/S) sum s KL(p || g), see `kl_divergence`.
+        (1/S) sum s KL(p || g).
     e_rho, e_kl : float
         Rounding of |rho| and of kl.
     imbalance : float
@@ -116,26 +116,6 @@ def bound_by_dual(
     radius = math.sqrt(2.0 * gap / alpha) * (1.0 + OUTWARD)
     coef[:-1] = radius
     return Bound(gap, 0.0, radius, coef, 0.0, length, noise_length * noise_length / (2.0 * alpha) + rounding)
-
-
-def kl_divergence(difference: Vector, g: Vector, one_minus_g: Vector) -> Vector:
-    """KL(p || g) of two coins from p - g, with nothing large subtracted.
-
-    KL = g k((p - g)/g) + (1 - g) k(-(p - g)/(1 - g)),    k(t) = (1 + t) log(1 + t) - t >= 0:
-    the linear parts of the usual form cancel here on paper. k by its series for |t| < 0.01.
-    """
-    first = np.divide(difference, g, out=np.zeros_like(g), where=g > 0)
-    second = np.divide(-difference, one_minus_g, out=np.zeros_like(g), where=one_minus_g > 0)
-    return np.asarray(g * _entropy(first) + one_minus_g * _entropy(second))
-
-
-def _entropy(t: Vector) -> Vector:
-    """k(t) = (1 + t) log(1 + t) - t for t >= -1: t^2/2 - t^3/6 + t^4/12 - .. near 0."""
-    t = np.maximum(t, -1.0)
-    small = t * t * (1 / 2 - t * (1 / 6 - t * (1 / 12 - t * (1 / 20 - t * (1 / 30 - t * (1 / 42 - t / 56))))))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        direct = np.where(t > -1.0, (1.0 + t) * np.log1p(t) - t, 1.0)
-    return np.asarray(np.where(np.abs(t) < 0.01, small, direct))
 
 
 def _norm(v: Vector) -> float:

@@ -19,7 +19,7 @@ from chainrule.data.inputs import strength
 from chainrule.data.tables import encode_table
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
-from chainrule.fitting.certifying import certify
+from chainrule.fitting.reference import certify
 from chainrule.model.model import Model, load_model
 from chainrule.training import prepare, read_for, rows_of_training, worded
 

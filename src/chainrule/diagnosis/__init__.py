@@ -4,9 +4,8 @@ rate           the largest stable learning rate
 runs           runs that diverge, oscillate, crawl or hover
 collinearity   columns that are combinations of others, tried on every row
 separation     classes that a plane keeps apart, proven on every row
-overlap        the linear programs for it, and the proof that nothing separates
-exact          signs without a rounding error
-wording        sentences for relations and separating directions
+overlap        Newton's method and linear programs for it, and the proof that nothing separates
+exact          signs and elimination without a rounding error
 
 All but the first two bring SciPy, which gradient descent does without: they are imported where they are needed.
 """

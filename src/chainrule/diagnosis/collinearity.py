@@ -1,6 +1,6 @@
 """Columns that repeat each other: the linear relations among them, in words and small whole numbers where they are.
 
-Found in the correlation matrix, or in a Hessian, whose rounding sets the tolerance; tried on every row. Where a relation holds
+Found in the correlation matrix, whose rounding sets the tolerance; tried on every row. Where a relation holds
 only up to rounding, that is said: in exact arithmetic the column is *not* a combination of the others, and so no exact
 statement may rest on it.
 """
@@ -17,7 +17,7 @@ from scipy.linalg import solve_triangular
 
 from chainrule.data.rows import Moments, Rows
 from chainrule.diagnosis.exact import U, exact_signs, snapped
-from chainrule.diagnosis.wording import factor_of, relation_sentence
+from chainrule.findings import Finding, factor_of
 from chainrule.kernels.reading import BLOCK_ROWS
 
 Vector = NDArray[np.float64]
@@ -26,11 +26,11 @@ Index = NDArray[np.int64]
 
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns: taken as 0, then verified
+NEAR = 100.0  # times the rounding of its terms: the coefficients come from correlations, which have rounded too
+FEW = 64  # rows
 MAX_LISTED = 40  # relations verified and put into words, those of the fewest columns
 MAX_WORDS = 100  # columns in a relation, beyond which no one reads it: counted alone
 MAX_SPARSE = 60  # relations up to which they are made sparse
-FAR_CENTER = 10.0  # of a Hessian's weighted means from its centre, in deviations: beyond, its correlations cancel
-MAX_DENSE = 20_000_000  # numbers of X up to which more columns than `rows.MAX_MATRIX_COLUMNS` are looked at
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,11 @@ class Relation:
     deviation: float
 
     @property
-    def sentence(self) -> str:
-        """The relation in words, with how well it holds."""
-        text = relation_sentence(self.columns, self.coefficients, self.constant)
-        if self.exact or len(self.columns) == 1:
-            return text if self.exact else f"{text} but for rows of next to no weight"
-        well = "up to rounding, not exactly"
-        return f"{text} ({well if self.up_to_rounding else f'to within {self.deviation:.1g} standard deviations'})"
+    def finding(self) -> Finding:
+        """What there is to say of it."""
+        values = {"columns": self.columns, "coefficients": self.coefficients, "constant": self.constant}
+        well = {"is_exact": self.exact, "deviation": 0.0 if self.up_to_rounding else self.deviation}
+        return Finding("relation", values | well)
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,14 @@ class Collinearity:
     null_basis: Matrix = field(compare=False)
 
     @property
+    def vectors(self) -> Matrix:
+        """Coefficients of the relations listed, (n, k)."""
+        found = np.zeros((len(self.null_basis), len(self.relations)))
+        for k, relation in enumerate(self.relations):
+            found[list(relation.indices), k] = relation.coefficients
+        return found
+
+    @property
     def exact(self) -> bool:
         """Whether every relation holds exactly."""
         return self.n_relations == len(self.relations) and all(relation.exact for relation in self.relations)
@@ -90,13 +96,17 @@ class Collinearity:
         return int(self.null_basis.shape[1])
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What there is to say: each relation listed, and how many more there are."""
+        listed, count = len(self.relations), self.n_relations
+        values = {"listed": listed, "relations": count, "columns": len(self.null_basis), "most": MAX_WORDS}
+        more = (Finding("more relations", values),) if count > listed else ()
+        return (*(relation.finding for relation in self.relations), *more)
+
+    @property
     def sentence(self) -> str:
-        """All relations, in one line; empty when there are none."""
-        more, count = self.n_relations - len(self.relations), f"{self.n_relations:,}"
-        if not self.relations and more:
-            n = len(self.null_basis)
-            return f"{count} of the {n:,} columns are combinations of more than {MAX_WORDS} others each"
-        return "; ".join([r.sentence for r in self.relations] + ([f"and {more} more relations"] if more else []))
+        """All of it, in one line; empty when there are none."""
+        return "; ".join(map(str, self.findings))
 
 
 def correlation_tolerance(n: int, m: int) -> float:
@@ -105,32 +115,7 @@ def correlation_tolerance(n: int, m: int) -> float:
     return float((n + 1) * 4 * (n + depth + 8) * U)
 
 
-@dataclass(frozen=True)
-class Curvature:
-    """A Hessian of all rows without a penalty, in float64: its null vectors are those of the columns.
-
-    matrix (n + 1, n + 1), the bias last; scale (n,): of its columns, each less a centre where there is an intercept.
-    """
-
-    matrix: Matrix
-    scale: Vector
-
-    def correlation(self, fit_intercept: bool) -> tuple[Matrix, Vector] | None:
-        """Give the columns' correlations under the Hessian's weights, and their sizes (n,); None where they cancel."""
-        B, size = self.matrix[:-1, :-1], self.matrix[-1, -1]
-        if not (np.isfinite(self.matrix).all() and size > 0.0):
-            return None
-        middle = self.matrix[-1, :-1] / size * fit_intercept
-        B = B / size - np.outer(middle, middle)
-        sd = np.sqrt(np.maximum(B.diagonal(), 0.0))
-        if not ((sd > 0) & (np.abs(middle) <= FAR_CENTER * sd)).all():
-            return None
-        return np.asarray(B / sd / sd[:, np.newaxis]), sd * self.scale
-
-
-def find_relations(
-    rows: Rows, *, fit_intercept: bool = True, tolerance: float | None = None, curvature: Curvature | None = None
-) -> Collinearity:
+def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float | None = None) -> Collinearity:
     """Every linear relation among the columns, from one read of the moments and one of the columns that take part.
 
     Parameters
@@ -142,32 +127,16 @@ def find_relations(
     tolerance : float, optional
         Share of a column's variance that the columns before it leave open, below which it is taken as their combination.
         None: `correlation_tolerance`.
-    curvature : Curvature, optional
-        Saves the read of the moments, where they are known but for the correlations. Small weights may hide what a column
-        has of its own: should a relation from it not hold, the correlations are read after all.
     """
-    rounding = correlation_tolerance(rows.n_features, rows.n_rows)
-    known = curvature.correlation(fit_intercept) if curvature is not None and tolerance is None else None
-    if known is not None:
-        moments = rows.moments(correlations=False)
-        if (moments.sd > 0).all():
-            found = _find(rows, moments, *known, fit_intercept, (2.0 + FAR_CENTER) ** 2 * rounding)
-            if found.n_relations and found.holds:
-                return found
-    moments = rows.moments()
-    shift = np.zeros(rows.n_features) if fit_intercept else moments.mean
-    size = np.hypot(moments.sd, shift)
-    matrix = _correlation(rows, moments, shift, size)
-    return _find(rows, moments, matrix, size, fit_intercept, rounding if tolerance is None else tolerance)
-
-
-def _find(
-    rows: Rows, moments: Moments, matrix: Matrix, of_matrix: Vector, fit_intercept: bool, tolerance: float
-) -> Collinearity:
-    """Find the relations in a correlation matrix of columns over their sizes `of_matrix`."""
-    n, names = rows.n_features, rows.feature_names
-    size = np.hypot(moments.sd, 0.0 if fit_intercept else moments.mean)
+    n, names, moments = rows.n_features, rows.feature_names, rows.moments()
+    mean = np.zeros(n) if fit_intercept else moments.mean
+    size = np.hypot(moments.sd, mean)
     unit = np.where(size > 0, size, 1.0)
+    matrix = np.diag((size > 0).astype(np.float64))  # of too many columns to look for relations
+    if moments.correlation is not None:
+        ratio = moments.sd / unit
+        matrix = moments.correlation * np.outer(ratio, ratio) + np.outer(mean / unit, mean / unit)
+    tolerance = correlation_tolerance(n, rows.n_rows) if tolerance is None else tolerance
     # A category with a column for every level: these add up to 1 in each row, and no row need be read for it.
     groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
     categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
@@ -175,8 +144,6 @@ def _find(
     for j, v in vectors.items():
         if j in categories:
             v[categories[j]] = size[categories[j]] / size[j]
-        else:
-            v *= np.divide(size, of_matrix, out=np.ones(n), where=of_matrix > 0)
     whole = set(categories)
     for j, v in vectors.items():  # or the plain sum of levels, by their names
         some = np.flatnonzero(v)
@@ -188,7 +155,7 @@ def _find(
     listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
     known = {j: _known(rows, moments, j, categories.get(j)) for j in listed if j in categories or size[j] == 0}
     sought = {j: vectors[j] for j in listed if j not in known}
-    relations = known | _Search(rows, moments.mean * fit_intercept, size, fit_intercept).find(sought)
+    relations = known | _tried(rows, sought, size, fit_intercept)
     for j, relation in relations.items():
         if relation.up_to_rounding:
             at, c = list(relation.indices), np.array(relation.coefficients)
@@ -200,37 +167,29 @@ def _find(
     return Collinearity(tuple(relations[j] for j in listed), pivots, np.linalg.qr(basis * ratio[:, None])[0])
 
 
-def least_norm(
-    w: Vector, b: float, moments: Moments, null_basis: Matrix, *, about: Vector | float = 0, fit_intercept: bool = True
+def moved_along(
+    null_basis: Matrix,
+    w: Vector,
+    b: float,
+    moments: Moments,
+    *,
+    about: Vector | float = 0,
+    fit_intercept: bool = True,
+    zero: Index | None = None,
 ) -> tuple[Vector, float]:
-    """Of all (w, b) with the same predictions, the one of least norm in standardised columns.
+    """Of all (w, b) with the same predictions, the one of least norm in standardised columns, or with no weight in `zero`.
 
-    w (n,) is of the user's columns, b of these less `about`; null_basis from `find_relations`. With v = w sd: v - N N'v; the
+    w (n,) is of the user's columns, b of these less `about`; null_basis N from `find_relations`. With v = w sd: v - N N'v; the
     bias takes up what the constants of the relations are worth. Without an intercept they are 0, and b stays.
     """
     scale = np.where(moments.sd > 0, moments.sd, 1.0)
     v = w * scale
-    shorter = (v - null_basis @ (null_basis.T @ v)) / scale
+    t = null_basis.T @ v if zero is None else np.linalg.lstsq(null_basis[zero], v[zero], rcond=None)[0]
+    other = (v - null_basis @ t) / scale
+    if zero is not None:
+        other[zero] = 0.0
     mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
-    return shorter, b + fit_intercept * float((mean - about) @ (w - shorter))
-
-
-def _correlation(rows: Rows, moments: Moments, shift: Vector, size: Vector) -> Matrix:
-    """Mean products of the columns, `shift` their means, over their sizes."""
-    n, alive = rows.n_features, size > 0
-    unit = np.where(alive, size, np.inf)
-    if moments.correlation is not None:
-        ratio = moments.sd / unit
-        return np.asarray(moments.correlation * np.outer(ratio, ratio) + np.outer(shift / unit, shift / unit))
-    if rows.n_rows * n > MAX_DENSE:
-        return np.diag(alive.astype(np.float64))  # too large to look for relations
-    matrix = np.zeros((n, n))
-    for _, X in active_blocks(rows, np.arange(n)):
-        Z = (X - (moments.mean - shift)) / unit
-        matrix += Z.T @ Z
-    d = np.sqrt(np.diag(matrix))
-    d[d == 0] = 1.0
-    return np.asarray(matrix / d / d[:, None])
+    return other, b + fit_intercept * float((mean - about) @ (w - other))
 
 
 def _echelon(
@@ -331,97 +290,62 @@ class _Trial:
     ratio: float = 0.0
     residual: float = 0.0
 
+    @classmethod
+    def of(cls, v: list[Fraction], first: Vector, unit: float, fit_intercept: bool) -> _Trial:
+        """Take the constant that the first row has; 0 where that is next to nothing."""
+        products = [c * Fraction(x) for c, x in zip(v, first.tolist(), strict=True)]
+        constant, size = sum(products, Fraction(0)), sum(map(abs, products), Fraction(0))
+        has_one = fit_intercept and abs(constant) > 2**20 * Fraction(unit) * size
+        return cls(v, constant if has_one else Fraction(0))
+
     def add(self, X: Matrix, unit: float) -> None:
-        """Take in rows X (q, columns). Up to rounding: within twice (k+2) u (|x|.|v| + |constant|)."""
+        """Take in rows X (q, columns), and the rounding of their terms: (k+2) u (|x|.|v| + |constant|)."""
         c, constant = np.array([_as_float(c) for c in self.v]), _as_float(self.constant)
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            residual = np.abs(X @ c - constant)
-            bound = 2 * (len(c) + 2) * unit * (np.abs(X) @ np.abs(c) + abs(constant))
-            ratio = np.where(residual == 0, 0.0, residual / bound)
+        residual = np.abs(X @ c - constant)
+        bound = (len(c) + 2) * unit * (np.abs(X) @ np.abs(c) + abs(constant))
+        ratio = np.where(residual == 0, 0.0, residual / bound)
         # What is beyond float64 doesn't hold.
         residual, ratio = (np.where(np.isnan(x), np.inf, x) for x in (residual, ratio))
         self.residual = max(self.residual, float(residual.max(initial=0.0)))
         self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
-        self.exact = self.exact and self.ratio <= 1.0 and not exact_signs(X, self.v, -self.constant).any()
+        for some in (X[:FEW], X):  # few rows mostly tell
+            self.exact = self.exact and self.ratio <= NEAR and not exact_signs(some, self.v, -self.constant).any()
 
     def rank(self) -> tuple[bool, float]:
-        """Count what speaks against it: inexactness, then a ratio above 1, in powers of two."""
-        return not self.exact, float(np.ceil(np.log2(max(self.ratio, 1.0))))
+        """Count what speaks against it: inexactness, then a ratio above `NEAR`, in powers of two."""
+        return not self.exact, float(np.ceil(np.log2(max(self.ratio / NEAR, 1.0))))
 
 
-@dataclass(frozen=True)
-class _Search:
-    """What relations are looked for in: the rows, the columns' centres and their sizes in the vectors' units."""
+def _tried(rows: Rows, vectors: dict[int, Vector], size: Vector, fit_intercept: bool) -> dict[int, Relation]:
+    """Turn null vectors (n,), in units of the columns' sizes, into relations; each by its last column.
 
-    rows: Rows
-    center: Vector
-    size: Vector
-    fit_intercept: bool
-
-    def find(self, vectors: dict[int, Vector]) -> dict[int, Relation]:
-        """Turn null vectors (n,), in units of the columns' sizes, into relations; each by its last column.
-
-        All are tried together, in one read of the columns that take part; those that don't hold are then fitted to all rows.
-        """
-        supports = {j: np.append(np.setdiff1d(np.flatnonzero(v), j), j) for j, v in vectors.items()}
-        first = self.rows.numbers(np.flatnonzero(self.rows.is_kept)[:1])[0]
-        found: dict[int, list[_Trial]] = {j: [] for j in vectors}
-        rough = supports
-        for numbers in (self._near, self._fitted):
-            near = numbers(rough, vectors) if rough else {}
-            trials = {j: [self._trial(c, first[rough[j]]) for c in some] for j, some in near.items()}
-            for block in self._blocks(rough):
-                for j, X in block.items():
-                    for trial in trials[j]:
-                        trial.add(X, self.rows.design.unit)
-            for j, some in trials.items():
-                found[j] += some
-            rough = {j: at for j, at in rough.items() if all(trial.ratio > 1.0 for trial in found[j])}
-        return {j: self._relation(at, min(found[j], key=_Trial.rank)) for j, at in supports.items()}
-
-    def _trial(self, c: list[Fraction], first: Vector) -> _Trial:
-        """Add the constant that the first row has, to coefficients; 0 where that is next to nothing."""
-        products = [a * Fraction(x) for a, x in zip(c, first.tolist(), strict=True)]
-        constant, size = sum(products, Fraction(0)), sum(map(abs, products), Fraction(0))
-        has_one = self.fit_intercept and abs(constant) > 2**20 * Fraction(self.rows.design.unit) * size
-        return _Trial(c, constant if has_one else Fraction(0))
-
-    def _blocks(self, supports: dict[int, Index]) -> Iterator[dict[int, Matrix]]:
-        """All rows that count, block by block: the columns of each support."""
-        columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *supports.values()]))
-        for _, X in active_blocks(self.rows, columns) if len(columns) else ():
-            yield {j: X[:, np.searchsorted(columns, at)] for j, at in supports.items()}
-
-    def _near(self, supports: dict[int, Index], vectors: dict[int, Vector]) -> dict[int, list[list[Fraction]]]:
-        """Take simple numbers near those of the vectors."""
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            return {j: list(snapped(vectors[j][at] / self.size[at])) for j, at in supports.items()}
-
-    def _fitted(self, supports: dict[int, Index], vectors: dict[int, Vector]) -> dict[int, list[list[Fraction]]]:
-        """Take the numbers from the rows, by a step of least squares on their residuals; simple ones near them come first."""
-        sums = {j: np.zeros((len(at), len(at) + 1)) for j, at in supports.items()}
-        for block in self._blocks(supports):
-            for j, X in block.items():
-                Z = (X - self.center[supports[j]]) / self.size[supports[j]]
-                sums[j] += Z.T @ np.column_stack([Z, Z @ vectors[j][supports[j]]])
-        found = {}
+    All are tried together in one read of the columns that take part: as simple numbers near them, and as they are.
+    """
+    supports = {j: np.append(np.setdiff1d(np.flatnonzero(v), j), j) for j, v in vectors.items()}
+    first = rows.numbers(np.flatnonzero(rows.is_kept)[:1])[0]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        trials = {}
         for j, at in supports.items():
-            step = np.append(np.linalg.lstsq(sums[j][:-1, :-2], sums[j][:-1, -1], rcond=None)[0], 0.0)
-            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-                c = (vectors[j][at] - step) / self.size[at]
-                c = c / c[-1]
-                if not np.isfinite(c).all():  # the last column by itself, with what that leaves open
-                    c = np.append(np.zeros(len(c) - 1), 1.0)
-                found[j] = [*(snapped(c) if c.all() else ()), [Fraction(x) for x in c.tolist()]]
-        return found
-
-    def _relation(self, at: Index, found: _Trial) -> Relation:
-        unit = abs(_as_float(found.v[-1])) * float(self.size[at[-1]])
-        deviation = 0.0 if found.exact else found.residual / unit
-        names, v = tuple(self.rows.feature_names[i] for i in at), tuple(_as_float(c) for c in found.v)
-        return Relation(
-            names, tuple(at.tolist()), v, _as_float(found.constant), found.exact, found.ratio <= 1.0, deviation
-        )
+            c = vectors[j][at] / size[at]
+            raw = c / c[-1]
+            if not np.isfinite(raw).all():  # the last column by itself, with what that leaves open
+                raw = np.append(np.zeros(len(c) - 1), 1.0)
+            near = [*snapped(c), [Fraction(x) for x in raw.tolist()]]
+            trials[j] = [_Trial.of(v, first[at], rows.design.unit, fit_intercept) for v in near]
+        columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *supports.values()]))
+        for _, X in active_blocks(rows, columns) if len(columns) else ():
+            for j, at in supports.items():
+                for trial in trials[j]:
+                    trial.add(X[:, np.searchsorted(columns, at)], rows.design.unit)
+    relations = {}
+    for j, at in supports.items():
+        best = min(trials[j], key=_Trial.rank)
+        v = tuple(map(_as_float, best.v))
+        deviation = 0.0 if best.exact else best.residual / (abs(v[-1]) * float(size[j]))
+        names = tuple(rows.feature_names[i] for i in at)
+        constant, is_near = _as_float(best.constant), best.ratio <= NEAR
+        relations[j] = Relation(names, tuple(at.tolist()), v, constant, best.exact, is_near, deviation)
+    return relations
 
 
 def _as_float(value: Fraction) -> float:

@@ -6,7 +6,7 @@ algorithm 3.3), which `math.fsum` adds exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from math import fsum, gcd, lcm
 
@@ -29,6 +29,47 @@ def whole_numbers(v: Sequence[Fraction], b: Fraction) -> tuple[list[int], int]:
     """Multiply rationals by the least common multiple of their denominators: the same signs, whole numbers."""
     factor = lcm(b.denominator, *(c.denominator for c in v))
     return [int(c * factor) for c in v], int(b * factor)
+
+
+Row = dict[int, Fraction]
+
+
+def eliminated(rows: Iterable[Row], size: Sequence[float]) -> dict[int, Row]:
+    """Reduced row echelon form of rows, by column and without zeros: each by a column of its own, where it is 1.
+
+    That is the one that weighs most in it by `size`.
+    """
+    done: dict[int, Row] = {}
+    for row in rows:
+        for j, other in done.items():
+            row = _less(row, j, other)
+        if not row:
+            continue
+        lead = max(row, key=lambda j: abs(row[j]) * Fraction(size[j]))
+        row = {j: c / row[lead] for j, c in row.items()}
+        done = {j: _less(other, lead, row) for j, other in done.items()} | {lead: row}
+    return done
+
+
+def _less(row: Row, j: int, other: Row) -> Row:
+    """Take column j out of a row, by one in which it is 1."""
+    factor = row.get(j)
+    if factor is None:
+        return row
+    left = {i: row.get(i, 0) - factor * other.get(i, 0) for i in row | other}
+    return {i: Fraction(c) for i, c in left.items() if c}
+
+
+def independent(vectors: Matrix, size: Vector) -> Matrix | None:
+    """Columns (n, k) that span what these do, each with a row of its own that weighs most in it; None beyond float64."""
+    rows = [{j: Fraction(v[j]) for j in np.flatnonzero(v).tolist()} for v in vectors.T]
+    found = np.zeros((len(vectors), len(rows)))
+    for k, row in enumerate(eliminated(rows, size.tolist()).values()):
+        whole, _ = whole_numbers(list(row.values()), Fraction(0))
+        found[list(row), k] = [float(c) for c in whole]
+        if any(Fraction(found[j, k]) != c for j, c in zip(row, whole, strict=True)):
+            return None
+    return found
 
 
 def simple_fraction(value: float, tolerance: float = 1e-7, largest: int = 64) -> Fraction | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import linprog
 from scipy.sparse import csc_array, eye_array, hstack
+from scipy.special import expit
 
 from chainrule.diagnosis.exact import U
 
@@ -24,6 +25,8 @@ Mask = NDArray[np.bool_]
 FINE, COARSE = 1e-10, 1e-7  # what HiGHS takes for feasible: the finest it offers, and its default
 FEW = 300_000  # numbers of the rows, up to which a direction of few columns takes a second
 FLAT = 1e-9  # a row's score so near 0, relative to |a|.|v|, may be exactly 0
+TINY = 1e-280  # curvature that is none
+MOST_STEPS, NEAR = 20, 1e-12  # of Newton's method, and its squared decrement at the end
 RANK = 1e-9  # singular values below this share of the largest count as 0
 
 
@@ -41,62 +44,88 @@ class Verdict:
     proven: bool
 
 
-def decide(A: Matrix, fit_intercept: bool) -> Verdict:
+def decide(A: Matrix) -> Verdict:
     """Decide by a linear program, of the rows A (q, k) of size 1; unproven where that is not solved.
 
         max sum alpha, sum (alpha_i + beta_i) a_i = 0, 0 <= alpha <= 1, 0 <= beta.
 
     Since multipliers lambda = alpha + beta may be scaled, alpha is 1 in rows that overlap and 0 in others. The prices of the
-    equations are a direction, in place of which one of few columns is taken where there is one; an intercept is free.
+    equations are a direction. Newton's method is tried before.
     """
     q, k = A.shape
+    quick = _by_newton(A)
+    verdict = Verdict(np.ones(q, dtype=np.bool_), np.zeros(k), np.zeros((k, 0)), proven=False)
+    if quick is not None:
+        verdict = _checked(A, *quick)
+    if verdict.proven:
+        return verdict
     _, sizes, right = np.linalg.svd(A, full_matrices=False)
     kept = sizes > RANK * sizes.max(initial=0.0)
     # In coordinates in which the rows are orthonormal nearly dependent columns are as good as others.
     turn = right[kept].T * (np.sqrt(q) / sizes[kept])
-    verdict = Verdict(np.ones(q, dtype=np.bool_), np.zeros(k), np.zeros((k, 0)), proven=False)
     for turned, tolerance in ((np.eye(k), FINE), (turn, FINE), (turn, COARSE)):
         columns = csc_array((A @ turned).T)
         bounds = np.zeros(2 * q), np.repeat([1.0, np.inf], q)
         found = _solve(hstack([columns, columns]), np.repeat([1.0, 0.0], q), *bounds, tolerance)
         if found is not None:
-            verdict = _checked(A, found[0][:q] + found[0][q:], turned @ found[1], fit_intercept)
+            verdict = _checked(A, found[0][:q] + found[0][q:], turned @ found[1])
         if verdict.proven:
             break
     return verdict
 
 
-def _checked(A: Matrix, multipliers: Vector, v: Vector, fit_intercept: bool) -> Verdict:
+def _by_newton(A: Matrix) -> tuple[Vector, Vector] | None:
+    """Multipliers (q,) and a direction (k,) by Newton's method for the logistic loss of the rows: quick, and often enough.
+
+    At its minimum sum_i g(-a_i.v) a_i = 0: all rows overlap. Where there is none, v comes to have all rows on its side.
+    """
+    v = np.zeros(A.shape[1])
+    for _ in range(MOST_STEPS):
+        z = A @ v
+        if (z > FLAT * (np.abs(A) @ np.abs(v))).all():
+            return np.zeros(len(A)), v / z.min()
+        g = expit(-z)
+        H, slope = (A.T * (g * (1.0 - g))) @ A, A.T @ g
+        if not H.max() > TINY:
+            break
+        H[np.diag_indices(len(v))] += 1e-12 * H.max()
+        step = np.linalg.solve(H, slope)
+        if float(step @ slope) < NEAR:
+            return g / g.min(), v
+        v = v + step
+    return None
+
+
+def _checked(A: Matrix, multipliers: Vector, v: Vector) -> Verdict:
     """Say what multipliers and prices prove."""
     flat = multipliers > 0.5
     _, sizes, right = np.linalg.svd(np.linalg.qr(A[flat], mode="r"))
     rank = int((sizes > RANK * sizes.max(initial=0.0)).sum())
     proven = rank == 0 or overlap_is_proven(A[flat] @ right[:rank].T, multipliers[flat])
-    # Of the rows before their scaling, whose intercept was 1.
-    margins = np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
-    directions = [np.zeros(len(v))] if flat.all() else [v]
-    if A.size <= FEW and not flat.all():
-        directions.insert(0, _sparsest(A, margins, fit_intercept))
-    for each in directions:
-        # Without the rounding of zeros.
-        v = np.where(np.abs(each) > 1e-12 * np.abs(each).max(initial=0.0), each, 0.0)
-        z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
-        if np.where(flat, np.abs(z) <= size, z >= 0.5 * margins).all():
-            return Verdict(flat, v, right[rank:].T, proven)
-    return Verdict(flat, v, right[rank:].T, proven=False)
+    found = _separating(A, np.zeros(len(v)) if flat.all() else v, flat)
+    return Verdict(flat, v if found is None else found, right[rank:].T, proven and found is not None)
 
 
-def _sparsest(A: Matrix, margins: Vector, fit_intercept: bool) -> Vector:
-    """V (k,) of least sum |v_j| but for the intercept, with A v >= margins, and A v = 0 where these are 0; 0: not found.
+def _separating(A: Matrix, v: Vector, flat: Mask) -> Vector | None:
+    """Clear v (k,) of rounded zeros; None where it isn't 0 in the flat rows and at least 0.5 in the others."""
+    v = np.where(np.abs(v) > 1e-12 * np.abs(v).max(initial=0.0), v, 0.0)
+    z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
+    return v if np.where(flat, np.abs(z) <= size, z >= 0.5).all() else None
 
-    Few v_j are not 0. They are the prices of max margins.lambda, |sum lambda_i a_ij| <= 1, 0 for the intercept.
+
+def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
+    """V (k,) of least sum |v_j| but for the intercept, 0 in the flat rows and at least 1 in the others; None: not found.
+
+    Few v_j are not 0. They are the prices of max sum lambda_i of the others, |sum lambda_i a_ij| <= 1, 0 for the intercept.
     """
     q, k = A.shape
+    if A.size > FEW:
+        return None
     costs = np.where(np.arange(k) < k - fit_intercept, 1.0, 0.0)
-    columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(margins, np.zeros(k))
-    low, high = np.append(np.where(margins > 0, 0.0, -np.inf), -costs), np.append(np.full(q, np.inf), costs)
+    columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(np.where(flat, 0.0, 1.0), np.zeros(k))
+    low, high = np.append(np.where(flat, -np.inf, 0.0), -costs), np.append(np.full(q, np.inf), costs)
     found = _solve(columns, gain, low, high, FINE) or _solve(columns, gain, low, high, COARSE)
-    return np.zeros(k) if found is None else found[1]
+    return None if found is None else _separating(A, found[1], flat)
 
 
 def _solve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +16,7 @@ Matrix = NDArray[np.float64]
 LEAST_TREND = 20  # epochs: fewer show none
 MOST_RECENT = 100  # epochs: more say nothing more of where a run is now
 FAR_BELOW = 0.3
+NEVER = 10**15  # epochs
 NEAR_ENOUGH = 0.55  # of the parabola's height over F's: the Hessian then tells the epochs within a factor of 1.5
 HARDLY = 0.05  # of that height: within a factor of 4 or so
 HOPELESS = 1e10  # epochs: a factor of 4 or so makes no difference
@@ -42,19 +44,13 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
         parts = np.square(vectors.T @ gradient) / (2.0 * curvature)
         factor = np.square(1.0 - rate * curvature)
 
-    def is_reached(k: float) -> bool:
+    def is_reached(k: int) -> bool:
         with np.errstate(over="ignore", invalid="ignore"):
             return float(parts @ factor**k) <= tol
 
-    if not is_reached(1e15):
-        return float(np.inf)
-    low, high = 0.0, 1.0
-    while not is_reached(high):
-        low, high = high, 2.0 * high
-    while high - low > 0.01 * high and high - low > 1:
-        middle = (low + high) / 2
-        low, high = (low, middle) if is_reached(middle) else (middle, high)
-    return float(np.ceil(high))
+    epochs = bisect_left(range(NEVER), True, lo=1, key=is_reached)
+    step = 10.0 ** max(0.0, np.floor(np.log10(epochs)) - 2)  # three digits: it is an estimate
+    return float(np.ceil(epochs / step) * step) if epochs < NEVER else float(np.inf)
 
 
 def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:

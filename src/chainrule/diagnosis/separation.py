@@ -14,7 +14,7 @@ the rational directions are in the user's columns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, power_of_two
 from chainrule.diagnosis.collinearity import Collinearity, active_blocks, find_relations
-from chainrule.diagnosis.exact import U, exact_signs
-from chainrule.diagnosis.overlap import FLAT, decide
-from chainrule.diagnosis.wording import Cause, factor_of, separation_sentence
+from chainrule.diagnosis.exact import U, eliminated, exact_signs, whole_numbers
+from chainrule.diagnosis.overlap import FLAT, decide, sparsest
+from chainrule.findings import Finding, factor_of
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -41,12 +41,26 @@ MAX_EXACT_COLUMNS = 64  # columns up to which null spaces are found in fractions
 
 
 @dataclass(frozen=True)
+class Cause:
+    """A direction that keeps rows of two classes apart: z = x.v + constant is >= 0 in class 1 and <= 0 in class 0.
+
+    columns, indices, v: those that take part.
+    """
+
+    columns: tuple[str, ...]
+    indices: tuple[int, ...]
+    v: tuple[Fraction, ...]
+    constant: Fraction
+    finding: Finding
+
+
+@dataclass(frozen=True)
 class Separation:
     """Directions that keep the classes apart, each of the rows that those before it leave on their planes.
 
     kind
         "complete": no row is left. "quasi": some are. Both are proven in exact arithmetic. "undecided": rounding hides the
-        answer and nothing is proven; a direction, if there is one, separates up to rounding.
+        answer and nothing is proven.
     causes
         The directions: columns, levels and combinations, with their exact coefficients. Put together, each with so large a
         factor that it keeps its rows, they are one direction.
@@ -55,15 +69,15 @@ class Separation:
     final
         The rows left overlap (their rank as computed), so that no direction separates more. Then inf of the mean loss is
         (weight on the plane / S) times the minimum over the rows left, which is attained; 0 when complete.
-    sentence
-        The causes and the ways out.
+    finding
+        What there is to say: the causes, and the ways out.
     """
 
     kind: Literal["complete", "quasi", "undecided"]
     causes: tuple[Cause, ...]
     rows_on_plane: Index = field(compare=False, repr=False)
     final: bool
-    sentence: str
+    finding: Finding
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -93,20 +107,20 @@ def find_separation(
     collinearity : Collinearity, optional
         What `find_relations` found, if it was asked already.
     classes
-        Names of class 0 and class 1, for the sentence.
+        Names of class 0 and class 1, for the finding.
     """
     known = find_relations(rows, fit_intercept=fit_intercept) if collinearity is None else collinearity
     # A column that is only nearly a combination of others counts: what it adds may be all that separates.
     near_columns = [relation.indices[-1] for relation in known.relations if not relation.up_to_rounding]
     space = _Space.of(rows, np.union1d(known.pivots, near_columns).astype(np.int64), fit_intercept)
     causes: list[Cause] = []
-    left, final, near = rows.is_kept, True, None
+    left, final = rows.is_kept, True
     while left.any():
         alone = list(_alone(space, left))
-        found, final, near = (None, True, None) if alone else _search(space, left, hint)
-        active, is_first = left, not causes
+        found, final = (None, True) if alone else _search(space, left, hint)
+        active, of_rest = left, bool(causes)
         for each in alone or ([] if found is None else [found]):
-            causes.append(_cause(space, each, active, is_first=is_first))
+            causes.append(_cause(space, each, active, classes, of_rest=of_rest))
             left = left & (each.signs == 0)
         if not alone:
             break
@@ -114,11 +128,10 @@ def find_separation(
         return None
     kind: Literal["complete", "quasi", "undecided"]
     kind = "undecided" if not causes else "quasi" if left.any() else "complete"
-    if not causes and near is not None:
-        causes, left = [_cause(space, near, left, is_first=True)], left & (near.signs == 0)
-    m, names = int(np.count_nonzero(rows.is_kept)), (str(classes[0]), str(classes[1]))
+    said = tuple(cause.finding for cause in causes if cause.columns)
+    finding = Finding("separated", {"kind": kind, "causes": said, "rows": int(np.count_nonzero(rows.is_kept))})
     final = kind == "complete" or (kind == "quasi" and final)
-    return Separation(kind, tuple(causes), np.flatnonzero(left), final, separation_sentence(kind, causes, names, m))
+    return Separation(kind, tuple(causes), np.flatnonzero(left), final, finding)
 
 
 def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
@@ -146,16 +159,40 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
         yield Direction({j: v}, -v * t, (active & (bool(widths) | (x != float(t)))).astype(np.int8))
 
 
-def _cause(space: _Space, found: Direction, active: Mask, *, is_first: bool) -> Cause:
-    """Say as data what a direction means, by its columns' names."""
+def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str], *, of_rest: bool) -> Cause:
+    """Say as data what a direction means, by its columns' names; of_rest: of the rows that the causes before it leave."""
     at, all_names = sorted(found.v), space.rows.feature_names
-    names, dummy = tuple(all_names[j] for j in at), bool(space.is_dummy[at].all())
-    factor = factor_of(names) if dummy else None
-    is_rest = factor is not None and {name for name in all_names if name.startswith(f"{factor}=")} <= set(names)
-    reference = space.rows.references.get(factor) if factor and is_rest else None
-    off, v = space.rows.y[found.signs == 1] == 1, tuple(found.v[j] for j in at)
-    sides, complete = (bool(off.any()), bool((~off).any())), bool(found.signs[active].all())
-    return Cause(names, tuple(at), v, found.b, sides, complete, dummy, reference, is_first)
+    names, v = tuple(all_names[j] for j in at), tuple(found.v[j] for j in at)
+    of_one = space.rows.y[found.signs == 1] == 1
+    is_complete, is_dummy = bool(found.signs[active].all()), bool(space.is_dummy[at].all())
+    factor = factor_of(names) if is_dummy else None
+    is_up = not v or v[0] > 0
+    (lower, below), (upper, above) = list(zip(classes, (not of_one.all(), of_one.any()), strict=True))[
+        :: 1 if is_up else -1
+    ]
+    is_rest = factor is not None and len(set(v)) == 1 and found.b == -v[0]
+    whole, constant = whole_numbers(v, found.b)
+    if len(names) > 1 and not is_rest:
+        is_exact = max(map(abs, [*whole, constant])) <= 10**4
+        largest = max(map(abs, v))
+        *shown, last = [*whole, constant] if is_exact else [float(f"{float(c / largest):.5g}") for c in (*v, found.b)]
+        values = {"coefficients": tuple(shown), "constant": last, "is_exact": is_exact, "is_complete": is_complete}
+        finding = Finding("direction", values | {"columns": names, "classes": tuple(classes)})
+    elif is_dummy and (is_rest or not is_complete):
+        has_all = factor is not None and {name for name in all_names if name.startswith(f"{factor}=")} <= set(names)
+        reference = space.rows.references.get(factor or "") if has_all else None
+        if len(names) == 1 and above:
+            finding = Finding("level", {"level": names[0], "class": upper})
+        elif reference is not None:
+            finding = Finding("level", {"level": f"{factor}={reference}", "class": lower})
+        else:
+            finding = Finding("no level", {"levels": names, "class": lower})
+    else:
+        sides = (("above", upper),) * bool(above) + (("below", lower),) * bool(below)
+        threshold = float(-found.b / v[0]) if v else 0.0
+        finding = Finding("threshold", {"column": "".join(names), "threshold": threshold, "sides": sides})
+    finding = Finding(finding.code, {**finding.values, "factor": factor, "of_rest": of_rest})
+    return Cause(names, tuple(at), v, found.b, finding)
 
 
 @dataclass(frozen=True)
@@ -248,42 +285,44 @@ class _Space:
         return np.sort(np.concatenate([rng.permutation(part)[: max(count // 2, count - few)] for part in parts]))
 
 
-def _search(
-    space: _Space, active: Mask, hint: tuple[Vector, float] | None
-) -> tuple[Direction | None, bool, Direction | None]:
+def _search(space: _Space, active: Mask, hint: tuple[Vector, float] | None) -> tuple[Direction | None, bool]:
     """Look for a direction among the active rows that leaves as few on its plane as can be.
 
     hint : a direction in the user's columns, tried first where the linear program is large.
 
-    Returns the direction, or None where none is found; whether it is proven that the rows left overlap; and, where no
-    direction is proven, one that separates up to rounding.
+    Returns the direction, or None where none is found; and whether it is proven that the rows left overlap.
     """
     k = len(space.pivots) + 1
     if k > MANY_COLUMNS and hint is not None and np.isfinite([*hint[0], hint[1]]).all():
         v = {j: Fraction(c) for j, c in enumerate(hint[0].tolist()) if c}
         hinted = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
         if (hinted.signs[active] == 1).all():
-            return hinted, True, None
+            return hinted, True
     count = max(LEAST, 4 * k)
     subset = space.sample(active, count) if np.count_nonzero(active) > 2 * count else np.flatnonzero(active)
     for _ in range(ROUNDS):
         if len(subset) * k > MOST_NUMBERS:
             break
-        verdict = decide(space.matrix(subset), space.fit_intercept)
+        A = space.matrix(subset)
+        verdict = decide(A)
         near, wrong = space.placed(verdict.v, verdict.null, active)
         wrong = wrong[~np.isin(wrong, subset)]
+        if not (len(wrong) or verdict.flat.all()):
+            few = sparsest(A, verdict.flat, space.fit_intercept)
+            verdict = verdict if few is None else replace(verdict, v=few)
+            near, wrong = space.placed(verdict.v, verdict.null, active)
+            wrong = wrong[~np.isin(wrong, subset)]
         if len(wrong):
             subset = np.union1d(subset, wrong[: max(len(subset) // 2, 64)])
             continue
         if verdict.flat.all():
             # A direction that no row seems to see, though no column follows from others, is not known.
             is_whole = (active == space.rows.is_kept).all()
-            return None, verdict.proven and not (is_whole and verdict.null.size), None
+            return None, verdict.proven and not (is_whole and verdict.null.size)
         near[subset] = verdict.flat  # which the program tells better
         found = _made_exact(space, active, verdict.v, near)
-        about = Direction(*space.exact(verdict.v), (active & ~near).astype(np.int8))
-        return found, verdict.proven and found is not None, about if found is None else None
-    return None, False, None
+        return found, verdict.proven and found is not None
+    return None, False
 
 
 def _made_exact(space: _Space, active: Mask, a: Vector, near: Mask) -> Direction | None:
@@ -317,32 +356,20 @@ def _through(
     space: _Space, support: Index, v: list[Fraction], b: Fraction, X: Matrix
 ) -> Iterator[tuple[list[Fraction], Fraction]]:
     """Yield exact directions near (v, b) whose plane goes through the points X (q, columns of the support)."""
-    scale = [Fraction(x) for x in space.p[support].tolist()]
-    one = Fraction(int(space.fit_intercept))
-    reduced = _reduced([[one, *(Fraction(x) * c for x, c in zip(row, scale, strict=True))] for row in X.tolist()])
-    wanted = [b, *(c / x for c, x in zip(v, scale, strict=True))]
-    free = [c for c in range(len(wanted)) if c not in reduced and (c or one)]
-    largest = max((abs(wanted[c]) for c in free), default=Fraction(0))
+    scale = [Fraction(int(space.fit_intercept)), *map(Fraction, space.p[support].tolist())]
+    points = np.column_stack([np.ones(len(X)), X]).tolist()
+    rows = [{j: Fraction(x) * c for j, (x, c) in enumerate(zip(row, scale, strict=True)) if x and c} for row in points]
+    through = eliminated(rows, [1.0] * len(scale))
+    wanted = [c / (x or 1) for c, x in zip([b, *v], scale, strict=True)]
+    free = {j: c for j, c in enumerate(wanted) if j not in through and scale[j]}
+    largest = max(map(abs, free.values()), default=Fraction(0))
     for bits in (0, 3, 8, 16, 40) if largest else ():
-        found = [Fraction(round(c / largest * 2**bits)) if j in free else Fraction(0) for j, c in enumerate(wanted)]
-        for j, row in reduced.items():
-            found[j] = -sum((row[c] * found[c] for c in free), Fraction(0))
-        yield [c * x for c, x in zip(found[1:], scale, strict=True)], found[0]
-
-
-def _reduced(rows: list[list[Fraction]]) -> dict[int, list[Fraction]]:
-    """Reduced row echelon form, by each row's leading column."""
-    done: dict[int, list[Fraction]] = {}
-    for row in rows:
-        for j, other in done.items():
-            row = [x - row[j] * y if y else x for x, y in zip(row, other, strict=True)]
-        lead = next((j for j, x in enumerate(row) if x), None)
-        if lead is not None:
-            row = [x / row[lead] for x in row]
-            for j, other in done.items():
-                done[j] = [x - other[lead] * y if y else x for x, y in zip(other, row, strict=True)]
-            done[lead] = row
-    return done
+        found = [Fraction(0)] * len(scale)
+        for j, c in free.items():
+            found[j] = Fraction(round(c / largest * 2**bits))
+        for j, row in through.items():
+            found[j] = -sum((c * found[i] for i, c in row.items() if i in free), Fraction(0))
+        yield [c * x for c, x in zip(found[1:], scale[1:], strict=True)], found[0]
 
 
 def _decimal_between(low: float, high: float) -> Fraction | None:

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 from scipy.linalg.lapack import dormqr
 
-from chainrule.certificate import Bound, Certificate, digits_of, objective_rounding
+from chainrule.certificate import Bound, Certificate, objective_rounding
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
-from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
-from chainrule.findings import Finding
-from chainrule.fitting.optimize import optimize
+from chainrule.findings import Finding, Way
+from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.reference import audit
+from chainrule.fitting.run import run
 from chainrule.fitting.task import TOO_FAR, newton_finding, warnings_of
-from chainrule.objective import PAIRWISE, Objective
-from chainrule.solvers import CGState, NewtonCG, NotFiniteAtStart, Outcome, Run
+from chainrule.objective import PAIRWISE, DataObjective
+from chainrule.solvers import CGState, NewtonCG
 from chainrule.solvers.newton_cg import LARGEST, TooLarge
 
 Vector = NDArray[np.float64]
@@ -72,74 +73,60 @@ def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Ve
 
 
 def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Ending:
-    """Step from a point in the fit's units to a bound of tol."""
+    """Step from a point in the fit's units to a bound of tol, and say what is proven of the point, as the user gets it."""
     rows, options = problem.rows, problem.options
     objective = problem.objective()
     most = DEFAULT_READS if options.max_reads is None else options.max_reads
-    run = Run(
-        objective,
-        NewtonCG(*start),
-        tol=options.tol,
-        max_steps=10 * DEFAULT_READS,
-        max_reads=rows.reads + most,
-        monitor=RunMonitor(),
-        callbacks=options.callbacks,
-        started=started,
-    )
+    refusal = "the objective is not finite: take a smaller w0, smaller numbers in X, or a larger penalty"
     try:
-        outcome = run.run()
+        outcome = run(
+            problem,
+            objective,
+            NewtonCG(np.append(*start)),
+            started,
+            refusal=refusal,
+            max_steps=10 * DEFAULT_READS,
+            max_reads=rows.reads + most,
+            tol=options.tol if options.loss.is_native else INNER * options.tol,
+        )
     except TooLarge:
         rows.refuse_non_finite()
         raise InputError(Finding("rows too large", {"largest": LARGEST})) from None
-    except NotFiniteAtStart:
-        outcome = None
-    if outcome is None or outcome.reason == "non_finite":
-        rows.refuse_non_finite()
-        raise InputError("the objective is not finite: take a smaller w0, smaller numbers in X, or a larger penalty")
-    del run  # its points are in the trace
-    return _ending(problem, objective, outcome, started)
-
-
-def _ending(problem: Problem, objective: Objective, outcome: Outcome, started: float) -> Ending:
-    """Say what is proven of the point, as the user gets it."""
-    state, rows, tol = outcome.state, problem.rows, problem.options.tol
-    assert isinstance(state, CGState)
-    certificate = _certificate(problem, objective, state, started)
-    how = newton_finding(outcome, certificate, tol, rows.reads, None, ("more reads", None), ("more alpha", None))
+    state = outcome.state
+    if isinstance(state, CGState):
+        certificate = _certificate(problem, objective, state, started)
+    else:
+        task = prepare(replace(problem), started)
+        certificate = audit(task, None, *rows.units.to_user(state.w, state.b))
+        if outcome.reason == "converged" and certificate.gap > options.tol:
+            outcome = replace(outcome, reason="unproven")
+    ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))
+    how = newton_finding(outcome, certificate, options.tol, rows.reads, None, *ways)
     weight = objective.weight * rows.weight_unit
     return Ending(outcome, state.w.copy(), state.b, rows.units, weight, how, warnings_of(how), certificate)
 
 
-def _certificate(problem: Problem, on: Objective, state: CGState, started: float) -> Certificate:
-    rows, n = problem.rows, on.n_features
+def _certificate(problem: Problem, on: DataObjective, state: CGState, started: float) -> Certificate:
+    rows, bound = problem.rows, state.bound
     seconds, objective = time.perf_counter() - started, state.evaluation.objective
-    w_user, b_user = rows.units.to_user(state.w, state.b)
-    noise_of_F = _noise_of_objective(on, state)
-    bound = state.bound
     if bound is None or not bound.proven:
-        return Certificate.nothing(n, objective, rows.reads, seconds, TOO_FAR)
+        return Certificate.nothing(on.n_features, objective, rows.reads, seconds, TOO_FAR)
+    w_user, b_user = rows.units.to_user(state.w, state.b)
     gap, coef = _as_returned(on, rows.units, state, bound, b_user)
-    low = max(0.0, objective - gap - noise_of_F)
-    return Certificate(
-        kind="bound",
-        gap=gap,
-        lower=0.0,
-        coef=coef,
-        intercept=math.inf if on.fit_intercept else 0.0,
-        digits=digits_of(w_user, coef),
-        r=0.0,
-        noise=bound.noise,
+    return Certificate.of(
+        replace(bound, gap=gap),
+        w_user,
+        coef,
+        math.inf if on.fit_intercept else 0.0,
+        objective=objective,
+        least=objective - gap - _noise_of_objective(on, state),
         hessian_rows="none: a point of the dual problem, from all rows",
         reads=rows.reads,
         seconds=seconds,
-        objective=objective,
-        optimum_at_least=low,
-        infimum_at_least=low,
-        infimum_gap=gap,
     )
 
 
-def _as_returned(on: Objective, units: Units, state: CGState, bound: Bound, b_user: float) -> tuple[float, Vector]:
+def _as_returned(on: DataObjective, units: Units, state: CGState, bound: Bound, b_user: float) -> tuple[float, Vector]:
     """Give the gap and the coefficients' errors of the point that the user gets: in other units w and b have rounded."""
     radius = bound.coef[: on.n_features] * (1.0 + 8.0 * UNIT)
     if not units.center.any() and (units.scale == 1.0).all():
@@ -154,17 +141,10 @@ def _as_returned(on: Objective, units: Units, state: CGState, bound: Bound, b_us
     return gap, (radius + rounded) / units.scale
 
 
-def _noise_of_objective(on: Objective, state: CGState) -> float:
+def _noise_of_objective(on: DataObjective, state: CGState) -> float:
     """Bound the error of the computed F: its sum's, and what the rows' z are off by."""
-    M = np.zeros(on.n_features + 1)
+    M, depth, loss = np.zeros(on.size), on.secant_depth, state.evaluation.loss
     of_sum = objective_rounding(
-        of=on.loss,
-        loss=state.evaluation.loss,
-        d=on.secant_depth,
-        r_rms=on.loss.steepest,
-        M=M,
-        w=state.w,
-        b=0.0,
-        ridge=on.ridge,
+        of=on.loss, loss=loss, d=depth, r_rms=on.loss.steepest, M=M, w=state.w, b=0.0, ridge=on.ridge
     )
     return of_sum + PAIRWISE * UNIT * on.penalty.value(state.w) + on.loss.steepest * state.drift

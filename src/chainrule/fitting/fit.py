@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,8 +23,11 @@ from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import kernel_name
 from chainrule.penalties import PENALTIES
-from chainrule.solvers import Callback
+from chainrule.solvers import Callback, NewtonState
 from chainrule.words import visible
+
+if TYPE_CHECKING:  # it brings SciPy
+    from chainrule.fitting.reference import Reference
 
 Vector = NDArray[np.float64]
 
@@ -148,9 +151,13 @@ def fit(
 
 
 def run(
-    spec: FitSpec, design: Design, codes: Labels, s: Vector | None, classes: tuple[Any, Any], started: float
+    spec: FitSpec, design: Design, codes: Labels, s: Vector | None, classes: tuple[Any, Any], started: float,
+    reference: Reference | None = None,
 ) -> Result:  # fmt: skip
-    """Do what a checked request asks of checked data: codes (m,) 0 or 1, weights s (m,), the labels of both classes."""
+    """Do what a checked request asks of checked data: codes (m,) 0 or 1, weights s (m,), the labels of both classes.
+
+    reference : of the same data and objective, as another `Result` has it: what descent is measured by, else found first.
+    """
     try:
         if spec.resume is not None and spec.resume.classes != classes:
             raise InputError(
@@ -162,12 +169,13 @@ def run(
         made = PENALTIES[spec.penalty](spec.alpha, n)
         shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, taken.rows.hessian_reads, made.isotropic)
         chosen, why = choose_method(spec, shape)
+        spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
         start = check_start(*spec.start, n, spec.fit_intercept)
         standardize = False if spec.standardize is None else spec.standardize
         columns, scaled = standardized_columns(standardize, taken.rows.design.numeric, spec.fit_intercept)
         rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
         taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
-        problem = Problem(rows, spec, columns, start, scaled, class_names(classes))
+        problem = Problem(rows, spec, columns, start, scaled, class_names(classes), reference)
         loading = time.perf_counter()
         method = run_of(chosen, shape)
         with one_blas_thread():
@@ -224,7 +232,7 @@ def _result(
         reason=outcome.reason,
         message=visible(say(ending.how, front)),
         findings=(ending.how, *ending.said_at_once, *ending.said),
-        objective=evaluation.objective if ending.objective is None else ending.objective,
+        objective=ending.objective,
         loss=evaluation.loss,
         objective_line=_objective_line(problem, ending),
         accuracy=evaluation.accuracy,
@@ -250,7 +258,8 @@ def _result(
         certificate=replace(ending.certificate, reason=say(ending.certificate.reason, front)),
         carried=ending.carried,
         encodings=taken.encodings,
-        **(_of_run(problem) if method[0] == "sgd" else {}),
+        reference=_reference(ending) if method[0] == "newton" else None,
+        **_of_run(problem),
     )
 
 
@@ -259,11 +268,21 @@ def _objective_line(problem: Problem, ending: Ending) -> str:
     line = objective_line(problem, ending.units, ending.sum_weights)
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
     returned = f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
-    return line + returned if ending.certificate.kind == "ridge" or ending.objective is not None else line
+    return line + returned if ending.separated is not None else line
+
+
+def _reference(ending: Ending) -> Reference | None:
+    """Give an optimum, or a proven infimum, that other runs can be measured by."""
+    from chainrule.fitting.reference import Reference
+
+    is_done = ending.outcome.reason in ("converged", "no_optimum") and isinstance(ending.outcome.state, NewtonState)
+    return Reference.of_ending(ending) if is_done else None
 
 
 def _of_run(problem: Problem) -> dict[str, Any]:
     """Say what a run of mini-batches was made with, and on which rows."""
     batches = problem.options.batches
+    if batches is None:
+        return {}
     made = {"batch_size": batches.size, "seed": batches.seed, "schedule": batches.schedule}
     return {**made, "rows_digest": digest(problem.rows)}

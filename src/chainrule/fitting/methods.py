@@ -95,17 +95,15 @@ def _loaded(method: str, shape: Shape) -> Method:
 
         return optimize_in_row_space
     if method == "newton":
-        from chainrule.fitting.audit import optimum
+        from chainrule.fitting.optimize import optimize
 
-        return optimum
+        return optimize
     if method == "newton-cg":
         from chainrule.fitting.conjugate import optimize_by_products
 
         return optimize_by_products
-    if method == "sgd":
-        from chainrule.fitting.stochastic import descend_by_batches
-
-        return descend_by_batches
     from chainrule.fitting.descend import descend
 
+    if method == "sgd":
+        return lambda problem, started: descend(problem, started, problem.options.batches)
     return descend

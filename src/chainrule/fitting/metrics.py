@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.errors import InputError
 from chainrule.losses import LOSSES
 
 Floats = npt.NDArray[np.float64]
@@ -17,30 +16,21 @@ def log_loss(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = 
     Parameters
     ----------
     z : (m,) float64
-        Log-odds of class 1; infinite ones give 0 or inf, never NaN.
+        Log-odds of class 1, not NaN; infinite ones give 0 or inf.
     y : (m,) of 0 and 1
     weight : (m,), optional
-        s, finite, 0 or more; rows of weight 0 don't count, whatever their z.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    InputError
-        No rows, no weight, shapes that differ, NaN in z, y other than 0 and 1, bad weights.
+        s, finite, 0 or more, not all 0; rows of weight 0 don't count, whatever their z.
     """
-    z, y, s = _checked(z, y, weight)
+    z, y, s = _of_weight(z, y, weight)
     return float(np.sum(s * LOSSES["logistic"].value(z, y)) / np.sum(s))
 
 
 def accuracy(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
     """Share of the weight whose class is the predicted one: class 1 where z > 0, class 0 also at z = 0.
 
-    Parameters, raises: as `log_loss`. Returns a float from 0 to 1.
+    Parameters: as `log_loss`. Returns a float from 0 to 1.
     """
-    z, y, s = _checked(z, y, weight)
+    z, y, s = _of_weight(z, y, weight)
     return float(np.sum(s * ((z > 0) == (y > 0))) / np.sum(s))
 
 
@@ -50,9 +40,9 @@ def auc(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None)
     AUC = sum over pairs s_i s_j [z_i > z_j] + [z_i = z_j] / 2, over sum s_i s_j; i of class 1, j of class 0.
     The weighted Mann-Whitney statistic (Hanley and McNeil 1982, Radiology 143, 29-36), from one sort.
 
-    Parameters, raises: as `log_loss`. Returns a float from 0 to 1, None where one class only has weight.
+    Parameters: as `log_loss`. Returns a float from 0 to 1, None where one class only has weight.
     """
-    z, y, s = _checked(z, y, weight)
+    z, y, s = _of_weight(z, y, weight)
     order = np.argsort(z)
     z, y, s = z[order], y[order] > 0, s[order]
     below = np.append(0.0, np.cumsum(s[~y]))  # weight of class 0 before each of its rows, and of all
@@ -83,36 +73,20 @@ def base_rate_log_loss(
     float
         inf where p is 0 or 1 and some row says otherwise.
     """
-    _, y, s = _checked(np.zeros(np.shape(y)), y, weight)
+    _, y, s = _of_weight(np.zeros(np.shape(y)), y, weight)
     share = float(np.sum(s * y) / np.sum(s))
     p = share if base_rate is None else base_rate
-    if not 0.0 <= p <= 1.0:
-        raise InputError(f"the base rate must be from 0 to 1, not {p}")
     with np.errstate(divide="ignore"):
         of_one = 0.0 if share == 0.0 else -share * float(np.log(p))
         of_zero = 0.0 if share == 1.0 else -(1.0 - share) * float(np.log1p(-p))
     return of_one + of_zero
 
 
-def _checked(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -> tuple[Floats, Floats, Floats]:
+def _of_weight(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -> tuple[Floats, Floats, Floats]:
     """Give z, y and weights of the rows that count; the weights scaled so that neither sum nor product overflows."""
     z, y = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
     s = np.ones_like(y) if weight is None else np.asarray(weight, dtype=np.float64)
-    if z.ndim != 1 or z.shape != y.shape or s.shape != y.shape:
-        raise InputError(f"z, y and weight must have one entry a row: their shapes are {z.shape}, {y.shape}, {s.shape}")
-    if z.size == 0:
-        raise InputError("there are no rows to measure")
-    if np.isnan(z).any():
-        raise InputError(f"z is not a number in row {int(np.argmax(np.isnan(z))) + 1}")
-    strange = (y != 0.0) & (y != 1.0)
-    if strange.any():
-        raise InputError(f"y must be 0 or 1: row {int(np.argmax(strange)) + 1} has {y[np.argmax(strange)]}")
-    bad = ~((s >= 0.0) & np.isfinite(s))
-    if bad.any():
-        raise InputError(f"weights must be finite, 0 or more: row {int(np.argmax(bad)) + 1} has {s[np.argmax(bad)]}")
     counts = s > 0.0
-    if not counts.any():
-        raise InputError("every row has weight 0: there is nothing to measure")
     # a power of two: exact but for weights 2^-1000 below the largest
     s = np.ldexp(s, -int(np.frexp(s.max())[1]))
     return (z, y, s) if counts.all() else (z[counts], y[counts], s[counts])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
-from chainrule.certificate import digits_of
 from chainrule.data.rows import Units
 from chainrule.errors import InputError
-from chainrule.fitting.no_optimum import separated_by_levels, without_optimum
+from chainrule.fitting.degenerate import separated_by_levels, without_optimum
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, certified, ended, noise_of_state, warnings_of
+from chainrule.fitting.task import Task, certified, ended, warnings_of
 from chainrule.solvers import NewtonState, Outcome
 
 PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
@@ -55,8 +53,6 @@ def solve(task: Task) -> Ending:
     if ending.certificate.kind == "none" and state.is_separating:
         # Rounding made it look so: go on, and look again where no step helps.
         ending = without_optimum(task, *task.run(task.penalty, patient=True))
-    if ending.is_inexact:
-        return _of_pivots(task, ending)
     return _with_infimum(task, ending)
 
 
@@ -75,77 +71,16 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, how, warnings_of(how), certificate)
 
 
-def _of_pivots(task: Task, ending: Ending) -> Ending:
-    """Fit the model of the pivot columns alone, a copy of them, where the others are combinations of them.
-
-    That may be of fewer columns still; all relations are then named. Where no column is a pivot, since all are constant, one of
-    them stands for the intercept alone.
-    """
-    problem, rows, pivots = task.problem, task.problem.rows, ending.pivots
-    assert pivots is not None
-    none_varies = not len(pivots)
-    pivots = np.zeros(1, dtype=np.int64) if none_varies else pivots
-    part = rows.of_columns(pivots)
-    if problem.columns.any() and part.design.csr is not None:
-        return replace(ending, is_inexact=False)  # too many to be centred
-    options = replace(problem.options, callbacks=(), max_reads=None)
-    start = (np.zeros(len(pivots)), 0.0)
-    found = optimize(Problem(part, options, problem.columns[pivots], start, problem.scaled), task.started)
-    rows.count_read(part.reads)
-    w_fit = np.zeros(rows.n_features)
-    w_fit[pivots] = found.w_fit
-    n, proven = rows.n_features, found.certificate
-    more = {"bound": "", "reduced": "" if none_varies else f"; {proven.reason}"}.get(proven.kind)
-    nothing = np.full(n, np.inf)
-    certificate = replace(
-        proven,
-        kind="reduced" if proven.kind == "bound" else proven.kind,
-        coef=nothing,
-        intercept=math.inf,
-        digits=digits_of(w_fit, nothing),
-        reads=rows.reads,
-        reason=proven.reason if more is None else ending.certificate.reason + more,
-        # All columns may do better than these.
-        infimum_at_least=0.0,
-        infimum_gap=proven.objective + noise_of_state(_state_of(found)),
-    )
-    outcome = replace(ending.outcome, state=found.outcome.state, reason=found.outcome.reason)
-    how = ended(outcome, certificate, options.tol, rows.reads, _state_of(found))
-    said = (*ending.said[:1], *(each for each in found.said if not (none_varies and each.code == "collinear")))
-    return replace(
-        ending,
-        outcome=outcome,
-        w_fit=w_fit,
-        b_fit=found.b_fit,
-        certificate=certificate,
-        how=how,
-        said=said,
-        objective=found.objective,
-        pivots=None,
-        is_inexact=False,
-        copies=1,
-    )
-
-
-def _state_of(ending: Ending) -> NewtonState:
-    state = ending.outcome.state
-    assert isinstance(state, NewtonState)
-    return state
-
-
 def _with_infimum(task: Task, ending: Ending) -> Ending:
     """Sharpen what is known of inf F of separated classes.
 
     Rows off the plane cost nothing at best, those on it their own minimum: inf F >= (S of the plane/S) min of their mean loss.
     """
     problem, certificate = task.problem, ending.certificate
-    rows, places = problem.rows, ending.on_plane
-    if (
-        places is None
-        or not len(places)
-        or len(places) * rows.n_features > PLANE_NUMBERS
-        or len(set(rows.y[places])) < 2
-    ):
+    if ending.separated is None:
+        return ending
+    rows, places = problem.rows, ending.separated.rows_on_plane
+    if not len(places) or len(places) * rows.n_features > PLANE_NUMBERS or len(set(rows.y[places])) < 2:
         return ending
     part = rows.take(places).as_given()
     options = replace(problem.options, callbacks=(), max_reads=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,14 @@ from chainrule.findings import Finding
 from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
 from chainrule.losses import LOGISTIC
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import PENALTIES, Penalty
 from chainrule.solvers import Outcome
+
+if TYPE_CHECKING:  # they bring SciPy
+    from chainrule.diagnosis.collinearity import Collinearity
+    from chainrule.diagnosis.separation import Separation
+    from chainrule.fitting.reference import Reference
 
 Vector = NDArray[np.float64]
 
@@ -27,6 +33,7 @@ class Problem:
     """Rows as the run sees them, what to do with them, which columns (n,) to standardise; start: (w0, b0) in the user's units.
 
     scaled : whether these columns are divided by their deviation, or centred alone. class_names : of y = 0 and of y = 1.
+    reference : what the run is measured by, where that is known already.
     """
 
     rows: Rows
@@ -35,16 +42,17 @@ class Problem:
     start: tuple[Vector, float]
     scaled: bool = True
     class_names: tuple[str, str] = ("class 0", "class 1")
+    reference: Reference | None = None
 
     @cached_property
     def penalty(self) -> Penalty:
         """The penalty in the fit's units."""
         return PENALTIES[self.options.penalty](self.options.alpha, self.rows.n_features)
 
-    def objective(self, penalty: Penalty | None = None, column_scale: Vector | None = None) -> Objective:
+    def objective(self, penalty: Penalty | None = None, column_scale: Vector | None = None) -> DataObjective:
         """F over the rows as they are seen now; penalty: in these units, of the fit's by default."""
         made = self.penalty if penalty is None else penalty
-        return Objective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
+        return DataObjective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
 
     def standardize(self) -> None:
         """See the rows in the units of the fit."""
@@ -57,12 +65,11 @@ class Ending:
     """What a method made of a problem.
 
     w_fit, b_fit : the returned point in `units`, those of the fit. how : how it ended. said : warnings.
-    sum_weights : S. objective : F as asked for, where the run minimised another one. certificate : what is proven.
+    sum_weights : S. certificate : what is proven.
     learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
-    pivots : columns of the model that a certificate of kind "reduced" is for, else None.
-    on_plane : rows on the plane that separates the others. is_inexact : relations of the columns hold up to rounding alone, or
-    kept the run from a bound: the model of the pivots is still to be fitted. copies : of columns of X that the method made.
+    collinear, separated : what the columns or the classes were found to be, where that leaves no single optimum. copies : of
+    columns of X that the method made.
     """
 
     outcome: Outcome
@@ -75,14 +82,18 @@ class Ending:
     certificate: Certificate
     learning_rate: float | None = None
     limit: float | None = None
-    objective: float | None = None
     said_at_once: tuple[Finding, ...] = ()
-    pivots: NDArray[np.int64] | None = None
-    on_plane: NDArray[np.int64] | None = None
-    is_inexact: bool = False
+    collinear: Collinearity | None = None
+    separated: Separation | None = None
     copies: int = 0
     epochs_needed: float | None = None
     carried: Carried | None = None
+
+    @property
+    def objective(self) -> float:
+        """F as asked for: of separated classes without the ridge that was minimised."""
+        there = self.outcome.state.evaluation
+        return there.objective if self.separated is None else there.loss
 
 
 Method = Callable[[Problem, float], Ending]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from chainrule.certificate import Certificate
 from chainrule.findings import Finding
 from chainrule.solvers.trace import Trace
 from chainrule.words import Shown
+
+if TYPE_CHECKING:
+    from chainrule.fitting.reference import Reference
 
 Vector = NDArray[np.float64]
 
@@ -82,6 +85,8 @@ class Result(Shown):
         The method that ran, and why.
     certificate : Certificate
         What is proven about the point.
+    reference : Reference or None
+        Of newton: what other runs on the same data and objective can be measured by.
     encodings : tuple or None
         Of a table with categories: how each of its columns became coefficients.
     reads : float
@@ -133,9 +138,12 @@ class Result(Shown):
     rows_digest: str | None = None
     carried: Carried | None = None
     encodings: tuple[Any, ...] | None = None
+    reference: Reference | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """All but trace, `carried` and `encodings` as what JSON can hold, with a `schema_version`; numbers not finite as None.
+        """All but trace, `carried`, `reference` and `encodings` as what JSON can hold, with a `schema_version`.
+
+        Numbers that are not finite are None.
 
         Parameters
         ----------
@@ -144,7 +152,7 @@ class Result(Shown):
         """
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for name in self.__dataclass_fields__:
-            if name in ("trace", "certificate", "carried", "encodings", "findings") or (
+            if name in ("trace", "certificate", "carried", "encodings", "findings", "reference") or (
                 not timings and name in ("seconds", "threads")
             ):
                 continue

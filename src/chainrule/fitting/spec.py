@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from numpy.typing import ArrayLike
 
@@ -28,7 +28,7 @@ class FitSpec:
 
     tol : what was asked for, or the default of a table so large that 1e-8 is more than 1e-6/m (`on_rows`).
     penalty : its name in `PENALTIES`. standardize : as in `fit`, None where nothing was said. start : (w0, b0) as given.
-    batches, resume : of stochastic gradient descent. given : options that choose a method, by the names that the front has.
+    batches, resume : of stochastic gradient descent, else None. given : the options that choose a method.
     """
 
     method: str = "auto"
@@ -43,7 +43,7 @@ class FitSpec:
     callbacks: tuple[Callback, ...] = ()
     loss: Loss = LOGISTIC
     penalty: str = "ridge"
-    batches: Batches = field(default_factory=lambda: Batches(1, 0, "constant"))
+    batches: Batches | None = None
     resume: Result | None = None
     has_tol: bool = False
     given: tuple[str, ...] = ()

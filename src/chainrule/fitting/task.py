@@ -13,23 +13,21 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.certificate.bounds import Bound, moved
-from chainrule.certificate.rounding import UNIT, gradient_rounding, objective_rounding
-from chainrule.certificate.statement import digits_of
+from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
 from chainrule.data.sampling import class_counts
-from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.objective import Objective
+from chainrule.fitting.run import run
+from chainrule.objective import DataObjective
 from chainrule.penalties import Penalty
-from chainrule.solvers import Newton, NewtonState, NotFiniteAtStart, Outcome, Run, plan
-from chainrule.solvers.proof import depth_of
+from chainrule.solvers import Newton, NewtonState, Outcome, plan
+from chainrule.solvers.proof import error_of_gradient
 
 Vector = NDArray[np.float64]
 
-DEFAULT_READS = 100
-MOST_STEPS = 200
+DEFAULT_READS, MOST_STEPS = 100, 200
 LARGEST_TOL = 1e-8  # of the default: what rounding leaves above it is said aloud
 LARGEST_RIDGE = 1e200  # in the arithmetic's units: beyond, a weight's own penalty overflows
 TOO_FAR = "the run ended too far from an optimum"
@@ -62,18 +60,14 @@ class Task:
         return penalty
 
     @cached_property
-    def objective(self) -> Objective:
+    def objective(self) -> DataObjective:
         """Objective asked for, in the arithmetic's units."""
         return self.problem.objective(self.penalty)
 
-    @cached_property
+    @property
     def class_weights(self) -> tuple[float, float]:
         """Sums of the weights of both classes, in the rows' own unit."""
-        rows = self.problem.rows
-        if rows.s is None:
-            ones = int(np.count_nonzero(rows.y))
-            return float(rows.n_rows - ones), float(ones)
-        return math.fsum(rows.s[rows.y == 0]), math.fsum(rows.s[rows.y == 1])
+        return self.objective.class_weights
 
     @property
     def sum_weights(self) -> float:
@@ -81,19 +75,23 @@ class Task:
         return sum(self.class_weights) * self.problem.rows.weight_unit
 
     @cached_property
-    def shift(self) -> Vector:
-        """How far the fit's centres are from the arithmetic's, in the latter's units."""
-        return (self.fit_units.center - self.units.center) / self.units.scale
+    def _way(self) -> tuple[Vector, Vector]:
+        """Factors from theta to that in the fit's units, and what its bias gains."""
+        shift = (self.fit_units.center - self.units.center) / self.units.scale
+        return np.append(self.ratio, 1.0), np.append(shift, 0.0)
+
+    def all_to_fit(self, theta: Vector) -> Vector:
+        """From the units of the arithmetic to those of the fit, without the way over x = 0."""
+        factor, shift = self._way
+        there = theta * factor  # of a column of 1e-310 the weight is beyond float64
+        there[-1] += np.add.reduce(theta * shift)
+        return np.asarray(there)
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """From the units of the arithmetic to those of the fit, without the way over x = 0."""
-        there, bias = self.all_to_fit(w, np.float64(b))
-        return there, float(bias)
-
-    def all_to_fit(self, W: Vector, b: Vector | np.float64) -> tuple[Vector, Vector]:
-        """Turn points W (..., n) and b (...) from the units of the arithmetic into those of the fit."""
-        with np.errstate(over="ignore"):  # of a column of 1e-310 the weight is beyond float64
-            return W * self.ratio, b + np.add.reduce(W * self.shift, axis=-1)
+        """Turn w and b from the units of the arithmetic into those of the fit."""
+        with np.errstate(over="ignore"):
+            there = self.all_to_fit(np.append(w, b))
+        return there[:-1], float(there[-1])
 
     def ending(
         self,
@@ -105,43 +103,33 @@ class Task:
         said: tuple[Finding, ...] = (),
     ) -> Ending:
         """Give what the method makes of the problem; w and b in the arithmetic's units."""
-        w_fit, b_fit = self.to_fit(w, b)
-        return Ending(outcome, w_fit, b_fit, self.fit_units, self.sum_weights, how, said, certificate)
+        return Ending(outcome, *self.to_fit(w, b), self.fit_units, self.sum_weights, how, said, certificate)
 
     def run(self, penalty: Penalty, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
-        rows, options = self.problem.rows, self.problem.options
-        m, n = rows.n_rows, rows.n_features
-        sizes = plan(m, n, options.tol, rows.hessian_reads, class_counts(rows), rows.matrix_reads)
-        objective = self.problem.objective(penalty)
+        problem, rows, options = self.problem, self.problem.rows, self.problem.options
+        costs = (rows.hessian_reads, class_counts(rows), rows.matrix_reads)
+        objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
-        start = self.units.to_fit(*self.problem.start)
-        solver = Newton(*start, sizes, self.class_weights, options.tol, most, patient)
-        run = Run(
+        sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs)
+        solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, options.tol, most, patient)
+        outcome = run(
+            problem,
             objective,
             solver,
-            tol=options.tol,
+            self.started,
+            refusal="the objective is not finite: take a smaller w0, or smaller numbers in X",
             max_steps=MOST_STEPS,
             max_reads=rows.reads + most,
-            monitor=RunMonitor(),
-            callbacks=options.callbacks,
-            started=self.started,
             units=self.fit_units,
             to_fit=self.all_to_fit,
         )
-        try:
-            outcome = run.run()
-        except NotFiniteAtStart:
-            outcome = None
-        if outcome is None or outcome.reason == "non_finite":
-            rows.refuse_non_finite()
-            raise InputError("the objective is not finite: take a smaller w0, or smaller numbers in X")
         state = outcome.state
         if not isinstance(state, NewtonState):  # one that the core passed on its way
-            state = solver.at(objective, state.w, state.b)
+            state = solver.at(objective, state.theta)
         if state.z is None:
             # It ended on a sample: F is of all rows.
-            state = replace(state, on=objective, evaluation=objective.evaluate(state.w, state.b))
+            state = replace(state, on=objective, evaluation=objective.evaluate(state.theta))
         state = state.with_bound()
         if outcome.reason == "max_reads" and state.gap <= options.tol:
             outcome = replace(outcome, reason="converged")  # as the last look shows
@@ -149,38 +137,41 @@ class Task:
             outcome = replace(outcome, state=state)
         return outcome, state
 
-    def at(self, w: Vector, b: float, on: Objective | None = None) -> NewtonState:
+    def at(self, w: Vector, b: float, on: DataObjective | None = None) -> NewtonState:
         """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made.
 
         on: another objective than the one asked for.
         """
-        return Newton(w, b, (), self.class_weights, 0.0).at(self.objective if on is None else on, w, b)
+        theta = np.append(w, b)
+        return Newton(theta).at(self.objective if on is None else on, theta)
 
-    def returned(self, w: Vector, b: float, on: Objective | None = None) -> tuple[NewtonState, Vector, float]:
+    def returned(
+        self, w: Vector, b: float, on: DataObjective | None = None, near: NewtonState | None = None
+    ) -> tuple[NewtonState, Vector, float]:
         """Evaluate what a user gets of (w, b), rounded to the units of the fit and from there: (state, w_fit, b_fit).
 
-        Both points' biases are rounded once. For endings in which that rounding matters: a read with the Hessian.
+        Both points' biases are rounded once. For endings in which that rounding matters: a read, with the Hessian unless that
+        of a state near it will do.
         """
         w_fit, b_fit = self.to_fit(w, b)
         if not self.fit_units.center.any():
             b_fit = plus_product(b, -self.units.center, w / self.units.scale)
         w_user, b_user = self.fit_units.to_user(w_fit, b_fit)
         here = w_user * self.units.scale, plus_product(b_user, self.units.center, w_user)
-        return self.at(*here, on), w_fit, b_fit
+        if near is None:
+            return self.at(*here, on), w_fit, b_fit
+        z = np.zeros(self.problem.rows.n_rows)
+        theta = np.append(*here)
+        return replace(near, theta=theta, evaluation=near.on.evaluate(theta, z=z), z=z, bound=None), w_fit, b_fit
 
 
 def plus_product(b: float, center: Vector, w: Vector) -> float:
-    """Give b + center.w, rounded once."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        products = center * w
-        factor = 2.0**27 + 1.0  # splits a float64 in halves (Dekker 1971)
-        (c, c_low), (v, v_low) = ((high, x - high) for x in (center, w) for high in [factor * x - (factor * x - x)])
-        errors = ((c * v - products) + c * v_low + c_low * v) + c_low * v_low
-    if np.isfinite(errors).all():
-        return math.fsum([b, *products.tolist(), *errors.tolist()])
+    """Give b + center.w, rounded once; NaN where a number is not finite, or the sum beyond float64."""
+    at = np.flatnonzero(center)
     try:
-        return float(sum((Fraction(c) * Fraction(v) for c, v in zip(center, w, strict=True)), Fraction(b)))
-    except (OverflowError, ValueError):  # beyond float64, or not finite
+        products = (Fraction(c) * Fraction(v) for c, v in zip(center[at], w[at], strict=True))
+        return float(sum(products, Fraction(b)))
+    except (OverflowError, ValueError):
         return math.nan
 
 
@@ -202,25 +193,17 @@ def certified(
     with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
         coef = here.coef[:n] / units.scale
     share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
-    noise_of_F = noise_of_state(state)
-    low = max(0.0, objective - proven.gap - noise_of_F)  # whatever the user's units round; F is never negative
-    gap = min(here.gap, objective + noise_of_F + (here.gap - proven.gap))
-    return Certificate(
-        kind="bound",
-        gap=gap,
-        lower=here.lower,
-        coef=coef,
-        intercept=_intercept(state, here, units) + 2.0 * UNIT * way if on.fit_intercept else 0.0,
-        digits=digits_of(w, coef),
-        r=here.r,
-        noise=here.noise,
+    gap = min(here.gap, objective + state.noise + (here.gap - proven.gap))
+    return Certificate.of(
+        replace(here, gap=gap),
+        w,
+        coef,
+        _intercept(state, here, units) + 2.0 * UNIT * way if on.fit_intercept else 0.0,
+        objective=objective,
+        least=objective - proven.gap - state.noise,  # whatever the user's units round
         hessian_rows="all rows" if share == 1.0 else f"{100 * share:.3g} % of the rows",
         reads=rows.reads,
         seconds=seconds,
-        objective=objective,
-        optimum_at_least=low,
-        infimum_at_least=low,
-        infimum_gap=gap,
     )
 
 
@@ -232,50 +215,23 @@ def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
     return float(np.abs(line) @ proven.coef)
 
 
-def noise_of_objective(on: Objective, loss: float, squares: Vector | None, w: Vector, b: float) -> float:
-    """Bound the error of F at (w, b), from the loss there; inf where the columns' mean squares are not known."""
-    if squares is None:
-        return math.inf
-    return objective_rounding(
-        of=on.loss,
-        loss=loss,
-        d=depth_of(on),
-        r_rms=on.rms_residual(loss),
-        M=np.sqrt(np.append(squares, 1.0)),
-        w=w,
-        b=b,
-        ridge=on.ridge,
-    )
-
-
-def noise_of_state(state: NewtonState) -> float:
-    """Bound the error of a state's F; inf where not all rows were read."""
-    return noise_of_objective(state.on, state.evaluation.loss, state.squares, state.w, state.b)
-
-
-def _squares(state: NewtonState) -> Vector:
-    assert state.squares is not None
-    return state.squares
-
-
 def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Vector) -> Bound:
     """Say what is proven of w and b as they are given: each rounded on the way to the user's units, or from them.
 
     units: None where the state is at the point itself, but for one rounding of its bias (`Task.returned`).
     """
-    on = state.on
+    on, squares = state.on, state.squares
+    assert squares is not None
     n = on.n_features
-    M = np.sqrt(np.append(_squares(state), 1.0))
     if units is None:
         shift = np.append(np.zeros(n), 2.0 * UNIT * abs(state.b))
     else:
         way = abs(state.b) + (n + 2) * float(np.abs(units.center) @ np.abs(w))
         shift = np.append(4.0 * UNIT * np.abs(state.w), 2.0 * UNIT * way)
-    e = gradient_rounding(of=on.loss, M=M, d=depth_of(on), r_rms=on.loss.steepest, w=state.w, b=state.b, ridge=on.ridge)
+    e, M = error_of_gradient(on, on.loss.steepest, squares, state.theta), np.sqrt(np.append(squares, 1.0))
     gradient = state.evaluation.gradient
     if not on.fit_intercept:
-        M, shift, e, gradient = M[:-1], shift[:-1], e[:-1], gradient[:-1]
-        M, shift, e, gradient = (np.append(v, 0.0) for v in (M, shift, e, gradient))
+        M[-1] = shift[-1] = e[-1] = 0.0
     return moved(proven, shift, of=on.loss, gradient=gradient, e=e, M=M, ridge=on.ridge)
 
 
@@ -302,9 +258,12 @@ def newton_finding(
     return Finding("unproven" if outcome.reason == "unproven" else "stopped", values | {"ways": (*more, *ways)})
 
 
-def warnings_of(how: Finding) -> tuple[Finding, ...]:
-    """Give the ending itself where it is a warning."""
-    return () if how.warning is None else (how,)
+def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, ...]:
+    """Give what a user is warned of at the end: the ending itself where it is a warning, and a trace that was thinned."""
+    thinned = (
+        () if outcome is None or not outcome.trace.note else (Finding("thinned trace", {"note": outcome.trace.note}),)
+    )
+    return (*(() if how.warning is None else (how,)), *thinned)
 
 
 def as_returned(problem: Problem, ending: Ending, started: float) -> Ending:
@@ -322,7 +281,7 @@ def as_returned(problem: Problem, ending: Ending, started: float) -> Ending:
     if is_offset:
         task = Task(problem, rows.units, units, started)
         here = w * rows.units.scale, plus_product(b, rows.units.center, w)
-        evaluation = task.objective.evaluate(*here)
+        evaluation = task.objective.evaluate(np.append(*here))
         outcome = replace(outcome, state=replace(outcome.state, evaluation=evaluation))
         noise = max(certificate.noise, min(certificate.gap, 0.5 * options.loss.curvature * shift * shift))
         certificate = replace(certificate, objective=evaluation.objective, noise=noise, reads=rows.reads)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.objective import Evaluation, Objective
-from chainrule.solvers.loop import Start, State
+from chainrule.solvers.loop import State
 
 Vector = NDArray[np.float64]
-Gap = Callable[[Vector, float, Evaluation], tuple[float, float]]
+Gap = Callable[[Vector, Evaluation], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -35,33 +35,31 @@ class DescentState(State):
 
 @dataclass(frozen=True)
 class GradientDescent:
-    """w <- w - learning_rate dL_dw,  b <- b - learning_rate dL_db,  the gradients averaged over all rows (Cauchy 1847).
+    """theta <- theta - learning_rate dF/dtheta, the gradient averaged over all rows (Cauchy 1847).
 
     Parameters
     ----------
-    w0, b0
-        The start, in the fit's units: (n,) and a number.
+    start : (size,)
+        In the fit's units.
     learning_rate : float
         Below 2/L_max the objective never rises (see `diagnosis.largest_curvature`).
     gap : callable
-        gap(w, b, evaluation) bounds F - F* there, and estimates it.
+        gap(theta, evaluation) bounds F - F* there, and estimates it.
     """
 
-    w0: Vector
-    b0: float
+    start: Vector
     learning_rate: float
     gap: Gap
+    needs = Objective
 
-    def init(self, objective: Objective) -> Start[DescentState]:
+    def init(self, objective: Objective) -> tuple[list[State], DescentState]:
         """Evaluate the start: one read."""
-        return Start(self._at(objective, self.w0, self.b0))
+        return [], self._at(objective, self.start)
 
     def step(self, objective: Objective, state: DescentState) -> DescentState:
         """One epoch: the update, and one read at the new point."""
-        w = state.w - self.learning_rate * state.evaluation.grad_w
-        b = state.b - self.learning_rate * state.evaluation.grad_b
-        return self._at(objective, w, b)
+        return self._at(objective, state.theta - self.learning_rate * state.evaluation.gradient)
 
-    def _at(self, objective: Objective, w: Vector, b: float) -> DescentState:
-        evaluation = objective.evaluate(w, b)
-        return DescentState(w, b, evaluation, *self.gap(w, b, evaluation))
+    def _at(self, objective: Objective, theta: Vector) -> DescentState:
+        evaluation = objective.evaluate(theta)
+        return DescentState(theta, evaluation, *self.gap(theta, evaluation))

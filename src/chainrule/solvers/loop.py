@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Units
 from chainrule.errors import InputError
-from chainrule.kernels.runs import Path
 from chainrule.objective import Evaluation, Objective
 from chainrule.solvers.trace import Trace, TraceRecorder
 
@@ -22,11 +21,24 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class State:
-    """A point and what the objective is there; in the fit's units."""
+    """A point theta = (w, b) in the objective's units, and what the objective is there.
 
-    w: Vector
-    b: float
+    reads : of the data up to it; None: all that were made.
+    """
+
+    theta: Vector
     evaluation: Evaluation
+    reads: float | None = field(default=None, kw_only=True)
+
+    @property
+    def w(self) -> Vector:
+        """The weights, (n,)."""
+        return self.theta[:-1]
+
+    @property
+    def b(self) -> float:
+        """The bias."""
+        return float(self.theta[-1])
 
     @property
     def gap(self) -> float:
@@ -44,11 +56,6 @@ class State:
         return 1.0
 
     @property
-    def reads(self) -> float | None:
-        """Reads of the data up to it; None: all that were made."""
-        return None
-
-    @property
     def numbers(self) -> dict[str, float]:
         """More numbers for the trace, by name."""
         return {}
@@ -58,27 +65,8 @@ class State:
         return self.gap <= tol
 
 
-@dataclass(frozen=True)
-class Passed(State):
-    """A point that the core passed on its way."""
-
-    reads_then: float
-
-    @property
-    def reads(self) -> float:
-        """Reads of the data up to it."""
-        return self.reads_then
-
-
+F = TypeVar("F", bound=Objective)
 S = TypeVar("S", bound=State)
-
-
-@dataclass(frozen=True)
-class Start(Generic[S]):
-    """Where a method begins: a state, and the points that the core passed before it, if any."""
-
-    state: S
-    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -90,19 +78,21 @@ class Before(Generic[S]):
     best: tuple[int, S]
 
 
-class Solver(Protocol[S]):
+class Solver(Protocol[F, S]):
     """A method: two pure functions. It sees an objective, never data."""
 
-    def init(self, objective: Objective) -> Start[S]:
-        """Give the state of epoch 0; or of a later one, with those that came before."""
+    needs: type[F]  # what an objective must be able to do
 
-    def step(self, objective: Objective, state: S) -> S:
+    def init(self, objective: F) -> tuple[list[State], S]:
+        """Give the points that were passed, if any, and the state to go on from."""
+
+    def step(self, objective: F, state: S) -> S:
         """Give the next epoch's state."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a callback is told after each epoch; w and b in the fit's units, not to be changed.
+    """What a callback is told after each epoch; theta = (w, b) in the fit's units, not to be changed.
 
     status : "", "crawling", "oscillating", "hovering" or "diverging"; seconds since the run began; max_reads : epochs at most;
     reads : of the data so far.
@@ -112,12 +102,21 @@ class Step:
     max_reads: int
     tol: float
     state: State
-    w: Vector
-    b: float
+    theta: Vector
     units: Units
     seconds: float
     status: str
     reads: float
+
+    @property
+    def w(self) -> Vector:
+        """The weights, (n,)."""
+        return self.theta[:-1]
+
+    @property
+    def b(self) -> float:
+        """The bias."""
+        return float(self.theta[-1])
 
     @property
     def loss(self) -> float:
@@ -189,8 +188,9 @@ class Outcome:
         return self.best.evaluation.objective
 
 
-class Run(Generic[S]):
-    """One solver on one objective until it converges, reaches `max_reads` epochs, diverges or is interrupted.
+@dataclass
+class Run(Generic[F, S]):
+    """One solver on one objective until it converges, reaches a limit, diverges or is interrupted.
 
     Parameters
     ----------
@@ -207,54 +207,52 @@ class Run(Generic[S]):
     max_reads : float
         Reads of the data at most, where that is not the number of steps.
     units : Units, optional
-        Of the fit; those of the objective by default.
-    to_fit : callable, optional
-        Points (..., n) and (...) from the objective's units to the fit's.
+        Of the fit; the user's own by default.
+    to_fit : callable
+        A point (size,) from the objective's units to the fit's.
     on_status : callable
         Told (status, epoch) the first time that the monitor names one.
     before : Before, optional
         Go on where that run ended, as if it had not; the solver's start is not used, and the monitor is one that saw that run.
+
+    Raises
+    ------
+    InputError
+        Where the objective can't do what the solver needs.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        solver: Solver[S],
-        *,
-        tol: float,
-        max_steps: int,
-        monitor: Monitor,
-        callbacks: Sequence[Callback] = (),
-        started: float = 0.0,
-        max_reads: float = math.inf,
-        units: Units | None = None,
-        to_fit: Callable[[Vector, Vector | np.float64], tuple[Vector, Vector]] | None = None,
-        on_status: Callable[[str, int], None] = lambda status, epoch: None,
-        before: Before[S] | None = None,
-    ) -> None:
-        self.objective, self.solver = objective, solver
-        self.tol, self.max_steps, self.max_reads, self.callbacks = tol, max_steps, max_reads, tuple(callbacks)
-        self._units = objective.rows.units if units is None else units
-        self._to_fit = to_fit
-        self._on_status = on_status
+    objective: F
+    solver: Solver[F, S]
+    tol: float
+    max_steps: int
+    monitor: Monitor
+    callbacks: Sequence[Callback] = ()
+    started: float = 0.0
+    max_reads: float = math.inf
+    units: Units | None = None
+    to_fit: Callable[[Vector], Vector] = lambda theta: theta
+    on_status: Callable[[str, int], None] = lambda status, epoch: None
+    before: Before[S] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the objective, and take up the run before."""
+        needs = self.solver.needs
+        missing = [name for name in vars(needs) if not name.startswith("_") and not hasattr(self.objective, name)]
+        if missing:
+            of, what = type(self.solver).__name__, " and ".join(missing)
+            raise InputError(f"{of} needs an objective with {what}: add it, or take gradient descent")
+        self.units = Units.of_user(self.objective.size - 1) if self.units is None else self.units
         self._seen: set[str] = set()
-        self._monitor = monitor
         self._recorder = TraceRecorder()
-        self._start = started
         self._best: tuple[int, State] | None = None
         self._last: tuple[int, State] | None = None
-        self._oscillated = False
-        self._before = before
         self._reads_before = 0.0
-        if before is not None:
-            self._go_on(before)
-
-    def _go_on(self, before: Before[S]) -> None:
-        columns = before.trace.columns
-        self._recorder = TraceRecorder.of(before.trace)
-        self._last, self._best = before.last, before.best
-        self._start -= float(columns["seconds"][-1])
-        self._reads_before = float(columns["reads"][-1]) - self.objective.reads
+        if self.before is not None:
+            columns = self.before.trace.columns
+            self._recorder = TraceRecorder.of(self.before.trace)
+            self._last, self._best = self.before.last, self.before.best
+            self.started -= float(columns["seconds"][-1])
+            self._reads_before = float(columns["reads"][-1]) - self.objective.reads
 
     def run(self) -> Outcome:
         """Run to the end. Ctrl-C ends it with reason "interrupted", and raises where there is no state yet."""
@@ -266,80 +264,35 @@ class Run(Generic[S]):
             return self._outcome("interrupted")
 
     def _loop(self) -> str:
-        if self._before is not None:
-            first, state = self._before.last
-            if state.reached(self.tol):
-                return "converged"
-            first += 1
+        if self.before is None:
+            passed, state = self.solver.init(self.objective)
+            for epoch, point in enumerate(passed):
+                self._observe(epoch, point)
+            first, reason = len(passed), self._observe(len(passed), state)
         else:
-            first, state = self._begin()
-        for epoch in range(first, self.max_steps + 1):
-            if epoch > first or self._before is not None:
-                state = self.solver.step(self.objective, state)
-            reason = self._observe(epoch, state)
-            if reason:
-                return reason
-            if self.objective.reads >= self.max_reads:
+            first, state = self.before.last
+            reason = "converged" if state.reached(self.tol) else ""
+        for epoch in range(first + 1, self.max_steps + 1):
+            if reason or self.objective.reads >= self.max_reads:
                 break
-        return "max_reads"
-
-    def _begin(self) -> tuple[int, S]:
-        """Give the first epoch that is still to be recorded, and its state, which nothing else holds."""
-        reads = self.objective.reads
-        start = self.solver.init(self.objective)
-        return 0 if start.path is None else self._observe_path(start.path, reads), start.state
-
-    def _observe_path(self, path: Path, reads: float) -> int:
-        """Record the points that the core passed; how many."""
-        count = len(path.objective)
-        if self.callbacks or not count:
-            for k in range(count):
-                self._observe(k, self._passed(path, k, reads))
-            return count
-        W, bs = path.theta[:, :-1], path.theta[:, -1]
-        if self._to_fit is not None:
-            W, bs = self._to_fit(W, bs)
-        lines = {
-            "epoch": np.arange(float(count)),
-            "loss": path.loss,
-            "objective": path.objective,
-            "accuracy": path.correct,
-            "grad_norm": self.objective.norms(path.gradient),
-            "seconds": np.full(count, time.perf_counter() - self._start),
-            "reads": reads + path.reads,
-            "share": np.ones(count),
-            "gap": np.full(count, np.inf),
-        }
-        self._recorder.record_block(lines, W, bs)
-        best = int(np.argmin(path.objective))
-        self._last = (count - 1, self._passed(path, count - 1, reads))
-        self._best = self._last if best == count - 1 else (best, self._passed(path, best, reads))
-        return count
-
-    def _passed(self, path: Path, k: int, reads: float) -> Passed:
-        return Passed(*self.objective.passed(path, k), reads + float(path.reads[k]))
-
-    def _in_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
-        if self._to_fit is None:
-            return w, b
-        w, bs = self._to_fit(w, np.float64(b))
-        return w, float(bs)
+            state = self.solver.step(self.objective, state)
+            reason = self._observe(epoch, state)
+        return reason or "max_reads"
 
     def _observe(self, epoch: int, state: State) -> str:
         """Record an epoch; a reason ends the run."""
         evaluation = state.evaluation
-        for shown in (state.w, evaluation.grad_w):
+        for shown in (state.theta, evaluation.gradient):
             shown.flags.writeable = False
-        status = self._monitor.watch(evaluation.objective, state.progress)
+        status = self.monitor.watch(evaluation.objective, state.progress)
         if not evaluation.finite:
-            return "diverged" if self._monitor.unbounded else "non_finite"
-        self._oscillated |= status == "oscillating"
+            return "diverged" if self.monitor.unbounded else "non_finite"
         if status and status not in self._seen:
             self._seen.add(status)
-            self._on_status(status, epoch)
-        seconds = time.perf_counter() - self._start
-        w, b = self._in_fit(state.w, state.b)
-        w.flags.writeable = False
+            self.on_status(status, epoch)
+        seconds = time.perf_counter() - self.started
+        theta = self.to_fit(state.theta)
+        theta.flags.writeable = False
         reads = self._reads_before + (self.objective.reads if state.reads is None else state.reads)
         line = {
             "epoch": epoch,
@@ -354,10 +307,11 @@ class Run(Generic[S]):
             **state.numbers,
         }
         if self.callbacks:
-            step = Step(epoch, self.max_steps, self.tol, state, w, b, self._units, seconds, status, reads)
+            assert self.units is not None
+            step = Step(epoch, self.max_steps, self.tol, state, theta, self.units, seconds, status, reads)
             for callback in self.callbacks:
                 line.update(_numbers(callback(step), line))
-        self._recorder.record(line, w, b)
+        self._recorder.record(line, theta)
         # only now: Ctrl-C before leaves no point that the trace doesn't have
         self._last = (epoch, state)
         if self._best is None or _is_better(state, self._best[1]):
@@ -372,14 +326,7 @@ class Run(Generic[S]):
         # A run cut short returns the best point that it saw; one that ended by itself returns its last.
         epoch, state = self._last if reason in ("converged", "max_reads") else self._best
         return Outcome(
-            state=state,
-            epoch=epoch,
-            n_epochs=self._last[0],
-            best_epoch=self._best[0],
-            best=self._best[1],
-            reason=reason,
-            oscillated=self._oscillated,
-            trace=self._recorder.trace(),
+            state, epoch, self._last[0], *self._best, reason, "oscillating" in self._seen, self._recorder.trace()
         )
 
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
-from chainrule.certificate.rounding import objective_rounding
 from chainrule.data.rows import spread_rows
 from chainrule.data.rows.rare import ENOUGH_ROWS
-from chainrule.objective import Evaluation, Objective
-from chainrule.solvers.loop import Start, State
+from chainrule.kernels.reading import What
+from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
+from chainrule.solvers.loop import State
+from chainrule.solvers.pairs import Pair
 from chainrule.solvers.plan import NOISE, is_by_products
-from chainrule.solvers.proof import Reference, depth_of, norm_weights, own
+from chainrule.solvers.proof import Reference, error_of_objective, full, norm_weights, own
 from chainrule.solvers.rare import settle
 from chainrule.solvers.truncated import truncated_step
 
@@ -23,7 +24,7 @@ Vector = NDArray[np.float64]
 
 SETTLED = 8  # one in so many rows may be of rare levels that find their place before the Hessian of all rows
 APART = 2.0  # cost of a sample's row of a table, over that of all rows one after the other
-ARMIJO = 1e-4
+ARMIJO, LEAST_EIGENVALUE = 1e-4, 1e-12
 FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a Hessian in float32 saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # mean curvature of a column that float32 shows
@@ -49,7 +50,7 @@ class NewtonState(State):
     """
 
     stage: int
-    on: Objective
+    on: DataObjective
     reference: Reference
     z: Vector | None
     squares: Vector | None
@@ -57,7 +58,7 @@ class NewtonState(State):
     nu: float
     pace: float
     stalled: bool
-    pairs: tuple[tuple[Vector, Vector], ...] = ()
+    pairs: tuple[Pair, ...] = ()
     patient: bool = False
     along: Vector | None = None
     curvatures: Vector | None = None
@@ -66,8 +67,13 @@ class NewtonState(State):
         """Give the state with what is proven of it, also far from tol."""
         if self.z is None or self.squares is None or (self.bound is not None and self.bound.proven):
             return self
-        proven = self.reference.certify(self.on, self.evaluation, self.w, self.b, self.z, self.squares, last=True)
+        proven = self.reference.certify(self.on, self.evaluation, self.theta, self.z, self.squares, last=True)
         return replace(self, bound=proven)
+
+    @property
+    def noise(self) -> float:
+        """Bound on the error of F; inf where not all rows were read."""
+        return error_of_objective(self.on, self.evaluation.loss, self.squares, self.theta)
 
     @property
     def gap(self) -> float:
@@ -93,7 +99,7 @@ class NewtonState(State):
     @property
     def is_stale(self) -> bool:
         """Whether the Hessian is of all rows and of another point, so that one of this point would say more."""
-        return self.reference.z is None and not self.reference.is_of_all(self.w, self.b)
+        return self.reference.z is None and not self.reference.is_of_all(self.theta)
 
     def reads_left(self, tol: float) -> float:
         """Estimate the reads that a bound of tol still needs: at the pace seen, else at that of this Hessian's rows."""
@@ -106,7 +112,7 @@ class NewtonState(State):
         elif self.pace < 0.9:
             shrink = max(self.pace**2, 1e-12)
         steps = math.log(max(gap / max(tol, NOISE), 1.0)) / -math.log(shrink)
-        if self.z is not None and self.reference.is_of_all(self.w, self.b):
+        if self.z is not None and self.reference.is_of_all(self.theta):
             # A new Hessian at every step: the number of digits doubles.
             steps = math.log2(max(math.log(max(tol, NOISE)) / math.log(min(gap, 0.1)), 1.0))
             steps *= 1.0 if self.on.rows.design.of_numbers_alone else 2.0  # levels' matrix is a read of its own
@@ -141,6 +147,18 @@ class NewtonState(State):
 
 
 @dataclass(frozen=True)
+class DampedState(State):
+    """Where Newton stands on an objective without rows: the step from here, along which F falls, and its squared decrement."""
+
+    next: Vector
+    nu2: float
+
+    def reached(self, tol: float) -> bool:
+        """Whether a quadratic model has no more than tol left: nothing proves it."""
+        return self.nu2 <= 2.0 * tol
+
+
+@dataclass(frozen=True)
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
 
@@ -148,14 +166,14 @@ class Newton:
     2. On all rows: steps with the last sample's Hessian, or one of all rows, each a cheap read of loss and gradient.
     3. Each read of all rows that comes near makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
 
+    An objective without rows is read whole at each step, and nothing is proven of it.
+
     Parameters
     ----------
-    w0, b0
-        The start, in the units of the objective.
+    start : (size,)
+        In the units of the objective.
     sizes : tuple of int
         As `plan` gives them.
-    class_weights : (float, float)
-        Sums of the weights of the classes 0 and 1, in the rows' own unit.
     tol : float
         The bound that is wanted: decides whether a new Hessian is worth its cost.
     most : int
@@ -164,37 +182,42 @@ class Newton:
         Go on where a point keeps the classes apart by its computed z.
     """
 
-    w0: Vector
-    b0: float
-    sizes: tuple[int, ...]
-    class_weights: tuple[float, float]
-    tol: float
+    start: Vector
+    sizes: tuple[int, ...] = ()
+    tol: float = 0.0
     most: int = 100
     patient: bool = False
+    needs = HasHessian
 
-    def init(self, objective: Objective) -> Start[NewtonState]:
+    def init(self, objective: HasHessian) -> tuple[list[State], State]:
         """Evaluate the start on the first sample; where rows and columns are few, go most of the way in the core."""
+        if not isinstance(objective, DataObjective):
+            return [], _damped_at(objective, self.start)
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
-            return Start(self._arrive(objective, self.w0, self.b0))
+            return [], self._arrive(objective, self.start)
         # A step squares the decrement, times a factor that depends on the data: the next bound is near tol.
         near = max(NEAR * math.sqrt(self.tol), NEAREST)
-        path = objective.newton_path(self.w0, self.b0, near=near, most=self.most - 1)
-        return Start(self.at(objective, path.next[:-1], float(path.next[-1])), path)
+        points, theta = objective.newton_path(self.start, near=near, most=self.most - 1)
+        return [State(at, found, reads=reads) for at, found, reads in points], self.at(objective, theta)
 
-    def at(self, objective: Objective, w: Vector, b: float) -> NewtonState:
+    def at(self, objective: DataObjective, theta: Vector) -> NewtonState:
         """Evaluate a point on all rows, with their Hessian."""
-        return self._evaluate_all(objective, w, b, None, hessian=True)
+        return self._evaluate_all(objective, theta, None, hessian=True)
 
-    def step(self, objective: Objective, state: NewtonState) -> NewtonState:
+    def step(self, objective: HasHessian, state: State) -> State:
         """One Newton step, and where a sample has served, the way to the next."""
+        if isinstance(state, DampedState):
+            return _damped_step(objective, state)
+        assert isinstance(state, NewtonState)
+        assert isinstance(objective, DataObjective)
         if state.stage < len(self.sizes) and self.sizes[state.stage] < objective.rows.n_rows:
             return self._step_on_sample(objective, state)
         return self._step_on_all(state)
 
     # --- samples -----------------------------------------------------------------------------------------------------
 
-    def _arrive(self, whole: Objective, w: Vector, b: float, before: NewtonState | None = None) -> NewtonState:
+    def _arrive(self, whole: DataObjective, theta: Vector, before: NewtonState | None = None) -> NewtonState:
         """Evaluate a point on the first sample or the next, with its Hessian; or on all rows."""
         stage, reference = (0, None) if before is None else (before.stage + 1, before.reference)
         if stage < len(self.sizes) and self.sizes[stage] < whole.rows.n_rows:
@@ -209,45 +232,44 @@ class Newton:
             is_last = stage == len(self.sizes) - 1
             if is_last and whole.rows.design.groups and whole.penalty.strongly_convex:
                 ridge = np.zeros(whole.n_features)
-            rare = whole.rows.rare(size / whole.n_rows, size, _bend(before)) if is_last else None
-            on = whole.sample(size, self.class_weights, ridge, rare)
+            rare = whole.rows.rare(size / whole.n_rows, size) if is_last else None
+            on = whole.sample(size, ridge, rare)
             if len(on.strata[0].columns):
-                w = settle(whole, on.strata[0].rows, on.strata[0].columns, w, b)
+                theta = settle(whole, on.strata[0].rows, on.strata[0].columns, theta)
                 if before is not None and before.reference.steps.factored:
-                    return self._lead(on, stage, w, b, before)
-            return self._evaluate_sample(on, stage, w, b, reference)
+                    return self._lead(on, stage, theta, before)
+            return self._evaluate_sample(on, stage, theta, reference)
         if stage < len(self.sizes) and before is not None:
-            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED, _bend(before))
+            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED)
             if len(rare.columns):
-                w = settle(whole, whole.rows.take(rare.rows), rare.columns, w, b)
+                theta = settle(whole, whole.rows.take(rare.rows), rare.columns, theta)
         # Where the last size is all rows, their Hessian is made here.
-        return self._evaluate_all(whole, w, b, reference, hessian=stage < len(self.sizes))
+        return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
 
-    def _lead(self, on: Objective, stage: int, w: Vector, b: float, before: NewtonState) -> NewtonState:
+    def _lead(self, on: DataObjective, stage: int, theta: Vector, before: NewtonState) -> NewtonState:
         """Make the last sample's Hessian a step further: levels that the sample before shows little of have some way to go.
 
         The step is with a Hessian of that sample, where it ended: a tenth of the last one's cost, and a third for the gradient.
         Levels all of whose rows are here have found their place.
         """
-        fresh = self._evaluate_sample(before.on, before.stage, w, b, before.reference).reference
+        fresh = self._evaluate_sample(before.on, before.stage, theta, before.reference).reference
         if fresh.steps.factored:
-            here, n = on.evaluate(w, b), on.n_features
+            here = on.evaluate(theta)
             gradient = own(on, here.gradient).copy()
             gradient[on.strata[0].columns] = 0.0
             step = fresh.steps.solve(gradient)
             step[on.strata[0].columns] = 0.0
-            bias = float(step[n]) if on.fit_intercept else 0.0
-            new = self._evaluate_sample(on, stage, w - step[:n], b - bias, fresh)
+            new = self._evaluate_sample(on, stage, theta - full(on, step), fresh)
             if new.evaluation.objective <= here.objective:
                 return new
-        return self._evaluate_sample(on, stage, w, b, before.reference)
+        return self._evaluate_sample(on, stage, theta, before.reference)
 
-    def _ridge(self, whole: Objective, size: int) -> Vector:
+    def _ridge(self, whole: DataObjective, size: int) -> Vector:
         """Give a sample's own ridge, (n,): as much curvature as one row more, one in which x_j is not what it mostly is.
 
         A level that is of one class in the sample, and not in the data, then stays within reach.
         """
-        zeros, ones = self.class_weights
+        zeros, ones = whole.class_weights
         share = ones / (zeros + ones)
         places = spread_rows(whole.rows.n_rows, RIDGE_ROWS)
         places = places[whole.rows.is_kept[places]]
@@ -259,23 +281,22 @@ class Newton:
         return square * (4.0 * share * (1.0 - share) / size)
 
     def _evaluate_sample(
-        self, on: Objective, stage: int, w: Vector, b: float, reference: Reference | None, factored: bool = False
+        self, on: DataObjective, stage: int, theta: Vector, reference: Reference | None, factored: bool = False
     ) -> NewtonState:
         z = np.zeros(on.n_rows)  # a row of weight 0 is not looked at
         whole = on.rows
         costs = (whole.hessian_reads, whole.matrix_reads)
         if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
-            evaluation = on.evaluate(w, b, h=z, squares=stage == len(self.sizes) - 2)
-            stand_in = Reference.without_factor(on, np.zeros(on.n_features + 1), w, b)
-            state = NewtonState(w, b, evaluation, stage, on, stand_in, None, None, None, math.inf, 1.0, False)
+            evaluation = on.evaluate(theta, h=z)
+            stand_in = Reference.without_factor(on, np.zeros(on.size), theta)
+            state = NewtonState(theta, evaluation, stage, on, stand_in, None, None, None, math.inf, 1.0, False)
             return replace(state, curvatures=z)
         # Only the last sample's Hessian also proves, for all rows.
         is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
         proves = stage == len(self.sizes) - 1
-        squares = stage == len(self.sizes) - 2 and not on.in_core  # for `_bend`
-        evaluation, reference = _with_hessian(on, w, b, z, reference, squares=squares, proves=proves, looks=is_last)
+        evaluation, reference = _with_hessian(on, theta, z, reference, proves=proves, looks=is_last)
         nu = reference.decrement(on, evaluation)
-        return NewtonState(w, b, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
+        return NewtonState(theta, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
 
     def _with_step(self, state: NewtonState) -> NewtonState:
         """Find the step from a point of a sample without a Hessian; none where it has no curvature."""
@@ -283,10 +304,10 @@ class Newton:
         found = truncated_step(state.on, state.evaluation.gradient, state.curvatures)
         if found is None:
             return replace(state, curvatures=None)
-        stand_in = Reference.without_factor(state.on, found.diagonal, state.w, state.b)
+        stand_in = Reference.without_factor(state.on, found.diagonal, state.theta)
         return replace(state, reference=stand_in, nu=found.nu, along=found.step, curvatures=None)
 
-    def _step_on_sample(self, whole: Objective, state: NewtonState) -> NewtonState:
+    def _step_on_sample(self, whole: DataObjective, state: NewtonState) -> NewtonState:
         state = state if state.curvatures is None else self._with_step(state)
         on, evaluation = state.on, state.evaluation
         step = state.reference.direction(on, evaluation) if state.along is None else state.along
@@ -295,19 +316,18 @@ class Newton:
         if is_near and not self._is_worth_another(state, step, whole.rows.n_rows):
             # The step ends within the sample's statistical error: the next sample will tell. (One that comes from a sample
             # an eighth as large starts with its error, and Newton's step squares it.)
-            w, b = state.w + step[:-1], state.b + float(step[-1])
+            theta = state.theta + step
             if state.along is not None and state.stage == len(self.sizes) - 1:
-                return self._evaluate_sample(on, state.stage, w, b, state.reference, factored=True)
-            return self._arrive(whole, w, b, state)
+                return self._evaluate_sample(on, state.stage, theta, state.reference, factored=True)
+            return self._arrive(whole, theta, state)
         slope = float(evaluation.gradient @ step)
         t = 1.0
         for _ in range(30):
-            w, b = state.w + t * step[:-1], state.b + t * float(step[-1])
-            new = self._evaluate_sample(on, state.stage, w, b, state.reference)
+            new = self._evaluate_sample(on, state.stage, state.theta + t * step, state.reference)
             if new.evaluation.objective <= evaluation.objective + ARMIJO * t * slope:
                 return new
             t /= 2
-        return self._arrive(whole, state.w, state.b, state)
+        return self._arrive(whole, state.theta, state)
 
     def _is_worth_another(self, state: NewtonState, step: Vector, m: int) -> bool:
         """Whether the last sample's Hessian should be made anew, nearer to the optimum, before it serves all rows.
@@ -333,9 +353,8 @@ class Newton:
 
     def _evaluate_all(
         self,
-        whole: Objective,
-        w: Vector,
-        b: float,
+        whole: DataObjective,
+        theta: Vector,
         reference: Reference | None,
         *,
         hessian: bool,
@@ -347,26 +366,23 @@ class Newton:
         known = whole.rows.mean_squares if before is None else before.squares
         if hessian:
             # Columns that may be collinear will be looked at: what that needs costs little here.
-            ask = {"squares": known is None, "moments": known is None and is_poor}
-            evaluation, reference = _with_hessian(whole, w, b, z, reference, **ask)
+            more = (What.SUMS | What.EXTREMES) if is_poor else NOTHING
+            more = NOTHING if known is not None else What.SQUARES | more
+            evaluation, reference = _with_hessian(whole, theta, z, reference, more)
         else:
-            # Where there are levels, they bound the leverage better than any norm.
-            is_loose = reference is not None and reference.is_loose and not whole.rows.design.groups
-            q = norm_weights(whole, reference) if is_loose else None
-            evaluation = whole.evaluate(w, b, z=z, q=q, squares=known is None)
-            reference = reference if reference is None or q is None else reference.with_norm(evaluation.norm)
+            evaluation = whole.evaluate(theta, What.SQUARES if known is None else NOTHING, z=z)
         assert reference is not None
         squares = evaluation.squares if known is None else known
         assert squares is not None
         nu = reference.decrement(whole, evaluation)
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol == 0.0
-        proven = reference.certify(whole, evaluation, w, b, z, squares) if near else None
+        proven = reference.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not self._is_quick(nu, pace, whole.rows.hessian_reads)
-        pairs = () if before is None or hessian else _pairs(before, evaluation, w, b)
+        pairs = () if before is None or hessian else _pairs(before, evaluation, theta)
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
-        new = NewtonState(w, b, evaluation, stage, whole, reference, z, squares, proven, *steps)
+        new = NewtonState(theta, evaluation, stage, whole, reference, z, squares, proven, *steps)
         if new.is_noise or (
             proven is not None
             and (proven.least >= FAR_OFF or nu * nu <= self.tol)
@@ -396,26 +412,22 @@ class Newton:
         # 2. A new Hessian of all rows where that factor has become slow; always where rows are few.
         hessian = state.stalled or self.sizes == (on.n_rows,)
         # 3. The full step: one read.
-        w, b = state.w + step[:-1], state.b + float(step[-1])
-        new = self._evaluate_all(on, w, b, state.reference, hessian=hessian, before=state)
+        new = self._evaluate_all(on, state.theta + step, state.reference, hessian=hessian, before=state)
         slope = float(evaluation.gradient @ step)
-        if new.evaluation.objective <= evaluation.objective + ARMIJO * slope or abs(slope) <= _objective_noise(state):
+        if new.evaluation.objective <= evaluation.objective + ARMIJO * slope or abs(slope) <= state.noise:
             return new
         # 4. Else a shorter one, found on the line between both z without a read; then one read there.
         t = _search(state, new, step, slope)
-        w, b = state.w + t * step[:-1], state.b + t * float(step[-1])
-        return self._evaluate_all(on, w, b, state.reference, hessian=True, before=state)
+        return self._evaluate_all(on, state.theta + t * step, state.reference, hessian=True, before=state)
 
 
 def _with_hessian(
-    on: Objective,
-    w: Vector,
-    b: float,
+    on: DataObjective,
+    theta: Vector,
     z: Vector,
     before: Reference | None,
+    more: What = NOTHING,
     *,
-    squares: bool = False,
-    moments: bool = False,
     proves: bool = True,
     looks: bool = True,
 ) -> tuple[Evaluation, Reference]:
@@ -427,8 +439,9 @@ def _with_hessian(
         and not (proves and before is not None and before.is_poor)
     )
     for float32 in (True, False) if is_large else (False,):
-        evaluation = on.evaluate(w, b, hessian=True, z=z, q=q, squares=squares, float32=float32, moments=moments)
-        reference = Reference.of(on, evaluation, w, b, z, before, looks)
+        what = What.HESSIAN | more | (What.HESSIAN32 if float32 else NOTHING)
+        evaluation = on.evaluate(theta, what, z=z, q=q)
+        reference = Reference.of(on, evaluation, theta, z, before, looks)
         if not float32:
             break
         if _is_in_range(on, evaluation) and (reference.sharp if proves else reference.steps.factored):
@@ -436,27 +449,16 @@ def _with_hessian(
     return evaluation, reference
 
 
-def _bend(before: NewtonState | None) -> Vector | None:
-    """Mean 4 g (1 - g) of each column's rows in a sample, (n,): 1 where it has none."""
-    if before is None or before.evaluation.squares is None:
-        return None
-    on, squares = before.on, before.evaluation.squares
-    curvature = np.square(before.reference.steps.D[: on.n_features]) - on.ridge - on.sample_ridge
-    bend = np.ones(on.n_features)
-    np.divide(curvature / on.loss.curvature, squares, out=bend, where=squares > 0.0)
-    return np.clip(bend, 0.0, 1.0)
-
-
-def _is_in_range(on: Objective, evaluation: Evaluation) -> bool:
+def _is_in_range(on: DataObjective, evaluation: Evaluation) -> bool:
     """Whether nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit."""
     assert evaluation.lower is not None
     curvature = evaluation.lower.diagonal()[: on.n_features] - on.ridge
     return bool(np.isfinite(evaluation.lower).all() and curvature.min() > FLOAT32_LEAST)
 
 
-def _pairs(before: NewtonState, evaluation: Evaluation, w: Vector, b: float) -> tuple[tuple[Vector, Vector], ...]:
+def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[Pair, ...]:
     """Add what the last step moved and what it did to the gradient; steps that show no curvature teach nothing."""
-    moved = np.append(w - before.w, b - before.b)
+    moved = theta - before.theta
     change = evaluation.gradient - before.evaluation.gradient
     least = 0.0
     if not before.reference.proof.ok:  # collinear columns: a step along them is as good as none
@@ -465,20 +467,6 @@ def _pairs(before: NewtonState, evaluation: Evaluation, w: Vector, b: float) -> 
     if not float(moved @ change) > least:
         return before.pairs
     return (*before.pairs, (moved, change))
-
-
-def _objective_noise(state: NewtonState) -> float:
-    assert state.squares is not None
-    return objective_rounding(
-        of=state.on.loss,
-        loss=state.evaluation.loss,
-        d=depth_of(state.on),
-        r_rms=state.on.rms_residual(state.evaluation.loss),
-        M=np.sqrt(np.append(state.squares, 1.0)),
-        w=state.w,
-        b=state.b,
-        ridge=state.on.ridge,
-    )
 
 
 def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) -> float:
@@ -497,3 +485,22 @@ def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) ->
             return t
         t /= 2
     return t
+
+
+def _damped_at(on: HasHessian, theta: Vector) -> DampedState:
+    """Evaluate a point of an objective without rows; its Hessian counts by the sizes of its eigenvalues, so that F falls."""
+    evaluation = on.evaluate(theta)
+    curvature, vectors = np.linalg.eigh(on.hessian(theta))
+    size = np.maximum(np.abs(curvature), LEAST_EIGENVALUE * np.abs(curvature).max(initial=1e-300))
+    parts = evaluation.gradient @ vectors
+    return DampedState(theta, evaluation, -vectors @ (parts / size), float(parts @ (parts / size)))
+
+
+def _damped_step(on: HasHessian, state: DampedState) -> DampedState:
+    t, evaluation = 1.0, state.evaluation
+    while (
+        on.evaluate(state.theta + t * state.next).objective > evaluation.objective - ARMIJO * t * state.nu2
+        and t > 1e-15
+    ):
+        t /= 2.0
+    return _damped_at(on, state.theta + t * state.next)

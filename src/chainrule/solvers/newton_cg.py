@@ -13,13 +13,15 @@ from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
 from chainrule.kernels.reading import Secant
 from chainrule.kernels.vectors import Feasible
-from chainrule.objective import Evaluation, Objective
-from chainrule.solvers.loop import Start, State
+from chainrule.objective import DataObjective, Evaluation, Objective
+from chainrule.solvers.loop import State
+from chainrule.solvers.pairs import Pair, corrected
 from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
+ARMIJO, MOST_HALVINGS = 1e-4, 60
 PAIRS = 6  # of the last steps, that the direction is made with
 SETTLED, FAR = (
     0.02,
@@ -40,17 +42,21 @@ class TooLarge(ArithmeticError):
 
 
 @dataclass(frozen=True)
-class Line:
-    """Where the line search ended: F and its loss at z + t u + shift."""
+class Conjugate(State):
+    """Where the method stands: the gradient, pairs of the last steps and what they did to it, and nu2: |gradient|^2 in H^-1."""
 
-    t: float
-    shift: float
-    objective: float
+    residual: Vector
+    pairs: tuple[Pair, ...]
+    nu2: float
+
+    def reached(self, tol: float) -> bool:
+        """Whether a quadratic model has no more than tol left: nothing proves it."""
+        return self.nu2 <= 2.0 * tol
 
 
 @dataclass(frozen=True)
 class CGState(State):
-    """Where the method stands.
+    """Where the method stands on rows.
 
     z : (m,) of the rows, kept up by the steps, and line : (3, m), what the last read told of them: x~.v, dL_dz and its change
     along v (`kernels.secant`); both overwritten by the next. residual : gradient of F over w with b at its optimum,
@@ -62,7 +68,7 @@ class CGState(State):
     z: Vector
     line: Matrix
     residual: Vector
-    pairs: tuple[tuple[Vector, Vector], ...]
+    pairs: tuple[Pair, ...]
     preconditioner: Preconditioner
     bound: Bound | None
     drift: float
@@ -106,30 +112,53 @@ class NewtonCG:
     divergence of p from the new g shrink together. Columns count as centred on their means under the curvature, since b is at
     its optimum at each step.
 
+    An objective without rows, or whose loss the core hasn't, shows the change of its gradient by two evaluations, and nothing
+    is proven on the way.
+
     Parameters
     ----------
-    w0, b0
-        The start, in the fit's units.
+    start : (size,)
+        In the fit's units.
     """
 
-    w0: Vector
-    b0: float
+    start: Vector
+    needs = Objective
 
     @np.errstate(over="ignore", invalid="ignore")
-    def init(self, objective: Objective) -> Start[CGState]:
+    def init(self, objective: Objective) -> tuple[list[State], State]:
         """Evaluate the start; without one, and where w = 0 and its best b is nearer, that."""
-        on, w, b = objective, self.w0, self.b0
-        if w.any() or b:
-            state = _state_at(on, w, b, on.rows.scores(w, b))
+        on = _with_rows(objective)
+        if on is None:
+            return [], _at(objective, self.start, objective.evaluate(self.start), ())
+        if self.start.any():
+            state = _state_at(on, self.start, on.rows.scores(self.start[:-1], float(self.start[-1])))
             if state.evaluation.objective <= on.base_objective:
-                return Start(state)
+                return [], state
         b = on.base_log_odds
-        return Start(_state_at(on, np.zeros(on.n_features), b, np.full(on.n_rows, b)))
+        return [], _state_at(on, np.append(np.zeros(on.n_features), b), np.full(on.n_rows, b))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def step(self, objective: Objective, state: CGState) -> CGState:
+    def step(self, objective: Objective, state: State) -> State:
         """One read along the next direction, and what follows from it."""
-        on = objective
+        on = _with_rows(objective)
+        if on is not None:
+            assert isinstance(state, CGState)
+            return self._step_on_rows(on, state)
+        assert isinstance(state, Conjugate)
+        v = -corrected(state.residual, state.pairs, np.copy, scaled=True)
+        slope = float(state.residual @ v)
+        bend = float(v @ (objective.evaluate(state.theta + v).gradient - state.residual))
+        t = -slope / bend if bend > 0.0 else 1.0
+        for _ in range(MOST_HALVINGS):
+            new = objective.evaluate(state.theta + t * v)
+            if new.objective <= state.evaluation.objective * (1.0 + UNIT) + ARMIJO * t * slope:
+                break
+            t /= 2.0
+        moved, change = t * v, new.gradient - state.residual
+        pairs = (*state.pairs, (moved, change))[-PAIRS:] if float(moved @ change) > 0.0 else state.pairs
+        return _at(objective, state.theta + moved, new, pairs)
+
+    def _step_on_rows(self, on: DataObjective, state: CGState) -> CGState:
         if state.is_stale:
             z = on.rows.scores(state.w, state.b)
             largest = _largest(z, on.rows.s is None or on.rows.is_kept)
@@ -137,120 +166,93 @@ class NewtonCG:
         if state.is_due:
             made = state.preconditioner.with_sample(on, state.z, state.evaluation.objective)
             state = replace(state, preconditioner=made, is_due=False)
-        v = np.empty(on.n_features + 1)
-        v_w = np.negative(_direction(state), out=v[:-1])
+        v = np.empty(on.size)
+        v_w = np.negative(corrected(state.residual, state.pairs, state.preconditioner.solve, scaled=True), out=v[:-1])
         v[-1] = -float(state.center @ v_w) if on.fit_intercept else 0.0
-        u = state.line[0]
-        read = on.secant(state.z, v, u, state.line[1:])
-        center = _center(on, read)
-        exact = _centred(read.gradient, center) / on.weight + on.ridge * state.w
-        change = _centred(read.change, center) / on.weight + on.ridge * v_w
+        read = on.secant(state.z, v, state.line[0], state.line[1:])
+        _, exact, change = _slopes(on, state, v, read)
         slope = float(exact @ v_w)
         if not slope < 0.0 or not np.isfinite(change).all():
             # The predicted gradient misled: from the exact one, which proves this point too.
-            found = _bound_at(on, state, read)
-            here = replace(state, bound=found) if found.gap < state.gap else state
-            made, is_due = _anew(on, state, state.evaluation.objective, read, center)
-            return replace(here, residual=exact, pairs=(), preconditioner=made, center=center, is_due=is_due)
-        near = -slope <= PROMISES * state.evaluation.objective
-        line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v, u)
-        before = state.evaluation.objective
-        moved = self._moved(on, state, v, u, read, center, exact, change, line)
+            state.line[0] = state.line[2] = 0.0
+            return replace(_moved(on, state, np.zeros(on.size), replace(read, change=np.zeros(on.size))), pairs=())
+        near, before = -slope <= PROMISES * state.evaluation.objective, state.evaluation.objective
+        line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v)
+        moved = _moved(on, state, v, read, *line)
         if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
             # The secant misled: back to where it began, and a search.
-            state.z[:] -= line.t * u + line.shift
+            state.z[:] -= line[0] * state.line[0] + line[1]
             back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
-            moved = self._moved(on, back, v, u, read, center, exact, change, _search(on, back, v, u))
+            moved = _moved(on, back, v, read, *_search(on, back, v))
         return moved
 
-    def _moved(
-        self,
-        on: Objective,
-        state: CGState,
-        v: Vector,
-        u: Vector,
-        read: Secant,
-        center: Vector,
-        exact: Vector,
-        change: Vector,
-        line: Line,
-    ) -> CGState:
-        """Go where the line search ended, and prove what can be proven there."""
-        t, v_w = line.t, v[:-1]
-        w, b = state.w + t * v_w, state.b + t * float(v[-1]) + line.shift
-        gradient = read.gradient + t * read.change
-        curvature = float(read.curvature[-1])
-        pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
-        found = on.feasible(state.z, u, state.line[1:], t, line.shift, pull)
-        error = (on.rows.design.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
-        error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(line.shift) + abs(b))
-        drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
-        rho = (gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * w
-        bound = _proven(on, state.reach, rho, found, read, w, drift, (t, pull))
-        residual = exact + t * change
-        pairs = state.pairs
-        if float(v_w @ change) > 0.0:
-            pairs = (*pairs, (v_w, change))[-PAIRS:]
-        evaluation = _evaluation(on, found.loss, found.correct, w, residual, gradient)
-        made, is_due = _anew(on, state, evaluation.objective, read, center)
-        return CGState(
-            w,
-            b,
-            evaluation,
-            state.z,
-            state.line,
-            residual,
-            pairs,
-            made,
-            bound,
-            drift,
-            _fresh_drift(on, state.reach, w, b),
-            found.largest,
-            center,
-            state.reach,
-            is_due,
-        )
 
-
-def _anew(on: Objective, state: CGState, now: float, read: Secant, center: Vector) -> tuple[Preconditioner, bool]:
-    """Give the preconditioner where F has come to `now`, its diagonal anew where a sample is due, and whether one is."""
-    made, fall = state.preconditioner, state.evaluation.objective - now
-    is_due = fall <= SETTLED * now and now < (1.0 - FAR) * made.objective
-    return (Preconditioner.of_read(on, read, center) if is_due else made), is_due
-
-
-def _state_at(on: Objective, w: Vector, b: float, z: Vector) -> CGState:
+def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     """Read the rows at a point whose z is given."""
-    line = np.empty((3, on.n_rows))
-    read = on.secant(z, np.zeros(on.n_features + 1), line[0], line[1:], norms=True)
-    center = _center(on, read)
-    residual = _centred(read.gradient, center) / on.weight + on.ridge * w
-    largest = _largest(z, on.rows.s is None or on.rows.is_kept)
+    line, v = np.empty((3, on.n_rows)), np.zeros(on.size)
+    read = on.secant(z, v, line[0], line[1:], norms=True)
     reach = math.sqrt(read.norm + TINY) * OUTWARD
     if not reach < LARGEST:
         raise TooLarge
-    drift = _fresh_drift(on, reach, w, b)
-    made = Preconditioner.of_read(on, read, center)
-    evaluation = _evaluation(on, read.loss, read.correct, w, residual, read.gradient)
-    state = CGState(w, b, evaluation, z, line, residual, (), made, None, drift, drift, largest, center, reach)
-    return replace(state, bound=_bound_at(on, state, read))
+    drift, center = _fresh_drift(on, reach, theta), _center(on, read)
+    made, none = Preconditioner.of_read(on, read, center), Evaluation(math.inf, v)
+    largest = _largest(z, on.rows.s is None or on.rows.is_kept)
+    return _moved(on, CGState(theta, none, z, line, v, (), made, None, drift, drift, largest, center, reach), v, read)
 
 
-def _bound_at(on: Objective, state: CGState, read: Secant) -> Bound:
-    """Bound F - F* at a point whose gradient was read: the dual point is g, made feasible."""
-    curvature = float(read.curvature[-1])
-    pull = float(read.gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
-    found = on.feasible(state.z, np.zeros(on.n_rows), state.line[1:], 0.0, 0.0, pull)
-    rho = (read.gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * state.w
-    return _proven(on, state.reach, rho, found, read, state.w, state.drift, (0.0, pull))
+def _slopes(on: DataObjective, state: CGState, v: Vector, read: Secant) -> tuple[Vector, Vector, Vector]:
+    """Give the columns' means under the curvature, and over w with b at its optimum the gradient and its change along v."""
+    center = _center(on, read)
+    exact, change = (_centred(sums, center) / on.weight for sums in (read.gradient, read.change))
+    return center, exact + on.ridge * state.w, change + on.ridge * v[:-1]
 
 
-def _fresh_drift(on: Objective, reach: float, w: Vector, b: float) -> float:
+def _moved(on: DataObjective, state: CGState, v: Vector, read: Secant, t: float = 0.0, shift: float = 0.0) -> CGState:
+    """Go to theta + t v, and shift further along b, and prove what can be proven there."""
+    center, exact, change = _slopes(on, state, v, read)
+    theta, v_w = state.theta + t * v, v[:-1]
+    theta[-1] += shift
+    w, b = theta[:-1], float(theta[-1])
+    gradient, curvature = read.gradient + t * read.change, float(read.curvature[-1])
+    pull = float(gradient[-1]) / curvature if on.fit_intercept and curvature > 0.0 else 0.0
+    found = on.feasible(state.z, state.line[0], state.line[1:], t, shift, pull)
+    error = (on.rows.design.terms + 4) * UNIT * abs(t) * (state.reach * _length(v_w) + abs(float(v[-1])))
+    error += 4.0 * UNIT * (found.largest + 2.0 * state.largest + 2.0 * abs(shift) + abs(b))
+    drift = state.drift + error + 2.0 * UNIT * state.reach * (_length(w) + abs(t) * _length(v_w))
+    rho = (gradient[:-1] - pull * read.curvature[:-1]) / on.weight + on.ridge * w
+    bound = _proven(on, state.reach, rho, found, read, w, drift, (t, pull))
+    residual, pairs = exact + t * change, state.pairs
+    if float(v_w @ change) > 0.0:
+        pairs = (*pairs, (v_w, change))[-PAIRS:]
+    value = found.loss / on.weight
+    full = np.append(residual, float(gradient[-1]) / on.weight if on.fit_intercept else 0.0)
+    F = value + on.penalty.value(w)
+    made, fall = state.preconditioner, state.evaluation.objective - F
+    is_due = fall <= SETTLED * F and F < (1.0 - FAR) * made.objective
+    return CGState(
+        theta,
+        Evaluation(F, full, value, found.correct / on.weight, on.norm(full)),
+        state.z,
+        state.line,
+        residual,
+        pairs,
+        Preconditioner.of_read(on, read, center) if is_due else made,
+        bound,
+        drift,
+        _fresh_drift(on, state.reach, theta),
+        found.largest,
+        center,
+        state.reach,
+        is_due,
+    )
+
+
+def _fresh_drift(on: DataObjective, reach: float, theta: Vector) -> float:
     """Bound the error of z as a read makes it."""
-    return (on.rows.design.terms + 4) * UNIT * (reach * _length(w) + abs(b))
+    return (on.rows.design.terms + 4) * UNIT * (reach * _length(theta[:-1]) + abs(float(theta[-1])))
 
 
-def _center(on: Objective, read: Secant) -> Vector:
+def _center(on: DataObjective, read: Secant) -> Vector:
     """Means of the columns under the curvature: what centres them for w while b is at its optimum."""
     weight = float(read.curvature[-1])
     return read.curvature[:-1] / weight if on.fit_intercept and weight > 0.0 else np.zeros(on.n_features)
@@ -269,38 +271,20 @@ def _largest(v: Vector, where: NDArray[np.bool_] | bool = True) -> float:
     return max(float(v.max(where=where, initial=0.0)), -float(v.min(where=where, initial=0.0)))
 
 
-def _direction(state: CGState) -> Vector:
-    """H^-1 residual, by the pairs over the preconditioner (L-BFGS's two loops)."""
-    q, weights = state.residual.copy(), []
-    for step, change in reversed(state.pairs):
-        weights.append(float(step @ q) / float(step @ change))
-        q -= weights[-1] * change
-    direction = state.preconditioner.solve(q)
-    if state.pairs:
-        step, change = state.pairs[-1]
-        size = float(change @ state.preconditioner.solve(change))
-        direction *= float(step @ change) / size if size > 0.0 else 1.0
-    for (step, change), weight in zip(state.pairs, reversed(weights), strict=True):
-        direction += (weight - float(change @ direction) / float(step @ change)) * step
-    return direction
+def _with_rows(on: Objective) -> DataObjective | None:
+    """Give the objective where a read along a line shows all that a step needs."""
+    return on if isinstance(on, DataObjective) and on.given is None else None
 
 
-def _evaluation(
-    on: Objective, loss: float, correct: float, w: Vector, residual: Vector, gradient: Vector
-) -> Evaluation:
-    grad_b = float(gradient[-1]) / on.weight if on.fit_intercept else 0.0
-    value = loss / on.weight
-    return Evaluation(
-        objective=value + on.penalty.value(w),
-        loss=value,
-        accuracy=correct / on.weight,
-        grad_w=residual,
-        grad_b=grad_b,
-        grad_norm=max(float(np.abs(residual / on.column_scale).max(initial=0.0)), abs(grad_b)),
+def _at(on: Objective, theta: Vector, evaluation: Evaluation, pairs: tuple[Pair, ...]) -> Conjugate:
+    """Give the state at a point of an objective without rows."""
+    residual = evaluation.gradient
+    return Conjugate(
+        theta, evaluation, residual, pairs, float(residual @ corrected(residual, pairs, np.copy, scaled=True))
     )
 
 
-def _by_secant(on: Objective, slope: float, v_w: Vector, change: Vector, read: Secant) -> Line:
+def _by_secant(on: DataObjective, slope: float, v_w: Vector, change: Vector, read: Secant) -> tuple[float, float]:
     """Minimise the model of F over (t, shift) that the read itself gives: slopes at t = 0 and how they change to t = 1."""
     bend = float(v_w @ change)  # with b at its optimum all the way
     t = -slope / bend if bend > 0.0 else 1.0
@@ -308,12 +292,12 @@ def _by_secant(on: Objective, slope: float, v_w: Vector, change: Vector, read: S
     shift = 0.0
     if on.fit_intercept and weight > 0.0:
         shift = -(float(read.gradient[-1]) + t * float(read.change[-1])) / weight
-    return Line(t, shift, math.nan)
+    return t, shift
 
 
-def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
+def _search(on: DataObjective, state: CGState, v: Vector) -> tuple[float, float]:
     """Minimise F over (t, shift) on z + t u + shift: Newton's method with halving, no read."""
-    w, v_w = state.w, v[:-1]
+    w, v_w, u = state.w, v[:-1], state.line[0]
     ww, wv, vv = (float(a @ (on.ridge * b)) for a, b in ((w, w), (w, v_w), (v_w, v_w)))
 
     def value(loss: float, t: float) -> float:
@@ -341,7 +325,7 @@ def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
         first = max(first, decrement)
         if decrement <= ENOUGH * first and decrement < first and abs(d_t) * far + abs(d_b) <= NEAR:
             # The last step costs no pass: it squares what is left.
-            return Line(t + d_t, shift + d_b, best)
+            return t + d_t, shift + d_b
         k = 1.0
         while k > 1e-15:
             trial = on.along(state.z, u, t + k * d_t, shift + k * d_b)
@@ -352,11 +336,11 @@ def _search(on: Objective, state: CGState, v: Vector, u: Vector) -> Line:
         else:
             break
         t, shift, at, best = t + k * d_t, shift + k * d_b, trial, reached
-    return Line(t, shift, best)
+    return t, shift
 
 
 def _proven(
-    on: Objective,
+    on: DataObjective,
     reach: float,
     rho: Vector,
     found: Feasible,

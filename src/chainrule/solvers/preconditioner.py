@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rare
 from chainrule.kernels.blas import cholesky
 from chainrule.kernels.reading import Secant
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -42,7 +42,7 @@ class Arrow:
     coupling: Matrix
 
     @classmethod
-    def of(cls, on: Objective, h: Vector, heavy: Index, light: Index) -> Arrow | None:
+    def of(cls, on: DataObjective, h: Vector, heavy: Index, light: Index) -> Arrow | None:
         """Make it of the rows' h; without `light` where that isn't positive definite, and None where no block is."""
         k, n = len(heavy), on.n_features
         heavy = np.append(heavy, n) if on.fit_intercept else heavy
@@ -89,12 +89,12 @@ class Preconditioner:
     objective: float = math.inf
 
     @classmethod
-    def of_read(cls, on: Objective, read: Secant, center: Vector) -> Preconditioner:
+    def of_read(cls, on: DataObjective, read: Secant, center: Vector) -> Preconditioner:
         """Make the diagonal of what a read gave."""
         squares = read.diagonal[:-1] / on.weight
         return cls(np.maximum(squares - np.square(center) * read.curvature[-1] / on.weight, 0.0) + on.ridge)
 
-    def with_sample(self, on: Objective, z: Vector, objective: float) -> Preconditioner:
+    def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add the curvature of a sample of the rows at z, where F is `objective`."""
         n, m, products = on.n_features, on.n_rows, on.rows.mean_terms
         size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
@@ -115,7 +115,7 @@ class Preconditioner:
         return Preconditioner(self.diagonal, arrow, objective)
 
     @classmethod
-    def of_rows(cls, on: Objective, h: Vector, curvature: Vector) -> Preconditioner:
+    def of_rows(cls, on: DataObjective, h: Vector, curvature: Vector) -> Preconditioner:
         """Make it of all rows that an objective reads, a sample's: h (m,) their g (1 - g), curvature (n + 1,) H e_b."""
         diagonal = on.hessian_diagonal(h)[:-1]
         pull = curvature[:-1] / curvature[-1] if on.fit_intercept else np.zeros(on.n_features)

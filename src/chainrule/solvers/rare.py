@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows
 from chainrule.kernels.reading import What
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 
 Vector = NDArray[np.float64]
 
@@ -15,7 +15,7 @@ MOST = 12  # steps
 LONGEST, NEAR = 2.0, 0.05  # step of a coefficient, at most, and at the end
 
 
-def settle(on: Objective, rows: Rows, columns: NDArray[np.int64], w: Vector, b: float) -> Vector:
+def settle(on: DataObjective, rows: Rows, columns: NDArray[np.int64], theta: Vector) -> Vector:
     """Minimise F over some coefficients, of which `rows` are all rows that have them: Newton, one by one at the same time.
 
     Within a sample's Hessian the curvature is of one point; where a level has few rows, or all of one class, the way to its
@@ -24,7 +24,7 @@ def settle(on: Objective, rows: Rows, columns: NDArray[np.int64], w: Vector, b: 
     """
     z, h = np.empty(rows.n_rows), np.empty(rows.n_rows)
     best, t, step = np.inf, 1.0, np.zeros(len(columns))
-    here, z_here = w, None
+    here, b, z_here = theta[:-1], float(theta[-1]), None
     for _ in range(MOST):
         trial = here.copy()
         trial[columns] += t * step
@@ -45,4 +45,4 @@ def settle(on: Objective, rows: Rows, columns: NDArray[np.int64], w: Vector, b: 
         if not moves.any():
             break
         columns, step = columns[moves], step[moves]
-    return here
+    return np.append(here, b)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.kernels.runs import Batches
-from chainrule.objective import Objective
+from chainrule.objective import HasBatches
 from chainrule.solvers.gradient_descent import DescentState, Gap
-from chainrule.solvers.loop import Start
+from chainrule.solvers.loop import State
 
 Vector = NDArray[np.float64]
 
@@ -30,41 +30,41 @@ class StochasticState(DescentState):
 
 @dataclass(frozen=True)
 class StochasticGradientDescent:
-    """w <- w - eta_t G_t with G_t the gradient of a mini-batch, an unbiased estimate of dF/dw (Robbins and Monro 1951).
+    """theta <- theta - eta_t G_t, G_t the gradient of a mini-batch, an unbiased estimate of dF/dtheta (Robbins and Monro 1951).
 
     An epoch visits each row of positive weight once, in an order that (seed, epoch) alone gives, and is one read; a second read
-    measures F and its gradient after it. Nothing but (w, b) and the epoch goes from one epoch to the next, so that a run goes
+    measures F and its gradient after it. Nothing but theta and the epoch goes from one epoch to the next, so that a run goes
     on from any epoch as if it had not stopped.
 
     Parameters
     ----------
-    w0, b0
-        The start, in the fit's units: (n,) and a number.
+    start : (size,)
+        In the fit's units.
     learning_rate : float
         eta_0.
     batches : Batches
         Rows an update, the seed of the order, and the schedule of eta_t.
     gap : callable
-        gap(w, b, evaluation) bounds F - F* there, and estimates it.
+        gap(theta, evaluation) bounds F - F* there, and estimates it.
     """
 
-    w0: Vector
-    b0: float
+    start: Vector
     learning_rate: float
     batches: Batches
     gap: Gap
+    needs = HasBatches
 
-    def init(self, objective: Objective) -> Start[StochasticState]:
+    def init(self, objective: HasBatches) -> tuple[list[State], StochasticState]:
         """Evaluate the start: one read."""
-        return Start(self.at(objective, self.w0, self.b0, 0))
+        return [], self.at(objective, self.start, 0)
 
-    def step(self, objective: Objective, state: StochasticState) -> StochasticState:
+    def step(self, objective: HasBatches, state: StochasticState) -> StochasticState:
         """One epoch: the updates, one read; and one at the point that they led to."""
-        w, b = objective.descend(state.w, state.b, self.learning_rate, self.batches, state.epoch)
-        return self.at(objective, w, b, state.epoch + 1)
+        theta = objective.descend(state.theta, self.learning_rate, self.batches, state.epoch)
+        return self.at(objective, theta, state.epoch + 1)
 
-    def at(self, objective: Objective, w: Vector, b: float, epoch: int) -> StochasticState:
+    def at(self, objective: HasBatches, theta: Vector, epoch: int) -> StochasticState:
         """Evaluate a point that stands after so many epochs: one read."""
-        evaluation = objective.evaluate(w, b)
-        updates = epoch * self.batches.updates(objective.rows.n_visited)
-        return StochasticState(w, b, evaluation, *self.gap(w, b, evaluation), epoch, updates)
+        evaluation = objective.evaluate(theta)
+        updates = epoch * self.batches.updates(objective.n_visited)
+        return StochasticState(theta, evaluation, *self.gap(theta, evaluation), epoch, updates)

@@ -68,7 +68,7 @@ class TraceRecorder:
 
     max_bytes: int = MAX_BYTES
     stride: int = 1
-    # An epoch is one array, b, w and the columns' numbers in the order in which their names came, added in one act: Ctrl-C
+    # An epoch is one array, w, b and the columns' numbers in the order in which their names came, added in one act: Ctrl-C
     # between two lines of code can't leave half of one.
     _names: list[str] = field(default_factory=list)
     _kept: list[NDArray[np.float64]] = field(default_factory=list)
@@ -79,50 +79,36 @@ class TraceRecorder:
     def of(cls, trace: Trace) -> TraceRecorder:
         """Go on where a trace ended, as if it had been recorded here."""
         names = list(trace.columns)
-        table = np.column_stack([trace.b, trace.w, *(trace.columns[name] for name in names)])
+        table = np.column_stack([trace.w, trace.b, *(trace.columns[name] for name in names)])
         kept = [row for row, epoch in zip(table, trace.columns["epoch"], strict=True) if not epoch % trace.stride]
         last = kept[-1] if not trace.columns["epoch"][-1] % trace.stride else table[-1]
-        return cls(stride=trace.stride, _names=names, _kept=kept, _last=last, _n=trace.w.shape[1])
+        return cls(stride=trace.stride, _names=names, _kept=kept, _last=last, _n=trace.w.shape[1] + 1)
 
-    def record(self, line: dict[str, float], w: NDArray[np.float64], b: float) -> None:
-        """Add an epoch: `line` has "epoch" and the other columns' numbers."""
-        self._n = len(w)
+    def record(self, line: dict[str, float], theta: NDArray[np.float64]) -> None:
+        """Add an epoch: `line` has "epoch" and the other columns' numbers, theta is (w, b)."""
+        self._n = len(theta)
         self._names += [name for name in line if name not in self._names]
-        row = np.empty(1 + len(w) + len(self._names))
-        row[0], row[1 : len(w) + 1] = b, w
-        row[len(w) + 1 :] = [line.get(name, np.nan) for name in self._names]
+        row = np.empty(len(theta) + len(self._names))
+        row[: len(theta)] = theta
+        row[len(theta) :] = [line.get(name, np.nan) for name in self._names]
         self._last = row
         if line["epoch"] % self.stride:
             return
         self._kept.append(self._last)
         if len(self._kept) * (self._last.nbytes + _OVERHEAD) > self.max_bytes and len(self._kept) > 2:
             self.stride *= 2
-            at = self._n + 1 + self._names.index("epoch")
+            at = self._n + self._names.index("epoch")
             self._kept = [row for row in self._kept if not row[at] % self.stride]
-
-    def record_block(
-        self, lines: dict[str, NDArray[np.float64]], W: NDArray[np.float64], b: NDArray[np.float64]
-    ) -> None:
-        """Add the first k epochs at once: `lines` has (k,) of each column, W (k, n), b (k,)."""
-        self._n = W.shape[1]
-        self._names = list(lines)
-        table = np.empty((len(b), W.shape[1] + 1 + len(lines)))
-        table[:, 0], table[:, 1 : W.shape[1] + 1] = b, W
-        for k, column in enumerate(lines.values()):
-            table[:, W.shape[1] + 1 + k] = column
-        self._kept = list(table)
-        self._last = self._kept[-1]
 
     def trace(self) -> Trace:
         """Everything kept, and the last epoch in any case."""
         rows = list(self._kept)
         if self._last is not None and (not rows or rows[-1] is not self._last):
             rows.append(self._last)
-        first = self._n + 1
-        w, b = np.empty((len(rows), self._n)), np.empty(len(rows))
-        numbers = np.full((len(rows), len(self._names)), np.nan)
+        table = np.full((len(rows), self._n + len(self._names)), np.nan)
         for i, row in enumerate(rows):
-            b[i], w[i], numbers[i, : len(row) - first] = row[0], row[1:first], row[first:]
+            table[i, : len(row)] = row
+        w, b, numbers = table[:, : self._n - 1].copy(), table[:, self._n - 1].copy(), table[:, self._n :]
         columns: dict[str, NDArray[np.float64 | np.int64]] = {
             name: np.ascontiguousarray(numbers[:, k], dtype=np.int64 if name == "epoch" else np.float64)
             for k, name in enumerate(self._names)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
@@ -27,7 +27,7 @@ class Truncated:
     diagonal: Vector
 
 
-def truncated_step(on: Objective, gradient: Vector, h: Vector) -> Truncated | None:
+def truncated_step(on: DataObjective, gradient: Vector, h: Vector) -> Truncated | None:
     """Solve H step = -gradient nearly, H of the rows' h = g (1 - g) (Nocedal and Wright 2006, algorithms 5.3 and 7.1).
 
     None where the rows are so far from the middle that they have no curvature. h : (m,), 0 in rows of weight 0.

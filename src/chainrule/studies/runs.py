@@ -96,7 +96,8 @@ def run(
         return {}
 
     options = {"method": "gradient-descent", "tol": setting.within} | options
-    result = setting.fit(max_reads=setting.epochs, standardize=form.standardize, callbacks=(record,), **options)
+    options |= {"max_reads": setting.epochs, "standardize": form.standardize, "callbacks": (record,)}
+    result = setting.fit(form.optimum.reference, **options)
     curves = {name: np.array([line[name] for line in kept]) for name in kept[0]}
     objective, gap = curves.pop("objective"), curves.pop("gap")
     there = np.flatnonzero(gap <= setting.within)

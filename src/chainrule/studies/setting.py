@@ -16,10 +16,11 @@ from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows
 from chainrule.errors import ChainruleWarning, InputError
-from chainrule.fitting.fit import run
+from chainrule.fitting.fit import run as fit_as_asked
+from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
 
@@ -65,6 +66,8 @@ class Optimum:
         In the user's units.
     reads, steps
         Of Newton's method.
+    reference : Reference
+        What `fit` measures runs by.
     """
 
     exists: bool
@@ -74,6 +77,7 @@ class Optimum:
     b: float
     reads: float
     steps: int
+    reference: Reference | None = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +148,12 @@ class Setting:
         """Give the same on some rows: a copy of them."""
         return replace(self, X=self.X[rows], y=self.y[rows], s=None if self.s is None else self.s[rows])
 
-    def fit(self, **options: Any) -> Result:
-        """Fit; the study itself says what a warning would."""
+    def fit(self, reference: Reference | None = None, **options: Any) -> Result:
+        """Fit; the study itself says what a warning would. reference : what the run is measured by."""
+        spec, design = FitSpec.of(alpha=self.alpha, n_threads=self.n_threads, **options), design_of(self.X, self.names)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
-            spec = FitSpec.of(alpha=self.alpha, n_threads=self.n_threads, **options)
-            return run(spec, design_of(self.X, self.names), self.y, self.s, self.classes, time.perf_counter())
+            return fit_as_asked(spec, design, self.y, self.s, self.classes, time.perf_counter(), reference)
 
     def rows(self) -> Rows:
         """See the rows as they are."""
@@ -162,14 +166,13 @@ class Setting:
         exists, low = proven.kind in ("bound", "reduced"), max(0.0, proven.infimum_at_least)
         objective = result.objective if exists else low if math.isfinite(low) else 0.0
         why = "" if exists else (proven.reason or "nothing is proven").split(":")[0].split(";")[0].rstrip(".")
-        found = Optimum(exists, objective, why, result.w, result.b, result.reads, result.n_epochs)
+        found = Optimum(exists, objective, why, result.w, result.b, result.reads, result.n_epochs, result.reference)
         return found, result.warnings
 
     def form(self, label: str, standardize: Standardize, optimum: Optimum, *, is_curved: bool) -> Form:
         """Measure a form of the columns. is_curved: also its curvatures, unless the columns are too many."""
-        limit = self.fit(
-            method="gradient-descent", tol=self.within, max_reads=0, standardize=standardize
-        ).learning_rate_limit
+        how = {"method": "gradient-descent", "tol": self.within, "max_reads": 0, "standardize": standardize}
+        limit = self.fit(optimum.reference, **how).learning_rate_limit
         assert limit is not None
         start = end = hessian = None
         if is_curved and len(self.names) <= MAX_MATRIX_COLUMNS:
@@ -185,7 +188,5 @@ class Setting:
         columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
         if columns.any():
             rows = rows.standardize(columns, is_scaled)
-        objective = Objective(rows, ridge(self.alpha, rows.n_features))
-        hessian = objective.evaluate(*rows.units.to_fit(w, b), hessian=True).hessian
-        assert hessian is not None
-        return hessian
+        objective = DataObjective(rows, ridge(self.alpha, rows.n_features))
+        return objective.hessian(np.append(*rows.units.to_fit(w, b)))

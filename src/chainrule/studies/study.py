@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from chainrule.fitting.audit import shared_floors
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.result import Result
 from chainrule.studies.runs import Run, run
@@ -40,17 +39,16 @@ def conduct(
     runs: list[Run] = []
     results: list[Result] = []
     notes: tuple[str, ...] = ()
-    with shared_floors():
-        for name, standardize in ways:
-            if not forms:
-                optimum, notes = of.optimum(standardize)
-            elif of.alpha:  # without a penalty it is the same in all units
-                optimum, _ = of.optimum(standardize)
-            forms.append(of.form(name, standardize, optimum, is_curved=is_curved))
-            for label, options in plans(forms[-1]):
-                told, result = run(of, forms[-1], label, held_out=held_out, swings=swings, **options)
-                runs.append(told)
-                results.append(result)
+    for name, standardize in ways:
+        if not forms:
+            optimum, notes = of.optimum(standardize)
+        elif of.alpha:  # without a penalty it is the same in all units
+            optimum, _ = of.optimum(standardize)
+        forms.append(of.form(name, standardize, optimum, is_curved=is_curved))
+        for label, options in plans(forms[-1]):
+            told, result = run(of, forms[-1], label, held_out=held_out, swings=swings, **options)
+            runs.append(told)
+            results.append(result)
     shared = {"forms": tuple(forms), "runs": tuple(runs), "within": of.within, "max_epochs": of.epochs, "n_rows": len(of.y),
               "n_features": len(of.names), "alpha": of.alpha, "notes": notes}  # fmt: skip
     return shared, results

@@ -33,13 +33,12 @@ class Rare:
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
-def rare_columns(counts: Vector, share: float, most: float, bend: Vector | None = None) -> NDArray[np.bool_]:
+def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]:
     """Columns of which a share of the rows would show too little, the rarest first, as long as their rows are at most `most`.
 
-    counts : (n,), rows that have a column. bend : (n,), mean 4 g (1 - g) of these rows; 1 where it isn't known.
+    counts : (n,), rows that have a column.
     """
-    shown = counts * share if bend is None else counts * share * bend
-    rare = np.flatnonzero((counts > 0) & (shown < ENOUGH_ROWS))
+    rare = np.flatnonzero((counts > 0) & (counts * share < ENOUGH_ROWS))
     rare = rare[np.argsort(counts[rare], kind="stable")]
     rare = rare[np.cumsum(counts[rare]) <= most]
     mask = np.zeros(len(counts), dtype=np.bool_)
@@ -70,19 +69,15 @@ def row_counts(rows: Rows) -> Vector:
     return np.where(rows.design.numeric, 0.0, counts)
 
 
-def rare_rows(rows: Rows, share: float, most: float, bend: Vector | None) -> Rare:
-    """Find columns of which a share of the rows would show too little, and all rows that have them, about `most`; a read.
-
-    bend : (n,), 4 g (1 - g) of a column's rows, where that is known: a row of little curvature shows little.
-    """
+def rare_rows(rows: Rows, share: float, most: float) -> Rare:
+    """Find columns of which a share of the rows would show too little, and all rows that have them, about `most`; a read."""
     csr, n = rows.design.csr, rows.n_features
     if csr is None and rows.design.numeric.all():
         return Rare.none()
     counts = rows.row_counts
     firsts = [levels for levels, has_first in rows.design.groups if has_first]
     of_firsts = np.array([np.count_nonzero(rows.is_kept) - counts[levels].sum() for levels in firsts])
-    of_all = None if bend is None else np.append(bend, np.ones(len(firsts)))
-    rare = rare_columns(np.append(counts, of_firsts), share, most, of_all)
+    rare = rare_columns(np.append(counts, of_firsts), share, most)
     if not rare.any():
         return Rare.none()
     if csr is not None:

@@ -347,9 +347,9 @@ class Rows:
         """Rows of positive weight where a sparse column is not 0, or that have a level or a mark, (n,); 0 for numbers."""
         return self._once("row counts", lambda: row_counts(self))
 
-    def rare(self, share: float, most: float, bend: Vector | None = None) -> Rare:
+    def rare(self, share: float, most: float) -> Rare:
         """Find columns of which a share of the rows would show too little, and all rows that have them: see `rare_rows`."""
-        return rare_rows(self, share, most, bend)
+        return rare_rows(self, share, most)
 
     def has_one_sided_level(self, fit_intercept: bool) -> bool:
         """Whether a level has rows of one class only, which separates the classes: with an intercept any level. A read."""

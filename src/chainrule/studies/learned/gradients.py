@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
-from chainrule.objective import Objective
+from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
 from chainrule.studies.curvature import Curvature
@@ -93,14 +93,13 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     if columns.any():
         rows = rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
-    objective = Objective(rows, penalty, result.fit_intercept)
+    objective = DataObjective(rows, penalty, result.fit_intercept)
     chosen = spread_points(trace, points_for(rows))
     points = [(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
     if is_newton:
         points = [rows.units.to_fit(*theirs.to_user(w, b)) for w, b in points]
-    found = [
-        (k, e) for k, e in zip(chosen.tolist(), (objective.evaluate(*at) for at in points), strict=True) if e.finite
-    ]
+    thetas = [np.append(w, b) for w, b in points]
+    found = [(k, e) for k, e in zip(chosen.tolist(), map(objective.evaluate, thetas), strict=True) if e.finite]
     if not found:
         return None
     dL_dw, dL_db = np.array([e.grad_w for _, e in found]), np.array([e.grad_b for _, e in found])
@@ -135,11 +134,10 @@ def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
     return np.unique(np.where(wanted - epochs[after - 1] < epochs[after] - wanted, after - 1, after))
 
 
-def _curvature(objective: Objective, result: Result) -> Curvature | None:
+def _curvature(objective: DataObjective, result: Result) -> Curvature | None:
     if objective.n_features > MOST_COLUMNS:
         return None
-    hessian = objective.evaluate(result.w_fit, result.b_fit, hessian=True).hessian
-    assert hessian is not None
+    hessian = objective.hessian(np.append(result.w_fit, result.b_fit))
     kept = slice(None if result.fit_intercept else -1)
     found = Curvature.of(hessian[kept, kept]) if np.isfinite(hessian).all() else None
     return found if found is not None and found.largest else None

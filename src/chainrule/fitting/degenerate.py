@@ -1,0 +1,410 @@
+"""What is returned, and said, where the objective asked for has no single optimum, or none that can be proven."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate import Bound, Certificate, Factor, bound
+from chainrule.certificate.bounds import kappa_upper
+from chainrule.certificate.rounding import UNIT, norm_of_z_rounding, reach_bound, z_rounding
+from chainrule.data.rows import Rows
+from chainrule.diagnosis.collinearity import Collinearity, find_relations, moved_along
+from chainrule.diagnosis.exact import independent
+from chainrule.diagnosis.separation import Separation, find_separation
+from chainrule.findings import Finding
+from chainrule.fitting.problem import Ending
+from chainrule.fitting.task import TOO_FAR, Task, after_rounding, certified, ended, warnings_of
+from chainrule.penalties import ridge
+from chainrule.solvers import NewtonState, Outcome
+from chainrule.solvers.proof import error_of_gradient
+
+Vector = NDArray[np.float64]
+Index = NDArray[np.int64]
+Point = tuple[Vector, float]
+
+SEPARATED_RIDGE = 1e-8  # on standardised columns: the documented ridge of separated data
+NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the others leave open
+LEAST_PENALTY_STEPS = 8
+MOST_STEPS, FEW_STEPS = 30, 3  # of the model of the pivot columns; after a run that came to its limit
+LEAST_PART = 1e-3  # of a step
+FEW_NUMBERS = 300_000  # of the rows, up to which their leverages are looked at
+QUICK = 0.4  # a decrement's fall that tells Newton's convergence from separated classes'
+
+
+def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
+    """Find out why nothing is proven, and return what is well-defined.
+
+    With a penalty: where it is least along the columns' relations. Without one, for collinear columns: the solution of least
+    norm in the standardised columns, certified for the model without the columns that the others make up. For separated
+    classes: the optimum under a ridge of 1e-8 on the standardised columns, certified for that. Else where the run ended.
+    """
+    options, data = task.problem.options, task.problem.rows.as_given()
+    collinear = find_relations(data, fit_intercept=options.fit_intercept)
+    if task.problem.penalty.strongly_convex:
+        state = _where_penalty_is_least(task, state, data, collinear) if collinear.n_relations else state
+        return _proven_by_penalty(task, outcome, state, collinear) or _unproven(task, outcome, state, collinear)
+    ending = _reduced(task, outcome, state, data, collinear)
+    if ending is None and not state.reference.proof.ok:
+        near = (find_relations(data, fit_intercept=options.fit_intercept, tolerance=each) for each in NEARLY)
+        more = (each for each in near if each.n_relations > collinear.n_relations)
+        ending = next(filter(None, (_reduced(task, outcome, state, data, each) for each in more)), None)
+    if ending is not None:
+        return ending
+    hint = task.units.to_user(state.w, state.b)
+    return (
+        _separated(task, data, collinear, hint)
+        or _reduced(task, outcome, state, data, collinear, patient=True)
+        or _unproven(task, outcome, state, collinear)
+    )
+
+
+def separated_by_levels(task: Task) -> Ending:
+    """Return the optimum under the ridge where a level has rows of one class alone: without a run that leads nowhere."""
+    data = task.problem.rows.as_given()
+    ending = _separated(task, data, find_relations(data, fit_intercept=task.problem.options.fit_intercept))
+    assert ending is not None
+    return ending
+
+
+def _separated(task: Task, data: Rows, collinear: Collinearity, hint: Point | None = None) -> Ending | None:
+    """Return the optimum under the ridge, and what it proves of F itself, where the classes are separated."""
+    rows, problem = task.problem.rows, task.problem
+    fit_intercept, names = problem.options.fit_intercept, problem.class_names
+    found = find_separation(data, hint, fit_intercept=fit_intercept, collinearity=collinear, classes=names)
+    if found is None or found.kind == "undecided":
+        return None
+    weight = SEPARATED_RIDGE * (sizes_of(data, fit_intercept) / task.units.scale) ** 2
+    small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
+    outcome, run = task.run(small)
+    # Of all rows, though the run may have stopped on a sample.
+    state, w_fit, b_fit = task.returned(run.w, run.b, problem.objective(small))
+    state = state.with_bound()
+    certificate = certified(state, task.units, rows, task.started, as_returned=True)
+    # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them.
+    rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
+    certificate = replace(
+        certificate,
+        kind="ridge" if certificate.proven else "none",
+        reason=str(found.finding),
+        infimum_at_least=0.0,
+        infimum_gap=state.evaluation.loss + rounding,
+    )
+    too = (Finding("collinear too", {"relations": collinear.findings}),) if collinear.n_relations else ()
+    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=(found.finding, *too), separated=found)
+
+
+def sizes_of(data: Rows, fit_intercept: bool) -> Vector:
+    """Size (n,) of each column that the ridge of separated data is for: its deviation; without an intercept that from 0."""
+    moments = data.moments(correlations=False)
+    return moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
+
+
+def _ending(
+    task: Task,
+    outcome: Outcome,
+    state: NewtonState,
+    point: Point,
+    certificate: Certificate,
+    *,
+    said: Sequence[Finding] = (),
+    collinear: Collinearity | None = None,
+    separated: Separation | None = None,
+) -> Ending:
+    """Say how a run ended at a state; the certificate is of the point (w_fit, b_fit) that the user gets."""
+    tol, reason = task.problem.options.tol, outcome.reason
+    is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
+    if reason != "interrupted":
+        missed = "max_reads" if reason == "max_reads" else "unproven"
+        reason = missed if not is_near else "converged" if separated is None else "no_optimum"
+    outcome = replace(outcome, state=state, reason=reason)
+    how = ended(outcome, certificate, tol, task.problem.rows.reads, state)
+    if separated is not None:
+        how = Finding("no optimum", {"why": separated.finding, "proof": "" if is_near else certificate.sentence})
+    said = (*said, *(() if separated is not None and is_near else warnings_of(how)))
+    return Ending(
+        outcome, *point, task.fit_units, task.sum_weights, how, said, certificate, collinear=collinear, separated=separated
+    )  # fmt: skip
+
+
+def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
+    """Return what the run came to, with the reason why nothing is proven of it."""
+    rows, seconds = task.problem.rows, time.perf_counter() - task.started
+    reason = _why(task, outcome, state, collinear.sentence)
+    nothing = Certificate.nothing(rows.n_features, state.evaluation.objective, rows.reads, seconds, reason)
+    return _ending(task, outcome, state, task.to_fit(state.w, state.b), nothing)
+
+
+def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> str:
+    """Say why nothing is proven: too few reads; or columns along which rounding hides the curvature."""
+    proof, of_sample = state.reference.proof, state.z is None or state.reference.z is not None
+    unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
+    if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
+        return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
+    held = task.problem.penalty.strongly_convex
+    way = "raise the penalty, standardize the columns" if held else "use a penalty"
+    if relations:
+        return f"{relations}: {way}, or drop a column of each relation" if held else relations
+    vector = np.abs(proof.null_space[1][:, 0])
+    columns = np.flatnonzero(vector > 0.01 * vector.max())
+    words = [*task.problem.rows.feature_names, "the intercept"]
+    shown = ", ".join(words[j] for j in columns[:6]) + (", ..." if len(columns) > 6 else "")
+    return f"rounding hides the curvature along a combination of {shown}: {way}, or drop a column"
+
+
+# --- collinear columns without a penalty -------------------------------------------------------------------------------
+
+
+class _Found(NamedTuple):
+    """A point as the user gets it, a state there, and what is proven of it for the model of the pivot columns."""
+
+    state: NewtonState
+    point: Point
+    bound: Bound
+
+
+def _reduced(
+    task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity, *, patient: bool = False
+) -> Ending | None:
+    """Certify the model of the pivot columns, and spread the weights over all; None where nothing is proven of it."""
+    if not collinear.n_relations:
+        return None
+    found, is_short = _minimum_of_pivots(task, outcome, state, data, collinear, patient=patient), False
+    if found is None:
+        return None
+    if collinear.holds:
+        short = _along(task, found.state, data, collinear, None)
+        if not collinear.exact:
+            short = short._replace(bound=_by_difference(short.state, found))
+        near = max(task.problem.options.tol, 4.0 * short.bound.noise)
+        is_short = short.bound.proven and (collinear.exact or short.bound.gap <= near)
+        found = short if is_short else found
+    rows, proven, objective = task.problem.rows, found.bound, found.state.evaluation.objective
+    noise = found.state.noise
+    low = max(0.0, objective - proven.gap - noise)
+    seconds = time.perf_counter() - task.started
+    certificate = replace(
+        Certificate.nothing(rows.n_features, objective, rows.reads, seconds, collinear.sentence),
+        kind="reduced",
+        gap=proven.gap,
+        lower=proven.lower,
+        r=proven.r,
+        noise=proven.noise,
+        hessian_rows="all rows",
+        optimum_at_least=low,
+        # What holds up to rounding alone is no relation: all columns may do better.
+        infimum_at_least=low if collinear.exact else 0.0,
+        infimum_gap=proven.gap if collinear.exact else objective + noise + proven.gap,
+    )
+    which = "those of least norm" if is_short else "those without the columns so made up"
+    values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} are returned"}
+    said = (Finding("collinear", values),)
+    return _ending(task, outcome, found.state, found.point, certificate, said=said, collinear=collinear)
+
+
+def _minimum_of_pivots(
+    task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity, *, patient: bool
+) -> _Found | None:
+    """Go on, by Newton steps of the pivots' weights alone, until a point of their model is proven to be near its optimum.
+
+    The other columns keep their weights where the relations are exact, which changes nothing; else these are 0.
+    """
+    tol, pivots = task.problem.options.tol, np.sort(collinear.pivots)
+    if state.z is None or state.reference.z is not None:
+        state = task.at(state.w, state.b)
+    others = np.setdiff1d(np.arange(len(state.w)), pivots)
+    found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, pivots))
+    if not collinear.exact:
+        found = _along(task, state, data, collinear, others)
+    kept, part = np.append(pivots, len(state.w)), 1.0
+    is_limited = outcome.reason == "max_reads" and task.problem.options.max_reads is not None
+    for _ in range(FEW_STEPS if is_limited else MOST_STEPS):
+        here, proven = found.state, found.bound
+        is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
+        if is_near or (here.is_separating and not patient):
+            break
+        own = kept if here.on.fit_intercept else kept[:-1]
+        factor = Factor.of(here.reference.proof.matrix[np.ix_(own, own)], here.reference.proof.eta)
+        if not factor.factored:
+            break
+        step = np.zeros(len(here.w) + 1)
+        step[own] = part * factor.solve(here.evaluation.gradient[own])
+        new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), pivots)
+        if new.state.evaluation.objective < here.evaluation.objective:
+            found, part = new, 1.0
+            if not (patient or new.bound.proven or new.bound.nu < QUICK * proven.nu):
+                break
+        elif part < LEAST_PART or not (patient or proven.proven):
+            break
+        else:
+            part *= 0.25
+    return found if found.bound.proven else None
+
+
+def _seen(task: Task, w: Vector, b: float, pivots: Index, near: NewtonState | None = None) -> _Found:
+    """Look at a point as the user gets it: a read, with the Hessian unless that of a state near it will do."""
+    state, w_fit, b_fit = task.returned(w, b, near=near)
+    proven = bound_without(state, pivots)
+    if proven.proven:
+        proven = after_rounding(state, proven, None, state.w / task.units.scale)
+    return _Found(state, (w_fit, b_fit), proven)
+
+
+def _along(task: Task, state: NewtonState, data: Rows, collinear: Collinearity, others: Index | None) -> _Found:
+    """Go along the relations to the point of least norm, or to where these others have no weight: a read."""
+    scale = task.units.scale
+    w, b = moved_along(
+        collinear.null_basis,
+        state.w / scale,
+        state.b,
+        data.moments(correlations=False),
+        about=task.units.center,
+        fit_intercept=task.problem.options.fit_intercept,
+        zero=others,
+    )
+    return _seen(task, w * scale, b, np.sort(collinear.pivots), state)
+
+
+def _by_difference(state: NewtonState, found: _Found) -> Bound:
+    """Bound how far a state is from the optimum that another point is near, by the difference of their F.
+
+    Where it is lower than that optimum by more than rounding, the relations are too rough for it: inf.
+    """
+    noise = state.noise + found.state.noise
+    higher = state.evaluation.objective - found.state.evaluation.objective
+    return replace(
+        found.bound,
+        gap=found.bound.gap + max(0.0, higher) + noise if higher >= -noise else math.inf,
+        lower=max(0.0, found.bound.lower + higher - noise),
+        noise=found.bound.noise + noise,
+    )
+
+
+def bound_without(
+    state: NewtonState, pivots: Index, *, more: Vector | None = None, less: Vector | None = None
+) -> Bound:
+    """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
+
+    The others must be exact combinations of them: else F* is that of the others' weights as they are. The state has a
+    Hessian of all rows, made there or near: no read. more (n + 1,): of the gradient, not known. less (n,): taken off the
+    Hessian's diagonal.
+    """
+    on, reference, evaluation = state.on, state.reference, state.evaluation
+    assert reference.z is None
+    assert state.squares is not None
+    n, D = on.n_features, reference.proof.D
+    kept = np.append(pivots, n) if on.fit_intercept else pivots
+    if not len(kept):  # no column tells anything: F is what it is
+        return Bound(0.0, 0.0, 0.0, np.zeros(0), 0.0, 0.0, 0.0)
+    B, eta = reference.proof.matrix, reference.proof.eta
+    if less is not None:
+        own = np.diag_indices(n)
+        left = B[own] - less
+        eta *= float(np.max(B[own] / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
+        B[own] = left
+    factor = Factor.of(B[np.ix_(kept, kept)], eta)
+    theta = state.theta[: len(D)]
+    zetas = [on.loss.bend * z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
+    is_here = reference.is_of_all(state.theta)
+    delta = 0.0
+    if not is_here:
+        assert state.z is not None
+        assert reference.z_of_all is not None
+        change = np.abs(state.z - reference.z_of_all)
+        delta = on.loss.bend * float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas)
+    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here)
+    eps = norm_of_z_rounding(n, D, theta) if is_here else 0.0
+    if more is not None:
+        e = e + more
+    norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
+    prove = partial(
+        bound, factor, evaluation.gradient[kept], e[kept], delta=delta, zeta=max(zetas), eps=eps, all_rows=True
+    )
+    found = prove(kappa=on.loss.bend * kappa_upper(factor, norm))
+    if found.proven or not factor.ok or on.rows.n_rows * n > FEW_NUMBERS:
+        return found
+    on.rows.count_read()
+    leverages = factor.leverages(on.rows.viewed(np.flatnonzero(on.rows.is_kept))[:, kept])
+    return prove(kappa=on.loss.bend * math.sqrt(float(leverages.max())) * (1.0 + 1e-12))
+
+
+# --- collinear columns with a penalty that rounding hides beside the loss ----------------------------------------------
+
+
+def _where_penalty_is_least(task: Task, state: NewtonState, data: Rows, collinear: Collinearity) -> NewtonState:
+    """Go where the penalty is least along the relations: too small a curvature for Newton's steps to see beside the loss's.
+
+    Along a relation the loss stays; the point of least penalty there, and a Newton step in the other directions, in turn.
+    """
+    units, moments = task.units, data.moments(correlations=False)
+    along = collinear.null_basis / np.where(moments.sd > 0, moments.sd, 1.0)[:, np.newaxis]  # in the user's w
+    root = np.sqrt(task.objective.ridge)[:, np.newaxis]
+    best = state
+    w, b = state.w, state.b
+    for _ in range(LEAST_PENALTY_STEPS):
+        t = np.linalg.lstsq(root * along * units.scale[:, np.newaxis], -root[:, 0] * w, rcond=None)[0]
+        change = along @ t
+        b -= float((moments.mean - units.center) @ change) * task.problem.options.fit_intercept
+        state = task.at(w + change * units.scale, b)
+        if not state.evaluation.finite:
+            break
+        state = replace(state, bound=bound_with_penalty(task, state, collinear))
+        best = state if state.gap < best.gap or best.z is None else best
+        if best.gap <= task.problem.options.tol or not state.reference.steps.factored:
+            break
+        step = state.reference.direction(state.on, state.evaluation)
+        w, b = state.w + step[:-1], state.b + float(step[-1])
+    return best
+
+
+def _proven_by_penalty(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending | None:
+    """Give the ending of a point with a penalty, where it is proven after all."""
+    if state.bound is None or not state.bound.proven:
+        return None
+    state, w_fit, b_fit = task.returned(state.w, state.b)
+    state = replace(state, bound=bound_with_penalty(task, state, collinear))
+    certificate = certified(state, task.units, task.problem.rows, task.started, as_returned=True)
+    return _ending(task, outcome, state, (w_fit, b_fit), certificate) if certificate.proven else None
+
+
+def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:
+    """Bound F - F* where columns are collinear, exactly, and a penalty smaller than rounding alone makes the optimum unique.
+
+    Every d is a + V t: a of the pivots (and b), V the relations, along which the loss stays. With p = R w, eps = V'p and
+    G = V'R V the penalty P satisfies P(w + a + V t) >= P(w) + (p - R V G^-1 eps).a - eps'G^-1 eps/2 for all t, so that F - F*
+    is at most the last term and what the loss's own curvature over the pivots bounds. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
+    """
+    other = state.with_bound().bound
+    on, n, R = state.on, state.on.n_features, state.on.ridge
+    if not collinear.exact or not collinear.n_relations or state.reference.z is not None or not R.min() > 0.0:
+        return other
+    basis = independent(collinear.vectors, np.sqrt(R) * task.units.scale)
+    if basis is None:
+        return other
+    V = basis * task.units.scale[:, np.newaxis]
+    size = np.sqrt(np.square(V).T @ R)  # of the relations, by the penalty
+    if not (np.isfinite(size).all() and size.min() > 0.0):
+        return other
+    V = V / size
+    G = (V.T * R) @ V
+    least = float(np.linalg.eigvalsh(G)[0]) - 8.0 * UNIT * (n + len(G)) * len(G)
+    if not least > 1e-6:
+        return other
+    p = R * state.w
+    eps = np.abs(V.T @ p) + 2.0 * UNIT * (n + 4) * (np.abs(V).T @ np.abs(p))
+    along = float(np.sqrt(eps @ eps)) / least * (1.0 + 1e-9)
+    bent = np.append(R * np.sqrt(np.square(V).sum(axis=1)) * along, 0.0)
+    loss = bound_without(state, np.sort(collinear.pivots), more=bent, less=R)
+    gap = (loss.gap + 0.5 * along * float(np.sqrt(eps @ eps))) * (1.0 + 1e-9)
+    if not gap < (math.inf if other is None else other.gap):
+        return other
+    coef = np.append(np.sqrt(2.0 * gap / R) * (1.0 + 1e-9), math.inf)
+    coef = coef if on.fit_intercept else coef[:-1]
+    return replace(loss, gap=gap, lower=0.0, coef=coef, radius=math.inf)

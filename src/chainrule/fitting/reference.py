@@ -1,0 +1,327 @@
+"""The optimum that other points are measured by, and how far any point is from it: `chainrule.certify`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.certificate import Certificate, audit_gap, digits_of
+from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
+from chainrule.data.designs import design_of
+from chainrule.data.inputs import (
+    check_start,
+    check_weights,
+    encode_labels,
+    standardized_columns,
+    strength,
+    switch,
+)
+from chainrule.diagnosis.collinearity import Collinearity
+from chainrule.errors import InputError
+from chainrule.findings import Finding
+from chainrule.fitting.degenerate import bound_without
+from chainrule.fitting.fit import class_names
+from chainrule.fitting.optimize import prepare, solve
+from chainrule.fitting.problem import Ending, Problem
+from chainrule.fitting.result import Result
+from chainrule.fitting.spec import FitSpec
+from chainrule.fitting.task import Task, after_rounding, certified
+from chainrule.kernels.blas import one_blas_thread
+from chainrule.kernels.reading import What
+from chainrule.solvers import NewtonState
+from chainrule.solvers.proof import Reference as Hessian
+from chainrule.solvers.proof import bound_by_penalty, error_of_gradient
+
+Vector = NDArray[np.float64]
+
+MAX_HESSIAN_COLUMNS = 4096  # beyond, a Hessian and its factor cost more than they prove
+MARGIN = 0.01  # an optimum that others are measured by is this much nearer than the tol asked for
+CONSTANTS = ("const", "Intercept")  # what statsmodels calls its constant, in arrays and in formulas
+SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of our own would
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The optimum that others are measured by, or what stands in for it: low <= inf F <= high.
+
+    w, b : where F is at most `high`, in the user's units; certificate : of that point. said : why there is no single optimum.
+    collinear : relations that leave the model of the certificate some columns less.
+    """
+
+    certificate: Certificate
+    high: float
+    w: Vector
+    b: float
+    said: tuple[Finding, ...] = ()
+    collinear: Collinearity | None = None
+
+    @classmethod
+    def of(cls, problem: Problem, started: float) -> Reference:
+        """Take the problem's own, or find it by Newton from zeros: a few reads. Ctrl-C goes through."""
+        if problem.reference is not None:
+            return problem.reference
+        n = problem.rows.n_features
+        if n > MAX_HESSIAN_COLUMNS:
+            reason = f"{n:,} columns are too many for a Hessian"
+            return cls(Certificate.nothing(n, math.inf, 0.0, 0.0, reason), math.inf, np.zeros(n), 0.0)
+        options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
+        task = prepare(replace(problem, options=options, start=(np.zeros(n), 0.0)), started)
+        ending = solve(task)
+        if ending.outcome.reason == "interrupted":
+            raise KeyboardInterrupt
+        return cls.of_ending(ending)
+
+    @classmethod
+    def of_ending(cls, ending: Ending) -> Reference:
+        """Take what Newton's method came to."""
+        state = ending.outcome.state
+        assert isinstance(state, NewtonState)
+        high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
+        return cls(ending.certificate, high, *point, ending.said, ending.collinear)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether an optimum, or an infimum, was looked for."""
+        return self.high < math.inf
+
+    @property
+    def kind(self) -> str:
+        """What is said of others: "bound" (F - F*), "reduced" (the same, of fewer columns), else "infimum" (F - inf F)."""
+        return self.certificate.kind if self.certificate.kind in ("bound", "reduced") else "infimum"
+
+    @property
+    def low(self) -> float:
+        """What F can't go below."""
+        of = self.certificate
+        return max(of.infimum_at_least if self.kind == "infimum" else of.optimum_at_least, 0.0)
+
+    def gap(self, objective: float, rounding: float) -> tuple[float, float]:
+        """(at least, at most) F - inf F at a point whose F is known to `rounding`."""
+        least, _ = audit_gap(objective, self.high, 0.0, rounding)
+        _, most = audit_gap(objective, self.low, 0.0, rounding)
+        return least, most
+
+
+def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
+    """Say what is proven of (w, b), in the user's units: one read of all rows, with their Hessian.
+
+    by: sharpens what the point itself proves, or stands in where that is nothing.
+    """
+    rows = task.problem.rows
+    with np.errstate(over="ignore", invalid="ignore"):  # of absurd coefficients: what overflows proves nothing
+        here = task.units.to_fit(w, b)
+        if rows.n_features > MAX_HESSIAN_COLUMNS:
+            return _without_hessian(task, by, *here)
+        state = task.at(*here).with_bound()
+        direct = certified(state, task.units, rows, task.started)
+        is_of_another = direct.proven and by is not None and by.kind != "bound"
+        return direct if by is None or is_of_another else _measured(task, direct, by, state, w, b)
+
+
+def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState, w: Vector, b: float) -> Certificate:
+    """Compare F with that of the reference, and take what is nearer."""
+    rounding = state.noise + _rounding_of_bias(task, state.w, state.b)
+    F, kind = state.evaluation.objective, "bound" if direct.proven else by.kind
+    if not math.isfinite(F):
+        return direct
+    least, gap = by.gap(F, rounding)
+    coef, intercept = direct.coef, direct.intercept
+    if kind == "reduced" and by.collinear is not None and by.collinear.exact:
+        here = after_rounding(state, bound_without(state, np.sort(by.collinear.pivots)), task.units, w)
+        gap, least = min(gap, here.gap), max(least, here.lower)
+    theirs = by.certificate
+    if kind == "bound":
+        up = 1.0 + 4.0 * UNIT
+        gap = min(gap, direct.gap)
+        coef = np.minimum(coef, (np.abs(w - by.w) + theirs.coef) * up)
+        intercept = min(intercept, (abs(b - by.b) + theirs.intercept) * up)
+    # The reference may be of the model without some columns: of inf F it then says nothing.
+    infimum = max(direct.infimum_at_least, theirs.infimum_at_least)
+    return replace(
+        direct,
+        kind=kind,
+        gap=gap,
+        lower=max(direct.lower, least),
+        coef=coef,
+        intercept=intercept,
+        digits=digits_of(w, coef),
+        noise=min(direct.noise, 2.0 * rounding),
+        reads=task.problem.rows.reads,
+        seconds=time.perf_counter() - task.started,
+        optimum_at_least=max(by.low, direct.optimum_at_least),
+        infimum_at_least=infimum,
+        infimum_gap=gap if infimum >= by.low else F + rounding - infimum,
+        reason="" if kind == "bound" else theirs.reason,
+    )
+
+
+def _rounding_of_bias(task: Task, w: Vector, b: float) -> float:
+    """Bound what F changes as the bias is rounded on its way from the user's units."""
+    size = float(np.abs(task.units.center / task.units.scale) @ np.abs(w))
+    return task.objective.loss.steepest * UNIT * ((len(w) + 2) * size + abs(b))
+
+
+def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
+    """Bound by the gradient and the penalty alone, for more columns than a Hessian is made of."""
+    rows, on, n = task.problem.rows, task.objective, len(w)
+    has_penalty = task.problem.penalty.strongly_convex
+    theta, z = np.append(w, b), np.empty(rows.n_rows)
+    scale = np.append(np.sqrt(on.ridge) if has_penalty else np.ones(n), 1.0)
+    evaluation = on.evaluate(theta, What.SQUARES, z=z, q=1.0 / scale**2)
+    stand_in = Hessian.without_factor(on, scale**2, theta)
+    state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares, None, math.inf, 1.0, False)
+    rounding, F = state.noise + _rounding_of_bias(task, w, b), evaluation.objective
+    reason = by.certificate.reason if by is not None else f"{n:,} columns are too many for a Hessian"
+    nothing = Certificate.nothing(n, F, rows.reads, time.perf_counter() - task.started, reason)
+    if not math.isfinite(F):
+        return nothing
+    if has_penalty:
+        assert evaluation.squares is not None
+        s = np.ones(len(z)) if rows.s is None else rows.s
+        h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
+        e = error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)
+        zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, theta))
+        reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
+        state = replace(state, bound=bound_by_penalty(on, evaluation, e, h_b=h_b, reach=reach, zeta=zeta))
+        found = certified(state, task.units, rows, task.started)
+        if found.proven and found.gap <= F:
+            return replace(found, hessian_rows="")
+    gap = F + rounding
+    return replace(nothing, kind="infimum", gap=gap, noise=rounding, optimum_at_least=0.0, infimum_gap=gap)
+
+
+@one_blas_thread()
+def certify(
+    X: Any,
+    y: ArrayLike,
+    coef: Any,
+    intercept: float | ArrayLike | None = None,
+    *,
+    alpha: float | None = None,
+    C: float | None = None,
+    sample_weight: ArrayLike | None = None,
+    fit_intercept: bool = True,
+    standardize: bool | str | ArrayLike = False,
+    feature_names: Sequence[str] | None = None,
+    coding: str = "reference",
+    n_threads: int | None = None,
+    loss: str = "logistic",
+    penalty: str = "ridge",
+) -> Certificate:
+    """Bound how far coefficients, whoever made them, are above the optimum of F(w, b) = (1/S) sum s l + (alpha/2) w.w.
+
+    The point itself proves it, where it is near (`chainrule.certificate.bound`: one read of the data with the Hessian).
+    Else an optimum of our own is found, in a few reads more, and both values of F are compared:
+
+        F(theta) - F(theta') - e <= F(theta) - F* <= F(theta) - F(theta') + bound(theta') + e,    e: the rounding of both F.
+
+    Parameters
+    ----------
+    X, y, alpha, sample_weight, fit_intercept, standardize, feature_names, coding, n_threads, loss, penalty
+        As in `chainrule.fit`. With standardize the penalty is on the coefficients of standardised columns.
+    C : float, optional
+        scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
+    coef : (n,) or (1, n), or a fitted model
+        Weights w, for the columns as they are in X. Of a model its `coef_` and `intercept_` (scikit-learn, glum), its `params`
+        (statsmodels: the constant is the one called const or Intercept), or w and b of a `Result`.
+    intercept : float or (1,)
+        Bias b, not given beside a model; 0 by default.
+
+    Returns
+    -------
+    Certificate
+        gap and lower: at most and at least so many nats above the optimum; coef, intercept: how far each coefficient can be
+        from the optimum's. Kind "infimum" where there is no optimum (separated classes).
+
+    Raises
+    ------
+    InputError
+        For data or options that can't be used, and coefficients at which F is not finite.
+
+    Examples
+    --------
+    >>> import chainrule
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+    >>> result = chainrule.fit(X, y)
+    >>> chainrule.certify(X, y, result.w, result.b).gap <= 1e-8
+    True
+    >>> chainrule.certify(X, y, result).gap <= 1e-8
+    True
+    >>> chainrule.certify(X, y, [0.5], -0.5).kind
+    'bound'
+    """
+    started = time.perf_counter()
+    design = design_of(X, feature_names, coding)
+    m = design.n_rows
+    codes, classes = encode_labels(y, m)
+    s = check_weights(sample_weight, codes)
+    rows = design.rows(codes, s, n_threads).rows
+    n = rows.n_features
+    with_intercept = switch("fit_intercept", fit_intercept)
+    w, b = _point(*_of_model(coef, intercept), n, with_intercept)
+    alpha = strength(alpha, C, float(m) if s is None else float(s.sum()))
+    spec = FitSpec.of(
+        alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty
+    ).on_rows(m)
+    columns, scaled = standardized_columns(standardize, rows.design.numeric, with_intercept)
+    problem = Problem(rows, spec, columns, (w, b), scaled, class_names(classes))
+    task = prepare(problem, started)
+    too_large = "the objective is not finite at these coefficients: look at their size and their units"
+    if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
+        raise InputError(too_large)
+    with np.errstate(over="ignore", invalid="ignore"):
+        certificate = audit(task, None, w, b)
+    if not np.isfinite(certificate.objective):
+        problem.rows.refuse_non_finite()
+        raise InputError(too_large)
+    if n > MAX_HESSIAN_COLUMNS or (certificate.proven and certificate.lower >= SHARP * certificate.gap):
+        return certificate
+    reference = Reference.of(problem, started)
+    return audit(task, reference, w, b)
+
+
+def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]:
+    """Give a model's coefficients and intercept; those given themselves stay as they are."""
+    if isinstance(coef, Result):
+        found = coef.w, coef.b
+    elif hasattr(coef, "coef_"):
+        found = coef.coef_, getattr(coef, "intercept_", 0.0)
+    elif hasattr(coef, "params"):
+        names = list(getattr(getattr(coef, "model", None), "exog_names", getattr(coef.params, "index", ())))
+        is_constant = np.array([name in CONSTANTS for name in names] or [False] * len(coef.params))
+        if is_constant.sum() > 1:
+            raise InputError(
+                f"the model has more than one constant, {' and '.join(CONSTANTS)}: give coef and intercept"
+            )
+        values = np.asarray(coef.params)
+        found = values[~is_constant], float(values[is_constant].sum())
+    else:
+        return coef, 0.0 if intercept is None else intercept
+    if intercept is not None:
+        raise InputError("intercept is given beside a model, which has its own: leave it out")
+    return found
+
+
+def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept: bool) -> tuple[np.ndarray, float]:
+    """Check coefficients as scikit-learn and others give them."""
+    try:
+        w = np.asarray(coef, dtype=np.float64)
+        b = np.asarray(intercept, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise InputError("coef and intercept must be numbers") from None
+    if w.shape not in ((n,), (1, n), (n, 1)):
+        raise InputError(f"coef must have one number a column, {n} of them, not the shape {w.shape}")
+    if not np.isfinite(w).all():
+        j = int(np.flatnonzero(~np.isfinite(w.reshape(-1)))[0])
+        raise InputError(f"coef is {w.reshape(-1)[j]} in column {j + 1}: coefficients are finite numbers")
+    if b.size != 1 or not np.isfinite(b).all():
+        raise InputError("intercept must be one finite number")
+    if float(b.reshape(-1)[0]) and not fit_intercept:
+        raise InputError("intercept is not 0 but fit_intercept is False: leave one of them out")
+    return check_start(w.reshape(-1), float(b.reshape(-1)[0]), n, fit_intercept)

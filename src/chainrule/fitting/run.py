@@ -1,0 +1,42 @@
+"""The run around the loop: one way for all methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.diagnosis import RunMonitor
+from chainrule.errors import InputError
+from chainrule.findings import Finding
+from chainrule.fitting.problem import Problem
+from chainrule.objective import Objective
+from chainrule.solvers import NotFiniteAtStart, Outcome, Run
+
+
+def run(
+    problem: Problem,
+    objective: Objective,
+    solver: Any,
+    started: float,
+    *,
+    refusal: str | Finding,
+    may_diverge: bool = False,
+    **limits: Any,
+) -> Outcome:
+    """Run a solver on an objective of the problem's; limits: what else `Run` takes.
+
+    Raises
+    ------
+    InputError
+        Where F is not finite: names the row, where it is one that has no number, else says `refusal`.
+    """
+    options = problem.options
+    asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits
+    one: Run[Any, Any] = Run(objective, solver, callbacks=options.callbacks, started=started, **asked)
+    try:
+        outcome = one.run()
+        if outcome.reason != "non_finite" or may_diverge:
+            return outcome
+    except NotFiniteAtStart:
+        pass
+    problem.rows.refuse_non_finite()
+    raise InputError(refusal)
