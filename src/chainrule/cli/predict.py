@@ -66,7 +66,8 @@ def run(
                 sys.stdout.write(f"{',' * (row > 1)}\n    {told}")
             sys.stdout.write("\n  ]\n}\n")
         elif out is None:
-            sys.stdout.writelines(_csv(kept, list(map(visible, labels)) if sys.stdout.isatty() else labels))
+            for piece in _csv(kept, list(map(visible, labels)) if sys.stdout.isatty() else labels):
+                sys.stdout.write(piece)
     return DONE
 
 
