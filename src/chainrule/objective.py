@@ -322,7 +322,7 @@ class DataObjective(Objective):
             rows, of = stratum.rows, h[part]
             for first in range(0, rows.n_rows, ROWS_AT_ONCE):
                 piece = slice(first, first + ROWS_AT_ONCE)
-                of[piece] = self.pointwise(z[rows.places[piece] if self.is_sample else piece], rows.y[piece])[2]
+                of[piece] = self.pointwise(z[stratum.places[piece] if self.is_sample else piece], rows.y[piece])[2]
         return h
 
     def pointwise(self, z: Vector, y: NDArray[np.uint8]) -> tuple[Vector, Vector, Vector]:

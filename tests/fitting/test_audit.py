@@ -213,7 +213,7 @@ def test_auto_says_what_it_chose_and_why(rng):
     assert plain.learning_rate is None
     rated = fit(X, y, learning_rate=0.5, alpha=0.01)
     assert (rated.method, rated.learning_rate) == ("gradient-descent", 0.5)
-    assert "learning rate" in rated.method_reason
+    assert "learning_rate was given" in rated.method_reason
     assert fit(X, y, method="newton").method_reason == "as asked for"
     assert {"reads", "share", "gap"} <= set(plain.trace.columns)
     assert chainrule.Certificate is type(plain.certificate)

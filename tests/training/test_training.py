@@ -389,6 +389,21 @@ def test_all_rows_are_trained_on_where_they_lie(monkeypatch):
     assert rows.y.tolist() == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("method", ["newton", "newton-cg"])
+def test_a_part_of_a_table_is_fitted_as_a_table_of_its_own(method, rng):
+    """Samples of the part, and proofs from them, look up z by the rows' places in the part, not in the whole table."""
+    m = 120_000
+    x, level = rng.normal(size=m), rng.integers(0, 40, m)
+    y = np.where(x + 0.1 * (level % 3) + rng.logistic(size=m) > 0, "yes", "no")
+    table = pa.table({"x": x, "level": pa.array([f"l{k}" for k in level]), "y": y})
+    how, part = asked(method=method, alpha=1e-4), prepare(table, "y", test_size=0.3)
+    alone = train(prepare(table.take(pa.array(part.train)), "y"), how).result
+    result = train(part, how).result
+    assert result.reads == alone.reads
+    assert np.array_equal(result.w, alone.w)
+    assert result.certificate.gap == alone.certificate.gap
+
+
 def test_weights_of_zero_alone_are_refused():
     with pytest.raises(InputError, match="weight 0"):
         figures(np.array([1.0, -1.0]), np.array([1.0, 0.0]), np.zeros(2))

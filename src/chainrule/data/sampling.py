@@ -15,12 +15,13 @@ from chainrule.data.rows.spread import RUN
 class Stratum:
     """Rows of a sample that count `multiplier` times each, for those like them that were not taken.
 
-    columns : of rare levels, all of whose rows these are.
+    columns : of rare levels, all of whose rows these are. places : (k,), of these rows among the whole's.
     """
 
     rows: Rows
     multiplier: float
     columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 def class_counts(rows: Rows) -> tuple[int, int]:
@@ -50,13 +51,15 @@ def sample(
     of_levels = Rare.none() if of_levels is None else of_levels
     by_class = n_rare <= max(size // 2, RUN) and n_rare <= (zeros + ones) // 10
     if not by_class and not len(of_levels.rows):
-        part = rows.take(_spread(rows.n_rows, size, None if rows.s is None else rows.is_kept))
-        return (Stratum(part, sum(class_weights) / weight_of(part)),)
+        index = _spread(rows.n_rows, size, None if rows.s is None else rows.is_kept)
+        part = rows.take(index)
+        return (Stratum(part, sum(class_weights) / weight_of(part), places=index),)
     is_whole = np.zeros(rows.n_rows, dtype=np.bool_)  # rows that are all taken
     is_whole[of_levels.rows] = True
     if by_class:
         is_whole |= (rows.y == rare) & rows.is_kept
-    whole = Stratum(rows.take(np.flatnonzero(is_whole)), 1.0, of_levels.columns)
+    all_of = np.flatnonzero(is_whole)
+    whole = Stratum(rows.take(all_of), 1.0, of_levels.columns, all_of)
     is_common = ~is_whole & rows.is_kept
     if not is_common.any():
         return (whole,)
@@ -65,7 +68,7 @@ def sample(
     left = class_weights[1 - rare]
     if len(of_levels.rows):  # added up, not what the sum of all leaves: weights may be of very different sizes
         left = float(np.count_nonzero(is_common) if rows.s is None else rows.s.sum(where=is_common))
-    return whole, Stratum(common, left / weight_of(common))
+    return whole, Stratum(common, left / weight_of(common), places=index)
 
 
 def _spread(m: int, size: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:

@@ -139,6 +139,7 @@ def fit(
     ('converged', True)
     """
     started = time.perf_counter()
+    kernel_name()  # one that isn't there is refused before anything is read
     not_given = isinstance(learning_rate, str) and learning_rate == "auto"
     spec = FitSpec.of(
         alpha=alpha, fit_intercept=fit_intercept, method=method, tol=tol, max_reads=max_reads,

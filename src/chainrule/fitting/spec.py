@@ -104,8 +104,11 @@ class FitSpec:
             resume=_resumed(resume, {"w0": w0, "b0": b0}),
             has_tol=tol is not None,
             given=given,
+            front=front,
         )  # fmt: skip
         spec._check_method(front)
+        if not front.is_shell:
+            return spec
         if epochs is not None or (max_reads is None and spec.chosen not in NEWTON):
             front = replace(front, renamed={**front.renamed, "max_reads": "--epochs"})
         without = " and ".join(name(option) for option in given if option in options)

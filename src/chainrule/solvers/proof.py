@@ -92,7 +92,7 @@ class Reference:
         if not on.is_sample:
             return cls(steps, proof, theta, None, None, norm, z, on.rows)
         places = [np.flatnonzero(stratum.rows.is_kept) for stratum in on.strata]
-        index = np.concatenate([part.rows.places[at] for part, at in zip(on.strata, places, strict=True)])
+        index = np.concatenate([part.places[at] for part, at in zip(on.strata, places, strict=True)])
         firsts = np.cumsum([0, *(part.rows.n_rows for part in on.strata)])
         z = np.concatenate([z[first + at] for first, at in zip(firsts, places, strict=False)])
         return cls(steps, proof, theta, z, index, norm, None, on.rows)
