@@ -19,7 +19,7 @@ from chainrule.kernels.reading import Secant, What
 from chainrule.kernels.runs import Batches
 from chainrule.kernels.vectors import Along, Feasible, along, feasible, pointwise
 from chainrule.losses import LOGISTIC, Loss, rms_residual
-from chainrule.penalties import Penalty, ridge
+from chainrule.penalties import ElasticNet, ridge
 
 NOTHING = What(0)
 PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
@@ -114,7 +114,7 @@ class DataObjective(Objective):
     Parameters
     ----------
     rows : Rows
-    penalty : Penalty, optional
+    penalty : ElasticNet, optional
         In the units of the rows; none by default.
     fit_intercept : bool
     column_scale : (n,), optional
@@ -130,7 +130,7 @@ class DataObjective(Objective):
     def __init__(
         self,
         rows: Rows,
-        penalty: Penalty | None = None,
+        penalty: ElasticNet | None = None,
         fit_intercept: bool = True,
         column_scale: Vector | None = None,
         loss: Loss = LOGISTIC,

@@ -1,11 +1,10 @@
-"""Penalties on w. A fit takes one by its name in `PENALTIES`; a new penalty is one class and one entry there."""
+"""Penalties on w. A fit takes one by its name in `PENALTIES`; a new penalty is one entry there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,50 +12,12 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 
-class Penalty(Protocol):
-    """A convex P(w) whose smooth part is quadratic, for n columns in some units. The bias b is never penalised."""
-
-    @property
-    def curvature(self) -> Vector:
-        """Second derivative of the smooth part, (n,): what a Hessian gains on its diagonal."""
-
-    @property
-    def smooth(self) -> bool:
-        """Whether P has a gradient everywhere."""
-
-    @property
-    def strongly_convex(self) -> bool:
-        """Whether P bends along every column, so that there is exactly one optimum."""
-
-    @property
-    def isotropic(self) -> bool:
-        """Whether P depends on the length of w alone."""
-
-    @property
-    def line(self) -> str:
-        """P as a term of the objective's line; empty where it is 0."""
-
-    def value(self, w: Vector) -> float:
-        """P(w)."""
-
-    def gradient(self, w: Vector) -> Vector:
-        """Gradient of the smooth part, (n,)."""
-
-    def prox(self, w: Vector, step: float) -> Vector:
-        """Minimise |u - w|^2/2 + step P(u) over u, (n,)."""
-
-    def distance(self, w: Vector, gradient: Vector) -> Vector:
-        """Distance of -gradient from the subdifferential of P at w, column by column, (n,): 0 at an optimum."""
-
-    def in_units(self, ratio: Vector) -> Penalty:
-        """Give the same penalty for v with w = ratio v."""
-
-
 @dataclass(frozen=True, eq=False)
 class ElasticNet:
     """P(w) = sum_j l1_j |w_j| + (1/2) sum_j l2_j w_j^2 (Zou and Hastie 2005, JRSS B 67, 301-320, equation 3).
 
-    Ridge (l1 = 0; Hoerl and Kennard 1970) and no penalty are its special cases. l1, l2: (n,), not negative.
+    Ridge (l1 = 0; Hoerl and Kennard 1970) and no penalty are special cases. The bias b is never penalised.
+    l1, l2 : (n,), not negative, in the units of the columns.
     """
 
     l1: Vector
@@ -64,27 +25,27 @@ class ElasticNet:
 
     @property
     def curvature(self) -> Vector:
-        """l2."""
+        """Second derivative of the smooth part, (n,): it adds to the Hessian's diagonal."""
         return self.l2
 
     @cached_property
     def smooth(self) -> bool:
-        """Whether all l1 are 0."""
+        """Whether P has a gradient everywhere."""
         return not self.l1.any()
 
     @cached_property
     def strongly_convex(self) -> bool:
-        """Whether all l2 are positive."""
+        """Whether P bends along every column, so that there is exactly one optimum."""
         return bool((self.l2 > 0.0).all())
 
     @cached_property
     def isotropic(self) -> bool:
-        """Whether this is a ridge with one strength."""
+        """Whether P depends on the length of w alone."""
         return self.smooth and bool((self.l2 == self.l2[:1]).all())
 
     @property
     def line(self) -> str:
-        """(0.1/2) w.w, or with a strength a column."""
+        """P as a term of the objective's line, such as (0.1/2) w.w; empty where it is 0."""
         terms = []
         if self.l1.any():
             same = (self.l1 == self.l1[0]).all()
@@ -101,22 +62,25 @@ class ElasticNet:
             return bent if self.smooth else bent + float(self.l1 @ np.abs(w))
 
     def gradient(self, w: Vector) -> Vector:
-        """l2 w."""
+        """Gradient of the smooth part, (n,)."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self.l2 * w
 
     def prox(self, w: Vector, step: float) -> Vector:
-        """Soft-threshold w by step l1, then shrink it by 1 + step l2."""
+        """Minimise |u - w|^2/2 + step P(u) over u, (n,): soft-threshold w by step l1, then divide by 1 + step l2."""
         kept = np.maximum(np.abs(w) - step * self.l1, 0.0)
         return np.sign(w) * kept / (1.0 + step * self.l2)
 
     def distance(self, w: Vector, gradient: Vector) -> Vector:
-        """|g + l1 sign(w)| with g = gradient + l2 w; at w_j = 0 what |g_j| exceeds l1_j by."""
+        """Distance of -gradient from the subdifferential of P at w, column by column, (n,): 0 at an optimum.
+
+        |g + l1 sign(w)| with g = gradient + l2 w; at w_j = 0 the part of |g_j| above l1_j.
+        """
         g = gradient + self.l2 * w
         return np.asarray(np.where(w == 0.0, np.maximum(np.abs(g) - self.l1, 0.0), np.abs(g + self.l1 * np.sign(w))))
 
     def in_units(self, ratio: Vector) -> ElasticNet:
-        """l1 |ratio| and l2 ratio^2; not finite where too large."""
+        """Give the same penalty for v with w = ratio v; its strengths are not finite where they overflow."""
         l1, l2 = np.zeros_like(self.l1), np.zeros_like(self.l2)
         with np.errstate(over="ignore"):
             np.multiply(self.l1, np.abs(ratio), out=l1, where=self.l1 > 0.0)
@@ -125,11 +89,11 @@ class ElasticNet:
 
 
 def ridge(strength: float | Vector, n: int) -> ElasticNet:
-    """Give (1/2) sum_j strength_j w_j^2 of n columns: one strength, or one a column."""
+    """Make (1/2) sum_j strength_j w_j^2 for n columns; strength: one number, or one for each column."""
     l2 = np.empty(n)
     l2[:] = strength
     return ElasticNet(np.zeros(n), l2)
 
 
-# From alpha and the number of columns to the penalty in the fit's units.
-PENALTIES: dict[str, Callable[[float, int], Penalty]] = {"ridge": ridge}
+# Each makes the penalty in the fit's units from alpha and the number of columns.
+PENALTIES: dict[str, Callable[[float, int], ElasticNet]] = {"ridge": ridge}

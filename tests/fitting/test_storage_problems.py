@@ -576,7 +576,7 @@ def what_points_prove(case, points):
     rows = design_of(case.data, names, case.options["coding"]).rows(case.y.astype(np.uint8), case.s, 1).rows
     options = FitSpec(tol=1e-10)
     n = rows.n_features
-    task = prepare(Problem(rows, options, np.zeros(n, dtype=bool), (np.zeros(n), 0.0), False), 0.0)
+    task = prepare(Problem(rows, options, np.zeros(n, dtype=bool), (np.zeros(n), 0.0), False))
     return [audit(task, None, w, b) for w, b in points]
 
 

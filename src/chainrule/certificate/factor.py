@@ -112,11 +112,7 @@ class Factor:
         smallest = float(self._L.diagonal().min())
         if not smallest * smallest > self.eta:  # lambda_min <= every L_jj^2
             return None
-        return self._cholesky(self.eta)
-
-    def _cholesky(self, shift: float) -> Matrix | None:
-        """Cholesky factor of A - shift I."""
-        return _shifted(self._A, shift)
+        return _shifted(self._A, self.eta)
 
     @cached_property
     def _inverse_L(self) -> tuple[Matrix, float]:
@@ -183,7 +179,7 @@ class Factor:
         """Prove a share of the guess by a Cholesky factor (Higham 2002, section 10.1)."""
         guess = self.lambda_guess
         for share in (0.95, 0.8, 0.5, 0.1):
-            if self._cholesky(self.eta + share * guess) is not None:
+            if _shifted(self._A, self.eta + share * guess) is not None:
                 return share * guess
         return self._by_inverse()
 

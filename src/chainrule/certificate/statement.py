@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -82,8 +82,6 @@ class Certificate(Shown):
     coef: Vector
     digits: NDArray[np.int64]
     objective: float
-    reads: float
-    seconds: float
     gap: float = math.inf
     lower: float = 0.0
     intercept: float = math.inf
@@ -94,11 +92,13 @@ class Certificate(Shown):
     reason: str = ""
     infimum_at_least: float = 0.0
     infimum_gap: float = math.inf
+    reads: float = 0.0
+    seconds: float = 0.0
 
     @classmethod
-    def nothing(cls, n: int, objective: float, reads: float, seconds: float, reason: str) -> Certificate:
-        """Say why there is no bound, of n coefficients."""
-        return cls("none", np.full(n, np.inf), np.zeros(n, np.int64), objective, reads, seconds, reason=reason)
+    def nothing(cls, n: int, objective: float, reason: str) -> Certificate:
+        """Make one of n coefficients for which nothing is proven, and say why."""
+        return cls("none", np.full(n, np.inf), np.zeros(n, np.int64), objective, reason=reason)
 
     @classmethod
     def of(
@@ -111,27 +111,14 @@ class Certificate(Shown):
         objective: float,
         least: float,
         hessian_rows: str,
-        reads: float,
-        seconds: float,
     ) -> Certificate:
-        """Say what a bound proves of w (n,), with the errors coef (n,) and intercept in its units; F* is at least `least`."""
+        """Make one from a bound: w (n,), its errors coef (n,) and intercept in the same units, and a lower bound on F*."""
         low = max(0.0, least)  # F is never negative
-        return cls(
-            "bound",
-            coef,
-            digits_of(w, coef),
-            objective,
-            reads,
-            seconds,
-            found.gap,
-            found.lower,
-            intercept,
-            found.r,
-            found.noise,
-            hessian_rows,
-            low,
-            infimum_at_least=low,
-            infimum_gap=found.gap,
+        proven = cls(
+            "bound", coef, digits_of(w, coef), objective, found.gap, found.lower, intercept, found.r, found.noise
+        )
+        return replace(
+            proven, hessian_rows=hessian_rows, optimum_at_least=low, infimum_at_least=low, infimum_gap=found.gap
         )
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +19,7 @@ from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import audit
 from chainrule.fitting.run import run
-from chainrule.fitting.task import TOO_FAR, newton_finding, warnings_of
+from chainrule.fitting.task import TOO_FAR, how_it_ended, warnings_of
 from chainrule.objective import PAIRWISE, DataObjective
 from chainrule.solvers import CGState, NewtonCG
 from chainrule.solvers.newton_cg import LARGEST, TooLarge
@@ -31,15 +30,15 @@ DEFAULT_READS = 300
 INNER = 0.01  # of tol: so near that the read which proves it finds nothing left to do
 
 
-def optimize_by_products(problem: Problem, started: float) -> Ending:
+def optimize_by_products(problem: Problem) -> Ending:
     """Run Newton on conjugate directions, a read a step, to a bound on F - F* of `tol`; raises InputError without a penalty."""
     if not problem.penalty.strongly_convex:
         raise InputError(Finding("needs a penalty"))
     problem.standardize()
-    return _run(problem, problem.rows.units.to_fit(*problem.start), started)
+    return _run(problem, problem.rows.units.to_fit(*problem.start))
 
 
-def optimize_in_row_space(problem: Problem, started: float) -> Ending:
+def optimize_in_row_space(problem: Problem) -> Ending:
     """Run Newton where rows are fewer than columns: the optimum w is a combination of rows, X = R' Q', w = Q u, |w| = |u|.
 
     The problem in u has as many columns as rows; Newton solves it, and a read at w = Q u proves what it is worth. (Hastie and
@@ -53,17 +52,17 @@ def optimize_in_row_space(problem: Problem, started: float) -> Ending:
         rows.refuse_non_finite()
     seen[~rows.is_kept] = 0.0
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
-        return optimize(problem, started)
+        return optimize(problem)
     (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
     few = Rows.dense(np.ascontiguousarray(R.T), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads)
     w, b = rows.units.to_fit(*problem.start)
     inner = replace(options, tol=INNER * options.tol, callbacks=(), max_reads=None)
     start = _reflected(Q, tau, w, "T")[: len(R)], b
-    found = optimize(Problem(few, inner, np.zeros(len(R), dtype=np.bool_), start), started)
+    found = optimize(replace(problem, rows=few, options=inner, columns=np.zeros(len(R), dtype=np.bool_), start=start))
     if found.outcome.reason == "interrupted":
         raise KeyboardInterrupt
     u = np.append(found.w_fit, np.zeros(len(w) - len(R)))
-    return replace(_run(problem, (_reflected(Q, tau, u, "N"), found.b_fit), started), copies=1)
+    return replace(_run(problem, (_reflected(Q, tau, u, "N"), found.b_fit)), copies=1)
 
 
 def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Vector:
@@ -72,7 +71,7 @@ def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Ve
     return np.asarray(found[:, 0])
 
 
-def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Ending:
+def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
     """Step from a point in the fit's units to a bound of tol, and say what is proven of the point, as the user gets it."""
     rows, options = problem.rows, problem.options
     objective = problem.objective()
@@ -83,7 +82,6 @@ def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Endin
             problem,
             objective,
             NewtonCG(np.append(*start)),
-            started,
             refusal=refusal,
             max_steps=10 * DEFAULT_READS,
             max_reads=rows.reads + most,
@@ -94,23 +92,23 @@ def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Endin
         raise InputError(Finding("rows too large", {"largest": LARGEST})) from None
     state = outcome.state
     if isinstance(state, CGState):
-        certificate = _certificate(problem, objective, state, started)
+        certificate = _certificate(problem, objective, state)
     else:
-        task = prepare(replace(problem), started)
+        task = prepare(replace(problem))
         certificate = audit(task, None, *rows.units.to_user(state.w, state.b))
         if outcome.reason == "converged" and certificate.gap > options.tol:
             outcome = replace(outcome, reason="unproven")
     ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))
-    how = newton_finding(outcome, certificate, options.tol, rows.reads, None, *ways)
+    how = how_it_ended(outcome, certificate, options.tol, ways=ways, reads=rows.reads)
     weight = objective.weight * rows.weight_unit
     return Ending(outcome, state.w.copy(), state.b, rows.units, weight, how, warnings_of(how), certificate)
 
 
-def _certificate(problem: Problem, on: DataObjective, state: CGState, started: float) -> Certificate:
+def _certificate(problem: Problem, on: DataObjective, state: CGState) -> Certificate:
     rows, bound = problem.rows, state.bound
-    seconds, objective = time.perf_counter() - started, state.evaluation.objective
+    objective = state.evaluation.objective
     if bound is None or not bound.proven:
-        return Certificate.nothing(on.n_features, objective, rows.reads, seconds, TOO_FAR)
+        return Certificate.nothing(on.n_features, objective, TOO_FAR)
     w_user, b_user = rows.units.to_user(state.w, state.b)
     gap, coef = _as_returned(on, rows.units, state, bound, b_user)
     return Certificate.of(
@@ -121,8 +119,6 @@ def _certificate(problem: Problem, on: DataObjective, state: CGState, started: f
         objective=objective,
         least=objective - gap - _noise_of_objective(on, state),
         hessian_rows="none: a point of the dual problem, from all rows",
-        reads=rows.reads,
-        seconds=seconds,
     )
 
 

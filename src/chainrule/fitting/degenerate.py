@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -21,7 +19,7 @@ from chainrule.diagnosis.exact import independent
 from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
-from chainrule.fitting.task import TOO_FAR, Task, after_rounding, certified, ended, warnings_of
+from chainrule.fitting.task import TOO_FAR, Task, after_rounding, certified
 from chainrule.penalties import ridge
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import error_of_gradient
@@ -87,7 +85,7 @@ def _separated(task: Task, data: Rows, collinear: Collinearity, hint: Point | No
     # Of all rows, though the run may have stopped on a sample.
     state, w_fit, b_fit = task.returned(run.w, run.b, problem.objective(small))
     state = state.with_bound()
-    certificate = certified(state, task.units, rows, task.started, as_returned=True)
+    certificate = certified(state, task.units, rows, as_returned=True)
     # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them.
     rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
@@ -114,7 +112,7 @@ def _ending(
     point: Point,
     certificate: Certificate,
     *,
-    said: Sequence[Finding] = (),
+    said: tuple[Finding, ...] = (),
     collinear: Collinearity | None = None,
     separated: Separation | None = None,
 ) -> Ending:
@@ -124,21 +122,17 @@ def _ending(
     if reason != "interrupted":
         missed = "max_reads" if reason == "max_reads" else "unproven"
         reason = missed if not is_near else "converged" if separated is None else "no_optimum"
-    outcome = replace(outcome, state=state, reason=reason)
-    how = ended(outcome, certificate, tol, task.problem.rows.reads, state)
+    how = None
     if separated is not None:
         how = Finding("no optimum", {"why": separated.finding, "proof": "" if is_near else certificate.sentence})
-    said = (*said, *(() if separated is not None and is_near else warnings_of(how)))
-    return Ending(
-        outcome, *point, task.fit_units, task.sum_weights, how, said, certificate, collinear=collinear, separated=separated
-    )  # fmt: skip
+    ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how, said)
+    return replace(ending, collinear=collinear, separated=separated)
 
 
 def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
     """Return what the run came to, with the reason why nothing is proven of it."""
-    rows, seconds = task.problem.rows, time.perf_counter() - task.started
     reason = _why(task, outcome, state, collinear.sentence)
-    nothing = Certificate.nothing(rows.n_features, state.evaluation.objective, rows.reads, seconds, reason)
+    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, reason)
     return _ending(task, outcome, state, task.to_fit(state.w, state.b), nothing)
 
 
@@ -186,12 +180,11 @@ def _reduced(
         near = max(task.problem.options.tol, 4.0 * short.bound.noise)
         is_short = short.bound.proven and (collinear.exact or short.bound.gap <= near)
         found = short if is_short else found
-    rows, proven, objective = task.problem.rows, found.bound, found.state.evaluation.objective
+    proven, objective = found.bound, found.state.evaluation.objective
     noise = found.state.noise
     low = max(0.0, objective - proven.gap - noise)
-    seconds = time.perf_counter() - task.started
     certificate = replace(
-        Certificate.nothing(rows.n_features, objective, rows.reads, seconds, collinear.sentence),
+        Certificate.nothing(len(found.state.w), objective, collinear.sentence),
         kind="reduced",
         gap=proven.gap,
         lower=proven.lower,
@@ -370,7 +363,7 @@ def _proven_by_penalty(task: Task, outcome: Outcome, state: NewtonState, colline
         return None
     state, w_fit, b_fit = task.returned(state.w, state.b)
     state = replace(state, bound=bound_with_penalty(task, state, collinear))
-    certificate = certified(state, task.units, task.problem.rows, task.started, as_returned=True)
+    certificate = certified(state, task.units, task.problem.rows, as_returned=True)
     return _ending(task, outcome, state, (w_fit, b_fit), certificate) if certificate.proven else None
 
 

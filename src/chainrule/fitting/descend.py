@@ -17,8 +17,7 @@ from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import Reference, audit
 from chainrule.fitting.run import run
-from chainrule.fitting.task import Task, warnings_of
-from chainrule.kernels.runs import Batches
+from chainrule.fitting.task import Task, how_it_ended, warnings_of
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
 from chainrule.solvers.proof import error_of_objective
@@ -34,12 +33,12 @@ Vector = NDArray[np.float64]
 Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what a run that ended before tol still lacks, and the ways out
 
 
-def descend(problem: Problem, started: float, batches: Batches | None = None) -> Ending:
+def descend(problem: Problem) -> Ending:
     """Run gradient descent with the user's learning rate or 1/L_max; of mini-batches 1/(2 E), E their expected smoothness.
 
     The optimum is found first, by a few reads of Newton, so that each epoch knows how far it is from it.
     """
-    rows, options = problem.rows, problem.options
+    rows, options, batches = problem.rows, problem.options, problem.options.batches
     if batches is not None:
         stochastic.check_rows(problem)
     moments = rows.moments()
@@ -75,7 +74,7 @@ def descend(problem: Problem, started: float, batches: Batches | None = None) ->
     monitor: RunMonitor | NoiseMonitor = NoiseMonitor(unbounded)
     if batches is None:
         monitor = RunMonitor(unbounded, stable=rate <= limit, tol=options.tol, max_steps=max_steps)
-    measure = Measure.of(problem, objective, started)
+    measure = Measure.of(problem, objective)
     start, before = np.append(*rows.units.to_fit(*problem.start)), None
     solver: GradientDescent | StochasticGradientDescent = GradientDescent(start, rate, measure.gap)
     if isinstance(monitor, NoiseMonitor) and batches is not None:
@@ -83,7 +82,7 @@ def descend(problem: Problem, started: float, batches: Batches | None = None) ->
         before = stochastic.taken_up(options.resume, objective, solver, monitor)
     limits = {"max_steps": max_steps, "monitor": monitor, "on_status": on_status, "before": before}
     refusal = Finding("not finite at start")
-    outcome = run(problem, objective, solver, started, refusal=refusal, may_diverge=True, **limits)
+    outcome = run(problem, objective, solver, refusal=refusal, may_diverge=True, **limits)
     return _ending(problem, measure, outcome, monitor, (rate, limit), tuple(at_once))
 
 
@@ -106,7 +105,7 @@ def _ending(
     else:
         needed = _epochs_needed(measure.objective, measure.floor, outcome, rate, options.tol)
         left = _what_is_left(outcome, rate, limit, needed)
-    how = how_it_ended(outcome, certificate, options.tol, limit, left)
+    how = _how(outcome, certificate, options.tol, limit, left)
     return Ending(
         outcome,
         state.w.copy(),
@@ -148,12 +147,12 @@ class Measure:
     _seen: float = math.inf  # F - inf F over the squared gradient, when F last told it
 
     @classmethod
-    def of(cls, problem: Problem, objective: DataObjective, started: float) -> Measure:
+    def of(cls, problem: Problem, objective: DataObjective) -> Measure:
         """Find the optimum of a problem whose rows are seen in the fit's units."""
-        floor = Reference.of(problem, started)
+        floor = Reference.of(problem)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
-        task = prepare(replace(problem), started)
+        task = prepare(replace(problem))
         return cls(task, floor, objective, problem.options.tol, np.square(np.hypot(mean, sd)))
 
     def gap(self, theta: Vector, evaluation: Evaluation) -> tuple[float, float]:
@@ -185,20 +184,15 @@ def causes(floor: Reference) -> list[Finding]:
     ]
 
 
-def how_it_ended(outcome: Outcome, certificate: Certificate, tol: float, limit: float, left: Left) -> Finding:
+def _how(outcome: Outcome, certificate: Certificate, tol: float, limit: float, left: Left) -> Finding:
     """Say how a run ended, and the ways out where it ended badly; limit: the largest stable rate."""
-    values = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": tol}
-    if outcome.reason == "converged":
-        return Finding("converged", values)
-    if outcome.reason in ("diverged", "non_finite"):
-        code = "diverged" if outcome.reason == "diverged" or not outcome.n_epochs else "not finite"
-        return Finding(code, values | {"best": outcome.epoch, "ways": (("slower", limit),)})
-    if outcome.reason == "interrupted":
-        return Finding("interrupted", values | {"best": outcome.epoch})
     more, ways = left
+    if outcome.reason in ("diverged", "non_finite", "interrupted"):
+        ways = () if outcome.reason == "interrupted" else (("slower", limit),)
+        return how_it_ended(outcome, certificate, tol, ways=ways, best=outcome.epoch)
     if certificate.gap <= ROUNDING * certificate.noise and not outcome.oscillated:
         more, ways = (Finding("is rounding"),), (("larger tol", certificate.noise),)
-    return Finding("stopped" if outcome.reason == "max_reads" else "noise floor", values | {"more": more, "ways": ways})
+    return how_it_ended(outcome, certificate, tol, more, ways)
 
 
 def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float) -> Left:

@@ -176,17 +176,17 @@ def run(
         columns, scaled = standardized_columns(standardize, taken.rows.design.numeric, spec.fit_intercept)
         rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
         taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
-        problem = Problem(rows, spec, columns, start, scaled, class_names(classes), reference)
         loading = time.perf_counter()
         method = run_of(chosen, shape)
+        started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
+        problem = Problem(rows, spec, columns, start, scaled, class_names(classes), reference, started)
         with one_blas_thread():
-            started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
-            ending = method(problem, started)
+            ending = method(problem)
             if spec.method == "auto" and chosen == "newton-cg" and is_for_newton(ending, spec, shape):
                 why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
                 chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
-                ending = run_of(chosen, shape)(replace(problem, start=start), started)
-            result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
+                ending = run_of(chosen, shape)(replace(problem, start=start))
+            result = _result(problem, ending, (chosen, why), classes, taken, kernel)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
@@ -212,56 +212,44 @@ def _result(
     classes: tuple[Any, Any],
     taken: Taken,
     kernel: str,
-    started: float,
 ) -> Result:
     rows, options, outcome = problem.rows, problem.options, ending.outcome
-    evaluation = outcome.state.evaluation
     w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
     front = options.front
+    seconds, reason = time.perf_counter() - problem.started, say(ending.certificate.reason, front)
     in_numpy = "" if options.loss.is_native else f", {options.loss.name} loss in NumPy"
     return Result(
         w=w,
         b=b,
-        w_fit=ending.w_fit,
-        b_fit=ending.b_fit,
-        center=ending.units.center,
-        scale=ending.units.scale,
-        feature_names=rows.feature_names,
         classes=classes,
         method=method[0],
         method_reason=method[1],
-        reason=outcome.reason,
         message=visible(say(ending.how, front)),
         findings=(ending.how, *ending.said_at_once, *ending.said),
-        objective=ending.objective,
-        loss=evaluation.loss,
         objective_line=_objective_line(problem, ending),
-        accuracy=evaluation.accuracy,
-        grad_norm=evaluation.grad_norm,
-        alpha=options.alpha,
-        fit_intercept=options.fit_intercept,
-        tol=options.tol,
-        learning_rate=ending.learning_rate,
-        learning_rate_limit=ending.limit,
-        epochs_needed=ending.epochs_needed,
-        epoch=outcome.epoch,
-        n_epochs=outcome.n_epochs,
-        n_rows=rows.n_rows,
-        sum_weights=ending.sum_weights,
-        trace=outcome.trace,
         reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
-        seconds=time.perf_counter() - started + (options.resume.seconds if options.resume is not None else 0.0),
+        seconds=seconds + (options.resume.seconds if options.resume is not None else 0.0),
         kernel=kernel + in_numpy,
         storage=rows.design.storage,
-        threads=rows.threads,
         copies=taken.copies + ending.copies,
         warnings=tuple(say(found, front) for found in (*ending.said_at_once, *ending.said)),
-        certificate=replace(ending.certificate, reason=say(ending.certificate.reason, front)),
-        carried=ending.carried,
+        certificate=replace(ending.certificate, reason=reason, reads=rows.reads, seconds=seconds),
         encodings=taken.encodings,
         reference=_reference(ending) if method[0] == "newton" else None,
+        **_same(ending, "w_fit", "b_fit", "objective", "sum_weights", "epochs_needed", "carried"),
+        **_same(ending, "learning_rate", "learning_rate_limit"),
+        **_same(ending.units, "center", "scale"),
+        **_same(outcome, "reason", "epoch", "n_epochs", "trace"),
+        **_same(outcome.state.evaluation, "loss", "accuracy", "grad_norm"),
+        **_same(options, "alpha", "fit_intercept", "tol"),
+        **_same(rows, "feature_names", "n_rows", "threads"),
         **_of_run(problem),
     )
+
+
+def _same(record: object, *names: str) -> dict[str, Any]:
+    """Give fields of a record that a result has under the same names."""
+    return {name: getattr(record, name) for name in names}
 
 
 def _objective_line(problem: Problem, ending: Ending) -> str:

@@ -82,28 +82,13 @@ def is_for_newton(ending: Ending, spec: FitSpec, shape: Shape) -> bool:
 
 
 def run_of(method: str, shape: Shape) -> Method:
-    """Load a method: they bring SciPy, which `import chainrule` does without."""
+    """Import a method when it is used: they need SciPy, which `import chainrule` does without."""
+    from chainrule.fitting.conjugate import optimize_by_products, optimize_in_row_space
+    from chainrule.fitting.descend import descend
+    from chainrule.fitting.optimize import optimize
     from chainrule.fitting.task import as_returned
 
-    run = _loaded(method, shape)
-    return lambda problem, started: as_returned(problem, run(problem, started), started)
-
-
-def _loaded(method: str, shape: Shape) -> Method:
+    run = {"newton": optimize, "newton-cg": optimize_by_products}.get(method, descend)
     if method == "newton" and shape.is_wide:
-        from chainrule.fitting.conjugate import optimize_in_row_space
-
-        return optimize_in_row_space
-    if method == "newton":
-        from chainrule.fitting.optimize import optimize
-
-        return optimize
-    if method == "newton-cg":
-        from chainrule.fitting.conjugate import optimize_by_products
-
-        return optimize_by_products
-    from chainrule.fitting.descend import descend
-
-    if method == "sgd":
-        return lambda problem, started: descend(problem, started, problem.options.batches)
-    return descend
+        run = optimize_in_row_space
+    return lambda problem: as_returned(problem, run(problem))

@@ -10,18 +10,18 @@ from chainrule.data.rows import Units
 from chainrule.errors import InputError
 from chainrule.fitting.degenerate import separated_by_levels, without_optimum
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, certified, ended, warnings_of
+from chainrule.fitting.task import Task, certified
 from chainrule.solvers import NewtonState, Outcome
 
 PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
 
 
-def optimize(problem: Problem, started: float) -> Ending:
+def optimize(problem: Problem) -> Ending:
     """Run Newton on growing samples and few reads of all rows, to a bound on F - F* of `tol`."""
-    return solve(prepare(problem, started))
+    return solve(prepare(problem))
 
 
-def prepare(problem: Problem, started: float) -> Task:
+def prepare(problem: Problem) -> Task:
     """Choose the units of the arithmetic."""
     rows, options = problem.rows, problem.options
     fit_units = Units.of_user(rows.n_features)
@@ -30,7 +30,7 @@ def prepare(problem: Problem, started: float) -> Task:
         fit_units = problem.rows.units
     units = rows.guess_units(options.fit_intercept)
     problem.rows = rows.see(units)
-    return Task(problem, units, fit_units, started)
+    return Task(problem, units, fit_units)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of absurd scales and penalties: what overflows proves nothing
@@ -44,11 +44,10 @@ def solve(task: Task) -> Ending:
     if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # by the penalty alone, which rounding hides beside the loss
     if proven or outcome.reason not in ("converged", "max_reads"):
-        certificate = certified(state, task.units, rows, task.started)
+        certificate = certified(state, task.units, rows)
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
             return _after_rounding(task, outcome, state)
-        how = ended(outcome, certificate, options.tol, rows.reads, state)
-        return task.ending(outcome, state.w, state.b, certificate, how, warnings_of(how))
+        return task.ending(outcome, state, certificate)
     ending = without_optimum(task, outcome, state)
     if ending.certificate.kind == "none" and state.is_separating:
         # Rounding made it look so: go on, and look again where no step helps.
@@ -58,17 +57,15 @@ def solve(task: Task) -> Ending:
 
 def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     """Say what is proven where the way to the user's units costs more than tol: of the point that the user gets."""
-    rows, tol = task.problem.rows, task.problem.options.tol
+    rows = task.problem.rows
     w, _ = task.units.to_user(state.w, state.b)
     if not np.isfinite(w).all():
         name = rows.feature_names[int(np.argmin(np.isfinite(w)))]
         raise InputError(f"column {name!r} is so small that its weight is beyond a float64: multiply the column")
     here, w_fit, b_fit = task.returned(state.w, state.b)
     here = here.with_bound()
-    certificate = certified(here, task.units, rows, task.started, as_returned=True)
-    outcome = replace(outcome, state=here)
-    how = ended(outcome, certificate, tol, rows.reads, here)
-    return Ending(outcome, w_fit, b_fit, task.fit_units, task.sum_weights, how, warnings_of(how), certificate)
+    certificate = certified(here, task.units, rows, as_returned=True)
+    return task.ending(outcome, here, certificate, (w_fit, b_fit))
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:
@@ -85,7 +82,7 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     part = rows.take(places).as_given()
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(rows.n_features), 0.0)
-    found = optimize(Problem(part, options, np.zeros_like(problem.columns), start), task.started)
+    found = optimize(replace(problem, rows=part, options=options, columns=np.zeros_like(problem.columns), start=start))
     share = found.sum_weights / task.sum_weights * (1.0 - 1e-12)
     low = share * found.certificate.infimum_at_least  # 0 where that is of fewer columns
     gap = certificate.infimum_gap - low

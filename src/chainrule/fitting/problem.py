@@ -17,7 +17,7 @@ from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
 from chainrule.losses import LOGISTIC
 from chainrule.objective import DataObjective
-from chainrule.penalties import PENALTIES, Penalty
+from chainrule.penalties import PENALTIES, ElasticNet
 from chainrule.solvers import Outcome
 
 if TYPE_CHECKING:  # they bring SciPy
@@ -30,10 +30,13 @@ Vector = NDArray[np.float64]
 
 @dataclass
 class Problem:
-    """Rows as the run sees them, what to do with them, which columns (n,) to standardise; start: (w0, b0) in the user's units.
+    """What a method is asked to solve.
 
-    scaled : whether these columns are divided by their deviation, or centred alone. class_names : of y = 0 and of y = 1.
-    reference : what the run is measured by, where that is known already.
+    rows : in the units that the run works in. options : the checked request.
+    columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
+    start : (w0, b0) in the user's units. class_names : for messages, of y = 0 and of y = 1.
+    reference : the optimum that the run is measured by, where it is known already.
+    started : `time.perf_counter` when the fit began.
     """
 
     rows: Rows
@@ -43,13 +46,14 @@ class Problem:
     scaled: bool = True
     class_names: tuple[str, str] = ("class 0", "class 1")
     reference: Reference | None = None
+    started: float = 0.0
 
     @cached_property
-    def penalty(self) -> Penalty:
+    def penalty(self) -> ElasticNet:
         """The penalty in the fit's units."""
         return PENALTIES[self.options.penalty](self.options.alpha, self.rows.n_features)
 
-    def objective(self, penalty: Penalty | None = None, column_scale: Vector | None = None) -> DataObjective:
+    def objective(self, penalty: ElasticNet | None = None, column_scale: Vector | None = None) -> DataObjective:
         """F over the rows as they are seen now; penalty: in these units, of the fit's by default."""
         made = self.penalty if penalty is None else penalty
         return DataObjective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
@@ -66,7 +70,7 @@ class Ending:
 
     w_fit, b_fit : the returned point in `units`, those of the fit. how : how it ended. said : warnings.
     sum_weights : S. certificate : what is proven.
-    learning_rate, limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
+    learning_rate, learning_rate_limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
     collinear, separated : what the columns or the classes were found to be, where that leaves no single optimum. copies : of
     columns of X that the method made.
@@ -81,7 +85,7 @@ class Ending:
     said: tuple[Finding, ...]
     certificate: Certificate
     learning_rate: float | None = None
-    limit: float | None = None
+    learning_rate_limit: float | None = None
     said_at_once: tuple[Finding, ...] = ()
     collinear: Collinearity | None = None
     separated: Separation | None = None
@@ -96,7 +100,7 @@ class Ending:
         return there.objective if self.separated is None else there.loss
 
 
-Method = Callable[[Problem, float], Ending]
+Method = Callable[[Problem], Ending]
 
 
 def objective_line(problem: Problem, units: Units, sum_weights: float) -> str:

@@ -62,16 +62,16 @@ class Reference:
     collinear: Collinearity | None = None
 
     @classmethod
-    def of(cls, problem: Problem, started: float) -> Reference:
+    def of(cls, problem: Problem) -> Reference:
         """Take the problem's own, or find it by Newton from zeros: a few reads. Ctrl-C goes through."""
         if problem.reference is not None:
             return problem.reference
         n = problem.rows.n_features
         if n > MAX_HESSIAN_COLUMNS:
             reason = f"{n:,} columns are too many for a Hessian"
-            return cls(Certificate.nothing(n, math.inf, 0.0, 0.0, reason), math.inf, np.zeros(n), 0.0)
+            return cls(Certificate.nothing(n, math.inf, reason), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
-        task = prepare(replace(problem, options=options, start=(np.zeros(n), 0.0)), started)
+        task = prepare(replace(problem, options=options, start=(np.zeros(n), 0.0)))
         ending = solve(task)
         if ending.outcome.reason == "interrupted":
             raise KeyboardInterrupt
@@ -119,7 +119,7 @@ def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
         if rows.n_features > MAX_HESSIAN_COLUMNS:
             return _without_hessian(task, by, *here)
         state = task.at(*here).with_bound()
-        direct = certified(state, task.units, rows, task.started)
+        direct = certified(state, task.units, rows)
         is_of_another = direct.proven and by is not None and by.kind != "bound"
         return direct if by is None or is_of_another else _measured(task, direct, by, state, w, b)
 
@@ -152,8 +152,6 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
         intercept=intercept,
         digits=digits_of(w, coef),
         noise=min(direct.noise, 2.0 * rounding),
-        reads=task.problem.rows.reads,
-        seconds=time.perf_counter() - task.started,
         optimum_at_least=max(by.low, direct.optimum_at_least),
         infimum_at_least=infimum,
         infimum_gap=gap if infimum >= by.low else F + rounding - infimum,
@@ -175,10 +173,10 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
     scale = np.append(np.sqrt(on.ridge) if has_penalty else np.ones(n), 1.0)
     evaluation = on.evaluate(theta, What.SQUARES, z=z, q=1.0 / scale**2)
     stand_in = Hessian.without_factor(on, scale**2, theta)
-    state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares, None, math.inf, 1.0, False)
+    state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares)
     rounding, F = state.noise + _rounding_of_bias(task, w, b), evaluation.objective
     reason = by.certificate.reason if by is not None else f"{n:,} columns are too many for a Hessian"
-    nothing = Certificate.nothing(n, F, rows.reads, time.perf_counter() - task.started, reason)
+    nothing = Certificate.nothing(n, F, reason)
     if not math.isfinite(F):
         return nothing
     if has_penalty:
@@ -189,7 +187,7 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
         zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, theta))
         reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
         state = replace(state, bound=bound_by_penalty(on, evaluation, e, h_b=h_b, reach=reach, zeta=zeta))
-        found = certified(state, task.units, rows, task.started)
+        found = certified(state, task.units, rows)
         if found.proven and found.gap <= F:
             return replace(found, hessian_rows="")
     gap = F + rounding
@@ -271,7 +269,7 @@ def certify(
     ).on_rows(m)
     columns, scaled = standardized_columns(standardize, rows.design.numeric, with_intercept)
     problem = Problem(rows, spec, columns, (w, b), scaled, class_names(classes))
-    task = prepare(problem, started)
+    task = prepare(problem)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
         raise InputError(too_large)
@@ -280,10 +278,9 @@ def certify(
     if not np.isfinite(certificate.objective):
         problem.rows.refuse_non_finite()
         raise InputError(too_large)
-    if n > MAX_HESSIAN_COLUMNS or (certificate.proven and certificate.lower >= SHARP * certificate.gap):
-        return certificate
-    reference = Reference.of(problem, started)
-    return audit(task, reference, w, b)
+    if n <= MAX_HESSIAN_COLUMNS and not (certificate.proven and certificate.lower >= SHARP * certificate.gap):
+        certificate = audit(task, Reference.of(problem), w, b)
+    return replace(certificate, reads=problem.rows.reads, seconds=time.perf_counter() - started)
 
 
 def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]:

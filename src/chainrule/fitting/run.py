@@ -16,7 +16,6 @@ def run(
     problem: Problem,
     objective: Objective,
     solver: Any,
-    started: float,
     *,
     refusal: str | Finding,
     may_diverge: bool = False,
@@ -31,7 +30,7 @@ def run(
     """
     options = problem.options
     asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits
-    one: Run[Any, Any] = Run(objective, solver, callbacks=options.callbacks, started=started, **asked)
+    one: Run[Any, Any] = Run(objective, solver, callbacks=options.callbacks, started=problem.started, **asked)
     try:
         outcome = one.run()
         if outcome.reason != "non_finite" or may_diverge:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -21,7 +20,7 @@ from chainrule.findings import Finding, Way
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.run import run
 from chainrule.objective import DataObjective
-from chainrule.penalties import Penalty
+from chainrule.penalties import ElasticNet
 from chainrule.solvers import Newton, NewtonState, Outcome, plan
 from chainrule.solvers.proof import error_of_gradient
 
@@ -31,6 +30,7 @@ DEFAULT_READS, MOST_STEPS = 100, 200
 LARGEST_TOL = 1e-8  # of the default: what rounding leaves above it is said aloud
 LARGEST_RIDGE = 1e200  # in the arithmetic's units: beyond, a weight's own penalty overflows
 TOO_FAR = "the run ended too far from an optimum"
+CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # where they differ
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class Task:
     problem: Problem
     units: Units
     fit_units: Units
-    started: float
 
     @cached_property
     def ratio(self) -> Vector:
@@ -48,7 +47,7 @@ class Task:
         return self.fit_units.scale / self.units.scale
 
     @cached_property
-    def penalty(self) -> Penalty:
+    def penalty(self) -> ElasticNet:
         """Penalty of the objective asked for, in the arithmetic's units."""
         penalty = self.problem.penalty.in_units(self.ratio)
         if penalty.curvature.max(initial=0.0) > LARGEST_RIDGE:
@@ -96,16 +95,32 @@ class Task:
     def ending(
         self,
         outcome: Outcome,
-        w: Vector,
-        b: float,
+        state: NewtonState,
         certificate: Certificate,
-        how: Finding,
+        point: tuple[Vector, float] | None = None,
+        how: Finding | None = None,
         said: tuple[Finding, ...] = (),
     ) -> Ending:
-        """Give what the method makes of the problem; w and b in the arithmetic's units."""
-        return Ending(outcome, *self.to_fit(w, b), self.fit_units, self.sum_weights, how, said, certificate)
+        """Put together what a run came to, and say how it ended.
 
-    def run(self, penalty: Penalty, patient: bool = False) -> tuple[Outcome, NewtonState]:
+        certificate : of `point`, (w, b) in the fit's units; by default that of the state. how : instead of the usual sentence.
+        """
+        point = self.to_fit(state.w, state.b) if point is None else point
+        outcome = replace(outcome, state=state)
+        how = self._how(outcome, certificate, state) if how is None else how
+        said = (*said, *warnings_of(how))
+        return Ending(outcome, *point, self.fit_units, self.sum_weights, how, said, certificate)
+
+    def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
+        """Say how a run ended, and how many more reads it needs where that can be told."""
+        tol, reads = self.problem.options.tol, self.problem.rows.reads
+        if outcome.reason == "converged" or not (certificate.proven or certificate.reason.startswith(TOO_FAR)):
+            return how_it_ended(outcome, certificate, tol, reads=reads)
+        left = state.reads_left(tol)
+        more = (Finding("reads left", {"reads": left, "tol": tol}),)
+        return how_it_ended(outcome, certificate, tol, more, (("more reads", reads + left),), reads=reads)
+
+    def run(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
         costs = (rows.hessian_reads, class_counts(rows), rows.matrix_reads)
@@ -117,7 +132,6 @@ class Task:
             problem,
             objective,
             solver,
-            self.started,
             refusal="the objective is not finite: take a smaller w0, or smaller numbers in X",
             max_steps=MOST_STEPS,
             max_reads=rows.reads + most,
@@ -133,9 +147,7 @@ class Task:
         state = state.with_bound()
         if outcome.reason == "max_reads" and state.gap <= options.tol:
             outcome = replace(outcome, reason="converged")  # as the last look shows
-        if isinstance(outcome.state, NewtonState):
-            outcome = replace(outcome, state=state)
-        return outcome, state
+        return replace(outcome, state=state), state
 
     def at(self, w: Vector, b: float, on: DataObjective | None = None) -> NewtonState:
         """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made.
@@ -175,19 +187,16 @@ def plus_product(b: float, center: Vector, w: Vector) -> float:
         return math.nan
 
 
-def certified(
-    state: NewtonState, units: Units, rows: Rows, started: float, *, as_returned: bool = False
-) -> Certificate:
+def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool = False) -> Certificate:
     """Put what is proven into the user's units, with the rounding of the way there.
 
     as_returned: the state is at the very point that the user gets (`Task.returned`).
     """
     n, on = rows.n_features, state.on
     w, b = units.to_user(state.w, state.b)
-    objective, seconds = state.evaluation.objective, time.perf_counter() - started
-    proven = state.bound
+    objective, proven = state.evaluation.objective, state.bound
     if proven is None or not proven.proven:
-        return Certificate.nothing(n, objective, rows.reads, seconds, TOO_FAR)
+        return Certificate.nothing(n, objective, TOO_FAR)
     here = after_rounding(state, proven, None if as_returned else units, w)
     way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
     with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
@@ -202,8 +211,6 @@ def certified(
         objective=objective,
         least=objective - proven.gap - state.noise,  # whatever the user's units round
         hessian_rows="all rows" if share == 1.0 else f"{100 * share:.3g} % of the rows",
-        reads=rows.reads,
-        seconds=seconds,
     )
 
 
@@ -235,38 +242,33 @@ def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Ve
     return moved(proven, shift, of=on.loss, gradient=gradient, e=e, M=M, ridge=on.ridge)
 
 
-def ended(outcome: Outcome, certificate: Certificate, tol: float, reads: float, state: NewtonState) -> Finding:
-    """Say how a run of Newton's ended, what is proven, and what is still needed."""
-    left = None
-    if outcome.reason != "converged" and (certificate.proven or certificate.reason.startswith(TOO_FAR)):
-        left = math.ceil(state.reads_left(tol))
-    return newton_finding(outcome, certificate, tol, reads, left)
-
-
-def newton_finding(
-    outcome: Outcome, certificate: Certificate, tol: float, reads: float, left: int | None, *ways: Way
+def how_it_ended(
+    outcome: Outcome,
+    certificate: Certificate,
+    tol: float,
+    more: tuple[Finding, ...] = (),
+    ways: tuple[Way, ...] = (),
+    **values: float,
 ) -> Finding:
-    """Say how a run that counts steps and reads ended; left: reads to tol, where that is known; ways: more ways out."""
-    values = {"steps": outcome.n_epochs, "reads": reads, "proof": certificate.sentence, "tol": tol}
+    """Say how a run ended, what is proven, what it still lacks (`more`) and the ways out; values : others for its sentence."""
+    told: dict[str, object] = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": tol, **values}
     if outcome.reason == "converged":
-        return Finding("converged", values | {"is_rounding": certificate.kind == "bound" and certificate.gap > tol})
-    if left is not None:
-        values["more"] = (Finding("reads left", {"reads": left, "tol": tol}),)
-    if outcome.reason == "interrupted":
-        return Finding("interrupted", values)
-    more: tuple[Way, ...] = () if left is None else (("more reads", reads + left),)
-    return Finding("unproven" if outcome.reason == "unproven" else "stopped", values | {"ways": (*more, *ways)})
+        return Finding("converged", told | {"is_rounding": certificate.kind == "bound" and certificate.gap > tol})
+    code = CODES.get(outcome.reason, outcome.reason)
+    if outcome.reason == "non_finite" and not outcome.n_epochs:
+        code = "diverged"
+    return Finding(code, told | {"more": more, "ways": ways})
 
 
 def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, ...]:
     """Give what a user is warned of at the end: the ending itself where it is a warning, and a trace that was thinned."""
-    thinned = (
-        () if outcome is None or not outcome.trace.note else (Finding("thinned trace", {"note": outcome.trace.note}),)
-    )
-    return (*(() if how.warning is None else (how,)), *thinned)
+    note = "" if outcome is None else outcome.trace.note
+    thinned = (Finding("thinned trace", {"note": note}),) if note else ()
+    is_said = how.warning is None or (how.code == "no optimum" and not how.values["proof"])  # by the separated classes
+    return thinned if is_said else (how, *thinned)
 
 
-def as_returned(problem: Problem, ending: Ending, started: float) -> Ending:
+def as_returned(problem: Problem, ending: Ending) -> Ending:
     """Report F at the point that the user gets, and say so where rounding took it further than tol from the optimum.
 
     Columns far from 0, in their own deviations, have an intercept b - center.w whose last digit moves every z.
@@ -279,12 +281,12 @@ def as_returned(problem: Problem, ending: Ending, started: float) -> Ending:
     is_offset = options.loss.steepest * shift > tol
     outcome, certificate, how = ending.outcome, ending.certificate, ending.how
     if is_offset:
-        task = Task(problem, rows.units, units, started)
+        task = Task(problem, rows.units, units)
         here = w * rows.units.scale, plus_product(b, rows.units.center, w)
         evaluation = task.objective.evaluate(np.append(*here))
         outcome = replace(outcome, state=replace(outcome.state, evaluation=evaluation))
         noise = max(certificate.noise, min(certificate.gap, 0.5 * options.loss.curvature * shift * shift))
-        certificate = replace(certificate, objective=evaluation.objective, noise=noise, reads=rows.reads)
+        certificate = replace(certificate, objective=evaluation.objective, noise=noise)
     said = ending.said
     if how.code == "converged" and certificate.gap > tol:
         ways = () if is_offset else (("more alpha", None), ("smaller columns", None))

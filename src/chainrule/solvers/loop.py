@@ -20,15 +20,10 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class State:
-    """A point theta = (w, b) in the objective's units, and what the objective is there.
-
-    reads : of the data up to it; None: all that were made.
-    """
+class Point:
+    """A flat vector theta = (w, b), (n + 1,)."""
 
     theta: Vector
-    evaluation: Evaluation
-    reads: float | None = field(default=None, kw_only=True)
 
     @property
     def w(self) -> Vector:
@@ -39,6 +34,17 @@ class State:
     def b(self) -> float:
         """The bias."""
         return float(self.theta[-1])
+
+
+@dataclass(frozen=True)
+class State(Point):
+    """A point in the objective's units, and the objective's value there.
+
+    reads : of the data until then; None means all reads so far.
+    """
+
+    evaluation: Evaluation
+    reads: float | None = field(default=None, kw_only=True)
 
     @property
     def gap(self) -> float:
@@ -91,7 +97,7 @@ class Solver(Protocol[F, S]):
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Point):
     """What a callback is told after each epoch; theta = (w, b) in the fit's units, not to be changed.
 
     status : "", "crawling", "oscillating", "hovering" or "diverging"; seconds since the run began; max_reads : epochs at most;
@@ -102,21 +108,10 @@ class Step:
     max_reads: int
     tol: float
     state: State
-    theta: Vector
     units: Units
     seconds: float
     status: str
     reads: float
-
-    @property
-    def w(self) -> Vector:
-        """The weights, (n,)."""
-        return self.theta[:-1]
-
-    @property
-    def b(self) -> float:
-        """The bias."""
-        return float(self.theta[-1])
 
     @property
     def loss(self) -> float:
@@ -308,7 +303,7 @@ class Run(Generic[F, S]):
         }
         if self.callbacks:
             assert self.units is not None
-            step = Step(epoch, self.max_steps, self.tol, state, theta, self.units, seconds, status, reads)
+            step = Step(theta, epoch, self.max_steps, self.tol, state, self.units, seconds, status, reads)
             for callback in self.callbacks:
                 line.update(_numbers(callback(step), line))
         self._recorder.record(line, theta)

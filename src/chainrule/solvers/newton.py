@@ -52,11 +52,11 @@ class NewtonState(State):
     on: DataObjective
     reference: Reference
     z: Vector | None
-    squares: Vector | None
-    bound: Bound | None
-    nu: float
-    pace: float
-    stalled: bool
+    squares: Vector | None = None
+    bound: Bound | None = None
+    nu: float = math.inf
+    pace: float = 1.0
+    stalled: bool = False
     pairs: tuple[Pair, ...] = ()
     patient: bool = False
     along: Vector | None = None
@@ -100,7 +100,7 @@ class NewtonState(State):
         """Whether the Hessian is of all rows and of another point, so that one of this point would say more."""
         return self.reference.z is None and not self.reference.is_of_all(self.theta)
 
-    def reads_left(self, tol: float) -> float:
+    def reads_left(self, tol: float) -> int:
         """Estimate the reads that a bound of tol still needs: at the pace seen, else at that of this Hessian's rows."""
         n, gap = self.on.n_features + 1, 0.5 * self.nu**2
         # The last sample is about an eighth of the rows.
@@ -115,7 +115,7 @@ class NewtonState(State):
             # A new Hessian at every step: the number of digits doubles.
             steps = math.log2(max(math.log(max(tol, NOISE)) / math.log(min(gap, 0.1)), 1.0))
             steps *= 1.0 if self.on.rows.design.of_numbers_alone else 2.0  # levels' matrix is a read of its own
-        return max(1.0, math.ceil(steps)) + (1.0 if self.z is None else 0.0)
+        return max(1, math.ceil(steps)) + (self.z is None)
 
     @property
     def is_separating(self) -> bool:
@@ -276,14 +276,12 @@ class Newton:
         if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
             evaluation = on.evaluate(theta, h=z)
             stand_in = Reference.without_factor(on, np.zeros(on.size), theta)
-            state = NewtonState(theta, evaluation, stage, on, stand_in, None, None, None, math.inf, 1.0, False)
-            return replace(state, curvatures=z)
+            return NewtonState(theta, evaluation, stage, on, stand_in, None, curvatures=z)
         # Only the last sample's Hessian also proves, for all rows.
         is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
         proves = stage == len(self.sizes) - 1
         evaluation, reference = _with_hessian(on, theta, z, reference, proves=proves, looks=is_last)
-        nu = reference.decrement(on, evaluation)
-        return NewtonState(theta, evaluation, stage, on, reference, None, None, None, nu, 1.0, False)
+        return NewtonState(theta, evaluation, stage, on, reference, None, nu=reference.decrement(on, evaluation))
 
     def _with_step(self, state: NewtonState) -> NewtonState:
         """Find the step from a point of a sample without a Hessian; none where it has no curvature."""
@@ -462,11 +460,10 @@ def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) ->
     assert new.z is not None
     on, rows = state.on, state.on.rows
     s = np.ones(rows.n_rows) if rows.s is None else rows.s
-    S = float(s.sum())
     t = 0.5
     for _ in range(60):
         z = state.z + t * (new.z - state.z)
-        loss = float(s @ on.pointwise(z, rows.y)[0]) / S
+        loss = float(s @ on.pointwise(z, rows.y)[0]) / on.weight
         value = loss + on.penalty.value(state.w + t * step[:-1])
         if value <= state.evaluation.objective + ARMIJO * t * slope:
             return t

@@ -11,7 +11,9 @@ from chainrule.errors import InputError
 from chainrule.words import Shown
 
 MAX_BYTES = 64 * 2**20
-_OVERHEAD = 120  # bytes of an array object and its place in a list
+LINE_BYTES = 700  # of an epoch's numbers by name, and of the objects that hold them
+
+Recorded = tuple[dict[str, float], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -64,57 +66,43 @@ class Trace(Shown):
 
 @dataclass
 class TraceRecorder:
-    """Collects a trace; when it would outgrow `max_bytes`, drops every second epoch and goes on with twice the stride."""
+    """Collects a trace. When it would outgrow `max_bytes`, it drops every second epoch and keeps half as many from then on."""
 
     max_bytes: int = MAX_BYTES
     stride: int = 1
-    # An epoch is one array, w, b and the columns' numbers in the order in which their names came, added in one act: Ctrl-C
-    # between two lines of code can't leave half of one.
-    _names: list[str] = field(default_factory=list)
-    _kept: list[NDArray[np.float64]] = field(default_factory=list)
-    _last: NDArray[np.float64] | None = None
-    _n: int = 0
+    # An epoch is one tuple, added at once: Ctrl-C between two lines of code can't leave half of one.
+    _kept: list[Recorded] = field(default_factory=list)
+    _last: Recorded | None = None
 
     @classmethod
     def of(cls, trace: Trace) -> TraceRecorder:
-        """Go on where a trace ended, as if it had been recorded here."""
-        names = list(trace.columns)
-        table = np.column_stack([trace.w, trace.b, *(trace.columns[name] for name in names)])
-        kept = [row for row, epoch in zip(table, trace.columns["epoch"], strict=True) if not epoch % trace.stride]
-        last = kept[-1] if not trace.columns["epoch"][-1] % trace.stride else table[-1]
-        return cls(stride=trace.stride, _names=names, _kept=kept, _last=last, _n=trace.w.shape[1] + 1)
+        """Continue a trace as if it had been recorded here."""
+        made, names = cls(stride=trace.stride), list(trace.columns)
+        theta = np.column_stack([trace.w, trace.b])
+        for point, *numbers in zip(theta, *trace.columns.values(), strict=True):
+            made.record(dict(zip(names, numbers, strict=True)), point)
+        return made
 
     def record(self, line: dict[str, float], theta: NDArray[np.float64]) -> None:
         """Add an epoch: `line` has "epoch" and the other columns' numbers, theta is (w, b)."""
-        self._n = len(theta)
-        self._names += [name for name in line if name not in self._names]
-        row = np.empty(len(theta) + len(self._names))
-        row[: len(theta)] = theta
-        row[len(theta) :] = [line.get(name, np.nan) for name in self._names]
-        self._last = row
+        self._last = line, theta
         if line["epoch"] % self.stride:
             return
         self._kept.append(self._last)
-        if len(self._kept) * (self._last.nbytes + _OVERHEAD) > self.max_bytes and len(self._kept) > 2:
+        if len(self._kept) * (8 * len(theta) + LINE_BYTES) > self.max_bytes and len(self._kept) > 2:
             self.stride *= 2
-            at = self._n + self._names.index("epoch")
-            self._kept = [row for row in self._kept if not row[at] % self.stride]
+            self._kept = [kept for kept in self._kept if not kept[0]["epoch"] % self.stride]
 
     def trace(self) -> Trace:
         """Everything kept, and the last epoch in any case."""
-        rows = list(self._kept)
-        if self._last is not None and (not rows or rows[-1] is not self._last):
-            rows.append(self._last)
-        table = np.full((len(rows), self._n + len(self._names)), np.nan)
-        for i, row in enumerate(rows):
-            table[i, : len(row)] = row
-        w, b, numbers = table[:, : self._n - 1].copy(), table[:, self._n - 1].copy(), table[:, self._n :]
+        last = [] if self._last is None or (self._kept and self._kept[-1] is self._last) else [self._last]
+        lines, points = zip(*self._kept, *last, strict=True)
         columns: dict[str, NDArray[np.float64 | np.int64]] = {
-            name: np.ascontiguousarray(numbers[:, k], dtype=np.int64 if name == "epoch" else np.float64)
-            for k, name in enumerate(self._names)
+            name: np.array([line.get(name, np.nan) for line in lines], np.int64 if name == "epoch" else np.float64)
+            for name in dict.fromkeys(name for line in lines for name in line)
         }
-        note = ""
+        theta, note = np.array(points), ""
         if self.stride > 1:
             more = f"more would not fit in {self.max_bytes >> 20} MB"
             note = f"the trace keeps one epoch in {self.stride}, and the last: {more}"
-        return Trace(columns, w, b, self.stride, note)
+        return Trace(columns, theta[:, :-1].copy(), theta[:, -1].copy(), self.stride, note)
