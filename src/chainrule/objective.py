@@ -35,7 +35,7 @@ class Evaluation:
     """F and its gradient (size,) at one point, and what else was asked for.
 
     Of a fit: loss = mean log-loss (nats), accuracy = share of the weight of the rows whose class is right;
-    grad_norm: the largest of |grad_w_j| / column_scale_j and |grad_b|; hessian (n + 1, n + 1) with
+    grad_norm: the largest of |dF_dw_j| / column_scale_j and |dF_db|; hessian (n + 1, n + 1) with
     the bias last, or None. lower: the Hessian's part that the rows read account for, each counted once, over the sum of all
     weights, penalty in it (a sample's `hessian` counts its rows for those not read). norm: the largest
     sum_j q_j x~_j^2 of the rows. squares: (1/S) sum s x_j^2. float32: the Hessian's products were made in float32.
@@ -56,16 +56,6 @@ class Evaluation:
     def finite(self) -> bool:
         """Whether F and its gradient are finite."""
         return math.isfinite(self.objective) and bool(np.isfinite(self.gradient).all())
-
-    @property
-    def grad_w(self) -> Vector:
-        """Gradient over the weights, (n,)."""
-        return self.gradient[:-1]
-
-    @property
-    def grad_b(self) -> float:
-        """Gradient over the bias."""
-        return float(self.gradient[-1])
 
 
 class Objective(Protocol):
@@ -179,14 +169,6 @@ class DataObjective(Objective):
         """Give the objective over about `size` rows, stratified, in the same units, with `ridge` added to the penalty."""
         strata = sample(self.rows, size, self.class_weights, of_levels)
         return DataObjective(self.rows, self.penalty, self.fit_intercept, self.column_scale, self.loss, strata, ridge)
-
-    def rare(self, size: int, most: int) -> Rare:
-        """Levels of which `size` rows would show too little, and all rows that have them, about `most`."""
-        return Rare.none() if size >= self.n_rows else self.rows.rare(size / self.n_rows, most)
-
-    def spread(self, size: int, of_levels: Rare) -> DataObjective:
-        """Give the objective over about `size` rows, as it is, and all rows of some levels."""
-        return self if size >= self.n_rows else self.sample(size, 0.0, of_levels)
 
     def evaluate(
         self,

@@ -12,7 +12,6 @@ import pytest
 
 from certificate_tools import Problem
 from chainrule.certificate.bounds import (
-    audit_gap,
     bound,
     h,
     h_lower_ratio,
@@ -266,13 +265,6 @@ def test_reach_bound_covers_every_row(rng):
     x = np.column_stack([rng.standard_t(2, size=(100, 4)), np.ones(100)])
     D, theta = rng.uniform(0.1, 3, 5), rng.normal(size=5)
     assert (np.abs(x) @ np.abs(theta)).max() <= reach_bound(np.square(x / D).sum(axis=1).max(), D, theta)
-
-
-def test_an_audit_adds_both_errors():
-    lower, upper = audit_gap(0.5, 0.4, 1e-9, 1e-15)
-    assert (lower, upper) == (pytest.approx(0.1 - 1e-15), pytest.approx(0.1 + 1e-9))
-    assert audit_gap(0.4, 0.4, 1e-20, 1e-15) == (0.0, pytest.approx(1e-15))
-    assert audit_gap(0.4 - 1e-16, 0.4, 1e-20, 0.0) == (0.0, 1e-20)  # below the fit: nearer than its bound
 
 
 def certificate(**changes):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from certificate_tools import Problem, Truth
-from chainrule.certificate import bound_by_dual, bound_by_gradient
+from chainrule.certificate import bound_by_dual, bound_by_penalty
 from chainrule.losses import LOGISTIC
 
 
@@ -87,15 +87,13 @@ def test_dual_bound_holds_and_is_sharper_than_the_gradients(seed):
         _, gradient, curvature, residual = problem.evaluate(theta)
         at_least, _ = truth.gap(theta)
         rows = np.linalg.norm(problem.x, axis=1)
-        by_gradient = bound_by_gradient(
-            gradient[:-1],
-            gradient[-1],
+        by_gradient = bound_by_penalty(
+            gradient,
             problem.rounding(theta, residual),
             of=LOGISTIC,
-            alpha=problem.alpha,
+            ridge=np.full(problem.n, problem.alpha),
             h_b=problem.s @ curvature / problem.S,
-            reach_c=rows.max(),
-            reach=rows.max(),
+            reach=rows.max() / math.sqrt(problem.alpha),
             depth=problem.m,
             zeta=1e-12,
         )
@@ -115,7 +113,7 @@ def test_dual_bound_holds_and_is_sharper_than_the_gradients(seed):
         assert at_least <= by_gradient.gap
         assert at_least <= by_g.gap
         assert step_at_least <= by_step.gap
-        assert distance <= by_gradient.radius
+        assert distance <= by_gradient.coef[0]
         assert distance <= by_g.radius
         assert abs(theta[-1] - star[-1]) <= by_gradient.coef[-1]
         assert (by_g.coef[-1], by_g.lower) == (math.inf, 0.0)
@@ -128,18 +126,18 @@ def test_dual_bound_holds_and_is_sharper_than_the_gradients(seed):
 
 
 def test_no_penalty_or_a_steep_b_prove_nothing():
-    g, e = np.array([0.1, 0.2]), np.zeros(3)
-    known = {"h_b": 0.2, "reach_c": 1.0, "reach": 1.0}
-    assert not bound_by_gradient(g, 0.01, e, of=LOGISTIC, alpha=0.0, **known).proven
-    assert not bound_by_gradient(g, 0.2, e, of=LOGISTIC, alpha=1.0, **known).proven
-    assert not bound_by_gradient(g, 0.01, e, of=LOGISTIC, alpha=1.0, **(known | {"h_b": 0.0})).proven
+    g, e, one = np.array([0.1, 0.2]), np.zeros(3), np.ones(2)
+    known = {"h_b": 0.2, "reach": 1.0}
+    assert not bound_by_penalty(np.append(g, 0.01), e, of=LOGISTIC, ridge=0.0 * one, **known).proven
+    assert not bound_by_penalty(np.append(g, 0.2), e, of=LOGISTIC, ridge=one, **known).proven
+    assert not bound_by_penalty(np.append(g, 0.01), e, of=LOGISTIC, ridge=one, **(known | {"h_b": 0.0})).proven
     assert not bound_by_dual(g, 0.1, alpha=0.0).proven
-    found = bound_by_gradient(g, 0.01, e, of=LOGISTIC, alpha=1.0, **known)
+    found = bound_by_penalty(np.append(g, 0.01), e, of=LOGISTIC, ridge=one, **known)
     assert found.gap == pytest.approx((math.sqrt(0.05) + 0.01) ** 2 / 2 + 0.2 * (0.05**2 / 2 + 0.05**3 / 6), rel=1e-4)
     # The rounding of every part makes it larger.
     for change in ({"zeta": 0.1}, {"depth": 1e14}):
-        assert bound_by_gradient(g, 0.01, e, of=LOGISTIC, alpha=1.0, **known, **change).r > found.r
-    assert bound_by_gradient(g, 0.01, np.full(3, 1e-3), of=LOGISTIC, alpha=1.0, **known).gap > found.gap
+        assert bound_by_penalty(np.append(g, 0.01), e, of=LOGISTIC, ridge=one, **known, **change).r > found.r
+    assert bound_by_penalty(np.append(g, 0.01), np.full(3, 1e-3), of=LOGISTIC, ridge=one, **known).gap > found.gap
     plain = bound_by_dual(g, 0.1, alpha=1.0)
     assert plain.gap == pytest.approx(0.125)
     for change in ({"e_rho": 0.1}, {"e_kl": 0.1}, {"imbalance": 0.1, "pull": 1.0}, {"imbalance": 0.1, "loss": 1.0}):

@@ -7,7 +7,6 @@ import scipy.sparse as sp
 
 import chainrule
 from chainrule.data.designs import design_of
-from chainrule.data.rows import Rare
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
@@ -149,4 +148,3 @@ def test_few_rows_make_no_block(rng):
     made = Preconditioner(np.ones(3_000))
     assert 4_000 * 60**2 > preconditioner.LITTLE
     assert made.with_sample(on, np.zeros(4_000), 0.5) is made
-    assert on.spread(4_000, Rare.none()) is on

@@ -4,11 +4,10 @@ Pure mathematics on small matrices: whoever calls it brings the matrix, the grad
 """
 
 from chainrule.certificate.bounds import Bound as Bound
-from chainrule.certificate.bounds import audit_gap as audit_gap
 from chainrule.certificate.bounds import bound as bound
 from chainrule.certificate.factor import Factor as Factor
 from chainrule.certificate.rounding import objective_rounding as objective_rounding
 from chainrule.certificate.statement import Certificate as Certificate
 from chainrule.certificate.statement import digits_of as digits_of
 from chainrule.certificate.wide import bound_by_dual as bound_by_dual
-from chainrule.certificate.wide import bound_by_gradient as bound_by_gradient
+from chainrule.certificate.wide import bound_by_penalty as bound_by_penalty

@@ -279,7 +279,7 @@ def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector
     slope = float((np.abs(gradient) + e) @ d)
     change = float(M @ d)
     bend = 0.5 * of.curvature * change * change + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
-    coef = proven.coef + d if len(proven.coef) == len(d) else proven.coef
+    coef = proven.coef + d[: len(proven.coef)] if len(proven.coef) >= n else proven.coef
     return replace(
         proven,
         gap=(proven.gap + slope + bend) * (1.0 + OUTWARD),
@@ -287,14 +287,3 @@ def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector
         coef=coef,
         noise=proven.noise + slope + bend,
     )
-
-
-def audit_gap(objective: float, best: float, best_gap: float, rounding: float) -> tuple[float, float]:
-    """Bound the gap of anyone's theta by a fit of our own: (lower, upper).
-
-    F(theta) - F(theta') - e <= F(theta) - F* <= F(theta) - F(theta') + bound(theta') + e
-
-    objective = F(theta), best = F(theta'), best_gap = bound(theta'), rounding = e, the errors of both F added.
-    """
-    difference = objective - best
-    return max(0.0, difference - rounding), max(0.0, difference + rounding) + best_gap

@@ -7,65 +7,64 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.bounds import OUTWARD, TINY, Bound, h, radius_ratio
+from chainrule.certificate.bounds import OUTWARD, TINY, Bound, h, nothing, radius_ratio
 from chainrule.certificate.rounding import UNIT
 from chainrule.losses import Loss
 
 Vector = NDArray[np.float64]
 
 
-def bound_by_gradient(
-    grad_w: Vector,
-    grad_b: float,
+def bound_by_penalty(
+    gradient: Vector,
     e: Vector,
     *,
     of: Loss,
-    alpha: float,
+    ridge: Vector,
     h_b: float,
-    reach_c: float,
     reach: float,
-    center: Vector | float = 0.0,
     depth: float = 0.0,
     zeta: float = 0.0,
 ) -> Bound:
-    """Bound the distance from the optimum by the gradient alone.
+    """Bound the distance from the optimum by the gradient and the penalty's convexity alone.
 
-    With |l'''| <= k l'', r = k |grad_b|/h_b < 1, any fixed vector c and R = max over the rows of |x - c|:
+    In v_j = ridge_j^(1/2) w_j, where the penalty is |v|^2/2: with |l'''| <= k l'' and r = k |grad_b|/h_b < 1,
 
-        F - F*    <=  (|grad_w - grad_b c| + |grad_b| R)^2/(2 alpha) + h_b h(r)/k^2
-        |w - w*|  <=  (|grad_w - grad_b c| + |grad_b| R)/alpha,    |b - b*| <= -log(1 - r)/k + max|x| |w - w*|
+        F - F*    <=  (|grad_v| + |grad_b| R)^2/2 + h_b h(r)/k^2
+        |v - v*|  <=  |grad_v| + |grad_b| R,    |b - b*| <= -log(1 - r)/k + R |v - v*|
 
     The first term is strong convexity (Nesterov 2004, theorem 2.1.10) of F minimised over b, whose gradient is not
-    grad_w unless grad_b = 0: |grad_w|^2/(2 alpha) alone is wrong. The second is `bound`'s, in b alone.
+    grad_v unless grad_b = 0: |grad_v|^2/2 alone is wrong. The second is `bound`'s, in b alone.
 
     Parameters
     ----------
-    grad_w, grad_b, e
-        Gradient at the point, (n,) and float, and the bound (n + 1,) on its error.
+    gradient, e : (n + 1,)
+        Gradient in w and b at the point, and the bound on its error; both 0 in b without an intercept.
     h_b : float
         (1/S) sum s d2L_dz2.
-    reach_c, reach : float
-        R and max over the rows of |x|.
-    center : (n,)
-        c: 0, or the s g (1 - g)-mean of x.
+    reach : float
+        R: max over the rows of |x_j ridge_j^(-1/2)|, the length over j.
     depth, zeta : float
         Depth of the sum h_b, and the error of z, times k: h_b counts for h_b exp(-zeta) (1 - (depth + 8) u).
     """
-    n = len(grad_w)
-    slope_b = abs(grad_b) + float(e[n])
-    e_w = math.sqrt(float(e[:n] @ e[:n])) + float(e[n]) * _norm(np.broadcast_to(np.asarray(center), (n,)))
-    slope_w = (_norm(grad_w - grad_b * center) + e_w + slope_b * reach_c) * (1.0 + (n + 8) * UNIT)
+    n = len(ridge)
+    if not ridge.min() > 0.0:
+        return nothing(n + 1)
+    scale = np.append(np.sqrt(ridge), 1.0)
+    slope, e = gradient / scale, e / scale * (1.0 + 1e-12)
+    e_b = float(e[n])
+    slope_b, e_v = abs(float(slope[n])) + e_b, _norm(e[:n])
+    slope_v = (_norm(slope[:n]) + e_v + slope_b * reach) * (1.0 + (n + 8) * UNIT)
     curvature = h_b * math.exp(-zeta) * (1.0 - (depth + 8.0) * UNIT)
     r = of.bend * slope_b / curvature if curvature > 0.0 else math.inf
-    if not (r < 1.0 and alpha > 0.0):
-        return Bound(math.inf, 0.0, math.inf, np.full(n + 1, np.inf), r, math.inf, math.inf)
-    gap = slope_w * slope_w / (2.0 * alpha) * (1.0 + OUTWARD) + curvature * h(r) / of.bend**2
-    rounding_w = e_w + float(e[n]) * reach_c
-    noise = rounding_w * rounding_w / (2.0 * alpha) + curvature * h(of.bend * float(e[n]) / curvature) / of.bend**2
-    radius = slope_w / alpha * (1.0 + OUTWARD)
+    if not r < 1.0:
+        return nothing(n + 1, r)
+    gap = slope_v * slope_v / 2.0 * (1.0 + OUTWARD) + curvature * h(r) / of.bend**2
+    rounding = e_v + e_b * reach
+    noise = rounding * rounding / 2.0 + curvature * h(of.bend * e_b / curvature) / of.bend**2
+    radius = slope_v * (1.0 + OUTWARD)
     coef = np.full(n + 1, radius)
     coef[n] = r * radius_ratio(r) / of.bend + reach * radius
-    return Bound(gap, 0.0, radius, coef, r, slope_w, noise)
+    return Bound(gap, 0.0, math.inf, coef / scale * (1.0 + 1e-12), r, slope_v, noise)
 
 
 def bound_by_dual(

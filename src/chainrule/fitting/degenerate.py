@@ -181,21 +181,14 @@ def _reduced(
         is_short = short.bound.proven and (collinear.exact or short.bound.gap <= near)
         found = short if is_short else found
     proven, objective = found.bound, found.state.evaluation.objective
-    noise = found.state.noise
-    low = max(0.0, objective - proven.gap - noise)
-    certificate = replace(
-        Certificate.nothing(len(found.state.w), objective, collinear.sentence),
-        kind="reduced",
-        gap=proven.gap,
-        lower=proven.lower,
-        r=proven.r,
-        noise=proven.noise,
-        hessian_rows="all rows",
-        optimum_at_least=low,
-        # What holds up to rounding alone is no relation: all columns may do better.
-        infimum_at_least=low if collinear.exact else 0.0,
-        infimum_gap=proven.gap if collinear.exact else objective + noise + proven.gap,
+    noise, unknown = found.state.noise, np.full_like(found.state.w, np.inf)
+    least = objective - proven.gap - noise
+    certificate = Certificate.of(
+        proven, found.state.w, unknown, math.inf, objective=objective, least=least, hessian_rows="all rows"
     )
+    certificate = replace(certificate, kind="reduced", reason=collinear.sentence)
+    if not collinear.exact:  # What holds up to rounding alone is no relation: all columns may do better.
+        certificate = replace(certificate, infimum_at_least=0.0, infimum_gap=objective + noise + proven.gap)
     which = "those of least norm" if is_short else "those without the columns so made up"
     values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} are returned"}
     said = (Finding("collinear", values),)

@@ -226,7 +226,7 @@ def _result(
         method_reason=method[1],
         message=visible(say(ending.how, front)),
         findings=(ending.how, *ending.said_at_once, *ending.said),
-        objective_line=_objective_line(problem, ending),
+        objective_line=objective_line(problem, ending),
         reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
         seconds=seconds + (options.resume.seconds if options.resume is not None else 0.0),
         kernel=kernel + in_numpy,
@@ -250,14 +250,6 @@ def _result(
 def _same(record: object, *names: str) -> dict[str, Any]:
     """Give fields of a record that a result has under the same names."""
     return {name: getattr(record, name) for name in names}
-
-
-def _objective_line(problem: Problem, ending: Ending) -> str:
-    """Write the objective; and, of separated classes, the one whose optimum is returned."""
-    line = objective_line(problem, ending.units, ending.sum_weights)
-    size = "sd_j" if problem.options.fit_intercept else "rms_j"
-    returned = f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
-    return line + returned if ending.separated is not None else line
 
 
 def _reference(ending: Ending) -> Reference | None:

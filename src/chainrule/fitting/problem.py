@@ -103,10 +103,10 @@ class Ending:
 Method = Callable[[Problem], Ending]
 
 
-def objective_line(problem: Problem, units: Units, sum_weights: float) -> str:
-    """Write the objective with its numbers put in."""
+def objective_line(problem: Problem, ending: Ending) -> str:
+    """Write the objective with its numbers put in; for separated classes also the one whose optimum is returned."""
     rows, penalised = problem.rows, problem.penalty.line
-    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{sum_weights:.10g}) sum s l(z, y)"
+    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{ending.sum_weights:.10g}) sum s l(z, y)"
     loss += "" if problem.options.loss is LOGISTIC else f" [{problem.options.loss.name}]"
     penalty = f" + {penalised}" if penalised else ""
     z = "z = x.w + b" if problem.options.fit_intercept else "z = x.w, no intercept"
@@ -116,4 +116,6 @@ def objective_line(problem: Problem, units: Units, sum_weights: float) -> str:
     if standardized:
         which = "all columns" if standardized == rows.n_features else f"{standardized} of {rows.n_features} columns"
         text = f"units of {'(x - mean)/sd' if problem.scaled else 'x - mean'} for {which}"
-    return f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"
+    size = "sd_j" if problem.options.fit_intercept else "rms_j"
+    returned = "" if ending.separated is None else f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
+    return f"F(w, b) = {loss}{penalty}, {z}{free}; {text}{returned}"

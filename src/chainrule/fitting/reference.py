@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.certificate import Certificate, audit_gap, digits_of
+from chainrule.certificate import Certificate, bound_by_penalty, digits_of
 from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
 from chainrule.data.designs import design_of
 from chainrule.data.inputs import (
@@ -36,7 +36,7 @@ from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import Reference as Hessian
-from chainrule.solvers.proof import bound_by_penalty, error_of_gradient
+from chainrule.solvers.proof import depth_of, error_of_gradient, full, own
 
 Vector = NDArray[np.float64]
 
@@ -103,9 +103,7 @@ class Reference:
 
     def gap(self, objective: float, rounding: float) -> tuple[float, float]:
         """(at least, at most) F - inf F at a point whose F is known to `rounding`."""
-        least, _ = audit_gap(objective, self.high, 0.0, rounding)
-        _, most = audit_gap(objective, self.low, 0.0, rounding)
-        return least, most
+        return max(0.0, objective - self.high - rounding), max(0.0, objective - self.low + rounding)
 
 
 def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
@@ -183,11 +181,12 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
         assert evaluation.squares is not None
         s = np.ones(len(z)) if rows.s is None else rows.s
         h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
-        e = error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)
+        e = full(on, own(on, error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)))
         zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, theta))
         reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
-        state = replace(state, bound=bound_by_penalty(on, evaluation, e, h_b=h_b, reach=reach, zeta=zeta))
-        found = certified(state, task.units, rows)
+        known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}
+        proven = bound_by_penalty(evaluation.gradient, e, of=on.loss, ridge=on.ridge, **known)
+        found = certified(replace(state, bound=proven), task.units, rows)
         if found.proven and found.gap <= F:
             return replace(found, hessian_rows="")
     gap = F + rounding

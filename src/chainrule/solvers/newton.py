@@ -45,7 +45,7 @@ class NewtonState(State):
 
     pace : nu over that before, at most 1. pairs : of the last steps with this Hessian, what each moved and what it did to the
     gradient. patient : goes on where the point keeps the classes apart. along : on a sample, the step that conjugate gradients
-    found in place of a Hessian's; curvatures : g (1 - g) of its rows until then.
+    found in place of a Hessian's.
     """
 
     stage: int
@@ -60,7 +60,6 @@ class NewtonState(State):
     pairs: tuple[Pair, ...] = ()
     patient: bool = False
     along: Vector | None = None
-    curvatures: Vector | None = None
 
     def with_bound(self) -> NewtonState:
         """Give the state with what is proven of it, also far from tol."""
@@ -275,25 +274,20 @@ class Newton:
         costs = (whole.hessian_reads, whole.matrix_reads)
         if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
             evaluation = on.evaluate(theta, h=z)
-            stand_in = Reference.without_factor(on, np.zeros(on.size), theta)
-            return NewtonState(theta, evaluation, stage, on, stand_in, None, curvatures=z)
+            found = truncated_step(on, evaluation.gradient, z)
+            if found is None:  # no curvature here
+                return NewtonState(
+                    theta, evaluation, stage, on, Reference.without_factor(on, np.zeros(on.size), theta), None
+                )
+            stand_in = Reference.without_factor(on, found.diagonal, theta)
+            return NewtonState(theta, evaluation, stage, on, stand_in, None, nu=found.nu, along=found.step)
         # Only the last sample's Hessian also proves, for all rows.
         is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
         proves = stage == len(self.sizes) - 1
         evaluation, reference = _with_hessian(on, theta, z, reference, proves=proves, looks=is_last)
         return NewtonState(theta, evaluation, stage, on, reference, None, nu=reference.decrement(on, evaluation))
 
-    def _with_step(self, state: NewtonState) -> NewtonState:
-        """Find the step from a point of a sample without a Hessian; none where it has no curvature."""
-        assert state.curvatures is not None
-        found = truncated_step(state.on, state.evaluation.gradient, state.curvatures)
-        if found is None:
-            return replace(state, curvatures=None)
-        stand_in = Reference.without_factor(state.on, found.diagonal, state.theta)
-        return replace(state, reference=stand_in, nu=found.nu, along=found.step, curvatures=None)
-
     def _step_on_sample(self, whole: DataObjective, state: NewtonState) -> NewtonState:
-        state = state if state.curvatures is None else self._with_step(state)
         on, evaluation = state.on, state.evaluation
         step = state.reference.direction(on, evaluation) if state.along is None else state.along
         near = len(step) / self.sizes[state.stage] * evaluation.loss
@@ -368,20 +362,9 @@ class Newton:
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, reference, z, squares, proven, *steps)
-        if new.is_noise or (
-            proven is not None
-            and (proven.least >= FAR_OFF or nu * nu <= self.tol)
-            and not self._may_prove(proven, pace, whole.rows.hessian_reads)
-        ):
-            return replace(new, stalled=True)  # this Hessian won't prove more
-        return new
-
-    def _may_prove(self, found: Bound, pace: float, hessian_reads: float) -> bool:
-        """Whether steps at this pace bring r well below 1 sooner than a new Hessian would, if rounding lets them at all."""
-        if found.r < 1.0:
-            return True
-        soon = pace < 1.0 and math.log(2.0 * found.r) <= -math.log(max(pace, 1e-9)) * hessian_reads
-        return soon and found.least < FAR_OFF
+        is_far = proven is not None and proven.r >= 1.0 and (proven.least >= FAR_OFF or nu * nu <= self.tol)
+        # Then this Hessian won't prove more.
+        return replace(new, stalled=True) if new.is_noise or is_far else new
 
     def _is_quick(self, nu: float, pace: float, hessian_reads: float) -> bool:
         """Whether the last factor gets to tol sooner than a new Hessian would."""

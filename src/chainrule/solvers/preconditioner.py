@@ -101,7 +101,9 @@ class Preconditioner:
         k = min(BLOCK, n, size // LEAST_ROWS if size < m else n)
         if k < min(FEWEST, n):
             return self
-        rare = on.rare(size, m // RARE_SHARE) if n - m // RARE_SHARE <= k else Rare.none()
+        is_part = size < m
+        looks = is_part and n - m // RARE_SHARE <= k
+        rare = on.rows.rare(size / m, m // RARE_SHARE) if looks else Rare.none()
         light, rest, is_heavy = rare.columns, n - len(rare.columns), np.ones(n, dtype=np.bool_)
         if k == n:
             light = light[:0]
@@ -110,7 +112,7 @@ class Preconditioner:
         else:
             rare, light = Rare.none(), light[:0]
             is_heavy[np.argpartition(self.diagonal, n - k)[: n - k]] = False
-        part = on.spread(size, rare)
+        part = on.sample(size, 0.0, rare) if is_part else on
         arrow = Arrow.of(part, part.curvatures(z), np.flatnonzero(is_heavy), light)
         return Preconditioner(self.diagonal, arrow, objective)
 

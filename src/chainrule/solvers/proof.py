@@ -20,7 +20,7 @@ from chainrule.certificate.rounding import (
     reach_bound,
     z_rounding,
 )
-from chainrule.certificate.wide import bound_by_gradient
+from chainrule.certificate.wide import bound_by_penalty
 from chainrule.data.rows import Rows
 from chainrule.kernels.reading import FLOAT32_BLOCK
 from chainrule.objective import DataObjective, Evaluation
@@ -201,10 +201,14 @@ class Reference:
         reach = math.sqrt(self.norm * ratio * ratio) * OUTWARD
         # D is 1 where a diagonal is no usable number; the matrix has it.
         h_b = float(self.proof.matrix[n, n]) * (1.0 - 4.0 * self.proof.eta) if on.fit_intercept else 1.0
-        found = bound_by_penalty(on, evaluation, e, h_b=h_b, reach=reach, zeta=zeta)
+        known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}
+        found = bound_by_penalty(evaluation.gradient, full(on, e), of=on.loss, ridge=on.ridge, **known)
+        coef = own(on, found.coef)
         # |d| in B's norm <= sqrt(trace of D^-1 B D^-1) |D d|
-        scaled = D * found.coef
-        return replace(found, radius=math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD)
+        scaled = D * coef
+        return replace(
+            found, coef=coef, radius=math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD
+        )
 
     def n_rows(self, on: DataObjective) -> int:
         """How many rows the Hessian came from."""
@@ -235,30 +239,6 @@ def _largest_change(z: Vector, before: Vector, s: Vector | None) -> float:
         np.abs(z[part] - before[part]).max(where=kept, initial=0.0) for part, kept in zip(parts, where, strict=True)
     ]
     return float(np.max(of_parts))
-
-
-def bound_by_penalty(
-    on: DataObjective, evaluation: Evaluation, e: Vector, *, h_b: float, reach: float, zeta: float
-) -> Bound:
-    """Bound F - F* by the penalty's convexity, in units of a penalty of 1, in which `reach` is the largest |x|.
-
-    e, h_b, zeta : as `bound_by_gradient` has them, in the objective's own units.
-    """
-    n, scale, kept = on.n_features, np.append(np.sqrt(on.ridge), 1.0), np.append(e[: on.n_features], 0.0)
-    kept[n] = float(e[n]) if on.fit_intercept else 0.0
-    found = bound_by_gradient(
-        evaluation.grad_w / scale[:n],
-        evaluation.grad_b,
-        kept / scale * OUTWARD,
-        of=on.loss,
-        alpha=1.0,
-        h_b=h_b,
-        reach_c=reach,
-        reach=reach,
-        depth=depth_of(on),
-        zeta=zeta,
-    )
-    return replace(found, coef=own(on, found.coef / scale * OUTWARD), radius=math.inf)
 
 
 def error_of_gradient(on: DataObjective, r_rms: float, squares: Vector, theta: Vector, of_z: bool = True) -> Vector:

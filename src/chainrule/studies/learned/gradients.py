@@ -102,7 +102,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     found = [(k, e) for k, e in zip(chosen.tolist(), map(objective.evaluate, thetas), strict=True) if e.finite]
     if not found:
         return None
-    dL_dw, dL_db = np.array([e.grad_w for _, e in found]), np.array([e.grad_b for _, e in found])
+    dL_dw, dL_db = np.array([e.gradient[:-1] for _, e in found]), np.array([e.gradient[-1] for _, e in found])
     if is_newton:  # levels, which no view standardises
         levels = ~columns & (moments.sd > 0)
         dL_dw[:, levels] = (dL_dw[:, levels] - np.outer(dL_db, moments.mean[levels])) / moments.sd[levels]
