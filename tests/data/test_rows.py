@@ -127,7 +127,7 @@ def test_standardized_view_is_the_standardized_matrix(rng):
         np.append(w, b), What.HESSIAN
     )
     assert found.objective == pytest.approx(expected.objective, rel=1e-10)
-    np.testing.assert_allclose(found.grad_w, expected.grad_w, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found.gradient[:-1], expected.gradient[:-1], rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.hessian, expected.hessian, rtol=0, atol=1e-10 * np.abs(expected.hessian).max())
     v = rng.normal(size=7)
     on, largest = DataObjective(rows, ridge(0.2, rows.n_features)), np.abs(found.hessian).max()
@@ -171,7 +171,7 @@ def test_objective_without_intercept_has_no_bias_derivatives(rng):
     y = (rng.random(300) < 0.5).astype(np.uint8)
     objective = DataObjective(dense(X, y), ridge(0.1, X.shape[1]), fit_intercept=False)
     at = objective.evaluate(np.zeros(4), What.HESSIAN)
-    assert at.grad_b == 0.0
+    assert at.gradient[-1] == 0.0
     assert not at.hessian[-1].any()
     assert objective.hessian_product(np.ones(300), np.ones(4))[-1] == 0.0
     assert objective.reads == 2

@@ -69,7 +69,7 @@ def test_a_rate_just_below_the_limit_never_raises_the_loss(problem, seed):
     w, b = np.random.default_rng(seed).normal(size=rows.n_features) * (seed % 2), 0.0
     before = objective.evaluate(np.append(w, b))
     for _ in range(100):
-        w, b = w - rate * before.grad_w, b - rate * before.grad_b
+        w, b = w - rate * before.gradient[:-1], b - rate * before.gradient[-1]
         after = objective.evaluate(np.append(w, b))
         assert after.objective <= before.objective * (1 + 1e-12)
         before = after
@@ -82,7 +82,7 @@ def test_a_rate_above_the_limit_can_raise_the_loss():
     start = np.array([1e-3])  # the optimum is 0
     evaluation = objective.evaluate(np.append(start, 0.0))
     for factor, rises in ((0.99, False), (1.01, True)):
-        after = objective.evaluate(np.append(start - factor * limit * evaluation.grad_w, 0.0))
+        after = objective.evaluate(np.append(start - factor * limit * evaluation.gradient[:-1], 0.0))
         assert (after.objective > evaluation.objective) is rises
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 from scipy.linalg.lapack import dormqr
 
-from chainrule.certificate import Bound, Certificate, objective_rounding
+from chainrule.certificate import Bound, Certificate
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
 from chainrule.errors import InputError
@@ -138,9 +138,6 @@ def _as_returned(on: DataObjective, units: Units, state: CGState, bound: Bound, 
 
 
 def _noise_of_objective(on: DataObjective, state: CGState) -> float:
-    """Bound the error of the computed F: its sum's, and what the rows' z are off by."""
-    M, depth, loss = np.zeros(on.size), on.secant_depth, state.evaluation.loss
-    of_sum = objective_rounding(
-        of=on.loss, loss=loss, d=depth, r_rms=on.loss.steepest, M=M, w=state.w, b=0.0, ridge=on.ridge
-    )
-    return of_sum + PAIRWISE * UNIT * on.penalty.value(state.w) + on.loss.steepest * state.drift
+    """Bound the error of the computed F: of its sums, and of the rows' z."""
+    of_sums = on.secant_depth * state.evaluation.loss + PAIRWISE * on.penalty.value(state.w)
+    return UNIT * (of_sums + 4.0 * float(on.ridge @ np.square(state.w))) + on.loss.steepest * state.drift

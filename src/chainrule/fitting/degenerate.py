@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
-from chainrule.certificate.rounding import UNIT, norm_of_z_rounding, reach_bound, z_rounding
+from chainrule.certificate.rounding import UNIT, norm_of_z_rounding
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import Collinearity, find_relations, moved_along
 from chainrule.diagnosis.exact import independent
@@ -297,22 +297,14 @@ def bound_without(
         B[own] = left
     factor = Factor.of(B[np.ix_(kept, kept)], eta)
     theta = state.theta[: len(D)]
-    zetas = [on.loss.bend * z_rounding(n, reach_bound(reference.norm, D, at)) for at in (theta, reference.theta)]
     is_here = reference.is_of_all(state.theta)
-    delta = 0.0
-    if not is_here:
-        assert state.z is not None
-        assert reference.z_of_all is not None
-        change = np.abs(state.z - reference.z_of_all)
-        delta = on.loss.bend * float(change.max(where=on.rows.is_kept, initial=0.0)) + sum(zetas)
+    delta, zeta = reference.change(on, theta, state.z)
     e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here)
     eps = norm_of_z_rounding(n, D, theta) if is_here else 0.0
     if more is not None:
         e = e + more
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
-    prove = partial(
-        bound, factor, evaluation.gradient[kept], e[kept], delta=delta, zeta=max(zetas), eps=eps, all_rows=True
-    )
+    prove = partial(bound, factor, evaluation.gradient[kept], e[kept], delta=delta, zeta=zeta, eps=eps, all_rows=True)
     found = prove(kappa=on.loss.bend * kappa_upper(factor, norm))
     if found.proven or not factor.ok or on.rows.n_rows * n > FEW_NUMBERS:
         return found

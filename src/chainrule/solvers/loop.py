@@ -98,16 +98,19 @@ class Solver(Protocol[F, S]):
 
 @dataclass(frozen=True)
 class Step(Point):
-    """What a callback is told after each epoch; theta = (w, b) in the fit's units, not to be changed.
+    """What a callback is told after each epoch; theta = (w, b) in the fit's units, read-only.
 
-    status : "", "crawling", "oscillating", "hovering" or "diverging"; seconds since the run began; max_reads : epochs at most;
-    reads : of the data so far.
+    gap : proven bound on F - F*, inf where there is none yet. share : share of the rows that the numbers were computed on.
+    status : "", "crawling", "oscillating", "hovering" or "diverging". seconds : since the run began.
+    max_reads : most epochs that the run may take. reads : of the data so far.
     """
 
     epoch: int
     max_reads: int
     tol: float
-    state: State
+    evaluation: Evaluation
+    gap: float
+    share: float
     units: Units
     seconds: float
     status: str
@@ -116,32 +119,22 @@ class Step(Point):
     @property
     def loss(self) -> float:
         """Mean log-loss in nats."""
-        return self.state.evaluation.loss
+        return self.evaluation.loss
 
     @property
     def objective(self) -> float:
         """F: the loss and the penalty."""
-        return self.state.evaluation.objective
+        return self.evaluation.objective
 
     @property
     def accuracy(self) -> float:
         """Share of the rows' weight whose class is right."""
-        return self.state.evaluation.accuracy
+        return self.evaluation.accuracy
 
     @property
     def grad_norm(self) -> float:
         """Largest of |dF/dw_j| per deviation of its column, and |dF/db|."""
-        return self.state.evaluation.grad_norm
-
-    @property
-    def gap(self) -> float:
-        """Proven bound on F - F*; inf where there is none yet."""
-        return self.state.gap
-
-    @property
-    def share(self) -> float:
-        """Share of the rows that these numbers are of."""
-        return self.state.share
+        return self.evaluation.grad_norm
 
 
 Callback = Callable[[Step], Mapping[str, float] | None]
@@ -303,7 +296,8 @@ class Run(Generic[F, S]):
         }
         if self.callbacks:
             assert self.units is not None
-            step = Step(theta, epoch, self.max_steps, self.tol, state, self.units, seconds, status, reads)
+            looks = (evaluation, state.gap, state.share, self.units, seconds, status, reads)
+            step = Step(theta, epoch, self.max_steps, self.tol, *looks)
             for callback in self.callbacks:
                 line.update(_numbers(callback(step), line))
         self._recorder.record(line, theta)

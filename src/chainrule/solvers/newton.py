@@ -363,7 +363,10 @@ class Newton:
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, reference, z, squares, proven, *steps)
         is_far = proven is not None and proven.r >= 1.0 and (proven.least >= FAR_OFF or nu * nu <= self.tol)
-        # Then this Hessian won't prove more.
+        if is_far and proven is not None and proven.least < FAR_OFF and pace < 1.0:
+            # Unless steps at this pace bring r well below 1 before a new Hessian would.
+            is_far = math.log(2.0 * proven.r) > -math.log(max(pace, 1e-9)) * whole.rows.hessian_reads
+        # If far, this Hessian won't prove more.
         return replace(new, stalled=True) if new.is_noise or is_far else new
 
     def _is_quick(self, nu: float, pace: float, hessian_reads: float) -> bool:
@@ -412,16 +415,13 @@ def _with_hessian(
         reference = Reference.of(on, evaluation, theta, z, before, looks)
         if not float32:
             break
-        if _is_in_range(on, evaluation) and (reference.sharp if proves else reference.steps.factored):
+        assert evaluation.lower is not None
+        # Nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit.
+        curvature = evaluation.lower.diagonal()[: on.n_features] - on.ridge
+        is_in_range = np.isfinite(evaluation.lower).all() and curvature.min() > FLOAT32_LEAST
+        if is_in_range and (reference.sharp if proves else reference.steps.factored):
             break
     return evaluation, reference
-
-
-def _is_in_range(on: DataObjective, evaluation: Evaluation) -> bool:
-    """Whether nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit."""
-    assert evaluation.lower is not None
-    curvature = evaluation.lower.diagonal()[: on.n_features] - on.ridge
-    return bool(np.isfinite(evaluation.lower).all() and curvature.min() > FLOAT32_LEAST)
 
 
 def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[Pair, ...]:

@@ -167,18 +167,7 @@ class Reference:
         r_rms = on.rms_residual(evaluation.loss)
         e = own(on, error_of_gradient(on, r_rms, squares, at, of_z=not all_rows))
         eps = norm_of_z_rounding(n, D, theta) if all_rows else 0.0
-        # Of z here and of z where the Hessian was made.
-        zetas = [c * z_rounding(n, reach_bound(self.norm, D, at)) for at in (theta, self.theta)]
-        if np.array_equal(self.theta, theta):
-            delta = 0.0
-        elif self.z is not None:
-            delta = c * float(np.abs(z[self.index] - self.z).max()) + sum(zetas)
-        else:
-            step = D * (theta - self.theta)
-            delta = c * math.sqrt(self.norm * float(step @ step)) * OUTWARD
-            if delta > DELTA_MATTERS and self.z_of_all is not None:
-                delta = min(delta, c * _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
-        zeta = max(zetas)
+        delta, zeta = self.change(on, theta, z)
         if not self.proof.ok:  # the error of z is in e then, not in eps
             whole = own(on, error_of_gradient(on, r_rms, squares, at))
             return self._by_penalty(on, evaluation, whole, zeta=delta + zeta)
@@ -193,6 +182,21 @@ class Reference:
             e = own(on, error_of_gradient(on, r_rms, squares, at))
             return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
         return proven
+
+    def change(self, on: DataObjective, theta: Vector, z: Vector | None) -> tuple[float, float]:
+        """Bound the largest change of a row's z since the Hessian was made, and the error of z, in units of 1/`bend`."""
+        D, c = self.proof.D, on.loss.bend
+        zetas = [c * z_rounding(on.n_features, reach_bound(self.norm, D, at)) for at in (theta, self.theta)]
+        if np.array_equal(self.theta, theta):
+            return 0.0, max(zetas)
+        if self.z is not None:
+            assert z is not None
+            return c * float(np.abs(z[self.index] - self.z).max()) + sum(zetas), max(zetas)
+        step = D * (theta - self.theta)
+        delta = c * math.sqrt(self.norm * float(step @ step)) * OUTWARD
+        if delta > DELTA_MATTERS and self.z_of_all is not None and z is not None:
+            delta = min(delta, c * _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
+        return delta, max(zetas)
 
     def _by_penalty(self, on: DataObjective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
         """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's."""
