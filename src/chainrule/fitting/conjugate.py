@@ -1,4 +1,4 @@
-"""`newton-cg` on a problem: its run, its certificate in the user's units, and what is said of it."""
+"""`newton-cg` on a problem: its run, and its certificate in the user's units."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from chainrule.solvers.newton_cg import LARGEST, TooLarge
 Vector = NDArray[np.float64]
 
 DEFAULT_READS = 300
-INNER = 0.01  # of tol: so near that the read which proves it finds nothing left to do
+INNER = 0.01  # of tol, for the problem in the row space: the read that then proves the point needs no step
 
 
 def optimize_by_products(problem: Problem) -> Ending:
-    """Run Newton on conjugate directions, a read a step, to a bound on F - F* of `tol`; raises InputError without a penalty."""
+    """Run newton-cg, one read a step, until F - F* is proven to be at most `tol`; raises InputError without a penalty."""
     if not problem.penalty.strongly_convex:
         raise InputError(Finding("needs a penalty"))
     problem.standardize()
@@ -41,7 +41,7 @@ def optimize_by_products(problem: Problem) -> Ending:
 def optimize_in_row_space(problem: Problem) -> Ending:
     """Run Newton where rows are fewer than columns: the optimum w is a combination of rows, X = R' Q', w = Q u, |w| = |u|.
 
-    The problem in u has as many columns as rows; Newton solves it, and a read at w = Q u proves what it is worth. (Hastie and
+    The problem in u has as many columns as rows. Newton solves it, and a read at w = Q u certifies the point. (Hastie and
     Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
     """
     problem.standardize()
@@ -66,13 +66,13 @@ def optimize_in_row_space(problem: Problem) -> Ending:
 
 
 def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Vector:
-    """Q v or, with trans "T", Q' v, (n,), by Q's Householder reflections: half of making Q (Golub and Van Loan 2013, 5.1.6)."""
+    """Q v or, with trans "T", Q' v, (n,), by Householder reflections, without making Q (Golub and Van Loan 2013, 5.1.6)."""
     found, _, _ = dormqr("L", trans, Q, tau, v[:, np.newaxis], 64 * len(v))
     return np.asarray(found[:, 0])
 
 
 def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
-    """Step from a point in the fit's units to a bound of tol, and say what is proven of the point, as the user gets it."""
+    """Run newton-cg from a point in the fit's units, and certify the point that the user gets."""
     rows, options = problem.rows, problem.options
     objective = problem.objective()
     most = DEFAULT_READS if options.max_reads is None else options.max_reads
@@ -123,7 +123,7 @@ def _certificate(problem: Problem, on: DataObjective, state: CGState) -> Certifi
 
 
 def _as_returned(on: DataObjective, units: Units, state: CGState, bound: Bound, b_user: float) -> tuple[float, Vector]:
-    """Give the gap and the coefficients' errors of the point that the user gets: in other units w and b have rounded."""
+    """Give the gap and the coefficients' errors (n,) at the user's point, where w and b have rounded."""
     radius = bound.coef[: on.n_features] * (1.0 + 8.0 * UNIT)
     if not units.center.any() and (units.scale == 1.0).all():
         return bound.gap, radius / units.scale

@@ -1,4 +1,4 @@
-"""What is returned, and said, where the objective asked for has no single optimum, or none that can be proven."""
+"""Fits without a single optimum, or without one that can be proven: what is returned, and why."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 Point = tuple[Vector, float]
 
-SEPARATED_RIDGE = 1e-8  # on standardised columns: the documented ridge of separated data
-NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the others leave open
+SEPARATED_RIDGE = 1e-8  # on standardised columns; documented
+NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the other columns don't explain
 LEAST_PENALTY_STEPS = 8
-MOST_STEPS, FEW_STEPS = 30, 3  # of the model of the pivot columns; after a run that came to its limit
+MOST_STEPS, FEW_STEPS = 30, 3  # for the model of the pivot columns; the second after a run that reached its limit
 LEAST_PART = 1e-3  # of a step
-FEW_NUMBERS = 300_000  # of the rows, up to which their leverages are looked at
-QUICK = 0.4  # a decrement's fall that tells Newton's convergence from separated classes'
+FEW_NUMBERS = 300_000  # in X, up to which every row's leverage is computed
+QUICK = 0.4  # fall of the decrement in a step: smaller near an optimum, larger where classes are separated
 
 
 def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     """Find out why nothing is proven, and return what is well-defined.
 
-    With a penalty: where it is least along the columns' relations. Without one, for collinear columns: the solution of least
-    norm in the standardised columns, certified for the model without the columns that the others make up. For separated
-    classes: the optimum under a ridge of 1e-8 on the standardised columns, certified for that. Else where the run ended.
+    With a penalty: the point of least penalty along the columns' relations. Without a penalty, for collinear columns: the
+    solution of least norm in standardised columns, certified for the model without the redundant columns. For separated
+    classes: the optimum under a ridge of 1e-8 on standardised columns, certified for that. Otherwise the run's last point.
     """
     options, data = task.problem.options, task.problem.rows.as_given()
     collinear = find_relations(data, fit_intercept=options.fit_intercept)
@@ -65,7 +65,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 
 
 def separated_by_levels(task: Task) -> Ending:
-    """Return the optimum under the ridge where a level has rows of one class alone: without a run that leads nowhere."""
+    """Return the optimum under the ridge where a level has one class only; a run without it would lead nowhere."""
     data = task.problem.rows.as_given()
     ending = _separated(task, data, find_relations(data, fit_intercept=task.problem.options.fit_intercept))
     assert ending is not None
@@ -73,7 +73,7 @@ def separated_by_levels(task: Task) -> Ending:
 
 
 def _separated(task: Task, data: Rows, collinear: Collinearity, hint: Point | None = None) -> Ending | None:
-    """Return the optimum under the ridge, and what it proves of F itself, where the classes are separated."""
+    """For separated classes, return the optimum under the ridge, and what it proves about F without the ridge."""
     rows, problem = task.problem.rows, task.problem
     fit_intercept, names = problem.options.fit_intercept, problem.class_names
     found = find_separation(data, hint, fit_intercept=fit_intercept, collinearity=collinear, classes=names)
@@ -82,11 +82,11 @@ def _separated(task: Task, data: Rows, collinear: Collinearity, hint: Point | No
     weight = SEPARATED_RIDGE * (sizes_of(data, fit_intercept) / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
     outcome, run = task.run(small)
-    # Of all rows, though the run may have stopped on a sample.
+    # On all rows, even if the run stopped on a sample.
     state, w_fit, b_fit = task.returned(run.w, run.b, problem.objective(small))
     state = state.with_bound()
     certificate = certified(state, task.units, rows, as_returned=True)
-    # The loss is at least 0; what it is at least on the plane's rows is found by whoever can fit them.
+    # The loss is at least 0. `_with_infimum` raises this where rows lie on the separating plane.
     rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
         certificate,
@@ -100,7 +100,7 @@ def _separated(task: Task, data: Rows, collinear: Collinearity, hint: Point | No
 
 
 def sizes_of(data: Rows, fit_intercept: bool) -> Vector:
-    """Size (n,) of each column that the ridge of separated data is for: its deviation; without an intercept that from 0."""
+    """Column sizes (n,) for the ridge of separated data: standard deviations, without an intercept root mean squares."""
     moments = data.moments(correlations=False)
     return moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
 
@@ -116,7 +116,7 @@ def _ending(
     collinear: Collinearity | None = None,
     separated: Separation | None = None,
 ) -> Ending:
-    """Say how a run ended at a state; the certificate is of the point (w_fit, b_fit) that the user gets."""
+    """Put together what a run came to; the certificate is for the point (w_fit, b_fit) that the user gets."""
     tol, reason = task.problem.options.tol, outcome.reason
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
@@ -130,7 +130,7 @@ def _ending(
 
 
 def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
-    """Return what the run came to, with the reason why nothing is proven of it."""
+    """Return the run's last point, with the reason why nothing is proven about it."""
     reason = _why(task, outcome, state, collinear.sentence)
     nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, reason)
     return _ending(task, outcome, state, task.to_fit(state.w, state.b), nothing)
@@ -157,7 +157,7 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> st
 
 
 class _Found(NamedTuple):
-    """A point as the user gets it, a state there, and what is proven of it for the model of the pivot columns."""
+    """A point as the user gets it, the state there, and its bound in the model of the pivot columns."""
 
     state: NewtonState
     point: Point
@@ -167,7 +167,7 @@ class _Found(NamedTuple):
 def _reduced(
     task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity, *, patient: bool = False
 ) -> Ending | None:
-    """Certify the model of the pivot columns, and spread the weights over all; None where nothing is proven of it."""
+    """Certify the model of the pivot columns, and spread the weights over all columns; None if nothing is proven."""
     if not collinear.n_relations:
         return None
     found, is_short = _minimum_of_pivots(task, outcome, state, data, collinear, patient=patient), False
@@ -187,7 +187,7 @@ def _reduced(
         proven, found.state.w, unknown, math.inf, objective=objective, least=least, hessian_rows="all rows"
     )
     certificate = replace(certificate, kind="reduced", reason=collinear.sentence)
-    if not collinear.exact:  # What holds up to rounding alone is no relation: all columns may do better.
+    if not collinear.exact:  # relations that hold only up to rounding: all columns together may do better
         certificate = replace(certificate, infimum_at_least=0.0, infimum_gap=objective + noise + proven.gap)
     which = "those of least norm" if is_short else "those without the columns so made up"
     values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} are returned"}
@@ -198,9 +198,9 @@ def _reduced(
 def _minimum_of_pivots(
     task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity, *, patient: bool
 ) -> _Found | None:
-    """Go on, by Newton steps of the pivots' weights alone, until a point of their model is proven to be near its optimum.
+    """Take Newton steps in the pivots' weights alone, until the point is proven to be near the optimum of their model.
 
-    The other columns keep their weights where the relations are exact, which changes nothing; else these are 0.
+    The other columns keep their weights where the relations are exact, which changes nothing; otherwise they get 0.
     """
     tol, pivots = task.problem.options.tol, np.sort(collinear.pivots)
     if state.z is None or state.reference.z is not None:
@@ -235,7 +235,7 @@ def _minimum_of_pivots(
 
 
 def _seen(task: Task, w: Vector, b: float, pivots: Index, near: NewtonState | None = None) -> _Found:
-    """Look at a point as the user gets it: a read, with the Hessian unless that of a state near it will do."""
+    """Evaluate a point as the user gets it: one read, with a new Hessian unless a state near it is given."""
     state, w_fit, b_fit = task.returned(w, b, near=near)
     proven = bound_without(state, pivots)
     if proven.proven:
@@ -244,7 +244,7 @@ def _seen(task: Task, w: Vector, b: float, pivots: Index, near: NewtonState | No
 
 
 def _along(task: Task, state: NewtonState, data: Rows, collinear: Collinearity, others: Index | None) -> _Found:
-    """Go along the relations to the point of least norm, or to where these others have no weight: a read."""
+    """Move along the relations to the point of least norm, or to where the columns `others` have no weight: one read."""
     scale = task.units.scale
     w, b = moved_along(
         collinear.null_basis,
@@ -259,9 +259,9 @@ def _along(task: Task, state: NewtonState, data: Rows, collinear: Collinearity, 
 
 
 def _by_difference(state: NewtonState, found: _Found) -> Bound:
-    """Bound how far a state is from the optimum that another point is near, by the difference of their F.
+    """Bound how far a state is from the optimum near another point, by the difference of their F.
 
-    Where it is lower than that optimum by more than rounding, the relations are too rough for it: inf.
+    The gap is inf where F is lower here by more than rounding: the relations then hold too roughly.
     """
     noise = state.noise + found.state.noise
     higher = state.evaluation.objective - found.state.evaluation.objective
@@ -278,16 +278,16 @@ def bound_without(
 ) -> Bound:
     """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
 
-    The others must be exact combinations of them: else F* is that of the others' weights as they are. The state has a
-    Hessian of all rows, made there or near: no read. more (n + 1,): of the gradient, not known. less (n,): taken off the
-    Hessian's diagonal.
+    The other columns must be exact combinations of the pivots; otherwise F* is the optimum with their weights held. No read:
+    the state has a Hessian of all rows, made here or near. more : (n + 1,), further error of the gradient. less : (n,),
+    subtracted from the Hessian's diagonal.
     """
     on, reference, evaluation = state.on, state.reference, state.evaluation
     assert reference.z is None
     assert state.squares is not None
     n, D = on.n_features, reference.proof.D
     kept = np.append(pivots, n) if on.fit_intercept else pivots
-    if not len(kept):  # no column tells anything: F is what it is
+    if not len(kept):  # there is nothing to optimise
         return Bound(0.0, 0.0, 0.0, np.zeros(0), 0.0, 0.0, 0.0)
     B, eta = reference.proof.matrix, reference.proof.eta
     if less is not None:
@@ -317,9 +317,9 @@ def bound_without(
 
 
 def _where_penalty_is_least(task: Task, state: NewtonState, data: Rows, collinear: Collinearity) -> NewtonState:
-    """Go where the penalty is least along the relations: too small a curvature for Newton's steps to see beside the loss's.
+    """Find the point of least penalty along the relations, whose curvature is too small there for Newton's steps.
 
-    Along a relation the loss stays; the point of least penalty there, and a Newton step in the other directions, in turn.
+    Along a relation the loss doesn't change. So go to the least penalty along them, take a Newton step, and repeat.
     """
     units, moments = task.units, data.moments(correlations=False)
     along = collinear.null_basis / np.where(moments.sd > 0, moments.sd, 1.0)[:, np.newaxis]  # in the user's w
@@ -343,7 +343,7 @@ def _where_penalty_is_least(task: Task, state: NewtonState, data: Rows, collinea
 
 
 def _proven_by_penalty(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending | None:
-    """Give the ending of a point with a penalty, where it is proven after all."""
+    """Certify the returned point with a penalty; None where nothing is proven."""
     if state.bound is None or not state.bound.proven:
         return None
     state, w_fit, b_fit = task.returned(state.w, state.b)
@@ -353,7 +353,7 @@ def _proven_by_penalty(task: Task, outcome: Outcome, state: NewtonState, colline
 
 
 def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:
-    """Bound F - F* where columns are collinear, exactly, and a penalty smaller than rounding alone makes the optimum unique.
+    """Bound F - F* where columns are exactly collinear and only a penalty smaller than rounding makes the optimum unique.
 
     Every d is a + V t: a of the pivots (and b), V the relations, along which the loss stays. With p = R w, eps = V'p and
     G = V'R V the penalty P satisfies P(w + a + V t) >= P(w) + (p - R V G^-1 eps).a - eps'G^-1 eps/2 for all t, so that F - F*

@@ -1,4 +1,4 @@
-"""Newton's method on a problem: the units of its arithmetic, its run, and what is said of it."""
+"""Newton's method on a problem: choose the units, run, certify the point that is returned."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task, certified
 from chainrule.solvers import NewtonState, Outcome
 
-PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane, that may be copied to find their minimum
+PLANE_NUMBERS = 5_000_000  # most numbers of X copied to fit the rows on a separating plane
 
 
 def optimize(problem: Problem) -> Ending:
-    """Run Newton on growing samples and few reads of all rows, to a bound on F - F* of `tol`."""
+    """Run Newton on growing samples, then on all rows, until F - F* is proven to be at most `tol`."""
     return solve(prepare(problem))
 
 
@@ -33,16 +33,16 @@ def prepare(problem: Problem) -> Task:
     return Task(problem, units, fit_units)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # of absurd scales and penalties: what overflows proves nothing
+@np.errstate(over="ignore", invalid="ignore")  # absurd scales and penalties may overflow; then nothing is proven
 def solve(task: Task) -> Ending:
-    """Run Newton, and find out why where nothing is proven."""
+    """Run Newton; where nothing is proven, find out why."""
     rows, options = task.problem.rows, task.problem.options
     if not task.problem.penalty.strongly_convex and rows.has_one_sided_level(options.fit_intercept):
         return _with_infimum(task, separated_by_levels(task))
     outcome, state = task.run(task.penalty)
     proven = state.bound is not None and state.bound.proven
     if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":
-        proven = False  # by the penalty alone, which rounding hides beside the loss
+        proven = False  # proven by the penalty alone, too loosely
     if proven or outcome.reason not in ("converged", "max_reads"):
         certificate = certified(state, task.units, rows)
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
@@ -50,13 +50,13 @@ def solve(task: Task) -> Ending:
         return task.ending(outcome, state, certificate)
     ending = without_optimum(task, outcome, state)
     if ending.certificate.kind == "none" and state.is_separating:
-        # Rounding made it look so: go on, and look again where no step helps.
+        # The classes only looked separated, by rounding: continue, and look again where no step helps.
         ending = without_optimum(task, *task.run(task.penalty, patient=True))
     return _with_infimum(task, ending)
 
 
 def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Say what is proven where the way to the user's units costs more than tol: of the point that the user gets."""
+    """Certify the very point that the user gets, where converting the bound to the user's units would cost more than tol."""
     rows = task.problem.rows
     w, _ = task.units.to_user(state.w, state.b)
     if not np.isfinite(w).all():
@@ -69,9 +69,9 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:
-    """Sharpen what is known of inf F of separated classes.
+    """Raise the lower bound on inf F for separated classes.
 
-    Rows off the plane cost nothing at best, those on it their own minimum: inf F >= (S of the plane/S) min of their mean loss.
+    At best rows off the plane cost nothing, and rows on it their own minimum: inf F >= (S of the plane/S) min of their mean loss.
     """
     problem, certificate = task.problem, ending.certificate
     if ending.separated is None:
@@ -84,6 +84,6 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     start = (np.zeros(rows.n_features), 0.0)
     found = optimize(replace(problem, rows=part, options=options, columns=np.zeros_like(problem.columns), start=start))
     share = found.sum_weights / task.sum_weights * (1.0 - 1e-12)
-    low = share * found.certificate.infimum_at_least  # 0 where that is of fewer columns
+    low = share * found.certificate.infimum_at_least  # 0 if proven for fewer columns only
     gap = certificate.infimum_gap - low
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))

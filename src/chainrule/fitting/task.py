@@ -35,7 +35,7 @@ CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "no
 
 @dataclass(frozen=True)
 class Task:
-    """A problem in the units of the arithmetic: centred columns over powers of two."""
+    """A problem in the units of the arithmetic: columns centred and divided by powers of two."""
 
     problem: Problem
     units: Units
@@ -43,12 +43,12 @@ class Task:
 
     @cached_property
     def ratio(self) -> Vector:
-        """Factor from w in the arithmetic's units to w in the fit's."""
+        """Factors (n,) that turn w from the arithmetic's units into the fit's."""
         return self.fit_units.scale / self.units.scale
 
     @cached_property
     def penalty(self) -> ElasticNet:
-        """Penalty of the objective asked for, in the arithmetic's units."""
+        """The fit's penalty, in the arithmetic's units."""
         penalty = self.problem.penalty.in_units(self.ratio)
         if penalty.curvature.max(initial=0.0) > LARGEST_RIDGE:
             name = self.problem.rows.feature_names[int(np.argmax(penalty.curvature))]
@@ -60,7 +60,7 @@ class Task:
 
     @cached_property
     def objective(self) -> DataObjective:
-        """Objective asked for, in the arithmetic's units."""
+        """The fit's objective, in the arithmetic's units."""
         return self.problem.objective(self.penalty)
 
     @property
@@ -75,14 +75,14 @@ class Task:
 
     @cached_property
     def _way(self) -> tuple[Vector, Vector]:
-        """Factors from theta to that in the fit's units, and what its bias gains."""
+        """Factors that turn theta into the fit's units, and the weights' share in the new bias, (n + 1,) each."""
         shift = (self.fit_units.center - self.units.center) / self.units.scale
         return np.append(self.ratio, 1.0), np.append(shift, 0.0)
 
     def all_to_fit(self, theta: Vector) -> Vector:
-        """From the units of the arithmetic to those of the fit, without the way over x = 0."""
+        """Turn theta from the arithmetic's units into the fit's, directly, so that a far centre costs no digits."""
         factor, shift = self._way
-        there = theta * factor  # of a column of 1e-310 the weight is beyond float64
+        there = theta * factor  # the weight of a column of 1e-310 overflows
         there[-1] += np.add.reduce(theta * shift)
         return np.asarray(there)
 
@@ -103,7 +103,7 @@ class Task:
     ) -> Ending:
         """Put together what a run came to, and say how it ended.
 
-        certificate : of `point`, (w, b) in the fit's units; by default that of the state. how : instead of the usual sentence.
+        point : (w, b) in the fit's units that the certificate is for; the state's by default. how : replaces the usual sentence.
         """
         point = self.to_fit(state.w, state.b) if point is None else point
         outcome = replace(outcome, state=state)
@@ -121,7 +121,7 @@ class Task:
         return how_it_ended(outcome, certificate, tol, more, (("more reads", reads + left),), reads=reads)
 
     def run(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
-        """Run Newton for a penalty in these units; raises InputError where the data have no numbers."""
+        """Run Newton with a penalty in these units; raises InputError for NaN or infinity in the data."""
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
         costs = (rows.hessian_reads, class_counts(rows), rows.matrix_reads)
         objective = problem.objective(penalty)
@@ -139,31 +139,27 @@ class Task:
             to_fit=self.all_to_fit,
         )
         state = outcome.state
-        if not isinstance(state, NewtonState):  # one that the core passed on its way
+        if not isinstance(state, NewtonState):  # a point that the core passed
             state = solver.at(objective, state.theta)
         if state.z is None:
-            # It ended on a sample: F is of all rows.
+            # It ended on a sample: evaluate F on all rows.
             state = replace(state, on=objective, evaluation=objective.evaluate(state.theta))
         state = state.with_bound()
         if outcome.reason == "max_reads" and state.gap <= options.tol:
-            outcome = replace(outcome, reason="converged")  # as the last look shows
+            outcome = replace(outcome, reason="converged")  # the last point was proven only now
         return replace(outcome, state=state), state
 
     def at(self, w: Vector, b: float, on: DataObjective | None = None) -> NewtonState:
-        """Evaluate a point in these units, with the Hessian of all rows; tol 0, so that a bound is made.
-
-        on: another objective than the one asked for.
-        """
+        """Evaluate a point in these units with the Hessian of all rows, and bound it; on : the fit's objective by default."""
         theta = np.append(w, b)
         return Newton(theta).at(self.objective if on is None else on, theta)
 
     def returned(
         self, w: Vector, b: float, on: DataObjective | None = None, near: NewtonState | None = None
     ) -> tuple[NewtonState, Vector, float]:
-        """Evaluate what a user gets of (w, b), rounded to the units of the fit and from there: (state, w_fit, b_fit).
+        """Evaluate (w, b) as the user gets it, rounded to the fit's units and to the user's: (state, w_fit, b_fit).
 
-        Both points' biases are rounded once. For endings in which that rounding matters: a read, with the Hessian unless that
-        of a state near it will do.
+        Each bias is rounded once only. One read, with a new Hessian unless a state near the point is given.
         """
         w_fit, b_fit = self.to_fit(w, b)
         if not self.fit_units.center.any():
@@ -178,7 +174,7 @@ class Task:
 
 
 def plus_product(b: float, center: Vector, w: Vector) -> float:
-    """Give b + center.w, rounded once; NaN where a number is not finite, or the sum beyond float64."""
+    """Compute b + center.w, rounded once; NaN if a number is not finite or the sum overflows."""
     at = np.flatnonzero(center)
     try:
         products = (Fraction(c) * Fraction(v) for c, v in zip(center[at], w[at], strict=True))
@@ -188,9 +184,9 @@ def plus_product(b: float, center: Vector, w: Vector) -> float:
 
 
 def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool = False) -> Certificate:
-    """Put what is proven into the user's units, with the rounding of the way there.
+    """Turn a state's bound into the user's units, adding what the conversion rounds.
 
-    as_returned: the state is at the very point that the user gets (`Task.returned`).
+    as_returned : the state is at exactly the point that the user gets (`Task.returned`).
     """
     n, on = rows.n_features, state.on
     w, b = units.to_user(state.w, state.b)
@@ -199,7 +195,7 @@ def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool
         return Certificate.nothing(n, objective, TOO_FAR)
     here = after_rounding(state, proven, None if as_returned else units, w)
     way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
-    with np.errstate(over="ignore"):  # a column of 1e-310: nothing is known of its coefficient
+    with np.errstate(over="ignore"):  # a column of 1e-310: no bound on its coefficient
         coef = here.coef[:n] / units.scale
     share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
     gap = min(here.gap, objective + state.noise + (here.gap - proven.gap))
@@ -209,13 +205,13 @@ def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool
         coef,
         _intercept(state, here, units) + 2.0 * UNIT * way if on.fit_intercept else 0.0,
         objective=objective,
-        least=objective - proven.gap - state.noise,  # whatever the user's units round
+        least=objective - proven.gap - state.noise,  # holds however the user's units round
         hessian_rows="all rows" if share == 1.0 else f"{100 * share:.3g} % of the rows",
     )
 
 
 def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
-    """Bound the error of the bias in the user's units: along the line b - center.w, in the Hessian's norm where it has one."""
+    """Bound the error of the bias in the user's units, b - center.w, in the Hessian's norm where it has a factor."""
     line, proof = np.append(-units.center / units.scale, 1.0), state.reference.proof
     if proof.ok and proven.radius < math.inf:
         return proven.radius * math.sqrt(float(proof.leverages(line[np.newaxis])[0]))
@@ -223,9 +219,9 @@ def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
 
 
 def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Vector) -> Bound:
-    """Say what is proven of w and b as they are given: each rounded on the way to the user's units, or from them.
+    """Widen a bound for the rounding of w and b on the way to the user's units.
 
-    units: None where the state is at the point itself, but for one rounding of its bias (`Task.returned`).
+    units : None where the state is at the returned point already, up to one rounding of its bias (`Task.returned`).
     """
     on, squares = state.on, state.squares
     assert squares is not None
@@ -250,7 +246,7 @@ def how_it_ended(
     ways: tuple[Way, ...] = (),
     **values: float,
 ) -> Finding:
-    """Say how a run ended, what is proven, what it still lacks (`more`) and the ways out; values : others for its sentence."""
+    """Say how a run ended, what is proven, what is missing (`more`) and the ways out; values : more numbers for the sentence."""
     told: dict[str, object] = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": tol, **values}
     if outcome.reason == "converged":
         return Finding("converged", told | {"is_rounding": certificate.kind == "bound" and certificate.gap > tol})
@@ -261,17 +257,19 @@ def how_it_ended(
 
 
 def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, ...]:
-    """Give what a user is warned of at the end: the ending itself where it is a warning, and a trace that was thinned."""
+    """Give the warnings at the end of a run: the ending itself where it is one, and a thinned trace."""
     note = "" if outcome is None else outcome.trace.note
     thinned = (Finding("thinned trace", {"note": note}),) if note else ()
-    is_said = how.warning is None or (how.code == "no optimum" and not how.values["proof"])  # by the separated classes
+    is_said = how.warning is None or (
+        how.code == "no optimum" and not how.values["proof"]
+    )  # the separated classes have said it
     return thinned if is_said else (how, *thinned)
 
 
 def as_returned(problem: Problem, ending: Ending) -> Ending:
-    """Report F at the point that the user gets, and say so where rounding took it further than tol from the optimum.
+    """Report F at the point that the user gets, and say so if rounding took it further than tol from the optimum.
 
-    Columns far from 0, in their own deviations, have an intercept b - center.w whose last digit moves every z.
+    For columns many deviations away from 0, the last digit of the intercept b - center.w moves every z.
     """
     units, options, rows = ending.units, problem.options, problem.rows
     w, b = units.to_user(ending.w_fit, ending.b_fit)

@@ -23,29 +23,30 @@ from chainrule.solvers.truncated import truncated_step
 
 Vector = NDArray[np.float64]
 
-SETTLED = 8  # one in so many rows may be of rare levels that find their place before the Hessian of all rows
-APART = 2.0  # cost of a sample's row of a table, over that of all rows one after the other
+SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
+APART = 2.0  # cost of a sampled row of a table over that of a row read in order
 ARMIJO = 1e-4
-FEW_COLUMNS = 64  # up to here the core's own Cholesky factor is as good as LAPACK's
-FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which on a Hessian in float32 saves milliseconds
-FLOAT32_LEAST = 2.0**-90  # mean curvature of a column that float32 shows
-NEAR, NEAREST = 0.1, 1e-10  # squared decrement at which the core hands over: times the root of tol, and at least
-RIDGE_ROWS = 256  # that a sample's ridge comes from
-LEAST_CURVATURE = 1e-3  # of a step, over that of its parts column by column
-# Pace, and squared decrement over tol, from where on steps on collinear columns lead nowhere.
+FEW_COLUMNS = 64  # up to which the core's own Cholesky is as fast as LAPACK's
+FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
+FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
+NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10
+RIDGE_ROWS = 256  # rows from which a sample's ridge is computed
+LEAST_CURVATURE = 1e-3  # of a step, relative to the sum of its columns' own
+# Pace above which, and squared decrement over tol below which, steps along collinear columns are given up.
 SLOW, NEARLY_THERE = 0.5, 1e3
-NEAR_TOL = 1e-8  # at most: to a looser tol a run may have most of its way before it
-FAR_OFF = 0.5  # r that rounding alone leaves: the point is too far from where the Hessian was made
-WORTH_PROVING = 100.0  # nu^2 over tol: from there on a bound may reach it
+NEAR_TOL = 1e-8  # a looser tol counts as this
+FAR_OFF = 0.5  # r from rounding alone; above it the point is too far from where the Hessian was made
+WORTH_PROVING = 100.0  # nu^2 over tol; below it a bound may reach tol
 
 
 @dataclass(frozen=True)
 class NewtonState(State):
-    """Where Newton stands: on which sample, with which Hessian, and what is proven.
+    """Newton's state: the sample it is on, the Hessian it uses, and what is proven.
 
-    pace : nu over that before, at most 1. pairs : of the last steps with this Hessian, what each moved and what it did to the
-    gradient. patient : goes on where the point keeps the classes apart. along : on a sample, the step that conjugate gradients
-    found in place of a Hessian's.
+    pace : nu over the last step's nu, at most 1. stalled : whether a new Hessian is due.
+    pairs : the last steps with this Hessian, and the gradient's change along each.
+    patient : continue although the point separates the classes.
+    along : on a sample without a Hessian, the step found by conjugate gradients.
     """
 
     stage: int
@@ -62,7 +63,7 @@ class NewtonState(State):
     along: Vector | None = None
 
     def with_bound(self) -> NewtonState:
-        """Give the state with what is proven of it, also far from tol."""
+        """Give the state with a bound, however far from tol it is."""
         if self.z is None or self.squares is None or (self.bound is not None and self.bound.proven):
             return self
         proven = self.reference.certify(self.on, self.evaluation, self.theta, self.z, self.squares, last=True)
@@ -84,7 +85,7 @@ class NewtonState(State):
         return min(1.0, self.on.n_rows / self.on.rows.n_rows)
 
     def reached(self, tol: float) -> bool:
-        """Whether the bound is at most tol, or as small as rounding allows; or, where there is none, steps lead nowhere."""
+        """Whether to end: the bound is at most tol or as small as rounding allows, or no further step can bring a bound."""
         if self.bound is None or not self.bound.proven:
             return self._leads_nowhere(tol)
         return self.gap <= tol or (self.is_noise and not self.is_stale)
@@ -96,11 +97,11 @@ class NewtonState(State):
 
     @property
     def is_stale(self) -> bool:
-        """Whether the Hessian is of all rows and of another point, so that one of this point would say more."""
+        """Whether a Hessian of all rows made at this point would tighten the bound."""
         return self.reference.z is None and not self.reference.is_of_all(self.theta)
 
     def reads_left(self, tol: float) -> int:
-        """Estimate the reads that a bound of tol still needs: at the pace seen, else at that of this Hessian's rows."""
+        """Estimate the reads still needed for tol, from the pace seen, else from the number of rows in the Hessian."""
         n, gap = self.on.n_features + 1, 0.5 * self.nu**2
         # The last sample is about an eighth of the rows.
         size = max(self.on.n_rows, self.on.rows.n_rows / 8) if self.z is None else self.reference.n_rows(self.on)
@@ -118,12 +119,12 @@ class NewtonState(State):
 
     @property
     def is_separating(self) -> bool:
-        """Whether the point itself keeps the classes apart, in all rows and without a penalty: then there is no optimum."""
+        """Whether this point separates the classes on all rows, without a penalty: then there is no optimum."""
         separates = self.share == 1.0 and self.evaluation.accuracy == 1.0 and not self.on.ridge.any()
         return separates and not self.patient
 
     def _leads_nowhere(self, tol: float) -> bool:
-        """Whether no step will bring a bound: collinear columns have none, separated classes no optimum."""
+        """Whether no step will bring a bound, as with collinear columns or separated classes."""
         if self.z is None:
             return False
         if self.is_separating:
@@ -132,10 +133,10 @@ class NewtonState(State):
             return False
         if self.bound is not None and not self.is_stale and self.nu <= 0.1 * self.bound.nu:
             return True  # rounding alone is too large
-        # The decrement vanishes all the same; where it does so quadratically there is an optimum, and a bound may come.
-        # With a penalty there is one in any case; rounding may hide it.
+        # The decrement vanishes in any case. If it does so quadratically, there is an optimum, and a bound may come.
+        # With a penalty there always is an optimum, though rounding may hide it.
         if not self.reference.proof.ok:
-            # What is left along columns that nearly repeat each other falls slowly, or not at all.
+            # Along nearly collinear columns the decrement falls slowly, or not at all.
             near = NEARLY_THERE * min(tol, NEAR_TOL)
             slow = self.pace > SLOW and self.nu**2 <= near and not self.on.ridge.any()
             return self.nu**2 <= 0.5 * tol or slow or (self.nu**2 <= NOISE and bool(self.on.ridge.any()))
@@ -161,11 +162,11 @@ class Newton:
     sizes : tuple of int
         As `plan` gives them.
     tol : float
-        The bound that is wanted: decides whether a new Hessian is worth its cost.
+        The bound wanted. It decides whether a new Hessian is worth its cost.
     most : int
-        Reads at most.
+        Largest number of reads.
     patient : bool
-        Go on where a point keeps the classes apart by its computed z.
+        Continue although a point separates the classes by its computed z.
     """
 
     start: Vector
@@ -176,7 +177,7 @@ class Newton:
     needs = HasHessian
 
     def init(self, objective: HasHessian) -> tuple[list[State], State]:
-        """Evaluate the start on the first sample; where rows and columns are few, go most of the way in the core."""
+        """Evaluate the start on the first sample; with few rows and columns, run most steps in the core."""
         if not isinstance(objective, DataObjective):
             return [], damped_at(objective, self.start)
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
@@ -192,7 +193,7 @@ class Newton:
         return self._evaluate_all(objective, theta, None, hessian=True)
 
     def step(self, objective: HasHessian, state: State) -> State:
-        """One Newton step, and where a sample has served, the way to the next."""
+        """Take one Newton step; when a sample is done, go on to the next."""
         if isinstance(state, DampedState):
             return damped_step(objective, state)
         assert isinstance(state, NewtonState)
@@ -204,17 +205,17 @@ class Newton:
     # --- samples -----------------------------------------------------------------------------------------------------
 
     def _arrive(self, whole: DataObjective, theta: Vector, before: NewtonState | None = None) -> NewtonState:
-        """Evaluate a point on the first sample or the next, with its Hessian; or on all rows."""
+        """Evaluate a point with its Hessian on the next sample, or on all rows after the last."""
         stage, reference = (0, None) if before is None else (before.stage + 1, before.reference)
         if stage < len(self.sizes) and self.sizes[stage] < whole.rows.n_rows:
             size = self.sizes[stage]
-            # Of one row more: it falls with the size.
+            # The curvature of one more row: it falls with the size.
             ridge = (
                 self._ridge(whole, size)
                 if before is None
                 else before.on.sample_ridge * (self.sizes[before.stage] / size)
             )
-            # The last sample serves all rows. With all rows of rare levels, and a penalty, it needs no ridge of its own.
+            # The last sample's Hessian serves all rows. With a penalty and all rows of rare levels it needs no ridge.
             is_last = stage == len(self.sizes) - 1
             if is_last and whole.rows.design.groups and whole.penalty.strongly_convex:
                 ridge = np.zeros(whole.n_features)
@@ -233,10 +234,10 @@ class Newton:
         return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
 
     def _lead(self, on: DataObjective, stage: int, theta: Vector, before: NewtonState) -> NewtonState:
-        """Make the last sample's Hessian a step further: levels that the sample before shows little of have some way to go.
+        """Take one more step before the last sample's Hessian is made, for levels that had few rows in the sample before.
 
-        The step is with a Hessian of that sample, where it ended: a tenth of the last one's cost, and a third for the gradient.
-        Levels all of whose rows are here have found their place.
+        The step uses a new Hessian of that sample, at its last point: a tenth of the last Hessian's cost, and a third for the
+        gradient. Levels with all rows in the sample are settled already and stay.
         """
         fresh = self._evaluate_sample(before.on, before.stage, theta, before.reference).reference
         if fresh.steps.factored:
@@ -251,9 +252,9 @@ class Newton:
         return self._evaluate_sample(on, stage, theta, before.reference)
 
     def _ridge(self, whole: DataObjective, size: int) -> Vector:
-        """Give a sample's own ridge, (n,): as much curvature as one row more, one in which x_j is not what it mostly is.
+        """Give a sample's own ridge, (n,): the curvature of one extra row with an untypical x_j.
 
-        A level that is of one class in the sample, and not in the data, then stays within reach.
+        It keeps the coefficient of a level bounded that has one class in the sample but both in the data.
         """
         zeros, ones = whole.class_weights
         share = ones / (zeros + ones)
@@ -269,7 +270,7 @@ class Newton:
     def _evaluate_sample(
         self, on: DataObjective, stage: int, theta: Vector, reference: Reference | None, factored: bool = False
     ) -> NewtonState:
-        z = np.zeros(on.n_rows)  # a row of weight 0 is not looked at
+        z = np.zeros(on.n_rows)  # rows of weight 0 are not filled
         whole = on.rows
         costs = (whole.hessian_reads, whole.matrix_reads)
         if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
@@ -293,8 +294,8 @@ class Newton:
         near = len(step) / self.sizes[state.stage] * evaluation.loss
         is_near = state.nu**2 <= (near if state.stage == 0 else 16.0 * near)
         if is_near and not self._is_worth_another(state, step, whole.rows.n_rows):
-            # The step ends within the sample's statistical error: the next sample will tell. (One that comes from a sample
-            # an eighth as large starts with its error, and Newton's step squares it.)
+            # The step ends within the sample's statistical error, so the next sample takes over. (It starts with the error
+            # of a sample an eighth as large, which Newton's step squares.)
             theta = state.theta + step
             if state.along is not None and state.stage == len(self.sizes) - 1:
                 return self._evaluate_sample(on, state.stage, theta, state.reference, factored=True)
@@ -309,17 +310,17 @@ class Newton:
         return self._arrive(whole, state.theta, state)
 
     def _is_worth_another(self, state: NewtonState, step: Vector, m: int) -> bool:
-        """Whether the last sample's Hessian should be made anew, nearer to the optimum, before it serves all rows.
+        """Whether to make the last sample's Hessian again, nearer to the optimum, before it serves all rows.
 
-        It is off by the sample, n/size in the gap's rate, and by the step still to come: g (1 - g) changes with it by
-        about 0.3 nu^2 in that rate; and where all rows of a level move alike, by as much along its coefficient.
+        Two errors slow its steps on all rows: that of the sample, n/size in the gap's rate, and that of the step still to
+        come, which changes g (1 - g) by about 0.3 nu^2 in that rate, and as much for a level whose rows all move alike.
         """
         size = self.sizes[state.stage]
         if state.stage < len(self.sizes) - 1 or state.nu**2 < 1e-12:
             return False
         n = state.on.n_features
         groups = state.on.rows.design.groups
-        sampled = n / size + (1.0 / ENOUGH_ROWS if groups else 0.0)  # a level may have no more rows in it
+        sampled = n / size + (1.0 / ENOUGH_ROWS if groups else 0.0)  # levels may have as few rows as that
         of_levels = max((float(np.abs(step[levels]).max()) for levels, _ in groups), default=0.0)
         moved = sampled + 0.3 * state.nu**2 + min((0.2 * of_levels) ** 2, 0.4)
         if not 0.0 < sampled < moved < 0.5:
@@ -344,7 +345,7 @@ class Newton:
         z = np.empty(whole.n_rows)
         known = whole.rows.mean_squares if before is None else before.squares
         if hessian:
-            # Columns that may be collinear will be looked at: what that needs costs little here.
+            # Columns that may be collinear will be examined: what that needs costs little here.
             more = (What.SUMS | What.EXTREMES) if is_poor else NOTHING
             more = NOTHING if known is not None else What.SQUARES | more
             evaluation, reference = _with_hessian(whole, theta, z, reference, more)
@@ -366,11 +367,11 @@ class Newton:
         if is_far and proven is not None and proven.least < FAR_OFF and pace < 1.0:
             # Unless steps at this pace bring r well below 1 before a new Hessian would.
             is_far = math.log(2.0 * proven.r) > -math.log(max(pace, 1e-9)) * whole.rows.hessian_reads
-        # If far, this Hessian won't prove more.
+        # Then this Hessian won't prove more.
         return replace(new, stalled=True) if new.is_noise or is_far else new
 
     def _is_quick(self, nu: float, pace: float, hessian_reads: float) -> bool:
-        """Whether the last factor gets to tol sooner than a new Hessian would."""
+        """Whether steps with the present factor reach tol sooner than a new Hessian would."""
         if not 0.0 < pace < 1.0:
             return pace == 0.0
         left = math.log(max(nu * nu / max(self.tol, NOISE), 1.0)) / (-2.0 * math.log(pace))
@@ -378,7 +379,7 @@ class Newton:
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
-        # 1. The direction, by the last Hessian's factor and what its steps have taught since.
+        # 1. The direction, from the last Hessian, corrected by the steps since.
         step = state.reference.direction(on, evaluation, state.pairs)
         # 2. A new Hessian of all rows where that factor has become slow; always where rows are few.
         hessian = state.stalled or self.sizes == (on.n_rows,)
@@ -402,7 +403,7 @@ def _with_hessian(
     proves: bool = True,
     looks: bool = True,
 ) -> tuple[Evaluation, Reference]:
-    """Evaluate with the Hessian, and factor it; in float32 where that saves much and what it `proves` bears its rounding."""
+    """Evaluate with the Hessian and factor it; in float32 where that saves much and, if it `proves`, loosens bounds little."""
     q = norm_weights(on, before)
     is_large = (
         on.in_core
@@ -425,11 +426,11 @@ def _with_hessian(
 
 
 def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[Pair, ...]:
-    """Add what the last step moved and what it did to the gradient; steps that show no curvature teach nothing."""
+    """Add the last step and the gradient's change along it, unless the step shows no curvature."""
     moved = theta - before.theta
     change = evaluation.gradient - before.evaluation.gradient
     least = 0.0
-    if not before.reference.proof.ok:  # collinear columns: a step along them is as good as none
+    if not before.reference.proof.ok:  # a step along collinear columns tells nothing
         scaled = before.reference.steps.D * own(before.on, moved)
         least = LEAST_CURVATURE * float(scaled @ scaled)
     if not float(moved @ change) > least:

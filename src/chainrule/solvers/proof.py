@@ -1,4 +1,4 @@
-"""A Hessian that was made, as what it is for: steps, and what it proves of a point."""
+"""A factored Hessian, for steps and for bounds."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 OUTWARD = 1.0 + 1e-12
-AT_ONCE = 1_250_000  # numbers of rows that are copied at a time
-SHARP = 4.0  # smallest eigenvalue over eta, from which on a norm is too large by less than a quarter
-DELTA_MATTERS = 0.1  # from there on the change of all rows' z is looked at, not bounded by their norms
-ROWS_AT_ONCE = 16384  # that are looked at while they are in the caches
-NULL_RIDGE = 1e-9  # of the diagonal, where columns are collinear: steps leave the directions that don't matter
+AT_ONCE = 1_250_000  # numbers copied at a time
+SHARP = 4.0  # smallest eigenvalue over eta; above it norms are too large by less than a quarter
+DELTA_MATTERS = 0.1  # above it the change of z is computed row by row, not bounded by norms
+ROWS_AT_ONCE = 16384  # fit in the caches
+NULL_RIDGE = 1e-9  # of the diagonal; keeps steps short along collinear columns
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A Hessian that was made, and what a bound from it needs to know.
+    """A factored Hessian, and what a bound made from it needs.
 
-    steps, proof : factors of the Hessian for steps, and of the part of it that the rows read account for.
-    theta : where it was made, (n + 1,). z : the rows' z there; None where the rows are all rows. index : which rows.
-    norm : largest |D^-1 x~|^2 of the rows, D of `proof`, or a bound on it.
-    z_of_all : z there where the rows are all rows. whole : all rows.
+    steps : factor of the Hessian, for steps. proof : factor of the part that comes from the rows read, unweighted, for bounds.
+    theta : (n + 1,), the point at which it was made.
+    z, index : z of a sample's rows at that point, and their numbers; None where all rows were read.
+    norm : upper bound on |D^-1 x~|^2 over the rows, D of `proof`.
+    z_of_all : z of all rows at that point, where all were read. whole : all rows.
     """
 
     steps: Factor
@@ -66,9 +67,9 @@ class Reference:
         before: Reference | None,
         looks: bool = True,
     ) -> Reference:
-        """Factor what was evaluated with `norm_weights(on, before)`; z of the rows.
+        """Factor the Hessian of an evaluation whose `q` was `norm_weights(on, before)`; z (m,) of the rows read.
 
-        looks : whether the part that the rows account for is needed, for a proof or to see what is collinear.
+        looks : whether `proof` is needed, for a bound or to see which columns are collinear.
         """
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
@@ -78,7 +79,7 @@ class Reference:
         is_same = evaluation.lower is evaluation.hessian or not looks
         proof = steps if is_same else Factor.of(own_matrix(on, evaluation.lower), eta)
         if not steps.factored or not (on.is_sample or proof.ok):
-            # Collinear columns, or ones that the rows read don't show: steps leave what doesn't matter alone.
+            # Collinear columns, or columns that are 0 in the rows read: a small ridge keeps steps short along them.
             lifted = own_matrix(on, evaluation.hessian).copy()
             diagonal = lifted.diagonal()
             least = max(float(diagonal.max()), 1e-300) * 1e-12
@@ -99,7 +100,7 @@ class Reference:
 
     @classmethod
     def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> Reference:
-        """Stand in for a Hessian of a sample of which only the diagonal (n + 1,) was made: it proves nothing."""
+        """Make a stand-in for a sample's Hessian from its diagonal (n + 1,) alone: it proves nothing."""
         none = Factor.unfactored(own(on, diagonal), "no Hessian was made of the sample")
         nowhere = np.zeros(0, dtype=np.int64)
         return cls(none, none, own(on, theta), np.zeros(0), nowhere, math.inf, None, on.rows)
@@ -110,17 +111,17 @@ class Reference:
 
     @property
     def is_poor(self) -> bool:
-        """Whether all rows should have a Hessian of their own: columns are collinear, or seem so in a sample."""
+        """Whether a new Hessian of all rows is needed, since columns are collinear, or look collinear in the sample."""
         return not self.proof.factored or (self.z is not None and not self.proof.ok)
 
     @property
     def sharp(self) -> bool:
-        """Whether the rounding of the matrix costs the proofs little in every direction."""
+        """Whether the matrix's rounding loosens bounds by little in every direction."""
         return self.proof.ok and self.proof.lambda_min >= SHARP * self.proof.eta
 
     @cached_property
     def kappa_of_levels(self) -> float:
-        """Bound on the rows' leverage, by the levels of categories; inf where there are none."""
+        """Upper bound on kappa from the categories' levels; inf without categories."""
         groups = self.whole.design.groups
         return kappa_of_levels(self.proof, groups, self.whole.reach()) if groups else math.inf
 
@@ -134,10 +135,10 @@ class Reference:
     def direction(self, on: DataObjective, evaluation: Evaluation, pairs: Sequence[Pair] = ()) -> Vector:
         """Give the Newton step -H^-1 grad, (n + 1,).
 
-        pairs: of steps with this Hessian: they correct it, so that a sample's behaves more and more like that of all rows.
+        pairs : the last steps with this Hessian and the gradient's changes; they correct a sample's Hessian towards all rows'.
         """
         if not self.steps.factored:
-            # No curvature that can be used: back to 0 where that is better, else down the gradient.
+            # Without usable curvature: back to 0 where F is lower there, else down the gradient.
             back = evaluation.objective > on.at_zero and bool(self.theta.any())
             step = -self.theta if back else -4.0 / (on.n_features + 1) * own(on, evaluation.gradient)
             return full(on, step)
@@ -148,9 +149,9 @@ class Reference:
     def certify(
         self, on: DataObjective, evaluation: Evaluation, at: Vector, z: Vector, squares: Vector, last: bool = False
     ) -> Bound | None:
-        """Say what is proven at a point `at` of which all rows were read; z and mean squares of all rows.
+        """Bound F - F* at a point `at` where all rows were read; z (m,) and the columns' mean squares (n,) of all rows.
 
-        last: no better point will come, so that a bound is worth more than what it costs.
+        last : no better point will come, so a bound is worth extra work.
         """
         by_penalty = last and self.z is None and on.penalty.strongly_convex
         if not evaluation.finite or not (self.proof.ok or by_penalty):
@@ -159,7 +160,7 @@ class Reference:
         c = on.loss.bend  # kappa, delta and zeta are in units of z/c
         gradient = own(on, evaluation.gradient)
         if self.proof.ok:
-            # Where there are levels, their bound takes less than the smallest eigenvalue, and says more.
+            # With categories the bound by levels is cheaper than the smallest eigenvalue, and tighter.
             kappa = c * (self.kappa_of_levels if on.rows.design.groups else kappa_upper(self.proof, self.norm))
             nu = math.sqrt(self.proof.norm2(gradient))
             if kappa * nu >= 1.0 and not (last or all_rows):
@@ -199,7 +200,7 @@ class Reference:
         return delta, max(zetas)
 
     def _by_penalty(self, on: DataObjective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
-        """Bound by the penalty's convexity where rounding or leverage spoils the Hessian's."""
+        """Bound by the penalty's convexity, where rounding or leverage spoils the bound by the Hessian."""
         n, D = on.n_features, self.proof.D
         ratio = float((D[:n] / np.sqrt(on.ridge)).max())
         reach = math.sqrt(self.norm * ratio * ratio) * OUTWARD
@@ -219,9 +220,9 @@ class Reference:
         return on.rows.n_rows if self.index is None else len(self.index)
 
     def _without_some_rows(self, on: DataObjective, z: Vector, moved: float) -> tuple[float, float]:
-        """Give kappa of the rows that stay in T, and what those left out weigh: a look at all rows of the Hessian.
+        """Leave the rows of largest leverage out of T: (kappa of the others, tau). One pass over the Hessian's rows.
 
-        z of all rows at a point whose z is at most `moved` from the Hessian's.
+        z : of all rows, at a point whose z differs from the Hessian's by at most `moved`.
         """
         rows = on.rows
         places = np.flatnonzero(rows.is_kept) if self.index is None else self.index
@@ -236,7 +237,7 @@ class Reference:
 
 
 def _largest_change(z: Vector, before: Vector, s: Vector | None) -> float:
-    """Largest |z - before| of the rows of positive weight, some at a time: in the caches."""
+    """Largest |z - before| over rows of positive weight, in pieces that fit in the caches."""
     parts = [slice(first, first + ROWS_AT_ONCE) for first in range(0, len(z), ROWS_AT_ONCE)]
     where = (True if s is None else s[part] > 0 for part in parts)
     of_parts = [
@@ -267,13 +268,13 @@ def depth_of(on: DataObjective) -> float:
 
 
 def weighting_depth(on: DataObjective) -> float:
-    """Say what the weights add to a depth where they have a sum of their own, S, that has rounded."""
+    """Extra depth from the rounding of S, where rows have weights."""
     weighted = on.rows.s is not None or len(on.strata) > 1 or on.strata[0].multiplier != 1.0
     return on.sum_depth if weighted else 0.0
 
 
 def norm_weights(on: DataObjective, reference: Reference | None) -> Vector:
-    """Weights q = D^-2 of the last Hessian, whose norms are near those of the next; (n + 1,), of the bias 0 without one."""
+    """Weights q = D^-2 of the last Hessian, (n + 1,): the next D is about the same. 0 for the bias without an intercept."""
     q = np.ones(on.n_features + 1)
     if reference is not None:
         q[: len(reference.proof.D)] = reference.proof.inverse_D**2
@@ -283,15 +284,15 @@ def norm_weights(on: DataObjective, reference: Reference | None) -> Vector:
 
 
 def own(on: DataObjective, vector: Vector) -> Vector:
-    """Leave out the bias of (n + 1,) where there is none."""
+    """Drop the last entry of (n + 1,) where there is no intercept."""
     return vector if on.fit_intercept else vector[:-1]
 
 
 def own_matrix(on: DataObjective, matrix: Matrix) -> Matrix:
-    """Leave out the bias of (n + 1, n + 1) where there is none."""
+    """Drop the last row and column of (n + 1, n + 1) where there is no intercept."""
     return matrix if on.fit_intercept else matrix[:-1, :-1]
 
 
 def full(on: DataObjective, vector: Vector) -> Vector:
-    """Put back the bias that `own` left out, 0."""
+    """Append the 0 that `own` dropped."""
     return vector if on.fit_intercept else np.append(vector, 0.0)
