@@ -71,7 +71,7 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 def _with_infimum(task: Task, ending: Ending) -> Ending:
     """Raise the lower bound on inf F for separated classes.
 
-    At best rows off the plane cost nothing, and rows on it their own minimum: inf F >= (S of the plane/S) min of their mean loss.
+    At best rows off the plane cost nothing, and rows on it their own minimum: inf F >= (S of the plane/S) min mean loss there.
     """
     problem, certificate = task.problem, ending.certificate
     if ending.separated is None:

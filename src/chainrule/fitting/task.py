@@ -103,7 +103,7 @@ class Task:
     ) -> Ending:
         """Put together what a run came to, and say how it ended.
 
-        point : (w, b) in the fit's units that the certificate is for; the state's by default. how : replaces the usual sentence.
+        point : (w, b) in the fit's units that the certificate is for; default: the state's. how : replaces the usual sentence.
         """
         point = self.to_fit(state.w, state.b) if point is None else point
         outcome = replace(outcome, state=state)
@@ -246,7 +246,7 @@ def how_it_ended(
     ways: tuple[Way, ...] = (),
     **values: float,
 ) -> Finding:
-    """Say how a run ended, what is proven, what is missing (`more`) and the ways out; values : more numbers for the sentence."""
+    """Say how a run ended, what is proven, what is missing (`more`) and the ways out; values : numbers for the sentence."""
     told: dict[str, object] = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": tol, **values}
     if outcome.reason == "converged":
         return Finding("converged", told | {"is_rounding": certificate.kind == "bound" and certificate.gap > tol})
@@ -260,9 +260,7 @@ def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, 
     """Give the warnings at the end of a run: the ending itself where it is one, and a thinned trace."""
     note = "" if outcome is None else outcome.trace.note
     thinned = (Finding("thinned trace", {"note": note}),) if note else ()
-    is_said = how.warning is None or (
-        how.code == "no optimum" and not how.values["proof"]
-    )  # the separated classes have said it
+    is_said = how.warning is None or (how.code == "no optimum" and not how.values["proof"])  # "separated" says it
     return thinned if is_said else (how, *thinned)
 
 
