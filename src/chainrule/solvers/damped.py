@@ -1,4 +1,4 @@
-"""Newton's method on an objective that has a Hessian and no rows: read whole at each step, nothing proven."""
+"""Newton's method on an objective with a Hessian but no rows; nothing is proven."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ ARMIJO, LEAST_EIGENVALUE = 1e-4, 1e-12
 
 @dataclass(frozen=True)
 class DampedState(State):
-    """Where Newton stands on an objective without rows: the step from here, along which F falls, and its squared decrement."""
+    """State on an objective without rows. next : the step from here, along which F falls. nu2 : its squared decrement."""
 
     next: Vector
     nu2: float
 
     def reached(self, tol: float) -> bool:
-        """Whether a quadratic model has no more than tol left: nothing proves it."""
+        """Whether a quadratic model has at most tol left; this proves nothing."""
         return self.nu2 <= 2.0 * tol
 
 
 def damped_at(on: HasHessian, theta: Vector) -> DampedState:
-    """Evaluate a point of an objective without rows; its Hessian counts by the sizes of its eigenvalues, so that F falls."""
+    """Evaluate a point and its next step; the Hessian's eigenvalues count by their sizes, so that F falls along it."""
     evaluation = on.evaluate(theta)
     curvature, vectors = np.linalg.eigh(on.hessian(theta))
     size = np.maximum(np.abs(curvature), LEAST_EIGENVALUE * np.abs(curvature).max(initial=1e-300))
@@ -37,7 +37,7 @@ def damped_at(on: HasHessian, theta: Vector) -> DampedState:
 
 
 def damped_step(on: HasHessian, state: DampedState) -> DampedState:
-    """Step along the direction, halved until F falls by a part of what the decrement says."""
+    """Step along the direction, halving until F falls by a fraction of what the decrement predicts."""
     t, evaluation = 1.0, state.evaluation
     while (
         on.evaluate(state.theta + t * state.next).objective > evaluation.objective - ARMIJO * t * state.nu2

@@ -17,7 +17,7 @@ Gap = Callable[[Vector, Evaluation], tuple[float, float]]
 
 @dataclass(frozen=True)
 class DescentState(State):
-    """A point, and the proven bound on its F - F*; estimate: the same where the bound ends in rounding."""
+    """A point with a bound on F - F*, and an estimate of F - F* that goes on where the bound ends in rounding."""
 
     proven: float
     estimate: float

@@ -1,4 +1,4 @@
-"""The one loop that runs every solver: limits, non-finite checks, trace, callbacks, and why it ended."""
+"""The loop that runs every solver: limits, non-finite checks, trace, callbacks, and the reason why it ended."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class State(Point):
 
     @property
     def progress(self) -> float:
-        """What falls with F - F*, for the monitor: an estimate where the bound has no digits left."""
+        """A number that falls with F - F*, for the monitor; an estimate where the bound has no digits left."""
         return self.gap
 
     @property
     def share(self) -> float:
-        """Share of the rows that were read for it."""
+        """Share of the rows that were read for this state."""
         return 1.0
 
     @property
@@ -77,7 +77,7 @@ S = TypeVar("S", bound=State)
 
 @dataclass(frozen=True)
 class Before(Generic[S]):
-    """A run that this one goes on with: its trace, and its last and its best epoch with their states."""
+    """An earlier run to continue: its trace, and its last and best epoch with their states."""
 
     trace: Trace
     last: tuple[int, S]
@@ -90,7 +90,7 @@ class Solver(Protocol[F, S]):
     needs: type[F]  # what an objective must be able to do
 
     def init(self, objective: F) -> tuple[list[State], S]:
-        """Give the points that were passed, if any, and the state to go on from."""
+        """Give the points passed on the way, if any, and the first state."""
 
     def step(self, objective: F, state: S) -> S:
         """Give the next epoch's state."""
@@ -141,12 +141,12 @@ Callback = Callable[[Step], Mapping[str, float] | None]
 
 
 class Monitor(Protocol):
-    """Watches a run, epoch by epoch; unbounded: whether a step may multiply w by more than 1."""
+    """Watches a run, epoch by epoch. unbounded : a step may multiply w by more than 1."""
 
     unbounded: bool
 
     def watch(self, objective: float, gap: float) -> str:
-        """Add an epoch; says what the run does now."""
+        """Add an epoch; returns what the run does now, "" if nothing special."""
 
 
 class NotFiniteAtStart(ArithmeticError):
@@ -201,7 +201,7 @@ class Run(Generic[F, S]):
     on_status : callable
         Told (status, epoch) the first time that the monitor names one.
     before : Before, optional
-        Go on where that run ended, as if it had not; the solver's start is not used, and the monitor is one that saw that run.
+        Continue that run as if it had not ended. The solver's start is not used; the monitor must have seen that run.
 
     Raises
     ------
@@ -223,7 +223,7 @@ class Run(Generic[F, S]):
     before: Before[S] | None = None
 
     def __post_init__(self) -> None:
-        """Check the objective, and take up the run before."""
+        """Check the objective, and load the earlier run."""
         needs = self.solver.needs
         missing = [name for name in vars(needs) if not name.startswith("_") and not hasattr(self.objective, name)]
         if missing:
@@ -301,7 +301,7 @@ class Run(Generic[F, S]):
             for callback in self.callbacks:
                 line.update(_numbers(callback(step), line))
         self._recorder.record(line, theta)
-        # only now: Ctrl-C before leaves no point that the trace doesn't have
+        # after recording, so that Ctrl-C leaves no point that the trace lacks
         self._last = (epoch, state)
         if self._best is None or _is_better(state, self._best[1]):
             self._best = (epoch, state)
@@ -312,7 +312,7 @@ class Run(Generic[F, S]):
     def _outcome(self, reason: str) -> Outcome:
         if self._best is None or self._last is None:
             raise NotFiniteAtStart
-        # A run cut short returns the best point that it saw; one that ended by itself returns its last.
+        # A run that was cut short returns its best point; one that ended by itself returns its last.
         epoch, state = self._last if reason in ("converged", "max_reads") else self._best
         return Outcome(
             state, epoch, self._last[0], *self._best, reason, "oscillating" in self._seen, self._recorder.trace()
@@ -320,7 +320,7 @@ class Run(Generic[F, S]):
 
 
 def _is_better(state: State, than: State) -> bool:
-    """Whether a state is nearer to the optimum than another: F on a sample is no F."""
+    """Whether a state is nearer to the optimum; states on more rows come first, since F on a sample is another F."""
     if state.share != than.share:
         return state.share > than.share
     if state.gap != than.gap:

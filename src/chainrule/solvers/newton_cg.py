@@ -1,4 +1,4 @@
-"""Conjugate directions for many columns: one read a step, and a proof from the same read."""
+"""newton-cg, for many columns: one read a step, and a bound from the same read."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 ARMIJO, MOST_HALVINGS = 1e-4, 60
-PAIRS = 6  # of the last steps, that the direction is made with
-# Of F: fall of a step after which a sample is worth its reads; fall after which it is looked at anew.
+PAIRS = 6  # last steps from which the direction is made
+# Shares of F: a sample for the preconditioner is made once a step falls by less than the first, and again after a fall of
+# the second.
 SETTLED, FAR = 0.02, 0.05
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
-PROMISES = 1e-3  # of F: a step that promises less is as long as the read's own secant says
-ENOUGH = 1e-3  # squared decrement of the line search over that of its first step
-NEAR = 1.0  # change of every z up to which a Newton step needs no look at where it ends
-STALE = 16.0  # times the drift of a z that was just read
-LEAST_NOISE = 0.01  # of F: more is no noise of an optimum, but of a point far from it
+PROMISES = 1e-3  # of F: a step that promises less takes its length from the read's own secant
+ENOUGH = 1e-3  # squared decrement that ends a line search, relative to its first step's
+NEAR = 1.0  # largest change of z for which the last Newton step is taken unchecked
+STALE = 16.0  # times the drift just after a read; then z is read again
+LEAST_NOISE = 0.01  # of F: more noise than that means a point far from the optimum
 OUTWARD = 1.0 + 1e-12
-LARGEST = 1e50  # row, whose square times another's is a number still
+LARGEST = 1e50  # length of a row, whose fourth power doesn't overflow
 
 
 class TooLarge(ArithmeticError):
@@ -41,26 +42,27 @@ class TooLarge(ArithmeticError):
 
 @dataclass(frozen=True)
 class Conjugate(State):
-    """Where the method stands: the gradient, pairs of the last steps and what they did to it, and nu2: |gradient|^2 in H^-1."""
+    """State on an objective without rows: gradient, pairs (step, change of the gradient), and nu2 = gradient' H^-1 gradient."""
 
     residual: Vector
     pairs: tuple[Pair, ...]
     nu2: float
 
     def reached(self, tol: float) -> bool:
-        """Whether a quadratic model has no more than tol left: nothing proves it."""
+        """Whether a quadratic model has at most tol left; this proves nothing."""
         return self.nu2 <= 2.0 * tol
 
 
 @dataclass(frozen=True)
 class CGState(State):
-    """Where the method stands on rows.
+    """State on rows.
 
-    z : (m,) of the rows, kept up by the steps, and line : (3, m), what the last read told of them: x~.v, dL_dz and its change
-    along v (`kernels.secant`); both overwritten by the next. residual : gradient of F over w with b at its optimum,
-    exact where a read has just shown it, else as the last read's secant predicts it. pairs : (step, change of the residual).
-    bound : what is proven. drift : how far z may be from that of (w, b), in the largest row; fresh : how far just after a read
-    for it. is_due : whether a sample is worth its reads before the next step.
+    z : (m,), updated with each step without a read. line : (3, m), from the last read: x~.v, dL_dz and its change along v
+    (`kernels.secant`). The next step overwrites both.
+    residual : gradient of F in w with b at its optimum, exact just after a read, otherwise predicted by the read's secant.
+    pairs : (step, change of the residual) of the last steps. bound : what is proven.
+    drift : largest possible difference between z and the z of (w, b) in any row. fresh : drift just after a read.
+    is_due : whether the preconditioner needs a new sample before the next step.
     """
 
     z: Vector
@@ -83,14 +85,14 @@ class CGState(State):
 
     @property
     def is_noise(self) -> bool:
-        """Whether the bound is as small as rounding allows: far below F, and by no drift that a read would end."""
+        """Whether the bound is as small as rounding allows, well below F, and reading z again would not help."""
         if self.bound is None or self.is_stale:
             return False
         return self.gap <= 4.0 * self.bound.noise and self.bound.noise <= LEAST_NOISE * self.evaluation.objective
 
     @property
     def is_stale(self) -> bool:
-        """Whether z has drifted so far that the bound is rounding, and a read for z helps."""
+        """Whether z has drifted so far that the bound is all rounding; reading z again then helps."""
         noise = math.inf if self.bound is None else self.bound.noise
         return self.drift > STALE * self.fresh and not self.gap > 4.0 * noise
 
@@ -110,8 +112,8 @@ class NewtonCG:
     divergence of p from the new g shrink together. Columns count as centred on their means under the curvature, since b is at
     its optimum at each step.
 
-    An objective without rows, or whose loss the core hasn't, shows the change of its gradient by two evaluations, and nothing
-    is proven on the way.
+    An objective without rows, or with a loss that the core lacks, takes two evaluations for the change of its gradient, and
+    nothing is proven on the way.
 
     Parameters
     ----------
@@ -124,7 +126,7 @@ class NewtonCG:
 
     @np.errstate(over="ignore", invalid="ignore")
     def init(self, objective: Objective) -> tuple[list[State], State]:
-        """Evaluate the start; without one, and where w = 0 and its best b is nearer, that."""
+        """Evaluate the start, or w = 0 with its best b where F is lower there."""
         on = _with_rows(objective)
         if on is None:
             return [], _at(objective, self.start, objective.evaluate(self.start), ())
@@ -171,14 +173,14 @@ class NewtonCG:
         _, exact, change = _slopes(on, state, v, read)
         slope = float(exact @ v_w)
         if not slope < 0.0 or not np.isfinite(change).all():
-            # The predicted gradient misled: from the exact one, which proves this point too.
+            # The predicted gradient misled: start again from the exact one, which bounds this point too.
             state.line[0] = state.line[2] = 0.0
             return replace(_moved(on, state, np.zeros(on.size), replace(read, change=np.zeros(on.size))), pairs=())
         near, before = -slope <= PROMISES * state.evaluation.objective, state.evaluation.objective
         line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v)
         moved = _moved(on, state, v, read, *line)
         if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
-            # The secant misled: back to where it began, and a search.
+            # The secant misled: go back, and search along the line.
             state.z[:] -= line[0] * state.line[0] + line[1]
             back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
             moved = _moved(on, back, v, read, *_search(on, back, v))
@@ -206,7 +208,7 @@ def _slopes(on: DataObjective, state: CGState, v: Vector, read: Secant) -> tuple
 
 
 def _moved(on: DataObjective, state: CGState, v: Vector, read: Secant, t: float = 0.0, shift: float = 0.0) -> CGState:
-    """Go to theta + t v, and shift further along b, and prove what can be proven there."""
+    """Go to theta + t v, shift b, and bound F - F* there."""
     center, exact, change = _slopes(on, state, v, read)
     theta, v_w = state.theta + t * v, v[:-1]
     theta[-1] += shift
@@ -251,7 +253,7 @@ def _fresh_drift(on: DataObjective, reach: float, theta: Vector) -> float:
 
 
 def _center(on: DataObjective, read: Secant) -> Vector:
-    """Means of the columns under the curvature: what centres them for w while b is at its optimum."""
+    """Means of the columns, weighted by the curvature; columns centred on them leave b at its optimum."""
     weight = float(read.curvature[-1])
     return read.curvature[:-1] / weight if on.fit_intercept and weight > 0.0 else np.zeros(on.n_features)
 
@@ -270,7 +272,7 @@ def _largest(v: Vector, where: NDArray[np.bool_] | bool = True) -> float:
 
 
 def _with_rows(on: Objective) -> DataObjective | None:
-    """Give the objective where a read along a line shows all that a step needs."""
+    """Give the objective if one read along a line gives all that a step needs, else None."""
     return on if isinstance(on, DataObjective) and on.given is None else None
 
 
@@ -283,7 +285,7 @@ def _at(on: Objective, theta: Vector, evaluation: Evaluation, pairs: tuple[Pair,
 
 
 def _by_secant(on: DataObjective, slope: float, v_w: Vector, change: Vector, read: Secant) -> tuple[float, float]:
-    """Minimise the model of F over (t, shift) that the read itself gives: slopes at t = 0 and how they change to t = 1."""
+    """Minimise over (t, shift) the model of F from the read itself: the slopes at t = 0 and their changes to t = 1."""
     bend = float(v_w @ change)  # with b at its optimum all the way
     t = -slope / bend if bend > 0.0 else 1.0
     weight = float(read.curvature[-1])
@@ -306,7 +308,7 @@ def _search(on: DataObjective, state: CGState, v: Vector) -> tuple[float, float]
     rounding = on.secant_depth * UNIT * start
     at = on.along(state.z, u, t, shift)
     best = value(at.loss, t)
-    if not best <= start + rounding:  # too far: Newton from there may be worse still
+    if not best <= start + rounding:  # too far to start Newton from
         t = 0.0
         at = on.along(state.z, u, t, shift)
         best = value(at.loss, t)
@@ -322,7 +324,7 @@ def _search(on: DataObjective, state: CGState, v: Vector) -> tuple[float, float]
         decrement = -(slope_t * d_t + slope_b * d_b)
         first = max(first, decrement)
         if decrement <= ENOUGH * first and decrement < first and abs(d_t) * far + abs(d_b) <= NEAR:
-            # The last step costs no pass: it squares what is left.
+            # The last step needs no pass of its own: it squares the error.
             return t + d_t, shift + d_b
         k = 1.0
         while k > 1e-15:
@@ -347,7 +349,7 @@ def _proven(
     drift: float,
     weights: tuple[float, float],
 ) -> Bound:
-    """Bound F - F* by the dual point: |rho|^2/(2 alpha) and the divergence, with all that rounding and clipping may add.
+    """Bound F - F* by the dual point: |rho|^2/(2 alpha) plus the divergence, with what rounding and clipping may add.
 
     Rounding: each of the sums that make rho adds terms of one row's d x, d = r + t e - pull h, of which the sizes are at most
     (|r| + t |e| + pull h) |x|; by Cauchy-Schwarz over rows and columns the whole is at most u (depth + 24) times the root mean

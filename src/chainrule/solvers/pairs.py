@@ -1,4 +1,4 @@
-"""Steps of a method and what they did to the gradient: they correct what stands for its Hessian."""
+"""Corrections of an approximate Hessian by the last steps and the gradient's changes along them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Pair = tuple[Vector, Vector]  # a step, and the change of the gradient along it
 def corrected(gradient: Vector, pairs: Sequence[Pair], solve: Callable[[Vector], Vector], scaled: bool) -> Vector:
     """H^-1 gradient by BFGS's two loops over `solve` (Nocedal and Wright 2006, algorithm 7.4).
 
-    scaled : lengthen what `solve` gives as the last pair says.
+    solve : r -> H0^-1 r. scaled : scale its result by the last pair's curvature.
     """
     q, weights = gradient.copy(), []
     for step, change in reversed(pairs):

@@ -1,16 +1,16 @@
-"""How many rows Newton's samples have, and which of them go without a Hessian."""
+"""The sizes of Newton's samples, and which samples do without a Hessian."""
 
 from __future__ import annotations
 
 import math
 
 ROWS_PER_COLUMN = 20  # of the first sample
-FEWEST_ROWS, LONG = 10, 8.0  # a column, and reads of a Hessian: from there on a part of few rows comes first
+FEWEST_ROWS, LONG = 10, 8.0  # rows a column, and cost of a Hessian in reads, from which few rows are sampled first too
 GROWTH = 8
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the rows, that may give the Hessian for the reads of all rows
-NOISE = 1e-25  # about where the gap ends in rounding: a smaller tol is planned for as this
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # sizes of the last sample that are considered, as shares of the rows
+NOISE = 1e-25  # about where the gap ends in rounding; a smaller tol is planned as this
 LEAST_BY_PRODUCTS = 800  # columns
-PRODUCTS = 60.0  # reads of a sample that its Hessian takes: from there on none is made
+PRODUCTS = 60.0  # cost of a sample's Hessian, in reads of the sample, above which none is made
 
 
 def plan(
@@ -29,7 +29,7 @@ def plan(
     size = max(ROWS_PER_COLUMN * n, 1000) * m // kept
     of_rows = hessian_reads - matrix_reads
     if m <= 4 * size:
-        # Few rows: the Hessian of all at each step, unless it takes so long that a part of them should lead to the first.
+        # Few rows: a Hessian of all at each step; where that is slow, a sample leads to the first.
         leads = of_rows >= LONG or is_by_products(m, n, size, hessian_reads, matrix_reads)
         return (min(size, m // 2), m) if leads and kept >= FEWEST_ROWS * n else (m,)
     tol = max(tol, NOISE)
@@ -43,7 +43,7 @@ def plan(
         reads = math.ceil(math.log(max(2.0 / share * start / tol, 1.0)) / -math.log(shrink))
         return 4.0 / 3.0 * share * of_rows + matrix_reads + 1.0 + max(1.0, reads)
 
-    # Where the matrix takes longer than all rows, fewer rows save nothing.
+    # Where factoring takes longer than reading all rows, fewer rows save nothing.
     costs = {share: cost(share) for share in SHARES if matrix_reads < of_rows}
     costs[1.0] = hessian_reads + 2.0
     share = min(costs, key=lambda s: costs[s])
@@ -55,5 +55,5 @@ def plan(
 
 
 def is_by_products(m: int, n: int, size: int, hessian_reads: float, matrix_reads: float) -> bool:
-    """Whether some tens of products with a sample's rows cost less than its Hessian and a factor."""
+    """Whether some tens of products with a sample's rows cost less than its Hessian and factor."""
     return n >= LEAST_BY_PRODUCTS and hessian_reads + matrix_reads * (m / size - 1.0) > PRODUCTS

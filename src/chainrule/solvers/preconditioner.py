@@ -1,4 +1,4 @@
-"""What stands for the Hessian between two reads: its diagonal, a block of heavy columns, and rare levels tied to that block."""
+"""The preconditioner: the Hessian's diagonal, a dense block of heavy columns, and rare levels coupled to that block."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-BLOCK = 1000  # columns of the block: a Cholesky factor of about ten milliseconds
-WORTH = 4.0  # reads: as many products make the block. Half as many on kdd_census and onehot took two reads more, and as long
-MOST = 0.25  # of the rows, whose places and curvatures take memory
-BY_BLAS = 25.0  # products of matrices in the time of one of a read
-LITTLE = 1e7  # products that take milliseconds in any case
-RARE_SHARE = 8  # one in so many rows, at most, comes for its rare levels
-LEAST_ROWS = 40  # a column of the block: fewer make it worse than none
-FEWEST = 200  # columns of a block of some of the rows: 166 saved no read on text
+BLOCK = 1000  # columns of the block; its Cholesky factor takes about 10 ms
+WORTH = 4.0  # reads that making the block may cost. Half of that took two more reads on kdd_census and onehot
+MOST = 0.25  # share of the rows, whose numbers and curvatures take memory
+BY_BLAS = 25.0  # products that BLAS makes in the time of one in a read
+LITTLE = 1e7  # products that take a few milliseconds, always allowed
+RARE_SHARE = 8  # at most one row in 8 is added for its rare levels
+LEAST_ROWS = 40  # for each column of the block; with fewer the block is worse than none
+FEWEST = 200  # columns of a block from a sample; 166 saved no read on text
 LIFT = 1e-12  # of the block's diagonal
 
 
@@ -43,7 +43,7 @@ class Arrow:
 
     @classmethod
     def of(cls, on: DataObjective, h: Vector, heavy: Index, light: Index) -> Arrow | None:
-        """Make it of the rows' h; without `light` where that isn't positive definite, and None where no block is."""
+        """Make it from the rows' h. Without `light` if that isn't positive definite; None if the block isn't either."""
         k, n = len(heavy), on.n_features
         heavy = np.append(heavy, n) if on.fit_intercept else heavy
         block = on.hessian_block(h, heavy[:k])[
@@ -66,7 +66,7 @@ class Arrow:
         return None if factor is None else cls(heavy, light, factor, root, coupling)
 
     def solve(self, r: Vector, v: Vector) -> None:
-        """Fill v (n,) with what solves for r (n,), in these columns."""
+        """Solve for r (n,) in these columns; fills their entries of v (n,)."""
         from scipy.linalg.lapack import dpotrs
 
         r = np.append(r, 0.0)
@@ -79,9 +79,9 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """M: columns as centred under the curvature; the Hessian's exact diagonal, and its arrow of some columns from a sample.
+    """M: the Hessian's exact diagonal, columns centred under the curvature, and an arrow of some columns from a sample.
 
-    diagonal (n,). arrow : None without one. objective : F where its rows were looked at.
+    diagonal : (n,). arrow : None without one. objective : F where the sample was taken.
     """
 
     diagonal: Vector
@@ -90,12 +90,12 @@ class Preconditioner:
 
     @classmethod
     def of_read(cls, on: DataObjective, read: Secant, center: Vector) -> Preconditioner:
-        """Make the diagonal of what a read gave."""
+        """Make the diagonal from a read."""
         squares = read.diagonal[:-1] / on.weight
         return cls(np.maximum(squares - np.square(center) * read.curvature[-1] / on.weight, 0.0) + on.ridge)
 
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
-        """Add the curvature of a sample of the rows at z, where F is `objective`."""
+        """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""
         n, m, products = on.n_features, on.n_rows, on.rows.mean_terms
         size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
         k = min(BLOCK, n, size // LEAST_ROWS if size < m else n)
@@ -118,7 +118,7 @@ class Preconditioner:
 
     @classmethod
     def of_rows(cls, on: DataObjective, h: Vector, curvature: Vector) -> Preconditioner:
-        """Make it of all rows that an objective reads, a sample's: h (m,) their g (1 - g), curvature (n + 1,) H e_b."""
+        """Make it from all rows of a sample: h (m,) their g (1 - g), curvature (n + 1,) the Hessian's column of the bias."""
         diagonal = on.hessian_diagonal(h)[:-1]
         pull = curvature[:-1] / curvature[-1] if on.fit_intercept else np.zeros(on.n_features)
         k = min(BLOCK, on.n_features)

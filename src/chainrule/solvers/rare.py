@@ -1,4 +1,4 @@
-"""Coefficients of rare levels, brought near their optimum before a sample's Hessian is made: they may have far to go."""
+"""Bring the coefficients of rare levels near their optimum before a sample's Hessian is made."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from chainrule.objective import DataObjective
 Vector = NDArray[np.float64]
 
 MOST = 12  # steps
-LONGEST, NEAR = 2.0, 0.05  # step of a coefficient, at most, and at the end
+LONGEST, NEAR = 2.0, 0.05  # longest step of a coefficient, and the step at which it has settled
 
 
 def settle(on: DataObjective, rows: Rows, columns: NDArray[np.int64], theta: Vector) -> Vector:
-    """Minimise F over some coefficients, of which `rows` are all rows that have them: Newton, one by one at the same time.
+    """Minimise F over the coefficients of some levels by Newton's method, each by itself; `rows` are all rows of these levels.
 
-    Within a sample's Hessian the curvature is of one point; where a level has few rows, or all of one class, the way to its
-    optimum is long, and the curvature at the end another. Each step reads the few rows of these levels alone, and then those
-    of the ones that still move.
+    A level with few rows, or with one class only, has its optimum far away, where its curvature differs much from that in a
+    sample's Hessian. Each step reads only the rows of these levels, and later only those of levels that still move.
     """
     z, h = np.empty(rows.n_rows), np.empty(rows.n_rows)
     best, t, step = np.inf, 1.0, np.zeros(len(columns))

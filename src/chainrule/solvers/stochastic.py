@@ -32,9 +32,8 @@ class StochasticState(DescentState):
 class StochasticGradientDescent:
     """theta <- theta - eta_t G_t, G_t the gradient of a mini-batch, an unbiased estimate of dF/dtheta (Robbins and Monro 1951).
 
-    An epoch visits each row of positive weight once, in an order that (seed, epoch) alone gives, and is one read; a second read
-    measures F and its gradient after it. Nothing but theta and the epoch goes from one epoch to the next, so that a run goes
-    on from any epoch as if it had not stopped.
+    An epoch is one read: it visits each row of positive weight once, in an order that depends on (seed, epoch) alone. A second
+    read measures F and its gradient. An epoch needs only theta and its number, so a run can resume from any epoch.
 
     Parameters
     ----------
@@ -59,12 +58,12 @@ class StochasticGradientDescent:
         return [], self.at(objective, self.start, 0)
 
     def step(self, objective: HasBatches, state: StochasticState) -> StochasticState:
-        """One epoch: the updates, one read; and one at the point that they led to."""
+        """One epoch: one read for the updates, and one to measure the point reached."""
         theta = objective.descend(state.theta, self.learning_rate, self.batches, state.epoch)
         return self.at(objective, theta, state.epoch + 1)
 
     def at(self, objective: HasBatches, theta: Vector, epoch: int) -> StochasticState:
-        """Evaluate a point that stands after so many epochs: one read."""
+        """Evaluate the point after so many epochs: one read."""
         evaluation = objective.evaluate(theta)
         updates = epoch * self.batches.updates(objective.n_visited)
         return StochasticState(theta, evaluation, *self.gap(theta, evaluation), epoch, updates)

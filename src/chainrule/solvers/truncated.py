@@ -1,4 +1,4 @@
-"""Newton's step without a Hessian: its linear system by preconditioned conjugate gradients, a product with the rows a time."""
+"""Newton's step without a Hessian: preconditioned conjugate gradients, one product with the rows at a time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
 
-ENOUGH = 1e-2  # of the squared residual: a step that leaves a hundredth of the gap
+ENOUGH = 1e-2  # of the squared residual: the step leaves a hundredth of the gap
 MOST = 100  # products
-LEAST_CURVATURE = 1e-13  # mean g (1 - g): below, a step is far longer than what it was made of holds
+LEAST_CURVATURE = 1e-13  # mean g (1 - g), below which the quadratic model doesn't reach as far as its step
 
 
 @dataclass(frozen=True)
 class Truncated:
-    """A step (n + 1,) along which the quadratic model falls; nu: its decrement. diagonal (n + 1,): of the Hessian."""
+    """step : (n + 1,), along which the quadratic model falls. nu : its decrement. diagonal : (n + 1,), of the Hessian."""
 
     step: Vector
     nu: float
@@ -30,9 +30,9 @@ class Truncated:
 def truncated_step(on: DataObjective, gradient: Vector, h: Vector) -> Truncated | None:
     """Solve H step = -gradient nearly, H of the rows' h = g (1 - g) (Nocedal and Wright 2006, algorithms 5.3 and 7.1).
 
-    None where the rows are so far from the middle that they have no curvature. h : (m,), 0 in rows of weight 0.
+    None where all g are so near 0 or 1 that there is no curvature. h : (m,), 0 in rows of weight 0.
 
-    The bias is at its optimum all the way: columns count as centred on their means under the curvature.
+    The bias stays at its optimum: columns are centred on their means, weighted by the curvature.
     """
     n = on.n_features
     curvature = on.hessian_product(h, np.append(np.zeros(n), 1.0))
