@@ -1,7 +1,7 @@
 """The loss of one row as a function of its log-odds z. A fit takes one by its name in `LOSSES`.
 
-The native core has the logistic loss as a struct (`_native/losses.hpp`); a loss without one is called from there, in NumPy,
-which is slower. A new loss is one class and one entry of `LOSSES`; what proofs and learning rates need of it are attributes.
+The native core has the logistic loss as a struct (`_native/losses.hpp`). Any other loss is computed in NumPy, which is slower.
+A new loss is one class and one entry in `LOSSES`; its attributes are what certificates and learning rates need.
 """
 
 from __future__ import annotations

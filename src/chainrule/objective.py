@@ -24,7 +24,7 @@ from chainrule.penalties import ElasticNet, ridge
 NOTHING = What(0)
 PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
 
-ROWS_AT_ONCE = 16384  # whose derivatives are made while they are in the caches
+ROWS_AT_ONCE = 16384  # fit in the caches
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -34,11 +34,12 @@ Matrix = NDArray[np.float64]
 class Evaluation:
     """F and its gradient (size,) at one point, and what else was asked for.
 
-    Of a fit: loss = mean log-loss (nats), accuracy = share of the weight of the rows whose class is right;
-    grad_norm: the largest of |dF_dw_j| / column_scale_j and |dF_db|; hessian (n + 1, n + 1) with
-    the bias last, or None. lower: the Hessian's part that the rows read account for, each counted once, over the sum of all
-    weights, penalty in it (a sample's `hessian` counts its rows for those not read). norm: the largest
-    sum_j q_j x~_j^2 of the rows. squares: (1/S) sum s x_j^2. float32: the Hessian's products were made in float32.
+    loss : mean log-loss in nats. accuracy : share of the rows' weight whose class is right.
+    grad_norm : the largest of |dF_dw_j| / column_scale_j and |dF_db|.
+    hessian : (n + 1, n + 1) with the bias last, or None; a sample's is scaled up to all rows.
+    lower : the Hessian's part from the rows read alone, over the sum of all weights, with the penalty.
+    norm : the largest sum_j q_j x~_j^2 of the rows. squares : (1/S) sum s x_j^2.
+    float32 : whether the Hessian's products were made in float32.
     """
 
     objective: float
@@ -65,7 +66,7 @@ class Objective(Protocol):
 
     @property
     def reads(self) -> float:
-        """How often the data were read so far, where that is counted."""
+        """How often the data were read so far; 0 where that isn't counted."""
         return 0.0
 
     def evaluate(self, theta: Vector) -> Evaluation:
@@ -73,14 +74,14 @@ class Objective(Protocol):
 
 
 class HasHessian(Objective, Protocol):
-    """An objective that Newton's method can minimise."""
+    """An objective with a Hessian, as Newton's method needs."""
 
     def hessian(self, theta: Vector) -> Matrix:
         """Second derivatives, (size, size)."""
 
 
 class HasBatches(Objective, Protocol):
-    """A mean over rows, that sgd can minimise a batch of rows at a time."""
+    """A mean over rows, which sgd minimises by batches of rows."""
 
     @property
     def n_visited(self) -> int:
@@ -108,13 +109,13 @@ class DataObjective(Objective):
         In the units of the rows; none by default.
     fit_intercept : bool
     column_scale : (n,), optional
-        Size of a column's unit, its deviation: grad_norm is then the same whatever the columns' units; ones by default.
+        Standard deviations of the columns, so that grad_norm doesn't depend on their units; ones by default.
     loss : Loss
-        The logistic one by default; one that the core hasn't is called from there, which is slower.
+        The logistic loss by default. A loss that the core lacks is called in NumPy, which is slower.
     strata : tuple of Stratum, optional
         A sample in place of all rows: see `sample`.
     sample_ridge : float or (n,)
-        Added to the penalty of a sample, which may lack what the data have; never in `Evaluation.lower`.
+        Added to the penalty of a sample, since a sample may lack a level or a class; never in `Evaluation.lower`.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class DataObjective(Objective):
 
     @property
     def secant_depth(self) -> float:
-        """Roundings that a term of the sums along a direction, over the sum of all weights, goes through."""
+        """Roundings that a term of the sums along a direction goes through, with the division by S."""
         return self.rows.sum_depth + (0.0 if self.rows.s is None else PAIRWISE)
 
     @property
@@ -162,11 +163,11 @@ class DataObjective(Objective):
 
     @property
     def reads(self) -> float:
-        """How often each row was read so far, in fractions."""
+        """How often each row was read so far; a part of the rows counts as a fraction."""
         return self.rows.reads
 
     def sample(self, size: int, ridge: float | Vector, of_levels: Rare | None = None) -> DataObjective:
-        """Give the objective over about `size` rows, stratified, in the same units, with `ridge` added to the penalty."""
+        """Give the objective over about `size` rows, stratified by class, with `ridge` added to the penalty."""
         strata = sample(self.rows, size, self.class_weights, of_levels)
         return DataObjective(self.rows, self.penalty, self.fit_intercept, self.column_scale, self.loss, strata, ridge)
 
@@ -187,7 +188,7 @@ class DataObjective(Objective):
             HESSIAN: also the Hessian and its lower part; with HESSIAN32 multiplied in float32, twice as fast on many columns.
             SQUARES: the columns' mean squares; beside them SUMS and EXTREMES, which the rows keep.
         z, h : (m,), optional
-            Filled with the rows' z, and d2L_dz2; of a sample, those of its strata one after the other.
+            Filled with the rows' z, and d2L_dz2; for a sample, stratum by stratum.
         q : (n + 1,), optional
             Weights of `norm`.
         """
@@ -229,7 +230,7 @@ class DataObjective(Objective):
         return found
 
     def _matrices(self, parts: list[Matrix], weight: float) -> tuple[Matrix | None, Matrix | None]:
-        """Hessian and its lower part (`Evaluation`), of the strata's sums, which are overwritten."""
+        """Hessian and its lower part (`Evaluation`), from the strata's sums, which are overwritten."""
         if not parts:
             return None, None
         for part in parts:
@@ -271,15 +272,15 @@ class DataObjective(Objective):
 
     @property
     def in_core(self) -> bool:
-        """Whether the core runs Newton on these rows by itself."""
+        """Whether the core can run Newton on these rows by itself."""
         return self.rows.is_dense and is_native(self.loss)
 
     def newton_path(
         self, theta: Vector, *, near: float, most: int
     ) -> tuple[list[tuple[Vector, Evaluation, float]], Vector]:
-        """Run Newton in the core, on all rows and few columns, from theta to where the squared decrement is at most `near`.
+        """Run Newton in the core, on all rows and few columns, until the squared decrement is at most `near`.
 
-        Give the points that it passed, what F is there and the reads until then; and the point that comes next.
+        Returns the points passed, each with F and the reads until then, and the point that comes next.
         """
         before = self.reads
         path = self.rows.newton_path(self.ridge, self.fit_intercept, theta[:-1], float(theta[-1]), near=near, most=most)
@@ -293,7 +294,7 @@ class DataObjective(Objective):
 
     @cached_property
     def weight(self) -> float:
-        """Sum of the weights that an evaluation counts, in the rows' unit."""
+        """Sum of the weights in an evaluation, in the rows' unit."""
         of = (float(part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in self.strata)
         return sum(part.multiplier * weight for part, weight in zip(self.strata, of, strict=True))
 
@@ -403,5 +404,5 @@ class DataObjective(Objective):
 
 
 def _called(loss: Loss) -> GivenLoss:
-    """Give a loss that the core has no struct for as the core calls it: slower."""
+    """Wrap a loss that the core has no struct for in the form that the core calls."""
     return lambda z, y: (loss.value(z, y), loss.derivative(z, y), loss.second_derivative(z, y))

@@ -25,9 +25,9 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
-TINY = 1e-300  # more than underflow takes off a sum of squares
+TINY = 1e-300  # more than underflow can take from a sum of squares
 MOST_LEFT_OUT = 1000
-ROUNDING_MATTERS = 1e-3  # of r, from which on the gradient's rounding is looked at column by column
+ROUNDING_MATTERS = 1e-3  # of r; above it the gradient's rounding is bounded column by column
 
 
 def h(r: float) -> float:
@@ -83,9 +83,9 @@ class Bound:
     r, nu : float
         kappa nu/c and (grad' B^-1 grad)^(1/2), rounding added. r < 1 proves that there is exactly one optimum.
     noise : float
-        The gap that rounding alone would leave: a tolerance below it can't be reached.
+        The gap from rounding alone; no smaller tolerance can be reached.
     least : float
-        The r that rounding alone would leave: from 1 on this Hessian proves nothing here, however small the gradient.
+        The r from rounding alone; from 1 on this Hessian proves nothing here, however small the gradient.
     """
 
     gap: float
@@ -104,7 +104,7 @@ class Bound:
 
 
 def nothing(size: int, r: float = math.inf, nu: float = math.inf) -> Bound:
-    """Say that nothing is proven of a point, whose r is at least this."""
+    """Make a bound that proves nothing, for a point whose r is at least this."""
     return Bound(math.inf, 0.0, math.inf, np.full(size, np.inf), r, nu, math.inf)
 
 
@@ -164,7 +164,7 @@ def bound(
     c = math.exp(-delta - zeta) * (1.0 - left_out)
     of_e = math.sqrt(float(scaled @ scaled) / factor.lambda_low)
     if kappa * of_e > ROUNDING_MATTERS * c:
-        # Of the worst column and the worst direction at once; column by column it is less where they are not the same.
+        # That combines the worst column with the worst direction; column by column may be tighter.
         of_e = min(of_e, float(e @ np.sqrt(factor.inverse_diagonal)) * (1.0 + OUTWARD))
     eps = of_e + eps * growth
     nu = math.sqrt(factor.norm2(gradient)) + eps
@@ -240,7 +240,7 @@ def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach:
 
 
 def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:
-    """Choose which rows to leave out of T, those of the largest leverage: (kappa of the others, tau).
+    """Choose which rows of largest leverage to leave out of T: (kappa of the others, tau).
 
     Since x x' <= (x' B^-1 x) B, rows left out weigh at most tau = sum weights_i leverages_i in B. Of all numbers of rows
     the one that makes r the smallest: kappa/(1 - tau).
@@ -261,7 +261,7 @@ def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:
 
 
 def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector, M: Vector, ridge: Vector) -> Bound:
-    """Say what holds for theta + d, from what holds for theta: w and b rounded to the user's units are such a point.
+    """Widen a bound at theta to one at theta + d, for w and b that were rounded to the user's units.
 
     F(theta + d) - F(theta) <= sum_j (|grad_j| + e_j) |d_j| + (B2/2) (sum_j M_j |d_j|)^2 + (1/2) sum_j ridge_j d_j^2,
     since d2L_dz2 <= B2 and the rms of x~.d is at most sum_j M_j |d_j|; by convexity F falls by no more than the first

@@ -23,13 +23,13 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 SMALLEST, LARGEST = 1e-280, 1e280  # of diag(B): beyond, underflow and overflow spoil what eta promises
-CLEAR = 100.0  # smallest squared pivot over eta, from which on one factor serves steps and proofs
-SMALL = 50  # columns up to which products of the inverse are cheaper than their alternatives
+CLEAR = 100.0  # smallest squared pivot over eta; above it one factor serves steps and proofs
+SMALL = 50  # columns, up to which products with the inverse are cheaper
 
 
 @cache
 def _lapack() -> tuple[Callable[..., Any], ...]:
-    """LAPACK's own routines, imported at the first use: SciPy's wrappers around them cost more than small factors."""
+    """LAPACK's routines, imported on first use; SciPy's wrappers take longer than small factors do."""
     from scipy.linalg.lapack import dpotrs, dtrtrs
 
     return dpotrs, dtrtrs
@@ -50,7 +50,7 @@ class Factor:
     factored : bool
         A has a Cholesky factor: steps can be made, whether or not anything can be proven.
     reason : str
-        Why not, in words; empty where it has.
+        Why there is no factor; empty if there is one.
     """
 
     def __init__(self, A: Matrix, D: Vector, inverse_D: Vector, L: Matrix | None, eta: float, reason: str) -> None:
@@ -90,7 +90,7 @@ class Factor:
 
     @classmethod
     def unfactored(cls, diagonal: Vector, reason: str) -> Factor:
-        """Know B's diagonal alone, (n + 1,)."""
+        """Make one without a factor, from B's diagonal (n + 1,) alone."""
         D = np.sqrt(np.where((diagonal > SMALLEST) & (diagonal < LARGEST), diagonal, 1.0))
         return cls(np.zeros((0, 0)), D, 1.0 / D, None, math.inf, reason)
 
@@ -116,7 +116,7 @@ class Factor:
 
     @cached_property
     def _inverse_L(self) -> tuple[Matrix, float]:
-        """L^-1 for the proof's L, and the factor that covers what products with it lose.
+        """L^-1 for the proof's L, and a factor that covers the rounding of products with it.
 
         |error of L^-1 x| <= (n + 2) u |L^-1| (|L| |L^-1| + 1) |x| (Higham 2002, section 14.2) and |x| <= |L|_F |L^-1 x|, with
         |L|_F^2 <= n + 1. Products, because triangular solves with many right sides wait for BLAS threads even when tiny.
@@ -153,7 +153,7 @@ class Factor:
 
     @property
     def lambda_low(self) -> float:
-        """Proven lower bound of the same that needs no factor of its own: of many columns 1/trace((A - eta I)^-1)."""
+        """A proven lower bound of the same without a further factor: for many columns 1/trace((A - eta I)^-1)."""
         if len(self.D) <= SMALL or "lambda_min" in self.__dict__:
             return self.lambda_min
         return 1.0 / (self._trace * self._inverse_L[1])
@@ -166,7 +166,7 @@ class Factor:
 
     @cached_property
     def lambda_guess(self) -> float:
-        """Estimate it from above by inverse iteration, without a factor of its own. It proves nothing."""
+        """Estimate the smallest eigenvalue from above by inverse iteration. It proves nothing."""
         L = self._proven()
         v = np.cos(np.arange(len(self.D), dtype=np.float64) ** 2)
         guess = 1.0
@@ -176,7 +176,7 @@ class Factor:
         return guess
 
     def _by_shift(self) -> float:
-        """Prove a share of the guess by a Cholesky factor (Higham 2002, section 10.1)."""
+        """Prove the largest share of the guess that a Cholesky factor allows (Higham 2002, section 10.1)."""
         guess = self.lambda_guess
         for share in (0.95, 0.8, 0.5, 0.1):
             if _shifted(self._A, self.eta + share * guess) is not None:
@@ -218,10 +218,10 @@ class Factor:
 
     @cached_property
     def null_space(self) -> tuple[Vector, Matrix]:
-        """Eigenvalues (k,) and eigenvectors (n + 1, k) of A for the directions that B says nothing about.
+        """Eigenvalues (k,) and eigenvectors (n + 1, k) of A for the directions in which B is 0 up to rounding.
 
-        Those below 2 eta, and the smallest one in any case. An eigenvector v stands for the combination
-        x~ . (D^-1 v), which is 0 for all rows, up to rounding.
+        Eigenvalues below 2 eta, and the smallest one in any case. An eigenvector v stands for the combination x~.(D^-1 v),
+        which is 0 in all rows, up to rounding.
         """
         A = np.triu(self._A)
         A = A + np.triu(A, 1).T

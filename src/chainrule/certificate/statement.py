@@ -1,4 +1,4 @@
-"""The certificate that a result carries: what is proven, in numbers and in a sentence."""
+"""The certificate of a result: what is proven, in numbers and in a sentence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOLD = (  # in `to_dict`, in this order
 
 
 def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
-    """How many significant digits of each w_j are proven: the largest k with error_j <= 10^-k |w_j| / 2.
+    """Count the proven significant digits of each w_j: the largest k with error_j <= 10^-k |w_j| / 2.
 
     0 to 15; 0 where w_j is 0 or nothing is proven.
     """
@@ -44,26 +44,26 @@ def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Certificate(Shown):
-    """What is proven about a fit. Frozen and picklable.
+    """What is proven about a fit; frozen and picklable.
 
     Attributes
     ----------
     kind : str
         One of `KINDS`.
     gap, lower : float
-        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F is the objective with the ridge; for "reduced" F* is
-        that of the model without the collinear directions; for "infimum" inf F, which nothing attains (0 where no more is known
-        of it).
+        lower <= F - F* <= gap, nats per unit of weight. For kind "ridge" F includes the ridge. For "reduced" F* is the optimum
+        of the model without the collinear directions. For "infimum" F* is inf F, which no coefficients attain (0 if no better
+        bound is known).
     coef, intercept
         |w_j - w*_j| <= coef_j (n,), |b - b*| <= intercept, in the units of the result's w and b.
     digits : (n,)
         Proven significant digits of each w_j.
     r : float
-        Below 1 the optimum is proven to exist and to be unique. For kind "ridge" that of the objective with the ridge, for
-        "reduced" that of the model without the collinear directions: along these other coefficients are as good, or, where the
-        columns only nearly repeat each other, about as good.
+        Below 1, exactly one optimum is proven to exist. For kind "ridge" it is the optimum with the ridge. For "reduced" it is
+        the optimum of the model without the collinear directions; along these, other coefficients are as good, or about as good
+        if the columns are only nearly collinear.
     noise : float
-        The gap that rounding alone would leave.
+        The part of the gap that comes from rounding alone.
     hessian_rows : str
         Which rows the Hessian came from, a sentence.
     reads, seconds : float
@@ -71,11 +71,11 @@ class Certificate(Shown):
     objective, optimum_at_least : float
         F at the point, and a lower bound on F*.
     infimum_at_least, infimum_gap : float
-        inf F of the objective asked for is at least this, and F - inf F at most this: for "ridge" without the ridge, for
-        "reduced" with the directions that were left out, else as `optimum_at_least` and `gap`. For separated classes inf F is
-        that of the rows on the separating plane.
+        Bounds inf F >= infimum_at_least and F - inf F <= infimum_gap for the fit's own objective: without the ridge for
+        "ridge", with all directions for "reduced"; for other kinds the same as `optimum_at_least` and `gap`. For separated
+        classes inf F comes from the rows on the separating plane.
     reason : str
-        For every other kind than "bound": why.
+        Why the kind is not "bound"; empty for "bound".
     """
 
     kind: str

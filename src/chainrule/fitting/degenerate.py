@@ -34,7 +34,7 @@ LEAST_PENALTY_STEPS = 8
 MOST_STEPS, FEW_STEPS = 30, 3  # for the model of the pivot columns; the second after a run that reached its limit
 LEAST_PART = 1e-3  # of a step
 FEW_NUMBERS = 300_000  # in X, up to which every row's leverage is computed
-QUICK = 0.4  # fall of the decrement in a step: smaller near an optimum, larger where classes are separated
+QUICK = 0.4  # ratio of successive decrements: below it near an optimum, above it where classes are separated
 
 
 def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:

@@ -139,7 +139,7 @@ def fit(
     ('converged', True)
     """
     started = time.perf_counter()
-    kernel_name()  # one that isn't there is refused before anything is read
+    kernel_name()  # refuse an unknown kernel before anything is read
     not_given = isinstance(learning_rate, str) and learning_rate == "auto"
     spec = FitSpec.of(
         alpha=alpha, fit_intercept=fit_intercept, method=method, tol=tol, max_reads=max_reads,
@@ -155,9 +155,9 @@ def run(
     spec: FitSpec, design: Design, codes: Labels, s: Vector | None, classes: tuple[Any, Any], started: float,
     reference: Reference | None = None,
 ) -> Result:  # fmt: skip
-    """Do what a checked request asks of checked data: codes (m,) 0 or 1, weights s (m,), the labels of both classes.
+    """Fit checked data by a checked request: codes (m,) of 0 and 1, weights s (m,), the labels of both classes.
 
-    reference : of the same data and objective, as another `Result` has it: what descent is measured by, else found first.
+    reference : the optimum that descent is measured by, from a `Result` on the same data and objective; else found first.
     """
     try:
         if spec.resume is not None and spec.resume.classes != classes:
@@ -200,7 +200,7 @@ def run(
 
 
 def class_names(classes: tuple[Any, Any]) -> tuple[str, str]:
-    """Give what sentences call the two classes: text labels as they are, others as 'class 1'."""
+    """Name the two classes for messages: text labels as they are, others as 'class 1'."""
     lower, upper = (shown(label) if isinstance(label, str) else f"class {label}" for label in classes)
     return lower, upper
 
@@ -253,7 +253,7 @@ def _same(record: object, *names: str) -> dict[str, Any]:
 
 
 def _reference(ending: Ending) -> Reference | None:
-    """Give an optimum, or a proven infimum, that other runs can be measured by."""
+    """Keep an optimum, or a proven infimum, to measure other runs by."""
     from chainrule.fitting.reference import Reference
 
     is_done = ending.outcome.reason in ("converged", "no_optimum") and isinstance(ending.outcome.state, NewtonState)
@@ -261,7 +261,7 @@ def _reference(ending: Ending) -> Reference | None:
 
 
 def _of_run(problem: Problem) -> dict[str, Any]:
-    """Say what a run of mini-batches was made with, and on which rows."""
+    """Batch size, seed, schedule and the rows' digest of a run by mini-batches."""
     batches = problem.options.batches
     if batches is None:
         return {}
