@@ -1,4 +1,4 @@
-"""Gradient descent and its stochastic kind on a problem: learning rate, run, and how near the optimum it came."""
+"""Gradient descent, plain and stochastic, on a problem: its learning rate, its run, and how near the optimum it came."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescen
 from chainrule.solvers.proof import error_of_objective
 
 DEFAULT_EPOCHS = 1000
-MOST = 1e9  # epochs that anyone would run
-MANY_TIMES = 3.0  # as many epochs more than were run: there are better ways than more of them
-ROUNDING = 4.0  # times the certificate's noise: a gap as small is rounding
-HALF = 0.7  # of the gradient, about half of the gap: then a proof is tried again
-MAX_EIGEN_COLUMNS = 500  # up to here a run that ended too early is worth an eigendecomposition
+MOST = 1e9  # epochs; advice never asks for more
+MANY_TIMES = 3.0  # times the epochs run; if more are needed, other ways are named too
+ROUNDING = 4.0  # times the certificate's noise; a smaller gap is rounding
+HALF = 0.7  # factor of the gradient's fall, about half the gap, after which a new proof is tried
+MAX_EIGEN_COLUMNS = 500  # up to which an eigendecomposition estimates the epochs still needed
 
 Vector = NDArray[np.float64]
-Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what a run that ended before tol still lacks, and the ways out
+Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what a run that ended early still needs, and the ways out
 
 
 def descend(problem: Problem) -> Ending:
-    """Run gradient descent with the user's learning rate or 1/L_max; of mini-batches 1/(2 E), E their expected smoothness.
+    """Run gradient descent with the user's learning rate, by default 1/L_max, or 1/(2 E) for mini-batches of smoothness E.
 
-    The optimum is found first, by a few reads of Newton, so that each epoch knows how far it is from it.
+    Newton finds the optimum first, in a few reads, so that each epoch's distance from it is known.
     """
     rows, options, batches = problem.rows, problem.options, problem.options.batches
     if batches is not None:
@@ -94,7 +94,7 @@ def _ending(
     rates: tuple[float, float],
     at_once: tuple[Finding, ...],
 ) -> Ending:
-    """Say how near the optimum the run came, and what it lacks."""
+    """Certify the point that a run came to, and say what it still needs."""
     (rate, limit), rows, options = rates, problem.rows, problem.options
     state, carried = outcome.state, None
     certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
@@ -124,7 +124,7 @@ def _ending(
 
 
 def rates(curvature: float, asked: float | None, part: float) -> tuple[float, float]:
-    """Give the largest stable rate, and the one to take: `part` of it by default."""
+    """Give the largest stable rate, and the rate to use: `part` of it by default."""
     limit = 2.0 / curvature if curvature > 0 else float("inf")
     rate = asked
     if rate is None:
@@ -136,19 +136,19 @@ def rates(curvature: float, asked: float | None, part: float) -> tuple[float, fl
 
 @dataclass
 class Measure:
-    """How far points of the fit are from the optimum: each epoch by its F; by a proof of its own where F's digits end."""
+    """Measures how far each epoch is from the optimum: by its F, or by a proof of its own where F has no digits left."""
 
     task: Task
     floor: Reference
     objective: DataObjective
     tol: float
     squares: Vector
-    _next: float = math.inf  # the gradient from which on a proof is worth its read
-    _seen: float = math.inf  # F - inf F over the squared gradient, when F last told it
+    _next: float = math.inf  # gradient below which a proof is worth its read
+    _seen: float = math.inf  # F - inf F over the squared gradient, when F last had digits for it
 
     @classmethod
     def of(cls, problem: Problem, objective: DataObjective) -> Measure:
-        """Find the optimum of a problem whose rows are seen in the fit's units."""
+        """Find the optimum of a problem whose rows are in the fit's units."""
         floor = Reference.of(problem)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
@@ -163,7 +163,7 @@ class Measure:
         _, gap = self.floor.gap(evaluation.objective, noise)
         if gap > 100.0 * noise:
             self._seen = gap / max(evaluation.grad_norm, 1e-300) ** 2
-        # Where F* is not known at all, neither is what is left.
+        # Without any F* the distance isn't known either.
         estimate = math.inf if not self.floor.is_known else min(gap, self._seen * float(evaluation.grad_norm) ** 2)
         worth = gap <= self.tol + 4.0 * noise or not self.floor.is_known
         if gap <= self.tol or not worth or evaluation.grad_norm > self._next:
@@ -174,7 +174,7 @@ class Measure:
 
 
 def causes(floor: Reference) -> list[Finding]:
-    """Name why there is no single optimum."""
+    """List the reasons why there is no single optimum."""
     which = "these are those that the start leads to"
     ends = Finding("collinear", {"is_exact": True, "relations": (floor.certificate.reason,), "which": which})
     return [
@@ -211,7 +211,7 @@ def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float) ->
 
 
 def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
-    """Name what brings a slow run to its end, after so many epochs in all."""
+    """Name the ways to finish a slow run that needs `total` epochs in all."""
     faster: tuple[Way, ...] = (("faster", None),) if rate < 0.4 * limit else ()
     more: tuple[Way, ...] = (("more reads", total),) if total < MOST else ()
     return (*faster, *more, ("newton", None))
@@ -220,8 +220,8 @@ def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
 def _epochs_needed(objective: DataObjective, floor: Reference, outcome: Outcome, rate: float, tol: float) -> float:
     """Estimate the epochs still needed, where the run ended too early.
 
-    Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*). On separated data there is none, and the gap's trend is
-    a power of k.
+    Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*). On separated data there is no optimum, and the gap falls
+    as a power of k.
     """
     if outcome.reason != "max_reads" or outcome.oscillated or not floor.is_known:
         return float("nan")

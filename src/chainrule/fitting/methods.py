@@ -1,4 +1,4 @@
-"""Which method a fit takes, and why: by the shape of the data and what was asked for, never by free memory or time."""
+"""Chooses a fit's method, by its options and the shape of the data, never by free memory or time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending, Method
 from chainrule.fitting.spec import FitSpec
 
-MAX_NEWTON_COLUMNS = 10_000  # beyond, auto takes the method without a Hessian
+MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
 MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
-MAX_ROW_SPACE = 3000  # rows whose space is worth a factorisation
-# From here on a Hessian and its factor take longer than the reads that they save: of flights_3m 5 took less, 10 more.
+MAX_ROW_SPACE = 3000  # rows, up to which X is factored when it is wide
+# Above these a Hessian and its factor take longer than the reads they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
-# Fewer rows a column leave Newton without samples (`solvers.newton.plan`): then from so many products (m n^2) on too.
+# With fewer rows a column Newton has no samples (`solvers.plan`), and newton-cg is faster from so many products (m n^2) on.
 SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the choice of a method goes by.
+    """The facts by which a method is chosen.
 
-    m rows, n coefficients, dense or not, with a penalty or without, and whether that depends on the length of w alone.
+    m : rows. n : coefficients. hessian_reads : cost of a Hessian, in reads. is_isotropic : the penalty depends on |w| alone.
     """
 
     m: int
@@ -36,7 +36,7 @@ class Shape:
 
     @property
     def is_many(self) -> bool:
-        """Whether columns are many, and their Hessian takes longer than the reads that it saves."""
+        """Whether there are so many columns that a Hessian takes longer than the reads it saves."""
         if self.is_dense:
             return self.n > CG_COLUMNS["dense"]
         costly = self.hessian_reads > CG_READS or self.n > MAX_NEWTON_COLUMNS
@@ -44,12 +44,12 @@ class Shape:
 
     @property
     def is_costly(self) -> bool:
-        """Whether Newton would make several Hessians of all rows, of dense columns: tenths of a second each."""
+        """Whether Newton would make several Hessians of all rows, each taking tenths of a second."""
         return self.is_dense and self.m <= SAMPLED_ROWS * self.n and self.m * self.n**2 >= CG_PRODUCTS
 
     @property
     def is_wide(self) -> bool:
-        """Whether the optimum is a combination of rows that are fewer than the columns, and few."""
+        """Whether the problem can be solved in the space of its rows, which are few and fewer than the columns."""
         return self.is_dense and self.has_penalty and self.is_isotropic and self.m < self.n and self.m <= MAX_ROW_SPACE
 
 
@@ -75,7 +75,7 @@ def choose_method(spec: FitSpec, shape: Shape) -> tuple[str, str]:
 
 
 def is_for_newton(ending: Ending, spec: FitSpec, shape: Shape) -> bool:
-    """Whether Newton should go on where newton-cg's steps or proofs came too slowly: where it can, in some minutes."""
+    """Whether Newton should take over from newton-cg, which proved too little: if it needs some minutes at most."""
     if spec.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= spec.tol:
         return False
     return shape.m * shape.n**2 <= NEWTON_PRODUCTS and shape.n <= MAX_NEWTON_COLUMNS

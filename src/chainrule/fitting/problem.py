@@ -1,4 +1,4 @@
-"""A fit after its input was checked, and what a method makes of it."""
+"""A problem, as methods get it, and the ending that they return."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Problem:
         return self.options.penalty_on(self.rows.n_features)
 
     def objective(self, penalty: ElasticNet | None = None, column_scale: Vector | None = None) -> DataObjective:
-        """F over the rows as they are seen now; penalty: in these units, of the fit's by default."""
+        """F over the rows in their present units. penalty : in these units; the fit's by default."""
         made = self.penalty if penalty is None else penalty
         return DataObjective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
 
@@ -66,14 +66,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ending:
-    """What a method made of a problem.
+    """What a method returns.
 
-    w_fit, b_fit : the returned point in `units`, those of the fit. how : how it ended. said : warnings.
-    sum_weights : S. certificate : what is proven.
+    w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. said : warnings.
+    sum_weights : S. certificate : what is proven about the point.
     learning_rate, learning_rate_limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
     epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
-    collinear, separated : what the columns or the classes were found to be, where that leaves no single optimum. copies : of
-    columns of X that the method made.
+    collinear, separated : why there is no single optimum, if so. copies : of X that the method made.
     """
 
     outcome: Outcome
@@ -95,7 +94,7 @@ class Ending:
 
     @property
     def objective(self) -> float:
-        """F as asked for: of separated classes without the ridge that was minimised."""
+        """F of the fit; for separated classes without the ridge that was added."""
         there = self.outcome.state.evaluation
         return there.objective if self.separated is None else there.loss
 

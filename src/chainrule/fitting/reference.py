@@ -1,4 +1,4 @@
-"""The optimum that other points are measured by, and how far any point is from it: `chainrule.certify`."""
+"""The optimum that other points are measured by, and `chainrule.certify`: how far any point is from it."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ from chainrule.solvers.proof import depth_of, error_of_gradient, full, own
 
 Vector = NDArray[np.float64]
 
-MAX_HESSIAN_COLUMNS = 4096  # beyond, a Hessian and its factor cost more than they prove
-MARGIN = 0.01  # an optimum that others are measured by is this much nearer than the tol asked for
+MAX_HESSIAN_COLUMNS = 4096  # beyond, a Hessian and its factor cost too much
+MARGIN = 0.01  # the reference optimum is found to this share of tol
 CONSTANTS = ("const", "Intercept")  # what statsmodels calls its constant, in arrays and in formulas
-SHARP = 0.5  # of the bound: a lower bound as near says as much as an optimum of our own would
+SHARP = 0.5  # lower bound over bound; above it an optimum of our own adds little
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The optimum that others are measured by, or what stands in for it: low <= inf F <= high.
+    """The optimum that other points are measured by, or the best known bounds: low <= inf F <= high.
 
-    w, b : where F is at most `high`, in the user's units; certificate : of that point. said : why there is no single optimum.
-    collinear : relations that leave the model of the certificate some columns less.
+    w, b : a point where F is at most `high`, in the user's units. certificate : of that point.
+    said : why there is no single optimum. collinear : relations whose columns the certificate's model leaves out.
     """
 
     certificate: Certificate
@@ -63,7 +63,7 @@ class Reference:
 
     @classmethod
     def of(cls, problem: Problem) -> Reference:
-        """Take the problem's own, or find it by Newton from zeros: a few reads. Ctrl-C goes through."""
+        """Take the problem's reference, or find one by Newton from zeros, in a few reads. Ctrl-C is passed on."""
         if problem.reference is not None:
             return problem.reference
         n = problem.rows.n_features
@@ -79,7 +79,7 @@ class Reference:
 
     @classmethod
     def of_ending(cls, ending: Ending) -> Reference:
-        """Take what Newton's method came to."""
+        """Make a reference from what Newton's method found."""
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
@@ -87,32 +87,32 @@ class Reference:
 
     @property
     def is_known(self) -> bool:
-        """Whether an optimum, or an infimum, was looked for."""
+        """Whether an optimum or an infimum is known."""
         return self.high < math.inf
 
     @property
     def kind(self) -> str:
-        """What is said of others: "bound" (F - F*), "reduced" (the same, of fewer columns), else "infimum" (F - inf F)."""
+        """What it measures: "bound" (F - F*), "reduced" (the same with fewer columns), else "infimum" (F - inf F)."""
         return self.certificate.kind if self.certificate.kind in ("bound", "reduced") else "infimum"
 
     @property
     def low(self) -> float:
-        """What F can't go below."""
+        """Lower bound on F."""
         of = self.certificate
         return max(of.infimum_at_least if self.kind == "infimum" else of.optimum_at_least, 0.0)
 
     def gap(self, objective: float, rounding: float) -> tuple[float, float]:
-        """(at least, at most) F - inf F at a point whose F is known to `rounding`."""
+        """Lower and upper bound on F - inf F at a point whose F is known up to `rounding`."""
         return max(0.0, objective - self.high - rounding), max(0.0, objective - self.low + rounding)
 
 
 def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
-    """Say what is proven of (w, b), in the user's units: one read of all rows, with their Hessian.
+    """Certify (w, b), in the user's units: one read of all rows, with their Hessian.
 
-    by: sharpens what the point itself proves, or stands in where that is nothing.
+    by : a reference that tightens the bound of the point itself, or replaces it where nothing is proven.
     """
     rows = task.problem.rows
-    with np.errstate(over="ignore", invalid="ignore"):  # of absurd coefficients: what overflows proves nothing
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd coefficients may overflow; that proves nothing
         here = task.units.to_fit(w, b)
         if rows.n_features > MAX_HESSIAN_COLUMNS:
             return _without_hessian(task, by, *here)
@@ -123,7 +123,7 @@ def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
 
 
 def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState, w: Vector, b: float) -> Certificate:
-    """Compare F with that of the reference, and take what is nearer."""
+    """Compare F with the reference, and keep the tighter bounds."""
     rounding = state.noise + _rounding_of_bias(task, state.w, state.b)
     F, kind = state.evaluation.objective, "bound" if direct.proven else by.kind
     if not math.isfinite(F):
@@ -139,7 +139,7 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
         gap = min(gap, direct.gap)
         coef = np.minimum(coef, (np.abs(w - by.w) + theirs.coef) * up)
         intercept = min(intercept, (abs(b - by.b) + theirs.intercept) * up)
-    # The reference may be of the model without some columns: of inf F it then says nothing.
+    # The reference may be for a model without some columns; then it says nothing about inf F.
     infimum = max(direct.infimum_at_least, theirs.infimum_at_least)
     return replace(
         direct,
@@ -158,13 +158,13 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
 
 
 def _rounding_of_bias(task: Task, w: Vector, b: float) -> float:
-    """Bound what F changes as the bias is rounded on its way from the user's units."""
+    """Bound the change of F when the bias is rounded on its way from the user's units."""
     size = float(np.abs(task.units.center / task.units.scale) @ np.abs(w))
     return task.objective.loss.steepest * UNIT * ((len(w) + 2) * size + abs(b))
 
 
 def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
-    """Bound by the gradient and the penalty alone, for more columns than a Hessian is made of."""
+    """Bound by the gradient and the penalty alone, where columns are too many for a Hessian."""
     rows, on, n = task.problem.rows, task.objective, len(w)
     has_penalty = task.problem.penalty.strongly_convex
     theta, z = np.append(w, b), np.empty(rows.n_rows)
@@ -211,12 +211,12 @@ def certify(
     loss: str = "logistic",
     penalty: str = "ridge",
 ) -> Certificate:
-    """Bound how far coefficients, whoever made them, are above the optimum of F(w, b) = (1/S) sum s l + (alpha/2) w.w.
+    """Bound how far any coefficients are above the optimum of F(w, b) = (1/S) sum s l + (alpha/2) w.w.
 
-    The point itself proves it, where it is near (`chainrule.certificate.bound`: one read of the data with the Hessian).
-    Else an optimum of our own is found, in a few reads more, and both values of F are compared:
+    Near the optimum the point proves it by itself (`chainrule.certificate.bound`: one read of the data, with the Hessian).
+    Otherwise an optimum is found, in a few more reads, and both values of F are compared:
 
-        F(theta) - F(theta') - e <= F(theta) - F* <= F(theta) - F(theta') + bound(theta') + e,    e: the rounding of both F.
+        F(theta) - F(theta') - e <= F(theta) - F* <= F(theta) - F(theta') + bound(theta') + e,    e the rounding of both F.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def certify(
 
 
 def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]:
-    """Give a model's coefficients and intercept; those given themselves stay as they are."""
+    """Take coefficients and intercept from a model; plain coefficients stay as they are."""
     if isinstance(coef, Result):
         found = coef.w, coef.b
     elif hasattr(coef, "coef_"):
@@ -305,7 +305,7 @@ def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]
 
 
 def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept: bool) -> tuple[np.ndarray, float]:
-    """Check coefficients as scikit-learn and others give them."""
+    """Check coefficients in the shapes of scikit-learn and others."""
     try:
         w = np.asarray(coef, dtype=np.float64)
         b = np.asarray(intercept, dtype=np.float64)

@@ -34,10 +34,10 @@ REASONS = {
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """What a run of mini-batches goes on with that a trace, once thinned, doesn't have; points in the fit's units.
+    """What resuming a run of mini-batches needs beside a thinned trace; points in the fit's units.
 
-    gaps : (k,) of the last epochs, each of them, as the run's monitor saw them; best_epoch, best_objective, best_w, best_b :
-    the epoch nearest to the optimum.
+    gaps : (k,), of each of the last epochs, as the monitor saw them.
+    best_epoch, best_objective, best_w, best_b : the epoch nearest to the optimum.
     """
 
     gaps: Vector
@@ -75,8 +75,7 @@ class Result(Shown):
     carried : Carried or None
         Of stochastic gradient descent: what `resume` needs beside the trace.
     epochs_needed : float or None
-        Of descent that ended before tol: about how many epochs more it takes to tol; inf where it would not get
-        there. None where it is not known.
+        For descent that ended early: about how many more epochs it needs; inf if it would never reach tol, None if unknown.
     grad_norm : float
         Largest |dF/dw_j|, |dF/db| at the returned point.
     epoch, n_epochs : int
@@ -86,7 +85,7 @@ class Result(Shown):
     certificate : Certificate
         What is proven about the point.
     reference : Reference or None
-        Of newton: what other runs on the same data and objective can be measured by.
+        From newton: the optimum, to measure other runs on the same data and objective by.
     encodings : tuple or None
         Of a table with categories: how each of its columns became coefficients.
     reads : float
@@ -141,7 +140,7 @@ class Result(Shown):
     reference: Reference | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """All but trace, `carried`, `reference` and `encodings` as what JSON can hold, with a `schema_version`.
+        """Give all but trace, `carried`, `reference` and `encodings` as JSON can hold it, with a `schema_version`.
 
         Numbers that are not finite are None.
 

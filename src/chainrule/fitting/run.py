@@ -1,4 +1,4 @@
-"""The run around the loop: one way for all methods."""
+"""Runs a solver for any method, and refuses data that are not finite."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def run(
     may_diverge: bool = False,
     **limits: Any,
 ) -> Outcome:
-    """Run a solver on an objective of the problem's; limits: what else `Run` takes.
+    """Run a solver on one of the problem's objectives; limits : further arguments of `Run`.
 
     Raises
     ------
     InputError
-        Where F is not finite: names the row, where it is one that has no number, else says `refusal`.
+        If F is not finite. Names the row that isn't finite; if there is none, says `refusal`.
     """
     options = problem.options
     asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits

@@ -1,4 +1,4 @@
-"""What a fit is asked for, checked: once, for Python and for the command line."""
+"""The options of a fit, checked once for Python and the command line."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LARGEST_TOL = 1e-8  # of the default
 
 @dataclass(frozen=True)
 class FitSpec:
-    """A request to fit; of the data it knows nothing. None: the method's own choice.
+    """The checked options of a fit, without the data. None leaves an option to the method.
 
-    tol : what was asked for, or the default of a table so large that 1e-8 is more than 1e-6/m (`on_rows`).
-    penalty : its name in `PENALTIES`. standardize : as in `fit`, None where nothing was said. start : (w0, b0) as given.
-    batches, resume : of stochastic gradient descent, else None. given : the options that choose a method.
+    tol : as given, or the default, which `on_rows` lowers to 1e-6/m on large data. has_tol : whether it was given.
+    penalty : its name in `PENALTIES`. standardize : as in `fit`, None if not given. start : (w0, b0) as given.
+    batches, resume : for stochastic gradient descent. given : the options given that imply a method.
     """
 
     method: str = "auto"
@@ -75,7 +75,7 @@ class FitSpec:
     ) -> FitSpec:
         """Check the options of `fit`, as a user of `front` names them; raises InputError.
 
-        epochs : max_reads of descent, which it chooses. learning_rate : None where it was not given.
+        epochs : the same as max_reads, but selects gradient descent. learning_rate : None if not given.
         """
         name = front.option
         if epochs is not None and max_reads is not None:
@@ -128,24 +128,24 @@ class FitSpec:
 
     @property
     def of_batches(self) -> str:
-        """The option given that only sgd has; empty without one."""
+        """An option given that only sgd has, or an empty string."""
         return next((option for option in self.given if option in ("batch_size", "schedule", "resume")), "")
 
     @property
     def of_descent(self) -> str:
-        """The option given that descent alone has, on all rows or by mini-batches; empty without one."""
+        """An option given that only gradient descent has, plain or stochastic, or an empty string."""
         return next((option for option in self.given if option in ("learning_rate", "epochs")), "")
 
     @property
     def chosen(self) -> str:
-        """The method that these options choose, newton where they leave it to the data."""
+        """The method that the options imply; newton where they leave it to the data."""
         if self.method != "auto":
             return self.method
         return "sgd" if self.of_batches else "gradient-descent" if self.of_descent else "newton"
 
     @property
     def why(self) -> str:
-        """Why that one; empty where it is left to the data."""
+        """Why that method; empty if it is left to the data."""
         option = self.of_batches or self.of_descent
         if self.method != "auto":
             return "as asked for"
@@ -163,7 +163,7 @@ class FitSpec:
         return made
 
     def on_rows(self, m: int) -> FitSpec:
-        """Put in the default tol of m rows."""
+        """Fill in the default tol for m rows."""
         return self if self.has_tol else replace(self, tol=min(LARGEST_TOL, 1e-6 / m))
 
 

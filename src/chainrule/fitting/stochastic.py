@@ -1,4 +1,4 @@
-"""What stochastic gradient descent has of its own: its rows, its rate, what is left at its end, and runs that go on."""
+"""What only stochastic gradient descent has: its rows, its rate, the advice at its end, and resuming."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from chainrule.objective import DataObjective
 from chainrule.solvers import Before, Outcome, StochasticGradientDescent, StochasticState
 
 DEFAULT_EPOCHS = 100
-BEYOND, MOST = 1e15, 1e9  # epochs: never, and that anyone would run
-AUTOMATIC = 0.25  # of the limit of mini-batches
+BEYOND, MOST = 1e15, 1e9  # epochs that count as never, and the most that advice asks for
+AUTOMATIC = 0.25  # the default rate, as a share of the limit
 MUCH_SMALLER = 0.1 * AUTOMATIC
 SAME_F = 1e-9  # relative: two instruction sets differ by less at one point
 
@@ -30,7 +30,7 @@ Vector = NDArray[np.float64]
 
 
 def check_rows(problem: Problem) -> tuple[Rows, Batches]:
-    """Give the rows and the batches; raises InputError where they don't go together."""
+    """Give the rows and the batches; raises InputError if sgd can't use them together."""
     rows, batches = problem.rows, problem.options.batches
     assert batches is not None
     if not rows.is_dense:
@@ -40,12 +40,12 @@ def check_rows(problem: Problem) -> tuple[Rows, Batches]:
         )
     if batches.size > rows.n_visited:
         raise InputError(Finding("large batch", {"batch": batches.size, "rows": rows.n_visited}))
-    digest(rows)  # before the run: Ctrl-C then waits for no read
+    digest(rows)  # before the run, so that Ctrl-C needn't wait for this read
     return rows, batches
 
 
 def smoothness(problem: Problem, curvature: float) -> float:
-    """Give the expected smoothness of the batches, from F's largest curvature: one read finds the row of the largest."""
+    """Give the expected smoothness of the batches from F's largest curvature; one read finds the steepest row."""
     (rows, batches), options = check_rows(problem), problem.options
     if batches.size == rows.n_visited:
         return curvature
@@ -54,9 +54,9 @@ def smoothness(problem: Problem, curvature: float) -> float:
 
 
 def judged(problem: Problem, outcome: Outcome, monitor: NoiseMonitor, *, known: bool) -> tuple[Outcome, float]:
-    """Name a run at a constant rate that no longer falls: it has come to its noise floor. Else estimate the epochs to tol.
+    """Say whether a run at a constant rate has reached its noise floor, and estimate the epochs still needed.
 
-    NaN where that is not known, inf where the gap's trend shows no end. known : whether F* is.
+    The estimate is NaN if unknown, inf if the gap's trend never reaches tol. known : whether F* is known.
     """
     (rows, batches), needed = check_rows(problem), math.nan
     is_noise = batches.schedule == "constant" and batches.size < rows.n_visited
@@ -74,7 +74,7 @@ def judged(problem: Problem, outcome: Outcome, monitor: NoiseMonitor, *, known: 
 def what_is_left(
     problem: Problem, outcome: Outcome, monitor: NoiseMonitor, needed: float, rate: float, limit: float
 ) -> tuple[tuple[Finding, ...], tuple[Way, ...]]:
-    """Say what a run that ended before tol still lacks, and the ways out; needed: epochs to tol, NaN where not known."""
+    """Say what a run that ended early still needs, and the ways out; needed : epochs to tol, NaN if unknown."""
     newton: Way = ("newton", None)
     decays = check_rows(problem)[1].schedule != "constant"
     if monitor.hovers:
@@ -102,7 +102,7 @@ def what_is_left(
 
 
 def check_options(before: Result, problem: Problem, rate: float, max_steps: int) -> None:
-    """Refuse to go on with a run of other options, of other rows, or of the same in another order."""
+    """Refuse to resume with other options, other rows, or the same rows in another order."""
     (rows, batches), options = check_rows(problem), problem.options
     if before.method != "sgd":
         raise InputError(f"resume: that fit was by {before.method}, and only method='sgd' can be resumed")
@@ -140,7 +140,7 @@ def check_options(before: Result, problem: Problem, rate: float, max_steps: int)
 def taken_up(
     result: Result | None, objective: DataObjective, solver: StochasticGradientDescent, monitor: NoiseMonitor
 ) -> Before[StochasticState] | None:
-    """Take up a run at its last epoch: F there must be what it was, to the last bit where kernels and storage are the same."""
+    """Resume at the last epoch. F there must be the same, to the last bit with the same kernel and storage."""
     if result is None:
         return None
     trace, kept = result.trace, result.carried
@@ -167,7 +167,7 @@ def taken_up(
 
 
 def carried(outcome: Outcome, monitor: NoiseMonitor) -> Carried:
-    """Keep what a later run goes on with, of the epochs recorded."""
+    """Keep what resuming needs."""
     best = outcome.best
     return Carried(
         gaps=monitor.after(outcome.n_epochs + 1),
