@@ -1,4 +1,4 @@
-"""Why a fit is as it is: the stable learning rate, runs that go wrong, and data that have no optimum.
+"""What can go wrong with a fit: unstable learning rates, bad runs, and data without an optimum.
 
 rate           the largest stable learning rate
 runs           runs that diverge, oscillate, crawl or hover
@@ -7,7 +7,7 @@ separation     classes that a plane keeps apart, proven on every row
 overlap        Newton's method and linear programs for it, and the proof that nothing separates
 exact          signs and elimination without a rounding error
 
-All but the first two bring SciPy, which gradient descent does without: they are imported where they are needed.
+All but the first two need SciPy and are imported where they are used.
 """
 
 from chainrule.diagnosis.rate import expected_smoothness, largest_curvature

@@ -1,8 +1,8 @@
-"""Columns that repeat each other: the linear relations among them, in words and small whole numbers where they are.
+"""Collinear columns: the linear relations among them, with small whole numbers where possible.
 
-Found in the correlation matrix, whose rounding sets the tolerance; tried on every row. Where a relation holds
-only up to rounding, that is said: in exact arithmetic the column is *not* a combination of the others, and so no exact
-statement may rest on it.
+They are found in the correlation matrix, whose rounding sets the tolerance, and verified on every row. A relation that holds
+only up to rounding is marked: in exact arithmetic the column is *not* a combination of the others, so nothing exact may be
+concluded from it.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
-ZERO = 1e-7  # of the largest coefficient in standardised columns: taken as 0, then verified
-NEAR = 100.0  # times the rounding of its terms: the coefficients come from correlations, which have rounded too
+ZERO = 1e-7  # of the largest coefficient in standardised columns; smaller ones are tried as 0
+NEAR = 100.0  # times the rounding of a relation's terms; the coefficients carry the correlations' rounding too
 FEW = 64  # rows
-MAX_LISTED = 40  # relations verified and put into words, those of the fewest columns
-MAX_WORDS = 100  # columns in a relation, beyond which no one reads it: counted alone
-MAX_SPARSE = 60  # relations up to which they are made sparse
+MAX_LISTED = 40  # relations that are verified and listed, those with the fewest columns first
+MAX_WORDS = 100  # columns in a relation; longer ones are only counted
+MAX_SPARSE = 60  # relations, up to which they are made sparse
 
 
 @dataclass(frozen=True)
 class Relation:
     """coefficients . x[indices] = constant in every row.
 
-    columns, indices, coefficients: of the columns that take part, the last one following from the ones before it.
-    exact: no rounding at all; else `deviation` is the largest |x.v - constant| in a row, in standard deviations of the
-    last column, and `up_to_rounding` says that rounding the data explains it.
+    columns, indices, coefficients : of the columns in it; the last column follows from those before it.
+    exact : it holds without rounding. Otherwise deviation : the largest |x.v - constant| in a row, in standard deviations of
+    the last column; up_to_rounding : whether rounding explains that.
     """
 
     columns: tuple[str, ...]
@@ -52,7 +52,7 @@ class Relation:
 
     @property
     def finding(self) -> Finding:
-        """What there is to say of it."""
+        """The relation as a finding."""
         values = {"columns": self.columns, "coefficients": self.coefficients, "constant": self.constant}
         well = {"is_exact": self.exact, "deviation": 0.0 if self.up_to_rounding else self.deviation}
         return Finding("relation", values | well)
@@ -62,10 +62,10 @@ class Relation:
 class Collinearity:
     """All relations among the columns (with the intercept, where there is one).
 
-    relations: a basis of them, sparse (of more than `MAX_LISTED` those of the fewest columns; none of more than
-    `MAX_WORDS`, but for all levels of a category); pivots (r,): columns that
-    together carry all, the earlier ones kept; null_basis (n, n - r): orthonormal, in standardised columns (x - mean) / sd,
-    where a constant column counts as unit vector.
+    relations : a sparse basis of them, at most `MAX_LISTED`, those with the fewest columns. Relations longer than `MAX_WORDS`
+    are left out, except for all levels of a category.
+    pivots : (r,), columns of which all others are combinations; earlier ones are preferred.
+    null_basis : (n, n - r), orthonormal, in standardised columns (x - mean) / sd; a constant column counts as a unit vector.
     """
 
     relations: tuple[Relation, ...]
@@ -97,7 +97,7 @@ class Collinearity:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What there is to say: each relation listed, and how many more there are."""
+        """The relations listed, and how many more there are, as findings."""
         listed, count = len(self.relations), self.n_relations
         values = {"listed": listed, "relations": count, "columns": len(self.null_basis), "most": MAX_WORDS}
         more = (Finding("more relations", values),) if count > listed else ()
@@ -116,7 +116,7 @@ def correlation_tolerance(n: int, m: int) -> float:
 
 
 def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float | None = None) -> Collinearity:
-    """Every linear relation among the columns, from one read of the moments and one of the columns that take part.
+    """Find all linear relations among the columns, from one read for the moments and one of the columns involved.
 
     Parameters
     ----------
@@ -125,14 +125,14 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     fit_intercept : bool
         With an intercept a relation may have a constant, and a constant column is one.
     tolerance : float, optional
-        Share of a column's variance that the columns before it leave open, below which it is taken as their combination.
-        None: `correlation_tolerance`.
+        A column is taken as a combination of those before it if they leave less than this share of its variance unexplained.
+        Default: `correlation_tolerance`.
     """
     n, names, moments = rows.n_features, rows.feature_names, rows.moments()
     mean = np.zeros(n) if fit_intercept else moments.mean
     size = np.hypot(moments.sd, mean)
     unit = np.where(size > 0, size, 1.0)
-    matrix = np.diag((size > 0).astype(np.float64))  # of too many columns to look for relations
+    matrix = np.diag((size > 0).astype(np.float64))  # too many columns to look for relations
     if moments.correlation is not None:
         ratio = moments.sd / unit
         matrix = moments.correlation * np.outer(ratio, ratio) + np.outer(mean / unit, mean / unit)
@@ -179,8 +179,8 @@ def moved_along(
 ) -> tuple[Vector, float]:
     """Of all (w, b) with the same predictions, the one of least norm in standardised columns, or with no weight in `zero`.
 
-    w (n,) is of the user's columns, b of these less `about`; null_basis N from `find_relations`. With v = w sd: v - N N'v; the
-    bias takes up what the constants of the relations are worth. Without an intercept they are 0, and b stays.
+    w (n,) is in the user's units, b for columns minus `about`; null_basis N is from `find_relations`. With v = w sd: v - N N'v;
+    the bias absorbs the constants of the relations. Without an intercept these are 0, and b stays.
     """
     scale = np.where(moments.sd > 0, moments.sd, 1.0)
     v = w * scale
@@ -195,9 +195,9 @@ def moved_along(
 def _echelon(
     matrix: Matrix, alive: NDArray[np.bool_], tolerance: float, known: set[int]
 ) -> tuple[Index, dict[int, Vector]]:
-    """Cholesky in the order of the columns; a column of which nothing is left is written by those kept before it.
+    """Cholesky in the order of the columns; a column with nothing left is expressed by those kept before it.
 
-    known : columns of which nothing is left for certain; what writes them is left to who knows.
+    known : columns that surely depend on others; the caller fills in their relations.
     """
     n = len(matrix)
     if alive.all() and not known:
@@ -229,9 +229,9 @@ def _echelon(
 
 
 def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
-    """Replace a relation by itself less a multiple of another as long as fewer columns take part. In place.
+    """Subtract multiples of relations from one another, in place, as long as they get shorter.
 
-    whole: relations that stay, since they read best as they are.
+    whole : relations that stay as they are, since they read best so.
     """
     pairs = [(i, j) for i in reversed(vectors) if i not in whole for j in vectors if i != j]
     changed = len(vectors) <= MAX_SPARSE
@@ -252,9 +252,9 @@ def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
 
 
 def _known(rows: Rows, moments: Moments, j: int, levels: slice | None) -> Relation:
-    """Say that the levels of a category add up to 1, or that a column does not vary: no row need be read for it.
+    """The levels of a category add up to 1, or a column is constant: relations known without reading a row.
 
-    Where the numbers of a column that does not vary differ all the same, rows of next to no weight do it.
+    A column counts as constant too if its numbers differ only in rows of next to no weight.
     """
     names = rows.feature_names
     if levels is not None:
@@ -266,7 +266,7 @@ def _known(rows: Rows, moments: Moments, j: int, levels: slice | None) -> Relati
 
 
 def active_blocks(rows: Rows, columns: Index, keep: NDArray[np.bool_] | None = None) -> Iterator[tuple[Index, Matrix]]:
-    """Rows that count (positive weight, and in `keep`), block by block: their numbers, and their columns as float64."""
+    """Yield rows of positive weight that are in `keep`, block by block: their numbers, and their columns as float64."""
     step = max(1024, BLOCK_NUMBERS // max(len(columns), 1))
     rows.count_read(len(columns) / rows.n_features)
     for first in range(0, rows.n_rows, step):
@@ -279,7 +279,7 @@ def active_blocks(rows: Rows, columns: Index, keep: NDArray[np.bool_] | None = N
 
 @dataclass
 class _Trial:
-    """Rational coefficients and a constant, and how well they hold in the rows so far.
+    """A relation on trial: rational coefficients and a constant, and how well it holds in the rows so far.
 
     ratio : largest residual in units of its rounding. residual : the largest.
     """
@@ -292,7 +292,7 @@ class _Trial:
 
     @classmethod
     def of(cls, v: list[Fraction], first: Vector, unit: float, fit_intercept: bool) -> _Trial:
-        """Take the constant that the first row has; 0 where that is next to nothing."""
+        """Take the constant from the first row; 0 if it is next to nothing."""
         products = [c * Fraction(x) for c, x in zip(v, first.tolist(), strict=True)]
         constant, size = sum(products, Fraction(0)), sum(map(abs, products), Fraction(0))
         has_one = fit_intercept and abs(constant) > 2**20 * Fraction(unit) * size
@@ -312,7 +312,7 @@ class _Trial:
             self.exact = self.exact and self.ratio <= NEAR and not exact_signs(some, self.v, -self.constant).any()
 
     def rank(self) -> tuple[bool, float]:
-        """Count what speaks against it: inexactness, then a ratio above `NEAR`, in powers of two."""
+        """Order trials: exact ones first, then by their ratio above `NEAR`, in powers of two."""
         return not self.exact, float(np.ceil(np.log2(max(self.ratio / NEAR, 1.0))))
 
 

@@ -1,4 +1,4 @@
-"""Signs of x.v + b without a rounding error, and simple numbers near those that were found in floating point.
+"""Signs of x.v + b without a rounding error, and simple rational numbers near floating-point ones.
 
 Products are split into a rounded part and its error (Dekker 1971; Ogita, Rump and Oishi 2005, Accurate sum and dot product,
 algorithm 3.3), which `math.fsum` adds exactly.
@@ -35,10 +35,7 @@ Row = dict[int, Fraction]
 
 
 def eliminated(rows: Iterable[Row], size: Sequence[float]) -> dict[int, Row]:
-    """Reduced row echelon form of rows, by column and without zeros: each by a column of its own, where it is 1.
-
-    That is the one that weighs most in it by `size`.
-    """
+    """Reduced row echelon form of sparse rows, by pivot column: the entry of the row that is largest times `size`."""
     done: dict[int, Row] = {}
     for row in rows:
         for j, other in done.items():
@@ -52,7 +49,7 @@ def eliminated(rows: Iterable[Row], size: Sequence[float]) -> dict[int, Row]:
 
 
 def _less(row: Row, j: int, other: Row) -> Row:
-    """Take column j out of a row, by one in which it is 1."""
+    """Eliminate column j from a row by another row whose entry there is 1."""
     factor = row.get(j)
     if factor is None:
         return row
@@ -61,7 +58,7 @@ def _less(row: Row, j: int, other: Row) -> Row:
 
 
 def independent(vectors: Matrix, size: Vector) -> Matrix | None:
-    """Columns (n, k) that span what these do, each with a row of its own that weighs most in it; None beyond float64."""
+    """Columns (n, k) with the same span, in reduced echelon form; None if they need more digits than float64 has."""
     rows = [{j: Fraction(v[j]) for j in np.flatnonzero(v).tolist()} for v in vectors.T]
     found = np.zeros((len(vectors), len(rows)))
     for k, row in enumerate(eliminated(rows, size.tolist()).values()):

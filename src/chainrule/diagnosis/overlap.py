@@ -1,8 +1,8 @@
-"""Do rows overlap, or does a plane through the origin have them all on one side? Linear programs, and the proof.
+"""Do rows overlap, or are they all on one side of a plane through the origin? Linear programs, and proofs.
 
 The rows are a_i = (2y_i - 1) x~_i. Either there is a v with A v >= 0 and A v != 0 (they are separated), or there are
 lambda_i > 0 with sum lambda_i a_i = 0 (they overlap): Stiemke 1915; for logistic regression Albert and Anderson 1984,
-Biometrika 71, and Konis 2007. The programs are solved by HiGHS; what they say is proven by who asks.
+Biometrika 71, and Konis 2007. HiGHS solves the programs; the callers prove the answers.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-FINE, COARSE = 1e-10, 1e-7  # what HiGHS takes for feasible: the finest it offers, and its default
-FEW = 300_000  # numbers of the rows, up to which a direction of few columns takes a second
+FINE, COARSE = 1e-10, 1e-7  # feasibility tolerances of HiGHS: the smallest that it offers, and its default
+FEW = 300_000  # numbers in the rows, up to which finding a direction of few columns takes a second
 FLAT = 1e-9  # a row's score so near 0, relative to |a|.|v|, may be exactly 0
-TINY = 1e-280  # curvature that is none
+TINY = 1e-280  # curvature that counts as 0
 MOST_STEPS, NEAR = 20, 1e-12  # of Newton's method, and its squared decrement at the end
 RANK = 1e-9  # singular values below this share of the largest count as 0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which rows of a matrix overlap, and a direction that has all others on their side: the most rows, all at once.
+    """Which rows of a matrix overlap, and one direction that separates all others.
 
-    flat (q,): rows that overlap; v (k,): 0 in these, above 0 in the others, up to rounding; null (k, d): directions that no row
-    of `flat` sees. proven: that these overlap, their rank as computed.
+    flat : (q,), rows that overlap. v : (k,), a direction with scores 0 in these and above 0 in the others, up to rounding.
+    null : (k, d), directions in which all rows of `flat` are 0. proven : whether these overlap, given their computed rank.
     """
 
     flat: Mask
@@ -45,12 +45,12 @@ class Verdict:
 
 
 def decide(A: Matrix) -> Verdict:
-    """Decide by a linear program, of the rows A (q, k) of size 1; unproven where that is not solved.
+    """Decide by a linear program for rows A (q, k) of size 1; unproven if it can't be solved.
 
         max sum alpha, sum (alpha_i + beta_i) a_i = 0, 0 <= alpha <= 1, 0 <= beta.
 
     Since multipliers lambda = alpha + beta may be scaled, alpha is 1 in rows that overlap and 0 in others. The prices of the
-    equations are a direction. Newton's method is tried before.
+    equations are a direction. Newton's method is tried first.
     """
     q, k = A.shape
     quick = _by_newton(A)
@@ -75,9 +75,9 @@ def decide(A: Matrix) -> Verdict:
 
 
 def _by_newton(A: Matrix) -> tuple[Vector, Vector] | None:
-    """Multipliers (q,) and a direction (k,) by Newton's method for the logistic loss of the rows: quick, and often enough.
+    """Multipliers (q,) and a direction (k,) by Newton's method for the rows' logistic loss: quick, and mostly sufficient.
 
-    At its minimum sum_i g(-a_i.v) a_i = 0: all rows overlap. Where there is none, v comes to have all rows on its side.
+    At its minimum sum_i g(-a_i.v) a_i = 0: all rows overlap. If there is no minimum, v comes to separate all rows.
     """
     v = np.zeros(A.shape[1])
     for _ in range(MOST_STEPS):
@@ -97,7 +97,7 @@ def _by_newton(A: Matrix) -> tuple[Vector, Vector] | None:
 
 
 def _checked(A: Matrix, multipliers: Vector, v: Vector) -> Verdict:
-    """Say what multipliers and prices prove."""
+    """Check what the multipliers and the direction prove."""
     flat = multipliers > 0.5
     _, sizes, right = np.linalg.svd(np.linalg.qr(A[flat], mode="r"))
     rank = int((sizes > RANK * sizes.max(initial=0.0)).sum())
@@ -107,16 +107,17 @@ def _checked(A: Matrix, multipliers: Vector, v: Vector) -> Verdict:
 
 
 def _separating(A: Matrix, v: Vector, flat: Mask, margins: Vector) -> Vector | None:
-    """Clear v (k,) of rounded zeros; None where it isn't 0 in the flat rows and at least half of the margin in the others."""
+    """Set v's rounded zeros to 0; None unless v is 0 in the flat rows and at least half the margin in the others."""
     v = np.where(np.abs(v) > 1e-12 * np.abs(v).max(initial=0.0), v, 0.0)
     z, size = A @ v, FLAT * (np.abs(A) @ np.abs(v))
     return v if np.where(flat, np.abs(z) <= size, z >= 0.5 * margins).all() else None
 
 
 def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
-    """V (k,) of least sum |v_j| but for the intercept, 0 in the flat rows and above 0 in the others; None: not found.
+    """Direction v (k,) of least sum |v_j| without the intercept, so that few v_j are not 0; None if not found.
 
-    Few v_j are not 0. They are the prices of max margins.lambda, |sum lambda_i a_ij| <= 1, 0 for the intercept.
+    It is 0 in the flat rows and above 0 in the others. The v_j are the prices of the program
+    max margins.lambda, |sum lambda_i a_ij| <= 1 (0 for the intercept).
     """
     q, k = A.shape
     # Of the rows before their scaling, whose intercept was 1.
@@ -133,7 +134,7 @@ def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
 def _solve(
     columns: csc_array, gain: Vector, low: Vector, high: Vector, tolerance: float
 ) -> tuple[Vector, Vector] | None:
-    """Maximise gain.x with columns x = 0, low <= x <= high: x and the prices; None where that fails."""
+    """Maximise gain.x with columns x = 0, low <= x <= high: (x, prices), or None if that fails."""
     options = {"primal_feasibility_tolerance": tolerance, "dual_feasibility_tolerance": tolerance}
     zeros, bounds = np.zeros(columns.shape[0]), np.column_stack([low, high])
     found = linprog(-gain, A_eq=columns, b_eq=zeros, bounds=bounds, method="highs-ds", options=options)

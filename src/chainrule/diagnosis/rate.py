@@ -1,4 +1,4 @@
-"""The largest stable learning rate, known before training; of mini-batches, the one that is known to be stable."""
+"""The largest stable learning rate, known before training; for mini-batches, a rate that is proven stable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chainrule.data.rows import Moments, Units
 
 
 def expected_smoothness(curvature: float, of_row: float, rows: int, batch: int) -> float:
-    """Constant of mini-batches: curvature of F where a batch is all rows, of the worst single row where it is one.
+    """Smoothness E of mini-batches: F's curvature if a batch is all rows, the steepest row's if it is one row.
 
     With M rows, batches of B, L = curvature, L_i of row i:
 

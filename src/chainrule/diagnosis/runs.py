@@ -1,4 +1,4 @@
-"""Runs that diverge, oscillate, crawl or hover: what they do, and how long they would take."""
+"""Runs that diverge, oscillate, crawl or hover, and the epochs they still need."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-LEAST_TREND = 20  # epochs: fewer show none
-MOST_RECENT = 100  # epochs: more say nothing more of where a run is now
-FAR_BELOW = 0.3
+LEAST_TREND = 20  # epochs that a trend needs
+MOST_RECENT = 100  # epochs that describe the present state of a run
 NEVER = 10**15  # epochs
-NEAR_ENOUGH = 0.55  # of the parabola's height over F's: the Hessian then tells the epochs within a factor of 1.5
-HARDLY = 0.05  # of that height: within a factor of 4 or so
-HOPELESS = 1e10  # epochs: a factor of 4 or so makes no difference
-FORETOLD = 1.25  # times the epochs that it took: an estimate that far off was none
+# Gap by the Hessian's parabola over the true gap.
+FAR_BELOW = 0.3  # above it the parabola's estimate of the epochs is used
+NEAR_ENOUGH = 0.55  # above it that estimate is right within a factor of 1.5
+HARDLY = 0.05  # above it within a factor of about 4
+HOPELESS = 1e10  # epochs, where a factor of 4 makes no difference
+FORETOLD = 1.25  # largest factor by which a believed trend may miss the epochs that were run
 
 
 def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: float) -> float:
-    """Epochs of gradient descent until F - F* <= tol, where the Hessian stays what it is; inf if never.
+    """Epochs of gradient descent until F - F* <= tol if the Hessian stays constant; inf if never.
 
     In the Hessian's eigenvectors q_i a step multiplies the gradient's parts by 1 - rate lambda_i (Nocedal and Wright 2006,
     Numerical Optimization, section 3.3), so that after k steps F - F* is sum_i (q_i.gradient)^2/(2 lambda_i)
@@ -40,7 +41,7 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
     if np.abs(vectors[:, ~seen].T @ gradient).max(initial=0.0) > 1e-8 * np.abs(gradient).max(initial=0.0):
         return float(np.inf)
     curvature, vectors = curvature[seen], vectors[:, seen]
-    with np.errstate(over="ignore"):  # a run that is beyond all measure never gets there
+    with np.errstate(over="ignore"):  # a diverged run never gets there
         parts = np.square(vectors.T @ gradient) / (2.0 * curvature)
         factor = np.square(1.0 - rate * curvature)
 
@@ -54,7 +55,7 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
 
 
 def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:
-    """Epochs still needed until the gap is at most `tol`, from the rate seen; inf where it doesn't shrink.
+    """Epochs still needed until the gap is at most `tol`, at the rate seen; inf if it doesn't shrink.
 
     Fits log gap against k (a geometric rate) and against log k (a power, as on separated data) over the last half of
     the epochs, takes the better fit and extends it.
@@ -81,17 +82,17 @@ def _line(x: Vector, y: Vector) -> tuple[float, float]:
 
 
 def trend_foretells(epochs: Vector, gaps: Vector, more: float) -> bool:
-    """Whether the run's own beginning would have foretold its end, as far ahead as `more` epochs are from that.
+    """Whether the same forecast, made earlier in the run from as far ahead, would have been right.
 
-    An estimate of R times the epochs of the run is believed where the trend of the first 1/R of them, R at least 2, gives the
-    epoch at which the gap came to be what it is at the end, within a factor of 1.25. On separated data a trend means nothing
-    before the rows' margins are far apart, which no early epoch tells.
+    A forecast of R times the epochs run, R at least 2, is believed if the trend of the first 1/R of them predicts the epoch at
+    which the gap reached its last value, within a factor of 1.25. On separated data early trends mislead until the rows'
+    margins are far apart.
 
     Parameters
     ----------
     epochs, gaps : (k,)
     more : float
-        What `epochs_by_trend` says of them.
+        The forecast: `epochs_by_trend` of the run.
     """
     last = float(epochs[-1])
     if not np.isfinite(more) or last <= 0:
@@ -104,20 +105,20 @@ def trend_foretells(epochs: Vector, gaps: Vector, more: float) -> bool:
 def epochs_left(
     epochs: Vector, gaps: Vector, tol: float, rate: float, near: tuple[Matrix, Vector] | None, *, tested: bool = False
 ) -> float:
-    """Estimate the epochs of gradient descent until the gap is at most `tol`; inf if never, NaN where nothing tells.
+    """Estimate the epochs of gradient descent until the gap is at most `tol`; inf if never, NaN if unknown.
 
-    The Hessian at the optimum tells it, where the parabola that it makes of F lies about as high as F. Far below, the rows are
-    less sure than at the optimum, so that F falls as a power of the epochs: then it's the larger of that and the trend seen.
+    The Hessian at the optimum gives the estimate if its parabola is about as high as F. If the parabola is far below, F still
+    falls as a power of the epochs, and the larger of both estimates, by parabola and by trend, is taken.
 
     Parameters
     ----------
     epochs, gaps : (k,)
         The run's.
     near : pair, optional
-        Hessian at the optimum, and how far from it the run's last point is.
+        Hessian at the optimum, and the last point minus the optimum.
     tested : bool
-        Believe the parabola only where it is more than about half as high as F, or says that it is hopeless, and a trend only
-        where `trend_foretells` does; NaN where neither is.
+        Believe the parabola only if it is more than about half as high as F, or hopeless anyway, and a trend only if
+        `trend_foretells` is true; otherwise NaN.
     """
     by_trend = epochs_by_trend(epochs, gaps, tol) if len(epochs) >= LEAST_TREND else float("nan")
     if tested and not trend_foretells(epochs, gaps, by_trend):
@@ -138,15 +139,15 @@ def epochs_left(
 
 @dataclass
 class Monitor:
-    """Watches a run's objective, epoch by epoch, for what goes wrong.
+    """Watches a run, epoch by epoch.
 
-    Diverging is not finite, or, where a run can, ten times above the start.
+    A run diverges when F is not finite or, if `unbounded`, more than ten times its start.
 
     Parameters
     ----------
     unbounded : bool
-        The rate times alpha is above 2: each step multiplies w by more than 1, so the run diverges once it is on its way.
-        Else it can't, since the log-loss's gradient is bounded, and only oscillates.
+        The rate times alpha is above 2, so each step multiplies w by more than 1 and the run can diverge. Otherwise it can
+        only oscillate, since the log-loss's gradient is bounded.
     count, gaps
         Epochs watched, and the gaps of the last ones; start : the first one's objective.
     """
@@ -171,9 +172,9 @@ class RunMonitor(Monitor):
     Parameters
     ----------
     stable : bool
-        The rate is at most 2/L_max: the objective can't rise by more than rounding, and the run can only crawl.
+        The rate is at most 2/L_max, so F can't rise by more than rounding, and the run can only crawl.
     tol, max_steps
-        Where the run should end, and where it must; for "crawling".
+        The gap at which the run should end, and its limit of epochs; used for "crawling".
 
     Oscillating: a quarter of the last twenty steps, and two at least, raised the objective; or twenty epochs brought none
     below the twenty before. Crawling: a fifth of the epochs, and a hundred at least, are over, and at the rate of the last
@@ -210,7 +211,7 @@ class RunMonitor(Monitor):
 
 @dataclass
 class NoiseMonitor(Monitor):
-    """Names what a run of mini-batches does, whose objective goes up and down by nature: "", "hovering" or "diverging".
+    """Names what a run of mini-batches does, whose F always goes up and down: "", "hovering" or "diverging".
 
     Hovering: over the last half of the epochs, 10 at least and 100 at most, the logarithm of the gap has no slope below zero
     by two standard errors of its least squares line. `unbounded` only where the rate stays.
@@ -221,12 +222,12 @@ class NoiseMonitor(Monitor):
         return "diverging" if self.diverges(objective, gap) else "hovering" if self.hovers else ""
 
     def go_on(self, gaps: Vector, count: int, start: float) -> None:
-        """Take up where another ended, as if that had been watched here."""
+        """Continue as if the earlier run had been watched here."""
         self.count, self.start = count, start
         self.gaps.extend(gaps.tolist())
 
     def after(self, count: int) -> Vector:
-        """Gaps of the last epochs when so many had been watched; at most one more was since."""
+        """Gaps of the last epochs as of `count` epochs; at most one more has been watched since."""
         return np.array(self.gaps)[: len(self.gaps) - (self.count - count)][-MOST_RECENT:]
 
     @property
@@ -236,7 +237,7 @@ class NoiseMonitor(Monitor):
 
     @property
     def hovers(self) -> bool:
-        """Whether they no longer fall."""
+        """Whether these gaps no longer fall."""
         gaps = self.recent
         if self.count < LEAST_TREND or not (np.isfinite(gaps).all() and (gaps > 0).all()):
             return False

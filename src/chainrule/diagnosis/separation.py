@@ -1,14 +1,14 @@
-"""Does a plane keep the classes apart, so that no finite coefficients are optimal? A verdict that is verified on every row.
+"""Does a plane separate the classes, so that no finite coefficients are optimal? The verdict is verified on every row.
 
 With a_i = (2y_i - 1) x~_i the data are separated when A v >= 0, A v != 0 for some v: completely when A v > 0, else
-quasi-completely (Albert and Anderson 1984, Biometrika 71). First columns that separate alone are looked for, again and again
-on the rows that are still on the planes of those before; then a direction of several columns, which leaves as few rows as can
-be. Each is exact (rational), and its signs are proven on all rows without a rounding error. When the rows left overlap
-(`overlap`), the verdict is final.
+quasi-completely (Albert and Anderson 1984, Biometrika 71). First come columns that separate alone, repeatedly among the rows
+that are still on the planes found before. Then comes a direction of several columns that leaves as few rows on its plane as
+possible. Each direction is exact (rational), and its signs are proven on all rows without a rounding error. When the rows
+left overlap (`overlap`), the verdict is final.
 
-The search takes a subset of the rows, whose program (`overlap`) tells which overlap and a direction for the others; rows that
-it has on the wrong side are added, until there is none. Arithmetic units are u = (x - center) p with p powers of two near 1/sd;
-the rational directions are in the user's columns.
+The search takes a subset of the rows; a linear program (`overlap`) says which of them overlap and finds a direction that
+separates the others. Rows on the wrong side are added until there are none. Its arithmetic is in u = (x - center) p with p
+powers of two near 1/sd; the rational directions are in the user's columns.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ Mask = NDArray[np.bool_]
 
 ROUNDS, TRIES = 60, 8
 LEAST = 1000  # rows of the first subset, and 4 a column
-MOST_NUMBERS = 1_000_000  # of the subset's rows: beyond, a linear program takes more than 10 seconds
-MANY_COLUMNS = 250  # from which one takes a second
-FAR = 10.0  # deviations that a column's mean is from 0, beyond which it is centred
-MAX_EXACT_COLUMNS = 64  # columns up to which null spaces are found in fractions
+MOST_NUMBERS = 1_000_000  # in the subset; beyond, a linear program takes more than 10 seconds
+MANY_COLUMNS = 250  # from which a linear program takes a second
+FAR = 10.0  # a column is centred if its mean is more deviations from 0
+MAX_EXACT_COLUMNS = 64  # up to which null spaces are found in fractions
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A direction that keeps rows of two classes apart: z = x.v + constant is >= 0 in class 1 and <= 0 in class 0.
+    """A separating direction: z = x.v + constant is >= 0 in class 1 and <= 0 in class 0.
 
-    columns, indices, v: those that take part.
+    columns, indices, v : of the columns in it.
     """
 
     columns: tuple[str, ...]
@@ -56,11 +56,11 @@ class Cause:
 
 @dataclass(frozen=True)
 class Separation:
-    """Directions that keep the classes apart, each of the rows that those before it leave on their planes.
+    """Directions that separate the classes; each separates rows that those before it leave on their planes.
 
     kind
-        "complete": no row is left. "quasi": some are. Both are proven in exact arithmetic. "undecided": rounding hides the
-        answer and nothing is proven.
+        "complete": no row is left on a plane. "quasi": some rows are left. Both are proven in exact arithmetic. "undecided":
+        rounding hides the answer, and nothing is proven.
     causes
         The directions: columns, levels and combinations, with their exact coefficients. Put together, each with so large a
         factor that it keeps its rows, they are one direction.
@@ -70,7 +70,7 @@ class Separation:
         The rows left overlap (their rank as computed), so that no direction separates more. Then inf of the mean loss is
         (weight on the plane / S) times the minimum over the rows left, which is attained; 0 when complete.
     finding
-        What there is to say: the causes, and the ways out.
+        The causes, and the ways out.
     """
 
     kind: Literal["complete", "quasi", "undecided"]
@@ -81,7 +81,7 @@ class Separation:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that take part."""
+        """All columns in the causes."""
         return tuple(dict.fromkeys(name for cause in self.causes for name in cause.columns))
 
 
@@ -103,9 +103,9 @@ def find_separation(
     rows : Rows
         Rows of weight 0 don't count.
     hint : (w, b), optional
-        A direction to try first where columns are many, in the user's: coefficients of a fit that ran away.
+        A direction to try first where columns are many, in the user's units: the coefficients of a diverging fit.
     collinearity : Collinearity, optional
-        What `find_relations` found, if it was asked already.
+        The result of `find_relations`, if known already.
     classes
         Names of class 0 and class 1, for the finding.
     """
@@ -135,9 +135,9 @@ def find_separation(
 
 
 def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
-    """Columns that separate alone, found by comparing numbers: one of them where it does so completely, else all.
+    """Yield columns that separate alone, found by comparing extremes: one that does so completely, else all.
 
-    With an intercept, rows of one class only are on one side of no plane at all: b alone.
+    If only rows of one class are left, the intercept alone separates them.
     """
     y = space.rows.y[active]
     if y.all() or not y.any():
@@ -160,7 +160,7 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
 
 
 def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str], *, of_rest: bool) -> Cause:
-    """Say as data what a direction means, by its columns' names; of_rest: of the rows that the causes before it leave."""
+    """Describe a direction by its columns' names; of_rest : it concerns rows that earlier causes leave."""
     at, all_names = sorted(found.v), space.rows.feature_names
     names, v = tuple(all_names[j] for j in at), tuple(found.v[j] for j in at)
     of_one = space.rows.y[found.signs == 1] == 1
@@ -221,7 +221,7 @@ class _Space:
 
     @classmethod
     def of(cls, rows: Rows, pivots: Index, fit_intercept: bool) -> _Space:
-        """Prepare the rows; `pivots` are columns that carry all others."""
+        """Prepare the rows; all columns are combinations of `pivots`."""
         moments = rows.moments()
         far = fit_intercept & (np.abs(moments.mean) > FAR * moments.sd)
         center, size = np.where(far, moments.mean, 0.0), np.hypot(moments.sd, np.where(far, 0.0, moments.mean))
@@ -259,9 +259,9 @@ class _Space:
         return Direction(v, b, signs * self.side.astype(np.int8))
 
     def placed(self, a: Vector, null: Matrix, mask: Mask) -> tuple[Mask, Index]:
-        """Rows on the plane of a direction, by rounding; and those to be looked at, the worst first.
+        """Find rows on the plane of a direction, up to rounding, and rows to add to the subset, the worst first.
 
-        These are on its wrong side, or on its plane and see one of the directions `null` (k, d).
+        To add are rows on its wrong side, and rows on its plane that are not 0 in all directions `null` (k, d).
         """
         z, near = np.zeros(self.rows.n_rows), np.zeros(self.rows.n_rows, dtype=np.bool_)
         wrong = near.copy()
@@ -288,7 +288,7 @@ class _Space:
 
 
 def _search(space: _Space, active: Mask, hint: tuple[Vector, float] | None) -> tuple[Direction | None, bool]:
-    """Look for a direction among the active rows that leaves as few on its plane as can be.
+    """Look for a direction that leaves as few of the active rows on its plane as possible.
 
     hint : a direction in the user's columns, tried first where the linear program is large.
 
@@ -318,17 +318,17 @@ def _search(space: _Space, active: Mask, hint: tuple[Vector, float] | None) -> t
             subset = np.union1d(subset, wrong[: max(len(subset) // 2, 64)])
             continue
         if verdict.flat.all():
-            # A direction that no row seems to see, though no column follows from others, is not known.
+            # Unknown if some direction seems to be 0 in all rows although no column depends on others.
             is_whole = (active == space.rows.is_kept).all()
             return None, verdict.proven and not (is_whole and verdict.null.size)
-        near[subset] = verdict.flat  # which the program tells better
+        near[subset] = verdict.flat  # the program knows these better
         found = _made_exact(space, active, verdict.v, near)
         return found, verdict.proven and found is not None
     return None, False
 
 
 def _made_exact(space: _Space, active: Mask, a: Vector, near: Mask) -> Direction | None:
-    """Give a direction near `a` that has every row exactly on its side or on the plane, through the rows `near`."""
+    """Find an exact direction near `a` through the rows `near`, with every row on its side or on the plane."""
     v, b = space.exact(a)
     plane = np.flatnonzero(near)
     if not len(plane):
@@ -346,7 +346,7 @@ def _made_exact(space: _Space, active: Mask, a: Vector, near: Mask) -> Direction
                 return found
             wrong = np.flatnonzero(found.signs < 0)
             if len(wrong) and near[wrong].all():
-                # Rows of the plane that the sample lacked: the plane has to go through them too.
+                # Rows that the sample lacked: the plane has to go through them too.
                 few = np.append(wrong[: len(support)], few)
                 break
         else:
@@ -375,7 +375,7 @@ def _through(
 
 
 def _decimal_between(low: float, high: float) -> Fraction | None:
-    """Give the shortest decimal strictly between two numbers, near their middle; None: there is none of 17 digits."""
+    """Find the shortest decimal strictly between two numbers, near their middle; None if 17 digits are too few."""
     if not np.isfinite([low, high]).all():
         return None
     shortest = (Fraction(f"{low / 2 + high / 2:.{digits}g}") for digits in range(1, 18))
