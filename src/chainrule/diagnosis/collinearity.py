@@ -252,7 +252,7 @@ def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
 
 
 def _known(rows: Rows, moments: Moments, j: int, levels: slice | None) -> Relation:
-    """The levels of a category add up to 1, or a column is constant: relations known without reading a row.
+    """Make a relation that is known without reading a row: a category's levels add up to 1, or a column is constant.
 
     A column counts as constant too if its numbers differ only in rows of next to no weight.
     """
