@@ -62,63 +62,61 @@ def fit(
     Parameters
     ----------
     X : (m, n) array
-        Float64 and float32 are used where they lie, in any memory order; others are converted, and the copy counted. A SciPy
-        matrix or array in CSR form is used where it lies too (int32 or int64 indices); other forms are converted once. So are
-        the columns of an Arrow table, or of a pandas frame with category columns: numbers, booleans and codes where they lie,
-        missing numbers as their mean with a column that marks them, missing categories as a level of their own. Text is a
-        category of sorted levels, its codes a copy.
+        Arrays of float64 and float32, in any memory order, and SciPy's CSR form are used without a copy. Others are converted
+        once, and the copy is counted. Arrow tables and data frames may have categories; their numbers, booleans and codes are
+        used without a copy. Text becomes a category with sorted levels. Missing numbers are filled with the mean and marked by
+        a column of their own; missing categories become a level of their own.
     y : (m,) array
         Two labels of any kind; y = 1 is the second in sorted order.
     sample_weight : (m,) array, optional
-        Weights s, finite and not negative; S is their sum. Weight 2 is the row twice, weight 0 the row not there.
+        Weights s, finite and not negative; S is their sum. Weight 2 counts a row twice, weight 0 leaves it out.
     alpha : float
         Strength of the L2 penalty, never on b. scikit-learn's C is 1/(alpha S).
     fit_intercept : bool
         False keeps b = 0.
     method : str
-        "newton": a few reads to the optimum. "gradient-descent": the article's updates, each of them recorded. "sgd":
-        stochastic gradient descent, an update for each mini-batch of rows. "newton-cg": without a Hessian, for many columns
-        and a penalty: a read a step. "auto": newton, or newton-cg; gradient descent where a learning_rate is given; sgd where
-        batch_size, schedule or resume is.
+        "newton": the optimum in a few reads. "newton-cg": without a Hessian, one read a step, for many columns with a penalty.
+        "gradient-descent": the article's updates, each recorded. "sgd": stochastic gradient descent, an update for each
+        mini-batch. "auto": newton or newton-cg; gradient descent if learning_rate is given; sgd if batch_size, schedule or
+        resume is given.
     tol : float, optional
         Stop when F - F* is proven to be at most this, in nats per unit of weight; the default is the smaller of 1e-8 and
         1e-6/m, which leaves no coefficient further from the optimum than about 0.0015 of its standard error.
     max_reads : int, optional
-        Of newton: no step is begun after so many reads of the data, 100 by default; what proves the last point, or says why
-        nothing is proven, comes on top. Of gradient descent: epochs, 1000 by default; an epoch is an
-        update and a read of all rows. Of sgd: epochs, 100 by default; an epoch visits each row once, and a second read measures
-        it. The optimum that epochs are measured by is found before, in a few reads more.
+        newton starts no step after so many reads, 100 by default (newton-cg: 300); certifying may add a few. For gradient
+        descent and sgd it is the number of epochs, 1000 and 100 by default. An epoch of gradient descent is one update and one
+        read. An epoch of sgd visits each row once, and a second read measures it. The optimum that epochs are measured by is
+        found first, in a few more reads.
     learning_rate : float or "auto"
-        Of gradient descent; "auto" is 1/L_max, half the largest stable rate. Of sgd eta_0; "auto" is 1/(2 E), with E the
-        expected smoothness of the mini-batches (`diagnosis.expected_smoothness`).
+        Step size; selects gradient descent. "auto" is 1/L_max, half the largest stable rate. For sgd it is eta_0, and "auto" is
+        1/(2 E), with E the expected smoothness of the mini-batches (`diagnosis.expected_smoothness`).
     standardize : bool, "center" or (n,) mask
-        Fit on (x - mean) / sd of these columns: penalty, rate, trace and gradients are then in those units. "center": on
-        x - mean of all columns, which changes neither the optimum nor the penalty, only the way there.
+        Fit on (x - mean) / sd of these columns; penalty, rate, trace and gradients are then in those units. "center" fits on
+        x - mean of all columns, which changes the path but neither the optimum nor the penalty.
     w0, b0
-        The start, in the user's units; zeros by default. Not with `resume`. newton-cg begins at w = 0 and its best b where F is
+        The start, in the user's units; zeros by default. Not with `resume`. newton-cg starts at w = 0 with its best b if F is
         lower there.
     feature_names : sequence of str, optional
         Default: the frame's columns, or x1, x2, ...
     coding : "reference" or "all"
-        Of category columns: coefficients for all levels but the first, or for all.
+        For categories: coefficients for all levels but the first, or for all levels.
     n_threads : int, optional
-        Default: CHAINRULE_THREADS, or the processors that this process may use. Changes no bit of the answer.
+        Default: CHAINRULE_THREADS, or the processors that this process may use. The result doesn't depend on it.
     callbacks : callables
         Each is called with a `Step` after each epoch and may return numbers by name, which the trace records.
     batch_size : int
-        Of sgd: rows an update, 1 by default. The last batch of an epoch may be a shorter one; its step is shortened with it.
+        For sgd: rows in each update, 1 by default. If the last batch of an epoch has fewer rows, its step is shorter too.
     schedule : "constant", "inverse" or "inverse-sqrt"
-        Of sgd: the rate of update t is eta_0, eta_0/(1 + t/T) or eta_0/sqrt(1 + t/T), T the updates of an epoch. A constant
-        rate, the default, ends in a noise floor above the optimum; the others go on.
+        For sgd: the rate of update t is eta_0, eta_0/(1 + t/T) or eta_0/sqrt(1 + t/T), with T updates an epoch. A constant
+        rate, the default, ends in a noise floor above the optimum; the others keep falling.
     seed : int
-        Of sgd: from 0 to 2^64 - 1. The order of an epoch's rows comes from (seed, epoch) alone: runs repeat to the bit,
-        whatever the threads.
+        For sgd: from 0 to 2^64 - 1. The order of an epoch's rows depends on (seed, epoch) alone, so runs repeat to the bit.
     resume : Result
-        Of sgd: go on where that run on the same data and options ended, to the bit as if it had not stopped. max_reads then
-        counts its epochs too.
+        For sgd: continue an earlier run on the same data with the same options, to the bit as if it had not stopped. max_reads
+        then counts its epochs too.
     loss, penalty : str
         Names in `chainrule.losses.LOSSES` and `chainrule.penalties.PENALTIES`, where you can register your own. A loss that the
-        core doesn't have is computed in NumPy, which is slower; `Result.kernel` says so.
+        core lacks is computed in NumPy, which is slower; `Result.kernel` says so.
 
     Returns
     -------
@@ -127,9 +125,9 @@ def fit(
     Raises
     ------
     InputError
-        For data or options that can't be used; the message names the way out.
+        If data or options can't be used; the message names the way out.
     KeyboardInterrupt
-        On Ctrl-C, with the best state so far as its attribute `result`; None before the first epoch was recorded.
+        On Ctrl-C. Its attribute `result` has the best state so far, or None before the first epoch.
 
     Examples
     --------

@@ -66,14 +66,14 @@ class Result(Shown):
     objective_line : str
         The objective with its numbers put in.
     learning_rate, learning_rate_limit : float
-        Of gradient descent: the rate used, and 2/L_max, below which the objective never rises. Of stochastic gradient descent:
-        eta_0, and 2/E, up to which mini-batches are known to be stable (`diagnosis.expected_smoothness`). Else None.
+        For gradient descent: the rate used, and 2/L_max, below which the objective never rises. For stochastic gradient descent:
+        eta_0, and 2/E, up to which mini-batches are stable (`diagnosis.expected_smoothness`). Otherwise None.
     batch_size, seed, schedule
-        Of stochastic gradient descent: rows an update, what its order comes from, how the rate changes. Else None.
+        For stochastic gradient descent: rows in each update, the seed of the order, how the rate changes. Otherwise None.
     rows_digest : str or None
-        Of stochastic gradient descent: SHA-256 of the rows of positive weight in their order, by which `resume` knows them.
+        For stochastic gradient descent: SHA-256 of the rows of positive weight in their order, checked by `resume`.
     carried : Carried or None
-        Of stochastic gradient descent: what `resume` needs beside the trace.
+        For stochastic gradient descent: what `resume` needs beside the trace.
     epochs_needed : float or None
         For descent that ended early: about how many more epochs it needs; inf if it would never reach tol, None if unknown.
     grad_norm : float
@@ -87,9 +87,9 @@ class Result(Shown):
     reference : Reference or None
         From newton: the optimum, to measure other runs on the same data and objective by.
     encodings : tuple or None
-        Of a table with categories: how each of its columns became coefficients.
+        For a table with categories: how each of its columns became coefficients.
     reads : float
-        How often each row was read. An epoch of stochastic gradient descent counts two: the updates, and the measure after it.
+        How often each row was read. An epoch of stochastic gradient descent counts two reads: the updates and the measurement.
     kernel, storage, threads, copies
         Which instruction set ran, how the data lay, on how many threads, and how often X had to be copied.
     """
