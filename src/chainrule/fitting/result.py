@@ -66,8 +66,8 @@ class Result(Shown):
     objective_line : str
         The objective with its numbers put in.
     learning_rate, learning_rate_limit : float
-        For gradient descent: the rate used, and 2/L_max, below which the objective never rises. For stochastic gradient descent:
-        eta_0, and 2/E, up to which mini-batches are stable (`diagnosis.expected_smoothness`). Otherwise None.
+        For gradient descent: the rate used, and 2/L_max, below which the objective never rises. For stochastic gradient
+        descent: eta_0, and 2/E, up to which mini-batches are stable (`diagnosis.expected_smoothness`). Otherwise None.
     batch_size, seed, schedule
         For stochastic gradient descent: rows in each update, the seed of the order, how the rate changes. Otherwise None.
     rows_digest : str or None
