@@ -19,6 +19,10 @@ from chainrule.solvers import Callback
 
 METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
 NEWTON = ("newton", "newton-cg")
+OWNERS = {  # options that imply a method
+    **dict.fromkeys(("batch_size", "schedule", "resume"), "sgd"),
+    **dict.fromkeys(("learning_rate", "epochs"), "gradient-descent"),
+}
 LARGEST_TOL = 1e-8  # of the default
 
 
@@ -116,41 +120,29 @@ class FitSpec:
 
     def _check_method(self, front: Front) -> None:
         """Refuse options that only another method has."""
-        for option, owner, others in (
-            (self.of_batches, "sgd", ("newton", "newton-cg", "gradient-descent")),
-            (self.of_descent, "gradient descent", NEWTON),
-        ):
-            if option and self.method in others:
-                name, method = front.option(option), front.option("method")
-                raise InputError(
-                    f"{name} is an option of {owner}, and {method} is {self.method}: leave one of them out"
-                )
+        owner = OWNERS.get(self._telling, "")
+        if (owner and self.method in NEWTON) or (owner == "sgd" and self.method == "gradient-descent"):
+            name, method = front.option(self._telling), front.option("method")
+            of = owner.replace("-", " ")
+            raise InputError(f"{name} is an option of {of}, and {method} is {self.method}: leave one of them out")
 
     @property
-    def of_batches(self) -> str:
-        """An option given that only sgd has, or an empty string."""
-        return next((option for option in self.given if option in ("batch_size", "schedule", "resume")), "")
-
-    @property
-    def of_descent(self) -> str:
-        """An option given that only gradient descent has, plain or stochastic, or an empty string."""
-        return next((option for option in self.given if option in ("learning_rate", "epochs")), "")
+    def _telling(self) -> str:
+        """An option given that implies a method, sgd's first; or an empty string."""
+        return max(self.given, key=lambda option: OWNERS[option] == "sgd", default="")
 
     @property
     def chosen(self) -> str:
         """The method that the options imply; newton where they leave it to the data."""
-        if self.method != "auto":
-            return self.method
-        return "sgd" if self.of_batches else "gradient-descent" if self.of_descent else "newton"
+        return OWNERS.get(self._telling, "newton") if self.method == "auto" else self.method
 
     @property
     def why(self) -> str:
         """Why that method; empty if it is left to the data."""
-        option = self.of_batches or self.of_descent
         if self.method != "auto":
             return "as asked for"
-        what = "stochastic gradient descent" if self.of_batches else "gradient descent"
-        return f"{self.front.option(option)} was given, which only {what} has" if option else ""
+        what = "stochastic gradient descent" if self.chosen == "sgd" else "gradient descent"
+        return f"{self.front.option(self._telling)} was given, which only {what} has" if self._telling else ""
 
     def penalty_on(self, n: int) -> ElasticNet:
         """Make the penalty of n columns; raises InputError for one that no method can minimise."""
