@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -217,7 +217,7 @@ class DataObjective(Objective):
             sums = stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given)
             norm = max(norm, sums.norm)
             matrices.append(sums.matrix)
-            parts.append(sums.with_matrix(None).times(stratum.multiplier))
+            parts.append(replace(sums, matrix=None).times(stratum.multiplier))
         total = parts[0] if len(parts) == 1 else parts[0].plus(parts[1])
         gradient = np.append(total.gradient / total.weight, total.bias / total.weight if self.fit_intercept else 0.0)
         gradient[:-1] += self.penalty.gradient(w)

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 import chainrule
 from chainrule.data.files import read_table
-from chainrule.training import prepare
+from chainrule.data.tables import prepare
 from chainrule.words import upward
 from cli_tools import assert_mistake, penguins, run
 

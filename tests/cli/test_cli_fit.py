@@ -11,9 +11,9 @@ import pytest
 
 from chainrule import fit
 from chainrule.data.files import read_table
+from chainrule.data.tables import prepare
 from chainrule.errors import NotConvergedWarning
 from chainrule.model.model import load_model, load_trace
-from chainrule.training import prepare
 from cli_tools import FIT, assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]

@@ -7,13 +7,14 @@ from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from chainrule import InputError
 from chainrule.data.files import read_table
 from chainrule.data.labels import target_labels
 from chainrule.data.schema import Column, Schema
-from chainrule.data.tables import encode_table, learn_table
+from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
 
 Y4 = ["no", "yes", "no", "yes"]
@@ -21,8 +22,11 @@ Y4 = ["no", "yes", "no", "yes"]
 
 def learn_schema(table, target, rows=None, **options):
     """Learn from the rows with a label, or from those given."""
-    split = None if rows is None else lambda *_: np.array(rows)
-    return learn_table(table, target, split=split, **options)[0]
+    if rows is not None:
+        label = np.isin(np.arange(table.num_rows), rows)
+        known = pc.if_else(pa.array(label), table[target], pa.scalar(None, table[target].type))
+        table = table.set_column(table.column_names.index(target), target, known)
+    return prepare(table, target, **options).schema
 
 
 def table_of(**columns):
@@ -355,7 +359,8 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
 def test_levels_in_any_number_are_read():
     m = 70_000
     table = table_of(word=[f"w{k:05d}" for k in range(m)], y=["a", "b"] * (m // 2))
-    schema, encoded, _ = learn_table(table, "y")
+    encoded = prepare(table, "y").design
+    schema = encoded.schema
     assert len(schema.feature_names) == m - 1
     assert encoded.design.columns[0].parts[0].values.dtype == np.int32
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from chainrule.kernels.design import CategoryColumn, CodeError, Csr, DenseRows, Design, NumberColumn, Part
-from chainrule.kernels.reader import diagonal, gram, level_counts, product, read, read_points, secant
+from chainrule.kernels.reader import diagonal, gram, product, read, read_points, secant
 from chainrule.kernels.reading import MOMENTS, View, What
 from reader_tools import STORAGES, parts_of
 
@@ -308,7 +308,9 @@ def test_codes_that_are_no_levels_are_refused_by_column_and_row(levels, other, r
         yield lambda: gram(of, h[places], some, **how)
         yield lambda: read(of, What.LOSS | What.HESSIAN, y=y[places], w=w, columns=some, **how)
         yield lambda: read(of, MOMENTS, **how)
-        yield lambda: level_counts(of, y=y[places], **how)
+        classes = np.stack([y[places] == 0, y[places] == 1]).astype(float)
+        points = np.zeros((2, of.n)), np.zeros(2)
+        yield lambda: read_points(of, What.SUMS, *points, row_weights=classes, **how)
         yield lambda: secant(of, np.zeros(len(places)), np.zeros(of.n + 1), y=y[places], u=np.empty(len(places)), **how)
 
     for code in (levels, 2**31 + 1, 2**40, -1, -(2**60)):

@@ -15,6 +15,7 @@ import pytest
 import chainrule
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows
+from chainrule.data.tables import prepare
 from chainrule.documents.blocks import PLAIN, spelled
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.findings import SHELL
@@ -37,7 +38,7 @@ from chainrule.studies.learned import (
 )
 from chainrule.studies.learned.gradients import spread_points
 from chainrule.studies.learned.maps import round_points
-from chainrule.training import prepare, train
+from chainrule.training import train
 from cli_tools import run  # noqa: F401
 
 

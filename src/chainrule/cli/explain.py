@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chainrule.cli import DONE
-from chainrule.cli.reporting import gradient_document
 from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.tables import encode_table
 from chainrule.documents import terminal
@@ -14,6 +13,7 @@ from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, load_trace, trace_belongs, trace_path
 from chainrule.solvers.trace import Trace
 from chainrule.training import explain, read_for
+from chainrule.words import plain
 
 
 def run(
@@ -44,7 +44,7 @@ def run(
     document = headed("explain", trained.schema, model=model, table=table) | {
         "method": trained.info["method"],
         "epochs": trained.info["n_epochs"],
-        "whole_gradient": gradient_document(whole),
+        "whole_gradient": plain(whole),
         "explanation": told,
         "svg": None if svg is None else str(svg),
     }

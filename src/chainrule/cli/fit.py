@@ -13,6 +13,7 @@ from chainrule.cli import options as opt
 from chainrule.cli.reporting import fit_document
 from chainrule.cli.running import check_outputs, tell
 from chainrule.data.files import read_table
+from chainrule.data.tables import Prepared, prepare
 from chainrule.documents import results, terminal
 from chainrule.documents.progress import FitProgress
 from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
@@ -21,7 +22,7 @@ from chainrule.fitting.result import REASONS
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream
 from chainrule.model.model import save_model, save_trace, trace_path
-from chainrule.training import Prepared, Training, check_row, prepare, train
+from chainrule.training import Training, check_row, train
 from chainrule.words import visible
 
 WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)

@@ -15,6 +15,7 @@ from chainrule.cli.demo import FEATURES
 from chainrule.cli.running import check_outputs, print_json
 from chainrule.data.files import read_table
 from chainrule.data.labels import label_kind
+from chainrule.data.tables import Prepared, prepare
 from chainrule.data.words import shown
 from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
@@ -22,7 +23,6 @@ from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
-from chainrule.training import Prepared, prepare
 from chainrule.words import counted
 
 if TYPE_CHECKING:
@@ -147,6 +147,6 @@ def _pair(prepared: Prepared, table: "pa.Table", names: Sequence[str]) -> Data:
 def _arrays(prepared: Prepared, rows: Any, places: Any) -> dict[str, Any]:
     design = prepared.design
     return {"classes": (prepared.schema.negative, prepared.schema.positive),
-            "X": np.ascontiguousarray(design.given(rows)[:, places]), "y": design.labels[rows],
+            "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.labels[rows],
             "sample_weight": None if design.weights is None else design.weights[rows],
             "feature_names": tuple(np.array(prepared.schema.feature_names, dtype=object)[places])}  # fmt: skip

@@ -40,11 +40,16 @@ def matrix(
         way = "X.reshape(-1, 1) makes one column of it" if array.ndim == 1 else "give one row a line"
         raise InputError(f"X must have two dimensions, rows and columns, not {array.ndim}: {way}")
     m, n = array.shape
+    check_size(m, n, least_rows)
+    return array, column_names(feature_names if feature_names is not None else columns, n), copies
+
+
+def check_size(m: int, n: int, least_rows: int = 2) -> None:
+    """Refuse data with too few rows, or without a column."""
     if m < least_rows or n < 1:
         raise InputError(
             f"X has {counted(m, 'row')} and {counted(n, 'column')}: a fit needs two rows and one column at least"
         )
-    return array, column_names(feature_names if feature_names is not None else columns, n), copies
 
 
 def _as_numbers(array: NDArray[Any]) -> NDArray[np.float64]:

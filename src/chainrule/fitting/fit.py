@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.designs import Design, Labels, Taken, design_of
+from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns
+from chainrule.data.rows import Rows
 from chainrule.data.rows.batches import digest
 from chainrule.data.words import shown
 from chainrule.errors import InputError
@@ -148,14 +149,13 @@ def fit(
     )  # fmt: skip
     design = design_of(X, feature_names, coding)
     codes, classes = encode_labels(y, design.n_rows)
-    return run(spec, design, codes, check_weights(sample_weight, codes), classes, started)
+    return run(spec, design.rows(codes, check_weights(sample_weight, codes), spec.n_threads), classes, started)
 
 
 def run(
-    spec: FitSpec, design: Design, codes: Labels, s: Vector | None, classes: tuple[Any, Any], started: float,
-    reference: Reference | None = None,
-) -> Result:  # fmt: skip
-    """Do what a checked request asks of checked data: codes (m,) 0 or 1, weights s (m,), the labels of both classes.
+    spec: FitSpec, rows: Rows, classes: tuple[Any, Any], started: float, reference: Reference | None = None
+) -> Result:
+    """Run a checked request on checked rows; classes : the labels of y = 0 and y = 1.
 
     reference : of the same data and objective, as another `Result` has it: what descent is measured by, else found first.
     """
@@ -164,18 +164,15 @@ def run(
             raise InputError(
                 f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data"
             )
-        spec, kernel = spec.on_rows(design.n_rows), kernel_name()
-        taken = design.rows(codes, s, spec.n_threads)
-        n = taken.rows.n_features
+        spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
         made = PENALTIES[spec.penalty](spec.alpha, n)
-        shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, taken.rows.hessian_reads, made.isotropic)
+        shape = Shape(rows.n_rows, n, rows.is_dense, made.strongly_convex, rows.hessian_reads, made.isotropic)
         chosen, why = choose_method(spec, shape)
         spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
         start = check_start(*spec.start, n, spec.fit_intercept)
         standardize = False if spec.standardize is None else spec.standardize
-        columns, scaled = standardized_columns(standardize, taken.rows.design.numeric, spec.fit_intercept)
-        rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
-        taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
+        columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
+        rows = rows.in_batches() if chosen == "sgd" else rows
         problem = Problem(rows, spec, columns, start, scaled, class_names(classes), reference)
         loading = time.perf_counter()
         method = run_of(chosen, shape)
@@ -186,7 +183,7 @@ def run(
                 why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
                 chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
                 ending = run_of(chosen, shape)(replace(problem, start=start), started)
-            result = _result(problem, ending, (chosen, why), classes, taken, kernel, started)
+            result = _result(problem, ending, (chosen, why), classes, kernel, started)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
@@ -210,7 +207,6 @@ def _result(
     ending: Ending,
     method: tuple[str, str],
     classes: tuple[Any, Any],
-    taken: Taken,
     kernel: str,
     started: float,
 ) -> Result:
@@ -254,11 +250,11 @@ def _result(
         kernel=kernel + in_numpy,
         storage=rows.design.storage,
         threads=rows.threads,
-        copies=taken.copies + ending.copies,
+        copies=rows.copies + ending.copies,
         warnings=tuple(say(found, front) for found in (*ending.said_at_once, *ending.said)),
         certificate=replace(ending.certificate, reason=say(ending.certificate.reason, front)),
         carried=ending.carried,
-        encodings=taken.encodings,
+        encodings=rows.encodings,
         reference=_reference(ending) if method[0] == "newton" else None,
         **_of_run(problem),
     )

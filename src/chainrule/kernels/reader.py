@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.design import INDICATOR, CategoryColumn, Column, Csr, Design, column_call
+from chainrule.kernels.design import Csr, Design
 from chainrule.kernels.reading import Matrix, Secant, Sums, Vector, View, What, kernel_asked, useful_threads
 
 Labels = NDArray[np.uint8]
@@ -180,16 +180,14 @@ def call(
     view: View | None = None,
     index: Places | None = None,
     points: int = 1,
-    native: Any = None,
     **given: Any,
 ) -> Any:
     """Call the core, which says in a ValueError what isn't as it takes it; CodeError where a row has no level."""
     m = design.m if index is None else len(index)
     threads = useful_threads((m, design.row_numbers * points), threads)
-    of = design.native if native is None else native
     seen: dict[str, Any] = design.seen(view)
     found = _core.read(
-        of, int(what), index=index, points=points, threads=threads, kernel=kernel_asked(), **seen, **given
+        design.native, int(what), index=index, points=points, threads=threads, kernel=kernel_asked(), **seen, **given
     )
     design.refuse(found.bad)
     return found
@@ -322,49 +320,3 @@ def extremes(design: Design, **given: Unpack[Seen]) -> tuple[Vector, Vector]:
     assert sums.low is not None
     assert sums.high is not None
     return sums.low, sums.high
-
-
-# --- counts ----------------------------------------------------------------------------------------------------------
-
-
-def _kept(s: Vector | None) -> Vector | None:
-    """Weights of 1 and 0: sums are then counts of rows."""
-    return None if s is None else (s > 0.0).astype(np.float64)
-
-
-def missing_counts(design: Design, *, s: Vector | None, index: Places | None = None, threads: int = 1) -> Places:
-    """Rows of positive weight in which a column has no value, for each block; a read of those that may miss some."""
-    missing, which, native = np.zeros(len(design.blocks), dtype=np.int64), [], _core.Design(design.m)
-    for k, block in enumerate(design.blocks):
-        is_category = isinstance(block, CategoryColumn)
-        parts = block.parts if isinstance(block, Column) else ()
-        if any(part.valid is not None or part.values.dtype.kind == "fi"[is_category] for part in parts):
-            native.add_column(*column_call(INDICATOR, k, parts, is_codes=is_category)[1])
-            which.append(k)
-    if which:
-        found = call(design, What.SUMS, native=native, s=_kept(s), index=index, threads=threads)
-        missing[which] = found.result()[1][0, :-1]
-    return missing
-
-
-def level_counts(
-    design: Design, *, y: Labels | None, s: Vector | None, index: Places | None = None, threads: int = 1
-) -> dict[int, Places]:
-    """Rows of positive weight of class 0 and of class 1 of each level, (levels, 2), for each category, by its block's number.
-
-    Levels that are skipped are there too; without y of all classes, (levels, 1). One read; arguments as of `read`.
-    """
-    if not design.categories:
-        return {}
-    alone, at = _core.Design(design.m), 0
-    for k, column in design.categories:
-        alone.add_column(*next(column.terms(k))[3][1])
-    of_classes = None if y is None else np.stack([y == 0, y == 1]).astype(np.float64)
-    points = 1 if y is None else 2
-    given: Any = {"s": _kept(s), "row_weights": of_classes, "index": index, "threads": threads}
-    found = call(design, What.SUMS, native=alone, points=points, **given)
-    rows, counts = found.result()[1][:, :-1].T.astype(np.int64), {}
-    for k, column in design.categories:
-        counts[k] = rows[at : at + column.levels]
-        at += column.levels
-    return counts

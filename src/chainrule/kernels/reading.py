@@ -109,22 +109,15 @@ class Sums:
 
     def times(self, factor: float) -> Sums:
         """Count every row `factor` times."""
-        return self if factor == 1.0 else self._with({name: factor * value for name, value in self._added().items()})
-
-    def with_matrix(self, matrix: Matrix | None) -> Sums:
-        """Add a matrix that was made by itself, or take it out."""
-        return replace(self, matrix=matrix)
+        return self if factor == 1.0 else replace(self, **{name: factor * x for name, x in self._added().items()})
 
     def plus(self, other: Sums) -> Sums:
         """Add the sums over other rows, of which the same was asked."""
         theirs = other._added()
-        return self._with({name: value + theirs[name] for name, value in self._added().items()})
+        return replace(self, **{name: value + theirs[name] for name, value in self._added().items()})
 
     def _added(self) -> dict[str, Any]:
         return {name: value for name in ADDED if (value := getattr(self, name)) is not None}
-
-    def _with(self, values: dict[str, Any]) -> Sums:
-        return replace(self, **values)
 
 
 @dataclass(frozen=True)
