@@ -300,7 +300,8 @@ class DataObjective(Objective):
         Give the points that it passed, what F is there and the reads until then; and the point that comes next.
         """
         before = self.reads
-        path = self.rows.newton_path(self.ridge, self.fit_intercept, theta[:-1], float(theta[-1]), near=near, most=most)
+        start = {"w": theta[:-1], "b": float(theta[-1])}
+        path = self.rows.newton_path(alpha=self.ridge, fit_intercept=self.fit_intercept, near=near, most=most, **start)
         numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
         found = [Evaluation(*of_point) for of_point in numbers]
         return list(zip(path.theta, found, before + path.reads, strict=True)), path.next

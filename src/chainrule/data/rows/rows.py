@@ -326,16 +326,8 @@ class Rows:
         self.count_read()
         return reader.extremes(self.design, **{**self.how, "s": mask.astype(np.float64), "view": None})
 
-    def newton_path(self, alpha: Vector, fit_intercept: bool, w: Vector, b: float, *, near: float, most: int) -> Path:
+    def newton_path(self, **run: Any) -> Path:
         """Run `kernels.newton_path` in units whose scales are powers of two."""
-        run: dict[str, Any] = {
-            "alpha": alpha,
-            "fit_intercept": fit_intercept,
-            "w": w,
-            "b": b,
-            "near": near,
-            "most": most,
-        }
         path = newton_path(self.design, self.y, **self.how, **run)
         self.count_read(path.total)
         return path
