@@ -160,9 +160,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         """Where the fit before ended."""
         n = len(self.coef_[0])
         if self._encodings is None and self.n_features_in_ != n:
-            raise InputError(
-                f"warm_start: the fit before had {n} columns, and X has {self.n_features_in_}: fit a new estimator"
-            )
+            given = f"the fit before had {n} columns, and X has {self.n_features_in_}"
+            raise InputError(f"warm_start: {given}: fit a new estimator")
         return self.coef_[0], float(self.intercept_[0])
 
     def _weighted_by_class(self, y: NDArray[Any], s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,9 +177,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             weight = np.bincount(codes, weights=s)
             factors = s.sum() / (len(classes) * np.where(weight > 0, weight, 1.0))
         else:
-            raise InputError(
-                f"class_weight must be None, 'balanced' or a dict of label to weight, not {self.class_weight!r}"
-            )
+            raise InputError(f"class_weight must be None, 'balanced' or a dict, not {self.class_weight!r}")
         return np.asarray(s * factors[codes])
 
     def __sklearn_tags__(self) -> Any:

@@ -323,7 +323,7 @@ def test_infinite_numbers_are_named_by_their_row_in_the_table():
 
 def test_text_among_numbers_names_the_first_row_and_cell():
     y = ["a", "b"] * 10
-    with refused(r"column x holds numbers but for 1 cell, the first in row 8: 12,5; .*--na 12,5"):
+    with refused(r"column x holds numbers but for 1 cell, the first in row 8: 12,5: .*--na 12,5"):
         learn_schema(table_of(x=numbers_but("12,5", 7), y=y), "y")
     two = numbers_but("unknown", 3)
     two[11] = "?"
@@ -350,7 +350,7 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
     lines = [f"{k},{'ab'[k % 2]}" for k in range(30)]
     lines[16] = "n.a.,a"
     path.write_text("x,y\n" + "\n".join(lines) + "\n")
-    with refused(r"column x .* the first in row 17: n.a.; .*--na n.a."):
+    with refused(r"column x .* the first in row 17: n.a.: .*--na n.a."):
         learn_schema(read_table(path), "y")
     schema = learn_schema(read_table(path, na=["n.a."]), "y")
     assert schema.feature_names == ("x", "x missing")

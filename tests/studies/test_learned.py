@@ -289,7 +289,7 @@ def test_points_of_maps_are_a_stratified_sample():
     X, y = r.normal(size=(20_000, 2)), (r.random(20_000) < 0.02).astype(np.uint8)
     X[7, 0] = 1e9  # one far-away value leaves the others their room
     result = chainrule.fit(X, y, feature_names=["a", "b"])
-    m = maps_of(Rows.dense(X, y, None, ["a", "b"]), result, np.array([True, True]))
+    m = maps_of(Rows.of(Design.dense(X), y, None, ["a", "b"]), result, np.array([True, True]))
     assert m.of == 20_000
     assert 150 <= len(m.x) <= 170
     assert m.label.sum() == pytest.approx(160 * y.mean(), abs=1)

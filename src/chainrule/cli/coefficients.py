@@ -40,9 +40,8 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
         is_number = looks_like_number(cell) and "x" not in cell.lower()
         if not (is_number and math.isfinite(float(cell))):
             what = "not finite" if is_number else "no number"
-            raise InputError(
-                f"{path}, line {line}: the coefficient of {shown(given)} is {what}: {shown(cell)}; write it like -0.25"
-            )
+            where = f"{path}, line {line}: the coefficient of {shown(given)}"
+            raise InputError(f"{where} is {what}: {shown(cell)}; write it like -0.25")
         if name in found:
             raise InputError(f"{path}: {shown(name)} is there twice: keep one")
         found[name] = float(cell)
@@ -105,19 +104,16 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
     except UnicodeDecodeError:
         raise InputError(f"can't read {path}: it is no text in UTF-8; save it as CSV in UTF-8") from None
     except (ValueError, RecursionError, csv.Error) as error:
-        raise InputError(
-            f"{path} is no CSV or JSON of names and numbers, or has an open quote ({error}): {LAYOUT}"
-        ) from None
+        what = f"no CSV or JSON of names and numbers, or has an open quote ({error})"
+        raise InputError(f"{path} is {what}: {LAYOUT}") from None
     lines = [(line, cells) for line, cells in enumerate(rows, start=1) if any(cells)]
     if not lines:
         raise InputError(f"{path} is empty: {LAYOUT}, and one for the intercept")
     (_, head), width = lines[0], len(lines[0][1])
     for line, cells in lines:
         if not 2 <= len(cells) <= width:
-            raise InputError(
-                f"{path}: line {line} has {counted(len(cells), 'cell')} and the first has {width}: each must have a name and a "
-                "number; put a name with a comma in quotes, and write a number like 1000.5"
-            )
+            what = f"line {line} has {counted(len(cells), 'cell')} and the first has {width}"
+            raise InputError(f'{path}: {what}: each needs a name and a number, such as "a,b",1000.5')
     # a data frame's index has no name, and its column may be called 0
     is_named = head[0] in known or head[0].lower() in INTERCEPT
     has_head = head[0] == "" or not (is_named or any(map(looks_like_number, head)))
@@ -126,9 +122,7 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
     name = next((j for j, word in enumerate(heads) if word in NAMES), 0)
     meant = [j for j, word in enumerate(heads) if word in COEFFICIENTS and j != name]
     if len(meant) != 1:
-        raise InputError(
-            f"{path} must have one column called coef, estimate, weight or alike; its first line is {some(head, 10)}: begin it "
-            "with a line such as name,coef,se"
-        )
+        what = f"must have one column called coef, estimate, weight or alike; its first line is {some(head, 10)}"
+        raise InputError(f"{path} {what}: begin it with a line such as name,coef,se")
     padded = ((line, [*cells, *[""] * width]) for line, cells in lines[has_head:])
     return [(line, cells[name], cells[meant[0]]) for line, cells in padded]

@@ -296,10 +296,7 @@ def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
 def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:
     """Log-odds z of a frame's rows, (m,), by the coefficients of a fit on such a frame."""
     if not is_frame(X):
-        raise InputError(
-            "the fit was on a table: give a pandas frame or an Arrow table with the columns that it had, or another frame, "
-            f"not {type(X).__name__}"
-        )
+        raise InputError(f"the fit was on a table: give a pandas frame or an Arrow table, not {type(X).__name__}")
     fields = fields_of(X, [column.name for column in columns])
     if not fields[0].rows:
         raise InputError("X has no rows: give one at least")

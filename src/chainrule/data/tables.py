@@ -16,7 +16,7 @@ from chainrule.data.labels import Floats, known_labels, label_kind, read_weights
 from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
-from chainrule.data.words import check_name, looks_like_number, option, shown, some
+from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.kernels.design import Design
 from chainrule.words import counted
@@ -109,9 +109,9 @@ def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Ind
     if sum(counts) < wanted:
         counts[int(shares[1] - counts[1] > shares[0] - counts[0])] += 1
     if any(count >= len(rows) for count, rows in zip(counts, members, strict=True)):
+        there = " and ".join(str(len(rows)) for rows in members)
         raise InputError(
-            f"--test-size {test_size:g} leaves no training row of one label "
-            f"({len(members[0])} and {len(members[1])} rows in all); hold out less"
+            f"--test-size {test_size:g} leaves no training row of one label ({there} rows in all): hold out less"
         )
     held_out = [rows[np.argsort(keys[rows], kind="stable")[:k]] for rows, k in zip(members, counts, strict=True)]
     test = np.sort(np.concatenate(held_out))
@@ -303,8 +303,6 @@ def _refuse_text_among_numbers(field: Field) -> None:
     known, numbers = int(rows.sum()), int(rows @ numeric)
     if numbers < known and 10 * numbers >= 9 * known:
         row, cell = first_row(field, [level for level, good in zip(levels, numeric, strict=True) if not good])
-        raise InputError(
-            f"column {shown(field.name)} holds numbers but for {counted(known - numbers, 'cell')}, the first in row "
-            f"{row + 1}: {shown(cell)}; mend the cell, name it with {option('--na', cell)} if it means missing, or leave "
-            f"the column out with {option('--drop', field.name)}"
-        )
+        found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
+        way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
+        raise unusable(field.name, f"holds numbers but for {found}", way)

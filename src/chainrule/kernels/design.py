@@ -183,22 +183,6 @@ class Csr:
 Block = DenseRows | Csr | NumberColumn | CategoryColumn
 
 
-class CodeError(ValueError):
-    """A row of positive weight has no level of a category.
-
-    column, row : their numbers, from 0. code : what stands there; None where the value is missing.
-    """
-
-    def __init__(self, column: int, row: int, code: int | None, levels: int) -> None:
-        self.column, self.row, self.code = column, row, code
-        what = (
-            "is missing, and has no level for that"
-            if code is None
-            else f"has code {code}, not one of 0 to {levels - 1}"
-        )
-        super().__init__(f"row {row + 1} of column {column + 1} {what}")
-
-
 class Design:
     """m rows of blocks that have n coefficients; checked once, and held where they lie.
 
@@ -395,7 +379,9 @@ class Design:
         return int(_core.leaf_rows(self.native, int(what)))
 
     def refuse(self, bad: tuple[int, int, int, bool] | None) -> None:
-        """Raise what a read found."""
+        """Raise a ValueError for the row of positive weight without a level that a read found."""
         if bad is not None:
             row, number, code, is_missing = bad
-            raise CodeError(number, row, None if is_missing else code, dict(self.categories)[number].levels)
+            known = f"not one of 0 to {dict(self.categories)[number].levels - 1}"
+            what = "is missing, and has no level for that" if is_missing else f"has code {code}, {known}"
+            raise ValueError(f"row {row + 1} of column {number + 1} {what}")

@@ -100,10 +100,9 @@ def read(
 
     Raises
     ------
-    CodeError
-        For a code that is not one of its column's levels, the first in the order of the rows.
     ValueError
-        Where a vector has another length, type or layout.
+        Where a vector has another length, type or layout. For a code that is not one of its column's levels: names the first
+        row that has one.
     """
     if v is not None:
         w, b = v[:-1], float(v[-1])
@@ -182,7 +181,7 @@ def call(
     points: int = 1,
     **given: Any,
 ) -> Any:
-    """Call the core, which says in a ValueError what isn't as it takes it; CodeError where a row has no level."""
+    """Call the core, which says in a ValueError what isn't as it takes it."""
     m = design.m if index is None else len(index)
     threads = useful_threads((m, design.row_numbers * points), threads)
     seen: dict[str, Any] = design.seen(view)
@@ -312,11 +311,3 @@ def gram(design: Design, h: Vector | None, columns: Places | None, **given: Unpa
     matrix = read(design, What.HESSIAN, h=h, columns=columns, **given).matrix
     assert matrix is not None
     return matrix
-
-
-def extremes(design: Design, **given: Unpack[Seen]) -> tuple[Vector, Vector]:
-    """Smallest and largest x of each coefficient over the rows of positive weight, as given (not viewed): one read."""
-    sums = read(design, What.EXTREMES, **given)
-    assert sums.low is not None
-    assert sums.high is not None
-    return sums.low, sums.high

@@ -72,9 +72,7 @@ class Model:
             if not is_bias and array.shape != (n,):
                 raise InputError(f"the model's {name} must have {n} numbers, one a feature: its shape is {array.shape}")
             if not np.isfinite(array).all():
-                raise InputError(
-                    f"the model's {name} is not finite: rescale the columns, or take a smaller learning rate"
-                )
+                raise InputError(f"the model's {name} is not finite: rescale the columns or lower the learning rate")
             object.__setattr__(self, name, float(array) if is_bias else array)
 
     def decision(self, rows: Design | npt.ArrayLike) -> Floats:
@@ -179,10 +177,8 @@ def load_model(path: str | Path) -> Model:
         z = model.decision(check_X)
         expected = np.array([float.fromhex(number) for number in document["check_z"]])
     if not np.array_equal(z, expected):
-        raise InputError(
-            f"{path}: this machine computes other log-odds for the model's check rows than the one that trained it: "
-            "train the model again"
-        )
+        what = "this machine computes other log-odds for the model's check rows than the machine that trained it"
+        raise InputError(f"{path}: {what}: train the model again")
     return model
 
 
@@ -248,9 +244,7 @@ def trace_path(model_path: str | Path) -> Path:
     if not path.name:
         raise InputError(f"can't write {path}: it is a folder; name a file in it")
     if path.suffix == ".trace":
-        raise InputError(
-            f"{path}: a model's name can't end in .trace, which its trace's does: call it {path.stem}.safetensors"
-        )
+        raise InputError(f"{path}: a model's name can't end in .trace: call it {path.stem}.safetensors")
     name = path.name if path.name == ".safetensors" else path.name.removesuffix(".safetensors")
     return path.with_name(f"{name}.trace")
 

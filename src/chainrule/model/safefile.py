@@ -64,26 +64,21 @@ def unpack(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, npt.N
     except (OSError, ValueError) as error:
         raise InputError(f"can't read {path}: {reason(error)}; choose another file") from error
     except (SafetensorError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is no {kind} of chainrule, or a damaged one: name another file, copy it again or train the model again"
-        ) from error
+        what = f"no {kind} of chainrule, or a damaged one"
+        raise InputError(f"{path} is {what}: name another file, copy it again or train the model again") from error
     try:
         document = json.loads(text)
         version = document.pop("format_version")
         if version > FORMAT_VERSION:
-            raise InputError(
-                f"{path} was written by a newer chainrule (format {version}; this one reads up to {FORMAT_VERSION}): "
-                "upgrade chainrule"
-            )
+            what = f"format {version}; this one reads up to {FORMAT_VERSION}"
+            raise InputError(f"{path} was written by a newer chainrule ({what}): upgrade chainrule")
         if document.pop("sha256") != _digest(_SEAL.sub("}", text), tensors):
             raise ValueError("the checksum")
         held = document.pop("kind")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(
-            f"{path} is damaged (its checksum is wrong): copy it again, or train the model again"
-        ) from error
+        raise InputError(f"{path} is damaged (wrong checksum): copy it again, or train the model again") from error
     if held != kind:
         raise InputError(f"{path} is a {held} and not a {kind}: name the {kind}'s file")
     return document, tensors

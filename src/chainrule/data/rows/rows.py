@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import expanded
-from chainrule.data.rows.moments import guess_units, moments_beside, read_moments
+from chainrule.data.rows.moments import guess_units, moments_of, read_moments
 from chainrule.data.rows.rare import Rare, matrix_reads, rare_rows, row_counts
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.data.schema import Column
@@ -89,18 +89,6 @@ class Rows:
         names = names_of(encodings or ()) if feature_names is None else tuple(feature_names)
         user, tally = Units.of_user(n), Tally(len(y))
         return cls(design, y, weights, names, threads, unit, user, np.ones(n + 1), tally, index, encodings, copies)
-
-    @classmethod
-    def dense(
-        cls,
-        X: NDArray[np.floating],
-        y: NDArray[np.uint8],
-        s: Vector | None,
-        feature_names: Sequence[str],
-        n_threads: int | None = None,
-    ) -> Rows:
-        """See a matrix (m, n) where it lies, float64 or float32, in any strides and memory order."""
-        return cls.of(Design.dense(X), y, s, feature_names, n_threads)
 
     # --- facts -------------------------------------------------------------------------------------------------------
 
@@ -267,7 +255,8 @@ class Rows:
             self.design, what | What.LOSS, y=self.y, w=w / ratio, b=b, z=z, q=q, h=h, loss=loss, **self.how
         )
         if sums.low is not None and self.view is not None and "moments" not in self.learned and self.is_dense:
-            self.learned.update(moments_beside(self, sums, self.view))
+            found, good = moments_of(self, sums, self.view)
+            self.learned.update({"moments": found} if good.all() else {})
         if self._is_plain:
             return sums
         return replace(
@@ -324,7 +313,10 @@ class Rows:
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
         """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
         self.count_read()
-        return reader.extremes(self.design, **{**self.how, "s": mask.astype(np.float64), "view": None})
+        sums = reader.read(self.design, What.EXTREMES, **{**self.how, "s": mask.astype(np.float64), "view": None})
+        assert sums.low is not None
+        assert sums.high is not None
+        return sums.low, sums.high
 
     def newton_path(self, **run: Any) -> Path:
         """Run `kernels.newton_path` in units whose scales are powers of two."""
@@ -383,10 +375,9 @@ class Rows:
             x = self.numbers(rows[first : first + step], columns)
             if not np.isfinite(x).all():
                 i, j = np.argwhere(~np.isfinite(x))[0]
-                raise InputError(
-                    f"X has {'NaN' if np.isnan(x[i, j]) else x[i, j]} in row {self.places[rows[first + i]] + 1}, column "
-                    f"{self.feature_names[columns[j]]!r}: fill it in, drop the row, or give the row weight 0"
-                )
+                what, row = "NaN" if np.isnan(x[i, j]) else x[i, j], self.places[rows[first + i]] + 1
+                where = f"row {row}, column {self.feature_names[columns[j]]!r}"
+                raise InputError(f"X has {what} in {where}: fill it in, drop the row, or give the row weight 0")
 
     # --- the same data otherwise -------------------------------------------------------------------------------------
 
@@ -428,10 +419,7 @@ class Rows:
     def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> Rows:
         """See the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
         if self.design.csr is not None:
-            raise InputError(
-                "standardize would fill a sparse matrix, since centred zeros aren't 0: scale its columns before the fit "
-                "(MaxAbsScaler), or hand over X.toarray()"
-            )
+            raise InputError("standardize would fill a sparse matrix: scale its columns first, or give X.toarray()")
         moments = self.moments(correlations=False)
         divided = columns & (moments.sd > 0) & scaled
         tiny = divided & (moments.sd < 1e-304)
