@@ -216,9 +216,9 @@ FOREIGN = "is no model of chainrule, or a damaged one: name another file"
         (b"row,probability\n1,0.5\n" * 1000, FOREIGN),
         (save({"weight": np.zeros((3, 2), np.float32)}), FOREIGN),
         (save({"weight": np.zeros(3)}, metadata={"format": "pt"}), FOREIGN),
-        (save({"w": np.zeros(3)}, metadata={"chainrule": "no json"}), "is damaged"),
-        (save({"w": np.zeros(3)}, metadata={"chainrule": "[1]"}), "is damaged"),
-        (save({"w": np.zeros(3)}, metadata={"chainrule": '{"format_version": 1, "kind": "model"}'}), "is damaged"),
+        (save({"w": np.zeros(3)}, metadata={"chainrule": "no json"}), FOREIGN),
+        (save({"w": np.zeros(3)}, metadata={"chainrule": "[1]"}), FOREIGN),
+        (save({"w": np.zeros(3)}, metadata={"chainrule": '{"format_version": 1, "kind": "model"}'}), FOREIGN),
         (
             save({"w": np.zeros(3)}, metadata={"chainrule": '{"format_version": 2}'}),
             "newer chainrule .*upgrade chainrule",

@@ -64,8 +64,7 @@ def run(
     is_learned_here = of_training or "method" not in model.info
     notes = [*(schema.notes if is_learned_here else ()), *design.notes]
     messages = terminal.messages(quiet=quiet)
-    for text in notes:
-        terminal.note(messages, text)
+    terminal.note(messages, *notes)
     if alpha is None and C is None:
         alpha = float(model.info["alpha"])
     alpha = strength(alpha, C, float(len(measured)) if design.weights is None else math.fsum(design.weights))

@@ -30,8 +30,7 @@ def run(model: Path, table: Path, *, na: Sequence[str] | None, unseen: str, as_j
     found = figures(z[known], y[known], None if s is None else s[known])
     if not known.all():
         notes.append(f"{counted(int((~known).sum()), 'row')} without {shown(trained.schema.target)} left out")
-    for text in notes:
-        terminal.note(messages, text)
+    terminal.note(messages, *notes)
     document = headed("evaluate", trained.schema, model=model, table=table) | {
         "notes": notes,
         "figures": found,

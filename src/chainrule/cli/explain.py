@@ -34,8 +34,7 @@ def run(
     rows = read_for(trained, table, na or ())
     explanation, whole, part = explain(trained, encode_table(trained.schema, rows), row, trace=trace, epoch=epoch)
     messages = terminal.messages(quiet=quiet)
-    for text in encode_table(trained.schema, rows.slice(row - 1, 1)).notes:  # of this row alone
-        terminal.note(messages, text)
+    terminal.note(messages, *encode_table(trained.schema, rows.slice(row - 1, 1)).notes)  # about this row alone
     told = explanation.to_dict() | {"part": part}
     if svg is not None:
         from chainrule.charts.graph_picture import row_graph

@@ -66,8 +66,7 @@ def run(
     if row is not None:
         check_row(prepared.design, row)
     messages = terminal.messages(quiet=quiet)
-    for text in prepared.notes:
-        terminal.note(messages, text)
+    terminal.note(messages, *prepared.notes)
     told: list[str] = []
     training, interrupted = _train(prepared, spec, messages, told)
     result = training.result

@@ -51,8 +51,7 @@ def run(
     check_outputs({"--out": out}, [model, trace_path(model), table])
     messages = terminal.messages(quiet=quiet)
     z, _, _, notes = scored(trained, table, na or (), unseen)
-    for text in notes:
-        terminal.note(messages, text)
+    terminal.note(messages, *notes)
     if out is not None:
         write_atomically(out, _csv(trained, z))
         terminal.note(messages, f"wrote {len(z):,} predictions to {out}")

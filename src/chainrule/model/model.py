@@ -1,7 +1,5 @@
 """A trained model, and what it leaves on disk: the model file and the trace beside it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ from chainrule.errors import InputError
 from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
-from chainrule.model.safefile import pack, unpack
+from chainrule.model.safefile import explained, pack, unpack
 
 if TYPE_CHECKING:
     from chainrule.solvers.trace import Trace
@@ -166,7 +164,7 @@ def load_model(path: str | Path) -> Model:
         No such file, a foreign or damaged one, a trace, or one of a newer version of chainrule.
     """
     document, tensors = unpack(path, "model")
-    with _of_chainrule(path, "model"):  # the checksum is right, so another program wrote what can't be used
+    with explained(path, "model"):  # the checksum is right, so another program wrote what can't be used
         info = document["result"]
         require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
@@ -180,17 +178,6 @@ def load_model(path: str | Path) -> Model:
         what = "this machine computes other log-odds for the model's check rows than the machine that trained it"
         raise InputError(f"{path}: {what}: train the model again")
     return model
-
-
-@contextmanager
-def _of_chainrule(path: str | Path, kind: str) -> Iterator[None]:
-    """Say of a file whose content is not as it should be that it is none of ours."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is no {kind} of chainrule ({error}): train the model again") from error
 
 
 def save_trace(path: str | Path, trace: "Trace") -> None:
@@ -223,7 +210,7 @@ def load_trace(path: str | Path) -> "Trace":
     from chainrule.solvers.trace import Trace
 
     document, tensors = unpack(path, "trace")
-    with _of_chainrule(path, "trace"):
+    with explained(path, "trace"):
         require_kinds(document, {"columns": list[str], "stride": int, "note": str})
         columns = {name: tensors[f"columns/{name}"] for name in document["columns"]}
         w, b = tensors["w"], tensors["b"]
