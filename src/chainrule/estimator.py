@@ -51,8 +51,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
         As in `chainrule.fit`.
     unseen : "error", "reference" or "missing"
-        What a level counts as, in predictions, that the fit did not see: it is refused, or it is the first level, or a
-        missing value. "reference" also takes the mean for numbers that are missing where none was.
+        How predictions treat a level that the fit did not see: refuse it, or take it as the first level or as missing.
+        "reference" also fills a number with the mean where the fit had none missing.
     class_weight : dict or "balanced", optional
         Multiplies the rows' weights by their class's.
     warm_start : bool

@@ -124,7 +124,7 @@ def finish(prepared: Prepared, result: Result, spec: FitSpec) -> Training:
 
 
 def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
-    """Give number, probability of the positive label and class of rows with these log-odds; at z = 0 the negative label."""
+    """Return number, probability of the positive label and class of rows with these log-odds; at z = 0 the negative label."""
     labels = (model.schema.negative, model.schema.positive)
     return [
         {"row": int(row), "probability": float(g), "class": labels[int(log_odds > 0)]}

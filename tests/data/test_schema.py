@@ -135,9 +135,9 @@ def test_missing_in_training_makes_marks():
     np.testing.assert_array_equal(schema.numeric, [True, False, False, False, False, False])
     assert schema.columns[0].mean == 2.5
     assert schema.notes == (
-        "column x: 2 training rows miss it: the mean 2.5 and a mark of its own",
-        "column word: 1 training row misses it: a level of its own",
-        "column flag: 1 training row misses it: a level of its own",
+        "column x: missing in 2 training rows; filled with the mean 2.5 and marked by a coefficient",
+        "column word: missing in 1 training row; a level of its own",
+        "column flag: missing in 1 training row; a level of its own",
     )
 
 
@@ -254,7 +254,7 @@ def test_names_of_the_design_stay_unique():
         "a=b=c", "a=x", "a=b=c (2)", "x", "x missing", "x missing (2)", "sex=(missing)", "sex=(missing) (2)",
     )  # fmt: skip
     assert schema.notes[-1] == (
-        "columns of the design whose names were taken: a=b=c (2), x missing (2), sex=(missing) (2)"
+        "coefficients renamed because the name was taken: a=b=c (2), x missing (2), sex=(missing) (2)"
     )
     design = encode_table(schema, table)
     np.testing.assert_array_equal(design.X[:, 6], [1, 0, 0, 0])

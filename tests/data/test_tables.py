@@ -117,9 +117,9 @@ def test_missing_as_never_in_training_is_counted_and_said():
     np.testing.assert_array_equal(design.X[0, 3:5], [0, 0])
     np.testing.assert_array_equal(design.X[:, 7], 0)
     assert design.notes == (
-        "column x: 2 rows miss it, as no training row did: the mean 3.8 is used",
-        "column word: 1 row misses it, as no training row did: treated as the reference a",
-        "column flag: 4 rows miss it, as no training row did: treated as the reference false",
+        "column x: missing in 2 rows; filled with the training mean 3.8",
+        "column word: missing in 1 row; treated as the reference a",
+        "column flag: missing in 4 rows; treated as the reference false",
     )
 
 
@@ -206,7 +206,7 @@ def test_target_may_be_absent_or_unknown():
     assert np.isnan(encode_table(SCHEMA, changed(y=pa.nulls(4))).y).all()
     design = encode_table(SCHEMA, changed(y=["yes", "?", "no", "??"]))
     np.testing.assert_array_equal(design.y, [1, np.nan, 0, np.nan])
-    assert design.notes == ("column y: 2 rows with a label that is neither no nor yes: taken as not known",)
+    assert design.notes == ("column y: 2 rows with a label that is neither no nor yes: taken as unknown",)
 
 
 @pytest.mark.parametrize(

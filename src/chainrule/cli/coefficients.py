@@ -63,7 +63,7 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
 
 
 def _spellings(schema: Schema) -> dict[str, str]:
-    """Give what coefficients may be called, and their names here: a level also as R and statsmodels spell it."""
+    """Return what coefficients may be called, and their names here: a level also as R and statsmodels spell it."""
     known: dict[str, str] = {}
     for name in schema.feature_names:
         column, is_level, level = name.partition("=")
@@ -77,7 +77,7 @@ def _unknown(name: str, schema: Schema, columns: Sequence[str]) -> str:
     references = {f"{c.name}={c.levels[0]}": c.design_names() for c in schema.columns if c.levels}
     if name in references:
         return (
-            f"{shown(name)} is the level that the others are compared with: take its coefficient off those of "
+            f"{shown(name)} is the reference level: subtract its coefficient from those of "
             f"{some(references[name])}, add it to the intercept, and leave its line out"
         )
     column = name if name in columns else name.partition("=")[0]

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli import options as opt
-from chainrule.cli.reporting import fit_document
+from chainrule.cli.reporting import fit_document, write_report
 from chainrule.cli.running import check_outputs, tell
 from chainrule.data.files import read_table
 from chainrule.data.tables import Prepared, prepare
@@ -127,16 +127,10 @@ def _warnings_told(note: Callable[[Said], None]) -> Iterator[None]:
 
 def _write(files: Files, training: Training, title: str, row: int | None) -> Files:
     """Write the files asked for, each whole or not at all; return those written, fewer where Ctrl-C came between."""
-
-    def report(path: Path) -> None:
-        from chainrule.cli.reporting import write_report
-
-        write_report(path, training, title, row)
-
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
         "trace": lambda path: save_trace(path, training.result.trace),
-        "report": report,
+        "report": lambda path: write_report(path, training, title, row),
     }
     written: dict[str, Path | None] = dict.fromkeys(files)
     try:

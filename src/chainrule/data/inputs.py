@@ -70,7 +70,7 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
 
 @lru_cache(maxsize=4)
 def _numbered(n: int) -> tuple[str, ...]:
-    """Give x1, ..., xn: of a hundred thousand columns that takes as long as a read."""
+    """Return x1, ..., xn: of a hundred thousand columns that takes as long as a read."""
     return tuple(f"x{j + 1}" for j in range(n))
 
 
@@ -207,7 +207,7 @@ def standardized_columns(
 
 
 def strength(alpha: float | None, C: float | None, sum_weights: float) -> float:
-    """Give alpha, or scikit-learn's C as alpha = 1/(C S), S the sum of the weights; None and infinite C are no penalty."""
+    """Return alpha, or scikit-learn's C as alpha = 1/(C S), S the sum of the weights; None and infinite C are no penalty."""
     if C is None:
         return 0.0 if alpha is None else number("alpha", alpha, low=0.0)
     if alpha is not None:

@@ -147,7 +147,7 @@ def prepare(
     weights : str, optional
         Column with weights, each finite and not negative; a row of weight 0 is as good as not there.
     test_size, seed
-        As of `stratified_split`.
+        As in `stratified_split`.
     na : sequence of str
         The cells that were read as missing beside the usual ones; the model remembers them.
 
@@ -186,15 +186,15 @@ def _notes(learnt: Learnt) -> list[str]:
     for column in learnt.columns:
         lost = learnt.missing.get(column.name)
         if lost:
-            way = "a level of its own" if column.levels else f"the mean {column.mean:.6g} and a mark of its own"
-            rows = f"{counted(lost, 'training row')} {'misses' if lost == 1 else 'miss'} it"
-            notes.append(f"column {shown(column.name)}: {rows}: {way}")
+            mean = f"filled with the mean {column.mean or 0.0:.6g} and marked by a coefficient"
+            way = "a level of its own" if column.levels else mean
+            notes.append(f"column {shown(column.name)}: missing in {counted(lost, 'training row')}; {way}")
     if learnt.constants:
         notes.append(f"constant column{'s' * (len(learnt.constants) > 1)} left out: {some(learnt.constants, 20)}")
     plain = [name for column in learnt.columns for name in column.design_names()]
     renamed = [name for name, wanted in zip(feature_names(learnt.columns), plain, strict=True) if name != wanted]
     if renamed:
-        notes.append(f"columns of the design whose names were taken: {some(renamed, 20)}")
+        notes.append(f"coefficients renamed because the name was taken: {some(renamed, 20)}")
     return notes
 
 
@@ -233,7 +233,7 @@ def encode_table(
     need_target : bool
         Insist on the target column, on labels that the model knows and on usable weights.
     unseen, met, first
-        As of `encode`.
+        As in `encode`.
 
     Raises
     ------

@@ -68,7 +68,7 @@ class NumberColumn:
     indicator: int | None = None
 
     def terms(self, number: int) -> Iterator[Term]:
-        """Give what the core adds."""
+        """Return what the core adds."""
         fill = math.nan if self.fill is None else float(self.fill)
         yield self.at, 0, 1, column_call(NUMBER, number, self.parts, fill=fill)
         if self.indicator is not None:
@@ -99,7 +99,7 @@ class CategoryColumn:
         return slice(self.at, self.at + self.levels - self.skip)
 
     def terms(self, number: int) -> Iterator[Term]:
-        """Give what the core adds."""
+        """Return what the core adds."""
         if self.skip not in (0, 1) or self.levels < 1:
             raise ValueError(f"column {number}: skip must be 0 or 1, and there must be a level")
         missing = -1 if self.missing is None else self.missing
@@ -126,7 +126,7 @@ class DenseRows:
     by_columns: bool = False
 
     def terms(self, number: int) -> Iterator[Term]:
-        """Give what the core adds."""
+        """Return what the core adds."""
         m, n = self.X.shape
         if not self.by_columns:
             yield self.at, 0, n, ("add_rows", (self.X,))
@@ -174,7 +174,7 @@ class Csr:
         return len(self.data)
 
     def terms(self, number: int) -> Iterator[Term]:
-        """Give what the core adds."""
+        """Return what the core adds."""
         if self.duplicates:
             raise ValueError("a row names a column twice: sum its elements in a copy first")
         yield self.at, 0, self.n, ("add_sparse", (self.data, self.indices, self.indptr, self.n))

@@ -65,7 +65,6 @@ class Partial:
     design: Design
     what: What
     shape: tuple[int, ...]  # points, or points and classes
-    given_loss: bool = False
 
     @property
     def subtrees(self) -> list[tuple[int, int, Vector]]:
@@ -114,7 +113,7 @@ def read_points(design: Design, what: What, w: Vector, b: Vector, **given: Unpac
 
     w : (P, n), or (P, K, n); b : (P,), or (P, K). With K classes the loss is softmax's, y one of 0 to K - 1, z (P, K, m).
 
-    All else as of `read`: LOSS and, as asked, GRADIENT, SUMS, SQUARES; without a loss SUMS and SQUARES of each point's weights.
+    All else as in `read`: LOSS and, as asked, GRADIENT, SUMS, SQUARES; without a loss SUMS and SQUARES of each point's weights.
     """
     return _sums(_read(design, what, w, b, **given))
 
@@ -134,7 +133,7 @@ def read_range(
 
 
 def combine(partials: Sequence[Partial]) -> list[Sums]:
-    """Give the sums over ranges, in any order, that make up all rows: to the bit what one read gives; one for each point."""
+    """Return the sums over ranges, in any order, that make up all rows: to the bit what one read gives; one for each point."""
     native = _core.combine([partial.native for partial in partials])
     return _sums(replace(partials[0], native=native))
 
@@ -168,7 +167,7 @@ def _read(
         h_out=h if what & What.LOSS else None,
         **given,
     )
-    return Partial(native, design, what, b.shape, given.get("loss") is not None)
+    return Partial(native, design, what, b.shape)
 
 
 def call(
@@ -213,7 +212,7 @@ def _sums(partial: Partial) -> list[Sums]:
         top = float(norm) if what & What.NORMS else 0.0
         levels = None if counts is None else design.coefficients(counts)
         given = loss, correct, weight, vector[..., :-1], bias, matrix, squares, sums, low, high, top
-        found.append(Sums(*given, given_loss=partial.given_loss, counts=levels))
+        found.append(Sums(*given, counts=levels))
     return found
 
 
@@ -254,7 +253,7 @@ def secant(
     Parameters
     ----------
     design, given : y, s, view, index and threads
-        As of `read`.
+        As in `read`.
     z : (m,) float64
         Of every row; with `index` one a place. That of a row of weight 0 is not looked at.
     v : (n + 1,)
@@ -289,14 +288,14 @@ def secant(
 def product(design: Design, h: Vector, v: Vector, *, t: Vector | None = None, **given: Unpack[Seen]) -> Vector:
     """Hessian times v by given curvatures: sum s h (x~.v) x~, (n + 1,), the bias last; one read.
 
-    h : (m,), without the weights. v : (n + 1,). t : (m,), filled with x~.v. All else as of `read`.
+    h : (m,), without the weights. v : (n + 1,). t : (m,), filled with x~.v. All else as in `read`.
     """
     sums = read(design, What.PRODUCT, v=v, h=h, z=t, **given)
     return np.append(sums.gradient, sums.bias)
 
 
 def diagonal(design: Design, h: Vector, **given: Unpack[Seen]) -> Vector:
-    """Diagonal of the Hessian by given curvatures: sum s h x~^2, (n + 1,), the bias last; one read. As of `product`."""
+    """Diagonal of the Hessian by given curvatures: sum s h x~^2, (n + 1,), the bias last; one read. As in `product`."""
     sums = read(design, What.SQUARES, h=h, **given)
     assert sums.squares is not None
     return np.append(sums.squares, sums.weight)
@@ -305,7 +304,7 @@ def diagonal(design: Design, h: Vector, **given: Unpack[Seen]) -> Vector:
 def gram(design: Design, h: Vector | None, columns: Places | None, **given: Unpack[Seen]) -> Matrix:
     """Hessian by given curvatures: sum s h x~ x~' over some coefficients and the bias, (k + 1, k + 1), the bias last; one read.
 
-    columns : (k,) int64, ascending; None: all. h None: ones. All else as of `product`. Memory: the matrix, half the numbers'
+    columns : (k,) int64, ascending; None: all. h None: ones. All else as in `product`. Memory: the matrix, half the numbers'
     part once more and a few MB; with sparse rows some 20 bytes for each of a few million elements.
     """
     matrix = read(design, What.HESSIAN, h=h, columns=columns, **given).matrix

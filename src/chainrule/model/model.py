@@ -237,7 +237,7 @@ def trace_path(model_path: str | Path) -> Path:
 
 
 def trace_belongs(model: Model, trace: "Trace") -> bool:
-    """Tell whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit."""
+    """Return whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit."""
     if trace.w.ndim != 2 or trace.w.shape[1] != model.w_fit.size:
         return False
     return bool(np.any(np.all(trace.w == model.w_fit, axis=1) & (trace.b == model.b_fit)))

@@ -29,7 +29,7 @@ _SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"\}\Z')
 
 
 def pack(kind: str, document: Mapping[str, Any], tensors: Mapping[str, npt.ArrayLike]) -> bytes:
-    """Give the bytes of a file; the same content gives the same bytes.
+    """Return the bytes of a file; the same content gives the same bytes.
 
     Parameters
     ----------

@@ -90,9 +90,9 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
 
 
 def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bool_]]:
-    """Make moments of sums about a view; and say of which columns they are good, what else was read mending the others.
+    """Turn sums about a view into moments, and tell for which columns they are accurate.
 
-    Far from the mean the squares cancel or underflow; overflow shows as inf or NaN.
+    Far from the mean the squares cancel or underflow; overflow shows as inf or NaN. Such columns need another view.
     """
     low, high, total, squares = sums.low, sums.high, sums.sums, sums.squares
     matrix = sums.matrix if total is None else None  # beside a loss it is of other weights

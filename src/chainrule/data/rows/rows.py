@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import expanded
 from chainrule.data.rows.moments import guess_units, moments_of, read_moments
-from chainrule.data.rows.rare import Rare, matrix_reads, rare_rows, row_counts
+from chainrule.data.rows.rare import Rare, matrix_reads, rare_rows
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
@@ -94,12 +94,12 @@ class Rows:
 
     @property
     def n_rows(self) -> int:
-        """How many they are."""
+        """Number of rows, m."""
         return len(self.y)
 
     @property
     def n_features(self) -> int:
-        """How many coefficients they have."""
+        """Number of coefficients, n."""
         return self.design.n
 
     @property
@@ -167,7 +167,8 @@ class Rows:
         each = self.mean_terms + (self.design.csr is not None)
         return 0.0 if self.is_dense else matrix_reads(self.n_features, self.n_rows * each)
 
-    def _once(self, name: str, make: Callable[[], Known]) -> Known:
+    def once(self, name: str, make: Callable[[], Known]) -> Known:
+        """Return what `make` finds, which is remembered for these rows in all units."""
         if name not in self.learned:
             self.learned[name] = make()
         known: Known = self.learned[name]
@@ -185,8 +186,8 @@ class Rows:
     def mean_squares(self) -> Vector | None:
         """Mean squares of a table's columns in the fit's units, (n,), a little too large, where moments were read.
 
-        Not of weighted rows: all of the weight may lie far from the centre that the moments were read about. Of other rows than
-        a table's they cost a read nothing.
+        None for weighted rows, whose weight may all lie far from the centre that the moments were read about. None for dense
+        and sparse rows, whose squares a read gives for free.
         """
         found: Moments | None = self.learned.get("moments")
         if found is None or self.s is not None or not self.design.columns:
@@ -244,7 +245,7 @@ class Rows:
         q : (n + 1,), optional
             Weights of the norms, for units whose scales are powers of two.
         loss : callable, optional
-            As of `kernels.read`.
+            As in `kernels.read`.
         """
         self.count_read()
         if what & What.HESSIAN and not self.design.of_numbers_alone:
@@ -319,24 +320,19 @@ class Rows:
         return sums.low, sums.high
 
     def newton_path(self, **run: Any) -> Path:
-        """Run `kernels.newton_path` in units whose scales are powers of two."""
+        """Run Newton in the core, in units whose scales are powers of two: see `kernels.newton_path`."""
         path = newton_path(self.design, self.y, **self.how, **run)
         self.count_read(path.total)
         return path
 
     # --- levels ------------------------------------------------------------------------------------------------------
 
-    @property
-    def row_counts(self) -> Vector:
-        """Rows of positive weight where a sparse column is not 0, or that have a level or a mark, (n,); 0 for numbers."""
-        return self._once("row counts", lambda: row_counts(self))
-
     def rare(self, share: float, most: float) -> Rare:
-        """Find columns of which a share of the rows would show too little, and all rows that have them: see `rare_rows`."""
+        """Find the columns that a share of the rows would show too seldom, and their rows: see `rare_rows`."""
         return rare_rows(self, share, most)
 
     def has_one_sided_level(self, fit_intercept: bool) -> bool:
-        """Whether a level has rows of one class only, which separates the classes: with an intercept any level. A read."""
+        """Whether a level has rows of one class only, which separates the classes; one read."""
         if not self.design.groups:
             return False
         self.count_read()
@@ -414,7 +410,7 @@ class Rows:
 
     def guess_units(self, centred: bool) -> Units:
         """Units for arithmetic, with scales that are powers of two: numbers less about their mean, where that is no copy."""
-        return self._once(f"units {centred}", lambda: guess_units(self, centred))
+        return self.once(f"units {centred}", lambda: guess_units(self, centred))
 
     def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> Rows:
         """See the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
