@@ -430,7 +430,7 @@ def test_a_report_that_cannot_be_written_leaves_word_of_the_others(run, penguins
     def full(*_args, **_more):
         raise OSError(28, "No space left on device", "r.html")
 
-    monkeypatch.setattr("chainrule.cli.reporting.write_report", full)
+    monkeypatch.setattr("chainrule.cli.fit.write_report", full)
     words = ("fit", penguins, *FIT, "--quiet", "--report", tmp_path / "r.html")
     model = tmp_path / "m.st"
     assert_mistake(

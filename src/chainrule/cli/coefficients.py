@@ -76,16 +76,12 @@ def _unknown(name: str, schema: Schema, columns: Sequence[str]) -> str:
     """Say why a name has no place, and the way out."""
     references = {f"{c.name}={c.levels[0]}": c.design_names() for c in schema.columns if c.levels}
     if name in references:
-        return (
-            f"{shown(name)} is the reference level: subtract its coefficient from those of "
-            f"{some(references[name])}, add it to the intercept, and leave its line out"
-        )
+        way = f"subtract its coefficient from those of {some(references[name])}, add it to the intercept, and leave it out"
+        return f"{shown(name)} is the level that the others are compared with: {way}"
     column = name if name in columns else name.partition("=")[0]
     if column in columns:
-        return (
-            f"column {shown(column)} of the table is not used here: leave the coefficient of {shown(name)} out, or, where "
-            "the column is constant, add the two's product to the intercept"
-        )
+        way = f"leave {shown(name)} out; where the column is constant, add value times coefficient to the intercept"
+        return f"column {shown(column)} of the table is not used here: {way}"
     return f"the table has no column {shown(name)} as it is encoded: {near(name, schema.feature_names)}"
 
 
