@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chainrule.kernels.design import CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
-from chainrule.kernels.reader import diagonal, gram, level_counts, missing_counts, product, read, secant
+from chainrule.kernels.reader import diagonal, gram, product, read, read_points, secant
 from chainrule.kernels.reading import MOMENTS, View, What
 
 NUMBERS = ["f8", "f4", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", "bits"]
@@ -337,7 +337,7 @@ def check_reads(rng, stored, s=None, view=None, index=None, threads=1, w=None, b
     design = stored.design
     places = np.arange(design.m) if index is None else index
     m, n = len(places), design.n
-    X, gone = stored.X[places], stored.gone[:, places]
+    X = stored.X[places]
     seen = seen_as(X, view)
     weights = np.ones(m) if s is None else s
     kept = weights > 0
@@ -386,11 +386,11 @@ def check_reads(rng, stored, s=None, view=None, index=None, threads=1, w=None, b
     near(gram(design, h, some, **how), matrix[np.ix_(both, both)], terms[np.ix_(both, both)], "part of gram")
     few = np.append(some[:2], n)
     near(gram(design, None, some[:2], **how)[-1], (k @ x1)[few], (k @ absolute)[few], "bias of gram")
-    check_moments(stored, X, gone, y, weights, how, x1)
+    check_moments(stored, X, weights, how, x1)
 
 
-def check_moments(stored, X, gone, y, weights, how, x1):
-    """Moments, what is missing, and counts of levels."""
+def check_moments(stored, X, weights, how, x1):
+    """Moments and counts of levels."""
     design, kept = stored.design, weights > 0
     k = weights[kept]
     found = read(design, MOMENTS, **how)
@@ -399,18 +399,8 @@ def check_moments(stored, X, gone, y, weights, how, x1):
     near(found.squares, (k @ x1**2)[:-1], (k @ x1**2)[:-1], "squares of moments")
     np.testing.assert_array_equal(found.low, X[kept].min(axis=0, initial=np.inf) if len(k) else found.low)
     np.testing.assert_array_equal(found.high, X[kept].max(axis=0, initial=-np.inf) if len(k) else found.high)
-    without = {name: value for name, value in how.items() if name != "view"}
-    np.testing.assert_array_equal(missing_counts(design, **without), gone[:, kept].sum(axis=1))
-    counts = level_counts(design, y=y, **without)
-    for place, column in enumerate(design.blocks):
-        if not isinstance(column, CategoryColumn):
-            assert place not in counts
-            continue
-        of_levels = X[:, column.at : column.at + column.levels - column.skip]
-        for kind in (0, 1):
-            chosen = kept & (y == kind)
-            np.testing.assert_array_equal(counts[place][column.skip :, kind], of_levels[chosen].sum(axis=0))
-        assert counts[place].sum() == kept.sum()
+    for _, column in design.categories:
+        np.testing.assert_array_equal(found.counts[column.span], X[kept][:, column.span].sum(axis=0))
 
 
 def there(sums):
@@ -430,8 +420,9 @@ def everything(design, y, s, z, v, q, index=None, threads=1, view=None, matrix=T
     found += [*vars(secant(design, z, v, y=y, u=u, **how)).values(), u]
     if matrix:
         found += [gram(design, h, None, **how), gram(design, None, np.arange(0, design.n, 2), **how)]
-    for counts in level_counts(design, y=y, s=s, index=index, threads=threads).values():
-        found += [counts]
+    classes = np.stack([y == 0, y == 1]).astype(float)
+    for of_class in read_points(design, What.SUMS, np.zeros((2, design.n)), np.zeros(2), row_weights=classes, **how):
+        found += there(of_class)
     return [np.asarray(value).tobytes() for value in found]
 
 

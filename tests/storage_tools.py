@@ -37,7 +37,7 @@ class Case:
         """The table, or another form of its expansion, as rows."""
         of = self.table if of is None else of
         names = None if of is self.table else self.names
-        return design_of(of, names, self.coding, 1).rows(self.y.astype(np.uint8), self.s, threads).rows
+        return design_of(of, names, self.coding).rows(self.y.astype(np.uint8), self.s, threads)
 
     def storages(self, threads=1):
         """Rows of the table, of its expansion as a sparse matrix and as a dense one."""

@@ -10,16 +10,7 @@ if TYPE_CHECKING:
     from chainrule import graph as graph
     from chainrule import studies as studies
     from chainrule.certificate import Certificate as Certificate
-    from chainrule.errors import ChainruleWarning as ChainruleWarning
-    from chainrule.errors import CollinearityWarning as CollinearityWarning
-    from chainrule.errors import CrawlingWarning as CrawlingWarning
-    from chainrule.errors import DivergenceWarning as DivergenceWarning
-    from chainrule.errors import InputError as InputError
-    from chainrule.errors import LearningRateWarning as LearningRateWarning
-    from chainrule.errors import NotConvergedWarning as NotConvergedWarning
-    from chainrule.errors import OscillationWarning as OscillationWarning
-    from chainrule.errors import SeparationWarning as SeparationWarning
-    from chainrule.errors import ThinnedTraceWarning as ThinnedTraceWarning
+    from chainrule.errors import *  # noqa: F403
     from chainrule.estimator import LogisticRegression as LogisticRegression
     from chainrule.explain import explain_row as explain_row
     from chainrule.fitting.fit import fit as fit
@@ -30,51 +21,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_ERRORS = (
+    "ChainruleWarning", "CollinearityWarning", "CrawlingWarning", "DivergenceWarning", "InputError", "LearningRateWarning",
+    "NotConvergedWarning", "OscillationWarning", "SeparationWarning", "ThinnedTraceWarning",
+)  # fmt: skip
+_HOMES = dict.fromkeys(_ERRORS, "chainrule.errors") | {
     "Certificate": "chainrule.certificate",
-    "ChainruleWarning": "chainrule.errors",
-    "CollinearityWarning": "chainrule.errors",
-    "CrawlingWarning": "chainrule.errors",
-    "DivergenceWarning": "chainrule.errors",
-    "LearningRateWarning": "chainrule.errors",
-    "NotConvergedWarning": "chainrule.errors",
-    "OscillationWarning": "chainrule.errors",
-    "SeparationWarning": "chainrule.errors",
-    "ThinnedTraceWarning": "chainrule.errors",
     "HeldOut": "chainrule.fitting.held_out",
-    "InputError": "chainrule.errors",
     "LogisticRegression": "chainrule.estimator",
     "Result": "chainrule.fitting.result",
+    "Trace": "chainrule.solvers.trace",
     "certify": "chainrule.fitting.reference",
     "explain_row": "chainrule.explain",
-    "Trace": "chainrule.solvers.trace",
     "fit": "chainrule.fitting.fit",
 }
 _MODULES = ("graph", "studies")
 
-__all__ = [
-    "Certificate",
-    "ChainruleWarning",
-    "CollinearityWarning",
-    "CrawlingWarning",
-    "DivergenceWarning",
-    "HeldOut",
-    "InputError",
-    "LearningRateWarning",
-    "LogisticRegression",
-    "NotConvergedWarning",
-    "OscillationWarning",
-    "Result",
-    "SeparationWarning",
-    "ThinnedTraceWarning",
-    "Trace",
-    "__version__",
-    "certify",
-    "explain_row",
-    "fit",
-    "graph",
-    "studies",
-]
+__all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
@@ -86,4 +49,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -51,8 +51,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
         As in `chainrule.fit`.
     unseen : "error", "reference" or "missing"
-        What a level counts as, in predictions, that the fit did not see: it is refused, or it is the first level, or a
-        missing value. "reference" also takes the mean for numbers that are missing where none was.
+        How predictions treat a level that the fit did not see: refuse it, or take it as the first level or as missing.
+        "reference" also fills a number with the mean where the fit had none missing.
     class_weight : dict or "balanced", optional
         Multiplies the rows' weights by their class's.
     warm_start : bool
@@ -160,9 +160,8 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         """Where the fit before ended."""
         n = len(self.coef_[0])
         if self._encodings is None and self.n_features_in_ != n:
-            raise InputError(
-                f"warm_start: the fit before had {n} columns, and X has {self.n_features_in_}: fit a new estimator"
-            )
+            given = f"the fit before had {n} columns, and X has {self.n_features_in_}"
+            raise InputError(f"warm_start: {given}: fit a new estimator")
         return self.coef_[0], float(self.intercept_[0])
 
     def _weighted_by_class(self, y: NDArray[Any], s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,9 +177,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
             weight = np.bincount(codes, weights=s)
             factors = s.sum() / (len(classes) * np.where(weight > 0, weight, 1.0))
         else:
-            raise InputError(
-                f"class_weight must be None, 'balanced' or a dict of label to weight, not {self.class_weight!r}"
-            )
+            raise InputError(f"class_weight must be None, 'balanced' or a dict, not {self.class_weight!r}")
         return np.asarray(s * factors[codes])
 
     def __sklearn_tags__(self) -> Any:

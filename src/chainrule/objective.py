@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -200,7 +200,7 @@ class DataObjective(Objective):
             sums = stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given)
             norm = max(norm, sums.norm)
             matrices.append(sums.matrix)
-            parts.append(sums.with_matrix(None).times(stratum.multiplier))
+            parts.append(replace(sums, matrix=None).times(stratum.multiplier))
         total = parts[0] if len(parts) == 1 else parts[0].plus(parts[1])
         gradient = np.append(total.gradient / total.weight, total.bias / total.weight if self.fit_intercept else 0.0)
         gradient[:-1] += self.penalty.gradient(w)
@@ -283,7 +283,8 @@ class DataObjective(Objective):
         Returns the points passed, each with F and the reads until then, and the point that comes next.
         """
         before = self.reads
-        path = self.rows.newton_path(self.ridge, self.fit_intercept, theta[:-1], float(theta[-1]), near=near, most=most)
+        start = {"w": theta[:-1], "b": float(theta[-1])}
+        path = self.rows.newton_path(alpha=self.ridge, fit_intercept=self.fit_intercept, near=near, most=most, **start)
         numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
         found = [Evaluation(*of_point) for of_point in numbers]
         return list(zip(path.theta, found, before + path.reads, strict=True)), path.next

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 import chainrule
 from chainrule.data.files import read_table
-from chainrule.training import prepare
+from chainrule.data.tables import prepare
 from chainrule.words import upward
 from cli_tools import assert_mistake, penguins, run
 
@@ -351,4 +351,4 @@ def test_notes_are_on_rows_that_are_measured(run, tmp_path):
     other = tmp_path / "o.csv"
     other.write_text("\n".join(["x,u,y,s", *lines, ",1,yes,1", "1,,,1"]) + "\n")
     (note,) = json.loads(run("certify", model, other, "--json").out)["notes"]
-    assert note.startswith("column x: 1 row misses it")
+    assert note.startswith("column x: missing in 1 row")

@@ -11,9 +11,9 @@ import pytest
 
 from chainrule import fit
 from chainrule.data.files import read_table
+from chainrule.data.tables import prepare
 from chainrule.errors import NotConvergedWarning
 from chainrule.model.model import load_model, load_trace
-from chainrule.training import prepare
 from cli_tools import FIT, assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]
@@ -430,7 +430,7 @@ def test_a_report_that_cannot_be_written_leaves_word_of_the_others(run, penguins
     def full(*_args, **_more):
         raise OSError(28, "No space left on device", "r.html")
 
-    monkeypatch.setattr("chainrule.cli.reporting.write_report", full)
+    monkeypatch.setattr("chainrule.cli.fit.write_report", full)
     words = ("fit", penguins, *FIT, "--quiet", "--report", tmp_path / "r.html")
     model = tmp_path / "m.st"
     assert_mistake(

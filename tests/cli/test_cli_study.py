@@ -9,7 +9,7 @@ import pytest
 from chainrule import studies
 from chainrule.cli.demo import FEATURES
 from chainrule.data.files import read_table
-from chainrule.training import prepare
+from chainrule.data.tables import prepare
 from cli_tools import assert_mistake, penguins, run
 
 __all__ = ["penguins", "run"]

@@ -7,13 +7,14 @@ from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from chainrule import InputError
 from chainrule.data.files import read_table
 from chainrule.data.labels import target_labels
 from chainrule.data.schema import Column, Schema
-from chainrule.data.tables import encode_table, learn_table
+from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
 
 Y4 = ["no", "yes", "no", "yes"]
@@ -21,8 +22,11 @@ Y4 = ["no", "yes", "no", "yes"]
 
 def learn_schema(table, target, rows=None, **options):
     """Learn from the rows with a label, or from those given."""
-    split = None if rows is None else lambda *_: np.array(rows)
-    return learn_table(table, target, split=split, **options)[0]
+    if rows is not None:
+        label = np.isin(np.arange(table.num_rows), rows)
+        known = pc.if_else(pa.array(label), table[target], pa.scalar(None, table[target].type))
+        table = table.set_column(table.column_names.index(target), target, known)
+    return prepare(table, target, **options).schema
 
 
 def table_of(**columns):
@@ -131,9 +135,9 @@ def test_missing_in_training_makes_marks():
     np.testing.assert_array_equal(schema.numeric, [True, False, False, False, False, False])
     assert schema.columns[0].mean == 2.5
     assert schema.notes == (
-        "column x: 2 training rows miss it: the mean 2.5 and a mark of its own",
-        "column word: 1 training row misses it: a level of its own",
-        "column flag: 1 training row misses it: a level of its own",
+        "column x: missing in 2 training rows; filled with the mean 2.5 and marked by a coefficient",
+        "column word: missing in 1 training row; a level of its own",
+        "column flag: missing in 1 training row; a level of its own",
     )
 
 
@@ -250,7 +254,7 @@ def test_names_of_the_design_stay_unique():
         "a=b=c", "a=x", "a=b=c (2)", "x", "x missing", "x missing (2)", "sex=(missing)", "sex=(missing) (2)",
     )  # fmt: skip
     assert schema.notes[-1] == (
-        "columns of the design whose names were taken: a=b=c (2), x missing (2), sex=(missing) (2)"
+        "coefficients renamed because the name was taken: a=b=c (2), x missing (2), sex=(missing) (2)"
     )
     design = encode_table(schema, table)
     np.testing.assert_array_equal(design.X[:, 6], [1, 0, 0, 0])
@@ -319,7 +323,7 @@ def test_infinite_numbers_are_named_by_their_row_in_the_table():
 
 def test_text_among_numbers_names_the_first_row_and_cell():
     y = ["a", "b"] * 10
-    with refused(r"column x holds numbers but for 1 cell, the first in row 8: 12,5; .*--na 12,5"):
+    with refused(r"column x holds numbers but for 1 cell, the first in row 8: 12,5: .*--na 12,5"):
         learn_schema(table_of(x=numbers_but("12,5", 7), y=y), "y")
     two = numbers_but("unknown", 3)
     two[11] = "?"
@@ -346,7 +350,7 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
     lines = [f"{k},{'ab'[k % 2]}" for k in range(30)]
     lines[16] = "n.a.,a"
     path.write_text("x,y\n" + "\n".join(lines) + "\n")
-    with refused(r"column x .* the first in row 17: n.a.; .*--na n.a."):
+    with refused(r"column x .* the first in row 17: n.a.: .*--na n.a."):
         learn_schema(read_table(path), "y")
     schema = learn_schema(read_table(path, na=["n.a."]), "y")
     assert schema.feature_names == ("x", "x missing")
@@ -355,7 +359,8 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
 def test_levels_in_any_number_are_read():
     m = 70_000
     table = table_of(word=[f"w{k:05d}" for k in range(m)], y=["a", "b"] * (m // 2))
-    schema, encoded, _ = learn_table(table, "y")
+    encoded = prepare(table, "y").design
+    schema = encoded.schema
     assert len(schema.feature_names) == m - 1
     assert encoded.design.columns[0].parts[0].values.dtype == np.int32
 

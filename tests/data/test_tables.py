@@ -5,6 +5,7 @@ import shlex
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -12,14 +13,17 @@ import pytest
 from chainrule.data.files import read_table
 from chainrule.data.labels import target_labels
 from chainrule.data.schema import Schema
-from chainrule.data.tables import encode_table, learn_table
+from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
 
 
 def learn_schema(table, target, rows=None, **options):
     """Learn from the rows with a label, or from those given."""
-    split = None if rows is None else lambda *_: np.array(rows)
-    return learn_table(table, target, split=split, **options)[0]
+    if rows is not None:
+        label = np.isin(np.arange(table.num_rows), rows)
+        known = pc.if_else(pa.array(label), table[target], pa.scalar(None, table[target].type))
+        table = table.set_column(table.column_names.index(target), target, known)
+    return prepare(table, target, **options).schema
 
 
 TRAIN = pa.table({
@@ -113,9 +117,9 @@ def test_missing_as_never_in_training_is_counted_and_said():
     np.testing.assert_array_equal(design.X[0, 3:5], [0, 0])
     np.testing.assert_array_equal(design.X[:, 7], 0)
     assert design.notes == (
-        "column x: 2 rows miss it, as no training row did: the mean 3.8 is used",
-        "column word: 1 row misses it, as no training row did: treated as the reference a",
-        "column flag: 4 rows miss it, as no training row did: treated as the reference false",
+        "column x: missing in 2 rows; filled with the training mean 3.8",
+        "column word: missing in 1 row; treated as the reference a",
+        "column flag: missing in 4 rows; treated as the reference false",
     )
 
 
@@ -202,7 +206,7 @@ def test_target_may_be_absent_or_unknown():
     assert np.isnan(encode_table(SCHEMA, changed(y=pa.nulls(4))).y).all()
     design = encode_table(SCHEMA, changed(y=["yes", "?", "no", "??"]))
     np.testing.assert_array_equal(design.y, [1, np.nan, 0, np.nan])
-    assert design.notes == ("column y: 2 rows with a label that is neither no nor yes: taken as not known",)
+    assert design.notes == ("column y: 2 rows with a label that is neither no nor yes: taken as unknown",)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations, moved_along
 from chainrule.diagnosis.exact import exact_signs, simple_fraction
 from chainrule.errors import CollinearityWarning
+from chainrule.kernels.design import Design
 
 
 def dense(X, names=None, s=None):
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else names
-    return Rows.dense(X, np.zeros(len(X), dtype=np.uint8), s, names)
+    return Rows.of(Design.dense(X), np.zeros(len(X), dtype=np.uint8), s, names)
 
 
 def relations(X, names=None, s=None, **options):
@@ -305,7 +306,7 @@ def test_levels_add_up_to_the_intercept_whatever_their_rows_weigh(large, rng):
 
 def test_a_column_that_only_rows_of_next_to_no_weight_vary_is_not_called_constant():
     X = np.array([[1.0, 3.0], [2.0, 3.0], [3.0, 3.0], [4.0, 0.0]])
-    rows = design_of(csr_array(X), None).rows(np.zeros(4, dtype=np.uint8), np.array([1e20, 2e20, 1e20, 1.0]), 1).rows
+    rows = design_of(csr_array(X), None).rows(np.zeros(4, dtype=np.uint8), np.array([1e20, 2e20, 1e20, 1.0]), 1)
     (relation,) = find_relations(rows).relations
     assert str(relation.finding) == "x2 is constant (3) but for rows of next to no weight"
     assert not relation.exact

@@ -573,7 +573,7 @@ def on_the_way(on, along, rng):
 def what_points_prove(case, points):
     """What is proven of points by themselves, one read each; `certify` takes this, and an optimum where there is one."""
     names = None if case.storage in TABLES else case.names
-    rows = design_of(case.data, names, case.options["coding"]).rows(case.y.astype(np.uint8), case.s, 1).rows
+    rows = design_of(case.data, names, case.options["coding"]).rows(case.y.astype(np.uint8), case.s, 1)
     options = FitSpec(tol=1e-10)
     n = rows.n_features
     task = prepare(Problem(rows, options, np.zeros(n, dtype=bool), (np.zeros(n), 0.0), False))

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from chainrule import InputError
-from chainrule.data.tables import learn_table
+from chainrule.data.tables import prepare
 from chainrule.model.files import check_writable, write_atomically
 from chainrule.model.model import Model, load_model, load_trace, save_model, save_trace, trace_belongs, trace_path
 from chainrule.model.safefile import pack, unpack
@@ -29,7 +29,7 @@ def small_model(seed=0, **changes):
         "größe": ["a", "b", "ü", "a"],
         "y": ["no", "yes", "no", "yes"],
     })  # fmt: skip
-    schema = learn_table(table, "y")[0]
+    schema = prepare(table, "y").schema
     n = len(schema.feature_names)
     numbers = {
         "w": rng.normal(size=n),
@@ -216,9 +216,9 @@ FOREIGN = "is no model of chainrule, or a damaged one: name another file"
         (b"row,probability\n1,0.5\n" * 1000, FOREIGN),
         (save({"weight": np.zeros((3, 2), np.float32)}), FOREIGN),
         (save({"weight": np.zeros(3)}, metadata={"format": "pt"}), FOREIGN),
-        (save({"w": np.zeros(3)}, metadata={"chainrule": "no json"}), "is damaged"),
-        (save({"w": np.zeros(3)}, metadata={"chainrule": "[1]"}), "is damaged"),
-        (save({"w": np.zeros(3)}, metadata={"chainrule": '{"format_version": 1, "kind": "model"}'}), "is damaged"),
+        (save({"w": np.zeros(3)}, metadata={"chainrule": "no json"}), FOREIGN),
+        (save({"w": np.zeros(3)}, metadata={"chainrule": "[1]"}), FOREIGN),
+        (save({"w": np.zeros(3)}, metadata={"chainrule": '{"format_version": 1, "kind": "model"}'}), FOREIGN),
         (
             save({"w": np.zeros(3)}, metadata={"chainrule": '{"format_version": 2}'}),
             "newer chainrule .*upgrade chainrule",

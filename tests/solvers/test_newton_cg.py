@@ -420,9 +420,9 @@ def test_the_depth_of_a_secants_sums_is_that_of_its_own_leaves(rng):
     rows = Rows.of(Design.sparse(data), y, None, names)
     assert rows.sum_depth >= Design.sparse(data).sum_depth(40_000)
     assert rows.sum_depth >= vector_depth(40_000)  # passes over z have leaves of their own
-    dense = Rows.dense(X.toarray(), y, None, names)
+    dense = Rows.of(Design.dense(X.toarray()), y, None, names)
     assert dense.sum_depth == max(Design.dense(X.toarray()).sum_depth(40_000), vector_depth(40_000))
-    assert DataObjective(Rows.dense(X.toarray(), y, np.ones(40_000), names)).secant_depth > dense.sum_depth
+    assert DataObjective(Rows.of(Design.dense(X.toarray()), y, np.ones(40_000), names)).secant_depth > dense.sum_depth
 
 
 def test_rows_of_1e160_in_their_own_space_end_with_a_sentence(rng):

@@ -45,7 +45,7 @@ def stored(frame, storage):
 
 
 def objective_of(X, y, alpha, fit_intercept=True, s=None):
-    rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1).rows
+    rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1)
     return DataObjective(rows, ridge(alpha, rows.n_features), fit_intercept)
 
 

@@ -31,7 +31,7 @@ def frame_of(rng, m, levels=(3, 40), numbers=2):
 
 
 def rows_of(frame, y, coding="all", s=None):
-    return design_of(frame, None, coding).rows(y.astype(np.uint8), s, 1).rows
+    return design_of(frame, None, coding).rows(y.astype(np.uint8), s, 1)
 
 
 def expanded(rows):
@@ -96,7 +96,7 @@ def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
         assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept))
     assert not set(np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept)) - set(rare.rows)
     marks = X[:, ~rows.design.numeric]
-    of_csr = design_of(sp.csr_array(marks), None, "all").rows(y.astype(np.uint8), s, 1).rows
+    of_csr = design_of(sp.csr_array(marks), None, "all").rows(y.astype(np.uint8), s, 1)
     found = of_csr.rare(1 / 16, m / 8)
     assert np.array_equal(found.rows, np.flatnonzero((marks[:, found.columns] > 0).any(axis=1) & kept))
 
@@ -114,7 +114,7 @@ def test_rows_are_counted_whatever_they_weigh(coding, rng):
     assert np.array_equal(found.columns, expected.columns)
     assert np.array_equal(found.rows, expected.rows)
     X = sp.csr_array(expanded(plain)[:, 2:])
-    expected, found = (design_of(X, None).rows(y.astype(np.uint8), s, 1).rows.rare(1 / 16, m / 8) for s in (None, size))
+    expected, found = (design_of(X, None).rows(y.astype(np.uint8), s, 1).rare(1 / 16, m / 8) for s in (None, size))
     assert np.array_equal(found.columns, expected.columns)
     assert np.array_equal(found.rows, expected.rows)
 
@@ -132,7 +132,7 @@ def test_rare_columns_of_any_sign_are_found_and_zeros_are_none(index, rng):
     for matrix in (stored, full):
         matrix.indices, matrix.indptr = matrix.indices.astype(index), matrix.indptr.astype(index)
         for weights in (None, s):
-            rows = design_of(matrix, None, "all").rows(rng.integers(0, 2, m).astype(np.uint8), weights, 1).rows
+            rows = design_of(matrix, None, "all").rows(rng.integers(0, 2, m).astype(np.uint8), weights, 1)
             kept = rows.is_kept
             counts = np.count_nonzero(X[kept], axis=0)
             rare = rows.rare(1 / 16, m / 8)

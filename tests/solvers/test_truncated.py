@@ -54,7 +54,7 @@ def test_a_step_solves_newtons_system_to_a_hundredth(storage, both, rng):
     s = rng.choice([0.0, 0.5, 3.0], m) if weighted else None
     X = frame if storage == "columns" else one_hot(frame)
     X = X.toarray() if storage == "dense" else X
-    rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1).rows
+    rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1)
     whole = DataObjective(rows, ridge(1e-3, rows.n_features), fit_intercept)
     for on in (whole, whole.sample(3_000, 1e-4)):
         w, b = rng.normal(size=rows.n_features) * 0.3, 0.2 if fit_intercept else 0.0
@@ -75,7 +75,7 @@ def test_a_step_solves_newtons_system_to_a_hundredth(storage, both, rng):
 
 def test_a_gradient_of_zero_makes_no_step(rng):
     frame, y = frame_of(rng, 500, (4,))
-    rows = design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1).rows
+    rows = design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1)
     on = DataObjective(rows, ridge(1e-3, rows.n_features), True)
     found = truncated_step(on, np.zeros(on.n_features + 1), np.full(500, 0.25))
     assert not found.step.any()
@@ -181,7 +181,7 @@ def test_one_factor_serves_steps_and_proofs_where_pivots_are_clear(smallest, siz
 
 def test_counts_of_rows_make_the_plan(rng):
     frame, y = frame_of(rng, 30_000, (300, 600))
-    rows = design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1).rows
+    rows = design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1)
     assert rows.hessian_reads > rows.matrix_reads > 10.0
     sizes = plan(rows.n_rows, rows.n_features, 1e-9, rows.hessian_reads, class_counts(rows), rows.matrix_reads)
     assert sizes == (min(20 * rows.n_features, 15_000), 30_000)
@@ -217,7 +217,7 @@ def test_a_start_without_curvature_finds_its_way_back(b0, rng):
         assert result.reason == "converged"
         assert result.certificate.gap <= result.tol
         assert result.reads <= MANY
-    rows = design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1).rows
+    rows = design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1)
     on = DataObjective(rows, ridge(1e-4, rows.n_features), True)
     assert truncated_step(on, on.evaluate(np.append(np.zeros(on.n_features), b0)).gradient, np.zeros(len(y))) is None
 
@@ -238,7 +238,7 @@ def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
             chainrule.fit(frame, y, alpha=1e-6, method="newton", callbacks=[interrupt])
         result = caught.value.result
     assert result.reason == stop
-    rows = design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1).rows
+    rows = design_of(frame, None, "reference").rows(y.astype(np.uint8), None, 1)
     exact = DataObjective(rows, ridge(1e-6, rows.n_features), True).evaluate(np.append(result.w, result.b))
     assert result.objective == pytest.approx(exact.objective, rel=1e-12)
     assert result.certificate.objective == pytest.approx(exact.objective, rel=1e-12)
@@ -247,14 +247,14 @@ def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
 
 def test_a_block_of_dense_columns_keeps_their_order(rng):
     X = rng.normal(size=(300, 5)) + 3.0
-    rows = design_of(X, None).rows(rng.integers(0, 2, 300).astype(np.uint8), None, 1).rows
+    rows = design_of(X, None).rows(rng.integers(0, 2, 300).astype(np.uint8), None, 1)
     rows = rows.see(rows.guess_units(True))
     h, seen = rng.random(300), rows.viewed(np.arange(300))
     for columns in ([0, 1, 2, 3, 4], [4, 1, 0, 3, 2], [3, 1], [2]):
         x = seen[:, [*columns, 5]]
         assert rows.gram(h, np.array(columns)) == pytest.approx((x * h[:, np.newaxis]).T @ x, rel=1e-12)
     assert not rows.gram(np.zeros(300), np.arange(5)).any()
-    weighted = design_of(X, None).rows(rows.y, np.arange(300.0) % 3, 1).rows
+    weighted = design_of(X, None).rows(rows.y, np.arange(300.0) % 3, 1)
     lost = np.where(np.arange(300) % 3 == 0, np.nan, h)  # what stands in rows of weight 0 counts nothing
     assert np.array_equal(weighted.gram(lost, np.arange(5)), weighted.gram(np.nan_to_num(lost), np.arange(5)))
     assert np.array_equal(weighted.diagonal(lost), weighted.diagonal(np.nan_to_num(lost)))

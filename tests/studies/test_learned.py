@@ -15,6 +15,7 @@ import pytest
 import chainrule
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows
+from chainrule.data.tables import prepare
 from chainrule.documents.blocks import PLAIN, spelled
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.findings import SHELL
@@ -37,7 +38,7 @@ from chainrule.studies.learned import (
 )
 from chainrule.studies.learned.gradients import spread_points
 from chainrule.studies.learned.maps import round_points
-from chainrule.training import prepare, train
+from chainrule.training import train
 from cli_tools import run  # noqa: F401
 
 
@@ -288,7 +289,7 @@ def test_points_of_maps_are_a_stratified_sample():
     X, y = r.normal(size=(20_000, 2)), (r.random(20_000) < 0.02).astype(np.uint8)
     X[7, 0] = 1e9  # one far-away value leaves the others their room
     result = chainrule.fit(X, y, feature_names=["a", "b"])
-    m = maps_of(Rows.dense(X, y, None, ["a", "b"]), result, np.array([True, True]))
+    m = maps_of(Rows.of(Design.dense(X), y, None, ["a", "b"]), result, np.array([True, True]))
     assert m.of == 20_000
     assert 150 <= len(m.x) <= 170
     assert m.label.sum() == pytest.approx(160 * y.mean(), abs=1)

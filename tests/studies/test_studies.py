@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 import chainrule
 from chainrule import InputError, studies
 from chainrule.charts.maps import BANDS
+from chainrule.data.tables import stratified_split
 from chainrule.fitting import reference
 from chainrule.losses import sigmoid
 from chainrule.studies import study as words
 from chainrule.studies.curvature import Curvature
 from chainrule.studies.setting import Setting
-from chainrule.training import stratified_split
 from chainrule.words import below, estimate
 from drawn_tools import drawn, tables
 

@@ -9,20 +9,18 @@ import pytest
 from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
+from chainrule.data import tables
 from chainrule.data.files import read_table
-from chainrule.data.tables import encode_table, learn_table
+from chainrule.data.tables import encode_table, prepare, stratified_split
 from chainrule.errors import InputError, NotConvergedWarning, SeparationWarning
 from chainrule.findings import SHELL, Finding, say
 from chainrule.fitting.spec import FitSpec
 from chainrule.training import (
-    Prepared,
     Training,
     closest_call,
     explain,
     figures,
     predictions,
-    prepare,
-    stratified_split,
     train,
     whole_gradient,
 )
@@ -78,7 +76,7 @@ def test_split_refuses_to_take_the_last_row_of_a_label():
         stratified_split(np.array([0.0] * 8 + [1.0]), 0.9, 0)
 
 
-def test_known_figures_of_the_penguins(penguins):
+def test_known_figures_of_the_penguins(penguins, monkeypatch):
     """scikit-learn's train_test_split(random_state=0), a quarter held out: log-loss 0.2606, accuracy 0.929, AUC 0.9635.
 
     These are the figures of the split that is NOT stratified (stratified by sex it is 0.2390, 0.905, 0.9705), with
@@ -86,12 +84,10 @@ def test_known_figures_of_the_penguins(penguins):
     """
 
     def split(y, *_):
-        return np.sort(train_test_split(np.flatnonzero(np.isfinite(y)), random_state=0)[0])
+        return [np.sort(part) for part in train_test_split(np.flatnonzero(np.isfinite(y)), random_state=0)]
 
-    schema, design, rows = learn_table(penguins, "sex", features=FEATURES, split=split)
-    unknown = np.flatnonzero(np.isnan(design.y))
-    test = np.setdiff1d(np.flatnonzero(np.isfinite(design.y)), rows)
-    prepared = Prepared(schema, design, rows, test, unknown, 0.25, 0, (), ())
+    monkeypatch.setattr(tables, "stratified_split", split)
+    prepared = prepare(penguins, "sex", features=FEATURES, test_size=0.25)
     training = train(prepared, asked(alpha=1 / 249, epochs=50_000))
     assert training.result.reason == "converged"
     assert training.test_figures is not None
@@ -204,7 +200,7 @@ def test_shares_of_the_training_rows_add_up_to_the_whole_gradient(trained, epoch
         total, terms = total + shares, terms + np.abs(shares)
         total_b += told["share_b"]
     assert whole is not None
-    assert whole.of_training
+    assert whole.training_rows
     assert (whole.rows, whole.sum_weights) == (249, 249.0)
     assert (np.abs(total - whole.dL_dw) <= 1e-13 * terms).all()
     assert abs(total_b - whole.dL_db) <= 1e-13
@@ -221,7 +217,7 @@ def test_another_table_is_not_taken_for_the_training_rows(trained, penguins):
     some = encode_table(trained.model.schema, penguins.slice(0, 200))
     whole = whole_gradient(trained.model, some, trained.model.w_fit, trained.model.b_fit)
     assert whole is not None
-    assert not whole.of_training
+    assert not whole.training_rows
     assert whole.rows == int(np.isfinite(some.y).sum())
     # of the same shape, with one number changed
     at = penguins.column_names.index("body_mass_g")
@@ -230,7 +226,7 @@ def test_another_table_is_not_taken_for_the_training_rows(trained, penguins):
     other = encode_table(trained.model.schema, penguins.set_column(at, "body_mass_g", pa.array(mass)))
     mine = whole_gradient(trained.model, other, trained.model.w_fit, trained.model.b_fit)
     assert mine is not None
-    assert mine.of_training == (0 not in trained.prepared.train)
+    assert mine.training_rows == (0 not in trained.prepared.train)
 
 
 def test_unknown_label_goes_forward_only(trained):
@@ -316,7 +312,7 @@ def test_both_methods_come_to_the_same_optimum(penguins):
     assert newton.result.objective <= descent.result.objective
     # the whole gradient that shares add up to cancels with the penalty's at the optimum
     whole = whole_gradient(newton.model, prepared.design, newton.model.w_fit, newton.model.b_fit)
-    assert whole.of_training
+    assert whole.training_rows
     assert np.abs(whole.dL_dw + newton.model.w_fit / 249).max() < 1e-6
 
 
@@ -377,14 +373,14 @@ def test_all_rows_are_trained_on_where_they_lie(monkeypatch):
     class SeenError(Exception):
         pass
 
-    def look(spec, X, y, *_more):
-        raise SeenError(X, y)
+    def look(spec, rows, *_more):
+        raise SeenError(rows)
 
     monkeypatch.setattr("chainrule.training.run", look)
     prepared = prepare(pa.table({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "b", "a", "b"]}), "y")
     with pytest.raises(SeenError) as seen:
         train(prepared, asked())
-    rows = seen.value.args[0].rows(seen.value.args[1], None, 1).rows
+    rows = seen.value.args[0]
     assert rows.design is prepared.design.design
     assert rows.y.tolist() == [0, 1, 0, 1]
 
@@ -461,7 +457,7 @@ def test_one_z_for_figures_predictions_and_explanations_far_from_0():
     for row in (1, 7, 200):
         assert explain(model, design, row).explanation.g == pytest.approx(told[row - 1], rel=1e-13)
     whole = whole_gradient(model, design, model.w_fit, model.b_fit)
-    assert whole.of_training
+    assert whole.training_rows
     held_out = training.result.trace.columns["held_out_loss"][-1]
     assert held_out == pytest.approx(training.test_figures["loss"], rel=1e-12)
 

@@ -1,6 +1,7 @@
 """`chainrule certify`: how far anyone's coefficients are from the optimum of a table."""
 
 import math
+import time
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
@@ -13,15 +14,17 @@ from chainrule.cli import options as opt
 from chainrule.cli.coefficients import model_of
 from chainrule.cli.reporting import proven_of
 from chainrule.cli.running import check_outputs, headed, tell
-from chainrule.data.designs import part_of
 from chainrule.data.files import read_table
 from chainrule.data.inputs import strength
-from chainrule.data.tables import encode_table
+from chainrule.data.tables import encode_table, prepare
+from chainrule.data.words import shown
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
-from chainrule.fitting.reference import certify
+from chainrule.findings import SHELL
+from chainrule.fitting.reference import prove
+from chainrule.fitting.spec import FitSpec
 from chainrule.model.model import Model, load_model
-from chainrule.training import prepare, read_for, rows_of_training, worded
+from chainrule.training import read_for, rows_of_training
 
 
 def run(
@@ -49,30 +52,31 @@ def run(
     model, data = _read(coefficients, table, na or (), learned)
     schema = model.schema
     design = encode_table(schema, data, need_target=True)
-    rows, of_training = rows_of_training(model, design)
-    measured = np.bincount(rows, minlength=len(design.labels)) > 0
-    if design.weights is not None:
-        measured &= design.weights > 0
-    if not measured.all():  # notes are on rows that are measured
-        design = encode_table(schema, data.filter(measured), need_target=True)
+    places, of_training = rows_of_training(model, design)
+    if not len(places):
+        raise InputError(f"the table has no row with a known {shown(schema.target)}, so there is nothing to compare")
+    measured = places if design.weights is None else places[design.weights[places] > 0]
+    for label, value in ((schema.negative, 0.0), (schema.positive, 1.0)):
+        if not (design.labels[measured] == value).any():
+            raise InputError(f"no row has the label {shown(label)} and a weight: rows of both labels are needed")
+    if len(measured) < data.num_rows:  # so that the notes are about rows that count
+        design = encode_table(schema, data.take(measured), need_target=True)
     is_learned_here = of_training or "method" not in model.info
     notes = [*(schema.notes if is_learned_here else ()), *design.notes]
     messages = terminal.messages(quiet=quiet)
-    for text in notes:
-        terminal.note(messages, text)
+    terminal.note(messages, *notes)
     if alpha is None and C is None:
         alpha = float(model.info["alpha"])
-    alpha = strength(alpha, C, float(len(design.labels)) if design.weights is None else math.fsum(design.weights))
+    alpha = strength(alpha, C, float(len(measured)) if design.weights is None else math.fsum(design.weights))
     units = (model.scale != 1) | (model.center != 0) if standardize is None else standardize & schema.numeric
-    certificate = certify(
-        part_of(design.design, schema.columns, None), design.labels, model.w, model.b,
-        alpha=alpha, sample_weight=design.weights, standardize=units, n_threads=n_threads,
-    )  # fmt: skip
+    spec = FitSpec.of(SHELL, alpha=alpha, standardize=units, n_threads=n_threads)
+    classes = schema.negative, schema.positive
+    rows = design.rows(np.arange(len(measured)), n_threads)
+    certificate = prove(spec, rows, (model.w, model.b), classes, time.perf_counter())
     told = certificate.to_dict()
-    told |= {key: worded(told[key], schema) for key in ("reason", "sentence")}
     met = None if tol is None else certificate.proven and certificate.gap <= tol
     document = headed("certify", schema, coefficients_of=coefficients, table=table) | {
-        "rows": len(rows),
+        "rows": len(places),
         "training_rows": of_training,
         "alpha": alpha,
         "tol": tol,

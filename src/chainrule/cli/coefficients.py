@@ -40,9 +40,8 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
         is_number = looks_like_number(cell) and "x" not in cell.lower()
         if not (is_number and math.isfinite(float(cell))):
             what = "not finite" if is_number else "no number"
-            raise InputError(
-                f"{path}, line {line}: the coefficient of {shown(given)} is {what}: {shown(cell)}; write it like -0.25"
-            )
+            where = f"{path}, line {line}: the coefficient of {shown(given)}"
+            raise InputError(f"{where} is {what}: {shown(cell)}; write it like -0.25")
         if name in found:
             raise InputError(f"{path}: {shown(name)} is there twice: keep one")
         found[name] = float(cell)
@@ -64,7 +63,7 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
 
 
 def _spellings(schema: Schema) -> dict[str, str]:
-    """Give what coefficients may be called, and their names here: a level also as R and statsmodels spell it."""
+    """Return what coefficients may be called, and their names here: a level also as R and statsmodels spell it."""
     known: dict[str, str] = {}
     for name in schema.feature_names:
         column, is_level, level = name.partition("=")
@@ -77,16 +76,12 @@ def _unknown(name: str, schema: Schema, columns: Sequence[str]) -> str:
     """Say why a name has no place, and the way out."""
     references = {f"{c.name}={c.levels[0]}": c.design_names() for c in schema.columns if c.levels}
     if name in references:
-        return (
-            f"{shown(name)} is the level that the others are compared with: take its coefficient off those of "
-            f"{some(references[name])}, add it to the intercept, and leave its line out"
-        )
+        way = f"subtract its coefficient from those of {some(references[name])}, add it to the intercept, and leave it out"
+        return f"{shown(name)} is the level that the others are compared with: {way}"
     column = name if name in columns else name.partition("=")[0]
     if column in columns:
-        return (
-            f"column {shown(column)} of the table is not used here: leave the coefficient of {shown(name)} out, or, where "
-            "the column is constant, add the two's product to the intercept"
-        )
+        way = f"leave {shown(name)} out; where the column is constant, add value times coefficient to the intercept"
+        return f"column {shown(column)} of the table is not used here: {way}"
     return f"the table has no column {shown(name)} as it is encoded: {near(name, schema.feature_names)}"
 
 
@@ -105,19 +100,16 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
     except UnicodeDecodeError:
         raise InputError(f"can't read {path}: it is no text in UTF-8; save it as CSV in UTF-8") from None
     except (ValueError, RecursionError, csv.Error) as error:
-        raise InputError(
-            f"{path} is no CSV or JSON of names and numbers, or has an open quote ({error}): {LAYOUT}"
-        ) from None
+        what = f"no CSV or JSON of names and numbers, or has an open quote ({error})"
+        raise InputError(f"{path} is {what}: {LAYOUT}") from None
     lines = [(line, cells) for line, cells in enumerate(rows, start=1) if any(cells)]
     if not lines:
         raise InputError(f"{path} is empty: {LAYOUT}, and one for the intercept")
     (_, head), width = lines[0], len(lines[0][1])
     for line, cells in lines:
         if not 2 <= len(cells) <= width:
-            raise InputError(
-                f"{path}: line {line} has {counted(len(cells), 'cell')} and the first has {width}: each must have a name and a "
-                "number; put a name with a comma in quotes, and write a number like 1000.5"
-            )
+            what = f"line {line} has {counted(len(cells), 'cell')} and the first has {width}"
+            raise InputError(f'{path}: {what}: each needs a name and a number, such as "a,b",1000.5')
     # a data frame's index has no name, and its column may be called 0
     is_named = head[0] in known or head[0].lower() in INTERCEPT
     has_head = head[0] == "" or not (is_named or any(map(looks_like_number, head)))
@@ -126,9 +118,7 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
     name = next((j for j, word in enumerate(heads) if word in NAMES), 0)
     meant = [j for j, word in enumerate(heads) if word in COEFFICIENTS and j != name]
     if len(meant) != 1:
-        raise InputError(
-            f"{path} must have one column called coef, estimate, weight or alike; its first line is {some(head, 10)}: begin it "
-            "with a line such as name,coef,se"
-        )
+        what = f"must have one column called coef, estimate, weight or alike; its first line is {some(head, 10)}"
+        raise InputError(f"{path} {what}: begin it with a line such as name,coef,se")
     padded = ((line, [*cells, *[""] * width]) for line, cells in lines[has_head:])
     return [(line, cells[name], cells[meant[0]]) for line, cells in padded]

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.cli import DONE
-from chainrule.cli.predict import encoded_batches
+from chainrule.cli.predict import scored
 from chainrule.cli.running import check_outputs, headed, tell
-from chainrule.data.encoding import Met
 from chainrule.data.words import shown
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
@@ -22,25 +21,16 @@ def run(model: Path, table: Path, *, na: Sequence[str] | None, unseen: str, as_j
     check_outputs({})
     messages = terminal.messages(quiet=quiet)
     trained = load_model(model)
-    z, y, s = bytearray(), bytearray(), bytearray()  # as bytes, 9 or 17 a row: the AUC needs all of them
-    met, count = Met(), 0
-    for first, part in encoded_batches(trained, table, na or (), unseen, met, need_target=True):
-        known = ~np.isnan(part.labels)
-        z += trained.decision(part.design)[known].tobytes()
-        y += (part.labels[known] > 0.0).tobytes()
-        s += b"" if part.weights is None else part.weights[known].tobytes()
-        count = first + part.design.m
-    if not y:
+    z, y, s, told = scored(trained, table, na or (), unseen, need_target=True)
+    known, notes = np.zeros(len(z), dtype=np.bool_) if y is None else ~np.isnan(y), list(told)
+    if y is None or not known.any():
         raise InputError(
             f"{table} has no row with a known {shown(trained.schema.target)}, so there is nothing to compare"
         )
-    ones = np.frombuffer(y, dtype=np.bool_).astype(np.float64)
-    found = figures(np.frombuffer(z), ones, np.frombuffer(s) if s else None)
-    notes = list(met.notes(trained.schema, unseen))
-    if len(y) < count:
-        notes.append(f"{counted(count - len(y), 'row')} without {shown(trained.schema.target)} left out")
-    for text in notes:
-        terminal.note(messages, text)
+    found = figures(z[known], y[known], None if s is None else s[known])
+    if not known.all():
+        notes.append(f"{counted(int((~known).sum()), 'row')} without {shown(trained.schema.target)} left out")
+    terminal.note(messages, *notes)
     document = headed("evaluate", trained.schema, model=model, table=table) | {
         "notes": notes,
         "figures": found,

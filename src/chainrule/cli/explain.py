@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chainrule.cli import DONE
-from chainrule.cli.reporting import gradient_document
 from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.tables import encode_table
 from chainrule.documents import terminal
@@ -14,6 +13,7 @@ from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, load_trace, trace_belongs, trace_path
 from chainrule.solvers.trace import Trace
 from chainrule.training import explain, read_for
+from chainrule.words import plain
 
 
 def run(
@@ -34,8 +34,7 @@ def run(
     rows = read_for(trained, table, na or ())
     explanation, whole, part = explain(trained, encode_table(trained.schema, rows), row, trace=trace, epoch=epoch)
     messages = terminal.messages(quiet=quiet)
-    for text in encode_table(trained.schema, rows.slice(row - 1, 1)).notes:  # of this row alone
-        terminal.note(messages, text)
+    terminal.note(messages, *encode_table(trained.schema, rows.slice(row - 1, 1)).notes)  # about this row alone
     told = explanation.to_dict() | {"part": part}
     if svg is not None:
         from chainrule.charts.graph_picture import row_graph
@@ -44,7 +43,7 @@ def run(
     document = headed("explain", trained.schema, model=model, table=table) | {
         "method": trained.info["method"],
         "epochs": trained.info["n_epochs"],
-        "whole_gradient": gradient_document(whole),
+        "whole_gradient": plain(whole),
         "explanation": told,
         "svg": None if svg is None else str(svg),
     }

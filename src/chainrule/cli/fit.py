@@ -10,9 +10,10 @@ from rich.console import Console
 
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli import options as opt
-from chainrule.cli.reporting import fit_document
+from chainrule.cli.reporting import fit_document, write_report
 from chainrule.cli.running import check_outputs, tell
 from chainrule.data.files import read_table
+from chainrule.data.tables import Prepared, prepare
 from chainrule.documents import results, terminal
 from chainrule.documents.progress import FitProgress
 from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
@@ -21,7 +22,7 @@ from chainrule.fitting.result import REASONS
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream
 from chainrule.model.model import save_model, save_trace, trace_path
-from chainrule.training import Prepared, Training, check_row, prepare, train
+from chainrule.training import Training, check_row, train
 from chainrule.words import visible
 
 WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
@@ -65,8 +66,7 @@ def run(
     if row is not None:
         check_row(prepared.design, row)
     messages = terminal.messages(quiet=quiet)
-    for text in prepared.notes:
-        terminal.note(messages, text)
+    terminal.note(messages, *prepared.notes)
     told: list[str] = []
     training, interrupted = _train(prepared, spec, messages, told)
     result = training.result
@@ -127,16 +127,10 @@ def _warnings_told(note: Callable[[Said], None]) -> Iterator[None]:
 
 def _write(files: Files, training: Training, title: str, row: int | None) -> Files:
     """Write the files asked for, each whole or not at all; return those written, fewer where Ctrl-C came between."""
-
-    def report(path: Path) -> None:
-        from chainrule.cli.reporting import write_report
-
-        write_report(path, training, title, row)
-
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
         "trace": lambda path: save_trace(path, training.result.trace),
-        "report": report,
+        "report": lambda path: write_report(path, training, title, row),
     }
     written: dict[str, Path | None] = dict.fromkeys(files)
     try:

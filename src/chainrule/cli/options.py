@@ -40,7 +40,7 @@ def option(
 
 
 def number(name: str, kind: type, low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Any:
-    """Give what reads a number off an option's text, and refuses one out of its bounds."""
+    """Return what reads a number off an option's text, and refuses one out of its bounds."""
     what = "a whole number" if kind is int else "a number"
     limits = {"from": low, "above": above, "to": high}
     bounds = "".join(f" {word} {limit}" for word, limit in limits.items() if math.isfinite(limit))

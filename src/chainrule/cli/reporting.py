@@ -11,7 +11,7 @@ from chainrule.documents import results
 from chainrule.documents.report import Drawn, report
 from chainrule.model.files import write_atomically
 from chainrule.studies.learned import learned_by, progress_of
-from chainrule.training import Training, WholeGradient, closest_call, explain
+from chainrule.training import Training, closest_call, explain
 from chainrule.words import plain
 
 
@@ -51,16 +51,6 @@ def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[st
     return [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
 
 
-def gradient_document(whole: WholeGradient | None) -> dict[str, Any] | None:
-    """Say over which rows the whole gradient was summed, and what it is."""
-    if whole is None:
-        return None
-    return {
-        "rows": whole.rows, "training_rows": whole.of_training, "sum_weights": whole.sum_weights,
-        "dL_dw": whole.dL_dw.tolist(), "dL_db": whole.dL_db,
-    }  # fmt: skip
-
-
 def write_report(path: Path, training: Training, title: str, row: int | None = None) -> None:
     """Write the report of a training as one HTML page.
 
@@ -73,7 +63,7 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     is_right = explanation.y is not None and (2 * explanation.y - 1) * explanation.z > 0
     document = fit_document(training, title, {}) | {
         "explanation": explanation.to_dict() | {"part": part, "closest": row is None and is_right},
-        "whole_gradient": gradient_document(whole),
+        "whole_gradient": plain(whole),
     }
     drawn = Drawn(
         training.result.trace, z[prepared.train], y[prepared.train],

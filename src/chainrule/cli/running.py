@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -93,11 +93,6 @@ class Patient:
         """Write, or leave it where nobody reads."""
         self._try(self._file.write, text)
         return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write some lines."""
-        for line in lines:
-            self.write(line)
 
     def flush(self) -> None:
         """Flush, or leave it where nobody reads."""

@@ -1,7 +1,6 @@
 """`chainrule study ...`: data in, a study out: printed, and written as pictures or a page."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from chainrule.cli.demo import FEATURES
 from chainrule.cli.running import check_outputs, print_json
 from chainrule.data.files import read_table
 from chainrule.data.labels import label_kind
+from chainrule.data.tables import Prepared, prepare
 from chainrule.data.words import shown
 from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
@@ -22,7 +22,6 @@ from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 from chainrule.studies import Study
-from chainrule.training import Prepared, prepare
 from chainrule.words import counted
 
 if TYPE_CHECKING:
@@ -34,13 +33,8 @@ OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "x", "y
 OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
 
 
-@dataclass(frozen=True)
-class Data:
-    """What a study is of: arguments of its function, labels of y = 0 and y = 1, notes."""
-
-    arguments: dict[str, Any]
-    labels: tuple[str, str]
-    notes: tuple[str, ...]
+# Arguments of a study's function, labels of y = 0 and y = 1, notes.
+Data = tuple[dict[str, Any], tuple[str, str], tuple[str, ...]]
 
 
 def run_study(which: str, given: Given) -> int:
@@ -48,16 +42,14 @@ def run_study(which: str, given: Given) -> int:
     how = _arguments(given)
     table, out = given["table"], given["out"]
     check_outputs({"--out": out}, [] if table is None else [table])
-    data = _data(given)
+    arguments, labels, notes = _data(given)
     messages = terminal.messages(quiet=given["quiet"])
-    for text in data.notes:
-        terminal.note(messages, text)
+    terminal.note(messages, *notes)
     with StudyProgress(messages) as progress:
-        study: Study = getattr(studies, which.replace("-", "_"))(**data.arguments | how, progress=progress)
-    for text in study.notes:
-        terminal.note(messages, text)
-    notes, name = [*data.notes, *study.notes], "penguins" if table is None else table.name
-    title = f"{study.heading}: {name}" if data.arguments else study.heading
+        study: Study = getattr(studies, which.replace("-", "_"))(**arguments | how, progress=progress)
+    terminal.note(messages, *study.notes)
+    notes, name = (*notes, *study.notes), "penguins" if table is None else table.name
+    title = f"{study.heading}: {name}" if arguments else study.heading
     if out is not None:
         kinds: dict[str, Callable[[str], bytes | str]] = {
             ".svg": study.svg, ".png": study.png, ".html": partial(study.html, notes=notes),
@@ -67,10 +59,10 @@ def run_study(which: str, given: Given) -> int:
         terminal.show(terminal.results(), of_study(study, title, out))
         return DONE
     about = {"table": str(table or name), "target": given["target"] or "sex"}
-    about |= dict(zip(("negative", "positive"), data.labels, strict=True))
+    about |= dict(zip(("negative", "positive"), labels, strict=True))
     files = {"out": None if out is None else str(out)}
     ours = {"schema_version": SCHEMA_VERSION, "command": "study", "notes": notes, "files": files}
-    print_json(study.to_dict() | (about if data.arguments else {}) | ours)
+    print_json(study.to_dict() | (about if arguments else {}) | ours)
     return DONE
 
 
@@ -93,7 +85,7 @@ def _data(given: Given) -> Data:
                 where = "--table TABLE" if is_pair else "a TABLE"
                 raise InputError(f"--{name} needs {where}: name the table too, or leave --{name} out")
         if is_pair:
-            return Data({}, ("0", "1"), ())
+            return {}, ("0", "1"), ()
         with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
             prepared = prepare(read_table(penguins), "sex", features=FEATURES)
         return _whole(prepared, given, alpha=1.0 / len(prepared.train))  # a light penalty
@@ -121,7 +113,7 @@ def _whole(prepared: Prepared, given: Given, **own: Any) -> Data:
         own = {"numeric": numeric}
     else:
         own["standardize"] = numeric if given["standardize"] else False
-    return Data(_arrays(prepared, prepared.train, slice(None)) | own, (schema.negative, schema.positive), notes)
+    return _arrays(prepared, prepared.train, slice(None)) | own, (schema.negative, schema.positive), notes
 
 
 def _pair(prepared: Prepared, table: "pa.Table", names: Sequence[str]) -> Data:
@@ -141,12 +133,12 @@ def _pair(prepared: Prepared, table: "pa.Table", names: Sequence[str]) -> Data:
     left, labels = table.num_rows - len(rows), (schema.negative, schema.positive)
     notes = (f"{counted(left, 'row')} without the target or one of the columns left out",) if left else ()
     places = [schema.feature_names.index(name) for name in names]
-    return Data(_arrays(prepared, rows, places), labels, notes)
+    return _arrays(prepared, rows, places), labels, notes
 
 
 def _arrays(prepared: Prepared, rows: Any, places: Any) -> dict[str, Any]:
     design = prepared.design
     return {"classes": (prepared.schema.negative, prepared.schema.positive),
-            "X": np.ascontiguousarray(design.given(rows)[:, places]), "y": design.labels[rows],
+            "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.labels[rows],
             "sample_weight": None if design.weights is None else design.weights[rows],
             "feature_names": tuple(np.array(prepared.schema.feature_names, dtype=object)[places])}  # fmt: skip

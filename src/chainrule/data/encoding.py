@@ -61,8 +61,8 @@ def learn(
 ) -> Learnt:
     """Find the levels, the means and what is missing, in the rows of positive weight: a read or two.
 
-    index : rows to learn from, all by default; s (k,) are theirs. may_be_empty : accept columns without a value, whose mean is
-    NaN. first : rows before these, for messages.
+    index : rows to learn from, all by default; s (k,) : their weights. may_be_empty : accept columns without a value, whose
+    mean is NaN. first : rows before these, for messages.
     Raises InputError for infinite numbers, and for a column without a value.
     """
     low, high, mean, lost, level_rows = _survey(fields, first, s=s, index=index, threads=threads)
@@ -139,7 +139,7 @@ def _survey(
 
 
 def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = "error") -> tuple[Design, int]:
-    """Put columns together as they were learnt: the design, and how many of them were copied.
+    """Make the design of columns, as the fit learnt them; also return how many were copied.
 
     unseen : what a value counts as that the fit did not see. By "error" only rows that are not read may have one.
     """
@@ -169,7 +169,7 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
 
 
 def _codes(field: Field, column: Column, other: int) -> tuple[Parts, bool]:
-    """Give codes into the levels learnt, `other` for levels that are none of them: as they lie where all are, else a copy."""
+    """Return codes into the levels learnt, `other` for levels that are none of them: as they lie where all are, else a copy."""
     assert field.levels is not None
     if field.levels == column.levels:
         return field.parts, False
@@ -179,7 +179,7 @@ def _codes(field: Field, column: Column, other: int) -> tuple[Parts, bool]:
 
 
 def _places(column: Column) -> dict[str, int]:
-    """Give each level's place; one wrong cell in a file's column of booleans leaves TRUE and True as they are written."""
+    """Return each level's place; one wrong cell in a file's column of booleans leaves TRUE and True as they are written."""
     place = {level: k for k, level in enumerate(column.levels)}
     if not set(place) <= set(BOOLEANS):
         return place
@@ -202,7 +202,7 @@ class Met:
     no_weights: bool = False
 
     def notes(self, schema: Schema, unseen: str) -> tuple[str, ...]:
-        """Say it, and what it counts as: one sentence a column and cause."""
+        """Say what was met and how it is treated, in one sentence for each column and cause."""
         said = []
         for column in schema.columns:
             levels, lost = self.levels.get(column.name), self.missing[column.name]
@@ -212,12 +212,11 @@ class Met:
                 way = "treated as missing" if unseen == "missing" else reference
                 said.append((column.name, f"{have} that training never saw ({some(sorted(levels), 3)}): {way}"))
             if lost:
-                misses = f"{counted(lost, 'row')} {'misses' if lost == 1 else 'miss'} it"
-                way = reference or f"the mean {column.mean:.6g} is used"
-                said.append((column.name, f"{misses}, as no training row did: {way}"))
+                way = reference or f"filled with the training mean {column.mean:.6g}"
+                said.append((column.name, f"missing in {counted(lost, 'row')}; {way}"))
         if self.labels:
             known = f"neither {shown(schema.negative)} nor {shown(schema.positive)}"
-            what = f"{counted(self.labels, 'row')} with a label that is {known}: taken as not known"
+            what = f"{counted(self.labels, 'row')} with a label that is {known}: taken as unknown"
             said.append((schema.target, what))
         notes = [f"column {shown(name)}: {what}" for name, what in said]
         if self.no_weights:
@@ -255,7 +254,7 @@ def encode(
 
 
 def _as_learnt(field: Field, column: Column, first: int) -> Field:
-    """See a column as the kind that it was: a column without any value may be either."""
+    """Return a column as the kind that it was in the fit; a column without any value may be either kind."""
     is_number = column.kind == "number"
     if is_number == (field.levels is None):
         return field
@@ -296,10 +295,7 @@ def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
 def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:
     """Log-odds z of a frame's rows, (m,), by the coefficients of a fit on such a frame."""
     if not is_frame(X):
-        raise InputError(
-            "the fit was on a table: give a pandas frame or an Arrow table with the columns that it had, or another frame, "
-            f"not {type(X).__name__}"
-        )
+        raise InputError(f"the fit was on a table: give a pandas frame or an Arrow table, not {type(X).__name__}")
     fields = fields_of(X, [column.name for column in columns])
     if not fields[0].rows:
         raise InputError("X has no rows: give one at least")

@@ -136,9 +136,7 @@ def _kind_of(place: Path) -> tuple[Path, str, bool]:
     """Tell a table's kind by its name, the ending of text and whether it is zipped; and refuse what is no file."""
     found = re.search(r"\.(?:(csv|tsv|txt)(\.gz)?|parquet)$", place.name.lower())
     if found is None:
-        raise InputError(
-            f"{place}: a table's name ends in .csv, .tsv, .txt (or these with .gz) or .parquet; rename or convert it"
-        )
+        raise InputError(f"{place}: a table's name ends in .csv, .tsv, .txt (or these with .gz) or .parquet: rename it")
     if place.is_dir():
         raise InputError(f"{place} is a folder: name a file in it")
     if not place.exists():

@@ -244,9 +244,8 @@ def _category(name: str, given: Sequence[tuple[Part, list[Any]]], sort: bool) ->
     levels = tuple(map(spell, sorted(every) if sort else every))
     place = {level: k for k, level in enumerate(levels)}
     if len(place) < len(levels):
-        raise InputError(
-            f"column {name!r} has two levels that read {Counter(levels).most_common(1)[0][0]!r}: rename one"
-        )
+        twice = Counter(levels).most_common(1)[0][0]
+        raise InputError(f"column {name!r} has two levels that read {twice!r}: rename one")
     parts: list[Part] = []
     copied = False
     for part, values in given:

@@ -33,18 +33,20 @@ def matrix(
         if not (usable and whole):
             array, copies = _as_numbers(array), 1
     except (ValueError, TypeError, OverflowError):
-        raise InputError(
-            "X must be numbers, none missing as None or NA: encode text and category columns first, or fit the table by file"
-        ) from None
+        raise InputError("X must be numbers: encode text and category columns, and fill in None and NA") from None
     if array.ndim != 2:
         way = "X.reshape(-1, 1) makes one column of it" if array.ndim == 1 else "give one row a line"
         raise InputError(f"X must have two dimensions, rows and columns, not {array.ndim}: {way}")
     m, n = array.shape
-    if m < least_rows or n < 1:
-        raise InputError(
-            f"X has {counted(m, 'row')} and {counted(n, 'column')}: a fit needs two rows and one column at least"
-        )
+    check_size(m, n, least_rows)
     return array, column_names(feature_names if feature_names is not None else columns, n), copies
+
+
+def check_size(m: int, n: int, least_rows: int = 2) -> None:
+    """Refuse data with too few rows, or without a column."""
+    if m < least_rows or n < 1:
+        size = f"{counted(m, 'row')} and {counted(n, 'column')}"
+        raise InputError(f"X has {size}: a fit needs two rows and one column at least")
 
 
 def _as_numbers(array: NDArray[Any]) -> NDArray[np.float64]:
@@ -68,7 +70,7 @@ def was_copied(given: Any, array: NDArray[Any]) -> bool:
 
 @lru_cache(maxsize=4)
 def _numbered(n: int) -> tuple[str, ...]:
-    """Give x1, ..., xn: of a hundred thousand columns that takes as long as a read."""
+    """Return x1, ..., xn: of a hundred thousand columns that takes as long as a read."""
     return tuple(f"x{j + 1}" for j in range(n))
 
 
@@ -81,7 +83,7 @@ def column_names(given: Any, n: int) -> tuple[str, ...]:
     names = tuple(str(name) for name in given)
     if len(names) != n:
         raise InputError(
-            f"feature_names has {counted(len(names), 'name')}, X has {counted(n, 'column')}: give one a column"
+            f"feature_names has {counted(len(names), 'name')}, X has {counted(n, 'column')}: give one each"
         )
     return names
 
@@ -106,9 +108,7 @@ def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, A
     labels = _distinct(array)
     if len(labels) != 2:
         shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
-        raise InputError(
-            f"{_kind(labels)}y has {counted(len(labels), 'label')} ({shown}) and a fit needs two: give rows of two classes"
-        )
+        raise InputError(f"{_kind(labels)}y has {counted(len(labels), 'label')} ({shown}): give rows of two classes")
     return np.ascontiguousarray(array == labels[1], dtype=np.uint8), (labels[0], labels[1])
 
 
@@ -200,18 +200,14 @@ def standardized_columns(
             raise InputError(f"standardize must be True, False, 'center' or a mask of {n} booleans, one a column")
         if (mask & ~numeric).any():
             at = int(np.flatnonzero(mask & ~numeric)[0]) + 1
-            raise InputError(
-                f"standardize has True for coefficient {at}, which is no number's: standardize numbers alone"
-            )
+            raise InputError(f"standardize has True for coefficient {at}, a level or mark: standardize numbers alone")
     if mask.any() and not fit_intercept:
-        raise InputError(
-            "standardize needs an intercept, since centring moves it: leave out fit_intercept=False or standardize"
-        )
+        raise InputError("standardize needs an intercept: leave out fit_intercept=False or standardize")
     return mask, scaled
 
 
 def strength(alpha: float | None, C: float | None, sum_weights: float) -> float:
-    """Give alpha, or scikit-learn's C as alpha = 1/(C S), S the sum of the weights; None and infinite C are no penalty."""
+    """Return alpha, or scikit-learn's C as alpha = 1/(C S), S the sum of the weights; None and infinite C are no penalty."""
     if C is None:
         return 0.0 if alpha is None else number("alpha", alpha, low=0.0)
     if alpha is not None:
@@ -239,9 +235,8 @@ def whole_number(name: str, value: Any, low: int = 0, high: int | None = None) -
     """`value` as an int from `low`, to `high` where one is given."""
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_whole or value < low or (high is not None and value > high):
-        raise InputError(
-            f"{name} must be a whole number from {low}{'' if high is None else f' to {high}'}, not {value!r}"
-        )
+        bound = "" if high is None else f" to {high}"
+        raise InputError(f"{name} must be a whole number from {low}{bound}, not {value!r}")
     return int(value)
 
 

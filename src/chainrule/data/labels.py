@@ -41,27 +41,21 @@ def target_labels(column: Any, target: str, positive: str | None = None) -> tupl
     """
     name, kind = shown(target), label_kind(column)
     if kind is None:
-        raise InputError(
-            f"column {name} holds values of the type {column.type}, which are no labels: name a target with two labels, or "
-            "derive one from it"
-        )
+        what = f"values of the type {column.type}, which are no labels"
+        raise InputError(f"column {name} holds {what}: name a target with two labels, or make one of it")
     codes, levels = coded(column)
     known = int(np.count_nonzero(codes >= 0))
     if known < 2:
         raise InputError(f"only {count(known, 'row')} with a label in column {name}: at least two are needed to train")
     if len(levels) != 2:
-        raise InputError(
-            f"column {name} has {count(len(levels), 'label')} ({some(levels, 8)}), and two are needed: keep the rows of two, "
-            "or make a column with two"
-        )
+        found = f"{count(len(levels), 'label')} ({some(levels, 8)})"
+        raise InputError(f"column {name} has {found}, and two are needed: keep the rows of two labels")
     place = 1
     if positive is not None:
         meant = _compared(positive, kind)
         if meant not in levels:
-            raise InputError(
-                f"the positive label {shown(positive)} is none of column {name}: its labels are {shown(levels[0])} and "
-                f"{shown(levels[1])}"
-            )
+            labels = " and ".join(map(shown, levels))
+            raise InputError(f"the positive label {shown(positive)} is none of column {name}: its labels are {labels}")
         place = levels.index(meant)
     return levels[1 - place], levels[place], _classes(codes, place)
 
@@ -107,10 +101,9 @@ def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -
     strange = (found < 0) & (codes >= 0)
     if strict and strange.any():
         row = int(np.argmax(strange))
-        raise InputError(
-            f"column {shown(schema.target)} has the label {shown(written[codes[row]])} in row {first + row + 1}, and the "
-            f"model knows {shown(labels[0])} and {shown(labels[1])}: mend it, or leave the cell empty"
-        )
+        cell, known = shown(written[codes[row]]), " and ".join(map(shown, labels))
+        what = f"the label {cell} in row {first + row + 1}, and the model knows {known}"
+        raise InputError(f"column {shown(schema.target)} has {what}: mend it, or leave the cell empty")
     return _classes(found, 1), int(np.count_nonzero(strange))
 
 
@@ -141,14 +134,10 @@ def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first:
         what = (
             "no" if pa.types.is_null(column.type) else f"{getattr(column.type, 'value_type', column.type)} in place of"
         )
-        raise InputError(
-            f"column {shown(name)} holds {what} numbers and can't be the weights: name another with --weights"
-        )
+        raise InputError(f"column {shown(name)} holds {what} numbers: name other weights with --weights")
     s = fields_of(table, [name])[0].values
     for bad, what in ((np.isnan(s), "no"), (s < 0, "a negative"), (np.isinf(s), "an infinite")):
         if (bad & rows).any():
-            raise InputError(
-                f"column {shown(name)} has {what} weight in row {first + int(np.argmax(bad & rows)) + 1}: weights must be "
-                "finite numbers, 0 or more; mend the cell"
-            )
+            row = first + int(np.argmax(bad & rows)) + 1
+            raise InputError(f"column {shown(name)} has {what} weight in row {row}: weights are finite and 0 or more")
     return s

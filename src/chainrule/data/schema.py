@@ -29,7 +29,7 @@ class Column:
     kind : "number" or "category"
         A frame's booleans are numbers, 0 and 1; a file's are the levels false and true.
     missing : bool
-        Some rows of the fit miss it: a coefficient of its own marks them.
+        Some rows of the fit have no value: a coefficient marks them.
     mean : float, optional
         Weighted mean of a number, in its own units, which fills in missing ones.
     constant : bool
@@ -135,7 +135,7 @@ class Schema:
         return (*words, *([self.target] if self.label_kind == "text" else []))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
+        """Return the schema as a dictionary that JSON can hold; `from_dict` gives an equal schema back."""
         return dict(plain(self))
 
     @classmethod

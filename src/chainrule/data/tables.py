@@ -1,7 +1,8 @@
 """A file's table as a model reads it: its schema, learnt from the training rows, and all rows encoded by it."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chainrule.data.encoding import Met, encode, first_row, learn
+from chainrule.data.encoding import Learnt, Met, encode, first_row, learn
 from chainrule.data.frames import UNNAMED_INDEX, Field, fields_of
 from chainrule.data.labels import Floats, known_labels, label_kind, read_weights, target_labels
+from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
-from chainrule.data.words import check_name, looks_like_number, option, shown, some
+from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.kernels.design import Design
 from chainrule.words import counted
@@ -28,6 +30,7 @@ class Encoded:
 
     Parameters
     ----------
+    schema : Schema
     design : Design
         All rows, m of them; coefficients as in `Schema.feature_names`, numbers in the table's units.
     y : (m,) float64, optional
@@ -38,6 +41,7 @@ class Encoded:
         What was filled in or not known, counted, one sentence each.
     """
 
+    schema: Schema
     design: Design
     y: Floats | None
     weights: Floats | None
@@ -45,12 +49,8 @@ class Encoded:
 
     @cached_property
     def X(self) -> Floats:
-        """All rows as dense numbers, (m, n): a copy, for tables of a few rows."""
-        return self.given(np.arange(self.design.m))
-
-    def given(self, places: Index) -> Floats:
-        """Give some rows as dense numbers, (k, n)."""
-        return expanded(self.design, places, np.arange(self.design.n))
+        """All rows as dense numbers, (m, n): a copy."""
+        return expanded(self.design, slice(None))
 
     @property
     def labels(self) -> Floats:
@@ -59,8 +59,66 @@ class Encoded:
             raise InputError("the target column is not in the table")
         return self.y
 
+    def rows(self, places: Index, n_threads: int | None = None) -> Rows:
+        """See some rows with a label where they lie, in the table's units."""
+        y = (self.labels[places] == 1.0).astype(np.uint8)
+        s = None if self.weights is None else self.weights[places]
+        index = None if len(places) == self.design.m else places
+        return Rows.of(self.design, y, s, None, n_threads, index, self.schema.columns)
 
-def learn_table(
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A table ready to train on: its training rows, held-out rows and rows without a label, by their places from 0."""
+
+    design: Encoded
+    train: Index
+    test: Index
+    unknown: Index
+    test_size: float
+    seed: int
+    na: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """How the table is encoded."""
+        return self.design.schema
+
+    def training_rows(self, threads: int | None = None) -> Rows:
+        """See the training rows in the table's units."""
+        return self.design.rows(self.train, threads)
+
+
+def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Index]:
+    """Split the rows of known class into a training and a held-out part with equal shares of both classes.
+
+    ceil(test_size m) rows are held out. Each class gives its share; an odd row comes from the class with the largest
+    remainder. Inside a class the rows with the smallest random keys are taken (PCG64 of `seed`, one key a row).
+
+    y: (m,) float64 of 0, 1 or NaN (unknown; in neither part). Returns the two parts' places, ascending.
+    Raises InputError where a class would be missing from the training part.
+    """
+    known = np.flatnonzero(np.isfinite(y))
+    keys = np.random.Generator(np.random.PCG64(seed)).random(len(y))
+    # 0.1 * 30 is 3.0000000000000004: a rounding error must not hold out a fourth row
+    wanted = math.ceil(test_size * len(known) * (1 - 1e-12)) if test_size else 0
+    members = [known[y[known] == label] for label in (0.0, 1.0)]
+    shares = [wanted * len(rows) / max(len(known), 1) for rows in members]
+    counts = [math.floor(share) for share in shares]
+    if sum(counts) < wanted:
+        counts[int(shares[1] - counts[1] > shares[0] - counts[0])] += 1
+    if any(count >= len(rows) for count, rows in zip(counts, members, strict=True)):
+        there = " and ".join(str(len(rows)) for rows in members)
+        raise InputError(
+            f"--test-size {test_size:g} leaves no training row of one label ({there} rows in all): hold out less"
+        )
+    held_out = [rows[np.argsort(keys[rows], kind="stable")[:k]] for rows, k in zip(members, counts, strict=True)]
+    test = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(known, test, assume_unique=True), test
+
+
+def prepare(
     table: pa.Table,
     target: str,
     *,
@@ -68,16 +126,18 @@ def learn_table(
     features: Sequence[str] | None = None,
     drop: Sequence[str] = (),
     weights: str | None = None,
-    split: Callable[[Floats, Floats | None, tuple[str, str]], Index] | None = None,
-) -> tuple[Schema, Encoded, Index]:
-    """Learn a table's schema from its training rows, and encode all of its rows.
+    test_size: float = 0.0,
+    seed: int = 0,
+    na: Sequence[str] = (),
+) -> Prepared:
+    """Learn a table's schema from its training rows alone, and encode all of its rows.
 
     Parameters
     ----------
     table : pyarrow.Table
         As `read_table` gives it.
     target : str
-        Column with two labels.
+        Column with two labels; rows without one are neither trained on nor held out.
     positive : str, optional
         Label of class 1; the second in sorted order if not given.
     features : sequence of str, optional
@@ -86,13 +146,10 @@ def learn_table(
         Columns to leave out.
     weights : str, optional
         Column with weights, each finite and not negative; a row of weight 0 is as good as not there.
-    split : callable, optional
-        From y, the weights and the two labels to the places, ascending, of the training rows, with both labels at positive
-        weights; all rows with a label if not given.
-
-    Returns
-    -------
-    Schema, Encoded, and the training rows, (k,) int64.
+    test_size, seed
+        As in `stratified_split`.
+    na : sequence of str
+        The cells that were read as missing beside the usual ones; the model remembers them.
 
     Raises
     ------
@@ -104,31 +161,56 @@ def learn_table(
     negative, positive, y = target_labels(table.column(target), target, positive)
     names, notes = _feature_names(often, table.column_names, target, features, drop, weights)
     s = None if weights is None else read_weights(table, weights, ~np.isnan(y))
-    train = np.flatnonzero(~np.isnan(y)) if split is None else split(y, s, (negative, positive))
-    of_train = None if s is None else s[train]
+    train, test = stratified_split(y, test_size, seed)
+    if s is not None and weights is not None:
+        _check_weights(s, weights, y, (negative, positive), (train, test))
     fields = fields_of(table, names, sort=True)
     for field in fields:
         _refuse_text_among_numbers(field)
-    learnt = learn(fields, of_train, index=None if len(train) == len(y) else train, leave_out_constants=True)
+    index = None if len(train) == len(y) else train
+    learnt = learn(fields, None if s is None else s[train], index=index, leave_out_constants=True)
+    notes += _notes(learnt)
+    kind = label_kind(table.column(target)) or "text"
+    schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
+    met, kept = Met(), {column.name for column in learnt.columns}
+    encoded = encode([field for field in fields if field.name in kept], schema.columns, "reference", met)
+    known = None if s is None else np.where(np.isnan(y), 0.0, s)
+    design = Encoded(schema, encoded, y, known, met.notes(schema, "reference"))
+    notes += design.notes
+    return Prepared(design, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
+
+
+def _notes(learnt: Learnt) -> list[str]:
+    """Say what was filled in, left out or renamed."""
+    notes = []
     for column in learnt.columns:
         lost = learnt.missing.get(column.name)
         if lost:
-            way = "a level of its own" if column.levels else f"the mean {column.mean:.6g} and a mark of its own"
-            rows = f"{counted(lost, 'training row')} {'misses' if lost == 1 else 'miss'} it"
-            notes.append(f"column {shown(column.name)}: {rows}: {way}")
+            mean = f"filled with the mean {column.mean or 0.0:.6g} and marked by a coefficient"
+            way = "a level of its own" if column.levels else mean
+            notes.append(f"column {shown(column.name)}: missing in {counted(lost, 'training row')}; {way}")
     if learnt.constants:
         notes.append(f"constant column{'s' * (len(learnt.constants) > 1)} left out: {some(learnt.constants, 20)}")
     plain = [name for column in learnt.columns for name in column.design_names()]
     renamed = [name for name, wanted in zip(feature_names(learnt.columns), plain, strict=True) if name != wanted]
     if renamed:
-        notes.append(f"columns of the design whose names were taken: {some(renamed, 20)}")
-    kind = label_kind(table.column(target)) or "text"
-    schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
-    met = Met()
-    kept = {column.name for column in learnt.columns}
-    design = encode([field for field in fields if field.name in kept], schema.columns, "reference", met)
-    known = None if s is None else np.where(np.isnan(y), 0.0, s)
-    return schema, Encoded(design, y, known, met.notes(schema, "reference")), train
+        notes.append(f"coefficients renamed because the name was taken: {some(renamed, 20)}")
+    return notes
+
+
+def _check_weights(s: Floats, name: str, y: Floats, labels: tuple[str, str], parts: tuple[Index, Index]) -> None:
+    """Refuse training and held-out rows that all have weight 0, before anything is computed."""
+    train, test = parts
+    empty = [
+        ("held-out row", test),
+        ("training row", train),
+        *((f"training row with the label {shown(labels[k])}", train[y[train] == k]) for k in (0, 1)),
+    ]
+    for rows, places in empty:
+        if len(places) and not np.any(s[places] > 0):
+            elsewhere = len(test) and np.any(s[np.isfinite(y)] > 0)
+            way = "choose another --test-size or another --seed" if elsewhere else "name another with --weights"
+            raise InputError(f"every {rows} has weight 0 in column {shown(name)}: {way}")
 
 
 def encode_table(
@@ -151,7 +233,7 @@ def encode_table(
     need_target : bool
         Insist on the target column, on labels that the model knows and on usable weights.
     unseen, met, first
-        As of `encode`.
+        As in `encode`.
 
     Raises
     ------
@@ -173,7 +255,7 @@ def encode_table(
             s = read_weights(table, name, known & need_target, first)
             weights = np.where(known & np.isfinite(s) & (s >= 0), s, 0.0)
         met.no_weights = need_target and name is not None and name not in often
-    return Encoded(design, y, weights, met.notes(schema, unseen))
+    return Encoded(schema, design, y, weights, met.notes(schema, unseen))
 
 
 def _feature_names(
@@ -221,8 +303,6 @@ def _refuse_text_among_numbers(field: Field) -> None:
     known, numbers = int(rows.sum()), int(rows @ numeric)
     if numbers < known and 10 * numbers >= 9 * known:
         row, cell = first_row(field, [level for level, good in zip(levels, numeric, strict=True) if not good])
-        raise InputError(
-            f"column {shown(field.name)} holds numbers but for {counted(known - numbers, 'cell')}, the first in row "
-            f"{row + 1}: {shown(cell)}; mend the cell, name it with {option('--na', cell)} if it means missing, or leave "
-            f"the column out with {option('--drop', field.name)}"
-        )
+        found = f"{counted(known - numbers, 'cell')}, the first in row {row + 1}: {shown(cell)}"
+        way = f"mend the cell, or name it with {option('--na', cell)} if it means missing"
+        raise unusable(field.name, f"holds numbers but for {found}", way)

@@ -63,5 +63,5 @@ def mistaken(name: str, what: str, way: str, on_command_line: str = "") -> Input
 
 
 def looks_like_number(cell: str) -> bool:
-    """Tell whether the CSV reader would take a cell for a number."""
+    """Return whether the CSV reader would take a cell for a number."""
     return _NUMBER.fullmatch(cell) is not None

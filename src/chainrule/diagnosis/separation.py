@@ -180,7 +180,10 @@ def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str]
         finding = Finding("direction", values | {"columns": names, "classes": tuple(classes)})
     elif is_dummy and (is_rest or not is_complete):
         has_all = factor is not None and {name for name in all_names if name.startswith(f"{factor}=")} <= set(names)
-        reference = space.rows.references.get(factor or "") if has_all else None
+        of_factor = (
+            c.levels[0] for c in space.rows.encodings or () if c.name == factor and c.levels and not c.all_levels
+        )
+        reference = next(of_factor, None) if has_all else None
         if len(names) == 1 and above:
             finding = Finding("level", {"level": names[0], "class": upper})
         elif reference is not None:

@@ -33,10 +33,10 @@ def messages(*, quiet: bool = False) -> Console:
     return Console(file=sys.stderr, highlight=False, emoji=False, quiet=quiet)
 
 
-def note(console: Console, text: str) -> None:
-    """Print one note on stderr, whole on one line where stderr is a file."""
-    words = Line.assemble(("note: ", "yellow"), visible(text))
-    console.print(words, soft_wrap=not console.is_terminal)
+def note(console: Console, *texts: str) -> None:
+    """Print notes on stderr, each on one line where stderr is a file."""
+    for text in texts:
+        console.print(Line.assemble(("note: ", "yellow"), visible(text)), soft_wrap=not console.is_terminal)
 
 
 def show(console: Console, blocks: Sequence[b.Block]) -> None:

@@ -20,6 +20,7 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import audit
 from chainrule.fitting.run import run
 from chainrule.fitting.task import TOO_FAR, how_it_ended, warnings_of
+from chainrule.kernels.design import Design
 from chainrule.losses import is_native
 from chainrule.objective import PAIRWISE, DataObjective
 from chainrule.solvers import CGState, NewtonCG
@@ -55,7 +56,9 @@ def optimize_in_row_space(problem: Problem) -> Ending:
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
         return optimize(problem)
     (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
-    few = Rows.dense(np.ascontiguousarray(R.T), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads)
+    few = Rows.of(
+        Design.dense(np.ascontiguousarray(R.T)), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads
+    )
     w, b = rows.units.to_fit(*problem.start)
     inner = replace(options, tol=INNER * options.tol, callbacks=(), max_reads=None)
     start = _reflected(Q, tau, w, "T")[: len(R)], b

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.designs import Design, Labels, Taken, design_of
+from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns
+from chainrule.data.rows import Rows
 from chainrule.data.rows.batches import digest
 from chainrule.data.words import shown
 from chainrule.errors import InputError
@@ -146,14 +147,13 @@ def fit(
     )  # fmt: skip
     design = design_of(X, feature_names, coding)
     codes, classes = encode_labels(y, design.n_rows)
-    return run(spec, design, codes, check_weights(sample_weight, codes), classes, started)
+    return run(spec, design.rows(codes, check_weights(sample_weight, codes), spec.n_threads), classes, started)
 
 
 def run(
-    spec: FitSpec, design: Design, codes: Labels, s: Vector | None, classes: tuple[Any, Any], started: float,
-    reference: Reference | None = None,
-) -> Result:  # fmt: skip
-    """Fit checked data by a checked request: codes (m,) of 0 and 1, weights s (m,), the labels of both classes.
+    spec: FitSpec, rows: Rows, classes: tuple[Any, Any], started: float, reference: Reference | None = None
+) -> Result:
+    """Fit checked rows by a checked request; classes : the labels of y = 0 and y = 1.
 
     reference : the optimum that descent is measured by, from a `Result` on the same data and objective; else found first.
     """
@@ -162,18 +162,15 @@ def run(
             raise InputError(
                 f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data"
             )
-        spec, kernel = spec.on_rows(design.n_rows), kernel_name()
-        taken = design.rows(codes, s, spec.n_threads)
-        n = taken.rows.n_features
+        spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
         made = spec.penalty_on(n)
-        shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, taken.rows.hessian_reads, made.isotropic)
+        shape = Shape(rows.n_rows, n, rows.is_dense, made.strongly_convex, rows.hessian_reads, made.isotropic)
         chosen, why = choose_method(spec, shape)
         spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
         start = check_start(*spec.start, n, spec.fit_intercept)
         standardize = False if spec.standardize is None else spec.standardize
-        columns, scaled = standardized_columns(standardize, taken.rows.design.numeric, spec.fit_intercept)
-        rows = taken.rows.in_batches() if chosen == "sgd" else taken.rows
-        taken = replace(taken, rows=rows, copies=max(taken.copies, int(rows is not taken.rows)))
+        columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
+        rows = rows.in_batches() if chosen == "sgd" else rows
         loading = time.perf_counter()
         method = run_of(chosen, shape)
         started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
@@ -184,7 +181,7 @@ def run(
                 why = f"newton-cg had proven too little after {problem.rows.reads:.0f} reads"
                 chosen, start = "newton", ending.units.to_user(ending.w_fit, ending.b_fit)
                 ending = run_of(chosen, shape)(replace(problem, start=start))
-            result = _result(problem, ending, (chosen, why), classes, taken, kernel)
+            result = _result(problem, ending, (chosen, why), classes, kernel)
     except KeyboardInterrupt as stop:
         stop.result = None  # type: ignore[attr-defined]
         raise
@@ -208,7 +205,6 @@ def _result(
     ending: Ending,
     method: tuple[str, str],
     classes: tuple[Any, Any],
-    taken: Taken,
     kernel: str,
 ) -> Result:
     rows, options, outcome = problem.rows, problem.options, ending.outcome
@@ -229,10 +225,10 @@ def _result(
         seconds=seconds + (options.resume.seconds if options.resume is not None else 0.0),
         kernel=kernel + in_numpy,
         storage=rows.design.storage,
-        copies=taken.copies + ending.copies,
+        copies=rows.copies + ending.copies,
         warnings=tuple(say(found, front) for found in (*ending.said_at_once, *ending.said)),
         certificate=replace(ending.certificate, reason=reason, reads=rows.reads, seconds=seconds),
-        encodings=taken.encodings,
+        encodings=rows.encodings,
         reference=_reference(ending) if method[0] == "newton" else None,
         **_same(ending, "w_fit", "b_fit", "objective", "sum_weights", "epochs_needed", "carried"),
         **_same(ending, "learning_rate", "learning_rate_limit"),

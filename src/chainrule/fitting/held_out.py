@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.designs import Design, design_of
 from chainrule.data.inputs import check_weights, matrix
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
+from chainrule.kernels.design import Design
 from chainrule.kernels.reading import What
 from chainrule.solvers import Step
 
@@ -19,7 +19,7 @@ class HeldOut:
     Parameters
     ----------
     X : (m, n) array
-        Finite, in the user's units; used where it lies, as in `fit`. Or rows of a table, encoded as those of the fit.
+        Finite, in the user's units; used where it lies, as in `fit`.
     y : (m,) array
         0 and 1.
     sample_weight : (m,) array, optional
@@ -33,15 +33,22 @@ class HeldOut:
     """
 
     def __init__(
-        self, X: ArrayLike | Design, y: ArrayLike, sample_weight: ArrayLike | None = None, n_threads: int | None = None
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, n_threads: int | None = None
     ) -> None:
-        design = X if isinstance(X, Design) else design_of(matrix(X, None, least_rows=1)[0], None, least_rows=1)
+        array, names, _ = matrix(X, None, least_rows=1)
         codes = np.asarray(y)
-        if codes.shape != (design.n_rows,) or not np.isin(codes, (0, 1)).all():
-            raise InputError(f"the held-out y must be {design.n_rows} classes, each 0 or 1")
+        if codes.shape != (len(array),) or not np.isin(codes, (0, 1)).all():
+            raise InputError(f"the held-out y must be {len(array)} classes, each 0 or 1")
         codes = np.ascontiguousarray(codes, dtype=np.uint8)
         s = check_weights(sample_weight, codes, needs_both_classes=False)
-        self.rows = design.rows(codes, s, n_threads).rows
+        self.rows = Rows.of(Design.dense(array), codes, s, names, n_threads)
+
+    @classmethod
+    def of(cls, rows: Rows) -> HeldOut:
+        """Hold out these rows of a table, encoded as those of the fit."""
+        held_out = cls.__new__(cls)
+        held_out.rows = rows
+        return held_out
 
     def __call__(self, step: Step) -> dict[str, float]:
         """Loss and accuracy at the step's point: one read of the held-out rows."""

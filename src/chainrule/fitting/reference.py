@@ -22,6 +22,7 @@ from chainrule.data.inputs import (
     strength,
     switch,
 )
+from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
@@ -258,16 +259,22 @@ def certify(
     m = design.n_rows
     codes, classes = encode_labels(y, m)
     s = check_weights(sample_weight, codes)
-    rows = design.rows(codes, s, n_threads).rows
-    n = rows.n_features
-    with_intercept = switch("fit_intercept", fit_intercept)
-    w, b = _point(*_of_model(coef, intercept), n, with_intercept)
+    rows = design.rows(codes, s, n_threads)
+    w, b = _point(*_of_model(coef, intercept), rows.n_features, switch("fit_intercept", fit_intercept))
     alpha = strength(alpha, C, float(m) if s is None else float(s.sum()))
     spec = FitSpec.of(
-        alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty
-    ).on_rows(m)
-    columns, scaled = standardized_columns(standardize, rows.design.numeric, with_intercept)
-    problem = Problem(rows, spec, columns, (w, b), scaled, class_names(classes))
+        alpha=alpha, fit_intercept=fit_intercept, n_threads=n_threads, loss=loss, penalty=penalty, standardize=standardize
+    )  # fmt: skip
+    return prove(spec, rows, (w, b), classes, started)
+
+
+def prove(
+    spec: FitSpec, rows: Rows, point: tuple[Vector, float], classes: tuple[Any, Any], started: float
+) -> Certificate:
+    """Bound F - F* at a point (w, b) of the user's units, on checked rows; classes : the labels of y = 0 and y = 1."""
+    standardize, (w, b) = False if spec.standardize is None else spec.standardize, point
+    columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
+    problem = Problem(rows, spec.on_rows(rows.n_rows), columns, point, scaled, class_names(classes), started=started)
     task = prepare(problem)
     too_large = "the objective is not finite at these coefficients: look at their size and their units"
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
@@ -277,7 +284,7 @@ def certify(
     if not np.isfinite(certificate.objective):
         problem.rows.refuse_non_finite()
         raise InputError(too_large)
-    if n <= MAX_HESSIAN_COLUMNS and not (certificate.proven and certificate.lower >= SHARP * certificate.gap):
+    if len(w) <= MAX_HESSIAN_COLUMNS and not (certificate.proven and certificate.lower >= SHARP * certificate.gap):
         certificate = audit(task, Reference.of(problem), w, b)
     return replace(certificate, reads=problem.rows.reads, seconds=time.perf_counter() - started)
 

@@ -95,7 +95,7 @@ def _lapack() -> tuple[Callable[..., Any], ...]:
 
 
 def cholesky(A: Matrix) -> Matrix | None:
-    """Give L (n, n) with L L' = A, of which the lower triangle in Fortran order is read; None where a pivot isn't positive.
+    """Return L (n, n) with L L' = A, of which the lower triangle in Fortran order is read; None where a pivot isn't positive.
 
     Every element is a sum of products with its pivot taken out, as in Higham 2002, theorem 10.3, in blocks or not.
     """
@@ -126,7 +126,7 @@ def cholesky(A: Matrix) -> Matrix | None:
 
 
 def triangular_inverse(L: Matrix) -> Matrix:
-    """Give L^-1 of a lower triangle (n, n), each column by forward substitution."""
+    """Return L^-1 of a lower triangle (n, n), each column by forward substitution."""
     _, dtrtri, dtrsm = _lapack()
     if len(L) <= WHOLE:
         return np.asarray(dtrtri(L, lower=1)[0])

@@ -68,7 +68,7 @@ class NumberColumn:
     indicator: int | None = None
 
     def terms(self, number: int) -> Iterator[Term]:
-        """Give what the core adds."""
+        """Return what the core adds."""
         fill = math.nan if self.fill is None else float(self.fill)
         yield self.at, 0, 1, column_call(NUMBER, number, self.parts, fill=fill)
         if self.indicator is not None:
@@ -99,7 +99,7 @@ class CategoryColumn:
         return slice(self.at, self.at + self.levels - self.skip)
 
     def terms(self, number: int) -> Iterator[Term]:
-        """Give what the core adds."""
+        """Return what the core adds."""
         if self.skip not in (0, 1) or self.levels < 1:
             raise ValueError(f"column {number}: skip must be 0 or 1, and there must be a level")
         missing = -1 if self.missing is None else self.missing
@@ -126,7 +126,7 @@ class DenseRows:
     by_columns: bool = False
 
     def terms(self, number: int) -> Iterator[Term]:
-        """Give what the core adds."""
+        """Return what the core adds."""
         m, n = self.X.shape
         if not self.by_columns:
             yield self.at, 0, n, ("add_rows", (self.X,))
@@ -174,29 +174,13 @@ class Csr:
         return len(self.data)
 
     def terms(self, number: int) -> Iterator[Term]:
-        """Give what the core adds."""
+        """Return what the core adds."""
         if self.duplicates:
             raise ValueError("a row names a column twice: sum its elements in a copy first")
         yield self.at, 0, self.n, ("add_sparse", (self.data, self.indices, self.indptr, self.n))
 
 
 Block = DenseRows | Csr | NumberColumn | CategoryColumn
-
-
-class CodeError(ValueError):
-    """A row of positive weight has no level of a category.
-
-    column, row : their numbers, from 0. code : what stands there; None where the value is missing.
-    """
-
-    def __init__(self, column: int, row: int, code: int | None, levels: int) -> None:
-        self.column, self.row, self.code = column, row, code
-        what = (
-            "is missing, and has no level for that"
-            if code is None
-            else f"has code {code}, not one of 0 to {levels - 1}"
-        )
-        super().__init__(f"row {row + 1} of column {column + 1} {what}")
 
 
 class Design:
@@ -395,7 +379,9 @@ class Design:
         return int(_core.leaf_rows(self.native, int(what)))
 
     def refuse(self, bad: tuple[int, int, int, bool] | None) -> None:
-        """Raise what a read found."""
+        """Raise a ValueError for the row of positive weight without a level that a read found."""
         if bad is not None:
             row, number, code, is_missing = bad
-            raise CodeError(number, row, None if is_missing else code, dict(self.categories)[number].levels)
+            known = f"not one of 0 to {dict(self.categories)[number].levels - 1}"
+            what = "is missing, and has no level for that" if is_missing else f"has code {code}, {known}"
+            raise ValueError(f"row {row + 1} of column {number + 1} {what}")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.design import INDICATOR, CategoryColumn, Column, Csr, Design, column_call
+from chainrule.kernels.design import Csr, Design
 from chainrule.kernels.reading import Matrix, Secant, Sums, Vector, View, What, kernel_asked, useful_threads
 
 Labels = NDArray[np.uint8]
@@ -65,7 +65,6 @@ class Partial:
     design: Design
     what: What
     shape: tuple[int, ...]  # points, or points and classes
-    given_loss: bool = False
 
     @property
     def subtrees(self) -> list[tuple[int, int, Vector]]:
@@ -100,10 +99,9 @@ def read(
 
     Raises
     ------
-    CodeError
-        For a code that is not one of its column's levels, the first in the order of the rows.
     ValueError
-        Where a vector has another length, type or layout.
+        Where a vector has another length, type or layout. For a code that is not one of its column's levels: names the first
+        row that has one.
     """
     if v is not None:
         w, b = v[:-1], float(v[-1])
@@ -115,7 +113,7 @@ def read_points(design: Design, what: What, w: Vector, b: Vector, **given: Unpac
 
     w : (P, n), or (P, K, n); b : (P,), or (P, K). With K classes the loss is softmax's, y one of 0 to K - 1, z (P, K, m).
 
-    All else as of `read`: LOSS and, as asked, GRADIENT, SUMS, SQUARES; without a loss SUMS and SQUARES of each point's weights.
+    All else as in `read`: LOSS and, as asked, GRADIENT, SUMS, SQUARES; without a loss SUMS and SQUARES of each point's weights.
     """
     return _sums(_read(design, what, w, b, **given))
 
@@ -135,7 +133,7 @@ def read_range(
 
 
 def combine(partials: Sequence[Partial]) -> list[Sums]:
-    """Give the sums over ranges, in any order, that make up all rows: to the bit what one read gives; one for each point."""
+    """Return the sums over ranges, in any order, that make up all rows: to the bit what one read gives; one for each point."""
     native = _core.combine([partial.native for partial in partials])
     return _sums(replace(partials[0], native=native))
 
@@ -169,7 +167,7 @@ def _read(
         h_out=h if what & What.LOSS else None,
         **given,
     )
-    return Partial(native, design, what, b.shape, given.get("loss") is not None)
+    return Partial(native, design, what, b.shape)
 
 
 def call(
@@ -180,16 +178,14 @@ def call(
     view: View | None = None,
     index: Places | None = None,
     points: int = 1,
-    native: Any = None,
     **given: Any,
 ) -> Any:
-    """Call the core, which says in a ValueError what isn't as it takes it; CodeError where a row has no level."""
+    """Call the core, which says in a ValueError what isn't as it takes it."""
     m = design.m if index is None else len(index)
     threads = useful_threads((m, design.row_numbers * points), threads)
-    of = design.native if native is None else native
     seen: dict[str, Any] = design.seen(view)
     found = _core.read(
-        of, int(what), index=index, points=points, threads=threads, kernel=kernel_asked(), **seen, **given
+        design.native, int(what), index=index, points=points, threads=threads, kernel=kernel_asked(), **seen, **given
     )
     design.refuse(found.bad)
     return found
@@ -216,7 +212,7 @@ def _sums(partial: Partial) -> list[Sums]:
         top = float(norm) if what & What.NORMS else 0.0
         levels = None if counts is None else design.coefficients(counts)
         given = loss, correct, weight, vector[..., :-1], bias, matrix, squares, sums, low, high, top
-        found.append(Sums(*given, given_loss=partial.given_loss, counts=levels))
+        found.append(Sums(*given, counts=levels))
     return found
 
 
@@ -257,7 +253,7 @@ def secant(
     Parameters
     ----------
     design, given : y, s, view, index and threads
-        As of `read`.
+        As in `read`.
     z : (m,) float64
         Of every row; with `index` one a place. That of a row of weight 0 is not looked at.
     v : (n + 1,)
@@ -292,14 +288,14 @@ def secant(
 def product(design: Design, h: Vector, v: Vector, *, t: Vector | None = None, **given: Unpack[Seen]) -> Vector:
     """Hessian times v by given curvatures: sum s h (x~.v) x~, (n + 1,), the bias last; one read.
 
-    h : (m,), without the weights. v : (n + 1,). t : (m,), filled with x~.v. All else as of `read`.
+    h : (m,), without the weights. v : (n + 1,). t : (m,), filled with x~.v. All else as in `read`.
     """
     sums = read(design, What.PRODUCT, v=v, h=h, z=t, **given)
     return np.append(sums.gradient, sums.bias)
 
 
 def diagonal(design: Design, h: Vector, **given: Unpack[Seen]) -> Vector:
-    """Diagonal of the Hessian by given curvatures: sum s h x~^2, (n + 1,), the bias last; one read. As of `product`."""
+    """Diagonal of the Hessian by given curvatures: sum s h x~^2, (n + 1,), the bias last; one read. As in `product`."""
     sums = read(design, What.SQUARES, h=h, **given)
     assert sums.squares is not None
     return np.append(sums.squares, sums.weight)
@@ -308,63 +304,9 @@ def diagonal(design: Design, h: Vector, **given: Unpack[Seen]) -> Vector:
 def gram(design: Design, h: Vector | None, columns: Places | None, **given: Unpack[Seen]) -> Matrix:
     """Hessian by given curvatures: sum s h x~ x~' over some coefficients and the bias, (k + 1, k + 1), the bias last; one read.
 
-    columns : (k,) int64, ascending; None: all. h None: ones. All else as of `product`. Memory: the matrix, half the numbers'
+    columns : (k,) int64, ascending; None: all. h None: ones. All else as in `product`. Memory: the matrix, half the numbers'
     part once more and a few MB; with sparse rows some 20 bytes for each of a few million elements.
     """
     matrix = read(design, What.HESSIAN, h=h, columns=columns, **given).matrix
     assert matrix is not None
     return matrix
-
-
-def extremes(design: Design, **given: Unpack[Seen]) -> tuple[Vector, Vector]:
-    """Smallest and largest x of each coefficient over the rows of positive weight, as given (not viewed): one read."""
-    sums = read(design, What.EXTREMES, **given)
-    assert sums.low is not None
-    assert sums.high is not None
-    return sums.low, sums.high
-
-
-# --- counts ----------------------------------------------------------------------------------------------------------
-
-
-def _kept(s: Vector | None) -> Vector | None:
-    """Weights of 1 and 0: sums are then counts of rows."""
-    return None if s is None else (s > 0.0).astype(np.float64)
-
-
-def missing_counts(design: Design, *, s: Vector | None, index: Places | None = None, threads: int = 1) -> Places:
-    """Rows of positive weight in which a column has no value, for each block; a read of those that may miss some."""
-    missing, which, native = np.zeros(len(design.blocks), dtype=np.int64), [], _core.Design(design.m)
-    for k, block in enumerate(design.blocks):
-        is_category = isinstance(block, CategoryColumn)
-        parts = block.parts if isinstance(block, Column) else ()
-        if any(part.valid is not None or part.values.dtype.kind == "fi"[is_category] for part in parts):
-            native.add_column(*column_call(INDICATOR, k, parts, is_codes=is_category)[1])
-            which.append(k)
-    if which:
-        found = call(design, What.SUMS, native=native, s=_kept(s), index=index, threads=threads)
-        missing[which] = found.result()[1][0, :-1]
-    return missing
-
-
-def level_counts(
-    design: Design, *, y: Labels | None, s: Vector | None, index: Places | None = None, threads: int = 1
-) -> dict[int, Places]:
-    """Rows of positive weight of class 0 and of class 1 of each level, (levels, 2), for each category, by its block's number.
-
-    Levels that are skipped are there too; without y of all classes, (levels, 1). One read; arguments as of `read`.
-    """
-    if not design.categories:
-        return {}
-    alone, at = _core.Design(design.m), 0
-    for k, column in design.categories:
-        alone.add_column(*next(column.terms(k))[3][1])
-    of_classes = None if y is None else np.stack([y == 0, y == 1]).astype(np.float64)
-    points = 1 if y is None else 2
-    given: Any = {"s": _kept(s), "row_weights": of_classes, "index": index, "threads": threads}
-    found = call(design, What.SUMS, native=alone, points=points, **given)
-    rows, counts = found.result()[1][:, :-1].T.astype(np.int64), {}
-    for k, column in design.categories:
-        counts[k] = rows[at : at + column.levels]
-        at += column.levels
-    return counts

@@ -87,8 +87,6 @@ class Sums:
         Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
     norm : float
         Largest sum_j q_j x~_j^2 over rows of positive weight, if asked for.
-    given_loss : bool
-        The loss was a function given from outside, which is slower, and not one of the core's own.
     counts
         Rows of positive weight of each level, (n,), beside `low` and `high` where some columns are categories. Or None.
     """
@@ -104,34 +102,26 @@ class Sums:
     low: Vector | None = None
     high: Vector | None = None
     norm: float = 0.0
-    given_loss: bool = False
     counts: Vector | None = None
 
     def times(self, factor: float) -> Sums:
         """Count every row `factor` times."""
-        return self if factor == 1.0 else self._with({name: factor * value for name, value in self._added().items()})
-
-    def with_matrix(self, matrix: Matrix | None) -> Sums:
-        """Add a matrix that was made by itself, or take it out."""
-        return replace(self, matrix=matrix)
+        return self if factor == 1.0 else replace(self, **{name: factor * x for name, x in self._added().items()})
 
     def plus(self, other: Sums) -> Sums:
         """Add the sums over other rows, of which the same was asked."""
         theirs = other._added()
-        return self._with({name: value + theirs[name] for name, value in self._added().items()})
+        return replace(self, **{name: value + theirs[name] for name, value in self._added().items()})
 
     def _added(self) -> dict[str, Any]:
         return {name: value for name in ADDED if (value := getattr(self, name)) is not None}
-
-    def _with(self, values: dict[str, Any]) -> Sums:
-        return replace(self, **values)
 
 
 @dataclass(frozen=True)
 class Secant:
     """What one read gives at rows' z that are kept, and along a direction v: sums over the rows, in the units of the view.
 
-    loss, correct, weight : of z, as of `Sums`.
+    loss, correct, weight : of z, as in `Sums`.
     gradient : sum s dL_dz(z) x~, (n + 1,), the bias last.
     change : sum s (dL_dz(z + u) - dL_dz(z)) x~, (n + 1,), with u = x~.v.
     curvature : sum s h x~, (n + 1,), with h = g (1 - g) at z: its last element is sum s h.
@@ -149,7 +139,7 @@ class Secant:
     norm: float
 
     def over(self, ratio: Vector) -> Secant:
-        """Give the sums of the columns over `ratio` (n + 1,), the bias's 1; the norm is at most what it is said to be."""
+        """Return the sums of the columns over `ratio` (n + 1,), the bias's 1; the norm is at most what it is said to be."""
         if (ratio == 1.0).all():
             return self
         return replace(

@@ -47,10 +47,10 @@ def newton_path(
 ) -> Path:
     """Run damped Newton in the core, for F = mean loss + (1/2) sum alpha_j w_j^2: each step a read with the Hessian.
 
-    It ends one step after the squared decrement is at most `near`; or at the last point, where the Hessian has no Cholesky
-    factor, no step lowers F, or `most` reads are done. Of designs of numbers.
+    It ends one step after the squared decrement is at most `near`. It ends at the last point where the Hessian has no
+    Cholesky factor, no step lowers F, or `most` reads are done. For designs of numbers only.
 
-    Arguments as of `read`; run: alpha (n,), in the view's units, fit_intercept, w, b, near and most.
+    Arguments as in `read`; run: alpha (n,), in the view's units, fit_intercept, w, b, near and most.
     """
     n, threads = design.n, useful_threads((len(y), design.n), threads)
     given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | run
@@ -75,7 +75,7 @@ class Batches:
     schedule: str
 
     def rate(self, first: float, update: int, period: int) -> float:
-        """Give eta_t of update t, T = period."""
+        """Return eta_t of update t, T = period."""
         more = 1.0 + update / period
         return first / {"constant": 1.0, "inverse": more, "inverse-sqrt": math.sqrt(more)}[self.schedule]
 
@@ -113,7 +113,7 @@ def descend(
     design : Design
         Of dense rows alone.
     y, s, view
-        As of `read`.
+        As in `read`.
     kept : (M,) int64, optional
         Rows to visit, by place; all by default.
     batches

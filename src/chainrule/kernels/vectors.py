@@ -88,7 +88,7 @@ def feasible(
     """Make the dual point of a step and move z to z' = z + t u + shift, which is written in its place.
 
     With r[0] = dL_dz at z, r[1] its change from z to z + u (as `secant` gives both) and h = |r[0]| (1 - |r[0]|), the point is
-    p = y + d with d = r[0] + t r[1] - pull h, clipped so that 0 <= (1 - 2y) d <= 1. Arguments and errors as of `along`; z must
+    p = y + d with d = r[0] + t r[1] - pull h, clipped so that 0 <= (1 - 2y) d <= 1. Arguments and errors as in `along`; z must
     be writable, r is (2, m) float64. The bound of the divergence is that
     of its series, whose terms are all positive: k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most
     x^2/2 + |x|^3/2 for -1 <= x < 0; KL(p || g) = g k(c/g) + (1 - g) k(-c/(1 - g)).

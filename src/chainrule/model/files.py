@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written whole or not at all."""
 
 import os
 import re
@@ -47,7 +47,7 @@ def check_writable(path: str | Path) -> Path:
 
 
 def is_stream(path: str | Path) -> bool:
-    """Tell whether a path is no file but a pipe, a device or an open stream such as /dev/stdout."""
+    """Return whether a path is no file but a pipe, a device or an open stream such as /dev/stdout."""
     if _descriptor(path) is not None:
         return True
     try:
@@ -87,7 +87,7 @@ def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> Non
 
 
 def _descriptor(path: str | Path) -> int | None:
-    """Give the number of the open stream that a path names; opening its path anew would cut its file off."""
+    """Return the number of the open stream that a path names; opening its path anew would cut its file off."""
     name = {"/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}.get(str(path), str(path))
     found = re.fullmatch(r"(?:/dev|/proc/self)/fd/(\d+)", name)
     return int(found[1]) if found and os.name == "posix" else None

@@ -1,7 +1,5 @@
 """A trained model, and what it leaves on disk: the model file and the trace beside it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ from chainrule.errors import InputError
 from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
-from chainrule.model.safefile import pack, unpack
+from chainrule.model.safefile import explained, pack, unpack
 
 if TYPE_CHECKING:
     from chainrule.solvers.trace import Trace
@@ -72,9 +70,7 @@ class Model:
             if not is_bias and array.shape != (n,):
                 raise InputError(f"the model's {name} must have {n} numbers, one a feature: its shape is {array.shape}")
             if not np.isfinite(array).all():
-                raise InputError(
-                    f"the model's {name} is not finite: rescale the columns, or take a smaller learning rate"
-                )
+                raise InputError(f"the model's {name} is not finite: rescale the columns or lower the learning rate")
             object.__setattr__(self, name, float(array) if is_bias else array)
 
     def decision(self, rows: Design | npt.ArrayLike) -> Floats:
@@ -168,7 +164,7 @@ def load_model(path: str | Path) -> Model:
         No such file, a foreign or damaged one, a trace, or one of a newer version of chainrule.
     """
     document, tensors = unpack(path, "model")
-    with _of_chainrule(path, "model"):  # the checksum is right, so another program wrote what can't be used
+    with explained(path, "model"):  # the checksum is right, so another program wrote what can't be used
         info = document["result"]
         require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
@@ -179,22 +175,9 @@ def load_model(path: str | Path) -> Model:
         z = model.decision(check_X)
         expected = np.array([float.fromhex(number) for number in document["check_z"]])
     if not np.array_equal(z, expected):
-        raise InputError(
-            f"{path}: this machine computes other log-odds for the model's check rows than the one that trained it: "
-            "train the model again"
-        )
+        what = "this machine computes other log-odds for the model's check rows than the machine that trained it"
+        raise InputError(f"{path}: {what}: train the model again")
     return model
-
-
-@contextmanager
-def _of_chainrule(path: str | Path, kind: str) -> Iterator[None]:
-    """Say of a file whose content is not as it should be that it is none of ours."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is no {kind} of chainrule ({error}): train the model again") from error
 
 
 def save_trace(path: str | Path, trace: "Trace") -> None:
@@ -227,7 +210,7 @@ def load_trace(path: str | Path) -> "Trace":
     from chainrule.solvers.trace import Trace
 
     document, tensors = unpack(path, "trace")
-    with _of_chainrule(path, "trace"):
+    with explained(path, "trace"):
         require_kinds(document, {"columns": list[str], "stride": int, "note": str})
         columns = {name: tensors[f"columns/{name}"] for name in document["columns"]}
         w, b = tensors["w"], tensors["b"]
@@ -248,15 +231,13 @@ def trace_path(model_path: str | Path) -> Path:
     if not path.name:
         raise InputError(f"can't write {path}: it is a folder; name a file in it")
     if path.suffix == ".trace":
-        raise InputError(
-            f"{path}: a model's name can't end in .trace, which its trace's does: call it {path.stem}.safetensors"
-        )
+        raise InputError(f"{path}: a model's name can't end in .trace: call it {path.stem}.safetensors")
     name = path.name if path.name == ".safetensors" else path.name.removesuffix(".safetensors")
     return path.with_name(f"{name}.trace")
 
 
 def trace_belongs(model: Model, trace: "Trace") -> bool:
-    """Tell whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit."""
+    """Return whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit."""
     if trace.w.ndim != 2 or trace.w.shape[1] != model.w_fit.size:
         return False
     return bool(np.any(np.all(trace.w == model.w_fit, axis=1) & (trace.b == model.b_fit)))

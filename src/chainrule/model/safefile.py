@@ -8,7 +8,8 @@ tensors (names, types, shapes, bytes). Safetensors alone loads most files with a
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ _SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"\}\Z')
 
 
 def pack(kind: str, document: Mapping[str, Any], tensors: Mapping[str, npt.ArrayLike]) -> bytes:
-    """Give the bytes of a file; the same content gives the same bytes.
+    """Return the bytes of a file; the same content gives the same bytes.
 
     Parameters
     ----------
@@ -44,6 +45,22 @@ def pack(kind: str, document: Mapping[str, Any], tensors: Mapping[str, npt.Array
     return bytes(save(arrays, metadata={KEY: f'{text[:-1]}, "sha256": "{_digest(text, arrays)}"}}'}))
 
 
+@contextmanager
+def explained(path: str | Path, kind: str) -> Iterator[None]:
+    """Say in a sentence why a file can't be read or used."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"there is no {kind} file {path}: check the name, or train a model first") from error
+    except OSError as error:
+        raise InputError(f"can't read {path}: {reason(error)}; choose another file") from error
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        what = f"no {kind} of chainrule, or a damaged one"
+        raise InputError(f"{path} is {what}: name another file, copy it again or train the model again") from error
+
+
 def unpack(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Read the document and the tensors of a file that `pack` made, and check it.
 
@@ -52,38 +69,21 @@ def unpack(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, npt.N
     InputError
         No such file, a foreign or damaged one, another kind than `kind`, or one of a newer version of chainrule.
     """
-    try:
+    with explained(path, kind):
         with (
             open(path, "rb"),
             safe_open(path, framework="numpy") as file,
-        ):  # the library alone would not say what is wrong
+        ):  # `open` says why it can't; safetensors doesn't
             text = file.metadata()[KEY]
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError as error:
-        raise InputError(f"there is no {kind} file {path}: check the name, or train a model first") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"can't read {path}: {reason(error)}; choose another file") from error
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is no {kind} of chainrule, or a damaged one: name another file, copy it again or train the model again"
-        ) from error
-    try:
         document = json.loads(text)
         version = document.pop("format_version")
         if version > FORMAT_VERSION:
-            raise InputError(
-                f"{path} was written by a newer chainrule (format {version}; this one reads up to {FORMAT_VERSION}): "
-                "upgrade chainrule"
-            )
+            what = f"format {version}; this one reads up to {FORMAT_VERSION}"
+            raise InputError(f"{path} was written by a newer chainrule ({what}): upgrade chainrule")
         if document.pop("sha256") != _digest(_SEAL.sub("}", text), tensors):
-            raise ValueError("the checksum")
+            raise ValueError("the checksum is wrong")
         held = document.pop("kind")
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path} is damaged (its checksum is wrong): copy it again, or train the model again"
-        ) from error
     if held != kind:
         raise InputError(f"{path} is a {held} and not a {kind}: name the {kind}'s file")
     return document, tensors

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.inputs import LARGEST_SEED, whole_number
 from chainrule.data.inputs import number as checked
+from chainrule.data.tables import stratified_split
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
 from chainrule.studies.learned import Maps, maps_over
 from chainrule.studies.runs import Run
 from chainrule.studies.setting import Form, Setting, Shared, Standardize
 from chainrule.studies.study import Study, conduct, listed, nats, number
-from chainrule.training import stratified_split
 from chainrule.words import below, counted
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows
 from chainrule.errors import ChainruleWarning, InputError
@@ -20,6 +19,7 @@ from chainrule.fitting.fit import run as fit_as_asked
 from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
+from chainrule.kernels.design import Design
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
@@ -153,14 +153,14 @@ class Setting:
 
     def fit(self, reference: Reference | None = None, **options: Any) -> Result:
         """Fit; the study itself says what a warning would. reference : what the run is measured by."""
-        spec, design = FitSpec.of(alpha=self.alpha, n_threads=self.n_threads, **options), design_of(self.X, self.names)
+        spec = FitSpec.of(alpha=self.alpha, n_threads=self.n_threads, **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
-            return fit_as_asked(spec, design, self.y, self.s, self.classes, time.perf_counter(), reference)
+            return fit_as_asked(spec, self.rows(), self.classes, time.perf_counter(), reference)
 
     def rows(self) -> Rows:
         """See the rows as they are."""
-        return Rows.dense(self.X, self.y, self.s, self.names, self.n_threads)
+        return Rows.of(Design.dense(self.X), self.y, self.s, self.names, self.n_threads)
 
     def optimum(self, standardize: Standardize) -> tuple[Optimum, tuple[str, ...]]:
         """Find the optimum, and what is to be known of the data."""

@@ -67,7 +67,7 @@ def scipy_csr(csr: Csr) -> Any:
 
 
 def expanded(design: Design, places: slice | Index, columns: Index | None = None) -> Matrix:
-    """Give some coefficients' x in some rows, (k, columns), all by default: a look where they lie so, else a copy.
+    """Return some coefficients' x in some rows, (k, columns), all by default: a view where they lie like that, else a copy.
 
     Levels and marks are 0 and 1, missing numbers their fill.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
     for _ in range(3 if rows.is_dense else 1):
         rows.count_read()
         sums = read(rows.design, what, **{**rows.how, "view": view})
-        found, good = _moments(rows, sums, view)
+        found, good = moments_of(rows, sums, view)
         if good.all():
             break
         middle = np.where(np.isfinite(found.mean), found.mean, found.low / 2 + found.high / 2)
@@ -89,16 +89,10 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
     return found
 
 
-def moments_beside(rows: Rows, sums: Sums, view: View) -> dict[str, Any]:
-    """Give moments without correlations, from what was added beside a loss; nothing where squares of this view cancel."""
-    found, good = _moments(rows, sums, view)
-    return {"moments": found} if good.all() else {}
+def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bool_]]:
+    """Turn sums about a view into moments, and tell for which columns they are accurate.
 
-
-def _moments(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bool_]]:
-    """Make moments of sums about a view; and say of which columns they are good, what else was read mending the others.
-
-    Far from the mean the squares cancel or underflow; overflow shows as inf or NaN.
+    Far from the mean the squares cancel or underflow; overflow shows as inf or NaN. Such columns need another view.
     """
     low, high, total, squares = sums.low, sums.high, sums.sums, sums.squares
     matrix = sums.matrix if total is None else None  # beside a loss it is of other weights

@@ -1,4 +1,4 @@
-"""Which columns so few rows have that a sample would hardly show them."""
+"""Columns that so few rows have that a sample would hardly show them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Rare:
 
 
 def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]:
-    """Columns of which a share of the rows would show too little, the rarest first, as long as their rows are at most `most`.
+    """Mask of the columns that a share of the rows would show too seldom: the rarest, while they have at most `most` rows.
 
     counts : (n,), rows that have a column.
     """
@@ -70,11 +70,11 @@ def row_counts(rows: Rows) -> Vector:
 
 
 def rare_rows(rows: Rows, share: float, most: float) -> Rare:
-    """Find columns of which a share of the rows would show too little, and all rows that have them, about `most`; a read."""
+    """Find the columns that a share of the rows would show too seldom, and all rows that have them, about `most`; a read."""
     csr, n = rows.design.csr, rows.n_features
     if csr is None and rows.design.numeric.all():
         return Rare.none()
-    counts = rows.row_counts
+    counts = rows.once("row counts", lambda: row_counts(rows))
     firsts = [levels for levels, has_first in rows.design.groups if has_first]
     of_firsts = np.array([np.count_nonzero(rows.is_kept) - counts[levels].sum() for levels in firsts])
     rare = rare_columns(np.append(counts, of_firsts), share, most)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows.decode import expanded, scipy_csr
-from chainrule.data.rows.moments import guess_units, moments_beside, read_moments
-from chainrule.data.rows.rare import Rare, matrix_reads, rare_rows, row_counts
+from chainrule.data.rows.decode import expanded
+from chainrule.data.rows.moments import guess_units, moments_of, read_moments
+from chainrule.data.rows.rare import Rare, matrix_reads, rare_rows
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
+from chainrule.data.schema import Column
+from chainrule.data.schema import feature_names as names_of
 from chainrule.errors import InputError
 from chainrule.kernels import reader
-from chainrule.kernels.design import Csr, Design
+from chainrule.kernels.design import Design
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, View, What, thread_count, useful_threads
 from chainrule.kernels.runs import Path, newton_path
@@ -26,7 +28,6 @@ Index = NDArray[np.int64]
 Known = TypeVar("Known")
 
 MAX_MATRIX_COLUMNS = 2048  # up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations
-MOST_DENSE = 20_000_000  # numbers of a copy of some columns
 AT_ONCE = 4_000_000  # numbers that are looked at together
 ROUNDING_OF_MOMENTS = 1e-9  # more than a mean square made of moments can be off by
 
@@ -45,7 +46,7 @@ class Rows:
 
     design : the blocks that are read. index : (m,), which of their rows these are; None: all.
     y : (m,) uint8, 0 or 1. s : (m,), weights in units of `weight_unit`; a row of weight 0 is not looked at.
-    feature_names : one for each coefficient. references : of a category's name the level that has no column.
+    feature_names : one for each coefficient. encodings : how a table's columns were encoded. copies : of X, or of a column.
     threads : changes no bit of any sum.
     units : those of w and of all that is read. view, outer : how the core sees them, and what is left, (n + 1,), the bias's 1.
     learned : what reads found of these rows, whatever units they are seen in.
@@ -57,11 +58,12 @@ class Rows:
     feature_names: tuple[str, ...]
     threads: int
     weight_unit: float
-    references: Mapping[str, str]
     units: Units
     outer: Vector
     tally: Tally
     index: Index | None = None
+    encodings: tuple[Column, ...] | None = None
+    copies: int = 0
     view: View | None = None
     learned: dict[str, Any] = field(default_factory=dict)
 
@@ -71,10 +73,11 @@ class Rows:
         design: Design,
         y: NDArray[np.uint8],
         s: Vector | None,
-        feature_names: Sequence[str],
+        feature_names: Sequence[str] | None,
         n_threads: int | None = None,
         index: Index | None = None,
-        references: Mapping[str, str] | None = None,
+        encodings: tuple[Column, ...] | None = None,
+        copies: int = 0,
     ) -> Rows:
         """Put labels and weights beside a design, or beside its rows at `index`, in the user's units.
 
@@ -83,41 +86,26 @@ class Rows:
         unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
         threads = useful_threads((len(y), design.row_numbers), thread_count(n_threads))
         n, weights = design.n, None if s is None else s / unit
-        user, tally, names = Units.of_user(n), Tally(len(y)), tuple(feature_names)
-        return cls(design, y, weights, names, threads, unit, references or {}, user, np.ones(n + 1), tally, index)
-
-    @classmethod
-    def dense(
-        cls,
-        X: NDArray[np.floating],
-        y: NDArray[np.uint8],
-        s: Vector | None,
-        feature_names: Sequence[str],
-        n_threads: int | None = None,
-    ) -> Rows:
-        """See a matrix (m, n) where it lies, float64 or float32, in any strides and memory order."""
-        return cls.of(Design.dense(X), y, s, feature_names, n_threads)
+        names = names_of(encodings or ()) if feature_names is None else tuple(feature_names)
+        user, tally = Units.of_user(n), Tally(len(y))
+        return cls(design, y, weights, names, threads, unit, user, np.ones(n + 1), tally, index, encodings, copies)
 
     # --- facts -------------------------------------------------------------------------------------------------------
 
     @property
     def n_rows(self) -> int:
-        """How many they are."""
+        """Number of rows, m."""
         return len(self.y)
 
     @property
     def n_features(self) -> int:
-        """How many coefficients they have."""
+        """Number of coefficients, n."""
         return self.design.n
 
     @property
     def is_dense(self) -> bool:
         """Whether they are a dense matrix."""
         return self.design.X is not None
-
-    def is_same_data(self, other: Rows) -> bool:
-        """Whether both are of the very same X."""
-        return self.design is other.design or (self.is_dense and self.design.X is other.design.X)
 
     @property
     def reads(self) -> float:
@@ -179,7 +167,8 @@ class Rows:
         each = self.mean_terms + (self.design.csr is not None)
         return 0.0 if self.is_dense else matrix_reads(self.n_features, self.n_rows * each)
 
-    def _once(self, name: str, make: Callable[[], Known]) -> Known:
+    def once(self, name: str, make: Callable[[], Known]) -> Known:
+        """Return what `make` finds, which is remembered for these rows in all units."""
         if name not in self.learned:
             self.learned[name] = make()
         known: Known = self.learned[name]
@@ -197,8 +186,8 @@ class Rows:
     def mean_squares(self) -> Vector | None:
         """Mean squares of a table's columns in the fit's units, (n,), a little too large, where moments were read.
 
-        Not of weighted rows: all of the weight may lie far from the centre that the moments were read about. Of other rows than
-        a table's they cost a read nothing.
+        None for weighted rows, whose weight may all lie far from the centre that the moments were read about. None for dense
+        and sparse rows, whose squares a read gives for free.
         """
         found: Moments | None = self.learned.get("moments")
         if found is None or self.s is not None or not self.design.columns:
@@ -256,7 +245,7 @@ class Rows:
         q : (n + 1,), optional
             Weights of the norms, for units whose scales are powers of two.
         loss : callable, optional
-            As of `kernels.read`.
+            As in `kernels.read`.
         """
         self.count_read()
         if what & What.HESSIAN and not self.design.of_numbers_alone:
@@ -267,7 +256,8 @@ class Rows:
             self.design, what | What.LOSS, y=self.y, w=w / ratio, b=b, z=z, q=q, h=h, loss=loss, **self.how
         )
         if sums.low is not None and self.view is not None and "moments" not in self.learned and self.is_dense:
-            self.learned.update(moments_beside(self, sums, self.view))
+            found, good = moments_of(self, sums, self.view)
+            self.learned.update({"moments": found} if good.all() else {})
         if self._is_plain:
             return sums
         return replace(
@@ -324,42 +314,38 @@ class Rows:
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
         """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
         self.count_read()
-        return reader.extremes(self.design, **{**self.how, "s": mask.astype(np.float64), "view": None})
+        sums = reader.read(self.design, What.EXTREMES, **{**self.how, "s": mask.astype(np.float64), "view": None})
+        assert sums.low is not None
+        assert sums.high is not None
+        return sums.low, sums.high
 
-    def newton_path(self, alpha: Vector, fit_intercept: bool, w: Vector, b: float, *, near: float, most: int) -> Path:
-        """Run `kernels.newton_path` in units whose scales are powers of two."""
-        run: dict[str, Any] = {
-            "alpha": alpha,
-            "fit_intercept": fit_intercept,
-            "w": w,
-            "b": b,
-            "near": near,
-            "most": most,
-        }
+    def newton_path(self, **run: Any) -> Path:
+        """Run Newton in the core, in units whose scales are powers of two: see `kernels.newton_path`."""
         path = newton_path(self.design, self.y, **self.how, **run)
         self.count_read(path.total)
         return path
 
     # --- levels ------------------------------------------------------------------------------------------------------
 
-    @property
-    def row_counts(self) -> Vector:
-        """Rows of positive weight where a sparse column is not 0, or that have a level or a mark, (n,); 0 for numbers."""
-        return self._once("row counts", lambda: row_counts(self))
-
     def rare(self, share: float, most: float) -> Rare:
-        """Find columns of which a share of the rows would show too little, and all rows that have them: see `rare_rows`."""
+        """Find the columns that a share of the rows would show too seldom, and their rows: see `rare_rows`."""
         return rare_rows(self, share, most)
 
     def has_one_sided_level(self, fit_intercept: bool) -> bool:
-        """Whether a level has rows of one class only, which separates the classes: with an intercept any level. A read."""
+        """Whether a level has rows of one class only, which separates the classes; one read."""
         if not self.design.groups:
             return False
         self.count_read()
-        rows = reader.level_counts(self.design, y=self.y, s=self.s, index=self.index, threads=self.threads)
-        # Of a category without any coefficient the only level is that of all rows.
-        of = (rows[k][0 if fit_intercept else c.skip :] for k, c in self.design.categories if c.levels > c.skip)
-        return any(bool(((each > 0).sum(axis=1) == 1).any()) for each in of)
+        n, classes = self.n_features, np.stack([self.y == 0, self.y == 1]).astype(np.float64)
+        how = {**self.how, "view": None, "s": None if self.s is None else self.is_kept.astype(np.float64)}
+        found = reader.read_points(self.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
+        for span, has_first in self.design.groups:
+            rows = np.array([sums.sums[span] for sums in found if sums.sums is not None])
+            if has_first and fit_intercept:
+                rows = np.column_stack([[sums.weight for sums in found] - rows.sum(axis=1), rows])
+            if ((rows > 0).sum(axis=0) == 1).any():
+                return True
+        return False
 
     # --- rows as numbers ---------------------------------------------------------------------------------------------
 
@@ -385,10 +371,9 @@ class Rows:
             x = self.numbers(rows[first : first + step], columns)
             if not np.isfinite(x).all():
                 i, j = np.argwhere(~np.isfinite(x))[0]
-                raise InputError(
-                    f"X has {'NaN' if np.isnan(x[i, j]) else x[i, j]} in row {self.places[rows[first + i]] + 1}, column "
-                    f"{self.feature_names[columns[j]]!r}: fill it in, drop the row, or give the row weight 0"
-                )
+                what, row = "NaN" if np.isnan(x[i, j]) else x[i, j], self.places[rows[first + i]] + 1
+                where = f"row {row}, column {self.feature_names[columns[j]]!r}"
+                raise InputError(f"X has {what} in {where}: fill it in, drop the row, or give the row weight 0")
 
     # --- the same data otherwise -------------------------------------------------------------------------------------
 
@@ -401,28 +386,13 @@ class Rows:
         s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         return replace(self, y=self.y[index], s=s, index=self.places[index], learned={})
 
-    def of_columns(self, columns: Index) -> Rows:
-        """Copy these columns of all rows, as rows of their own: of many columns of a table sparse ones."""
-        names, csr = [self.feature_names[j] for j in columns], self.design.csr
-        if csr is not None:
-            X = scipy_csr(csr)[self.places][:, columns]
-        elif self.is_dense or len(columns) * self.n_rows <= MOST_DENSE:
-            return self._copied(Design.dense(np.array(self.numbers(columns=columns))), names)
-        else:
-            from scipy.sparse import csr_array, vstack
-
-            step = max(1024, AT_ONCE // len(columns))
-            parts = (slice(first, first + step) for first in range(0, self.n_rows, step))
-            X = vstack([csr_array(self.numbers(part, columns)) for part in parts], format="csr")
-        return self._copied(Design.sparse(Csr(X.data, X.indices, X.indptr, len(columns), self.threads)), names)
-
     def in_batches(self) -> Rows:
-        """Give the rows as mini-batches visit them: those of a table as a dense copy."""
-        return self._copied(Design.dense(self.numbers()), self.feature_names) if self.design.columns else self
-
-    def _copied(self, design: Design, names: Sequence[str]) -> Rows:
-        rows = Rows.of(design, self.y, self.s, names, self.threads)
-        return replace(rows, weight_unit=self.weight_unit)
+        """Return the rows as mini-batches visit them: those of a table as a dense copy."""
+        if not self.design.columns:
+            return self
+        design = Design.dense(self.numbers())
+        threads = useful_threads((self.n_rows, design.row_numbers), self.threads)
+        return replace(self, design=design, index=None, threads=threads, copies=1, tally=Tally(self.n_rows), learned={})
 
     def as_given(self) -> Rows:
         """See the rows in the user's units."""
@@ -440,15 +410,12 @@ class Rows:
 
     def guess_units(self, centred: bool) -> Units:
         """Units for arithmetic, with scales that are powers of two: numbers less about their mean, where that is no copy."""
-        return self._once(f"units {centred}", lambda: guess_units(self, centred))
+        return self.once(f"units {centred}", lambda: guess_units(self, centred))
 
     def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> Rows:
         """See the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
         if self.design.csr is not None:
-            raise InputError(
-                "standardize would fill a sparse matrix, since centred zeros aren't 0: scale its columns before the fit "
-                "(MaxAbsScaler), or hand over X.toarray()"
-            )
+            raise InputError("standardize would fill a sparse matrix: scale its columns first, or give X.toarray()")
         moments = self.moments(correlations=False)
         divided = columns & (moments.sd > 0) & scaled
         tiny = divided & (moments.sd < 1e-304)
