@@ -123,7 +123,7 @@ class Drawing:
         """Write words on a baseline at y, smaller where they need more room; tip: the whole of what is shortened."""
         shown, whole = visible(words), visible(tip)
         size = min(size, room / (0.62 * max(cells(shown), 1)))
-        look: Any = {"fontweight": "bold" if bold else "normal", "horizontalalignment": anchor, "parse_math": False}
+        look: Any = {"fontweight": "bold" if bold else "normal", "horizontalalignment": anchor}
         self._add(Text(x, y, shown, color=colour(role), fontsize=size, label=whole * (whole != shown), **look))
 
     def formula(
@@ -131,8 +131,7 @@ class Drawing:
         anchor: str = "left", room: float = math.inf,
     ) -> None:  # fmt: skip
         """Set one of our own formulas on a baseline at y, and words to its right."""
-        look: Any = {"horizontalalignment": anchor}
-        self._add(Text(x, y, f"${tex}$", color=colour(role), fontsize=size, **look))
+        self._add(Text(x, y, f"${tex}$", color=colour(role), fontsize=size, horizontalalignment=anchor, parse_math=True))
         font = font_manager.FontProperties(size=size)
         width = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0] + 0.35 * size
         self.text(x + width, y, words, role, size=size - 2, room=room - width)
@@ -170,11 +169,12 @@ class Drawing:
         renderer: Any = _PageRenderer(self.width, self.height, out, metadata=no_metadata)  # type: ignore[no-untyped-call]
         self.figure.draw(renderer)
         renderer.finalize()
+        drawn = out.getvalue().replace('<path id="', '<path class="cr" id="')
         made = Picture(
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="cr" '
             f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" style="stroke-linejoin:round" role="img" '
             f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
-            f'<desc id="{name}-desc">{escape(description)}</desc>{out.getvalue()[out.getvalue().index("<g") :].strip()}'
+            f'<desc id="{name}-desc">{escape(description)}</desc>{drawn[drawn.index("<g") :].strip()}'
         )
         made.figure, made.size = self.figure, (self.width, self.height)
         return made
