@@ -126,7 +126,10 @@ def panel(
         ink, inside = colour(curve.role), np.flatnonzero(curve.y >= low)
         end = min(len(curve.y), (inside[-1] if len(inside) else 0) + 2)  # what falls out of the chart stays out of it
         x, y = curve.x[:end], np.maximum(curve.y[:end], low)
-        width, depth = 2.2 if curve.whole is None else 1.4, 3 - 0.01 * k  # a swing that fills its band hides no other curve
+        width, depth = (
+            2.2 if curve.whole is None else 1.4,
+            3 - 0.01 * k,
+        )  # a swing that fills its band hides no other curve
         lines += ax.plot(x, y, color=ink, linewidth=width, linestyle=curve.dashes, zorder=depth)
         names.append((curve.label, curve.note or pretty(float(curve.y[-1]), digits)))
         whole = curve.whole[:end] if curve.whole is not None else np.arange(end) >= end - 1
@@ -143,7 +146,9 @@ def panel(
 
 def names_aside(ax: Axes, drawn: Sequence[Any], names: Sequence[tuple[str, str]], heading: str = "") -> None:
     """Write names and their notes at the right of the axes, each beside a sample of what it names."""
-    room = (ax.figure.bbox.width - ax.bbox.x1 - 50) / CELL  # less the gap, which a tick label reaches into, and the sample
+    room = (
+        ax.figure.bbox.width - ax.bbox.x1 - 50
+    ) / CELL  # less the gap, which a tick label reaches into, and the sample
     words = []
     for name, note in (map(visible, both) for both in names):
         together = f"{name}  {note}"

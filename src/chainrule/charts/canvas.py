@@ -131,7 +131,9 @@ class Drawing:
         anchor: str = "left", room: float = math.inf,
     ) -> None:  # fmt: skip
         """Set one of our own formulas on a baseline at y, and words to its right."""
-        self._add(Text(x, y, f"${tex}$", color=colour(role), fontsize=size, horizontalalignment=anchor, parse_math=True))
+        self._add(
+            Text(x, y, f"${tex}$", color=colour(role), fontsize=size, horizontalalignment=anchor, parse_math=True)
+        )
         font = font_manager.FontProperties(size=size)
         width = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0] + 0.35 * size
         self.text(x + width, y, words, role, size=size - 2, room=room - width)

@@ -60,7 +60,9 @@ def _recoloured(to: Mapping[str, str]) -> str:
     A marker carries the class itself: where it is used again and again, no rule reaches it by what stands around it.
     """
     parts = [(part, role) for part in ("fill", "stroke") for role in PALETTE]
-    return "".join(f':is(.cr,.cr *)[style*="{part}: {LIGHT[role]}"]{{{part}:{to[role]}!important}}' for part, role in parts)
+    return "".join(
+        f':is(.cr,.cr *)[style*="{part}: {LIGHT[role]}"]{{{part}:{to[role]}!important}}' for part, role in parts
+    )
 
 
 def palette_css() -> str:

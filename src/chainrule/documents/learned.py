@@ -1,12 +1,12 @@
 """How a run learned, in sentences and pictures made of its numbers."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
-from chainrule.studies.learned import AT_OPTIMUM, NEAR, Gradients, Learned, Maps, Progress
+from chainrule.studies.learned import Learned
+from chainrule.studies.learned.gradients import Gradients
+from chainrule.studies.learned.maps import Maps
+from chainrule.studies.learned.progress import NEAR, Progress
 from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: two log-losses nearer than this are told as one
@@ -61,25 +61,13 @@ def _held_out(p: Progress) -> Text:
     return say(text, lowest=h.lowest, last=h.last)
 
 
-def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
-    """Place the learning rate against the curvature where the run ended; result: `Result.to_dict()` of the same run."""
-    rate, limit = result["learning_rate"], result["learning_rate_limit"]
-    if not rate or not limit or learned is None or learned.gradients is None or learned.gradients.curvature is None:
-        return say("")
-    curvature, where = learned.gradients.curvature, learned.gradients.place
-    local, place = curvature.limit, where[:1].upper() + where[1:]
-    text = f"{place} rates up to {{local:floor}} are stable; "
-    if rate > local:
-        text += "this one can’t settle there." if where == AT_OPTIMUM else "this one overshoots by more than it gains."
-        return say(text, local=local)
-    if curvature.flat or learned.progress.infimum:
-        return say(text + "this one is among them.", local=local)
-    text += (
-        "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved "
-    )
-    text += "{ratio:3} times as much as the flattest."
-    slowest = min(1.0 - abs(1.0 - 2.0 * rate / (local * under)) for under in (1.0, curvature.condition))
-    return say(text, local=local, part=100 * slowest, ratio=curvature.condition)
+def rate_told(learned: Learned, rate: float | None) -> list[Text]:
+    """Place the learning rate against the curvature at the point returned, where that is known."""
+    limit = None if learned.gradients is None else learned.gradients.limit
+    if rate is None or limit is None:
+        return []
+    above = ": this one can’t settle there" if rate > limit else ""
+    return [say(f"At the point returned, learning rates up to {{limit:floor}} are stable{above}.", limit=limit)]
 
 
 def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Chart]]:
@@ -93,11 +81,12 @@ def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Cha
 def _shares(g: Gradients, unit: str) -> Chart:
     from chainrule.charts.shares import gradient_shares
 
-    units = "per standard deviation of each column" if g.standardized else "in the units of the fit"
-    steps = "Newton’s steps don’t follow it" if g.method.startswith("newton") else "the steps follow it"
+    units = "in the units of the fit: the steps follow it"
+    if unit == "step":
+        units = "per standard deviation of each column: Newton’s steps don’t follow it"
     read = f"From all training rows at {counted(len(g.epochs), unit)}."
-    return Chart(lambda: gradient_shares(g.epochs.astype(np.float64), g.shares, g.names, unit=unit),
-                 f"Each weight’s share of the gradient, {units}: {steps}. {read}")  # fmt: skip
+    return Chart(lambda: gradient_shares(g.epochs.astype(np.float64), np.abs(g.dL), g.names, unit=unit),
+                 f"Each weight’s share of the gradient, {units}. {read}")  # fmt: skip
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:

@@ -14,7 +14,7 @@ from chainrule.data.inputs import LARGEST_SEED, whole_number
 from chainrule.data.inputs import number as checked
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
-from chainrule.studies.learned import Maps, maps_over
+from chainrule.studies.learned.maps import Maps, maps_over
 from chainrule.studies.runs import Run
 from chainrule.studies.setting import Form, Setting, Shared, Standardize
 from chainrule.studies.study import Study, conduct, listed, nats, number
