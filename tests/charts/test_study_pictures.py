@@ -368,10 +368,10 @@ def test_lines_of_a_sentence_fit_and_lose_nothing(text, width):
 # ---- sheets and pixels --------------------------------------------------------------------------------------------
 
 
-def panels() -> list[sheet.Panel]:
+def panels() -> list:
     return [
-        sheet.Panel(lambda: charts.odds_forest(["a", "b"], [1.0, -0.5]), "Of two columns, " + "a long sentence " * 12),
-        sheet.Panel(lambda: scaling_picture([a_run("x", np.arange(5.0), 0.4 ** np.arange(5.0))]), "<b> & done."),
+        (lambda: charts.odds_forest(["a", "b"], [1.0, -0.5]), "Of two columns, " + "a long sentence " * 12),
+        (lambda: scaling_picture([a_run("x", np.arange(5.0), 0.4 ** np.arange(5.0))]), "<b> & done."),
     ]
 
 

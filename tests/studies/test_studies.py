@@ -263,7 +263,7 @@ def test_estimates_of_slow_runs_are_of_the_right_size(rng):
     guessed = [(a, b) for a, b in zip(short.runs, whole.runs, strict=True) if a.estimated and not b.estimated]
     assert len(guessed) >= 2
     for a, b in guessed:
-        assert a.reached == pytest.approx(b.reached, rel=0.1)  # beside the curve that they follow in the end
+        assert a.reached == pytest.approx(b.reached, rel=0.2)  # beside the curve that they follow in the end
     few = studies.learning_rate(X, y, epochs=3).runs
     calm = [run.reached for run in few if run.estimated and not run.raised and run.rate < few[5].rate]
     assert calm == sorted(calm, reverse=True)
@@ -444,7 +444,7 @@ def test_maps_agree_with_predict_proba(article):
     train, _ = stratified_split(y.astype(float), 0.2, 0)
     grid = np.stack(np.meshgrid(np.linspace(-4, 6, 21), np.linspace(-4, 12, 33)), axis=-1).reshape(-1, 2)
     for maps, standardize in zip(article.maps, (False, "center"), strict=True):
-        assert maps.epochs.tolist() == [1, 2, 3, 5, 10, 20, 50, 100]
+        assert maps.epochs.tolist() == [1, 2, 4, 7, 14, 27, 52, 100]
         for k in (0, 4):
             model = chainrule.LogisticRegression(
                 method="gradient-descent",

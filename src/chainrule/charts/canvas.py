@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -28,6 +28,7 @@ from chainrule.errors import InputError
 from chainrule.words import cells, visible
 
 WIDTH = 440.0  # of a chart, CSS pixels
+Anchor = Literal["left", "center", "right"]
 _OURS = set("font mathtext svg path text lines patch axes xtick ytick grid figure legend".split())
 _SETTINGS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k.partition(".")[0] in _OURS} | LOOK
 # Fonts for signs that DejaVu Sans lacks, where the machine has them: only a PNG's words are drawn with a font of here.
@@ -118,17 +119,18 @@ class Drawing:
 
     def text(
         self, x: float, y: float, words: object, role: str = "ink", *, size: float = 12, bold: bool = False,
-        anchor: str = "left", tip: object = "", room: float = math.inf,
+        anchor: Anchor = "left", tip: object = "", room: float = math.inf,
     ) -> None:  # fmt: skip
         """Write words on a baseline at y, smaller where they need more room; tip: the whole of what is shortened."""
         shown, whole = visible(words), visible(tip)
         size = min(size, room / (0.62 * max(cells(shown), 1)))
-        look: Any = {"fontweight": "bold" if bold else "normal", "horizontalalignment": anchor}
-        self._add(Text(x, y, shown, color=colour(role), fontsize=size, label=whole * (whole != shown), **look))
+        made = Text(x, y, shown, color=colour(role), fontsize=size, horizontalalignment=anchor)
+        made.set(fontweight="bold" if bold else "normal", label=whole * (whole != shown))
+        self._add(made)
 
     def formula(
         self, x: float, y: float, tex: str, words: str = "", role: str = "ink", *, size: float = 15,
-        anchor: str = "left", room: float = math.inf,
+        anchor: Anchor = "left", room: float = math.inf,
     ) -> None:  # fmt: skip
         """Set one of our own formulas on a baseline at y, and words to its right."""
         self._add(

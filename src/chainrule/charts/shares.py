@@ -38,8 +38,9 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
         ends = [[f"{100 * float(v):.3g}%" for v in (of[0], of[-1], of.max())] for of in s.T]
         says = [f"{name}: {start} at {first}, {end} at {last}, at most {most}."
                 for name, (start, end, most) in zip(labels, ends, strict=True)]  # fmt: skip
-        names = [(end, name) for name, (_, end, _) in zip(labels, ends, strict=True)]
-        names_aside(ax, areas[::-1], names[::-1], f"at {last}")
+        names_aside(
+            ax, areas[::-1], [(end[1], name) for name, end in zip(labels, ends, strict=True)][::-1], f"at {last}"
+        )
         return d.picture("shares", f"Each column's share of the gradient over the {unit}s", " ".join(says))
 
 

@@ -133,5 +133,5 @@ def _probabilities(classes: tuple[str, str], drawn: Drawn) -> Beside:
     shown = [spread(drawn.z, drawn.y, "Training rows: how the probabilities of both classes are spread.")]
     if drawn.held_out is not None:
         shown.append(spread(*drawn.held_out, "Held-out rows: the same for rows that training never saw."))
-    says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. Each stroke is where training rows are."
+    says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. The bars below are the training rows."
     return Beside([*shown, [Chart(lambda: loss_of_row(drawn.z, drawn.y, classes=classes), says)]])

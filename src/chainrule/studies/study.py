@@ -15,7 +15,6 @@ from chainrule.words import Shown, counted, plain, pretty
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
-    from chainrule.charts.sheet import Panel
 
 SCHEMA_VERSION = 1
 
@@ -158,13 +157,13 @@ class Study(Shown):
         """Draw it: one SVG with a title and what each picture shows, in its own light and dark colours."""
         from chainrule.charts.sheet import svg_sheet
 
-        return svg_sheet(title or self.heading, self._panels())
+        return svg_sheet(title or self.heading, self.panels())
 
     def png(self, title: str | None = None, *, scale: float = 2.0) -> bytes:
         """Draw the same as a PNG, `scale` dots per CSS pixel."""
         from chainrule.charts.sheet import png_sheet
 
-        return png_sheet(title or self.heading, self._panels(), scale=scale)
+        return png_sheet(title or self.heading, self.panels(), scale=scale)
 
     def html(self, title: str | None = None, *, notes: Sequence[str] = ()) -> str:
         """Give it as one HTML page: pictures, conclusion, table. notes: more sentences on the data."""
@@ -172,10 +171,9 @@ class Study(Shown):
 
         return study_page(self, title or self.heading, notes)
 
-    def _panels(self) -> list[Panel]:
-        from chainrule.charts.sheet import Panel
-
-        return [Panel(draw, said) for draw, said in zip(self.pictures(), self.conclusions, strict=True)]
+    def panels(self) -> list[tuple[Callable[[], Picture], str]]:
+        """Give what draws each picture, and what is said under it."""
+        return list(zip(self.pictures(), self.conclusions, strict=True))
 
 
 def number(value: float | None, digits: int = 3) -> str:
