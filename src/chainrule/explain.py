@@ -139,7 +139,7 @@ def explain_row(
     x: npt.ArrayLike, y: float | None, w: npt.ArrayLike, b: float, *, feature_names: Any, row: int | None = None,
     epoch: int | None = None, weight: float = 1.0, sum_weights: float = 1.0, alpha: float = 0.0,
     gradient: tuple[npt.ArrayLike, float] | None = None, label: str | None = None,
-    center: npt.ArrayLike | None = None, scale: npt.ArrayLike | None = None,
+    x_user: npt.ArrayLike | None = None,
 ) -> RowExplanation:  # fmt: skip
     """Explain one row.
 
@@ -162,8 +162,8 @@ def explain_row(
         dL_dw and dL_db over all rows, without the penalty, to relate the shares to.
     label : str, optional
         The name of the row's class.
-    center, scale : array_like (n,), optional
-        From the fit's units to the user's: x scale + center.
+    x_user : array_like (n,), optional
+        The row in the user's units, where these are not the fit's.
 
     Returns
     -------
@@ -188,13 +188,14 @@ def explain_row(
     whole: list[Any] = [None] * (n + 1)
     if gradient is not None:
         whole = [*_vector(gradient[0], n, "gradient").tolist(), float(gradient[1])]
+    given = graph.X.value if x_user is None else _vector(x_user, n, "x_user")
     terms, dL = graph.X.value * graph.w.value, np.append(graph.dL_dw, graph.dL_db)
     path, steps = _path(graph, names)
     with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow: the note says so
         shares, odds = weight * dL / sum_weights, np.exp(terms)
         ratios = [float(share / each) if known and each else None for share, each in zip(shares, whole, strict=True)]
     columns = {
-        "name": names, "x": graph.X.value, "x_user": _in_user_units(graph.X.value, center, scale), "w": graph.w.value,
+        "name": names, "x": graph.X.value, "x_user": given, "w": graph.w.value,
         "contribution": terms, "odds_factor": odds, "probability_step": steps, "dz_dw": graph.dz_dw,
         "dL_dw": graph.dL_dw if known else [None] * n, "share": shares[:n] if known else [None] * n,
         "share_of_gradient": ratios[:n], "penalty_gradient": alpha * graph.w.value,
@@ -222,18 +223,6 @@ def _vector(values: npt.ArrayLike, n: int, name: str) -> Array:
     if array.shape != (n,):
         raise InputError(f"'{name}' has shape {array.shape}; the row has {n} features")
     return array
-
-
-def _in_user_units(x: Array, center: npt.ArrayLike | None, scale: npt.ArrayLike | None) -> Array:
-    """Return x scale + center without the digits that the way to the fit's units and back made up."""
-    shift = np.zeros_like(x) if center is None else _vector(center, x.size, "center")
-    stretch = np.ones_like(x) if scale is None else _vector(scale, x.size, "scale")
-    largest = np.maximum(np.abs(x * stretch), np.abs(shift))
-    if not np.isfinite(largest).all():
-        raise InputError("'center' and 'scale' must be finite numbers")
-    digits = 14 - np.floor(np.log10(np.where(largest > 0, largest, 1.0))).astype(int)
-    rounded = np.array(list(map(round, (x * stretch + shift).tolist(), digits.tolist())))
-    return np.where((shift == 0) & (stretch == 1), x, rounded)  # where the fit's units are the user's
 
 
 def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str, float], ...], Array]:

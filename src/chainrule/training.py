@@ -401,8 +401,9 @@ def explain(
     parts = _split_again(model, design)
     whole = _gradient_over(parts, model, design, w, b)
     y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
+    given = design.given(np.array([i]))[0]
     explanation = explain_row(
-        (design.given(np.array([i]))[0] - model.center) / model.scale,
+        (given - model.center) / model.scale,
         y,
         w,
         b,
@@ -414,8 +415,7 @@ def explain(
         alpha=float(model.info["alpha"]),
         gradient=(whole.dL_dw, whole.dL_db) if whole else None,
         label=None if y is None else (model.schema.negative, model.schema.positive)[int(y)],
-        center=model.center,
-        scale=model.scale,
+        x_user=given,
     )
     if y is None:
         part = "unknown"

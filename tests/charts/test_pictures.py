@@ -523,7 +523,7 @@ def test_long_names_are_whole_in_the_tip():
 
 
 def test_value_in_the_tables_units_is_shown_beside_the_fits():
-    e = explanation(center=np.array([40.0, 0.0, 0.0]), scale=np.array([5.0, 1.0, 1.0]))
+    e = explanation(x_user=np.array([42.5, -1.0, 0.0]))
     assert "value 42.50" in words(row_graph(e))
 
 

@@ -68,9 +68,10 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
     columns = {"epoch": np.arange(k), "loss": np.linspace(0.69, 0.44, k), "accuracy": np.linspace(0.5, 0.8125, k)}
     if held_out:
         columns |= {"held_out_loss": np.linspace(0.7, 0.5, k), "held_out_accuracy": np.linspace(0.5, 0.75, k)}
+    x = rng.normal(size=n)
     explanation = explain_row(
-        rng.normal(size=n), y, w_fit, 0.25, feature_names=names, row=23, epoch=39, label=SCRIPT, sum_weights=m,
-        center=np.full(n, 7.0), scale=scale,
+        x, y, w_fit, 0.25, feature_names=names, row=23, epoch=39, label=SCRIPT, sum_weights=m,
+        x_user=x * scale + 7.0,
     )  # fmt: skip
     w = w_fit / scale
     sd = np.where(scale == 1, np.nan, scale)

@@ -15,8 +15,6 @@ Floats = NDArray[np.float64]
 
 MAPS = 8
 DRAWN_POINTS = 160
-LOOKED_AT = 5000  # rows, for the range of the axes
-TAIL = 0.005  # of them, left out at each end of a column that has far-away values
 MARGIN = 0.04
 SEED = 0
 
@@ -89,13 +87,13 @@ def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -
     points = [units.to_user(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
     others = np.setdiff1d(np.arange(rows.n_features), axes)
     places, loss = _sample(rows, DRAWN_POINTS), np.where(trace.columns["share"] >= 1, trace.columns["loss"], np.nan)
-    given, wide = rows.numbers(places), rows.numbers(_sample(rows, LOOKED_AT))
+    given = rows.numbers(places)
     return Maps(
         names=(result.feature_names[i], result.feature_names[j]), others=len(others),
         epochs=trace.columns["epoch"].astype(np.int64)[chosen], loss=loss[chosen],
         w=np.array([w[[i, j]] for w, _ in points]), b=np.array([b + float(w[others] @ mean[others]) for w, b in points]),
         x=given[:, i], y=given[:, j], label=rows.y[places].astype(np.float64), of=int(np.count_nonzero(rows.is_kept)),
-        rows=rows.n_rows, x_range=_range(wide[:, i]), y_range=_range(wide[:, j]),
+        rows=rows.n_rows, x_range=_range(given[:, i]), y_range=_range(given[:, j]),
     )  # fmt: skip
 
 
@@ -109,10 +107,7 @@ def _sample(rows: Rows, count: int) -> NDArray[np.int64]:
 
 
 def _range(x: Floats) -> tuple[float, float]:
-    """Choose an axis's range: all values, without far-away ones that would leave the others no room."""
+    """Choose an axis's range: that of the points drawn, and a margin."""
     low, high = float(x.min()), float(x.max())
-    inner = [float(v) for v in np.quantile(x, (TAIL, 1 - TAIL))]
-    if inner[1] > inner[0] and high - low > 3 * (inner[1] - inner[0]):
-        low, high = inner
     room = MARGIN * (high - low) or 1.0
     return low - room, high + room
