@@ -42,7 +42,7 @@ class FeatureExplanation:
     share, share_of_gradient : float or None
         (s/S) dL_dw, and that divided by the whole gradient's entry (None when it is not known or 0).
     penalty_gradient : float
-        alpha w, which no row has a share in.
+        alpha w, the penalty's own part of the gradient.
     """
 
     name: str

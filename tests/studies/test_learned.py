@@ -346,13 +346,13 @@ def test_what_training_did_not_gain_is_not_said():
         ({"end": 0.33}, "brought it within 0.001 nats; at the end 0.0301 nats are left."),
         ({"end": 0.33, "rises": 3}, "0.0301 nats are left. It rose in 3 of the 400."),
         ({"rises": 3, "stride": 4}, "It rose in 3 of the epochs kept."),
-        ({}, "a<b> settled first (epoch 3), d last (epoch 80), of 3 strong weights: past half of the way to the end"),
+        ({}, "a<b> settled first (epoch 3), d last (epoch 80), of 3 strong weights; settled means more than half"),
         ({"stride": 4}, "first (epoch 3 at the latest)"),
-        ({"half_times": (HalfTime("a", 1),), "unit": "step"}, "a settled first (step 1), of 1 strong weight: past half"),
+        ({"half_times": (HalfTime("a", 1),), "unit": "step"}, "a settled first (step 1), of 1 strong weight; settled means"),
         ({"half_times": (HalfTime("a", 2), HalfTime("b", 2))}, "a settled first (epoch 2), of 2 strong weights"),
-        ({}, "lowest after 60 epochs, 0.4100; at the end it is 0.4500. What was learned after that helps the training rows"),
-        ({"held_out": HeldOutProgress(400, 0.41, 0.41, False)}, "was lowest at the end, or hardly higher: 0.4100."),
-        ({"held_out": HeldOutProgress(60, 0.41, 0.4104, True)}, "was lowest at the end, or hardly higher: 0.4104."),
+        ({}, "lowest after 60 epochs, 0.4100; at the end it is 0.4500. What was learned after that helps the training"),
+        ({"held_out": HeldOutProgress(400, 0.41, 0.41, False)}, "at the end was at or near its lowest: 0.4100."),
+        ({"held_out": HeldOutProgress(60, 0.41, 0.4104, True)}, "at the end was at or near its lowest: 0.4104."),
         ({"held_out": HeldOutProgress(0, 0.41, 0.47, False)}, "was lowest at the start, 0.4100; at the end it is 0.4700."),
         ({"last": 0}, "No epoch was run"),
     ],
@@ -386,7 +386,7 @@ def test_captions_say_units_and_what_the_other_columns_are():
     of_shares, of_maps = captions(learned)
     assert "in the units of the fit: the steps follow it" in of_shares
     assert f"at {len(learned.gradients.epochs)} epochs" in of_shares
-    assert "2 other columns at the training rows’ mean" in of_maps
+    assert "2 other columns held at the training rows’ mean" in of_maps
     assert of_maps.endswith(f"Of the 180 training rows {learned.maps.of} have a positive weight.")
     assert "positive weight" not in captions(learned_by(trained(weights=None)))[1]
     newton = captions(

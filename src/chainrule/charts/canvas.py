@@ -1,4 +1,4 @@
-"""What pictures are drawn on: a figure of matplotlib's, measured in CSS pixels, and its own SVG and PNG.
+"""The canvas of every picture: a matplotlib figure measured in CSS pixels, written as SVG or PNG.
 
 Words and formulas are text. The same input gives the same bytes. This module and the charts import matplotlib: their
 callers import them when they draw.

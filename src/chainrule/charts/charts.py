@@ -25,7 +25,7 @@ def odds_forest(
 
     names: of the columns. log_odds: (n,), w_j times the standard deviation where `per_sd`, else w_j.
     per_sd: (n,) bool, where the ratio is for one standard deviation (a round mark); elsewhere it is for one unit, or for the
-    level against its reference (a diamond). limit: of more features the strongest so many are drawn.
+    level against its reference (a diamond). limit: the most features that are drawn, the strongest first.
     """
     w = np.asarray(log_odds, dtype=np.float64)
     by_sd = np.zeros(len(w), dtype=bool) if per_sd is None else np.asarray(per_sd, dtype=bool)

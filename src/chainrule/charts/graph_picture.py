@@ -13,7 +13,7 @@ from chainrule.words import counted, pretty, shortened
 SHOWN = 12
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NODES = (("z", 640), ("g", 800), ("L", 1060))  # and where they stand
-# where each formula stands beside the nodes, what it is of, and the formula
+# where each formula stands beside the nodes, its name, and the formula
 _FORWARD = (
     (616, r"z = \sum x_j w_j + b"),
     (776, r"g = \dfrac{1}{1+e^{-z}}"),

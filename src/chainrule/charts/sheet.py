@@ -1,4 +1,4 @@
-"""Several pictures on one sheet, each with the sentence that it shows under it: a file of its own, as SVG or PNG."""
+"""Several pictures on one sheet, each with a sentence under it: a file of its own, as SVG or PNG."""
 
 from collections.abc import Callable, Sequence
 

@@ -22,9 +22,10 @@ ARTICLE = "Christoph Winkler, “Neural Networks and Logistic Regression - Backp
 GLOSSARY = {
     "z, log-odds": "The sum of all contributions x w, and the bias b. Positive speaks for y = 1.",
     "g, probability": "The sigmoid of z: 1/(1 + exp(−z)). The odds are g/(1 − g) = exp(z).",
-    "log-loss": "−log of the probability given to what happened, the rows’ mean, in nats. 0 is perfect; 0.6931 is a coin’s.",
-    "odds ratio": "What one more unit, one standard deviation (SD), or this level, not the reference, multiplies the odds by. "
-    "Units of two features can’t be compared; their standard deviations can.",
+    "log-loss": "−log of the probability that the model gave to what happened, averaged over the rows, in nats. 0 is perfect; "
+    "0.6931 is a coin toss.",
+    "odds ratio": "What multiplies the odds for one more unit, for one standard deviation (SD), or for this level in place of "
+    "the reference. Units of two features can’t be compared; their standard deviations can.",
     "proven digits": "The optimum’s coefficient agrees in these digits: it is less than half a unit of the last one away.",
     "AUC": "The chance that a random row of y = 1 gets a larger g than a random row of y = 0.",
     "gradient": "The slope of the loss in each weight. Gradient descent steps against it: w ← w − learning rate · dL_dw. "

@@ -89,7 +89,7 @@ def ending(result: Document) -> list[tuple[str, Any]]:
 
 
 def figures(parts: Mapping[str, Document | None]) -> Table:
-    """Compare loss, accuracy and AUC of parts of the rows, with those of predicting the base rate for every row."""
+    """Compare loss, accuracy and AUC of parts of the rows with predicting the base rate for every row."""
     return Table.from_entries(
         [{**part, "part": name} for name, part in parts.items() if part],
         ("", "part", ""), ("rows", "rows", ""), ("log-loss", "loss", "f"), ("(base rate)", "base_loss", "f"),

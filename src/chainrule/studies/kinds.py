@@ -1,4 +1,4 @@
-"""The four studies: what each varies, over which values, what it measures and what it says of it."""
+"""The four studies: what each varies, over which values, what it measures, and what it says."""
 
 from __future__ import annotations
 

@@ -63,11 +63,11 @@ class Study(Shown):
         The forms of the columns, and what theory says of them.
     runs : tuple of Run
     within : float
-        Nats: what is near the optimum.
+        Distance from the optimum that counts as near, nats.
     max_epochs, n_rows, n_features : int
     alpha : float
     notes : tuple of str
-        What is to be known of the data.
+        Notes on the data.
     """
 
     name: ClassVar[str]
@@ -106,17 +106,17 @@ class Study(Shown):
 
     @property
     def optimum(self) -> Optimum:
-        """What distances are from; without a penalty it is the same in all forms of the columns."""
+        """The optimum that distances are measured from; without a penalty all forms of the columns have the same."""
         return self.forms[0].optimum
 
     @property
     def near(self) -> str:
-        """How near the runs are to come, in words."""
+        """The distance that counts as near, in words."""
         return f"{nats(self.within)} of the {'optimum' if self.optimum.exists else 'infimum'}"
 
     @property
     def conclusions(self) -> tuple[str, ...]:
-        """What is said under each picture; first of all, that there is no optimum."""
+        """What is said under each picture; the first says so where there is no optimum."""
         if self.optimum.exists:
             return self.says()
         low = f"Distances are from the infimum, at least {number(self.optimum.objective)} nats."

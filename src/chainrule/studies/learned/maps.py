@@ -1,4 +1,4 @@
-"""What a model over two columns looks like while it is learned: the other columns at their means."""
+"""Maps of a model over two columns while it learns, with the other columns held at their means."""
 
 from __future__ import annotations
 
