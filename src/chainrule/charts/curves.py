@@ -106,7 +106,7 @@ def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 
         lines.append(Curve.of(run.label, role, run.epochs, run.gap, 0.0, note=note, dashes=dashes))
     start = max((float(line.y[0]) for line in lines if len(line.y)), default=1.0)
     foot, panel = f"dashed: above 2/L_max = {below(limit)}", (lines, "nats", "epoch")
-    how = {"height": 250, "aside": 222, "ceiling": 30 * start, "heading": "learning rate, epochs", "foot": foot}
+    how = {"height": 250, "aside": 230, "ceiling": 30 * start, "heading": "learning rate, epochs", "foot": foot}
     return _distances("rates", "for several learning rates", [panel], ("within", within), exists, **how)
 
 
