@@ -34,10 +34,6 @@ class Loss(Protocol):
         """Its name in `LOSSES`."""
 
     @property
-    def is_native(self) -> bool:
-        """Whether the core has it as a struct."""
-
-    @property
     def steepest(self) -> float:
         """Largest |dL_dz|."""
 
@@ -75,7 +71,6 @@ class Logistic:
     """
 
     name: str = "logistic"
-    is_native: bool = True
     steepest: float = 1.0
     curvature: float = 0.25
     bend: float = 1.0
@@ -106,6 +101,11 @@ class Logistic:
 
 LOGISTIC = Logistic()
 LOSSES: dict[str, Loss] = {LOGISTIC.name: LOGISTIC}
+
+
+def is_native(loss: Loss) -> bool:
+    """Whether the core has this loss as a struct."""
+    return type(loss) is Logistic
 
 
 def rms_residual(loss: Loss, mean: float) -> float:

@@ -18,7 +18,7 @@ from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, What
 from chainrule.kernels.runs import Batches
 from chainrule.kernels.vectors import Along, Feasible, along, feasible, pointwise
-from chainrule.losses import LOGISTIC, Loss, rms_residual
+from chainrule.losses import LOGISTIC, Loss, is_native, rms_residual
 from chainrule.penalties import Penalty, ridge
 
 NOTHING = What(0)
@@ -140,7 +140,7 @@ class DataObjective(Objective):
         self.rows, self.fit_intercept, self.loss, self.sample_ridge = rows, fit_intercept, loss, sample_ridge
         self.penalty = ridge(0.0, rows.n_features) if penalty is None else penalty
         self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
-        self.given = None if loss.is_native else _called(loss)
+        self.given = None if is_native(loss) else _called(loss)
         self.strata = (Stratum(rows, 1.0),) if strata is None else strata
         self.n_features, self.size = rows.n_features, rows.n_features + 1
         self.is_sample = strata is not None
@@ -290,7 +290,7 @@ class DataObjective(Objective):
     @property
     def in_core(self) -> bool:
         """Whether the core runs Newton on these rows by itself."""
-        return self.rows.is_dense and self.loss.is_native
+        return self.rows.is_dense and is_native(self.loss)
 
     def newton_path(
         self, theta: Vector, *, near: float, most: int

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from chainrule import LogisticRegression, SeparationWarning, certify, fit
+from chainrule import InputError, LogisticRegression, SeparationWarning, certify, fit
 from chainrule.fitting.spec import METHODS
 from chainrule.losses import LOSSES, Logistic
-from chainrule.penalties import PENALTIES, ridge
+from chainrule.penalties import PENALTIES, ElasticNet, ridge
 
 OF_BATCHES = {"batch_size": 600}  # of smaller ones the noise ends it
 
@@ -20,7 +20,6 @@ class Halved(Logistic):
     """l(z/2, y): its optimum is twice the logistic loss's."""
 
     name: str = "halved"
-    is_native: bool = False
     steepest: float = 0.5
     curvature: float = 1 / 16
     bend: float = 0.5
@@ -159,3 +158,14 @@ def test_names_that_are_not_registered_are_refused(problem):
     for name in ("loss", "penalty"):
         with pytest.raises(ValueError, match=f"{name} must be one of .* not 'hinge'"):
             fit(X, y, **{name: "hinge"})
+
+
+@pytest.mark.parametrize("method", ["auto", *METHODS])
+def test_a_penalty_with_corners_is_refused_until_a_method_minimises_it(method, problem, monkeypatch):
+    X, y, _ = problem
+    monkeypatch.setitem(PENALTIES, "lasso", lambda alpha, n: ElasticNet(np.full(n, alpha), np.zeros(n)))
+    with pytest.raises(InputError, match="penalty 'lasso' has corners"):
+        fit(X, y, alpha=0.05, penalty="lasso", method=method)
+    with pytest.raises(InputError, match="penalty 'lasso' has corners"):
+        certify(X, y, np.zeros(4), 0.0, alpha=0.05, penalty="lasso")
+    assert fit(X, y, penalty="lasso", method="newton").reason == "converged"  # alpha 0 is no penalty

@@ -252,7 +252,8 @@ def test_a_small_category_gives_the_bits_of_its_one_hot_columns(kernel, rng):
         v, u, other = rng.normal(size=n + 1), np.empty(m), np.empty(m)
         what = What.LOSS | What.GRADIENT | What.SQUARES | What.SUMS | What.EXTREMES
         found = [read(d, what, y=y, s=s, w=v[:-1], b=0.2) for d in (ours, theirs)]
-        for name, value in vars(found[0]).items():
+        facts = {name: value for name, value in vars(found[0]).items() if name != "counts"}  # of categories alone
+        for name, value in facts.items():
             if levels < 100 or isinstance(value, np.ndarray):
                 assert np.array_equal(value, getattr(found[1], name)), name
             elif (

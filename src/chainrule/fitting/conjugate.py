@@ -21,6 +21,7 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import audit
 from chainrule.fitting.run import run
 from chainrule.fitting.task import TOO_FAR, newton_finding, warnings_of
+from chainrule.losses import is_native
 from chainrule.objective import PAIRWISE, DataObjective
 from chainrule.solvers import CGState, NewtonCG
 from chainrule.solvers.newton_cg import LARGEST, TooLarge
@@ -87,7 +88,7 @@ def _run(problem: Problem, start: tuple[Vector, float], started: float) -> Endin
             refusal=refusal,
             max_steps=10 * DEFAULT_READS,
             max_reads=rows.reads + most,
-            tol=options.tol if options.loss.is_native else INNER * options.tol,
+            tol=options.tol if is_native(options.loss) else INNER * options.tol,
         )
     except TooLarge:
         rows.refuse_non_finite()

@@ -22,7 +22,7 @@ from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import kernel_name
-from chainrule.penalties import PENALTIES
+from chainrule.losses import is_native
 from chainrule.solvers import Callback, NewtonState
 from chainrule.words import visible
 
@@ -167,7 +167,7 @@ def run(
         spec, kernel = spec.on_rows(design.n_rows), kernel_name()
         taken = design.rows(codes, s, spec.n_threads)
         n = taken.rows.n_features
-        made = PENALTIES[spec.penalty](spec.alpha, n)
+        made = spec.penalty_on(n)
         shape = Shape(design.n_rows, n, design.is_dense, made.strongly_convex, taken.rows.hessian_reads, made.isotropic)
         chosen, why = choose_method(spec, shape)
         spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
@@ -218,7 +218,7 @@ def _result(
     evaluation = outcome.state.evaluation
     w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
     front = options.front
-    in_numpy = "" if options.loss.is_native else f", {options.loss.name} loss in NumPy"
+    in_numpy = "" if is_native(options.loss) else f", {options.loss.name} loss in NumPy"
     return Result(
         w=w,
         b=b,

@@ -17,7 +17,7 @@ from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
 from chainrule.losses import LOGISTIC
 from chainrule.objective import DataObjective
-from chainrule.penalties import PENALTIES, Penalty
+from chainrule.penalties import Penalty
 from chainrule.solvers import Outcome
 
 if TYPE_CHECKING:  # they bring SciPy
@@ -47,7 +47,7 @@ class Problem:
     @cached_property
     def penalty(self) -> Penalty:
         """The penalty in the fit's units."""
-        return PENALTIES[self.options.penalty](self.options.alpha, self.rows.n_features)
+        return self.options.penalty_on(self.rows.n_features)
 
     def objective(self, penalty: Penalty | None = None, column_scale: Vector | None = None) -> DataObjective:
         """F over the rows as they are seen now; penalty: in these units, of the fit's by default."""

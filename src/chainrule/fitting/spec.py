@@ -14,7 +14,7 @@ from chainrule.fitting.result import Result
 from chainrule.kernels.reading import MAX_THREADS
 from chainrule.kernels.runs import SCHEDULES, Batches
 from chainrule.losses import LOGISTIC, LOSSES, Loss
-from chainrule.penalties import PENALTIES
+from chainrule.penalties import PENALTIES, Penalty
 from chainrule.solvers import Callback
 
 METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
@@ -151,6 +151,16 @@ class FitSpec:
             return "as asked for"
         what = "stochastic gradient descent" if self.of_batches else "gradient descent"
         return f"{self.front.option(option)} was given, which only {what} has" if option else ""
+
+    def penalty_on(self, n: int) -> Penalty:
+        """Make the penalty of n columns; raises InputError for one that no method can minimise."""
+        made = PENALTIES[self.penalty](self.alpha, n)
+        if not made.smooth:
+            raise InputError(
+                f"penalty {self.penalty!r} has corners, as sum |w_j| has, and no method minimises these yet: use 'ridge', or "
+                "another penalty with a gradient everywhere"
+            )
+        return made
 
     def on_rows(self, m: int) -> FitSpec:
         """Put in the default tol of m rows."""
