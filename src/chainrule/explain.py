@@ -7,7 +7,6 @@ The path of the probability starts at sigmoid(b) and adds the contributions from
 value; a step is what g gains there, and all steps lead to g. Another order gives other steps and the same end.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +93,7 @@ class RowExplanation(Shown):
         max_error and method of the gradient check, of what ("L", or "g" when the class is unknown), and how many derivatives
         were checked of how many: the largest.
     note : str or None
-        What is special: saturation, numbers that are infinite or not numbers.
+        What is special: g has rounded, or the article's product has lost digits.
     """
 
     row: int | None
@@ -130,7 +129,7 @@ class RowExplanation(Shown):
         Returns
         -------
         dict
-            Without NaN and infinities: they are None, and `note` says so.
+            NaN and infinities are None: an odds factor above 1e308, a share of a gradient that is 0.
         """
         return dict(plain(self))
 
@@ -191,7 +190,7 @@ def explain_row(
     given = graph.X.value if x_user is None else _vector(x_user, n, "x_user")
     terms, dL = graph.X.value * graph.w.value, np.append(graph.dL_dw, graph.dL_db)
     path, steps = _path(graph, names)
-    with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow: the note says so
+    with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow
         shares, odds = weight * dL / sum_weights, np.exp(terms)
         ratios = [float(share / each) if known and each else None for share, each in zip(shares, whole, strict=True)]
     columns = {
@@ -214,7 +213,7 @@ def explain_row(
         chain=_chain(graph, names, weight, sum_weights, known=known),
         check={"max_error": check.max_error, "method": check.method, "of": "L" if known else "g",
                "n_checked": check.n_checked, "n_entries": check.n_entries},
-        note=_note(graph, (*names, "b (bias)"), odds, () if gradient is None else ratios, known=known),
+        note=_note(graph, known=known),
     )  # fmt: skip
 
 
@@ -301,10 +300,8 @@ def _fault(g: float) -> str:
     return "divides by zero" if g in (0.0, 1.0) else "overflows"
 
 
-def _note(
-    graph: LogisticGraph, names: Sequence[str], odds: Array, ratios: Sequence[float | None], *, known: bool
-) -> str | None:  # fmt: skip
-    """Say what is special: saturation, digits lost, numbers that are infinite or have no meaning."""
+def _note(graph: LogisticGraph, *, known: bool) -> str | None:
+    """Say what is special: g has rounded, or the article's product has lost digits."""
     g, dL_dz, limit, notes = float(graph.g.value), number(float(graph.dL_dz)), float(graph.dL_dg), []
     if graph.is_saturated:
         notes.append(f"g has rounded to {g:g}." if g in (0.0, 1.0) else f"g is {g:g}, and 1/g overflows.")
@@ -314,12 +311,4 @@ def _note(
     elif known and abs(graph.article_product - graph.dL_dz) > 1e-6 * abs(graph.dL_dz):
         article = number(float(graph.article_product))
         notes.append(f"1 - g has lost digits: the article's product gives dL/dz = {article}, the stable form {dL_dz}.")
-    large = [name for name, factor in zip(names, odds, strict=False) if np.isinf(factor)]
-    if large:
-        notes.append(f"The factor on the odds is too large for a float64: {', '.join(large)}.")
-    without = [name for name, ratio in zip(names, ratios, strict=False) if ratio is None or not np.isfinite(ratio)]
-    if known and without:
-        notes.append(
-            f"The whole gradient is 0 or not finite here, so a share of it has no meaning: {', '.join(without)}."
-        )
     return " ".join(notes) or None
