@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
@@ -119,7 +119,23 @@ def learning_rate(
         return [(number(rate), {"learning_rate": rate}) for rate in sorted(chosen) if 0.0 < rate < math.inf]
 
     told, _ = conduct(Setting.of(X, y, epochs, **shared), [("the columns", standardize)], plans)
-    return LearningRateStudy(**told)
+    return LearningRateStudy(**told | {"runs": tuple(_in_step(told["runs"], told["forms"][0].limit))})
+
+
+def _in_step(runs: Sequence[Run], limit: float) -> Iterator[Run]:
+    """Bring the estimates of slow runs into line with the run that went furthest.
+
+    Small steps follow one curve, the gradient flow, so the epochs of a run go by 1/rate, and one run gives those of the others.
+    """
+    known = [run for run in runs if not run.raised and run.rate <= limit and run.reached]
+    seen = [run for run in known if not run.estimated]
+    best = min(seen or known, key=lambda run: run.rate if seen else float(np.min(run.gap)), default=None)
+    for run in runs:
+        if best is None or run.happened != "crawls" or run.rate > limit or run is best:
+            yield run
+        else:
+            reached = max(run.n_epochs + 1.0, (best.reached or 0.0) * best.rate / run.rate)
+            yield replace(run, reached=reached, estimated=True)
 
 
 # --- the form of the columns
