@@ -23,7 +23,7 @@ from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
 from chainrule.studies.learned import Learned, learned_by
 from chainrule.studies.learned.gradients import Gradients, gradients_of, spread_points
-from chainrule.studies.learned.maps import maps_of
+from chainrule.studies.learned.maps import maps_of, round_points
 from chainrule.studies.learned.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
 from chainrule.training import prepare, train
 from cli_tools import run  # noqa: F401
@@ -312,13 +312,20 @@ def test_points_are_spread_by_powers_from_the_first_to_the_last(kept, stride, co
 
 @pytest.mark.parametrize(
     ("last", "stride", "epochs"),
-    [(1, 1, [1]), (8, 1, [1, 2, 3, 4, 5, 6, 7, 8]), (100, 1, [1, 2, 4, 7, 14, 27, 52, 100]),
-     (100_000, 64, [64, 192, 512, 1472, 4288, 12224, 34944, 100_000])],
-)  # fmt: skip
-def test_maps_are_of_epochs_spread_by_powers_from_the_first_to_the_last(last, stride, epochs):
+    [
+        (1, 1, [1]),
+        (8, 1, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (17, 1, [1, 2, 3, 5, 10, 17]),
+        (100, 1, [1, 2, 3, 5, 10, 20, 50, 100]),
+        (1224, 1, [1, 3, 10, 30, 100, 300, 1000, 1224]),
+        (100_000, 1, [1, 10, 100, 1000, 10_000, 100_000]),
+        (100_000, 64, [64, 128, 1024, 9984, 100_000]),
+    ],
+)
+def test_maps_are_of_round_epochs_and_the_last(last, stride, epochs):
     kept = np.append(np.arange(0, last, stride), last)
     trace = Trace({"epoch": kept}, np.zeros((len(kept), 1)), np.zeros(len(kept)), stride)
-    assert kept[spread_points(trace, 8, first=1)].tolist() == epochs
+    assert kept[round_points(trace)].tolist() == epochs
 
 
 PROGRESS = Progress(

@@ -85,14 +85,13 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     return Gradients(epochs, (*result.feature_names, "bias b"), dL, _limit(objective, result))
 
 
-def spread_points(trace: Trace, count: int, first: int = 0) -> NDArray[np.intp]:
-    """Choose at most `count` of the epochs kept, from the `first` on to the last, spread by powers."""
+def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
+    """Choose at most `count` of the epochs kept, the first and the last among them, spread by powers."""
     epochs = trace.columns["epoch"].astype(np.float64)
-    inside = np.flatnonzero(epochs >= first)
-    if len(inside) <= count:
-        return inside
-    wanted = np.geomspace(1 + epochs[inside[0]] - first, 1 + epochs[-1] - first, count) - 1 + first
-    return np.unique([inside[np.abs(epochs[inside] - epoch).argmin()] for epoch in wanted])
+    if len(epochs) <= count:
+        return np.arange(len(epochs))
+    wanted = np.geomspace(1 + epochs[0], 1 + epochs[-1], count) - 1
+    return np.unique([np.abs(epochs - epoch).argmin() for epoch in wanted])
 
 
 def _limit(objective: DataObjective, result: Result) -> float | None:

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
-from chainrule.studies.learned.gradients import spread_points
+from chainrule.solvers.trace import Trace
 
 Floats = NDArray[np.float64]
 
 MAPS = 8
+LADDERS = ((1, 2, 5), (1, 3), (1,))  # times powers of ten: epochs to show, the finest that fits
+NEAR_THE_LAST = 0.9  # of the last epoch: from here on another would show the same
 DRAWN_POINTS = 160
+LOOKED_AT = 5000  # rows, for the range of the axes
+TAIL = 0.005  # of them, left out at each end of a column that has far-away values
 MARGIN = 0.04
 SEED = 0
 
@@ -75,7 +79,7 @@ def maps_of(rows: Rows, result: Result, numeric: NDArray[np.bool_]) -> Maps | No
     moments = rows.as_given().moments(correlations=False)
     strength = np.where(numeric & (moments.sd > 0), np.abs(result.w) * moments.sd, -1.0)
     i, j = (int(k) for k in np.argsort(-strength, kind="stable")[:2]) if len(strength) >= 2 else (0, 0)
-    if i == j or strength[j] < 0 or len(result.trace) < 2:
+    if i == j or strength[j] < 0 or not len(round_points(result.trace)):
         return None
     return maps_over(rows, result, (i, j), moments.mean)
 
@@ -83,18 +87,36 @@ def maps_of(rows: Rows, result: Result, numeric: NDArray[np.bool_]) -> Maps | No
 def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -> Maps:
     """Make maps over two columns (x, y); the others are held at their `mean` (n,)."""
     (i, j), units, trace = axes, Units(result.center, result.scale), result.trace
-    chosen = spread_points(trace, MAPS, first=1)
+    chosen = round_points(trace)
     points = [units.to_user(trace.w[k], float(trace.b[k])) for k in chosen.tolist()]
     others = np.setdiff1d(np.arange(rows.n_features), axes)
     places, loss = _sample(rows, DRAWN_POINTS), np.where(trace.columns["share"] >= 1, trace.columns["loss"], np.nan)
-    given = rows.numbers(places)
+    given, wide = rows.numbers(places), rows.numbers(_sample(rows, LOOKED_AT))
     return Maps(
         names=(result.feature_names[i], result.feature_names[j]), others=len(others),
         epochs=trace.columns["epoch"].astype(np.int64)[chosen], loss=loss[chosen],
         w=np.array([w[[i, j]] for w, _ in points]), b=np.array([b + float(w[others] @ mean[others]) for w, b in points]),
         x=given[:, i], y=given[:, j], label=rows.y[places].astype(np.float64), of=int(np.count_nonzero(rows.is_kept)),
-        rows=rows.n_rows, x_range=_range(given[:, i]), y_range=_range(given[:, j]),
+        rows=rows.n_rows, x_range=_range(wide[:, i]), y_range=_range(wide[:, j]),
     )  # fmt: skip
+
+
+def round_points(trace: Trace) -> NDArray[np.intp]:
+    """Choose at most `MAPS` epochs from 1 on, at round numbers, and the last; the nearest kept where the trace is thinned."""
+    epochs = trace.columns["epoch"].astype(np.int64)
+    inside = np.flatnonzero(epochs >= 1)
+    if len(inside) <= MAPS:
+        return inside
+    last = int(epochs[-1])
+    for ladder in LADDERS:
+        steps = [step * 10**k for k in range(len(str(last))) for step in ladder]
+        wanted = [epoch for epoch in steps if epoch < NEAR_THE_LAST * last] + [last]
+        if len(wanted) <= MAPS:
+            break
+    if len(wanted) < MAPS and 2 in wanted and last > 3:  # the first epochs change the most
+        wanted = sorted({*wanted, 3})
+    nearest = [inside[np.argmin(np.abs(epochs[inside] - epoch))] for epoch in wanted[-MAPS:]]
+    return np.unique(nearest)
 
 
 def _sample(rows: Rows, count: int) -> NDArray[np.int64]:
@@ -107,7 +129,10 @@ def _sample(rows: Rows, count: int) -> NDArray[np.int64]:
 
 
 def _range(x: Floats) -> tuple[float, float]:
-    """Choose an axis's range: that of the points drawn, and a margin."""
+    """Choose an axis's range: all values, without far-away ones that would leave the others no room."""
     low, high = float(x.min()), float(x.max())
+    inner = [float(v) for v in np.quantile(x, (TAIL, 1 - TAIL))]
+    if inner[1] > inner[0] and high - low > 3 * (inner[1] - inner[0]):
+        low, high = inner
     room = MARGIN * (high - low) or 1.0
     return low - room, high + room
