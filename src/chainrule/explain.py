@@ -7,7 +7,6 @@ The path of the probability starts at sigmoid(b) and adds the contributions from
 value; a step is what g gains there, and all steps lead to g. Another order gives other steps and the same end.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +41,7 @@ class FeatureExplanation:
     share, share_of_gradient : float or None
         (s/S) dL_dw, and that divided by the whole gradient's entry (None when it is not known or 0).
     penalty_gradient : float
-        alpha w, which no row has a share in.
+        alpha w, the penalty's own part of the gradient.
     """
 
     name: str
@@ -94,7 +93,7 @@ class RowExplanation(Shown):
         max_error and method of the gradient check, of what ("L", or "g" when the class is unknown), and how many derivatives
         were checked of how many: the largest.
     note : str or None
-        What is special: saturation, numbers that are infinite or not numbers.
+        What is special: g has rounded, or the article's product has lost digits.
     """
 
     row: int | None
@@ -130,7 +129,7 @@ class RowExplanation(Shown):
         Returns
         -------
         dict
-            Without NaN and infinities: they are None, and `note` says so.
+            NaN and infinities are None: an odds factor above 1e308, a share of a gradient that is 0.
         """
         return dict(plain(self))
 
@@ -139,7 +138,7 @@ def explain_row(
     x: npt.ArrayLike, y: float | None, w: npt.ArrayLike, b: float, *, feature_names: Any, row: int | None = None,
     epoch: int | None = None, weight: float = 1.0, sum_weights: float = 1.0, alpha: float = 0.0,
     gradient: tuple[npt.ArrayLike, float] | None = None, label: str | None = None,
-    center: npt.ArrayLike | None = None, scale: npt.ArrayLike | None = None,
+    x_user: npt.ArrayLike | None = None,
 ) -> RowExplanation:  # fmt: skip
     """Explain one row.
 
@@ -162,8 +161,8 @@ def explain_row(
         dL_dw and dL_db over all rows, without the penalty, to relate the shares to.
     label : str, optional
         The name of the row's class.
-    center, scale : array_like (n,), optional
-        From the fit's units to the user's: x scale + center.
+    x_user : array_like (n,), optional
+        The row in the user's units, where these are not the fit's.
 
     Returns
     -------
@@ -188,13 +187,14 @@ def explain_row(
     whole: list[Any] = [None] * (n + 1)
     if gradient is not None:
         whole = [*_vector(gradient[0], n, "gradient").tolist(), float(gradient[1])]
+    given = graph.X.value if x_user is None else _vector(x_user, n, "x_user")
     terms, dL = graph.X.value * graph.w.value, np.append(graph.dL_dw, graph.dL_db)
     path, steps = _path(graph, names)
-    with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow: the note says so
+    with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow
         shares, odds = weight * dL / sum_weights, np.exp(terms)
         ratios = [float(share / each) if known and each else None for share, each in zip(shares, whole, strict=True)]
     columns = {
-        "name": names, "x": graph.X.value, "x_user": _in_user_units(graph.X.value, center, scale), "w": graph.w.value,
+        "name": names, "x": graph.X.value, "x_user": given, "w": graph.w.value,
         "contribution": terms, "odds_factor": odds, "probability_step": steps, "dz_dw": graph.dz_dw,
         "dL_dw": graph.dL_dw if known else [None] * n, "share": shares[:n] if known else [None] * n,
         "share_of_gradient": ratios[:n], "penalty_gradient": alpha * graph.w.value,
@@ -213,7 +213,7 @@ def explain_row(
         chain=_chain(graph, names, weight, sum_weights, known=known),
         check={"max_error": check.max_error, "method": check.method, "of": "L" if known else "g",
                "n_checked": check.n_checked, "n_entries": check.n_entries},
-        note=_note(graph, (*names, "b (bias)"), odds, () if gradient is None else ratios, known=known),
+        note=_note(graph, known=known),
     )  # fmt: skip
 
 
@@ -222,18 +222,6 @@ def _vector(values: npt.ArrayLike, n: int, name: str) -> Array:
     if array.shape != (n,):
         raise InputError(f"'{name}' has shape {array.shape}; the row has {n} features")
     return array
-
-
-def _in_user_units(x: Array, center: npt.ArrayLike | None, scale: npt.ArrayLike | None) -> Array:
-    """Return x scale + center without the digits that the way to the fit's units and back made up."""
-    shift = np.zeros_like(x) if center is None else _vector(center, x.size, "center")
-    stretch = np.ones_like(x) if scale is None else _vector(scale, x.size, "scale")
-    largest = np.maximum(np.abs(x * stretch), np.abs(shift))
-    if not np.isfinite(largest).all():
-        raise InputError("'center' and 'scale' must be finite numbers")
-    digits = 14 - np.floor(np.log10(np.where(largest > 0, largest, 1.0))).astype(int)
-    rounded = np.array(list(map(round, (x * stretch + shift).tolist(), digits.tolist())))
-    return np.where((shift == 0) & (stretch == 1), x, rounded)  # where the fit's units are the user's
 
 
 def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str, float], ...], Array]:
@@ -312,10 +300,8 @@ def _fault(g: float) -> str:
     return "divides by zero" if g in (0.0, 1.0) else "overflows"
 
 
-def _note(
-    graph: LogisticGraph, names: Sequence[str], odds: Array, ratios: Sequence[float | None], *, known: bool
-) -> str | None:  # fmt: skip
-    """Say what is special: saturation, digits lost, numbers that are infinite or have no meaning."""
+def _note(graph: LogisticGraph, *, known: bool) -> str | None:
+    """Say what is special: g has rounded, or the article's product has lost digits."""
     g, dL_dz, limit, notes = float(graph.g.value), number(float(graph.dL_dz)), float(graph.dL_dg), []
     if graph.is_saturated:
         notes.append(f"g has rounded to {g:g}." if g in (0.0, 1.0) else f"g is {g:g}, and 1/g overflows.")
@@ -325,12 +311,4 @@ def _note(
     elif known and abs(graph.article_product - graph.dL_dz) > 1e-6 * abs(graph.dL_dz):
         article = number(float(graph.article_product))
         notes.append(f"1 - g has lost digits: the article's product gives dL/dz = {article}, the stable form {dL_dz}.")
-    large = [name for name, factor in zip(names, odds, strict=False) if np.isinf(factor)]
-    if large:
-        notes.append(f"The factor on the odds is too large for a float64: {', '.join(large)}.")
-    without = [name for name, ratio in zip(names, ratios, strict=False) if ratio is None or not np.isfinite(ratio)]
-    if known and without:
-        notes.append(
-            f"The whole gradient is 0 or not finite here, so a share of it has no meaning: {', '.join(without)}."
-        )
     return " ".join(notes) or None

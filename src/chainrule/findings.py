@@ -28,7 +28,7 @@ class Front:
     """How options are named: as Python's arguments, or as the command line's."""
 
     is_shell: bool = False
-    # Of a command that has another option for an argument, and what must go with --method where that is to be changed.
+    # renamed: arguments that a command calls otherwise. without: options to leave out where --method is changed.
     renamed: Mapping[str, str] = field(default_factory=dict)
     without: str = ""
 
@@ -165,7 +165,7 @@ def _converged(values: Values, on: Front) -> str:
         text += f"; {on.option('tol')} {values['tol']:.2g} is below what rounding leaves here"
     if values.get("is_offset"):
         text += (
-            "; a column lies so far from 0, in its own deviations, that no intercept of 16 digits does better: subtract a "
+            "; a column lies so many standard deviations from 0 that 16 digits allow no better intercept: subtract a "
             "constant from it before the fit"
         )
     return _with_ways(text, values, on)
@@ -184,7 +184,7 @@ def _unproven(values: Values, on: Front, how: str = "") -> str:
 
 def _returned(values: Values, on: Front) -> str:
     ways = ways_out(values.get("ways", ()), on)
-    return f"the best point, of epoch {values['best']:,}, is returned{ways and f'; {ways}'}"
+    return f"the best point, from epoch {values['best']:,}, is returned{ways and f'; {ways}'}"
 
 
 def _diverged(values: Values, on: Front) -> str:
@@ -215,8 +215,8 @@ def _hovers(values: Values, on: Front) -> str:
 
 def _crawling(values: Values, on: Front) -> str:
     needed = values["epochs"]
-    how_long = f"about {about(needed)} more epochs" if math.isfinite(needed) else "no number of epochs"
-    text = f"epoch {values['epoch']:,}: crawling: {how_long} would do at the rate seen"
+    how_long = f"about {about(needed)} more epochs" if math.isfinite(needed) else "no finite number of epochs"
+    text = f"epoch {values['epoch']:,}: crawling: {how_long} would be enough at the rate seen"
     return f"{text}; {ways_out(values['ways'], on)}"
 
 
@@ -232,7 +232,7 @@ def _above_limit(values: Values, on: Front) -> str:
 def _no_optimum(values: Values, on: Front) -> str:
     text = f"the objective asked for has no optimum: {say(values['why'], on).rstrip('.')}"
     if values.get("proof"):
-        text += f"; nor was that with the ridge of 1e-8 reached: {_proof(values, on)}"
+        text += f"; the optimum with the ridge of 1e-8 was not reached either: {_proof(values, on)}"
     return text
 
 
@@ -260,7 +260,7 @@ def _relation(values: Values, on: Front) -> str:
     *others, last = names
     is_sum = len(set(v)) == 1 and constant == v[-1]
     if not others:
-        rows = "" if values["is_exact"] else " but for rows of next to no weight"
+        rows = "" if values["is_exact"] else " except in rows of almost no weight"
         return f"{last} is constant ({constant / v[-1]:.6g}){rows}"
     if is_sum and factor_of(names):
         shown = names if len(names) <= MOST_NAMES else [*names[:3], "...", last]
@@ -309,7 +309,7 @@ def _no_level(values: Values, on: Front) -> str:
         rows = f"without {names[0]}" if values["factor"] else f"with {names[0]} = 0"
         return f"every row {rows} is {of}"
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return f"{factor_of(names)}: every row of none of {', '.join(names[:4])}{more} is {of}"
+    return f"{factor_of(names)}: every row with none of {', '.join(names[:4])}{more} is {of}"
 
 
 def _threshold(values: Values, on: Front) -> str:
@@ -371,7 +371,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "epochs left": _epochs_left,
     "is rounding": lambda v, on: "what is left is rounding",
     "oscillated": lambda v, on: (
-        f"the loss oscillated (the lowest objective, {v['objective']:.6g}, was that of epoch {v['best']:,})"
+        f"the loss oscillated (the lowest objective, {v['objective']:.6g}, came after epoch {v['best']:,})"
     ),
     "short steps": lambda v, on: "the steps are short",
     "unknown rate": lambda v, on: "how far F falls at a constant rate can't be predicted",

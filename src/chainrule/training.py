@@ -251,8 +251,9 @@ def explain(
         w, b = trace.at(epoch)
     whole = whole_gradient(model, design, w, b)
     y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
+    given = expanded(design.design, np.array([i]))[0]
     explanation = explain_row(
-        (expanded(design.design, np.array([i]))[0] - model.center) / model.scale,
+        (given - model.center) / model.scale,
         y,
         w,
         b,
@@ -264,8 +265,7 @@ def explain(
         alpha=float(model.info["alpha"]),
         gradient=(whole.dL_dw, whole.dL_db) if whole else None,
         label=None if y is None else (model.schema.negative, model.schema.positive)[int(y)],
-        center=model.center,
-        scale=model.scale,
+        x_user=given,
     )
     if y is None:
         part = "unknown"

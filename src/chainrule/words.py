@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"(-?)(\d+)(\.\d+)?(?:e([+-]\d+))?(?![\d.])")
 
 
 class Shown:
-    """Base of results that show themselves; what there is to say of them, and how, is loaded when they do."""
+    """Base of results that show themselves; the documents load when one is shown."""
 
     def __str__(self) -> str:
         from chainrule.documents import as_text
@@ -84,7 +84,7 @@ def rounded(x: float, digits: int, *, up: bool) -> float:
 
 
 def below(limit: float, digits: int = 3) -> str:
-    """Write a limit as books do, rounded down: as it is written, it is not above itself."""
+    """Write a limit as books do, rounded down, so that a rate as it is written is below the limit."""
     return pretty(rounded(limit, digits, up=False), digits)
 
 
@@ -105,7 +105,7 @@ def about(count: float) -> str:
 
 
 def estimate(count: float, near: str = "≈ ", above: str = "> ") -> str:
-    """Write estimated epochs; nobody runs more than 10⁹, and how many more is no news."""
+    """Write an estimated number of epochs; above 10⁹, which nobody runs, only that it is more."""
     return f"{above}10⁹" if count > 1e9 else near + about(count)
 
 
@@ -115,7 +115,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def visible(text: object) -> str:
-    """Spell what does not print by its code (escapes, line ends, signs that reverse text): no reader obeys or misses it."""
+    """Write what does not print (escapes, line ends, marks that reverse text) as its code."""
     whole = str(text)
     return whole if whole.isprintable() else "".join(map(_spelled, whole))
 

@@ -174,7 +174,7 @@ def test_explain_over_another_table_says_so(run, trained, tmp_path):
     some = tmp_path / "some.csv"
     some.write_text("\n".join(trained.table.read_text().splitlines()[:100]) + "\n")
     outcome = run("explain", trained.model, some, "--row", 1)
-    assert "they are not those trained on" in " ".join(outcome.out.split())
+    assert "with a label in this table (not the training rows)" in " ".join(outcome.out.split())
 
 
 @pytest.mark.parametrize("row", ["0", "-3", "345"])

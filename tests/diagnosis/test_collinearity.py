@@ -308,6 +308,6 @@ def test_a_column_that_only_rows_of_next_to_no_weight_vary_is_not_called_constan
     X = np.array([[1.0, 3.0], [2.0, 3.0], [3.0, 3.0], [4.0, 0.0]])
     rows = design_of(csr_array(X), None).rows(np.zeros(4, dtype=np.uint8), np.array([1e20, 2e20, 1e20, 1.0]), 1)
     (relation,) = find_relations(rows).relations
-    assert str(relation.finding) == "x2 is constant (3) but for rows of next to no weight"
+    assert str(relation.finding) == "x2 is constant (3) except in rows of almost no weight"
     assert not relation.exact
     assert not relation.up_to_rounding

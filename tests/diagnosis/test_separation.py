@@ -276,7 +276,7 @@ def test_level_without_a_column_of_its_own(rng):
     y[level == 3] = False
     found = separation(X, y, names=["c=a", "c=b", "c=d", "x"], classes=("no", "yes"))
     assert (found.kind, found.final) == ("quasi", True)
-    assert "c: every row of none of c=a, c=b, c=d is no" in str(found.finding)
+    assert "c: every row with none of c=a, c=b, c=d is no" in str(found.finding)
     assert found.rows_on_plane.tolist() == np.flatnonzero(level != 3).tolist()
 
 

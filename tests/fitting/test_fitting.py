@@ -414,7 +414,9 @@ def test_units_of_the_columns_do_not_decide_whether_a_fit_has_converged(table):
     for unit in (1e-9, 1e-100):
         with (
             pytest.warns(NotConvergedWarning),
-            pytest.warns(CrawlingWarning, match="crawling: no number of epochs would do .*; use method='newton'"),
+            pytest.warns(
+                CrawlingWarning, match="crawling: no finite number of epochs would be enough .*; use method='newton'"
+            ),
         ):
             fit(X * unit, y, tol=1e-16)
     ours = fit(X * 1e-9, y, tol=1e-16, standardize=True, max_reads=5000)

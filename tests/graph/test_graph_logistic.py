@@ -154,15 +154,6 @@ def test_only_the_ratio_of_weights_counts_and_ones_change_nothing():
     np.testing.assert_allclose(plain.dL_dw, ones.dL_dw, rtol=1e-14, atol=1e-16)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_row_factors_give_shares_that_add_up(weighted):
-    X, y, w, b, s = problem(4)
-    made = graph.logistic_graph(X, y, w, b, s if weighted else None)
-    shares = graph.row_factors(made)[:, None] * X
-    assert np.all(np.abs(shares.sum(axis=0) - made.dL_dw) <= 1e-14 * np.abs(shares).sum(axis=0))
-    assert float(graph.row_factors(made).sum()) == pytest.approx(float(made.dL_db), abs=1e-15)
-
-
 def test_gradient_check_of_both_ways():
     X, y, w, b, s = problem(5)
     made = graph.logistic_graph(X, y, w, b, s)

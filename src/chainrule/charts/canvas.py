@@ -1,4 +1,4 @@
-"""What pictures are drawn on: a figure of matplotlib's, measured in CSS pixels, and its own SVG and PNG.
+"""The canvas of every picture: a matplotlib figure measured in CSS pixels, written as SVG or PNG.
 
 Words and formulas are text. The same input gives the same bytes. This module and the charts import matplotlib: their
 callers import them when they draw.
@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -28,6 +28,7 @@ from chainrule.errors import InputError
 from chainrule.words import cells, visible
 
 WIDTH = 440.0  # of a chart, CSS pixels
+Anchor = Literal["left", "center", "right"]
 _OURS = set("font mathtext svg path text lines patch axes xtick ytick grid figure legend".split())
 _SETTINGS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k.partition(".")[0] in _OURS} | LOOK
 # Fonts for signs that DejaVu Sans lacks, where the machine has them: only a PNG's words are drawn with a font of here.
@@ -118,21 +119,23 @@ class Drawing:
 
     def text(
         self, x: float, y: float, words: object, role: str = "ink", *, size: float = 12, bold: bool = False,
-        anchor: str = "left", tip: object = "", room: float = math.inf,
+        anchor: Anchor = "left", tip: object = "", room: float = math.inf,
     ) -> None:  # fmt: skip
         """Write words on a baseline at y, smaller where they need more room; tip: the whole of what is shortened."""
         shown, whole = visible(words), visible(tip)
         size = min(size, room / (0.62 * max(cells(shown), 1)))
-        look: Any = {"fontweight": "bold" if bold else "normal", "horizontalalignment": anchor, "parse_math": False}
-        self._add(Text(x, y, shown, color=colour(role), fontsize=size, label=whole * (whole != shown), **look))
+        made = Text(x, y, shown, color=colour(role), fontsize=size, horizontalalignment=anchor)
+        made.set(fontweight="bold" if bold else "normal", label=whole * (whole != shown))
+        self._add(made)
 
     def formula(
         self, x: float, y: float, tex: str, words: str = "", role: str = "ink", *, size: float = 15,
-        anchor: str = "left", room: float = math.inf,
+        anchor: Anchor = "left", room: float = math.inf,
     ) -> None:  # fmt: skip
         """Set one of our own formulas on a baseline at y, and words to its right."""
-        look: Any = {"horizontalalignment": anchor}
-        self._add(Text(x, y, f"${tex}$", color=colour(role), fontsize=size, **look))
+        self._add(
+            Text(x, y, f"${tex}$", color=colour(role), fontsize=size, horizontalalignment=anchor, parse_math=True)
+        )
         font = font_manager.FontProperties(size=size)
         width = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0] + 0.35 * size
         self.text(x + width, y, words, role, size=size - 2, room=room - width)
@@ -170,11 +173,12 @@ class Drawing:
         renderer: Any = _PageRenderer(self.width, self.height, out, metadata=no_metadata)  # type: ignore[no-untyped-call]
         self.figure.draw(renderer)
         renderer.finalize()
+        drawn = out.getvalue().replace('<path id="', '<path class="cr" id="')
         made = Picture(
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="cr" '
             f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" style="stroke-linejoin:round" role="img" '
             f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
-            f'<desc id="{name}-desc">{escape(description)}</desc>{out.getvalue()[out.getvalue().index("<g") :].strip()}'
+            f'<desc id="{name}-desc">{escape(description)}</desc>{drawn[drawn.index("<g") :].strip()}'
         )
         made.figure, made.size = self.figure, (self.width, self.height)
         return made

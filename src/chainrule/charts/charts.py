@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.charts.axes import nice, tick
-from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
+from chainrule.charts.canvas import WIDTH, Anchor, Picture, colour, drawing
 from chainrule.words import cells, counted, pretty, shortened
 
 Floats = NDArray[np.float64]
@@ -25,7 +25,7 @@ def odds_forest(
 
     names: of the columns. log_odds: (n,), w_j times the standard deviation where `per_sd`, else w_j.
     per_sd: (n,) bool, where the ratio is for one standard deviation (a round mark); elsewhere it is for one unit, or for the
-    level against its reference (a diamond). limit: of more features the strongest so many are drawn.
+    level against its reference (a diamond). limit: the most features that are drawn, the strongest first.
     """
     w = np.asarray(log_odds, dtype=np.float64)
     by_sd = np.zeros(len(w), dtype=bool) if per_sd is None else np.asarray(per_sd, dtype=bool)
@@ -101,7 +101,9 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
         d.text((left + right) / 2, 284, f"g, probability of {name}", "muted", anchor="center")
         # half the width each: a bold sign is about 0.66 of its size wide
         room = int((right - left) / 2 / (0.66 * 13)) - cells(" (y = 1)") - 3
-        for c, x, y_at, role, anchor in ((1, 60, 58, "one", "left"), (0, right - 8, 230, "zero-text", "right")):
+        sides: tuple[tuple[int, float, int, str, Anchor], ...]
+        sides = (1, 60, 58, "one", "left"), (0, right - 8, 230, "zero-text", "right")
+        for c, x, y_at, role, anchor in sides:
             words, tip = f"{shortened(classes[c], room)} (y = {c})", f"{classes[c]} (y = {c})"
             d.text(x, y_at, words, role, size=13, bold=True, anchor=anchor, tip=tip)
         says = [
@@ -113,15 +115,13 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
 
 
 def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
-    """Draw the loss of one row as a function of z, with the rows as a rug and how many are sure and wrong.
+    """Draw the loss of one row as a function of z, where the rows of each class are, and how many are sure and wrong.
 
-    z: (m,), log-odds of y = 1; y as for `probability_histogram`. The axis ends at 12 or earlier: rows beyond are in the rug's
-    last stroke. The rug has at most 60 strokes a class, darker where more rows are. Rows whose own class has a probability
-    below 0.1 are sure and wrong.
+    z: (m,), log-odds of y = 1; y as for `probability_histogram`. The axis ends at 12 or earlier: rows beyond are in the last
+    bar. Rows whose own class has a probability below 0.1 are sure and wrong.
     """
     zs, labels = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
     rows = [zs[(labels == c) & ~np.isnan(zs)] for c in (0, 1)]
-    losses = [np.logaddexp(0, rows[0]), np.logaddexp(0, -rows[1])]
     reach = min(12, 2 * math.ceil(min(12.0, max(3.0, *(float(np.abs(v).max(initial=0.0)) for v in rows))) / 2))
     grid, sure, of = np.linspace(-reach, reach, 121), math.log(1 / _SURE - 1), "z, log-odds of"
     says = [f"log(1 + exp(−z)) for y = 1, log(1 + exp(z)) for y = 0; |z| above {reach} is drawn at the ends."]
@@ -130,32 +130,26 @@ def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) ->
         ax.set(xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
         ax.yaxis.set_major_formatter("{x:g}")
-        ax.tick_params("x", pad=58)
+        ax.tick_params("x", pad=60)
         d.text(8, 18, "loss of one row, nats", "muted")
         d.text(235, 288, f"{of} {shortened(classes[1], 24)}", "muted", anchor="center", tip=f"{of} {classes[1]}")
-        d.text(8, 313, "sure and wrong, beyond the mark in the rug:", "muted")
-        for c, top, role, ink in ((1, 206, "one", "one"), (0, 232, "zero", "zero-text")):
-            sign, anchor, side, dashes = (-1, "left", "<", "-") if c else (1, "right", ">", (0, (6, 2)))
+        d.text(8, 313, "sure and wrong, beyond the mark:", "muted")
+        for c, top, role, ink in ((1, 204, "one", "one"), (0, 231, "zero", "zero-text")):
+            anchor: Anchor = "left" if c else "right"
+            sign, side, dashes = (-1, "<", "-") if c else (1, ">", (0, (6, 2)))
             ax.plot(grid, np.logaddexp(0, sign * grid), color=colour(role), linewidth=2.4, linestyle=dashes, zorder=3)
             d.formula(130 if c else 345, 70, rf"\log(1+e^{{{'-' * c}z}})", role=ink, size=16, anchor=anchor)
-            counts, edges = np.histogram(np.clip(rows[c], -reach, reach), bins=60, range=(-reach, reach))
-            _rug(d.axes(46, top, WIDTH - 62, 18), counts, edges, sign * sure, role)
-            wrong, total = losses[c][losses[c] > -math.log(_SURE)], float(losses[c].sum())
-            text = f"y = {c}, z {side} {pretty(sign * sure, 2)}: {len(wrong):,} of {counted(len(losses[c]), 'row')}"
+            rug = d.axes(46, top, WIDTH - 62, 22)
+            rug.hist(np.clip(rows[c], -reach, reach), 60, range=(-reach, reach), color=colour(role), rwidth=0.8)
+            rug.axvline(sign * sure, color=colour("ink"), linewidth=1.4)
+            rug.set(xlim=(-reach, reach), xticks=[], yticks=[])
+            losses = np.logaddexp(0, sign * rows[c])
+            wrong, total = losses[losses > -math.log(_SURE)], float(losses.sum())
+            text = f"y = {c}, z {side} {pretty(sign * sure, 2)}: {len(wrong):,} of {counted(len(losses), 'row')}"
             if len(wrong) and total < math.inf:
                 text += f", {pretty(100 * float(wrong.sum()) / total, 2)}% of their loss"
-            d.text(38, top + 14, f"y = {c}", role=ink, bold=True, anchor="right")
+            d.text(38, top + 17, f"y = {c}", role=ink, bold=True, anchor="right")
             d.text(8, 330 if c else 347, text, role=ink)
             most = f"; the largest loss is {pretty(float(wrong.max()), 3)} nats" if len(wrong) else ""
             says.append(f"{classes[c]}, sure and wrong: {text}{most}.")
         return d.picture("loss-of-z", "The loss of one row as a function of the log-odds z", " ".join(says))
-
-
-def _rug(ax: Axes, counts: NDArray[np.intp], edges: Floats, mark: float, role: str) -> None:
-    """Draw a stroke a bin, in five shades by the root of the count, and a mark."""
-    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), xticks=[], yticks=[])
-    ax.spines["bottom"].set_visible(False)
-    shades, middles = np.ceil(5 * np.sqrt(counts / counts.max(initial=1))) / 5, (edges[:-1] + edges[1:]) / 2
-    for shade in np.unique(shades[counts > 0]):
-        ax.vlines(middles[shades == shade], 0, 1, color=colour(role), alpha=shade, linewidth=4)
-    ax.vlines(mark, -0.1, 1.1, color=colour("ink"), linewidth=1.4, clip_on=False)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,35 +22,32 @@ def _picture(
     """Draw panels one above the other, each `height` high, and a line of words below; how: as `panel` takes it."""
     step = height + 92
     with drawing(WIDTH, step * len(panels) - 12 + 22 * bool(foot)) as d:
-        says = [text for k, of in enumerate(panels) for text in panel(d, 34 + k * step, height, *of, **how)[1]]
+        says = [text for k, of in enumerate(panels) for text in panel(d, 34 + k * step, height, *of, **how)]
         d.text(LEFT, d.height - 6, foot, "muted")
         return d.picture(kind, title, " ".join([*says, foot]).strip())
 
 
-def loss_curves(
-    trace: Any, *, base_loss: float | None = None, optimum_loss: float | None = None, by_reads: bool = False
-) -> Picture:
+def loss_curves(trace: Any, *, base_loss: float | None = None, by_reads: bool = False) -> Picture:
     """Draw the log-loss over the epochs, on the training rows and, where the trace has them, on held-out rows.
 
     trace: columns "epoch" and "loss" (nats per unit of weight), optionally "held_out_loss".
-    base_loss: log-loss of the base rate alone, a level to beat. optimum_loss: that of the optimum, the level to reach.
+    base_loss: log-loss of the base rate alone, a level to beat.
     by_reads: over the reads of the data in place of the epochs, for runs of few steps; what was computed on a sample of the
     rows (column "share" below 1) is hollow.
     """
-    levels = [("base rate alone", base_loss), ("optimum", optimum_loss)]
-    return _curves("loss", "log-loss, nats per row", trace, levels, by_reads)
+    return _curves("loss", "log-loss, nats per row", trace, ("base rate alone", base_loss), by_reads)
 
 
 def accuracy_curves(trace: Any, *, base_accuracy: float | None = None, by_reads: bool = False) -> Picture:
     """Draw the accuracy (share of rows on the right side of g = 1/2) over the epochs; arguments as `loss_curves`."""
-    levels = [("larger class alone", base_accuracy)]
-    return _curves("accuracy", "accuracy, share of rows", trace, levels, by_reads, ceiling=1.0)
+    level = ("larger class alone", base_accuracy)
+    return _curves("accuracy", "accuracy, share of rows", trace, level, by_reads, ceiling=1.0)
 
 
 def _curves(
-    kind: str, title: str, trace: Any, levels: Sequence[tuple[str, float | None]], by_reads: bool, **how: float
+    kind: str, title: str, trace: Any, level: tuple[str, float | None], by_reads: bool, **how: float
 ) -> Picture:
-    columns, known = trace.columns, [(name, v) for name, v in levels if v is not None and math.isfinite(v)]
+    columns, known = trace.columns, [] if level[1] is None else [(level[0], level[1])]
     x, over = (columns["reads"], "reads of the data") if by_reads else (columns["epoch"], "epoch")
     share = np.asarray(columns.get("share", np.ones(len(x))))
     kinds = [(kind, "training", "-", share >= 1), (f"held_out_{kind}", "held out", (0, (5, 2.5)), share > -1)]
@@ -66,11 +62,14 @@ def _curves(
     return _picture(kind, name, [(lines, (title, over), known)], foot=foot, **how)
 
 
-def descent(trace: Any, newton: bool, optimum_at_least: float | None = None) -> Curve | None:
-    """Make the curve of a run's way down by the reads of the data: bounds on F - F*; None where none is known.
+def gap_curve(
+    trace: Any, newton: bool, optimum_at_least: float | None = None, *, tol: float | None = None, infimum: bool = False
+) -> Picture | None:
+    """Draw how far F is proven to be from its optimum, by the reads of the data; None where nothing is proven.
 
-    trace: columns "reads", "gap", "objective", "share". newton: of Newton's method, else of gradient descent, whose reads
-    before the first line are not its own. optimum_at_least: a lower bound on F*, from which F is as far at most.
+    trace: columns "reads", "gap", "objective", "share". newton: else gradient descent, whose reads before the first line
+    are not its own. optimum_at_least: a proven lower bound on F*. tol: the bound that was asked for, the level to reach.
+    infimum: there is no optimum, and distances are from inf F.
     """
     if not {"reads", "gap", "objective", "share"} <= set(trace.columns):
         return None
@@ -81,18 +80,12 @@ def descent(trace: Any, newton: bool, optimum_at_least: float | None = None) -> 
     x = np.maximum(reads if newton else reads - reads[0] + 2, 1.0)
     whole = np.ones(len(x), dtype=bool) if len(x) < MANY else None
     label, role = ("Newton", "one") if newton else ("gradient descent", "training")
-    curve = Curve.of(label, role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole)
-    return replace(curve, note=f"{pretty(float(curve.x[-1]), 3)} reads") if len(curve.y) else None
-
-
-def gap_curves(runs: Sequence[Curve], *, tol: float | None = None, infimum: bool = False) -> Picture:
-    """Draw how far the objective is proven to be from its optimum, by the reads of the data; both in powers of ten.
-
-    tol: the bound that was asked for, the level to reach. infimum: there is no optimum, the distance is that from inf F.
-    """
+    note = f"{pretty(float(x[-1]), 3)} reads"
+    curve = Curve.of(label, role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole, note=note)
     above, goal = ("F − inf F", "infimum") if infimum else ("F − F*", "optimum")
-    panel = runs, (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
-    return _picture("gap", f"Distance of the objective from its {goal}", [panel], digits=2, powers=True)
+    panel = [curve], (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
+    title = f"Distance of the objective from its {goal}"
+    return _picture("gap", title, [panel], digits=2, powers=True) if len(curve.y) else None
 
 
 # ---- the studies' runs: each with its label, rate, epochs, gap (F - F*), curves, what happened, and `took()` ---------
@@ -113,7 +106,7 @@ def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 
         lines.append(Curve.of(run.label, role, run.epochs, run.gap, 0.0, note=note, dashes=dashes))
     start = max((float(line.y[0]) for line in lines if len(line.y)), default=1.0)
     foot, panel = f"dashed: above 2/L_max = {below(limit)}", (lines, "nats", "epoch")
-    how = {"height": 250, "right": 206, "ceiling": 30 * start, "legend": "learning rate, epochs", "foot": foot}
+    how = {"height": 250, "aside": 230, "ceiling": 30 * start, "heading": "learning rate, epochs", "foot": foot}
     return _distances("rates", "for several learning rates", [panel], ("within", within), exists, **how)
 
 
@@ -134,8 +127,8 @@ def batches_picture(
 ) -> Picture:
     """Draw F - F*, by powers of ten, for several batch sizes: by the reads of the data, and by the updates.
 
-    Lines are of medians over the last tenth of the way (the curve "level"), since bands of swings would cover one another;
-    dots are where F first came near. updates: of each run, in an epoch. Others as for `scaling_picture`.
+    Lines are medians over the last tenth of the way (the curve "level"), since swings would cover one another; dots are
+    where F first came near. updates: of each run, in an epoch. Others as for `scaling_picture`.
     """
 
     def lines(of_epoch: Sequence[int]) -> list[Curve]:
@@ -143,7 +136,7 @@ def batches_picture(
         for k, (run, many) in enumerate(zip(runs, of_epoch, strict=True)):
             near = next(iter((many * run.epochs[run.gap <= within]).tolist()), None)
             level = run.curves["level"]
-            made.append(Curve.of(run.label, ROLES[k % 6], many * run.epochs, level, 0.0, near=near, band=False))
+            made.append(Curve.of(run.label, ROLES[k % 6], many * run.epochs, level, 0.0, near=near))
         return made
 
     what = "nats, median over the last tenth of the way"

@@ -5,7 +5,7 @@ in Detail" (its picture computation_graph.png).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from chainrule.charts.canvas import Drawing, Picture, drawing
 from chainrule.words import counted, pretty, shortened
@@ -13,7 +13,7 @@ from chainrule.words import counted, pretty, shortened
 SHOWN = 12
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NODES = (("z", 640), ("g", 800), ("L", 1060))  # and where they stand
-# where each formula stands beside the nodes, what it is of, and the formula
+# where each formula stands beside the nodes, its name, and the formula
 _FORWARD = (
     (616, r"z = \sum x_j w_j + b"),
     (776, r"g = \dfrac{1}{1+e^{-z}}"),
@@ -30,16 +30,7 @@ Explanation = Mapping[str, Any]
 Product = tuple[str, str, str]  # of the chain rule: what it is, its formula, its numbers
 
 
-class _Row(NamedTuple):
-    """What flows into z, in words: a name, x, w, their product, derivatives, its value in the table's units."""
-
-    name: str
-    x: str = ""
-    w: str = ""
-    product: str = ""
-    dL: str = ""
-    dz: str = ""
-    value: str = ""
+_Flow = tuple[str, str, str, str, str, str, str]  # into z: a name, its value, x, w, their product, dL/dw, dz/dw
 
 
 def row_graph(e: Explanation) -> Picture:
@@ -52,24 +43,26 @@ def row_graph(e: Explanation) -> Picture:
     if len(features) > SHOWN:
         features.sort(key=lambda f: -abs(f[1]["contribution"] or 0.0))
     known, rest = e.get("y") is not None, [f["contribution"] or 0.0 for _, f in features[SHOWN:]]
-    rows = [_row(j, f) for j, f in features[:SHOWN]]
+    flows = [_flow(j, f) for j, f in features[:SHOWN]]
     if rest:
-        rows.append(_Row(f"+ {counted(len(rest), 'more feature')}", product=f"Σ xⱼwⱼ = {pretty(sum(rest))}"))
+        flows.append((f"+ {counted(len(rest), 'more feature')}", "", "", "", f"Σ xⱼwⱼ = {pretty(sum(rest))}", "", ""))
     dL_db = f"∂L/∂b = {pretty(e['dL_db'])}" if known else ""
-    rows.append(_Row("bias", "", f"b = {pretty(e['b'])}", "", dL_db, f"∂z/∂b = {pretty(e.get('dz_db', 1.0))}"))
+    flows.append(("bias", "", "", f"b = {pretty(e['b'])}", "", dL_db, f"∂z/∂b = {pretty(e.get('dz_db', 1.0))}"))
     products = _products(e, features[:SHOWN]) if known else []
     label = f" ({shortened(e['label'], 24)})" if known and e.get("label") is not None else ""
     epoch = f", epoch {e['epoch']:,}" if e.get("epoch") is not None else ""
     row, y = f"row {e['row']}" if e.get("row") is not None else "one row", f"= {pretty(e['y'])}" if known else "unknown"
-    title, middle = f"{row}, y {y}{label}{epoch}", max(62.0 + 31 * len(rows), 190.0)
-    height = max(80 + 62 * len(rows), middle + (150 + 46 * len(products) if known else 110))
+    title, middle = f"{row}, y {y}{label}{epoch}", max(62.0 + 31 * len(flows), 190.0)
+    height = max(80 + 62 * len(flows), middle + (150 + 46 * len(products) if known else 110))
     with drawing(1100, height) as d:
         d.text(10, 24, title[0].upper() + title[1:], size=15, bold=True)
         d.text(800, 26, "→ forward: values")
         d.text(930, 26, "← backward: derivatives", "backward")
-        for k, flow in enumerate(rows):
-            _inflow(d, flow, middle + 62 * (k + 0.5 - len(rows) / 2), middle)
-        says = [", ".join(filter(None, (f"{flow.name}: {flow.x}", *flow[2:5]))) for flow in rows]
+        for k, flow in enumerate(flows):
+            _inflow(d, flow, middle + 62 * (k + 0.5 - len(flows) / 2), middle)
+        says = [
+            ", ".join(filter(None, (f"{name}: {x}", w, product, dL, dz))) for name, _, x, w, product, dL, dz in flows
+        ]
         says += [*_chain(d, e, middle), *(f"{name} {text}" for name, _, text in products)]
         for k, (_, tex, text) in enumerate(products):
             d.formula(616, middle + 132 + 46 * k, tex, text, "ink" if text.startswith("=") else "backward", room=470)
@@ -79,12 +72,12 @@ def row_graph(e: Explanation) -> Picture:
         return d.picture("graph", f"Computation graph of {title}", "; ".join(says) + ".")
 
 
-def _row(j: int, f: Mapping[str, Any]) -> _Row:
+def _flow(j: int, f: Mapping[str, Any]) -> _Flow:
     value = f"value {pretty(f['x_user'])}" if f.get("x_user") is not None and f["x_user"] != f["x"] else ""
     x, w = f"x{_low(j)}", f"w{_low(j)}"
     dL = "" if f.get("dL_dw") is None else f"∂L/∂{w} = {pretty(f['dL_dw'])}"
     product, dz = f"{x}{w} = {pretty(f['contribution'])}", f"∂z/∂{w} = {pretty(f['dz_dw'])}"
-    return _Row(str(f["name"]), f"{x} = {pretty(f['x'])}", f"{w} = {pretty(f['w'])}", product, dL, dz, value)
+    return str(f["name"]), value, f"{x} = {pretty(f['x'])}", f"{w} = {pretty(f['w'])}", product, dL, dz
 
 
 def _products(e: Explanation, shown: Sequence[tuple[int, Mapping[str, Any]]]) -> list[Product]:
@@ -111,19 +104,20 @@ def _factor(value: float | None) -> str:
     return f"({pretty(value)})" if value is not None and value < 0 else pretty(value)
 
 
-def _inflow(d: Drawing, row: _Row, y: float, z: float) -> None:
+def _inflow(d: Drawing, flow: _Flow, y: float, z: float) -> None:
     """Draw what flows into z, which stands at height z, along height y."""
-    d.line([(284 if row.x else 294, y), (530, y)])
+    name, value, x, w, product, dL, dz = flow
+    d.line([(284 if x else 294, y), (530, y)])
     d.line([(530, y), (580, y), (556, z), (615, z)], curved=True)
-    d.text(10, y + (-1 if row.value else 4), shortened(row.name, 20), size=12.5, tip=row.name)
-    d.text(10, y + 15, row.value, "muted")
-    for left, words in ((178, row.x), (294, row.w)):
+    d.text(10, y + (-1 if value else 4), shortened(name, 20), size=12.5, tip=name)
+    d.text(10, y + 15, value, "muted")
+    for left, words in ((178, x), (294, w)):
         if words:
             d.box(left, y - 14, 106, 28)
             d.text(left + 53, y + 4.5, words, size=13, room=98, anchor="center")
-    d.text(410, y - 6, row.product, room=130)
-    d.text(410, y + 17, row.dz, "backward", room=130)
-    d.text(398, y + 28, row.dL, "backward", anchor="right")
+    d.text(410, y - 6, product, room=130)
+    d.text(410, y + 17, dz, "backward", room=130)
+    d.text(398, y + 28, dL, "backward", anchor="right")
 
 
 def _chain(d: Drawing, e: Explanation, y: float) -> list[str]:

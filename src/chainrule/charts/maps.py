@@ -51,7 +51,7 @@ def decision_maps(lines: Sequence[tuple[str, Any]], classes: tuple[str, str], un
     with drawing(WIDTH, y + groups * (len(lines) * (above + size + 12) + 34) - 4) as d:
         _key(d, classes, f"{shown:,} of {counted(m.of, 'row')} drawn" if shown else "")
         (left_end, right_end), (bottom, top) = (map(pretty, ends) for ends in ranges)
-        says = [f"P is that of {classes[1]} against {classes[0]}; z = 0 is where P is 0.5. Across, {x_name} goes from "
+        says = [f"P is the probability of {classes[1]}; it is 0.5 where z = 0. Across, {x_name} goes from "
                 f"{left_end} to {right_end}; up, {y_name} from {bottom} to {top}."]  # fmt: skip
         d.text(8, y - 6, f"↑ {shortened(y_name, 44)}", "muted", tip=f"↑ {y_name}")
         for group in range(groups):

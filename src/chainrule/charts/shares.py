@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.charts.axes import Floats, across, names_aside, pixel
+from chainrule.charts.axes import Floats, across, names_aside
 from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
 from chainrule.words import counted, pretty
 
@@ -20,7 +20,7 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
     names: of the columns. The five with the largest shares, the rows' average, are drawn by themselves, the rest together.
     """
     e, s, labels = _chosen(np.asarray(epochs, dtype=np.float64), np.asarray(shares, dtype=np.float64), names)
-    left, edge, says, asides = 46.0, WIDTH - 154, [], []
+    left, edge = 46.0, WIDTH - 154
     with drawing(WIDTH, 284) as d:
         ax = d.axes(left, 34, edge - left, 206)
         across(ax, float(max(e, default=1.0)))
@@ -31,18 +31,16 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
         if not len(e):
             d.text((left + edge) / 2, 137, "the gradient is 0", "muted", anchor="center")
             return d.picture("shares", "Each column's share of the gradient", f"The gradient is 0 at every {unit}.")
-        first, last = (f"{unit} {pretty(float(at))}" for at in e[[0, -1]])
-        d.text(edge + 16, 18, f"at {last}", "muted")
         x, drawn = (e, s) if len(e) > 1 else (np.array(ax.get_xlim()), np.vstack([s, s]))  # one: over the whole width
-        inks = [colour(_ROLES[k % len(_ROLES)]) for k in range(len(labels))]
-        ax.stackplot(x, drawn.T, colors=inks, alpha=0.75, linewidth=0)
+        areas = ax.stackplot(x, drawn.T, colors=[colour(role) for role in _ROLES], alpha=0.75, linewidth=0)
         ax.plot(x, np.cumsum(drawn, axis=1)[:, :-1], color=colour("paper"), linewidth=1.2)
-        for k, (label, top) in enumerate(zip(labels, np.cumsum(s[-1]), strict=True)):
-            role = _ROLES[k % len(_ROLES)].replace("line", "muted")
-            start, end, most = (f"{100 * float(v):.3g}%" for v in (s[0, k], s[-1, k], s[:, k].max()))
-            asides.append((pixel(ax, d, 0, float(top - s[-1, k] / 2))[1], edge, label, end, role))
-            says.append(f"{label}: {start} at {first}, {end} at {last}, at most {most}.")
-        names_aside(d, asides, edge, 30, 250)
+        first, last = (f"{unit} {pretty(float(at))}" for at in e[[0, -1]])
+        ends = [[f"{100 * float(v):.3g}%" for v in (of[0], of[-1], of.max())] for of in s.T]
+        says = [f"{name}: {start} at {first}, {end} at {last}, at most {most}."
+                for name, (start, end, most) in zip(labels, ends, strict=True)]  # fmt: skip
+        names_aside(
+            ax, areas[::-1], [(end[1], name) for name, end in zip(labels, ends, strict=True)][::-1], f"at {last}"
+        )
         return d.picture("shares", f"Each column's share of the gradient over the {unit}s", " ".join(says))
 
 

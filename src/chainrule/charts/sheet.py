@@ -1,19 +1,12 @@
-"""Several pictures on one sheet, each with the sentence that it shows under it: a file of its own, as SVG or PNG."""
+"""Several pictures on one sheet, each with a sentence under it: a file of its own, as SVG or PNG."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from chainrule.charts.axes import CELL
 from chainrule.charts.canvas import Picture, drawing, encode_png
 from chainrule.words import wrapped
 
-
-@dataclass(frozen=True)
-class Panel:
-    """A picture of a sheet, drawn by a chart of this package when it is asked for, and what it shows in words."""
-
-    draw: Callable[[], Picture]
-    sentence: str
+Panel = tuple[Callable[[], Picture], str]  # what draws a picture, and what it shows in words
 
 
 def svg_sheet(title: str, panels: Sequence[Panel]) -> str:
@@ -36,7 +29,7 @@ def png_sheet(title: str, panels: Sequence[Panel], *, scale: float = 2.0) -> byt
 
 def _layout(title: str, panels: Sequence[Panel]) -> tuple[Picture, list[tuple[Picture, float]]]:
     """Draw title and sentences; give them, and each picture with its top."""
-    drawn = [(panel.draw(), panel.sentence) for panel in panels]
+    drawn = [(draw(), sentence) for draw, sentence in panels]
     width, pictures = max(picture.size[0] for picture, _ in drawn), []
     lines = [(30.0 + 22 * k, line, 16) for k, line in enumerate(wrapped(title, (width - 16) / (1.44 * CELL)))]
     y = 22.0 + 22 * len(lines)
@@ -48,4 +41,4 @@ def _layout(title: str, panels: Sequence[Panel]) -> tuple[Picture, list[tuple[Pi
     with drawing(width, y - 12) as d:
         for at, line, size in lines:
             d.text(8, at, line, size=size, bold=size == 16)
-        return d.picture("sheet", title, " ".join(panel.sentence for panel in panels)), pictures
+        return d.picture("sheet", title, " ".join(sentence for _, sentence in drawn)), pictures

@@ -37,12 +37,14 @@ FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Ne
 FORMULA_FONT = 'STIXGeneral, "STIX Two Text", "Times New Roman", Tinos, "Liberation Serif", serif'
 
 LOOK: dict[str, Any] = {
+    "text.parse_math": False,
     "font.family": ["DejaVu Sans"], "mathtext.fontset": "stix", "svg.fonttype": "none",
     "figure.facecolor": "none", "axes.facecolor": "none", "axes.axisbelow": True,
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": LIGHT["faint"], "grid.linewidth": 1.0,
     "axes.spines.left": False, "axes.spines.right": False, "axes.spines.top": False,
     "legend.frameon": False, "legend.fontsize": 12, "legend.title_fontsize": 12, "legend.labelcolor": LIGHT["ink"],
-    "legend.labelspacing": 0.7, "legend.handlelength": 2.0,
+    "legend.labelspacing": 0.7, "legend.handlelength": 1.7, "legend.handletextpad": 0.6, "legend.borderpad": 0.0,
+    "legend.borderaxespad": 1.8,
     "axes.edgecolor": LIGHT["line"], "axes.linewidth": 1.0,
     **{f"{axis}tick.{which}.size": 0.0 for axis in "xy" for which in ("major", "minor")},
     **{f"{axis}tick.{what}": value for axis in "xy"
@@ -53,9 +55,14 @@ _TEXT_CSS += f".cr tspan{{font-family:{FORMULA_FONT}!important}}"
 
 
 def _recoloured(to: Mapping[str, str]) -> str:
-    """CSS that shows each colour of the light palette as another one."""
+    """CSS that shows each colour of the light palette as another one.
+
+    A marker carries the class itself: where it is used again and again, no rule reaches it by what stands around it.
+    """
     parts = [(part, role) for part in ("fill", "stroke") for role in PALETTE]
-    return "".join(f'.cr [style*="{part}: {LIGHT[role]}"]{{{part}:{to[role]}!important}}' for part, role in parts)
+    return "".join(
+        f':is(.cr,.cr *)[style*="{part}: {LIGHT[role]}"]{{{part}:{to[role]}!important}}' for part, role in parts
+    )
 
 
 def palette_css() -> str:

@@ -10,7 +10,8 @@ from chainrule.cli.running import headed
 from chainrule.documents import results
 from chainrule.documents.report import Drawn, report
 from chainrule.model.files import write_atomically
-from chainrule.studies.learned import learned_by, progress_of
+from chainrule.studies.learned import learned_by
+from chainrule.studies.learned.progress import progress_of
 from chainrule.training import Training, closest_call, explain
 from chainrule.words import plain
 

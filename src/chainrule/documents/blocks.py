@@ -6,7 +6,7 @@ A sentence keeps its numbers and names as values. A format after the colon says 
 
     4      a number with so many significant digits        %      a share: 90.0%
     f      with four decimals, as in a column               name   a name or label from the data
-    g      with up to six digits, none of them needless     up, down   a bound: two digits, rounded to its own side
+    g      with up to six digits, no zeros at the end      up, down   a bound: two digits, rounded to its own side
     e      with a power of ten: 2.0e-03                     floor   a limit: four digits, rounded down
     time   seconds                                          row    a number with its noun: 1 row, 249 rows
 """
@@ -68,7 +68,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: a head, cells, and the format of those that are no strings ("bar": a share, drawn on a page)."""
+    """A column of a table: a head, cells, and the format of cells that aren't text; "bar" draws a share as a bar on a page."""
 
     head: str
     cells: Sequence[Any]
@@ -95,7 +95,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula with its numbers, as a terminal prints it, and what it is of."""
+    """A formula with its numbers, as a terminal prints it, and a note."""
 
     text: str
     note: Words = ""
@@ -134,7 +134,7 @@ Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Besi
 
 
 def bullets(heading: str, items: Iterable[Words]) -> list[Block]:
-    """Make a list of sentences below a heading, each said once; nothing where there is none."""
+    """Make a heading and a list of sentences, each once; nothing for an empty list."""
     once = list(dict.fromkeys(items))
     return [Heading(heading), Bullets(once)] if once else []
 
@@ -167,7 +167,7 @@ def spelled(value: Any, how: str = "") -> str:
 
 
 class Speller(string.Formatter):
-    """What a renderer writes sentences with: how it spells its own words, a name, a number. This one: in plain signs."""
+    """Writes sentences as plain text. Other renderers change how it spells words, names and numbers."""
 
     def literal(self, text: str) -> str:
         """Write words."""

@@ -37,7 +37,7 @@ HTML = _Html()
 
 
 def page(title: str, blocks: Sequence[Block]) -> str:
-    """Write a page of its own: a title, and blocks of which each heading of level 2 begins a section."""
+    """Write a page of its own: a title and blocks, where each heading of level 2 begins a section."""
     return _rendered(blocks, title)
 
 

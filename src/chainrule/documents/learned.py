@@ -1,15 +1,15 @@
 """How a run learned, in sentences and pictures made of its numbers."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
-from chainrule.studies.learned import AT_OPTIMUM, NEAR, Gradients, Learned, Maps, Progress
+from chainrule.studies.learned import Learned
+from chainrule.studies.learned.gradients import Gradients
+from chainrule.studies.learned.maps import Maps
+from chainrule.studies.learned.progress import NEAR, Progress
 from chainrule.words import counted
 
-LITTLE = 1e-3  # nats: two log-losses nearer than this are told as one
+LITTLE = 1e-3  # nats: a smaller difference of two log-losses is not mentioned
 
 
 def story(learned: Learned) -> list[Text]:
@@ -23,7 +23,7 @@ def story(learned: Learned) -> list[Text]:
 def _way(p: Progress) -> Text:
     if p.start is None or p.end is None:
         return say("")
-    most = "at most " if p.stride > 1 else ""  # where the trace was thinned epochs are known up to those kept
+    most = "at most " if p.stride > 1 else ""  # a thinned trace knows only the epochs that it kept
     text = f"The {p.unit}s before {p.unit} {p.whole:,} read samples of the rows. " if p.whole else ""
     left = 0.0 if p.floor is None else p.end - p.floor
     if p.floor is None:
@@ -45,7 +45,9 @@ def _half_times(p: Progress) -> Text:
     latest = " at the latest" if p.stride > 1 else ""
     text = f"{{a:name}} settled first ({p.unit} {first.epoch:,}{latest})"
     text += f", {{b:name}} last ({p.unit} {last.epoch:,}{latest})" if last.epoch > first.epoch else ""
-    text += f", of {counted(len(p.half_times), 'strong weight')}: past half of the way to the end, for good."
+    text += (
+        f", of {counted(len(p.half_times), 'strong weight')}; settled means more than half of the way done for good."
+    )
     return say(text, a=first.name, b=last.name)
 
 
@@ -54,32 +56,20 @@ def _held_out(p: Progress) -> Text:
     if h is None:
         return say("")
     if h.last - h.lowest < LITTLE:
-        return say("The held-out log-loss was lowest at the end, or hardly higher: {last:f}.", last=h.last)
+        return say("The held-out log-loss at the end was at or near its lowest: {last:f}.", last=h.last)
     after = f"after {counted(h.epoch, p.unit)}" if h.epoch else "at the start"
-    overfit = " What was learned after that helps the training rows and not these." if h.training_fell else ""
+    overfit = " What was learned after that helps the training rows only." if h.training_fell else ""
     text = f"The held-out log-loss was lowest {after}, {{lowest:f}}; at the end it is {{last:f}}.{overfit}"
     return say(text, lowest=h.lowest, last=h.last)
 
 
-def rate_told(learned: Learned | None, result: Mapping[str, Any]) -> Text:
-    """Place the learning rate against the curvature where the run ended; result: `Result.to_dict()` of the same run."""
-    rate, limit = result["learning_rate"], result["learning_rate_limit"]
-    if not rate or not limit or learned is None or learned.gradients is None or learned.gradients.curvature is None:
-        return say("")
-    curvature, where = learned.gradients.curvature, learned.gradients.place
-    local, place = curvature.limit, where[:1].upper() + where[1:]
-    text = f"{place} rates up to {{local:floor}} are stable; "
-    if rate > local:
-        text += "this one can’t settle there." if where == AT_OPTIMUM else "this one overshoots by more than it gains."
-        return say(text, local=local)
-    if curvature.flat or learned.progress.infimum:
-        return say(text + "this one is among them.", local=local)
-    text += (
-        "with this one an epoch takes {part:2}% off what is left along the slowest direction. The steepest is curved "
-    )
-    text += "{ratio:3} times as much as the flattest."
-    slowest = min(1.0 - abs(1.0 - 2.0 * rate / (local * under)) for under in (1.0, curvature.condition))
-    return say(text, local=local, part=100 * slowest, ratio=curvature.condition)
+def rate_told(learned: Learned, rate: float | None) -> list[Text]:
+    """Place the learning rate against the curvature at the point returned, where that is known."""
+    limit = None if learned.gradients is None else learned.gradients.limit
+    if rate is None or limit is None:
+        return []
+    above = ": this one can’t settle there" if rate > limit else ""
+    return [say(f"At the point returned, learning rates up to {{limit:floor}} are stable{above}.", limit=limit)]
 
 
 def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Chart]]:
@@ -93,17 +83,19 @@ def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Cha
 def _shares(g: Gradients, unit: str) -> Chart:
     from chainrule.charts.shares import gradient_shares
 
-    units = "per standard deviation of each column" if g.standardized else "in the units of the fit"
-    steps = "Newton’s steps don’t follow it" if g.method.startswith("newton") else "the steps follow it"
-    read = f"From all training rows at {counted(len(g.epochs), unit)}."
-    return Chart(lambda: gradient_shares(g.epochs.astype(np.float64), g.shares, g.names, unit=unit),
-                 f"Each weight’s share of the gradient, {units}: {steps}. {read}")  # fmt: skip
+    units = "in the units of the fit: the steps follow it"
+    if unit == "step":
+        units = "per standard deviation of each column: Newton’s steps don’t follow it"
+    read = f"Computed on all training rows at {counted(len(g.epochs), unit)}."
+    return Chart(lambda: gradient_shares(g.epochs.astype(np.float64), np.abs(g.dL), g.names, unit=unit),
+                 f"Each weight’s share of the gradient, {units}. {read}")  # fmt: skip
 
 
 def _maps(m: Maps, unit: str, classes: tuple[str, str]) -> Chart:
     from chainrule.charts.maps import decision_maps
 
-    rest = f"; {counted(m.others, 'other column')} at the training rows’ mean" if m.others else ""
-    text = f"The probability of {{positive:name}} as it was learned, over the two strongest numbers{rest}: 1/2 on the line."
+    rest = f"; {counted(m.others, 'other column')} held at the training rows’ mean" if m.others else ""
+    text = f"How the probability of {{positive:name}} was learned, over the two strongest numeric columns{rest}."
+    text += " It is 1/2 on the line."
     text += f" Of the {m.rows:,} training rows {m.of:,} have a positive weight." if m.of < m.rows else ""
     return Chart(lambda: decision_maps([("", m)], classes, unit), say(text, positive=classes[1]))

@@ -1,4 +1,4 @@
-"""A run while it goes on: one live line on stderr, and nothing at all where that is no terminal."""
+"""The progress of a run: one live line on stderr, and nothing where stderr is no terminal."""
 
 import math
 import time
@@ -14,7 +14,7 @@ PAUSE = 0.08  # seconds between two drawings: an epoch takes microseconds
 
 
 class _Live(Progress):
-    """A line that is drawn anew every now and then; `words` beside the bar say what is there."""
+    """A line that is drawn again at most every `PAUSE` seconds."""
 
     def __init__(self, console: Console, *columns: ProgressColumn) -> None:
         is_off = not console.is_terminal or console.quiet
@@ -38,7 +38,7 @@ class FitProgress(_Live):
     """
 
     def __init__(self, console: Console, method: str) -> None:
-        self._descends = not method.startswith("newton")  # of Newton's steps nobody knows how many are to come
+        self._descends = not method.startswith("newton")  # how many steps Newton needs is not known
         epochs = [TextColumn("epoch {task.completed:,.0f} of {task.total:,.0f}"), BarColumn(bar_width=16)]
         super().__init__(console, *(epochs if self._descends else []), TextColumn("{task.fields[words]}"))
 
@@ -55,7 +55,7 @@ class FitProgress(_Live):
 
 
 class StudyProgress(_Live):
-    """The line of a study's runs. Call it with the run's name, its epoch and the most that it may have."""
+    """The line of a study's runs. Call it with the run's name, its epoch and its largest number of epochs."""
 
     def __init__(self, console: Console) -> None:
         text = "{task.fields[words]}: epoch {task.completed:,.0f} of {task.total:,.0f}"

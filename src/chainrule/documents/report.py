@@ -1,6 +1,6 @@
 """The report of a fit: its story as blocks, from the document that `--json` gives and from arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,10 @@ ARTICLE = "Christoph Winkler, “Neural Networks and Logistic Regression - Backp
 GLOSSARY = {
     "z, log-odds": "The sum of all contributions x w, and the bias b. Positive speaks for y = 1.",
     "g, probability": "The sigmoid of z: 1/(1 + exp(−z)). The odds are g/(1 − g) = exp(z).",
-    "log-loss": "−log of the probability given to what happened, the rows’ mean, in nats. 0 is perfect; 0.6931 is a coin’s.",
-    "odds ratio": "What one more unit, one standard deviation (SD), or this level, not the reference, multiplies the odds by. "
-    "Units of two features can’t be compared; their standard deviations can.",
+    "log-loss": "−log of the probability that the model gave to what happened, averaged over the rows, in nats. 0 is perfect; "
+    "0.6931 is a coin toss.",
+    "odds ratio": "What multiplies the odds for one more unit, for one standard deviation (SD), or for this level in place of "
+    "the reference. Units of two features can’t be compared; their standard deviations can.",
     "proven digits": "The optimum’s coefficient agrees in these digits: it is less than half a unit of the last one away.",
     "AUC": "The chance that a random row of y = 1 gets a larger g than a random row of y = 0.",
     "gradient": "The slope of the loss in each weight. Gradient descent steps against it: w ← w − learning rate · dL_dw. "
@@ -39,7 +40,7 @@ class Drawn:
     """What a report draws beside the numbers of its document.
 
     trace : what the run recorded. z, y : (m,) log-odds and classes of the training rows; held_out : the same of held-out rows.
-    learned : how the run of the learning curves learned. descent : the trace of gradient descent, where the document has one.
+    learned : how the run learned.
     """
 
     trace: Trace
@@ -47,26 +48,22 @@ class Drawn:
     y: Any
     held_out: tuple[Any, Any] | None = None
     learned: Learned | None = None
-    descent: Trace | None = None
 
 
-def report(title: str, document: Document, drawn: Drawn, sources: Sequence[str] = ()) -> str:
+def report(title: str, document: Document, drawn: Drawn) -> str:
     """Write the story of a fit as one HTML page, the same for the same inputs."""
-    return html.page(title, report_blocks(document, drawn, sources))
+    return html.page(title, report_blocks(document, drawn))
 
 
-def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ()) -> list[Block]:
+def report_blocks(document: Document, drawn: Drawn) -> list[Block]:
     """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
 
-    document: of a fit, with "explanation" and "whole_gradient" of a row where one is to be shown, and "descent" where
-    gradient descent came to the same optimum.
+    document: of a fit, with "explanation" and "whole_gradient" of a row where one is to be shown.
     """
     result, trouble = document["result"], _trouble(document["result"])
     message, said = result["message"].rstrip("."), f"{result['message']} {trouble}".lower()
     notes = [text for text in (*document["notes"], *result["warnings"]) if text.rstrip(".").lower() not in said]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
-    runs: list[tuple[Document, Any]] = [(result, drawn.trace)]
-    runs += [(document["descent"]["result"], drawn.descent)] if document.get("descent") else []
     heading, *table = results.coefficients(document)
     return [
         *([say("{it}.", "cause", it=trouble)] if trouble else []),
@@ -76,7 +73,7 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
         *([say("{it}.", it=results.ending(result)[0][1])] if message.lower() not in trouble.lower() else []),
         _tiles(result),
         Heading("How near the optimum it is"),
-        *results.certificate(result, results.descents(result["certificate"], *runs)),
+        *results.certificate(result, drawn.trace),
         Heading("How it learned"),
         *_learning(document, drawn),
         Heading("How well it predicts"),
@@ -91,7 +88,7 @@ def report_blocks(document: Document, drawn: Drawn, sources: Sequence[str] = ())
         Heading("What the numbers mean"),
         Facts(list(GLOSSARY.items()), "glossary"),
         say("These are associations in these rows, not causes.", "note"),
-        *bullets("Sources", [f"The computation graph and its derivatives: {ARTICLE}.", *sources]),
+        *bullets("Sources", [f"The computation graph and its derivatives: {ARTICLE}."]),
     ]
 
 
@@ -119,21 +116,13 @@ def _tiles(result: Document) -> Facts:
 
 
 def _learning(document: Document, drawn: Drawn) -> list[Block]:
-    """Tell how it learned: gradient descent where the document has it, else the run itself."""
-    result, learned, descent = document["result"], drawn.learned, document.get("descent")
-    run, trace = (result, drawn.trace) if drawn.descent is None or not descent else (descent["result"], drawn.descent)
-    blocks: list[Block] = []
-    if run is not result:
-        text = "The same objective by gradient descent, w ← w − learning rate · dL_dw: {how}. {proof}"
-        blocks.append(say(text, how=run["message"].rstrip("."), proof=results.certificate(run)[0]))
-    if learned is not None:
-        blocks += filter(None, [*story(learned), rate_told(learned, run)])
-    proven = run is not result and result["certificate"]["kind"] == "bound"
-    optimum = result["loss"] if proven else None
-    curves = results.learning_curves(trace, results.is_newton(run), document["training"], optimum)
-    blocks.append(Beside([*curves.groups, *pictures(learned, (document["negative"], document["positive"]))]))
-    absent = [] if learned is None else [learned.no_gradients, learned.no_maps]
-    return [*blocks, *(say("{it}.", "note", it=text.rstrip(".")) for text in (*absent, trace.note) if text)]
+    """Tell how the run learned, in words and pictures."""
+    result, learned, classes = document["result"], drawn.learned, (document["negative"], document["positive"])
+    curves = results.learning_curves(drawn.trace, results.is_newton(result), document["training"])
+    told: list[Block] = [] if learned is None else [*story(learned), *rate_told(learned, result["learning_rate"])]
+    absent = (*([] if learned is None else learned.notes), drawn.trace.note)
+    notes = [say("{it}.", "note", it=text.rstrip(".")) for text in absent if text]
+    return [*told, Beside([*curves.groups, *pictures(learned, classes)]), *notes]
 
 
 def _probabilities(classes: tuple[str, str], drawn: Drawn) -> Beside:
@@ -145,5 +134,5 @@ def _probabilities(classes: tuple[str, str], drawn: Drawn) -> Beside:
     shown = [spread(drawn.z, drawn.y, "Training rows: how the probabilities of both classes are spread.")]
     if drawn.held_out is not None:
         shown.append(spread(*drawn.held_out, "Held-out rows: the same for rows that training never saw."))
-    says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. Each stroke is where training rows are."
+    says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. The bars below are the training rows."
     return Beside([*shown, [Chart(lambda: loss_of_row(drawn.z, drawn.y, classes=classes), says)]])

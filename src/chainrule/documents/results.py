@@ -1,23 +1,19 @@
 """What there is to say about a fit, its certificate, predictions and an audit, from the documents that `--json` gives."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
+from chainrule.documents.blocks import Beside, Block, Chart, Column, Facts, Heading, Table, Text, Words, say
 from chainrule.words import counted
-
-if TYPE_CHECKING:
-    from chainrule.charts.axes import Curve
 
 Document = Mapping[str, Any]
 
 BIAS = "b (bias)"  # a feature may be called b
 SHOWN = 30  # features in a table
 SHOWN_PREDICTIONS = 20
-MILESTONES = (0, 1, 10, 100, 1000, 10_000)
 
 
 def proven_digits(value: float, error: float | None) -> int:
@@ -93,7 +89,7 @@ def ending(result: Document) -> list[tuple[str, Any]]:
 
 
 def figures(parts: Mapping[str, Document | None]) -> Table:
-    """Compare loss, accuracy and AUC of parts of the rows, with those of predicting the base rate for every row."""
+    """Compare loss, accuracy and AUC of parts of the rows with predicting the base rate for every row."""
     return Table.from_entries(
         [{**part, "part": name} for name, part in parts.items() if part],
         ("", "part", ""), ("rows", "rows", ""), ("log-loss", "loss", "f"), ("(base rate)", "base_loss", "f"),
@@ -138,8 +134,8 @@ def odds_chart(document: Document) -> Chart:
     return Chart(lambda: charts.odds_forest(names, log_odds, per_sd=per_sd), say(text, **document))
 
 
-def certificate(result: Document, runs: Sequence["Curve"] = ()) -> list[Block]:
-    """Tell what is proven about a result, and how runs came there."""
+def certificate(result: Document, trace: Any = None) -> list[Block]:
+    """Tell what is proven about a result, and how its run came there."""
     told = result["certificate"]
     said = [say("{sentence}", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
@@ -151,55 +147,30 @@ def certificate(result: Document, runs: Sequence["Curve"] = ()) -> list[Block]:
     tiles += [("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []
     tiles += [("left by rounding", say("{noise:2}", **told))] if told["noise"] is not None else []
     blocks: list[Block] = [*said, *([Facts(tiles, "tiles")] if tiles else [])]
-    if not runs:
+    if trace is None:
         return blocks
-    from chainrule.charts import curves
+    from chainrule.charts.curves import gap_curve
 
-    infimum = told["kind"] == "infimum"
-    chart = Chart(lambda: curves.gap_curves(runs, tol=result["tol"], infimum=infimum),
-                  "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
-    return [Beside([blocks, [chart]])]
-
-
-def descents(proven: Document, *runs: tuple[Document, Any]) -> list["Curve"]:
-    """Give the ways down of runs, for the chart of a certificate; proven: that of the nearest point known."""
-    from chainrule.charts.curves import descent
-
-    made = [descent(trace, is_newton(result), proven["optimum_at_least"]) for result, trace in runs]
-    return [curve for curve in made if curve is not None]
+    how = {"tol": result["tol"], "infimum": told["kind"] == "infimum"}
+    picture = gap_curve(trace, is_newton(result), told["optimum_at_least"], **how)
+    caption = "How far above the optimum the objective can still be. A read is one pass over all rows."
+    return blocks if picture is None else [Beside([blocks, [Chart(lambda: picture, caption)]])]
 
 
-def learning_curves(trace: Any, newton: bool, part: Document, optimum_loss: float | None = None) -> Beside:
+def learning_curves(trace: Any, newton: bool, part: Document) -> Beside:
     """Draw loss and accuracy over the epochs of gradient descent, or over the reads of the data where steps are few."""
     from chainrule.charts import curves
 
     by_reads = newton and "reads" in trace.columns
     when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
-    base = {key: part.get(key) for key in ("base_loss", "base_accuracy")}
-    best = ", another the optimum’s" if optimum_loss is not None else ""
-    loss = f" A dotted line is the loss of predicting the base rate for every row{best}." if part else ""
+    loss = " A dotted line is the loss of predicting the base rate for every row." if part else ""
     share = " The dotted line is the share of the larger class." if part else ""
     return Beside([
-        [Chart(lambda: curves.loss_curves(trace, base_loss=base["base_loss"], optimum_loss=optimum_loss, by_reads=by_reads),
+        [Chart(lambda: curves.loss_curves(trace, base_loss=part.get("base_loss"), by_reads=by_reads),
                f"Log-loss after each {when}.{loss}")],
-        [Chart(lambda: curves.accuracy_curves(trace, base_accuracy=base["base_accuracy"], by_reads=by_reads),
+        [Chart(lambda: curves.accuracy_curves(trace, base_accuracy=part.get("base_accuracy"), by_reads=by_reads),
                f"Share of rows on the right side of g = 1/2.{share}")],
     ])  # fmt: skip
-
-
-def milestones(trace: Any) -> list[dict[str, Any]]:
-    """Give some lines of a trace: the epochs 0, 1, 10, 100, ... and the last, or all of few."""
-    epochs = trace.columns["epoch"]
-    shown = [k for k, epoch in enumerate(epochs) if len(epochs) <= 8 or epoch in MILESTONES or epoch == epochs[-1]]
-    return [{name: column[k].item() for name, column in trace.columns.items()} for k in shown]
-
-
-def epochs_table(lines: Sequence[Document]) -> Table:
-    """Tabulate some epochs of a run."""
-    return Table.from_entries(
-        lines, ("epoch", "epoch", ""), ("log-loss", "loss", "f"), ("held out", "held_out_loss", "f"),
-        ("accuracy", "accuracy", "%"), ("largest dL_dw", "grad_norm", "2"), ("F - F* at most", "gap", "2"),
-    )  # fmt: skip
 
 
 def predictions(document: Document, most: int, heading: Words, left: str = "") -> list[Block]:
@@ -286,7 +257,7 @@ def of_result(result: Any) -> list[Block]:
         Beside([coefficients(document), [odds_chart(document)]]),
         *(say("{it}", "cause", it=text) for text in result.warnings),
         Heading("How it learned"),
-        *certificate(told, descents(told["certificate"], (told, result.trace))),
+        *certificate(told, result.trace),
         learning_curves(result.trace, is_newton(told), {}),
     ]
 
@@ -297,7 +268,12 @@ def of_certificate(proven: Any) -> list[Block]:
 
 
 def of_trace(trace: Any) -> list[Block]:
-    """Tell what a run recorded."""
+    """Tell what a run recorded: the epochs 0, 1, 10, 100, ... and the last as a table, and its curves."""
+    epochs = trace.columns["epoch"]
+    shown = [k for k, epoch in enumerate(epochs) if epoch in (0, 1, 10, 100, 1000, 10_000) or epoch == epochs[-1]]
+    heads = {"epoch": ("epoch", ""), "loss": ("log-loss", "f"), "held_out_loss": ("held out", "f"),
+             "accuracy": ("accuracy", "%"), "grad_norm": ("largest dL_dw", "2"), "gap": ("F - F* at most", "2")}  # fmt: skip
+    table = Table([Column(head, trace.columns[name][shown].tolist(), how)
+                   for name, (head, how) in heads.items() if name in trace.columns])  # fmt: skip
     note = [say("{it}", "note", it=trace.note)] if trace.note else []
-    table = epochs_table(milestones(trace))
     return [Heading(f"{counted(len(trace), 'epoch')} of training"), table, *note, learning_curves(trace, False, {})]

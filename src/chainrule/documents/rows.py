@@ -100,7 +100,7 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
     told, whole, check = document["explanation"], document.get("whole_gradient"), document["explanation"]["check"]
     facts: list[tuple[str, Any]] = []
     if whole is not None:
-        which = "trained on" if whole["training_rows"] else "with a label here (they are not those trained on)"
+        which = "trained on" if whole["training_rows"] else "with a label in this table (not the training rows)"
         facts += [("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: {ADDS[told['part']]}"),
                   ("all rows", f"the sum of the shares of the {counted(whole['rows'], 'row')} {which}")]  # fmt: skip
     penalty = "the penalty's part; at the optimum it and the rows' part cancel"

@@ -17,11 +17,10 @@ CREDIT = (
 
 def of_study(study: "Study", title: str = "", out: Path | None = None) -> list[Block]:
     """Tell what a function of `chainrule.studies` gave; out: the file that was written."""
-    drawn = zip(study.pictures(), study.conclusions, strict=True)
     return [
         *([Heading(title, 1)] if title else []),
         Facts(study.facts()),
-        Beside([[Chart(draw), say("{it}", it=text)] for draw, text in drawn]),
+        Beside([[Chart(draw), say("{it}", it=text)] for draw, text in study.panels()]),
         Table.of(*study.table()),
         *([] if out is None else [Facts([("wrote", str(out))])]),
     ]

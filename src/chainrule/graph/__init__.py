@@ -15,14 +15,14 @@ from functools import partial
 
 from chainrule.graph.check import COMPLEX_STEP, DIFFERENCES, GradientCheck, absolute_terms, gradient_check
 from chainrule.graph.engine import Node, apply, constant, gradients, topological_order, variable
-from chainrule.graph.logistic import LogisticGraph, logistic_graph, row_factors
+from chainrule.graph.logistic import LogisticGraph, logistic_graph
 from chainrule.graph.operations import OPERATIONS, Derivative, Operation
 from chainrule.graph.pullbacks import ENTRIES, LEFT_FACTOR, RIGHT_FACTOR, Pullback
 
 __all__ = [
     "COMPLEX_STEP", "DIFFERENCES", "ENTRIES", "LEFT_FACTOR", "OPERATIONS", "RIGHT_FACTOR", "Derivative",
     "GradientCheck", "LogisticGraph", "Node", "Operation", "Pullback", "absolute_terms", "apply", "constant",
-    "gradient_check", "gradients", "logistic_graph", "row_factors", "topological_order", "variable",
+    "gradient_check", "gradients", "logistic_graph", "topological_order", "variable",
 ]  # fmt: skip
 
 

@@ -294,7 +294,7 @@ def accumulate(output: Node, seed: Array, of: Callable[[Array], Array]) -> dict[
     seed : ndarray
         What the output itself has.
     of : callable
-        What of each local derivative counts.
+        Applied to each local derivative before it is multiplied.
 
     Returns
     -------

@@ -163,25 +163,6 @@ def logistic_graph(
     return LogisticGraph(rows, classes, weights, bias, s, z, g, loss, article_loss, *averages)
 
 
-def row_factors(graph: LogisticGraph) -> Array:
-    """Return s dL_dz / S of each row: what its x is multiplied with to give its share of the gradient.
-
-    Parameters
-    ----------
-    graph : LogisticGraph
-        Of m rows.
-
-    Returns
-    -------
-    ndarray (m,)
-        r, with dL_dw = r @ X and dL_db = sum of r; the share of row i in dL_dw is r[i] X[i].
-    """
-    if graph.sample_weight is None:
-        return graph.dL_dz / max(1, graph.z.value.size)
-    s = graph.sample_weight.value
-    return np.asarray(s * graph.dL_dz / s.sum())
-
-
 def _average(losses: Node, s: Node | None, name: str) -> Node:
     # A row of weight 0 does not count, not even where the article's loss is infinite: `weigh`, not `mul`.
     if s is None:

@@ -1,6 +1,6 @@
 """The functions behind the table of operations, each with full relative accuracy wherever float64 can hold the value.
 
-All take real or complex arrays (the complex step of the gradient check needs the second); "z >= 0" is then asked of the
+All take real or complex arrays (the complex step of the gradient check needs the second); "z >= 0" then looks at the
 real part. exp is only ever taken of numbers <= 0, so that nothing overflows: with e = exp(-|z|),
 
     sigmoid(z)  = 1/(1 + e) or e/(1 + e)        softplus(z) = max(z, 0) + log1p(e)

@@ -25,9 +25,9 @@ class Trace(Shown):
     columns : dict of str to (k,) arrays
         "epoch" (int64); "loss" (mean log-loss, nats), "objective" (with the penalty), "accuracy", "grad_norm" (largest
         |dL_dw_j|, |dL_db|), "seconds" since the start, "reads" of the data so far, "share" of the rows that the line was
-        computed on, "gap" (the proven bound on F - F*, inf where there is none yet, without the rounding to the user's units
-        that the certificate adds); "held_out_loss" and "held_out_accuracy" if rows were held out; "updates" so far, for
-        stochastic gradient descent.
+        computed on, "gap" (the proven bound on F - F*, inf where there is none yet; for the point before it is rounded to the
+        user's units, which only the certificate counts); "held_out_loss", "held_out_accuracy"
+        where rows were held out; "updates" so far, of stochastic gradient descent.
     w, b : (k, n) and (k,)
         The point of each kept epoch.
     stride : int

@@ -36,8 +36,8 @@ class Curvature:
     def of(cls, hessian: Matrix) -> Curvature:
         """Measure a positive semidefinite matrix.
 
-        The smallest eigenvalue is that of the inverse, made of the matrix with a unit diagonal: what columns of very different
-        size would lose to rounding stays right to a few digits (van der Sluis 1969, Numerische Mathematik 14, 14-23).
+        The smallest eigenvalue comes from the inverse of the matrix scaled to a unit diagonal, which keeps a few right digits
+        even for columns of very different size (van der Sluis 1969, Numerische Mathematik 14, 14-23).
         """
         size = np.sqrt(np.diag(hessian))
         seen = size > 0

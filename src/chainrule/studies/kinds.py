@@ -1,4 +1,4 @@
-"""The four studies: what each varies, over which values, what it measures and what it says of it."""
+"""The four studies: what each varies, over which values, what it measures, and what it says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chainrule.data.inputs import number as checked
 from chainrule.data.tables import stratified_split
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
-from chainrule.studies.learned import Maps, maps_over
+from chainrule.studies.learned.maps import Maps, maps_over
 from chainrule.studies.runs import Run
 from chainrule.studies.setting import Form, Setting, Shared, Standardize
 from chainrule.studies.study import Study, conduct, listed, nats, number
@@ -125,8 +125,7 @@ def learning_rate(
 def _in_step(runs: Sequence[Run], limit: float) -> Iterator[Run]:
     """Bring the estimates of slow runs into line with the run that went furthest.
 
-    Small steps follow one curve, the gradient flow, so that epochs go by 1/rate: what one run shows, or foretells best, tells
-    of the others.
+    Small steps follow one curve, the gradient flow, so the epochs of a run go by 1/rate, and one run gives those of the others.
     """
     known = [run for run in runs if not run.raised and run.rate <= limit and run.reached]
     seen = [run for run in known if not run.estimated]

@@ -33,10 +33,10 @@ class Run:
     rate : float
         The learning rate; of a falling one, the first.
     happened : str
-        "converges": it came near the optimum, and no epoch raised F. "crawls": no epoch raised F, and it was not there at the
-        end. "recovers": an epoch raised F, by more than rounding, and at the end it is near and may settle there: its rate is
-        below 2/lambda_max(H(w*)). "oscillates": an epoch raised F, and it does not recover. "diverges": F was not finite any
-        more, or stayed above its start in the second half of the epochs. `batches` has its own words.
+        "converges": it came near the optimum, and no epoch raised F. "crawls": no epoch raised F, and it did not come near the
+        optimum. "recovers": an epoch raised F, by more than rounding, and at the end it is near and may settle there, since its
+        rate is below 2/lambda_max(H(w*)). "oscillates": an epoch raised F, and it does not recover. "diverges": F was no longer
+        finite, or stayed above its start in the second half of the epochs. `batches` has its own words.
     objective, gap : (k,) float64
         F after each epoch from 0 on, and the proven bound on F - F* (inf where there is none).
     n_epochs : int
@@ -45,7 +45,7 @@ class Run:
         Epochs that raised F.
     reached : float or None
         First epoch after which it is proven to be near the optimum; an estimate where `estimated`; None where it never came
-        there, or nobody knows when.
+        near, or when can't be estimated.
     curves : dict of (k,) float64
         What else was measured after each epoch.
     """

@@ -1,4 +1,4 @@
-"""What the runs of a study share: the data, how they run, and the optimum and curvature that they are measured by."""
+"""What the runs of a study share: the data, how they run, and the optimum and curvature that measure them."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Shared(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Optimum:
-    """What runs are measured by, found by Newton's method.
+    """The optimum that runs are measured by, found by Newton's method.
 
     Attributes
     ----------
     exists : bool
-        Whether it is certified; else distances are from what inf F is proven to be at least.
+        Whether it is certified; if not, distances are from a proven lower bound on inf F.
     objective : float
         F*, or that lower bound.
     why : str
@@ -163,7 +163,7 @@ class Setting:
         return Rows.of(Design.dense(self.X), self.y, self.s, self.names, self.n_threads)
 
     def optimum(self, standardize: Standardize) -> tuple[Optimum, tuple[str, ...]]:
-        """Find the optimum, and what is to be known of the data."""
+        """Find the optimum, and notes on the data."""
         result = self.fit(method="newton", standardize=standardize)
         proven = result.certificate
         exists, low = proven.kind in ("bound", "reduced"), max(0.0, proven.infimum_at_least)

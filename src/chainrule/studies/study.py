@@ -15,7 +15,6 @@ from chainrule.words import Shown, counted, plain, pretty
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
-    from chainrule.charts.sheet import Panel
 
 SCHEMA_VERSION = 1
 
@@ -64,11 +63,11 @@ class Study(Shown):
         The forms of the columns, and what theory says of them.
     runs : tuple of Run
     within : float
-        Nats: what is near the optimum.
+        Distance from the optimum that counts as near, nats.
     max_epochs, n_rows, n_features : int
     alpha : float
     notes : tuple of str
-        What is to be known of the data.
+        Notes on the data.
     """
 
     name: ClassVar[str]
@@ -107,17 +106,17 @@ class Study(Shown):
 
     @property
     def optimum(self) -> Optimum:
-        """What distances are from; without a penalty it is the same in all forms of the columns."""
+        """The optimum that distances are measured from; without a penalty all forms of the columns have the same."""
         return self.forms[0].optimum
 
     @property
     def near(self) -> str:
-        """How near the runs are to come, in words."""
+        """The distance that counts as near, in words."""
         return f"{nats(self.within)} of the {'optimum' if self.optimum.exists else 'infimum'}"
 
     @property
     def conclusions(self) -> tuple[str, ...]:
-        """What is said under each picture; first of all, that there is no optimum."""
+        """What is said under each picture; the first says so where there is no optimum."""
         if self.optimum.exists:
             return self.says()
         low = f"Distances are from the infimum, at least {number(self.optimum.objective)} nats."
@@ -158,13 +157,13 @@ class Study(Shown):
         """Draw it: one SVG with a title and what each picture shows, in its own light and dark colours."""
         from chainrule.charts.sheet import svg_sheet
 
-        return svg_sheet(title or self.heading, self._panels())
+        return svg_sheet(title or self.heading, self.panels())
 
     def png(self, title: str | None = None, *, scale: float = 2.0) -> bytes:
         """Draw the same as a PNG, `scale` dots per CSS pixel."""
         from chainrule.charts.sheet import png_sheet
 
-        return png_sheet(title or self.heading, self._panels(), scale=scale)
+        return png_sheet(title or self.heading, self.panels(), scale=scale)
 
     def html(self, title: str | None = None, *, notes: Sequence[str] = ()) -> str:
         """Give it as one HTML page: pictures, conclusion, table. notes: more sentences on the data."""
@@ -172,10 +171,9 @@ class Study(Shown):
 
         return study_page(self, title or self.heading, notes)
 
-    def _panels(self) -> list[Panel]:
-        from chainrule.charts.sheet import Panel
-
-        return [Panel(draw, said) for draw, said in zip(self.pictures(), self.conclusions, strict=True)]
+    def panels(self) -> list[tuple[Callable[[], Picture], str]]:
+        """Give what draws each picture, and what is said under it."""
+        return list(zip(self.pictures(), self.conclusions, strict=True))
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -1,9 +1,8 @@
-"""What a model over two columns looks like while it is learned: the other columns at their means."""
+"""Maps of a model over two columns while it learns, with the other columns held at their means."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,6 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rows, Units
 from chainrule.fitting.result import Result
 from chainrule.solvers.trace import Trace
-
-if TYPE_CHECKING:
-    pass
 
 Floats = NDArray[np.float64]
 

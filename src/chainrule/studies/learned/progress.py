@@ -15,9 +15,9 @@ from chainrule.solvers.trace import Trace
 Floats = NDArray[np.float64]
 
 NEAR = 1e-3  # nats above the optimum: what more would change is hardly seen in any prediction
-STRONG = 0.1  # of the strongest feature's effect: weaker ones' ways say little
-SURE = 0.01  # of the way: how well the optimum's value must be known for half of the way to be said
-LEVEL_SD = 0.5  # of a column of zeros and ones, at most
+STRONG = 0.1  # of the strongest feature's effect: weaker features are not reported
+SURE = 0.01  # of the way: with a larger uncertainty of F*, half of the way is not reported
+LEVEL_SD = 0.5  # the largest standard deviation of a column of zeros and ones
 
 
 @dataclass(frozen=True)
