@@ -2,45 +2,40 @@
 
 import csv
 import io
+import json
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.cli import DONE
-from chainrule.cli.running import check_outputs, headed, print_json
+from chainrule.cli.running import check_outputs, headed
 from chainrule.data.encoding import UNSEEN, Met
 from chainrule.data.files import read_batches
 from chainrule.data.inputs import choice
-from chainrule.data.tables import encode_table
+from chainrule.data.tables import Encoded, encode_table
 from chainrule.documents import terminal
 from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, trace_path
 from chainrule.training import predictions
-from chainrule.words import visible
-
-Floats = NDArray[np.float64]
+from chainrule.words import plain, visible
 
 AT_ONCE = 1 << 16  # rows that are written together
 
 
-def scored(
-    model: Model, table: Path, na: Sequence[str], unseen: str, *, need_target: bool = False
-) -> tuple[Floats, Floats | None, Floats | None, tuple[str, ...]]:
-    """Read a table some rows at a time; give the log-odds, classes and weights of all rows, and notes."""
+def encoded(
+    model: Model, table: Path, na: Sequence[str], unseen: str, met: Met, *, need_target: bool = False
+) -> Iterator[Encoded]:
+    """Read a table as the model does, some rows at a time; met: what the model did not see in training."""
     choice("--unseen", unseen, UNSEEN)
-    met, first = Met(), 0
-    z, y, s = list[Floats](), list[Floats](), list[Floats]()
+    first = 0
     for batch in read_batches(table, model.schema, na=(*model.info.get("na", ()), *na)):
         part = encode_table(model.schema, batch, need_target=need_target, unseen=unseen, met=met, first=first)
-        z.append(model.decision(part.design))
-        y += [] if part.y is None else [part.y]
-        s += [] if part.weights is None else [part.weights]
+        yield part
         first += part.design.m
-    classes, weights = (np.concatenate(parts) if parts else None for parts in (y, s))
-    return np.concatenate(z), classes, weights, met.notes(model.schema, unseen)
 
 
 def run(
@@ -49,26 +44,48 @@ def run(
     """Predict every row; the probability keeps all its digits. Nothing is written before the last row is predicted."""
     trained = load_model(model)
     check_outputs({"--out": out}, [model, trace_path(model), table])
-    messages = terminal.messages(quiet=quiet)
-    z, _, _, notes = scored(trained, table, na or (), unseen)
-    terminal.note(messages, *notes)
-    if out is not None:
-        write_atomically(out, _csv(trained, z))
-        terminal.note(messages, f"wrote {len(z):,} predictions to {out}")
-    if as_json:
-        told = {"notes": notes, "predictions": predictions(trained, z, np.arange(1, len(z) + 1))}
-        print_json(headed("predict", trained.schema, model=model, table=table) | told)
-    elif out is None:
-        for piece in _csv(trained, z):
-            sys.stdout.write("\n".join(map(visible, piece.split("\n"))) if sys.stdout.isatty() else piece)
+    messages, met, count = terminal.messages(quiet=quiet), Met(), 0
+    with tempfile.TemporaryFile() as kept:  # log-odds wait on disk: memory does not grow with the rows
+        for part in encoded(trained, table, na or (), unseen, met):
+            z = trained.decision(part.design)
+            kept.write(z.tobytes())
+            count += len(z)
+        notes = met.notes(trained.schema, unseen)
+        terminal.note(messages, *notes)
+        if out is not None:
+            write_atomically(out, _csv(trained, kept))
+            terminal.note(messages, f"wrote {count:,} predictions to {out}")
+        if as_json:
+            document = headed("predict", trained.schema, model=model, table=table) | {"notes": notes}
+            sys.stdout.writelines(_json(document, _predictions(trained, kept)))
+        elif out is None:
+            for piece in _csv(trained, kept):
+                sys.stdout.write("\n".join(map(visible, piece.split("\n"))) if sys.stdout.isatty() else piece)
     return DONE
 
 
-def _csv(model: Model, z: Floats) -> Iterator[str]:
+def _predictions(model: Model, kept: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
+    """Read the log-odds that were kept, from the first, and give the predictions of some rows at a time."""
+    kept.seek(0)
+    first = 1
+    while len(z := np.frombuffer(kept.read(8 * AT_ONCE))):
+        yield predictions(model, z, np.arange(first, first + len(z)))
+        first += len(z)
+
+
+def _csv(model: Model, kept: IO[bytes]) -> Iterator[str]:
     yield "row,probability,class\n"
-    for first in range(0, len(z), AT_ONCE):
-        some = z[first : first + AT_ONCE]
+    for rows in _predictions(model, kept):
         lines = io.StringIO()
-        rows = predictions(model, some, np.arange(first + 1, first + len(some) + 1))
         csv.writer(lines, lineterminator="\n").writerows(row.values() for row in rows)
         yield lines.getvalue()
+
+
+def _json(document: dict[str, Any], pieces: Iterator[list[dict[str, Any]]]) -> Iterator[str]:
+    """Write a document whose last entry is a list of many predictions, a row a line."""
+    yield json.dumps(plain(document), indent=2).removesuffix("\n}") + ',\n  "predictions": ['
+    between = "\n    "
+    for rows in pieces:
+        yield between + ",\n    ".join(map(json.dumps, rows))
+        between = ",\n    "
+    yield "\n  ]\n}\n"
