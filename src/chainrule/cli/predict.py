@@ -23,7 +23,7 @@ from chainrule.model.model import Model, load_model, trace_path
 from chainrule.training import predictions
 from chainrule.words import plain, visible
 
-AT_ONCE = 1 << 16  # rows that are written together
+AT_ONCE = 1 << 13  # rows that are written together
 
 
 def encoded(
