@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule import studies
-from chainrule.cli.demo import FEATURES
+from chainrule.cli import PENGUINS
 from chainrule.data.files import read_table
 from chainrule.data.tables import prepare
 from cli_tools import assert_mistake, penguins, run
@@ -19,7 +19,7 @@ PAIR = ("--target", "sex", "--x", "bill_depth_mm", "--y", "body_mass_g")
 
 
 def studied(penguins):
-    prepared = prepare(read_table(penguins), "sex", features=FEATURES)
+    prepared = prepare(read_table(penguins), "sex", features=PENGUINS)
     rows = prepared.train
     return prepared.design.X[rows], prepared.design.y[rows], prepared.schema
 
@@ -41,7 +41,7 @@ def test_learning_rate_gives_python_s_numbers(run, penguins):
     document = json.loads(outcome.out)
     same(document, study)
     assert (document["command"], document["study"], document["positive"]) == ("study", "learning-rate", "male")
-    by_table = run("study", "learning-rate", penguins, "--target", "sex", "--features", ",".join(FEATURES), "--alpha",
+    by_table = run("study", "learning-rate", penguins, "--target", "sex", "--features", ",".join(PENGUINS), "--alpha",
                    1 / 333, "--json", *FEW)  # fmt: skip
     same(json.loads(by_table.out), study)
 

@@ -15,7 +15,6 @@ from chainrule.documents.blocks import Code, Heading, say
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 
-FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 FIT = "fit {data} --target sex --drop year --test-size 0.25 --alpha 0.004"
 COMMANDS = {
     "The optimum": FIT + " --standardize --out {model} --report {report}",

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import studies
-from chainrule.cli import DONE, SCHEMA_VERSION
+from chainrule.cli import DONE, PENGUINS, SCHEMA_VERSION
 from chainrule.cli import options as opt
-from chainrule.cli.demo import FEATURES
 from chainrule.cli.running import check_outputs, print_json
 from chainrule.data.files import read_table
 from chainrule.data.labels import label_kind
@@ -87,7 +86,7 @@ def _data(given: Given) -> Data:
         if is_pair:
             return {}, ("0", "1"), ()
         with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
-            prepared = prepare(read_table(penguins), "sex", features=FEATURES)
+            prepared = prepare(read_table(penguins), "sex", features=PENGUINS)
         return _whole(prepared, given, alpha=1.0 / len(prepared.train))  # a light penalty
     for name in ("target", "x", "y") if is_pair else ("target",):
         if given[name] is None:
