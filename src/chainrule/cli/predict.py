@@ -57,7 +57,8 @@ def run(
             terminal.note(messages, f"wrote {count:,} predictions to {out}")
         if as_json:
             document = headed("predict", trained.schema, model=model, table=table) | {"notes": notes}
-            sys.stdout.writelines(_json(document, _predictions(trained, kept)))
+            for piece in _json(document, _predictions(trained, kept)):
+                sys.stdout.write(piece)
         elif out is None:
             for piece in _csv(trained, kept):
                 sys.stdout.write("\n".join(map(visible, piece.split("\n"))) if sys.stdout.isatty() else piece)
