@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.optimize import linprog
 from scipy.sparse import csc_array, eye_array, hstack
 from scipy.special import expit
 
@@ -135,6 +134,8 @@ def _solve(
     columns: csc_array, gain: Vector, low: Vector, high: Vector, tolerance: float
 ) -> tuple[Vector, Vector] | None:
     """Maximise gain.x with columns x = 0, low <= x <= high: (x, prices), or None if that fails."""
+    from scipy.optimize import linprog  # a quarter of a second, which a fit that needs no program does without
+
     options = {"primal_feasibility_tolerance": tolerance, "dual_feasibility_tolerance": tolerance}
     zeros, bounds = np.zeros(columns.shape[0]), np.column_stack([low, high])
     found = linprog(-gain, A_eq=columns, b_eq=zeros, bounds=bounds, method="highs-ds", options=options)
