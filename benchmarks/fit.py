@@ -3,7 +3,7 @@
     python benchmarks/fit.py                                  all workloads at full size, each against its fastest peers
     python benchmarks/fit.py --peers all                      against every peer: hours
     python benchmarks/fit.py --workload tall --size 0.05      a quick look
-    python benchmarks/fit.py --workload text --workload wide  some of them; the real ones are fetched (real.py)
+    python benchmarks/fit.py --workload text --workload wide  some of them; the real ones are fetched (sets.py)
     python benchmarks/fit.py --peers "glum irls-ls,sklearn lbfgs" --rounds 3 --json out.json
     python benchmarks/fit.py --scaling rows                   cost against size: rows, columns, levels, ...
 
@@ -23,11 +23,11 @@ from typing import Any
 
 import fit_scaling
 import fit_tables
+from datasets import MissingDataError
 from designs import Workload
 from ladder import LEVELS, Best, Chosen, candidates, climb, interleave, settle, take_best
 from memory import free_memory, in_child, put
 from peers import ACCELERATED, OURS, PEERS, Solver, quiet
-from real import MissingDataError
 from truth import Truth
 from workloads import FASTEST, WORKLOADS
 

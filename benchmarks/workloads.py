@@ -1,12 +1,12 @@
-"""The workloads of the fit benchmark: made here from fixed seeds, or real (`real.py`)."""
+"""The workloads of the fit benchmark: made here from fixed seeds, or real (`sets.py`)."""
 
 from collections.abc import Callable
 
 import numpy as np
 from designs import Coding, Labels, Vector, Workload, chunks, rows_of
-from real import REAL
 from scipy.sparse import csr_matrix
 from scipy.special import expit
+from sets import REAL
 
 LEVELS = (10, 50, 200, 1000, 2000)  # of the categories of onehot and zipf
 A_ROW = 60  # columns in a row of text
