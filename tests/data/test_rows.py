@@ -1,7 +1,9 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from chainrule import InputError
+from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows, Units, power_of_two
 from chainrule.kernels.design import Design
 from chainrule.kernels.reading import What
@@ -176,3 +178,23 @@ def test_objective_without_intercept_has_no_bias_derivatives(rng):
     assert not at.hessian[-1].any()
     assert objective.hessian_product(np.ones(300), np.ones(4))[-1] == 0.0
     assert objective.reads == 2
+
+
+@pytest.mark.parametrize("coding", ["reference", "all"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_the_encoder_saw_is_what_the_rows_have(coding, weighted):
+    """Counts of levels and marks, and extremes, are handed on by the encoder, so that no later read looks for them."""
+    rng = np.random.default_rng(5)
+    m = 60
+    x = rng.normal(100.0, 3.0, m)
+    x[::9] = np.nan
+    frame = {"x": x, "n": rng.integers(-4, 9, m), "city": rng.choice(["a", "b", "c"], m), "f": rng.random(m) < 0.5}
+    frame["gap"] = pa.array([None if k % 7 == 0 else str(k % 3) for k in range(m)])
+    s = rng.integers(0, 3, m).astype(float) if weighted else None
+    rows = design_of(frame, None, coding).rows(rng.integers(0, 2, m).astype(np.uint8), s, 1)
+    seen, numeric = rows.numbers()[rows.is_kept], rows.design.numeric
+    assert np.array_equal(rows.learned["row counts"], np.where(numeric, 0, np.count_nonzero(seen, axis=0)))
+    low, high = rows.learned["extremes"]
+    assert np.array_equal(low[numeric], seen.min(axis=0)[numeric])
+    assert np.array_equal(high, seen.max(axis=0))
+    assert (low <= seen.min(axis=0)).all()

@@ -54,6 +54,7 @@ def _table(X: Any, feature_names: Sequence[str] | None, coding: str) -> Design:
         blocks, copies = blocks_of(fields, learnt.columns)
         found = Rows.of(blocks, y, s, None, threads, encodings=learnt.columns, copies=min(copies, 1))
         found.count_read()  # the one that learnt
+        found.learned.update(learnt.known)
         return found
 
     return Design(m, rows)

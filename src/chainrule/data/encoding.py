@@ -39,13 +39,30 @@ class Learnt:
     """What the rows of positive weight showed of columns.
 
     level_rows : how many have each level of a category, by its place; last, where there are some, those without a level.
-    missing : how many rows miss a column, by its name, where some do. constants : names of columns left out.
+    extremes : smallest and largest value of each column. missing : how many rows miss a column, by its name, where some do.
+    constants : names of columns left out.
     """
 
     columns: tuple[Column, ...]
     level_rows: dict[int, Index]
+    extremes: Sequence[tuple[float, float]]
     missing: dict[str, int]
     constants: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What rows of these columns needn't read again: of each coefficient the rows of its level or mark, and its extremes."""
+        found: list[tuple[float, float, float]] = []
+        for k, column in enumerate(self.columns):
+            if column.levels:
+                found += [(rows, 0.0, 1.0) for rows in self.level_rows[k][0 if column.all_levels else 1 :]]
+                continue
+            if not column.constant:
+                found.append((0.0, *self.extremes[k]))
+            if column.missing:
+                found.append((self.missing[column.name], 0.0, 1.0))
+        rows, low, high = np.array(found).reshape(-1, 3).T
+        return {"row counts": rows, "extremes": (low, high)}
 
 
 def learn(
@@ -67,7 +84,7 @@ def learn(
     """
     low, high, mean, lost, level_rows = _survey(fields, first, s=s, index=index, threads=threads)
     columns: list[Column] = []
-    constants, missing, kept = [], {}, {}
+    constants, missing, kept, extremes = [], {}, {}, []
     for k, field in enumerate(fields):
         name, misses, rows = field.name, bool(lost[k]), level_rows[k]
         levels = tuple(level for level, count in zip(field.levels or (), rows, strict=False) if count)
@@ -87,7 +104,8 @@ def learn(
         if field.levels is not None:
             kept[len(columns)] = rows[rows > 0]
         columns.append(column)
-    return Learnt(tuple(columns), kept, missing, tuple(constants))
+        extremes.append((float(low[k]), float(high[k])))
+    return Learnt(tuple(columns), kept, extremes, missing, tuple(constants))
 
 
 def _survey(

@@ -69,9 +69,13 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A table ready to train on: its training rows, held-out rows and rows without a label, by their places from 0."""
+    """A table ready to train on: its training rows, held-out rows and rows without a label, by their places from 0.
+
+    learnt : what the training rows showed.
+    """
 
     design: Encoded
+    learnt: Learnt
     train: Index
     test: Index
     unknown: Index
@@ -87,7 +91,9 @@ class Prepared:
 
     def training_rows(self, threads: int | None = None) -> Rows:
         """See the training rows in the table's units."""
-        return self.design.rows(self.train, threads)
+        rows = self.design.rows(self.train, threads)
+        rows.learned.update(self.learnt.known)
+        return rows
 
 
 def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Index]:
@@ -177,7 +183,7 @@ def prepare(
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
     design = Encoded(schema, encoded, y, known, met.notes(schema, "reference"))
     notes += design.notes
-    return Prepared(design, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
+    return Prepared(design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
 
 
 def _notes(learnt: Learnt) -> list[str]:

@@ -59,14 +59,10 @@ def row_counts(rows: Rows) -> Vector:
         kept[rows.places[rows.is_kept]] = True
         some = np.repeat(kept, np.diff(csr.indptr)) & (csr.data != 0)
         return np.bincount(csr.indices[some], minlength=n).astype(np.float64)
-    if rows.s is None:
-        counts = np.rint(rows.moments(correlations=False).mean * rows.n_rows)
-    else:
-        rows.count_read()
-        sums = read(rows.design, What.SUMS, **{**rows.how, "s": rows.is_kept * 1.0, "view": None}).sums
-        assert sums is not None
-        counts = sums
-    return np.where(rows.design.numeric, 0.0, counts)
+    rows.count_read()
+    sums = read(rows.design, What.SUMS, **{**rows.how, "s": rows.is_kept * 1.0, "view": None}).sums
+    assert sums is not None
+    return np.where(rows.design.numeric, 0.0, sums)
 
 
 def rare_rows(rows: Rows, share: float, most: float) -> Rare:

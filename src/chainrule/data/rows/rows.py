@@ -199,8 +199,12 @@ class Rows:
 
     def reach(self) -> Vector:
         """Largest |x_j| of each column over the rows, in the fit's units, (n,)."""
-        moments = self.moments(correlations=False)
-        size = np.maximum(np.abs(moments.low - self.units.center), np.abs(moments.high - self.units.center))
+        if "extremes" in self.learned:
+            low, high = self.learned["extremes"]
+        else:
+            moments = self.moments(correlations=False)
+            low, high = moments.low, moments.high
+        size = np.maximum(np.abs(low - self.units.center), np.abs(high - self.units.center))
         return size / self.units.scale * (1.0 + 4.0 * np.finfo(np.float64).eps)
 
     def column_scale(self) -> Vector:
