@@ -79,32 +79,30 @@ def expanded(design: Design, places: slice | Index, columns: Index | None = None
         return np.asarray(X[places][:, some], dtype=np.float64)
     places = np.arange(design.m)[places] if isinstance(places, slice) else places
     columns = np.arange(design.n) if columns is None else columns
-    out = np.zeros((len(places), len(columns)))
-    order = np.argsort(columns, kind="stable")
-    ascending = columns[order]
+    out, position = np.zeros((len(places), len(columns))), np.full(design.n, -1)
+    position[columns] = np.arange(len(columns))
     for column in design.columns:
-        _expand(column, places, out, order, ascending)
+        _expand(column, places, out, position)
     return out
 
 
-def _expand(column: Column, places: Index, out: Matrix, order: Index, ascending: Index) -> None:
-    """Fill in what one column has; order, ascending : the coefficients wanted, and where each stands in `out`."""
-    marks = [column.indicator] if isinstance(column, NumberColumn) and column.indicator is not None else []
-    of = column.span if isinstance(column, CategoryColumn) else slice(column.at, column.at + 1)
-    low, high = np.searchsorted(ascending, (of.start, of.stop))
-    marked = [int(at) for mark in marks for at in order[ascending == mark]]
-    if low == high and not marked:
+def _expand(column: Column, places: Index, out: Matrix, position: Index) -> None:
+    """Fill in what one column has; position : (n,), where each coefficient stands in `out`, -1 where it isn't wanted."""
+    if isinstance(column, CategoryColumn):
+        if (position[column.span] < 0).all():
+            return
+        values = values_of(column, places)
+        if column.missing is not None:
+            values = np.where(np.isnan(values), column.missing, values)
+        rows = np.flatnonzero(values >= column.skip)
+        at = position[column.at + values[rows].astype(np.int64) - column.skip]
+        out[rows[at >= 0], at[at >= 0]] = 1.0
+        return
+    at, mark = position[column.at], -1 if column.indicator is None else position[column.indicator]
+    if at < 0 and mark < 0:
         return
     values = values_of(column, places)
-    if isinstance(column, NumberColumn):
-        out[:, marked] = np.isnan(values)[:, np.newaxis]
-        filled = values if column.fill is None else np.where(np.isnan(values), column.fill, values)
-        out[:, order[low:high]] = filled[:, np.newaxis]
-        return
-    if column.missing is not None:
-        values = np.where(np.isnan(values), column.missing, values)
-    coefficient = column.at + values - column.skip  # of a row; below `at` where its level has none
-    place = np.searchsorted(ascending, coefficient)
-    found = (place < len(ascending)) & (coefficient >= column.at)
-    found &= ascending[np.minimum(place, len(ascending) - 1)] == coefficient
-    out[np.flatnonzero(found), order[place[found]]] = 1.0
+    if mark >= 0:
+        out[:, mark] = np.isnan(values)
+    if at >= 0:
+        out[:, at] = values if column.fill is None else np.where(np.isnan(values), column.fill, values)

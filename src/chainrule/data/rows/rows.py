@@ -199,12 +199,9 @@ class Rows:
 
     def reach(self) -> Vector:
         """Largest |x_j| of each column over the rows, in the fit's units, (n,)."""
-        if "extremes" in self.learned:
-            low, high = self.learned["extremes"]
-        else:
-            moments = self.moments(correlations=False)
-            low, high = moments.low, moments.high
-        size = np.maximum(np.abs(low - self.units.center), np.abs(high - self.units.center))
+        moments = None if "extremes" in self.learned else self.moments(correlations=False)
+        low, high = self.learned["extremes"] if moments is None else (moments.low, moments.high)
+        size: Vector = np.maximum(np.abs(low - self.units.center), np.abs(high - self.units.center))
         return size / self.units.scale * (1.0 + 4.0 * np.finfo(np.float64).eps)
 
     def column_scale(self) -> Vector:
