@@ -1,4 +1,4 @@
-"""Samples of the rows that sorted, periodic and one-sided data can't fool."""
+"""Samples of rows that are fair also for sorted, periodic and imbalanced data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from chainrule.data.rows.spread import RUN
 
 @dataclass(frozen=True)
 class Stratum:
-    """Rows of a sample that count `multiplier` times each, for those like them that were not taken.
+    """Part of a sample. Each row counts `multiplier` times, in place of similar rows that were not taken.
 
-    columns : of rare levels, all of whose rows these are. places : (k,), of these rows among the whole's.
+    columns : the coefficients of rare levels, if all rows with such a level are in this part. places : (k,), of its rows in the
+    whole.
     """
 
     rows: Rows
@@ -25,7 +26,7 @@ class Stratum:
 
 
 def class_counts(rows: Rows) -> tuple[int, int]:
-    """Rows of each class that have a positive weight."""
+    """Count the rows of positive weight in each class."""
     ones = int(np.count_nonzero(rows.y) if rows.s is None else np.count_nonzero(rows.s[rows.y == 1]))
     return rows.n_visited - ones, ones
 
@@ -72,7 +73,7 @@ def sample(
 
 
 def _spread(m: int, size: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """About `size` rows spread over the m; over the wanted ones alone where these are so few that none was met."""
+    """Take about `size` of m rows, spread evenly; if that meets no wanted row, of the wanted rows alone."""
     index = spread_rows(m, size)
     if wanted is None or wanted[index].any():
         return index

@@ -1,4 +1,4 @@
-"""Data as rows: all that a solver needs is a sum over rows; where the rows live is their design's affair alone."""
+"""Data as rows. A solver needs sums over rows only; how the numbers are stored is known to the design alone."""
 
 from chainrule.data.rows.rare import Rare
 from chainrule.data.rows.rows import MAX_MATRIX_COLUMNS, Rows

@@ -1,4 +1,4 @@
-"""Some rows of a design as numbers: for what looks at few of them, or at few columns."""
+"""Some rows or columns of a design as numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels.design import CategoryColumn, Column, Csr, Design, NumberColumn, Part
+from chainrule.kernels.design import CategoryColumn, Column, Csr, Design, Part
 
 Index = NDArray[np.int64]
 Matrix = NDArray[np.float64]
@@ -19,7 +19,7 @@ def _bits(bitmap: NDArray[np.uint8], places: Index) -> NDArray[np.bool_]:
 
 
 def present(part: Part, is_code: bool = False) -> NDArray[np.bool_]:
-    """Which of a part's rows have a value, (k,): a number that isn't NaN, or a code that isn't negative."""
+    """Tell which rows of a part have a value, (k,): a number that isn't NaN, or a code that isn't negative."""
     if part.valid is None:
         there = np.ones(part.rows, dtype=np.bool_)
     else:
@@ -32,7 +32,7 @@ def present(part: Part, is_code: bool = False) -> NDArray[np.bool_]:
 
 
 def part_values(part: Part, rows: slice | Index) -> Vector:
-    """Values of a part's rows as float64, NaN where they are missing."""
+    """Return values of a part's rows as float64, NaN where one is missing."""
     places = np.arange(part.rows)[rows] if isinstance(rows, slice) else rows
     if part.bits:
         values = _bits(part.values.view(np.uint8), places + part.values_at).astype(np.float64)
@@ -44,7 +44,7 @@ def part_values(part: Part, rows: slice | Index) -> Vector:
 
 
 def values_of(column: Column, places: Index) -> Vector:
-    """Values of some rows of a column as float64, (k,): numbers, or codes; NaN where they are missing, and codes below 0."""
+    """Return some rows of a column as float64, (k,): numbers, or codes; NaN where a value is missing or a code negative."""
     if len(column.parts) == 1:
         values = part_values(column.parts[0], places)
     else:
@@ -60,16 +60,16 @@ def values_of(column: Column, places: Index) -> Vector:
 
 
 def scipy_csr(csr: Csr) -> Any:
-    """View the same arrays as SciPy's."""
+    """Return a SciPy array of the same memory."""
     from scipy.sparse import csr_array
 
     return csr_array((csr.data, csr.indices, csr.indptr), shape=(csr.m, csr.n))
 
 
 def expanded(design: Design, places: slice | Index, columns: Index | None = None) -> Matrix:
-    """Return some coefficients' x in some rows, (k, columns), all by default: a view where they lie like that, else a copy.
+    """Return x of some coefficients in some rows, (k, columns), by default of all: a view of dense float64 data, else a copy.
 
-    Levels and marks are 0 and 1, missing numbers their fill.
+    Levels and marks are 0 and 1; a missing number is what it counts as.
     """
     X, some = design.X, slice(None) if columns is None else columns
     if X is None and design.csr is not None:
@@ -87,7 +87,7 @@ def expanded(design: Design, places: slice | Index, columns: Index | None = None
 
 
 def _expand(column: Column, places: Index, out: Matrix, position: Index) -> None:
-    """Fill in what one column has; position : (n,), where each coefficient stands in `out`, -1 where it isn't wanted."""
+    """Fill in one column. position : (n,), the column of `out` for each coefficient, -1 for those not wanted."""
     if isinstance(column, CategoryColumn):
         if (position[column.span] < 0).all():
             return

@@ -1,4 +1,4 @@
-"""Moments of the columns, and the units that a few rows suggest for arithmetic."""
+"""Moments of the columns, and units for the arithmetic, guessed from a few rows."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from chainrule.kernels.reading import MOMENTS, Sums, View, What
 if TYPE_CHECKING:
     from chainrule.data.rows.rows import Rows
 
-GUESS_ROWS = 256  # whose means and deviations the arithmetic's units come from
-STORED = 0.9  # share of the rows that store a column which is worth a centre: others look for it
-FAR = 30.0  # |mean| over deviation, beyond which sums of squares about 0 have lost too many digits
-CANCELS = 1e6  # square of mean over deviation, likewise, where the squares are looked at
+GUESS_ROWS = 256  # that the units of the arithmetic are guessed from
+STORED = 0.9  # a sparse column is centred only if this share of the rows stores it: each row that doesn't costs work
+FAR = 30.0  # |mean| over deviation; above it sums of squares about 0 lose too many digits
+CANCELS = 1e6  # square of that ratio, above which a variance that was computed is not trusted
 
 
 def guess_units(rows: Rows, centred: bool) -> Units:
-    """Numbers less about their mean, over a power of two near their deviation: from a few rows, spread over the data.
+    """Guess units from a few rows: numbers minus about their mean, divided by a power of two near their deviation.
 
-    Levels and marks stay as they are, and so do sparse columns but those far from 0, which nearly all rows store.
+    Levels and marks keep their units. So do sparse columns, except those far from 0 that nearly all rows store.
     """
     m, numbers, units = rows.n_rows, np.flatnonzero(rows.design.numeric), Units.of_user(rows.n_features)
     places = spread_rows(m, GUESS_ROWS) if m > GUESS_ROWS else np.arange(m)
@@ -63,9 +63,9 @@ def _of_sparse(rows: Rows, csr: Csr, places: NDArray[np.int64]) -> Units:
 
 
 def read_moments(rows: Rows, with_matrix: bool) -> Moments:
-    """Read means, deviations and extremes, and correlations where asked: again, where dense columns defeat the guess.
+    """Read means, deviations, extremes and, if asked, correlations; again if the guessed units don't fit a dense column.
 
-    With levels or sparse columns, whose matrix is a read of its own, correlations are read about the means.
+    Of levels and sparse columns the matrix is a read of its own; it is read about the means.
     """
     if with_matrix and not rows.design.of_numbers_alone:
         known, numeric = rows.moments(correlations=False), rows.design.numeric
@@ -90,12 +90,13 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
 
 
 def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bool_]]:
-    """Turn sums about a view into moments, and tell for which columns they are accurate.
+    """Turn sums over columns seen through a view into moments, and tell for which columns these are accurate.
 
-    Far from the mean the squares cancel or underflow; overflow shows as inf or NaN. Such columns need another view.
+    If a view's centre is far from the mean, the squares cancel; they may also underflow, or overflow to inf or NaN. Such columns
+    need another view.
     """
     low, high, total, squares = sums.low, sums.high, sums.sums, sums.squares
-    matrix = sums.matrix if total is None else None  # beside a loss it is of other weights
+    matrix = sums.matrix if total is None else None  # beside a loss it has other weights
     if matrix is not None:
         total, squares = matrix[-1, :-1], np.diag(matrix)[:-1]
     assert low is not None
@@ -115,7 +116,7 @@ def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.
 
 
 def _correlation(matrix: Matrix, sd: Vector) -> Matrix:
-    """Make correlations of a matrix of products, and of the deviations in its units."""
+    """Compute correlations from the sums of products and the deviations, both in the same units."""
     shift = matrix[-1, :-1] / matrix[-1, -1]
     inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)
     correlation = (matrix[:-1, :-1] / matrix[-1, -1] - np.outer(shift, shift)) * inverse * inverse[:, None]

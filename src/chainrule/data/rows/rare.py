@@ -1,4 +1,4 @@
-"""Columns that so few rows have that a sample would hardly show them."""
+"""Levels with so few rows that a sample would hardly have them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-ENOUGH_ROWS = 100.0  # of a level in a sample, if g = 1/2: its curvature is then right to a tenth
+ENOUGH_ROWS = 100.0  # of a level in a sample: at g = 1/2 its curvature is then right to a tenth
 
 
 @dataclass(frozen=True)
 class Rare:
-    """Rows that have a rare level, and the coefficients of which these are all rows that have them; both ascending."""
+    """The rows with a rare level, and the coefficients of the rare levels; both ascending."""
 
     rows: Index
     columns: Index
 
     @classmethod
     def none(cls) -> Rare:
-        """Say that nothing is rare."""
+        """Return none of either."""
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]:
-    """Mask of the columns that a share of the rows would show too seldom: the rarest, while they have at most `most` rows.
+    """Mask the columns with too few rows in a sample of that share: the rarest first, up to `most` rows in all.
 
-    counts : (n,), rows that have a column.
+    counts : (n,), how many rows have each column.
     """
     rare = np.flatnonzero((counts > 0) & (counts * share < ENOUGH_ROWS))
     rare = rare[np.argsort(counts[rare], kind="stable")]
@@ -47,12 +47,12 @@ def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]
 
 
 def matrix_reads(n: int, numbers: float) -> float:
-    """Time of an n x n matrix and its factor, in reads of so many numbers: measured, two threads."""
+    """Estimate the time of an n x n matrix and its factor, in reads of so many numbers (measured on two threads)."""
     return (8.0 * n * n + n**3 / 72.0) / numbers
 
 
 def row_counts(rows: Rows) -> Vector:
-    """Count the rows of positive weight where a sparse column is not 0, or that have a level or a mark, (n,); 0 for numbers."""
+    """Count the rows of positive weight in which a level, mark or sparse column is not 0, (n,); 0 for columns of numbers."""
     csr, n = rows.design.csr, rows.n_features
     if csr is not None:
         kept = np.zeros(csr.m, dtype=np.bool_)
@@ -66,7 +66,7 @@ def row_counts(rows: Rows) -> Vector:
 
 
 def rare_rows(rows: Rows, share: float, most: float) -> Rare:
-    """Find the columns that a share of the rows would show too seldom, and all rows that have them, about `most`; a read."""
+    """Find the columns with too few rows in a sample of that share, and all rows that have one, about `most`; a read."""
     csr, n = rows.design.csr, rows.n_features
     if csr is None and rows.design.numeric.all():
         return Rare.none()
@@ -82,7 +82,7 @@ def rare_rows(rows: Rows, share: float, most: float) -> Rare:
         has_one = np.zeros(csr.m, dtype=np.bool_)
         has_one[np.searchsorted(csr.indptr, elements, side="right") - 1] = True
         has_one = has_one[rows.places]
-    else:  # z counts a row's rare levels: a first level is there where no other is
+    else:  # z counts a row's rare levels; a row has a first level if it has no other
         w, b = rare[:n].astype(np.float64), 0.0
         for levels, is_rare in zip(firsts, rare[n:], strict=True):
             w[levels] -= float(is_rare)

@@ -1,4 +1,4 @@
-"""Rows of a design: with labels and weights, and seen in the units of a fit."""
+"""Rows of a design, with labels and weights, in the units of a fit."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from chainrule.kernels.vectors import vector_depth
 Index = NDArray[np.int64]
 Known = TypeVar("Known")
 
-MAX_MATRIX_COLUMNS = 2048  # up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations
-AT_ONCE = 4_000_000  # numbers that are looked at together
-ROUNDING_OF_MOMENTS = 1e-9  # more than a mean square made of moments can be off by
+MAX_MATRIX_COLUMNS = 2048  # with more, moments come without the matrix of correlations
+AT_ONCE = 4_000_000  # numbers that are copied at a time
+ROUNDING_OF_MOMENTS = 1e-9  # relative; bounds the error of a mean square made of moments
 
 
 @dataclass
 class Tally:
-    """How often data of so many rows were read, in fractions: of all that sees them."""
+    """Counts how often data of so many rows were read, a part of the rows as a fraction; shared by all `Rows` on the data."""
 
     rows: int
     reads: float = 0.0
@@ -42,14 +42,15 @@ class Tally:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of numbers, wherever they lie; nothing changes them: other units and other rows are other objects on the same data.
+    """Rows of a design with labels and weights, in the units of a fit. Immutable: other units or rows make another object.
 
-    design : the blocks that are read. index : (m,), which of their rows these are; None: all.
-    y : (m,) uint8, 0 or 1. s : (m,), weights in units of `weight_unit`; a row of weight 0 is not looked at.
-    feature_names : one for each coefficient. encodings : how a table's columns were encoded. copies : of X, or of a column.
-    threads : changes no bit of any sum.
-    units : those of w and of all that is read. view, outer : how the core sees them, and what is left, (n + 1,), the bias's 1.
-    learned : what reads found of these rows, whatever units they are seen in.
+    design : the data. index : (m,), the places of these rows in it; None for all of them.
+    y : (m,) uint8, 0 or 1. s : (m,), weights in units of `weight_unit`; a row of weight 0 is never looked at.
+    feature_names : one for each coefficient. encodings : how a table's columns were encoded. copies : how often X was copied.
+    threads : the number doesn't change any result.
+    units : of w, and of everything that is read. view, outer : the units as the core applies them, and the factors, (n + 1,),
+    that it leaves to be applied to sums; 1 for the bias.
+    learned : what earlier reads found about these rows, independent of units.
     """
 
     design: Design
@@ -79,9 +80,9 @@ class Rows:
         encodings: tuple[Column, ...] | None = None,
         copies: int = 0,
     ) -> Rows:
-        """Put labels and weights beside a design, or beside its rows at `index`, in the user's units.
+        """Make rows of a design, or of its rows at `index`, in the user's units.
 
-        Weights are summed in units of a power of two near their mean, so that their scale changes no bit.
+        Weights are summed in units of a power of two near their mean, so that multiplying them by one changes no bit.
         """
         unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
         threads = useful_threads((len(y), design.row_numbers), thread_count(n_threads))
@@ -104,12 +105,12 @@ class Rows:
 
     @property
     def is_dense(self) -> bool:
-        """Whether they are a dense matrix."""
+        """Whether the data are a dense matrix."""
         return self.design.X is not None
 
     @property
     def reads(self) -> float:
-        """How often the data were read so far, in fractions, in these units and others."""
+        """How often the data were read so far, in any units; a part of the rows counts as a fraction."""
         return self.tally.reads
 
     def count_read(self, share: float = 1.0) -> None:
@@ -118,22 +119,22 @@ class Rows:
 
     @cached_property
     def places(self) -> Index:
-        """Which rows of the design these are."""
+        """Places of these rows in the design, (m,)."""
         return np.arange(self.n_rows) if self.index is None else self.index
 
     @cached_property
     def is_kept(self) -> NDArray[np.bool_]:
-        """Which of the rows have a positive weight."""
+        """Mask of the rows with a positive weight, (m,)."""
         return np.ones(self.n_rows, dtype=np.bool_) if self.s is None else self.s > 0
 
     @cached_property
     def n_visited(self) -> int:
-        """M: how many of the rows an epoch of mini-batches visits, those of positive weight."""
+        """Number of rows with a positive weight, which an epoch of mini-batches visits: M."""
         return int(np.count_nonzero(self.is_kept))
 
     @cached_property
     def mean_terms(self) -> float:
-        """Products in a row's z, on average."""
+        """Mean number of products in a row's z."""
         csr = self.design.csr
         if csr is None:
             return float(self.design.terms)
@@ -141,17 +142,17 @@ class Rows:
 
     @cached_property
     def sum_depth(self) -> float:
-        """Roundings that a term of a read's sum, or of a pass over z, goes through: d."""
+        """Number of roundings that a term goes through in a sum over the rows: d."""
         return max(self.design.sum_depth(self.n_rows), vector_depth(self.n_rows))
 
     @property
     def matrix_depth(self) -> float:
-        """Roundings that a term of the Hessian's sum goes through: N."""
+        """Number of roundings that a term goes through in the Hessian's sum: N."""
         return self.design.matrix_depth(self.n_rows)
 
     @property
     def hessian_reads(self) -> float:
-        """Time of a read with the Hessian and its factor, in reads without it: measured, two threads."""
+        """Estimated time of a read with the Hessian and its factor, in plain reads (measured on two threads)."""
         if self.is_dense:
             return 3.0 + self.n_features / 40
         if self.design.csr is not None:
@@ -163,19 +164,19 @@ class Rows:
 
     @property
     def matrix_reads(self) -> float:
-        """What of `hessian_reads` the matrix takes, however few the rows."""
+        """The part of `hessian_reads` that the matrix takes, for any number of rows."""
         each = self.mean_terms + (self.design.csr is not None)
         return 0.0 if self.is_dense else matrix_reads(self.n_features, self.n_rows * each)
 
     def once(self, name: str, make: Callable[[], Known]) -> Known:
-        """Return what `make` finds, which is remembered for these rows in all units."""
+        """Return what `make` finds, kept for these rows in any units."""
         if name not in self.learned:
             self.learned[name] = make()
         known: Known = self.learned[name]
         return known
 
     def moments(self, correlations: bool = True) -> Moments:
-        """Means, deviations, extremes, and correlations unless columns are many: a read or two, the first time."""
+        """Return means, deviations, extremes and, unless there are too many columns, correlations: a read or two at first."""
         found: Moments | None = self.learned.get("moments")
         with_matrix = correlations and self.n_features <= MAX_MATRIX_COLUMNS
         if found is None or (with_matrix and found.correlation is None):
@@ -184,28 +185,28 @@ class Rows:
 
     @property
     def mean_squares(self) -> Vector | None:
-        """Mean squares of a table's columns in the fit's units, (n,), a little too large, where moments were read.
+        """Mean squares of a table's columns in the fit's units, (n,), rounded up, if moments were read already.
 
-        None for weighted rows, whose weight may all lie far from the centre that the moments were read about. None for dense
-        and sparse rows, whose squares a read gives for free.
+        None for weighted rows: all their weight may lie far from the centre that moments were read about. None for dense and
+        sparse rows: any read gives their squares for free.
         """
         found: Moments | None = self.learned.get("moments")
         if found is None or self.s is not None or not self.design.columns:
             return None
-        # Far from 0 the mean has rounded.
+        # the mean of a column far from 0 is rounded
         off = np.abs(found.mean - self.units.center) + 8.0 * 2.0**-53 * np.abs(found.mean)
         squares = np.square(off / self.units.scale) + np.square(found.sd / self.units.scale)
         return np.asarray(squares * (1.0 + ROUNDING_OF_MOMENTS))
 
     def reach(self) -> Vector:
-        """Largest |x_j| of each column over the rows, in the fit's units, (n,)."""
+        """Return the largest |x_j| of each column, in the fit's units, (n,)."""
         moments = None if "extremes" in self.learned else self.moments(correlations=False)
         low, high = self.learned["extremes"] if moments is None else (moments.low, moments.high)
         size: Vector = np.maximum(np.abs(low - self.units.center), np.abs(high - self.units.center))
         return size / self.units.scale * (1.0 + 4.0 * np.finfo(np.float64).eps)
 
     def column_scale(self) -> Vector:
-        """Deviation of each column in the fit's units; of a constant column its size, or 1."""
+        """Return each column's deviation in the fit's units, (n,); for a constant column its size, or 1."""
         moments = self.moments()
         sd, size = moments.sd / self.units.scale, np.abs(moments.mean - self.units.center) / self.units.scale
         return np.where(sd > 0, sd, np.where(size > 0, size, 1.0))
@@ -214,7 +215,7 @@ class Rows:
 
     @property
     def how(self) -> Any:
-        """What every read is given: weights, view, which rows, threads."""
+        """Arguments of every read: weights, view, rows and threads."""
         return {"s": self.s, "view": self.view, "index": self.index, "threads": self.threads}
 
     @cached_property
@@ -232,17 +233,17 @@ class Rows:
         h: Vector | None = None,
         loss: GivenLoss | None = None,
     ) -> Sums:
-        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; a read, two for a matrix of levels.
+        """Sum over all rows at (w, b), in the fit's units and in units of `weight_unit`; a read, or two for a matrix of levels.
 
         Parameters
         ----------
         what : What
-            LOSS and, as asked, GRADIENT, HESSIAN, SQUARES, NORMS; SUMS and EXTREMES beside GRADIENT and SQUARES: `moments`
-            without correlations then needs no read of dense rows.
+            LOSS is always included; GRADIENT, HESSIAN, SQUARES, NORMS. With SUMS and EXTREMES beside GRADIENT and SQUARES, the
+            read also gives dense rows their `moments` without correlations.
         w, b
             (n,) and a number, in the fit's units.
         z, h : (m,), optional
-            Filled with every row's z, and g (1 - g).
+            Filled with the rows' z, and with g (1 - g).
         q : (n + 1,), optional
             Weights of the norms, for units whose scales are powers of two.
         loss : callable, optional
@@ -269,7 +270,7 @@ class Rows:
         )
 
     def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
-        """Add s h (x~.v) x~ over the rows, (n + 1,), for h (m,) and v (n + 1,) in the fit's units; one read.
+        """Sum s h (x~.v) x~ over the rows, (n + 1,), for h (m,) and v (n + 1,) in the fit's units; one read.
 
         t (m,), optional: filled with x~.v.
         """
@@ -283,12 +284,12 @@ class Rows:
         return found.over(self.outer)
 
     def diagonal(self, h: Vector) -> Vector:
-        """Add s h x~^2 over the rows, (n + 1,), in the fit's units; one read."""
+        """Sum s h x~^2 over the rows, (n + 1,), in the fit's units; one read."""
         self.count_read()
         return np.asarray(reader.diagonal(self.design, h, **self.how) / self.outer**2)
 
     def gram(self, h: Vector, columns: Index) -> Matrix:
-        """Add s h x~ x~' over the rows, for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units: a read."""
+        """Sum s h x~ x~' over the rows for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units: a read."""
         self.count_read(len(columns) / self.n_features if self.design.of_numbers_alone else 1.0)
         order = np.argsort(columns, kind="stable")
         matrix = reader.gram(self.design, h, np.asarray(columns)[order], **self.how)
@@ -302,9 +303,9 @@ class Rows:
         return np.asarray(matrix[np.ix_(back, back)])
 
     def scores(self, w: Vector, b: float) -> Vector:
-        """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read.
+        """Compute every row's log-odds z, (m,), at (w, b) in the fit's units; one read.
 
-        A row of weight 0 may have levels that no other has: of categories its z is b.
+        In a table with categories, rows of weight 0 get z = b, as they may have levels that no other row has.
         """
         self.count_read()
         z = np.empty(self.n_rows)
@@ -313,7 +314,7 @@ class Rows:
         return z
 
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
+        """Return the smallest and the largest x of each column in the rows of the mask, in the user's units; exact, one read."""
         self.count_read()
         sums = reader.read(self.design, What.EXTREMES, **{**self.how, "s": mask.astype(np.float64), "view": None})
         assert sums.low is not None
@@ -321,7 +322,7 @@ class Rows:
         return sums.low, sums.high
 
     def newton_path(self, **run: Any) -> Path:
-        """Run Newton in the core, in units whose scales are powers of two: see `kernels.newton_path`."""
+        """Run Newton in the core (`kernels.newton_path`); the units' scales must be powers of two."""
         path = newton_path(self.design, self.y, **self.how, **run)
         self.count_read(path.total)
         return path
@@ -329,11 +330,11 @@ class Rows:
     # --- levels ------------------------------------------------------------------------------------------------------
 
     def rare(self, share: float, most: float) -> Rare:
-        """Find the columns that a share of the rows would show too seldom, and their rows: see `rare_rows`."""
+        """Find the columns with too few rows in a sample, and their rows (`rare_rows`)."""
         return rare_rows(self, share, most)
 
     def has_one_sided_level(self, fit_intercept: bool) -> bool:
-        """Whether a level has rows of one class only, which separates the classes; one read."""
+        """Whether some level has rows of one class only, which separates the classes; one read."""
         if not self.design.groups:
             return False
         self.count_read()
@@ -351,11 +352,11 @@ class Rows:
     # --- rows as numbers ---------------------------------------------------------------------------------------------
 
     def numbers(self, rows: slice | Index = slice(None), columns: Index | None = None) -> Matrix:
-        """Look at some columns of some rows as they are given, in float64: (k, columns), not to be written to."""
+        """Return some columns of some rows in the user's units, float64 (k, columns); don't write to it."""
         return expanded(self.design, rows if self.index is None else self.index[rows], columns)
 
     def viewed(self, rows: slice | Index = slice(None)) -> Matrix:
-        """Rows as they are seen, with the bias's 1 last: a copy, (k, n + 1)."""
+        """Return a copy of some rows in the fit's units, with the bias's 1 last, (k, n + 1)."""
         x = self.numbers(rows)
         if self.view is not None:
             x = x * self.view.p - self.view.center_times_p
@@ -379,16 +380,16 @@ class Rows:
     # --- the same data otherwise -------------------------------------------------------------------------------------
 
     def take(self, index: Index, keep: NDArray[np.bool_] | None = None) -> Rows:
-        """See the rows at `index`, where they lie, as rows of their own; those not kept have weight 0.
+        """Return the rows at `index` as rows of their own, without a copy; those not kept get weight 0.
 
-        Their reads count as that share of the whole's.
+        A read of them counts as their share of the whole.
         """
         s = None if self.s is None else self.s[index]
         s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         return replace(self, y=self.y[index], s=s, index=self.places[index], learned={})
 
     def in_batches(self) -> Rows:
-        """Return the rows as mini-batches visit them: those of a table as a dense copy."""
+        """Return the rows for mini-batches: a table's as a dense copy."""
         if not self.design.columns:
             return self
         design = Design.dense(self.numbers())
@@ -396,11 +397,11 @@ class Rows:
         return replace(self, design=design, index=None, threads=threads, copies=1, tally=Tally(self.n_rows), learned={})
 
     def as_given(self) -> Rows:
-        """See the rows in the user's units."""
+        """Return the rows in the user's units."""
         return self.see(Units.of_user(self.n_features))
 
     def see(self, units: Units) -> Rows:
-        """See the columns in these units."""
+        """Return the rows in these units."""
         p, known = power_of_two(units.scale), self.learned.get("moments")
         if known is not None:  # squares of the user's units may overflow
             size = np.maximum(np.abs(known.low - units.center), np.abs(known.high - units.center))
@@ -410,11 +411,11 @@ class Rows:
         return replace(self, units=units, view=view, outer=outer)
 
     def guess_units(self, centred: bool) -> Units:
-        """Units for arithmetic, with scales that are powers of two: numbers less about their mean, where that is no copy."""
+        """Guess units for the arithmetic, whose scales are powers of two (`moments.guess_units`). centred : centre numbers."""
         return self.once(f"units {centred}", lambda: guess_units(self, centred))
 
     def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> Rows:
-        """See the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
+        """Return the rows with the columns of the mask as (x - mean) / sd, or x - mean; constant columns are only centred."""
         if self.design.csr is not None:
             raise InputError("standardize would fill a sparse matrix: scale its columns first, or give X.toarray()")
         moments = self.moments(correlations=False)
