@@ -307,7 +307,7 @@ def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
     more = f" (nor {some(others)})" if others else ""
     what = f"has {level!r} in row {first + row + 1}, a level that the fit did not see{more}"
     way = "drop the row, or fit again with such rows"
-    return mistaken(field.name, what, f"{way}, or take unseen='reference'", f"{way}, or take --unseen reference")
+    return mistaken(field.name, what, f"{way}, or use unseen='reference'", f"{way}, or use --unseen reference")
 
 
 def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:

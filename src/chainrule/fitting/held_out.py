@@ -19,7 +19,7 @@ class HeldOut:
     Parameters
     ----------
     X : (m, n) array
-        Finite, in the user's units; used where it lies, as in `fit`.
+        Finite, in the user's units; not copied, as in `fit`.
     y : (m,) array
         0 and 1.
     sample_weight : (m,) array, optional
@@ -45,7 +45,7 @@ class HeldOut:
 
     @classmethod
     def of(cls, rows: Rows) -> HeldOut:
-        """Hold out these rows of a table, encoded as those of the fit."""
+        """Use rows of a table that are encoded like those of the fit."""
         held_out = cls.__new__(cls)
         held_out.rows = rows
         return held_out

@@ -1,4 +1,4 @@
-"""Newton's method on a problem: choose the units, run, certify the point that is returned."""
+"""Newton's method on a problem: choose units, run, certify the point that is returned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task, certified
 from chainrule.solvers import NewtonState, Outcome
 
-PLANE_NUMBERS = 5_000_000  # most numbers of X copied to fit the rows on a separating plane
+PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane; with more they are not fitted
 
 
 def optimize(problem: Problem) -> Ending:
@@ -33,7 +33,7 @@ def prepare(problem: Problem) -> Task:
     return Task(problem, units, fit_units)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # absurd scales and penalties may overflow; then nothing is proven
+@np.errstate(over="ignore", invalid="ignore")  # extreme scales and penalties may overflow; then nothing is proven
 def solve(task: Task) -> Ending:
     """Run Newton; where nothing is proven, find out why."""
     rows, options = task.problem.rows, task.problem.options
@@ -56,7 +56,7 @@ def solve(task: Task) -> Ending:
 
 
 def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Certify the very point that the user gets, where converting the bound to the user's units would cost more than tol."""
+    """Certify the very point that the user gets, since converting the bound to the user's units would cost more than tol."""
     rows = task.problem.rows
     w, _ = task.units.to_user(state.w, state.b)
     if not np.isfinite(w).all():
@@ -71,7 +71,8 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 def _with_infimum(task: Task, ending: Ending) -> Ending:
     """Raise the lower bound on inf F for separated classes.
 
-    At best rows off the plane cost nothing, and rows on it their own minimum: inf F >= (S of the plane/S) min mean loss there.
+    Rows off the separating plane cost at least 0, and the rows on it at least the minimum of a fit of them alone:
+    inf F >= (their weight / S) times that minimum.
     """
     problem, certificate = task.problem, ending.certificate
     if ending.separated is None:

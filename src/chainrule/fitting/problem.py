@@ -1,4 +1,4 @@
-"""A problem, as methods get it, and the ending that they return."""
+"""What a method gets, a problem, and what it returns, an ending."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Vector = NDArray[np.float64]
 
 @dataclass
 class Problem:
-    """What a method is asked to solve.
+    """What a method has to solve.
 
-    rows : in the units that the run works in. options : the checked request.
+    rows : in the units of the run. options : the checked options.
     columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
     start : (w0, b0) in the user's units. class_names : for messages, of y = 0 and of y = 1.
-    reference : the optimum that the run is measured by, where it is known already.
+    reference : the optimum to measure the run by, if it is known already.
     started : `time.perf_counter` when the fit began.
     """
 
@@ -59,7 +59,7 @@ class Problem:
         return DataObjective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
 
     def standardize(self) -> None:
-        """See the rows in the units of the fit."""
+        """Put the rows into the units of the fit."""
         if self.columns.any():
             self.rows = self.rows.standardize(self.columns, self.scaled)
 
@@ -70,9 +70,9 @@ class Ending:
 
     w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. said : warnings.
     sum_weights : S. certificate : what is proven about the point.
-    learning_rate, learning_rate_limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
-    epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
-    collinear, separated : why there is no single optimum, if so. copies : of X that the method made.
+    learning_rate, learning_rate_limit : of gradient descent, else None. said_at_once : warnings already issued during the run.
+    epochs_needed : of gradient descent that ended too early, else None. carried : what `resume` needs, of mini-batches.
+    collinear, separated : why there is no single optimum, if so. copies : how often the method copied X.
     """
 
     outcome: Outcome
@@ -103,7 +103,7 @@ Method = Callable[[Problem], Ending]
 
 
 def objective_line(problem: Problem, ending: Ending) -> str:
-    """Write the objective with its numbers put in; for separated classes also the one whose optimum is returned."""
+    """Write the objective with its numbers; for separated classes also the one whose optimum is returned."""
     rows, penalised = problem.rows, problem.penalty.line
     loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{ending.sum_weights:.10g}) sum s l(z, y)"
     loss += "" if problem.options.loss is LOGISTIC else f" [{problem.options.loss.name}]"

@@ -1,4 +1,4 @@
-"""Runs a solver for any method, and refuses data that are not finite."""
+"""Runs a solver, and refuses data that are not finite; every method calls it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(
     Raises
     ------
     InputError
-        If F is not finite. Names the row that isn't finite; if there is none, says `refusal`.
+        If F is not finite: names the first row that isn't; if all are, it says `refusal`.
     """
     options = problem.options
     asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits

@@ -1,4 +1,4 @@
-"""Newton on one problem: its units, its run, and its certificate in the user's units."""
+"""Newton on one problem: units for its arithmetic, the run, and a certificate in the user's units."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from chainrule.solvers.proof import error_of_gradient
 Vector = NDArray[np.float64]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
-LARGEST_TOL = 1e-8  # of the default: what rounding leaves above it is said aloud
-LARGEST_RIDGE = 1e200  # in the arithmetic's units: beyond, a weight's own penalty overflows
+LARGEST_TOL = 1e-8  # of the default; if rounding leaves a larger gap, a warning says so
+LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
 TOO_FAR = "the run ended too far from an optimum"
-CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # where they differ
+CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # of findings, by reason
 
 
 @dataclass(frozen=True)
 class Task:
-    """A problem in the units of the arithmetic: columns centred and divided by powers of two."""
+    """A problem in the units of its arithmetic: columns centred, and divided by powers of two."""
 
     problem: Problem
     units: Units
@@ -75,14 +75,14 @@ class Task:
 
     @cached_property
     def _way(self) -> tuple[Vector, Vector]:
-        """Factors that turn theta into the fit's units, and the weights' share in the new bias, (n + 1,) each."""
+        """Factors that turn theta into the fit's units, and each weight's part in the new bias, (n + 1,) each."""
         shift = (self.fit_units.center - self.units.center) / self.units.scale
         return np.append(self.ratio, 1.0), np.append(shift, 0.0)
 
     def all_to_fit(self, theta: Vector) -> Vector:
-        """Turn theta from the arithmetic's units into the fit's, directly, so that a far centre costs no digits."""
+        """Turn theta from the arithmetic's units into the fit's, not through the user's: a far centre costs digits."""
         factor, shift = self._way
-        there = theta * factor  # the weight of a column of 1e-310 overflows
+        there = theta * factor  # overflows for a column of 1e-310
         there[-1] += np.add.reduce(theta * shift)
         return np.asarray(there)
 
@@ -101,9 +101,10 @@ class Task:
         how: Finding | None = None,
         said: tuple[Finding, ...] = (),
     ) -> Ending:
-        """Put together what a run came to, and say how it ended.
+        """Make the ending of a run.
 
-        point : (w, b) in the fit's units that the certificate is for; default: the state's. how : replaces the usual sentence.
+        point : (w, b) in the fit's units, that the certificate is for; by default the state's. how : how it ended, if the usual
+        finding is wrong.
         """
         point = self.to_fit(state.w, state.b) if point is None else point
         outcome = replace(outcome, state=state)
@@ -112,7 +113,7 @@ class Task:
         return Ending(outcome, *point, self.fit_units, self.sum_weights, how, said, certificate)
 
     def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
-        """Say how a run ended, and how many more reads it needs where that can be told."""
+        """Say how a run ended and, if possible, how many more reads it needs."""
         tol, reads = self.problem.options.tol, self.problem.rows.reads
         if outcome.reason == "converged" or not (certificate.proven or certificate.reason.startswith(TOO_FAR)):
             return how_it_ended(outcome, certificate, tol, reads=reads)
@@ -132,17 +133,17 @@ class Task:
             problem,
             objective,
             solver,
-            refusal="the objective is not finite: take a smaller w0, or smaller numbers in X",
+            refusal="the objective is not finite: use a smaller w0, or smaller numbers in X",
             max_steps=MOST_STEPS,
             max_reads=rows.reads + most,
             units=self.fit_units,
             to_fit=self.all_to_fit,
         )
         state = outcome.state
-        if not isinstance(state, NewtonState):  # a point that the core passed
+        if not isinstance(state, NewtonState):  # a point of the core's own path
             state = solver.at(objective, state.theta)
         if state.z is None:
-            # It ended on a sample: evaluate F on all rows.
+            # the run ended on a sample: evaluate F on all rows
             state = replace(state, on=objective, evaluation=objective.evaluate(state.theta))
         state = state.with_bound()
         if outcome.reason == "max_reads" and state.gap <= options.tol:
@@ -150,16 +151,16 @@ class Task:
         return replace(outcome, state=state), state
 
     def at(self, w: Vector, b: float, on: DataObjective | None = None) -> NewtonState:
-        """Evaluate a point in these units with the Hessian of all rows, and bound it; on : the fit's objective by default."""
+        """Evaluate a point in these units, with the Hessian of all rows. on : by default the fit's objective."""
         theta = np.append(w, b)
         return Newton(theta).at(self.objective if on is None else on, theta)
 
     def returned(
         self, w: Vector, b: float, on: DataObjective | None = None, near: NewtonState | None = None
     ) -> tuple[NewtonState, Vector, float]:
-        """Evaluate (w, b) as the user gets it, rounded to the fit's units and to the user's: (state, w_fit, b_fit).
+        """Evaluate (w, b) as the user gets it, rounded to the fit's units and the user's; returns (state, w_fit, b_fit).
 
-        Each bias is rounded once only. One read, with a new Hessian unless a state near the point is given.
+        Each bias is rounded only once. One read, with a new Hessian unless a state near the point is given.
         """
         w_fit, b_fit = self.to_fit(w, b)
         if not self.fit_units.center.any():
@@ -184,9 +185,9 @@ def plus_product(b: float, center: Vector, w: Vector) -> float:
 
 
 def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool = False) -> Certificate:
-    """Turn a state's bound into the user's units, adding what the conversion rounds.
+    """Turn a state's bound into the user's units; the bound grows by the rounding of the conversion.
 
-    as_returned : the state is at exactly the point that the user gets (`Task.returned`).
+    as_returned : whether the state is at exactly the point that the user gets (`Task.returned`).
     """
     n, on = rows.n_features, state.on
     w, b = units.to_user(state.w, state.b)
@@ -219,9 +220,9 @@ def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
 
 
 def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Vector) -> Bound:
-    """Widen a bound for the rounding of w and b on the way to the user's units.
+    """Widen a bound by the rounding of w and b on the way to the user's units.
 
-    units : None where the state is at the returned point already, up to one rounding of its bias (`Task.returned`).
+    units : None if the state is at the returned point already, up to one rounding of its bias (`Task.returned`).
     """
     on, squares = state.on, state.squares
     assert squares is not None
@@ -246,7 +247,7 @@ def how_it_ended(
     ways: tuple[Way, ...] = (),
     **values: float,
 ) -> Finding:
-    """Say how a run ended, what is proven, what is missing (`more`) and the ways out; values : numbers for the sentence."""
+    """Say how a run ended, what is proven, what is still missing (`more`) and the ways out. values : for the sentence."""
     told: dict[str, object] = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": tol, **values}
     if outcome.reason == "converged":
         return Finding("converged", told | {"is_rounding": certificate.kind == "bound" and certificate.gap > tol})
@@ -257,7 +258,7 @@ def how_it_ended(
 
 
 def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, ...]:
-    """Give the warnings at the end of a run: the ending itself where it is one, and a thinned trace."""
+    """List the warnings at the end of a run: its ending, if that is one, and a thinned trace."""
     note = "" if outcome is None else outcome.trace.note
     thinned = (Finding("thinned trace", {"note": note}),) if note else ()
     is_said = how.warning is None or (how.code == "no optimum" and not how.values["proof"])  # "separated" says it
@@ -265,9 +266,9 @@ def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, 
 
 
 def as_returned(problem: Problem, ending: Ending) -> Ending:
-    """Report F at the point that the user gets, and say so if rounding took it further than tol from the optimum.
+    """Replace F by its value at the point that the user gets, and warn if rounding took that further than tol from the optimum.
 
-    For columns many deviations away from 0, the last digit of the intercept b - center.w moves every z.
+    If columns lie many deviations from 0, the rounding of the intercept b - center.w changes every z.
     """
     units, options, rows = ending.units, problem.options, problem.rows
     w, b = units.to_user(ending.w_fit, ending.b_fit)

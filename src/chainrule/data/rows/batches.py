@@ -81,7 +81,7 @@ def descend_rows(
 
 
 def largest_pull(rows: Rows, fit_intercept: bool) -> float:
-    """Compute the largest (M/S) s_i |x~_i|^2 over the rows in the fit's units, x~ = (x, 1), or x without intercept: one read."""
+    """Compute the largest (M/S) s_i |x~_i|^2 over the rows in the fit's units, x~ = (x, 1) or x: one read."""
     if rows.s is None:
         q = np.append(1.0 / rows.outer[:-1] ** 2, float(fit_intercept))
         return rows.read(What.LOSS | What.NORMS, np.zeros(rows.n_features), 0.0, q=q).norm

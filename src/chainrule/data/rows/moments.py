@@ -92,8 +92,8 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
 def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bool_]]:
     """Turn sums over columns seen through a view into moments, and tell for which columns these are accurate.
 
-    If a view's centre is far from the mean, the squares cancel; they may also underflow, or overflow to inf or NaN. Such columns
-    need another view.
+    If a view's centre is far from the mean, the squares cancel; they may also underflow, or overflow to inf or NaN. Then
+    such a column needs another view.
     """
     low, high, total, squares = sums.low, sums.high, sums.sums, sums.squares
     matrix = sums.matrix if total is None else None  # beside a loss it has other weights

@@ -314,7 +314,7 @@ class Rows:
         return z
 
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-        """Return the smallest and the largest x of each column in the rows of the mask, in the user's units; exact, one read."""
+        """Return the smallest and largest x of each column in the rows of the mask, in the user's units; exact, one read."""
         self.count_read()
         sums = reader.read(self.design, What.EXTREMES, **{**self.how, "s": mask.astype(np.float64), "view": None})
         assert sums.low is not None
