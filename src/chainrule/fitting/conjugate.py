@@ -45,8 +45,8 @@ def optimize_by_products(problem: Problem) -> Ending:
 def optimize_in_row_space(problem: Problem) -> Ending:
     """Run Newton for fewer rows than columns. The optimum is a combination of rows: X = R' Q', w = Q u, |w| = |u|.
 
-    The problem in u has as many columns as there are rows. Newton solves it, and a read at w = Q u certifies that point. (Hastie
-    and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
+    The problem in u has as many columns as there are rows. Newton solves it; a read then certifies the point w = Q u. (Hastie and
+    Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
     """
     problem.standardize()
     rows, options = problem.rows, problem.options

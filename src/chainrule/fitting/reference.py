@@ -52,8 +52,8 @@ class Reference:
     """The optimum that other points are measured by, or the best known bounds: low <= inf F <= high.
 
     w, b : a point with F at most `high`, in the user's units. certificate : of that point.
-    said : why there is no single optimum, if so. collinear : relations between columns, if the certificate is of a model without
-    the redundant ones.
+    said : why there is no single optimum, if so. collinear : relations between columns, if the certificate is without
+    redundant ones.
     """
 
     certificate: Certificate
