@@ -13,7 +13,7 @@ from chainrule.data.rows import spread_rows
 from chainrule.data.rows.rare import ENOUGH_ROWS
 from chainrule.kernels.reading import What
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
-from chainrule.solvers.damped import DampedState, damped_at, damped_step
+from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
 from chainrule.solvers.pairs import Pair
 from chainrule.solvers.plan import NOISE, is_by_products
@@ -179,7 +179,7 @@ class Newton:
     def init(self, objective: HasHessian) -> tuple[list[State], State]:
         """Evaluate the start on the first sample; with few rows and columns, run most steps in the core."""
         if not isinstance(objective, DataObjective):
-            return [], damped_at(objective, self.start)
+            return [], newton_at(objective, self.start, objective.evaluate(self.start))
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
@@ -194,8 +194,9 @@ class Newton:
 
     def step(self, objective: HasHessian, state: State) -> State:
         """Take one Newton step; when a sample is done, go on to the next."""
-        if isinstance(state, DampedState):
-            return damped_step(objective, state)
+        if isinstance(state, Downhill):
+            theta, evaluation, _ = step_from(objective, state)
+            return newton_at(objective, theta, evaluation)
         assert isinstance(state, NewtonState)
         assert isinstance(objective, DataObjective)
         if state.stage < len(self.sizes) and self.sizes[state.stage] < objective.rows.n_rows:
