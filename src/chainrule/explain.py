@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chainrule.errors import InputError
-from chainrule.graph.check import gradient_check
+from chainrule.graph.check import COMPLEX_STEP, gradient_check
 from chainrule.graph.logistic import LogisticGraph, logistic_graph
 from chainrule.graph.pullbacks import Array
 from chainrule.graph.stable import sigmoid
@@ -211,7 +211,7 @@ def explain_row(
         dz_db=float(graph.dz_db), share_b_of_gradient=ratios[n],
         **{name: float(value) if known else None for name, value in of_loss.items()}, path=path,
         chain=_chain(graph, names, weight, sum_weights, known=known),
-        check={"max_error": check.max_error, "method": check.method, "of": "L" if known else "g",
+        check={"max_error": check.max_error, "method": COMPLEX_STEP, "of": "L" if known else "g",
                "n_checked": check.n_checked, "n_entries": check.n_entries},
         note=_note(graph, known=known),
     )  # fmt: skip
