@@ -14,7 +14,7 @@ from chainrule.charts.curves import batches_picture, centering_curves, learning_
 from chainrule.charts.graph_picture import row_graph
 from chainrule.charts.shares import gradient_shares
 from chainrule.explain import explain_row
-from chainrule.words import cells, pretty, shortened, visible
+from chainrule.words import cells, formula, pretty, shortened, visible
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -475,7 +475,9 @@ def test_graph_shows_every_number():
         assert f["name"] in text
         for key in ("x", "w", "contribution", "dL_dw"):
             assert pretty(f[key]) in text, key
-    assert f"= {pretty(e['dL_dz'])}; ∂L/∂z = " in description(svg)
+    for line in (e["chain"]["dL_dz"], e["chain"]["stable"], e["chain"]["dL_db"]):
+        assert formula(line) in description(svg)
+        assert formula(line.split(" = ", 2)[2]) in text
     assert "Row 17, y = 1 (male)" in text
 
 
@@ -493,7 +495,8 @@ def test_saturated_row_shows_both_forms():
     assert e["g"] == 1.0
     svg = row_graph(e)
     assert "divides by zero" in words(svg)
-    assert "∂L/∂z = 1  (stable form);" in description(svg)
+    assert "∂L/∂z = ∂L/∂g · ∂g/∂z = (1/0 − 0/1) · 1 · 0: divides by zero;" in description(svg)
+    assert " = 1 · sigmoid(100.3) = 1;" in description(svg)
     assert "∂L/∂g divides by zero" in description(svg)
 
 

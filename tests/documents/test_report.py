@@ -280,7 +280,8 @@ def test_saturated_row_shows_both_forms():
     e = explain_row([40.0], 0.0, [3.0], 0.0, feature_names=["a"]).to_dict()
     page = Page(page_of({**DOCUMENT, "explanation": e}))
     assert "divides by zero" in page.text
-    assert "(stable form)" in page.text
+    assert "(stable form of g - y)" in page.text
+    assert "∂ivides" not in page.text
 
 
 def test_without_a_row_or_notes_there_is_no_section_of_them():

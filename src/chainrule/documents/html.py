@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.charts.style import FONT, palette_css
 from chainrule.documents.blocks import Block, Heading, Speller, Words
-from chainrule.words import shortened, typeset, visible
+from chainrule.words import formula, shortened, typeset, visible
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 class _Html(Speller):
@@ -75,13 +73,6 @@ def _template() -> "Template":
         "words": words,
         "cell": lambda value, how: Markup(HTML.format_field(value, how)),
         "drawn": lambda draw: Markup(draw()),
-        "formula": lambda block: Markup(_formula(block.text)),
+        "formula": lambda block: Markup(escape(formula(block.text))),
     }
     return env.from_string(_resource("page.html.jinja"))
-
-
-def _formula(text: str) -> str:
-    """Write a formula with signs of its own: ∂L/∂w₃ = −0.2 · 1.5."""
-    text = re.sub(r"\bd(?=[A-Za-z])", "∂", visible(text))
-    text = re.sub(r"[\d.]+e[-+]\d+", lambda number: typeset(number[0]), text)
-    return escape(re.sub(r"_\d+", lambda index: index[0][1:].translate(_LOWERED), text.replace("-", "−")))

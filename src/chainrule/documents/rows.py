@@ -40,14 +40,13 @@ def explanation(document: Document) -> list[Block]:
         Formula(told["chain"]["g"]),
     ]  # fmt: skip
     if not known:
-        note = [say("{it}", "note", it=told["note"])] if told["note"] else []
-        return [*blocks, say("Without a label there is no loss, and nothing goes backward.", "note"), *note]
+        return [*blocks, say("Without a label there is no loss, and nothing goes backward.", "note")]
     return [
         *blocks,
         Formula(told["chain"]["L"]),
         Heading("backward: L -> g -> z -> w, b", 3),
         *(Formula(told["chain"][key]) for key in ("dL_dg", "dg_dz", "dL_dz")),
-        Formula(f"dL/dz = g - y = (1 - 2y) sigmoid((1 - 2y) z) = {told['dL_dz']:.6g}", "stable form"),
+        Formula(told["chain"]["stable"], "stable form of g - y"),
         *_strongest(told),
         Formula(told["chain"]["dL_db"]),
         Table.from_entries(
@@ -81,19 +80,16 @@ def _lines(document: Document) -> list[dict[str, Any]]:
             "dL_dw": told["dL_db"], "share": told["share_b"], "all_rows": whole and whole["dL_db"]}  # fmt: skip
     lines = {entry["name"]: {**entry, "all_rows": total} for entry, total in zip(told["features"], sums, strict=True)}
     for name, line in lines.items():
-        line |= {key: 0.0 for key in ("x", "contribution", "dz_dw") if abs(line[key] or 0.0) <= TINY}
+        line |= {key: 0.0 for key in ("x", "contribution", "dz_dw") if abs(line[key]) <= TINY}
         line["g"] = path[name]
     return [bias, *(lines[name] for name, _ in told["path"][1 : SHOWN + 1])]
 
 
 def _strongest(told: Document) -> list[Formula]:
     """Write out dL/dw of the feature with the largest derivative."""
-    if not told["features"]:
-        return []
-    j, entry = max(enumerate(told["features"], start=1), key=lambda numbered: abs(numbered[1]["dL_dw"] or 0.0))
-    x = f"({entry['x']:.6g})" if entry["x"] < 0 else f"{entry['x']:.6g}"
-    text = f"dL/dw_{j} = dL/dz · dz/dw_{j} = {told['dL_dz']:.6g} · {x} = {entry['dL_dw'] or 0.0:.6g}"
-    return [Formula(text, say("{name:name}", name=entry["name"]))]
+    lines = zip(told["features"], told["chain"]["dL_dw"], strict=True)
+    ranked = sorted(lines, key=lambda line: -abs(line[0]["dL_dw"]))
+    return [Formula(text, say("{name:name}", name=entry["name"])) for entry, text in ranked[:1]]
 
 
 def _shares(document: Document) -> list[tuple[str, Any]]:
