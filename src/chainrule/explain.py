@@ -189,25 +189,31 @@ def explain_row(
     if gradient is not None:
         whole = [*_vector(gradient[0], n, "gradient").tolist(), float(gradient[1])]
     given = graph.X.value if x_user is None else _vector(x_user, n, "x_user")
-    terms, dL = graph.X.value * graph.w.value, np.append(graph.dL_dw, graph.dL_db)
+    x, w, terms = graph.X.value, graph.w.value, graph.X.value * graph.w.value
     path, steps = _path(graph, names)
     with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow
-        shares, odds = weight * dL / sum_weights, np.exp(terms)
+        shares, odds = weight * np.append(graph.dL_dw, graph.dL_db) / sum_weights, np.exp(terms)
         ratios = [float(share / each) if known and each else None for share, each in zip(shares, whole, strict=True)]
-    columns = {
-        "name": names, "x": graph.X.value, "x_user": given, "w": graph.w.value,
-        "contribution": terms, "odds_factor": odds, "probability_step": steps, "dz_dw": graph.dz_dw,
-        "dL_dw": graph.dL_dw if known else [None] * n, "share": shares[:n] if known else [None] * n,
-        "share_of_gradient": ratios[:n], "penalty_gradient": alpha * graph.w.value,
-    }  # fmt: skip
-    lists = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
+    derivatives = (graph.dL_dw, shares[:n], ratios[:n]) if known else ([None] * n,) * 3
+    columns = (
+        x,
+        given,
+        w,
+        terms,
+        odds,
+        steps,
+        graph.dz_dw,
+        *derivatives,
+        alpha * w,
+    )  # as `FeatureExplanation` has them
+    lines = zip(names, *(np.asarray(column).tolist() for column in columns), strict=True)
     of_loss = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
                "share_b": shares[n], "article_product": graph.article_product, "stable": graph.dL_dz}  # fmt: skip
     check = gradient_check(graph.L if known else graph.g, max_entries=_CHECKED_ENTRIES)
     return RowExplanation(
         row=row, epoch=epoch, y=None if y is None else float(y), label=label, saturated=bool(graph.is_saturated),
         weight=weight, sum_weights=sum_weights, alpha=alpha,
-        features=tuple(FeatureExplanation(**dict(zip(columns, line, strict=True))) for line in zip(*lists, strict=True)),
+        features=tuple(FeatureExplanation(*line) for line in lines),
         b=float(graph.b.value), z=float(graph.z.value), g=float(graph.g.value), dg_dz=float(graph.dg_dz),
         dz_db=float(graph.dz_db), share_b_of_gradient=ratios[n],
         **{name: float(value) if known else None for name, value in of_loss.items()}, path=path,

@@ -1,4 +1,3 @@
-import dataclasses
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -7,7 +6,8 @@ import numpy as np
 import pytest
 
 from chainrule.certificate import Certificate, digits_of
-from chainrule.documents.report import ARTICLE, Drawn, report, report_blocks
+from chainrule.documents.html import page as html_page
+from chainrule.documents.report import ARTICLE, report
 from chainrule.documents.terminal import as_text
 from chainrule.explain import explain_row
 from chainrule.solvers.trace import Trace
@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
 
 def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: float | None = 1.0):
-    """A document of a fit, and what is drawn beside it."""
+    """A document of a fit, its trace, and log-odds and classes of its rows."""
     rng = np.random.default_rng(seed)
     n = len(names)
     w_fit, scale = rng.normal(size=n), np.where(np.arange(n) % 2 == 0, 2.5, 1.0)
@@ -99,7 +99,7 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
         "notes": ["a warning, said once", "a note & more"],
     }  # fmt: skip
     trace = Trace(columns=columns, w=np.zeros((k, n)), b=np.zeros(k), note="every epoch was kept")
-    return document, Drawn(trace, z, labels, held_out=(z[:20], labels[:20]) if held_out else None)
+    return document, (trace, [(z, labels), (z[:20], labels[:20])][: 1 + held_out])
 
 
 def certificate(**more):
@@ -117,12 +117,12 @@ def page_of(document=None, drawn=None, **result):
     """A page, of the common document where none is given, with other entries of its result."""
     document = DOCUMENT if document is None else document
     document = {**document, "result": {**document["result"], **result}}
-    return report(f"A title with {SCRIPT}", document, drawn or DRAWN)
+    return html_page(f"A title with {SCRIPT}", report(document, *(drawn or DRAWN)))
 
 
 def said(document, drawn=None, **result):
     """The same story in a terminal, which draws nothing."""
-    blocks = report_blocks({**document, "result": {**document["result"], **result}}, drawn or DRAWN)
+    blocks = report({**document, "result": {**document["result"], **result}}, *(drawn or DRAWN))
     return " ".join(as_text(blocks, width=1000).split())
 
 
@@ -321,9 +321,7 @@ def certified(**more):
     }  # fmt: skip
     result = {**DOCUMENT["result"], "method": "newton", "n_epochs": 3, "reads": 4.6, "learning_rate": None,
               "learning_rate_limit": None, "loss": 0.43, "certificate": certificate(**more)}  # fmt: skip
-    return {**DOCUMENT, "result": result}, dataclasses.replace(
-        DRAWN, trace=Trace(columns, np.zeros((k, 4)), np.zeros(k))
-    )
+    return {**DOCUMENT, "result": result}, (Trace(columns, np.zeros((k, 4)), np.zeros(k)), DRAWN[1])
 
 
 def words_of(page):

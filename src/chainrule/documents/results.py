@@ -77,12 +77,9 @@ def rate(result: Document) -> Text:
 
 
 def ending(result: Document) -> list[tuple[str, Any]]:
-    """Tell how a run ended and what is proven, each once, also where the message says both."""
-    told = result["certificate"]
-    proven, reason = told["sentence"].rstrip("."), told["reason"].rstrip(".")
-    run, cause = result["message"].rstrip(".").replace(f": {proven}", ""), reason.partition(":")[0]
-    if cause and cause in run:
-        proven = proven.replace(f": {reason}", "").replace(f": {cause}", "")
+    """Tell how a run ended and what is proven, each once, where the message says both."""
+    told, proven = result["certificate"], result["certificate"]["sentence"].rstrip(".")
+    run = result["message"].rstrip(".").replace(f": {proven}", "")
     training = say("{method}: {run} ({seconds:time})", method=_method(result), run=run, seconds=result["seconds"])
     hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
     return [("training", training), ("certificate", proven), *hessian]
