@@ -54,7 +54,6 @@ def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: f
         written = FuncFormatter(lambda value, _: "1" if value == 1 else typeset(f"{value:.0e}"))
     else:
         pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         ax.set_ylim(low - pad, min(high + pad, ceiling + 0.1 * pad))
         written = FuncFormatter(lambda value, _: tick(value))
     ax.yaxis.set_major_formatter(written)
@@ -119,8 +118,7 @@ def panel(
     ax = d.axes(LEFT, top, edge - LEFT, height)
     up(ax, [*values, *(value for _, value in levels)] or [0.0, 1.0], powers, ceiling)
     across(ax, max([1.0, *(float(curve.x[-1]) for curve in curves)]))
-    d.text(8, top - 16, words[0], "muted")
-    d.text((LEFT + edge) / 2, top + height + 38, words[1], "muted", anchor="center")
+    ax.set(title=words[0], xlabel=words[1])
     lines, names, low = [], [], ax.get_ylim()[0]
     for k, curve in enumerate(curves):
         ink, inside = colour(curve.role), np.flatnonzero(curve.y >= low)
