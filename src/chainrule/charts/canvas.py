@@ -62,11 +62,6 @@ class _PageRenderer(backend_svg.RendererSVG):
             self.writer.element("title", mtext.get_label())
         super().draw_text(*words, mtext=mtext, **more)  # type: ignore[no-untyped-call, misc]
 
-    def _convert_path(self, path: Path, transform: Any = None, *where: Any, **more: Any) -> str:
-        at = path if transform is None else transform.transform_path(path)
-        short = Path(np.asarray(at.vertices).round(2), at.codes)  # a hundredth of a pixel is enough
-        return str(super()._convert_path(short, None, *where, **more))  # type: ignore[no-untyped-call]
-
 
 class Picture(str):
     """A chart: SVG text for a page that has `palette_css()`; `standalone()` and `pixels()` are for files of their own."""

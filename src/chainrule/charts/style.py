@@ -45,8 +45,9 @@ LOOK: dict[str, Any] = {
     "legend.frameon": False, "legend.fontsize": 12, "legend.title_fontsize": 12, "legend.labelcolor": LIGHT["ink"],
     "legend.labelspacing": 0.7, "legend.handlelength": 1.7, "legend.handletextpad": 0.6, "legend.borderpad": 0.0,
     "legend.borderaxespad": 1.8,
-    "axes.edgecolor": LIGHT["line"], "axes.linewidth": 1.0, "axes.labelcolor": LIGHT["muted"], "axes.labelsize": 12,
-    "axes.titlecolor": LIGHT["muted"], "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titlepad": 15, "axes.labelpad": 9.0,
+    "axes.edgecolor": LIGHT["line"], "axes.linewidth": 1.0,
+    "axes.labelcolor": LIGHT["muted"], "axes.labelsize": 12, "axes.labelpad": 9.0,
+    "axes.titlecolor": LIGHT["muted"], "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titlepad": 15.0,
     **{f"{axis}tick.{which}.size": 0.0 for axis in "xy" for which in ("major", "minor")},
     **{f"{axis}tick.{what}": value for axis in "xy"
        for what, value in (("major.pad", 6.0), ("labelcolor", LIGHT["muted"]), ("labelsize", 12.0))},
