@@ -122,7 +122,9 @@ def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) ->
     says = [f"log(1 + exp(−z)) for y = 1, log(1 + exp(z)) for y = 0; |z| above {reach} is drawn at the ends."]
     with drawing(WIDTH, 356) as d:
         ax = d.axes(46, 34, WIDTH - 62, 164)
-        ax.set(xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4), title="loss of one row, nats")
+        ax.set(
+            xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4), title="loss of one row, nats"
+        )
         ax.xaxis.label.set(text=f"{of} {shortened(classes[1], 24)}", label=visible(f"{of} {classes[1]}"))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
         ax.yaxis.set_major_formatter("{x:g}")
