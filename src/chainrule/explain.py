@@ -247,10 +247,8 @@ def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str
 
 
 def number(value: float) -> str:
-    """Return a number as the chain shows it: six digits, no more than needed; "not a number" and "infinite" are words."""
-    if np.isnan(value):
-        return "not a number"
-    return f"{value + 0.0:.6g}".replace("inf", "infinite")
+    """Return a number as the chain shows it: six digits, no more than needed."""
+    return f"{value + 0.0:.6g}"
 
 
 def _factor(value: float) -> str:

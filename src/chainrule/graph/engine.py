@@ -205,13 +205,13 @@ def apply(operation: str | Operation, *arguments: Operand, name: str = "") -> No
     if len(arguments) != len(row.arguments):
         raise InputError(f"{row.name} takes {len(row.arguments)} arguments ({', '.join(row.arguments)})")
     nodes = tuple(each if isinstance(each, Node) else constant(each) for each in arguments)
-    shapes = ", ".join(f"{called} {node.shape}" for called, node in zip(row.arguments, nodes, strict=True))
     try:
         value = _frozen(_forward(row, [node.value for node in nodes]))
     except ValueError:
+        shapes = ", ".join(f"{called} {node.shape}" for called, node in zip(row.arguments, nodes, strict=True))
         raise InputError(f"the shapes of the arguments of {row.name} don't fit: {shapes}") from None
     if np.isnan(value).any():
-        raise InputError(f"{row.name} of these arguments is not a number ({row.formula}; shapes {shapes})")
+        raise InputError(f"{row.name} of these arguments is not a number ({row.formula})")
     return Node(value, row, nodes, is_constant=all(node.is_constant for node in nodes), name=name)
 
 
@@ -309,13 +309,11 @@ def accumulate(output: Node, seed: Array, of: Callable[[Array], Array]) -> dict[
 
 
 def _seed(output: Node, seed: npt.ArrayLike | None) -> Array:
-    if seed is None:
-        if output.value.size != 1:
-            raise InputError(
-                f"the output has shape {output.shape}: give a seed of that shape, or take its sum or mean first"
-            )
-        return _frozen(np.ones(output.shape))
-    array = _leaf(seed, "seed", True).value
+    if seed is None and output.value.size != 1:
+        raise InputError(
+            f"the output has shape {output.shape}: give a seed of that shape, or take its sum or mean first"
+        )
+    array = constant(np.ones(output.shape) if seed is None else seed, "seed").value
     if array.shape != output.shape:
         raise InputError(f"the seed has shape {array.shape}, the output {output.shape}: they must be the same")
     return array
