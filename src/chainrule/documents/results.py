@@ -54,8 +54,7 @@ def _asked(result: Document) -> list[tuple[str, Any]]:
     facts = [("objective", result["objective_line"]), ("method", f"{_method(result)}: {result['method_reason']}")]
     facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
     if result["batch_size"] is not None:
-        size = "single rows" if result["batch_size"] == 1 else f"{result['batch_size']:,} rows an update"
-        facts.append(("mini-batches", f"{size}, in an order of seed {result['seed']}"))
+        facts.append(("mini-batches", say("{batch_size:row} an update, in an order of seed {seed}", **result)))
     return facts
 
 
@@ -122,9 +121,8 @@ def odds_chart(document: Document) -> Chart:
     from chainrule.charts import charts
 
     entries = document["coefficients"]
-    w, sd = (np.array([entry[key] for entry in entries], dtype=np.float64) for key in ("w", "sd"))
-    names, per_sd = [entry["name"] for entry in entries], np.isfinite(sd)
-    log_odds = np.where(per_sd, w * sd, w)
+    names, per_sd = [entry["name"] for entry in entries], [entry["sd"] is not None for entry in entries]
+    log_odds = [entry["w"] * (1.0 if entry["sd"] is None else entry["sd"]) for entry in entries]
     text = (
         "Odds ratios on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left for {negative:name}."
     )
