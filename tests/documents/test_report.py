@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.certificate import Certificate, digits_of
-from chainrule.documents.html import page as html_page
+from chainrule.documents.html import as_html
 from chainrule.documents.report import ARTICLE, report
 from chainrule.documents.terminal import as_text
 from chainrule.explain import explain_row
@@ -117,7 +117,7 @@ def page_of(document=None, drawn=None, **result):
     """A page, of the common document where none is given, with other entries of its result."""
     document = DOCUMENT if document is None else document
     document = {**document, "result": {**document["result"], **result}}
-    return html_page(f"A title with {SCRIPT}", report(document, *(drawn or DRAWN)))
+    return as_html(report(document, *(drawn or DRAWN)), f"A title with {SCRIPT}")
 
 
 def said(document, drawn=None, **result):

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.cli.running import headed
 from chainrule.documents import results
-from chainrule.documents.html import page
+from chainrule.documents.html import as_html
 from chainrule.documents.report import report
 from chainrule.model.files import write_atomically
 from chainrule.studies.learned import learned_by
@@ -69,4 +69,4 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     }
     parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]
     blocks = report(plain(document), training.result.trace, parts, learned_by(training))
-    write_atomically(path, page(title, blocks))
+    write_atomically(path, as_html(blocks, title))

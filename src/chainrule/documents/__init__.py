@@ -28,6 +28,6 @@ def as_text(result: Any) -> str:
 
 def as_html(result: Any) -> str:
     """Write a result for a notebook: one element that brings its own style and pictures."""
-    from chainrule.documents.html import fragment
+    from chainrule.documents.html import as_html
 
-    return fragment(shown(result))
+    return as_html(shown(result))

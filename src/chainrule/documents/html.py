@@ -1,4 +1,4 @@
-"""Blocks as HTML: a page of its own, and a fragment for a notebook.
+"""Blocks as HTML: a page of its own, or one element for a notebook.
 
 Neither loads anything, links anywhere or needs JavaScript. Both follow the reader's light or dark colours, print, and read
 on a phone. Every name from the data is escaped here and in the pictures.
@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from chainrule.charts.style import FONT, palette_css
-from chainrule.documents.blocks import Block, Heading, Speller, Words
+from chainrule.documents.blocks import Block, Speller, Words
 from chainrule.words import formula, shortened, typeset, visible
 
 if TYPE_CHECKING:
@@ -34,25 +34,11 @@ class _Html(Speller):
 HTML = _Html()
 
 
-def page(title: str, blocks: Sequence[Block]) -> str:
-    """Write a page of its own: a title and blocks, where each heading of level 2 begins a section."""
-    return _rendered(blocks, title)
-
-
-def fragment(blocks: Sequence[Block]) -> str:
-    """Write blocks for a notebook: one element that brings its own style."""
-    return _rendered(blocks, None)
-
-
-def _rendered(blocks: Sequence[Block], title: str | None) -> str:
-    sections: list[list[Block]] = [[]]
-    for block in blocks:
-        if isinstance(block, Heading) and block.level == 2 and sections[-1]:
-            sections.append([])
-        sections[-1].append(block)
+def as_html(blocks: Sequence[Block], title: str = "") -> str:
+    """Write a page of its own, under a title; without one an element for a notebook, which brings its own style."""
     palette = palette_css().replace(":root", ".chainrule")
     css = f"{palette}.chainrule {{ font-family: {FONT}; }}\n{_resource('page.css')}"
-    return _template().render(title=title, sections=sections, css=css).strip()
+    return _template().render(title=title, blocks=blocks, css=css).strip()
 
 
 def _resource(name: str) -> str:
