@@ -117,9 +117,6 @@ def _key(d: Drawing, classes: tuple[str, str], drawn: str) -> None:
     ax.set(xlim=(0, 8), yticks=[])
     ax.set_xticks(range(9), ["0", *(f"{level:g}" for level in BANDS), "1"])
     ax.axvline(4, color=colour("ink"), linewidth=1.6)
-    x = 8.0
-    for c, mark, role in ((0, "◆", "zero-text"), (1, "●", "one")):
-        words = f"{mark} {shortened(classes[c], 14)}"
-        d.text(x, 72, words, role=role, bold=True, tip=f"{mark} {classes[c]}")
-        x += 16 + 0.64 * 12 * cells(words)
+    for x, c, mark, role in ((8, 0, "◆", "zero-text"), (146, 1, "●", "one")):
+        d.text(x, 72, f"{mark} {shortened(classes[c], 14)}", role, bold=True, tip=f"{mark} {classes[c]}")
     d.text(WIDTH - 10, 72, drawn, "muted", anchor="right")
