@@ -393,7 +393,6 @@ def test_gap_curve_of_a_run_that_was_measured_by_another_counts_its_own_reads():
 @pytest.mark.parametrize("gap", [np.full(6, np.inf), np.full(6, np.nan), np.zeros(6)])
 def test_gap_curve_without_a_bound_is_none(gap):
     assert curves.gap_curve(newton(gap=gap), True) is None
-    assert curves.gap_curve(trace(), True) is None
 
 
 @pytest.mark.parametrize("reads", [[1.0], [60.0, 61.0, 84.0], [0.001, 5.0], [1.0, 1e7], [0.0, 3.0], [2.0, 4.0]])

@@ -65,7 +65,11 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
         "base_accuracy": 0.53125,
     }  # fmt: skip
     k = 40
-    columns = {"epoch": np.arange(k), "loss": np.linspace(0.69, 0.44, k), "accuracy": np.linspace(0.5, 0.8125, k)}
+    loss = np.linspace(0.69, 0.44, k)
+    columns = {
+        "epoch": np.arange(k), "reads": np.arange(1.0, k + 1), "share": np.ones(k), "loss": loss, "objective": loss,
+        "accuracy": np.linspace(0.5, 0.8125, k), "gap": np.full(k, np.inf),
+    }  # fmt: skip
     if held_out:
         columns |= {"held_out_loss": np.linspace(0.7, 0.5, k), "held_out_accuracy": np.linspace(0.5, 0.75, k)}
     x = rng.normal(size=n)
@@ -158,7 +162,7 @@ def test_ids_are_unique_and_references_resolve():
 
 def test_every_picture_is_well_formed():
     pictures = re.findall(r"<svg.*?</svg>", HTML, flags=re.S)
-    assert len(pictures) == 7, "loss, accuracy, graph, odds, two histograms, loss of z"
+    assert len(pictures) == 8, "loss, accuracy, gap, graph, odds, two histograms, loss of z"
     for svg in pictures:
         ET.fromstring(svg)
 

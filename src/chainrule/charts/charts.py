@@ -6,13 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule.charts.axes import nice, tick
 from chainrule.charts.canvas import WIDTH, Anchor, Picture, colour, drawing
 from chainrule.words import cells, counted, pretty, shortened, visible
 
-Floats = NDArray[np.float64]
 Classes = tuple[str, str]
 SHOWN_FEATURES = 30
 _BINS = 20  # an even number: a border at 1/2

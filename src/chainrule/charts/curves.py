@@ -71,8 +71,6 @@ def gap_curve(
     are not its own. optimum_at_least: a proven lower bound on F*. tol: the bound that was asked for, the level to reach.
     infimum: there is no optimum, and distances are from inf F.
     """
-    if not {"reads", "gap", "objective", "share"} <= set(trace.columns):
-        return None
     reads, gap, F, share = (np.asarray(trace.columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
     if optimum_at_least is not None and math.isfinite(optimum_at_least):
         gap = np.minimum(gap, np.where(share >= 1, F - optimum_at_least, np.inf))

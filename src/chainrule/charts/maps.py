@@ -11,13 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from chainrule.charts.axes import CELL, nice, tick
+from chainrule.charts.axes import CELL, Floats, nice, tick
 from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
 from chainrule.words import cells, counted, pretty, shortened
 
-Floats = NDArray[np.float64]
 Ends = tuple[float, float]
 BANDS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _LOGITS = np.log(np.divide(BANDS, np.subtract(1, BANDS))) - 1e-12  # at the level itself P is in the band above

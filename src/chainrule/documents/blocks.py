@@ -22,6 +22,7 @@ from typing import Any, Literal
 from chainrule.words import counted, downward, number, rounded, shortened, upward, visible
 
 Role = Literal["", "lead", "cause", "note"]
+FactsRole = Literal["", "tiles", "glossary"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ class Facts:
     """Names and what they are. As "tiles" large numbers side by side on a page, as "glossary" terms and their meaning."""
 
     pairs: Sequence[tuple[str, Any]]
-    role: Literal["", "tiles", "glossary"] = ""
+    role: FactsRole = ""
+
+    @classmethod
+    def of(cls, templates: Mapping[str, str], role: FactsRole = "", **values: Any) -> Facts:
+        """Make facts of templates that share their values."""
+        return cls([(name, say(template, **values)) for name, template in templates.items()], role)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from chainrule.charts.style import FONT, palette_css
-from chainrule.documents.blocks import Block, Speller, Words
+from chainrule.documents.blocks import Block, Speller
 from chainrule.words import formula, shortened, typeset, visible
 
 if TYPE_CHECKING:
@@ -50,15 +50,9 @@ def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    def words(text: Words) -> Any:
-        return Markup(HTML.format_field(text, ""))
+    def words(value: Any, how: str = "") -> Markup:
+        return Markup(HTML.format_field(value, how))
 
     env = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    env.filters |= {
-        "kind": lambda block: type(block).__name__,
-        "words": words,
-        "cell": lambda value, how: Markup(HTML.format_field(value, how)),
-        "drawn": lambda draw: Markup(draw()),
-        "formula": lambda block: Markup(escape(formula(block.text))),
-    }
+    env.filters |= {"words": words, "formula": formula}
     return env.from_string(_resource("page.html.jinja"))

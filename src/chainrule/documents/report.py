@@ -94,7 +94,7 @@ def _lead(document: Document, role: Role) -> Text:
 def _tiles(result: Document) -> Facts:
     tiles = {"steps" if results.is_newton(result) else "epochs": "{n_epochs}", "reads of the data": "{reads:3}",
              "objective": "{objective}", "gradient at the end": "{grad_norm:3}", "penalty alpha": "{alpha}"}  # fmt: skip
-    return Facts([(name, say(text, **result)) for name, text in tiles.items()], "tiles")
+    return Facts.of(tiles, "tiles", **result)
 
 
 def _learning(document: Document, trace: Trace, learned: Learned | None) -> list[Block]:

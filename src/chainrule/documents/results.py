@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.documents.blocks import Beside, Block, Chart, Column, Facts, Heading, Table, Text, Words, say
+from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
 from chainrule.words import counted
 
 Document = Mapping[str, Any]
@@ -193,7 +193,7 @@ def audit(document: Document) -> list[Block]:
     facts = {"coefficients": "{coefficients_of}: log-odds that {target:name} is {positive:name}",
              "table": f"{{table}}: the {rows}", "objective": f"the mean log-loss{penalty}: F = {{F:10}} here"}  # fmt: skip
     blocks: list[Block] = [
-        Facts([(name, say(text, **document, F=told["objective"])) for name, text in facts.items()]),
+        Facts.of(facts, **document, F=told["objective"]),
         Heading("How far from the optimum"),
         _audit_sentence(told),
         *(say("{it}", it=text) for text in document["warnings"]),
@@ -226,7 +226,7 @@ def evaluation(document: Document) -> list[Block]:
     confusion = [[f"is {negative}", counts["true_negative"], counts["false_positive"]],
                  [f"is {positive}", counts["false_negative"], counts["true_positive"]]]  # fmt: skip
     return [
-        Facts([(name, say(text, **document, base_rate=part["base_rate"])) for name, text in facts.items()]),
+        Facts.of(facts, **document, base_rate=part["base_rate"]),
         Heading("How well it does"),
         figures({"this table": part}),
         Heading("Counts"),
@@ -266,9 +266,10 @@ def of_trace(trace: Any) -> list[Block]:
     """Tell what a run recorded: the epochs 0, 1, 10, 100, ... and the last as a table, and its curves."""
     epochs = trace.columns["epoch"]
     shown = [k for k, epoch in enumerate(epochs) if epoch in (0, 1, 10, 100, 1000, 10_000) or epoch == epochs[-1]]
-    heads = {"epoch": ("epoch", ""), "loss": ("log-loss", "f"), "held_out_loss": ("held out", "f"),
-             "accuracy": ("accuracy", "%"), "grad_norm": ("largest dL_dw", "2"), "gap": ("F - F* at most", "2")}  # fmt: skip
-    table = Table([Column(head, trace.columns[name][shown].tolist(), how)
-                   for name, (head, how) in heads.items() if name in trace.columns])  # fmt: skip
+    table = Table.from_entries(
+        [{name: column[k].item() for name, column in trace.columns.items()} for k in shown],
+        ("epoch", "epoch", ""), ("log-loss", "loss", "f"), ("held out", "held_out_loss", "f"),
+        ("accuracy", "accuracy", "%"), ("largest dL_dw", "grad_norm", "2"), ("F - F* at most", "gap", "2"),
+    )  # fmt: skip
     note = [say("{it}", "note", it=trace.note)] if trace.note else []
     return [Heading(f"{counted(len(trace), 'epoch')} of training"), table, *note, learning_curves(trace, False, {})]
