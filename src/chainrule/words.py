@@ -19,14 +19,16 @@ class Shown:
     """Base of results that show themselves; the documents load when one is shown."""
 
     def __str__(self) -> str:
-        from chainrule.documents import as_text
+        from chainrule.documents import shown
+        from chainrule.documents.terminal import as_text
 
-        return as_text(self)
+        return as_text(shown(self))
 
     def _repr_html_(self) -> str:
-        from chainrule.documents import as_html
+        from chainrule.documents import shown
+        from chainrule.documents.html import as_html
 
-        return as_html(self)
+        return as_html(shown(self))
 
 
 def number(value: float | None, digits: int = 4) -> str:

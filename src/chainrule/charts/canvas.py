@@ -125,13 +125,13 @@ class Drawing:
 
     def formula(
         self, x: float, y: float, tex: str, words: str = "", role: str = "ink", *, size: float = 15,
-        anchor: Anchor = "left", room: float = math.inf,
+        anchor: Anchor = "left",
     ) -> None:  # fmt: skip
-        """Set one of our own formulas on a baseline at y, and words to its right."""
+        """Set one of our own formulas on a baseline at y, and words to its right, which end within the picture."""
         self.text(x, y, f"${tex}$", role, size=size, anchor=anchor, is_formula=True)
         font = font_manager.FontProperties(size=size)
         width = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0] + 0.35 * size
-        self.text(x + width, y, words, role, size=size - 2, room=room - width)
+        self.text(x + width, y, words, role, size=size - 2, room=self.width - 14 - x - width)
 
     def line(
         self, points: Sequence[tuple[float, float]], role: str = "line", *, curved: bool = False, arrow: bool = False

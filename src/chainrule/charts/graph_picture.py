@@ -11,13 +11,13 @@ from chainrule.charts.canvas import Drawing, Picture, drawing
 from chainrule.words import counted, formula, pretty, shortened
 
 SHOWN = 12
-_NODES = (("z", 640), ("g", 800), ("L", 1060))  # and where they stand
-# where each formula stands beside the nodes, its name, and the formula
-_FORWARD = (
-    (616, r"z = \sum x_j w_j + b"),
-    (776, r"g = \dfrac{1}{1+e^{-z}}"),
-    (862, r"L = -y\,\log g - (1-y)\,\log(1-g)"),
+# of each node: its name, where it stands, where its formula stands, and the formula
+_NODES = (
+    ("z", 640, 616, r"z = \sum x_j w_j + b"),
+    ("g", 800, 776, r"g = \dfrac{1}{1+e^{-z}}"),
+    ("L", 1060, 862, r"L = -y\,\log g - (1-y)\,\log(1-g)"),
 )
+# of each local derivative: where it stands, its name, and its formula
 _BACKWARD = (
     (668, "∂g/∂z", r"\dfrac{\partial g}{\partial z} = g\,(1-g)"),
     (880, "∂L/∂g", r"\dfrac{\partial L}{\partial g} = \dfrac{1-y}{1-g} - \dfrac{y}{g}"),
@@ -64,9 +64,7 @@ def row_graph(e: Explanation) -> Picture:
         says += [*_chain(d, e, middle), *(line for _, line in products)]
         for k, (tex, line) in enumerate(products):
             numbers = line.split(" = ", 2)[2]
-            d.formula(
-                616, middle + 132 + 46 * k, tex, f"= {numbers}", "backward" if ":" in numbers else "ink", room=470
-            )
+            d.formula(616, middle + 132 + 46 * k, tex, f"= {numbers}", "backward" if ":" in numbers else "ink")
         if known:
             checked = f"gradient check: largest relative error {pretty(e['check']['max_error'], 2)}"
             d.text(616, middle + 126 + 46 * len(products), checked, "muted")
@@ -112,13 +110,13 @@ def _chain(d: Drawing, e: Explanation, y: float) -> list[str]:
     """Draw z -> g -> L at height y, with formulas and values of what flows forward, and of what flows back; say them."""
     known, says = e["y"] is not None, []
     nodes = _NODES[: 2 + known]
-    for (name, x), (left, tex), key in zip(nodes, _FORWARD, ("z", "g", "loss"), strict=False):
+    for (name, x, left, tex), key in zip(nodes, ("z", "g", "loss"), strict=False):
         d.formula(left, y - 64, tex)
         d.text(left, y - 34, f"= {pretty(e[key])}", size=13.5, bold=True)
         d.box(x - 24, y - 24, 48, 48, "ink", radius=24)
         d.formula(x, y + 7, name, size=22, anchor="center")
         says.append(f"{name} = {pretty(e[key])}")
-    for (_, start), (_, end), (left, name, tex) in zip(nodes, nodes[1:], _BACKWARD, strict=False):
+    for (_, start, *_), (_, end, *_), (left, name, tex) in zip(nodes, nodes[1:], _BACKWARD, strict=False):
         d.line([(start + 25, y - 5), (end - 25, y - 5)], "ink", arrow=True)
         d.line([(end - 25, y + 5), (start + 25, y + 5)], "backward", arrow=True)
         slope = e["dg_dz"] if name == "∂g/∂z" else e["dL_dg"]
