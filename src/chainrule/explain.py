@@ -195,17 +195,8 @@ def explain_row(
         shares, odds = weight * np.append(graph.dL_dw, graph.dL_db) / sum_weights, np.exp(terms)
         ratios = [float(share / each) if known and each else None for share, each in zip(shares, whole, strict=True)]
     derivatives = (graph.dL_dw, shares[:n], ratios[:n]) if known else ([None] * n,) * 3
-    columns = (
-        x,
-        given,
-        w,
-        terms,
-        odds,
-        steps,
-        graph.dz_dw,
-        *derivatives,
-        alpha * w,
-    )  # as `FeatureExplanation` has them
+    # in the order of the fields
+    columns = (x, given, w, terms, odds, steps, graph.dz_dw, *derivatives, alpha * w)
     lines = zip(names, *(np.asarray(column).tolist() for column in columns), strict=True)
     of_loss = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
                "share_b": shares[n], "article_product": graph.article_product, "stable": graph.dL_dz}  # fmt: skip
@@ -271,14 +262,13 @@ def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bo
     }
     if not known:
         return chain
-    fractions, product = f"{1 - y:g}/{rest} - {y:g}/{shown_g}", f"{number(dL_dg)} · {_factor(dg_dz)} = {number(dL_dz)}"
+    fractions, product = f"{1 - y:g}/{rest} - {y:g}/{shown_g}", f"{number(dL_dg)} · {number(dg_dz)} = {number(dL_dz)}"
     of_g, loss_by = f"{fractions} = {number(dL_dg)}", f"-log({'g' if y else '1 - g'}) = -log({shown_g if y else rest})"
     if graph.is_saturated:
         fractions, fault = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}", _fault(g)
         of_g, loss_by = f"{fractions}: {fault}", "log(1 + exp((1 - 2y) z))"
         product = f"({fractions}) · {g:g} · {1 - g:g}: {fault}"
-    sign = 1 - 2 * y
-    by, part = f"{number(dL_dz)} ·", f"{number(weight)}/{number(sum_weights)}"
+    sign, by, part = 1 - 2 * y, f"{number(dL_dz)} ·", f"{number(weight)}/{number(sum_weights)}"
     return chain | {
         "L": f"L = {loss_by} = {number(loss)}",
         "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {of_g}",
