@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from chainrule import errors
@@ -95,11 +94,10 @@ def say_in_shell(error: Exception) -> str:
 def warn_of(found: Finding) -> None:
     """Warn of a finding, at the line of the user's that called into this package."""
     assert found.warning is not None
-    warn(_KINDS.get().get(found.warning, found.warning), found)
+    warn(_KINDS.get({}).get(found.warning, found.warning), found)
 
 
-_NO_KINDS: Mapping[type, type[ChainruleWarning]] = MappingProxyType({})
-_KINDS = ContextVar("kinds of warnings", default=_NO_KINDS)
+_KINDS: ContextVar[Mapping[type, type[ChainruleWarning]]] = ContextVar("kinds of warnings")
 
 
 @contextmanager

@@ -18,19 +18,17 @@ _BINS = 20  # an even number: a border at 1/2
 _SURE = 0.1  # of the row's own class: below, the model is sure, and wrong
 
 
-def odds_forest(
-    names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike | None = None, limit: int = SHOWN_FEATURES
-) -> Picture:
+def odds_forest(names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike = False) -> Picture:
     """Draw odds ratios exp(w_j) on a log axis, from the largest to the smallest, with 1 (no effect) marked.
 
     names: of the columns. log_odds: (n,), w_j times the standard deviation where `per_sd`, else w_j.
     per_sd: (n,) bool, where the ratio is for one standard deviation (a round mark); elsewhere it is for one unit, or for the
-    level against its reference (a diamond). limit: the most features that are drawn, the strongest first.
+    level against its reference (a diamond). The 30 strongest are drawn.
     """
     w = np.asarray(log_odds, dtype=np.float64)
-    by_sd = np.zeros(len(w), dtype=bool) if per_sd is None else np.asarray(per_sd, dtype=bool)
+    by_sd = np.broadcast_to(np.asarray(per_sd, dtype=bool), w.shape)
     finite = np.flatnonzero(np.isfinite(w))
-    order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:limit]]
+    order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:SHOWN_FEATURES]]
     order = order[np.argsort(-w[order], kind="stable")]
     values, weaker, rows = [odds(float(w[j]), 3) for j in order], len(w) - len(order), max(len(order), 1)
     left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * rows

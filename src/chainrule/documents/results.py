@@ -1,6 +1,6 @@
 """What there is to say about a fit, its certificate, predictions and an audit, from the documents that `--json` gives."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,20 +95,27 @@ def figures(parts: Mapping[str, Document | None]) -> Table:
 
 def coefficients(document: Document) -> list[Block]:
     """Tell the coefficients and odds ratios, per unit and per standard deviation (SD); the strongest where there are many."""
-    entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"]} for entry in document["coefficients"]]
-    shown = _strongest(entries, lambda entry: entry["w"] if entry["w_sd"] is None else entry["w_sd"])
+    entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"], "effect": _effect(entry)}
+               for entry in document["coefficients"]]  # fmt: skip
     digits = ("proven digits", "digits" if document["result"]["certificate"]["kind"] == "bound" else "", "")
-    columns = [("feature", "name", "name"), ("w per unit", "w", "4"), digits, ("odds ratio", "odds_ratio", "4"),
-               ("w per SD", "w_sd", "4"), ("odds ratio per SD", "odds_ratio_sd", "4")]  # fmt: skip
-    bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
+    columns = (digits, ("odds ratio", "odds_ratio", "4"), ("w per SD", "w_sd", "4"),
+               ("odds ratio per SD", "odds_ratio_sd", "4"))  # fmt: skip
     heading = Heading(say("Coefficients: log-odds of {positive:name}", **document))
-    return [heading, Table.from_entries([bias, *shown], *columns), *rest(len(entries))]
+    return [heading, *_listed(document, entries, "effect", *columns)]
 
 
-def _strongest(entries: Sequence[Document], strength: Callable[[Document], float | None]) -> list[Document]:
-    """Keep the strongest, in their order."""
-    order = sorted(range(len(entries)), key=lambda j: -abs(strength(entries[j]) or 0.0))[:SHOWN]
-    return [entries[j] for j in sorted(order)]
+def _effect(entry: Document) -> float:
+    """Give the log-odds of one standard deviation, where that is known, else of one unit."""
+    return float(entry["w"] * (1.0 if entry["sd"] is None else entry["sd"]))
+
+
+def _listed(document: Document, entries: Sequence[Document], by: str, *columns: tuple[str, str, str]) -> list[Block]:
+    """Tabulate the bias and the coefficients that are largest by a number of theirs, in their order."""
+    order = sorted(range(len(entries)), key=lambda j: -abs(entries[j][by] or 0.0))[:SHOWN]
+    bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
+    names = ("feature", "name", "name"), ("w per unit", "w", "4")
+    table = Table.from_entries([bias, *(entries[j] for j in sorted(order))], *names, *columns)
+    return [table, *rest(len(entries))]
 
 
 def rest(count: int) -> list[Text]:
@@ -122,7 +129,7 @@ def odds_chart(document: Document) -> Chart:
 
     entries = document["coefficients"]
     names, per_sd = [entry["name"] for entry in entries], [entry["sd"] is not None for entry in entries]
-    log_odds = [entry["w"] * (1.0 if entry["sd"] is None else entry["sd"]) for entry in entries]
+    log_odds = [_effect(entry) for entry in entries]
     text = (
         "Odds ratios on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left for {negative:name}."
     )
@@ -152,11 +159,10 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     return blocks if picture is None else [Beside([blocks, [Chart(lambda: picture, caption)]])]
 
 
-def learning_curves(trace: Any, newton: bool, part: Document) -> Beside:
+def learning_curves(trace: Any, by_reads: bool, part: Document) -> Beside:
     """Draw loss and accuracy over the epochs of gradient descent, or over the reads of the data where steps are few."""
     from chainrule.charts import curves
 
-    by_reads = newton and "reads" in trace.columns
     when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
     loss = " A dotted line is the loss of predicting the base rate for every row." if part else ""
     share = " The dotted line is the share of the larger class." if part else ""
@@ -179,14 +185,13 @@ def predictions(document: Document, most: int, heading: Words, left: str = "") -
 
 def set_aside(document: Document) -> list[Block]:
     """Tell the predictions of the rows whose target is missing."""
-    count = len(document["predictions"])
-    heading = say(f"The {'row' if count == 1 else f'{count:,} rows'} of unknown {{target:name}}", **document)
+    heading = say("The {n:row} of unknown {target:name}", n=len(document["predictions"]), **document)
     return predictions(document, SHOWN_PREDICTIONS, heading, ": --json, the report and chainrule predict have all")
 
 
 def audit(document: Document) -> list[Block]:
     """Tell how far anyone's coefficients are from the optimum."""
-    told, bias, entries = document["certificate"], document["intercept"], document["coefficients"]
+    told, entries = document["certificate"], document["coefficients"]
     units = " on standardised numbers" if document["standardized"] else ""
     penalty = f" + ({{alpha:g}}/2) w.w{units}" if document["alpha"] else ", no penalty"
     rows = "{rows:row} it was trained on" if document["training_rows"] else "{rows:row} of known {target:name}"
@@ -200,10 +205,8 @@ def audit(document: Document) -> list[Block]:
     ]
     if told["gap"] is None or all(entry["error"] is None for entry in entries):
         return blocks
-    shown = [{**bias, "name": BIAS, "w": bias["b"]}, *_strongest(entries, lambda entry: entry["error"])]
-    columns = [("feature", "name", "name"), ("w per unit", "w", "4"), ("off by at most", "error", "up"),
-               ("proven digits", "digits", "")]  # fmt: skip
-    return [*blocks, Table.from_entries(shown, *columns), *rest(len(entries))]
+    columns = ("off by at most", "error", "up"), ("proven digits", "digits", "")
+    return [*blocks, *_listed(document, entries, "error", *columns)]
 
 
 def _audit_sentence(told: Document) -> Text:
