@@ -149,14 +149,14 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     tiles += [("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []
     tiles += [("left by rounding", say("{noise:2}", **told))] if told["noise"] is not None else []
     blocks: list[Block] = [*said, *([Facts(tiles, "tiles")] if tiles else [])]
-    if trace is None:
+    if trace is None or told["kind"] == "none":
         return blocks
     from chainrule.charts.curves import gap_curve
 
-    how = {"tol": result["tol"], "infimum": told["kind"] == "infimum"}
-    picture = gap_curve(trace, is_newton(result), told["optimum_at_least"], **how)
-    caption = "How far above the optimum the objective can still be. A read is one pass over all rows."
-    return blocks if picture is None else [Beside([blocks, [Chart(lambda: picture, caption)]])]
+    how = {"tol": result["tol"], "exists": told["kind"] != "infimum"}
+    chart = Chart(lambda: gap_curve(trace, is_newton(result), told["optimum_at_least"], **how),
+                  "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
+    return [Beside([blocks, [chart]])]
 
 
 def learning_curves(trace: Any, by_reads: bool, part: Document) -> Beside:
