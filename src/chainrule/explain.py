@@ -174,8 +174,6 @@ def explain_row(
     InputError
         Shapes that don't fit, NaN or infinite numbers, a class other than 0, 1 and None.
     """
-    if np.ndim(x) != 1:
-        raise InputError(f"a row to explain is a vector; 'x' has shape {np.shape(x)}")
     graph, names = logistic_graph(x, 0.0 if y is None else y, w, b), tuple(map(str, feature_names))
     n, known = len(graph.w.value), y is not None
     if len(names) != n:

@@ -219,7 +219,7 @@ def test_frozen_and_picklable():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"x": [[1.0, 2.0]]}, "a row to explain is a vector"),
+        ({"x": [[1.0, 2.0]]}, r"'X' has shape \(1, 2\), .*one row \(n,\)"),
         ({"x": [1.0, np.nan]}, "'X' has a NaN"),
         ({"w": [1.0]}, "'w' has shape"),
         ({"y": 2.0}, "the class 2"),

@@ -27,7 +27,7 @@ _STABLE = r"\dfrac{\partial L}{\partial z} = g - y = (1-2y)\,\sigma((1-2y)\,z)"
 
 Explanation = Mapping[str, Any]
 Feature = tuple[int, Mapping[str, Any]]  # its number, from 1, and what it does
-_Flow = tuple[str, str, str, str, str, str, str]  # into z: a name, its value, x, w, their product, dL/dw, dz/dw
+_Flow = tuple[str, ...]  # into z: a name, its value, x, w, their product, dL/dw, dz/dw; as `_inflow` takes them
 
 
 def row_graph(e: Explanation) -> Picture:
@@ -41,9 +41,7 @@ def row_graph(e: Explanation) -> Picture:
     shown, others = features[:SHOWN], [f["contribution"] for _, f in features[SHOWN:]]
     flows = [_flow(j, f) for j, f in shown]
     if others:
-        flows.append(
-            (f"+ {counted(len(others), 'more feature')}", "", "", "", f"Σ xⱼwⱼ = {pretty(sum(others))}", "", "")
-        )
+        flows.append((f"+ {counted(len(others), 'more feature')}", "", "", "", f"Σ xⱼwⱼ = {pretty(sum(others))}"))
     dL_db = f"∂L/∂b = {pretty(e['dL_db'])}" if known else ""
     flows.append(("bias", "", "", f"b = {pretty(e['b'])}", "", dL_db, f"∂z/∂b = {pretty(e['dz_db'])}"))
     products = _products(e, shown) if known else []
@@ -56,11 +54,8 @@ def row_graph(e: Explanation) -> Picture:
         d.text(10, 24, title, size=15, bold=True)
         d.text(800, 26, "→ forward: values")
         d.text(930, 26, "← backward: derivatives", "backward")
-        for k, flow in enumerate(flows):
-            _inflow(d, flow, middle + 62 * (k + 0.5 - len(flows) / 2), middle)
-        says = [
-            ", ".join(filter(None, (f"{name}: {x}", w, product, dL, dz))) for name, _, x, w, product, dL, dz in flows
-        ]
+        top = middle - 31 * (len(flows) - 1)
+        says = [_inflow(d, top + 62 * k, middle, *flow) for k, flow in enumerate(flows)]
         says += [*_chain(d, e, middle), *(line for _, line in products)]
         for k, (tex, line) in enumerate(products):
             numbers = line.split(" = ", 2)[2]
@@ -90,9 +85,10 @@ def _products(e: Explanation, shown: Sequence[Feature]) -> list[tuple[str, str]]
     return [(tex, formula(line)) for tex, line in lines]
 
 
-def _inflow(d: Drawing, flow: _Flow, y: float, z: float) -> None:
-    """Draw what flows into z, which stands at height z, along height y."""
-    name, value, x, w, product, dL, dz = flow
+def _inflow(
+    d: Drawing, y: float, z: float, name: str, value: str, x: str, w: str, product: str, dL: str = "", dz: str = ""
+) -> str:
+    """Draw what flows into z, which stands at height z, along height y; say it."""
     d.line([(284 if x else 294, y), (530, y)])
     d.line([(530, y), (580, y), (556, z), (615, z)], curved=True)
     d.text(10, y + (-1 if value else 4), shortened(name, 20), size=12.5, tip=name)
@@ -104,6 +100,7 @@ def _inflow(d: Drawing, flow: _Flow, y: float, z: float) -> None:
     d.text(410, y - 6, product, room=130)
     d.text(410, y + 17, dz, "backward", room=130)
     d.text(398, y + 28, dL, "backward", anchor="right")
+    return ", ".join(filter(None, (f"{name}: {x}", w, product, dL, dz)))
 
 
 def _chain(d: Drawing, e: Explanation, y: float) -> list[str]:

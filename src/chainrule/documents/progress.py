@@ -20,16 +20,14 @@ class _Live(Progress):
         columns = [*[BarColumn(bar_width=16)] * has_bar, TextColumn("{task.fields[words]}", markup=False)]
         is_off = not console.is_terminal or console.quiet
         super().__init__(*columns, console=console, auto_refresh=False, transient=True, disable=is_off)
-        self._drawn = 0.0
+        self._drawn, self._task = 0.0, self.add_task("", visible=False, words="")
 
     def _draw(self, done: int, most: int, words: Callable[[], str]) -> None:
         now = time.monotonic()
         if self.disable or now - self._drawn < PAUSE:
             return
         self._drawn = now
-        if not self.tasks:
-            self.add_task("", words="")
-        self.update(self.task_ids[0], completed=done, total=most, words=words(), refresh=True)
+        self.update(self._task, completed=done, total=most, visible=True, words=words(), refresh=True)
 
 
 class FitProgress(_Live):
