@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from chainrule import errors
@@ -95,11 +94,10 @@ def say_in_shell(error: Exception) -> str:
 def warn_of(found: Finding) -> None:
     """Warn of a finding, at the line of the user's that called into this package."""
     assert found.warning is not None
-    warn(_KINDS.get().get(found.warning, found.warning), found)
+    warn(_KINDS.get({}).get(found.warning, found.warning), found)
 
 
-_NO_KINDS: Mapping[type, type[ChainruleWarning]] = MappingProxyType({})
-_KINDS = ContextVar("kinds of warnings", default=_NO_KINDS)
+_KINDS: ContextVar[Mapping[type, type[ChainruleWarning]]] = ContextVar("kinds of warnings")
 
 
 @contextmanager
@@ -222,10 +220,8 @@ def _crawling(values: Values, on: Front) -> str:
 
 def _above_limit(values: Values, on: Front) -> str:
     rate, limit = f"{on.option('learning_rate')} {values['rate']:.6g}", _limit(values["limit"])
-    if "batch" in values:
-        of = f"what is known to be stable for batches of {values['batch']:,}, {limit}"
-        return f"{rate} is above {of}: the loss may rise or never settle"
-    which = "the stable limit" if values["is_largest"] else "the rate that is known to be stable,"
+    batches = f" for batches of {values['batch']:,}" if "batch" in values else ""
+    which = "the stable limit" if values.get("is_largest") else f"what is known to be stable{batches},"
     return f"{rate} is above {which} {limit}: the loss may rise or oscillate"
 
 
@@ -337,14 +333,9 @@ def _separated(values: Values, on: Front) -> str:
     shown += f"; and {more} more" if more > 0 else ""
     how = "completely" if values["kind"] == "complete" else "quasi-completely"
     what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
-    has_level = any(each.code in ("level", "no level") and each.values["factor"] for each in causes)
-    ways = (
-        "more rows, dropping columns or merging the level with another"
-        if has_level
-        else "more rows or dropping columns"
-    )
+    merging = " or merging the level with another" if any(each.values.get("factor") for each in causes) else ""
     penalty = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}"
-    return f"{what}; {penalty}; without it, {ways} help only where the classes then overlap."
+    return f"{what}; {penalty}; without it, more rows or dropping columns{merging} help only where the classes then overlap."
 
 
 def _too_many_columns(values: Values, on: Front) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 NAME = 60  # cells of a name at most
 _JOINERS = "\u200c\u200d"  # they hold signs of some scripts together, and harm nothing
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NUMBER = re.compile(r"(-?)(\d+)(\.\d+)?(?:e([+-]\d+))?(?![\d.])")
 
 
@@ -18,14 +19,16 @@ class Shown:
     """Base of results that show themselves; the documents load when one is shown."""
 
     def __str__(self) -> str:
-        from chainrule.documents import as_text
+        from chainrule.documents import shown
+        from chainrule.documents.terminal import as_text
 
-        return as_text(self)
+        return as_text(shown(self))
 
     def _repr_html_(self) -> str:
-        from chainrule.documents import as_html
+        from chainrule.documents import shown
+        from chainrule.documents.html import as_html
 
-        return as_html(self)
+        return as_html(shown(self))
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -69,6 +72,13 @@ def typeset(text: str) -> str:
     if exponent is not None:
         size = f"{size} × ".removeprefix("1 × ") + f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
     return f"{'−' if sign else ''}{size}{text[found.end() :]}"
+
+
+def formula(text: str) -> str:
+    """Write a formula as books do: dL/dw_3 = -0.2 · 1.5 becomes ∂L/∂w₃ = −0.2 · 1.5."""
+    text = re.sub(r"\bd(?=[A-Za-z](?![A-Za-z]))", "∂", text)
+    text = re.sub(r"[\d.]+e[-+]\d+", lambda found: typeset(found[0]), text)
+    return re.sub(r"_(\d+)", lambda found: found[1].translate(_SUBSCRIPTS), text.replace("-", "−"))
 
 
 def pretty(value: float | None, digits: int = 4) -> str:

@@ -1,4 +1,3 @@
-import dataclasses
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -7,7 +6,8 @@ import numpy as np
 import pytest
 
 from chainrule.certificate import Certificate, digits_of
-from chainrule.documents.report import ARTICLE, Drawn, report, report_blocks
+from chainrule.documents.html import as_html
+from chainrule.documents.report import ARTICLE, report
 from chainrule.documents.terminal import as_text
 from chainrule.explain import explain_row
 from chainrule.solvers.trace import Trace
@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
 
 def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: float | None = 1.0):
-    """A document of a fit, and what is drawn beside it."""
+    """A document of a fit, its trace, and log-odds and classes of its rows."""
     rng = np.random.default_rng(seed)
     n = len(names)
     w_fit, scale = rng.normal(size=n), np.where(np.arange(n) % 2 == 0, 2.5, 1.0)
@@ -65,7 +65,11 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
         "base_accuracy": 0.53125,
     }  # fmt: skip
     k = 40
-    columns = {"epoch": np.arange(k), "loss": np.linspace(0.69, 0.44, k), "accuracy": np.linspace(0.5, 0.8125, k)}
+    loss = np.linspace(0.69, 0.44, k)
+    columns = {
+        "epoch": np.arange(k), "reads": np.arange(1.0, k + 1), "share": np.ones(k), "loss": loss, "objective": loss,
+        "accuracy": np.linspace(0.5, 0.8125, k), "gap": np.full(k, np.inf),
+    }  # fmt: skip
     if held_out:
         columns |= {"held_out_loss": np.linspace(0.7, 0.5, k), "held_out_accuracy": np.linspace(0.5, 0.75, k)}
     x = rng.normal(size=n)
@@ -99,7 +103,7 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
         "notes": ["a warning, said once", "a note & more"],
     }  # fmt: skip
     trace = Trace(columns=columns, w=np.zeros((k, n)), b=np.zeros(k), note="every epoch was kept")
-    return document, Drawn(trace, z, labels, held_out=(z[:20], labels[:20]) if held_out else None)
+    return document, (trace, [(z, labels), (z[:20], labels[:20])][: 1 + held_out])
 
 
 def certificate(**more):
@@ -117,12 +121,12 @@ def page_of(document=None, drawn=None, **result):
     """A page, of the common document where none is given, with other entries of its result."""
     document = DOCUMENT if document is None else document
     document = {**document, "result": {**document["result"], **result}}
-    return report(f"A title with {SCRIPT}", document, drawn or DRAWN)
+    return as_html(report(document, *(drawn or DRAWN)), f"A title with {SCRIPT}")
 
 
 def said(document, drawn=None, **result):
     """The same story in a terminal, which draws nothing."""
-    blocks = report_blocks({**document, "result": {**document["result"], **result}}, drawn or DRAWN)
+    blocks = report({**document, "result": {**document["result"], **result}}, *(drawn or DRAWN))
     return " ".join(as_text(blocks, width=1000).split())
 
 
@@ -280,7 +284,8 @@ def test_saturated_row_shows_both_forms():
     e = explain_row([40.0], 0.0, [3.0], 0.0, feature_names=["a"]).to_dict()
     page = Page(page_of({**DOCUMENT, "explanation": e}))
     assert "divides by zero" in page.text
-    assert "(stable form)" in page.text
+    assert "(stable form of g - y)" in page.text
+    assert "∂ivides" not in page.text
 
 
 def test_without_a_row_or_notes_there_is_no_section_of_them():
@@ -320,9 +325,7 @@ def certified(**more):
     }  # fmt: skip
     result = {**DOCUMENT["result"], "method": "newton", "n_epochs": 3, "reads": 4.6, "learning_rate": None,
               "learning_rate_limit": None, "loss": 0.43, "certificate": certificate(**more)}  # fmt: skip
-    return {**DOCUMENT, "result": result}, dataclasses.replace(
-        DRAWN, trace=Trace(columns, np.zeros((k, 4)), np.zeros(k))
-    )
+    return {**DOCUMENT, "result": result}, (Trace(columns, np.zeros((k, 4)), np.zeros(k)), DRAWN[1])
 
 
 def words_of(page):
@@ -337,7 +340,7 @@ def test_certificate_is_a_sentence_with_its_numbers():
     assert "After 3 steps of Newton’s method" in text
     assert "learning rate 0" not in text
     assert "proven digits" in text
-    assert "F − F* at most, nats." in text
+    assert "F − F*, nats at most." in text
 
 
 @pytest.mark.parametrize(

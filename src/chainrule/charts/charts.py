@@ -6,31 +6,29 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule.charts.axes import nice, tick
 from chainrule.charts.canvas import WIDTH, Anchor, Picture, colour, drawing
-from chainrule.words import cells, counted, pretty, shortened
+from chainrule.words import cells, counted, pretty, shortened, visible
 
-Floats = NDArray[np.float64]
 Classes = tuple[str, str]
 SHOWN_FEATURES = 30
+_BINS = 20  # an even number: a border at 1/2
 _SURE = 0.1  # of the row's own class: below, the model is sure, and wrong
 
 
-def odds_forest(
-    names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike | None = None, limit: int = SHOWN_FEATURES
-) -> Picture:
+def odds_forest(names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike = False) -> Picture:
     """Draw odds ratios exp(w_j) on a log axis, from the largest to the smallest, with 1 (no effect) marked.
 
     names: of the columns. log_odds: (n,), w_j times the standard deviation where `per_sd`, else w_j.
     per_sd: (n,) bool, where the ratio is for one standard deviation (a round mark); elsewhere it is for one unit, or for the
-    level against its reference (a diamond). limit: the most features that are drawn, the strongest first.
+    level against its reference (a diamond). The 30 strongest are drawn.
     """
     w = np.asarray(log_odds, dtype=np.float64)
-    by_sd = np.zeros(len(w), dtype=bool) if per_sd is None else np.asarray(per_sd, dtype=bool)
+    by_sd = np.broadcast_to(np.asarray(per_sd, dtype=bool), w.shape)
     finite = np.flatnonzero(np.isfinite(w))
-    order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:limit]]
+    order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:SHOWN_FEATURES]]
     order = order[np.argsort(-w[order], kind="stable")]
     values, weaker, rows = [odds(float(w[j]), 3) for j in order], len(w) - len(order), max(len(order), 1)
     left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * rows
@@ -74,42 +72,36 @@ def _odds_axis(ax: Axes, low: float, high: float) -> None:
     ax.set_xlim(low / 10 ** (0.04 * decades), high * 10 ** (0.04 * decades))
 
 
-def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1"), bins: int = 20) -> Picture:
+def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
     """Draw how the probabilities g of both classes are spread: y = 1 upwards, y = 0 downwards, each as shares.
 
     g: (m,), P(y = 1). y: (m,), 0 or 1; rows of unknown class (NaN) are left out. classes: names of classes 0 and 1.
-    bins: of equal width; an even number puts a border at 1/2.
     """
     p, labels = np.asarray(g, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    edges = np.linspace(0, 1, bins + 1)
+    edges = np.linspace(0, 1, _BINS + 1)
     counts = [np.histogram(p[labels == c], bins=edges)[0] for c in (0, 1)]
     shares = [c / max(int(c.sum()), 1) for c in counts]
     top = 1.08 * max(float(s.max()) for s in shares) or 1.0
     with drawing(WIDTH, 290) as d:
-        left, right, name = 46.0, WIDTH - 16, shortened(classes[1], 24)
-        ax = d.axes(left, 34, right - left, 206)
+        right, name = WIDTH - 16, shortened(classes[1], 24)
+        ax = d.axes(46, 34, right - 46, 206)
         for share, role in ((shares[1], "one"), (-shares[0], "zero")):
-            ax.bar(edges[:-1] + 0.5 / bins, share, width=0.86 / bins, color=colour(role), zorder=3)
+            ax.bar(edges[:-1] + 0.5 / _BINS, share, width=0.86 / _BINS, color=colour(role), zorder=3)
         ax.set(xlim=(0, 1), ylim=(-top, top), xticks=(0, 0.25, 0.5, 0.75, 1))
+        ax.set(title="share of the class", xlabel=f"g, probability of {name}")
         ax.xaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{abs(share):.3%}".replace(".000", "")))
         ax.axhline(0, color=colour("line"), linewidth=1.2, zorder=4)
         ax.axvline(0.5, color=colour("line"), linewidth=1.2, linestyle="--", zorder=2)
         ax.spines["bottom"].set_visible(False)
-        d.text(8, 18, "share of the class", "muted")
-        d.text(right, 18, f"predicted {name}  →", "muted", anchor="right")
-        d.text((left + right) / 2, 284, f"g, probability of {name}", "muted", anchor="center")
-        # half the width each: a bold sign is about 0.66 of its size wide
-        room = int((right - left) / 2 / (0.66 * 13)) - cells(" (y = 1)") - 3
-        sides: tuple[tuple[int, float, int, str, Anchor], ...]
-        sides = (1, 60, 58, "one", "left"), (0, right - 8, 230, "zero-text", "right")
-        for c, x, y_at, role, anchor in sides:
-            words, tip = f"{shortened(classes[c], room)} (y = {c})", f"{classes[c]} (y = {c})"
-            d.text(x, y_at, words, role, size=13, bold=True, anchor=anchor, tip=tip)
+        d.text(right, 20, f"predicted {name}  →", "muted", anchor="right")
+        for c, x, y_at, role in ((1, 60.0, 58, "one"), (0, right - 8, 230, "zero-text")):
+            words, tip = f"{shortened(classes[c], 11)} (y = {c})", f"{classes[c]} (y = {c})"
+            d.text(x, y_at, words, role, size=13, bold=True, anchor="left" if c else "right", tip=tip)
         says = [
             f"{counted(int(counts[c].sum()), 'row')} of class {classes[c]} (y = {c}), {int(half.sum()):,} with g {side} "
-            f"0.5; in {bins} bins of g from 0 to 1: {', '.join(map(str, counts[c]))}."
-            for c, side, half in ((1, "of at least", counts[1][bins // 2 :]), (0, "below", counts[0][: bins // 2]))
+            f"0.5; in {_BINS} bins of g from 0 to 1: {', '.join(map(str, counts[c]))}."
+            for c, side, half in ((1, "of at least", counts[1][_BINS // 2 :]), (0, "below", counts[0][: _BINS // 2]))
         ]
         return d.picture("probabilities", "Probabilities of both classes", " ".join(says))
 
@@ -127,12 +119,13 @@ def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) ->
     says = [f"log(1 + exp(−z)) for y = 1, log(1 + exp(z)) for y = 0; |z| above {reach} is drawn at the ends."]
     with drawing(WIDTH, 356) as d:
         ax = d.axes(46, 34, WIDTH - 62, 164)
-        ax.set(xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4))
+        ax.set(
+            xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4), title="loss of one row, nats"
+        )
+        ax.xaxis.label.set(text=f"{of} {shortened(classes[1], 24)}", label=visible(f"{of} {classes[1]}"))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.tick_params("x", pad=60)
-        d.text(8, 18, "loss of one row, nats", "muted")
-        d.text(235, 288, f"{of} {shortened(classes[1], 24)}", "muted", anchor="center", tip=f"{of} {classes[1]}")
         d.text(8, 313, "sure and wrong, beyond the mark:", "muted")
         for c, top, role, ink in ((1, 204, "one", "one"), (0, 231, "zero", "zero-text")):
             anchor: Anchor = "left" if c else "right"

@@ -63,18 +63,16 @@ def _curves(
 
 
 def gap_curve(
-    trace: Any, newton: bool, optimum_at_least: float | None = None, *, tol: float | None = None, infimum: bool = False
-) -> Picture | None:
-    """Draw how far F is proven to be from its optimum, by the reads of the data; None where nothing is proven.
+    trace: Any, newton: bool, optimum_at_least: float | None = None, *, tol: float, exists: bool = True
+) -> Picture:
+    """Draw how far F is proven to be from its optimum, by the reads of the data.
 
     trace: columns "reads", "gap", "objective", "share". newton: else gradient descent, whose reads before the first line
     are not its own. optimum_at_least: a proven lower bound on F*. tol: the bound that was asked for, the level to reach.
-    infimum: there is no optimum, and distances are from inf F.
+    exists: whether there is an optimum; else distances are from inf F.
     """
-    if not {"reads", "gap", "objective", "share"} <= set(trace.columns):
-        return None
     reads, gap, F, share = (np.asarray(trace.columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
-    if optimum_at_least is not None and math.isfinite(optimum_at_least):
+    if optimum_at_least is not None:
         gap = np.minimum(gap, np.where(share >= 1, F - optimum_at_least, np.inf))
     # before the first line: the columns' moments and the loss at the start
     x = np.maximum(reads if newton else reads - reads[0] + 2, 1.0)
@@ -82,10 +80,8 @@ def gap_curve(
     label, role = ("Newton", "one") if newton else ("gradient descent", "training")
     note = f"{pretty(float(x[-1]), 3)} reads"
     curve = Curve.of(label, role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole, note=note)
-    above, goal = ("F − inf F", "infimum") if infimum else ("F − F*", "optimum")
-    panel = [curve], (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
-    title = f"Distance of the objective from its {goal}"
-    return _picture("gap", title, [panel], digits=2, powers=True) if len(curve.y) else None
+    panel, how = ([curve], "nats at most", "reads of the data"), {"height": 190, "floor": 0.0}
+    return _distances("gap", "by the reads of the data", [panel], ("tol", tol), exists, **how)
 
 
 # ---- the studies' runs: each with its label, rate, epochs, gap (F - F*), curves, what happened, and `took()` ---------

@@ -16,24 +16,17 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
     """Draw each column's share of the gradient's size, |dL_dw_j| / sum_k |dL_dw_k|, over the epochs, stacked to 1.
 
     epochs: (k,), increasing, need not be every one. unit: what they count, "epoch" or "step" of Newton's method.
-    shares: (k, n), at least 0. A row is divided by its sum; one without a positive finite sum is left out.
+    shares: (k, n), at least 0. A row is divided by its sum; one without a positive finite sum is left out, two are needed.
     names: of the columns. The five with the largest shares, the rows' average, are drawn by themselves, the rest together.
     """
     e, s, labels = _chosen(np.asarray(epochs, dtype=np.float64), np.asarray(shares, dtype=np.float64), names)
-    left, edge = 46.0, WIDTH - 154
     with drawing(WIDTH, 284) as d:
-        ax = d.axes(left, 34, edge - left, 206)
-        across(ax, float(max(e, default=1.0)))
-        ax.set_ylim(0, 1)
+        ax = d.axes(46, 34, WIDTH - 200, 206)
+        across(ax, float(e[-1]))
+        ax.set(ylim=(0, 1), title="share of the gradient, |∂L/∂wⱼ| of all", xlabel=unit)
         ax.yaxis.set_major_formatter("{x:.0%}")
-        d.text(8, 18, "share of the gradient, |∂L/∂wⱼ| of all", "muted")
-        d.text((left + edge) / 2, 278, unit, "muted", anchor="center")
-        if not len(e):
-            d.text((left + edge) / 2, 137, "the gradient is 0", "muted", anchor="center")
-            return d.picture("shares", "Each column's share of the gradient", f"The gradient is 0 at every {unit}.")
-        x, drawn = (e, s) if len(e) > 1 else (np.array(ax.get_xlim()), np.vstack([s, s]))  # one: over the whole width
-        areas = ax.stackplot(x, drawn.T, colors=[colour(role) for role in _ROLES], alpha=0.75, linewidth=0)
-        ax.plot(x, np.cumsum(drawn, axis=1)[:, :-1], color=colour("paper"), linewidth=1.2)
+        areas = ax.stackplot(e, s.T, colors=[colour(role) for role in _ROLES], alpha=0.75, linewidth=0)
+        ax.plot(e, np.cumsum(s, axis=1)[:, :-1], color=colour("paper"), linewidth=1.2)
         first, last = (f"{unit} {pretty(float(at))}" for at in e[[0, -1]])
         ends = [[f"{100 * float(v):.3g}%" for v in (of[0], of[-1], of.max())] for of in s.T]
         says = [f"{name}: {start} at {first}, {end} at {last}, at most {most}."
@@ -47,7 +40,6 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
 def _chosen(e: Floats, s: Floats, names: Sequence[str]) -> tuple[Floats, Floats, list[str]]:
     """Give epochs and shares with a sum of 1, the strongest columns apart and the rest in one, and their names."""
     with np.errstate(all="ignore"):
-        s = s / s.max(axis=1, initial=0.0)[:, None]  # a sum of the largest numbers must not overflow
         s = s / s.sum(axis=1, keepdims=True)
     keep = np.isfinite(s).all(axis=1)
     e, s, order = e[keep], s[keep], np.argsort(-s[keep].sum(axis=0), kind="stable")

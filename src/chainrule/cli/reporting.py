@@ -8,7 +8,8 @@ import numpy as np
 
 from chainrule.cli.running import headed
 from chainrule.documents import results
-from chainrule.documents.report import Drawn, report
+from chainrule.documents.html import as_html
+from chainrule.documents.report import report
 from chainrule.model.files import write_atomically
 from chainrule.studies.learned import learned_by
 from chainrule.studies.learned.progress import progress_of
@@ -66,9 +67,6 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
         "explanation": explanation.to_dict() | {"part": part, "closest": row is None and is_right},
         "whole_gradient": plain(whole),
     }
-    drawn = Drawn(
-        training.result.trace, z[prepared.train], y[prepared.train],
-        held_out=(z[prepared.test], y[prepared.test]) if len(prepared.test) else None,
-        learned=learned_by(training),
-    )  # fmt: skip
-    write_atomically(path, report(title, plain(document), drawn))
+    parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]
+    blocks = report(plain(document), training.result.trace, parts, learned_by(training))
+    write_atomically(path, as_html(blocks, title))
