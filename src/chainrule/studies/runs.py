@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class Run:
         near, or when can't be estimated.
     curves : dict of (k,) float64
         What else was measured after each epoch.
+    result : Result
+        What `fit` gave.
     """
 
     label: str
@@ -60,6 +62,7 @@ class Run:
     reached: float | None
     estimated: bool
     curves: Mapping[str, Floats]
+    result: Result = field(repr=False)
 
     @property
     def epochs(self) -> Floats:
@@ -79,8 +82,8 @@ class Run:
 
 
 def run(
-    setting: Setting, form: Form, label: str, *, held_out: HeldOut | None, swings: bool, **options: Any
-) -> tuple[Run, Result]:
+    setting: Setting, form: Form, label: str, *, held_out: HeldOut | None = None, swings: bool = False, **options: Any
+) -> Run:
     """Run `fit` with some options and sum it up.
 
     held_out: rows to measure after each epoch. swings: of batches, single epochs say little, so that the curve "level" says
@@ -121,8 +124,8 @@ def run(
         more = _epochs_left(result, form, gap, setting.within) if reached is None else None
     reached = reached if more is None else result.n_epochs + more
     return Run(
-        label, rate, happened, objective, gap, result.n_epochs, raised, reached, more is not None, curves
-    ), result
+        label, rate, happened, objective, gap, result.n_epochs, raised, reached, more is not None, curves, result
+    )
 
 
 def levels(gap: Floats) -> Floats:

@@ -1,25 +1,26 @@
-"""What the runs of a study share: the data, how they run, and the optimum and curvature that measure them."""
+"""What the runs of a study share: the rows, how they run, and the optimum and curvature that measure them."""
 
 from __future__ import annotations
 
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.inputs import check_weights, encode_labels, matrix, number, standardized_columns, whole_number
+from chainrule.data.designs import design_of
+from chainrule.data.inputs import check_weights, encode_labels, number, standardized_columns, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows
+from chainrule.data.rows.rows import Tally
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.fitting.fit import run as fit_as_asked
 from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.kernels.design import Design
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
@@ -68,6 +69,8 @@ class Optimum:
         Of Newton's method.
     reference : Reference
         What `fit` measures runs by.
+    notes : tuple of str
+        What Newton's method had to say of the data.
     """
 
     exists: bool
@@ -78,6 +81,7 @@ class Optimum:
     reads: float
     steps: int
     reference: Reference | None = field(repr=False)
+    notes: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +122,11 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """Checked data and how its runs go. X (m, n), y (m,) uint8, s (m,) or None; epochs of a run at most."""
+    """Checked rows in the user's units, and how runs on them go: their epochs at most, and what is near the optimum."""
 
-    X: NDArray[np.floating]
-    y: NDArray[np.uint8]
-    s: Vector | None
-    names: tuple[str, ...]
+    rows: Rows
     classes: tuple[Any, Any]
     alpha: float
-    n_threads: int | None
     epochs: int
     within: float
     progress: Progress | None
@@ -139,47 +139,47 @@ class Setting:
     ) -> Setting:  # fmt: skip
         """Check what a user handed over; raises InputError."""
         epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
-        array, names, _ = matrix(X, feature_names)
-        codes, labels = encode_labels(y, len(array))
+        alpha, design = number("alpha", alpha, low=0.0), design_of(X, feature_names)
+        codes, labels = encode_labels(y, design.n_rows)
         if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
             raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
-        s, alpha = check_weights(sample_weight, codes), number("alpha", alpha, low=0.0)
-        named = labels if classes is None else (classes[0], classes[1])
-        return cls(array, codes, s, names, named, alpha, n_threads, epochs, within, progress)
-
-    def part(self, rows: NDArray[np.int64]) -> Setting:
-        """Give the same on some rows: a copy of them."""
-        return replace(self, X=self.X[rows], y=self.y[rows], s=None if self.s is None else self.s[rows])
+        rows = design.rows(codes, check_weights(sample_weight, codes), n_threads)
+        return cls(rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress)
 
     def fit(self, reference: Reference | None = None, **options: Any) -> Result:
         """Fit; the study itself says what a warning would. reference : what the run is measured by."""
-        spec = FitSpec.of(alpha=self.alpha, n_threads=self.n_threads, **options)
+        spec = FitSpec.of(alpha=self.alpha, **options)
+        unread = replace(self.rows, tally=Tally(self.rows.n_rows), learned={})  # so that each run counts its own reads
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
-            return fit_as_asked(spec, self.rows(), self.classes, time.perf_counter(), reference)
+            return fit_as_asked(spec, unread, self.classes, time.perf_counter(), reference)
 
-    def rows(self) -> Rows:
-        """See the rows as they are."""
-        return Rows.of(Design.dense(self.X), self.y, self.s, self.names, self.n_threads)
+    def forms(self, ways: Iterable[tuple[str, Standardize]], *, is_curved: bool = True) -> list[Form]:
+        """Measure forms of the columns: a label each, and how they are standardised. is_curved: also their curvatures."""
+        forms: list[Form] = []
+        for label, standardize in ways:
+            # without a penalty it is the same in all units
+            optimum = forms[0].optimum if forms and not self.alpha else self._optimum(standardize)
+            forms.append(self._form(label, standardize, optimum, is_curved))
+        return forms
 
-    def optimum(self, standardize: Standardize) -> tuple[Optimum, tuple[str, ...]]:
-        """Find the optimum, and notes on the data."""
+    def _optimum(self, standardize: Standardize) -> Optimum:
         result = self.fit(method="newton", standardize=standardize)
         proven = result.certificate
         exists, low = proven.kind in ("bound", "reduced"), max(0.0, proven.infimum_at_least)
         objective = result.objective if exists else low if math.isfinite(low) else 0.0
         why = "" if exists else (proven.reason or "nothing is proven").split(":")[0].split(";")[0].rstrip(".")
-        found = Optimum(exists, objective, why, result.w, result.b, result.reads, result.n_epochs, result.reference)
-        return found, result.warnings
+        return Optimum(
+            exists, objective, why, result.w, result.b, result.reads, result.n_epochs, result.reference, result.warnings
+        )
 
-    def form(self, label: str, standardize: Standardize, optimum: Optimum, *, is_curved: bool) -> Form:
-        """Measure a form of the columns. is_curved: also its curvatures, unless the columns are too many."""
+    def _form(self, label: str, standardize: Standardize, optimum: Optimum, is_curved: bool) -> Form:
         how = {"method": "gradient-descent", "tol": self.within, "max_reads": 0, "standardize": standardize}
-        limit = self.fit(optimum.reference, **how).learning_rate_limit
+        limit, n = self.fit(optimum.reference, **how).learning_rate_limit, self.rows.n_features
         assert limit is not None
         start = end = hessian = None
-        if is_curved and len(self.names) <= MAX_MATRIX_COLUMNS:
-            start = Curvature.of(self._hessian(standardize, np.zeros(len(self.names)), 0.0))
+        if is_curved and n <= MAX_MATRIX_COLUMNS:
+            start = Curvature.of(self._hessian(standardize, np.zeros(n), 0.0))
             if optimum.exists:
                 end = Curvature.of(hessian := self._hessian(standardize, optimum.w, optimum.b))
         local = end.limit if end is not None and math.isfinite(end.limit) else None
@@ -187,8 +187,8 @@ class Setting:
 
     def _hessian(self, standardize: Standardize, w: Vector, b: float) -> NDArray[np.float64]:
         """Read the Hessian at a point of the user's units, in the units of the form."""
-        rows = self.rows()
-        columns, is_scaled = standardized_columns(standardize, np.ones(len(self.names), dtype=np.bool_), True)
+        rows = self.rows
+        columns, is_scaled = standardized_columns(standardize, rows.design.numeric, True)
         if columns.any():
             rows = rows.standardize(columns, is_scaled)
         objective = DataObjective(rows, ridge(self.alpha, rows.n_features))
