@@ -83,14 +83,15 @@ def test_gradients_are_those_of_the_steps():
     assert g.names == (*result.feature_names, "bias b")
 
 
-def test_newtons_gradients_are_per_standard_deviation_and_with_the_penalty_of_its_own_units():
+def test_newtons_gradients_are_per_standard_deviation_of_numbers_and_with_the_penalty_of_its_own_units():
     training = trained(asked(alpha=0.01))
     result = training.result
     g = gradients_of(training.prepared.training_rows(), result)
     design, rows = training.prepared.design, training.prepared.train
     s = design.weights[rows] / design.weights[rows].sum()
-    mean = s @ design.X[rows]
-    sd = np.sqrt(s @ (design.X[rows] - mean) ** 2)
+    numeric = training.prepared.schema.numeric
+    mean = np.where(numeric, s @ design.X[rows], 0.0)
+    sd = np.where(numeric, np.sqrt(s @ (design.X[rows] - mean) ** 2), 1.0)
     X, y, _ = in_units(training, mean, sd)
     assert g.limit is None
 
@@ -406,7 +407,7 @@ def test_captions_say_units_and_what_the_other_columns_are():
             )
         )
     )
-    assert "per standard deviation of each column: Newton’s steps don’t follow it" in newton[0]
+    assert "per standard deviation of each number: Newton’s steps don’t follow it" in newton[0]
 
 
 @pytest.mark.parametrize("method", ["gradient-descent", "newton"])

@@ -12,6 +12,7 @@ from chainrule.fitting.result import Result
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
+from chainrule.studies.curvature import Curvature
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ class Gradients:
     names : tuple of str, length n + 1
         Of the columns; the last is the bias.
     dL : (k, n + 1)
-        dL_dw and dL_db, penalty included, nats per unit: of Newton's method per standard deviation, else in the fit's units.
+        dL_dw and dL_db, penalty included, nats per unit: of Newton's method with standardised numbers, else in the fit's units.
     limit : float, optional
         2/lambda_max of the Hessian of F at the point that the run returned, the largest rate that is stable there: of gradient
         descent, with up to 500 columns.
@@ -61,12 +62,13 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     if len(trace) < 2:
         return None
     rows, theirs = rows.as_given(), Units(result.center, result.scale)
-    # Newton's way is the same in all units: those of standardised columns can be compared
-    is_newton = result.method.startswith("newton") and result.fit_intercept
-    columns = rows.design.numeric if is_newton else (theirs.center != 0) | (theirs.scale != 1)
-    moments = rows.moments(correlations=False)
-    if columns.any():
-        rows = rows.standardize(columns, is_newton or bool((theirs.scale != 1).any()))
+    is_newton = result.method.startswith("newton")
+    if not is_newton:
+        rows = rows.see(theirs)
+    elif (
+        rows.design.numeric.any()
+    ):  # Newton's way is the same in all units: those of standardised numbers can be compared
+        rows = rows.standardize(rows.design.numeric)
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
     objective = DataObjective(rows, penalty, result.fit_intercept)
     affordable = np.clip(MOST_NUMBERS / (rows.n_rows * rows.n_features), FEWEST_POINTS, MOST_POINTS)
@@ -77,11 +79,8 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     found = [(k, e) for k, e in zip(chosen, map(objective.evaluate, thetas), strict=True) if e.finite]
     if not found:
         return None
-    dL = np.array([e.gradient for _, e in found])
-    if is_newton:  # levels, which no view standardises
-        levels = np.flatnonzero(~columns & (moments.sd > 0))
-        dL[:, levels] = (dL[:, levels] - np.outer(dL[:, -1], moments.mean[levels])) / moments.sd[levels]
     epochs = trace.columns["epoch"].astype(np.int64)[[k for k, _ in found]]
+    dL = np.array([e.gradient for _, e in found])
     return Gradients(epochs, (*result.feature_names, "bias b"), dL, _limit(objective, result))
 
 
@@ -97,7 +96,5 @@ def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
 def _limit(objective: DataObjective, result: Result) -> float | None:
     if result.method != "gradient-descent" or objective.n_features > MOST_COLUMNS:
         return None
-    hessian = objective.hessian(np.append(result.w_fit, result.b_fit))
-    kept = slice(None if result.fit_intercept else -1)
-    largest = float(np.linalg.eigvalsh(hessian[kept, kept])[-1]) if np.isfinite(hessian).all() else 0.0
-    return 2.0 / largest if largest > 0 else None
+    limit = Curvature.of(objective.hessian(np.append(result.w_fit, result.b_fit))).limit
+    return limit if np.isfinite(limit) else None

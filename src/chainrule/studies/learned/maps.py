@@ -78,10 +78,10 @@ def maps_of(rows: Rows, result: Result, numeric: NDArray[np.bool_]) -> Maps | No
     """
     moments = rows.as_given().moments(correlations=False)
     strength = np.where(numeric & (moments.sd > 0), np.abs(result.w) * moments.sd, -1.0)
-    i, j = (int(k) for k in np.argsort(-strength, kind="stable")[:2]) if len(strength) >= 2 else (0, 0)
-    if i == j or strength[j] < 0 or not len(round_points(result.trace)):
+    axes = np.argsort(-strength, kind="stable")[:2].tolist()
+    if len(axes) < 2 or strength[axes[1]] < 0 or not len(round_points(result.trace)):
         return None
-    return maps_over(rows, result, (i, j), moments.mean)
+    return maps_over(rows, result, (axes[0], axes[1]), moments.mean)
 
 
 def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -> Maps:
