@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli import DONE, NOT_STRICT
-from chainrule.cli import options as opt
 from chainrule.cli.coefficients import model_of
 from chainrule.cli.reporting import proven_of
 from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.files import read_table
 from chainrule.data.inputs import strength
-from chainrule.data.tables import encode_table, prepare
+from chainrule.data.tables import encode_table
 from chainrule.data.words import shown
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
@@ -24,7 +23,7 @@ from chainrule.findings import SHELL
 from chainrule.fitting.reference import prove
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.model import Model, load_model
-from chainrule.training import read_for, rows_of_training
+from chainrule.training import prepare_as_asked, read_for, rows_of_training
 
 
 def run(
@@ -112,6 +111,4 @@ def _read(coefficients: Path, table: Path, na: Sequence[str], learned: dict[str,
     if learned["target"] is None:
         raise InputError(f"{coefficients} is no model of chainrule, so --target must say which column is learned")
     rows = read_table(table, na=na)
-    features, drop = (opt.column_names(learned.pop(name), rows.column_names) for name in ("features", "drop"))
-    prepared = prepare(rows, **learned, features=features, drop=drop or (), na=na)
-    return model_of(coefficients, data, prepared.schema, rows.column_names), rows
+    return model_of(coefficients, data, prepare_as_asked(rows, na=na, **learned).schema, rows.column_names), rows

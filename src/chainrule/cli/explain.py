@@ -13,7 +13,6 @@ from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, load_trace, trace_belongs, trace_path
 from chainrule.solvers.trace import Trace
 from chainrule.training import explain, read_for
-from chainrule.words import plain
 
 
 def run(
@@ -32,19 +31,17 @@ def run(
     check_outputs({"--svg": svg}, [model, trace_path(model), table])
     trace = None if epoch is None else _trace_of(trained, model)
     rows = read_for(trained, table, na or ())
-    explanation, whole, part = explain(trained, encode_table(trained.schema, rows), row, trace=trace, epoch=epoch)
+    told = explain(trained, encode_table(trained.schema, rows), row, trace=trace, epoch=epoch)
     messages = terminal.messages(quiet=quiet)
     terminal.note(messages, *encode_table(trained.schema, rows.slice(row - 1, 1)).notes)  # about this row alone
-    told = explanation.to_dict() | {"part": part}
     if svg is not None:
         from chainrule.charts.graph_picture import row_graph
 
-        write_atomically(svg, row_graph(told).standalone())
+        write_atomically(svg, row_graph(told["explanation"]).standalone())
     document = headed("explain", trained.schema, model=model, table=table) | {
         "method": trained.info["method"],
         "epochs": trained.info["n_epochs"],
-        "whole_gradient": plain(whole),
-        "explanation": told,
+        **told,
         "svg": None if svg is None else str(svg),
     }
     tell(document, explanation_blocks, as_json=as_json)

@@ -1,7 +1,7 @@
 """`chainrule fit`: train on a table, print what happened, write model, trace and report."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from chainrule.cli import options as opt
 from chainrule.cli.reporting import fit_document, write_report
 from chainrule.cli.running import check_outputs, tell
 from chainrule.data.files import read_table
-from chainrule.data.tables import Prepared, prepare
 from chainrule.documents import results, terminal
 from chainrule.documents.progress import FitProgress
 from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
@@ -22,7 +21,7 @@ from chainrule.fitting.result import REASONS
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream
 from chainrule.model.model import save_model, save_trace, trace_path
-from chainrule.training import Training, check_row, train
+from chainrule.training import Training, check_row, prepare_as_asked, train
 from chainrule.words import visible
 
 WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
@@ -33,42 +32,38 @@ def run(
     table: Path,
     target: str,
     *,
-    features: Sequence[str] | None,
-    drop: Sequence[str] | None,
-    na: Sequence[str] | None,
     test_size: float,
     seed: int,
-    positive: str | None,
-    weights: str | None,
     out: Path | None,
     report: Path | None,
     row: int | None,
     as_json: bool,
     quiet: bool,
     strict: bool,
-    **how: Any,
+    **more: Any,
 ) -> int:
-    """Train, write, print; return the exit code. how: the options of `FitSpec.of`."""
-    spec = FitSpec.of(SHELL, seed=seed, **how)
-    if not 0 <= test_size < 1:
-        raise InputError(f"--test-size must be 0 or a fraction below 1, such as 0.25, not {test_size:g}")
+    """Train, write, print; return the exit code. more: how the table is prepared, and the options of `FitSpec.of`."""
+    learned = {name: more.pop(name) for name in opt.LEARNED}
+    spec = FitSpec.of(SHELL, seed=seed, **more)
     if row is not None and report is None:
         raise InputError("--row chooses the row of the report: add --report FILE")
     # a stream has nothing beside it
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
-    data = read_table(table, na=na or ())
-    features, drop = (opt.column_names(names, data.column_names) for names in (features, drop))
-    prepared = prepare(
-        data, target, positive=positive, features=features, drop=drop or (), weights=weights, test_size=test_size, seed=seed,
-        na=na or (),
-    )  # fmt: skip
+    data = read_table(table, na=learned["na"])
+    prepared = prepare_as_asked(data, target, test_size=test_size, seed=seed, **learned)
     if row is not None:
         check_row(prepared.design, row)
     messages = terminal.messages(quiet=quiet)
     terminal.note(messages, *prepared.notes)
     told: list[str] = []
-    training, interrupted = _train(prepared, spec, messages, told)
+
+    def note(said: Said) -> None:
+        told.append(say(said, spec.front))
+        terminal.note(messages, told[-1])
+
+    with _warnings_told(note), FitProgress(messages, spec.chosen) as progress:
+        training = train(prepared, spec, progress=progress)
     result = training.result
     wanted: Files = {"model": out, "trace": trace, "report": report}
     written = _write(wanted, training, table.name, row)
@@ -78,7 +73,7 @@ def run(
             terminal.note(messages, text)
     document = fit_document(training, str(table), written)
     tell(document, lambda of: [*results.fit(of), *results.set_aside(of)], as_json=as_json)
-    if interrupted or written != wanted:
+    if result.reason == "interrupted" or written != wanted:
         _tell_interrupt(messages, training, wanted, written)
         return INTERRUPTED
     if strict and (result.reason != "converged" or result.warnings):
@@ -88,39 +83,19 @@ def run(
     return DONE
 
 
-def _train(prepared: Prepared, spec: FitSpec, messages: Console, told: list[str]) -> tuple[Training, bool]:
-    """Train under a progress bar, and whether Ctrl-C ended it; what goes wrong on the way is told at once."""
-
-    def note(said: Said) -> None:
-        told.append(say(said, spec.front))
-        terminal.note(messages, told[-1])
-
-    with _warnings_told(note):
-        try:
-            with FitProgress(messages, spec.chosen) as progress:
-                return train(prepared, spec, progress=progress), False
-        except KeyboardInterrupt as stop:
-            stopped = getattr(stop, "training", None)
-            if not isinstance(stopped, Training):
-                raise
-            return stopped, True
-
-
 @contextmanager
 def _warnings_told(note: Callable[[Said], None]) -> Iterator[None]:
     """Tell Chainrule's warnings that come while training goes on; the result has all of them. Others are printed as ever."""
     printed = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, ChainruleWarning):
+        if issubclass(category, WHILE_TRAINING):
             note(said_by(message))
-        else:
+        elif not issubclass(category, ChainruleWarning):
             printed(message, category, *place, **more)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChainruleWarning)
-        for kind in WHILE_TRAINING:
-            warnings.simplefilter("always", kind)
+        warnings.simplefilter("always", ChainruleWarning)
         warnings.showwarning = show
         yield
 

@@ -59,13 +59,12 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     """
     prepared, model, z = training.prepared, training.model, training.z
     y = prepared.design.labels
-    explanation, whole, part = explain(model, prepared.design, closest_call(training) if row is None else row)
+    document = fit_document(training, title, {})
+    document |= explain(model, prepared.design, closest_call(training) if row is None else row)
+    told = document["explanation"]
     # where every row is at g = 1/2 or wrong, none is right by a small margin
-    is_right = explanation.y is not None and (2 * explanation.y - 1) * explanation.z > 0
-    document = fit_document(training, title, {}) | {
-        "explanation": explanation.to_dict() | {"part": part, "closest": row is None and is_right},
-        "whole_gradient": plain(whole),
-    }
+    is_right = told["y"] is not None and (2 * told["y"] - 1) * told["z"] > 0
+    told["closest"] = row is None and is_right
     drawn = Drawn(
         training.result.trace, z[prepared.train], y[prepared.train],
         held_out=(z[prepared.test], y[prepared.test]) if len(prepared.test) else None,

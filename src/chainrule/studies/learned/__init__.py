@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from chainrule.studies.learned.gradients import Gradients, gradients_of
 from chainrule.studies.learned.maps import Maps, maps_of
 from chainrule.studies.learned.progress import Progress, progress_of
@@ -33,7 +31,7 @@ class Learned:
 def learned_by(training: Training) -> Learned:
     """Tell how a training learned, with some reads of its rows."""
     rows, result = training.prepared.training_rows(training.result.threads), training.result
-    numeric = np.asarray(training.prepared.schema.numeric)
+    numeric = training.prepared.schema.numeric
     maps = maps_of(rows, result, numeric)
     by_batches = result.method == "sgd" and (result.batch_size or 1) < rows.n_visited
     has = {0: "the model reads none", 1: "the model reads one"}.get(numeric.sum(), "fewer than two of the model's vary")
