@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,30 +178,11 @@ def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, An
     }
 
 
-@dataclass(frozen=True)
-class WholeGradient:
-    """The gradient of the mean log-loss over some rows, without the penalty's, in the units of the fit.
-
-    rows: how many; training_rows: whether they are those of the training. places: (rows,), which rows of the table.
-    """
-
-    rows: int
-    training_rows: bool
-    sum_weights: float
-    dL_dw: Floats
-    dL_db: float
-    places: Places = field(repr=False)
-
-
-def whole_gradient(model: Model, design: Encoded, w: Floats, b: float) -> WholeGradient | None:
-    """Sum dL_dw = (1/S) sum s dL_dz x and dL_db at (w, b) over `rows_of_training`; None where no row has a label."""
-    places, of_training = rows_of_training(model, design)
-    if not len(places):
-        return None
+def whole_gradient(model: Model, design: Encoded, places: Places, w: Floats, b: float) -> tuple[Floats, float, float]:
+    """Average dL_dz x and dL_dz over some rows at (w, b), in the units of the fit: dL_dw and dL_db without the penalty's; S."""
     rows = design.rows(places).see(Units(model.center, model.scale))
     sums = rows.read(What.GRADIENT, w, b)
-    mean, S = (sums.gradient / sums.weight, float(sums.bias / sums.weight)), sums.weight * rows.weight_unit
-    return WholeGradient(len(places), of_training, S, *mean, places)
+    return sums.gradient / sums.weight, float(sums.bias / sums.weight), sums.weight * rows.weight_unit
 
 
 def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
@@ -250,7 +231,11 @@ def explain(
     check_row(design, row)
     i = row - 1
     w, b = (model.w_fit, model.b_fit) if trace is None or epoch is None else trace.at(epoch)
-    whole = whole_gradient(model, design, w, b)
+    places, of_training = rows_of_training(model, design)
+    whole: dict[str, Any] = {}
+    if len(places):
+        dL_dw, dL_db, S = whole_gradient(model, design, places, w, b)
+        whole = {"rows": len(places), "training_rows": of_training, "sum_weights": S, "dL_dw": dL_dw, "dL_db": dL_db}
     y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
     given = expanded(design.design, np.array([i]))[0]
     explanation = explain_row(
@@ -262,16 +247,16 @@ def explain(
         row=row,
         epoch=epoch,
         weight=1.0 if design.weights is None or y is None else float(design.weights[i]),
-        sum_weights=whole.sum_weights if whole else float(model.info["sum_weights"]),
+        sum_weights=whole.get("sum_weights", float(model.info["sum_weights"])),
         alpha=float(model.info["alpha"]),
-        gradient=(whole.dL_dw, whole.dL_db) if whole else None,
+        gradient=(whole["dL_dw"], whole["dL_db"]) if whole else None,
         label=None if y is None else (model.schema.negative, model.schema.positive)[int(y)],
         x_user=given,
     )
-    if y is None or whole is None:
+    if y is None:
         part = "unknown"
-    elif whole.training_rows:
-        part = "training" if i in whole.places else "held out"
+    elif of_training:
+        part = "training" if i in places else "held out"
     else:
         part = "other"
-    return {"whole_gradient": plain(whole), "explanation": explanation.to_dict() | {"part": part}}
+    return {"whole_gradient": plain(whole) or None, "explanation": explanation.to_dict() | {"part": part}}

@@ -19,7 +19,7 @@ from chainrule.fitting import reference
 from chainrule.losses import sigmoid
 from chainrule.studies import study as words
 from chainrule.studies.curvature import Curvature
-from chainrule.studies.setting import Setting
+from chainrule.studies.runs import Setting
 from chainrule.words import below, estimate
 from drawn_tools import drawn, tables
 

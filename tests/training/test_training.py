@@ -21,6 +21,7 @@ from chainrule.training import (
     explain,
     figures,
     predictions,
+    rows_of_training,
     train,
     whole_gradient,
 )
@@ -101,10 +102,9 @@ def test_demo_split_reaches_the_optimum(trained):
     assert (len(rows), len(trained.prepared.test), len(trained.prepared.unknown)) == (249, 84, 11)
     assert trained.result.reason == "converged"
     # at the optimum the data's gradient and the penalty's cancel: dL_dw = -alpha w, dL_db = 0
-    whole = whole_gradient(trained.model, design, trained.model.w_fit, trained.model.b_fit)
-    assert whole is not None
-    assert np.abs(whole.dL_dw + trained.model.w_fit / 249).max() < 2e-4
-    assert abs(whole.dL_db) < 2e-4
+    dL_dw, dL_db, _ = whole_gradient(trained.model, design, rows, trained.model.w_fit, trained.model.b_fit)
+    assert np.abs(dL_dw + trained.model.w_fit / 249).max() < 2e-4
+    assert abs(dL_db) < 2e-4
 
 
 def test_held_out_rows_teach_nothing(penguins):
@@ -214,18 +214,16 @@ def test_shares_of_the_training_rows_add_up_to_the_whole_gradient(trained, epoch
 
 def test_another_table_is_not_taken_for_the_training_rows(trained, penguins):
     some = encode_table(trained.model.schema, penguins.slice(0, 200))
-    whole = whole_gradient(trained.model, some, trained.model.w_fit, trained.model.b_fit)
-    assert whole is not None
-    assert not whole.training_rows
-    assert whole.rows == int(np.isfinite(some.y).sum())
+    places, of_training = rows_of_training(trained.model, some)
+    assert not of_training
+    assert np.array_equal(places, np.flatnonzero(np.isfinite(some.y)))
     # of the same shape, with one number changed
     at = penguins.column_names.index("body_mass_g")
     mass = penguins.column("body_mass_g").to_pylist()
     mass[0] += 500
     other = encode_table(trained.model.schema, penguins.set_column(at, "body_mass_g", pa.array(mass)))
-    mine = whole_gradient(trained.model, other, trained.model.w_fit, trained.model.b_fit)
-    assert mine is not None
-    assert mine.training_rows == (0 not in trained.prepared.train)
+    _, of_training = rows_of_training(trained.model, other)
+    assert of_training == (0 not in trained.prepared.train)
 
 
 def test_unknown_label_goes_forward_only(trained):
@@ -302,9 +300,10 @@ def test_both_methods_come_to_the_same_optimum(penguins):
     assert (np.abs(newton.model.w - descent.model.w) <= proven).all()
     assert newton.result.objective <= descent.result.objective
     # the whole gradient that shares add up to cancels with the penalty's at the optimum
-    whole = whole_gradient(newton.model, prepared.design, newton.model.w_fit, newton.model.b_fit)
-    assert whole.training_rows
-    assert np.abs(whole.dL_dw + newton.model.w_fit / 249).max() < 1e-6
+    places, of_training = rows_of_training(newton.model, prepared.design)
+    assert of_training
+    dL_dw, _, _ = whole_gradient(newton.model, prepared.design, places, newton.model.w_fit, newton.model.b_fit)
+    assert np.abs(dL_dw + newton.model.w_fit / 249).max() < 1e-6
 
 
 def test_units_of_the_fit_are_those_of_the_table_for_newton_unless_asked_for(penguins):
@@ -445,8 +444,8 @@ def test_one_z_for_figures_predictions_and_explanations_far_from_0():
     told = [entry["probability"] for entry in predictions(model, training.z, np.arange(200))]
     for row in (1, 7, 200):
         assert explain(model, design, row)["explanation"]["g"] == pytest.approx(told[row - 1], rel=1e-13)
-    whole = whole_gradient(model, design, model.w_fit, model.b_fit)
-    assert whole.training_rows
+    _, of_training = rows_of_training(model, design)
+    assert of_training
     held_out = training.result.trace.columns["held_out_loss"][-1]
     assert held_out == pytest.approx(training.test_figures["loss"], rel=1e-12)
 

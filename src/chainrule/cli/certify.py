@@ -11,7 +11,6 @@ import numpy as np
 
 from chainrule.cli import DONE, NOT_STRICT
 from chainrule.cli.coefficients import model_of
-from chainrule.cli.reporting import proven_of
 from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.files import read_table
 from chainrule.data.inputs import strength
@@ -30,7 +29,7 @@ def run(
     coefficients: Path,
     table: Path,
     *,
-    na: Sequence[str] | None,
+    na: Sequence[str],
     alpha: float | None,
     C: float | None,
     standardize: bool | None,
@@ -48,7 +47,7 @@ def run(
     check_outputs({})
     if alpha is not None and C is not None:
         raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
-    model, data = _read(coefficients, table, na or (), learned)
+    model, data = _read(coefficients, table, na, learned)
     schema = model.schema
     design = encode_table(schema, data, need_target=True)
     places, of_training = rows_of_training(model, design)
@@ -83,9 +82,9 @@ def run(
         "notes": notes,
         "standardized": list(compress(schema.feature_names, units)),
         "certificate": told,
-        "intercept": {"b": model.b, **proven_of(model.b, told["intercept"])},
+        "intercept": {"b": model.b, **results.how_near(model.b, told["intercept"])},
         "coefficients": [
-            {"name": name, "w": float(w), **proven_of(float(w), error)}
+            {"name": name, "w": float(w), **results.how_near(float(w), error)}
             for name, w, error in zip(schema.feature_names, model.w, told["coef"], strict=True)
         ],
         "warnings": [],

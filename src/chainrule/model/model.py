@@ -11,7 +11,6 @@ from chainrule.data.rows.decode import values_of
 from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
 from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
-from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
 
@@ -91,14 +90,10 @@ class Model:
         Raises
         ------
         InputError
-            There is another number of columns, or z is beyond what float64 can hold.
+            A row's z is beyond what float64 can hold, or not a number.
         """
         if not isinstance(rows, Design):
             X = np.asarray(rows, dtype=np.float64)
-            if X.ndim != 2 or X.shape[1] != self.w.size:
-                raise InputError(f"X must have the model's {self.w.size} columns: its shape is {X.shape}")
-            if not len(X):
-                return np.zeros(0)
             rows = Design([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
         z = np.full(rows.m, self.b_fit)
         with np.errstate(all="ignore"):
@@ -121,13 +116,6 @@ class Model:
         z += (x - self.center[j]) / self.scale[j] * self.w_fit[j]
         if column.indicator is not None:
             z += lost * self.w_fit[column.indicator]
-
-    def probability(self, rows: Design | npt.ArrayLike) -> Floats:
-        """Probability of the positive label, g = sigmoid(z) = 1 / (1 + exp(-z)).
-
-        Takes and raises what `decision` does; returns (m,) float64 from 0 to 1.
-        """
-        return sigmoid(self.decision(rows))
 
 
 def save_model(path: str | Path, model: Model) -> None:
@@ -237,10 +225,13 @@ def trace_path(model_path: str | Path) -> Path:
 
 
 def trace_belongs(model: Model, trace: "Trace") -> bool:
-    """Return whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit."""
-    if trace.w.ndim != 2 or trace.w.shape[1] != model.w_fit.size:
+    """Return whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit.
+
+    A thinned trace may have dropped that very epoch.
+    """
+    if trace.w.shape[1:] != model.w_fit.shape:
         return False
-    return bool(np.any(np.all(trace.w == model.w_fit, axis=1) & (trace.b == model.b_fit)))
+    return trace.stride > 1 or bool(np.any(np.all(trace.w == model.w_fit, axis=1) & (trace.b == model.b_fit)))
 
 
 def _check_rows(model: Model) -> Floats:

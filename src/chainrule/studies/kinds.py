@@ -16,8 +16,7 @@ from chainrule.data.tables import stratified_split
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
 from chainrule.studies.learned.maps import Maps, maps_over
-from chainrule.studies.runs import Run, run
-from chainrule.studies.setting import Setting, Shared, Standardize
+from chainrule.studies.runs import Run, Setting, Shared, Standardize, run
 from chainrule.studies.study import Study, listed, nats, number
 from chainrule.words import below, counted
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from chainrule.studies.runs import Run
-from chainrule.studies.setting import Form, Optimum, Setting
+from chainrule.studies.runs import Form, Optimum, Run, Setting
 from chainrule.words import Shown, counted, plain, pretty
 
 if TYPE_CHECKING:
