@@ -22,10 +22,8 @@ from chainrule.fitting.spec import FitSpec
 from chainrule.kernels.design import Design, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
-from chainrule.studies.learned import Learned, learned_by
-from chainrule.studies.learned.gradients import Gradients, gradients_of, spread_points
-from chainrule.studies.learned.maps import maps_of, round_points
-from chainrule.studies.learned.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
+from chainrule.studies.learned import Gradients, Learned, gradients_of, learned_by, maps_of, round_points, spread_points
+from chainrule.studies.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
 from chainrule.training import train
 from cli_tools import run  # noqa: F401
 
@@ -233,7 +231,7 @@ def test_separated_classes_are_measured_from_the_infimum():
 def test_maps_are_the_models_with_the_other_columns_at_their_means(spec):
     training = trained(spec)
     rows, result = training.prepared.training_rows(), training.result
-    m = maps_of(rows, result, np.asarray(training.prepared.schema.numeric))
+    m = maps_of(rows, result)
     assert set(m.names) == {"x0", "x1"}
     assert m.others == 2
     assert m.epochs[-1] == result.n_epochs
@@ -263,7 +261,7 @@ def test_points_of_maps_are_a_stratified_sample():
     X, y = r.normal(size=(20_000, 2)), (r.random(20_000) < 0.02).astype(np.uint8)
     X[7, 0] = 1e9  # one far-away value leaves the others their room
     result = chainrule.fit(X, y, feature_names=["a", "b"])
-    m = maps_of(Rows.of(Design.dense(X), y, None, ["a", "b"]), result, np.array([True, True]))
+    m = maps_of(Rows.of(Design.dense(X), y, None, ["a", "b"]), result)
     assert m.of == 20_000
     assert 150 <= len(m.x) <= 170
     assert m.label.sum() == pytest.approx(160 * y.mean(), abs=1)

@@ -21,7 +21,7 @@ from chainrule.fitting.spec import FitSpec
 from chainrule.model.files import is_stream, write_atomically
 from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.studies.learned import learned_by
-from chainrule.studies.learned.progress import progress_of
+from chainrule.studies.progress import progress_of
 from chainrule.training import Training, check_row, closest_call, explain, prepare_as_asked, train
 from chainrule.words import plain, visible
 

@@ -3,10 +3,8 @@
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
-from chainrule.studies.learned import Learned
-from chainrule.studies.learned.gradients import Gradients
-from chainrule.studies.learned.maps import Maps
-from chainrule.studies.learned.progress import NEAR, Progress
+from chainrule.studies.learned import Gradients, Learned, Maps
+from chainrule.studies.progress import NEAR, Progress
 from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: a smaller difference of two log-losses is not mentioned

@@ -15,7 +15,7 @@ from chainrule.data.inputs import number as checked
 from chainrule.data.tables import stratified_split
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
-from chainrule.studies.learned.maps import Maps, maps_over
+from chainrule.studies.learned import Maps, maps_over
 from chainrule.studies.runs import Run, Setting, Shared, Standardize, run
 from chainrule.studies.study import Study, listed, nats, number
 from chainrule.words import below, counted
@@ -307,9 +307,8 @@ def centering(
     seed, share = whole_number("seed", seed, 0, LARGEST_SEED), checked("test_size", test_size, above=0.0)
     if share >= 1.0:
         raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")
-    rate = None if learning_rate is None else checked("learning_rate", learning_rate, above=0.0)
     if X is None and y is None:
-        (X, y), rate = article_points(seed), rate or ARTICLE_RATE
+        (X, y), learning_rate = article_points(seed), ARTICLE_RATE if learning_rate is None else learning_rate
     if X is None or y is None:
         raise InputError("give X and y, or neither of them for the article's points")
     setting = Setting.of(X, y, epochs, **shared)
@@ -321,7 +320,7 @@ def centering(
     check_weights(rest.s, rest.y, needs_both_classes=False)
     held_out = HeldOut.of(rest)
     forms = setting.forms([("as they are", False), ("centred", "center")])
-    rate = rate or forms[0].limit / 2
+    rate = forms[0].limit / 2 if learning_rate is None else learning_rate
     runs = [run(setting, form, form.label, held_out=held_out, learning_rate=rate, tol=0.0) for form in forms]
     plain, centred = (maps_over(setting.rows, each.result, (0, 1), np.zeros(2)) for each in runs)
     positive, optimum = float(np.average(rest.y, weights=rest.s)), forms[0].optimum

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from chainrule.studies.runs import Form, Optimum, Run, Setting
-from chainrule.words import Shown, counted, plain, pretty
+from chainrule.words import Shown, counted, plain, pretty, typeset
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
@@ -58,15 +58,10 @@ class Study(Shown):
         )  # fmt: skip
 
     def says(self) -> tuple[str, ...]:
-        """Say what the numbers say, a text a picture: which run came near the optimum when, the first one first, and why."""
+        """Say what the numbers say, a text a picture: which run came near the optimum when, the first one first."""
         order = sorted(self.runs, key=lambda run: math.inf if run.reached is None else run.reached)
         took = [(run.label, run.took("about ", "more than ")) for run in order]
-        said = listed(f"{self.unit.capitalize()} to come within {self.near}", took)
-        if any(form.condition is not None for form in self.forms):
-            cells = [(form.label, number(form.condition)) for form in self.forms]
-            where = "at the optimum" if self.optimum.exists else "at the start"
-            said += " " + listed(f"Condition number of the Hessian {where}", cells)
-        return (said,)
+        return (listed(f"{self.unit.capitalize()} to come within {self.near}", took),)
 
     def columns(self) -> Mapping[str, Sequence[str]]:
         """Give the table's own columns, a cell a run."""
@@ -155,8 +150,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def nats(within: float) -> str:
     """Write a distance from the optimum with no digit more than it needs."""
-    digits = next(d for d in range(1, 7) if d == 6 or float(f"{within:.{d}g}") == float(f"{within:.6g}"))
-    return f"{number(within, digits)} nats"
+    return f"{typeset(f'{within:g}')} nats"
 
 
 def listed(what: str, cells: Iterable[tuple[str, str]]) -> str:
