@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from chainrule.data.files import read_table
@@ -31,9 +32,6 @@ from chainrule.losses import sigmoid
 from chainrule.model.model import Model
 from chainrule.solvers.trace import Trace
 from chainrule.words import plain
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -57,13 +55,13 @@ class Training:
     predictions: list[dict[str, Any]]
 
 
-def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> "pa.Table":
+def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> pa.Table:
     """Read a table as the model's training table was read: the same cells are missing, its categories are text."""
     return read_table(path, na=(*model.info.get("na", ()), *na), text=model.schema.text_columns)
 
 
 def prepare_as_asked(
-    table: "pa.Table", target: str, *, features: Sequence[str] | None = None, drop: Sequence[str] | None = None, **how: Any
+    table: pa.Table, target: str, *, features: Sequence[str] | None = None, drop: Sequence[str] | None = None, **how: Any
 ) -> Prepared:  # fmt: skip
     """Prepare a table by a command's options: features and drop as in `column_names`, the others as in `prepare`."""
     features = column_names(features, table.column_names) if features else None

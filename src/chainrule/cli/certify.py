@@ -51,8 +51,6 @@ def run(
     schema = model.schema
     design = encode_table(schema, data, need_target=True)
     places, of_training = rows_of_training(model, design)
-    if not len(places):
-        raise InputError(f"the table has no row with a known {shown(schema.target)}, so there is nothing to compare")
     measured = places if design.weights is None else places[design.weights[places] > 0]
     for label, value in ((schema.negative, 0.0), (schema.positive, 1.0)):
         if not (design.labels[measured] == value).any():

@@ -46,14 +46,13 @@ def run(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     folder = shlex.quote(str(out_dir))
     more, told = ["--quiet"] * quiet + ["--json"] * as_json, []
     results = terminal.results()
-    if not as_json:
-        terminal.show(results, [Heading("Male or female? 344 penguins of the Palmer Archipelago, Antarctica", 1)])
+    results.quiet = as_json  # then the document is all that is printed
+    terminal.show(results, [Heading("Male or female? 344 penguins of the Palmer Archipelago, Antarctica", 1)])
     for says, line in COMMANDS.items():
         command = line.format(dir=folder)
-        if not as_json:
-            results.print()
-            terminal.show(results, [Heading(says), Code([f"$ chainrule {command}"])])
-            results.print()
+        results.print()
+        terminal.show(results, [Heading(says), Code([f"$ chainrule {command}"])])
+        results.print()
         with redirect_stdout(io.StringIO() if as_json else sys.stdout) as out:
             code = execute(app, shlex.split(command) + more)
         if code != DONE:
@@ -62,8 +61,6 @@ def run(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     if as_json:
         fit, descent, explained = told
         print_json({**explained, **fit, "command": "demo", "descent": descent})
-    else:
-        results.print()
-        lines = [line.format(dir=folder) for line in NEXT]
-        terminal.show(results, [Heading("Next"), Code(lines), say(SOURCE, "note")])
+    results.print()
+    terminal.show(results, [Heading("Next"), Code([line.format(dir=folder) for line in NEXT]), say(SOURCE, "note")])
     return DONE

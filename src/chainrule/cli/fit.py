@@ -25,8 +25,6 @@ from chainrule.studies.progress import progress_of
 from chainrule.training import Training, check_row, closest_call, explain, prepare_as_asked, train
 from chainrule.words import plain, visible
 
-Files = Mapping[str, Path]
-
 
 def run(
     table: Path,
@@ -78,7 +76,7 @@ def run(
     return DONE
 
 
-def _write(wanted: Files, training: Training, title: str, row: int | None) -> Files:
+def _write(wanted: Mapping[str, Path], training: Training, title: str, row: int | None) -> Mapping[str, Path]:
     """Write the files asked for, each whole or not at all; return those written, fewer where Ctrl-C came between."""
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),

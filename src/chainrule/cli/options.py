@@ -46,14 +46,13 @@ def number(
     what = "a whole number" if kind is int else "a number"
     limits = {"from": low, "above": above, "to": high, "and below": below}
     bounds = "".join(f" {word} {limit}" for word, limit in limits.items() if math.isfinite(limit))
-    is_bounded = max(low, above) > -math.inf
 
     def read(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             raise typer.BadParameter(f"{name} must be {what}, not {text!r}") from None
-        if is_bounded and not (low <= value <= high and above < value < below):
+        if not (low <= value <= high and above < value < below):
             raise typer.BadParameter(f"{name} must be {what}{bounds}, not {text}")
         return value
 

@@ -22,10 +22,10 @@ from chainrule.training import prepare_as_asked
 from chainrule.words import counted
 
 FORMATS = (".svg", ".png", ".html")
-Given = Mapping[str, Any]  # the options of a command by the names of its function's arguments; others are not there
+Given = Mapping[str, Any]  # the values of a command's options, by name; a command lacks the options of the others
 OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "x", "y")
 OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
-DRAWING = ("centering", "batches")  # at random: these have a seed
+RANDOM = ("centering", "batches")  # studies that draw at random, and so take a seed
 
 
 def run(which: str, given: Given) -> int:
@@ -35,7 +35,7 @@ def run(which: str, given: Given) -> int:
         raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
     check_outputs({"--out": out}, [] if table is None else [table])
     data, notes = _data(given)
-    how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in DRAWING)}
+    how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
     messages = terminal.messages(quiet=given["quiet"])
     terminal.note(messages, *notes)
     with StudyProgress(messages) as progress:
@@ -76,8 +76,8 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
             return {}, ()
         with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
             data, notes = _studied(read_table(penguins), {**given, "target": "sex", "drop": ["year"]})
-        light = {"alpha": 1.0 / len(data["y"])} if "standardize" in given else {}
-        return data | light, notes
+        light_penalty = {"alpha": 1.0 / len(data["y"])} if "standardize" in given else {}
+        return data | light_penalty, notes
     for name in ("target", *columns):
         if given[name] is None:
             what = "the column to learn" if name == "target" else "one of the two columns of the maps"

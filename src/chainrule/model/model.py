@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,7 @@ from chainrule.errors import InputError
 from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
-
-if TYPE_CHECKING:
-    from chainrule.solvers.trace import Trace
+from chainrule.solvers.trace import Trace
 
 Floats = npt.NDArray[np.float64]
 
@@ -168,7 +166,7 @@ def load_model(path: str | Path) -> Model:
     return model
 
 
-def save_trace(path: str | Path, trace: "Trace") -> None:
+def save_trace(path: str | Path, trace: Trace) -> None:
     """Write what training recorded; the same trace gives the same file to the bit.
 
     Parameters
@@ -187,7 +185,7 @@ def save_trace(path: str | Path, trace: "Trace") -> None:
     write_atomically(path, pack("trace", document, {"w": trace.w, "b": trace.b, **columns}))
 
 
-def load_trace(path: str | Path) -> "Trace":
+def load_trace(path: str | Path) -> Trace:
     """Read a trace and check that it is whole.
 
     Raises
@@ -195,8 +193,6 @@ def load_trace(path: str | Path) -> "Trace":
     InputError
         No such file, a foreign or damaged one, a model, or one of a newer version of chainrule.
     """
-    from chainrule.solvers.trace import Trace
-
     document, tensors = unpack(path, "trace")
     with explained(path, "trace"):
         require_kinds(document, {"columns": list[str], "stride": int, "note": str})
@@ -220,11 +216,10 @@ def trace_path(model_path: str | Path) -> Path:
         raise InputError(f"can't write {path}: it is a folder; name a file in it")
     if path.suffix == ".trace":
         raise InputError(f"{path}: a model's name can't end in .trace: call it {path.stem}.safetensors")
-    name = path.name if path.name == ".safetensors" else path.name.removesuffix(".safetensors")
-    return path.with_name(f"{name}.trace")
+    return path.with_suffix(".trace") if path.suffix == ".safetensors" else path.with_name(f"{path.name}.trace")
 
 
-def trace_belongs(model: Model, trace: "Trace") -> bool:
+def trace_belongs(model: Model, trace: Trace) -> bool:
     """Return whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit.
 
     A thinned trace may have dropped that very epoch.

@@ -22,6 +22,7 @@ NOISE = (
     "The columns’ shares of the gradient are not shown: the steps of mini-batches follow that of a few rows, and the gradient "
     "of all rows soon shows the noise of the last batches more than what is left to learn"
 )
+NO_MAP = "A map needs two columns of numbers that vary; the model has fewer"
 MOST_POINTS = 60  # each is a read of the data
 FEWEST_POINTS = 12
 MOST_NUMBERS = 2e9  # of the table, read for all points together: a few seconds
@@ -33,7 +34,6 @@ DRAWN_POINTS = 160
 LOOKED_AT = 5000  # rows, for the range of the axes
 TAIL = 0.005  # of them, left out at each end of a column that has far-away values
 MARGIN = 0.04
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,9 @@ class Learned:
 def learned_by(training: Training) -> Learned:
     """Tell how a training learned, with some reads of its rows."""
     rows, result = training.prepared.training_rows(training.result.threads), training.result
-    maps, numeric = maps_of(rows, result), rows.design.numeric
+    maps = maps_of(rows, result)
     by_batches = result.method == "sgd" and (result.batch_size or 1) < rows.n_visited
-    has = {0: "the model reads none", 1: "the model reads one"}.get(numeric.sum(), "fewer than two of the model's vary")
-    notes = [NOISE] * by_batches + [f"A map needs two columns of numbers, and {has}"] * (maps is None)
+    notes = [NOISE] * by_batches + [NO_MAP] * (maps is None)
     return Learned(
         progress_of(result, training.deviations), None if by_batches else gradients_of(rows, result), maps,
         tuple(notes) if len(result.trace) > 1 else (),
@@ -99,7 +98,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     Returns
     -------
     Gradients or None
-        None where the run has no epoch after its start, or F is not finite.
+        None where the run has no epoch after its start.
     """
     trace = result.trace
     if len(trace) < 2:
@@ -120,8 +119,6 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     if is_newton:
         thetas = np.array([np.append(*rows.units.to_fit(*theirs.to_user(p[:-1], p[-1]))) for p in thetas])
     found = [(k, e) for k, e in zip(chosen, map(objective.evaluate, thetas), strict=True) if e.finite]
-    if not found:
-        return None
     epochs = trace.columns["epoch"].astype(np.int64)[[k for k, _ in found]]
     dL = np.array([e.gradient for _, e in found])
     return Gradients(epochs, (*result.feature_names, "bias b"), dL, _limit(objective, result))
@@ -242,7 +239,7 @@ def round_points(trace: Trace) -> NDArray[np.intp]:
 
 def _sample(rows: Rows, count: int) -> NDArray[np.int64]:
     """Draw the places of about `count` rows of positive weight, each class by its share and at least one."""
-    random, kept, found = np.random.Generator(np.random.PCG64(SEED)), np.flatnonzero(rows.is_kept), []
+    random, kept, found = np.random.default_rng(0), np.flatnonzero(rows.is_kept), []
     for members in (kept[rows.y[kept] == c] for c in (0, 1)):
         share = max(1, round(min(1.0, count / len(kept)) * len(members)))
         found.append(random.choice(members, min(share, len(members)), replace=False))
