@@ -248,15 +248,12 @@ class CenteringStudy(ScalingStudy):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw the maps of both runs, and their curves."""
+        from chainrule.charts.curves import centering_curves
         from chainrule.charts.maps import decision_maps
 
         lines = [(run.label, m) for run, m in zip(self.runs, self.maps, strict=True)]
-        return [lambda: decision_maps(lines, self.classes), self._draw_curves]
-
-    def _draw_curves(self) -> Picture:
-        from chainrule.charts.curves import centering_curves
-
-        return centering_curves(self.runs, optimum=self.optimum.objective if self.optimum.exists else None)
+        optimum = self.optimum.objective if self.optimum.exists else None
+        return [lambda: decision_maps(lines, self.classes), lambda: centering_curves(self.runs, optimum=optimum)]
 
 
 def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
@@ -307,8 +304,9 @@ def centering(
     seed, share = whole_number("seed", seed, 0, LARGEST_SEED), checked("test_size", test_size, above=0.0)
     if share >= 1.0:
         raise InputError(f"test_size must be above 0 and below 1, such as 0.2, not {test_size!r}")
+    rate = None if learning_rate is None else checked("learning_rate", learning_rate, above=0.0)
     if X is None and y is None:
-        (X, y), learning_rate = article_points(seed), ARTICLE_RATE if learning_rate is None else learning_rate
+        (X, y), rate = article_points(seed), rate or ARTICLE_RATE
     if X is None or y is None:
         raise InputError("give X and y, or neither of them for the article's points")
     setting = Setting.of(X, y, epochs, **shared)
@@ -320,7 +318,7 @@ def centering(
     check_weights(rest.s, rest.y, needs_both_classes=False)
     held_out = HeldOut.of(rest)
     forms = setting.forms([("as they are", False), ("centred", "center")])
-    rate = forms[0].limit / 2 if learning_rate is None else learning_rate
+    rate = rate or forms[0].limit / 2
     runs = [run(setting, form, form.label, held_out=held_out, learning_rate=rate, tol=0.0) for form in forms]
     plain, centred = (maps_over(setting.rows, each.result, (0, 1), np.zeros(2)) for each in runs)
     positive, optimum = float(np.average(rest.y, weights=rest.s)), forms[0].optimum
