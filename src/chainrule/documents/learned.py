@@ -3,10 +3,8 @@
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
-from chainrule.studies.learned import Learned
-from chainrule.studies.learned.gradients import Gradients
-from chainrule.studies.learned.maps import Maps
-from chainrule.studies.learned.progress import NEAR, Progress
+from chainrule.studies.learned import Gradients, Learned, Maps
+from chainrule.studies.progress import NEAR, Progress
 from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: a smaller difference of two log-losses is not mentioned
@@ -85,7 +83,7 @@ def _shares(g: Gradients, unit: str) -> Chart:
 
     units = "in the units of the fit: the steps follow it"
     if unit == "step":
-        units = "per standard deviation of each column: Newton’s steps don’t follow it"
+        units = "per standard deviation of each number: Newton’s steps don’t follow it"
     read = f"Computed on all training rows at {counted(len(g.epochs), unit)}."
     return Chart(lambda: gradient_shares(g.epochs.astype(np.float64), np.abs(g.dL), g.names, unit=unit),
                  f"Each weight’s share of the gradient, {units}. {read}")  # fmt: skip

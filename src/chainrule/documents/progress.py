@@ -48,6 +48,7 @@ class FitProgress(_Live):
         text = f"loss {step.loss:.4f}"
         text += f", held out {held_out['held_out_loss']:.4f}" if "held_out_loss" in held_out else ""
         text += f", F - F* <= {upward(step.gap)}" if math.isfinite(step.gap) else ""
+        text += f", {step.status}" if step.status else ""
         where = "all rows" if step.share >= 1 else f"a sample, {100 * step.share:.1f}% of the rows"
         if self._descends:
             return f"epoch {step.epoch:,} of {step.max_reads:,}: {text}"

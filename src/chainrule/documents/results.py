@@ -16,9 +16,12 @@ SHOWN = 30  # features in a table
 SHOWN_PREDICTIONS = 20
 
 
-def proven_digits(value: float, error: float | None) -> int:
-    """Count the digits of a number that a bound on its error proves."""
-    return int(digits_of(np.array([value]), np.array([np.inf if error is None else error]))[0])
+def how_near(value: float, error: float | None) -> dict[str, Any]:
+    """Say how far a coefficient can be from the optimum's, and how many of its digits that proves."""
+    return {
+        "error": error,
+        "digits": int(digits_of(np.array([value]), np.array([np.inf if error is None else error]))[0]),
+    }
 
 
 def is_newton(result: Document) -> bool:
@@ -244,7 +247,7 @@ def of_result(result: Any) -> list[Block]:
         columns = (result.feature_names, result.w.tolist(), proven.digits.tolist(), np.exp(result.w).tolist())
     document = {
         "result": told, "negative": str(result.classes[0]), "positive": str(result.classes[1]),
-        "intercept": {"b": b, "digits": proven_digits(b, proven.intercept)},
+        "intercept": {"b": b, **how_near(b, proven.intercept)},
         "coefficients": [{"name": name, "w": w, "sd": None, "digits": digits, "odds_ratio": odds}
                          for name, w, digits, odds in zip(*columns, strict=True)],
     }  # fmt: skip
