@@ -9,7 +9,7 @@ from chainrule import fit
 from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations, moved_along
-from chainrule.diagnosis.exact import exact_signs, simple_fraction
+from chainrule.diagnosis.exact import exact_signs
 from chainrule.errors import CollinearityWarning
 from chainrule.kernels.design import Design
 
@@ -78,13 +78,6 @@ def test_signs_where_everything_cancels_but_the_last_bit():
     assert exact_signs(X, [Fraction(1)] * 5, Fraction(-1, 2**2000)).tolist() == [-1, 1, 1, -1]
 
 
-def test_simple_fraction():
-    assert simple_fraction(1 / 3 + 1e-12) == Fraction(1, 3)
-    assert simple_fraction(-2.0) == -2
-    assert simple_fraction(np.pi) is None
-    assert simple_fraction(np.inf) is None
-
-
 # Relations
 
 
@@ -126,6 +119,15 @@ def test_duplicates_shifts_and_constants(rng):
     assert sentences(X[:, :5], fit_intercept=False) == ["2 x1 = x3", "-5 x1 + 3 x4 = 3 x5"] or (
         as_rank(relations(X[:, :5], fit_intercept=False), 5) == 3
     )
+
+
+@pytest.mark.parametrize(("p", "q"), [(1, 100), (17, 3), (1000, 1), (127, 50), (999, 1000)])
+def test_simple_ratios_are_found(p, q, rng):
+    k = rng.integers(-1000, 1000, 200).astype(float)
+    (relation,) = relations(np.column_stack([p * k, q * k + 3])).relations
+    assert relation.exact
+    assert relation.coefficients == (-q, p)
+    assert relation.constant == 3 * p
 
 
 def test_collinear_up_to_rounding_is_not_called_exact(rng):
