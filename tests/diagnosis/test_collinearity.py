@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from chainrule import fit
 from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows
-from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations, moved_along
+from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations
 from chainrule.diagnosis.exact import exact_signs
 from chainrule.errors import CollinearityWarning
 from chainrule.kernels.design import Design
@@ -237,13 +237,13 @@ def test_least_norm_keeps_the_predictions_and_shrinks(rng):
     rows = dense(X)
     found, moments = find_relations(rows), rows.moments()
     w, b = np.array([1.0, -2.0, 0.5, 3.0, 7.0]), 0.25
-    short, bias = moved_along(found.null_basis, w, b, moments)
+    short, bias = found.moved(rows, w, b, np.ones(5))
     np.testing.assert_allclose(X @ short + bias, X @ w + b, rtol=1e-12)
     sd = np.where(moments.sd > 0, moments.sd, 1.0)
     Z = (X - X.mean(axis=0)) / sd
     best = np.linalg.lstsq(Z, Z @ (w * sd), rcond=None)[0]
     np.testing.assert_allclose(short * sd, best, rtol=0, atol=1e-11 * np.abs(best).max())
-    again, _ = moved_along(found.null_basis, short, bias, moments)
+    again, _ = found.moved(rows, short, bias, np.ones(5))
     np.testing.assert_allclose(again, short, rtol=1e-12, atol=1e-14)
 
 

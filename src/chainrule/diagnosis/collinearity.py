@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from chainrule.data.rows import Moments, Rows
+from chainrule.data.rows import Rows
 from chainrule.diagnosis.exact import MOST_BITS, U, exact_signs, whole_numbers
 from chainrule.findings import Finding, factor_of
 from chainrule.kernels.reading import BLOCK_ROWS
@@ -24,6 +24,7 @@ from chainrule.kernels.reading import BLOCK_ROWS
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
+Point = tuple[Vector, float]
 
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns; smaller ones are tried as 0
@@ -69,13 +70,14 @@ class Collinearity:
 
     relations : a sparse basis of them, at most `MAX_LISTED`, those with the fewest columns. Relations longer than `MAX_WORDS`
     are left out, except for all levels of a category.
-    pivots : (r,), columns of which all others are combinations; earlier ones are preferred.
+    pivots : (r,), ascending, columns of which all others are combinations; earlier ones are preferred.
     null_basis : (n, n - r), orthonormal, in standardised columns (x - mean) / sd; a constant column counts as a unit vector.
     """
 
     relations: tuple[Relation, ...]
     pivots: Index = field(compare=False)
     null_basis: Matrix = field(compare=False)
+    fit_intercept: bool = True
 
     @property
     def vectors(self) -> Matrix:
@@ -112,6 +114,18 @@ class Collinearity:
     def sentence(self) -> str:
         """All of it, in one line; empty when there are none."""
         return "; ".join(map(str, self.findings))
+
+    def moved(self, rows: Rows, w: Vector, b: float, weights: Vector) -> Point:
+        """Of all (w, b) with the same predictions, the one of least sum (weights_j sd_j w_j)^2; all in the rows' units.
+
+        The bias absorbs the constants of the relations. Without an intercept these are 0, and b stays.
+        """
+        moments, units = rows.moments(correlations=False), rows.units
+        sd = np.where(moments.sd > 0, moments.sd, 1.0) / units.scale
+        t = np.linalg.lstsq(weights[:, None] * self.null_basis, weights * w * sd, rcond=None)[0]
+        change = self.null_basis @ t / sd
+        mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
+        return w - change, b + self.fit_intercept * float((mean - units.center) / units.scale @ change)
 
 
 def correlation_tolerance(n: int, m: int) -> float:
@@ -159,32 +173,8 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     basis = np.array(list(vectors.values())).reshape(len(vectors), n).T
     # In units of the deviation also where the matrix was about zero: constant columns keep the unit vector.
     ratio = np.where(moments.sd > 0, moments.sd, 1.0) / unit
-    return Collinearity(tuple(relations.values()), pivots, np.linalg.qr(basis * ratio[:, None])[0])
-
-
-def moved_along(
-    null_basis: Matrix,
-    w: Vector,
-    b: float,
-    moments: Moments,
-    *,
-    about: Vector | float = 0,
-    fit_intercept: bool = True,
-    zero: Index | None = None,
-) -> tuple[Vector, float]:
-    """Of all (w, b) with the same predictions, the one of least norm in standardised columns, or with no weight in `zero`.
-
-    w (n,) is in the user's units, b for columns minus `about`; null_basis N is from `find_relations`. With v = w sd: v - N N'v;
-    the bias absorbs the constants of the relations. Without an intercept these are 0, and b stays.
-    """
-    scale = np.where(moments.sd > 0, moments.sd, 1.0)
-    v = w * scale
-    t = null_basis.T @ v if zero is None else np.linalg.lstsq(null_basis[zero], v[zero], rcond=None)[0]
-    other = (v - null_basis @ t) / scale
-    if zero is not None:
-        other[zero] = 0.0
-    mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
-    return other, b + fit_intercept * float((mean - about) @ (w - other))
+    null_basis = np.linalg.qr(basis * ratio[:, None])[0]
+    return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept)
 
 
 def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, slice]) -> tuple[Index, dict[int, Vector]]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from chainrule.data.rows import Rows, Units, power_of_two
-from chainrule.diagnosis.collinearity import Collinearity, active_blocks, find_relations, moved_along
+from chainrule.diagnosis.collinearity import Collinearity, Point, active_blocks, find_relations
 from chainrule.diagnosis.exact import U, eliminated, exact_signs, whole_numbers
 from chainrule.diagnosis.overlap import FLAT, RANK, decide, sparsest
 from chainrule.findings import Finding, factor_of
@@ -87,7 +87,7 @@ class Separation:
 
 def find_separation(
     rows: Rows,
-    hint: tuple[Vector, float] | None = None,
+    hint: Point | None = None,
     *,
     fit_intercept: bool = True,
     collinearity: Collinearity | None = None,
@@ -103,7 +103,7 @@ def find_separation(
     rows : Rows
         Rows of weight 0 don't count.
     hint : (w, b), optional
-        A direction to try first where columns are many, in the user's units: the coefficients of a diverging fit.
+        A direction to try first on large data, in the rows' units: where a run ended.
     collinearity : Collinearity, optional
         The result of `find_relations`, if known already.
     classes
@@ -115,9 +115,8 @@ def find_separation(
     space = _Space.of(rows, np.union1d(known.pivots, near_columns).astype(np.int64), fit_intercept)
     start = np.zeros(len(space.pivots) + fit_intercept)
     if hint is not None and rows.n_rows * len(start) > MOST_NUMBERS and np.isfinite([*hint[0], hint[1]]).all():
-        others = np.setdiff1d(np.arange(rows.n_features), known.pivots)
-        moved = moved_along(known.null_basis, *hint, rows.moments(), fit_intercept=fit_intercept, zero=others)
-        w, b = space.rows.units.to_fit(*moved)
+        others = np.isin(np.arange(rows.n_features), known.pivots, invert=True).astype(np.float64)
+        w, b = space.rows.units.to_fit(*rows.units.to_user(*known.moved(rows, *hint, others)))
         start = np.append(w[space.pivots], b)[: len(start)]
     directions, causes = list[Direction](), list[Finding]()
     left, final = rows.is_kept, True
