@@ -80,14 +80,6 @@ class Collinearity:
     fit_intercept: bool = True
 
     @property
-    def vectors(self) -> Matrix:
-        """Coefficients of the relations listed, (n, k)."""
-        found = np.zeros((len(self.null_basis), len(self.relations)))
-        for k, relation in enumerate(self.relations):
-            found[list(relation.indices), k] = relation.coefficients
-        return found
-
-    @property
     def exact(self) -> bool:
         """Whether every relation holds exactly."""
         return self.n_relations == len(self.relations) and all(relation.exact for relation in self.relations)
@@ -298,7 +290,8 @@ def _verified(
     x, unit = rows.numbers(np.array([heaviest]))[0], rows.design.unit
     columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *sought.values()]))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        trials = {j: _trials(vectors[j][at] / size[at], x[at], unit, fit_intercept) for j, at in sought.items()}
+        trials = {j: [_Trial(np.ones(len(at)), 1.0)] for j, at in supports.items()}  # true of a category's levels
+        trials |= {j: _trials(vectors[j][at] / size[at], x[at], unit, fit_intercept) for j, at in sought.items()}
         for _, X in active_blocks(rows, columns) if sought else ():
             for j, at in sought.items():
                 for trial in trials[j]:
@@ -306,9 +299,6 @@ def _verified(
     relations = {}
     for j, at in supports.items():
         names, indices = tuple(rows.feature_names[i] for i in at), tuple(at.tolist())
-        if j in categories:
-            relations[j] = Relation(names, indices, (1.0,) * len(at), 1.0)
-            continue
         best = min(trials[j], key=_Trial.rank)
         apart = best.residual / float(best.v[-1]) / float(size[j]) if best.ratio > NEAR else 0.0
         relations[j] = Relation(names, indices, tuple(best.v.tolist()), best.constant, best.exact, apart)

@@ -6,7 +6,7 @@ product). Mostly nothing is lost, or too little to matter. The few rows left are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 
@@ -54,13 +54,13 @@ def _less(row: Row, j: int, other: Row) -> Row:
     return {i: Fraction(c) for i, c in left.items() if c}
 
 
-def independent(vectors: Matrix, size: Vector) -> Matrix | None:
-    """Columns (n, k) with the same span, exactly, each with the largest entry of a row times its `size` for itself.
+def independent(vectors: Sequence[Mapping[int, float]], size: Vector) -> Matrix | None:
+    """Columns (n, k) with exactly the span of sparse vectors; each has its largest entry, times `size`, in a row of its own.
 
     None if they need more digits than float64 has.
     """
-    p, found = [Fraction(unit) for unit in power_of_two(size).tolist()], np.zeros_like(vectors)
-    rows = ({j: Fraction(v[j]) / p[j] for j in np.flatnonzero(v).tolist()} for v in vectors.T)
+    p, found = [Fraction(unit) for unit in power_of_two(size).tolist()], np.zeros((len(size), len(vectors)))
+    rows = ({j: Fraction(c) / p[j] for j, c in v.items()} for v in vectors)
     for k, row in enumerate(eliminated(rows).values()):
         whole = whole_numbers([c * p[j] for j, c in row.items()])
         if not all(abs(c) < 2**MOST_BITS and int(float(c)) == c for c in whole):

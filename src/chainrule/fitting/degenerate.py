@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -28,10 +27,12 @@ Index = NDArray[np.int64]
 
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the other columns don't explain
 LEAST_PENALTY_STEPS = 8
-MOST_STEPS, FEW_STEPS = 30, 3  # for the model of the pivot columns; few after a run that reached its limit
+STEPS, MOST_STEPS = (
+    10,
+    30,
+)  # for the model of the pivot columns; most where it is known that no plane separates the classes
+FEW_STEPS = 3  # after a run that reached its limit
 LEAST_PART = 1e-3  # of a step
-FEW_NUMBERS = 300_000  # in X, up to which every row's leverage is computed
-QUICK = 0.4  # ratio of successive decrements: below it near an optimum, above it where classes are separated
 
 
 def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
@@ -191,7 +192,7 @@ def _minimum_of_pivots(
     """Take Newton steps in the pivots' weights alone, until the point is proven to be near the optimum of their model.
 
     The other columns keep their weights where the relations are exact, which changes nothing; otherwise they get 0.
-    patient : continue where steps shrink slowly, as they do where the classes are separated.
+    patient : no plane separates the classes, so there is an optimum, however slowly it comes near.
     """
     tol, own = task.problem.options.tol, collinear.pivots
     if state.z is None or state.reference.z is not None:
@@ -203,7 +204,7 @@ def _minimum_of_pivots(
         found = _seen(task, np.where(others, 0.0, w), b, collinear, state)
     own = np.append(own, len(state.w)) if state.on.fit_intercept else own
     is_limited, part = outcome.reason == "max_reads" and task.problem.options.max_reads is not None, 1.0
-    for _ in range(FEW_STEPS if is_limited else MOST_STEPS):
+    for _ in range(FEW_STEPS if is_limited else MOST_STEPS if patient else STEPS):
         here, proven = found.state, found.bound
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
@@ -216,9 +217,7 @@ def _minimum_of_pivots(
         new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), collinear)
         if new.state.evaluation.objective < here.evaluation.objective:
             found, part = new, 1.0
-            if not (patient or new.bound.proven or new.bound.nu < QUICK * proven.nu):
-                break
-        elif part < LEAST_PART or not (patient or proven.proven):
+        elif part < LEAST_PART:
             break
         else:
             part *= 0.25
@@ -280,13 +279,8 @@ def bound_without(
     if more is not None:
         e = e + more
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
-    prove = partial(bound, factor, evaluation.gradient[kept], e[kept], delta=delta, zeta=zeta, eps=eps, all_rows=True)
-    found = prove(kappa=on.loss.bend * kappa_upper(factor, norm))
-    if found.proven or not factor.ok or on.rows.n_rows * n > FEW_NUMBERS:
-        return found
-    on.rows.count_read()
-    leverages = factor.leverages(on.rows.viewed(np.flatnonzero(on.rows.is_kept))[:, kept])
-    return prove(kappa=on.loss.bend * math.sqrt(float(leverages.max())) * (1.0 + 1e-12))
+    kappa, gradient = on.loss.bend * kappa_upper(factor, norm), evaluation.gradient[kept]
+    return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=zeta, eps=eps, all_rows=True)
 
 
 # --- collinear columns with a penalty that rounding hides beside the loss ----------------------------------------------
@@ -328,7 +322,8 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     on, n, R = state.on, state.on.n_features, state.on.ridge
     if not collinear.exact or not collinear.n_relations or state.reference.z is not None or not R.min() > 0.0:
         return other
-    basis = independent(collinear.vectors, np.sqrt(R) * task.units.scale)
+    rows = [dict(zip(each.indices, each.coefficients, strict=True)) for each in collinear.relations]
+    basis = independent(rows, np.sqrt(R) * task.units.scale)
     if basis is None:
         return other
     V = basis * task.units.scale[:, np.newaxis]
