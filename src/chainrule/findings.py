@@ -15,7 +15,7 @@ from typing import Any
 
 from chainrule import errors
 from chainrule.errors import ChainruleWarning, warn
-from chainrule.words import about, counted, plain, rounded
+from chainrule.words import about, counted, plain, rounded, short
 
 Values = Mapping[str, Any]
 
@@ -228,7 +228,7 @@ def _above_limit(values: Values, on: Front) -> str:
 def _no_optimum(values: Values, on: Front) -> str:
     text = f"the objective asked for has no optimum: {say(values['why'], on).rstrip('.')}"
     if values.get("proof"):
-        text += f"; the optimum with the ridge of 1e-8 was not reached either: {_proof(values, on)}"
+        text += f"; the optimum with the ridge of {short(values['ridge'])} was not reached either: {_proof(values, on)}"
     return text
 
 

@@ -98,6 +98,11 @@ def below(limit: float, digits: int = 3) -> str:
     return pretty(rounded(limit, digits, up=False), digits)
 
 
+def short(x: float) -> str:
+    """Write a number as short as it is: 0.1, 1e-8."""
+    return f"{x:g}".replace("e-0", "e-")
+
+
 def upward(x: float) -> str:
     """Write two digits of x, rounded up."""
     return f"{rounded(x, 2, up=True):.2g}"

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
-from chainrule.words import Shown, downward, upward
+from chainrule.penalties import SEPARATED_RIDGE
+from chainrule.words import Shown, downward, short, upward
 
 Vector = NDArray[np.float64]
 
 KINDS = {
     "bound": "proven",
     "estimated": "an estimate, not proven",
-    "ridge": "proven for the objective with a ridge of 1e-8 on standardised columns; the one asked for has no optimum",
+    "ridge": f"proven for the objective with a ridge of {short(SEPARATED_RIDGE)} on standardised columns; "
+    "the one asked for has no optimum",
     "reduced": "proven for the model without the named collinear directions",
     "infimum": "proven; no optimum is known",
     "none": "nothing is proven",

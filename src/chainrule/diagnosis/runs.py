@@ -19,8 +19,6 @@ NEVER = 10**15  # epochs
 # Gap by the Hessian's parabola over the true gap.
 FAR_BELOW = 0.3  # above it the parabola's estimate of the epochs is used
 NEAR_ENOUGH = 0.55  # above it that estimate is right within a factor of 1.5
-HARDLY = 0.05  # above it within a factor of about 4
-HOPELESS = 1e10  # epochs, where a factor of 4 makes no difference
 FORETOLD = 1.25  # largest factor by which a believed trend may miss the epochs that were run
 
 
@@ -117,8 +115,8 @@ def epochs_left(
     near : pair, optional
         Hessian at the optimum, and the last point minus the optimum.
     tested : bool
-        Believe the parabola only if it is more than about half as high as F, or hopeless anyway, and a trend only if
-        `trend_foretells` is true; otherwise NaN.
+        Believe the parabola only if it is more than about half as high as F, and a trend only if `trend_foretells` is true;
+        otherwise NaN.
     """
     by_trend = epochs_by_trend(epochs, gaps, tol) if len(epochs) >= LEAST_TREND else float("nan")
     if tested and not trend_foretells(epochs, gaps, by_trend):
@@ -132,8 +130,6 @@ def epochs_left(
         parabola = 0.5 * float(apart @ gradient)
     if parabola > (NEAR_ENOUGH if tested else FAR_BELOW) * gaps[-1] or (np.isnan(by_trend) and not tested):
         return by_curvature
-    if tested and by_curvature > HOPELESS and parabola > HARDLY * gaps[-1]:
-        return by_curvature
     return float(np.maximum(by_curvature, by_trend))  # NaN where the trend is
 
 
@@ -141,7 +137,7 @@ def epochs_left(
 class Monitor:
     """Watches a run, epoch by epoch.
 
-    A run diverges when F is not finite or, if `unbounded`, more than ten times its start.
+    A run diverges when F, if `unbounded`, is more than ten times its start. The loop itself ends a run whose F is not finite.
 
     Parameters
     ----------
@@ -162,7 +158,7 @@ class Monitor:
         self.start = self.start if self.count else objective
         self.gaps.append(gap)
         self.count += 1
-        return not np.isfinite(objective) or (self.unbounded and objective > 10.0 * (1.0 + abs(self.start)))
+        return self.unbounded and objective > 10.0 * (1.0 + abs(self.start))
 
 
 @dataclass

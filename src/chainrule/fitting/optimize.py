@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.data.rows import Units
 from chainrule.errors import InputError
-from chainrule.fitting.degenerate import separated_by_levels, without_optimum
+from chainrule.fitting.degenerate import separated, without_optimum
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task, certified
 from chainrule.solvers import NewtonState, Outcome
@@ -38,7 +38,9 @@ def solve(task: Task) -> Ending:
     """Run Newton; where nothing is proven, find out why."""
     rows, options = task.problem.rows, task.problem.options
     if not task.problem.penalty.strongly_convex and rows.has_one_sided_level(options.fit_intercept):
-        return _with_infimum(task, separated_by_levels(task))
+        ending = separated(task)  # a run without the ridge would lead nowhere
+        if ending is not None:
+            return _with_infimum(task, ending)
     outcome, state = task.run(task.penalty)
     proven = state.bound is not None and state.bound.proven
     if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":

@@ -17,8 +17,9 @@ from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
 from chainrule.losses import LOGISTIC
 from chainrule.objective import DataObjective
-from chainrule.penalties import ElasticNet
+from chainrule.penalties import SEPARATED_RIDGE, ElasticNet
 from chainrule.solvers import Outcome
+from chainrule.words import short
 
 if TYPE_CHECKING:  # they bring SciPy
     from chainrule.diagnosis.collinearity import Collinearity
@@ -116,5 +117,7 @@ def objective_line(problem: Problem, ending: Ending) -> str:
         which = "all columns" if standardized == rows.n_features else f"{standardized} of {rows.n_features} columns"
         text = f"units of {'(x - mean)/sd' if problem.scaled else 'x - mean'} for {which}"
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
-    returned = "" if ending.separated is None else f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
-    return f"F(w, b) = {loss}{penalty}, {z}{free}; {text}{returned}"
+    line = f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"
+    if ending.separated is None:
+        return line
+    return f"{line}; returned is the optimum of F + ({short(SEPARATED_RIDGE)}/2) sum ({size} w_j)^2"

@@ -133,7 +133,7 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
     least, gap = by.gap(F, rounding)
     coef, intercept = direct.coef, direct.intercept
     if kind == "reduced" and by.collinear is not None and by.collinear.exact:
-        here = after_rounding(state, bound_without(state, np.sort(by.collinear.pivots)), task.units, w)
+        here = after_rounding(state, bound_without(state, by.collinear.pivots), task.units, w)
         gap, least = min(gap, here.gap), max(least, here.lower)
     theirs = by.certificate
     if kind == "bound":
