@@ -16,7 +16,7 @@ from chainrule.data.rows.batches import descend_rows
 from chainrule.data.sampling import Stratum, sample
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, What
-from chainrule.kernels.runs import Batches
+from chainrule.kernels.runs import Batches, newton_path
 from chainrule.kernels.vectors import Along, Feasible, along, feasible, pointwise
 from chainrule.losses import LOGISTIC, Loss, is_native, rms_residual
 from chainrule.penalties import ElasticNet, ridge
@@ -282,9 +282,19 @@ class DataObjective(Objective):
 
         Returns the points passed, each with F and the reads until then, and the point that comes next.
         """
-        before = self.reads
-        start = {"w": theta[:-1], "b": float(theta[-1])}
-        path = self.rows.newton_path(alpha=self.ridge, fit_intercept=self.fit_intercept, near=near, most=most, **start)
+        before, rows = self.reads, self.rows
+        path = newton_path(
+            rows.design,
+            rows.y,
+            w=theta[:-1],
+            b=float(theta[-1]),
+            alpha=self.ridge,
+            fit_intercept=self.fit_intercept,
+            near=near,
+            most=most,
+            **rows.how,
+        )
+        rows.count_read(path.total)
         numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
         found = [Evaluation(*of_point) for of_point in numbers]
         return list(zip(path.theta, found, before + path.reads, strict=True)), path.next

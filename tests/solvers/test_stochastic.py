@@ -14,6 +14,7 @@ import chainrule
 from chainrule import InputError
 from chainrule.data.rows import Rows
 from chainrule.data.rows.batches import descend_rows, largest_pull
+from chainrule.data.rows.moments import standardized
 from chainrule.diagnosis import NoiseMonitor, expected_smoothness, largest_curvature
 from chainrule.errors import LearningRateWarning, NotConvergedWarning
 from chainrule.kernels.design import Design
@@ -116,7 +117,7 @@ def rows_of(X, y, s=None, standardize=None):
     )
     if standardize is not None:
         rows.moments()
-        rows = rows.standardize(np.full(X.shape[1], True), standardize == "scale")
+        rows = standardized(rows, np.full(X.shape[1], True), standardize == "scale")
     return rows
 
 

@@ -11,6 +11,8 @@ import chainrule
 from chainrule.certificate.factor import CLEAR, Factor
 from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows
+from chainrule.data.rows.costs import hessian_reads, matrix_reads
+from chainrule.data.rows.moments import guess_units
 from chainrule.data.sampling import class_counts
 from chainrule.errors import NotConvergedWarning
 from chainrule.kernels.blas import WHOLE
@@ -182,8 +184,8 @@ def test_one_factor_serves_steps_and_proofs_where_pivots_are_clear(smallest, siz
 def test_counts_of_rows_make_the_plan(rng):
     frame, y = frame_of(rng, 30_000, (300, 600))
     rows = design_of(frame, None, "all").rows(y.astype(np.uint8), None, 1)
-    assert rows.hessian_reads > rows.matrix_reads > 10.0
-    sizes = plan(rows.n_rows, rows.n_features, 1e-9, rows.hessian_reads, class_counts(rows), rows.matrix_reads)
+    assert hessian_reads(rows) > matrix_reads(rows) > 10.0
+    sizes = plan(rows.n_rows, rows.n_features, 1e-9, hessian_reads(rows), class_counts(rows), matrix_reads(rows))
     assert sizes == (min(20 * rows.n_features, 15_000), 30_000)
 
 
@@ -248,7 +250,7 @@ def test_what_stopped_on_a_sample_is_said_of_all_rows(stop, rng):
 def test_a_block_of_dense_columns_keeps_their_order(rng):
     X = rng.normal(size=(300, 5)) + 3.0
     rows = design_of(X, None).rows(rng.integers(0, 2, 300).astype(np.uint8), None, 1)
-    rows = rows.see(rows.guess_units(True))
+    rows = rows.see(guess_units(rows, True))
     h, seen = rng.random(300), rows.viewed(np.arange(300))
     for columns in ([0, 1, 2, 3, 4], [4, 1, 0, 3, 2], [3, 1], [2]):
         x = seen[:, [*columns, 5]]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from chainrule.data.rows import Rows, Units, power_of_two
+from chainrule.data.rows.moments import reach
 from chainrule.diagnosis.collinearity import Collinearity, Point, active_blocks, find_relations
 from chainrule.diagnosis.exact import U, eliminated, exact_signs, whole_numbers
 from chainrule.diagnosis.overlap import FLAT, RANK, decide, sparsest
@@ -235,7 +236,7 @@ class _Space:
         w[self.pivots] = a[: len(self.pivots)]
         b = float(a[-1]) * self.fit_intercept
         margins = np.where(mask, self.rows.scores(w, b) * self.side, 0.0)
-        wrong = np.flatnonzero(margins < -FLAT * (float(self.rows.reach() @ np.abs(w)) + abs(b)))
+        wrong = np.flatnonzero(margins < -FLAT * (float(reach(self.rows) @ np.abs(w)) + abs(b)))
         return np.asarray(wrong[np.argsort(margins[wrong], kind="stable")])
 
     @property
@@ -252,7 +253,7 @@ class _Space:
         w[list(v)] = [float(c * scale[j] / largest) for j, c in v.items()]
         z = self.rows.scores(w, float(shifted / largest))
         signs = np.where(mask, np.sign(z), 0.0).astype(np.int8)
-        near = mask & (np.abs(z) <= 8 * (len(w) + 8) * U * (float(self.rows.reach() @ np.abs(w)) + 1.0))
+        near = mask & (np.abs(z) <= 8 * (len(w) + 8) * U * (float(reach(self.rows) @ np.abs(w)) + 1.0))
         for numbers, X in active_blocks(self.rows, np.array(list(v), dtype=np.int64), near):
             signs[numbers] = exact_signs(X, list(v.values()), b)
         return Direction(v, b, signs * self.side.astype(np.int8))

@@ -13,6 +13,7 @@ from scipy.linalg.lapack import dormqr
 from chainrule.certificate import Bound, Certificate
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.optimize import optimize, prepare
@@ -45,15 +46,15 @@ def optimize_by_products(problem: Problem) -> Ending:
 def optimize_in_row_space(problem: Problem) -> Ending:
     """Run Newton for fewer rows than columns. The optimum is a combination of rows: X = R' Q', w = Q u, |w| = |u|.
 
-    The problem in u has as many columns as there are rows. Newton solves it; a read then certifies the point w = Q u. (Hastie and
-    Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
+    The problem in u has as many columns as there are rows. Newton solves it; a read then certifies the point w = Q u. (Hastie
+    and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
     """
     problem.standardize()
     rows, options = problem.rows, problem.options
     rows.count_read()
     seen = rows.viewed()[:, :-1]
     if not np.isfinite(seen[rows.is_kept]).all():
-        rows.refuse_non_finite()
+        refuse_non_finite(rows)
     seen[~rows.is_kept] = 0.0
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
         return optimize(problem)
@@ -94,7 +95,7 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
             tol=options.tol if is_native(options.loss) else INNER * options.tol,
         )
     except TooLarge:
-        rows.refuse_non_finite()
+        refuse_non_finite(rows)
         raise InputError(Finding("rows too large", {"largest": LARGEST})) from None
     state = outcome.state
     if isinstance(state, CGState):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
+from chainrule.data.rows.moments import column_scale
 from chainrule.diagnosis import NoiseMonitor, RunMonitor, epochs_left, largest_curvature
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way, warn_of
@@ -44,7 +45,7 @@ def descend(problem: Problem) -> Ending:
     moments = rows.moments()
     problem.standardize()
     rows = problem.rows
-    objective = problem.objective(column_scale=rows.column_scale())
+    objective = problem.objective(column_scale=column_scale(rows))
     ridge, with_b = objective.ridge, options.fit_intercept
     curvature = largest_curvature(moments, rows.units, ridge, with_b, options.loss.curvature)
     kind: dict[str, object] = {"is_largest": moments.correlation is not None}

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns
 from chainrule.data.rows import Rows
-from chainrule.data.rows.batches import digest
+from chainrule.data.rows.batches import as_batches, digest
+from chainrule.data.rows.costs import hessian_reads
 from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.findings import say, warn_of
@@ -164,13 +165,13 @@ def run(
             )
         spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
         made = spec.penalty_on(n)
-        shape = Shape(rows.n_rows, n, rows.is_dense, made.strongly_convex, rows.hessian_reads, made.isotropic)
+        shape = Shape(rows.n_rows, n, rows.is_dense, made.strongly_convex, hessian_reads(rows), made.isotropic)
         chosen, why = choose_method(spec, shape)
         spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
         start = check_start(*spec.start, n, spec.fit_intercept)
         standardize = False if spec.standardize is None else spec.standardize
         columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
-        rows = rows.in_batches() if chosen == "sgd" else rows
+        rows = as_batches(rows) if chosen == "sgd" else rows
         loading = time.perf_counter()
         method = run_of(chosen, shape)
         started += time.perf_counter() - loading  # importing SciPy at the first fit doesn't count

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.data.rows import Units
+from chainrule.data.rows.moments import guess_units
+from chainrule.data.rows.rare import has_one_sided_level
 from chainrule.errors import InputError
 from chainrule.fitting.degenerate import separated, without_optimum
 from chainrule.fitting.problem import Ending, Problem
@@ -28,7 +30,7 @@ def prepare(problem: Problem) -> Task:
     if problem.columns.any():
         problem.standardize()
         fit_units = problem.rows.units
-    units = rows.guess_units(options.fit_intercept)
+    units = guess_units(rows, options.fit_intercept)
     problem.rows = rows.see(units)
     return Task(problem, units, fit_units)
 
@@ -37,7 +39,7 @@ def prepare(problem: Problem) -> Task:
 def solve(task: Task) -> Ending:
     """Run Newton; where nothing is proven, find out why."""
     rows, options = task.problem.rows, task.problem.options
-    if not task.problem.penalty.strongly_convex and rows.has_one_sided_level(options.fit_intercept):
+    if not task.problem.penalty.strongly_convex and has_one_sided_level(rows, options.fit_intercept):
         ending = separated(task)  # a run without the ridge would lead nowhere
         if ending is not None:
             return _with_infimum(task, ending)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.moments import standardized
 from chainrule.findings import Finding
 from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
@@ -62,7 +63,7 @@ class Problem:
     def standardize(self) -> None:
         """Put the rows into the units of the fit."""
         if self.columns.any():
-            self.rows = self.rows.standardize(self.columns, self.scaled)
+            self.rows = standardized(self.rows, self.columns, self.scaled)
 
 
 @dataclass(frozen=True)

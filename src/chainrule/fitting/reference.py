@@ -23,6 +23,7 @@ from chainrule.data.inputs import (
     switch,
 )
 from chainrule.data.rows import Rows
+from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
@@ -283,7 +284,7 @@ def prove(
     with np.errstate(over="ignore", invalid="ignore"):
         certificate = audit(task, None, w, b)
     if not np.isfinite(certificate.objective):
-        problem.rows.refuse_non_finite()
+        refuse_non_finite(problem.rows)
         raise InputError(too_large)
     if len(w) <= MAX_HESSIAN_COLUMNS and not (certificate.proven and certificate.lower >= SHARP * certificate.gap):
         certificate = audit(task, Reference.of(problem), w, b)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.findings import Finding
@@ -37,5 +38,5 @@ def run(
             return outcome
     except NotFiniteAtStart:
         pass
-    problem.rows.refuse_non_finite()
+    refuse_non_finite(problem.rows)
     raise InputError(refusal)

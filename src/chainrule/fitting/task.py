@@ -14,6 +14,7 @@ from chainrule.certificate import Certificate
 from chainrule.certificate.bounds import Bound, moved
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.costs import hessian_reads, matrix_reads
 from chainrule.data.sampling import class_counts
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
@@ -124,7 +125,7 @@ class Task:
     def run(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton with a penalty in these units; raises InputError for NaN or infinity in the data."""
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
-        costs = (rows.hessian_reads, class_counts(rows), rows.matrix_reads)
+        costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
         objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs)

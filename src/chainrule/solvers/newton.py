@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
-from chainrule.data.rows import spread_rows
+from chainrule.data.rows import rare_rows, spread_rows
+from chainrule.data.rows.costs import hessian_reads, matrix_reads
+from chainrule.data.rows.moments import mean_squares
 from chainrule.data.rows.rare import ENOUGH_ROWS
 from chainrule.kernels.reading import What
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
@@ -220,7 +222,7 @@ class Newton:
             is_last = stage == len(self.sizes) - 1
             if is_last and whole.rows.design.groups and whole.penalty.strongly_convex:
                 ridge = np.zeros(whole.n_features)
-            rare = whole.rows.rare(size / whole.n_rows, size) if is_last else None
+            rare = rare_rows(whole.rows, size / whole.n_rows, size) if is_last else None
             on = whole.sample(size, ridge, rare)
             if len(on.strata[0].columns):
                 theta = settle(whole, on.strata[0].rows, on.strata[0].columns, theta)
@@ -228,7 +230,7 @@ class Newton:
                     return self._lead(on, stage, theta, before)
             return self._evaluate_sample(on, stage, theta, reference)
         if stage < len(self.sizes) and before is not None:
-            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED)
+            rare = rare_rows(whole.rows, before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED)
             if len(rare.columns):
                 theta = settle(whole, whole.rows.take(rare.rows), rare.columns, theta)
         # Where the last size is all rows, their Hessian is made here.
@@ -273,7 +275,7 @@ class Newton:
     ) -> NewtonState:
         z = np.zeros(on.n_rows)  # rows of weight 0 are not filled
         whole = on.rows
-        costs = (whole.hessian_reads, whole.matrix_reads)
+        costs = (hessian_reads(whole), matrix_reads(whole))
         if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
             evaluation = on.evaluate(theta, h=z)
             found = truncated_step(on, evaluation.gradient, z)
@@ -327,7 +329,7 @@ class Newton:
         if not 0.0 < sampled < moved < 0.5:
             return False
         left = math.log(max(n / (2.0 * size) / max(self.tol, NOISE), 1.0))
-        cost = state.on.n_rows / m * state.on.rows.hessian_reads * (APART if groups else 1.0)
+        cost = state.on.n_rows / m * hessian_reads(state.on.rows) * (APART if groups else 1.0)
         return left / -math.log(moved) - left / -math.log(sampled) > cost
 
     # --- all rows ----------------------------------------------------------------------------------------------------
@@ -344,7 +346,7 @@ class Newton:
         is_poor = reference is not None and reference.is_poor
         hessian = hessian or reference is None or is_poor
         z = np.empty(whole.n_rows)
-        known = whole.rows.mean_squares if before is None else before.squares
+        known = mean_squares(whole.rows) if before is None else before.squares
         if hessian:
             # Columns that may be collinear will be examined: what that needs costs little here.
             more = (What.SUMS | What.EXTREMES) if is_poor else NOTHING
@@ -359,7 +361,7 @@ class Newton:
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol == 0.0
         proven = reference.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
-        stalled = before is not None and not self._is_quick(nu, pace, whole.rows.hessian_reads)
+        stalled = before is not None and not self._is_quick(nu, pace, hessian_reads(whole.rows))
         pairs = () if before is None or hessian else _pairs(before, evaluation, theta)
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
@@ -367,16 +369,16 @@ class Newton:
         is_far = proven is not None and proven.r >= 1.0 and (proven.least >= FAR_OFF or nu * nu <= self.tol)
         if is_far and proven is not None and proven.least < FAR_OFF and pace < 1.0:
             # Unless steps at this pace bring r well below 1 before a new Hessian would.
-            is_far = math.log(2.0 * proven.r) > -math.log(max(pace, 1e-9)) * whole.rows.hessian_reads
+            is_far = math.log(2.0 * proven.r) > -math.log(max(pace, 1e-9)) * hessian_reads(whole.rows)
         # Then this Hessian won't prove more.
         return replace(new, stalled=True) if new.is_noise or is_far else new
 
-    def _is_quick(self, nu: float, pace: float, hessian_reads: float) -> bool:
+    def _is_quick(self, nu: float, pace: float, reads: float) -> bool:
         """Whether steps with the present factor reach tol sooner than a new Hessian would."""
         if not 0.0 < pace < 1.0:
             return pace == 0.0
         left = math.log(max(nu * nu / max(self.tol, NOISE), 1.0)) / (-2.0 * math.log(pace))
-        return left <= hessian_reads + 2.0
+        return left <= reads + 2.0
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation

@@ -20,7 +20,7 @@ def plan(
 
     With the Hessian of a share f of the rows, corrected by the steps made with it, the gap shrinks by about n/(f m) a read (by
     4 n/(f m) without the corrections), and the bound is 2/f times the gap, measured. m counts rows of positive weight, and of a
-    rare class, whose rows carry the Hessian, four times those. hessian_reads: `Rows.hessian_reads`; a sample's costs a third
+    rare class, whose rows carry the Hessian, four times those. hessian_reads: `data.rows.costs`; a sample's costs a third
     more: its last step is sometimes made twice, and its rows lie apart. counts: of each class. matrix_reads: what of
     hessian_reads the matrix takes, of any number of rows.
     """

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows import Rare
+from chainrule.data.rows import Rare, rare_rows
+from chainrule.data.rows.costs import mean_terms
 from chainrule.kernels.blas import cholesky
 from chainrule.kernels.reading import Secant
 from chainrule.objective import DataObjective
@@ -96,14 +97,14 @@ class Preconditioner:
 
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""
-        n, m, products = on.n_features, on.n_rows, on.rows.mean_terms
+        n, m, products = on.n_features, on.n_rows, mean_terms(on.rows)
         size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
         k = min(BLOCK, n, size // LEAST_ROWS if size < m else n)
         if k < min(FEWEST, n):
             return self
         is_part = size < m
         looks = is_part and n - m // RARE_SHARE <= k
-        rare = on.rows.rare(size / m, m // RARE_SHARE) if looks else Rare.none()
+        rare = rare_rows(on.rows, size / m, m // RARE_SHARE) if looks else Rare.none()
         light, rest, is_heavy = rare.columns, n - len(rare.columns), np.ones(n, dtype=np.bool_)
         if k == n:
             light = light[:0]

@@ -22,6 +22,7 @@ from chainrule.certificate.rounding import (
 )
 from chainrule.certificate.wide import bound_by_penalty
 from chainrule.data.rows import Rows
+from chainrule.data.rows.moments import reach
 from chainrule.kernels.reading import FLOAT32_BLOCK
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers.pairs import Pair, corrected
@@ -123,7 +124,7 @@ class Reference:
     def kappa_of_levels(self) -> float:
         """Upper bound on kappa from the categories' levels; inf without categories."""
         groups = self.whole.design.groups
-        return kappa_of_levels(self.proof, groups, self.whole.reach()) if groups else math.inf
+        return kappa_of_levels(self.proof, groups, reach(self.whole)) if groups else math.inf
 
     def decrement(self, on: DataObjective, evaluation: Evaluation) -> float:
         """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""

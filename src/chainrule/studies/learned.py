@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.moments import standardized
 from chainrule.fitting.result import Result
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
@@ -110,7 +111,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     elif (
         rows.design.numeric.any()
     ):  # Newton's way is the same in all units: those of standardised numbers can be compared
-        rows = rows.standardize(rows.design.numeric)
+        rows = standardized(rows, rows.design.numeric)
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
     objective = DataObjective(rows, penalty, result.fit_intercept)
     affordable = np.clip(MOST_NUMBERS / (rows.n_rows * rows.n_features), FEWEST_POINTS, MOST_POINTS)

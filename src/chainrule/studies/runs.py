@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_weights, encode_labels, number, standardized_columns, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows, Units
+from chainrule.data.rows.moments import standardized
 from chainrule.data.rows.rows import Tally
 from chainrule.diagnosis import epochs_left
 from chainrule.errors import ChainruleWarning, InputError
@@ -255,7 +256,7 @@ class Setting:
         rows = self.rows
         columns, is_scaled = standardized_columns(standardize, rows.design.numeric, True)
         if columns.any():
-            rows = rows.standardize(columns, is_scaled)
+            rows = standardized(rows, columns, is_scaled)
         objective = DataObjective(rows, ridge(self.alpha, rows.n_features))
         return objective.hessian(np.append(*rows.units.to_fit(w, b)))
 

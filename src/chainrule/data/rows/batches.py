@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
-from chainrule.data.rows.rows import AT_ONCE, Rows
+from chainrule.data.rows.decode import AT_ONCE
+from chainrule.data.rows.rows import Rows, Tally
 from chainrule.data.rows.units import Vector
 from chainrule.kernels.design import DenseRows, Design
 from chainrule.kernels.reader import GivenLoss
-from chainrule.kernels.reading import What
+from chainrule.kernels.reading import What, useful_threads
 from chainrule.kernels.runs import Batches, descend, visiting_order
+
+
+def as_batches(rows: Rows) -> Rows:
+    """Return the rows for mini-batches: a table's as a dense copy."""
+    if not rows.design.columns:
+        return rows
+    design = Design.dense(rows.numbers())
+    threads = useful_threads((rows.n_rows, design.row_numbers), rows.threads)
+    return replace(rows, design=design, index=None, threads=threads, copies=1, tally=Tally(rows.n_rows), learned={})
 
 
 def digest(rows: Rows) -> str:

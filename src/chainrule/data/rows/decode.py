@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.errors import InputError
 from chainrule.kernels.design import CategoryColumn, Column, Csr, Design, Part
+
+if TYPE_CHECKING:
+    from chainrule.data.rows.rows import Rows
 
 Index = NDArray[np.int64]
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+
+AT_ONCE = 4_000_000  # numbers that are copied at a time
 
 
 def _bits(bitmap: NDArray[np.uint8], places: Index) -> NDArray[np.bool_]:
@@ -106,3 +112,19 @@ def _expand(column: Column, places: Index, out: Matrix, position: Index) -> None
         out[:, mark] = np.isnan(values)
     if at >= 0:
         out[:, at] = values if column.fill is None else np.where(np.isnan(values), column.fill, values)
+
+
+def refuse_non_finite(rows: Rows) -> None:
+    """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""
+    kept, columns, csr = np.flatnonzero(rows.is_kept), np.flatnonzero(rows.design.numeric), rows.design.csr
+    if csr is not None:
+        bad = np.searchsorted(csr.indptr, np.flatnonzero(~np.isfinite(csr.data)), side="right") - 1
+        kept = kept[np.isin(rows.places[kept], bad)]
+    step = max(1, AT_ONCE // rows.n_features)
+    for first in range(0, len(kept), step):
+        x = rows.numbers(kept[first : first + step], columns)
+        if not np.isfinite(x).all():
+            i, j = np.argwhere(~np.isfinite(x))[0]
+            what, row = "NaN" if np.isnan(x[i, j]) else x[i, j], rows.places[kept[first + i]] + 1
+            where = f"row {row}, column {rows.feature_names[columns[j]]!r}"
+            raise InputError(f"X has {what} in {where}: fill it in, drop the row, or give the row weight 0")

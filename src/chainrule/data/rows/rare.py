@@ -1,18 +1,15 @@
-"""Levels with so few rows that a sample would hardly have them."""
+"""Levels with so few rows that a sample would hardly have them, and levels with rows of one class only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels.reader import read
+from chainrule.data.rows.rows import Rows
+from chainrule.kernels.reader import read, read_points
 from chainrule.kernels.reading import What
-
-if TYPE_CHECKING:
-    from chainrule.data.rows.rows import Rows
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -44,11 +41,6 @@ def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]
     mask = np.zeros(len(counts), dtype=np.bool_)
     mask[rare] = True
     return mask
-
-
-def matrix_reads(n: int, numbers: float) -> float:
-    """Estimate the time of an n x n matrix and its factor, in reads of so many numbers (measured on two threads)."""
-    return (8.0 * n * n + n**3 / 72.0) / numbers
 
 
 def row_counts(rows: Rows) -> Vector:
@@ -89,3 +81,20 @@ def rare_rows(rows: Rows, share: float, most: float) -> Rare:
             b += float(is_rare)
         has_one = rows.as_given().scores(w, b) > 0.5
     return Rare(np.flatnonzero(has_one & rows.is_kept), np.flatnonzero(rare[:n]))
+
+
+def has_one_sided_level(rows: Rows, fit_intercept: bool) -> bool:
+    """Whether some level has rows of one class only, which separates the classes; one read."""
+    if not rows.design.groups:
+        return False
+    rows.count_read()
+    n, classes = rows.n_features, np.stack([rows.y == 0, rows.y == 1]).astype(np.float64)
+    how = {**rows.how, "view": None, "s": None if rows.s is None else rows.is_kept.astype(np.float64)}
+    found = read_points(rows.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
+    for span, has_first in rows.design.groups:
+        having = np.array([sums.sums[span] for sums in found if sums.sums is not None])
+        if has_first and fit_intercept:
+            having = np.column_stack([[sums.weight for sums in found] - having.sum(axis=1), having])
+        if ((having > 0).sum(axis=0) == 1).any():
+            return True
+    return False

@@ -11,25 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import expanded
-from chainrule.data.rows.moments import guess_units, moments_of, read_moments
-from chainrule.data.rows.rare import Rare, matrix_reads, rare_rows
+from chainrule.data.rows.moments import moments_of, read_moments
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
-from chainrule.errors import InputError
 from chainrule.kernels import reader
 from chainrule.kernels.design import Design
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, View, What, thread_count, useful_threads
-from chainrule.kernels.runs import Path, newton_path
 from chainrule.kernels.vectors import vector_depth
 
 Index = NDArray[np.int64]
 Known = TypeVar("Known")
 
 MAX_MATRIX_COLUMNS = 2048  # with more, moments come without the matrix of correlations
-AT_ONCE = 4_000_000  # numbers that are copied at a time
-ROUNDING_OF_MOMENTS = 1e-9  # relative; bounds the error of a mean square made of moments
 
 
 @dataclass
@@ -133,14 +128,6 @@ class Rows:
         return int(np.count_nonzero(self.is_kept))
 
     @cached_property
-    def mean_terms(self) -> float:
-        """Mean number of products in a row's z."""
-        csr = self.design.csr
-        if csr is None:
-            return float(self.design.terms)
-        return (csr.nnz if self.index is None else int(np.diff(csr.indptr)[self.index].sum())) / self.n_rows
-
-    @cached_property
     def sum_depth(self) -> float:
         """Number of roundings that a term goes through in a sum over the rows: d."""
         return max(self.design.sum_depth(self.n_rows), vector_depth(self.n_rows))
@@ -149,24 +136,6 @@ class Rows:
     def matrix_depth(self) -> float:
         """Number of roundings that a term goes through in the Hessian's sum: N."""
         return self.design.matrix_depth(self.n_rows)
-
-    @property
-    def hessian_reads(self) -> float:
-        """Estimated time of a read with the Hessian and its factor, in plain reads (measured on two threads)."""
-        if self.is_dense:
-            return 3.0 + self.n_features / 40
-        if self.design.csr is not None:
-            return 1.0 + self.mean_terms / 2 + self.matrix_reads
-        categories, terms = len(self.design.categories), self.design.terms
-        numbers = 1 + terms - categories
-        sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 16
-        return 1.0 + sums / terms + self.matrix_reads
-
-    @property
-    def matrix_reads(self) -> float:
-        """The part of `hessian_reads` that the matrix takes, for any number of rows."""
-        each = self.mean_terms + (self.design.csr is not None)
-        return 0.0 if self.is_dense else matrix_reads(self.n_features, self.n_rows * each)
 
     def once(self, name: str, make: Callable[[], Known]) -> Known:
         """Return what `make` finds, kept for these rows in any units."""
@@ -182,34 +151,6 @@ class Rows:
         if found is None or (with_matrix and found.correlation is None):
             found = self.learned["moments"] = read_moments(self, with_matrix)
         return found
-
-    @property
-    def mean_squares(self) -> Vector | None:
-        """Mean squares of a table's columns in the fit's units, (n,), rounded up, if moments were read already.
-
-        None for weighted rows: all their weight may lie far from the centre that moments were read about. None for dense and
-        sparse rows: any read gives their squares for free.
-        """
-        found: Moments | None = self.learned.get("moments")
-        if found is None or self.s is not None or not self.design.columns:
-            return None
-        # the mean of a column far from 0 is rounded
-        off = np.abs(found.mean - self.units.center) + 8.0 * 2.0**-53 * np.abs(found.mean)
-        squares = np.square(off / self.units.scale) + np.square(found.sd / self.units.scale)
-        return np.asarray(squares * (1.0 + ROUNDING_OF_MOMENTS))
-
-    def reach(self) -> Vector:
-        """Return the largest |x_j| of each column, in the fit's units, (n,)."""
-        moments = None if "extremes" in self.learned else self.moments(correlations=False)
-        low, high = self.learned["extremes"] if moments is None else (moments.low, moments.high)
-        size: Vector = np.maximum(np.abs(low - self.units.center), np.abs(high - self.units.center))
-        return size / self.units.scale * (1.0 + 4.0 * np.finfo(np.float64).eps)
-
-    def column_scale(self) -> Vector:
-        """Return each column's deviation in the fit's units, (n,); for a constant column its size, or 1."""
-        moments = self.moments()
-        sd, size = moments.sd / self.units.scale, np.abs(moments.mean - self.units.center) / self.units.scale
-        return np.where(sd > 0, sd, np.where(size > 0, size, 1.0))
 
     # --- reads -------------------------------------------------------------------------------------------------------
 
@@ -321,34 +262,6 @@ class Rows:
         assert sums.high is not None
         return sums.low, sums.high
 
-    def newton_path(self, **run: Any) -> Path:
-        """Run Newton in the core (`kernels.newton_path`); the units' scales must be powers of two."""
-        path = newton_path(self.design, self.y, **self.how, **run)
-        self.count_read(path.total)
-        return path
-
-    # --- levels ------------------------------------------------------------------------------------------------------
-
-    def rare(self, share: float, most: float) -> Rare:
-        """Find the columns with too few rows in a sample, and their rows (`rare_rows`)."""
-        return rare_rows(self, share, most)
-
-    def has_one_sided_level(self, fit_intercept: bool) -> bool:
-        """Whether some level has rows of one class only, which separates the classes; one read."""
-        if not self.design.groups:
-            return False
-        self.count_read()
-        n, classes = self.n_features, np.stack([self.y == 0, self.y == 1]).astype(np.float64)
-        how = {**self.how, "view": None, "s": None if self.s is None else self.is_kept.astype(np.float64)}
-        found = reader.read_points(self.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
-        for span, has_first in self.design.groups:
-            rows = np.array([sums.sums[span] for sums in found if sums.sums is not None])
-            if has_first and fit_intercept:
-                rows = np.column_stack([[sums.weight for sums in found] - rows.sum(axis=1), rows])
-            if ((rows > 0).sum(axis=0) == 1).any():
-                return True
-        return False
-
     # --- rows as numbers ---------------------------------------------------------------------------------------------
 
     def numbers(self, rows: slice | Index = slice(None), columns: Index | None = None) -> Matrix:
@@ -362,21 +275,6 @@ class Rows:
             x = x * self.view.p - self.view.center_times_p
         return np.column_stack([x / self.outer[:-1], np.ones(len(x))])
 
-    def refuse_non_finite(self) -> None:
-        """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""
-        rows, columns, csr = np.flatnonzero(self.is_kept), np.flatnonzero(self.design.numeric), self.design.csr
-        if csr is not None:
-            bad = np.searchsorted(csr.indptr, np.flatnonzero(~np.isfinite(csr.data)), side="right") - 1
-            rows = rows[np.isin(self.places[rows], bad)]
-        step = max(1, AT_ONCE // self.n_features)
-        for first in range(0, len(rows), step):
-            x = self.numbers(rows[first : first + step], columns)
-            if not np.isfinite(x).all():
-                i, j = np.argwhere(~np.isfinite(x))[0]
-                what, row = "NaN" if np.isnan(x[i, j]) else x[i, j], self.places[rows[first + i]] + 1
-                where = f"row {row}, column {self.feature_names[columns[j]]!r}"
-                raise InputError(f"X has {what} in {where}: fill it in, drop the row, or give the row weight 0")
-
     # --- the same data otherwise -------------------------------------------------------------------------------------
 
     def take(self, index: Index, keep: NDArray[np.bool_] | None = None) -> Rows:
@@ -387,14 +285,6 @@ class Rows:
         s = None if self.s is None else self.s[index]
         s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         return replace(self, y=self.y[index], s=s, index=self.places[index], learned={})
-
-    def in_batches(self) -> Rows:
-        """Return the rows for mini-batches: a table's as a dense copy."""
-        if not self.design.columns:
-            return self
-        design = Design.dense(self.numbers())
-        threads = useful_threads((self.n_rows, design.row_numbers), self.threads)
-        return replace(self, design=design, index=None, threads=threads, copies=1, tally=Tally(self.n_rows), learned={})
 
     def as_given(self) -> Rows:
         """Return the rows in the user's units."""
@@ -409,19 +299,3 @@ class Rows:
         is_plain = bool((p == 1.0).all()) and not units.center.any()
         view, outer = None if is_plain else View(units.center, p), np.append(units.scale * p, 1.0)
         return replace(self, units=units, view=view, outer=outer)
-
-    def guess_units(self, centred: bool) -> Units:
-        """Guess units for the arithmetic, whose scales are powers of two (`moments.guess_units`). centred : centre numbers."""
-        return self.once(f"units {centred}", lambda: guess_units(self, centred))
-
-    def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> Rows:
-        """Return the rows with the columns of the mask as (x - mean) / sd, or x - mean; constant columns are only centred."""
-        if self.design.csr is not None:
-            raise InputError("standardize would fill a sparse matrix: scale its columns first, or give X.toarray()")
-        moments = self.moments(correlations=False)
-        divided = columns & (moments.sd > 0) & scaled
-        tiny = divided & (moments.sd < 1e-304)
-        if tiny.any():
-            name = self.feature_names[int(np.flatnonzero(tiny)[0])]
-            raise InputError(f"column {name!r} is too small for its coefficient to be a float64: multiply it by 1e300")
-        return self.see(Units(np.where(columns, moments.mean, 0.0), np.where(divided, moments.sd, 1.0)))
