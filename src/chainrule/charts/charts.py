@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
 from chainrule.charts.axes import nice, tick
-from chainrule.charts.canvas import WIDTH, Anchor, Picture, colour, drawing
+from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
 from chainrule.words import cells, counted, pretty, shortened, visible
 
 Classes = tuple[str, str]
@@ -119,30 +119,26 @@ def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) ->
     says = [f"log(1 + exp(−z)) for y = 1, log(1 + exp(z)) for y = 0; |z| above {reach} is drawn at the ends."]
     with drawing(WIDTH, 356) as d:
         ax = d.axes(46, 34, WIDTH - 62, 164)
-        ax.set(
-            xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4), title="loss of one row, nats"
-        )
+        ax.set(xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4))
+        ax.set_title("loss of one row, nats")
         ax.xaxis.label.set(text=f"{of} {shortened(classes[1], 24)}", label=visible(f"{of} {classes[1]}"))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-        ax.yaxis.set_major_formatter("{x:g}")
         ax.tick_params("x", pad=60)
         d.text(8, 313, "sure and wrong, beyond the mark:", "muted")
         for c, top, role, ink in ((1, 204, "one", "one"), (0, 231, "zero", "zero-text")):
-            anchor: Anchor = "left" if c else "right"
             sign, side, dashes = (-1, "<", "-") if c else (1, ">", (0, (6, 2)))
             ax.plot(grid, np.logaddexp(0, sign * grid), color=colour(role), linewidth=2.4, linestyle=dashes, zorder=3)
-            d.formula(130 if c else 345, 70, rf"\log(1+e^{{{'-' * c}z}})", role=ink, size=16, anchor=anchor)
+            d.formula(130 if c else 270, 70, rf"\log(1+e^{{{'-' * c}z}})", role=ink, size=16)
             rug = d.axes(46, top, WIDTH - 62, 22)
             rug.hist(np.clip(rows[c], -reach, reach), 60, range=(-reach, reach), color=colour(role), rwidth=0.8)
             rug.axvline(sign * sure, color=colour("ink"), linewidth=1.4)
             rug.set(xlim=(-reach, reach), xticks=[], yticks=[])
             losses = np.logaddexp(0, sign * rows[c])
-            wrong, total = losses[losses > -math.log(_SURE)], float(losses.sum())
+            wrong, most = losses[losses > -math.log(_SURE)], ""
             text = f"y = {c}, z {side} {pretty(sign * sure, 2)}: {len(wrong):,} of {counted(len(losses), 'row')}"
-            if len(wrong) and total < math.inf:
-                text += f", {pretty(100 * float(wrong.sum()) / total, 2)}% of their loss"
+            if len(wrong):
+                text += f", {pretty(100 * float(wrong.sum() / losses.sum()), 2)}% of their loss"
+                most = f"; the largest loss is {pretty(float(wrong.max()), 3)} nats"
             d.text(38, top + 17, f"y = {c}", role=ink, bold=True, anchor="right")
             d.text(8, 330 if c else 347, text, role=ink)
-            most = f"; the largest loss is {pretty(float(wrong.max()), 3)} nats" if len(wrong) else ""
             says.append(f"{classes[c]}, sure and wrong: {text}{most}.")
         return d.picture("loss-of-z", "The loss of one row as a function of the log-odds z", " ".join(says))
