@@ -15,12 +15,11 @@ from chainrule.data.rows.spread import RUN
 class Stratum:
     """Rows of a sample that count `multiplier` times each, for those like them that were not taken.
 
-    columns : of rare levels, all of whose rows these are. places : (k,), of these rows among the whole's.
+    places : (k,), of these rows among the whole's.
     """
 
     rows: Rows
     multiplier: float
-    columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
@@ -59,7 +58,7 @@ def sample(
     if by_class:
         is_whole |= (rows.y == rare) & rows.is_kept
     all_of = np.flatnonzero(is_whole)
-    whole = Stratum(rows.take(all_of), 1.0, of_levels.columns, all_of)
+    whole = Stratum(rows.take(all_of), 1.0, all_of)
     is_common = ~is_whole & rows.is_kept
     if not is_common.any():
         return (whole,)
