@@ -278,7 +278,7 @@ def view_of(rng, stored):
 
 
 def seen_as(X, view):
-    return X if view is None else X * view.p - view.center_times_p
+    return X if view is None else X * view.p - view.center * view.p
 
 
 def spoiled(stored, bad, rng):

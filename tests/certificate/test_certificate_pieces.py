@@ -204,20 +204,6 @@ def test_the_terms_of_the_bound_go_the_right_way(rng):
     assert not bound(factor, gradient, e, kappa=kappa, delta=800.0).proven
 
 
-def test_least_is_the_r_of_a_gradient_of_zero(rng):
-    """However small the gradient becomes, rounding leaves this r; where it is 1 or more nothing will be proven."""
-    B = random_matrix(rng, 8, 1e-3)
-    factor = Factor.of(B, 1e-13)
-    e, gradient = np.full(8, 1e-9) * factor.D, rng.normal(size=8) * factor.D * 1e-7
-    for delta in (0.0, 3.0, 12.0, 30.0):
-        found = bound(factor, gradient, e, kappa=50.0, delta=delta, all_rows=True, eps=1e-12)
-        zero = bound(factor, np.zeros(8), e, kappa=50.0, delta=delta, all_rows=True, eps=1e-12)
-        assert found.least <= zero.r * (1 + 1e-12)
-        assert zero.least == pytest.approx(zero.r, rel=1e-12)
-        assert zero.r <= found.r
-    assert found.least > 1.0
-
-
 @pytest.mark.parametrize("block", [32, 256])
 def test_float32_hessian_is_within_its_eta_and_still_proves(rng, block):
     for _ in range(20):
@@ -306,9 +292,6 @@ def test_sentence_rounds_bounds_up_and_says_what_holds():
     ridge = certificate(kind="ridge", reason="x1 separates the classes")
     assert "the one asked for has no optimum: x1 separates the classes)" in ridge.sentence
     assert ridge.proven
-    estimate = certificate(kind="estimated", coef=np.full(3, np.inf))
-    assert "not proven" in estimate.sentence
-    assert not estimate.proven
 
 
 def test_certificate_is_frozen_pickles_and_goes_to_json():

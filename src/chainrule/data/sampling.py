@@ -15,13 +15,11 @@ from chainrule.data.rows.spread import RUN
 class Stratum:
     """Part of a sample. Each row counts `multiplier` times, in place of similar rows that were not taken.
 
-    columns : the coefficients of rare levels, if all rows with such a level are in this part. places : (k,), of its rows in the
-    whole.
+    places : (k,), of its rows in the whole.
     """
 
     rows: Rows
     multiplier: float
-    columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
@@ -60,7 +58,7 @@ def sample(
     if by_class:
         is_whole |= (rows.y == rare) & rows.is_kept
     all_of = np.flatnonzero(is_whole)
-    whole = Stratum(rows.take(all_of), 1.0, of_levels.columns, all_of)
+    whole = Stratum(rows.take(all_of), 1.0, all_of)
     is_common = ~is_whole & rows.is_kept
     if not is_common.any():
         return (whole,)

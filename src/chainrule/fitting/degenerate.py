@@ -128,7 +128,7 @@ def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Colli
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> str:
     """Say why nothing is proven: too few reads; or columns along which rounding hides the curvature."""
-    proof, of_sample = state.reference.proof, state.z is None or state.reference.z is not None
+    proof, of_sample = state.reference.proof, state.z is None or state.reference.index is not None
     unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
         return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
@@ -195,7 +195,7 @@ def _minimum_of_pivots(
     patient : no plane separates the classes, so there is an optimum, however slowly it comes near.
     """
     tol, own = task.problem.options.tol, collinear.pivots
-    if state.z is None or state.reference.z is not None:
+    if state.z is None or state.reference.index is not None:
         state = task.at(state.w, state.b)
     found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, own))
     if not collinear.exact:
@@ -258,7 +258,7 @@ def bound_without(
     subtracted from the Hessian's diagonal.
     """
     on, reference, evaluation = state.on, state.reference, state.evaluation
-    assert reference.z is None
+    assert reference.index is None
     assert state.squares is not None
     n, D = on.n_features, reference.proof.D
     kept = np.append(pivots, n) if on.fit_intercept else pivots
@@ -271,7 +271,7 @@ def bound_without(
         eta *= float(np.max(B[own] / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
         B[own] = left
     factor = Factor.of(B[np.ix_(kept, kept)], eta)
-    theta = state.theta[: len(D)]
+    theta = state.theta
     is_here = reference.is_of_all(state.theta)
     delta, zeta = reference.change(on, theta, state.z)
     e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here)
@@ -319,8 +319,8 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     is at most the last term and what the loss's own curvature over the pivots bounds. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
     """
     other = state.with_bound().bound
-    on, n, R = state.on, state.on.n_features, state.on.ridge
-    if not collinear.exact or not collinear.n_relations or state.reference.z is not None or not R.min() > 0.0:
+    n, R = state.on.n_features, state.on.ridge
+    if not collinear.exact or not collinear.n_relations or state.reference.index is not None or not R.min() > 0.0:
         return other
     rows = [dict(zip(each.indices, each.coefficients, strict=True)) for each in collinear.relations]
     basis = independent(rows, np.sqrt(R) * task.units.scale)
@@ -344,5 +344,4 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     if not gap < (math.inf if other is None else other.gap):
         return other
     coef = np.append(np.sqrt(2.0 * gap / R) * (1.0 + 1e-9), math.inf)
-    coef = coef if on.fit_intercept else coef[:-1]
     return replace(loss, gap=gap, lower=0.0, coef=coef, radius=math.inf)

@@ -38,7 +38,7 @@ from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import Reference as Hessian
-from chainrule.solvers.proof import depth_of, error_of_gradient, full, own
+from chainrule.solvers.proof import depth_of, error_of_gradient
 
 Vector = NDArray[np.float64]
 
@@ -184,7 +184,7 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
         assert evaluation.squares is not None
         s = np.ones(len(z)) if rows.s is None else rows.s
         h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
-        e = full(on, own(on, error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)))
+        e = error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)
         zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, theta))
         reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
         known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}

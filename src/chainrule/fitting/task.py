@@ -199,7 +199,7 @@ def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool
     way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
     with np.errstate(over="ignore"):  # a column of 1e-310: no bound on its coefficient
         coef = here.coef[:n] / units.scale
-    share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
+    share = len(state.reference.z) / rows.n_rows
     gap = min(here.gap, objective + state.noise + (here.gap - proven.gap))
     return Certificate.of(
         replace(here, gap=gap),
@@ -236,7 +236,7 @@ def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Ve
     e, M = error_of_gradient(on, on.loss.steepest, squares, state.theta), np.sqrt(np.append(squares, 1.0))
     gradient = state.evaluation.gradient
     if not on.fit_intercept:
-        M[-1] = shift[-1] = e[-1] = 0.0
+        M[-1] = shift[-1] = 0.0
     return moved(proven, shift, of=on.loss, gradient=gradient, e=e, M=M, ridge=on.ridge)
 
 

@@ -79,8 +79,7 @@ class CGState(State):
     @property
     def is_stale(self) -> bool:
         """Whether z has drifted so far that the bound is all rounding; reading z again then helps."""
-        noise = math.inf if self.bound is None else self.bound.noise
-        return self.drift > STALE * self.fresh and not self.gap > 4.0 * noise
+        return self.bound is not None and self.drift > STALE * self.fresh and not self.gap > 4.0 * self.bound.noise
 
     def reached(self, tol: float) -> bool:
         """Whether the bound is at most tol, or as small as rounding allows."""
@@ -315,15 +314,17 @@ def _proven(
     w: Vector,
     drift: float,
     weights: tuple[float, float],
-) -> Bound:
+) -> Bound | None:
     """Bound F - F* by the dual point: |rho|^2/(2 alpha) plus the divergence, with what rounding and clipping may add.
 
     Rounding: each of the sums that make rho adds terms of one row's d x, d = r + t e - pull h, of which the sizes are at most
     (|r| + t |e| + pull h) |x|; by Cauchy-Schwarz over rows and columns the whole is at most u (depth + 24) times the root mean
     squares of both. z at (w, b) is off by `drift`, and |d KL/dz| = |p - g|, with a second derivative of at most max d2L_dz2.
     """
-    t, pull = abs(weights[0]), abs(weights[1])
     S, alpha = on.weight, float(on.ridge.min())
+    if not alpha > 0.0:
+        return None
+    t, pull = abs(weights[0]), abs(weights[1])
     r_rms = on.rms_residual(read.loss / S) + 2.0 * on.loss.steepest * t + on.loss.curvature * pull
     depth = on.secant_depth + 24.0
     rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * _length(on.ridge * w)

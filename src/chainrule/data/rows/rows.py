@@ -210,14 +210,6 @@ class Rows:
             squares=None if sums.squares is None else sums.squares / ratio**2,
         )
 
-    def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
-        """Sum s h (x~.v) x~ over the rows, (n + 1,), for h (m,) and v (n + 1,) in the fit's units; one read.
-
-        t (m,), optional: filled with x~.v.
-        """
-        self.count_read()
-        return np.asarray(reader.product(self.design, h, v / self.outer, t=t, **self.how) / self.outer)
-
     def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
         """Read along v (n + 1,) from given z (m,), in the fit's units; fills u (m,), r (2, m) as `kernels.secant` does."""
         self.count_read()
@@ -272,7 +264,7 @@ class Rows:
         """Return a copy of some rows in the fit's units, with the bias's 1 last, (k, n + 1)."""
         x = self.numbers(rows)
         if self.view is not None:
-            x = x * self.view.p - self.view.center_times_p
+            x = x * self.view.p - self.view.center * self.view.p
         return np.column_stack([x / self.outer[:-1], np.ones(len(x))])
 
     # --- the same data otherwise -------------------------------------------------------------------------------------
