@@ -56,14 +56,15 @@ def _by_newton(A: Matrix, start: Vector) -> Verdict | None:
 
     At a minimum sum_i g(-a_i.v) a_i = 0: all rows overlap. If there is none, v comes to separate all rows.
     """
-    v = start
-    for step in range(MOST_STEPS):
+
+    def separates(v: Vector) -> bool:
+        return bool((A @ v > FLAT * (np.abs(A) @ np.abs(v))).all())
+
+    v = start if separates(start) else np.zeros(len(start))
+    for _ in range(MOST_STEPS):
         z = A @ v
-        if (z > FLAT * (np.abs(A) @ np.abs(v))).all():
+        if separates(v):
             return _checked(A, np.zeros(len(A)), v / z.min())
-        if step == 0:
-            v = np.zeros(len(v))
-            z = A @ v
         g = expit(-z)
         H, slope = (A.T * (g * (1.0 - g))) @ A, A.T @ g
         if not H.max() > TINY:

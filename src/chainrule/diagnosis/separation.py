@@ -39,7 +39,6 @@ LEAST = 1000  # rows of the first subset, and 4 a column
 MOST_NUMBERS = 1_000_000  # in the subset; beyond, a linear program takes more than 10 seconds
 FAR = 10.0  # a column is centred if its mean is more deviations from 0
 MAX_EXACT_COLUMNS = 64  # up to which null spaces are found in fractions
-BIAS = -1  # stands for the intercept among the columns' numbers
 LONGEST = 10**4  # whole number that is shown as it is
 BITS = (0, 3, 8, 16, 60)  # of a direction's coefficients, tried in turn: short ones read best
 
@@ -230,60 +229,60 @@ class _Space:
         A = self.rows.viewed(numbers)[:, np.append(self.pivots, -1)[: len(self.pivots) + self.fit_intercept]]
         return np.asarray(A * (self.side[numbers] * power_of_two(np.abs(A).max(axis=1, initial=0.0)))[:, None])
 
-    def wrong(self, a: Vector, mask: Mask) -> Index:
-        """Rows of the mask on the wrong side of a direction of `matrix` by more than rounding, the worst first."""
+    def scores(self, a: Vector) -> tuple[Vector, float]:
+        """a_i.a of every row, (m,), for a direction of `matrix`, and how large its terms may be."""
         w = np.zeros(self.rows.n_features)
         w[self.pivots] = a[: len(self.pivots)]
         b = float(a[-1]) * self.fit_intercept
-        margins = np.where(mask, self.rows.scores(w, b) * self.side, 0.0)
-        wrong = np.flatnonzero(margins < -FLAT * (float(reach(self.rows) @ np.abs(w)) + abs(b)))
-        return np.asarray(wrong[np.argsort(margins[wrong], kind="stable")])
+        return self.rows.scores(w, b) * self.side, float(reach(self.rows) @ np.abs(w)) + abs(b)
+
+    def wrong(self, a: Vector, mask: Mask) -> Index:
+        """Rows of the mask on the wrong side of a direction by more than rounding, the worst first."""
+        z, size = self.scores(a)
+        wrong = np.flatnonzero(mask & (z < -FLAT * size))
+        return np.asarray(wrong[np.argsort(z[wrong], kind="stable")])
 
     @property
     def _units(self) -> Iterator[list[Fraction]]:
         """Centres and scales of u, exactly."""
         units = self.rows.units
-        return ([Fraction(x) for x in each.tolist()] for each in (units.center, units.scale))
+        return ([Fraction(x) for x in each[self.pivots].tolist()] for each in (units.center, units.scale))
 
-    def directed(self, v: dict[int, Fraction], b: Fraction, mask: Mask) -> Direction:
-        """Prove the signs of (2y - 1)(x.v + b) in the rows of the mask."""
-        (center, scale), w = self._units, np.zeros(self.rows.n_features)
-        shifted = b + sum(c * center[j] for j, c in v.items())
-        largest = max([abs(shifted), *(abs(c) * scale[j] for j, c in v.items())]) or Fraction(1)
-        w[list(v)] = [float(c * scale[j] / largest) for j, c in v.items()]
-        z = self.rows.scores(w, float(shifted / largest))
+    def directed(self, c: dict[int, Fraction], mask: Mask) -> Direction:
+        """Prove the signs in the rows of the mask of a direction of `matrix`, its numbers by their places."""
+        (center, scale), last = self._units, len(self.pivots)
+        largest = max(map(abs, c.values()), default=Fraction(1))
+        a = np.zeros(last + self.fit_intercept)
+        a[list(c)] = [float(x / largest) for x in c.values()]
+        z, size = self.scores(a)
+        v = {int(self.pivots[j]): x / scale[j] for j, x in c.items() if j < last}
+        b = c.get(last, Fraction(0)) - sum(x * center[j] / scale[j] for j, x in c.items() if j < last)
         signs = np.where(mask, np.sign(z), 0.0).astype(np.int8)
-        near = mask & (np.abs(z) <= 8 * (len(w) + 8) * U * (float(reach(self.rows) @ np.abs(w)) + 1.0))
+        near = mask & (np.abs(z) <= 8 * (self.rows.n_features + 8) * U * size)
         for numbers, X in active_blocks(self.rows, np.array(list(v), dtype=np.int64), near):
-            signs[numbers] = exact_signs(X, list(v.values()), b)
-        return Direction(v, b, signs * self.side.astype(np.int8))
+            signs[numbers] = exact_signs(X, list(v.values()), b) * self.side[numbers]
+        return Direction(v, b, signs)
 
     def through(self, a: Vector, numbers: Index, mask: Mask) -> Iterator[Direction]:
         """Yield exact directions near `a`, with more and more digits, whose planes go through the rows `numbers`."""
-        (center, scale), at = self._units, np.flatnonzero(a[: len(self.pivots)])
-        if len(numbers):
-            if len(at) > MAX_EXACT_COLUMNS:
-                return
-            # As many as are independent.
-            A = self.matrix(numbers)[:, np.append(at, len(self.pivots))[: len(at) + self.fit_intercept]]
-            R, order = qr(A.T, mode="r", pivoting=True)
+        (center, scale), at = self._units, np.flatnonzero(a)
+        if len(numbers) and len(at) > MAX_EXACT_COLUMNS:
+            return
+        if len(numbers):  # as many as are independent
+            R, order = qr(self.matrix(numbers)[:, at].T, mode="r", pivoting=True)
             numbers = numbers[order[: np.count_nonzero(np.abs(np.diag(R)) > RANK * np.abs(R[0, 0]))]]
-        support = self.pivots[at]
-        X = self.rows.numbers(numbers, support) / self.rows.units.scale[support]
-        names = [*support.tolist(), BIAS][: len(at) + self.fit_intercept]
-        points = ({j: Fraction(x) for j, x in zip(names, [*row, 1.0], strict=False) if x} for row in X.tolist())
+        points = []
+        for x in self.rows.numbers(numbers, self.pivots).tolist():
+            u = [(Fraction(value) - c) / s for value, c, s in zip(x, center, scale, strict=True)]
+            points.append({j: each for j, each in enumerate([*u, Fraction(1)]) if each and j in at})
         fixed = eliminated(points)
-        wanted = {j: Fraction(c) for j, c in zip(names, [*a[at].tolist(), float(a[-1])], strict=False)}
-        if self.fit_intercept:
-            wanted[BIAS] -= sum(wanted[j] * center[j] / scale[j] for j in support.tolist())
-        free = {j: c for j, c in wanted.items() if j not in fixed}
+        free = {j: Fraction(float(a[j])) for j in at.tolist() if j not in fixed}
         largest = max(map(abs, free.values()), default=Fraction(0))
         for bits in BITS if largest else ():
             found = {j: Fraction(round(c / largest * 2**bits)) for j, c in free.items()}
             for j, row in fixed.items():
                 found[j] = -sum((c * found[i] for i, c in row.items() if i in free), Fraction(0))
-            b = found.pop(BIAS, Fraction(0))
-            yield self.directed({j: c / scale[j] for j, c in found.items() if c}, b, mask)
+            yield self.directed({j: c for j, c in found.items() if c}, mask)
 
     def sample(self, mask: Mask, count: int) -> Index:
         """Rows drawn from both classes alike; always the same ones."""

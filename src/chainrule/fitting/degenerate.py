@@ -203,8 +203,9 @@ def _minimum_of_pivots(
         w, b = collinear.moved(task.problem.rows, state.w, state.b, others)
         found = _seen(task, np.where(others, 0.0, w), b, collinear, state)
     own = np.append(own, len(state.w)) if state.on.fit_intercept else own
-    is_limited, part = outcome.reason == "max_reads" and task.problem.options.max_reads is not None, 1.0
-    for _ in range(FEW_STEPS if is_limited else MOST_STEPS if patient else STEPS):
+    is_limited = outcome.reason == "max_reads" and task.problem.options.max_reads is not None
+    most, part = MOST_STEPS if patient else STEPS, 1.0
+    for _ in range(FEW_STEPS if is_limited else most):
         here, proven = found.state, found.bound
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
@@ -293,22 +294,23 @@ def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinea
     """
     sd = task.problem.rows.moments(correlations=False).sd
     weights = np.sqrt(task.objective.ridge) * task.units.scale / np.where(sd > 0, sd, 1.0)
-    best, returned, w, b = state, task.to_fit(state.w, state.b), state.w, state.b
-    for k in range(LEAST_PENALTY_STEPS if collinear.n_relations else 1):
+    best, w, b = None, state.w, state.b
+    for _ in range(LEAST_PENALTY_STEPS if collinear.n_relations else 1):
         here, w_fit, b_fit = task.returned(*collinear.moved(task.problem.rows, w, b, weights))
         if not here.evaluation.finite:
             break
         here = replace(here, bound=bound_with_penalty(task, here, collinear))
-        if k == 0 or here.gap < best.gap:
-            best, returned = here, (w_fit, b_fit)
+        if best is None or here.gap < best.gap:
+            best, point = here, (w_fit, b_fit)
         if best.gap <= task.problem.options.tol or not here.reference.steps.factored:
             break
         step = here.reference.direction(here.on, here.evaluation)
         w, b = here.w + step[:-1], here.b + float(step[-1])
-    certificate = certified(best, task.units, task.problem.rows, as_returned=True)
-    if not certificate.proven:
-        return _unproven(task, outcome, best, collinear)
-    return _ending(task, outcome, best, returned, certificate)
+    if best is not None:
+        certificate = certified(best, task.units, task.problem.rows, as_returned=True)
+        if certificate.proven:
+            return _ending(task, outcome, best, point, certificate)
+    return _unproven(task, outcome, best or state, collinear)
 
 
 def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:
