@@ -138,9 +138,9 @@ def ways_out(ways: Sequence[Way], on: Front) -> str:
     return ", or ".join(WAYS[code](value, on) for code, value in ways)
 
 
-def _with_ways(text: str, values: Values, on: Front) -> str:
+def _with_ways(text: str, values: Values, on: Front, sign: str = ":") -> str:
     ways = ways_out(values.get("ways", ()), on)
-    return f"{text}: {ways}" if ways else text
+    return f"{text}{sign} {ways}" if ways else text
 
 
 # --- how a run ended ---------------------------------------------------------------------------------------------------
@@ -181,8 +181,7 @@ def _unproven(values: Values, on: Front, how: str = "") -> str:
 
 
 def _returned(values: Values, on: Front) -> str:
-    ways = ways_out(values.get("ways", ()), on)
-    return f"the best point, from epoch {values['best']:,}, is returned{ways and f'; {ways}'}"
+    return _with_ways(f"the best point, from epoch {values['best']:,}, is returned", values, on, ";")
 
 
 def _diverged(values: Values, on: Front) -> str:
