@@ -293,9 +293,8 @@ def _note(graph: LogisticGraph) -> str | None:
     g, dL_dg, dL_dz, article = (float(v) for v in (graph.g.value, graph.dL_dg, graph.dL_dz, graph.article_product))
     stable = f"the stable form gives dL/dz = {number(dL_dz)}"
     if graph.is_saturated:
-        return (
-            f"g has rounded to {g:g}: the article's product {_fault(g)}; {stable}, and dL/dg goes to {number(dL_dg)}."
-        )
+        limit = f"dL/dg goes to {number(dL_dg)}"
+        return f"g has rounded to {g:g}: the article's product {_fault(g)}; {stable}, and {limit}."
     if abs(article - dL_dz) > 1e-6 * abs(dL_dz):
         return f"1 - g has lost digits: the article's product gives dL/dz = {number(article)}; {stable}."
     return None

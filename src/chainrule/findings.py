@@ -86,11 +86,6 @@ def said_by(error: Exception | str) -> Said:
     return what if isinstance(what, Finding) else str(what)
 
 
-def say_in_shell(error: Exception) -> str:
-    """Write an error's sentence for the command line."""
-    return say(said_by(error), SHELL)
-
-
 def warn_of(found: Finding) -> None:
     """Warn of a finding, at the line of the user's that called into this package."""
     assert found.warning is not None
@@ -138,9 +133,9 @@ def ways_out(ways: Sequence[Way], on: Front) -> str:
     return ", or ".join(WAYS[code](value, on) for code, value in ways)
 
 
-def _with_ways(text: str, values: Values, on: Front) -> str:
+def _with_ways(text: str, values: Values, on: Front, sign: str = ":") -> str:
     ways = ways_out(values.get("ways", ()), on)
-    return f"{text}: {ways}" if ways else text
+    return f"{text}{sign} {ways}" if ways else text
 
 
 # --- how a run ended ---------------------------------------------------------------------------------------------------
@@ -162,10 +157,7 @@ def _converged(values: Values, on: Front) -> str:
     if values.get("is_rounding"):
         text += f"; {on.option('tol')} {values['tol']:.2g} is below what rounding leaves here"
     if values.get("is_offset"):
-        text += (
-            "; a column lies so many standard deviations from 0 that 16 digits allow no better intercept: subtract a "
-            "constant from it before the fit"
-        )
+        text += "; a column lies so far from 0 that 16 digits allow no better intercept: subtract a constant from it"
     return _with_ways(text, values, on)
 
 
@@ -181,8 +173,7 @@ def _unproven(values: Values, on: Front, how: str = "") -> str:
 
 
 def _returned(values: Values, on: Front) -> str:
-    ways = ways_out(values.get("ways", ()), on)
-    return f"the best point, from epoch {values['best']:,}, is returned{ways and f'; {ways}'}"
+    return _with_ways(f"the best point, from epoch {values['best']:,}, is returned", values, on, ";")
 
 
 def _diverged(values: Values, on: Front) -> str:
@@ -284,11 +275,8 @@ def _together(relations: Sequence[Said], on: Front) -> str:
 
 def _collinear(values: Values, on: Front) -> str:
     good = "as good" if values["is_exact"] else "about as good, and only very large ones might be better"
-    relations = _together(values["relations"], on)
-    return (
-        f"the columns are collinear, so that other coefficients are {good}: {relations}; {values['which']}; drop a column of "
-        "each relation, or use a penalty"
-    )
+    what = f"the columns are collinear, so that other coefficients are {good}: {_together(values['relations'], on)}"
+    return f"{what}; {values['which']}; drop a column of each relation, or use a penalty"
 
 
 # --- separated classes -------------------------------------------------------------------------------------------------

@@ -152,9 +152,8 @@ def shortened(name: object, room: int = NAME) -> str:
     from rich.cells import chop_cells
 
     whole = str(name)
-    text = visible(
-        whole if len(whole) <= 2 * room else f"{whole[:room]}{whole[-room:]}"
-    )  # a name may have thousands of signs
+    # a name may have thousands of signs
+    text = visible(whole if len(whole) <= 2 * room else f"{whole[:room]}{whole[-room:]}")
     if cells(text) <= room and len(whole) <= 2 * room:
         return text
     head = chop_cells(text, max((room - 1) // 2, 1))[0]

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from chainrule.charts import charts, curves, maps, style
-from chainrule.charts.charts import odds
+from chainrule.charts.charts import gradient_shares, odds
 from chainrule.charts.curves import batches_picture, centering_curves, learning_rate_picture, scaling_picture
 from chainrule.charts.graph_picture import row_graph
-from chainrule.charts.shares import gradient_shares
 from chainrule.explain import explain_row
 from chainrule.words import cells, formula, pretty, shortened, visible
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from chainrule.charts import axes, charts, maps, sheet, style
+from chainrule.charts.charts import gradient_shares
 from chainrule.charts.curves import batches_picture, centering_curves, learning_rate_picture, scaling_picture
-from chainrule.charts.shares import gradient_shares
 from chainrule.errors import InputError
 from chainrule.words import cells, visible, wrapped
 from test_pictures import (

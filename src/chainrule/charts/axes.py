@@ -139,9 +139,8 @@ def panel(
 
 def names_aside(ax: Axes, drawn: Sequence[Any], names: Sequence[tuple[str, str]], heading: str = "") -> None:
     """Write names and their notes at the right of the axes, each beside a sample of what it names."""
-    room = (
-        ax.figure.bbox.width - ax.bbox.x1 - 50
-    ) / CELL  # less the gap, which a tick label reaches into, and the sample
+    # less the gap, which a tick label reaches into, and the sample
+    room = (ax.figure.bbox.width - ax.bbox.x1 - 50) / CELL
     words = []
     for name, note in (map(visible, both) for both in names):
         together = f"{name}  {note}"

@@ -1,4 +1,4 @@
-"""Charts of a fit: odds ratios, probabilities, and the loss as a function of g and of z. A million rows are binned."""
+"""Charts of a fit: odds ratios, probabilities, the loss as a function of z, shares of the gradient. Many rows are binned."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
-from chainrule.charts.axes import nice, tick
+from chainrule.charts.axes import Floats, across, names_aside, nice, tick
 from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
 from chainrule.words import cells, counted, pretty, shortened, visible
 
 Classes = tuple[str, str]
 SHOWN_FEATURES = 30
+SHOWN_SHARES = 5
+_AREAS = ("one", "backward", "training", "held-out", "ramp-7", "line")
 _BINS = 20  # an even number: a border at 1/2
 _SURE = 0.1  # of the row's own class: below, the model is sure, and wrong
 
@@ -142,3 +144,42 @@ def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) ->
             d.text(8, 330 if c else 347, text, role=ink)
             says.append(f"{classes[c]}, sure and wrong: {text}{most}.")
         return d.picture("loss-of-z", "The loss of one row as a function of the log-odds z", " ".join(says))
+
+
+def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, unit: str = "epoch") -> Picture:
+    """Draw each column's share of the gradient's size, |dL_dw_j| / sum_k |dL_dw_k|, over the epochs, stacked to 1.
+
+    epochs: (k,), increasing, need not be every one. unit: what they count, "epoch" or "step" of Newton's method.
+    shares: (k, n), at least 0. A row is divided by its sum; one without a positive finite sum is left out, two are needed.
+    names: of the columns. The five with the largest shares, the rows' average, are drawn by themselves, the rest together.
+    """
+    e, s, labels = _shares_apart(np.asarray(epochs, dtype=np.float64), np.asarray(shares, dtype=np.float64), names)
+    with drawing(WIDTH, 284) as d:
+        ax = d.axes(46, 34, WIDTH - 200, 206)
+        across(ax, float(e[-1]))
+        ax.set(ylim=(0, 1), title="share of the gradient, |∂L/∂wⱼ| of all", xlabel=unit)
+        ax.yaxis.set_major_formatter("{x:.0%}")
+        areas = ax.stackplot(e, s.T, colors=[colour(role) for role in _AREAS], alpha=0.75, linewidth=0)
+        ax.plot(e, np.cumsum(s, axis=1)[:, :-1], color=colour("paper"), linewidth=1.2)
+        first, last = (f"{unit} {pretty(float(at))}" for at in e[[0, -1]])
+        ends = [[f"{100 * float(v):.3g}%" for v in (of[0], of[-1], of.max())] for of in s.T]
+        says = [f"{name}: {start} at {first}, {end} at {last}, at most {most}."
+                for name, (start, end, most) in zip(labels, ends, strict=True)]  # fmt: skip
+        names_aside(
+            ax, areas[::-1], [(end[1], name) for name, end in zip(labels, ends, strict=True)][::-1], f"at {last}"
+        )
+        return d.picture("shares", f"Each column's share of the gradient over the {unit}s", " ".join(says))
+
+
+def _shares_apart(e: Floats, s: Floats, names: Sequence[str]) -> tuple[Floats, Floats, list[str]]:
+    """Give epochs and shares with a sum of 1, the strongest columns apart and the rest in one, and their names."""
+    with np.errstate(all="ignore"):
+        s = s / s.sum(axis=1, keepdims=True)
+    keep = np.isfinite(s).all(axis=1)
+    e, s, order = e[keep], s[keep], np.argsort(-s[keep].sum(axis=0), kind="stable")
+    shown = len(names) if len(names) <= SHOWN_SHARES + 1 else SHOWN_SHARES
+    labels, apart = [str(names[j]) for j in order[:shown]], s[:, order[:shown]]
+    if shown == len(names):
+        return e, apart, labels
+    labels.append(counted(len(names) - shown, "other column"))
+    return e, np.column_stack([apart, s[:, order[shown:]].sum(axis=1)]), labels

@@ -180,14 +180,12 @@ class Speller(string.Formatter):
 
     def words(self, text: Words) -> str:
         """Write a sentence."""
-        if isinstance(text, str):
-            return self.literal(text)
-        return self.vformat(self.literal(text.template), (), text.values)
+        return self.format_field(text, "")
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Write a value of a sentence, or a table's cell."""
         if isinstance(value, Text):
-            return self.words(value)
+            return self.vformat(self.literal(value.template), (), value.values)
         if format_spec == "name":
             return self.name(value)
         return self.literal(value) if isinstance(value, str) else self.number(spelled(value, format_spec))

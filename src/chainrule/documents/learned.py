@@ -79,7 +79,7 @@ def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Cha
 
 
 def _shares(g: Gradients, unit: str) -> Chart:
-    from chainrule.charts.shares import gradient_shares
+    from chainrule.charts.charts import gradient_shares
 
     units = "in the units of the fit: the steps follow it"
     if unit == "step":

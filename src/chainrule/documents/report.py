@@ -1,9 +1,8 @@
 """The report of a fit: its story as blocks, from the document that `--json` gives and from arrays."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
-
-import numpy as np
 
 from chainrule.documents import results
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Role, Text, bullets, say
@@ -110,11 +109,9 @@ def _learning(document: Document, trace: Trace, learned: Learned | None) -> list
 def _probabilities(classes: tuple[str, str], parts: Sequence[Spread]) -> Beside:
     from chainrule.charts.charts import loss_of_row, probability_histogram
 
-    def spread(z: Any, y: Any, says: str) -> list[Block]:
-        return [Chart(lambda: probability_histogram(sigmoid(np.asarray(z)), y, classes=classes), says)]
-
     spreads = ("Training rows: how the probabilities of both classes are spread.",
                "Held-out rows: the same for rows that training never saw.")  # fmt: skip
-    shown = [spread(*part, says) for part, says in zip(parts, spreads, strict=False)]
+    shown = [[Chart(partial(probability_histogram, sigmoid(z), y, classes=classes), says)]
+             for (z, y), says in zip(parts, spreads, strict=False)]  # fmt: skip
     says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. The bars below are the training rows."
-    return Beside([*shown, [Chart(lambda: loss_of_row(*parts[0], classes=classes), says)]])
+    return Beside([*shown, [Chart(partial(loss_of_row, *parts[0], classes=classes), says)]])

@@ -133,9 +133,7 @@ def odds_chart(document: Document) -> Chart:
     entries = document["coefficients"]
     names, per_sd = [entry["name"] for entry in entries], [entry["sd"] is not None for entry in entries]
     log_odds = [_effect(entry) for entry in entries]
-    text = (
-        "Odds ratios on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left for {negative:name}."
-    )
+    text = "Odds ratios on a logarithmic axis. Right of 1 speaks for {positive:name}, left of 1 for {negative:name}."
     return Chart(lambda: charts.odds_forest(names, log_odds, per_sd=per_sd), say(text, **document))
 
 

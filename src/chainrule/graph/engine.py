@@ -136,20 +136,6 @@ def _frozen(values: Any) -> Array:
     return array
 
 
-def _leaf(value: npt.ArrayLike, name: str, is_constant: bool) -> Node:
-    called = f"{name!r}" if name else "a value of the graph"
-    try:
-        array = np.array(value)
-    except ValueError:
-        raise InputError(f"{called} is not an array of numbers: its rows have different lengths") from None
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{called} is not an array of real numbers: its type is {array.dtype}")
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise InputError(f"{called} has a NaN or an infinite number; fill in or leave out missing values first")
-    return Node(_frozen(array), is_constant=is_constant, name=name)
-
-
 def variable(value: npt.ArrayLike, name: str = "") -> Node:
     """Return a node with a gradient of its own: a parameter.
 
@@ -169,12 +155,22 @@ def variable(value: npt.ArrayLike, name: str = "") -> Node:
     InputError
         The value is not numbers, or has a NaN or an infinite one.
     """
-    return _leaf(value, name, False)
+    return Node(constant(value, name).value, name=name)
 
 
 def constant(value: npt.ArrayLike, name: str = "") -> Node:
     """Return a node that gets no gradient: data. Parameters, returns and raises as for `variable`."""
-    return _leaf(value, name, True)
+    called = f"{name!r}" if name else "a value of the graph"
+    try:
+        array = np.array(value)
+    except ValueError:
+        raise InputError(f"{called} is not an array of numbers: its rows have different lengths") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{called} is not an array of real numbers: its type is {array.dtype}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise InputError(f"{called} has a NaN or an infinite number; fill in or leave out missing values first")
+    return Node(_frozen(array), is_constant=True, name=name)
 
 
 def apply(operation: str | Operation, *arguments: Operand, name: str = "") -> Node:
