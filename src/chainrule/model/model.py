@@ -10,7 +10,7 @@ import numpy.typing as npt
 from chainrule.data.rows.decode import values_of
 from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
-from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Column, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
@@ -73,7 +73,7 @@ class Model:
                 raise InputError(f"the model's {name} is not finite: rescale the columns or lower the learning rate")
             object.__setattr__(self, name, float(array) if is_bias else array)
 
-    def decision(self, rows: Design | npt.ArrayLike) -> Floats:
+    def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
 
         In the units of the fit no digit is lost that the fit had: x.w + b cancels where a column is far from 0. A row's
@@ -81,7 +81,7 @@ class Model:
 
         Parameters
         ----------
-        rows : Design, or (m, n) array
+        rows : Blocks, or (m, n) array
             Columns as the schema encodes them, or dense numbers in the user's units.
 
         Returns
@@ -93,13 +93,13 @@ class Model:
         InputError
             There is another number of columns, or z is beyond what float64 can hold.
         """
-        if not isinstance(rows, Design):
+        if not isinstance(rows, Blocks):
             X = np.asarray(rows, dtype=np.float64)
             if X.ndim != 2 or X.shape[1] != self.w.size:
                 raise InputError(f"X must have the model's {self.w.size} columns: its shape is {X.shape}")
             if not len(X):
                 return np.zeros(0)
-            rows = Design([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
+            rows = Blocks([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
         z = np.full(rows.m, self.b_fit)
         with np.errstate(all="ignore"):
             for start in range(0, rows.m, _BLOCK):
@@ -122,7 +122,7 @@ class Model:
         if column.indicator is not None:
             z += lost * self.w_fit[column.indicator]
 
-    def probability(self, rows: Design | npt.ArrayLike) -> Floats:
+    def probability(self, rows: Blocks | npt.ArrayLike) -> Floats:
         """Probability of the positive label, g = sigmoid(z) = 1 / (1 + exp(-z)).
 
         Takes and raises what `decision` does; returns (m,) float64 from 0 to 1.

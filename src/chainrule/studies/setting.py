@@ -19,7 +19,7 @@ from chainrule.fitting.fit import run as fit_as_asked
 from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.studies.curvature import Curvature
@@ -160,7 +160,7 @@ class Setting:
 
     def rows(self) -> Rows:
         """See the rows as they are."""
-        return Rows.of(Design.dense(self.X), self.y, self.s, self.names, self.n_threads)
+        return Rows.of(Blocks.dense(self.X), self.y, self.s, self.names, self.n_threads)
 
     def optimum(self, standardize: Standardize) -> tuple[Optimum, tuple[str, ...]]:
         """Find the optimum, and notes on the data."""

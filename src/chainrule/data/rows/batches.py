@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.data.rows.rows import AT_ONCE, Rows
 from chainrule.data.rows.units import Vector
-from chainrule.kernels.design import DenseRows, Design
+from chainrule.kernels.blocks import Blocks, DenseRows
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import What
 from chainrule.kernels.runs import Batches, descend, visiting_order
@@ -65,7 +65,7 @@ def descend_rows(
     if loss is None:
         run = {"ridge": ridge, "fit_intercept": fit_intercept, "rate": rate, "per_weight": per_weight, "epoch": epoch}
         run |= {"step": 1.0 / ratio**2, "w": w / ratio, "b": b, "first": first, "end": last}
-        by_rows = Design([DenseRows(X)], *X.shape)  # in whatever order X lies
+        by_rows = Blocks([DenseRows(X)], *X.shape)  # in whatever order X lies
         w, b = descend(by_rows, rows.y, rows.s, rows.view, visited, batches=batches, **run)
         return w * ratio, b
     order = visiting_order(rows.n_visited, batches.seed, epoch)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels.design import CategoryColumn, Column, Csr, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Column, Csr, NumberColumn, Part
 
 Index = NDArray[np.int64]
 Matrix = NDArray[np.float64]
@@ -66,7 +66,7 @@ def scipy_csr(csr: Csr) -> Any:
     return csr_array((csr.data, csr.indices, csr.indptr), shape=(csr.m, csr.n))
 
 
-def expanded(design: Design, places: slice | Index, columns: Index | None = None) -> Matrix:
+def expanded(design: Blocks, places: slice | Index, columns: Index | None = None) -> Matrix:
     """Return some coefficients' x in some rows, (k, columns), all by default: a view where they lie like that, else a copy.
 
     Levels and marks are 0 and 1, missing numbers their fill.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows.decode import scipy_csr
 from chainrule.data.rows.spread import spread_rows
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
-from chainrule.kernels.design import Csr
+from chainrule.kernels.blocks import Csr
 from chainrule.kernels.reader import gram, read
 from chainrule.kernels.reading import MOMENTS, Sums, View, What
 

@@ -18,7 +18,7 @@ from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
 from chainrule.errors import InputError
 from chainrule.kernels import reader
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, View, What, thread_count, useful_threads
 from chainrule.kernels.runs import Path, newton_path
@@ -52,7 +52,7 @@ class Rows:
     learned : what reads found of these rows, whatever units they are seen in.
     """
 
-    design: Design
+    design: Blocks
     y: NDArray[np.uint8]
     s: Vector | None
     feature_names: tuple[str, ...]
@@ -70,7 +70,7 @@ class Rows:
     @classmethod
     def of(
         cls,
-        design: Design,
+        design: Blocks,
         y: NDArray[np.uint8],
         s: Vector | None,
         feature_names: Sequence[str] | None,
@@ -382,7 +382,7 @@ class Rows:
         """Return the rows as mini-batches visit them: those of a table as a dense copy."""
         if not self.design.columns:
             return self
-        design = Design.dense(self.numbers())
+        design = Blocks.dense(self.numbers())
         threads = useful_threads((self.n_rows, design.row_numbers), self.threads)
         return replace(self, design=design, index=None, threads=threads, copies=1, tally=Tally(self.n_rows), learned={})
 
