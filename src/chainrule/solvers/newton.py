@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from chainrule.kernels.reading import What
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
 from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
-from chainrule.solvers.newton_cg import CGState, NewtonCG
+from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair
 from chainrule.solvers.plan import NOISE
 from chainrule.solvers.proof import Reference, error_of_objective, norm_weights
@@ -144,7 +145,8 @@ class NewtonState(State):
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
 
-    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian.
+    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian. Of so many columns
+       that this costs more than products with all rows, newton-cg leads instead.
     2. On all rows: steps with the last sample's Hessian, or one of all rows, each a cheap read of loss and gradient.
     3. Each read of all rows that comes near makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
 
@@ -176,7 +178,8 @@ class Newton:
         if not isinstance(objective, DataObjective):
             return [], newton_at(objective, self.start, objective.evaluate(self.start))
         if not self.sizes and objective.given is None:
-            return self._lead.init(objective)
+            with suppress(TooLarge):
+                return self._lead.init(objective)
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
