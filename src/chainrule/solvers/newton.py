@@ -179,7 +179,7 @@ class Newton:
             return [], newton_at(objective, self.start, objective.evaluate(self.start))
         if not self.sizes and objective.given is None:
             with suppress(TooLarge):
-                return self._lead.init(objective)
+                return [], self._led(objective, NewtonCG(self.start).init(objective)[1], math.inf)
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
@@ -199,7 +199,8 @@ class Newton:
             return newton_at(objective, theta, evaluation)
         assert isinstance(objective, DataObjective)
         if isinstance(state, CGState):
-            return self._step_of_lead(objective, state)
+            new = NewtonCG(self.start).step(objective, state)
+            return self._led(objective, new, state.evaluation.objective)
         assert isinstance(state, NewtonState)
         if state.stage < len(self.sizes) and self.sizes[state.stage] < objective.rows.n_rows:
             return self._step_on_sample(objective, state)
@@ -207,19 +208,15 @@ class Newton:
 
     # --- many columns -----------------------------------------------------------------------------------------------
 
-    @property
-    def _lead(self) -> NewtonCG:
-        return NewtonCG(self.start)
-
-    def _step_of_lead(self, on: DataObjective, state: CGState) -> State:
-        """Take a step of newton-cg; where little is left to gain, settle the rare levels and make the Hessian."""
-        new = self._lead.step(on, state)
-        assert isinstance(new, CGState)
-        gains = new.evaluation.objective <= (1.0 - LEAST_GAIN) * state.evaluation.objective
-        if gains and new.evaluation.accuracy < 1.0 and not new.reached(self.tol):
-            return new
-        theta = settle(on, on.rows.rare(RARE_SHARE, on.n_rows / SETTLED), new.theta)
-        q = np.append(1.0 / new.preconditioner.diagonal, 1.0)
+    def _led(self, on: DataObjective, state: State, before: float) -> State:
+        """Go on with newton-cg's state; where it gained little on F before, settle the rare levels and make the Hessian."""
+        assert isinstance(state, CGState)
+        gains = state.evaluation.objective <= (1.0 - LEAST_GAIN) * before
+        if gains and state.evaluation.accuracy < 1.0 and not state.reached(self.tol):
+            return state
+        theta = settle(on, on.rows.rare(RARE_SHARE, on.n_rows / SETTLED), state.theta)
+        about = state.preconditioner.diagonal + 0.125 * np.square(state.center)  # near the Hessian's diagonal, and not 0
+        q = np.append(1.0 / about, 1.0)
         return self._evaluate_all(on, theta, None, hessian=True, q=q)
 
     # --- samples -----------------------------------------------------------------------------------------------------
@@ -228,8 +225,8 @@ class Newton:
         """Evaluate a point with its Hessian on the next sample, or on all rows after the last."""
         stage, reference = (0, None) if before is None else (before.stage + 1, before.reference)
         m, size = whole.n_rows, self.sizes[stage] if stage < len(self.sizes) else whole.n_rows
-        rare = Rare.none()
-        if stage == len(self.sizes) - 1 and (size < m or before is not None):
+        rare, is_last = Rare.none(), stage == len(self.sizes) - 1
+        if is_last and (size < m or before is not None):
             # The Hessian made next serves all rows.
             seen, most = (size, size) if before is None or size < m else (before.on.n_rows, m / SETTLED)
             rare = whole.rows.rare(seen / m, most)
@@ -237,10 +234,10 @@ class Newton:
         if size == m:
             # Where the last size is all rows, their Hessian is made here.
             return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
-        # The curvature of one more row bounds a level that has one class in the sample but both in the data. A penalty
-        # bounds it too, and bends less.
+        # A ridge like the curvature of an extra row bounds a level that has one class in the sample but both in the data. The
+        # last sample has all rows of rare levels, and needs none beside a penalty.
         zeros, ones = whole.class_weights
-        is_held = len(rare.columns) and whole.rows.design.groups and whole.penalty.strongly_convex
+        is_held = is_last and whole.rows.design.groups and whole.penalty.strongly_convex
         more = 0.0 if is_held else 8.0 * zeros * ones / (zeros + ones) ** 2 / size
         return self._evaluate_sample(whole.sample(size, more, rare), stage, theta, reference)
 
@@ -307,7 +304,7 @@ class Newton:
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, reference, z, squares, proven, *steps)
-        # A point as near as wanted that this Hessian can't prove, nor one that steps reach for the cost of a new Hessian.
+        # A point as near as wanted is not proven, and steps for the cost of a new Hessian would not change that.
         is_unproven = proven is not None and proven.r * pace**whole.rows.hessian_reads > 0.5 and nu * nu <= self.tol
         return replace(new, stalled=True) if new.is_noise or (is_unproven and before is not None) else new
 
