@@ -6,7 +6,7 @@ from chainrule import InputError
 from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows, Units, power_of_two
 from chainrule.data.rows.moments import standardized
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
@@ -14,7 +14,7 @@ from chainrule.penalties import ridge
 
 def dense(X, y=None, s=None, **options):
     y = np.zeros(len(X), dtype=np.uint8) if y is None else y
-    return Rows.of(Design.dense(X), y, s, [f"x{j}" for j in range(X.shape[1])], **options)
+    return Rows.of(Blocks.dense(X), y, s, [f"x{j}" for j in range(X.shape[1])], **options)
 
 
 def test_moments_on_all_scales_and_far_from_zero(rng):

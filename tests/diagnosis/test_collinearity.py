@@ -11,12 +11,12 @@ from chainrule.data.rows import Rows
 from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations
 from chainrule.diagnosis.exact import exact_signs
 from chainrule.errors import CollinearityWarning
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 
 
 def dense(X, names=None, s=None):
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else names
-    return Rows.of(Design.dense(X), np.zeros(len(X), dtype=np.uint8), s, names)
+    return Rows.of(Blocks.dense(X), np.zeros(len(X), dtype=np.uint8), s, names)
 
 
 def relations(X, names=None, s=None, **options):

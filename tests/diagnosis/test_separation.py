@@ -8,13 +8,13 @@ from hypothesis import given
 from chainrule.data.rows import Rows
 from chainrule.diagnosis.overlap import decide, overlap_is_proven
 from chainrule.diagnosis.separation import find_separation
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from drawn_tools import drawn, whole_tables
 
 
 def separation(X, y, s=None, names=None, *, n_threads=None, **options):
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else names
-    return find_separation(Rows.of(Design.dense(X), np.asarray(y, dtype=np.uint8), s, names, n_threads), **options)
+    return find_separation(Rows.of(Blocks.dense(X), np.asarray(y, dtype=np.uint8), s, names, n_threads), **options)
 
 
 def columns(found, names=None):

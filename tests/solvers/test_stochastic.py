@@ -17,7 +17,7 @@ from chainrule.data.rows.batches import descend_rows, largest_pull
 from chainrule.data.rows.moments import standardized
 from chainrule.diagnosis import NoiseMonitor, expected_smoothness, largest_curvature
 from chainrule.errors import LearningRateWarning, NotConvergedWarning
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.runs import SCHEDULES, Batches, visiting_order
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
@@ -113,7 +113,7 @@ def test_first_places_are_uniform_and_seeds_differ(rows):
 
 def rows_of(X, y, s=None, standardize=None):
     rows = Rows.of(
-        Design.dense(X), y, None if s is None else np.asarray(s, dtype=float), [f"x{j}" for j in range(X.shape[1])]
+        Blocks.dense(X), y, None if s is None else np.asarray(s, dtype=float), [f"x{j}" for j in range(X.shape[1])]
     )
     if standardize is not None:
         rows.moments()

@@ -19,7 +19,7 @@ from chainrule.documents.blocks import PLAIN, spelled
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.findings import SHELL
 from chainrule.fitting.spec import FitSpec
-from chainrule.kernels.design import Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
 from chainrule.studies.learned import Gradients, Learned, gradients_of, learned_by, maps_of, round_points, spread_points
@@ -189,7 +189,7 @@ def test_gradients_of_columns_of_any_size_are_found():
         else column
         for column in given.design.columns
     ]
-    design = dataclasses.replace(given, design=Design(blocks, given.design.m, given.design.n))
+    design = dataclasses.replace(given, design=Blocks(blocks, given.design.m, given.design.n))
     tiny = train(
         dataclasses.replace(training.prepared, design=design),
         FitSpec.of(
@@ -261,7 +261,7 @@ def test_points_of_maps_are_a_stratified_sample():
     X, y = r.normal(size=(20_000, 2)), (r.random(20_000) < 0.02).astype(np.uint8)
     X[7, 0] = 1e9  # one far-away value leaves the others their room
     result = chainrule.fit(X, y, feature_names=["a", "b"])
-    m = maps_of(Rows.of(Design.dense(X), y, None, ["a", "b"]), result)
+    m = maps_of(Rows.of(Blocks.dense(X), y, None, ["a", "b"]), result)
     assert m.of == 20_000
     assert 150 <= len(m.x) <= 170
     assert m.label.sum() == pytest.approx(160 * y.mean(), abs=1)

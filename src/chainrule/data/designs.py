@@ -14,8 +14,7 @@ from chainrule.data.frames import fields_of, is_table
 from chainrule.data.inputs import check_size, column_names, matrix
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
-from chainrule.kernels.design import Csr
-from chainrule.kernels.design import Design as Blocks
+from chainrule.kernels.blocks import Blocks, Csr
 from chainrule.kernels.reading import thread_count
 
 Vector = NDArray[np.float64]

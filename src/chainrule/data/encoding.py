@@ -22,7 +22,7 @@ from chainrule.data.schema import BOOLEANS, Column, Schema
 from chainrule.data.words import looks_like_number, mistaken, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.findings import two_fronts
-from chainrule.kernels.design import CategoryColumn, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, NumberColumn, Part
 from chainrule.kernels.reader import read
 from chainrule.kernels.reading import View, What, thread_count
 from chainrule.words import counted
@@ -156,7 +156,7 @@ def _survey(
 # --- columns as blocks -------------------------------------------------------------------------------------------------
 
 
-def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = "error") -> tuple[Design, int]:
+def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = "error") -> tuple[Blocks, int]:
     """Make the design of columns that were learnt; also return how many had to be copied.
 
     unseen : how a value counts that the fit did not see. With "error" only rows that are never read may have one.
@@ -183,7 +183,7 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
         copies += copied
     if not at:
         raise InputError("no column is left to train on: each is left out or constant")
-    return Design(blocks, fields[0].rows, at), copies
+    return Blocks(blocks, fields[0].rows, at), copies
 
 
 def _codes(field: Field, column: Column, other: int) -> tuple[Parts, bool]:
@@ -244,7 +244,7 @@ class Met:
 
 def encode(
     fields: Sequence[Field], columns: Sequence[Column], unseen: str, met: Met | None = None, *, first: int = 0
-) -> Design:
+) -> Blocks:
     """Encode the columns of another table for the fit's coefficients.
 
     unseen : how a level counts that the fit did not see. "error": it is refused, and so is a missing value in a column that had

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows.decode import part_values, present
 from chainrule.data.words import check_name, unusable
 from chainrule.errors import InputError
-from chainrule.kernels.design import Part
+from chainrule.kernels.blocks import Part
 
 Parts = tuple[Part, ...]
 Codes = NDArray[np.signedinteger[Any]]

@@ -18,7 +18,7 @@ from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
 from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
 from chainrule.errors import InputError
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.words import counted
 
 Index = npt.NDArray[np.int64]
@@ -31,7 +31,7 @@ class Encoded:
     Parameters
     ----------
     schema : Schema
-    design : Design
+    design : Blocks
         All rows, m of them; coefficients as in `Schema.feature_names`, numbers in the table's units.
     y : (m,) float64, optional
         0., 1. or NaN where unknown; None where the table has no target column.
@@ -42,7 +42,7 @@ class Encoded:
     """
 
     schema: Schema
-    design: Design
+    design: Blocks
     y: Floats | None
     weights: Floats | None
     notes: tuple[str, ...]

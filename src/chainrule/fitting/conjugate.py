@@ -21,7 +21,7 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import audit
 from chainrule.fitting.run import run
 from chainrule.fitting.task import TOO_FAR, how_it_ended, warnings_of
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.losses import is_native
 from chainrule.objective import PAIRWISE, DataObjective
 from chainrule.solvers import CGState, NewtonCG
@@ -60,7 +60,7 @@ def optimize_in_row_space(problem: Problem) -> Ending:
         return optimize(problem)
     (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
     few = Rows.of(
-        Design.dense(np.ascontiguousarray(R.T)), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads
+        Blocks.dense(np.ascontiguousarray(R.T)), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads
     )
     w, b = rows.units.to_fit(*problem.start)
     inner = replace(options, tol=INNER * options.tol, callbacks=(), max_reads=None)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.inputs import check_weights, matrix
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import What
 from chainrule.solvers import Step
 
@@ -41,7 +41,7 @@ class HeldOut:
             raise InputError(f"the held-out y must be {len(array)} classes, each 0 or 1")
         codes = np.ascontiguousarray(codes, dtype=np.uint8)
         s = check_weights(sample_weight, codes, needs_both_classes=False)
-        self.rows = Rows.of(Design.dense(array), codes, s, names, n_threads)
+        self.rows = Rows.of(Blocks.dense(array), codes, s, names, n_threads)
 
     @classmethod
     def of(cls, rows: Rows) -> HeldOut:

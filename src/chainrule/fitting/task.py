@@ -22,8 +22,8 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.run import run
 from chainrule.objective import DataObjective
 from chainrule.penalties import ElasticNet
-from chainrule.solvers import Newton, NewtonState, Outcome, plan
-from chainrule.solvers.proof import error_of_gradient
+from chainrule.solvers import CGState, Newton, NewtonState, Outcome, plan
+from chainrule.solvers.proof import Reference, error_of_gradient
 
 Vector = NDArray[np.float64]
 
@@ -141,7 +141,10 @@ class Task:
             to_fit=self.all_to_fit,
         )
         state = outcome.state
-        if not isinstance(state, NewtonState):  # a point of the core's own path
+        if outcome.reason == "interrupted" and isinstance(state, CGState):  # no wait for a Hessian of many columns
+            none = Reference.without_factor(objective, np.ones(objective.size), state.theta)
+            state = NewtonState(state.theta, state.evaluation, 0, objective, none, None)
+        if not isinstance(state, NewtonState):  # a point of the core's own path, or of newton-cg
             state = solver.at(objective, state.theta)
         if state.z is None:
             # the run ended on a sample: evaluate F on all rows

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from chainrule.data.rows.decode import values_of
 from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
-from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Column, NumberColumn, Part
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
 from chainrule.solvers.trace import Trace
@@ -70,7 +70,7 @@ class Model:
                 raise InputError(f"the model's {name} is not finite: rescale the columns or lower the learning rate")
             object.__setattr__(self, name, float(array) if is_bias else array)
 
-    def decision(self, rows: Design | npt.ArrayLike) -> Floats:
+    def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
 
         In the units of the fit no digit is lost that the fit had: x.w + b cancels where a column is far from 0. A row's
@@ -78,7 +78,7 @@ class Model:
 
         Parameters
         ----------
-        rows : Design, or (m, n) array
+        rows : Blocks, or (m, n) array
             Columns as the schema encodes them, or dense numbers in the user's units.
 
         Returns
@@ -90,9 +90,9 @@ class Model:
         InputError
             A row's z is beyond what float64 can hold, or not a number.
         """
-        if not isinstance(rows, Design):
+        if not isinstance(rows, Blocks):
             X = np.asarray(rows, dtype=np.float64)
-            rows = Design([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
+            rows = Blocks([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
         z = np.full(rows.m, self.b_fit)
         with np.errstate(all="ignore"):
             for start in range(0, rows.m, _BLOCK):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from chainrule.kernels.reading import What
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
 from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
-from chainrule.solvers.newton_cg import CGState, NewtonCG
+from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair
 from chainrule.solvers.plan import NOISE
 from chainrule.solvers.proof import Reference, error_of_objective, norm_weights
@@ -146,7 +147,8 @@ class NewtonState(State):
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
 
-    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian.
+    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian. Of so many columns
+       that this costs more than products with all rows, newton-cg leads instead.
     2. On all rows: steps with the last sample's Hessian, or one of all rows, each a cheap read of loss and gradient.
     3. Each read of all rows that comes near makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
 
@@ -178,7 +180,8 @@ class Newton:
         if not isinstance(objective, DataObjective):
             return [], newton_at(objective, self.start, objective.evaluate(self.start))
         if not self.sizes and objective.given is None:
-            return self._lead.init(objective)
+            with suppress(TooLarge):
+                return [], self._led(objective, NewtonCG(self.start).init(objective)[1], math.inf)
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
@@ -198,7 +201,8 @@ class Newton:
             return newton_at(objective, theta, evaluation)
         assert isinstance(objective, DataObjective)
         if isinstance(state, CGState):
-            return self._step_of_lead(objective, state)
+            new = NewtonCG(self.start).step(objective, state)
+            return self._led(objective, new, state.evaluation.objective)
         assert isinstance(state, NewtonState)
         if state.stage < len(self.sizes) and self.sizes[state.stage] < objective.rows.n_rows:
             return self._step_on_sample(objective, state)
@@ -206,19 +210,17 @@ class Newton:
 
     # --- many columns -----------------------------------------------------------------------------------------------
 
-    @property
-    def _lead(self) -> NewtonCG:
-        return NewtonCG(self.start)
-
-    def _step_of_lead(self, on: DataObjective, state: CGState) -> State:
-        """Take a step of newton-cg; where little is left to gain, settle the rare levels and make the Hessian."""
-        new = self._lead.step(on, state)
-        assert isinstance(new, CGState)
-        gains = new.evaluation.objective <= (1.0 - LEAST_GAIN) * state.evaluation.objective
-        if gains and new.evaluation.accuracy < 1.0 and not new.reached(self.tol):
-            return new
-        theta = settle(on, rare_rows(on.rows, RARE_SHARE, on.n_rows / SETTLED), new.theta)
-        q = np.append(1.0 / new.preconditioner.diagonal, 1.0)
+    def _led(self, on: DataObjective, state: State, before: float) -> State:
+        """Go on with newton-cg's state; where it gained little on F before, settle the rare levels and make the Hessian."""
+        assert isinstance(state, CGState)
+        gains = state.evaluation.objective <= (1.0 - LEAST_GAIN) * before
+        if gains and state.evaluation.accuracy < 1.0 and not state.reached(self.tol):
+            return state
+        theta = settle(on, rare_rows(on.rows, RARE_SHARE, on.n_rows / SETTLED), state.theta)
+        about = state.preconditioner.diagonal + 0.125 * np.square(
+            state.center
+        )  # near the Hessian's diagonal, and not 0
+        q = np.append(1.0 / about, 1.0)
         return self._evaluate_all(on, theta, None, hessian=True, q=q)
 
     # --- samples -----------------------------------------------------------------------------------------------------
@@ -227,8 +229,8 @@ class Newton:
         """Evaluate a point with its Hessian on the next sample, or on all rows after the last."""
         stage, reference = (0, None) if before is None else (before.stage + 1, before.reference)
         m, size = whole.n_rows, self.sizes[stage] if stage < len(self.sizes) else whole.n_rows
-        rare = Rare.none()
-        if stage == len(self.sizes) - 1 and (size < m or before is not None):
+        rare, is_last = Rare.none(), stage == len(self.sizes) - 1
+        if is_last and (size < m or before is not None):
             # The Hessian made next serves all rows.
             seen, most = (size, size) if before is None or size < m else (before.on.n_rows, m / SETTLED)
             rare = rare_rows(whole.rows, seen / m, most)
@@ -236,10 +238,10 @@ class Newton:
         if size == m:
             # Where the last size is all rows, their Hessian is made here.
             return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
-        # The curvature of one more row bounds a level that has one class in the sample but both in the data. A penalty
-        # bounds it too, and bends less.
+        # A ridge like the curvature of an extra row bounds a level that has one class in the sample but both in the data. The
+        # last sample has all rows of rare levels, and needs none beside a penalty.
         zeros, ones = whole.class_weights
-        is_held = len(rare.columns) and whole.rows.design.groups and whole.penalty.strongly_convex
+        is_held = is_last and whole.rows.design.groups and whole.penalty.strongly_convex
         more = 0.0 if is_held else 8.0 * zeros * ones / (zeros + ones) ** 2 / size
         return self._evaluate_sample(whole.sample(size, more, rare), stage, theta, reference)
 
@@ -306,7 +308,7 @@ class Newton:
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, reference, z, squares, proven, *steps)
-        # A point as near as wanted that this Hessian can't prove, nor one that steps reach for the cost of a new Hessian.
+        # A point as near as wanted is not proven, and steps for the cost of a new Hessian would not change that.
         is_unproven = proven is not None and proven.r * pace ** hessian_reads(whole.rows) > 0.5 and nu * nu <= self.tol
         return replace(new, stalled=True) if new.is_noise or (is_unproven and before is not None) else new
 

@@ -33,7 +33,6 @@ OUTWARD = 1.0 + 1e-12
 AT_ONCE = 1_250_000  # numbers copied at a time
 SHARP = 4.0  # smallest eigenvalue over eta; above it norms are too large by less than a quarter
 DELTA_MATTERS = 0.1  # above it the change of z is computed row by row, not bounded by norms
-ROWS_AT_ONCE = 16384  # fit in the caches
 NULL_RIDGE = 1e-9  # of the diagonal; keeps steps short along collinear columns
 
 
@@ -188,7 +187,8 @@ class Reference:
         step = D * (theta - self.theta)
         delta = c * math.sqrt(self.norm * float(step @ step)) * OUTWARD
         if delta > DELTA_MATTERS and z is not None:
-            delta = min(delta, c * _largest_change(z, self.z, on.rows.s) + sum(zetas))
+            moved = np.abs(z - self.z).max(where=True if on.rows.s is None else on.rows.is_kept, initial=0.0)
+            delta = min(delta, c * float(moved) + sum(zetas))
         return delta, max(zetas)
 
     def _by_penalty(
@@ -222,16 +222,6 @@ class Reference:
         curvature = on.pointwise(z[places], rows.y[places])[2] * math.exp(min(moved, 700.0))
         weights = curvature / rows.n_rows if rows.s is None else curvature * rows.s[places] / float(rows.s.sum())
         return leave_out(leverages, weights)
-
-
-def _largest_change(z: Vector, before: Vector, s: Vector | None) -> float:
-    """Largest |z - before| over rows of positive weight, in pieces that fit in the caches."""
-    parts = [slice(first, first + ROWS_AT_ONCE) for first in range(0, len(z), ROWS_AT_ONCE)]
-    where = (True if s is None else s[part] > 0 for part in parts)
-    of_parts = [
-        np.abs(z[part] - before[part]).max(where=kept, initial=0.0) for part, kept in zip(parts, where, strict=True)
-    ]
-    return float(np.max(of_parts))
 
 
 def error_of_gradient(on: DataObjective, r_rms: float, squares: Vector, theta: Vector, of_z: bool = True) -> Vector:

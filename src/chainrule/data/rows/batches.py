@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.data.rows.decode import AT_ONCE
 from chainrule.data.rows.rows import Rows, Tally
 from chainrule.data.rows.units import Vector
-from chainrule.kernels.design import DenseRows, Design
+from chainrule.kernels.blocks import Blocks, DenseRows
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import What, useful_threads
 from chainrule.kernels.runs import Batches, descend, visiting_order
@@ -20,7 +20,7 @@ def as_batches(rows: Rows) -> Rows:
     """Return the rows for mini-batches: a table's as a dense copy."""
     if not rows.design.columns:
         return rows
-    design = Design.dense(rows.numbers())
+    design = Blocks.dense(rows.numbers())
     threads = useful_threads((rows.n_rows, design.row_numbers), rows.threads)
     return replace(rows, design=design, index=None, threads=threads, copies=1, tally=Tally(rows.n_rows), learned={})
 
@@ -76,7 +76,7 @@ def descend_rows(
     if loss is None:
         run = {"ridge": ridge, "fit_intercept": fit_intercept, "rate": rate, "per_weight": per_weight, "epoch": epoch}
         run |= {"step": 1.0 / ratio**2, "w": w / ratio, "b": b, "first": first, "end": last}
-        by_rows = Design([DenseRows(X)], *X.shape)  # in any memory order
+        by_rows = Blocks([DenseRows(X)], *X.shape)  # in any memory order
         w, b = descend(by_rows, rows.y, rows.s, rows.view, visited, batches=batches, **run)
         return w * ratio, b
     order = visiting_order(rows.n_visited, batches.seed, epoch)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.kernels.design import CategoryColumn, Column, Csr, Design, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Column, Csr, Part
 
 if TYPE_CHECKING:
     from chainrule.data.rows.rows import Rows
@@ -72,7 +72,7 @@ def scipy_csr(csr: Csr) -> Any:
     return csr_array((csr.data, csr.indices, csr.indptr), shape=(csr.m, csr.n))
 
 
-def expanded(design: Design, places: slice | Index, columns: Index | None = None) -> Matrix:
+def expanded(design: Blocks, places: slice | Index, columns: Index | None = None) -> Matrix:
     """Return x of some coefficients in some rows, (k, columns), by default of all: a view of dense float64 data, else a copy.
 
     Levels and marks are 0 and 1; a missing number is what it counts as.

@@ -12,7 +12,7 @@ from chainrule.data.rows.decode import refuse_non_finite, scipy_csr
 from chainrule.data.rows.spread import spread_rows
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
 from chainrule.errors import InputError
-from chainrule.kernels.design import Csr
+from chainrule.kernels.blocks import Csr
 from chainrule.kernels.reader import gram, read
 from chainrule.kernels.reading import MOMENTS, Sums, View, What
 

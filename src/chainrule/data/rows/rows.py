@@ -16,7 +16,7 @@ from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_t
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
 from chainrule.kernels import reader
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, View, What, thread_count, useful_threads
 from chainrule.kernels.vectors import vector_depth
@@ -48,7 +48,7 @@ class Rows:
     learned : what earlier reads found about these rows, independent of units.
     """
 
-    design: Design
+    design: Blocks
     y: NDArray[np.uint8]
     s: Vector | None
     feature_names: tuple[str, ...]
@@ -66,7 +66,7 @@ class Rows:
     @classmethod
     def of(
         cls,
-        design: Design,
+        design: Blocks,
         y: NDArray[np.uint8],
         s: Vector | None,
         feature_names: Sequence[str] | None,
