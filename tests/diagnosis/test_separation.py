@@ -19,7 +19,7 @@ def separation(X, y, s=None, names=None, *, n_threads=None, **options):
 
 def columns(found, names=None):
     """The columns that take part in the directions, x1, x2, ... by default."""
-    at = dict.fromkeys(j for direction in found.directions for j in direction.v)
+    at = dict.fromkeys(j for v, _ in found.directions for j in v)
     return tuple(f"x{j + 1}" if names is None else names[j] for j in at)
 
 
@@ -28,7 +28,7 @@ def scores(found, X, y):
     values = []
     for row, label in zip(np.asarray(X).tolist(), np.asarray(y).tolist(), strict=True):
         x = [Fraction(value) for value in row]
-        each = (sum((c * x[j] for j, c in a.v.items()), a.b) for a in found.directions)
+        each = (sum((c * x[j] for j, c in v.items()), b) for v, b in found.directions)
         values.append(next((value for value in each if value), Fraction(0)) * (1 if label else -1))
     return values
 
@@ -246,7 +246,7 @@ def test_endometrial_like_level_is_named(rng):
     y[nv == 1] = True
     found = separation(X, y, names=["NV", "PI", "EH"], classes=("low", "high"))
     assert (found.kind, found.final) == ("quasi", True)
-    assert [(each.v, each.b) for each in found.directions] == [({0: 1}, 0)]
+    assert found.directions == (({0: 1}, 0),)
     assert len(found.rows_on_plane) == 66
     holds(found, X, y)
     assert "every row with NV = 1 is high" in str(found.finding)
@@ -295,13 +295,13 @@ def test_age_separates_completely(rng):
     sides = (("above", "yes"), ("below", "no"))
     assert said(found) == [("threshold", {"column": "age", "threshold": 40.5, "sides": sides, "is_complete": True})]
     assert "age above 40.5 separates the classes completely: yes above, no below" in str(found.finding)
-    assert [-each.b / each.v[1] for each in found.directions] == [Fraction(81, 2)]
+    assert [-b / v[1] for v, b in found.directions] == [Fraction(81, 2)]
 
 
 def test_toy_of_complete_separation():
     X = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]])
     assert separation(X, [0, 0, 0, 1, 1, 1]).kind == "complete"
-    assert separation(X, [1, 1, 1, 0, 0, 0]).directions[0].v[0] < 0
+    assert separation(X, [1, 1, 1, 0, 0, 0]).directions[0][0][0] < 0
     assert separation(X, [0, 0, 1, 0, 1, 1]) is None
     tie = np.array([[1.0], [2.0], [3.0], [3.0], [5.0], [6.0]])
     found = separation(tie, [0, 0, 0, 1, 1, 1])
@@ -331,8 +331,8 @@ def test_only_three_columns_together_separate(rng):
     y = np.where(z == 0, rng.random(2000) < 0.5, z > 0)
     found = separation(X, y)
     assert (found.kind, found.final) == ("quasi", True)
-    (direction,) = found.directions
-    assert [direction.v[j] / direction.v[0] for j in sorted(direction.v)] == [1, 2, -1]
+    ((v, _),) = found.directions
+    assert [v[j] / v[0] for j in sorted(v)] == [1, 2, -1]
     assert min(scores(found, X, y)) == 0
     assert len(found.rows_on_plane) == (z == 0).sum()
     ((code, values),) = said(found)
@@ -358,7 +358,7 @@ def test_dropping_what_is_named_may_not_do(rng):
     for X in (two, copies):
         found = separation(X, x > 0)
         assert len(columns(found)) == 1
-        again = separation(np.delete(X, list(found.directions[0].v), axis=1), x > 0)
+        again = separation(np.delete(X, list(found.directions[0][0]), axis=1), x > 0)
         assert again.kind == "complete"
         assert promises_only_what_holds(found)
         assert promises_only_what_holds(again)
@@ -367,7 +367,7 @@ def test_dropping_what_is_named_may_not_do(rng):
     found = separation(X, y)
     assert found.kind == "complete"
     assert promises_only_what_holds(found)
-    assert any(separation(np.delete(X, j, axis=1), y) is not None for j in found.directions[0].v)
+    assert any(separation(np.delete(X, j, axis=1), y) is not None for j in found.directions[0][0])
 
 
 def test_one_row_flipped_and_its_weight_0(rng):
@@ -456,10 +456,10 @@ def test_hint_of_many_columns_is_proven_without_a_program(rng):
     y = X @ w > 0.1
     found = separation(X, y, hint=(w, -0.1))
     assert (found.kind, found.final) == ("complete", True)
-    (direction,) = found.directions
-    v = np.array([float(direction.v[j]) for j in range(1100)])
+    ((exact, b),) = found.directions
+    v = np.array([float(exact[j]) for j in range(1100)])
     np.testing.assert_allclose(v / np.abs(v).max(), w / np.abs(w).max(), atol=1e-4)
-    np.testing.assert_array_equal(X @ v + float(direction.b) > 0, y)
+    np.testing.assert_array_equal(X @ v + float(b) > 0, y)
     assert separation(X, y, hint=(-w, 0.1)).kind == "undecided"  # so many are not looked at
 
 
@@ -483,7 +483,7 @@ def test_without_intercept_the_plane_goes_through_0(rng):
     y = X[:, 0] > X[:, 1]
     found = separation(X, y, fit_intercept=False)
     assert found.kind == "complete"
-    assert found.directions[0].b == 0
+    assert found.directions[0][1] == 0
     holds(found, X, y)
 
 

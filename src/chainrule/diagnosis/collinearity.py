@@ -218,16 +218,15 @@ def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
                 vectors[i], changed = trial, True
 
 
-def active_blocks(rows: Rows, columns: Index, keep: NDArray[np.bool_] | None = None) -> Iterator[tuple[Index, Matrix]]:
-    """Yield rows of positive weight that are in `keep`, block by block: their numbers, and their columns as float64."""
+def blocks(rows: Rows, columns: Index, mask: NDArray[np.bool_]) -> Iterator[tuple[Index, Matrix]]:
+    """Yield the rows of a mask, block by block: their numbers, and their columns as float64."""
     step = max(1024, BLOCK_NUMBERS // max(len(columns), 1))
     rows.count_read(len(columns) / rows.n_features)
     for first in range(0, rows.n_rows, step):
         part = slice(first, first + step)
-        mask = rows.is_kept[part] if keep is None else keep[part] & rows.is_kept[part]
-        if mask.any():
+        if mask[part].any():
             X = rows.numbers(part, columns)
-            yield first + np.flatnonzero(mask), X if mask.all() else X[mask]
+            yield first + np.flatnonzero(mask[part]), X if mask[part].all() else X[mask[part]]
 
 
 @dataclass
@@ -292,7 +291,7 @@ def _verified(
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         trials = {j: [_Trial(np.ones(len(at)), 1.0)] for j, at in supports.items()}  # true of a category's levels
         trials |= {j: _trials(vectors[j][at] / size[at], x[at], unit, fit_intercept) for j, at in sought.items()}
-        for _, X in active_blocks(rows, columns) if sought else ():
+        for _, X in blocks(rows, columns, rows.is_kept) if sought else ():
             for j, at in sought.items():
                 for trial in trials[j]:
                     trial.add(X[:, np.searchsorted(columns, at)], unit)

@@ -1,14 +1,14 @@
 """Does a plane separate the classes, so that no finite coefficients are optimal? The verdict is verified on every row.
 
 With a_i = (2y_i - 1) x~_i the data are separated when A v >= 0, A v != 0 for some v: completely when A v > 0, else
-quasi-completely (Albert and Anderson 1984, Biometrika 71). First come columns that separate alone, repeatedly among the rows
-that are still on the planes found before. Then comes a direction of several columns that leaves as few rows on its plane as
-possible. Each direction is exact (rational), and its signs are proven on all rows without a rounding error. When the rows
-left overlap (`overlap`), the verdict is final.
+quasi-completely (Albert and Anderson 1984, Biometrika 71). The rows that are still on the planes found
+before are looked at again and again: first for columns that separate alone, then for a direction of several columns that
+leaves as few rows on its plane as possible. Each direction is exact (rational), and its signs are proven on all rows without
+a rounding error. When the rows left overlap (`overlap`), the verdict is final.
 
-The search takes a subset of the rows; a linear program (`overlap`) says which of them overlap and finds a direction that
+The search takes a subset of the rows. A linear program (`overlap`) says which of them overlap, and finds a direction that
 separates the others. Rows on the wrong side are added until there are none. Its arithmetic is in u = (x - center) p with p
-powers of two near 1/sd; the rational directions are in the user's columns.
+powers of two near 1/sd. The exact directions are in the user's columns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scipy.linalg import qr
 
 from chainrule.data.rows import Rows, Units, power_of_two
 from chainrule.data.rows.moments import reach
-from chainrule.diagnosis.collinearity import Collinearity, Point, active_blocks, find_relations
+from chainrule.diagnosis.collinearity import Collinearity, Point, blocks, find_relations
 from chainrule.diagnosis.exact import U, eliminated, exact_signs, whole_numbers
 from chainrule.diagnosis.overlap import FLAT, RANK, decide, sparsest
 from chainrule.findings import Finding, factor_of
@@ -33,6 +33,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Exact = tuple[dict[int, Fraction], Fraction]  # v by column, and b
 
 ROUNDS = 60
 LEAST = 1000  # rows of the first subset, and 4 a column
@@ -68,7 +69,7 @@ class Separation:
         "complete": no row is left on a plane. "quasi": some rows are left. Both are proven in exact arithmetic. "undecided":
         rounding hides the answer, and nothing is proven.
     directions
-        Put together, each with so large a factor that it keeps its rows, they are one direction.
+        v by column, and b, of each. Put together, each with so large a factor that it keeps its rows, they are one direction.
     rows_on_plane
         Rows that are left, by their numbers from 0; rows of weight 0 aren't counted.
     final
@@ -79,7 +80,7 @@ class Separation:
     """
 
     kind: Literal["complete", "quasi", "undecided"]
-    directions: tuple[Direction, ...]
+    directions: tuple[Exact, ...]
     rows_on_plane: Index = field(compare=False, repr=False)
     final: bool
     finding: Finding
@@ -118,26 +119,24 @@ def find_separation(
         others = np.isin(np.arange(rows.n_features), known.pivots, invert=True).astype(np.float64)
         w, b = space.rows.units.to_fit(*rows.units.to_user(*known.moved(rows, *hint, others)))
         start = np.append(w[space.pivots], b)[: len(start)]
-    directions, causes = list[Direction](), list[Finding]()
+    directions, causes = list[Exact](), list[Finding]()
     left, final = rows.is_kept, True
     while left.any():
         found = list(_alone(space, left))
         if not found:
-            several, final = _search(space, left, start)
-            found = [] if several is None else [several]
+            found, final = _search(space, left, start)
         if not found:
             break
         of_rest, active = bool(directions), left
         for each in found:
             causes += [_cause(space, each, active, classes, of_rest=of_rest)] if each.v else []
             left = left & (each.signs == 0)
-        directions += found
+            directions.append((each.v, each.b))
     if not directions and final:
         return None
     kind: Literal["complete", "quasi", "undecided"]
     kind = "undecided" if not directions else "quasi" if left.any() else "complete"
     values = {"kind": kind, "causes": tuple(causes), "rows": int(np.count_nonzero(rows.is_kept))}
-    final = kind == "complete" or (kind == "quasi" and final)
     return Separation(kind, tuple(directions), np.flatnonzero(left), final, Finding("separated", values))
 
 
@@ -259,7 +258,7 @@ class _Space:
         b = c.get(last, Fraction(0)) - sum(x * center[j] / scale[j] for j, x in c.items() if j < last)
         signs = np.where(mask, np.sign(z), 0.0).astype(np.int8)
         near = mask & (np.abs(z) <= 8 * (self.rows.n_features + 8) * U * size)
-        for numbers, X in active_blocks(self.rows, np.array(list(v), dtype=np.int64), near):
+        for numbers, X in blocks(self.rows, np.array(list(v), dtype=np.int64), near):
             signs[numbers] = exact_signs(X, list(v.values()), b) * self.side[numbers]
         return Direction(v, b, signs)
 
@@ -291,12 +290,12 @@ class _Space:
         return np.sort(np.concatenate([rng.permutation(part)[: count // 2] for part in parts]))
 
 
-def _search(space: _Space, active: Mask, start: Vector) -> tuple[Direction | None, bool]:
+def _search(space: _Space, active: Mask, start: Vector) -> tuple[list[Direction], bool]:
     """Look for a direction of few columns that leaves as few of the active rows on its plane as possible.
 
     start : (k,), a direction to try first.
 
-    Returns the direction, or None where none is found; and whether it is proven that the rows overlap.
+    Returns the direction, if one is found, and whether that is certain: if none is found, whether the rows surely overlap.
     """
     k = len(start)
     subset = space.sample(active, min(max(LEAST, 4 * k), MOST_NUMBERS // k))
@@ -310,7 +309,7 @@ def _search(space: _Space, active: Mask, start: Vector) -> tuple[Direction | Non
             if not len(wrong):
                 # Unknown if some direction seems to be 0 in all rows although no column depends on others.
                 is_whole = (active == space.rows.is_kept).all()
-                return None, verdict.proven and not (is_whole and verdict.null.size)
+                return [], verdict.proven and not (is_whole and verdict.null.size)
         else:
             a, wrong = verdict.v, space.wrong(verdict.v, active)
             few = None if len(wrong) else sparsest(A, verdict.flat, space.fit_intercept)
@@ -318,13 +317,13 @@ def _search(space: _Space, active: Mask, start: Vector) -> tuple[Direction | Non
                 a, wrong = few, space.wrong(few, active)
             for found in () if len(wrong) else space.through(a, subset[verdict.flat], active):
                 if found.separates:
-                    return found, False
+                    return [found], True
                 wrong = np.flatnonzero(found.signs < 0)
         wrong = wrong[~np.isin(wrong, subset)][: max(len(subset) // 2, 64)]
         subset = np.union1d(subset, wrong)
         if not len(wrong) or len(subset) * k > MOST_NUMBERS:
             break
-    return None, False
+    return [], False
 
 
 def _decimal_between(low: float, high: float) -> Fraction | None:

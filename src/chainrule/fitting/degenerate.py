@@ -250,7 +250,7 @@ def _by_difference(state: NewtonState, found: _Found) -> Bound:
 
 
 def bound_without(
-    state: NewtonState, pivots: Index, *, more: Vector | None = None, less: Vector | None = None
+    state: NewtonState, pivots: Index, *, more: Vector | float = 0.0, less: Vector | None = None
 ) -> Bound:
     """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
 
@@ -275,10 +275,8 @@ def bound_without(
     theta = state.theta
     is_here = reference.is_of_all(state.theta)
     delta, zeta = reference.change(on, theta, state.z)
-    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here)
+    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here) + more
     eps = norm_of_z_rounding(n, D, theta) if is_here else 0.0
-    if more is not None:
-        e = e + more
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
     kappa, gradient = on.loss.bend * kappa_upper(factor, norm), evaluation.gradient[kept]
     return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=zeta, eps=eps, all_rows=True)
