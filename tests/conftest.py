@@ -1,5 +1,14 @@
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401 - brings the last BLAS that is to be held
+from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    """BLAS threads that wait for work take the cores of the other workers; a test of threads sets their number itself."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @pytest.fixture
