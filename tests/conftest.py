@@ -1,7 +1,15 @@
+import gc
+
 import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401 - brings the last BLAS that is to be held
 from threadpoolctl import threadpool_limits
+
+
+def pytest_collection_finish():
+    """What is loaded by now stays: later collections of garbage need not look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -179,11 +179,13 @@ def test_names_from_the_data_are_text_everywhere():
     assert "yes & $no_1$" in PAGE.text
 
 
-@pytest.mark.parametrize("bad", ["a\u202eb", "a\u2066b", "a\u2028b", "a\x1b[31mb", "a\ud800b", "a\nb"])
-def test_what_reverses_or_ends_a_line_is_spelled(bad):
-    page = page_of(*make(names=(bad, "x")))
+def test_what_reverses_or_ends_a_line_is_spelled():
+    names = ("a\u202eb", "c\u2066d", "e\u2028f", "g\x1b[31mh", "i\ud800j", "k\nl")
+    page = page_of(*make(names=names))
     assert not re.search("[\u202a-\u202e\u2066-\u2069\u2028\u2029\x1b\ud800-\udfff]", page)
-    assert repr(bad)[1:-1] in Page(page).text
+    text = Page(page).text
+    for name in names:
+        assert repr(name)[1:-1] in text
 
 
 def test_a_name_of_thousands_of_signs_is_shortened():
@@ -263,24 +265,24 @@ def test_where_the_row_is_from():
 
 def test_saturated_slope_has_two_factors_that_multiply_to_it():
     e = explain_row([54.4], 1.0, [1.0], 0.0, feature_names=["a"]).to_dict()
-    text = Page(page_of({**DOCUMENT, "explanation": e})).text
+    text = said({**DOCUMENT, "explanation": e})
     mantissa, exponent = f"{1 / (1 + np.exp(54.4)):.6g}".split("e")
     assert f"1 · {mantissa} × 10⁻²⁴" in text
     assert exponent == "-24"
 
 
 def test_row_of_unknown_class_has_no_derivatives():
-    page = Page(page_of(*make(y=None)))
-    assert "the graph ends at g" in page.text
-    assert "nothing goes backward" in page.text
-    assert "dL_dw" not in page.text[: page.text.index("What the numbers mean")]
+    text = said(*make(y=None))
+    assert "the graph ends at g" in text
+    assert "nothing goes backward" in text
+    assert "dL_dw" not in text[: text.index("What the numbers mean")]
 
 
 def test_saturated_row_shows_both_forms():
     e = explain_row([40.0], 0.0, [3.0], 0.0, feature_names=["a"]).to_dict()
-    page = Page(page_of({**DOCUMENT, "explanation": e}))
-    assert "divides by zero" in page.text
-    assert "(stable form)" in page.text
+    text = said({**DOCUMENT, "explanation": e})
+    assert "divides by zero" in text
+    assert "(stable form)" in text
 
 
 def test_without_a_row_or_notes_there_is_no_section_of_them():
