@@ -7,9 +7,10 @@ from threadpoolctl import threadpool_limits
 
 
 def pytest_collection_finish():
-    """What is loaded by now stays: later collections of garbage need not look through it."""
+    """Garbage is looked for more seldom, and not in what is loaded by now, which stays: a tenth of all time else."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)
