@@ -66,4 +66,4 @@ FORCE:
 	@touch $@
 
 clean:
-	rm -rf .venv build demo dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
