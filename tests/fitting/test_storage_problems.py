@@ -677,9 +677,9 @@ def test_a_level_of_one_class_is_named_in_every_table(form, coding, method):
         for level in y_of:
             others = {f"carrier={level}", f"origin={HOMES[level]}" if level == "AA" else ""}
             assert others & {name for name, _ in named}
-        labels = np.array(["on time", "late"])[y]
-        _, said = told(table, labels, coding=coding, method=method, **more)
-        assert SeparationWarning in said
+    labels = np.array(["on time", "late"])[y]
+    _, said = told(table, labels, coding=coding, method=method, **more)
+    assert SeparationWarning in said
 
 
 @pytest.mark.parametrize("form", FORMS)
