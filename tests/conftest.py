@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 
 def pytest_collection_finish():
-    """Garbage is looked for more seldom, and not in what is loaded by now, which stays: a tenth of all time else."""
+    """Python looks for garbage more seldom, and never in what is loaded by now: that stays to the end."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
