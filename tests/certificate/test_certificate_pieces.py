@@ -9,6 +9,7 @@ import sys
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import assume, given
 
 from certificate_tools import Problem
 from chainrule.certificate.bounds import (
@@ -31,6 +32,7 @@ from chainrule.certificate.rounding import (
 from chainrule.certificate.statement import KINDS, Certificate, digits_of
 from chainrule.losses import LOGISTIC
 from chainrule.words import downward, upward
+from drawn_tools import drawn, tables
 
 RADII = np.concatenate([10.0 ** np.arange(-160, -3.0, 7), np.linspace(1e-3, 0.0101, 60), np.linspace(0.011, 0.999, 60)])
 
@@ -156,11 +158,13 @@ def test_eta_near_one_is_not_ok():
     assert Factor.of(B, hessian_eta(1, 20, float32_block=64)).ok
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_kappa_is_at_least_the_largest_leverage(seed):
-    rng = np.random.default_rng(seed)
-    m, n = int(rng.integers(1, 3000)), int(rng.integers(1, 6))
-    x = np.column_stack([rng.standard_t(2, size=(m, n)) * 10.0 ** rng.uniform(-3, 3, n), np.ones(m)])
+@drawn
+@given(tables())
+def test_kappa_is_at_least_the_largest_leverage(table):
+    X, _, _ = table
+    assume(X.any(axis=0).all())
+    m = len(X)
+    x = np.column_stack([X, np.ones(m)])
     factor = Factor.of(x.T @ x / m + np.diag(np.diag(x.T @ x)) * 0.01, 1e-12)
     norms2 = np.square(x * factor.inverse_D).sum(axis=1)
     assert math.sqrt(factor.leverages(x).max()) <= kappa_upper(factor, norms2.max())

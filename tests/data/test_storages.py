@@ -61,9 +61,9 @@ def compare_moments(rows, dense, X, s):
         assert np.all(np.abs(found.correlation - expected.correlation) <= 10 * TOLERANCE * np.outer(loss, loss))
 
 
-@pytest.mark.parametrize("start", range(0, 200, 100))
+@pytest.mark.parametrize("start", range(0, 100, 50))
 def test_every_sum_is_that_of_the_expanded_table(start):
-    for seed in range(start, start + 100):
+    for seed in range(start, start + 50):
         case, rng = random_case(seed), np.random.default_rng(seed)
         table, sparse, dense = case.storages()
         assert list(table.feature_names) == case.names, seed
@@ -89,10 +89,10 @@ def caught(X, y, **options):
     return result
 
 
-@pytest.mark.parametrize("start", range(0, 200, 100))
+@pytest.mark.parametrize("start", range(0, 108, 54))
 def test_fits_agree_within_their_certificates(start):
     kinds = []
-    for seed in range(start, start + 100):
+    for seed in range(start, start + 54):
         # Without a penalty small tables are mostly separated, which takes its time: some of these will do.
         alpha = [0.0, 0.05, 1e-4, 1e-2, 1e-3, 1.0][seed % 6]
         case = random_case(seed, m=[60, 250, 20][seed // 6 % 3])
@@ -113,7 +113,7 @@ def test_fits_agree_within_their_certificates(start):
                 assert np.all(np.abs(found.w - dense.w) <= a.coef + c.coef + 1e-15 * np.abs(dense.w)), seed
                 assert abs(found.b - dense.b) <= a.intercept + c.intercept + 1e-15 * abs(dense.b), seed
         kinds.append(table.certificate.kind)
-    assert kinds.count("bound") >= 60
+    assert kinds.count("bound") >= 33
 
 
 # --- bits ------------------------------------------------------------------------------------------------------------

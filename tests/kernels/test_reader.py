@@ -4,12 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from chainrule.graph import logistic_graph
 from chainrule.kernels.blocks import Blocks, CategoryColumn, Csr, DenseRows, NumberColumn, Part
 from chainrule.kernels.reader import diagonal, gram, product, read, read_points
 from chainrule.kernels.reading import BLOCK_ROWS, FLOAT32_BLOCK, MOMENTS, View, What
 from chainrule.kernels.vectors import pointwise
+from drawn_tools import drawn, tables
 from reader_tools import (
     FEW,
     KINDS,
@@ -53,8 +57,11 @@ def test_reads_agree_with_numpy_on_the_expanded_rows(name, kernel, rng):
             check_reads(rng, stored, s, view, index, threads=int(rng.integers(1, 4)))
 
 
-@pytest.mark.parametrize("name", FEW)
-def test_every_sum_is_right_where_z_is_far_out(name, some_kernel, rng):
+OF_BLOCKS = ["rows", "columns", "table", "csr dii", "everything"]
+
+
+@pytest.mark.parametrize("name", OF_BLOCKS)
+def test_every_sum_is_right_where_z_is_far_out(name, kernel, rng):
     stored = STORAGES[name](rng, 150)
     for b in EDGES:  # every row's z, exactly: each term is right to its own size
         check_reads(rng, stored, rng.choice([0.0, 1.0, 2.5], 150), b=b, w=np.zeros(stored.design.n))
@@ -198,9 +205,6 @@ def test_what_a_read_collects_does_not_depend_on_what_else_is_asked(name, rng):
     assert np.array_equal(extremes.high, together.high)
 
 
-OF_BLOCKS = ["rows", "columns", "table", "csr dii", "everything"]
-
-
 @pytest.mark.parametrize("name", OF_BLOCKS)
 def test_extremes_may_be_asked_for_alone(name, rng):
     stored, s = STORAGES[name](rng, 50), rng.choice([0.0, 2.0], 50)
@@ -292,15 +296,14 @@ def assert_same(sums, expected, tolerance=TOLERANCE):
     near(sums.matrix, *expected["matrix"], "matrix", tolerance)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_reads_agree_with_the_graph(seed):
-    rng = np.random.default_rng(seed)
-    X, y, s, w, b = problem(rng)
-    sums = read(Blocks.dense(np.array(X, order="CF"[seed % 2])), ALL, y=y, s=s, w=w, b=b)
+@drawn
+@given(tables(), arrays(float, 6, elements=st.floats(-3, 3)), st.floats(-3, 3), st.sampled_from("CF"))
+def test_reads_agree_with_the_graph(table, w, b, order):
+    X, y, s = table
+    w = w[: X.shape[1]] / np.maximum(np.abs(X).max(axis=0), 1e-3)
+    sums = read(Blocks.dense(np.array(X, order=order)), ALL, y=y, s=s, w=w, b=b)
     expected = twin(X, y, s, w, b)
     assert_same(sums, expected)
-    if s is not None and not s.any():
-        return
     graph = logistic_graph(X, y.astype(float), w, b, sample_weight=s)
     graph.backward()
     S = sums.weight
@@ -543,9 +546,13 @@ def test_a_category_against_so_many_numbers_that_their_table_is_large(kernel, rn
     assert np.count_nonzero(found[numbers:n, numbers:n]) == np.count_nonzero(by_level[1:, -1])
 
 
-@pytest.mark.parametrize("levels", [(7, 20), (100, 150), (2, 9000), (400, 300)])
-@pytest.mark.parametrize("numbers", [0, 1, 7, 70])
-@pytest.mark.parametrize("as_rows", [False, True])
+LEVELS, NUMBERS = [(7, 20), (100, 150), (2, 9000), (400, 300)], [0, 1, 7, 70]
+
+
+@pytest.mark.parametrize(
+    ("levels", "numbers", "as_rows"),  # every two of the three options together
+    [(levels, numbers, (i + j) % 2 == 0) for i, levels in enumerate(LEVELS) for j, numbers in enumerate(NUMBERS)],
+)
 def test_gram_of_small_and_large_tables(levels, numbers, as_rows, rng):
     m = 3000
     columns, X, at = [], [], 0

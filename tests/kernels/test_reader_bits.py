@@ -43,12 +43,12 @@ def test_threads_change_no_bit(name, rng):
     stored = STORAGES[name](rng, m)
     at, view = given(rng, stored, m), view_of(rng, stored)
     expected = everything(stored.design, *at, view=view)
-    for threads in (2, 3, 8):
+    for threads in (3, 8):
         assert everything(stored.design, *at, view=view, threads=threads) == expected
     index = rng.permutation(m)[: m // 2]
     at = *(vector[index] for vector in at[:3]), *at[3:]
     expected = everything(stored.design, *at, index=index)
-    assert everything(stored.design, *at, index=index, threads=3) == expected
+    assert everything(stored.design, *at, index=index, threads=2) == expected
 
 
 @pytest.mark.parametrize("shape", [(40_000, 28), (40_000, 61), (9001, 300), (3 * BLOCK_ROWS, 700)])

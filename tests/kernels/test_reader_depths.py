@@ -1,5 +1,6 @@
 """What a design says of the roundings of its sums is true, of terms that all round the same way too."""
 
+import functools
 import math
 from fractions import Fraction
 
@@ -77,9 +78,15 @@ def weights(rng, m, kind):
     return np.where(np.arange(m) % 8 == 3, size, 1e-9)
 
 
+@functools.lru_cache(maxsize=1)
+def total(weights: bytes):
+    """Their sum, right to u/2: once for all that is summed with them."""
+    return Fraction(math.fsum(np.frombuffer(weights)))
+
+
 def assert_bounded(found, factors, s, depth, name):
     """|error| <= depth u sum |terms|, of terms s_i times the same numbers."""
-    S = Fraction(math.fsum(s))  # right to u/2
+    S = total(s.tobytes())
     for value, numbers in set(zip(np.atleast_1d(found).tolist(), factors, strict=True)):  # many columns are alike
         exact = S * math.prod((Fraction(float(f)) for f in numbers), start=Fraction(1))
         error = abs(Fraction(float(value)) - exact)

@@ -78,7 +78,7 @@ def test_softmax_of_every_instruction_set(K, kernel, rng):
 
 
 @pytest.mark.parametrize("K", [2, 3, 5, 20])
-def test_softmax_of_one_row_is_right_at_the_edges(K, kernel, rng):
+def test_softmax_of_one_row_is_right_at_the_edges(K, some_kernel, rng):
     # One row of zeros: z of the classes are b, exactly, one point each.
     count = 81 if K == 2 else 150
     b = np.array([[p, q] for p in EDGES for q in EDGES]) if K == 2 else rng.choice(EDGES, (count, K))

@@ -84,7 +84,7 @@ def test_threads_and_storage_change_no_bit_of_it(rng):
     assert len({result.certificate.gap for result in fits}) == 1
 
 
-@pytest.mark.parametrize(("max_reads", "alpha"), [(0, 0.0), (1, 1e-5), (2, 0.0), (4, 1e-5), (8, 0.0)])
+@pytest.mark.parametrize(("max_reads", "alpha"), [(0, 0.0), (2, 0.0), (4, 1e-5)])
 def test_a_run_that_stops_on_a_sample_says_so(max_reads, alpha, rng):
     """Levels of one class among them: without a penalty the ridge's optimum is then wanted, and not reached either."""
     frame, y = frame_of(rng, 30_000, (200, 700))
@@ -149,8 +149,7 @@ def test_counts_of_rows_make_the_plan(rng):
     assert plan(rows.n_rows, rows.n_features, 1e-9, hessian_reads(rows), counts, matrix_reads(rows)) == ()
 
 
-@pytest.mark.parametrize("n", [300, 500])
-@pytest.mark.parametrize("alpha", [0.0, 1e-6])
+@pytest.mark.parametrize(("n", "alpha"), [(300, 1e-6), (500, 0.0)])
 def test_a_hessian_too_far_off_to_prove_is_made_anew(n, alpha, rng):
     """Strong effects, ten rows a column: steps with one Hessian arrive, and what rounding it leaves is above any proof."""
     X = rng.standard_normal((10 * n, n))
@@ -171,7 +170,7 @@ def test_strong_levels_are_proven_long_before_the_reads_run_out(size, rng):
     assert result.reads <= MANY
 
 
-@pytest.mark.parametrize("b0", [40.0, -37.0, -60.0, 800.0])
+@pytest.mark.parametrize("b0", [-37.0, 800.0])
 def test_a_start_without_curvature_finds_its_way_back(b0, rng):
     frame, y = frame_of(rng, 90_000, (850,))
     for X, alpha in ((frame, 1e-4), (one_hot(frame, skip=1), 0.0)):

@@ -259,7 +259,7 @@ def test_separated_classes_have_no_optimum_and_the_study_says_so():
 def test_estimates_of_slow_runs_are_of_the_right_size(rng):
     X, y = a_table(rng, m=100)
     short = studies.learning_rate(X, y, epochs=100)
-    whole = studies.learning_rate(X, y, epochs=8000)
+    whole = studies.learning_rate(X, y, epochs=1500)
     guessed = [(a, b) for a, b in zip(short.runs, whole.runs, strict=True) if a.estimated and not b.estimated]
     assert len(guessed) >= 2
     for a, b in guessed:
@@ -278,9 +278,9 @@ def a_separated_table(seed, m=100, margin=0.3):
     return X + np.outer(side, [margin, margin / 2]) + [0.5, 0.0], (side > 0).astype(int)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_estimates_on_separated_classes_are_near_the_truth_or_not_given(seed):
-    X, y = a_separated_table(seed)
+@pytest.mark.parametrize("margin", [0.6, 1.0])
+def test_estimates_on_separated_classes_are_near_the_truth_or_not_given(margin):
+    X, y = a_separated_table(0, margin=margin)
     whole = studies.scaling(X, y, epochs=40_000).runs
     assert not any(run.estimated or run.reached is None for run in whole)
     given = 0
@@ -328,10 +328,10 @@ def test_pictures_without_an_optimum_call_their_floor_what_it_is(each):
 
 def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
     X, y = a_separated_table(1, margin=2.0)
-    short = studies.learning_rate(X, y, epochs=600)
-    whole = studies.learning_rate(X, y, epochs=8000)
+    short = studies.learning_rate(X, y, epochs=200)
+    whole = studies.learning_rate(X, y, epochs=3000)
     slow = [(a, b) for a, b in zip(short.runs, whole.runs, strict=True) if a.estimated and not b.estimated]
-    assert len(slow) >= 2
+    assert len(slow) >= 3
     for a, b in slow:
         assert a.reached == pytest.approx(b.reached, rel=0.1)
 
