@@ -464,7 +464,7 @@ def test_maps_agree_with_predict_proba(article):
 
 def test_points_of_the_maps_are_a_sample_of_each_class(article):
     points = article.maps[0]
-    assert (len(points.x), points.label.sum(), points.of) == (160, 80, 80_000)
+    assert (len(points.x), points.label.sum(), points.of) == (80, 40, 80_000)
     again, other = (studies.centering(epochs=1, seed=seed).maps[0] for seed in (0, 1))
     assert np.array_equal(points.x, again.x)
     assert not np.array_equal(points.x, other.x)
