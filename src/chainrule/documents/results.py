@@ -54,7 +54,8 @@ def _asked(result: Document) -> list[tuple[str, Any]]:
     facts = [("objective", result["objective_line"]), ("method", f"{_method(result)}: {result['method_reason']}")]
     facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
     if result["batch_size"] is not None:
-        facts.append(("mini-batches", say("{batch_size:row} an update, in an order of seed {seed}", **result)))
+        size = "single rows" if result["batch_size"] == 1 else "{batch_size:row} an update"
+        facts.append(("mini-batches", say(f"{size}, in an order of seed {{seed}}", **result)))
     return facts
 
 
