@@ -111,7 +111,7 @@ def _effect(entry: Document) -> float:
 
 
 def _listed(document: Document, entries: Sequence[Document], by: str, *columns: tuple[str, str, str]) -> list[Block]:
-    """Tabulate the bias and the coefficients that are largest by a number of theirs, in their order."""
+    """Tabulate the bias and the coefficients whose entry `by` is largest, in the order of the columns."""
     order = sorted(range(len(entries)), key=lambda j: -abs(entries[j][by] or 0.0))[:SHOWN]
     bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
     names = ("feature", "name", "name"), ("w per unit", "w", "4")
