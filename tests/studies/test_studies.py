@@ -323,7 +323,7 @@ def test_pictures_without_an_optimum_call_their_floor_what_it_is(each):
         assert "inf F" in svg
         assert "F*" not in svg
         assert "the optimum" not in svg
-    assert "F − F*, nats" in each[0].svg()
+    assert "F − F* in nats" in each[0].svg()
 
 
 def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
