@@ -266,12 +266,13 @@ def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bo
         fractions, fault = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}", _fault(g)
         of_g, loss_by = f"{fractions}: {fault}", "log(1 + exp((1 - 2y) z))"
         product = f"({fractions}) · {g:g} · {1 - g:g}: {fault}"
-    sign, by, part = 1 - 2 * y, f"{number(dL_dz)} ·", f"{number(weight)}/{number(sum_weights)}"
+    stable = f"{'-' * (y == 1)}sigmoid({number((1 - 2 * y) * z)})"
+    by, part = f"{number(dL_dz)} ·", f"{number(weight)}/{number(sum_weights)}"
     return chain | {
         "L": f"L = {loss_by} = {number(loss)}",
         "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {of_g}",
         "dL_dz": f"dL/dz = dL/dg · dg/dz = {product}",
-        "stable": f"dL/dz = (1 - 2y) sigmoid((1 - 2y) z) = {sign:g} · sigmoid({number(sign * z)}) = {number(dL_dz)}",
+        "stable": f"dL/dz = (1 - 2y) sigmoid((1 - 2y) z) = {stable} = {number(dL_dz)}",
         "dL_dw": [
             f"dL/dw_{j} = dL/dz · dz/dw_{j} = {by} {_factor(x_j)} = {number(dL_j)}"
             for j, (x_j, dL_j) in enumerate(zip(x, dL_dw, strict=True), start=1)

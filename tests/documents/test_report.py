@@ -350,7 +350,7 @@ def test_certificate_is_a_sentence_with_its_numbers():
     assert "After 3 steps of Newton’s method" in text
     assert "learning rate 0" not in text
     assert "proven digits" in text
-    assert "F − F*, nats at most." in text
+    assert "F − F* at most, nats." in text
 
 
 @pytest.mark.parametrize(

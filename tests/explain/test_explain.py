@@ -43,7 +43,7 @@ def test_the_articles_chain_with_numbers():
         "dL/dw_1 = dL/dz · dz/dw_1 = -0.2 · 2 = -0.4",
         "dL/dw_2 = dL/dz · dz/dw_2 = -0.2 · (-1) = 0.2",
     ]
-    assert found.chain["stable"] == "dL/dz = (1 - 2y) sigmoid((1 - 2y) z) = -1 · sigmoid(-1.38629) = -0.2"
+    assert found.chain["stable"] == "dL/dz = (1 - 2y) sigmoid((1 - 2y) z) = -sigmoid(-1.38629) = -0.2"
     assert found.chain["dL_db"] == "dL/db = dL/dz · dz/db = -0.2 · 1 = -0.2"
     assert found.chain["L"] == "L = -log(g) = -log(0.8) = 0.223144"
     assert found.chain["z"] == "z = x · w + b = 2 · 0.5 + (-1) · 0 + 0.386294 = 1.38629"

@@ -154,8 +154,8 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
     names: of the columns. The five with the largest shares, the rows' average, are drawn by themselves, the rest together.
     """
     e, s, labels = _shares_apart(np.asarray(epochs, dtype=np.float64), np.asarray(shares, dtype=np.float64), names)
-    with drawing(WIDTH, 284) as d:
-        ax = d.axes(46, 34, WIDTH - 200, 206)
+    with drawing(WIDTH, 334) as d:
+        ax = d.axes(46, 34, WIDTH - 200, 256)
         across(ax, float(e[-1]))
         ax.set(ylim=(0, 1), title="share of the gradient, |∂L/∂wⱼ| of all", xlabel=unit)
         ax.yaxis.set_major_formatter("{x:.0%}")

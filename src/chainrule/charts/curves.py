@@ -80,7 +80,7 @@ def gap_curve(
     label, role = ("Newton", "one") if newton else ("gradient descent", "training")
     note = f"{pretty(float(x[-1]), 3)} reads"
     curve = Curve.of(label, role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole, note=note)
-    panel, how = ([curve], "nats at most", "reads of the data"), {"height": 190, "floor": 0.0}
+    panel, how = ([curve], "at most, nats", "reads of the data"), {"height": 190, "floor": 0.0}
     return _distances("gap", "by the reads of the data", [panel], ("tol", tol), exists, **how)
 
 
@@ -101,7 +101,7 @@ def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 
         note = f"{run.happened}, {run.took()}" if run.reached is not None else run.happened
         lines.append(Curve.of(run.label, role, run.epochs, run.gap, 0.0, note=note, dashes=dashes))
     start = max((float(line.y[0]) for line in lines if len(line.y)), default=1.0)
-    foot, panel = f"dashed: above 2/L_max = {below(limit)}", (lines, "nats", "epoch")
+    foot, panel = f"dashed: above 2/L_max = {below(limit)}", (lines, "in nats", "epoch")
     how = {"height": 250, "aside": 230, "ceiling": 30 * start, "heading": "learning rate, epochs", "foot": foot}
     return _distances("rates", "for several learning rates", [panel], ("within", within), exists, **how)
 
@@ -115,7 +115,7 @@ def scaling_picture(runs: Sequence[Any], *, within: float = 1e-3, exists: bool =
         Curve.of(run.label, ROLES[k % 6], run.epochs, run.gap, 0.0, note=f"{run.took()} epochs", dashes=DASHES[k % 6])
         for k, run in enumerate(runs)
     ]
-    return _distances("scalings", "over the epochs", [(lines, "nats", "epoch")], ("within", within), exists)
+    return _distances("scalings", "over the epochs", [(lines, "in nats", "epoch")], ("within", within), exists)
 
 
 def batches_picture(
@@ -135,7 +135,7 @@ def batches_picture(
             made.append(Curve.of(run.label, ROLES[k % 6], many * run.epochs, level, 0.0, near=near))
         return made
 
-    what = "nats, median over the last tenth of the way"
+    what = "in nats, median over the last tenth of the way"
     panels = [(lines([1] * len(runs)), what, "reads of the data"), (lines(updates), what, "updates of w")]
     return _distances("batches", "by reads of the data and by updates", panels, ("• within", within), exists)
 
@@ -145,7 +145,7 @@ def _distances(
     **how: Any,
 ) -> Picture:  # fmt: skip
     above, goal = ("F − F*", "optimum") if exists else ("F − inf F", "infimum")
-    drawn = [(lines, (f"{above}, {what}", unit), [level]) for lines, what, unit in panels]
+    drawn = [(lines, (f"{above} {what}", unit), [level]) for lines, what, unit in panels]
     # what is far nearer than near enough needs no room
     how = {"height": 204, "digits": 2, "floor": level[1] / 30, "powers": True} | how
     return _picture(kind, f"Distance to the {goal} {over}", drawn, **how)

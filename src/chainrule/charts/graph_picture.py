@@ -23,7 +23,7 @@ _BACKWARD = (
     (880, "∂L/∂g", r"\dfrac{\partial L}{\partial g} = \dfrac{1-y}{1-g} - \dfrac{y}{g}"),
 )
 _CHAIN = r"\dfrac{\partial L}{\partial %s} = \dfrac{\partial L}{\partial %s}\,\dfrac{\partial %s}{\partial %s}"
-_STABLE = r"\dfrac{\partial L}{\partial z} = g - y = (1-2y)\,\sigma((1-2y)\,z)"
+_STABLE = r"\dfrac{\partial L}{\partial z} = g - y"
 
 Explanation = Mapping[str, Any]
 Feature = tuple[int, Mapping[str, Any]]  # its number, from 1, and what it does

@@ -57,7 +57,8 @@ def _asked(result: Document) -> list[tuple[str, Any]]:
     facts = [("objective", result["objective_line"]), ("method", f"{_method(result)}: {result['method_reason']}")]
     facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
     if result["batch_size"] is not None:
-        facts.append(("mini-batches", say("{batch_size:row} an update, in an order of seed {seed}", **result)))
+        size = "single rows" if result["batch_size"] == 1 else "{batch_size:row} an update"
+        facts.append(("mini-batches", say(f"{size}, in an order of seed {{seed}}", **result)))
     return facts
 
 
@@ -113,7 +114,7 @@ def _effect(entry: Document) -> float:
 
 
 def _listed(document: Document, entries: Sequence[Document], by: str, *columns: tuple[str, str, str]) -> list[Block]:
-    """Tabulate the bias and the coefficients that are largest by a number of theirs, in their order."""
+    """Tabulate the bias and the coefficients whose entry `by` is largest, in the order of the columns."""
     order = sorted(range(len(entries)), key=lambda j: -abs(entries[j][by] or 0.0))[:SHOWN]
     bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
     names = ("feature", "name", "name"), ("w per unit", "w", "4")

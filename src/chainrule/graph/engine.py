@@ -306,9 +306,7 @@ def accumulate(output: Node, seed: Array, of: Callable[[Array], Array]) -> dict[
 
 def _seed(output: Node, seed: npt.ArrayLike | None) -> Array:
     if seed is None and output.value.size != 1:
-        raise InputError(
-            f"the output has shape {output.shape}: give a seed of that shape, or take its sum or mean first"
-        )
+        raise InputError(f"the output has shape {output.shape}: give a seed of that shape, or take its sum or mean")
     array = constant(np.ones(output.shape) if seed is None else seed, "seed").value
     if array.shape != output.shape:
         raise InputError(f"the seed has shape {array.shape}, the output {output.shape}: they must be the same")
