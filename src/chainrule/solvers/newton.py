@@ -249,9 +249,10 @@ class Newton:
         self, on: DataObjective, stage: int, theta: Vector, reference: Reference | None
     ) -> NewtonState:
         z = np.zeros(on.n_rows)  # rows of weight 0 are not filled
-        # Only the last sample's Hessian also proves, for all rows.
+        # Only the last sample's Hessian also proves, for all rows; the one before theirs shows collinear columns.
         proves = stage == len(self.sizes) - 1
-        evaluation, reference = _with_hessian(on, theta, z, norm_weights(on, reference), proves=proves)
+        looks = proves or self.sizes[stage + 1] >= on.rows.n_rows
+        evaluation, reference = _with_hessian(on, theta, z, norm_weights(on, reference), proves=proves, looks=looks)
         return NewtonState(theta, evaluation, stage, on, reference, None, nu=reference.decrement(evaluation.gradient))
 
     def _step_on_sample(self, whole: DataObjective, state: NewtonState) -> NewtonState:
@@ -343,6 +344,7 @@ def _with_hessian(
     more: What = NOTHING,
     *,
     proves: bool = True,
+    looks: bool = True,
     is_poor: bool = False,
 ) -> tuple[Evaluation, Reference]:
     """Evaluate with the Hessian and factor it; in float32 where that saves much and, if it `proves`, loosens bounds little."""
@@ -350,7 +352,7 @@ def _with_hessian(
     for float32 in (True, False) if is_large else (False,):
         what = What.HESSIAN | more | (What.HESSIAN32 if float32 else NOTHING)
         evaluation = on.evaluate(theta, what, z=z, q=q)
-        reference = Reference.of(on, evaluation, theta, z, q)
+        reference = Reference.of(on, evaluation, theta, z, q, looks)
         if not float32:
             break
         assert evaluation.lower is not None

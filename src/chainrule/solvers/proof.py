@@ -66,8 +66,12 @@ class Reference:
         theta: Vector,
         z: Vector,
         q: Vector,
+        looks: bool = True,
     ) -> Reference:
-        """Factor the Hessian of an evaluation with these weights q of `norm`; z (m,) of the rows read."""
+        """Factor the Hessian of an evaluation with these weights q of `norm`; z (m,) of the rows read.
+
+        looks : whether `proof` is needed, for a bound or to see which columns are collinear.
+        """
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
         if not on.fit_intercept:
@@ -75,7 +79,7 @@ class Reference:
         depth = on.matrix_depth + weighting_depth(on)
         eta = hessian_eta(on.n_features, depth, FLOAT32_BLOCK if evaluation.float32 else None)
         steps = Factor.of(evaluation.hessian, eta)
-        proof = steps if evaluation.lower is evaluation.hessian else Factor.of(evaluation.lower, eta)
+        proof = steps if evaluation.lower is evaluation.hessian or not looks else Factor.of(evaluation.lower, eta)
         if not steps.factored or not (on.is_sample or proof.ok):
             # Collinear columns, or columns that are 0 in the rows read: a small ridge keeps steps short along them.
             lifted = evaluation.hessian.copy()
