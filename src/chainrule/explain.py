@@ -226,10 +226,11 @@ def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str
     order = np.argsort(-np.abs(contributions), kind="stable")
     points = graph.b.value + np.concatenate(([0.0], np.cumsum(contributions[order])))
     points[np.count_nonzero(contributions) :] = graph.z.value  # the same sum, in another order; zeros are at the end
-    g, steps = sigmoid(points), np.empty_like(contributions)
-    # near 1 the steps of 1 - g have the digits that those of g have lost
-    steps[order] = np.where(points[1:] > 0, -np.diff(sigmoid(-points)), np.diff(g))
-    return tuple(zip(("b", *(names[j] for j in order)), g.tolist(), strict=True)), steps
+    low, high = np.minimum(points[:-1], points[1:]), np.maximum(points[:-1], points[1:])
+    # sigmoid(high) - sigmoid(low) without cancellation
+    rise, steps = sigmoid(high) * sigmoid(-low) * -np.expm1(low - high), np.empty_like(contributions)
+    steps[order] = np.copysign(rise, np.diff(points))
+    return tuple(zip(("b", *(names[j] for j in order)), sigmoid(points).tolist(), strict=True)), steps
 
 
 # --- in words -------------------------------------------------------------------------------------------------------
