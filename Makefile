@@ -13,8 +13,9 @@ pictures: .venv/installed
 	$(BIN)/chainrule study learning-rate --quiet --out docs/pictures/learning-rate.svg
 	$(BIN)/chainrule study centering --quiet --out docs/pictures/centering.svg
 
+# Bytecode is kept whatever the environment says: else pytest, and each command that a test starts, compile everything anew.
 test: .venv/installed .venv/installed-test
-	$(BIN)/python -m pytest -n auto
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 
 # Fits, certificates and known answers once more, on each instruction set that is not the processor's best.
 test-kernels: .venv/installed .venv/installed-test
@@ -65,4 +66,4 @@ FORCE:
 	@touch $@
 
 clean:
-	rm -rf .venv build demo dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -25,7 +25,7 @@ from scipy.special import expit
 from sklearn._loss import HalfBinomialLoss
 from sklearn.linear_model._linear_loss import LinearModelLoss
 
-from chainrule.kernels.design import CategoryColumn, Csr, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Csr, NumberColumn, Part
 from chainrule.kernels.reader import gram, product, read, read_points, secant
 from chainrule.kernels.reading import What, kernel_names, thread_count
 from chainrule.kernels.vectors import along, feasible
@@ -56,7 +56,7 @@ def dense(rng: np.random.Generator, before: ModuleType | None, threads: int, ker
     peer = LinearModelLoss(HalfBinomialLoss(), fit_intercept=True)
     for m, n in DENSE:
         X, y, w = rng.normal(size=(m, n)), labels(rng, m), rng.normal(size=n) / np.sqrt(n)
-        design, coef, target = Design.dense(X), np.append(w, 0.1), y.astype(np.float64)
+        design, coef, target = Blocks.dense(X), np.append(w, 0.1), y.astype(np.float64)
         parts = np.array_split(X, threads)
         with ThreadPoolExecutor(threads) as pool:
             jobs: dict[str, Job] = {
@@ -93,7 +93,7 @@ def sparse(rng: np.random.Generator, before: ModuleType | None, threads: int, ke
     for name, A in (("one-hot, 15 a row", hot), ("text", text)):
         m, n = A.shape
         y, w, h = labels(rng, m), rng.normal(size=n) / 5, rng.random(m) / 4
-        design, given = Design.sparse(Csr(A.data, A.indices, A.indptr, n)), (A.data, A.indices, A.indptr, n)
+        design, given = Blocks.sparse(Csr(A.data, A.indices, A.indptr, n)), (A.data, A.indices, A.indptr, n)
         v, z, u = np.append(w, 0.1), rng.normal(size=m), np.empty(m)
         jobs: dict[str, Job] = {
             "ours": lambda: read(design, BOTH, w=w, b=0.1, y=y, threads=threads),
@@ -114,7 +114,7 @@ def table(rng: np.random.Generator, before: ModuleType | None, threads: int, ker
     for k, code in zip(LEVELS, codes, strict=True):
         columns.append(CategoryColumn((Part(code, m),), at, k, 0))
         at += k
-    design, y, w, h = Design(columns, m, at), labels(rng, m), rng.normal(size=at) / 5, rng.random(m) / 4
+    design, y, w, h = Blocks(columns, m, at), labels(rng, m), rng.normal(size=at) / 5, rng.random(m) / 4
     v, z, u = np.append(w, 0.1), rng.normal(size=m), np.empty(m)
     jobs: dict[str, Job] = {
         "ours": lambda: read(design, BOTH, w=w, b=0.1, y=y, threads=threads),
@@ -151,7 +151,7 @@ def residuals(z: NDArray[np.float64], u: NDArray[np.float64], y: NDArray[np.uint
 
 def points(rng: np.random.Generator, before: ModuleType | None, threads: int, kernel: str) -> Iterator[Case]:
     m, n = 2_000_000, 28
-    design, y = Design.dense(rng.normal(size=(m, n))), labels(rng, m)
+    design, y = Blocks.dense(rng.normal(size=(m, n))), labels(rng, m)
     for P in (1, 10):
         w, b = rng.normal(size=(P, n)) / np.sqrt(n), np.full(P, 0.1)
         jobs: dict[str, Job] = {"ours": lambda w=w, b=b: read_points(design, BOTH, w, b, y=y, threads=threads)}
@@ -161,7 +161,7 @@ def points(rng: np.random.Generator, before: ModuleType | None, threads: int, ke
 def hessian(rng: np.random.Generator, before: ModuleType | None, threads: int, kernel: str) -> Iterator[Case]:
     for m, n in HESSIANS:
         X, y, w = rng.normal(size=(m, n)), labels(rng, m), rng.normal(size=n) / np.sqrt(n)
-        design, what = Design.dense(X), BOTH | What.HESSIAN
+        design, what = Blocks.dense(X), BOTH | What.HESSIAN
         jobs: dict[str, Job] = {
             "float64": lambda: read(design, what, w=w, y=y, threads=threads),
             "float32": lambda: read(design, what | What.HESSIAN32, w=w, y=y, threads=threads),

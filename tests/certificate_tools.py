@@ -37,6 +37,7 @@ class Problem:
         self.ridge = np.append(self.alpha * self.power**2, 0.0)
         self.M = np.sqrt(self.s @ self.u**2 / self.S)
         self.sign = 1.0 - 2.0 * self.y
+        self.known = {}
 
     @cached_property
     def long(self):
@@ -58,6 +59,13 @@ class Problem:
         ridge = self.ridge.astype(dtype)
         objective = s @ loss + (ridge * theta) @ theta / 2
         return objective, (s * residual) @ u + ridge * theta, small / (1 + small) ** 2, residual
+
+    def at(self, theta):
+        """What `evaluate` gives, once for each point: parts of the rows are certified there by turns."""
+        key = theta.tobytes()
+        if key not in self.known:
+            self.known[key] = self.evaluate(theta)
+        return self.known[key]
 
     def hessian(self, curvature, part=None, weights=None):
         """B of the rows `part` (all unless given), the user's weights unless others are given."""
@@ -87,9 +95,9 @@ class Problem:
 
     def certify(self, theta, part=None, theta0=None, read_delta=True, leave=False, **options):
         """The bound at theta, from the rows `part` at theta0: what a solver does."""
-        _, gradient, curvature, residual = self.evaluate(theta)
+        _, gradient, curvature, residual = self.at(theta)
         if theta0 is not None:
-            curvature = self.evaluate(theta0)[2]
+            curvature = self.at(theta0)[2]
         else:
             theta0 = theta
         factor = self.factor(curvature, part)

@@ -12,7 +12,7 @@ import pytest
 
 from chainrule import InputError
 from chainrule.cli import main
-from chainrule.findings import say_in_shell
+from chainrule.findings import SHELL, said_by, say
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "chainrule")
 FIT = ("--target", "sex", "--drop", "year")
@@ -70,5 +70,5 @@ def refused(words: str) -> Iterator[list[str]]:
     said: list[str] = []
     with pytest.raises(InputError) as caught:
         yield said
-    said.append(say_in_shell(caught.value))
+    said.append(say(said_by(caught.value), SHELL))
     assert re.search(words, said[0]), said

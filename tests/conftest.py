@@ -1,5 +1,23 @@
+import gc
+
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401 - brings the last BLAS that is to be held
+from threadpoolctl import threadpool_limits
+
+
+def pytest_collection_finish():
+    """Python looks for garbage more seldom, and never in what is loaded by now: that stays to the end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    """BLAS threads that wait for work take the cores of the other workers; a test of threads sets their number itself."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @pytest.fixture

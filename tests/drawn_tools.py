@@ -16,7 +16,7 @@ def whole_tables(draw, most_rows=(40, 25, 13)):
     """
     n = draw(st.integers(1, len(most_rows)))
     m = draw(st.integers(n + 3, most_rows[n - 1]))
-    largest = draw(st.sampled_from([3, 12]))
+    largest = draw(st.sampled_from([3, 12, 1000, 10**5]))
     X = draw(arrays(np.int64, (m, n), elements=st.integers(-largest, largest), fill=st.nothing()))
     w, b = draw(arrays(np.int64, n, elements=st.integers(-2, 2))), draw(st.integers(-1, 1))
     z = X @ w + b

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.kernels.design import CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Csr, DenseRows, NumberColumn, Part
 from chainrule.kernels.reader import diagonal, gram, product, read, read_points, secant
 from chainrule.kernels.reading import MOMENTS, View, What
 
@@ -21,7 +21,7 @@ LOST = 1e-307  # beside a term's size: a derivative below the normal numbers has
 class Stored:
     """A design, its rows expanded (m, n), and which rows of each of its blocks have no value."""
 
-    design: Design
+    design: Blocks
     X: np.ndarray
     gone: np.ndarray
 
@@ -208,7 +208,7 @@ def storage(*makers):
             expanded.append(X)
             gone += none
             at += X.shape[1]
-        return Stored(Design(blocks, m, at), np.column_stack(expanded), np.array(gone))
+        return Stored(Blocks(blocks, m, at), np.column_stack(expanded), np.array(gone))
 
     return make
 
@@ -278,7 +278,7 @@ def view_of(rng, stored):
 
 
 def seen_as(X, view):
-    return X if view is None else X * view.p - view.center_times_p
+    return X if view is None else X * view.p - view.center * view.p
 
 
 def spoiled(stored, bad, rng):
@@ -305,7 +305,7 @@ def spoiled(stored, bad, rng):
                     values[none] = rng.choice([120, np.iinfo(values.dtype).max, np.iinfo(values.dtype).min])
                 parts.append(replace(part, values=values))
             blocks.append(replace(block, parts=tuple(parts)))
-    return replace(stored, design=Design(blocks, stored.design.m, stored.design.n))
+    return replace(stored, design=Blocks(blocks, stored.design.m, stored.design.n))
 
 
 # --- twins -------------------------------------------------------------------------------------------------------------

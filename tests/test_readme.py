@@ -1,7 +1,6 @@
 """Every example of the README runs as written."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -10,6 +9,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+
+from cli_tools import run
+
+__all__ = ["run"]
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -31,22 +34,22 @@ def test_python_example_runs():
 
 
 @pytest.mark.parametrize("name", ["learning-rate", "centering"])
-def test_pictures_say_what_their_commands_say_now(name):
-    command = [sys.executable, "-m", "chainrule", "study", name, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
+def test_pictures_say_what_their_commands_say_now(name, run):
+    done = run("study", name, "--json")
+    assert done.code == 0
     # `make pictures` draws them anew
     picture = ET.parse(README.parent / "docs" / "pictures" / f"{name}.svg").getroot()
     said = next(element.text for element in picture if element.tag.endswith("desc"))
-    assert said == json.loads(done.stdout)["conclusion"]
+    assert said == json.loads(done.out)["conclusion"]
 
 
-def test_commands_run_one_after_the_other(tmp_path):
+def test_commands_run_one_after_the_other(tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for command in COMMANDS:
-        arguments = [sys.executable, "-m", "chainrule", *shlex.split(command)[1:]]
-        env = {**os.environ, "COLUMNS": "80"}
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=900, cwd=tmp_path, env=env)
-        assert done.returncode == 0, (command, done.stderr)
-        assert done.stdout, command
+        arguments = shlex.split(command)[1:]
+        done = run(*arguments)
+        assert done.code == 0, (command, done.err)
+        assert done.out, command
         # git ignores this folder: the examples leave the checkout as it was
         assert [path.name for path in tmp_path.iterdir()] == ["demo"], command
         for flag in ("--out", "--report", "--svg"):

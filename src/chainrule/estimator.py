@@ -19,7 +19,7 @@ except ImportError:
 
 from chainrule.data.encoding import UNSEEN, scores
 from chainrule.data.frames import collected, column_names, is_table
-from chainrule.data.inputs import check_weights, number, strength, was_copied
+from chainrule.data.inputs import check_weights, choice, number, strength, was_copied
 from chainrule.errors import InputError, NotConvergedWarning
 from chainrule.findings import warnings_as
 from chainrule.fitting.fit import fit
@@ -108,8 +108,7 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit on X (m, n), dense, sparse or a table with categories, and y (m,), two labels; returns self."""
-        if self.unseen not in UNSEEN:
-            raise InputError(f"unseen must be 'error', 'reference' or 'missing', not {self.unseen!r}")
+        choice("unseen", self.unseen, UNSEEN)
         given, of_table = X, is_table(X)
         if of_table:
             if y is None:

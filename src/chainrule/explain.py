@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chainrule.errors import InputError
-from chainrule.graph.check import gradient_check
+from chainrule.graph.check import COMPLEX_STEP, gradient_check
 from chainrule.graph.logistic import LogisticGraph, logistic_graph
 from chainrule.graph.pullbacks import Array
 from chainrule.graph.stable import sigmoid
@@ -88,12 +88,13 @@ class RowExplanation(Shown):
     path : tuple of (str, float)
         The probability at sigmoid(b), then after each feature.
     chain : dict
-        The formulas with the numbers put in: z, g, L, dL_dg, dg_dz, dL_dz, dL_db, and for each feature dL_dw and share.
+        The formulas with the numbers put in: z, g, L, dL_dg, dg_dz, dL_dz (the article's product), stable (the form of dL_dz
+        that keeps every digit), dL_db, and for each feature dL_dw and share.
     check : dict
         max_error and method of the gradient check, of what ("L", or "g" when the class is unknown), and how many derivatives
         were checked of how many: the largest.
     note : str or None
-        What is special: g has rounded, or the article's product has lost digits.
+        Where the article's product fails: g has rounded, or 1 - g has lost digits.
     """
 
     row: int | None
@@ -173,8 +174,6 @@ def explain_row(
     InputError
         Shapes that don't fit, NaN or infinite numbers, a class other than 0, 1 and None.
     """
-    if np.ndim(x) != 1:
-        raise InputError(f"a row to explain is a vector; 'x' has shape {np.shape(x)}")
     graph, names = logistic_graph(x, 0.0 if y is None else y, w, b), tuple(map(str, feature_names))
     n, known = len(graph.w.value), y is not None
     if len(names) != n:
@@ -188,32 +187,29 @@ def explain_row(
     if gradient is not None:
         whole = [*_vector(gradient[0], n, "gradient").tolist(), float(gradient[1])]
     given = graph.X.value if x_user is None else _vector(x_user, n, "x_user")
-    terms, dL = graph.X.value * graph.w.value, np.append(graph.dL_dw, graph.dL_db)
+    x, w, terms = graph.X.value, graph.w.value, graph.X.value * graph.w.value
     path, steps = _path(graph, names)
     with np.errstate(all="ignore"):  # an odds factor or a share of a tiny gradient may overflow
-        shares, odds = weight * dL / sum_weights, np.exp(terms)
+        shares, odds = weight * np.append(graph.dL_dw, graph.dL_db) / sum_weights, np.exp(terms)
         ratios = [float(share / each) if known and each else None for share, each in zip(shares, whole, strict=True)]
-    columns = {
-        "name": names, "x": graph.X.value, "x_user": given, "w": graph.w.value,
-        "contribution": terms, "odds_factor": odds, "probability_step": steps, "dz_dw": graph.dz_dw,
-        "dL_dw": graph.dL_dw if known else [None] * n, "share": shares[:n] if known else [None] * n,
-        "share_of_gradient": ratios[:n], "penalty_gradient": alpha * graph.w.value,
-    }  # fmt: skip
-    lists = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
+    derivatives = (graph.dL_dw, shares[:n], ratios[:n]) if known else ([None] * n,) * 3
+    # in the order of the fields
+    columns = (x, given, w, terms, odds, steps, graph.dz_dw, *derivatives, alpha * w)
+    lines = zip(names, *(np.asarray(column).tolist() for column in columns), strict=True)
     of_loss = {"loss": graph.loss.value, "dL_dg": graph.dL_dg, "dL_dz": graph.dL_dz, "dL_db": graph.dL_db,
                "share_b": shares[n], "article_product": graph.article_product, "stable": graph.dL_dz}  # fmt: skip
     check = gradient_check(graph.L if known else graph.g, max_entries=_CHECKED_ENTRIES)
     return RowExplanation(
         row=row, epoch=epoch, y=None if y is None else float(y), label=label, saturated=bool(graph.is_saturated),
         weight=weight, sum_weights=sum_weights, alpha=alpha,
-        features=tuple(FeatureExplanation(**dict(zip(columns, line, strict=True))) for line in zip(*lists, strict=True)),
+        features=tuple(FeatureExplanation(*line) for line in lines),
         b=float(graph.b.value), z=float(graph.z.value), g=float(graph.g.value), dg_dz=float(graph.dg_dz),
         dz_db=float(graph.dz_db), share_b_of_gradient=ratios[n],
         **{name: float(value) if known else None for name, value in of_loss.items()}, path=path,
-        chain=_chain(graph, names, weight, sum_weights, known=known),
-        check={"max_error": check.max_error, "method": check.method, "of": "L" if known else "g",
+        chain=_chain(graph, weight, sum_weights, known=known),
+        check={"max_error": check.max_error, "method": COMPLEX_STEP, "of": "L" if known else "g",
                "n_checked": check.n_checked, "n_entries": check.n_entries},
-        note=_note(graph, known=known),
+        note=_note(graph) if known else None,
     )  # fmt: skip
 
 
@@ -230,24 +226,19 @@ def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str
     order = np.argsort(-np.abs(contributions), kind="stable")
     points = graph.b.value + np.concatenate(([0.0], np.cumsum(contributions[order])))
     points[np.count_nonzero(contributions) :] = graph.z.value  # the same sum, in another order; zeros are at the end
-    before, after = points[:-1], points[1:]
-    low, high = np.minimum(before, after), np.maximum(before, after)
+    low, high = np.minimum(points[:-1], points[1:]), np.maximum(points[:-1], points[1:])
     # sigmoid(high) - sigmoid(low) without cancellation
-    rise = sigmoid(high) * sigmoid(-low) * -np.expm1(low - high)
-    steps = np.empty_like(contributions)
-    steps[order] = np.where(after >= before, rise, -rise)
-    stops = ("b", *(names[j] for j in order))
-    return tuple(zip(stops, sigmoid(points).tolist(), strict=True)), steps
+    rise, steps = sigmoid(high) * sigmoid(-low) * -np.expm1(low - high), np.empty_like(contributions)
+    steps[order] = np.copysign(rise, np.diff(points))
+    return tuple(zip(("b", *(names[j] for j in order)), sigmoid(points).tolist(), strict=True)), steps
 
 
 # --- in words -------------------------------------------------------------------------------------------------------
 
 
 def number(value: float) -> str:
-    """Return a number as the chain shows it: six digits, no more than needed; "not a number" and "infinite" are words."""
-    if np.isnan(value):
-        return "not a number"
-    return f"{value + 0.0:.6g}".replace("inf", "infinite")
+    """Return a number as the chain shows it: six digits, no more than needed."""
+    return f"{value + 0.0:.6g}"
 
 
 def _factor(value: float) -> str:
@@ -255,10 +246,8 @@ def _factor(value: float) -> str:
     return f"({number(value)})" if value < 0 else number(value)
 
 
-def _chain(
-    graph: LogisticGraph, names: tuple[str, ...], weight: float, sum_weights: float, *, known: bool
-) -> dict[str, Any]:
-    """Write each step with its numbers; where g has rounded, the article's with the g that it has and the stable form."""
+def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bool) -> dict[str, Any]:
+    """Write each step as name = formula = numbers = value; where g has rounded, the article's with the g that it has."""
     y, z, g, b, loss = (float(node.value) for node in (graph.y, graph.z, graph.g, graph.b, graph.loss))
     dL_dg, dg_dz, dL_dz, dL_db = (float(each) for each in (graph.dL_dg, graph.dg_dz, graph.dL_dz, graph.dL_db))
     x, w, dL_dw = graph.X.value.tolist(), graph.w.value.tolist(), graph.dL_dw.tolist()
@@ -272,26 +261,27 @@ def _chain(
     }
     if not known:
         return chain
-    fractions, product = f"{1 - y:g}/{rest} - {y:g}/{shown_g}", f"{number(dL_dg)} · {_factor(dg_dz)} = {number(dL_dz)}"
+    fractions, product = f"{1 - y:g}/{rest} - {y:g}/{shown_g}", f"{number(dL_dg)} · {number(dg_dz)} = {number(dL_dz)}"
     of_g, loss_by = f"{fractions} = {number(dL_dg)}", f"-log({'g' if y else '1 - g'}) = -log({shown_g if y else rest})"
     if graph.is_saturated:
-        fractions, fault, t = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}", _fault(g), (1 - 2 * y) * z
+        fractions, fault = f"{1 - y:g}/{1 - g:g} - {y:g}/{g:g}", _fault(g)
         of_g, loss_by = f"{fractions}: {fault}", "log(1 + exp((1 - 2y) z))"
-        product = f"({fractions}) · {g:g} · {1 - g:g}: {fault}; stable: (1 - 2y) · sigmoid((1 - 2y) z) = "
-        product += f"{1 - 2 * y:g} · sigmoid({number(t)}) = {number(dL_dz)}"
+        product = f"({fractions}) · {g:g} · {1 - g:g}: {fault}"
+    stable = f"{'-' * (y == 1)}sigmoid({number((1 - 2 * y) * z)})"
     by, part = f"{number(dL_dz)} ·", f"{number(weight)}/{number(sum_weights)}"
     return chain | {
         "L": f"L = {loss_by} = {number(loss)}",
         "dL_dg": f"dL/dg = (1 - y)/(1 - g) - y/g = {of_g}",
         "dL_dz": f"dL/dz = dL/dg · dg/dz = {product}",
+        "stable": f"dL/dz = (1 - 2y) sigmoid((1 - 2y) z) = {stable} = {number(dL_dz)}",
         "dL_dw": [
-            f"dL/dw[{name}] = dL/dz · dz/dw = {by} {_factor(x_j)} = {number(dL_j)}"
-            for name, x_j, dL_j in zip(names, x, dL_dw, strict=True)
+            f"dL/dw_{j} = dL/dz · dz/dw_{j} = {by} {_factor(x_j)} = {number(dL_j)}"
+            for j, (x_j, dL_j) in enumerate(zip(x, dL_dw, strict=True), start=1)
         ],
         "dL_db": f"dL/db = dL/dz · dz/db = {by} 1 = {number(dL_db)}",
         "share": [
-            f"s/S · dL/dw[{name}] = {part} · {_factor(dL_j)} = {number(weight * dL_j / sum_weights)}"
-            for name, dL_j in zip(names, dL_dw, strict=True)
+            f"s/S · dL/dw_{j} = {part} · {_factor(dL_j)} = {number(weight * dL_j / sum_weights)}"
+            for j, dL_j in enumerate(dL_dw, start=1)
         ],
     }
 
@@ -300,15 +290,13 @@ def _fault(g: float) -> str:
     return "divides by zero" if g in (0.0, 1.0) else "overflows"
 
 
-def _note(graph: LogisticGraph, *, known: bool) -> str | None:
-    """Say what is special: g has rounded, or the article's product has lost digits."""
-    g, dL_dz, limit, notes = float(graph.g.value), number(float(graph.dL_dz)), float(graph.dL_dg), []
+def _note(graph: LogisticGraph) -> str | None:
+    """Say where the article's product fails: g has rounded, or 1 - g has lost digits."""
+    g, dL_dg, dL_dz, article = (float(v) for v in (graph.g.value, graph.dL_dg, graph.dL_dz, graph.article_product))
+    stable = f"the stable form gives dL/dz = {number(dL_dz)}"
     if graph.is_saturated:
-        notes.append(f"g has rounded to {g:g}." if g in (0.0, 1.0) else f"g is {g:g}, and 1/g overflows.")
-        if known:
-            notes.append(f"The article's product dL/dg dg/dz {_fault(g)} here; the stable form gives dL/dz = {dL_dz}.")
-            notes.append("dL/dg is infinite." if np.isinf(limit) else f"The limit of dL/dg is {number(limit)}.")
-    elif known and abs(graph.article_product - graph.dL_dz) > 1e-6 * abs(graph.dL_dz):
-        article = number(float(graph.article_product))
-        notes.append(f"1 - g has lost digits: the article's product gives dL/dz = {article}, the stable form {dL_dz}.")
-    return " ".join(notes) or None
+        limit = f"dL/dg goes to {number(dL_dg)}"
+        return f"g has rounded to {g:g}: the article's product {_fault(g)}; {stable}, and {limit}."
+    if abs(article - dL_dz) > 1e-6 * abs(dL_dz):
+        return f"1 - g has lost digits: the article's product gives dL/dz = {number(article)}; {stable}."
+    return None

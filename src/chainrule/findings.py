@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from chainrule import errors
 from chainrule.errors import ChainruleWarning, warn
-from chainrule.words import about, counted, plain, rounded
+from chainrule.words import about, counted, plain, rounded, short
 
 Values = Mapping[str, Any]
 
@@ -87,19 +86,13 @@ def said_by(error: Exception | str) -> Said:
     return what if isinstance(what, Finding) else str(what)
 
 
-def say_in_shell(error: Exception) -> str:
-    """Write an error's sentence for the command line."""
-    return say(said_by(error), SHELL)
-
-
 def warn_of(found: Finding) -> None:
     """Warn of a finding, at the line of the user's that called into this package."""
     assert found.warning is not None
-    warn(_KINDS.get().get(found.warning, found.warning), found)
+    warn(_KINDS.get({}).get(found.warning, found.warning), found)
 
 
-_NO_KINDS: Mapping[type, type[ChainruleWarning]] = MappingProxyType({})
-_KINDS = ContextVar("kinds of warnings", default=_NO_KINDS)
+_KINDS: ContextVar[Mapping[type, type[ChainruleWarning]]] = ContextVar("kinds of warnings")
 
 
 @contextmanager
@@ -140,9 +133,9 @@ def ways_out(ways: Sequence[Way], on: Front) -> str:
     return ", or ".join(WAYS[code](value, on) for code, value in ways)
 
 
-def _with_ways(text: str, values: Values, on: Front) -> str:
+def _with_ways(text: str, values: Values, on: Front, sign: str = ":") -> str:
     ways = ways_out(values.get("ways", ()), on)
-    return f"{text}: {ways}" if ways else text
+    return f"{text}{sign} {ways}" if ways else text
 
 
 # --- how a run ended ---------------------------------------------------------------------------------------------------
@@ -164,10 +157,7 @@ def _converged(values: Values, on: Front) -> str:
     if values.get("is_rounding"):
         text += f"; {on.option('tol')} {values['tol']:.2g} is below what rounding leaves here"
     if values.get("is_offset"):
-        text += (
-            "; a column lies so many standard deviations from 0 that 16 digits allow no better intercept: subtract a "
-            "constant from it before the fit"
-        )
+        text += "; a column lies so far from 0 that 16 digits allow no better intercept: subtract a constant from it"
     return _with_ways(text, values, on)
 
 
@@ -183,8 +173,7 @@ def _unproven(values: Values, on: Front, how: str = "") -> str:
 
 
 def _returned(values: Values, on: Front) -> str:
-    ways = ways_out(values.get("ways", ()), on)
-    return f"the best point, from epoch {values['best']:,}, is returned{ways and f'; {ways}'}"
+    return _with_ways(f"the best point, from epoch {values['best']:,}, is returned", values, on, ";")
 
 
 def _diverged(values: Values, on: Front) -> str:
@@ -222,17 +211,15 @@ def _crawling(values: Values, on: Front) -> str:
 
 def _above_limit(values: Values, on: Front) -> str:
     rate, limit = f"{on.option('learning_rate')} {values['rate']:.6g}", _limit(values["limit"])
-    if "batch" in values:
-        of = f"what is known to be stable for batches of {values['batch']:,}, {limit}"
-        return f"{rate} is above {of}: the loss may rise or never settle"
-    which = "the stable limit" if values["is_largest"] else "the rate that is known to be stable,"
+    batches = f" for batches of {values['batch']:,}" if "batch" in values else ""
+    which = "the stable limit" if values.get("is_largest") else f"what is known to be stable{batches},"
     return f"{rate} is above {which} {limit}: the loss may rise or oscillate"
 
 
 def _no_optimum(values: Values, on: Front) -> str:
     text = f"the objective asked for has no optimum: {say(values['why'], on).rstrip('.')}"
     if values.get("proof"):
-        text += f"; the optimum with the ridge of 1e-8 was not reached either: {_proof(values, on)}"
+        text += f"; the optimum with the ridge of {short(values['ridge'])} was not reached either: {_proof(values, on)}"
     return text
 
 
@@ -288,11 +275,8 @@ def _together(relations: Sequence[Said], on: Front) -> str:
 
 def _collinear(values: Values, on: Front) -> str:
     good = "as good" if values["is_exact"] else "about as good, and only very large ones might be better"
-    relations = _together(values["relations"], on)
-    return (
-        f"the columns are collinear, so that other coefficients are {good}: {relations}; {values['which']}; drop a column of "
-        "each relation, or use a penalty"
-    )
+    what = f"the columns are collinear, so that other coefficients are {good}: {_together(values['relations'], on)}"
+    return f"{what}; {values['which']}; drop a column of each relation, or use a penalty"
 
 
 # --- separated classes -------------------------------------------------------------------------------------------------
@@ -337,14 +321,9 @@ def _separated(values: Values, on: Front) -> str:
     shown += f"; and {more} more" if more > 0 else ""
     how = "completely" if values["kind"] == "complete" else "quasi-completely"
     what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
-    has_level = any(each.code in ("level", "no level") and each.values["factor"] for each in causes)
-    ways = (
-        "more rows, dropping columns or merging the level with another"
-        if has_level
-        else "more rows or dropping columns"
-    )
+    merging = " or merging the level with another" if any(each.values.get("factor") for each in causes) else ""
     penalty = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}"
-    return f"{what}; {penalty}; without it, {ways} help only where the classes then overlap."
+    return f"{what}; {penalty}; without it, more rows or dropping columns{merging} help only where the classes then overlap."
 
 
 def _too_many_columns(values: Values, on: Front) -> str:

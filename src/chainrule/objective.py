@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from chainrule.data.rows.batches import descend_rows
 from chainrule.data.sampling import Stratum, sample
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, What
-from chainrule.kernels.runs import Batches
+from chainrule.kernels.runs import Batches, newton_path
 from chainrule.kernels.vectors import Along, Feasible, along, feasible, pointwise
 from chainrule.losses import LOGISTIC, Loss, is_native, rms_residual
 from chainrule.penalties import ElasticNet, ridge
@@ -114,8 +114,8 @@ class DataObjective(Objective):
         The logistic loss by default. A loss that the core lacks is called in NumPy, which is slower.
     strata : tuple of Stratum, optional
         A sample in place of all rows: see `sample`.
-    sample_ridge : float or (n,)
-        Added to the penalty of a sample, since a sample may lack a level or a class; never in `Evaluation.lower`.
+    fit_ridge : (n,), optional
+        The fit's own ridge, where a sample's penalty has more: `Evaluation.lower` has no other.
     """
 
     def __init__(
@@ -126,14 +126,15 @@ class DataObjective(Objective):
         column_scale: Vector | None = None,
         loss: Loss = LOGISTIC,
         strata: tuple[Stratum, ...] | None = None,
-        sample_ridge: float | Vector = 0.0,
+        fit_ridge: Vector | None = None,
     ) -> None:
-        self.rows, self.fit_intercept, self.loss, self.sample_ridge = rows, fit_intercept, loss, sample_ridge
+        self.rows, self.fit_intercept, self.loss = rows, fit_intercept, loss
         self.penalty = ridge(0.0, rows.n_features) if penalty is None else penalty
         self.column_scale = np.ones(rows.n_features) if column_scale is None else column_scale
         self.given = None if is_native(loss) else _called(loss)
         self.strata = (Stratum(rows, 1.0),) if strata is None else strata
         self.n_features, self.size = rows.n_features, rows.n_features + 1
+        self.fit_ridge = self.ridge if fit_ridge is None else fit_ridge
         self.is_sample = strata is not None
 
     @property
@@ -166,10 +167,14 @@ class DataObjective(Objective):
         """How often each row was read so far; a part of the rows counts as a fraction."""
         return self.rows.reads
 
-    def sample(self, size: int, ridge: float | Vector, of_levels: Rare | None = None) -> DataObjective:
-        """Give the objective over about `size` rows, stratified by class, with `ridge` added to the penalty."""
+    def sample(self, size: int, more: float, of_levels: Rare | None = None) -> DataObjective:
+        """Give the objective over about `size` rows, stratified by class.
+
+        more : added to each column's ridge, since a sample may lack a level or a class.
+        """
         strata = sample(self.rows, size, self.class_weights, of_levels)
-        return DataObjective(self.rows, self.penalty, self.fit_intercept, self.column_scale, self.loss, strata, ridge)
+        penalty = ElasticNet(self.penalty.l1, self.penalty.l2 + more)
+        return DataObjective(self.rows, penalty, self.fit_intercept, self.column_scale, self.loss, strata, self.ridge)
 
     def evaluate(
         self,
@@ -194,32 +199,28 @@ class DataObjective(Objective):
         """
         w, b = theta[:-1], float(theta[-1])
         what |= What.LOSS | What.GRADIENT | (NOTHING if q is None else What.NORMS)
-        norm, parts, matrices = 0.0, [], []
+        read = []
         for stratum, part in self._parts():
             fill_z, fill_h = (None if out is None else out[part] for out in (z, h))
-            sums = stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given)
-            norm = max(norm, sums.norm)
-            matrices.append(sums.matrix)
-            parts.append(replace(sums, matrix=None).times(stratum.multiplier))
-        total = parts[0] if len(parts) == 1 else parts[0].plus(parts[1])
-        gradient = np.append(total.gradient / total.weight, total.bias / total.weight if self.fit_intercept else 0.0)
-        gradient[:-1] += self.penalty.gradient(w)
-        value = total.loss / total.weight + self.penalty.value(w)
-        if self.is_sample:
-            own = ridge(self.sample_ridge, self.n_features)
-            gradient[:-1] += own.gradient(w)
-            value += own.value(w)
-        matrix, lower = self._matrices([each for each in matrices if each is not None], total.weight)
+            read.append(stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given))
+
+        def total(name: str) -> Any:
+            return sum(part.multiplier * getattr(sums, name) for part, sums in zip(self.strata, read, strict=True))
+
+        weight = total("weight")
+        loss, b_slope = total("loss") / weight, total("bias") / weight if self.fit_intercept else 0.0
+        gradient = np.append(total("gradient") / weight + self.penalty.gradient(w), b_slope)
+        matrix, lower = self._matrices([sums.matrix for sums in read if sums.matrix is not None], weight)
         return Evaluation(
-            value,
+            loss + self.penalty.value(w),
             gradient,
-            total.loss / total.weight,
-            total.correct / total.weight,
+            loss,
+            total("correct") / weight,
             self.norm(gradient),
             matrix,
             lower,
-            norm,
-            None if total.squares is None else total.squares / total.weight,
+            max(sums.norm for sums in read),
+            total("squares") / weight if what & What.SQUARES else None,
             bool(what & What.HESSIAN32),
         )
 
@@ -242,7 +243,7 @@ class DataObjective(Objective):
         if len(parts) == 2:
             matrix += parts[1] * self.strata[1].multiplier
             parts[0] += parts[1]
-        return self._with_penalty(matrix, self.ridge + self.sample_ridge), self._with_penalty(parts[0], self.ridge)
+        return self._with_penalty(matrix, self.ridge), self._with_penalty(parts[0], self.fit_ridge)
 
     def _with_penalty(self, matrix: Matrix, ridge: Vector) -> Matrix:
         matrix[np.diag_indices(self.n_features)] += ridge
@@ -282,9 +283,19 @@ class DataObjective(Objective):
 
         Returns the points passed, each with F and the reads until then, and the point that comes next.
         """
-        before = self.reads
-        start = {"w": theta[:-1], "b": float(theta[-1])}
-        path = self.rows.newton_path(alpha=self.ridge, fit_intercept=self.fit_intercept, near=near, most=most, **start)
+        before, rows = self.reads, self.rows
+        path = newton_path(
+            rows.design,
+            rows.y,
+            w=theta[:-1],
+            b=float(theta[-1]),
+            alpha=self.ridge,
+            fit_intercept=self.fit_intercept,
+            near=near,
+            most=most,
+            **rows.how,
+        )
+        rows.count_read(path.total)
         numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
         found = [Evaluation(*of_point) for of_point in numbers]
         return list(zip(path.theta, found, before + path.reads, strict=True)), path.next
@@ -317,28 +328,6 @@ class DataObjective(Objective):
         """Bound the root mean square of dL_dz by the mean loss."""
         return rms_residual(self.loss, mean)
 
-    def hessian_product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
-        """Hessian times v, (n + 1,) with the bias last: one read.
-
-        h (m,): g (1 - g) of the rows, as `evaluate` fills it; t (m,), optional: filled with x~.v.
-        """
-        if not self.fit_intercept:
-            v = np.append(v[:-1], 0.0)
-        total = np.zeros(len(v))
-        for stratum, part in self._parts():
-            along = None if t is None else t[part]
-            total += stratum.multiplier * stratum.rows.product(h[part], v, along)
-        total /= self.weight
-        total[:-1] += (self.ridge + self.sample_ridge) * v[:-1]
-        return total if self.fit_intercept else np.append(total[:-1], 0.0)
-
-    def hessian_diagonal(self, h: Vector) -> Vector:
-        """Diagonal of the Hessian, (n + 1,) with the bias last: one read."""
-        total = sum(stratum.multiplier * stratum.rows.diagonal(h[part]) for stratum, part in self._parts())
-        diagonal = np.asarray(total) / self.weight
-        diagonal[:-1] += self.ridge + self.sample_ridge
-        return diagonal
-
     def hessian_block(self, h: Vector, columns: NDArray[np.int64], *, first: bool = False) -> Matrix:
         """Hessian of some columns (k,) and the bias, (k + 1, k + 1): a read of these columns.
 
@@ -352,8 +341,7 @@ class DataObjective(Objective):
             if first:
                 break
         assert total is not None
-        ridge = self.ridge + self.sample_ridge
-        total[np.diag_indices(len(columns))] += ridge[columns]
+        total[np.diag_indices(len(columns))] += self.ridge[columns]
         return total
 
     # --- along a direction, from z that are kept: all rows, no sample ------------------------------------------------

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
+SEPARATED_RIDGE = 1e-8  # on standardised columns, where the classes are separated and no other penalty is given
+
 
 @dataclass(frozen=True, eq=False)
 class ElasticNet:

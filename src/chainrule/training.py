@@ -1,4 +1,4 @@
-"""A prepared table in, a trained model out: the workflow of `chainrule fit` and `chainrule demo`.
+"""A table in, a trained model out: the workflow of `chainrule fit` and `chainrule demo`.
 
 train     Newton or gradient descent on the training rows, watched on the held-out ones; figures of both parts
 explain   one row of a table, forward and backward, and its share of the whole gradient
@@ -7,19 +7,21 @@ explain   one row of a table, forward and backward, and its share of the whole g
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from chainrule.data.files import read_table
-from chainrule.data.rows import Units
+from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.decode import expanded
-from chainrule.data.tables import Encoded, Prepared, stratified_split
+from chainrule.data.tables import Encoded, Prepared, prepare, stratified_split
 from chainrule.errors import InputError
-from chainrule.explain import RowExplanation, explain_row
+from chainrule.explain import explain_row
 from chainrule.fitting.fit import run
 from chainrule.fitting.held_out import HeldOut
 from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
@@ -29,9 +31,7 @@ from chainrule.kernels.reading import What
 from chainrule.losses import sigmoid
 from chainrule.model.model import Model
 from chainrule.solvers.trace import Trace
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from chainrule.words import plain
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -55,9 +55,28 @@ class Training:
     predictions: list[dict[str, Any]]
 
 
-def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> "pa.Table":
+def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> pa.Table:
     """Read a table as the model's training table was read: the same cells are missing, its categories are text."""
     return read_table(path, na=(*model.info.get("na", ()), *na), text=model.schema.text_columns)
+
+
+def prepare_as_asked(
+    table: pa.Table, target: str, *, features: Sequence[str] | None = None, drop: Sequence[str] | None = None, **how: Any
+) -> Prepared:  # fmt: skip
+    """Prepare a table by a command's options: features and drop as in `column_names`, the others as in `prepare`."""
+    features = column_names(features, table.column_names) if features else None
+    return prepare(table, target, features=features, drop=column_names(drop or (), table.column_names), **how)
+
+
+def column_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Names given one by one or separated by commas; a column whose own name has a comma is given alone.
+
+    `known` are the table's columns. Names that are not there are kept: who uses them says so.
+    """
+    names: list[str] = []
+    for text in given:
+        names += [text] if text in known else [part.strip() for part in text.split(",") if part.strip()]
+    return names
 
 
 def train(
@@ -69,12 +88,12 @@ def train(
     """Train on the training rows. Without a word on it, numbers are standardised for gradient descent, not for Newton's.
 
     progress(step, held_out): called once an epoch, or step of Newton's, with the fit's step and the held-out figures then.
-    Raises KeyboardInterrupt with attribute `.training`, the state so far, when Ctrl-C stopped the fit after its first epoch.
+    After Ctrl-C it is the state so far, by its `result.reason`; raises KeyboardInterrupt before the first epoch.
     """
     started = time.perf_counter()
-    threads = spec.n_threads
+    schema, rows = prepared.schema, prepared.training_rows(spec.n_threads)
     standardize = spec.chosen not in NEWTON if spec.standardize is None else spec.standardize
-    held_out = HeldOut.of(prepared.design.rows(prepared.test, threads)) if len(prepared.test) else None
+    held_out = HeldOut.of(prepared.design.rows(prepared.test, spec.n_threads)) if len(prepared.test) else None
 
     def watch(step: Any) -> Mapping[str, float] | None:
         figures = held_out(step) if held_out is not None else None
@@ -82,19 +101,18 @@ def train(
             progress(step, figures or {})
         return figures
 
-    numeric = np.asarray(prepared.schema.numeric) if standardize else False
-    spec = replace(spec, standardize=numeric, callbacks=(watch,))
-    classes = prepared.schema.negative, prepared.schema.positive
+    spec = replace(spec, standardize=schema.numeric if standardize else False, callbacks=(watch,))
     try:
-        return finish(prepared, run(spec, prepared.training_rows(threads), classes, started), spec)
+        result = run(spec, rows, (schema.negative, schema.positive), started)
     except KeyboardInterrupt as stop:
-        so_far = getattr(stop, "result", None)  # None: before the first epoch was recorded
-        if isinstance(so_far, Result):
-            stop.training = finish(prepared, so_far, spec)  # type: ignore[attr-defined]
-        raise
+        so_far = getattr(stop, "result", None)
+        if so_far is None:
+            raise
+        result = so_far
+    return _measured(prepared, result, rows)
 
 
-def finish(prepared: Prepared, result: Result, spec: FitSpec) -> Training:
+def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     """Make the model of a fit, and measure it on both parts."""
     schema = prepared.schema
     info = result.to_dict(timings=False)
@@ -108,7 +126,6 @@ def finish(prepared: Prepared, result: Result, spec: FitSpec) -> Training:
     def measured(places: Places) -> dict[str, Any]:
         return figures(z[places], y[places], None if s is None else s[places])
 
-    rows, numeric = prepared.training_rows(spec.n_threads), schema.numeric
     on_training = measured(prepared.train)
     info["split"]["loss"] = on_training["loss"]
     return Training(
@@ -119,7 +136,7 @@ def finish(prepared: Prepared, result: Result, spec: FitSpec) -> Training:
         train_figures=on_training,
         test_figures=measured(prepared.test) if len(prepared.test) else None,
         predictions=predictions(model, z[prepared.unknown], prepared.unknown + 1),
-        deviations=np.where(numeric, rows.moments(correlations=False).sd, np.nan),
+        deviations=np.where(schema.numeric, rows.moments(correlations=False).sd, np.nan),
     )
 
 
@@ -159,41 +176,11 @@ def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, An
     }
 
 
-class Explained(NamedTuple):
-    """One row of a table: its explanation, the gradient that its shares relate to, the part that the row is in.
-
-    part: "training", "held out", "unknown" (no label) or "other": a row of a table that was not trained on.
-    """
-
-    explanation: RowExplanation
-    whole: "WholeGradient | None"
-    part: str
-
-
-@dataclass(frozen=True)
-class WholeGradient:
-    """The gradient of the mean log-loss over some rows, without the penalty's, in the units of the fit.
-
-    rows: how many; training_rows: whether they are those of the training. places: (rows,), which rows of the table.
-    """
-
-    rows: int
-    training_rows: bool
-    sum_weights: float
-    dL_dw: Floats
-    dL_db: float
-    places: Places = field(repr=False)
-
-
-def whole_gradient(model: Model, design: Encoded, w: Floats, b: float) -> WholeGradient | None:
-    """Sum dL_dw = (1/S) sum s dL_dz x and dL_db at (w, b) over `rows_of_training`; None where no row has a label."""
-    places, of_training = rows_of_training(model, design)
-    if not len(places):
-        return None
+def whole_gradient(model: Model, design: Encoded, places: Places, w: Floats, b: float) -> tuple[Floats, float, float]:
+    """Average dL_dz x and dL_dz over some rows at (w, b), in the units of the fit: dL_dw and dL_db without the penalty's; S."""
     rows = design.rows(places).see(Units(model.center, model.scale))
     sums = rows.read(What.GRADIENT, w, b)
-    mean, S = (sums.gradient / sums.weight, float(sums.bias / sums.weight)), sums.weight * rows.weight_unit
-    return WholeGradient(len(places), of_training, S, *mean, places)
+    return sums.gradient / sums.weight, float(sums.bias / sums.weight), sums.weight * rows.weight_unit
 
 
 def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
@@ -203,20 +190,16 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
     """
     if design.y is None:
         return np.zeros(0, dtype=np.int64), False
-    known, split = np.flatnonzero(np.isfinite(design.y)), model.info.get("split")
-    if not split:
-        return known, False
-    try:
-        rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
-    except InputError:
-        return known, False
-    if len(rows) != model.info["n_rows"]:
-        return known, False
-    s = None if design.weights is None else design.weights[rows]
-    loss = log_loss(model.decision(design.design)[rows], design.y[rows], s)
-    was = split.get("loss", model.info["loss"])  # files of 0.1.0 have the latter alone
-    is_same = math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12)
-    return rows if is_same else known, is_same
+    split = model.info.get("split")
+    if split:
+        with suppress(InputError):  # labels that can't be split so are not those of the training
+            rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
+            s = None if design.weights is None else design.weights[rows]
+            loss = log_loss(model.decision(design.design)[rows], design.y[rows], s)
+            was = split.get("loss", model.info["loss"])  # files of 0.1.0 have the latter alone
+            if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12):
+                return rows, True
+    return np.flatnonzero(np.isfinite(design.y)), False
 
 
 def check_row(design: Encoded, row: int) -> None:
@@ -226,7 +209,7 @@ def check_row(design: Encoded, row: int) -> None:
         raise InputError(f"row {row} is not in the table: its rows are 1 to {count}, counted without the header")
 
 
-def closest_call(training: "Training") -> int:
+def closest_call(training: Training) -> int:
     """Find the training row, from 1, that the model gets right by the smallest margin: there both sides weigh."""
     design, rows = training.prepared.design, training.prepared.train
     margin = (2 * design.labels[rows] - 1) * training.z[rows]
@@ -236,20 +219,21 @@ def closest_call(training: "Training") -> int:
 
 def explain(
     model: Model, design: Encoded, row: int, *, trace: Trace | None = None, epoch: int | None = None
-) -> Explained:
+) -> dict[str, Any]:
     """Explain one row of a table, at the end of training or as it was after `epoch` (from the trace).
 
-    row: counts from 1 without the header.
+    row: counts from 1 without the header. Returns "explanation" and "whole_gradient" as a document has them; the part that the
+    row is in is "training", "held out", "unknown" (no label) or "other": a row of a table that was not trained on.
     Raises InputError for a row that is not there or an epoch that was not kept.
     """
     check_row(design, row)
     i = row - 1
-    w, b = model.w_fit, model.b_fit
-    if epoch is not None:
-        if trace is None:
-            raise InputError(f"epoch {epoch} needs the trace of the training, and there is none")
-        w, b = trace.at(epoch)
-    whole = whole_gradient(model, design, w, b)
+    w, b = (model.w_fit, model.b_fit) if trace is None or epoch is None else trace.at(epoch)
+    places, of_training = rows_of_training(model, design)
+    whole: dict[str, Any] = {}
+    if len(places):
+        dL_dw, dL_db, S = whole_gradient(model, design, places, w, b)
+        whole = {"rows": len(places), "training_rows": of_training, "sum_weights": S, "dL_dw": dL_dw, "dL_db": dL_db}
     y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
     given = expanded(design.design, np.array([i]))[0]
     explanation = explain_row(
@@ -261,16 +245,16 @@ def explain(
         row=row,
         epoch=epoch,
         weight=1.0 if design.weights is None or y is None else float(design.weights[i]),
-        sum_weights=whole.sum_weights if whole else float(model.info["sum_weights"]),
+        sum_weights=whole.get("sum_weights", float(model.info["sum_weights"])),
         alpha=float(model.info["alpha"]),
-        gradient=(whole.dL_dw, whole.dL_db) if whole else None,
+        gradient=(whole["dL_dw"], whole["dL_db"]) if whole else None,
         label=None if y is None else (model.schema.negative, model.schema.positive)[int(y)],
         x_user=given,
     )
     if y is None:
         part = "unknown"
-    elif whole is None or not whole.training_rows:
-        part = "other"
+    elif of_training:
+        part = "training" if i in places else "held out"
     else:
-        part = "training" if i in whole.places else "held out"
-    return Explained(explanation, whole, part)
+        part = "other"
+    return {"whole_gradient": plain(whole) or None, "explanation": explanation.to_dict() | {"part": part}}

@@ -11,6 +11,7 @@ from typing import Any
 NAME = 60  # cells of a name at most
 _JOINERS = "\u200c\u200d"  # they hold signs of some scripts together, and harm nothing
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NUMBER = re.compile(r"(-?)(\d+)(\.\d+)?(?:e([+-]\d+))?(?![\d.])")
 
 
@@ -18,14 +19,16 @@ class Shown:
     """Base of results that show themselves; the documents load when one is shown."""
 
     def __str__(self) -> str:
-        from chainrule.documents import as_text
+        from chainrule.documents import shown
+        from chainrule.documents.terminal import as_text
 
-        return as_text(self)
+        return as_text(shown(self))
 
     def _repr_html_(self) -> str:
-        from chainrule.documents import as_html
+        from chainrule.documents import shown
+        from chainrule.documents.html import as_html
 
-        return as_html(self)
+        return as_html(shown(self))
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -71,6 +74,13 @@ def typeset(text: str) -> str:
     return f"{'−' if sign else ''}{size}{text[found.end() :]}"
 
 
+def formula(text: str) -> str:
+    """Write a formula as books do: dL/dw_3 = -0.2 · 1.5 becomes ∂L/∂w₃ = −0.2 · 1.5."""
+    text = re.sub(r"\bd(?=[A-Za-z](?![A-Za-z]))", "∂", text)
+    text = re.sub(r"[\d.]+e[-+]\d+", lambda found: typeset(found[0]), text)
+    return re.sub(r"_(\d+)", lambda found: found[1].translate(_SUBSCRIPTS), text.replace("-", "−"))
+
+
 def pretty(value: float | None, digits: int = 4) -> str:
     """Write a number with `digits` significant digits as books do."""
     return typeset(number(value, digits))
@@ -86,6 +96,11 @@ def rounded(x: float, digits: int, *, up: bool) -> float:
 def below(limit: float, digits: int = 3) -> str:
     """Write a limit as books do, rounded down, so that a rate as it is written is below the limit."""
     return pretty(rounded(limit, digits, up=False), digits)
+
+
+def short(x: float) -> str:
+    """Write a number as short as it is: 0.1, 1e-8."""
+    return f"{x:g}".replace("e-0", "e-")
 
 
 def upward(x: float) -> str:
@@ -137,9 +152,8 @@ def shortened(name: object, room: int = NAME) -> str:
     from rich.cells import chop_cells
 
     whole = str(name)
-    text = visible(
-        whole if len(whole) <= 2 * room else f"{whole[:room]}{whole[-room:]}"
-    )  # a name may have thousands of signs
+    # a name may have thousands of signs
+    text = visible(whole if len(whole) <= 2 * room else f"{whole[:room]}{whole[-room:]}")
     if cells(text) <= room and len(whole) <= 2 * room:
         return text
     head = chop_cells(text, max((room - 1) // 2, 1))[0]

@@ -9,6 +9,7 @@ import sys
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import assume, given
 
 from certificate_tools import Problem
 from chainrule.certificate.bounds import (
@@ -31,6 +32,7 @@ from chainrule.certificate.rounding import (
 from chainrule.certificate.statement import KINDS, Certificate, digits_of
 from chainrule.losses import LOGISTIC
 from chainrule.words import downward, upward
+from drawn_tools import drawn, tables
 
 RADII = np.concatenate([10.0 ** np.arange(-160, -3.0, 7), np.linspace(1e-3, 0.0101, 60), np.linspace(0.011, 0.999, 60)])
 
@@ -156,11 +158,13 @@ def test_eta_near_one_is_not_ok():
     assert Factor.of(B, hessian_eta(1, 20, float32_block=64)).ok
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_kappa_is_at_least_the_largest_leverage(seed):
-    rng = np.random.default_rng(seed)
-    m, n = int(rng.integers(1, 3000)), int(rng.integers(1, 6))
-    x = np.column_stack([rng.standard_t(2, size=(m, n)) * 10.0 ** rng.uniform(-3, 3, n), np.ones(m)])
+@drawn
+@given(tables())
+def test_kappa_is_at_least_the_largest_leverage(table):
+    X, _, _ = table
+    assume(X.any(axis=0).all())
+    m = len(X)
+    x = np.column_stack([X, np.ones(m)])
     factor = Factor.of(x.T @ x / m + np.diag(np.diag(x.T @ x)) * 0.01, 1e-12)
     norms2 = np.square(x * factor.inverse_D).sum(axis=1)
     assert math.sqrt(factor.leverages(x).max()) <= kappa_upper(factor, norms2.max())
@@ -202,20 +206,6 @@ def test_the_terms_of_the_bound_go_the_right_way(rng):
     for broken in (bound(factor, gradient * np.nan, e, kappa=kappa), bound(factor, gradient, e, kappa=math.inf)):
         assert not broken.proven
     assert not bound(factor, gradient, e, kappa=kappa, delta=800.0).proven
-
-
-def test_least_is_the_r_of_a_gradient_of_zero(rng):
-    """However small the gradient becomes, rounding leaves this r; where it is 1 or more nothing will be proven."""
-    B = random_matrix(rng, 8, 1e-3)
-    factor = Factor.of(B, 1e-13)
-    e, gradient = np.full(8, 1e-9) * factor.D, rng.normal(size=8) * factor.D * 1e-7
-    for delta in (0.0, 3.0, 12.0, 30.0):
-        found = bound(factor, gradient, e, kappa=50.0, delta=delta, all_rows=True, eps=1e-12)
-        zero = bound(factor, np.zeros(8), e, kappa=50.0, delta=delta, all_rows=True, eps=1e-12)
-        assert found.least <= zero.r * (1 + 1e-12)
-        assert zero.least == pytest.approx(zero.r, rel=1e-12)
-        assert zero.r <= found.r
-    assert found.least > 1.0
 
 
 @pytest.mark.parametrize("block", [32, 256])
@@ -306,9 +296,6 @@ def test_sentence_rounds_bounds_up_and_says_what_holds():
     ridge = certificate(kind="ridge", reason="x1 separates the classes")
     assert "the one asked for has no optimum: x1 separates the classes)" in ridge.sentence
     assert ridge.proven
-    estimate = certificate(kind="estimated", coef=np.full(3, np.inf))
-    assert "not proven" in estimate.sentence
-    assert not estimate.proven
 
 
 def test_certificate_is_frozen_pickles_and_goes_to_json():

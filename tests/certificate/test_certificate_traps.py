@@ -72,7 +72,7 @@ def without_rounding(problem, theta, residual):
 
 def test_quasi_separated_data_are_never_proven_to_have_an_optimum():
     points = naive = signed = 0
-    for seed in range(100):
+    for seed in range(60):
         problem, along, rng = quasi_separated(seed)
         for theta in far_out(problem, along, rng, 30):
             points += 1
@@ -87,9 +87,9 @@ def test_quasi_separated_data_are_never_proven_to_have_an_optimum():
                 g = 1 / (1 + np.exp(-(problem.u @ theta)))
             naive += without_rounding(problem, theta, g - problem.y)
             signed += without_rounding(problem, theta, problem.evaluate(theta)[3])
-    assert points == 3000
+    assert points == 1800
     # The trap is there, with residuals g - y and with those made with their sign.
-    assert min(naive, signed) > 50
+    assert min(naive, signed) > 30
 
 
 def test_columns_that_are_collinear_up_to_rounding_are_not_factored():
@@ -126,7 +126,7 @@ def stratified_problem(seed):
 
 def test_weighted_up_rows_give_a_wrong_bound_and_unweighted_ones_do_not():
     wrong = right = 0
-    for seed in range(60):
+    for seed in range(40):
         problem, rare, sampled, common, rng = stratified_problem(seed)
         points, arrived = problem.newton()
         assert arrived
@@ -144,13 +144,13 @@ def test_weighted_up_rows_give_a_wrong_bound_and_unweighted_ones_do_not():
             found, _ = problem.certify(theta, part)
             assert at_least <= found.gap
             right += found.proven
-    assert wrong > 5
-    assert right > 60
+    assert wrong > 3
+    assert right > 40
 
 
 def test_gradient_of_w_alone_is_no_bound_where_b_is_not_the_minimiser():
     wrong = proven = 0
-    for seed in range(300):
+    for seed in range(150):
         rng = np.random.default_rng([31, seed])
         m, n = int(rng.integers(20, 150)), int(rng.integers(1, 6))
         x = rng.normal(size=(m, n)) + rng.choice([0.0, 3.0])
@@ -186,8 +186,8 @@ def test_gradient_of_w_alone_is_no_bound_where_b_is_not_the_minimiser():
             assert abs(theta[-1] - star[-1]) <= found.coef[-1]
             proven += found.proven
             wrong += at_least > gradient[:-1] @ gradient[:-1] / (2 * alpha)
-    assert wrong > 50
-    assert proven > 450
+    assert wrong > 25
+    assert proven > 225
 
 
 def test_tiny_weights_and_rows_of_weight_zero_do_not_prove_too_much():

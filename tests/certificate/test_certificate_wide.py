@@ -131,7 +131,6 @@ def test_no_penalty_or_a_steep_b_prove_nothing():
     assert not bound_by_penalty(np.append(g, 0.01), e, of=LOGISTIC, ridge=0.0 * one, **known).proven
     assert not bound_by_penalty(np.append(g, 0.2), e, of=LOGISTIC, ridge=one, **known).proven
     assert not bound_by_penalty(np.append(g, 0.01), e, of=LOGISTIC, ridge=one, **(known | {"h_b": 0.0})).proven
-    assert not bound_by_dual(g, 0.1, alpha=0.0).proven
     found = bound_by_penalty(np.append(g, 0.01), e, of=LOGISTIC, ridge=one, **known)
     assert found.gap == pytest.approx((math.sqrt(0.05) + 0.01) ** 2 / 2 + 0.2 * (0.05**2 / 2 + 0.05**3 / 6), rel=1e-4)
     # The rounding of every part makes it larger.

@@ -12,6 +12,7 @@ import pytest
 from chainrule.cli import main
 from chainrule.data.files import read_table
 from chainrule.data.tables import encode_table
+from chainrule.losses import sigmoid
 from chainrule.model.model import load_model, load_trace
 from chainrule.training import figures
 from cli_tools import FIT, assert_mistake, copy_penguins, run
@@ -47,7 +48,7 @@ def test_predict_writes_csv_with_every_digit(run, trained, numbers):
     rows = list(csv.DictReader(io.StringIO(outcome.out)))
     assert [int(row["row"]) for row in rows] == list(range(1, 345))
     model, design = numbers
-    assert [float(row["probability"]) for row in rows] == model.probability(design.X).tolist()
+    assert [float(row["probability"]) for row in rows] == sigmoid(model.decision(design.X)).tolist()
     assert {row["class"] for row in rows} == {"male", "female"}
     assert all((float(row["probability"]) > 0.5) == (row["class"] == "male") for row in rows)
 
@@ -128,7 +129,7 @@ def test_explain_as_json_holds_the_models_numbers(run, trained, numbers):
     model, design = numbers
     told = json.loads(run("explain", trained.model, trained.table, "--row", 2, "--json").out)
     row = told["explanation"]
-    assert row["g"] == pytest.approx(model.probability(design.X[[1]])[0], rel=1e-12)
+    assert row["g"] == pytest.approx(sigmoid(model.decision(design.X[[1]]))[0], rel=1e-12)
     assert row["z"] == pytest.approx(row["b"] + sum(entry["contribution"] for entry in row["features"]), rel=1e-12)
     assert row["dL_dz"] == pytest.approx(row["g"] - 0, rel=1e-12)  # row 2 is female: y = 0
     assert [entry["x_user"] for entry in row["features"]][-4:] == pytest.approx([39.5, 17.4, 186, 3800])
@@ -192,7 +193,7 @@ def test_trace_that_is_not_there_or_of_another_model(run, trained, tmp_path):
     alone = tmp_path / "alone.safetensors"
     alone.write_bytes(trained.model.read_bytes())
     words = ("explain", alone, trained.table, "--row", "1", "--epoch", "3")
-    assert_mistake(run(*words), "alone.trace", "is not there")
+    assert_mistake(run(*words), "there is no trace file", "alone.trace")
     other = tmp_path / "other.safetensors"
     assert run("fit", trained.table, *FIT, "--epochs", "4", "--out", other).code == 0
     (tmp_path / "alone.trace").write_bytes((tmp_path / "other.trace").read_bytes())

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from chainrule import studies
-from chainrule.cli import PENGUINS
 from chainrule.data.files import read_table
 from chainrule.data.tables import prepare
 from cli_tools import assert_mistake, penguins, run
@@ -15,6 +14,7 @@ from cli_tools import assert_mistake, penguins, run
 __all__ = ["penguins", "run"]
 
 FEW = ("--epochs", 30)
+PENGUINS = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 PAIR = ("--target", "sex", "--x", "bill_depth_mm", "--y", "body_mass_g")
 
 
@@ -164,7 +164,7 @@ def test_a_column_of_one_value_and_a_label_without_rows(run, tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n1,5,no\n2,5,yes\n3,5,no\n4,5,yes\n")
     words = ("--target", "c", "--x", "a", "--y", "b")
-    assert_mistake(run("study", "centering", "--table", path, *words), "column b has one value only, 5")
+    assert_mistake(run("study", "centering", "--table", path, *words), "column b holds no numbers that differ", "--y")
     path.write_text("a,b,c\n1,5,no\n2,6,no\n3,7,no\n4,,yes\n")
     assert_mistake(run("study", "centering", "--table", path, *words), "the label yes")
 

@@ -250,18 +250,18 @@ def test_options_have_their_own_names():
     [
         (
             "newton",
-            {"epoch": 3, "share": 0.25, "reads": 0.62, "gap": math.inf},
+            {"epoch": 3, "share": 0.25, "reads": 0.62, "gap": math.inf, "status": ""},
             "step 3 on a sample, 25.0% of the rows, 0.6 reads: loss 0.4321, held out 0.5000",
         ),
         (
             "newton",
-            {"epoch": 7, "share": 1.0, "reads": 4.58, "gap": 3.01e-9},
+            {"epoch": 7, "share": 1.0, "reads": 4.58, "gap": 3.01e-9, "status": ""},
             "step 7 on all rows, 4.6 reads: loss 0.4321, held out 0.5000, F - F* <= 3.1e-09",
         ),
         (
             "gradient-descent",
-            {"epoch": 12, "share": 1.0, "reads": 20.0, "gap": 0.0101},
-            "loss 0.4321, held out 0.5000, F - F* <= 0.011",
+            {"epoch": 12, "share": 1.0, "reads": 20.0, "gap": 0.0101, "status": "crawling"},
+            "loss 0.4321, held out 0.5000, F - F* <= 0.011, crawling",
         ),
     ],
 )

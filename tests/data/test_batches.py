@@ -12,6 +12,7 @@ import pytest
 from chainrule.data import files
 from chainrule.data.files import read_batches, read_table
 from chainrule.data.tables import encode_table
+from chainrule.losses import sigmoid
 from chainrule.model.model import load_model
 from chainrule.training import figures
 from cli_tools import assert_mistake, run  # noqa: F401
@@ -69,7 +70,7 @@ def test_predictions_and_figures_are_those_of_the_whole(run, trained, kind):  # 
     whole = encode_table(model.schema, read_table(path, text=model.schema.text_columns), need_target=True)
     rows = list(csv.reader(run("predict", model_path, path, "-q").out.splitlines()))
     assert [int(row[0]) for row in rows[1:]] == list(range(1, M + 1))
-    assert [float(row[1]) for row in rows[1:]] == model.probability(whole.design).tolist()
+    assert [float(row[1]) for row in rows[1:]] == sigmoid(model.decision(whole.design)).tolist()
     assert {row[2] for row in rows[1:]} == {"yes", "no,"}
     told = json.loads(run("predict", model_path, path, "--json", "-q").out)["predictions"]
     assert [[str(entry["row"]), repr(entry["probability"]), entry["class"]] for entry in told] == rows[1:]

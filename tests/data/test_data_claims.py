@@ -6,7 +6,7 @@ import pytest
 from certificate_tools import Exact, Problem
 from chainrule import fit
 from chainrule.data.rows import Rows
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.objective import DataObjective
 
 SIZES = [(700, 5), (30_000, 7)]  # read whole at every step; with samples
@@ -113,7 +113,7 @@ def test_rows_of_weight_zero_are_not_looked_at(size, options, rng):
 
 
 def with_weights(X, y, s):
-    return DataObjective(Rows.of(Design.dense(X), y.astype(np.uint8), s, [f"x{j}" for j in range(X.shape[1])]))
+    return DataObjective(Rows.of(Blocks.dense(X), y.astype(np.uint8), s, [f"x{j}" for j in range(X.shape[1])]))
 
 
 def test_weights_are_repeats_to_rounding(rng):

@@ -39,10 +39,6 @@ def compare(rows, dense, x, size, s, rng):
     assert_near(np.append(found.gradient, found.bias), np.append(expected.gradient, expected.bias), residual @ size)
     assert_near(found.squares, expected.squares, s @ size[:, :-1] ** 2)
     assert_near(found.matrix, expected.matrix, (size * curvature[:, np.newaxis]).T @ size)
-    v, t = rng.normal(size=n + 1), np.zeros((2, m))
-    product, dense_product = rows.product(h[1], v, t=t[0]), dense.product(h[1], v, t=t[1])
-    assert_near(t[0, kept], t[1, kept], size[kept] @ np.abs(v))
-    assert_near(product, dense_product, (size * curvature[:, np.newaxis]).T @ (size @ np.abs(v)))
     assert_near(rows.diagonal(h[1]), dense.diagonal(h[1]), curvature @ size**2)
     some = rng.permutation(n)[: int(rng.integers(1, n + 1))]
     with_bias = np.append(some, n)
@@ -65,9 +61,9 @@ def compare_moments(rows, dense, X, s):
         assert np.all(np.abs(found.correlation - expected.correlation) <= 10 * TOLERANCE * np.outer(loss, loss))
 
 
-@pytest.mark.parametrize("start", range(0, 200, 100))
+@pytest.mark.parametrize("start", range(0, 100, 50))
 def test_every_sum_is_that_of_the_expanded_table(start):
-    for seed in range(start, start + 100):
+    for seed in range(start, start + 50):
         case, rng = random_case(seed), np.random.default_rng(seed)
         table, sparse, dense = case.storages()
         assert list(table.feature_names) == case.names, seed
@@ -93,10 +89,10 @@ def caught(X, y, **options):
     return result
 
 
-@pytest.mark.parametrize("start", range(0, 200, 100))
+@pytest.mark.parametrize("start", range(0, 108, 54))
 def test_fits_agree_within_their_certificates(start):
     kinds = []
-    for seed in range(start, start + 100):
+    for seed in range(start, start + 54):
         # Without a penalty small tables are mostly separated, which takes its time: some of these will do.
         alpha = [0.0, 0.05, 1e-4, 1e-2, 1e-3, 1.0][seed % 6]
         case = random_case(seed, m=[60, 250, 20][seed // 6 % 3])
@@ -117,7 +113,7 @@ def test_fits_agree_within_their_certificates(start):
                 assert np.all(np.abs(found.w - dense.w) <= a.coef + c.coef + 1e-15 * np.abs(dense.w)), seed
                 assert abs(found.b - dense.b) <= a.intercept + c.intercept + 1e-15 * abs(dense.b), seed
         kinds.append(table.certificate.kind)
-    assert kinds.count("bound") >= 60
+    assert kinds.count("bound") >= 33
 
 
 # --- bits ------------------------------------------------------------------------------------------------------------
@@ -162,7 +158,7 @@ def test_threads_and_scale_of_the_weights_change_no_bit(of, options):
 def test_every_sum_is_the_same_for_any_threads(seed):
     case = random_case(seed, m=50_000)
     n = len(case.names)
-    w, v = np.random.default_rng(seed).normal(size=(2, n + 1))
+    w = np.random.default_rng(seed).normal(size=n + 1)
     h = np.random.default_rng(seed).random(50_000)
     found = []
     for threads in (1, 2, 3, 8):
@@ -170,7 +166,7 @@ def test_every_sum_is_the_same_for_any_threads(seed):
             sums = rows.read(What.GRADIENT | What.HESSIAN | What.SQUARES, w[:-1], w[-1])
             moments = rows.moments(correlations=False)
             vectors = [sums.gradient, sums.matrix, sums.squares, [sums.loss, sums.bias, sums.weight, sums.correct]]
-            found.append([*vectors, rows.product(h, v), rows.diagonal(h), moments.mean, moments.sd])
+            found.append([*vectors, rows.diagonal(h), moments.mean, moments.sd])
     for k, some in enumerate(found):
         for value, expected in zip(some, found[k % 2], strict=True):
             np.testing.assert_array_equal(value, expected)

@@ -8,15 +8,15 @@ from scipy.sparse import csr_array
 from chainrule import fit
 from chainrule.data.designs import design_of
 from chainrule.data.rows import Rows
-from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations, moved_along
-from chainrule.diagnosis.exact import exact_signs, simple_fraction
+from chainrule.diagnosis.collinearity import correlation_tolerance, find_relations
+from chainrule.diagnosis.exact import exact_signs
 from chainrule.errors import CollinearityWarning
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 
 
 def dense(X, names=None, s=None):
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else names
-    return Rows.of(Design.dense(X), np.zeros(len(X), dtype=np.uint8), s, names)
+    return Rows.of(Blocks.dense(X), np.zeros(len(X), dtype=np.uint8), s, names)
 
 
 def relations(X, names=None, s=None, **options):
@@ -78,13 +78,6 @@ def test_signs_where_everything_cancels_but_the_last_bit():
     assert exact_signs(X, [Fraction(1)] * 5, Fraction(-1, 2**2000)).tolist() == [-1, 1, 1, -1]
 
 
-def test_simple_fraction():
-    assert simple_fraction(1 / 3 + 1e-12) == Fraction(1, 3)
-    assert simple_fraction(-2.0) == -2
-    assert simple_fraction(np.pi) is None
-    assert simple_fraction(np.inf) is None
-
-
 # Relations
 
 
@@ -126,6 +119,15 @@ def test_duplicates_shifts_and_constants(rng):
     assert sentences(X[:, :5], fit_intercept=False) == ["2 x1 = x3", "-5 x1 + 3 x4 = 3 x5"] or (
         as_rank(relations(X[:, :5], fit_intercept=False), 5) == 3
     )
+
+
+@pytest.mark.parametrize(("p", "q"), [(1, 100), (17, 3), (1000, 1), (127, 50), (999, 1000)])
+def test_simple_ratios_are_found(p, q, rng):
+    k = rng.integers(-1000, 1000, 200).astype(float)
+    (relation,) = relations(np.column_stack([p * k, q * k + 3])).relations
+    assert relation.exact
+    assert relation.coefficients == (-q, p)
+    assert relation.constant == 3 * p
 
 
 def test_collinear_up_to_rounding_is_not_called_exact(rng):
@@ -235,13 +237,13 @@ def test_least_norm_keeps_the_predictions_and_shrinks(rng):
     rows = dense(X)
     found, moments = find_relations(rows), rows.moments()
     w, b = np.array([1.0, -2.0, 0.5, 3.0, 7.0]), 0.25
-    short, bias = moved_along(found.null_basis, w, b, moments)
+    short, bias = found.moved(rows, w, b, np.ones(5))
     np.testing.assert_allclose(X @ short + bias, X @ w + b, rtol=1e-12)
     sd = np.where(moments.sd > 0, moments.sd, 1.0)
     Z = (X - X.mean(axis=0)) / sd
     best = np.linalg.lstsq(Z, Z @ (w * sd), rcond=None)[0]
     np.testing.assert_allclose(short * sd, best, rtol=0, atol=1e-11 * np.abs(best).max())
-    again, _ = moved_along(found.null_basis, short, bias, moments)
+    again, _ = found.moved(rows, short, bias, np.ones(5))
     np.testing.assert_allclose(again, short, rtol=1e-12, atol=1e-14)
 
 

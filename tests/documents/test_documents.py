@@ -8,7 +8,7 @@ import pytest
 
 import chainrule
 from chainrule.documents.blocks import PLAIN, Beside, Chart, Facts, Heading, Table, say, spelled
-from chainrule.documents.html import HTML, fragment
+from chainrule.documents.html import HTML, as_html
 from chainrule.documents.terminal import as_text
 from chainrule.words import NAME, number, shortened, typeset, visible
 
@@ -103,4 +103,4 @@ def test_blocks_side_by_side_stand_below_each_other_in_a_terminal():
     table = Table.of(["", "n"], [["a", "1"]])
     blocks = [Heading("H"), Beside([[table], [Chart(draw, "caption")]]), Facts([("k", "v")])]
     assert as_text(blocks) == "H\n     n\n  ────\n  a  1\n\n  k  v"
-    assert "<figure><svg" in fragment([Chart(lambda: "<svg></svg>")])
+    assert "<figure><svg" in as_html([Chart(lambda: "<svg></svg>")])

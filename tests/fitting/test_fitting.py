@@ -467,7 +467,7 @@ def mixed_rates():
     from sklearn.datasets import load_breast_cancer
 
     X, y = load_breast_cancer(return_X_y=True)
-    return X, y, fit(X, y, standardize=True, alpha=1e-3, max_reads=100_000, tol=1e-16)
+    return X, y, fit(X, y, standardize=True, alpha=1e-2, max_reads=100_000, tol=1e-16)
 
 
 @pytest.mark.parametrize("epochs", [50, 200, 1000])
@@ -476,7 +476,7 @@ def test_epochs_needed_are_right_even_where_many_rates_are_mixed(epochs, mixed_r
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CrawlingWarning)
         with pytest.warns(NotConvergedWarning, match="more epochs are needed: raise max_reads"):
-            part = fit(X, y, standardize=True, alpha=1e-3, max_reads=epochs, tol=1e-16)
+            part = fit(X, y, standardize=True, alpha=1e-2, max_reads=epochs, tol=1e-16)
     said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
     assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3)
     assert part.epochs_needed == pytest.approx(whole.n_epochs - epochs, rel=0.3)

@@ -27,7 +27,7 @@ KINDS = (
 STORAGES = "dense fortran float32 csr32 csr64 pandas arrow".split()
 DENSE = STORAGES[:3]
 TABLES = STORAGES[-2:]
-SLICES, EACH = 20, 50  # every kind in every storage, nine times
+SLICES, EACH = 7, 60  # every kind in every storage, four times
 
 ROUGH = re.compile(r"\((up to rounding|to within)")
 
@@ -452,7 +452,7 @@ def no_claim_is_false(case, result, said, counts):
 
 @needs_wide
 @pytest.mark.parametrize("start", range(0, SLICES * EACH, EACH))
-def test_no_claim_of_1000_problems_is_false(start):
+def test_no_claim_is_false(start):
     counts = Counter()
     for seed in range(start, start + EACH):
         case = random_case(seed)
@@ -466,7 +466,7 @@ def test_no_claim_of_1000_problems_is_false(start):
 
 
 @needs_wide
-@pytest.mark.parametrize("start", range(0, 600, 200))
+@pytest.mark.parametrize("start", range(0, 400, 200))
 def test_bounds_hold_in_50_digits(start):
     seen = 0
     for seed in range(start, start + 200):
@@ -581,9 +581,9 @@ def what_points_prove(case, points):
 
 
 @needs_wide
-@pytest.mark.parametrize("start", range(0, 100, 20))
-def test_3000_points_of_quasi_separated_data_are_never_proven_to_have_an_optimum(start):
-    for seed in range(start, start + 20):
+@pytest.mark.parametrize("start", range(0, 56, 14))  # every kind in every storage
+def test_points_of_quasi_separated_data_are_never_proven_to_have_an_optimum(start):
+    for seed in range(start, start + 14):
         case, direction, b_direction, rng = quasi_separated(seed)
         on = Objective(case.X, case.y, case.s, 0.0)
         along = on.point(direction, b_direction).astype(float)
@@ -677,9 +677,9 @@ def test_a_level_of_one_class_is_named_in_every_table(form, coding, method):
         for level in y_of:
             others = {f"carrier={level}", f"origin={HOMES[level]}" if level == "AA" else ""}
             assert others & {name for name, _ in named}
-        labels = np.array(["on time", "late"])[y]
-        _, said = told(table, labels, coding=coding, method=method, **more)
-        assert SeparationWarning in said
+    labels = np.array(["on time", "late"])[y]
+    _, said = told(table, labels, coding=coding, method=method, **more)
+    assert SeparationWarning in said
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -1,12 +1,13 @@
 """What a design says of the roundings of its sums is true, of terms that all round the same way too."""
 
+import functools
 import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from chainrule.kernels.design import FEW_LEVELS, CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.blocks import FEW_LEVELS, Blocks, CategoryColumn, Csr, DenseRows, NumberColumn, Part
 from chainrule.kernels.reader import diagonal, gram, product, read, read_points, secant
 from chainrule.kernels.reading import MOMENTS, What
 from chainrule.kernels.vectors import along, pointwise, vector_depth
@@ -16,32 +17,32 @@ ROWS = [1000, 1024, 5000, 60_000]
 
 
 def dense(m, x, n=3):
-    return Design([DenseRows(np.full((m, n), x))], m, n)
+    return Blocks([DenseRows(np.full((m, n), x))], m, n)
 
 
 def by_columns(m, x):
-    return Design.dense(np.full((m, 3), x, order="F"))
+    return Blocks.dense(np.full((m, 3), x, order="F"))
 
 
 def csr(m, x, n=2):
     indptr, indices = n * np.arange(m + 1), np.tile(np.arange(n, dtype="i4"), m)
-    return Design.sparse(Csr(np.full(n * m, x), indices, indptr, n))
+    return Blocks.sparse(Csr(np.full(n * m, x), indices, indptr, n))
 
 
 def codes(m, _, levels=5, count=2):
     of = np.ones(m, "i1" if levels < 128 else "i2")
-    return Design([CategoryColumn((Part(of, m),), j * levels, levels, 0) for j in range(count)], m, count * levels)
+    return Blocks([CategoryColumn((Part(of, m),), j * levels, levels, 0) for j in range(count)], m, count * levels)
 
 
 def table(m, x):
     numbers = [NumberColumn((Part(np.full(m, x), m),), j) for j in range(2)]
-    return Design([*numbers, *(CategoryColumn((Part(np.ones(m, "i2"), m),), 2 + 5 * j, 5, 0) for j in range(2))], m, 12)
+    return Blocks([*numbers, *(CategoryColumn((Part(np.ones(m, "i2"), m),), 2 + 5 * j, 5, 0) for j in range(2))], m, 12)
 
 
 def mix(m, x):
     of = csr(m, x).blocks[0]
     blocks = [DenseRows(np.full((m, 2), x)), Csr(of.data, of.indices, of.indptr, 2, at=2)]
-    return Design([*blocks, CategoryColumn((Part(np.ones(m, "i1"), m),), 4, 3, 0)], m, 7)
+    return Blocks([*blocks, CategoryColumn((Part(np.ones(m, "i1"), m),), 4, 3, 0)], m, 7)
 
 
 STORED = {
@@ -77,9 +78,15 @@ def weights(rng, m, kind):
     return np.where(np.arange(m) % 8 == 3, size, 1e-9)
 
 
+@functools.lru_cache(maxsize=1)
+def total(weights: bytes):
+    """Their sum, right to u/2: once for all that is summed with them."""
+    return Fraction(math.fsum(np.frombuffer(weights)))
+
+
 def assert_bounded(found, factors, s, depth, name):
     """|error| <= depth u sum |terms|, of terms s_i times the same numbers."""
-    S = Fraction(math.fsum(s))  # right to u/2
+    S = total(s.tobytes())
     for value, numbers in set(zip(np.atleast_1d(found).tolist(), factors, strict=True)):  # many columns are alike
         exact = S * math.prod((Fraction(float(f)) for f in numbers), start=Fraction(1))
         error = abs(Fraction(float(value)) - exact)
@@ -219,7 +226,7 @@ def test_many_rows_in_one_cell_keep_their_digits(levels, rng):
     a, b = np.zeros(m, "i2"), np.zeros(m, "i2")
     a[:levels], b[:levels] = rng.integers(0, levels, levels), rng.integers(0, levels, levels)
     blocks = [CategoryColumn((Part(a, m),), 0, levels, 0), CategoryColumn((Part(b, m),), levels, levels, 0)]
-    design = Design(blocks, m, 2 * levels)
+    design = Blocks(blocks, m, 2 * levels)
     h = rng.random(m)
     found = gram(design, h, None)
     exact = math.fsum(h[(a == 0) & (b == 0)])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule.kernels import reading
-from chainrule.kernels.design import DenseRows, Design
+from chainrule.kernels.blocks import Blocks, DenseRows
 from chainrule.kernels.reader import read, read_points
 from chainrule.kernels.reading import View, What
 from reader_tools import FEW, STORAGES, TOLERANCE, logistic, near, same, seen_as, view_of
@@ -78,11 +78,11 @@ def test_softmax_of_every_instruction_set(K, kernel, rng):
 
 
 @pytest.mark.parametrize("K", [2, 3, 5, 20])
-def test_softmax_of_one_row_is_right_at_the_edges(K, kernel, rng):
+def test_softmax_of_one_row_is_right_at_the_edges(K, some_kernel, rng):
     # One row of zeros: z of the classes are b, exactly, one point each.
     count = 81 if K == 2 else 150
     b = np.array([[p, q] for p in EDGES for q in EDGES]) if K == 2 else rng.choice(EDGES, (count, K))
-    design = Design([DenseRows(np.zeros((1, 1)))], 1, 1)
+    design = Blocks([DenseRows(np.zeros((1, 1)))], 1, 1)
     for label in {0, 1, K - 1}:
         y = np.array([label], np.uint8)
         found = read_points(design, BOTH, np.zeros((count, K, 1)), b, y=y)
@@ -267,6 +267,6 @@ def test_a_given_loss_sees_rows_once_in_vectors(rng):
 def test_a_given_loss_is_seen_through_a_view(rng):
     X, y, w = rng.normal(size=(500, 3)) + 1e4, rng.integers(0, 2, 500).astype(np.uint8), rng.normal(size=3)
     view = View(np.full(3, 1e4), np.full(3, 2.0))
-    for design in (Design.dense(X), Design.dense(np.asfortranarray(X))):
+    for design in (Blocks.dense(X), Blocks.dense(np.asfortranarray(X))):
         ours, theirs = (read(design, BOTH, y=y, w=w, view=view, **more) for more in ({"loss": logistic}, {}))
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-13)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from chainrule.kernels.design import CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Csr, DenseRows, NumberColumn, Part
 from chainrule.kernels.reader import diagonal, gram, product, read, read_points, secant
 from chainrule.kernels.reading import MOMENTS, View, What
 from reader_tools import STORAGES, parts_of
@@ -33,7 +33,7 @@ def test_duplicates_are_found_in_sorted_and_unsorted_rows():
     twice = Csr(np.ones(6), np.array([3, 0, 3, 0, 1, 2]), indptr, 4)
     assert twice.duplicates
     with pytest.raises(ValueError, match="names a column twice: sum"):
-        Design.sparse(twice)
+        Blocks.sparse(twice)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_arrays_of_other_types_or_lengths_are_refused(rng):
     with pytest.raises(ValueError, match="indices must be a contiguous vector of int32 or int64"):
         Csr(A.data, A.indices.astype("u4"), A.indptr, 4)
     with pytest.raises(ValueError, match="a start for each row"):
-        Design([Csr(A.data, A.indices, A.indptr, 4)], 19, 4)
+        Blocks([Csr(A.data, A.indices, A.indptr, 4)], 19, 4)
 
 
 # --- columns -----------------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ BYTES = np.zeros(2, np.uint8)
 )
 def test_wrong_columns_are_refused(columns, n, words):
     with pytest.raises((ValueError, TypeError, BufferError), match=words):
-        Design(columns, 3, n)
+        Blocks(columns, 3, n)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_wrong_columns_are_refused(columns, n, words):
 )
 def test_what_is_no_matrix_of_numbers_is_refused(X):
     with pytest.raises(ValueError, match="X must be 2-D, float64 or float32, and have a row and a column"):
-        Design.dense(X)
+        Blocks.dense(X)
 
 
 # --- arguments ---------------------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_codes_that_are_no_levels_are_refused_by_column_and_row(levels, other, r
     def design(a, b):
         cut = [20_000, 20_001]
         columns = [CategoryColumn(parts_of(rng, a, cuts=cut), 1, levels), CategoryColumn((Part(b, m),), levels, levels)]
-        return Design([more, *columns], m, 2 * levels - 1)
+        return Blocks([more, *columns], m, 2 * levels - 1)
 
     def reads(of, s=None, index=None):
         w, places = np.zeros(of.n), np.arange(m) if index is None else index
@@ -344,7 +344,7 @@ def test_a_secant_refuses_a_code_as_a_read_does(kernel, rng, levels):
         codes[row] = code
         codes[row + 1 :] = np.where(rng.random(m - row - 1) < 0.01, -1, codes[row + 1 :])
         columns = [CategoryColumn((Part(c, m),), k * (levels - 1), levels) for k, c in enumerate((good, codes))]
-        design = Design(columns, m, 2 * levels - 2)
+        design = Blocks(columns, m, 2 * levels - 2)
         for threads in (1, 3):
             with pytest.raises(ValueError, match=f"row {row + 1} of column 2") as ours:
                 secant(design, z, v, y=y, u=u, threads=threads)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.kernels import reading
-from chainrule.kernels.design import CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Csr, DenseRows, NumberColumn, Part
 from chainrule.kernels.reader import combine, read, read_points, read_range
 from chainrule.kernels.reading import BLOCK_ROWS, View, What
 from chainrule.kernels.vectors import pointwise
@@ -61,7 +61,7 @@ def test_ranges_of_wide_rows_have_longer_leaves(n, rng):
     m = 23_000
     at = rng.integers(0, n, (m, 3)) // 3 * 3 + [0, 1, 2]
     csr = Csr(rng.normal(size=3 * m), np.minimum(at, n + np.array([-3, -2, -1])).ravel(), 3 * np.arange(m + 1), n)
-    design = Design.sparse(csr)
+    design = Blocks.sparse(csr)
     leaf = design.leaf_rows(SUMS)
     assert leaf == {20_000: 2 * BLOCK_ROWS, 40_000: 4 * BLOCK_ROWS}[n]
     y, s, w, b = problem(rng, m, n)
@@ -91,14 +91,14 @@ def tall(m, rng):
     codes = [rng.integers(0, levels, m).astype("i2") for levels in (3, 4, 300)]
     number_and_codes = [NumberColumn((Part(x, m),), 0)]
     number_and_codes += [CategoryColumn((Part(codes[j], m),), 1 + 2 * j, 3 + j) for j in range(2)]
-    yield "table", Design(number_and_codes, m, 6)
+    yield "table", Blocks(number_and_codes, m, 6)
     yield (
         "large table",
-        Design([CategoryColumn((Part(codes[2], m),), 0, 300), CategoryColumn((Part(codes[1], m),), 299, 4)], m, 302),
+        Blocks([CategoryColumn((Part(codes[2], m),), 0, 300), CategoryColumn((Part(codes[1], m),), 299, 4)], m, 302),
     )
     csr = Csr(x, rng.integers(0, 3, m).astype("i4"), np.arange(m + 1), 3)
-    yield "csr", Design([csr], m, 3)
-    yield "mix", Design([DenseRows(x[:, None]), Csr(x, csr.indices, csr.indptr, 3, at=1)], m, 4)
+    yield "csr", Blocks([csr], m, 3)
+    yield "mix", Blocks([DenseRows(x[:, None]), Csr(x, csr.indices, csr.indptr, 3, at=1)], m, 4)
 
 
 def test_hessians_of_tables_and_sparse_rows_over_ranges(rng):
@@ -131,7 +131,7 @@ def test_ranges_may_lie_in_designs_of_their_own(rng):
         indptr = np.append(0, np.cumsum(np.count_nonzero(of[:, 3:], axis=1)))
         blocks = [DenseRows(of[:, :3]), Csr(of[i, 3 + j], np.ascontiguousarray(j), indptr, 3, at=3)]
         blocks.append(CategoryColumn((Part(codes[first:end], end - first),), 6, 9, 1))
-        return Design(blocks, end - first, 14)
+        return Blocks(blocks, end - first, 14)
 
     whole = read(design(0, m), SUMS, w=w, b=b, y=y, s=s)
     ends = [0, 3 * BLOCK_ROWS, 8 * BLOCK_ROWS, m]
@@ -307,7 +307,7 @@ def test_points_are_seen_through_a_view(rng):
     X = rng.normal(size=(900, 4)) + 1e3
     view = View(np.full(4, 1e3), np.full(4, 0.5))
     y, w, b = rng.integers(0, 2, 900).astype(np.uint8), rng.normal(size=(5, 4)), rng.normal(size=5)
-    for design in (Design.dense(X), Design.dense(np.asfortranarray(X))):
+    for design in (Blocks.dense(X), Blocks.dense(np.asfortranarray(X))):
         found = read_points(design, What.LOSS | What.GRADIENT, w, b, y=y, view=view)
         for p in range(5):
             assert same(found[p], read(design, What.LOSS | What.GRADIENT, w=w[p], b=b[p], y=y, view=view))

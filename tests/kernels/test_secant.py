@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.kernels.design import CategoryColumn, Csr, DenseRows, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Csr, DenseRows, NumberColumn, Part
 from chainrule.kernels.reader import product, read, secant
 from chainrule.kernels.reading import BLOCK_ROWS, View, What
 from chainrule.kernels.vectors import pointwise
@@ -111,7 +111,7 @@ def test_the_change_of_one_row_is_right_however_small_or_large(kernel, u):
         DenseRows(np.eye(m)),
     ):
         got, of_rows = np.empty(m), np.empty((2, m))
-        found = secant(Design([block], m, m), z, np.append(np.full(m, u), 0.0), y=y, u=got, r=of_rows)
+        found = secant(Blocks([block], m, m), z, np.append(np.full(m, u), 0.0), y=y, u=got, r=of_rows)
         assert np.array_equal(of_rows, [found.gradient[:-1], found.change[:-1]])
         assert np.all(got == u)
         expected = change_at(z, u)
@@ -191,7 +191,7 @@ def test_what_is_not_finite_shows_in_the_sums(rng):
     y, z, v = rng.integers(0, 2, 50).astype(np.uint8), rng.normal(size=50), rng.normal(size=7)
     for bad in (np.nan, np.inf):
         X[17, 0] = bad
-        for design in (Design.dense(X), Design.dense(np.asfortranarray(X)), Design.sparse(csr_of(X))):
+        for design in (Blocks.dense(X), Blocks.dense(np.asfortranarray(X)), Blocks.sparse(csr_of(X))):
             found = secant(design, z, v, y=y, u=np.empty(50))
             assert not np.isfinite(found.gradient[0])
             assert not np.isfinite(found.diagonal[0])
@@ -202,7 +202,7 @@ def test_a_norm_that_is_not_a_number_shows(place, rng):
     X = rng.normal(size=(3000, 3))
     X[place] = np.nan
     y, u = rng.integers(0, 2, 3000).astype(np.uint8), np.empty(3000)
-    for design in (Design.dense(X), Design.dense(np.asfortranarray(X)), Design.sparse(csr_of(X))):
+    for design in (Blocks.dense(X), Blocks.dense(np.asfortranarray(X)), Blocks.sparse(csr_of(X))):
         assert np.isnan(secant(design, np.zeros(3000), np.zeros(4), y=y, u=u, norms=True).norm)
 
 
@@ -210,7 +210,7 @@ def test_a_norm_that_is_not_a_number_shows(place, rng):
 def test_the_smallest_tables(kinds):
     row = csr_of(np.array([[2.0]]), kinds)
     one, u = np.array([1], np.uint8), np.empty(1)
-    found = secant(Design.sparse(row), np.zeros(1), np.array([0.5, 0.25]), y=one, u=u, norms=True)
+    found = secant(Blocks.sparse(row), np.zeros(1), np.array([0.5, 0.25]), y=one, u=u, norms=True)
     assert u == 1.25
     assert found.gradient.tolist() == [-1.0, -0.5]
     assert found.curvature.tolist() == [0.5, 0.25]
@@ -218,7 +218,7 @@ def test_the_smallest_tables(kinds):
     assert found.norm == 4
     empty = Csr(np.array([], kinds[0]), np.array([], kinds[1]), np.zeros(10, kinds[2]), 3)
     y, u = np.arange(9, dtype=np.uint8) % 2, np.empty(9)
-    found = secant(Design.sparse(empty), np.ones(9), np.ones(4), y=y, u=u, norms=True)
+    found = secant(Blocks.sparse(empty), np.ones(9), np.ones(4), y=y, u=u, norms=True)
     assert_secant(found, u, np.zeros((9, 3)), y, None, np.ones(9), np.ones(4))
 
 
@@ -233,7 +233,7 @@ def test_lanes_of_many_blocks_and_long_leaves(kernel, rng):
     at = np.append(0, np.cumsum(levels))
     for k in (2, 3):
         columns = [CategoryColumn((Part(codes[j], m),), at[j], levels[j], 0) for j in range(k)]
-        table = Design(columns, m, at[k])
+        table = Blocks(columns, m, at[k])
         y, s = rng.integers(0, 2, m).astype(np.uint8), rng.choice([0.0, 0.3, 1.0, 7.0], m)
         z, v = rng.choice([0.1, 3.0, 40.0, 1e4], m) * rng.normal(size=m), rng.normal(size=table.n + 1)
         u, again = np.empty(m), np.empty(m)
@@ -257,10 +257,10 @@ def test_a_secant_of_a_column_far_from_0_is_that_of_the_centred_one(rng):
     stored = storage(sparse(4))(rng, 900)
     y, s, z, v = point_of(rng, stored, 900)
     center = np.full(4, 3e5)
-    plain = Design([NumberColumn((Part(X[:, j] - 3e5, 900),), j) for j in range(4)], 900, 4)
+    plain = Blocks([NumberColumn((Part(X[:, j] - 3e5, 900),), j) for j in range(4)], 900, 4)
     one = secant(plain, z, v, y=y, s=s, u=np.empty(900))
     view = View(center, np.ones(4))
-    other = secant(Design.sparse(csr_of(X)), z, v, y=y, s=s, u=np.empty(900), view=view)
+    other = secant(Blocks.sparse(csr_of(X)), z, v, y=y, s=s, u=np.empty(900), view=view)
     X1 = np.abs(np.column_stack([X - 3e5, np.ones(900)]))
     for name in ("gradient", "change", "curvature"):
         near(getattr(one, name), getattr(other, name), s @ X1, name)

@@ -147,7 +147,7 @@ def one_row(z, u, label, t, pull):
 
 
 @pytest.mark.parametrize("pull", [0.0, 1e-3, -1e-3, 1e-9, -0.4, 3.0])
-def test_the_divergence_is_bounded_closely(kernel, rng, pull):
+def test_the_divergence_is_bounded_closely(some_kernel, rng, pull):
     near = 0
     with mpmath.workdps(50):
         for z, u, y in zip(*edges(rng, 400)[:3], strict=True):

@@ -11,7 +11,8 @@ import chainrule
 from chainrule.certificate.bounds import kappa_of_levels
 from chainrule.certificate.factor import Factor
 from chainrule.data.designs import design_of
-from chainrule.data.rows import spread_rows
+from chainrule.data.rows import rare_rows, spread_rows
+from chainrule.data.rows.moments import guess_units, mean_squares, reach
 from chainrule.data.rows.rare import rare_columns
 from chainrule.data.sampling import sample
 from chainrule.objective import DataObjective
@@ -49,13 +50,15 @@ def test_leverage_is_at_most_what_the_levels_say(coding, intercept, rng):
             continue
         alpha = 10.0 ** rng.uniform(-6, 0)
         g = 1.0 / (1.0 + np.exp(-rng.normal(size=m) * 3))
-        X = np.column_stack([expanded(rows), np.ones(m)])[:, : rows.n_features + intercept]
+        X = np.column_stack([expanded(rows), np.full(m, float(intercept))])
         B = (X * (g * (1 - g) / m)[:, np.newaxis]).T @ X
         B[np.diag_indices(rows.n_features)] += alpha
+        if not intercept:
+            B[-1, -1] = 1.0
         factor = Factor.of(B, 1e-13)
         assert factor.ok
         exact = np.sqrt(np.einsum("ij,ij->i", X, np.linalg.solve(B, X.T).T).max())
-        proven = kappa_of_levels(factor, rows.design.groups, rows.reach())
+        proven = kappa_of_levels(factor, rows.design.groups, reach(rows), intercept)
         assert exact <= proven * (1 + 1e-9)
         # A triangle of one side a column: no more than their number too large, and the centre's.
         assert proven <= exact * (len(frame.columns) + 2)
@@ -71,7 +74,7 @@ def test_levels_that_add_up_to_the_bias_make_no_leverage(rng):
     B[np.diag_indices(rows.n_features)] += 1e-9
     factor = Factor.of(B, 1e-13)
     exact = np.sqrt(np.einsum("ij,ij->i", X, np.linalg.solve(B, X.T).T).max())
-    assert kappa_of_levels(factor, rows.design.groups, rows.reach()) <= 3 * exact
+    assert kappa_of_levels(factor, rows.design.groups, reach(rows), True) <= 3 * exact
     assert 1.0 / np.sqrt(factor.lambda_min) > 300 * exact
 
 
@@ -84,7 +87,7 @@ def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     frame.loc[rng.choice(m, 30, replace=False), "c0"] = np.nan
     s = rng.choice([0.0, 1.0, 2.0], m) if weighted else None
     rows = rows_of(frame, y, coding, s)
-    rare = rows.rare(1 / 16, m / 8)
+    rare = rare_rows(rows, 1 / 16, m / 8)
     assert {rows.feature_names[j] for j in rare.columns} >= {"x1 missing", "c0=(missing)"}
     X, kept = expanded(rows), rows.is_kept
     counts = X[kept].sum(axis=0)
@@ -97,7 +100,7 @@ def test_all_rows_of_rare_levels_are_found(coding, weighted, rng):
     assert not set(np.flatnonzero((X[:, rare.columns] > 0).any(axis=1) & kept)) - set(rare.rows)
     marks = X[:, ~rows.design.numeric]
     of_csr = design_of(sp.csr_array(marks), None, "all").rows(y.astype(np.uint8), s, 1)
-    found = of_csr.rare(1 / 16, m / 8)
+    found = rare_rows(of_csr, 1 / 16, m / 8)
     assert np.array_equal(found.rows, np.flatnonzero((marks[:, found.columns] > 0).any(axis=1) & kept))
 
 
@@ -109,12 +112,14 @@ def test_rows_are_counted_whatever_they_weigh(coding, rng):
     size = 10.0 ** rng.uniform(-200, 90, 60)[frame["c0"].cat.codes.to_numpy()]
     plain = rows_of(frame, y, coding)
     weighted = rows_of(frame, y, coding, size)
-    expected, found = plain.rare(1 / 16, m / 8), weighted.rare(1 / 16, m / 8)
+    expected, found = rare_rows(plain, 1 / 16, m / 8), rare_rows(weighted, 1 / 16, m / 8)
     assert len(expected.columns) > 5
     assert np.array_equal(found.columns, expected.columns)
     assert np.array_equal(found.rows, expected.rows)
     X = sp.csr_array(expanded(plain)[:, 2:])
-    expected, found = (design_of(X, None).rows(y.astype(np.uint8), s, 1).rare(1 / 16, m / 8) for s in (None, size))
+    expected, found = (
+        rare_rows(design_of(X, None).rows(y.astype(np.uint8), s, 1), 1 / 16, m / 8) for s in (None, size)
+    )
     assert np.array_equal(found.columns, expected.columns)
     assert np.array_equal(found.rows, expected.rows)
 
@@ -135,13 +140,13 @@ def test_rare_columns_of_any_sign_are_found_and_zeros_are_none(index, rng):
             rows = design_of(matrix, None, "all").rows(rng.integers(0, 2, m).astype(np.uint8), weights, 1)
             kept = rows.is_kept
             counts = np.count_nonzero(X[kept], axis=0)
-            rare = rows.rare(1 / 16, m / 8)
+            rare = rare_rows(rows, 1 / 16, m / 8)
             assert rare.columns.tolist() == list(range(n - 1))
             assert counts.min() > 0
             assert np.array_equal(rare.rows, np.flatnonzero((X[:, rare.columns] != 0).any(axis=1) & kept))
             places = np.sort(rng.choice(m, m // 2, replace=False))
             part = rows.take(places)
-            found = part.rare(1 / 16, m / 8)
+            found = rare_rows(part, 1 / 16, m / 8)
             has_one = (X[places][:, found.columns] != 0).any(axis=1) & part.is_kept
             assert np.array_equal(found.rows, np.flatnonzero(has_one))
 
@@ -151,11 +156,13 @@ def test_rows_that_are_left_count_for_what_they_weigh(rng):
     m = 40_000
     frame, y = frame_of(rng, m, levels=(50,)), rng.integers(0, 2, m)
     plain = rows_of(frame, y)
-    rare = plain.rare(1 / 16, m / 16)
+    rare = rare_rows(plain, 1 / 16, m / 16)
     s = np.ones(m)
     s[rare.rows] = 1e16 / 3
     rows = rows_of(frame, y, s=s)
-    strata = sample(rows, m // 16, (rows.s[y == 0].sum(), rows.s[y == 1].sum()), rows.rare((m // 16) / m, m // 16))
+    strata = sample(
+        rows, m // 16, (rows.s[y == 0].sum(), rows.s[y == 1].sum()), rare_rows(rows, (m // 16) / m, m // 16)
+    )
     weight = strata[1].multiplier * strata[1].rows.s.sum() * rows.weight_unit
     assert weight == pytest.approx(m - len(rare.rows), rel=1e-12)
 
@@ -173,10 +180,10 @@ def test_a_sample_with_rare_levels_counts_each_row_once(share_of_ones, rng):
     frame, y = frame_of(rng, m, levels=(50,)), (rng.random(m) < share_of_ones).astype(int)
     rows = rows_of(frame, y)
     weights = (float(m - y.sum()), float(y.sum()))
-    strata = sample(rows, m // 16, weights, rows.rare((m // 16) / m, m // 16))
+    strata = sample(rows, m // 16, weights, rare_rows(rows, (m // 16) / m, m // 16))
     assert len(strata) == 2
     assert strata[0].multiplier == 1.0
-    assert len(strata[0].columns)
+    assert len(strata[0].places)
     total = sum(part.multiplier * (part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in strata)
     assert total == pytest.approx(m, rel=1e-12)
     kept = strata[1].rows.places[strata[1].rows.is_kept]
@@ -189,10 +196,10 @@ def test_coefficients_of_rare_levels_settle_where_their_slope_vanishes(rng):
     y[frame["c0"].cat.codes.to_numpy() % 5 == 1] = 0  # levels of one class have far to go
     rows = rows_of(frame, y)
     on = DataObjective(rows, ridge(1 / m, rows.n_features))
-    rare = rows.rare(1 / 16, m / 4)
+    rare = rare_rows(rows, 1 / 16, m / 4)
     w = rng.normal(size=rows.n_features)
     before = on.evaluate(np.append(w, 0.3))
-    settled = settle(on, rows.take(rare.rows), rare.columns, np.append(w, 0.3))
+    settled = settle(on, rare, np.append(w, 0.3))
     after = on.evaluate(settled)
     others = np.setdiff1d(np.arange(rows.n_features), rare.columns)
     assert np.array_equal(settled[:-1][others], w[others])
@@ -283,7 +290,7 @@ def test_a_sample_meets_rows_of_positive_weight_wherever_they_are(with_levels, s
     m, size = 20_000, 1000
     frame, y = frame_of(rng, m, levels=(40,)), (rng.random(m) < share_of_ones).astype(int)
     whole = rows_of(frame, y)
-    found = whole.rare(size / m, size) if with_levels else None
+    found = rare_rows(whole, size / m, size) if with_levels else None
     s = np.zeros(m)
     elsewhere = np.setdiff1d(np.arange(m), spread_rows(m, size))
     s[rng.choice(elsewhere, max(left, 2), replace=False)] = 1.0
@@ -309,16 +316,16 @@ def test_mean_squares_of_moments_are_never_too_small(weighted, far, rng):
     frame.loc[frame.index[::7], "x0"] = np.nan
     s = rng.choice([0.0, 1.0, 2.5], m) if weighted else None
     rows = rows_of(frame, rng.integers(0, 2, m), "all", s)
-    assert rows.mean_squares is None
+    assert mean_squares(rows) is None
     rows.moments(correlations=False)
-    rows = rows.see(rows.guess_units(True))
+    rows = rows.see(guess_units(rows, True))
     if weighted:  # rows of no weight may hide where the others are: their squares are read
-        assert rows.mean_squares is None
+        assert mean_squares(rows) is None
         return
     weights = np.ones(m)
     exact = [math.fsum(weights * x.astype(float) ** 2) / math.fsum(weights) for x in rows.viewed(np.arange(m)).T[:-1]]
-    assert (rows.mean_squares >= exact).all()
-    assert rows.mean_squares == pytest.approx(exact, rel=1e-6 if far else 3e-9)
+    assert (mean_squares(rows) >= exact).all()
+    assert mean_squares(rows) == pytest.approx(exact, rel=1e-6 if far else 3e-9)
 
 
 def test_the_last_samples_hessian_is_made_a_step_further(rng, monkeypatch):

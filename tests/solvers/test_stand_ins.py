@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import InputError
+from chainrule.data.rows import Units
 from chainrule.diagnosis import RunMonitor
 from chainrule.kernels.runs import Batches
 from chainrule.objective import Evaluation, Objective
@@ -73,7 +74,9 @@ def network(rng):
 
 
 def run(objective, solver, steps, tol=1e-25):
-    return Run(objective, solver, tol=tol, max_steps=steps, monitor=RunMonitor()).run()
+    return Run(
+        objective, solver, tol=tol, max_steps=steps, monitor=RunMonitor(), units=Units.of_user(objective.size - 1)
+    ).run()
 
 
 def unproven(theta, evaluation):
@@ -143,4 +146,4 @@ def test_a_network_comes_to_a_stationary_point(solver, slope, network, rng):
 )
 def test_what_an_objective_can_not_do_is_said_before_the_first_step(solver, quadratic):
     with pytest.raises(InputError, match=r"needs an objective with .*(hessian|descend)"):
-        Run(Slopes(quadratic), solver, tol=1e-9, max_steps=5, monitor=RunMonitor())
+        run(Slopes(quadratic), solver, 5)

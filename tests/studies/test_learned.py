@@ -19,13 +19,11 @@ from chainrule.documents.blocks import PLAIN, spelled
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.findings import SHELL
 from chainrule.fitting.spec import FitSpec
-from chainrule.kernels.design import Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, NumberColumn, Part
 from chainrule.losses import sigmoid
 from chainrule.solvers.trace import Trace
-from chainrule.studies.learned import Learned, learned_by
-from chainrule.studies.learned.gradients import Gradients, gradients_of, spread_points
-from chainrule.studies.learned.maps import maps_of, round_points
-from chainrule.studies.learned.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
+from chainrule.studies.learned import Gradients, Learned, gradients_of, learned_by, maps_of, round_points, spread_points
+from chainrule.studies.progress import NEAR, HalfTime, HeldOutProgress, Progress, progress_of
 from chainrule.training import train
 from cli_tools import run  # noqa: F401
 
@@ -83,14 +81,15 @@ def test_gradients_are_those_of_the_steps():
     assert g.names == (*result.feature_names, "bias b")
 
 
-def test_newtons_gradients_are_per_standard_deviation_and_with_the_penalty_of_its_own_units():
+def test_newtons_gradients_are_per_standard_deviation_of_numbers_and_with_the_penalty_of_its_own_units():
     training = trained(asked(alpha=0.01))
     result = training.result
     g = gradients_of(training.prepared.training_rows(), result)
     design, rows = training.prepared.design, training.prepared.train
     s = design.weights[rows] / design.weights[rows].sum()
-    mean = s @ design.X[rows]
-    sd = np.sqrt(s @ (design.X[rows] - mean) ** 2)
+    numeric = training.prepared.schema.numeric
+    mean = np.where(numeric, s @ design.X[rows], 0.0)
+    sd = np.where(numeric, np.sqrt(s @ (design.X[rows] - mean) ** 2), 1.0)
     X, y, _ = in_units(training, mean, sd)
     assert g.limit is None
 
@@ -190,7 +189,7 @@ def test_gradients_of_columns_of_any_size_are_found():
         else column
         for column in given.design.columns
     ]
-    design = dataclasses.replace(given, design=Design(blocks, given.design.m, given.design.n))
+    design = dataclasses.replace(given, design=Blocks(blocks, given.design.m, given.design.n))
     tiny = train(
         dataclasses.replace(training.prepared, design=design),
         FitSpec.of(
@@ -232,7 +231,7 @@ def test_separated_classes_are_measured_from_the_infimum():
 def test_maps_are_the_models_with_the_other_columns_at_their_means(spec):
     training = trained(spec)
     rows, result = training.prepared.training_rows(), training.result
-    m = maps_of(rows, result, np.asarray(training.prepared.schema.numeric))
+    m = maps_of(rows, result)
     assert set(m.names) == {"x0", "x1"}
     assert m.others == 2
     assert m.epochs[-1] == result.n_epochs
@@ -262,19 +261,19 @@ def test_points_of_maps_are_a_stratified_sample():
     X, y = r.normal(size=(20_000, 2)), (r.random(20_000) < 0.02).astype(np.uint8)
     X[7, 0] = 1e9  # one far-away value leaves the others their room
     result = chainrule.fit(X, y, feature_names=["a", "b"])
-    m = maps_of(Rows.of(Design.dense(X), y, None, ["a", "b"]), result, np.array([True, True]))
+    m = maps_of(Rows.of(Blocks.dense(X), y, None, ["a", "b"]), result)
     assert m.of == 20_000
-    assert 150 <= len(m.x) <= 170
-    assert m.label.sum() == pytest.approx(160 * y.mean(), abs=1)
+    assert 75 <= len(m.x) <= 85
+    assert m.label.sum() == pytest.approx(80 * y.mean(), abs=1)
     ends = m.x_range if m.names[0] == "a" else m.y_range
     assert ends[1] < 10
 
 
-@pytest.mark.parametrize(("more", "says"), [({"numbers": 1}, "reads one"), ({"numbers": 0}, "reads none")])
-def test_without_two_numbers_there_is_no_map_and_the_page_says_why(more, says):
-    learned = learned_by(trained(**more))
+@pytest.mark.parametrize("numbers", [0, 1])
+def test_without_two_numbers_there_is_no_map_and_the_page_says_why(numbers):
+    learned = learned_by(trained(numbers=numbers))
     assert learned.maps is None
-    assert says in " ".join(learned.notes)
+    assert "two columns of numbers" in " ".join(learned.notes)
     assert learned.gradients is not None
 
 
@@ -406,7 +405,7 @@ def test_captions_say_units_and_what_the_other_columns_are():
             )
         )
     )
-    assert "per standard deviation of each column: Newton’s steps don’t follow it" in newton[0]
+    assert "per standard deviation of each number: Newton’s steps don’t follow it" in newton[0]
 
 
 @pytest.mark.parametrize("method", ["gradient-descent", "newton"])

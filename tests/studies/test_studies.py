@@ -19,7 +19,7 @@ from chainrule.fitting import reference
 from chainrule.losses import sigmoid
 from chainrule.studies import study as words
 from chainrule.studies.curvature import Curvature
-from chainrule.studies.setting import Setting
+from chainrule.studies.runs import Setting
 from chainrule.words import below, estimate
 from drawn_tools import drawn, tables
 
@@ -259,7 +259,7 @@ def test_separated_classes_have_no_optimum_and_the_study_says_so():
 def test_estimates_of_slow_runs_are_of_the_right_size(rng):
     X, y = a_table(rng, m=100)
     short = studies.learning_rate(X, y, epochs=100)
-    whole = studies.learning_rate(X, y, epochs=8000)
+    whole = studies.learning_rate(X, y, epochs=1500)
     guessed = [(a, b) for a, b in zip(short.runs, whole.runs, strict=True) if a.estimated and not b.estimated]
     assert len(guessed) >= 2
     for a, b in guessed:
@@ -278,9 +278,9 @@ def a_separated_table(seed, m=100, margin=0.3):
     return X + np.outer(side, [margin, margin / 2]) + [0.5, 0.0], (side > 0).astype(int)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_estimates_on_separated_classes_are_near_the_truth_or_not_given(seed):
-    X, y = a_separated_table(seed)
+@pytest.mark.parametrize("margin", [0.6, 1.0])
+def test_estimates_on_separated_classes_are_near_the_truth_or_not_given(margin):
+    X, y = a_separated_table(0, margin=margin)
     whole = studies.scaling(X, y, epochs=40_000).runs
     assert not any(run.estimated or run.reached is None for run in whole)
     given = 0
@@ -323,15 +323,15 @@ def test_pictures_without_an_optimum_call_their_floor_what_it_is(each):
         assert "inf F" in svg
         assert "F*" not in svg
         assert "the optimum" not in svg
-    assert "F − F*, nats" in each[0].svg()
+    assert "F − F* in nats" in each[0].svg()
 
 
 def test_slow_rates_on_separated_classes_follow_the_one_that_came_there():
     X, y = a_separated_table(1, margin=2.0)
-    short = studies.learning_rate(X, y, epochs=600)
-    whole = studies.learning_rate(X, y, epochs=8000)
+    short = studies.learning_rate(X, y, epochs=200)
+    whole = studies.learning_rate(X, y, epochs=3000)
     slow = [(a, b) for a, b in zip(short.runs, whole.runs, strict=True) if a.estimated and not b.estimated]
-    assert len(slow) >= 2
+    assert len(slow) >= 3
     for a, b in slow:
         assert a.reached == pytest.approx(b.reached, rel=0.1)
 
@@ -371,10 +371,12 @@ def test_scaling_compares_the_forms_of_the_columns(rng):
     assert plain_run.reached > centred_run.reached > standardised_run.reached
     assert study.conclusion == (
         f"Epochs to come within 0.001 nats of the optimum: standardised {standardised_run.took()}, "
-        f"centred {centred_run.took()}, as they are {plain_run.took('about ')}. "
-        f"Condition number of the Hessian at the optimum: as they are {words.number(plain.condition)}, "
-        f"centred {words.number(centred.condition)}, standardised {words.number(standardised.condition)}."
+        f"centred {centred_run.took()}, as they are {plain_run.took('about ')}."
     )
+    heads, rows = study.table()
+    assert [row[heads.index("condition number")] for row in rows] == [
+        words.number(form.condition) for form in study.forms
+    ]
 
 
 def test_numbers_alone_may_be_standardised(rng):
@@ -464,7 +466,7 @@ def test_maps_agree_with_predict_proba(article):
 
 def test_points_of_the_maps_are_a_sample_of_each_class(article):
     points = article.maps[0]
-    assert (len(points.x), points.label.sum(), points.of) == (160, 80, 80_000)
+    assert (len(points.x), points.label.sum(), points.of) == (80, 40, 80_000)
     again, other = (studies.centering(epochs=1, seed=seed).maps[0] for seed in (0, 1))
     assert np.array_equal(points.x, again.x)
     assert not np.array_equal(points.x, other.x)

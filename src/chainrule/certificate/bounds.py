@@ -84,8 +84,6 @@ class Bound:
         kappa nu/c and (grad' B^-1 grad)^(1/2), rounding added. r < 1 proves that there is exactly one optimum.
     noise : float
         The gap from rounding alone; no smaller tolerance can be reached.
-    least : float
-        The r from rounding alone; from 1 on this Hessian proves nothing here, however small the gradient.
     """
 
     gap: float
@@ -95,7 +93,6 @@ class Bound:
     r: float
     nu: float
     noise: float
-    least: float = 0.0
 
     @property
     def proven(self) -> bool:
@@ -174,13 +171,12 @@ def bound(
         up = math.exp(min(delta + zeta, 700.0))
         nu1 = _nu_lower(factor, gradient) - eps
         lower = nu1 * nu1 / up * h_lower_ratio(kappa * nu1 / up) if nu1 > 0.0 else 0.0
-    least = kappa * eps / c if c > 0.0 else math.inf
     if not r < 1.0:
-        return replace(nothing(len(gradient), r, nu), lower=lower, least=least)
+        return replace(nothing(len(gradient), r, nu), lower=lower)
     gap = nu * nu / c * h_ratio(r)
     noise = eps * eps / c * h_ratio(kappa * eps / c)
     radius = nu / c * radius_ratio(r)
-    return Bound(gap, lower, radius, radius * np.sqrt(factor.inverse_diagonal), r, nu, noise, least)
+    return Bound(gap, lower, radius, radius * np.sqrt(factor.inverse_diagonal), r, nu, noise)
 
 
 def _nu_lower(factor: Factor, gradient: Vector) -> float:
@@ -202,7 +198,7 @@ def kappa_upper(factor: Factor, norms2_max: float) -> float:
     return math.sqrt(norms2_max / lam) * (1.0 + OUTWARD) if lam > 0.0 else math.inf
 
 
-def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector) -> float:
+def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector, has_bias: bool) -> float:
     """Bound kappa for rows that have one level of each category, by the triangle inequality: no row is looked at.
 
     With any fixed m_c for each category, here the mean of its levels under the curvature, and norms in B^-1:
@@ -217,12 +213,12 @@ def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach:
         For each category the columns of its levels, and whether there is one more level that has none.
     reach : (n,)
         max |x_j| over the rows, for the columns that are in no group.
+    has_bias : bool
+        Whether the rows have the 1 that is last in x~.
     """
     W, loss = factor.whitened
     norms = np.sqrt(np.einsum("ij,ij->j", W, W))
-    is_number = np.zeros(len(norms), dtype=np.bool_)
-    is_number[: len(reach)] = True
-    center, has_bias = np.zeros(len(norms)), len(norms) > len(reach)
+    is_number, center = np.ones(len(reach), dtype=np.bool_), np.zeros(len(norms))
     kappa = 0.0
     for levels, has_first in groups:
         is_number[levels] = False
@@ -234,7 +230,7 @@ def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach:
         kappa += math.sqrt(max(float(squares), float(m @ m) if has_first else 0.0))
         center += m
     center += W[:, -1] if has_bias else 0.0
-    kappa += math.sqrt(float(center @ center)) + float(reach[is_number[: len(reach)]] @ norms[is_number])
+    kappa += math.sqrt(float(center @ center)) + float(reach[is_number] @ norms[:-1][is_number])
     rounding = 4.0 * (len(groups) + 2) * len(norms) ** 1.5 * UNIT * float(norms.max())
     return float((kappa + rounding) * math.sqrt(loss) * (1.0 + OUTWARD))
 
@@ -279,7 +275,7 @@ def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector
     slope = float((np.abs(gradient) + e) @ d)
     change = float(M @ d)
     bend = 0.5 * of.curvature * change * change + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
-    coef = proven.coef + d[: len(proven.coef)] if len(proven.coef) >= n else proven.coef
+    coef = proven.coef + d if len(proven.coef) == len(d) else proven.coef
     return replace(
         proven,
         gap=(proven.gap + slope + bend) * (1.0 + OUTWARD),

@@ -31,7 +31,7 @@ def hessian_eta(n: int, depth: float, float32_block: int | None = None) -> float
     n : int
         Features, without the bias.
     depth : float
-        N: depth of the sum over the rows (`kernels.Design.matrix_depth`), or over the float32 blocks, which is less.
+        N: depth of the sum over the rows (`kernels.Blocks.matrix_depth`), or over the float32 blocks, which is less.
     float32_block : int, optional
         K: the rows are rounded to float32 (after centring and scaling) and multiplied in blocks of K.
     """
@@ -57,7 +57,7 @@ def gradient_rounding(
     M : (n + 1,)
         M_j = sqrt((1/S) sum s x~_j^2); the bias's is 1. (n,) without an intercept.
     d : float
-        Depth of the sum (`kernels.Design.sum_depth`).
+        Depth of the sum (`kernels.Blocks.sum_depth`).
     of : Loss
     r_rms : float
         sqrt((1/S) sum s dL_dz^2), at most B1.

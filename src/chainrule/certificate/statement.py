@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
-from chainrule.words import Shown, downward, upward
+from chainrule.penalties import SEPARATED_RIDGE
+from chainrule.words import Shown, downward, short, upward
 
 Vector = NDArray[np.float64]
 
 KINDS = {
     "bound": "proven",
-    "estimated": "an estimate, not proven",
-    "ridge": "proven for the objective with a ridge of 1e-8 on standardised columns; the one asked for has no optimum",
+    "ridge": f"proven for the objective with a ridge of {short(SEPARATED_RIDGE)} on standardised columns; "
+    "the one asked for has no optimum",
     "reduced": "proven for the model without the named collinear directions",
     "infimum": "proven; no optimum is known",
     "none": "nothing is proven",
@@ -114,17 +115,14 @@ class Certificate(Shown):
     ) -> Certificate:
         """Make one from a bound: w (n,), its errors coef (n,) and intercept in the same units, and a lower bound on F*."""
         low = max(0.0, least)  # F is never negative
-        proven = cls(
-            "bound", coef, digits_of(w, coef), objective, found.gap, found.lower, intercept, found.r, found.noise
-        )
-        return replace(
-            proven, hessian_rows=hessian_rows, optimum_at_least=low, infimum_at_least=low, infimum_gap=found.gap
-        )
+        numbers = (found.gap, found.lower, intercept, found.r, found.noise)
+        known = ("bound", coef, digits_of(w, coef), objective, *numbers, hessian_rows, low)
+        return cls(*known, infimum_at_least=low, infimum_gap=found.gap)
 
     @property
     def proven(self) -> bool:
         """Whether there is a finite, proven bound."""
-        return self.kind in ("bound", "ridge", "reduced", "infimum") and self.gap < math.inf
+        return self.kind != "none" and self.gap < math.inf
 
     @property
     def sentence(self) -> str:
@@ -135,7 +133,7 @@ class Certificate(Shown):
         if cause.startswith("The "):
             cause = f"the {cause[4:]}"
         reason = f": {cause}" if cause else ""
-        if self.kind == "none" or not self.gap < math.inf:
+        if not self.proven:
             return f"No bound on F - F* is proven{reason}."
         least = "inf F" if self.kind == "infimum" else "F*"
         text = f"F - {least} <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
@@ -146,7 +144,7 @@ class Certificate(Shown):
         return f"{text}{self._digits_clause()}."
 
     def _digits_clause(self) -> str:
-        if self.kind == "estimated" or len(self.coef) == 0 or not np.isfinite(self.coef).all():
+        if len(self.coef) == 0 or not np.isfinite(self.coef).all():
             return ""
         fewest = int(self.digits.min())
         if fewest >= 1:

@@ -107,8 +107,6 @@ def bound_by_dual(
     noise_length = e_rho + imbalance * pull
     size = len(rho) + 1
     coef = np.full(size, np.inf)
-    if not alpha > 0.0:
-        return Bound(math.inf, 0.0, math.inf, coef, math.inf, math.inf, math.inf)
     rounding = e_kl + imbalance * loss
     gap = (length * length / (2.0 * alpha) + kl + rounding) * (1.0 + OUTWARD) + TINY
     gap = objective if not gap < objective else gap  # NaN where sums overflow

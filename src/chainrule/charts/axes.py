@@ -54,7 +54,6 @@ def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: f
         written = FuncFormatter(lambda value, _: "1" if value == 1 else typeset(f"{value:.0e}"))
     else:
         pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         ax.set_ylim(low - pad, min(high + pad, ceiling + 0.1 * pad))
         written = FuncFormatter(lambda value, _: tick(value))
     ax.yaxis.set_major_formatter(written)
@@ -115,25 +114,19 @@ def panel(
     says += [f"{label} {pretty(value, digits)}." for label, value in levels]
     curves = [curve for curve in curves if len(curve.y)]
     values = [min(max(float(v), floor), ceiling) for curve in curves for v in (curve.y.min(), curve.y.max())]
-    edge = d.width - aside
-    ax = d.axes(LEFT, top, edge - LEFT, height)
+    ax = d.axes(LEFT, top, d.width - aside - LEFT, height)
     up(ax, [*values, *(value for _, value in levels)] or [0.0, 1.0], powers, ceiling)
     across(ax, max([1.0, *(float(curve.x[-1]) for curve in curves)]))
-    d.text(8, top - 16, words[0], "muted")
-    d.text((LEFT + edge) / 2, top + height + 38, words[1], "muted", anchor="center")
+    ax.set(title=words[0], xlabel=words[1])
     lines, names, low = [], [], ax.get_ylim()[0]
     for k, curve in enumerate(curves):
-        ink, inside = colour(curve.role), np.flatnonzero(curve.y >= low)
-        end = min(len(curve.y), (inside[-1] if len(inside) else 0) + 2)  # what falls out of the chart stays out of it
-        x, y = curve.x[:end], np.maximum(curve.y[:end], low)
-        width, depth = (
-            2.2 if curve.whole is None else 1.4,
-            3 - 0.01 * k,
-        )  # a swing that fills its band hides no other curve
+        ink, x, y, width = colour(curve.role), curve.x, curve.y, 2.2 if curve.whole is None else 1.4
+        depth = 3 - 0.01 * k  # a swing that fills its band hides no other curve
         lines += ax.plot(x, y, color=ink, linewidth=width, linestyle=curve.dashes, zorder=depth)
-        names.append((curve.label, curve.note or pretty(float(curve.y[-1]), digits)))
-        whole = curve.whole[:end] if curve.whole is not None else np.arange(end) >= end - 1
+        names.append((curve.label, curve.note or pretty(float(y[-1]), digits)))
+        whole = np.arange(len(y)) == len(y) - 1 if curve.whole is None else curve.whole
         for some, fill in ((whole, ink), (~whole & (curve.whole is not None), colour("paper"))):
+            some = some & (y >= low)  # what falls out of the chart has no mark
             ax.plot(x[some], y[some], "o", color=ink, markerfacecolor=fill, markersize=5.5, clip_on=False, zorder=4)
         if curve.near is not None:
             ax.plot([curve.near], [levels[0][1]], "o", color=ink, markersize=5.5, zorder=5)
@@ -146,9 +139,8 @@ def panel(
 
 def names_aside(ax: Axes, drawn: Sequence[Any], names: Sequence[tuple[str, str]], heading: str = "") -> None:
     """Write names and their notes at the right of the axes, each beside a sample of what it names."""
-    room = (
-        ax.figure.bbox.width - ax.bbox.x1 - 50
-    ) / CELL  # less the gap, which a tick label reaches into, and the sample
+    # less the gap, which a tick label reaches into, and the sample
+    room = (ax.figure.bbox.width - ax.bbox.x1 - 50) / CELL
     words = []
     for name, note in (map(visible, both) for both in names):
         together = f"{name}  {note}"

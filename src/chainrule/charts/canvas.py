@@ -62,11 +62,6 @@ class _PageRenderer(backend_svg.RendererSVG):
             self.writer.element("title", mtext.get_label())
         super().draw_text(*words, mtext=mtext, **more)  # type: ignore[no-untyped-call, misc]
 
-    def _convert_path(self, path: Path, transform: Any = None, *where: Any, **more: Any) -> str:
-        at = path if transform is None else transform.transform_path(path)
-        short = Path(np.asarray(at.vertices).round(2), at.codes)  # a hundredth of a pixel is enough
-        return str(super()._convert_path(short, None, *where, **more))  # type: ignore[no-untyped-call]
-
 
 class Picture(str):
     """A chart: SVG text for a page that has `palette_css()`; `standalone()` and `pixels()` are for files of their own."""
@@ -119,45 +114,39 @@ class Drawing:
 
     def text(
         self, x: float, y: float, words: object, role: str = "ink", *, size: float = 12, bold: bool = False,
-        anchor: Anchor = "left", tip: object = "", room: float = math.inf,
+        anchor: Anchor = "left", tip: object = "", room: float = math.inf, is_formula: bool = False,
     ) -> None:  # fmt: skip
         """Write words on a baseline at y, smaller where they need more room; tip: the whole of what is shortened."""
         shown, whole = visible(words), visible(tip)
         size = min(size, room / (0.62 * max(cells(shown), 1)))
-        made = Text(x, y, shown, color=colour(role), fontsize=size, horizontalalignment=anchor)
-        made.set(fontweight="bold" if bold else "normal", label=whole * (whole != shown))
-        self._add(made)
+        look: Any = {"color": colour(role), "fontsize": size, "fontweight": "bold" if bold else "normal"}
+        look |= {"horizontalalignment": anchor, "label": whole * (whole != shown), "parse_math": is_formula}
+        self.figure.text(x, y, shown, transform=self.pixels, **look)
 
     def formula(
         self, x: float, y: float, tex: str, words: str = "", role: str = "ink", *, size: float = 15,
-        anchor: Anchor = "left", room: float = math.inf,
+        anchor: Anchor = "left",
     ) -> None:  # fmt: skip
-        """Set one of our own formulas on a baseline at y, and words to its right."""
-        self._add(
-            Text(x, y, f"${tex}$", color=colour(role), fontsize=size, horizontalalignment=anchor, parse_math=True)
-        )
+        """Set one of our own formulas on a baseline at y, and words to its right, which end within the picture."""
+        self.text(x, y, f"${tex}$", role, size=size, anchor=anchor, is_formula=True)
         font = font_manager.FontProperties(size=size)
         width = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0] + 0.35 * size
-        self.text(x + width, y, words, role, size=size - 2, room=room - width)
+        self.text(x + width, y, words, role, size=size - 2, room=self.width - 14 - x - width)
 
     def line(
-        self, points: Sequence[tuple[float, float]], role: str = "line", *, width: float = 1.5, curved: bool = False,
-        arrow: bool = False, **more: Any,
-    ) -> None:  # fmt: skip
-        """Draw a line through points, or a cubic curve by four, maybe with an arrow's head; more: of matplotlib's patches."""
+        self, points: Sequence[tuple[float, float]], role: str = "line", *, curved: bool = False, arrow: bool = False
+    ) -> None:
+        """Draw a line through points, or a cubic curve by four, maybe with an arrow's head."""
         path = Path(points, [Path.MOVETO] + [Path.CURVE4 if curved else Path.LINETO] * (len(points) - 1))
-        look = {"arrowstyle": "-|>,head_length=8,head_width=3.5" if arrow else "-", "mutation_scale": 1, **more}
-        self._add(patches.FancyArrowPatch(path=path, color=colour(role), linewidth=width, **look))
+        style = "-|>,head_length=8,head_width=3.5" if arrow else "-"
+        look: Any = {"arrowstyle": style, "mutation_scale": 1, "color": colour(role), "linewidth": 1.5}
+        self.figure.add_artist(patches.FancyArrowPatch(path=path, transform=self.pixels, **look))
 
     def box(self, x: float, y: float, width: float, height: float, edge: str = "line", *, radius: float = 6) -> None:
         """Draw a rounded box by its top left corner."""
-        style = f"round,pad=0,rounding_size={radius}"
-        ink: Any = {"facecolor": colour("panel"), "edgecolor": colour(edge), "linewidth": 1.4}
-        self._add(patches.FancyBboxPatch((x, y), width, height, boxstyle=style, **ink))
-
-    def _add(self, artist: Any) -> None:
-        artist.set_transform(self.pixels)
-        self.figure.add_artist(artist)
+        look: Any = {"facecolor": colour("panel"), "edgecolor": colour(edge), "linewidth": 1.4}
+        look["boxstyle"] = f"round,pad=0,rounding_size={radius}"
+        self.figure.add_artist(patches.FancyBboxPatch((x, y), width, height, transform=self.pixels, **look))
 
     def picture(self, kind: str, title: str, description: str) -> Picture:
         """Let matplotlib write its SVG, and put our root in place of its own.

@@ -1,4 +1,4 @@
-"""Charts of a fit: odds ratios, probabilities, and the loss as a function of g and of z. A million rows are binned."""
+"""Charts of a fit: odds ratios, probabilities, the loss as a function of z, shares of the gradient. Many rows are binned."""
 
 import math
 from collections.abc import Sequence
@@ -6,31 +6,31 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from chainrule.charts.axes import nice, tick
-from chainrule.charts.canvas import WIDTH, Anchor, Picture, colour, drawing
-from chainrule.words import cells, counted, pretty, shortened
+from chainrule.charts.axes import Floats, across, names_aside, nice, tick
+from chainrule.charts.canvas import WIDTH, Picture, colour, drawing
+from chainrule.words import cells, counted, pretty, shortened, visible
 
-Floats = NDArray[np.float64]
 Classes = tuple[str, str]
 SHOWN_FEATURES = 30
+SHOWN_SHARES = 5
+_AREAS = ("one", "backward", "training", "held-out", "ramp-7", "line")
+_BINS = 20  # an even number: a border at 1/2
 _SURE = 0.1  # of the row's own class: below, the model is sure, and wrong
 
 
-def odds_forest(
-    names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike | None = None, limit: int = SHOWN_FEATURES
-) -> Picture:
+def odds_forest(names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike = False) -> Picture:
     """Draw odds ratios exp(w_j) on a log axis, from the largest to the smallest, with 1 (no effect) marked.
 
     names: of the columns. log_odds: (n,), w_j times the standard deviation where `per_sd`, else w_j.
     per_sd: (n,) bool, where the ratio is for one standard deviation (a round mark); elsewhere it is for one unit, or for the
-    level against its reference (a diamond). limit: the most features that are drawn, the strongest first.
+    level against its reference (a diamond). The 30 strongest are drawn.
     """
     w = np.asarray(log_odds, dtype=np.float64)
-    by_sd = np.zeros(len(w), dtype=bool) if per_sd is None else np.asarray(per_sd, dtype=bool)
+    by_sd = np.broadcast_to(np.asarray(per_sd, dtype=bool), w.shape)
     finite = np.flatnonzero(np.isfinite(w))
-    order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:limit]]
+    order = finite[np.argsort(-np.abs(w[finite]), kind="stable")[:SHOWN_FEATURES]]
     order = order[np.argsort(-w[order], kind="stable")]
     values, weaker, rows = [odds(float(w[j]), 3) for j in order], len(w) - len(order), max(len(order), 1)
     left, right, bottom = 168.0, 480.0 - max(66.0, 20 + 7.8 * max(map(cells, values), default=0)), 14 + 24 * rows
@@ -74,42 +74,36 @@ def _odds_axis(ax: Axes, low: float, high: float) -> None:
     ax.set_xlim(low / 10 ** (0.04 * decades), high * 10 ** (0.04 * decades))
 
 
-def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1"), bins: int = 20) -> Picture:
+def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
     """Draw how the probabilities g of both classes are spread: y = 1 upwards, y = 0 downwards, each as shares.
 
     g: (m,), P(y = 1). y: (m,), 0 or 1; rows of unknown class (NaN) are left out. classes: names of classes 0 and 1.
-    bins: of equal width; an even number puts a border at 1/2.
     """
     p, labels = np.asarray(g, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    edges = np.linspace(0, 1, bins + 1)
+    edges = np.linspace(0, 1, _BINS + 1)
     counts = [np.histogram(p[labels == c], bins=edges)[0] for c in (0, 1)]
     shares = [c / max(int(c.sum()), 1) for c in counts]
     top = 1.08 * max(float(s.max()) for s in shares) or 1.0
     with drawing(WIDTH, 290) as d:
-        left, right, name = 46.0, WIDTH - 16, shortened(classes[1], 24)
-        ax = d.axes(left, 34, right - left, 206)
+        right, name = WIDTH - 16, shortened(classes[1], 24)
+        ax = d.axes(46, 34, right - 46, 206)
         for share, role in ((shares[1], "one"), (-shares[0], "zero")):
-            ax.bar(edges[:-1] + 0.5 / bins, share, width=0.86 / bins, color=colour(role), zorder=3)
+            ax.bar(edges[:-1] + 0.5 / _BINS, share, width=0.86 / _BINS, color=colour(role), zorder=3)
         ax.set(xlim=(0, 1), ylim=(-top, top), xticks=(0, 0.25, 0.5, 0.75, 1))
+        ax.set(title="share of the class", xlabel=f"g, probability of {name}")
         ax.xaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{abs(share):.3%}".replace(".000", "")))
         ax.axhline(0, color=colour("line"), linewidth=1.2, zorder=4)
         ax.axvline(0.5, color=colour("line"), linewidth=1.2, linestyle="--", zorder=2)
         ax.spines["bottom"].set_visible(False)
-        d.text(8, 18, "share of the class", "muted")
-        d.text(right, 18, f"predicted {name}  →", "muted", anchor="right")
-        d.text((left + right) / 2, 284, f"g, probability of {name}", "muted", anchor="center")
-        # half the width each: a bold sign is about 0.66 of its size wide
-        room = int((right - left) / 2 / (0.66 * 13)) - cells(" (y = 1)") - 3
-        sides: tuple[tuple[int, float, int, str, Anchor], ...]
-        sides = (1, 60, 58, "one", "left"), (0, right - 8, 230, "zero-text", "right")
-        for c, x, y_at, role, anchor in sides:
-            words, tip = f"{shortened(classes[c], room)} (y = {c})", f"{classes[c]} (y = {c})"
-            d.text(x, y_at, words, role, size=13, bold=True, anchor=anchor, tip=tip)
+        d.text(right, 20, f"predicted {name}  →", "muted", anchor="right")
+        for c, x, y_at, role in ((1, 60.0, 58, "one"), (0, right - 8, 230, "zero-text")):
+            words, tip = f"{shortened(classes[c], 11)} (y = {c})", f"{classes[c]} (y = {c})"
+            d.text(x, y_at, words, role, size=13, bold=True, anchor="left" if c else "right", tip=tip)
         says = [
             f"{counted(int(counts[c].sum()), 'row')} of class {classes[c]} (y = {c}), {int(half.sum()):,} with g {side} "
-            f"0.5; in {bins} bins of g from 0 to 1: {', '.join(map(str, counts[c]))}."
-            for c, side, half in ((1, "of at least", counts[1][bins // 2 :]), (0, "below", counts[0][: bins // 2]))
+            f"0.5; in {_BINS} bins of g from 0 to 1: {', '.join(map(str, counts[c]))}."
+            for c, side, half in ((1, "of at least", counts[1][_BINS // 2 :]), (0, "below", counts[0][: _BINS // 2]))
         ]
         return d.picture("probabilities", "Probabilities of both classes", " ".join(says))
 
@@ -128,28 +122,64 @@ def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) ->
     with drawing(WIDTH, 356) as d:
         ax = d.axes(46, 34, WIDTH - 62, 164)
         ax.set(xlim=(-reach, reach), ylim=(0, 1.03 * reach), xticks=nice(-reach, reach, 4))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-        ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_title("loss of one row, nats")
+        ax.xaxis.label.set(text=f"{of} {shortened(classes[1], 24)}", label=visible(f"{of} {classes[1]}"))
         ax.tick_params("x", pad=60)
-        d.text(8, 18, "loss of one row, nats", "muted")
-        d.text(235, 288, f"{of} {shortened(classes[1], 24)}", "muted", anchor="center", tip=f"{of} {classes[1]}")
         d.text(8, 313, "sure and wrong, beyond the mark:", "muted")
         for c, top, role, ink in ((1, 204, "one", "one"), (0, 231, "zero", "zero-text")):
-            anchor: Anchor = "left" if c else "right"
             sign, side, dashes = (-1, "<", "-") if c else (1, ">", (0, (6, 2)))
             ax.plot(grid, np.logaddexp(0, sign * grid), color=colour(role), linewidth=2.4, linestyle=dashes, zorder=3)
-            d.formula(130 if c else 345, 70, rf"\log(1+e^{{{'-' * c}z}})", role=ink, size=16, anchor=anchor)
+            d.formula(130 if c else 270, 70, rf"\log(1+e^{{{'-' * c}z}})", role=ink, size=16)
             rug = d.axes(46, top, WIDTH - 62, 22)
             rug.hist(np.clip(rows[c], -reach, reach), 60, range=(-reach, reach), color=colour(role), rwidth=0.8)
             rug.axvline(sign * sure, color=colour("ink"), linewidth=1.4)
             rug.set(xlim=(-reach, reach), xticks=[], yticks=[])
             losses = np.logaddexp(0, sign * rows[c])
-            wrong, total = losses[losses > -math.log(_SURE)], float(losses.sum())
+            wrong, most = losses[losses > -math.log(_SURE)], ""
             text = f"y = {c}, z {side} {pretty(sign * sure, 2)}: {len(wrong):,} of {counted(len(losses), 'row')}"
-            if len(wrong) and total < math.inf:
-                text += f", {pretty(100 * float(wrong.sum()) / total, 2)}% of their loss"
+            if len(wrong):
+                text += f", {pretty(100 * float(wrong.sum() / losses.sum()), 2)}% of their loss"
+                most = f"; the largest loss is {pretty(float(wrong.max()), 3)} nats"
             d.text(38, top + 17, f"y = {c}", role=ink, bold=True, anchor="right")
             d.text(8, 330 if c else 347, text, role=ink)
-            most = f"; the largest loss is {pretty(float(wrong.max()), 3)} nats" if len(wrong) else ""
             says.append(f"{classes[c]}, sure and wrong: {text}{most}.")
         return d.picture("loss-of-z", "The loss of one row as a function of the log-odds z", " ".join(says))
+
+
+def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, unit: str = "epoch") -> Picture:
+    """Draw each column's share of the gradient's size, |dL_dw_j| / sum_k |dL_dw_k|, over the epochs, stacked to 1.
+
+    epochs: (k,), increasing, need not be every one. unit: what they count, "epoch" or "step" of Newton's method.
+    shares: (k, n), at least 0. A row is divided by its sum; one without a positive finite sum is left out, two are needed.
+    names: of the columns. The five with the largest shares, the rows' average, are drawn by themselves, the rest together.
+    """
+    e, s, labels = _shares_apart(np.asarray(epochs, dtype=np.float64), np.asarray(shares, dtype=np.float64), names)
+    with drawing(WIDTH, 334) as d:
+        ax = d.axes(46, 34, WIDTH - 200, 256)
+        across(ax, float(e[-1]))
+        ax.set(ylim=(0, 1), title="share of the gradient, |∂L/∂wⱼ| of all", xlabel=unit)
+        ax.yaxis.set_major_formatter("{x:.0%}")
+        areas = ax.stackplot(e, s.T, colors=[colour(role) for role in _AREAS], alpha=0.75, linewidth=0)
+        ax.plot(e, np.cumsum(s, axis=1)[:, :-1], color=colour("paper"), linewidth=1.2)
+        first, last = (f"{unit} {pretty(float(at))}" for at in e[[0, -1]])
+        ends = [[f"{100 * float(v):.3g}%" for v in (of[0], of[-1], of.max())] for of in s.T]
+        says = [f"{name}: {start} at {first}, {end} at {last}, at most {most}."
+                for name, (start, end, most) in zip(labels, ends, strict=True)]  # fmt: skip
+        names_aside(
+            ax, areas[::-1], [(end[1], name) for name, end in zip(labels, ends, strict=True)][::-1], f"at {last}"
+        )
+        return d.picture("shares", f"Each column's share of the gradient over the {unit}s", " ".join(says))
+
+
+def _shares_apart(e: Floats, s: Floats, names: Sequence[str]) -> tuple[Floats, Floats, list[str]]:
+    """Give epochs and shares with a sum of 1, the strongest columns apart and the rest in one, and their names."""
+    with np.errstate(all="ignore"):
+        s = s / s.sum(axis=1, keepdims=True)
+    keep = np.isfinite(s).all(axis=1)
+    e, s, order = e[keep], s[keep], np.argsort(-s[keep].sum(axis=0), kind="stable")
+    shown = len(names) if len(names) <= SHOWN_SHARES + 1 else SHOWN_SHARES
+    labels, apart = [str(names[j]) for j in order[:shown]], s[:, order[:shown]]
+    if shown == len(names):
+        return e, apart, labels
+    labels.append(counted(len(names) - shown, "other column"))
+    return e, np.column_stack([apart, s[:, order[shown:]].sum(axis=1)]), labels

@@ -63,18 +63,16 @@ def _curves(
 
 
 def gap_curve(
-    trace: Any, newton: bool, optimum_at_least: float | None = None, *, tol: float | None = None, infimum: bool = False
-) -> Picture | None:
-    """Draw how far F is proven to be from its optimum, by the reads of the data; None where nothing is proven.
+    trace: Any, newton: bool, optimum_at_least: float | None = None, *, tol: float, exists: bool = True
+) -> Picture:
+    """Draw how far F is proven to be from its optimum, by the reads of the data.
 
     trace: columns "reads", "gap", "objective", "share". newton: else gradient descent, whose reads before the first line
     are not its own. optimum_at_least: a proven lower bound on F*. tol: the bound that was asked for, the level to reach.
-    infimum: there is no optimum, and distances are from inf F.
+    exists: whether there is an optimum; else distances are from inf F.
     """
-    if not {"reads", "gap", "objective", "share"} <= set(trace.columns):
-        return None
     reads, gap, F, share = (np.asarray(trace.columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
-    if optimum_at_least is not None and math.isfinite(optimum_at_least):
+    if optimum_at_least is not None:
         gap = np.minimum(gap, np.where(share >= 1, F - optimum_at_least, np.inf))
     # before the first line: the columns' moments and the loss at the start
     x = np.maximum(reads if newton else reads - reads[0] + 2, 1.0)
@@ -82,10 +80,8 @@ def gap_curve(
     label, role = ("Newton", "one") if newton else ("gradient descent", "training")
     note = f"{pretty(float(x[-1]), 3)} reads"
     curve = Curve.of(label, role, x, np.where(np.isfinite(F), gap, np.inf), above=0.0, whole=whole, note=note)
-    above, goal = ("F − inf F", "infimum") if infimum else ("F − F*", "optimum")
-    panel = [curve], (f"{above} at most, nats", "reads of the data"), [("tol", tol)] if tol else []
-    title = f"Distance of the objective from its {goal}"
-    return _picture("gap", title, [panel], digits=2, powers=True) if len(curve.y) else None
+    panel, how = ([curve], "at most, nats", "reads of the data"), {"height": 190, "floor": 0.0}
+    return _distances("gap", "by the reads of the data", [panel], ("tol", tol), exists, **how)
 
 
 # ---- the studies' runs: each with its label, rate, epochs, gap (F - F*), curves, what happened, and `took()` ---------
@@ -105,7 +101,7 @@ def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 
         note = f"{run.happened}, {run.took()}" if run.reached is not None else run.happened
         lines.append(Curve.of(run.label, role, run.epochs, run.gap, 0.0, note=note, dashes=dashes))
     start = max((float(line.y[0]) for line in lines if len(line.y)), default=1.0)
-    foot, panel = f"dashed: above 2/L_max = {below(limit)}", (lines, "nats", "epoch")
+    foot, panel = f"dashed: above 2/L_max = {below(limit)}", (lines, "in nats", "epoch")
     how = {"height": 250, "aside": 230, "ceiling": 30 * start, "heading": "learning rate, epochs", "foot": foot}
     return _distances("rates", "for several learning rates", [panel], ("within", within), exists, **how)
 
@@ -119,7 +115,7 @@ def scaling_picture(runs: Sequence[Any], *, within: float = 1e-3, exists: bool =
         Curve.of(run.label, ROLES[k % 6], run.epochs, run.gap, 0.0, note=f"{run.took()} epochs", dashes=DASHES[k % 6])
         for k, run in enumerate(runs)
     ]
-    return _distances("scalings", "over the epochs", [(lines, "nats", "epoch")], ("within", within), exists)
+    return _distances("scalings", "over the epochs", [(lines, "in nats", "epoch")], ("within", within), exists)
 
 
 def batches_picture(
@@ -139,7 +135,7 @@ def batches_picture(
             made.append(Curve.of(run.label, ROLES[k % 6], many * run.epochs, level, 0.0, near=near))
         return made
 
-    what = "nats, median over the last tenth of the way"
+    what = "in nats, median over the last tenth of the way"
     panels = [(lines([1] * len(runs)), what, "reads of the data"), (lines(updates), what, "updates of w")]
     return _distances("batches", "by reads of the data and by updates", panels, ("• within", within), exists)
 
@@ -149,7 +145,7 @@ def _distances(
     **how: Any,
 ) -> Picture:  # fmt: skip
     above, goal = ("F − F*", "optimum") if exists else ("F − inf F", "infimum")
-    drawn = [(lines, (f"{above}, {what}", unit), [level]) for lines, what, unit in panels]
+    drawn = [(lines, (f"{above} {what}", unit), [level]) for lines, what, unit in panels]
     # what is far nearer than near enough needs no room
     how = {"height": 204, "digits": 2, "floor": level[1] / 30, "powers": True} | how
     return _picture(kind, f"Distance to the {goal} {over}", drawn, **how)

@@ -10,16 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from matplotlib.markers import MarkerStyle
-from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from chainrule.charts.axes import CELL, nice, tick
+from chainrule.charts.axes import CELL, Floats, nice, tick
 from chainrule.charts.canvas import WIDTH, Drawing, Picture, colour, drawing
 from chainrule.words import cells, counted, pretty, shortened
 
-Floats = NDArray[np.float64]
 Ends = tuple[float, float]
 BANDS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _LOGITS = np.log(np.divide(BANDS, np.subtract(1, BANDS))) - 1e-12  # at the level itself P is in the band above
@@ -36,45 +32,42 @@ def decision_maps(lines: Sequence[tuple[str, Any]], classes: tuple[str, str], un
     """
     m, wider = lines[0][1], MaxNLocator().nonsingular  # where both ends are the same
     ranges, (x_name, y_name) = (wider(*m.x_range), wider(*m.y_range)), m.names
-    across = min(4, max(2, *(len(of.epochs) for _, of in lines)))
+    most = max(len(of.epochs) for _, of in lines)
+    across = min(4, max(2, most))
     left = max(34.0, 14 + CELL * max(cells(tick(t)) for t in nice(*ranges[1], 4)))
     size = (WIDTH - left - 10 - (across - 1) * _GAP) / across
-    over, groups = (
-        33 if np.isfinite(m.loss).any() else 18,
-        math.ceil(max(1, *(len(of.epochs) for _, of in lines)) / across),
-    )
+    over, groups = 33 if np.isfinite(m.loss).any() else 18, math.ceil(most / across)
     above = over + 20 * any(name for name, _ in lines)
+    line = above + size + 12  # height of a run's maps
     inside = [(low <= v) & (v <= high) for (low, high), v in zip(ranges, (m.x, m.y), strict=True)]
     points = [np.column_stack([m.x, m.y])[inside[0] & inside[1] & (m.label == c)] for c in (0, 1)]
     shown = sum(map(len, points))
-    y = 102.0 if shown else 80.0
-    with drawing(WIDTH, y + groups * (len(lines) * (above + size + 12) + 34) - 4) as d:
-        _key(d, classes, f"{shown:,} of {counted(m.of, 'row')} drawn" if shown else "")
+    first, group_height = 102.0, len(lines) * line + 34
+    with drawing(WIDTH, first + groups * group_height - 4) as d:
+        _key(d, classes, f"{shown:,} of {counted(m.of, 'row')} drawn")
         (left_end, right_end), (bottom, top) = (map(pretty, ends) for ends in ranges)
         says = [f"P is the probability of {classes[1]}; it is 0.5 where z = 0. Across, {x_name} goes from "
                 f"{left_end} to {right_end}; up, {y_name} from {bottom} to {top}."]  # fmt: skip
-        d.text(8, y - 6, f"↑ {shortened(y_name, 44)}", "muted", tip=f"↑ {y_name}")
-        for group in range(groups):
-            for row, (name, of) in enumerate(lines, start=1):
-                d.text(left, y + 14, shortened(name, 48), size=14, bold=True, tip=name)
-                y += above
-                for k, at in enumerate(range(group * across, min((group + 1) * across, len(of.epochs)))):
-                    x, w, b, loss = left + k * (size + _GAP), of.w[at].tolist(), float(of.b[at]), float(of.loss[at])
-                    title = f"{unit} {int(of.epochs[at]):,}"
-                    note = f"loss {pretty(loss, 3 if loss >= _LITTLE else 2)}" if math.isfinite(loss) else ""
-                    d.text(x, y - over + 12, title, bold=True)
-                    d.text(x, y - 6, note, "muted")
-                    ax = d.axes(x, y, size, size)
-                    _map(ax, w, b, ranges, points)
-                    _ticks(ax, ranges, size, labels=(row == len(lines), k == 0))
-                    z = f"{pretty(w[0])} × {x_name} + {pretty(w[1])} × {y_name} + {pretty(b)}"
-                    says.append(f"{', '.join(filter(None, (name, title, note)))}: z = {z}.")
-                y += size + 12
-            y += 34
+        d.text(8, first - 6, f"↑ {shortened(y_name, 44)}", "muted", tip=f"↑ {y_name}")
+        for row, (name, of) in enumerate(lines):
+            for at in range(len(of.epochs)):
+                group, k = divmod(at, across)
+                x, y = left + k * (size + _GAP), first + group * group_height + row * line + above
+                w, b, loss = of.w[at].tolist(), float(of.b[at]), float(of.loss[at])
+                title = f"{unit} {int(of.epochs[at]):,}"
+                note = f"loss {pretty(loss, 3 if loss >= _LITTLE else 2)}" if math.isfinite(loss) else ""
+                if k == 0:
+                    d.text(left, y - above + 14, shortened(name, 48), size=14, bold=True, tip=name)
+                d.text(x, y - over + 12, title, bold=True)
+                d.text(x, y - 6, note, "muted")
+                ax = d.axes(x, y, size, size)
+                _map(ax, w, b, ranges, points)
+                _ticks(ax, ranges, size, labels=(row == len(lines) - 1, k == 0))
+                z = f"{pretty(w[0])} × {x_name} + {pretty(w[1])} × {y_name} + {pretty(b)}"
+                says.append(f"{', '.join(filter(None, (name, title, note)))}: z = {z}.")
         d.text(WIDTH - 10, d.height - 8, f"{shortened(x_name, 44)} →", "muted", anchor="right", tip=f"{x_name} →")
-        which = " of positive weight" if m.of < m.rows else ""
-        sample = "a sample, " if shown < m.of else ""
-        says += [f"Dots are {sample}{shown:,} of {counted(m.of, 'row')}{which}."] if shown else []
+        which, sample = " of positive weight" if m.of < m.rows else "", "a sample, " if shown < m.of else ""
+        says.append(f"Dots are {sample}{shown:,} of {counted(m.of, 'row')}{which}.")
         return d.picture("maps", f"Maps of the probability of {classes[1]} over {x_name} and {y_name}", " ".join(says))
 
 
@@ -85,29 +78,18 @@ def _map(ax: Axes, w: Sequence[float], b: float, ranges: tuple[Ends, Ends], poin
     ax.spines[:].set_visible(True)
     with np.errstate(all="ignore"):
         z = w[0] * np.array([ranges[0]] * 2) + w[1] * np.array([ranges[1]] * 2).T + b
-    if not np.isfinite(z).all():
+    if not np.abs(z).max() < 1e250:  # where matplotlib's contours end
         centred: Any = {"ha": "center", "va": "center", "transform": ax.transAxes}
-        ax.text(0.5, 0.5, "not finite", fontsize=12, color=colour("muted"), **centred)
+        ax.text(0.5, 0.5, "too large", fontsize=12, color=colour("muted"), **centred)
         return
     colours = [to_rgba(colour("zero"), s) for s in _STRENGTHS] + [to_rgba(colour("one"), s) for s in _STRENGTHS[::-1]]
-    scale = max(1.0, float(np.abs(z).max()) / 1e100)  # contours end at 1e250
-    ax.contourf(*ranges, z / scale, levels=_LOGITS / scale, colors=colours, extend="both", zorder=1)
-    for at, role, cap in zip(points, ("zero", "one"), ("projecting", "round"), strict=True):
-        _dots(ax, at, role, cap)
+    ax.contourf(*ranges, z, levels=_LOGITS, colors=colours, extend="both", zorder=1)
+    edge: Any = {"markeredgecolor": colour("paper"), "markeredgewidth": 0.8}
+    for at, role, marker, size in zip(points, ("zero", "one"), "Do", (4.2, 4.6), strict=True):
+        ax.plot(*at.T, marker, color=colour(role), markersize=size, **edge)
     if z.min() < 0 < z.max():
         for role, width in (("paper", 3.2), ("ink", 1.6)):
             ax.contour(*ranges, z, levels=[0.0], colors=colour(role), linewidths=width, linestyles="-", zorder=3)
-
-
-def _dots(ax: Axes, points: Floats, role: str, cap: Any) -> None:
-    """Draw dots, round or as diamonds: all of them are one marker, which an SVG holds once for all maps."""
-    at = (ax.transLimits.transform(points) * ax.bbox.size).round(1)
-    if len(at):
-        # a stroke of nearly no length with a cap; not along an axis, else a raster would move it to whole pixels
-        strokes = Path(np.hstack([at - 0.02, at + 0.02]).reshape(-1, 2), [Path.MOVETO, Path.LINETO] * len(at))
-        look: Any = {"transform": ax.transAxes, "markersize": 2 * np.abs(strokes.vertices).max(), "fillstyle": "none"}
-        for ink, width in (("paper", 5.0), (role, 3.4)):
-            ax.plot(0, 0, marker=MarkerStyle(strokes, capstyle=cap), mew=width, color=colour(ink), zorder=2, **look)
 
 
 def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool, bool]) -> None:
@@ -133,9 +115,6 @@ def _key(d: Drawing, classes: tuple[str, str], drawn: str) -> None:
     ax.set(xlim=(0, 8), yticks=[])
     ax.set_xticks(range(9), ["0", *(f"{level:g}" for level in BANDS), "1"])
     ax.axvline(4, color=colour("ink"), linewidth=1.6)
-    x = 8.0
-    for c, mark, role in ((0, "◆", "zero-text"), (1, "●", "one")) if drawn else ():
-        words = f"{mark} {shortened(classes[c], 14)}"
-        d.text(x, 72, words, role=role, bold=True, tip=f"{mark} {classes[c]}")
-        x += 16 + 0.64 * 12 * cells(words)
+    for x, c, mark, role in ((8, 0, "◆", "zero-text"), (146, 1, "●", "one")):
+        d.text(x, 72, f"{mark} {shortened(classes[c], 14)}", role, bold=True, tip=f"{mark} {classes[c]}")
     d.text(WIDTH - 10, 72, drawn, "muted", anchor="right")

@@ -5,7 +5,6 @@ one in its place: a page's own CSS, or that of a picture on its own. So one draw
 shows the light one.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 # role: (light, dark). The classes and the two parts of the data are Okabe and Ito's colours (2008), darkened or
@@ -46,6 +45,8 @@ LOOK: dict[str, Any] = {
     "legend.labelspacing": 0.7, "legend.handlelength": 1.7, "legend.handletextpad": 0.6, "legend.borderpad": 0.0,
     "legend.borderaxespad": 1.8,
     "axes.edgecolor": LIGHT["line"], "axes.linewidth": 1.0,
+    "axes.labelcolor": LIGHT["muted"], "axes.labelsize": 12, "axes.labelpad": 9.0,
+    "axes.titlecolor": LIGHT["muted"], "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titlepad": 15.0,
     **{f"{axis}tick.{which}.size": 0.0 for axis in "xy" for which in ("major", "minor")},
     **{f"{axis}tick.{what}": value for axis in "xy"
        for what, value in (("major.pad", 6.0), ("labelcolor", LIGHT["muted"]), ("labelsize", 12.0))},
@@ -54,27 +55,22 @@ _TEXT_CSS = f".cr text{{font-family:{FONT}!important;font-variant-numeric:tabula
 _TEXT_CSS += f".cr tspan{{font-family:{FORMULA_FONT}!important}}"
 
 
-def _recoloured(to: Mapping[str, str]) -> str:
-    """CSS that shows each colour of the light palette as another one.
-
-    A marker carries the class itself: where it is used again and again, no rule reaches it by what stands around it.
-    """
-    parts = [(part, role) for part in ("fill", "stroke") for role in PALETTE]
-    return "".join(
-        f':is(.cr,.cr *)[style*="{part}: {LIGHT[role]}"]{{{part}:{to[role]}!important}}' for part, role in parts
-    )
+_IN_DARK = "@media screen and (prefers-color-scheme:dark)"
+# A marker carries the class itself: where it is used again and again, no rule reaches it by what stands around it.
+_RULES = [
+    f':is(.cr,.cr *)[style*="{part}: {LIGHT[role]}"]{{{part}:{DARK[role]}!important}}'
+    for part in ("fill", "stroke")
+    for role in PALETTE
+]
+_PICTURE_CSS = f"{_TEXT_CSS}{_IN_DARK}{{{''.join(_RULES)}}}"
 
 
 def palette_css() -> str:
-    """CSS for a page that holds pictures: a custom property for each role, light and dark, and rules that use them."""
+    """CSS for a page that holds pictures: a custom property for each role, light and dark, and the pictures' own rules."""
     light, dark = (";".join(f"--{role}:{value}" for role, value in mode.items()) for mode in (LIGHT, DARK))
-    return (
-        f":root{{color-scheme:light dark;{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
-        f"{_TEXT_CSS}{_recoloured({role: f'var(--{role})' for role in PALETTE})}\n"
-    )
+    return f":root{{color-scheme:light dark;{light}}}\n{_IN_DARK}{{:root{{{dark}}}}}\n{_PICTURE_CSS}\n"
 
 
 def own_css() -> str:
     """CSS for a picture on its own, and its background."""
-    dark = f"@media screen and (prefers-color-scheme:dark){{{_recoloured(DARK)}}}"
-    return f'<style>{_TEXT_CSS}{dark}</style><rect width="100%" height="100%" style="fill: {LIGHT["paper"]}"/>'
+    return f'<style>{_PICTURE_CSS}</style><rect width="100%" height="100%" style="fill: {LIGHT["paper"]}"/>'

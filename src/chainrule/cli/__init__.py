@@ -15,16 +15,7 @@ MISTAKE = 2
 NOT_STRICT = 3
 INTERRUPTED = 130
 
-PENGUINS = (
-    "species",
-    "island",
-    "bill_length_mm",
-    "bill_depth_mm",
-    "flipper_length_mm",
-    "body_mass_g",
-)  # the demo's columns
-
-__all__ = ["DONE", "INTERRUPTED", "MISTAKE", "NOT_STRICT", "PENGUINS", "SCHEMA_VERSION", "main"]
+__all__ = ["DONE", "INTERRUPTED", "MISTAKE", "NOT_STRICT", "SCHEMA_VERSION", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

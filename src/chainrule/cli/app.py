@@ -9,7 +9,6 @@ import typer
 from chainrule import __version__
 from chainrule.cli import options as opt
 from chainrule.cli.options import DATA, OBJECTIVE, OUTPUT, TRAINING
-from chainrule.cli.study import study
 
 app = typer.Typer(
     name="chainrule",
@@ -18,6 +17,11 @@ app = typer.Typer(
     "the options; 3 under --strict, stopped early or warned, or of certify, above --tol; 130 stopped by Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+study = typer.Typer(
+    help="See and measure how the learning rate, centring, scaling and batches shape what is learned.",
+    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(study, name="study")
@@ -43,9 +47,12 @@ def _run(name: str, given: dict[str, Any]) -> int:
     return code
 
 
+def _study(name: str, given: dict[str, Any]) -> int:
+    return _run("study", {"which": name, "given": given})
+
+
 # fmt: off
 FILES = {"model": opt.MODEL, "table": opt.TABLE}
-LEARNED = {"positive": opt.POSITIVE, "features": opt.FEATURES, "drop": opt.DROP, "weights": opt.WEIGHTS, "na": opt.NA}
 PREDICTED = {
     "na": opt.NA,
     "unseen": opt.option(
@@ -66,8 +73,9 @@ opt.command(
     "sets its row aside; it is predicted.", {
     "table": opt.TABLE,
     "target": opt.TARGET,
-    **LEARNED,
-    "test_size": opt.option(DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.0),
+    **opt.LEARNED,
+    "test_size": opt.option(
+        DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.0, low=0, below=1),
     "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split and of the order of mini-batches.", int, 0),
     "method": opt.option(
         TRAINING, "--method", "METHOD", "newton: a few steps to the optimum. gradient-descent: many small steps, as in "
@@ -111,7 +119,7 @@ opt.command(
         "weight."),
     "table": opt.TABLE,
     "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned. A model file names it."),
-    **LEARNED,
+    **opt.LEARNED,
     "alpha": opt.option(
         OBJECTIVE, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: the model's, or none.", float, low=0),
     "C": opt.option(
@@ -140,3 +148,71 @@ opt.command(app, "explain", "Explain one row step by step: its forward pass, and
     "na": opt.NA,
     **SAID,
 }, _run)
+
+# --- chainrule study
+
+STUDIED = {"target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."), **opt.LEARNED}
+TABLE = {
+    "table": opt.argument("TABLE", "CSV or Parquet file. Default: the penguins of the demo, male or female?", default=None),
+    **STUDIED,
+}
+STANDARDIZE = {"standardize": opt.option(
+    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True)}
+RUNS = {
+    "seed": opt.option(
+        DATA, "--seed", "S", "Seed of what centering and batches draw at random; the others draw nothing.", int, 0, low=0,
+        high=opt.LARGEST_SEED),
+    "epochs": opt.option(
+        TRAINING, "--epochs", "N", "Epochs of a run at most. Default: 1,000; 100 for centering and batches.", int, low=1),
+    "within": opt.option(
+        TRAINING, "--tol", "T", "A run counts as near the optimum when it is proven to be within T nats of it.", float, 1e-3,
+        above=0),
+    "alpha": opt.option(
+        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: none; 1/333 for rates and batches of the "
+        "penguins.", float, low=0),
+    "n_threads": opt.THREADS,
+    "out": opt.option(
+        OUTPUT, "--out", "FILE", "Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.", Path),
+    **SAID,
+}
+
+opt.command(
+    study, "learning-rate",
+    "Run gradient descent at rates from a hundredth of the stable limit to twice the limit.\n\n"
+    "Says which crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the optimum.", {
+    **TABLE,
+    "rates": opt.option(
+        TRAINING, "--learning-rate", "R", "One more rate to run, such as your own; may repeat.", float, many=True, above=0),
+    **STANDARDIZE,
+    **RUNS,
+}, _study)
+opt.command(
+    study, "centering",
+    "Learn from two columns as they are and centred, at one learning rate: maps, curves, and why they differ.\n\n"
+    "Without a table: 100,000 points from two normals with identity covariance and means (0, 0) and (2, 8), 20 % held out, "
+    "learning rate 0.1, 100 epochs.", {
+    "table": opt.option(
+        DATA, "--table", "TABLE", "CSV or Parquet file, with --target, --x and --y. Default: the article's points.", Path),
+    **{name: kept for name, kept in STUDIED.items() if name not in ("features", "drop")},
+    "x": opt.option(DATA, "--x", "COLUMN", "Column of numbers, drawn from left to right."),
+    "y": opt.option(DATA, "--y", "COLUMN", "Column of numbers, drawn upwards."),
+    "test_size": opt.option(
+        DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.2, above=0, below=1),
+    "learning_rate": opt.option(
+        TRAINING, "--learning-rate", "R", "Step size of both runs. Default: 0.1 for the points; of a table half of its largest "
+        "stable rate.", float, above=0),
+    **RUNS,
+}, _study)
+opt.command(
+    study, "scaling", "Learn from the columns as they are, centred, and standardised: epochs, condition numbers, limits.",
+    {**TABLE, **RUNS}, _study)
+opt.command(
+    study, "batches",
+    "Learn from all rows an update, from mini-batches and from single rows: what a read and an update bring.", {
+    **TABLE,
+    "sizes": opt.option(
+        TRAINING, "--batch-size", "B", "Rows in a mini-batch of one run; may repeat. Default: 256, 16 and 1.", int, many=True,
+        low=1),
+    **STANDARDIZE,
+    **RUNS,
+}, _study)

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli import DONE, NOT_STRICT
-from chainrule.cli import options as opt
 from chainrule.cli.coefficients import model_of
-from chainrule.cli.reporting import proven_of
 from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.files import read_table
 from chainrule.data.inputs import strength
-from chainrule.data.tables import encode_table, prepare
+from chainrule.data.tables import encode_table
 from chainrule.data.words import shown
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
@@ -24,14 +22,14 @@ from chainrule.findings import SHELL
 from chainrule.fitting.reference import prove
 from chainrule.fitting.spec import FitSpec
 from chainrule.model.model import Model, load_model
-from chainrule.training import read_for, rows_of_training
+from chainrule.training import prepare_as_asked, read_for, rows_of_training
 
 
 def run(
     coefficients: Path,
     table: Path,
     *,
-    na: Sequence[str] | None,
+    na: Sequence[str],
     alpha: float | None,
     C: float | None,
     standardize: bool | None,
@@ -49,12 +47,10 @@ def run(
     check_outputs({})
     if alpha is not None and C is not None:
         raise InputError("--alpha and --C say the same in two ways, alpha = 1/(C S): give one of them")
-    model, data = _read(coefficients, table, na or (), learned)
+    model, data = _read(coefficients, table, na, learned)
     schema = model.schema
     design = encode_table(schema, data, need_target=True)
     places, of_training = rows_of_training(model, design)
-    if not len(places):
-        raise InputError(f"the table has no row with a known {shown(schema.target)}, so there is nothing to compare")
     measured = places if design.weights is None else places[design.weights[places] > 0]
     for label, value in ((schema.negative, 0.0), (schema.positive, 1.0)):
         if not (design.labels[measured] == value).any():
@@ -84,9 +80,9 @@ def run(
         "notes": notes,
         "standardized": list(compress(schema.feature_names, units)),
         "certificate": told,
-        "intercept": {"b": model.b, **proven_of(model.b, told["intercept"])},
+        "intercept": {"b": model.b, **results.how_near(model.b, told["intercept"])},
         "coefficients": [
-            {"name": name, "w": float(w), **proven_of(float(w), error)}
+            {"name": name, "w": float(w), **results.how_near(float(w), error)}
             for name, w, error in zip(schema.feature_names, model.w, told["coef"], strict=True)
         ],
         "warnings": [],
@@ -112,6 +108,4 @@ def _read(coefficients: Path, table: Path, na: Sequence[str], learned: dict[str,
     if learned["target"] is None:
         raise InputError(f"{coefficients} is no model of chainrule, so --target must say which column is learned")
     rows = read_table(table, na=na)
-    features, drop = (opt.column_names(learned.pop(name), rows.column_names) for name in ("features", "drop"))
-    prepared = prepare(rows, **learned, features=features, drop=drop or (), na=na)
-    return model_of(coefficients, data, prepared.schema, rows.column_names), rows
+    return model_of(coefficients, data, prepare_as_asked(rows, na=na, **learned).schema, rows.column_names), rows

@@ -15,24 +15,19 @@ from chainrule.documents.blocks import Code, Heading, say
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
 
-FIT = "fit {data} --target sex --drop year --test-size 0.25 --alpha 0.004"
+FIT = "fit {dir}/penguins.csv --target sex --drop year --test-size 0.25 --alpha 0.004"
 COMMANDS = {
-    "The optimum": FIT + " --standardize --out {model} --report {report}",
-    "The same optimum by gradient descent": FIT + " --method gradient-descent --epochs 10000 --out {descent}",
-    "The bird that the model gets right by the smallest margin": "explain {model} {data} --row 106",
+    "The optimum": FIT + " --standardize --out {dir}/model.safetensors --report {dir}/report.html",
+    "The same optimum by gradient descent": FIT
+    + " --method gradient-descent --epochs 10000 --out {dir}/descent.safetensors",
+    "The bird that the model gets right by the smallest margin": "explain {dir}/model.safetensors {dir}/penguins.csv --row 106",
 }
 NEXT = (
-    "open {report}",
-    "chainrule explain {descent} {data} --row 106 --epoch 1",
-    "chainrule predict {model} {data}",
+    "open {dir}/report.html",
+    "chainrule explain {dir}/descent.safetensors {dir}/penguins.csv --row 106 --epoch 1",
+    "chainrule predict {dir}/model.safetensors {dir}/penguins.csv",
     "chainrule fit YOUR.csv --target COLUMN --test-size 0.25 --report report.html",
 )
-FILES = {
-    "data": "penguins.csv",
-    "model": "model.safetensors",
-    "descent": "descent.safetensors",
-    "report": "report.html",
-}
 SOURCE = (
     "Data: Gorman, Williams and Fraser (2014), PLoS ONE 9(3) e90081; Palmer Station LTER; from the Python package "
     "palmerpenguins 0.1.6, CC0."
@@ -48,17 +43,16 @@ def run(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     except OSError as error:
         raise InputError(f"--out-dir {out_dir} can't be made a folder: {error.strerror or error}") from None
     write_atomically(out_dir / "penguins.csv", (files("chainrule") / "data" / "penguins.csv").read_bytes())
-    paths = {key: shlex.quote(str(out_dir / name)) for key, name in FILES.items()}
+    folder = shlex.quote(str(out_dir))
     more, told = ["--quiet"] * quiet + ["--json"] * as_json, []
     results = terminal.results()
-    if not as_json:
-        terminal.show(results, [Heading("Male or female? 344 penguins of the Palmer Archipelago, Antarctica", 1)])
+    results.quiet = as_json  # then the document is all that is printed
+    terminal.show(results, [Heading("Male or female? 344 penguins of the Palmer Archipelago, Antarctica", 1)])
     for says, line in COMMANDS.items():
-        command = line.format(**paths)
-        if not as_json:
-            results.print()
-            terminal.show(results, [Heading(says), Code([f"$ chainrule {command}"])])
-            results.print()
+        command = line.format(dir=folder)
+        results.print()
+        terminal.show(results, [Heading(says), Code([f"$ chainrule {command}"])])
+        results.print()
         with redirect_stdout(io.StringIO() if as_json else sys.stdout) as out:
             code = execute(app, shlex.split(command) + more)
         if code != DONE:
@@ -67,8 +61,6 @@ def run(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
     if as_json:
         fit, descent, explained = told
         print_json({**explained, **fit, "command": "demo", "descent": descent})
-    else:
-        results.print()
-        lines = [line.format(**paths) for line in NEXT]
-        terminal.show(results, [Heading("Next"), Code(lines), say(SOURCE, "note")])
+    results.print()
+    terminal.show(results, [Heading("Next"), Code([line.format(dir=folder) for line in NEXT]), say(SOURCE, "note")])
     return DONE

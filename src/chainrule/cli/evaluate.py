@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.cli import DONE
 from chainrule.cli.predict import encoded
@@ -17,29 +16,24 @@ from chainrule.model.model import load_model
 from chainrule.training import figures
 from chainrule.words import counted
 
-Floats = NDArray[np.float64]
 
-
-def run(model: Path, table: Path, *, na: Sequence[str] | None, unseen: str, as_json: bool, quiet: bool) -> int:
+def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, as_json: bool, quiet: bool) -> int:
     """Measure the model on the rows of known label; the others are counted and said."""
     check_outputs({})
     messages = terminal.messages(quiet=quiet)
     trained = load_model(model)
-    met, z, y, s, rows = Met(), list[Floats](), list[Floats](), list[Floats](), 0
-    for part in encoded(trained, table, na or (), unseen, met, need_target=True):
-        known = ~np.isnan(part.labels)
-        z.append(trained.decision(part.design)[known])
-        y.append(part.labels[known])
-        s += [] if part.weights is None else [part.weights[known]]
-        rows += len(known)
-    notes, count = list(met.notes(trained.schema, unseen)), sum(map(len, z))
-    if not count:
-        raise InputError(
-            f"{table} has no row with a known {shown(trained.schema.target)}, so there is nothing to compare"
-        )
-    found = figures(np.concatenate(z), np.concatenate(y), np.concatenate(s) if s else None)
-    if count < rows:
-        notes.append(f"{counted(rows - count, 'row')} without {shown(trained.schema.target)} left out")
+    met = Met()
+    parts = [
+        (trained.decision(part.design), part.labels, np.ones(part.design.m) if part.weights is None else part.weights)
+        for part in encoded(trained, table, na, unseen, met, need_target=True)
+    ]
+    z, y, s = (np.concatenate(column) for column in zip(*parts, strict=True))
+    notes, known, target = list(met.notes(trained.schema, unseen)), ~np.isnan(y), shown(trained.schema.target)
+    if not known.any():
+        raise InputError(f"{table} has no row with a known {target}, so there is nothing to compare")
+    found = figures(z[known], y[known], s[known])
+    if not known.all():
+        notes.append(f"{counted(int(np.count_nonzero(~known)), 'row')} without {target} left out")
     terminal.note(messages, *notes)
     document = headed("evaluate", trained.schema, model=model, table=table) | {
         "notes": notes,

@@ -1,85 +1,74 @@
 """`chainrule fit`: train on a table, print what happened, write model, trace and report."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+import numpy as np
 
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli import options as opt
-from chainrule.cli.reporting import fit_document, write_report
-from chainrule.cli.running import check_outputs, tell
+from chainrule.cli.running import check_outputs, headed, tell
 from chainrule.data.files import read_table
-from chainrule.data.tables import Prepared, prepare
 from chainrule.documents import results, terminal
+from chainrule.documents.html import as_html
 from chainrule.documents.progress import FitProgress
-from chainrule.errors import ChainruleWarning, CrawlingWarning, InputError, LearningRateWarning, OscillationWarning
-from chainrule.findings import SHELL, Said, said_by, say
-from chainrule.fitting.result import REASONS
+from chainrule.documents.report import report as report_blocks
+from chainrule.errors import ChainruleWarning, InputError
+from chainrule.findings import SHELL
+from chainrule.fitting.result import REASONS, Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.model.files import is_stream
+from chainrule.model.files import is_stream, write_atomically
 from chainrule.model.model import save_model, save_trace, trace_path
-from chainrule.training import Training, check_row, train
-from chainrule.words import visible
-
-WHILE_TRAINING = (LearningRateWarning, OscillationWarning, CrawlingWarning)
-Files = Mapping[str, Path | None]
+from chainrule.studies.learned import learned_by
+from chainrule.studies.progress import progress_of
+from chainrule.training import Training, check_row, closest_call, explain, prepare_as_asked, train
+from chainrule.words import plain, visible
 
 
 def run(
     table: Path,
     target: str,
     *,
-    features: Sequence[str] | None,
-    drop: Sequence[str] | None,
-    na: Sequence[str] | None,
     test_size: float,
     seed: int,
-    positive: str | None,
-    weights: str | None,
     out: Path | None,
     report: Path | None,
     row: int | None,
     as_json: bool,
     quiet: bool,
     strict: bool,
-    **how: Any,
+    **more: Any,
 ) -> int:
-    """Train, write, print; return the exit code. how: the options of `FitSpec.of`."""
-    spec = FitSpec.of(SHELL, seed=seed, **how)
-    if not 0 <= test_size < 1:
-        raise InputError(f"--test-size must be 0 or a fraction below 1, such as 0.25, not {test_size:g}")
+    """Train, write, print; return the exit code. more: how the table is prepared, and the options of `FitSpec.of`."""
+    learned = {name: more.pop(name) for name in opt.LEARNED}
+    spec = FitSpec.of(SHELL, seed=seed, **more)
     if row is not None and report is None:
         raise InputError("--row chooses the row of the report: add --report FILE")
     # a stream has nothing beside it
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
-    data = read_table(table, na=na or ())
-    features, drop = (opt.column_names(names, data.column_names) for names in (features, drop))
-    prepared = prepare(
-        data, target, positive=positive, features=features, drop=drop or (), weights=weights, test_size=test_size, seed=seed,
-        na=na or (),
-    )  # fmt: skip
+    data = read_table(table, na=learned["na"])
+    prepared = prepare_as_asked(data, target, test_size=test_size, seed=seed, **learned)
     if row is not None:
         check_row(prepared.design, row)
     messages = terminal.messages(quiet=quiet)
     terminal.note(messages, *prepared.notes)
-    told: list[str] = []
-    training, interrupted = _train(prepared, spec, messages, told)
+    with FitProgress(messages, spec.chosen) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChainruleWarning)  # the result has them
+        training = train(prepared, spec, progress=progress)
     result = training.result
-    wanted: Files = {"model": out, "trace": trace, "report": report}
-    written = _write(wanted, training, table.name, row)
-    for text in result.warnings:
-        is_repeated = text.rstrip(".") in result.message and not as_json
-        if text not in told and not is_repeated:
-            terminal.note(messages, text)
-    document = fit_document(training, str(table), written)
+    wanted = {"model": out, "trace": trace, "report": report}
+    written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row)
+    # a text has the message too, which may say the same
+    terminal.note(messages, *(text for text in result.warnings if as_json or text.rstrip(".") not in result.message))
+    document = _document(training, str(table), {name: written.get(name) for name in wanted})
     tell(document, lambda of: [*results.fit(of), *results.set_aside(of)], as_json=as_json)
-    if interrupted or written != wanted:
-        _tell_interrupt(messages, training, wanted, written)
+    missing = ", ".join(str(path) for name, path in wanted.items() if path and name not in written)
+    if result.reason == "interrupted" or missing:
+        there = ", ".join(map(str, written.values()))
+        messages.print(visible(_interrupted(result, there, missing)), soft_wrap=True, markup=False)
         return INTERRUPTED
     if strict and (result.reason != "converged" or result.warnings):
         why = "there was a warning" if result.reason == "converged" else REASONS[result.reason]
@@ -88,75 +77,81 @@ def run(
     return DONE
 
 
-def _train(prepared: Prepared, spec: FitSpec, messages: Console, told: list[str]) -> tuple[Training, bool]:
-    """Train under a progress bar, and whether Ctrl-C ended it; what goes wrong on the way is told at once."""
-
-    def note(said: Said) -> None:
-        told.append(say(said, spec.front))
-        terminal.note(messages, told[-1])
-
-    with _warnings_told(note):
-        try:
-            with FitProgress(messages, spec.chosen) as progress:
-                return train(prepared, spec, progress=progress), False
-        except KeyboardInterrupt as stop:
-            stopped = getattr(stop, "training", None)
-            if not isinstance(stopped, Training):
-                raise
-            return stopped, True
-
-
-@contextmanager
-def _warnings_told(note: Callable[[Said], None]) -> Iterator[None]:
-    """Tell Chainrule's warnings that come while training goes on; the result has all of them. Others are printed as ever."""
-    printed = warnings.showwarning
-
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, ChainruleWarning):
-            note(said_by(message))
-        else:
-            printed(message, category, *place, **more)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChainruleWarning)
-        for kind in WHILE_TRAINING:
-            warnings.simplefilter("always", kind)
-        warnings.showwarning = show
-        yield
-
-
-def _write(files: Files, training: Training, title: str, row: int | None) -> Files:
+def _write(wanted: Mapping[str, Path], training: Training, title: str, row: int | None) -> Mapping[str, Path]:
     """Write the files asked for, each whole or not at all; return those written, fewer where Ctrl-C came between."""
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
         "trace": lambda path: save_trace(path, training.result.trace),
         "report": lambda path: write_report(path, training, title, row),
     }
-    written: dict[str, Path | None] = dict.fromkeys(files)
+    written: dict[str, Path] = {}
     try:
-        for name, path in files.items():
-            if path is not None:
-                writers[name](path)
-                written[name] = path
+        for name, path in wanted.items():
+            writers[name](path)
+            written[name] = path
     except KeyboardInterrupt:
         pass  # whoever asked compares the two
     except (InputError, OSError) as error:
-        there = ", ".join(str(path) for path in written.values() if path is not None)
-        if not there:
+        if not written:
             raise
         said = str(error) if isinstance(error, InputError) else f"{error.filename or path}: {error.strerror or error}"
-        raise InputError(f"{said}; written before it: {there}") from None
+        raise InputError(f"{said}; written before it: {', '.join(map(str, written.values()))}") from None
     return written
 
 
-def _tell_interrupt(messages: Console, training: Training, wanted: Files, written: Files) -> None:
+def _interrupted(result: Result, there: str, missing: str) -> str:
     """Say what Ctrl-C left behind, in training or after it."""
-    there = ", ".join(str(path) for path in written.values() if path is not None)
-    missing = ", ".join(str(path) for name, path in wanted.items() if path is not None and written[name] is None)
     if missing:
-        text = f"interrupted after training: wrote {there or 'nothing'}; not written: {missing}"
-    else:
-        end = f"is in {there}" if there else "is not kept (there was no --out)"
-        unit = "step" if training.result.method.startswith("newton") else "epoch"
-        text = f"interrupted: the state after {unit} {training.result.epoch:,} {end}"
-    messages.print(visible(text), soft_wrap=True, markup=False)
+        return f"interrupted after training: wrote {there or 'nothing'}; not written: {missing}"
+    end = f"is in {there}" if there else "is not kept (there was no --out)"
+    unit = "step" if result.method.startswith("newton") else "epoch"
+    return f"interrupted: the state after {unit} {result.epoch:,} {end}"
+
+
+def _document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:
+    """Make the document of a fit: result, figures, coefficients, predictions of the rows set aside, files, notes."""
+    prepared, model, result = training.prepared, training.model, training.result.to_dict()
+    parts = {"training": prepared.train, "held_out": prepared.test, "set_aside": prepared.unknown}
+    error = result["certificate"]["intercept"]
+    return headed("fit", prepared.schema, table=table) | {
+        "rows": {name: len(rows) for name, rows in parts.items()},
+        "training": training.train_figures,
+        "held_out": training.test_figures,
+        "intercept": {"b": model.b, "b_fit": model.b_fit, **results.how_near(model.b, error)},
+        "coefficients": _coefficients(training, result["certificate"]),
+        "predictions": training.predictions,
+        "notes": list(prepared.notes),
+        "files": {name: None if path is None else str(path) for name, path in files.items()},
+        "learned": progress_of(training.result, training.deviations).to_dict(),
+        "result": result,
+    }
+
+
+def _coefficients(training: Training, proven: Mapping[str, Any]) -> list[dict[str, Any]]:
+    model, sd = training.model, training.deviations
+    with np.errstate(over="ignore"):
+        odds, odds_fit, odds_sd = np.exp(model.w), np.exp(model.w_fit), np.exp(model.w * sd)
+    columns = {
+        "name": model.schema.feature_names, "w": model.w, "odds_ratio": odds, "w_fit": model.w_fit, "odds_ratio_fit": odds_fit,
+        "center": model.center, "scale": model.scale, "sd": sd, "odds_ratio_sd": odds_sd, "error": proven["coef"],
+        "digits": proven["digits"],
+    }  # fmt: skip
+    return [dict(zip(columns, line, strict=True)) for line in zip(*plain(columns).values(), strict=True)]
+
+
+def write_report(path: Path, training: Training, title: str, row: int | None = None) -> None:
+    """Write the report of a training as one HTML page.
+
+    row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
+    """
+    prepared, model, z = training.prepared, training.model, training.z
+    y = prepared.design.labels
+    document = _document(training, title, {})
+    document |= explain(model, prepared.design, closest_call(training) if row is None else row)
+    told = document["explanation"]
+    # where every row is at g = 1/2 or wrong, none is right by a small margin
+    is_right = told["y"] is not None and (2 * told["y"] - 1) * told["z"] > 0
+    told["closest"] = row is None and is_right
+    parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]
+    blocks = report_blocks(plain(document), training.result.trace, parts, learned_by(training))
+    write_atomically(path, as_html(blocks, title))

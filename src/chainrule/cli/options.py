@@ -1,7 +1,7 @@
 """The options that commands share, and how a command is made of its options."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -39,19 +39,20 @@ def option(
     return Option(Annotated[takes | None if default is None else takes, named], default)
 
 
-def number(name: str, kind: type, low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Any:
+def number(
+    name: str, kind: type, low: float = -math.inf, high: float = math.inf, above: float = -math.inf, below: float = math.inf
+) -> Any:  # fmt: skip
     """Return what reads a number off an option's text, and refuses one out of its bounds."""
     what = "a whole number" if kind is int else "a number"
-    limits = {"from": low, "above": above, "to": high}
+    limits = {"from": low, "above": above, "to": high, "and below": below}
     bounds = "".join(f" {word} {limit}" for word, limit in limits.items() if math.isfinite(limit))
-    is_bounded = max(low, above) > -math.inf
 
     def read(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             raise typer.BadParameter(f"{name} must be {what}, not {text!r}") from None
-        if is_bounded and not (low <= value <= high and above < value < math.inf):
+        if not (low <= value <= high and above < value < below):
             raise typer.BadParameter(f"{name} must be {what}{bounds}, not {text}")
         return value
 
@@ -94,22 +95,11 @@ FEATURES = option(
 DROP = option(DATA, "--drop", "NAMES", "Columns to leave out, separated by commas; may repeat.", many=True)
 WEIGHTS = option(DATA, "--weights", "COLUMN", "Column of row weights.")
 NA = option(
-    DATA, "--na", "TEXT", "Another spelling of missing, beside empty, NA, N/A, NaN and null; may repeat.", many=True)
+    DATA, "--na", "TEXT", "Another spelling of missing, beside empty, NA, N/A, NaN and null; may repeat.", str, [], many=True)
 THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
+
+LEARNED = {"positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA}  # how a table is prepared
 
 JSON = option(OUTPUT, "--json", None, "Print one JSON document instead of text.", bool, False)
 QUIET = option(OUTPUT, "--quiet -q", None, "No progress and no notes on stderr.", bool, False)
 # fmt: on
-
-
-def column_names(given: Sequence[str] | None, known: Sequence[str]) -> list[str] | None:
-    """Names given one by one or separated by commas; a column whose own name has a comma is given alone.
-
-    `known` are the table's columns. Names that are not there are kept: who uses them says so.
-    """
-    if not given:
-        return None
-    names: list[str] = []
-    for text in given:
-        names.extend([text] if text in known else [part.strip() for part in text.split(",") if part.strip()])
-    return list(dict.fromkeys(names))

@@ -39,14 +39,14 @@ def encoded(
 
 
 def run(
-    model: Path, table: Path, *, out: Path | None, na: Sequence[str] | None, unseen: str, as_json: bool, quiet: bool
+    model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen: str, as_json: bool, quiet: bool
 ) -> int:
     """Predict every row; the probability keeps all its digits. Nothing is written before the last row is predicted."""
     trained = load_model(model)
     check_outputs({"--out": out}, [model, trace_path(model), table])
     messages, met, count = terminal.messages(quiet=quiet), Met(), 0
     with tempfile.TemporaryFile() as kept:  # log-odds wait on disk: memory does not grow with the rows
-        for part in encoded(trained, table, na or (), unseen, met):
+        for part in encoded(trained, table, na, unseen, met):
             z = trained.decision(part.design)
             kept.write(z.tobytes())
             count += len(z)

@@ -15,7 +15,7 @@ from chainrule.cli import DONE, INTERRUPTED, MISTAKE, SCHEMA_VERSION
 from chainrule.documents import terminal
 from chainrule.documents.blocks import Block
 from chainrule.errors import InputError
-from chainrule.findings import say_in_shell
+from chainrule.findings import SHELL, said_by, say
 from chainrule.model.files import check_writable, is_stream
 from chainrule.words import plain, visible
 
@@ -34,7 +34,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
             out.flush()
             return code
         except InputError as mistake:
-            return _mistake(say_in_shell(mistake))
+            return _mistake(say(said_by(mistake), SHELL))
         except OSError as error:
             return _mistake(f"{error.filename or 'the system'}: {error.strerror or error}")
         except KeyboardInterrupt:

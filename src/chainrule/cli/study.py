@@ -1,95 +1,116 @@
-"""The commands `chainrule study ...` and their options, by the arguments of what runs them."""
+"""`chainrule study ...`: data in, a study out: printed, and written as pictures or a page."""
 
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.resources import as_file, files
 from typing import Any
 
-import typer
+import numpy as np
 
-from chainrule.cli import options as opt
-from chainrule.cli.options import DATA, LARGEST_SEED, OUTPUT, TRAINING
+from chainrule import studies
+from chainrule.cli import DONE, SCHEMA_VERSION
+from chainrule.cli.running import check_outputs, tell
+from chainrule.data.files import read_table
+from chainrule.data.words import shown
+from chainrule.documents import terminal
+from chainrule.documents.progress import StudyProgress
+from chainrule.documents.studies import of_study
+from chainrule.errors import InputError
+from chainrule.model.files import write_atomically
+from chainrule.studies import Study
+from chainrule.training import prepare_as_asked
+from chainrule.words import counted
 
-study = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
-
-# fmt: off
-TABLE = {
-    "table": opt.argument("TABLE", "CSV or Parquet file. Default: the penguins of the demo, male or female?", default=None),
-    "target": opt.option(DATA, "--target", "COLUMN", "Column of the table to learn, with two labels."),
-    "positive": opt.POSITIVE,
-}
-COLUMNS = {"features": opt.FEATURES, "drop": opt.DROP}
-PAIR = {
-    **TABLE,
-    "table": opt.option(
-        DATA, "--table", "TABLE", "CSV or Parquet file, with --target, --x and --y. Default: the article's points.", Path),
-    "x": opt.option(DATA, "--x", "COLUMN", "Column of numbers, drawn from left to right."),
-    "y": opt.option(DATA, "--y", "COLUMN", "Column of numbers, drawn upwards."),
-    "test_size": opt.option(DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.2),
-}
-SHARED = {
-    "weights": opt.WEIGHTS,
-    "na": opt.NA,
-    "epochs": opt.option(
-        TRAINING, "--epochs", "N", "Epochs of a run at most. Default: 1,000; 100 for centering and batches.", int, low=1),
-    "within": opt.option(
-        TRAINING, "--tol", "T", "A run counts as near the optimum when it is proven to be within T nats of it.", float, 1e-3,
-        above=0),
-    "alpha": opt.option(
-        TRAINING, "--alpha", "A", "Strength of the penalty alpha/2 w.w. Default: none; 1/333 for rates and batches of the "
-        "penguins.", float, low=0),
-    "n_threads": opt.THREADS,
-    "out": opt.option(
-        OUTPUT, "--out", "FILE", "Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.", Path),
-    "as_json": opt.JSON,
-    "quiet": opt.QUIET,
-}
-STANDARDIZE = {"standardize": opt.option(
-    TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True)}
-RATES = opt.option(
-    TRAINING, "--learning-rate", "R", "One more rate to run, such as your own; may repeat.", float, many=True, above=0)
-RATE = opt.option(
-    TRAINING, "--learning-rate", "R", "Step size of both runs. Default: 0.1 for the points; of a table half of its largest "
-    "stable rate.", float, above=0)
-SIZES = opt.option(
-    TRAINING, "--batch-size", "B", "Rows in a mini-batch of one run; may repeat. Default: 256, 16 and 1.", int, many=True,
-    low=1)
-SEED = {"seed": opt.option(
-    DATA, "--seed", "S", "Seed of everything that is drawn at random.", int, 0, low=0, high=LARGEST_SEED)}
-NO_SEED = {"unused_seed": opt.option(
-    DATA, "--seed", "S", "Accepted by every study; this one draws nothing at random.", int, 0, low=0, high=LARGEST_SEED)}
-# fmt: on
+FORMATS = (".svg", ".png", ".html")
+Given = Mapping[str, Any]  # the values of a command's options, by name; a command lacks the options of the others
+OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "x", "y")
+OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
+RANDOM = ("centering", "batches")  # studies that draw at random, and so take a seed
 
 
-@study.callback()
-def of_learning() -> None:
-    """See and measure how the learning rate, centring, scaling and batches shape what is learned."""
+def run(which: str, given: Given) -> int:
+    """Study, print, write; return the exit code."""
+    table, out = given["table"], given["out"]
+    if out is not None and out.suffix.lower() not in FORMATS:
+        raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
+    check_outputs({"--out": out}, [] if table is None else [table])
+    data, notes = _data(given)
+    how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
+    messages = terminal.messages(quiet=given["quiet"])
+    terminal.note(messages, *notes)
+    with StudyProgress(messages) as progress:
+        study: Study = getattr(studies, which.replace("-", "_"))(**data | how, progress=progress)
+    terminal.note(messages, *study.notes)
+    notes, name = (*notes, *study.notes), "penguins" if table is None else table.name
+    title = f"{study.heading}: {name}" if data else study.heading
+    if out is not None:
+        kinds: dict[str, Callable[[str], bytes | str]] = {
+            ".svg": study.svg, ".png": study.png, ".html": partial(study.html, notes=notes),
+        }  # fmt: skip
+        write_atomically(out, kinds[out.suffix.lower()](title))
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "command": "study",
+        "notes": notes,
+        "files": {"out": None if out is None else str(out)},
+    }
+    if data:
+        about |= {"table": str(table or name), "target": given["target"] or "sex"}
+        about |= dict(zip(("negative", "positive"), data["classes"], strict=True))
+    tell(study.to_dict() | about, lambda _: of_study(study, title, out), as_json=given["as_json"])
+    return DONE
 
 
-def _run(name: str, given: dict[str, Any]) -> int:
-    from chainrule.cli.studying import run_study
+def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Read what is studied: arguments of the study's function, and notes.
 
-    return run_study(name, given)
+    Without a table: the demo's penguins of known sex, or none for the article's points.
+    """
+    columns, path = ("x", "y") if "x" in given else (), given["table"]
+    if path is None:
+        for name in OF_A_TABLE:
+            if given.get(name):
+                where = "--table TABLE" if columns else "a TABLE"
+                raise InputError(f"--{name} needs {where}: name the table too, or leave --{name} out")
+        if columns:
+            return {}, ()
+        with as_file(files("chainrule") / "data" / "penguins.csv") as penguins:
+            data, notes = _studied(read_table(penguins), {**given, "target": "sex", "drop": ["year"]})
+        light_penalty = {"alpha": 1.0 / len(data["y"])} if "standardize" in given else {}
+        return data | light_penalty, notes
+    for name in ("target", *columns):
+        if given[name] is None:
+            what = "the column to learn" if name == "target" else "one of the two columns of the maps"
+            raise InputError(f"--{name} is missing: it names {what} of {path}")
+    if len({given[name] for name in ("target", *columns)}) <= len(columns):
+        raise InputError("--x, --y and --target must be three different columns")
+    return _studied(read_table(path, na=given["na"]), given)
 
 
-opt.command(
-    study, "learning-rate",
-    "Run gradient descent at rates from a hundredth of the stable limit to twice the limit.\n\n"
-    "Says which crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the certified optimum.",
-    {**TABLE, **COLUMNS, "rates": RATES, **STANDARDIZE, **NO_SEED, **SHARED}, _run,
-)  # fmt: skip
-opt.command(
-    study, "centering",
-    "Learn from two columns as they are and centred, at one learning rate: maps, curves, and why they differ.\n\n"
-    "Without a table: 100,000 points from two normals with identity covariance and means (0, 0) and (2, 8), 20 % held out, "
-    "learning rate 0.1, 100 epochs.",
-    {**PAIR, "learning_rate": RATE, **SEED, **SHARED}, _run,
-)  # fmt: skip
-opt.command(
-    study, "scaling",
-    "Learn from the columns as they are, centred, and standardised: epochs, condition numbers, limits.",
-    {**TABLE, **COLUMNS, **NO_SEED, **SHARED}, _run,
-)  # fmt: skip
-opt.command(
-    study, "batches",
-    "Learn from all rows an update, from mini-batches and from single rows: what a read and an update bring.",
-    {**TABLE, **COLUMNS, "sizes": SIZES, **STANDARDIZE, **SEED, **SHARED}, _run,
-)  # fmt: skip
+def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Prepare a table as the options say, and take its rows of known label: of --x and --y those that have both."""
+    pair = [given["x"], given["y"]] if "x" in given else []
+    learned = {name: given[name] for name in ("positive", "weights")}
+    prepared = prepare_as_asked(
+        table, given["target"], features=pair or given["features"], drop=given.get("drop"), **learned
+    )
+    schema, design, rows = prepared.schema, prepared.design, prepared.train
+    for option, name in zip(("--x", "--y"), pair, strict=False):
+        if name not in schema.feature_names:
+            raise InputError(f"column {shown(name)} holds no numbers that differ: {option} takes a column of numbers")
+        rows = rows[~np.asarray(table.column(name).is_null(nan_is_null=True))[rows]]
+    for value, label in enumerate((schema.negative, schema.positive)):
+        if not np.any(design.labels[rows] == value):
+            raise InputError(f"no row with both columns has the label {shown(label)}: rows of both labels are needed")
+    left, places = table.num_rows - len(rows), [schema.feature_names.index(name) for name in pair] or slice(None)
+    unknown = "the target or one of the columns" if pair else shown(schema.target)
+    lost = f"{counted(left, 'row')} without {unknown} left out"
+    data = {"classes": (schema.negative, schema.positive),
+            "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.labels[rows],
+            "sample_weight": None if design.weights is None else design.weights[rows],
+            "feature_names": pair or schema.feature_names}  # fmt: skip
+    if "standardize" in given:
+        data["standardize"] = schema.numeric if given["standardize"] else False
+    elif not pair:
+        data["numeric"] = schema.numeric
+    return data, (*(() if pair else schema.notes), *([lost] if left else []))

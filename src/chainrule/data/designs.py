@@ -1,4 +1,4 @@
-"""X as a user gives it: dense arrays, sparse matrices and tables with categories become rows, without a copy."""
+"""X as a user gives it, dense, sparse or a table: checked, and turned into `Rows` without a copy where possible."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from chainrule.data.frames import fields_of, is_table
 from chainrule.data.inputs import check_size, column_names, matrix
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
-from chainrule.kernels.design import Csr
-from chainrule.kernels.design import Design as Blocks
+from chainrule.kernels.blocks import Blocks, Csr
 from chainrule.kernels.reading import thread_count
 
 Vector = NDArray[np.float64]
@@ -24,14 +23,14 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Design:
-    """X, checked: its number of rows, and a function from labels (m,), weights (m,) and threads to `Rows`."""
+    """X, checked. rows : makes `Rows` of labels (m,), weights (m,) or None, and a number of threads or None."""
 
     n_rows: int
     rows: Callable[[Labels, Vector | None, int | None], Rows]
 
 
 def design_of(X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "reference") -> Design:
-    """Check X and see it where it lies; raises InputError where it can't be used."""
+    """Check X, and leave it where it lies; raises InputError if it can't be used."""
     if coding not in CODINGS:
         raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
     if is_table(X):
@@ -42,7 +41,7 @@ def design_of(X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "
 
 
 def _table(X: Any, feature_names: Sequence[str] | None, coding: str) -> Design:
-    """See a table's columns where they lie; levels, means and missing values are learnt together with the weights."""
+    """Take a table's columns where they lie. Levels and means depend on the weights, so they are learnt with the rows."""
     if feature_names is not None:
         raise InputError("feature_names are the table's own: rename its columns, or leave feature_names out")
     fields = fields_of(X)
@@ -54,6 +53,7 @@ def _table(X: Any, feature_names: Sequence[str] | None, coding: str) -> Design:
         blocks, copies = blocks_of(fields, learnt.columns)
         found = Rows.of(blocks, y, s, None, threads, encodings=learnt.columns, copies=min(copies, 1))
         found.count_read()  # the one that learnt
+        found.learned.update(learnt.known)
         return found
 
     return Design(m, rows)
@@ -65,7 +65,7 @@ def _dense(X: ArrayLike, feature_names: Sequence[str] | None) -> tuple[Blocks, t
 
 
 def _sparse(X: Any, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[str, ...], int]:
-    """See a SciPy matrix or array as CSR; other forms are converted once, and so are rows that name a column twice."""
+    """Take a SciPy matrix or array as CSR. Other forms are converted once; so are rows that name a column twice."""
     if X.ndim != 2:
         raise InputError(f"X must have two dimensions, rows and columns, not {X.ndim}")
     m, n = (int(side) for side in X.shape)
@@ -87,7 +87,7 @@ def _sparse(X: Any, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[
 
 
 def _csr_of(X: Any, origin: str) -> tuple[Csr, bool]:
-    """See the arrays of a CSR matrix; and whether one of them had to be copied."""
+    """Take the arrays of a CSR matrix; also return whether one had to be copied."""
     given = (X.data, X.indices, X.indptr)
     data, indices, indptr = parts = [np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("=")) for part in given]
     end = int(indptr[-1])  # SciPy allows more room than there are elements

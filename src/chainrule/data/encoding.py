@@ -1,7 +1,7 @@
-"""The one encoder: what a fit learns of columns, and columns as blocks of its coefficients.
+"""The one encoder: it learns what a fit must know of columns, and makes blocks of coefficients of them.
 
-Categories are codes everywhere. A missing number counts as the column's mean, and a coefficient of its own marks it where rows
-of the fit miss it; a missing category is a level.
+Categories stay codes from the table to the core. A missing number counts as the column's mean; if the fit's own rows miss it, a
+coefficient marks such rows. A missing category is a level.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chainrule.data.schema import BOOLEANS, Column, Schema
 from chainrule.data.words import looks_like_number, mistaken, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.findings import two_fronts
-from chainrule.kernels.design import CategoryColumn, Design, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, NumberColumn, Part
 from chainrule.kernels.reader import read
 from chainrule.kernels.reading import View, What, thread_count
 from chainrule.words import counted
@@ -36,16 +36,33 @@ UNSEEN = ("error", "reference", "missing")
 
 @dataclass(frozen=True)
 class Learnt:
-    """What the rows of positive weight showed of columns.
+    """What the rows of positive weight say about the columns.
 
-    level_rows : how many have each level of a category, by its place; last, where there are some, those without a level.
-    missing : how many rows miss a column, by its name, where some do. constants : names of columns left out.
+    level_rows : for each category, by its place, how many rows have each level; rows without a level, if any, come last.
+    extremes : smallest and largest value of each column. missing : how many rows miss a column, by its name, if some do.
+    constants : names of the columns left out.
     """
 
     columns: tuple[Column, ...]
     level_rows: dict[int, Index]
+    extremes: Sequence[tuple[float, float]]
     missing: dict[str, int]
     constants: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """For `Rows.learned`: how many rows have each coefficient's level or mark, and each one's smallest and largest x."""
+        found: list[tuple[float, float, float]] = []
+        for k, column in enumerate(self.columns):
+            if column.levels:
+                found += [(rows, 0.0, 1.0) for rows in self.level_rows[k][0 if column.all_levels else 1 :]]
+                continue
+            if not column.constant:
+                found.append((0.0, *self.extremes[k]))
+            if column.missing:
+                found.append((self.missing[column.name], 0.0, 1.0))
+        rows, low, high = np.array(found).reshape(-1, 3).T
+        return {"row counts": rows, "extremes": (low, high)}
 
 
 def learn(
@@ -61,13 +78,13 @@ def learn(
 ) -> Learnt:
     """Find the levels, the means and what is missing, in the rows of positive weight: a read or two.
 
-    index : rows to learn from, all by default; s (k,) : their weights. may_be_empty : accept columns without a value, whose
-    mean is NaN. first : rows before these, for messages.
+    index : rows to learn from, all by default; s (k,) : their weights. may_be_empty : accept columns without any value; their
+    mean is NaN. first : how many rows came before these, for messages.
     Raises InputError for infinite numbers, and for a column without a value.
     """
     low, high, mean, lost, level_rows = _survey(fields, first, s=s, index=index, threads=threads)
     columns: list[Column] = []
-    constants, missing, kept = [], {}, {}
+    constants, missing, kept, extremes = [], {}, {}, []
     for k, field in enumerate(fields):
         name, misses, rows = field.name, bool(lost[k]), level_rows[k]
         levels = tuple(level for level, count in zip(field.levels or (), rows, strict=False) if count)
@@ -87,16 +104,17 @@ def learn(
         if field.levels is not None:
             kept[len(columns)] = rows[rows > 0]
         columns.append(column)
-    return Learnt(tuple(columns), kept, missing, tuple(constants))
+        extremes.append((float(low[k]), float(high[k])))
+    return Learnt(tuple(columns), kept, extremes, missing, tuple(constants))
 
 
 def _survey(
     fields: Sequence[Field], first: int, *, s: Vector | None, index: Index | None, threads: int
 ) -> tuple[Vector, Vector, Vector, Vector, list[Index]]:
-    """See what columns have: a read, and another of the numbers that are missing in some rows.
+    """Read all columns once, and once more those numbers that some rows miss.
 
-    Give smallest, largest and mean of numbers, how many rows miss a column, (columns,) each, and the rows of a category's
-    levels, last of those without one.
+    Returns smallest and largest value, mean, and number of rows without a value, (columns,) each; and for each category how
+    many rows have each level, last those without one.
     """
     raw = [Column(f.name, "number") if f.levels is None else Column(f.name, "category", True, None, False, f.levels, True)
            for f in fields]  # fmt: skip
@@ -115,21 +133,21 @@ def _survey(
     holes = [k for k, field in enumerate(fields) if field.levels is None and not np.isfinite(mean[k])]
     for k in holes:
         if low[k] <= high[k] and np.isinf([low[k], high[k]]).any():
-            # of a file also a row that isn't trained on
+            # in a file's table also rows that are not trained on
             x = np.where(np.zeros(design.m) if s is None or index is not None else s == 0.0, 0.0, fields[k].values)
             row = int(np.argmax(np.isinf(x)))
             python = f"X has {x[row]} in row {first + row + 1}, column {fields[k].name!r}: fill it in, or drop the row"
             where = f"column {shown(fields[k].name)} has an infinite number in row {first + row + 1}"
             raise InputError(two_fronts(python, f"{where}: mend the cell, or leave it empty"))
     if holes:
-        p = power_of_two(np.maximum(-low, high)[holes])  # so that no sum overflows
+        p = power_of_two(np.maximum(-low, high)[holes])  # no sum may overflow
         marked = blocks_of([fields[k] for k in holes], [Column("", "number", True, 0.0)] * len(holes))[0]
         view = View(np.zeros(marked.n), np.column_stack([p, np.ones_like(p)]).ravel())
         x, weights = np.asarray(read(marked, What.SUMS, view=view, **given).sums).reshape(-1, 2).T
         kept = None if s is None else (s > 0.0).astype(np.float64)
         lost[holes] = weights if kept is None else np.asarray(read(marked, What.SUMS, **given | {"s": kept}).sums)[1::2]
         with np.errstate(all="ignore"):
-            # Rounding must neither leave a weight of 0 nor take a constant's mean away from it.
+            # Rounding must not leave a weight of 0, nor move the mean of a constant column.
             inside = x / np.maximum(found.weight - weights, np.finfo(float).tiny) / p
             mean[holes] = np.clip(inside, low[holes], high[holes])
     return low, high, mean, lost, rows
@@ -138,10 +156,10 @@ def _survey(
 # --- columns as blocks -------------------------------------------------------------------------------------------------
 
 
-def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = "error") -> tuple[Design, int]:
-    """Make the design of columns, as the fit learnt them; also return how many were copied.
+def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = "error") -> tuple[Blocks, int]:
+    """Make the design of columns that were learnt; also return how many had to be copied.
 
-    unseen : what a value counts as that the fit did not see. By "error" only rows that are not read may have one.
+    unseen : how a value counts that the fit did not see. With "error" only rows that are never read may have one.
     """
     blocks: list[NumberColumn | CategoryColumn] = []
     at = copies = 0
@@ -165,11 +183,11 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
         copies += copied
     if not at:
         raise InputError("no column is left to train on: each is left out or constant")
-    return Design(blocks, fields[0].rows, at), copies
+    return Blocks(blocks, fields[0].rows, at), copies
 
 
 def _codes(field: Field, column: Column, other: int) -> tuple[Parts, bool]:
-    """Return codes into the levels learnt, `other` for levels that are none of them: as they lie where all are, else a copy."""
+    """Return codes of the levels learnt, `other` for any other level; a copy unless the column has just these levels."""
     assert field.levels is not None
     if field.levels == column.levels:
         return field.parts, False
@@ -179,7 +197,7 @@ def _codes(field: Field, column: Column, other: int) -> tuple[Parts, bool]:
 
 
 def _places(column: Column) -> dict[str, int]:
-    """Return each level's place; one wrong cell in a file's column of booleans leaves TRUE and True as they are written."""
+    """Map each level to its place. Booleans in any spelling: after one wrong cell a file's reader keeps TRUE as text."""
     place = {level: k for k, level in enumerate(column.levels)}
     if not set(place) <= set(BOOLEANS):
         return place
@@ -191,9 +209,9 @@ def _places(column: Column) -> dict[str, int]:
 
 @dataclass
 class Met:
-    """What a table has that the fit did not see, counted in rows: levels, and missing values, by the column's name.
+    """What a table has that the fit did not see: how many rows, by the column's name, for levels and for missing values.
 
-    labels : rows of another label than the two. no_weights : the column with the weights is not there.
+    labels : how many rows have neither of the two labels. no_weights : whether the column of weights is not there.
     """
 
     levels: dict[str, Counter[str]] = of(default_factory=dict)
@@ -202,7 +220,7 @@ class Met:
     no_weights: bool = False
 
     def notes(self, schema: Schema, unseen: str) -> tuple[str, ...]:
-        """Say what was met and how it is treated, in one sentence for each column and cause."""
+        """Say what was found and how it is treated: one sentence for each column and cause."""
         said = []
         for column in schema.columns:
             levels, lost = self.levels.get(column.name), self.missing[column.name]
@@ -226,12 +244,12 @@ class Met:
 
 def encode(
     fields: Sequence[Field], columns: Sequence[Column], unseen: str, met: Met | None = None, *, first: int = 0
-) -> Design:
-    """See another table's columns as the fit's coefficients.
+) -> Blocks:
+    """Encode the columns of another table for the fit's coefficients.
 
-    unseen : what a level counts as that the fit did not see. "error": it is refused, and so is a value that is missing where
-    none was. "reference": the first level, and missing numbers the mean. "missing": a missing value, where the fit had some.
-    met : takes in what was not seen. first : rows before these, for messages.
+    unseen : how a level counts that the fit did not see. "error": it is refused, and so is a missing value in a column that had
+    none. "reference": as the first level, and a missing number as the mean. "missing": as a missing value, if the fit had some.
+    met : counts what was not seen. first : how many rows came before these, for messages.
 
     Raises InputError for a column of another kind than it was, for infinite numbers, and for what `unseen` refuses.
     """
@@ -254,7 +272,7 @@ def encode(
 
 
 def _as_learnt(field: Field, column: Column, first: int) -> Field:
-    """Return a column as the kind that it was in the fit; a column without any value may be either kind."""
+    """Return a column as the kind that it had in the fit; a column without any value can be either."""
     is_number = column.kind == "number"
     if is_number == (field.levels is None):
         return field
@@ -276,7 +294,7 @@ def _as_learnt(field: Field, column: Column, first: int) -> Field:
 
 
 def first_row(field: Field, wanted: Collection[str]) -> tuple[int, str]:
-    """First row, from 0, that has one of the wanted levels, and that level."""
+    """Find the first row, counted from 0, with one of the wanted levels; return it and the level."""
     assert field.levels is not None
     codes = field.values
     row = int(np.argmax(np.isin(codes, [code for code, level in enumerate(field.levels) if level in wanted])))
@@ -289,11 +307,11 @@ def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
     more = f" (nor {some(others)})" if others else ""
     what = f"has {level!r} in row {first + row + 1}, a level that the fit did not see{more}"
     way = "drop the row, or fit again with such rows"
-    return mistaken(field.name, what, f"{way}, or take unseen='reference'", f"{way}, or take --unseen reference")
+    return mistaken(field.name, what, f"{way}, or use unseen='reference'", f"{way}, or use --unseen reference")
 
 
 def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:
-    """Log-odds z of a frame's rows, (m,), by the coefficients of a fit on such a frame."""
+    """Compute log-odds z, (m,), of a frame's rows from the coefficients of a fit on a frame of the same columns."""
     if not is_frame(X):
         raise InputError(f"the fit was on a table: give a pandas frame or an Arrow table, not {type(X).__name__}")
     fields = fields_of(X, [column.name for column in columns])

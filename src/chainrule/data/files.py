@@ -1,4 +1,4 @@
-"""CSV and Parquet files, whole or batch by batch, as Arrow tables whose categories are codes."""
+"""Reads CSV and Parquet files, whole or batch by batch, as Arrow tables with text as dictionaries."""
 
 import gzip
 import re
@@ -24,7 +24,7 @@ TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 22  # of Parquet, at most
 BLOCK = 1 << 24  # bytes of CSV that are parsed at once: no row may be longer
 STREAM_BLOCK = 1 << 20
-MOST_LEVELS = 1 << 16  # a block with more is no category, and its text stays text
+MOST_LEVELS = 1 << 16  # of a block of text: with more it stays text
 _FOREIGN = {
     b"PAR1": ("a Parquet file", "call it .parquet"),
     b"PK\x03\x04": ("a spreadsheet or a zip archive", "save it as CSV"),
@@ -67,7 +67,7 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
     place, ending, zipped = _kind_of(Path(path))
     with _explained(place):
         table = _read_csv(place, ending, zipped, na, text) if ending else _read_parquet(place, na)
-        # a column without a name is no feature anyway, so several of them do no harm
+        # columns without a name are never features, so several do no harm
         twice = [name for name, times in Counter(table.column_names).items() if times > 1 and name != ""]
     if twice:
         raise InputError(f"{place} has more than one column called {some(twice)}: give each its own name")
@@ -79,7 +79,7 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
 
 
 def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) -> Iterator[pa.Table]:
-    """Read what a model needs of a file, some rows at a time: as `read_table`, in little memory however long the file is."""
+    """Read the columns that a model needs, some rows at a time: little memory for files of any length; else as `read_table`."""
     place, ending, zipped = _kind_of(Path(path))
     done = 0
     try:
@@ -90,7 +90,7 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
         if done:
             return
     except (pa.ArrowException, InputError, OSError, ValueError):
-        pass  # whoever reads the whole table knows why, or reads it after all
+        pass  # `read_table` says why, or succeeds
     yield read_table(place, na=na, text=schema.text_columns).slice(done)
 
 
@@ -124,16 +124,16 @@ def _csv_batches(place: Path, ending: str, zipped: bool, na: Sequence[str], sche
 
 
 def _kept(names: Sequence[str], schema: Schema) -> list[str]:
-    """Choose the columns that a model reads."""
+    """List the columns that a model reads, in the file's order."""
     wanted = {*(column.name for column in schema.columns), schema.target, schema.weights}
     kept = [name for name in names if name in wanted]
     if len(set(names)) < len(names) or not kept:
-        raise pa.ArrowInvalid("for a message")
+        raise pa.ArrowInvalid("`read_table` has the message")
     return kept
 
 
 def _kind_of(place: Path) -> tuple[Path, str, bool]:
-    """Tell a table's kind by its name, the ending of text and whether it is zipped; and refuse what is no file."""
+    """Return the place, the ending of a text file ("" for Parquet), and whether it is zipped; refuse what is no file."""
     found = re.search(r"\.(?:(csv|tsv|txt)(\.gz)?|parquet)$", place.name.lower())
     if found is None:
         raise InputError(f"{place}: a table's name ends in .csv, .tsv, .txt (or these with .gz) or .parquet: rename it")
@@ -177,7 +177,7 @@ def _read_parquet(place: Path, na: Sequence[str]) -> pa.Table:
 
 
 def _parquet(place: Path) -> Any:
-    # not read_table: that one makes columns of folder names like year=2024
+    # pq.read_table would make columns of folder names like year=2024
     return pq.ParquetFile(place, read_dictionary=[text.name for text in pq.read_schema(place) if is_text(text.type)])
 
 
@@ -238,7 +238,7 @@ def _opened(place: Path, zipped: bool) -> Any:
 
 
 def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None:
-    """Refuse a quote that is never closed: the parser takes all that follows as one cell, the last, without a word."""
+    """Refuse a quote that is never closed: the parser silently takes all that follows as one last cell."""
     cell = table.columns[-1][-1].as_py()
     if not (isinstance(cell, str) and "\n" in cell):
         return
@@ -251,7 +251,7 @@ def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None
 
 
 def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
-    """Make null what means missing in the typed columns of Parquet: the same table in CSV gives the same model."""
+    """Make null what means missing in a Parquet table, so that the same table as CSV gives the same model."""
     words = pa.array((*MISSING, *na), pa.large_string())
     cells = pa.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()], pa.float64())
     for place, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
@@ -269,6 +269,6 @@ def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
 
 
 def _nulled(column: Any, marks: Any) -> Any:
-    """Make null what is one of some cells."""
+    """Replace the values that are among `marks` by null."""
     is_mark = pc.is_in(column.cast(marks.type, safe=False), value_set=marks)
     return pc.if_else(is_mark, pa.scalar(None, column.type), column)

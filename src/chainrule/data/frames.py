@@ -1,4 +1,4 @@
-"""Any frame as columns for the core, each where it lies: numbers, and categories as codes."""
+"""Any data frame as columns for the core, without a copy where possible: numbers, and categories as codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows.decode import part_values, present
 from chainrule.data.words import check_name, unusable
 from chainrule.errors import InputError
-from chainrule.kernels.design import Part
+from chainrule.kernels.blocks import Part
 
 Parts = tuple[Part, ...]
 Codes = NDArray[np.signedinteger[Any]]
@@ -29,7 +29,7 @@ UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls it in Ar
 
 @dataclass(frozen=True)
 class Field:
-    """One column as it is handed over: its parts, its levels as text where it is a category, and whether it was copied."""
+    """One column: its parts, its levels as text if it is a category, and whether it was copied."""
 
     name: str
     parts: Parts
@@ -38,19 +38,19 @@ class Field:
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """Number of rows."""
         return sum(part.rows for part in self.parts)
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """All rows, (m,): numbers, or codes of levels; NaN where they are missing."""
+        """All rows, (m,): numbers, or codes of levels; NaN where a value is missing."""
         values = np.concatenate([np.empty(0), *(part_values(part, slice(None)) for part in self.parts)])
         return values if self.levels is None else np.where(values < 0, np.nan, values)
 
 
 def is_frame(X: Any) -> bool:
     """Whether X is a data frame of any library, an Arrow table, a lazy query or a dictionary of columns."""
-    if isinstance(X, np.ndarray | list | tuple) or hasattr(X, "tocsr"):  # a sparse one may be a dictionary
+    if isinstance(X, np.ndarray | list | tuple) or hasattr(X, "tocsr"):  # SciPy has a matrix that is a dictionary
         return False
     if isinstance(X, Mapping) or _is_pandas(X) or _is_arrow(X):
         return True
@@ -62,9 +62,9 @@ def is_frame(X: Any) -> bool:
 
 
 def collected(X: Any) -> Any:
-    """Make a frame pandas', Arrow's or a dictionary of columns, and run a lazy query, once.
+    """Return a frame as pandas', Arrow's or a dictionary of columns; a lazy query is run, once.
 
-    pandas and Arrow are read without narwhals, which refuses names that are there twice, though nothing reads them.
+    pandas and Arrow don't go through narwhals, which refuses two columns of one name even if neither is used.
     """
     if isinstance(X, Mapping) or _is_pandas(X) or _is_arrow(X):
         return X
@@ -77,22 +77,22 @@ def collected(X: Any) -> Any:
 
 
 def is_table(X: Any) -> bool:
-    """Whether X is a frame that is read column by column: any but a pandas frame of plain numbers, which is a matrix."""
+    """Whether X is a frame to read column by column; a pandas frame of plain numbers is a matrix."""
     return is_frame(X) and not (_is_pandas(X) and all(_is_plain(dtype) for dtype in X.dtypes))
 
 
 def column_names(X: Any) -> list[str]:
-    """Names of a frame's columns, without an index that pandas left among those of an Arrow table."""
+    """Names of a frame's columns. In Arrow tables made by pandas its unnamed index is not one of them."""
     return [name for name in _columns(collected(X))[0] if not (_is_arrow(X) and UNNAMED_INDEX.fullmatch(name))]
 
 
 def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False) -> list[Field]:
-    """Take a frame's columns as they lie, all or those wanted, in that order.
+    """Take a frame's columns where they lie: all, or those wanted in that order.
 
-    sort : as of a file, whose true and false are words: levels of dictionaries are sorted, unless their type says that they are
-    ordered. Text's levels always are.
+    sort : for the table of a file. Its booleans are the words true and false, and the levels of dictionaries are sorted unless
+    their type says that they are ordered. Levels of text are always sorted.
 
-    Raises InputError that names a column which isn't there, is there twice, or is neither numbers nor categories.
+    Raises InputError that names a column that isn't there, is there twice, or holds neither numbers nor categories.
     """
     X = collected(X)
     names, column = _columns(X)
@@ -113,11 +113,11 @@ def _is_pandas(X: Any) -> bool:
 
 
 def _is_arrow(X: Any) -> bool:
-    return all(hasattr(type(X), name) for name in ("schema", "column_names", "num_rows"))  # not of X: a query would run
+    return all(hasattr(type(X), name) for name in ("schema", "column_names", "num_rows"))  # X itself might run a query
 
 
 def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
-    """Names of a frame's columns, and what gives each by its place."""
+    """Return the names of a frame's columns, and a function from a column's place to the column."""
     if _is_arrow(X):
         return list(X.schema.names), X.column
     if _is_pandas(X):
@@ -130,7 +130,7 @@ def _is_plain(dtype: Any) -> bool:
 
 
 def _field(name: str, column: Any, sort: bool) -> Field:
-    """Take a column: NumPy's numbers and pandas' codes as they are, all else as Arrow has it."""
+    """Take a column: NumPy's numbers and pandas' codes as they are, everything else through Arrow."""
     dtype: Any = getattr(column, "dtype", None)
     if getattr(column, "ndim", 1) != 1:
         raise unusable(name, f"has {column.ndim} dimensions", "give one value a row")
@@ -142,7 +142,7 @@ def _field(name: str, column: Any, sort: bool) -> Field:
         return Field(name, (Part(values, len(values)),), copied=is_sparse or not is_read)
     if hasattr(dtype, "categories") and hasattr(column, "array"):
         return _category(name, [(Part(np.asarray(column.array.codes), len(column)), list(dtype.categories))], sort)
-    is_unordered = str(dtype) == "Categorical"  # polars' order is none
+    is_unordered = str(dtype) == "Categorical"  # polars sets no order of its levels
     return _arrow_field(name, _as_arrow(name, column, dtype), sort or is_unordered)
 
 
@@ -163,7 +163,7 @@ def _as_arrow(name: str, column: Any, dtype: Any) -> Any:
 
 
 def _neither(name: str, kind: Any) -> InputError:
-    """Say what to make of a column that is neither numbers nor categories."""
+    """Say how to change a column that holds neither numbers nor categories."""
     way = next((way for names, way in _WAYS.items() if re.match(names, str(kind))), "turn it into one of them")
     return unusable(name, f"is {kind}, neither numbers nor categories", way)
 
@@ -208,7 +208,7 @@ def code_type(levels: int) -> Any:
 
 
 def displayed(value: Any) -> str:
-    """Spell a cell as a label or level: true, 3, 0.5; a whole number has no decimal point."""
+    """Write a value as a label or level: true, 3, 0.5; whole numbers without a decimal point."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float | Decimal):
@@ -218,7 +218,7 @@ def displayed(value: Any) -> str:
 
 
 def _dictionaries(name: str, chunks: Sequence[Any], sort: bool) -> Field:
-    """Take Arrow's dictionaries, which may differ between chunks."""
+    """Take a column of Arrow's dictionaries; each chunk may have its own."""
     import pyarrow as pa
 
     parts: list[tuple[Part, list[Any]]] = []
@@ -233,12 +233,12 @@ def _dictionaries(name: str, chunks: Sequence[Any], sort: bool) -> Field:
 
 
 def _category(name: str, given: Sequence[tuple[Part, list[Any]]], sort: bool) -> Field:
-    """Take codes where they lie, unless parts differ in their values, have one twice or a null, or their order is none.
+    """Take codes where they lie. They are copied if sorted, or if parts differ in their values, or have one twice or a null.
 
-    given : parts, each with what its codes stand for. sort : levels are in the order of their values: numbers by size, false
-    before true, text by code point.
+    given : parts, each with the values that its codes stand for. sort : put the levels in the order of the values: numbers by
+    size, false before true, text by code point.
     """
-    # NaN, the only value that differs from itself, is missing
+    # v == v is False for NaN, which counts as missing
     every = dict.fromkeys(v for _, values in given for v in values if v is not None and v == v)
     spell = displayed if sort else str
     levels = tuple(map(spell, sorted(every) if sort else every))
@@ -271,7 +271,7 @@ def _arrow_part(chunk: Any) -> Part:
 
 
 def recoded(part: Part, lookup: Codes) -> Part:
-    """Copy codes, each as `lookup` has it; what is missing as -1."""
+    """Copy codes, each replaced by its entry in `lookup`; missing ones become -1."""
     there = present(part, is_code=True)
     new = np.full(part.rows, -1, dtype=lookup.dtype)
     new[there] = lookup[part.values[there]]

@@ -1,4 +1,4 @@
-"""Checks of what a user hands to `fit`: each returns what the core can use, or raises a sentence."""
+"""Checks of what a user passes to `fit`: each returns what the core can use, or raises InputError."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST_SEED = 2**64 - 1
 def matrix(
     X: ArrayLike, feature_names: Sequence[str] | None, least_rows: int = 2
 ) -> tuple[NDArray[np.floating], tuple[str, ...], int]:
-    """X as a 2-D float64 or float32 array, its columns' names, and how many copies that took (0 or 1)."""
+    """Return X as a 2-D float64 or float32 array, its columns' names, and how many copies that took (0 or 1)."""
     columns = getattr(X, "columns", None)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise InputError("X has masked elements: fill them in, or drop their rows")
@@ -60,17 +60,17 @@ def _objects(array: NDArray[Any]) -> list[Any]:
 
 
 def was_copied(given: Any, array: NDArray[Any]) -> bool:
-    """Whether `array` holds its numbers anew, rather than where `given` has them."""
+    """Whether `array` is a copy of the numbers in `given`."""
     if isinstance(given, np.ndarray):
         return not np.shares_memory(given, array) if given.size else False
-    # A frame of one block gives a view, and so does a part of it; a mixed one a new array each time.
+    # A frame of one block gives a view, also of some rows; a frame of mixed types gives a new array each time.
     rows = getattr(given, "iloc", None)
     return rows is None or not np.may_share_memory(np.asarray(rows[:1]), array)
 
 
 @lru_cache(maxsize=4)
 def _numbered(n: int) -> tuple[str, ...]:
-    """Return x1, ..., xn: of a hundred thousand columns that takes as long as a read."""
+    """Return x1, ..., xn. Cached: for a hundred thousand columns that takes as long as a read."""
     return tuple(f"x{j + 1}" for j in range(n))
 
 
@@ -89,7 +89,7 @@ def column_names(given: Any, n: int) -> tuple[str, ...]:
 
 
 def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, Any]]:
-    """Y as 0 and 1, (m,) uint8, and the two labels in sorted order."""
+    """Return y as 0 and 1, (m,) uint8, and the two labels in sorted order."""
     if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
         raise InputError("y has masked elements: drop the rows without a label")
     try:
@@ -113,9 +113,9 @@ def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, A
 
 
 def _distinct(array: NDArray[Any]) -> list[Any]:
-    """Sort the labels that there are: Python's, but dates, which in nanoseconds would turn into integers."""
+    """Return the labels, sorted, as Python objects; dates stay NumPy's, as those in nanoseconds would become integers."""
     try:
-        found = list(set(array)) if array.dtype.kind in "Mm" else list(set(array.tolist()))  # a sort takes seconds
+        found = list(set(array)) if array.dtype.kind in "Mm" else list(set(array.tolist()))  # np.unique takes seconds
     except TypeError:
         raise InputError("y must be numbers, text or booleans, one label a row") from None
     lost = [label for label in found if _is_missing(label)]
@@ -129,14 +129,14 @@ def _distinct(array: NDArray[Any]) -> list[Any]:
 
 
 def _kind(labels: list[Any]) -> str:
-    """Name such labels as scikit-learn's users know them."""
+    """Begin the message with the words that scikit-learn's own checks look for."""
     if any(isinstance(label, float) and not label.is_integer() for label in labels):
         return "Unknown label type: continuous, "
     return "Only binary classification is supported, " if len(labels) > 2 else ""
 
 
 def _is_missing(label: Any) -> bool:
-    """None, NaN, infinity, NaT and NA: what isn't equal to itself, or can't say."""
+    """Whether a label is None, NaN, NaT, NA or infinite. NA raises TypeError when it is asked."""
     try:
         return label is None or bool(label != label) or (isinstance(label, float) and math.isinf(label))
     except TypeError:
@@ -146,7 +146,7 @@ def _is_missing(label: Any) -> bool:
 def check_weights(
     sample_weight: ArrayLike | None, codes: NDArray[np.uint8], needs_both_classes: bool = True
 ) -> Vector | None:
-    """Weights as (m,) float64, or None."""
+    """Return the weights as (m,) float64, or None."""
     if sample_weight is None:
         return None
     try:
@@ -189,7 +189,7 @@ def check_start(w0: ArrayLike | None, b0: float | None, n: int, fit_intercept: b
 def standardized_columns(
     standardize: bool | str | ArrayLike, numeric: NDArray[np.bool_], fit_intercept: bool
 ) -> tuple[NDArray[np.bool_], bool]:
-    """Mask of the columns to centre, (n,), and whether they are divided by their deviation too; numeric: those it may be."""
+    """Return the mask of the columns to centre, (n,), and whether to divide them too. numeric : mask of those that may be."""
     n = len(numeric)
     scaled = not (isinstance(standardize, str) and standardize == "center")
     if isinstance(standardize, bool | np.bool_) or not scaled:
@@ -218,21 +218,21 @@ def strength(alpha: float | None, C: float | None, sum_weights: float) -> float:
 
 
 def choice(name: str, value: object, known: Collection[str]) -> str:
-    """`value`, which must be one of some names."""
+    """Return `value` if it is one of the known names."""
     if not isinstance(value, str) or value not in known:
         raise InputError(f"{name} must be one of {', '.join(map(repr, known))}, not {value!r}")
     return value
 
 
 def switch(name: str, value: object) -> bool:
-    """`value` as a bool, which it must be."""
+    """Return `value` if it is a bool."""
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name} must be True or False, not {value!r}")
     return bool(value)
 
 
 def whole_number(name: str, value: Any, low: int = 0, high: int | None = None) -> int:
-    """`value` as an int from `low`, to `high` where one is given."""
+    """Return `value` as an int, at least `low` and at most `high`."""
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_whole or value < low or (high is not None and value > high):
         bound = "" if high is None else f" to {high}"
@@ -241,7 +241,7 @@ def whole_number(name: str, value: Any, low: int = 0, high: int | None = None) -
 
 
 def number(name: str, value: object, *, low: float | None = None, above: float | None = None) -> float:
-    """`value` as a finite float, at least `low` or above `above`."""
+    """Return `value` as a finite float, at least `low` or above `above`."""
     try:
         if isinstance(value, bool | str | bytes):
             raise TypeError

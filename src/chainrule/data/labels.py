@@ -1,4 +1,4 @@
-"""The labels and the weights of a file's rows: read once, as the classes 0 and 1 and as numbers."""
+"""Reads the labels of a file's rows as the classes 0 and 1, and their weights as numbers."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def target_labels(column: Any, target: str, positive: str | None = None) -> tupl
     Parameters
     ----------
     column : pyarrow.ChunkedArray
-        Two labels: numbers, booleans or text. A missing one is a row to be predicted.
+        Two labels: numbers, booleans or text. A row without one is to be predicted.
     target : str
         The column's name.
     positive : str, optional
@@ -65,7 +65,7 @@ def _classes(codes: npt.NDArray[Any], place: int) -> Floats:
 
 
 def label_kind(column: Any) -> LabelKind | None:
-    """Tell what labels are: numbers, booleans or text; None where they are none. A CSV file's guess must not change them."""
+    """Tell the kind of labels; None for a type that can't be labels. Labels are compared by kind, as types differ by file."""
     kind = getattr(column.type, "value_type", column.type)
     if pa.types.is_boolean(kind):
         return "boolean"
@@ -75,9 +75,9 @@ def label_kind(column: Any) -> LabelKind | None:
 
 
 def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -> tuple[Floats, int]:
-    """Read the classes of a table by the two labels of a trained model, compared as what they were in training.
+    """Read the classes of a table by a trained model's two labels, compared as labels of their kind in training.
 
-    first : rows before these, for messages.
+    first : how many rows came before these, for messages.
 
     Returns
     -------
@@ -108,14 +108,14 @@ def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -
 
 
 def _compared(level: str, kind: LabelKind) -> str:
-    """Spell a label as labels of that kind are: a number 01 is 1, TRUE is true."""
+    """Spell a label in the one way of its kind: a number 01 is 1, TRUE is true."""
     if kind == "number":
         return as_number(level)
     return level.lower() if kind == "boolean" and level.lower() in BOOLEANS else level
 
 
 def as_number(cell: str) -> str:
-    """Spell a cell of text that is a number as `displayed` spells the number; others stay as they are."""
+    """Spell a cell that is a number as `displayed` does; other text stays as it is."""
     if not looks_like_number(cell):
         return cell
     return displayed(float(int(cell, 16)) if "x" in cell.lower() else float(cell))

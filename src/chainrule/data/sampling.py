@@ -1,4 +1,4 @@
-"""Samples of the rows that sorted, periodic and one-sided data can't fool."""
+"""Samples of rows that are fair also for sorted, periodic and imbalanced data."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from chainrule.data.rows.spread import RUN
 
 @dataclass(frozen=True)
 class Stratum:
-    """Rows of a sample that count `multiplier` times each, for those like them that were not taken.
+    """Part of a sample. Each row counts `multiplier` times, in place of similar rows that were not taken.
 
-    columns : of rare levels, all of whose rows these are. places : (k,), of these rows among the whole's.
+    places : (k,), of its rows in the whole.
     """
 
     rows: Rows
     multiplier: float
-    columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 def class_counts(rows: Rows) -> tuple[int, int]:
-    """Rows of each class that have a positive weight."""
+    """Count the rows of positive weight in each class."""
     ones = int(np.count_nonzero(rows.y) if rows.s is None else np.count_nonzero(rows.s[rows.y == 1]))
     return rows.n_visited - ones, ones
 
@@ -59,7 +58,7 @@ def sample(
     if by_class:
         is_whole |= (rows.y == rare) & rows.is_kept
     all_of = np.flatnonzero(is_whole)
-    whole = Stratum(rows.take(all_of), 1.0, of_levels.columns, all_of)
+    whole = Stratum(rows.take(all_of), 1.0, all_of)
     is_common = ~is_whole & rows.is_kept
     if not is_common.any():
         return (whole,)
@@ -72,7 +71,7 @@ def sample(
 
 
 def _spread(m: int, size: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """About `size` rows spread over the m; over the wanted ones alone where these are so few that none was met."""
+    """Take about `size` of m rows, spread evenly; if that meets no wanted row, of the wanted rows alone."""
     index = spread_rows(m, size)
     if wanted is None or wanted[index].any():
         return index

@@ -1,4 +1,4 @@
-"""What a fit must know of a table: its columns, levels, means and labels, to and from JSON."""
+"""What a model must know of a table (columns, levels, means, labels), to and from JSON."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ BOOLEANS = ("false", "true")
 
 @dataclass(frozen=True)
 class Column:
-    """How a column becomes coefficients, as the rows of the fit showed it.
+    """How a column becomes coefficients, as learnt from the rows of the fit.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Column:
     missing : bool
         Some rows of the fit have no value: a coefficient marks them.
     mean : float, optional
-        Weighted mean of a number, in its own units, which fills in missing ones.
+        Weighted mean of a column of numbers, in its own units; it replaces missing values.
     constant : bool
-        A number that has one value only, where it isn't missing, and is left out: just the mark of the missing rows is used.
+        A column of numbers with one value and missing ones: only the mark of the missing rows has a coefficient.
     levels : tuple of str
         Of a category, in order; the first is the reference.
     all_levels : bool
@@ -49,7 +49,7 @@ class Column:
     all_levels: bool = field(default=False, repr=False)  # not in files, whose first level never has one
 
     def design_names(self) -> list[str]:
-        """Name the coefficients that this one has, before names that collide are told apart."""
+        """Name the column's coefficients; two columns may still give the same name."""
         if self.kind == "number":
             return [self.name] * (not self.constant) + [f"{self.name} missing"] * self.missing
         levels = [*self.levels, *([MISSING_LEVEL] if self.missing else [])]
@@ -57,7 +57,7 @@ class Column:
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> "Column":
-        """Build it from what `Schema.to_dict` gave; raises TypeError or KeyError for what is none."""
+        """Build a column from part of what `Schema.to_dict` gave; raises TypeError or KeyError if it is something else."""
         column = cls(**{**given, "levels": tuple(given["levels"])})
         require_kinds(vars(column), get_type_hints(cls))
         number = column.mean is not None and math.isfinite(column.mean)
@@ -67,7 +67,7 @@ class Column:
 
 
 def require_kinds(values: Mapping[str, object], kinds: Mapping[str, Any]) -> None:
-    """Require values of these kinds: types, literals, unions, lists or tuples of one kind; raises TypeError or KeyError."""
+    """Check values against type hints: types, literals, unions, lists or tuples of one type; raises TypeError or KeyError."""
     for key, kind in kinds.items():
         if not _is_a(values[key], kind):
             raise TypeError(f"its {key}")
@@ -81,7 +81,7 @@ def _is_a(value: object, kind: Any) -> bool:
 
 
 def feature_names(columns: Iterable[Column]) -> tuple[str, ...]:
-    """Names of the coefficients, (n,), each once: a second `a=b` becomes `a=b (2)`."""
+    """Name the coefficients, (n,), each differently: a second `a=b` becomes `a=b (2)`."""
     taken: dict[str, None] = {}
     for wanted in (name for column in columns for name in column.design_names()):
         names = chain([wanted], (f"{wanted} ({k})" for k in count(2)))

@@ -1,4 +1,4 @@
-"""A file's table as a model reads it: its schema, learnt from the training rows, and all rows encoded by it."""
+"""A file's table as a model reads it: a schema learnt from the training rows, and all rows encoded by it."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ from chainrule.data.rows.decode import expanded
 from chainrule.data.schema import Schema, feature_names
 from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
 from chainrule.errors import InputError
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.words import counted
 
 Index = npt.NDArray[np.int64]
@@ -31,18 +31,18 @@ class Encoded:
     Parameters
     ----------
     schema : Schema
-    design : Design
+    design : Blocks
         All rows, m of them; coefficients as in `Schema.feature_names`, numbers in the table's units.
     y : (m,) float64, optional
         0., 1. or NaN where unknown; None where the table has no target column.
     weights : (m,) float64, optional
         0 where the label is unknown; None where the model has no weights or the table has none.
     notes : tuple of str
-        What was filled in or not known, counted, one sentence each.
+        What was filled in or unknown, and in how many rows, one sentence each.
     """
 
     schema: Schema
-    design: Design
+    design: Blocks
     y: Floats | None
     weights: Floats | None
     notes: tuple[str, ...]
@@ -60,7 +60,7 @@ class Encoded:
         return self.y
 
     def rows(self, places: Index, n_threads: int | None = None) -> Rows:
-        """See some rows with a label where they lie, in the table's units."""
+        """Return some rows that have a label as `Rows`, without a copy, in the table's units."""
         y = (self.labels[places] == 1.0).astype(np.uint8)
         s = None if self.weights is None else self.weights[places]
         index = None if len(places) == self.design.m else places
@@ -69,9 +69,13 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A table ready to train on: its training rows, held-out rows and rows without a label, by their places from 0."""
+    """A table ready to train on: its training rows, held-out rows and rows without a label, by their places from 0.
+
+    learnt : what the training rows showed.
+    """
 
     design: Encoded
+    learnt: Learnt
     train: Index
     test: Index
     unknown: Index
@@ -86,8 +90,10 @@ class Prepared:
         return self.design.schema
 
     def training_rows(self, threads: int | None = None) -> Rows:
-        """See the training rows in the table's units."""
-        return self.design.rows(self.train, threads)
+        """Return the training rows in the table's units."""
+        rows = self.design.rows(self.train, threads)
+        rows.learned.update(self.learnt.known)
+        return rows
 
 
 def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Index]:
@@ -101,7 +107,7 @@ def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Ind
     """
     known = np.flatnonzero(np.isfinite(y))
     keys = np.random.Generator(np.random.PCG64(seed)).random(len(y))
-    # 0.1 * 30 is 3.0000000000000004: a rounding error must not hold out a fourth row
+    # 0.1 * 30 is 3.0000000000000004, which must not hold out a fourth row
     wanted = math.ceil(test_size * len(known) * (1 - 1e-12)) if test_size else 0
     members = [known[y[known] == label] for label in (0.0, 1.0)]
     shares = [wanted * len(rows) / max(len(known), 1) for rows in members]
@@ -130,7 +136,7 @@ def prepare(
     seed: int = 0,
     na: Sequence[str] = (),
 ) -> Prepared:
-    """Learn a table's schema from its training rows alone, and encode all of its rows.
+    """Learn a table's schema from its training rows alone, and encode all its rows by it.
 
     Parameters
     ----------
@@ -145,11 +151,11 @@ def prepare(
     drop : sequence of str
         Columns to leave out.
     weights : str, optional
-        Column with weights, each finite and not negative; a row of weight 0 is as good as not there.
+        Column with weights, each finite and not negative; a row of weight 0 is ignored.
     test_size, seed
         As in `stratified_split`.
     na : sequence of str
-        The cells that were read as missing beside the usual ones; the model remembers them.
+        The cells that were read as missing, besides the usual ones; they are stored in the model.
 
     Raises
     ------
@@ -177,7 +183,7 @@ def prepare(
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
     design = Encoded(schema, encoded, y, known, met.notes(schema, "reference"))
     notes += design.notes
-    return Prepared(design, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
+    return Prepared(design, learnt, train, test, np.flatnonzero(np.isnan(y)), test_size, seed, tuple(na), tuple(notes))
 
 
 def _notes(learnt: Learnt) -> list[str]:
@@ -222,7 +228,7 @@ def encode_table(
     met: Met | None = None,
     first: int = 0,
 ) -> Encoded:
-    """See a table as a trained model does.
+    """Encode a table as a trained model reads it.
 
     Parameters
     ----------
@@ -231,7 +237,7 @@ def encode_table(
     table : pyarrow.Table
         With the schema's columns; others are ignored.
     need_target : bool
-        Insist on the target column, on labels that the model knows and on usable weights.
+        Require the target column, labels that the model knows, and usable weights.
     unseen, met, first
         As in `encode`.
 
@@ -266,7 +272,7 @@ def _feature_names(
     drop: Sequence[str],
     weights: str | None,
 ) -> tuple[list[str], list[str]]:
-    """Choose the columns to train on; give them, and what is left out without being asked for, in words."""
+    """Choose the columns to train on; return them, and sentences about those left out that nobody asked to."""
     for name in (*(features or ()), *drop):
         check_name(name, often)
     if weights is not None:
@@ -293,7 +299,7 @@ def _feature_names(
 
 
 def _refuse_text_among_numbers(field: Field) -> None:
-    """Refuse text of which 90 % or more, but not all, is numbers: one wrong cell makes the reader take all as text."""
+    """Refuse a column of text whose cells are numbers but for 10 % or less: one wrong cell made all of it text."""
     levels = field.levels or ()
     numeric = np.array([looks_like_number(level) for level in levels], dtype=np.bool_)
     if numeric.all() or not numeric.any():

@@ -1,4 +1,4 @@
-"""How messages spell names, counts and lists; and a column that can't be used."""
+"""How messages spell names, options and lists, and the errors about a column."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity
 
 
 def shown(word: str, limit: int = 60) -> str:
-    """Spell a name or a cell: as it is where it reads well, else quoted with escapes; long ones are cut."""
+    """Spell a name or a cell for a message: quoted with escapes if it would read badly, cut if it is long."""
     if len(word) > limit:
         word = word[: limit - 3] + "..."
     plain = word.isprintable() and word == word.strip() and word != ""
@@ -22,8 +22,8 @@ def shown(word: str, limit: int = 60) -> str:
 
 
 def option(name: str, word: str) -> str:
-    """Spell an option as a shell takes it: its word in quotes where it needs them."""
-    if not word.isprintable():  # no shell's quotes would make it readable
+    """Spell an option as a shell takes it, with quotes where they are needed."""
+    if not word.isprintable():  # not readable in quotes either
         return f"{name} {shown(word)}"
     return f"{name}={quote(word)}" if word.startswith("-") else f"{name} {quote(word)}"
 
@@ -36,14 +36,14 @@ def some(words: Iterable[str], limit: int = 5) -> str:
 
 
 def near(name: str, names: Sequence[str]) -> str:
-    """Name the columns that a wrong name may have meant, or list what there is."""
+    """Name the columns that a wrong name may have meant, or list the columns."""
     lower = {other.lower().strip(): other for other in reversed(names)}
     close = [lower[key] for key in get_close_matches(name.lower().strip(), list(lower), n=3, cutoff=0.6)]
     return f"did you mean {some(close)}?" if close else f"its columns are {some(names, 10)}"
 
 
 def check_name(name: str, names: Counter[str], role: str = "column", of: str = "") -> None:
-    """Refuse a name that a table does not have, or has twice. names: how often the table has each; of: who needs it."""
+    """Refuse a name that the table lacks or has twice. names : how often it has each. of : more words about the name."""
     if names[name] != 1:
         what, way = ("two columns called", "rename one") if names[name] else (f"no {role}", near(name, list(names)))
         shell = f"the table has {what} {shown(name)}{of}: {way}"
@@ -51,13 +51,13 @@ def check_name(name: str, names: Counter[str], role: str = "column", of: str = "
 
 
 def unusable(name: str, what: str, way: str = "") -> InputError:
-    """Make the error of a column that can't be used; the way out is `way`, or to leave the column out."""
+    """Make the error about a column that can't be used: the way out is `way`, or to leave the column out."""
     ways = f"{way}, or leave it out" if way else "leave it out"
     return mistaken(name, what, ways, f"{ways} with {option('--drop', name)}")
 
 
 def mistaken(name: str, what: str, way: str, on_command_line: str = "") -> InputError:
-    """Make the error of a column with a wrong cell, or of another kind than it had; both faces may have ways of their own."""
+    """Make the error about a column. way : the way out; on_command_line : the same for the command line, if it differs."""
     python = f"column {name!r} {what}: {way}"
     return InputError(two_fronts(python, f"column {shown(name)} {what}: {on_command_line or way}"))
 

@@ -7,22 +7,24 @@ concluded from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from chainrule.data.rows import Moments, Rows
-from chainrule.diagnosis.exact import U, exact_signs, snapped
+from chainrule.data.rows import Rows
+from chainrule.diagnosis.exact import MOST_BITS, U, exact_signs, whole_numbers
 from chainrule.findings import Finding, factor_of
 from chainrule.kernels.reading import BLOCK_ROWS
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
+Point = tuple[Vector, float]
 
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns; smaller ones are tried as 0
@@ -31,6 +33,7 @@ FEW = 64  # rows
 MAX_LISTED = 40  # relations that are verified and listed, those with the fewest columns first
 MAX_WORDS = 100  # columns in a relation; longer ones are only counted
 MAX_SPARSE = 60  # relations, up to which they are made sparse
+SIMPLE, CLOSE = 1000, 1e-7  # largest denominator of a simple ratio, and how near to one a coefficient has to be
 
 
 @dataclass(frozen=True)
@@ -38,24 +41,27 @@ class Relation:
     """coefficients . x[indices] = constant in every row.
 
     columns, indices, coefficients : of the columns in it; the last column follows from those before it.
-    exact : it holds without rounding. Otherwise deviation : the largest |x.v - constant| in a row, in standard deviations of
-    the last column; up_to_rounding : whether rounding explains that.
+    exact : it holds without rounding.
+    deviation : the largest |x.v - constant| in a row, in standard deviations of the last column; 0 if rounding explains it.
     """
 
     columns: tuple[str, ...]
     indices: tuple[int, ...]
     coefficients: tuple[float, ...]
     constant: float
-    exact: bool
-    up_to_rounding: bool
-    deviation: float
+    exact: bool = True
+    deviation: float = 0.0
+
+    @property
+    def up_to_rounding(self) -> bool:
+        """Whether it holds, exactly or up to rounding."""
+        return self.deviation == 0.0
 
     @property
     def finding(self) -> Finding:
         """The relation as a finding."""
         values = {"columns": self.columns, "coefficients": self.coefficients, "constant": self.constant}
-        well = {"is_exact": self.exact, "deviation": 0.0 if self.up_to_rounding else self.deviation}
-        return Finding("relation", values | well)
+        return Finding("relation", values | {"is_exact": self.exact, "deviation": self.deviation})
 
 
 @dataclass(frozen=True)
@@ -64,21 +70,14 @@ class Collinearity:
 
     relations : a sparse basis of them, at most `MAX_LISTED`, those with the fewest columns. Relations longer than `MAX_WORDS`
     are left out, except for all levels of a category.
-    pivots : (r,), columns of which all others are combinations; earlier ones are preferred.
+    pivots : (r,), ascending, columns of which all others are combinations; earlier ones are preferred.
     null_basis : (n, n - r), orthonormal, in standardised columns (x - mean) / sd; a constant column counts as a unit vector.
     """
 
     relations: tuple[Relation, ...]
     pivots: Index = field(compare=False)
     null_basis: Matrix = field(compare=False)
-
-    @property
-    def vectors(self) -> Matrix:
-        """Coefficients of the relations listed, (n, k)."""
-        found = np.zeros((len(self.null_basis), len(self.relations)))
-        for k, relation in enumerate(self.relations):
-            found[list(relation.indices), k] = relation.coefficients
-        return found
+    fit_intercept: bool = True
 
     @property
     def exact(self) -> bool:
@@ -108,6 +107,18 @@ class Collinearity:
         """All of it, in one line; empty when there are none."""
         return "; ".join(map(str, self.findings))
 
+    def moved(self, rows: Rows, w: Vector, b: float, weights: Vector) -> Point:
+        """Of all (w, b) with the same predictions, the one of least sum (weights_j sd_j w_j)^2; all in the rows' units.
+
+        The bias absorbs the constants of the relations. Without an intercept these are 0, and b stays.
+        """
+        moments, units = rows.moments(correlations=False), rows.units
+        sd = np.where(moments.sd > 0, moments.sd, 1.0) / units.scale
+        t = np.linalg.lstsq(weights[:, None] * self.null_basis, weights * w * sd, rcond=None)[0]
+        change = self.null_basis @ t / sd
+        mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
+        return w - change, b + self.fit_intercept * float((mean - units.center) / units.scale @ change)
+
 
 def correlation_tolerance(n: int, m: int) -> float:
     """Bound the rounding in the eigenvalues of a correlation matrix: (n+1) 4 (n+N+8) u, N the depth of its sums."""
@@ -128,7 +139,7 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
         A column is taken as a combination of those before it if they leave less than this share of its variance unexplained.
         Default: `correlation_tolerance`.
     """
-    n, names, moments = rows.n_features, rows.feature_names, rows.moments()
+    n, moments = rows.n_features, rows.moments()
     mean = np.zeros(n) if fit_intercept else moments.mean
     size = np.hypot(moments.sd, mean)
     unit = np.where(size > 0, size, 1.0)
@@ -140,22 +151,12 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     # A category with a column for every level: these add up to 1 in each row, and no row need be read for it.
     groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
     categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
-    pivots, vectors = _echelon(matrix, size > 0, tolerance, set(categories))
-    for j, v in vectors.items():
-        if j in categories:
-            v[categories[j]] = size[categories[j]] / size[j]
-    whole = set(categories)
-    for j, v in vectors.items():  # or the plain sum of levels, by their names
-        some = np.flatnonzero(v)
-        if factor_of([names[i] for i in some.tolist()]) and np.ptp(v[some] / unit[some]) <= 1e-6 / unit[j]:
-            whole.add(j)
-    _make_sparse(vectors, whole)
-    sizes = {j: np.count_nonzero(v) for j, v in vectors.items()}
-    short = [j for j in vectors if sizes[j] <= MAX_WORDS or j in categories]
-    listed = sorted(sorted(short, key=lambda j: (sizes[j], j))[:MAX_LISTED])
-    known = {j: _known(rows, moments, j, categories.get(j)) for j in listed if j in categories or size[j] == 0}
-    sought = {j: vectors[j] for j in listed if j not in known}
-    relations = known | _tried(rows, sought, size, fit_intercept)
+    pivots, vectors = _echelon(matrix, tolerance, categories)
+    for j, levels in categories.items():
+        vectors[j][:] = 0.0
+        vectors[j][levels] = size[levels] / size[j]
+    _make_sparse(vectors, {j for j, v in vectors.items() if _is_sum_of_levels(v / unit, rows.feature_names)})
+    relations = _verified(rows, vectors, unit, categories, fit_intercept)
     for j, relation in relations.items():
         if relation.up_to_rounding:
             at, c = list(relation.indices), np.array(relation.coefficients)
@@ -164,75 +165,41 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     basis = np.array(list(vectors.values())).reshape(len(vectors), n).T
     # In units of the deviation also where the matrix was about zero: constant columns keep the unit vector.
     ratio = np.where(moments.sd > 0, moments.sd, 1.0) / unit
-    return Collinearity(tuple(relations[j] for j in listed), pivots, np.linalg.qr(basis * ratio[:, None])[0])
+    null_basis = np.linalg.qr(basis * ratio[:, None])[0]
+    return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept)
 
 
-def moved_along(
-    null_basis: Matrix,
-    w: Vector,
-    b: float,
-    moments: Moments,
-    *,
-    about: Vector | float = 0,
-    fit_intercept: bool = True,
-    zero: Index | None = None,
-) -> tuple[Vector, float]:
-    """Of all (w, b) with the same predictions, the one of least norm in standardised columns, or with no weight in `zero`.
-
-    w (n,) is in the user's units, b for columns minus `about`; null_basis N is from `find_relations`. With v = w sd: v - N N'v;
-    the bias absorbs the constants of the relations. Without an intercept these are 0, and b stays.
-    """
-    scale = np.where(moments.sd > 0, moments.sd, 1.0)
-    v = w * scale
-    t = null_basis.T @ v if zero is None else np.linalg.lstsq(null_basis[zero], v[zero], rcond=None)[0]
-    other = (v - null_basis @ t) / scale
-    if zero is not None:
-        other[zero] = 0.0
-    mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
-    return other, b + fit_intercept * float((mean - about) @ (w - other))
-
-
-def _echelon(
-    matrix: Matrix, alive: NDArray[np.bool_], tolerance: float, known: set[int]
-) -> tuple[Index, dict[int, Vector]]:
+def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, slice]) -> tuple[Index, dict[int, Vector]]:
     """Cholesky in the order of the columns; a column with nothing left is expressed by those kept before it.
 
     known : columns that surely depend on others; the caller fills in their relations.
     """
     n = len(matrix)
-    if alive.all() and not known:
-        try:
-            if np.diag(np.linalg.cholesky(matrix)).min() ** 2 > tolerance:
-                return np.arange(n), {}
-        except np.linalg.LinAlgError:
-            pass
-    factor = np.zeros((n, n), order="F")
-    kept: list[int] = []
-    vectors: dict[int, Vector] = {}
+    factor, kept = np.zeros((n, n)), list[int]()
     for j in range(n):
-        r = len(kept)
-        row, left = np.zeros(r), 0.0
-        if alive[j] and j not in known:
-            row = solve_triangular(factor[:r, :r], matrix[kept, j], lower=True) if r else row
-            left = matrix[j, j] - row @ row
-        if left > tolerance:
-            factor[r, :r], factor[r, r] = row, np.sqrt(left)
+        row = factor[j, : len(kept)]
+        left = matrix[j, j] - row @ row
+        if left > tolerance and j not in known:
+            factor[j:, len(kept)] = (matrix[j:, j] - factor[j:, : len(kept)] @ row) / np.sqrt(left)
             kept.append(j)
-            continue
-        v = np.zeros(n)
-        v[j] = 1.0
-        if row.any():
-            v[kept] = -solve_triangular(factor[:r, :r], row, lower=True, trans="T")
-        v[np.abs(v) < ZERO * np.abs(v).max()] = 0.0
-        vectors[j] = v
-    return np.array(kept, dtype=np.int64), vectors
+    pivots = np.array(kept, dtype=np.int64)
+    others = np.setdiff1d(np.arange(n), pivots)
+    basis = np.eye(n)[others]
+    if len(kept) and len(others):
+        triangle, rows = factor[pivots, : len(kept)], factor[others, : len(kept)]
+        basis[:, pivots] = -solve_triangular(triangle, rows.T, lower=True, trans="T").T
+    basis[np.abs(basis) < ZERO * np.abs(basis).max(axis=1, keepdims=True)] = 0.0
+    return pivots, dict(zip(others.tolist(), basis, strict=True))
+
+
+def _is_sum_of_levels(v: Vector, names: tuple[str, ...]) -> bool:
+    """Whether v (n,) adds up levels of one category, by their names: such a relation reads best as it is."""
+    some = np.flatnonzero(v)
+    return factor_of([names[i] for i in some]) is not None and bool(np.ptp(v[some]) <= 1e-6 * np.abs(v[some]).max())
 
 
 def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
-    """Subtract multiples of relations from one another, in place, as long as they get shorter.
-
-    whole : relations that stay as they are, since they read best so.
-    """
+    """Subtract multiples of relations from one another, in place, as long as they get shorter; those in `whole` stay."""
     pairs = [(i, j) for i in reversed(vectors) if i not in whole for j in vectors if i != j]
     changed = len(vectors) <= MAX_SPARSE
     while changed:
@@ -251,106 +218,101 @@ def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
                 vectors[i], changed = trial, True
 
 
-def _known(rows: Rows, moments: Moments, j: int, levels: slice | None) -> Relation:
-    """Make a relation that is known without reading a row: a category's levels add up to 1, or a column is constant.
-
-    A column counts as constant too if its numbers differ only in rows of next to no weight.
-    """
-    names = rows.feature_names
-    if levels is not None:
-        at = tuple(range(levels.start, levels.stop))
-        return Relation(names[levels], at, (1.0,) * len(at), 1.0, exact=True, up_to_rounding=True, deviation=0.0)
-    exact = bool(moments.low[j] == moments.high[j])
-    value = float(moments.low[j] if exact else moments.mean[j])
-    return Relation((names[j],), (j,), (1.0,), value, exact, exact, 0.0 if exact else np.inf)
-
-
-def active_blocks(rows: Rows, columns: Index, keep: NDArray[np.bool_] | None = None) -> Iterator[tuple[Index, Matrix]]:
-    """Yield rows of positive weight that are in `keep`, block by block: their numbers, and their columns as float64."""
+def blocks(rows: Rows, columns: Index, mask: NDArray[np.bool_]) -> Iterator[tuple[Index, Matrix]]:
+    """Yield the rows of a mask, block by block: their numbers, and their columns as float64."""
     step = max(1024, BLOCK_NUMBERS // max(len(columns), 1))
     rows.count_read(len(columns) / rows.n_features)
     for first in range(0, rows.n_rows, step):
         part = slice(first, first + step)
-        mask = rows.is_kept[part] if keep is None else keep[part] & rows.is_kept[part]
-        if mask.any():
+        if mask[part].any():
             X = rows.numbers(part, columns)
-            yield first + np.flatnonzero(mask), X if mask.all() else X[mask]
+            yield first + np.flatnonzero(mask[part]), X if mask[part].all() else X[mask[part]]
 
 
 @dataclass
 class _Trial:
-    """A relation on trial: rational coefficients and a constant, and how well it holds in the rows so far.
+    """Coefficients v (k,) and a constant on trial, and how well the relation holds in the rows so far.
 
     ratio : largest residual in units of its rounding. residual : the largest.
     """
 
-    v: list[Fraction]
-    constant: Fraction
+    v: Vector
+    constant: float
     exact: bool = True
     ratio: float = 0.0
     residual: float = 0.0
 
-    @classmethod
-    def of(cls, v: list[Fraction], first: Vector, unit: float, fit_intercept: bool) -> _Trial:
-        """Take the constant from the first row; 0 if it is next to nothing."""
-        products = [c * Fraction(x) for c, x in zip(v, first.tolist(), strict=True)]
-        constant, size = sum(products, Fraction(0)), sum(map(abs, products), Fraction(0))
-        has_one = fit_intercept and abs(constant) > 2**20 * Fraction(unit) * size
-        return cls(v, constant if has_one else Fraction(0))
-
     def add(self, X: Matrix, unit: float) -> None:
-        """Take in rows X (q, columns), and the rounding of their terms: (k+2) u (|x|.|v| + |constant|)."""
-        c, constant = np.array([_as_float(c) for c in self.v]), _as_float(self.constant)
-        residual = np.abs(X @ c - constant)
-        bound = (len(c) + 2) * unit * (np.abs(X) @ np.abs(c) + abs(constant))
+        """Take in rows X (q, k), and the rounding of their terms: (k+2) u (|x|.|v| + |constant|)."""
+        residual = np.abs(X @ self.v - self.constant)
+        bound = (len(self.v) + 2) * unit * (np.abs(X) @ np.abs(self.v) + abs(self.constant))
         ratio = np.where(residual == 0, 0.0, residual / bound)
         # What is beyond float64 doesn't hold.
         residual, ratio = (np.where(np.isnan(x), np.inf, x) for x in (residual, ratio))
         self.residual = max(self.residual, float(residual.max(initial=0.0)))
         self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
+        v, b = [Fraction(c) for c in self.v.tolist()], Fraction(-self.constant)
         for some in (X[:FEW], X):  # few rows mostly tell
-            self.exact = self.exact and self.ratio <= NEAR and not exact_signs(some, self.v, -self.constant).any()
+            self.exact = self.exact and self.ratio <= NEAR and not exact_signs(some, v, b).any()
 
     def rank(self) -> tuple[bool, float]:
         """Order trials: exact ones first, then by their ratio above `NEAR`, in powers of two."""
         return not self.exact, float(np.ceil(np.log2(max(self.ratio / NEAR, 1.0))))
 
 
-def _tried(rows: Rows, vectors: dict[int, Vector], size: Vector, fit_intercept: bool) -> dict[int, Relation]:
-    """Turn null vectors (n,), in units of the columns' sizes, into relations; each by its last column.
+def _trials(c: Vector, x: Vector, unit: float, fit_intercept: bool) -> list[_Trial]:
+    """Try simple numbers near c (k,), c itself, or if these overflow its last column alone; the constant is that of a row x."""
+    trials = []
+    for v in (_simple_numbers(c), c / c[-1], np.eye(len(c))[-1]):
+        if v is None or not np.isfinite(np.abs(v * x).sum()):
+            continue
+        products = [Fraction(factor) * Fraction(value) for factor, value in zip(v.tolist(), x.tolist(), strict=True)]
+        constant = sum(products, Fraction(0))
+        least = 2**20 * Fraction(unit) * sum(map(abs, products))  # smaller ones are rounding
+        trials.append(_Trial(v, float(constant) if fit_intercept and abs(constant) > least else 0.0))
+    return trials
 
-    All are tried together in one read of the columns that take part: as simple numbers near them, and as they are.
+
+def _verified(
+    rows: Rows, vectors: dict[int, Vector], size: Vector, categories: Mapping[int, slice], fit_intercept: bool
+) -> dict[int, Relation]:
+    """Turn the shortest null vectors (n,), in units of the columns' sizes, into relations, each by its last column.
+
+    All are tried together in one read of the columns that take part. Those of a category's levels are known.
     """
-    supports = {j: np.append(np.setdiff1d(np.flatnonzero(v), j), j) for j, v in vectors.items()}
-    first = rows.numbers(np.flatnonzero(rows.is_kept)[:1])[0]
+    terms = {j: np.count_nonzero(v) for j, v in vectors.items()}
+    short = [j for j in vectors if terms[j] <= MAX_WORDS or j in categories]
+    listed = sorted(sorted(short, key=lambda j: (terms[j], j))[:MAX_LISTED])
+    supports = {j: np.append(np.setdiff1d(np.flatnonzero(vectors[j]), j), j) for j in listed}
+    sought = {j: at for j, at in supports.items() if j not in categories}
+    heaviest = int(np.argmax(rows.is_kept if rows.s is None else rows.s))
+    x, unit = rows.numbers(np.array([heaviest]))[0], rows.design.unit
+    columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *sought.values()]))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        trials = {}
-        for j, at in supports.items():
-            c = vectors[j][at] / size[at]
-            raw = c / c[-1]
-            if not np.isfinite(raw).all():  # the last column by itself, with what that leaves open
-                raw = np.append(np.zeros(len(c) - 1), 1.0)
-            near = [*snapped(c), [Fraction(x) for x in raw.tolist()]]
-            trials[j] = [_Trial.of(v, first[at], rows.design.unit, fit_intercept) for v in near]
-        columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *supports.values()]))
-        for _, X in active_blocks(rows, columns) if len(columns) else ():
-            for j, at in supports.items():
+        trials = {j: [_Trial(np.ones(len(at)), 1.0)] for j, at in supports.items()}  # true of a category's levels
+        trials |= {j: _trials(vectors[j][at] / size[at], x[at], unit, fit_intercept) for j, at in sought.items()}
+        for _, X in blocks(rows, columns, rows.is_kept) if sought else ():
+            for j, at in sought.items():
                 for trial in trials[j]:
-                    trial.add(X[:, np.searchsorted(columns, at)], rows.design.unit)
+                    trial.add(X[:, np.searchsorted(columns, at)], unit)
     relations = {}
     for j, at in supports.items():
+        names, indices = tuple(rows.feature_names[i] for i in at), tuple(at.tolist())
         best = min(trials[j], key=_Trial.rank)
-        v = tuple(map(_as_float, best.v))
-        deviation = 0.0 if best.exact else best.residual / (abs(v[-1]) * float(size[j]))
-        names = tuple(rows.feature_names[i] for i in at)
-        constant, is_near = _as_float(best.constant), best.ratio <= NEAR
-        relations[j] = Relation(names, tuple(at.tolist()), v, constant, best.exact, is_near, deviation)
+        apart = best.residual / float(best.v[-1]) / float(size[j]) if best.ratio > NEAR else 0.0
+        relations[j] = Relation(names, indices, tuple(best.v.tolist()), best.constant, best.exact, apart)
     return relations
 
 
-def _as_float(value: Fraction) -> float:
-    """Nearest float64; infinite beyond them."""
-    try:
-        return float(value)
-    except OverflowError:
-        return np.inf if value > 0 else -np.inf
+def _simple_numbers(c: Vector) -> Vector | None:
+    """Whole numbers in about the ratios of c, times powers of two where the columns' scales differ by such; else None."""
+    mantissas, exponents = np.frexp(c / c[-1])
+    if not mantissas.all() or not np.isfinite(mantissas).all():
+        return None
+    near = [Fraction(x).limit_denominator(SIMPLE) for x in mantissas.tolist()]
+    if np.abs(np.array(near, dtype=np.float64) - mantissas).max() > CLOSE:
+        return None
+    whole = whole_numbers([x * Fraction(2) ** e for x, e in zip(near, exponents.tolist(), strict=True)])
+    if max(map(abs, whole)) > 2**MOST_BITS:
+        return None
+    return np.array([x // gcd(*whole) for x in whole], dtype=np.float64)

@@ -23,9 +23,9 @@ Mask = NDArray[np.bool_]
 
 FINE, COARSE = 1e-10, 1e-7  # feasibility tolerances of HiGHS: the smallest that it offers, and its default
 FEW = 300_000  # numbers in the rows, up to which finding a direction of few columns takes a second
-FLAT = 1e-9  # a row's score so near 0, relative to |a|.|v|, may be exactly 0
 TINY = 1e-280  # curvature that counts as 0
 MOST_STEPS, NEAR = 20, 1e-12  # of Newton's method, and its squared decrement at the end
+FLAT = 1e-9  # a row's score so near 0, relative to |a|.|v|, may be exactly 0
 RANK = 1e-9  # singular values below this share of the largest count as 0
 
 
@@ -43,21 +43,49 @@ class Verdict:
     proven: bool
 
 
-def decide(A: Matrix) -> Verdict:
-    """Decide by a linear program for rows A (q, k) of size 1; unproven if it can't be solved.
+def decide(A: Matrix, start: Vector) -> Verdict:
+    """Decide which rows of A (q, k) of size 1 overlap, and find a direction for the others; start : (k,), one to try first.
+
+    Mostly Newton's method decides, and else a linear program; unproven if that fails.
+    """
+    return _by_newton(A, start) or _by_program(A)
+
+
+def _by_newton(A: Matrix, start: Vector) -> Verdict | None:
+    """Minimise the rows' logistic loss; None if that proves nothing.
+
+    At a minimum sum_i g(-a_i.v) a_i = 0: all rows overlap. If there is none, v comes to separate all rows.
+    """
+
+    def separates(v: Vector) -> bool:
+        return bool((A @ v > FLAT * (np.abs(A) @ np.abs(v))).all())
+
+    v = start if separates(start) else np.zeros(len(start))
+    for _ in range(MOST_STEPS):
+        z = A @ v
+        if separates(v):
+            return _checked(A, np.zeros(len(A)), v / z.min())
+        g = expit(-z)
+        H, slope = (A.T * (g * (1.0 - g))) @ A, A.T @ g
+        if not H.max() > TINY:
+            break
+        H[np.diag_indices(len(v))] += 1e-12 * H.max()
+        change = np.linalg.solve(H, slope)
+        if float(change @ slope) < NEAR:
+            return _checked(A, g / g.min(), v)
+        v = v + change
+    return None
+
+
+def _by_program(A: Matrix) -> Verdict:
+    """Find multipliers lambda = alpha + beta for rows A (q, k) of size 1, and a direction: the prices of the equations.
 
         max sum alpha, sum (alpha_i + beta_i) a_i = 0, 0 <= alpha <= 1, 0 <= beta.
 
-    Since multipliers lambda = alpha + beta may be scaled, alpha is 1 in rows that overlap and 0 in others. The prices of the
-    equations are a direction. Newton's method is tried first.
+    Since multipliers may be scaled, alpha is 1 in rows that overlap and 0 in others.
     """
     q, k = A.shape
-    quick = _by_newton(A)
     verdict = Verdict(np.ones(q, dtype=np.bool_), np.zeros(k), np.zeros((k, 0)), proven=False)
-    if quick is not None:
-        verdict = _checked(A, *quick)
-    if verdict.proven:
-        return verdict
     _, sizes, right = np.linalg.svd(A, full_matrices=False)
     kept = sizes > RANK * sizes.max(initial=0.0)
     # In coordinates in which the rows are orthonormal nearly dependent columns are as good as others.
@@ -71,28 +99,6 @@ def decide(A: Matrix) -> Verdict:
         if verdict.proven:
             break
     return verdict
-
-
-def _by_newton(A: Matrix) -> tuple[Vector, Vector] | None:
-    """Multipliers (q,) and a direction (k,) by Newton's method for the rows' logistic loss: quick, and mostly sufficient.
-
-    At its minimum sum_i g(-a_i.v) a_i = 0: all rows overlap. If there is no minimum, v comes to separate all rows.
-    """
-    v = np.zeros(A.shape[1])
-    for _ in range(MOST_STEPS):
-        z = A @ v
-        if (z > FLAT * (np.abs(A) @ np.abs(v))).all():
-            return np.zeros(len(A)), v / z.min()
-        g = expit(-z)
-        H, slope = (A.T * (g * (1.0 - g))) @ A, A.T @ g
-        if not H.max() > TINY:
-            break
-        H[np.diag_indices(len(v))] += 1e-12 * H.max()
-        step = np.linalg.solve(H, slope)
-        if float(step @ slope) < NEAR:
-            return g / g.min(), v
-        v = v + step
-    return None
 
 
 def _checked(A: Matrix, multipliers: Vector, v: Vector) -> Verdict:
@@ -119,10 +125,10 @@ def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
     max margins.lambda, |sum lambda_i a_ij| <= 1 (0 for the intercept).
     """
     q, k = A.shape
-    # Of the rows before their scaling, whose intercept was 1.
-    margins = np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
     if A.size > FEW:
         return None
+    # Of the rows before their scaling, whose intercept was 1.
+    margins = np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
     costs = np.where(np.arange(k) < k - fit_intercept, 1.0, 0.0)
     columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(margins, np.zeros(k))
     low, high = np.append(np.where(flat, -np.inf, 0.0), -costs), np.append(np.full(q, np.inf), costs)

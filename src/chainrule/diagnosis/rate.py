@@ -11,7 +11,7 @@ from chainrule.data.rows import Moments, Units
 def expected_smoothness(curvature: float, of_row: float, rows: int, batch: int) -> float:
     """Smoothness E of mini-batches: F's curvature if a batch is all rows, the steepest row's if it is one row.
 
-    With M rows, batches of B, L = curvature, L_i of row i:
+    With M > 1 rows, batches of B <= M, L = curvature, L_i of row i:
 
         E = (M (B - 1))/(B (M - 1)) L + (M - B)/(B (M - 1)) max L_i
 
@@ -26,8 +26,6 @@ def expected_smoothness(curvature: float, of_row: float, rows: int, batch: int) 
     of_row : float
         max L_i, where F is the mean of f_i: (M s_i/(4 S)) |x~_i|^2 + alpha.
     """
-    if rows <= batch:
-        return curvature
     whole = rows * (batch - 1) / (batch * (rows - 1))
     return whole * min(curvature, of_row) + (rows - batch) / (batch * (rows - 1)) * of_row
 

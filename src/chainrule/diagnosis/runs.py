@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,6 @@ NEVER = 10**15  # epochs
 # Gap by the Hessian's parabola over the true gap.
 FAR_BELOW = 0.3  # above it the parabola's estimate of the epochs is used
 NEAR_ENOUGH = 0.55  # above it that estimate is right within a factor of 1.5
-HARDLY = 0.05  # above it within a factor of about 4
-HOPELESS = 1e10  # epochs, where a factor of 4 makes no difference
 FORETOLD = 1.25  # largest factor by which a believed trend may miss the epochs that were run
 
 
@@ -117,8 +114,8 @@ def epochs_left(
     near : pair, optional
         Hessian at the optimum, and the last point minus the optimum.
     tested : bool
-        Believe the parabola only if it is more than about half as high as F, or hopeless anyway, and a trend only if
-        `trend_foretells` is true; otherwise NaN.
+        Believe the parabola only if it is more than about half as high as F, and a trend only if `trend_foretells` is true;
+        otherwise NaN.
     """
     by_trend = epochs_by_trend(epochs, gaps, tol) if len(epochs) >= LEAST_TREND else float("nan")
     if tested and not trend_foretells(epochs, gaps, by_trend):
@@ -132,8 +129,6 @@ def epochs_left(
         parabola = 0.5 * float(apart @ gradient)
     if parabola > (NEAR_ENOUGH if tested else FAR_BELOW) * gaps[-1] or (np.isnan(by_trend) and not tested):
         return by_curvature
-    if tested and by_curvature > HOPELESS and parabola > HARDLY * gaps[-1]:
-        return by_curvature
     return float(np.maximum(by_curvature, by_trend))  # NaN where the trend is
 
 
@@ -141,7 +136,7 @@ def epochs_left(
 class Monitor:
     """Watches a run, epoch by epoch.
 
-    A run diverges when F is not finite or, if `unbounded`, more than ten times its start.
+    A run diverges when F, if `unbounded`, is more than ten times its start. The loop itself ends a run whose F is not finite.
 
     Parameters
     ----------
@@ -162,7 +157,7 @@ class Monitor:
         self.start = self.start if self.count else objective
         self.gaps.append(gap)
         self.count += 1
-        return not np.isfinite(objective) or (self.unbounded and objective > 10.0 * (1.0 + abs(self.start)))
+        return self.unbounded and objective > 10.0 * (1.0 + abs(self.start))
 
 
 @dataclass
@@ -194,10 +189,10 @@ class RunMonitor(Monitor):
             return "diverging"
         if self.stable or self.unbounded:
             return "crawling" if self.stable and self._is_crawling() else ""
-        values = list(self._values)
+        values = np.array(self._values)
         recent = values[-21:]
-        rises = sum(after > before + 1e-12 * (1.0 + abs(before)) for before, after in pairwise(recent))
-        stuck = len(values) == 40 and min(values[20:]) >= min(values[:20]) * (1.0 - 1e-14)
+        rises = np.count_nonzero(np.diff(recent) > 1e-12 * (1.0 + np.abs(recent[:-1])))
+        stuck = len(values) == 40 and values[20:].min() >= values[:20].min() * (1.0 - 1e-14)
         return "oscillating" if stuck or rises >= max(2, (len(recent) - 1) / 4) else ""
 
     def _is_crawling(self) -> bool:

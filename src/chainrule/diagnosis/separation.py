@@ -1,57 +1,64 @@
 """Does a plane separate the classes, so that no finite coefficients are optimal? The verdict is verified on every row.
 
 With a_i = (2y_i - 1) x~_i the data are separated when A v >= 0, A v != 0 for some v: completely when A v > 0, else
-quasi-completely (Albert and Anderson 1984, Biometrika 71). First come columns that separate alone, repeatedly among the rows
-that are still on the planes found before. Then comes a direction of several columns that leaves as few rows on its plane as
-possible. Each direction is exact (rational), and its signs are proven on all rows without a rounding error. When the rows
-left overlap (`overlap`), the verdict is final.
+quasi-completely (Albert and Anderson 1984, Biometrika 71). The rows that are still on the planes found
+before are looked at again and again: first for columns that separate alone, then for a direction of several columns that
+leaves as few rows on its plane as possible. Each direction is exact (rational), and its signs are proven on all rows without
+a rounding error. When the rows left overlap (`overlap`), the verdict is final.
 
-The search takes a subset of the rows; a linear program (`overlap`) says which of them overlap and finds a direction that
+The search takes a subset of the rows. A linear program (`overlap`) says which of them overlap, and finds a direction that
 separates the others. Rows on the wrong side are added until there are none. Its arithmetic is in u = (x - center) p with p
-powers of two near 1/sd; the rational directions are in the user's columns.
+powers of two near 1/sd. The exact directions are in the user's columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
-from chainrule.data.rows import Rows, power_of_two
-from chainrule.diagnosis.collinearity import Collinearity, active_blocks, find_relations
+from chainrule.data.rows import Rows, Units, power_of_two
+from chainrule.data.rows.moments import reach
+from chainrule.diagnosis.collinearity import Collinearity, Point, blocks, find_relations
 from chainrule.diagnosis.exact import U, eliminated, exact_signs, whole_numbers
-from chainrule.diagnosis.overlap import FLAT, decide, sparsest
+from chainrule.diagnosis.overlap import FLAT, RANK, decide, sparsest
 from chainrule.findings import Finding, factor_of
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Exact = tuple[dict[int, Fraction], Fraction]  # v by column, and b
 
-ROUNDS, TRIES = 60, 8
+ROUNDS = 60
 LEAST = 1000  # rows of the first subset, and 4 a column
 MOST_NUMBERS = 1_000_000  # in the subset; beyond, a linear program takes more than 10 seconds
-MANY_COLUMNS = 250  # from which a linear program takes a second
 FAR = 10.0  # a column is centred if its mean is more deviations from 0
 MAX_EXACT_COLUMNS = 64  # up to which null spaces are found in fractions
+LONGEST = 10**4  # whole number that is shown as it is
+BITS = (0, 3, 8, 16, 60)  # of a direction's coefficients, tried in turn: short ones read best
 
 
 @dataclass(frozen=True)
-class Cause:
-    """A separating direction: z = x.v + constant is >= 0 in class 1 and <= 0 in class 0.
+class Direction:
+    """A separating direction: z = x.v + b is >= 0 in class 1 and <= 0 in class 0.
 
-    columns, indices, v : of the columns in it.
+    v : exact coefficients, by column. signs : (m,), the proven sign of (2y - 1) z in the rows that were looked at, else 0.
     """
 
-    columns: tuple[str, ...]
-    indices: tuple[int, ...]
-    v: tuple[Fraction, ...]
-    constant: Fraction
-    finding: Finding
+    v: dict[int, Fraction]
+    b: Fraction
+    signs: NDArray[np.int8] = field(compare=False, repr=False)
+
+    @property
+    def separates(self) -> bool:
+        """Whether no row is on its wrong side, and some are off its plane."""
+        return bool((self.signs >= 0).all() and self.signs.any())
 
 
 @dataclass(frozen=True)
@@ -61,33 +68,27 @@ class Separation:
     kind
         "complete": no row is left on a plane. "quasi": some rows are left. Both are proven in exact arithmetic. "undecided":
         rounding hides the answer, and nothing is proven.
-    causes
-        The directions: columns, levels and combinations, with their exact coefficients. Put together, each with so large a
-        factor that it keeps its rows, they are one direction.
+    directions
+        v by column, and b, of each. Put together, each with so large a factor that it keeps its rows, they are one direction.
     rows_on_plane
         Rows that are left, by their numbers from 0; rows of weight 0 aren't counted.
     final
         The rows left overlap (their rank as computed), so that no direction separates more. Then inf of the mean loss is
         (weight on the plane / S) times the minimum over the rows left, which is attained; 0 when complete.
     finding
-        The causes, and the ways out.
+        What each direction is in words, and the ways out.
     """
 
     kind: Literal["complete", "quasi", "undecided"]
-    causes: tuple[Cause, ...]
+    directions: tuple[Exact, ...]
     rows_on_plane: Index = field(compare=False, repr=False)
     final: bool
     finding: Finding
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns in the causes."""
-        return tuple(dict.fromkeys(name for cause in self.causes for name in cause.columns))
-
 
 def find_separation(
     rows: Rows,
-    hint: tuple[Vector, float] | None = None,
+    hint: Point | None = None,
     *,
     fit_intercept: bool = True,
     collinearity: Collinearity | None = None,
@@ -103,7 +104,7 @@ def find_separation(
     rows : Rows
         Rows of weight 0 don't count.
     hint : (w, b), optional
-        A direction to try first where columns are many, in the user's units: the coefficients of a diverging fit.
+        A direction to try first on large data, in the rows' units: where a run ended.
     collinearity : Collinearity, optional
         The result of `find_relations`, if known already.
     classes
@@ -113,25 +114,30 @@ def find_separation(
     # A column that is only nearly a combination of others counts: what it adds may be all that separates.
     near_columns = [relation.indices[-1] for relation in known.relations if not relation.up_to_rounding]
     space = _Space.of(rows, np.union1d(known.pivots, near_columns).astype(np.int64), fit_intercept)
-    causes: list[Cause] = []
+    start = np.zeros(len(space.pivots) + fit_intercept)
+    if hint is not None and rows.n_rows * len(start) > MOST_NUMBERS and np.isfinite([*hint[0], hint[1]]).all():
+        others = np.isin(np.arange(rows.n_features), known.pivots, invert=True).astype(np.float64)
+        w, b = space.rows.units.to_fit(*rows.units.to_user(*known.moved(rows, *hint, others)))
+        start = np.append(w[space.pivots], b)[: len(start)]
+    directions, causes = list[Exact](), list[Finding]()
     left, final = rows.is_kept, True
     while left.any():
-        alone = list(_alone(space, left))
-        found, final = (None, True) if alone else _search(space, left, hint)
-        active, of_rest = left, bool(causes)
-        for each in alone or ([] if found is None else [found]):
-            causes.append(_cause(space, each, active, classes, of_rest=of_rest))
-            left = left & (each.signs == 0)
-        if not alone:
+        found = list(_alone(space, left))
+        if not found:
+            found, final = _search(space, left, start)
+        if not found:
             break
-    if not causes and final:
+        of_rest, active = bool(directions), left
+        for each in found:
+            causes += [_cause(space, each, active, classes, of_rest=of_rest)] if each.v else []
+            left = left & (each.signs == 0)
+            directions.append((each.v, each.b))
+    if not directions and final:
         return None
     kind: Literal["complete", "quasi", "undecided"]
-    kind = "undecided" if not causes else "quasi" if left.any() else "complete"
-    said = tuple(cause.finding for cause in causes if cause.columns)
-    finding = Finding("separated", {"kind": kind, "causes": said, "rows": int(np.count_nonzero(rows.is_kept))})
-    final = kind == "complete" or (kind == "quasi" and final)
-    return Separation(kind, tuple(causes), np.flatnonzero(left), final, finding)
+    kind = "undecided" if not directions else "quasi" if left.any() else "complete"
+    values = {"kind": kind, "causes": tuple(causes), "rows": int(np.count_nonzero(rows.is_kept))}
+    return Separation(kind, tuple(directions), np.flatnonzero(left), final, Finding("separated", values))
 
 
 def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
@@ -152,229 +158,172 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
         low, high = float(first[j]), float(last[j])
         t = thresholds[j] = (_decimal_between(low, high) or Fraction(low)) if space.fit_intercept else Fraction(0)
         if low < t < high:
-            widths[j] = (high - low) * float(space.p[j])
+            widths[j] = (high - low) / float(space.rows.units.scale[j])
     for j in [max(widths, key=widths.__getitem__)] if widths else thresholds:
         v, t = Fraction(1 if up[j] else -1), thresholds[j]
         x = space.rows.numbers(columns=np.array([j]))[:, 0]
         yield Direction({j: v}, -v * t, (active & (bool(widths) | (x != float(t)))).astype(np.int8))
 
 
-def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str], *, of_rest: bool) -> Cause:
-    """Describe a direction by its columns' names; of_rest : it concerns rows that earlier causes leave."""
-    at, all_names = sorted(found.v), space.rows.feature_names
-    names, v = tuple(all_names[j] for j in at), tuple(found.v[j] for j in at)
-    of_one = space.rows.y[found.signs == 1] == 1
+def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str], *, of_rest: bool) -> Finding:
+    """Describe a direction by its columns' names; of_rest : it concerns rows that earlier directions leave."""
+    at, rows = sorted(found.v), space.rows
+    names, v = tuple(rows.feature_names[j] for j in at), [found.v[j] for j in at]
     is_complete, is_dummy = bool(found.signs[active].all()), bool(space.is_dummy[at].all())
     factor = factor_of(names) if is_dummy else None
-    is_up = not v or v[0] > 0
-    (lower, below), (upper, above) = list(zip(classes, (not of_one.all(), of_one.any()), strict=True))[
-        :: 1 if is_up else -1
-    ]
-    is_rest = factor is not None and len(set(v)) == 1 and found.b == -v[0]
-    whole, constant = whole_numbers(v, found.b)
+    is_rest = factor is not None and len(set(v)) == 1 and found.b == -v[0]  # rows that have none of the levels
+    known: dict[str, Any] = {"factor": factor, "of_rest": of_rest}
     if len(names) > 1 and not is_rest:
-        is_exact = max(map(abs, [*whole, constant])) <= 10**4
-        largest = max(map(abs, v))
-        *shown, last = [*whole, constant] if is_exact else [float(f"{float(c / largest):.5g}") for c in (*v, found.b)]
-        values = {"coefficients": tuple(shown), "constant": last, "is_exact": is_exact, "is_complete": is_complete}
-        finding = Finding("direction", values | {"columns": names, "classes": tuple(classes)})
-    elif is_dummy and (is_rest or not is_complete):
-        has_all = factor is not None and {name for name in all_names if name.startswith(f"{factor}=")} <= set(names)
-        of_factor = (
-            c.levels[0] for c in space.rows.encodings or () if c.name == factor and c.levels and not c.all_levels
-        )
-        reference = next(of_factor, None) if has_all else None
-        if len(names) == 1 and above:
-            finding = Finding("level", {"level": names[0], "class": upper})
-        elif reference is not None:
-            finding = Finding("level", {"level": f"{factor}={reference}", "class": lower})
-        else:
-            finding = Finding("no level", {"levels": names, "class": lower})
-    else:
-        sides = (("above", upper),) * bool(above) + (("below", lower),) * bool(below)
-        threshold = float(-found.b / v[0]) if v else 0.0
-        finding = Finding(
-            "threshold", {"column": "".join(names), "threshold": threshold, "sides": sides, "is_complete": is_complete}
-        )
-    finding = Finding(finding.code, {**finding.values, "factor": factor, "of_rest": of_rest})
-    return Cause(names, tuple(at), v, found.b, finding)
-
-
-@dataclass(frozen=True)
-class Direction:
-    """An exact direction x.v + b, v by column, and the proven sign of (2y - 1)(x.v + b) in each row looked at."""
-
-    v: dict[int, Fraction]
-    b: Fraction
-    signs: NDArray[np.int8]
+        whole, largest = whole_numbers([*v, found.b]), max(map(abs, v))
+        is_exact = max(map(abs, whole)) <= LONGEST
+        *shown, last = whole if is_exact else [float(f"{float(c / largest):.5g}") for c in (*v, found.b)]
+        known |= {"coefficients": tuple(shown), "constant": last, "is_exact": is_exact, "is_complete": is_complete}
+        return Finding("direction", known | {"columns": names, "classes": tuple(classes)})
+    is_up, of_one = v[0] > 0, rows.y[found.signs == 1] == 1
+    upper, lower = classes[is_up], classes[not is_up]
+    above, below = bool((of_one == is_up).any()), bool((of_one != is_up).any())
+    if not is_dummy or (is_complete and not is_rest):
+        sides = (("above", upper),) * above + (("below", lower),) * below
+        known |= {"threshold": float(-found.b / v[0]), "sides": sides, "is_complete": is_complete}
+        return Finding("threshold", known | {"column": names[0]})
+    if len(names) == 1 and above:
+        return Finding("level", known | {"level": names[0], "class": upper})
+    # Where these are all levels with a column, only the first one is left.
+    encoded = (each for each in rows.encodings or () if each.name == factor and each.levels and not each.all_levels)
+    for column in encoded:
+        if tuple(column.design_names()) == names:
+            return Finding("level", known | {"level": f"{factor}={column.levels[0]}", "class": lower})
+    return Finding("no level", known | {"levels": names, "class": lower})
 
 
 @dataclass(frozen=True)
 class _Space:
-    """The rows as half-spaces of directions: columns `pivots` and the intercept."""
+    """The rows as half-spaces of directions (w, b): a_i = (2y_i - 1) (u_i, 1), u = (x - center) p.
+
+    rows : seen as u, p powers of two near 1/size. pivots : columns of which all others are combinations.
+    is_dummy : columns from 0 to 1: indicators, by their looks. side : 2y - 1.
+    """
 
     rows: Rows
     pivots: Index
-    center: Vector
-    p: Vector
-    reach: Vector  # largest |x_j|
-    is_dummy: Mask  # columns from 0 to 1: indicators, by their looks
-    side: Vector  # 2y - 1
+    is_dummy: Mask
+    side: Vector
     fit_intercept: bool
 
     @classmethod
     def of(cls, rows: Rows, pivots: Index, fit_intercept: bool) -> _Space:
-        """Prepare the rows; all columns are combinations of `pivots`."""
-        moments = rows.moments()
-        far = fit_intercept & (np.abs(moments.mean) > FAR * moments.sd)
-        center, size = np.where(far, moments.mean, 0.0), np.hypot(moments.sd, np.where(far, 0.0, moments.mean))
-        reach, is_dummy = np.maximum(-moments.low, moments.high), (moments.low == 0) & (moments.high == 1)
-        side = np.where(rows.y > 0, 1.0, -1.0)
-        return cls(rows.as_given(), pivots, center, power_of_two(size), reach, is_dummy, side, fit_intercept)
+        """Prepare the rows."""
+        moments, numeric = rows.moments(), rows.design.numeric
+        far = fit_intercept & numeric & (np.abs(moments.mean) > FAR * moments.sd)
+        size = np.where(numeric, np.hypot(moments.sd, np.where(far, 0.0, moments.mean)), 1.0)
+        units = Units(np.where(far, moments.mean, 0.0), 1.0 / power_of_two(size))
+        is_dummy = (moments.low == 0) & (moments.high == 1)
+        return cls(rows.see(units), pivots, is_dummy, np.where(rows.y > 0, 1.0, -1.0), fit_intercept)
 
-    def matrix(self, numbers: Index, X: Matrix | None = None) -> Matrix:
-        """a_i = (2y_i - 1) (u_i, 1) of the rows asked for, pivots only; without an intercept no last column.
+    def matrix(self, numbers: Index) -> Matrix:
+        """a_i of some rows, pivots only, (q, k), each times a power of two so that its largest number is in [1, 2).
 
-        Times powers of two, so that each one's largest number is in [1, 2).
+        Without an intercept there is no last column.
         """
-        X = self.rows.numbers(numbers, self.pivots) if X is None else X
-        A = (X - self.center[self.pivots]) * self.p[self.pivots]
-        A = np.column_stack([A, np.ones(len(A))]) if self.fit_intercept else A
+        A = self.rows.viewed(numbers)[:, np.append(self.pivots, -1)[: len(self.pivots) + self.fit_intercept]]
         return np.asarray(A * (self.side[numbers] * power_of_two(np.abs(A).max(axis=1, initial=0.0)))[:, None])
 
-    def exact(self, a: Vector) -> tuple[dict[int, Fraction], Fraction]:
-        """Direction of `matrix` as exact rationals in the user's columns: p is a power of two, so nothing is rounded."""
-        p = self.p[self.pivots].tolist()
-        v = {int(j): Fraction(c) * Fraction(x) for j, c, x in zip(self.pivots, a.tolist(), p, strict=False) if c}
-        b = Fraction(float(a[-1])) if self.fit_intercept else Fraction(0)
-        return v, b - sum((c * Fraction(float(self.center[j])) for j, c in v.items()), Fraction(0))
-
-    def directed(self, v: dict[int, Fraction], b: Fraction, mask: Mask) -> Direction:
-        """Prove the signs of (2y - 1)(x.v + b) in the rows of the mask; 0 in others."""
-        unit = max([abs(c) * Fraction(float(self.reach[j])) for j, c in v.items()] + [abs(b)]) or Fraction(1)
+    def scores(self, a: Vector) -> tuple[Vector, float]:
+        """a_i.a of every row, (m,), for a direction of `matrix`, and how large its terms may be."""
         w = np.zeros(self.rows.n_features)
-        w[list(v)] = [float(c / unit) for c in v.values()]
-        z = self.rows.scores(w, float(b / unit))
+        w[self.pivots] = a[: len(self.pivots)]
+        b = float(a[-1]) * self.fit_intercept
+        return self.rows.scores(w, b) * self.side, float(reach(self.rows) @ np.abs(w)) + abs(b)
+
+    def wrong(self, a: Vector, mask: Mask) -> Index:
+        """Rows of the mask on the wrong side of a direction by more than rounding, the worst first."""
+        z, size = self.scores(a)
+        wrong = np.flatnonzero(mask & (z < -FLAT * size))
+        return np.asarray(wrong[np.argsort(z[wrong], kind="stable")])
+
+    @property
+    def _units(self) -> Iterator[list[Fraction]]:
+        """Centres and scales of u, exactly."""
+        units = self.rows.units
+        return ([Fraction(x) for x in each[self.pivots].tolist()] for each in (units.center, units.scale))
+
+    def directed(self, c: dict[int, Fraction], mask: Mask) -> Direction:
+        """Prove the signs in the rows of the mask of a direction of `matrix`, its numbers by their places."""
+        (center, scale), last = self._units, len(self.pivots)
+        largest = max(map(abs, c.values()), default=Fraction(1))
+        a = np.zeros(last + self.fit_intercept)
+        a[list(c)] = [float(x / largest) for x in c.values()]
+        z, size = self.scores(a)
+        v = {int(self.pivots[j]): x / scale[j] for j, x in c.items() if j < last}
+        b = c.get(last, Fraction(0)) - sum(x * center[j] / scale[j] for j, x in c.items() if j < last)
         signs = np.where(mask, np.sign(z), 0.0).astype(np.int8)
-        near = mask & (np.abs(z) <= 8 * (len(w) + 8) * U * (float(self.reach @ np.abs(w)) + 1.0))
-        for numbers, X in active_blocks(self.rows, np.array(list(v), dtype=np.int64), near):
-            signs[numbers] = exact_signs(X, list(v.values()), b)
-        return Direction(v, b, signs * self.side.astype(np.int8))
+        near = mask & (np.abs(z) <= 8 * (self.rows.n_features + 8) * U * size)
+        for numbers, X in blocks(self.rows, np.array(list(v), dtype=np.int64), near):
+            signs[numbers] = exact_signs(X, list(v.values()), b) * self.side[numbers]
+        return Direction(v, b, signs)
 
-    def placed(self, a: Vector, null: Matrix, mask: Mask) -> tuple[Mask, Index]:
-        """Find rows on the plane of a direction, up to rounding, and rows to add to the subset, the worst first.
-
-        To add are rows on its wrong side, and rows on its plane that are not 0 in all directions `null` (k, d).
-        """
-        z, near = np.zeros(self.rows.n_rows), np.zeros(self.rows.n_rows, dtype=np.bool_)
-        wrong = near.copy()
-        if not a.any() and not null.size:
-            return mask, np.zeros(0, dtype=np.int64)
-        w = np.zeros(self.rows.n_features)
-        w[self.pivots] = a[: len(self.pivots)] * self.p[self.pivots]
-        b = float(a[-1]) * self.fit_intercept - float(self.center @ w)
-        away = self.rows.scores(w, b) * self.side > FLAT * (self.reach @ np.abs(w) + abs(b))
-        for numbers, X in active_blocks(self.rows, self.pivots, mask & ~away):
-            A = self.matrix(numbers, X)
-            z[numbers], size = A @ a, FLAT * (np.abs(A) @ np.abs(a))
-            near[numbers] = np.abs(z[numbers]) <= size
-            wrong[numbers] = (z[numbers] < -size) | near[numbers] & (np.abs(A @ null) > 1e-7).any(axis=1)
-        worst = np.flatnonzero(wrong)
-        return near, worst[np.argsort(z[worst], kind="stable")]
+    def through(self, a: Vector, numbers: Index, mask: Mask) -> Iterator[Direction]:
+        """Yield exact directions near `a`, with more and more digits, whose planes go through the rows `numbers`."""
+        (center, scale), at = self._units, np.flatnonzero(a)
+        if len(numbers) and len(at) > MAX_EXACT_COLUMNS:
+            return
+        if len(numbers):  # as many as are independent
+            R, order = qr(self.matrix(numbers)[:, at].T, mode="r", pivoting=True)
+            numbers = numbers[order[: np.count_nonzero(np.abs(np.diag(R)) > RANK * np.abs(R[0, 0]))]]
+        points = []
+        for x in self.rows.numbers(numbers, self.pivots).tolist():
+            u = [(Fraction(value) - c) / s for value, c, s in zip(x, center, scale, strict=True)]
+            points.append({j: each for j, each in enumerate([*u, Fraction(1)]) if each and j in at})
+        fixed = eliminated(points)
+        free = {j: Fraction(float(a[j])) for j in at.tolist() if j not in fixed}
+        largest = max(map(abs, free.values()), default=Fraction(0))
+        for bits in BITS if largest else ():
+            found = {j: Fraction(round(c / largest * 2**bits)) for j, c in free.items()}
+            for j, row in fixed.items():
+                found[j] = -sum((c * found[i] for i, c in row.items() if i in free), Fraction(0))
+            yield self.directed({j: c for j, c in found.items() if c}, mask)
 
     def sample(self, mask: Mask, count: int) -> Index:
         """Rows drawn from both classes alike; always the same ones."""
         rng = np.random.default_rng(0)
         parts = [np.flatnonzero(mask & (self.rows.y == label)) for label in (0, 1)]
-        few = min(count // 2, *map(len, parts))
-        return np.sort(np.concatenate([rng.permutation(part)[: max(count // 2, count - few)] for part in parts]))
+        return np.sort(np.concatenate([rng.permutation(part)[: count // 2] for part in parts]))
 
 
-def _search(space: _Space, active: Mask, hint: tuple[Vector, float] | None) -> tuple[Direction | None, bool]:
-    """Look for a direction that leaves as few of the active rows on its plane as possible.
+def _search(space: _Space, active: Mask, start: Vector) -> tuple[list[Direction], bool]:
+    """Look for a direction of few columns that leaves as few of the active rows on its plane as possible.
 
-    hint : a direction in the user's columns, tried first where the linear program is large.
+    start : (k,), a direction to try first.
 
-    Returns the direction, or None where none is found; and whether it is proven that the rows left overlap.
+    Returns the direction, if one is found, and whether that is certain: if none is found, whether the rows surely overlap.
     """
-    k = len(space.pivots) + 1
-    if k > MANY_COLUMNS and hint is not None and np.isfinite([*hint[0], hint[1]]).all():
-        v = {j: Fraction(c) for j, c in enumerate(hint[0].tolist()) if c}
-        hinted = space.directed(v, Fraction(float(hint[1]) if space.fit_intercept else 0.0), active)
-        if (hinted.signs[active] == 1).all():
-            return hinted, True
-    count = max(LEAST, 4 * k)
-    subset = space.sample(active, count) if np.count_nonzero(active) > 2 * count else np.flatnonzero(active)
+    k = len(start)
+    subset = space.sample(active, min(max(LEAST, 4 * k), MOST_NUMBERS // k))
     for _ in range(ROUNDS):
-        if len(subset) * k > MOST_NUMBERS:
-            break
         A = space.matrix(subset)
-        verdict = decide(A)
-        near, wrong = space.placed(verdict.v, verdict.null, active)
-        wrong = wrong[~np.isin(wrong, subset)]
-        if not (len(wrong) or verdict.flat.all()):
-            few = sparsest(A, verdict.flat, space.fit_intercept)
-            verdict = verdict if few is None else replace(verdict, v=few)
-            near, wrong = space.placed(verdict.v, verdict.null, active)
-            wrong = wrong[~np.isin(wrong, subset)]
-        if len(wrong):
-            subset = np.union1d(subset, wrong[: max(len(subset) // 2, 64)])
-            continue
+        verdict = decide(A, start)
         if verdict.flat.all():
-            # Unknown if some direction seems to be 0 in all rows although no column depends on others.
-            is_whole = (active == space.rows.is_kept).all()
-            return None, verdict.proven and not (is_whole and verdict.null.size)
-        near[subset] = verdict.flat  # the program knows these better
-        found = _made_exact(space, active, verdict.v, near)
-        return found, verdict.proven and found is not None
-    return None, False
-
-
-def _made_exact(space: _Space, active: Mask, a: Vector, near: Mask) -> Direction | None:
-    """Find an exact direction near `a` through the rows `near`, with every row on its side or on the plane."""
-    v, b = space.exact(a)
-    plane = np.flatnonzero(near)
-    if not len(plane):
-        found = space.directed(v, b, active)
-        return found if (found.signs[active] == 1).all() else None
-    support = np.array(list(v), dtype=np.int64)
-    if len(support) > MAX_EXACT_COLUMNS:
-        return None
-    few = np.random.default_rng(0).permutation(plane)[: 2 * len(support) + 20]
-    for _ in range(TRIES):
-        for values, level in _through(space, support, [*v.values()], b, space.rows.numbers(few, support)):
-            trial = {int(j): c for j, c in zip(support, values, strict=True) if c}
-            found = space.directed(trial, level, active)
-            if (found.signs >= 0).all() and (found.signs[active & ~near] == 1).all():
-                return found
-            wrong = np.flatnonzero(found.signs < 0)
-            if len(wrong) and near[wrong].all():
-                # Rows that the sample lacked: the plane has to go through them too.
-                few = np.append(wrong[: len(support)], few)
-                break
+            # Rows off what the subset spans may be missing: a direction of random weights shows them.
+            null = verdict.null @ np.random.default_rng(0).normal(size=verdict.null.shape[1])
+            wrong = np.union1d(space.wrong(null, active), space.wrong(-null, active)) if null.any() else subset[:0]
+            if not len(wrong):
+                # Unknown if some direction seems to be 0 in all rows although no column depends on others.
+                is_whole = (active == space.rows.is_kept).all()
+                return [], verdict.proven and not (is_whole and verdict.null.size)
         else:
+            a, wrong = verdict.v, space.wrong(verdict.v, active)
+            few = None if len(wrong) else sparsest(A, verdict.flat, space.fit_intercept)
+            if few is not None:
+                a, wrong = few, space.wrong(few, active)
+            for found in () if len(wrong) else space.through(a, subset[verdict.flat], active):
+                if found.separates:
+                    return [found], True
+                wrong = np.flatnonzero(found.signs < 0)
+        wrong = wrong[~np.isin(wrong, subset)][: max(len(subset) // 2, 64)]
+        subset = np.union1d(subset, wrong)
+        if not len(wrong) or len(subset) * k > MOST_NUMBERS:
             break
-    return None
-
-
-def _through(
-    space: _Space, support: Index, v: list[Fraction], b: Fraction, X: Matrix
-) -> Iterator[tuple[list[Fraction], Fraction]]:
-    """Yield exact directions near (v, b) whose plane goes through the points X (q, columns of the support)."""
-    scale = [Fraction(int(space.fit_intercept)), *map(Fraction, space.p[support].tolist())]
-    points = np.column_stack([np.ones(len(X)), X]).tolist()
-    rows = [{j: Fraction(x) * c for j, (x, c) in enumerate(zip(row, scale, strict=True)) if x and c} for row in points]
-    through = eliminated(rows, [1.0] * len(scale))
-    wanted = [c / (x or 1) for c, x in zip([b, *v], scale, strict=True)]
-    free = {j: c for j, c in enumerate(wanted) if j not in through and scale[j]}
-    largest = max(map(abs, free.values()), default=Fraction(0))
-    for bits in (0, 3, 8, 16, 40) if largest else ():
-        found = [Fraction(0)] * len(scale)
-        for j, c in free.items():
-            found[j] = Fraction(round(c / largest * 2**bits))
-        for j, row in through.items():
-            found[j] = -sum((c * found[i] for i, c in row.items() if i in free), Fraction(0))
-        yield [c * x for c, x in zip(found[1:], scale[1:], strict=True)], found[0]
+    return [], False
 
 
 def _decimal_between(low: float, high: float) -> Fraction | None:

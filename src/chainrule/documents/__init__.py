@@ -17,17 +17,3 @@ def shown(result: Any) -> "Sequence[Block]":
     makers = {"Result": results.of_result, "Certificate": results.of_certificate, "Trace": results.of_trace,
               "RowExplanation": rows.of_explanation}  # fmt: skip
     return makers.get(type(result).__name__, lambda study: studies.of_study(study, study.heading))(result)
-
-
-def as_text(result: Any) -> str:
-    """Write a result for `print`."""
-    from chainrule.documents.terminal import as_text
-
-    return as_text(shown(result))
-
-
-def as_html(result: Any) -> str:
-    """Write a result for a notebook: one element that brings its own style and pictures."""
-    from chainrule.documents.html import fragment
-
-    return fragment(shown(result))

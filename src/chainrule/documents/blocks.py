@@ -16,38 +16,30 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from chainrule.words import counted, downward, number, rounded, shortened, upward, visible
 
 Role = Literal["", "lead", "cause", "note"]
+FactsRole = Literal["", "tiles", "glossary"]
 
 
 @dataclass(frozen=True)
 class Text:
-    """A sentence: templates, each with the values for its braces. Texts add up."""
+    """A sentence: a template, and the values for its braces, which may be sentences too."""
 
-    parts: tuple[tuple[str, Mapping[str, Any]], ...]
+    template: str
+    values: Mapping[str, Any]
     role: Role = ""
-
-    def __add__(self, other: Text | str) -> Text:
-        return replace(self, parts=self.parts + _text(other).parts)
-
-    def __bool__(self) -> bool:
-        return bool(self.parts)
 
 
 Words = Text | str  # a plain string has no braces to fill and may come from the data
 
 
 def say(template: str, role: Role = "", **values: Any) -> Text:
-    """Make a sentence of a template and its values, which may be sentences too."""
-    return Text(((template, values),) if template else (), role)
-
-
-def _text(words: Words) -> Text:
-    return words if isinstance(words, Text) else say("{it}", it=words) if words else say("")
+    """Make a sentence of a template and its values."""
+    return Text(template, values, role)
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,12 @@ class Facts:
     """Names and what they are. As "tiles" large numbers side by side on a page, as "glossary" terms and their meaning."""
 
     pairs: Sequence[tuple[str, Any]]
-    role: Literal["", "tiles", "glossary"] = ""
+    role: FactsRole = ""
+
+    @classmethod
+    def of(cls, templates: Mapping[str, str], role: FactsRole = "", **values: Any) -> Facts:
+        """Make facts of templates that share their values."""
+        return cls([(name, say(template, **values)) for name, template in templates.items()], role)
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ class Beside:
 Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Beside
 
 
-def bullets(heading: str, items: Iterable[Words]) -> list[Block]:
+def bullets(heading: str, items: Iterable[str]) -> list[Block]:
     """Make a heading and a list of sentences, each once; nothing for an empty list."""
     once = list(dict.fromkeys(items))
     return [Heading(heading), Bullets(once)] if once else []
@@ -183,14 +180,12 @@ class Speller(string.Formatter):
 
     def words(self, text: Words) -> str:
         """Write a sentence."""
-        if isinstance(text, str):
-            return self.literal(text)
-        return "".join(self.vformat(self.literal(template), (), values) for template, values in text.parts)
+        return self.format_field(text, "")
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Write a value of a sentence, or a table's cell."""
         if isinstance(value, Text):
-            return self.words(value)
+            return self.vformat(self.literal(value.template), (), value.values)
         if format_spec == "name":
             return self.name(value)
         return self.literal(value) if isinstance(value, str) else self.number(spelled(value, format_spec))

@@ -1,4 +1,4 @@
-"""Blocks as HTML: a page of its own, and a fragment for a notebook.
+"""Blocks as HTML: a page of its own, or one element for a notebook.
 
 Neither loads anything, links anywhere or needs JavaScript. Both follow the reader's light or dark colours, print, and read
 on a phone. Every name from the data is escaped here and in the pictures.
@@ -12,13 +12,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from chainrule.charts.style import FONT, palette_css
-from chainrule.documents.blocks import Block, Heading, Speller, Words
-from chainrule.words import shortened, typeset, visible
+from chainrule.documents.blocks import Block, Speller
+from chainrule.words import formula, shortened, typeset, visible
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 class _Html(Speller):
@@ -36,25 +34,11 @@ class _Html(Speller):
 HTML = _Html()
 
 
-def page(title: str, blocks: Sequence[Block]) -> str:
-    """Write a page of its own: a title and blocks, where each heading of level 2 begins a section."""
-    return _rendered(blocks, title)
-
-
-def fragment(blocks: Sequence[Block]) -> str:
-    """Write blocks for a notebook: one element that brings its own style."""
-    return _rendered(blocks, None)
-
-
-def _rendered(blocks: Sequence[Block], title: str | None) -> str:
-    sections: list[list[Block]] = [[]]
-    for block in blocks:
-        if isinstance(block, Heading) and block.level == 2 and sections[-1]:
-            sections.append([])
-        sections[-1].append(block)
+def as_html(blocks: Sequence[Block], title: str = "") -> str:
+    """Write a page of its own, under a title; without one an element for a notebook, which brings its own style."""
     palette = palette_css().replace(":root", ".chainrule")
     css = f"{palette}.chainrule {{ font-family: {FONT}; }}\n{_resource('page.css')}"
-    return _template().render(title=title, sections=sections, css=css).strip()
+    return _template().render(title=title, blocks=blocks, css=css).strip()
 
 
 def _resource(name: str) -> str:
@@ -66,22 +50,9 @@ def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    def words(text: Words) -> Any:
-        return Markup(HTML.format_field(text, ""))
+    def words(value: Any, how: str = "") -> Markup:
+        return Markup(HTML.format_field(value, how))
 
     env = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    env.filters |= {
-        "kind": lambda block: type(block).__name__,
-        "words": words,
-        "cell": lambda value, how: Markup(HTML.format_field(value, how)),
-        "drawn": lambda draw: Markup(draw()),
-        "formula": lambda block: Markup(_formula(block.text)),
-    }
+    env.filters |= {"words": words, "formula": formula}
     return env.from_string(_resource("page.html.jinja"))
-
-
-def _formula(text: str) -> str:
-    """Write a formula with signs of its own: ∂L/∂w₃ = −0.2 · 1.5."""
-    text = re.sub(r"\bd(?=[A-Za-z])", "∂", visible(text))
-    text = re.sub(r"[\d.]+e[-+]\d+", lambda number: typeset(number[0]), text)
-    return escape(re.sub(r"_\d+", lambda index: index[0][1:].translate(_LOWERED), text.replace("-", "−")))

@@ -3,10 +3,8 @@
 import numpy as np
 
 from chainrule.documents.blocks import Chart, Text, say
-from chainrule.studies.learned import Learned
-from chainrule.studies.learned.gradients import Gradients
-from chainrule.studies.learned.maps import Maps
-from chainrule.studies.learned.progress import NEAR, Progress
+from chainrule.studies.learned import Gradients, Learned, Maps
+from chainrule.studies.progress import NEAR, Progress
 from chainrule.words import counted
 
 LITTLE = 1e-3  # nats: a smaller difference of two log-losses is not mentioned
@@ -17,12 +15,12 @@ def story(learned: Learned) -> list[Text]:
     p = learned.progress
     if p.last == 0:
         return [say(f"No {p.unit} was run: the model is where it started.")]
-    return [text for text in (_way(p), _half_times(p), _held_out(p)) if text]
+    return [*_way(p), *_half_times(p), *_held_out(p)]
 
 
-def _way(p: Progress) -> Text:
+def _way(p: Progress) -> list[Text]:
     if p.start is None or p.end is None:
-        return say("")
+        return []
     most = "at most " if p.stride > 1 else ""  # a thinned trace knows only the epochs that it kept
     text = f"The {p.unit}s before {p.unit} {p.whole:,} read samples of the rows. " if p.whole else ""
     left = 0.0 if p.floor is None else p.end - p.floor
@@ -35,32 +33,31 @@ def _way(p: Progress) -> Text:
         text += "; at the end {left:3} nats are left" if left > NEAR else ""
     kept = f"the {p.last:,}" if p.stride == 1 else f"the {p.unit}s kept"
     text += f". It rose in {p.rises:,} of {kept}." if p.rises else "."
-    return say(text, start=p.start, end=p.end, above=p.start - (p.floor or 0.0), left=left)
+    return [say(text, start=p.start, end=p.end, above=p.start - (p.floor or 0.0), left=left)]
 
 
-def _half_times(p: Progress) -> Text:
+def _half_times(p: Progress) -> list[Text]:
     if not p.half_times:
-        return say("")
+        return []
     first, last = p.half_times[0], p.half_times[-1]
     latest = " at the latest" if p.stride > 1 else ""
     text = f"{{a:name}} settled first ({p.unit} {first.epoch:,}{latest})"
     text += f", {{b:name}} last ({p.unit} {last.epoch:,}{latest})" if last.epoch > first.epoch else ""
-    text += (
-        f", of {counted(len(p.half_times), 'strong weight')}; settled means more than half of the way done for good."
-    )
-    return say(text, a=first.name, b=last.name)
+    of = counted(len(p.half_times), "strong weight")
+    text += f", of {of}; settled means more than half of the way done for good."
+    return [say(text, a=first.name, b=last.name)]
 
 
-def _held_out(p: Progress) -> Text:
+def _held_out(p: Progress) -> list[Text]:
     h = p.held_out
     if h is None:
-        return say("")
+        return []
     if h.last - h.lowest < LITTLE:
-        return say("The held-out log-loss at the end was at or near its lowest: {last:f}.", last=h.last)
+        return [say("The held-out log-loss at the end was at or near its lowest: {last:f}.", last=h.last)]
     after = f"after {counted(h.epoch, p.unit)}" if h.epoch else "at the start"
     overfit = " What was learned after that helps the training rows only." if h.training_fell else ""
     text = f"The held-out log-loss was lowest {after}, {{lowest:f}}; at the end it is {{last:f}}.{overfit}"
-    return say(text, lowest=h.lowest, last=h.last)
+    return [say(text, lowest=h.lowest, last=h.last)]
 
 
 def rate_told(learned: Learned, rate: float | None) -> list[Text]:
@@ -77,15 +74,16 @@ def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Cha
     if learned is None:
         return []
     g, m, unit = learned.gradients, learned.maps, learned.progress.unit
-    return [*([] if g is None else [[_shares(g, unit)]]), *([] if m is None else [[_maps(m, unit, classes)]])]
+    shares = [] if g is None or np.count_nonzero(g.dL.any(axis=1)) < 2 else [[_shares(g, unit)]]
+    return shares if m is None else [*shares, [_maps(m, unit, classes)]]
 
 
 def _shares(g: Gradients, unit: str) -> Chart:
-    from chainrule.charts.shares import gradient_shares
+    from chainrule.charts.charts import gradient_shares
 
     units = "in the units of the fit: the steps follow it"
     if unit == "step":
-        units = "per standard deviation of each column: Newton’s steps don’t follow it"
+        units = "per standard deviation of each number: Newton’s steps don’t follow it"
     read = f"Computed on all training rows at {counted(len(g.epochs), unit)}."
     return Chart(lambda: gradient_shares(g.epochs.astype(np.float64), np.abs(g.dL), g.names, unit=unit),
                  f"Each weight’s share of the gradient, {units}. {read}")  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from chainrule.words import upward
 
@@ -14,21 +14,20 @@ PAUSE = 0.08  # seconds between two drawings: an epoch takes microseconds
 
 
 class _Live(Progress):
-    """A line that is drawn again at most every `PAUSE` seconds."""
+    """A line of words, with a bar where it is known how far a run is, drawn again at most every `PAUSE` seconds."""
 
-    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
+    def __init__(self, console: Console, *, has_bar: bool = True) -> None:
+        columns = [*[BarColumn(bar_width=16)] * has_bar, TextColumn("{task.fields[words]}", markup=False)]
         is_off = not console.is_terminal or console.quiet
         super().__init__(*columns, console=console, auto_refresh=False, transient=True, disable=is_off)
-        self._drawn = 0.0
+        self._drawn, self._task = 0.0, self.add_task("", visible=False, words="")
 
     def _draw(self, done: int, most: int, words: Callable[[], str]) -> None:
         now = time.monotonic()
         if self.disable or now - self._drawn < PAUSE:
             return
         self._drawn = now
-        if not self.tasks:
-            self.add_task("", words="")
-        self.update(self.task_ids[0], completed=done, total=most, words=words(), refresh=True)
+        self.update(self._task, completed=done, total=most, visible=True, words=words(), refresh=True)
 
 
 class FitProgress(_Live):
@@ -39,8 +38,7 @@ class FitProgress(_Live):
 
     def __init__(self, console: Console, method: str) -> None:
         self._descends = not method.startswith("newton")  # how many steps Newton needs is not known
-        epochs = [TextColumn("epoch {task.completed:,.0f} of {task.total:,.0f}"), BarColumn(bar_width=16)]
-        super().__init__(console, *(epochs if self._descends else []), TextColumn("{task.fields[words]}"))
+        super().__init__(console, has_bar=self._descends)
 
     def __call__(self, step: Any, held_out: Mapping[str, float]) -> None:
         """Draw this epoch, unless the last drawing is too near."""
@@ -50,17 +48,16 @@ class FitProgress(_Live):
         text = f"loss {step.loss:.4f}"
         text += f", held out {held_out['held_out_loss']:.4f}" if "held_out_loss" in held_out else ""
         text += f", F - F* <= {upward(step.gap)}" if math.isfinite(step.gap) else ""
+        text += f", {step.status}" if step.status else ""
         where = "all rows" if step.share >= 1 else f"a sample, {100 * step.share:.1f}% of the rows"
-        return text if self._descends else f"step {step.epoch} on {where}, {step.reads:.1f} reads: {text}"
+        if self._descends:
+            return f"epoch {step.epoch:,} of {step.max_reads:,}: {text}"
+        return f"step {step.epoch} on {where}, {step.reads:.1f} reads: {text}"
 
 
 class StudyProgress(_Live):
     """The line of a study's runs. Call it with the run's name, its epoch and its largest number of epochs."""
 
-    def __init__(self, console: Console) -> None:
-        text = "{task.fields[words]}: epoch {task.completed:,.0f} of {task.total:,.0f}"
-        super().__init__(console, TextColumn(text), BarColumn(bar_width=16))
-
     def __call__(self, run: str, epoch: int, most: int) -> None:
         """Draw where the run is, unless the last drawing is too near."""
-        self._draw(epoch, most, lambda: run)
+        self._draw(epoch, most, lambda: f"{run}: epoch {epoch:,} of {most:,}")

@@ -1,12 +1,10 @@
 """The report of a fit: its story as blocks, from the document that `--json` gives and from arrays."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from chainrule.documents import html, results
+from chainrule.documents import results
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Role, Text, bullets, say
 from chainrule.documents.learned import pictures, rate_told, story
 from chainrule.documents.rows import explanation
@@ -16,6 +14,8 @@ from chainrule.studies.learned import Learned
 from chainrule.words import counted
 
 Document = Mapping[str, Any]
+
+Spread = tuple[Any, Any]  # log-odds z and classes y of some rows, (m,) each
 
 SHOWN_PREDICTIONS = 500
 ARTICLE = "Christoph Winkler, “Neural Networks and Logistic Regression - Backpropagation in Detail”"
@@ -35,30 +35,11 @@ GLOSSARY = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """What a report draws beside the numbers of its document.
-
-    trace : what the run recorded. z, y : (m,) log-odds and classes of the training rows; held_out : the same of held-out rows.
-    learned : how the run learned.
-    """
-
-    trace: Trace
-    z: Any
-    y: Any
-    held_out: tuple[Any, Any] | None = None
-    learned: Learned | None = None
-
-
-def report(title: str, document: Document, drawn: Drawn) -> str:
-    """Write the story of a fit as one HTML page, the same for the same inputs."""
-    return html.page(title, report_blocks(document, drawn))
-
-
-def report_blocks(document: Document, drawn: Drawn) -> list[Block]:
+def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: Learned | None = None) -> list[Block]:
     """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
 
-    document: of a fit, with "explanation" and "whole_gradient" of a row where one is to be shown.
+    document: of a fit, with "explanation" and "whole_gradient" of a row where one is to be shown. trace: what the run
+    recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any.
     """
     result, trouble = document["result"], _trouble(document["result"])
     message, said = result["message"].rstrip("."), f"{result['message']} {trouble}".lower()
@@ -73,16 +54,16 @@ def report_blocks(document: Document, drawn: Drawn) -> list[Block]:
         *([say("{it}.", it=results.ending(result)[0][1])] if message.lower() not in trouble.lower() else []),
         _tiles(result),
         Heading("How near the optimum it is"),
-        *results.certificate(result, drawn.trace),
+        *results.certificate(result, trace),
         Heading("How it learned"),
-        *_learning(document, drawn),
+        *_learning(document, trace, learned),
         Heading("How well it predicts"),
         results.figures({"training": document["training"], "held out": document["held_out"]}),
         *(explanation(row) if document.get("explanation") else []),
         heading,
         Beside([table, [results.odds_chart(document)]]),
         Heading("The probabilities"),
-        _probabilities((document["negative"], document["positive"]), drawn),
+        _probabilities((document["negative"], document["positive"]), parts),
         *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
         *bullets("Notes", notes),
         Heading("What the numbers mean"),
@@ -112,27 +93,25 @@ def _lead(document: Document, role: Role) -> Text:
 def _tiles(result: Document) -> Facts:
     tiles = {"steps" if results.is_newton(result) else "epochs": "{n_epochs}", "reads of the data": "{reads:3}",
              "objective": "{objective}", "gradient at the end": "{grad_norm:3}", "penalty alpha": "{alpha}"}  # fmt: skip
-    return Facts([(name, say(text, **result)) for name, text in tiles.items()], "tiles")
+    return Facts.of(tiles, "tiles", **result)
 
 
-def _learning(document: Document, drawn: Drawn) -> list[Block]:
+def _learning(document: Document, trace: Trace, learned: Learned | None) -> list[Block]:
     """Tell how the run learned, in words and pictures."""
-    result, learned, classes = document["result"], drawn.learned, (document["negative"], document["positive"])
-    curves = results.learning_curves(drawn.trace, results.is_newton(result), document["training"])
+    result, classes = document["result"], (document["negative"], document["positive"])
+    curves = results.learning_curves(trace, results.is_newton(result), document["training"])
     told: list[Block] = [] if learned is None else [*story(learned), *rate_told(learned, result["learning_rate"])]
-    absent = (*([] if learned is None else learned.notes), drawn.trace.note)
+    absent = (*([] if learned is None else learned.notes), trace.note)
     notes = [say("{it}.", "note", it=text.rstrip(".")) for text in absent if text]
     return [*told, Beside([*curves.groups, *pictures(learned, classes)]), *notes]
 
 
-def _probabilities(classes: tuple[str, str], drawn: Drawn) -> Beside:
+def _probabilities(classes: tuple[str, str], parts: Sequence[Spread]) -> Beside:
     from chainrule.charts.charts import loss_of_row, probability_histogram
 
-    def spread(z: Any, y: Any, says: str) -> list[Block]:
-        return [Chart(lambda: probability_histogram(sigmoid(np.asarray(z)), y, classes=classes), says)]
-
-    shown = [spread(drawn.z, drawn.y, "Training rows: how the probabilities of both classes are spread.")]
-    if drawn.held_out is not None:
-        shown.append(spread(*drawn.held_out, "Held-out rows: the same for rows that training never saw."))
+    spreads = ("Training rows: how the probabilities of both classes are spread.",
+               "Held-out rows: the same for rows that training never saw.")  # fmt: skip
+    shown = [[Chart(partial(probability_histogram, sigmoid(z), y, classes=classes), says)]
+             for (z, y), says in zip(parts, spreads, strict=False)]  # fmt: skip
     says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. The bars below are the training rows."
-    return Beside([*shown, [Chart(lambda: loss_of_row(drawn.z, drawn.y, classes=classes), says)]])
+    return Beside([*shown, [Chart(partial(loss_of_row, *parts[0], classes=classes), says)]])

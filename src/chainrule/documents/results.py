@@ -1,12 +1,12 @@
 """What there is to say about a fit, its certificate, predictions and an audit, from the documents that `--json` gives."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.certificate import digits_of
-from chainrule.documents.blocks import Beside, Block, Chart, Column, Facts, Heading, Table, Text, Words, say
+from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
 from chainrule.words import counted
 
 Document = Mapping[str, Any]
@@ -16,9 +16,12 @@ SHOWN = 30  # features in a table
 SHOWN_PREDICTIONS = 20
 
 
-def proven_digits(value: float, error: float | None) -> int:
-    """Count the digits of a number that a bound on its error proves."""
-    return int(digits_of(np.array([value]), np.array([np.inf if error is None else error]))[0])
+def how_near(value: float, error: float | None) -> dict[str, Any]:
+    """Say how far a coefficient can be from the optimum's, and how many of its digits that proves."""
+    return {
+        "error": error,
+        "digits": int(digits_of(np.array([value]), np.array([np.inf if error is None else error]))[0]),
+    }
 
 
 def is_newton(result: Document) -> bool:
@@ -54,8 +57,8 @@ def _asked(result: Document) -> list[tuple[str, Any]]:
     facts = [("objective", result["objective_line"]), ("method", f"{_method(result)}: {result['method_reason']}")]
     facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
     if result["batch_size"] is not None:
-        size = "single rows" if result["batch_size"] == 1 else f"{result['batch_size']:,} rows an update"
-        facts.append(("mini-batches", f"{size}, in an order of seed {result['seed']}"))
+        size = "single rows" if result["batch_size"] == 1 else "{batch_size:row} an update"
+        facts.append(("mini-batches", say(f"{size}, in an order of seed {{seed}}", **result)))
     return facts
 
 
@@ -77,12 +80,9 @@ def rate(result: Document) -> Text:
 
 
 def ending(result: Document) -> list[tuple[str, Any]]:
-    """Tell how a run ended and what is proven, each once, also where the message says both."""
-    told = result["certificate"]
-    proven, reason = told["sentence"].rstrip("."), told["reason"].rstrip(".")
-    run, cause = result["message"].rstrip(".").replace(f": {proven}", ""), reason.partition(":")[0]
-    if cause and cause in run:
-        proven = proven.replace(f": {reason}", "").replace(f": {cause}", "")
+    """Tell how a run ended and what is proven, each once, where the message says both."""
+    told, proven = result["certificate"], result["certificate"]["sentence"].rstrip(".")
+    run = result["message"].rstrip(".").replace(f": {proven}", "")
     training = say("{method}: {run} ({seconds:time})", method=_method(result), run=run, seconds=result["seconds"])
     hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
     return [("training", training), ("certificate", proven), *hessian]
@@ -99,20 +99,27 @@ def figures(parts: Mapping[str, Document | None]) -> Table:
 
 def coefficients(document: Document) -> list[Block]:
     """Tell the coefficients and odds ratios, per unit and per standard deviation (SD); the strongest where there are many."""
-    entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"]} for entry in document["coefficients"]]
-    shown = _strongest(entries, lambda entry: entry["w"] if entry["w_sd"] is None else entry["w_sd"])
+    entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"], "effect": _effect(entry)}
+               for entry in document["coefficients"]]  # fmt: skip
     digits = ("proven digits", "digits" if document["result"]["certificate"]["kind"] == "bound" else "", "")
-    columns = [("feature", "name", "name"), ("w per unit", "w", "4"), digits, ("odds ratio", "odds_ratio", "4"),
-               ("w per SD", "w_sd", "4"), ("odds ratio per SD", "odds_ratio_sd", "4")]  # fmt: skip
-    bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
+    columns = (digits, ("odds ratio", "odds_ratio", "4"), ("w per SD", "w_sd", "4"),
+               ("odds ratio per SD", "odds_ratio_sd", "4"))  # fmt: skip
     heading = Heading(say("Coefficients: log-odds of {positive:name}", **document))
-    return [heading, Table.from_entries([bias, *shown], *columns), *rest(len(entries))]
+    return [heading, *_listed(document, entries, "effect", *columns)]
 
 
-def _strongest(entries: Sequence[Document], strength: Callable[[Document], float | None]) -> list[Document]:
-    """Keep the strongest, in their order."""
-    order = sorted(range(len(entries)), key=lambda j: -abs(strength(entries[j]) or 0.0))[:SHOWN]
-    return [entries[j] for j in sorted(order)]
+def _effect(entry: Document) -> float:
+    """Give the log-odds of one standard deviation, where that is known, else of one unit."""
+    return float(entry["w"] * (1.0 if entry["sd"] is None else entry["sd"]))
+
+
+def _listed(document: Document, entries: Sequence[Document], by: str, *columns: tuple[str, str, str]) -> list[Block]:
+    """Tabulate the bias and the coefficients whose entry `by` is largest, in the order of the columns."""
+    order = sorted(range(len(entries)), key=lambda j: -abs(entries[j][by] or 0.0))[:SHOWN]
+    bias = {**document["intercept"], "name": BIAS, "w": document["intercept"]["b"]}
+    names = ("feature", "name", "name"), ("w per unit", "w", "4")
+    table = Table.from_entries([bias, *(entries[j] for j in sorted(order))], *names, *columns)
+    return [table, *rest(len(entries))]
 
 
 def rest(count: int) -> list[Text]:
@@ -125,12 +132,9 @@ def odds_chart(document: Document) -> Chart:
     from chainrule.charts import charts
 
     entries = document["coefficients"]
-    w, sd = (np.array([entry[key] for entry in entries], dtype=np.float64) for key in ("w", "sd"))
-    names, per_sd = [entry["name"] for entry in entries], np.isfinite(sd)
-    log_odds = np.where(per_sd, w * sd, w)
-    text = (
-        "Odds ratios on a logarithmic axis. Right of 1 a feature speaks for {positive:name}, left for {negative:name}."
-    )
+    names, per_sd = [entry["name"] for entry in entries], [entry["sd"] is not None for entry in entries]
+    log_odds = [_effect(entry) for entry in entries]
+    text = "Odds ratios on a logarithmic axis. Right of 1 speaks for {positive:name}, left of 1 for {negative:name}."
     return Chart(lambda: charts.odds_forest(names, log_odds, per_sd=per_sd), say(text, **document))
 
 
@@ -147,21 +151,20 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
     tiles += [("Hessian of", told["hessian_rows"])] if told["hessian_rows"] else []
     tiles += [("left by rounding", say("{noise:2}", **told))] if told["noise"] is not None else []
     blocks: list[Block] = [*said, *([Facts(tiles, "tiles")] if tiles else [])]
-    if trace is None:
+    if trace is None or told["kind"] == "none":
         return blocks
     from chainrule.charts.curves import gap_curve
 
-    how = {"tol": result["tol"], "infimum": told["kind"] == "infimum"}
-    picture = gap_curve(trace, is_newton(result), told["optimum_at_least"], **how)
-    caption = "How far above the optimum the objective can still be. A read is one pass over all rows."
-    return blocks if picture is None else [Beside([blocks, [Chart(lambda: picture, caption)]])]
+    how = {"tol": result["tol"], "exists": told["kind"] != "infimum"}
+    chart = Chart(lambda: gap_curve(trace, is_newton(result), told["optimum_at_least"], **how),
+                  "How far above the optimum the objective can still be. A read is one pass over all rows.")  # fmt: skip
+    return [Beside([blocks, [chart]])]
 
 
-def learning_curves(trace: Any, newton: bool, part: Document) -> Beside:
+def learning_curves(trace: Any, by_reads: bool, part: Document) -> Beside:
     """Draw loss and accuracy over the epochs of gradient descent, or over the reads of the data where steps are few."""
     from chainrule.charts import curves
 
-    by_reads = newton and "reads" in trace.columns
     when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
     loss = " A dotted line is the loss of predicting the base rate for every row." if part else ""
     share = " The dotted line is the share of the larger class." if part else ""
@@ -184,31 +187,28 @@ def predictions(document: Document, most: int, heading: Words, left: str = "") -
 
 def set_aside(document: Document) -> list[Block]:
     """Tell the predictions of the rows whose target is missing."""
-    count = len(document["predictions"])
-    heading = say(f"The {'row' if count == 1 else f'{count:,} rows'} of unknown {{target:name}}", **document)
+    heading = say("The {n:row} of unknown {target:name}", n=len(document["predictions"]), **document)
     return predictions(document, SHOWN_PREDICTIONS, heading, ": --json, the report and chainrule predict have all")
 
 
 def audit(document: Document) -> list[Block]:
     """Tell how far anyone's coefficients are from the optimum."""
-    told, bias, entries = document["certificate"], document["intercept"], document["coefficients"]
+    told, entries = document["certificate"], document["coefficients"]
     units = " on standardised numbers" if document["standardized"] else ""
     penalty = f" + ({{alpha:g}}/2) w.w{units}" if document["alpha"] else ", no penalty"
     rows = "{rows:row} it was trained on" if document["training_rows"] else "{rows:row} of known {target:name}"
     facts = {"coefficients": "{coefficients_of}: log-odds that {target:name} is {positive:name}",
              "table": f"{{table}}: the {rows}", "objective": f"the mean log-loss{penalty}: F = {{F:10}} here"}  # fmt: skip
     blocks: list[Block] = [
-        Facts([(name, say(text, **document, F=told["objective"])) for name, text in facts.items()]),
+        Facts.of(facts, **document, F=told["objective"]),
         Heading("How far from the optimum"),
         _audit_sentence(told),
         *(say("{it}", it=text) for text in document["warnings"]),
     ]
     if told["gap"] is None or all(entry["error"] is None for entry in entries):
         return blocks
-    shown = [{**bias, "name": BIAS, "w": bias["b"]}, *_strongest(entries, lambda entry: entry["error"])]
-    columns = [("feature", "name", "name"), ("w per unit", "w", "4"), ("off by at most", "error", "up"),
-               ("proven digits", "digits", "")]  # fmt: skip
-    return [*blocks, Table.from_entries(shown, *columns), *rest(len(entries))]
+    columns = ("off by at most", "error", "up"), ("proven digits", "digits", "")
+    return [*blocks, *_listed(document, entries, "error", *columns)]
 
 
 def _audit_sentence(told: Document) -> Text:
@@ -231,7 +231,7 @@ def evaluation(document: Document) -> list[Block]:
     confusion = [[f"is {negative}", counts["true_negative"], counts["false_positive"]],
                  [f"is {positive}", counts["false_negative"], counts["true_positive"]]]  # fmt: skip
     return [
-        Facts([(name, say(text, **document, base_rate=part["base_rate"])) for name, text in facts.items()]),
+        Facts.of(facts, **document, base_rate=part["base_rate"]),
         Heading("How well it does"),
         figures({"this table": part}),
         Heading("Counts"),
@@ -246,7 +246,7 @@ def of_result(result: Any) -> list[Block]:
         columns = (result.feature_names, result.w.tolist(), proven.digits.tolist(), np.exp(result.w).tolist())
     document = {
         "result": told, "negative": str(result.classes[0]), "positive": str(result.classes[1]),
-        "intercept": {"b": b, "digits": proven_digits(b, proven.intercept)},
+        "intercept": {"b": b, **how_near(b, proven.intercept)},
         "coefficients": [{"name": name, "w": w, "sd": None, "digits": digits, "odds_ratio": odds}
                          for name, w, digits, odds in zip(*columns, strict=True)],
     }  # fmt: skip
@@ -271,9 +271,10 @@ def of_trace(trace: Any) -> list[Block]:
     """Tell what a run recorded: the epochs 0, 1, 10, 100, ... and the last as a table, and its curves."""
     epochs = trace.columns["epoch"]
     shown = [k for k, epoch in enumerate(epochs) if epoch in (0, 1, 10, 100, 1000, 10_000) or epoch == epochs[-1]]
-    heads = {"epoch": ("epoch", ""), "loss": ("log-loss", "f"), "held_out_loss": ("held out", "f"),
-             "accuracy": ("accuracy", "%"), "grad_norm": ("largest dL_dw", "2"), "gap": ("F - F* at most", "2")}  # fmt: skip
-    table = Table([Column(head, trace.columns[name][shown].tolist(), how)
-                   for name, (head, how) in heads.items() if name in trace.columns])  # fmt: skip
+    table = Table.from_entries(
+        [{name: column[k].item() for name, column in trace.columns.items()} for k in shown],
+        ("epoch", "epoch", ""), ("log-loss", "loss", "f"), ("held out", "held_out_loss", "f"),
+        ("accuracy", "accuracy", "%"), ("largest dL_dw", "grad_norm", "2"), ("F - F* at most", "gap", "2"),
+    )  # fmt: skip
     note = [say("{it}", "note", it=trace.note)] if trace.note else []
     return [Heading(f"{counted(len(trace), 'epoch')} of training"), table, *note, learning_curves(trace, False, {})]

@@ -9,12 +9,10 @@ from chainrule.words import counted
 
 Document = Mapping[str, Any]
 
-TINY = 1e-12  # a standardised x at its mean may come out as 1e-16: the rounding of a 0
-PARTS = {"training": "; a training row", "held out": "; held out", "other": "; not among the training rows"}
-ADDS = {
-    "training": "what this row adds to the gradient",
-    "held out": "what this row would add to the gradient, but it was held out and adds nothing",
-    "other": "what this row would add to the gradient over the rows of this table",
+PARTS = {  # what the row is, and what its share is
+    "training": ("; a training row", "what this row adds to the gradient"),
+    "held out": ("; held out", "what this row would add to the gradient, but it was held out and adds nothing"),
+    "other": ("; not among the training rows", "what this row would add to the gradient over the rows of this table"),
 }
 
 
@@ -40,14 +38,13 @@ def explanation(document: Document) -> list[Block]:
         Formula(told["chain"]["g"]),
     ]  # fmt: skip
     if not known:
-        note = [say("{it}", "note", it=told["note"])] if told["note"] else []
-        return [*blocks, say("Without a label there is no loss, and nothing goes backward.", "note"), *note]
+        return [*blocks, say("Without a label there is no loss, and nothing goes backward.", "note")]
     return [
         *blocks,
         Formula(told["chain"]["L"]),
         Heading("backward: L -> g -> z -> w, b", 3),
         *(Formula(told["chain"][key]) for key in ("dL_dg", "dg_dz", "dL_dz")),
-        Formula(f"dL/dz = g - y = (1 - 2y) sigmoid((1 - 2y) z) = {told['dL_dz']:.6g}", "stable form"),
+        Formula(told["chain"]["stable"], "stable form of g - y"),
         *_strongest(told),
         Formula(told["chain"]["dL_db"]),
         Table.from_entries(
@@ -62,7 +59,8 @@ def explanation(document: Document) -> list[Block]:
 
 def _heading(document: Document) -> Text:
     told = document["explanation"]
-    known = " unknown" if told["y"] is None else f" is {{label:name}}, y = {{y:g}}{PARTS.get(told.get('part'), '')}"
+    part, _ = PARTS.get(told.get("part"), ("", ""))
+    known = " unknown" if told["y"] is None else f" is {{label:name}}, y = {{y:g}}{part}"
     when = ""
     if "method" in document:
         unit, epoch = "step" if is_newton(document) else "epoch", told["epoch"]
@@ -79,21 +77,16 @@ def _lines(document: Document) -> list[dict[str, Any]]:
     path, sums = dict(told["path"]), whole["dL_dw"] if whole else [None] * len(told["features"])
     bias = {"name": BIAS, "w": told["b"], "contribution": told["b"], "g": told["path"][0][1], "dz_dw": 1.0,
             "dL_dw": told["dL_db"], "share": told["share_b"], "all_rows": whole and whole["dL_db"]}  # fmt: skip
-    lines = {entry["name"]: {**entry, "all_rows": total} for entry, total in zip(told["features"], sums, strict=True)}
-    for name, line in lines.items():
-        line |= {key: 0.0 for key in ("x", "contribution", "dz_dw") if abs(line[key] or 0.0) <= TINY}
-        line["g"] = path[name]
+    lines = {entry["name"]: {**entry, "all_rows": total, "g": path[entry["name"]]}
+             for entry, total in zip(told["features"], sums, strict=True)}  # fmt: skip
     return [bias, *(lines[name] for name, _ in told["path"][1 : SHOWN + 1])]
 
 
 def _strongest(told: Document) -> list[Formula]:
     """Write out dL/dw of the feature with the largest derivative."""
-    if not told["features"]:
-        return []
-    j, entry = max(enumerate(told["features"], start=1), key=lambda numbered: abs(numbered[1]["dL_dw"] or 0.0))
-    x = f"({entry['x']:.6g})" if entry["x"] < 0 else f"{entry['x']:.6g}"
-    text = f"dL/dw_{j} = dL/dz · dz/dw_{j} = {told['dL_dz']:.6g} · {x} = {entry['dL_dw'] or 0.0:.6g}"
-    return [Formula(text, say("{name:name}", name=entry["name"]))]
+    lines = zip(told["features"], told["chain"]["dL_dw"], strict=True)
+    ranked = sorted(lines, key=lambda line: -abs(line[0]["dL_dw"]))
+    return [Formula(text, say("{name:name}", name=entry["name"])) for entry, text in ranked[:1]]
 
 
 def _shares(document: Document) -> list[tuple[str, Any]]:
@@ -101,7 +94,7 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = []
     if whole is not None:
         which = "trained on" if whole["training_rows"] else "with a label in this table (not the training rows)"
-        facts += [("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: {ADDS[told['part']]}"),
+        facts += [("share", f"{told['weight']:g}/{whole['sum_weights']:g} of dL_dw: {PARTS[told['part']][1]}"),
                   ("all rows", f"the sum of the shares of the {counted(whole['rows'], 'row')} {which}")]  # fmt: skip
     penalty = "the penalty's part; at the optimum it and the rows' part cancel"
     facts += [("alpha w", penalty)] if told["alpha"] > 0 else []

@@ -28,6 +28,6 @@ def of_study(study: "Study", title: str = "", out: Path | None = None) -> list[B
 
 def study_page(study: "Study", title: str, notes: Sequence[str]) -> str:
     """Tell a study as one HTML page."""
-    from chainrule.documents.html import page
+    from chainrule.documents.html import as_html
 
-    return page(title, [*of_study(study), *bullets("Notes", notes), *bullets("Sources", [CREDIT])])
+    return as_html([*of_study(study), *bullets("Notes", notes), *bullets("Sources", [CREDIT])], title)

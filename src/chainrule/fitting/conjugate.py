@@ -1,4 +1,4 @@
-"""`newton-cg` on a problem: its run, and its certificate in the user's units."""
+"""newton-cg on a problem, with a certificate in the user's units; and Newton for fewer rows than columns."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scipy.linalg.lapack import dormqr
 from chainrule.certificate import Bound, Certificate
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.optimize import optimize, prepare
@@ -20,7 +21,7 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import audit
 from chainrule.fitting.run import run
 from chainrule.fitting.task import TOO_FAR, how_it_ended, warnings_of
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.losses import is_native
 from chainrule.objective import PAIRWISE, DataObjective
 from chainrule.solvers import CGState, NewtonCG
@@ -29,7 +30,9 @@ from chainrule.solvers.newton_cg import LARGEST, TooLarge
 Vector = NDArray[np.float64]
 
 DEFAULT_READS = 300
-INNER = 0.01  # of tol, for the problem in the row space: the read that then proves the point needs no step
+INNER = (
+    0.01  # share of tol for the problem in the row space, so that the read that proves its point needs no further step
+)
 
 
 def optimize_by_products(problem: Problem) -> Ending:
@@ -41,23 +44,23 @@ def optimize_by_products(problem: Problem) -> Ending:
 
 
 def optimize_in_row_space(problem: Problem) -> Ending:
-    """Run Newton where rows are fewer than columns: the optimum w is a combination of rows, X = R' Q', w = Q u, |w| = |u|.
+    """Run Newton for fewer rows than columns. The optimum is a combination of rows: X = R' Q', w = Q u, |w| = |u|.
 
-    The problem in u has as many columns as rows. Newton solves it, and a read at w = Q u certifies the point. (Hastie and
-    Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
+    The problem in u has as many columns as there are rows. Newton solves it; a read then certifies the point w = Q u. (Hastie
+    and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
     """
     problem.standardize()
     rows, options = problem.rows, problem.options
     rows.count_read()
     seen = rows.viewed()[:, :-1]
     if not np.isfinite(seen[rows.is_kept]).all():
-        rows.refuse_non_finite()
+        refuse_non_finite(rows)
     seen[~rows.is_kept] = 0.0
     if not 1.0 / LARGEST < np.abs(seen).max() < LARGEST:
         return optimize(problem)
     (Q, tau), R = qr(seen.T, mode="raw", overwrite_a=True, check_finite=False)
     few = Rows.of(
-        Design.dense(np.ascontiguousarray(R.T)), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads
+        Blocks.dense(np.ascontiguousarray(R.T)), rows.y, rows.s, [f"u{k + 1}" for k in range(len(R))], rows.threads
     )
     w, b = rows.units.to_fit(*problem.start)
     inner = replace(options, tol=INNER * options.tol, callbacks=(), max_reads=None)
@@ -70,7 +73,7 @@ def optimize_in_row_space(problem: Problem) -> Ending:
 
 
 def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Vector:
-    """Q v or, with trans "T", Q' v, (n,), by Householder reflections, without making Q (Golub and Van Loan 2013, 5.1.6)."""
+    """Compute Q v or, with trans "T", Q' v, (n,), from the Householder reflections (Golub and Van Loan 2013, 5.1.6)."""
     found, _, _ = dormqr("L", trans, Q, tau, v[:, np.newaxis], 64 * len(v))
     return np.asarray(found[:, 0])
 
@@ -80,7 +83,7 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
     rows, options = problem.rows, problem.options
     objective = problem.objective()
     most = DEFAULT_READS if options.max_reads is None else options.max_reads
-    refusal = "the objective is not finite: take a smaller w0, smaller numbers in X, or a larger penalty"
+    refusal = "the objective is not finite: use a smaller w0, smaller numbers in X, or a larger penalty"
     try:
         outcome = run(
             problem,
@@ -92,7 +95,7 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
             tol=options.tol if is_native(options.loss) else INNER * options.tol,
         )
     except TooLarge:
-        rows.refuse_non_finite()
+        refuse_non_finite(rows)
         raise InputError(Finding("rows too large", {"largest": LARGEST})) from None
     state = outcome.state
     if isinstance(state, CGState):
@@ -127,7 +130,7 @@ def _certificate(problem: Problem, on: DataObjective, state: CGState) -> Certifi
 
 
 def _as_returned(on: DataObjective, units: Units, state: CGState, bound: Bound, b_user: float) -> tuple[float, Vector]:
-    """Give the gap and the coefficients' errors (n,) at the user's point, where w and b have rounded."""
+    """Return the gap and the coefficients' errors, (n,), at the point that the user gets, where w and b are rounded."""
     radius = bound.coef[: on.n_features] * (1.0 + 8.0 * UNIT)
     if not units.center.any() and (units.scale == 1.0).all():
         return bound.gap, radius / units.scale

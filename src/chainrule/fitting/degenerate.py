@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,28 +12,27 @@ from numpy.typing import NDArray
 from chainrule.certificate import Bound, Certificate, Factor, bound
 from chainrule.certificate.bounds import kappa_upper
 from chainrule.certificate.rounding import UNIT, norm_of_z_rounding
-from chainrule.data.rows import Rows
-from chainrule.diagnosis.collinearity import Collinearity, find_relations, moved_along
+from chainrule.diagnosis.collinearity import Collinearity, Point, find_relations
 from chainrule.diagnosis.exact import independent
 from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
 from chainrule.fitting.task import TOO_FAR, Task, after_rounding, certified
-from chainrule.penalties import ridge
+from chainrule.penalties import SEPARATED_RIDGE, ridge
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import error_of_gradient
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
-Point = tuple[Vector, float]
 
-SEPARATED_RIDGE = 1e-8  # on standardised columns; documented
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the other columns don't explain
 LEAST_PENALTY_STEPS = 8
-MOST_STEPS, FEW_STEPS = 30, 3  # for the model of the pivot columns; the second after a run that reached its limit
+STEPS, MOST_STEPS = (
+    10,
+    30,
+)  # for the model of the pivot columns; most where it is known that no plane separates the classes
+FEW_STEPS = 3  # after a run that reached its limit
 LEAST_PART = 1e-3  # of a step
-FEW_NUMBERS = 300_000  # in X, up to which every row's leverage is computed
-QUICK = 0.4  # ratio of successive decrements: below it near an optimum, above it where classes are separated
 
 
 def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
@@ -42,44 +40,39 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 
     With a penalty: the point of least penalty along the columns' relations. Without a penalty, for collinear columns: the
     solution of least norm in standardised columns, certified for the model without the redundant columns. For separated
-    classes: the optimum under a ridge of 1e-8 on standardised columns, certified for that. Otherwise the run's last point.
+    classes: the optimum under `SEPARATED_RIDGE`, certified for that. Otherwise the run's last point.
     """
-    options, data = task.problem.options, task.problem.rows.as_given()
-    collinear = find_relations(data, fit_intercept=options.fit_intercept)
+    rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
+    collinear = find_relations(rows, fit_intercept=fit_intercept)
     if task.problem.penalty.strongly_convex:
-        state = _where_penalty_is_least(task, state, data, collinear) if collinear.n_relations else state
-        return _proven_by_penalty(task, outcome, state, collinear) or _unproven(task, outcome, state, collinear)
-    ending = _reduced(task, outcome, state, data, collinear)
-    if ending is None and not state.reference.proof.ok:
-        near = (find_relations(data, fit_intercept=options.fit_intercept, tolerance=each) for each in NEARLY)
-        more = (each for each in near if each.n_relations > collinear.n_relations)
-        ending = next(filter(None, (_reduced(task, outcome, state, data, each) for each in more)), None)
-    if ending is not None:
-        return ending
-    hint = task.units.to_user(state.w, state.b)
+        return _of_least_penalty(task, outcome, state, collinear)
+    ending = _reduced(task, outcome, state, collinear)
+    for tolerance in () if state.reference.proof.ok else NEARLY:
+        near = find_relations(rows, fit_intercept=fit_intercept, tolerance=tolerance) if ending is None else collinear
+        ending = _reduced(task, outcome, state, near) if near.n_relations > collinear.n_relations else ending
     return (
-        _separated(task, data, collinear, hint)
-        or _reduced(task, outcome, state, data, collinear, patient=True)
+        ending
+        or separated(task, collinear, (state.w, state.b))
+        or _reduced(task, outcome, state, collinear, patient=True)
         or _unproven(task, outcome, state, collinear)
     )
 
 
-def separated_by_levels(task: Task) -> Ending:
-    """Return the optimum under the ridge where a level has one class only; a run without it would lead nowhere."""
-    data = task.problem.rows.as_given()
-    ending = _separated(task, data, find_relations(data, fit_intercept=task.problem.options.fit_intercept))
-    assert ending is not None
-    return ending
+def separated(task: Task, collinear: Collinearity | None = None, hint: Point | None = None) -> Ending | None:
+    """For separated classes, return the optimum under a ridge, and what it proves about F without it; None for others.
 
-
-def _separated(task: Task, data: Rows, collinear: Collinearity, hint: Point | None = None) -> Ending | None:
-    """For separated classes, return the optimum under the ridge, and what it proves about F without the ridge."""
-    rows, problem = task.problem.rows, task.problem
-    fit_intercept, names = problem.options.fit_intercept, problem.class_names
-    found = find_separation(data, hint, fit_intercept=fit_intercept, collinearity=collinear, classes=names)
+    hint : where a run ended, which may separate them.
+    """
+    rows, problem, fit_intercept = task.problem.rows, task.problem, task.problem.options.fit_intercept
+    collinear = find_relations(rows, fit_intercept=fit_intercept) if collinear is None else collinear
+    found = find_separation(
+        rows, hint, fit_intercept=fit_intercept, collinearity=collinear, classes=problem.class_names
+    )
     if found is None or found.kind == "undecided":
         return None
-    weight = SEPARATED_RIDGE * (sizes_of(data, fit_intercept) / task.units.scale) ** 2
+    moments = rows.moments(correlations=False)
+    size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
+    weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
     outcome, run = task.run(small)
     # On all rows, even if the run stopped on a sample.
@@ -95,14 +88,11 @@ def _separated(task: Task, data: Rows, collinear: Collinearity, hint: Point | No
         infimum_at_least=0.0,
         infimum_gap=state.evaluation.loss + rounding,
     )
-    too = (Finding("collinear too", {"relations": collinear.findings}),) if collinear.n_relations else ()
-    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=(found.finding, *too), separated=found)
-
-
-def sizes_of(data: Rows, fit_intercept: bool) -> Vector:
-    """Column sizes (n,) for the ridge of separated data: standard deviations, without an intercept root mean squares."""
-    moments = data.moments(correlations=False)
-    return moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
+    said = (
+        found.finding,
+        *([Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []),
+    )
+    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=said, separated=found)
 
 
 def _ending(
@@ -117,14 +107,14 @@ def _ending(
     separated: Separation | None = None,
 ) -> Ending:
     """Put together what a run came to; the certificate is for the point (w_fit, b_fit) that the user gets."""
-    tol, reason = task.problem.options.tol, outcome.reason
+    tol, reason, how = task.problem.options.tol, outcome.reason, None
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
         missed = "max_reads" if reason == "max_reads" else "unproven"
         reason = missed if not is_near else "converged" if separated is None else "no_optimum"
-    how = None
     if separated is not None:
-        how = Finding("no optimum", {"why": separated.finding, "proof": "" if is_near else certificate.sentence})
+        proof = "" if is_near else certificate.sentence
+        how = Finding("no optimum", {"why": separated.finding, "proof": proof, "ridge": SEPARATED_RIDGE})
     ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how, said)
     return replace(ending, collinear=collinear, separated=separated)
 
@@ -138,7 +128,7 @@ def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Colli
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> str:
     """Say why nothing is proven: too few reads; or columns along which rounding hides the curvature."""
-    proof, of_sample = state.reference.proof, state.z is None or state.reference.z is not None
+    proof, of_sample = state.reference.proof, state.z is None or state.reference.index is not None
     unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
         return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
@@ -165,16 +155,17 @@ class _Found(NamedTuple):
 
 
 def _reduced(
-    task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity, *, patient: bool = False
+    task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity, *, patient: bool = False
 ) -> Ending | None:
     """Certify the model of the pivot columns, and spread the weights over all columns; None if nothing is proven."""
     if not collinear.n_relations:
         return None
-    found, is_short = _minimum_of_pivots(task, outcome, state, data, collinear, patient=patient), False
+    found, is_short = _minimum_of_pivots(task, outcome, state, collinear, patient=patient), False
     if found is None:
         return None
     if collinear.holds:
-        short = _along(task, found.state, data, collinear, None)
+        point = collinear.moved(task.problem.rows, found.state.w, found.state.b, np.ones_like(state.w))
+        short = _seen(task, *point, collinear, found.state)
         if not collinear.exact:
             short = short._replace(bound=_by_difference(short.state, found))
         near = max(task.problem.options.tol, 4.0 * short.bound.noise)
@@ -196,66 +187,51 @@ def _reduced(
 
 
 def _minimum_of_pivots(
-    task: Task, outcome: Outcome, state: NewtonState, data: Rows, collinear: Collinearity, *, patient: bool
+    task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity, *, patient: bool
 ) -> _Found | None:
     """Take Newton steps in the pivots' weights alone, until the point is proven to be near the optimum of their model.
 
     The other columns keep their weights where the relations are exact, which changes nothing; otherwise they get 0.
+    patient : no plane separates the classes, so there is an optimum, however slowly it comes near.
     """
-    tol, pivots = task.problem.options.tol, np.sort(collinear.pivots)
-    if state.z is None or state.reference.z is not None:
+    tol, own = task.problem.options.tol, collinear.pivots
+    if state.z is None or state.reference.index is not None:
         state = task.at(state.w, state.b)
-    others = np.setdiff1d(np.arange(len(state.w)), pivots)
-    found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, pivots))
+    found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, own))
     if not collinear.exact:
-        found = _along(task, state, data, collinear, others)
-    kept, part = np.append(pivots, len(state.w)), 1.0
+        others = np.isin(np.arange(len(state.w)), own, invert=True).astype(np.float64)
+        w, b = collinear.moved(task.problem.rows, state.w, state.b, others)
+        found = _seen(task, np.where(others, 0.0, w), b, collinear, state)
+    own = np.append(own, len(state.w)) if state.on.fit_intercept else own
     is_limited = outcome.reason == "max_reads" and task.problem.options.max_reads is not None
-    for _ in range(FEW_STEPS if is_limited else MOST_STEPS):
+    most, part = MOST_STEPS if patient else STEPS, 1.0
+    for _ in range(FEW_STEPS if is_limited else most):
         here, proven = found.state, found.bound
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
             break
-        own = kept if here.on.fit_intercept else kept[:-1]
         factor = Factor.of(here.reference.proof.matrix[np.ix_(own, own)], here.reference.proof.eta)
         if not factor.factored:
             break
         step = np.zeros(len(here.w) + 1)
         step[own] = part * factor.solve(here.evaluation.gradient[own])
-        new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), pivots)
+        new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), collinear)
         if new.state.evaluation.objective < here.evaluation.objective:
             found, part = new, 1.0
-            if not (patient or new.bound.proven or new.bound.nu < QUICK * proven.nu):
-                break
-        elif part < LEAST_PART or not (patient or proven.proven):
+        elif part < LEAST_PART:
             break
         else:
             part *= 0.25
     return found if found.bound.proven else None
 
 
-def _seen(task: Task, w: Vector, b: float, pivots: Index, near: NewtonState | None = None) -> _Found:
+def _seen(task: Task, w: Vector, b: float, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
     """Evaluate a point as the user gets it: one read, with a new Hessian unless a state near it is given."""
     state, w_fit, b_fit = task.returned(w, b, near=near)
-    proven = bound_without(state, pivots)
+    proven = bound_without(state, collinear.pivots)
     if proven.proven:
         proven = after_rounding(state, proven, None, state.w / task.units.scale)
     return _Found(state, (w_fit, b_fit), proven)
-
-
-def _along(task: Task, state: NewtonState, data: Rows, collinear: Collinearity, others: Index | None) -> _Found:
-    """Move along the relations to the point of least norm, or to where the columns `others` have no weight: one read."""
-    scale = task.units.scale
-    w, b = moved_along(
-        collinear.null_basis,
-        state.w / scale,
-        state.b,
-        data.moments(correlations=False),
-        about=task.units.center,
-        fit_intercept=task.problem.options.fit_intercept,
-        zero=others,
-    )
-    return _seen(task, w * scale, b, np.sort(collinear.pivots), state)
 
 
 def _by_difference(state: NewtonState, found: _Found) -> Bound:
@@ -274,7 +250,7 @@ def _by_difference(state: NewtonState, found: _Found) -> Bound:
 
 
 def bound_without(
-    state: NewtonState, pivots: Index, *, more: Vector | None = None, less: Vector | None = None
+    state: NewtonState, pivots: Index, *, more: Vector | float = 0.0, less: Vector | None = None
 ) -> Bound:
     """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
 
@@ -283,7 +259,7 @@ def bound_without(
     subtracted from the Hessian's diagonal.
     """
     on, reference, evaluation = state.on, state.reference, state.evaluation
-    assert reference.z is None
+    assert reference.index is None
     assert state.squares is not None
     n, D = on.n_features, reference.proof.D
     kept = np.append(pivots, n) if on.fit_intercept else pivots
@@ -296,60 +272,43 @@ def bound_without(
         eta *= float(np.max(B[own] / np.where(left > 0.0, left, 1e-300), initial=1.0)) + 4.0 * UNIT
         B[own] = left
     factor = Factor.of(B[np.ix_(kept, kept)], eta)
-    theta = state.theta[: len(D)]
+    theta = state.theta
     is_here = reference.is_of_all(state.theta)
     delta, zeta = reference.change(on, theta, state.z)
-    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here)
+    e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here) + more
     eps = norm_of_z_rounding(n, D, theta) if is_here else 0.0
-    if more is not None:
-        e = e + more
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
-    prove = partial(bound, factor, evaluation.gradient[kept], e[kept], delta=delta, zeta=zeta, eps=eps, all_rows=True)
-    found = prove(kappa=on.loss.bend * kappa_upper(factor, norm))
-    if found.proven or not factor.ok or on.rows.n_rows * n > FEW_NUMBERS:
-        return found
-    on.rows.count_read()
-    leverages = factor.leverages(on.rows.viewed(np.flatnonzero(on.rows.is_kept))[:, kept])
-    return prove(kappa=on.loss.bend * math.sqrt(float(leverages.max())) * (1.0 + 1e-12))
+    kappa, gradient = on.loss.bend * kappa_upper(factor, norm), evaluation.gradient[kept]
+    return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=zeta, eps=eps, all_rows=True)
 
 
 # --- collinear columns with a penalty that rounding hides beside the loss ----------------------------------------------
 
 
-def _where_penalty_is_least(task: Task, state: NewtonState, data: Rows, collinear: Collinearity) -> NewtonState:
-    """Find the point of least penalty along the relations, whose curvature is too small there for Newton's steps.
+def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
+    """Return the point of least penalty along the relations, whose curvature is too small there for Newton's steps.
 
     Along a relation the loss doesn't change. So go to the least penalty along them, take a Newton step, and repeat.
     """
-    units, moments = task.units, data.moments(correlations=False)
-    along = collinear.null_basis / np.where(moments.sd > 0, moments.sd, 1.0)[:, np.newaxis]  # in the user's w
-    root = np.sqrt(task.objective.ridge)[:, np.newaxis]
-    best = state
-    w, b = state.w, state.b
-    for _ in range(LEAST_PENALTY_STEPS):
-        t = np.linalg.lstsq(root * along * units.scale[:, np.newaxis], -root[:, 0] * w, rcond=None)[0]
-        change = along @ t
-        b -= float((moments.mean - units.center) @ change) * task.problem.options.fit_intercept
-        state = task.at(w + change * units.scale, b)
-        if not state.evaluation.finite:
+    sd = task.problem.rows.moments(correlations=False).sd
+    weights = np.sqrt(task.objective.ridge) * task.units.scale / np.where(sd > 0, sd, 1.0)
+    best, w, b = None, state.w, state.b
+    for _ in range(LEAST_PENALTY_STEPS if collinear.n_relations else 1):
+        here, w_fit, b_fit = task.returned(*collinear.moved(task.problem.rows, w, b, weights))
+        if not here.evaluation.finite:
             break
-        state = replace(state, bound=bound_with_penalty(task, state, collinear))
-        best = state if state.gap < best.gap or best.z is None else best
-        if best.gap <= task.problem.options.tol or not state.reference.steps.factored:
+        here = replace(here, bound=bound_with_penalty(task, here, collinear))
+        if best is None or here.gap < best.gap:
+            best, point = here, (w_fit, b_fit)
+        if best.gap <= task.problem.options.tol or not here.reference.steps.factored:
             break
-        step = state.reference.direction(state.on, state.evaluation)
-        w, b = state.w + step[:-1], state.b + float(step[-1])
-    return best
-
-
-def _proven_by_penalty(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending | None:
-    """Certify the returned point with a penalty; None where nothing is proven."""
-    if state.bound is None or not state.bound.proven:
-        return None
-    state, w_fit, b_fit = task.returned(state.w, state.b)
-    state = replace(state, bound=bound_with_penalty(task, state, collinear))
-    certificate = certified(state, task.units, task.problem.rows, as_returned=True)
-    return _ending(task, outcome, state, (w_fit, b_fit), certificate) if certificate.proven else None
+        step = here.reference.direction(here.on, here.evaluation)
+        w, b = here.w + step[:-1], here.b + float(step[-1])
+    if best is not None:
+        certificate = certified(best, task.units, task.problem.rows, as_returned=True)
+        if certificate.proven:
+            return _ending(task, outcome, best, point, certificate)
+    return _unproven(task, outcome, best or state, collinear)
 
 
 def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:
@@ -360,10 +319,11 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     is at most the last term and what the loss's own curvature over the pivots bounds. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
     """
     other = state.with_bound().bound
-    on, n, R = state.on, state.on.n_features, state.on.ridge
-    if not collinear.exact or not collinear.n_relations or state.reference.z is not None or not R.min() > 0.0:
+    n, R = state.on.n_features, state.on.ridge
+    if not collinear.exact or not collinear.n_relations or state.reference.index is not None or not R.min() > 0.0:
         return other
-    basis = independent(collinear.vectors, np.sqrt(R) * task.units.scale)
+    rows = [dict(zip(each.indices, each.coefficients, strict=True)) for each in collinear.relations]
+    basis = independent(rows, np.sqrt(R) * task.units.scale)
     if basis is None:
         return other
     V = basis * task.units.scale[:, np.newaxis]
@@ -379,10 +339,9 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     eps = np.abs(V.T @ p) + 2.0 * UNIT * (n + 4) * (np.abs(V).T @ np.abs(p))
     along = float(np.sqrt(eps @ eps)) / least * (1.0 + 1e-9)
     bent = np.append(R * np.sqrt(np.square(V).sum(axis=1)) * along, 0.0)
-    loss = bound_without(state, np.sort(collinear.pivots), more=bent, less=R)
+    loss = bound_without(state, collinear.pivots, more=bent, less=R)
     gap = (loss.gap + 0.5 * along * float(np.sqrt(eps @ eps))) * (1.0 + 1e-9)
     if not gap < (math.inf if other is None else other.gap):
         return other
     coef = np.append(np.sqrt(2.0 * gap / R) * (1.0 + 1e-9), math.inf)
-    coef = coef if on.fit_intercept else coef[:-1]
     return replace(loss, gap=gap, lower=0.0, coef=coef, radius=math.inf)

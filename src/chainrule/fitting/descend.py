@@ -1,4 +1,4 @@
-"""Gradient descent, plain and stochastic, on a problem: its learning rate, its run, and how near the optimum it came."""
+"""Gradient descent, plain and stochastic, on a problem: the learning rate, the run, and how near the optimum it came."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
+from chainrule.data.rows.moments import column_scale
 from chainrule.diagnosis import NoiseMonitor, RunMonitor, epochs_left, largest_curvature
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way, warn_of
@@ -26,11 +27,11 @@ DEFAULT_EPOCHS = 1000
 MOST = 1e9  # epochs; advice never asks for more
 MANY_TIMES = 3.0  # times the epochs run; if more are needed, other ways are named too
 ROUNDING = 4.0  # times the certificate's noise; a smaller gap is rounding
-HALF = 0.7  # factor of the gradient's fall, about half the gap, after which a new proof is tried
+HALF = 0.7  # a new proof is tried when the gradient fell by this factor: the gap then is about half
 MAX_EIGEN_COLUMNS = 500  # up to which an eigendecomposition estimates the epochs still needed
 
 Vector = NDArray[np.float64]
-Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what a run that ended early still needs, and the ways out
+Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what a run that ended early lacks, and the ways out
 
 
 def descend(problem: Problem) -> Ending:
@@ -44,7 +45,7 @@ def descend(problem: Problem) -> Ending:
     moments = rows.moments()
     problem.standardize()
     rows = problem.rows
-    objective = problem.objective(column_scale=rows.column_scale())
+    objective = problem.objective(column_scale=column_scale(rows))
     ridge, with_b = objective.ridge, options.fit_intercept
     curvature = largest_curvature(moments, rows.units, ridge, with_b, options.loss.curvature)
     kind: dict[str, object] = {"is_largest": moments.correlation is not None}
@@ -94,7 +95,7 @@ def _ending(
     rates: tuple[float, float],
     at_once: tuple[Finding, ...],
 ) -> Ending:
-    """Certify the point that a run came to, and say what it still needs."""
+    """Certify the point of a run that ended, and say what is missing."""
     (rate, limit), rows, options = rates, problem.rows, problem.options
     state, carried = outcome.state, None
     certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
@@ -124,7 +125,7 @@ def _ending(
 
 
 def rates(curvature: float, asked: float | None, part: float) -> tuple[float, float]:
-    """Give the largest stable rate, and the rate to use: `part` of it by default."""
+    """Return the largest stable rate, and the rate to use: by default `part` of it."""
     limit = 2.0 / curvature if curvature > 0 else float("inf")
     rate = asked
     if rate is None:
@@ -136,7 +137,7 @@ def rates(curvature: float, asked: float | None, part: float) -> tuple[float, fl
 
 @dataclass
 class Measure:
-    """Measures how far each epoch is from the optimum: by its F, or by a proof of its own where F has no digits left."""
+    """Measures how far each epoch is from the optimum: by its F or, if the difference is below F's rounding, by a proof."""
 
     task: Task
     floor: Reference
@@ -144,11 +145,11 @@ class Measure:
     tol: float
     squares: Vector
     _next: float = math.inf  # gradient below which a proof is worth its read
-    _seen: float = math.inf  # F - inf F over the squared gradient, when F last had digits for it
+    _seen: float = math.inf  # F - inf F over the squared gradient, when the difference was last above the rounding
 
     @classmethod
     def of(cls, problem: Problem, objective: DataObjective) -> Measure:
-        """Find the optimum of a problem whose rows are in the fit's units."""
+        """Find the optimum to measure by. The problem's rows are in the fit's units."""
         floor = Reference.of(problem)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
@@ -163,7 +164,7 @@ class Measure:
         _, gap = self.floor.gap(evaluation.objective, noise)
         if gap > 100.0 * noise:
             self._seen = gap / max(evaluation.grad_norm, 1e-300) ** 2
-        # Without any F* the distance isn't known either.
+        # without F* the distance isn't known
         estimate = math.inf if not self.floor.is_known else min(gap, self._seen * float(evaluation.grad_norm) ** 2)
         worth = gap <= self.tol + 4.0 * noise or not self.floor.is_known
         if gap <= self.tol or not worth or evaluation.grad_norm > self._next:
@@ -185,7 +186,7 @@ def causes(floor: Reference) -> list[Finding]:
 
 
 def _how(outcome: Outcome, certificate: Certificate, tol: float, limit: float, left: Left) -> Finding:
-    """Say how a run ended, and the ways out where it ended badly; limit: the largest stable rate."""
+    """Say how a run ended, and the ways out if it ended badly. limit : the largest stable rate."""
     more, ways = left
     if outcome.reason in ("diverged", "non_finite", "interrupted"):
         ways = () if outcome.reason == "interrupted" else (("slower", limit),)
@@ -218,10 +219,10 @@ def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
 
 
 def _epochs_needed(objective: DataObjective, floor: Reference, outcome: Outcome, rate: float, tol: float) -> float:
-    """Estimate the epochs still needed, where the run ended too early.
+    """Estimate how many more epochs a run needs that ended too early; NaN if unknown.
 
-    Near the optimum w* the gradient is H* (1 - rate H*)^k (w - w*). On separated data there is no optimum, and the gap falls
-    as a power of k.
+    Near the optimum w* the gradient after k epochs is H* (1 - rate H*)^k (w - w*). On separated data there is no optimum, and
+    the gap falls as a power of k.
     """
     if outcome.reason != "max_reads" or outcome.oscillated or not floor.is_known:
         return float("nan")

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns
 from chainrule.data.rows import Rows
-from chainrule.data.rows.batches import digest
+from chainrule.data.rows.batches import as_batches, digest
+from chainrule.data.rows.costs import hessian_reads
 from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.findings import say, warn_of
@@ -153,9 +154,9 @@ def fit(
 def run(
     spec: FitSpec, rows: Rows, classes: tuple[Any, Any], started: float, reference: Reference | None = None
 ) -> Result:
-    """Fit checked rows by a checked request; classes : the labels of y = 0 and y = 1.
+    """Fit checked rows with checked options. classes : the labels of y = 0 and y = 1.
 
-    reference : the optimum that descent is measured by, from a `Result` on the same data and objective; else found first.
+    reference : the optimum to measure descent by, from a `Result` on the same data and objective; by default it is found first.
     """
     try:
         if spec.resume is not None and spec.resume.classes != classes:
@@ -164,16 +165,16 @@ def run(
             )
         spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
         made = spec.penalty_on(n)
-        shape = Shape(rows.n_rows, n, rows.is_dense, made.strongly_convex, rows.hessian_reads, made.isotropic)
+        shape = Shape(rows.n_rows, n, rows.is_dense, made.strongly_convex, hessian_reads(rows), made.isotropic)
         chosen, why = choose_method(spec, shape)
         spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
         start = check_start(*spec.start, n, spec.fit_intercept)
         standardize = False if spec.standardize is None else spec.standardize
         columns, scaled = standardized_columns(standardize, rows.design.numeric, spec.fit_intercept)
-        rows = rows.in_batches() if chosen == "sgd" else rows
+        rows = as_batches(rows) if chosen == "sgd" else rows
         loading = time.perf_counter()
         method = run_of(chosen, shape)
-        started += time.perf_counter() - loading  # the first fit's import of SciPy is no work of the fit
+        started += time.perf_counter() - loading  # importing SciPy at the first fit doesn't count
         problem = Problem(rows, spec, columns, start, scaled, class_names(classes), reference, started)
         with one_blas_thread():
             ending = method(problem)
@@ -195,7 +196,7 @@ def run(
 
 
 def class_names(classes: tuple[Any, Any]) -> tuple[str, str]:
-    """Name the two classes for messages: text labels as they are, others as 'class 1'."""
+    """Name the two classes in messages: text labels as they are, others like 'class 1'."""
     lower, upper = (shown(label) if isinstance(label, str) else f"class {label}" for label in classes)
     return lower, upper
 
@@ -242,12 +243,12 @@ def _result(
 
 
 def _same(record: object, *names: str) -> dict[str, Any]:
-    """Give fields of a record that a result has under the same names."""
+    """Return fields of a record that have the same names in a result."""
     return {name: getattr(record, name) for name in names}
 
 
 def _reference(ending: Ending) -> Reference | None:
-    """Keep an optimum, or a proven infimum, to measure other runs by."""
+    """Return the optimum, or the proven infimum, to measure other runs by."""
     from chainrule.fitting.reference import Reference
 
     is_done = ending.outcome.reason in ("converged", "no_optimum") and isinstance(ending.outcome.state, NewtonState)
@@ -255,7 +256,7 @@ def _reference(ending: Ending) -> Reference | None:
 
 
 def _of_run(problem: Problem) -> dict[str, Any]:
-    """Batch size, seed, schedule and the rows' digest of a run by mini-batches."""
+    """Return batch size, seed, schedule and the rows' digest of a run with mini-batches."""
     batches = problem.options.batches
     if batches is None:
         return {}

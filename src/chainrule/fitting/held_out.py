@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.inputs import check_weights, matrix
 from chainrule.data.rows import Rows
 from chainrule.errors import InputError
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import What
 from chainrule.solvers import Step
 
@@ -19,7 +19,7 @@ class HeldOut:
     Parameters
     ----------
     X : (m, n) array
-        Finite, in the user's units; used where it lies, as in `fit`.
+        Finite, in the user's units; not copied, as in `fit`.
     y : (m,) array
         0 and 1.
     sample_weight : (m,) array, optional
@@ -41,11 +41,11 @@ class HeldOut:
             raise InputError(f"the held-out y must be {len(array)} classes, each 0 or 1")
         codes = np.ascontiguousarray(codes, dtype=np.uint8)
         s = check_weights(sample_weight, codes, needs_both_classes=False)
-        self.rows = Rows.of(Design.dense(array), codes, s, names, n_threads)
+        self.rows = Rows.of(Blocks.dense(array), codes, s, names, n_threads)
 
     @classmethod
     def of(cls, rows: Rows) -> HeldOut:
-        """Hold out these rows of a table, encoded as those of the fit."""
+        """Use rows of a table that are encoded like those of the fit."""
         held_out = cls.__new__(cls)
         held_out.rows = rows
         return held_out

@@ -1,4 +1,4 @@
-"""Chooses a fit's method, by its options and the shape of the data, never by free memory or time."""
+"""Chooses the method of a fit by its options and the shape of the data, never by free memory or time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.fitting.spec import FitSpec
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
 MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
 MAX_ROW_SPACE = 3000  # rows, up to which X is factored when it is wide
-# Above these a Hessian and its factor take longer than the reads they save (on flights_3m 5 took less time, 10 more).
+# Above these a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
 # With fewer rows a column Newton has no samples (`solvers.plan`), and newton-cg is faster from so many products (m n^2) on.
 SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
@@ -54,7 +54,7 @@ class Shape:
 
 
 def choose_method(spec: FitSpec, shape: Shape) -> tuple[str, str]:
-    """Give the method for such data, and why."""
+    """Return the method for such data, and why."""
     if spec.why:
         if spec.chosen == "newton" and not shape.is_wide and shape.n > MOST_COLUMNS:
             raise InputError(Finding("too many columns", {"columns": shape.n, "has_penalty": shape.has_penalty}))
@@ -75,14 +75,14 @@ def choose_method(spec: FitSpec, shape: Shape) -> tuple[str, str]:
 
 
 def is_for_newton(ending: Ending, spec: FitSpec, shape: Shape) -> bool:
-    """Whether Newton should take over from newton-cg, which proved too little: if it needs some minutes at most."""
+    """Whether Newton should take over from newton-cg, which proved too little: only if that takes some minutes at most."""
     if spec.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= spec.tol:
         return False
     return shape.m * shape.n**2 <= NEWTON_PRODUCTS and shape.n <= MAX_NEWTON_COLUMNS
 
 
 def run_of(method: str, shape: Shape) -> Method:
-    """Import a method when it is used: they need SciPy, which `import chainrule` does without."""
+    """Return a method, imported only now: all need SciPy, which `import chainrule` doesn't load."""
     from chainrule.fitting.conjugate import optimize_by_products, optimize_in_row_space
     from chainrule.fitting.descend import descend
     from chainrule.fitting.optimize import optimize

@@ -1,4 +1,4 @@
-"""How well log-odds z predict classes y: weighted, from z and not from rounded probabilities."""
+"""How well log-odds z predict classes y; computed from z, as probabilities are rounded."""
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,7 @@ def base_rate_log_loss(
 
 
 def _of_weight(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -> tuple[Floats, Floats, Floats]:
-    """Give z, y and weights of the rows that count; the weights scaled so that neither sum nor product overflows."""
+    """Return z, y and weights of the rows with a weight; the weights scaled so that no sum or product overflows."""
     z, y = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
     s = np.ones_like(y) if weight is None else np.asarray(weight, dtype=np.float64)
     counts = s > 0.0

@@ -1,4 +1,4 @@
-"""Newton's method on a problem: choose the units, run, certify the point that is returned."""
+"""Newton's method on a problem: choose units, run, certify the point that is returned."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.data.rows import Units
+from chainrule.data.rows.moments import guess_units
+from chainrule.data.rows.rare import has_one_sided_level
 from chainrule.errors import InputError
-from chainrule.fitting.degenerate import separated_by_levels, without_optimum
+from chainrule.fitting.degenerate import separated, without_optimum
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task, certified
 from chainrule.solvers import NewtonState, Outcome
 
-PLANE_NUMBERS = 5_000_000  # most numbers of X copied to fit the rows on a separating plane
+PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane; with more they are not fitted
 
 
 def optimize(problem: Problem) -> Ending:
@@ -28,17 +30,19 @@ def prepare(problem: Problem) -> Task:
     if problem.columns.any():
         problem.standardize()
         fit_units = problem.rows.units
-    units = rows.guess_units(options.fit_intercept)
+    units = guess_units(rows, options.fit_intercept)
     problem.rows = rows.see(units)
     return Task(problem, units, fit_units)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # absurd scales and penalties may overflow; then nothing is proven
+@np.errstate(over="ignore", invalid="ignore")  # extreme scales and penalties may overflow; then nothing is proven
 def solve(task: Task) -> Ending:
     """Run Newton; where nothing is proven, find out why."""
     rows, options = task.problem.rows, task.problem.options
-    if not task.problem.penalty.strongly_convex and rows.has_one_sided_level(options.fit_intercept):
-        return _with_infimum(task, separated_by_levels(task))
+    if not task.problem.penalty.strongly_convex and has_one_sided_level(rows, options.fit_intercept):
+        ending = separated(task)  # a run without the ridge would lead nowhere
+        if ending is not None:
+            return _with_infimum(task, ending)
     outcome, state = task.run(task.penalty)
     proven = state.bound is not None and state.bound.proven
     if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":
@@ -56,7 +60,7 @@ def solve(task: Task) -> Ending:
 
 
 def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Certify the very point that the user gets, where converting the bound to the user's units would cost more than tol."""
+    """Certify the very point that the user gets, since converting the bound to the user's units would cost more than tol."""
     rows = task.problem.rows
     w, _ = task.units.to_user(state.w, state.b)
     if not np.isfinite(w).all():
@@ -71,7 +75,8 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 def _with_infimum(task: Task, ending: Ending) -> Ending:
     """Raise the lower bound on inf F for separated classes.
 
-    At best rows off the plane cost nothing, and rows on it their own minimum: inf F >= (S of the plane/S) min mean loss there.
+    Rows off the separating plane cost at least 0, and the rows on it at least the minimum of a fit of them alone:
+    inf F >= (their weight / S) times that minimum.
     """
     problem, certificate = task.problem, ending.certificate
     if ending.separated is None:

@@ -1,4 +1,4 @@
-"""A problem, as methods get it, and the ending that they return."""
+"""What a method gets, a problem, and what it returns, an ending."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from chainrule.certificate import Certificate
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.moments import standardized
 from chainrule.findings import Finding
 from chainrule.fitting.result import Carried
 from chainrule.fitting.spec import FitSpec
 from chainrule.losses import LOGISTIC
 from chainrule.objective import DataObjective
-from chainrule.penalties import ElasticNet
+from chainrule.penalties import SEPARATED_RIDGE, ElasticNet
 from chainrule.solvers import Outcome
+from chainrule.words import short
 
 if TYPE_CHECKING:  # they bring SciPy
     from chainrule.diagnosis.collinearity import Collinearity
@@ -30,12 +32,12 @@ Vector = NDArray[np.float64]
 
 @dataclass
 class Problem:
-    """What a method is asked to solve.
+    """What a method has to solve.
 
-    rows : in the units that the run works in. options : the checked request.
+    rows : in the units of the run. options : the checked options.
     columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
     start : (w0, b0) in the user's units. class_names : for messages, of y = 0 and of y = 1.
-    reference : the optimum that the run is measured by, where it is known already.
+    reference : the optimum to measure the run by, if it is known already.
     started : `time.perf_counter` when the fit began.
     """
 
@@ -59,9 +61,9 @@ class Problem:
         return DataObjective(self.rows, made, self.options.fit_intercept, column_scale, self.options.loss)
 
     def standardize(self) -> None:
-        """See the rows in the units of the fit."""
+        """Put the rows into the units of the fit."""
         if self.columns.any():
-            self.rows = self.rows.standardize(self.columns, self.scaled)
+            self.rows = standardized(self.rows, self.columns, self.scaled)
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ class Ending:
 
     w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. said : warnings.
     sum_weights : S. certificate : what is proven about the point.
-    learning_rate, learning_rate_limit : of gradient descent, else None. said_at_once : warnings that were issued while it ran.
-    epochs_needed : of gradient descent that ended too early, else None. carried : of mini-batches, what `resume` needs.
-    collinear, separated : why there is no single optimum, if so. copies : of X that the method made.
+    learning_rate, learning_rate_limit : of gradient descent, else None. said_at_once : warnings already issued during the run.
+    epochs_needed : of gradient descent that ended too early, else None. carried : what `resume` needs, of mini-batches.
+    collinear, separated : why there is no single optimum, if so. copies : how often the method copied X.
     """
 
     outcome: Outcome
@@ -103,7 +105,7 @@ Method = Callable[[Problem], Ending]
 
 
 def objective_line(problem: Problem, ending: Ending) -> str:
-    """Write the objective with its numbers put in; for separated classes also the one whose optimum is returned."""
+    """Write the objective with its numbers; for separated classes also the one whose optimum is returned."""
     rows, penalised = problem.rows, problem.penalty.line
     loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{ending.sum_weights:.10g}) sum s l(z, y)"
     loss += "" if problem.options.loss is LOGISTIC else f" [{problem.options.loss.name}]"
@@ -116,5 +118,7 @@ def objective_line(problem: Problem, ending: Ending) -> str:
         which = "all columns" if standardized == rows.n_features else f"{standardized} of {rows.n_features} columns"
         text = f"units of {'(x - mean)/sd' if problem.scaled else 'x - mean'} for {which}"
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
-    returned = "" if ending.separated is None else f"; returned is the optimum of F + (1e-8/2) sum ({size} w_j)^2"
-    return f"F(w, b) = {loss}{penalty}, {z}{free}; {text}{returned}"
+    line = f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"
+    if ending.separated is None:
+        return line
+    return f"{line}; returned is the optimum of F + ({short(SEPARATED_RIDGE)}/2) sum ({size} w_j)^2"

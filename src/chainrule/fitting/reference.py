@@ -1,4 +1,4 @@
-"""The optimum that other points are measured by, and `chainrule.certify`: how far any point is from it."""
+"""The optimum that other points are measured by, and `chainrule.certify`, which bounds how far any point is from it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from chainrule.data.inputs import (
     switch,
 )
 from chainrule.data.rows import Rows
+from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis.collinearity import Collinearity
 from chainrule.errors import InputError
 from chainrule.findings import Finding
@@ -37,22 +38,23 @@ from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
 from chainrule.solvers.proof import Reference as Hessian
-from chainrule.solvers.proof import depth_of, error_of_gradient, full, own
+from chainrule.solvers.proof import depth_of, error_of_gradient
 
 Vector = NDArray[np.float64]
 
 MAX_HESSIAN_COLUMNS = 4096  # beyond, a Hessian and its factor cost too much
 MARGIN = 0.01  # the reference optimum is found to this share of tol
 CONSTANTS = ("const", "Intercept")  # what statsmodels calls its constant, in arrays and in formulas
-SHARP = 0.5  # lower bound over bound; above it an optimum of our own adds little
+SHARP = 0.5  # lower bound over upper bound; above it finding the optimum would add little
 
 
 @dataclass(frozen=True)
 class Reference:
     """The optimum that other points are measured by, or the best known bounds: low <= inf F <= high.
 
-    w, b : a point where F is at most `high`, in the user's units. certificate : of that point.
-    said : why there is no single optimum. collinear : relations whose columns the certificate's model leaves out.
+    w, b : a point with F at most `high`, in the user's units. certificate : of that point.
+    said : why there is no single optimum, if so. collinear : relations between columns, if the certificate is without
+    redundant ones.
     """
 
     certificate: Certificate
@@ -64,7 +66,7 @@ class Reference:
 
     @classmethod
     def of(cls, problem: Problem) -> Reference:
-        """Take the problem's reference, or find one by Newton from zeros, in a few reads. Ctrl-C is passed on."""
+        """Return the problem's reference, or find one by Newton from zeros, in a few reads; KeyboardInterrupt on Ctrl-C."""
         if problem.reference is not None:
             return problem.reference
         n = problem.rows.n_features
@@ -80,7 +82,7 @@ class Reference:
 
     @classmethod
     def of_ending(cls, ending: Ending) -> Reference:
-        """Make a reference from what Newton's method found."""
+        """Make a reference of a run of Newton's method."""
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
@@ -103,17 +105,17 @@ class Reference:
         return max(of.infimum_at_least if self.kind == "infimum" else of.optimum_at_least, 0.0)
 
     def gap(self, objective: float, rounding: float) -> tuple[float, float]:
-        """Lower and upper bound on F - inf F at a point whose F is known up to `rounding`."""
+        """Return a lower and an upper bound on F - inf F at a point whose F is known up to `rounding`."""
         return max(0.0, objective - self.high - rounding), max(0.0, objective - self.low + rounding)
 
 
 def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
     """Certify (w, b), in the user's units: one read of all rows, with their Hessian.
 
-    by : a reference that tightens the bound of the point itself, or replaces it where nothing is proven.
+    by : a reference, which tightens the point's own bound, or replaces it if the point alone proves nothing.
     """
     rows = task.problem.rows
-    with np.errstate(over="ignore", invalid="ignore"):  # absurd coefficients may overflow; that proves nothing
+    with np.errstate(over="ignore", invalid="ignore"):  # extreme coefficients may overflow; then nothing is proven
         here = task.units.to_fit(w, b)
         if rows.n_features > MAX_HESSIAN_COLUMNS:
             return _without_hessian(task, by, *here)
@@ -132,7 +134,7 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
     least, gap = by.gap(F, rounding)
     coef, intercept = direct.coef, direct.intercept
     if kind == "reduced" and by.collinear is not None and by.collinear.exact:
-        here = after_rounding(state, bound_without(state, np.sort(by.collinear.pivots)), task.units, w)
+        here = after_rounding(state, bound_without(state, by.collinear.pivots), task.units, w)
         gap, least = min(gap, here.gap), max(least, here.lower)
     theirs = by.certificate
     if kind == "bound":
@@ -140,7 +142,7 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
         gap = min(gap, direct.gap)
         coef = np.minimum(coef, (np.abs(w - by.w) + theirs.coef) * up)
         intercept = min(intercept, (abs(b - by.b) + theirs.intercept) * up)
-    # The reference may be for a model without some columns; then it says nothing about inf F.
+    # a reference for a model without some columns says nothing about inf F
     infimum = max(direct.infimum_at_least, theirs.infimum_at_least)
     return replace(
         direct,
@@ -165,7 +167,7 @@ def _rounding_of_bias(task: Task, w: Vector, b: float) -> float:
 
 
 def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
-    """Bound by the gradient and the penalty alone, where columns are too many for a Hessian."""
+    """Bound by the gradient and the penalty alone, as there are too many columns for a Hessian."""
     rows, on, n = task.problem.rows, task.objective, len(w)
     has_penalty = task.problem.penalty.strongly_convex
     theta, z = np.append(w, b), np.empty(rows.n_rows)
@@ -182,7 +184,7 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
         assert evaluation.squares is not None
         s = np.ones(len(z)) if rows.s is None else rows.s
         h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
-        e = full(on, own(on, error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)))
+        e = error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)
         zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, theta))
         reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
         known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}
@@ -282,7 +284,7 @@ def prove(
     with np.errstate(over="ignore", invalid="ignore"):
         certificate = audit(task, None, w, b)
     if not np.isfinite(certificate.objective):
-        problem.rows.refuse_non_finite()
+        refuse_non_finite(problem.rows)
         raise InputError(too_large)
     if len(w) <= MAX_HESSIAN_COLUMNS and not (certificate.proven and certificate.lower >= SHARP * certificate.gap):
         certificate = audit(task, Reference.of(problem), w, b)
@@ -290,7 +292,7 @@ def prove(
 
 
 def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]:
-    """Take coefficients and intercept from a model; plain coefficients stay as they are."""
+    """Take coefficients and intercept from a model; plain coefficients are returned as they are."""
     if isinstance(coef, Result):
         found = coef.w, coef.b
     elif hasattr(coef, "coef_"):
@@ -312,7 +314,7 @@ def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]
 
 
 def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept: bool) -> tuple[np.ndarray, float]:
-    """Check coefficients in the shapes of scikit-learn and others."""
+    """Check coefficients, in the shapes that scikit-learn and others use."""
     try:
         w = np.asarray(coef, dtype=np.float64)
         b = np.asarray(intercept, dtype=np.float64)

@@ -87,11 +87,11 @@ class Result(Shown):
     reference : Reference or None
         From newton: the optimum, to measure other runs on the same data and objective by.
     encodings : tuple or None
-        For a table with categories: how each of its columns became coefficients.
+        For a table with categories: how each column became coefficients.
     reads : float
         How often each row was read. An epoch of stochastic gradient descent counts two reads: the updates and the measurement.
     kernel, storage, threads, copies
-        Which instruction set ran, how the data lay, on how many threads, and how often X had to be copied.
+        The instruction set used, how the data were stored, the number of threads, and how often X had to be copied.
     """
 
     w: Vector
@@ -147,7 +147,7 @@ class Result(Shown):
         Parameters
         ----------
         timings : bool
-            False leaves out seconds and threads, which differ between runs that agree in every other bit.
+            False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for name in self.__dataclass_fields__:

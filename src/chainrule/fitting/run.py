@@ -1,9 +1,10 @@
-"""Runs a solver for any method, and refuses data that are not finite."""
+"""Runs a solver, and refuses data that are not finite; every method calls it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.diagnosis import RunMonitor
 from chainrule.errors import InputError
 from chainrule.findings import Finding
@@ -26,7 +27,7 @@ def run(
     Raises
     ------
     InputError
-        If F is not finite. Names the row that isn't finite; if there is none, says `refusal`.
+        If F is not finite: names the first row that isn't; if all are, it says `refusal`.
     """
     options = problem.options
     asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits
@@ -37,5 +38,5 @@ def run(
             return outcome
     except NotFiniteAtStart:
         pass
-    problem.rows.refuse_non_finite()
+    refuse_non_finite(problem.rows)
     raise InputError(refusal)

@@ -19,7 +19,7 @@ from chainrule.solvers import Callback
 
 METHODS = ("gradient-descent", "newton", "newton-cg", "sgd")
 NEWTON = ("newton", "newton-cg")
-OWNERS = {  # options that imply a method
+OWNERS = {  # of options that imply a method
     **dict.fromkeys(("batch_size", "schedule", "resume"), "sgd"),
     **dict.fromkeys(("learning_rate", "epochs"), "gradient-descent"),
 }
@@ -79,7 +79,7 @@ class FitSpec:
     ) -> FitSpec:
         """Check the options of `fit`, as a user of `front` names them; raises InputError.
 
-        epochs : the same as max_reads, but selects gradient descent. learning_rate : None if not given.
+        epochs : the same as max_reads, but it implies gradient descent. learning_rate : None if not given.
         """
         name = front.option
         if epochs is not None and max_reads is not None:

@@ -21,31 +21,31 @@ from chainrule.objective import DataObjective
 from chainrule.solvers import Before, Outcome, StochasticGradientDescent, StochasticState
 
 DEFAULT_EPOCHS = 100
-BEYOND, MOST = 1e15, 1e9  # epochs that count as never, and the most that advice asks for
+BEYOND, MOST = 1e15, 1e9  # more epochs count as never; the most that advice asks for
 AUTOMATIC = 0.25  # the default rate, as a share of the limit
 MUCH_SMALLER = 0.1 * AUTOMATIC
-SAME_F = 1e-9  # relative: two instruction sets differ by less at one point
+SAME_F = 1e-9  # relative; two instruction sets differ by less
 
 Vector = NDArray[np.float64]
 
 
 def check_rows(problem: Problem) -> tuple[Rows, Batches]:
-    """Give the rows and the batches; raises InputError if sgd can't use them together."""
+    """Return the rows and the batches; raises InputError if sgd can't use them."""
     rows, batches = problem.rows, problem.options.batches
     assert batches is not None
     if not rows.is_dense:
         are = rows.design.storage
         raise InputError(
-            f"method='sgd' reads dense numbers alone, and these are {are}: take method='auto', or X.toarray()"
+            f"method='sgd' reads dense numbers alone, and these are {are}: use method='auto', or X.toarray()"
         )
     if batches.size > rows.n_visited:
         raise InputError(Finding("large batch", {"batch": batches.size, "rows": rows.n_visited}))
-    digest(rows)  # before the run, so that Ctrl-C needn't wait for this read
+    digest(rows)  # now, so that Ctrl-C after the run needn't wait for this read
     return rows, batches
 
 
 def smoothness(problem: Problem, curvature: float) -> float:
-    """Give the expected smoothness of the batches from F's largest curvature; one read finds the steepest row."""
+    """Compute the expected smoothness of the batches from F's largest curvature; one read finds the steepest row."""
     (rows, batches), options = check_rows(problem), problem.options
     if batches.size == rows.n_visited:
         return curvature
@@ -54,9 +54,9 @@ def smoothness(problem: Problem, curvature: float) -> float:
 
 
 def judged(problem: Problem, outcome: Outcome, monitor: NoiseMonitor, *, known: bool) -> tuple[Outcome, float]:
-    """Say whether a run at a constant rate has reached its noise floor, and estimate the epochs still needed.
+    """Change the reason to "noise_floor" if a run at a constant rate reached it, and estimate how many more epochs it needs.
 
-    The estimate is NaN if unknown, inf if the gap's trend never reaches tol. known : whether F* is known.
+    The estimate is NaN if unknown, and inf if the gap's trend never reaches tol. known : whether F* is known.
     """
     (rows, batches), needed = check_rows(problem), math.nan
     is_noise = batches.schedule == "constant" and batches.size < rows.n_visited
@@ -74,7 +74,7 @@ def judged(problem: Problem, outcome: Outcome, monitor: NoiseMonitor, *, known: 
 def what_is_left(
     problem: Problem, outcome: Outcome, monitor: NoiseMonitor, needed: float, rate: float, limit: float
 ) -> tuple[tuple[Finding, ...], tuple[Way, ...]]:
-    """Say what a run that ended early still needs, and the ways out; needed : epochs to tol, NaN if unknown."""
+    """Say what a run that ended early lacks, and the ways out. needed : epochs to tol, NaN if unknown."""
     newton: Way = ("newton", None)
     decays = check_rows(problem)[1].schedule != "constant"
     if monitor.hovers:
@@ -102,7 +102,7 @@ def what_is_left(
 
 
 def check_options(before: Result, problem: Problem, rate: float, max_steps: int) -> None:
-    """Refuse to resume with other options, other rows, or the same rows in another order."""
+    """Refuse to resume with other options, other rows, or another order of the rows."""
     (rows, batches), options = check_rows(problem), problem.options
     if before.method != "sgd":
         raise InputError(f"resume: that fit was by {before.method}, and only method='sgd' can be resumed")
@@ -140,11 +140,11 @@ def check_options(before: Result, problem: Problem, rate: float, max_steps: int)
 def taken_up(
     result: Result | None, objective: DataObjective, solver: StochasticGradientDescent, monitor: NoiseMonitor
 ) -> Before[StochasticState] | None:
-    """Resume at the last epoch. F there must be the same, to the last bit with the same kernel and storage."""
+    """Resume at the last epoch. F there must be the same; to the bit, if kernel and storage are."""
     if result is None:
         return None
     trace, kept = result.trace, result.carried
-    assert kept is not None  # a run of mini-batches has it
+    assert kept is not None  # every run of mini-batches has it
     F = trace.columns["objective"]
     monitor.go_on(kept.gaps, result.n_epochs + 1, float(F[0]))
     as_then = (kernel_name(), objective.rows.design.storage) == (result.kernel, result.storage)
@@ -167,7 +167,7 @@ def taken_up(
 
 
 def carried(outcome: Outcome, monitor: NoiseMonitor) -> Carried:
-    """Keep what resuming needs."""
+    """Collect what resuming needs."""
     best = outcome.best
     return Carried(
         gaps=monitor.after(outcome.n_epochs + 1),

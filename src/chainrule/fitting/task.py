@@ -1,4 +1,4 @@
-"""Newton on one problem: its units, its run, and its certificate in the user's units."""
+"""Newton on one problem: units for its arithmetic, the run, and a certificate in the user's units."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from chainrule.certificate import Certificate
 from chainrule.certificate.bounds import Bound, moved
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
+from chainrule.data.rows.costs import hessian_reads, matrix_reads
 from chainrule.data.sampling import class_counts
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
@@ -21,21 +22,21 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.run import run
 from chainrule.objective import DataObjective
 from chainrule.penalties import ElasticNet
-from chainrule.solvers import Newton, NewtonState, Outcome, plan
-from chainrule.solvers.proof import error_of_gradient
+from chainrule.solvers import CGState, Newton, NewtonState, Outcome, plan
+from chainrule.solvers.proof import Reference, error_of_gradient
 
 Vector = NDArray[np.float64]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
-LARGEST_TOL = 1e-8  # of the default: what rounding leaves above it is said aloud
-LARGEST_RIDGE = 1e200  # in the arithmetic's units: beyond, a weight's own penalty overflows
+LARGEST_TOL = 1e-8  # of the default; if rounding leaves a larger gap, a warning says so
+LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
 TOO_FAR = "the run ended too far from an optimum"
-CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # where they differ
+CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # of findings, by reason
 
 
 @dataclass(frozen=True)
 class Task:
-    """A problem in the units of the arithmetic: columns centred and divided by powers of two."""
+    """A problem in the units of its arithmetic: columns centred, and divided by powers of two."""
 
     problem: Problem
     units: Units
@@ -75,14 +76,14 @@ class Task:
 
     @cached_property
     def _way(self) -> tuple[Vector, Vector]:
-        """Factors that turn theta into the fit's units, and the weights' share in the new bias, (n + 1,) each."""
+        """Factors that turn theta into the fit's units, and each weight's part in the new bias, (n + 1,) each."""
         shift = (self.fit_units.center - self.units.center) / self.units.scale
         return np.append(self.ratio, 1.0), np.append(shift, 0.0)
 
     def all_to_fit(self, theta: Vector) -> Vector:
-        """Turn theta from the arithmetic's units into the fit's, directly, so that a far centre costs no digits."""
+        """Turn theta from the arithmetic's units into the fit's, not through the user's: a far centre costs digits."""
         factor, shift = self._way
-        there = theta * factor  # the weight of a column of 1e-310 overflows
+        there = theta * factor  # overflows for a column of 1e-310
         there[-1] += np.add.reduce(theta * shift)
         return np.asarray(there)
 
@@ -101,9 +102,10 @@ class Task:
         how: Finding | None = None,
         said: tuple[Finding, ...] = (),
     ) -> Ending:
-        """Put together what a run came to, and say how it ended.
+        """Make the ending of a run.
 
-        point : (w, b) in the fit's units that the certificate is for; default: the state's. how : replaces the usual sentence.
+        point : (w, b) in the fit's units, that the certificate is for; by default the state's. how : how it ended, if the usual
+        finding is wrong.
         """
         point = self.to_fit(state.w, state.b) if point is None else point
         outcome = replace(outcome, state=state)
@@ -112,7 +114,7 @@ class Task:
         return Ending(outcome, *point, self.fit_units, self.sum_weights, how, said, certificate)
 
     def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
-        """Say how a run ended, and how many more reads it needs where that can be told."""
+        """Say how a run ended and, if possible, how many more reads it needs."""
         tol, reads = self.problem.options.tol, self.problem.rows.reads
         if outcome.reason == "converged" or not (certificate.proven or certificate.reason.startswith(TOO_FAR)):
             return how_it_ended(outcome, certificate, tol, reads=reads)
@@ -123,7 +125,7 @@ class Task:
     def run(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton with a penalty in these units; raises InputError for NaN or infinity in the data."""
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
-        costs = (rows.hessian_reads, class_counts(rows), rows.matrix_reads)
+        costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
         objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs)
@@ -132,17 +134,20 @@ class Task:
             problem,
             objective,
             solver,
-            refusal="the objective is not finite: take a smaller w0, or smaller numbers in X",
+            refusal="the objective is not finite: use a smaller w0, or smaller numbers in X",
             max_steps=MOST_STEPS,
             max_reads=rows.reads + most,
             units=self.fit_units,
             to_fit=self.all_to_fit,
         )
         state = outcome.state
-        if not isinstance(state, NewtonState):  # a point that the core passed
+        if outcome.reason == "interrupted" and isinstance(state, CGState):  # no wait for a Hessian of many columns
+            none = Reference.without_factor(objective, np.ones(objective.size), state.theta)
+            state = NewtonState(state.theta, state.evaluation, 0, objective, none, None)
+        if not isinstance(state, NewtonState):  # a point of the core's own path, or of newton-cg
             state = solver.at(objective, state.theta)
         if state.z is None:
-            # It ended on a sample: evaluate F on all rows.
+            # the run ended on a sample: evaluate F on all rows
             state = replace(state, on=objective, evaluation=objective.evaluate(state.theta))
         state = state.with_bound()
         if outcome.reason == "max_reads" and state.gap <= options.tol:
@@ -150,16 +155,16 @@ class Task:
         return replace(outcome, state=state), state
 
     def at(self, w: Vector, b: float, on: DataObjective | None = None) -> NewtonState:
-        """Evaluate a point in these units with the Hessian of all rows, and bound it; on : the fit's objective by default."""
+        """Evaluate a point in these units, with the Hessian of all rows. on : by default the fit's objective."""
         theta = np.append(w, b)
         return Newton(theta).at(self.objective if on is None else on, theta)
 
     def returned(
         self, w: Vector, b: float, on: DataObjective | None = None, near: NewtonState | None = None
     ) -> tuple[NewtonState, Vector, float]:
-        """Evaluate (w, b) as the user gets it, rounded to the fit's units and to the user's: (state, w_fit, b_fit).
+        """Evaluate (w, b) as the user gets it, rounded to the fit's units and the user's; returns (state, w_fit, b_fit).
 
-        Each bias is rounded once only. One read, with a new Hessian unless a state near the point is given.
+        Each bias is rounded only once. One read, with a new Hessian unless a state near the point is given.
         """
         w_fit, b_fit = self.to_fit(w, b)
         if not self.fit_units.center.any():
@@ -184,9 +189,9 @@ def plus_product(b: float, center: Vector, w: Vector) -> float:
 
 
 def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool = False) -> Certificate:
-    """Turn a state's bound into the user's units, adding what the conversion rounds.
+    """Turn a state's bound into the user's units; the bound grows by the rounding of the conversion.
 
-    as_returned : the state is at exactly the point that the user gets (`Task.returned`).
+    as_returned : whether the state is at exactly the point that the user gets (`Task.returned`).
     """
     n, on = rows.n_features, state.on
     w, b = units.to_user(state.w, state.b)
@@ -197,7 +202,7 @@ def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool
     way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
     with np.errstate(over="ignore"):  # a column of 1e-310: no bound on its coefficient
         coef = here.coef[:n] / units.scale
-    share = 1.0 if state.reference.z is None else len(state.reference.z) / rows.n_rows
+    share = len(state.reference.z) / rows.n_rows
     gap = min(here.gap, objective + state.noise + (here.gap - proven.gap))
     return Certificate.of(
         replace(here, gap=gap),
@@ -219,9 +224,9 @@ def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
 
 
 def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Vector) -> Bound:
-    """Widen a bound for the rounding of w and b on the way to the user's units.
+    """Widen a bound by the rounding of w and b on the way to the user's units.
 
-    units : None where the state is at the returned point already, up to one rounding of its bias (`Task.returned`).
+    units : None if the state is at the returned point already, up to one rounding of its bias (`Task.returned`).
     """
     on, squares = state.on, state.squares
     assert squares is not None
@@ -234,7 +239,7 @@ def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Ve
     e, M = error_of_gradient(on, on.loss.steepest, squares, state.theta), np.sqrt(np.append(squares, 1.0))
     gradient = state.evaluation.gradient
     if not on.fit_intercept:
-        M[-1] = shift[-1] = e[-1] = 0.0
+        M[-1] = shift[-1] = 0.0
     return moved(proven, shift, of=on.loss, gradient=gradient, e=e, M=M, ridge=on.ridge)
 
 
@@ -246,7 +251,7 @@ def how_it_ended(
     ways: tuple[Way, ...] = (),
     **values: float,
 ) -> Finding:
-    """Say how a run ended, what is proven, what is missing (`more`) and the ways out; values : numbers for the sentence."""
+    """Say how a run ended, what is proven, what is still missing (`more`) and the ways out. values : for the sentence."""
     told: dict[str, object] = {"steps": outcome.n_epochs, "proof": certificate.sentence, "tol": tol, **values}
     if outcome.reason == "converged":
         return Finding("converged", told | {"is_rounding": certificate.kind == "bound" and certificate.gap > tol})
@@ -257,7 +262,7 @@ def how_it_ended(
 
 
 def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, ...]:
-    """Give the warnings at the end of a run: the ending itself where it is one, and a thinned trace."""
+    """List the warnings at the end of a run: its ending, if that is one, and a thinned trace."""
     note = "" if outcome is None else outcome.trace.note
     thinned = (Finding("thinned trace", {"note": note}),) if note else ()
     is_said = how.warning is None or (how.code == "no optimum" and not how.values["proof"])  # "separated" says it
@@ -265,9 +270,9 @@ def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, 
 
 
 def as_returned(problem: Problem, ending: Ending) -> Ending:
-    """Report F at the point that the user gets, and say so if rounding took it further than tol from the optimum.
+    """Replace F by its value at the point that the user gets, and warn if rounding took that further than tol from the optimum.
 
-    For columns many deviations away from 0, the last digit of the intercept b - center.w moves every z.
+    If columns lie many deviations from 0, the rounding of the intercept b - center.w changes every z.
     """
     units, options, rows = ending.units, problem.options, problem.rows
     w, b = units.to_user(ending.w_fit, ending.b_fit)

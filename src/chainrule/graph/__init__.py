@@ -13,16 +13,16 @@
 from collections.abc import Callable
 from functools import partial
 
-from chainrule.graph.check import COMPLEX_STEP, DIFFERENCES, GradientCheck, absolute_terms, gradient_check
+from chainrule.graph.check import COMPLEX_STEP, GradientCheck, absolute_terms, gradient_check
 from chainrule.graph.engine import Node, apply, constant, gradients, topological_order, variable
 from chainrule.graph.logistic import LogisticGraph, logistic_graph
 from chainrule.graph.operations import OPERATIONS, Derivative, Operation
-from chainrule.graph.pullbacks import ENTRIES, LEFT_FACTOR, RIGHT_FACTOR, Pullback
+from chainrule.graph.pullbacks import Pullback, entries, left_factor, right_factor
 
 __all__ = [
-    "COMPLEX_STEP", "DIFFERENCES", "ENTRIES", "LEFT_FACTOR", "OPERATIONS", "RIGHT_FACTOR", "Derivative",
-    "GradientCheck", "LogisticGraph", "Node", "Operation", "Pullback", "absolute_terms", "apply", "constant",
-    "gradient_check", "gradients", "logistic_graph", "topological_order", "variable",
+    "COMPLEX_STEP", "OPERATIONS", "Derivative", "GradientCheck", "LogisticGraph", "Node", "Operation", "Pullback",
+    "absolute_terms", "apply", "constant", "entries", "gradient_check", "gradients", "left_factor", "logistic_graph",
+    "right_factor", "topological_order", "variable",
 ]  # fmt: skip
 
 

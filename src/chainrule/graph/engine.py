@@ -8,6 +8,7 @@ knows an operation by name: values, derivatives and how they multiply come from 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -130,25 +131,9 @@ def _short(values: Array) -> str:
 
 
 def _frozen(values: Any) -> Array:
-    array = np.asarray(values, dtype=np.float64)
-    if array.flags.writeable:
-        array = array.view()
-        array.flags.writeable = False
+    array = np.asarray(values, dtype=np.float64).view()
+    array.flags.writeable = False
     return array
-
-
-def _leaf(value: npt.ArrayLike, name: str, is_constant: bool) -> Node:
-    called = f"{name!r}" if name else "a value of the graph"
-    try:
-        array = np.array(value)
-    except ValueError:
-        raise InputError(f"{called} is not an array of numbers: its rows have different lengths") from None
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{called} is not an array of real numbers: its type is {array.dtype}")
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise InputError(f"{called} has a NaN or an infinite number; fill in or leave out missing values first")
-    return Node(_frozen(array), is_constant=is_constant, name=name)
 
 
 def variable(value: npt.ArrayLike, name: str = "") -> Node:
@@ -170,12 +155,22 @@ def variable(value: npt.ArrayLike, name: str = "") -> Node:
     InputError
         The value is not numbers, or has a NaN or an infinite one.
     """
-    return _leaf(value, name, False)
+    return Node(constant(value, name).value, name=name)
 
 
 def constant(value: npt.ArrayLike, name: str = "") -> Node:
     """Return a node that gets no gradient: data. Parameters, returns and raises as for `variable`."""
-    return _leaf(value, name, True)
+    called = f"{name!r}" if name else "a value of the graph"
+    try:
+        array = np.array(value)
+    except ValueError:
+        raise InputError(f"{called} is not an array of numbers: its rows have different lengths") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{called} is not an array of real numbers: its type is {array.dtype}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise InputError(f"{called} has a NaN or an infinite number; fill in or leave out missing values first")
+    return Node(_frozen(array), is_constant=True, name=name)
 
 
 def apply(operation: str | Operation, *arguments: Operand, name: str = "") -> Node:
@@ -206,13 +201,13 @@ def apply(operation: str | Operation, *arguments: Operand, name: str = "") -> No
     if len(arguments) != len(row.arguments):
         raise InputError(f"{row.name} takes {len(row.arguments)} arguments ({', '.join(row.arguments)})")
     nodes = tuple(each if isinstance(each, Node) else constant(each) for each in arguments)
-    shapes = ", ".join(f"{called} {node.shape}" for called, node in zip(row.arguments, nodes, strict=True))
     try:
         value = _frozen(_forward(row, [node.value for node in nodes]))
     except ValueError:
+        shapes = ", ".join(f"{called} {node.shape}" for called, node in zip(row.arguments, nodes, strict=True))
         raise InputError(f"the shapes of the arguments of {row.name} don't fit: {shapes}") from None
     if np.isnan(value).any():
-        raise InputError(f"{row.name} of these arguments is not a number ({row.formula}; shapes {shapes})")
+        raise InputError(f"{row.name} of these arguments is not a number ({row.formula})")
     return Node(value, row, nodes, is_constant=all(node.is_constant for node in nodes), name=name)
 
 
@@ -234,18 +229,14 @@ def topological_order(output: Node) -> list[Node]:
     list of Node
         Found without recursion: the depth of the graph has no limit.
     """
-    order: list[Node] = []
-    seen: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(output, False)]
+    made_of: dict[Node, tuple[Node, ...]] = {}
+    stack = [output]
     while stack:
-        node, is_complete = stack.pop()
-        if is_complete:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((argument, False) for argument in reversed(node.arguments) if id(argument) not in seen)
-    return order
+        node = stack.pop()
+        if node not in made_of:
+            made_of[node] = node.arguments
+            stack.extend(node.arguments)
+    return list(TopologicalSorter(made_of).static_order())
 
 
 def evaluate(order: Iterable[Node], replaced: Mapping[Node, Any]) -> dict[Node, Any]:
@@ -254,7 +245,7 @@ def evaluate(order: Iterable[Node], replaced: Mapping[Node, Any]) -> dict[Node, 
     Parameters
     ----------
     order : iterable of Node
-        Nodes after their arguments; arguments outside it count with the value they have.
+        Nodes after their arguments, as `topological_order` gives them.
     replaced : mapping of Node to ndarray
         New values, complex ones too.
 
@@ -266,7 +257,7 @@ def evaluate(order: Iterable[Node], replaced: Mapping[Node, Any]) -> dict[Node, 
     values: dict[Node, Any] = dict(replaced)
     for node in order:
         if node not in values:
-            known = (values.get(argument, argument.value) for argument in node.arguments)
+            known = (values[argument] for argument in node.arguments)
             values[node] = node.value if node.operation is None else _forward(node.operation, known)
     return values
 
@@ -308,19 +299,15 @@ def accumulate(output: Node, seed: Array, of: Callable[[Array], Array]) -> dict[
             if argument.is_constant:
                 continue
             with np.errstate(all="ignore"):  # the article's product of inf and 0 is shown, not hidden
-                part = row.pullback.apply(sums[node], of(node.local_derivative(index)), argument.shape)
+                part = row.pullback(sums[node], of(node.local_derivative(index)), argument.shape)
                 sums[argument] = _frozen(sums[argument] + part if argument in sums else part)
     return sums
 
 
 def _seed(output: Node, seed: npt.ArrayLike | None) -> Array:
-    if seed is None:
-        if output.value.size != 1:
-            raise InputError(
-                f"the output has shape {output.shape}: give a seed of that shape, or take its sum or mean first"
-            )
-        return _frozen(np.ones(output.shape))
-    array = _leaf(seed, "seed", True).value
+    if seed is None and output.value.size != 1:
+        raise InputError(f"the output has shape {output.shape}: give a seed of that shape, or take its sum or mean")
+    array = constant(np.ones(output.shape) if seed is None else seed, "seed").value
     if array.shape != output.shape:
         raise InputError(f"the seed has shape {array.shape}, the output {output.shape}: they must be the same")
     return array

@@ -178,9 +178,6 @@ def _weights(sample_weight: npt.ArrayLike, y: Node) -> Node:
         raise InputError(f"'sample_weight' has the negative weight {s.value.min():g}; weights are 0 or more")
     with np.errstate(over="ignore"):
         total = s.value.sum()
-    if total == 0 or not np.isfinite(total):
-        raise InputError(f"'sample_weight' adds up to {total:g}; the sum must be positive and finite")
-    if not 1e-200 < total < 1e200:
-        # Their scale doesn't matter, but 1/S and sums of s l must be numbers.
-        s = constant(np.ldexp(s.value, -int(np.frexp(s.value.max())[1])), "sample_weight")
+    if not 1e-200 < total < 1e200:  # 1/S and sums of s l must be numbers
+        raise InputError(f"'sample_weight' adds up to {total:g}; the sum must be between 1e-200 and 1e200")
     return s

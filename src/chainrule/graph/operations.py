@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.graph import stable
-from chainrule.graph.pullbacks import ENTRIES, LEFT_FACTOR, RIGHT_FACTOR, Pullback
+from chainrule.graph.pullbacks import Pullback, entries, left_factor, right_factor
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Derivative:
         In the arguments' names.
     value : callable
         ``value(result, *arguments) -> ndarray``, all float64.
-    pullback : Pullback
-        How the gradient of the result meets this value; entry by entry unless said otherwise.
+    pullback : callable
+        How the gradient of the result is multiplied with this value; entry by entry unless said otherwise.
     """
 
     formula: str
     value: Callable[..., Any]
-    pullback: Pullback = ENTRIES
+    pullback: Pullback = entries
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,10 @@ class Operation:
     formula : str
         The result in terms of the arguments.
     forward : callable
-        ``forward(*arguments) -> ndarray``; takes complex arrays too where `analytic`.
+        ``forward(*arguments) -> ndarray``. It takes complex arrays too, for the gradient check; where the function has a
+        kink, the real part decides on which side of it an entry is.
     derivatives : tuple of Derivative
         One for each argument.
-    analytic : bool
-        False when the function has a kink, so that the complex step does not apply.
     """
 
     name: str
@@ -64,7 +63,6 @@ class Operation:
     formula: str
     forward: Callable[..., Any]
     derivatives: tuple[Derivative, ...]
-    analytic: bool = True
 
     def __post_init__(self) -> None:
         if len(self.derivatives) != len(self.arguments):
@@ -83,11 +81,11 @@ def _affine(x: Any, w: Any, b: Any) -> Any:
 _ROWS = (
     # --- sums and products of rows -----------------------------------------------------------------------------------
     Operation("matmul", ("a", "b"), "a b", lambda a, b: a @ b, (
-        Derivative("b", lambda out, a, b: b, LEFT_FACTOR),
-        Derivative("a", lambda out, a, b: a, RIGHT_FACTOR))),
+        Derivative("b", lambda out, a, b: b, left_factor),
+        Derivative("a", lambda out, a, b: a, right_factor))),
     Operation("affine", ("x", "w", "b"), "x · w + b", _affine, (
-        Derivative("w", lambda out, x, w, b: w, LEFT_FACTOR),
-        Derivative("x", lambda out, x, w, b: x, RIGHT_FACTOR),
+        Derivative("w", lambda out, x, w, b: w, left_factor),
+        Derivative("x", lambda out, x, w, b: x, right_factor),
         Derivative("1", lambda out, x, w, b: np.ones_like(out)))),
     Operation("sum", ("x",), "sum(x)", lambda x: np.sum(x), (
         Derivative("1", lambda out, x: np.ones_like(x)),)),
@@ -121,8 +119,8 @@ _ROWS = (
     Operation("tanh", ("x",), "tanh(x)", lambda x: np.tanh(x), (
         Derivative("1 - tanh(x)^2", lambda out, x: stable.tanh_slope(x)),)),
     # The derivative of relu at 0, where it has a kink, is taken as 0.
-    Operation("relu", ("x",), "max(0, x)", lambda x: np.maximum(x, 0.0), (
-        Derivative("[x > 0]", lambda out, x: np.where(x > 0, 1.0, 0.0)),), analytic=False),
+    Operation("relu", ("x",), "max(0, x)", lambda x: np.where(np.real(x) > 0, x, 0.0), (
+        Derivative("[x > 0]", lambda out, x: np.where(x > 0, 1.0, 0.0)),)),
     Operation("softplus", ("z",), "log(1 + exp(z))", stable.softplus, (
         Derivative("sigmoid(z)", lambda out, z: stable.sigmoid(z)),)),
     # --- the log-loss (binary cross-entropy) of a probability g and of log-odds z -------------------------------------

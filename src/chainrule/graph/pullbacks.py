@@ -7,7 +7,6 @@ check relies on that to add up absolute terms.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +14,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Pullback:
-    """A named way to multiply the outgoing gradient with a local derivative.
-
-    Parameters
-    ----------
-    name : str
-        The product as text, `G` for the gradient of the result, `D` for the local derivative.
-    apply : callable
-        ``apply(gradient, local, shape) -> gradient of the argument``, where `shape` is the argument's shape.
-    """
-
-    name: str
-    apply: Callable[[Array, Array, tuple[int, ...]], Array]
+# pullback(gradient of the result, local derivative, shape of the argument) -> gradient of the argument
+Pullback = Callable[[Array, Array, tuple[int, ...]], Array]
 
 
 def sum_to_shape(values: Array, shape: tuple[int, ...]) -> Array:
@@ -50,7 +37,8 @@ def sum_to_shape(values: Array, shape: tuple[int, ...]) -> Array:
     return np.asarray(values.sum(axis=stretched, keepdims=True)) if stretched else np.asarray(values)
 
 
-def _entries(gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
+def entries(gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
+    """Multiply entry by entry."""
     # A gradient of 0 carries nothing on, not even over a slope that is infinite: a row of weight 0 does not count.
     return sum_to_shape(np.asarray(np.where(gradient == 0, 0.0, gradient * local)), shape)
 
@@ -65,20 +53,15 @@ def _as_columns(values: Array, missing: bool) -> Array:
     return values[..., np.newaxis] if missing else values
 
 
-def _left_factor(gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
-    """Argument a of a @ b, whose local derivative is b."""
+def left_factor(gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
+    """Multiply for argument a of a @ b, whose local derivative is b: gradient @ b^T."""
     vector_b, vector_a = local.ndim == 1, len(shape) == 1
     full = _as_rows(_as_columns(gradient, vector_b), vector_a) @ np.swapaxes(_as_columns(local, vector_b), -1, -2)
     return sum_to_shape(full, (1, *shape) if vector_a else shape).reshape(shape)
 
 
-def _right_factor(gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
-    """Argument b of a @ b, whose local derivative is a."""
+def right_factor(gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
+    """Multiply for argument b of a @ b, whose local derivative is a: a^T @ gradient."""
     vector_a, vector_b = local.ndim == 1, len(shape) == 1
     full = np.swapaxes(_as_rows(local, vector_a), -1, -2) @ _as_rows(_as_columns(gradient, vector_b), vector_a)
     return sum_to_shape(full, (*shape, 1) if vector_b else shape).reshape(shape)
-
-
-ENTRIES = Pullback("G · D, entry by entry", _entries)
-LEFT_FACTOR = Pullback("G D^T", _left_factor)
-RIGHT_FACTOR = Pullback("D^T G", _right_factor)

@@ -148,32 +148,18 @@ def _blocks(start: int, stop: int) -> list[slice]:
 
 
 def _run(tasks: Iterable[Callable[[], None]]) -> None:
-    """Run tasks on as many threads as BLAS had, this one among them."""
-    left, lock = list(tasks)[::-1], threading.Lock()
-    failures: list[BaseException] = []
+    """Run tasks on as many threads as BLAS had; on this one where the interpreter is ending and starts no more."""
 
-    def work() -> None:
-        try:
-            while True:
-                with lock:
-                    if not left or failures:
-                        return
-                    task = left.pop()
-                with np.errstate(invalid="ignore", over="ignore"):
-                    task()
-        except BaseException as failure:
-            failures.append(failure)
+    def run(task: Callable[[], None]) -> None:
+        with np.errstate(invalid="ignore", over="ignore"):
+            task()
 
-    others = []
-    for _ in range(min(max(_before, default=1), len(left)) - 1):
-        other = threading.Thread(target=work)
-        try:
-            other.start()
-        except RuntimeError:  # no more threads, or the interpreter is ending: those that there are do the work
-            break
-        others.append(other)
-    work()
-    for other in others:
-        other.join()
-    if failures:
-        raise failures[0]
+    workers = max(_before, default=1) if threading.main_thread().is_alive() else 1
+    if workers == 1:
+        for task in tasks:
+            run(task)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # can't be imported while the interpreter is ending
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(run, tasks))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.design import Csr, Design
+from chainrule.kernels.blocks import Blocks, Csr
 from chainrule.kernels.reading import Matrix, Secant, Sums, Vector, View, What, kernel_asked, useful_threads
 
 Labels = NDArray[np.uint8]
@@ -62,7 +62,7 @@ class Partial:
     """Sums over a range of rows, as the maximal subtrees of the tree over all rows: `combine` continues it."""
 
     native: Any
-    design: Design
+    design: Blocks
     what: What
     shape: tuple[int, ...]  # points, or points and classes
 
@@ -73,7 +73,7 @@ class Partial:
 
 
 def read(
-    design: Design,
+    design: Blocks,
     what: What,
     *,
     w: Vector | None = None,
@@ -85,7 +85,7 @@ def read(
 
     Parameters
     ----------
-    design : Design
+    design : Blocks
         m rows and n coefficients.
     what : What
         With LOSS at (w, b), beside it as asked GRADIENT, HESSIAN, SQUARES, SUMS, EXTREMES, NORMS.
@@ -108,7 +108,7 @@ def read(
     return _sums(_read(design, what, None if w is None else w[np.newaxis], np.array([b]), **given))[0]
 
 
-def read_points(design: Design, what: What, w: Vector, b: Vector, **given: Unpack[Given]) -> list[Sums]:
+def read_points(design: Blocks, what: What, w: Vector, b: Vector, **given: Unpack[Given]) -> list[Sums]:
     """Read all rows once, at P points, of one output each or of K classes: every point's sums have the bits that it has alone.
 
     w : (P, n), or (P, K, n); b : (P,), or (P, K). With K classes the loss is softmax's, y one of 0 to K - 1, z (P, K, m).
@@ -119,7 +119,7 @@ def read_points(design: Design, what: What, w: Vector, b: Vector, **given: Unpac
 
 
 def read_range(
-    design: Design, what: What, rows: tuple[int, int], number: int, w: Vector, b: Vector | float, **given: Unpack[Given]
+    design: Blocks, what: What, rows: tuple[int, int], number: int, w: Vector, b: Vector | float, **given: Unpack[Given]
 ) -> Partial:
     """Read rows `rows[0]` to `rows[1]` of a design, of which the first is row `number` of all there are.
 
@@ -139,7 +139,7 @@ def combine(partials: Sequence[Partial]) -> list[Sums]:
 
 
 def _read(
-    design: Design,
+    design: Blocks,
     what: What,
     w: Vector | None,
     b: Vector,
@@ -171,7 +171,7 @@ def _read(
 
 
 def call(
-    design: Design,
+    design: Blocks,
     what: What,
     *,
     threads: int = 1,
@@ -216,7 +216,7 @@ def _sums(partial: Partial) -> list[Sums]:
     return found
 
 
-def _extremes(design: Design, extremes: Matrix, counts: Vector | None, rows: float) -> tuple[Vector, Vector]:
+def _extremes(design: Blocks, extremes: Matrix, counts: Vector | None, rows: float) -> tuple[Vector, Vector]:
     """Smallest and largest x: of levels as the counts of their rows tell, of sparse columns with the zeros not stored."""
     low, high = -extremes[0], extremes[1]
     if counts is not None:
@@ -239,7 +239,7 @@ def _extremes(design: Design, extremes: Matrix, counts: Vector | None, rows: flo
 
 
 def secant(
-    design: Design,
+    design: Blocks,
     z: Vector,
     v: Vector,
     *,
@@ -285,7 +285,7 @@ def secant(
     return Secant(loss, correct, weight, gradient, change, curvature, diagonal, 0.0 if norm == -np.inf else float(norm))
 
 
-def product(design: Design, h: Vector, v: Vector, *, t: Vector | None = None, **given: Unpack[Seen]) -> Vector:
+def product(design: Blocks, h: Vector, v: Vector, *, t: Vector | None = None, **given: Unpack[Seen]) -> Vector:
     """Hessian times v by given curvatures: sum s h (x~.v) x~, (n + 1,), the bias last; one read.
 
     h : (m,), without the weights. v : (n + 1,). t : (m,), filled with x~.v. All else as in `read`.
@@ -294,14 +294,14 @@ def product(design: Design, h: Vector, v: Vector, *, t: Vector | None = None, **
     return np.append(sums.gradient, sums.bias)
 
 
-def diagonal(design: Design, h: Vector, **given: Unpack[Seen]) -> Vector:
+def diagonal(design: Blocks, h: Vector, **given: Unpack[Seen]) -> Vector:
     """Diagonal of the Hessian by given curvatures: sum s h x~^2, (n + 1,), the bias last; one read. As in `product`."""
     sums = read(design, What.SQUARES, h=h, **given)
     assert sums.squares is not None
     return np.append(sums.squares, sums.weight)
 
 
-def gram(design: Design, h: Vector | None, columns: Places | None, **given: Unpack[Seen]) -> Matrix:
+def gram(design: Blocks, h: Vector | None, columns: Places | None, **given: Unpack[Seen]) -> Matrix:
     """Hessian by given curvatures: sum s h x~ x~' over some coefficients and the bias, (k + 1, k + 1), the bias last; one read.
 
     columns : (k,) int64, ascending; None: all. h None: ones. All else as in `product`. Memory: the matrix, half the numbers'

@@ -49,7 +49,6 @@ class What(IntFlag):
 
 
 MOMENTS = What.SUMS | What.SQUARES | What.EXTREMES
-ADDED = ("loss", "correct", "weight", "gradient", "bias", "matrix", "squares")  # what sums over other rows add to
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,6 @@ class View:
 
     center: Vector
     p: Vector
-
-    @property
-    def center_times_p(self) -> Vector:
-        """Centre times p, exactly."""
-        return self.center * self.p
 
 
 @dataclass(frozen=True)
@@ -103,18 +97,6 @@ class Sums:
     high: Vector | None = None
     norm: float = 0.0
     counts: Vector | None = None
-
-    def times(self, factor: float) -> Sums:
-        """Count every row `factor` times."""
-        return self if factor == 1.0 else replace(self, **{name: factor * x for name, x in self._added().items()})
-
-    def plus(self, other: Sums) -> Sums:
-        """Add the sums over other rows, of which the same was asked."""
-        theirs = other._added()
-        return replace(self, **{name: value + theirs[name] for name, value in self._added().items()})
-
-    def _added(self) -> dict[str, Any]:
-        return {name: value for name in ADDED if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reading import Matrix, Vector, View, kernel_asked, useful_threads
 
 SCHEDULES = ("constant", "inverse", "inverse-sqrt")
@@ -36,7 +36,7 @@ class Path:
 
 
 def newton_path(
-    design: Design,
+    design: Blocks,
     y: NDArray[np.uint8],
     s: Vector | None,
     view: View | None,
@@ -93,7 +93,7 @@ def visiting_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def descend(
-    design: Design,
+    design: Blocks,
     y: NDArray[np.uint8],
     s: Vector | None,
     view: View | None,
@@ -110,7 +110,7 @@ def descend(
 
     Parameters
     ----------
-    design : Design
+    design : Blocks
         Of dense rows alone.
     y, s, view
         As in `read`.

@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -48,13 +47,8 @@ def check_writable(path: str | Path) -> Path:
 
 def is_stream(path: str | Path) -> bool:
     """Return whether a path is no file but a pipe, a device or an open stream such as /dev/stdout."""
-    if _descriptor(path) is not None:
-        return True
-    try:
-        kind = os.stat(path).st_mode
-    except (OSError, ValueError):
-        return False
-    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+    is_special = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    return is_special or _descriptor(path) is not None
 
 
 def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> None:

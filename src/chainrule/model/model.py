@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +10,10 @@ import numpy.typing as npt
 from chainrule.data.rows.decode import values_of
 from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
-from chainrule.kernels.design import CategoryColumn, Column, Design, NumberColumn, Part
-from chainrule.losses import sigmoid
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Column, NumberColumn, Part
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
-
-if TYPE_CHECKING:
-    from chainrule.solvers.trace import Trace
+from chainrule.solvers.trace import Trace
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,7 +70,7 @@ class Model:
                 raise InputError(f"the model's {name} is not finite: rescale the columns or lower the learning rate")
             object.__setattr__(self, name, float(array) if is_bias else array)
 
-    def decision(self, rows: Design | npt.ArrayLike) -> Floats:
+    def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
 
         In the units of the fit no digit is lost that the fit had: x.w + b cancels where a column is far from 0. A row's
@@ -81,7 +78,7 @@ class Model:
 
         Parameters
         ----------
-        rows : Design, or (m, n) array
+        rows : Blocks, or (m, n) array
             Columns as the schema encodes them, or dense numbers in the user's units.
 
         Returns
@@ -91,15 +88,11 @@ class Model:
         Raises
         ------
         InputError
-            There is another number of columns, or z is beyond what float64 can hold.
+            A row's z is beyond what float64 can hold, or not a number.
         """
-        if not isinstance(rows, Design):
+        if not isinstance(rows, Blocks):
             X = np.asarray(rows, dtype=np.float64)
-            if X.ndim != 2 or X.shape[1] != self.w.size:
-                raise InputError(f"X must have the model's {self.w.size} columns: its shape is {X.shape}")
-            if not len(X):
-                return np.zeros(0)
-            rows = Design([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
+            rows = Blocks([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
         z = np.full(rows.m, self.b_fit)
         with np.errstate(all="ignore"):
             for start in range(0, rows.m, _BLOCK):
@@ -121,13 +114,6 @@ class Model:
         z += (x - self.center[j]) / self.scale[j] * self.w_fit[j]
         if column.indicator is not None:
             z += lost * self.w_fit[column.indicator]
-
-    def probability(self, rows: Design | npt.ArrayLike) -> Floats:
-        """Probability of the positive label, g = sigmoid(z) = 1 / (1 + exp(-z)).
-
-        Takes and raises what `decision` does; returns (m,) float64 from 0 to 1.
-        """
-        return sigmoid(self.decision(rows))
 
 
 def save_model(path: str | Path, model: Model) -> None:
@@ -180,7 +166,7 @@ def load_model(path: str | Path) -> Model:
     return model
 
 
-def save_trace(path: str | Path, trace: "Trace") -> None:
+def save_trace(path: str | Path, trace: Trace) -> None:
     """Write what training recorded; the same trace gives the same file to the bit.
 
     Parameters
@@ -199,7 +185,7 @@ def save_trace(path: str | Path, trace: "Trace") -> None:
     write_atomically(path, pack("trace", document, {"w": trace.w, "b": trace.b, **columns}))
 
 
-def load_trace(path: str | Path) -> "Trace":
+def load_trace(path: str | Path) -> Trace:
     """Read a trace and check that it is whole.
 
     Raises
@@ -207,8 +193,6 @@ def load_trace(path: str | Path) -> "Trace":
     InputError
         No such file, a foreign or damaged one, a model, or one of a newer version of chainrule.
     """
-    from chainrule.solvers.trace import Trace
-
     document, tensors = unpack(path, "trace")
     with explained(path, "trace"):
         require_kinds(document, {"columns": list[str], "stride": int, "note": str})
@@ -232,15 +216,17 @@ def trace_path(model_path: str | Path) -> Path:
         raise InputError(f"can't write {path}: it is a folder; name a file in it")
     if path.suffix == ".trace":
         raise InputError(f"{path}: a model's name can't end in .trace: call it {path.stem}.safetensors")
-    name = path.name if path.name == ".safetensors" else path.name.removesuffix(".safetensors")
-    return path.with_name(f"{name}.trace")
+    return path.with_suffix(".trace") if path.suffix == ".safetensors" else path.with_name(f"{path.name}.trace")
 
 
-def trace_belongs(model: Model, trace: "Trace") -> bool:
-    """Return whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit."""
-    if trace.w.ndim != 2 or trace.w.shape[1] != model.w_fit.size:
+def trace_belongs(model: Model, trace: Trace) -> bool:
+    """Return whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit.
+
+    A thinned trace may have dropped that very epoch.
+    """
+    if trace.w.shape[1:] != model.w_fit.shape:
         return False
-    return bool(np.any(np.all(trace.w == model.w_fit, axis=1) & (trace.b == model.b_fit)))
+    return trace.stride > 1 or bool(np.any(np.all(trace.w == model.w_fit, axis=1) & (trace.b == model.b_fit)))
 
 
 def _check_rows(model: Model) -> Floats:

@@ -137,6 +137,8 @@ class Step(Point):
         return self.evaluation.grad_norm
 
 
+TRACED = ("epoch", "loss", "objective", "accuracy", "grad_norm", "seconds", "reads", "share", "gap")  # of each step
+
 Callback = Callable[[Step], Mapping[str, float] | None]
 
 
@@ -188,14 +190,14 @@ class Run(Generic[F, S]):
         Steps at most; of gradient descent, epochs.
     monitor : Monitor
         Names what the run does.
+    units : Units
+        Of the fit.
     callbacks : sequence of callables
         Each is called with a `Step`; the numbers that it returns, by name, join the trace.
     started : float
         `time.perf_counter` when the fit began.
     max_reads : float
         Reads of the data at most, where that is not the number of steps.
-    units : Units, optional
-        Of the fit; the user's own by default.
     to_fit : callable
         A point (size,) from the objective's units to the fit's.
     on_status : callable
@@ -214,10 +216,10 @@ class Run(Generic[F, S]):
     tol: float
     max_steps: int
     monitor: Monitor
+    units: Units
     callbacks: Sequence[Callback] = ()
     started: float = 0.0
     max_reads: float = math.inf
-    units: Units | None = None
     to_fit: Callable[[Vector], Vector] = lambda theta: theta
     on_status: Callable[[str, int], None] = lambda status, epoch: None
     before: Before[S] | None = None
@@ -229,7 +231,6 @@ class Run(Generic[F, S]):
         if missing:
             of, what = type(self.solver).__name__, " and ".join(missing)
             raise InputError(f"{of} needs an objective with {what}: add it, or take gradient descent")
-        self.units = Units.of_user(self.objective.size - 1) if self.units is None else self.units
         self._seen: set[str] = set()
         self._recorder = TraceRecorder()
         self._best: tuple[int, State] | None = None
@@ -282,24 +283,11 @@ class Run(Generic[F, S]):
         theta = self.to_fit(state.theta)
         theta.flags.writeable = False
         reads = self._reads_before + (self.objective.reads if state.reads is None else state.reads)
-        line = {
-            "epoch": epoch,
-            "loss": evaluation.loss,
-            "objective": evaluation.objective,
-            "accuracy": evaluation.accuracy,
-            "grad_norm": evaluation.grad_norm,
-            "seconds": seconds,
-            "reads": reads,
-            "share": state.share,
-            "gap": state.gap,
-            **state.numbers,
-        }
-        if self.callbacks:
-            assert self.units is not None
-            looks = (evaluation, state.gap, state.share, self.units, seconds, status, reads)
-            step = Step(theta, epoch, self.max_steps, self.tol, *looks)
-            for callback in self.callbacks:
-                line.update(_numbers(callback(step), line))
+        looks = (evaluation, state.gap, state.share, self.units, seconds, status, reads)
+        step = Step(theta, epoch, self.max_steps, self.tol, *looks)
+        line = {name: getattr(step, name) for name in TRACED} | state.numbers
+        for callback in self.callbacks:
+            line.update(_numbers(callback(step), line))
         self._recorder.record(line, theta)
         # after recording, so that Ctrl-C leaves no point that the trace lacks
         self._last = (epoch, state)

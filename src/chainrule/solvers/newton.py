@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
-from chainrule.data.rows import spread_rows
-from chainrule.data.rows.rare import ENOUGH_ROWS
+from chainrule.data.rows import Rare, rare_rows
+from chainrule.data.rows.costs import hessian_reads
+from chainrule.data.rows.moments import mean_squares
 from chainrule.kernels.reading import What
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
-from chainrule.solvers.damped import DampedState, damped_at, damped_step
+from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
+from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair
-from chainrule.solvers.plan import NOISE, is_by_products
-from chainrule.solvers.proof import Reference, error_of_objective, full, norm_weights, own
+from chainrule.solvers.plan import NOISE
+from chainrule.solvers.proof import Reference, error_of_objective, norm_weights
 from chainrule.solvers.rare import settle
-from chainrule.solvers.truncated import truncated_step
 
 Vector = NDArray[np.float64]
 
 SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
-APART = 2.0  # cost of a sampled row of a table over that of a row read in order
 ARMIJO = 1e-4
 FEW_COLUMNS = 64  # up to which the core's own Cholesky is as fast as LAPACK's
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
 NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10
-RIDGE_ROWS = 256  # rows from which a sample's ridge is computed
-LEAST_CURVATURE = 1e-3  # of a step, relative to the sum of its columns' own
+LEAST_GAIN = 1e-4  # of F: newton-cg leads until a step gains less
+RARE_SHARE = 1 / 16  # levels that are rare in such a share of the rows are settled after it
 # Pace above which, and squared decrement over tol below which, steps along collinear columns are given up.
 SLOW, NEARLY_THERE = 0.5, 1e3
 NEAR_TOL = 1e-8  # a looser tol counts as this
-FAR_OFF = 0.5  # r from rounding alone; above it the point is too far from where the Hessian was made
 WORTH_PROVING = 100.0  # nu^2 over tol; below it a bound may reach tol
 
 
@@ -46,7 +46,6 @@ class NewtonState(State):
     pace : nu over the last step's nu, at most 1. stalled : whether a new Hessian is due.
     pairs : the last steps with this Hessian, and the gradient's change along each.
     patient : continue although the point separates the classes.
-    along : on a sample without a Hessian, the step found by conjugate gradients.
     """
 
     stage: int
@@ -60,7 +59,6 @@ class NewtonState(State):
     stalled: bool = False
     pairs: tuple[Pair, ...] = ()
     patient: bool = False
-    along: Vector | None = None
 
     def with_bound(self) -> NewtonState:
         """Give the state with a bound, however far from tol it is."""
@@ -98,13 +96,13 @@ class NewtonState(State):
     @property
     def is_stale(self) -> bool:
         """Whether a Hessian of all rows made at this point would tighten the bound."""
-        return self.reference.z is None and not self.reference.is_of_all(self.theta)
+        return self.reference.index is None and not self.reference.is_of_all(self.theta)
 
     def reads_left(self, tol: float) -> int:
         """Estimate the reads still needed for tol, from the pace seen, else from the number of rows in the Hessian."""
         n, gap = self.on.n_features + 1, 0.5 * self.nu**2
         # The last sample is about an eighth of the rows.
-        size = max(self.on.n_rows, self.on.rows.n_rows / 8) if self.z is None else self.reference.n_rows(self.on)
+        size = max(self.on.n_rows, self.on.rows.n_rows / 8) if self.z is None else len(self.reference.z)
         shrink = min(4.0 * n / size, 0.25)
         if self.z is None:
             gap = n / (2.0 * size)
@@ -129,7 +127,7 @@ class NewtonState(State):
             return False
         if self.is_separating:
             return True
-        if self.reference.z is not None:
+        if self.reference.index is not None:
             return False
         if self.bound is not None and not self.is_stale and self.nu <= 0.1 * self.bound.nu:
             return True  # rounding alone is too large
@@ -149,7 +147,8 @@ class NewtonState(State):
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
 
-    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian.
+    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian. Of so many columns
+       that this costs more than products with all rows, newton-cg leads instead.
     2. On all rows: steps with the last sample's Hessian, or one of all rows, each a cheap read of loss and gradient.
     3. Each read of all rows that comes near makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
 
@@ -160,7 +159,7 @@ class Newton:
     start : (size,)
         In the units of the objective.
     sizes : tuple of int
-        As `plan` gives them.
+        As `plan` gives them; none: newton-cg leads to where the first Hessian is made.
     tol : float
         The bound wanted. It decides whether a new Hessian is worth its cost.
     most : int
@@ -179,7 +178,10 @@ class Newton:
     def init(self, objective: HasHessian) -> tuple[list[State], State]:
         """Evaluate the start on the first sample; with few rows and columns, run most steps in the core."""
         if not isinstance(objective, DataObjective):
-            return [], damped_at(objective, self.start)
+            return [], newton_at(objective, self.start, objective.evaluate(self.start))
+        if not self.sizes and objective.given is None:
+            with suppress(TooLarge):
+                return [], self._led(objective, NewtonCG(self.start).init(objective)[1], math.inf)
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
@@ -194,112 +196,73 @@ class Newton:
 
     def step(self, objective: HasHessian, state: State) -> State:
         """Take one Newton step; when a sample is done, go on to the next."""
-        if isinstance(state, DampedState):
-            return damped_step(objective, state)
-        assert isinstance(state, NewtonState)
+        if isinstance(state, Downhill):
+            theta, evaluation, _ = step_from(objective, state)
+            return newton_at(objective, theta, evaluation)
         assert isinstance(objective, DataObjective)
+        if isinstance(state, CGState):
+            new = NewtonCG(self.start).step(objective, state)
+            return self._led(objective, new, state.evaluation.objective)
+        assert isinstance(state, NewtonState)
         if state.stage < len(self.sizes) and self.sizes[state.stage] < objective.rows.n_rows:
             return self._step_on_sample(objective, state)
         return self._step_on_all(state)
+
+    # --- many columns -----------------------------------------------------------------------------------------------
+
+    def _led(self, on: DataObjective, state: State, before: float) -> State:
+        """Go on with newton-cg's state; where it gained little on F before, settle the rare levels and make the Hessian."""
+        assert isinstance(state, CGState)
+        gains = state.evaluation.objective <= (1.0 - LEAST_GAIN) * before
+        if gains and state.evaluation.accuracy < 1.0 and not state.reached(self.tol):
+            return state
+        theta = settle(on, rare_rows(on.rows, RARE_SHARE, on.n_rows / SETTLED), state.theta)
+        about = state.preconditioner.diagonal + 0.125 * np.square(
+            state.center
+        )  # near the Hessian's diagonal, and not 0
+        q = np.append(1.0 / about, 1.0)
+        return self._evaluate_all(on, theta, None, hessian=True, q=q)
 
     # --- samples -----------------------------------------------------------------------------------------------------
 
     def _arrive(self, whole: DataObjective, theta: Vector, before: NewtonState | None = None) -> NewtonState:
         """Evaluate a point with its Hessian on the next sample, or on all rows after the last."""
         stage, reference = (0, None) if before is None else (before.stage + 1, before.reference)
-        if stage < len(self.sizes) and self.sizes[stage] < whole.rows.n_rows:
-            size = self.sizes[stage]
-            # The curvature of one more row: it falls with the size.
-            ridge = (
-                self._ridge(whole, size)
-                if before is None
-                else before.on.sample_ridge * (self.sizes[before.stage] / size)
-            )
-            # The last sample's Hessian serves all rows. With a penalty and all rows of rare levels it needs no ridge.
-            is_last = stage == len(self.sizes) - 1
-            if is_last and whole.rows.design.groups and whole.penalty.strongly_convex:
-                ridge = np.zeros(whole.n_features)
-            rare = whole.rows.rare(size / whole.n_rows, size) if is_last else None
-            on = whole.sample(size, ridge, rare)
-            if len(on.strata[0].columns):
-                theta = settle(whole, on.strata[0].rows, on.strata[0].columns, theta)
-                if before is not None and before.reference.steps.factored:
-                    return self._lead(on, stage, theta, before)
-            return self._evaluate_sample(on, stage, theta, reference)
-        if stage < len(self.sizes) and before is not None:
-            rare = whole.rows.rare(before.on.n_rows / whole.n_rows, whole.n_rows / SETTLED)
-            if len(rare.columns):
-                theta = settle(whole, whole.rows.take(rare.rows), rare.columns, theta)
-        # Where the last size is all rows, their Hessian is made here.
-        return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
-
-    def _lead(self, on: DataObjective, stage: int, theta: Vector, before: NewtonState) -> NewtonState:
-        """Take one more step before the last sample's Hessian is made, for levels that had few rows in the sample before.
-
-        The step uses a new Hessian of that sample, at its last point: a tenth of the last Hessian's cost, and a third for the
-        gradient. Levels with all rows in the sample are settled already and stay.
-        """
-        fresh = self._evaluate_sample(before.on, before.stage, theta, before.reference).reference
-        if fresh.steps.factored:
-            here = on.evaluate(theta)
-            gradient = own(on, here.gradient).copy()
-            gradient[on.strata[0].columns] = 0.0
-            step = fresh.steps.solve(gradient)
-            step[on.strata[0].columns] = 0.0
-            new = self._evaluate_sample(on, stage, theta - full(on, step), fresh)
-            if new.evaluation.objective <= here.objective:
-                return new
-        return self._evaluate_sample(on, stage, theta, before.reference)
-
-    def _ridge(self, whole: DataObjective, size: int) -> Vector:
-        """Give a sample's own ridge, (n,): the curvature of one extra row with an untypical x_j.
-
-        It keeps the coefficient of a level bounded that has one class in the sample but both in the data.
-        """
+        m, size = whole.n_rows, self.sizes[stage] if stage < len(self.sizes) else whole.n_rows
+        rare, is_last = Rare.none(), stage == len(self.sizes) - 1
+        if is_last and (size < m or before is not None):
+            # The Hessian made next serves all rows.
+            seen, most = (size, size) if before is None or size < m else (before.on.n_rows, m / SETTLED)
+            rare = rare_rows(whole.rows, seen / m, most)
+            theta = settle(whole, rare, theta)
+        if size == m:
+            # Where the last size is all rows, their Hessian is made here.
+            return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
+        # A ridge like the curvature of an extra row bounds a level that has one class in the sample but both in the data. The
+        # last sample has all rows of rare levels, and needs none beside a penalty.
         zeros, ones = whole.class_weights
-        share = ones / (zeros + ones)
-        places = spread_rows(whole.rows.n_rows, RIDGE_ROWS)
-        places = places[whole.rows.is_kept[places]]
-        square = np.ones(whole.n_features)
-        if len(places):
-            few = whole.rows.viewed(places)[:, :-1]
-            few -= np.median(few, axis=0)
-            square = np.maximum(np.square(few).sum(axis=0) / np.maximum(np.count_nonzero(few, axis=0), 1), 1.0)
-        return square * (4.0 * share * (1.0 - share) / size)
+        is_held = is_last and whole.rows.design.groups and whole.penalty.strongly_convex
+        more = 0.0 if is_held else 8.0 * zeros * ones / (zeros + ones) ** 2 / size
+        return self._evaluate_sample(whole.sample(size, more, rare), stage, theta, reference)
 
     def _evaluate_sample(
-        self, on: DataObjective, stage: int, theta: Vector, reference: Reference | None, factored: bool = False
+        self, on: DataObjective, stage: int, theta: Vector, reference: Reference | None
     ) -> NewtonState:
         z = np.zeros(on.n_rows)  # rows of weight 0 are not filled
-        whole = on.rows
-        costs = (whole.hessian_reads, whole.matrix_reads)
-        if not factored and is_by_products(whole.n_rows, on.n_features, self.sizes[stage], *costs):
-            evaluation = on.evaluate(theta, h=z)
-            found = truncated_step(on, evaluation.gradient, z)
-            if found is None:  # no curvature here
-                return NewtonState(
-                    theta, evaluation, stage, on, Reference.without_factor(on, np.zeros(on.size), theta), None
-                )
-            stand_in = Reference.without_factor(on, found.diagonal, theta)
-            return NewtonState(theta, evaluation, stage, on, stand_in, None, nu=found.nu, along=found.step)
-        # Only the last sample's Hessian also proves, for all rows.
-        is_last = stage == len(self.sizes) - 1 or self.sizes[stage + 1] >= on.rows.n_rows
+        # Only the last sample's Hessian also proves, for all rows; the one before theirs shows collinear columns.
         proves = stage == len(self.sizes) - 1
-        evaluation, reference = _with_hessian(on, theta, z, reference, proves=proves, looks=is_last)
-        return NewtonState(theta, evaluation, stage, on, reference, None, nu=reference.decrement(on, evaluation))
+        looks = proves or self.sizes[stage + 1] >= on.rows.n_rows
+        evaluation, reference = _with_hessian(on, theta, z, norm_weights(on, reference), proves=proves, looks=looks)
+        return NewtonState(theta, evaluation, stage, on, reference, None, nu=reference.decrement(evaluation.gradient))
 
     def _step_on_sample(self, whole: DataObjective, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
-        step = state.reference.direction(on, evaluation) if state.along is None else state.along
+        step = state.reference.direction(on, evaluation)
         near = len(step) / self.sizes[state.stage] * evaluation.loss
-        is_near = state.nu**2 <= (near if state.stage == 0 else 16.0 * near)
-        if is_near and not self._is_worth_another(state, step, whole.rows.n_rows):
+        if state.nu**2 <= (near if state.stage == 0 else 16.0 * near):
             # The step ends within the sample's statistical error, so the next sample takes over. (It starts with the error
             # of a sample an eighth as large, which Newton's step squares.)
-            theta = state.theta + step
-            if state.along is not None and state.stage == len(self.sizes) - 1:
-                return self._evaluate_sample(on, state.stage, theta, state.reference, factored=True)
-            return self._arrive(whole, theta, state)
+            return self._arrive(whole, state.theta + step, state)
         slope = float(evaluation.gradient @ step)
         t = 1.0
         for _ in range(30):
@@ -308,26 +271,6 @@ class Newton:
                 return new
             t /= 2
         return self._arrive(whole, state.theta, state)
-
-    def _is_worth_another(self, state: NewtonState, step: Vector, m: int) -> bool:
-        """Whether to make the last sample's Hessian again, nearer to the optimum, before it serves all rows.
-
-        Two errors slow its steps on all rows: that of the sample, n/size in the gap's rate, and that of the step still to
-        come, which changes g (1 - g) by about 0.3 nu^2 in that rate, and as much for a level whose rows all move alike.
-        """
-        size = self.sizes[state.stage]
-        if state.stage < len(self.sizes) - 1 or state.nu**2 < 1e-12:
-            return False
-        n = state.on.n_features
-        groups = state.on.rows.design.groups
-        sampled = n / size + (1.0 / ENOUGH_ROWS if groups else 0.0)  # levels may have as few rows as that
-        of_levels = max((float(np.abs(step[levels]).max()) for levels, _ in groups), default=0.0)
-        moved = sampled + 0.3 * state.nu**2 + min((0.2 * of_levels) ** 2, 0.4)
-        if not 0.0 < sampled < moved < 0.5:
-            return False
-        left = math.log(max(n / (2.0 * size) / max(self.tol, NOISE), 1.0))
-        cost = state.on.n_rows / m * state.on.rows.hessian_reads * (APART if groups else 1.0)
-        return left / -math.log(moved) - left / -math.log(sampled) > cost
 
     # --- all rows ----------------------------------------------------------------------------------------------------
 
@@ -339,43 +282,43 @@ class Newton:
         *,
         hessian: bool,
         before: NewtonState | None = None,
+        q: Vector | None = None,
     ) -> NewtonState:
         is_poor = reference is not None and reference.is_poor
         hessian = hessian or reference is None or is_poor
         z = np.empty(whole.n_rows)
-        known = whole.rows.mean_squares if before is None else before.squares
+        known = mean_squares(whole.rows) if before is None else before.squares
         if hessian:
             # Columns that may be collinear will be examined: what that needs costs little here.
             more = (What.SUMS | What.EXTREMES) if is_poor else NOTHING
             more = NOTHING if known is not None else What.SQUARES | more
-            evaluation, reference = _with_hessian(whole, theta, z, reference, more)
+            evaluation, reference = _with_hessian(
+                whole, theta, z, norm_weights(whole, reference) if q is None else q, more, is_poor=is_poor
+            )
         else:
             evaluation = whole.evaluate(theta, What.SQUARES if known is None else NOTHING, z=z)
         assert reference is not None
         squares = evaluation.squares if known is None else known
         assert squares is not None
-        nu = reference.decrement(whole, evaluation)
+        nu = reference.decrement(evaluation.gradient)
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol == 0.0
         proven = reference.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
-        stalled = before is not None and not self._is_quick(nu, pace, whole.rows.hessian_reads)
+        stalled = before is not None and not self._is_quick(nu, pace, hessian_reads(whole.rows))
         pairs = () if before is None or hessian else _pairs(before, evaluation, theta)
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, reference, z, squares, proven, *steps)
-        is_far = proven is not None and proven.r >= 1.0 and (proven.least >= FAR_OFF or nu * nu <= self.tol)
-        if is_far and proven is not None and proven.least < FAR_OFF and pace < 1.0:
-            # Unless steps at this pace bring r well below 1 before a new Hessian would.
-            is_far = math.log(2.0 * proven.r) > -math.log(max(pace, 1e-9)) * whole.rows.hessian_reads
-        # Then this Hessian won't prove more.
-        return replace(new, stalled=True) if new.is_noise or is_far else new
+        # A point as near as wanted is not proven, and steps for the cost of a new Hessian would not change that.
+        is_unproven = proven is not None and proven.r * pace ** hessian_reads(whole.rows) > 0.5 and nu * nu <= self.tol
+        return replace(new, stalled=True) if new.is_noise or (is_unproven and before is not None) else new
 
-    def _is_quick(self, nu: float, pace: float, hessian_reads: float) -> bool:
+    def _is_quick(self, nu: float, pace: float, reads: float) -> bool:
         """Whether steps with the present factor reach tol sooner than a new Hessian would."""
         if not 0.0 < pace < 1.0:
             return pace == 0.0
         left = math.log(max(nu * nu / max(self.tol, NOISE), 1.0)) / (-2.0 * math.log(pace))
-        return left <= hessian_reads + 2.0
+        return left <= reads + 2.0
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
@@ -397,23 +340,19 @@ def _with_hessian(
     on: DataObjective,
     theta: Vector,
     z: Vector,
-    before: Reference | None,
+    q: Vector,
     more: What = NOTHING,
     *,
     proves: bool = True,
     looks: bool = True,
+    is_poor: bool = False,
 ) -> tuple[Evaluation, Reference]:
     """Evaluate with the Hessian and factor it; in float32 where that saves much and, if it `proves`, loosens bounds little."""
-    q = norm_weights(on, before)
-    is_large = (
-        on.in_core
-        and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS
-        and not (proves and before is not None and before.is_poor)
-    )
+    is_large = on.in_core and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not is_poor
     for float32 in (True, False) if is_large else (False,):
         what = What.HESSIAN | more | (What.HESSIAN32 if float32 else NOTHING)
         evaluation = on.evaluate(theta, what, z=z, q=q)
-        reference = Reference.of(on, evaluation, theta, z, before, looks)
+        reference = Reference.of(on, evaluation, theta, z, q, looks)
         if not float32:
             break
         assert evaluation.lower is not None
@@ -429,13 +368,7 @@ def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[
     """Add the last step and the gradient's change along it, unless the step shows no curvature."""
     moved = theta - before.theta
     change = evaluation.gradient - before.evaluation.gradient
-    least = 0.0
-    if not before.reference.proof.ok:  # a step along collinear columns tells nothing
-        scaled = before.reference.steps.D * own(before.on, moved)
-        least = LEAST_CURVATURE * float(scaled @ scaled)
-    if not float(moved @ change) > least:
-        return before.pairs
-    return (*before.pairs, (moved, change))
+    return (*before.pairs, (moved, change)) if float(moved @ change) > 0.0 else before.pairs
 
 
 def _search(state: NewtonState, new: NewtonState, step: Vector, slope: float) -> float:

@@ -14,15 +14,14 @@ from chainrule.certificate.rounding import UNIT
 from chainrule.kernels.reading import Secant
 from chainrule.kernels.vectors import Feasible
 from chainrule.objective import DataObjective, Evaluation, Objective
+from chainrule.solvers.downhill import Downhill, conjugate_at, step_from
 from chainrule.solvers.loop import State
-from chainrule.solvers.pairs import Pair, corrected
+from chainrule.solvers.pairs import PAIRS, Pair, corrected
 from chainrule.solvers.preconditioner import Preconditioner
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-ARMIJO, MOST_HALVINGS = 1e-4, 60
-PAIRS = 6  # last steps from which the direction is made
 # Shares of F: a sample for the preconditioner is made once a step falls by less than the first, and again after a fall of
 # the second.
 SETTLED, FAR = 0.02, 0.05
@@ -38,19 +37,6 @@ LARGEST = 1e50  # length of a row, whose fourth power doesn't overflow
 
 class TooLarge(ArithmeticError):
     """A row is longer than `LARGEST`."""
-
-
-@dataclass(frozen=True)
-class Conjugate(State):
-    """State on an objective without rows: gradient, pairs (step, change of the gradient), and nu2 = gradient' H^-1 gradient."""
-
-    residual: Vector
-    pairs: tuple[Pair, ...]
-    nu2: float
-
-    def reached(self, tol: float) -> bool:
-        """Whether a quadratic model has at most tol left; this proves nothing."""
-        return self.nu2 <= 2.0 * tol
 
 
 @dataclass(frozen=True)
@@ -93,8 +79,7 @@ class CGState(State):
     @property
     def is_stale(self) -> bool:
         """Whether z has drifted so far that the bound is all rounding; reading z again then helps."""
-        noise = math.inf if self.bound is None else self.bound.noise
-        return self.drift > STALE * self.fresh and not self.gap > 4.0 * noise
+        return self.bound is not None and self.drift > STALE * self.fresh and not self.gap > 4.0 * self.bound.noise
 
     def reached(self, tol: float) -> bool:
         """Whether the bound is at most tol, or as small as rounding allows."""
@@ -129,7 +114,7 @@ class NewtonCG:
         """Evaluate the start, or w = 0 with its best b where F is lower there."""
         on = _with_rows(objective)
         if on is None:
-            return [], _at(objective, self.start, objective.evaluate(self.start), ())
+            return [], conjugate_at(self.start, objective.evaluate(self.start), ())
         if self.start.any():
             state = _state_at(on, self.start, on.rows.scores(self.start[:-1], float(self.start[-1])))
             if state.evaluation.objective <= on.base_objective:
@@ -144,19 +129,8 @@ class NewtonCG:
         if on is not None:
             assert isinstance(state, CGState)
             return self._step_on_rows(on, state)
-        assert isinstance(state, Conjugate)
-        v = -corrected(state.residual, state.pairs, np.copy, scaled=True)
-        slope = float(state.residual @ v)
-        bend = float(v @ (objective.evaluate(state.theta + v).gradient - state.residual))
-        t = -slope / bend if bend > 0.0 else 1.0
-        for _ in range(MOST_HALVINGS):
-            new = objective.evaluate(state.theta + t * v)
-            if new.objective <= state.evaluation.objective * (1.0 + UNIT) + ARMIJO * t * slope:
-                break
-            t /= 2.0
-        moved, change = t * v, new.gradient - state.residual
-        pairs = (*state.pairs, (moved, change))[-PAIRS:] if float(moved @ change) > 0.0 else state.pairs
-        return _at(objective, state.theta + moved, new, pairs)
+        assert isinstance(state, Downhill)
+        return conjugate_at(*step_from(objective, state))
 
     def _step_on_rows(self, on: DataObjective, state: CGState) -> CGState:
         if state.is_stale:
@@ -276,14 +250,6 @@ def _with_rows(on: Objective) -> DataObjective | None:
     return on if isinstance(on, DataObjective) and on.given is None else None
 
 
-def _at(on: Objective, theta: Vector, evaluation: Evaluation, pairs: tuple[Pair, ...]) -> Conjugate:
-    """Give the state at a point of an objective without rows."""
-    residual = evaluation.gradient
-    return Conjugate(
-        theta, evaluation, residual, pairs, float(residual @ corrected(residual, pairs, np.copy, scaled=True))
-    )
-
-
 def _by_secant(on: DataObjective, slope: float, v_w: Vector, change: Vector, read: Secant) -> tuple[float, float]:
     """Minimise over (t, shift) the model of F from the read itself: the slopes at t = 0 and their changes to t = 1."""
     bend = float(v_w @ change)  # with b at its optimum all the way
@@ -348,15 +314,17 @@ def _proven(
     w: Vector,
     drift: float,
     weights: tuple[float, float],
-) -> Bound:
+) -> Bound | None:
     """Bound F - F* by the dual point: |rho|^2/(2 alpha) plus the divergence, with what rounding and clipping may add.
 
     Rounding: each of the sums that make rho adds terms of one row's d x, d = r + t e - pull h, of which the sizes are at most
     (|r| + t |e| + pull h) |x|; by Cauchy-Schwarz over rows and columns the whole is at most u (depth + 24) times the root mean
     squares of both. z at (w, b) is off by `drift`, and |d KL/dz| = |p - g|, with a second derivative of at most max d2L_dz2.
     """
-    t, pull = abs(weights[0]), abs(weights[1])
     S, alpha = on.weight, float(on.ridge.min())
+    if not alpha > 0.0:
+        return None
+    t, pull = abs(weights[0]), abs(weights[1])
     r_rms = on.rms_residual(read.loss / S) + 2.0 * on.loss.steepest * t + on.loss.curvature * pull
     depth = on.secant_depth + 24.0
     rounding = UNIT * depth * reach * r_rms + 8.0 * UNIT * _length(on.ridge * w)

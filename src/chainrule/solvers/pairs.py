@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+PAIRS = 6  # last steps from which a direction is made without a Hessian
 Pair = tuple[Vector, Vector]  # a step, and the change of the gradient along it
 
 

@@ -10,7 +10,7 @@ GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # sizes of the last sample that are considered, as shares of the rows
 NOISE = 1e-25  # about where the gap ends in rounding; a smaller tol is planned as this
 LEAST_BY_PRODUCTS = 800  # columns
-PRODUCTS = 60.0  # cost of a sample's Hessian, in reads of the sample, above which none is made
+PRODUCTS = 60.0  # cost of the first sample's Hessian, in reads of the sample, above which none is made
 
 
 def plan(
@@ -18,9 +18,11 @@ def plan(
 ) -> tuple[int, ...]:
     """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
 
+    None where some tens of products cost less than a sample's Hessian and factor: then newton-cg leads to the first Hessian.
+
     With the Hessian of a share f of the rows, corrected by the steps made with it, the gap shrinks by about n/(f m) a read (by
     4 n/(f m) without the corrections), and the bound is 2/f times the gap, measured. m counts rows of positive weight, and of a
-    rare class, whose rows carry the Hessian, four times those. hessian_reads: `Rows.hessian_reads`; a sample's costs a third
+    rare class, whose rows carry the Hessian, four times those. hessian_reads: `data.rows.costs`; a sample's costs a third
     more: its last step is sometimes made twice, and its rows lie apart. counts: of each class. matrix_reads: what of
     hessian_reads the matrix takes, of any number of rows.
     """
@@ -28,10 +30,11 @@ def plan(
     kept = max(zeros + ones, 1)
     size = max(ROWS_PER_COLUMN * n, 1000) * m // kept
     of_rows = hessian_reads - matrix_reads
+    if n >= LEAST_BY_PRODUCTS and hessian_reads + matrix_reads * (m / size - 1.0) > PRODUCTS:
+        return ()
     if m <= 4 * size:
         # Few rows: a Hessian of all at each step; where that is slow, a sample leads to the first.
-        leads = of_rows >= LONG or is_by_products(m, n, size, hessian_reads, matrix_reads)
-        return (min(size, m // 2), m) if leads and kept >= FEWEST_ROWS * n else (m,)
+        return (min(size, m // 2), m) if of_rows >= LONG and kept >= FEWEST_ROWS * n else (m,)
     tol = max(tol, NOISE)
     effective = min(kept, 4 * min(zeros, ones) + 1)
 
@@ -52,8 +55,3 @@ def plan(
         sizes.append(size)
         size *= GROWTH
     return (*sizes, int(share * m)) if share < 1.0 else (*sizes, m)
-
-
-def is_by_products(m: int, n: int, size: int, hessian_reads: float, matrix_reads: float) -> bool:
-    """Whether some tens of products with a sample's rows cost less than its Hessian and factor."""
-    return n >= LEAST_BY_PRODUCTS and hessian_reads + matrix_reads * (m / size - 1.0) > PRODUCTS

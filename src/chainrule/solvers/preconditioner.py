@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows import Rare
+from chainrule.data.rows import Rare, rare_rows
+from chainrule.data.rows.costs import mean_terms
 from chainrule.kernels.blas import cholesky
 from chainrule.kernels.reading import Secant
 from chainrule.objective import DataObjective
@@ -26,6 +27,7 @@ RARE_SHARE = 8  # at most one row in 8 is added for its rare levels
 LEAST_ROWS = 40  # for each column of the block; with fewer the block is worse than none
 FEWEST = 200  # columns of a block from a sample; 166 saved no read on text
 LIFT = 1e-12  # of the block's diagonal
+LEAST = 1e-300  # curvature
 
 
 @dataclass(frozen=True)
@@ -92,18 +94,19 @@ class Preconditioner:
     def of_read(cls, on: DataObjective, read: Secant, center: Vector) -> Preconditioner:
         """Make the diagonal from a read."""
         squares = read.diagonal[:-1] / on.weight
-        return cls(np.maximum(squares - np.square(center) * read.curvature[-1] / on.weight, 0.0) + on.ridge)
+        # A column that is 0 in every row has no curvature without a penalty, and no gradient either.
+        return cls(np.maximum(squares - np.square(center) * read.curvature[-1] / on.weight, LEAST) + on.ridge)
 
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""
-        n, m, products = on.n_features, on.n_rows, on.rows.mean_terms
+        n, m, products = on.n_features, on.n_rows, mean_terms(on.rows)
         size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
         k = min(BLOCK, n, size // LEAST_ROWS if size < m else n)
         if k < min(FEWEST, n):
             return self
         is_part = size < m
         looks = is_part and n - m // RARE_SHARE <= k
-        rare = on.rows.rare(size / m, m // RARE_SHARE) if looks else Rare.none()
+        rare = rare_rows(on.rows, size / m, m // RARE_SHARE) if looks else Rare.none()
         light, rest, is_heavy = rare.columns, n - len(rare.columns), np.ones(n, dtype=np.bool_)
         if k == n:
             light = light[:0]
@@ -115,15 +118,6 @@ class Preconditioner:
         part = on.sample(size, 0.0, rare) if is_part else on
         arrow = Arrow.of(part, part.curvatures(z), np.flatnonzero(is_heavy), light)
         return Preconditioner(self.diagonal, arrow, objective)
-
-    @classmethod
-    def of_rows(cls, on: DataObjective, h: Vector, curvature: Vector) -> Preconditioner:
-        """Make it from all rows of a sample: h (m,) their g (1 - g), curvature (n + 1,) the Hessian's column of the bias."""
-        diagonal = on.hessian_diagonal(h)[:-1]
-        pull = curvature[:-1] / curvature[-1] if on.fit_intercept else np.zeros(on.n_features)
-        k = min(BLOCK, on.n_features)
-        heavy = np.sort(np.argpartition(-diagonal, k - 1)[:k])
-        return cls(diagonal - pull * curvature[:-1], Arrow.of(on, h, heavy, heavy[:0]))
 
     def solve(self, r: Vector) -> Vector:
         """M^-1 r, (n,)."""

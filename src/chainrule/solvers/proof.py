@@ -10,7 +10,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.certificate.bounds import Bound, bound, kappa_of_levels, kappa_upper, leave_out, nothing
+from chainrule.certificate.bounds import Bound, bound, kappa_of_levels, kappa_upper, leave_out
 from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import (
     gradient_rounding,
@@ -21,7 +21,7 @@ from chainrule.certificate.rounding import (
     z_rounding,
 )
 from chainrule.certificate.wide import bound_by_penalty
-from chainrule.data.rows import Rows
+from chainrule.data.rows.moments import reach
 from chainrule.kernels.reading import FLOAT32_BLOCK
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers.pairs import Pair, corrected
@@ -33,7 +33,6 @@ OUTWARD = 1.0 + 1e-12
 AT_ONCE = 1_250_000  # numbers copied at a time
 SHARP = 4.0  # smallest eigenvalue over eta; above it norms are too large by less than a quarter
 DELTA_MATTERS = 0.1  # above it the change of z is computed row by row, not bounded by norms
-ROWS_AT_ONCE = 16384  # fit in the caches
 NULL_RIDGE = 1e-9  # of the diagonal; keeps steps short along collinear columns
 
 
@@ -41,21 +40,23 @@ NULL_RIDGE = 1e-9  # of the diagonal; keeps steps short along collinear columns
 class Reference:
     """A factored Hessian, and what a bound made from it needs.
 
+    Without an intercept 1 stands in the bias's place on the diagonals.
+
     steps : factor of the Hessian, for steps. proof : factor of the part that comes from the rows read, unweighted, for bounds.
     theta : (n + 1,), the point at which it was made.
-    z, index : z of a sample's rows at that point, and their numbers; None where all rows were read.
+    index : (k,), numbers of the rows of positive weight read for it, where it is a sample's; None for all rows.
+    z : (k,), their z at that point; of all rows (m,).
     norm : upper bound on |D^-1 x~|^2 over the rows, D of `proof`.
-    z_of_all : z of all rows at that point, where all were read. whole : all rows.
+    on : what it is the Hessian of: the fit's objective, or a sample's.
     """
 
     steps: Factor
     proof: Factor
     theta: Vector
-    z: Vector | None
     index: NDArray[np.int64] | None
+    z: Vector
     norm: float
-    z_of_all: Vector | None
-    whole: Rows
+    on: DataObjective
 
     @classmethod
     def of(
@@ -64,55 +65,53 @@ class Reference:
         evaluation: Evaluation,
         theta: Vector,
         z: Vector,
-        before: Reference | None,
+        q: Vector,
         looks: bool = True,
     ) -> Reference:
-        """Factor the Hessian of an evaluation whose `q` was `norm_weights(on, before)`; z (m,) of the rows read.
+        """Factor the Hessian of an evaluation with these weights q of `norm`; z (m,) of the rows read.
 
         looks : whether `proof` is needed, for a bound or to see which columns are collinear.
         """
         assert evaluation.hessian is not None
         assert evaluation.lower is not None
+        if not on.fit_intercept:
+            evaluation.hessian[-1, -1] = evaluation.lower[-1, -1] = 1.0
         depth = on.matrix_depth + weighting_depth(on)
         eta = hessian_eta(on.n_features, depth, FLOAT32_BLOCK if evaluation.float32 else None)
-        steps = Factor.of(own_matrix(on, evaluation.hessian), eta)
-        is_same = evaluation.lower is evaluation.hessian or not looks
-        proof = steps if is_same else Factor.of(own_matrix(on, evaluation.lower), eta)
+        steps = Factor.of(evaluation.hessian, eta)
+        proof = steps if evaluation.lower is evaluation.hessian or not looks else Factor.of(evaluation.lower, eta)
         if not steps.factored or not (on.is_sample or proof.ok):
             # Collinear columns, or columns that are 0 in the rows read: a small ridge keeps steps short along them.
-            lifted = own_matrix(on, evaluation.hessian).copy()
+            lifted = evaluation.hessian.copy()
             diagonal = lifted.diagonal()
             least = max(float(diagonal.max()), 1e-300) * 1e-12
             lifted[np.diag_indices(len(lifted))] += NULL_RIDGE * np.maximum(diagonal, least)
             steps = Factor.of(lifted, 0.0)
-        q = own(on, norm_weights(on, before))
-        # |D^-1 x~|^2 <= max_j 1/(q_j D_j^2) sum_j q_j x~_j^2
-        ratio = proof.inverse_D**2 / q
+        # |D^-1 x~|^2 <= max_j 1/(q_j D_j^2) sum_j q_j x~_j^2; without an intercept the bias's q is 0, and so is its x~
+        ratio = np.divide(proof.inverse_D**2, q, out=np.zeros_like(q), where=q > 0.0)
         norm = evaluation.norm * float(ratio.max()) * OUTWARD
-        theta = own(on, theta)
         if not on.is_sample:
-            return cls(steps, proof, theta, None, None, norm, z, on.rows)
+            return cls(steps, proof, theta, None, z, norm, on)
         places = [np.flatnonzero(stratum.rows.is_kept) for stratum in on.strata]
         index = np.concatenate([part.places[at] for part, at in zip(on.strata, places, strict=True)])
         firsts = np.cumsum([0, *(part.rows.n_rows for part in on.strata)])
         z = np.concatenate([z[first + at] for first, at in zip(firsts, places, strict=False)])
-        return cls(steps, proof, theta, z, index, norm, None, on.rows)
+        return cls(steps, proof, theta, index, z, norm, on)
 
     @classmethod
     def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> Reference:
-        """Make a stand-in for a sample's Hessian from its diagonal (n + 1,) alone: it proves nothing."""
-        none = Factor.unfactored(own(on, diagonal), "no Hessian was made of the sample")
-        nowhere = np.zeros(0, dtype=np.int64)
-        return cls(none, none, own(on, theta), np.zeros(0), nowhere, math.inf, None, on.rows)
+        """Make a stand-in from the Hessian's diagonal (n + 1,) alone: it proves nothing."""
+        none = Factor.unfactored(diagonal, "no Hessian was made")
+        return cls(none, none, theta, None, np.zeros(0), math.inf, on)
 
     def is_of_all(self, theta: Vector) -> bool:
         """Whether it was made of all rows, at this point."""
-        return self.z is None and np.array_equal(self.theta, theta[: len(self.theta)])
+        return self.index is None and np.array_equal(self.theta, theta)
 
     @property
     def is_poor(self) -> bool:
         """Whether a new Hessian of all rows is needed, since columns are collinear, or look collinear in the sample."""
-        return not self.proof.factored or (self.z is not None and not self.proof.ok)
+        return not self.proof.factored or (self.index is not None and not self.proof.ok)
 
     @property
     def sharp(self) -> bool:
@@ -121,16 +120,13 @@ class Reference:
 
     @cached_property
     def kappa_of_levels(self) -> float:
-        """Upper bound on kappa from the categories' levels; inf without categories."""
-        groups = self.whole.design.groups
-        return kappa_of_levels(self.proof, groups, self.whole.reach()) if groups else math.inf
+        """Upper bound on kappa from the categories' levels."""
+        rows = self.on.rows
+        return kappa_of_levels(self.proof, rows.design.groups, reach(rows), self.on.fit_intercept)
 
-    def decrement(self, on: DataObjective, evaluation: Evaluation) -> float:
+    def decrement(self, gradient: Vector) -> float:
         """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""
-        if not self.steps.factored:
-            return math.inf
-        gradient = own(on, evaluation.gradient)
-        return math.sqrt(max(0.0, float(gradient @ self.steps.solve(gradient))))
+        return math.sqrt(max(0.0, float(gradient @ self.steps.solve(gradient)))) if self.steps.factored else math.inf
 
     def direction(self, on: DataObjective, evaluation: Evaluation, pairs: Sequence[Pair] = ()) -> Vector:
         """Give the Newton step -H^-1 grad, (n + 1,).
@@ -140,49 +136,48 @@ class Reference:
         if not self.steps.factored:
             # Without usable curvature: back to 0 where F is lower there, else down the gradient.
             back = evaluation.objective > on.at_zero and bool(self.theta.any())
-            step = -self.theta if back else -4.0 / (on.n_features + 1) * own(on, evaluation.gradient)
-            return full(on, step)
-        of_own = [(own(on, moved), own(on, change)) for moved, change in pairs]
-        step = corrected(own(on, evaluation.gradient), of_own, self.steps.solve, scaled=False)
-        return full(on, -step)
+            return -self.theta if back else -4.0 / (on.n_features + 1) * evaluation.gradient
+        return -corrected(evaluation.gradient, pairs, self.steps.solve, scaled=False)
 
     def certify(
-        self, on: DataObjective, evaluation: Evaluation, at: Vector, z: Vector, squares: Vector, last: bool = False
+        self, on: DataObjective, evaluation: Evaluation, theta: Vector, z: Vector, squares: Vector, last: bool = False
     ) -> Bound | None:
-        """Bound F - F* at a point `at` where all rows were read; z (m,) and the columns' mean squares (n,) of all rows.
+        """Bound F - F* at a point theta where all rows were read; z (m,) and the columns' mean squares (n,) of all rows.
 
         last : no better point will come, so a bound is worth extra work.
         """
-        by_penalty = last and self.z is None and on.penalty.strongly_convex
-        if not evaluation.finite or not (self.proof.ok or by_penalty):
+        if not evaluation.finite:
             return None
-        n, D, theta, all_rows = on.n_features, self.proof.D, own(on, at), self.z is None
-        c = on.loss.bend  # kappa, delta and zeta are in units of z/c
-        gradient = own(on, evaluation.gradient)
-        if self.proof.ok:
-            # With categories the bound by levels is cheaper than the smallest eigenvalue, and tighter.
-            kappa = c * (self.kappa_of_levels if on.rows.design.groups else kappa_upper(self.proof, self.norm))
-            nu = math.sqrt(self.proof.norm2(gradient))
-            if kappa * nu >= 1.0 and not (last or all_rows):
-                return nothing(len(gradient), kappa * nu, nu)  # too far away, however the rest comes out
-        r_rms = on.rms_residual(evaluation.loss)
-        e = own(on, error_of_gradient(on, r_rms, squares, at, of_z=not all_rows))
-        eps = norm_of_z_rounding(n, D, theta) if all_rows else 0.0
         delta, zeta = self.change(on, theta, z)
-        if not self.proof.ok:  # the error of z is in e then, not in eps
-            whole = own(on, error_of_gradient(on, r_rms, squares, at))
-            return self._by_penalty(on, evaluation, whole, zeta=delta + zeta)
-        proves = partial(bound, self.proof, gradient, e, delta=delta, zeta=zeta, eps=eps)
+        proven = self._by_hessian(on, evaluation, theta, z, squares, last, delta, zeta) if self.proof.ok else None
+        if (proven is not None and proven.proven) or not (last and self.index is None and on.penalty.strongly_convex):
+            return proven
+        return self._by_penalty(on, evaluation, theta, squares, delta + zeta)
+
+    def _by_hessian(
+        self,
+        on: DataObjective,
+        evaluation: Evaluation,
+        theta: Vector,
+        z: Vector,
+        squares: Vector,
+        last: bool,
+        delta: float,
+        zeta: float,
+    ) -> Bound:
+        all_rows, c = self.index is None, on.loss.bend  # kappa, delta and zeta are in units of z/c
+        # With categories the bound by levels is cheaper than the smallest eigenvalue, and tighter.
+        kappa = c * (self.kappa_of_levels if on.rows.design.groups else kappa_upper(self.proof, self.norm))
+        e = error_of_gradient(on, on.rms_residual(evaluation.loss), squares, theta, of_z=not all_rows)
+        eps = norm_of_z_rounding(on.n_features, self.proof.D, theta) if all_rows else 0.0
+        proves = partial(bound, self.proof, evaluation.gradient, e, delta=delta, zeta=zeta, eps=eps)
         proven = proves(kappa=kappa, all_rows=all_rows)
-        if last and not proven.proven:
-            # A few rows of tiny weight may be all that makes kappa large.
-            kappa, left_out = self._without_some_rows(on, z, delta + 2.0 * zeta)
-            other = proves(kappa=c * kappa, left_out=left_out)
-            proven = other if other.gap < proven.gap else proven
-        if by_penalty and not proven.proven:
-            e = own(on, error_of_gradient(on, r_rms, squares, at))
-            return self._by_penalty(on, evaluation, e, zeta=delta + zeta)
-        return proven
+        if proven.proven or not last:
+            return proven
+        # A few rows of tiny weight may be all that makes kappa large.
+        kappa, left_out = self._without_some_rows(on, z, delta + 2.0 * zeta)
+        other = proves(kappa=c * kappa, left_out=left_out)
+        return other if other.gap < proven.gap else proven
 
     def change(self, on: DataObjective, theta: Vector, z: Vector | None) -> tuple[float, float]:
         """Bound the largest change of a row's z since the Hessian was made, and the error of z, in units of 1/`bend`."""
@@ -190,34 +185,31 @@ class Reference:
         zetas = [c * z_rounding(on.n_features, reach_bound(self.norm, D, at)) for at in (theta, self.theta)]
         if np.array_equal(self.theta, theta):
             return 0.0, max(zetas)
-        if self.z is not None:
+        if self.index is not None:
             assert z is not None
             return c * float(np.abs(z[self.index] - self.z).max()) + sum(zetas), max(zetas)
         step = D * (theta - self.theta)
         delta = c * math.sqrt(self.norm * float(step @ step)) * OUTWARD
-        if delta > DELTA_MATTERS and self.z_of_all is not None and z is not None:
-            delta = min(delta, c * _largest_change(z, self.z_of_all, on.rows.s) + sum(zetas))
+        if delta > DELTA_MATTERS and z is not None:
+            moved = np.abs(z - self.z).max(where=True if on.rows.s is None else on.rows.is_kept, initial=0.0)
+            delta = min(delta, c * float(moved) + sum(zetas))
         return delta, max(zetas)
 
-    def _by_penalty(self, on: DataObjective, evaluation: Evaluation, e: Vector, zeta: float) -> Bound:
+    def _by_penalty(
+        self, on: DataObjective, evaluation: Evaluation, theta: Vector, squares: Vector, zeta: float
+    ) -> Bound:
         """Bound by the penalty's convexity, where rounding or leverage spoils the bound by the Hessian."""
         n, D = on.n_features, self.proof.D
         ratio = float((D[:n] / np.sqrt(on.ridge)).max())
         reach = math.sqrt(self.norm * ratio * ratio) * OUTWARD
         # D is 1 where a diagonal is no usable number; the matrix has it.
         h_b = float(self.proof.matrix[n, n]) * (1.0 - 4.0 * self.proof.eta) if on.fit_intercept else 1.0
+        e = error_of_gradient(on, on.rms_residual(evaluation.loss), squares, theta)
         known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}
-        found = bound_by_penalty(evaluation.gradient, full(on, e), of=on.loss, ridge=on.ridge, **known)
-        coef = own(on, found.coef)
+        found = bound_by_penalty(evaluation.gradient, e, of=on.loss, ridge=on.ridge, **known)
         # |d| in B's norm <= sqrt(trace of D^-1 B D^-1) |D d|
-        scaled = D * coef
-        return replace(
-            found, coef=coef, radius=math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD
-        )
-
-    def n_rows(self, on: DataObjective) -> int:
-        """How many rows the Hessian came from."""
-        return on.rows.n_rows if self.index is None else len(self.index)
+        scaled = D * found.coef
+        return replace(found, radius=math.sqrt(len(D) * float(scaled @ scaled)) * (1.0 + self.proof.eta) * OUTWARD)
 
     def _without_some_rows(self, on: DataObjective, z: Vector, moved: float) -> tuple[float, float]:
         """Leave the rows of largest leverage out of T: (kappa of the others, tau). One pass over the Hessian's rows.
@@ -228,27 +220,17 @@ class Reference:
         places = np.flatnonzero(rows.is_kept) if self.index is None else self.index
         step = max(1024, AT_ONCE // len(self.proof.D))
         parts = [places[first : first + step] for first in range(0, len(places), step)]
-        n1 = len(self.proof.D)
-        leverages = np.concatenate([self.proof.leverages(rows.viewed(part)[:, :n1]) for part in parts])
+        has = np.append(np.ones(on.n_features), float(on.fit_intercept))
+        leverages = np.concatenate([self.proof.leverages(rows.viewed(part) * has) for part in parts])
         rows.count_read(len(places) / rows.n_rows)
         curvature = on.pointwise(z[places], rows.y[places])[2] * math.exp(min(moved, 700.0))
         weights = curvature / rows.n_rows if rows.s is None else curvature * rows.s[places] / float(rows.s.sum())
         return leave_out(leverages, weights)
 
 
-def _largest_change(z: Vector, before: Vector, s: Vector | None) -> float:
-    """Largest |z - before| over rows of positive weight, in pieces that fit in the caches."""
-    parts = [slice(first, first + ROWS_AT_ONCE) for first in range(0, len(z), ROWS_AT_ONCE)]
-    where = (True if s is None else s[part] > 0 for part in parts)
-    of_parts = [
-        np.abs(z[part] - before[part]).max(where=kept, initial=0.0) for part, kept in zip(parts, where, strict=True)
-    ]
-    return float(np.max(of_parts))
-
-
 def error_of_gradient(on: DataObjective, r_rms: float, squares: Vector, theta: Vector, of_z: bool = True) -> Vector:
     """Bound the error of each entry of the gradient, (n + 1,), from the columns' mean squares."""
-    M, d = np.sqrt(np.append(squares * OUTWARD, 1.0)), depth_of(on)
+    M, d = np.sqrt(np.append(squares * OUTWARD, float(on.fit_intercept))), depth_of(on)
     w, b = theta[:-1], float(theta[-1])
     return gradient_rounding(of=on.loss, M=M, d=d, r_rms=r_rms, w=w, b=b, ridge=on.ridge, of_z=of_z)
 
@@ -277,22 +259,7 @@ def norm_weights(on: DataObjective, reference: Reference | None) -> Vector:
     """Weights q = D^-2 of the last Hessian, (n + 1,): the next D is about the same. 0 for the bias without an intercept."""
     q = np.ones(on.n_features + 1)
     if reference is not None:
-        q[: len(reference.proof.D)] = reference.proof.inverse_D**2
+        q = reference.proof.inverse_D**2
     if not on.fit_intercept:
         q[-1] = 0.0
     return q
-
-
-def own(on: DataObjective, vector: Vector) -> Vector:
-    """Drop the last entry of (n + 1,) where there is no intercept."""
-    return vector if on.fit_intercept else vector[:-1]
-
-
-def own_matrix(on: DataObjective, matrix: Matrix) -> Matrix:
-    """Drop the last row and column of (n + 1, n + 1) where there is no intercept."""
-    return matrix if on.fit_intercept else matrix[:-1, :-1]
-
-
-def full(on: DataObjective, vector: Vector) -> Vector:
-    """Append the 0 that `own` dropped."""
-    return vector if on.fit_intercept else np.append(vector, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows import Rows
+from chainrule.data.rows import Rare
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
 
@@ -15,12 +15,15 @@ MOST = 12  # steps
 LONGEST, NEAR = 2.0, 0.05  # longest step of a coefficient, and the step at which it has settled
 
 
-def settle(on: DataObjective, rows: Rows, columns: NDArray[np.int64], theta: Vector) -> Vector:
-    """Minimise F over the coefficients of some levels by Newton's method, each by itself; `rows` are all rows of these levels.
+def settle(on: DataObjective, rare: Rare, theta: Vector) -> Vector:
+    """Minimise F over the coefficients of rare levels by Newton's method, each by itself.
 
     A level with few rows, or with one class only, has its optimum far away, where its curvature differs much from that in a
     sample's Hessian. Each step reads only the rows of these levels, and later only those of levels that still move.
     """
+    columns, rows = rare.columns, on.rows.take(rare.rows)
+    if not len(columns):
+        return theta
     z, h = np.empty(rows.n_rows), np.empty(rows.n_rows)
     best, t, step = np.inf, 1.0, np.zeros(len(columns))
     here, b, z_here = theta[:-1], float(theta[-1]), None

@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.inputs import LARGEST_SEED, whole_number
+from chainrule.data.inputs import LARGEST_SEED, check_weights, whole_number
 from chainrule.data.inputs import number as checked
 from chainrule.data.tables import stratified_split
 from chainrule.errors import InputError
 from chainrule.fitting.held_out import HeldOut
-from chainrule.studies.learned.maps import Maps, maps_over
-from chainrule.studies.runs import Run
-from chainrule.studies.setting import Form, Setting, Shared, Standardize
-from chainrule.studies.study import Study, conduct, listed, nats, number
+from chainrule.studies.learned import Maps, maps_over
+from chainrule.studies.runs import Run, Setting, Shared, Standardize, run
+from chainrule.studies.study import Study, listed, nats, number
 from chainrule.words import below, counted
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
 
 Floats = NDArray[np.float64]
-Plan = tuple[str, dict[str, Any]]
 
 FACTORS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5, 2.0)
 BEYOND = 1.2  # of the limit near the optimum: there a run oscillates however flat the rest is
@@ -113,13 +111,13 @@ def learning_rate(
     """
     more = [checked("rates", rate, above=0.0) for rate in np.ravel(np.asarray(rates, dtype=object)).tolist()]
 
-    def plans(form: Form) -> list[Plan]:
-        base, beyond = form.limit if math.isfinite(form.limit) else 1.0, BEYOND * (form.local_limit or 0.0)
-        chosen = {*(factor * base for factor in FACTORS), *more, *([beyond] if beyond > FACTORS[-1] * base else [])}
-        return [(number(rate), {"learning_rate": rate}) for rate in sorted(chosen) if 0.0 < rate < math.inf]
-
-    told, _ = conduct(Setting.of(X, y, epochs, **shared), [("the columns", standardize)], plans)
-    return LearningRateStudy(**told | {"runs": tuple(_in_step(told["runs"], told["forms"][0].limit))})
+    setting = Setting.of(X, y, epochs, **shared)
+    (form,) = setting.forms([("the columns", standardize)])
+    base, beyond = form.limit if math.isfinite(form.limit) else 1.0, BEYOND * (form.local_limit or 0.0)
+    chosen = {*(factor * base for factor in FACTORS), *more, *([beyond] if beyond > FACTORS[-1] * base else [])}
+    rates = sorted(rate for rate in chosen if 0.0 < rate < math.inf)
+    runs = [run(setting, form, number(rate), learning_rate=rate) for rate in rates]
+    return LearningRateStudy.of(setting, [form], _in_step(runs, form.limit))
 
 
 def _in_step(runs: Sequence[Run], limit: float) -> Iterator[Run]:
@@ -130,12 +128,12 @@ def _in_step(runs: Sequence[Run], limit: float) -> Iterator[Run]:
     known = [run for run in runs if not run.raised and run.rate <= limit and run.reached]
     seen = [run for run in known if not run.estimated]
     best = min(seen or known, key=lambda run: run.rate if seen else float(np.min(run.gap)), default=None)
-    for run in runs:
-        if best is None or run.happened != "crawls" or run.rate > limit or run is best:
-            yield run
+    for each in runs:
+        if best is None or each.happened != "crawls" or each.rate > limit or each is best:
+            yield each
         else:
-            reached = max(run.n_epochs + 1.0, (best.reached or 0.0) * best.rate / run.rate)
-            yield replace(run, reached=reached, estimated=True)
+            reached = max(each.n_epochs + 1.0, (best.reached or 0.0) * best.rate / each.rate)
+            yield replace(each, reached=reached, estimated=True)
 
 
 # --- the form of the columns
@@ -191,12 +189,12 @@ def scaling(
     ways: list[tuple[str, Standardize]] = [("as they are", False), ("centred", "center"), ("standardised", True)]
     if numeric is not None:
         mask = np.asarray(numeric)
-        if mask.dtype != np.bool_ or mask.shape != (len(setting.names),):
-            raise InputError(f"numeric must be a mask of {len(setting.names)} booleans, one a column")
+        if mask.dtype != np.bool_ or mask.shape != (setting.rows.n_features,):
+            raise InputError(f"numeric must be a mask of {setting.rows.n_features} booleans, one a column")
         if mask.any() and not mask.all():
             ways.insert(2, ("numbers standardised", mask))
-    told, _ = conduct(setting, ways, lambda form: [(form.label, {})])
-    return ScalingStudy(**told)
+    forms = setting.forms(ways)
+    return ScalingStudy.of(setting, forms, [run(setting, form, form.label) for form in forms])
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,15 +248,12 @@ class CenteringStudy(ScalingStudy):
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
         """Draw the maps of both runs, and their curves."""
+        from chainrule.charts.curves import centering_curves
         from chainrule.charts.maps import decision_maps
 
         lines = [(run.label, m) for run, m in zip(self.runs, self.maps, strict=True)]
-        return [lambda: decision_maps(lines, self.classes), self._draw_curves]
-
-    def _draw_curves(self) -> Picture:
-        from chainrule.charts.curves import centering_curves
-
-        return centering_curves(self.runs, optimum=self.optimum.objective if self.optimum.exists else None)
+        optimum = self.optimum.objective if self.optimum.exists else None
+        return [lambda: decision_maps(lines, self.classes), lambda: centering_curves(self.runs, optimum=optimum)]
 
 
 def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
@@ -314,26 +309,23 @@ def centering(
         (X, y), rate = article_points(seed), rate or ARTICLE_RATE
     if X is None or y is None:
         raise InputError("give X and y, or neither of them for the article's points")
-    whole = Setting.of(X, y, epochs, **shared)
-    if len(whole.names) != 2:
-        raise InputError(f"the study of centring needs two columns, to draw maps of them, and X has {len(whole.names)}")
+    setting = Setting.of(X, y, epochs, **shared)
+    whole, classes = setting.rows, setting.classes
+    if whole.n_features != 2:
+        raise InputError(f"the study of centring needs two columns, to draw maps of them, and X has {whole.n_features}")
     train, test = stratified_split(whole.y.astype(np.float64), share, seed)
-    setting, held_out = whole.part(train), whole.part(test)
-    watch = HeldOut(held_out.X, held_out.y, held_out.s, whole.n_threads)
-    limits: list[float] = []
-
-    def plans(form: Form) -> list[Plan]:
-        limits.append(form.limit)  # the first form's is of both
-        return [(form.label, {"learning_rate": rate or limits[0] / 2, "tol": 0.0})]
-
-    told, results = conduct(setting, [("as they are", False), ("centred", "center")], plans, held_out=watch)
-    plain, centred = (maps_over(setting.rows(), result, (0, 1), np.zeros(2)) for result in results)
-    positive, optimum = float(np.average(held_out.y, weights=held_out.s)), told["forms"][0].optimum
-    best = watch.at(optimum.w, optimum.b)["held_out_accuracy"] if optimum.exists else None
-    labels = whole.classes
-    return CenteringStudy(
-        **told, maps=(plain, centred), classes=(str(labels[0]), str(labels[1])), seed=seed, n_held_out=len(test),
-        base_accuracy=max(positive, 1.0 - positive), optimum_accuracy=best,
+    setting, rest = replace(setting, rows=whole.take(train)), whole.take(test)
+    check_weights(rest.s, rest.y, needs_both_classes=False)
+    held_out = HeldOut.of(rest)
+    forms = setting.forms([("as they are", False), ("centred", "center")])
+    rate = rate or forms[0].limit / 2
+    runs = [run(setting, form, form.label, held_out=held_out, learning_rate=rate, tol=0.0) for form in forms]
+    plain, centred = (maps_over(setting.rows, each.result, (0, 1), np.zeros(2)) for each in runs)
+    positive, optimum = float(np.average(rest.y, weights=rest.s)), forms[0].optimum
+    best = held_out.at(optimum.w, optimum.b)["held_out_accuracy"] if optimum.exists else None
+    return CenteringStudy.of(
+        setting, forms, runs, maps=(plain, centred), classes=(str(classes[0]), str(classes[1])), seed=seed,
+        n_held_out=len(test), base_accuracy=max(positive, 1.0 - positive), optimum_accuracy=best,
     )  # fmt: skip
 
 
@@ -408,15 +400,16 @@ def batches(
         For data or options that can't be used.
     """
     setting, seed = Setting.of(X, y, epochs, **shared), whole_number("seed", seed, 0, LARGEST_SEED)
-    visited = len(setting.y) if setting.s is None else int(np.count_nonzero(setting.s))
+    visited = setting.rows.n_visited
     asked = {whole_number("sizes", size, 1) for size in np.ravel(np.asarray(sizes, dtype=object)).tolist()}
-    plans: list[Plan] = [("all rows", {"tol": 0.0})]
+    plans: list[tuple[str, dict[str, Any]]] = [("all rows", {})]
     for size in sorted((size for size in asked if size < visited), reverse=True):
         label = "single rows" if size == 1 else f"{size:,} rows"
-        plans.append((label, {"method": "sgd", "tol": 0.0, "batch_size": size, "seed": seed}))
+        plans.append((label, {"method": "sgd", "batch_size": size, "seed": seed}))
     if len(plans) > 1:
         label, smallest = plans[-1]
         plans.append((f"{label} (falling)", {**smallest, "schedule": "inverse-sqrt"}))
-    told, _ = conduct(setting, [("the columns", standardize)], lambda form: plans, is_curved=False, swings=True)
+    (form,) = setting.forms([("the columns", standardize)], is_curved=False)
+    runs = [run(setting, form, label, swings=True, tol=0.0, **how) for label, how in plans]
     updates = tuple(-(-visited // how.get("batch_size", visited)) for _, how in plans)
-    return BatchesStudy(**told, updates=updates, seed=seed)
+    return BatchesStudy.of(setting, [form], runs, updates=updates, seed=seed)

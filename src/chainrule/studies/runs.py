@@ -1,26 +1,131 @@
-"""One run of a study: `fit` runs it, the certified optimum measures it, and it becomes arrays."""
+"""The runs of a study: `fit` runs each, the certified optimum and its curvature measure it, and it becomes arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.rows import Units
+from chainrule.data.designs import design_of
+from chainrule.data.inputs import check_weights, encode_labels, number, standardized_columns, whole_number
+from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows, Units
+from chainrule.data.rows.moments import standardized
+from chainrule.data.rows.rows import Tally
 from chainrule.diagnosis import epochs_left
+from chainrule.errors import ChainruleWarning, InputError
+from chainrule.fitting.fit import run as fit_as_asked
 from chainrule.fitting.held_out import HeldOut
+from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
+from chainrule.fitting.spec import FitSpec
+from chainrule.objective import DataObjective
+from chainrule.penalties import ridge
 from chainrule.solvers import Step
-from chainrule.studies.setting import Form, Setting
+from chainrule.studies.curvature import Curvature
 from chainrule.words import estimate
 
-Floats = NDArray[np.float64]
+Vector = NDArray[np.float64]
+Standardize = bool | str | NDArray[np.bool_]
+Progress = Callable[[str, int, int], None]
 
 ROUNDING = 1e-12  # of F: a smaller rise is rounding
 LEAST = 10  # epochs, before which nothing is said to diverge
+
+
+class Shared(TypedDict, total=False):
+    """What every study takes.
+
+    sample_weight, alpha, feature_names, n_threads : as `chainrule.fit`.
+    within : float
+        Near the optimum is where F - F* is proven to be at most this, nats per unit of weight; 0.001.
+    classes : pair of str
+        Names of y = 0 and y = 1; default: its labels.
+    progress : callable
+        Told (run, epoch, epochs at most).
+    """
+
+    sample_weight: ArrayLike | None
+    alpha: float
+    feature_names: Sequence[str] | None
+    n_threads: int | None
+    within: float
+    classes: tuple[str, str] | None
+    progress: Progress | None
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The optimum that runs are measured by, found by Newton's method.
+
+    Attributes
+    ----------
+    exists : bool
+        Whether it is certified; if not, distances are from a proven lower bound on inf F.
+    objective : float
+        F*, or that lower bound.
+    why : str
+        Why there is none; the study's notes say what to do about it.
+    w, b
+        In the user's units.
+    reads, steps
+        Of Newton's method.
+    reference : Reference
+        What `fit` measures runs by.
+    notes : tuple of str
+        What Newton's method had to say of the data.
+    """
+
+    exists: bool
+    objective: float
+    why: str
+    w: Vector
+    b: float
+    reads: float
+    steps: int
+    reference: Reference | None = field(repr=False)
+    notes: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """One form of the columns, and what theory says of gradient descent on it.
+
+    Attributes
+    ----------
+    label : str
+    standardize : bool, str or (n,) mask
+        As `chainrule.fit`.
+    limit : float
+        2/L_max, known before training: no smaller rate ever raises F. inf where there is no curvature.
+    local_limit : float or None
+        2/lambda_max(H(w*)): at a larger rate no run settles at the optimum. None where there is none.
+    start, end : Curvature or None
+        At zeros and at the optimum.
+    optimum : Optimum
+    hessian : (p, p) float64 or None
+        At the optimum, in the fit's units.
+    """
+
+    label: str
+    standardize: Standardize
+    limit: float
+    local_limit: float | None
+    start: Curvature | None
+    end: Curvature | None
+    optimum: Optimum
+    hessian: NDArray[np.float64] | None = field(repr=False)
+
+    @property
+    def condition(self) -> float | None:
+        """Condition number at the optimum; at the start, where there is none."""
+        told = self.end or self.start
+        return None if told is None else told.condition
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,21 +153,24 @@ class Run:
         near, or when can't be estimated.
     curves : dict of (k,) float64
         What else was measured after each epoch.
+    result : Result
+        What `fit` gave.
     """
 
     label: str
     rate: float
     happened: str
-    objective: Floats
-    gap: Floats
+    objective: Vector
+    gap: Vector
     n_epochs: int
     raised: int
     reached: float | None
     estimated: bool
-    curves: Mapping[str, Floats]
+    curves: Mapping[str, Vector]
+    result: Result = field(repr=False)
 
     @property
-    def epochs(self) -> Floats:
+    def epochs(self) -> Vector:
         """0, 1, ..., (k,)."""
         return np.arange(float(len(self.gap)))
 
@@ -78,9 +186,84 @@ class Run:
         return f"{above if self.happened == 'crawls' else 'not in '}{self.n_epochs:,}"
 
 
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Checked rows in the user's units, and how runs on them go: their epochs at most, and what is near the optimum."""
+
+    rows: Rows
+    classes: tuple[Any, Any]
+    alpha: float
+    epochs: int
+    within: float
+    progress: Progress | None
+
+    @classmethod
+    def of(
+        cls, X: ArrayLike, y: ArrayLike, epochs: int, *, sample_weight: ArrayLike | None = None, alpha: float = 0.0,
+        feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
+        classes: tuple[str, str] | None = None, progress: Progress | None = None,
+    ) -> Setting:  # fmt: skip
+        """Check what a user handed over; raises InputError."""
+        epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
+        alpha, design = number("alpha", alpha, low=0.0), design_of(X, feature_names)
+        codes, labels = encode_labels(y, design.n_rows)
+        if classes is not None and (not isinstance(classes, list | tuple) or len(classes) != 2):
+            raise InputError(f"classes must be two names, those of y = 0 and y = 1, not {classes!r}")
+        rows = design.rows(codes, check_weights(sample_weight, codes), n_threads)
+        return cls(rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress)
+
+    def fit(self, reference: Reference | None = None, **options: Any) -> Result:
+        """Fit; the study itself says what a warning would. reference : what the run is measured by."""
+        spec = FitSpec.of(alpha=self.alpha, **options)
+        unread = replace(self.rows, tally=Tally(self.rows.n_rows), learned={})  # so that each run counts its own reads
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChainruleWarning)
+            return fit_as_asked(spec, unread, self.classes, time.perf_counter(), reference)
+
+    def forms(self, ways: Iterable[tuple[str, Standardize]], *, is_curved: bool = True) -> list[Form]:
+        """Measure forms of the columns: a label each, and how they are standardised. is_curved: also their curvatures."""
+        forms: list[Form] = []
+        for label, standardize in ways:
+            # without a penalty it is the same in all units
+            optimum = forms[0].optimum if forms and not self.alpha else self._optimum(standardize)
+            forms.append(self._form(label, standardize, optimum, is_curved))
+        return forms
+
+    def _optimum(self, standardize: Standardize) -> Optimum:
+        result = self.fit(method="newton", standardize=standardize)
+        proven = result.certificate
+        exists, low = proven.kind in ("bound", "reduced"), max(0.0, proven.infimum_at_least)
+        objective = result.objective if exists else low if math.isfinite(low) else 0.0
+        why = "" if exists else (proven.reason or "nothing is proven").split(":")[0].split(";")[0].rstrip(".")
+        return Optimum(
+            exists, objective, why, result.w, result.b, result.reads, result.n_epochs, result.reference, result.warnings
+        )
+
+    def _form(self, label: str, standardize: Standardize, optimum: Optimum, is_curved: bool) -> Form:
+        how = {"method": "gradient-descent", "tol": self.within, "max_reads": 0, "standardize": standardize}
+        limit, n = self.fit(optimum.reference, **how).learning_rate_limit, self.rows.n_features
+        assert limit is not None
+        start = end = hessian = None
+        if is_curved and n <= MAX_MATRIX_COLUMNS:
+            start = Curvature.of(self._hessian(standardize, np.zeros(n), 0.0))
+            if optimum.exists:
+                end = Curvature.of(hessian := self._hessian(standardize, optimum.w, optimum.b))
+        local = end.limit if end is not None and math.isfinite(end.limit) else None
+        return Form(label, standardize, limit, local, start, end, optimum, hessian)
+
+    def _hessian(self, standardize: Standardize, w: Vector, b: float) -> NDArray[np.float64]:
+        """Read the Hessian at a point of the user's units, in the units of the form."""
+        rows = self.rows
+        columns, is_scaled = standardized_columns(standardize, rows.design.numeric, True)
+        if columns.any():
+            rows = standardized(rows, columns, is_scaled)
+        objective = DataObjective(rows, ridge(self.alpha, rows.n_features))
+        return objective.hessian(np.append(*rows.units.to_fit(w, b)))
+
+
 def run(
-    setting: Setting, form: Form, label: str, *, held_out: HeldOut | None, swings: bool, **options: Any
-) -> tuple[Run, Result]:
+    setting: Setting, form: Form, label: str, *, held_out: HeldOut | None = None, swings: bool = False, **options: Any
+) -> Run:
     """Run `fit` with some options and sum it up.
 
     held_out: rows to measure after each epoch. swings: of batches, single epochs say little, so that the curve "level" says
@@ -121,17 +304,17 @@ def run(
         more = _epochs_left(result, form, gap, setting.within) if reached is None else None
     reached = reached if more is None else result.n_epochs + more
     return Run(
-        label, rate, happened, objective, gap, result.n_epochs, raised, reached, more is not None, curves
-    ), result
+        label, rate, happened, objective, gap, result.n_epochs, raised, reached, more is not None, curves, result
+    )
 
 
-def levels(gap: Floats) -> Floats:
+def levels(gap: Vector) -> Vector:
     """Median (k,) of a gap over the last tenth of the epochs so far, the latest at least: single ones may be lucky."""
     counts = range(1, len(gap) + 1)
     return np.array([np.median(gap[count - max(1, count // 10) : count]) for count in counts])
 
 
-def _epochs_left(result: Result, form: Form, gap: Floats, within: float) -> float | None:
+def _epochs_left(result: Result, form: Form, gap: Vector, within: float) -> float | None:
     """Estimate the epochs that a run would still have needed; None where nothing tells."""
     if result.reason != "max_reads" or not np.isfinite(gap).all() or result.learning_rate is None:
         return None

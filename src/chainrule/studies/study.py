@@ -1,56 +1,19 @@
-"""What every study gives, and the runner of all of them: forms of the columns, runs on each, measured by one optimum."""
+"""What every study gives: numbers, a table, pictures, and what they say."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from chainrule.fitting.held_out import HeldOut
-from chainrule.fitting.result import Result
-from chainrule.studies.runs import Run, run
-from chainrule.studies.setting import Form, Optimum, Setting, Standardize
-from chainrule.words import Shown, counted, plain, pretty
+from chainrule.studies.runs import Form, Optimum, Run, Setting
+from chainrule.words import Shown, counted, plain, pretty, typeset
 
 if TYPE_CHECKING:
     from chainrule.charts.canvas import Picture
 
 SCHEMA_VERSION = 1
-
-
-def conduct(
-    of: Setting, ways: Iterable[tuple[str, Standardize]], plans: Callable[[Form], Iterable[tuple[str, dict[str, Any]]]], *,
-    is_curved: bool = True, swings: bool = False, held_out: HeldOut | None = None,
-) -> tuple[dict[str, Any], list[Result]]:  # fmt: skip
-    """Run the plans of each form of the columns; give the fields that all studies share, and the results of the runs.
-
-    Parameters
-    ----------
-    ways : pairs
-        Label of a form and how it is standardised.
-    plans : callable
-        From a form to its runs: label and options of `fit`. Called when all runs before are done.
-    is_curved, swings, held_out
-        As `Setting.form` and `run`.
-    """
-    forms: list[Form] = []
-    runs: list[Run] = []
-    results: list[Result] = []
-    notes: tuple[str, ...] = ()
-    for name, standardize in ways:
-        if not forms:
-            optimum, notes = of.optimum(standardize)
-        elif of.alpha:  # without a penalty it is the same in all units
-            optimum, _ = of.optimum(standardize)
-        forms.append(of.form(name, standardize, optimum, is_curved=is_curved))
-        for label, options in plans(forms[-1]):
-            told, result = run(of, forms[-1], label, held_out=held_out, swings=swings, **options)
-            runs.append(told)
-            results.append(result)
-    shared = {"forms": tuple(forms), "runs": tuple(runs), "within": of.within, "max_epochs": of.epochs, "n_rows": len(of.y),
-              "n_features": len(of.names), "alpha": of.alpha, "notes": notes}  # fmt: skip
-    return shared, results
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +48,20 @@ class Study(Shown):
     alpha: float
     notes: tuple[str, ...]
 
+    @classmethod
+    def of(cls, setting: Setting, forms: Iterable[Form], runs: Iterable[Run], **own: Any) -> Self:
+        """Put together what was found; own: the fields that this study alone has."""
+        forms, rows = tuple(forms), setting.rows
+        return cls(
+            forms=forms, runs=tuple(runs), within=setting.within, max_epochs=setting.epochs, n_rows=rows.n_rows,
+            n_features=rows.n_features, alpha=setting.alpha, notes=forms[0].optimum.notes, **own,
+        )  # fmt: skip
+
     def says(self) -> tuple[str, ...]:
-        """Say what the numbers say, a text a picture: which run came near the optimum when, the first one first, and why."""
+        """Say what the numbers say, a text a picture: which run came near the optimum when, the first one first."""
         order = sorted(self.runs, key=lambda run: math.inf if run.reached is None else run.reached)
         took = [(run.label, run.took("about ", "more than ")) for run in order]
-        said = listed(f"{self.unit.capitalize()} to come within {self.near}", took)
-        if any(form.condition is not None for form in self.forms):
-            cells = [(form.label, number(form.condition)) for form in self.forms]
-            where = "at the optimum" if self.optimum.exists else "at the start"
-            said += " " + listed(f"Condition number of the Hessian {where}", cells)
-        return (said,)
+        return (listed(f"{self.unit.capitalize()} to come within {self.near}", took),)
 
     def columns(self) -> Mapping[str, Sequence[str]]:
         """Give the table's own columns, a cell a run."""
@@ -183,8 +150,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def nats(within: float) -> str:
     """Write a distance from the optimum with no digit more than it needs."""
-    digits = next(d for d in range(1, 7) if d == 6 or float(f"{within:.{d}g}") == float(f"{within:.6g}"))
-    return f"{number(within, digits)} nats"
+    return f"{typeset(f'{within:g}')} nats"
 
 
 def listed(what: str, cells: Iterable[tuple[str, str]]) -> str:

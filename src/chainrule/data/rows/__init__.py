@@ -1,8 +1,8 @@
-"""Data as rows: all that a solver needs is a sum over rows; where the rows live is their design's affair alone."""
+"""Data as rows. A solver needs sums over rows only; how the numbers are stored is known to the design alone."""
 
-from chainrule.data.rows.rare import Rare
+from chainrule.data.rows.rare import Rare, rare_rows
 from chainrule.data.rows.rows import MAX_MATRIX_COLUMNS, Rows
 from chainrule.data.rows.spread import spread_rows
 from chainrule.data.rows.units import Moments, Units, power_of_two
 
-__all__ = ["MAX_MATRIX_COLUMNS", "Moments", "Rare", "Rows", "Units", "power_of_two", "spread_rows"]
+__all__ = ["MAX_MATRIX_COLUMNS", "Moments", "Rare", "Rows", "Units", "power_of_two", "rare_rows", "spread_rows"]

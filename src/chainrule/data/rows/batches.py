@@ -1,23 +1,34 @@
-"""Mini-batches of dense rows: which rows they visit, their updates, and the row that pulls most."""
+"""Mini-batches of dense rows: their updates, and what the learning rate and resuming need to know of the rows."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
-from chainrule.data.rows.rows import AT_ONCE, Rows
+from chainrule.data.rows.decode import AT_ONCE
+from chainrule.data.rows.rows import Rows, Tally
 from chainrule.data.rows.units import Vector
-from chainrule.kernels.design import DenseRows, Design
+from chainrule.kernels.blocks import Blocks, DenseRows
 from chainrule.kernels.reader import GivenLoss
-from chainrule.kernels.reading import What
+from chainrule.kernels.reading import What, useful_threads
 from chainrule.kernels.runs import Batches, descend, visiting_order
 
 
-def digest(rows: Rows) -> str:
-    """SHA-256 of the rows visited, in their order: X, y and, where they aren't all 1, the weights; one read.
+def as_batches(rows: Rows) -> Rows:
+    """Return the rows for mini-batches: a table's as a dense copy."""
+    if not rows.design.columns:
+        return rows
+    design = Blocks.dense(rows.numbers())
+    threads = useful_threads((rows.n_rows, design.row_numbers), rows.threads)
+    return replace(rows, design=design, index=None, threads=threads, copies=1, tally=Tally(rows.n_rows), learned={})
 
-    The same however X lies in memory, and of float32 as of the same numbers in float64.
+
+def digest(rows: Rows) -> str:
+    """SHA-256 of the rows of positive weight in their order: X, y and, unless all are 1, the weights; one read.
+
+    The same for any memory order of X, and for float32 as for the same numbers in float64.
     """
     found: str | None = rows.learned.get("digest")
     if found is None:
@@ -51,9 +62,9 @@ def descend_rows(
 ) -> tuple[Vector, float]:
     """Make the updates `first` to `end` of an epoch, all by default, from (w, b) in the fit's units; one read.
 
-    The gradient of a batch of B_k rows is (M/(B_k S)) sum s dL_dz x + ridge w, its step eta_t B_k/B long. So each batch's
-    is an unbiased estimate of the gradient of F over the order, and at one point they add up, each times B_k/B, to
-    M/B times that gradient, also where the last batch is a shorter one. By a loss that the core hasn't NumPy makes them.
+    The gradient of a batch of B_k rows is (M/(B_k S)) sum s dL_dz x + ridge w, and its step is eta_t B_k/B long. So each is an
+    unbiased estimate of F's gradient, for a random order. At one point, the batches' gradients times B_k/B add up to M/B times
+    F's gradient, also if the last batch is shorter. loss : for a loss that the core lacks; the updates are made in NumPy.
     """
     X, updates, ratio = rows.design.X, batches.updates(rows.n_visited), rows.outer[:-1]
     assert X is not None
@@ -65,7 +76,7 @@ def descend_rows(
     if loss is None:
         run = {"ridge": ridge, "fit_intercept": fit_intercept, "rate": rate, "per_weight": per_weight, "epoch": epoch}
         run |= {"step": 1.0 / ratio**2, "w": w / ratio, "b": b, "first": first, "end": last}
-        by_rows = Design([DenseRows(X)], *X.shape)  # in whatever order X lies
+        by_rows = Blocks([DenseRows(X)], *X.shape)  # in any memory order
         w, b = descend(by_rows, rows.y, rows.s, rows.view, visited, batches=batches, **run)
         return w * ratio, b
     order = visiting_order(rows.n_visited, batches.seed, epoch)
@@ -81,7 +92,7 @@ def descend_rows(
 
 
 def largest_pull(rows: Rows, fit_intercept: bool) -> float:
-    """Largest (M/S) s_i |x~_i|^2 of a row in the fit's units, x~ = (x, 1), or x without an intercept: one read."""
+    """Compute the largest (M/S) s_i |x~_i|^2 over the rows in the fit's units, x~ = (x, 1) or x: one read."""
     if rows.s is None:
         q = np.append(1.0 / rows.outer[:-1] ** 2, float(fit_intercept))
         return rows.read(What.LOSS | What.NORMS, np.zeros(rows.n_features), 0.0, q=q).norm

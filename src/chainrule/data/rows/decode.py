@@ -1,17 +1,23 @@
-"""Some rows of a design as numbers: for what looks at few of them, or at few columns."""
+"""Some rows or columns of a design as numbers."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels.design import CategoryColumn, Column, Csr, Design, NumberColumn, Part
+from chainrule.errors import InputError
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Column, Csr, Part
+
+if TYPE_CHECKING:
+    from chainrule.data.rows.rows import Rows
 
 Index = NDArray[np.int64]
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+
+AT_ONCE = 4_000_000  # numbers that are copied at a time
 
 
 def _bits(bitmap: NDArray[np.uint8], places: Index) -> NDArray[np.bool_]:
@@ -19,7 +25,7 @@ def _bits(bitmap: NDArray[np.uint8], places: Index) -> NDArray[np.bool_]:
 
 
 def present(part: Part, is_code: bool = False) -> NDArray[np.bool_]:
-    """Which of a part's rows have a value, (k,): a number that isn't NaN, or a code that isn't negative."""
+    """Tell which rows of a part have a value, (k,): a number that isn't NaN, or a code that isn't negative."""
     if part.valid is None:
         there = np.ones(part.rows, dtype=np.bool_)
     else:
@@ -32,7 +38,7 @@ def present(part: Part, is_code: bool = False) -> NDArray[np.bool_]:
 
 
 def part_values(part: Part, rows: slice | Index) -> Vector:
-    """Values of a part's rows as float64, NaN where they are missing."""
+    """Return values of a part's rows as float64, NaN where one is missing."""
     places = np.arange(part.rows)[rows] if isinstance(rows, slice) else rows
     if part.bits:
         values = _bits(part.values.view(np.uint8), places + part.values_at).astype(np.float64)
@@ -44,7 +50,7 @@ def part_values(part: Part, rows: slice | Index) -> Vector:
 
 
 def values_of(column: Column, places: Index) -> Vector:
-    """Values of some rows of a column as float64, (k,): numbers, or codes; NaN where they are missing, and codes below 0."""
+    """Return some rows of a column as float64, (k,): numbers, or codes; NaN where a value is missing or a code negative."""
     if len(column.parts) == 1:
         values = part_values(column.parts[0], places)
     else:
@@ -60,16 +66,16 @@ def values_of(column: Column, places: Index) -> Vector:
 
 
 def scipy_csr(csr: Csr) -> Any:
-    """View the same arrays as SciPy's."""
+    """Return a SciPy array of the same memory."""
     from scipy.sparse import csr_array
 
     return csr_array((csr.data, csr.indices, csr.indptr), shape=(csr.m, csr.n))
 
 
-def expanded(design: Design, places: slice | Index, columns: Index | None = None) -> Matrix:
-    """Return some coefficients' x in some rows, (k, columns), all by default: a view where they lie like that, else a copy.
+def expanded(design: Blocks, places: slice | Index, columns: Index | None = None) -> Matrix:
+    """Return x of some coefficients in some rows, (k, columns), by default of all: a view of dense float64 data, else a copy.
 
-    Levels and marks are 0 and 1, missing numbers their fill.
+    Levels and marks are 0 and 1; a missing number is what it counts as.
     """
     X, some = design.X, slice(None) if columns is None else columns
     if X is None and design.csr is not None:
@@ -79,32 +85,46 @@ def expanded(design: Design, places: slice | Index, columns: Index | None = None
         return np.asarray(X[places][:, some], dtype=np.float64)
     places = np.arange(design.m)[places] if isinstance(places, slice) else places
     columns = np.arange(design.n) if columns is None else columns
-    out = np.zeros((len(places), len(columns)))
-    order = np.argsort(columns, kind="stable")
-    ascending = columns[order]
+    out, position = np.zeros((len(places), len(columns))), np.full(design.n, -1)
+    position[columns] = np.arange(len(columns))
     for column in design.columns:
-        _expand(column, places, out, order, ascending)
+        _expand(column, places, out, position)
     return out
 
 
-def _expand(column: Column, places: Index, out: Matrix, order: Index, ascending: Index) -> None:
-    """Fill in what one column has; order, ascending : the coefficients wanted, and where each stands in `out`."""
-    marks = [column.indicator] if isinstance(column, NumberColumn) and column.indicator is not None else []
-    of = column.span if isinstance(column, CategoryColumn) else slice(column.at, column.at + 1)
-    low, high = np.searchsorted(ascending, (of.start, of.stop))
-    marked = [int(at) for mark in marks for at in order[ascending == mark]]
-    if low == high and not marked:
+def _expand(column: Column, places: Index, out: Matrix, position: Index) -> None:
+    """Fill in one column. position : (n,), the column of `out` for each coefficient, -1 for those not wanted."""
+    if isinstance(column, CategoryColumn):
+        if (position[column.span] < 0).all():
+            return
+        values = values_of(column, places)
+        if column.missing is not None:
+            values = np.where(np.isnan(values), column.missing, values)
+        rows = np.flatnonzero(values >= column.skip)
+        at = position[column.at + values[rows].astype(np.int64) - column.skip]
+        out[rows[at >= 0], at[at >= 0]] = 1.0
+        return
+    at, mark = position[column.at], -1 if column.indicator is None else position[column.indicator]
+    if at < 0 and mark < 0:
         return
     values = values_of(column, places)
-    if isinstance(column, NumberColumn):
-        out[:, marked] = np.isnan(values)[:, np.newaxis]
-        filled = values if column.fill is None else np.where(np.isnan(values), column.fill, values)
-        out[:, order[low:high]] = filled[:, np.newaxis]
-        return
-    if column.missing is not None:
-        values = np.where(np.isnan(values), column.missing, values)
-    coefficient = column.at + values - column.skip  # of a row; below `at` where its level has none
-    place = np.searchsorted(ascending, coefficient)
-    found = (place < len(ascending)) & (coefficient >= column.at)
-    found &= ascending[np.minimum(place, len(ascending) - 1)] == coefficient
-    out[np.flatnonzero(found), order[place[found]]] = 1.0
+    if mark >= 0:
+        out[:, mark] = np.isnan(values)
+    if at >= 0:
+        out[:, at] = values if column.fill is None else np.where(np.isnan(values), column.fill, values)
+
+
+def refuse_non_finite(rows: Rows) -> None:
+    """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""
+    kept, columns, csr = np.flatnonzero(rows.is_kept), np.flatnonzero(rows.design.numeric), rows.design.csr
+    if csr is not None:
+        bad = np.searchsorted(csr.indptr, np.flatnonzero(~np.isfinite(csr.data)), side="right") - 1
+        kept = kept[np.isin(rows.places[kept], bad)]
+    step = max(1, AT_ONCE // rows.n_features)
+    for first in range(0, len(kept), step):
+        x = rows.numbers(kept[first : first + step], columns)
+        if not np.isfinite(x).all():
+            i, j = np.argwhere(~np.isfinite(x))[0]
+            what, row = "NaN" if np.isnan(x[i, j]) else x[i, j], rows.places[kept[first + i]] + 1
+            where = f"row {row}, column {rows.feature_names[columns[j]]!r}"
+            raise InputError(f"X has {what} in {where}: fill it in, drop the row, or give the row weight 0")

@@ -1,4 +1,4 @@
-"""Moments of the columns, and the units that a few rows suggest for arithmetic."""
+"""Moments of the columns, and units for the arithmetic, guessed from a few rows."""
 
 from __future__ import annotations
 
@@ -8,26 +8,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.rows.decode import scipy_csr
+from chainrule.data.rows.decode import refuse_non_finite, scipy_csr
 from chainrule.data.rows.spread import spread_rows
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
-from chainrule.kernels.design import Csr
+from chainrule.errors import InputError
+from chainrule.kernels.blocks import Csr
 from chainrule.kernels.reader import gram, read
 from chainrule.kernels.reading import MOMENTS, Sums, View, What
 
 if TYPE_CHECKING:
     from chainrule.data.rows.rows import Rows
 
-GUESS_ROWS = 256  # whose means and deviations the arithmetic's units come from
-STORED = 0.9  # share of the rows that store a column which is worth a centre: others look for it
-FAR = 30.0  # |mean| over deviation, beyond which sums of squares about 0 have lost too many digits
-CANCELS = 1e6  # square of mean over deviation, likewise, where the squares are looked at
+GUESS_ROWS = 256  # that the units of the arithmetic are guessed from
+STORED = 0.9  # a sparse column is centred only if this share of the rows stores it: each row that doesn't costs work
+FAR = 30.0  # |mean| over deviation; above it sums of squares about 0 lose too many digits
+ROUNDING = 1e-9  # relative; bounds the error of a mean square made of moments
+CANCELS = 1e6  # square of that ratio, above which a variance that was computed is not trusted
 
 
 def guess_units(rows: Rows, centred: bool) -> Units:
-    """Numbers less about their mean, over a power of two near their deviation: from a few rows, spread over the data.
+    """Return units for the arithmetic, whose scales are powers of two, guessed the first time. centred : centre numbers."""
+    return rows.once(f"units {centred}", lambda: _guessed(rows, centred))
 
-    Levels and marks stay as they are, and so do sparse columns but those far from 0, which nearly all rows store.
+
+def _guessed(rows: Rows, centred: bool) -> Units:
+    """Guess units from a few rows: numbers minus about their mean, divided by a power of two near their deviation.
+
+    Levels and marks keep their units. So do sparse columns, except those far from 0 that nearly all rows store.
     """
     m, numbers, units = rows.n_rows, np.flatnonzero(rows.design.numeric), Units.of_user(rows.n_features)
     places = spread_rows(m, GUESS_ROWS) if m > GUESS_ROWS else np.arange(m)
@@ -40,7 +47,7 @@ def guess_units(rows: Rows, centred: bool) -> Units:
         return _of_sparse(rows, rows.design.csr, places) if centred else units
     x = np.array(rows.numbers(places, None if len(numbers) == rows.n_features else numbers), order="C")
     if not np.isfinite(x).all():
-        rows.refuse_non_finite()
+        refuse_non_finite(rows)
     found = units_of(x, centred)
     units.center[numbers], units.scale[numbers] = found.center, found.scale
     return units
@@ -51,7 +58,7 @@ def _of_sparse(rows: Rows, csr: Csr, places: NDArray[np.int64]) -> Units:
     some = scipy_csr(csr)[rows.places[places]]
     j, x = some.indices, some.data.astype(np.float64)
     if not np.isfinite(x).all():
-        rows.refuse_non_finite()
+        refuse_non_finite(rows)
     counts = np.bincount(j, minlength=n)
     p = power_of_two(np.bincount(j, np.abs(x), n) / len(places))
     mean = np.bincount(j, x * p[j], n) / np.maximum(counts, 1)
@@ -63,9 +70,9 @@ def _of_sparse(rows: Rows, csr: Csr, places: NDArray[np.int64]) -> Units:
 
 
 def read_moments(rows: Rows, with_matrix: bool) -> Moments:
-    """Read means, deviations and extremes, and correlations where asked: again, where dense columns defeat the guess.
+    """Read means, deviations, extremes and, if asked, correlations; again if the guessed units don't fit a dense column.
 
-    With levels or sparse columns, whose matrix is a read of its own, correlations are read about the means.
+    Of levels and sparse columns the matrix is a read of its own; it is read about the means.
     """
     if with_matrix and not rows.design.of_numbers_alone:
         known, numeric = rows.moments(correlations=False), rows.design.numeric
@@ -74,7 +81,7 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
         rows.count_read()
         matrix = gram(rows.design, None, None, **{**rows.how, "view": View(np.where(centred, known.mean, 0.0), p)})
         return replace(known, correlation=_correlation(matrix, known.sd * p))
-    units = rows.guess_units(centred=True)
+    units = guess_units(rows, centred=True)
     view = View(units.center, 1.0 / units.scale)
     what = What.EXTREMES | What.HESSIAN if with_matrix else MOMENTS
     for _ in range(3 if rows.is_dense else 1):
@@ -90,12 +97,13 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
 
 
 def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bool_]]:
-    """Turn sums about a view into moments, and tell for which columns they are accurate.
+    """Turn sums over columns seen through a view into moments, and tell for which columns these are accurate.
 
-    Far from the mean the squares cancel or underflow; overflow shows as inf or NaN. Such columns need another view.
+    If a view's centre is far from the mean, the squares cancel; they may also underflow, or overflow to inf or NaN. Then
+    such a column needs another view.
     """
     low, high, total, squares = sums.low, sums.high, sums.sums, sums.squares
-    matrix = sums.matrix if total is None else None  # beside a loss it is of other weights
+    matrix = sums.matrix if total is None else None  # beside a loss it has other weights
     if matrix is not None:
         total, squares = matrix[-1, :-1], np.diag(matrix)[:-1]
     assert low is not None
@@ -103,7 +111,7 @@ def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.
     assert total is not None
     assert squares is not None
     if not all(np.isfinite(mark).all() for mark in (low, high, total, squares)):
-        rows.refuse_non_finite()
+        refuse_non_finite(rows)
     shift = total / sums.weight
     is_constant = low == high
     variance = np.where(is_constant, 0.0, np.maximum(squares / sums.weight - shift**2, 0.0))
@@ -115,9 +123,55 @@ def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.
 
 
 def _correlation(matrix: Matrix, sd: Vector) -> Matrix:
-    """Make correlations of a matrix of products, and of the deviations in its units."""
+    """Compute correlations from the sums of products and the deviations, both in the same units."""
     shift = matrix[-1, :-1] / matrix[-1, -1]
     inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)
     correlation = (matrix[:-1, :-1] / matrix[-1, -1] - np.outer(shift, shift)) * inverse * inverse[:, None]
     np.fill_diagonal(correlation, np.where(sd > 0, 1.0, 0.0))
     return np.asarray(correlation)
+
+
+# --- in the units of a fit ---------------------------------------------------------------------------------------------
+
+
+def standardized(rows: Rows, columns: NDArray[np.bool_], scaled: bool = True) -> Rows:
+    """Return the rows with the columns of the mask as (x - mean) / sd, or x - mean; constant columns are only centred."""
+    if rows.design.csr is not None:
+        raise InputError("standardize would fill a sparse matrix: scale its columns first, or give X.toarray()")
+    moments = rows.moments(correlations=False)
+    divided = columns & (moments.sd > 0) & scaled
+    tiny = divided & (moments.sd < 1e-304)
+    if tiny.any():
+        name = rows.feature_names[int(np.flatnonzero(tiny)[0])]
+        raise InputError(f"column {name!r} is too small for its coefficient to be a float64: multiply it by 1e300")
+    return rows.see(Units(np.where(columns, moments.mean, 0.0), np.where(divided, moments.sd, 1.0)))
+
+
+def mean_squares(rows: Rows) -> Vector | None:
+    """Return the mean squares of a table's columns in the fit's units, (n,), rounded up, if moments were read already.
+
+    None for weighted rows: all their weight may lie far from the centre that moments were read about. None for dense and
+    sparse rows: any read gives their squares for free.
+    """
+    found: Moments | None = rows.learned.get("moments")
+    if found is None or rows.s is not None or not rows.design.columns:
+        return None
+    # the mean of a column far from 0 is rounded
+    off = np.abs(found.mean - rows.units.center) + 8.0 * 2.0**-53 * np.abs(found.mean)
+    squares = np.square(off / rows.units.scale) + np.square(found.sd / rows.units.scale)
+    return np.asarray(squares * (1.0 + ROUNDING))
+
+
+def reach(rows: Rows) -> Vector:
+    """Return the largest |x_j| of each column, in the fit's units, (n,)."""
+    moments = None if "extremes" in rows.learned else rows.moments(correlations=False)
+    low, high = rows.learned["extremes"] if moments is None else (moments.low, moments.high)
+    size: Vector = np.maximum(np.abs(low - rows.units.center), np.abs(high - rows.units.center))
+    return size / rows.units.scale * (1.0 + 4.0 * np.finfo(np.float64).eps)
+
+
+def column_scale(rows: Rows) -> Vector:
+    """Return each column's deviation in the fit's units, (n,); for a constant column its size, or 1."""
+    moments = rows.moments()
+    sd, size = moments.sd / rows.units.scale, np.abs(moments.mean - rows.units.center) / rows.units.scale
+    return np.where(sd > 0, sd, np.where(size > 0, size, 1.0))

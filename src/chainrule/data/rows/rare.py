@@ -1,42 +1,39 @@
-"""Columns that so few rows have that a sample would hardly show them."""
+"""Levels with so few rows that a sample would hardly have them, and levels with rows of one class only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels.reader import read
+from chainrule.data.rows.rows import Rows
+from chainrule.kernels.reader import read, read_points
 from chainrule.kernels.reading import What
-
-if TYPE_CHECKING:
-    from chainrule.data.rows.rows import Rows
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-ENOUGH_ROWS = 100.0  # of a level in a sample, if g = 1/2: its curvature is then right to a tenth
+ENOUGH_ROWS = 100.0  # of a level in a sample: at g = 1/2 its curvature is then right to a tenth
 
 
 @dataclass(frozen=True)
 class Rare:
-    """Rows that have a rare level, and the coefficients of which these are all rows that have them; both ascending."""
+    """The rows with a rare level, and the coefficients of the rare levels; both ascending."""
 
     rows: Index
     columns: Index
 
     @classmethod
     def none(cls) -> Rare:
-        """Say that nothing is rare."""
+        """Return none of either."""
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]:
-    """Mask of the columns that a share of the rows would show too seldom: the rarest, while they have at most `most` rows.
+    """Mask the columns with too few rows in a sample of that share: the rarest first, up to `most` rows in all.
 
-    counts : (n,), rows that have a column.
+    counts : (n,), how many rows have each column.
     """
     rare = np.flatnonzero((counts > 0) & (counts * share < ENOUGH_ROWS))
     rare = rare[np.argsort(counts[rare], kind="stable")]
@@ -46,31 +43,22 @@ def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]
     return mask
 
 
-def matrix_reads(n: int, numbers: float) -> float:
-    """Time of an n x n matrix and its factor, in reads of so many numbers: measured, two threads."""
-    return (8.0 * n * n + n**3 / 72.0) / numbers
-
-
 def row_counts(rows: Rows) -> Vector:
-    """Count the rows of positive weight where a sparse column is not 0, or that have a level or a mark, (n,); 0 for numbers."""
+    """Count the rows of positive weight in which a level, mark or sparse column is not 0, (n,); 0 for columns of numbers."""
     csr, n = rows.design.csr, rows.n_features
     if csr is not None:
         kept = np.zeros(csr.m, dtype=np.bool_)
         kept[rows.places[rows.is_kept]] = True
         some = np.repeat(kept, np.diff(csr.indptr)) & (csr.data != 0)
         return np.bincount(csr.indices[some], minlength=n).astype(np.float64)
-    if rows.s is None:
-        counts = np.rint(rows.moments(correlations=False).mean * rows.n_rows)
-    else:
-        rows.count_read()
-        sums = read(rows.design, What.SUMS, **{**rows.how, "s": rows.is_kept * 1.0, "view": None}).sums
-        assert sums is not None
-        counts = sums
-    return np.where(rows.design.numeric, 0.0, counts)
+    rows.count_read()
+    sums = read(rows.design, What.SUMS, **{**rows.how, "s": rows.is_kept * 1.0, "view": None}).sums
+    assert sums is not None
+    return np.where(rows.design.numeric, 0.0, sums)
 
 
 def rare_rows(rows: Rows, share: float, most: float) -> Rare:
-    """Find the columns that a share of the rows would show too seldom, and all rows that have them, about `most`; a read."""
+    """Find the columns with too few rows in a sample of that share, and all rows that have one, about `most`; a read."""
     csr, n = rows.design.csr, rows.n_features
     if csr is None and rows.design.numeric.all():
         return Rare.none()
@@ -86,10 +74,27 @@ def rare_rows(rows: Rows, share: float, most: float) -> Rare:
         has_one = np.zeros(csr.m, dtype=np.bool_)
         has_one[np.searchsorted(csr.indptr, elements, side="right") - 1] = True
         has_one = has_one[rows.places]
-    else:  # z counts a row's rare levels: a first level is there where no other is
+    else:  # z counts a row's rare levels; a row has a first level if it has no other
         w, b = rare[:n].astype(np.float64), 0.0
         for levels, is_rare in zip(firsts, rare[n:], strict=True):
             w[levels] -= float(is_rare)
             b += float(is_rare)
         has_one = rows.as_given().scores(w, b) > 0.5
     return Rare(np.flatnonzero(has_one & rows.is_kept), np.flatnonzero(rare[:n]))
+
+
+def has_one_sided_level(rows: Rows, fit_intercept: bool) -> bool:
+    """Whether some level has rows of one class only, which separates the classes; one read."""
+    if not rows.design.groups:
+        return False
+    rows.count_read()
+    n, classes = rows.n_features, np.stack([rows.y == 0, rows.y == 1]).astype(np.float64)
+    how = {**rows.how, "view": None, "s": None if rows.s is None else rows.is_kept.astype(np.float64)}
+    found = read_points(rows.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
+    for span, has_first in rows.design.groups:
+        having = np.array([sums.sums[span] for sums in found if sums.sums is not None])
+        if has_first and fit_intercept:
+            having = np.column_stack([[sums.weight for sums in found] - having.sum(axis=1), having])
+        if ((having > 0).sum(axis=0) == 1).any():
+            return True
+    return False

@@ -1,4 +1,4 @@
-"""Rows of a design: with labels and weights, and seen in the units of a fit."""
+"""Rows of a design, with labels and weights, in the units of a fit."""
 
 from __future__ import annotations
 
@@ -11,30 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import expanded
-from chainrule.data.rows.moments import guess_units, moments_of, read_moments
-from chainrule.data.rows.rare import Rare, matrix_reads, rare_rows
+from chainrule.data.rows.moments import moments_of, read_moments
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two
 from chainrule.data.schema import Column
 from chainrule.data.schema import feature_names as names_of
-from chainrule.errors import InputError
 from chainrule.kernels import reader
-from chainrule.kernels.design import Design
+from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, View, What, thread_count, useful_threads
-from chainrule.kernels.runs import Path, newton_path
 from chainrule.kernels.vectors import vector_depth
 
 Index = NDArray[np.int64]
 Known = TypeVar("Known")
 
-MAX_MATRIX_COLUMNS = 2048  # up to here the matrix of moments is made whole: n^2 numbers, and m n^2 operations
-AT_ONCE = 4_000_000  # numbers that are looked at together
-ROUNDING_OF_MOMENTS = 1e-9  # more than a mean square made of moments can be off by
+MAX_MATRIX_COLUMNS = 2048  # with more, moments come without the matrix of correlations
 
 
 @dataclass
 class Tally:
-    """How often data of so many rows were read, in fractions: of all that sees them."""
+    """Counts how often data of so many rows were read, a part of the rows as a fraction; shared by all `Rows` on the data."""
 
     rows: int
     reads: float = 0.0
@@ -42,17 +37,18 @@ class Tally:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of numbers, wherever they lie; nothing changes them: other units and other rows are other objects on the same data.
+    """Rows of a design with labels and weights, in the units of a fit. Immutable: other units or rows make another object.
 
-    design : the blocks that are read. index : (m,), which of their rows these are; None: all.
-    y : (m,) uint8, 0 or 1. s : (m,), weights in units of `weight_unit`; a row of weight 0 is not looked at.
-    feature_names : one for each coefficient. encodings : how a table's columns were encoded. copies : of X, or of a column.
-    threads : changes no bit of any sum.
-    units : those of w and of all that is read. view, outer : how the core sees them, and what is left, (n + 1,), the bias's 1.
-    learned : what reads found of these rows, whatever units they are seen in.
+    design : the data. index : (m,), the places of these rows in it; None for all of them.
+    y : (m,) uint8, 0 or 1. s : (m,), weights in units of `weight_unit`; a row of weight 0 is never looked at.
+    feature_names : one for each coefficient. encodings : how a table's columns were encoded. copies : how often X was copied.
+    threads : the number doesn't change any result.
+    units : of w, and of everything that is read. view, outer : the units as the core applies them, and the factors, (n + 1,),
+    that it leaves to be applied to sums; 1 for the bias.
+    learned : what earlier reads found about these rows, independent of units.
     """
 
-    design: Design
+    design: Blocks
     y: NDArray[np.uint8]
     s: Vector | None
     feature_names: tuple[str, ...]
@@ -70,7 +66,7 @@ class Rows:
     @classmethod
     def of(
         cls,
-        design: Design,
+        design: Blocks,
         y: NDArray[np.uint8],
         s: Vector | None,
         feature_names: Sequence[str] | None,
@@ -79,9 +75,9 @@ class Rows:
         encodings: tuple[Column, ...] | None = None,
         copies: int = 0,
     ) -> Rows:
-        """Put labels and weights beside a design, or beside its rows at `index`, in the user's units.
+        """Make rows of a design, or of its rows at `index`, in the user's units.
 
-        Weights are summed in units of a power of two near their mean, so that their scale changes no bit.
+        Weights are summed in units of a power of two near their mean, so that multiplying them by one changes no bit.
         """
         unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
         threads = useful_threads((len(y), design.row_numbers), thread_count(n_threads))
@@ -104,12 +100,12 @@ class Rows:
 
     @property
     def is_dense(self) -> bool:
-        """Whether they are a dense matrix."""
+        """Whether the data are a dense matrix."""
         return self.design.X is not None
 
     @property
     def reads(self) -> float:
-        """How often the data were read so far, in fractions, in these units and others."""
+        """How often the data were read so far, in any units; a part of the rows counts as a fraction."""
         return self.tally.reads
 
     def count_read(self, share: float = 1.0) -> None:
@@ -118,102 +114,49 @@ class Rows:
 
     @cached_property
     def places(self) -> Index:
-        """Which rows of the design these are."""
+        """Places of these rows in the design, (m,)."""
         return np.arange(self.n_rows) if self.index is None else self.index
 
     @cached_property
     def is_kept(self) -> NDArray[np.bool_]:
-        """Which of the rows have a positive weight."""
+        """Mask of the rows with a positive weight, (m,)."""
         return np.ones(self.n_rows, dtype=np.bool_) if self.s is None else self.s > 0
 
     @cached_property
     def n_visited(self) -> int:
-        """M: how many of the rows an epoch of mini-batches visits, those of positive weight."""
+        """Number of rows with a positive weight, which an epoch of mini-batches visits: M."""
         return int(np.count_nonzero(self.is_kept))
 
     @cached_property
-    def mean_terms(self) -> float:
-        """Products in a row's z, on average."""
-        csr = self.design.csr
-        if csr is None:
-            return float(self.design.terms)
-        return (csr.nnz if self.index is None else int(np.diff(csr.indptr)[self.index].sum())) / self.n_rows
-
-    @cached_property
     def sum_depth(self) -> float:
-        """Roundings that a term of a read's sum, or of a pass over z, goes through: d."""
+        """Number of roundings that a term goes through in a sum over the rows: d."""
         return max(self.design.sum_depth(self.n_rows), vector_depth(self.n_rows))
 
     @property
     def matrix_depth(self) -> float:
-        """Roundings that a term of the Hessian's sum goes through: N."""
+        """Number of roundings that a term goes through in the Hessian's sum: N."""
         return self.design.matrix_depth(self.n_rows)
 
-    @property
-    def hessian_reads(self) -> float:
-        """Time of a read with the Hessian and its factor, in reads without it: measured, two threads."""
-        if self.is_dense:
-            return 3.0 + self.n_features / 40
-        if self.design.csr is not None:
-            return 1.0 + self.mean_terms / 2 + self.matrix_reads
-        categories, terms = len(self.design.categories), self.design.terms
-        numbers = 1 + terms - categories
-        sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 16
-        return 1.0 + sums / terms + self.matrix_reads
-
-    @property
-    def matrix_reads(self) -> float:
-        """What of `hessian_reads` the matrix takes, however few the rows."""
-        each = self.mean_terms + (self.design.csr is not None)
-        return 0.0 if self.is_dense else matrix_reads(self.n_features, self.n_rows * each)
-
     def once(self, name: str, make: Callable[[], Known]) -> Known:
-        """Return what `make` finds, which is remembered for these rows in all units."""
+        """Return what `make` finds, kept for these rows in any units."""
         if name not in self.learned:
             self.learned[name] = make()
         known: Known = self.learned[name]
         return known
 
     def moments(self, correlations: bool = True) -> Moments:
-        """Means, deviations, extremes, and correlations unless columns are many: a read or two, the first time."""
+        """Return means, deviations, extremes and, unless there are too many columns, correlations: a read or two at first."""
         found: Moments | None = self.learned.get("moments")
         with_matrix = correlations and self.n_features <= MAX_MATRIX_COLUMNS
         if found is None or (with_matrix and found.correlation is None):
             found = self.learned["moments"] = read_moments(self, with_matrix)
         return found
 
-    @property
-    def mean_squares(self) -> Vector | None:
-        """Mean squares of a table's columns in the fit's units, (n,), a little too large, where moments were read.
-
-        None for weighted rows, whose weight may all lie far from the centre that the moments were read about. None for dense
-        and sparse rows, whose squares a read gives for free.
-        """
-        found: Moments | None = self.learned.get("moments")
-        if found is None or self.s is not None or not self.design.columns:
-            return None
-        # Far from 0 the mean has rounded.
-        off = np.abs(found.mean - self.units.center) + 8.0 * 2.0**-53 * np.abs(found.mean)
-        squares = np.square(off / self.units.scale) + np.square(found.sd / self.units.scale)
-        return np.asarray(squares * (1.0 + ROUNDING_OF_MOMENTS))
-
-    def reach(self) -> Vector:
-        """Largest |x_j| of each column over the rows, in the fit's units, (n,)."""
-        moments = self.moments(correlations=False)
-        size = np.maximum(np.abs(moments.low - self.units.center), np.abs(moments.high - self.units.center))
-        return size / self.units.scale * (1.0 + 4.0 * np.finfo(np.float64).eps)
-
-    def column_scale(self) -> Vector:
-        """Deviation of each column in the fit's units; of a constant column its size, or 1."""
-        moments = self.moments()
-        sd, size = moments.sd / self.units.scale, np.abs(moments.mean - self.units.center) / self.units.scale
-        return np.where(sd > 0, sd, np.where(size > 0, size, 1.0))
-
     # --- reads -------------------------------------------------------------------------------------------------------
 
     @property
     def how(self) -> Any:
-        """What every read is given: weights, view, which rows, threads."""
+        """Arguments of every read: weights, view, rows and threads."""
         return {"s": self.s, "view": self.view, "index": self.index, "threads": self.threads}
 
     @cached_property
@@ -231,17 +174,17 @@ class Rows:
         h: Vector | None = None,
         loss: GivenLoss | None = None,
     ) -> Sums:
-        """Add over all rows at (w, b), in the fit's units and in units of `weight_unit`; a read, two for a matrix of levels.
+        """Sum over all rows at (w, b), in the fit's units and in units of `weight_unit`; a read, or two for a matrix of levels.
 
         Parameters
         ----------
         what : What
-            LOSS and, as asked, GRADIENT, HESSIAN, SQUARES, NORMS; SUMS and EXTREMES beside GRADIENT and SQUARES: `moments`
-            without correlations then needs no read of dense rows.
+            LOSS is always included; GRADIENT, HESSIAN, SQUARES, NORMS. With SUMS and EXTREMES beside GRADIENT and SQUARES, the
+            read also gives dense rows their `moments` without correlations.
         w, b
             (n,) and a number, in the fit's units.
         z, h : (m,), optional
-            Filled with every row's z, and g (1 - g).
+            Filled with the rows' z, and with g (1 - g).
         q : (n + 1,), optional
             Weights of the norms, for units whose scales are powers of two.
         loss : callable, optional
@@ -267,14 +210,6 @@ class Rows:
             squares=None if sums.squares is None else sums.squares / ratio**2,
         )
 
-    def product(self, h: Vector, v: Vector, t: Vector | None = None) -> Vector:
-        """Add s h (x~.v) x~ over the rows, (n + 1,), for h (m,) and v (n + 1,) in the fit's units; one read.
-
-        t (m,), optional: filled with x~.v.
-        """
-        self.count_read()
-        return np.asarray(reader.product(self.design, h, v / self.outer, t=t, **self.how) / self.outer)
-
     def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
         """Read along v (n + 1,) from given z (m,), in the fit's units; fills u (m,), r (2, m) as `kernels.secant` does."""
         self.count_read()
@@ -282,12 +217,12 @@ class Rows:
         return found.over(self.outer)
 
     def diagonal(self, h: Vector) -> Vector:
-        """Add s h x~^2 over the rows, (n + 1,), in the fit's units; one read."""
+        """Sum s h x~^2 over the rows, (n + 1,), in the fit's units; one read."""
         self.count_read()
         return np.asarray(reader.diagonal(self.design, h, **self.how) / self.outer**2)
 
     def gram(self, h: Vector, columns: Index) -> Matrix:
-        """Add s h x~ x~' over the rows, for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units: a read."""
+        """Sum s h x~ x~' over the rows for some columns (k,) and the bias, (k + 1, k + 1), in the fit's units: a read."""
         self.count_read(len(columns) / self.n_features if self.design.of_numbers_alone else 1.0)
         order = np.argsort(columns, kind="stable")
         matrix = reader.gram(self.design, h, np.asarray(columns)[order], **self.how)
@@ -301,9 +236,9 @@ class Rows:
         return np.asarray(matrix[np.ix_(back, back)])
 
     def scores(self, w: Vector, b: float) -> Vector:
-        """Log-odds z of every row at (w, b) in the fit's units, shape (m,); one read.
+        """Compute every row's log-odds z, (m,), at (w, b) in the fit's units; one read.
 
-        A row of weight 0 may have levels that no other has: of categories its z is b.
+        In a table with categories, rows of weight 0 get z = b, as they may have levels that no other row has.
         """
         self.count_read()
         z = np.empty(self.n_rows)
@@ -312,94 +247,43 @@ class Rows:
         return z
 
     def extremes(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-        """Smallest and largest of each column over the rows of the mask, as given: exact, one read."""
+        """Return the smallest and largest x of each column in the rows of the mask, in the user's units; exact, one read."""
         self.count_read()
         sums = reader.read(self.design, What.EXTREMES, **{**self.how, "s": mask.astype(np.float64), "view": None})
         assert sums.low is not None
         assert sums.high is not None
         return sums.low, sums.high
 
-    def newton_path(self, **run: Any) -> Path:
-        """Run Newton in the core, in units whose scales are powers of two: see `kernels.newton_path`."""
-        path = newton_path(self.design, self.y, **self.how, **run)
-        self.count_read(path.total)
-        return path
-
-    # --- levels ------------------------------------------------------------------------------------------------------
-
-    def rare(self, share: float, most: float) -> Rare:
-        """Find the columns that a share of the rows would show too seldom, and their rows: see `rare_rows`."""
-        return rare_rows(self, share, most)
-
-    def has_one_sided_level(self, fit_intercept: bool) -> bool:
-        """Whether a level has rows of one class only, which separates the classes; one read."""
-        if not self.design.groups:
-            return False
-        self.count_read()
-        n, classes = self.n_features, np.stack([self.y == 0, self.y == 1]).astype(np.float64)
-        how = {**self.how, "view": None, "s": None if self.s is None else self.is_kept.astype(np.float64)}
-        found = reader.read_points(self.design, What.SUMS, np.zeros((2, n)), np.zeros(2), row_weights=classes, **how)
-        for span, has_first in self.design.groups:
-            rows = np.array([sums.sums[span] for sums in found if sums.sums is not None])
-            if has_first and fit_intercept:
-                rows = np.column_stack([[sums.weight for sums in found] - rows.sum(axis=1), rows])
-            if ((rows > 0).sum(axis=0) == 1).any():
-                return True
-        return False
-
     # --- rows as numbers ---------------------------------------------------------------------------------------------
 
     def numbers(self, rows: slice | Index = slice(None), columns: Index | None = None) -> Matrix:
-        """Look at some columns of some rows as they are given, in float64: (k, columns), not to be written to."""
+        """Return some columns of some rows in the user's units, float64 (k, columns); don't write to it."""
         return expanded(self.design, rows if self.index is None else self.index[rows], columns)
 
     def viewed(self, rows: slice | Index = slice(None)) -> Matrix:
-        """Rows as they are seen, with the bias's 1 last: a copy, (k, n + 1)."""
+        """Return a copy of some rows in the fit's units, with the bias's 1 last, (k, n + 1)."""
         x = self.numbers(rows)
         if self.view is not None:
-            x = x * self.view.p - self.view.center_times_p
+            x = x * self.view.p - self.view.center * self.view.p
         return np.column_stack([x / self.outer[:-1], np.ones(len(x))])
-
-    def refuse_non_finite(self) -> None:
-        """Raise InputError for the first NaN or infinity in a row of positive weight, naming row and column."""
-        rows, columns, csr = np.flatnonzero(self.is_kept), np.flatnonzero(self.design.numeric), self.design.csr
-        if csr is not None:
-            bad = np.searchsorted(csr.indptr, np.flatnonzero(~np.isfinite(csr.data)), side="right") - 1
-            rows = rows[np.isin(self.places[rows], bad)]
-        step = max(1, AT_ONCE // self.n_features)
-        for first in range(0, len(rows), step):
-            x = self.numbers(rows[first : first + step], columns)
-            if not np.isfinite(x).all():
-                i, j = np.argwhere(~np.isfinite(x))[0]
-                what, row = "NaN" if np.isnan(x[i, j]) else x[i, j], self.places[rows[first + i]] + 1
-                where = f"row {row}, column {self.feature_names[columns[j]]!r}"
-                raise InputError(f"X has {what} in {where}: fill it in, drop the row, or give the row weight 0")
 
     # --- the same data otherwise -------------------------------------------------------------------------------------
 
     def take(self, index: Index, keep: NDArray[np.bool_] | None = None) -> Rows:
-        """See the rows at `index`, where they lie, as rows of their own; those not kept have weight 0.
+        """Return the rows at `index` as rows of their own, without a copy; those not kept get weight 0.
 
-        Their reads count as that share of the whole's.
+        A read of them counts as their share of the whole.
         """
         s = None if self.s is None else self.s[index]
         s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
         return replace(self, y=self.y[index], s=s, index=self.places[index], learned={})
 
-    def in_batches(self) -> Rows:
-        """Return the rows as mini-batches visit them: those of a table as a dense copy."""
-        if not self.design.columns:
-            return self
-        design = Design.dense(self.numbers())
-        threads = useful_threads((self.n_rows, design.row_numbers), self.threads)
-        return replace(self, design=design, index=None, threads=threads, copies=1, tally=Tally(self.n_rows), learned={})
-
     def as_given(self) -> Rows:
-        """See the rows in the user's units."""
+        """Return the rows in the user's units."""
         return self.see(Units.of_user(self.n_features))
 
     def see(self, units: Units) -> Rows:
-        """See the columns in these units."""
+        """Return the rows in these units."""
         p, known = power_of_two(units.scale), self.learned.get("moments")
         if known is not None:  # squares of the user's units may overflow
             size = np.maximum(np.abs(known.low - units.center), np.abs(known.high - units.center))
@@ -407,19 +291,3 @@ class Rows:
         is_plain = bool((p == 1.0).all()) and not units.center.any()
         view, outer = None if is_plain else View(units.center, p), np.append(units.scale * p, 1.0)
         return replace(self, units=units, view=view, outer=outer)
-
-    def guess_units(self, centred: bool) -> Units:
-        """Units for arithmetic, with scales that are powers of two: numbers less about their mean, where that is no copy."""
-        return self.once(f"units {centred}", lambda: guess_units(self, centred))
-
-    def standardize(self, columns: NDArray[np.bool_], scaled: bool = True) -> Rows:
-        """See the columns of the mask as (x - mean) / sd, or x - mean; a constant column is centred alone."""
-        if self.design.csr is not None:
-            raise InputError("standardize would fill a sparse matrix: scale its columns first, or give X.toarray()")
-        moments = self.moments(correlations=False)
-        divided = columns & (moments.sd > 0) & scaled
-        tiny = divided & (moments.sd < 1e-304)
-        if tiny.any():
-            name = self.feature_names[int(np.flatnonzero(tiny)[0])]
-            raise InputError(f"column {name!r} is too small for its coefficient to be a float64: multiply it by 1e300")
-        return self.see(Units(np.where(columns, moments.mean, 0.0), np.where(divided, moments.sd, 1.0)))

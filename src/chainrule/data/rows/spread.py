@@ -1,12 +1,11 @@
-"""Rows spread over the data, so that sorted and periodic data can't fool what looks at them alone."""
+"""Places of rows spread over the data, a fair sample also of sorted and periodic data."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Neighbouring rows that are taken together: one tile of the kernels at least, and more where there are many runs in any case,
-# since memory brings long runs faster.
+# Rows are taken in runs of neighbours: at least a tile of the kernels, longer ones in large samples, as memory is faster then.
 RUN, LONGEST, MANY = 8, 64, 2048
 
 
@@ -19,7 +18,7 @@ def run_length(size: int) -> int:
 
 
 def hashed(k: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser of each number (Steele, Lea and Flood 2014): the same places in every run and on every machine."""
+    """Mix the bits of each number (SplitMix64's finaliser: Steele, Lea and Flood 2014): random places that always repeat."""
     k = (k + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     k = (k ^ (k >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     k = (k ^ (k >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -27,7 +26,7 @@ def hashed(k: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def spread_rows(m: int, size: int) -> NDArray[np.int64]:
-    """About `size` of m rows, ascending: a run of neighbours at a hashed place in each of equal stretches of the data."""
+    """Choose about `size` of m rows, ascending: a run of neighbours at a random place in each of equal stretches."""
     run = run_length(size)
     stretches = max(1, -(-size // run))
     edges = np.linspace(0, m, stretches + 1).astype(np.int64)

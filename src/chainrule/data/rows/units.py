@@ -52,13 +52,13 @@ class Moments:
 
 
 def units_of(x: Matrix, centred: bool) -> Units:
-    """Units of columns less about their mean, over a power of two near their deviation, from some rows (k, n), overwritten."""
+    """Guess units from some rows (k, n), which are overwritten: about the mean, and a power of two near the deviation."""
     low, high = x.min(axis=0), x.max(axis=0)
     size = np.maximum(high, -low)
-    p = power_of_two(size)  # squares of what is seen neither overflow nor vanish
+    p = power_of_two(size)  # so that squares neither overflow nor vanish
     x *= p
     center = np.add.reduce(x, axis=0) / len(x)
-    # A column that seems constant is centred exactly: the mean's rounding is no deviation.
+    # A column that looks constant is centred exactly, as the mean's rounding would look like a deviation.
     center = np.where(low == high, x[0], center)
     x -= center
     sd = np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) / p

@@ -183,7 +183,7 @@ class Csr:
 Block = DenseRows | Csr | NumberColumn | CategoryColumn
 
 
-class Design:
+class Blocks:
     """m rows of blocks that have n coefficients; checked once, and held where they lie.
 
     A slot is a number, an indicator, a sparse column or a level of a category: what the core sums. A category's first level may
@@ -228,7 +228,7 @@ class Design:
         self._slot: Places | None = np.delete(np.arange(self.native.slots), without) if without else None
 
     @classmethod
-    def dense(cls, X: NDArray[np.floating]) -> Design:
+    def dense(cls, X: NDArray[np.floating]) -> Blocks:
         """Take a dense matrix as rows or, where its columns lie one after the other, as columns of numbers."""
         if X.ndim != 2 or X.dtype not in (np.float64, np.float32) or not all(X.shape):
             raise ValueError("X must be 2-D, float64 or float32, and have a row and a column")
@@ -236,7 +236,7 @@ class Design:
         return cls([DenseRows(X, by_columns=by_columns)], *X.shape)
 
     @classmethod
-    def sparse(cls, csr: Csr) -> Design:
+    def sparse(cls, csr: Csr) -> Blocks:
         """Take sparse rows alone."""
         return cls([csr], csr.m, csr.n)
 

@@ -1,0 +1,68 @@
+"""Steps on an objective that has no rows to read: F falls at each, and nothing is proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.certificate.rounding import UNIT
+from chainrule.objective import Evaluation, HasHessian, Objective
+from chainrule.solvers.loop import State
+from chainrule.solvers.pairs import PAIRS, Pair, corrected
+
+Vector = NDArray[np.float64]
+
+ARMIJO, LEAST_STEP = 1e-4, 1e-15
+LEAST_EIGENVALUE = 1e-12  # relative to the largest
+
+
+@dataclass(frozen=True)
+class Downhill(State):
+    """A point, and the direction to go from there, along which F falls.
+
+    pairs : the last steps, and the gradient's change along each.
+    """
+
+    direction: Vector
+    pairs: tuple[Pair, ...] = ()
+
+    @property
+    def slope(self) -> float:
+        """Derivative of F along the direction; minus the squared Newton decrement where that is Newton's."""
+        return float(self.evaluation.gradient @ self.direction)
+
+    def reached(self, tol: float) -> bool:
+        """Whether a quadratic model has at most tol left; this proves nothing."""
+        return -self.slope <= 2.0 * tol
+
+
+def newton_at(on: HasHessian, theta: Vector, evaluation: Evaluation) -> Downhill:
+    """Give Newton's direction; the Hessian's eigenvalues count by their sizes, so that F falls along it."""
+    curvature, vectors = np.linalg.eigh(on.hessian(theta))
+    size = np.maximum(np.abs(curvature), LEAST_EIGENVALUE * np.abs(curvature).max(initial=1e-300))
+    return Downhill(theta, evaluation, -vectors @ ((evaluation.gradient @ vectors) / size))
+
+
+def conjugate_at(theta: Vector, evaluation: Evaluation, pairs: tuple[Pair, ...]) -> Downhill:
+    """Give the direction that the last steps suggest."""
+    return Downhill(theta, evaluation, -corrected(evaluation.gradient, pairs, np.copy, scaled=True), pairs)
+
+
+def step_from(on: Objective, state: Downhill) -> tuple[Vector, Evaluation, tuple[Pair, ...]]:
+    """Go to where the slope would vanish if F were quadratic, halving the step until F falls enough.
+
+    Returns the new point, F there, and the last pairs with this step's.
+    """
+    v, before = state.direction, state.evaluation
+    bend = float(v @ (on.evaluate(state.theta + v).gradient - before.gradient))
+    t = -state.slope / bend if bend > 0.0 else 1.0
+    while True:
+        new = on.evaluate(state.theta + t * v)
+        if new.objective <= before.objective * (1.0 + UNIT) + ARMIJO * t * state.slope or t < LEAST_STEP:
+            break
+        t /= 2.0
+    moved, change = t * v, new.gradient - before.gradient
+    pairs = (*state.pairs, (moved, change))[-PAIRS:] if float(moved @ change) > 0.0 else state.pairs
+    return state.theta + moved, new, pairs
