@@ -35,7 +35,7 @@ class Loss(Protocol):
 
     @property
     def steepest(self) -> float:
-        """Largest |dL_dz|."""
+        """Largest |dL_dz|, finite as all three bounds: a loss like softplus(z)^2 has none and is refused."""
 
     @property
     def curvature(self) -> float:

@@ -24,7 +24,6 @@ from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescen
 from chainrule.solvers.proof import error_of_objective
 
 DEFAULT_EPOCHS = 1000
-MOST = 1e9  # epochs; advice never asks for more
 MANY_TIMES = 3.0  # times the epochs run; if more are needed, other ways are named too
 ROUNDING = 4.0  # times the certificate's noise; a smaller gap is rounding
 HALF = 0.7  # a new proof is tried when the gradient fell by this factor: the gap then is about half
@@ -214,7 +213,7 @@ def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float) ->
 def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
     """Name the ways to finish a slow run that needs `total` epochs in all."""
     faster: tuple[Way, ...] = (("faster", None),) if rate < 0.4 * limit else ()
-    more: tuple[Way, ...] = (("more reads", total),) if total < MOST else ()
+    more: tuple[Way, ...] = (("more reads", total),) if total < stochastic.MOST else ()
     return (*faster, *more, ("newton", None))
 
 

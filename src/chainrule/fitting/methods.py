@@ -9,6 +9,7 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending, Method
 from chainrule.fitting.spec import FitSpec
+from chainrule.solvers.plan import ROWS_PER_COLUMN
 
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
 MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
@@ -16,7 +17,7 @@ MAX_ROW_SPACE = 3000  # rows, up to which X is factored when it is wide
 # Above these a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
 # With fewer rows a column Newton has no samples (`solvers.plan`), and newton-cg is faster from so many products (m n^2) on.
-SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
+SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
 
 
@@ -88,7 +89,8 @@ def run_of(method: str, shape: Shape) -> Method:
     from chainrule.fitting.optimize import optimize
     from chainrule.fitting.task import as_returned
 
-    run = {"newton": optimize, "newton-cg": optimize_by_products}.get(method, descend)
+    runs = {"newton": optimize, "newton-cg": optimize_by_products, "gradient-descent": descend, "sgd": descend}
+    run = runs[method]
     if method == "newton" and shape.is_wide:
         run = optimize_in_row_space
     return lambda problem: as_returned(problem, run(problem))

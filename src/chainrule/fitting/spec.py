@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,7 @@ OWNERS = {  # of options that imply a method
     **dict.fromkeys(("batch_size", "schedule", "resume"), "sgd"),
     **dict.fromkeys(("learning_rate", "epochs"), "gradient-descent"),
 }
-LARGEST_TOL = 1e-8  # of the default
+LARGEST_TOL = 1e-8  # of the default; if rounding leaves a larger gap, a warning says so
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class FitSpec:
             start=(w0, b0),
             n_threads=None if n_threads is None else whole_number(name("n_threads"), n_threads, 1, MAX_THREADS),
             callbacks=_callbacks(callbacks),
-            loss=LOSSES[choice("loss", loss, LOSSES)],
+            loss=_loss(loss),
             penalty=choice("penalty", penalty, PENALTIES),
             batches=Batches(
                 whole_number(name("batch_size"), 1 if batch_size is None else batch_size, 1, LARGEST_SEED),
@@ -167,6 +168,14 @@ def _learning_rate(front: Front, given: float | str | None) -> float | None:
         return number(name, float(given) if front.is_shell else given, above=0.0)
     except (InputError, ValueError):
         raise InputError(f"{name} must be a positive number or {front.auto_rate}, not {given!r}") from None
+
+
+def _loss(name: str) -> Loss:
+    loss = LOSSES[choice("loss", name, LOSSES)]
+    for what in ("steepest", "curvature", "bend"):
+        if not 0.0 < getattr(loss, what) < math.inf:
+            raise InputError(f"loss {name!r} has {what} {getattr(loss, what)}: bounds need a positive, finite number")
+    return loss
 
 
 def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callback, ...]:

@@ -20,6 +20,7 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.run import run
+from chainrule.fitting.spec import LARGEST_TOL
 from chainrule.objective import DataObjective
 from chainrule.penalties import ElasticNet
 from chainrule.solvers import CGState, Newton, NewtonState, Outcome, plan
@@ -28,7 +29,6 @@ from chainrule.solvers.proof import Reference, error_of_gradient
 Vector = NDArray[np.float64]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
-LARGEST_TOL = 1e-8  # of the default; if rounding leaves a larger gap, a warning says so
 LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
 TOO_FAR = "the run ended too far from an optimum"
 CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # of findings, by reason

@@ -18,7 +18,7 @@ def plan(
 ) -> tuple[int, ...]:
     """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
 
-    None where some tens of products cost less than a sample's Hessian and factor: then newton-cg leads to the first Hessian.
+    Empty if some tens of products cost less than a sample's Hessian and factor: then newton-cg leads to the first Hessian.
 
     With the Hessian of a share f of the rows, corrected by the steps made with it, the gap shrinks by about n/(f m) a read (by
     4 n/(f m) without the corrections), and the bound is 2/f times the gap, measured. m counts rows of positive weight, and of a

@@ -30,20 +30,21 @@ def digest(rows: Rows) -> str:
 
     The same for any memory order of X, and for float32 as for the same numbers in float64.
     """
-    found: str | None = rows.learned.get("digest")
-    if found is None:
-        rows.count_read()
-        s, hashed = rows.s, hashlib.sha256()
-        weighted = s is not None and bool((s[s > 0] * rows.weight_unit != 1.0).any())
-        visited, step = np.flatnonzero(rows.is_kept), max(1, AT_ONCE // rows.n_features)
-        for first in range(0, len(visited), step):
-            part = visited[first : first + step]
-            hashed.update(np.ascontiguousarray(rows.numbers(part)).data)
-            hashed.update(rows.y[part].data)
-            if s is not None and weighted:
-                hashed.update(s[part].data)
-        found = rows.learned["digest"] = hashed.hexdigest()
-    return found
+    return rows.once("digest", lambda: _hash(rows))
+
+
+def _hash(rows: Rows) -> str:
+    rows.count_read()
+    s, hashed = rows.s, hashlib.sha256()
+    weighted = s is not None and bool((s[s > 0] * rows.weight_unit != 1.0).any())
+    visited, step = np.flatnonzero(rows.is_kept), max(1, AT_ONCE // rows.n_features)
+    for first in range(0, len(visited), step):
+        part = visited[first : first + step]
+        hashed.update(np.ascontiguousarray(rows.numbers(part)).data)
+        hashed.update(rows.y[part].data)
+        if s is not None and weighted:
+            hashed.update(s[part].data)
+    return hashed.hexdigest()
 
 
 def descend_rows(
