@@ -15,7 +15,7 @@ struct Found {
   bool twice = false;
 };
 
-// Whether all of the columns are there; how often one isn't above the one before it.
+// Whether all of the columns exist, and how often one isn't above the one before it.
 template <typename I>
 std::pair<bool, std::int64_t> scan(const I* column, std::int64_t size, std::int64_t n) {
   I smallest = 0, largest = 0;
@@ -41,7 +41,7 @@ bool names_twice(const I* column, std::int64_t size, std::vector<std::uint64_t>&
   return twice;
 }
 
-// All rows in one go, which tells whether any must be looked at by itself.
+// All rows in one pass, which shows whether any must be checked separately.
 template <typename I>
 Found look(const Block& csr, std::int64_t nnz, std::int64_t first, std::int64_t end) {
   const I* const indices = static_cast<const I*>(csr.indices);
