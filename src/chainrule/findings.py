@@ -345,7 +345,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "interrupted": _interrupted,
     "no optimum": _no_optimum,
     "reads left": lambda v, on: (
-        f"it takes about {counted(v['reads'], 'more read')} to {on.option('tol')} {v['tol']:.2g}"
+        f"it takes about {counted(v['reads'], 'more read')} to reach {on.option('tol')} {v['tol']:.2g}"
     ),
     "epochs left": _epochs_left,
     "is rounding": lambda v, on: "what is left is rounding",

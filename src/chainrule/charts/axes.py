@@ -96,7 +96,7 @@ class Curve:
         first, last, low, high = (pretty(float(v), digits) for v in (self.y[0], self.y[-1], self.y.min(), self.y.max()))
         start, end = (pretty(float(v), 3) for v in self.x[[0, -1]])
         note = f" ({self.note})" if self.note else ""
-        near = "" if self.near is None else f", first within at {pretty(self.near, 3)}"
+        near = "" if self.near is None else f", first reached the level at {pretty(self.near, 3)}"
         return f"{self.label}{note}: {first} at {start}, {last} at {end} ({unit}), lowest {low}, highest {high}{near}."
 
 

@@ -135,7 +135,7 @@ def batches_picture(
             made.append(Curve.of(run.label, ROLES[k % 6], many * run.epochs, level, 0.0, near=near))
         return made
 
-    what = "in nats, median over the last tenth of the way"
+    what = "in nats, median over the last tenth of the epochs"
     panels = [(lines([1] * len(runs)), what, "reads of the data"), (lines(updates), what, "updates of w")]
     return _distances("batches", "by reads of the data and by updates", panels, ("• within", within), exists)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 ROWS_PER_COLUMN = 20  # of the first sample
-FEWEST_ROWS, LONG = 10, 8.0  # rows per column, and cost of a Hessian in reads: from these on, few rows are sampled first too
+FEWEST_ROWS, LONG = 10, 8.0  # rows per column, and reads that a Hessian costs, from which on few rows are sampled first
 GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # candidate sizes of the last sample, as shares of the rows
 NOISE = 1e-25  # a gap of about this size is all rounding; a smaller tol counts as this
