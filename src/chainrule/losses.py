@@ -17,7 +17,7 @@ Vector = NDArray[np.float64]
 
 
 def sigmoid(z: Vector) -> Vector:
-    """Give g = 1 / (1 + e^-z), with full relative accuracy on both sides; never overflows."""
+    """Return g = 1 / (1 + e^-z), with full relative accuracy on both sides; never overflows."""
     z = np.asarray(z, dtype=np.float64)
     e = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0, e) / (1.0 + e)

@@ -9,7 +9,7 @@
 namespace chainrule {
 namespace {
 
-// What is wrong with some rows, and whether one of them names a column twice.
+// The first bad row, if any, and whether a row names a column twice.
 struct Found {
   std::int64_t bad_row = -1;
   bool twice = false;
@@ -55,7 +55,7 @@ Found look(const Block& csr, std::int64_t nnz, std::int64_t first, std::int64_t 
     if (start > from && start < row_start(csr, i + 1)) between += indices[start] <= indices[start - 1];
   }
   if (inside && descents == between) return {};
-  std::vector<std::uint64_t> seen(static_cast<std::size_t>(csr.slots / 64 + 1));  // a bit a column
+  std::vector<std::uint64_t> seen(static_cast<std::size_t>(csr.slots / 64 + 1));  // one bit per column
   Found found;
   for (std::int64_t i = first; i < end; ++i) {
     const I* const column = indices + row_start(csr, i);

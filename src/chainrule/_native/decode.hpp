@@ -100,7 +100,7 @@ inline void numbers_of(const Part& part, const Rows& rows, std::int64_t k, std::
 
 constexpr std::int64_t kNoCode = -2;  // beyond int32
 
-// Codes; -1 where one is negative.
+// Codes; -1 for a negative one.
 inline void codes_of(const Part& part, const Rows& rows, std::int64_t k, std::int64_t count, std::int32_t* out) {
   const auto narrow = [](auto value) { return static_cast<std::int32_t>(value < 0 ? static_cast<decltype(value)>(-1) : value); };
   const auto wide = [](auto value) {
@@ -152,7 +152,7 @@ inline void decode_codes(const Block& term, const Rows& rows, std::int32_t* out)
   });
 }
 
-// 1 where the value is missing, else 0: a NaN, a negative code, or not valid.
+// 1 if the value is missing (a NaN, a negative code, or not valid), else 0.
 inline void decode_indicator(const Block& term, const Rows& rows, double* out) {
   over_parts(term, rows, [&](const Part& part, std::int64_t k, std::int64_t count) {
     double* const x = out + k;

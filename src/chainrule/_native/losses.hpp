@@ -42,7 +42,7 @@ struct Logistic {
     const V wrong = right ? sides.small : sides.large, rest = right ? sides.large : sides.small;
     return {right ? log1p_e : t + log1p_e, sign * wrong, sides.small * sides.large, wrong, rest, splat(1.0) + load(odds.e + k)};
   }
-  // Class 1 where z > 0.
+  // Class 1 if z > 0.
   static inline I is_right(V z, V label) { return (label > splat(0.5)) == (z > splat(0.0)); }
 
   static inline Pointwise point(const double* z, const Odds& odds, std::int64_t k, std::int64_t, std::int64_t, V label, V weight,

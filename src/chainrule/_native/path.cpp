@@ -9,7 +9,7 @@ namespace chainrule {
 namespace {
 
 constexpr double kArmijo = 1e-4;
-constexpr double kFlat = 1e-13;  // of F: a predicted decrease below it can't be seen
+constexpr double kFlat = 1e-13;  // of F: a smaller predicted decrease is lost in rounding
 constexpr int kHalvings = 30;
 
 // A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last.

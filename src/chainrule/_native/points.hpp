@@ -226,7 +226,7 @@ inline double point_feasible(const Job& job, const Piece& piece, const Points& a
     const V free = sign * (multiply_add(splat(job.t), load(change + k), rk) - splat(job.pull) * h);
     const V D = smaller((free > splat(0.0)) ? free : splat(0.0), splat(1.0));
     const V R = found.wrong, other = found.rest;
-    // On the side where nothing large cancels: 1 - D is exact for D >= 1/2.
+    // From the side on which nothing large cancels: 1 - D is exact for D >= 1/2.
     const V moved = (D < splat(0.5)) ? D - R : other - (splat(1.0) - D);
     const V size = size_of(moved), sD = s * D, ones = label * sD;
     // KL(D || R) = R k(moved/R) + other k(-moved/other), k(x) = (1 + x) log(1 + x) - x, which is at most x^2/2, and |x|^3/2 more for

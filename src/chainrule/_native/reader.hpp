@@ -50,7 +50,7 @@ using Interrupted = std::function<bool()>;
 // invalid. They are also invalid if a code is bad.
 Reading read(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted);
 
-// The sum of subtrees, of one range or of adjacent ones: to the bit what one read of all of them gives.
+// The sum of the subtrees of one range or of adjacent ranges: to the bit the result of one read of all of them.
 Doubles combine(std::vector<Subtree> subtrees, std::int64_t added);
 
 // Sums in the order of the slots: those of term t at t (n + 1), the bias's last; multiplied by the rest of the view.

@@ -243,7 +243,7 @@ class DenseRows {
   // seen(row, j): `kWide` of a row's elements from column j on.
   template <typename T, typename To, typename Seen>
   void pack_rows(const T* const* row, const double* root, const MatrixLayout& layout, std::int64_t step, To* panel, Seen seen) const {
-    // Copied, since as far as the compiler knows, a store to the panel might change them.
+    // Copied, since for all the compiler knows, a store to the panel might change them.
     const std::int64_t lanes = kLanes<To>, n = n_, strips = layout.strips, bias = lanes - layout.in_short;
     I lane = {};  // of a vector, counted from the bias
     for (int l = 0; l < kWide; ++l) lane[l] = l;

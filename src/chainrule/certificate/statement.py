@@ -33,7 +33,7 @@ TOLD = (  # the fields in `to_dict`, in this order
 def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
     """Count the proven significant digits of each w_j: the largest k with error_j <= 10^-k |w_j| / 2.
 
-    0 to 15; 0 where w_j is 0 or nothing is proven.
+    0 to 15; 0 if w_j is 0 or nothing is proven.
     """
     w, error = np.abs(w), np.asarray(error)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

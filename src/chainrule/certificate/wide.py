@@ -109,7 +109,7 @@ def bound_by_dual(
     coef = np.full(size, np.inf)
     rounding = e_kl + imbalance * loss
     gap = (length * length / (2.0 * alpha) + kl + rounding) * (1.0 + OUTWARD) + TINY
-    gap = objective if not gap < objective else gap  # NaN where sums overflow
+    gap = objective if not gap < objective else gap  # NaN if sums overflow
     radius = math.sqrt(2.0 * gap / alpha) * (1.0 + OUTWARD)
     coef[:-1] = radius
     return Bound(gap, 0.0, radius, coef, 0.0, length, noise_length * noise_length / (2.0 * alpha) + rounding)

@@ -129,7 +129,7 @@ def epochs_left(
         parabola = 0.5 * float(apart @ gradient)
     if parabola > (NEAR_ENOUGH if tested else FAR_BELOW) * gaps[-1] or (np.isnan(by_trend) and not tested):
         return by_curvature
-    return float(np.maximum(by_curvature, by_trend))  # NaN where the trend is
+    return float(np.maximum(by_curvature, by_trend))  # NaN if the trend is NaN
 
 
 @dataclass

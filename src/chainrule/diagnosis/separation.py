@@ -200,7 +200,7 @@ def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str]
 class _Space:
     """The rows as half-spaces of directions (w, b): a_i = (2y_i - 1) (u_i, 1), u = (x - center) p.
 
-    rows : seen as u, p powers of two near 1/size. pivots : columns of which all others are combinations.
+    rows : viewed as u, p powers of two near 1/size. pivots : columns of which all others are combinations.
     is_dummy : columns that range from 0 to 1, taken as indicators. side : 2y - 1.
     """
 

@@ -81,7 +81,7 @@ class Node:
         Returns
         -------
         ndarray of float64
-            As the table's formula gives it: inf or NaN where the formula divides by zero.
+            By the table's formula: inf or NaN if it divides by zero.
         """
         if index not in self._local:
             if self.operation is None:

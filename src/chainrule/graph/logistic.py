@@ -67,7 +67,7 @@ class LogisticGraph:
 
     @property
     def dL_dg(self) -> Array:
-        """(1 - y)/(1 - g) - y/g of each row; infinite where g has rounded to the wrong class."""
+        """(1 - y)/(1 - g) - y/g of each row; infinite if g has rounded to the wrong class."""
         return self.article_loss.local_derivative(0)
 
     @property
@@ -92,7 +92,7 @@ class LogisticGraph:
 
     @property
     def article_product(self) -> Array:
-        """dL/dg dg/dz of each row as the article multiplies it, from the rounded g: NaN where g is 0 or 1."""
+        """dL/dg dg/dz of each row as the article multiplies it, from the rounded g: NaN if g is 0 or 1."""
         g, y = self.g.value, self.y.value
         with np.errstate(all="ignore"):
             return np.asarray(((1.0 - y) / (1.0 - g) - y / g) * (g * (1.0 - g)))

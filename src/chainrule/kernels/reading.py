@@ -53,7 +53,7 @@ MOMENTS = What.SUMS | What.SQUARES | What.EXTREMES
 
 @dataclass(frozen=True)
 class View:
-    """Columns seen as ``x * p - center * p`` with `p` powers of two: exact scaling, one rounding for the centre."""
+    """A view of columns as ``x * p - center * p``, `p` powers of two: exact scaling, one rounding for the centre."""
 
     center: Vector
     p: Vector

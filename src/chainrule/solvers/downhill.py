@@ -51,7 +51,7 @@ def conjugate_at(theta: Vector, evaluation: Evaluation, pairs: tuple[Pair, ...])
 
 
 def step_from(on: Objective, state: Downhill) -> tuple[Vector, Evaluation, tuple[Pair, ...]]:
-    """Go to where the slope would vanish if F were quadratic, halving the step until F falls enough.
+    """Step to where the slope would vanish if F were quadratic; halve the step until F falls enough.
 
     Returns the new point, its evaluation, and the last pairs, this step's included.
     """

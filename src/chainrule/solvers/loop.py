@@ -48,7 +48,7 @@ class State(Point):
 
     @property
     def gap(self) -> float:
-        """Proven bound on F - F*; inf where there is none."""
+        """Proven bound on F - F*; inf if there is none."""
         return math.inf
 
     @property

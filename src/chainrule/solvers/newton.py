@@ -99,7 +99,7 @@ class NewtonState(State):
         return self.reference.index is None and not self.reference.is_of_all(self.theta)
 
     def reads_left(self, tol: float) -> int:
-        """Estimate the reads still needed for tol, from the pace seen, else from the number of rows in the Hessian."""
+        """Estimate the reads still needed for tol, from the pace so far, else from the number of rows in the Hessian."""
         n, gap = self.on.n_features + 1, 0.5 * self.nu**2
         # The last sample is about an eighth of the rows.
         size = max(self.on.n_rows, self.on.rows.n_rows / 8) if self.z is None else len(self.reference.z)
