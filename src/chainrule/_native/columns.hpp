@@ -74,7 +74,7 @@ class Numbers {
       });
   }
 
-  // Eight lanes, three additions of these, then the blocks.
+  // Depth: rows in a lane, three additions of lanes, then the blocks.
   static std::int64_t depth(std::int64_t rows) { return (rows < kBlockRows ? rows + 7 : kBlockRows) / 8 + 3 + (rows - 1) / kBlockRows + 1; }
 
   // Adds the lanes to the sums, and clears them.

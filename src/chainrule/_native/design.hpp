@@ -61,7 +61,7 @@ struct Block {
   bool wide_indices, wide_indptr;
 
   // kNumber, kIndicator (of missing values in a column), kCategory.
-  std::int64_t column;  // the user's number of it, for errors
+  std::int64_t column;  // its number, as the user counts, for errors
   const Part* parts;
   std::int64_t n_parts;
   double fill;           // replaces a missing number; NaN: as it is

@@ -388,7 +388,7 @@ void pack(const Job& job, const Places& place, const Places& far, std::int64_t f
     out.push_back({root, k});
     for (auto element = out.begin() + static_cast<std::ptrdiff_t>(begin); element != out.end(); ++element) ++counts[element->place];
   }
-  // Cumulated counts, shifted by one place, are the starts of the columns' lists; filling a list moves its start to the next one's.
+  // Cumulative counts, shifted by one place, are the starts of the columns' lists; filling a list moves its start to the next one's.
   for (std::int64_t j = 1; j <= k; ++j) counts[j] += counts[j - 1];
   const auto size = static_cast<std::int32_t>(out.size());
   to.list.resize(out.size());

@@ -9,7 +9,7 @@ namespace chainrule {
 // Whether there are sparse columns, so that rows are added to the matrix element by element.
 bool is_elementwise(const Job& job);
 
-// Rows of a leaf of a matrix of this side.
+// Rows of a leaf, for a matrix of this side.
 std::int64_t gram_leaf_rows(std::int64_t side);
 
 // Roundings that a term goes through in a leaf of this many rows.

@@ -7,7 +7,7 @@
 
 #if defined(__AVX512F__)
 constexpr int kVectorBytes = 64;
-constexpr int kTileRows = 8, kTileStrips = 3;  // 24 of 32 registers add up
+constexpr int kTileRows = 8, kTileStrips = 3;  // 24 of 32 registers hold sums
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32;
 constexpr int kTileRows = 4, kTileStrips = 1;  // 8 of 16: more would spill
