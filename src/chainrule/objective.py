@@ -22,7 +22,7 @@ from chainrule.losses import LOGISTIC, Loss, is_native, rms_residual
 from chainrule.penalties import ElasticNet, ridge
 
 NOTHING = What(0)
-PAIRWISE = 40.0  # at least the roundings that a term of a NumPy sum goes through: 16 + 3 + log2(m/128)
+PAIRWISE = 40.0  # bound on a term's roundings in a NumPy sum: 16 + 3 + log2(m/128)
 
 ROWS_AT_ONCE = 16384  # fit in the caches
 

@@ -22,7 +22,7 @@ PALETTE: dict[str, tuple[str, str]] = {
     "training": ("#00684c", "#34c79f"),
     "held-out": ("#a0427c", "#e79ac6"),
     "backward": ("#b34700", "#ff9a57"),
-    # from slow to fast: viridis, the part of it that can be read on the paper
+    # from slow to fast: the part of viridis that is readable on the paper
     "ramp-1": ("#297b8e", "#22a884"),
     "ramp-2": ("#2f6c8e", "#3bbb75"),
     "ramp-3": ("#375b8d", "#5ec962"),

@@ -30,7 +30,7 @@ BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns; smaller ones are tried as 0
 NEAR = 100.0  # times the rounding of a relation's terms, since the coefficients have the correlations' rounding too
 FEW = 64  # rows
-MAX_LISTED = 40  # relations that are verified and listed, in order of their number of columns
+MAX_LISTED = 40  # relations that are verified and listed: those with the fewest columns
 MAX_WORDS = 100  # columns in a relation; longer ones are only counted
 MAX_SPARSE = 60  # relations, up to which they are made sparse
 SIMPLE, CLOSE = 1000, 1e-7  # largest denominator of a simple ratio, and how near to such a ratio a coefficient must be
@@ -148,7 +148,7 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
         ratio = moments.sd / unit
         matrix = moments.correlation * np.outer(ratio, ratio) + np.outer(mean / unit, mean / unit)
     tolerance = correlation_tolerance(n, rows.n_rows) if tolerance is None else tolerance
-    # A category with a column for every level: its columns add up to 1 in each row, which needs no check.
+    # A category with a column for every level: its columns add up to 1 in each row, which needs no read.
     groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
     categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
     pivots, vectors = _echelon(matrix, tolerance, categories)

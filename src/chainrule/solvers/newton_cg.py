@@ -22,8 +22,8 @@ from chainrule.solvers.preconditioner import Preconditioner
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-# Shares of F: the preconditioner gets a sample once a step lowers F by less than the first, and a new one after F has fallen by
-# the second.
+# Shares of F: the preconditioner gets a sample once a step lowers F by less than the first share, and a new sample after F has
+# fallen by the second.
 SETTLED, FAR = 0.02, 0.05
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
 PROMISES = 1e-3  # of F: a step that promises less takes its length from the read's own secant
@@ -274,7 +274,7 @@ def _search(on: DataObjective, state: CGState, v: Vector) -> tuple[float, float]
     rounding = on.secant_depth * UNIT * start
     at = on.along(state.z, u, t, shift)
     best = value(at.loss, t)
-    if not best <= start + rounding:  # too far to start Newton from
+    if not best <= start + rounding:  # the full step goes too far to start Newton there
         t = 0.0
         at = on.along(state.z, u, t, shift)
         best = value(at.loss, t)

@@ -9,7 +9,7 @@ FEWEST_ROWS, LONG = 10, 8.0  # rows per column, and reads that a Hessian costs, 
 GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # candidate sizes of the last sample, as shares of the rows
 NOISE = 1e-25  # a gap of about this size is all rounding; a smaller tol counts as this
-LEAST_BY_PRODUCTS = 800  # columns
+LEAST_BY_PRODUCTS = 800  # columns, from which on newton-cg may replace samples
 PRODUCTS = 60.0  # cost of the first sample's Hessian, in reads of the sample, above which none is made
 
 
