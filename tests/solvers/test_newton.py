@@ -264,7 +264,7 @@ def test_what_is_still_needed_is_said_where_the_reads_end(shape, rng):
             result = fit(X, y, method="newton", tol=1e-12, max_reads=most)
         assert result.reason == "max_reads"
         assert str(caught[0].message) == result.message
-        said = re.search(r"it takes about (\d+) more reads? to tol 1e-12: raise max_reads", result.message)
+        said = re.search(r"it takes about (\d+) more reads? to reach tol 1e-12: raise max_reads", result.message)
         assert said
         assert abs(int(said[1]) - (needed - most)) <= 3.0
 
@@ -278,7 +278,7 @@ def test_interrupted_run_says_what_is_proven_and_still_needed(rng):
                 raise KeyboardInterrupt
 
         with pytest.raises(
-            KeyboardInterrupt, match=r"interrupted after .* it takes about \d more reads? to tol"
+            KeyboardInterrupt, match=r"interrupted after .* it takes about \d more reads? to reach tol"
         ) as caught:
             fit(X, y, method="newton", callbacks=interrupt)
         assert caught.value.result.reason == "interrupted"

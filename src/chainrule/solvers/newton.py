@@ -31,8 +31,8 @@ FEW_COLUMNS = 64  # up to which the core's own Cholesky is as fast as LAPACK's
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
 NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10
-LEAST_GAIN = 1e-4  # of F: newton-cg leads until a step gains less
-RARE_SHARE = 1 / 16  # levels that are rare in such a share of the rows are settled after it
+LEAST_GAIN = 1e-4  # of F: newton-cg runs first, until a step gains less
+RARE_SHARE = 1 / 16  # levels that are rare in a sample of this share of the rows are settled after newton-cg
 # Pace above which, and squared decrement over tol below which, steps along collinear columns are given up.
 SLOW, NEARLY_THERE = 0.5, 1e3
 NEAR_TOL = 1e-8  # a looser tol counts as this
@@ -61,7 +61,7 @@ class NewtonState(State):
     patient: bool = False
 
     def with_bound(self) -> NewtonState:
-        """Give the state with a bound, however far from tol it is."""
+        """Return the state with a bound, however far from tol that is."""
         if self.z is None or self.squares is None or (self.bound is not None and self.bound.proven):
             return self
         proven = self.reference.certify(self.on, self.evaluation, self.theta, self.z, self.squares, last=True)
@@ -69,7 +69,7 @@ class NewtonState(State):
 
     @property
     def noise(self) -> float:
-        """Bound on the error of F; inf where not all rows were read."""
+        """Bound on the error of F; inf if not all rows were read."""
         return error_of_objective(self.on, self.evaluation.loss, self.squares, self.theta)
 
     @property
@@ -99,7 +99,7 @@ class NewtonState(State):
         return self.reference.index is None and not self.reference.is_of_all(self.theta)
 
     def reads_left(self, tol: float) -> int:
-        """Estimate the reads still needed for tol, from the pace seen, else from the number of rows in the Hessian."""
+        """Estimate the reads still needed for tol, from the pace so far, else from the number of rows in the Hessian."""
         n, gap = self.on.n_features + 1, 0.5 * self.nu**2
         # The last sample is about an eighth of the rows.
         size = max(self.on.n_rows, self.on.rows.n_rows / 8) if self.z is None else len(self.reference.z)
@@ -147,21 +147,21 @@ class NewtonState(State):
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
 
-    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian. Of so many columns
-       that this costs more than products with all rows, newton-cg leads instead.
+    1. On samples of growing size: steps down to the sample's statistical error, with the sample's Hessian. If there are so many
+       columns that this costs more than products with all rows, newton-cg runs instead.
     2. On all rows: steps with the last sample's Hessian, or one of all rows, each a cheap read of loss and gradient.
-    3. Each read of all rows that comes near makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
+    3. Each read of all rows near the optimum makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
 
-    An objective without rows is read whole at each step, and nothing is proven of it.
+    An objective without rows is evaluated at each step, and nothing is proven.
 
     Parameters
     ----------
     start : (size,)
         In the units of the objective.
     sizes : tuple of int
-        As `plan` gives them; none: newton-cg leads to where the first Hessian is made.
+        From `plan`. If empty, newton-cg runs until the first Hessian is made.
     tol : float
-        The bound wanted. It decides whether a new Hessian is worth its cost.
+        The bound to reach. It decides whether a new Hessian is worth its cost.
     most : int
         Largest number of reads.
     patient : bool
@@ -185,7 +185,7 @@ class Newton:
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
-        # A step squares the decrement, times a factor that depends on the data: the next bound is near tol.
+        # A step squares the decrement, times a factor that depends on the data, so the next bound is near tol.
         near = max(NEAR * math.sqrt(self.tol), NEAREST)
         points, theta = objective.newton_path(self.start, near=near, most=self.most - 1)
         return [State(at, found, reads=reads) for at, found, reads in points], self.at(objective, theta)
@@ -211,7 +211,7 @@ class Newton:
     # --- many columns -----------------------------------------------------------------------------------------------
 
     def _led(self, on: DataObjective, state: State, before: float) -> State:
-        """Go on with newton-cg's state; where it gained little on F before, settle the rare levels and make the Hessian."""
+        """Continue with newton-cg; if its step gained little on F `before`, settle the rare levels and make the Hessian."""
         assert isinstance(state, CGState)
         gains = state.evaluation.objective <= (1.0 - LEAST_GAIN) * before
         if gains and state.evaluation.accuracy < 1.0 and not state.reached(self.tol):
@@ -236,10 +236,10 @@ class Newton:
             rare = rare_rows(whole.rows, seen / m, most)
             theta = settle(whole, rare, theta)
         if size == m:
-            # Where the last size is all rows, their Hessian is made here.
+            # If the last size is all rows, their Hessian is made here.
             return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
         # A ridge like the curvature of an extra row bounds a level that has one class in the sample but both in the data. The
-        # last sample has all rows of rare levels, and needs none beside a penalty.
+        # last sample has all rows of rare levels, so with a penalty it needs no such ridge.
         zeros, ones = whole.class_weights
         is_held = is_last and whole.rows.design.groups and whole.penalty.strongly_convex
         more = 0.0 if is_held else 8.0 * zeros * ones / (zeros + ones) ** 2 / size
@@ -249,7 +249,7 @@ class Newton:
         self, on: DataObjective, stage: int, theta: Vector, reference: Reference | None
     ) -> NewtonState:
         z = np.zeros(on.n_rows)  # rows of weight 0 are not filled
-        # Only the last sample's Hessian also proves, for all rows; the one before theirs shows collinear columns.
+        # Only the last sample's Hessian also makes bounds, for all rows; one just before all rows' shows collinear columns.
         proves = stage == len(self.sizes) - 1
         looks = proves or self.sizes[stage + 1] >= on.rows.n_rows
         evaluation, reference = _with_hessian(on, theta, z, norm_weights(on, reference), proves=proves, looks=looks)
@@ -260,8 +260,8 @@ class Newton:
         step = state.reference.direction(on, evaluation)
         near = len(step) / self.sizes[state.stage] * evaluation.loss
         if state.nu**2 <= (near if state.stage == 0 else 16.0 * near):
-            # The step ends within the sample's statistical error, so the next sample takes over. (It starts with the error
-            # of a sample an eighth as large, which Newton's step squares.)
+            # The step ends within the sample's statistical error, so the next sample takes over. (Later samples start with the
+            # error of a sample an eighth as large, and Newton's step squares that.)
             return self._arrive(whole, state.theta + step, state)
         slope = float(evaluation.gradient @ step)
         t = 1.0
@@ -289,7 +289,7 @@ class Newton:
         z = np.empty(whole.n_rows)
         known = mean_squares(whole.rows) if before is None else before.squares
         if hessian:
-            # Columns that may be collinear will be examined: what that needs costs little here.
+            # Columns that may be collinear will be examined: the sums for that cost little here.
             more = (What.SUMS | What.EXTREMES) if is_poor else NOTHING
             more = NOTHING if known is not None else What.SQUARES | more
             evaluation, reference = _with_hessian(
@@ -309,7 +309,7 @@ class Newton:
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, reference, z, squares, proven, *steps)
-        # A point as near as wanted is not proven, and steps for the cost of a new Hessian would not change that.
+        # The point is near enough but this isn't proven, and steps at the cost of a new Hessian would not prove it.
         is_unproven = proven is not None and proven.r * pace ** hessian_reads(whole.rows) > 0.5 and nu * nu <= self.tol
         return replace(new, stalled=True) if new.is_noise or (is_unproven and before is not None) else new
 
@@ -324,14 +324,14 @@ class Newton:
         on, evaluation = state.on, state.evaluation
         # 1. The direction, from the last Hessian, corrected by the steps since.
         step = state.reference.direction(on, evaluation, state.pairs)
-        # 2. A new Hessian of all rows where that factor has become slow; always where rows are few.
+        # 2. A new Hessian of all rows if steps with the old factor have become slow; always if rows are few.
         hessian = state.stalled or self.sizes == (on.n_rows,)
         # 3. The full step: one read.
         new = self._evaluate_all(on, state.theta + step, state.reference, hessian=hessian, before=state)
         slope = float(evaluation.gradient @ step)
         if new.evaluation.objective <= evaluation.objective + ARMIJO * slope or abs(slope) <= state.noise:
             return new
-        # 4. Else a shorter one, found on the line between both z without a read; then one read there.
+        # 4. Else a shorter step, found on the line between both z without a read; then one read there.
         t = _search(state, new, step, slope)
         return self._evaluate_all(on, state.theta + t * step, state.reference, hessian=True, before=state)
 
@@ -347,7 +347,7 @@ def _with_hessian(
     looks: bool = True,
     is_poor: bool = False,
 ) -> tuple[Evaluation, Reference]:
-    """Evaluate with the Hessian and factor it; in float32 where that saves much and, if it `proves`, loosens bounds little."""
+    """Evaluate with the Hessian and factor it; in float32 if that saves much and, if it `proves`, loosens bounds little."""
     is_large = on.in_core and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not is_poor
     for float32 in (True, False) if is_large else (False,):
         what = What.HESSIAN | more | (What.HESSIAN32 if float32 else NOTHING)
@@ -356,7 +356,7 @@ def _with_hessian(
         if not float32:
             break
         assert evaluation.lower is not None
-        # Nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit.
+        # Whether nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit.
         curvature = evaluation.lower.diagonal()[: on.n_features] - on.ridge
         is_in_range = np.isfinite(evaluation.lower).all() and curvature.min() > FLOAT32_LEAST
         if is_in_range and (reference.sharp if proves else reference.steps.factored):
