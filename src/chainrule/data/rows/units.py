@@ -52,7 +52,7 @@ class Moments:
 
 
 def units_of(x: Matrix, centred: bool) -> Units:
-    """Guess units from some rows (k, n), which are overwritten: about the mean, and a power of two near the deviation."""
+    """Guess units from some rows (k, n), which are overwritten: roughly the mean, and a power of two near the deviation."""
     low, high = x.min(axis=0), x.max(axis=0)
     size = np.maximum(high, -low)
     p = power_of_two(size)  # so that squares neither overflow nor vanish
