@@ -43,7 +43,7 @@ def design_of(X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "
 def _table(X: Any, feature_names: Sequence[str] | None, coding: str) -> Design:
     """Use a table's columns in place. Levels and means depend on the weights, so they are learnt when `rows` is called."""
     if feature_names is not None:
-        raise InputError("feature_names are the table's own: rename its columns, or leave feature_names out")
+        raise InputError("feature_names can't be given for a table: rename its columns, or leave feature_names out")
     fields = fields_of(X)
     m = fields[0].rows if fields else len(X)
     check_size(m, len(fields))

@@ -133,7 +133,7 @@ def _kept(names: Sequence[str], schema: Schema) -> list[str]:
 
 
 def _kind_of(place: Path) -> tuple[Path, str, bool]:
-    """Return the place, the ending of a text file ("" for Parquet), and whether it is zipped; raises InputError if it is no file."""
+    """Return the place, the ending of a text file ("" for Parquet), and whether it is zipped; refuse anything but a file."""
     found = re.search(r"\.(?:(csv|tsv|txt)(\.gz)?|parquet)$", place.name.lower())
     if found is None:
         raise InputError(f"{place}: a table's name ends in .csv, .tsv, .txt (or these with .gz) or .parquet: rename it")

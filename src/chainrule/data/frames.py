@@ -113,7 +113,9 @@ def _is_pandas(X: Any) -> bool:
 
 
 def _is_arrow(X: Any) -> bool:
-    return all(hasattr(type(X), name) for name in ("schema", "column_names", "num_rows"))  # asking X itself might run a query
+    return all(
+        hasattr(type(X), name) for name in ("schema", "column_names", "num_rows")
+    )  # asking X itself might run a query
 
 
 def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
@@ -226,7 +228,7 @@ def _dictionaries(name: str, chunks: Sequence[Any], sort: bool) -> Field:
         try:
             chunk.validate(full=True)
         except pa.ArrowInvalid:
-            raise InputError(f"column {name!r} has codes of no level: make it anew") from None
+            raise InputError(f"column {name!r} has codes without a level: create it again") from None
         same = k and chunk.dictionary.equals(chunks[k - 1].dictionary)
         parts.append((_arrow_part(chunk.indices), parts[-1][1] if same else chunk.dictionary.to_pylist()))
     return _category(name, parts, sort)

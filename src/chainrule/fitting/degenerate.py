@@ -255,8 +255,8 @@ def bound_without(
     """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
 
     The other columns must be exact combinations of the pivots; otherwise F* is the optimum with their weights held. No read:
-    the state has a Hessian of all rows, from this point or near it. more : (n + 1,), further error of the gradient. less : (n,),
-    subtracted from the Hessian's diagonal.
+    the state has a Hessian of all rows, from this point or near it. more : (n + 1,), further error of the gradient.
+    less : (n,), subtracted from the Hessian's diagonal.
     """
     on, reference, evaluation = state.on, state.reference, state.evaluation
     assert reference.index is None
@@ -316,7 +316,7 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
 
     Every d is a + V t: a in the pivots (and b), V the relations, along which the loss is constant. With p = R w, eps = V'p and
     G = V'R V the penalty P satisfies P(w + a + V t) >= P(w) + (p - R V G^-1 eps).a - eps'G^-1 eps/2 for all t, so that F - F*
-    is at most the last term plus the bound from the loss's own curvature over the pivots. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
+    is at most the last term plus a bound by the loss's own curvature over the pivots. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
     """
     other = state.with_bound().bound
     n, R = state.on.n_features, state.on.ridge
