@@ -14,9 +14,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import expit
 
 FEW_STEPS = 60
-FACTORED = (
-    6000  # most columns of a sparse design for which a Hessian is made; with more, conjugate gradients use its products
-)
+FACTORED = 6000  # most columns of a sparse design for a Hessian; with more, conjugate gradients use its products
 
 Solve = Callable[[Vector], Vector]  # a Newton step from a gradient
 

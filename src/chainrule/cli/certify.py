@@ -103,7 +103,7 @@ def _read(coefficients: Path, table: Path, na: Sequence[str], learned: dict[str,
         model = load_model(coefficients)
         for name, value in learned.items():
             if value is not None:
-                raise InputError(f"{coefficients} says itself what --{name} is: leave --{name} out")
+                raise InputError(f"{coefficients} already contains --{name}: leave --{name} out")
         return model, read_for(model, table, na)
     if learned["target"] is None:
         raise InputError(f"{coefficients} is no model of chainrule, so --target must say which column is learned")

@@ -43,7 +43,7 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
             where = f"{path}, line {line}: the coefficient of {shown(given)}"
             raise InputError(f"{where} is {what}: {shown(cell)}; write it like -0.25")
         if name in found:
-            raise InputError(f"{path}: {shown(name)} is there twice: keep one")
+            raise InputError(f"{path}: {shown(name)} occurs twice: keep one")
         found[name] = float(cell)
     names = dict.fromkeys(schema.feature_names)
     others = [name for name in found if name not in names]
@@ -57,7 +57,7 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
         raise InputError(f"{path} has no coefficient for {some(missing)}: add it, or leave the column out with --drop")
     if len(intercepts) != 1:
         which = f"{some(intercepts)} are all intercepts: keep" if intercepts else "has no row called intercept: add"
-        raise InputError(f"{path} {which} one (0 where the model has none)")
+        raise InputError(f"{path} {which} one (0 if the model has none)")
     w, b = np.array([found[name] for name in names]), found[intercepts[0]]
     return Model(schema, w, b, w, b, np.zeros(len(w)), np.ones(len(w)), {"alpha": 0.0})
 
@@ -80,7 +80,7 @@ def _unknown(name: str, schema: Schema, columns: Sequence[str]) -> str:
         return f"{shown(name)} is the level that the others are compared with: {way}"
     column = name if name in columns else name.partition("=")[0]
     if column in columns:
-        way = f"leave {shown(name)} out; where the column is constant, add value times coefficient to the intercept"
+        way = f"leave {shown(name)} out; if the column is constant, add value times coefficient to the intercept"
         return f"column {shown(column)} of the table is not used here: {way}"
     return f"the table has no column {shown(name)} as it is encoded: {near(name, schema.feature_names)}"
 
@@ -98,7 +98,7 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
         reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
         rows = [[cell.strip() for cell in cells] for cells in reader]
     except UnicodeDecodeError:
-        raise InputError(f"can't read {path}: it is no text in UTF-8; save it as CSV in UTF-8") from None
+        raise InputError(f"can't read {path}: it is not UTF-8 text; save it as CSV in UTF-8") from None
     except (ValueError, RecursionError, csv.Error) as error:
         what = f"no CSV or JSON of names and numbers, or has an open quote ({error})"
         raise InputError(f"{path} is {what}: {LAYOUT}") from None
@@ -118,7 +118,7 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
     name = next((j for j, word in enumerate(heads) if word in NAMES), 0)
     meant = [j for j, word in enumerate(heads) if word in COEFFICIENTS and j != name]
     if len(meant) != 1:
-        what = f"must have one column called coef, estimate, weight or alike; its first line is {some(head, 10)}"
+        what = f"must have one column called coef, estimate, weight or similar; its first line is {some(head, 10)}"
         raise InputError(f"{path} {what}: begin it with a line such as name,coef,se")
     padded = ((line, [*cells, *[""] * width]) for line, cells in lines[has_head:])
     return [(line, cells[name], cells[meant[0]]) for line, cells in padded]

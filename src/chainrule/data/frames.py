@@ -21,8 +21,8 @@ Parts = tuple[Part, ...]
 Codes = NDArray[np.signedinteger[Any]]
 
 _WAYS = {
-    r"(?i)date|time|duration|period": "make numbers of it, such as a year, a weekday or days since a date",
-    r"(?i)list|large_list|fixed_size_list|struct|map|array": "spread it over columns of its own",
+    r"(?i)date|time|duration|period": "turn it into numbers, such as a year, a weekday or days since a date",
+    r"(?i)list|large_list|fixed_size_list|struct|map|array": "split it into several columns",
 }
 UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for it in Arrow; not a column of the frame
 
@@ -113,9 +113,7 @@ def _is_pandas(X: Any) -> bool:
 
 
 def _is_arrow(X: Any) -> bool:
-    return all(
-        hasattr(type(X), name) for name in ("schema", "column_names", "num_rows")
-    )  # asking X itself might run a query
+    return all(hasattr(type(X), name) for name in ("schema", "column_names", "num_rows"))  # hasattr(X) may run a query
 
 
 def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:

@@ -35,7 +35,7 @@ def matrix(
     except (ValueError, TypeError, OverflowError):
         raise InputError("X must be numbers: encode text and category columns, and fill in None and NA") from None
     if array.ndim != 2:
-        way = "X.reshape(-1, 1) makes one column of it" if array.ndim == 1 else "give one row a line"
+        way = "X.reshape(-1, 1) makes one column of it" if array.ndim == 1 else "give one line per row"
         raise InputError(f"X must have two dimensions, rows and columns, not {array.ndim}: {way}")
     m, n = array.shape
     check_size(m, n, least_rows)

@@ -42,7 +42,7 @@ def target_labels(column: Any, target: str, positive: str | None = None) -> tupl
     name, kind = shown(target), label_kind(column)
     if kind is None:
         what = f"values of the type {column.type}, which are no labels"
-        raise InputError(f"column {name} holds {what}: name a target with two labels, or make one of it")
+        raise InputError(f"column {name} holds {what}: name a target with two labels, or turn it into one")
     codes, levels = coded(column)
     known = int(np.count_nonzero(codes >= 0))
     if known < 2:

@@ -30,9 +30,7 @@ from chainrule.solvers.newton_cg import LARGEST, TooLarge
 Vector = NDArray[np.float64]
 
 DEFAULT_READS = 300
-INNER = (
-    0.01  # share of tol for the problem in the row space, so that the read that proves its point needs no further step
-)
+INNER = 0.01  # share of tol for the problem in the row space, so that the read that proves needs no further step
 
 
 def optimize_by_products(problem: Problem) -> Ending:

@@ -27,10 +27,7 @@ Index = NDArray[np.int64]
 
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the other columns don't explain
 LEAST_PENALTY_STEPS = 8
-STEPS, MOST_STEPS = (
-    10,
-    30,
-)  # for the model of the pivot columns; the most only if no plane is known to separate the classes
+STEPS, MOST_STEPS = 10, 30  # for the pivot columns' model; MOST_STEPS if the classes are known to overlap
 FEW_STEPS = 3  # after a run that reached its limit
 LEAST_PART = 1e-3  # of a step
 

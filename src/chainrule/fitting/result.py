@@ -26,8 +26,8 @@ REASONS = {
     "unproven": "the run ended by itself, and what it proves is more than tol",
     "noise_floor": "the limit of epochs was reached, and F no longer falls: mini-batches at a constant rate are too noisy",
     "diverged": "the loss grew without end; the best point seen is returned",
-    "non_finite": "the objective was not finite any more; the best point seen is returned",
-    "no_optimum": "the objective asked for has no optimum; that with a tiny ridge is returned",
+    "non_finite": "the objective became infinite or NaN; the best point seen is returned",
+    "no_optimum": "the objective asked for has no optimum; the optimum with a tiny ridge is returned",
     "interrupted": "Ctrl-C; the best point seen is returned",
 }
 

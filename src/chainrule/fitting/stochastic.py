@@ -155,8 +155,8 @@ def taken_up(
         now = state.evaluation.objective
         if not abs(now - then) <= allowed * abs(then):
             raise InputError(
-                f"resume: F after epoch {epoch:,} was {then!r} and is {now!r}: the core was built anew or the processor is "
-                "another; resume where that fit was made, or begin again"
+                f"resume: F after epoch {epoch:,} was {then!r} and is {now!r}: the core was rebuilt or the processor "
+                "is another; resume where that fit was made, or begin again"
             )
         return epoch, state
 

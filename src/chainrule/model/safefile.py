@@ -70,10 +70,8 @@ def unpack(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, npt.N
         The file is missing, damaged, not of chainrule, not of this `kind`, or of a newer version of chainrule.
     """
     with explained(path, kind):
-        with (
-            open(path, "rb"),
-            safe_open(path, framework="numpy") as file,
-        ):  # `open` says why a file can't be opened; safetensors doesn't
+        # `open` says why a file can't be opened; safetensors doesn't
+        with open(path, "rb"), safe_open(path, framework="numpy") as file:
             text = file.metadata()[KEY]
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         document = json.loads(text)

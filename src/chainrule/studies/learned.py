@@ -20,8 +20,8 @@ from chainrule.training import Training
 Floats = NDArray[np.float64]
 
 NOISE = (
-    "The columns’ shares of the gradient are not shown: the steps of mini-batches follow that of a few rows, and the gradient "
-    "of all rows soon shows the noise of the last batches more than what is left to learn"
+    "The columns’ shares of the gradient are not shown: each step of mini-batches follows the gradient of a few rows, and the "
+    "gradient of all rows soon shows mostly the noise of the last batches"
 )
 NO_MAP = "A map needs two columns of numbers that vary; the model has fewer"
 MOST_POINTS = 60  # each is a read of the data
@@ -108,9 +108,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     is_newton = result.method.startswith("newton")
     if not is_newton:
         rows = rows.see(theirs)
-    elif (
-        rows.design.numeric.any()
-    ):  # Newton's path is the same in all units; in standardised ones, columns can be compared
+    elif rows.design.numeric.any():  # Newton's path is the same in all units; standardised columns can be compared
         rows = standardized(rows, rows.design.numeric)
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
     objective = DataObjective(rows, penalty, result.fit_intercept)
