@@ -134,7 +134,7 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
     ("text", "parts"),
     [
         ("name,w\nintercept,1\nx,2\n", ["no coefficient for u", "--drop"]),
-        ("name,w\nintercept,1\nx,2\nu,3\nv,4\n", ["no column v as it is encoded"]),
+        ("name,w\nintercept,1\nx,2\nu,3\nv,4\n", ["the encoded table has no column v"]),
         ("name,w\nintercept,1\nx,2\nu,3\nX1,4\n", ["no column X1"]),
         ("name,w\nintercept,1\nx,2\nx,2\nu,3\n", ["x occurs twice"]),
         ("name,w\nintercept,1\nconst,1\nx,2\nu,3\n", ["intercept, const are all intercepts"]),
@@ -173,7 +173,7 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
         ),
         ("name,coef\n" + "x" * 200_000 + ",1\n", ["no CSV or JSON of names and numbers", "field larger"]),
         ("# made by a tool\nname,coef\nx,1\nu,3\nconst,5\n", ["line 1 has 1 cell", "a name and a number"]),
-        ('{"name": 1}', ["no column name as it is encoded"]),
+        ('{"name": 1}', ["the encoded table has no column name"]),
         ('{"x": 1, "x": 2}', ["x occurs twice"]),
         ('{"x": "two"}', ["coefficient of x is no number: two"]),
         ('{"x": ', ["is no CSV or JSON of names and numbers"]),

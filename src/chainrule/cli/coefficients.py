@@ -82,7 +82,7 @@ def _unknown(name: str, schema: Schema, columns: Sequence[str]) -> str:
     if column in columns:
         way = f"leave {shown(name)} out; if the column is constant, add value times coefficient to the intercept"
         return f"column {shown(column)} of the table is not used here: {way}"
-    return f"the table has no column {shown(name)} as it is encoded: {near(name, schema.feature_names)}"
+    return f"the encoded table has no column {shown(name)}: {near(name, schema.feature_names)}"
 
 
 def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[int, str, str]]:

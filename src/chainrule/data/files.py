@@ -112,7 +112,7 @@ def _csv_batches(place: Path, ending: str, zipped: bool, na: Sequence[str], sche
     types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
     types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
     convert.include_columns, convert.column_types = kept, {name: types[name] for name in kept}
-    reading.block_size = max(STREAM_BLOCK, 1024 * len(names))  # some hundreds of rows
+    reading.block_size = max(STREAM_BLOCK, 1024 * len(names))  # a few hundred rows
     rows = 0
     with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
         for batch in reader:

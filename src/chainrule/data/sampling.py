@@ -13,7 +13,7 @@ from chainrule.data.rows.spread import RUN
 
 @dataclass(frozen=True)
 class Stratum:
-    """Part of a sample. Each row counts `multiplier` times, in place of similar rows that were not taken.
+    """Part of a sample. Each row counts `multiplier` times, to stand for similar rows that were not taken.
 
     places : (k,), the places of its rows among all rows.
     """

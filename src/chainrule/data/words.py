@@ -22,7 +22,7 @@ def shown(word: str, limit: int = 60) -> str:
 
 
 def option(name: str, word: str) -> str:
-    """Spell an option as a shell takes it, with quotes where they are needed."""
+    """Spell an option for a shell, with quotes if they are needed."""
     if not word.isprintable():  # not readable in quotes either
         return f"{name} {shown(word)}"
     return f"{name}={quote(word)}" if word.startswith("-") else f"{name} {quote(word)}"

@@ -177,8 +177,8 @@ def _reduced(
     certificate = replace(certificate, kind="reduced", reason=collinear.sentence)
     if not collinear.exact:  # relations hold only up to rounding, so all columns together may do better
         certificate = replace(certificate, infimum_at_least=0.0, infimum_gap=objective + noise + proven.gap)
-    which = "those of least norm" if is_short else "those without the columns so made up"
-    values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} are returned"}
+    which = "the solution of least norm" if is_short else "the solution without the redundant columns"
+    values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} is returned"}
     said = (Finding("collinear", values),)
     return _ending(task, outcome, found.state, found.point, certificate, said=said, collinear=collinear)
 

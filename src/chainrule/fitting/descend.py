@@ -176,7 +176,7 @@ class Measure:
 
 def causes(floor: Reference) -> list[Finding]:
     """List the reasons why there is no single optimum."""
-    which = "these are those that the start leads to"
+    which = "which ones are returned depends on the start"
     ends = Finding("collinear", {"is_exact": True, "relations": (floor.certificate.reason,), "which": which})
     return [
         ends if found.code == "collinear" and floor.kind == "reduced" else found

@@ -127,7 +127,7 @@ def check_options(before: Result, problem: Problem, rate: float, max_steps: int)
     if not (np.array_equal(before.center, rows.units.center) and np.array_equal(before.scale, rows.units.scale)):
         raise InputError("resume: standardize or the data differ: resume on the same data, with the same options")
     if before.rows_digest != digest(rows):
-        raise InputError("resume: the rows, or their order, are not those of that fit: resume on the same rows")
+        raise InputError("resume: the rows, or their order, differ from that fit's: resume on the same rows")
     if before.learning_rate != rate:
         raise InputError(f"resume: learning_rate was {before.learning_rate!r} and is {rate!r}: give the same")
     if max_steps <= before.n_epochs:

@@ -81,7 +81,7 @@ def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> Non
 
 
 def _descriptor(path: str | Path) -> int | None:
-    """Return the descriptor of the open stream that a path names; opening the path anew would truncate its file."""
+    """Return the descriptor of the open stream that a path names; opening the path again would truncate its file."""
     name = {"/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}.get(str(path), str(path))
     found = re.fullmatch(r"(?:/dev|/proc/self)/fd/(\d+)", name)
     return int(found[1]) if found and os.name == "posix" else None

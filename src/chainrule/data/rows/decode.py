@@ -93,7 +93,7 @@ def expanded(design: Blocks, places: slice | Index, columns: Index | None = None
 
 
 def _expand(column: Column, places: Index, out: Matrix, position: Index) -> None:
-    """Fill in one column. position : (n,), the column of `out` for each coefficient, -1 for those not wanted."""
+    """Fill in one column. position : (n,), the column of `out` for each coefficient, -1 if not wanted."""
     if isinstance(column, CategoryColumn):
         if (position[column.span] < 0).all():
             return

@@ -29,7 +29,7 @@ MAX_MATRIX_COLUMNS = 2048  # with more, moments come without the matrix of corre
 
 @dataclass
 class Tally:
-    """Counts how often data of so many rows were read, a part of the rows as a fraction; shared by all `Rows` on the data."""
+    """Counts the reads of data with this many rows, a part of the rows as a fraction; shared by all `Rows` on the data."""
 
     rows: int
     reads: float = 0.0
@@ -270,7 +270,7 @@ class Rows:
     # --- other rows or units ----------------------------------------------------------------------------------------
 
     def take(self, index: Index, keep: NDArray[np.bool_] | None = None) -> Rows:
-        """Return the rows at `index` as rows of their own, without a copy; those not kept get weight 0.
+        """Return the rows at `index` as separate rows, without a copy; rows not kept get weight 0.
 
         A read of them counts as their share of the whole.
         """
