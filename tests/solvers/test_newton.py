@@ -314,6 +314,6 @@ def test_a_float32_column_that_rounds_a_sum_is_left_out_without_another_fit(fit_
     assert result.certificate.kind == "reduced"
     assert result.certificate.gap <= result.tol
     assert result.copies == 0
-    assert (result.w[-1] == 0.0) == ("those without the columns so made up are returned" in str(said[0].message))
+    assert (result.w[-1] == 0.0) == ("the solution without the redundant columns is returned" in str(said[0].message))
     assert abs(result.objective - plain.objective) <= result.certificate.gap + plain.certificate.gap + 1e-14
     assert result.reads <= FEW

@@ -18,7 +18,7 @@ from chainrule.words import counted
 
 
 def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, as_json: bool, quiet: bool) -> int:
-    """Measure the model on the rows of known label; the others are counted and said."""
+    """Measure the model on the rows of known label; a note counts the others."""
     check_outputs({})
     messages = terminal.messages(quiet=quiet)
     trained = load_model(model)

@@ -1,4 +1,4 @@
-"""Fits without a single optimum, or without one that can be proven: what is returned, and why."""
+"""Fits without a single optimum, or with none that can be proven: what is returned, and why."""
 
 from __future__ import annotations
 
@@ -27,20 +27,17 @@ Index = NDArray[np.int64]
 
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the other columns don't explain
 LEAST_PENALTY_STEPS = 8
-STEPS, MOST_STEPS = (
-    10,
-    30,
-)  # for the model of the pivot columns; most where it is known that no plane separates the classes
+STEPS, MOST_STEPS = 10, 30  # for the pivot columns' model; MOST_STEPS if the classes are known to overlap
 FEW_STEPS = 3  # after a run that reached its limit
 LEAST_PART = 1e-3  # of a step
 
 
 def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Find out why nothing is proven, and return what is well-defined.
+    """Find out why nothing is proven, and return a well-defined point.
 
     With a penalty: the point of least penalty along the columns' relations. Without a penalty, for collinear columns: the
     solution of least norm in standardised columns, certified for the model without the redundant columns. For separated
-    classes: the optimum under `SEPARATED_RIDGE`, certified for that. Otherwise the run's last point.
+    classes: the optimum under `SEPARATED_RIDGE`, certified for that objective. Otherwise the run's last point.
     """
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
     collinear = find_relations(rows, fit_intercept=fit_intercept)
@@ -59,9 +56,9 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 
 
 def separated(task: Task, collinear: Collinearity | None = None, hint: Point | None = None) -> Ending | None:
-    """For separated classes, return the optimum under a ridge, and what it proves about F without it; None for others.
+    """For separated classes, return the optimum under a ridge, and what it proves about F without the ridge; else None.
 
-    hint : where a run ended, which may separate them.
+    hint : the point where a run ended; it may separate the classes.
     """
     rows, problem, fit_intercept = task.problem.rows, task.problem, task.problem.options.fit_intercept
     collinear = find_relations(rows, fit_intercept=fit_intercept) if collinear is None else collinear
@@ -79,7 +76,7 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     state, w_fit, b_fit = task.returned(run.w, run.b, problem.objective(small))
     state = state.with_bound()
     certificate = certified(state, task.units, rows, as_returned=True)
-    # The loss is at least 0. `_with_infimum` raises this where rows lie on the separating plane.
+    # The loss is at least 0. `_with_infimum` raises this bound if rows lie on the separating plane.
     rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
         certificate,
@@ -106,7 +103,7 @@ def _ending(
     collinear: Collinearity | None = None,
     separated: Separation | None = None,
 ) -> Ending:
-    """Put together what a run came to; the certificate is for the point (w_fit, b_fit) that the user gets."""
+    """Make the ending of a run; the certificate is for the returned point (w_fit, b_fit)."""
     tol, reason, how = task.problem.options.tol, outcome.reason, None
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
@@ -147,7 +144,7 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> st
 
 
 class _Found(NamedTuple):
-    """A point as the user gets it, the state there, and its bound in the model of the pivot columns."""
+    """A point as it is returned, the state there, and its bound in the model of the pivot columns."""
 
     state: NewtonState
     point: Point
@@ -178,10 +175,10 @@ def _reduced(
         proven, found.state.w, unknown, math.inf, objective=objective, least=least, hessian_rows="all rows"
     )
     certificate = replace(certificate, kind="reduced", reason=collinear.sentence)
-    if not collinear.exact:  # relations that hold only up to rounding: all columns together may do better
+    if not collinear.exact:  # relations hold only up to rounding, so all columns together may do better
         certificate = replace(certificate, infimum_at_least=0.0, infimum_gap=objective + noise + proven.gap)
-    which = "those of least norm" if is_short else "those without the columns so made up"
-    values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} are returned"}
+    which = "the solution of least norm" if is_short else "the solution without the redundant columns"
+    values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} is returned"}
     said = (Finding("collinear", values),)
     return _ending(task, outcome, found.state, found.point, certificate, said=said, collinear=collinear)
 
@@ -191,8 +188,8 @@ def _minimum_of_pivots(
 ) -> _Found | None:
     """Take Newton steps in the pivots' weights alone, until the point is proven to be near the optimum of their model.
 
-    The other columns keep their weights where the relations are exact, which changes nothing; otherwise they get 0.
-    patient : no plane separates the classes, so there is an optimum, however slowly it comes near.
+    The other columns keep their weights if the relations are exact, which changes nothing; otherwise they get 0.
+    patient : no plane separates the classes, so there is an optimum, even if the steps approach it slowly.
     """
     tol, own = task.problem.options.tol, collinear.pivots
     if state.z is None or state.reference.index is not None:
@@ -226,7 +223,7 @@ def _minimum_of_pivots(
 
 
 def _seen(task: Task, w: Vector, b: float, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
-    """Evaluate a point as the user gets it: one read, with a new Hessian unless a state near it is given."""
+    """Evaluate a point as it is returned: one read, with a new Hessian unless a state near the point is given."""
     state, w_fit, b_fit = task.returned(w, b, near=near)
     proven = bound_without(state, collinear.pivots)
     if proven.proven:
@@ -235,9 +232,9 @@ def _seen(task: Task, w: Vector, b: float, collinear: Collinearity, near: Newton
 
 
 def _by_difference(state: NewtonState, found: _Found) -> Bound:
-    """Bound how far a state is from the optimum near another point, by the difference of their F.
+    """Bound F - F* at a state by its difference in F from another point, whose bound is known.
 
-    The gap is inf where F is lower here by more than rounding: the relations then hold too roughly.
+    The gap is inf if F is lower at the state by more than rounding: the relations then hold too roughly.
     """
     noise = state.noise + found.state.noise
     higher = state.evaluation.objective - found.state.evaluation.objective
@@ -255,8 +252,8 @@ def bound_without(
     """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
 
     The other columns must be exact combinations of the pivots; otherwise F* is the optimum with their weights held. No read:
-    the state has a Hessian of all rows, made here or near. more : (n + 1,), further error of the gradient. less : (n,),
-    subtracted from the Hessian's diagonal.
+    the state has a Hessian of all rows, from this point or near it. more : (n + 1,), further error of the gradient.
+    less : (n,), subtracted from the Hessian's diagonal.
     """
     on, reference, evaluation = state.on, state.reference, state.evaluation
     assert reference.index is None
@@ -286,9 +283,9 @@ def bound_without(
 
 
 def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
-    """Return the point of least penalty along the relations, whose curvature is too small there for Newton's steps.
+    """Return the point of least penalty along the relations, where the curvature is too small for Newton's steps.
 
-    Along a relation the loss doesn't change. So go to the least penalty along them, take a Newton step, and repeat.
+    Along a relation the loss doesn't change. So minimise the penalty along the relations, take a Newton step, and repeat.
     """
     sd = task.problem.rows.moments(correlations=False).sd
     weights = np.sqrt(task.objective.ridge) * task.units.scale / np.where(sd > 0, sd, 1.0)
@@ -312,11 +309,11 @@ def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinea
 
 
 def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:
-    """Bound F - F* where columns are exactly collinear and only a penalty smaller than rounding makes the optimum unique.
+    """Bound F - F* if columns are exactly collinear and only a penalty smaller than rounding makes the optimum unique.
 
-    Every d is a + V t: a of the pivots (and b), V the relations, along which the loss stays. With p = R w, eps = V'p and
+    Every d is a + V t: a in the pivots (and b), V the relations, along which the loss is constant. With p = R w, eps = V'p and
     G = V'R V the penalty P satisfies P(w + a + V t) >= P(w) + (p - R V G^-1 eps).a - eps'G^-1 eps/2 for all t, so that F - F*
-    is at most the last term and what the loss's own curvature over the pivots bounds. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
+    is at most the last term plus a bound by the loss's own curvature over the pivots. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
     """
     other = state.with_bound().bound
     n, R = state.on.n_features, state.on.ridge
@@ -327,7 +324,7 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     if basis is None:
         return other
     V = basis * task.units.scale[:, np.newaxis]
-    size = np.sqrt(np.square(V).T @ R)  # of the relations, by the penalty
+    size = np.sqrt(np.square(V).T @ R)  # of the relations, in the penalty's norm
     if not (np.isfinite(size).all() and size.min() > 0.0):
         return other
     V = V / size

@@ -24,14 +24,14 @@ OWNERS = {  # of options that imply a method
     **dict.fromkeys(("batch_size", "schedule", "resume"), "sgd"),
     **dict.fromkeys(("learning_rate", "epochs"), "gradient-descent"),
 }
-LARGEST_TOL = 1e-8  # of the default; if rounding leaves a larger gap, a warning says so
+LARGEST_TOL = 1e-8  # of the default tol; if rounding leaves a larger gap, a warning says so
 
 
 @dataclass(frozen=True)
 class FitSpec:
-    """The checked options of a fit, without the data. None leaves an option to the method.
+    """The checked options of a fit, without the data. An option that is None is left to the method.
 
-    tol : as given, or the default, which `on_rows` lowers to 1e-6/m on large data. has_tol : whether it was given.
+    tol : as given, or the default, which `on_rows` lowers to 1e-6/m for many rows. has_tol : whether it was given.
     penalty : its name in `PENALTIES`. standardize : as in `fit`, None if not given. start : (w0, b0) as given.
     batches, resume : for stochastic gradient descent. given : the options given that imply a method.
     """
@@ -78,9 +78,9 @@ class FitSpec:
         loss: str = "logistic",
         penalty: str = "ridge",
     ) -> FitSpec:
-        """Check the options of `fit`, as a user of `front` names them; raises InputError.
+        """Check the options of `fit`; raises InputError with the names that options have in `front`.
 
-        epochs : the same as max_reads, but it implies gradient descent. learning_rate : None if not given.
+        epochs : the same as max_reads, but implies gradient descent. learning_rate : None if not given.
         """
         name = front.option
         if epochs is not None and max_reads is not None:
@@ -120,7 +120,7 @@ class FitSpec:
         return replace(spec, front=replace(front, without=without and f" without {without}"))
 
     def _check_method(self, front: Front) -> None:
-        """Refuse options that only another method has."""
+        """Refuse options of another method."""
         owner = OWNERS.get(self._telling, "")
         if (owner and self.method in NEWTON) or (owner == "sgd" and self.method == "gradient-descent"):
             name, method = front.option(self._telling), front.option("method")
@@ -134,7 +134,7 @@ class FitSpec:
 
     @property
     def chosen(self) -> str:
-        """The method that the options imply; newton where they leave it to the data."""
+        """The method that the options imply; newton if they leave it to the data."""
         return OWNERS.get(self._telling, "newton") if self.method == "auto" else self.method
 
     @property
