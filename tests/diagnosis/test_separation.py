@@ -515,6 +515,12 @@ def test_one_class_only_on_the_plane_of_the_rest(rng):
     holds(found, X, y)
 
 
+def test_rest_of_one_class_above_0_without_intercept():
+    found = separation(np.array([[1.0, 1.0], [1.0, -1.0], [0.0, 3.0], [0.0, 2.0]]), [1, 1, 0, 0], fit_intercept=False)
+    assert found.kind == "complete"
+    assert "of the rows left, x2: every row above 0 is class 0;" in str(found.finding)
+
+
 def test_threshold_between_neighbouring_float32(rng):
     X = rng.normal(size=(50, 2)).astype(np.float32)
     edge = np.float32(1.0)
