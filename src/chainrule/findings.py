@@ -297,7 +297,7 @@ def _no_level(values: Values, on: Front) -> str:
 
 
 def _threshold(values: Values, on: Front) -> str:
-    if values["is_complete"]:
+    if values["is_complete"] and len(values["sides"]) == 2:
         (_, upper), (_, lower) = values["sides"]
         at = f"{values['column']} above {values['threshold']:g}"
         return f"{at} separates the classes completely: {upper} above, {lower} below"

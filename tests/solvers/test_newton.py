@@ -238,7 +238,7 @@ def test_trace_is_in_the_units_of_the_fit(rng):
 
 
 @pytest.mark.parametrize("rows", [2000, 60_000])
-@pytest.mark.parametrize("tol", [0.0, 1e-30])
+@pytest.mark.parametrize("tol", [0.0, 1e-30, 1e-60])
 def test_tolerance_below_rounding_is_answered_with_rounding(rows, tol, rng):
     X, y = table(rng, rows, 4)
     result = fit(X, y, method="newton", tol=tol)

@@ -16,6 +16,7 @@ from chainrule.words import counted
 
 Vector = NDArray[np.float64]
 LARGEST_SEED = 2**64 - 1
+LARGEST_LIMIT = 2**63 - 1  # of reads or epochs
 
 
 def matrix(
@@ -149,8 +150,10 @@ def check_weights(
     """Return the weights as (m,) float64, or None."""
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, np.ma.MaskedArray) and np.ma.is_masked(sample_weight):
+        raise InputError("sample_weight has masked elements: fill them in, or give these rows weight 0")
     try:
-        s = np.ascontiguousarray(sample_weight, dtype=np.float64)
+        s = np.ascontiguousarray(real(sample_weight))
     except (ValueError, TypeError, OverflowError):
         raise InputError("sample_weight must be numbers, one a row") from None
     if s.shape != codes.shape:
@@ -170,13 +173,21 @@ def check_weights(
     return s
 
 
+def real(given: ArrayLike) -> Vector:
+    """Return real numbers as float64, a copy only where needed; raises ValueError, TypeError or OverflowError for others."""
+    array = np.asarray(given)
+    if array.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return np.asarray(array, dtype=np.float64)
+
+
 def check_start(w0: ArrayLike | None, b0: float | None, n: int, fit_intercept: bool) -> tuple[Vector, float]:
     """Check the start (w0, b0) in the user's units; zeros if not given."""
     w = np.zeros(n)
     if w0 is not None:
         try:
-            w = np.array(w0, dtype=np.float64).reshape(-1)
-        except (ValueError, TypeError):
+            w = np.array(real(w0)).reshape(-1)
+        except (ValueError, TypeError, OverflowError):
             raise InputError("w0 must be numbers, one a column") from None
         if w.shape != (n,) or not np.isfinite(w).all():
             raise InputError(f"w0 must have one finite number a column, {n} of them")

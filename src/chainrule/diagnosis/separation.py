@@ -156,7 +156,8 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
     thresholds, widths = {}, {}
     for j in np.flatnonzero((up | down) & (space.fit_intercept | (first <= 0) & (last >= 0))).tolist():
         low, high = float(first[j]), float(last[j])
-        t = thresholds[j] = (_decimal_between(low, high) or Fraction(low)) if space.fit_intercept else Fraction(0)
+        between = _decimal_between(low, high) if space.fit_intercept else Fraction(0)
+        t = thresholds[j] = Fraction(low) if between is None else between
         if low < t < high:
             widths[j] = (high - low) / float(space.rows.units.scale[j])
     for j in [max(widths, key=widths.__getitem__)] if widths else thresholds:
@@ -298,6 +299,8 @@ def _search(space: _Space, active: Mask, start: Vector) -> tuple[list[Direction]
     Returns the direction, if one is found, and whether the answer is certain: if none is found, that the rows overlap.
     """
     k = len(start)
+    if not k:
+        return [], True
     subset = space.sample(active, min(max(LEAST, 4 * k), MOST_NUMBERS // k))
     for _ in range(ROUNDS):
         A = space.matrix(subset)

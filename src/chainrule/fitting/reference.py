@@ -18,6 +18,7 @@ from chainrule.data.inputs import (
     check_start,
     check_weights,
     encode_labels,
+    real,
     standardized_columns,
     strength,
     switch,
@@ -316,9 +317,8 @@ def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]
 def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept: bool) -> tuple[np.ndarray, float]:
     """Check coefficients, in the shapes that scikit-learn and others use."""
     try:
-        w = np.asarray(coef, dtype=np.float64)
-        b = np.asarray(intercept, dtype=np.float64)
-    except (ValueError, TypeError):
+        w, b = real(coef), real(intercept)
+    except (ValueError, TypeError, OverflowError):
         raise InputError("coef and intercept must be numbers") from None
     if w.shape not in ((n,), (1, n), (n, 1)):
         raise InputError(f"coef must have one number a column, {n} of them, not the shape {w.shape}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from numpy.typing import ArrayLike
 
-from chainrule.data.inputs import LARGEST_SEED, choice, number, switch, whole_number
+from chainrule.data.inputs import LARGEST_LIMIT, LARGEST_SEED, choice, number, switch, whole_number
 from chainrule.errors import InputError
 from chainrule.findings import PYTHON, Front
 from chainrule.fitting.result import Result
@@ -93,7 +93,7 @@ class FitSpec:
             alpha=number(name("alpha"), alpha, low=0.0),
             fit_intercept=switch("fit_intercept", fit_intercept),
             tol=LARGEST_TOL if tol is None else number(name("tol"), tol, low=0.0),
-            max_reads=None if limit is None else whole_number(name(limited), limit),
+            max_reads=None if limit is None else whole_number(name(limited), limit, 0, LARGEST_LIMIT),
             learning_rate=_learning_rate(front, learning_rate),
             standardize=standardize,
             start=(w0, b0),
@@ -181,6 +181,8 @@ def _loss(name: str) -> Loss:
 def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callback, ...]:
     if callbacks is None:
         return ()
+    if not callable(callbacks) and not isinstance(callbacks, Iterable):
+        raise InputError(f"callbacks must be functions of a Step, not {callbacks!r}")
     given = (callbacks,) if callable(callbacks) else tuple(callbacks)
     for callback in given:
         if not callable(callback):

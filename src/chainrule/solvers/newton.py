@@ -301,7 +301,7 @@ class Newton:
         squares = evaluation.squares if known is None else known
         assert squares is not None
         nu = reference.decrement(evaluation.gradient)
-        near = nu * nu <= WORTH_PROVING * self.tol or self.tol == 0.0
+        near = nu * nu <= WORTH_PROVING * self.tol or self.tol <= NOISE
         proven = reference.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not self._is_quick(nu, pace, hessian_reads(whole.rows))
