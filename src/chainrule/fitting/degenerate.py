@@ -44,7 +44,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     if task.problem.penalty.strongly_convex:
         return _of_least_penalty(task, outcome, state, collinear)
     ending = _reduced(task, outcome, state, collinear)
-    for tolerance in () if state.reference.proof.ok else NEARLY:
+    for tolerance in () if state.factored.proof.ok else NEARLY:
         near = find_relations(rows, fit_intercept=fit_intercept, tolerance=tolerance) if ending is None else collinear
         ending = _reduced(task, outcome, state, near) if near.n_relations > collinear.n_relations else ending
     return (
@@ -125,7 +125,7 @@ def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Colli
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> str:
     """Say why nothing is proven: too few reads; or columns along which rounding hides the curvature."""
-    proof, of_sample = state.reference.proof, state.z is None or state.reference.index is not None
+    proof, of_sample = state.factored.proof, state.z is None or state.factored.index is not None
     unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
         return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
@@ -192,7 +192,7 @@ def _minimum_of_pivots(
     patient : no plane separates the classes, so there is an optimum, even if the steps approach it slowly.
     """
     tol, own = task.problem.options.tol, collinear.pivots
-    if state.z is None or state.reference.index is not None:
+    if state.z is None or state.factored.index is not None:
         state = task.at(state.w, state.b)
     found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, own))
     if not collinear.exact:
@@ -207,7 +207,7 @@ def _minimum_of_pivots(
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
             break
-        factor = Factor.of(here.reference.proof.matrix[np.ix_(own, own)], here.reference.proof.eta)
+        factor = Factor.of(here.factored.proof.matrix[np.ix_(own, own)], here.factored.proof.eta)
         if not factor.factored:
             break
         step = np.zeros(len(here.w) + 1)
@@ -255,7 +255,7 @@ def bound_without(
     the state has a Hessian of all rows, from this point or near it. more : (n + 1,), further error of the gradient.
     less : (n,), subtracted from the Hessian's diagonal.
     """
-    on, reference, evaluation = state.on, state.reference, state.evaluation
+    on, reference, evaluation = state.on, state.factored, state.evaluation
     assert reference.index is None
     assert state.squares is not None
     n, D = on.n_features, reference.proof.D
@@ -297,9 +297,9 @@ def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinea
         here = replace(here, bound=bound_with_penalty(task, here, collinear))
         if best is None or here.gap < best.gap:
             best, point = here, (w_fit, b_fit)
-        if best.gap <= task.problem.options.tol or not here.reference.steps.factored:
+        if best.gap <= task.problem.options.tol or not here.factored.steps.factored:
             break
-        step = here.reference.direction(here.on, here.evaluation)
+        step = here.factored.direction(here.on, here.evaluation)
         w, b = here.w + step[:-1], here.b + float(step[-1])
     if best is not None:
         certificate = certified(best, task.units, task.problem.rows, as_returned=True)
@@ -317,7 +317,7 @@ def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) 
     """
     other = state.with_bound().bound
     n, R = state.on.n_features, state.on.ridge
-    if not collinear.exact or not collinear.n_relations or state.reference.index is not None or not R.min() > 0.0:
+    if not collinear.exact or not collinear.n_relations or state.factored.index is not None or not R.min() > 0.0:
         return other
     rows = [dict(zip(each.indices, each.coefficients, strict=True)) for each in collinear.relations]
     basis = independent(rows, np.sqrt(R) * task.units.scale)

@@ -45,7 +45,7 @@ def solve(task: Task) -> Ending:
             return _with_infimum(task, ending)
     outcome, state = task.run(task.penalty)
     proven = state.bound is not None and state.bound.proven
-    if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":
+    if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # proven by the penalty alone, too loosely
     if proven or outcome.reason not in ("converged", "max_reads"):
         certificate = certified(state, task.units, rows)

@@ -38,8 +38,7 @@ from chainrule.fitting.task import Task, after_rounding, certified
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
-from chainrule.solvers.proof import Reference as Hessian
-from chainrule.solvers.proof import depth_of, error_of_gradient
+from chainrule.solvers.proof import FactoredHessian, depth_of, error_of_gradient
 
 Vector = NDArray[np.float64]
 
@@ -174,7 +173,7 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
     theta, z = np.append(w, b), np.empty(rows.n_rows)
     scale = np.append(np.sqrt(on.ridge) if has_penalty else np.ones(n), 1.0)
     evaluation = on.evaluate(theta, What.SQUARES, z=z, q=1.0 / scale**2)
-    stand_in = Hessian.without_factor(on, scale**2, theta)
+    stand_in = FactoredHessian.without_factor(on, scale**2, theta)
     state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares)
     rounding, F = state.noise + _rounding_of_bias(task, w, b), evaluation.objective
     reason = by.certificate.reason if by is not None else f"{n:,} columns are too many for a Hessian"

@@ -24,7 +24,7 @@ from chainrule.fitting.spec import LARGEST_TOL
 from chainrule.objective import DataObjective
 from chainrule.penalties import ElasticNet
 from chainrule.solvers import CGState, Newton, NewtonState, Outcome, plan
-from chainrule.solvers.proof import Reference, error_of_gradient
+from chainrule.solvers.proof import FactoredHessian, error_of_gradient
 
 Vector = NDArray[np.float64]
 
@@ -142,7 +142,7 @@ class Task:
         )
         state = outcome.state
         if outcome.reason == "interrupted" and isinstance(state, CGState):  # don't wait for a Hessian of many columns
-            none = Reference.without_factor(objective, np.ones(objective.size), state.theta)
+            none = FactoredHessian.without_factor(objective, np.ones(objective.size), state.theta)
             state = NewtonState(state.theta, state.evaluation, 0, objective, none, None)
         if not isinstance(state, NewtonState):  # a point of the core's own path, or of newton-cg
             state = solver.at(objective, state.theta)
@@ -202,7 +202,7 @@ def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool
     way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
     with np.errstate(over="ignore"):  # a column of 1e-310: no bound on its coefficient
         coef = here.coef[:n] / units.scale
-    share = len(state.reference.z) / rows.n_rows
+    share = len(state.factored.z) / rows.n_rows
     gap = min(here.gap, objective + state.noise + (here.gap - proven.gap))
     return Certificate.of(
         replace(here, gap=gap),
@@ -217,7 +217,7 @@ def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool
 
 def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
     """Bound the error of the bias in the user's units, b - center.w, in the Hessian's norm if it has a factor."""
-    line, proof = np.append(-units.center / units.scale, 1.0), state.reference.proof
+    line, proof = np.append(-units.center / units.scale, 1.0), state.factored.proof
     if proof.ok and proven.radius < math.inf:
         return proven.radius * math.sqrt(float(proof.leverages(line[np.newaxis])[0]))
     return float(np.abs(line) @ proven.coef)

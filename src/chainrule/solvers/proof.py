@@ -37,7 +37,7 @@ NULL_RIDGE = 1e-9  # of the diagonal; keeps steps short along collinear columns
 
 
 @dataclass(frozen=True)
-class Reference:
+class FactoredHessian:
     """A factored Hessian, and what a bound made from it needs.
 
     Without an intercept, the bias's element on the diagonals is 1.
@@ -67,7 +67,7 @@ class Reference:
         z: Vector,
         q: Vector,
         looks: bool = True,
-    ) -> Reference:
+    ) -> FactoredHessian:
         """Factor the Hessian of an evaluation whose `norm` has weights q; z (m,) of the rows read.
 
         looks : whether `proof` is needed, for a bound or to see which columns are collinear.
@@ -99,8 +99,8 @@ class Reference:
         return cls(steps, proof, theta, index, z, norm, on)
 
     @classmethod
-    def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> Reference:
-        """Make a reference from the Hessian's diagonal (n + 1,) alone; it proves nothing."""
+    def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> FactoredHessian:
+        """Make one from the Hessian's diagonal (n + 1,) alone; it proves nothing."""
         none = Factor.unfactored(diagonal, "no Hessian was made")
         return cls(none, none, theta, None, np.zeros(0), math.inf, on)
 
@@ -255,11 +255,11 @@ def weighting_depth(on: DataObjective) -> float:
     return on.sum_depth if weighted else 0.0
 
 
-def norm_weights(on: DataObjective, reference: Reference | None) -> Vector:
+def norm_weights(on: DataObjective, factored: FactoredHessian | None) -> Vector:
     """Return q = D^-2 of the last Hessian, (n + 1,), as the next D is about the same; 0 for the bias without an intercept."""
     q = np.ones(on.n_features + 1)
-    if reference is not None:
-        q = reference.proof.inverse_D**2
+    if factored is not None:
+        q = factored.proof.inverse_D**2
     if not on.fit_intercept:
         q[-1] = 0.0
     return q
