@@ -93,7 +93,7 @@ def train(
     started = time.perf_counter()
     schema, rows = prepared.schema, prepared.training_rows(spec.n_threads)
     standardize = spec.chosen not in NEWTON if spec.standardize is None else spec.standardize
-    held_out = HeldOut.of(prepared.design.rows(prepared.test, spec.n_threads)) if len(prepared.test) else None
+    held_out = HeldOut.of(prepared.encoded.rows(prepared.test, spec.n_threads)) if len(prepared.test) else None
 
     def watch(step: Any) -> Mapping[str, float] | None:
         figures = held_out(step) if held_out is not None else None
@@ -121,7 +121,7 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     info["na"] = list(prepared.na)
     at = (result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale)
     model = Model(schema, *at, info)
-    z, y, s = model.decision(prepared.design.design), prepared.design.labels, prepared.design.weights
+    z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.labels, prepared.encoded.weights
 
     def measured(places: Places) -> dict[str, Any]:
         return figures(z[places], y[places], None if s is None else s[places])
@@ -195,7 +195,7 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
         with suppress(InputError):  # labels that can't be split like this aren't the training labels
             rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
             s = None if design.weights is None else design.weights[rows]
-            loss = log_loss(model.decision(design.design)[rows], design.y[rows], s)
+            loss = log_loss(model.decision(design.blocks)[rows], design.y[rows], s)
             was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
             if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12):
                 return rows, True
@@ -204,14 +204,14 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
 
 def check_row(design: Encoded, row: int) -> None:
     """Refuse a row number, from 1, that the table doesn't have."""
-    count = design.design.m
+    count = design.blocks.m
     if not 1 <= row <= count:
         raise InputError(f"row {row} is not in the table: its rows are 1 to {count}, counted without the header")
 
 
 def closest_call(training: Training) -> int:
     """Find the training row, from 1, that the model gets right by the smallest margin: both classes nearly balance."""
-    design, rows = training.prepared.design, training.prepared.train
+    design, rows = training.prepared.encoded, training.prepared.train
     margin = (2 * design.labels[rows] - 1) * training.z[rows]
     counts = margin > 0 if design.weights is None else (margin > 0) & (design.weights[rows] > 0)
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
@@ -235,7 +235,7 @@ def explain(
         dL_dw, dL_db, S = whole_gradient(model, design, places, w, b)
         whole = {"rows": len(places), "training_rows": of_training, "sum_weights": S, "dL_dw": dL_dw, "dL_db": dL_db}
     y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
-    given = expanded(design.design, np.array([i]))[0]
+    given = expanded(design.blocks, np.array([i]))[0]
     explanation = explain_row(
         (given - model.center) / model.scale,
         y,

@@ -30,7 +30,7 @@ def problem(penguins):
     """The design of three columns, its classes and its names."""
     prepared = prepare(read_table(penguins), "sex", features=COLUMNS)
     rows = prepared.train
-    return prepared.design.X[rows], prepared.design.y[rows], prepared.schema.feature_names
+    return prepared.encoded.X[rows], prepared.encoded.y[rows], prepared.schema.feature_names
 
 
 def true_gap(problem, w, b, alpha=0.0):
@@ -178,7 +178,7 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
         ('{"x": "two"}', ["coefficient of x is no number: two"]),
         ('{"x": ', ["is no CSV or JSON of names and numbers"]),
         ('{"x": ' * 20_000, ["is no CSV or JSON of names and numbers"]),
-        ("se,coef,name\n1,2,x\n1,2\n", ["the table has no column ''"]),
+        ("se,coef,name\n1,2,x\n1,2\n", ["the encoded table has no column ''"]),
     ],
 )
 def test_bad_coefficients_are_one_sentence(run, tmp_path, text, parts):

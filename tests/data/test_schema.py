@@ -359,10 +359,10 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
 def test_levels_in_any_number_are_read():
     m = 70_000
     table = table_of(word=[f"w{k:05d}" for k in range(m)], y=["a", "b"] * (m // 2))
-    encoded = prepare(table, "y").design
+    encoded = prepare(table, "y").encoded
     schema = encoded.schema
     assert len(schema.feature_names) == m - 1
-    assert encoded.design.columns[0].parts[0].values.dtype == np.int32
+    assert encoded.blocks.columns[0].parts[0].values.dtype == np.int32
 
 
 @pytest.mark.parametrize(

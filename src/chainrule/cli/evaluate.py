@@ -24,7 +24,7 @@ def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, as_json: bo
     trained = load_model(model)
     met = Met()
     parts = [
-        (trained.decision(part.design), part.labels, np.ones(part.design.m) if part.weights is None else part.weights)
+        (trained.decision(part.blocks), part.labels, np.ones(part.blocks.m) if part.weights is None else part.weights)
         for part in encoded(trained, table, na, unseen, met, need_target=True)
     ]
     z, y, s = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -52,7 +52,7 @@ def run(
     data = read_table(table, na=learned["na"])
     prepared = prepare_as_asked(data, target, test_size=test_size, seed=seed, **learned)
     if row is not None:
-        check_row(prepared.design, row)
+        check_row(prepared.encoded, row)
     messages = terminal.messages(quiet=quiet)
     terminal.note(messages, *prepared.notes)
     with FitProgress(messages, spec.chosen) as progress, warnings.catch_warnings():
@@ -145,9 +145,9 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
     """
     prepared, model, z = training.prepared, training.model, training.z
-    y = prepared.design.labels
+    y = prepared.encoded.labels
     document = _document(training, title, {})
-    document |= explain(model, prepared.design, closest_call(training) if row is None else row)
+    document |= explain(model, prepared.encoded, closest_call(training) if row is None else row)
     told = document["explanation"]
     # if every row is at g = 1/2 or wrong, no row is right by any margin
     is_right = told["y"] is not None and (2 * told["y"] - 1) * told["z"] > 0

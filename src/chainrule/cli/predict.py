@@ -35,7 +35,7 @@ def encoded(
     for batch in read_batches(table, model.schema, na=(*model.info.get("na", ()), *na)):
         part = encode_table(model.schema, batch, need_target=need_target, unseen=unseen, met=met, first=first)
         yield part
-        first += part.design.m
+        first += part.blocks.m
 
 
 def run(
@@ -47,7 +47,7 @@ def run(
     messages, met, count = terminal.messages(quiet=quiet), Met(), 0
     with tempfile.TemporaryFile() as kept:  # log-odds are kept on disk, so that memory doesn't grow with the rows
         for part in encoded(trained, table, na, unseen, met):
-            z = trained.decision(part.design)
+            z = trained.decision(part.blocks)
             kept.write(z.tobytes())
             count += len(z)
         notes = met.notes(trained.schema, unseen)

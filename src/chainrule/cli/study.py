@@ -94,7 +94,7 @@ def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]
     prepared = prepare_as_asked(
         table, given["target"], features=pair or given["features"], drop=given.get("drop"), **learned
     )
-    schema, design, rows = prepared.schema, prepared.design, prepared.train
+    schema, design, rows = prepared.schema, prepared.encoded, prepared.train
     for option, name in zip(("--x", "--y"), pair, strict=False):
         if name not in schema.feature_names:
             raise InputError(f"column {shown(name)} holds no numbers that differ: {option} takes a column of numbers")

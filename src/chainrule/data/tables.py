@@ -31,7 +31,7 @@ class Encoded:
     Parameters
     ----------
     schema : Schema
-    design : Blocks
+    blocks : Blocks
         All rows, m of them; coefficients as in `Schema.feature_names`, numbers in the table's units.
     y : (m,) float64, optional
         0., 1. or NaN where unknown; None if the table has no target column.
@@ -42,7 +42,7 @@ class Encoded:
     """
 
     schema: Schema
-    design: Blocks
+    blocks: Blocks
     y: Floats | None
     weights: Floats | None
     notes: tuple[str, ...]
@@ -50,7 +50,7 @@ class Encoded:
     @cached_property
     def X(self) -> Floats:
         """All rows as dense numbers, (m, n): a copy."""
-        return expanded(self.design, slice(None))
+        return expanded(self.blocks, slice(None))
 
     @property
     def labels(self) -> Floats:
@@ -63,8 +63,8 @@ class Encoded:
         """Return the rows at `places`, which have labels, as `Rows`: without a copy, in the table's units."""
         y = (self.labels[places] == 1.0).astype(np.uint8)
         s = None if self.weights is None else self.weights[places]
-        index = None if len(places) == self.design.m else places
-        return Rows.of(self.design, y, s, None, n_threads, index, self.schema.columns)
+        index = None if len(places) == self.blocks.m else places
+        return Rows.of(self.blocks, y, s, None, n_threads, index, self.schema.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class Prepared:
     learnt : levels, means and missing values of the training rows.
     """
 
-    design: Encoded
+    encoded: Encoded
     learnt: Learnt
     train: Index
     test: Index
@@ -87,11 +87,11 @@ class Prepared:
     @property
     def schema(self) -> Schema:
         """How the table is encoded."""
-        return self.design.schema
+        return self.encoded.schema
 
     def training_rows(self, threads: int | None = None) -> Rows:
         """Return the training rows in the table's units."""
-        rows = self.design.rows(self.train, threads)
+        rows = self.encoded.rows(self.train, threads)
         rows.learned.update(self.learnt.known)
         return rows
 
