@@ -178,7 +178,7 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
         ('{"x": "two"}', ["coefficient of x is no number: two"]),
         ('{"x": ', ["is no CSV or JSON of names and numbers"]),
         ('{"x": ' * 20_000, ["is no CSV or JSON of names and numbers"]),
-        ("se,coef,name\n1,2,x\n1,2\n", ["the table has no column ''"]),
+        ("se,coef,name\n1,2,x\n1,2\n", ["the encoded table has no column ''"]),
     ],
 )
 def test_bad_coefficients_are_one_sentence(run, tmp_path, text, parts):
