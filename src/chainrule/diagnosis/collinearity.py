@@ -295,11 +295,12 @@ def _verified(
             for j, at in sought.items():
                 for trial in trials[j]:
                     trial.add(X[:, np.searchsorted(columns, at)], unit)
-    relations = {}
+    sd = rows.moments(correlations=False).sd
+    spread, relations = np.where(sd > 0, sd, size), {}  # without an intercept sizes are about 0
     for j, at in supports.items():
         names, indices = tuple(rows.feature_names[i] for i in at), tuple(at.tolist())
         best = min(trials[j], key=_Trial.rank)
-        apart = best.residual / float(best.v[-1]) / float(size[j]) if best.ratio > NEAR else 0.0
+        apart = best.residual / float(best.v[-1]) / float(spread[j]) if best.ratio > NEAR else 0.0
         relations[j] = Relation(names, indices, tuple(best.v.tolist()), best.constant, best.exact, apart)
     return relations
 

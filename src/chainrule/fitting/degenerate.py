@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ LEAST_PENALTY_STEPS = 8
 STEPS, MOST_STEPS = 10, 30  # for the pivot columns' model; MOST_STEPS if the classes are known to overlap
 FEW_STEPS = 3  # after a run that reached its limit
 LEAST_PART = 1e-3  # of a step
+FEW_NUMBERS = 300_000  # in X, up to which every row's leverage is computed where a bound of them all proves nothing
 
 
 def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
@@ -275,8 +277,17 @@ def bound_without(
     e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here) + more
     eps = norm_of_z_rounding(n, D, theta) if is_here else 0.0
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
-    kappa, gradient = on.loss.bend * kappa_upper(factor, norm), evaluation.gradient[kept]
-    return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=zeta, eps=eps, all_rows=True)
+    gradient = evaluation.gradient[kept]
+    prove = partial(bound, factor, gradient, e[kept], delta=delta, zeta=zeta, eps=eps, all_rows=True)
+    found = prove(kappa=on.loss.bend * kappa_upper(factor, norm))
+    # The mean of curvature times leverage is the number of columns, so that the largest leverage is at least `least`.
+    least = len(kept) / on.loss.curvature
+    is_far = found.nu * on.loss.bend * math.sqrt(least) >= 1.0
+    if found.proven or not factor.ok or is_far or on.rows.n_rows * n > FEW_NUMBERS:
+        return found
+    on.rows.count_read()
+    leverages = factor.leverages(on.rows.viewed(np.flatnonzero(on.rows.is_kept))[:, kept])
+    return prove(kappa=on.loss.bend * math.sqrt(float(leverages.max())) * (1.0 + 1e-12))
 
 
 # --- collinear columns with a penalty that rounding hides beside the loss ----------------------------------------------
