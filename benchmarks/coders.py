@@ -1,6 +1,6 @@
-"""A pandas frame as the peers take it: scikit-learn's one-hot CSR, glum's frame of ready numbers and categories as they are.
+"""Encodes a pandas frame for the peers: one-hot CSR for scikit-learn, a frame of prepared numbers and categories for glum.
 
-Both encode what `designs.Coding` does, by the library's own means and from the frame alone, since that is timed.
+Both give the columns of `designs.Coding`, with the library's own encoders and from the frame alone, since that is timed.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Encoding:
 def one_hot(data: Workload) -> Callable[[Any], Any]:
     """Prepare scikit-learn's ColumnTransformer.
 
-    Its OneHotEncoder gets pandas' codes: from the texts it takes four times as long.
+    Its OneHotEncoder gets pandas' codes: from text it takes four times as long.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import MissingIndicator, SimpleImputer

@@ -1,6 +1,6 @@
-"""A workload, and the one design on which everybody's result is measured: an array, or CSR of all levels.
+"""A workload, and the one design on which every solver's result is measured: an array, or CSR of all levels.
 
-The objective of all: F(w, b) = (1/m) sum l(z, y) + (alpha/2) w.w, z = x.w + b, b free, x a row of that design.
+The objective for all: F(w, b) = (1/m) sum l(z, y) + (alpha/2) w.w, z = x.w + b, b free, x a row of that design.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def rows_of(full: int, size: float) -> int:
 class Coded:
     """A column of a frame in the design: a number and the mark of its missing values, or the levels of a category.
 
-    at : its first column there. width : how many it has. mean, scale : of a number, missing values filled with the mean.
+    at : its first column there. width : how many columns. mean, scale : of a number, with missing values filled by the mean.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Coded:
 
 
 class Coding:
-    """How a pandas frame becomes the design: column by column in its order, all levels, a missing category as the last one.
+    """How a pandas frame becomes the design: column by column in its order, all levels, a missing category as the last level.
 
-    A number is standardised where asked, a missing one is the mean; its mark, a column of 0 and 1, follows it.
+    A number is standardised if asked, and filled with the mean if missing; its mark, a column of 0 and 1, follows it.
     """
 
     def __init__(self, frame: Any, standardize: bool) -> None:
@@ -93,7 +93,7 @@ class Coding:
         return X
 
     def from_users_units(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Coefficients of the numbers as they are -> those of the design."""
+        """Convert coefficients of the raw numbers to coefficients of the design."""
         if len(w) != self.width:
             raise ValueError(f"{len(w)} coefficients for a design of {self.width} columns")
         w, b = np.array(w, dtype=np.float64), float(b)
@@ -104,7 +104,7 @@ class Coding:
 
     @property
     def by_kind(self) -> NDArray[np.int64]:
-        """Places in the design of numbers, then marks, then levels: the order of an encoder that takes a kind at a time."""
+        """Places in the design of numbers, then marks, then levels: the order of an encoder that handles one kind at a time."""
         numbers = [coded.at for coded in self.columns if coded.number]
         marks = [coded.at + 1 for coded in self.columns if coded.number and coded.missing]
         levels = [np.arange(coded.at, coded.at + coded.width) for coded in self.columns if not coded.number]
@@ -112,7 +112,7 @@ class Coding:
 
 
 def level_codes(column: Any) -> NDArray[np.signedinteger[Any]]:
-    """Codes of a category column, a missing one as the level after the last; of the type that pandas keeps, or one wider."""
+    """Codes of a category column, missing ones as the level after the last; in pandas' type, or the next wider one."""
     codes = column.cat.codes.to_numpy()
     if not (codes < 0).any():
         return codes
@@ -122,7 +122,7 @@ def level_codes(column: Any) -> NDArray[np.signedinteger[Any]]:
 
 @dataclass(frozen=True)
 class Workload:
-    """X as a user has it, y (m,) int64 of 0 and 1, and the penalty.
+    """X in the user's form, y (m,) int64 of 0 and 1, and the penalty.
 
     X : (m, n) float64 in C order; SciPy's CSR; or a pandas frame of numbers and categories.
     standardize : whether a frame's numbers are standardised, and the penalty is in those units.

@@ -7,11 +7,11 @@
     python benchmarks/fit.py --peers "glum irls-ls,sklearn lbfgs" --rounds 3 --json out.json
     python benchmarks/fit.py --scaling rows                   cost against size: rows, columns, levels, ...
 
-First every solver climbs its ladder of tolerances, once a rung, as far as that is of use (ladder.py). A gap is
+First every solver climbs its ladder of tolerances, once per rung, as far as that is useful (ladder.py). A gap is
 F(w, b) - F*, relative to F*, by one routine for all. The fastest rungs within each level then run in interleaved rounds:
-the minimum counts, the median stands beside it. `fit(X, y)` is timed whole, the encoding of a frame included (the ladder
-encodes once). Peak memory is what a fit adds to the data, in a process of its own. A solver that raises, or that the memory
-can't hold, is a row that says so. With the chainrule that is installed; ours carries its certificate where there is one.
+the minimum counts, the median is printed beside it. All of `fit(X, y)` is timed, including the encoding of a frame (the ladder
+encodes once). Peak memory is what a fit adds to the data, in a separate process. If a solver raises, or needs too much memory,
+its row says so. Times the installed chainrule; its fits include the certificate if there is one.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from peers import ACCELERATED, OURS, PEERS, Solver, quiet
 from truth import Truth
 from workloads import FASTEST, WORKLOADS
 
-SHARE = 0.8  # of the memory that is free: a dense Hessian larger than that is not tried
+SHARE = 0.8  # of the free memory: a larger dense Hessian is not tried
 
 
 def run(data: Workload, solvers: list[Solver], rounds: int, limit: float, memory: bool, folder: Path) -> dict[str, Any]:
@@ -79,9 +79,9 @@ def note_of(solver: Solver, row: dict[str, Any]) -> str:
 
 
 def pick(names: str | None, workload: str | None = None) -> list[Solver]:
-    """Ours and the peers named; 'none' is ours alone, 'all' every one, and without names they are the workload's fastest.
+    """Ours and the named peers; 'none' is ours alone, 'all' every peer; without names, the workload's fastest peers.
 
-    Those run first that were the fastest in earlier runs: they say how far the others need to climb.
+    The fastest peers of earlier runs go first: their times limit how far the others need to climb.
     """
     if names is None:
         wanted = list(FASTEST[workload]) if workload else []

@@ -1,4 +1,4 @@
-"""Cost against size: seconds of a whole fit along one axis, and the exponent of the power law through them."""
+"""Cost against size: seconds of a whole fit along one axis, and the exponent of a power law fitted to them."""
 
 import math
 import tempfile
@@ -15,16 +15,16 @@ from memory import in_child, put
 from peers import Setting, Solver
 from workloads import A_ROW, documents, mixed_columns, normal
 
-ROWS = [10_000, 31_623, 100_000, 316_228, 1_000_000, 3_162_278, 10_000_000]  # half a decade a step, 20 columns
+ROWS = [10_000, 31_623, 100_000, 316_228, 1_000_000, 3_162_278, 10_000_000]  # half a decade per step, 20 columns
 COLUMNS = [10, 20, 50, 100, 200, 500, 1000]  # of 50,000 rows
-LEVELS = [10, 100, 1000, 10_000, 100_000]  # of one category of 1,000,000 rows, beside one of 10 and four numbers
-NONZEROS = [10, 30, 100, 300]  # a row of 100,000 x 100,000 in CSR
+LEVELS = [10, 100, 1000, 10_000, 100_000]  # of one category of 1,000,000 rows, with another of 10 and four numbers
+NONZEROS = [10, 30, 100, 300]  # per row of 100,000 x 100,000 in CSR
 DOCUMENTS = [10_000, 31_623, 100_000, 316_228]  # rows of 60 words out of 100,000
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What grows, and the data at each size; `fraction` is of the rows."""
+    """What grows, and the data at each size; `fraction` scales the rows."""
 
     sizes: list[int]
     make: Callable[[int, float], Workload]
@@ -47,12 +47,12 @@ def exponent(sizes: list[float], seconds: list[float]) -> float:
 
 
 def setting_for(solver: Solver) -> Setting:
-    """Ours at its default; a peer at the rung nearest to 1e-6."""
+    """Choose ours at its default, and a peer at the rung nearest to 1e-6."""
     return min(solver.settings, key=lambda s: 0.0 if s.tol is None else abs(math.log10(s.tol) + 6))
 
 
 def stored(data: Workload) -> int:
-    """Numbers, codes or non-zeros that X holds."""
+    """Count the numbers, codes or non-zeros that X holds."""
     return data.X.nnz if data.kind == "csr" else math.prod(data.X.shape)
 
 

@@ -1,4 +1,4 @@
-"""What a run of the fit benchmark says of its machine, and its tables, as Markdown that docs/performance.md can take in."""
+"""The fit benchmark's description of its machine, and its tables, as Markdown for docs/performance.md."""
 
 import datetime
 import os
@@ -11,7 +11,7 @@ from chainrule.kernels.reading import kernel_name, thread_count
 
 
 def machine(packages: dict[str, str]) -> dict[str, Any]:
-    """Describe the machine, the libraries and how busy it was: a figure is worth nothing without them."""
+    """Describe the machine, the libraries and the load: a figure is worth nothing without them."""
 
     def line(path: str, key: str) -> str:
         try:
@@ -70,7 +70,7 @@ def number(value: float | None, form: str = ".1e") -> str:
 
 
 def workload_table(report: dict[str, Any]) -> str:
-    """One row a solver: time to each level, and how many times faster than the best peer it is."""
+    """One row per solver: time to each level, and how many times faster than the best peer it is."""
     levels = list(report["levels"])
     best = {
         level: min(
@@ -98,7 +98,7 @@ def workload_table(report: dict[str, Any]) -> str:
 
 
 def ours_table(report: dict[str, Any]) -> str:
-    """Every rung of ours: what it read, what it proved, and what was true."""
+    """Every rung of ours: its reads, its proven gap, and the true gap."""
     rows = []
     for name, result in report["solvers"].items():
         if not result["ours"]:

@@ -1,11 +1,11 @@
-"""The reader on each instruction set, beside the memory's own speed, scikit-learn, BLAS and, if at hand, the core before.
+"""The reader on each instruction set, compared with memory speed, scikit-learn, BLAS and, if given, an earlier core.
 
     make bench                                          (or: python benchmarks/kernel.py)
-    python benchmarks/kernel.py --before _core.so       beside the native module of version 0.1.0, commit 9cafb61
+    python benchmarks/kernel.py --before _core.so       compare the native module of version 0.1.0, commit 9cafb61
     python benchmarks/kernel.py --only dense,csr        some of: dense, csr, table, vectors, points, hessian
 
-All are timed in turn, in one run, on the same arrays; the minimum of the rounds counts. Every read reads the data once. The
-memory's speed is that of as many threads summing the array as the read has. scikit-learn's is `LinearModelLoss.loss_gradient`.
+All are timed in turn, in one run, on the same arrays; the minimum of the rounds counts. Every read reads the data once. Memory
+speed is measured by threads that sum the array, as many as read it. scikit-learn's is `LinearModelLoss.loss_gradient`.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""A solver's ladder of tolerances, climbed from loose to tight, and what of it runs again.
+"""A solver's ladder of tolerances, climbed from loose to tight, and the choice of the rungs that run again.
 
-No looser rung is ever left out: the fastest within a level is found. What is left out are tighter ones that can't be it.
+No loose rung is ever left out, so the fastest rung within a level is found. Only tight rungs that can't be it are.
 """
 
 import gc
@@ -20,18 +20,16 @@ from truth import Truth
 
 LEVELS = {"1e-6": 1e-6, "1e-10": 1e-10}
 ENOUGH = 1e-11  # a rung this close ends a peer's ladder: tighter ones only take longer
-FAR = (
-    6.0  # times the fastest other peer's seconds to both levels: past them a peer that is within both climbs no further
-)
-LOST = 50.0  # times them: the limit of one fit, if that is less, but never under PATIENCE
+FAR = 6.0  # times the fastest other peer's seconds to both levels; a slower peer stops climbing once it is within both
+LOST = 50.0  # times those seconds: the limit of one fit, if that is less than --limit, but never under PATIENCE
 PATIENCE = 15.0  # seconds
-LADDER_OF = 2.0  # limits of one fit that the whole ladder of a peer may take that is far and not yet within both
-REPEATED = 4.0  # times the fastest peer's: a peer so slow runs TWICE, not in every round
+LADDER_OF = 2.0  # times one fit's limit: the whole ladder of a peer that is far behind and not yet within both levels
+REPEATED = 4.0  # times the fastest peer's seconds: a slower peer runs TWICE, not in every round
 TWICE = 2
-BUDGET = 60.0  # seconds of rounds, after which a peer's rung runs no more, unless it is the fastest
-START = 15.0  # seconds more for a child, which starts Python and reads the data
-PROBED = 0.01  # of the limit: after a rung that took less, the next one in C needs no child to try it first
-PAUSE = 0.02  # seconds before a timing, in which idle threads of the last one go to sleep
+BUDGET = 60.0  # seconds of rounds after which a peer's rung runs no more, unless it is the fastest
+START = 15.0  # extra seconds for a child process, which starts Python and reads the data
+PROBED = 0.01  # of the limit: after a quicker rung, the next one in C isn't tried in a child first
+PAUSE = 0.02  # seconds before a timing, so that idle threads of the last one go to sleep
 
 Best = dict[str, float]  # level: seconds of the fastest peer
 
@@ -42,7 +40,7 @@ class OvertimeError(BaseException):
 
 @contextmanager
 def time_limit(limit: float) -> Iterator[None]:
-    """End what runs in Python after so many seconds; a call into C ends when it returns (`Solver.in_c`: probed in a child)."""
+    """Stop Python code after so many seconds; a call into C stops when it returns (`Solver.in_c`: probed in a child)."""
 
     def stop(*_: Any) -> None:
         raise OvertimeError
@@ -69,7 +67,7 @@ def timed(fit: Callable[[Any, Any], Any], X: Any, y: Any, repeats: int = 1) -> t
 
 
 def said_of(model: Any) -> dict[str, Any]:
-    """Take reads, method, bound and reason off one of ours; nothing off a peer."""
+    """Take reads, method, bound and reason from one of ours; nothing from a peer."""
     result = getattr(model, "result_", model)
     certificate = getattr(result, "certificate", None)
     bound = getattr(certificate, "gap", None)
@@ -84,10 +82,10 @@ def said_of(model: Any) -> dict[str, Any]:
 
 
 def climb(solver: Solver, data: Workload, truth: Truth, limit: float, folder: Path, best: Best) -> dict[str, Any]:
-    """Run every rung once (the fast ones some times), from loose to tight, as long as that is of use (`climbed`).
+    """Run every rung once (fast ones several times), from loose to tight, as long as that is useful (`climbed`).
 
-    best : of the peers so far. A solver that raises on its first rung is not asked again. The encoding of a frame is made
-    once, and its time added. Settings that differ in `extra` are ladders of their own: the end of one ends no other.
+    best : of the peers so far. A solver that raises on its first rung is not tried again. A frame is encoded once, and
+    that time added. Settings that differ in `extra` are separate ladders: the end of one doesn't end another.
     """
     result: dict[str, Any] = {"ladder": [], "limit": None, "encoding": None, "error": None, "ended": None}
     ladder, X, encoding, over = result["ladder"], data.X, 0.0, set()
@@ -116,8 +114,8 @@ def climb(solver: Solver, data: Workload, truth: Truth, limit: float, folder: Pa
             over.add(setting.extra)
             continue
         except ArithmeticError:
-            raise  # the optimum isn't one: nothing here can be trusted
-        except Exception as error:  # a peer that raises is a row that says so, not the end of the run
+            raise  # the optimum is wrong, so nothing here can be trusted
+        except Exception as error:  # if a peer raises, its row says so, and the run goes on
             result["error"] = f"raised {type(error).__name__}: {error}".split("\n")[0]
             if not ladder:
                 break
@@ -135,7 +133,7 @@ def climb(solver: Solver, data: Workload, truth: Truth, limit: float, folder: Pa
 
 
 def climbed(solver: Solver, rung: dict[str, Any], objective: float, best: Best) -> bool:
-    """Whether tighter rungs are of no use. Ours are quick and all run, up to the limit of reads, where they're all the same."""
+    """Whether tighter rungs are useless. Ours are quick, so all run, up to the limit of reads, where they are all the same."""
     if solver.ours:
         return "max_reads" in rung["said"]
     if rung["gap"] <= ENOUGH * objective:
@@ -144,12 +142,12 @@ def climbed(solver: Solver, rung: dict[str, Any], objective: float, best: Best) 
 
 
 def far(seconds: float, best: Best) -> bool:
-    """Whether another peer came to both levels in a small part of that time."""
+    """Whether another peer reached both levels in a small part of that time."""
     return all(level in best and seconds > FAR * best[level] for level in LEVELS)
 
 
 def candidates(ladder: list[dict[str, Any]], level: float, objective: float) -> list[str]:
-    """Names of the fastest rungs within the level: all that are within a tenth of the fastest, two at most."""
+    """Names of the fastest rungs within the level: those within a tenth of the fastest, two at most."""
     fastest = sorted(within(ladder, level, objective), key=lambda rung: rung["seconds"])[:2]
     return [rung["setting"] for rung in fastest if rung["seconds"] <= 1.1 * fastest[0]["seconds"]]
 
@@ -159,7 +157,7 @@ def within(ladder: list[dict[str, Any]], level: float, objective: float) -> list
 
 
 def take_best(best: Best, ladder: list[dict[str, Any]], objective: float) -> None:
-    """Take a peer's ladder into the best of all."""
+    """Update the best of all with a peer's ladder."""
     for label, level in LEVELS.items():
         for rung in within(ladder, level, objective):
             best[label] = min(rung["seconds"], best.get(label, rung["seconds"]))
@@ -175,14 +173,14 @@ def interleave(data: Workload, chosen: Chosen, rounds: int, report: dict[str, An
         running = list(chosen) if k < TWICE else repeated(chosen, report)
         for name, setting in running:
             fit = SOLVERS[name].whole(setting_of(name, setting), data)
-            # Short fits run some times in a row, for the clock's sake; the first of them warms the caches.
+            # Short fits run several times in a row, because of the clock's resolution; the first of them warms the caches.
             once = next(r["seconds"] for r in report["solvers"][name]["ladder"] if r["setting"] == setting)
             repeats = 1 if len(data.y) > 10_000 or once > 0.1 else 20
             chosen[name, setting] += timed(fit, data.X, data.y, repeats)[0]
 
 
 def repeated(chosen: Chosen, report: dict[str, Any]) -> list[tuple[str, str]]:
-    """Pick what runs in every round: ours, and of each level the peers near the fastest, which has no budget."""
+    """Pick what runs in every round: ours, and for each level the peers near the fastest peer, which has no budget."""
     kept = {key for key in chosen if report["solvers"][key[0]]["ours"]}
     for level in LEVELS.values():
         least = {
@@ -199,7 +197,7 @@ def repeated(chosen: Chosen, report: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def settle(report: dict[str, Any], chosen: Chosen) -> None:
-    """For each solver and level, the rung with the least time of all rounds: a tighter level's too, if it was the faster."""
+    """For each solver and level, the rung with the least time of all rounds; it may be a tighter level's rung."""
     for name, result in report["solvers"].items():
         for label, level in LEVELS.items():
             names = [rung["setting"] for rung in within(result["ladder"], level, report["objective"])]

@@ -1,4 +1,4 @@
-"""What memory is free, and a fit in a process of its own: what it adds to the data at its peak, or whether it ends in time."""
+"""Free memory, and a fit in a separate process: its peak memory beyond the data, or whether it ends in time."""
 
 import ctypes
 import gc
@@ -15,20 +15,20 @@ from peers import SOLVERS, quiet, setting_of
 
 
 def put(data: Workload, folder: Path) -> None:
-    """Leave the data where a child finds them."""
+    """Save the data where a child process finds them."""
     with (folder / "data").open("wb") as file:
         pickle.dump(data, file, protocol=5)
 
 
 def in_child(name: str, setting: str, folder: Path, timeout: float | None = None) -> float | None:
-    """Fit in a child, which can be ended at any time; returns the peak memory over the data in MB where it is known."""
+    """Fit in a child process, which can be ended at any time; returns the peak memory beyond the data in MB, if known."""
     command = [sys.executable, __file__, json.dumps([name, setting, str(folder)])]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
     return float(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout.strip() else None
 
 
 def size_in(path: str, key: str) -> float | None:
-    """Read a size in bytes off a file of /proc, None where there is none."""
+    """Read a size in bytes from a file of /proc; None if there is none."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError:
@@ -48,13 +48,13 @@ def memory_of(asked: str) -> None:
     fit = SOLVERS[name].whole(setting_of(name, setting), data)
     few = np.concatenate([np.flatnonzero(data.y == 0)[:50], np.flatnonzero(data.y == 1)[:50]])
     with suppress(Exception):  # in a few rows a column may be constant, or missing
-        fit(data.rows(few), data.y[few])  # libraries and thread pools are not the fit's
+        fit(data.rows(few), data.y[few])  # libraries and thread pools don't count as the fit's memory
     gc.collect()
-    with suppress(Exception):  # of glibc alone
-        ctypes.CDLL(None).malloc_trim(0)  # what the first fit freed would serve the second, or not, by chance
+    with suppress(Exception):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)  # otherwise the second fit may or may not reuse what the first freed
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak starts from here
-    # Not getrusage's maximum: a child starts with its parent's.
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak is measured from here
+    # Not getrusage's maximum: a child starts with its parent's maximum.
     before = size_in("/proc/self/status", "VmRSS:")
     fit(data.X, data.y)
     after = size_in("/proc/self/status", "VmHWM:")

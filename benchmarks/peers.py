@@ -1,7 +1,7 @@
 """Every solver of the fit benchmark behind one call, with its own ladder of tolerances.
 
-A fit is the call that a user makes, from the data as they are to a fitted object, and is what is timed: a frame's encoding
-(`coders.py`) is part of it. Reading w and b off that object is not. Every peer's parameters are put so that it minimises
+What is timed is the call that a user makes, from the raw data to a fitted object. A frame's encoding (`coders.py`) is part
+of it; reading w and b from that object is not. Every peer's parameters are set so that it minimises
 (1/m) sum l(z, y) + (alpha/2) w.w with b free.
 """
 
@@ -19,12 +19,12 @@ from designs import Vector, Workload
 
 Fit = Callable[[Any, Any], Any]
 LADDER = tuple(10.0**-k for k in range(-2, 14))  # loose to tight: 1e2 .. 1e-13
-MANY = 100_000  # iterations: the tolerance decides, or the time limit
+MANY = 100_000  # iterations: so that the tolerance or the time limit decides
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One rung: a name for the table and what the fit is called with."""
+    """One rung: a name for the table, and the arguments of the fit."""
 
     name: str
     tol: float | None = None
@@ -33,10 +33,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Solver:
-    """A solver: `prepare(setting, data)` returns the call that fits, `read` takes (w, b) off what that returns.
+    """A solver: `prepare(setting, data)` returns the call that fits, `read` takes (w, b) from what that returns.
 
-    takes : kinds of X. encode : what makes its X of a frame, where it isn't the frame itself, and what gives the design's
-    place of each of its coefficients. dense_hessian : whether it makes one of all columns, which may not fit the memory.
+    takes : kinds of X. encode : makes its X from a frame, if it doesn't take frames, and gives the design's place of each
+    of its coefficients. dense_hessian : whether it makes a dense Hessian of all columns, which may not fit into memory.
     """
 
     name: str
@@ -51,14 +51,14 @@ class Solver:
     in_c: bool = False  # the whole fit is one call into C, which no time limit in this process can end
 
     def installed(self) -> str | None:
-        """Version of the package, None when it is not there."""
+        """Version of the package; None if it is not installed."""
         try:
             return version(self.package)
         except PackageNotFoundError:
             return "from the path" if find_spec(self.package) else None
 
     def refuses(self, data: Workload, memory: float) -> str | None:
-        """Why it is not run on these data, None where it is. memory : bytes that may be used."""
+        """Why it is not run on these data; None if it is run. memory : bytes that may be used."""
         if self.installed() is None:
             return f"{self.package} not installed"
         if data.kind not in self.takes:
@@ -69,7 +69,7 @@ class Solver:
         return None
 
     def encoder(self, data: Workload) -> Callable[[Any], Any] | None:
-        """Return the call that makes its X, None where it takes X as it is."""
+        """Return the call that makes its X; None if it takes X as it is."""
         return self.encode.prepare(data) if self.encode and data.kind == "frame" else None
 
     def whole(self, setting: Setting, data: Workload) -> Fit:
@@ -125,7 +125,7 @@ def scikit_learn(solver: str) -> Callable[[Setting, Workload], Fit]:
     def prepare(setting: Setting, data: Workload) -> Fit:
         from sklearn.linear_model import LogisticRegression
 
-        # liblinear penalises b as the weight of a column of this value: the larger, the less.
+        # liblinear penalises b as the weight of a column of this value: the larger the value, the smaller the penalty.
         scaling = {} if setting.extra is None else {"intercept_scaling": setting.extra}
         return lambda X, y: LogisticRegression(
             C=data.strength, solver=solver, tol=setting.tol, max_iter=MANY, **scaling
@@ -135,7 +135,7 @@ def scikit_learn(solver: str) -> Callable[[Setting, Workload], Fit]:
 
 
 class Accelerated(logging.Handler):
-    """What scikit-learn-intelex says of its own path: it falls back to scikit-learn without a warning."""
+    """What scikit-learn-intelex logs about its path: it falls back to scikit-learn without a warning."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -256,7 +256,7 @@ PEERS = (
         encode=as_one_hot,
         in_c=True,
     ),
-    # Its gradient is of the sum of the losses, not of the mean: the same stop needs a tolerance m times as large.
+    # Its gradient is of the sum of the losses, not the mean: for the same stop, the tolerance must be m times as large.
     Solver(
         "oneDAL lbfgs",
         "scikit-learn-intelex",
@@ -294,5 +294,5 @@ def setting_of(name: str, setting: str) -> Setting:
 
 
 def quiet() -> None:
-    """No peer's warning in the table: what a run reached is measured, not believed."""
+    """Silence the peers' warnings: what a run reached is measured in any case."""
     warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Newton's reads of the data where samples see little: a table of cases, each beside the same rows without the trouble.
+"""Newton's reads on data that mislead samples: a table of cases, each compared with the same rows without the difficulty.
 
 `python benchmarks/reads.py` takes about half a minute. No case should take more than a few reads beyond the plain one.
 """
@@ -27,7 +27,7 @@ def reads(X: np.ndarray, y: np.ndarray, **options: object) -> float:
 
 
 def by_order(X: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Orders of the rows that samples of evenly spread rows could fall for."""
+    """Orders of the rows that could mislead samples of evenly spread rows."""
     yield "sorted by y", np.argsort(y, kind="stable")
     yield "sorted by a column", np.argsort(X[:, 0])
     for period in (8, 1024, 1200):  # lanes, a block, the stretches of the first sample
@@ -71,7 +71,7 @@ def rare_class(rng: np.random.Generator, m: int, n: int, count: int) -> Table:
 
 
 def cases(rng: np.random.Generator) -> Iterator[tuple[str, float, float]]:
-    """Each case's name, its reads, and those of the plain rows."""
+    """Each case's name, its reads, and the reads of the plain rows."""
     X, y = table(rng, 150_000, 10)
     plain = reads(X, y, tol=1e-9)
     for name, order in by_order(X, y):

@@ -1,6 +1,6 @@
 """How long each study takes on a table of 1,000,000 rows and 10 columns, from a Parquet file to a page.
 
-Runs `chainrule study ...` as a user does, in a process of its own; prints seconds and the peak of its memory.
+Runs `chainrule study ...` as a user does, in a separate process; prints seconds and its peak memory.
 """
 
 import argparse
@@ -24,7 +24,7 @@ STUDIES = {
 
 
 def write_table(path: Path, rows: int, columns: int) -> None:
-    """Write columns of scales from 1 to 100 and means some deviations from 0, and a y that they tell something of."""
+    """Write columns with scales from 1 to 100 and means a few deviations from 0, and a y that depends on them."""
     rng = np.random.Generator(np.random.PCG64(0))
     X = rng.standard_normal((rows, columns))
     y = X @ np.linspace(-1.0, 1.0, columns) + rng.logistic(size=rows) > 0
@@ -34,7 +34,7 @@ def write_table(path: Path, rows: int, columns: int) -> None:
 
 
 def main() -> None:
-    """Time them."""
+    """Time the studies."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=10)

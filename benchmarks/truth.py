@@ -14,13 +14,13 @@ from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import expit
 
 FEW_STEPS = 60
-FACTORED = 6000  # columns of a sparse design up to which the Hessian is made; above, conjugate gradients solve with it
+FACTORED = 6000  # most columns of a sparse design for a Hessian; with more, conjugate gradients use its products
 
 Solve = Callable[[Vector], Vector]  # a Newton step from a gradient
 
 
 def objective(X: Any, y: Labels, alpha: float, w: Vector, b: float) -> float:
-    """F in float64, the chunks' sums added in long double; the one routine for everybody's result."""
+    """F in float64, the chunks' sums added in long double; the one routine for every solver's result."""
     total = np.longdouble(0)
     for part in chunks(len(y)):
         t = (1 - 2 * y[part]) * (X[part] @ w + b)
@@ -30,7 +30,7 @@ def objective(X: Any, y: Labels, alpha: float, w: Vector, b: float) -> float:
 
 @dataclass
 class Truth:
-    """The optimum by Newton until rounding alone is left: on standardised columns of an array, on a sparse design as it is.
+    """The optimum, by Newton until only rounding is left: on standardised columns of an array, on a sparse design as it is.
 
     `decrement` is half the squared Newton decrement at the end: F(w, b) - F* is about that.
     """
@@ -50,7 +50,7 @@ class Truth:
             spread = sum(((X[part] - self._mean) ** 2).sum(axis=0) for part in chunks(m))
             self._scale = np.sqrt(spread / m)
         theta = np.zeros(n + 1)
-        if m > 20 * CHUNK // n:  # a start from every eighth row spares most of the steps on all rows
+        if m > 20 * CHUNK // n:  # a start from every eighth row saves most of the steps on all rows
             theta, _ = self._newton(theta, stride=8)
         theta, self.decrement = self._newton(theta, stride=1)
         self.w = theta[:-1] / self._scale
@@ -73,7 +73,7 @@ class Truth:
             step = solve(gradient)
             decrement = float(gradient @ step) / 2
             if decrement < 1e-12 and decrement > least / 4:
-                break  # rounding alone is left
+                break  # only rounding is left
             least = min(least, decrement)
             rate = 1.0
             while True:
@@ -87,7 +87,7 @@ class Truth:
         return theta, abs(float(gradient @ solve(gradient))) / 2
 
     def gap(self, w: Vector, b: float) -> float:
-        """F(w, b) - F*, with its digits even where it is far below the rounding of F.
+        """F(w, b) - F*, with correct digits even if it is far below the rounding of F.
 
         F(w, b) - F(w*, b*) is the Bregman distance, (1/m) sum [softplus(z) - softplus(z*) - g* (z - z*)] plus
         (alpha/2) |w - w*|^2, since the gradient at the optimum is zero.
@@ -97,7 +97,7 @@ class Truth:
             return float("inf")
         total = np.longdouble(0)
         for part in chunks(len(self.data.y)):
-            # An array's is taken about the column means: dw and db may cancel where columns are off centre.
+            # For an array it is taken about the column means: dw and db may cancel if columns are off centre.
             X = self.X[part] if issparse(self.X) else self.X[part] - self._mean
             total += bregman(self._g[part], X @ dw + (db + self._mean @ dw)).sum()
         gap = float(total / len(self.data.y) + np.longdouble(self.data.alpha / 2) * (dw @ dw))
@@ -171,7 +171,7 @@ def conjugate_step(X: Any, v: Vector, ridge: Vector, gradient: Vector) -> Vector
 
 
 def bregman(g: Vector, d: Vector) -> Vector:
-    """softplus(z + d) - softplus(z) - g d, at g = sigmoid(z): log(1 - g + g exp(d)) - g d, by cumulants where d is small."""
+    """softplus(z + d) - softplus(z) - g d, at g = sigmoid(z): log(1 - g + g exp(d)) - g d, by cumulants if d is small."""
     h = 1.0 - g
     v = g * h
     result = (

@@ -39,7 +39,7 @@ def mid(size: float = 1.0) -> Workload:
 
 
 def raw(size: float = 1.0) -> Workload:
-    """Scales from 1e-3 to 1e4 in random order; means some deviations away from 0."""
+    """Scales from 1e-3 to 1e4 in random order; means a few deviations away from 0."""
     rng = np.random.default_rng(3)
     m, n = rows_of(500_000, size), 30
     X = rng.standard_normal((m, n))
@@ -51,7 +51,7 @@ def raw(size: float = 1.0) -> Workload:
 
 
 def small(size: float = 1.0) -> Workload:
-    """Standardise the breast cancer data that scikit-learn carries; `size` does nothing."""
+    """Standardise the breast cancer data that come with scikit-learn; `size` does nothing."""
     from sklearn.datasets import load_breast_cancer
 
     X, y = load_breast_cancer(return_X_y=True)
@@ -68,15 +68,15 @@ def wide(size: float = 1.0) -> Workload:
 
 
 def text(size: float = 1.0) -> Workload:
-    """Make 100,000 documents of 60 words. `size` is a fraction of the columns too."""
+    """Make 100,000 documents of 60 words. `size` scales the columns too."""
     return documents("text", rows_of(100_000, size), max(500, round(100_000 * size)), A_ROW)
 
 
 def documents(name: str, m: int, n: int, a_row: int) -> Workload:
-    """Make documents of different words, so many a row, drawn by Zipf's law; log1p of their counts, rows of length 1."""
+    """Make documents of `a_row` different words, drawn by Zipf's law; log1p of their counts, rows of length 1."""
     rng = np.random.default_rng(7)
     bounds = np.cumsum(1.0 / np.arange(1, n + 1))
-    order = rng.permutation(n)  # frequent words stand anywhere, as in an alphabet
+    order = rng.permutation(n)  # frequent words can be anywhere, as in alphabetical order
     indices = np.empty((m, a_row), np.int32)
     for part in chunks(m):
         indices[part] = different(rng, bounds, part.stop - part.start, a_row)
@@ -89,7 +89,7 @@ def documents(name: str, m: int, n: int, a_row: int) -> Workload:
 
 
 def different(rng: np.random.Generator, bounds: Vector, m: int, a_row: int) -> np.ndarray:
-    """Draw rows of words without repeats, (m, a_row): a repeated one is drawn again."""
+    """Draw rows of words without repeats, (m, a_row): repeated words are drawn again."""
     rows = np.sort(np.searchsorted(bounds, rng.random((m, a_row)) * bounds[-1]), axis=1)
     unsettled = np.arange(m)
     while True:
@@ -171,7 +171,7 @@ def normal(m: int, n: int) -> Workload:
 MADE = (tall, mid, raw, small, wide, text, onehot_csr, onehot_columns, zipf_csr, zipf_columns)
 WORKLOADS: dict[str, Callable[[float], Workload]] = {**{make.__name__: make for make in MADE}, **REAL}
 
-# The peers that came first in earlier runs, the fastest first; an entry that the memory can't hold says so in its row.
+# The fastest peers of earlier runs, the fastest first; if an entry needs too much memory, its row says so.
 ARRAYS = ("oneDAL lbfgs", "glum irls-ls", "glum lbfgs", "sklearn newton-cholesky", "sklearn lbfgs")
 TABLES = ("glum irls-ls", "sklearn newton-cholesky", "sklearn lbfgs")
 FEW_ROWS = ("sklearn lbfgs", "sklearn newton-cg", "LIBLINEAR", "sklearn liblinear", "glum irls-ls", "glum lbfgs",

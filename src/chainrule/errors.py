@@ -1,4 +1,4 @@
-"""What a user is told when something is wrong: one class a cause, one clear sentence each."""
+"""The errors and warnings that users see: one class for each cause, one clear sentence each."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ from chainrule.words import visible
 
 
 class InputError(ValueError):
-    """The user's data or options can't be used; the message names the culprit and the way out.
+    """The user's data or options can't be used; the message says what is wrong and what to do.
 
-    Raised with a text, or with a finding whose sentence the command line puts in its own words.
+    Raised with a text, or with a finding, whose sentence is worded differently on the command line.
     """
 
     def __str__(self) -> str:
@@ -18,7 +18,7 @@ class InputError(ValueError):
 
 
 class ChainruleWarning(UserWarning):
-    """Base of all warnings: the answer stands, and there is something to know about it."""
+    """Base of all warnings: the result is valid, but there is something to know about it."""
 
     def __str__(self) -> str:
         return visible(super().__str__())
@@ -45,11 +45,11 @@ class NotConvergedWarning(ChainruleWarning):
 
 
 class SeparationWarning(ChainruleWarning):
-    """A plane keeps the classes apart, so that no finite coefficients are optimal."""
+    """A plane separates the classes, so no finite coefficients are optimal."""
 
 
 class CollinearityWarning(ChainruleWarning):
-    """Columns are combinations of others, so that many coefficients are equally good."""
+    """Some columns are linear combinations of others, so many coefficients are equally good."""
 
 
 class ThinnedTraceWarning(ChainruleWarning):
@@ -57,7 +57,7 @@ class ThinnedTraceWarning(ChainruleWarning):
 
 
 def warn(kind: type[ChainruleWarning], what: object) -> None:
-    """Warn at the line of the user's that called into this package, however deep that is; what: a text, or reads as one."""
+    """Warn at the user's line that called this package, however deep; what: a text, or an object that prints as one."""
     home = os.path.dirname(__file__)
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename).startswith(home):

@@ -1,4 +1,4 @@
-"""scikit-learn's shell over `chainrule.fit`: thin."""
+"""A scikit-learn classifier over `chainrule.fit`."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ PASSED = (
 
 
 class UnconvergedWarning(NotConvergedWarning, ConvergenceWarning):  # type: ignore[misc]
-    """Training ended before it reached `tol`; scikit-learn's filters know it too."""
+    """Training ended before it reached `tol`; also a `ConvergenceWarning`, for scikit-learn's filters."""
 
 
 class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression as a scikit-learn classifier: F = (1/S) sum s l + (alpha/2) w.w, b never penalised.
 
-    scikit-learn's callbacks (`set_callbacks`) see each step as a task, with an estimator that predicts as if the fit had ended
-    there (of a table without one), and may end the fit.
+    scikit-learn's callbacks (`set_callbacks`) see each step as a task and may end the fit. Unless X is a table, they also get
+    an estimator that predicts as if the fit had ended at that step.
 
     Parameters
     ----------
     alpha : float, optional
-        Strength of the L2 penalty; None and 0 are no penalty.
+        Strength of the L2 penalty; None and 0 mean no penalty.
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
     tol, method, fit_intercept, max_reads, learning_rate, standardize, coding, n_threads, loss, penalty
         As in `chainrule.fit`.
     unseen : "error", "reference" or "missing"
         How predictions treat a level that the fit did not see: refuse it, or take it as the first level or as missing.
-        "reference" also fills a number with the mean where the fit had none missing.
+        "reference" also fills missing numbers with the mean in columns that had none missing in the fit.
     class_weight : dict or "balanced", optional
-        Multiplies the rows' weights by their class's.
+        Multiplies each row's weight by its class's weight.
     warm_start : bool
-        Begin at the coefficients of the fit before, where that had as many columns.
+        Start at the previous fit's coefficients; it must have had as many columns.
     verbose : bool or int
         Print a line after each step: reads of the data, F, and the bound on F - F*.
 
@@ -156,10 +156,10 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         return self
 
     def _start(self) -> tuple[NDArray[np.float64], float]:
-        """Where the fit before ended."""
+        """Return the point where the previous fit ended."""
         n = len(self.coef_[0])
         if self._encodings is None and self.n_features_in_ != n:
-            given = f"the fit before had {n} columns, and X has {self.n_features_in_}"
+            given = f"the previous fit had {n} columns, and X has {self.n_features_in_}"
             raise InputError(f"warm_start: {given}: fit a new estimator")
         return self.coef_[0], float(self.intercept_[0])
 
@@ -200,13 +200,13 @@ class LogisticRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator): 
         return np.column_stack([probability(-z), probability(z)])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Class of each row, (m,): classes_[1] where z > 0."""
+        """Class of each row, (m,): classes_[1] if z > 0."""
         z = self.decision_function(X)
         return np.asarray(self.classes_[(z > 0).astype(np.intp)])
 
 
 class _Tasks:
-    """scikit-learn's callbacks of a fit: each step is a task, and one of them may end the fit."""
+    """scikit-learn's callbacks of a fit: each step is a task, and any callback may end the fit."""
 
     def __init__(self, estimator: LogisticRegression, X: Any, y: Any, s: Any, of_table: bool) -> None:
         weights = None if s is None else {"sample_weight": s}
@@ -219,7 +219,7 @@ class _Tasks:
 
     def __call__(self, step: Step) -> None:
         """End a step's task, and begin the next one's."""
-        if self.stopped:  # raised one step late: only now the trace has the step that it stopped at
+        if self.stopped:  # raised one step late, when the trace has the step at which it stopped
             raise KeyboardInterrupt
         if self.task is not None:
             w, b = step.units.to_user(step.w, step.b)
@@ -228,7 +228,7 @@ class _Tasks:
         self.task = self.root.subcontext(task_name="step").call_on_fit_task_begin(**self.told)
 
     def end(self) -> None:
-        """End the task that was begun and had no step, and the fit."""
+        """End the task that began but had no step, and the fit's task."""
         self.task.call_on_fit_task_end(estimator=self.told["estimator"])
         self.root.call_on_fit_task_end(**self.told, reconstruction_attributes={})
 
@@ -239,7 +239,7 @@ def _tell(step: Step) -> None:
 
 
 def _validated(estimator: LogisticRegression, X: Any, *y: Any, **options: Any) -> Any:
-    """Check X, and y where it is given, as scikit-learn does; and what it does not look at."""
+    """Check X, and y if given, as scikit-learn does, and also what scikit-learn doesn't check."""
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise InputError("X has masked elements: fill them in, or drop their rows")
     try:
@@ -249,5 +249,5 @@ def _validated(estimator: LogisticRegression, X: Any, *y: Any, **options: Any) -
 
 
 def _was_converted(given: Any, X: Any) -> bool:
-    """Whether X is a copy that scikit-learn made of what was given."""
+    """Whether X is a copy that scikit-learn made of the given X."""
     return bool(X.dtype != given.dtype) if issparse(X) else was_copied(given, np.asarray(X))

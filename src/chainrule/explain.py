@@ -1,10 +1,10 @@
-"""One row explained: every value and derivative of the article's graph, the chain rule with its numbers, shares.
+"""Explains one row: every value and derivative of the article's graph, the chain rule with its numbers, shares.
 
     share of the row in dL/dw_j = (s/S) dL/dz x_j;   over all rows the shares add up to the gradient of L
     contribution of feature j to z = x_j w_j;   exp of it multiplies the odds g/(1 - g)
 
 The path of the probability starts at sigmoid(b) and adds the contributions from the largest to the smallest in absolute
-value; a step is what g gains there, and all steps lead to g. Another order gives other steps and the same end.
+value; a step is the change of g there, and the last step ends at g. Another order gives other steps and the same end.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from chainrule.graph.pullbacks import Array
 from chainrule.graph.stable import sigmoid
 from chainrule.words import Shown, plain
 
-_CHECKED_ENTRIES = 16  # of the weights, those with the largest derivatives
+_CHECKED_ENTRIES = 16  # the weights with the largest derivatives
 
 
 @dataclass(frozen=True)
 class FeatureExplanation:
-    """What one feature does in the row.
+    """The part of one feature in the row.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class FeatureExplanation:
     w : float
         Its weight, in the fit's units.
     contribution, odds_factor, probability_step : float
-        x w in log-odds; exp of it; the step of g on the path.
+        x w in log-odds; exp(x w); the step of g on the path.
     dz_dw, dL_dw : float
         Derivatives of the row's own loss; dL_dw is None when the class is unknown.
     share, share_of_gradient : float or None
-        (s/S) dL_dw, and that divided by the whole gradient's entry (None when it is not known or 0).
+        (s/S) dL_dw, and that divided by the whole gradient's entry (None if the entry is unknown or 0).
     penalty_gradient : float
         alpha w, the penalty's own part of the gradient.
     """
@@ -60,16 +60,16 @@ class FeatureExplanation:
 
 @dataclass(frozen=True)
 class RowExplanation(Shown):
-    """A row on its way through the graph and back.
+    """A row's values forward through the graph, and its derivatives backward.
 
     Attributes
     ----------
     row, epoch : int or None
-        The row's number in its table from 1, the epoch whose weights these are.
+        The row's number in its table, from 1, and the epoch that the weights are from.
     y : float or None
-        Its class, 0 or 1; None when unknown: then loss and derivatives of L are None too.
+        The row's class, 0 or 1; None if unknown: then loss and derivatives of L are None too.
     label : str or None
-        The class by its name.
+        The name of the class.
     saturated : bool
         g has rounded to 0 or 1 (or 1/g overflows): the article's product has no finite value.
     weight, sum_weights, alpha : float
@@ -80,7 +80,7 @@ class RowExplanation(Shown):
     dL_dg, dg_dz, dz_db, dL_dz, dL_db : float
         Derivatives of the row's own loss.
     share_b, share_b_of_gradient : float or None
-        As `share` of a feature, for b.
+        As `share` and `share_of_gradient` of a feature, for b.
     article_product : float or None
         dL/dg dg/dz multiplied as the article does, from the rounded g; NaN when saturated.
     stable : float or None
@@ -88,13 +88,13 @@ class RowExplanation(Shown):
     path : tuple of (str, float)
         The probability at sigmoid(b), then after each feature.
     chain : dict
-        The formulas with the numbers put in: z, g, L, dL_dg, dg_dz, dL_dz (the article's product), stable (the form of dL_dz
+        The formulas with their numbers: z, g, L, dL_dg, dg_dz, dL_dz (the article's product), stable (the form of dL_dz
         that keeps every digit), dL_db, and for each feature dL_dw and share.
     check : dict
-        max_error and method of the gradient check, of what ("L", or "g" when the class is unknown), and how many derivatives
-        were checked of how many: the largest.
+        Of the gradient check: max_error, method, what was checked ("L", or "g" if the class is unknown), and how many of how
+        many derivatives were checked: the largest ones.
     note : str or None
-        Where the article's product fails: g has rounded, or 1 - g has lost digits.
+        Why the article's product fails, if it does: g has rounded, or 1 - g has lost digits.
     """
 
     row: int | None
@@ -130,7 +130,7 @@ class RowExplanation(Shown):
         Returns
         -------
         dict
-            NaN and infinities are None: an odds factor above 1e308, a share of a gradient that is 0.
+            NaN and infinities are None, such as an odds factor above 1e308 or the share of a gradient that is 0.
         """
         return dict(plain(self))
 
@@ -153,17 +153,17 @@ def explain_row(
         The weights, in the fit's units.
     feature_names : sequence of str (n,)
     row, epoch : int, optional
-        Only passed on.
+        Copied to the result.
     weight, sum_weights : float
         s of the row and S of all rows.
     alpha : float
         The L2 penalty of the fit.
     gradient : (array_like (n,), float), optional
-        dL_dw and dL_db over all rows, without the penalty, to relate the shares to.
+        dL_dw and dL_db over all rows, without the penalty; shares are divided by them.
     label : str, optional
         The name of the row's class.
     x_user : array_like (n,), optional
-        The row in the user's units, where these are not the fit's.
+        The row in the user's units, if these are not the fit's.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def _vector(values: npt.ArrayLike, n: int, name: str) -> Array:
 
 
 def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str, float], ...], Array]:
-    """Return the probabilities from sigmoid(b) to g, and the step of each feature in the features' order."""
+    """Return the probabilities from sigmoid(b) to g, and each feature's step, in the order of the features."""
     contributions = graph.X.value * graph.w.value
     order = np.argsort(-np.abs(contributions), kind="stable")
     points = graph.b.value + np.concatenate(([0.0], np.cumsum(contributions[order])))
@@ -237,17 +237,17 @@ def _path(graph: LogisticGraph, names: tuple[str, ...]) -> tuple[tuple[tuple[str
 
 
 def number(value: float) -> str:
-    """Return a number as the chain shows it: six digits, no more than needed."""
+    """Write a number as in the chain: at most six digits, without trailing zeros."""
     return f"{value + 0.0:.6g}"
 
 
 def _factor(value: float) -> str:
-    """Return a number that stands behind a sign: negative ones in brackets."""
+    """Write a number that follows an operator: negative ones in brackets."""
     return f"({number(value)})" if value < 0 else number(value)
 
 
 def _chain(graph: LogisticGraph, weight: float, sum_weights: float, *, known: bool) -> dict[str, Any]:
-    """Write each step as name = formula = numbers = value; where g has rounded, the article's with the g that it has."""
+    """Write each step as name = formula = numbers = value; if g has rounded, the article's steps use the rounded g."""
     y, z, g, b, loss = (float(node.value) for node in (graph.y, graph.z, graph.g, graph.b, graph.loss))
     dL_dg, dg_dz, dL_dz, dL_db = (float(each) for each in (graph.dL_dg, graph.dg_dz, graph.dL_dz, graph.dL_db))
     x, w, dL_dw = graph.X.value.tolist(), graph.w.value.tolist(), graph.dL_dw.tolist()
@@ -291,7 +291,7 @@ def _fault(g: float) -> str:
 
 
 def _note(graph: LogisticGraph) -> str | None:
-    """Say where the article's product fails: g has rounded, or 1 - g has lost digits."""
+    """Say why the article's product fails, if it does: g has rounded, or 1 - g has lost digits."""
     g, dL_dg, dL_dz, article = (float(v) for v in (graph.g.value, graph.dL_dg, graph.dL_dz, graph.article_product))
     stable = f"the stable form gives dL/dz = {number(dL_dz)}"
     if graph.is_saturated:

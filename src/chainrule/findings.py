@@ -1,7 +1,7 @@
 """What there is to say about a run, as data: a code and its values.
 
-Each code has one sentence here, written for two fronts: Python's users read ``max_reads=200``, the command line's ``--max-reads
-200``. What a user can do about it is a list of ways out, each with its value.
+Each code has one sentence here, worded for two interfaces (`Front`): Python's users read ``max_reads=200``, users of the
+command line ``--max-reads 200``. What a user can do about a problem is a list of ways out, each with its value.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from chainrule.words import about, counted, plain, rounded, short
 
 Values = Mapping[str, Any]
 
-MOST_NAMES = 8  # of columns in a relation's sentence
+MOST_NAMES = 8  # columns that a relation's sentence names
 
 
 @dataclass(frozen=True)
 class Front:
-    """How options are named: as Python's arguments, or as the command line's."""
+    """How options are named: as arguments in Python, or as options of the command line."""
 
     is_shell: bool = False
-    # renamed: arguments that a command calls otherwise. without: options to leave out where --method is changed.
+    # renamed: arguments that have another name in a command. without: which options to drop when changing --method.
     renamed: Mapping[str, str] = field(default_factory=dict)
     without: str = ""
 
     def option(self, name: str, value: object = None) -> str:
-        """Name an option, and its value where one is given."""
+        """Name an option, with its value if one is given."""
         if not self.is_shell:
             return name if value is None else f"{name}={value!r}"
         shown = self.renamed.get(name, f"--{name.replace('_', '-')}")
@@ -49,7 +49,7 @@ PYTHON, SHELL = Front(), Front(is_shell=True, renamed={"n_threads": "--threads"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to say. As text it reads as Python's users see it."""
+    """One thing to say about a run; `str` gives the sentence that Python's users see."""
 
     code: str
     values: Values = field(default_factory=dict)
@@ -59,16 +59,16 @@ class Finding:
 
     @property
     def warning(self) -> type[ChainruleWarning] | None:
-        """The warning's class, where it is one."""
+        """Class of the warning to issue; None if the finding is not a warning."""
         return WARNINGS.get(self.code)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give code and values as JSON holds them."""
+        """Return code and values, JSON-able."""
         return {"code": self.code, "values": plain(self.values)}
 
 
 def say(what: Finding | str, front: Front = PYTHON) -> str:
-    """Write a finding's sentence; a text stays as it is."""
+    """Write a finding's sentence; a text is returned as it is."""
     return what if isinstance(what, str) else SENTENCES[what.code](what.values, front)
 
 
@@ -76,18 +76,18 @@ Said = Finding | str
 
 
 def two_fronts(python: str, shell: str) -> Finding:
-    """Say something whose ways out differ between the fronts."""
+    """Make a finding whose sentence differs between Python and the command line."""
     return Finding("two fronts", {"python": python, "shell": shell})
 
 
 def said_by(error: Exception | str) -> Said:
-    """Give what an error or a warning was raised with: a finding or a text."""
+    """Return what an error or a warning was raised with: a finding or a text."""
     what = error.args[0] if isinstance(error, Exception) and error.args else error
     return what if isinstance(what, Finding) else str(what)
 
 
 def warn_of(found: Finding) -> None:
-    """Warn of a finding, at the line of the user's that called into this package."""
+    """Issue a finding's warning at the user's line that called this package."""
     assert found.warning is not None
     warn(_KINDS.get({}).get(found.warning, found.warning), found)
 
@@ -97,7 +97,7 @@ _KINDS: ContextVar[Mapping[type, type[ChainruleWarning]]] = ContextVar("kinds of
 
 @contextmanager
 def warnings_as(kinds: Mapping[type, type[ChainruleWarning]]) -> Iterator[None]:
-    """Within it, and in this thread, warnings are of other classes: {its own: another}."""
+    """Issue warnings of other classes in this context and thread: {usual class: replacement}."""
     before = _KINDS.set(kinds)
     try:
         yield
@@ -106,7 +106,7 @@ def warnings_as(kinds: Mapping[type, type[ChainruleWarning]]) -> Iterator[None]:
 
 
 def _limit(rate: float) -> str:
-    return f"{rounded(rate, 4, up=False):.4g}"  # a rate below what is shown is below the limit
+    return f"{rounded(rate, 4, up=False):.4g}"  # a rate below the shown number is below the limit
 
 
 # --- ways out ----------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ WAYS: dict[str, Callable[[Any, Front], str]] = {
 
 
 def ways_out(ways: Sequence[Way], on: Front) -> str:
-    """Join the ways out: 'a, or b'; empty without any."""
+    """Join the ways out: 'a, or b'; empty if there are none."""
     return ", or ".join(WAYS[code](value, on) for code, value in ways)
 
 
@@ -227,7 +227,7 @@ def _no_optimum(values: Values, on: Front) -> str:
 
 
 def factor_of(names: Sequence[str]) -> str | None:
-    """Name of the one category whose levels the columns are ("species" of "species=Gentoo"), or None."""
+    """Return the category if all columns are levels of one ("species" for "species=Gentoo"), else None."""
     heads = {name.split("=", 1)[0] if "=" in name else None for name in names}
     return heads.pop() if len(heads) == 1 else None
 
@@ -297,7 +297,7 @@ def _no_level(values: Values, on: Front) -> str:
 
 
 def _threshold(values: Values, on: Front) -> str:
-    if values["is_complete"]:
+    if values["is_complete"] and len(values["sides"]) == 2:
         (_, upper), (_, lower) = values["sides"]
         at = f"{values['column']} above {values['threshold']:g}"
         return f"{at} separates the classes completely: {upper} above, {lower} below"
@@ -315,7 +315,7 @@ def _direction(values: Values, on: Front) -> str:
 
 
 def _separated(values: Values, on: Front) -> str:
-    # What helps always comes first: columns not named here may separate the classes as well.
+    # The penalty comes first, as it always helps: columns not named here may separate the classes as well.
     causes, more = values["causes"], len(values["causes"]) - 3
     shown = "; ".join("of the rows left, " * each.values["of_rest"] + say(each, on) for each in causes[:3])
     shown += f"; and {more} more" if more > 0 else ""
@@ -336,7 +336,7 @@ def _too_many_columns(values: Values, on: Front) -> str:
 
 SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "converged": _converged,
-    "unreached": _converged,  # and further than tol for a reason that is named
+    "unreached": _converged,  # but not to tol, for a reason that the sentence names
     "stopped": _stopped,
     "noise floor": _stopped,
     "unproven": _unproven,
@@ -345,7 +345,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "interrupted": _interrupted,
     "no optimum": _no_optimum,
     "reads left": lambda v, on: (
-        f"it takes about {counted(v['reads'], 'more read')} to {on.option('tol')} {v['tol']:.2g}"
+        f"it takes about {counted(v['reads'], 'more read')} to reach {on.option('tol')} {v['tol']:.2g}"
     ),
     "epochs left": _epochs_left,
     "is rounding": lambda v, on: "what is left is rounding",

@@ -17,14 +17,14 @@ Vector = NDArray[np.float64]
 
 
 def sigmoid(z: Vector) -> Vector:
-    """Give g = 1 / (1 + e^-z), with full relative accuracy on both sides; never overflows."""
+    """Return g = 1 / (1 + e^-z), with full relative accuracy on both sides; never overflows."""
     z = np.asarray(z, dtype=np.float64)
     e = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0, e) / (1.0 + e)
 
 
 class Loss(Protocol):
-    """A convex l(z, y) of y = 0 or 1 with l(z, 1) = l(-z, 0), which falls to its infimum 0 as z goes to the side of y.
+    """A convex loss l(z, y), y = 0 or 1, with l(z, 1) = l(-z, 0), that falls to its infimum 0 as z goes to the side of y.
 
     Every function takes arrays z and y of one shape, and keeps full relative accuracy at every z.
     """
@@ -35,7 +35,7 @@ class Loss(Protocol):
 
     @property
     def steepest(self) -> float:
-        """Largest |dL_dz|."""
+        """Largest |dL_dz|, finite as all three bounds: a loss like softplus(z)^2 has none and is refused."""
 
     @property
     def curvature(self) -> float:
@@ -43,7 +43,7 @@ class Loss(Protocol):
 
     @property
     def bend(self) -> float:
-        """The c of |d3L_dz3| <= c d2L_dz2 (Bach 2010; Sun and Tran-Dinh 2019): the certificate rests on it."""
+        """The constant c in |d3L_dz3| <= c d2L_dz2 (Bach 2010; Sun and Tran-Dinh 2019); the certificate needs it."""
 
     def value(self, z: Vector, y: Vector) -> Vector:
         """l(z, y) in nats."""
@@ -58,7 +58,7 @@ class Loss(Protocol):
         """Probability of y = 1 at z."""
 
     def best_constant(self, zeros: float, ones: float) -> float:
-        """Z that minimises zeros l(z, 0) + ones l(z, 1)."""
+        """Return the z that minimises zeros l(z, 0) + ones l(z, 1)."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Logistic:
     """Binary cross-entropy of z: l = log(1 + e^t) with t = (1 - 2y) z.
 
     The article's L = -(y log g + (1-y) log(1-g)) with g = sigmoid(z), merged into one function of z, as in Hastie,
-    Tibshirani and Friedman, The Elements of Statistical Learning, equation 4.20. Never softplus(z) - y z and never g - y:
-    both lose every digit where the model is sure and right.
+    Tibshirani and Friedman, The Elements of Statistical Learning, equation 4.20. Neither softplus(z) - y z nor g - y is
+    computed: both lose every digit when the model is sure and right.
     """
 
     name: str = "logistic"

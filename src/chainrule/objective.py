@@ -1,4 +1,4 @@
-"""What solvers minimise: F over one flat vector theta. `Objective` is the contract, `DataObjective` that of a fit."""
+"""What solvers minimise: F over one flat vector theta. `Objective` is the contract, `DataObjective` a fit's objective."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chainrule.losses import LOGISTIC, Loss, is_native, rms_residual
 from chainrule.penalties import ElasticNet, ridge
 
 NOTHING = What(0)
-PAIRWISE = 40.0  # roundings that a term of one of NumPy's sums goes through: 16 + 3 + log2(m/128)
+PAIRWISE = 40.0  # bound on a term's roundings in a NumPy sum: 16 + 3 + log2(m/128)
 
 ROWS_AT_ONCE = 16384  # fit in the caches
 
@@ -32,14 +32,14 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """F and its gradient (size,) at one point, and what else was asked for.
+    """F and its gradient (size,) at one point, and other quantities if requested.
 
     loss : mean log-loss in nats. accuracy : share of the rows' weight whose class is right.
     grad_norm : the largest of |dF_dw_j| / column_scale_j and |dF_db|.
     hessian : (n + 1, n + 1) with the bias last, or None; a sample's is scaled up to all rows.
-    lower : the Hessian's part from the rows read alone, over the sum of all weights, with the penalty.
+    lower : the part of the Hessian from the rows read, not scaled up, over the sum of all weights, plus the penalty.
     norm : the largest sum_j q_j x~_j^2 of the rows. squares : (1/S) sum s x_j^2.
-    float32 : whether the Hessian's products were made in float32.
+    float32 : whether the Hessian was multiplied in float32.
     """
 
     objective: float
@@ -60,13 +60,13 @@ class Evaluation:
 
 
 class Objective(Protocol):
-    """F of one flat vector theta: all that gradient descent and newton-cg ask for."""
+    """F of one flat vector theta: all that gradient descent and newton-cg need."""
 
     size: int  # of theta
 
     @property
     def reads(self) -> float:
-        """How often the data were read so far; 0 where that isn't counted."""
+        """How often the data were read so far; 0 if that isn't counted."""
         return 0.0
 
     def evaluate(self, theta: Vector) -> Evaluation:
@@ -88,7 +88,7 @@ class HasBatches(Objective, Protocol):
         """Rows that an epoch visits."""
 
     def descend(self, theta: Vector, rate: float, batches: Batches, epoch: int) -> Vector:
-        """Give the point after an epoch of updates from theta."""
+        """Return the point that an epoch of updates reaches from theta."""
 
 
 class DataObjective(Objective):
@@ -98,9 +98,9 @@ class DataObjective(Objective):
     Hessian:   (1/S) sum_i s_i d2L_dz2_i x~_i x~_i' + diag(ridge, 0),   x~ = (x, 1).
 
     Conventions: the loss is a mean over the weights, so F doesn't grow with the number of rows, and the weights' scale
-    doesn't matter. The bias b is last in theta and is never penalised; without an intercept it stays 0, as its derivatives do.
-    All is in the units of the rows (`rows.units`): penalty, w and derivatives are those of standardised columns where columns
-    are standardised. Vectors are float64.
+    doesn't matter. The bias b is last in theta and is never penalised; without an intercept it stays 0, as do its derivatives.
+    Everything is in the units of the rows (`rows.units`): if columns are standardised, the penalty, w and the derivatives are
+    for the standardised columns. Vectors are float64.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class DataObjective(Objective):
     strata : tuple of Stratum, optional
         A sample in place of all rows: see `sample`.
     fit_ridge : (n,), optional
-        The fit's own ridge, where a sample's penalty has more: `Evaluation.lower` has no other.
+        The fit's own ridge, if a sample's penalty has more; `Evaluation.lower` includes this one alone.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class DataObjective(Objective):
 
     @property
     def ridge(self) -> Vector:
-        """Penalty's second derivative, one number a column."""
+        """Second derivative of the penalty, one number per column."""
         return self.penalty.curvature
 
     @property
@@ -149,17 +149,17 @@ class DataObjective(Objective):
 
     @property
     def sum_depth(self) -> float:
-        """Roundings that a term of the loss and the gradient goes through: d."""
+        """Depth d of the sums for loss and gradient: the roundings that a term goes through."""
         return max(stratum.rows.sum_depth for stratum in self.strata) + len(self.strata) - 1.0
 
     @property
     def secant_depth(self) -> float:
-        """Roundings that a term of the sums along a direction goes through, with the division by S."""
+        """Depth of the sums along a direction, the division by S included."""
         return self.rows.sum_depth + (0.0 if self.rows.s is None else PAIRWISE)
 
     @property
     def matrix_depth(self) -> float:
-        """Roundings that a term of the Hessian goes through: N."""
+        """Depth N of the Hessian's sums."""
         return max(stratum.rows.matrix_depth for stratum in self.strata) + len(self.strata) - 1.0
 
     @property
@@ -168,7 +168,7 @@ class DataObjective(Objective):
         return self.rows.reads
 
     def sample(self, size: int, more: float, of_levels: Rare | None = None) -> DataObjective:
-        """Give the objective over about `size` rows, stratified by class.
+        """Return the objective over a sample of about `size` rows, stratified by class.
 
         more : added to each column's ridge, since a sample may lack a level or a class.
         """
@@ -185,15 +185,15 @@ class DataObjective(Objective):
         q: Vector | None = None,
         h: Vector | None = None,
     ) -> Evaluation:
-        """F and its gradient at theta (n + 1,), and what else is asked for, in one read.
+        """Return F, its gradient and what `what` asks for at theta (n + 1,), in one read.
 
         Parameters
         ----------
         what : What
-            HESSIAN: also the Hessian and its lower part; with HESSIAN32 multiplied in float32, twice as fast on many columns.
-            SQUARES: the columns' mean squares; beside them SUMS and EXTREMES, which the rows keep.
+            HESSIAN: the Hessian and its lower part; with HESSIAN32 multiplied in float32, twice as fast on many columns.
+            SQUARES: the columns' mean squares; SUMS and EXTREMES may be added, and `rows` keeps them.
         z, h : (m,), optional
-            Filled with the rows' z, and d2L_dz2; for a sample, stratum by stratum.
+            Filled with the rows' z and d2L_dz2; for a sample, stratum by stratum.
         q : (n + 1,), optional
             Weights of `norm`.
         """
@@ -225,13 +225,13 @@ class DataObjective(Objective):
         )
 
     def hessian(self, theta: Vector) -> Matrix:
-        """Second derivatives (n + 1, n + 1), the bias last: one read."""
+        """Return the second derivatives (n + 1, n + 1), the bias last: one read."""
         found = self.evaluate(theta, What.HESSIAN).hessian
         assert found is not None
         return found
 
     def _matrices(self, parts: list[Matrix], weight: float) -> tuple[Matrix | None, Matrix | None]:
-        """Hessian and its lower part (`Evaluation`), from the strata's sums, which are overwritten."""
+        """Make the Hessian and its lower part (`Evaluation`) from the strata's sums, overwriting these."""
         if not parts:
             return None, None
         for part in parts:
@@ -257,7 +257,7 @@ class DataObjective(Objective):
         return self.rows.n_visited
 
     def descend(self, theta: Vector, rate: float, batches: Batches, epoch: int) -> Vector:
-        """Give the point after an epoch of mini-batch updates from theta, of all rows: one read."""
+        """Return the point that an epoch of mini-batch updates on all rows reaches from theta: one read."""
         w, b = descend_rows(
             self.rows,
             theta[:-1],
@@ -281,7 +281,7 @@ class DataObjective(Objective):
     ) -> tuple[list[tuple[Vector, Evaluation, float]], Vector]:
         """Run Newton in the core, on all rows and few columns, until the squared decrement is at most `near`.
 
-        Returns the points passed, each with F and the reads until then, and the point that comes next.
+        Returns the points visited, each with its evaluation and the reads until then, and the next point.
         """
         before, rows = self.reads, self.rows
         path = newton_path(
@@ -301,7 +301,7 @@ class DataObjective(Objective):
         return list(zip(path.theta, found, before + path.reads, strict=True)), path.next
 
     def norm(self, gradient: Vector) -> Any:
-        """`Evaluation.grad_norm` of a gradient (n + 1,), or of some (k, n + 1)."""
+        """Compute `Evaluation.grad_norm` for a gradient (n + 1,), or for k gradients (k, n + 1)."""
         return np.abs(gradient / np.append(self.column_scale, 1.0)).max(axis=-1)
 
     @cached_property
@@ -311,7 +311,7 @@ class DataObjective(Objective):
         return sum(part.multiplier * weight for part, weight in zip(self.strata, of, strict=True))
 
     def curvatures(self, z: Vector) -> Vector:
-        """Give g (1 - g) of the rows that are read, at the z of all rows: no read."""
+        """Return d2L_dz2 of the rows that an evaluation reads, from the z of all rows: no read."""
         h = np.empty(self.n_rows)
         for stratum, part in self._parts():
             rows, of = stratum.rows, h[part]
@@ -321,7 +321,7 @@ class DataObjective(Objective):
         return h
 
     def pointwise(self, z: Vector, y: NDArray[np.uint8]) -> tuple[Vector, Vector, Vector]:
-        """Loss, dL_dz and d2L_dz2 of rows whose z is known: no read."""
+        """Return loss, dL_dz and d2L_dz2 of rows whose z is known: no read."""
         return pointwise(z, y) if self.given is None else self.given(z, y.astype(np.float64))
 
     def rms_residual(self, mean: float) -> float:
@@ -329,9 +329,9 @@ class DataObjective(Objective):
         return rms_residual(self.loss, mean)
 
     def hessian_block(self, h: Vector, columns: NDArray[np.int64], *, first: bool = False) -> Matrix:
-        """Hessian of some columns (k,) and the bias, (k + 1, k + 1): a read of these columns.
+        """Return the Hessian of some columns (k,) and the bias, (k + 1, k + 1): a read of these columns.
 
-        first : of a sample the part of the first stratum alone, whose levels no other row has.
+        first : read only a sample's first stratum, for columns of levels that no other row has.
         """
         total = None
         for stratum, part in self._parts():
@@ -344,28 +344,28 @@ class DataObjective(Objective):
         total[np.diag_indices(len(columns))] += self.ridge[columns]
         return total
 
-    # --- along a direction, from z that are kept: all rows, no sample ------------------------------------------------
+    # --- along a direction, from stored z: all rows, no sample -------------------------------------------------------
 
     @property
     def base_log_odds(self) -> float:
-        """Best b where w is 0; 0 without an intercept."""
+        """The best b for w = 0; 0 without an intercept."""
         return self.loss.best_constant(*self.class_weights) if self.fit_intercept else 0.0
 
     @cached_property
     def at_zero(self) -> float:
-        """F where w and b are 0."""
+        """F at w = 0 and b = 0."""
         return float(self.loss.value(np.zeros(1), np.zeros(1))[0])
 
     @property
     def base_objective(self) -> float:
-        """F where w is 0 and b its best."""
+        """F at w = 0 and the best b."""
         b, (zeros, ones) = self.base_log_odds, self.class_weights
         losses = self.loss.value(np.array([b, b]), np.array([0.0, 1.0]))
         return float(zeros * losses[0] + ones * losses[1]) / self.weight
 
     @cached_property
     def class_weights(self) -> tuple[float, float]:
-        """Sums of the weights of the rows of y = 0 and of y = 1, in the rows' unit."""
+        """Total weight of the rows with y = 0, and with y = 1, in the rows' unit."""
         if self.rows.s is None:
             ones = int(np.count_nonzero(self.rows.y))
             return float(self.rows.n_rows - ones), float(ones)
@@ -373,19 +373,19 @@ class DataObjective(Objective):
         return zeros, of_ones
 
     def secant(self, z: Vector, v: Vector, u: Vector, r: Matrix, norms: bool = False) -> Secant:
-        """Read all rows along v (n + 1,) from z (m,): sums over the rows, and u (m,) and r (2, m) filled (`kernels.secant`)."""
+        """Read all rows along v (n + 1,) from z (m,): return sums over rows, fill u (m,) and r (2, m) (`kernels.secant`)."""
         return self.rows.secant(z, v, u, r, norms)
 
     def along(self, z: Vector, u: Vector, t: float, shift: float) -> Along:
-        """Add the loss and its derivatives in (t, shift) at z + t u + shift: no read."""
+        """Sum the loss and its derivatives in (t, shift) over the rows at z + t u + shift: no read."""
         return along(z, u, self.rows.y, self.rows.s, t, shift, threads=self.rows.threads)
 
     def feasible(self, z: Vector, u: Vector, r: Matrix, t: float, shift: float, pull: float) -> Feasible:
-        """Go to z + t u + shift, in place, and take in what the dual point there is worth (`kernels.feasible`): no read."""
+        """Move z to z + t u + shift, in place, and measure the dual point there (`kernels.feasible`): no read."""
         return feasible(z, u, r, self.rows.y, self.rows.s, t, shift, pull, threads=self.rows.threads)
 
     def _parts(self) -> Iterator[tuple[Stratum, slice]]:
-        """Strata, and where their rows are among all that are read."""
+        """Yield each stratum with the places of its rows among all rows read."""
         at = 0
         for stratum in self.strata:
             yield stratum, slice(at, at + stratum.rows.n_rows)
@@ -393,5 +393,5 @@ class DataObjective(Objective):
 
 
 def _called(loss: Loss) -> GivenLoss:
-    """Wrap a loss that the core has no struct for in the form that the core calls."""
+    """Wrap a loss that the core lacks as one function, which the core calls."""
     return lambda z, y: (loss.value(z, y), loss.derivative(z, y), loss.second_derivative(z, y))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
-SEPARATED_RIDGE = 1e-8  # on standardised columns, where the classes are separated and no other penalty is given
+SEPARATED_RIDGE = 1e-8  # on standardised columns; used if the classes are separated and no penalty is given
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class ElasticNet:
 
     @cached_property
     def strongly_convex(self) -> bool:
-        """Whether P bends along every column, so that there is exactly one optimum."""
+        """Whether P has curvature along every column, so that there is exactly one optimum."""
         return bool((self.l2 > 0.0).all())
 
     @cached_property
@@ -47,7 +47,7 @@ class ElasticNet:
 
     @property
     def line(self) -> str:
-        """P as a term of the objective's line, such as (0.1/2) w.w; empty where it is 0."""
+        """P as a term of the printed objective, such as (0.1/2) w.w; empty if P is 0."""
         terms = []
         if self.l1.any():
             same = (self.l1 == self.l1[0]).all()
@@ -59,7 +59,7 @@ class ElasticNet:
 
     def value(self, w: Vector) -> float:
         """P(w)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is named, not warned of
+        with np.errstate(over="ignore", invalid="ignore"):  # the monitor reports divergence
             bent = 0.5 * float(np.sum(self.l2 * w * w)) if self.l2.any() else 0.0
             return bent if self.smooth else bent + float(self.l1 @ np.abs(w))
 
@@ -82,7 +82,7 @@ class ElasticNet:
         return np.asarray(np.where(w == 0.0, np.maximum(np.abs(g) - self.l1, 0.0), np.abs(g + self.l1 * np.sign(w))))
 
     def in_units(self, ratio: Vector) -> ElasticNet:
-        """Give the same penalty for v with w = ratio v; its strengths are not finite where they overflow."""
+        """Return the same penalty as a function of v, w = ratio v; strengths that overflow are infinite."""
         l1, l2 = np.zeros_like(self.l1), np.zeros_like(self.l2)
         with np.errstate(over="ignore"):
             np.multiply(self.l1, np.abs(ratio), out=l1, where=self.l1 > 0.0)
@@ -97,5 +97,5 @@ def ridge(strength: float | Vector, n: int) -> ElasticNet:
     return ElasticNet(np.zeros(n), l2)
 
 
-# Each makes the penalty in the fit's units from alpha and the number of columns.
+# Each function makes a penalty, in the fit's units, from alpha and the number of columns.
 PENALTIES: dict[str, Callable[[float, int], ElasticNet]] = {"ridge": ridge}

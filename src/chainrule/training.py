@@ -1,4 +1,4 @@
-"""A table in, a trained model out: the workflow of `chainrule fit` and `chainrule demo`.
+"""From a table to a trained model: the workflow of `chainrule fit` and `chainrule demo`.
 
 train     Newton or gradient descent on the training rows, watched on the held-out ones; figures of both parts
 explain   one row of a table, forward and backward, and its share of the whole gradient
@@ -39,7 +39,7 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Training:
-    """What training gave: the model, what was recorded, the figures of both parts, the rows of unknown target.
+    """The outcome of training: the model, the fit's result, figures of both parts, predictions for rows of unknown target.
 
     z: (m,) log-odds of all rows. deviations: (n,) standard deviation of each number among the training rows; NaN for levels
     and marks.
@@ -56,7 +56,7 @@ class Training:
 
 
 def read_for(model: Model, path: str | Path, na: Sequence[str] = ()) -> pa.Table:
-    """Read a table as the model's training table was read: the same cells are missing, its categories are text."""
+    """Read a table like the model's training table: the same cells mean missing, and its categories are read as text."""
     return read_table(path, na=(*model.info.get("na", ()), *na), text=model.schema.text_columns)
 
 
@@ -69,9 +69,9 @@ def prepare_as_asked(
 
 
 def column_names(given: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Names given one by one or separated by commas; a column whose own name has a comma is given alone.
+    """Split names given one by one or separated by commas; a column whose name has a comma must be given alone.
 
-    `known` are the table's columns. Names that are not there are kept: who uses them says so.
+    known: the table's columns. Names that the table lacks are kept: the caller reports them.
     """
     names: list[str] = []
     for text in given:
@@ -85,15 +85,15 @@ def train(
     *,
     progress: Callable[[Any, Mapping[str, float]], None] | None = None,
 ) -> Training:
-    """Train on the training rows. Without a word on it, numbers are standardised for gradient descent, not for Newton's.
+    """Train on the training rows. By default, numbers are standardised for gradient descent but not for Newton's method.
 
-    progress(step, held_out): called once an epoch, or step of Newton's, with the fit's step and the held-out figures then.
-    After Ctrl-C it is the state so far, by its `result.reason`; raises KeyboardInterrupt before the first epoch.
+    progress(step, held_out): called after each epoch or Newton step, with the fit's step and the held-out figures.
+    After Ctrl-C, returns the state so far (see `result.reason`); raises KeyboardInterrupt before the first epoch.
     """
     started = time.perf_counter()
     schema, rows = prepared.schema, prepared.training_rows(spec.n_threads)
     standardize = spec.chosen not in NEWTON if spec.standardize is None else spec.standardize
-    held_out = HeldOut.of(prepared.design.rows(prepared.test, spec.n_threads)) if len(prepared.test) else None
+    held_out = HeldOut.of(prepared.encoded.rows(prepared.test, spec.n_threads)) if len(prepared.test) else None
 
     def watch(step: Any) -> Mapping[str, float] | None:
         figures = held_out(step) if held_out is not None else None
@@ -113,15 +113,15 @@ def train(
 
 
 def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
-    """Make the model of a fit, and measure it on both parts."""
+    """Make a model from a fit, and measure it on both parts."""
     schema = prepared.schema
     info = result.to_dict(timings=False)
-    # with these a later look at the same table finds the training rows again
+    # with these, the training rows can be found in the same table later
     info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed}
     info["na"] = list(prepared.na)
     at = (result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale)
     model = Model(schema, *at, info)
-    z, y, s = model.decision(prepared.design.design), prepared.design.labels, prepared.design.weights
+    z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.labels, prepared.encoded.weights
 
     def measured(places: Places) -> dict[str, Any]:
         return figures(z[places], y[places], None if s is None else s[places])
@@ -141,7 +141,7 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
 
 
 def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
-    """Return number, probability of the positive label and class of rows with these log-odds; at z = 0 the negative label."""
+    """Return row number, probability of the positive label and class for log-odds z; at z = 0 the negative label."""
     labels = (model.schema.negative, model.schema.positive)
     return [
         {"row": int(row), "probability": float(g), "class": labels[int(log_odds > 0)]}
@@ -150,10 +150,10 @@ def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
 
 
 def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, Any]:
-    """How well log-odds z predict y: loss, accuracy, AUC, and the same for always predicting the base rate.
+    """Measure how well log-odds z predict y: loss, accuracy, AUC, and the same for always predicting the base rate.
 
-    z, y: (m,), y of 0 and 1. base_rate: the share of positives among these rows (weighted), base_loss and
-    base_accuracy: of predicting that share for every row. confusion counts rows, not weights.
+    z, y: (m,), y of 0 and 1. base_rate: the weighted share of positives among these rows; base_loss and
+    base_accuracy: for predicting that share for every row. confusion counts rows, not weights.
     """
     loss = log_loss(z, y, weights)
     s = np.ones_like(y) if weights is None else weights
@@ -177,26 +177,26 @@ def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, An
 
 
 def whole_gradient(model: Model, design: Encoded, places: Places, w: Floats, b: float) -> tuple[Floats, float, float]:
-    """Average dL_dz x and dL_dz over some rows at (w, b), in the units of the fit: dL_dw and dL_db without the penalty's; S."""
+    """Average dL_dz x and dL_dz over some rows at (w, b), in the fit's units: dL_dw and dL_db without the penalty; also S."""
     rows = design.rows(places).see(Units(model.center, model.scale))
     sums = rows.read(What.GRADIENT, w, b)
     return sums.gradient / sums.weight, float(sums.bias / sums.weight), sums.weight * rows.weight_unit
 
 
 def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
-    """Find the training rows where the table is the one trained on (True), else all rows of known label (False).
+    """Find the training rows if the table is the one trained on (True), else all rows of known label (False).
 
-    The split is made again; its rows are those of the training if their loss is the model's.
+    The split is made again; its rows are the training rows if they have the model's loss.
     """
     if design.y is None:
         return np.zeros(0, dtype=np.int64), False
     split = model.info.get("split")
     if split:
-        with suppress(InputError):  # labels that can't be split so are not those of the training
+        with suppress(InputError):  # labels that can't be split like this aren't the training labels
             rows, _ = stratified_split(design.y, split["test_size"], split["seed"])
             s = None if design.weights is None else design.weights[rows]
-            loss = log_loss(model.decision(design.design)[rows], design.y[rows], s)
-            was = split.get("loss", model.info["loss"])  # files of 0.1.0 have the latter alone
+            loss = log_loss(model.decision(design.blocks)[rows], design.y[rows], s)
+            was = split.get("loss", model.info["loss"])  # files of 0.1.0 have only the latter
             if len(rows) == model.info["n_rows"] and math.isclose(loss, was, rel_tol=1e-9, abs_tol=1e-12):
                 return rows, True
     return np.flatnonzero(np.isfinite(design.y)), False
@@ -204,14 +204,14 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
 
 def check_row(design: Encoded, row: int) -> None:
     """Refuse a row number, from 1, that the table doesn't have."""
-    count = design.design.m
+    count = design.blocks.m
     if not 1 <= row <= count:
         raise InputError(f"row {row} is not in the table: its rows are 1 to {count}, counted without the header")
 
 
 def closest_call(training: Training) -> int:
-    """Find the training row, from 1, that the model gets right by the smallest margin: there both sides weigh."""
-    design, rows = training.prepared.design, training.prepared.train
+    """Find the training row, from 1, that the model gets right by the smallest margin: both classes nearly balance."""
+    design, rows = training.prepared.encoded, training.prepared.train
     margin = (2 * design.labels[rows] - 1) * training.z[rows]
     counts = margin > 0 if design.weights is None else (margin > 0) & (design.weights[rows] > 0)
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
@@ -222,9 +222,9 @@ def explain(
 ) -> dict[str, Any]:
     """Explain one row of a table, at the end of training or as it was after `epoch` (from the trace).
 
-    row: counts from 1 without the header. Returns "explanation" and "whole_gradient" as a document has them; the part that the
-    row is in is "training", "held out", "unknown" (no label) or "other": a row of a table that was not trained on.
-    Raises InputError for a row that is not there or an epoch that was not kept.
+    row: counts from 1 without the header. Returns "explanation" and "whole_gradient" for a document. The explanation's part is
+    "training", "held out", "unknown" (no label) or "other" (a row of a table that was not trained on).
+    Raises InputError for a row that the table lacks or an epoch that the trace lacks.
     """
     check_row(design, row)
     i = row - 1
@@ -235,7 +235,7 @@ def explain(
         dL_dw, dL_db, S = whole_gradient(model, design, places, w, b)
         whole = {"rows": len(places), "training_rows": of_training, "sum_weights": S, "dL_dw": dL_dw, "dL_db": dL_db}
     y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
-    given = expanded(design.design, np.array([i]))[0]
+    given = expanded(design.blocks, np.array([i]))[0]
     explanation = explain_row(
         (given - model.center) / model.scale,
         y,

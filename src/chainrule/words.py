@@ -1,4 +1,4 @@
-"""How numbers, counts and names are written: one way each, in two spellings, for a terminal and for a page."""
+"""How numbers, counts and names are written: one style each, as plain text for a terminal and typeset for a page."""
 
 import math
 import re
@@ -8,15 +8,15 @@ from dataclasses import fields, is_dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
-NAME = 60  # cells of a name at most
-_JOINERS = "\u200c\u200d"  # they hold signs of some scripts together, and harm nothing
+NAME = 60  # most terminal cells of a name
+_JOINERS = "\u200c\u200d"  # some scripts need them between characters, and they are harmless
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NUMBER = re.compile(r"(-?)(\d+)(\.\d+)?(?:e([+-]\d+))?(?![\d.])")
 
 
 class Shown:
-    """Base of results that show themselves; the documents load when one is shown."""
+    """Base of results that print themselves; `documents` is imported only when one is shown."""
 
     def __str__(self) -> str:
         from chainrule.documents import shown
@@ -32,7 +32,7 @@ class Shown:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a number with `digits` significant digits: -0.2500, 7.9e-13. None and not-a-number are a dash.
+    """Write a number with `digits` significant digits: -0.2500, 7.9e-13. None and NaN become a dash.
 
     A whole number below a million keeps all its digits, so that an exact 0 or 1 can be told from a rounded one.
     """
@@ -48,12 +48,12 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Make a value JSON-able: a record becomes a dictionary of what it shows, an array a list, what is not finite None."""
+    """Make a value JSON-able: a dataclass becomes a dictionary of its shown fields, an array a list, NaN and infinity None."""
     if is_dataclass(value):
         value = {f.name: getattr(value, f.name) for f in fields(value) if f.repr}
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
-    if hasattr(value, "tolist"):  # of NumPy
+    if hasattr(value, "tolist"):  # a NumPy array or number
         value = value.tolist()
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
@@ -87,19 +87,19 @@ def pretty(value: float | None, digits: int = 4) -> str:
 
 
 def rounded(x: float, digits: int, *, up: bool) -> float:
-    """Round a number to so many decimal digits, up or down: what is shown of a bound is one."""
+    """Round a number to `digits` significant digits, up or down, so that a rounded bound is still a bound."""
     if not math.isfinite(x):
         return x
     return float(Context(digits, ROUND_CEILING if up else ROUND_FLOOR).create_decimal(Decimal(repr(float(x)))))
 
 
 def below(limit: float, digits: int = 3) -> str:
-    """Write a limit as books do, rounded down, so that a rate as it is written is below the limit."""
+    """Write a limit as books do, rounded down, so that a rate below the written number is below the limit."""
     return pretty(rounded(limit, digits, up=False), digits)
 
 
 def short(x: float) -> str:
-    """Write a number as short as it is: 0.1, 1e-8."""
+    """Write a number in its shortest form: 0.1, 1e-8."""
     return f"{x:g}".replace("e-0", "e-")
 
 
@@ -120,7 +120,7 @@ def about(count: float) -> str:
 
 
 def estimate(count: float, near: str = "≈ ", above: str = "> ") -> str:
-    """Write an estimated number of epochs; above 10⁹, which nobody runs, only that it is more."""
+    """Write an estimated number of epochs; more than 10⁹, which nobody runs, become "> 10⁹"."""
     return f"{above}10⁹" if count > 1e9 else near + about(count)
 
 
@@ -130,7 +130,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def visible(text: object) -> str:
-    """Write what does not print (escapes, line ends, marks that reverse text) as its code."""
+    """Replace unprintable characters (escapes, line ends, marks that reverse text) by their codes."""
     whole = str(text)
     return whole if whole.isprintable() else "".join(map(_spelled, whole))
 
@@ -148,11 +148,11 @@ def cells(text: str) -> int:
 
 
 def shortened(name: object, room: int = NAME) -> str:
-    """Shorten a name to `room` cells by an ellipsis in its middle: names of levels differ at their ends."""
+    """Shorten a name to `room` cells with an ellipsis in the middle, since names of levels differ at their ends."""
     from rich.cells import chop_cells
 
     whole = str(name)
-    # a name may have thousands of signs
+    # a name may have thousands of characters
     text = visible(whole if len(whole) <= 2 * room else f"{whole[:room]}{whole[-room:]}")
     if cells(text) <= room and len(whole) <= 2 * room:
         return text
@@ -162,9 +162,9 @@ def shortened(name: object, room: int = NAME) -> str:
 
 
 def wrapped(text: str, width: float, *, whole: bool = False) -> list[str]:
-    """Break a text into lines of `width` cells: at spaces, else behind a sign within a name, else anywhere.
+    """Break a text into lines of `width` cells: at spaces, else after punctuation within a name, else anywhere.
 
-    whole: a word that is longer than a line stays whole.
+    whole: don't break words that are longer than a line.
     """
     from rich.cells import chop_cells
 

@@ -271,7 +271,7 @@ def test_gaps_say_when_they_are_near_enough():
     assert "updates of w" in text
     assert text.count("single rows") == 2
     assert (
-        "single rows: 0.020 at 0, 0.020 at 1,000 (reads of the data), lowest 0.020, highest 0.020, first within at 1"
+        "single rows: 0.020 at 0, 0.020 at 1,000 (reads of the data), lowest 0.020, highest 0.020, first reached the level at 1"
         in (description(pictures()["batches"]))
     )
 

@@ -30,7 +30,7 @@ def problem(penguins):
     """The design of three columns, its classes and its names."""
     prepared = prepare(read_table(penguins), "sex", features=COLUMNS)
     rows = prepared.train
-    return prepared.design.X[rows], prepared.design.y[rows], prepared.schema.feature_names
+    return prepared.encoded.X[rows], prepared.encoded.y[rows], prepared.schema.feature_names
 
 
 def true_gap(problem, w, b, alpha=0.0):
@@ -134,9 +134,9 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
     ("text", "parts"),
     [
         ("name,w\nintercept,1\nx,2\n", ["no coefficient for u", "--drop"]),
-        ("name,w\nintercept,1\nx,2\nu,3\nv,4\n", ["no column v as it is encoded"]),
+        ("name,w\nintercept,1\nx,2\nu,3\nv,4\n", ["the encoded table has no column v"]),
         ("name,w\nintercept,1\nx,2\nu,3\nX1,4\n", ["no column X1"]),
-        ("name,w\nintercept,1\nx,2\nx,2\nu,3\n", ["x is there twice"]),
+        ("name,w\nintercept,1\nx,2\nx,2\nu,3\n", ["x occurs twice"]),
         ("name,w\nintercept,1\nconst,1\nx,2\nu,3\n", ["intercept, const are all intercepts"]),
         ("name,w\nx,2\nu,3\n", ["no row called intercept"]),
         ("name,w\nintercept,1\nx,two\nu,3\n", ["coefficient of x is no number: two"]),
@@ -173,12 +173,12 @@ def test_separated_classes_have_no_optimum_and_the_columns_are_named(run, tmp_pa
         ),
         ("name,coef\n" + "x" * 200_000 + ",1\n", ["no CSV or JSON of names and numbers", "field larger"]),
         ("# made by a tool\nname,coef\nx,1\nu,3\nconst,5\n", ["line 1 has 1 cell", "a name and a number"]),
-        ('{"name": 1}', ["no column name as it is encoded"]),
-        ('{"x": 1, "x": 2}', ["x is there twice"]),
+        ('{"name": 1}', ["the encoded table has no column name"]),
+        ('{"x": 1, "x": 2}', ["x occurs twice"]),
         ('{"x": "two"}', ["coefficient of x is no number: two"]),
         ('{"x": ', ["is no CSV or JSON of names and numbers"]),
         ('{"x": ' * 20_000, ["is no CSV or JSON of names and numbers"]),
-        ("se,coef,name\n1,2,x\n1,2\n", ["the table has no column ''"]),
+        ("se,coef,name\n1,2,x\n1,2\n", ["the encoded table has no column ''"]),
     ],
 )
 def test_bad_coefficients_are_one_sentence(run, tmp_path, text, parts):
@@ -205,7 +205,7 @@ def test_mistakes_in_options(run, penguins, tmp_path):
     run("fit", penguins, "--target", "sex", "--out", model, "--quiet")
     path = tmp_path / "c.csv"
     path.write_text("const,1\n")
-    assert_mistake(run("certify", model, penguins, "--target", "sex"), "says itself what --target is")
+    assert_mistake(run("certify", model, penguins, "--target", "sex"), "already contains --target")
     assert_mistake(run("certify", path, penguins), "--target")
     assert_mistake(run("certify", model, penguins, "--C", "0"), "--C", "above 0")
     assert_mistake(run("certify", model, penguins, "--C", "1", "--alpha", "1"), "--alpha and --C", "give one")
@@ -284,7 +284,7 @@ def test_levels_are_called_as_in_r_and_statsmodels(run, penguins, problem, tmp_p
     assert all(other["coefficients"] == told[0]["coefficients"] for other in told)
     # said once, in two spellings
     path.write_text(path.read_text() + "species=Gentoo,1\n")
-    assert_mistake(run("certify", path, penguins, *WORDS), "species=Gentoo is there twice")
+    assert_mistake(run("certify", path, penguins, *WORDS), "species=Gentoo occurs twice")
 
 
 def test_columns_called_by_numbers_and_like_heads(run, tmp_path):

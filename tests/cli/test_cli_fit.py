@@ -293,7 +293,7 @@ def test_mini_batches_are_those_of_python(run, penguins, tmp_path):
     assert (result["batch_size"], result["schedule"], result["seed"], result["n_epochs"]) == (8, "inverse", 3, 7)
     prepared = prepare(read_table(penguins), "sex", features=["bill_depth_mm", "bill_length_mm"])
     rows = prepared.train
-    X, y = prepared.design.X[rows], prepared.design.y[rows]
+    X, y = prepared.encoded.X[rows], prepared.encoded.y[rows]
     with pytest.warns(NotConvergedWarning):
         ours = fit(X, y, method="sgd", batch_size=8, schedule="inverse", seed=3, max_reads=7)
     assert [entry["w"] for entry in told["coefficients"]] == ours.w.tolist()

@@ -21,7 +21,7 @@ PAIR = ("--target", "sex", "--x", "bill_depth_mm", "--y", "body_mass_g")
 def studied(penguins):
     prepared = prepare(read_table(penguins), "sex", features=PENGUINS)
     rows = prepared.train
-    return prepared.design.X[rows], prepared.design.y[rows], prepared.schema
+    return prepared.encoded.X[rows], prepared.encoded.y[rows], prepared.schema
 
 
 def same(document, study, but=("notes",)):
@@ -82,7 +82,7 @@ def test_centering_of_two_columns_gives_python_s_numbers(run, penguins):
     prepared = prepare(table, "sex", features=["bill_depth_mm", "body_mass_g"])
     rows = prepared.train
     study = studies.centering(
-        prepared.design.X[rows], prepared.design.y[rows], feature_names=["bill_depth_mm", "body_mass_g"],
+        prepared.encoded.X[rows], prepared.encoded.y[rows], feature_names=["bill_depth_mm", "body_mass_g"],
         classes=("female", "male"), epochs=30,
     )  # fmt: skip
     outcome = run("study", "centering", "--table", penguins, *PAIR, "--json", *FEW)

@@ -70,12 +70,12 @@ def test_predictions_and_figures_are_those_of_the_whole(run, trained, kind):  # 
     whole = encode_table(model.schema, read_table(path, text=model.schema.text_columns), need_target=True)
     rows = list(csv.reader(run("predict", model_path, path, "-q").out.splitlines()))
     assert [int(row[0]) for row in rows[1:]] == list(range(1, M + 1))
-    assert [float(row[1]) for row in rows[1:]] == sigmoid(model.decision(whole.design)).tolist()
+    assert [float(row[1]) for row in rows[1:]] == sigmoid(model.decision(whole.blocks)).tolist()
     assert {row[2] for row in rows[1:]} == {"yes", "no,"}
     told = json.loads(run("predict", model_path, path, "--json", "-q").out)["predictions"]
     assert [[str(entry["row"]), repr(entry["probability"]), entry["class"]] for entry in told] == rows[1:]
     known = np.isfinite(whole.y)
-    z = model.decision(whole.design)
+    z = model.decision(whole.blocks)
     found = json.loads(run("evaluate", model_path, path, "--json").out)["figures"]
     assert found == figures(z[known], whole.y[known], whole.weights[known])
 

@@ -330,7 +330,7 @@ def test_tables_that_are_none():
         fitted(table, y=labels()[1:])
     with pytest.raises(InputError, match="coding must be 'reference' or 'all', not 'dummy'"):
         fitted(table, coding="dummy")
-    with pytest.raises(InputError, match="feature_names are the table's own: rename its columns"):
+    with pytest.raises(InputError, match="feature_names can't be given for a table: rename its columns"):
         fitted(table, feature_names=["a", "b"])
 
 
@@ -628,10 +628,10 @@ def test_what_stands_under_a_null_is_not_looked_at():
 
 def test_codes_of_no_level_are_refused():
     given = pa.DictionaryArray.from_arrays(pa.array(np.arange(M, dtype=np.int8) % 4), pa.array(["a", "b"]), safe=False)
-    with pytest.raises(InputError, match="column 'c' has codes of no level: make it anew"):
+    with pytest.raises(InputError, match="column 'c' has codes without a level: create it again"):
         fitted(arrow(c=given))
     model = LogisticRegression().fit(arrow(c=pa.array(list("ab") * (M // 2))), labels())
-    with pytest.raises(InputError, match="column 'c' has codes of no level: make it anew"):
+    with pytest.raises(InputError, match="column 'c' has codes without a level: create it again"):
         model.predict(arrow(c=given))
 
 

@@ -298,10 +298,10 @@ BAD = [
         {"when": pa.array([datetime.date(2020, 1, 1)] * 4)},
         "column when is date32.*such as a year.*, or leave it out with --drop when",
     ),
-    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*make numbers"),
-    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*make numbers"),
-    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*make numbers"),
-    ({"many": [[1], [2], [3], [4]]}, "column many is list.*spread it over columns"),
+    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*turn it into numbers"),
+    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*turn it into numbers"),
+    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*turn it into numbers"),
+    ({"many": [[1], [2], [3], [4]]}, "column many is list.*split it into several columns"),
     ({"raw": [b"a", b"b", b"c", b"d"]}, "column raw is binary, neither numbers nor categories"),
 ]
 
@@ -359,10 +359,10 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
 def test_levels_in_any_number_are_read():
     m = 70_000
     table = table_of(word=[f"w{k:05d}" for k in range(m)], y=["a", "b"] * (m // 2))
-    encoded = prepare(table, "y").design
+    encoded = prepare(table, "y").encoded
     schema = encoded.schema
     assert len(schema.feature_names) == m - 1
-    assert encoded.design.columns[0].parts[0].values.dtype == np.int32
+    assert encoded.blocks.columns[0].parts[0].values.dtype == np.int32
 
 
 @pytest.mark.parametrize(

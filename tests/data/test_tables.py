@@ -61,7 +61,7 @@ def test_the_design_by_hand():
     )
     np.testing.assert_array_equal(design.y, [0, 1, 0, 1])
     np.testing.assert_array_equal(design.weights, [1, 2, 3, 4])
-    assert design.design.m == 4
+    assert design.blocks.m == 4
     assert design.notes == ()
     assert design.X.dtype == np.float64
     assert design.X.flags.c_contiguous
@@ -249,13 +249,13 @@ def test_categories_stay_codes_and_numbers_stay_where_they_lie():
     codes = pa.array(rng.integers(0, 4, m).astype(np.int8))
     level = pa.DictionaryArray.from_arrays(codes, ["aa", "bb", "cc", "dd"], ordered=True)
     table = pa.table({"x": rng.standard_normal(m), "k": rng.integers(0, 9, m), "c": level, "y": rng.integers(0, 2, m)})
-    design = encode_table(learn_schema(table, "y"), table).design
+    design = encode_table(learn_schema(table, "y"), table).blocks
     for column, name in zip(design.columns, ("x", "k", "c"), strict=True):
         given = table[name].chunk(0)
         theirs = given.indices if name == "c" else given
         assert np.shares_memory(column.parts[0].values, theirs.to_numpy())
     words = pa.array(rng.choice(["aa", "bb"], m))
-    text = encode_table(learn_schema(table.set_column(2, "c", words), "y"), table.set_column(2, "c", words)).design
+    text = encode_table(learn_schema(table.set_column(2, "c", words), "y"), table.set_column(2, "c", words)).blocks
     assert text.columns[2].parts[0].values.dtype == np.int8
 
 

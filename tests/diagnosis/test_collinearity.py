@@ -168,6 +168,12 @@ def test_nearly_collinear_says_how_nearly(rng):
     assert relations(X).relations == ()
 
 
+def test_deviations_of_a_relation_through_0_are_those_of_the_column(rng):
+    X = np.column_stack([np.ones(100), 1e6 + rng.normal(size=100)])
+    (relation,) = relations(X, fit_intercept=False, tolerance=1e-9).relations
+    assert 1.0 < relation.deviation < 10.0
+
+
 @pytest.mark.parametrize("trial", range(20))
 def test_small_integer_relations_on_all_scales(rng, trial):
     m, free, k = 200, 4, 3

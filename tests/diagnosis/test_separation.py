@@ -295,6 +295,16 @@ def test_age_separates_completely(rng):
     assert [-b / v[1] for v, b in found.directions] == [Fraction(81, 2)]
 
 
+def test_threshold_0_between_the_classes():
+    found = separation(np.array([[-2.0], [-1.0], [1.0], [2.0]]), [0, 0, 1, 1])
+    assert "x1 above 0 separates the classes completely: class 1 above, class 0 below" in str(found.finding)
+    assert len(found.directions) == 1
+
+
+def test_nothing_separates_columns_of_zeros_without_intercept():
+    assert separation(np.zeros((3, 2)), [0, 1, 0], fit_intercept=False) is None
+
+
 def test_toy_of_complete_separation():
     X = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]])
     assert separation(X, [0, 0, 0, 1, 1, 1]).kind == "complete"
@@ -513,6 +523,12 @@ def test_one_class_only_on_the_plane_of_the_rest(rng):
     found = separation(X, y)
     assert found.kind == "complete"
     holds(found, X, y)
+
+
+def test_rest_of_one_class_above_0_without_intercept():
+    found = separation(np.array([[1.0, 1.0], [1.0, -1.0], [0.0, 3.0], [0.0, 2.0]]), [1, 1, 0, 0], fit_intercept=False)
+    assert found.kind == "complete"
+    assert "of the rows left, x2: every row above 0 is class 0;" in str(found.finding)
 
 
 def test_threshold_between_neighbouring_float32(rng):

@@ -113,7 +113,7 @@ def test_a_warm_start_begins_where_the_fit_before_ended(method, table):
     assert model.result_.trace.columns["objective"][0] <= before.objective + 1e-12
     assert model.result_.n_epochs <= before.n_epochs
     assert abs(model.result_.objective - before.objective) <= 2e-8
-    with pytest.raises(InputError, match="the fit before had"):
+    with pytest.raises(InputError, match="the previous fit had"):
         model.fit(X[:, :1], y)
 
 

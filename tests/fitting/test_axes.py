@@ -1,6 +1,6 @@
 """A loss and a penalty of one's own, through the public registries alone: every method, the certificate and the estimator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -169,3 +169,12 @@ def test_a_penalty_with_corners_is_refused_until_a_method_minimises_it(method, p
     with pytest.raises(InputError, match="penalty 'lasso' has corners"):
         certify(X, y, np.zeros(4), 0.0, alpha=0.05, penalty="lasso")
     assert fit(X, y, penalty="lasso", method="newton").reason == "converged"  # alpha 0 is no penalty
+
+
+@pytest.mark.parametrize("what", ["steepest", "curvature", "bend"])
+@pytest.mark.parametrize("value", [0.0, np.inf, np.nan])
+def test_a_loss_without_bounds_is_refused(what, value, monkeypatch):
+    """Such as softplus(z)^2, whose slope grows without end: every bound would be NaN."""
+    monkeypatch.setitem(LOSSES, "steep", replace(Logistic(), name="steep", **{what: value}))
+    with pytest.raises(InputError, match=f"loss 'steep' has {what} {value}"):
+        fit([[0.0], [1.0]], [0, 1], loss="steep")

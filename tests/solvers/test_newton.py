@@ -238,7 +238,7 @@ def test_trace_is_in_the_units_of_the_fit(rng):
 
 
 @pytest.mark.parametrize("rows", [2000, 60_000])
-@pytest.mark.parametrize("tol", [0.0, 1e-30])
+@pytest.mark.parametrize("tol", [0.0, 1e-30, 1e-60])
 def test_tolerance_below_rounding_is_answered_with_rounding(rows, tol, rng):
     X, y = table(rng, rows, 4)
     result = fit(X, y, method="newton", tol=tol)
@@ -264,7 +264,7 @@ def test_what_is_still_needed_is_said_where_the_reads_end(shape, rng):
             result = fit(X, y, method="newton", tol=1e-12, max_reads=most)
         assert result.reason == "max_reads"
         assert str(caught[0].message) == result.message
-        said = re.search(r"it takes about (\d+) more reads? to tol 1e-12: raise max_reads", result.message)
+        said = re.search(r"it takes about (\d+) more reads? to reach tol 1e-12: raise max_reads", result.message)
         assert said
         assert abs(int(said[1]) - (needed - most)) <= 3.0
 
@@ -278,7 +278,7 @@ def test_interrupted_run_says_what_is_proven_and_still_needed(rng):
                 raise KeyboardInterrupt
 
         with pytest.raises(
-            KeyboardInterrupt, match=r"interrupted after .* it takes about \d more reads? to tol"
+            KeyboardInterrupt, match=r"interrupted after .* it takes about \d more reads? to reach tol"
         ) as caught:
             fit(X, y, method="newton", callbacks=interrupt)
         assert caught.value.result.reason == "interrupted"
@@ -314,6 +314,6 @@ def test_a_float32_column_that_rounds_a_sum_is_left_out_without_another_fit(fit_
     assert result.certificate.kind == "reduced"
     assert result.certificate.gap <= result.tol
     assert result.copies == 0
-    assert (result.w[-1] == 0.0) == ("those without the columns so made up are returned" in str(said[0].message))
+    assert (result.w[-1] == 0.0) == ("the solution without the redundant columns is returned" in str(said[0].message))
     assert abs(result.objective - plain.objective) <= result.certificate.gap + plain.certificate.gap + 1e-14
     assert result.reads <= FEW

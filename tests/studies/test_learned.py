@@ -58,7 +58,7 @@ def trained(spec=STEPS, *, test_size=0.25, weights="s", **more):
 
 def in_units(training, center, scale):
     """Training rows in some units, with the bias's 1; y; weights that add up to 1."""
-    design, rows = training.prepared.design, training.prepared.train
+    design, rows = training.prepared.encoded, training.prepared.train
     s = np.ones(len(rows)) if design.weights is None else design.weights[rows]
     X = (design.X[rows] - center) / scale
     return np.column_stack([X, np.ones(len(rows))]), design.y[rows], s / s.sum()
@@ -85,7 +85,7 @@ def test_newtons_gradients_are_per_standard_deviation_of_numbers_and_with_the_pe
     training = trained(asked(alpha=0.01))
     result = training.result
     g = gradients_of(training.prepared.training_rows(), result)
-    design, rows = training.prepared.design, training.prepared.train
+    design, rows = training.prepared.encoded, training.prepared.train
     s = design.weights[rows] / design.weights[rows].sum()
     numeric = training.prepared.schema.numeric
     mean = np.where(numeric, s @ design.X[rows], 0.0)
@@ -182,16 +182,16 @@ def test_gradients_of_columns_of_any_size_are_found():
         weights=None,
     )
     g = gradients_of(training.prepared.training_rows(), training.result)
-    given = training.prepared.design
+    given = training.prepared.encoded
     blocks = [
         dataclasses.replace(column, parts=tuple(Part(part.values * 1e-200, part.rows) for part in column.parts))
         if isinstance(column, NumberColumn)
         else column
-        for column in given.design.columns
+        for column in given.blocks.columns
     ]
-    design = dataclasses.replace(given, design=Blocks(blocks, given.design.m, given.design.n))
+    design = dataclasses.replace(given, blocks=Blocks(blocks, given.blocks.m, given.blocks.n))
     tiny = train(
-        dataclasses.replace(training.prepared, design=design),
+        dataclasses.replace(training.prepared, encoded=design),
         FitSpec.of(
             SHELL,
         ),
@@ -238,7 +238,7 @@ def test_maps_are_the_models_with_the_other_columns_at_their_means(spec):
     assert 1 <= m.epochs[0]
     assert len(m.epochs) <= 8
     assert (np.diff(m.epochs) > 0).all()
-    design, train_rows = training.prepared.design, training.prepared.train
+    design, train_rows = training.prepared.encoded, training.prepared.train
     s = design.weights[train_rows]
     row = np.average(design.X[train_rows], axis=0, weights=s)
     at = [result.feature_names.index(name) for name in m.names]

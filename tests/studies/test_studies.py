@@ -556,7 +556,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
     svg = study.svg()
     said = " ".join(ET.fromstring(svg).itertext())
     assert "opacity: 0.35" not in svg  # no band of swings
-    assert "median over the last tenth of the way" in said
+    assert "median over the last tenth of the epochs" in said
     noisy = next(run for run in study.runs if run.label == "single rows")
     assert noisy.reached is not None
     at_the_end = f"{words.number(noisy.level, 2)}"
@@ -565,7 +565,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
     heads, rows = study.table()
     assert heads[2:5] == ["reads to 0.001 nats", "updates to 0.001 nats", "nats at the end"]
     assert at_the_end in [row[4] for row in rows]
-    assert f"first within at {noisy.reached:.0f}" in said
+    assert f"first reached the level at {noisy.reached:.0f}" in said
 
 
 def test_sizes_above_the_rows_are_all_rows(rng):

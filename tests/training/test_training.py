@@ -98,7 +98,7 @@ def test_known_figures_of_the_penguins(penguins, monkeypatch):
 
 
 def test_demo_split_reaches_the_optimum(trained):
-    design, rows = trained.prepared.design, trained.prepared.train
+    design, rows = trained.prepared.encoded, trained.prepared.train
     assert (len(rows), len(trained.prepared.test), len(trained.prepared.unknown)) == (249, 84, 11)
     assert trained.result.reason == "converged"
     # at the optimum the data's gradient and the penalty's cancel: dL_dw = -alpha w, dL_db = 0
@@ -123,7 +123,7 @@ def test_held_out_rows_teach_nothing(penguins):
 
 
 def test_figures_are_those_of_scikit_learn(trained):
-    design = trained.prepared.design
+    design = trained.prepared.encoded
     for rows, told in ((trained.prepared.train, trained.train_figures), (trained.prepared.test, trained.test_figures)):
         y, z = design.y[rows], trained.model.decision(design.X[rows])
         g = 1 / (1 + np.exp(-z))
@@ -178,7 +178,7 @@ def test_eleven_birds_are_predicted(trained):
         assert 0 < entry["probability"] < 1
         assert entry["class"] == ("male" if entry["probability"] > 0.5 else "female")
     # rows 4 and 272 have no measure at all, other birds of unknown sex have all
-    X = trained.prepared.design.X
+    X = trained.prepared.encoded.X
     assert np.isfinite(X[[3, 271]]).all()
 
 
@@ -190,7 +190,7 @@ def test_predictions_follow_the_rows_asked_for(trained):
 
 @pytest.mark.parametrize("epoch", [None, 25])
 def test_shares_of_the_training_rows_add_up_to_the_whole_gradient(trained, epoch):
-    design, model = trained.prepared.design, trained.model
+    design, model = trained.prepared.encoded, trained.model
     trace = trained.result.trace
     total, total_b, terms = np.zeros(len(model.w)), 0.0, np.zeros(len(model.w))
     for i in trained.prepared.train:
@@ -227,7 +227,7 @@ def test_another_table_is_not_taken_for_the_training_rows(trained, penguins):
 
 
 def test_unknown_label_goes_forward_only(trained):
-    told = explain(trained.model, trained.prepared.design, 4)["explanation"]
+    told = explain(trained.model, trained.prepared.encoded, 4)["explanation"]
     assert told["y"] is None
     assert told["dL_dz"] is None
     assert told["g"] == pytest.approx(trained.predictions[0]["probability"], rel=1e-12)
@@ -236,7 +236,7 @@ def test_unknown_label_goes_forward_only(trained):
 @pytest.mark.parametrize("row", [0, -1, 345])
 def test_rows_count_from_one(trained, row):
     with pytest.raises(InputError, match=rf"row {row} is not in the table: its rows are 1 to 344"):
-        explain(trained.model, trained.prepared.design, row)
+        explain(trained.model, trained.prepared.encoded, row)
 
 
 def test_interrupt_carries_the_training_so_far(penguins):
@@ -300,9 +300,9 @@ def test_both_methods_come_to_the_same_optimum(penguins):
     assert (np.abs(newton.model.w - descent.model.w) <= proven).all()
     assert newton.result.objective <= descent.result.objective
     # the whole gradient that shares add up to cancels with the penalty's at the optimum
-    places, of_training = rows_of_training(newton.model, prepared.design)
+    places, of_training = rows_of_training(newton.model, prepared.encoded)
     assert of_training
-    dL_dw, _, _ = whole_gradient(newton.model, prepared.design, places, newton.model.w_fit, newton.model.b_fit)
+    dL_dw, _, _ = whole_gradient(newton.model, prepared.encoded, places, newton.model.w_fit, newton.model.b_fit)
     assert np.abs(dL_dw + newton.model.w_fit / 249).max() < 1e-6
 
 
@@ -369,7 +369,7 @@ def test_all_rows_are_trained_on_where_they_lie(monkeypatch):
     with pytest.raises(SeenError) as seen:
         train(prepared, asked())
     rows = seen.value.args[0]
-    assert rows.design is prepared.design.design
+    assert rows.design is prepared.encoded.blocks
     assert rows.y.tolist() == [0, 1, 0, 1]
 
 
@@ -432,12 +432,12 @@ def offset_table(offset=1e15):
 def test_one_z_for_figures_predictions_and_explanations_far_from_0():
     with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 0"):
         training = train(prepare(offset_table(), "y", test_size=0.25), asked(epochs=2000, tol=0.0))
-    design, model = training.prepared.design, training.model
+    design, model = training.prepared.encoded, training.model
     with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 0"):
         near = train(prepare(offset_table(0.0), "y", test_size=0.25), asked(epochs=2000, tol=0.0))
     # an offset changes nothing in the fit's units
     np.testing.assert_allclose(model.w_fit, near.model.w_fit, rtol=1e-9)
-    np.testing.assert_allclose(model.decision(design.X), near.model.decision(near.prepared.design.X), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(model.decision(design.X), near.model.decision(near.prepared.encoded.X), rtol=0, atol=1e-9)
     assert training.train_figures["loss"] == pytest.approx(near.result.loss, rel=1e-9)
     # the result's loss is that of w and b, whose intercept of 1e14 has rounded
     assert abs(training.result.loss - training.train_figures["loss"]) <= abs(np.spacing(training.result.b))
@@ -451,7 +451,7 @@ def test_one_z_for_figures_predictions_and_explanations_far_from_0():
 
 
 def test_the_part_of_a_row(trained, penguins):
-    design, model = trained.prepared.design, trained.model
+    design, model = trained.prepared.encoded, trained.model
     for rows, part in ((trained.prepared.train, "training"), (trained.prepared.test, "held out"), ([3], "unknown")):
         assert explain(model, design, int(rows[0]) + 1)["explanation"]["part"] == part
         assert explain(model, design, int(rows[-1]) + 1)["explanation"]["part"] == part
@@ -460,7 +460,7 @@ def test_the_part_of_a_row(trained, penguins):
 
 def test_the_closest_call_is_right_by_the_smallest_margin(trained):
     row = closest_call(trained) - 1
-    rows, design = trained.prepared.train, trained.prepared.design
+    rows, design = trained.prepared.train, trained.prepared.encoded
     z = trained.model.decision(design.X)
     assert row in rows
     right = rows[(z[rows] > 0) == (design.y[rows] > 0)]

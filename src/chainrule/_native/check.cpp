@@ -9,13 +9,13 @@
 namespace chainrule {
 namespace {
 
-// What is wrong with some rows, and whether one of them names a column twice.
+// The first bad row, if any, and whether a row names a column twice.
 struct Found {
   std::int64_t bad_row = -1;
   bool twice = false;
 };
 
-// Whether all of the columns are there; how often one isn't above the one before it.
+// Whether all of the columns exist, and how often one isn't above the one before it.
 template <typename I>
 std::pair<bool, std::int64_t> scan(const I* column, std::int64_t size, std::int64_t n) {
   I smallest = 0, largest = 0;
@@ -41,7 +41,7 @@ bool names_twice(const I* column, std::int64_t size, std::vector<std::uint64_t>&
   return twice;
 }
 
-// All rows in one go, which tells whether any must be looked at by itself.
+// All rows in one pass, which shows whether any must be checked separately.
 template <typename I>
 Found look(const Block& csr, std::int64_t nnz, std::int64_t first, std::int64_t end) {
   const I* const indices = static_cast<const I*>(csr.indices);
@@ -55,7 +55,7 @@ Found look(const Block& csr, std::int64_t nnz, std::int64_t first, std::int64_t 
     if (start > from && start < row_start(csr, i + 1)) between += indices[start] <= indices[start - 1];
   }
   if (inside && descents == between) return {};
-  std::vector<std::uint64_t> seen(static_cast<std::size_t>(csr.slots / 64 + 1));  // a bit a column
+  std::vector<std::uint64_t> seen(static_cast<std::size_t>(csr.slots / 64 + 1));  // one bit per column
   Found found;
   for (std::int64_t i = first; i < end; ++i) {
     const I* const column = indices + row_start(csr, i);

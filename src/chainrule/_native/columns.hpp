@@ -1,15 +1,15 @@
-// Columns of numbers, and of marks of what is missing, that stand side by side; and categories. Included inside an instruction set's
+// Adjacent columns of numbers and of indicators of missing ones; and categories. Included inside an instruction set's
 // namespace.
 //
-// Columns are decoded into the piece, or used where they lie. z is made column by column, in one rounding a product; sums run over the
-// rows in eight lanes, which are folded after every `kBlockRows` rows. A category's level is what its one-hot column would be, to the bit;
-// large categories, whose lanes would not stay near, are added one row after the other.
+// Columns are decoded into the piece, or used in place. z is made column by column, with one rounding per product; sums run over the
+// rows in eight lanes, which are folded after every `kBlockRows` rows. A category's level gives what its one-hot column would, to the bit;
+// large categories, whose lanes would not fit in the cache, are added one row after the other.
 #pragma once
 #include "decode.hpp"
 #include "piece.hpp"
 
-constexpr int kColumnsTogether = kWide;            // that share a load of z or of a factor
-constexpr int kFourTogether = kWide == 8 ? 4 : 1;  // the same with four sums of each
+constexpr int kColumnsTogether = kWide;            // columns that share a load of z or of a factor
+constexpr int kFourTogether = kWide == 8 ? 4 : 1;  // the same, with four sums per column
 
 inline Rows rows_of(const Piece& piece) { return {piece.first, piece.rows, piece.place}; }
 
@@ -32,7 +32,7 @@ class Numbers {
       const Block& block = blocks_[k];
       narrow_[k] = false;
       const Part& part = part_of(block, piece.row(0));
-      // Floats, one after the other, none of which is to be filled in.
+      // Contiguous floats, none of which is to be filled in.
       const bool ready = block.form == Block::kNumber && !piece.place && piece.rows % 8 == 0 && piece.first + piece.rows <= part.end &&
                          is_float(part.kind) && !part.valid && part.stride == (part.kind == Kind::kFloat64 ? 8 : 4) &&
                          is_missing(block.fill) && lift(k) == 1.0;
@@ -74,7 +74,7 @@ class Numbers {
       });
   }
 
-  // Eight lanes, three additions of these, then the blocks.
+  // Depth: rows in a lane, three additions of lanes, then the blocks.
   static std::int64_t depth(std::int64_t rows) { return (rows < kBlockRows ? rows + 7 : kBlockRows) / 8 + 3 + (rows - 1) / kBlockRows + 1; }
 
   // Adds the lanes to the sums, and clears them.
@@ -109,7 +109,7 @@ class Numbers {
   }
   void add_counts(const Piece&, double*) const {}
 
-  // `kWide` rows of a column from row i on, as seen.
+  // `kWide` rows of a column from row i on, as viewed.
   V seen(std::int64_t k, std::int64_t i) const {
     const V x = narrow_[k] ? load(static_cast<const float*>(columns_[k]) + i) : load(static_cast<const double*>(columns_[k]) + i);
     return job_.shift ? x - splat(job_.shift[at() + k]) : x;
@@ -134,7 +134,7 @@ class Numbers {
     static constexpr int count = K;
     using Element = T;
   };
-  // Calls act(a Group, its first column) over stretches of columns in doubles or in floats.
+  // Calls act(a Group, its first column) for each run of columns in doubles or in floats.
   template <int Together, typename Act>
   void over_groups(const Act& act) const {
     for (std::int64_t k = 0; k < count_;) {
@@ -204,7 +204,7 @@ class Numbers {
   double *decoded_, *lanes_;
 };
 
-// A piece's codes; false where a row has no level.
+// A piece's codes; false if a row has no level.
 inline bool fetch_codes(const Block& block, const Piece& piece, std::int32_t* codes, BadCode& bad) {
   decode_codes(block, rows_of(piece), codes);
   const auto levels = static_cast<std::uint32_t>(block.slots);
@@ -216,7 +216,7 @@ inline bool fetch_codes(const Block& block, const Piece& piece, std::int32_t* co
   while (static_cast<std::uint32_t>(codes[i]) < levels) ++i;
   const Rows one{piece.row(i), 1, nullptr};
   if (bad.row >= 0 && bad.row <= one.first) return false;
-  double code = 0.0;  // int32 could not hold a larger one
+  double code = 0.0;  // a double, since int32 could not hold a larger code
   over_parts(block, one, [&](const Part& part, std::int64_t k, std::int64_t) { numbers_of(part, one, k, 1, &code); });
   bad = {one.first, block.column, static_cast<std::int64_t>(code), codes[i] == -1};
   return false;
@@ -247,7 +247,7 @@ class Codes {
     add_terms<0>(piece, terms, sums);
   }
 
-  // As numbers, or one row after the other.
+  // As for numbers, or one row after the other.
   static std::int64_t depth(const Block& block, std::int64_t rows) { return block.in_lanes() ? Numbers::depth(rows) : rows; }
 
   void fold(double* sums) {
@@ -260,7 +260,7 @@ class Codes {
   void add_norms(const Piece& piece, double* norms) const {
     for (std::int64_t i = 0; i < piece.rows; ++i) norms[i] += job_.q[block_.at + codes_[i]];
   }
-  void add_extremes(const Piece&, double*, double*) const {}  // of levels the sums tell
+  void add_extremes(const Piece&, double*, double*) const {}  // known from the counts of levels
   void add_counts(const Piece& piece, double* counts) const {
     for (std::int64_t i = 0; i < piece.rows; ++i) counts[codes_[i]] += 1.0;
   }
@@ -278,7 +278,7 @@ class Codes {
     }
   }
 
-  // `Count`: all terms there are, if not 0.
+  // `Count`: the number of all terms, if not 0.
   template <int Count>
   void add_terms(const Piece& piece, const Terms& terms, double* sums) const {
     const std::int64_t count = Count ? Count : terms.count(), all = Count ? Count : terms.all, first = Count ? 0 : terms.first;

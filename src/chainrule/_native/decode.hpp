@@ -1,4 +1,4 @@
-// Rows of a column as doubles or as codes, wherever they lie. Included by columns.hpp alone.
+// Rows of a column as doubles or as codes, from any storage. Included by columns.hpp alone.
 #pragma once
 
 template <typename T>
@@ -18,7 +18,7 @@ struct Rows {
   std::int64_t operator[](std::int64_t k) const { return index ? index[k] : first + k; }
 };
 
-// The part that has a row.
+// The part that contains a row.
 inline const Part& part_of(const Block& term, std::int64_t row) {
   std::int64_t low = 0, high = term.n_parts - 1;
   while (low < high) {
@@ -31,7 +31,7 @@ inline const Part& part_of(const Block& term, std::int64_t row) {
   return term.parts[low];
 }
 
-// Calls take(part, k, rows): rows k to k + rows of those that are read lie in this part, and, without an index, one after the other.
+// Calls take(part, k, rows): of the rows to read, k to k + rows are in this part and, without an index, contiguous.
 template <typename Take>
 inline void over_parts(const Block& term, const Rows& rows, const Take& take) {
   for (std::int64_t k = 0; k < rows.count;) {
@@ -100,7 +100,7 @@ inline void numbers_of(const Part& part, const Rows& rows, std::int64_t k, std::
 
 constexpr std::int64_t kNoCode = -2;  // beyond int32
 
-// Codes; -1 where one is negative.
+// Codes; -1 for a negative one.
 inline void codes_of(const Part& part, const Rows& rows, std::int64_t k, std::int64_t count, std::int32_t* out) {
   const auto narrow = [](auto value) { return static_cast<std::int32_t>(value < 0 ? static_cast<decltype(value)>(-1) : value); };
   const auto wide = [](auto value) {
@@ -152,7 +152,7 @@ inline void decode_codes(const Block& term, const Rows& rows, std::int32_t* out)
   });
 }
 
-// 1 where the value is missing, else 0: a NaN, a negative code, or not valid.
+// 1 if the value is missing (a NaN, a negative code, or not valid), else 0.
 inline void decode_indicator(const Block& term, const Rows& rows, double* out) {
   over_parts(term, rows, [&](const Part& part, std::int64_t k, std::int64_t count) {
     double* const x = out + k;

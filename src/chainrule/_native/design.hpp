@@ -1,30 +1,30 @@
-// What passes between the driver and the kernels of one instruction set. Plain data: no vector crosses this border.
+// What passes between the driver and the kernels of one instruction set. Plain data: no SIMD vector crosses this border.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 namespace chainrule {
 
-// Rows of the smallest leaf. Part of the bits: changing it changes results in the last digit.
+// Rows of the smallest leaf. Changing it changes results in the last digit.
 constexpr std::int64_t kBlockRows = 1024;
-// Rows whose products are added up in float32, where a matrix is asked for in it, before they are added in float64.
+// Rows whose products are added in float32, if the matrix is asked for in float32, before the sums are added in float64.
 constexpr std::int64_t kFloat32Block = 64;
-// Categories of at most so many levels are summed in eight lanes, as numbers are: to the bit what their one-hot columns give.
+// Categories of at most this many levels are summed in eight lanes, as numbers are: to the bit what their one-hot columns give.
 constexpr std::int64_t kFewLevels = 128;
 
-// What a read collects. Each is one flag; those that need a loss say so.
+// What a read collects. Each is one flag; "with kLoss" marks those that need a loss.
 enum What : unsigned {
-  kLoss = 1,        // z at every point, the loss, the weight of the rows that are classified rightly
+  kLoss = 1,        // z at every point, the loss, the weight of the rows that are classified correctly
   kGradient = 2,    // with kLoss: sum s dL_dz x~
   kHessian = 4,     // sum c x~ x~', c = s d2L_dz2 with kLoss, else s h
-  kHessian32 = 8,   // with kHessian: rows times sqrt(c) are rounded to float32 and multiplied in it
+  kHessian32 = 8,   // with kHessian: rows times sqrt(c) are rounded to float32 and multiplied in float32
   kProduct = 16,    // sum s h (x~.v) x~
   kSums = 32,       // sum c x, c = s with kLoss, else s h
-  kSquares = 64,    // sum c x^2, c as of kSums
+  kSquares = 64,    // sum c x^2, c as in kSums
   kExtremes = 128,  // smallest and largest x, as given
-  kCounts = 256,    // rows in which sparse data store an element, or which have a level
+  kCounts = 256,    // rows in which a sparse column stores an element, or which have a level
   kNorms = 512,     // the largest sum_j q_j x~_j^2
-  kSecant = 1024,   // at z that is given and along a direction: sums of dL_dz x~, of its change, of c x~ and c x~^2
+  kSecant = 1024,   // at given z and along a direction: sums of dL_dz x~, of its change, of c x~ and c x~^2
   kAlong = 2048,    // from z and u alone: the loss at z + t u + step and its derivatives
   kFeasible = 4096  // from z and u alone: the dual point of a step
 };
@@ -36,16 +36,16 @@ enum class Kind : std::uint8_t { kFloat64, kFloat32, kInt8, kInt16, kInt32, kInt
 
 // Rows first, ..., end - 1 of a column.
 struct Part {
-  const char* values;  // row first + k at values + k stride, in bytes; of bits, bit values_at + k
+  const char* values;  // row first + k at values + k stride, in bytes; for bits, bit values_at + k
   std::ptrdiff_t stride;
   std::int64_t values_at;
-  const std::uint8_t* valid;  // bit valid_at + k is 1 where a value is there; null: everywhere
+  const std::uint8_t* valid;  // bit valid_at + k is 1 if the value is present; null: all are
   std::int64_t valid_at;
   std::int64_t first, end;
   Kind kind;
 };
 
-// A block of columns. Its slots are `at`, ..., at + slots - 1: a number, an indicator, a level of a category or a sparse column each.
+// A block of columns. Its slots are `at`, ..., at + slots - 1; each is a number, an indicator, a level of a category or a sparse column.
 struct Block {
   enum Form : std::uint8_t { kRows, kNumber, kIndicator, kCategory, kSparse };
   Form form;
@@ -60,16 +60,16 @@ struct Block {
   const void *indices, *indptr;  // int32 or int64
   bool wide_indices, wide_indptr;
 
-  // kNumber, kIndicator (of what is missing in a column), kCategory.
-  std::int64_t column;  // as the user counts, for errors
+  // kNumber, kIndicator (of missing values in a column), kCategory.
+  std::int64_t column;  // its number, as the user counts, for errors
   const Part* parts;
   std::int64_t n_parts;
-  double fill;           // in place of a missing number; NaN: as it is
-  std::int64_t missing;  // in place of a missing code; -1: refused
-  bool of_codes;         // an indicator of negative codes, not of NaN
+  double fill;           // replaces a missing number; NaN: as it is
+  std::int64_t missing;  // replaces a missing code; -1: refused
+  bool of_codes;         // whether an indicator is of negative codes, not of NaN
 
   bool in_lanes() const { return form != kCategory || slots <= kFewLevels; }
-  // The sums of a slot lie beside each other where rows reach slots one by one; else those of a term do.
+  // Whether the sums of a slot are adjacent, because rows reach slots one by one; else the sums of a term are.
   bool interleaved() const { return form == kCategory || form == kSparse; }
 };
 
@@ -86,22 +86,22 @@ struct Job {
   std::int64_t n_blocks;
   std::int64_t n;             // slots
   std::int64_t m;             // rows that y, s, z and the like have
-  const std::int64_t* index;  // where they lie in the blocks; null: row i is row i
-  // What kernels see is x lift - shift; null where all lifts are 1, all shifts 0. The rest of a view is in w, q and the finished sums.
+  const std::int64_t* index;  // their row numbers in the blocks; null: row i is row i
+  // Kernels see x lift - shift; null if all lifts are 1, all shifts 0. The rest of a view is applied to w, q and the finished sums.
   const double* lift;
   const double* shift;
-  const double* fold;     // the rest of the view, which the matrix's columns are multiplied by; or null
-  const std::uint8_t* y;  // class; null where only z or sums without a loss are asked for
-  const double* s;        // weights, or null for ones; a row of weight 0 is not looked at
+  const double* fold;     // the rest of the view, by which the matrix's columns are multiplied; or null
+  const std::uint8_t* y;  // class; null if only z or sums without a loss are asked for
+  const double* s;        // weights, or null for ones; a row of weight 0 is skipped
 
   LossKind loss;
   GivenLoss given;
-  std::int64_t points, outputs;  // P, and z of a row at a point
-  const double* w;               // (P outputs, n); of kProduct and kSecant the direction
+  std::int64_t points, outputs;  // P, and how many z a row has at a point
+  const double* w;               // (P outputs, n); for kProduct and kSecant, the direction
   const double* b;               // (P outputs)
   const double* row_weights;     // (P, m), times s; or null
   const double* q;               // weights of the norms (n + 1)
-  const double* h;               // what a read without a loss counts rows by, times s; or null
+  const double* h;               // weights of the rows in a read without a loss, times s; or null
   const double* z;               // given z of every row: kSecant, kAlong, kFeasible
   const double* u;               // its change along a direction: kAlong, kFeasible
   const double* r;               // (2, m): dL_dz, and its change from z to z + u, without the weights: kFeasible
@@ -110,7 +110,7 @@ struct Job {
   double* h_out;                 // (P, m): curvature, without the weights; or null
   double* r_out;                 // (2, m): r of this direction: kSecant; or null
   unsigned what;
-  const std::int64_t* numbers;  // slots of the matrix, ascending: of dense rows, numbers and indicators
+  const std::int64_t* numbers;  // slots in the matrix, ascending: of dense rows, numbers and indicators
   std::int64_t n_numbers;
 
   bool has(unsigned flags) const { return what & flags; }
@@ -118,7 +118,7 @@ struct Job {
   std::int64_t linear() const { return has(kSecant) ? 3 : (has(kGradient) ? outputs : 0) + (has(kProduct) ? 1 : 0) + (has(kSums) ? 1 : 0); }
   std::int64_t square() const { return has(kSquares | kSecant) ? 1 : 0; }
   std::int64_t terms() const { return points * (linear() + square()); }
-  // Whether all slots are numbers: else the matrix is made by itself.
+  // Whether all slots are numbers; if not, the matrix is made separately.
   bool of_numbers() const {
     for (std::int64_t k = 0; k < n_blocks; ++k)
       if (blocks[k].interleaved()) return false;
@@ -138,7 +138,7 @@ namespace feasible {
 enum { kLoss, kCorrect, kDivergence, kClipped, kOnes, kZeros, kMoved, kSize };  // and the largest |z'|, as the norm
 }
 
-// Where the sums of a leaf stand, in doubles: scalars, the terms' own sums (the bias's), the slots', counts; then what is combined by max.
+// Places of a leaf's sums, in doubles: scalars, the terms' own sums (the bias's), the slots', counts; then what is combined by max.
 struct Layout {
   std::int64_t terms, scalars, bias, slots, counts, extremes, norm, size;
 
@@ -162,8 +162,8 @@ struct Layout {
   }
 };
 
-// The matrix of n columns while it is summed. Columns are in strips of `lanes`: strip 0 holds the bias and then the columns that the
-// whole strips leave, at its end. Stored are the blocks (strip i, strip j), i <= j, of lanes by lanes, one j after the other.
+// The matrix of n columns while it is summed. Columns are in strips of `lanes`; the end of strip 0 holds the bias and then the columns
+// that fill no whole strip. It stores the blocks (strip i, strip j), i <= j, of lanes by lanes, one j after the other.
 struct MatrixLayout {
   std::int64_t n, lanes, strips, in_short, size;
 
@@ -194,7 +194,7 @@ struct BadCode {
 // Learning rates over the updates t of a run: eta_0; eta_0/(1 + t/T); eta_0/sqrt(1 + t/T).
 enum class Schedule { kConstant, kInverse, kInverseRoot };
 
-// Mini-batch updates: what they are made with, and where they stand. In the view's units.
+// Mini-batch updates: their constants and their present state. In the view's units.
 struct Descent {
   std::int64_t batch;  // B, rows of a full batch
   double rate;         // eta_0
@@ -203,10 +203,10 @@ struct Descent {
   double per_weight;  // M/(B S): M rows to visit in an epoch, S their weights
   bool fit_intercept;
   const double* ridge;         // (n): the penalty's second derivatives, in the fit's units
-  const double* step;          // 1/ratio^2 of each column: from the gradient in the view's units to the step in them
+  const double* step;          // 1/ratio^2 of each column: factor from the gradient to the step, both in the view's units
   const std::int64_t* places;  // rows to visit, in this order
   std::int64_t count;
-  bool ends;             // the last of them ends the epoch, and a batch that is not full
+  bool ends;             // whether the last of them ends the epoch, and with it a batch that is not full
   std::int64_t updates;  // t
   std::int64_t filled;   // rows of the batch so far
   double* w;
@@ -215,13 +215,13 @@ struct Descent {
   double bias;
 };
 
-// What labels are made of.
+// The types of labels.
 enum class Number { kDouble, kFloat, kInt64, kInt32, kInt8, kUint8 };
 
-// What there is of the matrix but the numbers among themselves. A category's levels stand at `low`, ... of the matrix.
+// The part of the matrix that involves categories. A category's levels have places `low`, ... in the matrix.
 struct GramCategory {
   const Block* block;
-  const std::int32_t* local;  // of each code: level of the matrix, or `count`
+  const std::int32_t* local;  // for each code, its level in the matrix, or `count`
   std::int64_t low, count;
 };
 
@@ -234,13 +234,13 @@ struct GramJob {
   const GramCategory* categories;
   std::int64_t n_categories;
   std::int64_t side;  // of the matrix; the bias is last
-  // What is summed in leaves: categories against bias and numbers, then pairs of categories.
+  // Summed in leaves: categories against bias and numbers, then pairs of categories.
   const std::int64_t* in_leaf;
   std::int64_t n_in_leaf;
   const GramPair* pairs;
   std::int64_t n_pairs;
 
-  // Numbers of a row of a category's table: the bias and `numbers` numbers, in whole vectors.
+  // Width of a category's table: the bias and `numbers` numbers, in whole vectors.
   static std::int64_t row_of(std::int64_t numbers) { return numbers ? numbers / 8 * 8 + 8 : 1; }
   static std::int64_t pair_cells(const GramCategory& a, const GramCategory& b) { return (a.count + 1) * (b.count + 1); }
 };
@@ -249,18 +249,18 @@ struct GramJob {
 struct Kernels {
   const char* name;
   std::int64_t (*scratch_doubles)(const Job& job);
-  // Adds rows `first` to `end` to a leaf's sums and to the matrix of the numbers. False where a code is bad.
+  // Adds rows `first` to `end` to a leaf's sums and to the matrix of the numbers. False if a code is bad.
   bool (*leaf)(const Job& job, std::int64_t first, std::int64_t end, double* sums, double* matrix, double* scratch, BadCode& bad);
-  // Roundings that a term of a sum, or of the matrix of the numbers, goes through in a leaf of so many rows.
+  // Roundings that a term of a sum, or of the matrix of the numbers, goes through in a leaf of this many rows.
   std::int64_t (*depth)(const Job& job, std::int64_t rows);
   std::int64_t (*matrix_depth)(std::int64_t rows);
-  // codes = 1 where y is `high`, else 0; whether every y is exactly one of `low` and `high`.
+  // Sets codes to 1 if y is `high`, else 0; returns whether every y is exactly `low` or `high`.
   bool (*encode)(Number number, const void* y, std::int64_t m, const void* low, const void* high, std::uint8_t* codes);
   void (*pointwise)(std::int64_t m, const double* z, const std::uint8_t* y, double* loss, double* residual, double* curvature);
   void (*descend)(const Job& job, Descent& descent, double* scratch);
   std::int64_t (*gram_scratch)(const GramJob& job);
-  // Add rows to a leaf's tables, one after the other; to a large pair in the matrix, what its cells lost standing in their mirror images;
-  // to a large category's table against bias and numbers, behind which stands what its cells lost.
+  // Add rows to a leaf's tables, one after the other; to a large pair in the matrix, with the cells' rounding errors kept in their mirror
+  // images; to a large category's table against bias and numbers, with the cells' rounding errors kept behind the table.
   bool (*gram_leaf)(const GramJob& job, std::int64_t first, std::int64_t end, double* tables, double* scratch, BadCode& bad);
   bool (*gram_pair)(const GramJob& job, GramPair pair, std::int64_t first, std::int64_t end, double* matrix, double* scratch, BadCode& bad);
   bool (*gram_numbers)(const GramJob& job, std::int64_t category, std::int64_t first, std::int64_t end, double* table, double* scratch,

@@ -1,8 +1,8 @@
 // The matrix of designs with categories or sparse columns: sum c x~ x~' of some slots and the bias.
 //
-// Categories are tables of weights (gram.hpp): small ones in short leaves of rows, large ones one by one. With sparse columns all is
-// elements of rows: rows are taken in blocks, packed times sqrt(c), each in ascending order with the bias last, and listed by column.
-// Then a row of the matrix at a time is summed in the first cache: for each element of its column, the rest of that element's row.
+// Categories are tables of weights (gram.hpp): small ones in short leaves of rows, large ones one by one. With sparse columns, everything
+// is elements of rows: blocks of rows are packed times sqrt(c), each row in ascending order with the bias last, and listed by column.
+// Then the matrix is summed in the L1 cache, one row at a time: for each element of its column, the rest of that element's row.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -21,18 +21,18 @@ constexpr std::int64_t kLeastTableRows = 8192, kMostTableRows = 65536;  // of a 
 constexpr std::int64_t kSmallTable = 8192;         // cells of a pair, or levels of a category, that are summed in leaves
 constexpr std::int64_t kLeafDoubles = 512 * 1024;  // of all such tables
 constexpr std::int64_t kNumbersAtOnce = 63;        // of a large category's table
-constexpr std::int64_t kRowsToWatch = 65536;       // between questions whether to give up
+constexpr std::int64_t kRowsToWatch = 65536;       // between checks whether to give up
 
 using Places = std::vector<std::int64_t>;
 
-// A leaf's tables are cleared and added up: that is to cost less than its rows.
+// Clearing and adding a leaf's tables must cost less than reading its rows.
 std::int64_t table_rows(std::int64_t side) {
   std::int64_t rows = kLeastTableRows;
   while (rows < 8 * side && rows < kMostTableRows) rows *= 2;
   return rows;
 }
 
-// Where a slot is in the matrix, or -1.
+// The place of each slot in the matrix, or -1.
 Places places_of(const Job& job) {
   Places place(static_cast<std::size_t>(job.n), -1);
   for (std::int64_t k = 0; k < job.n_numbers; ++k) place[static_cast<std::size_t>(job.numbers[k])] = k;
@@ -41,7 +41,7 @@ Places places_of(const Job& job) {
 
 // --- tables ------------------------------------------------------------------------------------------------------------
 
-// What the matrix is made of, and where.
+// The parts of the matrix, and their places.
 struct Plan {
   std::vector<Block> numbers;  // with slots of their own
   std::vector<Part> parts;     // of columns of dense rows
@@ -88,7 +88,7 @@ void add_numbers(const Block& block, const Places& place, Plan& plan) {
       number.form = Block::kNumber;
       number.n_parts = 1;
       number.fill = std::numeric_limits<double>::quiet_NaN();
-      number.parts = nullptr;  // known when all parts are there
+      number.parts = nullptr;  // set when all parts have been added
     }
     number.at = static_cast<std::int64_t>(plan.numbers.size());
     number.slots = 1;
@@ -137,7 +137,7 @@ Plan plan_of(const Job& job) {
   return plan;
 }
 
-// The job of `count` of the numbers, from `first` on, whose slots are still counted among all of them.
+// The job of `count` of the numbers, from `first` on; slots keep their numbers among all of them.
 GramJob job_of(const Job& job, const Plan& plan, std::int64_t first, std::int64_t count) {
   GramJob gram{};
   gram.rows = job;
@@ -156,7 +156,7 @@ GramJob job_of(const Job& job, const Plan& plan, std::int64_t first, std::int64_
   return gram;
 }
 
-// A category's table against the bias, which is the first of a row, and some numbers, to its places in the matrix.
+// Copies a category's table, against the bias (first in a row) and some numbers, to its places in the matrix.
 void place_numbers(const GramJob& job, const GramCategory& category, const std::int64_t* place, const double* table, bool with_bias,
                    double* matrix) {
   const std::int64_t side = job.side, width = GramJob::row_of(job.rows.n_blocks);
@@ -184,7 +184,7 @@ void place_leaf(const GramJob& job, const std::int64_t* place, const double* tab
   }
 }
 
-// A large pair's cells less what they lost, and their mirror images.
+// Subtracts the rounding errors of a large pair's cells, and copies the cells to their mirror images.
 void settle_pair(const GramJob& job, GramPair pair, double* matrix) {
   constexpr std::int64_t kTile = 32;
   const GramCategory &a = job.categories[pair.a], &b = job.categories[pair.b];
@@ -282,14 +282,14 @@ constexpr std::int64_t kLeastRows = 16384, kMostRows = 131072;  // of a block of
 constexpr std::int64_t kPacks = 16;                             // of a block, each made by one thread
 constexpr std::int64_t kColumnsAtOnce = 4;                      // rows of the matrix that a thread takes at a time
 constexpr std::int64_t kMirrored = 32;                          // of the matrix, when it is mirrored
-constexpr std::int64_t kListAhead = 8;                          // elements of a list that are fetched before their turn
+constexpr std::int64_t kListAhead = 8;                          // elements of a list that are prefetched
 
 struct Element {
   double x;
   std::int64_t place;  // in the matrix; the bias, its last, ends a row
 };
 
-// A block's elements are to cost more than the matrix, to which they are added.
+// A block's elements must cost more than the matrix, to which they are added.
 std::int64_t element_rows(std::int64_t side) {
   std::int64_t rows = kLeastRows;
   while (128 * rows < side * side && rows < kMostRows) rows *= 2;
@@ -304,7 +304,7 @@ struct Pack {
   std::vector<std::int32_t> start;  // of each column's in the list, and the end
 };
 
-// act(slot, x as given) for what a row has in a block.
+// act(slot, x as given) for a row's elements in a block.
 template <typename Act>
 void over_elements(const Block& block, std::int64_t row, BadCode& bad, const Act& act) {
   const auto sparse = [&](auto x, auto column) {
@@ -378,7 +378,7 @@ void pack(const Job& job, const Places& place, const Places& far, std::int64_t f
         }
         put(slot, x);
       });
-    // What sparse columns far from 0 don't store.
+    // Elements that sparse columns far from 0 don't store.
     for (std::size_t f = 0; n_far < static_cast<std::int64_t>(far.size()) && f < far.size(); ++f) {
       const auto is_there = [&](const Element& element) { return element.place == place[static_cast<std::size_t>(far[f])]; };
       if (std::none_of(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), is_there)) put(far[f], -job.shift[far[f]]);
@@ -388,7 +388,7 @@ void pack(const Job& job, const Places& place, const Places& far, std::int64_t f
     out.push_back({root, k});
     for (auto element = out.begin() + static_cast<std::ptrdiff_t>(begin); element != out.end(); ++element) ++counts[element->place];
   }
-  // Counts one place on, summed, are where each column's list begins; filling it moves that to where the next begins.
+  // Cumulative counts, shifted by one place, are the starts of the columns' lists; filling a list moves its start to the next one's.
   for (std::int64_t j = 1; j <= k; ++j) counts[j] += counts[j - 1];
   const auto size = static_cast<std::int32_t>(out.size());
   to.list.resize(out.size());
@@ -480,7 +480,7 @@ std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, i
   Tree tree(side * side, side * side);
   for (std::int64_t first = range.first; first < range.end; first += rows) {
     Doubles matrix = tree.take_buffer();
-    // By all threads: so large a memory comes page by page.
+    // By all threads, since the system maps so much memory page by page.
     run_pieces(side, threads, interrupted, [&](std::int64_t row, Watch&) { std::fill_n(matrix.begin() + row * side, side, 0.0); });
     const std::int64_t number = range.number + first - range.first;
     const Range leaf{first, std::min(range.end, first + rows), number};

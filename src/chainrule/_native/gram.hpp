@@ -1,8 +1,8 @@
-// The parts of the matrix that categories have. Included by leaf.cpp alone, inside its instruction set's namespace.
+// The parts of the matrix that involve categories. Included by leaf.cpp alone, inside its instruction set's namespace.
 //
-// Two categories are a table of weights, one cell a row; a category against the bias and the numbers is a table to which each row adds a
-// vector. Small tables are summed in short leaves of rows that are added in a tree. In a large one a cell may have any number of rows, and
-// what each addition loses is kept beside it (Kahan's sum), so that it is right to two roundings however many there are.
+// Two categories make a table of weights, to which each row adds in one cell; a category against the bias and the numbers makes a table to
+// which each row adds a vector. Small tables are summed in short leaves of rows that are added in a tree. In a large table, a cell may have
+// any number of rows; each addition's rounding error is kept (Kahan's sum), so that a cell is right to two roundings for any number.
 #pragma once
 
 constexpr std::int64_t kCellsInLanes = 128;
@@ -58,7 +58,7 @@ class Tables {
     return true;
   }
 
-  // One large pair into the matrix, and what its cells lost into their mirror images.
+  // One large pair into the matrix, and its cells' rounding errors into their mirror images.
   bool pair(GramPair pair, std::int64_t first, std::int64_t end, double* matrix, BadCode& bad) {
     const GramCategory &a = job_.categories[pair.a], &b = job_.categories[pair.b];
     double *const sums = matrix + a.low * job_.side + b.low, *const lost = matrix + b.low * job_.side + a.low;
@@ -76,7 +76,7 @@ class Tables {
     return true;
   }
 
-  // One large category against the bias and the numbers: a table, and behind it what its cells lost.
+  // One large category against the bias and the numbers: a table, and behind it its cells' rounding errors.
   bool numbers(std::int64_t category, std::int64_t first, std::int64_t end, double* table, BadCode& bad) {
     const std::int64_t size = (job_.categories[category].count + 1) * width();
     for (std::int64_t start = first; start < end; start += piece_.most) {
@@ -95,7 +95,7 @@ class Tables {
   std::int32_t* codes(std::int64_t category) const { return codes_ + piece_.most * category; }
   Numbers& number() const { return *static_cast<Numbers*>(numbers_); }
 
-  // The next piece: its weights, numbers, and the matrix's levels of two categories, or of all.
+  // The next piece: its weights, numbers, and the matrix's levels for two categories, or for all.
   bool look_at(std::int64_t first, std::int64_t end, std::int64_t a, std::int64_t b, BadCode& bad) {
     const Job& rows = job_.rows;
     piece_.look_at(rows, first, first + piece_.most < end ? first + piece_.most : end);
@@ -118,7 +118,7 @@ class Tables {
     return true;
   }
 
-  // The tile's rows: weight times the bias and the numbers as they are seen.
+  // The tile's rows: weight times the bias and the viewed numbers.
   void make_tile() {
     const std::int64_t count = job_.rows.n_blocks;
     for (std::int64_t i = 0; i < piece_.padded; i += kWide) {
@@ -135,7 +135,7 @@ class Tables {
     }
   }
 
-  // table[cell] += weight, over so many cells.
+  // table[cell] += weight, for a table of `cells` cells.
   void add_cells(const std::int32_t* at, std::int64_t cells, double* table) {
     if (cells > kCellsInLanes) {
       for (std::int64_t i = 0; i < piece_.padded; ++i) table[at[i]] += weight_[i];

@@ -6,17 +6,17 @@
 
 namespace chainrule {
 
-// Whether rows reach the matrix element by element: there are sparse columns.
+// Whether there are sparse columns, so that rows are added to the matrix element by element.
 bool is_elementwise(const Job& job);
 
-// Rows of a leaf of a matrix of this side.
+// Rows of a leaf, for a matrix of this side.
 std::int64_t gram_leaf_rows(std::int64_t side);
 
-// Roundings that a term goes through in a leaf of so many rows.
+// Roundings that a term goes through in a leaf of this many rows.
 std::int64_t gram_depth(const Job& job, std::int64_t rows);
 
-// sum s h x~ x~' of job.numbers and the bias over the rows: whole symmetric matrices, of maximal subtrees of leaves. Worthless where
-// `interrupted` said yes, or a code is bad.
+// sum s h x~ x~' of job.numbers and the bias over the rows: whole symmetric matrices, of maximal subtrees of leaves. Invalid if
+// `interrupted` returned true, or a code is bad.
 std::vector<Subtree> gram(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted, BadCode& bad);
 
 }  // namespace chainrule

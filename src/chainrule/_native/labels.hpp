@@ -1,4 +1,4 @@
-// Labels as 0 and 1, in one go over numbers.
+// Numeric labels as 0 and 1, in one pass.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace chainrule {
 
-// Codes of y's two labels, 1 for the larger, and both labels, smaller first; nothing where y has not exactly two.
+// Writes codes, 1 for the larger label, and returns both labels, smaller first; nothing if y has not exactly two.
 template <typename T>
 std::optional<std::pair<T, T>> two_labels(const Kernels& kernels, Number number, const T* y, std::int64_t m, std::uint8_t* codes) {
   std::int64_t k = 1;

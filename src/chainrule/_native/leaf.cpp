@@ -1,4 +1,4 @@
-// The reader of a leaf: piece by piece its z, what the rows count with, and what each block adds. Compiled once per instruction set.
+// The reader of a leaf: for each piece its z, its rows' factors, and what each block adds. Compiled once per instruction set.
 //
 // Nothing from the standard library's templates is used here: a function compiled for one instruction set must not be shared with
 // another's.
@@ -27,7 +27,7 @@ namespace {
 
 struct Here {};
 
-// A block, or numbers that stand side by side, as it is read.
+// The reader of a block, or of adjacent columns of numbers.
 struct Reader {
   enum Kind { kRows, kNumbers, kCodes, kSparse } kind;
   const Block* block;  // the first
@@ -44,7 +44,7 @@ namespace chainrule {
 namespace CHAINRULE_ISA {
 namespace {
 
-// All that a leaf's read needs, carved from its scratch memory.
+// Everything that reading a leaf needs, carved from its scratch memory.
 class Read {
  public:
   Read(const Job& job, Carver& carver) : job_(job), piece_(job, carver), layout_(job) {
@@ -68,7 +68,7 @@ class Read {
     for (double** vector : vectors) *vector = carver.take(piece_.most);
     at_.sums = job.has(kAlong | kFeasible) ? carver.take(feasible::kSize * piece_.most) : nullptr;
     panel_ = job.has(kHessian) ? carver.take(MatrixLayout(job.n_numbers, job.has(kHessian32)).strips * kStripStep<double>)
-                               : nullptr;  // in bytes the same in float32
+                               : nullptr;  // as many bytes in float32
   }
 
   bool leaf(std::int64_t first, std::int64_t end, double* sums, double* matrix, BadCode& bad) {
@@ -122,7 +122,7 @@ class Read {
     to.block = &block;
   }
 
-  // act(what reads a block, the block)
+  // act(the reader of a block, the block)
   template <typename Act>
   void each(const Act& act) const {
     for (std::int64_t k = 0; k < n_readers_; ++k) {
@@ -143,7 +143,7 @@ class Read {
     }
   }
 
-  // Rows of weight 0 are not looked at: their z is b.
+  // Rows of weight 0 are skipped: their z is b.
   void fill_unread(std::int64_t first, std::int64_t end) const {
     for (std::int64_t d = 0; job_.z_out && d < job_.dots(); ++d)
       for (std::int64_t i = first; i < end; ++i) job_.z_out[d * job_.m + i] = job_.b[d];
@@ -159,7 +159,7 @@ class Read {
 
   double* slots_of(const Block& block, double* sums) const { return sums + layout_.slots + layout_.terms * block.at; }
 
-  // One piece: every point of it, then what does not depend on a point.
+  // Reads one piece: first at every point, then what does not depend on a point.
   bool read(double* sums, BadCode& bad) {
     bool good = true;
     each([&](auto& reader, const Block&) { good &= reader.look_at(piece_, bad); });
@@ -218,7 +218,7 @@ class Read {
     if (!count) return;
     for (std::int64_t t = 0; t < count; ++t) sums[layout_.bias + terms.first + t] += sum_of(terms.of(t), piece_.padded);
     terms.by_row = count == 1 ? at_.terms : by_row_;
-    if (has_interleaved_ && count == 4)  // of a secant, whose read takes a tenth longer without
+    if (has_interleaved_ && count == 4)  // for a secant, whose read takes a tenth longer without this
       for (std::int64_t i = 0; i < piece_.padded; ++i)
         for (std::int64_t t = 0; t < 4; ++t) by_row_[4 * i + t] = at_.terms[t * most + i];
     else if (has_interleaved_ && count > 1)
@@ -261,7 +261,7 @@ class Read {
       return static_cast<const DenseRows*>(readers_[0].memory)
           ->pack(i, root_, sizeof(T) == 4 ? job_.fold : nullptr, layout, kStripStep<T>, panel + lanes * in_panel_);
     const std::int64_t whole = (layout.strips - 1) * lanes, bias = lanes - layout.in_short;
-    // Where a row has column c: in strip 0 behind the bias, from `whole` on.
+    // Where a row stores column c: from `whole` on, in strip 0 after the bias.
     const auto place = [&](std::int64_t k, std::int64_t c) {
       return c < whole ? panel + kStripStep<T> * (1 + c / lanes) + lanes * (in_panel_ + k) + c % lanes
                        : panel + lanes * (in_panel_ + k) + bias + 1 + (c - whole);
@@ -271,7 +271,7 @@ class Read {
       for (std::int64_t lane = 0; lane < bias; ++lane) row[lane] = 0;
       row[bias] = static_cast<T>(root_[k]);
     }
-    // Columns c to c + kWide stay together where the first is a multiple of kWide and the last is in the same strip.
+    // Columns c to c + kWide stay together if the first is a multiple of kWide and the last is in the same strip.
     const auto whole_vector = [&](std::int64_t c, std::int64_t end) {
       return c % kWide == 0 && c + kWide <= end && (c + kWide <= whole || c >= whole);
     };
@@ -294,7 +294,7 @@ class Read {
                   const Whole& whole_vector) {
     if (c == end) return;
     const std::int64_t first = job_.numbers[c] - of.at;
-    const bool all = job_.numbers[end - 1] - job_.numbers[c] == end - 1 - c;  // one column after the other
+    const bool all = job_.numbers[end - 1] - job_.numbers[c] == end - 1 - c;  // whether the columns are adjacent
     for (std::int64_t k = 0; k < 8; ++k) {
       const V root = splat(root_[k]);
       for (std::int64_t j = c; j < end;) {
@@ -331,7 +331,7 @@ class Read {
   template <typename T, typename Other, typename Place, typename Whole>
   void pack_block(const Other&, const Block&, std::int64_t, std::int64_t, std::int64_t, const Place&, const Whole&) {}
 
-  // In float64 the finished matrix is multiplied by it.
+  // For float32 only: in float64, the finished matrix is multiplied by the fold.
   template <typename T>
   double fold(std::int64_t slot) const {
     return job_.fold && sizeof(T) == 4 ? job_.fold[slot] : 1.0;

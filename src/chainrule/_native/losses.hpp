@@ -1,9 +1,9 @@
-// One struct a loss, of static functions, inlined by template. Included inside an instruction set's namespace.
+// One struct for each loss, of static functions, inlined by template. Included inside an instruction set's namespace.
 //
-// A loss has for `kWide` rows, whose labels are numbers: from z, `outputs` vectors that lie `step` doubles apart, the loss, the residuals
-// dL_dz times the rows' weights (as many), the curvature d2L_dz2 where there is one output, and whether the largest output is the label's.
-// What binary losses need of z is made for some rows before, in short loops (`Odds`): a row's chain of operations is so long that the
-// processor would not see enough rows at once.
+// For `kWide` rows, from numeric labels and z (`outputs` vectors, `step` doubles apart), a loss computes: the loss, the residuals dL_dz
+// times the rows' weights (as many), the curvature d2L_dz2 if there is one output, and whether the largest output is the label's.
+// What binary losses need of z is computed for some rows in advance, in short loops (`Odds`): a row's chain of operations is so long that
+// the processor could not work on enough rows at once.
 #pragma once
 #include "simd.hpp"
 
@@ -12,9 +12,9 @@ struct Pointwise {
   I right;
 };
 
-// Of the z of some rows: e^-|z|, 1/(1 + e^-|z|), log(1 + e^-|z|).
+// For the z of some rows: e^-|z|, 1/(1 + e^-|z|), log(1 + e^-|z|).
 struct Odds {
-  static constexpr std::int64_t most = 64;  // rows, so few that all they need stays in the first cache
+  static constexpr std::int64_t most = 64;  // rows, few enough that their numbers stay in the L1 cache
   alignas(64) double e[most], large[most], log1p[most];
 
   void look_at(const double* z, std::int64_t rows) {
@@ -28,21 +28,21 @@ struct Odds {
 };
 
 // Binary cross-entropy of z. With t = (1 - 2y) z:  loss = log(1 + e^t),  dL_dz = (1 - 2y) sigmoid(t),  d2L_dz2 = sigmoid(t) sigmoid(-t).
-// Each keeps full relative accuracy, since neither g - y nor the log of a rounded g occurs.
+// Each has full relative accuracy, since neither g - y nor the log of a rounded g is computed.
 struct Logistic {
   static constexpr bool is_given = false, is_binary = true;
   V loss, residual, curvature;
-  V wrong, rest, over;  // probability of the other class, sigmoid(t); 1 less it; 1 over the larger of both
+  V wrong, rest, over;  // probability of the other class, sigmoid(t); 1 - wrong; 1 over the larger of both
 
   static inline Logistic at(V z, const Odds& odds, std::int64_t k, V label) {
     const V sign = splat(1.0) - splat(2.0) * label, t = sign * z;
     const Sides sides(odds, k);
     const V log1p_e = load(odds.log1p + k);
-    const auto right = t < splat(0.0);  // the model is on the right side
+    const auto right = t < splat(0.0);  // z is on the correct side
     const V wrong = right ? sides.small : sides.large, rest = right ? sides.large : sides.small;
     return {right ? log1p_e : t + log1p_e, sign * wrong, sides.small * sides.large, wrong, rest, splat(1.0) + load(odds.e + k)};
   }
-  // Class 1 where z > 0.
+  // Class 1 if z > 0.
   static inline I is_right(V z, V label) { return (label > splat(0.5)) == (z > splat(0.0)); }
 
   static inline Pointwise point(const double* z, const Odds& odds, std::int64_t k, std::int64_t, std::int64_t, V label, V weight,
@@ -73,7 +73,7 @@ struct Logistic {
 };
 
 // Cross-entropy over K classes, l = log sum_k e^z_k - z_y, with probabilities p: dL_dz_k = p_k - [k = y], for k = y minus the sum of the
-// others. Its curvature is a matrix, and is not made here yet.
+// others. Its curvature is a matrix, which is not computed yet.
 struct Softmax {
   static constexpr bool is_given = false, is_binary = false;
 
@@ -86,7 +86,7 @@ struct Softmax {
       most = (zk > most) ? zk : most;
       own = (label == at) ? zk : own;
     }
-    V rest = {}, others = {};  // of e^(z_k - most): all but the first largest, and all but the label's
+    V rest = {}, others = {};  // sums of e^(z_k - most): of all but the first largest, and of all but the label's
     for (std::int64_t k = 0; k < outputs; ++k) {
       const V e = exp_negative(most - load(z + k * step)), at = splat(static_cast<double>(k));
       rest += (first == at) ? splat(0.0) : e;

@@ -1,4 +1,4 @@
-// The Python face of the core: a design of column blocks, and what is read of it. `chainrule.kernels` checks and documents it.
+// The Python interface of the core: a design of column blocks, and reads of it. `chainrule.kernels` checks and documents it.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -52,7 +52,7 @@ const Kernels& kernels_named(const std::optional<std::string>& name) {
   return *kernels;
 }
 
-// Numbers that a Python array lends as long as it lives, in any shape; none for None. What isn't const is written, so never to a copy.
+// Numbers borrowed from a Python array, of any shape, while it lives; none for None. If T isn't const, they are written, never to a copy.
 template <typename T>
 std::span<T> lent(const nb::object& given, const char* name) {
   if (given.is_none()) return {};
@@ -66,7 +66,7 @@ std::span<T> lent(const nb::object& given, const char* name) {
   return {array.data(), array.size()};
 }
 
-// The same of so many numbers; nullptr for None.
+// The same, for this many numbers; nullptr for None.
 template <typename T = const double>
 T* lent(const nb::object& given, std::int64_t expected, const char* name) {
   const std::span<T> found = lent<T>(given, name);
@@ -75,7 +75,7 @@ T* lent(const nb::object& given, std::int64_t expected, const char* name) {
   return given.is_none() ? nullptr : found.data();
 }
 
-// Runs without the interpreter's lock; raises what a signal asks for.
+// Runs without the interpreter's lock; raises the exception of a signal.
 template <typename Act>
 auto without_lock(const Act& act) {
   bool signalled = false;
@@ -92,7 +92,7 @@ auto without_lock(const Act& act) {
   return std::move(*found);
 }
 
-// Memory that a Python object lends, as long as this lives.
+// Memory borrowed from a Python object, as long as this lives.
 class Buffer {
  public:
   explicit Buffer(nb::handle object) {
@@ -107,10 +107,10 @@ class Buffer {
   std::int64_t size(int axis = 0) const { return view_.shape[axis]; }
   int axes() const { return view_.ndim; }
 
-  // Bitmaps are of bytes that lie one after the other.
+  // Bitmaps are contiguous bytes.
   bool is_bitmap() const { return axes() == 1 && kind() == Kind::kUint8 && (view_.strides[0] == 1 || view_.shape[0] < 2); }
 
-  // Refuses what isn't a vector of one of two types, its elements one after the other.
+  // Refuses anything but a contiguous vector of one of two types.
   void require(const char* name, Kind one, Kind other, const char* kinds) const {
     const bool lies = axes() == 1 && (view_.shape[0] < 2 || view_.strides[0] == view_.itemsize);
     if (!lies || (kind() != one && kind() != other))
@@ -119,7 +119,7 @@ class Buffer {
 
   Kind kind() const {
     const std::string format(view_.format ? view_.format : "B");
-    // Before a letter stands how its bytes are ordered: as they are here, or not at all.
+    // The character before the type's letter is the byte order, which must be native or missing.
     const std::string native = std::endian::native == std::endian::little ? "@=<" : "@=>";
     const bool alone = format.size() == 1, ordered = format.size() == 2 && native.find(format[0]) != std::string::npos;
     const char letter = alone || ordered ? format.back() : '0';
@@ -138,7 +138,7 @@ class Buffer {
   Py_buffer view_;
 };
 
-// Column blocks where they lie. Their memory is held as long as this lives.
+// Column blocks, not copied. Their memory is held as long as this lives.
 class Design {
  public:
   explicit Design(std::int64_t m) : m_(m) {
@@ -180,7 +180,7 @@ class Design {
     push(block, n);
   }
 
-  // Numbers (0), indicators (1) of what is missing, or a category (2); parts: (values, rows, valid, valid_at, bits, values_at) each.
+  // Numbers (0), indicators (1) of missing ones, or a category (2); parts: (values, rows, valid, valid_at, bits, values_at) each.
   void add_column(int form, std::int64_t column, std::int64_t levels, double fill, std::int64_t missing, bool of_codes,
                   const nb::tuple& parts) {
     const std::string name = "column " + std::to_string(column) + ": ";
@@ -203,7 +203,7 @@ class Design {
         throw std::invalid_argument(name + "codes must be integers of 8 to 64 bits, if unsigned of 8 to 32");
     }
     if (rows != m_) throw std::invalid_argument(name + "its parts have " + std::to_string(rows) + " rows, not " + std::to_string(m_));
-    std::erase_if(kept, [](const Part& part) { return part.first == part.end; });  // a search for a row's part needs none without rows
+    std::erase_if(kept, [](const Part& part) { return part.first == part.end; });  // the search for a row's part doesn't need empty parts
     block.column = column;
     block.parts = kept.data();
     block.n_parts = static_cast<std::int64_t>(kept.size());
@@ -257,7 +257,7 @@ class Design {
   std::vector<Block> blocks_;
 };
 
-// What was read of some rows, and how to tell it: its layout outlives the design.
+// The result of reading some rows, with the layout to decode it, which outlives the design.
 struct Found {
   Job job{};  // what was asked for: points, flags, n
   std::vector<Block> blocks;
@@ -270,7 +270,7 @@ struct Found {
   }
 };
 
-// Rows as a read sees them: which ones, their labels and weights, in which view.
+// The rows of a read: which ones, their labels and weights, and the view.
 struct Given {
   nb::object y = nb::none(), s = nb::none(), center = nb::none(), p = nb::none(), index = nb::none();
 
@@ -303,7 +303,7 @@ struct Given {
   }
 };
 
-// A loss in Python: (z, label) -> (loss, residual, curvature), arrays of the rows; z and residual (outputs, rows) where there are more.
+// A loss in Python: (z, label) -> (loss, residual, curvature), arrays over rows; z and residual (outputs, rows) if there are several.
 void call_python(void* context, std::int64_t rows, std::int64_t step, const double* z, const double* label, double* loss, double* residual,
                  double* curvature) {
   const nb::gil_scoped_acquire acquire;
@@ -322,7 +322,7 @@ void call_python(void* context, std::int64_t rows, std::int64_t step, const doub
   }
 }
 
-// Every row of positive weight is of a class that there is.
+// Checks that every row of positive weight has a valid class.
 void refuse_labels(const Job& job) {
   const auto most = static_cast<std::uint8_t>(std::min<std::int64_t>(std::max<std::int64_t>(job.outputs, 2) - 1, 255));
   std::uint8_t largest = 0;
@@ -422,7 +422,7 @@ nb::object result(Found& found) {
   const auto n = static_cast<std::size_t>(job.n);
   Doubles sums = combine(std::move(found.reading.sums), layout.extremes);
   found.reading.sums.clear();
-  if (sums.empty()) sums.assign(static_cast<std::size_t>(layout.size), 0.0);  // a matrix alone
+  if (sums.empty()) sums.assign(static_cast<std::size_t>(layout.size), 0.0);  // only a matrix was read
   const auto part = [&](std::int64_t from, std::size_t size) {
     const double* const at = sums.data() + from;
     return std::vector<double>(at, at + size);
@@ -448,7 +448,7 @@ nb::object result(Found& found) {
                         owned_array(decode(job, sums), {static_cast<std::size_t>(layout.terms), n + 1}), counts, extremes, norm, matrix);
 }
 
-// Subtrees must be of all rows from the first on, each once.
+// Checks that subtrees cover all rows from the first on, each once.
 void refuse_gaps(const std::vector<Subtree>& nodes) {
   std::vector<std::pair<std::int64_t, std::int64_t>> leaves;
   for (const Subtree& node : nodes) leaves.emplace_back(node.first(), node.first() + (std::int64_t{1} << node.level));
@@ -461,7 +461,7 @@ void refuse_gaps(const std::vector<Subtree>& nodes) {
   }
 }
 
-// Readings of adjacent ranges as one.
+// Combines readings of adjacent ranges into one.
 Found combined(const nb::list& readings) {
   Found all;
   bool first = true;
@@ -488,7 +488,7 @@ Found combined(const nb::list& readings) {
   return all;
 }
 
-// (of a sum, of the matrix): roundings that a term goes through.
+// Roundings that a term goes through: (in a sum, in the matrix).
 nb::tuple depths(const Design& design, std::int64_t rows, std::optional<std::string> kernel) {
   std::vector<Block> blocks;
   const Job job = Given{}.job(design, blocks);
@@ -498,7 +498,7 @@ nb::tuple depths(const Design& design, std::int64_t rows, std::optional<std::str
   return nb::make_tuple(sum_depth(kernels, job, rows), matrix_depth(kernels, matrix, rows));
 }
 
-// Rows of the leaves of a read that asks for this.
+// Rows of a leaf in a read of `what`.
 std::int64_t rows_of_leaf(const Design& design, unsigned what) {
   std::vector<Block> blocks;
   Job job = Given{}.job(design, blocks);
@@ -507,7 +507,7 @@ std::int64_t rows_of_leaf(const Design& design, unsigned what) {
   return leaf_of(job);
 }
 
-// Whether a row names a column twice; what is wrong with the arrays of a sparse matrix is thrown.
+// Whether a row names a column twice; throws if the arrays of a sparse matrix are not valid.
 bool check_arrays(nb::handle data, nb::handle indices, nb::handle indptr, std::int64_t n, int threads) {
   const Buffer values(data), columns(indices), starts(indptr);
   values.require("data", Kind::kFloat64, Kind::kFloat32, "float64 or float32");
@@ -581,7 +581,7 @@ nb::object descend_design(const Design& design, nb::object y, nb::object s, nb::
   if (batch < 1 || batch > rows || schedule < 0 || schedule > 2) throw std::invalid_argument("no such batches or schedule");
   const std::int64_t updates = (rows - 1) / batch + 1;
   if (epoch < 0 || first < 0 || end < first || end > updates) throw std::invalid_argument("an epoch has no such updates");
-  // The point as the kernels see the columns, and back.
+  // Converts the point to the kernels' view of the columns, and back.
   const double* start = lent(w, job.n, "w");
   const double* steps = lent(step, job.n, "step");
   const double* penalties = lent(ridge, job.n, "ridge");
@@ -649,7 +649,7 @@ nb::object encode_labels(const nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb
   return nb::none();
 }
 
-// (loss, residual, curvature) of single rows.
+// (loss, residual, curvature) of each row.
 nb::object pointwise(nb::object z, nb::object y, std::optional<std::string> kernel) {
   const std::span<const double> at = lent<const double>(z, "z");
   const std::size_t m = at.size();

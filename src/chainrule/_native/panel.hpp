@@ -1,13 +1,13 @@
 // The Hessian's panel: rows times sqrt(h), packed in strips of 64 bytes and multiplied in register tiles. Included by leaf.cpp alone.
 //
-// Strip 0 is the short one: it holds what the whole strips leave, and the bias, in its last lanes. As the rows of a tile it costs
-// what it holds, while as columns it would cost a whole vector.
+// Strip 0 is the short one: its last lanes hold the bias and the columns that fill no whole strip. As rows of a tile it costs only what
+// it holds; as columns it would cost a whole vector.
 #pragma once
 #include "simd.hpp"
 
 #if defined(__AVX512F__)
 constexpr int kVectorBytes = 64;
-constexpr int kTileRows = 8, kTileStrips = 3;  // 24 of 32 registers add up
+constexpr int kTileRows = 8, kTileStrips = 3;  // 24 of 32 registers hold sums
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32;
 constexpr int kTileRows = 4, kTileStrips = 1;  // 8 of 16: more would spill
@@ -32,7 +32,7 @@ struct Vectors<float> {
 };
 template <typename T>
 constexpr std::int64_t kLanes = 64 / static_cast<std::int64_t>(sizeof(T));
-// From one strip of the panel to the next: one row more than it holds, so that a row's strips don't all share a cache set.
+// Distance from one strip of the panel to the next: one row more than a strip holds, so that a row's strips don't share a cache set.
 template <typename T>
 constexpr std::int64_t kStripStep = kLanes<T> * (kPanelRows + 1);
 // Rows that are multiplied in T before they are added in double.
@@ -58,7 +58,7 @@ inline void add_to(double* to, Vector value) {
   __builtin_memcpy(to, &sum, sizeof sum);
 }
 
-// a b + c in one rounding, of float32 too.
+// a b + c in one rounding, for float32 too.
 inline Vectors<float>::Type multiply_add(Vectors<float>::Type a, Vectors<float>::Type b, Vectors<float>::Type c) {
 #if defined(__AVX512F__)
   return reinterpret_cast<Vectors<float>::Type>(
@@ -73,7 +73,7 @@ inline Vectors<float>::Type multiply_add(Vectors<float>::Type a, Vectors<float>:
 #endif
 }
 
-// What is read next, that the memory has something to do while the panel is multiplied: a cache line for each row of a tile.
+// Data to prefetch, since memory is idle while the panel is multiplied: one cache line for each row of a tile.
 struct Ahead {
   const char* at;
   std::int64_t lines;

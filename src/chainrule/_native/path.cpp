@@ -9,7 +9,7 @@ namespace chainrule {
 namespace {
 
 constexpr double kArmijo = 1e-4;
-constexpr double kFlat = 1e-13;  // of F: a predicted decrease below it can't be seen
+constexpr double kFlat = 1e-13;  // of F: a smaller predicted decrease is lost in rounding
 constexpr int kHalvings = 30;
 
 // A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last.
@@ -55,7 +55,7 @@ class Problem {
     }
     if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = gradient[static_cast<std::size_t>(n)] / weight;
     point.objective = point.loss + 0.5 * penalty;
-    // Without an intercept the matrix keeps the bias's row, last, and nothing reads it.
+    // Without an intercept the matrix still has the bias's row, last, but nothing reads it.
     const MatrixLayout layout(n, false);
     point.hessian.resize(static_cast<std::size_t>((n + 1) * (n + 1)));
     unpack(layout, combine(std::move(reading.matrices), layout.size).data(), job.fold, point.hessian.data());
@@ -75,8 +75,8 @@ class Problem {
   const Interrupted& interrupted_;
 };
 
-// Solves H d = -gradient by Cholesky's factor of H scaled to a unit diagonal; the squared decrement gradient.H^-1 gradient, or
-// -1 where there is no factor. Takes the first k = n + 1 rows and columns, n without an intercept; overwrites the upper triangle
+// Solves H d = -gradient by the Cholesky factor of H scaled to a unit diagonal; returns the squared decrement gradient.H^-1 gradient, or
+// -1 if there is no factor. Uses the first k = n + 1 rows and columns, n without an intercept; overwrites the upper triangle
 // of H with the factor U, H = D U'U D.
 double newton_step(Point& point, std::int64_t k, std::vector<double>& step) {
   double* H = point.hessian.data();

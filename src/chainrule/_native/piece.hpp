@@ -1,7 +1,7 @@
 // Some rows of a leaf that are read together. Included inside an instruction set's namespace.
 #pragma once
 
-// Memory that is carved from one allocation, which begins with a cache line; from none, to see how much it takes.
+// Carves arrays from one allocation, which is aligned to a cache line; without an allocation it only counts the memory needed.
 struct Carver {
   double* memory;
   std::int64_t used = 0;
@@ -19,9 +19,9 @@ struct Carver {
 
 inline std::int64_t to_eight(std::int64_t count) { return (count + 7) / 8 * 8; }
 
-// Rows of a piece: a power of two, so many that its numbers stay in the second cache. Dense rows are read in short pieces, since the
-// memory rests while their losses are made and their rows are added one after the other; columns in long ones, since each starts anew.
-// Without blocks all that there is to do stays in the first cache.
+// Rows of a piece: a power of two, few enough that its numbers stay in the L2 cache. Dense rows are read in short pieces, since memory is
+// idle while their losses are computed and their rows are added one after the other; columns in long pieces, since each column starts anew.
+// Without blocks, a piece stays in the L1 cache.
 inline std::int64_t rows_of_piece(const Job& job) {
   std::int64_t bytes = 64, rows = job.n_blocks ? kBlockRows : Odds::most;
   for (std::int64_t k = 0; k < job.n_blocks; ++k) {
@@ -35,10 +35,10 @@ inline std::int64_t rows_of_piece(const Job& job) {
   return rows;
 }
 
-// The rows of positive weight alone, so that what stands in others does no harm.
+// Only the rows of positive weight, so that numbers in the others do no harm.
 struct Piece {
   std::int64_t most;
-  std::int64_t first = 0, rows = 0, padded = 0;  // padded to a multiple of eight: weights behind the last row are 0
+  std::int64_t first = 0, rows = 0, padded = 0;  // padded to a multiple of eight: weights after the last row are 0
   const std::int64_t* position = nullptr;        // of a row in y, s and z; null: first + k
   const std::int64_t* place = nullptr;           // of a row in the blocks; null: first + k
   double *s, *label;
@@ -78,7 +78,7 @@ struct Piece {
   std::int64_t at(std::int64_t k) const { return position ? position[k] : first + k; }
   std::int64_t row(std::int64_t k) const { return place ? place[k] : first + k; }
 
-  // Numbers of the rows from or to an array that goes with y.
+  // Copies the rows' numbers from, or to, an array indexed like y.
   template <typename T>
   void take(const T* from, double* to) const {
     if (position)
@@ -87,7 +87,7 @@ struct Piece {
       for (std::int64_t k = 0; k < rows; ++k) to[k] = static_cast<double>(from[first + k]);
     for (std::int64_t k = rows; k < padded; ++k) to[k] = 0.0;
   }
-  // The same, copied only where they don't lie together.
+  // The same, but copied only if they are not contiguous.
   const double* seen(const double* from, double* memory) const {
     if (!position && rows == padded) return from + first;
     take(from, memory);
@@ -110,8 +110,8 @@ struct Piece {
   std::int64_t *positions_, *places_;
 };
 
-// What a piece's rows count with: `linear` numbers for x and then `square` for x^2, of a group of points; as planes, `step` apart, and,
-// where blocks want it, the numbers of a row beside each other.
+// Factors of a piece's rows: `linear` numbers for x and then `square` for x^2, for a group of points; as planes, `step` apart, and, if
+// blocks need it, with the numbers of a row adjacent.
 struct Terms {
   std::int64_t linear, square, step;
   std::int64_t first;   // number of the first among all terms

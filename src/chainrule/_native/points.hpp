@@ -1,5 +1,5 @@
-// What the rows of a piece count with: from z and labels to losses, residuals and curvatures, and their scalar sums. Included inside an
-// instruction set's namespace. A quantity is one function here.
+// Factors of a piece's rows: from z and labels to losses, residuals and curvatures, and their scalar sums. Included inside an
+// instruction set's namespace. Each quantity is one function here.
 #pragma once
 #include "piece.hpp"
 
@@ -16,7 +16,7 @@ struct Points {
   std::int64_t most, first, count;                    // rows of a piece at most; the group's points
   double* z;                                          // (points outputs, most)
   double* terms;                                      // (points (linear + square), most)
-  double* matrix;                                     // what a row counts with in the matrix of the first point
+  double* matrix;                                     // a row's factor in the matrix of the first point
   double *weight, *loss, *curvature, *given, *other;  // (most)
   double* sums;                                       // (along or feasible sums, most): what a row adds to each
 };
@@ -28,7 +28,7 @@ inline double sum_of(const double* x, std::int64_t padded) {
   return sums.total();
 }
 
-// Rows from row i on that are looked at together.
+// Rows from row i on that are processed together.
 inline std::int64_t some(const Piece& piece, std::int64_t i) { return piece.padded - i < Odds::most ? piece.padded - i : Odds::most; }
 
 // x <- s x, to <- x.
@@ -39,7 +39,7 @@ inline void copy(const double* x, std::int64_t padded, double* to) {
   for (std::int64_t i = 0; i < padded; i += kWide) store(to + i, load(x + i));
 }
 
-// What a row counts with at a point: the data's weight, times the point's.
+// A row's weight at a point: the data's weight times the point's.
 inline const double* weights_at(const Job& job, const Piece& piece, std::int64_t point, double* memory) {
   if (!job.row_weights) return piece.s;
   piece.take(job.row_weights + point * job.m, memory);
@@ -54,7 +54,7 @@ inline void point_losses(const Job& job, const Piece& piece, const Points& at, d
     const double* const s = weights_at(job, piece, at.first + p, at.weight);
     const double* const z = at.z + p * outputs * step;
     double* term = at.terms + p * each * step;
-    // Residuals that nobody asked for need a place too.
+    // Residuals need a place even if the gradient isn't asked for.
     double* const residual = job.has(kGradient) ? term : at.other;
     double* const curvature = at.first + p == 0 ? at.matrix : at.curvature;
     double* const to = scalars + p * scalar::kSize;
@@ -89,7 +89,7 @@ inline void point_losses(const Job& job, const Piece& piece, const Points& at, d
   }
 }
 
-// A loss that is given as a function of the rows' z.
+// A loss given as a function of the rows' z.
 struct Given {
   static constexpr bool is_given = true;
 
@@ -114,7 +114,7 @@ struct Given {
   }
 };
 
-// Without a loss: rows count s h, or s where no h is given.
+// Without a loss: a row's weight is s h, or s if no h is given.
 inline void point_weights(const Job& job, const Piece& piece, const Points& at, double* scalars) {
   const std::int64_t each = job.linear() + job.square(), step = at.most;
   if (job.h) piece.take(job.h, at.given);
@@ -136,7 +136,7 @@ inline void point_weights(const Job& job, const Piece& piece, const Points& at, 
   }
 }
 
-// At z that is given, with u = x~.v in the place of z: the gradient's residual, its change along u, and the curvature, twice.
+// At given z, with u = x~.v in the place of z: the gradient's residual, its change along u, and the curvature, twice.
 inline void point_secant(const Job& job, const Piece& piece, const Points& at, double* scalars) {
   Sum8 loss, correct, weight;
   const double* const given = piece.seen(job.z, at.given);
@@ -177,7 +177,7 @@ inline void point_secant(const Job& job, const Piece& piece, const Points& at, d
   scalars[scalar::kRows] += static_cast<double>(piece.rows);
 }
 
-// z' = z + t u + step, which is kept where asked for; returns u.
+// z' = z + t u + step, written to z_out if that is given; returns u.
 inline const double* step_along(const Job& job, const Piece& piece, const Points& at) {
   const double *const z = piece.seen(job.z, at.z), *const u = piece.seen(job.u, at.given);
   for (std::int64_t i = 0; i < piece.padded; i += kWide)
@@ -186,7 +186,7 @@ inline const double* step_along(const Job& job, const Piece& piece, const Points
   return u;
 }
 
-// What rows add to each sum is kept for a piece: more sums than there are registers would be kept there in any case.
+// What rows add to each sum is stored for a piece: with more sums than registers, it would be in memory in any case.
 inline void add_sums(const Piece& piece, const Points& at, int count, double* scalars) {
   for (int k = 0; k < count; ++k) scalars[k] += sum_of(at.sums + k * at.most, piece.padded);
 }
@@ -221,16 +221,16 @@ inline double point_feasible(const Job& job, const Piece& piece, const Points& a
     const auto put = [&](int sum, V x) { store(at.sums + sum * at.most + k, x); };
     const V s = load(piece.s + k), label = load(piece.label + k), sign = splat(1.0) - splat(2.0) * label, next = load(at.other + k);
     const Logistic found = Logistic::at(next, odds, k, label);
-    // All as of the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
+    // All for the wrong class: D = (1 - 2y) d, its part of the dual point, and R, its part of g'.
     const V rk = load(r + k), wrong = size_of(rk), h = wrong - wrong * wrong;
     const V free = sign * (multiply_add(splat(job.t), load(change + k), rk) - splat(job.pull) * h);
     const V D = smaller((free > splat(0.0)) ? free : splat(0.0), splat(1.0));
     const V R = found.wrong, other = found.rest;
-    // On the side where nothing large cancels: 1 - D is exact for D >= 1/2.
+    // From the side on which nothing large cancels: 1 - D is exact for D >= 1/2.
     const V moved = (D < splat(0.5)) ? D - R : other - (splat(1.0) - D);
     const V size = size_of(moved), sD = s * D, ones = label * sD;
     // KL(D || R) = R k(moved/R) + other k(-moved/other), k(x) = (1 + x) log(1 + x) - x, which is at most x^2/2, and |x|^3/2 more for
-    // -1 <= x < 0. Of the two sides the smaller has the larger x.
+    // -1 <= x < 0. The smaller of the two sides has the larger x.
     const auto is_small = R < other;
     const V by_small = size / (is_small ? R : other), by_large = size * found.over;
     const V left = ((moved < splat(0.0)) == is_small) ? by_small : by_large;

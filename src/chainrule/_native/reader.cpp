@@ -12,7 +12,7 @@
 namespace chainrule {
 namespace {
 
-constexpr double kModerate = 0x1p128;  // p and its square may be multiplied into anything that is about 1 when seen
+constexpr double kModerate = 0x1p128;  // p and its square may be multiplied into anything that is about 1 in the view
 
 double levels_of(std::int64_t rows, std::int64_t leaf) {
   double levels = 0.0;
@@ -20,7 +20,7 @@ double levels_of(std::int64_t rows, std::int64_t leaf) {
   return levels;
 }
 
-// The bad code of the first piece of work that has one: these are dealt in order, and those before it end.
+// The bad code of the first piece of work that has one: pieces are dealt in order, and those before it are finished.
 class Refusal {
  public:
   bool before(std::int64_t piece) const { return piece_ < piece; }
@@ -71,7 +71,7 @@ View::View(Job& job, const double* center, const double* p) {
   }
 }
 
-// A leaf's sums are cleared and added up: that is to cost less than its rows.
+// Clearing and adding a leaf's sums must cost less than reading its rows.
 std::int64_t leaf_rows(std::int64_t n) {
   std::int64_t rows = kBlockRows;
   while (16 * rows < n) rows *= 2;
@@ -86,18 +86,18 @@ std::int64_t matrix_leaf_rows(std::int64_t n, std::int64_t columns) {
 
 namespace {
 
-// How many leaves a thread takes at a time: a power of two, the more the fewer locks, and so few that all threads end together.
+// How many leaves a thread takes at a time: a power of two; many for few locks, but not so many that threads end at different times.
 std::int64_t leaves_together(std::int64_t leaves, int threads) {
   std::int64_t together = 1;
   while (together < 16 && leaves >= 16 * together * threads) together *= 2;
   return together;
 }
 
-// Sums, and of numbers alone the matrix.
+// Sums and, if all slots are numbers, the matrix.
 Reading read_leaves(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted) {
   const Layout layout(job);
   const MatrixLayout matrix_layout(job.n_numbers, job.has(kHessian32));
-  // A leaf of the matrix is `share` leaves of the sums, one after the other.
+  // A leaf of the matrix is `share` consecutive leaves of the sums.
   const std::int64_t rows = leaf_rows(job.n), share = job.has(kHessian) ? matrix_leaf_rows(job.n, job.n_numbers) / rows : 1;
   const std::int64_t matrix_size = job.has(kHessian) ? matrix_layout.size : 0;
   // Leaves by their numbers among all rows.
@@ -138,7 +138,7 @@ Reading read_leaves(const Kernels& kernels, const Job& job, Range range, int thr
 
 }  // namespace
 
-// The matrix of categories and sparse columns is made by itself, of the curvatures that the sums' read left behind.
+// The matrix of categories and sparse columns is made separately, from the curvatures that the read of the sums stored.
 Reading read(const Kernels& kernels, const Job& job, Range range, int threads, const Interrupted& interrupted) {
   if (!job.has(kHessian) || job.of_numbers()) return read_leaves(kernels, job, range, threads, interrupted);
   Job sums = job, matrix = job;
@@ -161,7 +161,7 @@ Reading read(const Kernels& kernels, const Job& job, Range range, int threads, c
   return reading;
 }
 
-// Leaves, then the levels of the tree, and 8 for a term's own products and lanes.
+// The depth in a leaf, then the levels of the tree, and 8 for a term's own products and lanes.
 double sum_depth(const Kernels& kernels, const Job& job, std::int64_t rows) {
   const std::int64_t leaf = leaf_rows(job.n);
   return static_cast<double>(kernels.depth(job, std::min(rows, leaf))) + levels_of(rows, leaf) + 8.0;
@@ -230,7 +230,7 @@ struct Candidate {
   bool runs;
 };
 
-// From the best to what every processor of the architecture has.
+// From the best to those that every processor of the architecture can run.
 std::vector<Candidate> candidates() {
   return {
 #ifdef CHAINRULE_HAS_AVX512

@@ -1,15 +1,15 @@
 // A block of dense rows. Included inside an instruction set's namespace.
 //
-// Dot products run along the rows, eight rows at a time; sums run down them, eight vectors of columns at a time. The rows of a piece are
-// added one after the other, and pieces likewise. Rows are used where they lie; copied one by one if their elements don't touch.
+// Dot products run along the rows, eight rows at a time; sums run down the columns, eight vectors of columns at a time. The rows of a piece
+// are added one after the other, and so are pieces. Rows are used in place; copied one by one if their elements aren't contiguous.
 #pragma once
 #include "piece.hpp"
 
 constexpr int kSumsInRegisters = kWide == 8 ? 16 : 8;
-// So far ahead, or by a piece if that is more, the memory is asked before its turn, half of it beside the dot products and half beside the
-// sums, so that it always has something to do.
+// How far ahead rows are prefetched, or a piece if that is more: half of them during the dot products and half during the sums, so that
+// memory is never idle.
 constexpr std::ptrdiff_t kAheadBytes = 28672, kMostAhead = 524288;
-constexpr std::int64_t kStretchBytes = 16384;  // of a piece's rows, that all terms are added of before the next
+constexpr std::int64_t kStretchBytes = 16384;  // of a piece's rows: all terms are added for one such stretch of columns before the next
 
 class DenseRows {
  public:
@@ -37,7 +37,7 @@ class DenseRows {
     for (std::int64_t k = 0; copies_ && k < most_ * step_; ++k) memory_[k] = 0.0;  // the padding of short rows
   }
 
-  // Where the piece's rows are. Those that come next are asked for while these are added; of an index, here.
+  // Finds the piece's rows. The next rows are prefetched while these are added or, with an index, here.
   bool look_at(const Piece& piece, BadCode&) {
     const std::ptrdiff_t stride = block_.row_stride;
     ahead_ = 0;
@@ -86,8 +86,8 @@ class DenseRows {
     });
   }
 
-  // sums of term t: + sum over the rows of its factor times x, or x^2; two terms, or the four of a secant, share a load of x, and all a
-  // stretch of columns while the first cache has it. `carry`: as if all rows so far were one piece.
+  // Adds to the sums of term t: its factor times x, or x^2, over the rows. Two terms, or the four of a secant, share a load of x, and all
+  // terms share a stretch of columns while it is in the L1 cache. `carry`: as if all rows so far were one piece.
   void add(const Piece& piece, const Terms& terms, double* sums, bool carry = false) const {
     std::int64_t stretch = kStretchBytes / (8 * kWide * most_);
     stretch = stretch < 8 ? 8 : stretch / 8 * 8;
@@ -148,7 +148,7 @@ class DenseRows {
 
   std::int64_t slots() const { return n_; }
 
-  // Elements of row k as seen: kWide from column j on, or one.
+  // Elements of row k as viewed: kWide from column j on, or one.
   V seen_vector(std::int64_t k, std::int64_t j) const {
     const V x = narrow_ ? load(static_cast<const float*>(row_[k]) + j) : load(static_cast<const double*>(row_[k]) + j);
     return shift_ ? x - load(shift_ + j) : x;
@@ -158,7 +158,7 @@ class DenseRows {
     return shift_ ? x - shift_[j] : x;
   }
 
-  // Rows i, ..., i + 7 of the panel, where all of its columns are these: root of a row times x. fold: what float32 needs to be about 1.
+  // Rows i, ..., i + 7 of the panel, if it has all of these columns and no others: root of a row times x. fold: scales float32 to about 1.
   template <typename To>
   void pack(std::int64_t i, const double* root, const double* fold, const MatrixLayout& layout, std::int64_t step, To* panel) const {
     by_type([&](auto x, auto shift) {
@@ -175,13 +175,13 @@ class DenseRows {
     });
   }
 
-  // The rows behind a piece.
+  // The rows after a piece.
   Ahead ahead(const Piece& piece, std::int64_t rows) const {
     const char* const at = block_.data + (piece.first + piece.rows) * block_.row_stride;
     return {at, ahead_ > 0 ? rows * block_.row_stride / 64 : 0};
   }
 
-  // Vectors over columns in chunks: the last begins so that it ends with the row, and is 0 where it repeats a column.
+  // Vectors over columns in chunks: the last chunk ends with the row, and is 0 in columns that it repeats.
   void to_chunks(const double* x, double* chunks) const {
     for (std::int64_t c = 0; c < whole_ + tail_; ++c)
       for (std::int64_t k = 0; k < kWide; ++k) {
@@ -190,14 +190,14 @@ class DenseRows {
       }
   }
 
-  // Rows that are asked for by name, for mini-batches.
+  // Rows given by number, for mini-batches.
   void visit(const std::int64_t* places, std::int64_t rows) {
     for (std::int64_t k = 0; k < rows; ++k) row_[k] = block_.data + places[k] * block_.row_stride;
     finish(rows);
   }
 
  private:
-  // Copies rows whose elements don't touch; those behind the last are the last once more, with factors of 0.
+  // Copies rows whose elements aren't contiguous; rows after the last repeat the last, with factors of 0.
   void finish(std::int64_t rows) {
     for (std::int64_t k = 0; copies_ && k < rows; ++k) {
       double* const copy = memory_ + k * step_;
@@ -243,7 +243,7 @@ class DenseRows {
   // seen(row, j): `kWide` of a row's elements from column j on.
   template <typename T, typename To, typename Seen>
   void pack_rows(const T* const* row, const double* root, const MatrixLayout& layout, std::int64_t step, To* panel, Seen seen) const {
-    // What is stored might be what these are read from, as far as the compiler knows.
+    // Copied, since for all the compiler knows, a store to the panel might change them.
     const std::int64_t lanes = kLanes<To>, n = n_, strips = layout.strips, bias = lanes - layout.in_short;
     I lane = {};  // of a vector, counted from the bias
     for (int l = 0; l < kWide; ++l) lane[l] = l;
@@ -251,7 +251,7 @@ class DenseRows {
     for (int k = 0; k < 8; ++k, panel += lanes) {
       const T* const x = row[k];
       const V times = splat(root[k]);
-      // Behind the bias, in the short strip's last lanes, are the last columns.
+      // After the bias, in the short strip's last lanes, are the last columns.
       for (std::int64_t h = 0; h < lanes; h += kWide) {
         const V one = (lane + h == 0) ? times : V{};
         store(panel + h, (lane + h > 0) ? times * seen(x, n - lanes + h) : one);
@@ -354,7 +354,7 @@ class DenseRows {
     for (; c + kMost <= end; c += kMost) add_tile<T, Shift, L, S, kMost, false>(piece, c * kWide, factor, to, carry);
     if (end == whole_) add_rest<T, Shift, L, S, kMost - 1>(piece, end - c, c * kWide, factor, to, carry);
   }
-  // Fewer chunks than a whole tile: their number becomes a constant.
+  // Fewer chunks than a whole tile: makes their number a compile-time constant.
   template <typename T, bool Shift, int L, int S, int C>
   void add_rest(const Piece& piece, std::int64_t left, std::int64_t at, const double* const* factor, double* const* to, bool carry) const {
     if (left == C) {

@@ -20,7 +20,7 @@ static inline V splat(double x) { return x - V{}; }
 static inline V load(const double* x) { return *reinterpret_cast<const VAnywhere*>(x); }
 static inline void store(double* x, V value) { *reinterpret_cast<VAnywhere*>(x) = value; }
 
-// The same from and to float32: compilers halve the vectors of a plain conversion to 64 bytes.
+// The same from and to float32: for 64-byte vectors, compilers split a plain conversion into halves.
 static inline V widen(F x) {
 #if defined(__AVX512F__)
   return reinterpret_cast<V>(_mm512_cvtps_pd(reinterpret_cast<__m256>(x)));
@@ -42,7 +42,7 @@ static inline void store(float* x, V value) {
   __builtin_memcpy(x, &rounded, sizeof rounded);
 }
 
-// a b + c, in one rounding wherever the processor can: left to the compiler, some of a template's variants had two.
+// a b + c, in one rounding if the processor can: left to the compiler, some of a template's variants had two.
 static inline V multiply_add(V a, V b, V c) {
 #if defined(__AVX512F__)
   return reinterpret_cast<V>(_mm512_fmadd_pd(reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b), reinterpret_cast<__m512d>(c)));
@@ -62,7 +62,7 @@ static inline double multiply_add(double a, double b, double c) {
 #endif
 }
 
-// The lanes of as many vectors as a vector has lanes, each added up in the same tree: pairs, pairs of these, halves.
+// Sums of the lanes of kWide vectors, all in the same tree: pairs, pairs of pairs, halves.
 static inline V sum_lanes(const V* a) {
 #if defined(__AVX512F__)
   V pairs[4], quads[2];
@@ -91,7 +91,7 @@ static inline double sum(V a) {
   return a[0] + a[1];
 #endif
 }
-// Eight lanes wherever they lie.
+// The sum of eight lanes, in an array or in vectors.
 static inline double sum_eight(const double* a) { return ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])); }
 static inline double sum_eight(const V* a) {
   double lanes[8];
@@ -99,7 +99,7 @@ static inline double sum_eight(const V* a) {
   return sum_eight(lanes);
 }
 
-// Rows to columns, of a square of vectors.
+// Transposes a square of vectors.
 static inline void transpose(V* a) {
 #if defined(__AVX512F__)
   V pairs[8], quads[8];
@@ -134,7 +134,7 @@ static inline void transpose(V* a) {
 #endif
 }
 
-// The smaller; b where either is a NaN. Compilers make two operations of a comparison and a choice.
+// The smaller; b if either is a NaN. Compilers make two operations of a comparison and a choice.
 static inline V smaller(V a, V b) {
 #if defined(__AVX512F__)
   return reinterpret_cast<V>(_mm512_min_pd(reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b)));
@@ -161,7 +161,7 @@ static inline Power power_negative(V a) {
   const V k = shifted - splat(shifter);
   V r = -a - k * splat(0x1.62e42fee00000p-1);  // log(2)'s upper 32 bits: k times it is exact
   r = r - k * splat(0x1.a39ef35793c76p-33);
-  // (e^r - 1 - r)/r^2 in pairs (Estrin's scheme): a chain of fused products would be waited for.
+  // (e^r - 1 - r)/r^2 in pairs (Estrin's scheme): in a chain of fused products, each would wait for the last.
   const V r2 = r * r, r4 = r2 * r2;
   const V p01 = splat(1.0 / 2.0) + r * splat(1.0 / 6.0), p23 = splat(1.0 / 24.0) + r * splat(1.0 / 120.0);
   const V p45 = splat(1.0 / 720.0) + r * splat(1.0 / 5040.0), p67 = splat(1.0 / 40320.0) + r * splat(1.0 / 362880.0);

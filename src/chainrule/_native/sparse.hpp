@@ -1,11 +1,11 @@
-// A block of sparse rows (CSR), read where they lie. Included inside an instruction set's namespace.
+// A block of sparse rows (CSR), read in place. Included inside an instruction set's namespace.
 //
-// A row's products are added in four sums, its elements one after the other to those of their columns. Columns far from 0 are centred as a
-// view: what a row doesn't store there counts as -shift, and is looked for where a row stores fewer of these columns than there are.
+// A row's dot product is added in four sums; its elements are added one after the other to their columns' sums. Columns far from 0 are
+// centred by a view: an element not stored there is -shift, and these are searched for if a row stores fewer of these columns than exist.
 #pragma once
 #include "piece.hpp"
 
-constexpr std::int64_t kElementsAhead = 256;  // asked of the memory before their turn: rows lie anywhere
+constexpr std::int64_t kElementsAhead = 256;  // prefetched: rows may be anywhere
 
 class Sparse {
  public:
@@ -42,7 +42,7 @@ class Sparse {
       add_rows(piece, terms, [to](const double* f, std::int64_t j, double x) {
         double* const at = to + 4 * j;
         const double by[4] = {x, x, x, x * x};
-        double sum[4];  // of all before one is stored: together
+        double sum[4];  // all before one is stored, so that they are computed together
         for (int t = 0; t < 4; ++t) sum[t] = multiply_add(f[t], by[t], at[t]);
         for (int t = 0; t < 4; ++t) at[t] = sum[t];
       });
@@ -68,7 +68,7 @@ class Sparse {
     });
   }
 
-  // Of the elements that are stored, as given; the reader's face knows where there are others.
+  // Of the stored elements, as given; the Python interface adds the zeros that are not stored.
   void add_extremes(const Piece& piece, double* low, double* high) const {
     over_rows(piece, [&](std::int64_t, const auto& row) {
       for (std::int64_t k = 0; k < row.size; ++k) {
@@ -113,7 +113,7 @@ class Sparse {
       block_.wide_indices ? over_typed_rows<double, std::int64_t>(piece, act) : over_typed_rows<double, std::int32_t>(piece, act);
   }
 
-  // act(column, x as seen) for what a row stores, and for what it doesn't in columns far from 0.
+  // act(column, x as viewed) for a row's stored elements, and for those not stored in columns far from 0.
   template <typename T, typename Column, typename Act>
   void over_elements(const Row<T, Column>& row, const Act& act) const {
     std::int64_t far = 0;
@@ -166,7 +166,7 @@ class Sparse {
     });
   }
 
-  // put(row i, its numbers, column, x) for all that rows have.
+  // put(factors of row i, column, x) for all elements of the rows.
   template <typename Put>
   void add_rows(const Piece& piece, const Terms& terms, const Put& put) const {
     const std::int64_t count = terms.count();

@@ -7,7 +7,7 @@ namespace chainrule {
 namespace {
 
 constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;  // 2^64 over the golden ratio, odd
-constexpr std::int64_t kChunk = 1024;                  // places that are known ahead
+constexpr std::int64_t kChunk = 1024;                  // places computed in advance
 
 std::uint64_t mixed(std::uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;

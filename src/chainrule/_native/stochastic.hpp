@@ -4,10 +4,10 @@
 
 namespace chainrule {
 
-// A bijection of 0, ..., size - 1, keyed by (seed, epoch), that needs no memory: any place of any epoch's order is known at once.
+// A bijection of 0, ..., size - 1, keyed by (seed, epoch), that needs no memory: any place in any epoch's order is computed directly.
 //
 // A Feistel network (Luby and Rackoff 1988, SIAM Journal on Computing 17) over the fewest bits that hold size - 1: in turn each
-// half is xored with a hash of the other and of the round's key, which undoes itself, so that every key gives a bijection. A
+// half is xored with a hash of the other and of the round's key; an xor can be undone, so every key gives a bijection. A
 // value from `size` on goes through it again (cycle walking: Black and Rogaway 2002, Ciphers with arbitrary finite domains,
 // method 2), less than twice on average. The hash is SplitMix64's (Steele, Lea and Flood 2014).
 class Order {
@@ -22,9 +22,9 @@ class Order {
   std::uint64_t keys_[kRoundsOfFew];
 };
 
-// Updates `first` to `end` of an epoch: its rows in the order's sequence, `descent.batch` an update, fewer in the last one. `kept`
-// are the rows to visit, null for all; `rows` their number. descent's places, count and ends are set here. `interrupted` is asked
-// now and then; when it says yes the call ends early and its point is worthless.
+// Updates `first` to `end` of an epoch: its rows in the given order, `descent.batch` per update, fewer in the last one. `kept`
+// are the rows to visit, null for all; `rows` their number. descent's places, count and ends are set here. `interrupted` is called
+// now and then; when it returns true, the call ends early and its point is invalid.
 void descend(const Kernels& kernels, const Job& job, Descent& descent, const Order& order, const std::int64_t* kept, std::int64_t rows,
              std::int64_t first, std::int64_t end, const Interrupted& interrupted);
 

@@ -29,7 +29,7 @@ bool run_pieces(std::int64_t pieces, int threads, const std::function<bool()>& i
   try {
     for (std::int64_t k = 1; k < useful; ++k) others.emplace_back(work, false);
   } catch (const std::system_error&) {
-    // The system gives no more threads: those that there are do the work, with the same bits.
+    // The system gives no more threads: the existing ones do the work, with the same bits.
   }
   work(true);
   for (std::thread& other : others) other.join();

@@ -1,4 +1,4 @@
-// Pieces of work, dealt to threads one after the other. What a piece computes must not depend on who computes it.
+// Pieces of work, dealt to threads in order. What a piece computes must not depend on which thread computes it.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -7,7 +7,7 @@
 
 namespace chainrule {
 
-// Asked by a piece now and then: whether to give up. The calling thread looks for signals every 50 ms, the others at what it found.
+// A piece asks this now and then whether to give up. The calling thread checks for signals every 50 ms, the others check its flag.
 class Watch {
  public:
   Watch(std::atomic<bool>& stop, const std::function<bool()>* interrupted) : stop_(stop), interrupted_(interrupted) {}
@@ -27,8 +27,8 @@ class Watch {
   std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
 };
 
-// Runs piece(0), ..., piece(pieces - 1), in this order as far as threads allow; false where `interrupted`, asked on the calling
-// thread, said yes: then pieces are missing. What a piece throws is thrown again when all threads have ended.
+// Runs piece(0), ..., piece(pieces - 1), in this order as far as threads allow; false if `interrupted`, called on the calling
+// thread, returned true: then pieces are missing. What a piece throws is thrown again when all threads have ended.
 bool run_pieces(std::int64_t pieces, int threads, const std::function<bool()>& interrupted,
                 const std::function<void(std::int64_t piece, Watch& watch)>& piece);
 

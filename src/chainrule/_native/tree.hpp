@@ -1,4 +1,4 @@
-// Memory for sums, and a fixed binary tree to add them in, which can be continued.
+// Memory for sums, and a fixed binary tree that adds them and can be continued later.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace chainrule {
 
-// Memory that begins with a cache line, and holds anything at first.
+// Memory aligned to a cache line, not initialised.
 template <typename T>
 struct Aligned {
   using value_type = T;
@@ -29,7 +29,7 @@ struct Aligned {
 };
 using Doubles = std::vector<double, Aligned<double>>;
 
-// Buffers of one size that go from hand to hand.
+// Buffers of one size, for reuse.
 class Spare {
  public:
   explicit Spare(std::int64_t size) : size_(static_cast<std::size_t>(size)) {}
@@ -57,7 +57,7 @@ class Spare {
   std::vector<Doubles> spare_;
 };
 
-// The sum of leaves index 2^level, ..., (index + 1) 2^level - 1, of which the last one alone may be missing rows.
+// The sum of leaves index 2^level, ..., (index + 1) 2^level - 1; only the last of these may have fewer rows.
 struct Subtree {
   std::int64_t level, index;
   Doubles sums;
@@ -65,8 +65,8 @@ struct Subtree {
   std::int64_t first() const { return index << level; }
 };
 
-// Adds leaves: node i of a level is the sum of nodes 2i and 2i + 1 below it. Whichever thread brings the second of two siblings adds
-// them, so few nodes wait at a time; those that wait at the end are the maximal subtrees of the leaves that came.
+// Adds leaves: node i of a level is the sum of nodes 2i and 2i + 1 below it. The thread that brings the second of two siblings adds
+// them, so few nodes wait at a time; those that wait at the end are the maximal subtrees of the leaves added.
 class Tree {
  public:
   // The elements from `added` on are combined by max, not by +.
@@ -130,8 +130,8 @@ class Tree {
   std::map<std::pair<std::int64_t, std::int64_t>, Subtree> waiting_;
 };
 
-// What one thread adds of a tree, leaf after leaf, before it hands it over: threads that wait for each other at every leaf of some
-// microseconds lose a third of their time.
+// The leaves of a tree that one thread adds before it hands the sums over: if threads waited for each other at every leaf, which takes
+// some microseconds, they would lose a third of their time.
 class Branch {
  public:
   explicit Branch(Tree& tree) : tree_(tree) {}

@@ -1,15 +1,15 @@
 // Mini-batch updates of dense rows. Included by leaf.cpp alone, inside its instruction set's namespace.
 #pragma once
 
-constexpr std::int64_t kVisitsAhead = 8;  // rows that are fetched before their turn
-constexpr std::int64_t kLinesAhead = 64;  // and so many cache lines of each
+constexpr std::int64_t kVisitsAhead = 8;  // rows that are prefetched
+constexpr std::int64_t kLinesAhead = 64;  // most cache lines prefetched of each row
 
 inline void fetch_row(const Job& job, std::int64_t i) {
   const Block& block = job.blocks[0];
   const char* const row = block.data + i * block.row_stride;
   if (job.s) __builtin_prefetch(job.s + i);
   __builtin_prefetch(job.y + i);
-  // Of rows as they lie a cache line at a time; else each element has its own.
+  // One prefetch for each cache line of a contiguous row, else one for each element.
   const std::ptrdiff_t size = block.is_float32 ? sizeof(float) : sizeof(double);
   const std::int64_t step = block.col_stride == size ? 64 / size : 1;
   for (std::int64_t j = 0; j < job.n && j < kLinesAhead * step; j += step) __builtin_prefetch(row + j * block.col_stride);
@@ -28,8 +28,8 @@ inline double rate_at(const Descent& descent, std::int64_t t) {
   }
 }
 
-// w <- w - eta [M/(B S) sum over the batch of s dL_dz x] - eta (k/B) ridge_j w_j, for a batch of k <= B rows: the step of a shorter batch
-// is shortened with it. step: 1/ratio^2 of each column, from the view's units to the fit's and back.
+// w <- w - eta [M/(B S) sum over the batch of s dL_dz x] - eta (k/B) ridge_j w_j, for a batch of k <= B rows: a shorter batch makes a
+// shorter step. step: 1/ratio^2 of each column, from the view's units to the fit's and back.
 inline void update(Descent& descent, std::int64_t n) {
   const double eta = rate_at(descent, descent.updates);
   const double share = static_cast<double>(descent.filled) / static_cast<double>(descent.batch);

@@ -1,6 +1,6 @@
 """The certificate: rigorous bounds on the distance from the optimum, rounding included.
 
-Pure mathematics on small matrices: whoever calls it brings the matrix, the gradient and the norms, and reads no data here.
+Pure mathematics on small matrices: the caller provides the matrix, the gradient and the norms; no data are read here.
 """
 
 from chainrule.certificate.bounds import Bound as Bound

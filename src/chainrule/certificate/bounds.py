@@ -1,9 +1,9 @@
-"""How far a point is from the optimum: rigorous bounds from a gradient and a part of the Hessian.
+"""How far a point is from the optimum: rigorous bounds from the gradient and a part of the Hessian.
 
 The logistic loss satisfies |l'''| <= l'' (Bach 2010, Self-concordant analysis for logistic regression, Electronic
 Journal of Statistics 4, 384-414, proposition 1; in the terms of Sun and Tran-Dinh 2019, Generalized self-concordant
 functions, Mathematical Programming 178, it is generalised self-concordant of order 2). So along v the Hessian of a set
-T of rows shrinks by exp(-max over T of |x~.v|) at most, and each other row only adds to it.
+T of rows shrinks at most by the factor exp(-max over T of |x~.v|), and all other rows only add to it.
 
 Units: those of the arithmetic (centred columns times powers of two, the bias last); theta = (w, b), x~ = (x, 1).
 """
@@ -24,10 +24,10 @@ from chainrule.losses import Loss
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-OUTWARD = 1e-13  # covers the rounding of the few scalar operations that are made here
+OUTWARD = 1e-13  # covers the rounding of the few scalar operations in this module
 TINY = 1e-300  # more than underflow can take from a sum of squares
 MOST_LEFT_OUT = 1000
-ROUNDING_MATTERS = 1e-3  # of r; above it the gradient's rounding is bounded column by column
+ROUNDING_MATTERS = 1e-3  # part of r from the gradient's rounding, above which this is bounded column by column
 
 
 def h(r: float) -> float:
@@ -38,7 +38,7 @@ def h(r: float) -> float:
 def h_ratio(r: float) -> float:
     """h(r)/r^2, never too small: between 1/2 (r = 0) and 1 (r = 1).
 
-    Below 0.01 the direct form cancels: (1/2)(1 + r/3 + r^2/5) is above the series (1/2)(1 + r/3 + r^2/6 + r^3/10 + ..).
+    Below 0.01, where the direct form cancels, (1/2)(1 + r/3 + r^2/5) is above the series (1/2)(1 + r/3 + r^2/6 + r^3/10 + ..).
     """
     if r < 0.01:
         return 0.5 * (1.0 + r * (1.0 / 3.0 + 0.2 * r)) * (1.0 + OUTWARD)
@@ -50,7 +50,7 @@ def h_ratio(r: float) -> float:
 def h_lower_ratio(r: float) -> float:
     """[(1 + r) log(1 + r) - r]/r^2 for r >= 0, never too large: 1/2 at r = 0, falling.
 
-    Below 0.01 the series (1/2)(1 - r/3 + r^2/6 - r^3/10), which ends below the sum.
+    Below 0.01, the series (1/2)(1 - r/3 + r^2/6 - r^3/10), cut off where it is below its sum.
     """
     if r < 0.01:
         return 0.5 * (1.0 - r * (1.0 / 3.0 - r * (1.0 / 6.0 - 0.1 * r))) * (1.0 - OUTWARD)
@@ -73,17 +73,17 @@ class Bound:
     Attributes
     ----------
     gap : float
-        F(theta) - F* <= gap, nats per unit of weight; inf where nothing is proven (r >= 1).
+        F(theta) - F* <= gap, nats per unit of weight; inf if nothing is proven (r >= 1).
     lower : float
         F(theta) - F* >= lower; 0 unless T is all rows.
     radius : float
-        |theta - theta*| in B's norm; inf where nothing is proven.
+        Bound on |theta - theta*| in B's norm; inf if nothing is proven.
     coef : (n + 1,)
         |theta_j - theta*_j| <= coef_j; |a.(theta - theta*)| <= radius (a' B^-1 a)^(1/2) for any a (`Factor.leverages`).
     r, nu : float
-        kappa nu/c and (grad' B^-1 grad)^(1/2), rounding added. r < 1 proves that there is exactly one optimum.
+        kappa nu/c and (grad' B^-1 grad)^(1/2), rounding included. r < 1 proves that there is exactly one optimum.
     noise : float
-        The gap from rounding alone; no smaller tolerance can be reached.
+        The part of the gap due to rounding; no smaller tolerance can be reached.
     """
 
     gap: float
@@ -101,7 +101,7 @@ class Bound:
 
 
 def nothing(size: int, r: float = math.inf, nu: float = math.inf) -> Bound:
-    """Make a bound that proves nothing, for a point whose r is at least this."""
+    """Make a bound that proves nothing, for a point with this r or a larger one."""
     return Bound(math.inf, 0.0, math.inf, np.full(size, np.inf), r, nu, math.inf)
 
 
@@ -122,37 +122,37 @@ def bound(
     With norms in B - eta D^2 (`Factor`), which is below the exact B, and lambda the smallest eigenvalue of D^-1 (that) D^-1:
 
         nu  = (grad' B^-1 grad)^(1/2) + e' + eps',    c = (1 - tau) exp(-delta - zeta),    r = kappa nu/c
-        e'  = |D^-1 e|/sqrt(lambda), or sum_j e_j sqrt((B^-1)_jj) where that is less
+        e'  = |D^-1 e|/sqrt(lambda), or sum_j e_j sqrt((B^-1)_jj) if that is less
         F(theta) - F* <= c h(r)/kappa^2 = (nu^2/c) h(r)/r^2,      |theta_j - theta*_j| <= -log(1 - r)/kappa sqrt((B^-1)_jj)
 
     if r < 1. With T all rows, H <= C exp(kappa |v|) B for C = exp(delta + zeta), so
 
         F(theta) - F* >= (nu1^2/C) [(1 + q) log(1 + q) - q]/q^2,    q = kappa nu1/C,    nu1 = `_nu_lower`.
 
-    Bach 2010, proposition 1, integrated along theta* - theta with B of a part of the rows, at another point.
+    This is Bach 2010, proposition 1, integrated along theta* - theta, with B from a part of the rows and at another point.
 
     Parameters
     ----------
     factor : Factor
-        Of B = (1/S) sum over T of s g (1 - g) x~ x~' + penalty at theta0: the user's own weights. Rows must not be weighted
-        up for others that were not read: such a B is not below the Hessian and the bound would be wrong.
+        Of B = (1/S) sum over T of s g (1 - g) x~ x~' + penalty at theta0, with the user's own weights. Rows must not be
+        weighted up to stand for rows not read: such a B is not below the Hessian and the bound would be wrong.
     gradient, e : (n + 1,)
-        Gradient of F over all rows at theta, penalty in it, and the bound on its error (`gradient_rounding`).
+        Gradient of F over all rows at theta, penalty included, and the bound on its error (`gradient_rounding`).
     kappa : float
-        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_upper`, `leave_out`); like delta and zeta c times as large for a
-        loss with |l'''| <= c l'', since c^2 l(z/c) has |l'''| <= l''.
+        kappa^2 >= max over T, s > 0, of x~' B^-1 x~ (`kappa_upper`, `leave_out`). For a loss with |l'''| <= c l'', multiply
+        kappa, delta and zeta by c, since c^2 l(z/c) has |l'''| <= l''.
     delta : float
-        Max over T of |x~.(theta - theta0)|: how far theta is from where B was taken.
+        Max over T of |x~.(theta - theta0)|: how far theta is from the point of B.
     zeta : float
-        Error of the z that B was made with (`z_rounding`).
+        Error of the z from which B was computed (`z_rounding`).
     eps : float
-        Error of the gradient beside e, in the norm of B^-1 where B is of all rows at theta (`norm_of_z_rounding`): eps' is that
-        at most exp(delta + 3 zeta) times as large at theta0, and (1 + 2 eta/lambda)^(1/2) in the norm of (B - eta D^2)^-1.
+        Error of the gradient not included in e, in the norm of B^-1 with B of all rows at theta (`norm_of_z_rounding`). eps' is
+        eps times exp(delta + 3 zeta), for theta0, and times (1 + 2 eta/lambda)^(1/2), for the norm of (B - eta D^2)^-1.
     left_out : float
-        tau < 1: rows that B has and T hasn't, for a smaller kappa, weigh at most tau in it: B_T >= (1 - tau) B. Then nu^2
-        and kappa^2 grow by 1/(1 - tau), which is to say that c shrinks by 1 - tau. `leave_out` chooses them.
+        tau < 1: rows that are in B but left out of T, for a smaller kappa, weigh at most tau in B: B_T >= (1 - tau) B. Then
+        nu^2 and kappa^2 grow by 1/(1 - tau), as if c shrank by 1 - tau. `leave_out` chooses these rows.
     all_rows : bool
-        T is all rows with s > 0: then there is a lower bound too.
+        Whether T is all rows with s > 0; there is a lower bound then.
     """
     if not factor.ok:
         return nothing(len(gradient))
@@ -161,7 +161,7 @@ def bound(
     c = math.exp(-delta - zeta) * (1.0 - left_out)
     of_e = math.sqrt(float(scaled @ scaled) / factor.lambda_low)
     if kappa * of_e > ROUNDING_MATTERS * c:
-        # That combines the worst column with the worst direction; column by column may be tighter.
+        # This combines the worst column with the worst direction; a bound column by column may be tighter.
         of_e = min(of_e, float(e @ np.sqrt(factor.inverse_diagonal)) * (1.0 + OUTWARD))
     eps = of_e + eps * growth
     nu = math.sqrt(factor.norm2(gradient)) + eps
@@ -182,7 +182,7 @@ def bound(
 def _nu_lower(factor: Factor, gradient: Vector) -> float:
     """Bound (grad' B^-1 grad)^(1/2) from below: grad.x/(x' B x)^(1/2) for any x (Cauchy-Schwarz), here (B - eta D^2)^-1 grad.
 
-    x' B x <= grad.x + 3 eta |D x|^2: twice from B - eta D^2 to B + eta D^2, once for the rounding of x.
+    x' B x <= grad.x + 3 eta |D x|^2: 2 eta from B - eta D^2 to B + eta D^2, and one more for the rounding of x.
     """
     x = factor.proof_solve(gradient)
     product = float(gradient @ x)
@@ -193,28 +193,28 @@ def _nu_lower(factor: Factor, gradient: Vector) -> float:
 
 
 def kappa_upper(factor: Factor, norms2_max: float) -> float:
-    """Bound kappa by sqrt(max over T of |D^-1 x~|^2/lambda_min): no row is solved for."""
+    """Bound kappa by sqrt(max over T of |D^-1 x~|^2/lambda_min), without a solve for each row."""
     lam = factor.lambda_min
     return math.sqrt(norms2_max / lam) * (1.0 + OUTWARD) if lam > 0.0 else math.inf
 
 
 def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach: Vector, has_bias: bool) -> float:
-    """Bound kappa for rows that have one level of each category, by the triangle inequality: no row is looked at.
+    """Bound kappa for rows that have one level of each category, by the triangle inequality, without reading a row.
 
-    With any fixed m_c for each category, here the mean of its levels under the curvature, and norms in B^-1:
+    With any fixed m_c for each category, here the mean of its levels weighted by curvature, and norms in B^-1:
 
         |x~| <= |e_b + sum_c m_c| + sum_c max_k |e_ck - m_c| + sum_j max|x_j| |e_j|
 
-    Where levels of a category add up to the bias all |e_ck| are large, and the differences are not.
+    If the levels of a category add up to the bias, all |e_ck| are large, but the differences are not.
 
     Parameters
     ----------
     groups
-        For each category the columns of its levels, and whether there is one more level that has none.
+        For each category the columns of its levels, and whether there is one more level, without a column.
     reach : (n,)
         max |x_j| over the rows, for the columns that are in no group.
     has_bias : bool
-        Whether the rows have the 1 that is last in x~.
+        Whether the last element of x~ is 1, for the bias.
     """
     W, loss = factor.whitened
     norms = np.sqrt(np.einsum("ij,ij->j", W, W))
@@ -236,17 +236,17 @@ def kappa_of_levels(factor: Factor, groups: Sequence[tuple[slice, bool]], reach:
 
 
 def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:
-    """Choose which rows of largest leverage to leave out of T: (kappa of the others, tau).
+    """Choose how many rows of largest leverage to leave out of T: (kappa of the others, tau).
 
-    Since x x' <= (x' B^-1 x) B, rows left out weigh at most tau = sum weights_i leverages_i in B. Of all numbers of rows
-    the one that makes r the smallest: kappa/(1 - tau).
+    Since x x' <= (x' B^-1 x) B, the rows left out weigh at most tau = sum weights_i leverages_i in B. Their number is the
+    one with the smallest r, that is, the smallest kappa/(1 - tau).
 
     Parameters
     ----------
     leverages : (k,)
         x~' B^-1 x~ of every row of T with s > 0.
     weights : (k,)
-        At least s g (1 - g)/S of each, where B was made.
+        At least s g (1 - g)/S of each, at the point of B.
     """
     few = min(len(leverages) - 1, MOST_LEFT_OUT)
     top = np.argpartition(-leverages, few)[: few + 1]
@@ -257,11 +257,11 @@ def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:
 
 
 def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector, M: Vector, ridge: Vector) -> Bound:
-    """Widen a bound at theta to one at theta + d, for w and b that were rounded to the user's units.
+    """Widen a bound at theta to a bound at theta + d, for w and b rounded to the user's units.
 
     F(theta + d) - F(theta) <= sum_j (|grad_j| + e_j) |d_j| + (B2/2) (sum_j M_j |d_j|)^2 + (1/2) sum_j ridge_j d_j^2,
     since d2L_dz2 <= B2 and the rms of x~.d is at most sum_j M_j |d_j|; by convexity F falls by no more than the first
-    sum. `coef` grows by |d_j| where it belongs to the theta_j.
+    sum. `coef` grows by |d_j| if it has one element for each theta_j.
 
     Parameters
     ----------

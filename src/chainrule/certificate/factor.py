@@ -1,8 +1,8 @@
-"""A factored matrix: solves for the steps, and norms that are proven in spite of the matrix's own rounding.
+"""A factored matrix: solves for the steps, and norms that are proven despite the matrix's rounding errors.
 
-A = D^-1 B D^-1 is known up to an error of 2-norm eta. Proofs take the factor of A - eta I instead of A's: the exact matrix is
-above it, so every norm x' B^-1 x comes out too large rather than too small. In each direction this costs what eta is to the
-curvature there. (Taking c (1 - eta/lambda_min) once for all directions is valid too, but spoils the bound as soon as
+A = D^-1 B D^-1 is known up to an error of 2-norm eta. Proofs use the factor of A - eta I, not of A: the exact matrix is above
+it, so every norm x' B^-1 x is too large rather than too small. In each direction this loosens the norm by the ratio of eta to
+the curvature. (Multiplying c by 1 - eta/lambda_min once for all directions is valid too, but spoils the bound as soon as
 a single direction is nearly collinear.)
 """
 
@@ -22,14 +22,14 @@ from chainrule.kernels.blas import cholesky, triangular_inverse
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-SMALLEST, LARGEST = 1e-280, 1e280  # of diag(B): beyond, underflow and overflow spoil what eta promises
-CLEAR = 100.0  # smallest squared pivot over eta; above it one factor serves steps and proofs
+SMALLEST, LARGEST = 1e-280, 1e280  # of diag(B): beyond these, eta doesn't hold because of underflow or overflow
+CLEAR = 100.0  # smallest squared pivot over eta, above which one factor serves steps and proofs
 SMALL = 50  # columns, up to which products with the inverse are cheaper
 
 
 @cache
 def _lapack() -> tuple[Callable[..., Any], ...]:
-    """LAPACK's routines, imported on first use; SciPy's wrappers take longer than small factors do."""
+    """Import LAPACK's routines on first use; SciPy's wrappers take longer than small factors do."""
     from scipy.linalg.lapack import dpotrs, dtrtrs
 
     return dpotrs, dtrtrs
@@ -38,17 +38,17 @@ def _lapack() -> tuple[Callable[..., Any], ...]:
 class Factor:
     """B = D L L' D:  D = diag(B)^(1/2), L the Cholesky factor of A = D^-1 B D^-1. Made by `Factor.of`.
 
-    `solve` is for steps and uses A. All else (`norm2`, `leverages`, `inverse_diagonal`, `lambda_min`) is for proofs, uses
-    A - eta I and is never too small (`lambda_min`: never too large); it needs `ok`.
+    `solve` is for steps and uses A. `norm2`, `leverages`, `inverse_diagonal` and `lambda_min` are for proofs: they need `ok`,
+    use A - eta I and are never too small (`lambda_min`: never too large).
 
     Attributes
     ----------
     D, inverse_D : (n + 1,)
-        Square roots of B's diagonal (1 where that is no usable number), and one over them.
+        Square roots of B's diagonal (1 in place of unusable numbers), and one over them.
     eta : float
         Bound on the error of A, factor and solves included (`hessian_eta`).
     factored : bool
-        A has a Cholesky factor: steps can be made, whether or not anything can be proven.
+        Whether A has a Cholesky factor: if so, steps can be made, even if nothing can be proven.
     reason : str
         Why there is no factor; empty if there is one.
     """
@@ -64,7 +64,7 @@ class Factor:
 
     @classmethod
     def of(cls, B: Matrix, eta: float) -> Factor:
-        """Factor B (n + 1, n + 1), of which the upper triangle is read. Never raises: see `ok`, `factored`, `reason`."""
+        """Factor B (n + 1, n + 1); reads its upper triangle. Never raises: see `ok`, `factored`, `reason`."""
         diagonal = B.diagonal()
         # Written so that NaN fails too.
         if not (diagonal.min() > SMALLEST and diagonal.max() < LARGEST):
@@ -77,7 +77,7 @@ class Factor:
         A = B * inverse_D
         A *= inverse_D[:, None]
         if len(A) > SMALL:
-            # One factor is enough where the shift is small beside every pivot: steps then end within a hundredth of it.
+            # One factor is enough if the shift is small compared to every pivot: it then changes steps by at most a hundredth.
             L = _shifted(A, eta)
             if L is not None and float(L.diagonal().min()) ** 2 > CLEAR * eta:
                 factor = cls(A, D, inverse_D, L, eta, "")
@@ -90,13 +90,13 @@ class Factor:
 
     @classmethod
     def unfactored(cls, diagonal: Vector, reason: str) -> Factor:
-        """Make one without a factor, from B's diagonal (n + 1,) alone."""
+        """Make an object without a Cholesky factor, from B's diagonal (n + 1,) alone."""
         D = np.sqrt(np.where((diagonal > SMALLEST) & (diagonal < LARGEST), diagonal, 1.0))
         return cls(np.zeros((0, 0)), D, 1.0 / D, None, math.inf, reason)
 
     @property
     def matrix(self) -> Matrix:
-        """B again, (n + 1, n + 1), up to three roundings of each entry."""
+        """B recomputed, (n + 1, n + 1), up to three roundings of each entry."""
         return np.asarray(self._A * self.D * self.D[:, np.newaxis])
 
     @property
@@ -106,7 +106,7 @@ class Factor:
 
     @cached_property
     def _proof(self) -> Matrix | None:
-        """Cholesky factor of A - eta I; None where there is none."""
+        """Cholesky factor of A - eta I; None if there is none."""
         if self._L is None:
             return None
         smallest = float(self._L.diagonal().min())
@@ -119,7 +119,7 @@ class Factor:
         """L^-1 for the proof's L, and a factor that covers the rounding of products with it.
 
         |error of L^-1 x| <= (n + 2) u |L^-1| (|L| |L^-1| + 1) |x| (Higham 2002, section 14.2) and |x| <= |L|_F |L^-1 x|, with
-        |L|_F^2 <= n + 1. Products, because triangular solves with many right sides wait for BLAS threads even when tiny.
+        |L|_F^2 <= n + 1. Products, because triangular solves with many right-hand sides wait for BLAS threads even when tiny.
         """
         n1 = len(self.D)
         relative = 2.0 * (n1 + 1) * n1 * UNIT * (self._trace + 1.0)
@@ -132,7 +132,7 @@ class Factor:
     @cached_property
     def _trace(self) -> float:
         """Trace of (A - eta I)^-1, which is |L^-1|_F^2, as computed."""
-        numbers = self._inverse.ravel("K")  # where they lie
+        numbers = self._inverse.ravel("K")  # without a copy
         return float(numbers @ numbers)
 
     def _proven(self) -> Matrix:
@@ -142,9 +142,9 @@ class Factor:
 
     @cached_property
     def lambda_min(self) -> float:
-        """Proven lower bound of the smallest eigenvalue of A - eta I, much cheaper than the eigenvalues; 0 unless `ok`.
+        """Proven lower bound on the smallest eigenvalue of A - eta I, much cheaper than the eigenvalues; 0 unless `ok`.
 
-        Up to 50 columns ||(A - eta I)^-2||_F^(-1/2), which is within (n + 1)^(1/4) (Frobenius norm over 2-norm); else the
+        Up to 50 columns ||(A - eta I)^-2||_F^(-1/2), within a factor of (n + 1)^(1/4) (Frobenius norm over 2-norm); else the
         largest shift t tried for which A - (eta + t) I still has a Cholesky factor, mostly within a tenth.
         """
         if not self.ok:
@@ -153,7 +153,7 @@ class Factor:
 
     @property
     def lambda_low(self) -> float:
-        """A proven lower bound of the same without a further factor: for many columns 1/trace((A - eta I)^-1)."""
+        """Another proven lower bound, without further factoring: for many columns, 1/trace((A - eta I)^-1)."""
         if len(self.D) <= SMALL or "lambda_min" in self.__dict__:
             return self.lambda_min
         return 1.0 / (self._trace * self._inverse_L[1])
@@ -176,7 +176,7 @@ class Factor:
         return guess
 
     def _by_shift(self) -> float:
-        """Prove the largest share of the guess that a Cholesky factor allows (Higham 2002, section 10.1)."""
+        """Prove the largest of some shares of the guess for which there is a Cholesky factor (Higham 2002, section 10.1)."""
         guess = self.lambda_guess
         for share in (0.95, 0.8, 0.5, 0.1):
             if _shifted(self._A, self.eta + share * guess) is not None:
@@ -190,17 +190,17 @@ class Factor:
         return np.asarray(np.einsum("ij,ij->j", inverse, inverse) * (self.inverse_D * self.inverse_D * loss))
 
     def solve(self, v: Vector) -> Vector:
-        """B^-1 v for v (n + 1,): a step. Needs `factored`."""
+        """Compute B^-1 v for v (n + 1,), for a step. Needs `factored`."""
         x, _ = _lapack()[0](self._L, v * self.inverse_D, lower=1)
         return np.asarray(x * self.inverse_D)
 
     def proof_solve(self, v: Vector) -> Vector:
-        """(B - eta D^2)^-1 v."""
+        """Compute (B - eta D^2)^-1 v."""
         x, _ = _lapack()[0](self._proven(), v * self.inverse_D, lower=1)
         return np.asarray(x * self.inverse_D)
 
     def norm2(self, v: Vector) -> float:
-        """Squared norm v' B^-1 v, never too small."""
+        """Compute the squared norm v' B^-1 v, never too small."""
         x, _ = _lapack()[1](self._proven(), v * self.inverse_D, lower=1)
         return float(x @ x)
 
@@ -211,7 +211,7 @@ class Factor:
         return inverse * self.inverse_D, loss
 
     def leverages(self, U: Matrix) -> Vector:
-        """Leverage u' B^-1 u of each row u of U (k, n + 1), never too small."""
+        """Compute the leverage u' B^-1 u of each row u of U (k, n + 1), never too small."""
         inverse, loss = self._inverse_L
         x = (U * self.inverse_D) @ inverse.T
         return np.asarray(np.einsum("ki,ki->k", x, x) * loss)
@@ -220,8 +220,8 @@ class Factor:
     def null_space(self) -> tuple[Vector, Matrix]:
         """Eigenvalues (k,) and eigenvectors (n + 1, k) of A for the directions in which B is 0 up to rounding.
 
-        Eigenvalues below 2 eta, and the smallest one in any case. An eigenvector v stands for the combination x~.(D^-1 v),
-        which is 0 in all rows, up to rounding.
+        These have eigenvalues of at most 2 eta; the smallest is always among them. For an eigenvector v, the combination
+        x~.(D^-1 v) is 0 in all rows, up to rounding.
         """
         A = np.triu(self._A)
         A = A + np.triu(A, 1).T
@@ -232,7 +232,7 @@ class Factor:
 
 
 def _shifted(A: Matrix, shift: float) -> Matrix | None:
-    """Cholesky factor of A - shift I, A in C order, of which the upper triangle is read."""
+    """Return the Cholesky factor of A - shift I, A in C order; reads A's upper triangle."""
     copied = np.array(A.T, order="F")
     copied.ravel("K")[:: len(A) + 1] -= shift
     return cholesky(copied)

@@ -1,4 +1,4 @@
-"""What floating point may have done to z, F, its gradient and its Hessian: bounds on the errors, not estimates.
+"""Rounding errors of z, F, its gradient and its Hessian: bounds, not estimates.
 
 Everything is in the units of the arithmetic: centred columns times powers of two, x~ = (x, 1). u = 2^-53, the unit roundoff.
 Sums: Higham 2002, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 4.2; Cholesky: theorem 10.3.
@@ -23,15 +23,15 @@ def hessian_eta(n: int, depth: float, float32_block: int | None = None) -> float
     """Bound the 2-norm of D^-1 (error of B) D^-1, with D = diag(B)^(1/2).
 
     eta = (n + 1) 4 (n + N + 8) u,   and with float32 blocks of K rows   (n + 1) [(K + 6) 2^-24 + 4 (n + N + 8) u].
-    Covers the sum, the Cholesky factor and the triangular solves: an entry of |B_jk| error is at most the bracket times
-    D_j D_k (Cauchy-Schwarz; Higham 2002, theorems 10.3 and 8.5), and a matrix of such entries has norm (n + 1) times it.
+    Covers the sum, the Cholesky factor and the triangular solves: the error of an entry B_jk is at most the bracket times
+    D_j D_k (Cauchy-Schwarz; Higham 2002, theorems 10.3 and 8.5), and the matrix of these errors has norm (n + 1) times it.
 
     Parameters
     ----------
     n : int
         Features, without the bias.
     depth : float
-        N: depth of the sum over the rows (`kernels.Blocks.matrix_depth`), or over the float32 blocks, which is less.
+        N: depth of the sum over the rows (`kernels.Blocks.matrix_depth`); that over the float32 blocks is less.
     float32_block : int, optional
         K: the rows are rounded to float32 (after centring and scaling) and multiplied in blocks of K.
     """
@@ -48,9 +48,9 @@ def gradient_rounding(
 
     e_j = u M_j [d r_rms + min(4 B1, 8 r_rms) + (n + 3) B2 (sum_k M_k |w_k| + |b|)] + 4 u ridge_j |w_j|
 
-    with |dL_dz| <= B1 and d2L_dz2 <= B2 (1 and 1/4 of the logistic loss). d r_rms: the sum; 4 B1 or 8 r_rms: the residual
-    itself, made with its sign (never as g - y) and so with full relative accuracy; (n + 3) B2: the error of z, summed by
-    Cauchy-Schwarz.
+    with |dL_dz| <= B1 and d2L_dz2 <= B2 (1 and 1/4 for the logistic loss). d r_rms: from the sum. 4 B1 or 8 r_rms: from the
+    residual, computed with its sign (not as g - y) and so with full relative accuracy. (n + 3) B2: from the error of z, summed
+    by Cauchy-Schwarz.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ def gradient_rounding(
     w, b
         The point, (n,) and float.
     ridge : (n,)
-        Of the penalty (1/2) sum_j ridge_j w_j^2.
+        The penalty is (1/2) sum_j ridge_j w_j^2.
     of_z : bool
-        False leaves out the error of z, which `norm_of_z_rounding` has.
+        False leaves out the error of z, which `norm_of_z_rounding` bounds.
 
     Returns
     -------
@@ -82,19 +82,19 @@ def gradient_rounding(
 def z_rounding(n: int, reach: float) -> float:
     """Bound the error of a computed z: zeta = (n + 2) u reach, reach = max over T of |x|.|w| + |b|.
 
-    A z that is off by zeta has its g (1 - g) off by a factor exp(zeta) at most, since |l'''| <= l''. `reach_bound` gives
-    a reach without a read.
+    If z is off by zeta, g (1 - g) is off by a factor of at most exp(zeta), since |l'''| <= l''. `reach_bound` bounds
+    reach without a read.
     """
     return (n + 2) * UNIT * reach
 
 
 def norm_of_z_rounding(n: int, D: Vector, theta: Vector) -> float:
-    """Bound what the error of z does to the gradient, in the norm of B^-1, for B of all rows at this point.
+    """Bound the gradient's error caused by the error of z, in the norm of B^-1, for B of all rows at this point.
 
-    The gradient is off by X~' V dz, V = diag(s g (1 - g)/S), |dz_i| <= (n + 2) u (|x_i|.|w| + |b|), and B >= X~' V X~, so that
-    this norm is at most the V-weighted length of dz (a projection is no longer than what it projects), which is at most
-    (n + 2) u sum_k D_k |theta_k| (Minkowski), D_k^2 = B_kk. Directions in which B is nearly singular add nothing, as they
-    would by the entries of `gradient_rounding`. One u more covers the rounding of D.
+    The gradient is off by X~' V dz, V = diag(s g (1 - g)/S), |dz_i| <= (n + 2) u (|x_i|.|w| + |b|), and B >= X~' V X~. So this
+    norm is at most the V-weighted length of dz (a projection lengthens no vector), which is at most
+    (n + 2) u sum_k D_k |theta_k| (Minkowski), D_k^2 = B_kk. Unlike the bounds by entry of `gradient_rounding`, this one does
+    not grow if B is nearly singular in some direction. One more u covers the rounding of D.
     """
     return (n + 3) * UNIT * float(D @ np.abs(theta))
 
@@ -116,10 +116,10 @@ def objective_rounding(
     e_F = u [d F_loss + (n + 3) r_rms (sum_k M_k |w_k| + |b|)] + 4 u sum_j ridge_j w_j^2,
 
     where the sum in brackets is an upper bound of the rms of |x|.|w| + |b| (Minkowski). A line search accepts a step
-    whose predicted decrease is below it. Arguments as in `gradient_rounding`; loss = F_loss, the mean log-loss.
+    whose predicted decrease is below e_F. Arguments as in `gradient_rounding`; loss = F_loss, the mean log-loss.
     """
     n = len(w)
     size = float(M[:n] @ np.abs(w)) + abs(b)
-    # Where z cancels by much, the residual at the computed z is not that at the true one.
+    # If the terms of z cancel much, the residual at the computed z differs from that at the true one.
     r_rms = min(of.steepest, r_rms * math.exp(min(700.0, of.bend * (n + 3) * UNIT * size)))
     return UNIT * (d * loss + (n + 3) * r_rms * size + 4.0 * float(np.sum(ridge * w * w)))

@@ -24,7 +24,7 @@ KINDS = {
     "none": "nothing is proven",
 }
 MOST_DIGITS = 15  # of a float64
-TOLD = (  # in `to_dict`, in this order
+TOLD = (  # the fields in `to_dict`, in this order
     *("gap", "lower", "coef", "intercept", "digits", "r", "noise", "hessian_rows", "reads"),
     *("objective", "optimum_at_least", "infimum_at_least", "infimum_gap", "reason", "seconds"),
 )
@@ -33,7 +33,7 @@ TOLD = (  # in `to_dict`, in this order
 def digits_of(w: Vector, error: Vector) -> NDArray[np.int64]:
     """Count the proven significant digits of each w_j: the largest k with error_j <= 10^-k |w_j| / 2.
 
-    0 to 15; 0 where w_j is 0 or nothing is proven.
+    0 to 15; 0 if w_j is 0 or nothing is proven.
     """
     w, error = np.abs(w), np.asarray(error)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -98,7 +98,7 @@ class Certificate(Shown):
 
     @classmethod
     def nothing(cls, n: int, objective: float, reason: str) -> Certificate:
-        """Make one of n coefficients for which nothing is proven, and say why."""
+        """Make a certificate of n coefficients for which nothing is proven, with the reason."""
         return cls("none", np.full(n, np.inf), np.zeros(n, np.int64), objective, reason=reason)
 
     @classmethod
@@ -113,7 +113,7 @@ class Certificate(Shown):
         least: float,
         hessian_rows: str,
     ) -> Certificate:
-        """Make one from a bound: w (n,), its errors coef (n,) and intercept in the same units, and a lower bound on F*."""
+        """Make a certificate from a bound: w (n,), its errors coef (n,) and intercept in the same units; least <= F*."""
         low = max(0.0, least)  # F is never negative
         numbers = (found.gap, found.lower, intercept, found.r, found.noise)
         known = ("bound", coef, digits_of(w, coef), objective, *numbers, hessian_rows, low)
@@ -126,7 +126,7 @@ class Certificate(Shown):
 
     @property
     def sentence(self) -> str:
-        """One sentence: the bound (rounded up), who it holds for, and the digits of the coefficients."""
+        """One sentence: the bound (rounded up), what it holds for, and the digits of the coefficients."""
         cause = self.reason.rstrip(".")
         if self.kind in ("ridge", "infimum"):
             cause = cause.split(":")[0]  # the ways out are for the warning
@@ -154,7 +154,7 @@ class Certificate(Shown):
         return f": no coefficient is further than {upward(furthest)} from the optimum's{intercept}"
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """JSON-able: arrays as lists, numbers that are not finite as None. timings=False leaves out the seconds."""
+        """Return the fields, JSON-able: arrays as lists, NaN and infinity as None. timings=False leaves out the seconds."""
         out: dict[str, Any] = {"kind": self.kind, "proven": self.proven, "sentence": self.sentence}
         for name in TOLD if timings else TOLD[:-1]:
             value = getattr(self, name)

@@ -1,4 +1,4 @@
-"""Bounds where n is too large to factor a matrix, with a penalty alpha > 0 on w."""
+"""Bounds for an n too large to factor a matrix, with a penalty alpha > 0 on w."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def bound_by_penalty(
         F - F*    <=  (|grad_v| + |grad_b| R)^2/2 + h_b h(r)/k^2
         |v - v*|  <=  |grad_v| + |grad_b| R,    |b - b*| <= -log(1 - r)/k + R |v - v*|
 
-    The first term is strong convexity (Nesterov 2004, theorem 2.1.10) of F minimised over b, whose gradient is not
-    grad_v unless grad_b = 0: |grad_v|^2/2 alone is wrong. The second is `bound`'s, in b alone.
+    The first term comes from the strong convexity (Nesterov 2004, theorem 2.1.10) of F minimised over b, whose gradient
+    is not grad_v unless grad_b = 0: |grad_v|^2/2 alone is wrong. The second term is that of `bound`, in b alone.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def bound_by_penalty(
     reach : float
         R: max over the rows of |x_j ridge_j^(-1/2)|, the length over j.
     depth, zeta : float
-        Depth of the sum h_b, and the error of z, times k: h_b counts for h_b exp(-zeta) (1 - (depth + 8) u).
+        Depth of the sum h_b, and the error of z times k: h_b is replaced by h_b exp(-zeta) (1 - (depth + 8) u).
     """
     n = len(ridge)
     if not ridge.min() > 0.0:
@@ -94,14 +94,14 @@ def bound_by_dual(
     kl : float
         (1/S) sum s KL(p || g).
     e_rho, e_kl : float
-        Rounding of |rho| and of kl.
+        Bounds on the rounding of |rho| and of kl.
     imbalance : float
-        How far the two classes' sums of s |p - y| are apart, over the larger one. Scaling the larger class by
-        1 - imbalance makes p feasible; it moves rho by imbalance `pull` and, by convexity, kl by imbalance `loss` at most.
+        Difference between the two classes' sums of s |p - y|, over the larger one. Scaling the larger class by
+        1 - imbalance makes p feasible; it moves rho by at most imbalance `pull` and, by convexity, kl by imbalance `loss`.
     pull, loss : float
         (1/S) sum over a class of s |p - y| |x| (at most max |x|), and the mean log-loss.
     objective : float
-        F at the point, or more: F* is at least 0, so that F - F* is at most this.
+        An upper bound on F at the point: since F* >= 0, F - F* is at most this.
     """
     length = (math.sqrt(float(rho @ rho) + TINY) + e_rho + imbalance * pull) * (1.0 + (len(rho) + 8) * UNIT)
     noise_length = e_rho + imbalance * pull
@@ -109,7 +109,7 @@ def bound_by_dual(
     coef = np.full(size, np.inf)
     rounding = e_kl + imbalance * loss
     gap = (length * length / (2.0 * alpha) + kl + rounding) * (1.0 + OUTWARD) + TINY
-    gap = objective if not gap < objective else gap  # NaN where sums overflow
+    gap = objective if not gap < objective else gap  # NaN if sums overflow
     radius = math.sqrt(2.0 * gap / alpha) * (1.0 + OUTWARD)
     coef[:-1] = radius
     return Bound(gap, 0.0, radius, coef, 0.0, length, noise_length * noise_length / (2.0 * alpha) + rounding)

@@ -14,26 +14,26 @@ from chainrule.charts.canvas import Drawing, colour
 from chainrule.words import cells, pretty, shortened, typeset, visible, wrapped
 
 Floats = NDArray[np.float64]
-LEFT = 54.0  # room for labels of six signs at the left of a chart
-MANY = 30.0  # epochs or reads, from which on they are shown by orders of magnitude
-CELL = 0.62 * 12  # width of a digit of a chart's words, in the widest of the page's fonts
+LEFT = 54.0  # room for labels of six characters at the left of a chart
+MANY = 30.0  # epochs or reads, from which on their axis is logarithmic
+CELL = 0.62 * 12  # width of a digit in a chart's text, in the widest of the page's fonts
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.6)), (0, (8, 2, 2, 2)), (0, (4, 1.5)), (0, (1, 1.5)))
-# in this order: the first three differ in lightness too, for eyes that see no colours
+# used in this order; the first three differ in lightness too, for colour-blind readers
 ROLES = ("one", "backward", "ramp-7", "training", "held-out", "zero-text")
 
 
 def nice(low: float, high: float, many: int = 5) -> list[float]:
-    """Give about so many round values from low to high."""
+    """Return about `many` round values from low to high."""
     return [float(t) for t in MaxNLocator(many, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
 
 
 def tick(value: float, digits: int = 10) -> str:
-    """Write a round value with the digits that it has: 0.25, 2,000, 2.5 × 10⁻⁹, 10⁶."""
+    """Write a round value without trailing zeros: 0.25, 2,000, 2.5 × 10⁻⁹, 10⁶."""
     return typeset(f"{value:.{digits if value == 0 or 1e-4 <= abs(value) < 1e6 else 5}g}")
 
 
 def across(ax: Axes, last: float) -> None:
-    """Scale x from 0: few epochs or reads evenly, many by powers of ten, since the first of them do most of the work."""
+    """Scale x from 0: linear for few epochs or reads, logarithmic for many, since the first ones do most of the work."""
     if last >= MANY:
         ax.set_xscale("symlog", linthresh=1, linscale=0.3)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, 4)))
@@ -41,9 +41,9 @@ def across(ax: Axes, last: float) -> None:
 
 
 def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: float = math.inf) -> None:
-    """Scale y around values: by powers of ten where asked, or where they span more than a factor of 50.
+    """Scale y around values, logarithmic if `powers`, or by default if they span more than a factor of 50.
 
-    ceiling: what no value can be above. The axes' left side moves where the labels need it.
+    ceiling: no value can be above it. The left side of the axes moves right if the labels need room.
     """
     low, high = min(values), min(max(values), 1e250)
     if low > 0 and (high > 50 * low if powers is None else powers):
@@ -66,9 +66,9 @@ def up(ax: Axes, values: Sequence[float], powers: bool | None = None, ceiling: f
 class Curve:
     """One line of a chart: finite values over increasing epochs or reads.
 
-    label: its name. role: its colour. note: stands under the name in place of the last value.
+    label: its name. role: its colour. note: written under the name instead of the last value.
     whole: (k,) bool, which values were computed on all rows; None draws no marks at the steps.
-    near: where it first came to the level.
+    near: the x at which it first reached the level.
     """
 
     label: str
@@ -90,13 +90,13 @@ class Curve:
         return cls(label, role, xs[keep], ys[keep], **more)
 
     def told(self, unit: str, digits: int = 4) -> str:
-        """Say the curve's ends and its extremes."""
+        """Describe the curve's ends and its extremes."""
         if not len(self.y):
             return f"{self.label}: no finite value."
         first, last, low, high = (pretty(float(v), digits) for v in (self.y[0], self.y[-1], self.y.min(), self.y.max()))
         start, end = (pretty(float(v), 3) for v in self.x[[0, -1]])
         note = f" ({self.note})" if self.note else ""
-        near = "" if self.near is None else f", first within at {pretty(self.near, 3)}"
+        near = "" if self.near is None else f", first reached the level at {pretty(self.near, 3)}"
         return f"{self.label}{note}: {first} at {start}, {last} at {end} ({unit}), lowest {low}, highest {high}{near}."
 
 
@@ -105,10 +105,10 @@ def panel(
     levels: Sequence[tuple[str, float]] = (), *, aside: float = 134.0, digits: int = 4, floor: float = 0.0,
     ceiling: float = math.inf, powers: bool | None = None, heading: str = "",
 ) -> list[str]:  # fmt: skip
-    """Draw curves and level lines with their names at the right; give what they say.
+    """Draw curves and level lines with their names at the right; return their descriptions.
 
-    words: what goes up, with its unit, and what goes across. levels: (name, value). aside: room for the names, pixels.
-    digits: of the values. floor: values below it need no room. ceiling: what no value can be above. heading: of the names.
+    words: labels of the y axis, with its unit, and of the x axis. levels: (name, value). aside: room for the names, pixels.
+    digits: of the values. floor: values below it may be cut off. ceiling: no value can be above it. heading: of the names.
     """
     says = [f"{words[0][:1].upper()}{words[0][1:]}.", *(curve.told(words[1], digits) for curve in curves)]
     says += [f"{label} {pretty(value, digits)}." for label, value in levels]
@@ -121,12 +121,12 @@ def panel(
     lines, names, low = [], [], ax.get_ylim()[0]
     for k, curve in enumerate(curves):
         ink, x, y, width = colour(curve.role), curve.x, curve.y, 2.2 if curve.whole is None else 1.4
-        depth = 3 - 0.01 * k  # a swing that fills its band hides no other curve
+        depth = 3 - 0.01 * k  # later curves are drawn beneath, so that one with wide swings hides no other
         lines += ax.plot(x, y, color=ink, linewidth=width, linestyle=curve.dashes, zorder=depth)
         names.append((curve.label, curve.note or pretty(float(y[-1]), digits)))
         whole = np.arange(len(y)) == len(y) - 1 if curve.whole is None else curve.whole
         for some, fill in ((whole, ink), (~whole & (curve.whole is not None), colour("paper"))):
-            some = some & (y >= low)  # what falls out of the chart has no mark
+            some = some & (y >= low)  # values below the chart get no mark
             ax.plot(x[some], y[some], "o", color=ink, markerfacecolor=fill, markersize=5.5, clip_on=False, zorder=4)
         if curve.near is not None:
             ax.plot([curve.near], [levels[0][1]], "o", color=ink, markersize=5.5, zorder=5)
@@ -138,8 +138,8 @@ def panel(
 
 
 def names_aside(ax: Axes, drawn: Sequence[Any], names: Sequence[tuple[str, str]], heading: str = "") -> None:
-    """Write names and their notes at the right of the axes, each beside a sample of what it names."""
-    # less the gap, which a tick label reaches into, and the sample
+    """Write names and their notes at the right of the axes, each beside a sample of its line or area."""
+    # minus the gap, into which a tick label reaches, and the sample
     room = (ax.figure.bbox.width - ax.bbox.x1 - 50) / CELL
     words = []
     for name, note in (map(visible, both) for both in names):

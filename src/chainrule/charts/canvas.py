@@ -1,7 +1,7 @@
 """The canvas of every picture: a matplotlib figure measured in CSS pixels, written as SVG or PNG.
 
-Words and formulas are text. The same input gives the same bytes. This module and the charts import matplotlib: their
-callers import them when they draw.
+Words and formulas are text. The same input gives the same bytes. This module and the charts import matplotlib, so callers
+import them only when they draw.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ WIDTH = 440.0  # of a chart, CSS pixels
 Anchor = Literal["left", "center", "right"]
 _OURS = set("font mathtext svg path text lines patch axes xtick ytick grid figure legend".split())
 _SETTINGS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k.partition(".")[0] in _OURS} | LOOK
-# Fonts for signs that DejaVu Sans lacks, where the machine has them: only a PNG's words are drawn with a font of here.
+# Fonts for characters that DejaVu Sans lacks, used if this machine has them. Only a PNG is drawn with this machine's fonts.
 _MORE_FONTS = "Noto Sans CJK SC", "WenQuanYi Micro Hei", "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS"
-_DRAWING = threading.Lock()  # matplotlib's settings are the process's own, so one picture is drawn at a time
+_DRAWING = threading.Lock()  # matplotlib's settings are global to the process, so one picture is drawn at a time
 
 
 def colour(role: str) -> str:
@@ -43,14 +43,14 @@ def colour(role: str) -> str:
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Hold matplotlib's own settings, whatever the user's are, with our look over them."""
+    """Use matplotlib's default settings with our look on top, whatever the user's settings are."""
     with _DRAWING, mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # an SVG's reader has the font; a PNG shows a box
+        warnings.filterwarnings("ignore", message="Glyph")  # an SVG viewer has the font; a PNG shows a box
         yield
 
 
 class _PageRenderer(backend_svg.RendererSVG):
-    """matplotlib's SVG without ids, since a page holds several pictures, and with a text's label as its tip."""
+    """matplotlib's SVG without ids, since a page holds several pictures, and with a text's label as its tooltip."""
 
     writer: Any
 
@@ -64,20 +64,20 @@ class _PageRenderer(backend_svg.RendererSVG):
 
 
 class Picture(str):
-    """A chart: SVG text for a page that has `palette_css()`; `standalone()` and `pixels()` are for files of their own."""
+    """A chart: SVG text for a page that has `palette_css()`; `standalone()` and `pixels()` are for separate files."""
 
     figure: figure.Figure
     size: tuple[float, float]  # CSS pixels
 
     def standalone(self) -> str:
-        """Give the SVG with its own light and dark colours, and a background."""
+        """Return the SVG with its own light and dark colours, and a background."""
         head, end, body = self.partition("</desc>")
         return f"{head}{end}{own_css()}{body}"
 
     _repr_svg_ = standalone
 
     def pixels(self, scale: float = 2.0) -> NDArray[np.uint8]:
-        """Give the picture in the light colours, (height, width, 4), with `scale` dots per CSS pixel, 16 at most."""
+        """Return the picture in the light colours, (height, width, 4), with `scale` dots per CSS pixel, at most 16."""
         if not 0 < scale <= 16:
             raise InputError(f"scale={scale!r}: a picture needs a number above 0 and at most 16")
         with _settings():
@@ -102,13 +102,13 @@ class Drawing:
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height
-        # at 72 dots per inch a point, a dot and a unit of the SVG are the same
+        # at 72 dots per inch, a point, a dot and an SVG unit are the same length
         self.figure = figure.Figure(figsize=(width / 72, height / 72), dpi=72)
         flip = transforms.Affine2D().scale(1, -1).translate(0, height).scale(1 / 72)
         self.pixels = flip + self.figure.dpi_scale_trans
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Give axes in the house style: a baseline, faint level lines, quiet labels."""
+        """Add axes in the house style: a baseline, faint level lines, quiet labels."""
         box = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
         return self.figure.add_axes(box)
 
@@ -116,7 +116,7 @@ class Drawing:
         self, x: float, y: float, words: object, role: str = "ink", *, size: float = 12, bold: bool = False,
         anchor: Anchor = "left", tip: object = "", room: float = math.inf, is_formula: bool = False,
     ) -> None:  # fmt: skip
-        """Write words on a baseline at y, smaller where they need more room; tip: the whole of what is shortened."""
+        """Write words on a baseline at y, smaller if they don't fit into `room`; tip: the full text of shortened words."""
         shown, whole = visible(words), visible(tip)
         size = min(size, room / (0.62 * max(cells(shown), 1)))
         look: Any = {"color": colour(role), "fontsize": size, "fontweight": "bold" if bold else "normal"}
@@ -127,7 +127,7 @@ class Drawing:
         self, x: float, y: float, tex: str, words: str = "", role: str = "ink", *, size: float = 15,
         anchor: Anchor = "left",
     ) -> None:  # fmt: skip
-        """Set one of our own formulas on a baseline at y, and words to its right, which end within the picture."""
+        """Set a formula (never a user's text) on a baseline at y, and words to its right that end within the picture."""
         self.text(x, y, f"${tex}$", role, size=size, anchor=anchor, is_formula=True)
         font = font_manager.FontProperties(size=size)
         width = textpath.text_to_path.get_text_width_height_descent(f"${tex}$", font, True)[0] + 0.35 * size
@@ -136,22 +136,22 @@ class Drawing:
     def line(
         self, points: Sequence[tuple[float, float]], role: str = "line", *, curved: bool = False, arrow: bool = False
     ) -> None:
-        """Draw a line through points, or a cubic curve by four, maybe with an arrow's head."""
+        """Draw a line through points, or a cubic curve from four control points, optionally with an arrowhead."""
         path = Path(points, [Path.MOVETO] + [Path.CURVE4 if curved else Path.LINETO] * (len(points) - 1))
         style = "-|>,head_length=8,head_width=3.5" if arrow else "-"
         look: Any = {"arrowstyle": style, "mutation_scale": 1, "color": colour(role), "linewidth": 1.5}
         self.figure.add_artist(patches.FancyArrowPatch(path=path, transform=self.pixels, **look))
 
     def box(self, x: float, y: float, width: float, height: float, edge: str = "line", *, radius: float = 6) -> None:
-        """Draw a rounded box by its top left corner."""
+        """Draw a rounded box with its top left corner at (x, y)."""
         look: Any = {"facecolor": colour("panel"), "edgecolor": colour(edge), "linewidth": 1.4}
         look["boxstyle"] = f"round,pad=0,rounding_size={radius}"
         self.figure.add_artist(patches.FancyBboxPatch((x, y), width, height, transform=self.pixels, **look))
 
     def picture(self, kind: str, title: str, description: str) -> Picture:
-        """Let matplotlib write its SVG, and put our root in place of its own.
+        """Let matplotlib write its SVG, and replace its root element by our own.
 
-        kind: start of every id; a hash of the words follows, so that two pictures in a page never clash.
+        kind: start of every id; a hash of the words follows, so that ids of two pictures on a page never clash.
         title, description: the text alternative; the description carries the numbers.
         """
         title, description = visible(title), visible(description)
@@ -175,6 +175,6 @@ class Drawing:
 
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Drawing]:
-    """Draw in our look; matplotlib has its settings back afterwards."""
+    """Draw in our look; matplotlib's settings are restored afterwards."""
     with _settings():
         yield Drawing(width, height)

@@ -16,15 +16,15 @@ Classes = tuple[str, str]
 SHOWN_FEATURES = 30
 SHOWN_SHARES = 5
 _AREAS = ("one", "backward", "training", "held-out", "ramp-7", "line")
-_BINS = 20  # an even number: a border at 1/2
-_SURE = 0.1  # of the row's own class: below, the model is sure, and wrong
+_BINS = 20  # even, so that 1/2 is an edge
+_SURE = 0.1  # probability of the row's own class, below which the model is sure and wrong
 
 
 def odds_forest(names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike = False) -> Picture:
     """Draw odds ratios exp(w_j) on a log axis, from the largest to the smallest, with 1 (no effect) marked.
 
-    names: of the columns. log_odds: (n,), w_j times the standard deviation where `per_sd`, else w_j.
-    per_sd: (n,) bool, where the ratio is for one standard deviation (a round mark); elsewhere it is for one unit, or for the
+    names: of the columns. log_odds: (n,), w_j times the standard deviation if `per_sd`, else w_j.
+    per_sd: (n,) bool, whether the ratio is for one standard deviation (a round mark); if not, it is for one unit, or for the
     level against its reference (a diamond). The 30 strongest are drawn.
     """
     w = np.asarray(log_odds, dtype=np.float64)
@@ -56,12 +56,12 @@ def odds_forest(names: Sequence[str], log_odds: ArrayLike, *, per_sd: ArrayLike 
 
 
 def odds(log_odds: float, digits: int = 4) -> str:
-    """Write exp(log_odds), also where that is beyond float64: by its power of ten."""
+    """Write exp(log_odds); beyond float64, as a power of ten."""
     return pretty(math.exp(log_odds), digits) if abs(log_odds) < 700 else f"10^({pretty(log_odds / math.log(10), 3)})"
 
 
 def _odds_axis(ax: Axes, low: float, high: float) -> None:
-    """Scale odds ratios by powers, from low to high, with 1 among them."""
+    """Scale the axis of odds ratios logarithmically, from low to high, and mark 1."""
     decades = math.log10(high / low)
     ax.set_xscale("log")
     ax.minorticks_off()
@@ -75,7 +75,7 @@ def _odds_axis(ax: Axes, low: float, high: float) -> None:
 
 
 def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
-    """Draw how the probabilities g of both classes are spread: y = 1 upwards, y = 0 downwards, each as shares.
+    """Draw the distribution of the probabilities g in each class, as shares of it: y = 1 upwards, y = 0 downwards.
 
     g: (m,), P(y = 1). y: (m,), 0 or 1; rows of unknown class (NaN) are left out. classes: names of classes 0 and 1.
     """
@@ -109,10 +109,10 @@ def probability_histogram(g: ArrayLike, y: ArrayLike, *, classes: Classes = ("0"
 
 
 def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) -> Picture:
-    """Draw the loss of one row as a function of z, where the rows of each class are, and how many are sure and wrong.
+    """Draw the loss of one row as a function of z, a histogram of z for each class, and how many rows are sure and wrong.
 
-    z: (m,), log-odds of y = 1; y as for `probability_histogram`. The axis ends at 12 or earlier: rows beyond are in the last
-    bar. Rows whose own class has a probability below 0.1 are sure and wrong.
+    z: (m,), log-odds of y = 1; y as in `probability_histogram`. The axis ends at 12 or earlier; rows beyond are in the last
+    bar. A row is sure and wrong if its own class has a probability below 0.1.
     """
     zs, labels = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
     rows = [zs[(labels == c) & ~np.isnan(zs)] for c in (0, 1)]
@@ -149,9 +149,9 @@ def loss_of_row(z: ArrayLike, y: ArrayLike, *, classes: Classes = ("0", "1")) ->
 def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, unit: str = "epoch") -> Picture:
     """Draw each column's share of the gradient's size, |dL_dw_j| / sum_k |dL_dw_k|, over the epochs, stacked to 1.
 
-    epochs: (k,), increasing, need not be every one. unit: what they count, "epoch" or "step" of Newton's method.
-    shares: (k, n), at least 0. A row is divided by its sum; one without a positive finite sum is left out, two are needed.
-    names: of the columns. The five with the largest shares, the rows' average, are drawn by themselves, the rest together.
+    epochs: (k,), increasing, with or without gaps. unit: what they count, "epoch" or "step" of Newton's method.
+    shares: (k, n), at least 0. A row is divided by its sum, or left out if that isn't positive and finite; two must remain.
+    names: of the columns. The five with the largest shares on average are drawn separately, the rest together.
     """
     e, s, labels = _shares_apart(np.asarray(epochs, dtype=np.float64), np.asarray(shares, dtype=np.float64), names)
     with drawing(WIDTH, 334) as d:
@@ -172,7 +172,7 @@ def gradient_shares(epochs: Floats, shares: Floats, names: Sequence[str], *, uni
 
 
 def _shares_apart(e: Floats, s: Floats, names: Sequence[str]) -> tuple[Floats, Floats, list[str]]:
-    """Give epochs and shares with a sum of 1, the strongest columns apart and the rest in one, and their names."""
+    """Return epochs, shares that add up to 1 (of the strongest columns, and of the rest together), and their names."""
     with np.errstate(all="ignore"):
         s = s / s.sum(axis=1, keepdims=True)
     keep = np.isfinite(s).all(axis=1)

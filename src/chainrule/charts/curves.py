@@ -10,16 +10,16 @@ from chainrule.charts.axes import DASHES, LEFT, MANY, ROLES, Curve, panel
 from chainrule.charts.canvas import WIDTH, Picture, drawing
 from chainrule.words import below, pretty
 
-_FORMS = ("ink", "held-out", "training", "muted")  # none that a class has in a map
+_FORMS = ("ink", "held-out", "training", "muted")  # roles that no class has in a map
 
 
-Panel = tuple[Sequence[Curve], tuple[str, str], Sequence[tuple[str, float]]]  # as `panel` takes them
+Panel = tuple[Sequence[Curve], tuple[str, str], Sequence[tuple[str, float]]]  # arguments of `panel`
 
 
 def _picture(
     kind: str, title: str, panels: Sequence[Panel], height: float = 190, foot: str = "", **how: Any
 ) -> Picture:
-    """Draw panels one above the other, each `height` high, and a line of words below; how: as `panel` takes it."""
+    """Draw panels one above the other, each `height` high, and a line of words below; how: more arguments of `panel`."""
     step = height + 92
     with drawing(WIDTH, step * len(panels) - 12 + 22 * bool(foot)) as d:
         says = [text for k, of in enumerate(panels) for text in panel(d, 34 + k * step, height, *of, **how)]
@@ -28,12 +28,12 @@ def _picture(
 
 
 def loss_curves(trace: Any, *, base_loss: float | None = None, by_reads: bool = False) -> Picture:
-    """Draw the log-loss over the epochs, on the training rows and, where the trace has them, on held-out rows.
+    """Draw the log-loss over the epochs, on the training rows and, if the trace has them, on held-out rows.
 
     trace: columns "epoch" and "loss" (nats per unit of weight), optionally "held_out_loss".
     base_loss: log-loss of the base rate alone, a level to beat.
-    by_reads: over the reads of the data in place of the epochs, for runs of few steps; what was computed on a sample of the
-    rows (column "share" below 1) is hollow.
+    by_reads: over the reads of the data instead of the epochs, for runs of few steps; values computed on a sample of the rows
+    (column "share" below 1) have hollow marks.
     """
     return _curves("loss", "log-loss, nats per row", trace, ("base rate alone", base_loss), by_reads)
 
@@ -65,16 +65,16 @@ def _curves(
 def gap_curve(
     trace: Any, newton: bool, optimum_at_least: float | None = None, *, tol: float, exists: bool = True
 ) -> Picture:
-    """Draw how far F is proven to be from its optimum, by the reads of the data.
+    """Draw the proven bound on F - F* over the reads of the data.
 
-    trace: columns "reads", "gap", "objective", "share". newton: else gradient descent, whose reads before the first line
-    are not its own. optimum_at_least: a proven lower bound on F*. tol: the bound that was asked for, the level to reach.
-    exists: whether there is an optimum; else distances are from inf F.
+    trace: columns "reads", "gap", "objective", "share". newton: if False, the run is gradient descent, and of the reads before
+    its first line only two count. optimum_at_least: a proven lower bound on F*. tol: the bound requested, drawn as a level.
+    exists: whether there is an optimum; if not, distances are from inf F.
     """
     reads, gap, F, share = (np.asarray(trace.columns[k], dtype=float) for k in ("reads", "gap", "objective", "share"))
     if optimum_at_least is not None:
         gap = np.minimum(gap, np.where(share >= 1, F - optimum_at_least, np.inf))
-    # before the first line: the columns' moments and the loss at the start
+    # two reads before the first line: for the columns' moments, and for the loss at the start
     x = np.maximum(reads if newton else reads - reads[0] + 2, 1.0)
     whole = np.ones(len(x), dtype=bool) if len(x) < MANY else None
     label, role = ("Newton", "one") if newton else ("gradient descent", "training")
@@ -84,18 +84,18 @@ def gap_curve(
     return _distances("gap", "by the reads of the data", [panel], ("tol", tol), exists, **how)
 
 
-# ---- the studies' runs: each with its label, rate, epochs, gap (F - F*), curves, what happened, and `took()` ---------
+# ---- runs of studies: each has label, rate, epochs, gap (F - F*), curves, happened, and `took()` ----------------------
 
 
 def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 1e-3, exists: bool = True) -> Picture:
-    """Draw F - F* over the epochs, by powers of ten, for several learning rates, with how long each took.
+    """Draw F - F* over the epochs, on logarithmic axes, for several learning rates, and how long each took.
 
-    limit: 2 / L_max; larger rates are dashed. Others as for `scaling_picture`.
+    limit: 2 / L_max; larger rates are dashed. Other arguments as in `scaling_picture`.
     """
     runs = sorted(runs, key=lambda run: float(run.rate))
     slow = sum(run.rate <= limit for run in runs)
     lines = []
-    for k, run in enumerate(runs):  # from slow to fast along the ramp; above the limit another colour
+    for k, run in enumerate(runs):  # colours follow the ramp from slow to fast; above the limit, another colour
         ramp = f"ramp-{1 + round(6 * k / max(1, slow - 1))}"
         role, dashes = (ramp, "-") if k < slow else ("backward", DASHES[1 + (k - slow) % 5])
         note = f"{run.happened}, {run.took()}" if run.reached is not None else run.happened
@@ -107,9 +107,9 @@ def learning_rate_picture(runs: Sequence[Any], *, limit: float, within: float = 
 
 
 def scaling_picture(runs: Sequence[Any], *, within: float = 1e-3, exists: bool = True) -> Picture:
-    """Draw F - F* over the epochs, by powers of ten, for several ways to scale the columns.
+    """Draw F - F* over the epochs, on logarithmic axes, for several ways to scale the columns.
 
-    within: what is near enough, nats. exists: whether there is an optimum; else gaps are from inf F.
+    within: the gap that is small enough, nats. exists: whether there is an optimum; if not, gaps are from inf F.
     """
     lines = [
         Curve.of(run.label, ROLES[k % 6], run.epochs, run.gap, 0.0, note=f"{run.took()} epochs", dashes=DASHES[k % 6])
@@ -121,10 +121,10 @@ def scaling_picture(runs: Sequence[Any], *, within: float = 1e-3, exists: bool =
 def batches_picture(
     runs: Sequence[Any], updates: Sequence[int], *, within: float = 1e-3, exists: bool = True
 ) -> Picture:
-    """Draw F - F*, by powers of ten, for several batch sizes: by the reads of the data, and by the updates.
+    """Draw F - F*, on logarithmic axes, for several batch sizes: over the reads of the data, and over the updates.
 
-    Lines are medians over the last tenth of the way (the curve "level"), since swings would cover one another; dots are
-    where F first came near. updates: of each run, in an epoch. Others as for `scaling_picture`.
+    Lines are medians over the last tenth of the epochs so far (curve "level"), since swings would cover one another; dots mark
+    where a gap first was small enough. updates: of each run, per epoch. Other arguments as in `scaling_picture`.
     """
 
     def lines(of_epoch: Sequence[int]) -> list[Curve]:
@@ -135,7 +135,7 @@ def batches_picture(
             made.append(Curve.of(run.label, ROLES[k % 6], many * run.epochs, level, 0.0, near=near))
         return made
 
-    what = "in nats, median over the last tenth of the way"
+    what = "in nats, median over the last tenth of the epochs"
     panels = [(lines([1] * len(runs)), what, "reads of the data"), (lines(updates), what, "updates of w")]
     return _distances("batches", "by reads of the data and by updates", panels, ("• within", within), exists)
 
@@ -146,13 +146,13 @@ def _distances(
 ) -> Picture:  # fmt: skip
     above, goal = ("F − F*", "optimum") if exists else ("F − inf F", "infimum")
     drawn = [(lines, (f"{above} {what}", unit), [level]) for lines, what, unit in panels]
-    # what is far nearer than near enough needs no room
+    # gaps far below the level may be cut off
     how = {"height": 204, "digits": 2, "floor": level[1] / 30, "powers": True} | how
     return _picture(kind, f"Distance to the {goal} {over}", drawn, **how)
 
 
 def centering_curves(runs: Sequence[Any], *, optimum: float | None) -> Picture:
-    """Draw the training loss (the runs' curve "loss") and, under it, "held_out_accuracy" over the epochs of several runs.
+    """Draw the runs' curves "loss" (of training) and, under it, "held_out_accuracy" over the epochs.
 
     optimum: loss at the optimum, drawn as a level.
     """

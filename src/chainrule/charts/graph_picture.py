@@ -11,13 +11,13 @@ from chainrule.charts.canvas import Drawing, Picture, drawing
 from chainrule.words import counted, formula, pretty, shortened
 
 SHOWN = 12
-# of each node: its name, where it stands, where its formula stands, and the formula
+# for each node: its name, its x, the x of its formula, and the formula
 _NODES = (
     ("z", 640, 616, r"z = \sum x_j w_j + b"),
     ("g", 800, 776, r"g = \dfrac{1}{1+e^{-z}}"),
     ("L", 1060, 862, r"L = -y\,\log g - (1-y)\,\log(1-g)"),
 )
-# of each local derivative: where it stands, its name, and its formula
+# for each local derivative: its x, its name, and its formula
 _BACKWARD = (
     (668, "∂g/∂z", r"\dfrac{\partial g}{\partial z} = g\,(1-g)"),
     (880, "∂L/∂g", r"\dfrac{\partial L}{\partial g} = \dfrac{1-y}{1-g} - \dfrac{y}{g}"),
@@ -27,14 +27,14 @@ _STABLE = r"\dfrac{\partial L}{\partial z} = g - y"
 
 Explanation = Mapping[str, Any]
 Feature = tuple[int, Mapping[str, Any]]  # its number, from 1, and what it does
-_Flow = tuple[str, ...]  # into z: a name, its value, x, w, their product, dL/dw, dz/dw; as `_inflow` takes them
+_Flow = tuple[str, ...]  # one input of z: a name, its value, x, w, their product, dL/dw, dz/dw; arguments of `_inflow`
 
 
 def row_graph(e: Explanation) -> Picture:
     """Draw the computation graph of one row with its values, local derivatives and chain-rule products.
 
-    e: what `RowExplanation.to_dict()` gives. Without a class y the graph ends at g. The features with the largest
-    contributions stand at the top; of more than 12 the 12 with the largest are drawn, and the sum of the others.
+    e: from `RowExplanation.to_dict()`. Without a class y the graph ends at g. Features are in order of their contributions,
+    the largest at the top; of more than 12, only the first 12 are drawn, and the sum of the others.
     """
     known = e["y"] is not None
     features = sorted(enumerate(e["features"], start=1), key=lambda feature: -abs(feature[1]["contribution"]))
@@ -75,7 +75,7 @@ def _flow(j: int, f: Mapping[str, Any]) -> _Flow:
 
 
 def _products(e: Explanation, shown: Sequence[Feature]) -> list[tuple[str, str]]:
-    """Give lines of the chain rule, each with its formula: dL/dz in both forms, the largest dL/dw, dL/db."""
+    """Return lines of the chain rule, each with its formula: dL/dz in both forms, the largest dL/dw, dL/db."""
     chain = e["chain"]
     lines = [(_CHAIN % ("z", "g", "g", "z"), chain["dL_dz"]), (_STABLE, chain["stable"])]
     for j, _ in sorted(shown, key=lambda feature: -abs(feature[1]["dL_dw"]))[:1]:
@@ -88,7 +88,7 @@ def _products(e: Explanation, shown: Sequence[Feature]) -> list[tuple[str, str]]
 def _inflow(
     d: Drawing, y: float, z: float, name: str, value: str, x: str, w: str, product: str, dL: str = "", dz: str = ""
 ) -> str:
-    """Draw what flows into z, which stands at height z, along height y; say it."""
+    """Draw one input at height y, with a line to node z at height z; return its description."""
     d.line([(284 if x else 294, y), (530, y)])
     d.line([(530, y), (580, y), (556, z), (615, z)], curved=True)
     d.text(10, y + (-1 if value else 4), shortened(name, 20), size=12.5, tip=name)
@@ -104,7 +104,7 @@ def _inflow(
 
 
 def _chain(d: Drawing, e: Explanation, y: float) -> list[str]:
-    """Draw z -> g -> L at height y, with formulas and values of what flows forward, and of what flows back; say them."""
+    """Draw z -> g -> L at height y, with formulas and numbers, forward and backward; return their descriptions."""
     known, says = e["y"] is not None, []
     nodes = _NODES[: 2 + known]
     for (name, x, left, tex), key in zip(nodes, ("z", "g", "loss"), strict=False):

@@ -1,6 +1,6 @@
-"""Maps of P(y = 1 | x) over two columns, one small map an epoch, all on one scale.
+"""Maps of P(y = 1 | x) over two columns, one small map for each epoch, all on one scale.
 
-z is linear in the two columns, so a level of P is a straight line: matplotlib's contours of z at the four corners are exact.
+z is linear in the two columns, so contours of P are straight lines, and matplotlib's, from z at the four corners, are exact.
 """
 
 import math
@@ -18,19 +18,19 @@ from chainrule.words import cells, counted, pretty, shortened
 
 Ends = tuple[float, float]
 BANDS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
-_LOGITS = np.log(np.divide(BANDS, np.subtract(1, BANDS))) - 1e-12  # at the level itself P is in the band above
-_STRENGTHS = (0.72, 0.5, 0.3, 0.13)  # of a class's colour, from the outside to the middle
+_LOGITS = np.log(np.divide(BANDS, np.subtract(1, BANDS))) - 1e-12  # P exactly at a level belongs to the band above
+_STRENGTHS = (0.72, 0.5, 0.3, 0.13)  # opacity of a class's colour, from the outermost band to the middle
 _GAP = 10.0  # between maps
-_LITTLE = 1e-3  # nats: two digits of a loss below this say enough
+_LITTLE = 1e-3  # nats: for a loss below this two digits are enough
 
 
 def decision_maps(lines: Sequence[tuple[str, Any]], classes: tuple[str, str], unit: str = "epoch") -> Picture:
-    """Draw maps of P(y = 1 | x), four across, for one or more runs, all on one scale, with rows over them.
+    """Draw maps of P(y = 1 | x), four across, for one or more runs, all on one scale, with the rows as dots.
 
-    lines: runs with their names ("not centred") and their `studies.learned.Maps`, all of the same two columns and rows; maps
-    with the same number stand one under the other. Rows outside the ranges are left out; ranges of equal ends are widened.
+    lines: the name ("not centred") and `studies.learned.Maps` of each run, all of the same two columns and rows; the k-th maps
+    of all runs are drawn in one column. Rows outside the ranges are left out; a range whose ends are equal is widened.
     """
-    m, wider = lines[0][1], MaxNLocator().nonsingular  # where both ends are the same
+    m, wider = lines[0][1], MaxNLocator().nonsingular  # if both ends are equal
     ranges, (x_name, y_name) = (wider(*m.x_range), wider(*m.y_range)), m.names
     most = max(len(of.epochs) for _, of in lines)
     across = min(4, max(2, most))
@@ -78,7 +78,7 @@ def _map(ax: Axes, w: Sequence[float], b: float, ranges: tuple[Ends, Ends], poin
     ax.spines[:].set_visible(True)
     with np.errstate(all="ignore"):
         z = w[0] * np.array([ranges[0]] * 2) + w[1] * np.array([ranges[1]] * 2).T + b
-    if not np.abs(z).max() < 1e250:  # where matplotlib's contours end
+    if not np.abs(z).max() < 1e250:  # beyond this matplotlib's contours fail
         centred: Any = {"ha": "center", "va": "center", "transform": ax.transAxes}
         ax.text(0.5, 0.5, "too large", fontsize=12, color=colour("muted"), **centred)
         return
@@ -93,7 +93,7 @@ def _map(ax: Axes, w: Sequence[float], b: float, ranges: tuple[Ends, Ends], poin
 
 
 def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool, bool]) -> None:
-    """Put ticks at round values: as many as have room for their labels, which stand at the bottom and at the left alone."""
+    """Put ticks at round values, as many as have room for labels; only maps at the bottom and the left have labels."""
     for axis, (low, high), labelled in ((ax.xaxis, ranges[0], labels[0]), (ax.yaxis, ranges[1], labels[1])):
         for many in (4, 3, 2, 1):
             ticks = nice(low, high, many)
@@ -107,7 +107,7 @@ def _ticks(ax: Axes, ranges: tuple[Ends, Ends], size: float, labels: tuple[bool,
 
 
 def _key(d: Drawing, classes: tuple[str, str], drawn: str) -> None:
-    """Draw the scale of P, once for all maps, and what the dots are."""
+    """Draw the scale of P, once for all maps, and a legend for the dots."""
     d.text(8, 16, f"P(y = 1), probability of class {shortened(classes[1], 32)}", "muted", tip=f"class {classes[1]}")
     ax = d.axes(46, 24, WIDTH - 92, 12)
     for k, strength in enumerate([*_STRENGTHS, *_STRENGTHS[::-1]]):

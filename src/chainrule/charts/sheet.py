@@ -1,4 +1,4 @@
-"""Several pictures on one sheet, each with a sentence under it: a file of its own, as SVG or PNG."""
+"""Several pictures on one sheet, each with a sentence under it, as one SVG or PNG file."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,11 +6,11 @@ from chainrule.charts.axes import CELL
 from chainrule.charts.canvas import Picture, drawing, encode_png
 from chainrule.words import wrapped
 
-Panel = tuple[Callable[[], Picture], str]  # what draws a picture, and what it shows in words
+Panel = tuple[Callable[[], Picture], str]  # a function that draws a picture, and a sentence on what it shows
 
 
 def svg_sheet(title: str, panels: Sequence[Panel]) -> str:
-    """Give one SVG with its own light and dark colours: the title, then each picture with its sentence under it."""
+    """Return one SVG with its own light and dark colours: the title, then each picture with its sentence under it."""
     words, pictures = _layout(title, panels)
     placed = (f'<svg y="{top:g}" {svg.removeprefix("<svg ")}' for svg, top in pictures)
     sheet = words.standalone().replace('role="img"', 'role="group"', 1)
@@ -18,7 +18,7 @@ def svg_sheet(title: str, panels: Sequence[Panel]) -> str:
 
 
 def png_sheet(title: str, panels: Sequence[Panel], *, scale: float = 2.0) -> bytes:
-    """Give the same sheet as a PNG in the light colours, `scale` dots per CSS pixel."""
+    """Return the same sheet as a PNG in the light colours, `scale` dots per CSS pixel."""
     words, pictures = _layout(title, panels)
     sheet = words.pixels(scale)
     for picture, top in pictures:
@@ -28,7 +28,7 @@ def png_sheet(title: str, panels: Sequence[Panel], *, scale: float = 2.0) -> byt
 
 
 def _layout(title: str, panels: Sequence[Panel]) -> tuple[Picture, list[tuple[Picture, float]]]:
-    """Draw title and sentences; give them, and each picture with its top."""
+    """Draw title and sentences; return them as one picture, and each panel's picture with its top."""
     drawn = [(draw(), sentence) for draw, sentence in panels]
     width, pictures = max(picture.size[0] for picture, _ in drawn), []
     lines = [(30.0 + 22 * k, line, 16) for k, line in enumerate(wrapped(title, (width - 16) / (1.44 * CELL)))]

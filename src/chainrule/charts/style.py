@@ -1,8 +1,8 @@
 """One palette and one look for every picture, and the CSS that shows it in light and in dark.
 
-Pictures are drawn in the light colours. In the dark, CSS finds each of these in matplotlib's inline styles and puts the dark
-one in its place: a page's own CSS, or that of a picture on its own. So one drawing serves both, and a viewer without CSS
-shows the light one.
+Pictures are drawn in the light colours. In dark mode, the CSS of the page, or of a standalone picture, finds each of these in
+matplotlib's inline styles and replaces it by the dark one. So one drawing serves both modes, and a viewer without CSS shows
+the light colours.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ PALETTE: dict[str, tuple[str, str]] = {
     "training": ("#00684c", "#34c79f"),
     "held-out": ("#a0427c", "#e79ac6"),
     "backward": ("#b34700", "#ff9a57"),
-    # from slow to fast: viridis, the part of it that can be read on the paper
+    # from slow to fast: the part of viridis that is readable on the paper
     "ramp-1": ("#297b8e", "#22a884"),
     "ramp-2": ("#2f6c8e", "#3bbb75"),
     "ramp-3": ("#375b8d", "#5ec962"),
@@ -56,7 +56,7 @@ _TEXT_CSS += f".cr tspan{{font-family:{FORMULA_FONT}!important}}"
 
 
 _IN_DARK = "@media screen and (prefers-color-scheme:dark)"
-# A marker carries the class itself: where it is used again and again, no rule reaches it by what stands around it.
+# A marker has the class itself: rules that select elements by what encloses them don't reach a marker that SVG reuses.
 _RULES = [
     f':is(.cr,.cr *)[style*="{part}: {LIGHT[role]}"]{{{part}:{DARK[role]}!important}}'
     for part in ("fill", "stroke")
@@ -72,5 +72,5 @@ def palette_css() -> str:
 
 
 def own_css() -> str:
-    """CSS for a picture on its own, and its background."""
+    """CSS and background of a standalone picture."""
     return f'<style>{_PICTURE_CSS}</style><rect width="100%" height="100%" style="fill: {LIGHT["paper"]}"/>'

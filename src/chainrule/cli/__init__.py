@@ -1,9 +1,9 @@
 """The command line: `chainrule demo | fit | certify | predict | evaluate | explain | study`.
 
-Exit codes: 0 done, perhaps with warnings; 2 the user's mistake, told in one sentence; 3 under `--strict`, stopped
-before `tol` or done with a warning, and of certify, not as near as `--tol`; 130 stopped by Ctrl-C.
+Exit codes: 0 done, perhaps with warnings; 2 the user's mistake, explained in one sentence; 3 for `fit --strict`, stopped
+before `tol` or done with a warning, and for `certify --tol`, not proven to be that near; 130 stopped by Ctrl-C.
 
-Options are read with typer and rich alone; what computes or draws is imported only by the command that needs it.
+Options are parsed with typer and rich alone; modules that compute or draw are imported only by commands that need them.
 """
 
 import sys

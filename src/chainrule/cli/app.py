@@ -1,4 +1,4 @@
-"""The commands: what each is for, and its options, by the arguments of `run` in the module of its name."""
+"""The commands: what each does, and its options, named as the arguments of `run` in the command's module."""
 
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,7 @@ app = typer.Typer(
     name="chainrule",
     help="Logistic regression as the smallest neural network: every gradient visible, every step explained.\n\n"
     "Results go to stdout; progress and notes to stderr. Exit codes: 0 done, perhaps with warnings; 2 a mistake in the data or "
-    "the options; 3 under --strict, stopped early or warned, or of certify, above --tol; 130 stopped by Ctrl-C.",
+    "the options; 3 an early stop or a warning with --strict, or a bound above certify --tol; 130 stopped by Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -61,7 +61,7 @@ PREDICTED = {
 }
 SAID = {"as_json": opt.JSON, "quiet": opt.QUIET}
 
-opt.command(app, "demo", "Train on 344 penguins, male or female? and see everything: the quickest way in.", {
+opt.command(app, "demo", "Train on 344 penguins (male or female?) and see everything: the quickest start.", {
     "out_dir": opt.option(
         OUTPUT, "--out-dir", "DIR", "Folder for the models, their traces, the report and the data.", Path, Path("demo")),
     **SAID,
@@ -69,8 +69,8 @@ opt.command(app, "demo", "Train on 344 penguins, male or female? and see everyth
 opt.command(
     app, "fit",
     "Train on a table: to the optimum, with a proven bound on the distance from it, or by gradient descent.\n\n"
-    "Gradient descent takes all rows for an update, or mini-batches (sgd). Every step, or epoch, is kept. A missing target "
-    "sets its row aside; it is predicted.", {
+    "Gradient descent uses all rows for each update; sgd uses mini-batches. Every step or epoch is kept. Rows without a target "
+    "are not trained on but predicted.", {
     "table": opt.TABLE,
     "target": opt.TARGET,
     **opt.LEARNED,
@@ -78,9 +78,9 @@ opt.command(
         DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.0, low=0, below=1),
     "seed": opt.option(DATA, "--seed", "S", "Seed of the hold-out split and of the order of mini-batches.", int, 0),
     "method": opt.option(
-        TRAINING, "--method", "METHOD", "newton: a few steps to the optimum. gradient-descent: many small steps, as in "
-        "learning. sgd: a step for each mini-batch. newton-cg: for many columns. auto: newton, unless an option of another "
-        "method is given.", default="auto"),
+        TRAINING, "--method", "METHOD", "newton: a few steps to the optimum. gradient-descent: many small steps. sgd: a step "
+        "for each mini-batch. newton-cg: for many columns. auto: newton or newton-cg, unless an option of another method is "
+        "given.", default="auto"),
     "tol": opt.option(
         TRAINING, "--tol", "T", "Stop when the objective is proven to be within T nats of its optimum. Default: 1e-8, or "
         "1e-6/rows if that is less.", float),
@@ -104,7 +104,7 @@ opt.command(
     "out": opt.option(OUTPUT, "--out", "MODEL", "Write the model here, and its trace beside it as NAME.trace.", Path),
     "report": opt.option(OUTPUT, "--report", "FILE", "Write a report here: one HTML file.", Path),
     "row": opt.option(
-        OUTPUT, "--row", "K", "Row that the report explains. Default: the training row that is only just right.", int),
+        OUTPUT, "--row", "K", "Row that the report explains. Default: the row that is right by the smallest margin.", int),
     **SAID,
     "strict": opt.option(OUTPUT, "--strict", None, "Exit code 3 after an early stop or a warning.", bool, False),
 }, _run)
@@ -112,11 +112,11 @@ opt.command(
     app, "certify",
     "Prove how far anyone's coefficients are from the optimum of a table.\n\n"
     "MODEL is a model file, or a CSV or JSON file of names and coefficients in the table's units, as R, broom or statsmodels "
-    "write it: columns as chainrule names them, a level as species=Gentoo, speciesGentoo or species[T.Gentoo], and one called "
+    "write it. Names are chainrule's; a level may also be speciesGentoo or species[T.Gentoo] for species=Gentoo, the bias "
     "intercept, (Intercept), const or b.", {
     "coefficients": opt.argument(
-        "MODEL", "Model file, or a CSV or JSON file of names and numbers; of several columns the one called coef, estimate or "
-        "weight."),
+        "MODEL", "Model file, or a CSV or JSON file of names and numbers; if it has several columns, the one called coef, "
+        "estimate or weight counts."),
     "table": opt.TABLE,
     "target": opt.option(DATA, "--target", "COLUMN", "Column that was learned. A model file names it."),
     **opt.LEARNED,
@@ -143,7 +143,7 @@ opt.command(app, "explain", "Explain one row step by step: its forward pass, and
     **FILES,
     "row": opt.option(DATA, "--row", "K", "The row to explain, from 1.", int, opt.REQUIRED),
     "epoch": opt.option(
-        DATA, "--epoch", "E", "As it was after E epochs (steps of newton), from the trace. Default: the end.", int),
+        DATA, "--epoch", "E", "Use the weights after E epochs (steps of newton), from the trace. Default: the last.", int),
     "svg": opt.option(OUTPUT, "--svg", "FILE", "Also draw the graph with the row's numbers.", Path),
     "na": opt.NA,
     **SAID,
@@ -160,7 +160,7 @@ STANDARDIZE = {"standardize": opt.option(
     TRAINING, "--standardize/--no-standardize", None, "Train on numbers with mean 0 and standard deviation 1.", bool, True)}
 RUNS = {
     "seed": opt.option(
-        DATA, "--seed", "S", "Seed of what centering and batches draw at random; the others draw nothing.", int, 0, low=0,
+        DATA, "--seed", "S", "Seed for centering and batches; the other studies draw nothing at random.", int, 0, low=0,
         high=opt.LARGEST_SEED),
     "epochs": opt.option(
         TRAINING, "--epochs", "N", "Epochs of a run at most. Default: 1,000; 100 for centering and batches.", int, low=1),
@@ -172,14 +172,14 @@ RUNS = {
         "penguins.", float, low=0),
     "n_threads": opt.THREADS,
     "out": opt.option(
-        OUTPUT, "--out", "FILE", "Write the pictures and what they say here: FILE.svg, FILE.png or FILE.html.", Path),
+        OUTPUT, "--out", "FILE", "Write the pictures and conclusions here: FILE.svg, FILE.png or FILE.html.", Path),
     **SAID,
 }
 
 opt.command(
     study, "learning-rate",
     "Run gradient descent at rates from a hundredth of the stable limit to twice the limit.\n\n"
-    "Says which crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the optimum.", {
+    "Says which runs crawl, converge, recover, oscillate or diverge, and after how many epochs each is near the optimum.", {
     **TABLE,
     "rates": opt.option(
         TRAINING, "--learning-rate", "R", "One more rate to run, such as your own; may repeat.", float, many=True, above=0),
@@ -199,7 +199,7 @@ opt.command(
     "test_size": opt.option(
         DATA, "--test-size", "F", "Fraction of the rows to hold out, stratified by label.", float, 0.2, above=0, below=1),
     "learning_rate": opt.option(
-        TRAINING, "--learning-rate", "R", "Step size of both runs. Default: 0.1 for the points; of a table half of its largest "
+        TRAINING, "--learning-rate", "R", "Step size of both runs. Default: 0.1 for the points; for a table, half its largest "
         "stable rate.", float, above=0),
     **RUNS,
 }, _study)
@@ -208,7 +208,7 @@ opt.command(
     {**TABLE, **RUNS}, _study)
 opt.command(
     study, "batches",
-    "Learn from all rows an update, from mini-batches and from single rows: what a read and an update bring.", {
+    "Compare updates from all rows, from mini-batches and from single rows: progress per read and per update.", {
     **TABLE,
     "sizes": opt.option(
         TRAINING, "--batch-size", "B", "Rows in a mini-batch of one run; may repeat. Default: 256, 16 and 1.", int, many=True,

@@ -41,8 +41,8 @@ def run(
 ) -> int:
     """Prove a bound on F - F* at the coefficients, print it, return the exit code.
 
-    learned: target, positive, features, drop and weights, which a model file says itself. alpha, C, standardize: None takes
-    what the model says, or no penalty without one.
+    learned: target, positive, features, drop and weights, which a model file contains. alpha, C, standardize: None takes
+    the model's own, or no penalty if there is no model.
     """
     check_outputs({})
     if alpha is not None and C is not None:
@@ -97,13 +97,13 @@ def run(
 
 
 def _read(coefficients: Path, table: Path, na: Sequence[str], learned: dict[str, Any]) -> tuple[Model, Any]:
-    """Read the model and the table; of other coefficients a model is made, with what is learned from the table."""
+    """Read the model and the table; for coefficients of others, make a model with what is learned from the table."""
     data = coefficients.read_bytes()
-    if data[4:9] == b"\0\0\0\0{":  # as a model file begins: a length below 2^32, and JSON
+    if data[4:9] == b"\0\0\0\0{":  # a model file begins like this: a length below 2^32, then JSON
         model = load_model(coefficients)
         for name, value in learned.items():
             if value is not None:
-                raise InputError(f"{coefficients} says itself what --{name} is: leave --{name} out")
+                raise InputError(f"{coefficients} already contains --{name}: leave --{name} out")
         return model, read_for(model, table, na)
     if learned["target"] is None:
         raise InputError(f"{coefficients} is no model of chainrule, so --target must say which column is learned")

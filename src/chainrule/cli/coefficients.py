@@ -1,6 +1,6 @@
-"""Anyone's coefficients as a model.
+"""Turns anyone's coefficients into a model.
 
-CSV: a name and a number a line, or a table of R, broom, statsmodels or pandas, whose head says which column has the
+CSV: a name and a number per line, or a table of R, broom, statsmodels or pandas, whose header says which column has the
 coefficients. JSON: an object of names and numbers.
 """
 
@@ -22,7 +22,7 @@ from chainrule.words import counted
 
 LAYOUT = "give a line for each coefficient, its name and its number, such as bill_length_mm,0.2"
 INTERCEPT = ("intercept", "(intercept)", "intercept_", "const", "_cons", "bias", "b")
-# heads of columns, in lower case, with spaces in place of marks
+# column headings, in lower case, with spaces for punctuation
 NAMES = ("name", "term", "feature", "variable", "parameter", "ind")
 COEFFICIENTS = (
     "coef", "coefficient", "coefficients", "estimate", "weight", "weights", "w", "beta", "value", "values", "x", "0",
@@ -30,9 +30,9 @@ COEFFICIENTS = (
 
 
 def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) -> Model:
-    """Make a model, without a penalty, of the coefficients in a file; they are for a table of these columns, in its units.
+    """Make a model without a penalty from the coefficients in a file, for a table with these columns and in its units.
 
-    Raises InputError for a name that is missing, unknown or there twice, and for what is no number.
+    Raises InputError for a name that is missing, unknown or repeated, and for a cell that is no number.
     """
     known, found = _spellings(schema), dict[str, float]()
     for line, given, cell in _numbers(path, data, known):
@@ -43,11 +43,11 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
             where = f"{path}, line {line}: the coefficient of {shown(given)}"
             raise InputError(f"{where} is {what}: {shown(cell)}; write it like -0.25")
         if name in found:
-            raise InputError(f"{path}: {shown(name)} is there twice: keep one")
+            raise InputError(f"{path}: {shown(name)} occurs twice: keep one")
         found[name] = float(cell)
     names = dict.fromkeys(schema.feature_names)
     others = [name for name in found if name not in names]
-    # a feature may be called like an intercept: then it is the feature
+    # a feature may be named like an intercept: then the feature is meant
     intercepts = [name for name in others if name.lower() in INTERCEPT]
     for name in others:
         if name not in intercepts:
@@ -57,13 +57,13 @@ def model_of(path: Path, data: bytes, schema: Schema, columns: Sequence[str]) ->
         raise InputError(f"{path} has no coefficient for {some(missing)}: add it, or leave the column out with --drop")
     if len(intercepts) != 1:
         which = f"{some(intercepts)} are all intercepts: keep" if intercepts else "has no row called intercept: add"
-        raise InputError(f"{path} {which} one (0 where the model has none)")
+        raise InputError(f"{path} {which} one (0 if the model has none)")
     w, b = np.array([found[name] for name in names]), found[intercepts[0]]
     return Model(schema, w, b, w, b, np.zeros(len(w)), np.ones(len(w)), {"alpha": 0.0})
 
 
 def _spellings(schema: Schema) -> dict[str, str]:
-    """Return what coefficients may be called, and their names here: a level also as R and statsmodels spell it."""
+    """Map the names that coefficients may have to the names here; R and statsmodels spell levels in their own way."""
     known: dict[str, str] = {}
     for name in schema.feature_names:
         column, is_level, level = name.partition("=")
@@ -73,32 +73,32 @@ def _spellings(schema: Schema) -> dict[str, str]:
 
 
 def _unknown(name: str, schema: Schema, columns: Sequence[str]) -> str:
-    """Say why a name has no place, and the way out."""
+    """Say why a name is unknown, and the way out."""
     references = {f"{c.name}={c.levels[0]}": c.design_names() for c in schema.columns if c.levels}
     if name in references:
         way = f"subtract its coefficient from those of {some(references[name])}, add it to the intercept, and leave it out"
         return f"{shown(name)} is the level that the others are compared with: {way}"
     column = name if name in columns else name.partition("=")[0]
     if column in columns:
-        way = f"leave {shown(name)} out; where the column is constant, add value times coefficient to the intercept"
+        way = f"leave {shown(name)} out; if the column is constant, add value times coefficient to the intercept"
         return f"column {shown(column)} of the table is not used here: {way}"
-    return f"the table has no column {shown(name)} as it is encoded: {near(name, schema.feature_names)}"
+    return f"the encoded table has no column {shown(name)}: {near(name, schema.feature_names)}"
 
 
 def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[int, str, str]]:
-    """Read (line, name, number as it is written) of each coefficient; known: what may be called so."""
+    """Read (line, name, number as written) of each coefficient; known: names that coefficients may have."""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         if text.lstrip().startswith("{"):
             pairs = json.loads(text, object_pairs_hook=list)
             return [(1, name, value if isinstance(value, str) else json.dumps(value)) for name, value in pairs]
         first = re.sub(r'"[^"]*"', "", text.lstrip().split("\n", 1)[0])
-        # beside these a comma is in a name or in a number
+        # if a line has one of these, a comma is part of a name or a number
         delimiter = next((mark for mark in ";\t" if mark in first), ",")
         reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
         rows = [[cell.strip() for cell in cells] for cells in reader]
     except UnicodeDecodeError:
-        raise InputError(f"can't read {path}: it is no text in UTF-8; save it as CSV in UTF-8") from None
+        raise InputError(f"can't read {path}: it is not UTF-8 text; save it as CSV in UTF-8") from None
     except (ValueError, RecursionError, csv.Error) as error:
         what = f"no CSV or JSON of names and numbers, or has an open quote ({error})"
         raise InputError(f"{path} is {what}: {LAYOUT}") from None
@@ -118,7 +118,7 @@ def _numbers(path: Path, data: bytes, known: Collection[str]) -> Iterable[tuple[
     name = next((j for j, word in enumerate(heads) if word in NAMES), 0)
     meant = [j for j, word in enumerate(heads) if word in COEFFICIENTS and j != name]
     if len(meant) != 1:
-        what = f"must have one column called coef, estimate, weight or alike; its first line is {some(head, 10)}"
+        what = f"must have one column called coef, estimate, weight or similar; its first line is {some(head, 10)}"
         raise InputError(f"{path} {what}: begin it with a line such as name,coef,se")
     padded = ((line, [*cells, *[""] * width]) for line, cells in lines[has_head:])
     return [(line, cells[name], cells[meant[0]]) for line, cells in padded]

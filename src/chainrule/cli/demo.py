@@ -35,7 +35,7 @@ SOURCE = (
 
 
 def run(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
-    """Run the commands on the embedded penguins, in a folder; what one of them returns but 0 ends the demo."""
+    """Run the commands on the embedded penguins, in a folder; a nonzero exit code of a command ends the demo."""
     from chainrule.cli.app import app
 
     try:

@@ -18,13 +18,13 @@ from chainrule.words import counted
 
 
 def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, as_json: bool, quiet: bool) -> int:
-    """Measure the model on the rows of known label; the others are counted and said."""
+    """Measure the model on the rows of known label; a note counts the others."""
     check_outputs({})
     messages = terminal.messages(quiet=quiet)
     trained = load_model(model)
     met = Met()
     parts = [
-        (trained.decision(part.design), part.labels, np.ones(part.design.m) if part.weights is None else part.weights)
+        (trained.decision(part.blocks), part.labels, np.ones(part.blocks.m) if part.weights is None else part.weights)
         for part in encoded(trained, table, na, unseen, met, need_target=True)
     ]
     z, y, s = (np.concatenate(column) for column in zip(*parts, strict=True))

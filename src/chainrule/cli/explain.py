@@ -25,7 +25,7 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Explain one row; with an epoch, as it was then."""
+    """Explain one row; with an epoch, using the weights after it."""
     trained = load_model(model)
     check_outputs({"--svg": svg}, [model, trace_path(model), table])
     trace = None if epoch is None else load_trace(trace_path(model))

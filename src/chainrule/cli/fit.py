@@ -46,22 +46,22 @@ def run(
     spec = FitSpec.of(SHELL, seed=seed, **more)
     if row is not None and report is None:
         raise InputError("--row chooses the row of the report: add --report FILE")
-    # a stream has nothing beside it
+    # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
     data = read_table(table, na=learned["na"])
     prepared = prepare_as_asked(data, target, test_size=test_size, seed=seed, **learned)
     if row is not None:
-        check_row(prepared.design, row)
+        check_row(prepared.encoded, row)
     messages = terminal.messages(quiet=quiet)
     terminal.note(messages, *prepared.notes)
     with FitProgress(messages, spec.chosen) as progress, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChainruleWarning)  # the result has them
+        warnings.simplefilter("ignore", ChainruleWarning)  # the result lists them
         training = train(prepared, spec, progress=progress)
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
     written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row)
-    # a text has the message too, which may say the same
+    # text output has the message too, which may say the same
     terminal.note(messages, *(text for text in result.warnings if as_json or text.rstrip(".") not in result.message))
     document = _document(training, str(table), {name: written.get(name) for name in wanted})
     tell(document, lambda of: [*results.fit(of), *results.set_aside(of)], as_json=as_json)
@@ -78,7 +78,7 @@ def run(
 
 
 def _write(wanted: Mapping[str, Path], training: Training, title: str, row: int | None) -> Mapping[str, Path]:
-    """Write the files asked for, each whole or not at all; return those written, fewer where Ctrl-C came between."""
+    """Write the files asked for, each whole or not at all; return those written: fewer if Ctrl-C came between."""
     writers: dict[str, Callable[[Path], None]] = {
         "model": lambda path: save_model(path, training.model),
         "trace": lambda path: save_trace(path, training.result.trace),
@@ -90,7 +90,7 @@ def _write(wanted: Mapping[str, Path], training: Training, title: str, row: int 
             writers[name](path)
             written[name] = path
     except KeyboardInterrupt:
-        pass  # whoever asked compares the two
+        pass  # the caller compares the two
     except (InputError, OSError) as error:
         if not written:
             raise
@@ -109,7 +109,7 @@ def _interrupted(result: Result, there: str, missing: str) -> str:
 
 
 def _document(training: Training, table: str, files: Mapping[str, Path | None]) -> dict[str, Any]:
-    """Make the document of a fit: result, figures, coefficients, predictions of the rows set aside, files, notes."""
+    """Make a fit's document: result, figures, coefficients, predictions of the rows set aside, files, notes."""
     prepared, model, result = training.prepared, training.model, training.result.to_dict()
     parts = {"training": prepared.train, "held_out": prepared.test, "set_aside": prepared.unknown}
     error = result["certificate"]["intercept"]
@@ -145,11 +145,11 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
     """
     prepared, model, z = training.prepared, training.model, training.z
-    y = prepared.design.labels
+    y = prepared.encoded.labels
     document = _document(training, title, {})
-    document |= explain(model, prepared.design, closest_call(training) if row is None else row)
+    document |= explain(model, prepared.encoded, closest_call(training) if row is None else row)
     told = document["explanation"]
-    # where every row is at g = 1/2 or wrong, none is right by a small margin
+    # if every row is at g = 1/2 or wrong, no row is right by any margin
     is_right = told["y"] is not None and (2 * told["y"] - 1) * told["z"] > 0
     told["closest"] = row is None and is_right
     parts = [(z[rows], y[rows]) for rows in (prepared.train, prepared.test) if len(rows)]

@@ -1,4 +1,4 @@
-"""The options that commands share, and how a command is made of its options."""
+"""The options that commands share, and how a command is made from its options."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ LARGEST_SEED = 2**64 - 1
 
 
 class Option(NamedTuple):
-    """What a command takes: a type with its name and help, as typer wants it, and a default."""
+    """One option of a command: typer's annotated type with its name and help, and a default."""
 
     takes: Any
     default: Any
@@ -42,7 +42,7 @@ def option(
 def number(
     name: str, kind: type, low: float = -math.inf, high: float = math.inf, above: float = -math.inf, below: float = math.inf
 ) -> Any:  # fmt: skip
-    """Return what reads a number off an option's text, and refuses one out of its bounds."""
+    """Return a function that parses an option's text as a number, and refuses numbers out of bounds."""
     what = "a whole number" if kind is int else "a number"
     limits = {"from": low, "above": above, "to": high, "and below": below}
     bounds = "".join(f" {word} {limit}" for word, limit in limits.items() if math.isfinite(limit))
@@ -62,9 +62,9 @@ def number(
 def command(
     to: typer.Typer, name: str, says: str, options: Mapping[str, Option], run: Callable[[str, dict[str, Any]], int]
 ) -> None:
-    """Add a command. Typer reads its options off a function's signature, which is made here.
+    """Add a command. Typer reads its options from a function's signature, which is made here.
 
-    options: by the name of an argument, what the command takes for it. run: gets the command's name and the arguments.
+    options: the command's options by argument name. run: called with the command's name and the arguments.
     """
 
     def job(**given: Any) -> int:
@@ -79,7 +79,7 @@ def command(
 
 
 def argument(metavar: str, says: str, default: Any = REQUIRED) -> Option:
-    """Make a file that is named without an option."""
+    """Make a positional argument: a file."""
     takes: Any = Path | None if default is None else Path
     return Option(Annotated[takes, typer.Argument(metavar=metavar, help=says)], default)
 
@@ -95,7 +95,7 @@ FEATURES = option(
 DROP = option(DATA, "--drop", "NAMES", "Columns to leave out, separated by commas; may repeat.", many=True)
 WEIGHTS = option(DATA, "--weights", "COLUMN", "Column of row weights.")
 NA = option(
-    DATA, "--na", "TEXT", "Another spelling of missing, beside empty, NA, N/A, NaN and null; may repeat.", str, [], many=True)
+    DATA, "--na", "TEXT", "Another spelling of missing, besides empty, NA, N/A, NaN and null; may repeat.", str, [], many=True)
 THREADS = option(TRAINING, "--threads", "T", "Threads to use. The result is the same to the bit.", int, low=1)
 
 LEARNED = {"positive": POSITIVE, "features": FEATURES, "drop": DROP, "weights": WEIGHTS, "na": NA}  # how a table is prepared

@@ -29,13 +29,13 @@ AT_ONCE = 1 << 13  # rows that are written together
 def encoded(
     model: Model, table: Path, na: Sequence[str], unseen: str, met: Met, *, need_target: bool = False
 ) -> Iterator[Encoded]:
-    """Read a table as the model does, some rows at a time; met: what the model did not see in training."""
+    """Read and encode a table for the model in batches of rows; met: counts what the model did not see in training."""
     choice("--unseen", unseen, UNSEEN)
     first = 0
     for batch in read_batches(table, model.schema, na=(*model.info.get("na", ()), *na)):
         part = encode_table(model.schema, batch, need_target=need_target, unseen=unseen, met=met, first=first)
         yield part
-        first += part.design.m
+        first += part.blocks.m
 
 
 def run(
@@ -45,9 +45,9 @@ def run(
     trained = load_model(model)
     check_outputs({"--out": out}, [model, trace_path(model), table])
     messages, met, count = terminal.messages(quiet=quiet), Met(), 0
-    with tempfile.TemporaryFile() as kept:  # log-odds wait on disk: memory does not grow with the rows
+    with tempfile.TemporaryFile() as kept:  # log-odds are kept on disk, so that memory doesn't grow with the rows
         for part in encoded(trained, table, na, unseen, met):
-            z = trained.decision(part.design)
+            z = trained.decision(part.blocks)
             kept.write(z.tobytes())
             count += len(z)
         notes = met.notes(trained.schema, unseen)
@@ -66,7 +66,7 @@ def run(
 
 
 def _predictions(model: Model, kept: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
-    """Read the log-odds that were kept, from the first, and give the predictions of some rows at a time."""
+    """Read the kept log-odds from the first on, and yield the predictions in batches of rows."""
     kept.seek(0)
     first = 1
     while len(z := np.frombuffer(kept.read(8 * AT_ONCE))):
@@ -83,7 +83,7 @@ def _csv(model: Model, kept: IO[bytes]) -> Iterator[str]:
 
 
 def _json(document: dict[str, Any], pieces: Iterator[list[dict[str, Any]]]) -> Iterator[str]:
-    """Write a document whose last entry is a list of many predictions, a row a line."""
+    """Write a document whose last entry is a long list of predictions, one row per line."""
     yield json.dumps(plain(document), indent=2).removesuffix("\n}") + ',\n  "predictions": ['
     between = "\n    "
     for rows in pieces:

@@ -1,4 +1,4 @@
-"""How a command runs and writes: mistakes become one sentence, files are whole or absent, a reader may leave."""
+"""How a command runs and writes: a mistake becomes one sentence, files are whole or absent, a reader may stop early."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Parse the arguments, run the command of `app`, return the exit code (see `chainrule.cli`)."""
     out, err = Patient(sys.stdout, "stdout"), Patient(sys.stderr)
     with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)), warnings.catch_warnings():
-        # A number that is not finite is looked for and named. Appended, so that a test's own filter comes first.
+        # NumPy's warnings are not shown, as infinities are found and named. Appended: a test's own filter comes first.
         warnings.simplefilter("ignore", RuntimeWarning, append=True)
         try:
             code = execute(app, arguments)
@@ -53,7 +53,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
-    """Parse the arguments and run the command; unlike typer's own way, errors and Ctrl-C go through."""
+    """Parse the arguments and run the command; unlike in typer's own runner, errors and Ctrl-C are raised."""
     command = typer.main.get_command(app)
     try:
         with command.make_context("chainrule", list(arguments)) as context:
@@ -72,15 +72,15 @@ def _say(sentence: str) -> None:
 
 
 class Patient:
-    """A stream whose reader may leave (`| head`) or was never there (`>&-`): it goes quiet, and the work goes on.
+    """A stream whose reader may stop early (`| head`) or was never there (`>&-`): output is dropped, the work goes on.
 
-    file: None where the stream was closed. name: what to call it where the disk below it is full; without one it is not
-    worth a word.
+    file: None if the stream was closed. name: the stream's name in the message when its disk is full; without a name
+    there is no message.
     """
 
     def __init__(self, file: TextIO | None, name: str = "") -> None:
         self.is_closed = file is None
-        # in place of a closed stream: the next file to be opened would become stdout
+        # replaces a closed stream: otherwise the next opened file would become stdout
         self._file = open(os.devnull, "w") if file is None else file
         self._name = name
         if hasattr(self._file, "reconfigure"):  # a label that the terminal can't show must not stop the command
@@ -90,19 +90,19 @@ class Patient:
         return getattr(self._file, attribute)
 
     def write(self, text: str) -> int:
-        """Write, or leave it where nobody reads."""
+        """Write, or do nothing if nobody reads."""
         self._try(self._file.write, text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or leave it where nobody reads."""
+        """Flush, or do nothing if nobody reads."""
         self._try(self._file.flush)
 
     def _try(self, do: Callable[..., object], *what: str) -> None:
         try:
             do(*what)
         except OSError as error:
-            # what is still buffered must go somewhere, or Python complains about it at its end
+            # buffered output must go somewhere, or Python complains when it exits
             void = os.open(os.devnull, os.O_WRONLY)
             os.dup2(void, self._file.fileno())
             os.close(void)
@@ -113,7 +113,7 @@ class Patient:
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = ()) -> None:
     """Refuse paths that can't be written, that are given twice, or that would replace an input; write nothing.
 
-    outputs: option -> path, as the user gave it (None: not asked for). Without any, stdout must be there.
+    outputs: option -> path, as the user gave it (None: not asked for). Without any path, stdout must be open.
     """
     if getattr(sys.stdout, "is_closed", False) and not any(outputs.values()):
         raise InputError("stdout is closed, so the results can't be printed: open it, or name a file")
@@ -135,14 +135,14 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any]:
-    """Begin a command's document: what it read, and what is learned."""
+    """Begin a command's document: the files read, the target and its labels."""
     told = {name: str(path) for name, path in paths.items()}
     labels = {"target": schema.target, "positive": schema.positive, "negative": schema.negative}
     return {"schema_version": SCHEMA_VERSION, "command": command, **told, **labels}
 
 
 def tell(document: Mapping[str, Any], blocks: Callable[[Mapping[str, Any]], Sequence[Block]], *, as_json: bool) -> None:
-    """Print a document: as JSON, or as the blocks made of it."""
+    """Print a document: as JSON, or as the blocks made from it."""
     if as_json:
         print_json(document)
     else:

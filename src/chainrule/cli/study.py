@@ -22,14 +22,14 @@ from chainrule.training import prepare_as_asked
 from chainrule.words import counted
 
 FORMATS = (".svg", ".png", ".html")
-Given = Mapping[str, Any]  # the values of a command's options, by name; a command lacks the options of the others
+Given = Mapping[str, Any]  # a command's option values by name; options of other commands are absent
 OF_A_TABLE = ("target", "positive", "features", "drop", "weights", "na", "x", "y")
 OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rate", "test_size", "seed")
-RANDOM = ("centering", "batches")  # studies that draw at random, and so take a seed
+RANDOM = ("centering", "batches")  # studies that draw at random, so they take a seed
 
 
 def run(which: str, given: Given) -> int:
-    """Study, print, write; return the exit code."""
+    """Run a study, print it, write its pictures; return the exit code."""
     table, out = given["table"], given["out"]
     if out is not None and out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
@@ -62,9 +62,9 @@ def run(which: str, given: Given) -> int:
 
 
 def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Read what is studied: arguments of the study's function, and notes.
+    """Read the data: return arguments of the study's function, and notes.
 
-    Without a table: the demo's penguins of known sex, or none for the article's points.
+    Without a table: the demo's penguins of known sex, or no data for the article's points.
     """
     columns, path = ("x", "y") if "x" in given else (), given["table"]
     if path is None:
@@ -88,13 +88,13 @@ def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Prepare a table as the options say, and take its rows of known label: of --x and --y those that have both."""
+    """Prepare a table by the options, and take its rows of known label; with --x and --y, only rows that have both."""
     pair = [given["x"], given["y"]] if "x" in given else []
     learned = {name: given[name] for name in ("positive", "weights")}
     prepared = prepare_as_asked(
         table, given["target"], features=pair or given["features"], drop=given.get("drop"), **learned
     )
-    schema, design, rows = prepared.schema, prepared.design, prepared.train
+    schema, design, rows = prepared.schema, prepared.encoded, prepared.train
     for option, name in zip(("--x", "--y"), pair, strict=False):
         if name not in schema.feature_names:
             raise InputError(f"column {shown(name)} holds no numbers that differ: {option} takes a column of numbers")

@@ -1,1 +1,1 @@
-"""Whatever X and y are, as rows of numbers that stay where they lie."""
+"""Turns any X and y into rows of numbers, without a copy if possible."""

@@ -1,4 +1,4 @@
-"""X as a user gives it, dense, sparse or a table: checked, and turned into `Rows` without a copy where possible."""
+"""Checks a user's X (dense, sparse or a table), and turns it into `Rows` without a copy if possible."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Design:
-    """X, checked. rows : makes `Rows` of labels (m,), weights (m,) or None, and a number of threads or None."""
+    """X, checked. rows : makes `Rows` from labels (m,), weights (m,) or None, and a number of threads or None."""
 
     n_rows: int
     rows: Callable[[Labels, Vector | None, int | None], Rows]
 
 
 def design_of(X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "reference") -> Design:
-    """Check X, and leave it where it lies; raises InputError if it can't be used."""
+    """Check X, and use it in place if possible; raises InputError if it can't be used."""
     if coding not in CODINGS:
         raise InputError(f"coding must be 'reference' or 'all', not {coding!r}")
     if is_table(X):
@@ -41,9 +41,9 @@ def design_of(X: ArrayLike, feature_names: Sequence[str] | None, coding: str = "
 
 
 def _table(X: Any, feature_names: Sequence[str] | None, coding: str) -> Design:
-    """Take a table's columns where they lie. Levels and means depend on the weights, so they are learnt with the rows."""
+    """Use a table's columns in place. Levels and means depend on the weights, so they are learnt when `rows` is called."""
     if feature_names is not None:
-        raise InputError("feature_names are the table's own: rename its columns, or leave feature_names out")
+        raise InputError("feature_names can't be given for a table: rename its columns, or leave feature_names out")
     fields = fields_of(X)
     m = fields[0].rows if fields else len(X)
     check_size(m, len(fields))
@@ -52,7 +52,7 @@ def _table(X: Any, feature_names: Sequence[str] | None, coding: str) -> Design:
         learnt = learn(fields, s, coding, threads=thread_count(threads))
         blocks, copies = blocks_of(fields, learnt.columns)
         found = Rows.of(blocks, y, s, None, threads, encodings=learnt.columns, copies=min(copies, 1))
-        found.count_read()  # the one that learnt
+        found.count_read()  # by `learn`
         found.learned.update(learnt.known)
         return found
 
@@ -65,7 +65,7 @@ def _dense(X: ArrayLike, feature_names: Sequence[str] | None) -> tuple[Blocks, t
 
 
 def _sparse(X: Any, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[str, ...], int]:
-    """Take a SciPy matrix or array as CSR. Other forms are converted once; so are rows that name a column twice."""
+    """Use a SciPy matrix or array as CSR. Other formats are converted once; duplicate entries are summed in a copy."""
     if X.ndim != 2:
         raise InputError(f"X must have two dimensions, rows and columns, not {X.ndim}")
     m, n = (int(side) for side in X.shape)
@@ -87,10 +87,10 @@ def _sparse(X: Any, feature_names: Sequence[str] | None) -> tuple[Blocks, tuple[
 
 
 def _csr_of(X: Any, origin: str) -> tuple[Csr, bool]:
-    """Take the arrays of a CSR matrix; also return whether one had to be copied."""
+    """Use the arrays of a CSR matrix; also return whether one had to be copied."""
     given = (X.data, X.indices, X.indptr)
     data, indices, indptr = parts = [np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("=")) for part in given]
-    end = int(indptr[-1])  # SciPy allows more room than there are elements
+    end = int(indptr[-1])  # SciPy may allocate more room than there are elements
     copied = any(part.size and not np.may_share_memory(part, of) for part, of in zip(parts, given, strict=True))
     try:
         return Csr(data[:end], indices[:end], indptr, int(X.shape[1]), thread_count(None), origin=origin), copied

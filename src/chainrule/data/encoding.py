@@ -1,7 +1,7 @@
-"""The one encoder: it learns what a fit must know of columns, and makes blocks of coefficients of them.
+"""Encodes columns: learns their levels and means from a fit's rows, and makes the blocks that the core reads.
 
-Categories stay codes from the table to the core. A missing number counts as the column's mean; if the fit's own rows miss it, a
-coefficient marks such rows. A missing category is a level.
+Categories stay codes from the table to the core. A missing number is replaced by the column's mean; if the fit's own rows have
+missing numbers, a coefficient marks such rows. A missing category is a level.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Learnt:
     """What the rows of positive weight say about the columns.
 
     level_rows : for each category, by its place, how many rows have each level; rows without a level, if any, come last.
-    extremes : smallest and largest value of each column. missing : how many rows miss a column, by its name, if some do.
-    constants : names of the columns left out.
+    extremes : smallest and largest value of each column. missing : number of missing values, by column name, if any.
+    constants : names of constant columns, which are left out.
     """
 
     columns: tuple[Column, ...]
@@ -51,7 +51,7 @@ class Learnt:
 
     @property
     def known(self) -> dict[str, Any]:
-        """For `Rows.learned`: how many rows have each coefficient's level or mark, and each one's smallest and largest x."""
+        """For `Rows.learned`: how many rows have each coefficient's level or mark, and its smallest and largest x."""
         found: list[tuple[float, float, float]] = []
         for k, column in enumerate(self.columns):
             if column.levels:
@@ -76,7 +76,7 @@ def learn(
     threads: int = 1,
     first: int = 0,
 ) -> Learnt:
-    """Find the levels, the means and what is missing, in the rows of positive weight: a read or two.
+    """Find levels, means and missing values in the rows of positive weight, in one or two reads.
 
     index : rows to learn from, all by default; s (k,) : their weights. may_be_empty : accept columns without any value; their
     mean is NaN. first : how many rows came before these, for messages.
@@ -111,10 +111,10 @@ def learn(
 def _survey(
     fields: Sequence[Field], first: int, *, s: Vector | None, index: Index | None, threads: int
 ) -> tuple[Vector, Vector, Vector, Vector, list[Index]]:
-    """Read all columns once, and once more those numbers that some rows miss.
+    """Read all columns once, and number columns with missing values a second time.
 
-    Returns smallest and largest value, mean, and number of rows without a value, (columns,) each; and for each category how
-    many rows have each level, last those without one.
+    Returns smallest and largest value, mean, and number of rows without a value, (columns,) each; and for each category the
+    number of rows with each level, then of rows without one.
     """
     raw = [Column(f.name, "number") if f.levels is None else Column(f.name, "category", True, None, False, f.levels, True)
            for f in fields]  # fmt: skip
@@ -133,7 +133,7 @@ def _survey(
     holes = [k for k, field in enumerate(fields) if field.levels is None and not np.isfinite(mean[k])]
     for k in holes:
         if low[k] <= high[k] and np.isinf([low[k], high[k]]).any():
-            # in a file's table also rows that are not trained on
+            # in a file's table, search all rows, also those not trained on
             x = np.where(np.zeros(design.m) if s is None or index is not None else s == 0.0, 0.0, fields[k].values)
             row = int(np.argmax(np.isinf(x)))
             python = f"X has {x[row]} in row {first + row + 1}, column {fields[k].name!r}: fill it in, or drop the row"
@@ -157,9 +157,9 @@ def _survey(
 
 
 def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = "error") -> tuple[Blocks, int]:
-    """Make the design of columns that were learnt; also return how many had to be copied.
+    """Make a design from columns that were learnt; also return how many had to be copied.
 
-    unseen : how a value counts that the fit did not see. With "error" only rows that are never read may have one.
+    unseen : how to treat a value that the fit did not see. With "error", only rows that are never read may have one.
     """
     blocks: list[NumberColumn | CategoryColumn] = []
     at = copies = 0
@@ -187,7 +187,7 @@ def blocks_of(fields: Sequence[Field], columns: Sequence[Column], unseen: str = 
 
 
 def _codes(field: Field, column: Column, other: int) -> tuple[Parts, bool]:
-    """Return codes of the levels learnt, `other` for any other level; a copy unless the column has just these levels."""
+    """Return codes of the learnt levels, `other` for any other level; a copy unless the column has exactly those levels."""
     assert field.levels is not None
     if field.levels == column.levels:
         return field.parts, False
@@ -197,7 +197,7 @@ def _codes(field: Field, column: Column, other: int) -> tuple[Parts, bool]:
 
 
 def _places(column: Column) -> dict[str, int]:
-    """Map each level to its place. Booleans in any spelling: after one wrong cell a file's reader keeps TRUE as text."""
+    """Map each level to its code. Booleans may have any spelling: one wrong cell makes the CSV reader keep TRUE as text."""
     place = {level: k for k, level in enumerate(column.levels)}
     if not set(place) <= set(BOOLEANS):
         return place
@@ -209,9 +209,9 @@ def _places(column: Column) -> dict[str, int]:
 
 @dataclass
 class Met:
-    """What a table has that the fit did not see: how many rows, by the column's name, for levels and for missing values.
+    """Counts the rows with new levels, and with missing values that the fit did not have, by column name.
 
-    labels : how many rows have neither of the two labels. no_weights : whether the column of weights is not there.
+    labels : how many rows have a label that is neither of the two. no_weights : whether the weights column is missing.
     """
 
     levels: dict[str, Counter[str]] = of(default_factory=dict)
@@ -247,11 +247,11 @@ def encode(
 ) -> Blocks:
     """Encode the columns of another table for the fit's coefficients.
 
-    unseen : how a level counts that the fit did not see. "error": it is refused, and so is a missing value in a column that had
-    none. "reference": as the first level, and a missing number as the mean. "missing": as a missing value, if the fit had some.
-    met : counts what was not seen. first : how many rows came before these, for messages.
+    unseen : how to treat a level that the fit did not see. "error": refuse it, and a missing value in a column that had none.
+    "reference": treat it as the first level, and a missing number as the mean. "missing": treat it as missing, if the fit's
+    column had missing values. met : counts such rows. first : how many rows came before these, for messages.
 
-    Raises InputError for a column of another kind than it was, for infinite numbers, and for what `unseen` refuses.
+    Raises InputError for a column whose kind is not the fit's, for infinite numbers, and for what `unseen` refuses.
     """
     met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
@@ -272,7 +272,7 @@ def encode(
 
 
 def _as_learnt(field: Field, column: Column, first: int) -> Field:
-    """Return a column as the kind that it had in the fit; a column without any value can be either."""
+    """Return a column as the kind that it had in the fit; a column without any value fits either kind."""
     is_number = column.kind == "number"
     if is_number == (field.levels is None):
         return field
@@ -294,7 +294,7 @@ def _as_learnt(field: Field, column: Column, first: int) -> Field:
 
 
 def first_row(field: Field, wanted: Collection[str]) -> tuple[int, str]:
-    """Find the first row, counted from 0, with one of the wanted levels; return it and the level."""
+    """Find the first row that has one of the wanted levels; return its number, from 0, and the level."""
     assert field.levels is not None
     codes = field.values
     row = int(np.argmax(np.isin(codes, [code for code, level in enumerate(field.levels) if level in wanted])))
@@ -311,7 +311,7 @@ def _new_level(field: Field, levels: Collection[str], first: int) -> InputError:
 
 
 def scores(X: Any, columns: Sequence[Column], w: Vector, b: float, unseen: str = "error") -> Vector:
-    """Compute log-odds z, (m,), of a frame's rows from the coefficients of a fit on a frame of the same columns."""
+    """Compute log-odds z, (m,), for a frame's rows, from the coefficients of a fit on a frame with the same columns."""
     if not is_frame(X):
         raise InputError(f"the fit was on a table: give a pandas frame or an Arrow table, not {type(X).__name__}")
     fields = fields_of(X, [column.name for column in columns])

@@ -21,10 +21,10 @@ from chainrule.words import counted
 
 MISSING = ("", "NA", "N/A", "NaN", "null")
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
-BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 22  # of Parquet, at most
+BATCH_ROWS, BATCH_NUMBERS = 1 << 16, 1 << 22  # limits of a Parquet batch
 BLOCK = 1 << 24  # bytes of CSV that are parsed at once: no row may be longer
 STREAM_BLOCK = 1 << 20
-MOST_LEVELS = 1 << 16  # of a block of text: with more it stays text
+MOST_LEVELS = 1 << 16  # with more distinct values, a block of text isn't made a dictionary
 _FOREIGN = {
     b"PAR1": ("a Parquet file", "call it .parquet"),
     b"PK\x03\x04": ("a spreadsheet or a zip archive", "save it as CSV"),
@@ -56,13 +56,13 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
     Returns
     -------
     pyarrow.Table
-        Columns as inferred, text mostly as dictionaries; missing cells are null. Blank lines of a CSV file are no rows.
+        Columns as inferred, text mostly as dictionaries; missing cells are null. Blank lines of a CSV file are skipped.
 
     Raises
     ------
     InputError
-        The file is missing, empty, has no rows, two columns of one name or a row too long or too short, or is of
-        another kind than its name says.
+        The file is missing, empty, has no rows, two columns of one name or a row too long or too short, or its
+        content is not what its name says.
     """
     place, ending, zipped = _kind_of(Path(path))
     with _explained(place):
@@ -79,7 +79,7 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
 
 
 def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) -> Iterator[pa.Table]:
-    """Read the columns that a model needs, some rows at a time: little memory for files of any length; else as `read_table`."""
+    """Read the columns that a model needs in batches, so that long files need little memory; otherwise as `read_table`."""
     place, ending, zipped = _kind_of(Path(path))
     done = 0
     try:
@@ -108,11 +108,11 @@ def _csv_batches(place: Path, ending: str, zipped: bool, na: Sequence[str], sche
     with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
         names = reader.schema.names
     kept = _kept(names, schema)
-    # guesses by the first block could be wrong later on
+    # types guessed from the first block could be wrong later on
     types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
     types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
     convert.include_columns, convert.column_types = kept, {name: types[name] for name in kept}
-    reading.block_size = max(STREAM_BLOCK, 1024 * len(names))  # some hundreds of rows
+    reading.block_size = max(STREAM_BLOCK, 1024 * len(names))  # a few hundred rows
     rows = 0
     with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
         for batch in reader:
@@ -133,7 +133,7 @@ def _kept(names: Sequence[str], schema: Schema) -> list[str]:
 
 
 def _kind_of(place: Path) -> tuple[Path, str, bool]:
-    """Return the place, the ending of a text file ("" for Parquet), and whether it is zipped; refuse what is no file."""
+    """Return the place, the ending of a text file ("" for Parquet), and whether it is zipped; refuse anything but a file."""
     found = re.search(r"\.(?:(csv|tsv|txt)(\.gz)?|parquet)$", place.name.lower())
     if found is None:
         raise InputError(f"{place}: a table's name ends in .csv, .tsv, .txt (or these with .gz) or .parquet: rename it")
@@ -177,7 +177,7 @@ def _read_parquet(place: Path, na: Sequence[str]) -> pa.Table:
 
 
 def _parquet(place: Path) -> Any:
-    # pq.read_table would make columns of folder names like year=2024
+    # pq.read_table would turn folder names like year=2024 into columns
     return pq.ParquetFile(place, read_dictionary=[text.name for text in pq.read_schema(place) if is_text(text.type)])
 
 
@@ -192,7 +192,7 @@ def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: S
     try:
         table = read()
         pa.default_memory_pool().release_unused()
-    except pa.ArrowInvalid:  # on one thread the parser knows the number of the row that it stumbles over
+    except pa.ArrowInvalid:  # only on one thread does the parser report the number of the bad row
         options["read_options"].use_threads = False
         table = read()
     for field in table.schema:
@@ -224,7 +224,7 @@ def _csv_options(place: Path, ending: str, zipped: bool, na: Sequence[str]) -> d
         "convert_options": pa_csv.ConvertOptions(
             null_values=list({*MISSING, *na}),
             strings_can_be_null=True,
-            # without these 1 beside true is a boolean
+            # without these, a 1 beside true would be a boolean
             true_values=TRUE,
             false_values=FALSE,
             auto_dict_encode=True,
@@ -238,7 +238,7 @@ def _opened(place: Path, zipped: bool) -> Any:
 
 
 def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None:
-    """Refuse a quote that is never closed: the parser silently takes all that follows as one last cell."""
+    """Refuse a quote that is never closed: the parser silently takes everything after it as one cell."""
     cell = table.columns[-1][-1].as_py()
     if not (isinstance(cell, str) and "\n" in cell):
         return
@@ -251,7 +251,7 @@ def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None
 
 
 def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
-    """Make null what means missing in a Parquet table, so that the same table as CSV gives the same model."""
+    """Turn cells that mean missing into nulls, so that a Parquet table gives the same model as the same table in CSV."""
     words = pa.array((*MISSING, *na), pa.large_string())
     cells = pa.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()], pa.float64())
     for place, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
@@ -269,6 +269,6 @@ def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
 
 
 def _nulled(column: Any, marks: Any) -> Any:
-    """Replace the values that are among `marks` by null."""
+    """Replace values listed in `marks` by null."""
     is_mark = pc.is_in(column.cast(marks.type, safe=False), value_set=marks)
     return pc.if_else(is_mark, pa.scalar(None, column.type), column)

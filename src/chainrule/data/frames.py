@@ -1,4 +1,4 @@
-"""Any data frame as columns for the core, without a copy where possible: numbers, and categories as codes."""
+"""Turns any data frame into columns for the core, without a copy if possible: numbers, and categories as codes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Parts = tuple[Part, ...]
 Codes = NDArray[np.signedinteger[Any]]
 
 _WAYS = {
-    r"(?i)date|time|duration|period": "make numbers of it, such as a year, a weekday or days since a date",
-    r"(?i)list|large_list|fixed_size_list|struct|map|array": "spread it over columns of its own",
+    r"(?i)date|time|duration|period": "turn it into numbers, such as a year, a weekday or days since a date",
+    r"(?i)list|large_list|fixed_size_list|struct|map|array": "split it into several columns",
 }
-UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls it in Arrow; no column of the frame
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for it in Arrow; not a column of the frame
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def is_frame(X: Any) -> bool:
 
 
 def collected(X: Any) -> Any:
-    """Return a frame as pandas', Arrow's or a dictionary of columns; a lazy query is run, once.
+    """Return a frame as a pandas frame, an Arrow table or a dictionary of columns; a lazy query is run once.
 
     pandas and Arrow don't go through narwhals, which refuses two columns of one name even if neither is used.
     """
@@ -82,17 +82,17 @@ def is_table(X: Any) -> bool:
 
 
 def column_names(X: Any) -> list[str]:
-    """Names of a frame's columns. In Arrow tables made by pandas its unnamed index is not one of them."""
+    """Names of a frame's columns. The unnamed index in Arrow tables made by pandas is left out."""
     return [name for name in _columns(collected(X))[0] if not (_is_arrow(X) and UNNAMED_INDEX.fullmatch(name))]
 
 
 def fields_of(X: Any, wanted: Sequence[str] | None = None, *, sort: bool = False) -> list[Field]:
-    """Take a frame's columns where they lie: all, or those wanted in that order.
+    """Use a frame's columns in place: all of them, or the wanted ones in the order given.
 
-    sort : for the table of a file. Its booleans are the words true and false, and the levels of dictionaries are sorted unless
-    their type says that they are ordered. Levels of text are always sorted.
+    sort : for a table from a file. Its booleans become the words true and false, and levels of dictionaries are sorted unless
+    their type is ordered. Levels of text are always sorted.
 
-    Raises InputError that names a column that isn't there, is there twice, or holds neither numbers nor categories.
+    Raises InputError, with the name, if a column is missing, occurs twice, or holds neither numbers nor categories.
     """
     X = collected(X)
     names, column = _columns(X)
@@ -113,7 +113,7 @@ def _is_pandas(X: Any) -> bool:
 
 
 def _is_arrow(X: Any) -> bool:
-    return all(hasattr(type(X), name) for name in ("schema", "column_names", "num_rows"))  # X itself might run a query
+    return all(hasattr(type(X), name) for name in ("schema", "column_names", "num_rows"))  # hasattr(X) may run a query
 
 
 def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
@@ -130,7 +130,7 @@ def _is_plain(dtype: Any) -> bool:
 
 
 def _field(name: str, column: Any, sort: bool) -> Field:
-    """Take a column: NumPy's numbers and pandas' codes as they are, everything else through Arrow."""
+    """Convert a column: NumPy's numbers and pandas' codes as they are, everything else through Arrow."""
     dtype: Any = getattr(column, "dtype", None)
     if getattr(column, "ndim", 1) != 1:
         raise unusable(name, f"has {column.ndim} dimensions", "give one value a row")
@@ -142,7 +142,7 @@ def _field(name: str, column: Any, sort: bool) -> Field:
         return Field(name, (Part(values, len(values)),), copied=is_sparse or not is_read)
     if hasattr(dtype, "categories") and hasattr(column, "array"):
         return _category(name, [(Part(np.asarray(column.array.codes), len(column)), list(dtype.categories))], sort)
-    is_unordered = str(dtype) == "Categorical"  # polars sets no order of its levels
+    is_unordered = str(dtype) == "Categorical"  # polars doesn't order their levels
     return _arrow_field(name, _as_arrow(name, column, dtype), sort or is_unordered)
 
 
@@ -195,7 +195,7 @@ def is_text(kind: Any) -> bool:
 
 
 def coded(column: Any) -> tuple[Codes, tuple[str, ...]]:
-    """Read an Arrow column of any kind as codes, (m,), of its levels in the order of their values; missing ones are -1."""
+    """Read an Arrow column of any kind as codes, (m,), -1 where missing, and its levels, sorted by value."""
     chunks = [chunk if hasattr(chunk, "indices") else chunk.dictionary_encode() for chunk in column.chunks]
     field = _dictionaries("", chunks, sort=True)
     assert field.levels is not None
@@ -203,7 +203,7 @@ def coded(column: Any) -> tuple[Codes, tuple[str, ...]]:
 
 
 def code_type(levels: int) -> Any:
-    """Smallest type of signed codes for so many levels."""
+    """Smallest signed integer type for the codes of this many levels."""
     return np.min_scalar_type(-max(levels, 1) - 1)
 
 
@@ -218,7 +218,7 @@ def displayed(value: Any) -> str:
 
 
 def _dictionaries(name: str, chunks: Sequence[Any], sort: bool) -> Field:
-    """Take a column of Arrow's dictionaries; each chunk may have its own."""
+    """Convert an Arrow dictionary column; each chunk may have its own dictionary."""
     import pyarrow as pa
 
     parts: list[tuple[Part, list[Any]]] = []
@@ -226,17 +226,17 @@ def _dictionaries(name: str, chunks: Sequence[Any], sort: bool) -> Field:
         try:
             chunk.validate(full=True)
         except pa.ArrowInvalid:
-            raise InputError(f"column {name!r} has codes of no level: make it anew") from None
+            raise InputError(f"column {name!r} has codes without a level: create it again") from None
         same = k and chunk.dictionary.equals(chunks[k - 1].dictionary)
         parts.append((_arrow_part(chunk.indices), parts[-1][1] if same else chunk.dictionary.to_pylist()))
     return _category(name, parts, sort)
 
 
 def _category(name: str, given: Sequence[tuple[Part, list[Any]]], sort: bool) -> Field:
-    """Take codes where they lie. They are copied if sorted, or if parts differ in their values, or have one twice or a null.
+    """Use codes in place. They are copied if sorted, or if parts have different values, a value twice, or a null value.
 
-    given : parts, each with the values that its codes stand for. sort : put the levels in the order of the values: numbers by
-    size, false before true, text by code point.
+    given : parts, each with the values that its codes stand for. sort : sort the levels by value: numbers by size, false
+    before true, text by code point.
     """
     # v == v is False for NaN, which counts as missing
     every = dict.fromkeys(v for _, values in given for v in values if v is not None and v == v)

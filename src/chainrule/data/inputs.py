@@ -1,4 +1,4 @@
-"""Checks of what a user passes to `fit`: each returns what the core can use, or raises InputError."""
+"""Checks a user's arguments of `fit`: each function returns what the core can use, or raises InputError."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from chainrule.words import counted
 
 Vector = NDArray[np.float64]
 LARGEST_SEED = 2**64 - 1
+LARGEST_LIMIT = 2**63 - 1  # of reads or epochs
 
 
 def matrix(
@@ -35,7 +36,7 @@ def matrix(
     except (ValueError, TypeError, OverflowError):
         raise InputError("X must be numbers: encode text and category columns, and fill in None and NA") from None
     if array.ndim != 2:
-        way = "X.reshape(-1, 1) makes one column of it" if array.ndim == 1 else "give one row a line"
+        way = "X.reshape(-1, 1) makes one column of it" if array.ndim == 1 else "give one line per row"
         raise InputError(f"X must have two dimensions, rows and columns, not {array.ndim}: {way}")
     m, n = array.shape
     check_size(m, n, least_rows)
@@ -75,7 +76,7 @@ def _numbered(n: int) -> tuple[str, ...]:
 
 
 def column_names(given: Any, n: int) -> tuple[str, ...]:
-    """Check the names of n columns; x1, x2, ... where none are given."""
+    """Check the names of n columns; x1, x2, ... if none are given."""
     if given is None:
         return _numbered(n)
     if isinstance(given, str) or not hasattr(given, "__len__"):
@@ -113,7 +114,7 @@ def encode_labels(y: ArrayLike, m: int) -> tuple[NDArray[np.uint8], tuple[Any, A
 
 
 def _distinct(array: NDArray[Any]) -> list[Any]:
-    """Return the labels, sorted, as Python objects; dates stay NumPy's, as those in nanoseconds would become integers."""
+    """Return the labels, sorted, as Python objects; dates stay NumPy's, as nanosecond dates would become integers."""
     try:
         found = list(set(array)) if array.dtype.kind in "Mm" else list(set(array.tolist()))  # np.unique takes seconds
     except TypeError:
@@ -136,7 +137,7 @@ def _kind(labels: list[Any]) -> str:
 
 
 def _is_missing(label: Any) -> bool:
-    """Whether a label is None, NaN, NaT, NA or infinite. NA raises TypeError when it is asked."""
+    """Whether a label is None, NaN, NaT, NA or infinite. The truth value of NA raises TypeError."""
     try:
         return label is None or bool(label != label) or (isinstance(label, float) and math.isinf(label))
     except TypeError:
@@ -149,8 +150,10 @@ def check_weights(
     """Return the weights as (m,) float64, or None."""
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, np.ma.MaskedArray) and np.ma.is_masked(sample_weight):
+        raise InputError("sample_weight has masked elements: fill them in, or give these rows weight 0")
     try:
-        s = np.ascontiguousarray(sample_weight, dtype=np.float64)
+        s = np.ascontiguousarray(real(sample_weight))
     except (ValueError, TypeError, OverflowError):
         raise InputError("sample_weight must be numbers, one a row") from None
     if s.shape != codes.shape:
@@ -170,13 +173,21 @@ def check_weights(
     return s
 
 
+def real(given: ArrayLike) -> Vector:
+    """Return real numbers as float64, a copy only where needed; raises ValueError, TypeError or OverflowError for others."""
+    array = np.asarray(given)
+    if array.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return np.asarray(array, dtype=np.float64)
+
+
 def check_start(w0: ArrayLike | None, b0: float | None, n: int, fit_intercept: bool) -> tuple[Vector, float]:
-    """Check the start (w0, b0) in the user's units; zeros where it isn't given."""
+    """Check the start (w0, b0) in the user's units; zeros if not given."""
     w = np.zeros(n)
     if w0 is not None:
         try:
-            w = np.array(w0, dtype=np.float64).reshape(-1)
-        except (ValueError, TypeError):
+            w = np.array(real(w0)).reshape(-1)
+        except (ValueError, TypeError, OverflowError):
             raise InputError("w0 must be numbers, one a column") from None
         if w.shape != (n,) or not np.isfinite(w).all():
             raise InputError(f"w0 must have one finite number a column, {n} of them")
@@ -189,7 +200,7 @@ def check_start(w0: ArrayLike | None, b0: float | None, n: int, fit_intercept: b
 def standardized_columns(
     standardize: bool | str | ArrayLike, numeric: NDArray[np.bool_], fit_intercept: bool
 ) -> tuple[NDArray[np.bool_], bool]:
-    """Return the mask of the columns to centre, (n,), and whether to divide them too. numeric : mask of those that may be."""
+    """Return the mask of the columns to centre, (n,), and whether to divide them by sd too. numeric : columns that may be."""
     n = len(numeric)
     scaled = not (isinstance(standardize, str) and standardize == "center")
     if isinstance(standardize, bool | np.bool_) or not scaled:
@@ -207,7 +218,7 @@ def standardized_columns(
 
 
 def strength(alpha: float | None, C: float | None, sum_weights: float) -> float:
-    """Return alpha, or scikit-learn's C as alpha = 1/(C S), S the sum of the weights; None and infinite C are no penalty."""
+    """Return alpha, or scikit-learn's C as alpha = 1/(C S), S the sum of the weights; 0 if both are None or C is infinite."""
     if C is None:
         return 0.0 if alpha is None else number("alpha", alpha, low=0.0)
     if alpha is not None:

@@ -25,7 +25,7 @@ def target_labels(column: Any, target: str, positive: str | None = None) -> tupl
     target : str
         The column's name.
     positive : str, optional
-        The label that is class 1; the second in sorted order (numbers by size, text by code point) if not given.
+        The label of class 1; by default the second in sorted order (numbers by size, text by code point).
 
     Returns
     -------
@@ -42,7 +42,7 @@ def target_labels(column: Any, target: str, positive: str | None = None) -> tupl
     name, kind = shown(target), label_kind(column)
     if kind is None:
         what = f"values of the type {column.type}, which are no labels"
-        raise InputError(f"column {name} holds {what}: name a target with two labels, or make one of it")
+        raise InputError(f"column {name} holds {what}: name a target with two labels, or turn it into one")
     codes, levels = coded(column)
     known = int(np.count_nonzero(codes >= 0))
     if known < 2:
@@ -65,7 +65,7 @@ def _classes(codes: npt.NDArray[Any], place: int) -> Floats:
 
 
 def label_kind(column: Any) -> LabelKind | None:
-    """Tell the kind of labels; None for a type that can't be labels. Labels are compared by kind, as types differ by file."""
+    """Return the kind of labels, None if the type can't hold any. Labels are compared by kind, as types differ by file."""
     kind = getattr(column.type, "value_type", column.type)
     if pa.types.is_boolean(kind):
         return "boolean"
@@ -75,7 +75,7 @@ def label_kind(column: Any) -> LabelKind | None:
 
 
 def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -> tuple[Floats, int]:
-    """Read the classes of a table by a trained model's two labels, compared as labels of their kind in training.
+    """Read a table's classes by a trained model's two labels, compared as the kind that they had in training.
 
     first : how many rows came before these, for messages.
 
@@ -89,13 +89,13 @@ def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -
     Raises
     ------
     InputError
-        Strict, and a label is not one of the two: names the first such row.
+        If strict and a label is not one of the two; names the first such row.
     """
     if pa.types.is_nested(column.type):
         column = pa.chunked_array([pa.nulls(len(column))])
     codes, written = coded(column)
     labels = (schema.negative, schema.positive)
-    # a missing row's -1 picks the last place
+    # a missing label's code, -1, picks the last entry
     places = {label: k for k, label in enumerate(labels)}
     found = np.array([*(places.get(_compared(level, schema.label_kind), -1) for level in written), -1])[codes]
     strange = (found < 0) & (codes >= 0)
@@ -108,7 +108,7 @@ def known_labels(column: Any, schema: Schema, *, strict: bool, first: int = 0) -
 
 
 def _compared(level: str, kind: LabelKind) -> str:
-    """Spell a label in the one way of its kind: a number 01 is 1, TRUE is true."""
+    """Spell a label in the standard way of its kind: the number 01 is 1, TRUE is true."""
     if kind == "number":
         return as_number(level)
     return level.lower() if kind == "boolean" and level.lower() in BOOLEANS else level
@@ -127,7 +127,7 @@ def read_weights(table: pa.Table, name: str, rows: npt.NDArray[np.bool_], first:
     Raises
     ------
     InputError
-        It is no column of numbers, or a row's weight is missing, negative or infinite: names the row.
+        The column doesn't hold numbers, or a row's weight is missing, negative or infinite: names the row.
     """
     column = table.column(name)
     if label_kind(column) != "number":

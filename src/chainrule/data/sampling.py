@@ -1,4 +1,4 @@
-"""Samples of rows that are fair also for sorted, periodic and imbalanced data."""
+"""Samples of rows that are fair even for sorted, periodic and imbalanced data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from chainrule.data.rows.spread import RUN
 
 @dataclass(frozen=True)
 class Stratum:
-    """Part of a sample. Each row counts `multiplier` times, in place of similar rows that were not taken.
+    """Part of a sample. Each row counts `multiplier` times, to stand for similar rows that were not taken.
 
-    places : (k,), of its rows in the whole.
+    places : (k,), the places of its rows among all rows.
     """
 
     rows: Rows
@@ -37,13 +37,13 @@ def sample(
     Parameters
     ----------
     rows : Rows
-        The whole.
+        All rows.
     size : int
         Rows wanted, fewer than there are.
     class_weights : (float, float)
         Sum of the weights of each class, in the rows' own unit.
     of_levels : Rare, optional
-        Also all rows of these levels, so that the sample's Hessian shows each column.
+        Also take all rows of these levels, so that the sample's Hessian has data of each column.
     """
     zeros, ones = class_counts(rows)
     rare, n_rare = int(ones < zeros), min(zeros, ones)
@@ -53,7 +53,7 @@ def sample(
         index = _spread(rows.n_rows, size, None if rows.s is None else rows.is_kept)
         part = rows.take(index)
         return (Stratum(part, sum(class_weights) / weight_of(part), places=index),)
-    is_whole = np.zeros(rows.n_rows, dtype=np.bool_)  # rows that are all taken
+    is_whole = np.zeros(rows.n_rows, dtype=np.bool_)  # the rows of strata taken completely
     is_whole[of_levels.rows] = True
     if by_class:
         is_whole |= (rows.y == rare) & rows.is_kept
@@ -65,13 +65,13 @@ def sample(
     index = _spread(rows.n_rows, size, is_common)
     common = rows.take(index, ~is_whole[index])
     left = class_weights[1 - rare]
-    if len(of_levels.rows):  # added up, not what the sum of all leaves: weights may be of very different sizes
+    if len(of_levels.rows):  # summed directly, as a difference of sums loses digits if weights differ in size
         left = float(np.count_nonzero(is_common) if rows.s is None else rows.s.sum(where=is_common))
     return whole, Stratum(common, left / weight_of(common), places=index)
 
 
 def _spread(m: int, size: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """Take about `size` of m rows, spread evenly; if that meets no wanted row, of the wanted rows alone."""
+    """Take about `size` of m rows, spread evenly; if none of these is wanted, take only wanted rows."""
     index = spread_rows(m, size)
     if wanted is None or wanted[index].any():
         return index

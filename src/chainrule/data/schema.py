@@ -1,4 +1,4 @@
-"""What a model must know of a table (columns, levels, means, labels), to and from JSON."""
+"""What a model must know about a table (columns, levels, means, labels), to and from JSON."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -33,9 +33,9 @@ class Column:
     mean : float, optional
         Weighted mean of a column of numbers, in its own units; it replaces missing values.
     constant : bool
-        A column of numbers with one value and missing ones: only the mark of the missing rows has a coefficient.
+        All numbers are equal, so only the mark of rows with a missing value has a coefficient.
     levels : tuple of str
-        Of a category, in order; the first is the reference.
+        A category's levels, in order; the first is the reference.
     all_levels : bool
         The first level has a coefficient too.
     """
@@ -46,7 +46,7 @@ class Column:
     mean: float | None = None
     constant: bool = False
     levels: tuple[str, ...] = ()
-    all_levels: bool = field(default=False, repr=False)  # not in files, whose first level never has one
+    all_levels: bool = field(default=False, repr=False)  # not in files: their first level never has one
 
     def design_names(self) -> list[str]:
         """Name the column's coefficients; two columns may still give the same name."""
@@ -81,7 +81,7 @@ def _is_a(value: object, kind: Any) -> bool:
 
 
 def feature_names(columns: Iterable[Column]) -> tuple[str, ...]:
-    """Name the coefficients, (n,), each differently: a second `a=b` becomes `a=b (2)`."""
+    """Give the coefficients unique names, (n,): a second `a=b` becomes `a=b (2)`."""
     taken: dict[str, None] = {}
     for wanted in (name for column in columns for name in column.design_names()):
         names = chain([wanted], (f"{wanted} ({k})" for k in count(2)))
@@ -91,22 +91,22 @@ def feature_names(columns: Iterable[Column]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Schema:
-    """How a table with labels becomes a design, learnt from the training rows.
+    """How to encode a table with labels, learnt from the training rows.
 
     Parameters
     ----------
     target : str
         The column with the labels.
     negative, positive : str
-        Its labels as displayed; class 0 and class 1.
+        The labels of class 0 and class 1, as displayed.
     columns : tuple of Column
-        Those that the model reads.
+        The columns that the model reads.
     weights : str, optional
         The column with the rows' weights.
     notes : tuple of str
         What was left out or filled in, one sentence each.
     label_kind : "number", "boolean" or "text"
-        What the labels were in training, and are compared as.
+        The labels' kind in training; labels of other tables are compared as this kind.
     """
 
     target: str
@@ -124,13 +124,13 @@ class Schema:
 
     @cached_property
     def numeric(self) -> npt.NDArray[np.bool_]:
-        """Which coefficients are of numbers, (n,) bool: these may be standardised, levels and marks not."""
+        """Mask (n,) of the coefficients of numbers: these may be standardised, levels and marks may not."""
         marks = [c.kind == "number" and name == c.name for c in self.columns for name in c.design_names()]
         return np.array(marks, dtype=np.bool_)
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Columns that a CSV file has as text (`read_table(..., text=...)`): categories, and labels of text."""
+        """Columns to read from a CSV file as text (`read_table(..., text=...)`): categories, and text labels."""
         words = [c.name for c in self.columns if c.kind == "category" and not set(c.levels) <= set(BOOLEANS)]
         return (*words, *([self.target] if self.label_kind == "text" else []))
 

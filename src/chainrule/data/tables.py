@@ -1,4 +1,4 @@
-"""A file's table as a model reads it: a schema learnt from the training rows, and all rows encoded by it."""
+"""Encodes a file's table for a model: learns a schema from the training rows, and encodes all rows by it."""
 
 import math
 from collections import Counter
@@ -26,23 +26,23 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A table as a model reads it.
+    """A table, encoded for a model.
 
     Parameters
     ----------
     schema : Schema
-    design : Blocks
+    blocks : Blocks
         All rows, m of them; coefficients as in `Schema.feature_names`, numbers in the table's units.
     y : (m,) float64, optional
-        0., 1. or NaN where unknown; None where the table has no target column.
+        0., 1. or NaN where unknown; None if the table has no target column.
     weights : (m,) float64, optional
-        0 where the label is unknown; None where the model has no weights or the table has none.
+        0 where the label is unknown; None if the model or the table has no weights.
     notes : tuple of str
         What was filled in or unknown, and in how many rows, one sentence each.
     """
 
     schema: Schema
-    design: Blocks
+    blocks: Blocks
     y: Floats | None
     weights: Floats | None
     notes: tuple[str, ...]
@@ -50,31 +50,31 @@ class Encoded:
     @cached_property
     def X(self) -> Floats:
         """All rows as dense numbers, (m, n): a copy."""
-        return expanded(self.design, slice(None))
+        return expanded(self.blocks, slice(None))
 
     @property
     def labels(self) -> Floats:
-        """The classes; InputError where there are none."""
+        """The classes; raises InputError if the table has none."""
         if self.y is None:
             raise InputError("the target column is not in the table")
         return self.y
 
     def rows(self, places: Index, n_threads: int | None = None) -> Rows:
-        """Return some rows that have a label as `Rows`, without a copy, in the table's units."""
+        """Return the rows at `places`, which have labels, as `Rows`: without a copy, in the table's units."""
         y = (self.labels[places] == 1.0).astype(np.uint8)
         s = None if self.weights is None else self.weights[places]
-        index = None if len(places) == self.design.m else places
-        return Rows.of(self.design, y, s, None, n_threads, index, self.schema.columns)
+        index = None if len(places) == self.blocks.m else places
+        return Rows.of(self.blocks, y, s, None, n_threads, index, self.schema.columns)
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A table ready to train on: its training rows, held-out rows and rows without a label, by their places from 0.
+    """A table ready to train on: its training rows, held-out rows and rows without a label, by their numbers from 0.
 
-    learnt : what the training rows showed.
+    learnt : levels, means and missing values of the training rows.
     """
 
-    design: Encoded
+    encoded: Encoded
     learnt: Learnt
     train: Index
     test: Index
@@ -87,11 +87,11 @@ class Prepared:
     @property
     def schema(self) -> Schema:
         """How the table is encoded."""
-        return self.design.schema
+        return self.encoded.schema
 
     def training_rows(self, threads: int | None = None) -> Rows:
         """Return the training rows in the table's units."""
-        rows = self.design.rows(self.train, threads)
+        rows = self.encoded.rows(self.train, threads)
         rows.learned.update(self.learnt.known)
         return rows
 
@@ -99,11 +99,11 @@ class Prepared:
 def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Index]:
     """Split the rows of known class into a training and a held-out part with equal shares of both classes.
 
-    ceil(test_size m) rows are held out. Each class gives its share; an odd row comes from the class with the largest
-    remainder. Inside a class the rows with the smallest random keys are taken (PCG64 of `seed`, one key a row).
+    ceil(test_size m) rows are held out. Each class gives its share; a left-over row comes from the class with the largest
+    remainder. Within a class, the rows with the smallest random keys are held out (PCG64 of `seed`, one key a row).
 
     y: (m,) float64 of 0, 1 or NaN (unknown; in neither part). Returns the two parts' places, ascending.
-    Raises InputError where a class would be missing from the training part.
+    Raises InputError if a class would be missing from the training part.
     """
     known = np.flatnonzero(np.isfinite(y))
     keys = np.random.Generator(np.random.PCG64(seed)).random(len(y))
@@ -136,7 +136,7 @@ def prepare(
     seed: int = 0,
     na: Sequence[str] = (),
 ) -> Prepared:
-    """Learn a table's schema from its training rows alone, and encode all its rows by it.
+    """Learn a table's schema from its training rows alone, and encode all rows by it.
 
     Parameters
     ----------
@@ -145,9 +145,9 @@ def prepare(
     target : str
         Column with two labels; rows without one are neither trained on nor held out.
     positive : str, optional
-        Label of class 1; the second in sorted order if not given.
+        Label of class 1; by default the second in sorted order.
     features : sequence of str, optional
-        Columns to use, in this order; all but the target, the weights and unnamed ones if not given.
+        Columns to use, in this order; by default all but the target, the weights and unnamed ones.
     drop : sequence of str
         Columns to leave out.
     weights : str, optional
@@ -155,7 +155,7 @@ def prepare(
     test_size, seed
         As in `stratified_split`.
     na : sequence of str
-        The cells that were read as missing, besides the usual ones; they are stored in the model.
+        Cells that were read as missing besides the usual ones; the model stores them.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def encode_table(
     met: Met | None = None,
     first: int = 0,
 ) -> Encoded:
-    """Encode a table as a trained model reads it.
+    """Encode a table for a trained model.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def encode_table(
     Raises
     ------
     InputError
-        A column is not there, has text instead of numbers, or an infinite number; with `need_target` also an unknown
+        A column is missing, has text instead of numbers, or an infinite number; with `need_target` also an unknown
         label or a weight that can't be used.
     """
     often, met = Counter(table.column_names), Met() if met is None else met
@@ -272,7 +272,7 @@ def _feature_names(
     drop: Sequence[str],
     weights: str | None,
 ) -> tuple[list[str], list[str]]:
-    """Choose the columns to train on; return them, and sentences about those left out that nobody asked to."""
+    """Choose the columns to train on; return them, and notes about columns left out without being asked."""
     for name in (*(features or ()), *drop):
         check_name(name, often)
     if weights is not None:
@@ -299,7 +299,7 @@ def _feature_names(
 
 
 def _refuse_text_among_numbers(field: Field) -> None:
-    """Refuse a column of text whose cells are numbers but for 10 % or less: one wrong cell made all of it text."""
+    """Refuse a text column in which 10 % of the cells or fewer aren't numbers: they made the whole column text."""
     levels = field.levels or ()
     numeric = np.array([looks_like_number(level) for level in levels], dtype=np.bool_)
     if numeric.all() or not numeric.any():

@@ -1,4 +1,4 @@
-"""How messages spell names, options and lists, and the errors about a column."""
+"""Spells names, options and lists for messages, and makes the errors about a column."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ def shown(word: str, limit: int = 60) -> str:
 
 
 def option(name: str, word: str) -> str:
-    """Spell an option as a shell takes it, with quotes where they are needed."""
+    """Spell an option for a shell, with quotes if they are needed."""
     if not word.isprintable():  # not readable in quotes either
         return f"{name} {shown(word)}"
     return f"{name}={quote(word)}" if word.startswith("-") else f"{name} {quote(word)}"
@@ -43,7 +43,7 @@ def near(name: str, names: Sequence[str]) -> str:
 
 
 def check_name(name: str, names: Counter[str], role: str = "column", of: str = "") -> None:
-    """Refuse a name that the table lacks or has twice. names : how often it has each. of : more words about the name."""
+    """Refuse a name that the table lacks or has twice. names : how often each occurs. of : more words about the name."""
     if names[name] != 1:
         what, way = ("two columns called", "rename one") if names[name] else (f"no {role}", near(name, list(names)))
         shell = f"the table has {what} {shown(name)}{of}: {way}"

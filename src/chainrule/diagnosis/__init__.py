@@ -2,9 +2,9 @@
 
 rate           the largest stable learning rate
 runs           runs that diverge, oscillate, crawl or hover
-collinearity   columns that are combinations of others, tried on every row
-separation     classes that a plane keeps apart, proven on every row
-overlap        Newton's method and linear programs for it, and the proof that nothing separates
+collinearity   columns that are combinations of others, checked on every row
+separation     classes that a plane separates, proven on every row
+overlap        Newton's method and linear programs for `separation`, and the proof that no plane separates
 exact          signs and elimination without a rounding error
 
 All but the first two need SciPy and are imported where they are used.

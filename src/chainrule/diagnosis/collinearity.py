@@ -1,8 +1,8 @@
 """Collinear columns: the linear relations among them, with small whole numbers where possible.
 
 They are found in the correlation matrix, whose rounding sets the tolerance, and verified on every row. A relation that holds
-only up to rounding is marked: in exact arithmetic the column is *not* a combination of the others, so nothing exact may be
-concluded from it.
+only up to rounding is marked as such: in exact arithmetic the column is *not* a combination of the others, so no exact
+conclusion may be drawn from it.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ Point = tuple[Vector, float]
 
 BLOCK_NUMBERS = 2_000_000  # numbers of X held at once
 ZERO = 1e-7  # of the largest coefficient in standardised columns; smaller ones are tried as 0
-NEAR = 100.0  # times the rounding of a relation's terms; the coefficients carry the correlations' rounding too
+NEAR = 100.0  # times the rounding of a relation's terms, since the coefficients have the correlations' rounding too
 FEW = 64  # rows
-MAX_LISTED = 40  # relations that are verified and listed, those with the fewest columns first
+MAX_LISTED = 40  # relations that are verified and listed: those with the fewest columns
 MAX_WORDS = 100  # columns in a relation; longer ones are only counted
 MAX_SPARSE = 60  # relations, up to which they are made sparse
-SIMPLE, CLOSE = 1000, 1e-7  # largest denominator of a simple ratio, and how near to one a coefficient has to be
+SIMPLE, CLOSE = 1000, 1e-7  # largest denominator of a simple ratio, and how near to such a ratio a coefficient must be
 
 
 @dataclass(frozen=True)
 class Relation:
     """coefficients . x[indices] = constant in every row.
 
-    columns, indices, coefficients : of the columns in it; the last column follows from those before it.
-    exact : it holds without rounding.
+    columns, indices, coefficients : of the columns in it; the last column is the combination of the others.
+    exact : whether it holds without rounding.
     deviation : the largest |x.v - constant| in a row, in standard deviations of the last column; 0 if rounding explains it.
     """
 
@@ -66,7 +66,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Collinearity:
-    """All relations among the columns (with the intercept, where there is one).
+    """All relations among the columns (and the intercept, if there is one).
 
     relations : a sparse basis of them, at most `MAX_LISTED`, those with the fewest columns. Relations longer than `MAX_WORDS`
     are left out, except for all levels of a category.
@@ -104,11 +104,11 @@ class Collinearity:
 
     @property
     def sentence(self) -> str:
-        """All of it, in one line; empty when there are none."""
+        """All relations in one line; empty if there are none."""
         return "; ".join(map(str, self.findings))
 
     def moved(self, rows: Rows, w: Vector, b: float, weights: Vector) -> Point:
-        """Of all (w, b) with the same predictions, the one of least sum (weights_j sd_j w_j)^2; all in the rows' units.
+        """Return, of all (w, b) with the same predictions, the one of least sum (weights_j sd_j w_j)^2; in the rows' units.
 
         The bias absorbs the constants of the relations. Without an intercept these are 0, and b stays.
         """
@@ -116,7 +116,7 @@ class Collinearity:
         sd = np.where(moments.sd > 0, moments.sd, 1.0) / units.scale
         t = np.linalg.lstsq(weights[:, None] * self.null_basis, weights * w * sd, rcond=None)[0]
         change = self.null_basis @ t / sd
-        mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # of a constant column without rounding
+        mean = np.where(moments.low == moments.high, moments.low, moments.mean)  # exact for a constant column
         return w - change, b + self.fit_intercept * float((mean - units.center) / units.scale @ change)
 
 
@@ -134,9 +134,9 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
     rows : Rows
         Rows of weight 0 don't count.
     fit_intercept : bool
-        With an intercept a relation may have a constant, and a constant column is one.
+        With an intercept, a relation may have a constant, and a constant column is itself a relation.
     tolerance : float, optional
-        A column is taken as a combination of those before it if they leave less than this share of its variance unexplained.
+        A column counts as a combination of those before it if they leave less than this share of its variance unexplained.
         Default: `correlation_tolerance`.
     """
     n, moments = rows.n_features, rows.moments()
@@ -148,7 +148,7 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
         ratio = moments.sd / unit
         matrix = moments.correlation * np.outer(ratio, ratio) + np.outer(mean / unit, mean / unit)
     tolerance = correlation_tolerance(n, rows.n_rows) if tolerance is None else tolerance
-    # A category with a column for every level: these add up to 1 in each row, and no row need be read for it.
+    # A category with a column for every level: its columns add up to 1 in each row, which needs no read.
     groups = [at for at, has_first in rows.design.groups if fit_intercept and not has_first and at.stop - at.start > 1]
     categories = {at.stop - 1: at for at in groups if (size[at] > 0).all()}
     pivots, vectors = _echelon(matrix, tolerance, categories)
@@ -163,16 +163,16 @@ def find_relations(rows: Rows, *, fit_intercept: bool = True, tolerance: float |
             vectors[j][:] = 0.0
             vectors[j][at] = c / c[-1] * unit[at] / unit[j]
     basis = np.array(list(vectors.values())).reshape(len(vectors), n).T
-    # In units of the deviation also where the matrix was about zero: constant columns keep the unit vector.
+    # In standard deviations, even if the matrix was about zero and not the mean: constant columns keep the unit vector.
     ratio = np.where(moments.sd > 0, moments.sd, 1.0) / unit
     null_basis = np.linalg.qr(basis * ratio[:, None])[0]
     return Collinearity(tuple(relations.values()), pivots, null_basis, fit_intercept)
 
 
 def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, slice]) -> tuple[Index, dict[int, Vector]]:
-    """Cholesky in the order of the columns; a column with nothing left is expressed by those kept before it.
+    """Run Cholesky in the order of the columns; a column with nothing left becomes a combination of those kept before it.
 
-    known : columns that surely depend on others; the caller fills in their relations.
+    known : columns known to depend on others; the caller fills in their relations.
     """
     n = len(matrix)
     factor, kept = np.zeros((n, n)), list[int]()
@@ -193,13 +193,13 @@ def _echelon(matrix: Matrix, tolerance: float, known: Mapping[int, slice]) -> tu
 
 
 def _is_sum_of_levels(v: Vector, names: tuple[str, ...]) -> bool:
-    """Whether v (n,) adds up levels of one category, by their names: such a relation reads best as it is."""
+    """Whether v (n,) adds up levels of one category, by their names: such a relation is best left as it is."""
     some = np.flatnonzero(v)
     return factor_of([names[i] for i in some]) is not None and bool(np.ptp(v[some]) <= 1e-6 * np.abs(v[some]).max())
 
 
 def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
-    """Subtract multiples of relations from one another, in place, as long as they get shorter; those in `whole` stay."""
+    """Subtract multiples of relations from one another, in place, as long as this shortens them; those in `whole` stay."""
     pairs = [(i, j) for i in reversed(vectors) if i not in whole for j in vectors if i != j]
     changed = len(vectors) <= MAX_SPARSE
     while changed:
@@ -210,7 +210,7 @@ def _make_sparse(vectors: dict[int, Vector], whole: set[int]) -> None:
             if len(both) < 2:
                 continue
             ratios = np.sort(v[both] / other[both])
-            # The ratio that most columns share takes the most of them out.
+            # The ratio that most columns share eliminates most columns.
             runs = np.split(ratios, np.flatnonzero(np.diff(ratios) > 1e-6 * np.abs(ratios[1:])) + 1)
             trial = v - max(runs, key=len)[0] * other
             trial[np.abs(trial) < 1e-6 * np.abs(v).max()] = 0.0
@@ -243,25 +243,25 @@ class _Trial:
     residual: float = 0.0
 
     def add(self, X: Matrix, unit: float) -> None:
-        """Take in rows X (q, k), and the rounding of their terms: (k+2) u (|x|.|v| + |constant|)."""
+        """Check rows X (q, k) against the rounding of their terms: (k+2) u (|x|.|v| + |constant|)."""
         residual = np.abs(X @ self.v - self.constant)
         bound = (len(self.v) + 2) * unit * (np.abs(X) @ np.abs(self.v) + abs(self.constant))
         ratio = np.where(residual == 0, 0.0, residual / bound)
-        # What is beyond float64 doesn't hold.
+        # A relation that overflows float64 counts as false.
         residual, ratio = (np.where(np.isnan(x), np.inf, x) for x in (residual, ratio))
         self.residual = max(self.residual, float(residual.max(initial=0.0)))
         self.ratio = max(self.ratio, float(ratio.max(initial=0.0)))
         v, b = [Fraction(c) for c in self.v.tolist()], Fraction(-self.constant)
-        for some in (X[:FEW], X):  # few rows mostly tell
+        for some in (X[:FEW], X):  # a few rows mostly decide
             self.exact = self.exact and self.ratio <= NEAR and not exact_signs(some, v, b).any()
 
     def rank(self) -> tuple[bool, float]:
-        """Order trials: exact ones first, then by their ratio above `NEAR`, in powers of two."""
+        """Return a sort key: exact trials first, then by their ratio above `NEAR`, in powers of two."""
         return not self.exact, float(np.ceil(np.log2(max(self.ratio / NEAR, 1.0))))
 
 
 def _trials(c: Vector, x: Vector, unit: float, fit_intercept: bool) -> list[_Trial]:
-    """Try simple numbers near c (k,), c itself, or if these overflow its last column alone; the constant is that of a row x."""
+    """Make trials of simple numbers near c (k,), of c itself, and of the last column alone; the constant is from a row x."""
     trials = []
     for v in (_simple_numbers(c), c / c[-1], np.eye(len(c))[-1]):
         if v is None or not np.isfinite(np.abs(v * x).sum()):
@@ -278,7 +278,7 @@ def _verified(
 ) -> dict[int, Relation]:
     """Turn the shortest null vectors (n,), in units of the columns' sizes, into relations, each by its last column.
 
-    All are tried together in one read of the columns that take part. Those of a category's levels are known.
+    All are checked together in one read of the columns in them. Relations of a category's levels need no check.
     """
     terms = {j: np.count_nonzero(v) for j, v in vectors.items()}
     short = [j for j in vectors if terms[j] <= MAX_WORDS or j in categories]
@@ -295,17 +295,18 @@ def _verified(
             for j, at in sought.items():
                 for trial in trials[j]:
                     trial.add(X[:, np.searchsorted(columns, at)], unit)
-    relations = {}
+    sd = rows.moments(correlations=False).sd
+    spread, relations = np.where(sd > 0, sd, size), {}  # without an intercept sizes are about 0
     for j, at in supports.items():
         names, indices = tuple(rows.feature_names[i] for i in at), tuple(at.tolist())
         best = min(trials[j], key=_Trial.rank)
-        apart = best.residual / float(best.v[-1]) / float(size[j]) if best.ratio > NEAR else 0.0
+        apart = best.residual / float(best.v[-1]) / float(spread[j]) if best.ratio > NEAR else 0.0
         relations[j] = Relation(names, indices, tuple(best.v.tolist()), best.constant, best.exact, apart)
     return relations
 
 
 def _simple_numbers(c: Vector) -> Vector | None:
-    """Whole numbers in about the ratios of c, times powers of two where the columns' scales differ by such; else None."""
+    """Return whole numbers in about the ratios of c, or these times powers of two (for differing scales); else None."""
     mantissas, exponents = np.frexp(c / c[-1])
     if not mantissas.all() or not np.isfinite(mantissas).all():
         return None

@@ -1,7 +1,7 @@
 """Signs of x.v + b without a rounding error, and elimination in fractions.
 
 Products and sums are split into a rounded part and its error (Dekker 1971; Ogita, Rump and Oishi 2005, Accurate sum and dot
-product). Mostly nothing is lost, or too little to matter. The few rows left are decided in fractions.
+product). Mostly the errors are 0, or too small to change a sign. The few other rows are decided in fractions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Matrix = NDArray[np.float64]
 Row = dict[int, Fraction]
 
 U = 2.0**-53
-TINY = 2.0**-900  # the rounding error of a product at least so large is a normal number
+TINY = 2.0**-900  # the rounding error of a product at least this large is a normal number
 SPLIT = 2.0**27 + 1.0
 MOST_BITS = 1000  # of a whole number that becomes a float64, which holds 1024
 
@@ -32,7 +32,7 @@ def whole_numbers(v: Sequence[Fraction]) -> list[int]:
 
 
 def eliminated(rows: Iterable[Row]) -> dict[int, Row]:
-    """Reduced row echelon form of sparse rows, by pivot column: that of the row's largest entry."""
+    """Return the reduced row echelon form of sparse rows, by pivot column; a row's pivot is its largest entry."""
     done: dict[int, Row] = {}
     for row in rows:
         for j, other in done.items():
@@ -55,7 +55,7 @@ def _less(row: Row, j: int, other: Row) -> Row:
 
 
 def independent(vectors: Sequence[Mapping[int, float]], size: Vector) -> Matrix | None:
-    """Columns (n, k) with exactly the span of sparse vectors; each has its largest entry, times `size`, in a row of its own.
+    """Return columns (n, k) with exactly the span of sparse vectors; each has its largest entry, times `size`, in its own row.
 
     None if they need more digits than float64 has.
     """
@@ -70,7 +70,7 @@ def independent(vectors: Sequence[Mapping[int, float]], size: Vector) -> Matrix 
 
 
 def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> NDArray[np.int8]:
-    """Sign of x.v + b for every row of X, without a rounding error: -1, 0 or 1, shape (q,).
+    """Return the sign of x.v + b for every row of X, without a rounding error: -1, 0 or 1, shape (q,).
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def exact_signs(X: Matrix, v: Sequence[Fraction], b: Fraction) -> NDArray[np.int
         k rationals and one more.
     """
     X, whole = np.column_stack([X, np.ones(len(X))]), whole_numbers([*v, b])
-    # Columns and coefficients of size about 1: powers of two change no sign and round nothing.
+    # Scale columns and coefficients to about 1: powers of two change no sign and round nothing.
     p = power_of_two(np.abs(X).max(axis=0, initial=0.0))
     scaled = [c / Fraction(unit) for c, unit in zip(whole, p.tolist(), strict=True)]
     top = max(c.numerator.bit_length() - c.denominator.bit_length() for c in scaled)

@@ -1,4 +1,4 @@
-"""Do rows overlap, or are they all on one side of a plane through the origin? Linear programs, and proofs.
+"""Whether rows overlap, or are all on one side of a plane through the origin: linear programs, and proofs.
 
 The rows are a_i = (2y_i - 1) x~_i. Either there is a v with A v >= 0 and A v != 0 (they are separated), or there are
 lambda_i > 0 with sum lambda_i a_i = 0 (they overlap): Stiemke 1915; for logistic regression Albert and Anderson 1984,
@@ -21,7 +21,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-FINE, COARSE = 1e-10, 1e-7  # feasibility tolerances of HiGHS: the smallest that it offers, and its default
+FINE, COARSE = 1e-10, 1e-7  # feasibility tolerances of HiGHS: the smallest possible, and the default
 FEW = 300_000  # numbers in the rows, up to which finding a direction of few columns takes a second
 TINY = 1e-280  # curvature that counts as 0
 MOST_STEPS, NEAR = 20, 1e-12  # of Newton's method, and its squared decrement at the end
@@ -33,8 +33,8 @@ RANK = 1e-9  # singular values below this share of the largest count as 0
 class Verdict:
     """Which rows of a matrix overlap, and one direction that separates all others.
 
-    flat : (q,), rows that overlap. v : (k,), a direction with scores 0 in these and above 0 in the others, up to rounding.
-    null : (k, d), directions in which all rows of `flat` are 0. proven : whether these overlap, given their computed rank.
+    flat : (q,), rows that overlap. v : (k,), a direction whose scores are 0 in these and above 0 in the others, up to rounding.
+    null : (k, d), directions with scores 0 in all rows of `flat`. proven : whether these overlap, given their computed rank.
     """
 
     flat: Mask
@@ -46,7 +46,7 @@ class Verdict:
 def decide(A: Matrix, start: Vector) -> Verdict:
     """Decide which rows of A (q, k) of size 1 overlap, and find a direction for the others; start : (k,), one to try first.
 
-    Mostly Newton's method decides, and else a linear program; unproven if that fails.
+    Mostly Newton's method decides, otherwise a linear program; unproven if that fails.
     """
     return _by_newton(A, start) or _by_program(A)
 
@@ -54,7 +54,7 @@ def decide(A: Matrix, start: Vector) -> Verdict:
 def _by_newton(A: Matrix, start: Vector) -> Verdict | None:
     """Minimise the rows' logistic loss; None if that proves nothing.
 
-    At a minimum sum_i g(-a_i.v) a_i = 0: all rows overlap. If there is none, v comes to separate all rows.
+    At a minimum sum_i g(-a_i.v) a_i = 0, so all rows overlap. If there is no minimum, v eventually separates all rows.
     """
 
     def separates(v: Vector) -> bool:
@@ -88,7 +88,7 @@ def _by_program(A: Matrix) -> Verdict:
     verdict = Verdict(np.ones(q, dtype=np.bool_), np.zeros(k), np.zeros((k, 0)), proven=False)
     _, sizes, right = np.linalg.svd(A, full_matrices=False)
     kept = sizes > RANK * sizes.max(initial=0.0)
-    # In coordinates in which the rows are orthonormal nearly dependent columns are as good as others.
+    # In coordinates in which the rows are orthonormal, nearly dependent columns are as good as others.
     turn = right[kept].T * (np.sqrt(q) / sizes[kept])
     for turned, tolerance in ((np.eye(k), FINE), (turn, FINE), (turn, COARSE)):
         columns = csc_array((A @ turned).T)
@@ -119,7 +119,7 @@ def _separating(A: Matrix, v: Vector, flat: Mask, margins: Vector) -> Vector | N
 
 
 def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
-    """Direction v (k,) of least sum |v_j| without the intercept, so that few v_j are not 0; None if not found.
+    """Find the direction v (k,) of least sum |v_j|, the intercept left out, so that few v_j are not 0; None if not found.
 
     It is 0 in the flat rows and above 0 in the others. The v_j are the prices of the program
     max margins.lambda, |sum lambda_i a_ij| <= 1 (0 for the intercept).
@@ -127,7 +127,7 @@ def sparsest(A: Matrix, flat: Mask, fit_intercept: bool) -> Vector | None:
     q, k = A.shape
     if A.size > FEW:
         return None
-    # Of the rows before their scaling, whose intercept was 1.
+    # Margins for the rows before scaling, when their last element (of the intercept) was 1.
     margins = np.where(flat, 0.0, np.abs(A[:, -1]) if fit_intercept else 1.0)
     costs = np.where(np.arange(k) < k - fit_intercept, 1.0, 0.0)
     columns, gain = hstack([csc_array(A.T), -eye_array(k)]), np.append(margins, np.zeros(k))
@@ -140,7 +140,7 @@ def _solve(
     columns: csc_array, gain: Vector, low: Vector, high: Vector, tolerance: float
 ) -> tuple[Vector, Vector] | None:
     """Maximise gain.x with columns x = 0, low <= x <= high: (x, prices), or None if that fails."""
-    from scipy.optimize import linprog  # a quarter of a second, which a fit that needs no program does without
+    from scipy.optimize import linprog  # the import takes a quarter of a second, and most fits need no program
 
     options = {"primal_feasibility_tolerance": tolerance, "dual_feasibility_tolerance": tolerance}
     zeros, bounds = np.zeros(columns.shape[0]), np.column_stack([low, high])
@@ -149,10 +149,10 @@ def _solve(
 
 
 def overlap_is_proven(A: Matrix, multipliers: Vector) -> bool:
-    """Whether lambda > 0 near `multipliers` with sum lambda_i a_i = 0 exist, rounding included.
+    """Whether there are lambda > 0 near `multipliers` with sum lambda_i a_i = 0, rounding included.
 
     With R'R = sum lambda a a' and rho = sum lambda_i a_i, the change -lambda_i a_i.(R'R)^-1 rho makes the sum 0; it is
-    less than lambda_i where |a_i.(R'R)^-1 rho| < 1. The rounding of A, rho and R is inside the factor of two and e.
+    less than lambda_i if |a_i.(R'R)^-1 rho| < 1. The factor of two and e cover the rounding of A, rho and R.
     """
     q, k = A.shape
     weights = multipliers / multipliers.sum()

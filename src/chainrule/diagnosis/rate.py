@@ -1,4 +1,4 @@
-"""The largest stable learning rate, known before training; for mini-batches, a rate that is proven stable."""
+"""The largest stable learning rate, computed before training; for mini-batches, a rate proven to be stable."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from chainrule.data.rows import Moments, Units
 
 
 def expected_smoothness(curvature: float, of_row: float, rows: int, batch: int) -> float:
-    """Smoothness E of mini-batches: F's curvature if a batch is all rows, the steepest row's if it is one row.
+    """Compute the smoothness E of mini-batches: F's curvature if a batch is all rows, the steepest row's if it is one row.
 
-    With M > 1 rows, batches of B <= M, L = curvature, L_i of row i:
+    With M > 1 rows, batches of B <= M rows, curvature L of F and L_i of row i:
 
         E = (M (B - 1))/(B (M - 1)) L + (M - B)/(B (M - 1)) max L_i
 
     (Gower et al. 2019, SGD: General Analysis and Improved Rates, proposition 3.8, sampling without replacement). A rate of
-    1/(2 E) brings w, b in mean square to the optimum but for the noise there (theorem 3.1). Up to 2/E two runs on the same
-    batches, each drawn anew, never move apart in mean square (docs/decisions/0011).
+    1/(2 E) brings w, b in mean square to the optimum, up to the noise there (theorem 3.1). Up to 2/E, two runs on the same
+    batches, each batch drawn anew, never move apart in mean square (docs/decisions/0011).
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ def largest_curvature(
     fit_intercept: bool = True,
     of_loss: float = 0.25,
 ) -> float:
-    """L_max = lambda_max of (B2/S) X~'SX~ + diag(ridge, 0), never too small.
+    """Compute L_max = lambda_max of (B2/S) X~'SX~ + diag(ridge, 0), never too small.
 
     Since d2L_dz2 <= B2 this bounds the Hessian everywhere, so w <- w - rate dF/dw with a rate below 2/L_max never
     raises F (Nesterov 2004, Introductory Lectures on Convex Optimization, theorem 2.1.14). All eigenvalues are computed,
-    because power iteration approaches from below and proves nothing; above `rows.MAX_MATRIX_COLUMNS` columns the trace
-    bounds them.
+    because power iteration approaches lambda_max from below and proves nothing; above `rows.MAX_MATRIX_COLUMNS` columns
+    the trace bounds it.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def largest_curvature(
     ridge : float or (n,)
         Second derivatives of the penalty.
     of_loss : float
-        B2: 1/4 of the logistic loss.
+        B2: 1/4 for the logistic loss.
     """
     mean, sd = (moments.mean - units.center) / units.scale, moments.sd / units.scale
     n = len(mean)
@@ -69,6 +69,6 @@ def largest_curvature(
             bound = float(np.linalg.eigvalsh(matrix)[-1]) if np.isfinite(matrix).all() else np.inf
     if not np.isfinite(bound):
         return bound
-    # Rounded up to 24 bits: covers the eigenvalues' rounding, and hides the last bits of another LAPACK.
+    # Rounded up to 24 bits: this covers the eigenvalues' rounding, and hides differences between LAPACKs in the last bits.
     mantissa, exponent = np.frexp(bound)
     return float(np.ldexp(np.ceil(mantissa * 2**24 + 1) / 2**24, exponent))

@@ -1,4 +1,4 @@
-"""Runs that diverge, oscillate, crawl or hover, and the epochs they still need."""
+"""Detect runs that diverge, oscillate, crawl or hover, and estimate the epochs they still need."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 LEAST_TREND = 20  # epochs that a trend needs
-MOST_RECENT = 100  # epochs that describe the present state of a run
+MOST_RECENT = 100  # last epochs that describe what a run does now
 NEVER = 10**15  # epochs
-# Gap by the Hessian's parabola over the true gap.
-FAR_BELOW = 0.3  # above it the parabola's estimate of the epochs is used
-NEAR_ENOUGH = 0.55  # above it that estimate is right within a factor of 1.5
-FORETOLD = 1.25  # largest factor by which a believed trend may miss the epochs that were run
+# Ratios of the gap by the Hessian's parabola to the true gap.
+FAR_BELOW = 0.3  # above this ratio the parabola's estimate of the epochs is used
+NEAR_ENOUGH = 0.55  # above this ratio that estimate is right within a factor of 1.5
+FORETOLD = 1.25  # largest factor by which a trend may miss the epochs already run and still be believed
 
 
 def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: float) -> float:
-    """Epochs of gradient descent until F - F* <= tol if the Hessian stays constant; inf if never.
+    """Estimate the epochs of gradient descent until F - F* <= tol if the Hessian stays constant; inf if never.
 
     In the Hessian's eigenvectors q_i a step multiplies the gradient's parts by 1 - rate lambda_i (Nocedal and Wright 2006,
     Numerical Optimization, section 3.3), so that after k steps F - F* is sum_i (q_i.gradient)^2/(2 lambda_i)
-    (1 - rate lambda_i)^(2k). A gradient along directions without curvature, beyond rounding, never gets there.
+    (1 - rate lambda_i)^(2k). If the gradient has more than rounding along directions without curvature, the answer is never.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
     if np.abs(vectors[:, ~seen].T @ gradient).max(initial=0.0) > 1e-8 * np.abs(gradient).max(initial=0.0):
         return float(np.inf)
     curvature, vectors = curvature[seen], vectors[:, seen]
-    with np.errstate(over="ignore"):  # a diverged run never gets there
+    with np.errstate(over="ignore"):  # a run that diverges never reaches tol
         parts = np.square(vectors.T @ gradient) / (2.0 * curvature)
         factor = np.square(1.0 - rate * curvature)
 
@@ -52,7 +52,7 @@ def epochs_by_curvature(hessian: Matrix, gradient: Vector, rate: float, tol: flo
 
 
 def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:
-    """Epochs still needed until the gap is at most `tol`, at the rate seen; inf if it doesn't shrink.
+    """Estimate the epochs still needed until the gap is at most `tol`, at the rate so far; inf if it doesn't shrink.
 
     Fits log gap against k (a geometric rate) and against log k (a power, as on separated data) over the last half of
     the epochs, takes the better fit and extends it.
@@ -73,16 +73,16 @@ def epochs_by_trend(epochs: Vector, gaps: Vector, tol: float) -> float:
 
 
 def _line(x: Vector, y: Vector) -> tuple[float, float]:
-    """Slope of the least squares line, and the sum of its squared residuals."""
+    """Return the slope of the least squares line, and the sum of its squared residuals."""
     slope, level = np.polyfit(x, y, 1)
     return float(slope), float(np.square(y - slope * x - level).sum())
 
 
 def trend_foretells(epochs: Vector, gaps: Vector, more: float) -> bool:
-    """Whether the same forecast, made earlier in the run from as far ahead, would have been right.
+    """Whether the same kind of forecast, made earlier in the run and as far ahead, would have been right.
 
     A forecast of R times the epochs run, R at least 2, is believed if the trend of the first 1/R of them predicts the epoch at
-    which the gap reached its last value, within a factor of 1.25. On separated data early trends mislead until the rows'
+    which the gap reached its last value, within a factor of 1.25. On separated data, early trends mislead until the rows'
     margins are far apart.
 
     Parameters
@@ -105,7 +105,7 @@ def epochs_left(
     """Estimate the epochs of gradient descent until the gap is at most `tol`; inf if never, NaN if unknown.
 
     The Hessian at the optimum gives the estimate if its parabola is about as high as F. If the parabola is far below, F still
-    falls as a power of the epochs, and the larger of both estimates, by parabola and by trend, is taken.
+    falls as a power of the epochs; then the larger of both estimates, by parabola and by trend, is returned.
 
     Parameters
     ----------
@@ -123,20 +123,20 @@ def epochs_left(
     if near is None:
         return by_trend
     hessian, apart = near
-    with np.errstate(over="ignore", invalid="ignore"):  # a run that is beyond all measure
+    with np.errstate(over="ignore", invalid="ignore"):  # a diverged run may overflow
         gradient = hessian @ apart
         by_curvature = epochs_by_curvature(hessian, gradient, rate, tol)
         parabola = 0.5 * float(apart @ gradient)
     if parabola > (NEAR_ENOUGH if tested else FAR_BELOW) * gaps[-1] or (np.isnan(by_trend) and not tested):
         return by_curvature
-    return float(np.maximum(by_curvature, by_trend))  # NaN where the trend is
+    return float(np.maximum(by_curvature, by_trend))  # NaN if the trend is NaN
 
 
 @dataclass
 class Monitor:
     """Watches a run, epoch by epoch.
 
-    A run diverges when F, if `unbounded`, is more than ten times its start. The loop itself ends a run whose F is not finite.
+    If `unbounded`, a run diverges when F is more than ten times its start. The loop itself ends a run whose F is not finite.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class Monitor:
     start: float = np.nan
 
     def diverges(self, objective: float, gap: float) -> bool:
-        """Add an epoch; whether the run diverges."""
+        """Add an epoch; return whether the run diverges."""
         self.start = self.start if self.count else objective
         self.gaps.append(gap)
         self.count += 1
@@ -171,9 +171,9 @@ class RunMonitor(Monitor):
     tol, max_steps
         The gap at which the run should end, and its limit of epochs; used for "crawling".
 
-    Oscillating: a quarter of the last twenty steps, and two at least, raised the objective; or twenty epochs brought none
-    below the twenty before. Crawling: a fifth of the epochs, and a hundred at least, are over, and at the rate of the last
-    sixty the gap needs three times those that are left; rates slow down, so that more will be needed. `needed` is how many.
+    Oscillating: at least a quarter of the last twenty steps, and at least two, raised the objective; or none of the last twenty
+    epochs is below the twenty before. Crawling: a fifth of the epochs, and at least a hundred, are over, and at the rate of the
+    last sixty the gap needs `needed` more, over three times those that are left; rates slow down, so even more will be needed.
     """
 
     stable: bool = True
@@ -183,7 +183,7 @@ class RunMonitor(Monitor):
     _values: deque[float] = field(default_factory=lambda: deque(maxlen=40))
 
     def watch(self, objective: float, gap: float) -> str:
-        """Add an epoch; says what the run does now."""
+        """Add an epoch; return what the run does now."""
         self._values.append(objective)
         if self.diverges(objective, gap):
             return "diverging"
@@ -208,12 +208,12 @@ class RunMonitor(Monitor):
 class NoiseMonitor(Monitor):
     """Names what a run of mini-batches does, whose F always goes up and down: "", "hovering" or "diverging".
 
-    Hovering: over the last half of the epochs, 10 at least and 100 at most, the logarithm of the gap has no slope below zero
-    by two standard errors of its least squares line. `unbounded` only where the rate stays.
+    Hovering: over the last half of the epochs, at least 10 and at most 100, the least squares line through the logarithm of the
+    gap has a slope that is not below zero by two standard errors. `unbounded` only if the rate is constant.
     """
 
     def watch(self, objective: float, gap: float) -> str:
-        """Add an epoch; says what the run does now."""
+        """Add an epoch; return what the run does now."""
         return "diverging" if self.diverges(objective, gap) else "hovering" if self.hovers else ""
 
     def go_on(self, gaps: Vector, count: int, start: float) -> None:
@@ -222,7 +222,7 @@ class NoiseMonitor(Monitor):
         self.gaps.extend(gaps.tolist())
 
     def after(self, count: int) -> Vector:
-        """Gaps of the last epochs as of `count` epochs; at most one more has been watched since."""
+        """Return the last gaps as they were after `count` epochs; at most one more epoch has been watched since."""
         return np.array(self.gaps)[: len(self.gaps) - (self.count - count)][-MOST_RECENT:]
 
     @property

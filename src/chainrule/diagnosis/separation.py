@@ -1,12 +1,12 @@
-"""Does a plane separate the classes, so that no finite coefficients are optimal? The verdict is verified on every row.
+"""Whether a plane separates the classes, so that no finite coefficients are optimal, verified on every row.
 
-With a_i = (2y_i - 1) x~_i the data are separated when A v >= 0, A v != 0 for some v: completely when A v > 0, else
-quasi-completely (Albert and Anderson 1984, Biometrika 71). The rows that are still on the planes found
-before are looked at again and again: first for columns that separate alone, then for a direction of several columns that
+With a_i = (2y_i - 1) x~_i the data are separated if A v >= 0, A v != 0 for some v: completely if A v > 0, else
+quasi-completely (Albert and Anderson 1984, Biometrika 71). The rows that are on all planes found so far are searched
+again, until no more are separated: first for columns that separate alone, then for a direction of several columns that
 leaves as few rows on its plane as possible. Each direction is exact (rational), and its signs are proven on all rows without
 a rounding error. When the rows left overlap (`overlap`), the verdict is final.
 
-The search takes a subset of the rows. A linear program (`overlap`) says which of them overlap, and finds a direction that
+A search takes a subset of the rows. A linear program (`overlap`) says which of them overlap, and finds a direction that
 separates the others. Rows on the wrong side are added until there are none. Its arithmetic is in u = (x - center) p with p
 powers of two near 1/sd. The exact directions are in the user's columns.
 """
@@ -36,19 +36,19 @@ Mask = NDArray[np.bool_]
 Exact = tuple[dict[int, Fraction], Fraction]  # v by column, and b
 
 ROUNDS = 60
-LEAST = 1000  # rows of the first subset, and 4 a column
+LEAST = 1000  # least rows of the first subset, which also has at least 4 per column
 MOST_NUMBERS = 1_000_000  # in the subset; beyond, a linear program takes more than 10 seconds
-FAR = 10.0  # a column is centred if its mean is more deviations from 0
+FAR = 10.0  # a column is centred if its mean is more standard deviations than this from 0
 MAX_EXACT_COLUMNS = 64  # up to which null spaces are found in fractions
-LONGEST = 10**4  # whole number that is shown as it is
-BITS = (0, 3, 8, 16, 60)  # of a direction's coefficients, tried in turn: short ones read best
+LONGEST = 10**4  # largest whole number that is shown unrounded
+BITS = (0, 3, 8, 16, 60)  # of a direction's coefficients, tried in turn: short ones are easiest to read
 
 
 @dataclass(frozen=True)
 class Direction:
     """A separating direction: z = x.v + b is >= 0 in class 1 and <= 0 in class 0.
 
-    v : exact coefficients, by column. signs : (m,), the proven sign of (2y - 1) z in the rows that were looked at, else 0.
+    v : exact coefficients, by column. signs : (m,), the proven sign of (2y - 1) z in the rows examined, else 0.
     """
 
     v: dict[int, Fraction]
@@ -63,20 +63,20 @@ class Direction:
 
 @dataclass(frozen=True)
 class Separation:
-    """Directions that separate the classes; each separates rows that those before it leave on their planes.
+    """Directions that separate the classes; each separates rows that earlier directions leave on their planes.
 
     kind
-        "complete": no row is left on a plane. "quasi": some rows are left. Both are proven in exact arithmetic. "undecided":
+        "complete": no row is left on all planes. "quasi": some rows are left. Both are proven in exact arithmetic. "undecided":
         rounding hides the answer, and nothing is proven.
     directions
-        v by column, and b, of each. Put together, each with so large a factor that it keeps its rows, they are one direction.
+        v by column, and b, of each. Their sum, with large enough factors for the earlier ones, is one separating direction.
     rows_on_plane
-        Rows that are left, by their numbers from 0; rows of weight 0 aren't counted.
+        Rows that are left, by their numbers from 0; rows of weight 0 aren't included.
     final
-        The rows left overlap (their rank as computed), so that no direction separates more. Then inf of the mean loss is
-        (weight on the plane / S) times the minimum over the rows left, which is attained; 0 when complete.
+        Whether the rows left overlap (given their computed rank), so that no direction separates more. Then inf of the mean
+        loss is (weight on the plane / S) times the minimum over the rows left, which is attained; 0 if complete.
     finding
-        What each direction is in words, and the ways out.
+        A description of each direction, and the ways out.
     """
 
     kind: Literal["complete", "quasi", "undecided"]
@@ -94,7 +94,7 @@ def find_separation(
     collinearity: Collinearity | None = None,
     classes: Sequence[str] = ("class 0", "class 1"),
 ) -> Separation | None:
-    """Find a separating direction; None when it is proven that there is none.
+    """Find separating directions; None if it is proven that there are none.
 
     Columns that follow from others exactly or up to rounding (`find_relations`) are left out: None means that the model
     without them is not separated.
@@ -104,14 +104,14 @@ def find_separation(
     rows : Rows
         Rows of weight 0 don't count.
     hint : (w, b), optional
-        A direction to try first on large data, in the rows' units: where a run ended.
+        A direction to try first on large data, in the rows' units: the last point of a run.
     collinearity : Collinearity, optional
-        The result of `find_relations`, if known already.
+        The result of `find_relations`, if already known.
     classes
         Names of class 0 and class 1, for the finding.
     """
     known = find_relations(rows, fit_intercept=fit_intercept) if collinearity is None else collinearity
-    # A column that is only nearly a combination of others counts: what it adds may be all that separates.
+    # A column that is only nearly a combination of others is kept: its difference may be all that separates.
     near_columns = [relation.indices[-1] for relation in known.relations if not relation.up_to_rounding]
     space = _Space.of(rows, np.union1d(known.pivots, near_columns).astype(np.int64), fit_intercept)
     start = np.zeros(len(space.pivots) + fit_intercept)
@@ -141,7 +141,7 @@ def find_separation(
 
 
 def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
-    """Yield columns that separate alone, found by comparing extremes: one that does so completely, else all.
+    """Yield columns that separate alone, found by comparing extremes: one that separates completely, else all.
 
     If only rows of one class are left, the intercept alone separates them.
     """
@@ -156,7 +156,8 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
     thresholds, widths = {}, {}
     for j in np.flatnonzero((up | down) & (space.fit_intercept | (first <= 0) & (last >= 0))).tolist():
         low, high = float(first[j]), float(last[j])
-        t = thresholds[j] = (_decimal_between(low, high) or Fraction(low)) if space.fit_intercept else Fraction(0)
+        between = _decimal_between(low, high) if space.fit_intercept else Fraction(0)
+        t = thresholds[j] = Fraction(low) if between is None else between
         if low < t < high:
             widths[j] = (high - low) / float(space.rows.units.scale[j])
     for j in [max(widths, key=widths.__getitem__)] if widths else thresholds:
@@ -166,12 +167,12 @@ def _alone(space: _Space, active: Mask) -> Iterator[Direction]:
 
 
 def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str], *, of_rest: bool) -> Finding:
-    """Describe a direction by its columns' names; of_rest : it concerns rows that earlier directions leave."""
+    """Describe a direction by its columns' names; of_rest : whether it is about rows that earlier directions leave."""
     at, rows = sorted(found.v), space.rows
     names, v = tuple(rows.feature_names[j] for j in at), [found.v[j] for j in at]
     is_complete, is_dummy = bool(found.signs[active].all()), bool(space.is_dummy[at].all())
     factor = factor_of(names) if is_dummy else None
-    is_rest = factor is not None and len(set(v)) == 1 and found.b == -v[0]  # rows that have none of the levels
+    is_rest = factor is not None and len(set(v)) == 1 and found.b == -v[0]  # about rows with none of the levels
     known: dict[str, Any] = {"factor": factor, "of_rest": of_rest}
     if len(names) > 1 and not is_rest:
         whole, largest = whole_numbers([*v, found.b]), max(map(abs, v))
@@ -188,7 +189,7 @@ def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str]
         return Finding("threshold", known | {"column": names[0]})
     if len(names) == 1 and above:
         return Finding("level", known | {"level": names[0], "class": upper})
-    # Where these are all levels with a column, only the first one is left.
+    # If these are all levels that have a column, only the first level is left.
     encoded = (each for each in rows.encodings or () if each.name == factor and each.levels and not each.all_levels)
     for column in encoded:
         if tuple(column.design_names()) == names:
@@ -200,8 +201,8 @@ def _cause(space: _Space, found: Direction, active: Mask, classes: Sequence[str]
 class _Space:
     """The rows as half-spaces of directions (w, b): a_i = (2y_i - 1) (u_i, 1), u = (x - center) p.
 
-    rows : seen as u, p powers of two near 1/size. pivots : columns of which all others are combinations.
-    is_dummy : columns from 0 to 1: indicators, by their looks. side : 2y - 1.
+    rows : viewed as u, p powers of two near 1/size. pivots : columns of which all others are combinations.
+    is_dummy : columns that range from 0 to 1, taken as indicators. side : 2y - 1.
     """
 
     rows: Rows
@@ -221,7 +222,7 @@ class _Space:
         return cls(rows.see(units), pivots, is_dummy, np.where(rows.y > 0, 1.0, -1.0), fit_intercept)
 
     def matrix(self, numbers: Index) -> Matrix:
-        """a_i of some rows, pivots only, (q, k), each times a power of two so that its largest number is in [1, 2).
+        """Return a_i of some rows, pivots only, (q, k), each times a power of two so that its largest number is in [1, 2).
 
         Without an intercept there is no last column.
         """
@@ -229,26 +230,26 @@ class _Space:
         return np.asarray(A * (self.side[numbers] * power_of_two(np.abs(A).max(axis=1, initial=0.0)))[:, None])
 
     def scores(self, a: Vector) -> tuple[Vector, float]:
-        """a_i.a of every row, (m,), for a direction of `matrix`, and how large its terms may be."""
+        """Return a_i.a of every row, (m,), for a direction a of `matrix`, and a bound on the size of its terms."""
         w = np.zeros(self.rows.n_features)
         w[self.pivots] = a[: len(self.pivots)]
         b = float(a[-1]) * self.fit_intercept
         return self.rows.scores(w, b) * self.side, float(reach(self.rows) @ np.abs(w)) + abs(b)
 
     def wrong(self, a: Vector, mask: Mask) -> Index:
-        """Rows of the mask on the wrong side of a direction by more than rounding, the worst first."""
+        """Return the rows of the mask on the wrong side of a direction by more than rounding, the worst first."""
         z, size = self.scores(a)
         wrong = np.flatnonzero(mask & (z < -FLAT * size))
         return np.asarray(wrong[np.argsort(z[wrong], kind="stable")])
 
     @property
     def _units(self) -> Iterator[list[Fraction]]:
-        """Centres and scales of u, exactly."""
+        """Exact centres and scales of u."""
         units = self.rows.units
         return ([Fraction(x) for x in each[self.pivots].tolist()] for each in (units.center, units.scale))
 
     def directed(self, c: dict[int, Fraction], mask: Mask) -> Direction:
-        """Prove the signs in the rows of the mask of a direction of `matrix`, its numbers by their places."""
+        """Prove a direction's signs in the rows of the mask; c : its exact coefficients, by column of `matrix`."""
         (center, scale), last = self._units, len(self.pivots)
         largest = max(map(abs, c.values()), default=Fraction(1))
         a = np.zeros(last + self.fit_intercept)
@@ -267,7 +268,7 @@ class _Space:
         (center, scale), at = self._units, np.flatnonzero(a)
         if len(numbers) and len(at) > MAX_EXACT_COLUMNS:
             return
-        if len(numbers):  # as many as are independent
+        if len(numbers):  # keep independent rows only
             R, order = qr(self.matrix(numbers)[:, at].T, mode="r", pivoting=True)
             numbers = numbers[order[: np.count_nonzero(np.abs(np.diag(R)) > RANK * np.abs(R[0, 0]))]]
         points = []
@@ -284,7 +285,7 @@ class _Space:
             yield self.directed({j: c for j, c in found.items() if c}, mask)
 
     def sample(self, mask: Mask, count: int) -> Index:
-        """Rows drawn from both classes alike; always the same ones."""
+        """Draw as many rows from either class; always the same ones."""
         rng = np.random.default_rng(0)
         parts = [np.flatnonzero(mask & (self.rows.y == label)) for label in (0, 1)]
         return np.sort(np.concatenate([rng.permutation(part)[: count // 2] for part in parts]))
@@ -295,19 +296,21 @@ def _search(space: _Space, active: Mask, start: Vector) -> tuple[list[Direction]
 
     start : (k,), a direction to try first.
 
-    Returns the direction, if one is found, and whether that is certain: if none is found, whether the rows surely overlap.
+    Returns the direction, if one is found, and whether the answer is certain: if none is found, that the rows overlap.
     """
     k = len(start)
+    if not k:
+        return [], True
     subset = space.sample(active, min(max(LEAST, 4 * k), MOST_NUMBERS // k))
     for _ in range(ROUNDS):
         A = space.matrix(subset)
         verdict = decide(A, start)
         if verdict.flat.all():
-            # Rows off what the subset spans may be missing: a direction of random weights shows them.
+            # Rows outside the subset's span may be missing: a random direction in its null space finds them.
             null = verdict.null @ np.random.default_rng(0).normal(size=verdict.null.shape[1])
             wrong = np.union1d(space.wrong(null, active), space.wrong(-null, active)) if null.any() else subset[:0]
             if not len(wrong):
-                # Unknown if some direction seems to be 0 in all rows although no column depends on others.
+                # Uncertain if some direction seems to be 0 in all rows although no column depends on others.
                 is_whole = (active == space.rows.is_kept).all()
                 return [], verdict.proven and not (is_whole and verdict.null.size)
         else:

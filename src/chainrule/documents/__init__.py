@@ -1,6 +1,6 @@
-"""What there is to say about a result, as blocks, and the renderers that write them: terminal, HTML, notebook.
+"""Describes results as lists of blocks, and renders these for terminal, HTML and notebook.
 
-`shown` finds the blocks of anything that shows itself. The document of a result (`to_dict()`) is its JSON.
+`shown` makes the blocks of any object that displays itself. A result's document (`to_dict()`) is its JSON.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def shown(result: Any) -> "Sequence[Block]":
-    """Give what there is to say about a `Result`, `Certificate`, `Trace`, `RowExplanation` or study."""
+    """Make the blocks that describe a `Result`, `Certificate`, `Trace`, `RowExplanation` or study."""
     from chainrule.documents import results, rows, studies
 
     makers = {"Result": results.of_result, "Certificate": results.of_certificate, "Trace": results.of_trace,

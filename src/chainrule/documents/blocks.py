@@ -1,10 +1,10 @@
-"""What there is to say, as a list of blocks: made once from a result's data, written by each renderer in its own way.
+"""Blocks: a description of a result, made once from its data, and written by each renderer in its own way.
 
     [Heading("How well it does"), say("right on {share:%} of {rows:row}", share=0.9, rows=249), Chart(draw, "...")]
 
 A sentence keeps its numbers and names as values. A format after the colon says how a value is written:
 
-    4      a number with so many significant digits        %      a share: 90.0%
+    4      a number with 4 significant digits              %      a share: 90.0%
     f      with four decimals, as in a column               name   a name or label from the data
     g      with up to six digits, no zeros at the end      up, down   a bound: two digits, rounded to its own side
     e      with a power of ten: 2.0e-03                     floor   a limit: four digits, rounded down
@@ -52,20 +52,20 @@ class Heading:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they are. As "tiles" large numbers side by side on a page, as "glossary" terms and their meaning."""
+    """Pairs of a name and its text. "tiles" are large numbers side by side on a page, "glossary" terms and their meaning."""
 
     pairs: Sequence[tuple[str, Any]]
     role: FactsRole = ""
 
     @classmethod
     def of(cls, templates: Mapping[str, str], role: FactsRole = "", **values: Any) -> Facts:
-        """Make facts of templates that share their values."""
+        """Make facts from templates that share their values."""
         return cls([(name, say(template, **values)) for name, template in templates.items()], role)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: a head, cells, and the format of cells that aren't text; "bar" draws a share as a bar on a page."""
+    """A table's column: a heading, cells, and the format of cells that aren't text; "bar" draws a share as a bar on a page."""
 
     head: str
     cells: Sequence[Any]
@@ -74,25 +74,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of one length; the first has the names of the rows."""
+    """Columns of equal length; the first has the names of the rows."""
 
     columns: Sequence[Column]
 
     @classmethod
     def of(cls, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-        """Make a table of rows of text."""
+        """Make a table from rows of text."""
         return cls([Column(head, [row[j] for row in rows], "") for j, head in enumerate(heads)])
 
     @classmethod
     def from_entries(cls, entries: Sequence[Mapping[str, Any]], *columns: tuple[str, str, str]) -> Table:
-        """Make a table of a document's entries; columns: head, key, format. Keys that no entry has are left out."""
+        """Make a table from a document's entries; columns: heading, key, format. Keys that no entry has are left out."""
         return cls([Column(head, [entry.get(key) for entry in entries], how)
                     for head, key, how in columns if any(entry.get(key) is not None for entry in entries)])  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula with its numbers, as a terminal prints it, and a note."""
+    """A formula with its numbers, as plain text, and a note."""
 
     text: str
     note: Words = ""
@@ -107,7 +107,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture: what draws its SVG, and a caption."""
+    """A picture: a function that draws its SVG, and a caption."""
 
     draw: Callable[[], str]
     caption: Words = ""
@@ -122,7 +122,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Beside:
-    """Groups of blocks, side by side where there is room."""
+    """Groups of blocks, side by side if there is room."""
 
     groups: Sequence[Sequence[Block]]
 
@@ -131,7 +131,7 @@ Block = Text | Heading | Facts | Table | Formula | Code | Chart | Bullets | Besi
 
 
 def bullets(heading: str, items: Iterable[str]) -> list[Block]:
-    """Make a heading and a list of sentences, each once; nothing for an empty list."""
+    """Make a heading and a list of sentences without repetitions; nothing for an empty list."""
     once = list(dict.fromkeys(items))
     return [Heading(heading), Bullets(once)] if once else []
 
@@ -153,7 +153,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
 
 
 def spelled(value: Any, how: str = "") -> str:
-    """Write a number in plain signs, None as nothing; how: a format of the table above."""
+    """Write a number in ASCII, and None as an empty text; how: a format of the table above."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "" if value is None else "-"
     if how in ("", "4") and isinstance(value, int):
@@ -175,7 +175,7 @@ class Speller(string.Formatter):
         return shortened(text)
 
     def number(self, text: str) -> str:
-        """Write a number that is spelled in plain signs."""
+        """Write a number that is spelled in ASCII."""
         return text
 
     def words(self, text: Words) -> str:

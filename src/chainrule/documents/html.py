@@ -1,7 +1,7 @@
-"""Blocks as HTML: a page of its own, or one element for a notebook.
+"""Blocks as HTML: a complete page, or one element for a notebook.
 
-Neither loads anything, links anywhere or needs JavaScript. Both follow the reader's light or dark colours, print, and read
-on a phone. Every name from the data is escaped here and in the pictures.
+Neither loads anything, links anywhere or needs JavaScript. Both follow the reader's light or dark colours, and suit print
+and phones. Every name from the data is escaped here and in the pictures.
 """
 
 import re
@@ -35,7 +35,7 @@ HTML = _Html()
 
 
 def as_html(blocks: Sequence[Block], title: str = "") -> str:
-    """Write a page of its own, under a title; without one an element for a notebook, which brings its own style."""
+    """Write a complete page with a title; without a title, an element for a notebook, with its own style."""
     palette = palette_css().replace(":root", ".chainrule")
     css = f"{palette}.chainrule {{ font-family: {FONT}; }}\n{_resource('page.css')}"
     return _template().render(title=title, blocks=blocks, css=css).strip()

@@ -1,4 +1,4 @@
-"""How a run learned, in sentences and pictures made of its numbers."""
+"""How a run learned, in sentences and pictures made from its numbers."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ LITTLE = 1e-3  # nats: a smaller difference of two log-losses is not mentioned
 
 
 def story(learned: Learned) -> list[Text]:
-    """Tell how a run learned, a sentence or two a paragraph; what isn't known is left out."""
+    """Describe how a run learned, in paragraphs of a sentence or two; unknown facts are left out."""
     p = learned.progress
     if p.last == 0:
         return [say(f"No {p.unit} was run: the model is where it started.")]
@@ -61,7 +61,7 @@ def _held_out(p: Progress) -> list[Text]:
 
 
 def rate_told(learned: Learned, rate: float | None) -> list[Text]:
-    """Place the learning rate against the curvature at the point returned, where that is known."""
+    """Compare the learning rate with the curvature at the returned point, if that is known."""
     limit = None if learned.gradients is None else learned.gradients.limit
     if rate is None or limit is None:
         return []
@@ -70,7 +70,7 @@ def rate_told(learned: Learned, rate: float | None) -> list[Text]:
 
 
 def pictures(learned: Learned | None, classes: tuple[str, str]) -> list[list[Chart]]:
-    """Draw the shares of the gradient, and the maps of the model as it learned, where there are any."""
+    """Draw the shares of the gradient, and the maps of the model as it learned, if there are any."""
     if learned is None:
         return []
     g, m, unit = learned.gradients, learned.maps, learned.progress.unit

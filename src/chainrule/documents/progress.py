@@ -1,4 +1,4 @@
-"""The progress of a run: one live line on stderr, and nothing where stderr is no terminal."""
+"""The progress of a run: one live line on stderr, and nothing if stderr is no terminal."""
 
 import math
 import time
@@ -14,7 +14,7 @@ PAUSE = 0.08  # seconds between two drawings: an epoch takes microseconds
 
 
 class _Live(Progress):
-    """A line of words, with a bar where it is known how far a run is, drawn again at most every `PAUSE` seconds."""
+    """A line of words, with a bar if the length of a run is known; redrawn at most every `PAUSE` seconds."""
 
     def __init__(self, console: Console, *, has_bar: bool = True) -> None:
         columns = [*[BarColumn(bar_width=16)] * has_bar, TextColumn("{task.fields[words]}", markup=False)]
@@ -31,17 +31,17 @@ class _Live(Progress):
 
 
 class FitProgress(_Live):
-    """The line of a fit. Call it once an epoch or step with the fit's step and the held-out figures.
+    """The line of a fit. Call it after each epoch or step, with the fit's step and the held-out figures.
 
-    console: the console of messages. method: of the run, as `fit` names it.
+    console: the console of messages. method: the run's method, as `fit` names it.
     """
 
     def __init__(self, console: Console, method: str) -> None:
-        self._descends = not method.startswith("newton")  # how many steps Newton needs is not known
+        self._descends = not method.startswith("newton")  # nobody knows how many steps Newton needs
         super().__init__(console, has_bar=self._descends)
 
     def __call__(self, step: Any, held_out: Mapping[str, float]) -> None:
-        """Draw this epoch, unless the last drawing is too near."""
+        """Draw this epoch, unless the last drawing is too recent."""
         self._draw(step.epoch, step.max_reads, lambda: self._words(step, held_out))
 
     def _words(self, step: Any, held_out: Mapping[str, float]) -> str:
@@ -59,5 +59,5 @@ class StudyProgress(_Live):
     """The line of a study's runs. Call it with the run's name, its epoch and its largest number of epochs."""
 
     def __call__(self, run: str, epoch: int, most: int) -> None:
-        """Draw where the run is, unless the last drawing is too near."""
+        """Draw where the run is, unless the last drawing is too recent."""
         self._draw(epoch, most, lambda: f"{run}: epoch {epoch:,} of {most:,}")

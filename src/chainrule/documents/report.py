@@ -1,4 +1,4 @@
-"""The report of a fit: its story as blocks, from the document that `--json` gives and from arrays."""
+"""The report of a fit: its story as blocks, from the document that `--json` prints and from arrays."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -38,7 +38,7 @@ GLOSSARY = {
 def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: Learned | None = None) -> list[Block]:
     """Tell the story of a fit: what it is, how near the optimum, how it learned, how well it predicts, one row, the model.
 
-    document: of a fit, with "explanation" and "whole_gradient" of a row where one is to be shown. trace: what the run
+    document: of a fit, with "explanation" and "whole_gradient" of a row if one is to be shown. trace: what the run
     recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any.
     """
     result, trouble = document["result"], _trouble(document["result"])
@@ -74,7 +74,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
 
 
 def _trouble(result: Document) -> str:
-    """Say why there is no optimum, with the way out; empty where there is one, or where nothing is known of it."""
+    """Say why there is no optimum, with the way out; empty if there is one, or if that is unknown."""
     kind, reason = result["certificate"]["kind"], result["certificate"]["reason"].rstrip(".")
     if kind == "ridge" and reason:
         return f"The objective asked for has no optimum: {reason}"
@@ -97,7 +97,7 @@ def _tiles(result: Document) -> Facts:
 
 
 def _learning(document: Document, trace: Trace, learned: Learned | None) -> list[Block]:
-    """Tell how the run learned, in words and pictures."""
+    """Describe how the run learned, in words and pictures."""
     result, classes = document["result"], (document["negative"], document["positive"])
     curves = results.learning_curves(trace, results.is_newton(result), document["training"])
     told: list[Block] = [] if learned is None else [*story(learned), *rate_told(learned, result["learning_rate"])]
@@ -113,5 +113,5 @@ def _probabilities(classes: tuple[str, str], parts: Sequence[Spread]) -> Beside:
                "Held-out rows: the same for rows that training never saw.")  # fmt: skip
     shown = [[Chart(partial(probability_histogram, sigmoid(z), y, classes=classes), says)]
              for (z, y), says in zip(parts, spreads, strict=False)]  # fmt: skip
-    says = "The loss of one row as a function of z: of a sure mistake it is nearly |z|. The bars below are the training rows."
+    says = "One row's loss as a function of z: for a confident mistake it is nearly |z|. The bars below are the training rows."
     return Beside([*shown, [Chart(partial(loss_of_row, *parts[0], classes=classes), says)]])

@@ -1,4 +1,4 @@
-"""What there is to say about a fit, its certificate, predictions and an audit, from the documents that `--json` gives."""
+"""Describes a fit, its certificate, predictions, and an audit, from the documents that `--json` prints."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ SHOWN_PREDICTIONS = 20
 
 
 def how_near(value: float, error: float | None) -> dict[str, Any]:
-    """Say how far a coefficient can be from the optimum's, and how many of its digits that proves."""
+    """Return how far a coefficient can be from the optimum's, and how many of its digits that proves."""
     return {
         "error": error,
         "digits": int(digits_of(np.array([value]), np.array([np.inf if error is None else error]))[0]),
@@ -25,12 +25,12 @@ def how_near(value: float, error: float | None) -> dict[str, Any]:
 
 
 def is_newton(result: Document) -> bool:
-    """Tell a run of Newton's method by its result."""
+    """Return whether a result is from Newton's method."""
     return str(result["method"]).startswith("newton")
 
 
 def fit(document: Document) -> list[Block]:
-    """Tell what a fit gave: the objective, the method, the figures, the coefficients, what happened."""
+    """Describe a fit: the objective, the method, the figures, the coefficients, what happened."""
     wrote = [("wrote", f"{path} ({name})") for name, path in document["files"].items() if path]
     return [
         setting(document),
@@ -43,7 +43,7 @@ def fit(document: Document) -> list[Block]:
 
 
 def setting(document: Document) -> Facts:
-    """Tell what was asked: the target, the rows, the objective, the method."""
+    """Describe the task: the target, the rows, the objective, the method."""
     counts = document["rows"]
     parts = ["{training} to train on", *["{held_out} held out"] * bool(counts["held_out"]),
              *["{set_aside} set aside, {target:name} unknown"] * bool(counts["set_aside"])]  # fmt: skip
@@ -53,7 +53,7 @@ def setting(document: Document) -> Facts:
 
 
 def _asked(result: Document) -> list[tuple[str, Any]]:
-    """Tell objective, method and learning rate."""
+    """Describe objective, method and learning rate."""
     facts = [("objective", result["objective_line"]), ("method", f"{_method(result)}: {result['method_reason']}")]
     facts += [("learning rate", rate(result))] if result["learning_rate"] is not None else []
     if result["batch_size"] is not None:
@@ -67,7 +67,7 @@ def _method(result: Document) -> str:
 
 
 def rate(result: Document) -> Text:
-    """Tell the learning rate and its limit."""
+    """Describe the learning rate and its limit."""
     own, limit, batches = result["learning_rate"], result["learning_rate_limit"], result["method"] == "sgd"
     if limit is None:
         return say("{own}; any rate is stable here", own=own)
@@ -80,7 +80,7 @@ def rate(result: Document) -> Text:
 
 
 def ending(result: Document) -> list[tuple[str, Any]]:
-    """Tell how a run ended and what is proven, each once, where the message says both."""
+    """Describe how a run ended and what is proven; if the message says both, say each only once."""
     told, proven = result["certificate"], result["certificate"]["sentence"].rstrip(".")
     run = result["message"].rstrip(".").replace(f": {proven}", "")
     training = say("{method}: {run} ({seconds:time})", method=_method(result), run=run, seconds=result["seconds"])
@@ -98,7 +98,7 @@ def figures(parts: Mapping[str, Document | None]) -> Table:
 
 
 def coefficients(document: Document) -> list[Block]:
-    """Tell the coefficients and odds ratios, per unit and per standard deviation (SD); the strongest where there are many."""
+    """List coefficients and odds ratios, per unit and per standard deviation (SD); only the strongest if there are many."""
     entries = [{**entry, "w_sd": entry["sd"] and entry["w"] * entry["sd"], "effect": _effect(entry)}
                for entry in document["coefficients"]]  # fmt: skip
     digits = ("proven digits", "digits" if document["result"]["certificate"]["kind"] == "bound" else "", "")
@@ -109,7 +109,7 @@ def coefficients(document: Document) -> list[Block]:
 
 
 def _effect(entry: Document) -> float:
-    """Give the log-odds of one standard deviation, where that is known, else of one unit."""
+    """Return the log-odds of one standard deviation if that is known, else of one unit."""
     return float(entry["w"] * (1.0 if entry["sd"] is None else entry["sd"]))
 
 
@@ -123,12 +123,12 @@ def _listed(document: Document, entries: Sequence[Document], by: str, *columns: 
 
 
 def rest(count: int) -> list[Text]:
-    """Say how many of so many are not shown."""
+    """Say how many of `count` coefficients are not shown."""
     return [say("and {n:smaller one} (--json gives all)", "note", n=count - SHOWN)] if count > SHOWN else []
 
 
 def odds_chart(document: Document) -> Chart:
-    """Draw the odds ratios, per standard deviation where that is known."""
+    """Draw the odds ratios, per standard deviation if that is known."""
     from chainrule.charts import charts
 
     entries = document["coefficients"]
@@ -139,7 +139,7 @@ def odds_chart(document: Document) -> Chart:
 
 
 def certificate(result: Document, trace: Any = None) -> list[Block]:
-    """Tell what is proven about a result, and how its run came there."""
+    """Describe what is proven about a result, and how its run reached it."""
     told = result["certificate"]
     said = [say("{sentence}", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
@@ -162,7 +162,7 @@ def certificate(result: Document, trace: Any = None) -> list[Block]:
 
 
 def learning_curves(trace: Any, by_reads: bool, part: Document) -> Beside:
-    """Draw loss and accuracy over the epochs of gradient descent, or over the reads of the data where steps are few."""
+    """Draw loss and accuracy over the epochs of gradient descent, or over the reads of the data (by_reads)."""
     from chainrule.charts import curves
 
     when = "step of Newton’s method, by the reads of the data so far" if by_reads else "epoch"
@@ -177,7 +177,7 @@ def learning_curves(trace: Any, by_reads: bool, part: Document) -> Beside:
 
 
 def predictions(document: Document, most: int, heading: Words, left: str = "") -> list[Block]:
-    """Tabulate the first predictions of the rows set aside; left: where the others are."""
+    """Tabulate the first predictions of the rows set aside; left: says where the others are."""
     rows = document["predictions"]
     probability = (f"probability of {document['positive']}", "probability", "bar")
     columns = ("class", "class", "name"), ("row", "row", ""), probability
@@ -186,13 +186,13 @@ def predictions(document: Document, most: int, heading: Words, left: str = "") -
 
 
 def set_aside(document: Document) -> list[Block]:
-    """Tell the predictions of the rows whose target is missing."""
+    """Show the predictions of the rows whose target is missing."""
     heading = say("The {n:row} of unknown {target:name}", n=len(document["predictions"]), **document)
     return predictions(document, SHOWN_PREDICTIONS, heading, ": --json, the report and chainrule predict have all")
 
 
 def audit(document: Document) -> list[Block]:
-    """Tell how far anyone's coefficients are from the optimum."""
+    """Describe how far anyone's coefficients are from the optimum."""
     told, entries = document["certificate"], document["coefficients"]
     units = " on standardised numbers" if document["standardized"] else ""
     penalty = f" + ({{alpha:g}}/2) w.w{units}" if document["alpha"] else ", no penalty"
@@ -223,7 +223,7 @@ def _audit_sentence(told: Document) -> Text:
 
 
 def evaluation(document: Document) -> list[Block]:
-    """Tell how well a model does on a table."""
+    """Describe how well a model predicts a table's labels."""
     part, counts = document["figures"], document["figures"]["confusion"]
     negative, positive = document["negative"], document["positive"]
     facts = {"model": "{model}: the probability that {target:name} is {positive:name}", "table": "{table}",
@@ -240,7 +240,7 @@ def evaluation(document: Document) -> list[Block]:
 
 
 def of_result(result: Any) -> list[Block]:
-    """Tell what `chainrule.fit` gave."""
+    """Describe what `chainrule.fit` returned."""
     told, b, proven = result.to_dict(), float(result.b), result.certificate
     with np.errstate(over="ignore"):
         columns = (result.feature_names, result.w.tolist(), proven.digits.tolist(), np.exp(result.w).tolist())
@@ -263,12 +263,12 @@ def of_result(result: Any) -> list[Block]:
 
 
 def of_certificate(proven: Any) -> list[Block]:
-    """Tell what a certificate proves."""
+    """Describe what a certificate proves."""
     return certificate({"certificate": proven.to_dict()})
 
 
 def of_trace(trace: Any) -> list[Block]:
-    """Tell what a run recorded: the epochs 0, 1, 10, 100, ... and the last as a table, and its curves."""
+    """Show what a run recorded: the epochs 0, 1, 10, 100, ... and the last as a table, and its curves."""
     epochs = trace.columns["epoch"]
     shown = [k for k, epoch in enumerate(epochs) if epoch in (0, 1, 10, 100, 1000, 10_000) or epoch == epochs[-1]]
     table = Table.from_entries(

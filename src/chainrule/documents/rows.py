@@ -1,4 +1,4 @@
-"""What there is to say about one row: forward, the chain rule step by step, backward, what is checked."""
+"""Describes one row: forward, the chain rule step by step, backward, and what was checked."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from chainrule.words import counted
 
 Document = Mapping[str, Any]
 
-PARTS = {  # what the row is, and what its share is
+PARTS = {  # the row's part of the data, and the meaning of its share
     "training": ("; a training row", "what this row adds to the gradient"),
     "held out": ("; held out", "what this row would add to the gradient, but it was held out and adds nothing"),
     "other": ("; not among the training rows", "what this row would add to the gradient over the rows of this table"),
@@ -17,7 +17,7 @@ PARTS = {  # what the row is, and what its share is
 
 
 def explanation(document: Document) -> list[Block]:
-    """Tell one row forward and backward: values, contributions, derivatives, the chain rule, its share of the gradient."""
+    """Describe one row forward and backward: values, contributions, derivatives, the chain rule, its share of the gradient."""
     told = document["explanation"]
     known, lines, left = told["y"] is not None, _lines(document), rest(len(told["features"]))
     scaled = any(entry["x_user"] != entry["x"] for entry in told["features"])
@@ -72,7 +72,7 @@ def _heading(document: Document) -> Text:
 
 
 def _lines(document: Document) -> list[dict[str, Any]]:
-    """Give the bias and the features, the largest contribution first, as the path to g goes."""
+    """Return the bias and the features, the largest contribution first, in the order of the path to g."""
     told, whole = document["explanation"], document.get("whole_gradient")
     path, sums = dict(told["path"]), whole["dL_dw"] if whole else [None] * len(told["features"])
     bias = {"name": BIAS, "w": told["b"], "contribution": told["b"], "g": told["path"][0][1], "dz_dw": 1.0,
@@ -83,7 +83,7 @@ def _lines(document: Document) -> list[dict[str, Any]]:
 
 
 def _strongest(told: Document) -> list[Formula]:
-    """Write out dL/dw of the feature with the largest derivative."""
+    """Write dL/dw with its numbers, for the feature with the largest derivative."""
     lines = zip(told["features"], told["chain"]["dL_dw"], strict=True)
     ranked = sorted(lines, key=lambda line: -abs(line[0]["dL_dw"]))
     return [Formula(text, say("{name:name}", name=entry["name"])) for entry, text in ranked[:1]]
@@ -105,7 +105,7 @@ def _shares(document: Document) -> list[tuple[str, Any]]:
 
 
 def of_explanation(row: Any) -> list[Block]:
-    """Tell what `chainrule.explain_row` gave."""
+    """Describe what `chainrule.explain_row` returned."""
     return explanation({"explanation": row.to_dict()})
 
 

@@ -1,4 +1,4 @@
-"""What there is to say about a study: what was studied, pictures with their conclusions, tables."""
+"""Describes a study: what was studied, pictures with their conclusions, tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 CREDIT = (
     "Gradient descent as in Christoph Winkler, “Neural Networks and Logistic Regression - Backpropagation in Detail”. "
-    "Distances from the optimum are proven; what is written with “about” or “≈” is an estimate."
+    "Distances from the optimum are proven; numbers with “about” or “≈” are estimates."
 )
 
 
 def of_study(study: "Study", title: str = "", out: Path | None = None) -> list[Block]:
-    """Tell what a function of `chainrule.studies` gave; out: the file that was written."""
+    """Describe what a function of `chainrule.studies` returned; out: the file that was written."""
     return [
         *([Heading(title, 1)] if title else []),
         Facts(study.facts()),
@@ -27,7 +27,7 @@ def of_study(study: "Study", title: str = "", out: Path | None = None) -> list[B
 
 
 def study_page(study: "Study", title: str, notes: Sequence[str]) -> str:
-    """Tell a study as one HTML page."""
+    """Write a study as one HTML page."""
     from chainrule.documents.html import as_html
 
     return as_html([*of_study(study), *bullets("Notes", notes), *bullets("Sources", [CREDIT])], title)

@@ -1,6 +1,6 @@
 """Blocks in a terminal of any width: names may be shortened, words wrap, and no digit is ever cut off.
 
-What does not fit in a narrow terminal is stacked, and at the last runs over the line's end. Pictures are left out.
+Tables too wide for a narrow terminal are stacked; as a last resort, lines run over the edge. Pictures are left out.
 """
 
 import io
@@ -19,7 +19,7 @@ from chainrule.words import cells, shortened, visible, wrapped
 HEADING, DIM = "bold", "dim"
 INDENT = "  "
 GAP = 2  # cells between columns
-LEAST_NAME = 12  # cells of a name's column at least; narrower tables are stacked
+LEAST_NAME = 12  # cells that a column of names needs; tables without room for them are stacked
 LEAST_WIDTH = 16
 
 
@@ -34,13 +34,13 @@ def messages(*, quiet: bool = False) -> Console:
 
 
 def note(console: Console, *texts: str) -> None:
-    """Print notes on stderr, each on one line where stderr is a file."""
+    """Print notes on stderr, each on one line if stderr is a file."""
     for text in texts:
         console.print(Line.assemble(("note: ", "yellow"), visible(text)), soft_wrap=not console.is_terminal)
 
 
 def show(console: Console, blocks: Sequence[b.Block]) -> None:
-    """Print blocks, one below the other."""
+    """Print blocks one below another."""
     last: b.Block | None = None
     for block in _flat(blocks):
         indent = "" if isinstance(block, b.Heading) and block.level < 3 else INDENT
@@ -62,7 +62,7 @@ def _flat(blocks: Sequence[b.Block]) -> Iterator[b.Block]:
 
 
 def _is_apart(last: b.Block | None, block: b.Block) -> bool:
-    """Tell whether an empty line stands between two blocks."""
+    """Return whether an empty line separates two blocks."""
     if last is None or isinstance(last, b.Heading) or _is_note(block):
         return False
     return _is_note(last) or not (isinstance(last, b.Text | b.Formula) and isinstance(block, b.Text | b.Formula))
@@ -80,7 +80,7 @@ def as_text(blocks: Sequence[b.Block], width: int = 100) -> str:
 
 
 def lines_of(block: b.Block, width: int) -> list[Line]:
-    """Lay one block out in lines of `width` cells; a picture has none."""
+    """Lay out one block in lines of `width` cells; a picture gives no lines."""
     match block:
         case b.Text():
             return _sentence(b.PLAIN.words(block), width, DIM if _is_note(block) else "")
@@ -104,7 +104,7 @@ def _sentence(text: str, width: int, style: str = "") -> list[Line]:
 
 
 def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
-    """Lay out names and what they are: beside each other, or one below the other where that is narrow."""
+    """Lay out pairs of a name and its text: side by side, or one below the other if there is too little room."""
     left = max((len(name) for name, _ in pairs), default=0) + GAP
     if width - left < min(24, max((cells(text) for _, text in pairs), default=0)):
         return [line for name, text in pairs for line in (Line(name, DIM), *_sentence(text, width))]
@@ -116,7 +116,7 @@ def _facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
 
 
 def _table(block: b.Table, width: int) -> list[Line]:
-    """Lay out a table, names flush left and numbers flush right; where that is too wide, each row as a block of lines."""
+    """Lay out a table, names flush left and numbers flush right; if that is too wide, each row as a block of lines."""
     heads = [shortened(column.head) for column in block.columns]
     columns = [[b.PLAIN.format_field(cell, column.format) for cell in column.cells] for column in block.columns]
     least = [max(map(cells, [*column, *head.split(" ")])) for head, column in zip(heads, columns, strict=True)]
@@ -131,7 +131,7 @@ def _table(block: b.Table, width: int) -> list[Line]:
                  border_style=DIM)  # fmt: skip
     columns[0], least[0] = ["\n".join(wrapped(name, room)) for name in columns[0]], min(room, natural)
     room -= least[0]
-    for j, head in enumerate(heads):  # on fewer lines, where there is room
+    for j, head in enumerate(heads):  # headings take fewer lines if there is room
         more = min(max(cells(head) - least[j], 0), room)
         room -= more
         grid.add_column(Line(head), justify="right" if j else "left", width=least[j] + more)

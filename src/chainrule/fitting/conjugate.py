@@ -30,9 +30,7 @@ from chainrule.solvers.newton_cg import LARGEST, TooLarge
 Vector = NDArray[np.float64]
 
 DEFAULT_READS = 300
-INNER = (
-    0.01  # share of tol for the problem in the row space, so that the read that proves its point needs no further step
-)
+INNER = 0.01  # share of tol for the problem in the row space, so that the read that proves needs no further step
 
 
 def optimize_by_products(problem: Problem) -> Ending:
@@ -44,7 +42,7 @@ def optimize_by_products(problem: Problem) -> Ending:
 
 
 def optimize_in_row_space(problem: Problem) -> Ending:
-    """Run Newton for fewer rows than columns. The optimum is a combination of rows: X = R' Q', w = Q u, |w| = |u|.
+    """Run Newton for fewer rows than columns. The optimal w is a combination of rows: X = R' Q', w = Q u, |w| = |u|.
 
     The problem in u has as many columns as there are rows. Newton solves it; a read then certifies the point w = Q u. (Hastie
     and Tibshirani 2004, Efficient quadratic regularization for expression arrays, Biostatistics 5, 329-340.)
@@ -79,7 +77,7 @@ def _reflected(Q: NDArray[np.float64], tau: Vector, v: Vector, trans: str) -> Ve
 
 
 def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
-    """Run newton-cg from a point in the fit's units, and certify the point that the user gets."""
+    """Run newton-cg from a point in the fit's units, and certify the point that is returned."""
     rows, options = problem.rows, problem.options
     objective = problem.objective()
     most = DEFAULT_READS if options.max_reads is None else options.max_reads
@@ -130,11 +128,11 @@ def _certificate(problem: Problem, on: DataObjective, state: CGState) -> Certifi
 
 
 def _as_returned(on: DataObjective, units: Units, state: CGState, bound: Bound, b_user: float) -> tuple[float, Vector]:
-    """Return the gap and the coefficients' errors, (n,), at the point that the user gets, where w and b are rounded."""
+    """Return the gap and the coefficients' errors, (n,), at the returned point, whose w and b are rounded."""
     radius = bound.coef[: on.n_features] * (1.0 + 8.0 * UNIT)
     if not units.center.any() and (units.scale == 1.0).all():
         return bound.gap, radius / units.scale
-    # z moves by at most `shift` in every row. Of a convex F whose curvature along the move d is at most q,
+    # z moves by at most `shift` in every row. If F is convex and its curvature along the move d is at most q,
     # F(theta + d) - F* <= (sqrt(F - F*) + sqrt(q/2))^2.
     rounded = 4.0 * UNIT * np.abs(state.w)
     about = float(np.abs(units.center) @ np.abs(state.w / units.scale))
@@ -145,6 +143,6 @@ def _as_returned(on: DataObjective, units: Units, state: CGState, bound: Bound, 
 
 
 def _noise_of_objective(on: DataObjective, state: CGState) -> float:
-    """Bound the error of the computed F: of its sums, and of the rows' z."""
+    """Bound the error of the computed F, from its sums and from the rows' z."""
     of_sums = on.secant_depth * state.evaluation.loss + PAIRWISE * on.penalty.value(state.w)
     return UNIT * (of_sums + 4.0 * float(on.ridge @ np.square(state.w))) + on.loss.steepest * state.drift

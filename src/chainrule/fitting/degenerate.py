@@ -1,9 +1,10 @@
-"""Fits without a single optimum, or without one that can be proven: what is returned, and why."""
+"""Fits without a single optimum, or with none that can be proven: what is returned, and why."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,27 +28,25 @@ Index = NDArray[np.int64]
 
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the other columns don't explain
 LEAST_PENALTY_STEPS = 8
-STEPS, MOST_STEPS = (
-    10,
-    30,
-)  # for the model of the pivot columns; most where it is known that no plane separates the classes
+STEPS, MOST_STEPS = 10, 30  # for the pivot columns' model; MOST_STEPS if the classes are known to overlap
 FEW_STEPS = 3  # after a run that reached its limit
 LEAST_PART = 1e-3  # of a step
+FEW_NUMBERS = 300_000  # in X, up to which every row's leverage is computed where a bound of them all proves nothing
 
 
 def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Find out why nothing is proven, and return what is well-defined.
+    """Find out why nothing is proven, and return a well-defined point.
 
     With a penalty: the point of least penalty along the columns' relations. Without a penalty, for collinear columns: the
     solution of least norm in standardised columns, certified for the model without the redundant columns. For separated
-    classes: the optimum under `SEPARATED_RIDGE`, certified for that. Otherwise the run's last point.
+    classes: the optimum under `SEPARATED_RIDGE`, certified for that objective. Otherwise the run's last point.
     """
     rows, fit_intercept = task.problem.rows, task.problem.options.fit_intercept
     collinear = find_relations(rows, fit_intercept=fit_intercept)
     if task.problem.penalty.strongly_convex:
         return _of_least_penalty(task, outcome, state, collinear)
     ending = _reduced(task, outcome, state, collinear)
-    for tolerance in () if state.reference.proof.ok else NEARLY:
+    for tolerance in () if state.factored.proof.ok else NEARLY:
         near = find_relations(rows, fit_intercept=fit_intercept, tolerance=tolerance) if ending is None else collinear
         ending = _reduced(task, outcome, state, near) if near.n_relations > collinear.n_relations else ending
     return (
@@ -59,9 +58,9 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 
 
 def separated(task: Task, collinear: Collinearity | None = None, hint: Point | None = None) -> Ending | None:
-    """For separated classes, return the optimum under a ridge, and what it proves about F without it; None for others.
+    """For separated classes, return the optimum under a ridge, and what it proves about F without the ridge; else None.
 
-    hint : where a run ended, which may separate them.
+    hint : the point where a run ended; it may separate the classes.
     """
     rows, problem, fit_intercept = task.problem.rows, task.problem, task.problem.options.fit_intercept
     collinear = find_relations(rows, fit_intercept=fit_intercept) if collinear is None else collinear
@@ -79,7 +78,7 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     state, w_fit, b_fit = task.returned(run.w, run.b, problem.objective(small))
     state = state.with_bound()
     certificate = certified(state, task.units, rows, as_returned=True)
-    # The loss is at least 0. `_with_infimum` raises this where rows lie on the separating plane.
+    # The loss is at least 0. `_with_infimum` raises this bound if rows lie on the separating plane.
     rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
         certificate,
@@ -106,7 +105,7 @@ def _ending(
     collinear: Collinearity | None = None,
     separated: Separation | None = None,
 ) -> Ending:
-    """Put together what a run came to; the certificate is for the point (w_fit, b_fit) that the user gets."""
+    """Make the ending of a run; the certificate is for the returned point (w_fit, b_fit)."""
     tol, reason, how = task.problem.options.tol, outcome.reason, None
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
@@ -128,7 +127,7 @@ def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Colli
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> str:
     """Say why nothing is proven: too few reads; or columns along which rounding hides the curvature."""
-    proof, of_sample = state.reference.proof, state.z is None or state.reference.index is not None
+    proof, of_sample = state.factored.proof, state.z is None or state.factored.index is not None
     unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
         return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
@@ -147,7 +146,7 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> st
 
 
 class _Found(NamedTuple):
-    """A point as the user gets it, the state there, and its bound in the model of the pivot columns."""
+    """A point as it is returned, the state there, and its bound in the model of the pivot columns."""
 
     state: NewtonState
     point: Point
@@ -178,10 +177,10 @@ def _reduced(
         proven, found.state.w, unknown, math.inf, objective=objective, least=least, hessian_rows="all rows"
     )
     certificate = replace(certificate, kind="reduced", reason=collinear.sentence)
-    if not collinear.exact:  # relations that hold only up to rounding: all columns together may do better
+    if not collinear.exact:  # relations hold only up to rounding, so all columns together may do better
         certificate = replace(certificate, infimum_at_least=0.0, infimum_gap=objective + noise + proven.gap)
-    which = "those of least norm" if is_short else "those without the columns so made up"
-    values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} are returned"}
+    which = "the solution of least norm" if is_short else "the solution without the redundant columns"
+    values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} is returned"}
     said = (Finding("collinear", values),)
     return _ending(task, outcome, found.state, found.point, certificate, said=said, collinear=collinear)
 
@@ -191,11 +190,11 @@ def _minimum_of_pivots(
 ) -> _Found | None:
     """Take Newton steps in the pivots' weights alone, until the point is proven to be near the optimum of their model.
 
-    The other columns keep their weights where the relations are exact, which changes nothing; otherwise they get 0.
-    patient : no plane separates the classes, so there is an optimum, however slowly it comes near.
+    The other columns keep their weights if the relations are exact, which changes nothing; otherwise they get 0.
+    patient : no plane separates the classes, so there is an optimum, even if the steps approach it slowly.
     """
     tol, own = task.problem.options.tol, collinear.pivots
-    if state.z is None or state.reference.index is not None:
+    if state.z is None or state.factored.index is not None:
         state = task.at(state.w, state.b)
     found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, own))
     if not collinear.exact:
@@ -210,7 +209,7 @@ def _minimum_of_pivots(
         is_near = proven.proven and (is_limited or proven.gap <= max(tol, 4.0 * proven.noise))
         if is_near or (here.is_separating and not patient):
             break
-        factor = Factor.of(here.reference.proof.matrix[np.ix_(own, own)], here.reference.proof.eta)
+        factor = Factor.of(here.factored.proof.matrix[np.ix_(own, own)], here.factored.proof.eta)
         if not factor.factored:
             break
         step = np.zeros(len(here.w) + 1)
@@ -226,7 +225,7 @@ def _minimum_of_pivots(
 
 
 def _seen(task: Task, w: Vector, b: float, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
-    """Evaluate a point as the user gets it: one read, with a new Hessian unless a state near it is given."""
+    """Evaluate a point as it is returned: one read, with a new Hessian unless a state near the point is given."""
     state, w_fit, b_fit = task.returned(w, b, near=near)
     proven = bound_without(state, collinear.pivots)
     if proven.proven:
@@ -235,9 +234,9 @@ def _seen(task: Task, w: Vector, b: float, collinear: Collinearity, near: Newton
 
 
 def _by_difference(state: NewtonState, found: _Found) -> Bound:
-    """Bound how far a state is from the optimum near another point, by the difference of their F.
+    """Bound F - F* at a state by its difference in F from another point, whose bound is known.
 
-    The gap is inf where F is lower here by more than rounding: the relations then hold too roughly.
+    The gap is inf if F is lower at the state by more than rounding: the relations then hold too roughly.
     """
     noise = state.noise + found.state.noise
     higher = state.evaluation.objective - found.state.evaluation.objective
@@ -255,10 +254,10 @@ def bound_without(
     """Bound F - F* of the model of the pivot columns, (k,) ascending, at a point of all columns.
 
     The other columns must be exact combinations of the pivots; otherwise F* is the optimum with their weights held. No read:
-    the state has a Hessian of all rows, made here or near. more : (n + 1,), further error of the gradient. less : (n,),
-    subtracted from the Hessian's diagonal.
+    the state has a Hessian of all rows, from this point or near it. more : (n + 1,), further error of the gradient.
+    less : (n,), subtracted from the Hessian's diagonal.
     """
-    on, reference, evaluation = state.on, state.reference, state.evaluation
+    on, reference, evaluation = state.on, state.factored, state.evaluation
     assert reference.index is None
     assert state.squares is not None
     n, D = on.n_features, reference.proof.D
@@ -278,17 +277,26 @@ def bound_without(
     e = error_of_gradient(on, on.rms_residual(evaluation.loss), state.squares, state.theta, of_z=not is_here) + more
     eps = norm_of_z_rounding(n, D, theta) if is_here else 0.0
     norm = reference.norm * float(np.square(D[kept] * factor.inverse_D).max()) * (1.0 + 1e-12)
-    kappa, gradient = on.loss.bend * kappa_upper(factor, norm), evaluation.gradient[kept]
-    return bound(factor, gradient, e[kept], kappa=kappa, delta=delta, zeta=zeta, eps=eps, all_rows=True)
+    gradient = evaluation.gradient[kept]
+    prove = partial(bound, factor, gradient, e[kept], delta=delta, zeta=zeta, eps=eps, all_rows=True)
+    found = prove(kappa=on.loss.bend * kappa_upper(factor, norm))
+    # The mean of curvature times leverage is the number of columns, so that the largest leverage is at least `least`.
+    least = len(kept) / on.loss.curvature
+    is_far = found.nu * on.loss.bend * math.sqrt(least) >= 1.0
+    if found.proven or not factor.ok or is_far or on.rows.n_rows * n > FEW_NUMBERS:
+        return found
+    on.rows.count_read()
+    leverages = factor.leverages(on.rows.viewed(np.flatnonzero(on.rows.is_kept))[:, kept])
+    return prove(kappa=on.loss.bend * math.sqrt(float(leverages.max())) * (1.0 + 1e-12))
 
 
 # --- collinear columns with a penalty that rounding hides beside the loss ----------------------------------------------
 
 
 def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
-    """Return the point of least penalty along the relations, whose curvature is too small there for Newton's steps.
+    """Return the point of least penalty along the relations, where the curvature is too small for Newton's steps.
 
-    Along a relation the loss doesn't change. So go to the least penalty along them, take a Newton step, and repeat.
+    Along a relation the loss doesn't change. So minimise the penalty along the relations, take a Newton step, and repeat.
     """
     sd = task.problem.rows.moments(correlations=False).sd
     weights = np.sqrt(task.objective.ridge) * task.units.scale / np.where(sd > 0, sd, 1.0)
@@ -300,9 +308,9 @@ def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinea
         here = replace(here, bound=bound_with_penalty(task, here, collinear))
         if best is None or here.gap < best.gap:
             best, point = here, (w_fit, b_fit)
-        if best.gap <= task.problem.options.tol or not here.reference.steps.factored:
+        if best.gap <= task.problem.options.tol or not here.factored.steps.factored:
             break
-        step = here.reference.direction(here.on, here.evaluation)
+        step = here.factored.direction(here.on, here.evaluation)
         w, b = here.w + step[:-1], here.b + float(step[-1])
     if best is not None:
         certificate = certified(best, task.units, task.problem.rows, as_returned=True)
@@ -312,22 +320,22 @@ def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinea
 
 
 def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:
-    """Bound F - F* where columns are exactly collinear and only a penalty smaller than rounding makes the optimum unique.
+    """Bound F - F* if columns are exactly collinear and only a penalty smaller than rounding makes the optimum unique.
 
-    Every d is a + V t: a of the pivots (and b), V the relations, along which the loss stays. With p = R w, eps = V'p and
+    Every d is a + V t: a in the pivots (and b), V the relations, along which the loss is constant. With p = R w, eps = V'p and
     G = V'R V the penalty P satisfies P(w + a + V t) >= P(w) + (p - R V G^-1 eps).a - eps'G^-1 eps/2 for all t, so that F - F*
-    is at most the last term and what the loss's own curvature over the pivots bounds. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
+    is at most the last term plus a bound by the loss's own curvature over the pivots. |w_j - w*_j| <= (2 (F - F*)/R_j)^(1/2).
     """
     other = state.with_bound().bound
     n, R = state.on.n_features, state.on.ridge
-    if not collinear.exact or not collinear.n_relations or state.reference.index is not None or not R.min() > 0.0:
+    if not collinear.exact or not collinear.n_relations or state.factored.index is not None or not R.min() > 0.0:
         return other
     rows = [dict(zip(each.indices, each.coefficients, strict=True)) for each in collinear.relations]
     basis = independent(rows, np.sqrt(R) * task.units.scale)
     if basis is None:
         return other
     V = basis * task.units.scale[:, np.newaxis]
-    size = np.sqrt(np.square(V).T @ R)  # of the relations, by the penalty
+    size = np.sqrt(np.square(V).T @ R)  # of the relations, in the penalty's norm
     if not (np.isfinite(size).all() and size.min() > 0.0):
         return other
     V = V / size

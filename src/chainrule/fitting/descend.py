@@ -1,4 +1,4 @@
-"""Gradient descent, plain and stochastic, on a problem: the learning rate, the run, and how near the optimum it came."""
+"""Gradient descent, plain and stochastic, on a problem: the learning rate, the run, and its distance from the optimum."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescen
 from chainrule.solvers.proof import error_of_objective
 
 DEFAULT_EPOCHS = 1000
-MOST = 1e9  # epochs; advice never asks for more
-MANY_TIMES = 3.0  # times the epochs run; if more are needed, other ways are named too
+MANY_TIMES = 3.0  # times the epochs run; if more are needed, messages name other ways too
 ROUNDING = 4.0  # times the certificate's noise; a smaller gap is rounding
-HALF = 0.7  # a new proof is tried when the gradient fell by this factor: the gap then is about half
+HALF = 0.7  # a new proof is tried when the gradient fell by this factor: the gap has then about halved
 MAX_EIGEN_COLUMNS = 500  # up to which an eigendecomposition estimates the epochs still needed
 
 Vector = NDArray[np.float64]
-Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what a run that ended early lacks, and the ways out
+Left = tuple[tuple[Finding, ...], tuple[Way, ...]]  # what is still missing when a run ended early, and the ways out
 
 
 def descend(problem: Problem) -> Ending:
@@ -95,7 +94,7 @@ def _ending(
     rates: tuple[float, float],
     at_once: tuple[Finding, ...],
 ) -> Ending:
-    """Certify the point of a run that ended, and say what is missing."""
+    """Certify the last point of a run, and say what is missing."""
     (rate, limit), rows, options = rates, problem.rows, problem.options
     state, carried = outcome.state, None
     certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
@@ -144,12 +143,12 @@ class Measure:
     objective: DataObjective
     tol: float
     squares: Vector
-    _next: float = math.inf  # gradient below which a proof is worth its read
+    _next: float = math.inf  # a proof is worth its read below this gradient
     _seen: float = math.inf  # F - inf F over the squared gradient, when the difference was last above the rounding
 
     @classmethod
     def of(cls, problem: Problem, objective: DataObjective) -> Measure:
-        """Find the optimum to measure by. The problem's rows are in the fit's units."""
+        """Find the optimum to measure from. The problem's rows are in the fit's units."""
         floor = Reference.of(problem)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
@@ -176,7 +175,7 @@ class Measure:
 
 def causes(floor: Reference) -> list[Finding]:
     """List the reasons why there is no single optimum."""
-    which = "these are those that the start leads to"
+    which = "which ones are returned depends on the start"
     ends = Finding("collinear", {"is_exact": True, "relations": (floor.certificate.reason,), "which": which})
     return [
         ends if found.code == "collinear" and floor.kind == "reduced" else found
@@ -214,12 +213,12 @@ def _what_is_left(outcome: Outcome, rate: float, limit: float, needed: float) ->
 def _ways(total: float, rate: float, limit: float) -> tuple[Way, ...]:
     """Name the ways to finish a slow run that needs `total` epochs in all."""
     faster: tuple[Way, ...] = (("faster", None),) if rate < 0.4 * limit else ()
-    more: tuple[Way, ...] = (("more reads", total),) if total < MOST else ()
+    more: tuple[Way, ...] = (("more reads", total),) if total < stochastic.MOST else ()
     return (*faster, *more, ("newton", None))
 
 
 def _epochs_needed(objective: DataObjective, floor: Reference, outcome: Outcome, rate: float, tol: float) -> float:
-    """Estimate how many more epochs a run needs that ended too early; NaN if unknown.
+    """Estimate how many more epochs a run that ended too early needs; NaN if unknown.
 
     Near the optimum w* the gradient after k epochs is H* (1 - rate H*)^k (w - w*). On separated data there is no optimum, and
     the gap falls as a power of k.

@@ -77,18 +77,18 @@ def fit(
     fit_intercept : bool
         False keeps b = 0.
     method : str
-        "newton": the optimum in a few reads. "newton-cg": without a Hessian, one read a step, for many columns with a penalty.
+        "newton": the optimum in a few reads. "newton-cg": no Hessian, one read per step, for many columns with a penalty.
         "gradient-descent": the article's updates, each recorded. "sgd": stochastic gradient descent, an update for each
         mini-batch. "auto": newton or newton-cg; gradient descent if learning_rate is given; sgd if batch_size, schedule or
         resume is given.
     tol : float, optional
         Stop when F - F* is proven to be at most this, in nats per unit of weight; the default is the smaller of 1e-8 and
-        1e-6/m, which leaves no coefficient further from the optimum than about 0.0015 of its standard error.
+        1e-6/m, which keeps every coefficient within about 0.0015 of its standard error of the optimum.
     max_reads : int, optional
-        newton starts no step after so many reads, 100 by default (newton-cg: 300); certifying may add a few. For gradient
+        newton starts no step after this many reads, 100 by default (newton-cg: 300); certifying may add a few. For gradient
         descent and sgd it is the number of epochs, 1000 and 100 by default. An epoch of gradient descent is one update and one
-        read. An epoch of sgd visits each row once, and a second read measures it. The optimum that epochs are measured by is
-        found first, in a few more reads.
+        read. An epoch of sgd visits each row once, and a second read measures it. The optimum, from which epochs are measured,
+        is found first, in a few more reads.
     learning_rate : float or "auto"
         Step size; selects gradient descent. "auto" is 1/L_max, half the largest stable rate. For sgd it is eta_0, and "auto" is
         1/(2 E), with E the expected smoothness of the mini-batches (`diagnosis.expected_smoothness`).
@@ -96,12 +96,12 @@ def fit(
         Fit on (x - mean) / sd of these columns; penalty, rate, trace and gradients are then in those units. "center" fits on
         x - mean of all columns, which changes the path but neither the optimum nor the penalty.
     w0, b0
-        The start, in the user's units; zeros by default. Not with `resume`. newton-cg starts at w = 0 with its best b if F is
-        lower there.
+        The start, in the user's units; zeros by default. Not with `resume`. If F is lower at w = 0 and the best b for it,
+        newton-cg starts there.
     feature_names : sequence of str, optional
         Default: the frame's columns, or x1, x2, ...
     coding : "reference" or "all"
-        For categories: coefficients for all levels but the first, or for all levels.
+        For categories: coefficients for all levels except the first, or for all levels.
     n_threads : int, optional
         Default: CHAINRULE_THREADS, or the processors that this process may use. The result doesn't depend on it.
     callbacks : callables
@@ -114,8 +114,8 @@ def fit(
     seed : int
         For sgd: from 0 to 2^64 - 1. The order of an epoch's rows depends on (seed, epoch) alone, so runs repeat to the bit.
     resume : Result
-        For sgd: continue an earlier run on the same data with the same options, to the bit as if it had not stopped. max_reads
-        then counts its epochs too.
+        For sgd: continue an earlier run on the same data with the same options; every bit is as if it had not stopped.
+        max_reads counts the earlier epochs too.
     loss, penalty : str
         Names in `chainrule.losses.LOSSES` and `chainrule.penalties.PENALTIES`, where you can register your own. A loss that the
         core lacks is computed in NumPy, which is slower; `Result.kernel` says so.
@@ -129,7 +129,7 @@ def fit(
     InputError
         If data or options can't be used; the message names the way out.
     KeyboardInterrupt
-        On Ctrl-C. Its attribute `result` has the best state so far, or None before the first epoch.
+        On Ctrl-C. Its attribute `result` is the best result so far, or None before the first epoch.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def run(
 ) -> Result:
     """Fit checked rows with checked options. classes : the labels of y = 0 and y = 1.
 
-    reference : the optimum to measure descent by, from a `Result` on the same data and objective; by default it is found first.
+    reference : the optimum to measure descent from, of a `Result` on the same data and objective; by default found first.
     """
     try:
         if spec.resume is not None and spec.resume.classes != classes:
@@ -243,12 +243,12 @@ def _result(
 
 
 def _same(record: object, *names: str) -> dict[str, Any]:
-    """Return fields of a record that have the same names in a result."""
+    """Return the named fields of a record, which have the same names in a result."""
     return {name: getattr(record, name) for name in names}
 
 
 def _reference(ending: Ending) -> Reference | None:
-    """Return the optimum, or the proven infimum, to measure other runs by."""
+    """Return the optimum, or the proven infimum, to measure other runs from."""
     from chainrule.fitting.reference import Reference
 
     is_done = ending.outcome.reason in ("converged", "no_optimum") and isinstance(ending.outcome.state, NewtonState)

@@ -1,4 +1,4 @@
-"""Rows kept out of training: how the model does on them, epoch by epoch."""
+"""Measures the model on rows held out of training, after each epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class HeldOut:
     Parameters
     ----------
     X : (m, n) array
-        Finite, in the user's units; not copied, as in `fit`.
+        Finite, in the user's units; copied only if `fit` would.
     y : (m,) array
         0 and 1.
     sample_weight : (m,) array, optional
@@ -29,7 +29,7 @@ class HeldOut:
     Raises
     ------
     InputError
-        For what can't be used; the message names the way out.
+        If an argument can't be used; the message names the way out.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Chooses the method of a fit by its options and the shape of the data, never by free memory or time."""
+"""Chooses a fit's method by the options and the shape of the data, never by free memory or time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending, Method
 from chainrule.fitting.spec import FitSpec
+from chainrule.solvers.plan import ROWS_PER_COLUMN
 
 MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
 MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
-MAX_ROW_SPACE = 3000  # rows, up to which X is factored when it is wide
-# Above these a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
+MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
+# Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
 CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
-# With fewer rows a column Newton has no samples (`solvers.plan`), and newton-cg is faster from so many products (m n^2) on.
-SAMPLED_ROWS, CG_PRODUCTS = 80, 3e10
-NEWTON_PRODUCTS = 1e12  # of a Hessian: some seconds
+# With fewer rows per column Newton takes no samples (`solvers.plan`), and from CG_PRODUCTS = m n^2 on newton-cg is faster.
+SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
+NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,21 @@ def choose_method(spec: FitSpec, shape: Shape) -> tuple[str, str]:
 
 
 def is_for_newton(ending: Ending, spec: FitSpec, shape: Shape) -> bool:
-    """Whether Newton should take over from newton-cg, which proved too little: only if that takes some minutes at most."""
+    """Whether Newton should take over from a newton-cg that proved too little: only if that takes a few minutes at most."""
     if spec.max_reads is not None or ending.outcome.reason == "interrupted" or ending.certificate.gap <= spec.tol:
         return False
     return shape.m * shape.n**2 <= NEWTON_PRODUCTS and shape.n <= MAX_NEWTON_COLUMNS
 
 
 def run_of(method: str, shape: Shape) -> Method:
-    """Return a method, imported only now: all need SciPy, which `import chainrule` doesn't load."""
+    """Import a method and return it; not earlier, as all need SciPy, which `import chainrule` doesn't load."""
     from chainrule.fitting.conjugate import optimize_by_products, optimize_in_row_space
     from chainrule.fitting.descend import descend
     from chainrule.fitting.optimize import optimize
     from chainrule.fitting.task import as_returned
 
-    run = {"newton": optimize, "newton-cg": optimize_by_products}.get(method, descend)
+    runs = {"newton": optimize, "newton-cg": optimize_by_products, "gradient-descent": descend, "sgd": descend}
+    run = runs[method]
     if method == "newton" and shape.is_wide:
         run = optimize_in_row_space
     return lambda problem: as_returned(problem, run(problem))

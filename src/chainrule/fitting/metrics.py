@@ -1,4 +1,4 @@
-"""How well log-odds z predict classes y; computed from z, as probabilities are rounded."""
+"""Measures how well log-odds z predict classes y; from z, because probabilities are rounded."""
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ def log_loss(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = 
 
 
 def accuracy(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
-    """Share of the weight whose class is the predicted one: class 1 where z > 0, class 0 also at z = 0.
+    """Weighted share of rows whose class is the predicted one: class 1 if z > 0, class 0 if z <= 0.
 
     Parameters: as `log_loss`. Returns a float from 0 to 1.
     """
@@ -36,17 +36,17 @@ def accuracy(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = 
 
 
 def auc(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float | None:
-    """Area under the ROC curve: the chance that a row of class 1 has the larger z than one of class 0, ties half.
+    """Area under the ROC curve: the chance that a row of class 1 has a larger z than one of class 0; ties count half.
 
     AUC = sum over pairs s_i s_j [z_i > z_j] + [z_i = z_j] / 2, over sum s_i s_j; i of class 1, j of class 0.
     The weighted Mann-Whitney statistic (Hanley and McNeil 1982, Radiology 143, 29-36), from one sort.
 
-    Parameters: as `log_loss`. Returns a float from 0 to 1, None where one class only has weight.
+    Parameters: as `log_loss`. Returns a float from 0 to 1, or None if only one class has weight.
     """
     z, y, s = _of_weight(z, y, weight)
     order = np.argsort(z)
     z, y, s = z[order], y[order] > 0, s[order]
-    below = np.append(0.0, np.cumsum(s[~y]))  # weight of class 0 before each of its rows, and of all
+    below = np.append(0.0, np.cumsum(s[~y]))  # weight of class 0 before each of its rows, then of all
     total = float(np.sum(s[y])) * below[-1]
     if total == 0.0:
         return None
@@ -58,7 +58,7 @@ def auc(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None)
 def base_rate_log_loss(
     y: npt.ArrayLike, weight: npt.ArrayLike | None = None, *, base_rate: float | None = None
 ) -> float:
-    """Log-loss of giving every row the same probability p: what a model must beat.
+    """Log-loss of predicting the same probability p for every row: what a model must beat.
 
     L = -(1/S) sum s (y log p + (1 - y) log(1 - p)); 0 log 0 is 0.
 
@@ -67,12 +67,12 @@ def base_rate_log_loss(
     y, weight
         As `log_loss`.
     base_rate : float, optional
-        p, for instance the training rows'; the weighted share of class 1 among these rows if not given.
+        p, for instance of the training rows; by default the weighted share of class 1 among these rows.
 
     Returns
     -------
     float
-        inf where p is 0 or 1 and some row says otherwise.
+        inf if p is 0 or 1 and some row has the other class.
     """
     _, y, s = _of_weight(np.zeros(np.shape(y)), y, weight)
     share = float(np.sum(s * y) / np.sum(s))
@@ -84,7 +84,7 @@ def base_rate_log_loss(
 
 
 def _of_weight(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None) -> tuple[Floats, Floats, Floats]:
-    """Return z, y and weights of the rows with a weight; the weights scaled so that no sum or product overflows."""
+    """Return z, y and weights of the rows of positive weight; weights are scaled so that no sum or product overflows."""
     z, y = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
     s = np.ones_like(y) if weight is None else np.asarray(weight, dtype=np.float64)
     counts = s > 0.0

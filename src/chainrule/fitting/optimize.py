@@ -15,7 +15,7 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task, certified
 from chainrule.solvers import NewtonState, Outcome
 
-PLANE_NUMBERS = 5_000_000  # of the rows on a separating plane; with more they are not fitted
+PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those rows are not fitted
 
 
 def optimize(problem: Problem) -> Ending:
@@ -37,15 +37,15 @@ def prepare(problem: Problem) -> Task:
 
 @np.errstate(over="ignore", invalid="ignore")  # extreme scales and penalties may overflow; then nothing is proven
 def solve(task: Task) -> Ending:
-    """Run Newton; where nothing is proven, find out why."""
+    """Run Newton; if nothing is proven, find out why."""
     rows, options = task.problem.rows, task.problem.options
     if not task.problem.penalty.strongly_convex and has_one_sided_level(rows, options.fit_intercept):
-        ending = separated(task)  # a run without the ridge would lead nowhere
+        ending = separated(task)  # a run without the ridge would not converge
         if ending is not None:
             return _with_infimum(task, ending)
     outcome, state = task.run(task.penalty)
     proven = state.bound is not None and state.bound.proven
-    if proven and not state.reference.proof.ok and state.gap > options.tol and outcome.reason == "converged":
+    if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # proven by the penalty alone, too loosely
     if proven or outcome.reason not in ("converged", "max_reads"):
         certificate = certified(state, task.units, rows)
@@ -54,13 +54,13 @@ def solve(task: Task) -> Ending:
         return task.ending(outcome, state, certificate)
     ending = without_optimum(task, outcome, state)
     if ending.certificate.kind == "none" and state.is_separating:
-        # The classes only looked separated, by rounding: continue, and look again where no step helps.
+        # The classes only looked separated, by rounding: continue, and look again when no step helps.
         ending = without_optimum(task, *task.run(task.penalty, patient=True))
     return _with_infimum(task, ending)
 
 
 def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Certify the very point that the user gets, since converting the bound to the user's units would cost more than tol."""
+    """Certify exactly the returned point, because converting the bound to the user's units would cost more than tol."""
     rows = task.problem.rows
     w, _ = task.units.to_user(state.w, state.b)
     if not np.isfinite(w).all():
@@ -75,7 +75,7 @@ def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
 def _with_infimum(task: Task, ending: Ending) -> Ending:
     """Raise the lower bound on inf F for separated classes.
 
-    Rows off the separating plane cost at least 0, and the rows on it at least the minimum of a fit of them alone:
+    Rows off the separating plane have a loss of at least 0, and rows on it at least the minimum of a fit of them alone:
     inf F >= (their weight / S) times that minimum.
     """
     problem, certificate = task.problem, ending.certificate
@@ -89,6 +89,6 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     start = (np.zeros(rows.n_features), 0.0)
     found = optimize(replace(problem, rows=part, options=options, columns=np.zeros_like(problem.columns), start=start))
     share = found.sum_weights / task.sum_weights * (1.0 - 1e-12)
-    low = share * found.certificate.infimum_at_least  # 0 if proven for fewer columns only
+    low = share * found.certificate.infimum_at_least  # 0 if proven only for fewer columns
     gap = certificate.infimum_gap - low
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))

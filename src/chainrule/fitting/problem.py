@@ -1,4 +1,4 @@
-"""What a method gets, a problem, and what it returns, an ending."""
+"""What a method gets (a problem) and what it returns (an ending)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Problem:
     rows : in the units of the run. options : the checked options.
     columns : (n,), True where a column is standardised; scaled : divided by its deviation too, not only centred.
     start : (w0, b0) in the user's units. class_names : for messages, of y = 0 and of y = 1.
-    reference : the optimum to measure the run by, if it is known already.
+    reference : the optimum to measure the run from, if it is known already.
     started : `time.perf_counter` when the fit began.
     """
 
@@ -72,8 +72,8 @@ class Ending:
 
     w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. said : warnings.
     sum_weights : S. certificate : what is proven about the point.
-    learning_rate, learning_rate_limit : of gradient descent, else None. said_at_once : warnings already issued during the run.
-    epochs_needed : of gradient descent that ended too early, else None. carried : what `resume` needs, of mini-batches.
+    learning_rate, learning_rate_limit : for gradient descent, else None. said_at_once : warnings already issued in the run.
+    epochs_needed : if gradient descent ended too early, else None. carried : for mini-batches, what `resume` needs.
     collinear, separated : why there is no single optimum, if so. copies : how often the method copied X.
     """
 
@@ -96,7 +96,7 @@ class Ending:
 
     @property
     def objective(self) -> float:
-        """F of the fit; for separated classes without the ridge that was added."""
+        """F at the returned point; for separated classes without the added ridge."""
         there = self.outcome.state.evaluation
         return there.objective if self.separated is None else there.loss
 
@@ -105,7 +105,7 @@ Method = Callable[[Problem], Ending]
 
 
 def objective_line(problem: Problem, ending: Ending) -> str:
-    """Write the objective with its numbers; for separated classes also the one whose optimum is returned."""
+    """Write the objective with its numbers; for separated classes also the objective whose optimum is returned."""
     rows, penalised = problem.rows, problem.penalty.line
     loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{ending.sum_weights:.10g}) sum s l(z, y)"
     loss += "" if problem.options.loss is LOGISTIC else f" [{problem.options.loss.name}]"

@@ -1,4 +1,4 @@
-"""The optimum that other points are measured by, and `chainrule.certify`, which bounds how far any point is from it."""
+"""The optimum that other points are measured from, and `chainrule.certify`, which bounds how far any point is from it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from chainrule.data.inputs import (
     check_start,
     check_weights,
     encode_labels,
+    real,
     standardized_columns,
     strength,
     switch,
@@ -37,24 +38,23 @@ from chainrule.fitting.task import Task, after_rounding, certified
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
-from chainrule.solvers.proof import Reference as Hessian
-from chainrule.solvers.proof import depth_of, error_of_gradient
+from chainrule.solvers.proof import FactoredHessian, depth_of, error_of_gradient
 
 Vector = NDArray[np.float64]
 
 MAX_HESSIAN_COLUMNS = 4096  # beyond, a Hessian and its factor cost too much
-MARGIN = 0.01  # the reference optimum is found to this share of tol
+MARGIN = 0.01  # share of tol to which the reference optimum is found
 CONSTANTS = ("const", "Intercept")  # what statsmodels calls its constant, in arrays and in formulas
-SHARP = 0.5  # lower bound over upper bound; above it finding the optimum would add little
+SHARP = 0.5  # lower bound over upper bound; above this, finding the optimum would add little
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The optimum that other points are measured by, or the best known bounds: low <= inf F <= high.
+    """The optimum that other points are measured from, or the best known bounds: low <= inf F <= high.
 
     w, b : a point with F at most `high`, in the user's units. certificate : of that point.
-    said : why there is no single optimum, if so. collinear : relations between columns, if the certificate is without
-    redundant ones.
+    said : why there is no single optimum, if so. collinear : relations between columns, if the certificate leaves out
+    redundant columns.
     """
 
     certificate: Certificate
@@ -82,7 +82,7 @@ class Reference:
 
     @classmethod
     def of_ending(cls, ending: Ending) -> Reference:
-        """Make a reference of a run of Newton's method."""
+        """Make a reference from a run of Newton's method."""
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
@@ -95,7 +95,7 @@ class Reference:
 
     @property
     def kind(self) -> str:
-        """What it measures: "bound" (F - F*), "reduced" (the same with fewer columns), else "infimum" (F - inf F)."""
+        """What gap it gives: "bound" (F - F*), "reduced" (the same with fewer columns), else "infimum" (F - inf F)."""
         return self.certificate.kind if self.certificate.kind in ("bound", "reduced") else "infimum"
 
     @property
@@ -112,7 +112,7 @@ class Reference:
 def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
     """Certify (w, b), in the user's units: one read of all rows, with their Hessian.
 
-    by : a reference, which tightens the point's own bound, or replaces it if the point alone proves nothing.
+    by : a reference, whose bound tightens the point's own, or replaces it if the point alone proves nothing.
     """
     rows = task.problem.rows
     with np.errstate(over="ignore", invalid="ignore"):  # extreme coefficients may overflow; then nothing is proven
@@ -142,7 +142,7 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
         gap = min(gap, direct.gap)
         coef = np.minimum(coef, (np.abs(w - by.w) + theirs.coef) * up)
         intercept = min(intercept, (abs(b - by.b) + theirs.intercept) * up)
-    # a reference for a model without some columns says nothing about inf F
+    # a reference for a model with fewer columns says nothing about inf F
     infimum = max(direct.infimum_at_least, theirs.infimum_at_least)
     return replace(
         direct,
@@ -173,7 +173,7 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
     theta, z = np.append(w, b), np.empty(rows.n_rows)
     scale = np.append(np.sqrt(on.ridge) if has_penalty else np.ones(n), 1.0)
     evaluation = on.evaluate(theta, What.SQUARES, z=z, q=1.0 / scale**2)
-    stand_in = Hessian.without_factor(on, scale**2, theta)
+    stand_in = FactoredHessian.without_factor(on, scale**2, theta)
     state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares)
     rounding, F = state.noise + _rounding_of_bias(task, w, b), evaluation.objective
     reason = by.certificate.reason if by is not None else f"{n:,} columns are too many for a Hessian"
@@ -216,7 +216,7 @@ def certify(
 ) -> Certificate:
     """Bound how far any coefficients are above the optimum of F(w, b) = (1/S) sum s l + (alpha/2) w.w.
 
-    Near the optimum the point proves it by itself (`chainrule.certificate.bound`: one read of the data, with the Hessian).
+    Near the optimum, one read of the data with the Hessian proves it (`chainrule.certificate.bound`).
     Otherwise an optimum is found, in a few more reads, and both values of F are compared:
 
         F(theta) - F(theta') - e <= F(theta) - F* <= F(theta) - F(theta') + bound(theta') + e,    e the rounding of both F.
@@ -228,21 +228,21 @@ def certify(
     C : float, optional
         scikit-learn's inverse strength, instead of alpha: alpha = 1/(C S), S the sum of the weights.
     coef : (n,) or (1, n), or a fitted model
-        Weights w, for the columns as they are in X. Of a model its `coef_` and `intercept_` (scikit-learn, glum), its `params`
-        (statsmodels: the constant is the one called const or Intercept), or w and b of a `Result`.
+        Weights w, for the columns as they are in X. From a model: its `coef_` and `intercept_` (scikit-learn, glum), its
+        `params` (statsmodels: the constant is called const or Intercept), or w and b of a `Result`.
     intercept : float or (1,)
-        Bias b, not given beside a model; 0 by default.
+        Bias b; 0 by default. Leave it out if coef is a model.
 
     Returns
     -------
     Certificate
-        gap and lower: at most and at least so many nats above the optimum; coef, intercept: how far each coefficient can be
-        from the optimum's. Kind "infimum" where there is no optimum (separated classes).
+        gap and lower: the point is at most and at least this many nats above the optimum; coef, intercept: how far each
+        coefficient can be from the optimum's. Kind "infimum" if there is no optimum (separated classes).
 
     Raises
     ------
     InputError
-        For data or options that can't be used, and coefficients at which F is not finite.
+        If data or options can't be used, or F is not finite at these coefficients.
 
     Examples
     --------
@@ -316,9 +316,8 @@ def _of_model(coef: Any, intercept: float | ArrayLike | None) -> tuple[Any, Any]
 def _point(coef: ArrayLike, intercept: float | ArrayLike, n: int, fit_intercept: bool) -> tuple[np.ndarray, float]:
     """Check coefficients, in the shapes that scikit-learn and others use."""
     try:
-        w = np.asarray(coef, dtype=np.float64)
-        b = np.asarray(intercept, dtype=np.float64)
-    except (ValueError, TypeError):
+        w, b = real(coef), real(intercept)
+    except (ValueError, TypeError, OverflowError):
         raise InputError("coef and intercept must be numbers") from None
     if w.shape not in ((n,), (1, n), (n, 1)):
         raise InputError(f"coef must have one number a column, {n} of them, not the shape {w.shape}")

@@ -26,17 +26,17 @@ REASONS = {
     "unproven": "the run ended by itself, and what it proves is more than tol",
     "noise_floor": "the limit of epochs was reached, and F no longer falls: mini-batches at a constant rate are too noisy",
     "diverged": "the loss grew without end; the best point seen is returned",
-    "non_finite": "the objective was not finite any more; the best point seen is returned",
-    "no_optimum": "the objective asked for has no optimum; that with a tiny ridge is returned",
+    "non_finite": "the objective became infinite or NaN; the best point seen is returned",
+    "no_optimum": "the objective asked for has no optimum; the optimum with a tiny ridge is returned",
     "interrupted": "Ctrl-C; the best point seen is returned",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """What resuming a run of mini-batches needs beside a thinned trace; points in the fit's units.
+    """What resuming a run of mini-batches needs besides a thinned trace; points in the fit's units.
 
-    gaps : (k,), of each of the last epochs, as the monitor saw them.
+    gaps : (k,), of the last epochs, from which the monitor detects a noise floor.
     best_epoch, best_objective, best_w, best_b : the epoch nearest to the optimum.
     """
 
@@ -49,14 +49,14 @@ class Carried:
 
 @dataclass(frozen=True, eq=False)
 class Result(Shown):
-    """A fitted logistic regression and all that is known about it. Frozen and picklable.
+    """A fitted logistic regression and everything known about it. Frozen and picklable.
 
     Attributes
     ----------
     w, b
         Weights (n,) and bias, in the user's units.
     w_fit, b_fit
-        The same in the fit's units, where x is ``(x - center) / scale``: those of penalty, learning rate, trace, gradients.
+        The same in the fit's units, x = ``(x - center) / scale``; penalty, learning rate, trace and gradients have them too.
     classes : tuple
         Labels of y = 0 and y = 1.
     reason : str
@@ -73,9 +73,9 @@ class Result(Shown):
     rows_digest : str or None
         For stochastic gradient descent: SHA-256 of the rows of positive weight in their order, checked by `resume`.
     carried : Carried or None
-        For stochastic gradient descent: what `resume` needs beside the trace.
+        For stochastic gradient descent: what `resume` needs besides the trace.
     epochs_needed : float or None
-        For descent that ended early: about how many more epochs it needs; inf if it would never reach tol, None if unknown.
+        If descent ended early: about how many more epochs it needs; inf if it would never reach tol, None if unknown.
     grad_norm : float
         Largest |dF/dw_j|, |dF/db| at the returned point.
     epoch, n_epochs : int
@@ -85,7 +85,7 @@ class Result(Shown):
     certificate : Certificate
         What is proven about the point.
     reference : Reference or None
-        From newton: the optimum, to measure other runs on the same data and objective by.
+        From newton: the optimum, from which other runs on the same data and objective can be measured.
     encodings : tuple or None
         For a table with categories: how each column became coefficients.
     reads : float
@@ -140,7 +140,7 @@ class Result(Shown):
     reference: Reference | None = None
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Give all but trace, `carried`, `reference` and `encodings` as JSON can hold it, with a `schema_version`.
+        """Return JSON values of all fields except trace, `carried`, `reference` and `encodings`, with a `schema_version`.
 
         Numbers that are not finite are None.
 

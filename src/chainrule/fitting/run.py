@@ -1,4 +1,4 @@
-"""Runs a solver, and refuses data that are not finite; every method calls it."""
+"""Runs a solver for every method, and refuses data that are not finite."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(
     Raises
     ------
     InputError
-        If F is not finite: names the first row that isn't; if all are, it says `refusal`.
+        If F is not finite: names the first row with NaN or infinity; if there is none, the message is `refusal`.
     """
     options = problem.options
     asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from numpy.typing import ArrayLike
 
-from chainrule.data.inputs import LARGEST_SEED, choice, number, switch, whole_number
+from chainrule.data.inputs import LARGEST_LIMIT, LARGEST_SEED, choice, number, switch, whole_number
 from chainrule.errors import InputError
 from chainrule.findings import PYTHON, Front
 from chainrule.fitting.result import Result
@@ -23,14 +24,14 @@ OWNERS = {  # of options that imply a method
     **dict.fromkeys(("batch_size", "schedule", "resume"), "sgd"),
     **dict.fromkeys(("learning_rate", "epochs"), "gradient-descent"),
 }
-LARGEST_TOL = 1e-8  # of the default
+LARGEST_TOL = 1e-8  # of the default tol; if rounding leaves a larger gap, a warning says so
 
 
 @dataclass(frozen=True)
 class FitSpec:
-    """The checked options of a fit, without the data. None leaves an option to the method.
+    """The checked options of a fit, without the data. An option that is None is left to the method.
 
-    tol : as given, or the default, which `on_rows` lowers to 1e-6/m on large data. has_tol : whether it was given.
+    tol : as given, or the default, which `on_rows` lowers to 1e-6/m for many rows. has_tol : whether it was given.
     penalty : its name in `PENALTIES`. standardize : as in `fit`, None if not given. start : (w0, b0) as given.
     batches, resume : for stochastic gradient descent. given : the options given that imply a method.
     """
@@ -77,9 +78,9 @@ class FitSpec:
         loss: str = "logistic",
         penalty: str = "ridge",
     ) -> FitSpec:
-        """Check the options of `fit`, as a user of `front` names them; raises InputError.
+        """Check the options of `fit`; raises InputError with the names that options have in `front`.
 
-        epochs : the same as max_reads, but it implies gradient descent. learning_rate : None if not given.
+        epochs : the same as max_reads, but implies gradient descent. learning_rate : None if not given.
         """
         name = front.option
         if epochs is not None and max_reads is not None:
@@ -92,13 +93,13 @@ class FitSpec:
             alpha=number(name("alpha"), alpha, low=0.0),
             fit_intercept=switch("fit_intercept", fit_intercept),
             tol=LARGEST_TOL if tol is None else number(name("tol"), tol, low=0.0),
-            max_reads=None if limit is None else whole_number(name(limited), limit),
+            max_reads=None if limit is None else whole_number(name(limited), limit, 0, LARGEST_LIMIT),
             learning_rate=_learning_rate(front, learning_rate),
             standardize=standardize,
             start=(w0, b0),
             n_threads=None if n_threads is None else whole_number(name("n_threads"), n_threads, 1, MAX_THREADS),
             callbacks=_callbacks(callbacks),
-            loss=LOSSES[choice("loss", loss, LOSSES)],
+            loss=_loss(loss),
             penalty=choice("penalty", penalty, PENALTIES),
             batches=Batches(
                 whole_number(name("batch_size"), 1 if batch_size is None else batch_size, 1, LARGEST_SEED),
@@ -119,7 +120,7 @@ class FitSpec:
         return replace(spec, front=replace(front, without=without and f" without {without}"))
 
     def _check_method(self, front: Front) -> None:
-        """Refuse options that only another method has."""
+        """Refuse options of another method."""
         owner = OWNERS.get(self._telling, "")
         if (owner and self.method in NEWTON) or (owner == "sgd" and self.method == "gradient-descent"):
             name, method = front.option(self._telling), front.option("method")
@@ -133,7 +134,7 @@ class FitSpec:
 
     @property
     def chosen(self) -> str:
-        """The method that the options imply; newton where they leave it to the data."""
+        """The method that the options imply; newton if they leave it to the data."""
         return OWNERS.get(self._telling, "newton") if self.method == "auto" else self.method
 
     @property
@@ -169,9 +170,19 @@ def _learning_rate(front: Front, given: float | str | None) -> float | None:
         raise InputError(f"{name} must be a positive number or {front.auto_rate}, not {given!r}") from None
 
 
+def _loss(name: str) -> Loss:
+    loss = LOSSES[choice("loss", name, LOSSES)]
+    for what in ("steepest", "curvature", "bend"):
+        if not 0.0 < getattr(loss, what) < math.inf:
+            raise InputError(f"loss {name!r} has {what} {getattr(loss, what)}: bounds need a positive, finite number")
+    return loss
+
+
 def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callback, ...]:
     if callbacks is None:
         return ()
+    if not callable(callbacks) and not isinstance(callbacks, Iterable):
+        raise InputError(f"callbacks must be functions of a Step, not {callbacks!r}")
     given = (callbacks,) if callable(callbacks) else tuple(callbacks)
     for callback in given:
         if not callable(callback):

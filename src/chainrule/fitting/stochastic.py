@@ -1,4 +1,4 @@
-"""What only stochastic gradient descent has: its rows, its rate, the advice at its end, and resuming."""
+"""What only stochastic gradient descent needs: its rows, its rate, the advice at its end, and resuming."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check_rows(problem: Problem) -> tuple[Rows, Batches]:
         )
     if batches.size > rows.n_visited:
         raise InputError(Finding("large batch", {"batch": batches.size, "rows": rows.n_visited}))
-    digest(rows)  # now, so that Ctrl-C after the run needn't wait for this read
+    digest(rows)  # now, so that Ctrl-C during the run needn't wait for this read
     return rows, batches
 
 
@@ -54,7 +54,7 @@ def smoothness(problem: Problem, curvature: float) -> float:
 
 
 def judged(problem: Problem, outcome: Outcome, monitor: NoiseMonitor, *, known: bool) -> tuple[Outcome, float]:
-    """Change the reason to "noise_floor" if a run at a constant rate reached it, and estimate how many more epochs it needs.
+    """Change the reason to "noise_floor" if a run at a constant rate reached one, and estimate how many more epochs it needs.
 
     The estimate is NaN if unknown, and inf if the gap's trend never reaches tol. known : whether F* is known.
     """
@@ -74,7 +74,7 @@ def judged(problem: Problem, outcome: Outcome, monitor: NoiseMonitor, *, known: 
 def what_is_left(
     problem: Problem, outcome: Outcome, monitor: NoiseMonitor, needed: float, rate: float, limit: float
 ) -> tuple[tuple[Finding, ...], tuple[Way, ...]]:
-    """Say what a run that ended early lacks, and the ways out. needed : epochs to tol, NaN if unknown."""
+    """Say what is missing when a run ended early, and the ways out. needed : epochs to tol, NaN if unknown."""
     newton: Way = ("newton", None)
     decays = check_rows(problem)[1].schedule != "constant"
     if monitor.hovers:
@@ -127,7 +127,7 @@ def check_options(before: Result, problem: Problem, rate: float, max_steps: int)
     if not (np.array_equal(before.center, rows.units.center) and np.array_equal(before.scale, rows.units.scale)):
         raise InputError("resume: standardize or the data differ: resume on the same data, with the same options")
     if before.rows_digest != digest(rows):
-        raise InputError("resume: the rows, or their order, are not those of that fit: resume on the same rows")
+        raise InputError("resume: the rows, or their order, differ from that fit's: resume on the same rows")
     if before.learning_rate != rate:
         raise InputError(f"resume: learning_rate was {before.learning_rate!r} and is {rate!r}: give the same")
     if max_steps <= before.n_epochs:
@@ -140,7 +140,7 @@ def check_options(before: Result, problem: Problem, rate: float, max_steps: int)
 def taken_up(
     result: Result | None, objective: DataObjective, solver: StochasticGradientDescent, monitor: NoiseMonitor
 ) -> Before[StochasticState] | None:
-    """Resume at the last epoch. F there must be the same; to the bit, if kernel and storage are."""
+    """Resume at the last epoch. F there must be the same; to the bit if kernel and storage are the same."""
     if result is None:
         return None
     trace, kept = result.trace, result.carried
@@ -155,8 +155,8 @@ def taken_up(
         now = state.evaluation.objective
         if not abs(now - then) <= allowed * abs(then):
             raise InputError(
-                f"resume: F after epoch {epoch:,} was {then!r} and is {now!r}: the core was built anew or the processor is "
-                "another; resume where that fit was made, or begin again"
+                f"resume: F after epoch {epoch:,} was {then!r} and is {now!r}: the core was rebuilt or the processor "
+                "is another; resume where that fit was made, or begin again"
             )
         return epoch, state
 

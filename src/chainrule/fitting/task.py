@@ -20,18 +20,18 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.run import run
+from chainrule.fitting.spec import LARGEST_TOL
 from chainrule.objective import DataObjective
 from chainrule.penalties import ElasticNet
 from chainrule.solvers import CGState, Newton, NewtonState, Outcome, plan
-from chainrule.solvers.proof import Reference, error_of_gradient
+from chainrule.solvers.proof import FactoredHessian, error_of_gradient
 
 Vector = NDArray[np.float64]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
-LARGEST_TOL = 1e-8  # of the default; if rounding leaves a larger gap, a warning says so
 LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
 TOO_FAR = "the run ended too far from an optimum"
-CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # of findings, by reason
+CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # findings by reason
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ class Task:
 
     @cached_property
     def _way(self) -> tuple[Vector, Vector]:
-        """Factors that turn theta into the fit's units, and each weight's part in the new bias, (n + 1,) each."""
+        """Factors that turn theta into the fit's units, and each weight's part of the new bias, (n + 1,) each."""
         shift = (self.fit_units.center - self.units.center) / self.units.scale
         return np.append(self.ratio, 1.0), np.append(shift, 0.0)
 
     def all_to_fit(self, theta: Vector) -> Vector:
-        """Turn theta from the arithmetic's units into the fit's, not through the user's: a far centre costs digits."""
+        """Turn theta from the arithmetic's units into the fit's, not by way of the user's: a far centre costs digits."""
         factor, shift = self._way
         there = theta * factor  # overflows for a column of 1e-310
         there[-1] += np.add.reduce(theta * shift)
@@ -104,8 +104,8 @@ class Task:
     ) -> Ending:
         """Make the ending of a run.
 
-        point : (w, b) in the fit's units, that the certificate is for; by default the state's. how : how it ended, if the usual
-        finding is wrong.
+        point : (w, b) in the fit's units that the certificate is for; by default the state's. how : how the run ended, if not
+        as `_how` says.
         """
         point = self.to_fit(state.w, state.b) if point is None else point
         outcome = replace(outcome, state=state)
@@ -141,8 +141,8 @@ class Task:
             to_fit=self.all_to_fit,
         )
         state = outcome.state
-        if outcome.reason == "interrupted" and isinstance(state, CGState):  # no wait for a Hessian of many columns
-            none = Reference.without_factor(objective, np.ones(objective.size), state.theta)
+        if outcome.reason == "interrupted" and isinstance(state, CGState):  # don't wait for a Hessian of many columns
+            none = FactoredHessian.without_factor(objective, np.ones(objective.size), state.theta)
             state = NewtonState(state.theta, state.evaluation, 0, objective, none, None)
         if not isinstance(state, NewtonState):  # a point of the core's own path, or of newton-cg
             state = solver.at(objective, state.theta)
@@ -162,7 +162,7 @@ class Task:
     def returned(
         self, w: Vector, b: float, on: DataObjective | None = None, near: NewtonState | None = None
     ) -> tuple[NewtonState, Vector, float]:
-        """Evaluate (w, b) as the user gets it, rounded to the fit's units and the user's; returns (state, w_fit, b_fit).
+        """Evaluate (w, b) as returned, rounded to the fit's units and the user's; returns (state, w_fit, b_fit).
 
         Each bias is rounded only once. One read, with a new Hessian unless a state near the point is given.
         """
@@ -191,7 +191,7 @@ def plus_product(b: float, center: Vector, w: Vector) -> float:
 def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool = False) -> Certificate:
     """Turn a state's bound into the user's units; the bound grows by the rounding of the conversion.
 
-    as_returned : whether the state is at exactly the point that the user gets (`Task.returned`).
+    as_returned : whether the state is at exactly the returned point (`Task.returned`).
     """
     n, on = rows.n_features, state.on
     w, b = units.to_user(state.w, state.b)
@@ -202,7 +202,7 @@ def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool
     way = abs(state.b) if as_returned else abs(b) + float(np.abs(units.center) @ np.abs(w)) * (n + 2)
     with np.errstate(over="ignore"):  # a column of 1e-310: no bound on its coefficient
         coef = here.coef[:n] / units.scale
-    share = len(state.reference.z) / rows.n_rows
+    share = len(state.factored.z) / rows.n_rows
     gap = min(here.gap, objective + state.noise + (here.gap - proven.gap))
     return Certificate.of(
         replace(here, gap=gap),
@@ -216,15 +216,15 @@ def certified(state: NewtonState, units: Units, rows: Rows, *, as_returned: bool
 
 
 def _intercept(state: NewtonState, proven: Bound, units: Units) -> float:
-    """Bound the error of the bias in the user's units, b - center.w, in the Hessian's norm where it has a factor."""
-    line, proof = np.append(-units.center / units.scale, 1.0), state.reference.proof
+    """Bound the error of the bias in the user's units, b - center.w, in the Hessian's norm if it has a factor."""
+    line, proof = np.append(-units.center / units.scale, 1.0), state.factored.proof
     if proof.ok and proven.radius < math.inf:
         return proven.radius * math.sqrt(float(proof.leverages(line[np.newaxis])[0]))
     return float(np.abs(line) @ proven.coef)
 
 
 def after_rounding(state: NewtonState, proven: Bound, units: Units | None, w: Vector) -> Bound:
-    """Widen a bound by the rounding of w and b on the way to the user's units.
+    """Widen a bound by the rounding of w and b when they are converted to the user's units.
 
     units : None if the state is at the returned point already, up to one rounding of its bias (`Task.returned`).
     """
@@ -262,7 +262,7 @@ def how_it_ended(
 
 
 def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, ...]:
-    """List the warnings at the end of a run: its ending, if that is one, and a thinned trace."""
+    """List the warnings at the end of a run: for its ending, if that needs one, and for a thinned trace."""
     note = "" if outcome is None else outcome.trace.note
     thinned = (Finding("thinned trace", {"note": note}),) if note else ()
     is_said = how.warning is None or (how.code == "no optimum" and not how.values["proof"])  # "separated" says it
@@ -270,7 +270,7 @@ def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, 
 
 
 def as_returned(problem: Problem, ending: Ending) -> Ending:
-    """Replace F by its value at the point that the user gets, and warn if rounding took that further than tol from the optimum.
+    """Replace F by its value at the returned point, and warn if rounding moved that further than tol from the optimum.
 
     If columns lie many deviations from 0, the rounding of the intercept b - center.w changes every z.
     """

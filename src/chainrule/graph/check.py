@@ -1,9 +1,9 @@
-"""The gradient check: backpropagation against numbers that know nothing of the table's derivatives.
+"""The gradient check: compare backpropagation with derivatives measured without the table's derivatives.
 
-    complex step   Im f(p + ih) / h,  no subtraction, so exact to rounding; a kink is passed on the side where p is
+    complex step   Im f(p + ih) / h,  no subtraction, so exact to rounding; at a kink it stays on the side of p
 
-An error is relative to the sum of absolute terms: the gradient is a sum over all paths through the graph of products of
-local derivatives, and this is the same sum with absolute values, the yardstick that cancellation can't shrink.
+An error is relative to the sum of absolute terms. The gradient is a sum, over all paths through the graph, of products of
+local derivatives; the sum of absolute terms is the same sum with absolute values, which cancellation can't shrink.
 
 Source: Squire and Trapp, "Using Complex Variables to Estimate Derivatives of Real Functions" (SIAM Review 40, 1998).
 """
@@ -19,8 +19,8 @@ from chainrule.graph.pullbacks import Array
 
 COMPLEX_STEP = "complex step"
 
-_SMALLEST = 1e-280  # smaller gradients count relative to it: below, a complex step underflows
-_IMAGINARY = 2.0**-300  # of a parameter's size: far below any value in the graph, far above underflow
+_SMALLEST = 1e-280  # errors of smaller gradients are relative to this, since below it a complex step underflows
+_IMAGINARY = 2.0**-300  # step over a parameter's size: far below any value in the graph, far above underflow
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class GradientCheck:
     max_error : float
         The largest of them.
     n_checked, n_entries : int
-        How many of how many entries were checked.
+        Number of entries checked, and of all entries.
     """
 
     errors: dict[str, float]
@@ -55,9 +55,9 @@ def gradient_check(
     output : Node
         A single number.
     parameters : iterable of Node, optional
-        What to vary; all variables that the output was made of by default.
+        Which nodes to vary; by default all variables that the output was computed from.
     max_entries : int, optional
-        Check at most so many entries of a parameter, those with the largest gradients; all by default.
+        Check at most this many entries of each parameter, those with the largest gradients; all by default.
 
     Returns
     -------
@@ -94,12 +94,12 @@ def absolute_terms(output: Node) -> dict[Node, Array]:
     Parameters
     ----------
     output : Node
-        Where the paths end; it has 1 itself.
+        Where the paths end; its own sum is 1.
 
     Returns
     -------
     dict of Node to ndarray
-        At least the absolute gradient, entry by entry; equal to it where nothing cancels.
+        At least the absolute gradient, entry by entry; equal to it if nothing cancels.
     """
     return accumulate(output, np.ones(output.shape), np.abs)
 

@@ -1,4 +1,4 @@
-"""Nodes, forward and backward: the chain rule on a graph, with everything kept to be looked at.
+"""Nodes, forward and backward: the chain rule on a graph that keeps everything to be inspected.
 
     dL/dx = sum over the results u that x enters of  dL/du du/dx
 
@@ -44,7 +44,7 @@ class Node:
     name : str
         Free text, "" for none.
     is_constant : bool
-        True for constants and what is made of constants alone: they get no gradient.
+        True for constants and for results of constants alone: they get no gradient.
     gradient : ndarray of float64 or None
         The derivative of the output of the last `backward` with respect to this value, in this value's shape;
         None means not yet computed.
@@ -58,7 +58,7 @@ class Node:
     gradient: Array | None = field(default=None, init=False)
     _local: dict[int, Array] = field(default_factory=dict, init=False)
 
-    __array_ufunc__ = None  # so that ndarray * node asks the node
+    __array_ufunc__ = None  # so that ndarray * node calls node.__rmul__
     __add__, __radd__ = _binary("add"), _reflected("add")
     __sub__, __rsub__ = _binary("sub"), _reflected("sub")
     __mul__, __rmul__ = _binary("mul"), _reflected("mul")
@@ -81,7 +81,7 @@ class Node:
         Returns
         -------
         ndarray of float64
-            As the table's formula gives it: inf or NaN where the formula divides by zero.
+            By the table's formula: inf or NaN if it divides by zero.
         """
         if index not in self._local:
             if self.operation is None:
@@ -97,9 +97,9 @@ class Node:
         return tuple(self.local_derivative(index) for index in range(len(self.arguments)))
 
     def backward(self, seed: npt.ArrayLike | None = None) -> None:
-        """Set `gradient` of this node and of everything it was made of, constants left out.
+        """Set `gradient` of this node and of everything it was computed from, except constants.
 
-        Earlier gradients are replaced, so that calling it twice doubles nothing.
+        Earlier gradients are replaced, not added to.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Node:
         Raises
         ------
         InputError
-            The node is not a single number and there is no seed, or the seed has another shape or is not finite.
+            The node is not a single number and there is no seed; or the seed has the wrong shape or is not finite.
         """
         for node, gradient in gradients(self, seed).items():
             node.gradient = gradient
@@ -174,14 +174,14 @@ def constant(value: npt.ArrayLike, name: str = "") -> Node:
 
 
 def apply(operation: str | Operation, *arguments: Operand, name: str = "") -> Node:
-    """Apply an operation: look up its row, compute its value, keep what it was made of.
+    """Apply an operation: look up its row, compute its value, keep its arguments.
 
     Parameters
     ----------
     operation : str or Operation
-        A name in `OPERATIONS`, or a row of one's own.
+        A name in `OPERATIONS`, or your own row.
     *arguments : Node or array_like
-        In order; what is not a node becomes a constant.
+        In order; anything that is not a node becomes a constant.
     name : str
         What to call the result.
 
@@ -193,7 +193,7 @@ def apply(operation: str | Operation, *arguments: Operand, name: str = "") -> No
     Raises
     ------
     InputError
-        No such operation, not its number of arguments, shapes that don't fit, or a result that is not a number.
+        Unknown operation, wrong number of arguments, shapes that don't fit, or a result that is NaN.
     """
     row = OPERATIONS.get(operation) if isinstance(operation, str) else operation
     if row is None:
@@ -212,12 +212,12 @@ def apply(operation: str | Operation, *arguments: Operand, name: str = "") -> No
 
 
 def _forward(row: Operation, values: Iterable[Any]) -> Any:
-    with np.errstate(all="ignore"):  # infinities are values here: the article's loss is one when g rounds to 0
+    with np.errstate(all="ignore"):  # an infinite value is allowed: the article's loss is infinite when g rounds to 0
         return row.forward(*values)
 
 
 def topological_order(output: Node) -> list[Node]:
-    """Return a node and all it was made of, each once and after its arguments.
+    """Return a node and everything it was computed from, each once and after its arguments.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def topological_order(output: Node) -> list[Node]:
     Returns
     -------
     list of Node
-        Found without recursion: the depth of the graph has no limit.
+        Found without recursion, so the graph may have any depth.
     """
     made_of: dict[Node, tuple[Node, ...]] = {}
     stack = [output]
@@ -263,7 +263,7 @@ def evaluate(order: Iterable[Node], replaced: Mapping[Node, Any]) -> dict[Node, 
 
 
 def gradients(output: Node, seed: npt.ArrayLike | None = None) -> dict[Node, Array]:
-    """Return the gradient of every node that the output was made of, constants left out; nothing is stored.
+    """Return the gradient of every node that the output was computed from, except constants; nothing is stored.
 
     Parameters and raises as for `Node.backward`.
 
@@ -283,7 +283,7 @@ def accumulate(output: Node, seed: Array, of: Callable[[Array], Array]) -> dict[
     output : Node
         Where to start.
     seed : ndarray
-        What the output itself has.
+        Value for the output itself.
     of : callable
         Applied to each local derivative before it is multiplied.
 

@@ -1,9 +1,9 @@
-"""The article's graph, x, w, b -> z -> g -> L, with every value and derivative of it.
+"""The article's graph, x, w, b -> z -> g -> L, with every value and derivative.
 
     z = x.w + b      g = sigmoid(z)      l = -(y log g + (1 - y) log(1 - g))      L = (1/S) sum of s l
 
-The loss stands in the graph twice, above the same z. The article's way goes through g and divides by zero when g
-rounds to 0 or 1. The stable way goes from z to l at once; L and all gradients are taken from it.
+The graph computes the loss twice, from the same z. The article's path goes through g and divides by zero when g
+rounds to 0 or 1. The stable path goes directly from z to l; L and all gradients come from it.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from chainrule.graph.pullbacks import Array
 class LogisticGraph:
     """The nodes of the graph, and its derivatives by the article's names.
 
-    One row given as a vector has shape () where m rows have (m,). Derivatives of a row are those of its own loss l,
-    without its weight and without 1/S; dL_dw and dL_db are the averages over the rows, the gradient of L.
+    Shapes (m,) are () for one row given as a vector. Derivatives of a row are those of its own loss l, without its
+    weight and without 1/S; dL_dw and dL_db are the averages over the rows: the gradient of L.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class LogisticGraph:
     z, g : Node
         Log-odds and probabilities (m,).
     loss, article_loss : Node
-        The log-loss of each row (m,), from z and, as the article has it, from g.
+        The log-loss of each row (m,), from z, and from g as in the article.
     L, article_L : Node
         Their weighted means: single numbers. Nothing is penalised; with a penalty the objective is one more node,
         ``F = graph.L + alpha / 2 * (graph.w @ graph.w)``.
@@ -54,7 +54,7 @@ class LogisticGraph:
     def backward(self) -> "LogisticGraph":
         """Set `gradient` in every node.
 
-        z, w and b get theirs on the stable way, g and `article_loss` on the article's.
+        z, w and b get theirs from the stable path, g and `article_loss` from the article's.
 
         Returns
         -------
@@ -67,7 +67,7 @@ class LogisticGraph:
 
     @property
     def dL_dg(self) -> Array:
-        """(1 - y)/(1 - g) - y/g of each row; infinite where g has rounded to the wrong class."""
+        """(1 - y)/(1 - g) - y/g of each row; infinite if g has rounded to the wrong class."""
         return self.article_loss.local_derivative(0)
 
     @property
@@ -92,7 +92,7 @@ class LogisticGraph:
 
     @property
     def article_product(self) -> Array:
-        """dL/dg dg/dz of each row as the article multiplies it, from the rounded g: NaN where g is 0 or 1."""
+        """dL/dg dg/dz of each row as the article multiplies it, from the rounded g: NaN if g is 0 or 1."""
         g, y = self.g.value, self.y.value
         with np.errstate(all="ignore"):
             return np.asarray(((1.0 - y) / (1.0 - g) - y / g) * (g * (1.0 - g)))
@@ -164,7 +164,7 @@ def logistic_graph(
 
 
 def _average(losses: Node, s: Node | None, name: str) -> Node:
-    # A row of weight 0 does not count, not even where the article's loss is infinite: `weigh`, not `mul`.
+    # `weigh`, not `mul`: a row of weight 0 does not count, even if the article's loss is infinite there.
     if s is None:
         return apply("mean", losses, name=name)
     return apply("div", apply("sum", apply("weigh", s, losses)), constant(s.value.sum(), "S"), name=name)
@@ -178,6 +178,6 @@ def _weights(sample_weight: npt.ArrayLike, y: Node) -> Node:
         raise InputError(f"'sample_weight' has the negative weight {s.value.min():g}; weights are 0 or more")
     with np.errstate(over="ignore"):
         total = s.value.sum()
-    if not 1e-200 < total < 1e200:  # 1/S and sums of s l must be numbers
+    if not 1e-200 < total < 1e200:  # 1/S and sums of s l must be finite
         raise InputError(f"'sample_weight' adds up to {total:g}; the sum must be between 1e-200 and 1e200")
     return s

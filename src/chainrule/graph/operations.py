@@ -7,7 +7,7 @@ formula and as a function of (result, *arguments). The engine only looks rows up
         Derivative("2 x", lambda out, x: 2 * x),))
 
 Sources: any calculus book; Baydin et al., "Automatic Differentiation in Machine Learning: a Survey" (JMLR 18, 2018),
-section 3.2; the table as a style: M. Johnson's autodidact.
+section 3.2; for the style of the table, M. Johnson's autodidact.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Derivative:
     value : callable
         ``value(result, *arguments) -> ndarray``, all float64.
     pullback : callable
-        How the gradient of the result is multiplied with this value; entry by entry unless said otherwise.
+        How the gradient of the result is multiplied by this value; entry by entry by default.
     """
 
     formula: str
@@ -52,8 +52,8 @@ class Operation:
     formula : str
         The result in terms of the arguments.
     forward : callable
-        ``forward(*arguments) -> ndarray``. It takes complex arrays too, for the gradient check; where the function has a
-        kink, the real part decides on which side of it an entry is.
+        ``forward(*arguments) -> ndarray``. It takes complex arrays too, for the gradient check; if the function has a
+        kink, the real part of an entry decides its side.
     derivatives : tuple of Derivative
         One for each argument.
     """
@@ -70,7 +70,7 @@ class Operation:
 
 
 def _affine(x: Any, w: Any, b: Any) -> Any:
-    """Return x @ w + b, where b broadcasts to the shape of x @ w and not the other way round."""
+    """Return x @ w + b; b may broadcast to the shape of x @ w, but not the other way round."""
     product = x @ w
     if np.broadcast_shapes(np.shape(product), np.shape(b)) != np.shape(product):
         raise ValueError("b has more entries than x @ w")

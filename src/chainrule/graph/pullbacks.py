@@ -1,7 +1,7 @@
 """How the gradient of a result meets a local derivative to become the gradient of an argument.
 
-Backpropagation is one rule: gradient of the argument = gradient of the result times local derivative. What "times"
-means is data: each row of the table of operations names one of the pullbacks below, so the engine has no cases.
+Backpropagation is one rule: gradient of the argument = gradient of the result times local derivative. Each row of the
+table of operations says what "times" means by naming one of the pullbacks below, so the engine has no special cases.
 Every pullback is linear in the gradient and in the local derivative, with no minus sign of its own; the gradient
 check relies on that to add up absolute terms.
 """
@@ -39,17 +39,17 @@ def sum_to_shape(values: Array, shape: tuple[int, ...]) -> Array:
 
 def entries(gradient: Array, local: Array, shape: tuple[int, ...]) -> Array:
     """Multiply entry by entry."""
-    # A gradient of 0 carries nothing on, not even over a slope that is infinite: a row of weight 0 does not count.
+    # A gradient of 0 stays 0 even if the local derivative is infinite: a row of weight 0 does not count.
     return sum_to_shape(np.asarray(np.where(gradient == 0, 0.0, gradient * local)), shape)
 
 
 def _as_rows(values: Array, missing: bool) -> Array:
-    """Give back the axis of length 1 that a matrix product dropped, before the last axis."""
+    """Restore the axis of length 1 that a matrix product dropped, before the last axis."""
     return values[..., np.newaxis, :] if missing else values
 
 
 def _as_columns(values: Array, missing: bool) -> Array:
-    """Give back the axis of length 1 that a matrix product dropped, as the last axis."""
+    """Restore the axis of length 1 that a matrix product dropped, as the last axis."""
     return values[..., np.newaxis] if missing else values
 
 

@@ -1,6 +1,6 @@
 """The functions behind the table of operations, each with full relative accuracy wherever float64 can hold the value.
 
-All take real or complex arrays (the complex step of the gradient check needs the second); "z >= 0" then looks at the
+All take real or complex arrays (the gradient check's complex step needs complex ones); "z >= 0" is a test of the
 real part. exp is only ever taken of numbers <= 0, so that nothing overflows: with e = exp(-|z|),
 
     sigmoid(z)  = 1/(1 + e) or e/(1 + e)        softplus(z) = max(z, 0) + log1p(e)
@@ -15,7 +15,7 @@ from chainrule.graph.pullbacks import Array
 
 
 def _decay(z: Any) -> Any:
-    """exp(-|z|), the analytic function on either side of 0."""
+    """Return exp(-|z|), analytic on either side of 0."""
     return np.exp(np.where(np.real(z) >= 0, -z, z))
 
 
@@ -26,7 +26,7 @@ def sigmoid(z: Any) -> Any:
 
 
 def sigmoid_slope(z: Any) -> Any:
-    """Return g (1 - g) without the difference that loses everything when g is near 1."""
+    """Return g (1 - g) without the difference 1 - g, which loses all digits when g is near 1."""
     e = _decay(z)
     return e / (1.0 + e) ** 2
 
@@ -42,7 +42,7 @@ def tanh_slope(x: Any) -> Any:
 
 
 def _times(factor: Any, value: Any) -> Any:
-    """Return the product that is 0 where the factor is 0, even if the value is infinite there."""
+    """Return factor times value, and 0 if the factor is 0, even if the value is infinite."""
     return np.where(factor == 0, 0.0, factor * np.where(factor == 0, 1.0, value))
 
 
@@ -72,7 +72,7 @@ def bce_logits(z: Any, y: Any) -> Any:
 def bce_logits_slope(z: Array, y: Array) -> Array:
     """Return (1 - y) sigmoid(z) - y sigmoid(-z), which is g - y.
 
-    For y = 0 or 1 this is (1 - 2y) sigmoid((1 - 2y) z), to the bit; g - y loses every digit where the model is
+    For y = 0 or 1 this is (1 - 2y) sigmoid((1 - 2y) z), to the bit; g - y loses every digit when the model is
     sure and right.
     """
     return np.asarray((1.0 - y) * sigmoid(z) - y * sigmoid(-z))

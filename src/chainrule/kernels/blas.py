@@ -1,7 +1,7 @@
-"""BLAS on one thread: its sums then have one order, so that answers repeat to the bit, and no thread waits on busy processors.
+"""BLAS on one thread: its sums then have one order, so that results repeat to the bit, and no thread waits on busy processors.
 
-What takes long on one thread, a Cholesky factor of thousands of columns and its inverse, is made of blocks of one size: tasks
-for as many threads as BLAS had, with the same bits for any number.
+What takes long on one thread, the Cholesky factor of thousands of columns and its inverse, is computed in blocks of one size:
+tasks for as many threads as BLAS had, with the same bits for any number of threads.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def _libraries() -> tuple[Any, ...]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold the process's BLAS to one thread; the last of those who hold it, in any thread, puts its setting back.
+    """Limit the process's BLAS to one thread; when the last such context in any thread ends, the old setting returns.
 
-    What others have set in the meantime stays.
+    If others have set another number in the meantime, that stays.
     """
     global _holders, _before
     libraries = _libraries()
@@ -59,7 +59,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _set(library: Any, count: int) -> None:
-    # Since threadpoolctl 3.8 only the first thread that sets OpenBLAS's count may set it again, until it is let go.
+    # Since threadpoolctl 3.8 only the first thread that sets OpenBLAS's count may set it again, until that is cleared.
     let_go = getattr(library, "clear_controlling_thread", lambda force=False: None)
     let_go(force=True)
     library.set_num_threads(count)
@@ -73,7 +73,7 @@ def _put_back() -> None:
 
 
 def _after_fork() -> None:
-    """No other thread of the parent is here, and what it held is free."""
+    """Release BLAS in the child: the threads that limited it exist only in the parent."""
     global _LOCK, _holders
     _LOCK = threading.Lock()
     if _holders:
@@ -95,9 +95,9 @@ def _lapack() -> tuple[Callable[..., Any], ...]:
 
 
 def cholesky(A: Matrix) -> Matrix | None:
-    """Return L (n, n) with L L' = A, of which the lower triangle in Fortran order is read; None where a pivot isn't positive.
+    """Return L (n, n) with L L' = A; None if a pivot isn't positive. Reads the lower triangle of A, in Fortran order.
 
-    Every element is a sum of products with its pivot taken out, as in Higham 2002, theorem 10.3, in blocks or not.
+    With blocks or without, each element is a sum of products with its pivot taken out, as in Higham 2002, theorem 10.3.
     """
     dpotrf, _, dtrsm = _lapack()
     if len(A) <= WHOLE:
@@ -126,7 +126,7 @@ def cholesky(A: Matrix) -> Matrix | None:
 
 
 def triangular_inverse(L: Matrix) -> Matrix:
-    """Return L^-1 of a lower triangle (n, n), each column by forward substitution."""
+    """Return L^-1 of a lower triangular matrix (n, n), each column by forward substitution."""
     _, dtrtri, dtrsm = _lapack()
     if len(L) <= WHOLE:
         return np.asarray(dtrtri(L, lower=1)[0])
@@ -148,7 +148,7 @@ def _blocks(start: int, stop: int) -> list[slice]:
 
 
 def _run(tasks: Iterable[Callable[[], None]]) -> None:
-    """Run tasks on as many threads as BLAS had; on this one where the interpreter is ending and starts no more."""
+    """Run tasks on as many threads as BLAS had; on this one if the interpreter is ending, as it then starts no others."""
 
     def run(task: Callable[[], None]) -> None:
         with np.errstate(invalid="ignore", over="ignore"):

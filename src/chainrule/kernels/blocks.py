@@ -1,4 +1,4 @@
-"""What lies where: dense rows, columns of numbers, categories as codes and sparse rows, as the blocks of one design."""
+"""Storage: dense rows, columns of numbers, categories as codes and sparse rows, as the blocks of one design."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Vector = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 FEW_LEVELS: int = _core.FEW_LEVELS
-NUMBER, INDICATOR, CATEGORY = 0, 1, 2  # forms of columns, as the core calls them
+NUMBER, INDICATOR, CATEGORY = 0, 1, 2  # forms of columns, by the core's numbers
 
-# What the core adds of a block: first coefficient, slots before it without one, slots, and the call that adds them.
+# How the core adds a block: first coefficient, number of slots before it that have none, slots, and the call.
 Term = tuple[int, int, int, tuple[str, tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of a column, one after the other.
+    """Consecutive rows of a column.
 
     values : (k,) float64, float32, bool, or integers of 8 to 64 bits, signed or not, any stride; with `bits` a bitmap of uint8.
-    valid : Arrow's bitmap of uint8, the lowest bit first, 1 where a value is there; None: all are.
-    rows : k. bits : whether the values are a bitmap too, as Arrow keeps booleans.
+    valid : Arrow's bitmap of uint8, the lowest bit first, 1 if the value is present; None: all are.
+    rows : k. bits : whether the values are a bitmap too, as Arrow stores booleans.
     values_at, valid_at : first bit of each bitmap.
     """
 
@@ -46,7 +46,7 @@ def column_call(
     form: int, number: int, parts: Sequence[Part], levels: int = 1, fill: float = math.nan, missing: int = -1,
     is_codes: bool = False,
 ) -> tuple[str, tuple[Any, ...]]:  # fmt: skip
-    """Say how the core adds a column."""
+    """Return the core's call that adds a column."""
     given = tuple((p.values, p.rows, p.valid, p.valid_at, p.bits, p.values_at) for p in parts)
     return "add_column", (form, number, levels, fill, missing, is_codes, given)
 
@@ -58,8 +58,8 @@ class NumberColumn:
     Integers of 64 bits are read as float64: beyond 2^53 they are rounded to it.
 
     parts : all rows, in order. at : number of its coefficient.
-    fill : what a missing value (NaN, or not valid) counts as; None: none may be missing, and NaN is refused as in dense data.
-    indicator : number of the coefficient whose x is 1 where the value is missing, else 0; None: there is none.
+    fill : replaces a missing value (NaN, or not valid); None: no value may be missing, and NaN is refused as in dense data.
+    indicator : number of the coefficient whose x is 1 if the value is missing, else 0; None: there is none.
     """
 
     parts: tuple[Part, ...]
@@ -82,9 +82,9 @@ class CategoryColumn:
     """A column of integer codes 0, ..., levels - 1: the x of level k is 1 in the rows of code k, else 0.
 
     parts : all rows, in order, of int8 to int64 or uint8 to uint32. levels : how many.
-    skip : 0, or 1 where the first level has no coefficient.
+    skip : 1 if the first level has no coefficient, else 0.
     at : number of the first coefficient; code k has coefficient at + k - skip.
-    missing : the code that a missing value (a negative code, or not valid) counts as; None: none may be missing.
+    missing : the code that replaces a missing value (a negative code, or not valid); None: no value may be missing.
     """
 
     parts: tuple[Part, ...]
@@ -95,7 +95,7 @@ class CategoryColumn:
 
     @property
     def span(self) -> slice:
-        """Its coefficients."""
+        """Its coefficients, as a slice."""
         return slice(self.at, self.at + self.levels - self.skip)
 
     def terms(self, number: int) -> Iterator[Term]:
@@ -118,7 +118,7 @@ Column = NumberColumn | CategoryColumn
 class DenseRows:
     """Dense rows. X : (m, n) float64 or float32, any strides; column j has coefficient at + j.
 
-    by_columns : whether it is read column by column, as is quick where these lie one after the other.
+    by_columns : whether it is read column by column, which is faster if its columns are contiguous.
     """
 
     X: NDArray[np.floating]
@@ -136,18 +136,18 @@ class DenseRows:
 
 @dataclass(frozen=True, eq=False)
 class Csr:
-    """Rows of n columns, of which those elements are stored that aren't 0 (stored zeros do no harm).
+    """Rows of n columns, of which only the elements that aren't 0 need be stored.
 
     data : (nnz,) float64 or float32.
     indices : (nnz,) int32 or int64, the elements' columns, in any order within a row.
     indptr : (m + 1,) int32 or int64: row i has the elements indptr[i] to indptr[i + 1].
     n : columns, at least 1; m is at least 1 too.
-    threads : to check with.
+    threads : for the check of the arrays.
     at : number of the first column's coefficient. origin : what it was converted from, in words.
-    duplicates : whether a row names a column twice, found when it is made. A design refuses such rows: sum them first.
+    duplicates : whether a row names a column twice, as the check found. A design refuses such rows: sum them first.
 
-    The arrays must be C-contiguous and of the processor's byte order, and mustn't be changed afterwards: what the core finds
-    when this is made keeps the reads inside them. ValueError where something is wrong.
+    The arrays must be C-contiguous and of the processor's byte order, and mustn't be changed afterwards: the core checks them
+    only here, so that reads stay within bounds. ValueError if something is wrong.
     """
 
     data: NDArray[np.floating]
@@ -184,10 +184,10 @@ Block = DenseRows | Csr | NumberColumn | CategoryColumn
 
 
 class Blocks:
-    """m rows of blocks that have n coefficients; checked once, and held where they lie.
+    """m rows of blocks that have n coefficients; checked once, and used without a copy.
 
-    A slot is a number, an indicator, a sparse column or a level of a category: what the core sums. A category's first level may
-    have none of the coefficients.
+    A slot is one thing that the core sums: a number, an indicator, a sparse column or a level of a category. The slot of a
+    category's first level may have no coefficient.
 
     Parameters
     ----------
@@ -199,14 +199,14 @@ class Blocks:
     Raises
     ------
     ValueError
-        For blocks of other types or lengths, or coefficients that are missing or there twice. Codes are checked as
-        they are read.
+        A block has another type or length, or a coefficient is missing or there twice. Codes are checked as they are
+        read.
     """
 
     def __init__(self, blocks: Sequence[Block], m: int, n: int) -> None:
         self.blocks, self.m, self.n = tuple(blocks), m, n
         terms = [(number, *term) for number, block in enumerate(self.blocks) for term in block.terms(number)]
-        # A category without a coefficient stands before the column that has its place.
+        # A category without coefficients comes before the column with the same `at`.
         terms.sort(key=lambda term: (term[1], term[3] > term[2]))
         self.native = _core.Design(m)
         at, without = 0, []
@@ -229,7 +229,7 @@ class Blocks:
 
     @classmethod
     def dense(cls, X: NDArray[np.floating]) -> Blocks:
-        """Take a dense matrix as rows or, where its columns lie one after the other, as columns of numbers."""
+        """Make a design of a dense matrix, read by rows or, if its columns are contiguous, by columns."""
         if X.ndim != 2 or X.dtype not in (np.float64, np.float32) or not all(X.shape):
             raise ValueError("X must be 2-D, float64 or float32, and have a row and a column")
         by_columns = X.shape[1] == 1 or abs(X.strides[0]) < abs(X.strides[1])
@@ -237,26 +237,26 @@ class Blocks:
 
     @classmethod
     def sparse(cls, csr: Csr) -> Blocks:
-        """Take sparse rows alone."""
+        """Make a design of sparse rows alone."""
         return cls([csr], csr.m, csr.n)
 
     # --- facts -------------------------------------------------------------------------------------------------------
 
     @property
     def X(self) -> NDArray[np.floating] | None:
-        """The matrix, (m, n), where it is a dense one alone."""
+        """The matrix, (m, n), if the only block is a dense one, else None."""
         block = self.blocks[0]
         return block.X if isinstance(block, DenseRows) and len(self.blocks) == 1 else None
 
     @property
     def csr(self) -> Csr | None:
-        """The sparse rows, where there is nothing else."""
+        """The sparse rows, if there is nothing else, else None."""
         block = self.blocks[0]
         return block if isinstance(block, Csr) and len(self.blocks) == 1 else None
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """The blocks that are columns: of a table all of them."""
+        """The blocks that are columns; in a table, all of them."""
         return tuple(block for block in self.blocks if isinstance(block, (NumberColumn, CategoryColumn)))
 
     @cached_property
@@ -266,7 +266,7 @@ class Blocks:
 
     @cached_property
     def row_numbers(self) -> int:
-        """Numbers that a row has about: what a read of it costs."""
+        """About how many numbers a row has: what reading it costs."""
         return 1 + sum(
             block.X.shape[1] if isinstance(block, DenseRows) else block.nnz // self.m if isinstance(block, Csr) else 1
             for block in self.blocks
@@ -274,12 +274,12 @@ class Blocks:
 
     @cached_property
     def of_numbers_alone(self) -> bool:
-        """Whether there are neither categories nor sparse rows, whose matrix is read by itself."""
+        """Whether there are neither categories nor sparse rows, whose Hessian is a separate read."""
         return not any(isinstance(block, (CategoryColumn, Csr)) for block in self.blocks)
 
     @property
     def unit(self) -> float:
-        """Unit roundoff of the data: of float32 2^-24."""
+        """Unit roundoff of the data: 2^-24 if some are float32, else 2^-53."""
         of: list[NDArray[Any]] = [block.X if isinstance(block, DenseRows) else block.data for block in self.blocks
               if isinstance(block, (DenseRows, Csr))]  # fmt: skip
         of += [part.values for column in self.columns for part in column.parts]
@@ -287,7 +287,7 @@ class Blocks:
 
     @cached_property
     def numeric(self) -> NDArray[np.bool_]:
-        """Which coefficients are of numbers (n,), and not of levels of a category or marks of missing numbers."""
+        """Which coefficients (n,) are of numbers, not of levels of a category or indicators of missing numbers."""
         mask = np.ones(self.n, dtype=np.bool_)
         for column in self.columns:
             if isinstance(column, CategoryColumn):
@@ -298,19 +298,19 @@ class Blocks:
 
     @cached_property
     def terms(self) -> int:
-        """Products in a row's z, at most."""
+        """Most products in a row's z."""
         marks = sum(isinstance(column, NumberColumn) and column.indicator is not None for column in self.columns)
         longest = (int(np.diff(block.indptr).max()) for block in self.blocks if isinstance(block, Csr))
         return len(self.columns) + marks + (0 if self.X is None else self.n) + sum(longest)
 
     @cached_property
     def groups(self) -> list[tuple[slice, bool]]:
-        """Of each category the columns of its levels, and whether there is one more level, without a column."""
+        """For each category, the columns of its levels, and whether there is one more level, without a column."""
         return [(column.span, bool(column.skip)) for _, column in self.categories if column.levels > column.skip]
 
     @property
     def storage(self) -> str:
-        """How the data lie, in words."""
+        """How the data are stored, in words."""
         if self.X is not None:
             flags = self.X.flags
             order = "C order" if flags.c_contiguous else "Fortran order" if flags.f_contiguous else "strided"
@@ -328,7 +328,7 @@ class Blocks:
     # --- coefficients and slots --------------------------------------------------------------------------------------
 
     def slots(self, x: Vector, blank: float = 0.0) -> Vector:
-        """Last axis: one number a coefficient, and perhaps the bias's, as the core has them: `blank` for levels without."""
+        """Go from coefficients (and perhaps the bias) to slots, on the last axis: `blank` in slots without a coefficient."""
         x = np.ascontiguousarray(x, dtype=np.float64)
         behind = x.shape[-1] - self.n
         if behind not in (0, 1):
@@ -341,14 +341,14 @@ class Blocks:
         return out
 
     def coefficients(self, x: Vector) -> Vector:
-        """Last axis: of one number for each slot those that coefficients have; what stands behind stays."""
+        """Go from slots to coefficients, on the last axis; what follows the slots stays."""
         if self._slot is None:
             return x
         behind = np.arange(self.native.slots, x.shape[-1])
         return np.ascontiguousarray(x[..., np.concatenate([self._slot, behind])])
 
     def slot_numbers(self, columns: Places | None) -> Places | None:
-        """Slots of some coefficients; of all by default, None where all slots have one."""
+        """Return the slots of some coefficients; by default of all, or None if all slots have one."""
         if columns is None or self._slot is None:
             return self._slot if columns is None else np.ascontiguousarray(columns, dtype=np.int64)
         if len(columns) and not 0 <= columns[0] <= columns[-1] < self.n:
@@ -356,30 +356,30 @@ class Blocks:
         return self._slot[columns]
 
     def seen(self, view: View | None) -> dict[str, Vector]:
-        """Centre and p for each slot."""
+        """Return a view's centre and p for each slot."""
         return {} if view is None else {"center": self.slots(view.center), "p": self.slots(view.p, 1.0)}
 
     # --- reads -------------------------------------------------------------------------------------------------------
 
     def sum_depth(self, rows: int) -> float:
-        """Count the roundings that a term of a sum over so many rows goes through: d, the worst of all sums.
+        """Count the roundings that a term goes through in a sum over `rows` rows: the depth d, the largest of all sums.
 
-        An entry is within d u sum|terms|: lanes, rows of a piece, pieces of a leaf, leaves in a binary tree, and 8 for the
-        term's own products; the core counts beside its loops. Higham 2002, section 4.2. The sum of weights S must be right to
-        2u (`math.fsum`); else add its depth.
+        An entry's error is at most d u sum|terms|. d adds up lanes, rows of a piece, pieces of a leaf, leaves in a binary tree,
+        and 8 for the term's own products; the core counts them beside its loops. Higham 2002, section 4.2. The sum of weights
+        S must be right to 2u (`math.fsum`); else add its depth.
         """
         return float(_core.depths(self.native, rows, kernel_asked())[0])
 
     def matrix_depth(self, rows: int) -> float:
-        """Count likewise for a matrix: N."""
+        """Count the same for a matrix: the depth N."""
         return float(_core.depths(self.native, rows, kernel_asked())[1])
 
     def leaf_rows(self, what: What) -> int:
-        """Rows of a leaf: a range of rows that is read by itself begins at a multiple of it."""
+        """Return the number of rows in a leaf; a range of rows that is read separately begins at a multiple of it."""
         return int(_core.leaf_rows(self.native, int(what)))
 
     def refuse(self, bad: tuple[int, int, int, bool] | None) -> None:
-        """Raise a ValueError for the row of positive weight without a level that a read found."""
+        """Raise a ValueError if a read found a row of positive weight whose code has no level."""
         if bad is not None:
             row, number, code, is_missing = bad
             known = f"not one of 0 to {dict(self.categories)[number].levels - 1}"

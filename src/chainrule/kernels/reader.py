@@ -1,4 +1,4 @@
-"""The reads of a design: each goes once over the rows, in leaves that are added in a fixed tree."""
+"""The reads of a design: each goes over the rows once, in leaves that are added in a fixed tree."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SCALARS = 4  # loss, correct, weight, rows
 
 
 class Seen(TypedDict, total=False):
-    """Rows as a read sees them; with `index` m is its length. All vectors are contiguous.
+    """The rows of a read and how it sees them; with `index`, m is its length. All vectors are contiguous.
 
-    y : (m,) uint8, 0 or 1. Needed for all of a loss but z.
-    s : (m,) float64, weights; a row of weight 0 is not looked at, its z is b.
+    y : (m,) uint8, 0 or 1. A loss needs it for everything except z.
+    s : (m,) float64, weights; a row of weight 0 is skipped, and its z is b.
     view : centred and scaled columns. Levels and indicators have centre 0 and p 1.
-    index : (k,) int64, read these rows alone; y, s, z and h then have k elements, one a place.
+    index : (k,) int64, read only these rows; y, s, z and h then have k elements, one for each.
     threads : changes no bit of the result.
     """
 
@@ -39,14 +39,14 @@ class Seen(TypedDict, total=False):
 
 
 class Given(Seen, total=False):
-    """What else a read takes.
+    """Further arguments of a read.
 
-    z : (m,), or (P, m), filled with every row's z; by a PRODUCT with x~.v.
-    h : (m,), or (P, m), filled by LOSS with every row's g (1 - g), without its weight; else what the rows are weighted by.
+    z : (m,), or (P, m), filled with every row's z; with PRODUCT, with x~.v.
+    h : (m,), or (P, m), filled by LOSS with every row's g (1 - g), without its weight; without LOSS, the h of each row.
     q : (n + 1,), weights of the norms, the bias last.
     row_weights : (P, m), each point's own weights, times s.
-    columns : (k,) int64, coefficients of the matrix, ascending; all by default.
-    loss : in place of the logistic loss: slower, since it is called for some rows at a time.
+    columns : (k,) int64, coefficients in the matrix, ascending; all by default.
+    loss : replaces the logistic loss; slower, since it is called for some rows at a time.
     """
 
     z: Vector | None
@@ -59,7 +59,7 @@ class Given(Seen, total=False):
 
 @dataclass(frozen=True)
 class Partial:
-    """Sums over a range of rows, as the maximal subtrees of the tree over all rows: `combine` continues it."""
+    """Sums over a range of rows, as the maximal subtrees of the tree over all rows; `combine` completes the tree."""
 
     native: Any
     design: Blocks
@@ -68,7 +68,7 @@ class Partial:
 
     @property
     def subtrees(self) -> list[tuple[int, int, Vector]]:
-        """Level, index and sums of each: leaves index 2^level, ..., (index + 1) 2^level - 1."""
+        """Level, index and sums of each subtree: it has leaves index 2^level, ..., (index + 1) 2^level - 1."""
         return list(self.native.subtrees)
 
 
@@ -88,8 +88,8 @@ def read(
     design : Blocks
         m rows and n coefficients.
     what : What
-        With LOSS at (w, b), beside it as asked GRADIENT, HESSIAN, SQUARES, SUMS, EXTREMES, NORMS.
-        Without LOSS sums weighted by s h, or by s where no h is given: PRODUCT, HESSIAN, SUMS, SQUARES, EXTREMES.
+        With LOSS, at (w, b), possibly also GRADIENT, HESSIAN, SQUARES, SUMS, EXTREMES, NORMS.
+        Without LOSS, sums weighted by s h, or by s if no h is given: PRODUCT, HESSIAN, SUMS, SQUARES, EXTREMES.
     w, b
         The point, in the view's units: (n,) and a number.
     v : (n + 1,)
@@ -100,8 +100,8 @@ def read(
     Raises
     ------
     ValueError
-        Where a vector has another length, type or layout. For a code that is not one of its column's levels: names the first
-        row that has one.
+        A vector has the wrong length, type or layout. Or a code is not one of its column's levels: the message names the first
+        such row.
     """
     if v is not None:
         w, b = v[:-1], float(v[-1])
@@ -109,11 +109,11 @@ def read(
 
 
 def read_points(design: Blocks, what: What, w: Vector, b: Vector, **given: Unpack[Given]) -> list[Sums]:
-    """Read all rows once, at P points, of one output each or of K classes: every point's sums have the bits that it has alone.
+    """Read all rows once, at P points, of one output each or of K classes: each point's sums have the same bits as alone.
 
     w : (P, n), or (P, K, n); b : (P,), or (P, K). With K classes the loss is softmax's, y one of 0 to K - 1, z (P, K, m).
 
-    All else as in `read`: LOSS and, as asked, GRADIENT, SUMS, SQUARES; without a loss SUMS and SQUARES of each point's weights.
+    All else as in `read`: LOSS, possibly with GRADIENT, SUMS, SQUARES; without LOSS, SUMS and SQUARES by each point's weights.
     """
     return _sums(_read(design, what, w, b, **given))
 
@@ -121,10 +121,10 @@ def read_points(design: Blocks, what: What, w: Vector, b: Vector, **given: Unpac
 def read_range(
     design: Blocks, what: What, rows: tuple[int, int], number: int, w: Vector, b: Vector | float, **given: Unpack[Given]
 ) -> Partial:
-    """Read rows `rows[0]` to `rows[1]` of a design, of which the first is row `number` of all there are.
+    """Read rows `rows[0]` to `rows[1]` of a design, the first of which is row `number` of all rows.
 
-    number : a multiple of `design.leaf_rows(what)`; so is the number of rows, but of the last range. w, b and all else as of
-    `read_points`, or of `read` for one point.
+    number : a multiple of `design.leaf_rows(what)`; so is the number of rows, except in the last range. w, b and all else as in
+    `read_points`, or in `read` for one point.
     """
     one = w.ndim == 1
     return _read(
@@ -133,7 +133,7 @@ def read_range(
 
 
 def combine(partials: Sequence[Partial]) -> list[Sums]:
-    """Return the sums over ranges, in any order, that make up all rows: to the bit what one read gives; one for each point."""
+    """Combine the sums over ranges, in any order, that make up all rows, to the bits of one read; one `Sums` for each point."""
     native = _core.combine([partial.native for partial in partials])
     return _sums(replace(partials[0], native=native))
 
@@ -180,7 +180,7 @@ def call(
     points: int = 1,
     **given: Any,
 ) -> Any:
-    """Call the core, which says in a ValueError what isn't as it takes it."""
+    """Call the core, which raises a ValueError for an argument that it can't take."""
     m = design.m if index is None else len(index)
     threads = useful_threads((m, design.row_numbers * points), threads)
     seen: dict[str, Any] = design.seen(view)
@@ -192,7 +192,7 @@ def call(
 
 
 def _sums(partial: Partial) -> list[Sums]:
-    """Decode what a read gives: one `Sums` a point."""
+    """Decode what the core returns: one `Sums` for each point."""
     design, what, shape = partial.design, partial.what, partial.shape
     points, outputs = shape[0], shape[1] if len(shape) > 1 else 1
     scalars, terms, counts, extremes, norm, matrix = partial.native.result()
@@ -217,7 +217,7 @@ def _sums(partial: Partial) -> list[Sums]:
 
 
 def _extremes(design: Blocks, extremes: Matrix, counts: Vector | None, rows: float) -> tuple[Vector, Vector]:
-    """Smallest and largest x: of levels as the counts of their rows tell, of sparse columns with the zeros not stored."""
+    """Return the smallest and largest x: for levels from the counts of their rows, for sparse columns with their zeros."""
     low, high = -extremes[0], extremes[1]
     if counts is not None:
         for span in design.spans:
@@ -248,24 +248,24 @@ def secant(
     norms: bool = False,
     **given: Unpack[Seen],
 ) -> Secant:
-    """Read all rows once, at z that are kept and along a direction.
+    """Read all rows once, at stored z and along a direction.
 
     Parameters
     ----------
     design, given : y, s, view, index and threads
         As in `read`.
     z : (m,) float64
-        Of every row; with `index` one a place. That of a row of weight 0 is not looked at.
+        Of every row, or of those in `index`. That of a row of weight 0 is ignored.
     v : (n + 1,)
         The direction, in the view's units, the bias last.
     u : (m,) float64
-        Filled with every row's x~.v; with v_b for a row of weight 0.
+        Filled with every row's x~.v; v_b for a row of weight 0.
     r : (2, m) float64, optional
         Filled with dL_dz of every row of positive weight, and with its change from z to z + u.
     norms : bool
         Also the largest sum of squares of a row.
 
-    The change has full relative accuracy in u, however small it is.
+    The change has full relative accuracy, however small u is.
     """
     found = call(
         design,
@@ -286,7 +286,7 @@ def secant(
 
 
 def product(design: Blocks, h: Vector, v: Vector, *, t: Vector | None = None, **given: Unpack[Seen]) -> Vector:
-    """Hessian times v by given curvatures: sum s h (x~.v) x~, (n + 1,), the bias last; one read.
+    """Multiply the Hessian for given curvatures by v: sum s h (x~.v) x~, (n + 1,), the bias last; one read.
 
     h : (m,), without the weights. v : (n + 1,). t : (m,), filled with x~.v. All else as in `read`.
     """
@@ -295,17 +295,17 @@ def product(design: Blocks, h: Vector, v: Vector, *, t: Vector | None = None, **
 
 
 def diagonal(design: Blocks, h: Vector, **given: Unpack[Seen]) -> Vector:
-    """Diagonal of the Hessian by given curvatures: sum s h x~^2, (n + 1,), the bias last; one read. As in `product`."""
+    """Return the Hessian's diagonal for given curvatures: sum s h x~^2, (n + 1,), the bias last; one read. As in `product`."""
     sums = read(design, What.SQUARES, h=h, **given)
     assert sums.squares is not None
     return np.append(sums.squares, sums.weight)
 
 
 def gram(design: Blocks, h: Vector | None, columns: Places | None, **given: Unpack[Seen]) -> Matrix:
-    """Hessian by given curvatures: sum s h x~ x~' over some coefficients and the bias, (k + 1, k + 1), the bias last; one read.
+    """Return the Hessian for given curvatures: sum s h x~ x~' of some columns and the bias (last), (k + 1, k + 1); one read.
 
-    columns : (k,) int64, ascending; None: all. h None: ones. All else as in `product`. Memory: the matrix, half the numbers'
-    part once more and a few MB; with sparse rows some 20 bytes for each of a few million elements.
+    columns : (k,) int64, ascending; None: all. h None: ones. All else as in `product`. Memory: the matrix, half as much again
+    for its part of numbers, and a few MB; with sparse rows about 20 bytes for each of a few million elements.
     """
     matrix = read(design, What.HESSIAN, h=h, columns=columns, **given).matrix
     assert matrix is not None

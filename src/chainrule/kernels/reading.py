@@ -1,4 +1,4 @@
-"""What a read collects and what it gives; which kernel runs, on how many threads."""
+"""What a read collects and what it returns; which kernel runs, on how many threads."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Matrix = NDArray[np.float64]
 BLOCK_ROWS: int = _core.BLOCK_ROWS
 FLOAT32_BLOCK: int = _core.FLOAT32_BLOCK
 MAX_THREADS = 1024
-# Fewer numbers than one thread's start-up is worth are read by one.
+# Starting threads takes longer than reading fewer numbers than this on one thread.
 _WORTH_A_THREAD = 100_000
 
 
 class What(IntFlag):
     """What a read collects; each is one flag.
 
-    HESSIAN32, with HESSIAN: every row times sqrt(s h) is rounded to float32 and multiplied in it, `FLOAT32_BLOCK` rows at a
-    time; the blocks are added in float64. It needs a view in which the columns are about as large as 1. An entry is then wrong
-    by at most (FLOAT32_BLOCK + 6) 2^-24 times the root of its two diagonal entries, provided that the matrix is finite
-    (nothing overflowed) and that each of its diagonal entries is at least 2^-100 times the number of rows (what underflowed
-    is too small to count). `hessian_eta(n, depth, float32_block=FLOAT32_BLOCK)` bounds the whole.
+    HESSIAN32, with HESSIAN: every row times sqrt(s h) is rounded to float32 and multiplied in float32, `FLOAT32_BLOCK` rows at
+    a time; the blocks are added in float64. It needs a view in which the columns are about as large as 1. An entry's error is
+    then at most (FLOAT32_BLOCK + 6) 2^-24 times the geometric mean of its two diagonal entries, if the matrix is finite
+    (nothing overflowed) and each diagonal entry is at least 2^-100 times the number of rows (what underflowed is too small to
+    count). `hessian_eta(n, depth, float32_block=FLOAT32_BLOCK)` bounds the total error.
     """
 
     LOSS = 1
@@ -53,7 +53,7 @@ MOMENTS = What.SUMS | What.SQUARES | What.EXTREMES
 
 @dataclass(frozen=True)
 class View:
-    """Columns seen as ``x * p - center * p`` with `p` powers of two: exact scaling, one rounding for the centre."""
+    """A view of columns as ``x * p - center * p``, `p` powers of two: exact scaling, one rounding for the centre."""
 
     center: Vector
     p: Vector
@@ -68,21 +68,21 @@ class Sums:
     loss : float
         sum s l, in nats.
     correct : float
-        Weight of the rows whose class is that of z (class 1 where z > 0).
+        Weight of the rows that z classifies correctly (class 1 if z > 0).
     weight : float
-        S = sum s; without a loss sum s h.
+        S = sum s; without a loss, sum s h.
     gradient, bias
-        sum s dL_dz x, shape (n,), and sum s dL_dz; of a Hessian product, its two parts. Of K classes (K, n) and (K,).
+        sum s dL_dz x, shape (n,), and sum s dL_dz; for a Hessian product, its two parts. For K classes (K, n) and (K,).
     matrix
-        sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or what is given. Or None.
+        sum s h x~ x~', shape (n + 1, n + 1), symmetric, the bias last; h = g (1 - g), or as given. Or None.
     squares, sums
         sum s x^2 and sum s x, shape (n,), or None.
     low, high
-        Smallest and largest x of each column over rows of positive weight, as given (not viewed). Or None.
+        Smallest and largest x of each column over rows of positive weight, in the data's units (not the view's). Or None.
     norm : float
         Largest sum_j q_j x~_j^2 over rows of positive weight, if asked for.
     counts
-        Rows of positive weight of each level, (n,), beside `low` and `high` where some columns are categories. Or None.
+        Rows of positive weight in each level, (n,), with `low` and `high` if some columns are categories. Or None.
     """
 
     loss: float
@@ -101,9 +101,9 @@ class Sums:
 
 @dataclass(frozen=True)
 class Secant:
-    """What one read gives at rows' z that are kept, and along a direction v: sums over the rows, in the units of the view.
+    """Sums over the rows from one read at stored z and along a direction v, in the units of the view.
 
-    loss, correct, weight : of z, as in `Sums`.
+    loss, correct, weight : at z, as in `Sums`.
     gradient : sum s dL_dz(z) x~, (n + 1,), the bias last.
     change : sum s (dL_dz(z + u) - dL_dz(z)) x~, (n + 1,), with u = x~.v.
     curvature : sum s h x~, (n + 1,), with h = g (1 - g) at z: its last element is sum s h.
@@ -121,7 +121,7 @@ class Secant:
     norm: float
 
     def over(self, ratio: Vector) -> Secant:
-        """Return the sums of the columns over `ratio` (n + 1,), the bias's 1; the norm is at most what it is said to be."""
+        """Return the sums with columns divided by `ratio` (n + 1,), the bias's 1; `norm` becomes an upper bound."""
         if (ratio == 1.0).all():
             return self
         return replace(
@@ -135,7 +135,7 @@ class Secant:
 
 
 def kernel_name() -> str:
-    """Name of the instruction set whose kernels run: CHAINRULE_KERNEL, or the best that the processor has."""
+    """Return the name of the instruction set whose kernels run: CHAINRULE_KERNEL, or the processor's best."""
     try:
         return str(_core.kernel_name(kernel_asked()))
     except ValueError as error:
@@ -143,17 +143,17 @@ def kernel_name() -> str:
 
 
 def kernel_asked() -> str | None:
-    """Name of the instruction set that CHAINRULE_KERNEL asks for."""
+    """Return the name of the instruction set that CHAINRULE_KERNEL asks for."""
     return os.environ.get("CHAINRULE_KERNEL") or None
 
 
 def kernel_names() -> list[str]:
-    """Names of all instruction sets whose kernels this processor can run, the best first."""
+    """Return the names of all instruction sets whose kernels this processor can run, the best first."""
     return list(_core.kernel_names())
 
 
 def thread_count(n_threads: int | None = None) -> int:
-    """Threads of a read: `n_threads`, or CHAINRULE_THREADS, or the processors that this process may use."""
+    """Return the number of threads: `n_threads`, or CHAINRULE_THREADS, or the processors that this process may use."""
     asked: object = n_threads
     name = "n_threads"
     if asked is None:
@@ -171,6 +171,6 @@ def thread_count(n_threads: int | None = None) -> int:
 
 
 def useful_threads(shape: tuple[int, ...], threads: int) -> int:
-    """Say how many of `threads` a read of (m, n) numbers uses: no more than blocks, and one where the data are small."""
+    """Return how many of `threads` a read of (m, n) numbers uses: at most the number of blocks; one if the data are small."""
     m, n = shape
     return 1 if m * n < _WORTH_A_THREAD else min(threads, -(-m // BLOCK_ROWS))

@@ -1,4 +1,4 @@
-"""Steps that the core makes by itself: Newton's where rows and columns are few, and those of mini-batches."""
+"""Steps that run in the core: Newton's method on few rows and columns, and mini-batch updates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEDULES = ("constant", "inverse", "inverse-sqrt")
 
 @dataclass(frozen=True)
 class Path:
-    """Points that Newton's method went through, and the one that it would go to next.
+    """Points that Newton's method visited, and the next one.
 
     reads, objective, loss, correct: (k,); reads so far; correct is the share of the weight whose class is right.
     theta, gradient: (k, n + 1), the bias last; without an intercept its derivative is 0. next: (n + 1,), not evaluated.
@@ -45,10 +45,10 @@ def newton_path(
     threads: int,
     **run: Any,
 ) -> Path:
-    """Run damped Newton in the core, for F = mean loss + (1/2) sum alpha_j w_j^2: each step a read with the Hessian.
+    """Run damped Newton in the core, for F = mean loss + (1/2) sum alpha_j w_j^2; each step is a read with the Hessian.
 
-    It ends one step after the squared decrement is at most `near`. It ends at the last point where the Hessian has no
-    Cholesky factor, no step lowers F, or `most` reads are done. For designs of numbers only.
+    It ends one step after the squared decrement is at most `near`; or at the last point, if the Hessian has no Cholesky
+    factor, no step lowers F, or `most` reads are done. For designs of numbers only.
 
     Arguments as in `read`; run: alpha (n,), in the view's units, fit_intercept, w, b, near and most.
     """
@@ -66,8 +66,8 @@ def newton_path(
 class Batches:
     """How stochastic gradient descent goes over the rows.
 
-    size : B, rows an update. seed : of the order, from 0 to 2^64 - 1. schedule : of the learning rate over the updates t, with
-    T those of an epoch: "constant"; "inverse", eta_0/(1 + t/T); "inverse-sqrt", eta_0/sqrt(1 + t/T).
+    size : B, rows per update. seed : of the row order, from 0 to 2^64 - 1. schedule : learning rate at update t, with T updates
+    per epoch: "constant"; "inverse", eta_0/(1 + t/T); "inverse-sqrt", eta_0/sqrt(1 + t/T).
     """
 
     size: int
@@ -75,17 +75,17 @@ class Batches:
     schedule: str
 
     def rate(self, first: float, update: int, period: int) -> float:
-        """Return eta_t of update t, T = period."""
+        """Return eta_t for update t, with T = period."""
         more = 1.0 + update / period
         return first / {"constant": 1.0, "inverse": more, "inverse-sqrt": math.sqrt(more)}[self.schedule]
 
     def updates(self, rows: int) -> int:
-        """Count the updates of an epoch that visits so many rows."""
+        """Count the updates of an epoch that visits `rows` rows."""
         return -(-rows // self.size)
 
 
 def visiting_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Order in which an epoch (0 is the first) visits its rows: a permutation of 0, ..., rows - 1, keyed by (seed, epoch).
+    """Return the order in which an epoch (0 is the first) visits rows: a permutation of 0, ..., rows - 1 by (seed, epoch).
 
     A Feistel network with cycle walking (`_native/stochastic.hpp`): the core computes each place when it needs it.
     """
@@ -115,12 +115,12 @@ def descend(
     y, s, view
         As in `read`.
     kept : (M,) int64, optional
-        Rows to visit, by place; all by default.
+        Numbers of the rows to visit; all by default.
     batches
-        What makes eta_t of eta_0.
+        Batch size, seed and schedule.
     run : step, ridge, fit_intercept, w, b, rate, per_weight, epoch, first, end
-        ridge (n,) : the penalty's second derivatives, in the fit's units. step (n,) : from the gradient in the view's units to
-        the step in them. rate : eta_0.
+        ridge (n,) : the penalty's second derivatives, in the fit's units. step (n,) : factors from the gradient to the step,
+        both in the view's units. rate : eta_0.
     """
     how = {"schedule": SCHEDULES.index(batches.schedule), "batch": batches.size, "seed": batches.seed}
     given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | how | run

@@ -1,6 +1,6 @@
-"""Rows without their columns: z that are kept between reads, its change u along a direction, and labels.
+"""Rows without their columns: z stored between reads, its change u along a direction, and labels.
 
-Passes over z are reads of a design without blocks. Rows of weight 0 count nothing, whatever stands in them.
+Passes over z are reads of a design without blocks. Rows of weight 0 don't count, whatever numbers they have.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.uint8]
 
-# Numbers of a read that one row of a pass is worth, for the threads: a loss in place of products.
+# For the number of threads: computing a row's loss takes as long as reading this many numbers.
 _NUMBERS_A_ROW = 5
 
 
@@ -43,12 +43,12 @@ class Along:
 class Feasible:
     """A dual point p = y + d with p in [0, 1], and how far it is from g' = sigmoid(z'): sums over the rows.
 
-    loss, correct : sum s l(z'), in nats, and the weight of the rows whose class is that of z' (class 1 where z' > 0).
-    divergence : at least sum s KL(p || g'), in nats, but for rounding: 1e-12 of itself, and 2e-15 of `moved`. With c = p - g'
-        a row's is c^2/(2 g' (1 - g')), and |c|^3/2 more over the square of g' where c < 0, or of 1 - g'. inf where a part of
-        g' underflows and p's does not; it can be far too large where |c| is many times g' or 1 - g'.
+    loss, correct : sum s l(z'), in nats, and the weight of the rows that z' classifies correctly (class 1 if z' > 0).
+    divergence : upper bound on sum s KL(p || g'), in nats, up to rounding: 1e-12 of itself, and 2e-15 of `moved`. With
+        c = p - g', a row's bound is c^2/(2 g' (1 - g')), plus |c|^3/2 over the square of g' if c < 0, else of 1 - g'. inf if a
+        part of g' underflows and p's does not; it can be far too large if |c| is many times g' or 1 - g'.
     clipped : sum s |d - d before it was clipped|.
-    ones, zeros : sum s |d| over the rows of y = 1 and over those of y = 0.
+    ones, zeros : sum s |d| over the rows with y = 1, and over those with y = 0.
     moved : sum s |c|.
     largest : the largest |z'| of a row of positive weight, 0 without such a row.
     """
@@ -66,8 +66,8 @@ class Feasible:
 def along(z: Vector, u: Vector, y: Labels, s: Vector | None, t: float, shift: float, *, threads: int = 1) -> Along:
     """Sum the loss and its two derivatives over the rows at z' = z + t u + shift.
 
-    z, u : (m,) float64. y : (m,) uint8, 0 or 1. s : (m,) float64, optional, weights. All contiguous; ValueError where they
-    aren't. threads : changes no bit of the result.
+    z, u : (m,) float64. y : (m,) uint8, 0 or 1. s : (m,) float64, optional, weights. All contiguous, else ValueError.
+    threads : changes no bit of the result.
     """
     scalars, _ = _read(What.ALONG, threads, z=z, u=u, y=y, s=s, t=t, step=shift)
     return Along(*scalars)
@@ -85,13 +85,13 @@ def feasible(
     *,
     threads: int = 1,
 ) -> Feasible:
-    """Make the dual point of a step and move z to z' = z + t u + shift, which is written in its place.
+    """Make the dual point of a step, and overwrite z with z' = z + t u + shift.
 
     With r[0] = dL_dz at z, r[1] its change from z to z + u (as `secant` gives both) and h = |r[0]| (1 - |r[0]|), the point is
     p = y + d with d = r[0] + t r[1] - pull h, clipped so that 0 <= (1 - 2y) d <= 1. Arguments and errors as in `along`; z must
-    be writable, r is (2, m) float64. The bound of the divergence is that
-    of its series, whose terms are all positive: k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most
-    x^2/2 + |x|^3/2 for -1 <= x < 0; KL(p || g) = g k(c/g) + (1 - g) k(-c/(1 - g)).
+    be writable, r is (2, m) float64. The divergence is bounded by its series, whose terms are all positive:
+    k(x) = (1 + x) log(1 + x) - x is at most x^2/2 for x >= 0, and at most x^2/2 + |x|^3/2 for -1 <= x < 0;
+    KL(p || g) = g k(c/g) + (1 - g) k(-c/(1 - g)).
     """
     scalars, norm = _read(What.FEASIBLE, threads, z=z, u=u, r=r, y=y, s=s, t=t, step=shift, pull=pull, z_out=z)
     return Feasible(*[*scalars, norm])
@@ -104,19 +104,19 @@ def _read(what: What, threads: int, z: Vector, **given: Any) -> tuple[list[float
 
 
 def vector_depth(rows: int) -> float:
-    """Count the roundings that a term of a pass over so many rows goes through."""
+    """Count the roundings that a term goes through in a pass over `rows` rows."""
     return float(_core.depths(_core.Design(rows), rows, kernel_asked())[0])
 
 
 def pointwise(z: Vector, y: Labels) -> tuple[Vector, Vector, Vector]:
-    """Loss, dL_dz and d2L_dz2 of single rows by the kernels' own arithmetic: three arrays (m,)."""
+    """Compute loss, dL_dz and d2L_dz2 of each row with the kernels' own arithmetic: three arrays (m,)."""
     return _core.pointwise(
         np.ascontiguousarray(z, dtype=np.float64), np.ascontiguousarray(y, dtype=np.uint8), kernel_asked()
     )
 
 
 def two_labels(y: NDArray[Any]) -> tuple[Labels, Any, Any] | None:
-    """Y as 0 and 1 and its two labels, smaller first, in one go over numbers; None where they aren't two, or no numbers."""
+    """Return numeric y as 0 and 1, and its two labels, smaller first, in one pass; None if y isn't numeric with two labels."""
     if y.ndim != 1 or not y.flags.c_contiguous or not len(y) or y.dtype.kind not in "biuf" or not y.dtype.isnative:
         return None
     codes = np.empty(len(y), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files whole or not at all."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from chainrule.errors import InputError
 
 
 def check_writable(path: str | Path) -> Path:
-    """Say early that a file can't be written, before anything long is computed for it.
+    """Refuse a file that can't be written, before a long computation for it.
 
     Parameters
     ----------
@@ -20,13 +20,13 @@ def check_writable(path: str | Path) -> Path:
     Returns
     -------
     Path
-        The same path; links are followed, so that the file a link points to is replaced and not the link. What is no
-        file (`is_stream`) keeps its name.
+        The path with links followed, so that the file that a link points to is replaced and not the link. A stream
+        (`is_stream`) keeps its path.
 
     Raises
     ------
     InputError
-        The path is a folder, its folder is missing or may not be written, or the file may not be.
+        The path is a folder, its folder is missing or not writable, or the file is not writable.
     """
     if is_stream(path):
         return Path(path)
@@ -46,19 +46,19 @@ def check_writable(path: str | Path) -> Path:
 
 
 def is_stream(path: str | Path) -> bool:
-    """Return whether a path is no file but a pipe, a device or an open stream such as /dev/stdout."""
+    """Return whether a path is not a file but a pipe, a device or an open stream such as /dev/stdout."""
     is_special = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
     return is_special or _descriptor(path) is not None
 
 
 def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> None:
-    """Write a file through a temporary one in the same folder, so that nothing half-written stays.
+    """Write a file by way of a temporary one in the same folder, so that no half-written file remains.
 
     Parameters
     ----------
     path : str or Path
-        The file; an old one is replaced at the end, in one step. A stream (`is_stream`) is written straight, and
-        that its reader leaves early is no error.
+        The file; an old one is replaced at the end, in one step. A stream (`is_stream`) is written directly, and
+        it is no error if its reader stops early.
     data : bytes, str or iterable of str
         The content, whole or in pieces; text is written as UTF-8, its line ends as they are.
 
@@ -81,7 +81,7 @@ def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> Non
 
 
 def _descriptor(path: str | Path) -> int | None:
-    """Return the number of the open stream that a path names; opening its path anew would cut its file off."""
+    """Return the descriptor of the open stream that a path names; opening the path again would truncate its file."""
     name = {"/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}.get(str(path), str(path))
     found = re.fullmatch(r"(?:/dev|/proc/self)/fd/(\d+)", name)
     return int(found[1]) if found and os.name == "posix" else None
@@ -93,13 +93,13 @@ def _pour(path: Path, content: Iterable[bytes]) -> None:
         with open(path if number is None else os.dup(number), "wb") as file:
             file.writelines(content)
     except BrokenPipeError:
-        pass  # its reader wanted no more
+        pass  # the reader stopped
 
 
 def _replace(path: Path, content: Iterable[bytes]) -> None:
     temporary = path.parent / f".chainrule-{secrets.token_hex(8)}.tmp"
     try:
-        # opened like this the file gets the permissions that the user's umask gives, and never an existing file
+        # opened like this, the file gets permissions by the user's umask, and no existing file is overwritten
         with open(
             os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), "wb"
         ) as f:
@@ -111,6 +111,6 @@ def _replace(path: Path, content: Iterable[bytes]) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Say what the system says of a file, as a part of a sentence."""
+    """Return the system's message about a file, as part of a sentence."""
     text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""A trained model, and what it leaves on disk: the model file and the trace beside it."""
+"""A trained model, and its files: the model file and the trace beside it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 # rows whose z stays in the cache while the columns are added to it
 _BLOCK = 16384
-# what others look up in a model's `info`, and in its `split`
+# the keys that other modules read from a model's `info`, and from its `split`
 _INFO = {
     "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
     "test_size": float | int, "seed": int,
@@ -29,25 +29,25 @@ _TENSORS = ("b", "b_fit", "center", "check_X", "scale", "w", "w_fit")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained model: what it must know of tables, its numbers, and how it was trained.
+    """A trained model: how to encode tables for it, its coefficients, and how it was trained.
 
     Parameters
     ----------
     schema : Schema
-        How a table becomes the design of n columns.
+        How a table is encoded as n columns.
     w, b : (n,) float64 and float
-        In the user's units: z = x.w + b. To be read; `decision` takes those of the fit.
+        In the user's units: z = x.w + b. For reading; `decision` uses `w_fit` and `b_fit`.
     w_fit, b_fit : (n,) float64 and float
         In the units of the fit, whose x is (x - center) / scale.
     center, scale : (n,) float64
-        Zeros and ones where a column is not standardised.
+        0 and 1 for a column that is not standardised.
     info : dict
-        `Result.to_dict(timings=False)`: JSON-able.
+        `Result.to_dict(timings=False)`: JSON values.
 
     Raises
     ------
     InputError
-        An array has another shape than the schema's columns, or a number is not finite.
+        An array's shape doesn't fit the schema's columns, or a number is not finite.
     """
 
     schema: Schema
@@ -73,8 +73,8 @@ class Model:
     def decision(self, rows: Blocks | npt.ArrayLike) -> Floats:
         """Log-odds of the positive label: z = ((x - center) / scale).w_fit + b_fit, summed from the first feature on.
 
-        In the units of the fit no digit is lost that the fit had: x.w + b cancels where a column is far from 0. A row's
-        z has the same bits alone, among others and on every machine.
+        The units of the fit keep all its digits: x.w + b cancels if a column is far from 0. A row's z has the same bits
+        alone, among other rows and on every machine.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ def save_model(path: str | Path, model: Model) -> None:
     Parameters
     ----------
     path : str or Path
-        By habit NAME.safetensors. Written whole or not at all.
+        Usually NAME.safetensors. Written whole or not at all.
     model : Model
 
     Raises
@@ -147,10 +147,10 @@ def load_model(path: str | Path) -> Model:
     Raises
     ------
     InputError
-        No such file, a foreign or damaged one, a trace, or one of a newer version of chainrule.
+        The file is missing, damaged, not of chainrule, a trace, or of a newer version of chainrule.
     """
     document, tensors = unpack(path, "model")
-    with explained(path, "model"):  # the checksum is right, so another program wrote what can't be used
+    with explained(path, "model"):  # the checksum is right, so another program wrote unusable content
         info = document["result"]
         require_kinds({"na": []} | info | info.get("split", {"test_size": 0.0, "seed": 0}), _INFO)
         if {name: x.dtype.kind for name, x in tensors.items()} != dict.fromkeys(_TENSORS, "f"):
@@ -191,7 +191,7 @@ def load_trace(path: str | Path) -> Trace:
     Raises
     ------
     InputError
-        No such file, a foreign or damaged one, a model, or one of a newer version of chainrule.
+        The file is missing, damaged, not of chainrule, a model, or of a newer version of chainrule.
     """
     document, tensors = unpack(path, "trace")
     with explained(path, "trace"):
@@ -204,12 +204,12 @@ def load_trace(path: str | Path) -> Trace:
 
 
 def trace_path(model_path: str | Path) -> Path:
-    """Say where the trace of a model lies: beside it, as NAME.trace where the model is NAME.safetensors or NAME.
+    """Return the path of a model's trace: beside the model, NAME.trace for NAME.safetensors or NAME.
 
     Raises
     ------
     InputError
-        The model's own name ends in .trace, or is a folder's.
+        The model's own name ends in .trace, or is a folder.
     """
     path = Path(model_path)
     if not path.name:
@@ -220,9 +220,9 @@ def trace_path(model_path: str | Path) -> Path:
 
 
 def trace_belongs(model: Model, trace: Trace) -> bool:
-    """Return whether a trace can be of the model's training: a kept epoch has the model's w and b to the bit.
+    """Return whether a trace may be from the model's training: a kept epoch has the model's w and b to the bit.
 
-    A thinned trace may have dropped that very epoch.
+    A thinned trace may have dropped that epoch.
     """
     if trace.w.shape[1:] != model.w_fit.shape:
         return False
@@ -230,7 +230,7 @@ def trace_belongs(model: Model, trace: Trace) -> bool:
 
 
 def _check_rows(model: Model) -> Floats:
-    """Make a few rows that exercise every feature: the centre, a scale up, a scale down, and alternating."""
+    """Make a few rows that test every feature: at the centre, one scale up, one scale down, and alternating."""
     sign = np.where(np.arange(model.w.size) % 2 == 0, 1.0, -1.0)
     steps = np.stack([0.0 * sign, 1.0 + 0.0 * sign, -1.0 + 0.0 * sign, sign])
     return np.asarray(model.center + steps * model.scale)

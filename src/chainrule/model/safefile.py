@@ -1,4 +1,4 @@
-"""Numbers and JSON in one safetensors file that says of itself what it is and whether it is whole.
+"""Numbers and JSON in one safetensors file that contains its kind and a checksum.
 
 The format: a safetensors file whose only metadata key, `chainrule`, holds a JSON object. Its first key is
 `format_version`, then `kind`, then what the kind needs; its last is `sha256`, over the object without it and all
@@ -36,7 +36,7 @@ def pack(kind: str, document: Mapping[str, Any], tensors: Mapping[str, npt.Array
     kind : str
         "model" or "trace".
     document : mapping
-        JSON-able; numbers that are not finite become null, NumPy's become Python's.
+        JSON values; numbers that are not finite become null, NumPy's become Python's.
     tensors : mapping of str to arrays
         float64 or int64.
     """
@@ -67,13 +67,11 @@ def unpack(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, npt.N
     Raises
     ------
     InputError
-        No such file, a foreign or damaged one, another kind than `kind`, or one of a newer version of chainrule.
+        The file is missing, damaged, not of chainrule, not of this `kind`, or of a newer version of chainrule.
     """
     with explained(path, kind):
-        with (
-            open(path, "rb"),
-            safe_open(path, framework="numpy") as file,
-        ):  # `open` says why it can't; safetensors doesn't
+        # `open` says why a file can't be opened; safetensors doesn't
+        with open(path, "rb"), safe_open(path, framework="numpy") as file:
             text = file.metadata()[KEY]
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         document = json.loads(text)

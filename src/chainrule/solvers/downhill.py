@@ -1,4 +1,4 @@
-"""Steps on an objective that has no rows to read: F falls at each, and nothing is proven."""
+"""Steps on an objective without rows: each step lowers F, and nothing is proven."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Downhill(State):
 
     @property
     def slope(self) -> float:
-        """Derivative of F along the direction; minus the squared Newton decrement where that is Newton's."""
+        """Derivative of F along the direction; for Newton's direction, minus the squared Newton decrement."""
         return float(self.evaluation.gradient @ self.direction)
 
     def reached(self, tol: float) -> bool:
@@ -39,21 +39,21 @@ class Downhill(State):
 
 
 def newton_at(on: HasHessian, theta: Vector, evaluation: Evaluation) -> Downhill:
-    """Give Newton's direction; the Hessian's eigenvalues count by their sizes, so that F falls along it."""
+    """Return Newton's direction, with the absolute values of the Hessian's eigenvalues so that F falls along it."""
     curvature, vectors = np.linalg.eigh(on.hessian(theta))
     size = np.maximum(np.abs(curvature), LEAST_EIGENVALUE * np.abs(curvature).max(initial=1e-300))
     return Downhill(theta, evaluation, -vectors @ ((evaluation.gradient @ vectors) / size))
 
 
 def conjugate_at(theta: Vector, evaluation: Evaluation, pairs: tuple[Pair, ...]) -> Downhill:
-    """Give the direction that the last steps suggest."""
+    """Return the L-BFGS direction from the last steps."""
     return Downhill(theta, evaluation, -corrected(evaluation.gradient, pairs, np.copy, scaled=True), pairs)
 
 
 def step_from(on: Objective, state: Downhill) -> tuple[Vector, Evaluation, tuple[Pair, ...]]:
-    """Go to where the slope would vanish if F were quadratic, halving the step until F falls enough.
+    """Step to where the slope would vanish if F were quadratic; halve the step until F falls enough.
 
-    Returns the new point, F there, and the last pairs with this step's.
+    Returns the new point, its evaluation, and the last pairs, this step's included.
     """
     v, before = state.direction, state.evaluation
     bend = float(v @ (on.evaluate(state.theta + v).gradient - before.gradient))

@@ -17,7 +17,7 @@ Gap = Callable[[Vector, Evaluation], tuple[float, float]]
 
 @dataclass(frozen=True)
 class DescentState(State):
-    """A point with a bound on F - F*, and an estimate of F - F* that goes on where the bound ends in rounding."""
+    """A point with a bound on F - F*, and an estimate of F - F* that still falls when rounding dominates the bound."""
 
     proven: float
     estimate: float
@@ -44,7 +44,7 @@ class GradientDescent:
     learning_rate : float
         Below 2/L_max the objective never rises (see `diagnosis.largest_curvature`).
     gap : callable
-        gap(theta, evaluation) bounds F - F* there, and estimates it.
+        gap(theta, evaluation) returns a bound on F - F* there, and an estimate of it.
     """
 
     start: Vector
@@ -57,7 +57,7 @@ class GradientDescent:
         return [], self._at(objective, self.start)
 
     def step(self, objective: Objective, state: DescentState) -> DescentState:
-        """One epoch: the update, and one read at the new point."""
+        """Run one epoch: the update, and one read at the new point."""
         return self._at(objective, state.theta - self.learning_rate * state.evaluation.gradient)
 
     def _at(self, objective: Objective, theta: Vector) -> DescentState:

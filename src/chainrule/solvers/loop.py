@@ -48,12 +48,12 @@ class State(Point):
 
     @property
     def gap(self) -> float:
-        """Proven bound on F - F*; inf where there is none."""
+        """Proven bound on F - F*; inf if there is none."""
         return math.inf
 
     @property
     def progress(self) -> float:
-        """A number that falls with F - F*, for the monitor; an estimate where the bound has no digits left."""
+        """A number that falls with F - F*, for the monitor; an estimate if rounding dominates the bound."""
         return self.gap
 
     @property
@@ -90,17 +90,17 @@ class Solver(Protocol[F, S]):
     needs: type[F]  # what an objective must be able to do
 
     def init(self, objective: F) -> tuple[list[State], S]:
-        """Give the points passed on the way, if any, and the first state."""
+        """Return the points visited on the way, if any, and the first state."""
 
     def step(self, objective: F, state: S) -> S:
-        """Give the next epoch's state."""
+        """Return the next epoch's state."""
 
 
 @dataclass(frozen=True)
 class Step(Point):
-    """What a callback is told after each epoch; theta = (w, b) in the fit's units, read-only.
+    """What a callback gets after each epoch; theta = (w, b) in the fit's units, read-only.
 
-    gap : proven bound on F - F*, inf where there is none yet. share : share of the rows that the numbers were computed on.
+    gap : proven bound on F - F*, inf if there is none yet. share : share of the rows that the numbers were computed on.
     status : "", "crawling", "oscillating", "hovering" or "diverging". seconds : since the run began.
     max_reads : most epochs that the run may take. reads : of the data so far.
     """
@@ -148,7 +148,7 @@ class Monitor(Protocol):
     unbounded: bool
 
     def watch(self, objective: float, gap: float) -> str:
-        """Add an epoch; returns what the run does now, "" if nothing special."""
+        """Add an epoch; return what the run does now, "" if nothing special."""
 
 
 class NotFiniteAtStart(ArithmeticError):
@@ -159,8 +159,8 @@ class NotFiniteAtStart(ArithmeticError):
 class Outcome:
     """How a run ended.
 
-    reason : "converged", "max_reads", "diverged", "non_finite" or "interrupted"; epoch : the one whose state it is;
-    best_epoch, best : the one nearest to the optimum, and its state; oscillated : whether it ever did.
+    reason : "converged", "max_reads", "diverged", "non_finite" or "interrupted". epoch : the epoch of `state`.
+    best_epoch, best : the epoch nearest to the optimum, and its state. oscillated : whether the run ever oscillated.
     """
 
     state: State
@@ -187,7 +187,7 @@ class Run(Generic[F, S]):
     tol : float
         The run ends when the proven bound on F - F* (`State.gap`) is at most this.
     max_steps : int
-        Steps at most; of gradient descent, epochs.
+        Most steps; for gradient descent, epochs.
     monitor : Monitor
         Names what the run does.
     units : Units
@@ -197,18 +197,18 @@ class Run(Generic[F, S]):
     started : float
         `time.perf_counter` when the fit began.
     max_reads : float
-        Reads of the data at most, where that is not the number of steps.
+        Most reads of the data, if steps and reads differ.
     to_fit : callable
-        A point (size,) from the objective's units to the fit's.
+        Converts a point (size,) from the objective's units to the fit's.
     on_status : callable
-        Told (status, epoch) the first time that the monitor names one.
+        Called with (status, epoch) the first time that the monitor reports a status.
     before : Before, optional
         Continue that run as if it had not ended. The solver's start is not used; the monitor must have seen that run.
 
     Raises
     ------
     InputError
-        Where the objective can't do what the solver needs.
+        The objective can't do what the solver needs.
     """
 
     objective: F
@@ -244,7 +244,7 @@ class Run(Generic[F, S]):
             self._reads_before = float(columns["reads"][-1]) - self.objective.reads
 
     def run(self) -> Outcome:
-        """Run to the end. Ctrl-C ends it with reason "interrupted", and raises where there is no state yet."""
+        """Run to the end. Ctrl-C ends the run with reason "interrupted", or is raised if there is no state yet."""
         try:
             return self._outcome(self._loop())
         except KeyboardInterrupt:
@@ -269,7 +269,7 @@ class Run(Generic[F, S]):
         return reason or "max_reads"
 
     def _observe(self, epoch: int, state: State) -> str:
-        """Record an epoch; a reason ends the run."""
+        """Record an epoch; return the reason to end the run, or ""."""
         evaluation = state.evaluation
         for shown in (state.theta, evaluation.gradient):
             shown.flags.writeable = False

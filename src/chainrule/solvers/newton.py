@@ -20,7 +20,7 @@ from chainrule.solvers.loop import State
 from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair
 from chainrule.solvers.plan import NOISE
-from chainrule.solvers.proof import Reference, error_of_objective, norm_weights
+from chainrule.solvers.proof import FactoredHessian, error_of_objective, norm_weights
 from chainrule.solvers.rare import settle
 
 Vector = NDArray[np.float64]
@@ -31,8 +31,8 @@ FEW_COLUMNS = 64  # up to which the core's own Cholesky is as fast as LAPACK's
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
 NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10
-LEAST_GAIN = 1e-4  # of F: newton-cg leads until a step gains less
-RARE_SHARE = 1 / 16  # levels that are rare in such a share of the rows are settled after it
+LEAST_GAIN = 1e-4  # of F: newton-cg runs first, until a step gains less
+RARE_SHARE = 1 / 16  # levels that are rare in a sample of this share of the rows are settled after newton-cg
 # Pace above which, and squared decrement over tol below which, steps along collinear columns are given up.
 SLOW, NEARLY_THERE = 0.5, 1e3
 NEAR_TOL = 1e-8  # a looser tol counts as this
@@ -50,7 +50,7 @@ class NewtonState(State):
 
     stage: int
     on: DataObjective
-    reference: Reference
+    factored: FactoredHessian
     z: Vector | None
     squares: Vector | None = None
     bound: Bound | None = None
@@ -61,15 +61,15 @@ class NewtonState(State):
     patient: bool = False
 
     def with_bound(self) -> NewtonState:
-        """Give the state with a bound, however far from tol it is."""
+        """Return the state with a bound, however far from tol that is."""
         if self.z is None or self.squares is None or (self.bound is not None and self.bound.proven):
             return self
-        proven = self.reference.certify(self.on, self.evaluation, self.theta, self.z, self.squares, last=True)
+        proven = self.factored.certify(self.on, self.evaluation, self.theta, self.z, self.squares, last=True)
         return replace(self, bound=proven)
 
     @property
     def noise(self) -> float:
-        """Bound on the error of F; inf where not all rows were read."""
+        """Bound on the error of F; inf if not all rows were read."""
         return error_of_objective(self.on, self.evaluation.loss, self.squares, self.theta)
 
     @property
@@ -96,20 +96,20 @@ class NewtonState(State):
     @property
     def is_stale(self) -> bool:
         """Whether a Hessian of all rows made at this point would tighten the bound."""
-        return self.reference.index is None and not self.reference.is_of_all(self.theta)
+        return self.factored.index is None and not self.factored.is_of_all(self.theta)
 
     def reads_left(self, tol: float) -> int:
-        """Estimate the reads still needed for tol, from the pace seen, else from the number of rows in the Hessian."""
+        """Estimate the reads still needed for tol, from the pace so far, else from the number of rows in the Hessian."""
         n, gap = self.on.n_features + 1, 0.5 * self.nu**2
         # The last sample is about an eighth of the rows.
-        size = max(self.on.n_rows, self.on.rows.n_rows / 8) if self.z is None else len(self.reference.z)
+        size = max(self.on.n_rows, self.on.rows.n_rows / 8) if self.z is None else len(self.factored.z)
         shrink = min(4.0 * n / size, 0.25)
         if self.z is None:
             gap = n / (2.0 * size)
         elif self.pace < 0.9:
             shrink = max(self.pace**2, 1e-12)
         steps = math.log(max(gap / max(tol, NOISE), 1.0)) / -math.log(shrink)
-        if self.z is not None and self.reference.is_of_all(self.theta):
+        if self.z is not None and self.factored.is_of_all(self.theta):
             # A new Hessian at every step: the number of digits doubles.
             steps = math.log2(max(math.log(max(tol, NOISE)) / math.log(min(gap, 0.1)), 1.0))
             steps *= 1.0 if self.on.rows.design.of_numbers_alone else 2.0  # levels' matrix is a read of its own
@@ -127,13 +127,13 @@ class NewtonState(State):
             return False
         if self.is_separating:
             return True
-        if self.reference.index is not None:
+        if self.factored.index is not None:
             return False
         if self.bound is not None and not self.is_stale and self.nu <= 0.1 * self.bound.nu:
             return True  # rounding alone is too large
         # The decrement vanishes in any case. If it does so quadratically, there is an optimum, and a bound may come.
         # With a penalty there always is an optimum, though rounding may hide it.
-        if not self.reference.proof.ok:
+        if not self.factored.proof.ok:
             # Along nearly collinear columns the decrement falls slowly, or not at all.
             near = NEARLY_THERE * min(tol, NEAR_TOL)
             slow = self.pace > SLOW and self.nu**2 <= near and not self.on.ridge.any()
@@ -147,21 +147,21 @@ class NewtonState(State):
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
 
-    1. On samples of growing size: steps to the sample's own statistical error, with the sample's Hessian. Of so many columns
-       that this costs more than products with all rows, newton-cg leads instead.
+    1. On samples of growing size: steps down to the sample's statistical error, with the sample's Hessian. If there are so many
+       columns that this costs more than products with all rows, newton-cg runs instead.
     2. On all rows: steps with the last sample's Hessian, or one of all rows, each a cheap read of loss and gradient.
-    3. Each read of all rows that comes near makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
+    3. Each read of all rows near the optimum makes a certificate (`certificate.bound`); the loop stops when it reaches `tol`.
 
-    An objective without rows is read whole at each step, and nothing is proven of it.
+    An objective without rows is evaluated at each step, and nothing is proven.
 
     Parameters
     ----------
     start : (size,)
         In the units of the objective.
     sizes : tuple of int
-        As `plan` gives them; none: newton-cg leads to where the first Hessian is made.
+        From `plan`. If empty, newton-cg runs until the first Hessian is made.
     tol : float
-        The bound wanted. It decides whether a new Hessian is worth its cost.
+        The bound to reach. It decides whether a new Hessian is worth its cost.
     most : int
         Largest number of reads.
     patient : bool
@@ -185,7 +185,7 @@ class Newton:
         few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
         if not (few and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
-        # A step squares the decrement, times a factor that depends on the data: the next bound is near tol.
+        # A step squares the decrement, times a factor that depends on the data, so the next bound is near tol.
         near = max(NEAR * math.sqrt(self.tol), NEAREST)
         points, theta = objective.newton_path(self.start, near=near, most=self.most - 1)
         return [State(at, found, reads=reads) for at, found, reads in points], self.at(objective, theta)
@@ -211,7 +211,7 @@ class Newton:
     # --- many columns -----------------------------------------------------------------------------------------------
 
     def _led(self, on: DataObjective, state: State, before: float) -> State:
-        """Go on with newton-cg's state; where it gained little on F before, settle the rare levels and make the Hessian."""
+        """Continue with newton-cg; if its step gained little on F `before`, settle the rare levels and make the Hessian."""
         assert isinstance(state, CGState)
         gains = state.evaluation.objective <= (1.0 - LEAST_GAIN) * before
         if gains and state.evaluation.accuracy < 1.0 and not state.reached(self.tol):
@@ -227,7 +227,7 @@ class Newton:
 
     def _arrive(self, whole: DataObjective, theta: Vector, before: NewtonState | None = None) -> NewtonState:
         """Evaluate a point with its Hessian on the next sample, or on all rows after the last."""
-        stage, reference = (0, None) if before is None else (before.stage + 1, before.reference)
+        stage, factored = (0, None) if before is None else (before.stage + 1, before.factored)
         m, size = whole.n_rows, self.sizes[stage] if stage < len(self.sizes) else whole.n_rows
         rare, is_last = Rare.none(), stage == len(self.sizes) - 1
         if is_last and (size < m or before is not None):
@@ -236,37 +236,37 @@ class Newton:
             rare = rare_rows(whole.rows, seen / m, most)
             theta = settle(whole, rare, theta)
         if size == m:
-            # Where the last size is all rows, their Hessian is made here.
-            return self._evaluate_all(whole, theta, reference, hessian=stage < len(self.sizes))
+            # If the last size is all rows, their Hessian is made here.
+            return self._evaluate_all(whole, theta, factored, hessian=stage < len(self.sizes))
         # A ridge like the curvature of an extra row bounds a level that has one class in the sample but both in the data. The
-        # last sample has all rows of rare levels, and needs none beside a penalty.
+        # last sample has all rows of rare levels, so with a penalty it needs no such ridge.
         zeros, ones = whole.class_weights
         is_held = is_last and whole.rows.design.groups and whole.penalty.strongly_convex
         more = 0.0 if is_held else 8.0 * zeros * ones / (zeros + ones) ** 2 / size
-        return self._evaluate_sample(whole.sample(size, more, rare), stage, theta, reference)
+        return self._evaluate_sample(whole.sample(size, more, rare), stage, theta, factored)
 
     def _evaluate_sample(
-        self, on: DataObjective, stage: int, theta: Vector, reference: Reference | None
+        self, on: DataObjective, stage: int, theta: Vector, factored: FactoredHessian | None
     ) -> NewtonState:
         z = np.zeros(on.n_rows)  # rows of weight 0 are not filled
-        # Only the last sample's Hessian also proves, for all rows; the one before theirs shows collinear columns.
+        # Only the last sample's Hessian also makes bounds, for all rows; one just before all rows' shows collinear columns.
         proves = stage == len(self.sizes) - 1
         looks = proves or self.sizes[stage + 1] >= on.rows.n_rows
-        evaluation, reference = _with_hessian(on, theta, z, norm_weights(on, reference), proves=proves, looks=looks)
-        return NewtonState(theta, evaluation, stage, on, reference, None, nu=reference.decrement(evaluation.gradient))
+        evaluation, factored = _with_hessian(on, theta, z, norm_weights(on, factored), proves=proves, looks=looks)
+        return NewtonState(theta, evaluation, stage, on, factored, None, nu=factored.decrement(evaluation.gradient))
 
     def _step_on_sample(self, whole: DataObjective, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
-        step = state.reference.direction(on, evaluation)
+        step = state.factored.direction(on, evaluation)
         near = len(step) / self.sizes[state.stage] * evaluation.loss
         if state.nu**2 <= (near if state.stage == 0 else 16.0 * near):
-            # The step ends within the sample's statistical error, so the next sample takes over. (It starts with the error
-            # of a sample an eighth as large, which Newton's step squares.)
+            # The step ends within the sample's statistical error, so the next sample takes over. (Later samples start with the
+            # error of a sample an eighth as large, and Newton's step squares that.)
             return self._arrive(whole, state.theta + step, state)
         slope = float(evaluation.gradient @ step)
         t = 1.0
         for _ in range(30):
-            new = self._evaluate_sample(on, state.stage, state.theta + t * step, state.reference)
+            new = self._evaluate_sample(on, state.stage, state.theta + t * step, state.factored)
             if new.evaluation.objective <= evaluation.objective + ARMIJO * t * slope:
                 return new
             t /= 2
@@ -278,38 +278,38 @@ class Newton:
         self,
         whole: DataObjective,
         theta: Vector,
-        reference: Reference | None,
+        factored: FactoredHessian | None,
         *,
         hessian: bool,
         before: NewtonState | None = None,
         q: Vector | None = None,
     ) -> NewtonState:
-        is_poor = reference is not None and reference.is_poor
-        hessian = hessian or reference is None or is_poor
+        is_poor = factored is not None and factored.is_poor
+        hessian = hessian or factored is None or is_poor
         z = np.empty(whole.n_rows)
         known = mean_squares(whole.rows) if before is None else before.squares
         if hessian:
-            # Columns that may be collinear will be examined: what that needs costs little here.
+            # Columns that may be collinear will be examined: the sums for that cost little here.
             more = (What.SUMS | What.EXTREMES) if is_poor else NOTHING
             more = NOTHING if known is not None else What.SQUARES | more
-            evaluation, reference = _with_hessian(
-                whole, theta, z, norm_weights(whole, reference) if q is None else q, more, is_poor=is_poor
+            evaluation, factored = _with_hessian(
+                whole, theta, z, norm_weights(whole, factored) if q is None else q, more, is_poor=is_poor
             )
         else:
             evaluation = whole.evaluate(theta, What.SQUARES if known is None else NOTHING, z=z)
-        assert reference is not None
+        assert factored is not None
         squares = evaluation.squares if known is None else known
         assert squares is not None
-        nu = reference.decrement(evaluation.gradient)
-        near = nu * nu <= WORTH_PROVING * self.tol or self.tol == 0.0
-        proven = reference.certify(whole, evaluation, theta, z, squares) if near else None
+        nu = factored.decrement(evaluation.gradient)
+        near = nu * nu <= WORTH_PROVING * self.tol or self.tol <= NOISE
+        proven = factored.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
         stalled = before is not None and not self._is_quick(nu, pace, hessian_reads(whole.rows))
         pairs = () if before is None or hessian else _pairs(before, evaluation, theta)
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
-        new = NewtonState(theta, evaluation, stage, whole, reference, z, squares, proven, *steps)
-        # A point as near as wanted is not proven, and steps for the cost of a new Hessian would not change that.
+        new = NewtonState(theta, evaluation, stage, whole, factored, z, squares, proven, *steps)
+        # The point is near enough but this isn't proven, and steps at the cost of a new Hessian would not prove it.
         is_unproven = proven is not None and proven.r * pace ** hessian_reads(whole.rows) > 0.5 and nu * nu <= self.tol
         return replace(new, stalled=True) if new.is_noise or (is_unproven and before is not None) else new
 
@@ -323,17 +323,17 @@ class Newton:
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation
         # 1. The direction, from the last Hessian, corrected by the steps since.
-        step = state.reference.direction(on, evaluation, state.pairs)
-        # 2. A new Hessian of all rows where that factor has become slow; always where rows are few.
+        step = state.factored.direction(on, evaluation, state.pairs)
+        # 2. A new Hessian of all rows if steps with the old factor have become slow; always if rows are few.
         hessian = state.stalled or self.sizes == (on.n_rows,)
         # 3. The full step: one read.
-        new = self._evaluate_all(on, state.theta + step, state.reference, hessian=hessian, before=state)
+        new = self._evaluate_all(on, state.theta + step, state.factored, hessian=hessian, before=state)
         slope = float(evaluation.gradient @ step)
         if new.evaluation.objective <= evaluation.objective + ARMIJO * slope or abs(slope) <= state.noise:
             return new
-        # 4. Else a shorter one, found on the line between both z without a read; then one read there.
+        # 4. Else a shorter step, found on the line between both z without a read; then one read there.
         t = _search(state, new, step, slope)
-        return self._evaluate_all(on, state.theta + t * step, state.reference, hessian=True, before=state)
+        return self._evaluate_all(on, state.theta + t * step, state.factored, hessian=True, before=state)
 
 
 def _with_hessian(
@@ -346,22 +346,22 @@ def _with_hessian(
     proves: bool = True,
     looks: bool = True,
     is_poor: bool = False,
-) -> tuple[Evaluation, Reference]:
-    """Evaluate with the Hessian and factor it; in float32 where that saves much and, if it `proves`, loosens bounds little."""
+) -> tuple[Evaluation, FactoredHessian]:
+    """Evaluate with the Hessian and factor it; in float32 if that saves much and, if it `proves`, loosens bounds little."""
     is_large = on.in_core and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not is_poor
     for float32 in (True, False) if is_large else (False,):
         what = What.HESSIAN | more | (What.HESSIAN32 if float32 else NOTHING)
         evaluation = on.evaluate(theta, what, z=z, q=q)
-        reference = Reference.of(on, evaluation, theta, z, q, looks)
+        factored = FactoredHessian.of(on, evaluation, theta, z, q, looks)
         if not float32:
             break
         assert evaluation.lower is not None
-        # Nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit.
+        # Whether nothing overflowed or vanished in float32 (`kernels.What`): weights are about 1 in the rows' unit.
         curvature = evaluation.lower.diagonal()[: on.n_features] - on.ridge
         is_in_range = np.isfinite(evaluation.lower).all() and curvature.min() > FLOAT32_LEAST
-        if is_in_range and (reference.sharp if proves else reference.steps.factored):
+        if is_in_range and (factored.sharp if proves else factored.steps.factored):
             break
-    return evaluation, reference
+    return evaluation, factored
 
 
 def _pairs(before: NewtonState, evaluation: Evaluation, theta: Vector) -> tuple[Pair, ...]:

@@ -1,4 +1,4 @@
-"""newton-cg, for many columns: one read a step, and a bound from the same read."""
+"""newton-cg, for many columns: one read per step, and a bound from the same read."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from chainrule.solvers.preconditioner import Preconditioner
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-# Shares of F: a sample for the preconditioner is made once a step falls by less than the first, and again after a fall of
-# the second.
+# Shares of F: the preconditioner gets a sample once a step lowers F by less than the first share, and a new sample after F has
+# fallen by the second.
 SETTLED, FAR = 0.02, 0.05
 MOST_SEARCHES = 12  # Newton steps of a line search: passes over z, no reads
 PROMISES = 1e-3  # of F: a step that promises less takes its length from the read's own secant
 ENOUGH = 1e-3  # squared decrement that ends a line search, relative to its first step's
 NEAR = 1.0  # largest change of z for which the last Newton step is taken unchecked
-STALE = 16.0  # times the drift just after a read; then z is read again
-LEAST_NOISE = 0.01  # of F: more noise than that means a point far from the optimum
+STALE = 16.0  # z is read again when its drift is this many times the drift just after a read
+LEAST_NOISE = 0.01  # of F: more noise than this means a point far from the optimum
 OUTWARD = 1.0 + 1e-12
 LARGEST = 1e50  # length of a row, whose fourth power doesn't overflow
 
@@ -43,8 +43,8 @@ class TooLarge(ArithmeticError):
 class CGState(State):
     """State on rows.
 
-    z : (m,), updated with each step without a read. line : (3, m), from the last read: x~.v, dL_dz and its change along v
-    (`kernels.secant`). The next step overwrites both.
+    z : (m,), updated at each step without a read. line : (3, m), from the last read: x~.v, dL_dz and its change along v
+    (`kernels.secant`). The next step overwrites z and line.
     residual : gradient of F in w with b at its optimum, exact just after a read, otherwise predicted by the read's secant.
     pairs : (step, change of the residual) of the last steps. bound : what is proven.
     drift : largest possible difference between z and the z of (w, b) in any row. fresh : drift just after a read.
@@ -90,14 +90,14 @@ class CGState(State):
 class NewtonCG:
     """Quasi-Newton steps on conjugate directions, for a penalty alpha > 0 and any number of columns.
 
-    A step makes one read. Along v, the L-BFGS direction (Nocedal and Wright 2006, algorithm 7.4) over a preconditioner, it
-    gives u = x~.v of every row, the gradient at z, and the gradient's change from z to z + u. With these z is moved to the
+    Each step makes one read along v, the L-BFGS direction (Nocedal and Wright 2006, algorithm 7.4) with a preconditioner. It
+    gives u = x~.v of every row, the gradient at z, and the gradient's change from z to z + u. With these, z is moved to the
     minimum over (t, shift of b) without a read, the next gradient is predicted, and p = g(z) + t (g(z + u) - g(z)), made
     feasible, is a point of the dual problem that bounds F - F* (`certificate.bound_by_dual`): the direction's residual and the
-    divergence of p from the new g shrink together. Columns count as centred on their means under the curvature, since b is at
-    its optimum at each step.
+    divergence of p from the new g shrink together. Columns count as centred on their means weighted by curvature, since b is
+    at its optimum at each step.
 
-    An objective without rows, or with a loss that the core lacks, takes two evaluations for the change of its gradient, and
+    An objective without rows, or with a loss that the core lacks, needs two evaluations for the change of its gradient, and
     nothing is proven on the way.
 
     Parameters
@@ -111,7 +111,7 @@ class NewtonCG:
 
     @np.errstate(over="ignore", invalid="ignore")
     def init(self, objective: Objective) -> tuple[list[State], State]:
-        """Evaluate the start, or w = 0 with its best b where F is lower there."""
+        """Evaluate the start, or w = 0 with its best b if F is lower there."""
         on = _with_rows(objective)
         if on is None:
             return [], conjugate_at(self.start, objective.evaluate(self.start), ())
@@ -124,7 +124,7 @@ class NewtonCG:
 
     @np.errstate(over="ignore", invalid="ignore")
     def step(self, objective: Objective, state: State) -> State:
-        """One read along the next direction, and what follows from it."""
+        """Take one step: a read along the next direction, then the new point, its bound and residual from that read."""
         on = _with_rows(objective)
         if on is not None:
             assert isinstance(state, CGState)
@@ -175,14 +175,14 @@ def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
 
 
 def _slopes(on: DataObjective, state: CGState, v: Vector, read: Secant) -> tuple[Vector, Vector, Vector]:
-    """Give the columns' means under the curvature, and over w with b at its optimum the gradient and its change along v."""
+    """Return the columns' means weighted by curvature, and, with b at its optimum, the gradient in w and its change along v."""
     center = _center(on, read)
     exact, change = (_centred(sums, center) / on.weight for sums in (read.gradient, read.change))
     return center, exact + on.ridge * state.w, change + on.ridge * v[:-1]
 
 
 def _moved(on: DataObjective, state: CGState, v: Vector, read: Secant, t: float = 0.0, shift: float = 0.0) -> CGState:
-    """Go to theta + t v, shift b, and bound F - F* there."""
+    """Move to theta + t v, shift b, and bound F - F* there."""
     center, exact, change = _slopes(on, state, v, read)
     theta, v_w = state.theta + t * v, v[:-1]
     theta[-1] += shift
@@ -222,12 +222,12 @@ def _moved(on: DataObjective, state: CGState, v: Vector, read: Secant, t: float 
 
 
 def _fresh_drift(on: DataObjective, reach: float, theta: Vector) -> float:
-    """Bound the error of z as a read makes it."""
+    """Bound the error of z just after a read."""
     return (on.rows.design.terms + 4) * UNIT * (reach * _length(theta[:-1]) + abs(float(theta[-1])))
 
 
 def _center(on: DataObjective, read: Secant) -> Vector:
-    """Means of the columns, weighted by the curvature; columns centred on them leave b at its optimum."""
+    """Return the columns' means, weighted by curvature; steps along columns centred on these leave b at its optimum."""
     weight = float(read.curvature[-1])
     return read.curvature[:-1] / weight if on.fit_intercept and weight > 0.0 else np.zeros(on.n_features)
 
@@ -241,12 +241,12 @@ def _length(v: Vector) -> float:
 
 
 def _largest(v: Vector, where: NDArray[np.bool_] | bool = True) -> float:
-    """Largest size in v, without a copy of it."""
+    """Return the largest absolute value in v, without a copy of v."""
     return max(float(v.max(where=where, initial=0.0)), -float(v.min(where=where, initial=0.0)))
 
 
 def _with_rows(on: Objective) -> DataObjective | None:
-    """Give the objective if one read along a line gives all that a step needs, else None."""
+    """Return the objective if one read along a line gives all that a step needs, else None."""
     return on if isinstance(on, DataObjective) and on.given is None else None
 
 
@@ -274,7 +274,7 @@ def _search(on: DataObjective, state: CGState, v: Vector) -> tuple[float, float]
     rounding = on.secant_depth * UNIT * start
     at = on.along(state.z, u, t, shift)
     best = value(at.loss, t)
-    if not best <= start + rounding:  # too far to start Newton from
+    if not best <= start + rounding:  # the full step goes too far to start Newton there
         t = 0.0
         at = on.along(state.z, u, t, shift)
         best = value(at.loss, t)
@@ -317,8 +317,8 @@ def _proven(
 ) -> Bound | None:
     """Bound F - F* by the dual point: |rho|^2/(2 alpha) plus the divergence, with what rounding and clipping may add.
 
-    Rounding: each of the sums that make rho adds terms of one row's d x, d = r + t e - pull h, of which the sizes are at most
-    (|r| + t |e| + pull h) |x|; by Cauchy-Schwarz over rows and columns the whole is at most u (depth + 24) times the root mean
+    Rounding: each of the sums that make rho adds one term d x per row, with d = r + t e - pull h, of size at most
+    (|r| + t |e| + pull h) |x|. By Cauchy-Schwarz over rows and columns, the total is at most u (depth + 24) times the root mean
     squares of both. z at (w, b) is off by `drift`, and |d KL/dz| = |p - g|, with a second derivative of at most max d2L_dz2.
     """
     S, alpha = on.weight, float(on.ridge.min())

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
-PAIRS = 6  # last steps from which a direction is made without a Hessian
+PAIRS = 6  # most pairs that make a direction without a Hessian
 Pair = tuple[Vector, Vector]  # a step, and the change of the gradient along it
 
 
 def corrected(gradient: Vector, pairs: Sequence[Pair], solve: Callable[[Vector], Vector], scaled: bool) -> Vector:
     """H^-1 gradient by BFGS's two loops over `solve` (Nocedal and Wright 2006, algorithm 7.4).
 
-    solve : r -> H0^-1 r. scaled : scale its result by the last pair's curvature.
+    solve : r -> H0^-1 r. scaled : whether to scale H0^-1 by the last pair's curvature.
     """
     q, weights = gradient.copy(), []
     for step, change in reversed(pairs):

@@ -1,30 +1,30 @@
-"""The sizes of Newton's samples, and which samples do without a Hessian."""
+"""The sizes of Newton's samples, and whether samples get a Hessian at all."""
 
 from __future__ import annotations
 
 import math
 
 ROWS_PER_COLUMN = 20  # of the first sample
-FEWEST_ROWS, LONG = 10, 8.0  # rows a column, and cost of a Hessian in reads, from which few rows are sampled first too
+FEWEST_ROWS, LONG = 10, 8.0  # rows per column, and reads that a Hessian costs, from which on few rows are sampled first
 GROWTH = 8
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # sizes of the last sample that are considered, as shares of the rows
-NOISE = 1e-25  # about where the gap ends in rounding; a smaller tol is planned as this
-LEAST_BY_PRODUCTS = 800  # columns
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # candidate sizes of the last sample, as shares of the rows
+NOISE = 1e-25  # a gap of about this size is all rounding; a smaller tol counts as this
+LEAST_BY_PRODUCTS = 800  # columns, from which on newton-cg may replace samples
 PRODUCTS = 60.0  # cost of the first sample's Hessian, in reads of the sample, above which none is made
 
 
 def plan(
     m: int, n: int, tol: float, hessian_reads: float, counts: tuple[int, int] | None = None, matrix_reads: float = 0.0
 ) -> tuple[int, ...]:
-    """Sizes of the samples, the last the one whose Hessian serves all rows; (m,) for Newton on all rows from the start.
+    """Return the sizes of the samples; the last sample's Hessian serves all rows. (m,): Newton on all rows from the start.
 
-    None where some tens of products cost less than a sample's Hessian and factor: then newton-cg leads to the first Hessian.
+    (): newton-cg runs until the first Hessian, as some tens of products cost less than a sample's Hessian and its factor.
 
-    With the Hessian of a share f of the rows, corrected by the steps made with it, the gap shrinks by about n/(f m) a read (by
-    4 n/(f m) without the corrections), and the bound is 2/f times the gap, measured. m counts rows of positive weight, and of a
-    rare class, whose rows carry the Hessian, four times those. hessian_reads: `data.rows.costs`; a sample's costs a third
-    more: its last step is sometimes made twice, and its rows lie apart. counts: of each class. matrix_reads: what of
-    hessian_reads the matrix takes, of any number of rows.
+    With the Hessian of a share f of the rows, corrected by steps made with it, each read multiplies the gap by about n/(f m)
+    (4 n/(f m) without the corrections), and the bound is 2/f times the gap, both measured. m counts rows of positive weight
+    or, if a class is rare, four times its rows, which dominate the Hessian. hessian_reads: `data.rows.costs`; a sample's cost a
+    third more: its last step is sometimes made twice, and its rows are not contiguous. counts: rows of each class.
+    matrix_reads: the part of hessian_reads that the matrix takes, whatever the number of rows.
     """
     zeros, ones = (m - m // 2, m // 2) if counts is None else counts
     kept = max(zeros + ones, 1)
@@ -33,7 +33,7 @@ def plan(
     if n >= LEAST_BY_PRODUCTS and hessian_reads + matrix_reads * (m / size - 1.0) > PRODUCTS:
         return ()
     if m <= 4 * size:
-        # Few rows: a Hessian of all at each step; where that is slow, a sample leads to the first.
+        # Few rows: a Hessian of all rows at each step; if that is slow, a sample first.
         return (min(size, m // 2), m) if of_rows >= LONG and kept >= FEWEST_ROWS * n else (m,)
     tol = max(tol, NOISE)
     effective = min(kept, 4 * min(zeros, ones) + 1)
@@ -46,7 +46,7 @@ def plan(
         reads = math.ceil(math.log(max(2.0 / share * start / tol, 1.0)) / -math.log(shrink))
         return 4.0 / 3.0 * share * of_rows + matrix_reads + 1.0 + max(1.0, reads)
 
-    # Where factoring takes longer than reading all rows, fewer rows save nothing.
+    # If factoring takes longer than reading all rows, fewer rows save nothing.
     costs = {share: cost(share) for share in SHARES if matrix_reads < of_rows}
     costs[1.0] = hessian_reads + 2.0
     share = min(costs, key=lambda s: costs[s])

@@ -19,20 +19,20 @@ Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 BLOCK = 1000  # columns of the block; its Cholesky factor takes about 10 ms
-WORTH = 4.0  # reads that making the block may cost. Half of that took two more reads on kdd_census and onehot
-MOST = 0.25  # share of the rows, whose numbers and curvatures take memory
-BY_BLAS = 25.0  # products that BLAS makes in the time of one in a read
+WORTH = 4.0  # most reads that making the block may cost. With half of that, kdd_census and onehot took two more reads
+MOST = 0.25  # largest share of the rows in the sample: their numbers and curvatures take memory
+BY_BLAS = 25.0  # products that BLAS computes in the time of one in a read
 LITTLE = 1e7  # products that take a few milliseconds, always allowed
 RARE_SHARE = 8  # at most one row in 8 is added for its rare levels
-LEAST_ROWS = 40  # for each column of the block; with fewer the block is worse than none
-FEWEST = 200  # columns of a block from a sample; 166 saved no read on text
-LIFT = 1e-12  # of the block's diagonal
-LEAST = 1e-300  # curvature
+LEAST_ROWS = 40  # per column of the block; with fewer, the block is worse than none
+FEWEST = 200  # least columns of a block from a sample; 166 saved no read on text
+LIFT = 1e-12  # relative increase of the block's diagonal
+LEAST = 1e-300  # least curvature
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """[[A, B], [B', D]] over columns `heavy` (the bias last) and `light`, D diagonal: factored through A - B D^-1 B'.
+    """[[A, B], [B', D]] over columns `heavy` (the bias last) and `light`, D diagonal: factored by A - B D^-1 B'.
 
     factor : lower Cholesky factor (k, k). root (light,) : D^(1/2). coupling (light, k) : D^(-1/2) B'.
     """
@@ -45,12 +45,12 @@ class Arrow:
 
     @classmethod
     def of(cls, on: DataObjective, h: Vector, heavy: Index, light: Index) -> Arrow | None:
-        """Make it from the rows' h. Without `light` if that isn't positive definite; None if the block isn't either."""
+        """Make the arrow from the rows' h; without `light` if it isn't positive definite, None if the block isn't either."""
         k, n = len(heavy), on.n_features
         heavy = np.append(heavy, n) if on.fit_intercept else heavy
         block = on.hessian_block(h, heavy[:k])[
             : len(heavy), : len(heavy)
-        ].T  # symmetric: in Fortran order without a copy
+        ].T  # symmetric, so this is Fortran order without a copy
         block[np.diag_indices(len(block))] *= 1.0 + LIFT
         left = block.copy("F") if len(light) else block
         root, coupling = np.empty(len(light)), np.empty((len(light), len(heavy)))
@@ -68,7 +68,7 @@ class Arrow:
         return None if factor is None else cls(heavy, light, factor, root, coupling)
 
     def solve(self, r: Vector, v: Vector) -> None:
-        """Solve for r (n,) in these columns; fills their entries of v (n,)."""
+        """Solve with right-hand side r (n,) in these columns; fills their entries of v (n,)."""
         from scipy.linalg.lapack import dpotrs
 
         r = np.append(r, 0.0)
@@ -81,9 +81,9 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """M: the Hessian's exact diagonal, columns centred under the curvature, and an arrow of some columns from a sample.
+    """M: the Hessian's exact diagonal, for columns centred with curvature as weights, and a sample's arrow of some columns.
 
-    diagonal : (n,). arrow : None without one. objective : F where the sample was taken.
+    diagonal : (n,). arrow : None without one. objective : F at the point of the sample.
     """
 
     diagonal: Vector

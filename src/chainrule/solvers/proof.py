@@ -37,17 +37,17 @@ NULL_RIDGE = 1e-9  # of the diagonal; keeps steps short along collinear columns
 
 
 @dataclass(frozen=True)
-class Reference:
+class FactoredHessian:
     """A factored Hessian, and what a bound made from it needs.
 
-    Without an intercept 1 stands in the bias's place on the diagonals.
+    Without an intercept, the bias's element on the diagonals is 1.
 
-    steps : factor of the Hessian, for steps. proof : factor of the part that comes from the rows read, unweighted, for bounds.
+    steps : factor of the Hessian, for steps. proof : factor of its part from the rows read, not scaled up, for bounds.
     theta : (n + 1,), the point at which it was made.
-    index : (k,), numbers of the rows of positive weight read for it, where it is a sample's; None for all rows.
-    z : (k,), their z at that point; of all rows (m,).
+    index : (k,), numbers of the rows of positive weight in the sample; None if the Hessian is of all rows.
+    z : (k,), their z at that point; (m,) if the Hessian is of all rows.
     norm : upper bound on |D^-1 x~|^2 over the rows, D of `proof`.
-    on : what it is the Hessian of: the fit's objective, or a sample's.
+    on : the objective whose Hessian it is: the fit's, or a sample's.
     """
 
     steps: Factor
@@ -67,8 +67,8 @@ class Reference:
         z: Vector,
         q: Vector,
         looks: bool = True,
-    ) -> Reference:
-        """Factor the Hessian of an evaluation with these weights q of `norm`; z (m,) of the rows read.
+    ) -> FactoredHessian:
+        """Factor the Hessian of an evaluation whose `norm` has weights q; z (m,) of the rows read.
 
         looks : whether `proof` is needed, for a bound or to see which columns are collinear.
         """
@@ -99,13 +99,13 @@ class Reference:
         return cls(steps, proof, theta, index, z, norm, on)
 
     @classmethod
-    def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> Reference:
-        """Make a stand-in from the Hessian's diagonal (n + 1,) alone: it proves nothing."""
+    def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> FactoredHessian:
+        """Make one from the Hessian's diagonal (n + 1,) alone; it proves nothing."""
         none = Factor.unfactored(diagonal, "no Hessian was made")
         return cls(none, none, theta, None, np.zeros(0), math.inf, on)
 
     def is_of_all(self, theta: Vector) -> bool:
-        """Whether it was made of all rows, at this point."""
+        """Whether the Hessian is of all rows, and at this point."""
         return self.index is None and np.array_equal(self.theta, theta)
 
     @property
@@ -125,16 +125,16 @@ class Reference:
         return kappa_of_levels(self.proof, rows.design.groups, reach(rows), self.on.fit_intercept)
 
     def decrement(self, gradient: Vector) -> float:
-        """Newton decrement (grad' H^-1 grad)^(1/2); inf where the Hessian has no factor."""
+        """Compute the Newton decrement (grad' H^-1 grad)^(1/2); inf if the Hessian has no factor."""
         return math.sqrt(max(0.0, float(gradient @ self.steps.solve(gradient)))) if self.steps.factored else math.inf
 
     def direction(self, on: DataObjective, evaluation: Evaluation, pairs: Sequence[Pair] = ()) -> Vector:
-        """Give the Newton step -H^-1 grad, (n + 1,).
+        """Return the Newton step -H^-1 grad, (n + 1,).
 
         pairs : the last steps with this Hessian and the gradient's changes; they correct a sample's Hessian towards all rows'.
         """
         if not self.steps.factored:
-            # Without usable curvature: back to 0 where F is lower there, else down the gradient.
+            # Without usable curvature: back to 0 if F is lower there, else down the gradient.
             back = evaluation.objective > on.at_zero and bool(self.theta.any())
             return -self.theta if back else -4.0 / (on.n_features + 1) * evaluation.gradient
         return -corrected(evaluation.gradient, pairs, self.steps.solve, scaled=False)
@@ -198,11 +198,11 @@ class Reference:
     def _by_penalty(
         self, on: DataObjective, evaluation: Evaluation, theta: Vector, squares: Vector, zeta: float
     ) -> Bound:
-        """Bound by the penalty's convexity, where rounding or leverage spoils the bound by the Hessian."""
+        """Bound by the penalty's convexity, if rounding or leverage spoils the bound by the Hessian."""
         n, D = on.n_features, self.proof.D
         ratio = float((D[:n] / np.sqrt(on.ridge)).max())
         reach = math.sqrt(self.norm * ratio * ratio) * OUTWARD
-        # D is 1 where a diagonal is no usable number; the matrix has it.
+        # D is 1 if the diagonal element is unusable, so the element is taken from the matrix.
         h_b = float(self.proof.matrix[n, n]) * (1.0 - 4.0 * self.proof.eta) if on.fit_intercept else 1.0
         e = error_of_gradient(on, on.rms_residual(evaluation.loss), squares, theta)
         known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}
@@ -236,7 +236,7 @@ def error_of_gradient(on: DataObjective, r_rms: float, squares: Vector, theta: V
 
 
 def error_of_objective(on: DataObjective, loss: float, squares: Vector | None, theta: Vector) -> float:
-    """Bound the error of F at theta, from the loss there; inf where the columns' mean squares are not known."""
+    """Bound the error of F at theta, from the loss there; inf if the columns' mean squares are not known."""
     if squares is None:
         return math.inf
     M, d = np.sqrt(np.append(squares, 1.0)), depth_of(on)
@@ -245,21 +245,21 @@ def error_of_objective(on: DataObjective, loss: float, squares: Vector | None, t
 
 
 def depth_of(on: DataObjective) -> float:
-    """Depth of the sums over an objective's rows, of the loss and the gradient."""
+    """Return the depth of the sums for loss and gradient over an objective's rows."""
     return on.sum_depth + weighting_depth(on)
 
 
 def weighting_depth(on: DataObjective) -> float:
-    """Extra depth from the rounding of S, where rows have weights."""
+    """Return the extra depth from the rounding of S, if rows have weights."""
     weighted = on.rows.s is not None or len(on.strata) > 1 or on.strata[0].multiplier != 1.0
     return on.sum_depth if weighted else 0.0
 
 
-def norm_weights(on: DataObjective, reference: Reference | None) -> Vector:
-    """Weights q = D^-2 of the last Hessian, (n + 1,): the next D is about the same. 0 for the bias without an intercept."""
+def norm_weights(on: DataObjective, factored: FactoredHessian | None) -> Vector:
+    """Return q = D^-2 of the last Hessian, (n + 1,), as the next D is about the same; 0 for the bias without an intercept."""
     q = np.ones(on.n_features + 1)
-    if reference is not None:
-        q = reference.proof.inverse_D**2
+    if factored is not None:
+        q = factored.proof.inverse_D**2
     if not on.fit_intercept:
         q[-1] = 0.0
     return q

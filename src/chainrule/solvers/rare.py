@@ -12,13 +12,13 @@ from chainrule.objective import DataObjective
 Vector = NDArray[np.float64]
 
 MOST = 12  # steps
-LONGEST, NEAR = 2.0, 0.05  # longest step of a coefficient, and the step at which it has settled
+LONGEST, NEAR = 2.0, 0.05  # longest step of a coefficient, and the step below which it has settled
 
 
 def settle(on: DataObjective, rare: Rare, theta: Vector) -> Vector:
-    """Minimise F over the coefficients of rare levels by Newton's method, each by itself.
+    """Minimise F over the coefficients of rare levels by Newton's method, each separately.
 
-    A level with few rows, or with one class only, has its optimum far away, where its curvature differs much from that in a
+    The optimum of a level with few rows, or with one class only, is far away, where the curvature differs much from that in a
     sample's Hessian. Each step reads only the rows of these levels, and later only those of levels that still move.
     """
     columns, rows = rare.columns, on.rows.take(rare.rows)

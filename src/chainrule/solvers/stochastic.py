@@ -17,7 +17,7 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class StochasticState(DescentState):
-    """A point after so many epochs and updates."""
+    """A point, and the epochs and updates that led to it."""
 
     epoch: int
     updates: int
@@ -42,9 +42,9 @@ class StochasticGradientDescent:
     learning_rate : float
         eta_0.
     batches : Batches
-        Rows an update, the seed of the order, and the schedule of eta_t.
+        Rows per update, the seed of the order, and the schedule of eta_t.
     gap : callable
-        gap(theta, evaluation) bounds F - F* there, and estimates it.
+        gap(theta, evaluation) returns a bound on F - F* there, and an estimate of it.
     """
 
     start: Vector
@@ -58,12 +58,12 @@ class StochasticGradientDescent:
         return [], self.at(objective, self.start, 0)
 
     def step(self, objective: HasBatches, state: StochasticState) -> StochasticState:
-        """One epoch: one read for the updates, and one to measure the point reached."""
+        """Run one epoch: one read for the updates, and one to measure the point reached."""
         theta = objective.descend(state.theta, self.learning_rate, self.batches, state.epoch)
         return self.at(objective, theta, state.epoch + 1)
 
     def at(self, objective: HasBatches, theta: Vector, epoch: int) -> StochasticState:
-        """Evaluate the point after so many epochs: one read."""
+        """Evaluate the point after `epoch` epochs: one read."""
         evaluation = objective.evaluate(theta)
         updates = epoch * self.batches.updates(objective.n_visited)
         return StochasticState(theta, evaluation, *self.gap(theta, evaluation), epoch, updates)

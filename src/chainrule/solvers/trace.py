@@ -1,4 +1,4 @@
-"""What training recorded: one line an epoch."""
+"""What training recorded: one line for each epoch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Trace(Shown):
     columns : dict of str to (k,) arrays
         "epoch" (int64); "loss" (mean log-loss, nats), "objective" (with the penalty), "accuracy", "grad_norm" (largest
         |dL_dw_j|, |dL_db|), "seconds" since the start, "reads" of the data so far, "share" of the rows that the line was
-        computed on, "gap" (the proven bound on F - F*, inf where there is none yet; for the point before it is rounded to the
-        user's units, which only the certificate counts); "held_out_loss", "held_out_accuracy"
-        where rows were held out; "updates" so far, of stochastic gradient descent.
+        computed on, "gap" (the proven bound on F - F*, inf if there is none yet; it leaves out rounding to the user's units,
+        which only the certificate includes); "held_out_loss", "held_out_accuracy" if rows were held out; "updates" so far,
+        for stochastic gradient descent.
     w, b : (k, n) and (k,)
         The point of each kept epoch.
     stride : int
@@ -47,12 +47,12 @@ class Trace(Shown):
         return len(self.b)
 
     def at(self, epoch: int) -> tuple[NDArray[np.float64], float]:
-        """Weights and bias (w, b) after `epoch` updates.
+        """Return weights and bias (w, b) after `epoch` updates.
 
         Raises
         ------
         InputError
-            When that epoch was not run or not kept; names the nearest that was.
+            That epoch was not run or not kept; the message names the nearest that was.
         """
         epochs = self.columns["epoch"].astype(np.int64)
         found = np.flatnonzero(epochs == epoch)
@@ -94,7 +94,7 @@ class TraceRecorder:
             self._kept = [kept for kept in self._kept if not kept[0]["epoch"] % self.stride]
 
     def trace(self) -> Trace:
-        """Everything kept, and the last epoch in any case."""
+        """Return everything kept, and the last epoch in any case."""
         last = [] if self._last is None or (self._kept and self._kept[-1] is self._last) else [self._last]
         lines, points = zip(*self._kept, *last, strict=True)
         columns: dict[str, NDArray[np.float64 | np.int64]] = {

@@ -1,4 +1,4 @@
-"""Studies of how a logistic regression learns: each runs, measures, and says in words and pictures what it found.
+"""Studies of how a logistic regression learns: each runs fits, measures them, and reports in words and pictures.
 
 `learning_rate`, `centering`, `scaling` and `batches` are functions of arrays; their results have `runs`, `conclusion`,
 `to_dict()`, `svg()`, `png()` and `html()`. A new study is a list of forms, a plan of runs, and its table's columns (`kinds`).

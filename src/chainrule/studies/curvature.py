@@ -1,4 +1,4 @@
-"""The Hessian's largest and smallest eigenvalue: how large a rate may be, and how many epochs it takes even so."""
+"""The Hessian's largest and smallest eigenvalues: they limit the learning rate, and set how many epochs a run needs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Curvature:
     Attributes
     ----------
     largest, smallest : float
-        Eigenvalues of the Hessian, nats; the smallest of the directions that have a curvature. 0 where there is none at all.
+        Eigenvalues of the Hessian, nats; the smallest among directions with curvature. 0 if no direction has any.
     condition : float
-        largest/smallest: the flattest direction needs about as many epochs as that, whatever the rate (Nocedal and Wright
-        2006, Numerical Optimization, section 3.3). NaN where there is no curvature.
+        largest/smallest: about how many epochs the flattest direction needs at any rate (Nocedal and Wright
+        2006, Numerical Optimization, section 3.3). NaN if there is no curvature.
     flat : int
         Directions without curvature: constant and collinear columns. Gradient descent never moves along them.
     """
@@ -36,8 +36,8 @@ class Curvature:
     def of(cls, hessian: Matrix) -> Curvature:
         """Measure a positive semidefinite matrix.
 
-        The smallest eigenvalue comes from the inverse of the matrix scaled to a unit diagonal, which keeps a few right digits
-        even for columns of very different size (van der Sluis 1969, Numerische Mathematik 14, 14-23).
+        The smallest eigenvalue comes from the inverse of the matrix scaled to a unit diagonal, which keeps a few correct
+        digits even for columns of very different size (van der Sluis 1969, Numerische Mathematik 14, 14-23).
         """
         size = np.sqrt(np.diag(hessian))
         seen = size > 0
@@ -48,7 +48,7 @@ class Curvature:
         values, vectors = np.linalg.eigh(part / size / size[:, None])
         curved = values > FLAT * values[-1]
         root = (vectors[:, curved] / np.sqrt(values[curved])).T / size
-        if not curved.all():  # onto the directions that have a curvature: the pseudo-inverse is P G P
+        if not curved.all():  # project onto the directions with curvature: the pseudo-inverse is P G P
             null, _ = np.linalg.qr(vectors[:, ~curved] / size[:, None])
             root = root - (root @ null) @ null.T
         smallest = float(np.linalg.norm(root, 2)) ** -2
@@ -57,5 +57,5 @@ class Curvature:
 
     @property
     def limit(self) -> float:
-        """2/largest: a larger rate oscillates where the curvature is that."""
+        """2/largest: at a larger rate, gradient descent oscillates where the curvature is `largest`."""
         return 2.0 / self.largest if self.largest > 0 else float("inf")

@@ -1,4 +1,4 @@
-"""The four studies: what each varies, over which values, what it measures, and what it says."""
+"""The four studies: what each varies, over which values, what it measures, and what it concludes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 FACTORS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5, 2.0)
-BEYOND = 1.2  # of the limit near the optimum: there a run oscillates however flat the rest is
+BEYOND = 1.2  # times the limit near the optimum: such a run oscillates, however flat F is elsewhere
 PER_CLASS = 50_000
 SECOND_MEAN = (2.0, 8.0)
 ARTICLE_RATE = 0.1
@@ -37,7 +37,7 @@ ARTICLE_RATE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class LearningRateStudy(Study):
-    """What `learning_rate` found: a run a rate, the smallest first. Frozen."""
+    """What `learning_rate` found: one run per rate, the smallest first. Frozen."""
 
     name: ClassVar[str] = "learning-rate"
     heading: ClassVar[str] = "How the learning rate shapes what is learned"
@@ -46,12 +46,12 @@ class LearningRateStudy(Study):
 
     @property
     def fastest(self) -> Run | None:
-        """The run that came near the optimum first, and was seen to; the smaller rate of two."""
+        """The first run proven near the optimum; if two tie, the one with the smaller rate."""
         there = [run for run in self.runs if run.reached is not None and not run.estimated]
         return min(there, key=lambda run: (run.reached, run.rate), default=None)
 
     def says(self) -> tuple[str, ...]:
-        """Say which rate was first, and what theory says of rates."""
+        """Say which rate came first, and what theory says about rates."""
         best, limit, local = self.fastest, self.forms[0].limit, self.forms[0].local_limit
         said = f"No rate came within {self.near} in {counted(self.max_epochs, 'epoch')}."
         if best is not None:
@@ -61,14 +61,14 @@ class LearningRateStudy(Study):
         return (f"{said} No rate up to 2/L_max = {below(limit)} can raise the loss{settles}.",)
 
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """Give each rate's part of the limit, and how near it came."""
+        """Return each rate as a multiple of the limit, and how near its run came."""
         return {
             "of the limit": [number(run.rate / self.forms[0].limit) for run in self.runs],
             "nearest, nats": [number(float(np.min(run.gap)), 2) for run in self.runs],
         }
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
-        """Draw how each comes near the optimum."""
+        """Draw how each run approaches the optimum."""
         from chainrule.charts.curves import learning_rate_picture
 
         limit, exists = self.forms[0].limit, self.optimum.exists
@@ -81,8 +81,8 @@ def learning_rate(
 ) -> LearningRateStudy:  # fmt: skip
     """Run gradient descent from zeros at rates from a hundredth of the stable limit to twice the limit.
 
-    Rates: 0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5 and 2 times the limit 2/L_max, and 1.2 times 2/lambda_max(H(w*)) where
-    that is larger still, since a run may cross the limit unharmed until it is near the optimum.
+    Rates: 0.01, 0.03, 0.1, 0.3, 0.5, 0.99, 1.2, 1.5 and 2 times the limit 2/L_max, and 1.2 times 2/lambda_max(H(w*)) if
+    that is larger still, since a run above the limit may do no harm until it is near the optimum.
 
     Parameters
     ----------
@@ -121,9 +121,9 @@ def learning_rate(
 
 
 def _in_step(runs: Sequence[Run], limit: float) -> Iterator[Run]:
-    """Bring the estimates of slow runs into line with the run that went furthest.
+    """Replace the estimates of slow runs by estimates from the run that went furthest.
 
-    Small steps follow one curve, the gradient flow, so the epochs of a run go by 1/rate, and one run gives those of the others.
+    Small steps follow one curve, the gradient flow, so epochs are proportional to 1/rate, and one run predicts the others.
     """
     known = [run for run in runs if not run.raised and run.rate <= limit and run.reached]
     seen = [run for run in known if not run.estimated]
@@ -141,7 +141,7 @@ def _in_step(runs: Sequence[Run], limit: float) -> Iterator[Run]:
 
 @dataclass(frozen=True, eq=False)
 class ScalingStudy(Study):
-    """What `scaling` found: a form of the columns and its run each: as they are, centred, standardised. Frozen."""
+    """What `scaling` found: one run per form of the columns: as they are, centred, standardised. Frozen."""
 
     name: ClassVar[str] = "scaling"
     heading: ClassVar[str] = "How centring and scaling shape what is learned"
@@ -149,7 +149,7 @@ class ScalingStudy(Study):
     how: ClassVar[str] = "half of the largest stable one, 2/L_max, of each form of the columns"
 
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """Give what theory says of each form."""
+        """Return what theory says about each form."""
         return {
             "condition number": [number(form.condition) for form in self.forms],
             "limit 2/L_max": [below(form.limit) for form in self.forms],
@@ -165,14 +165,14 @@ class ScalingStudy(Study):
 def scaling(
     X: ArrayLike, y: ArrayLike, *, numeric: NDArray[np.bool_] | None = None, epochs: int = 1000, **shared: Unpack[Shared]
 ) -> ScalingStudy:  # fmt: skip
-    """Run gradient descent from zeros on the columns as they are, centred, and standardised, each at half of its limit.
+    """Run gradient descent from zeros on the columns as they are, centred, and standardised, each at half its limit.
 
     Parameters
     ----------
     X, y, sample_weight, alpha, feature_names, n_threads
         As `chainrule.fit`. With a penalty the standardised columns have another objective, and another optimum.
     numeric : (n,) mask of bool, optional
-        Columns that are numbers, where others are marks of levels: a run with these alone standardised is added.
+        Columns of numbers, if others are marks of levels: adds a run in which only these are standardised.
     epochs : int
         Epochs of each run at most, from 1.
     within : float
@@ -206,13 +206,13 @@ class CenteringStudy(ScalingStudy):
     Attributes
     ----------
     maps : pair of Maps
-        Of each run.
+        One for each run.
     classes : pair of str
     seed, n_held_out : int
     base_accuracy : float
-        Share of the larger class among the rows held out.
+        Share of the larger class among the held-out rows.
     optimum_accuracy : float or None
-        Held-out accuracy at the optimum; None where there is none.
+        Held-out accuracy at the optimum; None if there is none.
     """
 
     name: ClassVar[str] = "centering"
@@ -238,7 +238,7 @@ class CenteringStudy(ScalingStudy):
         return [(run.label, float(run.curves[curve][-1])) for run in self.runs]
 
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """Give where both ended, and what theory says."""
+        """Return where both runs ended, and what theory says."""
         accuracy = [f"{share:.2%}" for _, share in self._last("held_out_accuracy")]
         return {
             "loss": [number(loss) for _, loss in self._last("loss")],
@@ -257,7 +257,7 @@ class CenteringStudy(ScalingStudy):
 
 
 def article_points(seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
-    """Draw the article's points: 50,000 a class from normals with identity covariance and means (0, 0) and (2, 8).
+    """Draw the article's points: 50,000 per class from normals with identity covariance and means (0, 0) and (2, 8).
 
     Returns X (100000, 2) and y (100000,), class 0 first; PCG64 of the seed.
     """
@@ -280,17 +280,17 @@ def centering(
     y : (m,) array, optional
         Two labels.
     sample_weight, alpha, feature_names, n_threads
-        As `chainrule.fit`. Centring changes no optimum, penalty or not.
+        As `chainrule.fit`. Centring doesn't change the optimum, with or without a penalty.
     test_size : float
         Share of the rows held out of both runs, stratified; above 0 and below 1.
     learning_rate : float, optional
-        Of both runs; default: 0.1 for the article's points, else half of the limit of the columns as they are.
+        For both runs; default: 0.1 for the article's points, else half the limit of the columns as they are.
     epochs : int
         Epochs of each run, from 1.
     within : float
-        Distance from the optimum, nats, to which epochs are counted, or estimated; 0.001.
+        Distance from the optimum, nats, up to which epochs are counted, or estimated; 0.001.
     seed : int
-        Of the points and the split.
+        Seed of the points and the split.
     classes : pair of str, optional
         Names of y = 0 and y = 1; default: its labels.
     progress : callable, optional
@@ -334,15 +334,15 @@ def centering(
 
 @dataclass(frozen=True, eq=False)
 class BatchesStudy(Study):
-    """What `batches` found: all rows, then batches from the largest to single rows; last, the smallest at a falling rate.
+    """What `batches` found: all rows, then batches from the largest to the smallest; last, the smallest at a falling rate.
 
-    A run "converges" if it is near the optimum over the last tenth of its epochs; "hovers" if it is not, although it was
-    once, or no longer falls: a constant rate leaves the noise of the updates; "crawls" if it still falls; else "diverges".
+    A run "converges" if it is near the optimum over the last tenth of its epochs; "hovers" if it isn't, but was near before
+    or no longer falls: a constant rate leaves the noise of the updates; "crawls" if it still falls; else "diverges".
 
     Attributes
     ----------
     updates : tuple of int
-        Of each run, in an epoch, which is a read of the data (those that measure F come on top).
+        Updates per epoch of each run. An epoch is one read of the data; reads that measure F are extra.
     seed : int
     """
 
@@ -356,7 +356,7 @@ class BatchesStudy(Study):
     seed: int
 
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """Give updates, where it ended, and the rate."""
+        """Return each run's updates, where it ended, and its rate."""
         pairs = zip(self.runs, self.updates, strict=True)
         reached = [None if run.reached is None else an_epoch * run.reached for run, an_epoch in pairs]
         return {
@@ -383,14 +383,14 @@ def batches(
     X, y, sample_weight, alpha, standardize, feature_names, n_threads
         As `chainrule.fit`.
     sizes : sequence of int
-        Rows an update; those that are not below the number of rows are left out. The smallest runs once more at a rate that
-        falls as eta_0/sqrt(1 + t/T), T the updates of an epoch.
+        Rows per update; sizes not below the number of rows are left out. The smallest is run again at a rate that falls as
+        eta_0/sqrt(1 + t/T), T the updates of an epoch.
     epochs : int
         Epochs of each run, from 1: each reads the data once for its updates.
     within : float
-        Distance from the optimum, nats, to which reads and updates are counted; 0.001.
+        Distance from the optimum, nats, up to which reads and updates are counted; 0.001.
     seed : int
-        Of the order of the rows: a study repeats to the bit.
+        Seed of the order of the rows: a study repeats to the bit.
     progress : callable, optional
         Told (run, epoch, epochs at most).
 

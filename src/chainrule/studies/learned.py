@@ -1,4 +1,4 @@
-"""How a run learned: its progress, and gradients and maps from a few reads at the points that it passed."""
+"""How a run learned: its progress, and gradients and maps from a few reads at points of its path."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from chainrule.training import Training
 Floats = NDArray[np.float64]
 
 NOISE = (
-    "The columns’ shares of the gradient are not shown: the steps of mini-batches follow that of a few rows, and the gradient "
-    "of all rows soon shows the noise of the last batches more than what is left to learn"
+    "The columns’ shares of the gradient are not shown: each step of mini-batches follows the gradient of a few rows, and the "
+    "gradient of all rows soon shows mostly the noise of the last batches"
 )
 NO_MAP = "A map needs two columns of numbers that vary; the model has fewer"
 MOST_POINTS = 60  # each is a read of the data
 FEWEST_POINTS = 12
-MOST_NUMBERS = 2e9  # of the table, read for all points together: a few seconds
-MOST_COLUMNS = 500  # up to here the eigenvalues of a Hessian are found at once
+MOST_NUMBERS = 2e9  # numbers read for all points together: a few seconds
+MOST_COLUMNS = 500  # with more, the eigenvalues of a Hessian take too long
 MAPS = 8
-LADDERS = ((1, 2, 5), (1, 3), (1,))  # times powers of ten: epochs to show, the finest that fits
-NEAR_THE_LAST = 0.9  # of the last epoch: from here on another would show the same
+LADDERS = ((1, 2, 5), (1, 3), (1,))  # times powers of ten: epochs to show, by the finest ladder that fits
+NEAR_THE_LAST = 0.9  # share of the last epoch, from which on another map would look the same
 DRAWN_POINTS = 80
-LOOKED_AT = 5000  # rows, for the range of the axes
-TAIL = 0.005  # of them, left out at each end of a column that has far-away values
+LOOKED_AT = 5000  # rows that set the range of the axes
+TAIL = 0.005  # share of them left out at each end of a column with outliers
 MARGIN = 0.04
 
 
 @dataclass(frozen=True)
 class Learned:
-    """Progress from the trace; gradients and maps, each None where there is nothing to show.
+    """Progress from the trace; gradients and maps, each None if there is nothing to show.
 
     notes : why something is not shown.
     """
@@ -51,7 +51,7 @@ class Learned:
 
 
 def learned_by(training: Training) -> Learned:
-    """Tell how a training learned, with some reads of its rows."""
+    """Find how a training run learned, with a few reads of its rows."""
     rows, result = training.prepared.training_rows(training.result.threads), training.result
     maps = maps_of(rows, result)
     by_batches = result.method == "sgd" and (result.batch_size or 1) < rows.n_visited
@@ -67,17 +67,17 @@ def learned_by(training: Training) -> Learned:
 
 @dataclass(frozen=True)
 class Gradients:
-    """The gradient of F at points that a run passed, each from a read of all training rows.
+    """The gradient of F at points of a run's path, each from a read of all training rows.
 
     Attributes
     ----------
     epochs : (k,) int64
     names : tuple of str, length n + 1
-        Of the columns; the last is the bias.
+        Names of the columns; the last is the bias.
     dL : (k, n + 1)
-        dL_dw and dL_db, penalty included, nats per unit: of Newton's method with standardised numbers, else in the fit's units.
+        dL_dw and dL_db, penalty included, nats per unit: for Newton's method of standardised numbers, else of the fit's units.
     limit : float, optional
-        2/lambda_max of the Hessian of F at the point that the run returned, the largest rate that is stable there: of gradient
+        2/lambda_max of the Hessian of F at the returned point, the largest rate that is stable there: for gradient
         descent, with up to 500 columns.
     """
 
@@ -88,7 +88,7 @@ class Gradients:
 
 
 def gradients_of(rows: Rows, result: Result) -> Gradients | None:
-    """Read the training rows again at points that the run passed, from its first to its last, spread by powers.
+    """Read the training rows again at points of the run's path, from its first to its last, spaced by powers.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     Returns
     -------
     Gradients or None
-        None where the run has no epoch after its start.
+        None if the run has no epoch after its start.
     """
     trace = result.trace
     if len(trace) < 2:
@@ -108,9 +108,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     is_newton = result.method.startswith("newton")
     if not is_newton:
         rows = rows.see(theirs)
-    elif (
-        rows.design.numeric.any()
-    ):  # Newton's way is the same in all units: those of standardised numbers can be compared
+    elif rows.design.numeric.any():  # Newton's path is the same in all units; standardised columns can be compared
         rows = standardized(rows, rows.design.numeric)
     penalty = ridge(result.alpha, rows.n_features).in_units(theirs.scale / rows.units.scale)
     objective = DataObjective(rows, penalty, result.fit_intercept)
@@ -126,7 +124,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
 
 
 def spread_points(trace: Trace, count: int) -> NDArray[np.intp]:
-    """Choose at most `count` of the epochs kept, the first and the last among them, spread by powers."""
+    """Choose at most `count` of the kept epochs, including the first and the last, spaced by powers."""
     epochs = trace.columns["epoch"].astype(np.float64)
     if len(epochs) <= count:
         return np.arange(len(epochs))
@@ -156,14 +154,14 @@ class Maps:
         How many columns are held at their means, which are in b.
     epochs : (k,) int64
     loss : (k,)
-        Mean log-loss then, over all training rows' own values; NaN where the epoch read a sample.
+        Mean log-loss at that epoch over all training rows, with all their columns; NaN if the epoch read a sample.
     w, b : (k, 2) and (k,)
     x, y, label : (p,)
         Points, and their classes 0 and 1: a stratified sample of the training rows.
     of, rows : int
-        Training rows of positive weight, and all of them.
+        Number of training rows of positive weight, and of all training rows.
     x_range, y_range : (float, float)
-        Of the axes.
+        Ranges of the axes.
     """
 
     names: tuple[str, str]
@@ -182,7 +180,7 @@ class Maps:
 
 
 def maps_of(rows: Rows, result: Result) -> Maps | None:
-    """Make maps of what the run's model was after about eight of its epochs.
+    """Make maps of the model after about eight epochs of the run.
 
     Parameters
     ----------
@@ -221,7 +219,7 @@ def maps_over(rows: Rows, result: Result, axes: tuple[int, int], mean: Floats) -
 
 
 def round_points(trace: Trace) -> NDArray[np.intp]:
-    """Choose at most `MAPS` epochs from 1 on, at round numbers, and the last; the nearest kept where the trace is thinned."""
+    """Choose at most `MAPS` epochs from 1 on, at round numbers, and the last; in a thinned trace, the nearest kept epochs."""
     epochs = trace.columns["epoch"].astype(np.int64)
     inside = np.flatnonzero(epochs >= 1)
     if len(inside) <= MAPS:
@@ -239,7 +237,7 @@ def round_points(trace: Trace) -> NDArray[np.intp]:
 
 
 def _sample(rows: Rows, count: int) -> NDArray[np.int64]:
-    """Draw the places of about `count` rows of positive weight, each class by its share and at least one."""
+    """Sample about `count` rows of positive weight, each class by its share but at least one row; return their places."""
     random, kept, found = np.random.default_rng(0), np.flatnonzero(rows.is_kept), []
     for members in (kept[rows.y[kept] == c] for c in (0, 1)):
         share = max(1, round(min(1.0, count / len(kept)) * len(members)))
@@ -248,7 +246,7 @@ def _sample(rows: Rows, count: int) -> NDArray[np.int64]:
 
 
 def _range(x: Floats) -> tuple[float, float]:
-    """Choose an axis's range: all values, without far-away ones that would leave the others no room."""
+    """Choose an axis's range: all values except outliers that would squeeze the others together."""
     low, high = float(x.min()), float(x.max())
     inner = [float(v) for v in np.quantile(x, (TAIL, 1 - TAIL))]
     if inner[1] > inner[0] and high - low > 3 * (inner[1] - inner[0]):

@@ -14,15 +14,15 @@ from chainrule.solvers.trace import Trace
 
 Floats = NDArray[np.float64]
 
-NEAR = 1e-3  # nats above the optimum: what more would change is hardly seen in any prediction
+NEAR = 1e-3  # nats above the optimum: any further gain hardly changes a prediction
 STRONG = 0.1  # of the strongest feature's effect: weaker features are not reported
-SURE = 0.01  # of the way: with a larger uncertainty of F*, half of the way is not reported
+SURE = 0.01  # of the way to F*: if F* is more uncertain, half of the way is not reported
 LEVEL_SD = 0.5  # the largest standard deviation of a column of zeros and ones
 
 
 @dataclass(frozen=True)
 class HalfTime:
-    """After which epoch a weight stayed nearer to its end than half of its way."""
+    """The epoch after which a weight stayed closer to its final value than half of its way."""
 
     name: str
     epoch: int
@@ -30,9 +30,9 @@ class HalfTime:
 
 @dataclass(frozen=True)
 class HeldOutProgress:
-    """The lowest held-out log-loss, after which epoch, and that of the last epoch.
+    """The lowest held-out log-loss, its epoch, and the held-out log-loss of the last epoch.
 
-    training_fell: whether the training rows' log-loss fell from that epoch to the last.
+    training_fell: whether the training rows' log-loss fell from the lowest's epoch to the last.
     """
 
     epoch: int
@@ -50,23 +50,23 @@ class Progress:
     unit : str
         "epoch", or "step" of Newton's method.
     last, stride : int
-        The last epoch, and which of them the trace keeps: numbers of epochs below are of those kept.
+        The last epoch, and the spacing of the epochs that the trace keeps; only kept epochs are named below.
     whole : int
-        The first epoch that read all rows, 0 but for Newton's method on samples; None where none did.
+        The first epoch that read all rows: 0 except for Newton's method on samples; None if none did.
     start, end : float
         F, in nats, of that epoch and of the last that read all rows.
     floor : float
-        A lower bound on F*, where it is near F*; else None. infimum : nothing attains it.
+        A lower bound on F*, if it is near F*; else None. infimum : no coefficients attain F*.
     halfway : int
-        The first epoch with F at most half-way between that of epoch 0 and `floor`; None where it is not known.
+        The first epoch with F at most half-way between that of epoch 0 and `floor`; None if unknown.
     near : int
-        The first epoch proven to be at most `NEAR` nats above F*; None where none is.
+        The first epoch proven to be at most `NEAR` nats above F*; None if there is none.
     least_left : float
-        How far above F* the run's point is at least.
+        A lower bound on how far the run's point is above F*.
     rises : int
         Epochs that raised F by more than rounding, among those kept.
     half_times : tuple of HalfTime
-        Of the weights with at least a tenth of the strongest's effect per standard deviation, the quickest first.
+        For the weights with at least a tenth of the strongest effect per standard deviation; the quickest first.
     held_out : HeldOutProgress
         None without held-out rows.
     """
@@ -87,12 +87,12 @@ class Progress:
     held_out: HeldOutProgress | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as what JSON can hold."""
+        """Return all fields as JSON values."""
         return {**asdict(self), "near_nats": NEAR}
 
 
 def progress_of(result: Result, deviations: ArrayLike) -> Progress:
-    """Tell how a run went.
+    """Find how a run went.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def progress_of(result: Result, deviations: ArrayLike) -> Progress:
 
 
 def _floor(result: Result, start: float | None) -> float | None:
-    """Give the lower bound on F*, or on inf F, where that is known well enough to speak of half the way to it."""
+    """Return the lower bound on F*, or on inf F, if it is known well enough to tell when half of the way was done."""
     proven = result.certificate
     low = proven.optimum_at_least if proven.kind in ("bound", "reduced") else proven.infimum_at_least
     width = proven.gap - proven.lower if proven.kind in ("bound", "reduced", "infimum") else proven.infimum_gap
@@ -136,13 +136,13 @@ def _first(epochs: NDArray[np.int64], reached: NDArray[np.bool_]) -> int | None:
 
 
 def _half_times(result: Result, deviations: ArrayLike) -> tuple[HalfTime, ...]:
-    """Find when each strong weight came nearer to its end than half of its way, for good."""
+    """Find when each strong weight came closer to its final value than half of its way, for good."""
     W, epochs = result.trace.w, result.trace.columns["epoch"].astype(np.int64)
     sd = np.asarray(deviations, dtype=np.float64)
     strength = np.abs(result.w) * np.where(np.isfinite(sd), sd, LEVEL_SD)
     strong = np.flatnonzero((strength > 0) & (strength >= STRONG * strength.max(initial=0.0)) & (W[-1] != W[0]))
     left = np.abs(W[:, strong] - W[-1, strong])
-    # the epoch after the last one that was still far; the last is never far
+    # the epoch after the last one that was still far; the run's last epoch is never far
     settled = epochs[len(W) - np.argmax((left > left[0] / 2)[::-1], axis=0)]
     times = [HalfTime(result.feature_names[j], k) for j, k in zip(strong.tolist(), settled.tolist(), strict=True)]
     return tuple(sorted(times, key=lambda time: time.epoch))

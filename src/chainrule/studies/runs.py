@@ -1,4 +1,4 @@
-"""The runs of a study: `fit` runs each, the certified optimum and its curvature measure it, and it becomes arrays."""
+"""The runs of a study: each is a `fit`, measured by the certified optimum and its curvature, and kept as arrays."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ Standardize = bool | str | NDArray[np.bool_]
 Progress = Callable[[str, int, int], None]
 
 ROUNDING = 1e-12  # of F: a smaller rise is rounding
-LEAST = 10  # epochs, before which nothing is said to diverge
+LEAST = 10  # epochs before a run can be said to diverge
 
 
 class Shared(TypedDict, total=False):
-    """What every study takes.
+    """The arguments that every study takes.
 
     sample_weight, alpha, feature_names, n_threads : as `chainrule.fit`.
     within : float
-        Near the optimum is where F - F* is proven to be at most this, nats per unit of weight; 0.001.
+        A point is near the optimum if F - F* is proven to be at most this, nats per unit of weight; 0.001.
     classes : pair of str
         Names of y = 0 and y = 1; default: its labels.
     progress : callable
@@ -61,7 +61,7 @@ class Shared(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Optimum:
-    """The optimum that runs are measured by, found by Newton's method.
+    """The optimum that runs are measured from, found by Newton's method.
 
     Attributes
     ----------
@@ -70,15 +70,15 @@ class Optimum:
     objective : float
         F*, or that lower bound.
     why : str
-        Why there is none; the study's notes say what to do about it.
+        Why there is no optimum; the study's notes say what to do about it.
     w, b
         In the user's units.
     reads, steps
         Of Newton's method.
     reference : Reference
-        What `fit` measures runs by.
+        What `fit` measures runs from.
     notes : tuple of str
-        What Newton's method had to say of the data.
+        Warnings of Newton's method about the data.
     """
 
     exists: bool
@@ -94,7 +94,7 @@ class Optimum:
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """One form of the columns, and what theory says of gradient descent on it.
+    """One form of the columns, and what theory says about gradient descent on it.
 
     Attributes
     ----------
@@ -102,9 +102,9 @@ class Form:
     standardize : bool, str or (n,) mask
         As `chainrule.fit`.
     limit : float
-        2/L_max, known before training: no smaller rate ever raises F. inf where there is no curvature.
+        2/L_max, known before training: no smaller rate ever raises F. inf if there is no curvature.
     local_limit : float or None
-        2/lambda_max(H(w*)): at a larger rate no run settles at the optimum. None where there is none.
+        2/lambda_max(H(w*)): at a larger rate no run settles at the optimum. None if there is no optimum.
     start, end : Curvature or None
         At zeros and at the optimum.
     optimum : Optimum
@@ -123,7 +123,7 @@ class Form:
 
     @property
     def condition(self) -> float | None:
-        """Condition number at the optimum; at the start, where there is none."""
+        """Condition number at the optimum; at the start, if there is no optimum."""
         told = self.end or self.start
         return None if told is None else told.condition
 
@@ -136,25 +136,25 @@ class Run:
     ----------
     label : str
     rate : float
-        The learning rate; of a falling one, the first.
+        The learning rate; the first one if it falls.
     happened : str
         "converges": it came near the optimum, and no epoch raised F. "crawls": no epoch raised F, and it did not come near the
-        optimum. "recovers": an epoch raised F, by more than rounding, and at the end it is near and may settle there, since its
-        rate is below 2/lambda_max(H(w*)). "oscillates": an epoch raised F, and it does not recover. "diverges": F was no longer
-        finite, or stayed above its start in the second half of the epochs. `batches` has its own words.
+        optimum. "recovers": an epoch raised F, by more than rounding, but at the end it is near and may settle there, since its
+        rate is below 2/lambda_max(H(w*)). "oscillates": an epoch raised F, and it does not recover. "diverges": F became
+        infinite or NaN, or stayed above its start in the second half of the epochs. `batches` has its own words.
     objective, gap : (k,) float64
-        F after each epoch from 0 on, and the proven bound on F - F* (inf where there is none).
+        F after each epoch from 0 on, and the proven bound on F - F* (inf if nothing is proven).
     n_epochs : int
         Epochs run.
     raised : int
         Epochs that raised F.
     reached : float or None
-        First epoch after which it is proven to be near the optimum; an estimate where `estimated`; None where it never came
-        near, or when can't be estimated.
+        First epoch after which it is proven to be near the optimum; an estimate if `estimated`; None if it never came
+        near, or no estimate is possible.
     curves : dict of (k,) float64
         What else was measured after each epoch.
     result : Result
-        What `fit` gave.
+        What `fit` returned.
     """
 
     label: str
@@ -176,11 +176,11 @@ class Run:
 
     @property
     def level(self) -> float:
-        """Median of F - F* over the last tenth of the epochs: of a run of batches."""
+        """Median of F - F* over the last tenth of the epochs; for runs of batches."""
         return float(self.curves["level"][-1])
 
     def took(self, about: str = "≈ ", above: str = "> ") -> str:
-        """Write after how many epochs it came near the optimum, or would, or more than how many it takes."""
+        """Write after how many epochs the run came near the optimum or would, or that it needs more than it had."""
         if self.reached is not None:
             return estimate(self.reached, about, above) if self.estimated else f"{self.reached:,.0f}"
         return f"{above if self.happened == 'crawls' else 'not in '}{self.n_epochs:,}"
@@ -188,7 +188,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """Checked rows in the user's units, and how runs on them go: their epochs at most, and what is near the optimum."""
+    """Checked rows in the user's units, and the limits of runs on them: the most epochs, and what is near the optimum."""
 
     rows: Rows
     classes: tuple[Any, Any]
@@ -203,7 +203,7 @@ class Setting:
         feature_names: Sequence[str] | None = None, n_threads: int | None = None, within: float = 1e-3,
         classes: tuple[str, str] | None = None, progress: Progress | None = None,
     ) -> Setting:  # fmt: skip
-        """Check what a user handed over; raises InputError."""
+        """Check a user's arguments; raises InputError."""
         epochs, within = whole_number("epochs", epochs, 1), number("within", within, above=0.0)
         alpha, design = number("alpha", alpha, low=0.0), design_of(X, feature_names)
         codes, labels = encode_labels(y, design.n_rows)
@@ -213,7 +213,7 @@ class Setting:
         return cls(rows, labels if classes is None else (classes[0], classes[1]), alpha, epochs, within, progress)
 
     def fit(self, reference: Reference | None = None, **options: Any) -> Result:
-        """Fit; the study itself says what a warning would. reference : what the run is measured by."""
+        """Fit without warnings: the study reports their causes itself. reference : what the run is measured from."""
         spec = FitSpec.of(alpha=self.alpha, **options)
         unread = replace(self.rows, tally=Tally(self.rows.n_rows), learned={})  # so that each run counts its own reads
         with warnings.catch_warnings():
@@ -221,10 +221,10 @@ class Setting:
             return fit_as_asked(spec, unread, self.classes, time.perf_counter(), reference)
 
     def forms(self, ways: Iterable[tuple[str, Standardize]], *, is_curved: bool = True) -> list[Form]:
-        """Measure forms of the columns: a label each, and how they are standardised. is_curved: also their curvatures."""
+        """Measure forms of the columns, each given by a label and how to standardise. is_curved: also their curvatures."""
         forms: list[Form] = []
         for label, standardize in ways:
-            # without a penalty it is the same in all units
+            # without a penalty the optimum is the same in all units
             optimum = forms[0].optimum if forms and not self.alpha else self._optimum(standardize)
             forms.append(self._form(label, standardize, optimum, is_curved))
         return forms
@@ -264,12 +264,12 @@ class Setting:
 def run(
     setting: Setting, form: Form, label: str, *, held_out: HeldOut | None = None, swings: bool = False, **options: Any
 ) -> Run:
-    """Run `fit` with some options and sum it up.
+    """Run `fit` with some options and summarise the run.
 
-    held_out: rows to measure after each epoch. swings: of batches, single epochs say little, so that the curve "level" says
+    held_out: rows to measure after each epoch. swings: for batches, whose single epochs say little, the curve "level" decides
     what happened.
     """
-    kept: list[dict[str, float]] = []  # of every epoch, however much the trace thins
+    kept: list[dict[str, float]] = []  # of every epoch, even if the trace is thinned
 
     def record(step: Step) -> dict[str, float]:
         told = {} if held_out is None else {"loss": step.loss, **held_out(step)}
@@ -309,13 +309,13 @@ def run(
 
 
 def levels(gap: Vector) -> Vector:
-    """Median (k,) of a gap over the last tenth of the epochs so far, the latest at least: single ones may be lucky."""
+    """Median (k,) of the gap over the last tenth of the epochs so far, at least one: a single epoch may be lucky."""
     counts = range(1, len(gap) + 1)
     return np.array([np.median(gap[count - max(1, count // 10) : count]) for count in counts])
 
 
 def _epochs_left(result: Result, form: Form, gap: Vector, within: float) -> float | None:
-    """Estimate the epochs that a run would still have needed; None where nothing tells."""
+    """Estimate how many more epochs a run would have needed; None if that is unknown."""
     if result.reason != "max_reads" or not np.isfinite(gap).all() or result.learning_rate is None:
         return None
     near = None

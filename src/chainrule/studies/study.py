@@ -1,4 +1,4 @@
-"""What every study gives: numbers, a table, pictures, and what they say."""
+"""What every study returns: numbers, a table, pictures, and conclusions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class Study(Shown):
-    """Base of the studies' results: frozen, computed from arrays, the same numbers in every form.
+    """Base of the studies' results: frozen, computed from arrays, with the same numbers in every output.
 
     Attributes
     ----------
     forms : tuple of Form
-        The forms of the columns, and what theory says of them.
+        The forms of the columns, and what theory says about them.
     runs : tuple of Run
     within : float
         Distance from the optimum that counts as near, nats.
@@ -35,7 +35,7 @@ class Study(Shown):
 
     name: ClassVar[str]
     heading: ClassVar[str]
-    knob: ClassVar[str]  # what the runs differ in: the table's first head
+    knob: ClassVar[str]  # what the runs differ in: the table's first heading
     unit: ClassVar[str] = "epochs"
     how: ClassVar[str]  # what rates the runs take
 
@@ -50,7 +50,7 @@ class Study(Shown):
 
     @classmethod
     def of(cls, setting: Setting, forms: Iterable[Form], runs: Iterable[Run], **own: Any) -> Self:
-        """Put together what was found; own: the fields that this study alone has."""
+        """Make the study from its forms and runs; own: the fields that only this study has."""
         forms, rows = tuple(forms), setting.rows
         return cls(
             forms=forms, runs=tuple(runs), within=setting.within, max_epochs=setting.epochs, n_rows=rows.n_rows,
@@ -58,17 +58,17 @@ class Study(Shown):
         )  # fmt: skip
 
     def says(self) -> tuple[str, ...]:
-        """Say what the numbers say, a text a picture: which run came near the optimum when, the first one first."""
+        """Return one text per picture; by default when each run came near the optimum, the first one first."""
         order = sorted(self.runs, key=lambda run: math.inf if run.reached is None else run.reached)
         took = [(run.label, run.took("about ", "more than ")) for run in order]
         return (listed(f"{self.unit.capitalize()} to come within {self.near}", took),)
 
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """Give the table's own columns, a cell a run."""
+        """Return the study's own columns of the table, one cell per run."""
         raise NotImplementedError
 
     def pictures(self) -> Sequence[Callable[[], Picture]]:
-        """Give what draws each picture as SVG."""
+        """Return one function per picture that draws it."""
         raise NotImplementedError
 
     @property
@@ -83,7 +83,7 @@ class Study(Shown):
 
     @property
     def conclusions(self) -> tuple[str, ...]:
-        """What is said under each picture; the first says so where there is no optimum."""
+        """The text under each picture; the first says so if there is no optimum."""
         if self.optimum.exists:
             return self.says()
         low = f"Distances are from the infimum, at least {number(self.optimum.objective)} nats."
@@ -92,11 +92,11 @@ class Study(Shown):
 
     @property
     def conclusion(self) -> str:
-        """All of it in one text."""
+        """All conclusions in one text."""
         return " ".join(self.conclusions)
 
     def facts(self) -> list[tuple[str, str]]:
-        """Say what was studied: names and what they are."""
+        """Return what was studied, as pairs of a name and its text."""
         told, penalty = self.optimum, f" + ({self.alpha:.6g}/2) w.w" if self.alpha else ", no penalty"
         optimum = f"F* = {number(told.objective, 5)} nats, certified by Newton's method in {told.reads:.0f} reads"
         return [
@@ -107,7 +107,7 @@ class Study(Shown):
         ]
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Give the numbers that a reader compares: heads, and a row a run."""
+        """Return the numbers that a reader compares: headings, and one row per run."""
         columns = {
             self.knob: [run.label for run in self.runs],
             "what happened": [run.happened for run in self.runs],
@@ -117,11 +117,11 @@ class Study(Shown):
         return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
-        """All numbers as what JSON can hold, with a `schema_version`; numbers that aren't finite as None."""
+        """Return all numbers as JSON values, with a `schema_version`; numbers that aren't finite are None."""
         return {"schema_version": SCHEMA_VERSION, "study": self.name, "conclusion": self.conclusion, **plain(self)}
 
     def svg(self, title: str | None = None) -> str:
-        """Draw it: one SVG with a title and what each picture shows, in its own light and dark colours."""
+        """Draw the study: one SVG with a title and the text of each picture, with its own light and dark colours."""
         from chainrule.charts.sheet import svg_sheet
 
         return svg_sheet(title or self.heading, self.panels())
@@ -133,26 +133,26 @@ class Study(Shown):
         return png_sheet(title or self.heading, self.panels(), scale=scale)
 
     def html(self, title: str | None = None, *, notes: Sequence[str] = ()) -> str:
-        """Give it as one HTML page: pictures, conclusion, table. notes: more sentences on the data."""
+        """Return one HTML page: pictures, conclusions, table. notes: more sentences about the data."""
         from chainrule.documents.studies import study_page
 
         return study_page(self, title or self.heading, notes)
 
     def panels(self) -> list[tuple[Callable[[], Picture], str]]:
-        """Give what draws each picture, and what is said under it."""
+        """Return the function that draws each picture, and the text under it."""
         return list(zip(self.pictures(), self.conclusions, strict=True))
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number as pictures do."""
+    """Write a number as in pictures."""
     return pretty(value, digits)
 
 
 def nats(within: float) -> str:
-    """Write a distance from the optimum with no digit more than it needs."""
+    """Write a distance from the optimum with no more digits than it needs."""
     return f"{typeset(f'{within:g}')} nats"
 
 
 def listed(what: str, cells: Iterable[tuple[str, str]]) -> str:
-    """Write one figure of several runs as a sentence."""
+    """Write one figure of each of several runs as a sentence."""
     return f"{what}: {', '.join(f'{label} {cell}' for label, cell in cells)}."

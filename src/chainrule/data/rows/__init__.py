@@ -1,4 +1,4 @@
-"""Data as rows. A solver needs sums over rows only; how the numbers are stored is known to the design alone."""
+"""Data as rows. A solver needs only sums over rows; only the design knows how the numbers are stored."""
 
 from chainrule.data.rows.rare import Rare, rare_rows
 from chainrule.data.rows.rows import MAX_MATRIX_COLUMNS, Rows

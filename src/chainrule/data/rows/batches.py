@@ -17,7 +17,7 @@ from chainrule.kernels.runs import Batches, descend, visiting_order
 
 
 def as_batches(rows: Rows) -> Rows:
-    """Return the rows for mini-batches: a table's as a dense copy."""
+    """Return the rows in a form for mini-batches: a table becomes a dense copy."""
     if not rows.design.columns:
         return rows
     design = Blocks.dense(rows.numbers())
@@ -30,20 +30,21 @@ def digest(rows: Rows) -> str:
 
     The same for any memory order of X, and for float32 as for the same numbers in float64.
     """
-    found: str | None = rows.learned.get("digest")
-    if found is None:
-        rows.count_read()
-        s, hashed = rows.s, hashlib.sha256()
-        weighted = s is not None and bool((s[s > 0] * rows.weight_unit != 1.0).any())
-        visited, step = np.flatnonzero(rows.is_kept), max(1, AT_ONCE // rows.n_features)
-        for first in range(0, len(visited), step):
-            part = visited[first : first + step]
-            hashed.update(np.ascontiguousarray(rows.numbers(part)).data)
-            hashed.update(rows.y[part].data)
-            if s is not None and weighted:
-                hashed.update(s[part].data)
-        found = rows.learned["digest"] = hashed.hexdigest()
-    return found
+    return rows.once("digest", lambda: _hash(rows))
+
+
+def _hash(rows: Rows) -> str:
+    rows.count_read()
+    s, hashed = rows.s, hashlib.sha256()
+    weighted = s is not None and bool((s[s > 0] * rows.weight_unit != 1.0).any())
+    visited, step = np.flatnonzero(rows.is_kept), max(1, AT_ONCE // rows.n_features)
+    for first in range(0, len(visited), step):
+        part = visited[first : first + step]
+        hashed.update(np.ascontiguousarray(rows.numbers(part)).data)
+        hashed.update(rows.y[part].data)
+        if s is not None and weighted:
+            hashed.update(s[part].data)
+    return hashed.hexdigest()
 
 
 def descend_rows(
@@ -62,9 +63,9 @@ def descend_rows(
 ) -> tuple[Vector, float]:
     """Make the updates `first` to `end` of an epoch, all by default, from (w, b) in the fit's units; one read.
 
-    The gradient of a batch of B_k rows is (M/(B_k S)) sum s dL_dz x + ridge w, and its step is eta_t B_k/B long. So each is an
-    unbiased estimate of F's gradient, for a random order. At one point, the batches' gradients times B_k/B add up to M/B times
-    F's gradient, also if the last batch is shorter. loss : for a loss that the core lacks; the updates are made in NumPy.
+    The gradient of a batch of B_k rows is (M/(B_k S)) sum s dL_dz x + ridge w, and its step size is eta_t B_k/B. In a random
+    order each gradient is an unbiased estimate of F's. At one point, the batches' gradients times B_k/B add up to M/B times
+    F's gradient, even if the last batch is shorter. loss : a loss that the core lacks; the updates are then made in NumPy.
     """
     X, updates, ratio = rows.design.X, batches.updates(rows.n_visited), rows.outer[:-1]
     assert X is not None

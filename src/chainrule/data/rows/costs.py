@@ -1,4 +1,4 @@
-"""What a Hessian costs, in reads of the data without one; measured on two threads."""
+"""The cost of a Hessian, in reads of the data without one; measured on two threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Some rows or columns of a design as numbers."""
+"""Turns rows or columns of a design into dense numbers."""
 
 from __future__ import annotations
 
@@ -66,16 +66,16 @@ def values_of(column: Column, places: Index) -> Vector:
 
 
 def scipy_csr(csr: Csr) -> Any:
-    """Return a SciPy array of the same memory."""
+    """Return a SciPy array that shares the memory."""
     from scipy.sparse import csr_array
 
     return csr_array((csr.data, csr.indices, csr.indptr), shape=(csr.m, csr.n))
 
 
 def expanded(design: Blocks, places: slice | Index, columns: Index | None = None) -> Matrix:
-    """Return x of some coefficients in some rows, (k, columns), by default of all: a view of dense float64 data, else a copy.
+    """Return x for some rows and coefficients, by default all, (k, columns): a view of dense float64 data, else a copy.
 
-    Levels and marks are 0 and 1; a missing number is what it counts as.
+    Levels and marks are 0 and 1; a missing number is replaced as in the fit.
     """
     X, some = design.X, slice(None) if columns is None else columns
     if X is None and design.csr is not None:
@@ -93,7 +93,7 @@ def expanded(design: Blocks, places: slice | Index, columns: Index | None = None
 
 
 def _expand(column: Column, places: Index, out: Matrix, position: Index) -> None:
-    """Fill in one column. position : (n,), the column of `out` for each coefficient, -1 for those not wanted."""
+    """Fill in one column. position : (n,), the column of `out` for each coefficient, -1 if not wanted."""
     if isinstance(column, CategoryColumn):
         if (position[column.span] < 0).all():
             return

@@ -19,11 +19,11 @@ from chainrule.kernels.reading import MOMENTS, Sums, View, What
 if TYPE_CHECKING:
     from chainrule.data.rows.rows import Rows
 
-GUESS_ROWS = 256  # that the units of the arithmetic are guessed from
+GUESS_ROWS = 256  # from which the units of the arithmetic are guessed
 STORED = 0.9  # a sparse column is centred only if this share of the rows stores it: each row that doesn't costs work
 FAR = 30.0  # |mean| over deviation; above it sums of squares about 0 lose too many digits
 ROUNDING = 1e-9  # relative; bounds the error of a mean square made of moments
-CANCELS = 1e6  # square of that ratio, above which a variance that was computed is not trusted
+CANCELS = 1e6  # square of that ratio; above it a computed variance is not trusted
 
 
 def guess_units(rows: Rows, centred: bool) -> Units:
@@ -32,7 +32,7 @@ def guess_units(rows: Rows, centred: bool) -> Units:
 
 
 def _guessed(rows: Rows, centred: bool) -> Units:
-    """Guess units from a few rows: numbers minus about their mean, divided by a power of two near their deviation.
+    """Guess units from a few rows: subtract roughly the mean, divide by a power of two near the standard deviation.
 
     Levels and marks keep their units. So do sparse columns, except those far from 0 that nearly all rows store.
     """
@@ -72,7 +72,7 @@ def _of_sparse(rows: Rows, csr: Csr, places: NDArray[np.int64]) -> Units:
 def read_moments(rows: Rows, with_matrix: bool) -> Moments:
     """Read means, deviations, extremes and, if asked, correlations; again if the guessed units don't fit a dense column.
 
-    Of levels and sparse columns the matrix is a read of its own; it is read about the means.
+    With levels or sparse columns, the correlations take a read of their own, about the means.
     """
     if with_matrix and not rows.design.of_numbers_alone:
         known, numeric = rows.moments(correlations=False), rows.design.numeric
@@ -97,13 +97,13 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
 
 
 def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.bool_]]:
-    """Turn sums over columns seen through a view into moments, and tell for which columns these are accurate.
+    """Turn sums over columns in a view's units into moments; also return for which columns these are accurate.
 
     If a view's centre is far from the mean, the squares cancel; they may also underflow, or overflow to inf or NaN. Then
     such a column needs another view.
     """
     low, high, total, squares = sums.low, sums.high, sums.sums, sums.squares
-    matrix = sums.matrix if total is None else None  # beside a loss it has other weights
+    matrix = sums.matrix if total is None else None  # read with a loss, it has other weights
     if matrix is not None:
         total, squares = matrix[-1, :-1], np.diag(matrix)[:-1]
     assert low is not None

@@ -14,7 +14,7 @@ from chainrule.kernels.reading import What
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-ENOUGH_ROWS = 100.0  # of a level in a sample: at g = 1/2 its curvature is then right to a tenth
+ENOUGH_ROWS = 100.0  # of a level in a sample; its curvature at g = 1/2 is then right to a tenth
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Rare:
 
     @classmethod
     def none(cls) -> Rare:
-        """Return none of either."""
+        """Return no rows and no coefficients."""
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 def rare_columns(counts: Vector, share: float, most: float) -> NDArray[np.bool_]:
     """Mask the columns with too few rows in a sample of that share: the rarest first, up to `most` rows in all.
 
-    counts : (n,), how many rows have each column.
+    counts : (n,), in how many rows each column is not 0.
     """
     rare = np.flatnonzero((counts > 0) & (counts * share < ENOUGH_ROWS))
     rare = rare[np.argsort(counts[rare], kind="stable")]

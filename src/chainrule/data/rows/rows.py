@@ -29,7 +29,7 @@ MAX_MATRIX_COLUMNS = 2048  # with more, moments come without the matrix of corre
 
 @dataclass
 class Tally:
-    """Counts how often data of so many rows were read, a part of the rows as a fraction; shared by all `Rows` on the data."""
+    """Counts the reads of data with this many rows, a part of the rows as a fraction; shared by all `Rows` on the data."""
 
     rows: int
     reads: float = 0.0
@@ -43,8 +43,8 @@ class Rows:
     y : (m,) uint8, 0 or 1. s : (m,), weights in units of `weight_unit`; a row of weight 0 is never looked at.
     feature_names : one for each coefficient. encodings : how a table's columns were encoded. copies : how often X was copied.
     threads : the number doesn't change any result.
-    units : of w, and of everything that is read. view, outer : the units as the core applies them, and the factors, (n + 1,),
-    that it leaves to be applied to sums; 1 for the bias.
+    units : of w, and of everything that is read. view, outer : the part of the units that the core applies, and the factors,
+    (n + 1,), that are applied to its sums afterwards; 1 for the bias.
     learned : what earlier reads found about these rows, independent of units.
     """
 
@@ -77,7 +77,7 @@ class Rows:
     ) -> Rows:
         """Make rows of a design, or of its rows at `index`, in the user's units.
 
-        Weights are summed in units of a power of two near their mean, so that multiplying them by one changes no bit.
+        Weights are summed in units of a power of two near their mean, so that multiplying all by a power of two changes no bit.
         """
         unit = 1.0 if s is None else float(1.0 / power_of_two(np.array(s.sum() / len(s))))
         threads = useful_threads((len(y), design.row_numbers), thread_count(n_threads))
@@ -138,7 +138,7 @@ class Rows:
         return self.design.matrix_depth(self.n_rows)
 
     def once(self, name: str, make: Callable[[], Known]) -> Known:
-        """Return what `make` finds, kept for these rows in any units."""
+        """Return the result of `make`, called only once for these rows in any units."""
         if name not in self.learned:
             self.learned[name] = make()
         known: Known = self.learned[name]
@@ -267,10 +267,10 @@ class Rows:
             x = x * self.view.p - self.view.center * self.view.p
         return np.column_stack([x / self.outer[:-1], np.ones(len(x))])
 
-    # --- the same data otherwise -------------------------------------------------------------------------------------
+    # --- other rows or units ----------------------------------------------------------------------------------------
 
     def take(self, index: Index, keep: NDArray[np.bool_] | None = None) -> Rows:
-        """Return the rows at `index` as rows of their own, without a copy; those not kept get weight 0.
+        """Return the rows at `index` as separate rows, without a copy; rows not kept get weight 0.
 
         A read of them counts as their share of the whole.
         """

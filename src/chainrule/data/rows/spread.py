@@ -1,11 +1,11 @@
-"""Places of rows spread over the data, a fair sample also of sorted and periodic data."""
+"""Chooses rows spread over the data: a fair sample even of sorted and periodic data."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Rows are taken in runs of neighbours: at least a tile of the kernels, longer ones in large samples, as memory is faster then.
+# Rows are taken in runs of neighbours: at least one tile of the kernels; longer in large samples, as memory is then faster.
 RUN, LONGEST, MANY = 8, 64, 2048
 
 

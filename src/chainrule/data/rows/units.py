@@ -13,7 +13,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Units:
-    """The fit's columns are ``(x - center) / scale`` of the user's: zeros and ones where a column stays as it is."""
+    """The fit's columns are ``(x - center) / scale`` of the user's; center 0 and scale 1 for an unchanged column."""
 
     center: Vector
     scale: Vector
@@ -24,13 +24,13 @@ class Units:
         return cls(np.zeros(n), np.ones(n))
 
     def to_user(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Weights and bias for x in the user's units: w / scale, b - center.(w / scale); not finite where too large."""
+        """Weights and bias for x in the user's units: w / scale, b - center.(w / scale); not finite if too large."""
         with np.errstate(over="ignore", invalid="ignore"):
             w_user = w / self.scale
             return w_user, b - float(self.center @ w_user)
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
-        """Weights and bias for x in the fit's units: the inverse of `to_user`; not finite where they are too large."""
+        """Weights and bias for x in the fit's units: the inverse of `to_user`; not finite if they are too large."""
         with np.errstate(over="ignore", invalid="ignore"):
             return w * self.scale, b + float(self.center @ w)
 
@@ -52,7 +52,7 @@ class Moments:
 
 
 def units_of(x: Matrix, centred: bool) -> Units:
-    """Guess units from some rows (k, n), which are overwritten: about the mean, and a power of two near the deviation."""
+    """Guess units from some rows (k, n), which are overwritten: roughly the mean, and a power of two near the deviation."""
     low, high = x.min(axis=0), x.max(axis=0)
     size = np.maximum(high, -low)
     p = power_of_two(size)  # so that squares neither overflow nor vanish
