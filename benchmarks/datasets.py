@@ -164,7 +164,7 @@ def deb_lazy(key, name):
 def arff(p):
     """Small ARFF / KEEL .dat reader: dense rows, quoted strings, '?' = missing."""
     names, rows, text = [], [], Path(p).read_text(encoding="utf-8", errors="replace").splitlines()
-    for i, line in enumerate(text):
+    for i, line in enumerate(text):  # noqa: B007 (used below)
         s = line.strip()
         m = re.match(r"@attribute\s+('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s{]+)", s, re.I)
         if m:
@@ -730,7 +730,7 @@ def _wordnet():
 
 @dataset("binary", "wordnet-base", "benchmark (text, large)")
 def wordnet_noun():
-    """Does this dictionary gloss define a noun? 117 659 glosses. WordNet licence (BSD-like)."""
+    """Tell the glosses of nouns in a dictionary from others: 117 659 of them. WordNet licence (BSD-like)."""
     d = _wordnet()
     return d[["text"]], (d.pos == "noun").astype(int).rename("noun")
 

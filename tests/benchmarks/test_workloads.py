@@ -509,12 +509,19 @@ def test_data_that_cannot_be_fetched_are_named_with_the_way_to_get_them(tmp_path
     def refuse(*_, **__):
         raise FileNotFoundError("npm")
 
-    real = sys.modules["real"]
-    monkeypatch.setattr(real, "CACHE", tmp_path)
-    monkeypatch.setattr(real.subprocess, "run", refuse)
+    datasets = sys.modules["datasets"]
+    monkeypatch.setattr(datasets, "CACHE", tmp_path)
+    monkeypatch.setattr(datasets.subprocess, "run", refuse)
     fit.main(["--workload", "flights_3m", "--peers", "none"])
-    way = "vega-datasets@3.2.1 of npm is not there: run `npm pack vega-datasets@3.2.1` where npm can be reached and put"
+    way = "vega-datasets@3.2.1 is not there: run `npm pack --silent vega-datasets@3.2.1` where its registry can be reached"
     assert way in capsys.readouterr().out
-    (tmp_path / "islp-0.6.0-py3-none-any.whl").write_bytes(b"other")
-    with pytest.raises(real.MissingDataError, match="has the SHA-256"):
-        real.fetch("islp")
+    monkeypatch.setattr(datasets.subprocess, "run", lambda *_, cwd, **__: (cwd / "islp.whl").write_bytes(b"other"))
+    with pytest.raises(datasets.MissingDataError, match="has the SHA-256"):
+        datasets.root("islp")
+
+
+def test_the_list_of_real_sets_is_theirs_and_its_halves_are_disjoint():
+    sets, datasets = sys.modules["sets"], sys.modules["datasets"]
+    assert tuple(sorted(datasets.DATA)) == sets.SETS
+    assert not set(sets.CHOOSING) & set(sets.MEASURED)
+    assert abs(len(sets.CHOOSING) - len(sets.MEASURED)) <= 1
