@@ -97,6 +97,12 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=said, separated=found)
 
 
+def interrupted(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
+    """Return a run's last point after Ctrl-C, before it is known why nothing is proven about it."""
+    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, "the cause was not looked for")
+    return _ending(task, replace(outcome, reason="interrupted"), state, task.to_fit(state.w, state.b), nothing)
+
+
 def _ending(
     task: Task,
     outcome: Outcome,
