@@ -102,6 +102,11 @@ def test_options(attempt, words, parts):
     assert_mistake(attempt(GOOD, *words), *parts)
 
 
+def test_an_unknown_kernel(attempt, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_KERNEL", "none")
+    assert_mistake(attempt(GOOD), "CHAINRULE_KERNEL", "none", "unset it")
+
+
 def test_negative_weights(attempt):
     text = "x,y,s\n" + "".join(f"{i % 7},{'no' if i % 3 else 'yes'},{1 if i != 6 else -2}\n" for i in range(40))
     assert_mistake(attempt(text, "--weights", "s"), "column s", "negative", "row 7")

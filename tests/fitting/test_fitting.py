@@ -570,6 +570,21 @@ def test_interrupt_before_the_first_epoch_has_no_result(table, monkeypatch):
     assert caught.value.result is None
 
 
+@pytest.mark.parametrize(("place", "has_result"), [("fit.design_of", False), ("optimize.without_optimum", True)])
+def test_interrupted_before_the_run_or_while_the_cause_is_sought(monkeypatch, place, has_result):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"chainrule.fitting.{place}", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1], method="newton")
+    result = caught.value.result
+    assert (result is not None) == has_result
+    if has_result:
+        assert (result.reason, result.certificate.kind) == ("interrupted", "none")
+        assert result.accuracy == 1.0
+
+
 def test_threads_from_the_environment(monkeypatch, table):
     X, y = table
     monkeypatch.setenv("CHAINRULE_THREADS", "3")

@@ -229,6 +229,15 @@ def test_a_column_far_from_0_is_kept_beside_collinear_ones(seed):
     assert result.objective - best.objective <= result.certificate.gap + 1e-9
 
 
+def test_a_column_far_from_0_may_separate_the_classes_without_an_intercept():
+    """It is within 1e-6 of its size a multiple of the others, which was taken for all that there is to say."""
+    X = np.array([[1e6, 100, 1000001, 2], [1000001, 100, 1e6, 2], [1000001, 101, 1e6, 2]])
+    with pytest.warns(ChainruleWarning) as said:
+        result = fit(X, [0, 1, 1], sample_weight=[0.087, 0.132, 0.205], fit_intercept=False)
+    assert "the classes are completely separated" in str(said[0].message)
+    assert (result.certificate.kind, result.reason) == ("ridge", "no_optimum")
+
+
 def test_steps_that_collinear_columns_slow_down_are_made_without_them():
     """Weights of nine orders of magnitude: the run with all columns ended 7e-6 above the optimum, and nothing was proven."""
     rng = np.random.default_rng(7)

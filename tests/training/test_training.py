@@ -437,7 +437,9 @@ def test_one_z_for_figures_predictions_and_explanations_far_from_0():
         near = train(prepare(offset_table(0.0), "y", test_size=0.25), asked(epochs=2000, tol=0.0))
     # an offset changes nothing in the fit's units
     np.testing.assert_allclose(model.w_fit, near.model.w_fit, rtol=1e-9)
-    np.testing.assert_allclose(model.decision(design.X), near.model.decision(near.prepared.encoded.X), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        model.decision(design.X), near.model.decision(near.prepared.encoded.X), rtol=0, atol=1e-9
+    )
     assert training.train_figures["loss"] == pytest.approx(near.result.loss, rel=1e-9)
     # the result's loss is that of w and b, whose intercept of 1e14 has rounded
     assert abs(training.result.loss - training.train_figures["loss"]) <= abs(np.spacing(training.result.b))

@@ -27,6 +27,7 @@ Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 NEARLY = (1e-11, 1e-9)  # shares of a column's variance that the other columns don't explain
+FAR_OFF = 0.1  # deviations: without an intercept any column far from 0 is near a multiple of others
 LEAST_PENALTY_STEPS = 8
 STEPS, MOST_STEPS = 10, 30  # for the pivot columns' model; MOST_STEPS if the classes are known to overlap
 FEW_STEPS = 3  # after a run that reached its limit
@@ -45,13 +46,17 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     collinear = find_relations(rows, fit_intercept=fit_intercept)
     if task.problem.penalty.strongly_convex:
         return _of_least_penalty(task, outcome, state, collinear)
-    ending = _reduced(task, outcome, state, collinear)
+    ending, far_off = _reduced(task, outcome, state, collinear), list[Collinearity]()
     for tolerance in () if state.factored.proof.ok else NEARLY:
         near = find_relations(rows, fit_intercept=fit_intercept, tolerance=tolerance) if ending is None else collinear
-        ending = _reduced(task, outcome, state, near) if near.n_relations > collinear.n_relations else ending
+        if any(relation.deviation > FAR_OFF for relation in near.relations):
+            far_off.append(near)
+        elif near.n_relations > collinear.n_relations:
+            ending = _reduced(task, outcome, state, near)
     return (
         ending
         or separated(task, collinear, (state.w, state.b))
+        or next(filter(None, (_reduced(task, outcome, state, near) for near in far_off)), None)
         or _reduced(task, outcome, state, collinear, patient=True)
         or _unproven(task, outcome, state, collinear)
     )
@@ -92,6 +97,12 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
         *([Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []),
     )
     return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=said, separated=found)
+
+
+def interrupted(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
+    """Return a run's last point after Ctrl-C, before it is known why nothing is proven about it."""
+    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, "the cause was not looked for")
+    return _ending(task, replace(outcome, reason="interrupted"), state, task.to_fit(state.w, state.b), nothing)
 
 
 def _ending(

@@ -146,9 +146,14 @@ def fit(
         learning_rate=None if not_given else learning_rate, standardize=standardize, w0=w0, b0=b0, n_threads=n_threads,
         callbacks=callbacks, batch_size=batch_size, schedule=schedule, seed=seed, resume=resume, loss=loss, penalty=penalty,
     )  # fmt: skip
-    design = design_of(X, feature_names, coding)
-    codes, classes = encode_labels(y, design.n_rows)
-    return run(spec, design.rows(codes, check_weights(sample_weight, codes), spec.n_threads), classes, started)
+    try:
+        design = design_of(X, feature_names, coding)
+        codes, classes = encode_labels(y, design.n_rows)
+        rows = design.rows(codes, check_weights(sample_weight, codes), spec.n_threads)
+    except KeyboardInterrupt as stop:
+        stop.result = None  # type: ignore[attr-defined]
+        raise
+    return run(spec, rows, classes, started)
 
 
 def run(

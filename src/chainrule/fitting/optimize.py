@@ -10,7 +10,7 @@ from chainrule.data.rows import Units
 from chainrule.data.rows.moments import guess_units
 from chainrule.data.rows.rare import has_one_sided_level
 from chainrule.errors import InputError
-from chainrule.fitting.degenerate import separated, without_optimum
+from chainrule.fitting.degenerate import interrupted, separated, without_optimum
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.task import Task, certified
 from chainrule.solvers import NewtonState, Outcome
@@ -52,11 +52,14 @@ def solve(task: Task) -> Ending:
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
             return _after_rounding(task, outcome, state)
         return task.ending(outcome, state, certificate)
-    ending = without_optimum(task, outcome, state)
-    if ending.certificate.kind == "none" and state.is_separating:
-        # The classes only looked separated, by rounding: continue, and look again when no step helps.
-        ending = without_optimum(task, *task.run(task.penalty, patient=True))
-    return _with_infimum(task, ending)
+    try:
+        ending = without_optimum(task, outcome, state)
+        if ending.certificate.kind == "none" and state.is_separating:
+            # The classes only looked separated, by rounding: continue, and look again when no step helps.
+            ending = without_optimum(task, *task.run(task.penalty, patient=True))
+        return _with_infimum(task, ending)
+    except KeyboardInterrupt:
+        return interrupted(task, outcome, state)
 
 
 def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from enum import IntFlag
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -136,15 +137,21 @@ class Secant:
 
 def kernel_name() -> str:
     """Return the name of the instruction set whose kernels run: CHAINRULE_KERNEL, or the processor's best."""
-    try:
-        return str(_core.kernel_name(kernel_asked()))
-    except ValueError as error:
-        raise InputError(f"CHAINRULE_KERNEL: {error}; unset it to take the best there is") from None
+    return _known(kernel_asked())
 
 
 def kernel_asked() -> str | None:
-    """Return the name of the instruction set that CHAINRULE_KERNEL asks for."""
-    return os.environ.get("CHAINRULE_KERNEL") or None
+    """Return the name of the instruction set that CHAINRULE_KERNEL asks for; raises InputError for an unknown one."""
+    name = os.environ.get("CHAINRULE_KERNEL")
+    return _known(name) if name else None
+
+
+@cache
+def _known(name: str | None) -> str:
+    try:
+        return str(_core.kernel_name(name))
+    except ValueError as error:
+        raise InputError(f"CHAINRULE_KERNEL: {error}; unset it to take the best there is") from None
 
 
 def kernel_names() -> list[str]:
