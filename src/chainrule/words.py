@@ -54,10 +54,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if hasattr(value, "tolist"):  # a NumPy array or number
+        is_flat = value.ndim == 1 and value.dtype.kind in "biuf"
         value = value.tolist()
+        if is_flat:
+            return [entry if math.isfinite(entry) else None for entry in value]
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def typeset(text: str) -> str:

@@ -119,6 +119,8 @@ def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Ind
         raise InputError(
             f"--test-size {test_size:g} leaves no training row of one label ({there} rows in all): hold out less"
         )
+    if not wanted:
+        return known, known[:0]
     held_out = [rows[np.argsort(keys[rows], kind="stable")[:k]] for rows, k in zip(members, counts, strict=True)]
     test = np.sort(np.concatenate(held_out))
     return np.setdiff1d(known, test, assume_unique=True), test

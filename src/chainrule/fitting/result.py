@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.certificate import Certificate
 from chainrule.findings import Finding
 from chainrule.solvers.trace import Trace
-from chainrule.words import Shown
+from chainrule.words import Shown, plain
 
 if TYPE_CHECKING:
     from chainrule.fitting.reference import Reference
@@ -155,18 +155,8 @@ class Result(Shown):
                 not timings and name in ("seconds", "threads")
             ):
                 continue
-            document[name] = _plain(getattr(self, name))
+            document[name] = plain(getattr(self, name))
         document["findings"] = [found.to_dict() for found in self.findings]
         document["certificate"] = self.certificate.to_dict(timings=timings)
         document["trace"] = {"epochs_kept": len(self.trace), "stride": self.trace.stride, "note": self.trace.note}
         return document
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -57,7 +57,7 @@ def values_of(column: Column, places: Index) -> Vector:
         ends = np.cumsum([part.rows for part in column.parts])
         which = np.searchsorted(ends, places, side="right")
         values = np.empty(len(places))
-        for k in np.unique(which):
+        for k in range(which.min(), which.max() + 1) if len(which) else ():
             there = which == k
             values[there] = part_values(column.parts[k], places[there] - (ends[k] - column.parts[k].rows))
     if isinstance(column, CategoryColumn):
