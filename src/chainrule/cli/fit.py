@@ -18,7 +18,7 @@ from chainrule.documents.report import report as report_blocks
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.result import REASONS, Result
-from chainrule.fitting.spec import FitSpec
+from chainrule.fitting.spec import NEWTON, FitSpec
 from chainrule.model.files import is_stream, write_atomically
 from chainrule.model.model import save_model, save_trace, trace_path
 from chainrule.studies.learned import learned_by
@@ -104,7 +104,7 @@ def _interrupted(result: Result, there: str, missing: str) -> str:
     if missing:
         return f"interrupted after training: wrote {there or 'nothing'}; not written: {missing}"
     end = f"is in {there}" if there else "is not kept (there was no --out)"
-    unit = "step" if result.method.startswith("newton") else "epoch"
+    unit = "step" if result.method in NEWTON else "epoch"
     return f"interrupted: the state after {unit} {result.epoch:,} {end}"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from chainrule.fitting.spec import NEWTON
 from chainrule.words import upward
 
 PAUSE = 0.08  # seconds between two drawings: an epoch takes microseconds
@@ -37,7 +38,7 @@ class FitProgress(_Live):
     """
 
     def __init__(self, console: Console, method: str) -> None:
-        self._descends = not method.startswith("newton")  # nobody knows how many steps Newton needs
+        self._descends = method not in NEWTON  # nobody knows how many steps Newton needs
         super().__init__(console, has_bar=self._descends)
 
     def __call__(self, step: Any, held_out: Mapping[str, float]) -> None:

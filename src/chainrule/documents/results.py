@@ -7,6 +7,7 @@ import numpy as np
 
 from chainrule.certificate import digits_of
 from chainrule.documents.blocks import Beside, Block, Chart, Facts, Heading, Table, Text, Words, say
+from chainrule.fitting.spec import NEWTON
 from chainrule.words import counted
 
 Document = Mapping[str, Any]
@@ -26,7 +27,7 @@ def how_near(value: float, error: float | None) -> dict[str, Any]:
 
 def is_newton(result: Document) -> bool:
     """Return whether a result is from Newton's method."""
-    return str(result["method"]).startswith("newton")
+    return result["method"] in NEWTON
 
 
 def fit(document: Document) -> list[Block]:

@@ -217,9 +217,8 @@ class Newton:
         if gains and state.evaluation.accuracy < 1.0 and not state.reached(self.tol):
             return state
         theta = settle(on, rare_rows(on.rows, RARE_SHARE, on.n_rows / SETTLED), state.theta)
-        about = state.preconditioner.diagonal + 0.125 * np.square(
-            state.center
-        )  # near the Hessian's diagonal, and not 0
+        # near the Hessian's diagonal, and never 0
+        about = state.preconditioner.diagonal + 0.125 * np.square(state.center)
         q = np.append(1.0 / about, 1.0)
         return self._evaluate_all(on, theta, None, hessian=True, q=q)
 

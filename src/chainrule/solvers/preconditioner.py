@@ -48,9 +48,8 @@ class Arrow:
         """Make the arrow from the rows' h; without `light` if it isn't positive definite, None if the block isn't either."""
         k, n = len(heavy), on.n_features
         heavy = np.append(heavy, n) if on.fit_intercept else heavy
-        block = on.hessian_block(h, heavy[:k])[
-            : len(heavy), : len(heavy)
-        ].T  # symmetric, so this is Fortran order without a copy
+        # symmetric: the transpose is in Fortran order without a copy
+        block = on.hessian_block(h, heavy[:k])[: len(heavy), : len(heavy)].T
         block[np.diag_indices(len(block))] *= 1.0 + LIFT
         left = block.copy("F") if len(light) else block
         root, coupling = np.empty(len(light)), np.empty((len(light), len(heavy)))

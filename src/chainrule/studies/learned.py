@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.moments import standardized
 from chainrule.fitting.result import Result
+from chainrule.fitting.spec import NEWTON
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.trace import Trace
@@ -105,7 +106,7 @@ def gradients_of(rows: Rows, result: Result) -> Gradients | None:
     if len(trace) < 2:
         return None
     rows, theirs = rows.as_given(), Units(result.center, result.scale)
-    is_newton = result.method.startswith("newton")
+    is_newton = result.method in NEWTON
     if not is_newton:
         rows = rows.see(theirs)
     elif rows.design.numeric.any():  # Newton's path is the same in all units; standardised columns can be compared
