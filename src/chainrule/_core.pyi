@@ -75,9 +75,10 @@ def newton_path(
     b: float,
     near: float,
     most: int,
+    z: Any,
     threads: int,
     kernel: str | None,
-) -> tuple[Any, Any, int, int]: ...
+) -> tuple[Any, Any, Any, int, int, Reading | None]: ...
 def descend(
     design: Design,
     y: Any,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -15,8 +15,8 @@ from chainrule.data.rows import Rare, Rows
 from chainrule.data.rows.batches import descend_rows
 from chainrule.data.sampling import Stratum, sample
 from chainrule.kernels.reader import GivenLoss
-from chainrule.kernels.reading import Secant, What
-from chainrule.kernels.runs import Batches, newton_path
+from chainrule.kernels.reading import Secant, Sums, What
+from chainrule.kernels.runs import PATH, Batches, Path, newton_path
 from chainrule.kernels.vectors import Along, Feasible, along, feasible, pointwise
 from chainrule.losses import LOGISTIC, Loss, is_native, rms_residual
 from chainrule.penalties import ElasticNet, ridge
@@ -204,18 +204,26 @@ class DataObjective(Objective):
             fill_z, fill_h = (None if out is None else out[part] for out in (z, h))
             read.append(stratum.rows.read(what, w, b, z=fill_z, q=q, h=fill_h, loss=self.given))
 
-        def total(name: str) -> Any:
-            return sum(part.multiplier * getattr(sums, name) for part, sums in zip(self.strata, read, strict=True))
+        return self._evaluation(w, what, read)
 
-        weight = total("weight")
-        loss, b_slope = total("loss") / weight, total("bias") / weight if self.fit_intercept else 0.0
-        gradient = np.append(total("gradient") / weight + self.penalty.gradient(w), b_slope)
+    def _evaluation(self, w: Vector, what: What, read: list[Sums]) -> Evaluation:
+        """Make an evaluation at weights w from the sums over the strata."""
+
+        def total(name: str) -> Any:
+            parts = (getattr(sums, name) for sums in read)
+            return sum(part.multiplier * summed for part, summed in zip(self.strata, parts, strict=True))
+
+        loss, correct, weight, b_slope, slope = map(total, ("loss", "correct", "weight", "bias", "gradient"))
+        loss /= weight
+        gradient = np.empty(self.size)
+        gradient[:-1] = slope / weight + self.penalty.gradient(w)
+        gradient[-1] = b_slope / weight if self.fit_intercept else 0.0
         matrix, lower = self._matrices([sums.matrix for sums in read if sums.matrix is not None], weight)
         return Evaluation(
             loss + self.penalty.value(w),
             gradient,
             loss,
-            total("correct") / weight,
+            correct / weight,
             self.norm(gradient),
             matrix,
             lower,
@@ -276,14 +284,12 @@ class DataObjective(Objective):
         """Whether the core can run Newton on these rows by itself."""
         return self.rows.is_dense and is_native(self.loss)
 
-    def newton_path(
-        self, theta: Vector, *, near: float, most: int
-    ) -> tuple[list[tuple[Vector, Evaluation, float]], Vector]:
-        """Run Newton in the core, on all rows and few columns, until the squared decrement is at most `near`.
+    def newton_path(self, theta: Vector, *, near: float, most: int, z: Vector | None = None) -> Path:
+        """Run Newton in the core, on a few rows and columns of one stratum, until the squared decrement is at most `near`.
 
-        Returns the points visited, each with its evaluation and the reads until then, and the next point.
+        z : (m,), filled at the next point, which is then read too. The path's reads are counted from the first read of the data.
         """
-        before, rows = self.reads, self.rows
+        before, rows = self.reads, self.strata[0].rows
         path = newton_path(
             rows.design,
             rows.y,
@@ -293,12 +299,17 @@ class DataObjective(Objective):
             fit_intercept=self.fit_intercept,
             near=near,
             most=most,
+            z=z,
             **rows.how,
         )
         rows.count_read(path.total)
+        return replace(path, reads=before + path.reads)
+
+    def evaluations(self, path: Path) -> tuple[list[Evaluation], Evaluation]:
+        """Turn the core's sums at the points of a path, and at its last, into evaluations."""
         numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
-        found = [Evaluation(*of_point) for of_point in numbers]
-        return list(zip(path.theta, found, before + path.reads, strict=True)), path.next
+        assert path.sums is not None
+        return [Evaluation(*of_point) for of_point in numbers], self._evaluation(path.next[:-1], PATH, [path.sums])
 
     def norm(self, gradient: Vector) -> Any:
         """Compute `Evaluation.grad_norm` for a gradient (n + 1,), or for k gradients (k, n + 1)."""

@@ -270,7 +270,7 @@ def test_what_is_still_needed_is_said_where_the_reads_end(shape, rng):
 
 
 def test_interrupted_run_says_what_is_proven_and_still_needed(rng):
-    X, y = table(rng, 50_000, 5)
+    X, y = table(rng, 300_000, 20)
     for epoch in (2, 6):
 
         def interrupt(step, epoch=epoch):

@@ -333,6 +333,19 @@ void refuse_labels(const Job& job) {
                                   std::to_string(most));
 }
 
+// Reads what found.job asks for. numbers: the slots of its matrix.
+void finish(Found& found, const Seen& seen, const std::vector<std::int64_t>& numbers, Range range, int threads, const Kernels& kernels) {
+  Job& job = found.job;
+  const View view(job, seen.center, seen.p);
+  if (job.fold) found.fold.assign(job.fold, job.fold + job.n);
+  if (seen.center) found.center.assign(seen.center, seen.center + job.n);
+  for (const std::int64_t slot : numbers)
+    if (job.fold && !job.has(kHessian32)) found.matrix_fold.push_back(job.fold[slot]);
+  found.reading = without_lock([&](const Interrupted& interrupted) { return read(kernels, job, range, threads, interrupted); });
+  found.own();
+  job.numbers = nullptr;
+}
+
 Found read_design(const Design& design, unsigned what, nb::object y, nb::object s, nb::object w, nb::object b, std::int64_t points,
                   std::int64_t outputs, nb::object row_weights, nb::object q, nb::object h, nb::object z, nb::object u, nb::object r,
                   double t, double step, double pull, nb::object z_out, nb::object h_out, nb::object r_out, nb::object center, nb::object p,
@@ -397,16 +410,7 @@ Found read_design(const Design& design, unsigned what, nb::object y, nb::object 
   if (range.first < 0 || range.end <= range.first || range.end > job.m) throw std::invalid_argument("there are no such rows");
   if (number < 0 || number % leaf) throw std::invalid_argument("a range must begin at a multiple of " + std::to_string(leaf) + " rows");
 
-  const Seen seen = given.seen(found.blocks, job.n);
-  const View view(job, seen.center, seen.p);
-  if (job.fold) found.fold.assign(job.fold, job.fold + job.n);
-  if (seen.center) found.center.assign(seen.center, seen.center + job.n);
-  for (const std::int64_t slot : numbers)
-    if (job.fold && !job.has(kHessian32)) found.matrix_fold.push_back(job.fold[slot]);
-  const Kernels& kernels = kernels_named(kernel);
-  found.reading = without_lock([&](const Interrupted& interrupted) { return read(kernels, job, range, threads, interrupted); });
-  found.own();
-  job.numbers = nullptr;
+  finish(found, given.seen(found.blocks, job.n), numbers, range, threads, kernels_named(kernel));
   return found;
 }
 
@@ -542,12 +546,13 @@ nb::list subtrees(const std::vector<Subtree>& nodes) {
   return list;
 }
 
+// (points, the next point, q, number of points, reads, the next point's reading with z if z is given)
 nb::object newton(const Design& design, nb::object y, nb::object s, nb::object center, nb::object p, nb::object index, nb::object alpha,
-                  bool fit_intercept, nb::object w, double b, double near, std::int64_t most, int threads,
+                  bool fit_intercept, nb::object w, double b, double near, std::int64_t most, nb::object z, int threads,
                   std::optional<std::string> kernel) {
   const Given given{y, s, center, p, index};
-  std::vector<Block> blocks;
-  Job job = given.job(design, blocks);
+  Found found;
+  Job& job = found.job = given.job(design, found.blocks);
   job.what = kLoss | kGradient | kHessian;
   if (!job.of_numbers()) throw std::invalid_argument("a path is of numbers");
   std::vector<std::int64_t> numbers(static_cast<std::size_t>(job.n));
@@ -557,12 +562,23 @@ nb::object newton(const Design& design, nb::object y, nb::object s, nb::object c
   const double* ridge = lent(alpha, job.n, "alpha");
   const double* start = lent(w, job.n, "w");
   if (!job.y || !ridge || !start) throw std::invalid_argument("a path needs y, alpha and w");
-  const Seen seen = given.seen(blocks, job.n);
+  const Seen seen = given.seen(found.blocks, job.n);
   const Kernels& kernels = kernels_named(kernel);
   Path path = without_lock([&](const Interrupted& interrupted) {
     return newton_path(kernels, job, seen, ridge, fit_intercept, start, b, near, most, threads, interrupted);
   });
-  return nb::make_tuple(owned_array(std::move(path.points)), owned_array(std::move(path.next)), path.count, path.reads);
+  nb::object last = nb::none();
+  if (!z.is_none()) {
+    job.what |= kSquares | kNorms;
+    job.w = path.next.data();
+    job.b = path.next.data() + job.n;
+    job.q = path.q.data();
+    job.z_out = lent<double>(z, job.m, "z");
+    finish(found, seen, numbers, {0, job.m, 0}, threads, kernels);
+    last = nb::cast(std::move(found));
+  }
+  return nb::make_tuple(owned_array(std::move(path.points)), owned_array(std::move(path.next)), owned_array(std::move(path.q)), path.count,
+                        path.reads, last);
 }
 
 nb::object descend_design(const Design& design, nb::object y, nb::object s, nb::object center, nb::object p, nb::object kept,
@@ -685,7 +701,7 @@ NB_MODULE(_core, module) {
   module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);
   module.def("check_sparse", &check_arrays, "data"_a, "indices"_a, "indptr"_a, "n"_a, "threads"_a = 1);
   module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "alpha"_a,
-             "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "threads"_a, "kernel"_a.none());
+             "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "z"_a.none(), "threads"_a, "kernel"_a.none());
   module.def("descend", &descend_design, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "kept"_a.none(), "step"_a,
              "ridge"_a, "fit_intercept"_a, "w"_a, "b"_a, "rate"_a, "schedule"_a, "batch"_a, "per_weight"_a, "seed"_a, "epoch"_a, "first"_a,
              "end"_a, "kernel"_a.none());

@@ -77,8 +77,8 @@ class Problem {
 
 // Solves H d = -gradient by the Cholesky factor of H scaled to a unit diagonal; returns the squared decrement gradient.H^-1 gradient, or
 // -1 if there is no factor. Uses the first k = n + 1 rows and columns, n without an intercept; overwrites the upper triangle
-// of H with the factor U, H = D U'U D.
-double newton_step(Point& point, std::int64_t k, std::vector<double>& step) {
+// of H with the factor U, H = D U'U D. q: filled with D^-2.
+double newton_step(Point& point, std::int64_t k, std::vector<double>& step, std::vector<double>& q) {
   double* H = point.hessian.data();
   const auto ld = static_cast<std::int64_t>(point.theta.size());
   std::vector<double> scale(static_cast<std::size_t>(k));
@@ -89,6 +89,7 @@ double newton_step(Point& point, std::int64_t k, std::vector<double>& step) {
   }
   for (std::int64_t i = 0; i < k; ++i)
     for (std::int64_t j = i; j < k; ++j) H[i * ld + j] *= scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(j)];
+  for (std::int64_t i = 0; i < k; ++i) q[static_cast<std::size_t>(i)] = scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(i)];
   for (std::int64_t i = 0; i < k; ++i) {
     double* row = H + i * ld;
     if (!(row[i] > 1e-12)) return -1.0;
@@ -135,11 +136,13 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
   Path path;
   std::vector<double> theta(w, w + job.n);
   theta.push_back(b);
+  path.q.assign(theta.size(), 1.0);
+  if (!fit_intercept) path.q.back() = 0.0;
   Point point = problem.at(theta);
   point.reads = static_cast<double>(++path.reads);
   std::vector<double> step;
   while (!stop && std::isfinite(point.objective)) {
-    const double square = newton_step(point, problem.size(), step);
+    const double square = newton_step(point, problem.size(), step, path.q);
     if (square < 0.0) break;
     const auto moved = [&](double t) {
       std::vector<double> to = point.theta;

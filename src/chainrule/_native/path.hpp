@@ -10,6 +10,7 @@ namespace chainrule {
 struct Path {
   std::vector<double> points;  // each: reads so far, objective, loss, correct share of the weight, w (n), b, gradient of F (n), dF/db
   std::vector<double> next;    // w (n), b: not evaluated
+  std::vector<double> q;       // one over the last Hessian's diagonal (n + 1); ones if there is none, 0 for the bias without an intercept
   std::int64_t count = 0;      // of the points
   std::int64_t reads = 0;
 };

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,11 +190,10 @@ class RunMonitor(Monitor):
             return "diverging"
         if self.stable or self.unbounded:
             return "crawling" if self.stable and self._is_crawling() else ""
-        values = np.array(self._values)
-        recent = values[-21:]
-        rises = np.count_nonzero(np.diff(recent) > 1e-12 * (1.0 + np.abs(recent[:-1])))
-        stuck = len(values) == 40 and values[20:].min() >= values[:20].min() * (1.0 - 1e-14)
-        return "oscillating" if stuck or rises >= max(2, (len(recent) - 1) / 4) else ""
+        values = list(self._values)
+        rises = [after > before + 1e-12 * (1.0 + abs(before)) for before, after in pairwise(values[-21:])]
+        stuck = len(values) == 40 and min(values[20:]) >= min(values[:20]) * (1.0 - 1e-14)
+        return "oscillating" if stuck or sum(rises) >= max(2, len(rises) / 4) else ""
 
     def _is_crawling(self) -> bool:
         done, gaps = self.count - 1, list(self.gaps)[-61:]

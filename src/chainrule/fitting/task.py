@@ -84,7 +84,7 @@ class Task:
         """Turn theta from the arithmetic's units into the fit's, not by way of the user's: a far centre costs digits."""
         factor, shift = self._way
         there = theta * factor  # overflows for a column of 1e-310
-        there[-1] += np.add.reduce(theta * shift)
+        there[..., -1] += np.add.reduce(theta * shift, axis=-1)
         return np.asarray(there)
 
     def to_fit(self, w: Vector, b: float) -> tuple[Vector, float]:
@@ -128,7 +128,7 @@ class Task:
         costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
         objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
-        sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs)
+        sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs, in_core=objective.in_core)
         solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, options.tol, most, patient)
         outcome = run(
             problem,

@@ -105,7 +105,7 @@ def read(
     """
     if v is not None:
         w, b = v[:-1], float(v[-1])
-    return _sums(_read(design, what, None if w is None else w[np.newaxis], np.array([b]), **given))[0]
+    return sums_of(_read(design, what, None if w is None else w[np.newaxis], np.array([b]), **given))[0]
 
 
 def read_points(design: Blocks, what: What, w: Vector, b: Vector, **given: Unpack[Given]) -> list[Sums]:
@@ -115,7 +115,7 @@ def read_points(design: Blocks, what: What, w: Vector, b: Vector, **given: Unpac
 
     All else as in `read`: LOSS, possibly with GRADIENT, SUMS, SQUARES; without LOSS, SUMS and SQUARES by each point's weights.
     """
-    return _sums(_read(design, what, w, b, **given))
+    return sums_of(_read(design, what, w, b, **given))
 
 
 def read_range(
@@ -135,7 +135,7 @@ def read_range(
 def combine(partials: Sequence[Partial]) -> list[Sums]:
     """Combine the sums over ranges, in any order, that make up all rows, to the bits of one read; one `Sums` for each point."""
     native = _core.combine([partial.native for partial in partials])
-    return _sums(replace(partials[0], native=native))
+    return sums_of(replace(partials[0], native=native))
 
 
 def _read(
@@ -191,7 +191,7 @@ def call(
     return found
 
 
-def _sums(partial: Partial) -> list[Sums]:
+def sums_of(partial: Partial) -> list[Sums]:
     """Decode what the core returns: one `Sums` for each point."""
     design, what, shape = partial.design, partial.what, partial.shape
     points, outputs = shape[0], shape[1] if len(shape) > 1 else 1

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.kernels.blocks import Blocks
-from chainrule.kernels.reading import Matrix, Vector, View, kernel_asked, useful_threads
+from chainrule.kernels.reader import Partial, sums_of
+from chainrule.kernels.reading import Matrix, Sums, Vector, View, What, kernel_asked, useful_threads
 
+PATH = What.LOSS | What.GRADIENT | What.HESSIAN | What.SQUARES | What.NORMS
 SCHEDULES = ("constant", "inverse", "inverse-sqrt")
 
 
@@ -21,8 +23,9 @@ class Path:
     """Points that Newton's method visited, and the next one.
 
     reads, objective, loss, correct: (k,); reads so far; correct is the share of the weight whose class is right.
-    theta, gradient: (k, n + 1), the bias last; without an intercept its derivative is 0. next: (n + 1,), not evaluated.
-    total: reads in all.
+    theta, gradient: (k, n + 1), the bias last; without an intercept its derivative is 0. next: (n + 1,), the bias last.
+    total: reads in all. q: (n + 1,), one over the last Hessian's diagonal, 0 for the bias without an intercept.
+    sums: at `next`, if asked for: loss, gradient, Hessian, squares, and the norm with weights q.
     """
 
     reads: Vector
@@ -32,7 +35,9 @@ class Path:
     theta: Matrix
     gradient: Matrix
     next: Vector
+    q: Vector
     total: int
+    sums: Sums | None
 
 
 def newton_path(
@@ -50,16 +55,19 @@ def newton_path(
     It ends one step after the squared decrement is at most `near`; or at the last point, if the Hessian has no Cholesky
     factor, no step lowers F, or `most` reads are done. For designs of numbers only.
 
-    Arguments as in `read`; run: alpha (n,), in the view's units, fit_intercept, w, b, near and most.
+    Arguments as in `read`; run: alpha (n,), in the view's units, fit_intercept, w, b, near, most, and z (m,): if it isn't None,
+    the next point is read too, and z filled with its z.
     """
     n, threads = design.n, useful_threads((len(y), design.n), threads)
     given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | run
-    points, following, count, total = _core.newton_path(
+    points, following, q, count, total, reading = _core.newton_path(
         design.native, y=y, s=s, index=index, threads=threads, kernel=kernel_asked(), **given
     )
     columns = points.reshape(count, 2 * n + 6)
     reads, objective, loss, correct = columns[:, :4].T
-    return Path(reads, objective, loss, correct, columns[:, 4 : n + 5], columns[:, n + 5 :], following, total)
+    theta, gradient = columns[:, 4 : n + 5], columns[:, n + 5 :]
+    sums = None if reading is None else sums_of(Partial(reading, design, PATH, (1,)))[0]
+    return Path(reads, objective, loss, correct, theta, gradient, following, q, total + (sums is not None), sums)
 
 
 @dataclass(frozen=True)

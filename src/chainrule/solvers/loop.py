@@ -199,7 +199,7 @@ class Run(Generic[F, S]):
     max_reads : float
         Most reads of the data, if steps and reads differ.
     to_fit : callable
-        Converts a point (size,) from the objective's units to the fit's.
+        Converts a point (size,), or points (k, size), from the objective's units to the fit's.
     on_status : callable
         Called with (status, epoch) the first time that the monitor reports a status.
     before : Before, optional
@@ -280,15 +280,17 @@ class Run(Generic[F, S]):
             self._seen.add(status)
             self.on_status(status, epoch)
         seconds = time.perf_counter() - self.started
-        theta = self.to_fit(state.theta)
-        theta.flags.writeable = False
         reads = self._reads_before + (self.objective.reads if state.reads is None else state.reads)
-        looks = (evaluation, state.gap, state.share, self.units, seconds, status, reads)
-        step = Step(theta, epoch, self.max_steps, self.tol, *looks)
-        line = {name: getattr(step, name) for name in TRACED} | state.numbers
-        for callback in self.callbacks:
-            line.update(_numbers(callback(step), line))
-        self._recorder.record(line, theta)
+        of = (evaluation.loss, evaluation.objective, evaluation.accuracy, evaluation.grad_norm)
+        line = dict(zip(TRACED, (epoch, *of, seconds, reads, state.share, state.gap), strict=True)) | state.numbers
+        if self.callbacks:
+            theta = self.to_fit(state.theta)
+            theta.flags.writeable = False
+            looks = (evaluation, state.gap, state.share, self.units, seconds, status, reads)
+            step = Step(theta, epoch, self.max_steps, self.tol, *looks)
+            for callback in self.callbacks:
+                line.update(_numbers(callback(step), line))
+        self._recorder.record(line, state.theta)
         # after recording, so that Ctrl-C leaves no point that the trace lacks
         self._last = (epoch, state)
         if self._best is None or _is_better(state, self._best[1]):
@@ -303,7 +305,13 @@ class Run(Generic[F, S]):
         # A run that was cut short returns its best point; one that ended by itself returns its last.
         epoch, state = self._last if reason in ("converged", "max_reads") else self._best
         return Outcome(
-            state, epoch, self._last[0], *self._best, reason, "oscillating" in self._seen, self._recorder.trace()
+            state,
+            epoch,
+            self._last[0],
+            *self._best,
+            reason,
+            "oscillating" in self._seen,
+            self._recorder.trace(self.to_fit),
         )
 
 

@@ -19,7 +19,7 @@ from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
 from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair
-from chainrule.solvers.plan import NOISE
+from chainrule.solvers.plan import NOISE, ROWS_PER_COLUMN, is_few
 from chainrule.solvers.proof import FactoredHessian, error_of_objective, norm_weights
 from chainrule.solvers.rare import settle
 
@@ -27,7 +27,7 @@ Vector = NDArray[np.float64]
 
 SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
 ARMIJO = 1e-4
-FEW_COLUMNS = 64  # up to which the core's own Cholesky is as fast as LAPACK's
+FEWEST = 500  # rows of a sample
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
 NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10
@@ -182,13 +182,29 @@ class Newton:
         if not self.sizes and objective.given is None:
             with suppress(TooLarge):
                 return [], self._led(objective, NewtonCG(self.start).init(objective)[1], math.inf)
-        few = self.sizes == (objective.n_rows,) and objective.n_features <= FEW_COLUMNS
-        if not (few and objective.in_core) or self.most < 2:
+        m, n = objective.n_rows, objective.n_features
+        if not (self.sizes == (m,) and is_few(m, n) and objective.in_core) or self.most < 2:
             return [], self._arrive(objective, self.start)
+        theta, size = self.start, max(ROWS_PER_COLUMN * n, FEWEST)
+        if m >= 2 * size:
+            theta = self._on_few(objective, size)
         # A step squares the decrement, times a factor that depends on the data, so the next bound is near tol.
         near = max(NEAR * math.sqrt(self.tol), NEAREST)
-        points, theta = objective.newton_path(self.start, near=near, most=self.most - 1)
-        return [State(at, found, reads=reads) for at, found, reads in points], self.at(objective, theta)
+        z = np.empty(m)
+        path = objective.newton_path(theta, near=near, most=self.most - 1, z=z)
+        passed, last = objective.evaluations(path)
+        states = [State(*of, reads=reads) for *of, reads in zip(path.theta, passed, path.reads, strict=True)]
+        factored = FactoredHessian.of(objective, last, path.next, z, path.q)
+        assert last.squares is not None
+        return states, self._on_all(objective, path.next, last, factored, z, last.squares)
+
+    def _on_few(self, objective: DataObjective, size: int) -> Vector:
+        """Return a point near the optimum of a sample's F, to its statistical error; the start if F is lower there."""
+        zeros, ones = objective.class_weights
+        on = objective.sample(size, 8.0 * zeros * ones / (zeros + ones) ** 2 / size)
+        if len(on.strata) > 1:
+            return self.start
+        return on.newton_path(self.start, near=objective.size / size, most=self.most).next
 
     def at(self, objective: DataObjective, theta: Vector) -> NewtonState:
         """Evaluate a point on all rows, with their Hessian."""
@@ -299,6 +315,20 @@ class Newton:
         assert factored is not None
         squares = evaluation.squares if known is None else known
         assert squares is not None
+        return self._on_all(whole, theta, evaluation, factored, z, squares, before, hessian)
+
+    def _on_all(
+        self,
+        whole: DataObjective,
+        theta: Vector,
+        evaluation: Evaluation,
+        factored: FactoredHessian,
+        z: Vector,
+        squares: Vector,
+        before: NewtonState | None = None,
+        hessian: bool = True,
+    ) -> NewtonState:
+        """Make the state of a point where all rows were read, with a bound if it is near the optimum."""
         nu = factored.decrement(evaluation.gradient)
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol <= NOISE
         proven = factored.certify(whole, evaluation, theta, z, squares) if near else None

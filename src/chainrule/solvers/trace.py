@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,15 +94,15 @@ class TraceRecorder:
             self.stride *= 2
             self._kept = [kept for kept in self._kept if not kept[0]["epoch"] % self.stride]
 
-    def trace(self) -> Trace:
-        """Return everything kept, and the last epoch in any case."""
+    def trace(self, to_fit: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda points: points) -> Trace:
+        """Return everything kept, and the last epoch in any case; to_fit : converts points (k, size) to the fit's units."""
         last = [] if self._last is None or (self._kept and self._kept[-1] is self._last) else [self._last]
         lines, points = zip(*self._kept, *last, strict=True)
         columns: dict[str, NDArray[np.float64 | np.int64]] = {
             name: np.array([line.get(name, np.nan) for line in lines], np.int64 if name == "epoch" else np.float64)
             for name in dict.fromkeys(name for line in lines for name in line)
         }
-        theta, note = np.array(points), ""
+        theta, note = to_fit(np.array(points)), ""
         if self.stride > 1:
             more = f"more would not fit in {self.max_bytes >> 20} MB"
             note = f"the trace keeps one epoch in {self.stride}, and the last: {more}"
