@@ -287,7 +287,7 @@ class DataObjective(Objective):
     def newton_path(self, theta: Vector, *, near: float, most: int, z: Vector | None = None) -> Path:
         """Run Newton in the core, on a few rows and columns of one stratum, until the squared decrement is at most `near`.
 
-        z : (m,), filled at the next point, which is then read too. The path's reads are counted from the first read of the data.
+        z : (m,), filled at the next point, which is then read too. The path's reads count from the first of the data.
         """
         before, rows = self.reads, self.strata[0].rows
         path = newton_path(

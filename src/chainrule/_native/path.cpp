@@ -1,5 +1,6 @@
 #include "path.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -141,7 +142,9 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
   Point point = problem.at(theta);
   point.reads = static_cast<double>(++path.reads);
   std::vector<double> step;
+  const bool is_free = std::all_of(alpha, alpha + job.n, [](double a) { return a == 0.0; });
   while (!stop && std::isfinite(point.objective)) {
+    if (is_free && point.correct == 1.0) break;  // no optimum: the classes are separated
     const double square = newton_step(point, problem.size(), step, path.q);
     if (square < 0.0) break;
     const auto moved = [&](double t) {

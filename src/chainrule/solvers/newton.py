@@ -27,6 +27,7 @@ Vector = NDArray[np.float64]
 
 SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
 ARMIJO = 1e-4
+CHEAP = 4.0  # reads that a Hessian costs, up to which each step makes one if rows are few
 FEWEST = 500  # rows of a sample
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
@@ -307,8 +308,10 @@ class Newton:
             # Columns that may be collinear will be examined: the sums for that cost little here.
             more = (What.SUMS | What.EXTREMES) if is_poor else NOTHING
             more = NOTHING if known is not None else What.SQUARES | more
+            # What float32 couldn't represent at the last point it can't here.
+            is_double = factored is not None and factored.index is None and not factored.float32
             evaluation, factored = _with_hessian(
-                whole, theta, z, norm_weights(whole, factored) if q is None else q, more, is_poor=is_poor
+                whole, theta, z, norm_weights(whole, factored) if q is None else q, more, double=is_poor or is_double
             )
         else:
             evaluation = whole.evaluate(theta, What.SQUARES if known is None else NOTHING, z=z)
@@ -333,14 +336,16 @@ class Newton:
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol <= NOISE
         proven = factored.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
-        stalled = before is not None and not self._is_quick(nu, pace, hessian_reads(whole.rows))
+        stalled = before is not None and not hessian and not self._is_quick(nu, pace, hessian_reads(whole.rows))
         pairs = () if before is None or hessian else _pairs(before, evaluation, theta)
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, factored, z, squares, proven, *steps)
         # The point is near enough but this isn't proven, and steps at the cost of a new Hessian would not prove it.
-        is_unproven = proven is not None and proven.r * pace ** hessian_reads(whole.rows) > 0.5 and nu * nu <= self.tol
-        return replace(new, stalled=True) if new.is_noise or (is_unproven and before is not None) else new
+        is_near = proven is not None and not proven.proven and nu * nu <= self.tol and not hessian
+        r_before = before.bound.r if before is not None and before.bound is not None else math.inf
+        is_unproven = is_near and proven.r * min(proven.r / r_before, 1.0) ** hessian_reads(whole.rows) > 0.5
+        return replace(new, stalled=True) if new.is_noise or is_unproven else new
 
     def _is_quick(self, nu: float, pace: float, reads: float) -> bool:
         """Whether steps with the present factor reach tol sooner than a new Hessian would."""
@@ -353,15 +358,18 @@ class Newton:
         on, evaluation = state.on, state.evaluation
         # 1. The direction, from the last Hessian, corrected by the steps since.
         step = state.factored.direction(on, evaluation, state.pairs)
-        # 2. A new Hessian of all rows if steps with the old factor have become slow; always if rows are few.
-        hessian = state.stalled or self.sizes == (on.n_rows,)
+        # 2. A new Hessian of all rows if steps with the old factor have become slow, or if rows are few and it costs little. If
+        # it costs much, it is made only when the step is known not to be too long.
+        is_cheap = hessian_reads(on.rows) <= CHEAP
+        is_due = state.stalled or (is_cheap and self.sizes == (on.n_rows,))
         # 3. The full step: one read.
-        new = self._evaluate_all(on, state.theta + step, state.factored, hessian=hessian, before=state)
+        new = self._evaluate_all(on, state.theta + step, state.factored, hessian=is_due and is_cheap, before=state)
         slope = float(evaluation.gradient @ step)
-        if new.evaluation.objective <= evaluation.objective + ARMIJO * slope or abs(slope) <= state.noise:
+        is_less = new.evaluation.objective <= evaluation.objective + ARMIJO * slope or abs(slope) <= state.noise
+        if is_less and (is_cheap or not is_due or new.reached(self.tol)):
             return new
         # 4. Else a shorter step, found on the line between both z without a read; then one read there.
-        t = _search(state, new, step, slope)
+        t = 1.0 if is_less else _search(state, new, step, slope)
         return self._evaluate_all(on, state.theta + t * step, state.factored, hessian=True, before=state)
 
 
@@ -374,10 +382,13 @@ def _with_hessian(
     *,
     proves: bool = True,
     looks: bool = True,
-    is_poor: bool = False,
+    double: bool = False,
 ) -> tuple[Evaluation, FactoredHessian]:
-    """Evaluate with the Hessian and factor it; in float32 if that saves much and, if it `proves`, loosens bounds little."""
-    is_large = on.in_core and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not is_poor
+    """Evaluate with the Hessian and factor it.
+
+    Unless `double`, it is multiplied in float32 if that saves much and, if it `proves`, loosens bounds little.
+    """
+    is_large = on.in_core and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not double
     for float32 in (True, False) if is_large else (False,):
         what = What.HESSIAN | more | (What.HESSIAN32 if float32 else NOTHING)
         evaluation = on.evaluate(theta, what, z=z, q=q)

@@ -39,8 +39,8 @@ def plan(
     (4 n/(f m) without the corrections), and the bound is 2/f times the gap, both measured. m counts rows of positive weight
     or, if a class is rare, four times its rows, which dominate the Hessian. hessian_reads: `data.rows.costs`; a sample's cost a
     third more: its last step is sometimes made twice, and its rows are not contiguous. counts: rows of each class.
-    matrix_reads: the part of hessian_reads that the matrix takes, whatever the number of rows. in_core: whether the core can run
-    Newton.
+    matrix_reads: the part of hessian_reads that the matrix takes, whatever the number of rows. in_core: whether the core can
+    run Newton.
     """
     zeros, ones = (m - m // 2, m // 2) if counts is None else counts
     kept = max(zeros + ones, 1)

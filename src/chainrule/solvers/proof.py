@@ -47,7 +47,7 @@ class FactoredHessian:
     index : (k,), numbers of the rows of positive weight in the sample; None if the Hessian is of all rows.
     z : (k,), their z at that point; (m,) if the Hessian is of all rows.
     norm : upper bound on |D^-1 x~|^2 over the rows, D of `proof`.
-    on : the objective whose Hessian it is: the fit's, or a sample's.
+    on : the objective whose Hessian it is: the fit's, or a sample's. float32 : whether it was multiplied in float32.
     """
 
     steps: Factor
@@ -57,6 +57,7 @@ class FactoredHessian:
     z: Vector
     norm: float
     on: DataObjective
+    float32: bool = False
 
     @classmethod
     def of(
@@ -91,12 +92,12 @@ class FactoredHessian:
         ratio = np.divide(proof.inverse_D**2, q, out=np.zeros_like(q), where=q > 0.0)
         norm = evaluation.norm * float(ratio.max()) * OUTWARD
         if not on.is_sample:
-            return cls(steps, proof, theta, None, z, norm, on)
+            return cls(steps, proof, theta, None, z, norm, on, evaluation.float32)
         places = [np.flatnonzero(stratum.rows.is_kept) for stratum in on.strata]
         index = np.concatenate([part.places[at] for part, at in zip(on.strata, places, strict=True)])
         firsts = np.cumsum([0, *(part.rows.n_rows for part in on.strata)])
         z = np.concatenate([z[first + at] for first, at in zip(firsts, places, strict=False)])
-        return cls(steps, proof, theta, index, z, norm, on)
+        return cls(steps, proof, theta, index, z, norm, on, evaluation.float32)
 
     @classmethod
     def without_factor(cls, on: DataObjective, diagonal: Vector, theta: Vector) -> FactoredHessian:
