@@ -341,11 +341,12 @@ class Newton:
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
         new = NewtonState(theta, evaluation, stage, whole, factored, z, squares, proven, *steps)
+        if proven is None or proven.proven or hessian or nu * nu > self.tol:
+            return replace(new, stalled=True) if new.is_noise else new
         # The point is near enough but this isn't proven, and steps at the cost of a new Hessian would not prove it.
-        is_near = proven is not None and not proven.proven and nu * nu <= self.tol and not hessian
-        r_before = before.bound.r if before is not None and before.bound is not None else math.inf
-        is_unproven = is_near and proven.r * min(proven.r / r_before, 1.0) ** hessian_reads(whole.rows) > 0.5
-        return replace(new, stalled=True) if new.is_noise or is_unproven else new
+        r_before = math.inf if before is None or before.bound is None else before.bound.r
+        shrink = min(proven.r / r_before, 1.0) if r_before < math.inf else pace
+        return replace(new, stalled=True) if proven.r * shrink ** hessian_reads(whole.rows) > 0.5 else new
 
     def _is_quick(self, nu: float, pace: float, reads: float) -> bool:
         """Whether steps with the present factor reach tol sooner than a new Hessian would."""
