@@ -69,6 +69,7 @@ def newton_path(
     center: Any,
     p: Any,
     index: Any,
+    columns: Any,
     alpha: Any,
     fit_intercept: bool,
     w: Any,

@@ -279,11 +279,6 @@ class DataObjective(Objective):
         )
         return np.append(w, b)
 
-    @property
-    def in_core(self) -> bool:
-        """Whether the core can run Newton on these rows by itself."""
-        return self.rows.is_dense and is_native(self.loss)
-
     def newton_path(self, theta: Vector, *, near: float, most: int, z: Vector | None = None) -> Path:
         """Run Newton in the core, on a few rows and columns of one stratum, until the squared decrement is at most `near`.
 

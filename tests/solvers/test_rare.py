@@ -266,7 +266,7 @@ def test_levels_of_one_class_are_named_and_the_ridge_is_certified(coding, rng):
         found = chainrule.fit(frame, y, coding=coding)
     assert (found.reason, found.certificate.kind) == ("no_optimum", "ridge")
     assert found.certificate.gap <= found.tol
-    assert found.reads < 40
+    assert found.reads < 55  # of few rows each step makes a Hessian, which is two reads of a table
 
 
 def test_a_first_level_of_one_class_is_seen_before_a_run(rng):

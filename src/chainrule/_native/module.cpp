@@ -333,6 +333,21 @@ void refuse_labels(const Job& job) {
                                   std::to_string(most));
 }
 
+// The slots of the columns that are asked for; of all by default.
+std::vector<std::int64_t> slots_of(nb::object columns, const std::vector<Block>& blocks, std::int64_t n) {
+  std::vector<std::int64_t> numbers;
+  if (columns.is_none()) {
+    for (const Block& block : blocks)
+      for (std::int64_t k = 0; k < block.slots; ++k) numbers.push_back(block.at + k);
+    return numbers;
+  }
+  const std::span<const std::int64_t> some = lent<const std::int64_t>(columns, "columns");
+  numbers.assign(some.begin(), some.end());
+  for (std::size_t k = 0; k < numbers.size(); ++k)
+    if (numbers[k] < 0 || numbers[k] >= n || (k && numbers[k] <= numbers[k - 1])) throw std::invalid_argument("columns must be ascending");
+  return numbers;
+}
+
 // Reads what found.job asks for. numbers: the slots of its matrix.
 void finish(Found& found, const Seen& seen, const std::vector<std::int64_t>& numbers, Range range, int threads, const Kernels& kernels) {
   Job& job = found.job;
@@ -393,15 +408,7 @@ Found read_design(const Design& design, unsigned what, nb::object y, nb::object 
   if (job.loss == LossKind::kGiven && outputs > 1) throw std::invalid_argument("a given loss has one output");
 
   std::vector<std::int64_t> numbers;
-  for (const Block& block : found.blocks)
-    for (std::int64_t k = 0; k < block.slots && (what & kHessian); ++k) numbers.push_back(block.at + k);
-  if (!columns.is_none()) {
-    const std::span<const std::int64_t> some = lent<const std::int64_t>(columns, "columns");
-    numbers.assign(some.begin(), some.end());
-    for (std::size_t k = 0; k < numbers.size(); ++k)
-      if (numbers[k] < 0 || numbers[k] >= job.n || (k && numbers[k] <= numbers[k - 1]))
-        throw std::invalid_argument("columns must be ascending");
-  }
+  if (what & kHessian) numbers = slots_of(columns, found.blocks, job.n);
   job.numbers = numbers.data();
   job.n_numbers = static_cast<std::int64_t>(numbers.size());
   Range range{0, job.m, number};
@@ -547,20 +554,18 @@ nb::list subtrees(const std::vector<Subtree>& nodes) {
 }
 
 // (points, the next point, q, number of points, reads, the next point's reading with z if z is given)
-nb::object newton(const Design& design, nb::object y, nb::object s, nb::object center, nb::object p, nb::object index, nb::object alpha,
-                  bool fit_intercept, nb::object w, double b, double near, std::int64_t most, nb::object z, int threads,
+nb::object newton(const Design& design, nb::object y, nb::object s, nb::object center, nb::object p, nb::object index, nb::object columns,
+                  nb::object alpha, bool fit_intercept, nb::object w, double b, double near, std::int64_t most, nb::object z, int threads,
                   std::optional<std::string> kernel) {
   const Given given{y, s, center, p, index};
   Found found;
   Job& job = found.job = given.job(design, found.blocks);
   job.what = kLoss | kGradient | kHessian;
-  if (!job.of_numbers()) throw std::invalid_argument("a path is of numbers");
-  std::vector<std::int64_t> numbers(static_cast<std::size_t>(job.n));
-  for (std::size_t j = 0; j < numbers.size(); ++j) numbers[j] = static_cast<std::int64_t>(j);
+  const std::vector<std::int64_t> numbers = slots_of(columns, found.blocks, job.n);
   job.numbers = numbers.data();
-  job.n_numbers = job.n;
-  const double* ridge = lent(alpha, job.n, "alpha");
-  const double* start = lent(w, job.n, "w");
+  job.n_numbers = static_cast<std::int64_t>(numbers.size());
+  const double* ridge = lent(alpha, job.n_numbers, "alpha");
+  const double* start = lent(w, job.n_numbers, "w");
   if (!job.y || !ridge || !start) throw std::invalid_argument("a path needs y, alpha and w");
   const Seen seen = given.seen(found.blocks, job.n);
   const Kernels& kernels = kernels_named(kernel);
@@ -570,9 +575,12 @@ nb::object newton(const Design& design, nb::object y, nb::object s, nb::object c
   nb::object last = nb::none();
   if (!z.is_none()) {
     job.what |= kSquares | kNorms;
-    job.w = path.next.data();
-    job.b = path.next.data() + job.n;
-    job.q = path.q.data();
+    const std::vector<double> at = in_slots(job, path.next.data());
+    std::vector<double> q = in_slots(job, path.q.data());
+    q.push_back(path.q.back());
+    job.w = at.data();
+    job.b = &path.next.back();
+    job.q = q.data();
     job.z_out = lent<double>(z, job.m, "z");
     finish(found, seen, numbers, {0, job.m, 0}, threads, kernels);
     last = nb::cast(std::move(found));
@@ -700,8 +708,8 @@ NB_MODULE(_core, module) {
   module.def("leaf_rows", &rows_of_leaf, "design"_a, "what"_a);
   module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);
   module.def("check_sparse", &check_arrays, "data"_a, "indices"_a, "indptr"_a, "n"_a, "threads"_a = 1);
-  module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "alpha"_a,
-             "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "z"_a.none(), "threads"_a, "kernel"_a.none());
+  module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "columns"_a.none(),
+             "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "z"_a.none(), "threads"_a, "kernel"_a.none());
   module.def("descend", &descend_design, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "kept"_a.none(), "step"_a,
              "ridge"_a, "fit_intercept"_a, "w"_a, "b"_a, "rate"_a, "schedule"_a, "batch"_a, "per_weight"_a, "seed"_a, "epoch"_a, "first"_a,
              "end"_a, "kernel"_a.none());

@@ -27,39 +27,48 @@ class Problem {
         job_(job),
         seen_(seen),
         alpha_(alpha),
-        k_(job.n + (fit_intercept ? 1 : 0)),
+        k_(job.n_numbers + (fit_intercept ? 1 : 0)),
         threads_(threads),
         interrupted_(interrupted) {}
 
   std::int64_t size() const { return k_; }
 
   Point at(std::vector<double> theta) const {
-    const std::int64_t n = job_.n;
+    const std::int64_t n = job_.n_numbers;
     Job job = job_;
-    job.w = theta.data();
+    const std::vector<double> w = in_slots(job, theta.data());
+    job.w = w.data();
     job.b = theta.data() + n;
     const View view(job, seen_.center, seen_.p);
     Reading reading = read(kernels_, job, {0, job.m, 0}, threads_, interrupted_);
     const Doubles sums = combine(std::move(reading.sums), Layout(job).extremes);
     Point point;
-    if (sums.empty()) return point;  // interrupted
+    if (sums.empty() || reading.bad.row >= 0) return point;  // interrupted, or a row without a level: the last read says which
     const std::vector<double> gradient = decode(job, sums);
     const double weight = sums[scalar::kWeight];
     point.loss = sums[scalar::kLoss] / weight;
     point.correct = sums[scalar::kCorrect] / weight;
     double penalty = 0.0;
     point.gradient.assign(static_cast<std::size_t>(n + 1), 0.0);
+    std::vector<double> fold;
     for (std::int64_t j = 0; j < n; ++j) {
-      const auto i = static_cast<std::size_t>(j);
+      const auto i = static_cast<std::size_t>(j), slot = static_cast<std::size_t>(job.numbers[j]);
       penalty += alpha_[j] * theta[i] * theta[i];
-      point.gradient[i] = gradient[i] / weight + alpha_[j] * theta[i];
+      point.gradient[i] = gradient[slot] / weight + alpha_[j] * theta[i];
+      if (job.fold) fold.push_back(job.fold[slot]);
     }
-    if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = gradient[static_cast<std::size_t>(n)] / weight;
+    if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = gradient[static_cast<std::size_t>(job.n)] / weight;
     point.objective = point.loss + 0.5 * penalty;
     // Without an intercept the matrix still has the bias's row, last, but nothing reads it.
-    const MatrixLayout layout(n, false);
-    point.hessian.resize(static_cast<std::size_t>((n + 1) * (n + 1)));
-    unpack(layout, combine(std::move(reading.matrices), layout.size).data(), job.fold, point.hessian.data());
+    const std::int64_t cells = (n + 1) * (n + 1);
+    if (job.of_numbers()) {
+      const MatrixLayout layout(n, false);
+      point.hessian.resize(static_cast<std::size_t>(cells));
+      unpack(layout, combine(std::move(reading.matrices), layout.size).data(), job.fold ? fold.data() : nullptr, point.hessian.data());
+    } else {
+      const Doubles whole = combine(std::move(reading.matrices), cells);
+      point.hessian.assign(whole.begin(), whole.end());
+    }
     for (double& h : point.hessian) h /= weight;
     for (std::int64_t j = 0; j < n; ++j) point.hessian[static_cast<std::size_t>(j * (n + 2))] += alpha_[j];
     point.theta = std::move(theta);
@@ -90,7 +99,8 @@ double newton_step(Point& point, std::int64_t k, std::vector<double>& step, std:
   }
   for (std::int64_t i = 0; i < k; ++i)
     for (std::int64_t j = i; j < k; ++j) H[i * ld + j] *= scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(j)];
-  for (std::int64_t i = 0; i < k; ++i) q[static_cast<std::size_t>(i)] = scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(i)];
+  for (std::int64_t i = 0; i < k; ++i)
+    q[static_cast<std::size_t>(i)] = scale[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(i)];
   for (std::int64_t i = 0; i < k; ++i) {
     double* row = H + i * ld;
     if (!(row[i] > 1e-12)) return -1.0;
@@ -129,20 +139,26 @@ void keep(const Point& point, Path& path) {
 
 }  // namespace
 
+std::vector<double> in_slots(const Job& job, const double* x) {
+  std::vector<double> out(static_cast<std::size_t>(job.n), 0.0);
+  for (std::int64_t j = 0; j < job.n_numbers; ++j) out[static_cast<std::size_t>(job.numbers[j])] = x[j];
+  return out;
+}
+
 Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w,
                  double b, double near, std::int64_t most, int threads, const Interrupted& interrupted) {
   bool stop = false;
   const Interrupted asked = [&] { return stop = interrupted(); };
   const Problem problem(kernels, job, seen, alpha, fit_intercept, threads, asked);
   Path path;
-  std::vector<double> theta(w, w + job.n);
+  std::vector<double> theta(w, w + job.n_numbers);
   theta.push_back(b);
   path.q.assign(theta.size(), 1.0);
   if (!fit_intercept) path.q.back() = 0.0;
   Point point = problem.at(theta);
   point.reads = static_cast<double>(++path.reads);
   std::vector<double> step;
-  const bool is_free = std::all_of(alpha, alpha + job.n, [](double a) { return a == 0.0; });
+  const bool is_free = std::all_of(alpha, alpha + job.n_numbers, [](double a) { return a == 0.0; });
   while (!stop && std::isfinite(point.objective)) {
     if (is_free && point.correct == 1.0) break;  // no optimum: the classes are separated
     const double square = newton_step(point, problem.size(), step, path.q);

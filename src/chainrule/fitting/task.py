@@ -14,7 +14,7 @@ from chainrule.certificate import Certificate
 from chainrule.certificate.bounds import Bound, moved
 from chainrule.certificate.rounding import UNIT
 from chainrule.data.rows import Rows, Units
-from chainrule.data.rows.costs import hessian_reads, matrix_reads
+from chainrule.data.rows.costs import hessian_reads, is_few, matrix_reads
 from chainrule.data.sampling import class_counts
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
@@ -128,7 +128,7 @@ class Task:
         costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
         objective = problem.objective(penalty)
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
-        sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs, in_core=objective.in_core)
+        sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs, is_few(rows) and objective.given is None)
         solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, options.tol, most, patient)
         outcome = run(
             problem,

@@ -53,7 +53,7 @@ def newton_path(
     """Run damped Newton in the core, for F = mean loss + (1/2) sum alpha_j w_j^2; each step is a read with the Hessian.
 
     It ends one step after the squared decrement is at most `near`; or at the last point, if the Hessian has no Cholesky
-    factor, no step lowers F, or `most` reads are done. For designs of numbers only.
+    factor, no step lowers F, the classes are separated without a penalty, or `most` reads are done.
 
     Arguments as in `read`; run: alpha (n,), in the view's units, fit_intercept, w, b, near, most, and z (m,): if it isn't None,
     the next point is read too, and z filled with its z.
@@ -61,11 +61,20 @@ def newton_path(
     n, threads = design.n, useful_threads((len(y), design.n), threads)
     given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | run
     points, following, q, count, total, reading = _core.newton_path(
-        design.native, y=y, s=s, index=index, threads=threads, kernel=kernel_asked(), **given
+        design.native,
+        y=y,
+        s=s,
+        index=index,
+        columns=design.slot_numbers(None),
+        threads=threads,
+        kernel=kernel_asked(),
+        **given,
     )
     columns = points.reshape(count, 2 * n + 6)
     reads, objective, loss, correct = columns[:, :4].T
     theta, gradient = columns[:, 4 : n + 5], columns[:, n + 5 :]
+    if reading is not None:
+        design.refuse(reading.bad)
     sums = None if reading is None else sums_of(Partial(reading, design, PATH, (1,)))[0]
     return Path(reads, objective, loss, correct, theta, gradient, following, q, total + (sums is not None), sums)
 

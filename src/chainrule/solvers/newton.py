@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
 from chainrule.data.rows import Rare, rare_rows
-from chainrule.data.rows.costs import hessian_reads
+from chainrule.data.rows.costs import hessian_reads, is_few
 from chainrule.data.rows.moments import mean_squares
 from chainrule.kernels.reading import What
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
@@ -19,7 +19,7 @@ from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
 from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair
-from chainrule.solvers.plan import NOISE, ROWS_PER_COLUMN, is_few
+from chainrule.solvers.plan import NOISE, ROWS_PER_COLUMN
 from chainrule.solvers.proof import FactoredHessian, error_of_objective, norm_weights
 from chainrule.solvers.rare import settle
 
@@ -184,7 +184,7 @@ class Newton:
             with suppress(TooLarge):
                 return [], self._led(objective, NewtonCG(self.start).init(objective)[1], math.inf)
         m, n = objective.n_rows, objective.n_features
-        if not (self.sizes == (m,) and is_few(m, n) and objective.in_core) or self.most < 2:
+        if not (self.sizes == (m,) and is_few(objective.rows) and objective.given is None) or self.most < 2:
             return [], self._arrive(objective, self.start)
         theta, size = self.start, max(ROWS_PER_COLUMN * n, FEWEST)
         if m >= 2 * size:
@@ -389,7 +389,7 @@ def _with_hessian(
 
     Unless `double`, it is multiplied in float32 if that saves much and, if it `proves`, loosens bounds little.
     """
-    is_large = on.in_core and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not double
+    is_large = on.rows.is_dense and on.given is None and on.n_rows * on.n_features**2 >= FLOAT32_PRODUCTS and not double
     for float32 in (True, False) if is_large else (False,):
         what = What.HESSIAN | more | (What.HESSIAN32 if float32 else NOTHING)
         evaluation = on.evaluate(theta, what, z=z, q=q)

@@ -10,16 +10,7 @@ GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # candidate sizes of the last sample, as shares of the rows
 NOISE = 1e-25  # a gap of about this size is all rounding; a smaller tol counts as this
 LEAST_BY_PRODUCTS = 800  # columns, from which on newton-cg may replace samples
-FEW_COLUMNS, FEW_PRODUCTS = (
-    64,
-    3e7,
-)  # up to which columns and m n^2 the core runs all steps, in less time than Python makes one
 PRODUCTS = 60.0  # cost of the first sample's Hessian, in reads of the sample, above which none is made
-
-
-def is_few(m: int, n: int) -> bool:
-    """Whether m rows of n numbers are so few that the core runs Newton's steps, with a Hessian of all rows at each."""
-    return n <= FEW_COLUMNS and m * n * n <= FEW_PRODUCTS
 
 
 def plan(
@@ -29,7 +20,7 @@ def plan(
     hessian_reads: float,
     counts: tuple[int, int] | None = None,
     matrix_reads: float = 0.0,
-    in_core: bool = False,
+    few: bool = False,
 ) -> tuple[int, ...]:
     """Return the sizes of the samples; the last sample's Hessian serves all rows. (m,): Newton on all rows from the start.
 
@@ -39,14 +30,13 @@ def plan(
     (4 n/(f m) without the corrections), and the bound is 2/f times the gap, both measured. m counts rows of positive weight
     or, if a class is rare, four times its rows, which dominate the Hessian. hessian_reads: `data.rows.costs`; a sample's cost a
     third more: its last step is sometimes made twice, and its rows are not contiguous. counts: rows of each class.
-    matrix_reads: the part of hessian_reads that the matrix takes, whatever the number of rows. in_core: whether the core can
-    run Newton.
+    matrix_reads: the part of hessian_reads that the matrix takes, whatever the number of rows. few: `data.rows.costs`.
     """
     zeros, ones = (m - m // 2, m // 2) if counts is None else counts
     kept = max(zeros + ones, 1)
     size = max(ROWS_PER_COLUMN * n, 1000) * m // kept
     of_rows = hessian_reads - matrix_reads
-    if in_core and is_few(m, n):
+    if few:
         return (m,)
     if n >= LEAST_BY_PRODUCTS and hessian_reads + matrix_reads * (m / size - 1.0) > PRODUCTS:
         return ()
