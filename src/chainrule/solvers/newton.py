@@ -27,7 +27,6 @@ Vector = NDArray[np.float64]
 
 SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
 ARMIJO = 1e-4
-CHEAP = 4.0  # reads that a Hessian costs, up to which each step makes one if rows are few
 FEWEST = 500  # rows of a sample
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
@@ -359,15 +358,14 @@ class Newton:
         on, evaluation = state.on, state.evaluation
         # 1. The direction, from the last Hessian, corrected by the steps since.
         step = state.factored.direction(on, evaluation, state.pairs)
-        # 2. A new Hessian of all rows if steps with the old factor have become slow, or if rows are few and it costs little. If
-        # it costs much, it is made only when the step is known not to be too long.
-        is_cheap = hessian_reads(on.rows) <= CHEAP
-        is_due = state.stalled or (is_cheap and self.sizes == (on.n_rows,))
+        # 2. A new Hessian of all rows if steps with the old factor have become slow; after a step that went astray only when the
+        # next one is known not to be too long.
+        hessian = state.stalled and state.pace < 1.0
         # 3. The full step: one read.
-        new = self._evaluate_all(on, state.theta + step, state.factored, hessian=is_due and is_cheap, before=state)
+        new = self._evaluate_all(on, state.theta + step, state.factored, hessian=hessian, before=state)
         slope = float(evaluation.gradient @ step)
         is_less = new.evaluation.objective <= evaluation.objective + ARMIJO * slope or abs(slope) <= state.noise
-        if is_less and (is_cheap or not is_due or new.reached(self.tol)):
+        if is_less and (hessian or not state.stalled or new.reached(self.tol)):
             return new
         # 4. Else a shorter step, found on the line between both z without a read; then one read there.
         t = 1.0 if is_less else _search(state, new, step, slope)
