@@ -88,7 +88,7 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     certificate = replace(
         certificate,
         kind="ridge" if certificate.proven else "none",
-        reason=str(found.finding),
+        why=found.finding,
         infimum_at_least=0.0,
         infimum_gap=state.evaluation.loss + rounding,
     )
@@ -101,7 +101,7 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
 
 def interrupted(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     """Return a run's last point after Ctrl-C, before it is known why nothing is proven about it."""
-    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, "the cause was not looked for")
+    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, Finding("not looked for"))
     return _ending(task, replace(outcome, reason="interrupted"), state, task.to_fit(state.w, state.b), nothing)
 
 
@@ -123,34 +123,37 @@ def _ending(
         missed = "max_reads" if reason == "max_reads" else "unproven"
         reason = missed if not is_near else "converged" if separated is None else "no_optimum"
     if separated is not None:
-        proof = "" if is_near else certificate.sentence
-        how = Finding("no optimum", {"why": separated.finding, "proof": proof, "ridge": SEPARATED_RIDGE})
+        values = {
+            "why": separated.finding,
+            "is_reached": is_near,
+            "proof": certificate.sentence,
+            "ridge": SEPARATED_RIDGE,
+        }
+        how = Finding("no optimum", values)
     ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how, said)
     return replace(ending, collinear=collinear, separated=separated)
 
 
 def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
     """Return the run's last point, with the reason why nothing is proven about it."""
-    reason = _why(task, outcome, state, collinear.sentence)
-    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, reason)
+    why = _why(task, outcome, state, collinear.findings)
+    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
     return _ending(task, outcome, state, task.to_fit(state.w, state.b), nothing)
 
 
-def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> str:
+def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Finding, ...]) -> Finding:
     """Say why nothing is proven: too few reads; or columns along which rounding hides the curvature."""
     proof, of_sample = state.factored.proof, state.z is None or state.factored.index is not None
     unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
-        return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
-    held = task.problem.penalty.strongly_convex
-    way = "raise the penalty, standardize the columns" if held else "use a penalty"
+        return Finding(TOO_FAR.code, {"relations": relations})
+    has_penalty = task.problem.penalty.strongly_convex
     if relations:
-        return f"{relations}: {way}, or drop a column of each relation" if held else relations
+        return Finding("relations", {"relations": relations, "has_penalty": has_penalty})
     vector = np.abs(proof.null_space[1][:, 0])
     columns = np.flatnonzero(vector > 0.01 * vector.max())
     words = [*task.problem.rows.feature_names, "the intercept"]
-    shown = ", ".join(words[j] for j in columns[:6]) + (", ..." if len(columns) > 6 else "")
-    return f"rounding hides the curvature along a combination of {shown}: {way}, or drop a column"
+    return Finding("hidden curvature", {"columns": tuple(words[j] for j in columns), "has_penalty": has_penalty})
 
 
 # --- collinear columns without a penalty -------------------------------------------------------------------------------
@@ -187,7 +190,8 @@ def _reduced(
     certificate = Certificate.of(
         proven, found.state.w, unknown, math.inf, objective=objective, least=least, hessian_rows="all rows"
     )
-    certificate = replace(certificate, kind="reduced", reason=collinear.sentence)
+    why = Finding("relations", {"relations": collinear.findings, "has_penalty": False})
+    certificate = replace(certificate, kind="reduced", why=why)
     if not collinear.exact:  # relations hold only up to rounding, so all columns together may do better
         certificate = replace(certificate, infimum_at_least=0.0, infimum_gap=objective + noise + proven.gap)
     which = "the solution of least norm" if is_short else "the solution without the redundant columns"

@@ -176,9 +176,11 @@ class Measure:
 def causes(floor: Reference) -> list[Finding]:
     """List the reasons why there is no single optimum."""
     which = "which ones are returned depends on the start"
-    ends = Finding("collinear", {"is_exact": True, "relations": (floor.certificate.reason,), "which": which})
+    ends = {"is_exact": True, "which": which}
     return [
-        ends if found.code == "collinear" and floor.kind == "reduced" else found
+        Finding("collinear", {**found.values, **ends})
+        if found.code == "collinear" and floor.kind == "reduced"
+        else found
         for found in floor.said
         if found.code in ("collinear", "collinear too", "separated")
     ]

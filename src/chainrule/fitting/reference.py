@@ -71,8 +71,8 @@ class Reference:
             return problem.reference
         n = problem.rows.n_features
         if n > MAX_HESSIAN_COLUMNS:
-            reason = f"{n:,} columns are too many for a Hessian"
-            return cls(Certificate.nothing(n, math.inf, reason), math.inf, np.zeros(n), 0.0)
+            why = Finding("no hessian", {"columns": n})
+            return cls(Certificate.nothing(n, math.inf, why), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
         task = prepare(replace(problem, options=options, start=(np.zeros(n), 0.0)))
         ending = solve(task)
@@ -118,7 +118,7 @@ def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
     with np.errstate(over="ignore", invalid="ignore"):  # extreme coefficients may overflow; then nothing is proven
         here = task.units.to_fit(w, b)
         if rows.n_features > MAX_HESSIAN_COLUMNS:
-            return _without_hessian(task, by, *here)
+            return _without_hessian(task, *here)
         state = task.at(*here).with_bound()
         direct = certified(state, task.units, rows)
         is_of_another = direct.proven and by is not None and by.kind != "bound"
@@ -156,7 +156,7 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
         optimum_at_least=max(by.low, direct.optimum_at_least),
         infimum_at_least=infimum,
         infimum_gap=gap if infimum >= by.low else F + rounding - infimum,
-        reason="" if kind == "bound" else theirs.reason,
+        why=None if kind == "bound" else theirs.why,
     )
 
 
@@ -166,7 +166,7 @@ def _rounding_of_bias(task: Task, w: Vector, b: float) -> float:
     return task.objective.loss.steepest * UNIT * ((len(w) + 2) * size + abs(b))
 
 
-def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
+def _without_hessian(task: Task, w: Vector, b: float) -> Certificate:
     """Bound by the gradient and the penalty alone, as there are too many columns for a Hessian."""
     rows, on, n = task.problem.rows, task.objective, len(w)
     has_penalty = task.problem.penalty.strongly_convex
@@ -176,8 +176,7 @@ def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> C
     stand_in = FactoredHessian.without_factor(on, scale**2, theta)
     state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares)
     rounding, F = state.noise + _rounding_of_bias(task, w, b), evaluation.objective
-    reason = by.certificate.reason if by is not None else f"{n:,} columns are too many for a Hessian"
-    nothing = Certificate.nothing(n, F, reason)
+    nothing = Certificate.nothing(n, F, Finding("no hessian", {"columns": n}))
     if not math.isfinite(F):
         return nothing
     if has_penalty:

@@ -60,7 +60,7 @@ class Result(Shown):
     classes : tuple
         Labels of y = 0 and y = 1.
     reason : str
-        One of `REASONS`; `message` is a sentence with the numbers.
+        One of `REASONS`; `message` is a sentence with the numbers, and `ended` the same without what is proven.
     objective, loss : float
         F at the returned point, and the mean log-loss in it, in nats.
     objective_line : str
@@ -106,6 +106,7 @@ class Result(Shown):
     method_reason: str
     reason: str
     message: str
+    ended: str
     objective: float
     loss: float
     objective_line: str

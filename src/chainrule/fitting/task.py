@@ -30,7 +30,7 @@ Vector = NDArray[np.float64]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
 LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
-TOO_FAR = "the run ended too far from an optimum"
+TOO_FAR = Finding("too far", {"relations": ()})
 CODES = {"max_reads": "stopped", "noise_floor": "noise floor", "non_finite": "not finite"}  # findings by reason
 
 
@@ -116,7 +116,8 @@ class Task:
     def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
         """Say how a run ended and, if possible, how many more reads it needs."""
         tol, reads = self.problem.options.tol, self.problem.rows.reads
-        if outcome.reason == "converged" or not (certificate.proven or certificate.reason.startswith(TOO_FAR)):
+        is_too_far = certificate.why is not None and certificate.why.code == TOO_FAR.code
+        if outcome.reason == "converged" or not (certificate.proven or is_too_far):
             return how_it_ended(outcome, certificate, tol, reads=reads)
         left = state.reads_left(tol)
         more = (Finding("reads left", {"reads": left, "tol": tol}),)
@@ -265,7 +266,7 @@ def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, 
     """List the warnings at the end of a run: for its ending, if that needs one, and for a thinned trace."""
     note = "" if outcome is None else outcome.trace.note
     thinned = (Finding("thinned trace", {"note": note}),) if note else ()
-    is_said = how.warning is None or (how.code == "no optimum" and not how.values["proof"])  # "separated" says it
+    is_said = how.warning is None or (how.code == "no optimum" and how.values["is_reached"])  # "separated" says it
     return thinned if is_said else (how, *thinned)
 
 
