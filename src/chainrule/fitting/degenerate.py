@@ -96,7 +96,7 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
         found.finding,
         *([Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []),
     )
-    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=said, separated=found)
+    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said, found)
 
 
 def interrupted(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
@@ -111,27 +111,25 @@ def _ending(
     state: NewtonState,
     point: Point,
     certificate: Certificate,
-    *,
     said: tuple[Finding, ...] = (),
-    collinear: Collinearity | None = None,
-    separated: Separation | None = None,
+    diagnosed: Collinearity | Separation | None = None,
 ) -> Ending:
     """Make the ending of a run; the certificate is for the returned point (w_fit, b_fit)."""
     tol, reason, how = task.problem.options.tol, outcome.reason, None
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
         missed = "max_reads" if reason == "max_reads" else "unproven"
-        reason = missed if not is_near else "converged" if separated is None else "no_optimum"
-    if separated is not None:
+        reason = missed if not is_near else "no_optimum" if isinstance(diagnosed, Separation) else "converged"
+    if isinstance(diagnosed, Separation):
         values = {
-            "why": separated.finding,
+            "why": diagnosed.finding,
             "is_reached": is_near,
             "proof": certificate.sentence,
             "ridge": SEPARATED_RIDGE,
         }
         how = Finding("no optimum", values)
     ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how, said)
-    return replace(ending, collinear=collinear, separated=separated)
+    return replace(ending, diagnosed=diagnosed)
 
 
 def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
@@ -197,7 +195,7 @@ def _reduced(
     which = "the solution of least norm" if is_short else "the solution without the redundant columns"
     values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} is returned"}
     said = (Finding("collinear", values),)
-    return _ending(task, outcome, found.state, found.point, certificate, said=said, collinear=collinear)
+    return _ending(task, outcome, found.state, found.point, certificate, said, collinear)
 
 
 def _minimum_of_pivots(

@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.data.rows import Units
 from chainrule.data.rows.moments import guess_units
 from chainrule.data.rows.rare import has_one_sided_level
+from chainrule.diagnosis.separation import Separation
 from chainrule.errors import InputError
 from chainrule.fitting.degenerate import interrupted, separated, without_optimum
 from chainrule.fitting.problem import Ending, Problem
@@ -82,9 +83,9 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     inf F >= (their weight / S) times that minimum.
     """
     problem, certificate = task.problem, ending.certificate
-    if ending.separated is None:
+    if not isinstance(ending.diagnosed, Separation):
         return ending
-    rows, places = problem.rows, ending.separated.rows_on_plane
+    rows, places = problem.rows, ending.diagnosed.rows_on_plane
     if not len(places) or len(places) * rows.n_features > PLANE_NUMBERS or len(set(rows.y[places])) < 2:
         return ending
     part = rows.take(places).as_given()

@@ -74,7 +74,7 @@ class Ending:
     sum_weights : S. certificate : what is proven about the point.
     learning_rate, learning_rate_limit : for gradient descent, else None. said_at_once : warnings already issued in the run.
     epochs_needed : if gradient descent ended too early, else None. carried : for mini-batches, what `resume` needs.
-    collinear, separated : why there is no single optimum, if so. copies : how often the method copied X.
+    diagnosed : what was found where there is no single optimum. copies : how often the method copied X.
     """
 
     outcome: Outcome
@@ -88,17 +88,21 @@ class Ending:
     learning_rate: float | None = None
     learning_rate_limit: float | None = None
     said_at_once: tuple[Finding, ...] = ()
-    collinear: Collinearity | None = None
-    separated: Separation | None = None
+    diagnosed: Collinearity | Separation | None = None
     copies: int = 0
     epochs_needed: float | None = None
     carried: Carried | None = None
 
     @property
+    def is_separated(self) -> bool:
+        """Whether the classes are separated, and the optimum with a ridge is returned."""
+        return self.how.code == "no optimum"
+
+    @property
     def objective(self) -> float:
         """F at the returned point; for separated classes without the added ridge."""
         there = self.outcome.state.evaluation
-        return there.objective if self.separated is None else there.loss
+        return there.loss if self.is_separated else there.objective
 
 
 Method = Callable[[Problem], Ending]
@@ -119,6 +123,6 @@ def objective_line(problem: Problem, ending: Ending) -> str:
         text = f"units of {'(x - mean)/sd' if problem.scaled else 'x - mean'} for {which}"
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
     line = f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"
-    if ending.separated is None:
+    if not ending.is_separated:
         return line
     return f"{line}; returned is the optimum of F + ({short(SEPARATED_RIDGE)}/2) sum ({size} w_j)^2"

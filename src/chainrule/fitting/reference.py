@@ -86,7 +86,8 @@ class Reference:
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
-        return cls(ending.certificate, high, *point, ending.said, ending.collinear)
+        collinear = ending.diagnosed if isinstance(ending.diagnosed, Collinearity) else None
+        return cls(ending.certificate, high, *point, ending.said, collinear)
 
     @property
     def is_known(self) -> bool:
