@@ -18,7 +18,8 @@ from chainrule.diagnosis.exact import independent
 from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
-from chainrule.fitting.task import TOO_FAR, Task, after_rounding, certified
+from chainrule.fitting.returned import certified, rounded
+from chainrule.fitting.task import Task
 from chainrule.penalties import SEPARATED_RIDGE, ridge
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import error_of_gradient
@@ -80,9 +81,9 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
     outcome, run = task.run(small)
     # On all rows, even if the run stopped on a sample.
-    state, w_fit, b_fit = task.returned(run.w, run.b, problem.objective(small))
+    state, point = task.returned(run.theta, problem.objective(small))
     state = state.with_bound()
-    certificate = certified(state, task.units, rows, as_returned=True)
+    certificate = certified(state, task.to_user(point))
     # The loss is at least 0. `_with_infimum` raises this bound if rows lie on the separating plane.
     rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
@@ -96,13 +97,13 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
         found.finding,
         *([Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []),
     )
-    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said, found)
+    return _ending(task, outcome, state, point, certificate, said, found)
 
 
 def interrupted(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
     """Return a run's last point after Ctrl-C, before it is known why nothing is proven about it."""
     nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, Finding("not looked for"))
-    return _ending(task, replace(outcome, reason="interrupted"), state, task.to_fit(state.w, state.b), nothing)
+    return _ending(task, replace(outcome, reason="interrupted"), state, task.to_fit(state.theta), nothing)
 
 
 def _ending(
@@ -136,7 +137,7 @@ def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Colli
     """Return the run's last point, with the reason why nothing is proven about it."""
     why = _why(task, outcome, state, collinear.findings)
     nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
-    return _ending(task, outcome, state, task.to_fit(state.w, state.b), nothing)
+    return _ending(task, outcome, state, task.to_fit(state.theta), nothing)
 
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Finding, ...]) -> Finding:
@@ -144,7 +145,7 @@ def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Find
     proof, of_sample = state.factored.proof, state.z is None or state.factored.index is not None
     unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
-        return Finding(TOO_FAR.code, {"relations": relations})
+        return Finding("too far", {"relations": relations})
     has_penalty = task.problem.penalty.strongly_convex
     if relations:
         return Finding("relations", {"relations": relations, "has_penalty": has_penalty})
@@ -176,7 +177,7 @@ def _reduced(
         return None
     if collinear.holds:
         point = collinear.moved(task.problem.rows, found.state.w, found.state.b, np.ones_like(state.w))
-        short = _seen(task, *point, collinear, found.state)
+        short = _seen(task, np.append(*point), collinear, found.state)
         if not collinear.exact:
             short = short._replace(bound=_by_difference(short.state, found))
         near = max(task.problem.options.tol, 4.0 * short.bound.noise)
@@ -208,12 +209,12 @@ def _minimum_of_pivots(
     """
     tol, own = task.problem.options.tol, collinear.pivots
     if state.z is None or state.factored.index is not None:
-        state = task.at(state.w, state.b)
-    found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, own))
+        state = task.at(state.theta)
+    found = _Found(state, task.to_fit(state.theta), bound_without(state, own))
     if not collinear.exact:
         others = np.isin(np.arange(len(state.w)), own, invert=True).astype(np.float64)
         w, b = collinear.moved(task.problem.rows, state.w, state.b, others)
-        found = _seen(task, np.where(others, 0.0, w), b, collinear, state)
+        found = _seen(task, np.append(np.where(others, 0.0, w), b), collinear, state)
     own = np.append(own, len(state.w)) if state.on.fit_intercept else own
     is_limited = outcome.reason == "max_reads" and task.problem.options.max_reads is not None
     most, part = MOST_STEPS if patient else STEPS, 1.0
@@ -227,7 +228,7 @@ def _minimum_of_pivots(
             break
         step = np.zeros(len(here.w) + 1)
         step[own] = part * factor.solve(here.evaluation.gradient[own])
-        new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), collinear)
+        new = _seen(task, here.theta - step, collinear)
         if new.state.evaluation.objective < here.evaluation.objective:
             found, part = new, 1.0
         elif part < LEAST_PART:
@@ -237,13 +238,10 @@ def _minimum_of_pivots(
     return found if found.bound.proven else None
 
 
-def _seen(task: Task, w: Vector, b: float, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
+def _seen(task: Task, theta: Vector, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
     """Evaluate a point as it is returned: one read, with a new Hessian unless a state near the point is given."""
-    state, w_fit, b_fit = task.returned(w, b, near=near)
-    proven = bound_without(state, collinear.pivots)
-    if proven.proven:
-        proven = after_rounding(state, proven, None, state.w / task.units.scale)
-    return _Found(state, (w_fit, b_fit), proven)
+    state, point = task.returned(theta, near=near)
+    return _Found(state, point, rounded(state, bound_without(state, collinear.pivots), task.to_user(point)))
 
 
 def _by_difference(state: NewtonState, found: _Found) -> Bound:
@@ -315,18 +313,18 @@ def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinea
     weights = np.sqrt(task.objective.ridge) * task.units.scale / np.where(sd > 0, sd, 1.0)
     best, w, b = None, state.w, state.b
     for _ in range(LEAST_PENALTY_STEPS if collinear.n_relations else 1):
-        here, w_fit, b_fit = task.returned(*collinear.moved(task.problem.rows, w, b, weights))
+        here, moved = task.returned(np.append(*collinear.moved(task.problem.rows, w, b, weights)))
         if not here.evaluation.finite:
             break
         here = replace(here, bound=bound_with_penalty(task, here, collinear))
         if best is None or here.gap < best.gap:
-            best, point = here, (w_fit, b_fit)
+            best, point = here, moved
         if best.gap <= task.problem.options.tol or not here.factored.steps.factored:
             break
         step = here.factored.direction(here.on, here.evaluation)
         w, b = here.w + step[:-1], here.b + float(step[-1])
     if best is not None:
-        certificate = certified(best, task.units, task.problem.rows, as_returned=True)
+        certificate = certified(best, task.to_user(point))
         if certificate.proven:
             return _ending(task, outcome, best, point, certificate)
     return _unproven(task, outcome, best or state, collinear)

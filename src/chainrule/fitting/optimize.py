@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from chainrule.data.rows import Units
+from chainrule.data.rows import Rows, Units
 from chainrule.data.rows.moments import guess_units
 from chainrule.data.rows.rare import has_one_sided_level
 from chainrule.diagnosis.separation import Separation
 from chainrule.errors import InputError
 from chainrule.fitting.degenerate import interrupted, separated, without_optimum
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, certified
-from chainrule.solvers import NewtonState, Outcome
+from chainrule.fitting.returned import certified
+from chainrule.fitting.task import Task
+
+Vector = NDArray[np.float64]
 
 PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those rows are not fitted
 
@@ -49,10 +52,15 @@ def solve(task: Task) -> Ending:
     if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # proven by the penalty alone, too loosely
     if proven or outcome.reason not in ("converged", "max_reads"):
-        certificate = certified(state, task.units, rows)
+        point = task.to_fit(state.theta)
+        certificate = certified(state, task.to_user(point))
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
-            return _after_rounding(task, outcome, state)
-        return task.ending(outcome, state, certificate)
+            # rounding to the user's units costs more than tol: certify exactly the returned point
+            _refuse_infinite(rows, task.to_user(point).w)
+            state, point = task.returned(state.theta)
+            state = state.with_bound()
+            certificate = certified(state, task.to_user(point))
+        return task.ending(outcome, state, certificate, point)
     try:
         ending = without_optimum(task, outcome, state)
         if ending.certificate.kind == "none" and state.is_separating:
@@ -63,17 +71,10 @@ def solve(task: Task) -> Ending:
         return interrupted(task, outcome, state)
 
 
-def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Certify exactly the returned point, because converting the bound to the user's units would cost more than tol."""
-    rows = task.problem.rows
-    w, _ = task.units.to_user(state.w, state.b)
+def _refuse_infinite(rows: Rows, w: Vector) -> None:
     if not np.isfinite(w).all():
         name = rows.feature_names[int(np.argmin(np.isfinite(w)))]
         raise InputError(f"column {name!r} is so small that its weight is beyond a float64: multiply the column")
-    here, w_fit, b_fit = task.returned(state.w, state.b)
-    here = here.with_bound()
-    certificate = certified(here, task.units, rows, as_returned=True)
-    return task.ending(outcome, here, certificate, (w_fit, b_fit))
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:
