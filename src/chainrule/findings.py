@@ -62,7 +62,7 @@ class Finding:
 
     @property
     def head(self) -> str:
-        """What happened, without the details and the ways out that the sentence goes on with."""
+        """What happened, without the columns and the ways out that a long sentence goes on with."""
         return HEADS.get(self.code, SENTENCES[self.code])(self.values, PYTHON)
 
     def without(self, name: str) -> Finding:
@@ -249,13 +249,9 @@ def _relations(values: Values, on: Front) -> str:
 
 def _hidden_curvature(values: Values, on: Front) -> str:
     way = "raise the penalty, standardize the columns" if values["has_penalty"] else "use a penalty"
-    return f"{_rounding_hides(values, on)}: {way}, or drop a column"
-
-
-def _rounding_hides(values: Values, on: Front) -> str:
     names = values["columns"]
     shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-    return f"rounding hides the curvature along a combination of {shown}"
+    return f"rounding hides the curvature along a combination of {shown}: {way}, or drop a column"
 
 
 # --- collinear columns -------------------------------------------------------------------------------------------------
@@ -433,12 +429,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
 
-HEADS: dict[str, Callable[[Values, Front], str]] = {
-    "separated": _are_separated,
-    "too far": lambda v, on: _too_far({"relations": ()}, on),
-    "relations": lambda v, on: _together(v["relations"], on),
-    "hidden curvature": _rounding_hides,
-}
+HEADS: dict[str, Callable[[Values, Front], str]] = {"separated": _are_separated}
 
 WARNINGS: dict[str, type[ChainruleWarning]] = {
     **dict.fromkeys(("unreached", "stopped", "noise floor", "unproven", "no optimum"), errors.NotConvergedWarning),

@@ -18,7 +18,7 @@ from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import audit
 from chainrule.fitting.returned import UserPoint, certified
 from chainrule.fitting.run import run
-from chainrule.fitting.task import how_it_ended, warnings_of
+from chainrule.fitting.task import how_it_ended
 from chainrule.kernels.blocks import Blocks
 from chainrule.losses import is_native
 from chainrule.solvers import CGState, NewtonCG
@@ -102,5 +102,4 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
             outcome = replace(outcome, reason="unproven")
     ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))
     how = how_it_ended(outcome, certificate, options.tol, ways=ways, reads=rows.reads)
-    weight = objective.weight * rows.weight_unit
-    return Ending(outcome, state.w.copy(), state.b, rows.units, weight, how, warnings_of(how), certificate)
+    return Ending(outcome, state.w.copy(), state.b, rows.units, how, certificate)

@@ -18,7 +18,7 @@ from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import Reference, audit
 from chainrule.fitting.run import run
-from chainrule.fitting.task import Task, how_it_ended, warnings_of
+from chainrule.fitting.task import Task, how_it_ended
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
 from chainrule.solvers.proof import error_of_objective
@@ -111,10 +111,9 @@ def _ending(
         state.w.copy(),
         state.b,
         rows.units,
-        rows.moments().weight,
         how,
-        (*causes(measure.floor), *warnings_of(how, outcome)),
         certificate,
+        tuple(causes(measure.floor)),
         rate,
         limit,
         said_at_once=at_once,

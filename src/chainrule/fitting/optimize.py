@@ -92,8 +92,9 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     part = rows.take(places).as_given()
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(rows.n_features), 0.0)
-    found = optimize(replace(problem, rows=part, options=options, columns=np.zeros_like(problem.columns), start=start))
-    share = found.sum_weights / task.sum_weights * (1.0 - 1e-12)
+    on_plane = replace(problem, rows=part, options=options, columns=np.zeros_like(problem.columns), start=start)
+    share = on_plane.sum_weights / problem.sum_weights * (1.0 - 1e-12)
+    found = optimize(on_plane)
     low = share * found.certificate.infimum_at_least  # 0 if proven only for fewer columns
     gap = certificate.infimum_gap - low
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))

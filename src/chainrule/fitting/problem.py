@@ -55,6 +55,12 @@ class Problem:
         """The penalty in the fit's units."""
         return self.options.penalty_on(self.rows.n_features)
 
+    @property
+    def sum_weights(self) -> float:
+        """S, in the user's unit."""
+        rows = self.rows
+        return float(rows.n_rows if rows.s is None else rows.s.sum()) * rows.weight_unit
+
     def objective(self, penalty: ElasticNet | None = None, column_scale: Vector | None = None) -> DataObjective:
         """F over the rows in their present units. penalty : in these units; the fit's by default."""
         made = self.penalty if penalty is None else penalty
@@ -70,8 +76,8 @@ class Problem:
 class Ending:
     """What a method returns.
 
-    w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. said : warnings.
-    sum_weights : S. certificate : what is proven about the point.
+    w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. certificate : what is proven about the
+    point. said : warnings beside the one of `how`.
     learning_rate, learning_rate_limit : for gradient descent, else None. said_at_once : warnings already issued in the run.
     epochs_needed : if gradient descent ended too early, else None. carried : for mini-batches, what `resume` needs.
     diagnosed : what was found where there is no single optimum. copies : how often the method copied X.
@@ -81,10 +87,9 @@ class Ending:
     w_fit: Vector
     b_fit: float
     units: Units
-    sum_weights: float
     how: Finding
-    said: tuple[Finding, ...]
     certificate: Certificate
+    said: tuple[Finding, ...] = ()
     learning_rate: float | None = None
     learning_rate_limit: float | None = None
     said_at_once: tuple[Finding, ...] = ()
@@ -111,7 +116,7 @@ Method = Callable[[Problem], Ending]
 def objective_line(problem: Problem, ending: Ending) -> str:
     """Write the objective with its numbers; for separated classes also the objective whose optimum is returned."""
     rows, penalised = problem.rows, problem.penalty.line
-    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{ending.sum_weights:.10g}) sum s l(z, y)"
+    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{problem.sum_weights:.10g}) sum s l(z, y)"
     loss += "" if problem.options.loss is LOGISTIC else f" [{problem.options.loss.name}]"
     penalty = f" + {penalised}" if penalised else ""
     z = "z = x.w + b" if problem.options.fit_intercept else "z = x.w, no intercept"

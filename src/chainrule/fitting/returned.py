@@ -46,20 +46,16 @@ class UserPoint:
 
 @np.errstate(over="ignore", invalid="ignore")
 def plus_product(b: float, center: Vector, w: Vector) -> float:
-    """Compute b + center.w, rounded once; NaN if a number is not finite or the sum overflows."""
+    """Compute b + center.w, rounded once; not finite if a number is not, or if the sum overflows."""
     at = np.flatnonzero(center)
-    terms = [c * v for c in _halves(center[at]) for v in _halves(w[at])]  # exact
+    mantissa, exponent = np.frexp([center[at], w[at]])
+    high = np.rint(mantissa * 2.0**26) * 2.0**-26
+    halves = np.ldexp([high, mantissa - high], exponent)  # of 26 bits each, so that their products are exact
+    products = halves[:, np.newaxis, 0] * halves[:, 1]
     try:
-        return math.fsum([b, *np.concatenate(terms).tolist()])
+        return math.fsum([b, *products.ravel().tolist()])
     except (OverflowError, ValueError):
         return math.nan
-
-
-def _halves(x: Vector) -> tuple[Vector, Vector]:
-    """Split each number into two of 26 bits, so that products of halves are exact."""
-    mantissa, exponent = np.frexp(x)
-    high = np.rint(mantissa * 2.0**26) * 2.0**-26
-    return np.ldexp(high, exponent), np.ldexp(mantissa - high, exponent)
 
 
 def certified(state: NewtonState | CGState, point: UserPoint) -> Certificate:

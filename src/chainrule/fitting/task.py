@@ -62,16 +62,6 @@ class Task:
         """The fit's objective, in the arithmetic's units."""
         return self.problem.objective(self.penalty)
 
-    @property
-    def class_weights(self) -> tuple[float, float]:
-        """Sums of the weights of both classes, in the rows' own unit."""
-        return self.objective.class_weights
-
-    @property
-    def sum_weights(self) -> float:
-        """S, in the user's unit."""
-        return sum(self.class_weights) * self.problem.rows.weight_unit
-
     @cached_property
     def _way(self) -> tuple[Vector, Vector]:
         """Factors that turn theta into the fit's units, and each weight's part of the new bias, (n + 1,) each."""
@@ -112,8 +102,7 @@ class Task:
         """
         outcome = replace(outcome, state=state)
         how = self._how(outcome, certificate, state) if how is None else how
-        said = (*said, *warnings_of(how))
-        return Ending(outcome, *point, self.fit_units, self.sum_weights, how, said, certificate)
+        return Ending(outcome, *point, self.fit_units, how, certificate, said)
 
     def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
         """Say how a run ended and, if possible, how many more reads it needs."""
@@ -194,34 +183,32 @@ def how_it_ended(
     return Finding(code, told | {"more": more, "ways": ways})
 
 
-def warnings_of(how: Finding, outcome: Outcome | None = None) -> tuple[Finding, ...]:
+def _warnings_of(how: Finding, outcome: Outcome) -> tuple[Finding, ...]:
     """List the warnings at the end of a run: for its ending, if that needs one, and for a thinned trace."""
-    note = "" if outcome is None else outcome.trace.note
+    note = outcome.trace.note
     thinned = (Finding("thinned trace", {"note": note}),) if note else ()
     is_said = how.warning is None or (how.code == "no optimum" and how.values["is_reached"])  # "separated" says it
     return thinned if is_said else (how, *thinned)
 
 
 def as_returned(problem: Problem, ending: Ending) -> Ending:
-    """Replace F by its value at the returned point, and warn if rounding moved that further than tol from the optimum.
+    """Replace F by its value at the returned point, and add the warnings: rounding may have moved it further than tol.
 
     If columns lie many deviations from 0, the rounding of the intercept b - center.w changes every z.
     """
     units, options, rows = ending.units, problem.options, problem.rows
-    point = UserPoint.of(*units.to_user(ending.w_fit, ending.b_fit), rows.units)
-    tol = max(options.tol, LARGEST_TOL)
-    centers = float(np.abs(rows.units.center) @ np.abs(point.w))
-    shift = UNIT * (abs(point.b) + (len(point.w) + 2) * centers) if centers else 0.0  # of z
-    is_offset = options.loss.steepest * shift > tol
+    w, b = units.to_user(ending.w_fit, ending.b_fit)
+    centers = float(np.abs(rows.units.center) @ np.abs(w))
+    shift = UNIT * (abs(b) + (len(w) + 2) * centers) if centers else 0.0  # of z
+    is_offset = options.loss.steepest * shift > max(options.tol, LARGEST_TOL)
     outcome, certificate, how = ending.outcome, ending.certificate, ending.how
     if is_offset:
-        evaluation = Task(problem, rows.units, units).objective.evaluate(point.theta)
+        evaluation = Task(problem, rows.units, units).objective.evaluate(UserPoint.of(w, b, rows.units).theta)
         outcome = replace(outcome, state=replace(outcome.state, evaluation=evaluation))
         noise = max(certificate.noise, min(certificate.gap, 0.5 * options.loss.curvature * shift * shift))
         certificate = replace(certificate, objective=evaluation.objective, noise=noise)
-    said = ending.said
-    if how.code == "converged" and certificate.gap > tol:
+    if how.code == "converged" and certificate.gap > max(options.tol, LARGEST_TOL):
         ways = () if is_offset else (("more alpha", None), ("smaller columns", None))
         how = Finding("unreached", {**how.values, "is_offset": is_offset, "ways": ways})
-        said = (*said, *warnings_of(how))
+    said = (*ending.said, *_warnings_of(how, outcome))
     return replace(ending, outcome=outcome, certificate=certificate, how=how, said=said)
