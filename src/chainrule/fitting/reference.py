@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.certificate import Certificate, bound_by_penalty, digits_of
-from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
+from chainrule.certificate import Certificate, digits_of
+from chainrule.certificate.rounding import UNIT
 from chainrule.data.designs import design_of
 from chainrule.data.inputs import (
     check_start,
@@ -39,7 +39,7 @@ from chainrule.fitting.task import Task
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
-from chainrule.solvers.proof import FactoredHessian, depth_of, error_of_gradient
+from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
 
@@ -168,29 +168,17 @@ def _rounding(state: NewtonState) -> float:
 
 def _without_hessian(task: Task, point: UserPoint) -> Certificate:
     """Bound by the gradient and the penalty alone, as there are too many columns for a Hessian."""
-    rows, on, n = task.problem.rows, task.objective, len(point.w)
-    has_penalty = task.problem.penalty.strongly_convex
-    theta, z = point.theta, np.empty(rows.n_rows)
-    scale = np.append(np.sqrt(on.ridge) if has_penalty else np.ones(n), 1.0)
-    evaluation = on.evaluate(theta, What.SQUARES, z=z, q=1.0 / scale**2)
-    stand_in = FactoredHessian.without_factor(on, scale**2, theta)
-    state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares)
+    on, n, z = task.objective, len(point.w), np.empty(task.problem.rows.n_rows)
+    scale = np.append(np.sqrt(on.ridge) if task.problem.penalty.strongly_convex else np.ones(n), 1.0)
+    evaluation = on.evaluate(point.theta, What.SQUARES, z=z, q=1.0 / scale**2)
+    stand_in = replace(FactoredHessian.without_factor(on, scale**2, point.theta), norm=evaluation.norm)
+    state = NewtonState(point.theta, evaluation, 0, on, stand_in, z, evaluation.squares).with_bound()
     rounding, F = _rounding(state), evaluation.objective
-    nothing = Certificate.nothing(n, F, Finding("no hessian", {"columns": n}))
+    found, nothing = certified(state, point), Certificate.nothing(n, F, Finding("no hessian", {"columns": n}))
+    if found.proven and found.gap <= F:
+        return replace(found, hessian_rows="")
     if not math.isfinite(F):
         return nothing
-    if has_penalty:
-        assert evaluation.squares is not None
-        s = np.ones(len(z)) if rows.s is None else rows.s
-        h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
-        e = error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)
-        zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, theta))
-        reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
-        known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}
-        proven = bound_by_penalty(evaluation.gradient, e, of=on.loss, ridge=on.ridge, **known)
-        found = certified(replace(state, bound=proven), point)
-        if found.proven and found.gap <= F:
-            return replace(found, hessian_rows="")
     gap = F + rounding
     return replace(nothing, kind="infimum", gap=gap, noise=rounding, optimum_at_least=0.0, infimum_gap=gap)
 
