@@ -238,10 +238,6 @@ def _no_optimum(values: Values, on: Front) -> str:
 # --- why nothing is proven ---------------------------------------------------------------------------------------------
 
 
-def _too_far(values: Values, on: Front) -> str:
-    return "; ".join(["the run ended too far from an optimum", *(say(each, on) for each in values["relations"])])
-
-
 def _relations(values: Values, on: Front) -> str:
     way = ": raise the penalty, standardize the columns, or drop a column of each relation"
     return _together(values["relations"], on) + (way if values["has_penalty"] else "")
@@ -413,7 +409,7 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "too many columns": _too_many_columns,
     "no hessian": lambda v, on: f"{v['columns']:,} columns are too many for a Hessian",
     "not looked for": lambda v, on: "the cause was not looked for",
-    "too far": _too_far,
+    "too far": lambda v, on: _together(("the run ended too far from an optimum", *v["relations"]), on),
     "relations": _relations,
     "hidden curvature": _hidden_curvature,
     "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),

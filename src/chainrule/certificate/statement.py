@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule.certificate.bounds import Bound
 from chainrule.findings import Finding
 from chainrule.penalties import SEPARATED_RIDGE
-from chainrule.words import Shown, downward, short, upward
+from chainrule.words import Shown, downward, plain, short, upward
 
 Vector = NDArray[np.float64]
 
@@ -158,11 +158,6 @@ class Certificate(Shown):
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Return the fields, JSON-able: arrays as lists, NaN and infinity as None. timings=False leaves out the seconds."""
-        out: dict[str, Any] = {"kind": self.kind, "proven": self.proven, "sentence": self.sentence}
-        for name in TOLD if timings else TOLD[:-1]:
-            value = getattr(self, name)
-            if isinstance(value, np.ndarray):
-                out[name] = [x if math.isfinite(x) else None for x in value.tolist()]
-            else:
-                out[name] = None if isinstance(value, float) and not math.isfinite(value) else value
-        return out
+        names = TOLD if timings else TOLD[:-1]
+        numbers: dict[str, Any] = plain({name: getattr(self, name) for name in names})
+        return {"kind": self.kind, "proven": self.proven, "sentence": self.sentence, **numbers}

@@ -59,7 +59,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
         or separated(task, collinear, (state.w, state.b))
         or next(filter(None, (_reduced(task, outcome, state, near) for near in far_off)), None)
         or _reduced(task, outcome, state, collinear, patient=True)
-        or _unproven(task, outcome, state, collinear)
+        or unproven(task, outcome, state, _why(task, outcome, state, collinear.findings))
     )
 
 
@@ -100,10 +100,10 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     return _ending(task, outcome, state, point, certificate, said, found)
 
 
-def interrupted(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Return a run's last point after Ctrl-C, before it is known why nothing is proven about it."""
-    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, Finding("not looked for"))
-    return _ending(task, replace(outcome, reason="interrupted"), state, task.to_fit(state.theta), nothing)
+def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> Ending:
+    """Return a run's last point, with the reason why nothing is proven about it."""
+    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
+    return _ending(task, outcome, state, task.to_fit(state.theta), nothing)
 
 
 def _ending(
@@ -131,13 +131,6 @@ def _ending(
         how = Finding("no optimum", values)
     ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how, said)
     return replace(ending, diagnosed=diagnosed)
-
-
-def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
-    """Return the run's last point, with the reason why nothing is proven about it."""
-    why = _why(task, outcome, state, collinear.findings)
-    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
-    return _ending(task, outcome, state, task.to_fit(state.theta), nothing)
 
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Finding, ...]) -> Finding:
@@ -327,7 +320,8 @@ def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinea
         certificate = certified(best, task.to_user(point))
         if certificate.proven:
             return _ending(task, outcome, best, point, certificate)
-    return _unproven(task, outcome, best or state, collinear)
+    state = best or state
+    return unproven(task, outcome, state, _why(task, outcome, state, collinear.findings))
 
 
 def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:

@@ -124,10 +124,9 @@ def _ending(
 
 def rates(curvature: float, asked: float | None, part: float) -> tuple[float, float]:
     """Return the largest stable rate, and the rate to use: by default `part` of it."""
-    limit = 2.0 / curvature if curvature > 0 else float("inf")
-    rate = asked
-    if rate is None:
-        rate = part * 2.0 / curvature if curvature > 0 else 1.0
+    limit = 2.0 / curvature if curvature > 0 else math.inf
+    default = part * limit if curvature > 0 else 1.0
+    rate = default if asked is None else asked
     if rate == 0.0 or not np.isfinite(curvature):
         raise InputError(Finding("too large for any rate"))
     return limit, rate

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.data.rows import Rows, Units
+from chainrule.data.rows import Units
 from chainrule.data.rows.moments import guess_units
 from chainrule.data.rows.rare import has_one_sided_level
 from chainrule.diagnosis.separation import Separation
 from chainrule.errors import InputError
-from chainrule.fitting.degenerate import interrupted, separated, without_optimum
+from chainrule.findings import Finding
+from chainrule.fitting.degenerate import separated, unproven, without_optimum
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.returned import certified
 from chainrule.fitting.task import Task
-
-Vector = NDArray[np.float64]
 
 PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those rows are not fitted
 
@@ -56,7 +54,12 @@ def solve(task: Task) -> Ending:
         certificate = certified(state, task.to_user(point))
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
             # rounding to the user's units costs more than tol: certify exactly the returned point
-            _refuse_infinite(rows, task.to_user(point).w)
+            is_usable = np.isfinite(task.to_user(point).w)
+            if not is_usable.all():
+                name = rows.feature_names[int(np.argmin(is_usable))]
+                raise InputError(
+                    f"column {name!r} is so small that its weight is beyond a float64: multiply the column"
+                )
             state, point = task.returned(state.theta)
             state = state.with_bound()
             certificate = certified(state, task.to_user(point))
@@ -68,13 +71,7 @@ def solve(task: Task) -> Ending:
             ending = without_optimum(task, *task.run(task.penalty, patient=True))
         return _with_infimum(task, ending)
     except KeyboardInterrupt:
-        return interrupted(task, outcome, state)
-
-
-def _refuse_infinite(rows: Rows, w: Vector) -> None:
-    if not np.isfinite(w).all():
-        name = rows.feature_names[int(np.argmin(np.isfinite(w)))]
-        raise InputError(f"column {name!r} is so small that its weight is beyond a float64: multiply the column")
+        return unproven(task, replace(outcome, reason="interrupted"), state, Finding("not looked for"))
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:
