@@ -38,21 +38,20 @@ def descend(problem: Problem) -> Ending:
 
     Newton finds the optimum first, in a few reads, so that each epoch's distance from it is known.
     """
-    rows, options, batches = problem.rows, problem.options, problem.options.batches
-    if batches is not None:
-        stochastic.check_rows(problem)
-    moments = rows.moments()
+    options, batches, moments = problem.options, problem.options.batches, problem.rows.moments()
     problem.standardize()
     rows = problem.rows
     objective = problem.objective(column_scale=column_scale(rows))
     ridge, with_b = objective.ridge, options.fit_intercept
     curvature = largest_curvature(moments, rows.units, ridge, with_b, options.loss.curvature)
-    kind: dict[str, object] = {"is_largest": moments.correlation is not None}
-    if batches is not None:
-        curvature, kind = stochastic.smoothness(problem, curvature), {"batch": batches.size}
-    limit, rate = rates(curvature, options.learning_rate, 0.5 if batches is None else stochastic.AUTOMATIC)
-    default = DEFAULT_EPOCHS if batches is None else stochastic.DEFAULT_EPOCHS
-    max_steps = default if options.max_reads is None else options.max_reads
+    if batches is None:
+        part, epochs = 0.5, DEFAULT_EPOCHS
+        told: dict[str, object] = {"is_largest": moments.correlation is not None}
+    else:
+        part, epochs = stochastic.AUTOMATIC, stochastic.DEFAULT_EPOCHS
+        curvature, told = stochastic.smoothness(problem, curvature), {"batch": batches.size}
+    limit, rate = rates(curvature, options.learning_rate, part)
+    max_steps = epochs if options.max_reads is None else options.max_reads
     if options.resume is not None:
         stochastic.check_options(options.resume, problem, rate, max_steps)
     at_once: list[Finding] = []
@@ -69,15 +68,16 @@ def descend(problem: Problem) -> Ending:
             tell(Finding("crawling", {"epoch": epoch, "epochs": monitor.needed, "ways": ways}))
 
     if rate > limit:
-        tell(Finding("above limit", {"rate": rate, "limit": limit, **kind}))
-    unbounded = rate * ridge.max() > 2.0 and (batches is None or batches.schedule == "constant")
-    monitor: RunMonitor | NoiseMonitor = NoiseMonitor(unbounded)
+        tell(Finding("above limit", {"rate": rate, "limit": limit, **told}))
+    measure = Measure.of(problem, objective)
+    start, before, unbounded = np.append(*rows.units.to_fit(*problem.start)), None, rate * ridge.max() > 2.0
+    monitor: RunMonitor | NoiseMonitor
+    solver: GradientDescent | StochasticGradientDescent
     if batches is None:
         monitor = RunMonitor(unbounded, stable=rate <= limit, tol=options.tol, max_steps=max_steps)
-    measure = Measure.of(problem, objective)
-    start, before = np.append(*rows.units.to_fit(*problem.start)), None
-    solver: GradientDescent | StochasticGradientDescent = GradientDescent(start, rate, measure.gap)
-    if isinstance(monitor, NoiseMonitor) and batches is not None:
+        solver = GradientDescent(start, rate, measure.gap)
+    else:
+        monitor = NoiseMonitor(unbounded and batches.schedule == "constant")
         solver = StochasticGradientDescent(start, rate, batches, measure.gap)
         before = stochastic.taken_up(options.resume, objective, solver, monitor)
     limits = {"max_steps": max_steps, "monitor": monitor, "on_status": on_status, "before": before}
