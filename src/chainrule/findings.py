@@ -49,13 +49,25 @@ PYTHON, SHELL = Front(), Front(is_shell=True, renamed={"n_threads": "--threads"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to say about a run; `str` gives the sentence that Python's users see."""
+    """One thing to say about a run; `str` gives the sentence that Python's users see.
+
+    A sentence has no full stop, as it may be a part of another one.
+    """
 
     code: str
     values: Values = field(default_factory=dict)
 
     def __str__(self) -> str:
         return say(self)
+
+    @property
+    def head(self) -> str:
+        """What happened, without the columns and the ways out that a long sentence goes on with."""
+        return HEADS.get(self.code, SENTENCES[self.code])(self.values, PYTHON)
+
+    def without(self, name: str) -> Finding:
+        """Return the same finding without one of its values, which its sentence then leaves out."""
+        return Finding(self.code, {key: value for key, value in self.values.items() if key != name})
 
     @property
     def warning(self) -> type[ChainruleWarning] | None:
@@ -148,12 +160,12 @@ def _run(values: Values) -> str:
     return counted(values["steps"], "epoch")
 
 
-def _proof(values: Values, on: Front) -> str:
-    return say(values["proof"], on).rstrip(".")
+def _with_proof(text: str, values: Values) -> str:
+    return f"{text}: {values['proof']}" if "proof" in values else text
 
 
 def _converged(values: Values, on: Front) -> str:
-    text = f"converged after {_run(values)}: {_proof(values, on)}"
+    text = _with_proof(f"converged after {_run(values)}", values)
     if values.get("is_rounding"):
         text += f"; {on.option('tol')} {values['tol']:.2g} is below what rounding leaves here"
     if values.get("is_offset"):
@@ -168,7 +180,7 @@ def _stopped(values: Values, on: Front) -> str:
 
 def _unproven(values: Values, on: Front, how: str = "") -> str:
     text = how or f"ended after {_run(values)} without a proof of {on.option('tol')} {values['tol']:.2g}"
-    parts = [f"{text}: {_proof(values, on)}", *(say(part, on) for part in values.get("more", ()))]
+    parts = [_with_proof(text, values), *(say(part, on) for part in values.get("more", ()))]
     return _with_ways("; ".join(parts), values, on)
 
 
@@ -185,7 +197,7 @@ def _diverged(values: Values, on: Front) -> str:
 def _interrupted(values: Values, on: Front) -> str:
     returned = f"; {_returned(values, on)}" if "best" in values else ""
     more = "".join(f"; {say(part, on)}" for part in values.get("more", ()))
-    return f"interrupted after {_run(values)}{returned}: {_proof(values, on)}{more}"
+    return _with_proof(f"interrupted after {_run(values)}{returned}", values) + more
 
 
 def _epochs_left(values: Values, on: Front) -> str:
@@ -217,10 +229,25 @@ def _above_limit(values: Values, on: Front) -> str:
 
 
 def _no_optimum(values: Values, on: Front) -> str:
-    text = f"the objective asked for has no optimum: {say(values['why'], on).rstrip('.')}"
-    if values.get("proof"):
-        text += f"; the optimum with the ridge of {short(values['ridge'])} was not reached either: {_proof(values, on)}"
-    return text
+    text = f"the objective asked for has no optimum: {say(values['why'], on)}"
+    if values["is_reached"]:
+        return text
+    return _with_proof(f"{text}; the optimum with the ridge of {short(values['ridge'])} was not reached either", values)
+
+
+# --- why nothing is proven ---------------------------------------------------------------------------------------------
+
+
+def _relations(values: Values, on: Front) -> str:
+    way = ": raise the penalty, standardize the columns, or drop a column of each relation"
+    return _together(values["relations"], on) + (way if values["has_penalty"] else "")
+
+
+def _hidden_curvature(values: Values, on: Front) -> str:
+    way = "raise the penalty, standardize the columns" if values["has_penalty"] else "use a penalty"
+    names = values["columns"]
+    shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    return f"rounding hides the curvature along a combination of {shown}: {way}, or drop a column"
 
 
 # --- collinear columns -------------------------------------------------------------------------------------------------
@@ -319,11 +346,15 @@ def _separated(values: Values, on: Front) -> str:
     causes, more = values["causes"], len(values["causes"]) - 3
     shown = "; ".join("of the rows left, " * each.values["of_rest"] + say(each, on) for each in causes[:3])
     shown += f"; and {more} more" if more > 0 else ""
-    how = "completely" if values["kind"] == "complete" else "quasi-completely"
-    what = f"the classes are {how} separated, so no finite coefficients are optimal: {shown}"
+    what = f"{_are_separated(values, on)}: {shown}"
     merging = " or merging the level with another" if any(each.values.get("factor") for each in causes) else ""
     penalty = f"use a penalty, e.g. alpha = 1/m = {1 / max(values['rows'], 1):.2g}"
-    return f"{what}; {penalty}; without it, more rows or dropping columns{merging} help only where the classes then overlap."
+    return f"{what}; {penalty}; without it, more rows or dropping columns{merging} help only where the classes then overlap"
+
+
+def _are_separated(values: Values, on: Front) -> str:
+    how = "completely" if values["kind"] == "complete" else "quasi-completely"
+    return f"the classes are {how} separated, so no finite coefficients are optimal"
 
 
 def _too_many_columns(values: Values, on: Front) -> str:
@@ -376,6 +407,11 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
         f"{on.option('method', 'gradient-descent')} for an update of all rows"
     ),
     "too many columns": _too_many_columns,
+    "no hessian": lambda v, on: f"{v['columns']:,} columns are too many for a Hessian",
+    "not looked for": lambda v, on: "the cause was not looked for",
+    "too far": lambda v, on: _together(("the run ended too far from an optimum", *v["relations"]), on),
+    "relations": _relations,
+    "hidden curvature": _hidden_curvature,
     "two fronts": lambda v, on: str(v["shell"] if on.is_shell else v["python"]),
     "thinned trace": lambda v, on: str(v["note"]),
     "separated": _separated,
@@ -388,6 +424,8 @@ SENTENCES: dict[str, Callable[[Values, Front], str]] = {
     "collinear": _collinear,
     "collinear too": lambda v, on: f"the columns are collinear as well: {_together(v['relations'], on)}",
 }
+
+HEADS: dict[str, Callable[[Values, Front], str]] = {"separated": _are_separated}
 
 WARNINGS: dict[str, type[ChainruleWarning]] = {
     **dict.fromkeys(("unreached", "stopped", "noise floor", "unproven", "no optimum"), errors.NotConvergedWarning),

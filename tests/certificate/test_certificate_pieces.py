@@ -30,6 +30,7 @@ from chainrule.certificate.rounding import (
     z_rounding,
 )
 from chainrule.certificate.statement import KINDS, Certificate, digits_of
+from chainrule.findings import Finding
 from chainrule.losses import LOGISTIC
 from chainrule.words import downward, upward
 from drawn_tools import drawn, tables
@@ -285,16 +286,18 @@ def test_digits_are_those_that_are_right():
 
 def test_sentence_rounds_bounds_up_and_says_what_holds():
     assert certificate().sentence == (
-        "F - F* <= 3.1e-12 nats (proven), and at least 2.9e-12: no coefficient is further than 0.001 from the optimum's."
+        "F - F* <= 3.1e-12 nats (proven), and at least 2.9e-12: no coefficient is further than 0.001 from the optimum's"
     )
     sure = certificate(digits=np.array([8, 9, 12]), lower=0.0)
-    assert sure.sentence == "F - F* <= 3.1e-12 nats (proven): every coefficient is right to 8 digits or more."
-    assert certificate(digits=np.array([1]), coef=np.ones(1)).sentence.endswith("right to 1 digit or more.")
-    none = certificate(kind="none", gap=math.inf, reason="the data are separated.")
-    assert none.sentence == "No bound on F - F* is proven: the data are separated."
+    assert sure.sentence == "F - F* <= 3.1e-12 nats (proven): every coefficient is right to 8 digits or more"
+    assert certificate(digits=np.array([1]), coef=np.ones(1)).sentence.endswith("right to 1 digit or more")
+    none = certificate(kind="none", gap=math.inf, why=Finding("too far", {"relations": ("x1 = x2",)}))
+    assert none.sentence == "No bound on F - F* is proven: the run ended too far from an optimum; x1 = x2"
     assert not none.proven
-    ridge = certificate(kind="ridge", reason="x1 separates the classes")
-    assert "the one asked for has no optimum: x1 separates the classes)" in ridge.sentence
+    why = Finding("separated", {"kind": "quasi", "causes": (), "rows": 60})
+    ridge = certificate(kind="ridge", why=why)  # the columns and the ways out are for the warning
+    is_separated = "the classes are quasi-completely separated, so no finite coefficients are optimal"
+    assert f"the one asked for has no optimum: {is_separated})" in ridge.sentence
     assert ridge.proven
 
 

@@ -249,7 +249,7 @@ def test_endometrial_like_level_is_named(rng):
     assert "every row with NV = 1 is high" in str(found.finding)
     assert str(found.finding).endswith(
         "; use a penalty, e.g. alpha = 1/m = 0.013; without it, more rows or dropping columns help only where "
-        "the classes then overlap."
+        "the classes then overlap"
     )
     assert separation(X[:, 1:], y) is None  # as here
 
@@ -355,7 +355,7 @@ def test_only_three_columns_together_separate(rng):
 def promises_only_what_holds(found):
     """Dropping a column is never said to be enough: whether the classes then overlap is for the next fit to tell."""
     ways = str(found.finding).split("use a penalty", 1)[1]
-    return "or drop " not in ways and ways.endswith("only where the classes then overlap.")
+    return "or drop " not in ways and ways.endswith("only where the classes then overlap")
 
 
 def test_dropping_what_is_named_may_not_do(rng):

@@ -10,6 +10,7 @@ from chainrule.documents.html import as_html
 from chainrule.documents.report import ARTICLE, report
 from chainrule.documents.terminal import as_text
 from chainrule.explain import explain_row
+from chainrule.findings import Finding
 from chainrule.solvers.trace import Trace
 from chainrule.words import NAME, number, shortened, typeset, visible
 
@@ -83,7 +84,9 @@ def make(seed: int = 0, names=NAMES, m: int = 60, held_out: bool = True, y: floa
         "target": "out<b>come", "negative": SCRIPT, "positive": "yes & $no_1$",
         "rows": {"training": m, "held_out": 20 if held_out else 0, "set_aside": 0},
         "result": {
-            "objective_line": f"F(w, b) = (1/{m}) sum l(z, y)", "message": "stopped after 39 epochs", "n_epochs": 39,
+            "objective_line": f"F(w, b) = (1/{m}) sum l(z, y)", "ended": "stopped after 39 epochs", "reason": "max_reads",
+            "n_epochs": 39,
+            "findings": [{"code": "stopped"}, {"code": "crawling"}],
             "n_rows": m, "objective": 0.4375, "loss": 0.4375, "grad_norm": 1e-3, "alpha": 0.0, "learning_rate": 0.5,
             "learning_rate_limit": 1.25, "warnings": ["a warning, said once"], "method": "gradient-descent",
             "method_reason": "asked for", "batch_size": None, "schedule": None, "seconds": 0.25, "reads": 40.0, "tol": 1e-8,
@@ -112,7 +115,7 @@ def certificate(**more):
     known = {
         "kind": "bound", "gap": 7.81e-9, "lower": 7.72e-9, "coef": coef, "intercept": 1e-5, "digits": digits_of(w, coef),
         "r": 4.57e-5, "noise": 9e-27, "hessian_rows": "25 % of the rows", "reads": 4.6, "seconds": 0.25,
-        "objective": 0.4375, "optimum_at_least": 0.4375 - 7.82e-9, "reason": "",
+        "objective": 0.4375, "optimum_at_least": 0.4375 - 7.82e-9,
     }  # fmt: skip
     return Certificate(**{**known, **more}).to_dict()
 
@@ -299,7 +302,7 @@ def test_saturated_row_shows_both_forms():
 
 
 def test_without_a_row_or_notes_there_is_no_section_of_them():
-    text = said({**DOCUMENT, "explanation": None, "notes": []}, warnings=[])
+    text = said({**DOCUMENT, "explanation": None, "notes": []}, warnings=[], findings=[{"code": "stopped"}])
     assert "Row 23" not in text
     assert "Notes" not in text
 
@@ -323,6 +326,10 @@ def test_style_serves_dark_print_and_phone(html):
     assert 'name="viewport"' in html
     used = set(re.findall(r"var\(--([a-z-]+)\)", css))
     assert used <= set(re.findall(r"--([a-z-]+):", css))
+
+
+RELATIONS = Finding("relations", {"relations": ("a + b = c",), "has_penalty": False})
+SEPARATED = Finding("separated", {"kind": "complete", "causes": (), "rows": 60})
 
 
 def certified(**more):
@@ -357,14 +364,17 @@ def test_certificate_is_a_sentence_with_its_numbers():
     ("more", "says"),
     [
         (
-            {"kind": "ridge", "reason": "x separates"},
+            {"kind": "ridge", "why": SEPARATED},
             "of 1e-8 on standardised columns; the one asked for has no optimum",
         ),
         ({"kind": "ridge", "infimum_gap": 3.21e-4}, "without the ridge F - inf F <= 0.00033"),
-        ({"kind": "reduced", "reason": "a + b = c"}, "collinear directions: a + b = c"),
-        ({"kind": "none", "gap": np.inf, "lower": 0.0, "reason": "too far"}, "No bound on F - F* is proven: too far"),
+        ({"kind": "reduced", "why": RELATIONS}, "collinear directions: a + b = c"),
         (
-            {"kind": "infimum", "reason": "no end", "lower": 0.0},
+            {"kind": "none", "gap": np.inf, "lower": 0.0, "why": Finding("not looked for")},
+            "No bound on F - F* is proven: the cause was not looked for",
+        ),
+        (
+            {"kind": "infimum", "why": SEPARATED, "lower": 0.0},
             "F - inf F <= 7.9e-09 nats (proven; no optimum is known",
         ),
     ],
@@ -377,13 +387,19 @@ def test_what_a_certificate_holds_for_and_why_is_said(more, says):
 
 @pytest.mark.parametrize("kind", ["ridge", "infimum"])
 def test_a_page_without_an_optimum_begins_with_the_cause_and_the_way_out(kind):
-    reason = "the classes are separated: x above 3 is yes; use --alpha > 0, or drop the column"
-    document, drawn = certified(kind=kind, reason=f"{reason}.", lower=0.0)
-    message = f"the objective asked for has no optimum: {reason}" if kind == "ridge" else "stopped after 3 epochs"
-    html = page_of({**document, "notes": []}, drawn, message=message, warnings=[f"{reason}.", "another"])
+    reason = str(SEPARATED)
+    document, drawn = certified(kind=kind, why=SEPARATED, lower=0.0)
+    how = "no optimum" if kind == "ridge" else "stopped"
+    known = {
+        "reason": "no_optimum" if kind == "ridge" else "max_reads",
+        "ended": f"the objective asked for has no optimum: {reason}" if kind == "ridge" else "stopped after 3 epochs",
+        "warnings": [reason, "another"],
+        "findings": [{"code": how}, {"code": "separated"}, {"code": "crawling"}],
+    }
+    html = page_of({**document, "notes": []}, drawn, **known)
     text = words_of(html)
-    assert text.lower().count(reason) == 1
-    assert text.lower().index(reason) < text.index("is right on")
+    assert text.lower().count(reason.lower()) == 1
+    assert text.lower().index(reason.lower()) < text.index("is right on")
     assert re.search(r'<p class="cause">(?:The objective asked for has no optimum: the|The) classes', html)
     assert html.count('class="lead"') == 1  # the certificate's
     assert "another" in text

@@ -456,13 +456,12 @@ def test_held_out_rows_that_cannot_be_used(changed, sentence):
         fit([[0.0], [1.0], [2.0]], [0, 1, 0], callbacks=[chainrule.HeldOut(**arguments)])
 
 
+# an intercept of 1e13 has two digits behind its point, which may be enough for tol or not
+@pytest.mark.filterwarnings("ignore::chainrule.errors.NotConvergedWarning")
 def test_held_out_rows_far_off_centre_are_seen_in_the_units_of_the_fit(table):
     X, y = table
     far = X + 1e13
-    with pytest.warns(
-        NotConvergedWarning, match="subtract a constant"
-    ):  # an intercept of 1e13 has two digits behind its point
-        result = fit(far, y, standardize=True, alpha=0.1, callbacks=chainrule.HeldOut(far, y))
+    result = fit(far, y, standardize=True, alpha=0.1, callbacks=chainrule.HeldOut(far, y))
     np.testing.assert_allclose(result.trace.columns["held_out_loss"], result.trace.columns["loss"], rtol=1e-12)
 
 

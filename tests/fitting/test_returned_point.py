@@ -8,7 +8,7 @@ import pytest
 
 from chainrule import InputError, certify, fit
 from chainrule.errors import CollinearityWarning, SeparationWarning
-from chainrule.fitting.task import plus_product
+from chainrule.fitting.returned import plus_product
 
 mp = mpmath.mp.clone()
 mp.dps = 60

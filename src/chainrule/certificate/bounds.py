@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from chainrule.certificate.factor import Factor
 from chainrule.certificate.rounding import UNIT
-from chainrule.losses import Loss
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -256,30 +255,21 @@ def leave_out(leverages: Vector, weights: Vector) -> tuple[float, float]:
     return math.sqrt(float(leverages[top[k]])) * (1.0 + OUTWARD), float(tau[k])
 
 
-def moved(proven: Bound, shift: Vector, *, of: Loss, gradient: Vector, e: Vector, M: Vector, ridge: Vector) -> Bound:
+def moved(proven: Bound, shift: Vector, bend: float) -> Bound:
     """Widen a bound at theta to a bound at theta + d, for w and b rounded to the user's units.
 
-    F(theta + d) - F(theta) <= sum_j (|grad_j| + e_j) |d_j| + (B2/2) (sum_j M_j |d_j|)^2 + (1/2) sum_j ridge_j d_j^2,
-    since d2L_dz2 <= B2 and the rms of x~.d is at most sum_j M_j |d_j|; by convexity F falls by no more than the first
-    sum. `coef` grows by |d_j| if it has one element for each theta_j.
+    With q >= d' H d at every point, sqrt(F(theta + d) - F*) and sqrt(F(theta) - F*) differ by at most sqrt(q/2): F lies below
+    the parabola of curvature q along d, whose least value is at least F*, so that |grad.d| <= sqrt(2 q (F - F*)).
 
     Parameters
     ----------
     shift : (n + 1,)
-        Bounds on |d_j|.
-    of, gradient, e, M, ridge
-        As in `bound` and `gradient_rounding`.
+        Bounds on |d_j|; `coef` grows by them if it has one element for each theta_j. F* must be the least value along d too.
+    bend : float
+        q.
     """
-    d = np.abs(shift)
-    n = len(ridge)
-    slope = float((np.abs(gradient) + e) @ d)
-    change = float(M @ d)
-    bend = 0.5 * of.curvature * change * change + 0.5 * float(np.sum(ridge * d[:n] * d[:n]))
-    coef = proven.coef + d if len(proven.coef) == len(d) else proven.coef
-    return replace(
-        proven,
-        gap=(proven.gap + slope + bend) * (1.0 + OUTWARD),
-        lower=max(0.0, proven.lower - slope * (1.0 + OUTWARD)),
-        coef=coef,
-        noise=proven.noise + slope + bend,
-    )
+    half = math.sqrt(0.5 * bend) * (1.0 + OUTWARD) if bend < math.inf else math.inf
+    gap, noise = (x + half * (2.0 * math.sqrt(x) + half) for x in (proven.gap, proven.noise))
+    lower = max(0.0, math.sqrt(proven.lower) - half) * (1.0 - OUTWARD)
+    coef = proven.coef + shift if len(proven.coef) == len(shift) else proven.coef
+    return replace(proven, gap=gap, lower=lower * lower, coef=coef, noise=noise)

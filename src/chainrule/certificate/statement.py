@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
+from chainrule.findings import Finding
 from chainrule.penalties import SEPARATED_RIDGE
-from chainrule.words import Shown, downward, short, upward
+from chainrule.words import Shown, downward, plain, short, upward
 
 Vector = NDArray[np.float64]
 
@@ -75,8 +76,8 @@ class Certificate(Shown):
         Bounds inf F >= infimum_at_least and F - inf F <= infimum_gap for the fit's own objective: without the ridge for
         "ridge", with all directions for "reduced"; for other kinds the same as `optimum_at_least` and `gap`. For separated
         classes inf F comes from the rows on the separating plane.
-    reason : str
-        Why the kind is not "bound"; empty for "bound".
+    why : Finding or None
+        Why the kind is not "bound"; None for "bound". `reason` is its sentence.
     """
 
     kind: str
@@ -90,16 +91,16 @@ class Certificate(Shown):
     noise: float = math.inf
     hessian_rows: str = ""
     optimum_at_least: float = -math.inf
-    reason: str = ""
+    why: Finding | None = None
     infimum_at_least: float = 0.0
     infimum_gap: float = math.inf
     reads: float = 0.0
     seconds: float = 0.0
 
     @classmethod
-    def nothing(cls, n: int, objective: float, reason: str) -> Certificate:
+    def nothing(cls, n: int, objective: float, why: Finding) -> Certificate:
         """Make a certificate of n coefficients for which nothing is proven, with the reason."""
-        return cls("none", np.full(n, np.inf), np.zeros(n, np.int64), objective, reason=reason)
+        return cls("none", np.full(n, np.inf), np.zeros(n, np.int64), objective, why=why)
 
     @classmethod
     def of(
@@ -125,23 +126,25 @@ class Certificate(Shown):
         return self.kind != "none" and self.gap < math.inf
 
     @property
+    def reason(self) -> str:
+        """Why the kind is not "bound", as a sentence; empty for "bound"."""
+        return "" if self.why is None else str(self.why)
+
+    @property
     def sentence(self) -> str:
         """One sentence: the bound (rounded up), what it holds for, and the digits of the coefficients."""
-        cause = self.reason.rstrip(".")
-        if self.kind in ("ridge", "infimum"):
-            cause = cause.split(":")[0]  # the ways out are for the warning
-        if cause.startswith("The "):
-            cause = f"the {cause[4:]}"
-        reason = f": {cause}" if cause else ""
+        reason = f": {self.reason}" if self.why is not None else ""
         if not self.proven:
-            return f"No bound on F - F* is proven{reason}."
+            return f"No bound on F - F* is proven{reason}"
+        if self.why is not None and self.kind in ("ridge", "infimum"):
+            reason = f": {self.why.head}"  # the ways out are for the warning
         least = "inf F" if self.kind == "infimum" else "F*"
         text = f"F - {least} <= {upward(self.gap)} nats ({KINDS[self.kind]}{reason})"
         if self.lower > 0.5 * self.gap:
             text += f", and at least {downward(self.lower)}"
         if self.kind == "ridge" and self.infimum_gap < math.inf:
             text += f"; without the ridge F - inf F <= {upward(self.infimum_gap)}"
-        return f"{text}{self._digits_clause()}."
+        return text + self._digits_clause()
 
     def _digits_clause(self) -> str:
         if len(self.coef) == 0 or not np.isfinite(self.coef).all():
@@ -155,11 +158,6 @@ class Certificate(Shown):
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
         """Return the fields, JSON-able: arrays as lists, NaN and infinity as None. timings=False leaves out the seconds."""
-        out: dict[str, Any] = {"kind": self.kind, "proven": self.proven, "sentence": self.sentence}
-        for name in TOLD if timings else TOLD[:-1]:
-            value = getattr(self, name)
-            if isinstance(value, np.ndarray):
-                out[name] = [x if math.isfinite(x) else None for x in value.tolist()]
-            else:
-                out[name] = None if isinstance(value, float) and not math.isfinite(value) else value
-        return out
+        names = TOLD if timings else TOLD[:-1]
+        numbers: dict[str, Any] = plain({name: getattr(self, name) for name in names})
+        return {"kind": self.kind, "proven": self.proven, "sentence": self.sentence, **numbers}

@@ -61,9 +61,8 @@ def run(
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
     written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row)
-    # text output has the message too, which may say the same
-    terminal.note(messages, *(text for text in result.warnings if as_json or text.rstrip(".") not in result.message))
     document = _document(training, str(table), {name: written.get(name) for name in wanted})
+    terminal.note(messages, *(result.warnings if as_json else results.notes(document["result"])))
     tell(document, lambda of: [*results.fit(of), *results.set_aside(of)], as_json=as_json)
     missing = ", ".join(str(path) for name, path in wanted.items() if path and name not in written)
     if result.reason == "interrupted" or missing:

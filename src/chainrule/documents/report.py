@@ -42,8 +42,6 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
     recorded. parts: log-odds and classes of the training rows, and of the held-out rows if there are any.
     """
     result, trouble = document["result"], _trouble(document["result"])
-    message, said = result["message"].rstrip("."), f"{result['message']} {trouble}".lower()
-    notes = [text for text in (*document["notes"], *result["warnings"]) if text.rstrip(".").lower() not in said]
     row = {**document, "method": result["method"], "epochs": result["n_epochs"]}
     heading, *table = results.coefficients(document)
     return [
@@ -51,7 +49,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         _lead(document, "" if trouble else "lead"),
         Heading("The fit"),
         results.setting(document),
-        *([say("{it}.", it=results.ending(result)[0][1])] if message.lower() not in trouble.lower() else []),
+        *([] if result["reason"] == "no_optimum" else [say("{it}.", it=results.ending(result)[0][1])]),
         _tiles(result),
         Heading("How near the optimum it is"),
         *results.certificate(result, trace),
@@ -65,7 +63,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
         Heading("The probabilities"),
         _probabilities((document["negative"], document["positive"]), parts),
         *results.predictions(document, SHOWN_PREDICTIONS, "Predictions", ", not listed here"),
-        *bullets("Notes", notes),
+        *bullets("Notes", [*document["notes"], *results.notes(result, *["separated"] * bool(trouble))]),
         Heading("What the numbers mean"),
         Facts(list(GLOSSARY.items()), "glossary"),
         say("These are associations in these rows, not causes.", "note"),
@@ -75,7 +73,7 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
 
 def _trouble(result: Document) -> str:
     """Say why there is no optimum, with the way out; empty if there is one, or if that is unknown."""
-    kind, reason = result["certificate"]["kind"], result["certificate"]["reason"].rstrip(".")
+    kind, reason = result["certificate"]["kind"], result["certificate"]["reason"]
     if kind == "ridge" and reason:
         return f"The objective asked for has no optimum: {reason}"
     return reason[:1].upper() + reason[1:] if kind == "infimum" else ""

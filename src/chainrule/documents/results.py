@@ -81,12 +81,18 @@ def rate(result: Document) -> Text:
 
 
 def ending(result: Document) -> list[tuple[str, Any]]:
-    """Describe how a run ended and what is proven; if the message says both, say each only once."""
-    told, proven = result["certificate"], result["certificate"]["sentence"].rstrip(".")
-    run = result["message"].rstrip(".").replace(f": {proven}", "")
-    training = say("{method}: {run} ({seconds:time})", method=_method(result), run=run, seconds=result["seconds"])
+    """Describe how a run ended, and what is proven."""
+    told = result["certificate"]
+    training = say("{method}: {ended} ({seconds:time})", **{**result, "method": _method(result)})
     hessian = [("Hessian", told["hessian_rows"])] if told["hessian_rows"] else []
-    return [("training", training), ("certificate", proven), *hessian]
+    return [("training", training), ("certificate", told["sentence"]), *hessian]
+
+
+def notes(result: Document, *said: str) -> list[str]:
+    """List the warnings, without what the message says; said: codes of others that are said elsewhere."""
+    how, *others = (found["code"] for found in result["findings"])
+    said = (*said, how, *(["separated"] if how == "no optimum" else []))
+    return [text for code, text in zip(others, result["warnings"], strict=True) if code not in said]
 
 
 def figures(parts: Mapping[str, Document | None]) -> Table:
@@ -142,7 +148,7 @@ def odds_chart(document: Document) -> Chart:
 def certificate(result: Document, trace: Any = None) -> list[Block]:
     """Describe what is proven about a result, and how its run reached it."""
     told = result["certificate"]
-    said = [say("{sentence}", "lead", **told)]
+    said = [say("{sentence}.", "lead", **told)]
     tiles: list[tuple[str, Any]] = []
     if told["kind"] == "bound":
         said = [say("No coefficients can lower the objective by more than {gap:up} nats.", "lead", **told),
@@ -213,7 +219,7 @@ def audit(document: Document) -> list[Block]:
 
 
 def _audit_sentence(told: Document) -> Text:
-    reason = f": {told['reason'].rstrip('.')}" if told["reason"] else ""
+    reason = f": {told['reason']}" if told["reason"] else ""
     if told["gap"] is None:
         return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)
     least = "the infimum" if told["kind"] == "infimum" else "the optimum"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,20 +9,18 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 from scipy.linalg.lapack import dormqr
 
-from chainrule.certificate import Bound, Certificate
-from chainrule.certificate.rounding import UNIT
-from chainrule.data.rows import Rows, Units
+from chainrule.data.rows import Rows
 from chainrule.data.rows.decode import refuse_non_finite
 from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import audit
+from chainrule.fitting.returned import UserPoint, certified
 from chainrule.fitting.run import run
-from chainrule.fitting.task import TOO_FAR, how_it_ended, warnings_of
+from chainrule.fitting.task import how_it_ended
 from chainrule.kernels.blocks import Blocks
 from chainrule.losses import is_native
-from chainrule.objective import PAIRWISE, DataObjective
 from chainrule.solvers import CGState, NewtonCG
 from chainrule.solvers.newton_cg import LARGEST, TooLarge
 
@@ -97,7 +94,7 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
         raise InputError(Finding("rows too large", {"largest": LARGEST})) from None
     state = outcome.state
     if isinstance(state, CGState):
-        certificate = _certificate(problem, objective, state)
+        certificate = certified(state, UserPoint.of(*rows.units.to_user(state.w, state.b), rows.units))
     else:
         task = prepare(replace(problem))
         certificate = audit(task, None, *rows.units.to_user(state.w, state.b))
@@ -105,44 +102,4 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
             outcome = replace(outcome, reason="unproven")
     ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))
     how = how_it_ended(outcome, certificate, options.tol, ways=ways, reads=rows.reads)
-    weight = objective.weight * rows.weight_unit
-    return Ending(outcome, state.w.copy(), state.b, rows.units, weight, how, warnings_of(how), certificate)
-
-
-def _certificate(problem: Problem, on: DataObjective, state: CGState) -> Certificate:
-    rows, bound = problem.rows, state.bound
-    objective = state.evaluation.objective
-    if bound is None or not bound.proven:
-        return Certificate.nothing(on.n_features, objective, TOO_FAR)
-    w_user, b_user = rows.units.to_user(state.w, state.b)
-    gap, coef = _as_returned(on, rows.units, state, bound, b_user)
-    return Certificate.of(
-        replace(bound, gap=gap),
-        w_user,
-        coef,
-        math.inf if on.fit_intercept else 0.0,
-        objective=objective,
-        least=objective - gap - _noise_of_objective(on, state),
-        hessian_rows="none: a point of the dual problem, from all rows",
-    )
-
-
-def _as_returned(on: DataObjective, units: Units, state: CGState, bound: Bound, b_user: float) -> tuple[float, Vector]:
-    """Return the gap and the coefficients' errors, (n,), at the returned point, whose w and b are rounded."""
-    radius = bound.coef[: on.n_features] * (1.0 + 8.0 * UNIT)
-    if not units.center.any() and (units.scale == 1.0).all():
-        return bound.gap, radius / units.scale
-    # z moves by at most `shift` in every row. If F is convex and its curvature along the move d is at most q,
-    # F(theta + d) - F* <= (sqrt(F - F*) + sqrt(q/2))^2.
-    rounded = 4.0 * UNIT * np.abs(state.w)
-    about = float(np.abs(units.center) @ np.abs(state.w / units.scale))
-    shift = 4.0 * UNIT * (abs(b_user) + (on.n_features + 2) * about) + state.reach * math.sqrt(float(rounded @ rounded))
-    q = on.loss.curvature * shift * shift + float(on.ridge @ (rounded * rounded))
-    gap = (math.sqrt(bound.gap) + math.sqrt(0.5 * q)) ** 2 * (1.0 + 8.0 * UNIT)
-    return gap, (radius + rounded) / units.scale
-
-
-def _noise_of_objective(on: DataObjective, state: CGState) -> float:
-    """Bound the error of the computed F, from its sums and from the rows' z."""
-    of_sums = on.secant_depth * state.evaluation.loss + PAIRWISE * on.penalty.value(state.w)
-    return UNIT * (of_sums + 4.0 * float(on.ridge @ np.square(state.w))) + on.loss.steepest * state.drift
+    return Ending(outcome, state.w.copy(), state.b, rows.units, how, certificate)

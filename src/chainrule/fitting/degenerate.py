@@ -18,7 +18,8 @@ from chainrule.diagnosis.exact import independent
 from chainrule.diagnosis.separation import Separation, find_separation
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending
-from chainrule.fitting.task import TOO_FAR, Task, after_rounding, certified
+from chainrule.fitting.returned import certified, rounded
+from chainrule.fitting.task import Task
 from chainrule.penalties import SEPARATED_RIDGE, ridge
 from chainrule.solvers import NewtonState, Outcome
 from chainrule.solvers.proof import error_of_gradient
@@ -58,7 +59,7 @@ def without_optimum(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
         or separated(task, collinear, (state.w, state.b))
         or next(filter(None, (_reduced(task, outcome, state, near) for near in far_off)), None)
         or _reduced(task, outcome, state, collinear, patient=True)
-        or _unproven(task, outcome, state, collinear)
+        or unproven(task, outcome, state, _why(task, outcome, state, collinear.findings))
     )
 
 
@@ -80,15 +81,15 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
     outcome, run = task.run(small)
     # On all rows, even if the run stopped on a sample.
-    state, w_fit, b_fit = task.returned(run.w, run.b, problem.objective(small))
+    state, point = task.returned(run.theta, problem.objective(small))
     state = state.with_bound()
-    certificate = certified(state, task.units, rows, as_returned=True)
+    certificate = certified(state, task.to_user(point))
     # The loss is at least 0. `_with_infimum` raises this bound if rows lie on the separating plane.
     rounding = state.on.loss.steepest * 4.0 * UNIT * abs(state.b) + state.noise
     certificate = replace(
         certificate,
         kind="ridge" if certificate.proven else "none",
-        reason=str(found.finding),
+        why=found.finding,
         infimum_at_least=0.0,
         infimum_gap=state.evaluation.loss + rounding,
     )
@@ -96,13 +97,13 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
         found.finding,
         *([Finding("collinear too", {"relations": collinear.findings})] if collinear.n_relations else []),
     )
-    return _ending(task, outcome, state, (w_fit, b_fit), certificate, said=said, separated=found)
+    return _ending(task, outcome, state, point, certificate, said, found)
 
 
-def interrupted(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Return a run's last point after Ctrl-C, before it is known why nothing is proven about it."""
-    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, "the cause was not looked for")
-    return _ending(task, replace(outcome, reason="interrupted"), state, task.to_fit(state.w, state.b), nothing)
+def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> Ending:
+    """Return a run's last point, with the reason why nothing is proven about it."""
+    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
+    return _ending(task, outcome, state, task.to_fit(state.theta), nothing)
 
 
 def _ending(
@@ -111,46 +112,40 @@ def _ending(
     state: NewtonState,
     point: Point,
     certificate: Certificate,
-    *,
     said: tuple[Finding, ...] = (),
-    collinear: Collinearity | None = None,
-    separated: Separation | None = None,
+    diagnosed: Collinearity | Separation | None = None,
 ) -> Ending:
     """Make the ending of a run; the certificate is for the returned point (w_fit, b_fit)."""
     tol, reason, how = task.problem.options.tol, outcome.reason, None
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
         missed = "max_reads" if reason == "max_reads" else "unproven"
-        reason = missed if not is_near else "converged" if separated is None else "no_optimum"
-    if separated is not None:
-        proof = "" if is_near else certificate.sentence
-        how = Finding("no optimum", {"why": separated.finding, "proof": proof, "ridge": SEPARATED_RIDGE})
+        reason = missed if not is_near else "no_optimum" if isinstance(diagnosed, Separation) else "converged"
+    if isinstance(diagnosed, Separation):
+        values = {
+            "why": diagnosed.finding,
+            "is_reached": is_near,
+            "proof": certificate.sentence,
+            "ridge": SEPARATED_RIDGE,
+        }
+        how = Finding("no optimum", values)
     ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how, said)
-    return replace(ending, collinear=collinear, separated=separated)
+    return replace(ending, diagnosed=diagnosed)
 
 
-def _unproven(task: Task, outcome: Outcome, state: NewtonState, collinear: Collinearity) -> Ending:
-    """Return the run's last point, with the reason why nothing is proven about it."""
-    reason = _why(task, outcome, state, collinear.sentence)
-    nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, reason)
-    return _ending(task, outcome, state, task.to_fit(state.w, state.b), nothing)
-
-
-def _why(task: Task, outcome: Outcome, state: NewtonState, relations: str) -> str:
+def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Finding, ...]) -> Finding:
     """Say why nothing is proven: too few reads; or columns along which rounding hides the curvature."""
     proof, of_sample = state.factored.proof, state.z is None or state.factored.index is not None
     unfinished = of_sample or (proof.ok and (state.bound is None or state.nu > state.bound.nu / 2))
     if unfinished or (outcome.reason == "max_reads" and outcome.n_epochs < 2):
-        return f"{TOO_FAR}; {relations}" if relations else TOO_FAR
-    held = task.problem.penalty.strongly_convex
-    way = "raise the penalty, standardize the columns" if held else "use a penalty"
+        return Finding("too far", {"relations": relations})
+    has_penalty = task.problem.penalty.strongly_convex
     if relations:
-        return f"{relations}: {way}, or drop a column of each relation" if held else relations
+        return Finding("relations", {"relations": relations, "has_penalty": has_penalty})
     vector = np.abs(proof.null_space[1][:, 0])
     columns = np.flatnonzero(vector > 0.01 * vector.max())
     words = [*task.problem.rows.feature_names, "the intercept"]
-    shown = ", ".join(words[j] for j in columns[:6]) + (", ..." if len(columns) > 6 else "")
-    return f"rounding hides the curvature along a combination of {shown}: {way}, or drop a column"
+    return Finding("hidden curvature", {"columns": tuple(words[j] for j in columns), "has_penalty": has_penalty})
 
 
 # --- collinear columns without a penalty -------------------------------------------------------------------------------
@@ -175,7 +170,7 @@ def _reduced(
         return None
     if collinear.holds:
         point = collinear.moved(task.problem.rows, found.state.w, found.state.b, np.ones_like(state.w))
-        short = _seen(task, *point, collinear, found.state)
+        short = _seen(task, np.append(*point), collinear, found.state)
         if not collinear.exact:
             short = short._replace(bound=_by_difference(short.state, found))
         near = max(task.problem.options.tol, 4.0 * short.bound.noise)
@@ -187,13 +182,14 @@ def _reduced(
     certificate = Certificate.of(
         proven, found.state.w, unknown, math.inf, objective=objective, least=least, hessian_rows="all rows"
     )
-    certificate = replace(certificate, kind="reduced", reason=collinear.sentence)
+    why = Finding("relations", {"relations": collinear.findings, "has_penalty": False})
+    certificate = replace(certificate, kind="reduced", why=why)
     if not collinear.exact:  # relations hold only up to rounding, so all columns together may do better
         certificate = replace(certificate, infimum_at_least=0.0, infimum_gap=objective + noise + proven.gap)
     which = "the solution of least norm" if is_short else "the solution without the redundant columns"
     values = {"is_exact": collinear.exact, "relations": collinear.findings, "which": f"{which} is returned"}
     said = (Finding("collinear", values),)
-    return _ending(task, outcome, found.state, found.point, certificate, said=said, collinear=collinear)
+    return _ending(task, outcome, found.state, found.point, certificate, said, collinear)
 
 
 def _minimum_of_pivots(
@@ -206,12 +202,12 @@ def _minimum_of_pivots(
     """
     tol, own = task.problem.options.tol, collinear.pivots
     if state.z is None or state.factored.index is not None:
-        state = task.at(state.w, state.b)
-    found = _Found(state, task.to_fit(state.w, state.b), bound_without(state, own))
+        state = task.at(state.theta)
+    found = _Found(state, task.to_fit(state.theta), bound_without(state, own))
     if not collinear.exact:
         others = np.isin(np.arange(len(state.w)), own, invert=True).astype(np.float64)
         w, b = collinear.moved(task.problem.rows, state.w, state.b, others)
-        found = _seen(task, np.where(others, 0.0, w), b, collinear, state)
+        found = _seen(task, np.append(np.where(others, 0.0, w), b), collinear, state)
     own = np.append(own, len(state.w)) if state.on.fit_intercept else own
     is_limited = outcome.reason == "max_reads" and task.problem.options.max_reads is not None
     most, part = MOST_STEPS if patient else STEPS, 1.0
@@ -225,7 +221,7 @@ def _minimum_of_pivots(
             break
         step = np.zeros(len(here.w) + 1)
         step[own] = part * factor.solve(here.evaluation.gradient[own])
-        new = _seen(task, here.w - step[:-1], here.b - float(step[-1]), collinear)
+        new = _seen(task, here.theta - step, collinear)
         if new.state.evaluation.objective < here.evaluation.objective:
             found, part = new, 1.0
         elif part < LEAST_PART:
@@ -235,13 +231,10 @@ def _minimum_of_pivots(
     return found if found.bound.proven else None
 
 
-def _seen(task: Task, w: Vector, b: float, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
+def _seen(task: Task, theta: Vector, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
     """Evaluate a point as it is returned: one read, with a new Hessian unless a state near the point is given."""
-    state, w_fit, b_fit = task.returned(w, b, near=near)
-    proven = bound_without(state, collinear.pivots)
-    if proven.proven:
-        proven = after_rounding(state, proven, None, state.w / task.units.scale)
-    return _Found(state, (w_fit, b_fit), proven)
+    state, point = task.returned(theta, near=near)
+    return _Found(state, point, rounded(state, bound_without(state, collinear.pivots), task.to_user(point)))
 
 
 def _by_difference(state: NewtonState, found: _Found) -> Bound:
@@ -313,21 +306,22 @@ def _of_least_penalty(task: Task, outcome: Outcome, state: NewtonState, collinea
     weights = np.sqrt(task.objective.ridge) * task.units.scale / np.where(sd > 0, sd, 1.0)
     best, w, b = None, state.w, state.b
     for _ in range(LEAST_PENALTY_STEPS if collinear.n_relations else 1):
-        here, w_fit, b_fit = task.returned(*collinear.moved(task.problem.rows, w, b, weights))
+        here, moved = task.returned(np.append(*collinear.moved(task.problem.rows, w, b, weights)))
         if not here.evaluation.finite:
             break
         here = replace(here, bound=bound_with_penalty(task, here, collinear))
         if best is None or here.gap < best.gap:
-            best, point = here, (w_fit, b_fit)
+            best, point = here, moved
         if best.gap <= task.problem.options.tol or not here.factored.steps.factored:
             break
         step = here.factored.direction(here.on, here.evaluation)
         w, b = here.w + step[:-1], here.b + float(step[-1])
     if best is not None:
-        certificate = certified(best, task.units, task.problem.rows, as_returned=True)
+        certificate = certified(best, task.to_user(point))
         if certificate.proven:
             return _ending(task, outcome, best, point, certificate)
-    return _unproven(task, outcome, best or state, collinear)
+    state = best or state
+    return unproven(task, outcome, state, _why(task, outcome, state, collinear.findings))
 
 
 def bound_with_penalty(task: Task, state: NewtonState, collinear: Collinearity) -> Bound | None:

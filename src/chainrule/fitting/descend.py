@@ -18,7 +18,7 @@ from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import Reference, audit
 from chainrule.fitting.run import run
-from chainrule.fitting.task import Task, how_it_ended, warnings_of
+from chainrule.fitting.task import Task, how_it_ended
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
 from chainrule.solvers.proof import error_of_objective
@@ -38,21 +38,20 @@ def descend(problem: Problem) -> Ending:
 
     Newton finds the optimum first, in a few reads, so that each epoch's distance from it is known.
     """
-    rows, options, batches = problem.rows, problem.options, problem.options.batches
-    if batches is not None:
-        stochastic.check_rows(problem)
-    moments = rows.moments()
+    options, batches, moments = problem.options, problem.options.batches, problem.rows.moments()
     problem.standardize()
     rows = problem.rows
     objective = problem.objective(column_scale=column_scale(rows))
     ridge, with_b = objective.ridge, options.fit_intercept
     curvature = largest_curvature(moments, rows.units, ridge, with_b, options.loss.curvature)
-    kind: dict[str, object] = {"is_largest": moments.correlation is not None}
-    if batches is not None:
-        curvature, kind = stochastic.smoothness(problem, curvature), {"batch": batches.size}
-    limit, rate = rates(curvature, options.learning_rate, 0.5 if batches is None else stochastic.AUTOMATIC)
-    default = DEFAULT_EPOCHS if batches is None else stochastic.DEFAULT_EPOCHS
-    max_steps = default if options.max_reads is None else options.max_reads
+    if batches is None:
+        part, epochs = 0.5, DEFAULT_EPOCHS
+        told: dict[str, object] = {"is_largest": moments.correlation is not None}
+    else:
+        part, epochs = stochastic.AUTOMATIC, stochastic.DEFAULT_EPOCHS
+        curvature, told = stochastic.smoothness(problem, curvature), {"batch": batches.size}
+    limit, rate = rates(curvature, options.learning_rate, part)
+    max_steps = epochs if options.max_reads is None else options.max_reads
     if options.resume is not None:
         stochastic.check_options(options.resume, problem, rate, max_steps)
     at_once: list[Finding] = []
@@ -69,15 +68,16 @@ def descend(problem: Problem) -> Ending:
             tell(Finding("crawling", {"epoch": epoch, "epochs": monitor.needed, "ways": ways}))
 
     if rate > limit:
-        tell(Finding("above limit", {"rate": rate, "limit": limit, **kind}))
-    unbounded = rate * ridge.max() > 2.0 and (batches is None or batches.schedule == "constant")
-    monitor: RunMonitor | NoiseMonitor = NoiseMonitor(unbounded)
+        tell(Finding("above limit", {"rate": rate, "limit": limit, **told}))
+    measure = Measure.of(problem, objective)
+    start, before, unbounded = np.append(*rows.units.to_fit(*problem.start)), None, rate * ridge.max() > 2.0
+    monitor: RunMonitor | NoiseMonitor
+    solver: GradientDescent | StochasticGradientDescent
     if batches is None:
         monitor = RunMonitor(unbounded, stable=rate <= limit, tol=options.tol, max_steps=max_steps)
-    measure = Measure.of(problem, objective)
-    start, before = np.append(*rows.units.to_fit(*problem.start)), None
-    solver: GradientDescent | StochasticGradientDescent = GradientDescent(start, rate, measure.gap)
-    if isinstance(monitor, NoiseMonitor) and batches is not None:
+        solver = GradientDescent(start, rate, measure.gap)
+    else:
+        monitor = NoiseMonitor(unbounded and batches.schedule == "constant")
         solver = StochasticGradientDescent(start, rate, batches, measure.gap)
         before = stochastic.taken_up(options.resume, objective, solver, monitor)
     limits = {"max_steps": max_steps, "monitor": monitor, "on_status": on_status, "before": before}
@@ -111,10 +111,9 @@ def _ending(
         state.w.copy(),
         state.b,
         rows.units,
-        rows.moments().weight,
         how,
-        (*causes(measure.floor), *warnings_of(how, outcome)),
         certificate,
+        tuple(causes(measure.floor)),
         rate,
         limit,
         said_at_once=at_once,
@@ -125,10 +124,9 @@ def _ending(
 
 def rates(curvature: float, asked: float | None, part: float) -> tuple[float, float]:
     """Return the largest stable rate, and the rate to use: by default `part` of it."""
-    limit = 2.0 / curvature if curvature > 0 else float("inf")
-    rate = asked
-    if rate is None:
-        rate = part * 2.0 / curvature if curvature > 0 else 1.0
+    limit = 2.0 / curvature if curvature > 0 else math.inf
+    default = part * limit if curvature > 0 else 1.0
+    rate = default if asked is None else asked
     if rate == 0.0 or not np.isfinite(curvature):
         raise InputError(Finding("too large for any rate"))
     return limit, rate
@@ -176,9 +174,11 @@ class Measure:
 def causes(floor: Reference) -> list[Finding]:
     """List the reasons why there is no single optimum."""
     which = "which ones are returned depends on the start"
-    ends = Finding("collinear", {"is_exact": True, "relations": (floor.certificate.reason,), "which": which})
+    ends = {"is_exact": True, "which": which}
     return [
-        ends if found.code == "collinear" and floor.kind == "reduced" else found
+        Finding("collinear", {**found.values, **ends})
+        if found.code == "collinear" and floor.kind == "reduced"
+        else found
         for found in floor.said
         if found.code in ("collinear", "collinear too", "separated")
     ]

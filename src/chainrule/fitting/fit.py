@@ -216,7 +216,7 @@ def _result(
     rows, options, outcome = problem.rows, problem.options, ending.outcome
     w, b = ending.units.to_user(ending.w_fit, ending.b_fit)
     front = options.front
-    seconds, reason = time.perf_counter() - problem.started, say(ending.certificate.reason, front)
+    seconds = time.perf_counter() - problem.started
     in_numpy = "" if is_native(options.loss) else f", {options.loss.name} loss in NumPy"
     return Result(
         w=w,
@@ -225,6 +225,7 @@ def _result(
         method=method[0],
         method_reason=method[1],
         message=visible(say(ending.how, front)),
+        ended=visible(say(ending.how.without("proof"), front)),
         findings=(ending.how, *ending.said_at_once, *ending.said),
         objective_line=objective_line(problem, ending),
         reads=rows.reads + (options.resume.reads if options.resume is not None else 0.0),
@@ -233,10 +234,11 @@ def _result(
         storage=rows.design.storage,
         copies=rows.copies + ending.copies,
         warnings=tuple(say(found, front) for found in (*ending.said_at_once, *ending.said)),
-        certificate=replace(ending.certificate, reason=reason, reads=rows.reads, seconds=seconds),
+        certificate=replace(ending.certificate, reads=rows.reads, seconds=seconds),
         encodings=rows.encodings,
         reference=_reference(ending) if method[0] == "newton" else None,
-        **_same(ending, "w_fit", "b_fit", "objective", "sum_weights", "epochs_needed", "carried"),
+        **_same(ending, "w_fit", "b_fit", "objective", "epochs_needed", "carried"),
+        sum_weights=problem.sum_weights,
         **_same(ending, "learning_rate", "learning_rate_limit"),
         **_same(ending.units, "center", "scale"),
         **_same(outcome, "reason", "epoch", "n_epochs", "trace"),

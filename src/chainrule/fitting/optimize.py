@@ -9,11 +9,13 @@ import numpy as np
 from chainrule.data.rows import Units
 from chainrule.data.rows.moments import guess_units
 from chainrule.data.rows.rare import has_one_sided_level
+from chainrule.diagnosis.separation import Separation
 from chainrule.errors import InputError
-from chainrule.fitting.degenerate import interrupted, separated, without_optimum
+from chainrule.findings import Finding
+from chainrule.fitting.degenerate import separated, unproven, without_optimum
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.task import Task, certified
-from chainrule.solvers import NewtonState, Outcome
+from chainrule.fitting.returned import certified
+from chainrule.fitting.task import Task
 
 PLANE_NUMBERS = 5_000_000  # in the rows on a separating plane; with more, those rows are not fitted
 
@@ -48,10 +50,20 @@ def solve(task: Task) -> Ending:
     if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # proven by the penalty alone, too loosely
     if proven or outcome.reason not in ("converged", "max_reads"):
-        certificate = certified(state, task.units, rows)
+        point = task.to_fit(state.theta)
+        certificate = certified(state, task.to_user(point))
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
-            return _after_rounding(task, outcome, state)
-        return task.ending(outcome, state, certificate)
+            # rounding to the user's units costs more than tol: certify exactly the returned point
+            is_usable = np.isfinite(task.to_user(point).w)
+            if not is_usable.all():
+                name = rows.feature_names[int(np.argmin(is_usable))]
+                raise InputError(
+                    f"column {name!r} is so small that its weight is beyond a float64: multiply the column"
+                )
+            state, point = task.returned(state.theta)
+            state = state.with_bound()
+            certificate = certified(state, task.to_user(point))
+        return task.ending(outcome, state, certificate, point)
     try:
         ending = without_optimum(task, outcome, state)
         if ending.certificate.kind == "none" and state.is_separating:
@@ -59,20 +71,7 @@ def solve(task: Task) -> Ending:
             ending = without_optimum(task, *task.run(task.penalty, patient=True))
         return _with_infimum(task, ending)
     except KeyboardInterrupt:
-        return interrupted(task, outcome, state)
-
-
-def _after_rounding(task: Task, outcome: Outcome, state: NewtonState) -> Ending:
-    """Certify exactly the returned point, because converting the bound to the user's units would cost more than tol."""
-    rows = task.problem.rows
-    w, _ = task.units.to_user(state.w, state.b)
-    if not np.isfinite(w).all():
-        name = rows.feature_names[int(np.argmin(np.isfinite(w)))]
-        raise InputError(f"column {name!r} is so small that its weight is beyond a float64: multiply the column")
-    here, w_fit, b_fit = task.returned(state.w, state.b)
-    here = here.with_bound()
-    certificate = certified(here, task.units, rows, as_returned=True)
-    return task.ending(outcome, here, certificate, (w_fit, b_fit))
+        return unproven(task, replace(outcome, reason="interrupted"), state, Finding("not looked for"))
 
 
 def _with_infimum(task: Task, ending: Ending) -> Ending:
@@ -82,16 +81,17 @@ def _with_infimum(task: Task, ending: Ending) -> Ending:
     inf F >= (their weight / S) times that minimum.
     """
     problem, certificate = task.problem, ending.certificate
-    if ending.separated is None:
+    if not isinstance(ending.diagnosed, Separation):
         return ending
-    rows, places = problem.rows, ending.separated.rows_on_plane
+    rows, places = problem.rows, ending.diagnosed.rows_on_plane
     if not len(places) or len(places) * rows.n_features > PLANE_NUMBERS or len(set(rows.y[places])) < 2:
         return ending
     part = rows.take(places).as_given()
     options = replace(problem.options, callbacks=(), max_reads=None)
     start = (np.zeros(rows.n_features), 0.0)
-    found = optimize(replace(problem, rows=part, options=options, columns=np.zeros_like(problem.columns), start=start))
-    share = found.sum_weights / task.sum_weights * (1.0 - 1e-12)
+    on_plane = replace(problem, rows=part, options=options, columns=np.zeros_like(problem.columns), start=start)
+    share = on_plane.sum_weights / problem.sum_weights * (1.0 - 1e-12)
+    found = optimize(on_plane)
     low = share * found.certificate.infimum_at_least  # 0 if proven only for fewer columns
     gap = certificate.infimum_gap - low
     return replace(ending, certificate=replace(certificate, infimum_at_least=low, infimum_gap=gap))

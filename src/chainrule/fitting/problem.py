@@ -55,6 +55,12 @@ class Problem:
         """The penalty in the fit's units."""
         return self.options.penalty_on(self.rows.n_features)
 
+    @property
+    def sum_weights(self) -> float:
+        """S, in the user's unit."""
+        rows = self.rows
+        return float(rows.n_rows if rows.s is None else rows.s.sum()) * rows.weight_unit
+
     def objective(self, penalty: ElasticNet | None = None, column_scale: Vector | None = None) -> DataObjective:
         """F over the rows in their present units. penalty : in these units; the fit's by default."""
         made = self.penalty if penalty is None else penalty
@@ -70,35 +76,38 @@ class Problem:
 class Ending:
     """What a method returns.
 
-    w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. said : warnings.
-    sum_weights : S. certificate : what is proven about the point.
+    w_fit, b_fit : the returned point in `units`, the fit's. how : how the run ended. certificate : what is proven about the
+    point. said : warnings beside the one of `how`.
     learning_rate, learning_rate_limit : for gradient descent, else None. said_at_once : warnings already issued in the run.
     epochs_needed : if gradient descent ended too early, else None. carried : for mini-batches, what `resume` needs.
-    collinear, separated : why there is no single optimum, if so. copies : how often the method copied X.
+    diagnosed : what was found where there is no single optimum. copies : how often the method copied X.
     """
 
     outcome: Outcome
     w_fit: Vector
     b_fit: float
     units: Units
-    sum_weights: float
     how: Finding
-    said: tuple[Finding, ...]
     certificate: Certificate
+    said: tuple[Finding, ...] = ()
     learning_rate: float | None = None
     learning_rate_limit: float | None = None
     said_at_once: tuple[Finding, ...] = ()
-    collinear: Collinearity | None = None
-    separated: Separation | None = None
+    diagnosed: Collinearity | Separation | None = None
     copies: int = 0
     epochs_needed: float | None = None
     carried: Carried | None = None
 
     @property
+    def is_separated(self) -> bool:
+        """Whether the classes are separated, and the optimum with a ridge is returned."""
+        return self.how.code == "no optimum"
+
+    @property
     def objective(self) -> float:
         """F at the returned point; for separated classes without the added ridge."""
         there = self.outcome.state.evaluation
-        return there.objective if self.separated is None else there.loss
+        return there.loss if self.is_separated else there.objective
 
 
 Method = Callable[[Problem], Ending]
@@ -107,7 +116,7 @@ Method = Callable[[Problem], Ending]
 def objective_line(problem: Problem, ending: Ending) -> str:
     """Write the objective with its numbers; for separated classes also the objective whose optimum is returned."""
     rows, penalised = problem.rows, problem.penalty.line
-    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{ending.sum_weights:.10g}) sum s l(z, y)"
+    loss = f"(1/{rows.n_rows}) sum l(z, y)" if rows.s is None else f"(1/{problem.sum_weights:.10g}) sum s l(z, y)"
     loss += "" if problem.options.loss is LOGISTIC else f" [{problem.options.loss.name}]"
     penalty = f" + {penalised}" if penalised else ""
     z = "z = x.w + b" if problem.options.fit_intercept else "z = x.w, no intercept"
@@ -119,6 +128,6 @@ def objective_line(problem: Problem, ending: Ending) -> str:
         text = f"units of {'(x - mean)/sd' if problem.scaled else 'x - mean'} for {which}"
     size = "sd_j" if problem.options.fit_intercept else "rms_j"
     line = f"F(w, b) = {loss}{penalty}, {z}{free}; {text}"
-    if ending.separated is None:
+    if not ending.is_separated:
         return line
     return f"{line}; returned is the optimum of F + ({short(SEPARATED_RIDGE)}/2) sum ({size} w_j)^2"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.certificate import Certificate, bound_by_penalty, digits_of
-from chainrule.certificate.rounding import UNIT, reach_bound, z_rounding
+from chainrule.certificate import Certificate, digits_of
+from chainrule.certificate.rounding import UNIT
 from chainrule.data.designs import design_of
 from chainrule.data.inputs import (
     check_start,
@@ -33,12 +33,13 @@ from chainrule.fitting.fit import class_names
 from chainrule.fitting.optimize import prepare, solve
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.result import Result
+from chainrule.fitting.returned import UserPoint, certified, rounded
 from chainrule.fitting.spec import FitSpec
-from chainrule.fitting.task import Task, after_rounding, certified
+from chainrule.fitting.task import Task
 from chainrule.kernels.blas import one_blas_thread
 from chainrule.kernels.reading import What
 from chainrule.solvers import NewtonState
-from chainrule.solvers.proof import FactoredHessian, depth_of, error_of_gradient
+from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
 
@@ -71,8 +72,8 @@ class Reference:
             return problem.reference
         n = problem.rows.n_features
         if n > MAX_HESSIAN_COLUMNS:
-            reason = f"{n:,} columns are too many for a Hessian"
-            return cls(Certificate.nothing(n, math.inf, reason), math.inf, np.zeros(n), 0.0)
+            why = Finding("no hessian", {"columns": n})
+            return cls(Certificate.nothing(n, math.inf, why), math.inf, np.zeros(n), 0.0)
         options = replace(problem.options, tol=MARGIN * problem.options.tol, callbacks=(), max_reads=None)
         task = prepare(replace(problem, options=options, start=(np.zeros(n), 0.0)))
         ending = solve(task)
@@ -86,7 +87,8 @@ class Reference:
         state = ending.outcome.state
         assert isinstance(state, NewtonState)
         high, point = ending.objective + state.noise, ending.units.to_user(ending.w_fit, ending.b_fit)
-        return cls(ending.certificate, high, *point, ending.said, ending.collinear)
+        collinear = ending.diagnosed if isinstance(ending.diagnosed, Collinearity) else None
+        return cls(ending.certificate, high, *point, ending.said, collinear)
 
     @property
     def is_known(self) -> bool:
@@ -114,34 +116,33 @@ def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
 
     by : a reference, whose bound tightens the point's own, or replaces it if the point alone proves nothing.
     """
-    rows = task.problem.rows
     with np.errstate(over="ignore", invalid="ignore"):  # extreme coefficients may overflow; then nothing is proven
-        here = task.units.to_fit(w, b)
-        if rows.n_features > MAX_HESSIAN_COLUMNS:
-            return _without_hessian(task, by, *here)
-        state = task.at(*here).with_bound()
-        direct = certified(state, task.units, rows)
+        point = UserPoint.of(w, b, task.units)
+        if task.problem.rows.n_features > MAX_HESSIAN_COLUMNS:
+            return _without_hessian(task, point)
+        state = task.at(point.theta).with_bound()
+        direct = certified(state, point)
         is_of_another = direct.proven and by is not None and by.kind != "bound"
-        return direct if by is None or is_of_another else _measured(task, direct, by, state, w, b)
+        return direct if by is None or is_of_another else _measured(direct, by, state, point)
 
 
-def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState, w: Vector, b: float) -> Certificate:
+def _measured(direct: Certificate, by: Reference, state: NewtonState, point: UserPoint) -> Certificate:
     """Compare F with the reference, and keep the tighter bounds."""
-    rounding = state.noise + _rounding_of_bias(task, state.w, state.b)
+    rounding = _rounding(state)
     F, kind = state.evaluation.objective, "bound" if direct.proven else by.kind
     if not math.isfinite(F):
         return direct
     least, gap = by.gap(F, rounding)
     coef, intercept = direct.coef, direct.intercept
     if kind == "reduced" and by.collinear is not None and by.collinear.exact:
-        here = after_rounding(state, bound_without(state, by.collinear.pivots), task.units, w)
+        here = rounded(state, bound_without(state, by.collinear.pivots), point)
         gap, least = min(gap, here.gap), max(least, here.lower)
     theirs = by.certificate
     if kind == "bound":
         up = 1.0 + 4.0 * UNIT
         gap = min(gap, direct.gap)
-        coef = np.minimum(coef, (np.abs(w - by.w) + theirs.coef) * up)
-        intercept = min(intercept, (abs(b - by.b) + theirs.intercept) * up)
+        coef = np.minimum(coef, (np.abs(point.w - by.w) + theirs.coef) * up)
+        intercept = min(intercept, (abs(point.b - by.b) + theirs.intercept) * up)
     # a reference for a model with fewer columns says nothing about inf F
     infimum = max(direct.infimum_at_least, theirs.infimum_at_least)
     return replace(
@@ -151,47 +152,33 @@ def _measured(task: Task, direct: Certificate, by: Reference, state: NewtonState
         lower=max(direct.lower, least),
         coef=coef,
         intercept=intercept,
-        digits=digits_of(w, coef),
+        digits=digits_of(point.w, coef),
         noise=min(direct.noise, 2.0 * rounding),
         optimum_at_least=max(by.low, direct.optimum_at_least),
         infimum_at_least=infimum,
         infimum_gap=gap if infimum >= by.low else F + rounding - infimum,
-        reason="" if kind == "bound" else theirs.reason,
+        why=None if kind == "bound" else theirs.why,
     )
 
 
-def _rounding_of_bias(task: Task, w: Vector, b: float) -> float:
-    """Bound the change of F when the bias is rounded on its way from the user's units."""
-    size = float(np.abs(task.units.center / task.units.scale) @ np.abs(w))
-    return task.objective.loss.steepest * UNIT * ((len(w) + 2) * size + abs(b))
+def _rounding(state: NewtonState) -> float:
+    """Bound the error of F, whose bias was rounded once on its way from the user's units."""
+    return state.noise + state.on.loss.steepest * UNIT * abs(state.b)
 
 
-def _without_hessian(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
+def _without_hessian(task: Task, point: UserPoint) -> Certificate:
     """Bound by the gradient and the penalty alone, as there are too many columns for a Hessian."""
-    rows, on, n = task.problem.rows, task.objective, len(w)
-    has_penalty = task.problem.penalty.strongly_convex
-    theta, z = np.append(w, b), np.empty(rows.n_rows)
-    scale = np.append(np.sqrt(on.ridge) if has_penalty else np.ones(n), 1.0)
-    evaluation = on.evaluate(theta, What.SQUARES, z=z, q=1.0 / scale**2)
-    stand_in = FactoredHessian.without_factor(on, scale**2, theta)
-    state = NewtonState(theta, evaluation, 0, on, stand_in, z, evaluation.squares)
-    rounding, F = state.noise + _rounding_of_bias(task, w, b), evaluation.objective
-    reason = by.certificate.reason if by is not None else f"{n:,} columns are too many for a Hessian"
-    nothing = Certificate.nothing(n, F, reason)
+    on, n, z = task.objective, len(point.w), np.empty(task.problem.rows.n_rows)
+    scale = np.append(np.sqrt(on.ridge) if task.problem.penalty.strongly_convex else np.ones(n), 1.0)
+    evaluation = on.evaluate(point.theta, What.SQUARES, z=z, q=1.0 / scale**2)
+    stand_in = replace(FactoredHessian.without_factor(on, scale**2, point.theta), norm=evaluation.norm)
+    state = NewtonState(point.theta, evaluation, 0, on, stand_in, z, evaluation.squares).with_bound()
+    rounding, F = _rounding(state), evaluation.objective
+    found, nothing = certified(state, point), Certificate.nothing(n, F, Finding("no hessian", {"columns": n}))
+    if found.proven and found.gap <= F:
+        return replace(found, hessian_rows="")
     if not math.isfinite(F):
         return nothing
-    if has_penalty:
-        assert evaluation.squares is not None
-        s = np.ones(len(z)) if rows.s is None else rows.s
-        h_b = float(s @ on.pointwise(z, rows.y)[2]) / float(s.sum()) if on.fit_intercept else 1.0
-        e = error_of_gradient(on, on.loss.steepest, evaluation.squares, theta)
-        zeta = on.loss.bend * z_rounding(n, reach_bound(evaluation.norm, scale, theta))
-        reach = math.sqrt(evaluation.norm) * (1.0 + 1e-12)
-        known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}
-        proven = bound_by_penalty(evaluation.gradient, e, of=on.loss, ridge=on.ridge, **known)
-        found = certified(replace(state, bound=proven), task.units, rows)
-        if found.proven and found.gap <= F:
-            return replace(found, hessian_rows="")
     gap = F + rounding
     return replace(nothing, kind="infimum", gap=gap, noise=rounding, optimum_at_least=0.0, infimum_gap=gap)
 

@@ -60,7 +60,7 @@ class Result(Shown):
     classes : tuple
         Labels of y = 0 and y = 1.
     reason : str
-        One of `REASONS`; `message` is a sentence with the numbers.
+        One of `REASONS`; `message` is a sentence with the numbers, and `ended` the same without what is proven.
     objective, loss : float
         F at the returned point, and the mean log-loss in it, in nats.
     objective_line : str
@@ -106,6 +106,7 @@ class Result(Shown):
     method_reason: str
     reason: str
     message: str
+    ended: str
     objective: float
     loss: float
     objective_line: str
@@ -149,13 +150,10 @@ class Result(Shown):
         timings : bool
             False leaves out seconds and threads, the only fields that differ between runs of the same fit.
         """
-        document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-        for name in self.__dataclass_fields__:
-            if name in ("trace", "certificate", "carried", "encodings", "findings", "reference") or (
-                not timings and name in ("seconds", "threads")
-            ):
-                continue
-            document[name] = plain(getattr(self, name))
+        left_out = {"trace", "certificate", "carried", "encodings", "findings", "reference"}
+        left_out |= set() if timings else {"seconds", "threads"}
+        shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out}
+        document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(shown)}
         document["findings"] = [found.to_dict() for found in self.findings]
         document["certificate"] = self.certificate.to_dict(timings=timings)
         document["trace"] = {"epochs_kept": len(self.trace), "stride": self.trace.stride, "note": self.trace.note}

@@ -181,9 +181,7 @@ def _loss(name: str) -> Loss:
 def _callbacks(callbacks: Sequence[Callback] | Callback | None) -> tuple[Callback, ...]:
     if callbacks is None:
         return ()
-    if not callable(callbacks) and not isinstance(callbacks, Iterable):
-        raise InputError(f"callbacks must be functions of a Step, not {callbacks!r}")
-    given = (callbacks,) if callable(callbacks) else tuple(callbacks)
+    given = (callbacks,) if callable(callbacks) or not isinstance(callbacks, Iterable) else tuple(callbacks)
     for callback in given:
         if not callable(callback):
             raise InputError(f"callbacks must be functions of a Step, not {callback!r}")

@@ -67,6 +67,25 @@ class NewtonState(State):
         proven = self.factored.certify(self.on, self.evaluation, self.theta, self.z, self.squares, last=True)
         return replace(self, bound=proven)
 
+    def change(self, d: Vector) -> float:
+        """Bound the root mean square over the rows of how much z changes if theta_j moves by at most d_j, (n + 1,)."""
+        assert self.squares is not None
+        return float(np.sqrt(np.append(self.squares, 1.0)) @ d)
+
+    def error_along(self, a: Vector) -> float:
+        """Bound |a.(theta - theta*)| for a (n + 1,), in the Hessian's norm if it has a factor."""
+        assert self.bound is not None
+        proof, radius = self.factored.proof, self.bound.radius
+        if proof.ok and radius < math.inf:
+            return radius * math.sqrt(float(proof.leverages(a[np.newaxis])[0]))
+        return float(np.abs(a) @ self.bound.coef)
+
+    @property
+    def hessian_rows(self) -> str:
+        """Which rows the Hessian came from."""
+        share = len(self.factored.z) / self.on.rows.n_rows
+        return "all rows" if share == 1.0 else f"{100 * share:.3g} % of the rows"
+
     @property
     def noise(self) -> float:
         """Bound on the error of F; inf if not all rows were read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from chainrule.certificate.bounds import TINY
 from chainrule.certificate.rounding import UNIT
 from chainrule.kernels.reading import Secant
 from chainrule.kernels.vectors import Feasible
-from chainrule.objective import DataObjective, Evaluation, Objective
+from chainrule.objective import PAIRWISE, DataObjective, Evaluation, Objective
 from chainrule.solvers.downhill import Downhill, conjugate_at, step_from
 from chainrule.solvers.loop import State
 from chainrule.solvers.pairs import PAIRS, Pair, corrected
@@ -51,6 +52,7 @@ class CGState(State):
     is_due : whether the preconditioner needs a new sample before the next step.
     """
 
+    on: DataObjective
     z: Vector
     line: Matrix
     residual: Vector
@@ -63,6 +65,23 @@ class CGState(State):
     center: Vector
     reach: float
     is_due: bool = False
+    hessian_rows: ClassVar = "none: a point of the dual problem, from all rows"
+
+    def change(self, d: Vector) -> float:
+        """Bound how much a row's z changes if theta_j moves by at most d_j, (n + 1,)."""
+        return self.reach * _length(d[:-1]) + float(d[-1])
+
+    def error_along(self, a: Vector) -> float:
+        """Bound |a.(theta - theta*)| for a (n + 1,)."""
+        assert self.bound is not None
+        return float(np.abs(a) @ self.bound.coef)
+
+    @property
+    def noise(self) -> float:
+        """Bound on the error of F, from its sums and from the rows' z."""
+        on, w = self.on, self.w
+        of_sums = on.secant_depth * self.evaluation.loss + PAIRWISE * on.penalty.value(w)
+        return float(UNIT * (of_sums + 4.0 * (on.ridge @ np.square(w))) + on.loss.steepest * self.drift)
 
     @property
     def gap(self) -> float:
@@ -171,7 +190,9 @@ def _state_at(on: DataObjective, theta: Vector, z: Vector) -> CGState:
     drift, center = _fresh_drift(on, reach, theta), _center(on, read)
     made, none = Preconditioner.of_read(on, read, center), Evaluation(math.inf, v)
     largest = _largest(z, on.rows.s is None or on.rows.is_kept)
-    return _moved(on, CGState(theta, none, z, line, v, (), made, None, drift, drift, largest, center, reach), v, read)
+    return _moved(
+        on, CGState(theta, none, on, z, line, v, (), made, None, drift, drift, largest, center, reach), v, read
+    )
 
 
 def _slopes(on: DataObjective, state: CGState, v: Vector, read: Secant) -> tuple[Vector, Vector, Vector]:
@@ -206,6 +227,7 @@ def _moved(on: DataObjective, state: CGState, v: Vector, read: Secant, t: float 
     return CGState(
         theta,
         Evaluation(F, full, value, found.correct / on.weight, on.norm(full)),
+        on,
         state.z,
         state.line,
         residual,

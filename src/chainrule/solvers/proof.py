@@ -153,7 +153,7 @@ class FactoredHessian:
         proven = self._by_hessian(on, evaluation, theta, z, squares, last, delta, zeta) if self.proof.ok else None
         if (proven is not None and proven.proven) or not (last and self.index is None and on.penalty.strongly_convex):
             return proven
-        return self._by_penalty(on, evaluation, theta, squares, delta + zeta)
+        return self._by_penalty(on, evaluation, theta, z, squares, zeta)
 
     def _by_hessian(
         self,
@@ -197,14 +197,16 @@ class FactoredHessian:
         return delta, max(zetas)
 
     def _by_penalty(
-        self, on: DataObjective, evaluation: Evaluation, theta: Vector, squares: Vector, zeta: float
+        self, on: DataObjective, evaluation: Evaluation, theta: Vector, z: Vector, squares: Vector, zeta: float
     ) -> Bound:
         """Bound by the penalty's convexity, if rounding or leverage spoils the bound by the Hessian."""
         n, D = on.n_features, self.proof.D
         ratio = float((D[:n] / np.sqrt(on.ridge)).max())
         reach = math.sqrt(self.norm * ratio * ratio) * OUTWARD
-        # D is 1 if the diagonal element is unusable, so the element is taken from the matrix.
-        h_b = float(self.proof.matrix[n, n]) * (1.0 - 4.0 * self.proof.eta) if on.fit_intercept else 1.0
+        h_b = 1.0
+        if on.fit_intercept:
+            h, s = on.curvatures(z), on.rows.s
+            h_b = float(h.mean() if s is None else np.sum(s * h) / np.sum(s))
         e = error_of_gradient(on, on.rms_residual(evaluation.loss), squares, theta)
         known = {"h_b": h_b, "reach": reach, "depth": depth_of(on), "zeta": zeta}
         found = bound_by_penalty(evaluation.gradient, e, of=on.loss, ridge=on.ridge, **known)

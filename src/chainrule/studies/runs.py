@@ -234,7 +234,7 @@ class Setting:
         proven = result.certificate
         exists, low = proven.kind in ("bound", "reduced"), max(0.0, proven.infimum_at_least)
         objective = result.objective if exists else low if math.isfinite(low) else 0.0
-        why = "" if exists else (proven.reason or "nothing is proven").split(":")[0].split(";")[0].rstrip(".")
+        why = "" if exists or proven.why is None else proven.why.head
         return Optimum(
             exists, objective, why, result.w, result.b, result.reads, result.n_epochs, result.reference, result.warnings
         )
