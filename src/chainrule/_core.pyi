@@ -78,7 +78,7 @@ def newton_path(
     most: int,
     z: Any,
     threads: int,
-    kernel: str | None,
+    kernel: str | None = None,
 ) -> tuple[Any, Any, Any, int, int, Reading | None]: ...
 def descend(
     design: Design,
@@ -100,7 +100,7 @@ def descend(
     epoch: int,
     first: int,
     end: int,
-    kernel: str | None,
+    kernel: str | None = None,
 ) -> Any: ...
 def visiting_order(rows: int, seed: int, epoch: int) -> Any: ...
 def encode_labels(y: Any, codes: Any, kernel: str | None = None) -> tuple[Any, Any] | None: ...

@@ -147,7 +147,7 @@ class DataObjective(Objective):
         """Rows that an evaluation reads."""
         return sum(stratum.rows.n_rows for stratum in self.strata)
 
-    @property
+    @cached_property
     def sum_depth(self) -> float:
         """Depth d of the sums for loss and gradient: the roundings that a term goes through."""
         return max(stratum.rows.sum_depth for stratum in self.strata) + len(self.strata) - 1.0
@@ -157,7 +157,7 @@ class DataObjective(Objective):
         """Depth of the sums along a direction, the division by S included."""
         return self.rows.sum_depth + (0.0 if self.rows.s is None else PAIRWISE)
 
-    @property
+    @cached_property
     def matrix_depth(self) -> float:
         """Depth N of the Hessian's sums."""
         return max(stratum.rows.matrix_depth for stratum in self.strata) + len(self.strata) - 1.0
@@ -254,7 +254,7 @@ class DataObjective(Objective):
         return self._with_penalty(matrix, self.ridge), self._with_penalty(parts[0], self.fit_ridge)
 
     def _with_penalty(self, matrix: Matrix, ridge: Vector) -> Matrix:
-        matrix[np.diag_indices(self.n_features)] += ridge
+        matrix.reshape(-1)[: -self.size : self.size + 1] += ridge
         if not self.fit_intercept:
             matrix[-1, :] = matrix[:, -1] = 0.0
         return matrix
@@ -298,13 +298,13 @@ class DataObjective(Objective):
             **rows.how,
         )
         rows.count_read(path.total)
-        return replace(path, reads=before + path.reads)
+        return replace(path, reads=before + path.reads * rows.n_rows / rows.tally.rows)
 
-    def evaluations(self, path: Path) -> tuple[list[Evaluation], Evaluation]:
-        """Turn the core's sums at the points of a path, and at its last, into evaluations."""
+    def evaluations(self, path: Path) -> tuple[list[Evaluation], Evaluation | None]:
+        """Turn the core's sums at the points of a path, and at its next point if that was read, into evaluations."""
         numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
-        assert path.sums is not None
-        return [Evaluation(*of_point) for of_point in numbers], self._evaluation(path.next[:-1], PATH, [path.sums])
+        last = None if path.sums is None else self._evaluation(path.next[:-1], PATH, [path.sums])
+        return [Evaluation(*of_point) for of_point in numbers], last
 
     def norm(self, gradient: Vector) -> Any:
         """Compute `Evaluation.grad_norm` for a gradient (n + 1,), or for k gradients (k, n + 1)."""

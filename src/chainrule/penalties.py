@@ -36,6 +36,10 @@ class ElasticNet:
         return not self.l1.any()
 
     @cached_property
+    def _bends(self) -> bool:
+        return bool(self.l2.any())
+
+    @cached_property
     def strongly_convex(self) -> bool:
         """Whether P has curvature along every column, so that there is exactly one optimum."""
         return bool((self.l2 > 0.0).all())
@@ -60,7 +64,7 @@ class ElasticNet:
     def value(self, w: Vector) -> float:
         """P(w)."""
         with np.errstate(over="ignore", invalid="ignore"):  # the monitor reports divergence
-            bent = 0.5 * float(np.sum(self.l2 * w * w)) if self.l2.any() else 0.0
+            bent = 0.5 * float(np.add.reduce(self.l2 * w * w)) if self._bends else 0.0
             return bent if self.smooth else bent + float(self.l1 @ np.abs(w))
 
     def gradient(self, w: Vector) -> Vector:

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <deque>
 #include <limits>
 #include <memory>
@@ -46,9 +47,12 @@ nb::object owned_array(Values values) {
   return owned_array(std::move(values), {size});
 }
 
+// The named kernels; without a name those that CHAINRULE_KERNEL asks for, or the best.
 const Kernels& kernels_named(const std::optional<std::string>& name) {
-  const Kernels* kernels = choose_kernels(name ? name->c_str() : nullptr);
-  if (!kernels) throw std::invalid_argument("no kernels called '" + *name + "' for this processor");
+  const char* asked = name ? name->c_str() : std::getenv("CHAINRULE_KERNEL");
+  if (asked && !*asked) asked = nullptr;
+  const Kernels* kernels = choose_kernels(asked);
+  if (!kernels) throw std::invalid_argument("no kernels called '" + std::string(asked) + "' for this processor");
   return *kernels;
 }
 
@@ -709,10 +713,10 @@ NB_MODULE(_core, module) {
   module.def("depths", &depths, "design"_a, "rows"_a, "kernel"_a = none);
   module.def("check_sparse", &check_arrays, "data"_a, "indices"_a, "indptr"_a, "n"_a, "threads"_a = 1);
   module.def("newton_path", &newton, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "index"_a.none(), "columns"_a.none(),
-             "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "z"_a.none(), "threads"_a, "kernel"_a.none());
+             "alpha"_a, "fit_intercept"_a, "w"_a, "b"_a, "near"_a, "most"_a, "z"_a.none(), "threads"_a, "kernel"_a = none);
   module.def("descend", &descend_design, "design"_a, "y"_a, "s"_a.none(), "center"_a.none(), "p"_a.none(), "kept"_a.none(), "step"_a,
              "ridge"_a, "fit_intercept"_a, "w"_a, "b"_a, "rate"_a, "schedule"_a, "batch"_a, "per_weight"_a, "seed"_a, "epoch"_a, "first"_a,
-             "end"_a, "kernel"_a.none());
+             "end"_a, "kernel"_a = none);
   module.def("visiting_order", &visiting_order, "rows"_a, "seed"_a, "epoch"_a);
   module.def("pointwise", &pointwise, "z"_a, "y"_a, "kernel"_a = none);
   module.def("encode_labels", &encode_labels, "y"_a, "codes"_a.noconvert(), "kernel"_a = none);

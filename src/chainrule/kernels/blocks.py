@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.reading import View, What, kernel_asked
+from chainrule.kernels.reading import View, What
 
 Vector = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -368,11 +368,11 @@ class Blocks:
         and 8 for the term's own products; the core counts them beside its loops. Higham 2002, section 4.2. The sum of weights
         S must be right to 2u (`math.fsum`); else add its depth.
         """
-        return float(_core.depths(self.native, rows, kernel_asked())[0])
+        return float(_core.depths(self.native, rows)[0])
 
     def matrix_depth(self, rows: int) -> float:
         """Count the same for a matrix: the depth N."""
-        return float(_core.depths(self.native, rows, kernel_asked())[1])
+        return float(_core.depths(self.native, rows)[1])
 
     def leaf_rows(self, what: What) -> int:
         """Return the number of rows in a leaf; a range of rows that is read separately begins at a multiple of it."""

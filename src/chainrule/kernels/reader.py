@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.kernels.blocks import Blocks, Csr
-from chainrule.kernels.reading import Matrix, Secant, Sums, Vector, View, What, kernel_asked, useful_threads
+from chainrule.kernels.reading import Matrix, Secant, Sums, Vector, View, What, useful_threads
 
 Labels = NDArray[np.uint8]
 Places = NDArray[np.int64]
@@ -184,9 +184,7 @@ def call(
     m = design.m if index is None else len(index)
     threads = useful_threads((m, design.row_numbers * points), threads)
     seen: dict[str, Any] = design.seen(view)
-    found = _core.read(
-        design.native, int(what), index=index, points=points, threads=threads, kernel=kernel_asked(), **seen, **given
-    )
+    found = _core.read(design.native, int(what), index=index, points=points, threads=threads, **seen, **given)
     design.refuse(found.bad)
     return found
 

@@ -136,14 +136,8 @@ class Secant:
 
 
 def kernel_name() -> str:
-    """Return the name of the instruction set whose kernels run: CHAINRULE_KERNEL, or the processor's best."""
-    return _known(kernel_asked())
-
-
-def kernel_asked() -> str | None:
-    """Return the name of the instruction set that CHAINRULE_KERNEL asks for; raises InputError for an unknown one."""
-    name = os.environ.get("CHAINRULE_KERNEL")
-    return _known(name) if name else None
+    """Return the instruction set whose kernels run: CHAINRULE_KERNEL's, or the best; raises InputError for an unknown one."""
+    return _known(os.environ.get("CHAINRULE_KERNEL") or None)
 
 
 @cache

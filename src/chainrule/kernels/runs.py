@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule import _core
 from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reader import Partial, sums_of
-from chainrule.kernels.reading import Matrix, Sums, Vector, View, What, kernel_asked, useful_threads
+from chainrule.kernels.reading import Matrix, Sums, Vector, View, What, useful_threads
 
 PATH = What.LOSS | What.GRADIENT | What.HESSIAN | What.SQUARES | What.NORMS
 SCHEDULES = ("constant", "inverse", "inverse-sqrt")
@@ -67,7 +67,6 @@ def newton_path(
         index=index,
         columns=design.slot_numbers(None),
         threads=threads,
-        kernel=kernel_asked(),
         **given,
     )
     columns = points.reshape(count, 2 * n + 6)
@@ -141,5 +140,5 @@ def descend(
     """
     how = {"schedule": SCHEDULES.index(batches.schedule), "batch": batches.size, "seed": batches.seed}
     given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | how | run
-    point = _core.descend(design.native, y=y, s=s, kept=kept, kernel=kernel_asked(), **given)
+    point = _core.descend(design.native, y=y, s=s, kept=kept, **given)
     return point[:-1], float(point[-1])

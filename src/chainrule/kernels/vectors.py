@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.reading import What, kernel_asked, useful_threads
+from chainrule.kernels.reading import What, useful_threads
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -99,20 +99,18 @@ def feasible(
 
 def _read(what: What, threads: int, z: Vector, **given: Any) -> tuple[list[float], float]:
     threads = useful_threads((len(z), _NUMBERS_A_ROW), threads)
-    found = _core.read(_core.Design(len(z)), int(what), z=z, threads=threads, kernel=kernel_asked(), **given).result()
+    found = _core.read(_core.Design(len(z)), int(what), z=z, threads=threads, **given).result()
     return found[0].tolist(), float(found[4])
 
 
 def vector_depth(rows: int) -> float:
     """Count the roundings that a term goes through in a pass over `rows` rows."""
-    return float(_core.depths(_core.Design(rows), rows, kernel_asked())[0])
+    return float(_core.depths(_core.Design(rows), rows)[0])
 
 
 def pointwise(z: Vector, y: Labels) -> tuple[Vector, Vector, Vector]:
     """Compute loss, dL_dz and d2L_dz2 of each row with the kernels' own arithmetic: three arrays (m,)."""
-    return _core.pointwise(
-        np.ascontiguousarray(z, dtype=np.float64), np.ascontiguousarray(y, dtype=np.uint8), kernel_asked()
-    )
+    return _core.pointwise(np.ascontiguousarray(z, dtype=np.float64), np.ascontiguousarray(y, dtype=np.uint8))
 
 
 def two_labels(y: NDArray[Any]) -> tuple[Labels, Any, Any] | None:
@@ -120,5 +118,5 @@ def two_labels(y: NDArray[Any]) -> tuple[Labels, Any, Any] | None:
     if y.ndim != 1 or not y.flags.c_contiguous or not len(y) or y.dtype.kind not in "biuf" or not y.dtype.isnative:
         return None
     codes = np.empty(len(y), dtype=np.uint8)
-    found = _core.encode_labels(y, codes, kernel_asked())
+    found = _core.encode_labels(y, codes)
     return None if found is None else (codes, found[0], found[1])

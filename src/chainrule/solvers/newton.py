@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from chainrule.data.rows import Rare, rare_rows
 from chainrule.data.rows.costs import hessian_reads, is_few
 from chainrule.data.rows.moments import mean_squares
 from chainrule.kernels.reading import What
+from chainrule.kernels.runs import Path
 from chainrule.objective import NOTHING, DataObjective, Evaluation, HasHessian
 from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
@@ -86,7 +89,7 @@ class NewtonState(State):
         share = len(self.factored.z) / self.on.rows.n_rows
         return "all rows" if share == 1.0 else f"{100 * share:.3g} % of the rows"
 
-    @property
+    @cached_property
     def noise(self) -> float:
         """Bound on the error of F; inf if not all rows were read."""
         return error_of_objective(self.on, self.evaluation.loss, self.squares, self.theta)
@@ -163,6 +166,18 @@ class NewtonState(State):
 
 
 @dataclass(frozen=True)
+class Passed(State):
+    """A point that the core visited on its way. of_rows : the share of the rows that it read there."""
+
+    of_rows: float = field(default=1.0, kw_only=True)
+
+    @property
+    def share(self) -> float:
+        """Share of the rows that were read for it."""
+        return self.of_rows
+
+
+@dataclass(frozen=True)
 class Newton:
     """Newton's method (Nocedal and Wright 2006, chapter 6; the samples as in Byrd et al. 2011, SIAM J. Optim. 21, 977-995).
 
@@ -204,26 +219,21 @@ class Newton:
         m, n = objective.n_rows, objective.n_features
         if not (self.sizes == (m,) and is_few(objective.rows) and objective.given is None) or self.most < 2:
             return [], self._arrive(objective, self.start)
-        theta, size = self.start, max(ROWS_PER_COLUMN * n, FEWEST)
+        passed: list[State] = []
+        size, theta = max(ROWS_PER_COLUMN * n, FEWEST), self.start
         if m >= 2 * size:
-            theta = self._on_few(objective, size)
+            zeros, ones = objective.class_weights
+            on = objective.sample(size, 8.0 * zeros * ones / (zeros + ones) ** 2 / size)
+            if len(on.strata) == 1:
+                passed, path, _ = _by_core(on, theta, near=objective.size / size, most=self.most)
+                theta = path.next
         # A step squares the decrement, times a factor that depends on the data, so the next bound is near tol.
-        near = max(NEAR * math.sqrt(self.tol), NEAREST)
-        z = np.empty(m)
-        path = objective.newton_path(theta, near=near, most=self.most - 1, z=z)
-        passed, last = objective.evaluations(path)
-        states = [State(*of, reads=reads) for *of, reads in zip(path.theta, passed, path.reads, strict=True)]
-        factored = FactoredHessian.of(objective, last, path.next, z, path.q)
+        near, z = max(NEAR * math.sqrt(self.tol), NEAREST), np.empty(m)
+        more, path, last = _by_core(objective, theta, near=near, most=self.most - 1, z=z)
+        assert last is not None
         assert last.squares is not None
-        return states, self._on_all(objective, path.next, last, factored, z, last.squares)
-
-    def _on_few(self, objective: DataObjective, size: int) -> Vector:
-        """Return a point near the optimum of a sample's F, to its statistical error; the start if F is lower there."""
-        zeros, ones = objective.class_weights
-        on = objective.sample(size, 8.0 * zeros * ones / (zeros + ones) ** 2 / size)
-        if len(on.strata) > 1:
-            return self.start
-        return on.newton_path(self.start, near=objective.size / size, most=self.most).next
+        factored = FactoredHessian.of(objective, last, path.next, z, path.q)
+        return [*passed, *more], self._on_all(objective, path.next, last, factored, z, last.squares)
 
     def at(self, objective: DataObjective, theta: Vector) -> NewtonState:
         """Evaluate a point on all rows, with their Hessian."""
@@ -377,8 +387,8 @@ class Newton:
         on, evaluation = state.on, state.evaluation
         # 1. The direction, from the last Hessian, corrected by the steps since.
         step = state.factored.direction(on, evaluation, state.pairs)
-        # 2. A new Hessian of all rows if steps with the old factor have become slow; after a step that went astray only when the
-        # next one is known not to be too long.
+        # 2. A new Hessian of all rows if steps with the old factor have become slow; after a step that went astray only when
+        # the next one is known not to be too long.
         hessian = state.stalled and state.pace < 1.0
         # 3. The full step: one read.
         new = self._evaluate_all(on, state.theta + step, state.factored, hessian=hessian, before=state)
@@ -389,6 +399,17 @@ class Newton:
         # 4. Else a shorter step, found on the line between both z without a read; then one read there.
         t = 1.0 if is_less else _search(state, new, step, slope)
         return self._evaluate_all(on, state.theta + t * step, state.factored, hessian=True, before=state)
+
+
+def _by_core(on: DataObjective, theta: Vector, **limits: Any) -> tuple[list[State], Path, Evaluation | None]:
+    """Run Newton in the core: the states passed, the path, and the evaluation of the next point if z is given."""
+    path = on.newton_path(theta, **limits)
+    passed, last = on.evaluations(path)
+    share = min(1.0, on.n_rows / on.rows.n_rows)
+    states = (
+        Passed(*of, reads=reads, of_rows=share) for *of, reads in zip(path.theta, passed, path.reads, strict=True)
+    )
+    return list(states), path, last
 
 
 def _with_hessian(

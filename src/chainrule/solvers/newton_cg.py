@@ -163,20 +163,22 @@ class NewtonCG:
         v_w = np.negative(corrected(state.residual, state.pairs, state.preconditioner.solve, scaled=True), out=v[:-1])
         v[-1] = -float(state.center @ v_w) if on.fit_intercept else 0.0
         read = on.secant(state.z, v, state.line[0], state.line[1:])
-        _, exact, change = _slopes(on, state, v, read)
+        slopes = _slopes(on, state, v, read)
+        _, exact, change = slopes
         slope = float(exact @ v_w)
         if not slope < 0.0 or not np.isfinite(change).all():
             # The predicted gradient misled: start again from the exact one, which bounds this point too.
             state.line[0] = state.line[2] = 0.0
-            return replace(_moved(on, state, np.zeros(on.size), replace(read, change=np.zeros(on.size))), pairs=())
+            still = np.zeros(on.size)
+            return replace(_moved(on, state, still, replace(read, change=still)), pairs=())
         near, before = -slope <= PROMISES * state.evaluation.objective, state.evaluation.objective
         line = _by_secant(on, slope, v_w, change, read) if near else _search(on, state, v)
-        moved = _moved(on, state, v, read, *line)
+        moved = _moved(on, state, v, read, *line, slopes)
         if near and not moved.evaluation.objective <= before * (1.0 + on.secant_depth * UNIT):
             # The secant misled: go back, and search along the line.
             state.z[:] -= line[0] * state.line[0] + line[1]
             back = replace(state, drift=state.drift + 8.0 * UNIT * moved.largest)
-            moved = _moved(on, back, v, read, *_search(on, back, v))
+            moved = _moved(on, back, v, read, *_search(on, back, v), slopes)
         return moved
 
 
@@ -202,9 +204,17 @@ def _slopes(on: DataObjective, state: CGState, v: Vector, read: Secant) -> tuple
     return center, exact + on.ridge * state.w, change + on.ridge * v[:-1]
 
 
-def _moved(on: DataObjective, state: CGState, v: Vector, read: Secant, t: float = 0.0, shift: float = 0.0) -> CGState:
-    """Move to theta + t v, shift b, and bound F - F* there."""
-    center, exact, change = _slopes(on, state, v, read)
+def _moved(
+    on: DataObjective,
+    state: CGState,
+    v: Vector,
+    read: Secant,
+    t: float = 0.0,
+    shift: float = 0.0,
+    slopes: tuple[Vector, Vector, Vector] | None = None,
+) -> CGState:
+    """Move to theta + t v, shift b, and bound F - F* there. slopes : `_slopes` of the read, if they are known."""
+    center, exact, change = _slopes(on, state, v, read) if slopes is None else slopes
     theta, v_w = state.theta + t * v, v[:-1]
     theta[-1] += shift
     w, b = theta[:-1], float(theta[-1])

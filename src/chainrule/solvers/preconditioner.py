@@ -100,7 +100,10 @@ class Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""
         n, m, products = on.n_features, on.n_rows, mean_terms(on.rows)
         size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
-        k = min(BLOCK, n, size // LEAST_ROWS if size < m else n)
+        # A block's factor takes k^3/3 products by BLAS, at most twice as long as a block may take to make.
+        k = min(
+            BLOCK, n, size // LEAST_ROWS if size < m else n, int(min(np.cbrt(6.0 * WORTH * BY_BLAS * m * products), n))
+        )
         if k < min(FEWEST, n):
             return self
         is_part = size < m

@@ -68,5 +68,5 @@ def units_of(x: Matrix, centred: bool) -> Units:
 
 def power_of_two(size: Vector) -> Vector:
     """For each positive size the power of two p with size p in [1, 2); 1 for 0; p itself stays a normal number."""
-    exponent = np.clip(np.frexp(size)[1] - 1, -1000, 1000)
-    return np.where(size > 0, np.ldexp(1.0, -exponent), 1.0)
+    exponent = np.minimum(np.maximum(1 - np.frexp(size)[1], -1000), 1000)
+    return np.where(size > 0, np.ldexp(1.0, exponent), 1.0)
