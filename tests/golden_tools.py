@@ -167,6 +167,7 @@ def facts(make, options):
         "method": result.method,
         "reason": result.reason,
         "kind": of.kind,
+        "tol": result.tol,
         "gap": of.gap,
         "objective": result.objective,
         "w": result.w.tolist(),

@@ -24,7 +24,8 @@ def test_fits_agree_within_both_certificates(name):
     assert now["names"] == before["names"]
     assert (now["method"], now["reason"], now["warnings"]) == (before["method"], before["reason"], before["warnings"])
     assert STRENGTH.index(now["kind"]) <= STRENGTH.index(before["kind"])
-    assert now["gap"] <= max(2.0 * before["gap"], 1e-15)
+    # Where a run ends below tol depends on its steps, and those on the instruction set.
+    assert now["gap"] <= max(2.0 * before["gap"], now["tol"])
     if before["kind"] == "none" or "descent" in before["method"] or before["method"] == "sgd":
         # The same steps: no optimum to be compared with.
         assert now["epochs"] == before["epochs"]
