@@ -10,11 +10,11 @@ import scipy.sparse as sp
 
 from chainrule import InputError, fit
 from chainrule.data.rows import Rows
+from chainrule.data.rows.costs import BLOCK
 from chainrule.errors import NotConvergedWarning
 from chainrule.kernels.blocks import Blocks, Csr
 from chainrule.kernels.vectors import vector_depth
 from chainrule.objective import DataObjective
-from chainrule.solvers.preconditioner import BLOCK
 
 mp = mpmath.mp.clone()
 mp.dps = 50

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 import chainrule
 from chainrule.data.designs import design_of
+from chainrule.data.rows import costs
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
@@ -146,5 +147,5 @@ def test_few_rows_make_no_block(rng):
     X = sp.random_array((4_000, 3_000), density=0.02, rng=rng, format="csr")
     on = objective_of(X, rng.integers(0, 2, 4_000), 1e-3)
     made = Preconditioner(np.ones(3_000))
-    assert 4_000 * 60**2 > preconditioner.LITTLE
+    assert 4_000 * 60**2 > costs.LITTLE
     assert made.with_sample(on, np.zeros(4_000), 0.5) is made

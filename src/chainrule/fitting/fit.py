@@ -14,7 +14,7 @@ from chainrule.data.designs import design_of
 from chainrule.data.inputs import check_start, check_weights, encode_labels, standardized_columns
 from chainrule.data.rows import Rows
 from chainrule.data.rows.batches import as_batches, digest
-from chainrule.data.rows.costs import hessian_reads
+from chainrule.data.rows.costs import block_of, hessian_reads
 from chainrule.data.words import shown
 from chainrule.errors import InputError
 from chainrule.findings import say, warn_of
@@ -170,7 +170,9 @@ def run(
             )
         spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
         made = spec.penalty_on(n)
-        shape = Shape(rows.n_rows, n, rows.is_dense, made.strongly_convex, hessian_reads(rows), made.isotropic)
+        shape = Shape(
+            rows.n_rows, n, rows.is_dense, made.strongly_convex, hessian_reads(rows), made.isotropic, block_of(rows)[1]
+        )
         chosen, why = choose_method(spec, shape)
         spec = replace(spec, batches=spec.batches if chosen == "sgd" else None)
         start = check_start(*spec.start, n, spec.fit_intercept)

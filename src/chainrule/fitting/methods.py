@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from chainrule.data.rows.costs import BLOCK
 from chainrule.errors import InputError
 from chainrule.findings import Finding
 from chainrule.fitting.problem import Ending, Method
@@ -15,7 +16,7 @@ MAX_NEWTON_COLUMNS = 10_000  # beyond, auto chooses a method without a Hessian
 MOST_COLUMNS = 20_000  # five matrices of 3.2 GB: the Hessian, its scaled form, two factors, an inverse
 MAX_ROW_SPACE = 3000  # most rows for which a wide X is factored
 # Above these, a Hessian and its factor take longer than the reads that they save (on flights_3m 5 took less time, 10 more).
-CG_COLUMNS, CG_READS = {"dense": 1000, "sparse": 300}, 7.0
+CG_COLUMNS, CG_READS, ANY_READS = {"dense": 1000, "sparse": 300}, 7.0, 50.0
 # With fewer rows per column Newton takes no samples (`solvers.plan`), and from CG_PRODUCTS = m n^2 on newton-cg is faster.
 SAMPLED_ROWS, CG_PRODUCTS = 4 * ROWS_PER_COLUMN, 3e10
 NEWTON_PRODUCTS = 1e12  # of a Hessian: a few seconds
@@ -26,6 +27,7 @@ class Shape:
     """The facts by which a method is chosen.
 
     m : rows. n : coefficients. hessian_reads : cost of a Hessian, in reads. is_isotropic : the penalty depends on |w| alone.
+    block : columns of the block that newton-cg's preconditioner would have.
     """
 
     m: int
@@ -34,13 +36,16 @@ class Shape:
     has_penalty: bool
     hessian_reads: float = math.inf
     is_isotropic: bool = True
+    block: int = BLOCK
 
     @property
     def is_many(self) -> bool:
         """Whether there are so many columns that a Hessian takes longer than the reads it saves."""
         if self.is_dense:
             return self.n > CG_COLUMNS["dense"]
-        costly = self.hessian_reads > CG_READS or self.n > MAX_NEWTON_COLUMNS
+        # Without a block of all columns newton-cg may take hundreds of reads.
+        worth = CG_READS if self.block >= min(self.n, BLOCK) else ANY_READS
+        costly = self.hessian_reads > worth or self.n > MAX_NEWTON_COLUMNS
         return self.n > CG_COLUMNS["sparse"] and costly
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows import Rare, rare_rows
-from chainrule.data.rows.costs import mean_terms
+from chainrule.data.rows.costs import BLOCK, BY_BLAS, WORTH, block_of, mean_terms
 from chainrule.kernels.blas import cholesky
 from chainrule.kernels.reading import Secant
 from chainrule.objective import DataObjective
@@ -18,14 +18,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-BLOCK = 1000  # columns of the block; its Cholesky factor takes about 10 ms
-WORTH = 4.0  # most reads that making the block may cost. With half of that, kdd_census and onehot took two more reads
-MOST = 0.25  # largest share of the rows in the sample: their numbers and curvatures take memory
-BY_BLAS = 25.0  # products that BLAS computes in the time of one in a read
-LITTLE = 1e7  # products that take a few milliseconds, always allowed
 RARE_SHARE = 8  # at most one row in 8 is added for its rare levels
-LEAST_ROWS = 40  # per column of the block; with fewer, the block is worse than none
-FEWEST = 200  # least columns of a block from a sample; 166 saved no read on text
 LIFT = 1e-12  # relative increase of the block's diagonal
 LEAST = 1e-300  # least curvature
 
@@ -98,13 +91,9 @@ class Preconditioner:
 
     def with_sample(self, on: DataObjective, z: Vector, objective: float) -> Preconditioner:
         """Add an arrow from a sample of the rows, at the z of all rows, where F is `objective`."""
-        n, m, products = on.n_features, on.n_rows, mean_terms(on.rows)
-        size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
-        # A block's factor takes k^3/3 products by BLAS, at most twice as long as a block may take to make.
-        k = min(
-            BLOCK, n, size // LEAST_ROWS if size < m else n, int(min(np.cbrt(6.0 * WORTH * BY_BLAS * m * products), n))
-        )
-        if k < min(FEWEST, n):
+        n, m = on.n_features, on.n_rows
+        size, k = block_of(on.rows)
+        if not k:
             return self
         is_part = size < m
         looks = is_part and n - m // RARE_SHARE <= k
@@ -112,7 +101,7 @@ class Preconditioner:
         light, rest, is_heavy = rare.columns, n - len(rare.columns), np.ones(n, dtype=np.bool_)
         if k == n:
             light = light[:0]
-        elif rest <= k and len(light) * rest**2 <= WORTH * BY_BLAS * m * products:
+        elif rest <= k and len(light) * rest**2 <= WORTH * BY_BLAS * m * mean_terms(on.rows):
             is_heavy[light] = False
         else:
             rare, light = Rare.none(), light[:0]

@@ -6,6 +6,13 @@ import numpy as np
 
 from chainrule.data.rows.rows import Rows
 
+BLOCK = 1000  # columns of the block; its Cholesky factor takes about 10 ms
+WORTH = 4.0  # most reads that making the block may cost. With half of that, kdd_census and onehot took two more reads
+MOST = 0.25  # largest share of the rows in the sample: their numbers and curvatures take memory
+BY_BLAS = 25.0  # products that BLAS computes in the time of one in a read
+LITTLE = 1e7  # products that take a few milliseconds, always allowed
+LEAST_ROWS = 40  # per column of the block; with fewer, the block is worse than none
+FEWEST = 200  # least columns of a block from a sample; 166 saved no read on text
 FEW_COLUMNS, FEW_NUMBERS = 128, 2e6  # columns, and numbers in the reads that a Hessian costs: about a millisecond
 
 
@@ -41,3 +48,13 @@ def is_few(rows: Rows) -> bool:
     """Whether rows and columns are so few that the core runs Newton, a Hessian of all rows at each step, sooner than Python."""
     numbers = rows.n_rows * mean_terms(rows) * hessian_reads(rows)
     return rows.n_features <= FEW_COLUMNS and numbers <= FEW_NUMBERS
+
+
+def block_of(rows: Rows) -> tuple[int, int]:
+    """Return the rows and columns of the block in newton-cg's preconditioner; no columns if it would save no reads."""
+    n, m, products = rows.n_features, rows.n_rows, mean_terms(rows)
+    size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
+    # A block's factor takes k^3/3 products by BLAS, at most twice as long as a block may take to make.
+    worth = float(np.cbrt(6.0 * WORTH * BY_BLAS * m * products))
+    k = min(BLOCK, n, size // LEAST_ROWS if size < m else n, int(min(worth, n)))
+    return size, k if k >= min(FEWEST, n) else 0
