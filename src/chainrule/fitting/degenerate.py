@@ -203,8 +203,9 @@ def _minimum_of_pivots(
     tol, own = task.problem.options.tol, collinear.pivots
     if state.z is None or state.factored.index is not None:
         state = task.at(state.theta)
-    found = _Found(state, task.to_fit(state.theta), bound_without(state, own))
-    if not collinear.exact:
+    if collinear.exact:
+        found = _found(task, state, task.to_fit(state.theta), collinear)
+    else:
         others = np.isin(np.arange(len(state.w)), own, invert=True).astype(np.float64)
         w, b = collinear.moved(task.problem.rows, state.w, state.b, others)
         found = _seen(task, np.append(np.where(others, 0.0, w), b), collinear, state)
@@ -233,7 +234,11 @@ def _minimum_of_pivots(
 
 def _seen(task: Task, theta: Vector, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
     """Evaluate a point as it is returned: one read, with a new Hessian unless a state near the point is given."""
-    state, point = task.returned(theta, near=near)
+    return _found(task, *task.returned(theta, near=near), collinear)
+
+
+def _found(task: Task, state: NewtonState, point: Point, collinear: Collinearity) -> _Found:
+    """Bound F - F* of the pivots' model at a point of the fit's units, from a state that differs by rounding alone."""
     return _Found(state, point, rounded(state, bound_without(state, collinear.pivots), task.to_user(point)))
 
 
