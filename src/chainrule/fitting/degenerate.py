@@ -110,12 +110,12 @@ def _ending(
     task: Task,
     outcome: Outcome,
     state: NewtonState,
-    point: Point,
+    point: Vector,
     certificate: Certificate,
     said: tuple[Finding, ...] = (),
     diagnosed: Collinearity | Separation | None = None,
 ) -> Ending:
-    """Make the ending of a run; the certificate is for the returned point (w_fit, b_fit)."""
+    """Make the ending of a run; the certificate is for the returned point, in the fit's units."""
     tol, reason, how = task.problem.options.tol, outcome.reason, None
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
@@ -155,7 +155,7 @@ class _Found(NamedTuple):
     """A point as it is returned, the state there, and its bound in the model of the pivot columns."""
 
     state: NewtonState
-    point: Point
+    point: Vector
     bound: Bound
 
 
@@ -237,7 +237,7 @@ def _seen(task: Task, theta: Vector, collinear: Collinearity, near: NewtonState 
     return _found(task, *task.returned(theta, near=near), collinear)
 
 
-def _found(task: Task, state: NewtonState, point: Point, collinear: Collinearity) -> _Found:
+def _found(task: Task, state: NewtonState, point: Vector, collinear: Collinearity) -> _Found:
     """Bound F - F* of the pivots' model at a point of the fit's units, from a state that differs by rounding alone."""
     return _Found(state, point, rounded(state, bound_without(state, collinear.pivots), task.to_user(point)))
 

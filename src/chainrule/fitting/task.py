@@ -25,7 +25,6 @@ from chainrule.solvers import CGState, Newton, NewtonState, Outcome, plan
 from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
-Point = tuple[Vector, float]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
 LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
@@ -64,45 +63,37 @@ class Task:
 
     @cached_property
     def _way(self) -> tuple[Vector, Vector]:
-        """Factors that turn theta into the fit's units, and each weight's part of the new bias, (n + 1,) each."""
-        shift = (self.fit_units.center - self.units.center) / self.units.scale
-        return np.append(self.ratio, 1.0), np.append(shift, 0.0)
+        """Factors (n + 1,) that turn theta into the fit's units, and each weight's part (n,) of the new bias."""
+        return np.append(self.ratio, 1.0), (self.fit_units.center - self.units.center) / self.units.scale
 
-    def all_to_fit(self, theta: Vector) -> Vector:
+    @np.errstate(over="ignore")  # a column of 1e-310
+    def to_fit(self, theta: Vector) -> Vector:
         """Turn theta from the arithmetic's units into the fit's, not by way of the user's: a far centre costs digits."""
         factor, shift = self._way
-        there = theta * factor  # overflows for a column of 1e-310
-        there[-1] += np.add.reduce(theta * shift)
+        there = theta * factor
+        there[-1] = plus_product(theta[-1], shift, theta[:-1])
         return np.asarray(there)
 
-    def to_fit(self, theta: Vector) -> Point:
-        """Turn a point into w and b in the fit's units; if these are the user's, b is rounded only once."""
-        with np.errstate(over="ignore"):
-            there = self.all_to_fit(theta)
-            if not self.fit_units.center.any():
-                there[-1] = plus_product(theta[-1], -self.units.center, theta[:-1] / self.units.scale)
-        return there[:-1], float(there[-1])
-
-    def to_user(self, point: Point) -> UserPoint:
-        """Round a point of the fit's units to the user's."""
-        return UserPoint.of(*self.fit_units.to_user(*point), self.units)
+    def to_user(self, there: Vector) -> UserPoint:
+        """Round a point (n + 1,) of the fit's units to the user's."""
+        return UserPoint.of(*self.fit_units.to_user(there[:-1], float(there[-1])), self.units)
 
     def ending(
         self,
         outcome: Outcome,
         state: NewtonState,
         certificate: Certificate,
-        point: Point,
+        point: Vector,
         how: Finding | None = None,
         said: tuple[Finding, ...] = (),
     ) -> Ending:
         """Make the ending of a run.
 
-        point : (w, b) in the fit's units that the certificate is for. how : how the run ended, if not as `_how` says.
+        point : (n + 1,) in the fit's units that the certificate is for. how : how the run ended, if not as `_how` says.
         """
         outcome = replace(outcome, state=state)
         how = self._how(outcome, certificate, state) if how is None else how
-        return Ending(outcome, *point, self.fit_units, how, certificate, said)
+        return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, how, certificate, said)
 
     def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
         """Say how a run ended and, if possible, how many more reads it needs."""
@@ -130,7 +121,7 @@ class Task:
             max_steps=MOST_STEPS,
             max_reads=rows.reads + most,
             units=self.fit_units,
-            to_fit=self.all_to_fit,
+            to_fit=self.to_fit,
         )
         state = outcome.state
         if outcome.reason == "interrupted" and isinstance(state, CGState):  # don't wait for a Hessian of many columns
@@ -152,8 +143,8 @@ class Task:
 
     def returned(
         self, theta: Vector, on: DataObjective | None = None, near: NewtonState | None = None
-    ) -> tuple[NewtonState, Point]:
-        """Evaluate a point as it is returned, rounded to the fit's units and the user's: its state, and (w_fit, b_fit).
+    ) -> tuple[NewtonState, Vector]:
+        """Evaluate a point as it is returned, rounded to the fit's units and the user's; return its state, and the fit's theta.
 
         One read, with a new Hessian unless a state near the point is given.
         """
