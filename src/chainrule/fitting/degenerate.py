@@ -103,7 +103,7 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
 def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> Ending:
     """Return a run's last point, with the reason why nothing is proven about it."""
     nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
-    return _ending(task, outcome, state, task.to_fit(state.theta), nothing)
+    return _ending(task, outcome, state, task.all_to_fit(state.theta), nothing)
 
 
 def _ending(
@@ -204,7 +204,7 @@ def _minimum_of_pivots(
     if state.z is None or state.factored.index is not None:
         state = task.at(state.theta)
     if collinear.exact:
-        found = _found(task, state, task.to_fit(state.theta), collinear)
+        found = _found(task, state, task.all_to_fit(state.theta), collinear)
     else:
         others = np.isin(np.arange(len(state.w)), own, invert=True).astype(np.float64)
         w, b = collinear.moved(task.problem.rows, state.w, state.b, others)

@@ -63,15 +63,15 @@ class Task:
 
     @cached_property
     def _way(self) -> tuple[Vector, Vector]:
-        """Factors (n + 1,) that turn theta into the fit's units, and each weight's part (n,) of the new bias."""
-        return np.append(self.ratio, 1.0), (self.fit_units.center - self.units.center) / self.units.scale
+        """Factors that turn theta into the fit's units, and each weight's part of the new bias, (n + 1,) each."""
+        shift = (self.fit_units.center - self.units.center) / self.units.scale
+        return np.append(self.ratio, 1.0), np.append(shift, 0.0)
 
-    @np.errstate(over="ignore")  # a column of 1e-310
-    def to_fit(self, theta: Vector) -> Vector:
+    def all_to_fit(self, theta: Vector) -> Vector:
         """Turn theta from the arithmetic's units into the fit's, not by way of the user's: a far centre costs digits."""
         factor, shift = self._way
-        there = theta * factor
-        there[-1] = plus_product(theta[-1], shift, theta[:-1])
+        there = theta * factor  # overflows for a column of 1e-310
+        there[-1] += np.add.reduce(theta * shift)
         return np.asarray(there)
 
     def to_user(self, there: Vector) -> UserPoint:
@@ -121,7 +121,7 @@ class Task:
             max_steps=MOST_STEPS,
             max_reads=rows.reads + most,
             units=self.fit_units,
-            to_fit=self.to_fit,
+            to_fit=self.all_to_fit,
         )
         state = outcome.state
         if outcome.reason == "interrupted" and isinstance(state, CGState):  # don't wait for a Hessian of many columns
@@ -146,9 +146,12 @@ class Task:
     ) -> tuple[NewtonState, Vector]:
         """Evaluate a point as it is returned, rounded to the fit's units and the user's; return its state, and the fit's theta.
 
-        One read, with a new Hessian unless a state near the point is given.
+        The bias is rounded once if the fit's units are the user's. One read, with a new Hessian unless a state near the point
+        is given.
         """
-        point = self.to_fit(theta)
+        point = self.all_to_fit(theta)
+        if not self.fit_units.center.any():
+            point[-1] = plus_product(theta[-1], self._way[1], theta)
         here = self.to_user(point).theta
         if near is None:
             return self.at(here, on), point
