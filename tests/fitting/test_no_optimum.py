@@ -305,3 +305,28 @@ def test_absurd_scales_and_penalties_overflow_in_silence(alpha, seed):
         warnings.simplefilter("ignore", ChainruleWarning)
         with contextlib.suppress(InputError):  # "alpha is too large for the scale of column"
             fit(X, y, alpha=alpha, method="newton")
+
+
+@pytest.mark.parametrize("kind", ["separated", "collinear", "neither"])
+@pytest.mark.parametrize("method", ["newton", "gradient-descent"])
+def test_names_with_colons_are_never_cut_and_a_message_is_its_ending_and_its_proof(kind, method, rng):
+    names = ["a: b; c", "ratio: d. e", "f"]
+    X = rng.normal(size=(60, 3))
+    if kind == "collinear":
+        X[:, 2] = X[:, 0] + X[:, 1]
+    y = (X[:, 0] + (kind != "separated") * rng.logistic(size=60) > 0).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChainruleWarning)
+        found = fit(X, y, feature_names=names, method=method, max_reads=50)
+    certificate = found.certificate
+    assert found.message.replace(f": {certificate.sentence}", "") == found.ended
+    assert (certificate.sentence in found.message) == (found.reason != "no_optimum")
+    codes = {"separated": "separated", "collinear": "relations"}
+    assert (certificate.why and certificate.why.code) == codes.get(kind)
+    assert certificate.to_dict()["reason"] == certificate.reason == str(certificate.why or "")
+    if kind == "separated":  # the column and the ways out are for the warning
+        assert certificate.why.head in certificate.sentence
+        assert "a: b; c" not in certificate.sentence
+        assert "a: b; c above" in certificate.reason
+    if kind == "collinear":
+        assert "a: b; c + ratio: d. e = f" in certificate.sentence

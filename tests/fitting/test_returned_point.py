@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from chainrule import InputError, certify, fit
+from chainrule.data.rows import Units
 from chainrule.errors import CollinearityWarning, SeparationWarning
-from chainrule.fitting.returned import plus_product
+from chainrule.fitting.returned import UserPoint, plus_product
 
 mp = mpmath.mp.clone()
 mp.dps = 60
@@ -190,6 +191,28 @@ def test_a_bias_and_a_product_are_rounded_once(rng):
     assert plus_product(-1e300, np.array([1e200]), np.array([1e100])) == float(
         mp.mpf(1e200) * mp.mpf(1e100) - mp.mpf(1e300)
     )
+
+
+@pytest.mark.parametrize("is_centred", [True, False])
+@pytest.mark.parametrize("by_powers_of_two", [True, False])
+def test_how_far_a_state_is_from_the_returned_point_is_bounded_and_0_where_nothing_is_rounded(
+    by_powers_of_two, is_centred, rng
+):
+    for _ in range(100):
+        n = rng.integers(1, 6)
+        scale = 2.0 ** rng.integers(-20, 20, n) if by_powers_of_two else 10.0 ** rng.uniform(-6, 6, n)
+        center = is_centred * rng.normal(size=n) * 10.0 ** rng.integers(-3, 13, n)
+        units, there = Units(center, scale), rng.normal(size=n + 1)
+        point = UserPoint.of(*units.to_user(there[:-1], float(there[-1])), units)
+        w = [mp.mpf(float(v)) for v in point.w]
+        exact = [v * mp.mpf(float(s)) for v, s in zip(w, scale, strict=True)]
+        exact += [mp.mpf(point.b) + mp.fsum([v * mp.mpf(float(c)) for v, c in zip(w, center, strict=True)])]
+        far = [abs(v - mp.mpf(float(t))) for v, t in zip(exact, there, strict=True)]
+        apart = point.apart(there)
+        assert all(a <= mp.mpf(float(b)) for a, b in zip(far, apart, strict=True))
+        assert np.all(apart <= np.array([float(v) for v in far]) + 4e-16 * np.abs(there) + 4e-16 * np.abs(point.theta))
+        assert by_powers_of_two <= (not apart[:-1].any())
+        assert (not is_centred) <= (not apart[-1])
 
 
 @pytest.mark.parametrize("tol", [1e-1, 1e-3, 1e-9])

@@ -73,10 +73,8 @@ def report(document: Document, trace: Trace, parts: Sequence[Spread], learned: L
 
 def _trouble(result: Document) -> str:
     """Say why there is no optimum, with the way out; empty if there is one, or if that is unknown."""
-    kind, reason = result["certificate"]["kind"], result["certificate"]["reason"]
-    if kind == "ridge" and reason:
-        return f"The objective asked for has no optimum: {reason}"
-    return reason[:1].upper() + reason[1:] if kind == "infimum" else ""
+    cause = dict(results.coded_warnings(result)).get("separated")
+    return f"The objective asked for has no optimum: {cause}" if cause else ""
 
 
 def _lead(document: Document, role: Role) -> Text:
@@ -100,7 +98,7 @@ def _learning(document: Document, trace: Trace, learned: Learned | None) -> list
     curves = results.learning_curves(trace, results.is_newton(result), document["training"])
     told: list[Block] = [] if learned is None else [*story(learned), *rate_told(learned, result["learning_rate"])]
     absent = (*([] if learned is None else learned.notes), trace.note)
-    notes = [say("{it}.", "note", it=text.rstrip(".")) for text in absent if text]
+    notes = [say("{it}.", "note", it=text) for text in absent if text]
     return [*told, Beside([*curves.groups, *pictures(learned, classes)]), *notes]
 
 

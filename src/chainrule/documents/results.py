@@ -90,9 +90,14 @@ def ending(result: Document) -> list[tuple[str, Any]]:
 
 def notes(result: Document, *said: str) -> list[str]:
     """List the warnings, without what the message says; said: codes of others that are said elsewhere."""
-    how, *others = (found["code"] for found in result["findings"])
+    how = result["findings"][0]["code"]
     said = (*said, how, *(["separated"] if how == "no optimum" else []))
-    return [text for code, text in zip(others, result["warnings"], strict=True) if code not in said]
+    return [text for code, text in coded_warnings(result) if code not in said]
+
+
+def coded_warnings(result: Document) -> list[tuple[str, str]]:
+    """List the warnings, each with its code."""
+    return [(found["code"], text) for found, text in zip(result["findings"][1:], result["warnings"], strict=True)]
 
 
 def figures(parts: Mapping[str, Document | None]) -> Table:

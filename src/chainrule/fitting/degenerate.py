@@ -103,19 +103,19 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
 def unproven(task: Task, outcome: Outcome, state: NewtonState, why: Finding) -> Ending:
     """Return a run's last point, with the reason why nothing is proven about it."""
     nothing = Certificate.nothing(state.on.n_features, state.evaluation.objective, why)
-    return _ending(task, outcome, state, task.to_fit(state.theta), nothing)
+    return _ending(task, outcome, state, task.all_to_fit(state.theta), nothing)
 
 
 def _ending(
     task: Task,
     outcome: Outcome,
     state: NewtonState,
-    point: Point,
+    point: Vector,
     certificate: Certificate,
     said: tuple[Finding, ...] = (),
     diagnosed: Collinearity | Separation | None = None,
 ) -> Ending:
-    """Make the ending of a run; the certificate is for the returned point (w_fit, b_fit)."""
+    """Make the ending of a run; the certificate is for the returned point, in the fit's units."""
     tol, reason, how = task.problem.options.tol, outcome.reason, None
     is_near = certificate.proven and certificate.gap <= max(tol, 4.0 * certificate.noise)
     if reason != "interrupted":
@@ -155,7 +155,7 @@ class _Found(NamedTuple):
     """A point as it is returned, the state there, and its bound in the model of the pivot columns."""
 
     state: NewtonState
-    point: Point
+    point: Vector
     bound: Bound
 
 
@@ -203,8 +203,9 @@ def _minimum_of_pivots(
     tol, own = task.problem.options.tol, collinear.pivots
     if state.z is None or state.factored.index is not None:
         state = task.at(state.theta)
-    found = _Found(state, task.to_fit(state.theta), bound_without(state, own))
-    if not collinear.exact:
+    if collinear.exact:
+        found = _found(task, state, task.all_to_fit(state.theta), collinear)
+    else:
         others = np.isin(np.arange(len(state.w)), own, invert=True).astype(np.float64)
         w, b = collinear.moved(task.problem.rows, state.w, state.b, others)
         found = _seen(task, np.append(np.where(others, 0.0, w), b), collinear, state)
@@ -233,7 +234,11 @@ def _minimum_of_pivots(
 
 def _seen(task: Task, theta: Vector, collinear: Collinearity, near: NewtonState | None = None) -> _Found:
     """Evaluate a point as it is returned: one read, with a new Hessian unless a state near the point is given."""
-    state, point = task.returned(theta, near=near)
+    return _found(task, *task.returned(theta, near=near), collinear)
+
+
+def _found(task: Task, state: NewtonState, point: Vector, collinear: Collinearity) -> _Found:
+    """Bound F - F* of the pivots' model at a point of the fit's units, from a state that differs by rounding alone."""
     return _Found(state, point, rounded(state, bound_without(state, collinear.pivots), task.to_user(point)))
 
 

@@ -50,7 +50,7 @@ def solve(task: Task) -> Ending:
     if proven and not state.factored.proof.ok and state.gap > options.tol and outcome.reason == "converged":
         proven = False  # proven by the penalty alone, too loosely
     if proven or outcome.reason not in ("converged", "max_reads"):
-        point = task.to_fit(state.theta)
+        point = task.all_to_fit(state.theta)
         certificate = certified(state, task.to_user(point))
         if state.bound is not None and certificate.gap > max(options.tol, 2.0 * state.bound.gap):
             # rounding to the user's units costs more than tol: certify exactly the returned point

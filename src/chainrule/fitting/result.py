@@ -106,7 +106,6 @@ class Result(Shown):
     method_reason: str
     reason: str
     message: str
-    ended: str
     objective: float
     loss: float
     objective_line: str
@@ -130,6 +129,7 @@ class Result(Shown):
     threads: int
     copies: int
     certificate: Certificate
+    ended: str = ""
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     batch_size: int | None = None

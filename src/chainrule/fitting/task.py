@@ -25,7 +25,6 @@ from chainrule.solvers import CGState, Newton, NewtonState, Outcome, plan
 from chainrule.solvers.proof import FactoredHessian
 
 Vector = NDArray[np.float64]
-Point = tuple[Vector, float]
 
 DEFAULT_READS, MOST_STEPS = 100, 200
 LARGEST_RIDGE = 1e200  # in the arithmetic's units; above it a weight's penalty overflows
@@ -75,34 +74,26 @@ class Task:
         there[..., -1] += np.add.reduce(theta * shift, axis=-1)
         return np.asarray(there)
 
-    def to_fit(self, theta: Vector) -> Point:
-        """Turn a point into w and b in the fit's units; if these are the user's, b is rounded only once."""
-        with np.errstate(over="ignore"):
-            there = self.all_to_fit(theta)
-            if not self.fit_units.center.any():
-                there[-1] = plus_product(theta[-1], -self.units.center, theta[:-1] / self.units.scale)
-        return there[:-1], float(there[-1])
-
-    def to_user(self, point: Point) -> UserPoint:
-        """Round a point of the fit's units to the user's."""
-        return UserPoint.of(*self.fit_units.to_user(*point), self.units)
+    def to_user(self, there: Vector) -> UserPoint:
+        """Round a point (n + 1,) of the fit's units to the user's."""
+        return UserPoint.of(*self.fit_units.to_user(there[:-1], float(there[-1])), self.units)
 
     def ending(
         self,
         outcome: Outcome,
         state: NewtonState,
         certificate: Certificate,
-        point: Point,
+        point: Vector,
         how: Finding | None = None,
         said: tuple[Finding, ...] = (),
     ) -> Ending:
         """Make the ending of a run.
 
-        point : (w, b) in the fit's units that the certificate is for. how : how the run ended, if not as `_how` says.
+        point : (n + 1,) in the fit's units that the certificate is for. how : how the run ended, if not as `_how` says.
         """
         outcome = replace(outcome, state=state)
         how = self._how(outcome, certificate, state) if how is None else how
-        return Ending(outcome, *point, self.fit_units, how, certificate, said)
+        return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, how, certificate, said)
 
     def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
         """Say how a run ended and, if possible, how many more reads it needs."""
@@ -152,12 +143,15 @@ class Task:
 
     def returned(
         self, theta: Vector, on: DataObjective | None = None, near: NewtonState | None = None
-    ) -> tuple[NewtonState, Point]:
-        """Evaluate a point as it is returned, rounded to the fit's units and the user's: its state, and (w_fit, b_fit).
+    ) -> tuple[NewtonState, Vector]:
+        """Evaluate a point as it is returned, rounded to the fit's units and the user's; return its state, and the fit's theta.
 
-        One read, with a new Hessian unless a state near the point is given.
+        The bias is rounded once if the fit's units are the user's. One read, with a new Hessian unless a state near the point
+        is given.
         """
-        point = self.to_fit(theta)
+        point = self.all_to_fit(theta)
+        if not self.fit_units.center.any():
+            point[-1] = plus_product(theta[-1], self._way[1], theta)
         here = self.to_user(point).theta
         if near is None:
             return self.at(here, on), point
