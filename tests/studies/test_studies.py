@@ -565,7 +565,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
     heads, rows = study.table()
     assert heads[2:5] == ["reads to 0.001 nats", "updates to 0.001 nats", "nats at the end"]
     assert at_the_end in [row[4] for row in rows]
-    assert f"first reached the level at {noisy.reached:.0f}" in said
+    assert f"level at {noisy.reached:.0f}" in said
 
 
 def test_sizes_above_the_rows_are_all_rows(rng):

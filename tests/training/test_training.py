@@ -255,10 +255,7 @@ def test_interrupt_carries_the_training_so_far(penguins):
 
 
 def test_unknown_method_is_refused():
-    with pytest.raises(
-        InputError,
-        match="--method must be one of 'auto', 'gradient-descent', 'newton', 'newton-cg', 'sgd', not 'magic'",
-    ):
+    with pytest.raises(InputError, match=r"--method .* 'newton', 'newton-cg', 'sgd', not 'magic'"):
         asked(method="magic")
 
 
@@ -280,7 +277,7 @@ def test_what_only_gradient_descent_has_chooses_it(options, method):
 
 @pytest.mark.parametrize("of_descent", [{"learning_rate": 0.1}, {"learning_rate": "auto"}, {"epochs": 3}])
 def test_newton_refuses_what_only_gradient_descent_has(of_descent):
-    with pytest.raises(InputError, match=r"--(learning-rate|epochs) is an option of gradient descent"):
+    with pytest.raises(InputError, match=r"--(learning-rate|epochs) .* gradient descent"):
         asked(method="newton", **of_descent)
 
 
@@ -417,7 +414,7 @@ def test_parts_without_weight_are_refused_before_training(zero, part):
 
 
 def test_weights_that_are_all_0_name_the_column():
-    with pytest.raises(InputError, match="every training row has weight 0 in column s: name another with --weights"):
+    with pytest.raises(InputError, match=r"training row.* column s: name another with --weights"):
         prepare(weighted(lambda held_out, label: True), "y", weights="s")
 
 
