@@ -1,7 +1,9 @@
 """The architecture, read from the source: imports go upward only, and nothing outgrows its budget."""
 
 import ast
+import re
 import sys
+from collections import defaultdict
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,6 +42,7 @@ SHOWS = {"html", "_repr_html_"}  # methods that show their object: they load wha
 
 MODULES = sorted(p for p in ROOT.rglob("*.py"))
 MAX_MODULE, MAX_FUNCTION, MAX_CONSTRUCTOR = 500, 60, 16
+PIECE, LEAST = 5, 23  # words and characters of a sentence that only one test may repeat
 
 
 def part_of(path):
@@ -126,3 +129,25 @@ def test_budgets(path):
 def test_every_part_has_its_place():
     parts = {part_of(path) for path in MODULES} - FREE - {ALONE}
     assert parts == set(RANK)
+
+
+def pieces(code):
+    """Yield each run of five words in the texts of some code; docstrings are left out."""
+    for text in re.findall(r'"((?:[^"\\\n]|\\.)*)"', re.sub('""".*?"""', "", code, flags=re.DOTALL)):
+        words = re.findall(r"[a-z']+", text.lower())
+        for at in range(len(words) - PIECE + 1):
+            piece = " ".join(words[at : at + PIECE])
+            if len(piece) >= LEAST:
+                yield piece
+
+
+def test_a_sentence_is_asserted_word_by_word_in_one_test_only():
+    """Other tests assert a finding's code and values, or the names and numbers in the sentence."""
+    said = {piece for path in MODULES for piece in pieces(path.read_text(encoding="utf-8"))}
+    tests = defaultdict(set)
+    for path in Path(__file__).parent.rglob("*.py"):
+        for part in path.read_text(encoding="utf-8").split("\n\n\n"):  # functions, and what is between them
+            for piece in said.intersection(pieces(part)):
+                tests[piece].add((path.name, part))
+    twice = {piece: [name for name, _ in places] for piece, places in tests.items() if len(places) > 1}
+    assert not twice

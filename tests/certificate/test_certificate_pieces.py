@@ -296,6 +296,7 @@ def test_sentence_rounds_bounds_up_and_says_what_holds():
     ridge = certificate(kind="ridge", reason="x1 separates the classes")
     assert "the one asked for has no optimum: x1 separates the classes)" in ridge.sentence
     assert ridge.proven
+    assert "without the ridge F - inf F <= 0.00033" in certificate(kind="ridge", infimum_gap=3.21e-4).sentence
 
 
 def test_certificate_is_frozen_pickles_and_goes_to_json():

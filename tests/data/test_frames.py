@@ -326,7 +326,7 @@ def test_tables_that_are_none():
         fitted(table[:1], y=[1])
     with pytest.raises(InputError, match="and 0 columns: a fit needs two rows and one column"):
         fitted(table[[]])
-    with pytest.raises(InputError, match=r"y must have one label a row, 120 of them, not the shape \(119,\)"):
+    with pytest.raises(InputError, match=r"y must have one label a row, 120 of them, .* \(119,\)"):
         fitted(table, y=labels()[1:])
     with pytest.raises(InputError, match="coding must be 'reference' or 'all', not 'dummy'"):
         fitted(table, coding="dummy")
@@ -551,9 +551,9 @@ def test_predictions_where_all_values_are_missing(model):
     lost = table["c"].isna() & table["x"].isna()
     part, z = table[lost], model.decision_function(table)[lost]
     if not lost.any():
-        with pytest.raises(InputError, match="column 'c' has no value in row 1,"):
+        with pytest.raises(InputError, match=r"column 'c' .* in row 1,"):
             model.predict(table.assign(c=np.nan))
-        with pytest.raises(InputError, match="column 'x' has no value in row 1,"):
+        with pytest.raises(InputError, match=r"column 'x' .* in row 1,"):
             model.predict(table.assign(x=pd.Series([None] * M, dtype=object)))
         return
     for of in (np.nan, None, pd.NA):

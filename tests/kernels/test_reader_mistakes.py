@@ -128,7 +128,7 @@ BYTES = np.zeros(2, np.uint8)
         ([NumberColumn((Part(np.zeros(3), 3, BYTES, -1),), 0)], 1, "bitmap"),
         ([NumberColumn((Part(np.zeros(3), 3, np.zeros(3)),), 0)], 1, r"neither|bitmap"),
         ([NumberColumn((), 0)], 1, "its parts have 0 rows"),
-        ([DenseRows(np.zeros((3, 2), int))], 2, "X must be 2-D"),
+        ([DenseRows(np.zeros((3, 2), int))], 2, "X must be 2"),
         ([DenseRows(np.zeros((3, 2), np.float16))], 2, "neither|float64"),
         ([DenseRows(np.zeros((2, 2)))], 2, "must have a row"),
         ([DenseRows(np.zeros((3, 2)), 1)], 3, "column 0 has coefficient 1 where 0 is the next"),
