@@ -16,6 +16,7 @@ from chainrule import InputError, LogisticRegression, certify, fit
 from chainrule.data.encoding import blocks_of, encode, learn
 from chainrule.data.frames import fields_of
 from chainrule.data.rows.decode import expanded
+from drawn_tools import CELLS, drawn
 
 M = 160
 
@@ -148,14 +149,8 @@ def test_unseen_levels_count_as_missing_where_the_fit_had_missing_ones():
 
 # --- the encoder against one row at a time in plain Python -----------------------------------------------------------
 
-CELLS = {
-    "number": st.one_of(st.none(), st.floats(-1e6, 1e6), st.just(0.0)),
-    "text": st.one_of(st.none(), st.sampled_from(["a", "b", "é", "(missing)", ""])),
-    "flag": st.one_of(st.none(), st.booleans()),
-}
 
-
-@settings(max_examples=150, deadline=None)
+@settings(drawn, max_examples=100)
 @given(data=st.data(), m=st.integers(1, 25), all_levels=st.booleans())
 def test_any_table_is_encoded_as_one_row_at_a_time(data, m, all_levels):
     cells = {name: data.draw(st.lists(kind, min_size=m, max_size=m), name) for name, kind in CELLS.items()}

@@ -1,8 +1,11 @@
+import operator
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from chainrule import fit
@@ -12,6 +15,7 @@ from chainrule.diagnosis.collinearity import correlation_tolerance, find_relatio
 from chainrule.diagnosis.exact import exact_signs
 from chainrule.errors import CollinearityWarning
 from chainrule.kernels.blocks import Blocks
+from drawn_tools import drawn, numbers, whole
 from finding_tools import sums_of
 
 
@@ -42,25 +46,31 @@ def reference_signs(X, v, b):
     return [(value > 0) - (value < 0) for value in values]
 
 
-@pytest.mark.parametrize("simple", [True, False])
-def test_signs_are_those_of_fractions_also_next_to_zero(rng, simple):
-    seen = set()
-    for trial in range(60):
-        k, q = int(rng.integers(1, 6)), 40
-        X = rng.normal(size=(q, k)) * 10.0 ** rng.integers(-8, 9, k)
-        v = [Fraction(int(rng.integers(1, 10)), int(rng.integers(1, 9))) for _ in range(k)]
-        if not simple:
-            v = [c * Fraction(rng.normal()) for c in v]
-        for i in range(0, q, 2):  # as near to the plane through 0 as floats go
-            part = sum((c * Fraction(float(x)) for c, x in zip(v[:-1], X[i, :-1], strict=True)), Fraction(0))
-            X[i, -1] = float(-part / v[-1])
-        b = Fraction(0)
-        if trial % 2:
-            b = -sum((c * Fraction(float(x)) for c, x in zip(v, X[3], strict=True)), Fraction(0))
-        found = exact_signs(X, v, b).tolist()
-        assert found == reference_signs(X, v, b)
-        seen |= set(found)
-    assert seen == {-1, 0, 1}
+def dot(v, row):
+    return sum((c * Fraction(x) for c, x in zip(v, row.tolist(), strict=True)), Fraction(0))
+
+
+@st.composite
+def planes(draw):
+    """Rows, every second of them as near to the plane v.x = 0 as floats go; and v, of simple or long fractions."""
+    k = draw(st.integers(1, 5))
+    X = draw(numbers((8, k))) * 10.0 ** draw(whole(k, 8))
+    fraction = st.builds(Fraction, st.integers(1, 9), st.integers(1, 8))
+    long = st.floats(0.01, 3.0).map(Fraction) | st.floats(-3.0, -0.01).map(Fraction)
+    v = draw(st.lists(fraction | st.builds(operator.mul, fraction, long), min_size=k, max_size=k))
+    for i in range(0, 8, 2):
+        X[i, -1] = float(-dot(v[:-1], X[i, :-1]) / v[-1])
+    return X, v
+
+
+@drawn
+@given(planes(), st.booleans())
+def test_signs_are_those_of_fractions_also_next_to_zero(plane, is_shifted):
+    X, v = plane
+    b = -dot(v, X[3]) if is_shifted else Fraction(0)
+    found = exact_signs(X, v, b).tolist()
+    assert found == reference_signs(X, v, b)
+    assert not (is_shifted and found[3])
 
 
 def test_signs_of_numbers_whose_products_underflow_or_overflow():
@@ -175,21 +185,17 @@ def test_deviations_of_a_relation_through_0_are_those_of_the_column(rng):
     assert 1.0 < relation.deviation < 10.0
 
 
-@pytest.mark.parametrize("trial", range(20))
-def test_small_integer_relations_on_all_scales(rng, trial):
-    m, free, k = 200, 4, 3
-    base = rng.integers(-20, 21, (m, free)).astype(float)
-    C = rng.integers(-3, 4, (free, k))
-    C[0, (C != 0).sum(axis=0) == 0] = 1
-    X = np.column_stack([base, base @ C + rng.integers(-5, 6, k)])
-    scale = 2.0 ** rng.integers(-27, 28, free + k)
-    found = relations(X * scale)
+@drawn
+@given(whole((9, 3), 20), whole((3, 2), 3), whole(2, 5), whole(5, 27))
+def test_small_integer_relations_on_all_scales(base, combined, shift, powers):
+    assume(np.linalg.matrix_rank(np.c_[base, np.ones(9)]) == 4)
+    X = np.column_stack([base, base @ combined + shift]) * 2.0**powers
+    found = relations(X)
     assert found.exact
-    assert as_rank(found, free + k) == free
+    assert as_rank(found, 5) == 3
     for relation in found.relations:
-        v = np.array([Fraction(c) for c in relation.coefficients])
-        for row in (X * scale)[:, relation.indices][:20]:
-            assert sum(c * Fraction(x) for c, x in zip(v, row.tolist(), strict=True)) == Fraction(relation.constant)
+        v = [Fraction(c) for c in relation.coefficients]
+        assert all(dot(v, row) == Fraction(relation.constant) for row in X[:, relation.indices])
     z = (X - X.mean(axis=0)) / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
     assert np.abs(z @ found.null_basis).max() < 1e-12
 

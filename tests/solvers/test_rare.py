@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import chainrule
-from chainrule.certificate.bounds import kappa_of_levels
+from chainrule.certificate.bounds import bound, kappa_of_levels
 from chainrule.certificate.factor import Factor
 from chainrule.data.designs import design_of
 from chainrule.data.rows import rare_rows, spread_rows
@@ -19,6 +21,7 @@ from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
 from chainrule.solvers.newton import Newton
 from chainrule.solvers.rare import settle
+from drawn_tools import drawn, numbers, whole
 from finding_tools import levels_of
 
 
@@ -226,27 +229,28 @@ def test_many_rare_levels_are_fitted_from_samples_to_the_bound(coding, rng):
     assert np.abs(found.w - exact.w).max() <= found.certificate.coef.max() + exact.certificate.coef.max()
 
 
-def test_rounding_of_the_gradient_counts_column_by_column(rng):
-    """Of any error within e the norm is at most what the bound takes."""
-    from chainrule.certificate.bounds import bound
+@st.composite
+def rows_and_errors(draw):
+    """Rows whose last column is nearly the first, and the error of each column's sum."""
+    n = draw(st.integers(2, 6))
+    X = draw(numbers((8, n))) * 10.0 ** draw(whole(n, 4))
+    X[:, -1] = X[:, 0] + 1e-5 * X[:, -1]
+    return X, 1e-12 * draw(numbers(n)) * 10.0 ** draw(whole(n, 4))
 
-    for _ in range(50):
-        n = int(rng.integers(2, 9))
-        X = rng.normal(size=(60, n)) * 10.0 ** rng.uniform(-6, 2, n)
-        X[:, -1] = X[:, 0] + 1e-5 * X[:, -1]
-        B = X.T @ X / 60
-        factor = Factor.of(B, 1e-13)
-        if not factor.ok:
-            continue
-        e = np.abs(rng.normal(size=n)) * 1e-12 * 10.0 ** rng.uniform(-6, 2, n)
-        kappa = np.sqrt(factor.leverages(X).max())
-        proven = bound(factor, np.zeros(n), e, kappa=kappa)
-        exact = np.linalg.inv(np.asarray(B, dtype=np.longdouble).astype(float))
-        for signs in rng.choice([-1.0, 1.0], (20, n)):
-            delta = e * signs
-            assert delta @ exact @ delta <= proven.nu**2 * (1 + 1e-6)
-        scaled = e * factor.inverse_D
-        assert proven.nu <= np.sqrt(scaled @ scaled / factor.lambda_min) * (1 + 1e-9)
+
+@drawn
+@given(rows_and_errors())
+def test_rounding_of_the_gradient_counts_column_by_column(problem):
+    """Of any error within e the norm is at most what the bound takes."""
+    X, error = problem
+    assume(X.any(axis=0).all())
+    B, e = X.T @ X / len(X), np.abs(error)
+    factor = Factor.of(B, 1e-13)
+    assume(factor.ok)
+    proven = bound(factor, np.zeros(len(e)), e, kappa=np.sqrt(factor.leverages(X).max()))
+    assert error @ np.linalg.solve(B, error) <= proven.nu**2 * (1 + 1e-6)
+    scaled = e * factor.inverse_D
+    assert proven.nu <= np.sqrt(scaled @ scaled / factor.lambda_min) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("coding", ["reference", "all"])
