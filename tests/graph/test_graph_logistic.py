@@ -3,8 +3,12 @@
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from chainrule import InputError, graph
+from drawn_tools import classes, drawn, numbers
 
 EDGES = (0.0, 18.0, -18.0, 37.0, -37.0, 710.0, -710.0, 1e4, -1e4)
 
@@ -23,13 +27,21 @@ def close(actual, exact, scale):
     return all(abs(one - other) <= 1e-13 * size for one, other, size in zip(actual, exact, scale, strict=True))
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("weighted", [False, True])
-def test_m_rows_against_the_article(seed, weighted):
+@st.composite
+def problems(draw):
+    """Rows, labels, a point and weights or None; |z| is below 20."""
+    m, n = draw(st.integers(2, 8)), draw(st.integers(1, 3))
+    s = draw(st.none() | arrays(float, m, elements=st.floats(0.1, 3.0)))
+    return draw(numbers((m, n))), draw(classes(m)).astype(float), draw(numbers(n, 2.0)), draw(st.floats(-2, 2)), s
+
+
+@drawn
+@given(problems())
+def test_m_rows_against_the_article(problem):
     """The article's formulas as they are printed, in arithmetic of 50 digits."""
-    X, y, w, b, s = problem(seed)
-    made = graph.logistic_graph(X, y, w, b, s if weighted else None).backward()
-    s = s if weighted else np.ones_like(y)
+    X, y, w, b, s = problem
+    made = graph.logistic_graph(X, y, w, b, s).backward()
+    s = np.ones_like(y) if s is None else s
     rows = []
     with mpmath.workdps(50):
         S = mpmath.fsum(s)
@@ -133,10 +145,12 @@ def test_a_wrongly_saturated_row_breaks_the_article_and_not_the_stable_way():
     assert np.isfinite(made.w.gradient).all()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_integer_weights_are_repeated_rows(seed):
-    X, y, w, b, _ = problem(seed)
-    s = np.random.default_rng(seed).integers(0, 4, len(y))
+@drawn
+@given(problems(), arrays(np.int64, 8, elements=st.integers(0, 3)))
+def test_integer_weights_are_repeated_rows(problem, s):
+    X, y, w, b, _ = problem
+    s = s[: len(y)]
+    assume(s.any())
     weighted = graph.logistic_graph(X, y, w, b, s)
     repeated = graph.logistic_graph(np.repeat(X, s, axis=0), np.repeat(y, s), w, b)
     assert float(weighted.L.value) == pytest.approx(float(repeated.L.value), rel=1e-14)
