@@ -56,26 +56,20 @@ def kind_by_rays(X, y, fit_intercept=True):
     A = X.astype(np.int64) * np.where(y, 1, -1)[:, None]
     A = np.unique(A, axis=0).astype(object)
     k = A.shape[1]
-    rays = []
-    for rows in combinations(range(len(A)), k - 1):
-        M = A[list(rows)]
-        if k == 2:
-            v = np.array([M[0, 1], -M[0, 0]], dtype=object)
-        elif k == 3:
-            (a, b, c), (d, e, f) = M
-            v = np.array([b * f - c * e, c * d - a * f, a * e - b * d], dtype=object)
-        else:
-            v = np.array([(-1) ** j * determinant(np.delete(M, j, axis=1)) for j in range(k)], dtype=object)
-        if not v.any():
-            continue
-        z = A @ v
-        if (z >= 0).all():
-            rays.append(v)
-        elif (z <= 0).all():
-            rays.append(-v)
-    if not rays:
+    M = np.moveaxis(A[list(combinations(range(len(A)), k - 1))], 0, -1)  # (k - 1, k, choices of rows)
+    if k == 2:
+        rays = np.array([M[0, 1], -M[0, 0]])
+    elif k == 3:
+        (a, b, c), (d, e, f) = M
+        rays = np.array([b * f - c * e, c * d - a * f, a * e - b * d])
+    else:
+        rays = np.array([(-1) ** j * determinant(np.delete(M, j, axis=1)) for j in range(k)])
+    rays = rays[:, (rays != 0).any(axis=0)]
+    z = A @ rays
+    signs = (z >= 0).all(axis=0) * 1 - (z <= 0).all(axis=0)
+    if not signs.any():
         return None
-    return "complete" if (A @ np.sum(rays, axis=0) > 0).all() else "quasi"
+    return "complete" if (A @ (rays @ signs) > 0).all() else "quasi"
 
 
 def determinant(M):
