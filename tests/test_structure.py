@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections import defaultdict
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def part_of(path):
     return first.removesuffix(".py")
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported_parts(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     shows = {
         id(inner)
         for node in ast.walk(tree)
@@ -100,7 +106,7 @@ def test_imports_go_upward_only(path):
 def test_documents_load_when_something_is_shown(path):
     if (part_of(path), "documents") not in SHOWN_WHEN_CALLED:
         return
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:  # at the top of the module
+    for node in tree_of(path).body:  # at the top of the module
         if isinstance(node, ast.ImportFrom):
             assert not (node.module or "").startswith("chainrule.documents"), f"{path.name} loads documents at once"
 
@@ -112,9 +118,8 @@ def test_graph_needs_numpy_only():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_budgets(path):
-    text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= MAX_MODULE
-    for node in ast.walk(ast.parse(text)):
+    assert path.read_text(encoding="utf-8").count("\n") <= MAX_MODULE
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0

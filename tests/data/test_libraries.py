@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule import InputError, LogisticRegression, certify, fit
@@ -150,7 +150,7 @@ def test_unseen_levels_count_as_missing_where_the_fit_had_missing_ones():
 # --- the encoder against one row at a time in plain Python -----------------------------------------------------------
 
 
-@settings(drawn, max_examples=100)
+@drawn
 @given(data=st.data(), m=st.integers(1, 25), all_levels=st.booleans())
 def test_any_table_is_encoded_as_one_row_at_a_time(data, m, all_levels):
     cells = {name: data.draw(st.lists(kind, min_size=m, max_size=m), name) for name, kind in CELLS.items()}

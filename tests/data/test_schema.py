@@ -18,7 +18,7 @@ from chainrule.data.labels import target_labels
 from chainrule.data.schema import Column, Schema
 from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
-from drawn_tools import CELLS, classes, drawn
+from drawn_tools import CELLS, classes, few
 
 Y4 = ["no", "yes", "no", "yes"]
 
@@ -208,7 +208,7 @@ def test_weights_are_no_feature_and_weigh_the_mean():
     assert schema.columns[0].mean == pytest.approx(7.0 / 3.0, rel=1e-15)
 
 
-@drawn
+@few
 @given(st.lists(st.tuples(CELLS["number"], CELLS["text"], st.integers(0, 3)), min_size=2, max_size=20), st.data())
 def test_weight_two_is_the_row_twice(rows, data):
     rows = [(1.0, "a", 1), (2.0, "b", 1), *rows]
@@ -429,7 +429,7 @@ def texts_and_numbers(draw):
     return pa.table(columns | {"y": y})
 
 
-@drawn
+@few
 @given(texts_and_numbers())
 def test_json_round_trip_gives_an_equal_schema_and_design(table):
     schema = learn_schema(table, "y")

@@ -89,6 +89,7 @@ def test_an_independent_coding_agrees(rows, cut):
     X = encode_table(schema, table).X
     known = [v for v in x if v is not None]
     mean, levels = math.fsum(known) / len(known), sorted({v for v in word if v is not None})
+    assert {f"word={level}" for level in levels[1:]} < set(schema.feature_names)
     for i in range(len(rows)):
         cells = {
             "x": mean if x[i] is None else x[i],

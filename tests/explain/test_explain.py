@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from chainrule import InputError, graph
 from chainrule.explain import explain_row
-from drawn_tools import classes, drawn, numbers
+from drawn_tools import classes, drawn, few, numbers
 
 NAMES = ("bill", "mass")
 KEYS = {
@@ -78,7 +78,7 @@ def test_values_and_derivatives_are_those_of_the_graph():
     assert found.check["max_error"] < 1e-14
 
 
-@drawn
+@few
 @given(numbers((6, 3)), classes(6), numbers(3), st.none() | arrays(float, 6, elements=st.floats(0.1, 3.0)))
 def test_shares_add_up_to_the_gradient(X, y, w, s):
     X[0] *= 100.0  # a saturated row has its share too

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chainrule import InputError, certify, fit
 from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
-from drawn_tools import classes, drawn, numbers, whole
+from drawn_tools import classes, few, numbers, whole
 from finding_tools import sums_of, values_of
 
 
@@ -302,7 +302,7 @@ def test_columns_that_only_rows_of_next_to_no_weight_vary_leave_the_intercept(n,
         assert result.objective - least - 1e-15 <= gap <= result.tol
 
 
-@drawn
+@few
 @given(numbers((10, 4)), whole(4, 100), classes(10), st.sampled_from([1e-300, 1e-200, 1e-100, 1.0, 1e300]))
 def test_absurd_scales_and_penalties_overflow_in_silence(X, powers, y, alpha):
     """NumPy's warnings are of no use to who asked for a fit; what overflows proves nothing."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from chainrule import InputError, graph
-from drawn_tools import classes, drawn, numbers
+from drawn_tools import classes, drawn, few, numbers
 
 EDGES = (0.0, 18.0, -18.0, 37.0, -37.0, 710.0, -710.0, 1e4, -1e4)
 
@@ -145,7 +145,7 @@ def test_a_wrongly_saturated_row_breaks_the_article_and_not_the_stable_way():
     assert np.isfinite(made.w.gradient).all()
 
 
-@drawn
+@few
 @given(problems(), arrays(np.int64, 8, elements=st.integers(0, 3)))
 def test_integer_weights_are_repeated_rows(problem, s):
     X, y, w, b, _ = problem

@@ -105,7 +105,7 @@ def elementwise():
     return [name for name, row in OPERATIONS.items() if name not in SHAPES and row.derivatives[0].pullback is entries]
 
 
-@settings(drawn, max_examples=300)
+@settings(drawn, max_examples=200)
 @given(st.sampled_from(elementwise()).flatmap(points))
 def test_values_and_derivatives_at_drawn_points(point):
     check_point(*point)
