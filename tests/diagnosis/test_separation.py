@@ -451,7 +451,7 @@ def test_hint_is_tried_and_a_wrong_one_does_no_harm(rng):
 
 
 def test_hint_of_many_columns_is_proven_without_a_program(rng):
-    X, w = rng.normal(size=(5000, 1100)), rng.normal(size=1100)
+    X, w = rng.normal(size=(2000, 1100)), rng.normal(size=1100)
     y = X @ w > 0.1
     found = separation(X, y, hint=(w, -0.1))
     assert (found.kind, found.final) == ("complete", True)
