@@ -6,6 +6,29 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 drawn = settings(deadline=None, derandomize=True, max_examples=60)
+few = settings(drawn, max_examples=25)  # where an example takes some milliseconds
+
+CELLS = {
+    "number": st.none() | st.floats(-1e6, 1e6) | st.just(0.0),
+    "text": st.none() | st.sampled_from(["a", "b", "é", "(missing)", ""]),
+    "flag": st.none() | st.booleans(),
+}
+
+
+def numbers(shape, most=3.0):
+    """Numbers of either sign, zeros and subnormal ones among them."""
+    return arrays(float, shape, elements=st.floats(-most, most), fill=st.nothing())
+
+
+def whole(shape, most):
+    """Whole numbers of either sign."""
+    return arrays(np.int64, shape, elements=st.integers(-most, most), fill=st.nothing())
+
+
+def classes(m):
+    """Labels of m rows; the first two are 0 and 1."""
+    others = arrays(np.uint8, m - 2, elements=st.integers(0, 1), fill=st.nothing())
+    return others.map(lambda y: np.append(np.array([0, 1], dtype=np.uint8), y))
 
 
 @st.composite

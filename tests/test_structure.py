@@ -1,7 +1,10 @@
 """The architecture, read from the source: imports go upward only, and nothing outgrows its budget."""
 
 import ast
+import re
 import sys
+from collections import defaultdict
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,6 +43,7 @@ SHOWS = {"html", "_repr_html_"}  # methods that show their object: they load wha
 
 MODULES = sorted(p for p in ROOT.rglob("*.py"))
 MAX_MODULE, MAX_FUNCTION, MAX_CONSTRUCTOR = 500, 60, 16
+PIECE, LEAST = 5, 23  # words and characters of a sentence that only one test may repeat
 
 
 def part_of(path):
@@ -47,8 +51,13 @@ def part_of(path):
     return first.removesuffix(".py")
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported_parts(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     shows = {
         id(inner)
         for node in ast.walk(tree)
@@ -97,7 +106,7 @@ def test_imports_go_upward_only(path):
 def test_documents_load_when_something_is_shown(path):
     if (part_of(path), "documents") not in SHOWN_WHEN_CALLED:
         return
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:  # at the top of the module
+    for node in tree_of(path).body:  # at the top of the module
         if isinstance(node, ast.ImportFrom):
             assert not (node.module or "").startswith("chainrule.documents"), f"{path.name} loads documents at once"
 
@@ -109,9 +118,8 @@ def test_graph_needs_numpy_only():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_budgets(path):
-    text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= MAX_MODULE
-    for node in ast.walk(ast.parse(text)):
+    assert path.read_text(encoding="utf-8").count("\n") <= MAX_MODULE
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
@@ -126,3 +134,25 @@ def test_budgets(path):
 def test_every_part_has_its_place():
     parts = {part_of(path) for path in MODULES} - FREE - {ALONE}
     assert parts == set(RANK)
+
+
+def pieces(code):
+    """Yield each run of five words in the texts of some code; docstrings are left out."""
+    for text in re.findall(r'"((?:[^"\\\n]|\\.)*)"', re.sub('""".*?"""', "", code, flags=re.DOTALL)):
+        words = re.findall(r"[a-z']+", text.lower())
+        for at in range(len(words) - PIECE + 1):
+            piece = " ".join(words[at : at + PIECE])
+            if len(piece) >= LEAST:
+                yield piece
+
+
+def test_a_sentence_is_asserted_word_by_word_in_one_test_only():
+    """Other tests assert a finding's code and values, or the names and numbers in the sentence."""
+    said = {piece for path in MODULES for piece in pieces(path.read_text(encoding="utf-8"))}
+    tests = defaultdict(set)
+    for path in Path(__file__).parent.rglob("*.py"):
+        for part in path.read_text(encoding="utf-8").split("\n\n\n"):  # functions, and what is between them
+            for piece in said.intersection(pieces(part)):
+                tests[piece].add((path.name, part))
+    twice = {piece: [name for name, _ in places] for piece, places in tests.items() if len(places) > 1}
+    assert not twice

@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from certificate_tools import Problem
 from chainrule.certificate.bounds import (
@@ -33,7 +34,7 @@ from chainrule.certificate.statement import KINDS, Certificate, digits_of
 from chainrule.findings import Finding
 from chainrule.losses import LOGISTIC
 from chainrule.words import downward, upward
-from drawn_tools import drawn, tables
+from drawn_tools import drawn, numbers, tables, whole
 
 RADII = np.concatenate([10.0 ** np.arange(-160, -3.0, 7), np.linspace(1e-3, 0.0101, 60), np.linspace(0.011, 0.999, 60)])
 
@@ -97,22 +98,27 @@ def test_factor_agrees_with_dense_algebra(rng, size, smallest):
     assert weakest * smallest_eigenvalue * 0.99 <= factor.lambda_min <= smallest_eigenvalue * (1 + 1e-6) + 1e-15
 
 
-def test_proof_norms_cover_every_matrix_within_eta(rng):
-    for _ in range(200):
-        size, eta = int(rng.integers(2, 8)), 1e-4
-        B = random_matrix(rng, size, 10.0 ** rng.uniform(-4, 0))
-        factor = Factor.of(B, eta)
-        if not factor.ok:
-            continue
-        error = rng.normal(size=(size, size))
-        error += error.T
-        error *= eta / np.abs(np.linalg.eigvalsh(error)).max()
-        true = B + error * factor.D * factor.D[:, None]
-        v = rng.normal(size=size) * factor.D
-        assert np.linalg.eigvalsh(true / factor.D / factor.D[:, None])[0] > 0
-        inverse = np.linalg.inv(true / factor.D / factor.D[:, None])
-        assert factor.norm2(v) >= (v / factor.D) @ inverse @ (v / factor.D) * (1 - 1e-9)
-        assert (factor.inverse_diagonal * factor.D**2 >= np.diag(inverse) * (1 - 1e-9)).all()
+@st.composite
+def matrices_with_errors(draw):
+    """A positive definite B of wild scales, an error of its entries of norm at most 1, and a vector."""
+    size = draw(st.integers(2, 7))
+    A, error, v = draw(numbers((size, size))), draw(numbers((size, size), 1.0)), draw(numbers(size))
+    scale = 10.0 ** draw(whole(size, 6))
+    B = (A @ A.T + 10.0 ** draw(st.floats(-4, 0)) * np.eye(size)) * scale * scale[:, None]
+    return B, (error + error.T) / (2 * size), v
+
+
+@drawn
+@given(matrices_with_errors())
+def test_proof_norms_cover_every_matrix_within_eta(problem):
+    eta, (B, error, v) = 1e-4, problem
+    factor = Factor.of(B, eta)
+    assume(factor.ok)
+    true = B / factor.D / factor.D[:, None] + eta * error
+    assert np.linalg.eigvalsh(true)[0] > 0
+    inverse = np.linalg.inv(true)
+    assert factor.norm2(v * factor.D) >= v @ inverse @ v * (1 - 1e-9)
+    assert (factor.inverse_diagonal * factor.D**2 >= np.diag(inverse) * (1 - 1e-9)).all()
 
 
 def test_factor_that_fails_says_why_and_names_the_directions(rng):
@@ -298,6 +304,7 @@ def test_sentence_rounds_bounds_up_and_says_what_holds():
     ridge = certificate(kind="ridge", why=why)  # the columns and the ways out are for the warning
     assert f"no optimum: {why.head})" in ridge.sentence
     assert ridge.proven
+    assert "without the ridge F - inf F <= 0.00033" in certificate(kind="ridge", infimum_gap=3.21e-4).sentence
 
 
 def test_certificate_is_frozen_pickles_and_goes_to_json():

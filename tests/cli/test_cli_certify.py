@@ -210,7 +210,7 @@ def test_mistakes_in_options(run, penguins, tmp_path):
     assert_mistake(run("certify", model, penguins, "--C", "0"), "--C", "above 0")
     assert_mistake(run("certify", model, penguins, "--C", "1", "--alpha", "1"), "--alpha and --C", "give one")
     assert_mistake(run("certify", model, penguins, "--alpha=-1"), "--alpha")
-    assert_mistake(run("certify", model, penguins, "--alpha", "much"), "--alpha must be a number, not 'much'")
+    assert_mistake(run("certify", model, penguins, "--alpha", "much"), "--alpha", "not 'much'")
     assert_mistake(run("certify", tmp_path / "absent.csv", penguins, "--target", "sex"), "absent.csv")
     assert_mistake(run("certify", tmp_path / "absent.safetensors", penguins), "absent.safetensors")
     path.write_bytes(b"\xff\xfe\x00,1\n")
@@ -271,7 +271,7 @@ def test_the_coefficient_of_a_constant_column_belongs_to_the_intercept(run, tmp_
     table.write_text("x,one,y\n" + "".join(f"{k % 7},3,{'no' if k % 3 else 'yes'}\n" for k in range(40)))
     path.write_text("x,0.25\none,0.5\nconst,1\n")
     outcome = run("certify", path, table, "--target", "y")
-    assert_mistake(outcome, "column one of the table is not used here", "constant", "to the intercept")
+    assert_mistake(outcome, "column one ", "constant", "to the intercept")
 
 
 def test_levels_are_called_as_in_r_and_statsmodels(run, penguins, problem, tmp_path):

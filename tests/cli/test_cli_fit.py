@@ -15,6 +15,7 @@ from chainrule.data.tables import prepare
 from chainrule.errors import NotConvergedWarning
 from chainrule.model.model import load_model, load_trace
 from cli_tools import FIT, assert_mistake, penguins, run
+from finding_tools import values_of
 
 __all__ = ["penguins", "run"]
 
@@ -30,7 +31,7 @@ def test_text_says_what_matters_within_80_columns(run, penguins):
     assert "male is y = 1, female is y = 0" in text
     assert "249 to train on, 84 held out, 11 set aside, sex unknown" in text
     assert "F(w, b) = (1/249) sum l(z, y) + (0.004/2) w.w" in text
-    assert "(auto), the largest stable one is" in text
+    assert re.search(r"learning rate +\S+ \(auto\), the largest stable", text)
     for word in ("training", "held out", "log-loss", "accuracy", "AUC", "(base rate)", "odds ratio", "species=Gentoo"):
         assert word in text
     assert "converged after" in text
@@ -64,8 +65,8 @@ def test_what_only_gradient_descent_has_chooses_it_and_is_said(run, penguins, wo
     outcome = run("fit", penguins, *FIT, "--alpha", "0.01", *words)
     assert outcome.code == 0
     text = " ".join(outcome.out.split())
-    assert f"method gradient descent: {words[0]} was given, which only gradient descent has" in text
-    assert "the largest stable one is" in text
+    assert f"method gradient descent: {words[0]} was given" in text
+    assert "largest stable" in text
     assert "F - F* <=" in text
     asked = run("fit", penguins, *FIT, "--method", "gradient-descent", "--json")
     assert json.loads(asked.out)["result"]["method_reason"] == "as asked for"
@@ -185,7 +186,7 @@ def test_a_certified_model_is_kept_and_used(run, penguins, tmp_path):
     assert json.loads(run("evaluate", model, penguins, "--json").out)["figures"]["rows"] == 333
     text = run("explain", model, penguins, "--row", "1").out
     assert f"after the last step, {steps}" in text
-    assert "what this row adds to the gradient" in " ".join(text.split())
+    assert "this row adds" in " ".join(text.split())
     assert "after step 2" in run("explain", model, penguins, "--row", "1", "--epoch", "2").out
 
 
@@ -207,7 +208,7 @@ def test_json_is_one_document_and_stdout_has_nothing_else(run, penguins, tmp_pat
         assert entry["odds_ratio"] == pytest.approx(math.exp(entry["w"]), rel=1e-12)
         assert entry["w"] == pytest.approx(entry["w_fit"] / entry["scale"], rel=1e-12)
     # the note of the early stop is on stderr, since no text repeats it
-    assert "before the proven gap reached --tol" in outcome.err
+    assert "reached --tol" in outcome.err
 
 
 def test_model_and_trace_are_written_and_agree(run, penguins, tmp_path):
@@ -286,10 +287,8 @@ def test_mini_batches_are_those_of_python(run, penguins, tmp_path):
     )  # fmt: skip
     told = json.loads(outcome.out)
     result = told["result"]
-    assert (result["method"], result["method_reason"]) == (
-        "sgd",
-        "--batch-size was given, which only stochastic gradient descent has",
-    )
+    assert result["method"] == "sgd"
+    assert result["method_reason"].startswith("--batch-size was given")
     assert (result["batch_size"], result["schedule"], result["seed"], result["n_epochs"]) == (8, "inverse", 3, 7)
     prepared = prepare(read_table(penguins), "sex", features=["bill_depth_mm", "bill_length_mm"])
     rows = prepared.train
@@ -320,8 +319,8 @@ def test_learning_rate_above_the_limit_is_said(run, penguins):
     # the bound on the curvature holds everywhere; at the optimum the curvature is smaller, so this still converges
     outcome = run("fit", penguins, *columns, "--learning-rate", 1.05 * limit)
     assert outcome.code == 0
-    assert "is above the stable limit" in outcome.err
-    assert "above it the loss may rise or oscillate" in " ".join(outcome.out.split())
+    assert f"--learning-rate {1.05 * limit:.6g} is above" in outcome.err
+    assert "above it the loss" in " ".join(outcome.out.split())
     assert run("fit", penguins, *columns, "--learning-rate", 1.05 * limit, "--strict").code == 3
     assert run("fit", penguins, *columns, "--learning-rate", 0.5 * limit, "--strict").code == 0
 
@@ -450,7 +449,7 @@ def test_a_report_of_the_start_calls_no_row_right(run, penguins, tmp_path):
     assert run("fit", penguins, *FIT, "--epochs", "0", "--report", page).code == 0
     assert "g = 0.5000" in page.read_text()
     assert "smallest margin" not in page.read_text()
-    assert page.read_text().count("before the proven gap reached") == 1
+    assert page.read_text().count("the proven gap reached") == 1
 
 
 def test_separated_data_with_collinear_columns_say_both(run, tmp_path):
@@ -460,6 +459,7 @@ def test_separated_data_with_collinear_columns_say_both(run, tmp_path):
     outcome = run("fit", table, "--target", "y", "--json")
     told = json.loads(outcome.out)["result"]
     assert told["certificate"]["kind"] == "ridge"
-    assert told["message"].startswith("the objective asked for has no optimum: the classes are completely separated")
+    assert told["reason"] == "no_optimum"
+    assert values_of(told["findings"], "separated")[0]["kind"] == "complete"
     assert any(text == "the columns are collinear as well: x + u = both" for text in told["warnings"]), told["warnings"]
     assert "the columns are collinear as well: x + u = both" in outcome.err

@@ -66,8 +66,8 @@ def test_tables(attempt, text, parts):
         (("--learning-rate", "inf"), ["--learning-rate", "inf"]),
         (("--learning-rate", "fast"), ["--learning-rate", "'fast'", "auto"]),
         (("--epochs=-1",), ["--epochs", "from 0"]),
-        (("--epochs", "2.5"), ["--epochs must be a whole number, not '2.5'"]),
-        (("--epochs", "many"), ["--epochs must be a whole number, not 'many'"]),
+        (("--epochs", "2.5"), ["--epochs", "whole number", "not '2.5'"]),
+        (("--epochs", "many"), ["--epochs", "whole number", "not 'many'"]),
         (("--max-reads=-1",), ["--max-reads", "from 0"]),
         (("--max-reads", "5", "--epochs", "5"), ["--epochs and --max-reads", "give one"]),
         (("--tol=-1",), ["--tol", "from 0"]),
@@ -78,7 +78,7 @@ def test_tables(attempt, text, parts):
         (("--test-size=-0.1",), ["--test-size"]),
         (("--test-size", "nan"), ["--test-size"]),
         (("--test-size", "0.99"), ["--test-size 0.99", "hold out less"]),
-        (("--seed=-1",), ["--seed must be a whole number from 0 to 18446744073709551615, not -1"]),
+        (("--seed=-1",), ["--seed", "from 0 to 18446744073709551615, not -1"]),
         ((f"--seed={2**64}",), ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (("--threads", "0"), ["--threads", "from 1"]),
         (("--method", "magic"), ["--method", "'magic'", "'auto', 'gradient-descent', 'newton', 'newton-cg', 'sgd'"]),
@@ -201,11 +201,11 @@ def test_the_trace_is_an_input_too(run, penguins, tmp_path):
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["--batch-size", "0"], ["--batch-size must be a whole number from 1"]),
-        (["--batch-size", "41"], ["--batch-size 41 is more than the 40 rows", "or --method gradient-descent"]),
-        (["--schedule", "linear"], ["--schedule must be one of 'constant', 'inverse', 'inverse-sqrt', not 'linear'"]),
-        (["--method", "newton", "--batch-size", "2"], ["--batch-size is an option of sgd, and --method is newton"]),
-        (["--method", "gradient-descent", "--schedule", "inverse"], ["--schedule is an option of sgd"]),
+        (["--batch-size", "0"], ["--batch-size", "from 1"]),
+        (["--batch-size", "41"], ["--batch-size 41", "40 rows", "or --method gradient-descent"]),
+        (["--schedule", "linear"], ["--schedule", "'constant', 'inverse', 'inverse-sqrt', not 'linear'"]),
+        (["--method", "newton", "--batch-size", "2"], ["--batch-size", "sgd", "--method is newton"]),
+        (["--method", "gradient-descent", "--schedule", "inverse"], ["--schedule", "sgd"]),
     ],
 )
 def test_options_of_mini_batches(attempt, words, parts):

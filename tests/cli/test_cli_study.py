@@ -121,7 +121,7 @@ def test_separated_classes_are_a_note_in_the_table_s_words(run, tmp_path):
     assert outcome.code == 0
     assert "yes above, no below" in outcome.err
     assert "use a penalty" in outcome.err
-    assert "no finite coefficients are optimal" in " ".join(outcome.out.split())
+    assert "completely separated" in " ".join(outcome.out.split())
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_separated_classes_are_a_note_in_the_table_s_words(run, tmp_path):
         (["learning-rate", "--epochs", "0"], ["--epochs", "from 1"]),
         (["learning-rate", "--epochs", "few"], ["--epochs", "whole number"]),
         (["learning-rate", "--tol", "0"], ["--tol", "above 0"]),
-        (["learning-rate", "--learning-rate", "auto"], ["--learning-rate must be a number"]),
+        (["learning-rate", "--learning-rate", "auto"], ["--learning-rate", "a number"]),
         (["scaling", "--alpha", "-1"], ["--alpha", "from 0"]),
-        (["scaling", "--seed", "-1"], ["--seed must be a whole number from 0 to 18446744073709551615, not -1"]),
+        (["scaling", "--seed", "-1"], ["--seed", "from 0 to 18446744073709551615, not -1"]),
         (["scaling", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (["batches", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),
         (["centering", "--seed", str(2**64)], ["--seed must be", "to 18446744073709551615, not 18446744073709551616"]),

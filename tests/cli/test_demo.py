@@ -23,7 +23,7 @@ def test_demo_tells_the_whole_story(run, tmp_path):
         "F - F* <=",
         "proven digits",
         "The same optimum by gradient descent",
-        "(auto), the largest stable one is",
+        "(auto), the largest stable",
         "odds ratio",
         "converged after",
         "dL/dz = dL/dg · dg/dz",

@@ -9,13 +9,14 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule import InputError, LogisticRegression, certify, fit
 from chainrule.data.encoding import blocks_of, encode, learn
 from chainrule.data.frames import fields_of
 from chainrule.data.rows.decode import expanded
+from drawn_tools import CELLS, drawn
 
 M = 160
 
@@ -85,7 +86,7 @@ def test_order_of_an_enumeration_is_kept_and_polars_accidental_one_is_not():
         (pl.Series([datetime.date(2020, 1, 1)] * M), "turn it into numbers, such as a year"),
         (pl.Series([datetime.timedelta(1)] * M), "turn it into numbers"),
         (pl.Series([b"1"] * M), "turn it into one of them"),
-        (["a", 1] * (M // 2), "make all of it numbers, or all of it text"),
+        (["a", 1] * (M // 2), "or all of it text"),
         ([10**400] * M, "make them smaller"),
         (np.ones((M, 2)), "give one value a row"),
     ],
@@ -140,22 +141,16 @@ def test_unseen_levels_count_as_missing_where_the_fit_had_missing_ones():
     model = LogisticRegression(alpha=0.1, unseen="missing").fit(some, Y)
     lost = changed(c=np.where(np.isin(GIVEN["k"], (1, 2)), None, GIVEN["c"]))
     np.testing.assert_array_equal(model.decision_function(NEW), model.decision_function(lost))
-    with pytest.raises(InputError, match="a level that the fit did not see"):
+    with pytest.raises(InputError, match="column 'c' has"):
         LogisticRegression(alpha=0.1, unseen="missing").fit(PANDAS, Y).predict(NEW)
-    with pytest.raises(InputError, match=r"unseen must be one of .*, not 'first'"):
+    with pytest.raises(InputError, match=r"unseen .*, not 'first'"):
         LogisticRegression(unseen="first").fit(PANDAS, Y)
 
 
 # --- the encoder against one row at a time in plain Python -----------------------------------------------------------
 
-CELLS = {
-    "number": st.one_of(st.none(), st.floats(-1e6, 1e6), st.just(0.0)),
-    "text": st.one_of(st.none(), st.sampled_from(["a", "b", "é", "(missing)", ""])),
-    "flag": st.one_of(st.none(), st.booleans()),
-}
 
-
-@settings(max_examples=150, deadline=None)
+@drawn
 @given(data=st.data(), m=st.integers(1, 25), all_levels=st.booleans())
 def test_any_table_is_encoded_as_one_row_at_a_time(data, m, all_levels):
     cells = {name: data.draw(st.lists(kind, min_size=m, max_size=m), name) for name, kind in CELLS.items()}
@@ -168,7 +163,7 @@ def test_any_table_is_encoded_as_one_row_at_a_time(data, m, all_levels):
     table = pa.concat_tables([table.slice(0, cut), table.slice(cut)])
     s = None if weights is None else np.array(weights, dtype=float)
     if not all(here.values()):
-        with pytest.raises(InputError, match="has no value in any row"):
+        with pytest.raises(InputError, match=r"column .* has no value"):
             learn(fields_of(table), s, "all" if all_levels else "reference")
         return
     learnt = learn(fields_of(table), s, "all" if all_levels else "reference")

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chainrule import InputError
 from chainrule.data.files import read_table
@@ -16,6 +18,7 @@ from chainrule.data.labels import target_labels
 from chainrule.data.schema import Column, Schema
 from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
+from drawn_tools import CELLS, classes, few
 
 Y4 = ["no", "yes", "no", "yes"]
 
@@ -205,27 +208,20 @@ def test_weights_are_no_feature_and_weigh_the_mean():
     assert schema.columns[0].mean == pytest.approx(7.0 / 3.0, rel=1e-15)
 
 
-def test_weight_two_is_the_row_twice():
-    rng = np.random.default_rng(5)
-    for _ in range(20):
-        m = int(rng.integers(6, 30))
-        x = rng.normal(size=m) * 10.0 ** rng.integers(-5, 6)
-        x[rng.random(m) < 0.2] = np.nan
-        x[0] = 1.0
-        y = rng.integers(0, 2, m)
-        y[:2] = [0, 1]
-        s = rng.integers(0, 4, m)
-        s[:2] = 1
-        word = rng.choice(["u", "v", "w"], m)
-        weighted = learn_schema(table_of(x=x, word=word, s=s, y=y), "y", weights="s")
-        k = np.repeat(np.arange(m), s)
-        repeated = learn_schema(table_of(x=x[k], word=word[k], y=y[k]), "y")
-        assert weighted.feature_names == repeated.feature_names
-        for one, other in zip(weighted.columns, repeated.columns, strict=True):
-            assert one.levels == other.levels
-            assert one.missing == other.missing
-            if one.mean is not None:
-                assert one.mean == pytest.approx(other.mean, rel=1e-12, abs=1e-12 * np.nanmax(np.abs(x)))
+@few
+@given(st.lists(st.tuples(CELLS["number"], CELLS["text"], st.integers(0, 3)), min_size=2, max_size=20), st.data())
+def test_weight_two_is_the_row_twice(rows, data):
+    rows = [(1.0, "a", 1), (2.0, "b", 1), *rows]
+    x, word, s = (list(cells) for cells in zip(*rows, strict=True))
+    y = data.draw(classes(len(rows)))
+    weighted = learn_schema(table_of(x=x, word=word, s=s, y=y), "y", weights="s")
+    k = np.repeat(np.arange(len(rows)), s)
+    repeated = learn_schema(table_of(x=x, word=word, y=y).take(k), "y")
+    assert weighted.feature_names == repeated.feature_names
+    for one, other in zip(weighted.columns, repeated.columns, strict=True):
+        assert (one.levels, one.missing) == (other.levels, other.missing)
+        if one.mean is not None:
+            assert one.mean == pytest.approx(other.mean, rel=1e-12, abs=1e-12 * max(abs(v or 0.0) for v in x))
 
 
 @pytest.mark.parametrize("size", [1e308, 1e-320, 1e-5])
@@ -291,18 +287,18 @@ def numbers_but(cell, at, m=20, as_missing=0):
 BAD = [
     ({"x": [1.0, 2.0, float("inf"), 4.0]}, "column x has an infinite number in row 3"),
     ({"x": [1.0, -float("inf"), float("inf"), 4.0]}, "column x has an infinite number in row 2"),
-    ({"x": pa.nulls(4)}, "column x has no value in any row: leave it out with --drop x"),
+    ({"x": pa.nulls(4)}, "column x has no value.* with --drop x"),
     ({"x": [float("nan")] * 4}, "column x has no value"),
     ({"x": pa.array([None] * 4, pa.string())}, "column x has no value"),
     (
         {"when": pa.array([datetime.date(2020, 1, 1)] * 4)},
         "column when is date32.*such as a year.*, or leave it out with --drop when",
     ),
-    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*turn it into numbers"),
-    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*turn it into numbers"),
-    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*turn it into numbers"),
-    ({"many": [[1], [2], [3], [4]]}, "column many is list.*split it into several columns"),
-    ({"raw": [b"a", b"b", b"c", b"d"]}, "column raw is binary, neither numbers nor categories"),
+    ({"when": pa.array([datetime.datetime(2020, 1, 1)] * 4)}, "column when is timestamp.*into numbers"),
+    ({"when": pa.array([datetime.time(10)] * 4)}, "column when is (time64|duration).*into numbers"),
+    ({"when": pa.array([datetime.timedelta(1)] * 4)}, "column when is (time64|duration).*into numbers"),
+    ({"many": [[1], [2], [3], [4]]}, "column many is list.*several columns"),
+    ({"raw": [b"a", b"b", b"c", b"d"]}, "column raw is binary, neither"),
 ]
 
 
@@ -317,7 +313,7 @@ def test_columns_that_can_not_be_used(columns, words):
 
 def test_infinite_numbers_are_named_by_their_row_in_the_table():
     table = table_of(x=[float("inf"), 1.0, 2.0, float("inf"), 4.0], y=[None, "a", "b", "a", "b"])
-    with refused("infinite number in row 1"):
+    with refused("column x .*infinite.* row 1:"):
         learn_schema(table, "y")
 
 
@@ -336,7 +332,7 @@ def test_ninety_per_cent_of_the_known_cells_is_the_border():
         cells = [str(k) for k in range(n_numbers)] + [f"w{k}" for k in range(n_words)] + [None] * n_missing
         return table_of(x=cells, y=(["a", "b"] * len(cells))[: len(cells)])
 
-    with refused("holds numbers but for 2 cells, the first in row 19"):
+    with refused("column x .* 2 cells, .* row 19"):
         learn_schema(text(18, 2, 0), "y")
     with refused("holds numbers"):
         learn_schema(text(9, 1, 30), "y")
@@ -350,7 +346,7 @@ def test_a_wrong_cell_in_a_csv_file(tmp_path):
     lines = [f"{k},{'ab'[k % 2]}" for k in range(30)]
     lines[16] = "n.a.,a"
     path.write_text("x,y\n" + "\n".join(lines) + "\n")
-    with refused(r"column x .* the first in row 17: n.a.: .*--na n.a."):
+    with refused(r"column x .* row 17: n.a.: .*--na n.a."):
         learn_schema(read_table(path), "y")
     schema = learn_schema(read_table(path, na=["n.a."]), "y")
     assert schema.feature_names == ("x", "x missing")
@@ -387,7 +383,7 @@ def test_options_that_can_not_be(options, words):
 
 
 def test_all_constant():
-    with refused(r"no column is left to train on: .*constant"):
+    with refused(r"no column is left.*constant"):
         learn_schema(table_of(a=[1, 1, 1, 1], y=Y4), "y")
 
 
@@ -422,37 +418,28 @@ def test_a_row_to_be_predicted_needs_no_weight():
 # ---- JSON
 
 
-def random_table(rng):
-    m = int(rng.integers(8, 40))
-    columns = {}
-    for k in range(int(rng.integers(1, 5))):
-        x = rng.normal(size=m) * 10.0 ** rng.integers(-8, 9)
-        x[rng.random(m) < rng.choice([0.0, 0.3])] = np.nan
-        x[:2] = [0.25, -1.0]
-        columns[f"x{k} \N{GREEK SMALL LETTER ALPHA}"] = x
-    for k in range(int(rng.integers(1, 4))):
-        word = rng.choice(["a", "b=", "", "<i>", "ü"], m).astype(object)
-        word[rng.random(m) < rng.choice([0.0, 0.3])] = None
-        word[:2] = ["a", "b="]
-        columns[f"c{k}"] = word
-    y = rng.choice(["n", "y"], m).astype(object)
-    y[:2] = ["n", "y"]
-    y[2] = None
-    return pa.table({**columns, "y": y})
+@st.composite
+def texts_and_numbers(draw):
+    """A table whose columns and levels have names of any letters and signs, with empty cells and rows of no label."""
+    m, names, columns = draw(st.integers(2, 10)), st.text("aα =<\N{COMBINING ACUTE ACCENT}", max_size=3), {}
+    for name in draw(st.lists(names, min_size=1, max_size=5, unique=True)):
+        kind, first = draw(st.sampled_from([(st.floats(-1e8, 1e8), [0.25, -1.0]), (names, ["a", "b="])]))
+        columns[f"_{name}"] = first + draw(st.lists(st.none() | kind, min_size=m, max_size=m))
+    y = ["n", "y", *draw(st.lists(st.sampled_from(["n", "y", None]), min_size=m, max_size=m))]
+    return pa.table(columns | {"y": y})
 
 
-def test_json_round_trip_gives_an_equal_schema_and_design():
-    rng = np.random.default_rng(11)
-    for _ in range(30):
-        table = random_table(rng)
-        schema = learn_schema(table, "y")
-        again = Schema.from_dict(json.loads(json.dumps(schema.to_dict())))
-        assert again == schema
-        assert json.dumps(again.to_dict()) == json.dumps(schema.to_dict())
-        assert len(set(schema.feature_names)) == len(schema.feature_names)
-        one, other = encode_table(schema, table), encode_table(again, table)
-        np.testing.assert_array_equal(one.X, other.X)
-        assert one.notes == other.notes
+@few
+@given(texts_and_numbers())
+def test_json_round_trip_gives_an_equal_schema_and_design(table):
+    schema = learn_schema(table, "y")
+    again = Schema.from_dict(json.loads(json.dumps(schema.to_dict())))
+    assert again == schema
+    assert json.dumps(again.to_dict()) == json.dumps(schema.to_dict())
+    assert len(set(schema.feature_names)) == len(schema.feature_names)
+    one, other = encode_table(schema, table), encode_table(again, table)
+    np.testing.assert_array_equal(one.X, other.X)
+    assert one.notes == other.notes
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_certify_reads_every_form(expected):
         assert certify(of, labels(), result.w, result.b, alpha=0.01).gap <= 1e-15
         far = certify(of, labels(), 3 * result.w, result.b, alpha=0.01)
         assert 0.0 < far.lower <= far.gap
-    with pytest.raises(InputError, match=r"coef must have one number a column, 6 of them, not the shape \(5,\)"):
+    with pytest.raises(InputError, match=r"coef must have .*, 6 of them, .*\(5,\)"):
         certify(X, labels(), result.w[1:], result.b, alpha=0.01)
 
 

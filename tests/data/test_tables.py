@@ -1,6 +1,8 @@
 """A table -> the design: treatment coding, what fills in, and what a prediction's table may differ in."""
 
 import datetime
+import math
+import re
 import shlex
 
 import numpy as np
@@ -9,12 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chainrule.data.files import read_table
 from chainrule.data.labels import target_labels
 from chainrule.data.schema import Schema
 from chainrule.data.tables import encode_table, prepare
 from cli_tools import refused
+from drawn_tools import CELLS, drawn
 
 
 def learn_schema(table, target, rows=None, **options):
@@ -67,35 +72,34 @@ def test_the_design_by_hand():
     assert design.X.flags.c_contiguous
 
 
-def test_an_independent_coding_agrees():
-    # row by row in plain Python against the vectorised columns, over chunked tables of random content
-    rng = np.random.default_rng(3)
-    for _ in range(25):
-        m = int(rng.integers(5, 60))
-        x = [None if rng.random() < 0.2 else float(v) for v in rng.normal(size=m)]
-        word = [None if rng.random() < 0.2 else str(v) for v in rng.choice(["p", "q", "r", "é"], m)]
-        flag = [None if rng.random() < 0.2 else bool(v) for v in rng.integers(0, 2, m)]
-        y = [int(v) for v in rng.integers(0, 2, m)]
-        y[:2], x[:2], word[:2], flag[:2] = [0, 1], [0.5, 1.5], ["p", "q"], [True, False]
-        whole = pa.table({"x": x, "word": word, "flag": flag, "y": y})
-        cut = int(rng.integers(1, m))
-        table = pa.concat_tables([whole.slice(0, cut), whole.slice(cut)])
-        schema = learn_schema(table, "y")
-        X = encode_table(schema, table).X
-        mean = sum(v for v in x if v is not None) / sum(v is not None for v in x)
-        for i in range(m):
-            cells = {
-                "x": mean if x[i] is None else x[i],
-                "x missing": float(x[i] is None),
-                "word=(missing)": float(word[i] is None),
-                "flag=true": float(flag[i] is True),
-                "flag=(missing)": float(flag[i] is None),
-                **{f"word={level}": float(word[i] == level) for level in "pqré"},
-            }
-            np.testing.assert_allclose(X[i], [cells[name] for name in schema.feature_names], rtol=1e-14)
-        dropped = {"x", "x missing", "word=(missing)", "flag=true", "flag=(missing)"} | {f"word={v}" for v in set(word)}
-        assert set(schema.feature_names) <= dropped
-        assert f"word={min(v for v in word if v)}" not in schema.feature_names
+@drawn
+@given(
+    st.lists(
+        st.tuples(CELLS["number"], st.sampled_from([None, *"pqré"]), CELLS["flag"], st.integers(0, 1)), max_size=20
+    ),
+    st.integers(1, 22),
+)
+def test_an_independent_coding_agrees(rows, cut):
+    """Row by row in plain Python against the vectorised columns, over chunked tables."""
+    rows = [(0.5, "p", True, 0), (1.5, "q", False, 1), *rows]
+    x, word, flag, y = (list(cells) for cells in zip(*rows, strict=True))
+    whole = pa.table({"x": x, "word": word, "flag": flag, "y": y})
+    table = pa.concat_tables([whole.slice(0, cut), whole.slice(cut)])
+    schema = learn_schema(table, "y")
+    X = encode_table(schema, table).X
+    known = [v for v in x if v is not None]
+    mean, levels = math.fsum(known) / len(known), sorted({v for v in word if v is not None})
+    assert {f"word={level}" for level in levels[1:]} < set(schema.feature_names)
+    for i in range(len(rows)):
+        cells = {
+            "x": mean if x[i] is None else x[i],
+            "x missing": float(x[i] is None),
+            "word=(missing)": float(word[i] is None),
+            "flag=true": float(flag[i] is True),
+            "flag=(missing)": float(flag[i] is None),
+            **{f"word={level}": float(word[i] == level) for level in levels[1:]},
+        }
+        np.testing.assert_allclose(X[i], [cells[name] for name in schema.feature_names], rtol=1e-14, atol=1e-14)
 
 
 def test_a_row_has_the_same_design_alone():
@@ -145,19 +149,16 @@ def test_unknown_levels_are_the_reference_counted_and_said():
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"x": None, "xx": [1, 2, 3, 4]}, r"no column x, which the model reads: did you mean xx"),
-        ({"word": None}, r"no column word, which the model reads: "),
-        ({"x": ["1", "2", "three", "4"]}, "column x held numbers in training and has three in row 3"),
-        ({"x": ["1", "2", "3", "4"]}, "column x held numbers in training and holds text here"),
-        ({"x": [1.0, 2.0, 3.0, -float("inf")]}, "column x has an infinite number in row 4"),
+        ({"x": None, "xx": [1, 2, 3, 4]}, "no column x, .*: did you mean xx"),
+        ({"word": None}, "no column word, "),
+        ({"x": ["1", "2", "three", "4"]}, "column x held numbers.* three in row 3"),
+        ({"x": ["1", "2", "3", "4"]}, "column x held numbers.* holds text here"),
+        ({"x": [1.0, 2.0, 3.0, -float("inf")]}, "column x .*infinite.* row 4:"),
         ({"x": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column x is date32"),
         ({"word": pa.array([datetime.date(2020, 1, 1)] * 4)}, "column word is date32"),
-        ({"word": [1, 2, 3, 4]}, "column word has numbers and had categories in the fit: it had the levels a, b, c"),
-        (
-            {"flag": [0, 1, 1, 0]},
-            "column flag has numbers and had categories in the fit: it had the levels false, true",
-        ),
-        ({"x": [True, False, True, True]}, "column x held numbers in training and has true in row 1"),
+        ({"word": [1, 2, 3, 4]}, "column word has numbers.* the levels a, b, c"),
+        ({"flag": [0, 1, 1, 0]}, "column flag has numbers.* the levels false, true"),
+        ({"x": [True, False, True, True]}, "column x held numbers.* true in row 1"),
     ],
 )
 def test_columns_that_changed_their_nature(columns, words):
@@ -175,9 +176,8 @@ def test_whole_and_broken_numbers_are_the_same_column():
 def test_booleans_are_known_in_a_column_that_one_cell_made_text():
     design = encode_table(SCHEMA, changed(flag=["True", "FALSE", "maybe", "true"]))
     np.testing.assert_array_equal(design.X[:, 7], [1, 0, 0, 1])
-    assert design.notes == (
-        "column flag: 1 row has a level that training never saw (maybe): treated as the reference false",
-    )
+    (note,) = design.notes
+    assert re.match(r"column flag: 1 row .*\(maybe\).* reference false$", note)
 
 
 def test_leading_zeros_survive_from_training_to_prediction(tmp_path):

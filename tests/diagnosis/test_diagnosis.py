@@ -1,3 +1,5 @@
+from bisect import bisect_left
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from chainrule.diagnosis.runs import epochs_by_curvature, trend_foretells
 from chainrule.kernels.blocks import Blocks
 from chainrule.objective import DataObjective
 from chainrule.penalties import ridge
-from drawn_tools import drawn, tables
+from drawn_tools import drawn, numbers, tables
 
 
 @st.composite
@@ -112,17 +114,19 @@ def test_a_trend_is_believed_as_far_as_the_run_bears_it_out():
     assert not trend_foretells(k[:10], power[:10], 5.0)
 
 
-def test_curvature_foretells_gradient_descent_on_a_quadratic(rng):
-    for _ in range(20):
-        q, _ = np.linalg.qr(rng.normal(size=(6, 6)))
-        curvature = 10.0 ** rng.uniform(-3, 0, 6)
-        hessian, rate = (q * curvature) @ q.T, 1.0 / curvature.max()
-        gradient, tol = rng.normal(size=6), 1e-9
-        said = epochs_by_curvature(hessian, gradient, rate, tol)
-        k, at = 0, gradient
-        while at @ np.linalg.solve(hessian, at) / 2.0 > tol:
-            at, k = at - rate * hessian @ at, k + 1
-        assert k <= said <= 1.011 * k + 1
+@drawn
+@given(numbers((4, 4)), arrays(float, 4, elements=st.floats(-3, 0), fill=st.nothing()), numbers(4))
+def test_curvature_foretells_gradient_descent_on_a_quadratic(turned, powers, along):
+    q, _ = np.linalg.qr(turned)
+    curvature, tol = 10.0**powers, 1e-9
+    rate = 1.0 / curvature.max()
+    said = epochs_by_curvature((q * curvature) @ q.T, q @ along, rate, tol)
+    gap = np.square(along) / (2.0 * curvature)  # of each direction of its own
+    k = bisect_left(range(100_000), True, key=lambda k: gap @ (1.0 - rate * curvature) ** (2 * k) <= tol)
+    assert k <= said <= 1.011 * k + 1
+
+
+def test_a_direction_without_curvature_is_never_left():
     assert np.isinf(epochs_by_curvature(np.diag([1.0, 0.0]), np.ones(2), 1.0, 1e-6))
     assert epochs_by_curvature(np.diag([1.0, 0.0]), np.array([1.0, 0.0]), 1.0, 1e-6) == 1.0
 

@@ -156,7 +156,7 @@ def test_the_estimator_takes_both(problem):
 def test_names_that_are_not_registered_are_refused(problem):
     X, y, _ = problem
     for name in ("loss", "penalty"):
-        with pytest.raises(ValueError, match=f"{name} must be one of .* not 'hinge'"):
+        with pytest.raises(ValueError, match=f"{name} .* not 'hinge'"):
             fit(X, y, **{name: "hinge"})
 
 

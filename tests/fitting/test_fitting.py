@@ -22,6 +22,7 @@ from chainrule.errors import (
 from chainrule.fitting.methods import Shape, choose_method
 from chainrule.fitting.spec import FitSpec
 from chainrule.graph import logistic_graph
+from finding_tools import values_of
 from tests_data import challenger, low_birth_weight, spector
 
 
@@ -187,11 +188,14 @@ def test_any_two_labels_and_the_second_in_sorted_order_is_positive(labels, table
 def test_rate_above_the_limit_is_allowed_and_said(table):
     X, y = table
     with (
-        pytest.warns(LearningRateWarning, match=r"learning_rate 5 is above the stable limit 1\.\d+: the loss may rise"),
+        pytest.warns(LearningRateWarning),
         pytest.warns(OscillationWarning, match="the loss oscillates; use a learning_rate below"),
         pytest.warns(NotConvergedWarning, match="the loss oscillated"),
     ):
         result = fit(X, y, learning_rate=5.0)
+    (above,) = values_of(result, "above limit")
+    assert (above["rate"], above["limit"], above["is_largest"]) == (5.0, result.learning_rate_limit, True)
+    assert 1.0 < above["limit"] < 2.0
     assert result.reason == "max_reads"
     assert len(result.warnings) == 3
 
@@ -445,7 +449,7 @@ def test_column_that_is_zero_in_the_rows_looked_at_first_still_learns(rng):
         (dict(y=[1, 2, 1]), "each 0 or 1"),
         (dict(y=[0, 1]), "3 classes"),
         (dict(X=[[1.0], [np.nan], [1.0]]), "missing or infinite"),
-        (dict(sample_weight=[0, 0, 0]), "all sample weights are zero"),
+        (dict(sample_weight=[0, 0, 0]), "weights are zero"),
         (dict(sample_weight=[1, -1, 0]), "row 2"),
         (dict(X=np.zeros((3, 2))), "2 columns, the fit 1"),
     ],
@@ -479,10 +483,9 @@ def test_epochs_needed_are_right_even_where_many_rates_are_mixed(epochs, mixed_r
     X, y, whole = mixed_rates
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CrawlingWarning)
-        with pytest.warns(NotConvergedWarning, match="more epochs are needed: raise max_reads"):
+        with pytest.warns(NotConvergedWarning, match="raise max_reads"):
             part = fit(X, y, standardize=True, alpha=1e-2, max_reads=epochs, tol=1e-16)
-    said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
-    assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3)
+    assert values_of(part, "epochs left")[0]["epochs"] == part.epochs_needed
     assert part.epochs_needed == pytest.approx(whole.n_epochs - epochs, rel=0.3)
     assert part.to_dict()["epochs_needed"] == part.epochs_needed
     assert whole.epochs_needed is None
@@ -516,10 +519,9 @@ def test_epochs_needed_are_right_from_the_first_epoch_and_without_a_penalty(tabl
     for epochs in (0, 1, 2, 50, 500):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CrawlingWarning)
-            with pytest.warns(NotConvergedWarning, match="more epochs are needed"):
+            with pytest.warns(NotConvergedWarning):
                 part = fit(X, y, standardize=True, max_reads=epochs, tol=1e-18)
-        said = float(part.message.split("about ")[1].split(" ")[0].replace(",", ""))
-        assert said == pytest.approx(whole.n_epochs - epochs, rel=0.3), epochs
+        assert values_of(part, "epochs left")[0]["epochs"] == pytest.approx(whole.n_epochs - epochs, rel=0.3), epochs
 
 
 def test_separated_data_are_not_promised_an_end_by_curvature(rng):
@@ -590,7 +592,7 @@ def test_threads_from_the_environment(monkeypatch, table):
     assert fit(X, y, alpha=0.1).threads == 1  # too small to be worth more
     assert fit(np.tile(X, (100, 1)), np.tile(y, 100), alpha=0.1).threads == 3
     monkeypatch.setenv("CHAINRULE_THREADS", "many")
-    with pytest.raises(InputError, match="CHAINRULE_THREADS must be a whole number"):
+    with pytest.raises(InputError, match="CHAINRULE_THREADS must be"):
         fit(X, y)
     monkeypatch.delenv("CHAINRULE_THREADS")
     monkeypatch.setenv("CHAINRULE_KERNEL", "none")

@@ -5,9 +5,13 @@ import math
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from chainrule import InputError
 from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
+from drawn_tools import classes, drawn
 
 EDGES = [0.0, 1e-320, 18.0, 37.0, 710.0, 745.0, 1e4, 1e308]
 
@@ -41,23 +45,28 @@ def test_infinite_log_odds_are_0_or_infinite_never_nan():
     assert auc([math.inf, -math.inf, 0.0], [1, 0, 0]) == 1.0
 
 
-def test_against_the_definitions_on_random_problems():
-    rng = np.random.default_rng(2)
-    for _ in range(60):
-        m = int(rng.integers(2, 60))
-        z = np.round(rng.normal(size=m) * 3, int(rng.integers(0, 4)))
-        y = rng.integers(0, 2, m).astype(float)
-        y[:2] = [0, 1]
-        s = rng.choice([0.0, 0.5, 1.0, 3.0], m) * 10.0 ** rng.integers(-200, 200)
-        s[:2] = s.max() or 1.0
-        g = [mpmath.mpf(1) / (1 + mpmath.exp(-float(v))) for v in z]
-        loss = sum(w * -mpmath.log(p if k else 1 - p) for w, p, k in zip(s, g, y, strict=True)) / mpmath.fsum(s)
-        assert log_loss(z, y, s) == pytest.approx(float(loss), rel=1e-13)
-        assert accuracy(z, y, s) == pytest.approx(s[(z > 0) == (y == 1)].sum() / s.sum(), rel=1e-14)
-        scaled = s / s.max()
-        assert auc(z, y, s) == pytest.approx(pairs_auc(z, y, scaled), rel=1e-13)
-        assert auc(z, y) == pytest.approx(pairs_auc(z, y, np.ones(m)), rel=1e-13)
-        assert auc(-z, y, s) == pytest.approx(1 - auc(z, y, s), rel=1e-12, abs=1e-15)
+@st.composite
+def figures(draw):
+    """Log-odds, many of them tied, labels of both classes, and weights of any size, some of them 0."""
+    m = draw(st.integers(2, 20))
+    z = draw(arrays(float, m, elements=st.integers(-9, 9).map(float) | st.floats(-800, 800), fill=st.nothing()))
+    s = draw(arrays(float, m, elements=st.sampled_from([0.0, 0.5, 1.0, 3.0]), fill=st.nothing()))
+    s[:2] = s.max() or 1.0
+    return z, draw(classes(m)).astype(float), s * 10.0 ** draw(st.integers(-200, 200))
+
+
+@drawn
+@given(figures())
+def test_against_the_definitions(problem):
+    z, y, s = problem
+    with mpmath.workdps(30):
+        losses = [mpmath.log1p(mpmath.exp(-v if label else v)) for v, label in zip(z.tolist(), y, strict=True)]
+        loss = mpmath.fdot(s, losses) / mpmath.fsum(s)
+    assert log_loss(z, y, s) == pytest.approx(float(loss), rel=1e-13)
+    assert accuracy(z, y, s) == pytest.approx(s[(z > 0) == (y == 1)].sum() / s.sum(), rel=1e-14)
+    assert auc(z, y, s) == pytest.approx(pairs_auc(z, y, s / s.max()), rel=1e-13)
+    assert auc(z, y) == pytest.approx(pairs_auc(z, y, np.ones(len(y))), rel=1e-13)
+    assert auc(-z, y, s) == pytest.approx(1 - auc(z, y, s), rel=1e-12, abs=1e-15)
 
 
 def test_weight_two_is_the_row_twice():

@@ -3,8 +3,12 @@
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from chainrule import InputError, graph
+from drawn_tools import classes, drawn, few, numbers
 
 EDGES = (0.0, 18.0, -18.0, 37.0, -37.0, 710.0, -710.0, 1e4, -1e4)
 
@@ -17,19 +21,27 @@ def problem(seed, m=40, n=5):
 
 
 def close(actual, exact, scale):
-    """Agree to 1e-13 of a scale, entry by entry; `exact` and `scale` are mpmath numbers."""
+    """Agree to 1e-13 of a scale, or some of the smallest numbers; `exact` and `scale` are mpmath numbers."""
     actual = np.ravel(np.asarray(actual, dtype=float))
     assert len(actual) == len(exact)
-    return all(abs(one - other) <= 1e-13 * size for one, other, size in zip(actual, exact, scale, strict=True))
+    return all(abs(one - other) <= 1e-13 * size + 1e-322 for one, other, size in zip(actual, exact, scale, strict=True))
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("weighted", [False, True])
-def test_m_rows_against_the_article(seed, weighted):
+@st.composite
+def problems(draw):
+    """Rows, labels, a point and weights or None; |z| is below 20."""
+    m, n = draw(st.integers(2, 8)), draw(st.integers(1, 3))
+    s = draw(st.none() | arrays(float, m, elements=st.floats(0.1, 3.0)))
+    return draw(numbers((m, n))), draw(classes(m)).astype(float), draw(numbers(n, 2.0)), draw(st.floats(-2, 2)), s
+
+
+@drawn
+@given(problems())
+def test_m_rows_against_the_article(problem):
     """The article's formulas as they are printed, in arithmetic of 50 digits."""
-    X, y, w, b, s = problem(seed)
-    made = graph.logistic_graph(X, y, w, b, s if weighted else None).backward()
-    s = s if weighted else np.ones_like(y)
+    X, y, w, b, s = problem
+    made = graph.logistic_graph(X, y, w, b, s).backward()
+    s = np.ones_like(y) if s is None else s
     rows = []
     with mpmath.workdps(50):
         S = mpmath.fsum(s)
@@ -133,10 +145,12 @@ def test_a_wrongly_saturated_row_breaks_the_article_and_not_the_stable_way():
     assert np.isfinite(made.w.gradient).all()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_integer_weights_are_repeated_rows(seed):
-    X, y, w, b, _ = problem(seed)
-    s = np.random.default_rng(seed).integers(0, 4, len(y))
+@few
+@given(problems(), arrays(np.int64, 8, elements=st.integers(0, 3)))
+def test_integer_weights_are_repeated_rows(problem, s):
+    X, y, w, b, _ = problem
+    s = s[: len(y)]
+    assume(s.any())
     weighted = graph.logistic_graph(X, y, w, b, s)
     repeated = graph.logistic_graph(np.repeat(X, s, axis=0), np.repeat(y, s), w, b)
     assert float(weighted.L.value) == pytest.approx(float(repeated.L.value), rel=1e-14)
@@ -204,10 +218,10 @@ def test_gradient_descent_on_the_graph_lowers_the_loss():
         ({"X": [1.0, 2.0]}, r"one row \(n,\), \(\), \(n,\) and \(\)"),
         ({"y": [0.0, 1.0, 2.0]}, "'y' has the class 2; classes are 0 and 1"),
         ({"y": [0.0, 1.0, np.nan]}, "'y' has a NaN"),
-        ({"y": ["a", "b", "a"]}, "'y' is not an array of real numbers"),
-        ({"X": [[1.0, np.inf], [0.0, 0.0], [0.0, 0.0]]}, "'X' has a NaN or an infinite"),
+        ({"y": ["a", "b", "a"]}, "'y' is not an array"),
+        ({"X": [[1.0, np.inf], [0.0, 0.0], [0.0, 0.0]]}, "'X' has a NaN"),
         ({"w": [np.nan, 1.0]}, "'w' has a NaN"),
-        ({"b": np.inf}, "'b' has a NaN or an infinite"),
+        ({"b": np.inf}, "'b' has a NaN"),
         ({"X": np.full((3, 2), 1e300), "w": [1e300, 1e300]}, "z = x.w [+] b is too large"),
         ({"sample_weight": [1.0, 1.0]}, "'sample_weight' has shape"),
         ({"sample_weight": [1.0, -1.0, 1.0]}, "'sample_weight' has the negative weight -1"),

@@ -3,9 +3,12 @@
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chainrule import graph
 from chainrule.graph import OPERATIONS, entries
+from drawn_tools import drawn
 
 EDGES = (0.0, 18.0, -18.0, 37.0, -37.0, 710.0, -710.0, 1e4, -1e4)
 mpmath.mp.dps = 60
@@ -32,6 +35,12 @@ def sample(name, generator):
         low, high = DOMAINS.get((name, index), DOMAINS.get(name, (-3.0, 3.0)))
         values.append(np.asarray(generator.uniform(low, high, shape)))
     return values
+
+
+def points(name):
+    """An operation of single numbers, by its name, with numbers that it takes."""
+    domains = (DOMAINS.get((name, k), DOMAINS.get(name, (-3.0, 3.0))) for k in range(len(OPERATIONS[name].arguments)))
+    return st.tuples(st.just(name), st.tuples(*(st.floats(*domain) for domain in domains)))
 
 
 def mp_sigmoid(z):
@@ -96,11 +105,10 @@ def elementwise():
     return [name for name, row in OPERATIONS.items() if name not in SHAPES and row.derivatives[0].pullback is entries]
 
 
-@pytest.mark.parametrize("name", elementwise())
-def test_values_and_derivatives_at_random_points(name):
-    generator = np.random.default_rng(1)
-    for _ in range(50):
-        check_point(name, [float(value.flat[0]) for value in sample(name, generator)])
+@settings(drawn, max_examples=200)
+@given(st.sampled_from(elementwise()).flatmap(points))
+def test_values_and_derivatives_at_drawn_points(point):
+    check_point(*point)
 
 
 @pytest.mark.parametrize("name", ["neg", "exp", "sigmoid", "tanh", "relu", "softplus"])

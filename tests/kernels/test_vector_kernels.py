@@ -271,9 +271,9 @@ def test_what_does_not_fit_is_refused(rng):
         with pytest.raises(ValueError, match=r"must be|must have"):
             feasible(*given[:2], np.zeros((2, len(given[0]))), *given[2:], 1.0, 0.0, 0.0)
     for r in (np.zeros((2, 19)), np.zeros((20, 2)).T, np.zeros((2, 20), np.float32), None):
-        with pytest.raises(ValueError, match=r"r must (be a contiguous array of float64|have 40 elements)|needs r"):
+        with pytest.raises(ValueError, match=r"r must be a contiguous|r must have 40 elements|needs r"):
             feasible(z, u, r, y, s, 1.0, 0.0, 0.0)
-    with pytest.raises(ValueError, match="can be written to"):
+    with pytest.raises(ValueError, match="written to"):
         feasible(fixed, u, np.zeros((2, 20)), y, s, 1.0, 0.0, 0.0)
     assert np.array_equal(z, before)
     along(fixed, u, y, s, 1.0, 0.0)

@@ -87,8 +87,8 @@ def test_threads_and_storage_change_no_bit_of_it(rng):
 @pytest.mark.parametrize(("max_reads", "alpha"), [(0, 0.0), (2, 0.0), (4, 1e-5)])
 def test_a_run_that_stops_on_a_sample_says_so(max_reads, alpha, rng):
     """Levels of one class among them: without a penalty the ridge's optimum is then wanted, and not reached either."""
-    frame, y = frame_of(rng, 30_000, (200, 700))
-    y[frame["c1"] == "v699"] = 1
+    frame, y = frame_of(rng, 30_000, (200, 600))
+    y[frame["c1"] == "v599"] = 1
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         result = chainrule.fit(frame, y, alpha=alpha, method="newton", max_reads=max_reads)

@@ -582,33 +582,27 @@ def test_the_trace_counts_reads_and_updates(table):
 
 # Mistakes
 
-BATCHES = "batch_size must be a whole number from 1"
+BATCHES = ("batch_size", "from 1")
 MISTAKES = [
     (dict(batch_size=0), BATCHES),
     (dict(batch_size=2.0), BATCHES),
     (dict(batch_size=True), BATCHES),
-    (dict(batch_size=204), "batch_size 204 is more than the 203 rows of positive weight"),
-    (dict(schedule="linear"), "schedule must be one of 'constant', 'inverse', 'inverse-sqrt', not 'linear'"),
-    (dict(seed=-1), "seed must be a whole number from 0"),
-    (dict(seed=2**64), "seed must be a whole number from 0"),
-    (
-        dict(method="newton", batch_size=3),
-        "batch_size is an option of sgd, and method is newton",
-    ),
-    (
-        dict(method="gradient-descent", schedule="inverse"),
-        "schedule is an option of sgd, and method is gradient-descent",
-    ),
-    (dict(resume=3), "resume must be the Result of an earlier fit, not int"),
-    (dict(learning_rate=0.0), "learning_rate must be a positive number"),
+    (dict(batch_size=204), ("batch_size 204 is more than the 203 rows of positive weight",)),
+    (dict(schedule="linear"), ("schedule", "'constant', 'inverse', 'inverse-sqrt', not 'linear'")),
+    (dict(seed=-1), ("seed", "from 0", "not -1")),
+    (dict(seed=2**64), ("seed", "from 0", f"not {2**64}")),
+    (dict(method="newton", batch_size=3), ("batch_size", "sgd", "method is newton")),
+    (dict(method="gradient-descent", schedule="inverse"), ("schedule", "sgd", "method is gradient-descent")),
+    (dict(resume=3), ("resume must be the Result of an earlier fit, not int",)),
+    (dict(learning_rate=0.0), ("learning_rate", "positive")),
 ]
 
 
-@pytest.mark.parametrize(("options", "sentence"), MISTAKES, ids=lambda v: str(v)[:40])
-def test_mistakes_are_one_sentence(options, sentence, table):
+@pytest.mark.parametrize(("options", "parts"), MISTAKES, ids=lambda v: str(v)[:40])
+def test_mistakes_are_one_sentence(options, parts, table):
     with pytest.raises(InputError) as caught:
         fit(*table, **options)
-    assert sentence in str(caught.value)
+    assert all(part in str(caught.value) for part in parts)
     assert "\n" not in str(caught.value)
 
 

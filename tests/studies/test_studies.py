@@ -407,7 +407,7 @@ def test_scaling_with_a_penalty_has_an_optimum_each(rng):
 
 def test_scaling_of_separated_classes_and_constant_columns():
     study = studies.scaling([[0.0, 1], [1.0, 1], [2.0, 1], [3.0, 1]], [0, 0, 1, 1], **FAST)
-    assert "no finite coefficients are optimal" in study.conclusion
+    assert "completely separated" in study.conclusion
     assert "Newton" not in study.conclusion
     assert all(form.end is None for form in study.forms)
 
@@ -565,7 +565,7 @@ def test_a_picture_of_batches_says_the_table_s_numbers(rng):
     heads, rows = study.table()
     assert heads[2:5] == ["reads to 0.001 nats", "updates to 0.001 nats", "nats at the end"]
     assert at_the_end in [row[4] for row in rows]
-    assert f"first reached the level at {noisy.reached:.0f}" in said
+    assert f"level at {noisy.reached:.0f}" in said
 
 
 def test_sizes_above_the_rows_are_all_rows(rng):
@@ -575,7 +575,8 @@ def test_sizes_above_the_rows_are_all_rows(rng):
 
 def test_batches_of_separated_classes():
     study = studies.batches([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1], epochs=20, sizes=[1])
-    assert study.conclusion.startswith("There is no optimum: the classes are completely separated")
+    assert study.conclusion.startswith("There is no optimum: ")
+    assert "completely separated" in study.conclusion
     assert "of the optimum" not in study.conclusion
 
 
@@ -649,9 +650,9 @@ def test_pictures_and_pages(each):
         (lambda X, y: studies.learning_rate(X, y, rates=[-1.0]), ["rates", "above 0"]),
         (lambda X, y: studies.learning_rate(X, np.zeros(len(y))), ["y has 1 label", "two classes"]),
         (lambda X, y: studies.learning_rate(X, y, alpha=-1.0), ["alpha", "from 0"]),
-        (lambda X, y: studies.learning_rate(X * 1e200, y), ["too large for any learning rate", "standardize"]),
-        (lambda X, y: studies.scaling(X * 1e200, y), ["too large for any learning rate"]),
-        (lambda X, y: studies.centering(X[:, :2] * 1e200, y), ["too large for any learning rate"]),
+        (lambda X, y: studies.learning_rate(X * 1e200, y), ["too large", "learning rate", "standardize"]),
+        (lambda X, y: studies.scaling(X * 1e200, y), ["too large", "learning rate"]),
+        (lambda X, y: studies.centering(X[:, :2] * 1e200, y), ["too large", "learning rate"]),
         (lambda X, y: studies.centering(X[:, :2], y, classes=("a",)), ["classes must be two names", "('a',)"]),
         (lambda X, y: studies.centering(X[:, :2], y, classes="ab"), ["classes must be two names", "'ab'"]),
         (lambda X, y: studies.scaling(X, y, numeric=np.array([True])), ["numeric", "3 booleans"]),

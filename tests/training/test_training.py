@@ -25,6 +25,7 @@ from chainrule.training import (
     train,
     whole_gradient,
 )
+from finding_tools import levels_of
 
 asked = partial(FitSpec.of, SHELL)
 FEATURES = ("species", "island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
@@ -115,7 +116,7 @@ def test_held_out_rows_teach_nothing(penguins):
     other = penguins.set_column(at, "body_mass_g", pa.array(mass, from_pandas=True))
     second = prepare(other, "sex", features=FEATURES, test_size=0.25, seed=3)
     how = asked(epochs=20)
-    with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol"):
+    with pytest.warns(NotConvergedWarning, match="stopped after 20 epochs"):
         a, b = train(first, how), train(second, how)
     assert np.array_equal(a.model.w, b.model.w)
     assert np.array_equal(a.model.scale, b.model.scale)
@@ -255,10 +256,7 @@ def test_interrupt_carries_the_training_so_far(penguins):
 
 
 def test_unknown_method_is_refused():
-    with pytest.raises(
-        InputError,
-        match="--method must be one of 'auto', 'gradient-descent', 'newton', 'newton-cg', 'sgd', not 'magic'",
-    ):
+    with pytest.raises(InputError, match=r"--method .* 'newton', 'newton-cg', 'sgd', not 'magic'"):
         asked(method="magic")
 
 
@@ -280,7 +278,7 @@ def test_what_only_gradient_descent_has_chooses_it(options, method):
 
 @pytest.mark.parametrize("of_descent", [{"learning_rate": 0.1}, {"learning_rate": "auto"}, {"epochs": 3}])
 def test_newton_refuses_what_only_gradient_descent_has(of_descent):
-    with pytest.raises(InputError, match=r"--(learning-rate|epochs) is an option of gradient descent"):
+    with pytest.raises(InputError, match=r"--(learning-rate|epochs) .* gradient descent"):
         asked(method="newton", **of_descent)
 
 
@@ -351,7 +349,7 @@ def test_separated_classes_are_named_by_their_labels():
 
 def test_without_standardising_the_fit_is_in_the_units_of_the_table(penguins):
     prepared = prepare(penguins, "sex", features=["bill_depth_mm", "bill_length_mm"])
-    with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol"):
+    with pytest.warns(NotConvergedWarning, match="stopped after 10 epochs"):
         training = train(prepared, asked(standardize=False, epochs=10))
     assert np.array_equal(training.model.w, training.model.w_fit)
     assert (training.model.scale == 1).all()
@@ -417,7 +415,7 @@ def test_parts_without_weight_are_refused_before_training(zero, part):
 
 
 def test_weights_that_are_all_0_name_the_column():
-    with pytest.raises(InputError, match="every training row has weight 0 in column s: name another with --weights"):
+    with pytest.raises(InputError, match=r"training row.* column s: name another with --weights"):
         prepare(weighted(lambda held_out, label: True), "y", weights="s")
 
 
@@ -430,10 +428,10 @@ def offset_table(offset=1e15):
 
 
 def test_one_z_for_figures_predictions_and_explanations_far_from_0():
-    with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 0"):
+    with pytest.warns(NotConvergedWarning, match="stopped after 2,000 epochs"):
         training = train(prepare(offset_table(), "y", test_size=0.25), asked(epochs=2000, tol=0.0))
     design, model = training.prepared.encoded, training.model
-    with pytest.warns(NotConvergedWarning, match="before the proven gap reached tol 0"):
+    with pytest.warns(NotConvergedWarning, match="stopped after 2,000 epochs"):
         near = train(prepare(offset_table(0.0), "y", test_size=0.25), asked(epochs=2000, tol=0.0))
     # an offset changes nothing in the fit's units
     np.testing.assert_allclose(model.w_fit, near.model.w_fit, rtol=1e-9)
@@ -504,6 +502,6 @@ def test_a_level_that_the_fit_cannot_see_is_named(levels):
     y = np.where(level == names[0], "yes", np.where(np.arange(20 * levels) % 3 == 0, "yes", "no"))
     with pytest.warns(SeparationWarning) as said:
         result = train(prepare(pa.table({"colour": level, "y": y}), "y"), asked()).result
-    assert "colour=level 0: every row of this level is yes; " in result.message
-    assert "or merging the level with another help only where the classes then overlap" in result.message
+    assert levels_of(said) == {"colour=level 0": "yes"}
+    assert "colour=level 0" in result.message
     assert len(said) == 1

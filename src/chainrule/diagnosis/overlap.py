@@ -71,7 +71,7 @@ def _by_newton(A: Matrix, start: Vector) -> Verdict | None:
             break
         H[np.diag_indices(len(v))] += 1e-12 * H.max()
         change = np.linalg.solve(H, slope)
-        if float(change @ slope) < NEAR:
+        if float(change @ slope) < NEAR and g.min() > TINY:
             return _checked(A, g / g.min(), v)
         v = v + change
     return None
