@@ -250,7 +250,7 @@ def test_endometrial_like_level_is_named(rng):
     assert "every row with NV = 1 is high" in str(found.finding)
     assert str(found.finding).endswith(
         "; use a penalty, e.g. alpha = 1/m = 0.013; without it, more rows or dropping columns help only where "
-        "the classes then overlap."
+        "the classes then overlap"
     )
     assert separation(X[:, 1:], y) is None  # as here
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import _core
-from chainrule.kernels.reading import View, What
+from chainrule.kernels.reading import View, What, kernel_name
 
 Vector = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -204,6 +204,7 @@ class Blocks:
     """
 
     def __init__(self, blocks: Sequence[Block], m: int, n: int) -> None:
+        kernel_name()  # refuse an unknown kernel before anything is read
         self.blocks, self.m, self.n = tuple(blocks), m, n
         terms = [(number, *term) for number, block in enumerate(self.blocks) for term in block.terms(number)]
         # A category without coefficients comes before the column with the same `at`.
