@@ -24,7 +24,7 @@ from chainrule.errors import InputError
 from chainrule.explain import explain_row
 from chainrule.fitting.fit import run
 from chainrule.fitting.held_out import HeldOut
-from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
+from chainrule.fitting.metrics import accuracy, auc, base_rate, base_rate_log_loss, log_loss
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import NEWTON, FitSpec
 from chainrule.kernels.reading import What
@@ -155,23 +155,21 @@ def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, An
     z, y: (m,), y of 0 and 1. base_rate: the weighted share of positives among these rows; base_loss and
     base_accuracy: for predicting that share for every row. confusion counts rows, not weights.
     """
-    loss = log_loss(z, y, weights)
-    s = np.ones_like(y) if weights is None else weights
-    rate = float(s @ y / s.sum())
-    told, true = z > 0, y > 0
+    told, true, rate = z > 0, y > 0, base_rate(y, weights)
+    right, ones, called = (int(np.count_nonzero(rows)) for rows in (told & true, true, told))
     return {
         "rows": len(y),
-        "loss": loss,
+        "loss": log_loss(z, y, weights),
         "accuracy": accuracy(z, y, weights),
         "auc": auc(z, y, weights),
         "base_rate": rate,
-        "base_loss": base_rate_log_loss(y, weights),
+        "base_loss": base_rate_log_loss(rate),
         "base_accuracy": max(rate, 1 - rate),
         "confusion": {
-            "true_positive": int(np.sum(told & true)),
-            "false_positive": int(np.sum(told & ~true)),
-            "true_negative": int(np.sum(~told & ~true)),
-            "false_negative": int(np.sum(~told & true)),
+            "true_positive": right,
+            "false_positive": called - right,
+            "true_negative": len(y) - ones - called + right,
+            "false_negative": ones - right,
         },
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule import InputError
-from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
+from chainrule.fitting.metrics import accuracy, auc, base_rate, base_rate_log_loss, log_loss
 
 EDGES = [0.0, 1e-320, 18.0, 37.0, 710.0, 745.0, 1e4, 1e308]
 
@@ -67,7 +67,7 @@ def test_weight_two_is_the_row_twice():
     k = np.repeat(np.arange(30), s)
     for metric in (log_loss, accuracy, auc):
         assert metric(z, y, s) == pytest.approx(metric(z[k], y[k]), rel=1e-14)
-    assert base_rate_log_loss(y, s) == pytest.approx(base_rate_log_loss(y[k]), rel=1e-14)
+    assert base_rate(y, s) == pytest.approx(base_rate(y[k]), rel=1e-14)
 
 
 def test_class_one_needs_z_above_zero():
@@ -92,17 +92,14 @@ def test_one_class_has_no_auc():
 
 def test_base_rate():
     y = np.array([1.0, 0.0, 0.0, 0.0])
+    assert base_rate(y) == 0.25
+    assert base_rate(y, [3e300, 1e300, 1e300, 1e300]) == pytest.approx(0.5, rel=1e-15)
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert base_rate_log_loss(y) == pytest.approx(entropy, rel=1e-15)
+    assert base_rate_log_loss(0.25) == pytest.approx(entropy, rel=1e-15)
     # it is the loss of the constant log-odds log(p / (1 - p))
-    assert base_rate_log_loss(y) == pytest.approx(log_loss(np.full(4, math.log(1 / 3)), y), rel=1e-15)
-    assert base_rate_log_loss(y, [3, 1, 1, 1]) == pytest.approx(math.log(2), rel=1e-15)
-    assert base_rate_log_loss(y, base_rate=0.5) == pytest.approx(math.log(2), rel=1e-15)
-    assert base_rate_log_loss(np.ones(3)) == 0.0
-    assert base_rate_log_loss(np.zeros(3)) == 0.0
-    assert base_rate_log_loss(np.ones(3), base_rate=1.0) == 0.0
-    assert base_rate_log_loss(y, base_rate=1.0) == math.inf
-    assert base_rate_log_loss(y, base_rate=0.0) == math.inf
+    assert base_rate_log_loss(0.25) == pytest.approx(log_loss(np.full(4, math.log(1 / 3)), y), rel=1e-15)
+    assert base_rate_log_loss(1e-300) == pytest.approx(1e-300 * (1 - math.log(1e-300)), rel=1e-15)
+    assert base_rate_log_loss(0.0) == base_rate_log_loss(1.0) == 0.0
 
 
 @pytest.mark.parametrize("metric", [log_loss, accuracy, auc])
