@@ -124,7 +124,8 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.labels, prepared.encoded.weights
 
     def measured(places: Places) -> dict[str, Any]:
-        return figures(z[places], y[places], None if s is None else s[places])
+        rows = slice(None) if len(places) == len(z) else places
+        return figures(z[rows], y[rows], None if s is None else s[rows])
 
     on_training = measured(prepared.train)
     info["split"]["loss"] = on_training["loss"]

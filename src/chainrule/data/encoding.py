@@ -243,19 +243,28 @@ class Met:
 
 
 def encode(
-    fields: Sequence[Field], columns: Sequence[Column], unseen: str, met: Met | None = None, *, first: int = 0
+    fields: Sequence[Field],
+    columns: Sequence[Column],
+    unseen: str,
+    met: Met | None = None,
+    *,
+    first: int = 0,
+    new: Index | None = None,
 ) -> Blocks:
     """Encode the columns of another table for the fit's coefficients.
 
     unseen : how to treat a level that the fit did not see. "error": refuse it, and a missing value in a column that had none.
     "reference": treat it as the first level, and a missing number as the mean. "missing": treat it as missing, if the fit's
-    column had missing values. met : counts such rows. first : how many rows came before these, for messages.
+    column had missing values. met : counts such rows. first : how many rows came before these, for messages. new : places of the
+    rows that the fit did not have; by default all.
 
     Raises InputError for a column whose kind is not the fit's, for infinite numbers, and for what `unseen` refuses.
     """
     met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    here = learn(fields, may_be_empty=True, threads=thread_count(None), first=first)
+    if new is not None and not len(new):
+        return blocks_of(fields, columns, unseen)[0]
+    here = learn(fields, index=new, may_be_empty=True, threads=thread_count(None), first=first)
     for k, (field, column) in enumerate(zip(fields, columns, strict=True)):
         known, rows = _places(column), here.level_rows.get(k, ())
         found = zip(here.columns[k].levels, rows, strict=False)

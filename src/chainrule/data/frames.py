@@ -272,7 +272,6 @@ def _arrow_part(chunk: Any) -> Part:
 
 def recoded(part: Part, lookup: Codes) -> Part:
     """Copy codes, each replaced by its entry in `lookup`; missing ones become -1."""
-    there = present(part, is_code=True)
-    new = np.full(part.rows, -1, dtype=lookup.dtype)
-    new[there] = lookup[part.values[there]]
-    return Part(new, part.rows)
+    of_codes = np.append(lookup, -1).astype(lookup.dtype)  # -1 is the last
+    codes = np.where(present(part, is_code=True), part.values, -1)
+    return Part(of_codes[codes], part.rows)
