@@ -104,8 +104,7 @@ def _parquet_batches(place: Path, na: Sequence[str], schema: Schema) -> Iterator
 def _csv_batches(place: Path, ending: str, zipped: bool, na: Sequence[str], schema: Schema) -> Iterator[pa.Table]:
     options = _csv_options(place, ending, zipped, na)
     convert, reading = options["convert_options"], options["read_options"]
-    convert.auto_dict_encode = False
-    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
+    with _streamed(place, zipped, options) as reader:
         names = reader.schema.names
     kept = _kept(names, schema)
     # types guessed from the first block could be wrong later on
@@ -114,7 +113,7 @@ def _csv_batches(place: Path, ending: str, zipped: bool, na: Sequence[str], sche
     convert.include_columns, convert.column_types = kept, {name: types[name] for name in kept}
     reading.block_size = max(STREAM_BLOCK, 1024 * len(names))  # a few hundred rows
     rows = 0
-    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
+    with _streamed(place, zipped, options) as reader:
         for batch in reader:
             rows += batch.num_rows
             table = pa.Table.from_batches([batch])
@@ -182,19 +181,26 @@ def _parquet(place: Path) -> Any:
 
 
 def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: Sequence[str]) -> pa.Table:
+    """Read a file in small blocks, with the types of its first block: this needs little more memory than the table.
+
+    If a cell further down has another type, the parser finds the types itself, for which it keeps all cells.
+    """
     options = _csv_options(place, ending, zipped, na)
-    options["convert_options"].column_types = dict.fromkeys(text, pa.dictionary(pa.int32(), pa.string()))
-
-    def read() -> pa.Table:
-        with _opened(place, zipped) as stream:
-            return pa_csv.read_csv(stream, **options)
-
+    convert, reading = options["convert_options"], options["read_options"]
+    convert.column_types = asked = dict.fromkeys(text, pa.dictionary(pa.int32(), pa.string()))
     try:
-        table = read()
-        pa.default_memory_pool().release_unused()
-    except pa.ArrowInvalid:  # only on one thread does the parser report the number of the bad row
-        options["read_options"].use_threads = False
-        table = read()
+        reading.block_size = STREAM_BLOCK
+        with _streamed(place, zipped, options) as reader:
+            convert.column_types = {field.name: field.type for field in reader.schema}
+        with _streamed(place, zipped, options) as reader:
+            table = reader.read_all()
+    except pa.ArrowInvalid:
+        convert.column_types = asked
+        # only on one thread does the parser report the number of a bad row
+        reading.block_size, reading.use_threads = BLOCK, False
+        with _opened(place, zipped) as stream:
+            table = pa_csv.read_csv(stream, **options)
+    pa.default_memory_pool().release_unused()
     for field in table.schema:
         if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
             raise InputError(f"{place} is not UTF-8 text (column {shown(field.name)}): save it as UTF-8")
@@ -235,6 +241,12 @@ def _csv_options(place: Path, ending: str, zipped: bool, na: Sequence[str]) -> d
 
 def _opened(place: Path, zipped: bool) -> Any:
     return pa.input_stream(str(place), compression="gzip" if zipped else None)
+
+
+@contextmanager
+def _streamed(place: Path, zipped: bool, options: dict[str, Any]) -> Iterator[Any]:
+    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
+        yield reader
 
 
 def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None:
