@@ -91,6 +91,7 @@ def train(
     After Ctrl-C, returns the state so far (see `result.reason`); raises KeyboardInterrupt before the first epoch.
     """
     started = time.perf_counter()
+    pa.default_memory_pool().release_unused()  # the table may be gone but for its numbers
     schema, rows = prepared.schema, prepared.training_rows(spec.n_threads)
     standardize = spec.chosen not in NEWTON if spec.standardize is None else spec.standardize
     held_out = HeldOut.of(prepared.encoded.rows(prepared.test, spec.n_threads)) if len(prepared.test) else None

@@ -49,8 +49,7 @@ def run(
     # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
-    data = read_table(table, na=learned["na"])
-    prepared = prepare_as_asked(data, target, test_size=test_size, seed=seed, **learned)
+    prepared = prepare_as_asked(read_table(table, na=learned["na"]), target, test_size=test_size, seed=seed, **learned)
     if row is not None:
         check_row(prepared.encoded, row)
     messages = terminal.messages(quiet=quiet)
