@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -264,8 +265,12 @@ def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None
 
 def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
     """Turn cells that mean missing into nulls, so that a Parquet table gives the same model as the same table in CSV."""
-    words = pa.array((*MISSING, *na), pa.large_string())
-    cells = pa.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()], pa.float64())
+    # `pa.array` and `pa.scalar` would import pandas, which takes longer than reading most files
+    texts = [cell.encode() for cell in (*MISSING, *na)]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    words = pa.Array.from_buffers(pa.large_string(), len(texts), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))])
+    numbers = np.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()])
+    cells = pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
     for place, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
         kind = field.type
         if pa.types.is_dictionary(kind) and is_text(kind.value_type):
@@ -283,4 +288,4 @@ def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
 def _nulled(column: Any, marks: Any) -> Any:
     """Replace values listed in `marks` by null."""
     is_mark = pc.is_in(column.cast(marks.type, safe=False), value_set=marks)
-    return pc.if_else(is_mark, pa.scalar(None, column.type), column)
+    return pc.if_else(is_mark, pa.nulls(len(column), column.type), column)
