@@ -262,8 +262,8 @@ def encode(
     """
     met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    if new is not None and not len(new):
-        return blocks_of(fields, columns, unseen)[0]
+    if new is not None and not len(new):  # the fit has met every level and missing value
+        return blocks_of(fields, columns)[0]
     here = learn(fields, index=new, may_be_empty=True, threads=thread_count(None), first=first)
     for k, (field, column) in enumerate(zip(fields, columns, strict=True)):
         known, rows = _places(column), here.level_rows.get(k, ())

@@ -268,7 +268,9 @@ def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
     # `pa.array` and `pa.scalar` would import pandas, which takes longer than reading most files
     texts = [cell.encode() for cell in (*MISSING, *na)]
     ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-    words = pa.Array.from_buffers(pa.large_string(), len(texts), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))])
+    words = pa.Array.from_buffers(
+        pa.large_string(), len(texts), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+    )
     numbers = np.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()])
     cells = pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
     for place, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
