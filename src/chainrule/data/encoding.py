@@ -243,20 +243,15 @@ class Met:
 
 
 def encode(
-    fields: Sequence[Field],
-    columns: Sequence[Column],
-    unseen: str,
-    met: Met | None = None,
-    *,
-    first: int = 0,
+    fields: Sequence[Field], columns: Sequence[Column], unseen: str, met: Met | None = None, *, first: int = 0,
     new: Index | None = None,
-) -> Blocks:
+) -> Blocks:  # fmt: skip
     """Encode the columns of another table for the fit's coefficients.
 
     unseen : how to treat a level that the fit did not see. "error": refuse it, and a missing value in a column that had none.
     "reference": treat it as the first level, and a missing number as the mean. "missing": treat it as missing, if the fit's
-    column had missing values. met : counts such rows. first : how many rows came before these, for messages. new : places of the
-    rows that the fit did not have; by default all.
+    column had missing values. met : counts such rows. first : how many rows came before these, for messages. new : places of
+    the rows that the fit did not have, all by default.
 
     Raises InputError for a column whose kind is not the fit's, for infinite numbers, and for what `unseen` refuses.
     """

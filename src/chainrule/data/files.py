@@ -84,7 +84,10 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
     place, ending, zipped = _kind_of(Path(path))
     done = 0
     try:
-        batches = _csv_batches(place, ending, zipped, na, schema) if ending else _parquet_batches(place, na, schema)
+        if ending:
+            batches = _csv_batches(place, zipped, _csv_options(place, ending, zipped, na), schema)
+        else:
+            batches = _parquet_batches(place, na, schema)
         for table in batches:
             done += table.num_rows
             yield table
@@ -102,24 +105,25 @@ def _parquet_batches(place: Path, na: Sequence[str], schema: Schema) -> Iterator
             yield _mark_missing(pa.Table.from_batches([batch]), na)
 
 
-def _csv_batches(place: Path, ending: str, zipped: bool, na: Sequence[str], schema: Schema) -> Iterator[pa.Table]:
-    options = _csv_options(place, ending, zipped, na)
-    convert, reading = options["convert_options"], options["read_options"]
+def _csv_batches(
+    place: Path, zipped: bool, options: dict[str, Any], schema: Schema | None = None
+) -> Iterator[pa.Table]:
+    """Read a file in small blocks: a model's columns with the types it needs, or all with the types of the first block."""
+    convert = options["convert_options"]
     with _streamed(place, zipped, options) as reader:
-        names = reader.schema.names
-    kept = _kept(names, schema)
-    # types guessed from the first block could be wrong later on
-    types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
-    types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
-    convert.include_columns, convert.column_types = kept, {name: types[name] for name in kept}
-    reading.block_size = max(STREAM_BLOCK, 1024 * len(names))  # a few hundred rows
+        names, types = reader.schema.names, {field.name: field.type for field in reader.schema}
+    if schema is not None:  # types of the first block could be wrong later on
+        types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
+        types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
+        convert.include_columns = _kept(names, schema)
+    convert.column_types = {name: types[name] for name in convert.include_columns or names}
     rows = 0
     with _streamed(place, zipped, options) as reader:
         for batch in reader:
             rows += batch.num_rows
             table = pa.Table.from_batches([batch])
             yield table
-    if rows and kept[-1] == names[-1]:
+    if rows and table.column_names[-1] == names[-1]:
         _check_quotes(place, zipped, table, rows)
 
 
@@ -182,31 +186,28 @@ def _parquet(place: Path) -> Any:
 
 
 def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: Sequence[str]) -> pa.Table:
-    """Read a file in small blocks, with the types of its first block: this needs little more memory than the table.
+    """Read a file in small blocks, which needs little more memory than the table.
 
-    If a cell further down has another type, the parser finds the types itself, for which it keeps all cells.
+    If a cell further down doesn't have the type of the first block, the parser finds the types itself: for this it keeps all
+    cells.
     """
     options = _csv_options(place, ending, zipped, na)
     convert, reading = options["convert_options"], options["read_options"]
     convert.column_types = asked = dict.fromkeys(text, pa.dictionary(pa.int32(), pa.string()))
     try:
-        reading.block_size = STREAM_BLOCK
-        with _streamed(place, zipped, options) as reader:
-            convert.column_types = {field.name: field.type for field in reader.schema}
-        with _streamed(place, zipped, options) as reader:
-            table = reader.read_all()
+        table = pa.concat_tables(_csv_batches(place, zipped, options)).unify_dictionaries()
     except pa.ArrowInvalid:
         convert.column_types = asked
         # only on one thread does the parser report the number of a bad row
         reading.block_size, reading.use_threads = BLOCK, False
         with _opened(place, zipped) as stream:
             table = pa_csv.read_csv(stream, **options)
+        if table.num_rows:
+            _check_quotes(place, zipped, table, table.num_rows)
     pa.default_memory_pool().release_unused()
     for field in table.schema:
         if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
             raise InputError(f"{place} is not UTF-8 text (column {shown(field.name)}): save it as UTF-8")
-    if table.num_rows:
-        _check_quotes(place, zipped, table, table.num_rows)
     return table
 
 
@@ -226,7 +227,8 @@ def _csv_options(place: Path, ending: str, zipped: bool, na: Sequence[str]) -> d
         wanted = _MARKS[delimiter]
         raise InputError(f"{place} seems to be separated by {other}, not by {wanted}: write it again with {wanted}")
     return {
-        "read_options": pa_csv.ReadOptions(block_size=BLOCK),
+        # a few hundred rows at least
+        "read_options": pa_csv.ReadOptions(block_size=max(STREAM_BLOCK, 1024 * header.count(delimiter))),
         "parse_options": pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         "convert_options": pa_csv.ConvertOptions(
             null_values=list({*MISSING, *na}),

@@ -239,17 +239,23 @@ def _category(name: str, given: Sequence[tuple[Part, list[Any]]], sort: bool) ->
     before true, text by code point.
     """
     # v == v is False for NaN, which counts as missing
-    every = dict.fromkeys(v for _, values in given for v in values if v is not None and v == v)
+    tables = {id(values): values for _, values in given}  # parts may share one
+    every = dict.fromkeys(v for values in tables.values() for v in values if v is not None and v == v)
     spell = displayed if sort else str
     levels = tuple(map(spell, sorted(every) if sort else every))
     place = {level: k for k, level in enumerate(levels)}
     if len(place) < len(levels):
         twice = Counter(levels).most_common(1)[0][0]
         raise InputError(f"column {name!r} has two levels that read {twice!r}: rename one")
+    kind = code_type(len(place))
+    codes = {
+        key: np.array([place[spell(v)] if v in every else -1 for v in values], dtype=kind)
+        for key, values in tables.items()
+    }
     parts: list[Part] = []
     copied = False
     for part, values in given:
-        lookup = np.array([place[spell(v)] if v in every else -1 for v in values], dtype=code_type(len(place)))
+        lookup = codes[id(values)]
         if sort or part.values.dtype == np.uint64 or (lookup != np.arange(len(values))).any():
             part, copied = recoded(part, lookup), True
         parts.append(part)

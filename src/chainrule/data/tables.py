@@ -185,10 +185,9 @@ def prepare(
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
     met, kept = Met(), {column.name for column in learnt.columns}
-    is_new = np.ones(len(y), dtype=np.bool_)
-    is_new[train if s is None else train[s[train] > 0]] = False
     fields = [field for field in fields if field.name in kept]
-    encoded = encode(fields, schema.columns, "reference", met, new=np.flatnonzero(is_new))
+    new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
+    encoded = encode(fields, schema.columns, "reference", met, new=new)
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
     design = Encoded(schema, encoded, y, known, met.notes(schema, "reference"))
     notes += design.notes

@@ -6,6 +6,7 @@ Tables too wide for a narrow terminal are stacked; as a last resort, lines run o
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from rich.console import Console
 from rich.text import Text as Line
@@ -142,14 +143,9 @@ def _table(block: b.Table, width: int) -> list[Line]:
 def _beside(texts: Sequence[str], widths: Sequence[int], *, lowered: bool = False) -> list[str]:
     """Set texts of several lines beside one another: the first flush left, the others flush right."""
     columns = [text.split("\n") for text in texts]
-    height = max(map(len, columns))
+    height = max(map(len, columns)) if lowered else 0
     lines = []
-    for k in range(height):
-        parts: list[str] = []
-        for column, width in zip(columns, widths, strict=True):
-            at = k - (height - len(column)) * lowered
-            text = column[at] if 0 <= at < len(column) else ""
-            blank = " " * (width - cells(text))
-            parts.append(blank + text if parts else text + blank)
-        lines.append((" " * GAP).join(parts).rstrip())
+    for left, *others in zip_longest(*([""] * (height - len(column)) + column for column in columns), fillvalue=""):
+        right = [" " * (width - cells(text)) + text for text, width in zip(others, widths[1:], strict=True)]
+        lines.append((" " * GAP).join([left + " " * (widths[0] - cells(left)), *right]).rstrip())
     return lines
