@@ -122,7 +122,7 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     info["na"] = list(prepared.na)
     at = (result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale)
     model = Model(schema, *at, info)
-    z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.labels, prepared.encoded.weights
+    z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.y, prepared.encoded.weights
 
     def measured(places: Places) -> dict[str, Any]:
         rows = slice(None) if len(places) == len(z) else places
@@ -188,8 +188,6 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
 
     The split is made again; its rows are the training rows if they have the model's loss.
     """
-    if design.y is None:
-        return np.zeros(0, dtype=np.int64), False
     split = model.info.get("split")
     if split:
         with suppress(InputError):  # labels that can't be split like this aren't the training labels
@@ -212,7 +210,7 @@ def check_row(design: Encoded, row: int) -> None:
 def closest_call(training: Training) -> int:
     """Find the training row, from 1, that the model gets right by the smallest margin: both classes nearly balance."""
     design, rows = training.prepared.encoded, training.prepared.train
-    margin = (2 * design.labels[rows] - 1) * training.z[rows]
+    margin = (2 * design.y[rows] - 1) * training.z[rows]
     counts = margin > 0 if design.weights is None else (margin > 0) & (design.weights[rows] > 0)
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
 
@@ -234,7 +232,7 @@ def explain(
     if len(places):
         dL_dw, dL_db, S = whole_gradient(model, design, places, w, b)
         whole = {"rows": len(places), "training_rows": of_training, "sum_weights": S, "dL_dw": dL_dw, "dL_db": dL_db}
-    y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
+    y = None if math.isnan(design.y[i]) else float(design.y[i])
     given = expanded(design.blocks, np.array([i]))[0]
     explanation = explain_row(
         (given - model.center) / model.scale,

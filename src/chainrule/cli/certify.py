@@ -53,7 +53,7 @@ def run(
     places, of_training = rows_of_training(model, design)
     measured = places if design.weights is None else places[design.weights[places] > 0]
     for label, value in ((schema.negative, 0.0), (schema.positive, 1.0)):
-        if not (design.labels[measured] == value).any():
+        if not (design.y[measured] == value).any():
             raise InputError(f"no row has the label {shown(label)} and a weight: rows of both labels are needed")
     if len(measured) < data.num_rows:  # so that the notes are about rows that count
         design = encode_table(schema, data.take(measured), need_target=True)

@@ -24,14 +24,15 @@ def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, as_json: bo
     trained = load_model(model)
     met = Met()
     parts = [
-        (trained.decision(part.blocks), part.labels, np.ones(part.blocks.m) if part.weights is None else part.weights)
+        (trained.decision(part.blocks), part.y, part.weights)
         for part in encoded(trained, table, na, unseen, met, need_target=True)
     ]
-    z, y, s = (np.concatenate(column) for column in zip(*parts, strict=True))
+    z, y = np.concatenate([z for z, _, _ in parts]), np.concatenate([y for _, y, _ in parts])
+    weights = [s for _, _, s in parts if s is not None]
     notes, known, target = list(met.notes(trained.schema, unseen)), ~np.isnan(y), shown(trained.schema.target)
     if not known.any():
         raise InputError(f"{table} has no row with a known {target}, so there is nothing to compare")
-    found = figures(z[known], y[known], s[known])
+    found = figures(z[known], y[known], np.concatenate(weights)[known] if weights else None)
     if not known.all():
         notes.append(f"{counted(int(np.count_nonzero(~known)), 'row')} without {target} left out")
     terminal.note(messages, *notes)

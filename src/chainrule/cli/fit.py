@@ -144,7 +144,7 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
     """
     prepared, model, z = training.prepared, training.model, training.z
-    y = prepared.encoded.labels
+    y = prepared.encoded.y
     document = _document(training, title, {})
     document |= explain(model, prepared.encoded, closest_call(training) if row is None else row)
     told = document["explanation"]

@@ -100,13 +100,13 @@ def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]
             raise InputError(f"column {shown(name)} holds no numbers that differ: {option} takes a column of numbers")
         rows = rows[~np.asarray(table.column(name).is_null(nan_is_null=True))[rows]]
     for value, label in enumerate((schema.negative, schema.positive)):
-        if not np.any(design.labels[rows] == value):
+        if not np.any(design.y[rows] == value):
             raise InputError(f"no row with both columns has the label {shown(label)}: rows of both labels are needed")
     left, places = table.num_rows - len(rows), [schema.feature_names.index(name) for name in pair] or slice(None)
     unknown = "the target or one of the columns" if pair else shown(schema.target)
     lost = f"{counted(left, 'row')} without {unknown} left out"
     data = {"classes": (schema.negative, schema.positive),
-            "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.labels[rows],
+            "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.y[rows],
             "sample_weight": None if design.weights is None else design.weights[rows],
             "feature_names": pair or schema.feature_names}  # fmt: skip
     if "standardize" in given:

@@ -34,8 +34,8 @@ class Encoded:
     schema : Schema
     blocks : Blocks
         All rows, m of them; coefficients as in `Schema.feature_names`, numbers in the table's units.
-    y : (m,) float64, optional
-        0., 1. or NaN where unknown; None if the table has no target column.
+    y : (m,) float64
+        0., 1. or NaN where unknown, in all rows if the table has no target column.
     weights : (m,) float64, optional
         0 where the label is unknown; None if the model or the table has no weights.
     notes : tuple of str
@@ -44,7 +44,7 @@ class Encoded:
 
     schema: Schema
     blocks: Blocks
-    y: Floats | None
+    y: Floats
     weights: Floats | None
     notes: tuple[str, ...]
 
@@ -53,16 +53,9 @@ class Encoded:
         """All rows as dense numbers, (m, n): a copy."""
         return expanded(self.blocks, slice(None))
 
-    @property
-    def labels(self) -> Floats:
-        """The classes; raises InputError if the table has none."""
-        if self.y is None:
-            raise InputError("the target column is not in the table")
-        return self.y
-
     def rows(self, places: Index, n_threads: int | None = None) -> Rows:
         """Return the rows at `places`, which have labels, as `Rows`: without a copy, in the table's units."""
-        y = (self.labels[places] == 1.0).astype(np.uint8)
+        y = (self.y[places] == 1.0).astype(np.uint8)
         s = None if self.weights is None else self.weights[places]
         index = None if len(places) == self.blocks.m else places
         return Rows.of(self.blocks, y, s, None, n_threads, index, self.schema.columns)
@@ -258,7 +251,7 @@ def encode_table(
     often, met = Counter(table.column_names), Met() if met is None else met
     fields = fields_of(table, [column.name for column in schema.columns], sort=True)
     design = encode(fields, schema.columns, unseen, met, first=first)
-    y = weights = None
+    y, weights = np.full(design.m, np.nan), None
     if need_target or schema.target in often:
         check_name(schema.target, often, "target column")
         y, strange = known_labels(table.column(schema.target), schema, strict=need_target, first=first)

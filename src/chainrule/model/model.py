@@ -91,15 +91,15 @@ class Model:
             A row's z is beyond what float64 can hold, or not a number.
         """
         with np.errstate(all="ignore"):
-            z = self._scores(rows) if isinstance(rows, Blocks) else self._scores_of_numbers(rows)
+            if isinstance(rows, Blocks):
+                z = self._scores(rows)
+            else:
+                terms = (np.asarray(rows, dtype=np.float64) - self.center) / self.scale * self.w_fit
+                z = np.cumsum(np.insert(terms, 0, self.b_fit, axis=1), axis=1)[:, -1]
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z))) + 1
             raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")
         return z
-
-    def _scores_of_numbers(self, X: npt.ArrayLike) -> Floats:
-        terms = (np.asarray(X, dtype=np.float64) - self.center) / self.scale * self.w_fit
-        return np.cumsum(np.column_stack([np.full(len(terms), self.b_fit), terms]), axis=1)[:, -1]
 
     def _scores(self, rows: Blocks) -> Floats:
         z = np.full(rows.m, self.b_fit)
