@@ -5,7 +5,7 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,9 +18,9 @@ from chainrule.data.files import read_batches
 from chainrule.data.inputs import choice
 from chainrule.data.tables import Encoded, encode_table
 from chainrule.documents import terminal
+from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, trace_path
-from chainrule.training import predictions
 from chainrule.words import plain, visible
 
 AT_ONCE = 1 << 13  # rows that are written together
@@ -57,7 +57,7 @@ def run(
             terminal.note(messages, f"wrote {count:,} predictions to {out}")
         if as_json:
             document = headed("predict", trained.schema, model=model, table=table) | {"notes": notes}
-            for piece in _json(document, _predictions(trained, kept)):
+            for piece in _json(document, trained, kept):
                 sys.stdout.write(piece)
         elif out is None:
             for piece in _csv(trained, kept):
@@ -65,28 +65,34 @@ def run(
     return DONE
 
 
-def _predictions(model: Model, kept: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
-    """Read the kept log-odds from the first on, and yield the predictions in batches of rows."""
+def _lines(model: Model, kept: IO[bytes], entry: str, spell: Callable[[str], str]) -> Iterator[list[str]]:
+    """Read the kept log-odds from the first on, and write each row as an entry of its number, probability and class."""
+    labels = spell(model.schema.negative), spell(model.schema.positive)
     kept.seek(0)
     first = 1
     while len(z := np.frombuffer(kept.read(8 * AT_ONCE))):
-        yield predictions(model, z, np.arange(first, first + len(z)))
+        told = zip(sigmoid(z).tolist(), (z > 0).tolist(), strict=True)
+        yield [entry % (row, g, labels[is_one]) for row, (g, is_one) in enumerate(told, first)]
         first += len(z)
 
 
 def _csv(model: Model, kept: IO[bytes]) -> Iterator[str]:
     yield "row,probability,class\n"
-    for rows in _predictions(model, kept):
-        lines = io.StringIO()
-        csv.writer(lines, lineterminator="\n").writerows(row.values() for row in rows)
-        yield lines.getvalue()
+    for lines in _lines(model, kept, "%d,%r,%s\n", _cell):
+        yield "".join(lines)
 
 
-def _json(document: dict[str, Any], pieces: Iterator[list[dict[str, Any]]]) -> Iterator[str]:
+def _cell(label: str) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow([label])
+    return text.getvalue()
+
+
+def _json(document: dict[str, Any], model: Model, kept: IO[bytes]) -> Iterator[str]:
     """Write a document whose last entry is a long list of predictions, one row per line."""
     yield json.dumps(plain(document), indent=2).removesuffix("\n}") + ',\n  "predictions": ['
     between = "\n    "
-    for rows in pieces:
-        yield between + ",\n    ".join(map(json.dumps, rows))
+    for entries in _lines(model, kept, '{"row": %d, "probability": %r, "class": %s}', json.dumps):
+        yield between + ",\n    ".join(entries)
         between = ",\n    "
     yield "\n  ]\n}\n"
