@@ -24,7 +24,7 @@ from chainrule.errors import InputError
 from chainrule.explain import explain_row
 from chainrule.fitting.fit import run
 from chainrule.fitting.held_out import HeldOut
-from chainrule.fitting.metrics import accuracy, auc, base_rate, base_rate_log_loss, log_loss
+from chainrule.fitting.metrics import figures, log_loss
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import NEWTON, FitSpec
 from chainrule.kernels.reading import What
@@ -149,31 +149,6 @@ def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
         {"row": int(row), "probability": float(g), "class": labels[int(log_odds > 0)]}
         for row, log_odds, g in zip(rows, z, sigmoid(z), strict=True)
     ]
-
-
-def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, Any]:
-    """Measure how well log-odds z predict y: loss, accuracy, AUC, and the same for always predicting the base rate.
-
-    z, y: (m,), y of 0 and 1. base_rate: the weighted share of positives among these rows; base_loss and
-    base_accuracy: for predicting that share for every row. confusion counts rows, not weights.
-    """
-    told, true, rate = z > 0, y > 0, base_rate(y, weights)
-    right, ones, called = (int(np.count_nonzero(rows)) for rows in (told & true, true, told))
-    return {
-        "rows": len(y),
-        "loss": log_loss(z, y, weights),
-        "accuracy": accuracy(z, y, weights),
-        "auc": auc(z, y, weights),
-        "base_rate": rate,
-        "base_loss": base_rate_log_loss(rate),
-        "base_accuracy": max(rate, 1 - rate),
-        "confusion": {
-            "true_positive": right,
-            "false_positive": called - right,
-            "true_negative": len(y) - ones - called + right,
-            "false_negative": ones - right,
-        },
-    }
 
 
 def whole_gradient(model: Model, design: Encoded, places: Places, w: Floats, b: float) -> tuple[Floats, float, float]:

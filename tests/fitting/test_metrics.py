@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule import InputError
-from chainrule.fitting.metrics import accuracy, auc, base_rate, base_rate_log_loss, log_loss
+from chainrule.fitting.metrics import auc, figures, log_loss
 
 EDGES = [0.0, 1e-320, 18.0, 37.0, 710.0, 745.0, 1e4, 1e308]
 
@@ -53,7 +53,9 @@ def test_against_the_definitions_on_random_problems():
         g = [mpmath.mpf(1) / (1 + mpmath.exp(-float(v))) for v in z]
         loss = sum(w * -mpmath.log(p if k else 1 - p) for w, p, k in zip(s, g, y, strict=True)) / mpmath.fsum(s)
         assert log_loss(z, y, s) == pytest.approx(float(loss), rel=1e-13)
-        assert accuracy(z, y, s) == pytest.approx(s[(z > 0) == (y == 1)].sum() / s.sum(), rel=1e-14)
+        told = figures(z, y, s)
+        assert told["accuracy"] == pytest.approx(s[(z > 0) == (y == 1)].sum() / s.sum(), rel=1e-14)
+        assert told["base_rate"] == pytest.approx(s[y == 1].sum() / s.sum(), rel=1e-14)
         scaled = s / s.max()
         assert auc(z, y, s) == pytest.approx(pairs_auc(z, y, scaled), rel=1e-13)
         assert auc(z, y) == pytest.approx(pairs_auc(z, y, np.ones(m)), rel=1e-13)
@@ -65,14 +67,14 @@ def test_weight_two_is_the_row_twice():
     z, y = rng.normal(size=30), rng.integers(0, 2, 30).astype(float)
     s = rng.integers(0, 4, 30)
     k = np.repeat(np.arange(30), s)
-    for metric in (log_loss, accuracy, auc):
-        assert metric(z, y, s) == pytest.approx(metric(z[k], y[k]), rel=1e-14)
-    assert base_rate(y, s) == pytest.approx(base_rate(y[k]), rel=1e-14)
+    told, repeated = figures(z, y, s), figures(z[k], y[k])
+    for name in ("loss", "accuracy", "auc", "base_rate", "base_loss", "base_accuracy"):
+        assert told[name] == pytest.approx(repeated[name], rel=1e-14)
 
 
 def test_class_one_needs_z_above_zero():
-    assert accuracy([0.0, -0.0, 1e-300, -1e-300], [0, 0, 1, 0]) == 1.0
-    assert accuracy([0.0], [1]) == 0.0
+    assert figures(np.array([0.0, -0.0, 1e-300, -1e-300]), np.array([0.0, 0.0, 1.0, 0.0]))["accuracy"] == 1.0
+    assert figures(np.array([0.0]), np.array([1.0]))["accuracy"] == 0.0
 
 
 def test_auc_by_hand():
@@ -92,17 +94,16 @@ def test_one_class_has_no_auc():
 
 def test_base_rate():
     y = np.array([1.0, 0.0, 0.0, 0.0])
-    assert base_rate(y) == 0.25
-    assert base_rate(y, [3e300, 1e300, 1e300, 1e300]) == pytest.approx(0.5, rel=1e-15)
-    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert base_rate_log_loss(0.25) == pytest.approx(entropy, rel=1e-15)
+    told = figures(np.zeros(4), y)
+    assert (told["base_rate"], told["base_accuracy"]) == (0.25, 0.75)
+    assert told["base_loss"] == pytest.approx(-(0.25 * math.log(0.25) + 0.75 * math.log(0.75)), rel=1e-15)
     # it is the loss of the constant log-odds log(p / (1 - p))
-    assert base_rate_log_loss(0.25) == pytest.approx(log_loss(np.full(4, math.log(1 / 3)), y), rel=1e-15)
-    assert base_rate_log_loss(1e-300) == pytest.approx(1e-300 * (1 - math.log(1e-300)), rel=1e-15)
-    assert base_rate_log_loss(0.0) == base_rate_log_loss(1.0) == 0.0
+    assert told["base_loss"] == pytest.approx(log_loss(np.full(4, math.log(1 / 3)), y), rel=1e-15)
+    assert figures(y, y, np.array([3e300, 1e300, 1e300, 1e300]))["base_rate"] == pytest.approx(0.5, rel=1e-15)
+    assert figures(y, np.ones(4))["base_loss"] == figures(y, np.zeros(4))["base_loss"] == 0.0
 
 
-@pytest.mark.parametrize("metric", [log_loss, accuracy, auc])
+@pytest.mark.parametrize("metric", [log_loss, auc])
 def test_nothing_to_measure(metric):
     for z, y, s in (([], [], None), ([1.0, 2.0], [1, 0], [0.0, 0.0])):
         with pytest.raises(InputError, match="nothing to measure"):

@@ -12,8 +12,8 @@ from chainrule.data.encoding import Met
 from chainrule.data.words import shown
 from chainrule.documents import results, terminal
 from chainrule.errors import InputError
+from chainrule.fitting.metrics import figures
 from chainrule.model.model import load_model
-from chainrule.training import figures
 from chainrule.words import counted
 
 

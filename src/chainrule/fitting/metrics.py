@@ -1,6 +1,7 @@
 """Measures how well log-odds z predict classes y; from z, because probabilities are rounded."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,15 +27,6 @@ def log_loss(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = 
     """
     z, y, s = _of_weight(z, y, weight)
     return float(np.average(LOGISTIC.value(z, y), weights=s))
-
-
-def accuracy(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
-    """Weighted share of rows whose class is the predicted one: class 1 if z > 0, class 0 if z <= 0.
-
-    Parameters: as `log_loss`. Returns a float from 0 to 1.
-    """
-    z, y, s = _of_weight(z, y, weight)
-    return float(np.average((z > 0) == (y > 0), weights=s))
 
 
 def auc(z: npt.ArrayLike, y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float | None:
@@ -65,20 +57,31 @@ def _in_order(z: Floats, s: Floats | None, which: npt.NDArray[np.bool_]) -> tupl
     return z[order], s[which][order]
 
 
-def base_rate(y: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
-    """Weighted share of class 1. Parameters: as `log_loss`."""
-    _, y, s = _of_weight(y, y, weight)
-    return float(np.average(y, weights=s))
+def figures(z: Floats, y: Floats, weight: Floats | None = None) -> dict[str, Any]:
+    """Measure how well log-odds z predict y: loss, accuracy, AUC, and the same for predicting the base rate for every row.
 
-
-def base_rate_log_loss(rate: float) -> float:
-    """Log-loss of predicting the base rate for every row, which a model must beat: -(p log p + (1 - p) log(1 - p)).
-
-    rate : p, the share of class 1 among the rows, from 0 to 1; 0 log 0 is 0.
+    A row's class is 1 if z > 0, 0 if z <= 0. base_rate: the weighted share of class 1 among these rows. confusion counts rows,
+    not weights. Parameters: as `log_loss`.
     """
-    of_one = -rate * math.log(rate) if rate > 0.0 else 0.0
-    of_zero = -(1.0 - rate) * math.log1p(-rate) if rate < 1.0 else 0.0
-    return of_one + of_zero
+    told, true = z > 0.0, y > 0.0
+    both, called, ones = (int(np.count_nonzero(rows)) for rows in (told & true, told, true))
+    kept_z, kept_y, s = _of_weight(z, y, weight)
+    p = float(np.average(kept_y, weights=s))
+    return {
+        "rows": len(y),
+        "loss": log_loss(z, y, weight),
+        "accuracy": float(np.average((kept_z > 0.0) == (kept_y > 0.0), weights=s)),
+        "auc": auc(z, y, weight),
+        "base_rate": p,
+        "base_loss": -p * math.log(p) - (1.0 - p) * math.log1p(-p) if 0.0 < p < 1.0 else 0.0,
+        "base_accuracy": max(p, 1.0 - p),
+        "confusion": {
+            "true_positive": both,
+            "false_positive": called - both,
+            "true_negative": len(y) - ones - called + both,
+            "false_negative": ones - both,
+        },
+    }
 
 
 def _of_weight(
