@@ -67,7 +67,7 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
     """
     place, ending, zipped = _kind_of(Path(path))
     with _explained(place):
-        table = _read_csv(place, ending, zipped, na, text) if ending else _read_parquet(place, na)
+        table = _read_csv(place, ending, zipped, na, text) if ending else _mark_missing(_parquet(place).read(), na)
         # columns without a name are never features, so several do no harm
         twice = [name for name, times in Counter(table.column_names).items() if times > 1 and name != ""]
     if twice:
@@ -110,7 +110,7 @@ def _csv_batches(
 ) -> Iterator[pa.Table]:
     """Read a file in small blocks: a model's columns with the types it needs, or all with the types of the first block."""
     convert = options["convert_options"]
-    with _streamed(place, zipped, options) as reader:
+    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
         names, types = reader.schema.names, {field.name: field.type for field in reader.schema}
     if schema is not None:  # types of the first block could be wrong later on
         types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
@@ -118,12 +118,12 @@ def _csv_batches(
         convert.include_columns = _kept(names, schema)
     convert.column_types = {name: types[name] for name in convert.include_columns or names}
     rows = 0
-    with _streamed(place, zipped, options) as reader:
+    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
         for batch in reader:
             rows += batch.num_rows
             table = pa.Table.from_batches([batch])
             yield table
-    if rows and table.column_names[-1] == names[-1]:
+    if rows and table.column_names[-1] == names[-1]:  # the cell that takes everything after the quote
         _check_quotes(place, zipped, table, rows)
 
 
@@ -175,11 +175,6 @@ def _explained(place: Path) -> Iterator[None]:
         raise InputError(says) from error
 
 
-def _read_parquet(place: Path, na: Sequence[str]) -> pa.Table:
-    with _parquet(place) as file:
-        return _mark_missing(file.read(), na)
-
-
 def _parquet(place: Path) -> Any:
     # pq.read_table would turn folder names like year=2024 into columns
     return pq.ParquetFile(place, read_dictionary=[text.name for text in pq.read_schema(place) if is_text(text.type)])
@@ -202,8 +197,7 @@ def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: S
         reading.block_size, reading.use_threads = BLOCK, False
         with _opened(place, zipped) as stream:
             table = pa_csv.read_csv(stream, **options)
-        if table.num_rows:
-            _check_quotes(place, zipped, table, table.num_rows)
+        _check_quotes(place, zipped, table, table.num_rows)
     pa.default_memory_pool().release_unused()
     for field in table.schema:
         if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
@@ -246,15 +240,9 @@ def _opened(place: Path, zipped: bool) -> Any:
     return pa.input_stream(str(place), compression="gzip" if zipped else None)
 
 
-@contextmanager
-def _streamed(place: Path, zipped: bool, options: dict[str, Any]) -> Iterator[Any]:
-    with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
-        yield reader
-
-
 def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None:
     """Refuse a quote that is never closed: the parser silently takes everything after it as one cell."""
-    cell = table.columns[-1][-1].as_py()
+    cell = table.columns[-1][-1].as_py() if rows else None
     if not (isinstance(cell, str) and "\n" in cell):
         return
     closed, end = cell.replace('"', '""').encode() + b'"', b""
