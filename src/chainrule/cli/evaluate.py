@@ -7,20 +7,19 @@ import numpy as np
 
 from chainrule.cli import DONE
 from chainrule.cli.predict import encoded
-from chainrule.cli.running import check_outputs, headed, tell
+from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.encoding import Met
 from chainrule.data.words import shown
-from chainrule.documents import results, terminal
+from chainrule.documents import results
 from chainrule.errors import InputError
 from chainrule.fitting.metrics import figures
 from chainrule.model.model import load_model
 from chainrule.words import counted
 
 
-def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, as_json: bool, quiet: bool) -> int:
+def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, voice: Voice) -> int:
     """Measure the model on the rows of known label; a note counts the others."""
     check_outputs({})
-    messages = terminal.messages(quiet=quiet)
     trained = load_model(model)
     met = Met()
     parts = [
@@ -35,10 +34,10 @@ def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, as_json: bo
     found = figures(z[known], y[known], np.concatenate(weights)[known] if weights else None)
     if not known.all():
         notes.append(f"{counted(int(np.count_nonzero(~known)), 'row')} without {target} left out")
-    terminal.note(messages, *notes)
+    voice.note(*notes)
     document = headed("evaluate", trained.schema, model=model, table=table) | {
         "notes": notes,
         "figures": found,
     }
-    tell(document, results.evaluation, as_json=as_json)
+    voice.tell(document, results.evaluation)
     return DONE

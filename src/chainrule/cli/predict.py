@@ -12,12 +12,11 @@ from typing import IO, Any
 import numpy as np
 
 from chainrule.cli import DONE
-from chainrule.cli.running import check_outputs, headed
+from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.encoding import UNSEEN, Met
 from chainrule.data.files import read_batches
 from chainrule.data.inputs import choice
 from chainrule.data.tables import Encoded, encode_table
-from chainrule.documents import terminal
 from chainrule.losses import sigmoid
 from chainrule.model.files import write_atomically
 from chainrule.model.model import Model, load_model, trace_path
@@ -38,24 +37,22 @@ def encoded(
         first += part.blocks.m
 
 
-def run(
-    model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen: str, as_json: bool, quiet: bool
-) -> int:
+def run(model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen: str, voice: Voice) -> int:
     """Predict every row; the probability keeps all its digits. Nothing is written before the last row is predicted."""
     trained = load_model(model)
     check_outputs({"--out": out}, [model, trace_path(model), table])
-    messages, met, count = terminal.messages(quiet=quiet), Met(), 0
+    met, count = Met(), 0
     with tempfile.TemporaryFile() as kept:  # log-odds are kept on disk, so that memory doesn't grow with the rows
         for part in encoded(trained, table, na, unseen, met):
             z = trained.decision(part.blocks)
             kept.write(z.tobytes())
             count += len(z)
         notes = met.notes(trained.schema, unseen)
-        terminal.note(messages, *notes)
+        voice.note(*notes)
         if out is not None:
             write_atomically(out, _csv(trained, kept))
-            terminal.note(messages, f"wrote {count:,} predictions to {out}")
-        if as_json:
+            voice.note(f"wrote {count:,} predictions to {out}")
+        if voice.as_json:
             document = headed("predict", trained.schema, model=model, table=table) | {"notes": notes}
             for piece in _json(document, trained, kept):
                 sys.stdout.write(piece)

@@ -6,10 +6,12 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
+from rich.console import Console
 
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE, SCHEMA_VERSION
 from chainrule.documents import terminal
@@ -141,9 +143,20 @@ def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any
     return {"schema_version": SCHEMA_VERSION, "command": command, **told, **labels}
 
 
-def tell(document: Mapping[str, Any], blocks: Callable[[Mapping[str, Any]], Sequence[Block]], *, as_json: bool) -> None:
-    """Print a document: as JSON, or as the blocks made from it."""
-    if as_json:
-        print_json(document)
-    else:
-        terminal.show(terminal.results(), blocks(document))
+@dataclass(frozen=True)
+class Voice:
+    """How a command speaks: notes on stderr, if it isn't quiet, and one document on stdout, as JSON or as text."""
+
+    as_json: bool
+    messages: Console
+
+    def note(self, *texts: str) -> None:
+        """Print notes."""
+        terminal.note(self.messages, *texts)
+
+    def tell(self, document: Mapping[str, Any], blocks: Callable[[Mapping[str, Any]], Sequence[Block]]) -> None:
+        """Print the document, or the blocks made from it."""
+        if self.as_json:
+            print_json(document)
+        else:
+            terminal.show(terminal.results(), blocks(document))

@@ -9,10 +9,9 @@ import numpy as np
 
 from chainrule import studies
 from chainrule.cli import DONE, SCHEMA_VERSION
-from chainrule.cli.running import check_outputs, tell
+from chainrule.cli.running import Voice, check_outputs
 from chainrule.data.files import read_table
 from chainrule.data.words import shown
-from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
 from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
@@ -28,7 +27,7 @@ OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rat
 RANDOM = ("centering", "batches")  # studies that draw at random, so they take a seed
 
 
-def run(which: str, given: Given) -> int:
+def run(which: str, given: Given, voice: Voice) -> int:
     """Run a study, print it, write its pictures; return the exit code."""
     table, out = given["table"], given["out"]
     if out is not None and out.suffix.lower() not in FORMATS:
@@ -36,11 +35,10 @@ def run(which: str, given: Given) -> int:
     check_outputs({"--out": out}, [] if table is None else [table])
     data, notes = _data(given)
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
-    messages = terminal.messages(quiet=given["quiet"])
-    terminal.note(messages, *notes)
-    with StudyProgress(messages) as progress:
+    voice.note(*notes)
+    with StudyProgress(voice.messages) as progress:
         study: Study = getattr(studies, which.replace("-", "_"))(**data | how, progress=progress)
-    terminal.note(messages, *study.notes)
+    voice.note(*study.notes)
     notes, name = (*notes, *study.notes), "penguins" if table is None else table.name
     title = f"{study.heading}: {name}" if data else study.heading
     if out is not None:
@@ -57,7 +55,7 @@ def run(which: str, given: Given) -> int:
     if data:
         about |= {"table": str(table or name), "target": given["target"] or "sex"}
         about |= dict(zip(("negative", "positive"), data["classes"], strict=True))
-    tell(study.to_dict() | about, lambda _: of_study(study, title, out), as_json=given["as_json"])
+    voice.tell(study.to_dict() | about, lambda _: of_study(study, title, out))
     return DONE
 
 
