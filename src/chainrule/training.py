@@ -106,10 +106,9 @@ def train(
     try:
         result = run(spec, rows, (schema.negative, schema.positive), started)
     except KeyboardInterrupt as stop:
-        so_far = getattr(stop, "result", None)
-        if so_far is None:
+        if not hasattr(stop, "result") or stop.result is None:
             raise
-        result = so_far
+        result = stop.result
     return _measured(prepared, result, rows)
 
 
@@ -117,9 +116,6 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     """Make a model from a fit, and measure it on both parts."""
     schema = prepared.schema
     info = result.to_dict(timings=False)
-    # with these, the training rows can be found in the same table later
-    info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed}
-    info["na"] = list(prepared.na)
     at = (result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale)
     model = Model(schema, *at, info)
     z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.y, prepared.encoded.weights
@@ -129,7 +125,9 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
         return figures(z[rows], y[rows], None if s is None else s[rows])
 
     on_training = measured(prepared.train)
-    info["split"]["loss"] = on_training["loss"]
+    # with these, the training rows can be found in the same table later
+    info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
+    info["na"] = list(prepared.na)
     return Training(
         prepared=prepared,
         result=result,

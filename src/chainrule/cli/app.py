@@ -44,13 +44,13 @@ def _chainrule(
     pass
 
 
-def _run(name: str, given: dict[str, Any]) -> int:
+def _run(name: str, given: dict[str, Any]) -> int | None:
     voice = Voice(given.pop("as_json"), messages(quiet=given.pop("quiet")))
-    code: int = import_module(f"chainrule.cli.{name}").run(**given, voice=voice)
+    code: int | None = import_module(f"chainrule.cli.{name}").run(**given, voice=voice)
     return code
 
 
-def _study(name: str, given: dict[str, Any]) -> int:
+def _study(name: str, given: dict[str, Any]) -> int | None:
     return _run("study", {"which": name, "given": given, **{key: given.pop(key) for key in SAID}})
 
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from chainrule.cli import DONE
-from chainrule.cli.running import Voice, execute, print_json
+from chainrule.cli.running import Voice, execute
 from chainrule.documents import terminal
 from chainrule.documents.blocks import Code, Heading, say
 from chainrule.errors import InputError
@@ -60,7 +60,7 @@ def run(out_dir: Path, *, voice: Voice) -> int:
         told += [json.loads(out.getvalue())] if isinstance(out, io.StringIO) else []
     if voice.as_json:
         fit, descent, explained = told
-        print_json({**explained, **fit, "command": "demo", "descent": descent})
+        voice.tell({**explained, **fit, "command": "demo", "descent": descent}, lambda _: ())
     results.print()
     terminal.show(results, [Heading("Next"), Code([line.format(dir=folder) for line in NEXT]), say(SOURCE, "note")])
     return DONE

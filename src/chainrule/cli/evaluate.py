@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule.cli import DONE
 from chainrule.cli.predict import encoded
 from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.encoding import Met
@@ -17,7 +16,7 @@ from chainrule.model.model import load_model
 from chainrule.words import counted
 
 
-def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, voice: Voice) -> int:
+def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, voice: Voice) -> None:
     """Measure the model on the rows of known label; a note counts the others."""
     check_outputs({})
     trained = load_model(model)
@@ -35,9 +34,5 @@ def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, voice: Voic
     if not known.all():
         notes.append(f"{counted(int(np.count_nonzero(~known)), 'row')} without {target} left out")
     voice.note(*notes)
-    document = headed("evaluate", trained.schema, model=model, table=table) | {
-        "notes": notes,
-        "figures": found,
-    }
+    document = headed("evaluate", trained.schema, model=model, table=table) | {"notes": notes, "figures": found}
     voice.tell(document, results.evaluation)
-    return DONE

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chainrule.cli import DONE
 from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.tables import encode_table
 from chainrule.documents.rows import explanation as explanation_blocks
@@ -22,7 +21,7 @@ def run(
     svg: Path | None,
     na: Sequence[str],
     voice: Voice,
-) -> int:
+) -> None:
     """Explain one row; with an epoch, using the weights after it."""
     trained = load_model(model)
     check_outputs({"--svg": svg}, [model, trace_path(model), table])
@@ -43,4 +42,3 @@ def run(
         "svg": None if svg is None else str(svg),
     }
     voice.tell(document, explanation_blocks)
-    return DONE

@@ -11,7 +11,6 @@ from typing import IO, Any
 
 import numpy as np
 
-from chainrule.cli import DONE
 from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.encoding import UNSEEN, Met
 from chainrule.data.files import read_batches
@@ -37,7 +36,7 @@ def encoded(
         first += part.blocks.m
 
 
-def run(model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen: str, voice: Voice) -> int:
+def run(model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen: str, voice: Voice) -> None:
     """Predict every row; the probability keeps all its digits. Nothing is written before the last row is predicted."""
     trained = load_model(model)
     check_outputs({"--out": out}, [model, trace_path(model), table])
@@ -59,7 +58,6 @@ def run(model: Path, table: Path, *, out: Path | None, na: Sequence[str], unseen
         elif out is None:
             for piece in _csv(trained, kept):
                 sys.stdout.write("\n".join(map(visible, piece.split("\n"))) if sys.stdout.isatty() else piece)
-    return DONE
 
 
 def _lines(model: Model, kept: IO[bytes], entry: str, spell: Callable[[str], str]) -> Iterator[list[str]]:

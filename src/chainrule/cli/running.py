@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE, SCHEMA_VERSION
 from chainrule.documents import terminal
@@ -131,11 +132,6 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = (
         taken[real] = f"what {option} writes"
 
 
-def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON document on stdout, and nothing else."""
-    sys.stdout.write(json.dumps(plain(document), indent=2, allow_nan=False) + "\n")
-
-
 def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any]:
     """Begin a command's document: the files read, the target and its labels."""
     told = {name: str(path) for name, path in paths.items()}
@@ -151,12 +147,14 @@ class Voice:
     messages: Console
 
     def note(self, *texts: str) -> None:
-        """Print notes."""
-        terminal.note(self.messages, *texts)
+        """Print notes on stderr, each on one line if stderr is a file."""
+        for text in texts:
+            line = Text.assemble(("note: ", "yellow"), visible(text))
+            self.messages.print(line, soft_wrap=not self.messages.is_terminal)
 
     def tell(self, document: Mapping[str, Any], blocks: Callable[[Mapping[str, Any]], Sequence[Block]]) -> None:
         """Print the document, or the blocks made from it."""
         if self.as_json:
-            print_json(document)
+            sys.stdout.write(json.dumps(plain(document), indent=2, allow_nan=False) + "\n")
         else:
             terminal.show(terminal.results(), blocks(document))

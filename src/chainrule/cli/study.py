@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import studies
-from chainrule.cli import DONE, SCHEMA_VERSION
+from chainrule.cli import SCHEMA_VERSION
 from chainrule.cli.running import Voice, check_outputs
 from chainrule.data.files import read_table
 from chainrule.data.words import shown
@@ -27,8 +27,8 @@ OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rat
 RANDOM = ("centering", "batches")  # studies that draw at random, so they take a seed
 
 
-def run(which: str, given: Given, voice: Voice) -> int:
-    """Run a study, print it, write its pictures; return the exit code."""
+def run(which: str, given: Given, voice: Voice) -> None:
+    """Run a study, print it, write its pictures."""
     table, out = given["table"], given["out"]
     if out is not None and out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
@@ -56,7 +56,6 @@ def run(which: str, given: Given, voice: Voice) -> int:
         about |= {"table": str(table or name), "target": given["target"] or "sex"}
         about |= dict(zip(("negative", "positive"), data["classes"], strict=True))
     voice.tell(study.to_dict() | about, lambda _: of_study(study, title, out))
-    return DONE
 
 
 def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -31,12 +31,6 @@ def messages(*, quiet: bool = False) -> Console:
     return Console(file=sys.stderr, highlight=False, emoji=False, quiet=quiet)
 
 
-def note(console: Console, *texts: str) -> None:
-    """Print notes on stderr, each on one line if stderr is a file."""
-    for text in texts:
-        console.print(Line.assemble(("note: ", "yellow"), visible(text)), soft_wrap=not console.is_terminal)
-
-
 def show(console: Console, blocks: Sequence[b.Block]) -> None:
     """Print blocks one below another."""
     last: b.Block | None = None
