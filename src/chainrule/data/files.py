@@ -68,6 +68,7 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
     place, ending, zipped = _kind_of(Path(path))
     with _explained(place):
         table = _read_csv(place, ending, zipped, na, text) if ending else _mark_missing(_parquet(place).read(), na)
+        pa.default_memory_pool().release_unused()
         # columns without a name are never features, so several do no harm
         twice = [name for name, times in Counter(table.column_names).items() if times > 1 and name != ""]
     if twice:
@@ -198,7 +199,6 @@ def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: S
         with _opened(place, zipped) as stream:
             table = pa_csv.read_csv(stream, **options)
         _check_quotes(place, zipped, table, table.num_rows)
-    pa.default_memory_pool().release_unused()
     for field in table.schema:
         if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
             raise InputError(f"{place} is not UTF-8 text (column {shown(field.name)}): save it as UTF-8")
