@@ -19,8 +19,7 @@ from chainrule.words import counted
 def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, voice: Voice) -> None:
     """Measure the model on the rows of known label; a note counts the others."""
     check_outputs({})
-    trained = load_model(model)
-    met = Met()
+    trained, met = load_model(model), Met()
     parts = [
         (trained.decision(part.blocks), part.y, part.weights)
         for part in encoded(trained, table, na, unseen, met, need_target=True)

@@ -55,14 +55,15 @@ class Learnt:
         found: list[tuple[float, float, float]] = []
         for k, column in enumerate(self.columns):
             if column.levels:
-                found += [(rows, 0.0, 1.0) for rows in self.level_rows[k][0 if column.all_levels else 1 :]]
+                rows = self.level_rows[k]
+                found += [(count, float(len(rows) == 1), 1.0) for count in rows[0 if column.all_levels else 1 :]]
                 continue
             if not column.constant:
                 found.append((0.0, *self.extremes[k]))
             if column.missing:
                 found.append((self.missing[column.name], 0.0, 1.0))
-        rows, low, high = np.array(found).reshape(-1, 3).T
-        return {"row counts": rows, "extremes": (low, high)}
+        counts, low, high = np.array(found).reshape(-1, 3).T
+        return {"row counts": counts, "extremes": (low, high)}
 
 
 def learn(
