@@ -24,7 +24,7 @@ from chainrule.errors import InputError
 from chainrule.explain import explain_row
 from chainrule.fitting.fit import run
 from chainrule.fitting.held_out import HeldOut
-from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
+from chainrule.fitting.metrics import figures, log_loss
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import NEWTON, FitSpec
 from chainrule.kernels.reading import What
@@ -91,6 +91,7 @@ def train(
     After Ctrl-C, returns the state so far (see `result.reason`); raises KeyboardInterrupt before the first epoch.
     """
     started = time.perf_counter()
+    pa.default_memory_pool().release_unused()  # the table may be gone but for its numbers
     schema, rows = prepared.schema, prepared.training_rows(spec.n_threads)
     standardize = spec.chosen not in NEWTON if spec.standardize is None else spec.standardize
     held_out = HeldOut.of(prepared.encoded.rows(prepared.test, spec.n_threads)) if len(prepared.test) else None
@@ -105,10 +106,9 @@ def train(
     try:
         result = run(spec, rows, (schema.negative, schema.positive), started)
     except KeyboardInterrupt as stop:
-        so_far = getattr(stop, "result", None)
-        if so_far is None:
+        if not hasattr(stop, "result") or stop.result is None:
             raise
-        result = so_far
+        result = stop.result
     return _measured(prepared, result, rows)
 
 
@@ -116,18 +116,18 @@ def _measured(prepared: Prepared, result: Result, rows: Rows) -> Training:
     """Make a model from a fit, and measure it on both parts."""
     schema = prepared.schema
     info = result.to_dict(timings=False)
-    # with these, the training rows can be found in the same table later
-    info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed}
-    info["na"] = list(prepared.na)
     at = (result.w, result.b, result.w_fit, result.b_fit, result.center, result.scale)
     model = Model(schema, *at, info)
-    z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.labels, prepared.encoded.weights
+    z, y, s = model.decision(prepared.encoded.blocks), prepared.encoded.y, prepared.encoded.weights
 
     def measured(places: Places) -> dict[str, Any]:
-        return figures(z[places], y[places], None if s is None else s[places])
+        rows = slice(None) if len(places) == len(z) else places
+        return figures(z[rows], y[rows], None if s is None else s[rows])
 
     on_training = measured(prepared.train)
-    info["split"]["loss"] = on_training["loss"]
+    # with these, the training rows can be found in the same table later
+    info["split"] = {"test_size": prepared.test_size, "seed": prepared.seed, "loss": on_training["loss"]}
+    info["na"] = list(prepared.na)
     return Training(
         prepared=prepared,
         result=result,
@@ -149,33 +149,6 @@ def predictions(model: Model, z: Floats, rows: Places) -> list[dict[str, Any]]:
     ]
 
 
-def figures(z: Floats, y: Floats, weights: Floats | None = None) -> dict[str, Any]:
-    """Measure how well log-odds z predict y: loss, accuracy, AUC, and the same for always predicting the base rate.
-
-    z, y: (m,), y of 0 and 1. base_rate: the weighted share of positives among these rows; base_loss and
-    base_accuracy: for predicting that share for every row. confusion counts rows, not weights.
-    """
-    loss = log_loss(z, y, weights)
-    s = np.ones_like(y) if weights is None else weights
-    rate = float(s @ y / s.sum())
-    told, true = z > 0, y > 0
-    return {
-        "rows": len(y),
-        "loss": loss,
-        "accuracy": accuracy(z, y, weights),
-        "auc": auc(z, y, weights),
-        "base_rate": rate,
-        "base_loss": base_rate_log_loss(y, weights),
-        "base_accuracy": max(rate, 1 - rate),
-        "confusion": {
-            "true_positive": int(np.sum(told & true)),
-            "false_positive": int(np.sum(told & ~true)),
-            "true_negative": int(np.sum(~told & ~true)),
-            "false_negative": int(np.sum(~told & true)),
-        },
-    }
-
-
 def whole_gradient(model: Model, design: Encoded, places: Places, w: Floats, b: float) -> tuple[Floats, float, float]:
     """Average dL_dz x and dL_dz over some rows at (w, b), in the fit's units: dL_dw and dL_db without the penalty; also S."""
     rows = design.rows(places).see(Units(model.center, model.scale))
@@ -188,8 +161,6 @@ def rows_of_training(model: Model, design: Encoded) -> tuple[Places, bool]:
 
     The split is made again; its rows are the training rows if they have the model's loss.
     """
-    if design.y is None:
-        return np.zeros(0, dtype=np.int64), False
     split = model.info.get("split")
     if split:
         with suppress(InputError):  # labels that can't be split like this aren't the training labels
@@ -212,7 +183,7 @@ def check_row(design: Encoded, row: int) -> None:
 def closest_call(training: Training) -> int:
     """Find the training row, from 1, that the model gets right by the smallest margin: both classes nearly balance."""
     design, rows = training.prepared.encoded, training.prepared.train
-    margin = (2 * design.labels[rows] - 1) * training.z[rows]
+    margin = (2 * design.y[rows] - 1) * training.z[rows]
     counts = margin > 0 if design.weights is None else (margin > 0) & (design.weights[rows] > 0)
     return int(rows[np.argmin(np.where(counts, margin, np.inf))]) + 1
 
@@ -234,7 +205,7 @@ def explain(
     if len(places):
         dL_dw, dL_db, S = whole_gradient(model, design, places, w, b)
         whole = {"rows": len(places), "training_rows": of_training, "sum_weights": S, "dL_dw": dL_dw, "dL_db": dL_db}
-    y = None if design.y is None or not math.isfinite(design.y[i]) else float(design.y[i])
+    y = None if math.isnan(design.y[i]) else float(design.y[i])
     given = expanded(design.blocks, np.array([i]))[0]
     explanation = explain_row(
         (given - model.center) / model.scale,

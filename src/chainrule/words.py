@@ -49,20 +49,17 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def plain(value: Any) -> Any:
     """Make a value JSON-able: a dataclass becomes a dictionary of its shown fields, an array a list, NaN and infinity None."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
     if is_dataclass(value):
         value = {f.name: getattr(value, f.name) for f in fields(value) if f.repr}
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if hasattr(value, "tolist"):  # a NumPy array or number
-        is_flat = value.ndim == 1 and value.dtype.kind in "biuf"
-        value = value.tolist()
-        if is_flat:
-            return [entry if math.isfinite(entry) else None for entry in value]
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+        return plain(value.tolist())
+    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else str(value)
 
 
 def typeset(text: str) -> str:

@@ -2,6 +2,8 @@
 
 import gzip
 import re
+import subprocess
+import sys
 from decimal import Decimal
 
 import numpy as np
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chainrule import InputError
+from chainrule.data import files
 from chainrule.data.files import read_table
 
 
@@ -117,6 +120,33 @@ def test_blocks_do_not_matter(tmp_path):
     table = read_table(write(tmp_path, "k,word\n" + lines))
     assert table["k"].to_pylist() == list(range(m))
     assert table["word"][m - 1].as_py() == f"line\nend {(m - 1) % 7}"
+
+
+@pytest.mark.parametrize("last", ["7", "0.5", "NA", "heavy", "true", '"a,b"', "2020-01-01", "1e400"])
+@pytest.mark.parametrize("first", ["7", "0.5", "NA", "heavy", "true", "2020-01-01"])
+def test_a_cell_of_another_kind_far_down_changes_the_type_as_at_the_top(tmp_path, monkeypatch, first, last):
+    lines = [f"{k},{first},{k % 5}" for k in range(4000)]
+    path = write(tmp_path, "k,cell,level\n" + "\n".join([*lines, f"4000,{last},x"]) + "\n")
+    monkeypatch.setattr(files, "STREAM_BLOCK", 1 << 12)
+    table = read_table(path)
+    monkeypatch.setattr(files, "STREAM_BLOCK", 1 << 20)
+    whole = read_table(path)
+    assert table.schema == whole.schema
+    assert rows(table) == rows(whole)
+
+
+def test_a_long_table_is_read_in_little_more_memory_than_its_own(tmp_path):
+    m = 400_000
+    words = np.array([f"level {k:04d}" for k in range(2000)])[np.arange(m) * 7 % 2000]
+    path = write(tmp_path, "x,word\n" + "".join(f"{k / 8},{word}\n" for k, word in enumerate(words)))
+    program = f"""
+import pyarrow as pa
+from chainrule.data import files
+files.STREAM_BLOCK = 1 << 16
+table = files.read_table({str(path)!r})
+print(pa.default_memory_pool().max_memory() / table.nbytes)
+"""
+    assert float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout) < 2
 
 
 ERRORS = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from chainrule import InputError
-from chainrule.fitting.metrics import accuracy, auc, base_rate_log_loss, log_loss
+from chainrule.fitting.metrics import auc, figures, log_loss
 from drawn_tools import classes, drawn
 
 EDGES = [0.0, 1e-320, 18.0, 37.0, 710.0, 745.0, 1e4, 1e308]
@@ -46,7 +46,7 @@ def test_infinite_log_odds_are_0_or_infinite_never_nan():
 
 
 @st.composite
-def figures(draw):
+def problems(draw):
     """Log-odds, many of them tied, labels of both classes, and weights of any size, some of them 0."""
     m = draw(st.integers(2, 20))
     z = draw(arrays(float, m, elements=st.integers(-9, 9).map(float) | st.floats(-800, 800), fill=st.nothing()))
@@ -56,14 +56,16 @@ def figures(draw):
 
 
 @drawn
-@given(figures())
+@given(problems())
 def test_against_the_definitions(problem):
     z, y, s = problem
     with mpmath.workdps(30):
         losses = [mpmath.log1p(mpmath.exp(-v if label else v)) for v, label in zip(z.tolist(), y, strict=True)]
         loss = mpmath.fdot(s, losses) / mpmath.fsum(s)
     assert log_loss(z, y, s) == pytest.approx(float(loss), rel=1e-13)
-    assert accuracy(z, y, s) == pytest.approx(s[(z > 0) == (y == 1)].sum() / s.sum(), rel=1e-14)
+    told = figures(z, y, s)
+    assert told["accuracy"] == pytest.approx(s[(z > 0) == (y == 1)].sum() / s.sum(), rel=1e-14)
+    assert told["base_rate"] == pytest.approx(s[y == 1].sum() / s.sum(), rel=1e-14)
     assert auc(z, y, s) == pytest.approx(pairs_auc(z, y, s / s.max()), rel=1e-13)
     assert auc(z, y) == pytest.approx(pairs_auc(z, y, np.ones(len(y))), rel=1e-13)
     assert auc(-z, y, s) == pytest.approx(1 - auc(z, y, s), rel=1e-12, abs=1e-15)
@@ -74,14 +76,14 @@ def test_weight_two_is_the_row_twice():
     z, y = rng.normal(size=30), rng.integers(0, 2, 30).astype(float)
     s = rng.integers(0, 4, 30)
     k = np.repeat(np.arange(30), s)
-    for metric in (log_loss, accuracy, auc):
-        assert metric(z, y, s) == pytest.approx(metric(z[k], y[k]), rel=1e-14)
-    assert base_rate_log_loss(y, s) == pytest.approx(base_rate_log_loss(y[k]), rel=1e-14)
+    told, repeated = figures(z, y, s), figures(z[k], y[k])
+    for name in ("loss", "accuracy", "auc", "base_rate", "base_loss", "base_accuracy"):
+        assert told[name] == pytest.approx(repeated[name], rel=1e-14)
 
 
 def test_class_one_needs_z_above_zero():
-    assert accuracy([0.0, -0.0, 1e-300, -1e-300], [0, 0, 1, 0]) == 1.0
-    assert accuracy([0.0], [1]) == 0.0
+    assert figures(np.array([0.0, -0.0, 1e-300, -1e-300]), np.array([0.0, 0.0, 1.0, 0.0]))["accuracy"] == 1.0
+    assert figures(np.array([0.0]), np.array([1.0]))["accuracy"] == 0.0
 
 
 def test_auc_by_hand():
@@ -101,20 +103,16 @@ def test_one_class_has_no_auc():
 
 def test_base_rate():
     y = np.array([1.0, 0.0, 0.0, 0.0])
-    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert base_rate_log_loss(y) == pytest.approx(entropy, rel=1e-15)
+    told = figures(np.zeros(4), y)
+    assert (told["base_rate"], told["base_accuracy"]) == (0.25, 0.75)
+    assert told["base_loss"] == pytest.approx(-(0.25 * math.log(0.25) + 0.75 * math.log(0.75)), rel=1e-15)
     # it is the loss of the constant log-odds log(p / (1 - p))
-    assert base_rate_log_loss(y) == pytest.approx(log_loss(np.full(4, math.log(1 / 3)), y), rel=1e-15)
-    assert base_rate_log_loss(y, [3, 1, 1, 1]) == pytest.approx(math.log(2), rel=1e-15)
-    assert base_rate_log_loss(y, base_rate=0.5) == pytest.approx(math.log(2), rel=1e-15)
-    assert base_rate_log_loss(np.ones(3)) == 0.0
-    assert base_rate_log_loss(np.zeros(3)) == 0.0
-    assert base_rate_log_loss(np.ones(3), base_rate=1.0) == 0.0
-    assert base_rate_log_loss(y, base_rate=1.0) == math.inf
-    assert base_rate_log_loss(y, base_rate=0.0) == math.inf
+    assert told["base_loss"] == pytest.approx(log_loss(np.full(4, math.log(1 / 3)), y), rel=1e-15)
+    assert figures(y, y, np.array([3e300, 1e300, 1e300, 1e300]))["base_rate"] == pytest.approx(0.5, rel=1e-15)
+    assert figures(y, np.ones(4))["base_loss"] == figures(y, np.zeros(4))["base_loss"] == 0.0
 
 
-@pytest.mark.parametrize("metric", [log_loss, accuracy, auc])
+@pytest.mark.parametrize("metric", [log_loss, auc])
 def test_nothing_to_measure(metric):
     for z, y, s in (([], [], None), ([1.0, 2.0], [1, 0], [0.0, 0.0])):
         with pytest.raises(InputError, match="nothing to measure"):

@@ -190,8 +190,10 @@ def test_gradients_of_columns_of_any_size_are_found():
         for column in given.blocks.columns
     ]
     design = dataclasses.replace(given, blocks=Blocks(blocks, given.blocks.m, given.blocks.n))
+    extremes = [(low * 1e-200, high * 1e-200) for low, high in training.prepared.learnt.extremes]
+    learnt = dataclasses.replace(training.prepared.learnt, extremes=extremes)
     tiny = train(
-        dataclasses.replace(training.prepared, encoded=design),
+        dataclasses.replace(training.prepared, encoded=design, learnt=learnt),
         FitSpec.of(
             SHELL,
         ),

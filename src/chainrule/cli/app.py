@@ -9,6 +9,8 @@ import typer
 from chainrule import __version__
 from chainrule.cli import options as opt
 from chainrule.cli.options import DATA, OBJECTIVE, OUTPUT, TRAINING
+from chainrule.cli.running import Voice
+from chainrule.documents.terminal import messages
 
 app = typer.Typer(
     name="chainrule",
@@ -42,13 +44,14 @@ def _chainrule(
     pass
 
 
-def _run(name: str, given: dict[str, Any]) -> int:
-    code: int = import_module(f"chainrule.cli.{name}").run(**given)
+def _run(name: str, given: dict[str, Any]) -> int | None:
+    voice = Voice(given.pop("as_json"), messages(quiet=given.pop("quiet")))
+    code: int | None = import_module(f"chainrule.cli.{name}").run(**given, voice=voice)
     return code
 
 
-def _study(name: str, given: dict[str, Any]) -> int:
-    return _run("study", {"which": name, "given": given})
+def _study(name: str, given: dict[str, Any]) -> int | None:
+    return _run("study", {"which": name, "given": given, **{key: given.pop(key) for key in SAID}})
 
 
 # fmt: off

@@ -11,12 +11,12 @@ import numpy as np
 
 from chainrule.cli import DONE, NOT_STRICT
 from chainrule.cli.coefficients import model_of
-from chainrule.cli.running import check_outputs, headed, tell
+from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.files import read_table
 from chainrule.data.inputs import strength
 from chainrule.data.tables import encode_table
 from chainrule.data.words import shown
-from chainrule.documents import results, terminal
+from chainrule.documents import results
 from chainrule.errors import InputError
 from chainrule.findings import SHELL
 from chainrule.fitting.reference import prove
@@ -35,8 +35,7 @@ def run(
     standardize: bool | None,
     tol: float | None,
     n_threads: int | None,
-    as_json: bool,
-    quiet: bool,
+    voice: Voice,
     **learned: Any,
 ) -> int:
     """Prove a bound on F - F* at the coefficients, print it, return the exit code.
@@ -53,14 +52,13 @@ def run(
     places, of_training = rows_of_training(model, design)
     measured = places if design.weights is None else places[design.weights[places] > 0]
     for label, value in ((schema.negative, 0.0), (schema.positive, 1.0)):
-        if not (design.labels[measured] == value).any():
+        if not (design.y[measured] == value).any():
             raise InputError(f"no row has the label {shown(label)} and a weight: rows of both labels are needed")
     if len(measured) < data.num_rows:  # so that the notes are about rows that count
         design = encode_table(schema, data.take(measured), need_target=True)
     is_learned_here = of_training or "method" not in model.info
     notes = [*(schema.notes if is_learned_here else ()), *design.notes]
-    messages = terminal.messages(quiet=quiet)
-    terminal.note(messages, *notes)
+    voice.note(*notes)
     if alpha is None and C is None:
         alpha = float(model.info["alpha"])
     alpha = strength(alpha, C, float(len(measured)) if design.weights is None else math.fsum(design.weights))
@@ -87,11 +85,9 @@ def run(
         ],
         "warnings": [],
     }
-    tell(document, results.audit, as_json=as_json)
+    voice.tell(document, results.audit)
     if met is False:
-        terminal.note(
-            messages, f"exit code 3: the coefficients are not proven to be within --tol {tol:g} of the optimum"
-        )
+        voice.note(f"exit code 3: the coefficients are not proven to be within --tol {tol:g} of the optimum")
         return NOT_STRICT
     return DONE
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from chainrule.cli import DONE
-from chainrule.cli.running import execute, print_json
+from chainrule.cli.running import Voice, execute
 from chainrule.documents import terminal
 from chainrule.documents.blocks import Code, Heading, say
 from chainrule.errors import InputError
@@ -34,7 +34,7 @@ SOURCE = (
 )
 
 
-def run(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
+def run(out_dir: Path, *, voice: Voice) -> int:
     """Run the commands on the embedded penguins, in a folder; a nonzero exit code of a command ends the demo."""
     from chainrule.cli.app import app
 
@@ -44,23 +44,23 @@ def run(out_dir: Path, *, as_json: bool, quiet: bool) -> int:
         raise InputError(f"--out-dir {out_dir} can't be made a folder: {error.strerror or error}") from None
     write_atomically(out_dir / "penguins.csv", (files("chainrule") / "data" / "penguins.csv").read_bytes())
     folder = shlex.quote(str(out_dir))
-    more, told = ["--quiet"] * quiet + ["--json"] * as_json, []
+    more, told = ["--quiet"] * voice.messages.quiet + ["--json"] * voice.as_json, []
     results = terminal.results()
-    results.quiet = as_json  # then the document is all that is printed
+    results.quiet = voice.as_json  # then the document is all that is printed
     terminal.show(results, [Heading("Male or female? 344 penguins of the Palmer Archipelago, Antarctica", 1)])
     for says, line in COMMANDS.items():
         command = line.format(dir=folder)
         results.print()
         terminal.show(results, [Heading(says), Code([f"$ chainrule {command}"])])
         results.print()
-        with redirect_stdout(io.StringIO() if as_json else sys.stdout) as out:
+        with redirect_stdout(io.StringIO() if voice.as_json else sys.stdout) as out:
             code = execute(app, shlex.split(command) + more)
         if code != DONE:
             return code
         told += [json.loads(out.getvalue())] if isinstance(out, io.StringIO) else []
-    if as_json:
+    if voice.as_json:
         fit, descent, explained = told
-        print_json({**explained, **fit, "command": "demo", "descent": descent})
+        voice.tell({**explained, **fit, "command": "demo", "descent": descent}, lambda _: ())
     results.print()
     terminal.show(results, [Heading("Next"), Code([line.format(dir=folder) for line in NEXT]), say(SOURCE, "note")])
     return DONE

@@ -5,39 +5,33 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule.cli import DONE
 from chainrule.cli.predict import encoded
-from chainrule.cli.running import check_outputs, headed, tell
+from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.encoding import Met
 from chainrule.data.words import shown
-from chainrule.documents import results, terminal
+from chainrule.documents import results
 from chainrule.errors import InputError
+from chainrule.fitting.metrics import figures
 from chainrule.model.model import load_model
-from chainrule.training import figures
 from chainrule.words import counted
 
 
-def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, as_json: bool, quiet: bool) -> int:
+def run(model: Path, table: Path, *, na: Sequence[str], unseen: str, voice: Voice) -> None:
     """Measure the model on the rows of known label; a note counts the others."""
     check_outputs({})
-    messages = terminal.messages(quiet=quiet)
-    trained = load_model(model)
-    met = Met()
+    trained, met = load_model(model), Met()
     parts = [
-        (trained.decision(part.blocks), part.labels, np.ones(part.blocks.m) if part.weights is None else part.weights)
+        (trained.decision(part.blocks), part.y, part.weights)
         for part in encoded(trained, table, na, unseen, met, need_target=True)
     ]
-    z, y, s = (np.concatenate(column) for column in zip(*parts, strict=True))
+    z, y = np.concatenate([z for z, _, _ in parts]), np.concatenate([y for _, y, _ in parts])
+    weights = [s for _, _, s in parts if s is not None]
     notes, known, target = list(met.notes(trained.schema, unseen)), ~np.isnan(y), shown(trained.schema.target)
     if not known.any():
         raise InputError(f"{table} has no row with a known {target}, so there is nothing to compare")
-    found = figures(z[known], y[known], s[known])
+    found = figures(z[known], y[known], np.concatenate(weights)[known] if weights else None)
     if not known.all():
         notes.append(f"{counted(int(np.count_nonzero(~known)), 'row')} without {target} left out")
-    terminal.note(messages, *notes)
-    document = headed("evaluate", trained.schema, model=model, table=table) | {
-        "notes": notes,
-        "figures": found,
-    }
-    tell(document, results.evaluation, as_json=as_json)
-    return DONE
+    voice.note(*notes)
+    document = headed("evaluate", trained.schema, model=model, table=table) | {"notes": notes, "figures": found}
+    voice.tell(document, results.evaluation)

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chainrule.cli import DONE
-from chainrule.cli.running import check_outputs, headed, tell
+from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.tables import encode_table
-from chainrule.documents import terminal
 from chainrule.documents.rows import explanation as explanation_blocks
 from chainrule.errors import InputError
 from chainrule.model.files import write_atomically
@@ -22,9 +20,8 @@ def run(
     epoch: int | None,
     svg: Path | None,
     na: Sequence[str],
-    as_json: bool,
-    quiet: bool,
-) -> int:
+    voice: Voice,
+) -> None:
     """Explain one row; with an epoch, using the weights after it."""
     trained = load_model(model)
     check_outputs({"--svg": svg}, [model, trace_path(model), table])
@@ -33,8 +30,7 @@ def run(
         raise InputError(f"{trace_path(model)} is not the trace of {model}: train again, so that both are of one run")
     rows = read_for(trained, table, na)
     told = explain(trained, encode_table(trained.schema, rows), row, trace=trace, epoch=epoch)
-    messages = terminal.messages(quiet=quiet)
-    terminal.note(messages, *encode_table(trained.schema, rows.slice(row - 1, 1)).notes)  # about this row alone
+    voice.note(*encode_table(trained.schema, rows.slice(row - 1, 1)).notes)  # about this row alone
     if svg is not None:
         from chainrule.charts.graph_picture import row_graph
 
@@ -45,5 +41,4 @@ def run(
         **told,
         "svg": None if svg is None else str(svg),
     }
-    tell(document, explanation_blocks, as_json=as_json)
-    return DONE
+    voice.tell(document, explanation_blocks)

@@ -9,9 +9,9 @@ import numpy as np
 
 from chainrule.cli import DONE, INTERRUPTED, NOT_STRICT
 from chainrule.cli import options as opt
-from chainrule.cli.running import check_outputs, headed, tell
+from chainrule.cli.running import Voice, check_outputs, headed
 from chainrule.data.files import read_table
-from chainrule.documents import results, terminal
+from chainrule.documents import results
 from chainrule.documents.html import as_html
 from chainrule.documents.progress import FitProgress
 from chainrule.documents.report import report as report_blocks
@@ -36,9 +36,8 @@ def run(
     out: Path | None,
     report: Path | None,
     row: int | None,
-    as_json: bool,
-    quiet: bool,
     strict: bool,
+    voice: Voice,
     **more: Any,
 ) -> int:
     """Train, write, print; return the exit code. more: how the table is prepared, and the options of `FitSpec.of`."""
@@ -49,29 +48,27 @@ def run(
     # nothing can be written beside a stream
     trace = None if out is None or is_stream(out) else trace_path(out)
     check_outputs({"--out": out, "--out (its trace)": trace, "--report": report}, [table])
-    data = read_table(table, na=learned["na"])
-    prepared = prepare_as_asked(data, target, test_size=test_size, seed=seed, **learned)
+    prepared = prepare_as_asked(read_table(table, na=learned["na"]), target, test_size=test_size, seed=seed, **learned)
     if row is not None:
         check_row(prepared.encoded, row)
-    messages = terminal.messages(quiet=quiet)
-    terminal.note(messages, *prepared.notes)
-    with FitProgress(messages, spec.chosen) as progress, warnings.catch_warnings():
+    voice.note(*prepared.notes)
+    with FitProgress(voice.messages, spec.chosen) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)  # the result lists them
         training = train(prepared, spec, progress=progress)
     result = training.result
     wanted = {"model": out, "trace": trace, "report": report}
     written = _write({name: path for name, path in wanted.items() if path}, training, table.name, row)
     document = _document(training, str(table), {name: written.get(name) for name in wanted})
-    terminal.note(messages, *(result.warnings if as_json else results.notes(document["result"])))
-    tell(document, lambda of: [*results.fit(of), *results.set_aside(of)], as_json=as_json)
+    voice.note(*(result.warnings if voice.as_json else results.notes(document["result"])))
+    voice.tell(document, lambda of: [*results.fit(of), *results.set_aside(of)])
     missing = ", ".join(str(path) for name, path in wanted.items() if path and name not in written)
     if result.reason == "interrupted" or missing:
         there = ", ".join(map(str, written.values()))
-        messages.print(visible(_interrupted(result, there, missing)), soft_wrap=True, markup=False)
+        voice.messages.print(visible(_interrupted(result, there, missing)), soft_wrap=True, markup=False)
         return INTERRUPTED
     if strict and (result.reason != "converged" or result.warnings):
         why = "there was a warning" if result.reason == "converged" else REASONS[result.reason]
-        terminal.note(messages, f"exit code 3, by --strict: {why}")
+        voice.note(f"exit code 3, by --strict: {why}")
         return NOT_STRICT
     return DONE
 
@@ -144,7 +141,7 @@ def write_report(path: Path, training: Training, title: str, row: int | None = N
     row: the row, from 1, that it explains; else the training row that the model gets right by the smallest margin.
     """
     prepared, model, z = training.prepared, training.model, training.z
-    y = prepared.encoded.labels
+    y = prepared.encoded.y
     document = _document(training, title, {})
     document |= explain(model, prepared.encoded, closest_call(training) if row is None else row)
     told = document["explanation"]

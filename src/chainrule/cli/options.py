@@ -60,14 +60,15 @@ def number(
 
 
 def command(
-    to: typer.Typer, name: str, says: str, options: Mapping[str, Option], run: Callable[[str, dict[str, Any]], int]
+    to: typer.Typer, name: str, says: str, options: Mapping[str, Option], run: Callable[[str, dict[str, Any]], Any]
 ) -> None:
     """Add a command. Typer reads its options from a function's signature, which is made here.
 
-    options: the command's options by argument name. run: called with the command's name and the arguments.
+    options: the command's options by argument name. run: called with the command's name and the arguments; it
+    returns the exit code, or None if all is done.
     """
 
-    def job(**given: Any) -> int:
+    def job(**given: Any) -> Any:
         return run(name, given)
 
     job.__annotations__ = {key: option.takes for key, option in options.items()}

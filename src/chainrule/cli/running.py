@@ -6,10 +6,13 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from chainrule.cli import DONE, INTERRUPTED, MISTAKE, SCHEMA_VERSION
 from chainrule.documents import terminal
@@ -129,11 +132,6 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path] = (
         taken[real] = f"what {option} writes"
 
 
-def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON document on stdout, and nothing else."""
-    sys.stdout.write(json.dumps(plain(document), indent=2, allow_nan=False) + "\n")
-
-
 def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any]:
     """Begin a command's document: the files read, the target and its labels."""
     told = {name: str(path) for name, path in paths.items()}
@@ -141,9 +139,22 @@ def headed(command: str, schema: "Schema", **paths: Path | str) -> dict[str, Any
     return {"schema_version": SCHEMA_VERSION, "command": command, **told, **labels}
 
 
-def tell(document: Mapping[str, Any], blocks: Callable[[Mapping[str, Any]], Sequence[Block]], *, as_json: bool) -> None:
-    """Print a document: as JSON, or as the blocks made from it."""
-    if as_json:
-        print_json(document)
-    else:
-        terminal.show(terminal.results(), blocks(document))
+@dataclass(frozen=True)
+class Voice:
+    """How a command speaks: notes on stderr, if it isn't quiet, and one document on stdout, as JSON or as text."""
+
+    as_json: bool
+    messages: Console
+
+    def note(self, *texts: str) -> None:
+        """Print notes on stderr, each on one line if stderr is a file."""
+        for text in texts:
+            line = Text.assemble(("note: ", "yellow"), visible(text))
+            self.messages.print(line, soft_wrap=not self.messages.is_terminal)
+
+    def tell(self, document: Mapping[str, Any], blocks: Callable[[Mapping[str, Any]], Sequence[Block]]) -> None:
+        """Print the document, or the blocks made from it."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(plain(document), indent=2, allow_nan=False) + "\n")
+        else:
+            terminal.show(terminal.results(), blocks(document))

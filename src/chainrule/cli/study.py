@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from chainrule import studies
-from chainrule.cli import DONE, SCHEMA_VERSION
-from chainrule.cli.running import check_outputs, tell
+from chainrule.cli import SCHEMA_VERSION
+from chainrule.cli.running import Voice, check_outputs
 from chainrule.data.files import read_table
 from chainrule.data.words import shown
-from chainrule.documents import terminal
 from chainrule.documents.progress import StudyProgress
 from chainrule.documents.studies import of_study
 from chainrule.errors import InputError
@@ -28,19 +27,18 @@ OWN = ("alpha", "within", "n_threads", "epochs", "sizes", "rates", "learning_rat
 RANDOM = ("centering", "batches")  # studies that draw at random, so they take a seed
 
 
-def run(which: str, given: Given) -> int:
-    """Run a study, print it, write its pictures; return the exit code."""
+def run(which: str, given: Given, voice: Voice) -> None:
+    """Run a study, print it, write its pictures."""
     table, out = given["table"], given["out"]
     if out is not None and out.suffix.lower() not in FORMATS:
         raise InputError(f"--out {out} must end in .svg, .png or .html, which says what is drawn")
     check_outputs({"--out": out}, [] if table is None else [table])
     data, notes = _data(given)
     how = {name: given[name] for name in OWN if given.get(name) is not None and (name != "seed" or which in RANDOM)}
-    messages = terminal.messages(quiet=given["quiet"])
-    terminal.note(messages, *notes)
-    with StudyProgress(messages) as progress:
+    voice.note(*notes)
+    with StudyProgress(voice.messages) as progress:
         study: Study = getattr(studies, which.replace("-", "_"))(**data | how, progress=progress)
-    terminal.note(messages, *study.notes)
+    voice.note(*study.notes)
     notes, name = (*notes, *study.notes), "penguins" if table is None else table.name
     title = f"{study.heading}: {name}" if data else study.heading
     if out is not None:
@@ -57,8 +55,7 @@ def run(which: str, given: Given) -> int:
     if data:
         about |= {"table": str(table or name), "target": given["target"] or "sex"}
         about |= dict(zip(("negative", "positive"), data["classes"], strict=True))
-    tell(study.to_dict() | about, lambda _: of_study(study, title, out), as_json=given["as_json"])
-    return DONE
+    voice.tell(study.to_dict() | about, lambda _: of_study(study, title, out))
 
 
 def _data(given: Given) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -100,13 +97,13 @@ def _studied(table: Any, given: Given) -> tuple[dict[str, Any], tuple[str, ...]]
             raise InputError(f"column {shown(name)} holds no numbers that differ: {option} takes a column of numbers")
         rows = rows[~np.asarray(table.column(name).is_null(nan_is_null=True))[rows]]
     for value, label in enumerate((schema.negative, schema.positive)):
-        if not np.any(design.labels[rows] == value):
+        if not np.any(design.y[rows] == value):
             raise InputError(f"no row with both columns has the label {shown(label)}: rows of both labels are needed")
     left, places = table.num_rows - len(rows), [schema.feature_names.index(name) for name in pair] or slice(None)
     unknown = "the target or one of the columns" if pair else shown(schema.target)
     lost = f"{counted(left, 'row')} without {unknown} left out"
     data = {"classes": (schema.negative, schema.positive),
-            "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.labels[rows],
+            "X": np.ascontiguousarray(design.X[rows][:, places]), "y": design.y[rows],
             "sample_weight": None if design.weights is None else design.weights[rows],
             "feature_names": pair or schema.feature_names}  # fmt: skip
     if "standardize" in given:

@@ -55,14 +55,15 @@ class Learnt:
         found: list[tuple[float, float, float]] = []
         for k, column in enumerate(self.columns):
             if column.levels:
-                found += [(rows, 0.0, 1.0) for rows in self.level_rows[k][0 if column.all_levels else 1 :]]
+                rows = self.level_rows[k]
+                found += [(count, float(len(rows) == 1), 1.0) for count in rows[0 if column.all_levels else 1 :]]
                 continue
             if not column.constant:
                 found.append((0.0, *self.extremes[k]))
             if column.missing:
                 found.append((self.missing[column.name], 0.0, 1.0))
-        rows, low, high = np.array(found).reshape(-1, 3).T
-        return {"row counts": rows, "extremes": (low, high)}
+        counts, low, high = np.array(found).reshape(-1, 3).T
+        return {"row counts": counts, "extremes": (low, high)}
 
 
 def learn(
@@ -72,23 +73,20 @@ def learn(
     *,
     index: Index | None = None,
     leave_out_constants: bool = False,
-    may_be_empty: bool = False,
     threads: int = 1,
-    first: int = 0,
 ) -> Learnt:
     """Find levels, means and missing values in the rows of positive weight, in one or two reads.
 
-    index : rows to learn from, all by default; s (k,) : their weights. may_be_empty : accept columns without any value; their
-    mean is NaN. first : how many rows came before these, for messages.
+    index : rows to learn from, all by default; s (k,) : their weights.
     Raises InputError for infinite numbers, and for a column without a value.
     """
-    low, high, mean, lost, level_rows = _survey(fields, first, s=s, index=index, threads=threads)
+    low, high, mean, lost, level_rows = _survey(fields, s=s, index=index, threads=threads)
     columns: list[Column] = []
     constants, missing, kept, extremes = [], {}, {}, []
     for k, field in enumerate(fields):
         name, misses, rows = field.name, bool(lost[k]), level_rows[k]
         levels = tuple(level for level, count in zip(field.levels or (), rows, strict=False) if count)
-        if not may_be_empty and (low[k] > high[k] if field.levels is None else not levels):
+        if low[k] > high[k] if field.levels is None else not levels:
             positive = "" if s is None or s.all() else " of positive weight"
             raise unusable(name, f"has no value in any {'training ' * (index is not None)}row{positive}")
         if field.levels is None:
@@ -109,7 +107,7 @@ def learn(
 
 
 def _survey(
-    fields: Sequence[Field], first: int, *, s: Vector | None, index: Index | None, threads: int
+    fields: Sequence[Field], *, s: Vector | None = None, index: Index | None, threads: int, first: int = 0
 ) -> tuple[Vector, Vector, Vector, Vector, list[Index]]:
     """Read all columns once, and number columns with missing values a second time.
 
@@ -243,27 +241,30 @@ class Met:
 
 
 def encode(
-    fields: Sequence[Field], columns: Sequence[Column], unseen: str, met: Met | None = None, *, first: int = 0
-) -> Blocks:
+    fields: Sequence[Field], columns: Sequence[Column], unseen: str, met: Met | None = None, *, first: int = 0,
+    new: Index | None = None,
+) -> Blocks:  # fmt: skip
     """Encode the columns of another table for the fit's coefficients.
 
     unseen : how to treat a level that the fit did not see. "error": refuse it, and a missing value in a column that had none.
     "reference": treat it as the first level, and a missing number as the mean. "missing": treat it as missing, if the fit's
-    column had missing values. met : counts such rows. first : how many rows came before these, for messages.
+    column had missing values. met : counts such rows. first : how many rows came before these, for messages. new : places of
+    the rows that the fit did not have, all by default.
 
     Raises InputError for a column whose kind is not the fit's, for infinite numbers, and for what `unseen` refuses.
     """
     met = Met() if met is None else met
     fields = [_as_learnt(field, column, first) for field, column in zip(fields, columns, strict=True)]
-    here = learn(fields, may_be_empty=True, threads=thread_count(None), first=first)
-    for k, (field, column) in enumerate(zip(fields, columns, strict=True)):
-        known, rows = _places(column), here.level_rows.get(k, ())
-        found = zip(here.columns[k].levels, rows, strict=False)
-        strange = {level: int(count) for level, count in found if level not in known}
+    if new is not None and not len(new):  # the fit has met every level and missing value
+        return blocks_of(fields, columns)[0]
+    *_, missing, level_rows = _survey(fields, index=new, threads=thread_count(None), first=first)
+    for field, column, misses, rows in zip(fields, columns, missing, level_rows, strict=True):
+        known, found = _places(column), zip(field.levels or (), rows, strict=False)
+        strange = {level: int(count) for level, count in found if count and level not in known}
         if strange and (unseen == "error" or (unseen == "missing" and not column.missing)):
             raise _new_level(field, strange, first)
         met.levels.setdefault(column.name, Counter()).update(strange)
-        lost = 0 if column.missing else here.missing.get(column.name, 0)
+        lost = 0 if column.missing else int(misses)
         if lost and unseen != "reference":
             row = first + int(np.argmax(np.isnan(field.values))) + 1
             raise mistaken(field.name, f"has no value in row {row}, and had one in every row of the fit", "fill it in")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -66,7 +67,8 @@ def read_table(path: str | Path, *, na: Sequence[str] = (), text: Sequence[str] 
     """
     place, ending, zipped = _kind_of(Path(path))
     with _explained(place):
-        table = _read_csv(place, ending, zipped, na, text) if ending else _read_parquet(place, na)
+        table = _read_csv(place, ending, zipped, na, text) if ending else _mark_missing(_parquet(place).read(), na)
+        pa.default_memory_pool().release_unused()
         # columns without a name are never features, so several do no harm
         twice = [name for name, times in Counter(table.column_names).items() if times > 1 and name != ""]
     if twice:
@@ -83,7 +85,10 @@ def read_batches(path: str | Path, schema: Schema, *, na: Sequence[str] = ()) ->
     place, ending, zipped = _kind_of(Path(path))
     done = 0
     try:
-        batches = _csv_batches(place, ending, zipped, na, schema) if ending else _parquet_batches(place, na, schema)
+        if ending:
+            batches = _csv_batches(place, zipped, _csv_options(place, ending, zipped, na), schema)
+        else:
+            batches = _parquet_batches(place, na, schema)
         for table in batches:
             done += table.num_rows
             yield table
@@ -101,25 +106,25 @@ def _parquet_batches(place: Path, na: Sequence[str], schema: Schema) -> Iterator
             yield _mark_missing(pa.Table.from_batches([batch]), na)
 
 
-def _csv_batches(place: Path, ending: str, zipped: bool, na: Sequence[str], schema: Schema) -> Iterator[pa.Table]:
-    options = _csv_options(place, ending, zipped, na)
-    convert, reading = options["convert_options"], options["read_options"]
-    convert.auto_dict_encode = False
+def _csv_batches(
+    place: Path, zipped: bool, options: dict[str, Any], schema: Schema | None = None
+) -> Iterator[pa.Table]:
+    """Read a file in small blocks: a model's columns with the types it needs, or all with the types of the first block."""
+    convert = options["convert_options"]
     with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
-        names = reader.schema.names
-    kept = _kept(names, schema)
-    # types guessed from the first block could be wrong later on
-    types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
-    types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
-    convert.include_columns, convert.column_types = kept, {name: types[name] for name in kept}
-    reading.block_size = max(STREAM_BLOCK, 1024 * len(names))  # a few hundred rows
+        names, types = reader.schema.names, {field.name: field.type for field in reader.schema}
+    if schema is not None:  # types of the first block could be wrong later on
+        types = {column.name: pa.float64() if column.kind == "number" else pa.string() for column in schema.columns}
+        types |= {schema.weights or "": pa.float64(), schema.target: pa.string()}
+        convert.include_columns = _kept(names, schema)
+    convert.column_types = {name: types[name] for name in convert.include_columns or names}
     rows = 0
     with _opened(place, zipped) as stream, pa_csv.open_csv(stream, **options) as reader:
         for batch in reader:
             rows += batch.num_rows
             table = pa.Table.from_batches([batch])
             yield table
-    if rows and kept[-1] == names[-1]:
+    if rows and table.column_names[-1] == names[-1]:  # the cell that takes everything after the quote
         _check_quotes(place, zipped, table, rows)
 
 
@@ -171,35 +176,32 @@ def _explained(place: Path) -> Iterator[None]:
         raise InputError(says) from error
 
 
-def _read_parquet(place: Path, na: Sequence[str]) -> pa.Table:
-    with _parquet(place) as file:
-        return _mark_missing(file.read(), na)
-
-
 def _parquet(place: Path) -> Any:
     # pq.read_table would turn folder names like year=2024 into columns
     return pq.ParquetFile(place, read_dictionary=[text.name for text in pq.read_schema(place) if is_text(text.type)])
 
 
 def _read_csv(place: Path, ending: str, zipped: bool, na: Sequence[str], text: Sequence[str]) -> pa.Table:
+    """Read a file in small blocks, which needs little more memory than the table.
+
+    If a cell further down doesn't have the type of the first block, the parser finds the types itself: for this it keeps all
+    cells.
+    """
     options = _csv_options(place, ending, zipped, na)
-    options["convert_options"].column_types = dict.fromkeys(text, pa.dictionary(pa.int32(), pa.string()))
-
-    def read() -> pa.Table:
-        with _opened(place, zipped) as stream:
-            return pa_csv.read_csv(stream, **options)
-
+    convert, reading = options["convert_options"], options["read_options"]
+    convert.column_types = asked = dict.fromkeys(text, pa.dictionary(pa.int32(), pa.string()))
     try:
-        table = read()
-        pa.default_memory_pool().release_unused()
-    except pa.ArrowInvalid:  # only on one thread does the parser report the number of the bad row
-        options["read_options"].use_threads = False
-        table = read()
+        table = pa.concat_tables(_csv_batches(place, zipped, options)).unify_dictionaries()
+    except pa.ArrowInvalid:
+        convert.column_types = asked
+        # only on one thread does the parser report the number of a bad row
+        reading.block_size, reading.use_threads = BLOCK, False
+        with _opened(place, zipped) as stream:
+            table = pa_csv.read_csv(stream, **options)
+        _check_quotes(place, zipped, table, table.num_rows)
     for field in table.schema:
         if pa.types.is_binary(getattr(field.type, "value_type", field.type)):
             raise InputError(f"{place} is not UTF-8 text (column {shown(field.name)}): save it as UTF-8")
-    if table.num_rows:
-        _check_quotes(place, zipped, table, table.num_rows)
     return table
 
 
@@ -219,7 +221,8 @@ def _csv_options(place: Path, ending: str, zipped: bool, na: Sequence[str]) -> d
         wanted = _MARKS[delimiter]
         raise InputError(f"{place} seems to be separated by {other}, not by {wanted}: write it again with {wanted}")
     return {
-        "read_options": pa_csv.ReadOptions(block_size=BLOCK),
+        # a few hundred rows at least
+        "read_options": pa_csv.ReadOptions(block_size=max(STREAM_BLOCK, 1024 * header.count(delimiter))),
         "parse_options": pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         "convert_options": pa_csv.ConvertOptions(
             null_values=list({*MISSING, *na}),
@@ -239,7 +242,7 @@ def _opened(place: Path, zipped: bool) -> Any:
 
 def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None:
     """Refuse a quote that is never closed: the parser silently takes everything after it as one cell."""
-    cell = table.columns[-1][-1].as_py()
+    cell = table.columns[-1][-1].as_py() if rows else None
     if not (isinstance(cell, str) and "\n" in cell):
         return
     closed, end = cell.replace('"', '""').encode() + b'"', b""
@@ -252,8 +255,14 @@ def _check_quotes(place: Path, zipped: bool, table: pa.Table, rows: int) -> None
 
 def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
     """Turn cells that mean missing into nulls, so that a Parquet table gives the same model as the same table in CSV."""
-    words = pa.array((*MISSING, *na), pa.large_string())
-    cells = pa.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()], pa.float64())
+    # `pa.array` and `pa.scalar` would import pandas, which takes longer than reading most files
+    texts = [cell.encode() for cell in (*MISSING, *na)]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    words = pa.Array.from_buffers(
+        pa.large_string(), len(texts), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+    )
+    numbers = np.array([float(cell) for cell in na if looks_like_number(cell) and "x" not in cell.lower()])
+    cells = pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
     for place, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
         kind = field.type
         if pa.types.is_dictionary(kind) and is_text(kind.value_type):
@@ -271,4 +280,4 @@ def _mark_missing(table: pa.Table, na: Sequence[str]) -> pa.Table:
 def _nulled(column: Any, marks: Any) -> Any:
     """Replace values listed in `marks` by null."""
     is_mark = pc.is_in(column.cast(marks.type, safe=False), value_set=marks)
-    return pc.if_else(is_mark, pa.scalar(None, column.type), column)
+    return pc.if_else(is_mark, pa.nulls(len(column), column.type), column)

@@ -141,7 +141,7 @@ def _field(name: str, column: Any, sort: bool) -> Field:
         values = values if is_read else values.astype(np.float64)
         return Field(name, (Part(values, len(values)),), copied=is_sparse or not is_read)
     if hasattr(dtype, "categories") and hasattr(column, "array"):
-        return _category(name, [(Part(np.asarray(column.array.codes), len(column)), list(dtype.categories))], sort)
+        return _category(name, [(list(dtype.categories), [Part(np.asarray(column.array.codes), len(column))])], sort)
     is_unordered = str(dtype) == "Categorical"  # polars doesn't order their levels
     return _arrow_field(name, _as_arrow(name, column, dtype), sort or is_unordered)
 
@@ -221,25 +221,26 @@ def _dictionaries(name: str, chunks: Sequence[Any], sort: bool) -> Field:
     """Convert an Arrow dictionary column; each chunk may have its own dictionary."""
     import pyarrow as pa
 
-    parts: list[tuple[Part, list[Any]]] = []
+    given: list[tuple[list[Any], list[Part]]] = []
     for k, chunk in enumerate(chunks):
         try:
             chunk.validate(full=True)
         except pa.ArrowInvalid:
             raise InputError(f"column {name!r} has codes without a level: create it again") from None
-        same = k and chunk.dictionary.equals(chunks[k - 1].dictionary)
-        parts.append((_arrow_part(chunk.indices), parts[-1][1] if same else chunk.dictionary.to_pylist()))
-    return _category(name, parts, sort)
+        if not k or not chunk.dictionary.equals(chunks[k - 1].dictionary):
+            given.append((chunk.dictionary.to_pylist(), []))
+        given[-1][1].append(_arrow_part(chunk.indices))
+    return _category(name, given, sort)
 
 
-def _category(name: str, given: Sequence[tuple[Part, list[Any]]], sort: bool) -> Field:
+def _category(name: str, given: Sequence[tuple[list[Any], list[Part]]], sort: bool) -> Field:
     """Use codes in place. They are copied if sorted, or if parts have different values, a value twice, or a null value.
 
-    given : parts, each with the values that its codes stand for. sort : sort the levels by value: numbers by size, false
+    given : values, and the parts whose codes stand for them. sort : sort the levels by value: numbers by size, false
     before true, text by code point.
     """
     # v == v is False for NaN, which counts as missing
-    every = dict.fromkeys(v for _, values in given for v in values if v is not None and v == v)
+    every = dict.fromkeys(v for values, _ in given for v in values if v is not None and v == v)
     spell = displayed if sort else str
     levels = tuple(map(spell, sorted(every) if sort else every))
     place = {level: k for k, level in enumerate(levels)}
@@ -248,11 +249,11 @@ def _category(name: str, given: Sequence[tuple[Part, list[Any]]], sort: bool) ->
         raise InputError(f"column {name!r} has two levels that read {twice!r}: rename one")
     parts: list[Part] = []
     copied = False
-    for part, values in given:
+    for values, own in given:
         lookup = np.array([place[spell(v)] if v in every else -1 for v in values], dtype=code_type(len(place)))
-        if sort or part.values.dtype == np.uint64 or (lookup != np.arange(len(values))).any():
-            part, copied = recoded(part, lookup), True
-        parts.append(part)
+        if sort or own[0].values.dtype == np.uint64 or (lookup != np.arange(len(values))).any():
+            own, copied = [recoded(part, lookup) for part in own], True
+        parts += own
     return Field(name, tuple(parts), levels, copied)
 
 
@@ -272,7 +273,6 @@ def _arrow_part(chunk: Any) -> Part:
 
 def recoded(part: Part, lookup: Codes) -> Part:
     """Copy codes, each replaced by its entry in `lookup`; missing ones become -1."""
-    there = present(part, is_code=True)
-    new = np.full(part.rows, -1, dtype=lookup.dtype)
-    new[there] = lookup[part.values[there]]
-    return Part(new, part.rows)
+    of_codes = np.append(lookup, -1).astype(lookup.dtype)  # -1 is the last
+    codes = np.where(present(part, is_code=True), part.values, -1)
+    return Part(of_codes[codes], part.rows)

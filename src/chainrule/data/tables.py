@@ -19,6 +19,7 @@ from chainrule.data.schema import Schema, feature_names
 from chainrule.data.words import check_name, looks_like_number, option, shown, some, unusable
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Blocks
+from chainrule.kernels.reading import thread_count
 from chainrule.words import counted
 
 Index = npt.NDArray[np.int64]
@@ -33,8 +34,8 @@ class Encoded:
     schema : Schema
     blocks : Blocks
         All rows, m of them; coefficients as in `Schema.feature_names`, numbers in the table's units.
-    y : (m,) float64, optional
-        0., 1. or NaN where unknown; None if the table has no target column.
+    y : (m,) float64
+        0., 1. or NaN where unknown, in all rows if the table has no target column.
     weights : (m,) float64, optional
         0 where the label is unknown; None if the model or the table has no weights.
     notes : tuple of str
@@ -43,7 +44,7 @@ class Encoded:
 
     schema: Schema
     blocks: Blocks
-    y: Floats | None
+    y: Floats
     weights: Floats | None
     notes: tuple[str, ...]
 
@@ -52,16 +53,9 @@ class Encoded:
         """All rows as dense numbers, (m, n): a copy."""
         return expanded(self.blocks, slice(None))
 
-    @property
-    def labels(self) -> Floats:
-        """The classes; raises InputError if the table has none."""
-        if self.y is None:
-            raise InputError("the target column is not in the table")
-        return self.y
-
     def rows(self, places: Index, n_threads: int | None = None) -> Rows:
         """Return the rows at `places`, which have labels, as `Rows`: without a copy, in the table's units."""
-        y = (self.labels[places] == 1.0).astype(np.uint8)
+        y = (self.y[places] == 1.0).astype(np.uint8)
         s = None if self.weights is None else self.weights[places]
         index = None if len(places) == self.blocks.m else places
         return Rows.of(self.blocks, y, s, None, n_threads, index, self.schema.columns)
@@ -105,22 +99,24 @@ def stratified_split(y: Floats, test_size: float, seed: int) -> tuple[Index, Ind
     y: (m,) float64 of 0, 1 or NaN (unknown; in neither part). Returns the two parts' places, ascending.
     Raises InputError if a class would be missing from the training part.
     """
-    known = np.flatnonzero(np.isfinite(y))
-    keys = np.random.Generator(np.random.PCG64(seed)).random(len(y))
+    zeros, ones = y == 0.0, y == 1.0
+    known = np.flatnonzero(zeros | ones)
     # 0.1 * 30 is 3.0000000000000004, which must not hold out a fourth row
     wanted = math.ceil(test_size * len(known) * (1 - 1e-12)) if test_size else 0
-    members = [known[y[known] == label] for label in (0.0, 1.0)]
-    shares = [wanted * len(rows) / max(len(known), 1) for rows in members]
+    sizes = [int(np.count_nonzero(rows)) for rows in (zeros, ones)]
+    shares = [wanted * size / max(len(known), 1) for size in sizes]
     counts = [math.floor(share) for share in shares]
     if sum(counts) < wanted:
         counts[int(shares[1] - counts[1] > shares[0] - counts[0])] += 1
-    if any(count >= len(rows) for count, rows in zip(counts, members, strict=True)):
-        there = " and ".join(str(len(rows)) for rows in members)
+    if any(count >= size for count, size in zip(counts, sizes, strict=True)):
+        there = " and ".join(map(str, sizes))
         raise InputError(
             f"--test-size {test_size:g} leaves no training row of one label ({there} rows in all): hold out less"
         )
     if not wanted:
         return known, known[:0]
+    keys = np.random.Generator(np.random.PCG64(seed)).random(len(y))
+    members = np.flatnonzero(zeros), np.flatnonzero(ones)
     held_out = [rows[np.argsort(keys[rows], kind="stable")[:k]] for rows, k in zip(members, counts, strict=True)]
     test = np.sort(np.concatenate(held_out))
     return np.setdiff1d(known, test, assume_unique=True), test
@@ -176,12 +172,15 @@ def prepare(
     for field in fields:
         _refuse_text_among_numbers(field)
     index = None if len(train) == len(y) else train
-    learnt = learn(fields, None if s is None else s[train], index=index, leave_out_constants=True)
+    given = None if s is None else s[train]
+    learnt = learn(fields, given, index=index, leave_out_constants=True, threads=thread_count(None))
     notes += _notes(learnt)
     kind = label_kind(table.column(target)) or "text"
     schema = Schema(target, negative, positive, learnt.columns, weights, tuple(notes), kind)
     met, kept = Met(), {column.name for column in learnt.columns}
-    encoded = encode([field for field in fields if field.name in kept], schema.columns, "reference", met)
+    fields = [field for field in fields if field.name in kept]
+    new = np.delete(np.arange(len(y)), train if s is None else train[s[train] > 0])
+    encoded = encode(fields, schema.columns, "reference", met, new=new)
     known = None if s is None else np.where(np.isnan(y), 0.0, s)
     design = Encoded(schema, encoded, y, known, met.notes(schema, "reference"))
     notes += design.notes
@@ -252,7 +251,7 @@ def encode_table(
     often, met = Counter(table.column_names), Met() if met is None else met
     fields = fields_of(table, [column.name for column in schema.columns], sort=True)
     design = encode(fields, schema.columns, unseen, met, first=first)
-    y = weights = None
+    y, weights = np.full(design.m, np.nan), None
     if need_target or schema.target in often:
         check_name(schema.target, often, "target column")
         y, strange = known_labels(table.column(schema.target), schema, strict=need_target, first=first)

@@ -6,11 +6,9 @@ Tables too wide for a narrow terminal are stacked; as a last resort, lines run o
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
-from rich import box
 from rich.console import Console
-from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text as Line
 
 from chainrule.documents import blocks as b
@@ -33,23 +31,19 @@ def messages(*, quiet: bool = False) -> Console:
     return Console(file=sys.stderr, highlight=False, emoji=False, quiet=quiet)
 
 
-def note(console: Console, *texts: str) -> None:
-    """Print notes on stderr, each on one line if stderr is a file."""
-    for text in texts:
-        console.print(Line.assemble(("note: ", "yellow"), visible(text)), soft_wrap=not console.is_terminal)
-
-
 def show(console: Console, blocks: Sequence[b.Block]) -> None:
     """Print blocks one below another."""
     last: b.Block | None = None
+    page: list[Line] = []
     for block in _flat(blocks):
         indent = "" if isinstance(block, b.Heading) and block.level < 3 else INDENT
         lines = lines_of(block, max(console.width - len(indent), LEAST_WIDTH))
         if lines and _is_apart(last, block):
-            console.print()
-        for line in lines:
-            console.print(Line(indent) + line, soft_wrap=True)
+            page.append(Line())
+        page += [Line(indent) + line for line in lines]
         last = block if lines else last
+    if page:  # in one call, which takes a tenth of the time
+        console.print(Line("\n").join(page), soft_wrap=True)
 
 
 def _flat(blocks: Sequence[b.Block]) -> Iterator[b.Block]:
@@ -127,20 +121,25 @@ def _table(block: b.Table, width: int) -> list[Line]:
             lines += [Line(line, HEADING) for line in wrapped(name, width)]
             lines += _facts([pair for pair in zip(heads[1:], row, strict=True) if pair[1]], width)
         return lines
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style=HEADING,
-                 border_style=DIM)  # fmt: skip
     columns[0], least[0] = ["\n".join(wrapped(name, room)) for name in columns[0]], min(room, natural)
     room -= least[0]
     for j, head in enumerate(heads):  # headings take fewer lines if there is room
         more = min(max(cells(head) - least[j], 0), room)
         room -= more
-        grid.add_column(Line(head), justify="right" if j else "left", width=least[j] + more)
-    for cell_row in zip(*columns, strict=True):
-        grid.add_row(*map(Line, cell_row))
-    return [_line(segments) for segments in Console(width=width, file=io.StringIO()).render_lines(grid, pad=False)]
+        least[j] += more
+        heads[j] = "\n".join(wrapped(head, least[j]))
+    rule = "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(least) + GAP * len(least[1:]))
+    rows = [line for row in zip(*columns, strict=True) for line in _beside(row, least)]
+    # short headings stand right above the rule
+    return [*(Line(line, HEADING) for line in _beside(heads, least, lowered=True)), Line(rule, DIM), *map(Line, rows)]
 
 
-def _line(segments: Sequence[Segment]) -> Line:
-    line = Line.assemble(*((segment.text, segment.style or "") for segment in segments))
-    line.rstrip()
-    return line
+def _beside(texts: Sequence[str], widths: Sequence[int], *, lowered: bool = False) -> list[str]:
+    """Set texts of several lines beside one another: the first flush left, the others flush right."""
+    columns = [text.split("\n") for text in texts]
+    height = max(map(len, columns)) if lowered else 0
+    lines = []
+    for left, *others in zip_longest(*([""] * (height - len(column)) + column for column in columns), fillvalue=""):
+        right = [" " * (width - cells(text)) + text for text, width in zip(others, widths[1:], strict=True)]
+        lines.append((" " * GAP).join([left + " " * (widths[0] - cells(left)), *right]).rstrip())
+    return lines

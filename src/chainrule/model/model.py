@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.data.rows.decode import values_of
+from chainrule.data.rows.decode import part_values
 from chainrule.data.schema import Schema, require_kinds
 from chainrule.errors import InputError
-from chainrule.kernels.blocks import Blocks, CategoryColumn, Column, NumberColumn, Part
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Column
 from chainrule.model.files import write_atomically
 from chainrule.model.safefile import explained, pack, unpack
 from chainrule.solvers.trace import Trace
@@ -18,7 +18,7 @@ from chainrule.solvers.trace import Trace
 Floats = npt.NDArray[np.float64]
 
 # rows whose z stays in the cache while the columns are added to it
-_BLOCK = 16384
+_BLOCK = 32768
 # the keys that other modules read from a model's `info`, and from its `split`
 _INFO = {
     "alpha": float, "loss": float, "sum_weights": float, "method": str, "n_epochs": int, "n_rows": int, "na": list[str],
@@ -90,27 +90,38 @@ class Model:
         InputError
             A row's z is beyond what float64 can hold, or not a number.
         """
-        if not isinstance(rows, Blocks):
-            X = np.asarray(rows, dtype=np.float64)
-            rows = Blocks([NumberColumn((Part(x, len(x)),), j) for j, x in enumerate(X.T)], *X.shape)
-        z = np.full(rows.m, self.b_fit)
         with np.errstate(all="ignore"):
-            for start in range(0, rows.m, _BLOCK):
-                places = np.arange(start, min(start + _BLOCK, rows.m))
-                for column in rows.columns:
-                    self._add(column, values_of(column, places), z[places[0] : places[-1] + 1])
+            if isinstance(rows, Blocks):
+                z = self._scores(rows)
+            else:
+                terms = (np.asarray(rows, dtype=np.float64) - self.center) / self.scale * self.w_fit
+                z = np.cumsum(np.insert(terms, 0, self.b_fit, axis=1), axis=1)[:, -1]
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z))) + 1
             raise InputError(f"row {row} has numbers that are missing or too large: its log-odds are not finite")
         return z
 
+    def _scores(self, rows: Blocks) -> Floats:
+        z = np.full(rows.m, self.b_fit)
+        for column in rows.columns:
+            first = 0
+            for part in column.parts:
+                for start in range(0, part.rows, _BLOCK):
+                    values = part_values(part, slice(start, min(start + _BLOCK, part.rows)))
+                    self._add(column, values, z[first + start :][: len(values)])
+                first += part.rows
+        return z
+
     def _add(self, column: Column, x: Floats, z: Floats) -> None:
+        """Add a column's terms to the z of some rows; x: its numbers, or codes, NaN where one is missing; x is changed."""
         j, lost = column.at, np.isnan(x)
         if isinstance(column, CategoryColumn):
-            of_levels = np.append(np.zeros(column.skip), self.w_fit[j : j + column.levels - column.skip])
-            z += of_levels[np.where(lost, column.missing or 0, x).astype(np.intp)]
+            of_codes = np.append(np.zeros(column.skip), self.w_fit[j : j + column.levels - column.skip])
+            np.copyto(x, -1.0, where=lost)
+            z += np.append(of_codes, of_codes[column.missing or 0])[x.astype(np.intp)]  # -1 is the last
             return
-        x = x if column.fill is None else np.where(lost, column.fill, x)
+        if column.fill is not None:
+            np.copyto(x, column.fill, where=lost)
         z += (x - self.center[j]) / self.scale[j] * self.w_fit[j]
         if column.indicator is not None:
             z += lost * self.w_fit[column.indicator]

@@ -84,6 +84,7 @@ def read_moments(rows: Rows, with_matrix: bool) -> Moments:
     units = guess_units(rows, centred=True)
     view = View(units.center, 1.0 / units.scale)
     what = What.EXTREMES | What.HESSIAN if with_matrix else MOMENTS
+    what = what & ~What.EXTREMES if "extremes" in rows.learned else what  # they take most of the time
     for _ in range(3 if rows.is_dense else 1):
         rows.count_read()
         sums = read(rows.design, what, **{**rows.how, "view": view})
@@ -102,12 +103,11 @@ def moments_of(rows: Rows, sums: Sums, view: View) -> tuple[Moments, NDArray[np.
     If a view's centre is far from the mean, the squares cancel; they may also underflow, or overflow to inf or NaN. Then
     such a column needs another view.
     """
-    low, high, total, squares = sums.low, sums.high, sums.sums, sums.squares
+    low, high = rows.learned.get("extremes", (sums.low, sums.high))
+    total, squares = sums.sums, sums.squares
     matrix = sums.matrix if total is None else None  # read with a loss, it has other weights
     if matrix is not None:
         total, squares = matrix[-1, :-1], np.diag(matrix)[:-1]
-    assert low is not None
-    assert high is not None
     assert total is not None
     assert squares is not None
     if not all(np.isfinite(mark).all() for mark in (low, high, total, squares)):

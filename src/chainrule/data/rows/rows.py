@@ -276,7 +276,8 @@ class Rows:
         """
         s = None if self.s is None else self.s[index]
         s = s if keep is None else keep.astype(np.float64) if s is None else np.where(keep, s, 0.0)
-        return replace(self, y=self.y[index], s=s, index=self.places[index], learned={})
+        places = index if self.index is None else self.index[index]
+        return replace(self, y=self.y[index], s=s, index=places, learned={})
 
     def as_given(self) -> Rows:
         """Return the rows in the user's units."""
