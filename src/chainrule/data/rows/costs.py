@@ -52,7 +52,8 @@ def is_few(rows: Rows) -> bool:
 
 def block_of(rows: Rows) -> tuple[int, int]:
     """Return the rows and columns of the block in newton-cg's preconditioner; no columns if it would save no reads."""
-    n, m, products = rows.n_features, rows.n_rows, mean_terms(rows)
+    n, m = rows.n_features, rows.n_rows
+    products = max(mean_terms(rows), 1.0 / m)
     size = min(m, int(max(min(WORTH / products, MOST) * m, LITTLE / products**2)))
     # A block's factor takes k^3/3 products by BLAS, at most twice as long as a block may take to make.
     worth = float(np.cbrt(6.0 * WORTH * BY_BLAS * m * products))
