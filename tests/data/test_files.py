@@ -106,6 +106,20 @@ def test_parquet_has_the_missing_cells_of_csv(tmp_path):
     assert table["d"].to_pylist() == [Decimal("1.25"), None, Decimal("2.50"), Decimal("3.00")]
 
 
+def test_reading_does_not_import_pandas(tmp_path):
+    table = pa.table({"x": [1.0, -9.0], "word": ["a", "NA"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    paths = [str(tmp_path / "t.parquet"), str(write(tmp_path, "x,word\n1,a\n-9,NA\n"))]
+    program = f"""
+import sys
+from chainrule.data.files import read_table
+for path in {paths!r}:
+    assert read_table(path, na=["-9"]).to_pydict() == {{"x": [1, None], "word": ["a", None]}}
+print("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"False\n"
+
+
 def test_a_folder_name_makes_no_column(tmp_path):
     folder = tmp_path / "year=2024"
     folder.mkdir()
