@@ -79,7 +79,7 @@ def newton_path(
     z: Any,
     threads: int,
     kernel: str | None = None,
-) -> tuple[Any, Any, Any, int, int, Reading | None]: ...
+) -> tuple[Any, Any, Any, int, int, Any, Any, Reading | None]: ...
 def descend(
     design: Design,
     y: Any,

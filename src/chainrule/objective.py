@@ -16,7 +16,7 @@ from chainrule.data.rows.batches import descend_rows
 from chainrule.data.sampling import Stratum, sample
 from chainrule.kernels.reader import GivenLoss
 from chainrule.kernels.reading import Secant, Sums, What
-from chainrule.kernels.runs import PATH, Batches, Path, newton_path
+from chainrule.kernels.runs import ARRIVAL, Batches, Path, newton_path
 from chainrule.kernels.vectors import Along, Feasible, along, feasible, pointwise
 from chainrule.losses import LOGISTIC, Loss, is_native, rms_residual
 from chainrule.penalties import ElasticNet, ridge
@@ -303,7 +303,7 @@ class DataObjective(Objective):
     def evaluations(self, path: Path) -> tuple[list[Evaluation], Evaluation | None]:
         """Turn the core's sums at the points of a path, and at its next point if that was read, into evaluations."""
         numbers = zip(path.objective, path.gradient, path.loss, path.correct, self.norm(path.gradient), strict=True)
-        last = None if path.sums is None else self._evaluation(path.next[:-1], PATH, [path.sums])
+        last = None if path.sums is None else self._evaluation(path.next[:-1], ARRIVAL, [path.sums])
         return [Evaluation(*of_point) for of_point in numbers], last
 
     def norm(self, gradient: Vector) -> Any:

@@ -557,7 +557,8 @@ nb::list subtrees(const std::vector<Subtree>& nodes) {
   return list;
 }
 
-// (points, the next point, q, number of points, reads, the next point's reading with z if z is given)
+// (points, the next point, q, number of points, reads, Hessian and z at the last of the points, the next point's reading); the last
+// three if z is given, the reading with a Hessian if there is none before
 nb::object newton(const Design& design, nb::object y, nb::object s, nb::object center, nb::object p, nb::object index, nb::object columns,
                   nb::object alpha, bool fit_intercept, nb::object w, double b, double near, std::int64_t most, nb::object z, int threads,
                   std::optional<std::string> kernel) {
@@ -574,11 +575,13 @@ nb::object newton(const Design& design, nb::object y, nb::object s, nb::object c
   const Seen seen = given.seen(found.blocks, job.n);
   const Kernels& kernels = kernels_named(kernel);
   Path path = without_lock([&](const Interrupted& interrupted) {
-    return newton_path(kernels, job, seen, ridge, fit_intercept, start, b, near, most, threads, interrupted);
+    return newton_path(kernels, job, seen, ridge, fit_intercept, start, b, near, most, !z.is_none(), threads, interrupted);
   });
-  nb::object last = nb::none();
+  nb::object hessian = nb::none(), z_there = nb::none(), last = nb::none();
   if (!z.is_none()) {
-    job.what |= kSquares | kNorms;
+    const auto side = static_cast<std::size_t>(job.n_numbers + 1);
+    job.what = kLoss | kGradient | kSquares | kNorms | (path.hessian.empty() ? unsigned{kHessian} : 0U);
+    if (!path.hessian.empty()) hessian = owned_array(std::move(path.hessian), {side, side}), z_there = owned_array(std::move(path.z));
     const std::vector<double> at = in_slots(job, path.next.data());
     std::vector<double> q = in_slots(job, path.q.data());
     q.push_back(path.q.back());
@@ -590,7 +593,7 @@ nb::object newton(const Design& design, nb::object y, nb::object s, nb::object c
     last = nb::cast(std::move(found));
   }
   return nb::make_tuple(owned_array(std::move(path.points)), owned_array(std::move(path.next)), owned_array(std::move(path.q)), path.count,
-                        path.reads, last);
+                        path.reads, hessian, z_there, last);
 }
 
 nb::object descend_design(const Design& design, nb::object y, nb::object s, nb::object center, nb::object p, nb::object kept,

@@ -13,21 +13,22 @@ constexpr double kArmijo = 1e-4;
 constexpr double kFlat = 1e-13;  // of F: a smaller predicted decrease is lost in rounding
 constexpr int kHalvings = 30;
 
-// A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last.
+// A point with its F, gradient (n + 1,) and Hessian (n + 1, n + 1), the bias last, and perhaps the rows' z (m,).
 struct Point {
-  std::vector<double> theta, gradient, hessian;
+  std::vector<double> theta, gradient, hessian, z;
   double objective = std::numeric_limits<double>::quiet_NaN(), loss = 0.0, correct = 0.0, reads = 0.0;
 };
 
 class Problem {
  public:
-  Problem(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, int threads,
+  Problem(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, bool with_z, int threads,
           const Interrupted& interrupted)
       : kernels_(kernels),
         job_(job),
         seen_(seen),
         alpha_(alpha),
         k_(job.n_numbers + (fit_intercept ? 1 : 0)),
+        with_z_(with_z),
         threads_(threads),
         interrupted_(interrupted) {}
 
@@ -39,10 +40,12 @@ class Problem {
     const std::vector<double> w = in_slots(job, theta.data());
     job.w = w.data();
     job.b = theta.data() + n;
+    Point point;
+    if (with_z_) point.z.resize(static_cast<std::size_t>(job.m));
+    job.z_out = with_z_ ? point.z.data() : nullptr;
     const View view(job, seen_.center, seen_.p);
     Reading reading = read(kernels_, job, {0, job.m, 0}, threads_, interrupted_);
     const Doubles sums = combine(std::move(reading.sums), Layout(job).extremes);
-    Point point;
     if (sums.empty() || reading.bad.row >= 0) return point;  // interrupted, or a row without a level: the last read says which
     const std::vector<double> gradient = decode(job, sums);
     const double weight = sums[scalar::kWeight];
@@ -59,7 +62,6 @@ class Problem {
     }
     if (k_ > n) point.gradient[static_cast<std::size_t>(n)] = gradient[static_cast<std::size_t>(job.n)] / weight;
     point.objective = point.loss + 0.5 * penalty;
-    // Without an intercept the matrix still has the bias's row, last, but nothing reads it.
     const std::int64_t cells = (n + 1) * (n + 1);
     if (job.of_numbers()) {
       const MatrixLayout layout(n, false);
@@ -70,6 +72,8 @@ class Problem {
       point.hessian.assign(whole.begin(), whole.end());
     }
     for (double& h : point.hessian) h /= weight;
+    for (std::int64_t j = 0; k_ == n && j <= n; ++j)  // without an intercept
+      point.hessian[static_cast<std::size_t>(j * (n + 1) + n)] = point.hessian[static_cast<std::size_t>(n * (n + 1) + j)] = 0.0;
     for (std::int64_t j = 0; j < n; ++j) point.hessian[static_cast<std::size_t>(j * (n + 2))] += alpha_[j];
     point.theta = std::move(theta);
     return point;
@@ -81,6 +85,7 @@ class Problem {
   const Seen& seen_;
   const double* alpha_;
   const std::int64_t k_;
+  const bool with_z_;
   const int threads_;
   const Interrupted& interrupted_;
 };
@@ -146,10 +151,10 @@ std::vector<double> in_slots(const Job& job, const double* x) {
 }
 
 Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w,
-                 double b, double near, std::int64_t most, int threads, const Interrupted& interrupted) {
+                 double b, double near, std::int64_t most, bool with_z, int threads, const Interrupted& interrupted) {
   bool stop = false;
   const Interrupted asked = [&] { return stop = interrupted(); };
-  const Problem problem(kernels, job, seen, alpha, fit_intercept, threads, asked);
+  const Problem problem(kernels, job, seen, alpha, fit_intercept, with_z, threads, asked);
   Path path;
   std::vector<double> theta(w, w + job.n_numbers);
   theta.push_back(b);
@@ -160,7 +165,8 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
   std::vector<double> step;
   const bool is_free = std::all_of(alpha, alpha + job.n_numbers, [](double a) { return a == 0.0; });
   while (!stop && std::isfinite(point.objective)) {
-    if (is_free && point.correct == 1.0) break;  // no optimum: the classes are separated
+    if (is_free && point.correct == 1.0) break;         // no optimum: the classes are separated
+    const std::vector<double> hessian = point.hessian;  // the step overwrites it
     const double square = newton_step(point, problem.size(), step, path.q);
     if (square < 0.0) break;
     const auto moved = [&](double t) {
@@ -171,6 +177,8 @@ Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const
     if (square <= near) {
       keep(point, path);
       path.next = moved(1.0);
+      path.hessian = hessian;
+      path.z = std::move(point.z);
       return path;
     }
     double t = 1.0;

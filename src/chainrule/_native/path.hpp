@@ -10,9 +10,11 @@ namespace chainrule {
 struct Path {
   // Each: reads so far, objective, loss, correct share of the weight, w (n), b, gradient of F (n), dF/db; n is the number of coefficients.
   std::vector<double> points;
-  std::vector<double> next;  // w (n), b: not evaluated
-  std::vector<double> q;     // one over the last Hessian's diagonal (n + 1); ones if there is none, 0 for the bias without an intercept
-  std::int64_t count = 0;    // of the points
+  std::vector<double> next;     // w (n), b: not evaluated
+  std::vector<double> hessian;  // (n + 1, n + 1), at the last of the points, if `next` is one full step from there; else empty
+  std::vector<double> z;        // (m), of the rows at that point, if asked for
+  std::vector<double> q;        // one over the last Hessian's diagonal (n + 1); ones if there is none, 0 for the bias without an intercept
+  std::int64_t count = 0;       // of the points
   std::int64_t reads = 0;
 };
 
@@ -29,6 +31,6 @@ std::vector<double> in_slots(const Job& job, const double* x);
 // point, if the matrix has no Cholesky factor, no step lowers F, F is not finite, or `most` reads are done: then `next` is the last point
 // itself and `points` ends before it.
 Path newton_path(const Kernels& kernels, const Job& job, const Seen& seen, const double* alpha, bool fit_intercept, const double* w,
-                 double b, double near, std::int64_t most, int threads, const Interrupted& interrupted);
+                 double b, double near, std::int64_t most, bool with_z, int threads, const Interrupted& interrupted);
 
 }  // namespace chainrule

@@ -14,7 +14,7 @@ from chainrule.kernels.blocks import Blocks
 from chainrule.kernels.reader import Partial, sums_of
 from chainrule.kernels.reading import Matrix, Sums, Vector, View, What, useful_threads
 
-PATH = What.LOSS | What.GRADIENT | What.HESSIAN | What.SQUARES | What.NORMS
+ARRIVAL = What.LOSS | What.GRADIENT | What.SQUARES | What.NORMS
 SCHEDULES = ("constant", "inverse", "inverse-sqrt")
 
 
@@ -25,7 +25,8 @@ class Path:
     reads, objective, loss, correct: (k,); reads so far; correct is the share of the weight whose class is right.
     theta, gradient: (k, n + 1), the bias last; without an intercept its derivative is 0. next: (n + 1,), the bias last.
     total: reads in all. q: (n + 1,), one over the last Hessian's diagonal, 0 for the bias without an intercept.
-    sums: at `next`, if asked for: loss, gradient, Hessian, squares, and the norm with weights q.
+    sums: at `next`, if asked for: loss, gradient, squares, and the norm with weights q; a Hessian too if `hessian` is None.
+    hessian, z: (n + 1, n + 1) and (m,), of F and of the rows at the last of the points, if `next` is a full step from there.
     """
 
     reads: Vector
@@ -38,6 +39,8 @@ class Path:
     q: Vector
     total: int
     sums: Sums | None
+    hessian: Matrix | None
+    z: Vector | None
 
 
 def newton_path(
@@ -60,7 +63,7 @@ def newton_path(
     """
     n, threads = design.n, useful_threads((len(y), design.n), threads)
     given: dict[str, Any] = {"center": None, "p": None} | design.seen(view) | run
-    points, following, q, count, total, reading = _core.newton_path(
+    points, following, q, count, total, hessian, z, reading = _core.newton_path(
         design.native,
         y=y,
         s=s,
@@ -72,10 +75,12 @@ def newton_path(
     columns = points.reshape(count, 2 * n + 6)
     reads, objective, loss, correct = columns[:, :4].T
     theta, gradient = columns[:, 4 : n + 5], columns[:, n + 5 :]
+    sums = None
     if reading is not None:
         design.refuse(reading.bad)
-    sums = None if reading is None else sums_of(Partial(reading, design, PATH, (1,)))[0]
-    return Path(reads, objective, loss, correct, theta, gradient, following, q, total + (sums is not None), sums)
+        what = ARRIVAL | (What.HESSIAN if hessian is None else What(0))
+        sums, total = sums_of(Partial(reading, design, what, (1,)))[0], total + 1
+    return Path(reads, objective, loss, correct, theta, gradient, following, q, total, sums, hessian, z)
 
 
 @dataclass(frozen=True)

@@ -232,8 +232,14 @@ class Newton:
         more, path, last = _by_core(objective, theta, near=near, most=self.most - 1, z=z)
         assert last is not None
         assert last.squares is not None
-        factored = FactoredHessian.of(objective, last, path.next, z, path.q)
-        return [*passed, *more], self._on_all(objective, path.next, last, factored, z, last.squares)
+        if path.hessian is None:
+            factored = FactoredHessian.of(objective, last, path.next, z, path.q)
+        else:  # of the point before, near enough
+            assert path.z is not None
+            there = replace(last, hessian=path.hessian, lower=path.hessian)
+            factored = FactoredHessian.of(objective, there, path.theta[-1], path.z, path.q)
+        state = self._on_all(objective, path.next, last, factored, z, last.squares, hessian=path.hessian is None)
+        return [*passed, *more], state
 
     def at(self, objective: DataObjective, theta: Vector) -> NewtonState:
         """Evaluate a point on all rows, with their Hessian."""
