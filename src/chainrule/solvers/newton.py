@@ -22,7 +22,7 @@ from chainrule.solvers.downhill import Downhill, newton_at, step_from
 from chainrule.solvers.loop import State
 from chainrule.solvers.newton_cg import CGState, NewtonCG, TooLarge
 from chainrule.solvers.pairs import Pair
-from chainrule.solvers.plan import NOISE, ROWS_PER_COLUMN
+from chainrule.solvers.plan import FEWEST, NOISE, ROWS_PER_COLUMN
 from chainrule.solvers.proof import FactoredHessian, error_of_objective, norm_weights
 from chainrule.solvers.rare import settle
 
@@ -30,7 +30,6 @@ Vector = NDArray[np.float64]
 
 SETTLED = 8  # at most one in 8 rows is read to settle rare levels before the Hessian of all rows
 ARMIJO = 1e-4
-FEWEST = 500  # rows of a sample
 FLOAT32_PRODUCTS = 500_000_000  # rows times columns squared, from which a float32 Hessian saves milliseconds
 FLOAT32_LEAST = 2.0**-90  # least curvature of a column that float32 represents
 NEAR, NEAREST = 0.1, 1e-10  # the core hands over at this squared decrement: 0.1 sqrt(tol), at least 1e-10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-ROWS_PER_COLUMN = 20  # of the first sample
+ROWS_PER_COLUMN, FEWEST = 20, 1000  # rows of the first sample: per column, and at least
 FEWEST_ROWS, LONG = 10, 8.0  # rows per column, and reads that a Hessian costs, from which on few rows are sampled first
 GROWTH = 8
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # candidate sizes of the last sample, as shares of the rows
@@ -34,7 +34,7 @@ def plan(
     """
     zeros, ones = (m - m // 2, m // 2) if counts is None else counts
     kept = max(zeros + ones, 1)
-    size = max(ROWS_PER_COLUMN * n, 1000) * m // kept
+    size = max(ROWS_PER_COLUMN * n, FEWEST) * m // kept
     of_rows = hessian_reads - matrix_reads
     if few:
         return (m,)
