@@ -125,6 +125,9 @@ def main(arguments: list[str] | None = None) -> None:
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 report = run(data, solvers, asked.rounds, asked.limit, False, Path(folder))
+            if not report["solvers"][DEFAULT]["ladder"]:
+                print(f"{name} ({data.kind}): refused", flush=True)
+                continue
             document["rows"].append(row_of(data, report))
             print(" | ".join(shown(document["rows"][-1])), flush=True)
             if asked.json:
