@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.rows.decode import refuse_non_finite, scipy_csr
-from chainrule.data.rows.spread import spread_rows
 from chainrule.data.rows.units import Matrix, Moments, Units, Vector, power_of_two, units_of
 from chainrule.errors import InputError
 from chainrule.kernels.blocks import Csr
@@ -37,7 +36,7 @@ def _guessed(rows: Rows, centred: bool) -> Units:
     Levels and marks keep their units. So do sparse columns, except those far from 0 that nearly all rows store.
     """
     m, numbers, units = rows.n_rows, np.flatnonzero(rows.design.numeric), Units.of_user(rows.n_features)
-    places = spread_rows(m, GUESS_ROWS) if m > GUESS_ROWS else np.arange(m)
+    places = np.arange(0, m, max(1, m // GUESS_ROWS))
     if rows.s is not None:
         kept = places[rows.s[places] > 0]
         places = kept if len(kept) else np.flatnonzero(rows.s > 0)[:GUESS_ROWS]
