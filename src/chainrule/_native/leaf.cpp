@@ -257,9 +257,12 @@ class Read {
     constexpr std::int64_t lanes = kLanes<T>;
     const MatrixLayout layout(job_.n_numbers, sizeof(T) == 4);
     T* const panel = reinterpret_cast<T*>(panel_);
-    if (n_readers_ == 1 && readers_[0].kind == Reader::kRows && job_.n_numbers == job_.n && job_.n >= lanes)
-      return static_cast<const DenseRows*>(readers_[0].memory)
-          ->pack(i, root_, sizeof(T) == 4 ? job_.fold : nullptr, layout, kStripStep<T>, panel + lanes * in_panel_);
+    if (n_readers_ == 1 && readers_[0].kind == Reader::kRows && job_.n_numbers == job_.n) {
+      const auto* const rows = static_cast<const DenseRows*>(readers_[0].memory);
+      T* const to = panel + lanes * in_panel_;
+      if (job_.n >= lanes) return rows->pack(i, root_, sizeof(T) == 4 ? job_.fold : nullptr, layout, kStripStep<T>, to);
+      if constexpr (sizeof(T) == 8) return rows->pack_few(i, root_, layout, to);
+    }
     const std::int64_t whole = (layout.strips - 1) * lanes, bias = lanes - layout.in_short;
     // Where a row stores column c: from `whole` on, in strip 0 after the bias.
     const auto place = [&](std::int64_t k, std::int64_t c) {

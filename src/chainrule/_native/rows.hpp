@@ -175,6 +175,25 @@ class DenseRows {
     });
   }
 
+  // The same for fewer columns than a strip has lanes: they follow the bias in the short strip, the only one.
+  void pack_few(std::int64_t i, const double* root, const MatrixLayout& layout, double* panel) const {
+    const std::int64_t n = n_, bias = layout.lanes - layout.in_short;
+    by_type([&](auto x, auto shift) {
+      using T = decltype(x);
+      const double* const from = shift_;
+      for (int k = 0; k < 8; ++k, panel += layout.lanes) {
+        const T* const row = static_cast<const T*>(row_[i + k]);
+        const double times = root[k];
+        for (std::int64_t lane = 0; lane < bias; ++lane) panel[lane] = 0.0;
+        panel[bias] = times;
+        for (std::int64_t j = 0; j < n; ++j) {
+          const double here = static_cast<double>(row[j]);
+          panel[bias + 1 + j] = times * (decltype(shift)()() ? here - from[j] : here);
+        }
+      }
+    });
+  }
+
   // The rows after a piece.
   Ahead ahead(const Piece& piece, std::int64_t rows) const {
     const char* const at = block_.data + (piece.first + piece.rows) * block_.row_stride;
