@@ -280,11 +280,11 @@ class DataObjective(Objective):
         return np.append(w, b)
 
     def newton_path(self, theta: Vector, *, near: float, most: int, z: Vector | None = None) -> Path:
-        """Run Newton in the core, on a few rows and columns of one stratum, until the squared decrement is at most `near`.
+        """Run Newton in the core, on few rows and columns, until the squared decrement is at most `near`.
 
         z : (m,), filled at the next point, which is then read too. The path's reads count from the first of the data.
         """
-        before, rows = self.reads, self.strata[0].rows
+        before, rows = self.reads, self._weighted_rows()
         path = newton_path(
             rows.design,
             rows.y,
@@ -299,6 +299,16 @@ class DataObjective(Objective):
         )
         rows.count_read(path.total)
         return replace(path, reads=before + path.reads * rows.n_rows / rows.tally.rows)
+
+    def _weighted_rows(self) -> Rows:
+        """Return the rows that an evaluation reads, strata weighted by their multipliers."""
+        if len(self.strata) == 1:
+            return self.strata[0].rows
+        rows = self.rows.take(np.concatenate([stratum.places for stratum in self.strata]))
+        counts = [len(stratum.places) for stratum in self.strata]
+        times = np.repeat([stratum.multiplier for stratum in self.strata], counts)
+        kept = np.concatenate([stratum.rows.is_kept for stratum in self.strata])
+        return replace(rows, s=np.where(kept, times if rows.s is None else times * rows.s, 0.0))
 
     def evaluations(self, path: Path) -> tuple[list[Evaluation], Evaluation | None]:
         """Turn the core's sums at the points of a path, and at its next point if that was read, into evaluations."""

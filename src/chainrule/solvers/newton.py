@@ -223,9 +223,8 @@ class Newton:
         if m >= 2 * size:
             zeros, ones = objective.class_weights
             on = objective.sample(size, 8.0 * zeros * ones / (zeros + ones) ** 2 / size)
-            if len(on.strata) == 1:
-                passed, path, _ = _by_core(on, theta, near=objective.size / size, most=self.most)
-                theta = path.next
+            passed, path, _ = _by_core(on, theta, near=objective.size / size, most=self.most)
+            theta = path.next
         # A step squares the decrement, times a factor that depends on the data, so the next bound is near tol.
         near, z = max(NEAR * math.sqrt(self.tol), NEAREST), np.empty(m)
         more, path, last = _by_core(objective, theta, near=near, most=self.most - 1, z=z)
