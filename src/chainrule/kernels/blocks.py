@@ -322,7 +322,8 @@ class Blocks:
         said = []
         for kind, plural in (("number", "numbers"), ("category", "categories")):
             some = [c for c in self.columns if isinstance(c, NumberColumn) == (kind == "number")]
-            types = sorted({"bits" if part.bits else part.values.dtype.name for c in some for part in c.parts})
+            of = {(part.bits, part.values.dtype) for c in some for part in c.parts}  # a type's name is slow to make
+            types = sorted("bits" if bits else dtype.name for bits, dtype in of)
             said += [f"{len(some)} {kind if len(some) == 1 else plural} ({', '.join(types)})"] if some else []
         return f"columns: {', '.join(said)}"
 
