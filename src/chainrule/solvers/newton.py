@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.certificate.bounds import Bound
 from chainrule.data.rows import Rare, rare_rows
-from chainrule.data.rows.costs import hessian_reads, is_few
+from chainrule.data.rows.costs import hessian_steps, is_few
 from chainrule.data.rows.moments import mean_squares
 from chainrule.kernels.reading import What
 from chainrule.kernels.runs import Path
@@ -368,7 +368,7 @@ class Newton:
         near = nu * nu <= WORTH_PROVING * self.tol or self.tol <= NOISE
         proven = factored.certify(whole, evaluation, theta, z, squares) if near else None
         pace = 1.0 if before is None or not nu < before.nu else nu / before.nu
-        stalled = before is not None and not hessian and not self._is_quick(nu, pace, hessian_reads(whole.rows))
+        stalled = before is not None and not hessian and not self._is_quick(nu, pace, hessian_steps(whole.rows))
         pairs = () if before is None or hessian else _pairs(before, evaluation, theta)
         stage = len(self.sizes)
         steps = (nu, pace, stalled, pairs, self.patient)
@@ -378,14 +378,14 @@ class Newton:
         # The point is near enough but this isn't proven, and steps at the cost of a new Hessian would not prove it.
         r_before = math.inf if before is None or before.bound is None else before.bound.r
         shrink = min(proven.r / r_before, 1.0) if r_before < math.inf else pace
-        return replace(new, stalled=True) if proven.r * shrink ** hessian_reads(whole.rows) > 0.5 else new
+        return replace(new, stalled=True) if proven.r * shrink ** hessian_steps(whole.rows) > 0.5 else new
 
-    def _is_quick(self, nu: float, pace: float, reads: float) -> bool:
+    def _is_quick(self, nu: float, pace: float, steps: float) -> bool:
         """Whether steps with the present factor reach tol sooner than a new Hessian would."""
         if not 0.0 < pace < 1.0:
             return pace == 0.0
         left = math.log(max(nu * nu / max(self.tol, NOISE), 1.0)) / (-2.0 * math.log(pace))
-        return left <= reads + 2.0
+        return left <= steps + 2.0
 
     def _step_on_all(self, state: NewtonState) -> NewtonState:
         on, evaluation = state.on, state.evaluation

@@ -13,6 +13,7 @@ BY_BLAS = 25.0  # products that BLAS computes in the time of one in a read
 LITTLE = 1e7  # products that take a few milliseconds, always allowed
 LEAST_ROWS = 40  # per column of the block; with fewer, the block is worse than none
 FEWEST = 200  # least columns of a block from a sample; 166 saved no read on text
+STEP = 3e5  # numbers that are read in the time of a step's Python
 FEW_COLUMNS, FEW_NUMBERS = 128, 2e6  # columns, and numbers in the reads that a Hessian costs: about a millisecond
 
 
@@ -34,6 +35,12 @@ def hessian_reads(rows: Rows) -> float:
     numbers = 1 + terms - categories
     sums = categories * (categories - 1) / 2 + categories * numbers / 8 + numbers * numbers / 16
     return 1.0 + sums / terms + matrix_reads(rows)
+
+
+def hessian_steps(rows: Rows) -> float:
+    """Time of the same in Newton's steps without a Hessian, each a read and a step's Python."""
+    numbers = rows.n_rows * max(mean_terms(rows), 1.0)
+    return (hessian_reads(rows) * numbers + STEP) / (numbers + STEP)
 
 
 def matrix_reads(rows: Rows) -> float:

@@ -1,0 +1,83 @@
+"""Newton's steps in the core: the same optimum and bounds as by Python's steps, on every storage, and a whole trace."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import chainrule
+from chainrule.data.rows import costs
+from chainrule.kernels.blocks import Blocks, CategoryColumn, Part
+from chainrule.kernels.runs import newton_path
+from golden_tools import STORAGES
+
+OPTIONS = {
+    "plain": {"alpha": 1e-2},
+    "penalty": {"alpha": 1e-3},
+    "no intercept": {"alpha": 1e-3, "fit_intercept": False},
+    "standardised": {"alpha": 1e-3, "standardize": True},
+    "loose": {"alpha": 1e-2, "tol": 1e-3},
+    "tight": {"alpha": 1e-3, "tol": 0.0},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("name", [name for name in STORAGES if name not in ("wide", "far")])
+def test_the_core_and_python_agree_within_both_certificates(name, options, monkeypatch):
+    X, y, *more = STORAGES[name]()
+    if "standardize" in options and name.startswith("csr"):
+        pytest.skip("sparse rows aren't standardised")
+
+    def fitted():
+        return chainrule.fit(X, y, method="newton", **options, **(more[0] if more else {}))
+
+    monkeypatch.setattr(costs, "FEW_NUMBERS", np.inf)
+    core = fitted()
+    monkeypatch.setattr(costs, "FEW_NUMBERS", 0.0)
+    python = fitted()
+    assert core.reason == python.reason
+    both = core.certificate.coef + python.certificate.coef
+    assert np.all(np.abs(core.w - python.w) <= both * (1 + 1e-12))
+    assert abs(core.b - python.b) <= (core.certificate.intercept + python.certificate.intercept) * (1 + 1e-12)
+    gaps = core.certificate.gap + core.certificate.noise, python.certificate.gap + python.certificate.noise
+    assert core.objective - gaps[0] <= python.objective + 1e-15
+    assert python.objective - gaps[1] <= core.objective + 1e-15
+
+
+@pytest.mark.parametrize("share", [0.5, 0.02, 0.004])
+def test_a_path_is_traced_from_its_first_point_samples_too(share, rng):
+    """A rare class comes with all of its rows, which then count less than the others."""
+    X = rng.normal(size=(12_000, 3))
+    z = X @ [1.0, -0.5, 0.2] + np.log(share / (1.0 - share))
+    seen = []
+    result = chainrule.fit(
+        X, rng.random(12_000) < 1.0 / (1.0 + np.exp(-z)), callbacks=[lambda step: seen.append(step.epoch)]
+    )
+    columns = result.trace.columns
+    assert columns["epoch"].tolist() == seen == list(range(result.n_epochs + 1))
+    assert 0.05 < columns["share"][0] < 0.5
+    assert columns["share"][-1] == 1.0
+    assert np.all(np.diff(columns["share"]) >= 0.0)
+    assert np.all(np.diff(columns["reads"]) > 0.0)
+    whole = columns["objective"][columns["share"] == 1.0]
+    assert np.all(np.diff(whole) <= 1e-14)
+    assert np.isfinite(result.trace.w).all()
+
+
+def test_a_code_without_a_level_is_refused_and_its_row_named():
+    codes = np.array([0, 1, 0, 2, 1], dtype=np.int8)
+    design = Blocks([CategoryColumn((Part(codes, 5),), at=0, levels=2, skip=0)], 5, 2)
+    run = {"alpha": np.full(2, 0.1), "fit_intercept": True, "w": np.zeros(2), "b": 0.0, "near": 1e-9, "most": 9}
+    with pytest.raises(ValueError, match="row 4 of column 1 has code 2"):
+        newton_path(design, np.array([0, 1, 1, 0, 1], np.uint8), None, None, None, threads=1, z=np.empty(5), **run)
+
+
+def test_a_table_with_a_reference_level_has_its_coefficients_alone(rng):
+    frame = pd.DataFrame(
+        {"x": rng.normal(size=700), "c": pd.Categorical.from_codes(rng.integers(0, 4, 700), list("abcd"))}
+    )
+    y = rng.random(700) < 0.4
+    by_table = chainrule.fit(frame, y, alpha=1e-3, coding="reference")
+    columns = np.column_stack([frame["x"], *(frame["c"] == level for level in "bcd")]).astype(float)
+    by_matrix = chainrule.fit(columns, y, alpha=1e-3)
+    np.testing.assert_allclose(by_table.w, by_matrix.w, atol=1e-6)
+    assert by_table.reads < 15
