@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from chainrule import InputError
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.data.rows import Rows, Units, power_of_two
 from chainrule.data.rows.moments import standardized
 from chainrule.kernels.blocks import Blocks
@@ -189,7 +189,7 @@ def test_what_the_encoder_saw_is_what_the_rows_have(coding, weighted):
     frame = {"x": x, "n": rng.integers(-4, 9, m), "city": rng.choice(["a", "b", "c"], m), "f": rng.random(m) < 0.5}
     frame["gap"] = pa.array([None if k % 7 == 0 else str(k % 3) for k in range(m)])
     s = rng.integers(0, 3, m).astype(float) if weighted else None
-    rows = design_of(frame, None, coding).rows(rng.integers(0, 2, m).astype(np.uint8), s, 1)
+    rows = rows_of(frame, rng.integers(0, 2, m).astype(np.uint8), s, coding=coding, n_threads=1)[0]
     seen, numeric = rows.numbers()[rows.is_kept], rows.design.numeric
     assert np.array_equal(rows.learned["row counts"], np.where(numeric, 0, np.count_nonzero(seen, axis=0)))
     low, high = rows.learned["extremes"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule import InputError, fit
-from chainrule.fitting.spec import METHODS
+from chainrule.fitting.methods import METHODS
 from chainrule.losses import LOSSES
 from chainrule.penalties import PENALTIES, ElasticNet
 

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 
 from chainrule import certify, fit
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWarning
 from chainrule.findings import Finding
 from chainrule.fitting.optimize import prepare
@@ -548,10 +548,10 @@ def on_the_way(on, along, rng):
 def what_points_prove(case, points):
     """What is proven of points by themselves, one read each; `certify` takes this, and an optimum where there is one."""
     names = None if case.storage in TABLES else case.names
-    rows = design_of(case.data, names, case.options["coding"]).rows(case.y.astype(np.uint8), case.s, 1)
+    rows = rows_of(case.data, case.y, case.s, names, case.options["coding"], 1)[0]
     options = FitSpec(tol=1e-10)
     n = rows.n_features
-    task = prepare(Problem(rows, options, np.zeros(n, dtype=bool), (np.zeros(n), 0.0), False))
+    task = prepare(Problem.of(options, rows, (np.zeros(n), 0.0), (0, 1), 0.0))
     return [audit(task, None, w, b) for w, b in points]
 
 

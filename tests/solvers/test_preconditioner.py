@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 
 import chainrule
-from chainrule.data.designs import design_of
+from chainrule.data.designs import rows_of
 from chainrule.data.rows import costs
 from chainrule.kernels.reading import What
 from chainrule.objective import DataObjective
@@ -46,7 +46,7 @@ def stored(frame, storage):
 
 
 def objective_of(X, y, alpha, fit_intercept=True, s=None):
-    rows = design_of(X, None, "all").rows(y.astype(np.uint8), s, 1)
+    rows = rows_of(X, y, s, coding="all", n_threads=1)[0]
     return DataObjective(rows, ridge(alpha, rows.n_features), fit_intercept)
 
 

@@ -79,7 +79,7 @@ def separated(task: Task, collinear: Collinearity | None = None, hint: Point | N
     size = moments.sd if fit_intercept else np.hypot(moments.sd, moments.mean)
     weight = SEPARATED_RIDGE * (size / task.units.scale) ** 2
     small = ridge(np.where(weight > 0, weight, SEPARATED_RIDGE), rows.n_features)
-    outcome, run = task.run(small)
+    outcome, run = task.newton(small)
     # On all rows, even if the run stopped on a sample.
     state, point = task.returned(run.theta, problem.objective(small))
     state = state.with_bound()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from chainrule.fitting import stochastic
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import Reference, audit
-from chainrule.fitting.run import run
+from chainrule.fitting.run import run_solver
 from chainrule.fitting.task import Task, how_it_ended
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
@@ -39,7 +39,7 @@ def descend(problem: Problem) -> Ending:
     Newton finds the optimum first, in a few reads, so that each epoch's distance from it is known.
     """
     options, batches, moments = problem.options, problem.options.batches, problem.rows.moments()
-    problem.standardize()
+    problem = problem.standardized()
     rows = problem.rows
     objective = problem.objective(column_scale=column_scale(rows))
     ridge, with_b = objective.ridge, options.fit_intercept
@@ -82,7 +82,7 @@ def descend(problem: Problem) -> Ending:
         before = stochastic.taken_up(options.resume, objective, solver, monitor)
     limits = {"max_steps": max_steps, "monitor": monitor, "on_status": on_status, "before": before}
     refusal = Finding("not finite at start")
-    outcome = run(problem, objective, solver, refusal=refusal, may_diverge=True, **limits)
+    outcome = run_solver(problem, objective, solver, refusal=refusal, may_diverge=True, **limits)
     return _ending(problem, measure, outcome, monitor, (rate, limit), tuple(at_once))
 
 
@@ -111,6 +111,7 @@ def _ending(
         state.w.copy(),
         state.b,
         rows.units,
+        rows,
         how,
         certificate,
         tuple(causes(measure.floor)),
@@ -150,7 +151,7 @@ class Measure:
         floor = Reference.of(problem)
         rows = problem.rows
         mean, sd = (v / rows.units.scale for v in (rows.moments().mean - rows.units.center, rows.moments().sd))
-        task = prepare(replace(problem))
+        task = prepare(problem)
         return cls(task, floor, objective, problem.options.tol, np.square(np.hypot(mean, sd)))
 
     def gap(self, theta: Vector, evaluation: Evaluation) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from chainrule.objective import Objective
 from chainrule.solvers import NotFiniteAtStart, Outcome, Run
 
 
-def run(
+def run_solver(
     problem: Problem,
     objective: Objective,
     solver: Any,
@@ -31,9 +31,9 @@ def run(
     """
     options = problem.options
     asked: dict[str, Any] = {"units": problem.rows.units, "monitor": RunMonitor(), "tol": options.tol} | limits
-    one: Run[Any, Any] = Run(objective, solver, callbacks=options.callbacks, started=problem.started, **asked)
+    run: Run[Any, Any] = Run(objective, solver, callbacks=options.callbacks, started=problem.started, **asked)
     try:
-        outcome = one.run()
+        outcome = run.run()
         if outcome.reason != "non_finite" or may_diverge:
             return outcome
     except NotFiniteAtStart:

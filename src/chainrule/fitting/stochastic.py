@@ -112,7 +112,7 @@ def check_options(before: Result, problem: Problem, rate: float, max_steps: int)
         raise InputError(f"resume: the columns differ: they were {were}")
     pairs = [
         ("the number of rows", before.n_rows, rows.n_rows),
-        ("the sum of the weights", before.sum_weights, problem.sum_weights),
+        ("the sum of the weights", before.sum_weights, rows.sum_weights),
         ("batch_size", before.batch_size, batches.size),
         ("seed", before.seed, batches.seed),
         ("schedule", before.schedule, batches.schedule),

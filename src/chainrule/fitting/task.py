@@ -17,7 +17,7 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.returned import UserPoint, plus_product
-from chainrule.fitting.run import run
+from chainrule.fitting.run import run_solver
 from chainrule.fitting.spec import LARGEST_TOL
 from chainrule.objective import DataObjective
 from chainrule.penalties import ElasticNet
@@ -93,7 +93,7 @@ class Task:
         """
         outcome = replace(outcome, state=state)
         how = self._how(outcome, certificate, state) if how is None else how
-        return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, how, certificate, said)
+        return Ending(outcome, point[:-1], float(point[-1]), self.fit_units, self.problem.rows, how, certificate, said)
 
     def _how(self, outcome: Outcome, certificate: Certificate, state: NewtonState) -> Finding:
         """Say how a run ended and, if possible, how many more reads it needs."""
@@ -105,7 +105,7 @@ class Task:
         more = (Finding("reads left", {"reads": left, "tol": tol}),)
         return how_it_ended(outcome, certificate, tol, more, (("more reads", reads + left),), reads=reads)
 
-    def run(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
+    def newton(self, penalty: ElasticNet, patient: bool = False) -> tuple[Outcome, NewtonState]:
         """Run Newton with a penalty in these units; raises InputError for NaN or infinity in the data."""
         problem, rows, options = self.problem, self.problem.rows, self.problem.options
         costs = (hessian_reads(rows), class_counts(rows), matrix_reads(rows))
@@ -113,7 +113,7 @@ class Task:
         most = DEFAULT_READS if options.max_reads is None else options.max_reads
         sizes = plan(rows.n_rows, rows.n_features, options.tol, *costs, is_few(rows) and objective.given is None)
         solver = Newton(np.append(*self.units.to_fit(*problem.start)), sizes, options.tol, most, patient)
-        outcome = run(
+        outcome = run_solver(
             problem,
             objective,
             solver,
@@ -190,14 +190,15 @@ def as_returned(problem: Problem, ending: Ending) -> Ending:
 
     If columns lie many deviations from 0, the rounding of the intercept b - center.w changes every z.
     """
-    units, options, rows = ending.units, problem.options, problem.rows
+    units, options, rows = ending.units, problem.options, ending.rows
     w, b = units.to_user(ending.w_fit, ending.b_fit)
     centers = float(np.abs(rows.units.center) @ np.abs(w))
     shift = UNIT * (abs(b) + (len(w) + 2) * centers) if centers else 0.0  # of z
     is_offset = options.loss.steepest * shift > max(options.tol, LARGEST_TOL)
     outcome, certificate, how = ending.outcome, ending.certificate, ending.how
     if is_offset:
-        evaluation = Task(problem, rows.units, units).objective.evaluate(UserPoint.of(w, b, rows.units).theta)
+        task = Task(replace(problem, rows=rows), rows.units, units)
+        evaluation = task.objective.evaluate(UserPoint.of(w, b, rows.units).theta)
         outcome = replace(outcome, state=replace(outcome.state, evaluation=evaluation))
         noise = max(certificate.noise, min(certificate.gap, 0.5 * options.loss.curvature * shift * shift))
         certificate = replace(certificate, objective=evaluation.objective, noise=noise)

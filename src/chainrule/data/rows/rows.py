@@ -99,6 +99,11 @@ class Rows:
         return self.design.n
 
     @property
+    def sum_weights(self) -> float:
+        """Sum of the weights, S, in the user's unit."""
+        return float(self.n_rows if self.s is None else self.s.sum()) * self.weight_unit
+
+    @property
     def is_dense(self) -> bool:
         """Whether the data are a dense matrix."""
         return self.design.X is not None
