@@ -106,7 +106,7 @@ def train(
     try:
         result = fit_rows(spec, rows, (schema.negative, schema.positive), started)
     except KeyboardInterrupt as stop:
-        if not hasattr(stop, "result") or stop.result is None:
+        if not hasattr(stop, "result"):
             raise
         result = stop.result
     return _measured(prepared, result, rows)

@@ -17,8 +17,7 @@ from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import audit
 from chainrule.fitting.returned import UserPoint, certified
-from chainrule.fitting.run import run_solver
-from chainrule.fitting.task import how_it_ended
+from chainrule.fitting.task import how_it_ended, run_solver
 from chainrule.kernels.blocks import Blocks
 from chainrule.losses import is_native
 from chainrule.solvers import CGState, NewtonCG

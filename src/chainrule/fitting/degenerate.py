@@ -129,8 +129,8 @@ def _ending(
             "ridge": SEPARATED_RIDGE,
         }
         how = Finding("no optimum", values)
-    ending = task.ending(replace(outcome, reason=reason), state, certificate, point, how, said)
-    return replace(ending, diagnosed=diagnosed)
+    ending = task.ending(replace(outcome, reason=reason), state, certificate, point)
+    return replace(ending, how=how or ending.how, said=said, diagnosed=diagnosed)
 
 
 def _why(task: Task, outcome: Outcome, state: NewtonState, relations: tuple[Finding, ...]) -> Finding:

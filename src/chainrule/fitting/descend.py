@@ -17,8 +17,7 @@ from chainrule.fitting import stochastic
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
 from chainrule.fitting.reference import Reference, audit
-from chainrule.fitting.run import run_solver
-from chainrule.fitting.task import Task, how_it_ended
+from chainrule.fitting.task import Task, how_it_ended, run_solver
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
 from chainrule.solvers.proof import error_of_objective

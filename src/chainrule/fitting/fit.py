@@ -147,10 +147,10 @@ def fit(
     )  # fmt: skip
     try:
         rows, classes = rows_of(X, y, sample_weight, feature_names, coding, spec.n_threads)
+        return fit_rows(spec, rows, classes, started)
     except KeyboardInterrupt as stop:
-        stop.result = None  # type: ignore[attr-defined]
+        stop.result = getattr(stop, "result", None)  # type: ignore[attr-defined]
         raise
-    return fit_rows(spec, rows, classes, started)
 
 
 def fit_rows(
@@ -159,34 +159,29 @@ def fit_rows(
     """Fit checked rows with checked options. classes : the labels of y = 0 and y = 1.
 
     reference : the optimum to measure descent from, of a `Result` on the same data and objective; by default found first.
+    Raises KeyboardInterrupt on Ctrl-C; from the first epoch on, its `result` is the best result so far.
     """
-    try:
-        if spec.resume is not None and spec.resume.classes != classes:
-            raise InputError(
-                f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data"
-            )
-        spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
-        shape = Shape.of(rows, spec.penalty_on(n))
-        method, why = choose_method(spec, shape)
-        start = check_start(*spec.start, n, spec.fit_intercept)
-        rows = rows if spec.batches is None else as_batches(rows)
-        loading = time.perf_counter()
-        from chainrule.fitting.task import as_returned
+    if spec.resume is not None and spec.resume.classes != classes:
+        raise InputError(f"resume: the classes were {spec.resume.classes} and are {classes}: resume on the same data")
+    spec, kernel, n = spec.on_rows(rows.n_rows), kernel_name(), rows.n_features
+    shape = Shape.of(rows, spec.penalty_on(n))
+    method, why = choose_method(spec, shape)
+    start = check_start(*spec.start, n, spec.fit_intercept)
+    rows = rows if spec.batches is None else as_batches(rows)
+    loading = time.perf_counter()
+    from chainrule.fitting.task import as_returned
 
-        run = method.load()
-        started += time.perf_counter() - loading  # importing SciPy at the first fit doesn't count
-        problem = Problem.of(spec, rows, start, classes, started, reference)
-        with one_blas_thread():
-            ending = as_returned(problem, run(problem))
-            if is_for_newton(method, ending, spec, shape):
-                why = f"newton-cg had proven too little after {rows.reads:.0f} reads"
-                method, start = NEWTON, ending.units.to_user(ending.w_fit, ending.b_fit)
-                again = replace(problem, start=start)
-                ending = as_returned(again, method.load()(again))
-            result = _result(problem, ending, (method.name, why), classes, kernel)
-    except KeyboardInterrupt as stop:
-        stop.result = None  # type: ignore[attr-defined]
-        raise
+    run = method.load()
+    started += time.perf_counter() - loading  # importing SciPy at the first fit doesn't count
+    problem = Problem.of(spec, rows, start, classes, started, reference)
+    with one_blas_thread():
+        ending = as_returned(problem, run(problem))
+        if is_for_newton(method, ending, spec, shape):
+            why = f"newton-cg had proven too little after {rows.reads:.0f} reads"
+            method, start = NEWTON, ending.units.to_user(ending.w_fit, ending.b_fit)
+            again = replace(problem, start=start)
+            ending = as_returned(again, method.load()(again))
+        result = _result(problem, ending, (method.name, why), classes, kernel)
     for found in ending.said:
         warn_of(found)
     if result.reason == "interrupted":

@@ -13,19 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.designs import rows_of
-from chainrule.data.inputs import number, standardized_columns, whole_number
+from chainrule.data.inputs import number, whole_number
 from chainrule.data.rows import MAX_MATRIX_COLUMNS, Rows, Units
-from chainrule.data.rows.moments import standardized
 from chainrule.data.rows.rows import Tally
 from chainrule.diagnosis import epochs_left
 from chainrule.errors import ChainruleWarning, InputError
 from chainrule.fitting.fit import fit_rows
 from chainrule.fitting.held_out import HeldOut
+from chainrule.fitting.problem import Problem
 from chainrule.fitting.reference import Reference
 from chainrule.fitting.result import Result
 from chainrule.fitting.spec import FitSpec
-from chainrule.objective import DataObjective
-from chainrule.penalties import ridge
 from chainrule.solvers import Step
 from chainrule.studies.curvature import Curvature
 from chainrule.words import estimate
@@ -252,12 +250,9 @@ class Setting:
 
     def _hessian(self, standardize: Standardize, w: Vector, b: float) -> NDArray[np.float64]:
         """Read the Hessian at a point of the user's units, in the units of the form."""
-        rows = self.rows
-        columns, is_scaled = standardized_columns(standardize, rows.design.numeric, True)
-        if columns.any():
-            rows = standardized(rows, columns, is_scaled)
-        objective = DataObjective(rows, ridge(self.alpha, rows.n_features))
-        return objective.hessian(np.append(*rows.units.to_fit(w, b)))
+        spec = FitSpec.of(alpha=self.alpha, standardize=standardize)
+        problem = Problem.of(spec, self.rows, (w, b), self.classes, 0.0).standardized()
+        return problem.objective().hessian(np.append(*problem.rows.units.to_fit(w, b)))
 
 
 def run(
