@@ -313,8 +313,7 @@ class DataObjective(Objective):
     @cached_property
     def weight(self) -> float:
         """Sum of the weights in an evaluation, in the rows' unit."""
-        of = (float(part.rows.n_rows if part.rows.s is None else part.rows.s.sum()) for part in self.strata)
-        return sum(part.multiplier * weight for part, weight in zip(self.strata, of, strict=True))
+        return sum(part.multiplier * part.rows.weight for part in self.strata)
 
     def curvatures(self, z: Vector) -> Vector:
         """Return d2L_dz2 of the rows that an evaluation reads, from the z of all rows: no read."""

@@ -16,7 +16,7 @@ from chainrule.errors import ChainruleWarning, CollinearityWarning, SeparationWa
 from chainrule.findings import Finding
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Problem
-from chainrule.fitting.reference import audit
+from chainrule.fitting.reference import certify_point
 from chainrule.fitting.spec import FitSpec
 from finding_tools import levels_of, values_of
 from optimum_tools import IS_WIDE, Exact, Objective, Optimum, is_separated, without_repeats
@@ -552,7 +552,7 @@ def what_points_prove(case, points):
     options = FitSpec(tol=1e-10)
     n = rows.n_features
     task = prepare(Problem.of(options, rows, (np.zeros(n), 0.0), (0, 1), 0.0))
-    return [audit(task, None, w, b) for w, b in points]
+    return [certify_point(task, None, w, b) for w, b in points]
 
 
 @needs_wide

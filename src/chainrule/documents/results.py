@@ -1,4 +1,4 @@
-"""Describes a fit, its certificate, predictions, and an audit, from the documents that `--json` prints."""
+"""Describes a fit, its certificate, predictions, and what `certify` proved, from the documents that `--json` prints."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -15,7 +15,7 @@ from chainrule.errors import InputError
 from chainrule.findings import Finding, Way
 from chainrule.fitting.optimize import optimize, prepare
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.reference import audit
+from chainrule.fitting.reference import certify_point
 from chainrule.fitting.returned import UserPoint, certified
 from chainrule.fitting.task import how_it_ended, run_solver
 from chainrule.kernels.blocks import Blocks
@@ -96,7 +96,7 @@ def _run(problem: Problem, start: tuple[Vector, float]) -> Ending:
         certificate = certified(state, UserPoint.of(*rows.units.to_user(state.w, state.b), rows.units))
     else:
         task = prepare(problem)
-        certificate = audit(task, None, *rows.units.to_user(state.w, state.b))
+        certificate = certify_point(task, None, *rows.units.to_user(state.w, state.b))
         if outcome.reason == "converged" and certificate.gap > options.tol:
             outcome = replace(outcome, reason="unproven")
     ways: tuple[Way, ...] = (("more reads", None), ("more alpha", None))

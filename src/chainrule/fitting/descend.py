@@ -16,7 +16,7 @@ from chainrule.findings import Finding, Way, warn_of
 from chainrule.fitting import stochastic
 from chainrule.fitting.optimize import prepare
 from chainrule.fitting.problem import Ending, Problem
-from chainrule.fitting.reference import Reference, audit
+from chainrule.fitting.reference import Reference, certify_point
 from chainrule.fitting.task import Task, how_it_ended, run_solver
 from chainrule.objective import DataObjective, Evaluation
 from chainrule.solvers import GradientDescent, Outcome, StochasticGradientDescent
@@ -96,7 +96,7 @@ def _ending(
     """Certify the last point of a run, and say what is missing."""
     (rate, limit), rows, options = rates, problem.rows, problem.options
     state, carried = outcome.state, None
-    certificate = audit(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
+    certificate = certify_point(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
     if isinstance(monitor, NoiseMonitor):
         outcome, needed = stochastic.judged(problem, outcome, monitor, known=measure.floor.is_known)
         left = stochastic.what_is_left(problem, outcome, monitor, needed, rate, limit)
@@ -168,7 +168,7 @@ class Measure:
             return gap, estimate
         self._next = evaluation.grad_norm * HALF
         here = self.objective.rows.units.to_user(theta[:-1], float(theta[-1]))
-        return min(gap, audit(self.task, self.floor, *here).gap), estimate
+        return min(gap, certify_point(self.task, self.floor, *here).gap), estimate
 
 
 def causes(floor: Reference) -> list[Finding]:

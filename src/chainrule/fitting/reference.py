@@ -101,7 +101,7 @@ class Reference:
         return max(0.0, objective - self.high - rounding), max(0.0, objective - self.low + rounding)
 
 
-def audit(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
+def certify_point(task: Task, by: Reference | None, w: Vector, b: float) -> Certificate:
     """Certify (w, b), in the user's units: one read of all rows, with their Hessian.
 
     by : a reference, whose bound tightens the point's own, or replaces it if the point alone proves nothing.
@@ -253,12 +253,12 @@ def prove(
     if not np.isfinite(np.append(*task.units.to_fit(w, b))).all():
         raise InputError(too_large)
     with np.errstate(over="ignore", invalid="ignore"):
-        certificate = audit(task, None, w, b)
+        certificate = certify_point(task, None, w, b)
     if not np.isfinite(certificate.objective):
         refuse_non_finite(problem.rows)
         raise InputError(too_large)
     if len(w) <= MAX_HESSIAN_COLUMNS and not (certificate.proven and certificate.lower >= SHARP * certificate.gap):
-        certificate = audit(task, Reference.of(problem), w, b)
+        certificate = certify_point(task, Reference.of(problem), w, b)
     return replace(certificate, reads=problem.rows.reads, seconds=time.perf_counter() - started)
 
 
