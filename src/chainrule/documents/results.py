@@ -212,8 +212,7 @@ def certify(document: Document) -> list[Block]:
     blocks: list[Block] = [
         Facts.of(facts, **document, F=told["objective"]),
         Heading("How far from the optimum"),
-        _audit_sentence(told),
-        *(say("{it}", it=text) for text in document["warnings"]),
+        _how_far(told),
     ]
     if told["gap"] is None or all(entry["error"] is None for entry in entries):
         return blocks
@@ -221,7 +220,7 @@ def certify(document: Document) -> list[Block]:
     return [*blocks, *_listed(document, entries, "error", *columns)]
 
 
-def _audit_sentence(told: Document) -> Text:
+def _how_far(told: Document) -> Text:
     reason = f": {told['reason']}" if told["reason"] else ""
     if told["gap"] is None:
         return say("How far these coefficients are from the optimum is not proven{why}.", why=reason)

@@ -98,8 +98,8 @@ def _ending(
     state, carried = outcome.state, None
     certificate = certify_point(measure.task, measure.floor, *rows.units.to_user(state.w, state.b))
     if isinstance(monitor, NoiseMonitor):
-        outcome, needed = stochastic.judged(problem, outcome, monitor, known=measure.floor.is_known)
-        left = stochastic.what_is_left(problem, outcome, monitor, needed, rate, limit)
+        known = measure.floor.is_known
+        outcome, needed, left = stochastic.judged(problem, outcome, monitor, rate, limit, known=known)
         carried = stochastic.carried(outcome, monitor)
     else:
         needed = _epochs_needed(measure.objective, measure.floor, outcome, rate, options.tol)
